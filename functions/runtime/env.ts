@@ -1,0 +1,24 @@
+/**
+ * The names of the environment variables that infra sets and functions read. One list, so that neither side
+ * can misspell the other's.
+ */
+export const ENV = {
+  /** Name of the one DynamoDB table. */
+  tableName: 'TABLE_NAME',
+  /** Whole seconds that access is valid from a use (G2). */
+  tokenLifetime: 'TOKEN_LIFETIME_SECONDS',
+  /** Whole seconds that a slide may be put off, so that a burst of uses is one write. 0: exact. */
+  slideInterval: 'SLIDE_INTERVAL_SECONDS',
+  /** Whole seconds from issue after which a token ends whatever its use; unset: no cap. */
+  maxTokenLifetime: 'MAX_TOKEN_LIFETIME_SECONDS',
+  /** Scopes that the stack knows, separated by spaces. */
+  scopes: 'SCOPES',
+  /** Claim of a person's access token that lists groups. */
+  groupsClaim: 'GROUPS_CLAIM',
+  /** Group whose members are administrators; unset: nobody is by group. */
+  adminGroup: 'ADMIN_GROUP',
+  /** Scope whose holders are administrators; unset: nobody is by scope. */
+  adminScope: 'ADMIN_SCOPE',
+  /** URL of the queue through which a purge that ran out of time goes on. */
+  continuationQueueUrl: 'CONTINUATION_QUEUE_URL',
+} as const;
