@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { App } from 'aws-cdk-lib';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
+import { bundleFunctions } from './bundle.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { DeploymentKeysStack } from './stack.ts';
+
+/** The construct ID of the stack, and so the first part of every construct's path. */
+export const STACK_ID = 'DeploymentApiKeys';
+
+function build(app: App): void {
+  const config = readConfig(app.node.getAllContext());
+  bundleFunctions();
+  new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${config.stage}`, config });
+}
+
+/**
+ * Synthesises in this process what `cdk synth` would: the feature flags of cdk.json, the metadata that leads from
+ * a resource to its construct and its asset.
+ *
+ * @param context as `cdk -c` takes it
+ * @param outdir where the cloud assembly is written
+ * @throws ConfigError
+ */
+export function synthesise(context: Readonly<Record<string, unknown>>, outdir: string): CloudAssembly {
+  const cdkJson = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
+  const app = new App({
+    outdir,
+    analyticsReporting: false,
+    context: {
+      ...cdkJson.context,
+      'aws:cdk:enable-path-metadata': true,
+      'aws:cdk:enable-asset-metadata': true,
+      ...context,
+    },
+  });
+  build(app);
+  return app.synth();
+}
+
+// `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
+if (import.meta.main) {
+  try {
+    build(new App());
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { ENV } from '../functions/runtime/env.ts';
+import { bundlesDirectory } from './bundle.ts';
+
+/** The environment of a function, by the names that functions read; an undefined value is left out. */
+export type Environment = { readonly [name in (typeof ENV)[keyof typeof ENV]]?: string };
+
+export interface ServiceFunctionProps {
+  /** What it does, for whoever meets it in the account. */
+  readonly description: string;
+  /** Its time limit. */
+  readonly timeout: Duration;
+  /** Memory in MiB; CPU comes in proportion. @default 256 */
+  readonly memory?: number;
+  /** What it is told. Grants add what belongs to them. @default nothing */
+  readonly environment?: Environment;
+  /** Whether its logs outlive the stack. */
+  readonly retainLogs: boolean;
+  /** Whether Lambda lets it send messages to a queue that wakes it. @default false */
+  readonly mayWakeItself?: boolean;
+}
+
+/**
+ * One file of `functions/` as a Lambda function with a role and a log group of its own. The role may write to
+ * that log group and do nothing else until something is granted.
+ */
+export class ServiceFunction extends Construct {
+  readonly function: lambda.Function;
+  readonly #role: iam.Role;
+
+  /** @param file name of the file in `functions/`, without `.ts`; the construct's ID is the same in PascalCase. */
+  constructor(scope: Construct, file: string, props: ServiceFunctionProps) {
+    super(
+      scope,
+      file.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+    );
+
+    const logGroup = new logs.LogGroup(this, 'Logs', {
+      retention: logs.RetentionDays.ONE_MONTH,
+      removalPolicy: props.retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    // Not AWSLambdaBasicExecutionRole: that may create and write any log group of the account.
+    this.#role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
+
+    this.function = new lambda.Function(this, 'Function', {
+      description: props.description,
+      runtime: lambda.Runtime.NODEJS_24_X,
+      architecture: lambda.Architecture.ARM_64,
+      code: lambda.Code.fromAsset(join(bundlesDirectory, file)),
+      handler: 'index.handler',
+      memorySize: props.memory ?? 256,
+      timeout: props.timeout,
+      role: this.#role,
+      logGroup,
+      recursiveLoop: props.mayWakeItself ? lambda.RecursiveLoop.ALLOW : lambda.RecursiveLoop.TERMINATE,
+    });
+    this.tell(props.environment ?? {});
+  }
+
+  /** Adds to its environment. */
+  tell(environment: Environment): void {
+    for (const [name, value] of Object.entries(environment)) this.function.addEnvironment(name, value);
+  }
+
+  /** Lets it do exactly these actions on exactly this resource. */
+  allow(actions: string[], resourceArn: string): void {
+    this.#role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn] }));
+  }
+}

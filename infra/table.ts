@@ -1,0 +1,82 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import { Construct } from 'constructs';
+import { ENV } from '../functions/runtime/env.ts';
+import type { ServiceFunction } from './function.ts';
+
+export interface TableProps {
+  /** Whether the table outlives the stack and refuses to be deleted. */
+  readonly retain: boolean;
+}
+
+/**
+ * The one table. Each kind of use is handed out whole: the environment that names the table and the IAM actions
+ * that the use makes, no more. A transaction is authorised by the actions of its parts.
+ */
+export class Table extends Construct {
+  readonly tableName: string;
+  /** ARN of the stream of changes, with old and new images. */
+  readonly streamArn: string;
+  readonly #arn: string;
+
+  constructor(scope: Construct, id: string, props: TableProps) {
+    super(scope, id);
+    const table = new dynamodb.TableV2(this, 'Default', {
+      partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
+      sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
+      billing: dynamodb.Billing.onDemand(),
+      timeToLiveAttribute: 'expiresAt',
+      dynamoStream: dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      encryption: dynamodb.TableEncryptionV2.awsManagedKey(),
+      deletionProtection: props.retain,
+      removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    this.tableName = table.tableName;
+    this.#arn = table.tableArn;
+    if (!table.tableStreamArn) throw new Error('The table must have a stream.');
+    this.streamArn = table.tableStreamArn;
+  }
+
+  /** To check a token and slide it. It can delete nothing. */
+  grantCheck(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['BatchGetItem', 'UpdateItem']);
+  }
+
+  /** To swap a key for a token: one read, one write. */
+  grantIssue(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['BatchGetItem', 'PutItem']);
+  }
+
+  /** To register, list, change and delete Deployments, with marker and event. */
+  grantManageDeployments(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);
+  }
+
+  /** To manage the keys of a Deployment that is checked to live in the same transaction. */
+  grantManageKeys(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']);
+  }
+
+  /** To delete what a removed Deployment or key leaves behind: alone in deleting many at once. */
+  grantPurge(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['GetItem', 'Query', 'BatchWriteItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
+  }
+
+  /** To be woken by the stream. */
+  grantStream(grantee: ServiceFunction): void {
+    const actions = ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'];
+    grantee.allow(
+      actions.map((action) => `dynamodb:${action}`),
+      this.streamArn,
+    );
+  }
+
+  #grant(grantee: ServiceFunction, actions: string[]): void {
+    grantee.tell({ [ENV.tableName]: this.tableName });
+    grantee.allow(
+      actions.map((action) => `dynamodb:${action}`),
+      this.#arn,
+    );
+  }
+}
