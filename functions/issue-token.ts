@@ -1,3 +1,16 @@
-export const handler = async (_event: unknown): Promise<unknown> => {
-  throw new Error('not written yet');
-};
+import { tokenRoute } from './handlers/token.ts';
+import { oauthHandler } from './http/oauth.ts';
+import { readTokenConfig } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openTable } from './runtime/table.ts';
+import { CALL_PATIENCE } from './table/client.ts';
+
+const { rules, ...config } = readTokenConfig();
+const logger = newLogger('issue-token');
+const table = openTable(config, CALL_PATIENCE, logger);
+
+/** POST /oauth/token */
+export const handler = oauthHandler(
+  { 'POST /oauth/token': tokenRoute(table, { clock: Date.now, rules }) },
+  { logger },
+);

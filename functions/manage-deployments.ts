@@ -1,3 +1,13 @@
-export const handler = async (_event: unknown): Promise<unknown> => {
-  throw new Error('not written yet');
-};
+import { deploymentRoutes } from './handlers/deployments.ts';
+import { managementHandler } from './http/management.ts';
+import { readManagementConfig } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openTable } from './runtime/table.ts';
+import { CALL_PATIENCE } from './table/client.ts';
+
+const { people, ...config } = readManagementConfig();
+const logger = newLogger('manage-deployments');
+const table = openTable(config, CALL_PATIENCE, logger);
+
+/** Deployments: register, change, list, delete. */
+export const handler = managementHandler(deploymentRoutes(table, Date.now), { logger, people });

@@ -1,3 +1,33 @@
-export const handler = async (_event: unknown): Promise<unknown> => {
-  throw new Error('not written yet');
+import type { Context, DynamoDBStreamEvent, EventBridgeEvent, SQSEvent } from 'aws-lambda';
+import { purgeFromQueue, purgeFromStream, sweepMarkers } from './handlers/purge.ts';
+import { readPurgeConfig } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openQueue } from './runtime/queue.ts';
+import { openTable } from './runtime/table.ts';
+import { CALL_PATIENCE } from './table/client.ts';
+
+/** Milliseconds that the last page of a run, and what follows it, may take. */
+const RESERVE = 10_000;
+
+const config = readPurgeConfig();
+const logger = newLogger('purge');
+const dependencies = {
+  table: openTable(config, CALL_PATIENCE, logger),
+  clock: Date.now,
+  defer: openQueue(config.continuationQueueUrl),
+  log: (message: string, fields: Record<string, string | number | undefined>) => logger.info(message, fields),
 };
+
+type PurgeEvent = DynamoDBStreamEvent | SQSEvent | EventBridgeEvent<string, unknown>;
+
+/** Woken by the table's stream, by the queue of what is left to do, and by a schedule. */
+export const handler = async (event: PurgeEvent, context: Context) => {
+  const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
+  if (!('Records' in event)) return sweepMarkers(dependencies);
+  if (isStream(event)) return purgeFromStream(event.Records, hasTime, dependencies);
+  return purgeFromQueue(event.Records, hasTime, dependencies);
+};
+
+function isStream(event: DynamoDBStreamEvent | SQSEvent): event is DynamoDBStreamEvent {
+  return event.Records[0]?.eventSource === 'aws:dynamodb';
+}

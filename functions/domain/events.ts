@@ -1,0 +1,56 @@
+import { newUlid } from './mint.ts';
+import type { Actor } from './records.ts';
+
+/** How long an event is kept, in seconds: 90 days. */
+export const EVENT_LIFETIME = 90 * 24 * 60 * 60;
+
+/** What can happen to a Deployment and its keys. */
+export type EventType =
+  | 'deployment.registered'
+  | 'deployment.edited'
+  | 'deployment.deleted'
+  | 'deployment.purged'
+  | 'api_key.created'
+  | 'api_key.edited'
+  | 'api_key.disabled'
+  | 'api_key.enabled'
+  | 'api_key.deleted';
+
+/** One entry of a Deployment's history. It outlives the Deployment and never holds a secret or a hash. */
+export interface ServiceEvent {
+  /** ULID of its moment. */
+  id: string;
+  type: EventType;
+  deploymentId: string;
+  generation: string;
+  actor: Actor;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** The key's ID, the fields that changed, counts: flat and without secrets. */
+  data: Record<string, string | number | boolean | string[]>;
+  /** Epoch seconds: the TTL attribute. */
+  expiresAt: number;
+}
+
+/**
+ * A new event.
+ * @param now epoch milliseconds
+ */
+export function newEvent(
+  type: EventType,
+  { id, generation }: { id: string; generation: string },
+  actor: Actor,
+  now: number,
+  data: ServiceEvent['data'] = {},
+): ServiceEvent {
+  return {
+    id: newUlid(now),
+    type,
+    deploymentId: id,
+    generation,
+    actor,
+    createdAt: now,
+    data,
+    expiresAt: Math.ceil(now / 1000) + EVENT_LIFETIME,
+  };
+}

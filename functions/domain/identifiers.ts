@@ -1,0 +1,88 @@
+import { crc32 } from 'node:zlib';
+
+/** A Deployment's ID, chosen by the platform. The longest is 64 characters. */
+const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
+const ULID = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** Characters of the random part: 62^43 is just over 2^256. */
+export const RANDOM_LENGTH = 43;
+const CHECK_LENGTH = 6;
+
+const deploymentIdPattern = new RegExp(`^${DEPLOYMENT_ID}$`);
+const ulidPattern = new RegExp(`^${ULID}$`);
+const keyIdPattern = new RegExp(`^dk_(${DEPLOYMENT_ID})_(${ULID})$`);
+// The three parts on the right have fixed lengths and no `_`, so a Deployment ID that holds `_` is not ambiguous.
+const credentialPattern = new RegExp(
+  `^(dks|dkt|dkx)_(${DEPLOYMENT_ID})_(${ULID})_[0-9A-Za-z]{${RANDOM_LENGTH}}[0-9A-Za-z]{${CHECK_LENGTH}}$`,
+);
+
+const KINDS = { dks: 'secret', dkt: 'token', dkx: 'temporary' } as const;
+const PREFIXES = { secret: 'dks', token: 'dkt', temporary: 'dkx' } as const;
+
+/** `secret`: a key's client_secret. `token`: an access token from a key. `temporary`: a person's token. */
+export type CredentialKind = keyof typeof PREFIXES;
+
+/** What a well-formed secret or token says of itself. That it is well formed proves nothing else. */
+export interface Credential {
+  kind: CredentialKind;
+  deploymentId: string;
+  /** ULID of the key (secret, token) or of the grant (temporary). */
+  ulid: string;
+}
+
+/** True for a Deployment ID: `^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`. */
+export function isDeploymentId(text: string): boolean {
+  return deploymentIdPattern.test(text);
+}
+
+/** True for an upper-case ULID that fits 128 bits. */
+export function isUlid(text: string): boolean {
+  return ulidPattern.test(text);
+}
+
+/** The key's public ID, the OAuth client_id: `dk_<deploymentId>_<ULID>`. */
+export function formatKeyId(deploymentId: string, ulid: string): string {
+  return `dk_${deploymentId}_${ulid}`;
+}
+
+/** The parts of a key ID, or undefined when the text is none. */
+export function parseKeyId(text: string): { deploymentId: string; ulid: string } | undefined {
+  const [, deploymentId, ulid] = keyIdPattern.exec(text) ?? [];
+  return deploymentId && ulid ? { deploymentId, ulid } : undefined;
+}
+
+/**
+ * Put a secret or token together: prefix, Deployment, ULID, random part and check.
+ * @param random exactly 43 base62 characters
+ */
+export function formatCredential({ kind, deploymentId, ulid }: Credential, random: string): string {
+  const body = `${PREFIXES[kind]}_${deploymentId}_${ulid}_${random}`;
+  return body + checkOf(body);
+}
+
+/**
+ * The parts of a secret or token, or undefined when its prefix, length, alphabet or check is wrong. The check
+ * is against typing errors and for scanners: anybody can compute it.
+ */
+export function parseCredential(text: string): Credential | undefined {
+  const [, prefix, deploymentId, ulid] = credentialPattern.exec(text) ?? [];
+  if (!prefix || !deploymentId || !ulid) return undefined;
+  if (checkOf(text.slice(0, -CHECK_LENGTH)) !== text.slice(-CHECK_LENGTH)) return undefined;
+  return { kind: KINDS[prefix as keyof typeof KINDS], deploymentId, ulid };
+}
+
+/**
+ * A whole number in base62, most significant digit first, padded on the left with `0`.
+ * @param value not negative
+ */
+export function base62(value: bigint, length: number): string {
+  let digits = '';
+  for (let rest = value; rest > 0n; rest /= 62n) digits = BASE62[Number(rest % 62n)] + digits;
+  return digits.padStart(length, '0');
+}
+
+/** CRC-32 (zlib's) over the ASCII bytes, as six base62 characters. */
+function checkOf(body: string): string {
+  return base62(BigInt(crc32(body)), CHECK_LENGTH);
+}

@@ -1,0 +1,17 @@
+import { randomBytes } from 'node:crypto';
+import { ulid } from 'ulid';
+import { base62, type CredentialKind, formatCredential, RANDOM_LENGTH } from './identifiers.ts';
+
+/**
+ * A new ULID of the given moment.
+ * @param now epoch milliseconds
+ */
+export function newUlid(now: number): string {
+  return ulid(now);
+}
+
+/** A new secret or token with 256 random bits. The caller hands it out once and stores only its hash. */
+export function mintCredential(kind: CredentialKind, deploymentId: string, ofUlid: string): string {
+  const random = base62(BigInt(`0x${randomBytes(32).toString('hex')}`), RANDOM_LENGTH);
+  return formatCredential({ kind, deploymentId, ulid: ofUlid }, random);
+}

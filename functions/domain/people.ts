@@ -1,0 +1,40 @@
+import { notFound, ServiceError } from './errors.ts';
+import type { Deployment } from './records.ts';
+
+/** Who is an administrator, and where a person's groups stand. */
+export interface PeopleConfig {
+  groupsClaim: string;
+  adminGroup: string | undefined;
+  adminScope: string | undefined;
+}
+
+/** A signed-in person, as the verified access token tells. */
+export interface Person {
+  sub: string;
+  groups: readonly string[];
+  isAdministrator: boolean;
+}
+
+/** An administrator sees every Deployment, a member of one of its groups sees that one. */
+export function maySee(person: Person, { groups }: Pick<Deployment, 'groups'>): boolean {
+  return person.isAdministrator || groups.some((group) => person.groups.includes(group));
+}
+
+/**
+ * The Deployment, for a person who may see it.
+ * @throws ServiceError 404 when it is absent, and just so when the person may not see it
+ */
+export function visibleTo(person: Person, deployment: Deployment | undefined): Deployment {
+  if (!deployment || !maySee(person, deployment)) throw notFound('Deployment');
+  return deployment;
+}
+
+/**
+ * Only administrators register, change and delete Deployments.
+ * @throws ServiceError 403; 404 where the person may not even know whether the Deployment is there
+ */
+export function requireAdministrator(person: Person, deployment: Deployment | undefined): void {
+  if (person.isAdministrator) return;
+  visibleTo(person, deployment);
+  throw new ServiceError(403, 'forbidden', 'Only an administrator may do this.');
+}

@@ -1,0 +1,90 @@
+/** A Deployment in one of its lives. */
+export interface Deployment {
+  id: string;
+  name: string;
+  /** People in one of these groups may see it and manage its keys. */
+  groups: string[];
+  /** ULID of this life: a Deployment made again under the same ID has another. */
+  generation: string;
+  keyCount: number;
+  /** Epoch milliseconds. */
+  createdAt: number;
+}
+
+/** The hash of a secret that a key accepts. */
+export interface SecretHash {
+  hash: string;
+  /** Epoch milliseconds. */
+  createdAt: number;
+}
+
+/** An API key. Its ID is `dk_<deploymentId>_<ulid>`. */
+export interface ApiKey {
+  deploymentId: string;
+  ulid: string;
+  name: string;
+  description?: string | undefined;
+  scopes: string[];
+  secrets: SecretHash[];
+  enabled: boolean;
+  /** The key's own expiry, epoch milliseconds. Not the TTL attribute: an expired key stays listed. */
+  validUntil?: number | undefined;
+  /** Its tokens copy this number; those of another are dead. */
+  epoch: number;
+  /** The life of the Deployment that it belongs to. */
+  generation: string;
+  /** Grows with each edit, so that two edits at once do not lose one. */
+  revision: number;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** `sub` of the person, or the ARN of the role. */
+  createdBy: string;
+  /** Epoch milliseconds. */
+  lastUsedAt?: number | undefined;
+}
+
+/** What a check needs of a key. */
+export type CheckedKey = Pick<ApiKey, 'scopes' | 'enabled' | 'validUntil' | 'epoch' | 'generation'>;
+
+/** An access token that was got with a key. */
+export interface Token {
+  deploymentId: string;
+  /** ULID of the key. */
+  ulid: string;
+  /** SHA-256 of the token, base64url. */
+  hash: string;
+  generation: string;
+  epoch: number;
+  /** Set when the request narrowed the scopes; otherwise the token follows its key. */
+  scopes?: string[] | undefined;
+  /** Epoch seconds. */
+  issuedAt: number;
+  /** Epoch seconds: the TTL attribute. */
+  expiresAt: number;
+}
+
+/** A temporary token of a person. */
+export interface Grant {
+  deploymentId: string;
+  /** ULID of the grant. */
+  ulid: string;
+  hash: string;
+  generation: string;
+  /** The person's `sub`. */
+  sub: string;
+  scopes: string[];
+  /** Epoch seconds. */
+  issuedAt: number;
+  /** Epoch seconds: the TTL attribute. */
+  expiresAt: number;
+}
+
+/** Who changed something, for the event that the change writes. */
+export interface Actor {
+  /** `sub` of the person, or the ARN of the role. */
+  principal: string;
+  /** Source address as API Gateway saw it. */
+  address: string;
+  /** API Gateway's request ID. */
+  requestId: string;
+}

@@ -1,0 +1,42 @@
+import { type Clock, isLive } from '../domain/expiry.ts';
+import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
+import type { ApiKey, Deployment } from '../domain/records.ts';
+import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
+import { type ClientCredentials, invalidClient } from '../http/oauth.ts';
+import type { Table } from '../table/client.ts';
+import { readKey } from '../table/tokens.ts';
+
+/** A key that has proved itself, and its Deployment. */
+export interface Client {
+  deployment: Deployment;
+  key: ApiKey;
+}
+
+/**
+ * Is this the client that it says it is? Costs one read and one compare, whether the ID is unknown or the
+ * secret wrong; a malformed secret, or one of another ID, costs no read.
+ * @throws ServiceError 401 invalid_client, the same for every cause; 503 when the table cannot answer
+ */
+export async function authenticate(
+  table: Table,
+  { clientId, clientSecret }: ClientCredentials,
+  clock: Clock,
+): Promise<Client> {
+  const id = parseKeyId(clientId);
+  const credential = parseCredential(clientSecret);
+  const isOfThisId = credential?.ulid === id?.ulid && credential?.deploymentId === id?.deploymentId;
+  if (!id || credential?.kind !== 'secret' || !isOfThisId) throw invalidClient();
+
+  const { deployment, key } = await readKey(table, id.deploymentId, id.ulid);
+  const isSecret = hasSecret(key, hashOf(clientSecret));
+  const isOfThisLife = key?.generation === deployment?.generation;
+  const isValid = key?.validUntil === undefined || isLive(key.validUntil / 1000, clock());
+  if (!deployment || !key?.enabled || !isSecret || !isOfThisLife || !isValid) throw invalidClient();
+  return { deployment, key };
+}
+
+/** Compares with something even where there is no key. */
+function hasSecret(key: ApiKey | undefined, presented: string): boolean {
+  const hashes = key?.secrets.map(({ hash }) => hash) ?? [HASH_OF_NOTHING];
+  return hashes.map((hash) => sameHash(hash, presented)).includes(true);
+}

@@ -1,0 +1,95 @@
+import { conflict, notFound } from '../domain/errors.ts';
+import { newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { newUlid } from '../domain/mint.ts';
+import { maySee, requireAdministrator, visibleTo } from '../domain/people.ts';
+import type { Deployment } from '../domain/records.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
+import { deploymentInput, pageInput, parseInput } from '../http/schemas.ts';
+import type { Table } from '../table/client.ts';
+import {
+  deleteDeployment,
+  editDeployment,
+  type ListedDeployment,
+  listDeployments,
+  readDeployment,
+  registerDeployment,
+} from '../table/deployments.ts';
+
+/** How often a change is tried again after somebody else's came first. */
+const ATTEMPTS = 5;
+
+export function deploymentRoutes(table: Table, clock: Clock): Record<string, ManagementRoute> {
+  return {
+    'GET /deployments': async ({ person, query, routeKey }) => {
+      const { limit, cursor } = parseInput(pageInput, query, 'query');
+      const listing = [routeKey, person.sub];
+      const after = fromCursor(listing, cursor);
+      const isWanted = person.isAdministrator ? undefined : (one: ListedDeployment) => maySee(person, one);
+      const { items, hasMore } = await listDeployments(table, { after, limit, isWanted });
+      const last = items.at(-1);
+      const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
+      return { status: 200, body: { items: items.map(shown), nextCursor } };
+    },
+
+    'GET /deployments/{deploymentId}': async ({ person, params }) => ({
+      status: 200,
+      body: shown(visibleTo(person, await readDeployment(table, params.deploymentId))),
+    }),
+
+    'PUT /deployments/{deploymentId}': async (request) => {
+      const current = await readDeployment(table, request.params.deploymentId);
+      requireAdministrator(request.person, current);
+      const input = parseInput(deploymentInput, request.body());
+      for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
+        const written = found ? await edit(request, found, input) : await register(request, input);
+        if (written) return { status: found ? 200 : 201, body: shown(written) };
+        found = await readDeployment(table, request.params.deploymentId);
+      }
+      throw conflict('The Deployment is being changed by somebody else. Try again.');
+    },
+
+    'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
+      const deployment = await readDeployment(table, params.deploymentId);
+      requireAdministrator(person, deployment);
+      const event = deployment && newEvent('deployment.deleted', deployment, actor, clock());
+      if (!event || !(await deleteDeployment(table, deployment, event))) throw notFound('Deployment');
+      return { status: 204 };
+    },
+  };
+
+  async function register(
+    { params, actor }: ManagementRequest,
+    { name = params.deploymentId, groups = [] }: Partial<Pick<Deployment, 'name' | 'groups'>>,
+  ): Promise<Deployment | undefined> {
+    const now = clock();
+    const deployment: Deployment = {
+      id: params.deploymentId,
+      name,
+      groups,
+      generation: newUlid(now),
+      keyCount: 0,
+      createdAt: now,
+    };
+    const event = newEvent('deployment.registered', deployment, actor, now, { name, groups });
+    return (await registerDeployment(table, deployment, event)) ? deployment : undefined;
+  }
+
+  async function edit(
+    { actor }: ManagementRequest,
+    current: Deployment,
+    { name = current.name, groups = current.groups }: Partial<Pick<Deployment, 'name' | 'groups'>>,
+  ): Promise<Deployment | undefined> {
+    const isSame = name === current.name && JSON.stringify(groups) === JSON.stringify(current.groups);
+    if (isSame) return current;
+    const event = newEvent('deployment.edited', current, actor, clock(), { name, groups });
+    const deployment = { ...current, name, groups };
+    return (await editDeployment(table, deployment, event)) ? deployment : undefined;
+  }
+}
+
+/** A Deployment as the API shows it. */
+function shown({ id, name, groups, createdAt }: ListedDeployment) {
+  return { id, name, groups, createdAt: new Date(createdAt).toISOString() };
+}

@@ -1,0 +1,165 @@
+import { conflict, notFound } from '../domain/errors.ts';
+import { type EventType, newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
+import { mintCredential, newUlid } from '../domain/mint.ts';
+import { visibleTo } from '../domain/people.ts';
+import type { ApiKey, Deployment } from '../domain/records.ts';
+import { hashOf } from '../domain/secrets.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
+import { keyChangesInput, newKeyInput, pageInput, parseInput } from '../http/schemas.ts';
+import type { Table } from '../table/client.ts';
+import { readDeployment } from '../table/deployments.ts';
+import { createApiKey, deleteApiKey, editApiKey, listApiKeys, MAX_KEYS, readApiKey } from '../table/keys.ts';
+
+/** How often an edit is tried again after somebody else's came first. */
+const ATTEMPTS = 5;
+
+/** The calls on API keys. Each first makes sure that the person may see the Deployment. */
+export function keyRoutes(
+  table: Table,
+  { clock, scopes: known }: { clock: Clock; scopes: readonly string[] },
+): Record<string, ManagementRoute> {
+  return {
+    'POST /deployments/{deploymentId}/api-keys': async (request) => {
+      const deployment = await deploymentOf(request);
+      const now = clock();
+      const input = parseInput(newKeyInput(known, now), request.body());
+      const ulid = newUlid(now);
+      const secret = mintCredential('secret', deployment.id, ulid);
+      const key: ApiKey = {
+        deploymentId: deployment.id,
+        ulid,
+        name: input.name,
+        description: input.description,
+        scopes: input.scopes ?? [...known],
+        secrets: [{ hash: hashOf(secret), createdAt: now }],
+        enabled: true,
+        validUntil: input.expiresAt,
+        epoch: 0,
+        generation: deployment.generation,
+        revision: 0,
+        createdAt: now,
+        createdBy: request.person.sub,
+      };
+      const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
+      const outcome = await createApiKey(table, key, event);
+      if (outcome === 'gone') throw notFound('Deployment');
+      if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
+      const { id } = shown(key);
+      const headers = { Location: `/deployments/${deployment.id}/api-keys/${id}` };
+      return { status: 201, headers, body: { ...shown(key), secret } };
+    },
+
+    'GET /deployments/{deploymentId}/api-keys': async (request) => {
+      const deployment = await deploymentOf(request);
+      const { limit, cursor } = parseInput(pageInput, request.query, 'query');
+      const listing = [request.routeKey, deployment.id, deployment.generation, request.person.sub];
+      const { items, hasMore } = await listApiKeys(table, deployment, {
+        after: fromCursor(listing, cursor),
+        limit,
+      });
+      const last = items.at(-1);
+      const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
+      return { status: 200, body: { items: items.map(shown), nextCursor } };
+    },
+
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': async (request) => ({
+      status: 200,
+      body: shown(await keyOf(request, await deploymentOf(request))),
+    }),
+
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
+      const deployment = await deploymentOf(request);
+      const now = clock();
+      const changes = parseInput(keyChangesInput(known, now), request.body());
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        const key = await keyOf(request, deployment);
+        const edited = withChanges(key, changes, now);
+        const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
+        if (changed.length === 0) return { status: 200, body: shown(key) };
+        const event = newEvent(editEvent(key, edited), deployment, request.actor, now, {
+          ...eventData(edited),
+          changed,
+        });
+        if (await editApiKey(table, edited, event)) return { status: 200, body: shown(edited) };
+      }
+      throw conflict('The key is being changed by somebody else. Try again.');
+    },
+
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
+      const deployment = await deploymentOf(request);
+      const key = await keyOf(request, deployment);
+      const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
+      if (!(await deleteApiKey(table, key, event))) throw notFound('API key');
+      return { status: 204 };
+    },
+  };
+
+  async function deploymentOf({ person, params }: ManagementRequest): Promise<Deployment> {
+    return visibleTo(person, await readDeployment(table, params.deploymentId));
+  }
+
+  async function keyOf({ params }: ManagementRequest, deployment: Deployment): Promise<ApiKey> {
+    const id = parseKeyId(params.keyId);
+    const isOfThisDeployment = id?.deploymentId === deployment.id;
+    const key = id && isOfThisDeployment ? await readApiKey(table, deployment, id.ulid) : undefined;
+    if (!key) throw notFound('API key');
+    return key;
+  }
+}
+
+type Changes = ReturnType<typeof keyChangesInput>['_zod']['output'];
+
+/**
+ * The key after a PATCH. Disabling it, and extending one that has expired, begin a new epoch: what was issued
+ * before stays dead even when the key lives again.
+ * @param now epoch milliseconds
+ */
+function withChanges(key: ApiKey, changes: Changes, now: number): ApiKey {
+  const { expiresAt = key.validUntil, description = key.description, ...rest } = changes;
+  const edited: ApiKey = {
+    ...key,
+    name: rest.name ?? key.name,
+    scopes: rest.scopes ?? key.scopes,
+    enabled: rest.enabled ?? key.enabled,
+    description: description ?? undefined,
+    validUntil: expiresAt ?? undefined,
+    revision: key.revision + 1,
+  };
+  const isDisabled = key.enabled && !edited.enabled;
+  const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
+  const isExtended = wasExpired && edited.validUntil !== key.validUntil;
+  return isDisabled || isExtended ? { ...edited, epoch: key.epoch + 1 } : edited;
+}
+
+function isChanged(before: ApiKey, after: ApiKey, field: string): boolean {
+  const attribute = (field === 'expiresAt' ? 'validUntil' : field) as keyof ApiKey;
+  return JSON.stringify(before[attribute]) !== JSON.stringify(after[attribute]);
+}
+
+function editEvent(before: ApiKey, after: ApiKey): EventType {
+  if (before.enabled === after.enabled) return 'api_key.edited';
+  return after.enabled ? 'api_key.enabled' : 'api_key.disabled';
+}
+
+function eventData(key: ApiKey) {
+  return { keyId: formatKeyId(key.deploymentId, key.ulid), name: key.name, scopes: key.scopes };
+}
+
+/** A key as the API shows it: never its secret, and nothing made from it. */
+function shown(key: ApiKey) {
+  const time = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
+  return {
+    id: formatKeyId(key.deploymentId, key.ulid),
+    name: key.name,
+    description: key.description ?? null,
+    scopes: key.scopes,
+    enabled: key.enabled,
+    createdAt: time(key.createdAt),
+    createdBy: key.createdBy,
+    expiresAt: time(key.validUntil),
+    lastUsedAt: time(key.lastUsedAt),
+  };
+}

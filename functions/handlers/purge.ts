@@ -1,0 +1,156 @@
+import type { DynamoDBBatchResponse, DynamoDBRecord, SQSBatchResponse, SQSRecord } from 'aws-lambda';
+import { newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import type { Table } from '../table/client.ts';
+import {
+  beginPurge,
+  currentGeneration,
+  deleteItems,
+  endPurge,
+  itemsOfLife,
+  type Life,
+  tokensOfKey,
+  unfinishedPurges,
+} from '../table/purge.ts';
+import { removedThing } from '../table/removed.ts';
+
+/** One thing to purge: a life of a Deployment, or the tokens of one deleted key; and how far an earlier run came. */
+export interface PurgeTask {
+  deploymentId: string;
+  /** The life to purge, or the life in which the key was deleted. */
+  generation: string;
+  /** The deleted key; left out for a whole life. */
+  keyUlid?: string | undefined;
+  /** Sort key to go on from. */
+  after?: string | undefined;
+  /** Items deleted by earlier runs. */
+  deleted?: number | undefined;
+}
+
+export interface PurgeDependencies {
+  table: Table;
+  clock: Clock;
+  /** Hand a task to a later run. */
+  defer: (task: PurgeTask) => Promise<void>;
+  /** Told of the end of each task. */
+  log: (message: string, fields: Record<string, string | number | undefined>) => void;
+}
+
+/** Markers younger than this, in milliseconds, belong to a purge that the stream has yet to begin or end. */
+const MARKER_AGE = 5 * 60 * 1000;
+
+/** True while there is time for a further page. */
+export type HasTime = () => boolean;
+
+/**
+ * Records of removed Deployments and keys, in their order. The first that fails is reported with all after it, so
+ * that none overtakes another; Lambda sends them again from there.
+ */
+export async function purgeFromStream(
+  records: DynamoDBRecord[],
+  hasTime: HasTime,
+  dependencies: PurgeDependencies,
+): Promise<DynamoDBBatchResponse> {
+  for (const record of records) {
+    try {
+      await purgeRemoved(record, hasTime, dependencies);
+    } catch (error) {
+      dependencies.log('purge failed', {
+        error: String(error),
+        sequenceNumber: record.dynamodb?.SequenceNumber,
+      });
+      return { batchItemFailures: [{ itemIdentifier: record.dynamodb?.SequenceNumber ?? '' }] };
+    }
+  }
+  return { batchItemFailures: [] };
+}
+
+/** Tasks of a run that had no time left, or that the sweep found: each stands alone. */
+export async function purgeFromQueue(
+  records: SQSRecord[],
+  hasTime: HasTime,
+  dependencies: PurgeDependencies,
+): Promise<SQSBatchResponse> {
+  const failed: string[] = [];
+  for (const { messageId, body } of records) {
+    try {
+      await purge(parseTask(body), hasTime, dependencies);
+    } catch (error) {
+      dependencies.log('purge failed', { error: String(error), messageId });
+      failed.push(messageId);
+    }
+  }
+  return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+}
+
+/** On a schedule: put every purge that has not ended back on its way. */
+export async function sweepMarkers({ table, clock, defer, log }: PurgeDependencies): Promise<void> {
+  let found = 0;
+  for await (const life of unfinishedPurges(table, clock() - MARKER_AGE)) {
+    await defer(life);
+    found++;
+  }
+  log('purge markers swept', { found });
+}
+
+async function purgeRemoved(
+  record: DynamoDBRecord,
+  hasTime: HasTime,
+  dependencies: PurgeDependencies,
+): Promise<void> {
+  const { table, clock } = dependencies;
+  const { keyUlid, ...life } = removedThing(record);
+  if (!keyUlid) {
+    // By hand or by the API: either way there is a marker from here on, until the purge has ended.
+    await beginPurge(table, life, clock());
+    return purge(life, hasTime, dependencies);
+  }
+  // A key that went with its Deployment: the purge of that life takes its tokens too.
+  const isOfPresentLife = (await currentGeneration(table, life.deploymentId)) === life.generation;
+  if (isOfPresentLife) await purge({ ...life, keyUlid }, hasTime, dependencies);
+}
+
+/** Delete page by page; when time runs out, leave the rest to a later run, and succeed: retries are for failures. */
+async function purge(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
+  const { table, clock, defer, log } = dependencies;
+  const { keyUlid, after, ...life } = task;
+  let deleted = task.deleted ?? 0;
+  const pages = keyUlid
+    ? tokensOfKey(table, { deploymentId: life.deploymentId, ulid: keyUlid }, after)
+    : itemsOfLife(table, life, after);
+  for await (const { keys, next } of pages) {
+    await deleteItems(table, keys);
+    deleted += keys.length;
+    if (next !== undefined && !hasTime()) {
+      log('purge goes on later', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted });
+      return defer({ ...life, keyUlid, after: next, deleted });
+    }
+  }
+  if (!keyUlid) await endLife(life, deleted, dependencies);
+  log('purged', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted, time: clock() });
+}
+
+async function endLife(
+  { deploymentId, generation }: Life,
+  deleted: number,
+  { table, clock }: PurgeDependencies,
+) {
+  const actor = { principal: 'purge', address: '', requestId: '' };
+  const event = newEvent('deployment.purged', { id: deploymentId, generation }, actor, clock(), { deleted });
+  // A replay finds nothing to delete: it has nothing to tell.
+  await endPurge(table, { deploymentId, generation }, deleted > 0 ? event : undefined);
+}
+
+/** @throws Error for a message that is none of ours; it ends in the dead-letter queue */
+function parseTask(body: string): PurgeTask {
+  const { deploymentId, generation, keyUlid, after, deleted } = JSON.parse(body);
+  const isTask =
+    isDeploymentId(String(deploymentId)) &&
+    isUlid(String(generation)) &&
+    (keyUlid === undefined || isUlid(String(keyUlid))) &&
+    (after === undefined || typeof after === 'string') &&
+    (deleted === undefined || Number.isSafeInteger(deleted));
+  if (!isTask) throw new Error('not a purge task');
+  return { deploymentId, generation, keyUlid, after, deleted };
+}

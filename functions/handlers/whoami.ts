@@ -1,0 +1,67 @@
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import { type CheckRules, type CheckStore, check } from '../domain/check.ts';
+import { ServiceError } from '../domain/errors.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { bearerToken } from '../http/bearer.ts';
+import { contextOf } from '../http/context.ts';
+
+interface Dependencies {
+  store: CheckStore;
+  clock: Clock;
+  rules: CheckRules;
+  log: (message: string, fields: Record<string, unknown>) => void;
+}
+
+/**
+ * GET /whoami: the authorizer's check over plain HTTP, for proxies that guard what is not behind API Gateway.
+ * It is a use. The token comes in the header alone, never in the query (RFC 6750 §5.3).
+ */
+export function whoami(dependencies: Dependencies) {
+  return async ({
+    headers,
+    requestContext,
+  }: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
+    const { requestId } = requestContext;
+    // RFC 6750 §3.1: who sent no token is told no error.
+    if (headers.authorization === undefined) return answer(401, { message: 'Unauthorized' }, challenge());
+    try {
+      const token = bearerToken(headers.authorization);
+      const verdict = token
+        ? await check(token, dependencies)
+        : { allowed: false as const, reason: 'malformed' };
+      if (!verdict.allowed) {
+        dependencies.log('refused', { reason: verdict.reason, requestId });
+        return answer(401, { message: 'Unauthorized' }, challenge('invalid_token'));
+      }
+      const context = contextOf(verdict.access);
+      return answer(200, context, {
+        'X-Deployment-Id': context.deploymentId,
+        'X-Principal-Id': context.principalId,
+        'X-Scope': context.scope,
+      });
+    } catch (error) {
+      const isBusy = error instanceof ServiceError;
+      dependencies.log('failed', { error: String(isBusy ? error.cause : error), requestId });
+      return isBusy
+        ? answer(error.status, { message: 'Service Unavailable' }, error.headers)
+        : answer(500, { message: 'Internal Server Error' });
+    }
+  };
+}
+
+/** RFC 6750 §3. */
+function challenge(error?: string): Record<string, string> {
+  return { 'WWW-Authenticate': error ? `Bearer error="${error}"` : 'Bearer' };
+}
+
+function answer(
+  statusCode: number,
+  body: object,
+  headers: Record<string, string> = {},
+): APIGatewayProxyStructuredResultV2 {
+  return {
+    statusCode,
+    headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...headers },
+    body: JSON.stringify(body),
+  };
+}

@@ -1,0 +1,46 @@
+import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import { invalidFields, ServiceError } from '../domain/errors.ts';
+
+/** Most bytes of a body; API Gateway itself would pass 10 MB. */
+export const MAX_BODY = 64 * 1024;
+
+/**
+ * The body as text. Its size is judged before anything parses it.
+ * @throws ServiceError 413 over 64 KiB, 400 when it is not UTF-8
+ */
+export function bodyText({
+  body = '',
+  isBase64Encoded,
+}: Pick<APIGatewayProxyEventV2, 'body' | 'isBase64Encoded'>): string {
+  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
+  if (bytes.length > MAX_BODY) {
+    throw new ServiceError(413, 'invalid_request', `The body must be at most ${MAX_BODY} bytes.`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new ServiceError(400, 'invalid_request', 'The body must be UTF-8.', { cause });
+  }
+}
+
+/** The media type in lower case, without parameters. */
+export function mediaType(headers: APIGatewayProxyEventV2['headers']): string {
+  return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+/**
+ * The body as JSON, not yet judged.
+ * @throws ServiceError 415 for another media type, 413 and 400 as for bodyText, 400 when it is not JSON
+ */
+export function jsonBody(event: APIGatewayProxyEventV2): unknown {
+  const text = bodyText(event);
+  if (mediaType(event.headers) !== 'application/json') {
+    throw new ServiceError(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.');
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    // JSON.parse quotes the body in its message: it may hold a secret.
+    throw invalidFields([{ field: 'body', rule: 'must be JSON' }]);
+  }
+}

@@ -1,0 +1,66 @@
+import type { Logger } from '@aws-lambda-powertools/logger';
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
+import middy from '@middy/core';
+import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
+import { invalidFields } from '../domain/errors.ts';
+import { isDeploymentId } from '../domain/identifiers.ts';
+import type { PeopleConfig, Person } from '../domain/people.ts';
+import type { Actor } from '../domain/records.ts';
+import { type Answer, answers, asProblem } from './answer.ts';
+import { jsonBody } from './body.ts';
+import { personOf } from './person.ts';
+
+/** A call of a signed-in person, as a route sees it. */
+export interface ManagementRequest {
+  person: Person;
+  /** The same person, for the record. */
+  actor: Actor;
+  /** From the path; '' where the route has none. A Deployment ID is known to be well formed. */
+  params: { deploymentId: string; keyId: string };
+  query: Record<string, string | undefined>;
+  /** `METHOD /path/{parameter}` */
+  routeKey: string;
+  /**
+   * The JSON body, not yet judged.
+   * @throws ServiceError 400, 413, 415
+   */
+  body: () => unknown;
+}
+
+export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
+
+/** A function that people call: what its routes have in common, in the order in which it happens. */
+export function managementHandler(
+  routes: Record<string, ManagementRoute>,
+  { logger, people }: { logger: Logger; people: PeopleConfig },
+) {
+  return middy<APIGatewayProxyEventV2WithJWTAuthorizer>()
+    .use(injectLambdaContext(logger, { resetKeys: true }))
+    .use(answers(logger, asProblem))
+    .handler(async (event): Promise<Answer> => {
+      const route = routes[event.routeKey];
+      // The gateway has no route that is not in the map: this is a fault of the stack.
+      if (!route) throw new Error(`no route for ${event.routeKey}`);
+      const request = requestOf(event, people);
+      logger.appendKeys({ principal: request.person.sub, deployment_id: request.params.deploymentId });
+      return route(request);
+    });
+}
+
+function requestOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, people: PeopleConfig): ManagementRequest {
+  const person = personOf(event, people);
+  const { deploymentId = '', keyId = '' } = event.pathParameters ?? {};
+  if (event.routeKey.includes('{deploymentId}') && !isDeploymentId(deploymentId)) {
+    const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
+    throw invalidFields([{ field: 'deploymentId', rule }]);
+  }
+  const { requestId, http } = event.requestContext;
+  return {
+    person,
+    actor: { principal: person.sub, address: http.sourceIp, requestId },
+    params: { deploymentId, keyId },
+    query: event.queryStringParameters ?? {},
+    routeKey: event.routeKey,
+    body: () => jsonBody(event),
+  };
+}

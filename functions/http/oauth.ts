@@ -1,0 +1,147 @@
+import type { Logger } from '@aws-lambda-powertools/logger';
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
+import middy from '@middy/core';
+import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import { ServiceError } from '../domain/errors.ts';
+import { parseKeyId } from '../domain/identifiers.ts';
+import { type Answer, answers, asOAuthError } from './answer.ts';
+import { bodyText, mediaType } from './body.ts';
+
+/** A call of an OAuth client, as a route sees it. */
+export interface OAuthRequest {
+  /** Parameters of the body, each once and with a value. */
+  parameters: ReadonlyMap<string, string>;
+  client: ClientCredentials;
+}
+
+/** What a client says it is, not yet verified. */
+export interface ClientCredentials {
+  clientId: string;
+  clientSecret: string;
+}
+
+/** A function that OAuth clients call. */
+export function oauthHandler(
+  routes: Record<string, (request: OAuthRequest) => Promise<Answer>>,
+  { logger }: { logger: Logger },
+) {
+  return middy<APIGatewayProxyEventV2>()
+    .use(injectLambdaContext(logger, { resetKeys: true }))
+    .use(answers(logger, asOAuthError))
+    .handler(async (event): Promise<Answer> => {
+      const route = routes[event.routeKey];
+      // The gateway has no route that is not in the map: this is a fault of the stack.
+      if (!route) throw new Error(`no route for ${event.routeKey}`);
+      const parameters = bodyParameters(event);
+      refuseQueryParameters(event.rawQueryString, parameters);
+      const client = clientCredentials(event.headers.authorization, parameters);
+      // Only what has a key ID's form: anything else could be a secret in the wrong place.
+      if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
+      return route({ parameters, client });
+    });
+}
+
+/** RFC 6749 §5.2: the request is malformed. */
+export function invalidRequest(detail: string): ServiceError {
+  return new ServiceError(400, 'invalid_request', detail);
+}
+
+/**
+ * RFC 6749 §5.2: the client is not who it says it is. One body for every cause, so that it tells no caller
+ * whether an ID exists. The challenge is RFC 7617's.
+ */
+export function invalidClient(): ServiceError {
+  return new ServiceError(401, 'invalid_client', 'Client authentication failed.', {
+    headers: { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' },
+  });
+}
+
+/** Parameters that mean something here, and so may not come in a URL, which ends up in logs (RFC 6749 §2.3.1). */
+const BODY_ONLY = ['client_id', 'client_secret', 'grant_type', 'scope', 'token', 'token_type_hint'];
+
+function refuseQueryParameters(rawQueryString: string, parameters: ReadonlyMap<string, string>): void {
+  const isMisplaced = (name: string) => BODY_ONLY.includes(name) || parameters.has(name);
+  if ([...new URLSearchParams(rawQueryString).keys()].some(isMisplaced)) {
+    throw invalidRequest('Parameters belong in the body, not in the query.');
+  }
+}
+
+/**
+ * Form parameters; JSON with the same fields, for pipelines that were written for an older service.
+ * @throws ServiceError 400, 413
+ */
+function bodyParameters(event: APIGatewayProxyEventV2): ReadonlyMap<string, string> {
+  const text = bodyText(event);
+  const type = mediaType(event.headers);
+  if (type === 'application/x-www-form-urlencoded') return formParameters(text);
+  if (type === 'application/json') return jsonParameters(text);
+  throw invalidRequest('Send the body as application/x-www-form-urlencoded.');
+}
+
+/** RFC 6749 §3.2: none twice, and one without a value is as good as absent. URLSearchParams alone forgives too much. */
+export function formParameters(text: string): ReadonlyMap<string, string> {
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a broken percent-encoding.');
+  const pairs = [...new URLSearchParams(text)];
+  if (pairs.flat().some((part) => part.includes('\uFFFD'))) throw invalidRequest('The body must be UTF-8.');
+  if (new Set(pairs.map(([name]) => name)).size < pairs.length) {
+    throw invalidRequest('No parameter may come twice.');
+  }
+  return new Map(pairs.filter(([, value]) => value !== ''));
+}
+
+function jsonParameters(text: string): ReadonlyMap<string, string> {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(text);
+  } catch {
+    throw invalidRequest('The body must be JSON.');
+  }
+  const isObject = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
+  const pairs = isObject ? Object.entries(fields as object) : [];
+  if (!isObject || pairs.some(([, value]) => typeof value !== 'string')) {
+    throw invalidRequest('The body must be a JSON object of strings.');
+  }
+  return new Map(pairs.filter(([, value]) => value !== ''));
+}
+
+/**
+ * The client's ID and secret, by client_secret_basic or client_secret_post: by one of them (RFC 6749 §2.3).
+ * @throws ServiceError 400 for two mechanisms or malformed Basic credentials, 401 for none
+ */
+function clientCredentials(
+  authorization: string | undefined,
+  parameters: ReadonlyMap<string, string>,
+): ClientCredentials {
+  const clientId = parameters.get('client_id');
+  const clientSecret = parameters.get('client_secret');
+  if (authorization === undefined) {
+    if (!clientId || !clientSecret) throw invalidClient();
+    return { clientId, clientSecret };
+  }
+  if (!/^Basic /i.test(authorization)) throw invalidClient();
+  const basic = basicCredentials(authorization);
+  if (clientSecret) throw invalidRequest('The client must authenticate in one way, not in two.');
+  if (clientId && clientId !== basic.clientId) {
+    throw invalidRequest('client_id in the body differs from the one in the Authorization header.');
+  }
+  return basic;
+}
+
+/** RFC 6749 §2.3.1: base64 of two form-encoded halves. Split first, then decode: a decoded half may hold a colon. */
+function basicCredentials(authorization: string): ClientCredentials {
+  const malformed = invalidRequest('The Authorization header is not valid Basic authentication.');
+  const encoded = authorization.slice('Basic '.length).trim();
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded) || encoded.length % 4 !== 0) throw malformed;
+  const [, clientId, clientSecret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? [];
+  if (clientId === undefined || clientSecret === undefined) throw malformed;
+  try {
+    return { clientId: formDecode(clientId), clientSecret: formDecode(clientSecret) };
+  } catch {
+    throw malformed;
+  }
+}
+
+/** @throws URIError for a broken percent-encoding */
+function formDecode(text: string): string {
+  return decodeURIComponent(text.replaceAll('+', ' '));
+}

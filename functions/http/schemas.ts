@@ -1,0 +1,100 @@
+import * as z from 'zod/mini';
+import { type FieldError, invalidFields } from '../domain/errors.ts';
+import { MAX_SCOPES } from '../domain/scopes.ts';
+
+/** Text without control characters, its length counted in characters, not in UTF-16 units. */
+const text = (least: number, most: number) => {
+  const rule = `must be ${least} to ${most} characters, without control characters`;
+  return z.string(rule).check(
+    z.refine((it) => it.isWellFormed() && !/\p{Cc}/u.test(it), rule),
+    z.refine((it) => it.length <= 2 * most && [...it].length >= least && [...it].length <= most, rule),
+  );
+};
+
+const groups = z
+  .array(text(1, 128), 'must be an array of at most 20 groups')
+  .check(z.maxLength(20, 'must be an array of at most 20 groups'));
+
+/** PUT /deployments/{deploymentId} */
+export const deploymentInput = z.strictObject({ name: z.optional(text(1, 100)), groups: z.optional(groups) });
+
+const enabled = z.boolean('must be true or false');
+
+/**
+ * A key's own expiry, as epoch milliseconds.
+ * @param now epoch milliseconds
+ */
+const expiresAt = (now: number) => {
+  const rule = 'must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z';
+  return z.pipe(
+    z.iso.datetime({ offset: true, error: rule }),
+    z.pipe(
+      z.transform((it: string) => Date.parse(it)),
+      z.number(rule).check(z.refine((it) => it > now, rule)),
+    ),
+  );
+};
+
+/** @param known scopes that the stack knows */
+const scopes = (known: readonly string[]) => {
+  const rule = `must be an array of at most ${MAX_SCOPES} scopes`;
+  return z.pipe(
+    z
+      .array(z.enum(known as [string, ...string[]], `must be one of ${known.join(', ')}`), rule)
+      .check(z.maxLength(MAX_SCOPES, rule)),
+    z.transform((it: string[]) => [...new Set(it)]),
+  );
+};
+
+/** POST …/api-keys */
+export const newKeyInput = (known: readonly string[], now: number) =>
+  z.strictObject({
+    name: text(1, 100),
+    description: z.optional(text(0, 500)),
+    scopes: z.optional(scopes(known)),
+    expiresAt: z.optional(expiresAt(now)),
+  });
+
+/** PATCH …/api-keys/{keyId}: null clears. */
+export const keyChangesInput = (known: readonly string[], now: number) =>
+  z.strictObject({
+    name: z.optional(text(1, 100)),
+    description: z.optional(z.nullable(text(0, 500))),
+    scopes: z.optional(scopes(known)),
+    enabled: z.optional(enabled),
+    expiresAt: z.optional(z.nullable(expiresAt(now))),
+  });
+
+/** Query of a listing of keys. */
+export const pageInput = (() => {
+  const rule = 'must be a whole number from 1 to 100';
+  return z.object({
+    limit: z._default(z.pipe(z.string().check(z.regex(/^([1-9]\d?|100)$/, rule)), z.transform(Number)), 100),
+    cursor: z.optional(z.string()),
+  });
+})();
+
+/**
+ * The input as the schema has it.
+ * @param whole what to call the input when it is no object at all
+ * @throws ServiceError 400 that names every field and its rule
+ */
+export function parseInput<T>(schema: z.ZodMiniType<T>, input: unknown, whole = 'body'): T {
+  const result = z.safeParse(schema, input);
+  if (result.success) return result.data;
+  throw invalidFields(result.error.issues.flatMap((issue) => fieldErrors(issue, whole)));
+}
+
+function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
+  const field = issue.path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
+    .join('');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ field: key.slice(0, 100), rule: 'is not a field of this request' }));
+  }
+  if (field === '') return [{ field: whole, rule: 'must be an object' }];
+  const isMissing = issue.code === 'invalid_type' && issue.input === undefined;
+  return [
+    { field: field.replace(/^\./, ''), rule: isMissing ? `is required: ${issue.message}` : issue.message },
+  ];
+}

@@ -1,0 +1,108 @@
+import type { CheckRules } from '../domain/check.ts';
+import type { PeopleConfig } from '../domain/people.ts';
+import { isScope } from '../domain/scopes.ts';
+import { ENV } from './env.ts';
+
+type Environment = Record<string, string | undefined>;
+
+/** How one variable is read: undefined when it is not what it must be. */
+interface Variable<T> {
+  name: string;
+  rule: string;
+  read: (text: string | undefined) => T | undefined;
+}
+
+const text = (name: string): Variable<string> => ({
+  name,
+  rule: 'must be set',
+  read: (it) => it || undefined,
+});
+
+const seconds = (name: string, least: number): Variable<number> => ({
+  name,
+  rule: `must be a whole number of seconds, at least ${least}`,
+  read: (it) => (it && /^\d{1,10}$/.test(it) && Number(it) >= least ? Number(it) : undefined),
+});
+
+const scopes: Variable<string[]> = {
+  name: ENV.scopes,
+  rule: 'must be scopes with one space between',
+  read: (it) => (it?.split(' ').every(isScope) ? it.split(' ') : undefined),
+};
+
+/** A variable that may be left out. */
+const maybe = <T>({ name, rule, read }: Variable<T>): Variable<{ value: T | undefined }> => ({
+  name,
+  rule: `${rule}, or be left out`,
+  read: (it) => {
+    if (it === undefined) return { value: undefined };
+    const value = read(it);
+    return value === undefined ? undefined : { value };
+  },
+});
+
+type Values<V> = { [K in keyof V]: V[K] extends Variable<infer T> ? T : never };
+
+/**
+ * Read a function's variables, once, at its start.
+ * @throws Error that names every variable that is missing or wrong, and never a value
+ */
+function readAll<V extends Record<string, Variable<unknown>>>(env: Environment, variables: V): Values<V> {
+  const faults: string[] = [];
+  const values = Object.entries(variables).map(([key, { name, rule, read }]) => {
+    const value = read(env[name]);
+    if (value === undefined) faults.push(`${name} ${rule}`);
+    return [key, value];
+  });
+  if (faults.length > 0) throw new Error(`The function is not configured: ${faults.join('; ')}.`);
+  return Object.fromEntries(values);
+}
+
+export interface TableConfig {
+  tableName: string;
+}
+
+/** For every function that checks or issues tokens. */
+export interface TokenConfig extends TableConfig {
+  rules: CheckRules;
+}
+
+export function readTokenConfig(env: Environment = process.env): TokenConfig {
+  const { tableName, maxTokenLifetime, ...rest } = readAll(env, {
+    tableName: text(ENV.tableName),
+    tokenLifetime: seconds(ENV.tokenLifetime, 1),
+    slideInterval: seconds(ENV.slideInterval, 0),
+    maxTokenLifetime: maybe(seconds(ENV.maxTokenLifetime, 1)),
+    scopes,
+  });
+  return { tableName, rules: { ...rest, maxTokenLifetime: maxTokenLifetime.value } };
+}
+
+/** For the functions that people call. */
+export interface ManagementConfig extends TableConfig {
+  people: PeopleConfig;
+  /** Scopes that the stack knows. */
+  scopes: string[];
+}
+
+export function readManagementConfig(env: Environment = process.env): ManagementConfig {
+  const { groupsClaim, adminGroup, adminScope, ...rest } = readAll(env, {
+    tableName: text(ENV.tableName),
+    groupsClaim: text(ENV.groupsClaim),
+    adminGroup: maybe(text(ENV.adminGroup)),
+    adminScope: maybe(text(ENV.adminScope)),
+    scopes,
+  });
+  return { ...rest, people: { groupsClaim, adminGroup: adminGroup.value, adminScope: adminScope.value } };
+}
+
+export interface PurgeConfig extends TableConfig {
+  continuationQueueUrl: string;
+}
+
+export function readPurgeConfig(env: Environment = process.env): PurgeConfig {
+  return readAll(env, {
+    tableName: text(ENV.tableName),
+    continuationQueueUrl: text(ENV.continuationQueueUrl),
+  });
+}

@@ -1,0 +1,136 @@
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import type { ServiceEvent } from '../domain/events.ts';
+import type { Deployment } from '../domain/records.ts';
+import { ask, assign, parse, type Table, transact } from './client.ts';
+import {
+  deploymentKey,
+  directoryKey,
+  fromDeployment,
+  fromDirectoryEntry,
+  PARTITION,
+  purgeMarkerKey,
+  toDeployment,
+  toDirectoryEntry,
+  toEvent,
+} from './schema.ts';
+
+export type ListedDeployment = Omit<Deployment, 'keyCount'>;
+
+/** The Deployment as it is now: a strongly consistent read. */
+export async function readDeployment(table: Table, id: string): Promise<Deployment | undefined> {
+  const { client, tableName } = table;
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
+  );
+  return parse(table, Item, fromDeployment);
+}
+
+/**
+ * Deployments in the order of their IDs.
+ * @param after ID to begin after
+ * @param limit most to return
+ * @param isWanted picks some; all of them when left out
+ */
+export async function listDeployments(
+  table: Table,
+  {
+    after,
+    limit,
+    isWanted,
+  }: { after: string | undefined; limit: number; isWanted?: (one: ListedDeployment) => boolean },
+): Promise<{ items: ListedDeployment[]; hasMore: boolean }> {
+  const { client, tableName } = table;
+  const items: ListedDeployment[] = [];
+  let start = after === undefined ? undefined : directoryKey(after);
+  do {
+    const page = await ask(
+      client.send(
+        new QueryCommand({
+          TableName: tableName,
+          KeyConditionExpression: 'pk = :directory',
+          ExpressionAttributeValues: { ':directory': PARTITION.directory },
+          ConsistentRead: true,
+          // Who picks a few reads the directory in whole pages.
+          Limit: isWanted ? undefined : limit + 1,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    for (const item of page.Items ?? []) {
+      const one = parse(table, item, fromDirectoryEntry);
+      if (one && (isWanted?.(one) ?? true)) items.push(one);
+    }
+    start = page.LastEvaluatedKey as typeof start;
+    // One more than asked for tells whether there is a next page that this person may see.
+  } while (start && items.length <= limit);
+  return { items: items.slice(0, limit), hasMore: items.length > limit };
+}
+
+/** @returns false when a Deployment of that ID is there already */
+export async function registerDeployment(
+  table: Table,
+  deployment: Deployment,
+  event: ServiceEvent,
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const isNew = 'attribute_not_exists(pk)';
+  const refused = await transact(table, [
+    { Put: { TableName, Item: toDeployment(deployment), ConditionExpression: isNew } },
+    // Unconditional: an entry that is left from a life that ended by hand must not stand in the way.
+    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}
+
+/** @returns false when that life of the Deployment is over */
+export async function editDeployment(
+  table: Table,
+  deployment: Deployment,
+  event: ServiceEvent,
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const { id, name, groups, generation } = deployment;
+  const changes = assign({ name, groups });
+  const refused = await transact(table, [
+    {
+      Update: {
+        TableName,
+        Key: deploymentKey(id),
+        ...changes,
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ...changes.ExpressionAttributeValues, ':generation': generation },
+      },
+    },
+    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}
+
+/**
+ * End this life of the Deployment, and leave the marker that the purge removes as its last act.
+ * @returns false when that life is over already
+ */
+export async function deleteDeployment(
+  table: Table,
+  deployment: Deployment,
+  event: ServiceEvent,
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const { id, generation } = deployment;
+  const refused = await transact(table, [
+    {
+      Delete: {
+        TableName,
+        Key: deploymentKey(id),
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ':generation': generation },
+      },
+    },
+    { Delete: { TableName, Key: directoryKey(id) } },
+    { Put: { TableName, Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}

@@ -1,0 +1,138 @@
+import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import type { ServiceEvent } from '../domain/events.ts';
+import type { ApiKey, Deployment } from '../domain/records.ts';
+import { ask, assign, parse, type Table, transact } from './client.ts';
+import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, SORT, toApiKey, toEvent } from './schema.ts';
+
+/** Most keys that a Deployment may have. */
+export const MAX_KEYS = 1000;
+
+/** A key of this life of the Deployment: one of an earlier life is as good as absent. */
+export async function readApiKey(
+  table: Table,
+  { id, generation }: Deployment,
+  ulid: string,
+): Promise<ApiKey | undefined> {
+  const { client, tableName } = table;
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key: apiKeyKey(id, ulid), ConsistentRead: true })),
+  );
+  const key = parse(table, Item, fromApiKey);
+  return key?.generation === generation ? key : undefined;
+}
+
+/**
+ * The keys of this life of the Deployment, oldest first.
+ * @param after ULID to begin after
+ * @param limit most to return
+ */
+export async function listApiKeys(
+  table: Table,
+  { id, generation }: Deployment,
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<{ items: ApiKey[]; hasMore: boolean }> {
+  const { client, tableName } = table;
+  const items: ApiKey[] = [];
+  let start = after === undefined ? undefined : apiKeyKey(id, after);
+  do {
+    const page = await ask(
+      client.send(
+        new QueryCommand({
+          TableName: tableName,
+          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :keys)',
+          ExpressionAttributeValues: { ':pk': PARTITION.deployment(id), ':keys': SORT.key },
+          ConsistentRead: true,
+          Limit: limit + 1,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    for (const item of page.Items ?? []) {
+      const key = parse(table, item, fromApiKey);
+      if (key?.generation === generation) items.push(key);
+    }
+    start = page.LastEvaluatedKey as typeof start;
+  } while (start && items.length <= limit);
+  return { items: items.slice(0, limit), hasMore: items.length > limit };
+}
+
+/** @returns `full` at the Deployment's limit of keys, `gone` when that life of it is over */
+export async function createApiKey(
+  table: Table,
+  key: ApiKey,
+  event: ServiceEvent,
+): Promise<'created' | 'full' | 'gone'> {
+  const { tableName: TableName } = table;
+  const isThisLife = 'generation = :generation';
+  const hasRoom = 'keyCount < :most';
+  const refused = await transact(table, [
+    {
+      Update: {
+        TableName,
+        Key: deploymentKey(key.deploymentId),
+        UpdateExpression: 'SET keyCount = keyCount + :one',
+        ConditionExpression: `${isThisLife} AND ${hasRoom}`,
+        ExpressionAttributeValues: { ':generation': key.generation, ':most': MAX_KEYS, ':one': 1 },
+        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+      },
+    },
+    { Put: { TableName, Item: toApiKey(key), ConditionExpression: 'attribute_not_exists(pk)' } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  if (!refused) return 'created';
+  const [deployment] = refused;
+  const isStillThisLife = deployment?.failed && deployment.item?.generation?.S === key.generation;
+  return isStillThisLife ? 'full' : 'gone';
+}
+
+/**
+ * Write the key as it shall be.
+ * @param key its `revision` is one more than the one that was read
+ * @returns false when somebody else has edited or deleted it since
+ */
+export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const { name, description, scopes, enabled, validUntil, epoch, revision } = key;
+  const changes = assign({ name, description, scopes, enabled, validUntil, epoch, revision });
+  const refused = await transact(table, [
+    {
+      // A Put of the whole item would lose a lastUsedAt that is written beside a use.
+      Update: {
+        TableName,
+        Key: apiKeyKey(key.deploymentId, key.ulid),
+        ...changes,
+        ConditionExpression: 'generation = :generation AND revision = :read',
+        ExpressionAttributeValues: {
+          ...changes.ExpressionAttributeValues,
+          ':generation': key.generation,
+          ':read': key.revision - 1,
+        },
+      },
+    },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}
+
+/** @returns false when the key is gone already */
+export async function deleteApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const isThisLife = {
+    ConditionExpression: 'generation = :generation',
+    ExpressionAttributeValues: { ':generation': key.generation },
+  };
+  const refused = await transact(table, [
+    { Delete: { TableName, Key: apiKeyKey(key.deploymentId, key.ulid), ...isThisLife } },
+    {
+      Update: {
+        TableName,
+        Key: deploymentKey(key.deploymentId),
+        UpdateExpression: 'SET keyCount = keyCount - :one',
+        ConditionExpression: isThisLife.ConditionExpression,
+        ExpressionAttributeValues: { ...isThisLife.ExpressionAttributeValues, ':one': 1 },
+      },
+    },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}

@@ -1,0 +1,218 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import {
+  BatchWriteCommand,
+  DeleteCommand,
+  GetCommand,
+  QueryCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { unavailable } from '../domain/errors.ts';
+import type { ServiceEvent } from '../domain/events.ts';
+import { ask, type Table, transact, type Write } from './client.ts';
+import {
+  deploymentKey,
+  directoryKey,
+  type ItemKey,
+  isOfLife,
+  lifeOfMarker,
+  PARTITION,
+  purgeMarkerKey,
+  SORT,
+  toEvent,
+  tokensOf,
+} from './schema.ts';
+
+/** One life of a Deployment. */
+export interface Life {
+  deploymentId: string;
+  generation: string;
+}
+
+/** Items read and judged at a time; a page is the unit between two looks at the clock. */
+const PAGE = 1000;
+/** DynamoDB takes at most 25 writes in a batch. */
+const BATCH = 25;
+/** Batches under way at once: enough to hide the round trip, well below a partition's 1,000 writes a second. */
+const PARALLEL = 8;
+const BATCH_ATTEMPTS = 8;
+
+/** The generation that the Deployment has now; undefined when there is none. Strongly consistent. */
+export async function currentGeneration(
+  { client, tableName }: Table,
+  id: string,
+): Promise<string | undefined> {
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
+  );
+  return typeof Item?.generation === 'string' ? Item.generation : undefined;
+}
+
+/** What to delete, page by page, and the sort key from which a later run may go on. */
+export interface PurgePage {
+  keys: ItemKey[];
+  next: string | undefined;
+}
+
+/**
+ * All that is left of one life: tokens first, then keys. What belongs to another life stays, and so does the
+ * Deployment's own item.
+ * @param after sort key to go on from
+ */
+export async function* itemsOfLife(
+  table: Table,
+  { deploymentId, generation }: Life,
+  after?: string,
+): AsyncGenerator<PurgePage> {
+  const pk = PARTITION.deployment(deploymentId);
+  for await (const { items, next } of pages(table, { pk, prefix: '', after })) {
+    const dead = items.filter((item) => item.sk !== SORT.deployment && isOfLife(item, generation));
+    yield { keys: dead.map(({ sk }) => ({ pk, sk: sk as string })), next };
+  }
+}
+
+/**
+ * All tokens of one deleted key. A ULID is never used again, so there is no other life to spare.
+ * @param after sort key to go on from
+ */
+export async function* tokensOfKey(
+  table: Table,
+  { deploymentId, ulid }: { deploymentId: string; ulid: string },
+  after?: string,
+): AsyncGenerator<PurgePage> {
+  const pk = PARTITION.deployment(deploymentId);
+  for await (const { items, next } of pages(table, { pk, prefix: tokensOf(ulid), after })) {
+    yield { keys: items.map(({ sk }) => ({ pk, sk: sk as string })), next };
+  }
+}
+
+/** A partition in the descending order of its sort keys, which puts tokens before keys. Strongly consistent. */
+async function* pages(
+  { client, tableName }: Table,
+  { pk, prefix, after }: { pk: string; prefix: string; after: string | undefined },
+) {
+  let start: ItemKey | undefined = after === undefined ? undefined : { pk, sk: after };
+  do {
+    const page = await ask(
+      client.send(
+        new QueryCommand({
+          TableName: tableName,
+          KeyConditionExpression: prefix ? 'pk = :pk AND begins_with(sk, :prefix)' : 'pk = :pk',
+          ExpressionAttributeValues: { ':pk': pk, ...(prefix && { ':prefix': prefix }) },
+          ProjectionExpression: 'sk, generation',
+          ConsistentRead: true,
+          ScanIndexForward: false,
+          Limit: PAGE,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    start = page.LastEvaluatedKey as ItemKey | undefined;
+    yield { items: page.Items ?? [], next: start?.sk };
+  } while (start);
+}
+
+/**
+ * Delete items, however many, in parallel batches; what DynamoDB leaves unprocessed is sent again.
+ * @throws ServiceError 503 when some stay unprocessed
+ */
+export async function deleteItems(table: Table, keys: ItemKey[]): Promise<void> {
+  const batches: ItemKey[][] = [];
+  for (let at = 0; at < keys.length; at += BATCH) batches.push(keys.slice(at, at + BATCH));
+  const worker = async () => {
+    for (let batch = batches.pop(); batch; batch = batches.pop()) await deleteBatch(table, batch);
+  };
+  // All of them end before this does: nothing may be left running when the function answers.
+  const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+async function deleteBatch({ client, tableName }: Table, keys: ItemKey[]): Promise<void> {
+  let requests = keys.map((Key) => ({ DeleteRequest: { Key } }));
+  for (let attempt = 1; requests.length > 0; attempt++) {
+    const { UnprocessedItems } = await ask(
+      client.send(new BatchWriteCommand({ RequestItems: { [tableName]: requests } })),
+    );
+    requests = (UnprocessedItems?.[tableName] ?? []) as typeof requests;
+    if (requests.length === 0) return;
+    if (attempt === BATCH_ATTEMPTS) throw unavailable(new Error(`${requests.length} items stay unprocessed`));
+    await pause(Math.random() * 50 * 2 ** attempt);
+  }
+}
+
+/**
+ * Make sure that the purge of this life is on record: a Deployment whose item was removed by hand has left no
+ * marker, and its directory entry is still there.
+ * @param now epoch milliseconds
+ */
+export async function beginPurge(
+  { client, tableName }: Table,
+  { deploymentId, generation }: Life,
+  now: number,
+): Promise<void> {
+  await ask(
+    client.send(
+      new UpdateCommand({
+        TableName: tableName,
+        Key: purgeMarkerKey(deploymentId, generation),
+        UpdateExpression: 'SET createdAt = if_not_exists(createdAt, :now)',
+        ExpressionAttributeValues: { ':now': now },
+      }),
+    ),
+  );
+  try {
+    await ask(
+      client.send(
+        new DeleteCommand({
+          TableName: tableName,
+          Key: directoryKey(deploymentId),
+          ConditionExpression: 'generation = :generation',
+          ExpressionAttributeValues: { ':generation': generation },
+        }),
+      ),
+    );
+  } catch (error) {
+    // No entry, or one of a later life: as it should be.
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+  }
+}
+
+/** The last act of a purge: remove the marker, and with it write the event, if there is one. */
+export async function endPurge(
+  table: Table,
+  { deploymentId, generation }: Life,
+  event: ServiceEvent | undefined,
+): Promise<void> {
+  const { tableName: TableName } = table;
+  const writes: Write[] = [{ Delete: { TableName, Key: purgeMarkerKey(deploymentId, generation) } }];
+  if (event) writes.push({ Put: { TableName, Item: toEvent(event) } });
+  await transact(table, writes);
+}
+
+/**
+ * Lives whose purge has not ended.
+ * @param before epoch milliseconds: only those whose purge began earlier
+ */
+export async function* unfinishedPurges({ client, tableName }: Table, before: number): AsyncGenerator<Life> {
+  let start: Record<string, unknown> | undefined;
+  do {
+    const page = await ask(
+      client.send(
+        new QueryCommand({
+          TableName: tableName,
+          KeyConditionExpression: 'pk = :purges',
+          FilterExpression: 'createdAt < :before',
+          ExpressionAttributeValues: { ':purges': PARTITION.purges, ':before': before },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    for (const item of page.Items ?? []) {
+      const life = lifeOfMarker(item);
+      if (life) yield life;
+    }
+    start = page.LastEvaluatedKey;
+  } while (start);
+}

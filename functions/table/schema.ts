@@ -1,0 +1,216 @@
+/**
+ * The table, whole: keys, the shape of each item, to and from it. One partition a Deployment, no index.
+ * Items are parsed when read: `from…` gives undefined for an item of a wrong shape, and a reader treats that as
+ * absent, so a damaged item lets nobody in.
+ */
+import type { ServiceEvent } from '../domain/events.ts';
+import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import type { ApiKey, CheckedKey, Deployment, Grant, SecretHash, Token } from '../domain/records.ts';
+
+/** An item as the document client gives and takes it. */
+export type Item = Record<string, unknown>;
+export interface ItemKey {
+  pk: string;
+  sk: string;
+}
+
+/** Every partition or sort key of the table is made here. */
+export const PARTITION = {
+  deployment: (id: string) => `DEPLOYMENT#${id}`,
+  events: (id: string) => `EVENTS#${id}`,
+  /** The directory: a listing of Deployments is one Query. */
+  directory: 'DEPLOYMENTS',
+  purges: 'PURGES',
+} as const;
+
+export const SORT = { deployment: 'DEPLOYMENT', key: 'KEY#', token: 'TOKEN#', grant: 'GRANT#' } as const;
+
+export const deploymentKey = (id: string): ItemKey => ({ pk: PARTITION.deployment(id), sk: SORT.deployment });
+export const directoryKey = (id: string): ItemKey => ({ pk: PARTITION.directory, sk: id });
+export const apiKeyKey = (deploymentId: string, ulid: string): ItemKey => ({
+  pk: PARTITION.deployment(deploymentId),
+  sk: SORT.key + ulid,
+});
+/** Prefix of the sort keys of all tokens of one key. */
+export const tokensOf = (ulid: string) => `${SORT.token}${ulid}#`;
+export const tokenKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
+  pk: PARTITION.deployment(deploymentId),
+  sk: tokensOf(ulid) + hash,
+});
+export const grantKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
+  pk: PARTITION.deployment(deploymentId),
+  sk: `${SORT.grant}${ulid}#${hash}`,
+});
+export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
+  pk: PARTITION.purges,
+  sk: `${deploymentId}#${generation}`,
+});
+
+/** What the attributes of an item must be. */
+const is = {
+  text: (value: unknown): value is string => typeof value === 'string',
+  flag: (value: unknown): value is boolean => typeof value === 'boolean',
+  /** Whole and not negative: a count, an epoch, a moment. */
+  whole: (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0,
+  texts: (value: unknown): value is string[] => Array.isArray(value) && value.every(is.text),
+  secrets: (value: unknown): value is SecretHash[] =>
+    Array.isArray(value) && value.every((one) => is.text(one?.hash) && is.whole(one?.createdAt)),
+  ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
+};
+
+/** The value when it has the shape, undefined when it is absent; anything else is an error of the item. */
+function optional<T>(value: unknown, has: (value: unknown) => value is T): T | undefined {
+  if (value === undefined) return undefined;
+  if (!has(value)) throw new WrongShape();
+  return value;
+}
+
+function required<T>(value: unknown, has: (value: unknown) => value is T): T {
+  if (!has(value)) throw new WrongShape();
+  return value;
+}
+
+class WrongShape extends Error {}
+
+/** Run a parser; an item of a wrong shape is undefined, as an absent one is. */
+function parsed<T>(item: Item | undefined, parse: (item: Item) => T): T | undefined {
+  if (!item) return undefined;
+  try {
+    return parse(item);
+  } catch (error) {
+    if (error instanceof WrongShape) return undefined;
+    throw error;
+  }
+}
+
+export function toDeployment(deployment: Deployment): Item {
+  const { id, name, groups, generation, keyCount, createdAt } = deployment;
+  return { ...deploymentKey(id), name, groups, generation, keyCount, createdAt };
+}
+
+/** The directory entry: what a listing shows, and the generation that guards it. */
+export function toDirectoryEntry({ id, name, groups, generation, createdAt }: Deployment): Item {
+  return { ...directoryKey(id), name, groups, generation, createdAt };
+}
+
+export function fromDeployment(item: Item | undefined): Deployment | undefined {
+  return parsed(item, (it) => ({
+    id: idOf(it, PARTITION.deployment('')),
+    name: required(it.name, is.text),
+    groups: required(it.groups, is.texts),
+    generation: required(it.generation, is.ulid),
+    keyCount: required(it.keyCount, is.whole),
+    createdAt: required(it.createdAt, is.whole),
+  }));
+}
+
+/** A Deployment as the directory lists it: without the number of keys. */
+export function fromDirectoryEntry(item: Item | undefined): Omit<Deployment, 'keyCount'> | undefined {
+  return parsed(item, (it) => ({
+    id: required(it.sk, (value): value is string => is.text(value) && isDeploymentId(value)),
+    name: required(it.name, is.text),
+    groups: required(it.groups, is.texts),
+    generation: required(it.generation, is.ulid),
+    createdAt: required(it.createdAt, is.whole),
+  }));
+}
+
+/** The life that a check compares with. */
+export function fromCheckedDeployment(item: Item | undefined): { generation: string } | undefined {
+  return parsed(item, (it) => ({ generation: required(it.generation, is.ulid) }));
+}
+
+export function toApiKey({ deploymentId, ulid, ...attributes }: ApiKey): Item {
+  return { ...apiKeyKey(deploymentId, ulid), ...attributes };
+}
+
+export function fromApiKey(item: Item | undefined): ApiKey | undefined {
+  return parsed(item, (it) => ({
+    ...checkedKey(it),
+    deploymentId: idOf(it, PARTITION.deployment('')),
+    ulid: required(required(it.sk, is.text).slice(SORT.key.length), is.ulid),
+    name: required(it.name, is.text),
+    description: optional(it.description, is.text),
+    secrets: required(it.secrets, is.secrets),
+    revision: required(it.revision, is.whole),
+    createdAt: required(it.createdAt, is.whole),
+    createdBy: required(it.createdBy, is.text),
+    lastUsedAt: optional(it.lastUsedAt, is.whole),
+  }));
+}
+
+export function fromCheckedKey(item: Item | undefined): CheckedKey | undefined {
+  return parsed(item, checkedKey);
+}
+
+function checkedKey(item: Item): CheckedKey {
+  return {
+    scopes: required(item.scopes, is.texts),
+    enabled: required(item.enabled, is.flag),
+    validUntil: optional(item.validUntil, is.whole),
+    epoch: required(item.epoch, is.whole),
+    generation: required(item.generation, is.ulid),
+  };
+}
+
+export function toToken({ deploymentId, ulid, hash, scopes, ...attributes }: Token): Item {
+  return { ...tokenKey(deploymentId, ulid, hash), ...attributes, ...(scopes && { scope: scopes.join(' ') }) };
+}
+
+export function fromCheckedToken(
+  item: Item | undefined,
+): Pick<Token, 'generation' | 'epoch' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined {
+  return parsed(item, (it) => ({
+    generation: required(it.generation, is.ulid),
+    epoch: required(it.epoch, is.whole),
+    scopes: scopesOf(it),
+    issuedAt: required(it.issuedAt, is.whole),
+    expiresAt: required(it.expiresAt, is.whole),
+  }));
+}
+
+export function fromCheckedGrant(
+  item: Item | undefined,
+): Pick<Grant, 'generation' | 'sub' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined {
+  return parsed(item, (it) => ({
+    generation: required(it.generation, is.ulid),
+    sub: required(it.sub, is.text),
+    scopes: scopesOf(it) ?? [],
+    issuedAt: required(it.issuedAt, is.whole),
+    expiresAt: required(it.expiresAt, is.whole),
+  }));
+}
+
+/** Scopes are stored as their OAuth string; the empty string is no scope at all. */
+function scopesOf(item: Item): string[] | undefined {
+  return optional(item.scope, is.text)
+    ?.split(' ')
+    .filter((word) => word !== '');
+}
+
+export function toEvent({ id, deploymentId, ...attributes }: ServiceEvent): Item {
+  return { pk: PARTITION.events(deploymentId), sk: id, ...attributes };
+}
+
+/**
+ * Does the purge of this life take the item? Also one whose generation is no ULID: no read of it can ever be
+ * of a living Deployment.
+ */
+export function isOfLife(item: Item, generation: string): boolean {
+  return item.generation === generation || !is.ulid(item.generation);
+}
+
+/** The life that a purge marker stands for. */
+export function lifeOfMarker(item: Item): { deploymentId: string; generation: string } | undefined {
+  const [deploymentId, generation, ...rest] = String(item.sk).split('#');
+  const isMarker = deploymentId && generation && isDeploymentId(deploymentId) && isUlid(generation);
+  return isMarker && rest.length === 0 ? { deploymentId, generation } : undefined;
+}
+
+function idOf(item: Item, prefix: string): string {
+  const pk = required(item.pk, is.text);
+  return required(
+    pk.slice(prefix.length),
+    (value): value is string => pk.startsWith(prefix) && is.text(value) && isDeploymentId(value),
+  );
+}
