@@ -1,13 +1,16 @@
 import { keyRoutes } from './handlers/keys.ts';
 import { managementHandler } from './http/management.ts';
-import { readManagementConfig } from './runtime/config.ts';
+import { readManagementConfig, readScopes } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
-const { people, scopes, ...config } = readManagementConfig();
+const { people, ...config } = readManagementConfig();
 const logger = newLogger('manage-keys');
 const table = openTable(config, CALL_PATIENCE, logger);
 
 /** API keys of a Deployment: create, list, get, edit, delete. */
-export const handler = managementHandler(keyRoutes(table, { clock: Date.now, scopes }), { logger, people });
+export const handler = managementHandler(keyRoutes(table, { clock: Date.now, scopes: readScopes() }), {
+  logger,
+  people,
+});

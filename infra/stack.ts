@@ -53,7 +53,7 @@ export class DeploymentKeysStack extends Stack {
     const issueToken = new ServiceFunction(this, 'issue-token', {
       description: 'Swaps the ID and secret of a key for an access token',
       timeout: Duration.seconds(10),
-      environment: { [ENV.tokenLifetime]: lifetimes[ENV.tokenLifetime], ...scopes },
+      environment: { ...lifetimes, ...scopes },
       retainLogs: retain,
     });
     table.grantIssue(issueToken);

@@ -1,4 +1,5 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, SQSBatchResponse, SQSRecord } from 'aws-lambda';
+import { ServiceError } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
@@ -77,7 +78,7 @@ export async function purgeFromQueue(
     try {
       await purge(parseTask(body), hasTime, dependencies);
     } catch (error) {
-      dependencies.log('purge failed', { error: String(error), messageId });
+      dependencies.log('purge failed', { error: causeOf(error), messageId });
       failed.push(messageId);
     }
   }
@@ -140,6 +141,10 @@ async function endLife(
   const event = newEvent('deployment.purged', { id: deploymentId, generation }, actor, clock(), { deleted });
   // A replay finds nothing to delete: it has nothing to tell.
   await endPurge(table, { deploymentId, generation }, deleted > 0 ? event : undefined);
+}
+
+function causeOf(error: unknown): string {
+  return String(error instanceof ServiceError ? error.cause : error);
 }
 
 /** @throws Error for a message that is none of ours; it ends in the dead-letter queue */

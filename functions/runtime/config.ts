@@ -81,19 +81,21 @@ export function readTokenConfig(env: Environment = process.env): TokenConfig {
 /** For the functions that people call. */
 export interface ManagementConfig extends TableConfig {
   people: PeopleConfig;
-  /** Scopes that the stack knows. */
-  scopes: string[];
 }
 
 export function readManagementConfig(env: Environment = process.env): ManagementConfig {
-  const { groupsClaim, adminGroup, adminScope, ...rest } = readAll(env, {
+  const { tableName, groupsClaim, adminGroup, adminScope } = readAll(env, {
     tableName: text(ENV.tableName),
     groupsClaim: text(ENV.groupsClaim),
     adminGroup: maybe(text(ENV.adminGroup)),
     adminScope: maybe(text(ENV.adminScope)),
-    scopes,
   });
-  return { ...rest, people: { groupsClaim, adminGroup: adminGroup.value, adminScope: adminScope.value } };
+  return { tableName, people: { groupsClaim, adminGroup: adminGroup.value, adminScope: adminScope.value } };
+}
+
+/** The scopes that the stack knows. */
+export function readScopes(env: Environment = process.env): string[] {
+  return readAll(env, { scopes }).scopes;
 }
 
 export interface PurgeConfig extends TableConfig {
