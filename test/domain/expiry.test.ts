@@ -1,0 +1,70 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { expiryOfIssue, expiryOfSlide, isLive, type Lifetimes } from '../../functions/domain/expiry.ts';
+
+const NOW = 1_800_000_000_000;
+const DAY = 24 * 60 * 60;
+const standard: Lifetimes = { tokenLifetime: DAY, slideInterval: 300 };
+const exact: Lifetimes = { tokenLifetime: DAY, slideInterval: 0 };
+
+const moments = fc.integer({ min: NOW, max: NOW + 1000 * DAY * 1000 });
+const lifetimes: fc.Arbitrary<Lifetimes> = fc.record({
+  tokenLifetime: fc.integer({ min: 1, max: 30 * DAY }),
+  slideInterval: fc.integer({ min: 0, max: DAY }),
+});
+
+describe('expiry', () => {
+  it('access is live until the second of its expiry and dead from then on', () => {
+    const expiresAt = NOW / 1000;
+    expect(isLive(expiresAt, NOW - 1)).toBe(true);
+    expect(isLive(expiresAt, NOW)).toBe(false);
+    expect(isLive(expiresAt, NOW + 1)).toBe(false);
+  });
+
+  it('an issue is valid for the lifetime, rounded up to the second', () => {
+    expect(expiryOfIssue(NOW, standard)).toBe(NOW / 1000 + DAY);
+    expect(expiryOfIssue(NOW + 1, standard)).toBe(NOW / 1000 + DAY + 1);
+  });
+
+  it('a use right after the issue needs no slide, one a second later does', () => {
+    const token = { issuedAt: NOW / 1000, expiresAt: expiryOfIssue(NOW, standard) };
+    expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
+    expect(expiryOfSlide(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);
+  });
+
+  it('a burst within the slide interval is one slide', () => {
+    const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY + 300 };
+    expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
+    expect(expiryOfSlide(token, NOW + 300_000, standard)).toBeUndefined();
+    expect(expiryOfSlide(token, NOW + 300_001, standard)).toBe(NOW / 1000 + 301 + DAY + 300);
+  });
+
+  it('without a slide interval each use slides to exactly the lifetime from it, rounded up', () => {
+    const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY };
+    expect(expiryOfSlide(token, NOW + 1, exact)).toBe(NOW / 1000 + DAY + 1);
+    expect(expiryOfSlide(token, NOW + 1000, exact)).toBe(NOW / 1000 + DAY + 1);
+  });
+
+  it('after any use, access lasts at least the lifetime and at most the slide interval and a second longer', () => {
+    fc.assert(
+      fc.property(lifetimes, moments, fc.nat(100 * DAY * 1000), (rules, issue, later) => {
+        const use = issue + later;
+        const token = { issuedAt: Math.floor(issue / 1000), expiresAt: expiryOfIssue(issue, rules) };
+        fc.pre(isLive(token.expiresAt, use));
+        const expiresAt = expiryOfSlide(token, use, rules) ?? token.expiresAt;
+        expect(expiresAt * 1000).toBeGreaterThanOrEqual(use + rules.tokenLifetime * 1000);
+        expect(expiresAt * 1000).toBeLessThan(use + (rules.tokenLifetime + rules.slideInterval + 1) * 1000);
+        expect(expiresAt).toBeGreaterThanOrEqual(token.expiresAt);
+      }),
+    );
+  });
+
+  it('no slide goes beyond the cap, and at the cap no slide is due', () => {
+    const capped: Lifetimes = { ...standard, maxTokenLifetime: 2 * DAY };
+    const issuedAt = NOW / 1000;
+    const near = NOW + 1.5 * DAY * 1000;
+    expect(expiryOfSlide({ issuedAt, expiresAt: near / 1000 + 60 }, near, capped)).toBe(issuedAt + 2 * DAY);
+    expect(expiryOfSlide({ issuedAt, expiresAt: issuedAt + 2 * DAY }, near, capped)).toBeUndefined();
+    expect(expiryOfIssue(NOW, { ...standard, maxTokenLifetime: 60 })).toBe(issuedAt + 60);
+  });
+});

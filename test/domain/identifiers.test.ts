@@ -1,0 +1,121 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  base62,
+  type Credential,
+  formatCredential,
+  formatKeyId,
+  isDeploymentId,
+  parseCredential,
+  parseKeyId,
+} from '../../functions/domain/identifiers.ts';
+import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const text = (alphabet: string, minLength: number, maxLength = minLength) =>
+  fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength });
+
+const deploymentIds = fc
+  .tuple(text(BASE62, 1), text(`${BASE62}_-`, 0, 63))
+  .map(([first, rest]) => first + rest);
+const ulids = fc
+  .tuple(text('01234567', 1), text('0123456789ABCDEFGHJKMNPQRSTVWXYZ', 25))
+  .map(([first, rest]) => first + rest);
+const credentials: fc.Arbitrary<Credential> = fc.record({
+  kind: fc.constantFrom('secret', 'token', 'temporary'),
+  deploymentId: deploymentIds,
+  ulid: ulids,
+});
+const randoms = text(BASE62, 43);
+
+describe('identifiers', () => {
+  it('any credential that is put together is read back', () => {
+    fc.assert(
+      fc.property(credentials, randoms, (credential, random) => {
+        expect(parseCredential(formatCredential(credential, random))).toEqual(credential);
+      }),
+    );
+  });
+
+  it('a Deployment ID that looks like the parts behind it is read from the right', () => {
+    const deploymentId = 'a_01ARZ3NDEKTSV4RRFFQ69G5FAV_b';
+    const ulid = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
+    const credential = { kind: 'token' as const, deploymentId, ulid };
+    expect(parseCredential(formatCredential(credential, 'x'.repeat(43)))).toEqual(credential);
+    expect(parseKeyId(formatKeyId(deploymentId, ulid))).toEqual({ deploymentId, ulid });
+  });
+
+  it('any one changed character of a credential is refused', () => {
+    fc.assert(
+      fc.property(
+        credentials,
+        randoms,
+        fc.nat(),
+        fc.constantFrom(...`${BASE62}_-`),
+        (credential, random, at, replacement) => {
+          const whole = formatCredential(credential, random);
+          const position = at % whole.length;
+          fc.pre(whole[position] !== replacement);
+          const changed = whole.slice(0, position) + replacement + whole.slice(position + 1);
+          expect(parseCredential(changed)).toBeUndefined();
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('a credential that is truncated, extended, padded or has a line break is refused', () => {
+    const whole = formatCredential(
+      { kind: 'secret', deploymentId: 'etl', ulid: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
+      '0'.repeat(43),
+    );
+    const others = [
+      whole.slice(0, -1),
+      whole.slice(1),
+      `${whole}0`,
+      `${whole}=`,
+      `${whole} `,
+      ` ${whole}`,
+      `${whole}\n`,
+    ];
+    for (const other of others) expect(parseCredential(other), other).toBeUndefined();
+  });
+
+  it('any text is either read back to the same text or refused', () => {
+    fc.assert(
+      fc.property(fc.string(), (anything) => {
+        expect(parseCredential(anything)).toBeUndefined();
+        expect(parseKeyId(anything)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('the check is CRC-32 in base62 with six characters', () => {
+    // By another program: CRC-32 of "dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_" and 43 zeros is 0xd74498f7, in base62 3wPtNH.
+    const body = `dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_${'0'.repeat(43)}`;
+    const credential = { kind: 'token' as const, deploymentId: 'etl', ulid: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
+    expect(formatCredential(credential, '0'.repeat(43))).toBe(`${body}3wPtNH`);
+  });
+
+  it('a Deployment ID is 1 to 64 characters, the first a letter or digit', () => {
+    for (const good of ['a', '0', 'A_-b', 'x'.repeat(64)]) expect(isDeploymentId(good), good).toBe(true);
+    const bad = ['', '_a', '-a', 'x'.repeat(65), 'a#b', 'KEY#', 'a b', 'a\n', 'ä', 'a/b', 'x'.repeat(2048)];
+    for (const text of bad) expect(isDeploymentId(text), text).toBe(false);
+  });
+
+  it('base62 has the most significant digit first and zeros on the left', () => {
+    expect(base62(0n, 6)).toBe('000000');
+    expect(base62(61n, 2)).toBe('0z');
+    expect(base62(62n, 2)).toBe('10');
+    expect(base62(2n ** 32n - 1n, 6)).toBe('4gfFC3');
+    expect(base62(2n ** 256n - 1n, 43)).toHaveLength(43);
+  });
+
+  it('each minted credential is new and well formed', () => {
+    const ulid = newUlid(1_700_000_000_000);
+    const minted = Array.from({ length: 100 }, () => mintCredential('token', 'etl', ulid));
+    expect(new Set(minted).size).toBe(100);
+    for (const one of minted)
+      expect(parseCredential(one)).toEqual({ kind: 'token', deploymentId: 'etl', ulid });
+  });
+});

@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { effectiveScopes, isScope, narrowScopes } from '../../functions/domain/scopes.ts';
+
+const known = ['code:deploy', 'airflow:read', 'airflow:write'];
+
+describe('scopes', () => {
+  it('a scope is lower-case words with single colons between, up to 64 characters', () => {
+    for (const good of ['a', 'code:deploy', 'a-1:b2:c3', 'x'.repeat(64)])
+      expect(isScope(good), good).toBe(true);
+    const bad = ['', 'A', '1a', 'a:', ':a', 'a::b', 'a b', 'a_b', 'x'.repeat(65), 'a\n', 'deployment:Etl'];
+    for (const text of bad) expect(isScope(text), text).toBe(false);
+  });
+
+  it('a request may ask for fewer scopes than the key has, in any order, and for its own Deployment', () => {
+    expect(narrowScopes('airflow:write code:deploy', known, 'etl')).toEqual(['code:deploy', 'airflow:write']);
+    expect(narrowScopes('deployment:etl airflow:read', known, 'etl')).toEqual(['airflow:read']);
+    expect(narrowScopes('deployment:etl', known, 'etl')).toEqual([]);
+  });
+
+  it('a request for more, for another Deployment, or malformed is refused', () => {
+    const bad = [
+      'admin',
+      'code:deploy admin',
+      'deployment:other',
+      ' code:deploy',
+      'code:deploy  airflow:read',
+      'A',
+      '"',
+    ];
+    for (const scope of bad) expect(narrowScopes(scope, known, 'etl'), scope).toBeUndefined();
+  });
+
+  it('what counts is always a part of the token, of the key and of the stack', () => {
+    const some = fc.subarray(known);
+    fc.assert(
+      fc.property(
+        fc.option(some, { nil: undefined }),
+        fc.option(some, { nil: undefined }),
+        some,
+        (token, key, stack) => {
+          for (const scope of effectiveScopes(token, key, stack)) {
+            expect(token ?? known).toContain(scope);
+            expect(key ?? known).toContain(scope);
+            expect(stack).toContain(scope);
+          }
+        },
+      ),
+    );
+    expect(effectiveScopes(undefined, known, known)).toEqual(known);
+  });
+});

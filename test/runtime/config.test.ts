@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import {
+  readManagementConfig,
+  readPurgeConfig,
+  readScopes,
+  readTokenConfig,
+} from '../../functions/runtime/config.ts';
+
+const whole = {
+  TABLE_NAME: 'keys',
+  TOKEN_LIFETIME_SECONDS: '86400',
+  SLIDE_INTERVAL_SECONDS: '300',
+  SCOPES: 'code:deploy airflow:read',
+};
+
+describe('configuration of a function', () => {
+  it('is read whole, with optional variables left out', () => {
+    expect(readTokenConfig(whole)).toEqual({
+      tableName: 'keys',
+      rules: {
+        tokenLifetime: 86400,
+        slideInterval: 300,
+        maxTokenLifetime: undefined,
+        scopes: ['code:deploy', 'airflow:read'],
+      },
+    });
+    expect(readManagementConfig({ ...whole, GROUPS_CLAIM: 'groups', ADMIN_GROUP: 'admins' })).toEqual({
+      tableName: 'keys',
+      people: { groupsClaim: 'groups', adminGroup: 'admins', adminScope: undefined },
+    });
+    expect(readScopes(whole)).toEqual(['code:deploy', 'airflow:read']);
+  });
+
+  it('names every variable that is missing or wrong, with its rule and without its value', () => {
+    expect(() =>
+      readTokenConfig({ TOKEN_LIFETIME_SECONDS: '0', SLIDE_INTERVAL_SECONDS: '-1', SCOPES: 'A' }),
+    ).toThrow(
+      new Error(
+        'The function is not configured: TABLE_NAME must be set; ' +
+          'TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1; ' +
+          'SLIDE_INTERVAL_SECONDS must be a whole number of seconds, at least 0; ' +
+          'SCOPES must be scopes with one space between.',
+      ),
+    );
+    expect(() => readPurgeConfig({ TABLE_NAME: 'keys' })).toThrow(
+      new Error('The function is not configured: CONTINUATION_QUEUE_URL must be set.'),
+    );
+  });
+
+  it('refuses an optional variable that is set but wrong', () => {
+    expect(() => readTokenConfig({ ...whole, MAX_TOKEN_LIFETIME_SECONDS: '1e3' })).toThrow(
+      'MAX_TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1, or be left out',
+    );
+  });
+});

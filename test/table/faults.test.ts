@@ -1,0 +1,211 @@
+import {
+  DynamoDBServiceException,
+  ProvisionedThroughputExceededException,
+  TransactionCanceledException,
+} from '@aws-sdk/client-dynamodb';
+import {
+  BatchGetCommand,
+  BatchWriteCommand,
+  DynamoDBDocumentClient,
+  TransactWriteCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { mockClient } from 'aws-sdk-client-mock';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { check } from '../../functions/domain/check.ts';
+import { ServiceError } from '../../functions/domain/errors.ts';
+import { mintCredential } from '../../functions/domain/mint.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
+import { checkStore } from '../../functions/table/check.ts';
+import { type Table, transact } from '../../functions/table/client.ts';
+import { deleteItems } from '../../functions/table/purge.ts';
+import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';
+
+/** Faults that no engine can be made to have. */
+const dynamodb = mockClient(DynamoDBDocumentClient);
+const onMalformed = vi.fn();
+const table: Table = {
+  client: dynamodb as unknown as DynamoDBDocumentClient,
+  tableName: 'keys',
+  onMalformed,
+};
+
+const NOW = 1_800_000_000_000;
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const token = mintCredential('token', 'etl', ULID);
+const deploymentItem: Item = { ...deploymentKey('etl'), generation: ULID };
+const keyItem: Item = {
+  ...apiKeyKey('etl', ULID),
+  generation: ULID,
+  epoch: 0,
+  enabled: true,
+  scopes: ['code:deploy'],
+};
+const tokenItem: Item = {
+  ...tokenKey('etl', ULID, hashOf(token)),
+  generation: ULID,
+  epoch: 0,
+  issuedAt: NOW / 1000,
+  expiresAt: NOW / 1000 + 60,
+};
+const rules = { tokenLifetime: 86_400, slideInterval: 300, scopes: ['code:deploy'] };
+const use = () => check(token, { store: checkStore(table), clock: () => NOW, rules });
+
+/** What the client throws for an error answer of DynamoDB. */
+const fault = (name: string, httpStatusCode: number) =>
+  new DynamoDBServiceException({
+    name,
+    message: name,
+    $fault: httpStatusCode < 500 ? 'client' : 'server',
+    $metadata: { httpStatusCode },
+  });
+const busy = expect.objectContaining({ status: 503, headers: { 'Retry-After': '1' } });
+
+beforeEach(() => {
+  dynamodb.reset();
+  onMalformed.mockReset();
+});
+
+describe('a check, where the table gives no certain answer (G7)', () => {
+  it('allows with all three items at hand, and slides', async () => {
+    dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
+    dynamodb.on(UpdateCommand).resolves({});
+    expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: NOW / 1000 + 86_700 } });
+  });
+
+  it('fails when a key is left unprocessed, whatever else was read', async () => {
+    dynamodb.on(BatchGetCommand).resolves({
+      Responses: { keys: [tokenItem, keyItem, deploymentItem] },
+      UnprocessedKeys: { keys: { Keys: [deploymentKey('etl')] } },
+    });
+    await expect(use()).rejects.toEqual(busy);
+  });
+
+  it('fails when the answer holds no items of the table at all', async () => {
+    dynamodb.on(BatchGetCommand).resolves({});
+    await expect(use()).rejects.toEqual(busy);
+  });
+
+  it('fails when the slide that is due cannot be written', async () => {
+    dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
+    dynamodb
+      .on(UpdateCommand)
+      .rejects(
+        new ProvisionedThroughputExceededException({
+          message: 'slow down',
+          $metadata: { httpStatusCode: 400 },
+        }),
+      );
+    await expect(use()).rejects.toEqual(busy);
+  });
+
+  it('is a 503 when the table throttles, breaks, hangs or cuts its answer off', async () => {
+    const network = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+    const timeout = Object.assign(new Error('timed out'), { name: 'TimeoutError' });
+    const errors = [
+      fault('ThrottlingException', 400),
+      fault('RequestLimitExceeded', 400),
+      fault('InternalServerError', 500),
+      fault('ServiceUnavailable', 503),
+      network,
+      timeout,
+      new SyntaxError('Unexpected end of JSON input'),
+    ];
+    for (const error of errors) {
+      dynamodb.on(BatchGetCommand).rejects(error);
+      await expect(use(), error.name).rejects.toEqual(busy);
+    }
+  });
+
+  it('is an error of ours when permission or table is missing', async () => {
+    for (const name of ['AccessDeniedException', 'ResourceNotFoundException']) {
+      const error = fault(name, 400);
+      dynamodb.on(BatchGetCommand).rejects(error);
+      await expect(use()).rejects.toBe(error);
+      expect(error).not.toBeInstanceOf(ServiceError);
+    }
+  });
+});
+
+describe('an item of a wrong shape', () => {
+  const wrong: [string, Item][] = [
+    ['token without a generation', { ...tokenItem, generation: undefined }],
+    ['token whose expiresAt is text', { ...tokenItem, expiresAt: String(tokenItem.expiresAt) }],
+    ['token whose expiresAt is no whole number', { ...tokenItem, expiresAt: NOW / 1000 + 0.5 }],
+    ['token without an epoch', { ...tokenItem, epoch: undefined }],
+    ['token whose scope is a list', { ...tokenItem, scope: ['code:deploy'] }],
+    ['key whose enabled is text', { ...keyItem, enabled: 'true' }],
+    ['key without scopes', { ...keyItem, scopes: undefined }],
+    ['key whose own expiry is text', { ...keyItem, validUntil: 'never' }],
+    ['Deployment whose generation is no ULID', { ...deploymentItem, generation: 'x' }],
+  ];
+  it.each(wrong)('lets nobody in and is reported by its keys: %s', async (_, item) => {
+    const rest = [tokenItem, keyItem, deploymentItem].filter(({ sk }) => sk !== item.sk);
+    dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [...rest, item] } });
+    expect(await use()).toMatchObject({ allowed: false });
+    expect(onMalformed.mock.calls).toEqual([[{ pk: item.pk, sk: item.sk }]]);
+    expect(dynamodb.commandCalls(UpdateCommand)).toHaveLength(0);
+  });
+});
+
+describe('a transaction', () => {
+  const cancelled = (...codes: string[]) =>
+    new TransactionCanceledException({
+      message: 'cancelled',
+      $metadata: { httpStatusCode: 400 },
+      CancellationReasons: codes.map((Code) => ({ Code })),
+    });
+
+  it('that collides with another is tried again until it is written', async () => {
+    dynamodb
+      .on(TransactWriteCommand)
+      .rejectsOnce(cancelled('None', 'TransactionConflict'))
+      .rejectsOnce(cancelled('TransactionConflict', 'None'))
+      .resolves({});
+    expect(await transact(table, [])).toBeUndefined();
+    expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(3);
+  });
+
+  it('that keeps colliding ends in a 503', { timeout: 10_000 }, async () => {
+    dynamodb.on(TransactWriteCommand).rejects(cancelled('TransactionConflict'));
+    await expect(transact(table, [])).rejects.toEqual(busy);
+  });
+
+  it('whose condition fails is not tried again, and says which', async () => {
+    dynamodb.on(TransactWriteCommand).rejects(cancelled('None', 'ConditionalCheckFailed'));
+    expect(await transact(table, [])).toEqual([{ failed: false }, { failed: true, item: undefined }]);
+    expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(1);
+  });
+});
+
+describe('deleting many items', () => {
+  const keys = Array.from({ length: 60 }, (_, n) => ({ pk: 'p', sk: String(n) }));
+  const requestsOf = (input: { RequestItems: unknown }) =>
+    (input.RequestItems as Record<string, { DeleteRequest: { Key: { sk: string } } }[]>).keys ?? [];
+
+  it('sends what is left unprocessed again until nothing is', async () => {
+    const deleted = new Set<string>();
+    dynamodb.on(BatchWriteCommand).callsFake((input) => {
+      const requests = requestsOf(input);
+      const done = requests.slice(0, Math.ceil(requests.length / 2));
+      for (const { DeleteRequest } of done) deleted.add(DeleteRequest.Key.sk);
+      return { UnprocessedItems: requests.length > done.length ? { keys: requests.slice(done.length) } : {} };
+    });
+    await deleteItems(table, keys);
+    expect(deleted.size).toBe(60);
+  });
+
+  it('reports a failure of one batch after all have ended', async () => {
+    let running = 0;
+    dynamodb.on(BatchWriteCommand).callsFake(async (input) => {
+      running++;
+      const isFirst = requestsOf(input).some(({ DeleteRequest }) => DeleteRequest.Key.sk === '0');
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      if (isFirst) throw fault('ThrottlingException', 400);
+      return {};
+    });
+    await expect(deleteItems(table, keys)).rejects.toEqual(busy);
+    expect(running).toBe(0);
+  });
+});
