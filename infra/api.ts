@@ -1,3 +1,4 @@
+import { Stack } from 'aws-cdk-lib';
 import { HttpApi, type HttpMethod, type IHttpRouteAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
@@ -16,7 +17,10 @@ export class Api extends Construct {
 
   constructor(scope: Construct, id: string) {
     super(scope, id);
-    this.#api = new HttpApi(this, 'Default', { description: 'API keys for Deployments' });
+    this.#api = new HttpApi(this, 'Default', {
+      apiName: Stack.of(this).stackName,
+      description: 'API keys for Deployments',
+    });
     this.url = this.#api.apiEndpoint;
   }
 

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -17,8 +18,7 @@ export function functionNames(): string[] {
 }
 
 /**
- * Bundles every function for Node 24 and removes bundles of functions that are gone. A bundle that would not
- * change is left alone, so that processes that synthesise side by side never read half a file.
+ * Bundles every function for Node 24 and removes bundles of functions that are gone.
  *
  * @throws esbuild's BuildFailure when a function does not compile.
  */
@@ -41,12 +41,21 @@ export function bundleFunctions(): void {
     legalComments: 'none',
     logLevel: 'silent',
   });
-  for (const file of built.outputFiles) {
-    if (existsSync(file.path) && readFileSync(file.path).equals(file.contents)) continue;
-    mkdirSync(dirname(file.path), { recursive: true });
-    writeFileSync(file.path, file.contents);
+  for (const { path, text } of built.outputFiles) {
+    write(path, text);
+    // Without it the nearest package.json decides, and this project's says that a .js is ESM.
+    write(join(dirname(path), 'package.json'), '{"type":"commonjs"}\n');
   }
   for (const folder of readdirSync(bundlesDirectory)) {
     if (!names.includes(folder)) rmSync(join(bundlesDirectory, folder), { recursive: true });
   }
+}
+
+/** Changes a file at once or not at all, for processes that synthesise at the same time. */
+function write(path: string, text: string): void {
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  mkdirSync(dirname(path), { recursive: true });
+  const draft = join(bundlesDirectory, '..', `${randomUUID()}.draft`);
+  writeFileSync(draft, text);
+  renameSync(draft, path);
 }

@@ -55,9 +55,10 @@ export class Purge extends Construct {
       parallelizationFactor: 10,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
-      // The defaults are for ever, with the shard blocked. What is given up here the schedule takes up.
+      // The default is to retry for ever with the shard blocked. What is given up here the schedule takes up.
       retryAttempts: TRIES,
-      maxRecordAge: Duration.hours(1),
+      // As long as a stream keeps a record: an outage of hours loses nothing.
+      maxRecordAge: Duration.hours(24),
       onFailure: { bind: () => ({ destination: failures.queueArn }) },
     });
   }

@@ -113,7 +113,10 @@ export class DeploymentKeysStack extends Stack {
       description: 'The Lambda authorizer for other APIs',
       value: authorize.function.functionArn,
     });
-    new CfnOutput(this, 'TableName', { value: table.tableName });
+    new CfnOutput(this, 'TableName', {
+      description: 'Where keys and tokens are kept',
+      value: table.tableName,
+    });
     new CfnOutput(this, 'Issuer', { description: 'Who signs people in', value: signIn.issuer });
     if (signIn.consoleClientId) {
       new CfnOutput(this, 'ConsoleClientId', {

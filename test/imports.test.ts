@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
+
+/** Who may import what, the first line that fits a file: folders of the project, and packages. */
+const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: string }[] = [
+  {
+    rule: 'domain imports domain, node:crypto, node:zlib and ulid',
+    files: /^functions\/domain\//,
+    folders: /^functions\/domain\//,
+    packages: /^(node:crypto|node:zlib|ulid)$/,
+  },
+  {
+    rule: 'table imports domain, and is alone in knowing DynamoDB',
+    files: /^functions\/table\//,
+    folders: /^functions\/(table|domain)\//,
+    packages: /^(?!@middy\/|aws-lambda$|aws-cdk|constructs$)/,
+  },
+  {
+    rule: 'http imports domain, and no part of the AWS SDK',
+    files: /^functions\/http\//,
+    folders: /^functions\/(http|domain)\//,
+    packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
+  },
+  {
+    rule: 'runtime makes what functions are given: it imports table and domain',
+    files: /^functions\/runtime\//,
+    folders: /^functions\/(runtime|table|domain)\//,
+    packages: /^(?!@middy\/|aws-cdk|constructs$)/,
+  },
+  {
+    rule: 'a function imports http, domain, table and runtime, and no other function',
+    files: /^functions\/[^/]+\.ts$/,
+    folders: /^functions\/(http|domain|table|runtime)\//,
+    packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
+  },
+  {
+    rule: 'a folder of one function alone imports itself',
+    files: /^functions\/([^/]+)\//,
+    folders: /^functions\/console\//,
+    packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
+  },
+  {
+    rule: 'infra names functions by path and imports of them the names of their environment alone',
+    files: /^infra\//,
+    folders: /^(infra\/|functions\/runtime\/env\.ts$)/,
+    packages: /^/,
+  },
+];
+
+function isWrong({ from, to }: Import): boolean {
+  const rule = RULES.find(({ files }) => files.test(from));
+  if (!rule) throw new Error(`No rule says what ${from} may import.`);
+  const isOfProject = /^(functions|infra|test)\//.test(to) || to.startsWith('..');
+  return !(isOfProject ? rule.folders : rule.packages).test(to);
+}
+
+describe('imports go one way', () => {
+  it.each(RULES.map(({ rule, files }) => [rule, files] as const))('%s', async (_, ofRule) => {
+    const first = (file: string) => RULES.find(({ files }) => files.test(file))?.files;
+    const files = [...filesBelow('functions'), ...filesBelow('infra')].filter(
+      (file) => first(file) === ofRule,
+    );
+    expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);
+  });
+
+  it('among enough files that the rule is about something', async () => {
+    const files = [...filesBelow('functions'), ...filesBelow('infra')];
+    expect(files).toContain('functions/authorize.ts');
+    expect(files).toContain('infra/stack.ts');
+    expect(await importsOfFiles(files)).toContainEqual({ from: 'infra/app.ts', to: 'infra/stack.ts' });
+  });
+});
+
+describe('a wrong import is found', () => {
+  const found = async (from: string, source: string) =>
+    (await importsOf(new Map([[from, source]]))).filter(isWrong).map(({ to }) => to);
+
+  it.each([
+    ['a value', `import { a } from '../table/store.ts'; a();`],
+    ['a value that nothing uses', `import { a } from '../table/store.ts';`],
+    ['an effect', `import '../table/store.ts';`],
+    ['a type', `import type { A } from '../table/store.ts';`],
+    ['a type among values', `import { type A } from '../table/store.ts';`],
+    ['a type over several lines', `import type {\n  A,\n  B,\n} from '../table/store.ts';`],
+    ['a namespace of types', `import type * as store from '../table/store.ts';`],
+    ['the type of an import', `export type A = import('../table/store.ts').A;`],
+    ['a dynamic import', `export const a = () => import('../table/store.ts');`],
+    ['a re-export', `export { a } from '../table/store.ts';`],
+    ['a re-export of types', `export type { A } from '../table/store.ts';`],
+    ['a re-export of all', `export * from '../table/store.ts';`],
+    ['require', `const a = require('../table/store.ts'); a();`],
+  ])('when it is %s', async (_, source) => {
+    expect(new Set(await found('functions/domain/key.ts', source))).toStrictEqual(
+      new Set(['functions/table/store.ts']),
+    );
+  });
+
+  it('but not a local type that is exported, nor a text that reads like an import', async () => {
+    const source = `type A = string;\nexport type { A };\nexport const b = "import '../table/store.ts'";`;
+    expect(await found('functions/domain/key.ts', source)).toStrictEqual([]);
+  });
+
+  it.each([
+    ['functions/domain/key.ts', '@aws-sdk/client-dynamodb'],
+    ['functions/domain/key.ts', 'node:http'],
+    ['functions/domain/key.ts', 'zod'],
+    ['functions/domain/key.ts', 'aws-lambda'],
+    ['functions/domain/key.ts', '../http/errors.ts'],
+    ['functions/domain/key.ts', '../runtime/config.ts'],
+    ['functions/table/store.ts', '../http/errors.ts'],
+    ['functions/table/store.ts', '../runtime/config.ts'],
+    ['functions/table/store.ts', 'aws-lambda'],
+    ['functions/http/errors.ts', '../table/store.ts'],
+    ['functions/http/errors.ts', '@aws-sdk/lib-dynamodb'],
+    ['functions/runtime/config.ts', '../http/errors.ts'],
+    ['functions/authorize.ts', './purge.ts'],
+    ['functions/authorize.ts', '@aws-sdk/client-dynamodb'],
+    ['functions/authorize.ts', '../infra/config.ts'],
+    ['functions/authorize.ts', '../test/support/template.ts'],
+    ['functions/console/page.tsx', '../table/store.ts'],
+    ['infra/stack.ts', '../functions/domain/key.ts'],
+    ['infra/stack.ts', '../functions/authorize.ts'],
+    ['infra/local/main.ts', '../../functions/runtime/config.ts'],
+    ['infra/stack.ts', '../test/support/template.ts'],
+  ])('when %s imports %s', async (from, to) => {
+    expect(await found(from, `import '${to}';`)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { STACK_ID } from '../../infra/app.ts';
+import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
+
+const template = templateOf(WITH_ISSUER);
+
+/** The function that an integration invokes, by its construct's ID. */
+function handlerOf(integrationId: string): string {
+  const integration = template.toJSON().Resources[integrationId];
+  expect(integration.Properties).toMatchObject({
+    IntegrationType: 'AWS_PROXY',
+    PayloadFormatVersion: '2.0',
+  });
+  const functionId = integration.Properties.IntegrationUri['Fn::GetAtt'][0];
+  return template.toJSON().Resources[functionId].Metadata['aws:cdk:path'].split('/')[1];
+}
+
+const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).map(
+  ({ Properties: { RouteKey, AuthorizationType, Target } }) =>
+    `${RouteKey} ${AuthorizationType} ${handlerOf(Target['Fn::Join'][1][1].Ref)}`,
+);
+
+describe('the API', () => {
+  it('is an HTTP API with one stage, $default, deployed by itself', () => {
+    template.resourceCountIs('AWS::ApiGatewayV2::Api', 1);
+    expect(resourceAt(template, 'Api/Default').Properties).toStrictEqual({
+      Name: 'deployment-api-keys-development',
+      Description: 'API keys for Deployments',
+      ProtocolType: 'HTTP',
+    });
+    template.resourceCountIs('AWS::ApiGatewayV2::Stage', 1);
+    expect(resourceAt(template, 'Api/Default/DefaultStage').Properties).toMatchObject({
+      StageName: '$default',
+      AutoDeploy: true,
+    });
+  });
+
+  it('has exactly these routes, and only a pipeline comes without a sign-in', () => {
+    expect(routes.toSorted()).toStrictEqual([
+      'DELETE /deployments/{deploymentId} JWT ManageDeployments',
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'GET /deployments JWT ManageDeployments',
+      'GET /deployments/{deploymentId} JWT ManageDeployments',
+      'GET /deployments/{deploymentId}/api-keys JWT ManageKeys',
+      'GET /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'GET /whoami NONE Whoami',
+      'PATCH /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'POST /deployments/{deploymentId}/api-keys JWT ManageKeys',
+      'POST /oauth/token NONE IssueToken',
+      'PUT /deployments/{deploymentId} JWT ManageDeployments',
+    ]);
+  });
+
+  it('verifies the access tokens of people against the configured issuer and audience', () => {
+    const authorizer = resourceAt(template, 'Api/Default/People');
+    expect(authorizer.Properties).toStrictEqual({
+      ApiId: { Ref: idAt(template, 'Api/Default') },
+      Name: 'People',
+      AuthorizerType: 'JWT',
+      IdentitySource: ['$request.header.Authorization'],
+      JwtConfiguration: { Issuer: WITH_ISSUER.issuer, Audience: [WITH_ISSUER.audience] },
+    });
+    template.resourceCountIs('AWS::ApiGatewayV2::Authorizer', 1);
+    const used = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).flatMap(
+      (route) => route.Properties.AuthorizerId ?? [],
+    );
+    expect(used).toStrictEqual(Array(9).fill({ Ref: authorizer.id }));
+  });
+
+  it('knows every audience that is configured', () => {
+    const several = templateOf({ ...WITH_ISSUER, audience: 'keys,cli' });
+    expect(resourceAt(several, 'Api/Default/People').Properties.JwtConfiguration.Audience).toStrictEqual([
+      'keys',
+      'cli',
+    ]);
+  });
+});
+
+describe('the outputs', () => {
+  const outputs = (context: Record<string, unknown>): Json => templateOf(context).toJSON().Outputs;
+
+  it('say where the API is, which function authorises, what the table is called and who signs people in', () => {
+    expect(outputs({ ...WITH_ISSUER, consoleClientId: 'console' })).toStrictEqual({
+      ApiUrl: {
+        Description: 'Where the service answers',
+        Value: { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] },
+      },
+      AuthorizerFunctionArn: {
+        Description: 'The Lambda authorizer for other APIs',
+        Value: { 'Fn::GetAtt': [idAt(template, 'Authorize/Function'), 'Arn'] },
+      },
+      TableName: {
+        Description: 'Where keys and tokens are kept',
+        Value: { Ref: idAt(template, 'Table/Default') },
+      },
+      Issuer: { Description: 'Who signs people in', Value: WITH_ISSUER.issuer },
+      ConsoleClientId: {
+        Description: 'The public client with which people sign in',
+        Value: 'console',
+      },
+    });
+  });
+
+  it('name no console client where none is configured', () => {
+    expect(outputs(WITH_ISSUER)).not.toHaveProperty('ConsoleClientId');
+  });
+
+  it('belong to a stack whose constructs all lie under one path', () => {
+    const paths = Object.values<Json>(template.toJSON().Resources).map(
+      (resource) => resource.Metadata['aws:cdk:path'].split('/')[0],
+    );
+    expect(new Set(paths)).toStrictEqual(new Set([STACK_ID]));
+  });
+});

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { App, type Stack } from 'aws-cdk-lib';
+import { Annotations, Match } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { STACK_ID, synthesise } from '../../infra/app.ts';
+import { readConfig } from '../../infra/config.ts';
+import { DeploymentKeysStack } from '../../infra/stack.ts';
+import { templateOf, WITH_ISSUER } from '../support/template.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const readJson = (path: string) => JSON.parse(readFileSync(join(root, path), 'utf8'));
+
+let outdir: string;
+beforeAll(() => {
+  outdir = mkdtempSync(join(tmpdir(), 'app-'));
+});
+afterAll(() => rmSync(outdir, { recursive: true }));
+
+/** Runs the app as `cdk` does: context and directory in the environment. */
+function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; stderr: string }> {
+  const env = {
+    ...process.env,
+    CDK_OUTDIR: outdir,
+    CDK_CONTEXT_JSON: JSON.stringify({
+      ...readJson('cdk.json').context,
+      'aws:cdk:enable-path-metadata': true,
+      'aws:cdk:enable-asset-metadata': true,
+      ...context,
+    }),
+  };
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['infra/app.ts'], { cwd: root, env }, (error, _stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stderr }),
+    );
+  });
+}
+
+describe('the app', () => {
+  it('gives cdk the same template as a program that synthesises in its own process', async () => {
+    expect(await runAsCdk(WITH_ISSUER)).toStrictEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(readFileSync(join(outdir, `${STACK_ID}.template.json`), 'utf8'))).toStrictEqual(
+      templateOf(WITH_ISSUER).toJSON(),
+    );
+  });
+
+  it('stops cdk with the sentence about what is wrong and no stack trace', async () => {
+    expect(await runAsCdk({ stage: 'prod' })).toStrictEqual({
+      code: 1,
+      stderr: 'stage must be development or production, for example -c stage=production.\n',
+    });
+  });
+
+  it('throws that sentence where it is called', () => {
+    expect(() => synthesise({ slideInterval: 'never' }, outdir)).toThrow(
+      /^slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300\.$/,
+    );
+  });
+
+  it('names the stack after its stage, so that two stages live side by side', () => {
+    const nameOf = (stage: string) => synthesise({ stage }, outdir).getStackArtifact(STACK_ID).stackName;
+    expect(nameOf('development')).toBe('deployment-api-keys-development');
+    expect(nameOf('production')).toBe('deployment-api-keys-production');
+  });
+
+  it('has the feature flags that the installed CDK recommends', () => {
+    const { 'cli-telemetry': _, ...flags } = readJson('cdk.json').context;
+    expect(flags).toStrictEqual(readJson('node_modules/aws-cdk-lib/recommended-feature-flags.json'));
+  });
+
+  it('gives two configurations that differ in lifetimes alone the same resources', () => {
+    const ids = (context: Record<string, unknown>) => Object.keys(templateOf(context).toJSON().Resources);
+    expect(ids({ ...WITH_ISSUER, tokenLifetime: '3', slideInterval: '0' })).toStrictEqual(ids(WITH_ISSUER));
+  });
+});
+
+describe('the stack', () => {
+  const warningsOf = (context: Record<string, unknown>) => {
+    const stack = new DeploymentKeysStack(new App(), STACK_ID, { config: readConfig(context) });
+    return Annotations.fromStack(stack as Stack)
+      .findWarning('*', Match.anyValue())
+      .map((warning) => warning.entry.data);
+  };
+
+  it('warns when nobody could register a Deployment', () => {
+    expect(warningsOf({ issuer: WITH_ISSUER.issuer, audience: 'keys' })).toStrictEqual([
+      'Nobody can register a Deployment: set adminGroup or adminScope, for example -c adminGroup=platform-admins. ' +
+        '[ack: deployment-api-keys:no-administrators]',
+    ]);
+  });
+
+  it('warns of nothing when administrators are named', () => {
+    expect(warningsOf(WITH_ISSUER)).toStrictEqual([]);
+    expect(warningsOf({ ...WITH_ISSUER, adminGroup: undefined, adminScope: 'admin' })).toStrictEqual([]);
+    expect(warningsOf({})).toStrictEqual([]);
+  });
+});

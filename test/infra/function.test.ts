@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { ENV } from '../../functions/runtime/env.ts';
+import { functionNames } from '../../infra/bundle.ts';
+import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
+
+const FILES = ['authorize', 'issue-token', 'manage-deployments', 'manage-keys', 'purge', 'whoami'];
+const pascal = (file: string) =>
+  file.replace(/(^|-)(.)/g, (_, _dash, letter: string) => letter.toUpperCase());
+
+const context = { ...WITH_ISSUER, adminScope: 'deployments:admin', maxTokenLifetime: 2_592_000 };
+const template = templateOf(context);
+const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
+const tableName = { Ref: idAt(template, 'Table/Default') };
+
+describe('the functions', () => {
+  it('are the files directly in functions/, each found in the template under its own name', () => {
+    expect(functionNames()).toStrictEqual(FILES);
+    template.resourceCountIs('AWS::Lambda::Function', FILES.length);
+    expect(FILES.map((file) => at(file).Type)).toStrictEqual(FILES.map(() => 'AWS::Lambda::Function'));
+  });
+
+  it.each(FILES)('%s runs on Node 24 and ARM from a bundle of its own', (file) => {
+    expect(at(file).Properties).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      Handler: 'index.handler',
+      Code: { S3Key: expect.stringMatching(/^[0-9a-f]{64}\.zip$/) },
+    });
+  });
+
+  it.each([
+    ['authorize', 256, 5],
+    ['whoami', 256, 5],
+    ['issue-token', 256, 10],
+    ['manage-deployments', 256, 10],
+    ['manage-keys', 256, 10],
+    ['purge', 512, 60],
+  ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
+    expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
+  });
+
+  it.each(FILES)('%s logs to a group of its own that forgets after a month', (file) => {
+    const logs = resourceAt(template, `${pascal(file)}/Logs`);
+    expect(at(file).Properties.LoggingConfig).toStrictEqual({ LogGroup: { Ref: logs.id } });
+    expect(logs.Properties).toStrictEqual({ RetentionInDays: 30 });
+  });
+
+  it('keep their logs after the stack in production, and not in development', () => {
+    const policies = (stage: string) =>
+      FILES.map((file) => resourceAt(templateOf({ stage }), `${pascal(file)}/Logs`).DeletionPolicy);
+    expect(new Set(policies('production'))).toStrictEqual(new Set(['Retain']));
+    expect(new Set(policies('development'))).toStrictEqual(new Set(['Delete']));
+  });
+
+  const lifetimes = {
+    [ENV.tokenLifetime]: '86400',
+    [ENV.slideInterval]: '300',
+    [ENV.maxTokenLifetime]: '2592000',
+  };
+  const scopes = { [ENV.scopes]: 'code:deploy airflow:read airflow:write' };
+  const people = {
+    [ENV.groupsClaim]: 'groups',
+    [ENV.adminGroup]: 'platform-admins',
+    [ENV.adminScope]: 'deployments:admin',
+  };
+  it.each([
+    ['authorize', { ...lifetimes, ...scopes }],
+    ['whoami', { ...lifetimes, ...scopes }],
+    ['issue-token', { [ENV.tokenLifetime]: '86400', ...scopes }],
+    ['manage-deployments', people],
+    ['manage-keys', { ...people, ...scopes }],
+    ['purge', { [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } }],
+  ])('%s is told the table and nothing that it does not need', (file, environment) => {
+    expect(at(file).Properties.Environment.Variables).toStrictEqual({
+      [ENV.tableName]: tableName,
+      ...environment,
+    });
+  });
+
+  it('are told nothing of what is not configured', () => {
+    const namesIn = (context: Record<string, unknown>) =>
+      Object.values<Json>(templateOf(context).findResources('AWS::Lambda::Function')).flatMap((resource) =>
+        Object.keys(resource.Properties.Environment.Variables),
+      );
+    const byGroup = namesIn(WITH_ISSUER);
+    expect(byGroup).not.toContain(ENV.maxTokenLifetime);
+    expect(byGroup).not.toContain(ENV.adminScope);
+    const { issuer, audience } = WITH_ISSUER;
+    expect(namesIn({ issuer, audience, adminScope: 'admin' })).not.toContain(ENV.adminGroup);
+  });
+
+  it('may not wake themselves, but for the purge, whose every message leaves less to delete', () => {
+    expect(FILES.map((file) => [file, at(file).Properties.RecursiveLoop])).toStrictEqual([
+      ['authorize', 'Terminate'],
+      ['issue-token', 'Terminate'],
+      ['manage-deployments', 'Terminate'],
+      ['manage-keys', 'Terminate'],
+      ['purge', 'Allow'],
+      ['whoami', 'Terminate'],
+    ]);
+  });
+});

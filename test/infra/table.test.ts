@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { type Json, resourceAt, templateOf } from '../support/template.ts';
+
+const tableOf = (context: Record<string, unknown>): Json => resourceAt(templateOf(context), 'Table/Default');
+const { Properties: properties, Type: type } = tableOf({});
+const [replica] = properties.Replicas;
+
+describe('the table', () => {
+  it('is the only one of the stack', () => {
+    expect(type).toBe('AWS::DynamoDB::GlobalTable');
+    templateOf().resourceCountIs('AWS::DynamoDB::GlobalTable', 1);
+    templateOf().resourceCountIs('AWS::DynamoDB::Table', 0);
+  });
+
+  it('has the keys pk and sk, both strings, and no index', () => {
+    expect(properties.KeySchema).toStrictEqual([
+      { AttributeName: 'pk', KeyType: 'HASH' },
+      { AttributeName: 'sk', KeyType: 'RANGE' },
+    ]);
+    expect(properties.AttributeDefinitions).toStrictEqual([
+      { AttributeName: 'pk', AttributeType: 'S' },
+      { AttributeName: 'sk', AttributeType: 'S' },
+    ]);
+    expect(properties).not.toHaveProperty('GlobalSecondaryIndexes');
+    expect(properties).not.toHaveProperty('LocalSecondaryIndexes');
+  });
+
+  it('is billed on demand', () => {
+    expect(properties.BillingMode).toBe('PAY_PER_REQUEST');
+  });
+
+  it('deletes by TTL on expiresAt', () => {
+    expect(properties.TimeToLiveSpecification).toStrictEqual({ AttributeName: 'expiresAt', Enabled: true });
+  });
+
+  it('streams old and new images', () => {
+    expect(properties.StreamSpecification).toStrictEqual({ StreamViewType: 'NEW_AND_OLD_IMAGES' });
+  });
+
+  it('can be restored to a point in time', () => {
+    expect(replica.PointInTimeRecoverySpecification).toStrictEqual({ PointInTimeRecoveryEnabled: true });
+  });
+
+  it('is encrypted with a key that shows in the audit log of the account', () => {
+    expect(properties.SSESpecification).toStrictEqual({ SSEEnabled: true, SSEType: 'KMS' });
+  });
+
+  it('lives in the Region of the stack alone', () => {
+    expect(properties.Replicas).toHaveLength(1);
+    expect(replica.Region).toStrictEqual({ Ref: 'AWS::Region' });
+  });
+
+  it('in production refuses deletion and outlives the stack', () => {
+    const table = tableOf({ stage: 'production' });
+    expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(true);
+    expect(table).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  });
+
+  it('in development goes with the stack', () => {
+    const table = tableOf({ stage: 'development' });
+    expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(false);
+    expect(table).toMatchObject({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
+  });
+});

@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config';
+
+// Files that synthesise templates: loading the CDK takes longer than they do, so they share one process.
+const TEMPLATES = 'test/infra/*.test.ts';
+
+export default defineConfig({
+  test: {
+    // Tests start engines, workers and whole local stacks: each file has a process of its own, two at a time.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 15_000,
+    hookTimeout: 30_000,
+    restoreMocks: true,
+    unstubEnvs: true,
+    // A test that asserts nothing holds nothing.
+    expect: { requireAssertions: true },
+    projects: [
+      { extends: true, test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [TEMPLATES] } },
+      { extends: true, test: { name: 'templates', include: [TEMPLATES], isolate: false } },
+    ],
+  },
+});
