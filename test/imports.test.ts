@@ -13,7 +13,7 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     rule: 'table imports domain, and is alone in knowing DynamoDB',
     files: /^functions\/table\//,
     folders: /^functions\/(table|domain)\//,
-    packages: /^(?!@middy\/|aws-lambda$|aws-cdk|constructs$)/,
+    packages: /^(?!@middy\/|aws-cdk|constructs$)/,
   },
   {
     rule: 'http imports domain, and no part of the AWS SDK',
@@ -28,15 +28,15 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@middy\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'a function imports http, domain, table and runtime, and no other function',
-    files: /^functions\/[^/]+\.ts$/,
-    folders: /^functions\/(http|domain|table|runtime)\//,
+    rule: 'a handler imports http, domain, table and handlers, and is given all else',
+    files: /^functions\/handlers\//,
+    folders: /^functions\/(handlers|http|domain|table)\//,
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'a folder of one function alone imports itself',
-    files: /^functions\/([^/]+)\//,
-    folders: /^functions\/console\//,
+    rule: 'an entry wires what the folders hold, and imports no other entry',
+    files: /^functions\/[^/]+\.ts$/,
+    folders: /^functions\/(handlers|http|domain|table|runtime)\//,
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
@@ -72,6 +72,12 @@ describe('imports go one way', () => {
 });
 
 describe('a wrong import is found', () => {
+  it('in a folder that no rule is about', async () => {
+    await expect(async () =>
+      (await importsOf(new Map([['functions/helpers/a.ts', `import './b.ts';`]]))).filter(isWrong),
+    ).rejects.toThrow('No rule says what functions/helpers/a.ts may import.');
+  });
+
   const found = async (from: string, source: string) =>
     (await importsOf(new Map([[from, source]]))).filter(isWrong).map(({ to }) => to);
 
@@ -109,7 +115,8 @@ describe('a wrong import is found', () => {
     ['functions/domain/key.ts', '../runtime/config.ts'],
     ['functions/table/store.ts', '../http/errors.ts'],
     ['functions/table/store.ts', '../runtime/config.ts'],
-    ['functions/table/store.ts', 'aws-lambda'],
+    ['functions/table/store.ts', '@middy/core'],
+    ['functions/table/store.ts', '../handlers/token.ts'],
     ['functions/http/errors.ts', '../table/store.ts'],
     ['functions/http/errors.ts', '@aws-sdk/lib-dynamodb'],
     ['functions/runtime/config.ts', '../http/errors.ts'],
@@ -117,7 +124,10 @@ describe('a wrong import is found', () => {
     ['functions/authorize.ts', '@aws-sdk/client-dynamodb'],
     ['functions/authorize.ts', '../infra/config.ts'],
     ['functions/authorize.ts', '../test/support/template.ts'],
-    ['functions/console/page.tsx', '../table/store.ts'],
+    ['functions/handlers/token.ts', '../runtime/config.ts'],
+    ['functions/handlers/token.ts', '../issue-token.ts'],
+    ['functions/handlers/token.ts', '@aws-sdk/client-sqs'],
+    ['functions/http/errors.ts', '../runtime/logger.ts'],
     ['infra/stack.ts', '../functions/domain/key.ts'],
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['infra/local/main.ts', '../../functions/runtime/config.ts'],

@@ -24,7 +24,10 @@ describe('a bundle', () => {
       ),
     );
     const { builtinModules } = process.getBuiltinModule('node:module');
-    expect(required.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
+    // The SDK names this one in the text of an error message.
+    const inProse = '@aws-sdk/signature-v4-crt';
+    const asked = required.filter((what) => what !== inProse);
+    expect(asked.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
   });
 
   it('is not written again when nothing changed', () => {

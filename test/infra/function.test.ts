@@ -66,7 +66,7 @@ describe('the functions', () => {
   it.each([
     ['authorize', { ...lifetimes, ...scopes }],
     ['whoami', { ...lifetimes, ...scopes }],
-    ['issue-token', { [ENV.tokenLifetime]: '86400', ...scopes }],
+    ['issue-token', { ...lifetimes, ...scopes }],
     ['manage-deployments', people],
     ['manage-keys', { ...people, ...scopes }],
     ['purge', { [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } }],

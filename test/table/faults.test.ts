@@ -88,14 +88,12 @@ describe('a check, where the table gives no certain answer (G7)', () => {
 
   it('fails when the slide that is due cannot be written', async () => {
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
-    dynamodb
-      .on(UpdateCommand)
-      .rejects(
-        new ProvisionedThroughputExceededException({
-          message: 'slow down',
-          $metadata: { httpStatusCode: 400 },
-        }),
-      );
+    dynamodb.on(UpdateCommand).rejects(
+      new ProvisionedThroughputExceededException({
+        message: 'slow down',
+        $metadata: { httpStatusCode: 400 },
+      }),
+    );
     await expect(use()).rejects.toEqual(busy);
   });
 
