@@ -8,7 +8,7 @@ import type { ENV } from '../functions/runtime/env.ts';
 import { bundlesDirectory } from './bundle.ts';
 
 /** The environment of a function, by the names that functions read; an undefined value is left out. */
-export type Environment = { readonly [name in (typeof ENV)[keyof typeof ENV]]?: string };
+export type Environment = { readonly [name in (typeof ENV)[keyof typeof ENV]]?: string | undefined };
 
 export interface ServiceFunctionProps {
   /** What it does, for whoever meets it in the account. */
@@ -31,6 +31,7 @@ export interface ServiceFunctionProps {
  */
 export class ServiceFunction extends Construct {
   readonly function: lambda.Function;
+  readonly timeout: Duration;
   readonly #role: iam.Role;
 
   /** @param file name of the file in `functions/`, without `.ts`; the construct's ID is the same in PascalCase. */
@@ -40,6 +41,7 @@ export class ServiceFunction extends Construct {
       file.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase()),
     );
 
+    this.timeout = props.timeout;
     const logGroup = new logs.LogGroup(this, 'Logs', {
       retention: logs.RetentionDays.ONE_MONTH,
       removalPolicy: props.retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
@@ -65,7 +67,9 @@ export class ServiceFunction extends Construct {
 
   /** Adds to its environment. */
   tell(environment: Environment): void {
-    for (const [name, value] of Object.entries(environment)) this.function.addEnvironment(name, value);
+    for (const [name, value] of Object.entries(environment)) {
+      if (value !== undefined) this.function.addEnvironment(name, value);
+    }
   }
 
   /** Lets it do exactly these actions on exactly this resource. */

@@ -1,10 +1,9 @@
-import { Annotations, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { ENV } from '../functions/runtime/env.ts';
 import { Api } from './api.ts';
 import type { Config, SignIn } from './config.ts';
-import { ServiceFunction } from './function.ts';
-import { Purge } from './purge.ts';
+import { addFunctions } from './functions.ts';
+import { PurgeSources } from './purge-sources.ts';
 import { Table } from './table.ts';
 import { UserPool } from './user-pool.ts';
 
@@ -22,82 +21,22 @@ export class DeploymentKeysStack extends Stack {
     const signIn: SignIn =
       config.signIn ?? new UserPool(this, 'People', { callbackUrl: `${api.url}/`, retain });
 
-    const lifetimes = {
-      [ENV.tokenLifetime]: String(config.tokenLifetime),
-      [ENV.slideInterval]: String(config.slideInterval),
-      [ENV.maxTokenLifetime]: config.maxTokenLifetime?.toString(),
-    };
-    const scopes = { [ENV.scopes]: config.scopes.join(' ') };
-    const people = {
-      [ENV.groupsClaim]: signIn.groupsClaim,
-      [ENV.adminGroup]: signIn.adminGroup,
-      [ENV.adminScope]: signIn.adminScope,
-    };
-
-    const authorize = new ServiceFunction(this, 'authorize', {
-      description: 'Checks an access token for the APIs behind it, and slides it',
-      timeout: Duration.seconds(5),
-      environment: { ...lifetimes, ...scopes },
-      retainLogs: retain,
-    });
-    table.grantCheck(authorize);
-
-    const whoami = new ServiceFunction(this, 'whoami', {
-      description: 'Checks an access token, slides it and says whose it is',
-      timeout: Duration.seconds(5),
-      environment: { ...lifetimes, ...scopes },
-      retainLogs: retain,
-    });
-    table.grantCheck(whoami);
-
-    const issueToken = new ServiceFunction(this, 'issue-token', {
-      description: 'Swaps the ID and secret of a key for an access token',
-      timeout: Duration.seconds(10),
-      environment: { ...lifetimes, ...scopes },
-      retainLogs: retain,
-    });
-    table.grantIssue(issueToken);
-
-    const manageDeployments = new ServiceFunction(this, 'manage-deployments', {
-      description: 'Registers, lists, changes and deletes Deployments',
-      timeout: Duration.seconds(10),
-      environment: people,
-      retainLogs: retain,
-    });
-    table.grantManageDeployments(manageDeployments);
-
-    const manageKeys = new ServiceFunction(this, 'manage-keys', {
-      description: 'Makes, lists, changes and deletes the keys of a Deployment',
-      timeout: Duration.seconds(10),
-      environment: { ...people, ...scopes },
-      retainLogs: retain,
-    });
-    table.grantManageKeys(manageKeys);
-
-    const purgeTimeout = Duration.seconds(60);
-    const purge = new ServiceFunction(this, 'purge', {
-      description: 'Deletes what a removed Deployment or key leaves behind',
-      timeout: purgeTimeout,
-      memory: 512,
-      retainLogs: retain,
-      mayWakeItself: true,
-    });
-    table.grantPurge(purge);
-    new Purge(this, 'PurgeSources', { table, function: purge, timeout: purgeTimeout });
+    const functions = addFunctions(this, { config, signIn, table, retainLogs: retain });
+    new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
 
     api.open(
       new Map([
-        ['POST /oauth/token', issueToken],
-        ['GET /whoami', whoami],
+        ['POST /oauth/token', functions.issueToken],
+        ['GET /whoami', functions.whoami],
       ]),
     );
     api.forPeople(
       signIn,
       new Map([
-        ['GET /deployments', manageDeployments],
-        ['PUT|GET|DELETE /deployments/{deploymentId}', manageDeployments],
-        ['POST|GET /deployments/{deploymentId}/api-keys', manageKeys],
-        ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', manageKeys],
+        ['GET /deployments', functions.manageDeployments],
+        ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
+        ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
+        ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
       ]),
     );
 
@@ -111,7 +50,7 @@ export class DeploymentKeysStack extends Stack {
     new CfnOutput(this, 'ApiUrl', { description: 'Where the service answers', value: api.url });
     new CfnOutput(this, 'AuthorizerFunctionArn', {
       description: 'The Lambda authorizer for other APIs',
-      value: authorize.function.functionArn,
+      value: functions.authorize.function.functionArn,
     });
     new CfnOutput(this, 'TableName', {
       description: 'Where keys and tokens are kept',

@@ -53,9 +53,9 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);
   }
 
-  /** To manage the keys of a Deployment that is checked to live in the same transaction. */
+  /** To make, list, change and delete keys, with the Deployment's count of them and the event. */
   grantManageKeys(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']);
+    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);
   }
 
   /** To delete what a removed Deployment or key leaves behind: alone in deleting many at once. */

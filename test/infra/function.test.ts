@@ -52,21 +52,22 @@ describe('the functions', () => {
     expect(new Set(policies('development'))).toStrictEqual(new Set(['Delete']));
   });
 
-  const lifetimes = {
+  const scopes = { [ENV.scopes]: 'code:deploy airflow:read airflow:write' };
+  const tokens = {
     [ENV.tokenLifetime]: '86400',
     [ENV.slideInterval]: '300',
     [ENV.maxTokenLifetime]: '2592000',
+    ...scopes,
   };
-  const scopes = { [ENV.scopes]: 'code:deploy airflow:read airflow:write' };
   const people = {
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
     [ENV.adminScope]: 'deployments:admin',
   };
   it.each([
-    ['authorize', { ...lifetimes, ...scopes }],
-    ['whoami', { ...lifetimes, ...scopes }],
-    ['issue-token', { ...lifetimes, ...scopes }],
+    ['authorize', tokens],
+    ['whoami', tokens],
+    ['issue-token', tokens],
     ['manage-deployments', people],
     ['manage-keys', { ...people, ...scopes }],
     ['purge', { [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } }],

@@ -31,19 +31,15 @@ describe('a role', () => {
     ]);
   });
 
-  it('of ManageDeployments has the single-item calls that its transactions are made of, and Query', () => {
-    expect(permissionsOf('ManageDeployments')).toStrictEqual([
-      logs('ManageDeployments'),
-      [dynamodb('DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem'), table],
-    ]);
-  });
-
-  it('of ManageKeys has the same, and the check of a Deployment within a transaction', () => {
-    expect(permissionsOf('ManageKeys')).toStrictEqual([
-      logs('ManageKeys'),
-      [dynamodb('ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem'), table],
-    ]);
-  });
+  it.each(['ManageDeployments', 'ManageKeys'])(
+    'of %s has the single-item calls of which its transactions are made, and Query',
+    (name) => {
+      expect(permissionsOf(name)).toStrictEqual([
+        logs(name),
+        [dynamodb('DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem'), table],
+      ]);
+    },
+  );
 
   it('of Purge, and of no other function, deletes in bulk, reads the stream and uses the queues', () => {
     expect(permissionsOf('Purge')).toStrictEqual([

@@ -8,12 +8,10 @@ import { ENV } from '../functions/runtime/env.ts';
 import type { ServiceFunction } from './function.ts';
 import type { Table } from './table.ts';
 
-export interface PurgeProps {
+export interface PurgeSourcesProps {
   readonly table: Table;
   /** The function that purges; it must be one that may wake itself. */
-  readonly function: ServiceFunction;
-  /** That function's time limit. */
-  readonly timeout: Duration;
+  readonly purge: ServiceFunction;
 }
 
 /** Deliveries of a message or record before it is set aside for a person to look at. */
@@ -23,15 +21,15 @@ const TRIES = 5;
  * What wakes the purge: the table's stream when a Deployment or a key is removed, a queue in which a purge that
  * ran out of time leaves the rest, and a schedule for what both have missed.
  */
-export class Purge extends Construct {
-  constructor(scope: Construct, id: string, props: PurgeProps) {
+export class PurgeSources extends Construct {
+  constructor(scope: Construct, id: string, props: PurgeSourcesProps) {
     super(scope, id);
     this.#wakeByStream(props);
     this.#wakeByContinuation(props);
     this.#wakeBySchedule(props);
   }
 
-  #wakeByStream({ table, function: purge }: PurgeProps): void {
+  #wakeByStream({ table, purge }: PurgeSourcesProps): void {
     const failures = this.#queue('StreamFailures', { retentionPeriod: Duration.days(14) });
     table.grantStream(purge);
     purge.allow(['sqs:SendMessage'], failures.queueArn);
@@ -63,11 +61,11 @@ export class Purge extends Construct {
     });
   }
 
-  #wakeByContinuation({ function: purge, timeout }: PurgeProps): void {
+  #wakeByContinuation({ purge }: PurgeSourcesProps): void {
     const failures = this.#queue('ContinuationFailures', { retentionPeriod: Duration.days(14) });
     const continuations = this.#queue('Continuations', {
       // AWS asks for six times the function's time limit, so that no message is delivered while it is worked on.
-      visibilityTimeout: Duration.seconds(6 * timeout.toSeconds()),
+      visibilityTimeout: Duration.seconds(6 * purge.timeout.toSeconds()),
       deadLetterQueue: { queue: failures, maxReceiveCount: TRIES },
     });
     purge.tell({ [ENV.continuationQueueUrl]: continuations.queueUrl });
@@ -82,7 +80,7 @@ export class Purge extends Construct {
     });
   }
 
-  #wakeBySchedule({ function: purge }: PurgeProps): void {
+  #wakeBySchedule({ purge }: PurgeSourcesProps): void {
     new events.Rule(this, 'Schedule', {
       description: 'Retries purges whose marker stays',
       schedule: events.Schedule.rate(Duration.minutes(15)),

@@ -1,0 +1,81 @@
+import { Duration } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { ENV } from '../functions/runtime/env.ts';
+import type { Config, SignIn } from './config.ts';
+import { ServiceFunction } from './function.ts';
+import type { Table } from './table.ts';
+
+export interface FunctionsProps {
+  readonly config: Config;
+  readonly signIn: SignIn;
+  readonly table: Table;
+  /** Whether their logs outlive the stack. */
+  readonly retainLogs: boolean;
+}
+
+/** Every function of the service: what it is for, its limits, what it is told, what it may do. */
+export function addFunctions(scope: Construct, { config, signIn, table, retainLogs }: FunctionsProps) {
+  const scopes = { [ENV.scopes]: config.scopes.join(' ') };
+  const tokens = {
+    [ENV.tokenLifetime]: String(config.tokenLifetime),
+    [ENV.slideInterval]: String(config.slideInterval),
+    [ENV.maxTokenLifetime]: config.maxTokenLifetime?.toString(),
+    ...scopes,
+  };
+  const people = {
+    [ENV.groupsClaim]: signIn.groupsClaim,
+    [ENV.adminGroup]: signIn.adminGroup,
+    [ENV.adminScope]: signIn.adminScope,
+  };
+
+  const authorize = new ServiceFunction(scope, 'authorize', {
+    description: 'Checks an access token for the APIs behind it, and slides it',
+    timeout: Duration.seconds(5),
+    environment: tokens,
+    retainLogs,
+  });
+  table.grantCheck(authorize);
+
+  const whoami = new ServiceFunction(scope, 'whoami', {
+    description: 'Checks an access token, slides it and says whose it is',
+    timeout: Duration.seconds(5),
+    environment: tokens,
+    retainLogs,
+  });
+  table.grantCheck(whoami);
+
+  const issueToken = new ServiceFunction(scope, 'issue-token', {
+    description: 'Swaps the ID and secret of a key for an access token',
+    timeout: Duration.seconds(10),
+    environment: tokens,
+    retainLogs,
+  });
+  table.grantIssue(issueToken);
+
+  const manageDeployments = new ServiceFunction(scope, 'manage-deployments', {
+    description: 'Registers, lists, changes and deletes Deployments',
+    timeout: Duration.seconds(10),
+    environment: people,
+    retainLogs,
+  });
+  table.grantManageDeployments(manageDeployments);
+
+  const manageKeys = new ServiceFunction(scope, 'manage-keys', {
+    description: 'Makes, lists, changes and deletes the keys of a Deployment',
+    timeout: Duration.seconds(10),
+    environment: { ...people, ...scopes },
+    retainLogs,
+  });
+  table.grantManageKeys(manageKeys);
+
+  const purge = new ServiceFunction(scope, 'purge', {
+    description: 'Deletes what a removed Deployment or key leaves behind',
+    timeout: Duration.seconds(60),
+    memory: 512,
+    mayWakeItself: true,
+    retainLogs,
+  });
+  table.grantPurge(purge);
+
+  return { authorize, whoami, issueToken, manageDeployments, manageKeys, purge };
+}
