@@ -68,6 +68,14 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   });
   table.grantManageKeys(manageKeys);
 
+  const manageTemporaryTokens = new ServiceFunction(scope, 'manage-temporary-tokens', {
+    description: 'Issues, lists and revokes the temporary tokens of people',
+    timeout: Duration.seconds(10),
+    environment: { ...people, ...scopes },
+    retainLogs,
+  });
+  table.grantManageTemporaryTokens(manageTemporaryTokens);
+
   const purge = new ServiceFunction(scope, 'purge', {
     description: 'Deletes what a removed Deployment or key leaves behind',
     timeout: Duration.seconds(60),
@@ -77,5 +85,5 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   });
   table.grantPurge(purge);
 
-  return { authorize, whoami, issueToken, manageDeployments, manageKeys, purge };
+  return { authorize, whoami, issueToken, manageDeployments, manageKeys, manageTemporaryTokens, purge };
 }

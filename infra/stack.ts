@@ -37,6 +37,8 @@ export class DeploymentKeysStack extends Stack {
         ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
         ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
         ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
+        ['POST|GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
+        ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
       ]),
     );
 

@@ -58,6 +58,11 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);
   }
 
+  /** To issue, list and revoke the temporary tokens of a Deployment that is checked to live in the same transaction. */
+  grantManageTemporaryTokens(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'DeleteItem', 'ConditionCheckItem']);
+  }
+
   /** To delete what a removed Deployment or key leaves behind: alone in deleting many at once. */
   grantPurge(grantee: ServiceFunction): void {
     this.#grant(grantee, ['GetItem', 'Query', 'BatchWriteItem', 'PutItem', 'UpdateItem', 'DeleteItem']);

@@ -4,7 +4,7 @@ import type { Actor } from './records.ts';
 /** How long an event is kept, in seconds: 90 days. */
 export const EVENT_LIFETIME = 90 * 24 * 60 * 60;
 
-/** What can happen to a Deployment and its keys. */
+/** What can happen to a Deployment, its keys and the temporary tokens of people. */
 export type EventType =
   | 'deployment.registered'
   | 'deployment.edited'
@@ -14,7 +14,9 @@ export type EventType =
   | 'api_key.edited'
   | 'api_key.disabled'
   | 'api_key.enabled'
-  | 'api_key.deleted';
+  | 'api_key.deleted'
+  | 'temporary_token.issued'
+  | 'temporary_token.revoked';
 
 /** One entry of a Deployment's history. It outlives the Deployment and never holds a secret or a hash. */
 export interface ServiceEvent {

@@ -29,6 +29,18 @@ export function expiryOfIssue(now: number, lifetimes: Lifetimes): number {
   return capped(Math.ceil(now / 1000 + lifetimes.tokenLifetime), Math.floor(now / 1000), lifetimes);
 }
 
+/** How long a temporary token is valid, in seconds: 24 hours, whatever its use and the stack's lifetimes (G4). */
+export const GRANT_LIFETIME = 24 * 60 * 60;
+
+/**
+ * The `expiresAt` of a temporary token issued now.
+ * @param now epoch milliseconds
+ * @returns epoch seconds
+ */
+export function expiryOfGrant(now: number): number {
+  return Math.ceil(now / 1000) + GRANT_LIFETIME;
+}
+
 /**
  * The `expiresAt` that a use now slides a token to, or undefined when no slide is due. It is put slideInterval
  * beyond the promise, and due only when the promise is no longer covered: that makes a burst one write.

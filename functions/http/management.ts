@@ -16,15 +16,16 @@ export interface ManagementRequest {
   /** The same person, for the record. */
   actor: Actor;
   /** From the path; '' where the route has none. A Deployment ID is known to be well formed. */
-  params: { deploymentId: string; keyId: string };
+  params: { deploymentId: string; keyId: string; tokenId: string };
   query: Record<string, string | undefined>;
   /** `METHOD /path/{parameter}` */
   routeKey: string;
   /**
    * The JSON body, not yet judged.
+   * @param whenEmpty what stands for no body at all, where none is needed
    * @throws ServiceError 400, 413, 415
    */
-  body: () => unknown;
+  body: (whenEmpty?: object) => unknown;
 }
 
 export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
@@ -49,7 +50,7 @@ export function managementHandler(
 
 function requestOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, people: PeopleConfig): ManagementRequest {
   const person = personOf(event, people);
-  const { deploymentId = '', keyId = '' } = event.pathParameters ?? {};
+  const { deploymentId = '', keyId = '', tokenId = '' } = event.pathParameters ?? {};
   if (event.routeKey.includes('{deploymentId}') && !isDeploymentId(deploymentId)) {
     const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
     throw invalidFields([{ field: 'deploymentId', rule }]);
@@ -58,9 +59,9 @@ function requestOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, people: Peopl
   return {
     person,
     actor: { principal: person.sub, address: http.sourceIp, requestId },
-    params: { deploymentId, keyId },
+    params: { deploymentId, keyId, tokenId },
     query: event.queryStringParameters ?? {},
     routeKey: event.routeKey,
-    body: () => jsonBody(event),
+    body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : jsonBody(event)),
   };
 }

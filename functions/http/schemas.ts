@@ -65,7 +65,11 @@ export const keyChangesInput = (known: readonly string[], now: number) =>
     expiresAt: z.optional(z.nullable(expiresAt(now))),
   });
 
-/** Query of a listing of keys. */
+/** POST …/temporary-tokens */
+export const newTemporaryTokenInput = (known: readonly string[]) =>
+  z.strictObject({ scopes: z.optional(scopes(known)) });
+
+/** Query of a listing. */
 export const pageInput = (() => {
   const rule = 'must be a whole number from 1 to 100';
   return z.object({

@@ -37,9 +37,11 @@ export const tokenKey = (deploymentId: string, ulid: string, hash: string): Item
   pk: PARTITION.deployment(deploymentId),
   sk: tokensOf(ulid) + hash,
 });
+/** Prefix of the sort key of one temporary token. */
+export const grantOf = (ulid: string) => `${SORT.grant}${ulid}#`;
 export const grantKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
-  sk: `${SORT.grant}${ulid}#${hash}`,
+  sk: grantOf(ulid) + hash,
 });
 export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
   pk: PARTITION.purges,
@@ -179,6 +181,24 @@ export function fromCheckedGrant(
     issuedAt: required(it.issuedAt, is.whole),
     expiresAt: required(it.expiresAt, is.whole),
   }));
+}
+
+export function toGrant({ deploymentId, ulid, hash, scopes, ...attributes }: Grant): Item {
+  return { ...grantKey(deploymentId, ulid, hash), ...attributes, scope: scopes.join(' ') };
+}
+
+export function fromGrant(item: Item | undefined): Grant | undefined {
+  const checked = fromCheckedGrant(item);
+  const [, ulid, hash] = String(item?.sk).split('#');
+  return (
+    checked &&
+    parsed(item, (it) => ({
+      ...checked,
+      deploymentId: idOf(it, PARTITION.deployment('')),
+      ulid: required(ulid, is.ulid),
+      hash: required(hash, is.text),
+    }))
+  );
 }
 
 /** Scopes are stored as their OAuth string; the empty string is no scope at all. */

@@ -39,13 +39,16 @@ describe('the API', () => {
     expect(routes.toSorted()).toStrictEqual([
       'DELETE /deployments/{deploymentId} JWT ManageDeployments',
       'DELETE /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId} JWT ManageTemporaryTokens',
       'GET /deployments JWT ManageDeployments',
       'GET /deployments/{deploymentId} JWT ManageDeployments',
       'GET /deployments/{deploymentId}/api-keys JWT ManageKeys',
       'GET /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'GET /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
       'GET /whoami NONE Whoami',
       'PATCH /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys JWT ManageKeys',
+      'POST /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
       'POST /oauth/token NONE IssueToken',
       'PUT /deployments/{deploymentId} JWT ManageDeployments',
     ]);
@@ -64,7 +67,7 @@ describe('the API', () => {
     const used = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).flatMap(
       (route) => route.Properties.AuthorizerId ?? [],
     );
-    expect(used).toStrictEqual(Array(9).fill({ Ref: authorizer.id }));
+    expect(used).toStrictEqual(Array(12).fill({ Ref: authorizer.id }));
   });
 
   it('knows every audience that is configured', () => {

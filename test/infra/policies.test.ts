@@ -41,6 +41,13 @@ describe('a role', () => {
     },
   );
 
+  it('of ManageTemporaryTokens can update nothing: a temporary token is never written again', () => {
+    expect(permissionsOf('ManageTemporaryTokens')).toStrictEqual([
+      logs('ManageTemporaryTokens'),
+      [dynamodb('ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query'), table],
+    ]);
+  });
+
   it('of Purge, and of no other function, deletes in bulk, reads the stream and uses the queues', () => {
     expect(permissionsOf('Purge')).toStrictEqual([
       logs('Purge'),

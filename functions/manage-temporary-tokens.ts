@@ -1,0 +1,16 @@
+import { temporaryTokenRoutes } from './handlers/temporary-tokens.ts';
+import { managementHandler } from './http/management.ts';
+import { readManagementConfig, readScopes } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openTable } from './runtime/table.ts';
+import { CALL_PATIENCE } from './table/client.ts';
+
+const { people, ...config } = readManagementConfig();
+const logger = newLogger('manage-temporary-tokens');
+const table = openTable(config, CALL_PATIENCE, logger);
+
+/** Temporary tokens of signed-in people: issue, list, revoke. */
+export const handler = managementHandler(
+  temporaryTokenRoutes(table, { clock: Date.now, scopes: readScopes() }),
+  { logger, people },
+);

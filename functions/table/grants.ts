@@ -1,0 +1,117 @@
+import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+import type { ServiceEvent } from '../domain/events.ts';
+import { isLive } from '../domain/expiry.ts';
+import type { Deployment, Grant } from '../domain/records.ts';
+import { ask, parse, type Table, transact } from './client.ts';
+import { deploymentKey, fromGrant, grantKey, grantOf, PARTITION, SORT, toEvent, toGrant } from './schema.ts';
+
+interface Listing {
+  /** Sort key prefix. */
+  prefix: string;
+  /** ULID to begin after. */
+  after: string | undefined;
+  /** Epoch milliseconds: what has expired is as good as absent, whether TTL has deleted it or not. */
+  now: number;
+}
+
+/**
+ * Temporary tokens of this life of the Deployment that live now, oldest first.
+ * @param isWanted picks some; all of them when left out
+ * @param limit most to return
+ */
+export async function listGrants(
+  table: Table,
+  deployment: Deployment,
+  {
+    isWanted,
+    limit,
+    ...rest
+  }: Omit<Listing, 'prefix'> & { isWanted?: (one: Grant) => boolean; limit: number },
+): Promise<{ items: Grant[]; hasMore: boolean }> {
+  const items: Grant[] = [];
+  for await (const grant of livingGrants(table, deployment, { ...rest, prefix: SORT.grant })) {
+    if (isWanted?.(grant) ?? true) items.push(grant);
+    // One more than asked for tells whether there is a next page that this person may see.
+    if (items.length > limit) break;
+  }
+  return { items: items.slice(0, limit), hasMore: items.length > limit };
+}
+
+/**
+ * One temporary token of this life of the Deployment that lives now.
+ * @param now epoch milliseconds
+ */
+export async function readGrant(
+  table: Table,
+  deployment: Deployment,
+  ulid: string,
+  now: number,
+): Promise<Grant | undefined> {
+  const listing = { prefix: grantOf(ulid), after: undefined, now };
+  for await (const grant of livingGrants(table, deployment, listing)) return grant;
+  return undefined;
+}
+
+async function* livingGrants(
+  table: Table,
+  { id, generation }: Deployment,
+  { prefix, after, now }: Listing,
+): AsyncGenerator<Grant> {
+  const { client, tableName } = table;
+  // `~` follows every character of a hash: so begins what comes after all keys of that ULID.
+  let start = after === undefined ? undefined : grantKey(id, after, '~');
+  do {
+    const page = await ask(
+      client.send(
+        new QueryCommand({
+          TableName: tableName,
+          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: { ':pk': PARTITION.deployment(id), ':prefix': prefix },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    for (const item of page.Items ?? []) {
+      const grant = parse(table, item, fromGrant);
+      if (grant?.generation === generation && isLive(grant.expiresAt, now)) yield grant;
+    }
+    start = page.LastEvaluatedKey as typeof start;
+  } while (start);
+}
+
+/** @returns false when that life of the Deployment is over: then nothing is written */
+export async function putGrant(table: Table, grant: Grant, event: ServiceEvent): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const refused = await transact(table, [
+    {
+      ConditionCheck: {
+        TableName,
+        Key: deploymentKey(grant.deploymentId),
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ':generation': grant.generation },
+      },
+    },
+    { Put: { TableName, Item: toGrant(grant), ConditionExpression: 'attribute_not_exists(pk)' } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}
+
+/** @returns false when it is gone already */
+export async function deleteGrant(table: Table, grant: Grant, event: ServiceEvent): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const { deploymentId, ulid, hash, generation } = grant;
+  const refused = await transact(table, [
+    {
+      Delete: {
+        TableName,
+        Key: grantKey(deploymentId, ulid, hash),
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ':generation': generation },
+      },
+    },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
+}
