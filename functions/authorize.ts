@@ -1,6 +1,7 @@
 import { authorizer } from './handlers/authorizer.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { writeLine } from './runtime/line.ts';
+import { checkReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { checkStore } from './table/check.ts';
 import { CHECK_PATIENCE } from './table/client.ts';
@@ -15,5 +16,5 @@ export const handler = authorizer({
   store: checkStore(table),
   clock: Date.now,
   rules,
-  log: (message, fields) => writeLine('INFO', message, fields),
+  report: checkReport(),
 });

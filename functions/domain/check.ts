@@ -39,7 +39,22 @@ export type Refusal =
   /** Its key or Deployment is deleted, or lives another life or epoch. */
   | 'revoked'
   /** Its key is disabled. */
-  | 'disabled';
+  | 'disabled'
+  /** It is good, but for another Deployment than the call is about. */
+  | 'deployment'
+  /** It is good, but lacks a scope that the call requires. */
+  | 'scope';
+
+/** What a call requires of a token, beyond that it is good. */
+export interface Demand {
+  /** The Deployment that the call is about; undefined: the call names none. */
+  deploymentId?: string | undefined;
+  /** Scopes that the token must have, all of them. */
+  scopes: readonly string[];
+}
+
+/** A good token is enough. */
+const NOTHING_MORE: Demand = { scopes: [] };
 
 /** What a good token may do, and until when. */
 export interface Access {
@@ -64,22 +79,28 @@ export interface CheckRules extends Lifetimes {
 }
 
 /**
- * A use: check a token and slide it when that is due. Keeps no state between calls.
+ * A use: check a token and slide it when that is due. Keeps no state between calls. A token that is refused, for
+ * a lacking scope as for any other reason, has not been used.
  * @param presented what came as the bearer token, untrusted
  * @throws whatever the store throws: the caller must let nobody in
  */
 export async function check(
   presented: string,
   { store, clock, rules }: { store: CheckStore; clock: Clock; rules: CheckRules },
+  demand: Demand = NOTHING_MORE,
 ): Promise<Verdict> {
   const credential = parseToken(presented);
   if (!credential) return refused('malformed');
+  const isForAnother = demand.deploymentId !== undefined && demand.deploymentId !== credential.deploymentId;
+  if (isForAnother) return refused('deployment');
   const now = clock();
   const hash = hashOf(presented);
   const records = await store.read(credential, hash);
   const verdict = judge(credential, records, now, rules);
-  const until = verdict.allowed && records.token && expiryOfSlide(records.token, now, rules);
-  if (!verdict.allowed || !until || !records.token) return verdict;
+  if (!verdict.allowed) return verdict;
+  if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refused('scope');
+  const until = records.token && expiryOfSlide(records.token, now, rules);
+  if (!until || !records.token) return verdict;
 
   const expiresAt = await store.slide(credential, hash, until, now);
   // Revoked, or swept by TTL, between the read and the write.

@@ -4,12 +4,13 @@ import { ServiceError } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { bearerToken } from '../http/bearer.ts';
 import { contextOf } from '../http/context.ts';
+import type { CheckReport } from './authorizer.ts';
 
 interface Dependencies {
   store: CheckStore;
   clock: Clock;
   rules: CheckRules;
-  log: (message: string, fields: Record<string, unknown>) => void;
+  report: CheckReport;
 }
 
 /**
@@ -21,16 +22,16 @@ export function whoami(dependencies: Dependencies) {
     headers,
     requestContext,
   }: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
-    const { requestId } = requestContext;
+    const { apiId, requestId } = requestContext;
     // RFC 6750 §3.1: who sent no token is told no error.
     if (headers.authorization === undefined) return answer(401, { message: 'Unauthorized' }, challenge());
     try {
       const token = bearerToken(headers.authorization);
       const verdict = token
         ? await check(token, dependencies)
-        : { allowed: false as const, reason: 'malformed' };
+        : { allowed: false as const, reason: 'malformed' as const };
       if (!verdict.allowed) {
-        dependencies.log('refused', { reason: verdict.reason, requestId });
+        dependencies.report.refused(verdict.reason, { apiId, requestId });
         return answer(401, { message: 'Unauthorized' }, challenge('invalid_token'));
       }
       const context = contextOf(verdict.access);
@@ -40,9 +41,8 @@ export function whoami(dependencies: Dependencies) {
         'X-Scope': context.scope,
       });
     } catch (error) {
-      const isBusy = error instanceof ServiceError;
-      dependencies.log('failed', { error: String(isBusy ? error.cause : error), requestId });
-      return isBusy
+      dependencies.report.failed(error, { apiId, requestId });
+      return error instanceof ServiceError
         ? answer(error.status, { message: 'Service Unavailable' }, error.headers)
         : answer(500, { message: 'Internal Server Error' });
     }

@@ -1,0 +1,161 @@
+import type {
+  APIGatewayRequestAuthorizerEvent,
+  APIGatewayRequestAuthorizerEventV2,
+  APIGatewayTokenAuthorizerEvent,
+} from 'aws-lambda';
+import type { Demand } from '../domain/check.ts';
+import { isParameterName, parseRequiredScopes, scopesFor } from '../domain/required-scopes.ts';
+
+/** The events that API Gateway sends to an authorizer, as far as it may be attached. */
+export type AuthorizerEvent =
+  | APIGatewayRequestAuthorizerEventV2
+  | APIGatewayRequestAuthorizerEvent
+  | APIGatewayTokenAuthorizerEvent;
+
+/** What an authorizer is asked, parsed out of its event. */
+export interface AuthorizerCall {
+  /** What the API understands: `simple` and `iam` are answers of an HTTP API, `rest` of a REST API. */
+  answer: 'simple' | 'iam' | 'rest';
+  /** The Authorization header; undefined when there is none, or more than one. */
+  authorization: string | undefined;
+  /** `arn:aws:execute-api:<region>:<account>:<api>/<stage>/<method>/<path>` */
+  arn: string;
+  /** Path parameters of the route and stage variables: what `demandOf` reads. */
+  route: { method: string; template: string | undefined; parameters: Texts } | undefined;
+  stageVariables: Texts;
+  /** The consumer's API and its ID of this request, for the log. A TOKEN event has no request ID. */
+  apiId: string | undefined;
+  requestId: string | undefined;
+}
+
+type Texts = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
+
+const EXPECTED =
+  'Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN';
+
+/**
+ * Parse an event: from here on nothing is assumed of it.
+ * @throws Error for any other event, saying what was expected: API Gateway makes it a 500
+ */
+export function parseAuthorizerEvent(event: unknown): AuthorizerCall {
+  const it = fields(event);
+  if (it.type === 'REQUEST' && it.version === '2.0') return parseHttp(it);
+  if (it.type === 'REQUEST' && it.version === undefined) return parseRest(it);
+  if (it.type === 'TOKEN') return parseToken(it);
+  throw new Error(`${EXPECTED}; type is ${named(it.type)}, version ${named(it.version)}.`);
+}
+
+function parseHttp(event: Fields): AuthorizerCall {
+  const context = fields(event.requestContext);
+  const [, template] = text(event.routeKey, 'routeKey').split(' ');
+  const stageVariables = fields(event.stageVariables);
+  return {
+    answer: answerOf(stageVariables.authorizerResponse),
+    // API Gateway joins two headers with a comma, which is no bearer token.
+    authorization: optionalText(fields(event.headers).authorization),
+    arn: text(event.routeArn, 'routeArn'),
+    route: {
+      method: text(fields(context.http).method, 'requestContext.http.method'),
+      template,
+      parameters: fields(event.pathParameters),
+    },
+    stageVariables,
+    apiId: optionalText(context.apiId),
+    requestId: optionalText(context.requestId),
+  };
+}
+
+function parseRest(event: Fields): AuthorizerCall {
+  const context = fields(event.requestContext);
+  return {
+    answer: 'rest',
+    authorization: theOneHeader(event),
+    arn: text(event.methodArn, 'methodArn'),
+    route: {
+      method: text(event.httpMethod, 'httpMethod'),
+      template: text(event.resource, 'resource'),
+      parameters: fields(event.pathParameters),
+    },
+    stageVariables: fields(event.stageVariables),
+    apiId: optionalText(context.apiId),
+    requestId: optionalText(context.requestId),
+  };
+}
+
+/** A TOKEN event has nothing but these: no path, no stage variables, no address. */
+function parseToken(event: Fields): AuthorizerCall {
+  const arn = text(event.methodArn, 'methodArn');
+  return {
+    answer: 'rest',
+    authorization: optionalText(event.authorizationToken),
+    arn,
+    route: undefined,
+    stageVariables: {},
+    apiId: arn.split(/[:/]/)[5],
+    requestId: undefined,
+  };
+}
+
+/** The events of both answers are alike, so the API has to say which it expects. */
+function answerOf(variable: unknown): 'simple' | 'iam' {
+  if (variable === undefined || variable === 'simple') return 'simple';
+  if (variable === 'iam') return 'iam';
+  throw new Error('The stage variable authorizerResponse must be simple or iam, or be left out.');
+}
+
+/** One header exactly, its name in any case: two are refused, whichever of them API Gateway would pick. */
+function theOneHeader(event: Fields): string | undefined {
+  const headers = event.multiValueHeaders ?? event.headers;
+  const values = Object.entries(fields(headers))
+    .filter(([name]) => name.toLowerCase() === 'authorization')
+    .flatMap(([, value]) => value);
+  return values.length === 1 ? optionalText(values[0]) : undefined;
+}
+
+/**
+ * What the API demands of a token for this call, by its stage variables: `requiredScopes`, and the Deployment by
+ * the path parameter `deploymentId`, or the one that `deploymentParameter` names.
+ * @returns undefined when the stage variables do not parse or say nothing of this route: let nobody in
+ */
+export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | undefined {
+  const { requiredScopes, deploymentParameter = 'deploymentId' } = stageVariables;
+  if (typeof deploymentParameter !== 'string' || !isParameterName(deploymentParameter)) return undefined;
+  if (route === undefined) return { scopes: [] };
+
+  const deploymentId = parameterOf(route, deploymentParameter);
+  if (requiredScopes === undefined) return { deploymentId, scopes: [] };
+  if (typeof requiredScopes !== 'string') return undefined;
+  const required = parseRequiredScopes(requiredScopes);
+  const scopes = required && scopesFor(required, route.method, route.template);
+  return scopes && { deploymentId, scopes };
+}
+
+/** Undefined when the route has no such parameter; '' when it has one without a value, which is no Deployment. */
+function parameterOf(
+  { template, parameters }: NonNullable<AuthorizerCall['route']>,
+  name: string,
+): string | undefined {
+  const isOfRoute = template?.split('/').some((part) => part === `{${name}}` || part === `{${name}+}`);
+  if (!isOfRoute && !Object.hasOwn(parameters, name)) return undefined;
+  return optionalText(parameters[name]) ?? '';
+}
+
+/** An object's fields; none for null, which API Gateway sends for an empty map. */
+function fields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new Error(`${EXPECTED}; ${name} is missing.`);
+}
+
+function optionalText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** For the error message: what is no short word is not repeated. */
+function named(value: unknown): string {
+  return typeof value === 'string' && /^[\w.]{1,16}$/.test(value) ? value : typeof value;
+}

@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isParameterName, parseRequiredScopes, scopesFor } from '../../functions/domain/required-scopes.ts';
+
+const parsed = (text: string) => {
+  const required = parseRequiredScopes(text);
+  return required && Object.fromEntries(required);
+};
+
+describe('requiredScopes', () => {
+  it('lists scopes by method and path', () => {
+    expect(
+      parsed(
+        'POST/deploys=code:deploy&GET/deployments/:deploymentId/dags=airflow:read,airflow:write&GET/=any',
+      ),
+    ).toStrictEqual({
+      'POST/deploys': ['code:deploy'],
+      'GET/deployments/:deploymentId/dags': ['airflow:read', 'airflow:write'],
+      'GET/': [],
+    });
+  });
+
+  it('takes ANY, the $default route and a parameter for the rest of the path', () => {
+    expect(parsed('ANY/files/:path...=airflow:read&default=any&ANY/:proxy...=any')).toStrictEqual({
+      'ANY/files/:path...': ['airflow:read'],
+      default: [],
+      'ANY/:proxy...': [],
+    });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a rule without scopes', 'GET/a'],
+    ['a rule with empty scopes', 'GET/a='],
+    ['an empty scope among others', 'GET/a=code:deploy,'],
+    ['an empty rule', 'GET/a=any&'],
+    ['a rule before which stands a space', ' GET/a=any'],
+    ['a rule with two equals signs', 'GET/a=any=any'],
+    ['any beside a scope', 'GET/a=any,code:deploy'],
+    ['a scope that is none', 'GET/a=Code:Deploy'],
+    ['a method that is none', 'FETCH/a=any'],
+    ['a method in lower case', 'get/a=any'],
+    ['a wildcard for a method', '*/a=any'],
+    ['a route without a path', 'GET=any'],
+    ['a path that ends with a slash', 'GET/a/=any'],
+    ['an empty segment', 'GET//a=any'],
+    ['a parameter in braces', 'GET/{a}=any'],
+    ['a parameter without a name', 'GET/:=any'],
+    ['a path behind a parameter for the rest', 'GET/:a.../b=any'],
+    ['the same route twice', 'GET/a=any&GET/a=code:deploy'],
+    ['one good rule and one bad', 'GET/a=any&GET/b'],
+    ['a semicolon between rules', 'GET/a=any;GET/b=any'],
+    ['JSON', '{"GET /a":"any"}'],
+    ['a newline at its end', 'GET/a=any\n'],
+  ])('does not parse with %s', (_, text) => {
+    expect(parseRequiredScopes(text)).toBeUndefined();
+  });
+
+  it('never throws, and never reads a rule that it cannot write', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...'GETANY/:a.=&,{}*') }), (text) => {
+        const required = parseRequiredScopes(text);
+        const written =
+          required && [...required].map(([route, scopes]) => `${route}=${scopes.join(',') || 'any'}`);
+        expect(written?.join('&') ?? text).toBe(text);
+      }),
+    );
+  });
+});
+
+describe('the scopes of a call', () => {
+  const required = parseRequiredScopes(
+    'GET/jobs/:id=airflow:read&ANY/jobs/:id=airflow:write&ANY/files/:path...=code:deploy&default=any&GET/=any',
+  );
+  const of = (method: string, template: string | undefined) =>
+    required && scopesFor(required, method, template);
+
+  it('are those of its method, before those of ANY', () => {
+    expect(of('GET', '/jobs/{id}')).toStrictEqual(['airflow:read']);
+    expect(of('DELETE', '/jobs/{id}')).toStrictEqual(['airflow:write']);
+  });
+
+  it('go by the template of the path, where {name} is :name and {name+} is :name...', () => {
+    expect(of('PUT', '/files/{path+}')).toStrictEqual(['code:deploy']);
+    expect(of('PUT', '/files/{path}')).toBeUndefined();
+  });
+
+  it('are none at all where a rule says any', () => {
+    expect(of('GET', '/')).toStrictEqual([]);
+    expect(of('GET', undefined)).toStrictEqual([]);
+  });
+
+  it.each([
+    ['POST', '/'],
+    ['GET', '/jobs'],
+    ['GET', '/jobs/{other}'],
+    ['GET', '/jobs/:id'],
+    ['GET', '/jobs/{id}/'],
+    ['GET', 'jobs/{id}'],
+    ['GET', '/jobs/{id}/{id}'],
+  ])('are unknown for %s %s, which has no rule', (method, template) => {
+    expect(of(method, template)).toBeUndefined();
+  });
+});
+
+it('a parameter is named by letters, digits, _ and -', () => {
+  expect(['deploymentId', 'a_b-1'].every(isParameterName)).toBe(true);
+  expect(['', 'a.b', '{a}', 'a+', ':a', 'a/b'].some(isParameterName)).toBe(false);
+});
