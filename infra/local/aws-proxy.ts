@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { ENGINE_ACCESS_KEY } from './engine.ts';
+import type { Permissions } from './iam.ts';
+import { callQueue, type Queue, queueOf } from './sqs.ts';
+import { ACCOUNT, REGION } from './template.ts';
+
+/** A function as the proxy knows it: by the access key that only its environment holds. */
+export interface Caller {
+  readonly name: string;
+  /** ARN of its session, as error messages name it. */
+  readonly sessionArn: string;
+  readonly permissions: Permissions;
+}
+
+type Json = Record<string, unknown>;
+
+/** An action that a call needs, and the resource that it needs it on. */
+interface Need {
+  readonly action: string;
+  readonly resource: string;
+}
+
+const SERVICES: Record<string, string> = { DynamoDB_20120810: 'dynamodb', AmazonSQS: 'sqs' };
+
+const tableArn = (name: unknown) =>
+  String(name).startsWith('arn:') ? String(name) : `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`;
+
+/** The parts of a transaction, each with the action that it needs by itself. There is no action for the whole. */
+const TRANSACTION_PARTS: Record<string, string> = {
+  Put: 'PutItem',
+  Update: 'UpdateItem',
+  Delete: 'DeleteItem',
+  ConditionCheck: 'ConditionCheckItem',
+  Get: 'GetItem',
+};
+
+function needsOfTransaction(input: Json): Need[] {
+  return ((input.TransactItems ?? []) as Record<string, { TableName?: string }>[]).flatMap((item) =>
+    Object.entries(item).map(([part, { TableName }]) => ({
+      action: `dynamodb:${TRANSACTION_PARTS[part] ?? part}`,
+      resource: tableArn(TableName),
+    })),
+  );
+}
+
+/** What a call to DynamoDB must be allowed. */
+function needs(operation: string, input: Json): Need[] {
+  if (operation.startsWith('Transact')) return needsOfTransaction(input);
+  const action = `dynamodb:${operation}`;
+  if (operation.startsWith('Batch')) {
+    return Object.keys((input.RequestItems ?? {}) as Json).map((name) => ({
+      action,
+      resource: tableArn(name),
+    }));
+  }
+  const index = input.IndexName === undefined ? '' : `/index/${input.IndexName}`;
+  return [{ action, resource: `${tableArn(input.TableName)}${index}` }];
+}
+
+/**
+ * Stands where DynamoDB and SQS stand on AWS. It knows which function calls by the access key in the SigV4 header,
+ * and lets through what that function's role allows: a permission that the template lacks fails here, not in
+ * somebody's account. It counts what it lets through. Signatures are not verified: only functions know the keys.
+ */
+export class AwsProxy {
+  readonly #callers = new Map<string, Caller>();
+  readonly #calls = new Map<string, Map<string, number>>();
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #server = createServer((incoming, outgoing) => {
+    this.#serve(incoming, outgoing).catch(() => outgoing.destroy());
+  });
+  #queues: readonly Queue[] = [];
+  readonly #engine: URL;
+
+  constructor(engineEndpoint: string) {
+    this.#engine = new URL(engineEndpoint);
+    // A function sleeps between events and cannot see that an idle connection was closed: close none.
+    this.#server.keepAliveTimeout = 0;
+  }
+
+  /** @returns the endpoint that functions are given. */
+  async start(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('The AWS proxy has no port.');
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    this.#agent.destroy();
+  }
+
+  serveQueues(queues: readonly Queue[]): void {
+    this.#queues = queues;
+  }
+
+  admit(accessKeyId: string, caller: Caller): void {
+    this.#callers.set(accessKeyId, caller);
+  }
+
+  /** How many calls of each operation a function has made that were let through. */
+  callsOf(functionName: string): Record<string, number> {
+    return Object.fromEntries(this.#calls.get(functionName) ?? []);
+  }
+
+  /** Begins the counts anew. */
+  resetCalls(): void {
+    this.#calls.clear();
+  }
+
+  async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const body = await readBody(incoming);
+    const [target = '', operation = ''] = String(incoming.headers['x-amz-target']).split('.');
+    const accessKeyId = /Credential=([^/,]+)\//.exec(incoming.headers.authorization ?? '')?.[1] ?? '';
+    const caller = this.#callers.get(accessKeyId);
+    if (!caller) {
+      return fail(
+        outgoing,
+        'UnrecognizedClientException',
+        'The security token included in the request is invalid.',
+      );
+    }
+    const service = SERVICES[target];
+    if (service === undefined) return fail(outgoing, 'UnknownOperationException', '');
+
+    const input = JSON.parse(body.toString() || '{}') as Json;
+    const queue = service === 'sqs' ? queueOf(this.#queues, input) : undefined;
+    if (service === 'sqs' && !queue) {
+      return fail(outgoing, 'QueueDoesNotExist', 'The specified queue does not exist.');
+    }
+    const wanted = queue ? [{ action: `sqs:${operation}`, resource: queue.arn }] : needs(operation, input);
+    for (const { action, resource } of wanted) {
+      const why = caller.permissions.refusal(action, resource);
+      if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
+    }
+    this.#count(caller, operation);
+    if (!queue) return this.#forward(incoming, body, accessKeyId, outgoing);
+    const answer = callQueue(queue, operation, input);
+    if (!answer) return fail(outgoing, 'UnknownOperationException', '');
+    send(outgoing, 200, answer);
+  }
+
+  /** Streams the call to the engine and the answer back, under the engine's one access key. */
+  #forward(incoming: IncomingMessage, body: Buffer, accessKeyId: string, outgoing: ServerResponse): void {
+    const authorization = incoming.headers.authorization?.replace(accessKeyId, ENGINE_ACCESS_KEY);
+    const forwarded = request(
+      {
+        host: this.#engine.hostname,
+        port: this.#engine.port,
+        path: '/',
+        method: 'POST',
+        agent: this.#agent,
+        headers: { ...incoming.headers, authorization, 'content-length': body.length },
+      },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+        answer.on('error', () => outgoing.destroy());
+        answer.pipe(outgoing);
+      },
+    );
+    // The engine is gone or cut us off: the caller sees what it would see, a connection that breaks.
+    forwarded.on('error', () => outgoing.destroy());
+    outgoing.on('close', () => forwarded.destroy());
+    forwarded.end(body);
+  }
+
+  #count(caller: Caller, operation: string): void {
+    const counts = this.#calls.get(caller.name) ?? new Map<string, number>();
+    this.#calls.set(caller.name, counts.set(operation, (counts.get(operation) ?? 0) + 1));
+  }
+}
+
+function deniedMessage(caller: Caller, action: string, resource: string, why: string): string {
+  const subject = `User: ${caller.sessionArn} is not authorized to perform: ${action} on resource: ${resource}`;
+  return why.startsWith('no ') ? `${subject} because ${why} the ${action} action` : `${subject} with ${why}`;
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function fail(outgoing: ServerResponse, name: string, message: string): void {
+  send(outgoing, 400, { __type: `com.amazon.coral.service#${name}`, message });
+}
+
+function send(outgoing: ServerResponse, status: number, body: object): void {
+  outgoing.writeHead(status, {
+    'content-type': 'application/x-amz-json-1.0',
+    'x-amzn-requestid': randomUUID(),
+  });
+  outgoing.end(JSON.stringify(body));
+}

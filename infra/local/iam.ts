@@ -1,0 +1,117 @@
+import type { Resource, Template } from './template.ts';
+
+/** One statement of an identity-based policy, as a template has it. */
+interface Statement {
+  readonly Effect: 'Allow' | 'Deny';
+  readonly Action?: string | string[];
+  readonly Resource?: string | string[];
+}
+
+/** Why a call is refused, in the words that AWS ends its message with. */
+export type Refusal = 'no identity-based policy allows' | 'an explicit deny in an identity-based policy';
+
+/** What AWS-managed policies a role may have here: they allow nothing that the local AWS proxy serves. */
+const MANAGED_POLICIES = [
+  ':iam::aws:policy/service-role/AWSLambdaBasicExecutionRole',
+  ':iam::aws:policy/AWSXRayDaemonWriteAccess',
+];
+
+const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
+
+/**
+ * Whether a text matches a pattern with the wildcards of IAM: `*` for any characters, `?` for one.
+ *
+ * @param flags `i` where case does not matter, as in actions
+ */
+export function matches(pattern: string, text: string, flags = ''): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`, `s${flags}`).test(text);
+}
+
+const speaksOf = (statement: Statement, action: string, resource: string) =>
+  list(statement.Action).some((pattern) => matches(pattern, action, 'i')) &&
+  list(statement.Resource).some((pattern) => matches(pattern, resource));
+
+/** What a role may do, by the policies that the template gives it. */
+export class Permissions {
+  readonly #statements: readonly Statement[];
+  readonly #decided = new Map<string, Refusal | undefined>();
+
+  /** @throws Error when a statement has a part that is not evaluated here, so that nothing is allowed by oversight. */
+  constructor(statements: readonly Statement[], owner: string) {
+    for (const statement of statements) {
+      const unknown = Object.keys(statement).filter(
+        (part) => !['Sid', 'Effect', 'Action', 'Resource'].includes(part),
+      );
+      if (unknown.length > 0) {
+        throw new Error(`The local runner does not evaluate ${unknown.join(', ')} in a policy of ${owner}.`);
+      }
+    }
+    this.#statements = statements;
+  }
+
+  /** @returns why a call is refused; undefined: it is allowed. Deny goes before Allow. */
+  refusal(action: string, resource: string): Refusal | undefined {
+    const question = `${action} ${resource}`;
+    if (!this.#decided.has(question)) this.#decided.set(question, this.#decide(action, resource));
+    return this.#decided.get(question);
+  }
+
+  #decide(action: string, resource: string): Refusal | undefined {
+    const effects = this.#statements
+      .filter((statement) => speaksOf(statement, action, resource))
+      .map((statement) => statement.Effect);
+    if (effects.includes('Deny')) return 'an explicit deny in an identity-based policy';
+    return effects.includes('Allow') ? undefined : 'no identity-based policy allows';
+  }
+}
+
+/** Reads what a role may do: its inline policies, and the policies that are attached to it. */
+export function permissionsOf(template: Template, role: Resource): Permissions {
+  const { Policies = [], ManagedPolicyArns = [] } = template.properties<{
+    Policies?: { PolicyDocument: { Statement: Statement[] } }[];
+    ManagedPolicyArns?: string[];
+  }>(role);
+  const stray = ManagedPolicyArns.filter((arn) => !MANAGED_POLICIES.some((known) => arn.endsWith(known)));
+  if (stray.length > 0)
+    throw new Error(`The local runner does not know ${stray.join(', ')} of ${role.path}.`);
+
+  const attached = template
+    .ofType('AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy')
+    .filter((policy) => policy.stack === role.stack)
+    .map((policy) =>
+      template.properties<{ Roles?: string[]; PolicyDocument: { Statement: Statement[] } }>(policy),
+    )
+    .filter((policy) => policy.Roles?.includes(template.ref(role)));
+  const documents = [...Policies, ...attached].map((policy) => policy.PolicyDocument);
+  return new Permissions(
+    documents.flatMap((document) => document.Statement),
+    role.path,
+  );
+}
+
+/**
+ * Makes sure that an AWS service may invoke a function, by the function's resource-based policy.
+ *
+ * @param service `apigateway.amazonaws.com`, …
+ * @throws Error when no AWS::Lambda::Permission says so: on AWS the invocation would fail
+ */
+export function assertInvokable(
+  template: Template,
+  target: Resource,
+  service: string,
+  sourceArn: string,
+): void {
+  const names = [template.ref(target), template.attribute(target, 'Arn')];
+  const isAllowed = template
+    .ofType('AWS::Lambda::Permission')
+    .map((permission) =>
+      template.properties<{ FunctionName: string; Principal: string; SourceArn?: string }>(permission),
+    )
+    .filter(({ FunctionName, Principal }) => names.includes(FunctionName) && Principal === service)
+    .some(({ SourceArn }) => SourceArn === undefined || matches(SourceArn, sourceArn));
+  if (!isAllowed) throw new Error(`${service} may not invoke ${target.path} for ${sourceArn}.`);
+}
