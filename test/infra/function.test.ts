@@ -3,7 +3,15 @@ import { ENV } from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
 import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 
-const FILES = ['authorize', 'issue-token', 'manage-deployments', 'manage-keys', 'purge', 'whoami'];
+const FILES = [
+  'authorize',
+  'issue-token',
+  'manage-deployments',
+  'manage-keys',
+  'manage-temporary-tokens',
+  'purge',
+  'whoami',
+];
 const pascal = (file: string) =>
   file.replace(/(^|-)(.)/g, (_, _dash, letter: string) => letter.toUpperCase());
 
@@ -34,6 +42,7 @@ describe('the functions', () => {
     ['issue-token', 256, 10],
     ['manage-deployments', 256, 10],
     ['manage-keys', 256, 10],
+    ['manage-temporary-tokens', 256, 10],
     ['purge', 512, 60],
   ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
@@ -70,6 +79,7 @@ describe('the functions', () => {
     ['issue-token', tokens],
     ['manage-deployments', people],
     ['manage-keys', { ...people, ...scopes }],
+    ['manage-temporary-tokens', { ...people, ...scopes }],
     ['purge', { [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } }],
   ])('%s is told the table and nothing that it does not need', (file, environment) => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
@@ -96,6 +106,7 @@ describe('the functions', () => {
       ['issue-token', 'Terminate'],
       ['manage-deployments', 'Terminate'],
       ['manage-keys', 'Terminate'],
+      ['manage-temporary-tokens', 'Terminate'],
       ['purge', 'Allow'],
       ['whoami', 'Terminate'],
     ]);
