@@ -98,6 +98,30 @@ export function readScopes(env: Environment = process.env): string[] {
   return readAll(env, { scopes }).scopes;
 }
 
+/** For the page that people sign in to. */
+export interface ConsoleConfig {
+  issuer: string;
+  clientId: string;
+  /** What it asks of the issuer, separated by spaces. */
+  signInScope: string;
+  /** Origins that the page may talk to, beside its own. */
+  origins: string[];
+  /** The scopes that the stack knows. */
+  scopes: string[];
+}
+
+export function readConsoleConfig(env: Environment = process.env): ConsoleConfig {
+  const { issuer, origins, ...rest } = readAll(env, {
+    issuer: text(ENV.issuer),
+    clientId: text(ENV.consoleClientId),
+    signInScope: text(ENV.consoleScopes),
+    origins: maybe(text(ENV.consoleOrigins)),
+    scopes,
+  });
+  const others = origins.value?.split(' ') ?? [];
+  return { ...rest, issuer, origins: [...new Set([new URL(issuer).origin, ...others])] };
+}
+
 export interface PurgeConfig extends TableConfig {
   continuationQueueUrl: string;
 }

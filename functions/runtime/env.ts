@@ -19,6 +19,14 @@ export const ENV = {
   adminGroup: 'ADMIN_GROUP',
   /** Scope whose holders are administrators; unset: nobody is by scope. */
   adminScope: 'ADMIN_SCOPE',
+  /** The OIDC issuer that signs people in to the console. */
+  issuer: 'ISSUER',
+  /** The public client with which the console signs people in. */
+  consoleClientId: 'CONSOLE_CLIENT_ID',
+  /** OAuth scopes that the console asks of the issuer, separated by spaces. */
+  consoleScopes: 'CONSOLE_SCOPES',
+  /** Origins beside the issuer's own that sign-in needs, separated by spaces; unset: none. */
+  consoleOrigins: 'CONSOLE_ORIGINS',
   /** URL of the queue through which a purge that ran out of time goes on. */
   continuationQueueUrl: 'CONTINUATION_QUEUE_URL',
 } as const;
