@@ -1,0 +1,131 @@
+import { afterAll } from 'vitest';
+import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../infra/local/local-stack.ts';
+
+/**
+ * Starts a local stack for a test file, of its own and in memory, and stops it after the file's tests.
+ *
+ *     const stack = await runStack({ context: { slideInterval: 0 } });
+ */
+export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
+  const stack = await startLocalStack(options);
+  afterAll(() => stack.stop());
+  return stack;
+}
+
+/** What to send. */
+export interface Call {
+  /** Sent as `Authorization: Bearer …`. */
+  readonly token?: string;
+  /** ID and secret, sent as `Authorization: Basic …`. */
+  readonly basic?: readonly [id: string, secret: string];
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as a form. */
+  readonly form?: Readonly<Record<string, string>> | string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as it is. */
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+}
+
+/** What came back. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+  /** The body as JSON; undefined when it is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test says in its assertion what it expects to find here
+  readonly json: any;
+}
+
+/** Makes a request. @param target a stack, or a base URL without a slash at its end */
+export async function call(
+  target: { readonly url: string } | string,
+  method: string,
+  path: string,
+  { token, basic, json, form, headers, body }: Call = {},
+): Promise<Reply> {
+  const url = typeof target === 'string' ? target : target.url;
+  const response = await fetch(`${url}${path}`, {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(basic && { authorization: `Basic ${Buffer.from(basic.join(':')).toString('base64')}` }),
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...(form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
+      ...headers,
+    },
+    body: body ?? (json === undefined ? form && new URLSearchParams(form).toString() : JSON.stringify(json)),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: Object.fromEntries(response.headers),
+    text,
+    json: parsed(text),
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A key as its creation answers. */
+export interface CreatedKey {
+  readonly id: string;
+  readonly secret: string;
+  readonly scopes: readonly string[];
+}
+
+/** Registers a Deployment as the administrator. */
+export async function makeDeployment(
+  stack: LocalStack,
+  id: string,
+  body: { name?: string; groups?: string[] } = { groups: ['data-eng'] },
+): Promise<void> {
+  await expectStatus(
+    201,
+    call(stack, 'PUT', `/deployments/${id}`, { token: await stack.signIn('admin'), json: body }),
+  );
+}
+
+/** Makes a key as the administrator. */
+export async function makeKey(
+  stack: LocalStack,
+  deploymentId: string,
+  body: object = { name: 'ci' },
+): Promise<CreatedKey> {
+  const path = `/deployments/${deploymentId}/api-keys`;
+  const reply = await expectStatus(
+    201,
+    call(stack, 'POST', path, { token: await stack.signIn('admin'), json: body }),
+  );
+  return reply.json;
+}
+
+/** Swaps a key for an access token. */
+export async function swap(stack: LocalStack, key: CreatedKey, scope?: string): Promise<string> {
+  const form = { grant_type: 'client_credentials', ...(scope !== undefined && { scope }) };
+  const reply = await expectStatus(
+    200,
+    call(stack, 'POST', '/oauth/token', { basic: [key.id, key.secret], form }),
+  );
+  return reply.json.access_token;
+}
+
+/** Uses a token. @returns the status: 200 or 401 */
+export async function use(stack: LocalStack, token: string): Promise<number> {
+  const { status } = await call(stack, 'GET', '/whoami', { token });
+  return status;
+}
+
+/** @throws Error with the answer when it is not the expected one: what a test builds on must not fail quietly. */
+async function expectStatus(status: number, reply: Promise<Reply>): Promise<Reply> {
+  const answer = await reply;
+  if (answer.status === status) return answer;
+  throw new Error(`Expected ${status}, got ${answer.status}: ${answer.text}`);
+}
