@@ -30,6 +30,8 @@ export interface LocalStackOptions {
   readonly issuerPort?: number;
   /** Where data is kept over restarts. @default in memory */
   readonly dataDirectory?: string;
+  /** Forgets what an earlier run kept. @default false */
+  readonly fresh?: boolean;
   /** Seconds after its expiry that TTL deletes an item. @default two days, as on AWS in bad times */
   readonly ttlLateness?: number;
   /**
@@ -100,6 +102,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const issuer = new Issuer(clock);
   atStop(() => issuer.stop());
   const issuerUrl = await issuer.start(options.issuerPort ?? (port === 0 ? 0 : port + 1));
+  if (dataDirectory && options.fresh) rmSync(dataDirectory, { recursive: true, force: true });
   const engineStarting = startEngine(dataDirectory);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
 

@@ -1,0 +1,93 @@
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../config.ts';
+import { type LocalStack, startLocalStack } from './local-stack.ts';
+import { issuerPort, port } from './ports.ts';
+
+const DATA_DIRECTORY = fileURLToPath(new URL('../../.local', import.meta.url));
+
+const HELP = `Runs the whole service on this machine.
+
+  npm start                       at http://127.0.0.1:8787, with the data of the last run
+  npm start -- --fresh            with no data
+  npm start -- -c name=value …    with configuration, as cdk takes it: -c tokenLifetime=3 -c slideInterval=0
+
+  PORT=9000 npm start             at another port; the sign-in takes the next one, or ISSUER_PORT
+  DYNAMODB_ENDPOINT=http://…      uses that DynamoDB instead of the embedded one
+
+Ctrl-C stops it.`;
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      context: { type: 'string', short: 'c', multiple: true, default: [] },
+      fresh: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const context = values.context.map((setting) => {
+    const at = setting.indexOf('=');
+    if (at < 1) throw new Error(`-c wants name=value, not ${setting}`);
+    return [setting.slice(0, at), setting.slice(at + 1)] as const;
+  });
+  return { ...values, context: Object.fromEntries(context) };
+}
+
+/** What to paste to see the service work. Needs nothing but curl and sed. */
+const story = ({ url, issuer }: LocalStack) => `
+API=${url}
+ADMIN=$(ISSUER_PORT=${new URL(issuer).port} npm run -s login -- admin)
+curl -sS -X PUT $API/deployments/demo -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{"groups":["data-eng"]}'; echo
+KEY=$(curl -sS $API/deployments/demo/api-keys -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{"name":"ci"}')
+ID=$(echo "$KEY" | sed 's/.*"id":"\\([^"]*\\)".*/\\1/'); SECRET=$(echo "$KEY" | sed 's/.*"secret":"\\([^"]*\\)".*/\\1/')
+TOKEN=$(curl -sS $API/oauth/token -u "$ID:$SECRET" -d grant_type=client_credentials | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
+curl -sS -X DELETE $API/deployments/demo -H "Authorization: Bearer $ADMIN" -w '%{http_code}\\n'
+curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
+`;
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, port: taken } = error as NodeJS.ErrnoException & { port?: number };
+  if (code === 'EADDRINUSE') {
+    return `Port ${taken} is in use. Stop what listens there, or choose another: PORT=9000 npm start`;
+  }
+  const isForTheUser = error instanceof ConfigError || code?.startsWith('ERR_PARSE_ARGS');
+  return isForTheUser ? error.message : (error.stack ?? error.message);
+}
+
+async function run(): Promise<void> {
+  const { context, fresh, help } = readArguments();
+  if (help) {
+    console.log(HELP);
+    return;
+  }
+  let stack: LocalStack | undefined;
+  let isEnding = false;
+  const end = async () => {
+    if (isEnding) return;
+    isEnding = true;
+    await stack?.stop();
+    process.exit();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+
+  stack = await startLocalStack({
+    port: port(),
+    issuerPort: issuerPort(),
+    context,
+    dataDirectory: DATA_DIRECTORY,
+    fresh,
+    onLog: (line) => process.stderr.write(line),
+  });
+  if (isEnding) return end();
+  console.log(`Deployment API Keys at ${stack.url}, sign-in at ${stack.issuer}. Ctrl-C stops it.`);
+  console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);
+}
+
+try {
+  await run();
+} catch (error) {
+  console.error(describe(error));
+  process.exitCode = 1;
+}
