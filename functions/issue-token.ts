@@ -2,6 +2,7 @@ import { tokenRoute } from './handlers/token.ts';
 import { oauthHandler } from './http/oauth.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
+import { clientReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
@@ -12,5 +13,5 @@ const table = openTable(config, CALL_PATIENCE, logger);
 /** POST /oauth/token */
 export const handler = oauthHandler(
   { 'POST /oauth/token': tokenRoute(table, { clock: Date.now, rules }) },
-  { logger },
+  { logger, onRefusedClient: clientReport(), acceptsJson: true },
 );

@@ -1,5 +1,12 @@
 import { Stack } from 'aws-cdk-lib';
-import { HttpApi, type HttpMethod, type IHttpRouteAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2';
+import {
+  type CfnRoute,
+  type CfnStage,
+  HttpApi,
+  type HttpMethod,
+  type HttpRoute,
+  type IHttpRouteAuthorizer,
+} from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Construct } from 'constructs';
@@ -8,6 +15,14 @@ import type { ServiceFunction } from './function.ts';
 
 /** Methods of one path, as in `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
 export type Route = `${string} /${string}`;
+
+/** How many requests a route takes, over all callers; more get the gateway's 429. */
+export interface Ceiling {
+  /** Requests a second in the long run. */
+  readonly rate: number;
+  /** Requests at once. */
+  readonly burst: number;
+}
 
 /** The service's HTTP API: payload format 2.0, the `$default` stage. */
 export class Api extends Construct {
@@ -24,9 +39,13 @@ export class Api extends Construct {
     this.url = this.#api.apiEndpoint;
   }
 
-  /** Adds routes that need no sign-in: the function judges what a request carries. */
-  open(routes: ReadonlyMap<Route, ServiceFunction>): void {
-    this.#add(routes);
+  /**
+   * Adds routes that need no sign-in: the function judges what a request carries.
+   * @param ceiling for each of these routes; by default what the account allows
+   */
+  open(routes: ReadonlyMap<Route, ServiceFunction>, ceiling?: Ceiling): void {
+    const added = this.#add(routes);
+    if (ceiling) this.#throttle(added, ceiling);
   }
 
   /** Adds routes that API Gateway opens to a person's access token alone, verified against its issuer. */
@@ -35,15 +54,28 @@ export class Api extends Construct {
     this.#add(routes, people);
   }
 
-  #add(routes: ReadonlyMap<Route, ServiceFunction>, authorizer?: IHttpRouteAuthorizer): void {
-    for (const [route, { node, function: handler }] of routes) {
+  #add(routes: ReadonlyMap<Route, ServiceFunction>, authorizer?: IHttpRouteAuthorizer): HttpRoute[] {
+    return [...routes].flatMap(([route, { node, function: handler }]) => {
       const [methods = '', path = ''] = route.split(' ');
-      this.#api.addRoutes({
+      return this.#api.addRoutes({
         path,
         methods: methods.split('|') as HttpMethod[],
         integration: new HttpLambdaIntegration(node.id, handler),
         authorizer,
       });
+    });
+  }
+
+  #throttle(routes: readonly HttpRoute[], { rate, burst }: Ceiling): void {
+    const stage = this.#api.defaultStage?.node.defaultChild as CfnStage;
+    for (const route of routes) {
+      const { routeKey } = route.node.defaultChild as CfnRoute;
+      stage.addPropertyOverride(`RouteSettings.${routeKey.replaceAll('.', '\\.')}`, {
+        ThrottlingRateLimit: rate,
+        ThrottlingBurstLimit: burst,
+      });
+      // API Gateway refuses settings of a route that it does not have yet.
+      stage.node.addDependency(route);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { ENV } from '../functions/runtime/env.ts';
 import type { Config, SignIn } from './config.ts';
@@ -22,6 +22,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     [ENV.maxTokenLifetime]: config.maxTokenLifetime?.toString(),
     ...scopes,
   };
+  const metrics = { [ENV.stackName]: Stack.of(scope).stackName };
   const people = {
     [ENV.groupsClaim]: signIn.groupsClaim,
     [ENV.adminGroup]: signIn.adminGroup,
@@ -47,10 +48,33 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   const issueToken = new ServiceFunction(scope, 'issue-token', {
     description: 'Swaps the ID and secret of a key for an access token',
     timeout: Duration.seconds(10),
-    environment: tokens,
+    environment: { ...tokens, ...metrics },
     retainLogs,
   });
   table.grantIssue(issueToken);
+
+  const introspect = new ServiceFunction(scope, 'introspect', {
+    description: 'Tells a key what a token of its Deployment may do',
+    timeout: Duration.seconds(10),
+    environment: { ...tokens, ...metrics },
+    retainLogs,
+  });
+  table.grantIntrospect(introspect);
+
+  const revoke = new ServiceFunction(scope, 'revoke', {
+    description: 'Deletes a token that its key gives up',
+    timeout: Duration.seconds(10),
+    environment: metrics,
+    retainLogs,
+  });
+  table.grantRevoke(revoke);
+
+  const metadata = new ServiceFunction(scope, 'metadata', {
+    description: 'Tells OAuth clients where the token service answers',
+    timeout: Duration.seconds(5),
+    environment: scopes,
+    retainLogs,
+  });
 
   const manageDeployments = new ServiceFunction(scope, 'manage-deployments', {
     description: 'Registers, lists, changes and deletes Deployments',
@@ -85,5 +109,16 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   });
   table.grantPurge(purge);
 
-  return { authorize, whoami, issueToken, manageDeployments, manageKeys, manageTemporaryTokens, purge };
+  return {
+    authorize,
+    whoami,
+    issueToken,
+    introspect,
+    revoke,
+    metadata,
+    manageDeployments,
+    manageKeys,
+    manageTemporaryTokens,
+    purge,
+  };
 }

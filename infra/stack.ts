@@ -1,5 +1,6 @@
 import { Annotations, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { Alarms } from './alarms.ts';
 import { Api } from './api.ts';
 import type { Config, SignIn } from './config.ts';
 import { addFunctions } from './functions.ts';
@@ -27,6 +28,15 @@ export class DeploymentKeysStack extends Stack {
     api.open(
       new Map([
         ['POST /oauth/token', functions.issueToken],
+        ['POST /oauth/introspect', functions.introspect],
+        ['POST /oauth/revoke', functions.revoke],
+      ]),
+      // A ceiling on what strangers can make the service cost; far above what a thousand pipelines ask for.
+      { rate: 100, burst: 200 },
+    );
+    api.open(
+      new Map([
+        ['GET /.well-known/oauth-authorization-server', functions.metadata],
         ['GET /whoami', functions.whoami],
       ]),
     );
@@ -41,6 +51,8 @@ export class DeploymentKeysStack extends Stack {
         ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
       ]),
     );
+
+    new Alarms(this, 'Alarms', { stackName: this.stackName });
 
     if (signIn.adminGroup === undefined && signIn.adminScope === undefined) {
       Annotations.of(this).addWarningV2(

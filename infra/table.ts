@@ -48,6 +48,16 @@ export class Table extends Construct {
     this.#grant(grantee, ['BatchGetItem', 'PutItem']);
   }
 
+  /** To tell what a token may do, which is no use of it: reads alone. */
+  grantIntrospect(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['BatchGetItem']);
+  }
+
+  /** To delete the token that a key gives up: one read of the key, one deletion. */
+  grantRevoke(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['BatchGetItem', 'DeleteItem']);
+  }
+
   /** To register, list, change and delete Deployments, with marker and event. */
   grantManageDeployments(grantee: ServiceFunction): void {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);

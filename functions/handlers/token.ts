@@ -6,8 +6,8 @@ import { mintCredential } from '../domain/mint.ts';
 import type { ApiKey } from '../domain/records.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
-import type { Answer } from '../http/answer.ts';
-import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';
+import type { OAuthRoute } from '../http/oauth.ts';
+import { parseParameters, tokenParameters } from '../http/parameters.ts';
 import type { Table } from '../table/client.ts';
 import { putToken } from '../table/tokens.ts';
 import { authenticate } from './client.ts';
@@ -16,15 +16,11 @@ import { authenticate } from './client.ts';
  * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
  * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
  */
-export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules: CheckRules }) {
-  return async ({ parameters, client }: OAuthRequest): Promise<Answer> => {
-    const grantType = parameters.get('grant_type');
-    if (!grantType) throw invalidRequest('grant_type is missing.');
-    if (grantType !== 'client_credentials') {
-      throw new ServiceError(400, 'unsupported_grant_type', 'grant_type must be client_credentials.');
-    }
+export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules: CheckRules }): OAuthRoute {
+  return async ({ parameters, client }) => {
+    const { scope } = parseParameters(tokenParameters, parameters);
     const { deployment, key } = await authenticate(table, client, clock);
-    const scopes = requestedScopes(parameters.get('scope'), key, rules);
+    const scopes = requestedScopes(scope, key, rules);
     const now = clock();
     const accessToken = mintCredential('token', deployment.id, key.ulid);
     const expiresAt = expiryOfIssue(now, rules);

@@ -1,17 +1,20 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
-import middy from '@middy/core';
+import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
 import { type Answer, answers, asOAuthError } from './answer.ts';
 import { bodyText, mediaType } from './body.ts';
+import { issuerOf } from './issuer.ts';
 
 /** A call of an OAuth client, as a route sees it. */
 export interface OAuthRequest {
   /** Parameters of the body, each once and with a value. */
   parameters: ReadonlyMap<string, string>;
   client: ClientCredentials;
+  /** The service's issuer, RFC 8414 §2. */
+  issuer: string;
 }
 
 /** What a client says it is, not yet verified. */
@@ -20,25 +23,45 @@ export interface ClientCredentials {
   clientSecret: string;
 }
 
-/** A function that OAuth clients call. */
+export type OAuthRoute = (request: OAuthRequest) => Promise<Answer>;
+
+export interface OAuthHandlerOptions {
+  logger: Logger;
+  /** Told of each refused authentication, once. */
+  onRefusedClient: () => void;
+  /** Accept JSON with the same fields: the token call does, for pipelines that were written for an older service. */
+  acceptsJson?: boolean;
+}
+
+/** A function that OAuth clients call: what its routes have in common, in the order in which it happens. */
 export function oauthHandler(
-  routes: Record<string, (request: OAuthRequest) => Promise<Answer>>,
-  { logger }: { logger: Logger },
+  routes: Record<string, OAuthRoute>,
+  { logger, onRefusedClient, acceptsJson = false }: OAuthHandlerOptions,
 ) {
   return middy<APIGatewayProxyEventV2>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
     .use(answers(logger, asOAuthError))
+    .use(refusals(onRefusedClient))
     .handler(async (event): Promise<Answer> => {
       const route = routes[event.routeKey];
       // The gateway has no route that is not in the map: this is a fault of the stack.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
-      const parameters = bodyParameters(event);
+      const parameters = bodyParameters(event, acceptsJson);
       refuseQueryParameters(event.rawQueryString, parameters);
       const client = clientCredentials(event.headers.authorization, parameters);
       // Only what has a key ID's form: anything else could be a secret in the wrong place.
       if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
-      return route({ parameters, client });
+      return route({ parameters, client, issuer: issuerOf(event) });
     });
+}
+
+/** Tells of each invalid_client: whatever the cause, it counts the same. */
+function refusals(onRefusedClient: () => void): MiddlewareObj<APIGatewayProxyEventV2> {
+  return {
+    onError: ({ error }) => {
+      if (error instanceof ServiceError && error.code === 'invalid_client') onRefusedClient();
+    },
+  };
 }
 
 /** RFC 6749 §5.2: the request is malformed. */
@@ -57,24 +80,29 @@ export function invalidClient(): ServiceError {
 }
 
 /** Parameters that mean something here, and so may not come in a URL, which ends up in logs (RFC 6749 §2.3.1). */
-const BODY_ONLY = ['client_id', 'client_secret', 'grant_type', 'scope', 'token', 'token_type_hint'];
+const BODY_ONLY = [
+  'access_token',
+  'client_id',
+  'client_secret',
+  'grant_type',
+  'scope',
+  'token',
+  'token_type_hint',
+];
 
 function refuseQueryParameters(rawQueryString: string, parameters: ReadonlyMap<string, string>): void {
+  const names = [...new URLSearchParams(rawQueryString).keys()];
   const isMisplaced = (name: string) => BODY_ONLY.includes(name) || parameters.has(name);
-  if ([...new URLSearchParams(rawQueryString).keys()].some(isMisplaced)) {
-    throw invalidRequest('Parameters belong in the body, not in the query.');
-  }
+  if (names.some(isMisplaced)) throw invalidRequest('Parameters belong in the body, not in the query.');
+  if (new Set(names).size < names.length) throw invalidRequest('No parameter may come twice.');
 }
 
-/**
- * Form parameters; JSON with the same fields, for pipelines that were written for an older service.
- * @throws ServiceError 400, 413
- */
-function bodyParameters(event: APIGatewayProxyEventV2): ReadonlyMap<string, string> {
+/** @throws ServiceError 400, 413 */
+function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): ReadonlyMap<string, string> {
   const text = bodyText(event);
   const type = mediaType(event.headers);
   if (type === 'application/x-www-form-urlencoded') return formParameters(text);
-  if (type === 'application/json') return jsonParameters(text);
+  if (acceptsJson && type === 'application/json') return jsonParameters(text);
   throw invalidRequest('Send the body as application/x-www-form-urlencoded.');
 }
 
@@ -101,6 +129,9 @@ function jsonParameters(text: string): ReadonlyMap<string, string> {
   if (!isObject || pairs.some(([, value]) => typeof value !== 'string')) {
     throw invalidRequest('The body must be a JSON object of strings.');
   }
+  // JSON.parse keeps the last of two equal names. A flat object of strings has two string literals a member.
+  const literals = text.match(/"(?:[^"\\]|\\.)*"/g) ?? [];
+  if (literals.length !== 2 * pairs.length) throw invalidRequest('No parameter may come twice.');
   return new Map(pairs.filter(([, value]) => value !== ''));
 }
 
@@ -130,8 +161,8 @@ function clientCredentials(
 /** RFC 6749 §2.3.1: base64 of two form-encoded halves. Split first, then decode: a decoded half may hold a colon. */
 function basicCredentials(authorization: string): ClientCredentials {
   const malformed = invalidRequest('The Authorization header is not valid Basic authentication.');
-  const encoded = authorization.slice('Basic '.length).trim();
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded) || encoded.length % 4 !== 0) throw malformed;
+  const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? [];
+  if (encoded === undefined || encoded.length % 4 !== 0) throw malformed;
   const [, clientId, clientSecret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? [];
   if (clientId === undefined || clientSecret === undefined) throw malformed;
   try {

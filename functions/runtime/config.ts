@@ -62,6 +62,11 @@ export interface TableConfig {
   tableName: string;
 }
 
+/** For a function that needs no more than the table. */
+export function readTableConfig(env: Environment = process.env): TableConfig {
+  return readAll(env, { tableName: text(ENV.tableName) });
+}
+
 /** For every function that checks or issues tokens. */
 export interface TokenConfig extends TableConfig {
   rules: CheckRules;

@@ -5,6 +5,8 @@
 export const ENV = {
   /** Name of the one DynamoDB table. */
   tableName: 'TABLE_NAME',
+  /** Name of the stack: the one dimension of its metrics. */
+  stackName: 'STACK_NAME',
   /** Whole seconds that access is valid from a use (G2). */
   tokenLifetime: 'TOKEN_LIFETIME_SECONDS',
   /** Whole seconds that a slide may be put off, so that a burst of uses is one write. 0: exact. */
@@ -29,4 +31,13 @@ export const ENV = {
   consoleOrigins: 'CONSOLE_ORIGINS',
   /** URL of the queue through which a purge that ran out of time goes on. */
   continuationQueueUrl: 'CONTINUATION_QUEUE_URL',
+} as const;
+
+/** The names of the metrics that functions write and infra watches, and of their one dimension. */
+export const METRIC = {
+  namespace: 'DeploymentApiKeys',
+  /** Its value is the name of the stack, so that two stacks in an account do not mix. */
+  dimension: 'stack',
+  /** Calls of /oauth/* that ended in invalid_client. */
+  refusedAuthentications: 'RefusedAuthentications',
 } as const;

@@ -1,7 +1,6 @@
+import { ENV, METRIC } from './env.ts';
 import { writeLine } from './line.ts';
-
-/** CloudWatch namespace of the service's metrics. */
-const NAMESPACE = 'DeploymentApiKeys';
+import { counted } from './metric.ts';
 
 interface Origin {
   apiId?: string | undefined;
@@ -31,20 +30,16 @@ export function checkReport(env: Record<string, string | undefined> = process.en
   };
 }
 
-/** CloudWatch's embedded metric format: a line of log that counts one, by the dimensions that stand beside it. */
-function counted(metric: string, dimensions: Record<string, string>): Record<string, unknown> {
-  return {
-    _aws: {
-      Timestamp: Date.now(),
-      CloudWatchMetrics: [
-        {
-          Namespace: NAMESPACE,
-          Dimensions: [Object.keys(dimensions)],
-          Metrics: [{ Name: metric, Unit: 'Count' }],
-        },
-      ],
-    },
-    ...dimensions,
-    [metric]: 1,
-  };
+/**
+ * Counts clients that could not prove themselves: one metric for the stack, whatever they sent. Whose key it was
+ * stands in the line that says why the call was refused.
+ */
+export function clientReport(env: Record<string, string | undefined> = process.env) {
+  const stack = env[ENV.stackName] ?? 'unknown';
+  return () =>
+    writeLine(
+      'INFO',
+      'client refused',
+      counted(METRIC.refusedAuthentications, { [METRIC.dimension]: stack }),
+    );
 }

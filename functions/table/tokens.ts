@@ -1,7 +1,7 @@
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { ApiKey, Deployment, Token } from '../domain/records.ts';
 import { ask, parse, readTogether, type Table } from './client.ts';
-import { apiKeyKey, deploymentKey, fromApiKey, fromDeployment, toToken } from './schema.ts';
+import { apiKeyKey, deploymentKey, fromApiKey, fromDeployment, tokenKey, toToken } from './schema.ts';
 
 /** A key and the Deployment that it belongs to, each absent when the item is absent or malformed. */
 export interface KeyRecords {
@@ -22,4 +22,14 @@ export async function readKey(table: Table, deploymentId: string, ulid: string):
 /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
 export async function putToken({ client, tableName }: Table, token: Token): Promise<void> {
   await ask(client.send(new PutCommand({ TableName: tableName, Item: toToken(token) })));
+}
+
+/** One write; also when the token is gone already. A slide on its way finds nothing to update. */
+export async function deleteToken(
+  { client, tableName }: Table,
+  { deploymentId, ulid, hash }: Pick<Token, 'deploymentId' | 'ulid' | 'hash'>,
+): Promise<void> {
+  await ask(
+    client.send(new DeleteCommand({ TableName: tableName, Key: tokenKey(deploymentId, ulid, hash) })),
+  );
 }

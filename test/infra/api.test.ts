@@ -40,6 +40,7 @@ describe('the API', () => {
       'DELETE /deployments/{deploymentId} JWT ManageDeployments',
       'DELETE /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
       'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId} JWT ManageTemporaryTokens',
+      'GET /.well-known/oauth-authorization-server NONE Metadata',
       'GET /deployments JWT ManageDeployments',
       'GET /deployments/{deploymentId} JWT ManageDeployments',
       'GET /deployments/{deploymentId}/api-keys JWT ManageKeys',
@@ -49,9 +50,23 @@ describe('the API', () => {
       'PATCH /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys JWT ManageKeys',
       'POST /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
+      'POST /oauth/introspect NONE Introspect',
+      'POST /oauth/revoke NONE Revoke',
       'POST /oauth/token NONE IssueToken',
       'PUT /deployments/{deploymentId} JWT ManageDeployments',
     ]);
+  });
+
+  it('takes 100 calls a second on each route of /oauth/, as a ceiling on cost, once the routes are there', () => {
+    const stage = resourceAt(template, 'Api/Default/DefaultStage');
+    const ceiling = { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 };
+    expect(stage.Properties.RouteSettings).toStrictEqual({
+      'POST /oauth/token': ceiling,
+      'POST /oauth/introspect': ceiling,
+      'POST /oauth/revoke': ceiling,
+    });
+    const keys = stage.DependsOn.map((id: string) => template.toJSON().Resources[id].Properties.RouteKey);
+    expect(keys).toEqual(expect.arrayContaining(Object.keys(stage.Properties.RouteSettings)));
   });
 
   it('verifies the access tokens of people against the configured issuer and audience', () => {

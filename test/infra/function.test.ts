@@ -5,11 +5,14 @@ import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support
 
 const FILES = [
   'authorize',
+  'introspect',
   'issue-token',
   'manage-deployments',
   'manage-keys',
   'manage-temporary-tokens',
+  'metadata',
   'purge',
+  'revoke',
   'whoami',
 ];
 const pascal = (file: string) =>
@@ -40,6 +43,9 @@ describe('the functions', () => {
     ['authorize', 256, 5],
     ['whoami', 256, 5],
     ['issue-token', 256, 10],
+    ['introspect', 256, 10],
+    ['revoke', 256, 10],
+    ['metadata', 256, 5],
     ['manage-deployments', 256, 10],
     ['manage-keys', 256, 10],
     ['manage-temporary-tokens', 256, 10],
@@ -68,6 +74,7 @@ describe('the functions', () => {
     [ENV.maxTokenLifetime]: '2592000',
     ...scopes,
   };
+  const metrics = { [ENV.stackName]: 'deployment-api-keys-development' };
   const people = {
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
@@ -76,7 +83,9 @@ describe('the functions', () => {
   it.each([
     ['authorize', tokens],
     ['whoami', tokens],
-    ['issue-token', tokens],
+    ['issue-token', { ...tokens, ...metrics }],
+    ['introspect', { ...tokens, ...metrics }],
+    ['revoke', metrics],
     ['manage-deployments', people],
     ['manage-keys', { ...people, ...scopes }],
     ['manage-temporary-tokens', { ...people, ...scopes }],
@@ -86,6 +95,10 @@ describe('the functions', () => {
       [ENV.tableName]: tableName,
       ...environment,
     });
+  });
+
+  it('metadata is told the scopes, and no table', () => {
+    expect(at('metadata').Properties.Environment.Variables).toStrictEqual(scopes);
   });
 
   it('are told nothing of what is not configured', () => {
@@ -103,11 +116,14 @@ describe('the functions', () => {
   it('may not wake themselves, but for the purge, whose every message leaves less to delete', () => {
     expect(FILES.map((file) => [file, at(file).Properties.RecursiveLoop])).toStrictEqual([
       ['authorize', 'Terminate'],
+      ['introspect', 'Terminate'],
       ['issue-token', 'Terminate'],
       ['manage-deployments', 'Terminate'],
       ['manage-keys', 'Terminate'],
       ['manage-temporary-tokens', 'Terminate'],
+      ['metadata', 'Terminate'],
       ['purge', 'Allow'],
+      ['revoke', 'Terminate'],
       ['whoami', 'Terminate'],
     ]);
   });

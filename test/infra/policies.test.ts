@@ -31,6 +31,24 @@ describe('a role', () => {
     ]);
   });
 
+  it('of Introspect can read', () => {
+    expect(permissionsOf('Introspect')).toStrictEqual([
+      logs('Introspect'),
+      [dynamodb('BatchGetItem'), table],
+    ]);
+  });
+
+  it('of Revoke can read and delete one item, never put or update', () => {
+    expect(permissionsOf('Revoke')).toStrictEqual([
+      logs('Revoke'),
+      [dynamodb('BatchGetItem', 'DeleteItem'), table],
+    ]);
+  });
+
+  it('of Metadata reaches no table', () => {
+    expect(permissionsOf('Metadata')).toStrictEqual([logs('Metadata')]);
+  });
+
   it.each(['ManageDeployments', 'ManageKeys'])(
     'of %s has the single-item calls of which its transactions are made, and Query',
     (name) => {

@@ -1,0 +1,25 @@
+import type { Answer } from '../http/answer.ts';
+
+const CLIENT_AUTHENTICATION = ['client_secret_basic', 'client_secret_post'];
+
+/**
+ * GET /.well-known/oauth-authorization-server (RFC 8414). There is no authorization endpoint, so
+ * `response_types_supported` would be an empty array, and §3.2 has those left out.
+ * @param scopes that the stack knows
+ */
+export function metadata(issuer: string, scopes: readonly string[]): Answer {
+  return {
+    status: 200,
+    body: {
+      issuer,
+      token_endpoint: `${issuer}/oauth/token`,
+      token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+      grant_types_supported: ['client_credentials'],
+      scopes_supported: scopes,
+      introspection_endpoint: `${issuer}/oauth/introspect`,
+      introspection_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+      revocation_endpoint: `${issuer}/oauth/revoke`,
+      revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+    },
+  };
+}

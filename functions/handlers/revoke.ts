@@ -1,0 +1,26 @@
+import { parseToken } from '../domain/check.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { hashOf } from '../domain/secrets.ts';
+import type { OAuthRoute } from '../http/oauth.ts';
+import { parseParameters, presentedParameters } from '../http/parameters.ts';
+import type { Table } from '../table/client.ts';
+import { deleteToken } from '../table/tokens.ts';
+import { authenticate } from './client.ts';
+
+/**
+ * POST /oauth/revoke (RFC 7009): 200 whatever the token, so that the answer tells nothing; only a token of the
+ * client's own key is deleted (§2.1). When the table cannot answer it is a 503, never a 200 (§2.2.1).
+ */
+export function revokeRoute(table: Table, clock: Clock): OAuthRoute {
+  return async ({ parameters, client }) => {
+    const { key } = await authenticate(table, client, clock);
+    const { token } = parseParameters(presentedParameters, parameters);
+    const credential = parseToken(token);
+    const isOfThisClient =
+      credential?.kind === 'token' &&
+      credential.deploymentId === key.deploymentId &&
+      credential.ulid === key.ulid;
+    if (isOfThisClient) await deleteToken(table, { ...credential, hash: hashOf(token) });
+    return { status: 200 };
+  };
+}

@@ -1,0 +1,29 @@
+import * as z from 'zod/mini';
+import { ServiceError } from '../domain/errors.ts';
+import { invalidRequest } from './oauth.ts';
+
+/** POST /oauth/token, beside what authenticates the client. */
+export const tokenParameters = z.object({
+  grant_type: z.literal('client_credentials'),
+  scope: z.optional(z.string()),
+});
+
+/** POST /oauth/introspect and /oauth/revoke: RFC 7662 §2.1, RFC 7009 §2.1. A hint can be wrong, so none is used. */
+export const presentedParameters = z.object({
+  token: z.string(),
+  token_type_hint: z.optional(z.string()),
+});
+
+/**
+ * The parameters that mean something to a call; all others are ignored (RFC 6749 §3.2).
+ * @throws ServiceError 400 unsupported_grant_type or invalid_request
+ */
+export function parseParameters<T>(schema: z.ZodMiniType<T>, parameters: ReadonlyMap<string, string>): T {
+  const result = z.safeParse(schema, Object.fromEntries(parameters));
+  if (result.success) return result.data;
+  const name = String(result.error.issues[0]?.path[0]);
+  const isUnsupported = name === 'grant_type' && parameters.has(name);
+  if (isUnsupported)
+    throw new ServiceError(400, 'unsupported_grant_type', 'This grant_type is not supported.');
+  throw invalidRequest(`${name} is missing.`);
+}

@@ -1,0 +1,32 @@
+import { Duration } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import { METRIC } from '../functions/runtime/env.ts';
+
+export interface AlarmsProps {
+  /** Name of the stack, the one dimension of the metrics that functions write. */
+  readonly stackName: string;
+}
+
+/** What calls a person. docs/runbook.md says of each what it means and what to do. */
+export class Alarms extends Construct {
+  constructor(scope: Construct, id: string, { stackName }: AlarmsProps) {
+    super(scope, id);
+    const refused = new cloudwatch.Metric({
+      namespace: METRIC.namespace,
+      metricName: METRIC.refusedAuthentications,
+      dimensionsMap: { [METRIC.dimension]: stackName },
+      statistic: 'Sum',
+      period: Duration.minutes(5),
+    });
+    // Nobody is locked out: that would let a stranger lock out an honest pipeline, and guessing 256 bits is hopeless.
+    refused.createAlarm(this, 'RefusedAuthentications', {
+      alarmDescription:
+        'Many wrong secrets: a pipeline with an old one, or somebody guessing. docs/runbook.md#refused-authentications',
+      threshold: 100,
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      evaluationPeriods: 1,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    });
+  }
+}
