@@ -84,7 +84,7 @@ export const pageInput = (() => {
  * @throws ServiceError 400 that names every field and its rule
  */
 export function parseInput<T>(schema: z.ZodMiniType<T>, input: unknown, whole = 'body'): T {
-  const result = z.safeParse(schema, input);
+  const result = z.safeParse(schema, input, { reportInput: true });
   if (result.success) return result.data;
   throw invalidFields(result.error.issues.flatMap((issue) => fieldErrors(issue, whole)));
 }

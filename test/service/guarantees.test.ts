@@ -1,0 +1,389 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { mintCredential } from '../../functions/domain/mint.ts';
+import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
+import type { CfnTemplate } from '../../infra/local/template.ts';
+import {
+  callAs,
+  callsOf,
+  exchange,
+  markers,
+  newToken,
+  partition,
+  putItem,
+  removeItem,
+} from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+/** A moment in the middle of a second. */
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+
+const service = await runStack();
+const exact = await runStack({ context: { slideInterval: '0' } });
+beforeEach(() => {
+  service.clock.freeze(NOON);
+  exact.clock.freeze(NOON);
+});
+
+/** Takes the permission to slide a token from whoami's role. */
+function withoutUpdate({ Resources }: CfnTemplate): void {
+  for (const { Type, Metadata, Properties } of Object.values(Resources)) {
+    const isOfWhoami = String(Metadata?.['aws:cdk:path']).includes('/Whoami/');
+    if (Type !== 'AWS::IAM::Policy' || !isOfWhoami) continue;
+    const policy = Properties?.PolicyDocument as { Statement: { Action: string | string[] }[] } | undefined;
+    for (const statement of policy?.Statement ?? []) {
+      statement.Action = [statement.Action].flat().filter((action) => action !== 'dynamodb:UpdateItem');
+    }
+  }
+}
+
+/** The token items of a Deployment. */
+async function tokens(stack: LocalStack, id: string): Promise<{ expiresAt: number }[]> {
+  const items = await partition(stack, `DEPLOYMENT#${id}`);
+  return items.filter(({ sk }) => String(sk).startsWith('TOKEN#')) as { expiresAt: number }[];
+}
+
+/** A Deployment of its own for each test. */
+let count = 0;
+const newId = () => `etl_${++count}`;
+
+describe('G1: a secret is returned once, by the call that made the key', () => {
+  it('and by no other call', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const made = await callAs(service, 'admin', 'POST', `/deployments/${id}/api-keys`, {
+      json: { name: 'ci' },
+    });
+    expect(made.status).toBe(201);
+    const { secret, ...key } = made.json;
+    expect(secret).toMatch(new RegExp(`^dks_${id}_[0-9A-Z]{26}_[0-9A-Za-z]{49}$`));
+    const path = `/deployments/${id}/api-keys`;
+    expect((await callAs(service, 'admin', 'GET', `${path}/${key.id}`)).json).toEqual(key);
+    expect((await callAs(service, 'admin', 'GET', path)).json).toEqual({ items: [key] });
+    const patched = await callAs(service, 'admin', 'PATCH', `${path}/${key.id}`, { json: { name: 'cd' } });
+    expect(patched.json).toEqual({ ...key, name: 'cd' });
+  });
+
+  it('and is neither in the table nor in a log, and no more is a token', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    const token = await swap(service, key);
+    await use(service, token);
+    const items = await partition(service, `DEPLOYMENT#${id}`);
+    expect(items).toHaveLength(3);
+    for (const text of [JSON.stringify(items), service.logs.text()]) {
+      expect(text).not.toContain(key.secret);
+      expect(text).not.toContain(key.secret.slice(-49));
+      expect(text).not.toContain(token);
+      expect(text).not.toContain(token.slice(-49));
+    }
+  });
+});
+
+describe('G2: access is valid for 24 hours from each use', () => {
+  it('a token in use never ends by itself', async () => {
+    const token = await newToken(service, newId());
+    for (let day = 0; day < 10; day++) {
+      service.clock.advance(DAY - 1);
+      expect(await use(service, token), `day ${day}`).toBe(200);
+    }
+  });
+
+  it('it lasts for 24 hours from the last use at least, and the slide interval longer at most', async () => {
+    for (const [later, status] of [
+      [DAY, 200],
+      [DAY + 301, 401],
+    ] as const) {
+      const token = await newToken(service, newId());
+      service.clock.advance(3600);
+      expect(await use(service, token)).toBe(200);
+      service.clock.advance(later);
+      expect(await use(service, token), `${later} s`).toBe(status);
+    }
+  });
+
+  it('without a slide interval it is exact to the second, rounded up', async () => {
+    for (const [later, status] of [
+      [DAY, 200],
+      [DAY + 0.499, 200],
+      [DAY + 0.5, 401],
+    ] as const) {
+      exact.clock.freeze(NOON);
+      const token = await newToken(exact, newId());
+      exact.clock.advance(10);
+      expect(await use(exact, token)).toBe(200);
+      exact.clock.advance(later);
+      expect(await use(exact, token), `${later} s`).toBe(status);
+    }
+  });
+
+  it('a burst of uses within the slide interval is one write', async () => {
+    const token = await newToken(service, newId());
+    service.clock.advance(60);
+    const before = callsOf(service, 'whoami', 'UpdateItem');
+    for (let n = 0; n < 20; n++) {
+      expect(await use(service, token)).toBe(200);
+      service.clock.advance(10);
+    }
+    expect(callsOf(service, 'whoami', 'UpdateItem') - before).toBe(1);
+  });
+
+  it('slides that land out of order never shorten it', async () => {
+    const id = newId();
+    const token = await newToken(exact, id);
+    exact.clock.advance(3600);
+    const whoami = async () => (await call(exact, 'GET', '/whoami', { token })).json;
+    const { expiresAt } = await whoami();
+    // A worker whose clock is behind writes late.
+    exact.clock.advance(-1800);
+    expect((await whoami()).expiresAt).toBe(expiresAt);
+    const [item] = await tokens(exact, id);
+    expect(new Date(Number(item?.expiresAt) * 1000).toISOString()).toBe(expiresAt);
+  });
+
+  it("ends sooner by the key's own expiry", async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const expiresAt = new Date(NOON + 3_600_000).toISOString();
+    const key = await makeKey(service, id, { name: 'ci', expiresAt });
+    const token = await swap(service, key);
+    expect(await use(service, token)).toBe(200);
+    service.clock.advance(3599);
+    expect(await use(service, token)).toBe(200);
+    service.clock.advance(1);
+    expect(await use(service, token)).toBe(401);
+    expect((await exchange(service, key)).status).toBe(401);
+  });
+
+  it("ends sooner by the stack's cap on a token's age", async () => {
+    const capped = await startLocalStack({ context: { maxTokenLifetime: 2 * DAY } });
+    try {
+      capped.clock.freeze(NOON);
+      const token = await newToken(capped, newId());
+      for (let n = 0; n < 3; n++) {
+        capped.clock.advance(DAY / 2);
+        expect(await use(capped, token)).toBe(200);
+      }
+      capped.clock.advance(DAY / 2 - 1);
+      expect(await use(capped, token)).toBe(200);
+      capped.clock.advance(1);
+      expect(await use(capped, token)).toBe(401);
+    } finally {
+      await capped.stop();
+    }
+  });
+});
+
+describe('G3: unused for 24 hours, access ends for good', () => {
+  it('1 s before it is live, at it and 1 s after it is dead; and a late use revives nothing', async () => {
+    for (const [later, status] of [
+      [DAY - 1, 200],
+      [DAY + 0.5, 401],
+      [DAY + 1, 401],
+    ] as const) {
+      service.clock.freeze(NOON);
+      const token = await newToken(service, newId());
+      service.clock.advance(later);
+      expect(await use(service, token), `${later} s`).toBe(status);
+      expect(await use(service, token), `${later} s`).toBe(status);
+    }
+  });
+
+  it('an expired item that TTL has not deleted is not written by a late use', async () => {
+    const token = await newToken(service, newId());
+    service.clock.advance(2 * DAY);
+    const before = callsOf(service, 'whoami', 'UpdateItem');
+    expect(await use(service, token)).toBe(401);
+    expect(callsOf(service, 'whoami', 'UpdateItem')).toBe(before);
+  });
+});
+
+describe('G5: what ends access ends it at once', () => {
+  it('deleting the key', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    const token = await swap(service, key);
+    expect(await use(service, token)).toBe(200);
+    const path = `/deployments/${id}/api-keys/${key.id}`;
+    expect((await callAs(service, 'admin', 'DELETE', path)).status).toBe(204);
+    expect(await use(service, token)).toBe(401);
+    expect((await exchange(service, key)).status).toBe(401);
+    expect((await callAs(service, 'admin', 'DELETE', path)).status).toBe(404);
+  });
+
+  it('disabling the key; enabled again, it gives new access and does not revive the old', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    const old = await swap(service, key);
+    const path = `/deployments/${id}/api-keys/${key.id}`;
+    await callAs(service, 'admin', 'PATCH', path, { json: { enabled: false } });
+    expect(await use(service, old)).toBe(401);
+    expect((await exchange(service, key)).status).toBe(401);
+    await callAs(service, 'admin', 'PATCH', path, { json: { enabled: true } });
+    expect(await use(service, old)).toBe(401);
+    expect(await use(service, await swap(service, key))).toBe(200);
+  });
+
+  it('an expired key that is extended does not revive its old tokens', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
+    const old = await swap(service, key);
+    service.clock.advance(60);
+    const path = `/deployments/${id}/api-keys/${key.id}`;
+    await callAs(service, 'admin', 'PATCH', path, { json: { expiresAt: null } });
+    expect(await use(service, old)).toBe(401);
+    expect(await use(service, await swap(service, key))).toBe(200);
+  });
+
+  it('extending a key that still lives leaves its tokens alive', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
+    const token = await swap(service, key);
+    const path = `/deployments/${id}/api-keys/${key.id}`;
+    await callAs(service, 'admin', 'PATCH', path, { json: { expiresAt: null } });
+    service.clock.advance(61);
+    expect(await use(service, token)).toBe(200);
+  });
+
+  it('deleting the Deployment, on the very next call', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    const token = await swap(service, key);
+    await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
+    expect(await use(service, token)).toBe(401);
+    expect((await exchange(service, key)).status).toBe(401);
+  });
+});
+
+describe('G6: a deleted Deployment is purged by itself', () => {
+  it('its keys and tokens are gone from the table, and so is the marker; events stay', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    for (let n = 0; n < 3; n++) {
+      const key = await makeKey(service, id);
+      for (let m = 0; m < 20; m++) await swap(service, key);
+    }
+    expect(await partition(service, `DEPLOYMENT#${id}`)).toHaveLength(1 + 3 + 60);
+    await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
+    await expect.poll(() => partition(service, `DEPLOYMENT#${id}`), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
+    const types = (await partition(service, `EVENTS#${id}`)).map(({ type }) => type);
+    expect(types.sort()).toEqual([
+      'api_key.created',
+      'api_key.created',
+      'api_key.created',
+      'deployment.deleted',
+      'deployment.purged',
+      'deployment.registered',
+    ]);
+  });
+
+  it('a deleted key takes its tokens with it, and leaves those of its neighbour', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const [gone, stays] = [await makeKey(service, id), await makeKey(service, id)];
+    await swap(service, gone);
+    const token = await swap(service, stays);
+    await callAs(service, 'admin', 'DELETE', `/deployments/${id}/api-keys/${gone.id}`);
+    await expect
+      .poll(
+        async () => (await partition(service, `DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]),
+        {
+          timeout: 5000,
+        },
+      )
+      .toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+    expect(await use(service, token)).toBe(200);
+  });
+
+  it('a Deployment made again under the same ID keeps its own keys, and revives no old one', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const old = await makeKey(service, id);
+    const oldToken = await swap(service, old);
+    await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
+    await makeDeployment(service, id);
+    const fresh = await makeKey(service, id);
+    const freshToken = await swap(service, fresh);
+    expect(await use(service, oldToken)).toBe(401);
+    await expect
+      .poll(async () => (await partition(service, `DEPLOYMENT#${id}`)).length, { timeout: 5000 })
+      .toBe(3);
+    await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
+    expect(await use(service, oldToken)).toBe(401);
+    expect((await exchange(service, old)).status).toBe(401);
+    expect(await use(service, freshToken)).toBe(200);
+    const { json: body } = await callAs(service, 'admin', 'GET', `/deployments/${id}/api-keys`);
+    expect(body.items.map((key: { id: string }) => key.id)).toEqual([fresh.id]);
+  });
+
+  it('a Deployment whose item is removed by hand is refused at once, then purged', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const token = await swap(service, await makeKey(service, id));
+    await removeItem(service, `DEPLOYMENT#${id}`, 'DEPLOYMENT');
+    expect(await use(service, token)).toBe(401);
+    await expect.poll(() => partition(service, `DEPLOYMENT#${id}`), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
+    const { json: body } = await callAs(service, 'admin', 'GET', '/deployments');
+    expect(body.items.map((one: { id: string }) => one.id)).not.toContain(id);
+  });
+
+  it('a purge that was lost is taken up by the schedule', async () => {
+    const id = newId();
+    const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+    // What a stream that was down for a day leaves behind: no Deployment, its marker, an orphan.
+    await putItem(service, { pk: 'PURGES', sk: `${id}#${ulid}`, createdAt: NOON - 6 * 60_000 });
+    await putItem(service, { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}`, generation: ulid });
+    await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
+    await expect.poll(() => partition(service, `DEPLOYMENT#${id}`), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
+  });
+});
+
+describe('G7: in doubt, nobody is let in', () => {
+  it('a token of the right form that nobody issued is refused without a write', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    const forged = mintCredential('token', id, key.id.slice(-26));
+    const before = callsOf(service, 'whoami', 'UpdateItem');
+    expect(await use(service, forged)).toBe(401);
+    expect(callsOf(service, 'whoami', 'UpdateItem')).toBe(before);
+  });
+
+  it('a token with a wrong check is refused without a read', async () => {
+    const token = await newToken(service, newId());
+    const before = callsOf(service, 'whoami', 'BatchGetItem');
+    const last = token.at(-1) === '0' ? '1' : '0';
+    for (const presented of [
+      token.slice(0, -1) + last,
+      token.slice(0, -1),
+      `${token}0`,
+      'x',
+      token.replace('dkt', 'dkx'),
+    ]) {
+      expect(await use(service, presented), presented.slice(0, 8)).toBe(401);
+    }
+    expect(callsOf(service, 'whoami', 'BatchGetItem')).toBe(before);
+  });
+
+  it('a use that cannot be recorded is no use: without permission to write, the check fails', async () => {
+    const readOnly = await startLocalStack({ alterTemplate: withoutUpdate });
+    try {
+      readOnly.clock.freeze(NOON);
+      const token = await newToken(readOnly, newId());
+      expect(await use(readOnly, token)).toBe(200);
+      readOnly.clock.advance(60);
+      expect(await use(readOnly, token)).toBe(500);
+    } finally {
+      await readOnly.stop();
+    }
+  });
+});

@@ -1,0 +1,357 @@
+import { describe, expect, it } from 'vitest';
+import { callAs, partition, setAttribute } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const AT_NOON = '2030-01-01T12:00:00.500Z';
+
+const service = await runStack();
+service.clock.freeze(NOON);
+await makeDeployment(service, 'rules');
+
+/** The `sub` of an access token. */
+const subOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()).sub;
+
+let count = 0;
+const newId = () => `team-${++count}`;
+const problem = (status: number, title: string, code: string, detail: string, errors?: object[]) => ({
+  type: 'about:blank',
+  title,
+  status,
+  code,
+  detail,
+  ...(errors && { errors }),
+});
+const noSuch = (what: string) => problem(404, 'Not Found', 'not_found', `No such ${what}.`);
+const fieldProblem = (field: string, rule: string) =>
+  problem(400, 'Bad Request', 'invalid_request', `${field} ${rule}`, [{ field, rule }]);
+
+describe('Deployments', () => {
+  it('are registered with 201, changed with 200; absent fields stay and [] empties', async () => {
+    const id = newId();
+    const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: body });
+    const made = await put({ name: 'ETL', groups: ['data-eng'] });
+    expect(made.status).toBe(201);
+    expect(made.json).toEqual({ id, name: 'ETL', groups: ['data-eng'], createdAt: AT_NOON });
+    expect(made.headers['content-type']).toBe('application/json');
+    expect(made.headers['cache-control']).toBe('no-store');
+    const renamed = await put({ name: 'Nightly' });
+    expect(renamed.status).toBe(200);
+    expect(renamed.json).toEqual({ ...made.json, name: 'Nightly' });
+    expect((await put({ groups: [] })).json).toEqual({ ...made.json, name: 'Nightly', groups: [] });
+    expect((await callAs(service, 'admin', 'GET', `/deployments/${id}`)).json).toEqual({
+      ...made.json,
+      name: 'Nightly',
+      groups: [],
+    });
+  });
+
+  it('are named by their ID unless told otherwise, and an unchanged PUT changes nothing', async () => {
+    const id = newId();
+    await callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: {} });
+    const events = await partition(service, `EVENTS#${id}`);
+    const again = await callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: { name: id } });
+    expect(again.status).toBe(200);
+    expect(again.json).toEqual({ id, name: id, groups: [], createdAt: AT_NOON });
+    expect(await partition(service, `EVENTS#${id}`)).toEqual(events);
+  });
+
+  it('are deleted with 204 and an empty body, once', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const deleted = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
+    expect([deleted.status, deleted.json]).toEqual([204, undefined]);
+    const again = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
+    expect(again.status).toBe(404);
+    expect(again.headers['content-type']).toBe('application/problem+json');
+    expect(again.json).toEqual(noSuch('Deployment'));
+  });
+
+  it('are listed by pages, in the order of their IDs; a member sees those of his groups alone', async () => {
+    const ids = ['p-1', 'p-2', 'p-3', 'p-4', 'p-5'];
+    for (const id of ids) await makeDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    let pages = 0;
+    do {
+      const query = cursor ? `&cursor=${cursor}` : '';
+      const { status, json: body } = await callAs(service, 'member', 'GET', `/deployments?limit=2${query}`);
+      expect(status).toBe(200);
+      expect(body.items.length).toBeLessThanOrEqual(2);
+      seen.push(...body.items.map(({ id }: { id: string }) => id));
+      cursor = body.nextCursor;
+      pages++;
+    } while (cursor);
+    expect(seen.filter((id) => id.startsWith('p-'))).toEqual(['p-1', 'p-2', 'p-4', 'p-5']);
+    expect(seen).toEqual([...seen].sort());
+    expect(pages).toBe(Math.ceil(seen.length / 2));
+  });
+});
+
+describe('who may do what', () => {
+  it('an absent and a foreign Deployment are the same 404 for a member, whatever the call', async () => {
+    const foreign = newId();
+    await makeDeployment(service, foreign, { groups: ['others'] });
+    const key = await makeKey(service, foreign);
+    for (const id of [foreign, 'absent']) {
+      const keyPath = `/deployments/${id}/api-keys/${key.id}`;
+      const calls: [string, string, object?][] = [
+        ['GET', `/deployments/${id}`],
+        ['PUT', `/deployments/${id}`, { name: 'x' }],
+        ['DELETE', `/deployments/${id}`],
+        ['POST', `/deployments/${id}/api-keys`, { name: 'x' }],
+        ['GET', `/deployments/${id}/api-keys`],
+        ['GET', keyPath],
+        ['PATCH', keyPath, { name: 'x' }],
+        ['DELETE', keyPath],
+      ];
+      for (const [method, path, body] of calls) {
+        const answer = await callAs(service, 'member', method, path, { json: body });
+        expect([answer.status, answer.json], `${method} ${path}`).toEqual([404, noSuch('Deployment')]);
+      }
+    }
+  });
+
+  it('a member manages the keys of a Deployment of his groups, and may not change or delete it', async () => {
+    const id = newId();
+    await makeDeployment(service, id, { groups: ['data-eng'] });
+    const made = await callAs(service, 'member', 'POST', `/deployments/${id}/api-keys`, {
+      json: { name: 'ci' },
+    });
+    expect(made.status).toBe(201);
+    expect(made.json.createdBy).toBe(subOf(await service.signIn('member')));
+    for (const [method, body] of [['PUT', { name: 'x' }], ['DELETE']] as [string, object?][]) {
+      const answer = await callAs(service, 'member', method, `/deployments/${id}`, { json: body });
+      expect([answer.status, answer.json]).toEqual([
+        403,
+        problem(403, 'Forbidden', 'forbidden', 'Only an administrator may do this.'),
+      ]);
+    }
+  });
+
+  it('a key of another Deployment is not found under this one', async () => {
+    const [one, other] = [newId(), newId()];
+    await makeDeployment(service, one, { groups: ['data-eng'] });
+    await makeDeployment(service, other, { groups: ['data-eng'] });
+    const key = await makeKey(service, other);
+    const answer = await callAs(service, 'member', 'GET', `/deployments/${one}/api-keys/${key.id}`);
+    expect([answer.status, answer.json]).toEqual([404, noSuch('API key')]);
+  });
+});
+
+describe('API keys', () => {
+  it('are made with 201, Location and all scopes of the stack unless told otherwise', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const path = `/deployments/${id}/api-keys`;
+    const {
+      status,
+      headers,
+      json: body,
+    } = await callAs(service, 'admin', 'POST', path, { json: { name: 'ci' } });
+    expect(status).toBe(201);
+    expect(headers.location).toBe(`${path}/${body.id}`);
+    expect(headers['cache-control']).toBe('no-store');
+    expect(body).toEqual({
+      id: expect.stringMatching(new RegExp(`^dk_${id}_[0-9A-HJKMNP-TV-Z]{26}$`)),
+      name: 'ci',
+      description: null,
+      scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
+      enabled: true,
+      createdAt: AT_NOON,
+      createdBy: subOf(await service.signIn('admin')),
+      secret: expect.any(String),
+    });
+  });
+
+  it('are edited field by field; null clears', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const whole = {
+      name: 'ci',
+      description: 'deploys',
+      scopes: ['airflow:read'],
+      expiresAt: '2031-01-01T00:00:00Z',
+    };
+    const { secret: _, ...key } = await makeKey(service, id, whole);
+    expect(key).toMatchObject({ ...whole, expiresAt: '2031-01-01T00:00:00.000Z' });
+    const patch = (body: object) =>
+      callAs(service, 'admin', 'PATCH', `/deployments/${id}/api-keys/${key.id}`, { json: body });
+    expect((await patch({ description: null })).json).toEqual({ ...key, description: null });
+    const { expiresAt: __, ...withoutExpiry } = key as typeof key & { expiresAt: string };
+    expect((await patch({ expiresAt: null })).json).toEqual({ ...withoutExpiry, description: null });
+    const edited = await patch({ scopes: ['code:deploy', 'code:deploy'], enabled: false });
+    expect(edited.json).toMatchObject({ scopes: ['code:deploy'], enabled: false, name: 'ci' });
+    expect((await patch({})).status).toBe(200);
+  });
+
+  it('are listed by pages without a secret', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const made: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      service.clock.advance(0.001);
+      made.push((await makeKey(service, id, { name: `key ${n}` })).id);
+    }
+    const path = `/deployments/${id}/api-keys`;
+    const first = await callAs(service, 'admin', 'GET', `${path}?limit=3`);
+    const second = await callAs(service, 'admin', 'GET', `${path}?limit=3&cursor=${first.json.nextCursor}`);
+    expect([...first.json.items, ...second.json.items].map((key) => key.id)).toEqual(made);
+    expect(second.json.nextCursor).toBeUndefined();
+    expect(JSON.stringify([first, second])).not.toMatch(/dks_|hash|secret/);
+  });
+
+  it('number 1,000 at most; deleting one makes room', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    await setAttribute(service, [`DEPLOYMENT#${id}`, 'DEPLOYMENT'], 'keyCount', 1000);
+    const path = `/deployments/${id}/api-keys`;
+    const full = await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } });
+    expect([full.status, full.json]).toEqual([
+      409,
+      problem(409, 'Conflict', 'conflict', 'A Deployment has at most 1000 keys. Delete one first.'),
+    ]);
+    await callAs(service, 'admin', 'DELETE', `${path}/${key.id}`);
+    expect((await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } })).status).toBe(201);
+  });
+
+  it('of an earlier life of the Deployment are not found and not listed', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    await setAttribute(
+      service,
+      [`DEPLOYMENT#${id}`, 'DEPLOYMENT'],
+      'generation',
+      '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    );
+    const path = `/deployments/${id}/api-keys`;
+    expect((await callAs(service, 'admin', 'GET', path)).json).toEqual({ items: [] });
+    expect((await callAs(service, 'admin', 'GET', `${path}/${key.id}`)).status).toBe(404);
+    expect((await callAs(service, 'admin', 'DELETE', `${path}/${key.id}`)).status).toBe(404);
+  });
+});
+
+describe('bad input is a 400 that names the field and the rule', () => {
+  const nameRule = 'must be 1 to 100 characters, without control characters';
+  const bodies: [unknown, string, string][] = [
+    [{}, 'name', `is required: ${nameRule}`],
+    [{ name: '' }, 'name', nameRule],
+    [{ name: 'x'.repeat(101) }, 'name', nameRule],
+    [{ name: '𝒳'.repeat(101) }, 'name', nameRule],
+    [{ name: 'a\nb' }, 'name', nameRule],
+    [{ name: '\ud800' }, 'name', nameRule],
+    [{ name: 1 }, 'name', nameRule],
+    [
+      { name: 'a', description: 'x'.repeat(501) },
+      'description',
+      'must be 0 to 500 characters, without control characters',
+    ],
+    [
+      { name: 'a', scopes: ['admin'] },
+      'scopes[0]',
+      'must be one of code:deploy, airflow:read, airflow:write',
+    ],
+    [{ name: 'a', scopes: 'code:deploy' }, 'scopes', 'must be an array of at most 16 scopes'],
+    [
+      { name: 'a', expiresAt: '2029-01-01T00:00:00Z' },
+      'expiresAt',
+      'must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z',
+    ],
+    [
+      { name: 'a', expiresAt: '2031-02-30T00:00:00Z' },
+      'expiresAt',
+      'must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z',
+    ],
+    [{ name: 'a', secret: 'mine' }, 'secret', 'is not a field of this request'],
+    [JSON.parse('{"name":"a","__proto__":{"enabled":false}}'), '__proto__', 'is not a field of this request'],
+    [[], 'body', 'must be an object'],
+    ['name', 'body', 'must be an object'],
+  ];
+  it.each(bodies)('key %j: %s', async (body, field, rule) => {
+    const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', { json: body });
+    expect(answer.headers['content-type']).toBe('application/problem+json');
+    expect([answer.status, answer.json]).toEqual([400, fieldProblem(field, rule)]);
+  });
+
+  it('names all of them at once', async () => {
+    const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
+      json: { name: '', x: 1 },
+    });
+    expect(answer.json.errors.map((one: { field: string }) => one.field).sort()).toEqual(['name', 'x']);
+  });
+
+  it('a Deployment takes at most 20 groups of 1 to 128 characters', async () => {
+    const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${newId()}`, { json: body });
+    const rule = 'must be an array of at most 20 groups';
+    expect((await put({ groups: Array(21).fill('g') })).json).toEqual(fieldProblem('groups', rule));
+    const textRule = 'must be 1 to 128 characters, without control characters';
+    expect((await put({ groups: ['ok', ''] })).json).toEqual(fieldProblem('groups[1]', textRule));
+    expect((await put({ groups: Array(20).fill('g'.repeat(128)) })).status).toBe(201);
+  });
+
+  it('a Deployment ID that breaks the rule is a 400 for every call', async () => {
+    const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
+    for (const id of ['a%23b', 'KEY%23', '-a', 'a%00', 'x'.repeat(65), 'x'.repeat(2048), '%C3%A4']) {
+      for (const method of ['GET', 'PUT', 'DELETE']) {
+        const answer = await callAs(service, 'admin', method, `/deployments/${id}`, {
+          json: method === 'PUT' ? {} : undefined,
+        });
+        expect([answer.status, answer.json], id).toEqual([400, fieldProblem('deploymentId', rule)]);
+      }
+    }
+  });
+
+  it('limit and cursor are judged too; a cursor is bound to its listing and caller', async () => {
+    const id = newId();
+    await makeDeployment(service, id, { groups: ['data-eng'] });
+    for (let n = 0; n < 2; n++) await makeKey(service, id);
+    const path = `/deployments/${id}/api-keys`;
+    for (const limit of ['0', '101', '-1', '1e1', '']) {
+      const answer = await callAs(service, 'admin', 'GET', `${path}?limit=${limit}`);
+      expect([answer.status, answer.json], limit).toEqual([
+        400,
+        fieldProblem('limit', 'must be a whole number from 1 to 100'),
+      ]);
+    }
+    const { nextCursor } = (await callAs(service, 'admin', 'GET', `${path}?limit=1`)).json;
+    const refusal = fieldProblem('cursor', 'must be the nextCursor of an earlier page of this listing');
+    const other = newId();
+    await makeDeployment(service, other, { groups: ['data-eng'] });
+    const attempts: [string, 'admin' | 'member'][] = [
+      [`${path}?cursor=${nextCursor}`, 'member'],
+      [`/deployments/${other}/api-keys?cursor=${nextCursor}`, 'admin'],
+      [`/deployments?cursor=${nextCursor}`, 'admin'],
+      [`${path}?cursor=${nextCursor}A`, 'admin'],
+      [`${path}?cursor=x`, 'admin'],
+    ];
+    for (const [url, as] of attempts) {
+      const answer = await callAs(service, as, 'GET', url);
+      expect([answer.status, answer.json], url).toEqual([400, refusal]);
+    }
+  });
+
+  it('a body that is no JSON, not JSON by its type, or too large says so', async () => {
+    const post = (raw: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
+      callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
+        body: raw,
+        headers: { 'content-type': type },
+      });
+    expect((await post('{')).json).toEqual(fieldProblem('body', 'must be JSON'));
+    expect((await post('')).json).toEqual(fieldProblem('body', 'must be JSON'));
+    expect((await post('['.repeat(60_000))).json).toEqual(fieldProblem('body', 'must be JSON'));
+    expect((await post('{}', 'text/plain')).json).toEqual(
+      problem(
+        415,
+        'Unsupported Media Type',
+        'unsupported_media_type',
+        'Send the body as Content-Type: application/json.',
+      ),
+    );
+    const large = `{"name":"${'x'.repeat(65_536)}"}`;
+    expect((await post(large)).json).toEqual(
+      problem(413, 'Payload Too Large', 'invalid_request', 'The body must be at most 65536 bytes.'),
+    );
+  });
+});
