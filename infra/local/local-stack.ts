@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { ApiReader } from './apis.ts';
 import { AwsProxy } from './aws-proxy.ts';
 import { Clock } from './clock.ts';
@@ -16,7 +15,7 @@ import { Logs } from './logs.ts';
 import { makeSources } from './sources.ts';
 import { makeQueues, type Queue } from './sqs.ts';
 import { State } from './state.ts';
-import { ACCOUNT, type CfnTemplate, REGION, type Resource, Template } from './template.ts';
+import { ACCOUNT, type Assembly, type CfnTemplate, REGION, type Resource, Template } from './template.ts';
 import { TimeToLive } from './ttl.ts';
 import type { FunctionError } from './worker.ts';
 import { makeFunction } from './worker-pool.ts';
@@ -40,7 +39,10 @@ export interface LocalStackOptions {
    */
   readonly stream?: boolean;
   /** The CDK app. @default the service's */
-  readonly synthesise?: (context: Readonly<Record<string, unknown>>, outdir: string) => CloudAssembly;
+  readonly synthesise?: (
+    context: Readonly<Record<string, unknown>>,
+    outdir: string,
+  ) => Assembly | Promise<Assembly>;
   /** Changes each synthesised template before anything is read from it, to see what breaks. */
   readonly alterTemplate?: (template: CfnTemplate) => void;
   /** Called with each line that a function or the runner writes. */
@@ -115,7 +117,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const synthesise = options.synthesise ?? (await import('../app.ts')).synthesise;
   // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
   const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
-  const template = new Template(synthesise(context, outdir), suffix, options.alterTemplate);
+  const template = new Template(await synthesise(context, outdir), suffix, options.alterTemplate);
 
   const engine = await engineStarting;
   const proxy = new AwsProxy(engine.endpoint);

@@ -1,5 +1,11 @@
 import { resolve as resolvePath } from 'node:path';
-import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
+
+/** What of a synthesised cloud assembly is read here. The CDK's CloudAssembly is one. */
+export interface Assembly {
+  /** Where the assets lie that the templates name. */
+  readonly directory: string;
+  readonly stacks: readonly { readonly stackName: string; readonly template: unknown }[];
+}
 
 /** A CloudFormation template as JSON. */
 export interface CfnTemplate {
@@ -74,11 +80,11 @@ export class Template {
    * @param suffix what physical names end with, where AWS puts random characters
    * @param alter changes a stack's template before anything is read from it
    */
-  constructor(assembly: CloudAssembly, suffix: string, alter: (template: CfnTemplate) => void = () => {}) {
+  constructor(assembly: Assembly, suffix: string, alter: (template: CfnTemplate) => void = () => {}) {
     this.#directory = assembly.directory;
     this.#suffix = suffix;
     this.resources = assembly.stacks.flatMap((artifact) => {
-      const template: CfnTemplate = structuredClone(artifact.template);
+      const template = structuredClone(artifact.template) as CfnTemplate;
       alter(template);
       const stack = { name: artifact.stackName, template };
       return Object.entries(template.Resources).map(([logicalId, definition]) => {

@@ -1,5 +1,6 @@
 import { afterAll } from 'vitest';
 import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../infra/local/local-stack.ts';
+import { assemblyOf } from './assembly.ts';
 
 /**
  * Starts a local stack for a test file, of its own and in memory, and stops it after the file's tests.
@@ -7,7 +8,7 @@ import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../
  *     const stack = await runStack({ context: { slideInterval: 0 } });
  */
 export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
-  const stack = await startLocalStack(options);
+  const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
   afterAll(() => stack.stop());
   return stack;
 }
@@ -31,6 +32,8 @@ export interface Call {
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Each Set-Cookie header. */
+  readonly cookies: readonly string[];
   readonly text: string;
   /** The body as JSON; undefined when it is none. */
   // biome-ignore lint/suspicious/noExplicitAny: a test says in its assertion what it expects to find here
@@ -61,6 +64,7 @@ export async function call(
   return {
     status: response.status,
     headers: Object.fromEntries(response.headers),
+    cookies: response.headers.getSetCookie(),
     text,
     json: parsed(text),
   };
