@@ -16,7 +16,10 @@ export default defineConfig({
     expect: { requireAssertions: true },
     projects: [
       { extends: true, test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [TEMPLATES] } },
-      { extends: true, test: { name: 'templates', include: [TEMPLATES], isolate: false } },
+      {
+        extends: true,
+        test: { name: 'templates', include: [TEMPLATES], isolate: false, testTimeout: 60_000 },
+      },
     ],
   },
 });

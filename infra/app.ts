@@ -10,7 +10,6 @@ export const STACK_ID = 'DeploymentApiKeys';
 
 function build(app: App): void {
   const config = readConfig(app.node.getAllContext());
-  bundleFunctions();
   new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${config.stage}`, config });
 }
 
@@ -20,9 +19,15 @@ function build(app: App): void {
  *
  * @param context as `cdk -c` takes it
  * @param outdir where the cloud assembly is written
+ * @param options `bundle` false takes the bundles as they lie there
  * @throws ConfigError
  */
-export function synthesise(context: Readonly<Record<string, unknown>>, outdir: string): CloudAssembly {
+export function synthesise(
+  context: Readonly<Record<string, unknown>>,
+  outdir: string,
+  { bundle = true }: { bundle?: boolean } = {},
+): CloudAssembly {
+  if (bundle) bundleFunctions();
   const cdkJson = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
   const app = new App({
     outdir,
@@ -41,6 +46,7 @@ export function synthesise(context: Readonly<Record<string, unknown>>, outdir: s
 // `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
 if (import.meta.main) {
   try {
+    bundleFunctions();
     build(new App());
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
 
 /** Context of a stack that signs people in with somebody's issuer. */
@@ -13,6 +14,15 @@ export const WITH_ISSUER = {
 
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON, and a test asserts what it finds there.
 export type Json = any;
+
+let isBundled = false;
+
+/** Synthesises as the app does, with the functions bundled once in a process. */
+export function synthesiseTo(outdir: string, context: Readonly<Record<string, unknown>>): CloudAssembly {
+  const assembly = synthesise(context, outdir, { bundle: !isBundled });
+  isBundled = true;
+  return assembly;
+}
 
 const templates = new Map<string, Template>();
 
@@ -27,7 +37,7 @@ export function templateOf(context: Readonly<Record<string, unknown>> = {}): Tem
 function synthesiseAside(context: Readonly<Record<string, unknown>>): Template {
   const outdir = mkdtempSync(join(tmpdir(), 'template-'));
   try {
-    return Template.fromJSON(synthesise(context, outdir).getStackArtifact(STACK_ID).template);
+    return Template.fromJSON(synthesiseTo(outdir, context).getStackArtifact(STACK_ID).template);
   } finally {
     rmSync(outdir, { recursive: true });
   }
