@@ -59,6 +59,7 @@ function run(data: WorkerData, say: (report: WorkerReport) => void): void {
   let events = 0;
   parentPort?.on('message', async ({ requestId, event, deadline }: WorkerEvent) => {
     events += 1;
+    const handed = events;
     try {
       const answer = await handler(JSON.parse(event), context(data, requestId, deadline));
       say({ type: 'answer', requestId, payload: JSON.stringify(answer) ?? 'null' });
@@ -68,7 +69,8 @@ function run(data: WorkerData, say: (report: WorkerReport) => void): void {
       say({ type: 'error', requestId, error: reported });
     }
     // Nothing runs on Lambda between two events: a promise left floating stands still until the next one comes.
-    setImmediate(() => Atomics.wait(new Int32Array(data.gate), 0, events));
+    // Unless that one is handed over already: then the gate counts more events than this one.
+    setImmediate(() => Atomics.wait(new Int32Array(data.gate), 0, handed));
   });
   say({ type: 'ready' });
 }
