@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
+import { type BuildOptions, buildSync } from 'esbuild';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
 
@@ -17,19 +17,13 @@ export function functionNames(): string[] {
     .sort();
 }
 
-/**
- * Bundles every function for Node 24 and removes bundles of functions that are gone.
- *
- * @throws esbuild's BuildFailure when a function does not compile.
- */
-export function bundleFunctions(): void {
-  const names = functionNames();
-  const built = buildSync({
+/** How esbuild bundles these functions. */
+export function bundling(names: readonly string[]): BuildOptions {
+  return {
     entryPoints: Object.fromEntries(
       names.map((name) => [`${name}/index`, join(functionsDirectory, `${name}.ts`)]),
     ),
     outdir: bundlesDirectory,
-    write: false,
     bundle: true,
     minify: true,
     platform: 'node',
@@ -40,7 +34,17 @@ export function bundleFunctions(): void {
     mainFields: ['module', 'main'],
     legalComments: 'none',
     logLevel: 'silent',
-  });
+  };
+}
+
+/**
+ * Bundles every function for Node 24 and removes bundles of functions that are gone.
+ *
+ * @throws esbuild's BuildFailure when a function does not compile.
+ */
+export function bundleFunctions(): void {
+  const names = functionNames();
+  const built = buildSync({ ...bundling(names), write: false });
   for (const { path, text } of built.outputFiles) {
     write(path, text);
     // Without it the nearest package.json decides, and this project's says that a .js is ESM.
