@@ -1,9 +1,8 @@
 import { type Authorizer, JwtAuthorizer, LambdaAuthorizer } from './authorizers.ts';
 import type { Clock } from './clock.ts';
 import { HttpApi, type Route } from './http-api.ts';
-import { assertInvokable } from './iam.ts';
+import type { Invoke, Invokers } from './invokers.ts';
 import { ACCOUNT, REGION, type Resource, type Template } from './template.ts';
-import type { LocalFunction, Outcome } from './worker-pool.ts';
 
 interface ApiProperties {
   ProtocolType?: string;
@@ -36,30 +35,28 @@ interface AuthorizerProperties {
   IdentitySource: string[];
   JwtConfiguration?: { Issuer: string; Audience: string[] };
   AuthorizerUri?: string;
+  AuthorizerCredentialsArn?: string;
   AuthorizerPayloadFormatVersion?: string;
   AuthorizerResultTtlInSeconds?: number;
   EnableSimpleResponses?: boolean;
 }
 
-/** What invokes a function by its ARN. */
-type FunctionOf = (arn: string) => LocalFunction;
-
 /** Reads HTTP APIs of the template: routes, integrations and authorizers. What is not imitated is an error. */
 export class ApiReader {
   readonly #template: Template;
-  readonly #functionOf: FunctionOf;
+  readonly #invokers: Invokers;
   readonly #clock: Clock;
 
-  constructor(template: Template, functionOf: FunctionOf, clock: Clock) {
+  constructor(template: Template, invokers: Invokers, clock: Clock) {
     this.#template = template;
-    this.#functionOf = functionOf;
+    this.#invokers = invokers;
     this.#clock = clock;
   }
 
   httpApi(api: Resource): HttpApi {
     const template = this.#template;
     const { ProtocolType, CorsConfiguration } = template.properties<ApiProperties>(api);
-    if (ProtocolType !== 'HTTP') throw new Error(`${api.path}: only HTTP APIs run locally.`);
+    if (ProtocolType !== 'HTTP') throw new Error(`${api.path}: of this type only HTTP APIs run locally.`);
     if (CorsConfiguration) throw new Error(`${api.path}: the local gateway answers no CORS preflights.`);
 
     const apiId = template.ref(api);
@@ -95,7 +92,7 @@ export class ApiReader {
       throw new Error(`${key}: only Lambda proxy integrations of payload format 2.0 run locally.`);
     }
     const [method = '', path = ''] = key === '$default' ? ['*', '/$default'] : key.split(' ');
-    const invoke = this.#invoker(
+    const invoke: Invoke = this.#invokers.byPermission(
       IntegrationUri,
       `${executeApiArn(apiId)}/${stage}/${method === 'ANY' ? '*' : method}${path}`,
     );
@@ -123,23 +120,16 @@ export class ApiReader {
     if (properties.AuthorizerPayloadFormatVersion !== '2.0' || properties.AuthorizerResultTtlInSeconds) {
       throw new Error(`${resource.path}: only Lambda authorizers of format 2.0 without a cache run locally.`);
     }
-    const functionArn =
-      /functions\/(arn:[^/]+)\/invocations$/.exec(properties.AuthorizerUri ?? '')?.[1] ?? '';
     return new LambdaAuthorizer({
       identitySources: IdentitySource,
       isSimple: properties.EnableSimpleResponses ?? false,
       apiArn: executeApiArn(apiId),
-      invoke: this.#invoker(functionArn, `${executeApiArn(apiId)}/authorizers/${id}`),
+      invoke: this.#invokers.ofAuthorizer(
+        properties.AuthorizerUri,
+        properties.AuthorizerCredentialsArn,
+        `${executeApiArn(apiId)}/authorizers/${id}`,
+      ),
     });
-  }
-
-  /** @throws Error when the template does not let API Gateway invoke the function. */
-  #invoker(functionArn: string, sourceArn: string): (event: object) => Promise<Outcome> {
-    const resource = this.#template.find(functionArn, 'AWS::Lambda::Function');
-    if (!resource) throw new Error(`${sourceArn} wants ${functionArn}, which no stack has.`);
-    assertInvokable(this.#template, resource, 'apigateway.amazonaws.com', sourceArn);
-    const { pool } = this.#functionOf(functionArn);
-    return (event) => pool.invoke(event);
   }
 
   #named(type: string, name: string, key: string): Resource {

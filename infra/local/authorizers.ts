@@ -2,7 +2,7 @@ import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Clock } from './clock.ts';
 import { type GatewayResponse, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api.ts';
-import { matches } from './iam.ts';
+import { evaluate } from './policy.ts';
 import type { Outcome } from './worker-pool.ts';
 
 /** What an authorizer says: an answer that ends the request, or what the function is told of the caller. */
@@ -149,13 +149,6 @@ export class LambdaAuthorizer implements Authorizer {
   }
 }
 
-interface PolicyAnswer {
-  policyDocument?: {
-    Statement?: { Effect: string; Action: string | string[]; Resource: string | string[] }[];
-  };
-  context?: object;
-}
-
 /** @returns undefined when the function's answer is not of the form that the authorizer is set to. */
 function judge(
   answer: unknown,
@@ -167,12 +160,7 @@ function judge(
     const { isAuthorized, context = {} } = answer as { isAuthorized?: unknown; context?: object };
     return typeof isAuthorized === 'boolean' ? { isAllowed: isAuthorized, context } : undefined;
   }
-  const { policyDocument, context = {} } = answer as PolicyAnswer;
-  if (!Array.isArray(policyDocument?.Statement)) return undefined;
-  const effects = policyDocument.Statement.filter(
-    ({ Action, Resource }) =>
-      [Action].flat().some((action) => matches(action, 'execute-api:Invoke', 'i')) &&
-      [Resource].flat().some((resource) => matches(resource, routeArn)),
-  ).map((statement) => statement.Effect);
-  return { isAllowed: effects.includes('Allow') && !effects.includes('Deny'), context };
+  const { policyDocument, context = {} } = answer as { policyDocument?: unknown; context?: object };
+  const verdict = evaluate(policyDocument, routeArn);
+  return verdict && { isAllowed: verdict === 'allowed', context };
 }

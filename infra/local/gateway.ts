@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
 /** A request as it arrived. */
 export interface GatewayRequest {
-  /** As API Gateway words its own: `JKJaXmPLvHcESHA=`. */
+  /** As the API's kind words its own: `JKJaXmPLvHcESHA=`, or a UUID. */
   readonly id: string;
   readonly method: string;
   /** Still percent-encoded. */
@@ -29,7 +28,12 @@ export interface GatewayResponse {
 
 /** One API behind a port. Kinds of API differ in what they make of a request; this file is what they share. */
 export interface Api {
+  /** The header in which it tells the request's ID. */
+  readonly idHeader: string;
+  newId(): string;
   handle(request: GatewayRequest): Promise<GatewayResponse>;
+  /** What it says of a body that API Gateway does not take. */
+  tooLarge(): GatewayResponse;
 }
 
 /** The gateway's own answer: `{"message": …}`. */
@@ -91,10 +95,11 @@ export class Gateway {
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const id = `${randomBytes(11).toString('base64url')}=`;
+    const id = this.#api?.newId() ?? '';
     const response = await this.#answer(incoming, await readBody(incoming), id);
     if (outgoing.destroyed) return;
-    for (const [name, value] of [...response.headers, ['apigw-requestid', id] as const]) {
+    const idHeader = this.#api?.idHeader ?? 'apigw-requestid';
+    for (const [name, value] of [...response.headers, [idHeader, id] as const]) {
       outgoing.appendHeader(name, value);
     }
     const body = Buffer.from(response.body);
@@ -104,7 +109,7 @@ export class Gateway {
 
   async #answer(incoming: IncomingMessage, body: Buffer | undefined, id: string): Promise<GatewayResponse> {
     if (!this.#api) return message(503, 'Service Unavailable');
-    if (!body) return message(413, 'Request Entity Too Large');
+    if (!body) return this.#api.tooLarge();
     const [path = '', query = ''] = splitOnce(incoming.url ?? '/', '?');
     return this.#api.handle({
       id,

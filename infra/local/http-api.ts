@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Authorizer } from './authorizers.ts';
 import type { Clock } from './clock.ts';
 import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
@@ -58,11 +59,16 @@ export interface HttpApiOptions {
 
 /** An HTTP API: chooses the route, asks its authorizer, invokes its function and renders what that answers. */
 export class HttpApi implements Api {
+  readonly idHeader = 'apigw-requestid';
   readonly #options: HttpApiOptions;
 
   constructor(options: HttpApiOptions) {
     this.#options = options;
   }
+
+  newId = (): string => `${randomBytes(11).toString('base64url')}=`;
+
+  tooLarge = (): GatewayResponse => message(413, 'Request Entity Too Large');
 
   async handle(request: GatewayRequest): Promise<GatewayResponse> {
     const { stage } = this.#options;
@@ -153,7 +159,7 @@ const unlessEmpty = <T extends object>(record: T): T | undefined =>
   Object.keys(record).length > 0 ? record : undefined;
 
 /** `12/Mar/2020:19:03:58 +0000` */
-function commonLogTime(epochMilliseconds: number): string {
+export function commonLogTime(epochMilliseconds: number): string {
   const [, day, month, year, time] = new Date(epochMilliseconds).toUTCString().split(' ');
   return `${day}/${month}/${year}:${time} +0000`;
 }

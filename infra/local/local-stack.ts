@@ -10,8 +10,10 @@ import { Clock } from './clock.ts';
 import { callEngine, ENGINE_ACCESS_KEY, makeTable, startEngine } from './engine.ts';
 import { Gateway } from './gateway.ts';
 import { permissionsOf } from './iam.ts';
+import { Invokers } from './invokers.ts';
 import { ADMIN_GROUP, AUDIENCE, Issuer, type Person, type Tamper } from './issuer.ts';
 import { Logs } from './logs.ts';
+import { RestApiReader } from './rest-apis.ts';
 import { makeSources } from './sources.ts';
 import { makeQueues, type Queue } from './sqs.ts';
 import { State } from './state.ts';
@@ -149,7 +151,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     }
   }
 
-  const [api, ...otherApis] = template.ofType('AWS::ApiGatewayV2::Api');
+  const [api, ...otherApis] = template.ofType('AWS::ApiGatewayV2::Api', 'AWS::ApiGateway::RestApi');
   const apis = new Map(api ? [[api, gateway]] : []);
   const urls: Record<string, string> = {};
   if (api) urls[api.path] = url;
@@ -176,8 +178,18 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const functionOf = (arn: string) => one(functions, ({ local }) => local.arn === arn, arn).local;
   const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
 
-  const reader = new ApiReader(template, functionOf, clock);
-  for (const [resource, server] of apis) server.serve(reader.httpApi(resource));
+  const invokers = new Invokers(template, functionOf);
+  const httpApis = new ApiReader(template, invokers, clock);
+  const restApis = new RestApiReader(template, invokers, clock);
+  for (const [resource, server] of apis) {
+    if (resource.type === 'AWS::ApiGatewayV2::Api') {
+      server.serve(httpApis.httpApi(resource));
+    } else {
+      const { api: restApi, stage } = restApis.restApi(resource);
+      urls[resource.path] += `/${stage}`;
+      server.serve(restApi);
+    }
+  }
 
   const state = new State(dataDirectory);
   atStop(() => state.save());
@@ -207,7 +219,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   return {
     /** Base URL of the first API, without a slash at its end. */
     url,
-    /** Base URLs of all APIs by construct path. */
+    /** Base URLs of all APIs by construct path, each without a slash at its end; a REST API's with its stage. */
     urls,
     /** URL of the development issuer. */
     issuer: issuerUrl,

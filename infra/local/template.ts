@@ -201,6 +201,10 @@ export class Template {
       }
       case 'Fn::ImportValue':
         return this.#import(text(argument));
+      case 'Fn::GetStackOutput': {
+        const { StackName, OutputName } = argument as { StackName: unknown; OutputName: string };
+        return this.#outputOf(text(StackName), OutputName);
+      }
       default:
         throw new Error(`The local runner does not know ${name}, which ${stack.name} uses.`);
     }
@@ -219,8 +223,19 @@ export class Template {
     throw new Error(`${stack.name} refers to ${logicalId}, which is not one of its resources.`);
   }
 
+  #outputOf(stackName: string, outputName: string): unknown {
+    const stack = this.#stacks().find(({ name }) => name === stackName);
+    const output = stack?.template.Outputs?.[outputName];
+    if (stack && output) return this.#resolve(output.Value, stack);
+    throw new Error(`The stack ${stackName} has no output ${outputName}.`);
+  }
+
+  #stacks(): Stack[] {
+    return [...new Set(this.resources.map((resource) => resource.stack))];
+  }
+
   #import(exportName: string): unknown {
-    for (const stack of new Set(this.resources.map((resource) => resource.stack))) {
+    for (const stack of this.#stacks()) {
       for (const output of Object.values(stack.template.Outputs ?? {})) {
         const isIt = output.Export && this.#resolve(output.Export.Name, stack) === exportName;
         if (isIt) return this.#resolve(output.Value, stack);

@@ -1,0 +1,46 @@
+import { matches } from './iam.ts';
+
+/** One statement of a policy that an authorizer answers. */
+interface Statement {
+  readonly Effect: string;
+  readonly Action: string | string[];
+  readonly Resource: string | string[];
+}
+
+const KNOWN_PARTS = ['Sid', 'Effect', 'Action', 'Resource'];
+/** API Gateway's limit for the ARN of a resource in a policy. */
+const MAX_RESOURCE = 512;
+
+/**
+ * Evaluates the policy that an authorizer answered for one call, as API Gateway does: Deny goes before Allow, and
+ * what is not allowed is denied.
+ *
+ * @returns undefined when it is no policy that API Gateway takes, or has parts that are not evaluated here
+ */
+export function evaluate(
+  policyDocument: unknown,
+  arn: string,
+): 'allowed' | 'denied' | 'not allowed' | undefined {
+  const { Statement: statements } = Object(policyDocument) as { Statement?: unknown };
+  if (!Array.isArray(statements) || !statements.every(isStatement)) return undefined;
+  const effects = statements
+    .filter(
+      ({ Action, Resource }) =>
+        [Action].flat().some((action) => matches(action, 'execute-api:Invoke', 'i')) &&
+        [Resource].flat().some((resource) => matches(resource, arn)),
+    )
+    .map((statement) => statement.Effect);
+  if (effects.includes('Deny')) return 'denied';
+  return effects.includes('Allow') ? 'allowed' : 'not allowed';
+}
+
+function isStatement(value: unknown): value is Statement {
+  const { Effect, Action, Resource, ...rest } = Object(value) as Record<string, unknown>;
+  const isText = (it: unknown) => typeof it === 'string' && it.length <= MAX_RESOURCE;
+  return (
+    (Effect === 'Allow' || Effect === 'Deny') &&
+    [Action].flat().every(isText) &&
+    [Resource].flat().every(isText) &&
+    Object.keys(rest).every((part) => KNOWN_PARTS.includes(part))
+  );
+}

@@ -1,0 +1,74 @@
+import type { GatewayResponse } from './gateway.ts';
+
+/** The kinds of a REST API's own answers that occur here: status, and the error type that it names in a header. */
+const KINDS = {
+  UNAUTHORIZED: [401, 'UnauthorizedException'],
+  ACCESS_DENIED: [403, 'AccessDeniedException'],
+  MISSING_AUTHENTICATION_TOKEN: [403, 'MissingAuthenticationTokenException'],
+  REQUEST_TOO_LARGE: [413, 'RequestTooLargeException'],
+  AUTHORIZER_CONFIGURATION_ERROR: [500, 'AuthorizerConfigurationException'],
+  INTEGRATION_FAILURE: [502, 'InternalServerErrorException'],
+} as const;
+
+export type ResponseKind = keyof typeof KINDS;
+
+/** An AWS::ApiGateway::GatewayResponse of the template. */
+export interface GatewayResponseProperties {
+  readonly ResponseType: string;
+  readonly StatusCode?: string;
+  readonly ResponseParameters?: Readonly<Record<string, string>>;
+  readonly ResponseTemplates?: Readonly<Record<string, string>>;
+}
+
+/** What a REST API answers itself, as its gateway responses change it. */
+export class RestResponses {
+  readonly #own: readonly GatewayResponseProperties[];
+
+  /** @throws Error for a header that is not a constant, or a body of our own: they are not imitated. */
+  constructor(own: readonly GatewayResponseProperties[]) {
+    this.#own = own;
+    for (const { ResponseType, ResponseParameters = {}, ResponseTemplates } of own) {
+      const isConstant = Object.entries(ResponseParameters).every(
+        ([name, value]) => HEADER.test(name) && CONSTANT.test(value),
+      );
+      if (!isConstant || ResponseTemplates) {
+        throw new Error(`Of the gateway response ${ResponseType} only constant headers run locally.`);
+      }
+    }
+  }
+
+  /** The answer of a kind. @param message null is what API Gateway says where an authorizer failed. */
+  answer(kind: ResponseKind, message: string | null): GatewayResponse {
+    const [status, errorType] = KINDS[kind];
+    const own = this.#of(kind) ?? this.#of(status < 500 ? 'DEFAULT_4XX' : 'DEFAULT_5XX');
+    const headers = Object.entries(own?.ResponseParameters ?? {}).map(
+      ([name, value]) =>
+        [HEADER.exec(name)?.[1]?.toLowerCase() ?? '', CONSTANT.exec(value)?.[1] ?? ''] as const,
+    );
+    return {
+      status: Number(own?.StatusCode ?? status),
+      headers: [['content-type', 'application/json'], ['x-amzn-errortype', errorType], ...headers],
+      // An authorizer's refusal alone is worded with a capital.
+      body: JSON.stringify(kind === 'ACCESS_DENIED' ? { Message: message } : { message }),
+    };
+  }
+
+  /** For a stage that the API does not have; no gateway response changes it. */
+  forbidden(): GatewayResponse {
+    return {
+      status: 403,
+      headers: [
+        ['content-type', 'application/json'],
+        ['x-amzn-errortype', 'ForbiddenException'],
+      ],
+      body: JSON.stringify({ message: 'Forbidden' }),
+    };
+  }
+
+  #of(type: string): GatewayResponseProperties | undefined {
+    return this.#own.find(({ ResponseType }) => ResponseType === type);
+  }
+}
+
+const HEADER = /^gatewayresponse\.header\.([\w-]+)$/;
+const CONSTANT = /^'([^']*)'$/;
