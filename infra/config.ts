@@ -19,6 +19,8 @@ export interface Config {
   readonly maxTokenLifetime?: number;
   /** The scopes that exist. */
   readonly scopes: readonly string[];
+  /** AWS accounts whose APIs may use the authorizer, besides the stack's own; absent: none. */
+  readonly consumerAccounts?: readonly string[];
 }
 
 /** Who issues access tokens to people, and how the service reads them. */
@@ -123,15 +125,22 @@ const settings = z.object({
     z
       .string()
       .max(64)
-      .regex(/^(?!deployment(:|$))[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/),
+      // requiredScopes has a meaning of its own for `any`.
+      .regex(/^(?!deployment(:|$)|any$)[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/),
     16,
   )
     .default(['code:deploy', 'airflow:read', 'airflow:write'])
     .meta({
       rule:
         '1 to 16 different scopes of up to 64 characters, lower-case words joined by colons, ' +
-        'between commas, none with deployment as its first word',
+        'between commas, none with deployment as its first word and none of them any',
       example: 'code:deploy,airflow:read',
+    }),
+  consumerAccounts: words(z.string().regex(/^\d{12}$/), 50)
+    .optional()
+    .meta({
+      rule: '1 to 50 different AWS account IDs of 12 digits, between commas',
+      example: '111122223333,444455556666',
     }),
 });
 

@@ -5,6 +5,7 @@ import { Api } from './api.ts';
 import type { Config, SignIn } from './config.ts';
 import { addFunctions } from './functions.ts';
 import { PurgeSources } from './purge-sources.ts';
+import { SharedAuthorizer } from './shared-authorizer.ts';
 import { Table } from './table.ts';
 import { UserPool } from './user-pool.ts';
 
@@ -14,6 +15,9 @@ export interface DeploymentKeysStackProps extends StackProps {
 
 /** The whole service. Read it as the diagram in the README: a table, functions around it, an API in front. */
 export class DeploymentKeysStack extends Stack {
+  /** For the `DeploymentKeyAuthorizer` of other stacks. */
+  readonly authorizerFunctionArn: string;
+
   constructor(scope: Construct, id: string, { config, ...props }: DeploymentKeysStackProps) {
     super(scope, id, props);
     const retain = config.stage === 'production';
@@ -62,9 +66,10 @@ export class DeploymentKeysStack extends Stack {
     }
 
     new CfnOutput(this, 'ApiUrl', { description: 'Where the service answers', value: api.url });
-    new CfnOutput(this, 'AuthorizerFunctionArn', {
-      description: 'The Lambda authorizer for other APIs',
-      value: functions.authorize.function.functionArn,
+    this.authorizerFunctionArn = functions.authorize.function.functionArn;
+    new SharedAuthorizer(this, 'SharedAuthorizer', {
+      function: functions.authorize.function,
+      consumerAccounts: config.consumerAccounts,
     });
     new CfnOutput(this, 'TableName', {
       description: 'Where keys and tokens are kept',

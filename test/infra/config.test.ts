@@ -174,7 +174,7 @@ describe('configuration', () => {
         Array.from({ length: 17 }, (_, at) => `a${at}`),
       ],
       '1 to 16 different scopes of up to 64 characters, lower-case words joined by colons, between commas, ' +
-        'none with deployment as its first word, for example -c scopes=code:deploy,airflow:read',
+        'none with deployment as its first word and none of them any, for example -c scopes=code:deploy,airflow:read',
     ],
   ])('refuses a wrong %s, naming it, its rule and an example', (name, values, rule) => {
     for (const value of values) {
@@ -198,7 +198,7 @@ describe('configuration', () => {
   it('refuses a key that it does not know, and names those it knows', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
-        'tokenLifetime, slideInterval, maxTokenLifetime, scopes, for example -c stage=production.',
+        'tokenLifetime, slideInterval, maxTokenLifetime, scopes, consumerAccounts, for example -c stage=production.',
     );
   });
 
