@@ -8,9 +8,15 @@ import { DeploymentKeysStack } from './stack.ts';
 /** The construct ID of the stack, and so the first part of every construct's path. */
 export const STACK_ID = 'DeploymentApiKeys';
 
-function build(app: App): void {
+/** Adds the service to an app, by the app's context. */
+export function build(app: App): DeploymentKeysStack {
   const config = readConfig(app.node.getAllContext());
-  new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${config.stage}`, config });
+  return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${config.stage}`, config });
+}
+
+interface SynthesisOptions {
+  readonly bundle?: boolean;
+  readonly addMore?: (app: App, service: DeploymentKeysStack) => void;
 }
 
 /**
@@ -19,13 +25,14 @@ function build(app: App): void {
  *
  * @param context as `cdk -c` takes it
  * @param outdir where the cloud assembly is written
- * @param options `bundle` false takes the bundles as they lie there
+ * @param options `bundle` false takes the bundles as they lie there; `addMore` puts other stacks next to the
+ *   service's
  * @throws ConfigError
  */
 export function synthesise(
   context: Readonly<Record<string, unknown>>,
   outdir: string,
-  { bundle = true }: { bundle?: boolean } = {},
+  { bundle = true, addMore }: SynthesisOptions = {},
 ): CloudAssembly {
   if (bundle) bundleFunctions();
   const cdkJson = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
@@ -39,18 +46,22 @@ export function synthesise(
       ...context,
     },
   });
-  build(app);
+  const service = build(app);
+  addMore?.(app, service);
   return app.synth();
 }
 
-// `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
-if (import.meta.main) {
+/** Runs an app's code as `cdk` does, and says a wrong setting in a sentence instead of a stack trace. */
+export function runApp(code: () => void): void {
   try {
     bundleFunctions();
-    build(new App());
+    code();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);
     process.exitCode = 1;
   }
 }
+
+// `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
+if (import.meta.main) runApp(() => build(new App()));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildOptions, buildSync } from 'esbuild';
+import { buildSync } from 'esbuild';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
 
@@ -17,13 +17,23 @@ export function functionNames(): string[] {
     .sort();
 }
 
-/** How esbuild bundles these functions. */
-export function bundling(names: readonly string[]): BuildOptions {
-  return {
-    entryPoints: Object.fromEntries(
-      names.map((name) => [`${name}/index`, join(functionsDirectory, `${name}.ts`)]),
-    ),
-    outdir: bundlesDirectory,
+/**
+ * Bundles functions for Node 24 and removes bundles of functions that are gone.
+ *
+ * @param source the folder of the functions' files
+ * @param outdir where a folder for each function is made
+ * @param names the functions' files, without `.ts`
+ * @throws esbuild's BuildFailure when a function does not compile.
+ */
+export function bundleFunctions(
+  source = functionsDirectory,
+  outdir = bundlesDirectory,
+  names = functionNames(),
+): void {
+  const built = buildSync({
+    entryPoints: Object.fromEntries(names.map((name) => [`${name}/index`, join(source, `${name}.ts`)])),
+    outdir,
+    write: false,
     bundle: true,
     minify: true,
     platform: 'node',
@@ -34,24 +44,14 @@ export function bundling(names: readonly string[]): BuildOptions {
     mainFields: ['module', 'main'],
     legalComments: 'none',
     logLevel: 'silent',
-  };
-}
-
-/**
- * Bundles every function for Node 24 and removes bundles of functions that are gone.
- *
- * @throws esbuild's BuildFailure when a function does not compile.
- */
-export function bundleFunctions(): void {
-  const names = functionNames();
-  const built = buildSync({ ...bundling(names), write: false });
+  });
   for (const { path, text } of built.outputFiles) {
     write(path, text);
     // Without it the nearest package.json decides, and this project's says that a .js is ESM.
     write(join(dirname(path), 'package.json'), '{"type":"commonjs"}\n');
   }
-  for (const folder of readdirSync(bundlesDirectory)) {
-    if (!names.includes(folder)) rmSync(join(bundlesDirectory, folder), { recursive: true });
+  for (const folder of readdirSync(outdir)) {
+    if (!names.includes(folder)) rmSync(join(outdir, folder), { recursive: true });
   }
 }
 
@@ -59,7 +59,7 @@ export function bundleFunctions(): void {
 function write(path: string, text: string): void {
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
   mkdirSync(dirname(path), { recursive: true });
-  const draft = join(bundlesDirectory, '..', `${randomUUID()}.draft`);
+  const draft = join(dirname(path), '../..', `${randomUUID()}.draft`);
   writeFileSync(draft, text);
   renameSync(draft, path);
 }

@@ -1,7 +1,6 @@
-import * as ENV from './env.ts';
+import { ENV, METRIC } from './env.ts';
 import { writeLine } from './line.ts';
 import { counted } from './metric.ts';
-import { METRIC } from './metric-names.ts';
 
 interface Origin {
   apiId?: string | undefined;

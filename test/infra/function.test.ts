@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import * as ENV from '../../functions/runtime/env.ts';
+import { ENV } from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
 import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 

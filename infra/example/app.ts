@@ -1,0 +1,38 @@
+import { fileURLToPath } from 'node:url';
+import { App } from 'aws-cdk-lib';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
+import { build, runApp, synthesise } from '../app.ts';
+import { bundleFunctions } from '../bundle.ts';
+import type { DeploymentKeysStack } from '../stack.ts';
+import { DeployReceiverStack } from './stack.ts';
+
+const handlers = fileURLToPath(new URL('./handlers', import.meta.url));
+const bundles = fileURLToPath(new URL('../../.build/example', import.meta.url));
+
+/** The construct ID of the example's stack. */
+export const EXAMPLE_ID = 'DeployReceiver';
+
+function addExample(app: App, service: DeploymentKeysStack): void {
+  bundleFunctions(handlers, bundles, ['receive-deploy', 'list-dags']);
+  new DeployReceiverStack(app, EXAMPLE_ID, {
+    stackName: `${service.stackName}-example`,
+    authorizerFunctionArn: service.authorizerFunctionArn,
+    bundles,
+  });
+}
+
+/** Synthesises the service with the example API next to it, in a stack of its own. */
+export function synthesiseWithExample(
+  context: Readonly<Record<string, unknown>>,
+  outdir: string,
+): CloudAssembly {
+  return synthesise(context, outdir, { addMore: addExample });
+}
+
+// npx cdk deploy --all --app 'node infra/example/app.ts'
+if (import.meta.main) {
+  runApp(() => {
+    const app = new App();
+    addExample(app, build(app));
+  });
+}

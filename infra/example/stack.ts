@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { LambdaIntegration, RestApi } from 'aws-cdk-lib/aws-apigateway';
+import { HttpApi, HttpMethod } from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import { DeploymentKeyAuthorizer } from '../deployment-key-authorizer.ts';
+
+export interface DeployReceiverStackProps extends StackProps {
+  /** The service's output `AuthorizerFunctionArn`. */
+  readonly authorizerFunctionArn: string;
+  /** Where the handlers' bundles lie, one folder each. */
+  readonly bundles: string;
+}
+
+/** What each route asks of a token. Both routes name their Deployment, so the handlers need not compare it. */
+const protection = {
+  requiredScopes: {
+    'POST /deployments/{deploymentId}/deploys': ['code:deploy'],
+    'GET /deployments/{deploymentId}/dags': ['airflow:read'],
+  },
+  handlerChecksDeployment: false,
+};
+
+/** Somebody else's API, behind the authorizer of deployment-api-keys: the same one as REST and as HTTP API. */
+export class DeployReceiverStack extends Stack {
+  constructor(scope: Construct, id: string, props: DeployReceiverStackProps) {
+    const { authorizerFunctionArn: functionArn, bundles, ...stackProps } = props;
+    super(scope, id, stackProps);
+    const receiveDeploy = this.#function('ReceiveDeploy', join(bundles, 'receive-deploy'));
+    const listDags = this.#function('ListDags', join(bundles, 'list-dags'));
+
+    const rest = new RestApi(this, 'Rest', { restApiName: `${id}-rest`, cloudWatchRole: false });
+    const ofRest = new DeploymentKeyAuthorizer(this, 'RestAuthorizer', {
+      api: rest,
+      functionArn,
+      ...protection,
+    });
+    const deployment = rest.root.addResource('deployments').addResource('{deploymentId}');
+    deployment
+      .addResource('deploys')
+      .addMethod('POST', new LambdaIntegration(receiveDeploy), { authorizer: ofRest });
+    deployment.addResource('dags').addMethod('GET', new LambdaIntegration(listDags), { authorizer: ofRest });
+
+    const http = new HttpApi(this, 'Http', { apiName: `${id}-http` });
+    const ofHttp = new DeploymentKeyAuthorizer(this, 'HttpAuthorizer', {
+      api: http,
+      functionArn,
+      ...protection,
+    });
+    http.addRoutes({
+      path: '/deployments/{deploymentId}/deploys',
+      methods: [HttpMethod.POST],
+      integration: new HttpLambdaIntegration('ReceiveDeploy', receiveDeploy),
+      authorizer: ofHttp,
+    });
+    http.addRoutes({
+      path: '/deployments/{deploymentId}/dags',
+      methods: [HttpMethod.GET],
+      integration: new HttpLambdaIntegration('ListDags', listDags),
+      authorizer: ofHttp,
+    });
+
+    new CfnOutput(this, 'RestUrl', { value: rest.url });
+    new CfnOutput(this, 'HttpUrl', { value: http.apiEndpoint });
+  }
+
+  #function(id: string, bundle: string): lambda.Function {
+    return new lambda.Function(this, id, {
+      runtime: lambda.Runtime.NODEJS_24_X,
+      architecture: lambda.Architecture.ARM_64,
+      code: lambda.Code.fromAsset(bundle),
+      handler: 'index.handler',
+      timeout: Duration.seconds(5),
+    });
+  }
+}
