@@ -67,8 +67,8 @@ export class FunctionFailure extends Error {
 export interface TableAccess {
   readonly name: string;
   readonly client: DynamoDBDocumentClient;
-  /** Deletes what is expired now, as TTL does late. @returns how many items */
-  readonly sweepExpired: () => Promise<number>;
+  /** Deletes what is expired, as TTL does. @param lateness seconds since then, default 0 @returns how many items */
+  readonly sweepExpired: (lateness?: number) => Promise<number>;
 }
 
 export type LocalStack = Awaited<ReturnType<typeof startLocalStack>>;
@@ -214,7 +214,11 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   }
 
   const access = tables.map(
-    ({ table, ttl }): TableAccess => ({ name: table.name, client, sweepExpired: () => ttl.sweep(0) }),
+    ({ table, ttl }): TableAccess => ({
+      name: table.name,
+      client,
+      sweepExpired: (lateness = 0) => ttl.sweep(lateness),
+    }),
   );
   return {
     /** Base URL of the first API, without a slash at its end. */

@@ -1,0 +1,219 @@
+import { describe, expect, it } from 'vitest';
+import { matches, Permissions } from '../../../infra/local/iam.ts';
+import { startLocalStack } from '../../../infra/local/local-stack.ts';
+import type { CfnTemplate } from '../../../infra/local/template.ts';
+import { allow, arnOf, CALLS_AWS, Fixture, readsStream, ref } from '../../support/fixture.ts';
+import { runStack } from '../../support/stack.ts';
+
+const CALLER = `${CALLS_AWS}
+exports.handler = ({ target, input }) =>
+  call(target, JSON.parse(JSON.stringify(input).replaceAll('$TABLE', process.env.TABLE_NAME)
+    .replaceAll('$QUEUE', process.env.QUEUE_URL)));`;
+
+const fixture = new Fixture()
+  .add('Queue', 'AWS::SQS::Queue', {})
+  .function('Reader', CALLER, {
+    statements: [allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem'])],
+    environment: { QUEUE_URL: ref('Queue') },
+  })
+  .function('Writer', CALLER, {
+    statements: [
+      allow(['dynamodb:*Item']),
+      { Effect: 'Deny', Action: 'dynamodb:DeleteItem', Resource: '*' },
+      allow(['sqs:SendMessage'], arnOf('Queue')),
+    ],
+    environment: { QUEUE_URL: ref('Queue') },
+  });
+fixture.function('Stranger', `process.env.AWS_ACCESS_KEY_ID = 'AKIAIOSFODNN7EXAMPLE';${CALLER}`, {
+  statements: [allow(['dynamodb:*'])],
+});
+const stack = await runStack({ synthesise: fixture.synthesise });
+
+const key = { pk: { S: 'a' }, sk: { S: 'b' } };
+const ddb = (name: string, operation: string, input: object) =>
+  stack.invoke<{ status: number; body: { __type?: string; message?: string } }>(name, {
+    target: `DynamoDB_20120810.${operation}`,
+    input,
+  });
+
+describe('a call to DynamoDB', () => {
+  it('is let through where the role allows action and table', async () => {
+    expect(await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key })).toEqual({
+      status: 200,
+      body: {},
+    });
+  });
+
+  it('is refused in the words of AWS where nothing allows it', async () => {
+    const { status, body } = await ddb('reader', 'PutItem', { TableName: '$TABLE', Item: key });
+    expect(status).toBe(400);
+    expect(body.__type).toBe('com.amazon.coral.service#AccessDeniedException');
+    expect(body.message).toMatch(
+      new RegExp(
+        '^User: arn:aws:sts::000000000000:assumed-role/fixture-ReaderRole-\\w+/fixture-Reader-\\w+ is not authorized ' +
+          `to perform: dynamodb:PutItem on resource: arn:aws:dynamodb:us-east-1:000000000000:table/${stack.table.name} ` +
+          'because no identity-based policy allows the dynamodb:PutItem action$',
+      ),
+    );
+  });
+
+  it('is refused where one statement allows and another denies', async () => {
+    expect(await ddb('writer', 'PutItem', { TableName: '$TABLE', Item: key })).toMatchObject({ status: 200 });
+    const { status, body } = await ddb('writer', 'DeleteItem', { TableName: '$TABLE', Key: key });
+    expect(status).toBe(400);
+    expect(body.message).toMatch(/with an explicit deny in an identity-based policy$/);
+  });
+
+  it('is refused on another table', async () => {
+    const { body } = await ddb('reader', 'GetItem', { TableName: 'another', Key: key });
+    expect(body.message).toContain(
+      'dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:000000000000:table/another',
+    );
+  });
+
+  it('on an index needs the index, not the table', async () => {
+    const { body } = await ddb('reader', 'Query', { TableName: '$TABLE', IndexName: 'i' });
+    expect(body.message).toContain(
+      `dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:000000000000:table/${stack.table.name}/index/i`,
+    );
+  });
+
+  it('under an access key of no function is refused', async () => {
+    const { status, body } = await ddb('stranger', 'GetItem', { TableName: '$TABLE', Key: key });
+    expect(status).toBe(400);
+    expect(body.__type).toBe('com.amazon.coral.service#UnrecognizedClientException');
+  });
+});
+
+describe('a transaction', () => {
+  const item = (part: string, more: object = {}) => ({ [part]: { TableName: '$TABLE', ...more } });
+
+  it.each([
+    ['Put', 'PutItem', { Item: key }],
+    ['Update', 'UpdateItem', { Key: key, UpdateExpression: 'SET a = pk' }],
+    ['Delete', 'DeleteItem', { Key: key }],
+    ['ConditionCheck', 'ConditionCheckItem', { Key: key, ConditionExpression: 'attribute_exists(pk)' }],
+  ])('with a %s needs dynamodb:%s', async (part, action, more) => {
+    const { body } = await ddb('reader', 'TransactWriteItems', { TransactItems: [item(part, more)] });
+    expect(body.message).toContain(`not authorized to perform: dynamodb:${action} on`);
+  });
+
+  it('is refused as a whole for one part', async () => {
+    const other = { pk: { S: 'x' }, sk: { S: 'y' } };
+    const TransactItems = [item('Put', { Item: other }), item('Delete', { Key: key })];
+    expect((await ddb('writer', 'TransactWriteItems', { TransactItems })).body.message).toContain(
+      'DeleteItem',
+    );
+    expect(await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: other })).toEqual({
+      status: 200,
+      body: {},
+    });
+  });
+
+  it('of reads needs dynamodb:GetItem', async () => {
+    const TransactItems = [item('Get', { Key: key })];
+    expect(await ddb('reader', 'TransactGetItems', { TransactItems })).toMatchObject({ status: 200 });
+  });
+});
+
+describe('a batch', () => {
+  it('needs its own action on each of its tables', async () => {
+    const read = { RequestItems: { $TABLE: { Keys: [key] } } };
+    expect(await ddb('reader', 'BatchGetItem', read)).toMatchObject({ status: 200 });
+    const both = { RequestItems: { ...read.RequestItems, another: { Keys: [key] } } };
+    expect((await ddb('reader', 'BatchGetItem', both)).body.message).toContain('table/another');
+    const write = { RequestItems: { $TABLE: [{ PutRequest: { Item: key } }] } };
+    expect((await ddb('reader', 'BatchWriteItem', write)).body.message).toContain('dynamodb:BatchWriteItem');
+  });
+});
+
+describe('a call to SQS', () => {
+  const send = (name: string) =>
+    stack.invoke<{ status: number; body: { message?: string } }>(name, {
+      target: 'AmazonSQS.SendMessage',
+      input: { QueueUrl: '$QUEUE', MessageBody: 'hello' },
+    });
+
+  it('is let through or refused like one to DynamoDB', async () => {
+    expect(await send('writer')).toMatchObject({ status: 200 });
+    expect(stack.queue('Queue').messages.map((message) => message.body)).toEqual(['hello']);
+    const refused = await send('reader');
+    expect(refused.body.message).toContain(
+      'sqs:SendMessage on resource: arn:aws:sqs:us-east-1:000000000000:',
+    );
+    expect(stack.queue('Queue').messages).toHaveLength(1);
+  });
+});
+
+describe('the count of calls', () => {
+  it('is kept for each function, of what was let through', async () => {
+    stack.resetCalls();
+    await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
+    await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
+    await ddb('reader', 'PutItem', { TableName: '$TABLE', Item: key });
+    expect(stack.calls('reader')).toEqual({ GetItem: 2 });
+    expect(stack.calls('writer')).toEqual({});
+  });
+});
+
+describe('wildcards', () => {
+  it.each([
+    ['dynamodb:*', 'dynamodb:GetItem', true],
+    ['dynamodb:Get*', 'dynamodb:BatchGetItem', false],
+    ['dynamodb:GetIte?', 'dynamodb:GetItem', true],
+    ['arn:aws:dynamodb:*:*:table/a.b', 'arn:aws:dynamodb:r:1:table/axb', false],
+    ['*', 'anything\nat all', true],
+  ])('%s and %s: %s', (pattern, text, expected) => {
+    expect(matches(pattern, text)).toBe(expected);
+  });
+
+  it('mind no case in actions, but in resources', () => {
+    const permissions = new Permissions(
+      [{ Effect: 'Allow', Action: 'DynamoDB:getitem', Resource: 'a' }],
+      'x',
+    );
+    expect(permissions.refusal('dynamodb:GetItem', 'a')).toBeUndefined();
+    expect(permissions.refusal('dynamodb:GetItem', 'A')).toBe('no identity-based policy allows');
+  });
+});
+
+describe('a template that would fail on AWS fails at the start', () => {
+  const start = (change: (fixture: Fixture) => unknown, alterTemplate?: (template: CfnTemplate) => void) => {
+    const changed = new Fixture().function('F', 'exports.handler = async () => 1;', {
+      statements: [readsStream],
+    });
+    change(changed);
+    return startLocalStack({ synthesise: changed.synthesise, alterTemplate });
+  };
+
+  it('where a function may not read the stream that wakes it', async () => {
+    const starting = start(
+      (it) => it.stream('F'),
+      (template) => {
+        (template.Resources.FRole as { Properties: object }).Properties = {};
+      },
+    );
+    await expect(starting).rejects.toThrow(
+      'The role of f lacks dynamodb:DescribeStream, dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:ListStreams',
+    );
+  });
+
+  it('where API Gateway may not invoke the function of a route', async () => {
+    const starting = start((it) => {
+      it.route('GET /x', 'F');
+      delete it.resources.FPermission0;
+    });
+    await expect(starting).rejects.toThrow(
+      'apigateway.amazonaws.com may not invoke F/Resource for arn:aws:execute-api:',
+    );
+  });
+
+  it('where a policy has a part that is not evaluated here', async () => {
+    const starting = start((it) =>
+      it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition: {} }] }),
+    );
+    await expect(starting).rejects.toThrow(
+      'The local runner does not evaluate Condition in a policy of GRole/Resource.',
+    );
+  });
+});

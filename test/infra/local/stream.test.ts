@@ -1,0 +1,244 @@
+import { BatchWriteCommand, DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { allow, arnOf, Fixture, readsStream } from '../../support/fixture.ts';
+import { runStack } from '../../support/stack.ts';
+
+/**
+ * Writes one line a batch to the log, the sort keys of its records, and does as the items say: `poison` fails the
+ * batch, `report` is reported as failed, `once` fails at the first sight.
+ */
+const WATCH = `const seen = new Set();
+exports.handler = async ({ Records }) => {
+  const images = Records.map((record) => ({ record, image: record.dynamodb.NewImage ?? record.dynamodb.OldImage }));
+  console.log(images.map(({ image }) => image.sk.S).join(' '));
+  const failures = [];
+  for (const { record, image } of images) {
+    const id = record.dynamodb.SequenceNumber;
+    const how = image.how?.S;
+    const isFirst = !seen.has(id);
+    seen.add(id);
+    if (how === 'poison' || (how === 'once' && isFirst)) throw new Error('poison');
+    if (how === 'report' || (how === 'report once' && isFirst)) failures.push({ itemIdentifier: id });
+  }
+  return { batchItemFailures: failures };
+};`;
+
+const watched = (properties: object, source = WATCH) => {
+  const onFailure = { OnFailure: { Destination: arnOf('Failures') } };
+  return new Fixture()
+    .add('Failures', 'AWS::SQS::Queue', {})
+    .function('Watch', source, { statements: [readsStream, allow(['sqs:SendMessage'], arnOf('Failures'))] })
+    .stream('Watch', { DestinationConfig: onFailure, ...properties });
+};
+
+const run = async (properties: object, source?: string) => {
+  const stack = await runStack({ synthesise: watched(properties, source).synthesise });
+  const { client, name } = stack.table;
+  return {
+    stack,
+    /** Writes items together, so that a poll finds them together. */
+    put: (...items: [sk: string, how?: string][]) =>
+      client.send(
+        new BatchWriteCommand({
+          RequestItems: {
+            [name]: items.map(([sk, how]) => ({ PutRequest: { Item: { pk: 'a', sk, how } } })),
+          },
+        }),
+      ),
+    put1: (sk: string, more: object = {}) =>
+      client.send(new PutCommand({ TableName: name, Item: { pk: 'a', sk, ...more } })),
+    remove: (sk: string) => client.send(new DeleteCommand({ TableName: name, Key: { pk: 'a', sk } })),
+    batches: () =>
+      stack.logs
+        .text('watch')
+        .split('\n')
+        .filter((line) => /^[\w ]+$/.test(line)),
+    failures: () => stack.queue('Failures').messages.map((message) => JSON.parse(message.body)),
+    reset: () => stack.logs.clear(),
+  };
+};
+
+describe('a record', () => {
+  it('is what Lambda makes of it', async () => {
+    const { stack, put1 } = await run(
+      {},
+      'exports.handler = async (event) => console.log(JSON.stringify(event));',
+    );
+    await put1('one', { count: 5, bytes: new Uint8Array([0, 1]) });
+    await stack.settled();
+    expect(JSON.parse(stack.logs.text('watch'))).toEqual({
+      Records: [
+        {
+          eventID: expect.any(String),
+          eventName: 'INSERT',
+          eventVersion: '1.1',
+          eventSource: 'aws:dynamodb',
+          awsRegion: 'us-east-1',
+          eventSourceARN: expect.stringMatching(
+            /^arn:aws:dynamodb:us-east-1:000000000000:table\/fixture-Table-\w+\/stream\/2026/,
+          ),
+          dynamodb: {
+            ApproximateCreationDateTime: expect.any(Number),
+            Keys: { pk: { S: 'a' }, sk: { S: 'one' } },
+            NewImage: {
+              pk: { S: 'a' },
+              sk: { S: 'one' },
+              count: { N: '5' },
+              bytes: { B: 'AAE=' },
+            },
+            SequenceNumber: expect.stringMatching(/^\d+$/),
+            SizeBytes: expect.any(Number),
+            StreamViewType: 'NEW_AND_OLD_IMAGES',
+          },
+        },
+      ],
+    });
+  });
+});
+
+describe('delivery', async () => {
+  const all = await run({ BatchSize: 3, MaximumRetryAttempts: 2 });
+  beforeEach(all.reset);
+
+  it('goes in batches no larger than set, in the order of the changes', async () => {
+    await all.put(['a'], ['b'], ['c'], ['d'], ['e']);
+    await all.stack.settled();
+    expect(all.batches().join(' ').split(' ').sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(all.batches().every((batch) => batch.split(' ').length <= 3)).toBe(true);
+  });
+
+  it('of one item keeps the order, and tries again from the start of the batch', async () => {
+    const { client, name } = all.stack.table;
+    await all.put1('x', { how: 'once' });
+    for (const n of [1, 2, 3]) {
+      await client.send(
+        new UpdateCommand({
+          TableName: name,
+          Key: { pk: 'a', sk: 'x' },
+          UpdateExpression: 'SET n = :n REMOVE how',
+          ExpressionAttributeValues: { ':n': n },
+        }),
+      );
+    }
+    await all.stack.settled();
+    expect(
+      all
+        .batches()
+        .join(' ')
+        .split(' ')
+        .filter((sk) => sk === 'x').length,
+    ).toBeGreaterThanOrEqual(5);
+    expect(all.failures()).toEqual([]);
+  });
+
+  it('gives up a batch after its retries: its position goes to the failure queue', async () => {
+    await all.put1('bad', { how: 'poison' });
+    await all.stack.settled();
+    expect(all.batches()).toEqual(['bad', 'bad', 'bad']);
+    expect(all.failures()).toEqual([
+      {
+        requestContext: {
+          requestId: expect.any(String),
+          functionArn: expect.stringContaining(':function:fixture-Watch-'),
+          condition: 'RetryAttemptsExhausted',
+          approximateInvokeCount: 3,
+        },
+        responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' },
+        version: '1.0',
+        timestamp: expect.any(String),
+        DDBStreamBatchInfo: {
+          shardId: expect.any(String),
+          startSequenceNumber: expect.any(String),
+          endSequenceNumber: expect.any(String),
+          approximateArrivalOfFirstRecord: expect.any(String),
+          approximateArrivalOfLastRecord: expect.any(String),
+          batchSize: 1,
+          streamArn: expect.stringContaining('/stream/'),
+        },
+      },
+    ]);
+  });
+
+  it('goes on with what comes after', async () => {
+    await all.put1('good');
+    await all.stack.settled();
+    expect(all.batches()).toEqual(['good']);
+  });
+});
+
+describe('bisection', async () => {
+  const bisecting = await run({
+    BatchSize: 10,
+    MaximumBatchingWindowInSeconds: 1,
+    MaximumRetryAttempts: 1,
+    BisectBatchOnFunctionError: true,
+  });
+
+  it('sets aside the bad record alone; its neighbours are processed', async () => {
+    await bisecting.put(['a'], ['b'], ['c', 'poison'], ['d']);
+    await bisecting.stack.settled();
+    expect(bisecting.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
+    const batches = bisecting.batches();
+    expect(batches[0]?.split(' ').sort()).toEqual(['a', 'b', 'c', 'd']);
+    // Tried once more than there are retries: splitting consumes none.
+    expect(batches.filter((batch) => batch === 'c')).toHaveLength(2);
+    const processed = batches
+      .filter((batch) => !batch.includes('c'))
+      .join(' ')
+      .split(' ')
+      .sort();
+    expect(processed).toEqual(['a', 'b', 'd']);
+  });
+});
+
+describe('a report of failures', async () => {
+  const reporting = await run({
+    BatchSize: 10,
+    MaximumBatchingWindowInSeconds: 1,
+    MaximumRetryAttempts: 2,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+  beforeEach(reporting.reset);
+
+  it('has everything from the first that failed tried again, and nothing before it', async () => {
+    for (const [sk, how] of [['a'], ['b'], ['c', 'report once'], ['d']] as const)
+      await reporting.put1(sk, { how });
+    await reporting.stack.settled();
+    expect(reporting.batches()).toEqual(['a b c d', 'c d']);
+    expect(reporting.failures()).toEqual([]);
+  });
+
+  it('that stays ends as a batch that fails', async () => {
+    await reporting.put1('e', { how: 'report' });
+    await reporting.stack.settled();
+    expect(reporting.batches()).toEqual(['e', 'e', 'e']);
+    expect(reporting.failures()).toHaveLength(1);
+  });
+});
+
+describe('a filter', async () => {
+  const filtered = await run({
+    FilterCriteria: {
+      Filters: [{ Pattern: '{"eventName":["REMOVE"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"KEY"}]}}}}' }],
+    },
+  });
+
+  it('wakes the function for what it lets pass alone', async () => {
+    await filtered.put(['KEY1'], ['TOKEN1']);
+    await filtered.remove('TOKEN1');
+    await filtered.remove('KEY1');
+    await filtered.stack.settled();
+    expect(filtered.batches()).toEqual(['KEY1']);
+  });
+});
+
+describe('the age of records', async () => {
+  const ageing = await run({ MaximumRecordAgeInSeconds: 0, MaximumRetryAttempts: -1 });
+
+  it('ends retries that have no end of their own', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 1100 - (Date.now() % 1000)));
+    await ageing.put1('old', { how: 'poison' });
+    await ageing.stack.settled();
+    expect(ageing.failures()).toHaveLength(1);
+  });
+});
