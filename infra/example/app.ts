@@ -12,7 +12,8 @@ const bundles = fileURLToPath(new URL('../../.build/example', import.meta.url));
 /** The construct ID of the example's stack. */
 export const EXAMPLE_ID = 'DeployReceiver';
 
-function addExample(app: App, service: DeploymentKeysStack): void {
+/** Adds the example to an app that has the service. */
+export function addExample(app: App, service: DeploymentKeysStack): void {
   bundleFunctions(handlers, bundles, ['receive-deploy', 'list-dags']);
   new DeployReceiverStack(app, EXAMPLE_ID, {
     stackName: `${service.stackName}-example`,

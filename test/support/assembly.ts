@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import type { Assembly } from '../../infra/local/template.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -10,16 +11,32 @@ const cache = join(root, '.build/assemblies');
 /** Stands for the issuer while synthesising: each stack of a test has an issuer of its own, on a port of its own. */
 const ANY_ISSUER = 'http://127.0.0.1:1';
 
+type Context = Readonly<Record<string, unknown>>;
+type Synthesise = (context: Context, outdir: string) => CloudAssembly;
+
+/** Synthesises the service as infra/app.ts does. */
+export const assemblyOf = kept('service', async () => (await import('../../infra/app.ts')).synthesise);
+
 /**
- * Synthesises the service as infra/app.ts does, once for each context and state of the sources: loading the CDK and
- * bundling take longer than most test files. What comes back is what a fresh synthesis gives.
+ * Synthesises an app once for each context and state of the sources: loading the CDK and bundling take longer than
+ * most test files. What comes back is what a fresh synthesis gives.
+ *
+ * @param name of the app, among those of the tests
+ * @param load imports what synthesises it, when that is needed
  */
-export async function assemblyOf(context: Readonly<Record<string, unknown>>): Promise<Assembly> {
-  const issuer = String(context.issuer);
-  const settings = { ...context, issuer: ANY_ISSUER };
-  const sources = join(cache, sourcesHash());
-  const directory = join(sources, hash(JSON.stringify(Object.entries(settings).sort())));
-  if (!existsSync(directory)) await synthesiseInto(directory, sources, settings);
+export function kept(name: string, load: () => Promise<Synthesise>): (context: Context) => Promise<Assembly> {
+  return async (context) => {
+    const issuer = String(context.issuer);
+    const settings = { ...context, issuer: ANY_ISSUER };
+    const sources = join(cache, sourcesHash());
+    const key = JSON.stringify([name, ...Object.entries(settings).sort()]);
+    const directory = join(sources, hash(key));
+    if (!existsSync(directory)) await synthesiseInto(directory, sources, await load(), settings);
+    return readAssembly(directory, issuer);
+  };
+}
+
+function readAssembly(directory: string, issuer: string): Assembly {
   const manifest = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'));
   const stacks = Object.values<Artifact>(manifest.artifacts)
     .filter((artifact) => artifact.type === 'aws:cloudformation:stack')
@@ -39,14 +56,18 @@ interface Artifact {
 }
 
 /** Written beside and moved there whole: test files run side by side. */
-async function synthesiseInto(directory: string, sources: string, settings: object): Promise<void> {
-  const { synthesise } = await import('../../infra/app.ts');
+async function synthesiseInto(
+  directory: string,
+  sources: string,
+  synthesise: Synthesise,
+  settings: Context,
+): Promise<void> {
   mkdirSync(sources, { recursive: true });
   for (const other of readdirSync(cache)) {
     if (join(cache, other) !== sources) rmSync(join(cache, other), { recursive: true, force: true });
   }
   const fresh = mkdtempSync(join(sources, 'new-'));
-  synthesise({ ...settings }, fresh);
+  synthesise(settings, fresh);
   try {
     renameSync(fresh, directory);
   } catch (error) {
@@ -57,7 +78,7 @@ async function synthesiseInto(directory: string, sources: string, settings: obje
 
 /** Of everything that a synthesis reads. */
 function sourcesHash(): string {
-  const files = ['functions', 'infra'].flatMap((folder) =>
+  const files = ['functions', 'infra', 'test/support'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name)),

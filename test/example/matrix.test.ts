@@ -1,0 +1,258 @@
+import { describe, expect, it } from 'vitest';
+import { kept } from '../support/assembly.ts';
+import { faultyEngine } from '../support/faulty-engine.ts';
+import { call, makeDeployment, makeKey, type Reply, runStack, swap } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+const engine = await faultyEngine();
+const stack = await runStack({
+  synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
+});
+
+const urlOf = (path: string): string => {
+  const url = stack.urls[`${path}/Resource`];
+  if (url === undefined) throw new Error(`No API at ${path}.`);
+  return url;
+};
+const APIS = {
+  'REST, REQUEST': urlOf('Rest'),
+  'HTTP, simple': urlOf('Http'),
+  'HTTP, IAM': urlOf('Iam'),
+  'REST, TOKEN': urlOf('Token'),
+};
+type Kind = keyof typeof APIS;
+
+const admin = (method: string, path: string, json?: unknown) =>
+  stack
+    .signIn('admin')
+    .then((token) => call(stack, method, path, { token, ...(json !== undefined && { json }) }));
+
+/** A Deployment, a key and a token of their own, for one row. */
+async function setUp(id: string, scope?: string) {
+  await makeDeployment(stack, id);
+  const key = await makeKey(stack, id);
+  return { id, key, token: await swap(stack, key, scope), path: `/deployments/${id}/api-keys/${key.id}` };
+}
+
+const expired = await setUp('expired');
+stack.clock.advance(DAY + 301);
+const good = await setUp('good');
+const narrow = await setUp('narrow', 'airflow:read');
+const revoked = await setUp('revoked');
+await call(stack, 'POST', '/oauth/revoke', {
+  basic: [revoked.key.id, revoked.key.secret],
+  form: { token: revoked.token },
+});
+const keyless = await setUp('keyless');
+await admin('DELETE', keyless.path);
+const disabled = await setUp('disabled');
+await admin('PATCH', disabled.path, { enabled: false });
+const gone = await setUp('gone');
+await admin('DELETE', '/deployments/gone');
+
+/** The token with its last character changed. */
+const mistyped = good.token.slice(0, -1) + (good.token.endsWith('0') ? '1' : '0');
+
+interface Row {
+  row: string;
+  token?: string;
+  deploymentId: string;
+  /** What a REST API answers, and an HTTP API. */
+  answers: readonly [rest: 401 | 403, http: 401 | 403];
+  /** The reasons that the log may give; none where the gateway answers by itself. */
+  reasons: readonly string[];
+  /** Whether a TOKEN authorizer can know it: it sees neither path nor stage variables. */
+  isForToken?: false;
+}
+
+const ROWS: Row[] = [
+  { row: 'no token', deploymentId: 'good', answers: [401, 401], reasons: [] },
+  { row: 'garbage', token: 'garbage', deploymentId: 'good', answers: [401, 403], reasons: ['malformed'] },
+  {
+    row: 'a wrong check',
+    token: mistyped,
+    deploymentId: 'good',
+    answers: [401, 403],
+    reasons: ['malformed'],
+  },
+  {
+    row: 'an expired token',
+    token: expired.token,
+    deploymentId: 'expired',
+    answers: [401, 403],
+    reasons: ['expired', 'unknown'],
+  },
+  {
+    row: 'a revoked token',
+    token: revoked.token,
+    deploymentId: 'revoked',
+    answers: [401, 403],
+    reasons: ['unknown'],
+  },
+  {
+    row: 'a token of a deleted key',
+    token: keyless.token,
+    deploymentId: 'keyless',
+    answers: [401, 403],
+    reasons: ['revoked', 'unknown'],
+  },
+  {
+    row: 'a token of a disabled key',
+    token: disabled.token,
+    deploymentId: 'disabled',
+    answers: [401, 403],
+    reasons: ['disabled'],
+  },
+  {
+    row: 'a token of a deleted Deployment',
+    token: gone.token,
+    deploymentId: 'gone',
+    answers: [401, 403],
+    reasons: ['revoked', 'unknown'],
+  },
+  {
+    row: 'a token of another Deployment',
+    token: good.token,
+    deploymentId: 'narrow',
+    answers: [403, 403],
+    reasons: ['deployment'],
+    isForToken: false,
+  },
+  {
+    row: 'a lacking scope',
+    token: narrow.token,
+    deploymentId: 'narrow',
+    answers: [403, 403],
+    reasons: ['scope'],
+    isForToken: false,
+  },
+];
+
+const deploy = (kind: Kind, deploymentId: string, token?: string): Promise<Reply> =>
+  call(APIS[kind], 'POST', `/deployments/${deploymentId}/deploys`, { token });
+
+/** Each kind of API words its refusals in its own way. */
+const REFUSALS: Record<'REST' | 'HTTP', Record<401 | 403, object>> = {
+  REST: {
+    401: { message: 'Unauthorized' },
+    403: { Message: 'User is not authorized to access this resource with an explicit deny' },
+  },
+  HTTP: { 401: { message: 'Unauthorized' }, 403: { message: 'Forbidden' } },
+};
+
+/** What the authorizer wrote about one request. */
+const linesOf = (requestId: string | undefined) =>
+  stack.logs
+    .text('authorize')
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter((line) => requestId !== undefined && line.requestId === requestId);
+
+const idOf = ({ headers }: Reply) => headers['x-amzn-requestid'] ?? headers['apigw-requestid'];
+const kinds = Object.keys(APIS) as Kind[];
+
+describe.each(kinds)('%s', (kind) => {
+  const rows = ROWS.filter(({ isForToken = true }) => isForToken || kind !== 'REST, TOKEN');
+
+  it.each(rows)('refuses $row', async ({ token, deploymentId, answers, reasons }) => {
+    const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
+    const status = answers[family === 'REST' ? 0 : 1];
+    const reply = await deploy(kind, deploymentId, token);
+    expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
+    // The construct brings the challenge; the TOKEN authorizer is made by hand, and HTTP APIs cannot.
+    const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
+    expect(reply.headers['www-authenticate']).toBe(challenge);
+
+    const lines = linesOf(idOf(reply));
+    if (kind === 'REST, TOKEN' || reasons.length === 0) return;
+    expect(lines).toHaveLength(1);
+    expect(reasons).toContain(lines[0].reason);
+    expect(lines[0]).toMatchObject({ message: 'refused', apiId: expect.any(String), ChecksRefused: 1 });
+    expect(JSON.stringify(lines)).not.toContain(token);
+  });
+
+  it('lets a good token in', async () => {
+    const reply = await deploy(kind, 'good', good.token);
+    expect(reply.status).toBe(202);
+    expect(linesOf(idOf(reply))).toStrictEqual([]);
+  });
+
+  it('lets nobody in while the store does not answer', async () => {
+    engine.fault = { status: 400, name: 'AccessDeniedException' };
+    try {
+      const reply = await deploy(kind, 'good', good.token);
+      const message = kind.startsWith('REST') ? null : 'Internal Server Error';
+      expect([reply.status, reply.json]).toStrictEqual([500, { message }]);
+      if (kind === 'REST, TOKEN') return;
+      expect(linesOf(idOf(reply))).toMatchObject([{ level: 'ERROR', message: 'failed', ChecksFailed: 1 }]);
+    } finally {
+      engine.fault = undefined;
+    }
+  });
+});
+
+describe('what the API behind is told', () => {
+  const context = () => ({
+    principalId: good.key.id,
+    principalType: 'api_key',
+    deploymentId: 'good',
+    scope: 'deployment:good code:deploy airflow:read airflow:write',
+    issuedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/),
+    expiresAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/),
+  });
+
+  it.each(['HTTP, IAM', 'REST, TOKEN'] as const)(
+    '%s: the context, flat strings, and no token',
+    async (kind) => {
+      const reply = await deploy(kind, 'good', good.token);
+      expect(reply.json).toStrictEqual(context());
+      expect(reply.text).not.toContain('dkt_');
+    },
+  );
+
+  it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
+    '%s: the example says who deploys what',
+    async (kind) => {
+      const reply = await deploy(kind, 'good', good.token);
+      expect(reply.json).toStrictEqual({ deploying: 'good', by: good.key.id });
+    },
+  );
+
+  it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
+    '%s: another route asks for another scope',
+    async (kind) => {
+      const reply = await call(APIS[kind], 'GET', '/deployments/narrow/dags', { token: narrow.token });
+      expect(reply.status).toBe(200);
+      expect(reply.json).toStrictEqual({
+        deployment: 'narrow',
+        dags: ['hourly', 'nightly'],
+        scope: 'deployment:narrow airflow:read',
+      });
+    },
+  );
+});
+
+it('1,000 checks of one token within a slide interval are at most one write a worker', async () => {
+  const { token } = await setUp('busy');
+  stack.clock.advance(1);
+  stack.resetCalls();
+  const statuses = new Set<number>();
+  const caller = async (kind: Kind) => {
+    for (let n = 0; n < 50; n++) statuses.add((await deploy(kind, 'busy', token)).status);
+  };
+  await Promise.all(Array.from({ length: 20 }, (_, n) => caller(n % 2 ? 'REST, REQUEST' : 'HTTP, simple')));
+  expect([...statuses]).toStrictEqual([202]);
+  const { BatchGetItem, UpdateItem } = stack.calls('authorize');
+  expect(BatchGetItem).toBe(1_000);
+  expect(UpdateItem).toBeGreaterThanOrEqual(1);
+  expect(UpdateItem).toBeLessThanOrEqual(4);
+}, 60_000);
+
+it('no token and no secret has come into a log', () => {
+  const text = stack.logs.text();
+  for (const { token, key } of [good, narrow, revoked, keyless, disabled, gone, expired]) {
+    expect(text).not.toContain(token);
+    expect(text).not.toContain(key.secret);
+  }
+});
