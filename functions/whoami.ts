@@ -1,19 +1,13 @@
 import { whoami } from './handlers/whoami.ts';
+import { openCheckStore } from './runtime/check-store.ts';
 import { readTokenConfig } from './runtime/config.ts';
-import { writeLine } from './runtime/line.ts';
 import { checkReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
-import { checkStore } from './table/check.ts';
-import { CHECK_PATIENCE } from './table/client.ts';
 
 const { rules, ...config } = readTokenConfig();
-const table = openTable(config, CHECK_PATIENCE, {
-  error: (message, fields) => writeLine('ERROR', message, fields),
-});
 
 /** GET /whoami */
 export const handler = whoami({
-  store: checkStore(table),
+  store: openCheckStore(config),
   clock: Date.now,
   rules,
   report: checkReport(),

@@ -1,6 +1,7 @@
 import type { CheckRules } from '../domain/check.ts';
 import type { PeopleConfig } from '../domain/people.ts';
 import { isScope } from '../domain/scopes.ts';
+import type { Access } from '../table/wire.ts';
 import { ENV } from './env.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -81,6 +82,21 @@ export function readTokenConfig(env: Environment = process.env): TokenConfig {
     scopes,
   });
   return { tableName, rules: { ...rest, maxTokenLifetime: maxTokenLifetime.value } };
+}
+
+/**
+ * As whom and where to call DynamoDB, by the names that Lambda sets and the AWS SDK reads too. Lambda sets
+ * credentials once in the life of an environment.
+ */
+export function readAccess(env: Environment = process.env): Access {
+  const { endpoint, sessionToken, ...rest } = readAll(env, {
+    region: text('AWS_REGION'),
+    accessKeyId: text('AWS_ACCESS_KEY_ID'),
+    secretAccessKey: text('AWS_SECRET_ACCESS_KEY'),
+    sessionToken: maybe(text('AWS_SESSION_TOKEN')),
+    endpoint: maybe(text('AWS_ENDPOINT_URL_DYNAMODB')),
+  });
+  return { ...rest, sessionToken: sessionToken.value, endpoint: endpoint.value };
 }
 
 /** For the functions that people call. */

@@ -1,15 +1,8 @@
-import { type Patience, type Table, tableClient } from '../table/client.ts';
+import { type Table, tableClient } from '../table/client.ts';
+import type { Patience } from '../table/faults.ts';
+import { type ErrorLog, logMalformed } from './malformed.ts';
 
 /** The function's table: its client is made once, at start, and kept over calls. */
-export function openTable(
-  { tableName }: { tableName: string },
-  patience: Patience,
-  log: { error: (message: string, fields: Record<string, string>) => void },
-): Table {
-  return {
-    client: tableClient(patience),
-    tableName,
-    // By its keys alone, and the hash in a token's key left out: never by its content.
-    onMalformed: ({ pk, sk }) => log.error('malformed item', { pk, sk: sk.replace(/#[\w-]{43}$/, '#…') }),
-  };
+export function openTable({ tableName }: { tableName: string }, patience: Patience, log: ErrorLog): Table {
+  return { client: tableClient(patience), tableName, onMalformed: logMalformed(log) };
 }

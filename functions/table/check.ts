@@ -2,52 +2,16 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { CheckStore } from '../domain/check.ts';
 import { isLive } from '../domain/expiry.ts';
-import type { Credential } from '../domain/identifiers.ts';
-import { ask, parse, readTogether, type Table } from './client.ts';
-import {
-  apiKeyKey,
-  deploymentKey,
-  fromCheckedDeployment,
-  fromCheckedGrant,
-  fromCheckedKey,
-  fromCheckedToken,
-  grantKey,
-  type ItemKey,
-  tokenKey,
-} from './schema.ts';
-
-/** What a check reads of each item; a key's secret hashes never leave the table for it. */
-const CHECKED = [
-  'pk',
-  'sk',
-  'generation',
-  'epoch',
-  'enabled',
-  'validUntil',
-  'scopes',
-  'scope',
-  'sub',
-  'issuedAt',
-  'expiresAt',
-];
+import { ask, readTogether, type Table } from './client.ts';
+import { CHECKED_ATTRIBUTES, checkedKeys, fromChecked } from './schema.ts';
 
 /** The store of a check, on the AWS SDK. */
 export function checkStore(table: Table): CheckStore {
   return {
     async read(credential, hash) {
-      const { deploymentId, ulid, kind } = credential;
-      const deployment = deploymentKey(deploymentId);
-      const key = apiKeyKey(deploymentId, ulid);
-      const presented = presentedKey(credential, hash);
-      const keys = kind === 'temporary' ? [deployment, presented] : [deployment, key, presented];
-      const found = await readTogether(table, keys, CHECKED);
-      const item = found(presented);
-      return {
-        deployment: parse(table, found(deployment), fromCheckedDeployment),
-        ...(kind === 'temporary'
-          ? { grant: parse(table, item, fromCheckedGrant) }
-          : { key: parse(table, found(key), fromCheckedKey), token: parse(table, item, fromCheckedToken) }),
-      };
+      const keys = checkedKeys(credential, hash);
+      const found = await readTogether(table, Object.values(keys), CHECKED_ATTRIBUTES);
+      return fromChecked(table, keys, found);
     },
 
     async slide(credential, hash, until, now) {
@@ -59,7 +23,7 @@ export function checkStore(table: Table): CheckStore {
           table.client.send(
             new UpdateCommand({
               TableName: table.tableName,
-              Key: presentedKey(credential, hash),
+              Key: checkedKeys(credential, hash).presented,
               UpdateExpression: 'SET expiresAt = :new',
               ConditionExpression: `${isThere} AND ${isStillLive} AND ${isNotLater}`,
               ExpressionAttributeValues: { ':new': until, ':now': Math.floor(now / 1000) },
@@ -76,8 +40,4 @@ export function checkStore(table: Table): CheckStore {
       }
     },
   };
-}
-
-function presentedKey({ kind, deploymentId, ulid }: Credential, hash: string): ItemKey {
-  return kind === 'temporary' ? grantKey(deploymentId, ulid, hash) : tokenKey(deploymentId, ulid, hash);
 }

@@ -6,26 +6,16 @@ import {
   type TransactWriteCommandInput,
 } from '@aws-sdk/lib-dynamodb';
 import { unavailable } from '../domain/errors.ts';
-import type { Item, ItemKey } from './schema.ts';
+import { type Patience, TRANSIENT } from './faults.ts';
+import type { Item, ItemKey, OnMalformed } from './schema.ts';
 
 /** The table's client and name. */
 export interface Table {
   client: DynamoDBDocumentClient;
   tableName: string;
-  /** Told of each item of a wrong shape, by its keys alone; the reader goes on as if it were absent. */
-  onMalformed: (key: ItemKey) => void;
+  onMalformed: OnMalformed;
 }
 
-/** How long a caller waits for the table. */
-export interface Patience {
-  /** Milliseconds for one attempt, from sending to the whole answer. */
-  attemptTimeout: number;
-  /** Attempts in all. */
-  attempts: number;
-}
-
-/** In front of every call of somebody's API: a quick no is better than a late one. */
-export const CHECK_PATIENCE: Patience = { attemptTimeout: 400, attempts: 2 };
 /** A person or a pipeline waits. */
 export const CALL_PATIENCE: Patience = { attemptTimeout: 2000, attempts: 3 };
 
@@ -45,17 +35,6 @@ export function tableClient({ attemptTimeout, attempts }: Patience): DynamoDBDoc
   });
   return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
 }
-
-const TRANSIENT = new Set([
-  'InternalServerError',
-  'LimitExceededException',
-  'ProvisionedThroughputExceededException',
-  'RequestLimitExceeded',
-  'ServiceUnavailable',
-  'ThrottlingException',
-  'TimeoutError',
-  'TransactionInProgressException',
-]);
 
 /**
  * Ask the table. A refused condition comes back as it is, for the caller to read; where the table could not
@@ -136,17 +115,6 @@ export function assign(attributes: Record<string, unknown>): {
       names.filter((name) => attributes[name] !== undefined).map((name) => [`:${name}`, attributes[name]]),
     ),
   };
-}
-
-/** Parse an item that was read; one of a wrong shape is reported and then as good as absent. */
-export function parse<T>(
-  { onMalformed }: Table,
-  item: Item | undefined,
-  from: (item: Item | undefined) => T | undefined,
-): T | undefined {
-  const record = from(item);
-  if (item && record === undefined) onMalformed({ pk: String(item.pk), sk: String(item.sk) });
-  return record;
 }
 
 /**

@@ -1,13 +1,14 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, assign, parse, type Table, transact } from './client.ts';
+import { ask, assign, type Table, transact } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
   fromDeployment,
   fromDirectoryEntry,
   PARTITION,
+  parse,
   purgeMarkerKey,
   toDeployment,
   toDirectoryEntry,

@@ -1,8 +1,8 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
-import { ask, assign, parse, type Table, transact } from './client.ts';
-import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, SORT, toApiKey, toEvent } from './schema.ts';
+import { ask, assign, type Table, transact } from './client.ts';
+import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, parse, SORT, toApiKey, toEvent } from './schema.ts';
 
 /** Most keys that a Deployment may have. */
 export const MAX_KEYS = 1000;

@@ -3,8 +3,9 @@
  * Items are parsed when read: `from…` gives undefined for an item of a wrong shape, and a reader treats that as
  * absent, so a damaged item lets nobody in.
  */
+import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
-import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { ApiKey, CheckedKey, Deployment, Grant, SecretHash, Token } from '../domain/records.ts';
 
 /** An item as the document client gives and takes it. */
@@ -85,6 +86,66 @@ function parsed<T>(item: Item | undefined, parse: (item: Item) => T): T | undefi
   }
 }
 
+/** Told of each item of a wrong shape, by its keys alone; the reader goes on as if it were absent. */
+export type OnMalformed = (key: ItemKey) => void;
+
+/** Parse an item that was read; one of a wrong shape is reported and then as good as absent. */
+export function parse<T>(
+  { onMalformed }: { onMalformed: OnMalformed },
+  item: Item | undefined,
+  from: (item: Item | undefined) => T | undefined,
+): T | undefined {
+  const record = from(item);
+  if (item && record === undefined) onMalformed({ pk: String(item.pk), sk: String(item.sk) });
+  return record;
+}
+
+/** The keys of what a check reads for one presented token. */
+export interface CheckedKeys {
+  deployment: ItemKey;
+  /** Only for tokens of a key. */
+  key?: ItemKey;
+  /** The token or temporary token itself. */
+  presented: ItemKey;
+}
+
+export function checkedKeys({ kind, deploymentId, ulid }: Credential, hash: string): CheckedKeys {
+  const deployment = deploymentKey(deploymentId);
+  return kind === 'temporary'
+    ? { deployment, presented: grantKey(deploymentId, ulid, hash) }
+    : { deployment, key: apiKeyKey(deploymentId, ulid), presented: tokenKey(deploymentId, ulid, hash) };
+}
+
+/** What a check reads of each item; a key's secret hashes never leave the table for it. */
+export const CHECKED_ATTRIBUTES = [
+  'pk',
+  'sk',
+  'generation',
+  'epoch',
+  'enabled',
+  'validUntil',
+  'scopes',
+  'scope',
+  'sub',
+  'issuedAt',
+  'expiresAt',
+] as const;
+
+/** The records of a check, from the items that were read under its keys. */
+export function fromChecked(
+  reader: { onMalformed: OnMalformed },
+  { deployment, key, presented }: CheckedKeys,
+  found: (key: ItemKey) => Item | undefined,
+): CheckedRecords {
+  const item = found(presented);
+  return {
+    deployment: parse(reader, found(deployment), fromCheckedDeployment),
+    ...(key
+      ? { key: parse(reader, found(key), fromCheckedKey), token: parse(reader, item, fromCheckedToken) }
+      : { grant: parse(reader, item, fromCheckedGrant) }),
+  };
+}
+
 export function toDeployment(deployment: Deployment): Item {
   const { id, name, groups, generation, keyCount, createdAt } = deployment;
   return { ...deploymentKey(id), name, groups, generation, keyCount, createdAt };
@@ -118,7 +179,7 @@ export function fromDirectoryEntry(item: Item | undefined): Omit<Deployment, 'ke
 }
 
 /** The life that a check compares with. */
-export function fromCheckedDeployment(item: Item | undefined): { generation: string } | undefined {
+function fromCheckedDeployment(item: Item | undefined): { generation: string } | undefined {
   return parsed(item, (it) => ({ generation: required(it.generation, is.ulid) }));
 }
 
@@ -141,7 +202,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
   }));
 }
 
-export function fromCheckedKey(item: Item | undefined): CheckedKey | undefined {
+function fromCheckedKey(item: Item | undefined): CheckedKey | undefined {
   return parsed(item, checkedKey);
 }
 
@@ -159,7 +220,7 @@ export function toToken({ deploymentId, ulid, hash, scopes, ...attributes }: Tok
   return { ...tokenKey(deploymentId, ulid, hash), ...attributes, ...(scopes && { scope: scopes.join(' ') }) };
 }
 
-export function fromCheckedToken(
+function fromCheckedToken(
   item: Item | undefined,
 ): Pick<Token, 'generation' | 'epoch' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined {
   return parsed(item, (it) => ({
@@ -171,7 +232,7 @@ export function fromCheckedToken(
   }));
 }
 
-export function fromCheckedGrant(
+function fromCheckedGrant(
   item: Item | undefined,
 ): Pick<Grant, 'generation' | 'sub' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined {
   return parsed(item, (it) => ({

@@ -1,7 +1,7 @@
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { ApiKey, Deployment, Token } from '../domain/records.ts';
-import { ask, parse, readTogether, type Table } from './client.ts';
-import { apiKeyKey, deploymentKey, fromApiKey, fromDeployment, tokenKey, toToken } from './schema.ts';
+import { ask, readTogether, type Table } from './client.ts';
+import { apiKeyKey, deploymentKey, fromApiKey, fromDeployment, parse, tokenKey, toToken } from './schema.ts';
 
 /** A key and the Deployment that it belongs to, each absent when the item is absent or malformed. */
 export interface KeyRecords {

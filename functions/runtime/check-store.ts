@@ -1,0 +1,13 @@
+import type { CheckStore } from '../domain/check.ts';
+import { CHECK_PATIENCE } from '../table/faults.ts';
+import { leanCheckStore } from '../table/lean-check.ts';
+import { openWire } from '../table/wire.ts';
+import { readAccess, type TableConfig } from './config.ts';
+import { writeLine } from './line.ts';
+import { logMalformed } from './malformed.ts';
+
+/** The store of the functions in front of every call: its connection is made once and kept. */
+export function openCheckStore({ tableName }: TableConfig): CheckStore {
+  const onMalformed = logMalformed({ error: (message, fields) => writeLine('ERROR', message, fields) });
+  return leanCheckStore(openWire(readAccess(), CHECK_PATIENCE), { tableName, onMalformed });
+}

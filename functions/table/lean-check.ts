@@ -1,0 +1,75 @@
+import type { CheckStore } from '../domain/check.ts';
+import { unavailable } from '../domain/errors.ts';
+import { isLive } from '../domain/expiry.ts';
+import {
+  CHECKED_ATTRIBUTES,
+  checkedKeys,
+  fromChecked,
+  type Item,
+  type ItemKey,
+  type OnMalformed,
+} from './schema.ts';
+import type { Wire, WireItem, WireValue } from './wire.ts';
+
+const PROJECTION = {
+  ProjectionExpression: CHECKED_ATTRIBUTES.map((name) => `#${name}`).join(', '),
+  ExpressionAttributeNames: Object.fromEntries(CHECKED_ATTRIBUTES.map((name) => [`#${name}`, name])),
+};
+
+/** The store of a check without the AWS SDK. A test runs it against the one that has it. */
+export function leanCheckStore(
+  wire: Wire,
+  { tableName, onMalformed }: { tableName: string; onMalformed: OnMalformed },
+): CheckStore {
+  return {
+    async read(credential, hash) {
+      const keys = checkedKeys(credential, hash);
+      const request = { Keys: Object.values(keys).map(wireKey), ConsistentRead: true, ...PROJECTION };
+      const outcome = await wire('BatchGetItem', { RequestItems: { [tableName]: request } });
+      const output = outcome.done ? outcome.output : {};
+      const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[tableName];
+      if (!items) throw unavailable(new Error('BatchGetItem gave no answer for the table'));
+      return fromChecked({ onMalformed }, keys, ({ pk, sk }) =>
+        plainItem(items.find((item) => item.pk?.S === pk && item.sk?.S === sk)),
+      );
+    },
+
+    async slide(credential, hash, until, now) {
+      const isThere = 'attribute_exists(pk)';
+      const isStillLive = 'expiresAt > :now';
+      const isNotLater = 'expiresAt < :new';
+      const outcome = await wire('UpdateItem', {
+        TableName: tableName,
+        Key: wireKey(checkedKeys(credential, hash).presented),
+        UpdateExpression: 'SET expiresAt = :new',
+        ConditionExpression: `${isThere} AND ${isStillLive} AND ${isNotLater}`,
+        ExpressionAttributeValues: {
+          ':new': { N: String(until) },
+          ':now': { N: String(Math.floor(now / 1000)) },
+        },
+        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+      });
+      if (outcome.done) return until;
+      // Another use has slid it further, or it is gone.
+      const expiresAt = Number(outcome.item?.expiresAt?.N);
+      return Number.isSafeInteger(expiresAt) && isLive(expiresAt, now) ? expiresAt : undefined;
+    },
+  };
+}
+
+function wireKey({ pk, sk }: ItemKey): WireItem {
+  return { pk: { S: pk }, sk: { S: sk } };
+}
+
+function plainItem(item: WireItem | undefined): Item | undefined {
+  return item && Object.fromEntries(Object.entries(item).map(([name, value]) => [name, plain(value)]));
+}
+
+/** Of the types that our items have; one of another stays as it is, and no parser takes it for what it should be. */
+function plain(value: WireValue): unknown {
+  if (value.S !== undefined) return value.S;
+  if (value.N !== undefined) return Number(value.N);
+  if (value.BOOL !== undefined) return value.BOOL;
+  if (value.L !== undefined) return value.L.map(plain);
+  return value;
+}

@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { crc32 } from 'node:zlib';
+
+/** A call as it came over the wire. */
+export interface RecordedCall {
+  method: string;
+  path: string;
+  headers: IncomingHttpHeaders;
+  /** The client's port: one for each connection. */
+  port: number | undefined;
+  body: string;
+  /** The body as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever a client sends
+  input: any;
+}
+
+/** How one call is answered. */
+export type Reply = (response: ServerResponse) => void;
+
+/** Answers as DynamoDB does, with the CRC-32 of the body. */
+export function answer(status: number, output: object, type = 'application/x-amz-json-1.0'): Reply {
+  const body = JSON.stringify(output);
+  return (response) => {
+    response.writeHead(status, { 'Content-Type': type, 'x-amz-crc32': crc32(body) }).end(body);
+  };
+}
+
+/** An error of DynamoDB. */
+export function failure(status: number, name: string, rest: object = {}): Reply {
+  return answer(status, { __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: name, ...rest });
+}
+
+/** Ways in which an answer never comes, or comes damaged; `output` is what it would have been. */
+export const damaged = {
+  reset: (): Reply => (response) => response.socket?.resetAndDestroy(),
+  hang: (): Reply => () => {},
+  truncated:
+    (output: object): Reply =>
+    (response) => {
+      const body = JSON.stringify(output);
+      response.writeHead(200, { 'Content-Length': Buffer.byteLength(body), 'x-amz-crc32': crc32(body) });
+      response.write(body.slice(0, body.length / 2), () => response.socket?.destroy());
+    },
+  shortened:
+    (output: object): Reply =>
+    (response) => {
+      const body = JSON.stringify(output);
+      response.writeHead(200, { 'x-amz-crc32': crc32(body) }).end(body.slice(0, body.length / 2));
+    },
+  wrongCrc:
+    (output: object): Reply =>
+    (response) =>
+      response.writeHead(200, { 'x-amz-crc32': 1 }).end(JSON.stringify(output)),
+  noCrc:
+    (output: object): Reply =>
+    (response) =>
+      response.writeHead(200).end(JSON.stringify(output)),
+  empty: (): Reply => (response) => response.writeHead(200).end(),
+  page:
+    (status: number): Reply =>
+    (response) =>
+      response.writeHead(status, { 'Content-Type': 'text/html' }).end('<h1>no</h1>'),
+};
+
+export interface Stub {
+  endpoint: string;
+  /** All calls since the last `reset`. */
+  calls: RecordedCall[];
+  /** Says how the n-th call with this input is answered, n from 0. */
+  reply: (choose: (call: RecordedCall, n: number) => Reply) => void;
+  stop: () => Promise<void>;
+}
+
+/** Something that speaks DynamoDB's protocol, says what it is told to say, and remembers what it was asked. */
+export async function startStub(): Promise<Stub> {
+  let choose: (call: RecordedCall, n: number) => Reply = () => failure(500, 'InternalServerError');
+  const calls: RecordedCall[] = [];
+  const server = createServer((request, response) => {
+    // The SDK would set its clock by it.
+    response.sendDate = false;
+    let body = '';
+    request.setEncoding('utf8');
+    request.on('data', (chunk) => {
+      body += chunk;
+    });
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      const call = {
+        method,
+        path: url,
+        headers,
+        port: request.socket.remotePort,
+        body,
+        input: JSON.parse(body),
+      };
+      const n = calls.filter((earlier) => earlier.body === body).length;
+      calls.push(call);
+      choose(call, n)(response);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    calls,
+    reply: (how) => {
+      calls.length = 0;
+      choose = how;
+    },
+    stop: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

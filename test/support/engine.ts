@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+
+/** A DynamoDB of a test file's own, in memory, without stream and TTL. */
+export interface Engine {
+  endpoint: string;
+  stop: () => Promise<void>;
+}
+
+/** Starts the embedded engine; with DYNAMODB_ENDPOINT set, uses the one that is there. */
+export async function startEngine(): Promise<Engine> {
+  const given = process.env.DYNAMODB_ENDPOINT;
+  if (given) return { endpoint: given.replace(/\/$/, ''), stop: async () => {} };
+  const path = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide');
+  const port = await freePort();
+  const engine = spawn(path, ['--host', '127.0.0.1', '--port', String(port)], { stdio: 'ignore' });
+  process.once('exit', () => engine.kill('SIGKILL'));
+  const endpoint = `http://127.0.0.1:${port}`;
+  for (;;) {
+    const isUp = await fetch(endpoint).then(
+      () => true,
+      () => false,
+    );
+    if (isUp) break;
+    if (engine.exitCode !== null) throw new Error('the engine did not start');
+  }
+  const stop = async () => {
+    engine.kill('SIGKILL');
+    await once(engine, 'exit');
+  };
+  return { endpoint, stop };
+}
+
+/** A table with the keys of ours. */
+export async function makeTable(client: DynamoDBClient, tableName: string): Promise<void> {
+  await client.send(
+    new CreateTableCommand({
+      TableName: tableName,
+      BillingMode: 'PAY_PER_REQUEST',
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+      AttributeDefinitions: [
+        { AttributeName: 'pk', AttributeType: 'S' },
+        { AttributeName: 'sk', AttributeType: 'S' },
+      ],
+    }),
+  );
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

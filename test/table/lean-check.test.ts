@@ -1,0 +1,567 @@
+import { createHash, createHmac } from 'node:crypto';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { SignatureV4 } from '@smithy/signature-v4';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { CheckStore } from '../../functions/domain/check.ts';
+import { ServiceError } from '../../functions/domain/errors.ts';
+import type { Credential } from '../../functions/domain/identifiers.ts';
+import { checkStore } from '../../functions/table/check.ts';
+import { tableClient } from '../../functions/table/client.ts';
+import { CHECK_PATIENCE, type Patience } from '../../functions/table/faults.ts';
+import { leanCheckStore } from '../../functions/table/lean-check.ts';
+import { apiKeyKey, checkedKeys, deploymentKey, type ItemKey } from '../../functions/table/schema.ts';
+import { openWire } from '../../functions/table/wire.ts';
+import {
+  answer,
+  damaged,
+  failure,
+  type RecordedCall,
+  type Reply,
+  type Stub,
+  startStub,
+} from '../support/dynamodb-stub.ts';
+import { type Engine, makeTable, startEngine } from '../support/engine.ts';
+
+const ACCESS = {
+  region: 'eu-central-1',
+  accessKeyId: 'AKIDEXAMPLE',
+  secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+  sessionToken: 'a session token',
+};
+const NOW = 1_800_000_000_000;
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const OTHER_ULID = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
+
+/** The two stores, on the same endpoint; each says what it found malformed. */
+function bothStores(
+  endpoint: string,
+  { patience = CHECK_PATIENCE, tables = { lean: 'keys', sdk: 'keys' } } = {},
+) {
+  vi.stubEnv('AWS_REGION', ACCESS.region);
+  vi.stubEnv('AWS_ACCESS_KEY_ID', ACCESS.accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', ACCESS.secretAccessKey);
+  vi.stubEnv('AWS_SESSION_TOKEN', ACCESS.sessionToken);
+  vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', endpoint);
+  const malformed = { lean: [] as ItemKey[], sdk: [] as ItemKey[] };
+  const lean = leanCheckStore(openWire({ ...ACCESS, endpoint }, patience), {
+    tableName: tables.lean,
+    onMalformed: (key) => malformed.lean.push(key),
+  });
+  const sdk = checkStore({
+    client: tableClient(patience),
+    tableName: tables.sdk,
+    onMalformed: (key) => malformed.sdk.push(key),
+  });
+  return { lean, sdk, malformed };
+}
+
+/** What came of a call: its value, or the kind of its failure. */
+async function outcome<T>(call: Promise<T>): Promise<{ value: T } | { status: number } | { error: string }> {
+  try {
+    return { value: await call };
+  } catch (error) {
+    if (error instanceof ServiceError) return { status: error.status };
+    return { error: (error as Error).name };
+  }
+}
+
+class Sha256 {
+  readonly #hash;
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
+  }
+  update(data: string | Uint8Array) {
+    this.#hash.update(data);
+  }
+  async digest() {
+    return this.#hash.digest();
+  }
+  reset() {}
+}
+
+/** What AWS's own signer writes for the call that was recorded, at the instant that the call names. */
+async function authorizationOf(
+  { method, path, headers, body }: RecordedCall,
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined } = ACCESS,
+): Promise<string | undefined> {
+  const signer = new SignatureV4({
+    service: 'dynamodb',
+    region: ACCESS.region,
+    credentials,
+    sha256: Sha256,
+    applyChecksum: false,
+  });
+  const names = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? [];
+  const [date = ''] = [headers['x-amz-date']].flat();
+  const instant = date.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z');
+  const signed = await signer.sign(
+    {
+      method,
+      protocol: 'http:',
+      hostname: '127.0.0.1',
+      path,
+      headers: Object.fromEntries(names.map((name) => [name, String(headers[name])])),
+      body,
+    },
+    { signingDate: new Date(instant) },
+  );
+  return signed.headers.authorization;
+}
+
+let stub: Stub;
+beforeAll(async () => {
+  stub = await startStub();
+});
+afterAll(() => stub.stop());
+
+/** Any Deployment ID, ULID and hash that a well-formed token can lead to. */
+const credentials: fc.Arbitrary<{ credential: Credential; hash: string }> = fc.record({
+  credential: fc.record({
+    kind: fc.constantFrom('token' as const, 'temporary' as const),
+    deploymentId: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/),
+    ulid: fc.stringMatching(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/),
+  }),
+  hash: fc.stringMatching(/^[A-Za-z0-9_-]{43}$/),
+});
+
+/** An attribute as DynamoDB may send it: mostly what our items have, sometimes what they never have. */
+const anyAttribute = fc.oneof(
+  fc.string({ unit: 'grapheme' }).map((S) => ({ S })),
+  // DynamoDB writes no exponent where digits do. Above 2^53 a whole number is one that no item of ours has.
+  fc
+    .oneof(fc.integer(), fc.double({ noNaN: true, min: -(2 ** 53), max: 2 ** 53 }))
+    .filter((n) => !String(n).includes('e'))
+    .map((n) => ({ N: String(n) })),
+  fc.constant({ N: '12345678901234567890' }),
+  fc.boolean().map((BOOL) => ({ BOOL })),
+  fc.constant({ NULL: true }),
+  fc.constant({ B: 'AAEC' }),
+  fc.constant({ SS: ['a', 'b'] }),
+  fc.constant({ NS: ['1', '2'] }),
+  fc
+    .array(
+      fc.oneof(
+        fc.string().map((S) => ({ S })),
+        fc.constant({ N: '1' }),
+      ),
+    )
+    .map((L) => ({ L })),
+  fc.constant({ M: { a: { S: 'b' } } }),
+);
+const whole = fc.nat({ max: 2_000_000_000 }).map((n) => ({ N: String(n) }));
+const generation = fc.constantFrom({ S: ULID }, { S: OTHER_ULID });
+const words = fc.array(fc.constantFrom('code:deploy', 'airflow:read', 'airflow:write'), { maxLength: 3 });
+const wellFormed = fc.record(
+  {
+    generation,
+    epoch: fc.constantFrom({ N: '0' }, { N: '1' }),
+    enabled: fc.boolean().map((BOOL) => ({ BOOL })),
+    scopes: words.map((all) => ({ L: all.map((S) => ({ S })) })),
+    scope: words.map((all) => ({ S: all.join(' ') })),
+    sub: fc.string().map((S) => ({ S })),
+    issuedAt: whole,
+    expiresAt: whole,
+    validUntil: whole,
+  },
+  { requiredKeys: ['generation', 'epoch', 'enabled', 'scopes', 'sub', 'issuedAt', 'expiresAt'] },
+);
+const damagedItem = fc
+  .tuple(
+    wellFormed,
+    fc.constantFrom(
+      'generation',
+      'epoch',
+      'enabled',
+      'scopes',
+      'scope',
+      'sub',
+      'issuedAt',
+      'expiresAt',
+      'validUntil',
+    ),
+    fc.option(anyAttribute, { nil: undefined }),
+  )
+  .map(([item, name, value]) => JSON.parse(JSON.stringify({ ...item, [name]: value })) as typeof item);
+const anyItem = fc.oneof({ weight: 3, arbitrary: wellFormed }, damagedItem);
+
+describe('the lean store of a check asks as the SDK asks, and reads as it reads', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: NOW }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** Both calls, as the stub saw them. */
+  async function compareCalls(number: number) {
+    const [lean, sdk] = [stub.calls.slice(0, number), stub.calls.slice(number)];
+    expect(stub.calls).toHaveLength(2 * number);
+    for (const [n, one] of lean.entries()) {
+      const other = sdk[n] as RecordedCall;
+      expect(one.input).toStrictEqual(other.input);
+      expect([one.method, one.path]).toStrictEqual([other.method, other.path]);
+      const names = ['host', 'content-type', 'x-amz-target', 'x-amz-date', 'x-amz-security-token'];
+      for (const name of names) expect([name, one.headers[name]]).toStrictEqual([name, other.headers[name]]);
+      expect(one.headers.authorization).toBe(await authorizationOf(one));
+      expect(other.headers.authorization).toBe(await authorizationOf(other));
+    }
+  }
+
+  it('in a read, whatever items come back, in whatever order', { timeout: 60_000 }, async () => {
+    const { lean, sdk, malformed } = bothStores(stub.endpoint);
+    let allowed = 0;
+    const answers = fc.record({
+      present: fc.subarray(['deployment', 'key', 'presented'] as const, { minLength: 0 }),
+      items: fc.tuple(anyItem, anyItem, anyItem),
+      instant: fc.date({ min: new Date(0), max: new Date('2999-12-31'), noInvalidDate: true }),
+      reversed: fc.boolean(),
+      stray: fc.boolean(),
+    });
+    const property = fc.asyncProperty(credentials, answers, async ({ credential, hash }, drawn) => {
+      vi.setSystemTime(drawn.instant);
+      const keys = checkedKeys(credential, hash);
+      const items = drawn.present.flatMap((name, n) =>
+        keys[name] ? [{ ...marshall(keys[name]), ...drawn.items[n] }] : [],
+      );
+      if (drawn.stray) items.push({ ...marshall({ pk: 'a', sk: 'b' }), ...drawn.items[0] });
+      if (drawn.reversed) items.reverse();
+      stub.reply(() => answer(200, { Responses: { keys: items }, UnprocessedKeys: {} }));
+      malformed.lean.length = 0;
+      malformed.sdk.length = 0;
+      const results = [await outcome(lean.read(credential, hash)), await outcome(sdk.read(credential, hash))];
+      expect(results[0]).toStrictEqual(results[1]);
+      expect(malformed.lean).toStrictEqual(malformed.sdk);
+      await compareCalls(1);
+      allowed += 'value' in (results[0] ?? {}) ? 1 : 0;
+    });
+    await fc.assert(property, { numRuns: 1500 });
+    expect(allowed).toBeGreaterThan(1000);
+  });
+
+  it('in a slide, whether the condition holds or fails on whatever item', { timeout: 60_000 }, async () => {
+    const { lean, sdk } = bothStores(stub.endpoint);
+    const drawnReply = fc.oneof(
+      fc.constant(answer(200, {})),
+      fc.constant(failure(400, 'ConditionalCheckFailedException')),
+      anyItem.map((Item) => failure(400, 'ConditionalCheckFailedException', { Item })),
+      whole.map((expiresAt) => failure(400, 'ConditionalCheckFailedException', { Item: { expiresAt } })),
+    );
+    const property = fc.asyncProperty(
+      credentials,
+      drawnReply,
+      fc.nat({ max: 2_000_000_000 }),
+      fc.nat({ max: 2_000_000_000_000 }),
+      async ({ credential, hash }, reply, until, now) => {
+        stub.reply(() => reply);
+        expect(await outcome(lean.slide(credential, hash, until, now))).toStrictEqual(
+          await outcome(sdk.slide(credential, hash, until, now)),
+        );
+        await compareCalls(1);
+      },
+    );
+    await fc.assert(property, { numRuns: 1000 });
+  });
+});
+
+/** Every way in which one attempt can end, and what it must come to. */
+const READ_OUTPUT = {
+  Responses: {
+    keys: [
+      { ...marshall(deploymentKey('etl')), generation: { S: ULID } },
+      {
+        ...marshall(apiKeyKey('etl', ULID)),
+        generation: { S: ULID },
+        epoch: { N: '0' },
+        enabled: { BOOL: true },
+        scopes: { L: [{ S: 'code:deploy' }] },
+      },
+    ],
+  },
+  UnprocessedKeys: {},
+};
+type End = 'answer' | 'again' | 'never';
+interface Fault {
+  reply: Reply;
+  end: End;
+  /** The name of the error that ends the call. */
+  error?: string;
+  /** What the SDK does otherwise: it takes a damaged answer for a good one, or gives up on it at once. */
+  sdkDiffers?: true;
+}
+const faultsOf = (output: object): Record<string, Fault> => ({
+  'a good answer': { reply: answer(200, output), end: 'answer' },
+  throttled: { reply: failure(400, 'ProvisionedThroughputExceededException'), end: 'again' },
+  'throttled, by the account': { reply: failure(400, 'ThrottlingException'), end: 'again' },
+  'an internal error': { reply: failure(500, 'InternalServerError'), end: 'again' },
+  unavailable: { reply: failure(503, 'ServiceUnavailable'), end: 'again' },
+  'a page of a proxy, 502': { reply: damaged.page(502), end: 'again' },
+  'a reset connection': { reply: damaged.reset(), end: 'again' },
+  'no answer in time': { reply: damaged.hang(), end: 'again' },
+  'an answer cut off': { reply: damaged.truncated(output), end: 'again', sdkDiffers: true },
+  'an answer that lacks its end': { reply: damaged.shortened(output), end: 'again', sdkDiffers: true },
+  'a wrong CRC': { reply: damaged.wrongCrc(output), end: 'again', sdkDiffers: true },
+  'no CRC': { reply: damaged.noCrc(output), end: 'again', sdkDiffers: true },
+  'an empty answer': { reply: damaged.empty(), end: 'again', sdkDiffers: true },
+  'no permission': {
+    reply: failure(400, 'AccessDeniedException'),
+    end: 'never',
+    error: 'AccessDeniedException',
+  },
+  'no table': {
+    reply: failure(400, 'ResourceNotFoundException'),
+    end: 'never',
+    error: 'ResourceNotFoundException',
+  },
+  'a malformed call': {
+    reply: failure(400, 'ValidationException'),
+    end: 'never',
+    error: 'ValidationException',
+  },
+});
+
+/** All pairs of ways for a first and a second attempt. */
+const pairs = (faults: Record<string, Fault>) =>
+  Object.entries(faults).flatMap((first, m) =>
+    Object.entries(faults).map((second, n) => ({ first, second, tableName: `pair-${m}-${n}` })),
+  );
+
+/** What must come of two attempts that end like this, and how many are made. */
+function expected<T>([first, second]: Fault[], value: T) {
+  const last = first?.end === 'again' ? second : first;
+  const attempts = first?.end === 'again' ? 2 : 1;
+  if (last?.end === 'answer') return { result: { value }, attempts };
+  return { result: last?.end === 'never' ? { error: last.error } : { status: 503 }, attempts };
+}
+
+describe('a check whose first and second attempt each end in every way they can', () => {
+  const credential: Credential = { kind: 'token', deploymentId: 'etl', ulid: ULID };
+  const hash = 'h'.repeat(43);
+  const patience: Patience = { attemptTimeout: 300, attempts: 2 };
+
+  /** Runs every pair on one of the stores, side by side, and gives what came of each. */
+  async function runAll<T>(
+    which: 'lean' | 'sdk',
+    output: (tableName: string) => object,
+    call: (store: CheckStore) => Promise<T>,
+  ) {
+    const all = pairs(faultsOf({}));
+    stub.reply(({ input }, n) => {
+      const tableName: string = input.TableName ?? Object.keys(input.RequestItems)[0];
+      const [, first, second] = tableName.split('-').map(Number);
+      const fault = Object.values(faultsOf(output(tableName)))[(n === 0 ? first : second) ?? 0];
+      return fault?.reply ?? failure(500, 'InternalServerError');
+    });
+    const results = [];
+    for (const pair of all) {
+      const { tableName } = pair;
+      const store = bothStores(stub.endpoint, { patience, tables: { lean: tableName, sdk: tableName } })[
+        which
+      ];
+      results.push(outcome(call(store)).then((result) => ({ ...pair, result })));
+      // A few at a time: what is measured here is no load.
+      if (results.length % 32 === 0) await Promise.all(results);
+    }
+    const attemptsOf = (tableName: string) =>
+      stub.calls.filter(({ body }) => body.includes(`"${tableName}"`)).length;
+    return (await Promise.all(results)).map((it) => ({ ...it, attempts: attemptsOf(it.tableName) }));
+  }
+
+  const read = {
+    output: (tableName: string) => ({
+      Responses: { [tableName]: READ_OUTPUT.Responses.keys },
+      UnprocessedKeys: {},
+    }),
+    call: (store: CheckStore) => store.read(credential, hash),
+    value: {
+      deployment: { generation: ULID },
+      key: { scopes: ['code:deploy'], enabled: true, validUntil: undefined, epoch: 0, generation: ULID },
+      token: undefined,
+    },
+  };
+  const slide = {
+    output: () => ({}),
+    call: (store: CheckStore) => store.slide(credential, hash, NOW / 1000 + 60, NOW),
+    value: NOW / 1000 + 60,
+  };
+
+  it.each([
+    ['reads', read],
+    ['slides', slide],
+  ])(
+    '%s when one of them is good, and else lets nobody in',
+    { timeout: 60_000 },
+    async (_, { output, call, value }) => {
+      const ends = await runAll('lean', output, call as (store: CheckStore) => Promise<unknown>);
+      expect(ends).toHaveLength(256);
+      for (const { first, second, result, attempts } of ends) {
+        const must = expected([first[1], second[1]], value);
+        expect({ first: first[0], second: second[0], result, attempts }).toStrictEqual({
+          first: first[0],
+          second: second[0],
+          ...must,
+        });
+      }
+    },
+  );
+
+  it.each([
+    ['read', read],
+    ['slide', slide],
+  ])('%s as with the SDK, damaged answers apart', { timeout: 90_000 }, async (_, { output, call, value }) => {
+    const ends = await runAll('sdk', output, call as (store: CheckStore) => Promise<unknown>);
+    const alike = ends.filter(({ first, second }) => !first[1].sdkDiffers && !second[1].sdkDiffers);
+    expect(alike.length).toBeGreaterThan(100);
+    for (const { first, second, result, attempts } of alike) {
+      const must = expected([first[1], second[1]], value);
+      expect({ first: first[0], second: second[0], result, attempts }).toStrictEqual({
+        first: first[0],
+        second: second[0],
+        ...must,
+      });
+    }
+  });
+});
+
+describe('the lean store of a check', () => {
+  const credential: Credential = { kind: 'token', deploymentId: 'etl', ulid: ULID };
+  const hash = 'h'.repeat(43);
+  const unprocessed = answer(200, {
+    ...READ_OUTPUT,
+    UnprocessedKeys: { keys: { Keys: [marshall(deploymentKey('etl'))] } },
+  });
+
+  it('asks again for keys left unprocessed, and fails when they stay so', async () => {
+    const { lean } = bothStores(stub.endpoint);
+    stub.reply((_, n) => (n === 0 ? unprocessed : answer(200, READ_OUTPUT)));
+    expect(await outcome(lean.read(credential, hash))).toMatchObject({
+      value: { deployment: { generation: ULID } },
+    });
+    stub.reply(() => unprocessed);
+    expect(await outcome(lean.read(credential, hash))).toStrictEqual({ status: 503 });
+    expect(stub.calls).toHaveLength(2);
+  });
+
+  it('believes the item of a failed condition only when its CRC is right', async () => {
+    const { lean } = bothStores(stub.endpoint);
+    const Item = { expiresAt: { N: String(NOW / 1000 + 99) } };
+    const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item });
+    stub.reply(() => (response) => response.writeHead(400, { 'x-amz-crc32': 1 }).end(body));
+    expect(await outcome(lean.slide(credential, hash, NOW / 1000 + 60, NOW))).toStrictEqual({ status: 503 });
+    stub.reply(() => failure(400, 'ConditionalCheckFailedException', { Item }));
+    expect(await outcome(lean.slide(credential, hash, NOW / 1000 + 60, NOW))).toStrictEqual({
+      value: NOW / 1000 + 99,
+    });
+  });
+
+  it('fails when an answer holds nothing of the table', async () => {
+    const { lean } = bothStores(stub.endpoint);
+    for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }]) {
+      stub.reply(() => answer(200, output));
+      expect(await outcome(lean.read(credential, hash))).toStrictEqual({ status: 503 });
+    }
+  });
+
+  it('gives up within its one time budget when nothing answers', async () => {
+    const { lean } = bothStores(stub.endpoint);
+    stub.reply(() => damaged.hang());
+    const begin = performance.now();
+    expect(await outcome(lean.read(credential, hash))).toStrictEqual({ status: 503 });
+    const took = performance.now() - begin;
+    const budget = CHECK_PATIENCE.attempts * CHECK_PATIENCE.attemptTimeout;
+    expect(took).toBeGreaterThan(CHECK_PATIENCE.attemptTimeout);
+    // A busy machine fires timers late.
+    expect(took).toBeLessThan(budget + 200);
+    expect(stub.calls).toHaveLength(2);
+  });
+
+  it('keeps its connection over calls', async () => {
+    const { lean } = bothStores(stub.endpoint);
+    stub.reply(() => answer(200, READ_OUTPUT));
+    for (let n = 0; n < 10; n++) await lean.read(credential, hash);
+    expect(new Set(stub.calls.map(({ port }) => port)).size).toBe(1);
+  });
+
+  it('signs without a session token where there is none, and for the endpoint as it is', async () => {
+    const wire = openWire({ ...ACCESS, sessionToken: undefined, endpoint: stub.endpoint }, CHECK_PATIENCE);
+    stub.reply(() => answer(200, {}));
+    await wire('UpdateItem', {});
+    const [call] = stub.calls;
+    expect(call?.headers['x-amz-security-token']).toBeUndefined();
+    expect(call?.headers.host).toBe(new URL(stub.endpoint).host);
+    expect(call?.headers.authorization).toBe(
+      call && (await authorizationOf(call, { ...ACCESS, sessionToken: undefined })),
+    );
+  });
+});
+
+describe('over the engine, the lean store and the SDK', () => {
+  let engine: Engine;
+  let document: DynamoDBDocumentClient;
+  beforeAll(async () => {
+    engine = await startEngine();
+    const client = new DynamoDBClient({ ...ACCESS, endpoint: engine.endpoint, credentials: ACCESS });
+    document = DynamoDBDocumentClient.from(client);
+    await makeTable(client, 'lean');
+    await makeTable(client, 'sdk');
+  });
+  afterAll(() => engine.stop());
+
+  it('leave the same behind, whatever is there and whatever is done', { timeout: 60_000 }, async () => {
+    const { lean, sdk, malformed } = bothStores(engine.endpoint, { tables: { lean: 'lean', sdk: 'sdk' } });
+    const seconds = NOW / 1000;
+    const moment = fc.integer({ min: seconds - 3, max: seconds + 3 });
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('read' as const) }),
+      fc.record({ do: fc.constant('slide' as const), until: moment, now: moment }),
+      fc.record({
+        do: fc.constant('delete' as const),
+        what: fc.constantFrom('deployment', 'key', 'presented'),
+      }),
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('put' as const), expiresAt: moment }) },
+    );
+    let [steps, slid, refused] = [0, 0, 0];
+    const property = fc.asyncProperty(
+      credentials,
+      fc.subarray(['deployment', 'key', 'presented'] as const),
+      fc.tuple(anyItem, anyItem, anyItem),
+      fc.array(step, { minLength: 1, maxLength: 5 }),
+      async ({ credential, hash }, present, items, todo) => {
+        const keys = checkedKeys(credential, hash);
+        const put = (key: ItemKey, item: object) =>
+          Promise.all(
+            ['lean', 'sdk'].map((TableName) =>
+              document.send(new PutCommand({ TableName, Item: { ...item, ...key } })),
+            ),
+          );
+        const stored = (TableName: string) =>
+          document.send(new GetCommand({ TableName, Key: keys.presented, ConsistentRead: true }));
+        for (const [n, name] of present.entries()) {
+          if (keys[name]) await put(keys[name], unmarshall(items[n] as never));
+        }
+        for (const one of todo) {
+          if (one.do === 'put')
+            await put(keys.presented, { generation: ULID, epoch: 0, issuedAt: 1, expiresAt: one.expiresAt });
+          if (one.do === 'delete') {
+            const Key = keys[one.what as keyof typeof keys] ?? keys.presented;
+            await Promise.all(
+              ['lean', 'sdk'].map((TableName) => document.send(new DeleteCommand({ TableName, Key }))),
+            );
+          }
+          const use = (store: CheckStore) =>
+            one.do === 'slide'
+              ? store.slide(credential, hash, one.until, one.now * 1000)
+              : store.read(credential, hash);
+          const [a, b] = await Promise.all([outcome<unknown>(use(lean)), outcome<unknown>(use(sdk))]);
+          expect(a).toStrictEqual(b);
+          steps++;
+          if (one.do === 'slide') 'value' in a && a.value !== undefined ? slid++ : refused++;
+        }
+        expect(malformed.lean).toStrictEqual(malformed.sdk);
+        const [left, right] = await Promise.all([stored('lean'), stored('sdk')]);
+        expect(left.Item).toStrictEqual(right.Item);
+      },
+    );
+    await fc.assert(property, { numRuns: 400 });
+    expect(steps).toBeGreaterThan(800);
+    expect(Math.min(slid, refused)).toBeGreaterThan(25);
+  });
+});
