@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { METRIC } from '../functions/runtime/env.ts';
+import { METRIC } from '../functions/runtime/metric-names.ts';
 
 export interface AlarmsProps {
   /** Name of the stack, the one dimension of the metrics that functions write. */

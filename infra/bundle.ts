@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
+import { type BuildOptions, buildSync } from 'esbuild';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
 
@@ -15,6 +15,28 @@ export function functionNames(): string[] {
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => entry.name.slice(0, -'.ts'.length))
     .sort();
+}
+
+/** How esbuild bundles functions: by default those of the service. */
+export function bundling(
+  names: readonly string[],
+  source = functionsDirectory,
+  outdir = bundlesDirectory,
+): BuildOptions {
+  return {
+    entryPoints: Object.fromEntries(names.map((name) => [`${name}/index`, join(source, `${name}.ts`)])),
+    outdir,
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    target: 'node24',
+    // CommonJS starts quicker than ESM on Lambda: an ESM import of node:http pulls in undici.
+    format: 'cjs',
+    // The ESM builds of packages can be tree-shaken; with esbuild's defaults for Node the SDK weighs more.
+    mainFields: ['module', 'main'],
+    legalComments: 'none',
+    logLevel: 'silent',
+  };
 }
 
 /**
@@ -30,21 +52,7 @@ export function bundleFunctions(
   outdir = bundlesDirectory,
   names = functionNames(),
 ): void {
-  const built = buildSync({
-    entryPoints: Object.fromEntries(names.map((name) => [`${name}/index`, join(source, `${name}.ts`)])),
-    outdir,
-    write: false,
-    bundle: true,
-    minify: true,
-    platform: 'node',
-    target: 'node24',
-    // CommonJS starts quicker than ESM on Lambda: an ESM import of node:http pulls in undici.
-    format: 'cjs',
-    // The ESM builds of packages can be tree-shaken; with esbuild's defaults for Node the SDK weighs more.
-    mainFields: ['module', 'main'],
-    legalComments: 'none',
-    logLevel: 'silent',
-  });
+  const built = buildSync({ ...bundling(names, source, outdir), write: false });
   for (const { path, text } of built.outputFiles) {
     write(path, text);
     // Without it the nearest package.json decides, and this project's says that a .js is ESM.

@@ -4,7 +4,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { ENV } from '../functions/runtime/env.ts';
+import type * as ENV from '../functions/runtime/env.ts';
 import { bundlesDirectory } from './bundle.ts';
 
 /** The environment of a function, by the names that functions read; an undefined value is left out. */

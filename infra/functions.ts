@@ -1,6 +1,6 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { ENV } from '../functions/runtime/env.ts';
+import * as ENV from '../functions/runtime/env.ts';
 import type { Config, SignIn } from './config.ts';
 import { ServiceFunction } from './function.ts';
 import type { Table } from './table.ts';

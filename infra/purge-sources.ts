@@ -4,7 +4,7 @@ import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { ENV } from '../functions/runtime/env.ts';
+import * as ENV from '../functions/runtime/env.ts';
 import type { ServiceFunction } from './function.ts';
 import type { Table } from './table.ts';
 

@@ -1,7 +1,7 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
-import { ENV } from '../functions/runtime/env.ts';
+import * as ENV from '../functions/runtime/env.ts';
 import type { ServiceFunction } from './function.ts';
 
 export interface TableProps {

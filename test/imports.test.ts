@@ -40,9 +40,9 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'infra names functions by path and imports of them the names of their environment alone',
+    rule: 'infra names functions by path and imports of them the names of their environment and metrics alone',
     files: /^infra\//,
-    folders: /^(infra\/|functions\/runtime\/env\.ts$)/,
+    folders: /^(infra\/|functions\/runtime\/(env|metric-names)\.ts$)/,
     packages: /^/,
   },
 ];

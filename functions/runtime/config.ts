@@ -2,7 +2,7 @@ import type { CheckRules } from '../domain/check.ts';
 import type { PeopleConfig } from '../domain/people.ts';
 import { isScope } from '../domain/scopes.ts';
 import type { Access } from '../table/wire.ts';
-import { ENV } from './env.ts';
+import * as ENV from './env.ts';
 
 type Environment = Record<string, string | undefined>;
 

@@ -1,4 +1,4 @@
-import { METRIC } from './env.ts';
+import { METRIC } from './metric-names.ts';
 
 /**
  * Fields that make a line of log count one: CloudWatch's embedded metric format.

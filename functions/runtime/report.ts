@@ -1,6 +1,7 @@
-import { ENV, METRIC } from './env.ts';
+import * as ENV from './env.ts';
 import { writeLine } from './line.ts';
 import { counted } from './metric.ts';
+import { METRIC } from './metric-names.ts';
 
 interface Origin {
   apiId?: string | undefined;

@@ -2,8 +2,18 @@ import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
 import type { Deployment, Grant } from '../domain/records.ts';
-import { ask, parse, type Table, transact } from './client.ts';
-import { deploymentKey, fromGrant, grantKey, grantOf, PARTITION, SORT, toEvent, toGrant } from './schema.ts';
+import { ask, type Table, transact } from './client.ts';
+import {
+  deploymentKey,
+  fromGrant,
+  grantKey,
+  grantOf,
+  PARTITION,
+  parse,
+  SORT,
+  toEvent,
+  toGrant,
+} from './schema.ts';
 
 interface Listing {
   /** Sort key prefix. */

@@ -1,10 +1,30 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
+import { buildSync } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bundleFunctions, bundlesDirectory, functionNames } from '../../infra/bundle.ts';
+import { bundleFunctions, bundlesDirectory, bundling, functionNames } from '../../infra/bundle.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
+
+/** Most bytes of the functions in front of every call of somebody's API. */
+const WEIGHT = { authorize: 25 * 1024, whoami: 23 * 1024 };
+
+describe('a bundle of a function in front of every call', () => {
+  beforeAll(bundleFunctions);
+
+  it.each(Object.entries(WEIGHT))('weighs little: %s, at most %i bytes', (name, most) => {
+    expect(statSync(pathOf(name)).size).toBeLessThanOrEqual(most);
+  });
+
+  it.each(Object.keys(WEIGHT))('holds of all packages the one that signs: %s', (name) => {
+    const { metafile } = buildSync({ ...bundling([name]), write: false, metafile: true });
+    const packages = Object.keys(metafile.inputs).flatMap(
+      (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(path)?.[1] ?? [],
+    );
+    expect([...new Set(packages)]).toStrictEqual(['aws4']);
+  });
+});
 
 describe('a bundle', () => {
   beforeAll(() => bundleFunctions());

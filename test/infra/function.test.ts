@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ENV } from '../../functions/runtime/env.ts';
+import * as ENV from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
 import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 
