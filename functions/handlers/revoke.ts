@@ -21,6 +21,7 @@ export function revokeRoute(table: Table, clock: Clock): OAuthRoute {
       credential.deploymentId === key.deploymentId &&
       credential.ulid === key.ulid;
     if (isOfThisClient) await deleteToken(table, { ...credential, hash: hashOf(token) });
-    return { status: 200 };
+    // Left out, API Gateway would say text/plain, which simple-oauth2 takes for an error.
+    return { status: 200, headers: { 'Content-Type': 'application/json' } };
   };
 }

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
 import { urlToHttpOptions } from 'node:url';
 import { crc32 } from 'node:zlib';
-import { sign } from 'aws4';
+import aws4 from 'aws4';
 import { unavailable } from '../domain/errors.ts';
 import { type Patience, TRANSIENT } from './faults.ts';
 
@@ -79,7 +79,7 @@ export function openWire(access: Access, { attemptTimeout, attempts }: Patience)
     const deadline = performance.now() + attempts * attemptTimeout;
     for (let attempt = 1; ; attempt++) {
       const timeout = Math.min(attemptTimeout, deadline - performance.now());
-      const signed = sign(
+      const signed = aws4.sign(
         {
           service: 'dynamodb',
           region,

@@ -11,7 +11,7 @@ const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 const WEIGHT = { authorize: 25 * 1024, whoami: 23 * 1024 };
 
 describe('a bundle of a function in front of every call', () => {
-  beforeAll(bundleFunctions);
+  beforeAll(() => bundleFunctions());
 
   it.each(Object.entries(WEIGHT))('weighs little: %s, at most %i bytes', (name, most) => {
     expect(statSync(pathOf(name)).size).toBeLessThanOrEqual(most);

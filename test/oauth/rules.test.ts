@@ -91,7 +91,7 @@ const issued = (scope: string, of = key) =>
 const ALL = 'deployment:etl code:deploy airflow:read airflow:write';
 const revoked = {
   status: 200,
-  headers: { 'cache-control': 'no-store', 'content-type': 'text/plain; charset=utf-8' },
+  headers: JSON_HEADERS,
   body: '',
 };
 const inactive = ok({ active: false });

@@ -1,0 +1,198 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import * as oauth from 'oauth4webapi';
+import * as openid from 'openid-client';
+import { ClientCredentials } from 'simple-oauth2';
+import { describe, expect, it } from 'vitest';
+import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+
+/** Clients that pipelines come with, unmodified. Row 33 of the OAuth rules is the first of them. */
+const stack = await runStack();
+// Underscores, hyphens and digits: all that an identifier can hold and an encoding could spoil.
+const DEPLOYMENT = 'a_b-C_9';
+await makeDeployment(stack, DEPLOYMENT);
+const key = await makeKey(stack, DEPLOYMENT);
+const ALL = `deployment:${DEPLOYMENT} code:deploy airflow:read airflow:write`;
+
+describe('oauth4webapi', () => {
+  // Its own switch for a server on this machine, which speaks http.
+  const insecure = { [oauth.allowInsecureRequests]: true };
+  const issuer = new URL(stack.url);
+  const discover = async () =>
+    oauth.processDiscoveryResponse(
+      issuer,
+      await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure }),
+    );
+  const client = { client_id: key.id };
+
+  it.each([
+    ['client_secret_basic', oauth.ClientSecretBasic(key.secret)],
+    ['client_secret_post', oauth.ClientSecretPost(key.secret)],
+  ])('33: discovers, gets a token, introspects and revokes it with %s', async (_, authentication) => {
+    const server = await discover();
+    expect(server.issuer).toBe(stack.url);
+
+    const parameters = { scope: 'code:deploy airflow:read' };
+    const granted = await oauth.processClientCredentialsResponse(
+      server,
+      client,
+      await oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, insecure),
+    );
+    expect(granted).toMatchObject({
+      token_type: 'bearer',
+      expires_in: 86_400,
+      scope: `deployment:${DEPLOYMENT} code:deploy airflow:read`,
+    });
+    const { access_token: token } = granted;
+
+    const introspect = async () =>
+      oauth.processIntrospectionResponse(
+        server,
+        client,
+        await oauth.introspectionRequest(server, client, authentication, token, insecure),
+      );
+    expect(await introspect()).toMatchObject({ active: true, client_id: key.id, iss: stack.url });
+
+    const used = await oauth.protectedResourceRequest(
+      token,
+      'GET',
+      new URL(`${stack.url}/whoami`),
+      undefined,
+      undefined,
+      insecure,
+    );
+    expect(used.status).toBe(200);
+
+    const answer = await oauth.revocationRequest(server, client, authentication, token, insecure);
+    await oauth.processRevocationResponse(answer);
+    expect(await introspect()).toStrictEqual({ active: false });
+    expect(await use(stack, token)).toBe(401);
+  });
+
+  it('understands a refusal, and the challenge with it', async () => {
+    const server = await discover();
+    const wrong = oauth.ClientSecretBasic(`${key.secret}x`);
+    const answer = await oauth.clientCredentialsGrantRequest(server, client, wrong, {}, insecure);
+    await expect(oauth.processClientCredentialsResponse(server, client, answer)).rejects.toMatchObject({
+      code: 'OAUTH_WWW_AUTHENTICATE_CHALLENGE',
+      status: 401,
+      cause: [{ scheme: 'basic', parameters: { realm: 'deployment-api-keys' } }],
+    });
+    const bad = await oauth.clientCredentialsGrantRequest(
+      server,
+      client,
+      oauth.ClientSecretBasic(key.secret),
+      { scope: 'nonsense' },
+      insecure,
+    );
+    await expect(oauth.processClientCredentialsResponse(server, client, bad)).rejects.toMatchObject({
+      code: 'OAUTH_RESPONSE_BODY_ERROR',
+      error: 'invalid_scope',
+    });
+  });
+});
+
+describe('openid-client', () => {
+  it.each([
+    ['client_secret_basic', openid.ClientSecretBasic(key.secret)],
+    ['client_secret_post', openid.ClientSecretPost(key.secret)],
+  ])('discovers, gets a token, introspects and revokes it with %s', async (_, authentication) => {
+    const config = await openid.discovery(new URL(stack.url), key.id, undefined, authentication, {
+      algorithm: 'oauth2',
+      execute: [openid.allowInsecureRequests],
+    });
+    const granted = await openid.clientCredentialsGrant(config);
+    expect(granted).toMatchObject({ token_type: 'bearer', scope: ALL });
+    expect(granted.expiresIn()).toBeGreaterThan(86_390);
+    expect(await openid.tokenIntrospection(config, granted.access_token)).toMatchObject({ active: true });
+    await openid.tokenRevocation(config, granted.access_token);
+    expect(await openid.tokenIntrospection(config, granted.access_token)).toStrictEqual({ active: false });
+  });
+});
+
+describe('simple-oauth2', () => {
+  const modes = (['header', 'body'] as const).flatMap((authorizationMethod) =>
+    (['form', 'json'] as const).flatMap((bodyFormat) =>
+      (['strict', 'loose'] as const).map((credentialsEncodingMode) => ({
+        authorizationMethod,
+        bodyFormat,
+        credentialsEncodingMode,
+      })),
+    ),
+  );
+
+  it.each(modes)('gets a token with %j', async (options) => {
+    const config = {
+      client: { id: key.id, secret: key.secret },
+      auth: { tokenHost: stack.url, revokePath: '/oauth/revoke' },
+      options,
+    };
+    const granted = await new ClientCredentials(config).getToken({ scope: ['code:deploy', 'airflow:read'] });
+    expect(granted.expired()).toBe(false);
+    expect(granted.token.scope).toBe(`deployment:${DEPLOYMENT} code:deploy airflow:read`);
+    const token = granted.token.access_token as string;
+    expect(await use(stack, token)).toBe(200);
+    // JSON is for the token call alone, as the contract has it.
+    if (options.bodyFormat === 'json') return;
+    await granted.revoke('access_token');
+    expect(await use(stack, token)).toBe(401);
+  });
+});
+
+describe('curl', () => {
+  const run = promisify(execFile);
+  const curl = async (...args: string[]) => {
+    const { stdout } = await run('curl', ['--silent', '--show-error', '--fail', ...args]);
+    return stdout;
+  };
+  const { id, secret } = key;
+  const isToken = {
+    access_token: expect.stringMatching(/^dkt_/),
+    token_type: 'Bearer',
+    expires_in: 86_400,
+    scope: ALL,
+  };
+
+  it('gets a token with the JSON that the documents of the older service show', async () => {
+    const fields = {
+      client_id: id,
+      client_secret: secret,
+      audience: 'astronomer-ee',
+      grant_type: 'client_credentials',
+    };
+    const json = ['--header', 'content-type: application/json', '--data', JSON.stringify(fields)];
+    const answer = await curl('--location', '--request', 'POST', `${stack.url}/oauth/token`, ...json);
+    expect(JSON.parse(answer)).toStrictEqual(isToken);
+    // Its command-line client reads the number as an integer.
+    expect(answer).toContain('"expires_in":86400,');
+  });
+
+  it('gets a token with the form that the older service’s command-line client sends', async () => {
+    const form = `audience=astronomer-ee&client_id=${id}&client_secret=${secret}&grant_type=client_credentials`;
+    const answer = await curl('--data', form, `${stack.url}/oauth/token`);
+    expect(JSON.parse(answer)).toStrictEqual(isToken);
+  });
+
+  it('gets a token with --user, and revokes it', async () => {
+    const granted = await curl(
+      '--user',
+      `${id}:${secret}`,
+      '--data',
+      'grant_type=client_credentials',
+      `${stack.url}/oauth/token`,
+    );
+    const { access_token: token } = JSON.parse(granted);
+    const described = await curl(
+      '--user',
+      `${id}:${secret}`,
+      '--data',
+      `token=${token}`,
+      `${stack.url}/oauth/introspect`,
+    );
+    expect(JSON.parse(described).active).toBe(true);
+    expect(
+      await curl('--user', `${id}:${secret}`, '--data', `token=${token}`, `${stack.url}/oauth/revoke`),
+    ).toBe('');
+    expect(await use(stack, token)).toBe(401);
+  });
+});
