@@ -41,6 +41,9 @@ export function expiryOfGrant(now: number): number {
   return Math.ceil(now / 1000) + GRANT_LIFETIME;
 }
 
+/** How long an Idempotency-Key is remembered, in seconds: 24 hours. */
+export const IDEMPOTENCY_LIFETIME = 24 * 60 * 60;
+
 /**
  * The `expiresAt` that a use now slides a token to, or undefined when no slide is due. It is put slideInterval
  * beyond the promise, and due only when the promise is no longer covered: that makes a burst one write.

@@ -88,3 +88,18 @@ export interface Actor {
   /** API Gateway's request ID. */
   requestId: string;
 }
+
+/** That a call with an Idempotency-Key has made something, so that a retry of it makes nothing. */
+export interface IdempotencyRecord {
+  deploymentId: string;
+  /** The life of the Deployment in which it was made: a record of an earlier one stands for nothing. */
+  generation: string;
+  /** Hash of principal, route and Idempotency-Key, base64url. */
+  hash: string;
+  /** Hash of the body, base64url. */
+  bodyHash: string;
+  /** What was answered, without the secret. */
+  answer: { status: number; location?: string | undefined; body: string };
+  /** Epoch seconds: the TTL attribute. */
+  expiresAt: number;
+}

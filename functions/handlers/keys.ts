@@ -12,6 +12,7 @@ import { keyChangesInput, newKeyInput, pageInput, parseInput } from '../http/sch
 import type { Table } from '../table/client.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { createApiKey, deleteApiKey, editApiKey, listApiKeys, MAX_KEYS, readApiKey } from '../table/keys.ts';
+import { once } from './once.ts';
 
 /** How often an edit is tried again after somebody else's came first. */
 const ATTEMPTS = 5;
@@ -24,32 +25,38 @@ export function keyRoutes(
   return {
     'POST /deployments/{deploymentId}/api-keys': async (request) => {
       const deployment = await deploymentOf(request);
-      const now = clock();
-      const input = parseInput(newKeyInput(known, now), request.body());
-      const ulid = newUlid(now);
-      const secret = mintCredential('secret', deployment.id, ulid);
-      const key: ApiKey = {
-        deploymentId: deployment.id,
-        ulid,
-        name: input.name,
-        description: input.description,
-        scopes: input.scopes ?? [...known],
-        secrets: [{ hash: hashOf(secret), createdAt: now }],
-        enabled: true,
-        validUntil: input.expiresAt,
-        epoch: 0,
-        generation: deployment.generation,
-        revision: 0,
-        createdAt: now,
-        createdBy: request.person.sub,
-      };
-      const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
-      const outcome = await createApiKey(table, key, event);
-      if (outcome === 'gone') throw notFound('Deployment');
-      if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
-      const { id } = shown(key);
-      const headers = { Location: `/deployments/${deployment.id}/api-keys/${id}` };
-      return { status: 201, headers, body: { ...shown(key), secret } };
+      const body = request.body();
+      return once(table, request, deployment, clock, async (remember) => {
+        const now = clock();
+        const input = parseInput(newKeyInput(known, now), body);
+        const ulid = newUlid(now);
+        const secret = mintCredential('secret', deployment.id, ulid);
+        const key: ApiKey = {
+          deploymentId: deployment.id,
+          ulid,
+          name: input.name,
+          description: input.description,
+          scopes: input.scopes ?? [...known],
+          secrets: [{ hash: hashOf(secret), createdAt: now }],
+          enabled: true,
+          validUntil: input.expiresAt,
+          epoch: 0,
+          generation: deployment.generation,
+          revision: 0,
+          createdAt: now,
+          createdBy: request.person.sub,
+        };
+        const { id } = shown(key);
+        const headers = { Location: `/deployments/${deployment.id}/api-keys/${id}` };
+        const answer = { status: 201, headers, body: shown(key) };
+        const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
+        const outcome = await createApiKey(table, key, event, remember(answer, now));
+        if (outcome === 'repeated') return undefined;
+        if (outcome === 'gone') throw notFound('Deployment');
+        if (outcome === 'full')
+          throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
+        return { ...answer, body: { ...answer.body, secret } };
+      });
     },
 
     'GET /deployments/{deploymentId}/api-keys': async (request) => {

@@ -14,6 +14,7 @@ import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.t
 import type { Table } from '../table/client.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { deleteGrant, listGrants, putGrant, readGrant } from '../table/grants.ts';
+import { once } from './once.ts';
 
 /**
  * The calls on temporary tokens: a person's own, and for an administrator all. Each first makes sure that the
@@ -27,35 +28,39 @@ export function temporaryTokenRoutes(
     'POST /deployments/{deploymentId}/temporary-tokens': async (request) => {
       const deployment = await deploymentOf(request);
       const input = parseInput(newTemporaryTokenInput(known), request.body({}));
-      const now = clock();
-      const ulid = newUlid(now);
-      const accessToken = mintCredential('temporary', deployment.id, ulid);
-      const grant: Grant = {
-        deploymentId: deployment.id,
-        ulid,
-        hash: hashOf(accessToken),
-        generation: deployment.generation,
-        sub: request.person.sub,
-        // As the check will give them: without repetition, and in the order of the stack.
-        scopes: effectiveScopes(input.scopes, undefined, known),
-        issuedAt: Math.floor(now / 1000),
-        expiresAt: expiryOfGrant(now),
-      };
-      const event = newEvent('temporary_token.issued', deployment, request.actor, now, eventData(grant));
-      if (!(await putGrant(table, grant, event))) throw notFound('Deployment');
-      const { id, expiresAt, scope } = shown(grant, known);
-      return {
-        status: 201,
-        headers: { Location: `/deployments/${deployment.id}/temporary-tokens/${id}` },
-        body: {
-          id,
-          access_token: accessToken,
-          token_type: 'Bearer',
-          expires_in: Math.floor(grant.expiresAt - now / 1000),
-          expiresAt,
-          scope,
-        },
-      };
+      return once(table, request, deployment, clock, async (remember) => {
+        const now = clock();
+        const ulid = newUlid(now);
+        const accessToken = mintCredential('temporary', deployment.id, ulid);
+        const grant: Grant = {
+          deploymentId: deployment.id,
+          ulid,
+          hash: hashOf(accessToken),
+          generation: deployment.generation,
+          sub: request.person.sub,
+          // As the check will give them: without repetition, and in the order of the stack.
+          scopes: effectiveScopes(input.scopes, undefined, known),
+          issuedAt: Math.floor(now / 1000),
+          expiresAt: expiryOfGrant(now),
+        };
+        const { id, expiresAt, scope } = shown(grant, known);
+        const answer = {
+          status: 201,
+          headers: { Location: `/deployments/${deployment.id}/temporary-tokens/${id}` },
+          body: {
+            id,
+            token_type: 'Bearer',
+            expires_in: Math.floor(grant.expiresAt - now / 1000),
+            expiresAt,
+            scope,
+          },
+        };
+        const event = newEvent('temporary_token.issued', deployment, request.actor, now, eventData(grant));
+        const outcome = await putGrant(table, grant, event, remember(answer, now));
+        if (outcome === 'repeated') return undefined;
+        if (outcome === 'gone') throw notFound('Deployment');
+        return { ...answer, body: { ...answer.body, access_token: accessToken } };
+      });
     },
 
     'GET /deployments/{deploymentId}/temporary-tokens': async (request) => {

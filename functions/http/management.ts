@@ -6,6 +6,7 @@ import { invalidFields } from '../domain/errors.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import type { PeopleConfig, Person } from '../domain/people.ts';
 import type { Actor } from '../domain/records.ts';
+import { hashOf } from '../domain/secrets.ts';
 import { type Answer, answers, asProblem } from './answer.ts';
 import { jsonBody } from './body.ts';
 import { personOf } from './person.ts';
@@ -26,6 +27,13 @@ export interface ManagementRequest {
    * @throws ServiceError 400, 413, 415
    */
   body: (whenEmpty?: object) => unknown;
+  /** The body as it came, hashed: two requests with one hash ask for the same. */
+  bodyHash: string;
+  /**
+   * The Idempotency-Key, undefined where there is none.
+   * @throws ServiceError 400 for one that is malformed
+   */
+  idempotencyKey: () => string | undefined;
 }
 
 export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
@@ -63,5 +71,14 @@ function requestOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, people: Peopl
     query: event.queryStringParameters ?? {},
     routeKey: event.routeKey,
     body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : jsonBody(event)),
+    bodyHash: hashOf(event.body ?? ''),
+    idempotencyKey: () => idempotencyKeyOf(event.headers['idempotency-key']),
   };
+}
+
+/** Any name that the client finds for the call. Without commas: API Gateway joins a repeated header with them. */
+function idempotencyKeyOf(header: string | undefined): string | undefined {
+  if (header === undefined || /^[!-+\--~]{1,255}$/.test(header)) return header;
+  const rule = 'must be 1 to 255 printable ASCII characters without space and comma';
+  throw invalidFields([{ field: 'Idempotency-Key', rule }]);
 }

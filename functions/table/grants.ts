@@ -1,8 +1,9 @@
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
-import type { Deployment, Grant } from '../domain/records.ts';
+import type { Deployment, Grant, IdempotencyRecord } from '../domain/records.ts';
 import { ask, type Table, transact } from './client.ts';
+import { isRepeated, recordWrites } from './idempotency.ts';
 import {
   deploymentKey,
   fromGrant,
@@ -90,8 +91,17 @@ async function* livingGrants(
   } while (start);
 }
 
-/** @returns false when that life of the Deployment is over: then nothing is written */
-export async function putGrant(table: Table, grant: Grant, event: ServiceEvent): Promise<boolean> {
+/**
+ * @param record of the call's Idempotency-Key
+ * @returns `gone` when that life of the Deployment is over, `repeated` when a call with the same Idempotency-Key came
+ *   first; in both cases nothing is written
+ */
+export async function putGrant(
+  table: Table,
+  grant: Grant,
+  event: ServiceEvent,
+  record?: IdempotencyRecord,
+): Promise<'issued' | 'gone' | 'repeated'> {
   const { tableName: TableName } = table;
   const refused = await transact(table, [
     {
@@ -104,8 +114,10 @@ export async function putGrant(table: Table, grant: Grant, event: ServiceEvent):
     },
     { Put: { TableName, Item: toGrant(grant), ConditionExpression: 'attribute_not_exists(pk)' } },
     { Put: { TableName, Item: toEvent(event) } },
+    ...recordWrites(table, record, event.createdAt),
   ]);
-  return !refused;
+  if (!refused) return 'issued';
+  return isRepeated(refused, record) ? 'repeated' : 'gone';
 }
 
 /** @returns false when it is gone already */

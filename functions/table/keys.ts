@@ -1,7 +1,8 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
-import type { ApiKey, Deployment } from '../domain/records.ts';
+import type { ApiKey, Deployment, IdempotencyRecord } from '../domain/records.ts';
 import { ask, assign, type Table, transact } from './client.ts';
+import { isRepeated, recordWrites } from './idempotency.ts';
 import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, parse, SORT, toApiKey, toEvent } from './schema.ts';
 
 /** Most keys that a Deployment may have. */
@@ -56,12 +57,17 @@ export async function listApiKeys(
   return { items: items.slice(0, limit), hasMore: items.length > limit };
 }
 
-/** @returns `full` at the Deployment's limit of keys, `gone` when that life of it is over */
+/**
+ * @param record of the call's Idempotency-Key
+ * @returns `full` at the Deployment's limit of keys, `gone` when that life of it is over, `repeated` when a call with
+ *   the same Idempotency-Key came first
+ */
 export async function createApiKey(
   table: Table,
   key: ApiKey,
   event: ServiceEvent,
-): Promise<'created' | 'full' | 'gone'> {
+  record?: IdempotencyRecord,
+): Promise<'created' | 'full' | 'gone' | 'repeated'> {
   const { tableName: TableName } = table;
   const isThisLife = 'generation = :generation';
   const hasRoom = 'keyCount < :most';
@@ -78,8 +84,10 @@ export async function createApiKey(
     },
     { Put: { TableName, Item: toApiKey(key), ConditionExpression: 'attribute_not_exists(pk)' } },
     { Put: { TableName, Item: toEvent(event) } },
+    ...recordWrites(table, record, event.createdAt),
   ]);
   if (!refused) return 'created';
+  if (isRepeated(refused, record)) return 'repeated';
   const [deployment] = refused;
   const isStillThisLife = deployment?.failed && deployment.item?.generation?.S === key.generation;
   return isStillThisLife ? 'full' : 'gone';

@@ -6,7 +6,15 @@
 import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
-import type { ApiKey, CheckedKey, Deployment, Grant, SecretHash, Token } from '../domain/records.ts';
+import type {
+  ApiKey,
+  CheckedKey,
+  Deployment,
+  Grant,
+  IdempotencyRecord,
+  SecretHash,
+  Token,
+} from '../domain/records.ts';
 
 /** An item as the document client gives and takes it. */
 export type Item = Record<string, unknown>;
@@ -24,7 +32,13 @@ export const PARTITION = {
   purges: 'PURGES',
 } as const;
 
-export const SORT = { deployment: 'DEPLOYMENT', key: 'KEY#', token: 'TOKEN#', grant: 'GRANT#' } as const;
+export const SORT = {
+  deployment: 'DEPLOYMENT',
+  key: 'KEY#',
+  token: 'TOKEN#',
+  grant: 'GRANT#',
+  idempotency: 'IDEM#',
+} as const;
 
 export const deploymentKey = (id: string): ItemKey => ({ pk: PARTITION.deployment(id), sk: SORT.deployment });
 export const directoryKey = (id: string): ItemKey => ({ pk: PARTITION.directory, sk: id });
@@ -44,6 +58,10 @@ export const grantKey = (deploymentId: string, ulid: string, hash: string): Item
   pk: PARTITION.deployment(deploymentId),
   sk: grantOf(ulid) + hash,
 });
+export const idempotencyKey = (deploymentId: string, generation: string, hash: string): ItemKey => ({
+  pk: PARTITION.deployment(deploymentId),
+  sk: `${SORT.idempotency}${generation}#${hash}`,
+});
 export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
   pk: PARTITION.purges,
   sk: `${deploymentId}#${generation}`,
@@ -59,6 +77,10 @@ const is = {
   secrets: (value: unknown): value is SecretHash[] =>
     Array.isArray(value) && value.every((one) => is.text(one?.hash) && is.whole(one?.createdAt)),
   ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
+  answer: (value: unknown): value is IdempotencyRecord['answer'] => {
+    const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
+    return is.whole(status) && is.text(body) && (location === undefined || is.text(location));
+  },
 };
 
 /** The value when it has the shape, undefined when it is absent; anything else is an error of the item. */
@@ -267,6 +289,21 @@ function scopesOf(item: Item): string[] | undefined {
   return optional(item.scope, is.text)
     ?.split(' ')
     .filter((word) => word !== '');
+}
+
+export function toIdempotencyRecord({ deploymentId, hash, ...attributes }: IdempotencyRecord): Item {
+  return { ...idempotencyKey(deploymentId, attributes.generation, hash), ...attributes };
+}
+
+/** What a retry is judged by and answered with. */
+export function fromIdempotencyRecord(
+  item: Item | undefined,
+): Pick<IdempotencyRecord, 'bodyHash' | 'answer' | 'expiresAt'> | undefined {
+  return parsed(item, (it) => ({
+    bodyHash: required(it.bodyHash, is.text),
+    answer: required(it.answer, is.answer),
+    expiresAt: required(it.expiresAt, is.whole),
+  }));
 }
 
 export function toEvent({ id, deploymentId, ...attributes }: ServiceEvent): Item {

@@ -1,0 +1,166 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { DAY, inProcess, type Reply, startTable } from '../support/in-process.ts';
+
+const engine = await startTable();
+afterAll(() => engine.stop());
+let afterWrite: (() => void) | undefined;
+const service = inProcess(engine, {
+  around: (when, command) => {
+    if (when === 'after' && command.constructor.name === 'TransactWriteCommand') afterWrite?.();
+  },
+});
+
+let count = 0;
+const newDeployment = async () => {
+  const id = `once_${++count}`;
+  await service.register(id);
+  return id;
+};
+
+/** What can be made once: where, with which body, and which field of the answer is secret. */
+const THINGS = [
+  ['api-keys', { name: 'ci' }, { name: 'cd' }, 'secret', 'KEY#'],
+  ['temporary-tokens', { scopes: ['airflow:read'] }, {}, 'access_token', 'GRANT#'],
+] as const;
+
+describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, other, secret, prefix) => {
+  const make = (id: string, key: string, { as = 'admin', json = body as object } = {}): Promise<Reply> =>
+    service.call('POST', `/deployments/${id}/${things}`, { as, json, headers: { 'idempotency-key': key } });
+  const made = async (id: string) =>
+    (await service.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix));
+
+  it('makes it once; a retry gets the same status and body, says that it is one, and holds no secret', async () => {
+    const id = await newDeployment();
+    const first = await make(id, 'retry-1');
+    expect(first.status).toBe(201);
+    expect(first.headers).not.toHaveProperty('Idempotent-Replayed');
+    const { [secret]: value, ...rest } = first.json;
+    expect(value).toMatch(/^dk[sx]_/);
+    for (let n = 0; n < 2; n++) {
+      const again = await make(id, 'retry-1');
+      expect(again.status).toBe(201);
+      expect(again.json).toEqual(rest);
+      expect(again.headers).toEqual({ ...first.headers, 'Idempotent-Replayed': 'true' });
+    }
+    expect(await made(id)).toHaveLength(1);
+    expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(value);
+  });
+
+  it('#20 same Idempotency-Key, other body: 422, and nothing is made', async () => {
+    const id = await newDeployment();
+    await make(id, 'key');
+    const reply = await make(id, 'key', { json: other });
+    expect(reply.status).toBe(422);
+    expect(reply.json).toMatchObject({ status: 422, code: 'idempotency_key_reused' });
+    expect(await made(id)).toHaveLength(1);
+  });
+
+  it('#19 crash after the write, before the answer: the retry replays, and there is one', async () => {
+    const id = await newDeployment();
+    afterWrite = () => {
+      throw new Error('the function died');
+    };
+    expect((await make(id, 'crash')).status).toBe(500);
+    afterWrite = undefined;
+    const again = await make(id, 'crash');
+    expect(again).toMatchObject({ status: 201, headers: { 'Idempotent-Replayed': 'true' } });
+    expect(again.json).not.toHaveProperty(secret);
+    expect(await made(id)).toHaveLength(1);
+  });
+
+  it('belongs to the principal, the path and the life of the Deployment', async () => {
+    const [id, another] = [await newDeployment(), await newDeployment()];
+    const first = (await make(id, 'mine')).json.id;
+    expect((await make(id, 'mine', { as: 'member' })).json.id).not.toBe(first);
+    expect((await make(another, 'mine')).json.id).not.toBe(first);
+    await service.call('DELETE', `/deployments/${id}`, { as: 'admin' });
+    await service.register(id);
+    const ofNewLife = await make(id, 'mine');
+    expect(ofNewLife.headers).not.toHaveProperty('Idempotent-Replayed');
+    expect(ofNewLife.json).toHaveProperty(secret);
+  });
+
+  it('is remembered for 24 hours, whether TTL has deleted the record or not', async () => {
+    const id = await newDeployment();
+    const first = (await make(id, 'day')).json.id;
+    const before = service.time.now;
+    service.time.now = before + DAY * 1000;
+    expect((await make(id, 'day')).json.id).toBe(first);
+    service.time.now = before + DAY * 1000 + 500;
+    const later = await make(id, 'day');
+    expect(later.json.id).not.toBe(first);
+    expect(later.json).toHaveProperty(secret);
+    const [record] = (await service.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) =>
+      String(sk).startsWith('IDEM#'),
+    );
+    expect(record?.expiresAt).toBe(Math.ceil(service.time.now / 1000) + DAY);
+    service.time.now = before;
+  });
+
+  it('of two at once one makes it and the other replays', async () => {
+    const id = await newDeployment();
+    for (let round = 0; round < 10; round++) {
+      const replies = await Promise.all([1, 2, 3].map(() => make(id, `race-${round}`)));
+      expect(replies.map(({ status }) => status)).toEqual([201, 201, 201]);
+      expect(replies.filter(({ json }) => secret in json)).toHaveLength(1);
+      expect(new Set(replies.map(({ json }) => json.id)).size).toBe(1);
+    }
+    expect(await made(id)).toHaveLength(10);
+  });
+
+  it.each([
+    ['empty', ''],
+    ['with a space', 'a b'],
+    ['repeated', 'a,b'],
+    ['with a control character', 'a\u0001'],
+    ['not ASCII', 'schlüssel'],
+    ['256 characters long', 'x'.repeat(256)],
+  ])('must be 1 to 255 printable characters: %s is a 400', async (_, key) => {
+    const id = await newDeployment();
+    const reply = await make(id, key);
+    expect(reply.status).toBe(400);
+    expect(reply.json.errors).toEqual([
+      {
+        field: 'Idempotency-Key',
+        rule: 'must be 1 to 255 printable ASCII characters without space and comma',
+      },
+    ]);
+    expect(await made(id)).toHaveLength(0);
+  });
+
+  it('may be 255 characters long', async () => {
+    expect((await make(await newDeployment(), '~'.repeat(255))).status).toBe(201);
+  });
+});
+
+describe('a retry', () => {
+  const create = (id: string, json: object) =>
+    service.call('POST', `/deployments/${id}/api-keys`, {
+      as: 'admin',
+      json,
+      headers: { 'idempotency-key': 'k' },
+    });
+
+  it('is answered although what its body asked for could not be made any more', async () => {
+    const id = await newDeployment();
+    const json = { name: 'ci', expiresAt: new Date(service.time.now + 1000).toISOString() };
+    const first = await create(id, json);
+    service.time.now += 2000;
+    const again = await create(id, json);
+    service.time.now -= 2000;
+    expect(again).toMatchObject({ status: 201, json: { id: first.json.id } });
+  });
+
+  it('with a damaged record makes nothing', async () => {
+    const id = await newDeployment();
+    await create(id, { name: 'ci' });
+    const items = await service.partition(`DEPLOYMENT#${id}`);
+    const record = items.find(({ sk }) => String(sk).startsWith('IDEM#'));
+    const { PutCommand } = await import('@aws-sdk/lib-dynamodb');
+    await service.table.client.send(
+      new PutCommand({ TableName: 'keys', Item: { ...record, answer: 'yes', expiresAt: undefined } }),
+    );
+    expect((await create(id, { name: 'ci' })).status).toBe(409);
+    expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(items.length);
+  });
+});

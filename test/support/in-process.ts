@@ -1,0 +1,292 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import type {
+  APIGatewayProxyEventV2WithJWTAuthorizer,
+  APIGatewayProxyStructuredResultV2,
+  Context,
+  DynamoDBRecord,
+} from 'aws-lambda';
+import type { CheckRules } from '../../functions/domain/check.ts';
+import { type AuthorizerResult, authorizer } from '../../functions/handlers/authorizer.ts';
+import { deploymentRoutes } from '../../functions/handlers/deployments.ts';
+import { introspectRoute } from '../../functions/handlers/introspect.ts';
+import { keyRoutes } from '../../functions/handlers/keys.ts';
+import type { PurgeDependencies, PurgeTask } from '../../functions/handlers/purge.ts';
+import { revokeRoute } from '../../functions/handlers/revoke.ts';
+import { temporaryTokenRoutes } from '../../functions/handlers/temporary-tokens.ts';
+import { tokenRoute } from '../../functions/handlers/token.ts';
+import { whoami } from '../../functions/handlers/whoami.ts';
+import { managementHandler } from '../../functions/http/management.ts';
+import { oauthHandler } from '../../functions/http/oauth.ts';
+import { checkStore } from '../../functions/table/check.ts';
+import { type Table, tableClient } from '../../functions/table/client.ts';
+import type { Patience } from '../../functions/table/faults.ts';
+import { leanCheckStore } from '../../functions/table/lean-check.ts';
+import type { ItemKey } from '../../functions/table/schema.ts';
+import { openWire } from '../../functions/table/wire.ts';
+import { type Engine, makeTable, startEngine } from './engine.ts';
+import type { Call, CreatedKey } from './stack.ts';
+
+const REGION = 'us-east-1';
+const CREDENTIALS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
+const TABLE = 'keys';
+export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
+export const DAY = 24 * 60 * 60;
+
+/** What came back of a call in process. */
+export interface Reply {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test says in its assertion what it expects to find here
+  json: any;
+}
+
+/** Who makes a management call: a person's `sub`. `admin` is the administrator. */
+export interface InProcessCall extends Omit<Call, 'body'> {
+  as?: string;
+  body?: string;
+}
+
+export interface InProcessOptions {
+  /** Where the functions find DynamoDB. @default the engine itself */
+  endpoint?: string;
+  rules?: Partial<CheckRules>;
+  /** @default short: a test waits for each attempt that is not answered */
+  patience?: Patience;
+  /** Told of each command before it is sent, and after it is done; an error that it throws is the caller's. */
+  around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
+  /** Checks use the AWS SDK's client in place of the lean one. */
+  sdkChecks?: boolean;
+}
+
+/** An engine for a test file with the table of ours, without stream. */
+export async function startTable(): Promise<Engine> {
+  const engine = await startEngine();
+  process.env.AWS_REGION = REGION;
+  process.env.AWS_ACCESS_KEY_ID = CREDENTIALS.accessKeyId;
+  process.env.AWS_SECRET_ACCESS_KEY = CREDENTIALS.secretAccessKey;
+  const client = new DynamoDBClient({ endpoint: engine.endpoint });
+  await makeTable(client, TABLE);
+  client.destroy();
+  return engine;
+}
+
+const logger = new Logger({ serviceName: 'test', logLevel: 'SILENT' });
+
+/**
+ * The functions without runner and gateway: handlers, http and table as they are deployed, on the engine. Thousands
+ * of calls a second, and a clock that is an argument.
+ */
+export function inProcess(engine: Engine, options: InProcessOptions = {}) {
+  const { endpoint = engine.endpoint, patience = { attemptTimeout: 2000, attempts: 3 } } = options;
+  const rules = { tokenLifetime: DAY, slideInterval: 300, scopes: SCOPES, ...options.rules };
+  const time = { now: Date.parse('2030-01-01T12:00:00.500Z') };
+  const clock = () => time.now;
+  const malformed: ItemKey[] = [];
+  const onMalformed = (key: ItemKey) => malformed.push(key);
+
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = endpoint;
+  const sdk = tableClient(patience);
+  const { around } = options;
+  const client = around
+    ? ({
+        send: async (command: object) => {
+          await around('before', command);
+          const output = await sdk.send(command as never);
+          await around('after', command);
+          return output;
+        },
+      } as unknown as DynamoDBDocumentClient)
+    : sdk;
+  const table: Table = { client, tableName: TABLE, onMalformed };
+  const wire = openWire({ region: REGION, endpoint, ...CREDENTIALS }, patience);
+  const store = options.sdkChecks
+    ? checkStore(table)
+    : leanCheckStore(wire, { tableName: TABLE, onMalformed });
+
+  const reported: unknown[] = [];
+  const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
+  const people = { groupsClaim: 'groups', adminGroup: 'platform-admins', adminScope: undefined };
+  const management = { logger, people };
+  const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
+  const managed = {
+    ...deploymentRoutes(table, clock),
+    ...keyRoutes(table, { clock, scopes: rules.scopes }),
+    ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
+  };
+  const manage = managementHandler(managed, management);
+  const oauthRoutes = {
+    'POST /oauth/token': tokenRoute(table, { clock, rules }),
+    'POST /oauth/introspect': introspectRoute(table, { store, clock, rules }),
+    'POST /oauth/revoke': revokeRoute(table, clock),
+  };
+  const pipeline = oauthHandler(oauthRoutes, oauth);
+  const check = { store, clock, rules, report };
+  const ask = whoami(check);
+  const patterns = Object.keys(managed).map((routeKey) => {
+    const [method = '', path = ''] = routeKey.split(' ');
+    return { routeKey, method, pattern: new RegExp(`^${path.replace(/\{(\w+)\}/g, '(?<$1>[^/]*)')}$`) };
+  });
+
+  const deferred: PurgeTask[] = [];
+  const purge: PurgeDependencies = {
+    table,
+    clock,
+    defer: async (task) => {
+      deferred.push(JSON.parse(JSON.stringify(task)));
+    },
+    log: () => {},
+  };
+
+  /** Makes a call as a gateway would hand it on. */
+  async function call(method: string, target: string, options: InProcessCall = {}): Promise<Reply> {
+    const { path, rawQueryString, event } = eventOf(method, target, options);
+    if (path === '/whoami') return replied(await ask({ ...event, routeKey: 'GET /whoami' }));
+    if (path.startsWith('/oauth/')) {
+      return replied(await pipeline({ ...event, routeKey: `${method} ${path}` }, context()));
+    }
+    for (const { routeKey, method: ofRoute, pattern } of patterns) {
+      const match = method === ofRoute && pattern.exec(path);
+      if (!match) continue;
+      const pathParameters = Object.fromEntries(
+        Object.entries(match.groups ?? {}).map(([name, text]) => [name, decodeURIComponent(text)]),
+      );
+      const queryStringParameters = Object.fromEntries(new URLSearchParams(rawQueryString));
+      return replied(await manage({ ...event, routeKey, pathParameters, queryStringParameters }, context()));
+    }
+    throw new Error(`no route for ${method} ${path}`);
+  }
+
+  return {
+    call,
+    time,
+    table,
+    rules,
+    purge,
+    /** Tasks that the purge put on its queue. */
+    deferred,
+    /** Keys of items of a wrong shape that were read. */
+    malformed,
+    /** What checks failed with. */
+    reported,
+    authorize: authorizer(check) as (event: never) => Promise<AuthorizerResult>,
+
+    register: async (id: string, body: object = { groups: ['data-eng'] }): Promise<void> => {
+      must(await call('PUT', `/deployments/${id}`, { as: 'admin', json: body }), 200, 201);
+    },
+    makeKey: async (id: string, body: object = { name: 'ci' }): Promise<CreatedKey> =>
+      must(await call('POST', `/deployments/${id}/api-keys`, { as: 'admin', json: body }), 201).json,
+    exchange: (key: CreatedKey): Promise<Reply> =>
+      call('POST', '/oauth/token', {
+        basic: [key.id, key.secret],
+        form: { grant_type: 'client_credentials' },
+      }),
+    swap: async (key: CreatedKey): Promise<string> =>
+      must(
+        await call('POST', '/oauth/token', {
+          basic: [key.id, key.secret],
+          form: { grant_type: 'client_credentials' },
+        }),
+        200,
+      ).json.access_token,
+    use: async (token: string): Promise<number> => (await call('GET', '/whoami', { token })).status,
+    /** All items of a partition. */
+    partition: async (pk: string): Promise<Record<string, unknown>[]> => {
+      const items: Record<string, unknown>[] = [];
+      let start: Record<string, unknown> | undefined;
+      do {
+        const page = await sdk.send(
+          new QueryCommand({
+            TableName: TABLE,
+            KeyConditionExpression: 'pk = :pk',
+            ExpressionAttributeValues: { ':pk': pk },
+            ConsistentRead: true,
+            ExclusiveStartKey: start,
+          }),
+        );
+        items.push(...(page.Items ?? []));
+        start = page.LastEvaluatedKey;
+      } while (start);
+      return items;
+    },
+  };
+}
+
+export type InProcess = ReturnType<typeof inProcess>;
+
+/** @throws Error for another status: what a test builds on must not fail quietly */
+export function must(reply: Reply, ...statuses: number[]): Reply {
+  if (statuses.includes(reply.status)) return reply;
+  throw new Error(`Expected ${statuses}, got ${reply.status}: ${reply.text}`);
+}
+
+/** The record that the stream would hold of a removed Deployment or key. */
+export function removal(
+  { pk, sk }: ItemKey,
+  generation: string,
+  sequenceNumber: number | string = 1,
+): DynamoDBRecord {
+  return {
+    eventName: 'REMOVE',
+    eventSource: 'aws:dynamodb',
+    dynamodb: {
+      SequenceNumber: String(sequenceNumber),
+      Keys: { pk: { S: pk }, sk: { S: sk } },
+      OldImage: { pk: { S: pk }, sk: { S: sk }, generation: { S: generation } },
+    },
+  };
+}
+
+/** What the gateway passes on for a person whose token it has verified: it looks at no signature again. */
+function bearerOf(sub: string): string {
+  const groups = sub === 'admin' ? ['platform-admins'] : ['data-eng'];
+  const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
+  return `Bearer ${part({ alg: 'RS256', typ: 'at+jwt' })}.${part({ sub, groups, scope: 'openid' })}.c2ln`;
+}
+
+function eventOf(method: string, target: string, options: InProcessCall) {
+  const { as, token, basic, json, form, headers, body } = options;
+  const [path = '', rawQueryString = ''] = target.split('?');
+  const authorization =
+    (as !== undefined && bearerOf(as)) ||
+    (token !== undefined && `Bearer ${token}`) ||
+    (basic && `Basic ${Buffer.from(basic.join(':')).toString('base64')}`);
+  const text = json === undefined ? form && new URLSearchParams(form).toString() : JSON.stringify(json);
+  const event = {
+    version: '2.0',
+    routeKey: '',
+    rawPath: path,
+    rawQueryString,
+    headers: {
+      host: 'service.test',
+      ...(authorization && { authorization }),
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...(form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
+      ...headers,
+    },
+    requestContext: {
+      apiId: 'api',
+      requestId: 'request',
+      domainName: 'service.test',
+      http: { method, path, protocol: 'HTTP/1.1', sourceIp: '192.0.2.1', userAgent: 'test' },
+      authorizer: as === undefined ? undefined : { jwt: { claims: {}, scopes: [] } },
+    },
+    body: body ?? text,
+    isBase64Encoded: false,
+  } as unknown as APIGatewayProxyEventV2WithJWTAuthorizer;
+  return { path, rawQueryString, event };
+}
+
+const context = () => ({ awsRequestId: 'request', getRemainingTimeInMillis: () => 10_000 }) as Context;
+
+function replied({ statusCode = 0, headers = {}, body = '' }: APIGatewayProxyStructuredResultV2): Reply {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    json = undefined;
+  }
+  return { status: statusCode, headers: headers as Record<string, string>, text: body, json };
+}
