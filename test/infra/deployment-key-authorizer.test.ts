@@ -272,10 +272,10 @@ describe('synthesis fails', () => {
   });
 
   it('not where a rule for ANY covers the method, or rules by method cover ANY', () => {
-    const of = (rule: string, route: string) =>
-      faultsOf(
-        restApi({ requiredScopes: { [rule]: 'any' } as object, handlerChecksDeployment: true }, [route]),
-      );
+    const of = (rule: string, route: string) => {
+      const requiredScopes: Options['requiredScopes'] = { [rule as `GET /${string}`]: 'any' };
+      return faultsOf(restApi({ requiredScopes, handlerChecksDeployment: true }, [route]));
+    };
     expect(of('ANY /a', 'GET /a')).toStrictEqual([]);
     expect(of('GET /a', 'ANY /a')).toStrictEqual([]);
     expect(of('GET /a', 'POST /a')).toHaveLength(2);
