@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
 
 /** A Deployment's ID, chosen by the platform. The longest is 64 characters. */
-const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
-const ULID = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
+export const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
+export const ULID = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /** Characters of the random part: 62^43 is just over 2^256. */

@@ -1,4 +1,5 @@
-const SCOPE = /^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/;
+/** The form of a scope, but for its length. */
+export const SCOPE = /^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/;
 
 /** Most scopes that a key may have. */
 export const MAX_SCOPES = 16;

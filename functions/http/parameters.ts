@@ -2,14 +2,21 @@ import * as z from 'zod/mini';
 import { ServiceError } from '../domain/errors.ts';
 import { invalidRequest } from './oauth.ts';
 
-/** POST /oauth/token, beside what authenticates the client. */
+/** client_secret_post, RFC 6749 §2.3.1; whom they authenticate is decided before all else. */
+const clientParameters = { client_id: z.optional(z.string()), client_secret: z.optional(z.string()) };
+
+/** POST /oauth/token. */
 export const tokenParameters = z.object({
+  ...clientParameters,
   grant_type: z.literal('client_credentials'),
   scope: z.optional(z.string()),
+  /** Sent by pipelines that were written for an older service, and ignored. */
+  audience: z.optional(z.string()),
 });
 
 /** POST /oauth/introspect and /oauth/revoke: RFC 7662 §2.1, RFC 7009 §2.1. A hint can be wrong, so none is used. */
 export const presentedParameters = z.object({
+  ...clientParameters,
   token: z.string(),
   token_type_hint: z.optional(z.string()),
 });

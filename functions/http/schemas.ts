@@ -1,15 +1,23 @@
 import * as z from 'zod/mini';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
-import { MAX_SCOPES } from '../domain/scopes.ts';
+import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
 
-/** Text without control characters, its length counted in characters, not in UTF-16 units. */
+// The OpenAPI document is made of these schemas too. It reads patterns and lengths as they stand; what a refinement
+// rules is said again in `meta`, where JSON Schema has a word for it.
+
+/** Text without control characters, its length counted in characters, as JSON Schema does, not in UTF-16 units. */
 const text = (least: number, most: number) => {
   const rule = `must be ${least} to ${most} characters, without control characters`;
   return z.string(rule).check(
-    z.refine((it) => it.isWellFormed() && !/\p{Cc}/u.test(it), rule),
-    z.refine((it) => it.length <= 2 * most && [...it].length >= least && [...it].length <= most, rule),
+    z.regex(/^\P{Cc}*$/u, { error: rule, abort: true }),
+    z.refine((it) => it.isWellFormed() && isWithin(it, least, most), rule),
+    z.meta({ minLength: least, maxLength: most }),
   );
 };
+
+/** Counts only what cannot be too long anyway: a character is at most two units. */
+const isWithin = (it: string, least: number, most: number) =>
+  it.length <= 2 * most && [...it].length >= least && [...it].length <= most;
 
 const groups = z
   .array(text(1, 128), 'must be an array of at most 20 groups')
@@ -38,10 +46,15 @@ const expiresAt = (now: number) => {
 /** @param known scopes that the stack knows */
 const scopes = (known: readonly string[]) => {
   const rule = `must be an array of at most ${MAX_SCOPES} scopes`;
+  const oneOfThem = `must be one of ${known.join(', ')}`;
+  // Not an enum: which scopes there are is the stack's to say, and the document is the same for every stack.
+  const scope = z.string(oneOfThem).check(
+    z.regex(SCOPE, { error: oneOfThem, abort: true }),
+    z.refine((it) => known.includes(it), oneOfThem),
+    z.meta({ maxLength: MAX_SCOPE_LENGTH }),
+  );
   return z.pipe(
-    z
-      .array(z.enum(known as [string, ...string[]], `must be one of ${known.join(', ')}`), rule)
-      .check(z.maxLength(MAX_SCOPES, rule)),
+    z.array(scope, rule).check(z.maxLength(MAX_SCOPES, rule)),
     z.transform((it: string[]) => [...new Set(it)]),
   );
 };
@@ -72,8 +85,14 @@ export const newTemporaryTokenInput = (known: readonly string[]) =>
 /** Query of a listing. */
 export const pageInput = (() => {
   const rule = 'must be a whole number from 1 to 100';
+  const digits = z
+    .string()
+    .check(
+      z.regex(/^([1-9]\d?|100)$/, rule),
+      z.meta({ type: 'integer', minimum: 1, maximum: 100, default: 100, pattern: undefined }),
+    );
   return z.object({
-    limit: z._default(z.pipe(z.string().check(z.regex(/^([1-9]\d?|100)$/, rule)), z.transform(Number)), 100),
+    limit: z._default(z.pipe(digits, z.transform(Number)), 100),
     cursor: z.optional(z.string()),
   });
 })();

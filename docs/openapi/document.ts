@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import * as z from 'zod';
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { deploymentId, keyId, temporaryTokenId } from './answers.ts';
+import { type Caller, OPERATIONS, type Operation } from './operations.ts';
+import { gateway, oauthError, orGateway, problem } from './responses.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+/** What a path can name. */
+const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
+  deploymentId,
+  keyId,
+  tokenId: temporaryTokenId,
+};
+
+/** The empty one: or by client_id and client_secret in the body, for which OpenAPI has no word. */
+const SECURITY: Readonly<Record<Caller, Record<string, string[]>[]>> = {
+  anyone: [],
+  client: [{ client: [] }, {}],
+  token: [{ token: [] }],
+  person: [{ person: [] }],
+};
+
+const BASIC = { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' };
+const RETRY = { 'Retry-After': '1' };
+const BUSY = 'The service is busy. Try again in a second.';
+const TOO_LARGE = 'The body must be at most 65536 bytes.';
+const FAULT = 'Something went wrong here. It has been recorded.';
+
+/** What every route can answer on which API Gateway stands before a function. */
+const OF_ALL: ZodOpenApiResponsesObject = {
+  429: { id: 'Throttled', ...gateway('Too Many Requests') },
+  500: { id: 'Fault', ...gateway('Internal Server Error') },
+  503: { id: 'Unavailable', ...gateway('Service Unavailable') },
+};
+
+const OF_CALLER: Readonly<Record<Caller, ZodOpenApiResponsesObject>> = {
+  anyone: OF_ALL,
+  client: {
+    ...OF_ALL,
+    401: { id: 'ClientRefused', ...oauthError('invalid_client', 'Client authentication failed.', BASIC) },
+    413: {
+      id: 'ClientTooLarge',
+      ...orGateway(oauthError('invalid_request', TOO_LARGE), 'Request Entity Too Large'),
+    },
+    500: { id: 'ClientFault', ...orGateway(oauthError('server_error', FAULT), 'Internal Server Error') },
+    503: {
+      id: 'ClientUnavailable',
+      ...orGateway(oauthError('temporarily_unavailable', BUSY, RETRY), 'Service Unavailable'),
+    },
+  },
+  token: {
+    ...OF_ALL,
+    401: {
+      id: 'TokenRefused',
+      ...gateway('Unauthorized'),
+      description: 'No token, or one that is refused: the challenge tells which.',
+      headers: {
+        'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer error="invalid_token"' },
+      },
+    },
+  },
+  person: {
+    ...OF_ALL,
+    401: {
+      id: 'PersonRefused',
+      ...orGateway(problem(401, 'invalid_token', 'Send an access token, not an ID token.'), 'Unauthorized'),
+    },
+    500: {
+      id: 'PersonFault',
+      ...orGateway(problem(500, 'server_error', FAULT), 'Internal Server Error'),
+    },
+    503: {
+      id: 'PersonUnavailable',
+      ...orGateway(problem(503, 'temporarily_unavailable', BUSY, { headers: RETRY }), 'Service Unavailable'),
+    },
+  },
+};
+
+const OF_A_PERSONS_BODY: ZodOpenApiResponsesObject = {
+  413: {
+    id: 'PersonTooLarge',
+    ...orGateway(problem(413, 'invalid_request', TOO_LARGE), 'Request Entity Too Large'),
+  },
+  415: {
+    id: 'NotJson',
+    ...problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),
+  },
+};
+
+function operationOf(path: string, operation: Operation): ZodOpenApiOperationObject {
+  const { id, tag, caller, summary, description, query, body, answers } = operation;
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+  const parameters = names.map((name) => {
+    const schema = PATH_PARAMETERS[name];
+    if (!schema) throw new Error(`Nothing says what {${name}} is.`);
+    return [name, schema];
+  });
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(description && { description }),
+    security: SECURITY[caller],
+    requestParams: {
+      ...(names.length > 0 && { path: z.object(Object.fromEntries(parameters)) }),
+      ...(query && { query }),
+    },
+    ...(body && { requestBody: requestBodyOf(body) }),
+    responses: {
+      ...OF_CALLER[caller],
+      ...(body && caller === 'person' && OF_A_PERSONS_BODY),
+      ...answers,
+    },
+  };
+}
+
+function requestBodyOf({
+  schema,
+  examples,
+  types = ['application/json'],
+  required = true,
+}: NonNullable<Operation['body']>) {
+  const named = Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]));
+  return {
+    required,
+    content: Object.fromEntries(types.map((type) => [type, { schema, examples: named }])),
+  };
+}
+
+/** The OpenAPI document of the whole API, made of the schemas that validate. */
+export function openApiDocument() {
+  const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
+  for (const [key, operation] of Object.entries(OPERATIONS)) {
+    const [method = '', path = ''] = key.split(' ');
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operationOf(path, operation) };
+  }
+  return createDocument({
+    openapi: '3.1.1',
+    info: {
+      title: 'Deployment API Keys',
+      version,
+      description:
+        'A Deployment has API keys. A pipeline swaps a key for an access token, which each use keeps alive for ' +
+        'another 24 hours. Clients ignore fields that they do not know: new ones may come.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [
+      {
+        url: 'https://{host}',
+        description: 'Where the stack answers: its output ApiUrl, or its domainName.',
+        variables: { host: { default: 'keys.acme.test' } },
+      },
+      { url: 'http://127.0.0.1:8787', description: 'npm start' },
+    ],
+    tags: [
+      { name: 'OAuth', description: 'For pipelines: tokens from keys.' },
+      { name: 'Checks', description: 'Whose token it is.' },
+      { name: 'Deployments', description: 'For people and platforms.' },
+      { name: 'API keys', description: 'For people and platforms.' },
+      { name: 'Temporary tokens', description: 'For people.' },
+    ],
+    paths,
+    components: {
+      securitySchemes: {
+        client: {
+          type: 'http',
+          scheme: 'basic',
+          description:
+            'ID and secret of a key, as client_secret_basic. Or in the body, as client_secret_post.',
+        },
+        token: { type: 'http', scheme: 'bearer', description: 'An access token or a temporary token.' },
+        person: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'An access token of the stack’s OIDC issuer.',
+        },
+      },
+    },
+  });
+}
+
+/** The document as it is committed. */
+export function openApiText(): string {
+  return `${JSON.stringify(openApiDocument(), null, 2)}\n`;
+}

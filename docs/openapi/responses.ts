@@ -1,0 +1,96 @@
+import type { ZodType } from 'zod';
+import type { ZodOpenApiResponseObject } from 'zod-openapi';
+import * as answers from './answers.ts';
+
+type Headers = Record<string, string>;
+
+const headersOf = (headers: Headers) =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, example]) => [
+      name,
+      { schema: { type: 'string' as const }, example },
+    ]),
+  );
+
+/** A JSON answer with one example. */
+export const json = (
+  description: string,
+  schema: ZodType,
+  example: unknown,
+  headers: Headers = {},
+): ZodOpenApiResponseObject => ({
+  description,
+  headers: headersOf({ 'Cache-Control': 'no-store', ...headers }),
+  content: { 'application/json': { schema, example } },
+});
+
+/** An answer without a body. */
+export const empty = (description: string): ZodOpenApiResponseObject => ({
+  description,
+  headers: headersOf({ 'Cache-Control': 'no-store' }),
+});
+
+const TITLES: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Payload Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Entity',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** A management error of the function. */
+export const problem = (
+  status: number,
+  code: string,
+  detail: string,
+  { errors, headers = {} }: { errors?: { field: string; rule: string }[]; headers?: Headers } = {},
+): ZodOpenApiResponseObject => ({
+  description: detail,
+  headers: headersOf({ 'Cache-Control': 'no-store', ...headers }),
+  content: {
+    'application/problem+json': {
+      schema: answers.problem,
+      example: {
+        type: 'about:blank',
+        title: TITLES[status],
+        status,
+        code,
+        detail,
+        ...(errors && { errors }),
+      },
+    },
+  },
+});
+
+/** An error of /oauth/* that the function answers. */
+export const oauthError = (
+  error: string,
+  description: string,
+  headers: Headers = {},
+): ZodOpenApiResponseObject =>
+  json(description, answers.oauthError, { error, error_description: description }, headers);
+
+/** An answer of API Gateway itself. */
+export const gateway = (message: string): ZodOpenApiResponseObject => ({
+  description: `${message}, by API Gateway.`,
+  content: { 'application/json': { schema: answers.gatewayMessage, example: { message } } },
+});
+
+/** The function's answer, or API Gateway's in its place. */
+export function orGateway(
+  { content = {}, ...response }: ZodOpenApiResponseObject,
+  message: string,
+): ZodOpenApiResponseObject {
+  const own = content['application/json'];
+  const byGateway = { schema: answers.gatewayMessage, example: { message } };
+  const both = own && {
+    schema: answers.oauthError.or(answers.gatewayMessage),
+    examples: { service: { value: own.example }, gateway: { value: byGateway.example } },
+  };
+  return { ...response, content: { ...content, 'application/json': both ?? byGateway } };
+}

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { OPERATIONS } from '../docs/openapi/operations.ts';
+import { formatKeyId } from '../functions/domain/identifiers.ts';
+import { newUlid } from '../functions/domain/mint.ts';
+import { parseParameters, presentedParameters, tokenParameters } from '../functions/http/parameters.ts';
+import {
+  deploymentInput,
+  keyChangesInput,
+  newKeyInput,
+  newTemporaryTokenInput,
+  parseInput,
+} from '../functions/http/schemas.ts';
+import { contents, faultsOf, undocumented } from './support/openapi.ts';
+import { type Call, call, makeDeployment, makeKey, runStack, swap } from './support/stack.ts';
+
+const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
+
+describe('an example of the OpenAPI document', () => {
+  it.each(contents().map((content) => [content.name, content] as const))(
+    'is there for %s, and is valid',
+    (_, content) => {
+      expect(content.examples.length).toBeGreaterThan(0);
+      for (const [name, value] of content.examples)
+        expect(faultsOf(content.schema, value), name).toStrictEqual([]);
+    },
+  );
+
+  it('of a wrong shape would be found', () => {
+    const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');
+    expect(
+      faultsOf(token?.schema ?? '', { access_token: 'x', token_type: 'Bearer', expires_in: 1.5 }),
+    ).toStrictEqual([
+      " must have required property 'scope'",
+      expect.stringContaining('/access_token must match pattern'),
+      '/expires_in must be integer',
+    ]);
+  });
+
+  /** What validates the body of a route, with the scopes of a stack and a moment. */
+  const PARSERS: Readonly<Record<string, (body: object) => unknown>> = {
+    'POST /oauth/token': (body) => parseParameters(tokenParameters, new Map(Object.entries(body))),
+    'POST /oauth/introspect': (body) => parseParameters(presentedParameters, new Map(Object.entries(body))),
+    'POST /oauth/revoke': (body) => parseParameters(presentedParameters, new Map(Object.entries(body))),
+    'PUT /deployments/{deploymentId}': (body) => parseInput(deploymentInput, body),
+    'POST /deployments/{deploymentId}/api-keys': (body) => parseInput(newKeyInput(KNOWN, 0), body),
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': (body) =>
+      parseInput(keyChangesInput(KNOWN, 0), body),
+    'POST /deployments/{deploymentId}/temporary-tokens': (body) =>
+      parseInput(newTemporaryTokenInput(KNOWN), body),
+  };
+  const withBody = Object.entries(OPERATIONS).flatMap(([route, { body }]) =>
+    body ? [[route, body] as const] : [],
+  );
+  it.each(withBody)('of a request passes what validates %s', (route, { examples }) => {
+    for (const example of Object.values(examples)) {
+      expect(() => PARSERS[route]?.(example as object)).not.toThrow();
+      expect(PARSERS[route]).toBeDefined();
+    }
+  });
+});
+
+describe('the limits in the document are those that validate', () => {
+  const schema =
+    '/paths/~1deployments~1%7BdeploymentId%7D~1api-keys/post/requestBody/content/application~1json/schema';
+  const isAccepted = (body: object) => {
+    try {
+      parseInput(newKeyInput(KNOWN, 0), body);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  it.each<[string, object, boolean]>([
+    ['a name of 100 characters beyond the first plane', { name: '🗝'.repeat(100) }, true],
+    ['a name of 101', { name: '🗝'.repeat(101) }, false],
+    ['an empty name', { name: '' }, false],
+    ['a name with a line break', { name: 'a\nb' }, false],
+    ['no name', {}, false],
+    ['a description of 501', { name: 'ci', description: 'x'.repeat(501) }, false],
+    ['an empty description', { name: 'ci', description: '' }, true],
+    ['a scope of another form', { name: 'ci', scopes: ['Code Deploy'] }, false],
+    ['17 scopes', { name: 'ci', scopes: Array(17).fill('code:deploy') }, false],
+    ['a time without an offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00' }, false],
+    ['a time with one', { name: 'ci', expiresAt: '2030-01-31T12:00:00+02:00' }, true],
+    ['an unknown field', { name: 'ci', secret: 'x' }, false],
+  ])('%s', (_, body, expected) => {
+    expect(faultsOf(schema, body).length === 0).toBe(expected);
+    expect(isAccepted(body)).toBe(expected);
+  });
+});
+
+describe('what the stack answers is what the document says', async () => {
+  const stack = await runStack();
+  await makeDeployment(stack, 'etl');
+  const key = await makeKey(stack, 'etl');
+  const token = await swap(stack, key);
+  const [admin, member] = [await stack.signIn('admin'), await stack.signIn('member')];
+  const temporary = (
+    await call(stack, 'POST', '/deployments/etl/temporary-tokens', { token: member, json: {} })
+  ).json;
+  const absent = formatKeyId('etl', newUlid(0));
+  const basic = [key.id, key.secret] as const;
+  const grant = { grant_type: 'client_credentials' };
+  const keys = '/deployments/etl/api-keys';
+  const tokens = '/deployments/etl/temporary-tokens';
+
+  const calls: [route: string, status: number, path: string, request?: Call][] = [
+    ['POST /oauth/token', 200, '/oauth/token', { basic, form: grant }],
+    ['POST /oauth/token', 400, '/oauth/token', { basic, form: { ...grant, scope: 'x' } }],
+    ['POST /oauth/token', 401, '/oauth/token', { form: grant }],
+    ['POST /oauth/token', 413, '/oauth/token', { form: { x: 'x'.repeat(70_000) } }],
+    ['POST /oauth/introspect', 200, '/oauth/introspect', { basic, form: { token } }],
+    ['POST /oauth/introspect', 200, '/oauth/introspect', { basic, form: { token: temporary.access_token } }],
+    ['POST /oauth/introspect', 200, '/oauth/introspect', { basic, form: { token: 'x' } }],
+    ['POST /oauth/introspect', 400, '/oauth/introspect', { basic, form: { x: 'x' } }],
+    ['POST /oauth/revoke', 200, '/oauth/revoke', { basic, form: { token: 'x' } }],
+    ['GET /.well-known/oauth-authorization-server', 200, '/.well-known/oauth-authorization-server'],
+    ['GET /whoami', 200, '/whoami', { token }],
+    ['GET /whoami', 401, '/whoami'],
+    ['GET /deployments', 200, '/deployments', { token: admin }],
+    ['GET /deployments', 400, '/deployments?limit=0', { token: admin }],
+    ['GET /deployments', 401, '/deployments'],
+    ['GET /deployments', 401, '/deployments', { token: await stack.signIn('admin', 'id') }],
+    ['GET /deployments/{deploymentId}', 200, '/deployments/etl', { token: member }],
+    ['GET /deployments/{deploymentId}', 400, '/deployments/-', { token: member }],
+    ['GET /deployments/{deploymentId}', 404, '/deployments/absent', { token: member }],
+    ['PUT /deployments/{deploymentId}', 201, '/deployments/new', { token: admin, json: {} }],
+    ['PUT /deployments/{deploymentId}', 200, '/deployments/etl', { token: admin, json: { name: 'ETL' } }],
+    ['PUT /deployments/{deploymentId}', 400, '/deployments/etl', { token: admin, json: { name: 1, x: 1 } }],
+    ['PUT /deployments/{deploymentId}', 403, '/deployments/etl', { token: member, json: {} }],
+    [
+      'PUT /deployments/{deploymentId}',
+      413,
+      '/deployments/etl',
+      { token: admin, json: { name: 'x'.repeat(70_000) } },
+    ],
+    ['PUT /deployments/{deploymentId}', 415, '/deployments/etl', { token: admin, form: 'x=1' }],
+    [
+      'POST /deployments/{deploymentId}/api-keys',
+      201,
+      keys,
+      { token: member, json: { name: 'a', description: 'b', scopes: [], expiresAt: '2099-01-01T00:00:00Z' } },
+    ],
+    ['GET /deployments/{deploymentId}/api-keys', 200, `${keys}?limit=1`, { token: member }],
+    ['GET /deployments/{deploymentId}/api-keys/{keyId}', 200, `${keys}/${key.id}`, { token: member }],
+    ['GET /deployments/{deploymentId}/api-keys/{keyId}', 404, `${keys}/${absent}`, { token: member }],
+    [
+      'PATCH /deployments/{deploymentId}/api-keys/{keyId}',
+      200,
+      `${keys}/${key.id}`,
+      { token: member, json: { name: 'c' } },
+    ],
+    ['POST /deployments/{deploymentId}/temporary-tokens', 201, tokens, { token: member, json: {} }],
+    ['GET /deployments/{deploymentId}/temporary-tokens', 200, tokens, { token: member }],
+    [
+      'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}',
+      204,
+      `${tokens}/${temporary.id}`,
+      { token: member },
+    ],
+    [
+      'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}',
+      404,
+      `${tokens}/${temporary.id}`,
+      { token: member },
+    ],
+    ['DELETE /deployments/{deploymentId}/api-keys/{keyId}', 204, `${keys}/${key.id}`, { token: member }],
+    ['DELETE /deployments/{deploymentId}', 403, '/deployments/etl', { token: member }],
+    ['DELETE /deployments/{deploymentId}', 204, '/deployments/etl', { token: admin }],
+  ];
+
+  it.each(calls)('%s, %d', async (route, status, path, request) => {
+    const reply = await call(stack, route.split(' ')[0] ?? '', path, request);
+    expect(reply.status).toBe(status);
+    expect(undocumented(route, reply)).toStrictEqual([]);
+  });
+
+  it('for each route at least once', () => {
+    expect(new Set(calls.map(([route]) => route))).toStrictEqual(new Set(Object.keys(OPERATIONS)));
+  });
+});

@@ -1,0 +1,87 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { openApiDocument } from '../../docs/openapi/document.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: the document is JSON, and is walked as such
+type Json = any;
+
+const document: Json = openApiDocument();
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+// The package is CommonJS: its default export is its module.
+(formats as unknown as typeof formats.default)(ajv);
+ajv.addSchema(document, 'openapi');
+
+/** What keeps a value from being what a schema of the document asks. @param pointer JSON pointer to the schema */
+export function faultsOf(pointer: string, value: unknown): string[] {
+  const validate = ajv.compile({ $ref: `openapi#${pointer}` });
+  return validate(value)
+    ? []
+    : (validate.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
+}
+
+/** One media type of a request or an answer in the document. */
+export interface Content {
+  /** Such as `POST /oauth/token 200 application/json`. */
+  readonly name: string;
+  /** JSON pointer to its schema. */
+  readonly schema: string;
+  readonly examples: readonly (readonly [name: string, value: unknown])[];
+}
+
+/** Every media type in the document. */
+export function contents(): Content[] {
+  return operations().flatMap(({ name, pointer, operation }) => [
+    ...contentsOf(`${name} request`, `${pointer}/requestBody`, operation.requestBody),
+    ...Object.entries<Json>(operation.responses).flatMap(([status, response]) => {
+      const [at, found] = resolved(`${pointer}/responses/${status}`, response);
+      return contentsOf(`${name} ${status}`, at, found);
+    }),
+  ]);
+}
+
+/**
+ * What an answer has that the document does not allow, in status, media type or body.
+ * @param route as the template has it: `GET /deployments/{deploymentId}`
+ */
+export function undocumented(
+  route: string,
+  reply: { status: number; headers: Record<string, string>; json?: unknown },
+) {
+  const found = operations().find(({ name }) => name === route);
+  const response = found?.operation.responses[reply.status];
+  if (!found || !response) return [`${route} is not documented to answer ${reply.status}`];
+  const [at, { content = {} }] = resolved(`${found.pointer}/responses/${reply.status}`, response);
+  const type = reply.headers['content-type']?.split(';')[0] ?? '';
+  if (reply.json === undefined) return Object.keys(content).length > 0 ? [`${route} lacks its body`] : [];
+  if (!content[type]) return [`${route} ${reply.status} is not documented to be ${type}`];
+  return faultsOf(`${at}/content/${escaped(type)}/schema`, reply.json);
+}
+
+const escaped = (key: string) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'));
+
+function operations() {
+  return Object.entries<Json>(document.paths).flatMap(([path, methods]) =>
+    Object.entries<Json>(methods).map(([method, operation]) => ({
+      name: `${method.toUpperCase()} ${path}`,
+      pointer: `/paths/${escaped(path)}/${method}`,
+      operation,
+    })),
+  );
+}
+
+/** A response, followed to where it stands when it is a reference. */
+function resolved(pointer: string, response: Json): [pointer: string, response: Json] {
+  const name = response.$ref?.split('/').at(-1);
+  return name ? [`/components/responses/${name}`, document.components.responses[name]] : [pointer, response];
+}
+
+function contentsOf(name: string, pointer: string, of: Json): Content[] {
+  return Object.entries<Json>(of?.content ?? {}).map(([type, { example, examples = {} }]) => ({
+    name: `${name} ${type}`,
+    schema: `${pointer}/content/${escaped(type)}/schema`,
+    examples: [
+      ...(example === undefined ? [] : [['example', example] as const]),
+      ...Object.entries<Json>(examples).map(([key, { value }]) => [key, value] as const),
+    ],
+  }));
+}
