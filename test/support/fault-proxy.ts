@@ -1,0 +1,222 @@
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { crc32 } from 'node:zlib';
+
+/**
+ * What can happen to a call between function and DynamoDB:
+ * `hang` no answer ever; `delay` a late one; `reset` the connection breaks before the engine hears of it; `lost` it breaks
+ * after the engine did the work; `truncated` half an answer; `500`; `throttled`; `denied`, `missing` no permission, no table;
+ * `conflict` the transaction collides with another; `unprocessed` keys or items are left out, as DynamoDB may.
+ */
+export type FaultKind =
+  | 'hang'
+  | 'delay'
+  | 'reset'
+  | 'lost'
+  | 'truncated'
+  | '500'
+  | 'throttled'
+  | 'denied'
+  | 'missing'
+  | 'conflict'
+  | 'unprocessed';
+
+export const FAULTS: readonly FaultKind[] = [
+  'hang',
+  'delay',
+  'reset',
+  'lost',
+  'truncated',
+  '500',
+  'throttled',
+  'denied',
+  'missing',
+  'conflict',
+  'unprocessed',
+];
+
+export interface Fault {
+  kind: FaultKind;
+  /** Which of the calls that match it hits, from 0: that one alone, or it and all that follow. */
+  at: number;
+  lasts: boolean;
+}
+
+interface Rule {
+  /** Text that a call's body must hold to be one of those. */
+  of: string;
+  fault?: Fault | undefined;
+  operations: string[];
+}
+
+/** How late a delayed answer comes, in milliseconds. */
+const DELAY = 60;
+
+/** Stands between function and engine, on loopback, and spoils what it is told to. All else passes unchanged. */
+export async function startFaultProxy(engineEndpoint: string) {
+  const engine = new URL(engineEndpoint);
+  const agent = new Agent({ keepAlive: true });
+  const rules = new Set<Rule>();
+  const server = createServer((incoming, outgoing) => {
+    serve(incoming, outgoing).catch(() => outgoing.destroy());
+  }).listen(0, '127.0.0.1');
+  server.keepAliveTimeout = 0;
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+
+  async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk);
+    const body = Buffer.concat(chunks).toString();
+    const operation = String(incoming.headers['x-amz-target']).split('.').pop() ?? '';
+    const rule = [...rules].find(({ of }) => body.includes(of));
+    const n = rule ? rule.operations.push(operation) - 1 : 0;
+    const { fault } = rule ?? {};
+    const isHit = fault !== undefined && (fault.lasts ? n >= fault.at : n === fault.at);
+    if (isHit) await spoil(fault.kind, { incoming, outgoing, body, operation });
+    else pass(await forward(incoming, body), outgoing);
+  }
+
+  async function spoil(
+    kind: FaultKind,
+    call: { incoming: IncomingMessage; outgoing: ServerResponse; body: string; operation: string },
+  ): Promise<void> {
+    const { incoming, outgoing, body, operation } = call;
+    const isTransaction = operation === 'TransactWriteItems';
+    switch (kind) {
+      case 'hang':
+        return;
+      case 'delay':
+        await new Promise((resolve) => setTimeout(resolve, DELAY));
+        return pass(await forward(incoming, body), outgoing);
+      case 'reset':
+        incoming.socket.resetAndDestroy();
+        return;
+      case 'lost':
+        await forward(incoming, body);
+        incoming.socket.resetAndDestroy();
+        return;
+      case 'truncated': {
+        const answer = await forward(incoming, body);
+        outgoing.writeHead(answer.status, answer.headers);
+        outgoing.write(answer.bytes.subarray(0, answer.bytes.length / 2), () => incoming.socket.destroy());
+        return;
+      }
+      case '500':
+        return fail(outgoing, 500, 'InternalServerError');
+      case 'throttled':
+        return isTransaction
+          ? cancel(outgoing, body, 'ThrottlingError')
+          : fail(outgoing, 400, 'ProvisionedThroughputExceededException');
+      case 'denied':
+        return fail(outgoing, 400, 'AccessDeniedException');
+      case 'missing':
+        return fail(outgoing, 400, 'ResourceNotFoundException');
+      case 'conflict':
+        // Only transactions and what meets them can collide; a read is told so by another name.
+        return isTransaction
+          ? cancel(outgoing, body, 'TransactionConflict')
+          : pass(await forward(incoming, body), outgoing);
+      case 'unprocessed':
+        return pass(await leaveUndone(incoming, body, operation), outgoing);
+    }
+  }
+
+  /** The engine does all but the last of a batch, which comes back as not done. Other operations know no such thing. */
+  async function leaveUndone(incoming: IncomingMessage, body: string, operation: string): Promise<Answer> {
+    const input = JSON.parse(body);
+    const [name, requested] = Object.entries<Requested>(input.RequestItems ?? {})[0] ?? [];
+    if (!name || !requested) return forward(incoming, body);
+    const list = Array.isArray(requested) ? requested : requested.Keys;
+    const left = list.pop();
+    const rest = Array.isArray(requested) ? [left] : { ...requested, Keys: [left] };
+    const answer: Answer =
+      list.length > 0
+        ? await forward(incoming, JSON.stringify(input))
+        : {
+            status: 200,
+            headers: { 'content-type': 'application/x-amz-json-1.0' },
+            bytes: Buffer.from('{}'),
+          };
+    const output = JSON.parse(answer.bytes.toString());
+    const field = operation === 'BatchGetItem' ? 'UnprocessedKeys' : 'UnprocessedItems';
+    const bytes = Buffer.from(
+      JSON.stringify({
+        ...(operation === 'BatchGetItem' && { Responses: {} }),
+        ...output,
+        [field]: { [name]: rest },
+      }),
+    );
+    const { 'x-amz-crc32': _, 'content-length': __, ...headers } = answer.headers;
+    return { status: answer.status, headers: { ...headers, 'x-amz-crc32': String(crc32(bytes)) }, bytes };
+  }
+
+  async function forward(incoming: IncomingMessage, body: string): Promise<Answer> {
+    const forwarded = request({
+      host: engine.hostname,
+      port: engine.port,
+      path: '/',
+      method: 'POST',
+      agent,
+      headers: { ...incoming.headers, 'content-length': Buffer.byteLength(body) },
+    });
+    forwarded.end(body);
+    const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer) chunks.push(chunk);
+    const headers = Object.fromEntries(
+      Object.entries(answer.headers).map(([name, value]) => [name, String(value)]),
+    );
+    return { status: answer.statusCode ?? 502, headers, bytes: Buffer.concat(chunks) };
+  }
+
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    /**
+     * Watches the calls whose body holds a text, and spoils one of them or an outage's worth.
+     * @returns the operations of those calls so far, and how to end the fault
+     */
+    inject(of: string, fault?: Fault) {
+      const rule: Rule = { of, fault, operations: [] };
+      rules.add(rule);
+      return { operations: rule.operations, end: () => rules.delete(rule) };
+    },
+    stop: async () => {
+      server.close();
+      server.closeAllConnections();
+      agent.destroy();
+    },
+  };
+}
+
+export type FaultProxy = Awaited<ReturnType<typeof startFaultProxy>>;
+
+type Requested = object[] | { Keys: object[] };
+
+interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  bytes: Buffer;
+}
+
+function pass({ status, headers, bytes }: Answer, outgoing: ServerResponse): void {
+  const { 'transfer-encoding': _, ...rest } = headers;
+  outgoing.writeHead(status, { ...rest, 'content-length': bytes.length });
+  outgoing.end(bytes);
+}
+
+function fail(outgoing: ServerResponse, status: number, name: string, more: object = {}): void {
+  outgoing.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' });
+  outgoing.end(
+    JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: name, ...more }),
+  );
+}
+
+/** A transaction that is cancelled says why for each of its parts. */
+function cancel(outgoing: ServerResponse, body: string, Code: string): void {
+  const parts = JSON.parse(body).TransactItems.length;
+  const CancellationReasons = Array.from({ length: parts }, (_, n) =>
+    n === 0 ? { Code, Message: Code } : { Code: 'None' },
+  );
+  fail(outgoing, 400, 'TransactionCanceledException', { CancellationReasons });
+}
