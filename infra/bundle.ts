@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
+import { buildConsolePage } from './console-page.ts';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
 
@@ -34,6 +35,8 @@ export function bundling(
     format: 'cjs',
     // The ESM builds of packages can be tree-shaken; with esbuild's defaults for Node the SDK weighs more.
     mainFields: ['module', 'main'],
+    // functions/console.ts hands out the page, so it carries it.
+    define: { CONSOLE_FILES: JSON.stringify(buildConsolePage()) },
     legalComments: 'none',
     logLevel: 'silent',
   };

@@ -37,6 +37,10 @@ export interface SignIn {
   readonly adminScope?: string;
   /** The public client with which the console signs people in; absent: the issuer has none for it. */
   readonly consoleClientId?: string;
+  /** OAuth scopes that the console asks of the issuer; absent: `openid profile email`. */
+  readonly consoleScopes?: readonly string[];
+  /** Where the console finds the issuer's endpoints, beside the issuer's own origin; absent: nowhere else. */
+  readonly consoleOrigins?: readonly string[];
 }
 
 const YEAR = 365 * 24 * 60 * 60;
@@ -112,6 +116,19 @@ const settings = z.object({
       rule: 'an OAuth client ID of up to 256 printable characters without spaces',
       example: 'deployment-keys-console',
     }),
+  consoleScopes: words(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/), 20)
+    .refine((list) => list.includes('openid'))
+    .optional()
+    .meta({
+      rule: '1 to 20 different OAuth scopes, between commas, openid among them',
+      example: 'openid,email,deployment-keys/use',
+    }),
+  consoleOrigins: words(z.string().regex(/^https:\/\/[a-z0-9.-]+(:\d{1,5})?$/), 10)
+    .optional()
+    .meta({
+      rule: '1 to 10 different https origins in lower case, without a path, between commas',
+      example: 'https://oauth2.example.com',
+    }),
   tokenLifetime: wholeSeconds(1, YEAR)
     .default(24 * 60 * 60)
     .meta({ rule: `whole seconds from 1 to ${YEAR}`, example: '86400' }),
@@ -146,7 +163,15 @@ const settings = z.object({
 
 type Name = keyof typeof settings.shape;
 const NAMES = Object.keys(settings.shape) as Name[];
-const OF_AN_ISSUER = ['audience', 'groupsClaim', 'adminGroup', 'adminScope', 'consoleClientId'] as const;
+const OF_AN_ISSUER = [
+  'audience',
+  'groupsClaim',
+  'adminGroup',
+  'adminScope',
+  'consoleClientId',
+  'consoleScopes',
+  'consoleOrigins',
+] as const;
 
 const rule = (name: Name) => settings.shape[name].meta()?.rule;
 const example = (name: Name) => `for example -c ${name}=${settings.shape[name].meta()?.example}`;
@@ -176,7 +201,8 @@ export function readConfig(context: Readonly<Record<string, unknown>>): Config {
   }
   if (!parsed.success || refusals.length > 0) throw new ConfigError(refusals.join('\n'));
 
-  const { issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ...rest } = parsed.data;
+  const { issuer, audience, groupsClaim, adminGroup, adminScope, ...others } = parsed.data;
+  const { consoleClientId, consoleScopes, consoleOrigins, ...rest } = others;
   const isCapTooShort = rest.maxTokenLifetime !== undefined && rest.maxTokenLifetime < rest.tokenLifetime;
   if (isCapTooShort) throw new ConfigError(refusal('maxTokenLifetime'));
   if (issuer === undefined) {
@@ -192,6 +218,8 @@ export function readConfig(context: Readonly<Record<string, unknown>>): Config {
     adminGroup,
     adminScope,
     consoleClientId,
+    consoleScopes,
+    consoleOrigins,
   };
   return { ...rest, signIn };
 }

@@ -120,5 +120,24 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     manageKeys,
     manageTemporaryTokens,
     purge,
+    console: addConsole(),
   };
+
+  /** Without a client at the issuer nobody could sign in to it: then there is none. */
+  function addConsole(): ServiceFunction | undefined {
+    const { issuer, consoleClientId, consoleScopes, consoleOrigins } = signIn;
+    if (consoleClientId === undefined) return undefined;
+    return new ServiceFunction(scope, 'console', {
+      description: 'Hands out the console, a page for people',
+      timeout: Duration.seconds(5),
+      environment: {
+        [ENV.issuer]: issuer,
+        [ENV.consoleClientId]: consoleClientId,
+        [ENV.consoleScopes]: (consoleScopes ?? ['openid', 'profile', 'email']).join(' '),
+        [ENV.consoleOrigins]: consoleOrigins?.join(' '),
+        ...scopes,
+      },
+      retainLogs,
+    });
+  }
 }

@@ -1,7 +1,7 @@
 import { Annotations, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { Alarms } from './alarms.ts';
-import { Api } from './api.ts';
+import { Api, type Route } from './api.ts';
 import type { Config, SignIn } from './config.ts';
 import { addFunctions } from './functions.ts';
 import { PurgeSources } from './purge-sources.ts';
@@ -12,6 +12,15 @@ import { UserPool } from './user-pool.ts';
 export interface DeploymentKeysStackProps extends StackProps {
   readonly config: Config;
 }
+
+/** What the console answers: its page on every path of a view, so that a reload keeps the place, and its files. */
+const CONSOLE_ROUTES: readonly Route[] = [
+  'GET /',
+  'GET /console',
+  'GET /console/{proxy+}',
+  'GET /console/assets/{file}',
+  'GET /token',
+];
 
 /** The whole service. Read it as the diagram in the README: a table, functions around it, an API in front. */
 export class DeploymentKeysStack extends Stack {
@@ -24,7 +33,12 @@ export class DeploymentKeysStack extends Stack {
     const api = new Api(this, 'Api');
     const table = new Table(this, 'Table', { retain });
     const signIn: SignIn =
-      config.signIn ?? new UserPool(this, 'People', { callbackUrl: `${api.url}/`, retain });
+      config.signIn ??
+      new UserPool(this, 'People', {
+        callbackUrl: `${api.url}/console/signed-in`,
+        signedOutUrl: `${api.url}/console/signed-out`,
+        retain,
+      });
 
     const functions = addFunctions(this, { config, signIn, table, retainLogs: retain });
     new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
@@ -44,6 +58,8 @@ export class DeploymentKeysStack extends Stack {
         ['GET /whoami', functions.whoami],
       ]),
     );
+    const page = functions.console;
+    if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));
     api.forPeople(
       signIn,
       new Map([

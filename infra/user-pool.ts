@@ -6,6 +6,8 @@ import type { SignIn } from './config.ts';
 export interface UserPoolProps {
   /** Where people return to with their code: an https URL. */
   readonly callbackUrl: string;
+  /** Where people are led after they have signed out: an https URL. */
+  readonly signedOutUrl: string;
   /** Whether the people in it outlive the stack. */
   readonly retain: boolean;
 }
@@ -17,6 +19,8 @@ export class UserPool extends Construct implements SignIn {
   readonly groupsClaim = 'cognito:groups';
   readonly adminGroup = 'administrators';
   readonly consoleClientId: string;
+  /** The domain of its sign-in pages, where a code is swapped for tokens too. */
+  readonly consoleOrigins: string[];
 
   constructor(scope: Construct, id: string, props: UserPoolProps) {
     super(scope, id);
@@ -34,7 +38,7 @@ export class UserPool extends Construct implements SignIn {
     pool.addGroup('Administrators', { groupName: this.adminGroup });
     // A prefix must be unique in the Region: the last part of the stack's own UUID makes it so.
     const stackUuid = Fn.select(2, Fn.split('/', Aws.STACK_ID));
-    pool.addDomain('Domain', {
+    const domain = pool.addDomain('Domain', {
       cognitoDomain: { domainPrefix: `deployment-keys-${Fn.select(4, Fn.split('-', stackUuid))}` },
     });
     const client = pool.addClient('Console', {
@@ -49,12 +53,13 @@ export class UserPool extends Construct implements SignIn {
         flows: { authorizationCodeGrant: true },
         scopes: [cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL, cognito.OAuthScope.PROFILE],
         callbackUrls: [props.callbackUrl],
-        logoutUrls: [props.callbackUrl],
+        logoutUrls: [props.signedOutUrl],
       },
     });
 
     this.issuer = pool.userPoolProviderUrl;
     this.consoleClientId = client.userPoolClientId;
+    this.consoleOrigins = [domain.baseUrl()];
     // Cognito's access tokens have no `aud`; API Gateway then compares `client_id`.
     this.audience = [client.userPoolClientId];
 

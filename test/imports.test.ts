@@ -34,6 +34,12 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
+    rule: 'the console is a page: it imports itself and what runs in a browser',
+    files: /^functions\/console\//,
+    folders: /^functions\/console\//,
+    packages: /^(preact|preact\/hooks|preact-iso|oauth4webapi)$/,
+  },
+  {
     rule: 'an entry wires what the folders hold, and imports no other entry',
     files: /^functions\/[^/]+\.ts$/,
     folders: /^functions\/(handlers|http|domain|table|runtime)\//,
@@ -57,9 +63,11 @@ function isWrong({ from, to }: Import): boolean {
 describe('imports go one way', () => {
   it.each(RULES.map(({ rule, files }) => [rule, files] as const))('%s', async (_, ofRule) => {
     const first = (file: string) => RULES.find(({ files }) => files.test(file))?.files;
-    const files = [...filesBelow('functions'), ...filesBelow('infra')].filter(
-      (file) => first(file) === ofRule,
-    );
+    const files = [
+      ...filesBelow('functions'),
+      ...filesBelow('functions', '.tsx'),
+      ...filesBelow('infra'),
+    ].filter((file) => first(file) === ofRule);
     expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);
   });
 
@@ -128,6 +136,9 @@ describe('a wrong import is found', () => {
     ['functions/handlers/token.ts', '../issue-token.ts'],
     ['functions/handlers/token.ts', '@aws-sdk/client-sqs'],
     ['functions/http/errors.ts', '../runtime/logger.ts'],
+    ['functions/console/api.ts', '../domain/errors.ts'],
+    ['functions/console/api.ts', 'node:crypto'],
+    ['functions/http/errors.ts', '../console/api.ts'],
     ['infra/stack.ts', '../functions/domain/key.ts'],
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['infra/local/main.ts', '../../functions/runtime/config.ts'],

@@ -11,7 +11,7 @@ import { callEngine, ENGINE_ACCESS_KEY, makeTable, startEngine } from './engine.
 import { Gateway } from './gateway.ts';
 import { permissionsOf } from './iam.ts';
 import { Invokers } from './invokers.ts';
-import { ADMIN_GROUP, AUDIENCE, Issuer, type Person, type Tamper } from './issuer.ts';
+import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './issuer.ts';
 import { Logs } from './logs.ts';
 import { RestApiReader } from './rest-apis.ts';
 import { makeSources } from './sources.ts';
@@ -110,7 +110,12 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const engineStarting = startEngine(dataDirectory);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
 
-  const ownIssuer = { issuer: issuerUrl, audience: AUDIENCE, adminGroup: ADMIN_GROUP };
+  const ownIssuer = {
+    issuer: issuerUrl,
+    audience: AUDIENCE,
+    adminGroup: ADMIN_GROUP,
+    consoleClientId: CLIENT_ID,
+  };
   const context =
     options.context?.issuer === undefined ? { ...ownIssuer, ...options.context } : options.context;
   const outdir = mkdtempSync(join(tmpdir(), 'local-stack-'));

@@ -69,6 +69,26 @@ describe('the API', () => {
     expect(keys).toEqual(expect.arrayContaining(Object.keys(stage.Properties.RouteSettings)));
   });
 
+  it('has five more for the console, none of which is a path of the API', () => {
+    const withConsole = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
+    const keys = (of: typeof template) =>
+      Object.values<Json>(of.findResources('AWS::ApiGatewayV2::Route')).map(
+        (route) => `${route.Properties.RouteKey} ${route.Properties.AuthorizationType}`,
+      );
+    expect(
+      keys(withConsole)
+        .filter((key) => !keys(template).includes(key))
+        .toSorted(),
+    ).toStrictEqual([
+      'GET / NONE',
+      'GET /console NONE',
+      'GET /console/assets/{file} NONE',
+      'GET /console/{proxy+} NONE',
+      'GET /token NONE',
+    ]);
+    expect(keys(template).filter((key) => !keys(withConsole).includes(key))).toStrictEqual([]);
+  });
+
   it('verifies the access tokens of people against the configured issuer and audience', () => {
     const authorizer = resourceAt(template, 'Api/Default/People');
     expect(authorizer.Properties).toStrictEqual({

@@ -31,6 +31,8 @@ describe('configuration', () => {
       adminGroup: undefined,
       adminScope: undefined,
       consoleClientId: undefined,
+      consoleScopes: undefined,
+      consoleOrigins: undefined,
     });
   });
 
@@ -44,6 +46,8 @@ describe('configuration', () => {
         adminGroup: 'platform admins',
         adminScope: 'deployments:admin',
         consoleClientId: 'console',
+        consoleScopes: 'openid,keys/use',
+        consoleOrigins: 'https://token.example.com https://login.example.com:8443',
         tokenLifetime: '3',
         slideInterval: '0',
         maxTokenLifetime: '2592000',
@@ -58,6 +62,8 @@ describe('configuration', () => {
         adminGroup: 'platform admins',
         adminScope: 'deployments:admin',
         consoleClientId: 'console',
+        consoleScopes: ['openid', 'keys/use'],
+        consoleOrigins: ['https://token.example.com', 'https://login.example.com:8443'],
       },
       tokenLifetime: 3,
       slideInterval: 0,
@@ -144,6 +150,24 @@ describe('configuration', () => {
         'for example -c consoleClientId=deployment-keys-console',
     ],
     [
+      'consoleScopes',
+      ['', 'email', 'openid,quo"te', 'openid,openid', 7],
+      '1 to 20 different OAuth scopes, between commas, openid among them, ' +
+        'for example -c consoleScopes=openid,email,deployment-keys/use',
+    ],
+    [
+      'consoleOrigins',
+      [
+        '',
+        'http://a.example.com',
+        'https://a.example.com/',
+        'https://*.example.com',
+        'https://a; script-src *',
+      ],
+      '1 to 10 different https origins in lower case, without a path, between commas, ' +
+        'for example -c consoleOrigins=https://oauth2.example.com',
+    ],
+    [
       'tokenLifetime',
       ['0', '-1', '1.5', '1e3', '24h', '', '31536001', 0, 1.5, true, null],
       'whole seconds from 1 to 31536000, for example -c tokenLifetime=86400',
@@ -198,7 +222,7 @@ describe('configuration', () => {
   it('refuses a key that it does not know, and names those it knows', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
-        'tokenLifetime, slideInterval, maxTokenLifetime, scopes, consumerAccounts, for example -c stage=production.',
+        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, scopes, consumerAccounts, for example -c stage=production.',
     );
   });
 

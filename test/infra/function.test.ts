@@ -5,6 +5,7 @@ import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support
 
 const FILES = [
   'authorize',
+  'console',
   'introspect',
   'issue-token',
   'manage-deployments',
@@ -18,7 +19,12 @@ const FILES = [
 const pascal = (file: string) =>
   file.replace(/(^|-)(.)/g, (_, _dash, letter: string) => letter.toUpperCase());
 
-const context = { ...WITH_ISSUER, adminScope: 'deployments:admin', maxTokenLifetime: 2_592_000 };
+const context = {
+  ...WITH_ISSUER,
+  adminScope: 'deployments:admin',
+  consoleClientId: 'console',
+  maxTokenLifetime: 2_592_000,
+};
 const template = templateOf(context);
 const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
 const tableName = { Ref: idAt(template, 'Table/Default') };
@@ -46,6 +52,7 @@ describe('the functions', () => {
     ['introspect', 256, 10],
     ['revoke', 256, 10],
     ['metadata', 256, 5],
+    ['console', 256, 5],
     ['manage-deployments', 256, 10],
     ['manage-keys', 256, 10],
     ['manage-temporary-tokens', 256, 10],
@@ -101,6 +108,33 @@ describe('the functions', () => {
     expect(at('metadata').Properties.Environment.Variables).toStrictEqual(scopes);
   });
 
+  it('console is told where people sign in and as which client, and no table', () => {
+    const told = (context: Record<string, unknown>) =>
+      resourceAt(templateOf(context), 'Console/Function').Properties.Environment.Variables;
+    expect(told(context)).toStrictEqual({
+      [ENV.issuer]: WITH_ISSUER.issuer,
+      [ENV.consoleClientId]: 'console',
+      [ENV.consoleScopes]: 'openid profile email',
+      ...scopes,
+    });
+    const elsewhere = {
+      consoleScopes: 'openid,keys/use',
+      consoleOrigins: 'https://a.example.com,https://b.example.com',
+    };
+    expect(told({ ...context, ...elsewhere })).toMatchObject({
+      [ENV.consoleScopes]: 'openid keys/use',
+      [ENV.consoleOrigins]: 'https://a.example.com https://b.example.com',
+    });
+  });
+
+  it('has no console where the issuer has no client for it', () => {
+    const paths = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::Lambda::Function')).map(
+      (resource) => resource.Metadata['aws:cdk:path'],
+    );
+    expect(paths).toHaveLength(FILES.length - 1);
+    expect(paths.join(' ')).not.toContain('Console');
+  });
+
   it('are told nothing of what is not configured', () => {
     const namesIn = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::Lambda::Function')).flatMap((resource) =>
@@ -116,6 +150,7 @@ describe('the functions', () => {
   it('may not wake themselves, but for the purge, whose every message leaves less to delete', () => {
     expect(FILES.map((file) => [file, at(file).Properties.RecursiveLoop])).toStrictEqual([
       ['authorize', 'Terminate'],
+      ['console', 'Terminate'],
       ['introspect', 'Terminate'],
       ['issue-token', 'Terminate'],
       ['manage-deployments', 'Terminate'],

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { paths } from '../../functions/console/paths.ts';
 import * as ENV from '../../functions/runtime/env.ts';
 import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 const template = templateOf();
 const pool = resourceAt(template, 'People/Default');
 const client = resourceAt(template, 'People/Default/Console');
-const home = { 'Fn::Join': ['', [{ 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] }, '/']] };
+const at = (path: string) => ({
+  'Fn::Join': ['', [{ 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] }, path]],
+});
 
 describe('without an issuer the stack makes a user pool', () => {
   it('in which nobody signs up', () => {
@@ -37,14 +40,15 @@ describe('without an issuer the stack makes a user pool', () => {
     }
   });
 
-  it('with a public client that signs people in by code alone and returns them to the API', () => {
+  it('with a public client that signs people in by code alone and returns them to the console', () => {
     expect(client.Properties).toMatchObject({
       GenerateSecret: false,
       AllowedOAuthFlowsUserPoolClient: true,
       AllowedOAuthFlows: ['code'],
       AllowedOAuthScopes: ['openid', 'email', 'profile'],
-      CallbackURLs: [home],
-      LogoutURLs: [home],
+      // Cognito compares them to the letter: these are the paths that the console names.
+      CallbackURLs: [at(paths.signedIn())],
+      LogoutURLs: [at(paths.signedOut())],
       SupportedIdentityProviders: ['COGNITO'],
       PreventUserExistenceErrors: 'ENABLED',
     });
@@ -61,6 +65,24 @@ describe('without an issuer the stack makes a user pool', () => {
     const uuid = { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] };
     expect(resourceAt(template, 'People/Default/Domain').Properties.Domain).toStrictEqual({
       'Fn::Join': ['', ['deployment-keys-', { 'Fn::Select': [4, { 'Fn::Split': ['-', uuid] }] }]],
+    });
+  });
+
+  it('whose domain the console may talk to, since that swaps codes for tokens', () => {
+    const variables = resourceAt(template, 'Console/Function').Properties.Environment.Variables;
+    expect(variables[ENV.issuer]).toStrictEqual({ 'Fn::GetAtt': [pool.id, 'ProviderURL'] });
+    expect(variables[ENV.consoleClientId]).toStrictEqual({ Ref: client.id });
+    expect(variables[ENV.consoleOrigins]).toStrictEqual({
+      'Fn::Join': [
+        '',
+        [
+          'https://',
+          { Ref: idAt(template, 'People/Default/Domain') },
+          '.auth.',
+          { Ref: 'AWS::Region' },
+          '.amazoncognito.com',
+        ],
+      ],
     });
   });
 

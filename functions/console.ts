@@ -1,0 +1,8 @@
+import { type ConsoleFiles, consolePage } from './handlers/console.ts';
+import { readConsoleConfig } from './runtime/config.ts';
+
+/** The page's files, which the bundler puts in the place of this name. */
+declare const CONSOLE_FILES: ConsoleFiles;
+
+/** The console for people: one page and its files. */
+export const handler = consolePage(CONSOLE_FILES, readConsoleConfig());

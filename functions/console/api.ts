@@ -1,0 +1,161 @@
+import type { Session } from './session.ts';
+
+export interface Deployment {
+  id: string;
+  name: string;
+  groups: string[];
+  createdAt: string;
+}
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  description: string | null;
+  scopes: string[];
+  enabled: boolean;
+  createdAt: string;
+  createdBy: string;
+  expiresAt?: string;
+  lastUsedAt?: string;
+}
+
+export interface TemporaryToken {
+  id: string;
+  scope: string;
+  createdAt: string;
+  createdBy: string;
+  expiresAt: string;
+}
+
+export interface IssuedToken {
+  id: string;
+  /** Absent where the answer repeats an earlier one. */
+  access_token?: string;
+  expiresAt: string;
+  scope: string;
+}
+
+/** A key as the call that made it answers. */
+export interface NewKey extends ApiKey {
+  /** Absent where the answer repeats an earlier one: a secret is told once. */
+  secret?: string;
+}
+
+export interface KeyFields {
+  name: string;
+  description: string;
+  scopes: string[];
+  enabled: boolean;
+  /** RFC 3339, or null for none. */
+  expiresAt: string | null;
+}
+
+interface Page<T> {
+  items: T[];
+  nextCursor?: string;
+}
+
+/** What went wrong, in words for the person. */
+export class ApiError extends Error {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  /** Field and rule, where fields were wrong. */
+  readonly fields: Record<string, string>;
+
+  constructor(status: number, message: string, fields: Record<string, string> = {}) {
+    super(message);
+    this.status = status;
+    this.fields = fields;
+  }
+}
+
+/** The service's API, as the person who is signed in. */
+export class Api {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  deployments = (cursor?: string) => this.#get<Page<Deployment>>('/deployments', cursor);
+  deployment = (id: string) => this.#get<Deployment>(`/deployments/${id}`);
+
+  keys = (deploymentId: string, cursor?: string) =>
+    this.#get<Page<ApiKey>>(`/deployments/${deploymentId}/api-keys`, cursor);
+
+  key = (deploymentId: string, keyId: string) =>
+    this.#get<ApiKey>(`/deployments/${deploymentId}/api-keys/${keyId}`);
+
+  addKey({ name, description, scopes, expiresAt }: KeyFields, deploymentId: string, attempt: string) {
+    const body = { name, scopes, ...(description && { description }), ...(expiresAt && { expiresAt }) };
+    return this.#call<NewKey>('POST', `/deployments/${deploymentId}/api-keys`, body, attempt);
+  }
+
+  editKey = (deploymentId: string, keyId: string, { description, ...fields }: KeyFields) =>
+    this.#call<ApiKey>('PATCH', `/deployments/${deploymentId}/api-keys/${keyId}`, {
+      ...fields,
+      description: description || null,
+    });
+
+  deleteKey = (deploymentId: string, keyId: string) =>
+    this.#call<void>('DELETE', `/deployments/${deploymentId}/api-keys/${keyId}`);
+
+  temporaryTokens = (deploymentId: string, cursor?: string) =>
+    this.#get<Page<TemporaryToken>>(`/deployments/${deploymentId}/temporary-tokens`, cursor);
+
+  issueToken = (deploymentId: string, scopes: string[], attempt: string) =>
+    this.#call<IssuedToken>('POST', `/deployments/${deploymentId}/temporary-tokens`, { scopes }, attempt);
+
+  revokeToken = (deploymentId: string, id: string) =>
+    this.#call<void>('DELETE', `/deployments/${deploymentId}/temporary-tokens/${id}`);
+
+  #get<T>(path: string, cursor?: string): Promise<T> {
+    return this.#call<T>('GET', cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : path);
+  }
+
+  /** @param attempt makes a second try of the same call make nothing twice */
+  async #call<T>(method: string, path: string, body?: object, attempt?: string): Promise<T> {
+    const send = async () => {
+      const token = await this.#session.accessToken();
+      return fetch(path, {
+        method,
+        // No cookie authorises anything here, so none is sent.
+        credentials: 'omit',
+        cache: 'no-store',
+        headers: {
+          ...(token && { Authorization: `Bearer ${token}` }),
+          ...(body && { 'Content-Type': 'application/json' }),
+          ...(attempt && { 'Idempotency-Key': attempt }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    };
+    let response: Response;
+    try {
+      response = await send();
+      if (response.status === 401 && (await this.#session.renew())) response = await send();
+    } catch {
+      throw new ApiError(0, 'The service cannot be reached. Check your connection and try again.');
+    }
+    if (response.status === 401) this.#session.end();
+    if (!response.ok) throw await errorOf(response);
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+}
+
+const WORDS: Record<number, string> = {
+  401: 'Your sign-in has ended.',
+  404: 'This is not there, or not for you to see.',
+  429: 'Too many calls at once. Wait a moment and try again.',
+  503: 'The service is busy. Try again in a moment.',
+};
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const { detail, errors = [] } = await response.json().catch(() => ({}));
+  const message = WORDS[response.status] ?? detail ?? 'Something went wrong. Try again in a moment.';
+  const fields = errors.map(({ field, rule }: { field: string; rule: string }) => [
+    field.replace(/\[.*$/, ''),
+    rule,
+  ]);
+  return new ApiError(response.status, message, Object.fromEntries(fields));
+}

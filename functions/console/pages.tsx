@@ -1,0 +1,458 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
+import type { ApiKey, Deployment, IssuedToken, TemporaryToken } from './api.ts';
+import { KeyDialogs } from './key-dialogs.tsx';
+import {
+  Code,
+  CopyButton,
+  Dialog,
+  Empty,
+  Failure,
+  Field,
+  Heading,
+  LabelledValue,
+  Notice,
+  ScopeChoice,
+  Scopes,
+  Skeleton,
+  Time,
+} from './parts.tsx';
+import { type KeyDialog, paths } from './paths.ts';
+import { temporaryTokenSnippet } from './snippets.ts';
+import { type Listing, type Loaded, useAction, useLoad, useTools } from './state.ts';
+import { exactTime } from './words.ts';
+
+export function DeploymentsPage() {
+  const { api } = useTools();
+  const listing = useLoad<Listing<Deployment>>('deployments', () => api.deployments());
+  return (
+    <main>
+      <div class="head">
+        <Heading title="Deployments">Deployments</Heading>
+      </div>
+      <List
+        listing={listing}
+        more={api.deployments}
+        loading="Loading your Deployments"
+        empty={
+          <Empty title="No Deployments yet">
+            <p>
+              A Deployment appears here once your platform has registered it and you are in one of its groups.
+              Ask an administrator of the platform if you expected one.
+            </p>
+          </Empty>
+        }
+      >
+        {({ id, name, groups }) => (
+          <li key={id} class="card link">
+            <div>
+              <h2>
+                <a href={paths.keys(id)}>{name}</a>
+              </h2>
+              <p class="quiet mono">{id}</p>
+            </div>
+            {groups.length > 0 && <p class="quiet groups">{groups.join(', ')}</p>}
+          </li>
+        )}
+      </List>
+    </main>
+  );
+}
+
+export function KeysPage({ deploymentId, dialog }: { deploymentId: string; dialog?: KeyDialog | undefined }) {
+  const { api } = useTools();
+  const listing = useLoad<Listing<ApiKey>>(`keys ${deploymentId}`, () => api.keys(deploymentId));
+  const close = useClose(paths.keys(deploymentId), dialog !== undefined);
+  const add = (
+    <a class="button primary" href={paths.addKey(deploymentId)}>
+      Add API Key
+    </a>
+  );
+  return (
+    <DeploymentFrame deploymentId={deploymentId} tab="keys" action={add}>
+      <List
+        listing={listing}
+        more={(cursor) => api.keys(deploymentId, cursor)}
+        loading="Loading the API Keys"
+        empty={
+          <Empty title="No API Keys yet">
+            <p>An API Key lets a pipeline get access to this Deployment, for 24 hours from each use.</p>
+            {add}
+          </Empty>
+        }
+      >
+        {(key) => <KeyCard key={key.id} apiKey={key} deploymentId={deploymentId} />}
+      </List>
+      {dialog && (
+        <KeyDialogs dialog={dialog} deploymentId={deploymentId} onClose={close} onChange={listing.reload} />
+      )}
+    </DeploymentFrame>
+  );
+}
+
+function KeyCard({ apiKey, deploymentId }: { apiKey: ApiKey; deploymentId: string }) {
+  const { id, name, description, scopes, enabled, createdAt, createdBy, expiresAt, lastUsedAt } = apiKey;
+  const isExpired = expiresAt !== undefined && Date.parse(expiresAt) <= Date.now();
+  const state = isExpired ? 'Expired' : enabled ? 'Enabled' : 'Disabled';
+  return (
+    <li class="card">
+      <div class="card-head">
+        <h2 class="name">{name}</h2>
+        <span class={`state ${state.toLowerCase()}`}>{state}</span>
+        <a class="button" href={paths.key(deploymentId, id, 'edit')} aria-label={`Edit ${name}`}>
+          Edit
+        </a>
+      </div>
+      {description && <p class="description">{description}</p>}
+      <p class="value-line">
+        <code title={id}>{id}</code>
+        <CopyButton text={id} what="ID" />
+      </p>
+      <Scopes scopes={scopes} />
+      <dl class="facts">
+        <div>
+          <dt>Last used</dt>
+          <dd>{lastUsedAt ? <Time of={lastUsedAt} /> : 'not yet'}</dd>
+        </div>
+        <div>
+          <dt>Created</dt>
+          <dd>
+            <Time of={createdAt} /> by <span class="who">{createdBy}</span>
+          </dd>
+        </div>
+        {expiresAt && (
+          <div>
+            <dt>{isExpired ? 'Expired' : 'Expires'}</dt>
+            <dd>
+              <Time of={expiresAt} />
+            </dd>
+          </div>
+        )}
+      </dl>
+    </li>
+  );
+}
+
+export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) {
+  const { api } = useTools();
+  const listing = useLoad<Listing<TemporaryToken>>(`tokens ${deploymentId}`, () =>
+    api.temporaryTokens(deploymentId),
+  );
+  const [revoking, setRevoking] = useState<TemporaryToken>();
+  const get = (
+    <a class="button primary" href={paths.token(deploymentId)}>
+      Get a temporary token
+    </a>
+  );
+  return (
+    <DeploymentFrame deploymentId={deploymentId} tab="temporary-tokens" action={get}>
+      <List
+        listing={listing}
+        more={(cursor) => api.temporaryTokens(deploymentId, cursor)}
+        loading="Loading the temporary tokens"
+        empty={
+          <Empty title="No temporary tokens">
+            <p>A temporary token gives you access as yourself for 24 hours, to try something from a shell.</p>
+            {get}
+          </Empty>
+        }
+      >
+        {(token) => (
+          <li key={token.id} class="card">
+            <div class="card-head">
+              <h2 class="name">
+                Expires <Time of={token.expiresAt} />
+              </h2>
+              <button
+                type="button"
+                onClick={() => setRevoking(token)}
+                aria-label={`Revoke the token that was issued ${exactTime(token.createdAt)}`}
+              >
+                Revoke
+              </button>
+            </div>
+            <Scopes scopes={withoutDeployment(token.scope)} />
+            <dl class="facts">
+              <div>
+                <dt>Issued</dt>
+                <dd>
+                  <Time of={token.createdAt} /> to <span class="who">{token.createdBy}</span>
+                </dd>
+              </div>
+            </dl>
+          </li>
+        )}
+      </List>
+      {revoking && (
+        <RevokeToken
+          token={revoking}
+          deploymentId={deploymentId}
+          onClose={() => setRevoking(undefined)}
+          onRevoked={() =>
+            listing.update(({ items, ...page }) => ({
+              ...page,
+              items: items.filter(({ id }) => id !== revoking.id),
+            }))
+          }
+        />
+      )}
+    </DeploymentFrame>
+  );
+}
+
+interface RevokeProps {
+  token: TemporaryToken;
+  deploymentId: string;
+  onClose: () => void;
+  onRevoked: () => void;
+}
+
+function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
+  const { api } = useTools();
+  const { isBusy, error, run } = useAction();
+  const revoke = () =>
+    run(async () => {
+      await api.revokeToken(deploymentId, token.id);
+      onRevoked();
+      onClose();
+    });
+  return (
+    <Dialog title="Revoke the token" onClose={onClose}>
+      <p>
+        The token that was issued <Time of={token.createdAt} /> to <span class="who">{token.createdBy}</span>{' '}
+        is refused at once. This cannot be undone.
+      </p>
+      {error !== undefined && <Failure error={error} />}
+      <footer>
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button type="button" class="danger" onClick={revoke} disabled={isBusy}>
+          {isBusy ? 'Revoking…' : 'Revoke'}
+        </button>
+      </footer>
+    </Dialog>
+  );
+}
+
+/** `/token`: a temporary access token to copy. */
+export function TokenPage({ deploymentId }: { deploymentId: string | undefined }) {
+  const { api } = useTools();
+  const { data, error, reload } = useLoad<Listing<Deployment>>('deployments', () => api.deployments());
+  const { route } = useLocation();
+  const deployments = data?.items ?? [];
+  const chosen = deploymentId ?? (deployments.length === 1 ? deployments[0]?.id : undefined);
+  return (
+    <main class="narrow">
+      <div class="head">
+        <Heading title="Temporary token">Temporary token</Heading>
+      </div>
+      <p class="lead">
+        Access as yourself for 24 hours, whatever you do with it. For a pipeline, add an API Key instead.
+      </p>
+      {error !== undefined && <Failure error={error} retry={reload} />}
+      {!data && error === undefined && <Skeleton rows={1} label="Loading your Deployments" />}
+      {data && deployments.length === 0 && !deploymentId && (
+        <Empty title="No Deployments yet">
+          <p>A temporary token is for one Deployment, and there is none that you may see.</p>
+        </Empty>
+      )}
+      {data && (deployments.length > 1 || deploymentId) && (
+        <Field label="Deployment">
+          {(attributes) => (
+            <select
+              {...attributes}
+              value={chosen ?? ''}
+              onChange={(event) => route(paths.token(event.currentTarget.value), true)}
+            >
+              <option value="" disabled>
+                Choose a Deployment
+              </option>
+              {offered(deployments, deploymentId).map(({ id, name }) => (
+                <option key={id} value={id}>
+                  {name === id ? id : `${name} (${id})`}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+      {data && chosen && <GetToken key={chosen} deploymentId={chosen} />}
+    </main>
+  );
+}
+
+/** The first page of Deployments may not hold the one that the URL names. */
+function offered(deployments: Deployment[], named: string | undefined): Pick<Deployment, 'id' | 'name'>[] {
+  const isMissing = named !== undefined && !deployments.some(({ id }) => id === named);
+  return isMissing ? [{ id: named, name: named }, ...deployments] : deployments;
+}
+
+function GetToken({ deploymentId }: { deploymentId: string }) {
+  const { api, config } = useTools();
+  const { isBusy, error, run } = useAction();
+  const [scopes, setScopes] = useState<string[]>(config.scopes);
+  const [token, setToken] = useState<IssuedToken>();
+  const attempt = useRef({ scopes: '', id: '' });
+  useDropWhenHidden(() => setToken(undefined));
+  const get = () =>
+    run(async () => {
+      const asked = scopes.join(' ');
+      if (attempt.current.scopes !== asked || !attempt.current.id) {
+        attempt.current = { scopes: asked, id: crypto.randomUUID() };
+      }
+      setToken(await api.issueToken(deploymentId, scopes, attempt.current.id));
+      attempt.current.id = '';
+    });
+
+  if (token?.access_token) {
+    return (
+      <section class="card result" aria-label="Your temporary token">
+        <Notice kind="warning">
+          <p>
+            <strong>This is the only time that the token is shown.</strong> It ends{' '}
+            <Time of={token.expiresAt} />: {exactTime(token.expiresAt)}.
+          </p>
+        </Notice>
+        <LabelledValue label="Token" text={token.access_token} />
+        <Scopes scopes={withoutDeployment(token.scope)} />
+        <h2>Try it</h2>
+        <Code text={temporaryTokenSnippet({ service: location.origin })} what="curl snippet" />
+        <div class="actions">
+          <button type="button" onClick={() => setToken(undefined)}>
+            Get another one
+          </button>
+          <a href={paths.temporaryTokens(deploymentId)}>See and revoke temporary tokens</a>
+        </div>
+      </section>
+    );
+  }
+  return (
+    <>
+      {token && (
+        <Notice kind="error">
+          <p>The token was made, but it was lost on the way. Get another one; this one ends by itself.</p>
+        </Notice>
+      )}
+      {error !== undefined && <Failure error={error} />}
+      <ScopeChoice known={config.scopes} chosen={scopes} onChange={setScopes} />
+      <div class="actions">
+        <button type="button" class="primary" onClick={get} disabled={isBusy}>
+          {isBusy ? 'Getting it…' : 'Get a temporary token'}
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** A page that the browser keeps for the back button must not keep what is shown once. */
+export function useDropWhenHidden(drop: () => void) {
+  useEffect(() => {
+    addEventListener('pagehide', drop);
+    return () => removeEventListener('pagehide', drop);
+  }, []);
+}
+
+interface FrameProps {
+  deploymentId: string;
+  tab: 'keys' | 'temporary-tokens';
+  action: ComponentChildren;
+  children: ComponentChildren;
+}
+
+/** What the two pages of a Deployment share: its name and the way between them. */
+function DeploymentFrame({ deploymentId, tab, action, children }: FrameProps) {
+  const { api } = useTools();
+  const { data, error, reload } = useLoad(`deployment ${deploymentId}`, () => api.deployment(deploymentId));
+  const name = data?.name ?? deploymentId;
+  if (error !== undefined) {
+    return (
+      <main>
+        <div class="head">
+          <Heading title={deploymentId}>{deploymentId}</Heading>
+        </div>
+        <Failure error={error} retry={reload} />
+        <p>
+          <a href={paths.deployments()}>All Deployments</a>
+        </p>
+      </main>
+    );
+  }
+  const current = (one: FrameProps['tab']) => (one === tab ? 'page' : undefined);
+  return (
+    <main>
+      <nav aria-label="Breadcrumb" class="breadcrumb">
+        <a href={paths.deployments()}>Deployments</a> <span aria-hidden="true">/</span>{' '}
+        <span class="mono">{deploymentId}</span>
+      </nav>
+      <div class="head">
+        <Heading title={`${tab === 'keys' ? 'API Keys' : 'Temporary tokens'} of ${name}`}>{name}</Heading>
+        {action}
+      </div>
+      <nav aria-label="Of this Deployment" class="sections">
+        <a href={paths.keys(deploymentId)} aria-current={current('keys')}>
+          API Keys
+        </a>
+        <a href={paths.temporaryTokens(deploymentId)} aria-current={current('temporary-tokens')}>
+          Temporary tokens
+        </a>
+      </nav>
+      {children}
+    </main>
+  );
+}
+
+interface ListProps<T> {
+  listing: Loaded<Listing<T>>;
+  more: (cursor: string) => Promise<Listing<T>>;
+  loading: string;
+  empty: ComponentChildren;
+  children: (item: T) => ComponentChildren;
+}
+
+/** A listing in each of its states. */
+function List<T>({ listing, more, loading, empty, children }: ListProps<T>) {
+  const { isBusy, error, run } = useAction();
+  const { data } = listing;
+  if (!data && listing.error !== undefined) return <Failure error={listing.error} retry={listing.reload} />;
+  if (!data) return <Skeleton rows={3} label={loading} />;
+  if (data.items.length === 0) return <>{empty}</>;
+  const { nextCursor } = data;
+  const showMore = () =>
+    run(async () => {
+      const next = await more(nextCursor ?? '');
+      listing.update(({ items }) => ({ items: [...items, ...next.items], nextCursor: next.nextCursor }));
+    });
+  return (
+    <>
+      {listing.error !== undefined && <Failure error={listing.error} retry={listing.reload} />}
+      <ul class="list">{data.items.map(children)}</ul>
+      {error !== undefined && <Failure error={error} />}
+      {nextCursor && (
+        <button type="button" onClick={showMore} disabled={isBusy}>
+          {isBusy ? 'Loading…' : 'Show more'}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** The scopes without the one that names the Deployment, which the page does already. */
+const withoutDeployment = (scope: string) => scope.split(' ').slice(1);
+
+/**
+ * Closing a dialog goes back to where it was opened, so that the back button does not open it again; a dialog
+ * that the URL opened is replaced by its page.
+ */
+function useClose(page: string, isOpen: boolean): () => void {
+  const { route } = useLocation();
+  const wasClosed = useRef(!isOpen);
+  useEffect(() => {
+    if (!isOpen) wasClosed.current = true;
+  }, [isOpen]);
+  return () => {
+    if (wasClosed.current) history.back();
+    else route(page, true);
+  };
+}

@@ -1,0 +1,212 @@
+import * as oauth from 'oauth4webapi';
+import type { Config } from './config.ts';
+import { paths } from './paths.ts';
+
+/** Who is signed in. Held in memory alone: a reload forgets it. */
+interface SignedIn {
+  accessToken: string;
+  refreshToken: string | undefined;
+  /** Epoch milliseconds; undefined when the issuer did not say. */
+  expiresAt: number | undefined;
+}
+
+export type SignInState =
+  | { name: 'out' }
+  | { name: 'in'; person: string }
+  /** Was signed in; the issuer or the service no longer accepts it. */
+  | { name: 'ended'; person: string };
+
+/** What crosses the redirect in sessionStorage, and is removed at once on return. */
+interface Crossing {
+  state: string;
+  nonce: string;
+  verifier: string;
+  /** Where the person was. */
+  returnTo: string;
+}
+
+const CROSSING = 'console.sign-in';
+/** Set while somebody is signed in in this tab, so that a reload goes straight on. No secret. */
+const RETURNING = 'console.returning';
+/** Renewed so much before the end that the call that follows does not come too late, in milliseconds. */
+const MARGIN = 30_000;
+
+/** Sign-in by OIDC: code flow with PKCE, as a public client. */
+export class Session {
+  state: SignInState = { name: 'out' };
+  readonly #config: Config;
+  readonly #client: oauth.Client;
+  readonly #options: { [oauth.allowInsecureRequests]: boolean };
+  readonly #onChange: () => void;
+  #signedIn: SignedIn | undefined;
+  #server: Promise<oauth.AuthorizationServer> | undefined;
+  #renewal: Promise<boolean> | undefined;
+
+  constructor(config: Config, onChange: () => void) {
+    this.#config = config;
+    this.#client = { client_id: config.clientId };
+    // The stack accepts an http issuer on a loopback host alone: the development issuer.
+    this.#options = { [oauth.allowInsecureRequests]: config.issuer.startsWith('http:') };
+    this.#onChange = onChange;
+  }
+
+  /** Somebody was signed in in this tab before it was reloaded. */
+  get isReturning(): boolean {
+    return sessionStorage.getItem(RETURNING) !== null;
+  }
+
+  /**
+   * Leave for the issuer.
+   * @param returnTo path to come back to
+   */
+  async begin(returnTo: string): Promise<void> {
+    const { authorization_endpoint } = await this.#authorizationServer();
+    if (!authorization_endpoint) throw new Error('The issuer has no authorization endpoint.');
+    const crossing: Crossing = {
+      state: oauth.generateRandomState(),
+      nonce: oauth.generateRandomNonce(),
+      verifier: oauth.generateRandomCodeVerifier(),
+      returnTo,
+    };
+    sessionStorage.setItem(CROSSING, JSON.stringify(crossing));
+    const url = new URL(authorization_endpoint);
+    const parameters = {
+      response_type: 'code',
+      client_id: this.#config.clientId,
+      redirect_uri: redirectUri(),
+      scope: this.#config.signInScope,
+      state: crossing.state,
+      nonce: crossing.nonce,
+      code_challenge: await oauth.calculatePKCECodeChallenge(crossing.verifier),
+      code_challenge_method: 'S256',
+    };
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+    location.assign(url);
+  }
+
+  /**
+   * Come back from the issuer: swap the code for tokens.
+   * @param url as it was on arrival
+   * @returns the path where the person was
+   * @throws Error when the issuer refused, or the answer is not to a sign-in that this tab began
+   */
+  async complete(url: URL): Promise<string> {
+    const stored = sessionStorage.getItem(CROSSING);
+    sessionStorage.removeItem(CROSSING);
+    sessionStorage.removeItem(RETURNING);
+    if (!stored) throw new Error('This sign-in was not begun here.');
+    const { state, nonce, verifier, returnTo }: Crossing = JSON.parse(stored);
+    const server = await this.#authorizationServer();
+    const parameters = oauth.validateAuthResponse(server, this.#client, url, state);
+    const response = await oauth.authorizationCodeGrantRequest(
+      server,
+      this.#client,
+      oauth.None(),
+      parameters,
+      redirectUri(),
+      verifier,
+      this.#options,
+    );
+    const tokens = await oauth.processAuthorizationCodeResponse(server, this.#client, response, {
+      expectedNonce: nonce,
+      requireIdToken: true,
+    });
+    const claims = oauth.getValidatedIdTokenClaims(tokens);
+    const person = String(claims?.name ?? claims?.email ?? claims?.preferred_username ?? claims?.sub);
+    this.#keep(tokens);
+    sessionStorage.setItem(RETURNING, '1');
+    this.#become({ name: 'in', person });
+    return returnTo;
+  }
+
+  /** The access token, renewed when it is about to end; undefined when nobody is signed in. */
+  async accessToken(): Promise<string | undefined> {
+    const { expiresAt } = this.#signedIn ?? {};
+    const isEnding = expiresAt !== undefined && Date.now() > expiresAt - MARGIN;
+    if (isEnding && this.#signedIn?.refreshToken) await this.renew();
+    return this.#signedIn?.accessToken;
+  }
+
+  /** @returns false when the sign-in cannot be renewed */
+  async renew(): Promise<boolean> {
+    // The issuer may accept a refresh token once: calls side by side share one renewal.
+    this.#renewal ??= this.#renew().finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #renew(): Promise<boolean> {
+    const refreshToken = this.#signedIn?.refreshToken;
+    if (!refreshToken) return false;
+    try {
+      const server = await this.#authorizationServer();
+      const response = await oauth.refreshTokenGrantRequest(
+        server,
+        this.#client,
+        oauth.None(),
+        refreshToken,
+        this.#options,
+      );
+      const tokens = await oauth.processRefreshTokenResponse(server, this.#client, response);
+      this.#keep({ ...tokens, refresh_token: tokens.refresh_token ?? refreshToken });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The service refused the access token, and it could not be renewed. */
+  end(): void {
+    if (this.state.name !== 'in') return;
+    this.#signedIn = undefined;
+    this.#become({ name: 'ended', person: this.state.person });
+  }
+
+  /** Forget everything here, then end the session at the issuer, where it offers that. */
+  async signOut(): Promise<void> {
+    this.#signedIn = undefined;
+    sessionStorage.removeItem(RETURNING);
+    const { end_session_endpoint } = await this.#authorizationServer().catch(
+      (): Partial<oauth.AuthorizationServer> => ({}),
+    );
+    const signedOut = `${location.origin}${paths.signedOut()}`;
+    if (!end_session_endpoint) return location.assign(signedOut);
+    const url = new URL(end_session_endpoint);
+    // OpenID Connect RP-Initiated Logout §2 without id_token_hint, which would put a token into a URL.
+    url.searchParams.set('client_id', this.#config.clientId);
+    url.searchParams.set('post_logout_redirect_uri', signedOut);
+    // Cognito's name for the same.
+    url.searchParams.set('logout_uri', signedOut);
+    location.assign(url);
+  }
+
+  #keep(tokens: oauth.TokenEndpointResponse): void {
+    this.#signedIn = {
+      accessToken: tokens.access_token,
+      refreshToken: tokens.refresh_token,
+      expiresAt: tokens.expires_in === undefined ? undefined : Date.now() + tokens.expires_in * 1000,
+    };
+  }
+
+  #become(state: SignInState): void {
+    this.state = state;
+    this.#onChange();
+  }
+
+  #authorizationServer(): Promise<oauth.AuthorizationServer> {
+    this.#server ??= this.#discover().catch((error) => {
+      this.#server = undefined;
+      throw error;
+    });
+    return this.#server;
+  }
+
+  async #discover(): Promise<oauth.AuthorizationServer> {
+    const issuer = new URL(this.#config.issuer);
+    const response = await oauth.discoveryRequest(issuer, { ...this.#options, algorithm: 'oidc' });
+    return oauth.processDiscoveryResponse(issuer, response);
+  }
+}
+
+const redirectUri = () => `${location.origin}${paths.signedIn()}`;

@@ -1,0 +1,126 @@
+/**
+ * Ready steps for CI. The secret comes from the CI's own store and reaches curl on standard input, never among
+ * its arguments, which every process on the machine can read. POSIX shell, and zsh: `status` and `path` are
+ * taken there.
+ */
+export interface SnippetInput {
+  keyId: string;
+  /** URL of the service, without a slash at its end. */
+  service: string;
+}
+
+/** Name of the secret in the CI's store. */
+export const SECRET_NAME = 'DEPLOYMENT_KEY_SECRET';
+
+export interface Snippet {
+  id: string;
+  /** Where it is for. */
+  label: string;
+  /** Where the secret goes first. */
+  store: string;
+  code: (input: SnippetInput) => string;
+}
+
+export const SNIPPETS: readonly Snippet[] = [
+  {
+    id: 'github',
+    label: 'GitHub Actions',
+    store: `Settings → Secrets and variables → Actions: add the secret as ${SECRET_NAME}. Then add this step.`,
+    code: (input) => `- name: Call with a Deployment key
+  env:
+    ${SECRET_NAME}: \${{ secrets.${SECRET_NAME} }}
+  run: |
+${indented(4, script(input, `echo "::add-mask::$token"`))}`,
+  },
+  {
+    id: 'gitlab',
+    label: 'GitLab CI',
+    store: `Settings → CI/CD → Variables: add the secret as ${SECRET_NAME}, masked and protected. The image needs curl.`,
+    code: (input) => `call-with-deployment-key:
+  script:
+    - |
+${indented(6, script(input))}`,
+  },
+  {
+    id: 'circleci',
+    label: 'CircleCI',
+    store: `Project settings → Environment variables, or a context: add the secret as ${SECRET_NAME}. Then add this step.`,
+    code: (input) => `- run:
+    name: Call with a Deployment key
+    command: |
+${indented(6, script(input))}`,
+  },
+  {
+    id: 'curl',
+    label: 'curl',
+    store: `Paste this into a shell: it asks for the secret. In a script, set ${SECRET_NAME} from where you keep it.`,
+    code: (input) => `(
+if [ -z "\${${SECRET_NAME}:-}" ]; then
+  printf 'Secret: ' >/dev/tty
+  stty -echo </dev/tty; read -r ${SECRET_NAME} </dev/tty; stty echo </dev/tty
+  echo >/dev/tty
+fi
+${withoutComments(script(input))})
+`,
+  },
+];
+
+/** @param onToken what to do with a new access token, for a CI that can mask it */
+function script({ keyId, service }: SnippetInput, onToken?: string): string {
+  return `set -eu
+set +x
+service='${service}'
+api="$service/whoami" # the API to call
+
+# Calls curl with its configuration on standard input; sets $code and $body.
+request() {
+  config=$1; shift
+  for pause in 1 2 4 8 0; do
+    answer=$(printf '%s\\n' "$config" |
+      curl --silent --show-error --max-time 30 --config - --write-out ' %{http_code}' "$@")
+    code=\${answer##* } body=\${answer% *}
+    case $code in
+      429|503) if [ $pause -gt 0 ]; then sleep $((pause + $(od -An -N1 -tu1 /dev/urandom) % (pause + 1))); fi ;;
+      *) return 0 ;;
+    esac
+  done
+}
+exchange() {
+  request "user = \\"${keyId}:$${SECRET_NAME}\\"" --data grant_type=client_credentials "$service/oauth/token"
+  if [ "$code" != 200 ]; then echo "No access token: HTTP $code" >&2; exit 1; fi
+  token=$(printf '%s' "$body" | sed 's/.*"access_token" *: *"\\([A-Za-z0-9_-]*\\)".*/\\1/')
+${onToken ? `  ${onToken}\n` : ''}}
+call() { request "header = \\"Authorization: Bearer $token\\"" "$api"; }
+
+exchange
+call
+case $code in 401|403) exchange; call ;; esac # once: the token may have been revoked
+case $code in
+  2??) printf '%s\\n' "$body" ;;
+  *) echo "Refused: HTTP $code" >&2; exit 1 ;;
+esac
+`;
+}
+
+/** How a person uses a temporary token in a shell: asked for it, so that it stays out of the history. */
+export function temporaryTokenSnippet({ service }: Pick<SnippetInput, 'service'>): string {
+  return `(
+if [ -z "\${DEPLOYMENT_TOKEN:-}" ]; then
+  printf 'Token: ' >/dev/tty
+  stty -echo </dev/tty; read -r DEPLOYMENT_TOKEN </dev/tty; stty echo </dev/tty
+  echo >/dev/tty
+fi
+printf 'header = "Authorization: Bearer %s"\\n' "$DEPLOYMENT_TOKEN" |
+  curl --silent --show-error --config - '${service}/whoami'
+)
+`;
+}
+
+/** An interactive zsh takes no comments. */
+function withoutComments(text: string): string {
+  return text.replace(/^# .*\n| # .*$/gm, '');
+}
+
+function indented(columns: number, text: string): string {
+  return text.replace(/^(?=.)/gm, ' '.repeat(columns));
+}

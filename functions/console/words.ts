@@ -1,0 +1,30 @@
+/** Each with the seconds from which it is used, and its own length. Days begin late: `in 24 hours`, not `tomorrow`. */
+const UNITS = [
+  ['year', 365 * 86_400, 365 * 86_400],
+  ['month', 60 * 86_400, 30 * 86_400],
+  ['day', 2 * 86_400, 86_400],
+  ['hour', 3600, 3600],
+  ['minute', 60, 60],
+] as const;
+
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
+const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
+
+/**
+ * `3 hours ago`, `in 24 hours`, `just now`.
+ * @param time RFC 3339
+ * @param now epoch milliseconds
+ */
+export function ago(time: string, now: number): string {
+  const seconds = (Date.parse(time) - now) / 1000;
+  const [unit, , length] = UNITS.find(([, least]) => Math.abs(seconds) >= least) ?? [];
+  if (!unit || !length) return seconds > 0 ? 'in less than a minute' : 'just now';
+  return relative.format(Math.round(seconds / length), unit);
+}
+
+/** `23 Nov 2026, 06:20:31 UTC` */
+export const exactTime = (time: string): string => exact.format(new Date(time));
+
+/** `23 Nov 2026` */
+export const dayOf = (time: string): string => day.format(new Date(time));

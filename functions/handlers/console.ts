@@ -1,0 +1,131 @@
+import { gunzipSync } from 'node:zlib';
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+
+/** The console as infra/console-page.ts builds it. */
+export interface ConsoleFiles {
+  /** Names of the files that the page asks for. */
+  script: string;
+  style: string;
+  icon: string;
+  /** Every file by its name, which holds its hash: gzipped, base64. */
+  assets: Record<string, string>;
+}
+
+/** What the page is told. Everybody may read it. */
+export interface PageConfig {
+  issuer: string;
+  clientId: string;
+  signInScope: string;
+  scopes: string[];
+}
+
+const TYPES: Record<string, string> = {
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+
+/**
+ * The console: one page whatever the path, so that a reload keeps the place, and the files that it asks for.
+ * Everything private comes from the API; this hands out what is the same for everybody.
+ */
+export function consolePage(files: ConsoleFiles, { origins, ...config }: PageConfig & { origins: string[] }) {
+  const headers = securityHeaders(origins);
+  const html = page(files, config);
+
+  return async (event: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
+    if (event.routeKey === 'GET /') {
+      return { statusCode: 302, headers: { ...headers, Location: '/console', 'Cache-Control': 'no-store' } };
+    }
+    if (event.routeKey === 'GET /console/assets/{file}') return asset(event);
+    return {
+      statusCode: 200,
+      headers: { ...headers, 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' },
+      body: html,
+    };
+  };
+
+  function asset({
+    pathParameters,
+    headers: asked,
+  }: APIGatewayProxyEventV2): APIGatewayProxyStructuredResultV2 {
+    const name = pathParameters?.file ?? '';
+    const gzipped = Object.hasOwn(files.assets, name) ? files.assets[name] : undefined;
+    const type = TYPES[name.split('.').at(-1) ?? ''];
+    if (gzipped === undefined || type === undefined) {
+      return {
+        statusCode: 404,
+        headers: { ...headers, 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' },
+        body: 'No such file.',
+      };
+    }
+    const ofFile = {
+      ...headers,
+      'Content-Type': type,
+      // The name changes with the content.
+      'Cache-Control': 'public, max-age=31536000, immutable',
+      Vary: 'Accept-Encoding',
+    };
+    return /\bgzip\b/.test(asked['accept-encoding'] ?? '')
+      ? {
+          statusCode: 200,
+          headers: { ...ofFile, 'Content-Encoding': 'gzip' },
+          body: gzipped,
+          isBase64Encoded: true,
+        }
+      : { statusCode: 200, headers: ofFile, body: gunzipSync(Buffer.from(gzipped, 'base64')).toString() };
+  }
+}
+
+/** No inline script or style, no frame around it, nobody to talk to but this service and the issuer. */
+function securityHeaders(origins: string[]): Record<string, string> {
+  const policy = [
+    `default-src 'none'`,
+    `script-src 'self'`,
+    `style-src 'self'`,
+    `img-src 'self'`,
+    `connect-src 'self' ${origins.join(' ')}`,
+    `base-uri 'none'`,
+    `form-action 'none'`,
+    `frame-ancestors 'none'`,
+    `require-trusted-types-for 'script'`,
+    `trusted-types 'none'`,
+  ];
+  return {
+    'Content-Security-Policy': policy.join('; '),
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), clipboard-write=(self)',
+    'Referrer-Policy': 'no-referrer',
+    'Strict-Transport-Security': 'max-age=31536000',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+  };
+}
+
+function page({ script, style, icon }: ConsoleFiles, config: PageConfig): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<meta name="console" content="${escaped(JSON.stringify(config))}">
+<title>Deployment API Keys</title>
+<link rel="icon" href="/console/assets/${icon}" type="image/svg+xml">
+<link rel="stylesheet" href="/console/assets/${style}">
+<script type="module" src="/console/assets/${script}"></script>
+</head>
+<body>
+<div id="app"></div>
+<noscript>The console needs JavaScript. The same can be done with the API: see its documentation.</noscript>
+</body>
+</html>
+`;
+}
+
+/** For an attribute between double quotes. */
+function escaped(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
