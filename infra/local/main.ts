@@ -46,6 +46,16 @@ curl -sS -X DELETE $API/deployments/demo -H "Authorization: Bearer $ADMIN" -w '%
 curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
 `;
 
+/** A first Deployment where there is none, so that the console has something to show. */
+async function welcome({ url, signIn }: LocalStack): Promise<void> {
+  const headers = { authorization: `Bearer ${await signIn('admin')}`, 'content-type': 'application/json' };
+  const listing = await fetch(`${url}/deployments?limit=1`, { headers });
+  const { items } = (await listing.json()) as { items?: unknown[] };
+  if (items?.length !== 0) return;
+  const body = JSON.stringify({ name: 'Demo', groups: ['data-eng'] });
+  await fetch(`${url}/deployments/demo`, { method: 'PUT', headers, body });
+}
+
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, port: taken } = error as NodeJS.ErrnoException & { port?: number };
@@ -81,7 +91,9 @@ async function run(): Promise<void> {
     onLog: (line) => process.stderr.write(line),
   });
   if (isEnding) return end();
+  await welcome(stack);
   console.log(`Deployment API Keys at ${stack.url}, sign-in at ${stack.issuer}. Ctrl-C stops it.`);
+  console.log(`The console: open ${stack.url} in a browser.`);
   console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);
 }
 
