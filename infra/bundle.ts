@@ -3,12 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
+import { bundlesDirectory } from './bundles.ts';
 import { buildConsolePage } from './console-page.ts';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
-
-/** Where the bundles lie: one folder for each function, holding `index.js` with the export `handler`. */
-export const bundlesDirectory = fileURLToPath(new URL('../.build/functions', import.meta.url));
 
 /** The deployed functions: the names, without `.ts`, of the files directly in `functions/`, sorted. */
 export function functionNames(): string[] {

@@ -5,7 +5,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type * as ENV from '../functions/runtime/env.ts';
-import { bundlesDirectory } from './bundle.ts';
+import { bundlesDirectory } from './bundles.ts';
 
 /** The environment of a function, by the names that functions read; an undefined value is left out. */
 export type Environment = { readonly [name in (typeof ENV)[keyof typeof ENV]]?: string | undefined };

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { buildSync } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bundleFunctions, bundlesDirectory, bundling, functionNames } from '../../infra/bundle.ts';
+import { bundleFunctions, bundling, functionNames } from '../../infra/bundle.ts';
+import { bundlesDirectory } from '../../infra/bundles.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 

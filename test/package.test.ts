@@ -1,0 +1,159 @@
+import { execFile } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Json } from './support/template.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'package-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What every consumer has already; the test has them from here, so that it needs no network. */
+const PEERS = ['aws-cdk-lib', 'constructs', '@types/node', 'undici-types'];
+
+const manifestBefore = readFileSync(join(root, 'package.json'), 'utf8');
+await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
+const { version } = JSON.parse(manifestBefore);
+const tarball = join(folder, `deployment-api-keys-${version}.tgz`);
+
+/** An empty CDK app with the tarball in it. */
+async function newApp(name: string, source: string): Promise<string> {
+  const app = join(folder, name);
+  mkdirSync(app);
+  writeFileSync(join(app, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }));
+  const options = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--legacy-peer-deps'];
+  await run('npm', ['install', ...options, tarball], { cwd: app });
+  mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
+  for (const peer of PEERS) symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer));
+  writeFileSync(join(app, 'app.ts'), source);
+  writeFileSync(
+    join(app, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        module: 'nodenext',
+        target: 'es2024',
+        types: ['node'],
+        noEmit: true,
+        skipLibCheck: true,
+      },
+    }),
+  );
+  return app;
+}
+
+const compile = (app: string) =>
+  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', app]).then(
+    () => '',
+    ({ stdout }: { stdout: string }) => stdout,
+  );
+const synthesise = (app: string) =>
+  run(process.execPath, ['app.ts'], { cwd: app, env: { ...process.env, CDK_OUTDIR: 'cdk.out' } });
+const templateOf = (app: string, stack: string): Json =>
+  JSON.parse(readFileSync(join(app, `cdk.out/${stack}.template.json`), 'utf8'));
+
+const service = await newApp(
+  'service',
+  `import { App } from 'aws-cdk-lib';
+import { DeploymentKeysStack, readConfig } from 'deployment-api-keys';
+
+const app = new App();
+const config = readConfig({ adminGroup: 'platform-admins', issuer: 'https://login.example.com', audience: 'keys', consumerAccounts: '444455556666' });
+new DeploymentKeysStack(app, 'Keys', { config });
+app.synth();
+`,
+);
+const consumer = await newApp(
+  'consumer',
+  `import { App, Stack } from 'aws-cdk-lib';
+import { LambdaIntegration, RestApi } from 'aws-cdk-lib/aws-apigateway';
+import { Function } from 'aws-cdk-lib/aws-lambda';
+import { DeploymentKeyAuthorizer } from 'deployment-api-keys';
+
+const app = new App();
+const stack = new Stack(app, 'Receiver', { env: { account: '444455556666', region: 'eu-west-1' } });
+const api = new RestApi(stack, 'Api', { cloudWatchRole: false });
+const authorizer = new DeploymentKeyAuthorizer(stack, 'Authorizer', {
+  api,
+  functionArn: 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize',
+  requiredScopes: { 'POST /deployments/{deploymentId}/deploys': ['code:deploy'] },
+  handlerChecksDeployment: false,
+});
+const handler = Function.fromFunctionName(stack, 'Handler', 'receive');
+api.root
+  .resourceForPath('/deployments/{deploymentId}/deploys')
+  .addMethod('POST', new LambdaIntegration(handler), { authorizer });
+app.synth();
+`,
+);
+
+describe('npm pack', () => {
+  it('leaves package.json as it was', () => {
+    expect(readFileSync(join(root, 'package.json'), 'utf8')).toBe(manifestBefore);
+  });
+
+  it('ships what an app needs, and nothing for developing this project', () => {
+    const installed = join(service, 'node_modules/deployment-api-keys');
+    const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    expect(manifest.optionalDependencies).toBeUndefined();
+    expect(Object.keys(manifest.dependencies)).toStrictEqual(['zod']);
+    expect(Object.keys(manifest.peerDependencies)).toStrictEqual(['aws-cdk-lib', 'constructs']);
+    expect(existsSync(join(installed, 'dist/infra/index.d.ts'))).toBe(true);
+    expect(existsSync(join(installed, 'functions'))).toBe(false);
+  });
+});
+
+describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
+  it('compiles and synthesises the service, its functions prebuilt', async () => {
+    expect(await compile(service)).toBe('');
+    await synthesise(service);
+    const { Resources } = templateOf(service, 'Keys');
+    const functions = Object.values<Json>(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function');
+    expect(functions.length).toBeGreaterThan(5);
+    for (const { Properties } of functions) {
+      const asset = `asset.${Properties.Code.S3Key.replace('.zip', '')}`;
+      expect(existsSync(join(service, 'cdk.out', asset, 'index.js'))).toBe(true);
+    }
+    const allowed = Object.values<Json>(Resources).filter(
+      ({ Type, Properties }) =>
+        Type === 'AWS::Lambda::Permission' && JSON.stringify(Properties).includes('444455556666'),
+    );
+    expect(allowed).toHaveLength(1);
+  });
+
+  it('compiles and synthesises the authorizer for another account, without anything of the service', async () => {
+    expect(await compile(consumer)).toBe('');
+    await synthesise(consumer);
+    const resources = Object.values<Json>(templateOf(consumer, 'Receiver').Resources);
+    const [authorizer] = resources.filter(({ Type }) => Type === 'AWS::ApiGateway::Authorizer');
+    expect(authorizer.Properties).toMatchObject({
+      AuthorizerUri: expect.stringContaining('arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize'),
+      AuthorizerResultTtlInSeconds: 0,
+    });
+    expect(resources.map(({ Type }) => Type)).not.toContain('AWS::DynamoDB::GlobalTable');
+  });
+
+  it('does not compile without what the authorizer must be told', async () => {
+    const source = readFileSync(join(consumer, 'app.ts'), 'utf8');
+    writeFileSync(join(consumer, 'app.ts'), source.replace('handlerChecksDeployment: false,', ''));
+    expect(await compile(consumer)).toContain("'handlerChecksDeployment' is missing");
+  });
+
+  it('can be a CommonJS one', async () => {
+    const print = `console.log(typeof require('deployment-api-keys').DeploymentKeyAuthorizer)`;
+    const { stdout } = await run(process.execPath, ['--input-type=commonjs', '-e', print], { cwd: service });
+    expect(stdout.trim()).toBe('function');
+  });
+});
