@@ -16,8 +16,8 @@ export interface Table {
   onMalformed: OnMalformed;
 }
 
-/** A person or a pipeline waits. */
-export const CALL_PATIENCE: Patience = { attemptTimeout: 2000, attempts: 3 };
+/** A person or a pipeline waits: three calls in a row, all of them late, still end before the function's 10 s. */
+export const CALL_PATIENCE: Patience = { attemptTimeout: 1000, attempts: 3 };
 
 /**
  * A document client, made once for each function. Endpoint, Region and credentials come from the environment,
@@ -54,7 +54,9 @@ function isTransient(error: unknown): boolean {
   const status = $metadata?.httpStatusCode;
   const isServerFault = status !== undefined && status >= 500;
   const isNetworkFault = code?.startsWith('E') === true && status === undefined;
-  return TRANSIENT.has(error.name) || isServerFault || isNetworkFault || error instanceof SyntaxError;
+  // It began well and did not come to its end, or was not what it began as.
+  const isDamaged = (status !== undefined && status < 300) || error instanceof SyntaxError;
+  return TRANSIENT.has(error.name) || isServerFault || isNetworkFault || isDamaged;
 }
 
 export type Write = NonNullable<TransactWriteCommandInput['TransactItems']>[number];

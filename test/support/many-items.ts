@@ -1,0 +1,60 @@
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { newUlid } from '../../functions/domain/mint.ts';
+import type { Table } from '../../functions/table/client.ts';
+import { type Item, toApiKey, toToken } from '../../functions/table/schema.ts';
+
+const NOW = Date.parse('2030-01-01T12:00:00Z');
+
+/** Writes many keys and tokens of one life past all rules, as years of use leave them. */
+export async function fill(
+  table: Table,
+  life: { deploymentId: string; generation: string; keys: number; tokens: number },
+): Promise<void> {
+  const { deploymentId, generation } = life;
+  const ulids = Array.from({ length: life.keys }, () => newUlid(NOW));
+  function* items(): Generator<Item> {
+    for (const ulid of ulids) {
+      yield toApiKey({
+        deploymentId,
+        ulid,
+        name: 'ci',
+        scopes: ['code:deploy'],
+        secrets: [{ hash: 'x'.repeat(43), createdAt: NOW }],
+        enabled: true,
+        epoch: 0,
+        generation,
+        revision: 0,
+        createdAt: NOW,
+        createdBy: 'admin',
+      });
+    }
+    for (let n = 0; n < life.tokens; n++) {
+      const hash = `${String(n).padStart(10, '0')}${'h'.repeat(33)}`;
+      const ulid = ulids[n % ulids.length] ?? '';
+      const seconds = NOW / 1000;
+      yield toToken({
+        deploymentId,
+        ulid,
+        hash,
+        generation,
+        epoch: 0,
+        issuedAt: seconds,
+        expiresAt: seconds + 86_400,
+      });
+    }
+  }
+  const source = items();
+  const writer = async () => {
+    for (;;) {
+      const batch = Array.from({ length: 25 }, () => source.next().value).filter(
+        (item) => item !== undefined,
+      );
+      if (batch.length === 0) return;
+      const RequestItems = {
+        [table.tableName]: batch.map((item) => ({ PutRequest: { Item: item as Item } })),
+      };
+      await table.client.send(new BatchWriteCommand({ RequestItems }));
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, writer));
+}
