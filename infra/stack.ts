@@ -67,6 +67,7 @@ export class DeploymentKeysStack extends Stack {
         ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
         ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
         ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
+        ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],
         ['POST|GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
         ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
       ]),

@@ -43,9 +43,9 @@ export class Table extends Construct {
     this.#grant(grantee, ['BatchGetItem', 'UpdateItem']);
   }
 
-  /** To swap a key for a token: one read, one write. */
+  /** To swap a key for a token: one read, one write; and to mark which of a key's secrets was used. */
   grantIssue(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['BatchGetItem', 'PutItem']);
+    this.#grant(grantee, ['BatchGetItem', 'PutItem', 'UpdateItem']);
   }
 
   /** To tell what a token may do, which is no use of it: reads alone. */

@@ -12,6 +12,7 @@ export type EventType =
   | 'deployment.purged'
   | 'api_key.created'
   | 'api_key.edited'
+  | 'api_key.rotated'
   | 'api_key.disabled'
   | 'api_key.enabled'
   | 'api_key.deleted'

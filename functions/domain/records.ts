@@ -16,6 +16,20 @@ export interface SecretHash {
   hash: string;
   /** Epoch milliseconds. */
   createdAt: number;
+  /** Epoch milliseconds: from then on it is refused. */
+  retiresAt?: number | undefined;
+  /** It is refused as soon as the newer one has been used. */
+  retiresOnFirstUse?: boolean | undefined;
+  /** Epoch milliseconds: its last exchange, as far as it was recorded. */
+  lastUsedAt?: number | undefined;
+}
+
+/** Somebody has shown a living secret of the key that should have been nowhere. */
+export interface Leak {
+  /** Epoch milliseconds. */
+  reportedAt: number;
+  /** Whether the key was enabled before, and so will be after it is rotated. */
+  wasEnabled: boolean;
 }
 
 /** An API key. Its ID is `dk_<deploymentId>_<ulid>`. */
@@ -25,8 +39,11 @@ export interface ApiKey {
   name: string;
   description?: string | undefined;
   scopes: string[];
+  /** Oldest first. Retired ones may still stand here: `livingSecrets` tells. */
   secrets: SecretHash[];
   enabled: boolean;
+  /** Set from the report until the key is rotated at once; all the while it is disabled. */
+  leak?: Leak | undefined;
   /** The key's own expiry, epoch milliseconds. Not the TTL attribute: an expired key stays listed. */
   validUntil?: number | undefined;
   /** Its tokens copy this number; those of another are dead. */

@@ -1,6 +1,7 @@
 import { type Clock, isLive } from '../domain/expiry.ts';
 import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
-import type { ApiKey, Deployment } from '../domain/records.ts';
+import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
+import { livingSecrets } from '../domain/rotation.ts';
 import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
 import { type ClientCredentials, invalidClient } from '../http/oauth.ts';
 import type { Table } from '../table/client.ts';
@@ -10,6 +11,8 @@ import { readKey } from '../table/tokens.ts';
 export interface Client {
   deployment: Deployment;
   key: ApiKey;
+  /** The one of the key's secrets by which it did. */
+  secret: SecretHash;
 }
 
 /**
@@ -28,15 +31,17 @@ export async function authenticate(
   if (!id || credential?.kind !== 'secret' || !isOfThisId) throw invalidClient();
 
   const { deployment, key } = await readKey(table, id.deploymentId, id.ulid);
-  const isSecret = hasSecret(key, hashOf(clientSecret));
+  const now = clock();
+  const secret = secretOf(key, hashOf(clientSecret), now);
   const isOfThisLife = key?.generation === deployment?.generation;
-  const isValid = key?.validUntil === undefined || isLive(key.validUntil / 1000, clock());
-  if (!deployment || !key?.enabled || !isSecret || !isOfThisLife || !isValid) throw invalidClient();
-  return { deployment, key };
+  const isValid = key?.validUntil === undefined || isLive(key.validUntil / 1000, now);
+  if (!deployment || !key?.enabled || !secret || !isOfThisLife || !isValid) throw invalidClient();
+  return { deployment, key, secret };
 }
 
-/** Compares with something even where there is no key. */
-function hasSecret(key: ApiKey | undefined, presented: string): boolean {
-  const hashes = key?.secrets.map(({ hash }) => hash) ?? [HASH_OF_NOTHING];
-  return hashes.map((hash) => sameHash(hash, presented)).includes(true);
+/** The living secret that was presented. Compares with something even where there is none. */
+function secretOf(key: ApiKey | undefined, presented: string, now: number): SecretHash | undefined {
+  const living = key ? livingSecrets(key, now) : [];
+  if (living.length === 0) sameHash(HASH_OF_NOTHING, presented);
+  return living.filter(({ hash }) => sameHash(hash, presented)).at(-1);
 }

@@ -5,14 +5,24 @@ import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
+import { rotated } from '../domain/rotation.ts';
 import { hashOf } from '../domain/secrets.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
-import { keyChangesInput, newKeyInput, pageInput, parseInput } from '../http/schemas.ts';
+import { keyChangesInput, newKeyInput, pageInput, parseInput, rotationInput } from '../http/schemas.ts';
 import type { Table } from '../table/client.ts';
 import { readDeployment } from '../table/deployments.ts';
-import { createApiKey, deleteApiKey, editApiKey, listApiKeys, MAX_KEYS, readApiKey } from '../table/keys.ts';
+import {
+  createApiKey,
+  deleteApiKey,
+  editApiKey,
+  listApiKeys,
+  MAX_KEYS,
+  readApiKey,
+  rotateApiKey,
+} from '../table/keys.ts';
 import { once } from './once.ts';
+import { shownKey } from './shown-key.ts';
 
 /** How often an edit is tried again after somebody else's came first. */
 const ATTEMPTS = 5;
@@ -46,9 +56,9 @@ export function keyRoutes(
           createdAt: now,
           createdBy: request.person.sub,
         };
-        const { id } = shown(key);
-        const headers = { Location: `/deployments/${deployment.id}/api-keys/${id}` };
-        const answer = { status: 201, headers, body: shown(key) };
+        const shown = shownKey(key, now);
+        const headers = { Location: `/deployments/${deployment.id}/api-keys/${shown.id}` };
+        const answer = { status: 201, headers, body: shown };
         const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
         const outcome = await createApiKey(table, key, event, remember(answer, now));
         if (outcome === 'repeated') return undefined;
@@ -68,13 +78,14 @@ export function keyRoutes(
         limit,
       });
       const last = items.at(-1);
+      const now = clock();
       const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
-      return { status: 200, body: { items: items.map(shown), nextCursor } };
+      return { status: 200, body: { items: items.map((key) => shownKey(key, now)), nextCursor } };
     },
 
     'GET /deployments/{deploymentId}/api-keys/{keyId}': async (request) => ({
       status: 200,
-      body: shown(await keyOf(request, await deploymentOf(request))),
+      body: shownKey(await keyOf(request, await deploymentOf(request)), clock()),
     }),
 
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
@@ -83,16 +94,39 @@ export function keyRoutes(
       const changes = parseInput(keyChangesInput(known, now), request.body());
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
         const key = await keyOf(request, deployment);
+        if (key.leak && changes.enabled) {
+          throw conflict('This key leaked. Rotate it with retireOld "now": that enables it again.');
+        }
         const edited = withChanges(key, changes, now);
         const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
-        if (changed.length === 0) return { status: 200, body: shown(key) };
+        if (changed.length === 0) return { status: 200, body: shownKey(key, now) };
         const event = newEvent(editEvent(key, edited), deployment, request.actor, now, {
           ...eventData(edited),
           changed,
         });
-        if (await editApiKey(table, edited, event)) return { status: 200, body: shown(edited) };
+        if (await editApiKey(table, edited, event)) return { status: 200, body: shownKey(edited, now) };
       }
       throw conflict('The key is being changed by somebody else. Try again.');
+    },
+
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': async (request) => {
+      const deployment = await deploymentOf(request);
+      const { retireOld } = parseInput(rotationInput, request.body({}));
+      return once(table, request, deployment, clock, async (remember) => {
+        const now = clock();
+        for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+          const key = await keyOf(request, deployment);
+          const secret = mintCredential('secret', deployment.id, key.ulid);
+          const next = rotated(key, hashOf(secret), retireOld, now);
+          const answer = { status: 200, body: shownKey(next, now) };
+          const data = { ...eventData(key), retireOld };
+          const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
+          const outcome = await rotateApiKey(table, next, key.secrets, event, remember(answer, now));
+          if (outcome === 'repeated') return undefined;
+          if (outcome === 'rotated') return { ...answer, body: { ...answer.body, secret } };
+        }
+        throw conflict('The key is being changed by somebody else. Try again.');
+      });
     },
 
     'DELETE /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
@@ -153,20 +187,4 @@ function editEvent(before: ApiKey, after: ApiKey): EventType {
 
 function eventData(key: ApiKey) {
   return { keyId: formatKeyId(key.deploymentId, key.ulid), name: key.name, scopes: key.scopes };
-}
-
-/** A key as the API shows it: never its secret, and nothing made from it. */
-function shown(key: ApiKey) {
-  const time = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
-  return {
-    id: formatKeyId(key.deploymentId, key.ulid),
-    name: key.name,
-    description: key.description ?? null,
-    scopes: key.scopes,
-    enabled: key.enabled,
-    createdAt: time(key.createdAt),
-    createdBy: key.createdBy,
-    expiresAt: time(key.validUntil),
-    lastUsedAt: time(key.lastUsedAt),
-  };
 }

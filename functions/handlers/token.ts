@@ -1,16 +1,21 @@
 import type { CheckRules } from '../domain/check.ts';
 import { scopeOf } from '../domain/check.ts';
-import { ServiceError } from '../domain/errors.ts';
+import { ServiceError, unavailable } from '../domain/errors.ts';
 import { type Clock, expiryOfIssue } from '../domain/expiry.ts';
 import { mintCredential } from '../domain/mint.ts';
-import type { ApiKey } from '../domain/records.ts';
+import type { ApiKey, Token } from '../domain/records.ts';
+import { afterUse, livingSecrets } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
+import type { Answer } from '../http/answer.ts';
 import type { OAuthRoute } from '../http/oauth.ts';
 import { parseParameters, tokenParameters } from '../http/parameters.ts';
 import type { Table } from '../table/client.ts';
-import { putToken } from '../table/tokens.ts';
-import { authenticate } from './client.ts';
+import { putToken, putTokenOfFirstUse } from '../table/tokens.ts';
+import { authenticate, type Client } from './client.ts';
+
+/** How often an exchange is tried again after a change of its key came in between. */
+const ATTEMPTS = 5;
 
 /**
  * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
@@ -19,12 +24,20 @@ import { authenticate } from './client.ts';
 export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules: CheckRules }): OAuthRoute {
   return async ({ parameters, client }) => {
     const { scope } = parseParameters(tokenParameters, parameters);
-    const { deployment, key } = await authenticate(table, client, clock);
-    const scopes = requestedScopes(scope, key, rules);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const proved = await authenticate(table, client, clock);
+      const answer = await issue(proved, requestedScopes(scope, proved.key, rules));
+      if (answer) return answer;
+    }
+    throw unavailable(new Error('the key is being changed'));
+  };
+
+  /** @returns undefined when the key was changed meanwhile and has to be read again */
+  async function issue(client: Client, scopes: string[] | undefined): Promise<Answer | undefined> {
+    const { deployment, key } = client;
     const now = clock();
     const accessToken = mintCredential('token', deployment.id, key.ulid);
-    const expiresAt = expiryOfIssue(now, rules);
-    await putToken(table, {
+    const token: Token = {
       deploymentId: deployment.id,
       ulid: key.ulid,
       hash: hashOf(accessToken),
@@ -32,8 +45,9 @@ export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules
       epoch: key.epoch,
       scopes,
       issuedAt: Math.floor(now / 1000),
-      expiresAt,
-    });
+      expiresAt: expiryOfIssue(now, rules),
+    };
+    if (!(await record(token, client, now))) return undefined;
     return {
       status: 200,
       // RFC 6749 §5.1 asks for it beside Cache-Control.
@@ -41,14 +55,21 @@ export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules
       body: {
         access_token: accessToken,
         token_type: 'Bearer',
-        expires_in: lifetimeFrom(now, expiresAt, key),
+        expires_in: lifetimeFrom(now, token.expiresAt, key),
         scope: scopeOf({
           deploymentId: deployment.id,
           scopes: effectiveScopes(scopes, key.scopes, rules.scopes),
         }),
       },
     };
-  };
+  }
+
+  async function record(token: Token, { key, secret }: Client, now: number): Promise<boolean> {
+    const isFirstOfRotation = secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
+    if (isFirstOfRotation) return putTokenOfFirstUse(table, token, key, afterUse(key, secret.hash, now));
+    await putToken(table, token);
+    return true;
+  }
 }
 
 /** Undefined for a token that shall follow its key. */

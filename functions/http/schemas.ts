@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
+import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
 
 // The OpenAPI document is made of these schemas too. It reads patterns and lengths as they stand; what a refinement
@@ -77,6 +78,18 @@ export const keyChangesInput = (known: readonly string[], now: number) =>
     enabled: z.optional(enabled),
     expiresAt: z.optional(z.nullable(expiresAt(now))),
   });
+
+/** POST …/api-keys/{keyId}/rotate */
+export const rotationInput = (() => {
+  const rule = `must be "on_first_use", "now", or whole seconds from 0 to ${MAX_RETIRE_AFTER}`;
+  const seconds = z.int().check(z.minimum(0, rule), z.maximum(MAX_RETIRE_AFTER, rule));
+  return z.strictObject({
+    retireOld: z._default(
+      z.union([z.literal('on_first_use'), z.literal('now'), seconds], rule),
+      RETIRE_AFTER,
+    ),
+  });
+})();
 
 /** POST …/temporary-tokens */
 export const newTemporaryTokenInput = (known: readonly string[]) =>

@@ -1,6 +1,6 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
-import type { ApiKey, Deployment, IdempotencyRecord } from '../domain/records.ts';
+import type { ApiKey, Deployment, IdempotencyRecord, SecretHash } from '../domain/records.ts';
 import { ask, assign, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, parse, SORT, toApiKey, toEvent } from './schema.ts';
@@ -120,6 +120,46 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
     { Put: { TableName, Item: toEvent(event) } },
   ]);
   return !refused;
+}
+
+/**
+ * Write the key with its secrets as they shall be.
+ * @param key its `revision` is one more than the one that was read
+ * @param read its secrets as they were read: a use of one of them is recorded without a new revision
+ * @param record remembers the call, where it has an Idempotency-Key
+ * @returns `changed` when somebody else has edited, used or deleted it since, `repeated` when a call with the same
+ *   Idempotency-Key came first
+ */
+export async function rotateApiKey(
+  table: Table,
+  key: ApiKey,
+  read: SecretHash[],
+  event: ServiceEvent,
+  record: IdempotencyRecord | undefined,
+): Promise<'rotated' | 'changed' | 'repeated'> {
+  const { tableName: TableName } = table;
+  const { secrets, enabled, epoch, leak, revision } = key;
+  const changes = assign({ secrets, enabled, epoch, leak, revision });
+  const refused = await transact(table, [
+    {
+      Update: {
+        TableName,
+        Key: apiKeyKey(key.deploymentId, key.ulid),
+        ...changes,
+        ConditionExpression: 'generation = :generation AND revision = :read AND secrets = :secretsRead',
+        ExpressionAttributeValues: {
+          ...changes.ExpressionAttributeValues,
+          ':generation': key.generation,
+          ':read': key.revision - 1,
+          ':secretsRead': read,
+        },
+      },
+    },
+    { Put: { TableName, Item: toEvent(event) } },
+    ...recordWrites(table, record, event.createdAt),
+  ]);
+  if (!refused) return 'rotated';
+  return isRepeated(refused, record) ? 'repeated' : 'changed';
 }
 
 /** @returns false when the key is gone already */

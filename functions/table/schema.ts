@@ -12,6 +12,7 @@ import type {
   Deployment,
   Grant,
   IdempotencyRecord,
+  Leak,
   SecretHash,
   Token,
 } from '../domain/records.ts';
@@ -74,14 +75,25 @@ const is = {
   /** Whole and not negative: a count, an epoch, a moment. */
   whole: (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0,
   texts: (value: unknown): value is string[] => Array.isArray(value) && value.every(is.text),
-  secrets: (value: unknown): value is SecretHash[] =>
-    Array.isArray(value) && value.every((one) => is.text(one?.hash) && is.whole(one?.createdAt)),
+  secrets: (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret),
+  leak: (value: unknown): value is Leak =>
+    is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak | null)?.wasEnabled),
   ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
   answer: (value: unknown): value is IdempotencyRecord['answer'] => {
     const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
     return is.whole(status) && is.text(body) && (location === undefined || is.text(location));
   },
 };
+
+function isSecret(value: Partial<Record<keyof SecretHash, unknown>> | null): boolean {
+  return (
+    is.text(value?.hash) &&
+    is.whole(value.createdAt) &&
+    (value.retiresAt === undefined || is.whole(value.retiresAt)) &&
+    (value.retiresOnFirstUse === undefined || is.flag(value.retiresOnFirstUse)) &&
+    (value.lastUsedAt === undefined || is.whole(value.lastUsedAt))
+  );
+}
 
 /** The value when it has the shape, undefined when it is absent; anything else is an error of the item. */
 function optional<T>(value: unknown, has: (value: unknown) => value is T): T | undefined {
@@ -217,6 +229,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     name: required(it.name, is.text),
     description: optional(it.description, is.text),
     secrets: required(it.secrets, is.secrets),
+    leak: optional(it.leak, is.leak),
     revision: required(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),
     createdBy: required(it.createdBy, is.text),

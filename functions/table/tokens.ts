@@ -1,6 +1,6 @@
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import type { ApiKey, Deployment, Token } from '../domain/records.ts';
-import { ask, readTogether, type Table } from './client.ts';
+import type { ApiKey, Deployment, SecretHash, Token } from '../domain/records.ts';
+import { ask, readTogether, type Table, transact } from './client.ts';
 import { apiKeyKey, deploymentKey, fromApiKey, fromDeployment, parse, tokenKey, toToken } from './schema.ts';
 
 /** A key and the Deployment that it belongs to, each absent when the item is absent or malformed. */
@@ -22,6 +22,39 @@ export async function readKey(table: Table, deploymentId: string, ulid: string):
 /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
 export async function putToken({ client, tableName }: Table, token: Token): Promise<void> {
   await ask(client.send(new PutCommand({ TableName: tableName, Item: toToken(token) })));
+}
+
+/**
+ * The first exchange of a new secret while an older one lives: the token and the key's secrets are one write, since
+ * the rotation stands on it.
+ * @param secrets as they shall be
+ * @returns false when the key was changed since it was read: then there is no token
+ */
+export async function putTokenOfFirstUse(
+  table: Table,
+  token: Token,
+  key: ApiKey,
+  secrets: SecretHash[],
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const refused = await transact(table, [
+    { Put: { TableName, Item: toToken(token) } },
+    {
+      Update: {
+        TableName,
+        Key: apiKeyKey(key.deploymentId, key.ulid),
+        UpdateExpression: 'SET secrets = :secrets',
+        ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
+        ExpressionAttributeValues: {
+          ':secrets': secrets,
+          ':read': key.secrets,
+          ':generation': key.generation,
+          ':revision': key.revision,
+        },
+      },
+    },
+  ]);
+  return !refused;
 }
 
 /** One write; also when the token is gone already. A slide on its way finds nothing to update. */

@@ -49,6 +49,7 @@ describe('the API', () => {
       'GET /whoami NONE Whoami',
       'PATCH /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys JWT ManageKeys',
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate JWT ManageKeys',
       'POST /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
       'POST /oauth/introspect NONE Introspect',
       'POST /oauth/revoke NONE Revoke',
@@ -102,7 +103,7 @@ describe('the API', () => {
     const used = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).flatMap(
       (route) => route.Properties.AuthorizerId ?? [],
     );
-    expect(used).toStrictEqual(Array(12).fill({ Ref: authorizer.id }));
+    expect(used).toStrictEqual(Array(13).fill({ Ref: authorizer.id }));
   });
 
   it('knows every audience that is configured', () => {

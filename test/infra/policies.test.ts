@@ -24,10 +24,10 @@ describe('a role', () => {
     expect(permissionsOf(name)).toStrictEqual([logs(name), [dynamodb('BatchGetItem', 'UpdateItem'), table]]);
   });
 
-  it('of IssueToken can read and put, never update or delete', () => {
+  it('of IssueToken can read, put, and mark a secret as used, never delete', () => {
     expect(permissionsOf('IssueToken')).toStrictEqual([
       logs('IssueToken'),
-      [dynamodb('BatchGetItem', 'PutItem'), table],
+      [dynamodb('BatchGetItem', 'PutItem', 'UpdateItem'), table],
     ]);
   });
 

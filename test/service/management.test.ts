@@ -158,8 +158,10 @@ describe('API keys', () => {
       description: null,
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
       enabled: true,
+      status: 'active',
       createdAt: AT_NOON,
       createdBy: subOf(await service.signIn('admin')),
+      credentials: [{ createdAt: AT_NOON }],
       secret: expect.any(String),
     });
   });

@@ -1,0 +1,75 @@
+import { conflict } from './errors.ts';
+import type { ApiKey, SecretHash } from './records.ts';
+
+const DAY = 24 * 60 * 60;
+
+/** How long the old secret of a key is accepted after a rotation that says nothing else, in seconds: 7 days. */
+export const RETIRE_AFTER = 7 * DAY;
+/** The longest that a rotation may ask for, in seconds: 90 days. */
+export const MAX_RETIRE_AFTER = 90 * DAY;
+
+/**
+ * When a rotation retires the old secret: after so many seconds; when the new one is first used, after 7 days at
+ * the latest; or now, together with every token that was got before.
+ */
+export type RetireOld = number | 'on_first_use' | 'now';
+
+/**
+ * The secrets of a key that are accepted at this moment, oldest first: never more than two.
+ * @param now epoch milliseconds
+ */
+export function livingSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number): SecretHash[] {
+  return secrets.filter(({ retiresAt }) => retiresAt === undefined || now < retiresAt);
+}
+
+/**
+ * The key with a new secret.
+ * @param hash of the new secret
+ * @param now epoch milliseconds
+ * @throws ServiceError 409 for a key that has no secret, or must not keep the one that it has
+ */
+export function rotated(key: ApiKey, hash: string, retireOld: RetireOld, now: number): ApiKey {
+  if (key.secrets.length === 0) throw conflict('This key has no secret: it trusts an issuer.');
+  const fresh: SecretHash = { hash, createdAt: now };
+  const next = { ...key, revision: key.revision + 1 };
+  if (retireOld === 'now') {
+    const enabled = key.leak ? key.leak.wasEnabled : key.enabled;
+    return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled, leak: undefined };
+  }
+  if (key.leak) throw conflict('This key leaked. Rotate it with retireOld "now".');
+  const kept = keptSecret(livingSecrets(key, now));
+  const old = kept && retiring(kept, retireOld, now);
+  return { ...next, secrets: old ? [old, fresh] : [fresh] };
+}
+
+/**
+ * Which secret stays beside the new one. A newer one that nobody has used is the lost answer of an earlier
+ * rotation: it gives way, so that the one in use goes on.
+ */
+function keptSecret([first, second]: SecretHash[]): SecretHash | undefined {
+  return second?.lastUsedAt === undefined ? first : second;
+}
+
+/** No rotation lets a secret live longer than an earlier one has said. */
+function retiring(secret: SecretHash, retireOld: Exclude<RetireOld, 'now'>, now: number): SecretHash {
+  const isOnFirstUse = retireOld === 'on_first_use';
+  const latest = now + (isOnFirstUse ? RETIRE_AFTER : retireOld) * 1000;
+  return {
+    ...secret,
+    retiresAt: Math.min(secret.retiresAt ?? latest, latest),
+    retiresOnFirstUse: isOnFirstUse || undefined,
+  };
+}
+
+/**
+ * The secrets of a key after a use of one of them.
+ * @param used its hash
+ * @param now epoch milliseconds
+ */
+export function afterUse(key: Pick<ApiKey, 'secrets'>, used: string, now: number): SecretHash[] {
+  const living = livingSecrets(key, now);
+  const isNewest = living.at(-1)?.hash === used;
+  return living
+    .filter(({ hash, retiresOnFirstUse }) => hash === used || !retiresOnFirstUse || !isNewest)
+    .map((secret) => (secret.hash === used ? { ...secret, lastUsedAt: now } : secret));
+}

@@ -1,0 +1,33 @@
+import { formatKeyId } from '../domain/identifiers.ts';
+import { statusOf } from '../domain/key-status.ts';
+import type { ApiKey } from '../domain/records.ts';
+import { livingSecrets } from '../domain/rotation.ts';
+
+/**
+ * A key as the API shows it: never its secret, and nothing made from it.
+ * @param now epoch milliseconds
+ */
+export function shownKey(key: ApiKey, now: number) {
+  return {
+    id: formatKeyId(key.deploymentId, key.ulid),
+    name: key.name,
+    description: key.description ?? null,
+    scopes: key.scopes,
+    enabled: key.enabled,
+    status: statusOf(key, now),
+    createdAt: time(key.createdAt),
+    createdBy: key.createdBy,
+    expiresAt: time(key.validUntil),
+    lastUsedAt: time(key.lastUsedAt),
+    credentials: livingSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
+      createdAt: time(createdAt),
+      retiresAt: time(retiresAt),
+      retiresOnFirstUse,
+      lastUsedAt: time(lastUsedAt),
+    })),
+  };
+}
+
+function time(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}

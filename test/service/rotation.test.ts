@@ -1,0 +1,208 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { callAs, exchange, partition } from '../support/service.ts';
+import { type CreatedKey, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString();
+
+const service = await runStack();
+beforeEach(() => service.clock.freeze(NOON));
+
+let count = 0;
+async function newKey(): Promise<CreatedKey & { path: string; deploymentId: string }> {
+  const deploymentId = `rota-${++count}`;
+  await makeDeployment(service, deploymentId);
+  const key = await makeKey(service, deploymentId);
+  return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
+}
+const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
+const withSecret = (key: CreatedKey, secret: string) => exchange(service, { ...key, secret });
+
+/** Which of these secrets are accepted; asking uses them. */
+async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> {
+  const answers: boolean[] = [];
+  for (const secret of secrets) answers.push((await withSecret(key, secret)).status === 200);
+  return answers;
+}
+
+describe('a rotation', () => {
+  it('answers 200 with the key and a new secret, once', async () => {
+    const key = await newKey();
+    const reply = await rotate(key.path);
+    expect(reply.status).toBe(200);
+    expect(reply.headers['cache-control']).toBe('no-store');
+    const { secret, ...rest } = reply.json;
+    expect(secret).toMatch(new RegExp(`^dks_${key.deploymentId}_[0-9A-Z]{26}_[0-9A-Za-z]{49}$`));
+    expect(secret).not.toBe(key.secret);
+    expect(rest.credentials).toEqual([{ createdAt: at(0), retiresAt: at(7 * DAY) }, { createdAt: at(0) }]);
+    expect((await callAs(service, 'member', 'GET', key.path)).json).toEqual(rest);
+    const items = JSON.stringify([
+      await partition(service, `DEPLOYMENT#${key.deploymentId}`),
+      await partition(service, `EVENTS#${key.deploymentId}`),
+    ]);
+    for (const text of [items, service.logs.text()]) expect(text).not.toContain(secret.slice(-49));
+  });
+
+  it('by default leaves the old secret for 7 days: 1 ms before live, at it dead; its tokens live on', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    const { secret } = (await rotate(key.path)).json;
+    expect(await use(service, token)).toBe(200);
+    expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
+    service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
+    const last = await swap(service, key);
+    service.clock.freeze(NOON + 7 * DAY * 1000);
+    expect(await accepted(key, [key.secret, secret])).toEqual([false, true]);
+    expect(await use(service, last)).toBe(200);
+    expect((await callAs(service, 'admin', 'GET', key.path)).json.credentials).toHaveLength(1);
+  });
+
+  it('retires the old secret after as many seconds as it is told, 0 for none', async () => {
+    const key = await newKey();
+    const first = (await rotate(key.path, { retireOld: 60 })).json.secret;
+    service.clock.advance(59);
+    expect(await accepted(key, [key.secret])).toEqual([true]);
+    service.clock.advance(1);
+    expect(await accepted(key, [key.secret, first])).toEqual([false, true]);
+    const token = await swap(service, { ...key, secret: first });
+    const second = (await rotate(key.path, { retireOld: 0 })).json.secret;
+    expect(await accepted(key, [first, second])).toEqual([false, true]);
+    expect(await use(service, token)).toBe(200);
+  });
+
+  it('never leaves more than two living secrets; one that nobody used gives way to the next', async () => {
+    const key = await newKey();
+    const lost = (await rotate(key.path)).json.secret;
+    const second = (await rotate(key.path)).json.secret;
+    expect(await accepted(key, [key.secret, lost, second])).toEqual([true, false, true]);
+    const third = (await rotate(key.path)).json.secret;
+    expect(await accepted(key, [key.secret, lost, second, third])).toEqual([false, false, true, true]);
+  });
+
+  it('again does not let the old secret live longer', async () => {
+    const key = await newKey();
+    await rotate(key.path, { retireOld: 60 });
+    service.clock.advance(30);
+    const again = await rotate(key.path, { retireOld: 90 * DAY });
+    expect(again.json.credentials[0].retiresAt).toBe(at(60));
+  });
+
+  it('writes an event without a secret', async () => {
+    const key = await newKey();
+    await rotate(key.path, { retireOld: 'now' });
+    const events = await partition(service, `EVENTS#${key.deploymentId}`);
+    const event = events.find(({ type }) => type === 'api_key.rotated');
+    expect(event?.data).toEqual({ keyId: key.id, name: 'ci', scopes: key.scopes, retireOld: 'now' });
+  });
+
+  it('with an Idempotency-Key is made once; a retry is answered without the secret', async () => {
+    const key = await newKey();
+    const again = { headers: { 'idempotency-key': 'rotate-1' } };
+    const first = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
+    const retry = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
+    const { secret, ...rest } = first.json;
+    expect([retry.status, retry.headers['idempotent-replayed'], retry.json]).toEqual([200, 'true', rest]);
+    expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
+    const other = await callAs(service, 'member', 'POST', `${key.path}/rotate`, {
+      ...again,
+      json: { retireOld: 'now' },
+    });
+    expect(other.status).toBe(422);
+    expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
+  });
+
+  it('loses nothing when many come at once: one of the secrets that were answered lives beside the old', async () => {
+    const key = await newKey();
+    const replies = await Promise.all(Array.from({ length: 8 }, () => rotate(key.path)));
+    expect(replies.every(({ status }) => status === 200 || status === 409)).toBe(true);
+    const fresh = replies.filter(({ status }) => status === 200).map(({ json }) => json.secret);
+    const living = await accepted(key, fresh);
+    expect(living.filter(Boolean)).toHaveLength(1);
+    expect(await accepted(key, [key.secret])).toEqual([true]);
+  });
+});
+
+describe('a rotation on_first_use', () => {
+  it('retires the old secret the moment the new one is first used', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
+    expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
+    expect(await accepted(key, [secret, key.secret, secret])).toEqual([true, false, true]);
+    expect(await use(service, token)).toBe(200);
+    const { credentials } = (await callAs(service, 'admin', 'GET', key.path)).json;
+    expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
+  });
+
+  it('after 7 days at the latest', async () => {
+    const key = await newKey();
+    await rotate(key.path, { retireOld: 'on_first_use' });
+    service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
+    expect(await accepted(key, [key.secret])).toEqual([true]);
+    service.clock.freeze(NOON + 7 * DAY * 1000);
+    expect(await accepted(key, [key.secret])).toEqual([false]);
+  });
+
+  it('whose answer was lost is made good by another: the old secret goes on until the new one is used', async () => {
+    const key = await newKey();
+    const lost = (await rotate(key.path, { retireOld: 'on_first_use' })).json.secret;
+    const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
+    expect(await accepted(key, [key.secret, lost, secret, key.secret])).toEqual([true, false, true, false]);
+  });
+
+  it('gives each of many first uses at once a token', async () => {
+    const key = await newKey();
+    const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
+    const answers = await Promise.all(Array.from({ length: 4 }, () => withSecret(key, secret)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(await accepted(key, [key.secret])).toEqual([false]);
+  });
+
+  it('is not undone by a wrong new secret', async () => {
+    const key = await newKey();
+    const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
+    expect(await accepted(key, [`${secret.slice(0, -1)}x`, key.secret])).toEqual([false, true]);
+  });
+});
+
+describe('a rotation now', () => {
+  it('refuses the old secret and every older token at the next check', async () => {
+    const key = await newKey();
+    const tokens = [await swap(service, key), await swap(service, key)];
+    const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
+    expect(credentials).toEqual([{ createdAt: at(0) }]);
+    for (const token of tokens) expect(await use(service, token)).toBe(401);
+    expect(await accepted(key, [key.secret, secret])).toEqual([false, true]);
+    expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
+  });
+
+  it('leaves a disabled key disabled', async () => {
+    const key = await newKey();
+    await callAs(service, 'admin', 'PATCH', key.path, { json: { enabled: false } });
+    const reply = await rotate(key.path, { retireOld: 'now' });
+    expect([reply.status, reply.json.enabled, reply.json.status]).toEqual([200, false, 'disabled']);
+    expect(await accepted(key, [reply.json.secret])).toEqual([false]);
+  });
+});
+
+describe('a rotation is refused', () => {
+  const rule = 'must be "on_first_use", "now", or whole seconds from 0 to 7776000';
+  it.each([-1, 1.5, 90 * DAY + 1, '60', 'later', null, true])('for retireOld %j', async (retireOld) => {
+    const key = await newKey();
+    const reply = await rotate(key.path, { retireOld });
+    expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'retireOld', rule }]]);
+    expect(await accepted(key, [key.secret])).toEqual([true]);
+  });
+
+  it('with a field that it does not know, for an absent key, and to whom may not see the Deployment', async () => {
+    const key = await newKey();
+    const unknown = await rotate(key.path, { retire: 1 });
+    expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);
+    const absent = await rotate(key.path.slice(0, -1) + (key.path.endsWith('0') ? '1' : '0'));
+    expect([absent.status, absent.json.detail]).toEqual([404, 'No such API key.']);
+    await callAs(service, 'admin', 'PUT', `/deployments/${key.deploymentId}`, { json: { groups: [] } });
+    const foreign = await rotate(key.path);
+    expect([foreign.status, foreign.json.detail]).toEqual([404, 'No such Deployment.']);
+  });
+});
