@@ -9,6 +9,7 @@ import {
   newKeyInput,
   newTemporaryTokenInput,
   parseInput,
+  rotationInput,
 } from '../functions/http/schemas.ts';
 import { contents, faultsOf, undocumented } from './support/openapi.ts';
 import { type Call, call, makeDeployment, makeKey, runStack, swap } from './support/stack.ts';
@@ -45,6 +46,7 @@ describe('an example of the OpenAPI document', () => {
     'POST /deployments/{deploymentId}/api-keys': (body) => parseInput(newKeyInput(KNOWN, 0), body),
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': (body) =>
       parseInput(keyChangesInput(KNOWN, 0), body),
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': (body) => parseInput(rotationInput, body),
     'POST /deployments/{deploymentId}/temporary-tokens': (body) =>
       parseInput(newTemporaryTokenInput(KNOWN), body),
   };
@@ -149,6 +151,12 @@ describe('what the stack answers is what the document says', async () => {
       200,
       `${keys}/${key.id}`,
       { token: member, json: { name: 'c' } },
+    ],
+    [
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate',
+      200,
+      `${keys}/${key.id}/rotate`,
+      { token: member, json: { retireOld: 'on_first_use' } },
     ],
     ['POST /deployments/{deploymentId}/temporary-tokens', 201, tokens, { token: member, json: {} }],
     ['GET /deployments/{deploymentId}/temporary-tokens', 200, tokens, { token: member }],

@@ -74,10 +74,29 @@ const apiKeyFields = {
   description: z.string().nullable(),
   scopes,
   enabled: z.boolean(),
+  status: z
+    .enum(['active', 'leaked', 'disabled', 'expired'])
+    .meta({
+      description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
+    }),
   createdAt: time,
   createdBy: z.string().meta({ description: '`sub` of the person.' }),
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
+  credentials: z
+    .array(
+      z.object({
+        createdAt: time,
+        retiresAt: time.optional().meta({ description: 'From then on it is refused.' }),
+        retiresOnFirstUse: z
+          .boolean()
+          .optional()
+          .meta({ description: 'It is refused once the newer one has been used.' }),
+        lastUsedAt: time.optional(),
+      }),
+    )
+    .max(2)
+    .meta({ description: 'The secrets that are accepted now, oldest first; never the secrets themselves.' }),
 };
 
 export const apiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });

@@ -6,6 +6,7 @@ import {
   newKeyInput,
   newTemporaryTokenInput,
   pageInput,
+  rotationInput,
 } from '../../functions/http/schemas.ts';
 import * as answers from './answers.ts';
 import { EXAMPLE } from './answers.ts';
@@ -52,6 +53,8 @@ const apiKey = {
   description: null,
   scopes: EXAMPLE.scopes,
   enabled: true,
+  status: 'active',
+  credentials: [{ createdAt: CREATED_AT }],
   createdAt: CREATED_AT,
   createdBy: EXAMPLE.sub,
 };
@@ -315,7 +318,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       },
     },
     answers: {
-      200: json('The key.', answers.apiKey, { ...apiKey, enabled: false }),
+      200: json('The key.', answers.apiKey, { ...apiKey, enabled: false, status: 'disabled' }),
       400: badBody,
       404: problem(404, 'not_found', 'No such API key.'),
       409: problem(409, 'conflict', 'The key is being changed by somebody else. Try again.'),
@@ -331,6 +334,37 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       204: empty('It is deleted.'),
       400: badDeploymentId,
       404: problem(404, 'not_found', 'No such API key.'),
+    },
+  },
+  'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': {
+    id: 'rotateApiKey',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Give an API key a new secret',
+    description:
+      'The old secret goes on for as many seconds as `retireOld` says, 7 days by default; `on_first_use`, for a key ' +
+      'with one user only: until the new one is first used, for 7 days at most; `now`: not at all, and every older ' +
+      'token is refused at its next check. There are never more than two living secrets: a newer one that was ' +
+      'never used gives way, else the older.',
+    body: {
+      schema: rotationInput,
+      required: false,
+      examples: {
+        week: {},
+        day: { retireOld: 86_400 },
+        onFirstUse: { retireOld: 'on_first_use' },
+        leaked: { retireOld: 'now' },
+      },
+    },
+    answers: {
+      200: json('The key, with its new secret.', answers.apiKeyWithSecret, {
+        ...apiKey,
+        credentials: [{ createdAt: CREATED_AT, retiresAt: LATER }, { createdAt: CREATED_AT }],
+        secret: EXAMPLE.secret,
+      }),
+      400: badBody,
+      404: problem(404, 'not_found', 'No such API key.'),
+      409: problem(409, 'conflict', 'This key leaked. Rotate it with retireOld "now".'),
     },
   },
   'POST /deployments/{deploymentId}/temporary-tokens': {
