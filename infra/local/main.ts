@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config.ts';
+import { synthesiseWithExample } from '../example/app.ts';
 import { type LocalStack, startLocalStack } from './local-stack.ts';
 import { issuerPort, port } from './ports.ts';
 
@@ -34,7 +35,7 @@ function readArguments() {
 }
 
 /** What to paste to see the service work. Needs nothing but curl and sed. */
-const story = ({ url, issuer }: LocalStack) => `
+const story = ({ url, issuer, urls }: LocalStack) => `
 API=${url}
 ADMIN=$(ISSUER_PORT=${new URL(issuer).port} npm run -s login -- admin)
 curl -sS -X PUT $API/deployments/demo -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{"groups":["data-eng"]}'; echo
@@ -42,6 +43,8 @@ KEY=$(curl -sS $API/deployments/demo/api-keys -H "Authorization: Bearer $ADMIN" 
 ID=$(echo "$KEY" | sed 's/.*"id":"\\([^"]*\\)".*/\\1/'); SECRET=$(echo "$KEY" | sed 's/.*"secret":"\\([^"]*\\)".*/\\1/')
 TOKEN=$(curl -sS $API/oauth/token -u "$ID:$SECRET" -d grant_type=client_credentials | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
 curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
+curl -sS -X POST ${urls['Rest/Resource']}/deployments/demo/deploys -H "Authorization: Bearer $TOKEN"; echo
+curl -sS ${urls['Http/Resource']}/deployments/demo/dags -H "Authorization: Bearer $TOKEN"; echo
 curl -sS -X DELETE $API/deployments/demo -H "Authorization: Bearer $ADMIN" -w '%{http_code}\\n'
 curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
 `;
@@ -88,12 +91,17 @@ async function run(): Promise<void> {
     context,
     dataDirectory: DATA_DIRECTORY,
     fresh,
+    // The API of somebody who uses the authorizer, next to the service.
+    synthesise: synthesiseWithExample,
     onLog: (line) => process.stderr.write(line),
   });
   if (isEnding) return end();
   await welcome(stack);
   console.log(`Deployment API Keys at ${stack.url}, sign-in at ${stack.issuer}. Ctrl-C stops it.`);
   console.log(`The console: open ${stack.url} in a browser.`);
+  console.log(
+    `An API behind the authorizer (infra/example): REST at ${stack.urls['Rest/Resource']}, HTTP at ${stack.urls['Http/Resource']}.`,
+  );
   console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);
 }
 
