@@ -65,7 +65,7 @@ export async function* itemsOfLife(
   after?: string,
 ): AsyncGenerator<PurgePage> {
   const pk = PARTITION.deployment(deploymentId);
-  for await (const { items, next } of pages(table, { pk, prefix: '', after })) {
+  for await (const { items, next } of oneAhead(pages(table, { pk, prefix: '', after }))) {
     const dead = items.filter((item) => item.sk !== SORT.deployment && isOfLife(item, generation));
     yield { keys: dead.map(({ sk }) => ({ pk, sk: sk as string })), next };
   }
@@ -81,7 +81,7 @@ export async function* tokensOfKey(
   after?: string,
 ): AsyncGenerator<PurgePage> {
   const pk = PARTITION.deployment(deploymentId);
-  for await (const { items, next } of pages(table, { pk, prefix: tokensOf(ulid), after })) {
+  for await (const { items, next } of oneAhead(pages(table, { pk, prefix: tokensOf(ulid), after }))) {
     yield { keys: items.map(({ sk }) => ({ pk, sk: sk as string })), next };
   }
 }
@@ -110,6 +110,22 @@ async function* pages(
     start = page.LastEvaluatedKey as ItemKey | undefined;
     yield { items: page.Items ?? [], next: start?.sk };
   } while (start);
+}
+
+/** Begins to read the next page while the one before is worked on; there are never more than the two. */
+async function* oneAhead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
+  let coming = pages.next();
+  try {
+    for (let page = await coming; !page.done; page = await coming) {
+      coming = pages.next();
+      // A failure is thrown where the page is awaited; until then it must not count as unhandled.
+      coming.catch(() => {});
+      yield page.value;
+    }
+  } finally {
+    // Also when the reader stops early: nothing may be left running when the function answers.
+    await coming.catch(() => {});
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   BatchGetCommand,
   BatchWriteCommand,
   DynamoDBDocumentClient,
+  QueryCommand,
   TransactWriteCommand,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
@@ -18,7 +19,7 @@ import { mintCredential } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { checkStore } from '../../functions/table/check.ts';
 import { type Table, transact } from '../../functions/table/client.ts';
-import { deleteItems } from '../../functions/table/purge.ts';
+import { deleteItems, itemsOfLife } from '../../functions/table/purge.ts';
 import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';
 
 /** Faults that no engine can be made to have. */
@@ -205,5 +206,49 @@ describe('deleting many items', () => {
     });
     await expect(deleteItems(table, keys)).rejects.toEqual(busy);
     expect(running).toBe(0);
+  });
+});
+
+describe('reading what to purge', () => {
+  const life = { deploymentId: 'etl', generation: ULID };
+  const page = (n: number) => ({
+    Items: [{ sk: `TOKEN#${n}`, generation: ULID }],
+    LastEvaluatedKey: { pk: 'DEPLOYMENT#etl', sk: `TOKEN#${n}` },
+  });
+  const queries = () => dynamodb.commandCalls(QueryCommand).length;
+
+  it('is one page ahead of the deletes, and no more', async () => {
+    for (let n = 0; n < 4; n++) dynamodb.on(QueryCommand).resolves(page(n));
+    const pages = itemsOfLife(table, life);
+    await pages.next();
+    expect(queries()).toBe(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(queries()).toBe(2);
+    await pages.next();
+    expect(queries()).toBe(3);
+    await pages.return(undefined);
+  });
+
+  it('leaves nothing running when the purge stops early', async () => {
+    let running = 0;
+    dynamodb.on(QueryCommand).callsFake(async () => {
+      running++;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      running--;
+      return page(0);
+    });
+    for await (const { keys } of itemsOfLife(table, life)) {
+      expect(keys).toHaveLength(1);
+      break;
+    }
+    expect(running).toBe(0);
+  });
+
+  it('fails where the page is needed, not before', async () => {
+    dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
+    const pages = itemsOfLife(table, life);
+    expect((await pages.next()).value?.keys).toHaveLength(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(pages.next()).rejects.toEqual(busy);
   });
 });

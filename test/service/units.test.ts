@@ -1,0 +1,170 @@
+import { readFileSync } from 'node:fs';
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
+import { toToken } from '../../functions/table/schema.ts';
+import type { LocalStack } from '../../infra/local/local-stack.ts';
+import { type Engine, startEngine } from '../support/engine.ts';
+import { type Bill, startMeter } from '../support/meter.ts';
+import { callAs, exchange, partition } from '../support/service.ts';
+import { type CreatedKey, call, runStack, swap, use } from '../support/stack.ts';
+
+const NOON = Date.parse('2030-01-01T12:00:00Z');
+const DAY = 24 * 60 * 60 * 1000;
+
+/** What people give their things: what is usual, and the largest that the API takes, in ASCII. */
+const SIZES = {
+  usual: {
+    deployment: { name: 'Nightly loads', groups: ['data-eng', 'platform'] },
+    key: { name: 'GitHub Actions', description: 'Deploys the DAGs of the nightly loads' },
+  },
+  largest: {
+    deployment: {
+      name: 'n'.repeat(100),
+      groups: Array.from({ length: 20 }, (_, n) => `${n}`.padEnd(128, 'g')),
+    },
+    key: { name: 'n'.repeat(100), description: 'd'.repeat(500) },
+  },
+};
+
+let engine: Engine;
+let meter: Awaited<ReturnType<typeof startMeter>>;
+let stack: LocalStack;
+beforeAll(async () => {
+  engine = await startEngine();
+  meter = await startMeter(engine.endpoint);
+  process.env.DYNAMODB_ENDPOINT = meter.endpoint;
+});
+afterAll(async () => {
+  delete process.env.DYNAMODB_ENDPOINT;
+  await meter.stop();
+  await engine.stop();
+});
+
+/** Runs every operation once, in a Deployment of its own, and tells what each has cost. */
+async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): Promise<Map<string, Bill>> {
+  const spent = new Map<string, Bill>();
+  async function costs<T extends { status: number } | number>(
+    operation: string,
+    status: number,
+    of: () => Promise<T>,
+  ) {
+    meter.take();
+    const reply = await of();
+    expect([operation, typeof reply === 'number' ? reply : reply.status]).toStrictEqual([operation, status]);
+    spent.set(operation, meter.take());
+    return reply as Exclude<T, number>;
+  }
+  const as = (method: string, path: string, json?: unknown) =>
+    callAs(stack, 'admin', method, path, json === undefined ? {} : { json });
+  const path = `/deployments/${id}`;
+
+  stack.clock.freeze(NOON);
+  await costs('Register a Deployment', 201, () => as('PUT', path, deployment));
+  await costs('Read a Deployment', 200, () => as('GET', path));
+  await costs('Change a Deployment', 200, () => as('PUT', path, { name: deployment.name.toUpperCase() }));
+
+  const made: CreatedKey = (await costs('Create a key', 201, () => as('POST', `${path}/api-keys`, key))).json;
+  const keyPath = `${path}/api-keys/${made.id}`;
+  await costs('Read a key', 200, () => as('GET', keyPath));
+  await costs('Change a key', 200, () => as('PATCH', keyPath, { name: key.name.toUpperCase() }));
+  for (let n = 1; n < 100; n++) await as('POST', `${path}/api-keys`, key);
+  await costs('List 100 keys', 200, () => as('GET', `${path}/api-keys`));
+
+  await costs('Swap a key for a token', 200, () => exchange(stack, made));
+  const forged = mintCredential('secret', id, made.id.slice(-26));
+  await costs('Swap with a wrong secret', 401, () => exchange(stack, { ...made, secret: forged }));
+  const token = await swap(stack, made);
+  const basic: [string, string] = [made.id, made.secret];
+  await costs('Introspect a token', 200, () =>
+    call(stack, 'POST', '/oauth/introspect', { basic, form: { token } }),
+  );
+
+  stack.clock.freeze(NOON + 1000);
+  await costs('Check a token, slide due', 200, () => use(stack, token));
+  await costs('Check a token, no slide due', 200, () => use(stack, token));
+  stack.clock.freeze(NOON + 2 * DAY);
+  await costs('Check an expired token', 401, () => use(stack, token));
+  stack.clock.freeze(NOON + 1000);
+  const unknown = mintCredential('token', id, made.id.slice(-26));
+  await costs('Check a token that nobody issued', 401, () => use(stack, unknown));
+  await costs('Check what is no token', 401, () => use(stack, 'dkt_no_token'));
+  await costs('Revoke a token', 200, () => call(stack, 'POST', '/oauth/revoke', { basic, form: { token } }));
+
+  const grant = (
+    await costs('Issue a temporary token', 201, () => as('POST', `${path}/temporary-tokens`, {}))
+  ).json;
+  await costs('Check a temporary token', 200, () => use(stack, grant.access_token));
+  await costs('List one temporary token', 200, () => as('GET', `${path}/temporary-tokens`));
+  await costs('Revoke a temporary token', 204, () => as('DELETE', `${path}/temporary-tokens/${grant.id}`));
+
+  await costs('Delete a key', 204, () => as('DELETE', keyPath));
+  await costs('Delete a Deployment', 204, () => as('DELETE', path));
+  return spent;
+}
+
+/** A row of the table in the documents. */
+const row = (operation: string, usual: Bill, largest: Bill) => {
+  const units = ({ read, written }: Bill) => `${read} + ${written}`;
+  return `| ${operation} | ${usual.calls.join(', ') || 'none'} | ${units(usual)} | ${units(largest)} |`;
+};
+
+it('every operation costs the calls and units that the documents state', { timeout: 120_000 }, async () => {
+  stack = await runStack({ stream: false });
+  // What nobody asks for must not be on the bill.
+  for (const schedule of stack.schedules) schedule.stop();
+  const usual = await bills('nightly-loads', SIZES.usual);
+  const largest = await bills('d'.repeat(64), SIZES.largest);
+  const rows = [...usual].map(([operation, bill]) => row(operation, bill, largest.get(operation) as Bill));
+  const documents = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
+  const stated = documents.split('\n').filter((line) => / \d+(\.\d+)? \+ \d+ \|$/.test(line));
+  expect(stated).toStrictEqual(rows);
+
+  const id = 'purged';
+  await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: SIZES.usual.deployment });
+  const [deployment] = await partition(stack, `DEPLOYMENT#${id}`);
+  const generation = String(deployment?.generation);
+  await seedTokens(id, generation, 1000);
+  await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
+  meter.take();
+  await stack.invoke('purge', { Records: [removal(id, generation)] });
+  const { calls, written } = meter.take();
+  expect(await partition(stack, `DEPLOYMENT#${id}`)).toStrictEqual([]);
+  // 1,000 items, the marker that is made sure of, and its end with the event in one transaction.
+  expect(written).toBe(1005);
+  expect(calls.filter((name) => name === 'Query')).toHaveLength(2);
+  expect(documents).toContain('1.03 write units an item');
+  expect(written / 1000).toBeLessThanOrEqual(1.03);
+});
+
+async function seedTokens(deploymentId: string, generation: string, count: number) {
+  const { client, name } = stack.table;
+  const ulid = newUlid(NOON);
+  const tokens = Array.from({ length: count }, () =>
+    toToken({
+      deploymentId,
+      ulid,
+      hash: hashOf(mintCredential('token', deploymentId, ulid)),
+      generation,
+      epoch: 0,
+      issuedAt: NOON / 1000,
+      expiresAt: (NOON + DAY) / 1000,
+    }),
+  );
+  for (let at = 0; at < count; at += 25) {
+    const RequestItems = { [name]: tokens.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } })) };
+    await client.send(new BatchWriteCommand({ RequestItems }));
+  }
+}
+
+/** What the stream says of a removed Deployment. */
+const removal = (id: string, generation: string) => ({
+  eventName: 'REMOVE',
+  eventSource: 'aws:dynamodb',
+  dynamodb: {
+    Keys: { pk: { S: `DEPLOYMENT#${id}` }, sk: { S: 'DEPLOYMENT' } },
+    OldImage: { generation: { S: generation } },
+    SequenceNumber: '1',
+  },
+});

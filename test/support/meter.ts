@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { Agent, createServer, request } from 'node:http';
+
+/** What calls have cost: their names in order, and capacity units as the engine reports them. */
+export interface Bill {
+  calls: string[];
+  read: number;
+  written: number;
+}
+
+const READS = ['GetItem', 'BatchGetItem', 'Query'];
+const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
+
+/** Stands before an engine, asks for ReturnConsumedCapacity with every call, and adds it up. */
+export async function startMeter(engineEndpoint: string) {
+  const engine = new URL(engineEndpoint);
+  const agent = new Agent({ keepAlive: true });
+  let bill: Bill = { calls: [], read: 0, written: 0 };
+
+  const server = createServer(async (incoming, outgoing) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk);
+    const operation = String(incoming.headers['x-amz-target']).split('.')[1] ?? '';
+    const isMetered = READS.includes(operation) || WRITES.includes(operation);
+    const text = Buffer.concat(chunks).toString();
+    const body = isMetered ? JSON.stringify({ ...JSON.parse(text), ReturnConsumedCapacity: 'TOTAL' }) : text;
+    const forwarded = request(
+      {
+        host: engine.hostname,
+        port: engine.port,
+        method: incoming.method,
+        agent,
+        headers: { ...incoming.headers, 'content-length': Buffer.byteLength(body) },
+      },
+      async (answer) => {
+        const parts: Buffer[] = [];
+        for await (const part of answer) parts.push(part);
+        const bytes = Buffer.concat(parts);
+        if (isMetered) {
+          const { ConsumedCapacity = [] } = JSON.parse(bytes.toString());
+          const units = [ConsumedCapacity].flat().reduce((sum, { CapacityUnits }) => sum + CapacityUnits, 0);
+          bill.calls.push(operation);
+          bill[READS.includes(operation) ? 'read' : 'written'] += units;
+        }
+        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders).end(bytes);
+      },
+    );
+    forwarded.on('error', () => outgoing.destroy());
+    forwarded.end(body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    /** What has been spent since the last time. */
+    take: (): Bill => {
+      const spent = bill;
+      bill = { calls: [], read: 0, written: 0 };
+      return spent;
+    },
+    stop: async () => {
+      agent.destroy();
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
