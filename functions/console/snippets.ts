@@ -55,20 +55,15 @@ ${indented(6, script(input))}`,
     label: 'curl',
     store: `Paste this into a shell: it asks for the secret. In a script, set ${SECRET_NAME} from where you keep it.`,
     code: (input) => `(
-if [ -z "\${${SECRET_NAME}:-}" ]; then
-  printf 'Secret: ' >/dev/tty
-  stty -echo </dev/tty; read -r ${SECRET_NAME} </dev/tty; stty echo </dev/tty
-  echo >/dev/tty
-fi
-${withoutComments(script(input))})
+set +x
+${asked('Secret', SECRET_NAME)}${withoutComments(script(input))})
 `,
   },
 ];
 
 /** @param onToken what to do with a new access token, for a CI that can mask it */
 function script({ keyId, service }: SnippetInput, onToken?: string): string {
-  return `set -eu
-set +x
+  return `set -eu +x
 service='${service}'
 api="$service/whoami" # the API to call
 
@@ -105,14 +100,24 @@ esac
 /** How a person uses a temporary token in a shell: asked for it, so that it stays out of the history. */
 export function temporaryTokenSnippet({ service }: Pick<SnippetInput, 'service'>): string {
   return `(
-if [ -z "\${DEPLOYMENT_TOKEN:-}" ]; then
-  printf 'Token: ' >/dev/tty
-  stty -echo </dev/tty; read -r DEPLOYMENT_TOKEN </dev/tty; stty echo </dev/tty
-  echo >/dev/tty
-fi
-printf 'header = "Authorization: Bearer %s"\\n' "$DEPLOYMENT_TOKEN" |
+set +x
+${asked('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"\\n' "$DEPLOYMENT_TOKEN" |
   curl --silent --show-error --config - '${service}/whoami'
 )
+`;
+}
+
+/** Asks at the terminal for a variable that is not set; the Enter after a pasted snippet is no answer. */
+function asked(what: string, name: string): string {
+  const isUnset = `[ -z "\${${name}:-}" ]`;
+  return `if ${isUnset}; then
+  trap 'stty echo </dev/tty; exit 130' INT
+  printf '${what}: ' >/dev/tty
+  stty -echo </dev/tty
+  while ${isUnset} && read -r ${name} </dev/tty; do :; done
+  stty echo </dev/tty
+  echo >/dev/tty
+fi
 `;
 }
 

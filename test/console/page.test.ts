@@ -1,0 +1,180 @@
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { paths, viewOf } from '../../functions/console/paths.ts';
+import { ago } from '../../functions/console/words.ts';
+import { buildConsolePage } from '../../infra/console-page.ts';
+import { CLIENT_ID } from '../../infra/local/issuer.ts';
+import { call, makeDeployment, runStack } from '../support/stack.ts';
+
+const stack = await runStack();
+const page = buildConsolePage();
+const get = (path: string, headers: Record<string, string> = {}) => call(stack, 'GET', path, { headers });
+
+const securityHeaders = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+    `connect-src 'self' ${stack.issuer}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ` +
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), clipboard-write=(self)',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+const views = [
+  '/console',
+  '/console/signed-in?code=abc&state=def',
+  '/console/deployments/demo',
+  '/console/deployments/demo/keys/dk_demo_01ARZ3NDEKTSV4RRFFQ69G5FAV/edit',
+  '/console/deployments/demo/temporary-tokens',
+  '/token',
+  '/token?deployment=demo',
+];
+
+describe('the page', () => {
+  it.each(views)('answers %s, so that a reload keeps the place, and no cache keeps it', async (path) => {
+    const reply = await get(path);
+    expect(reply.status).toBe(200);
+    expect(reply.headers).toMatchObject({
+      ...securityHeaders,
+      'cache-control': 'no-store',
+      'content-type': 'text/html; charset=utf-8',
+    });
+    expect(reply.text).toBe((await get('/console')).text);
+    expect(reply.cookies).toStrictEqual([]);
+  });
+
+  it('is where the root leads', async () => {
+    const reply = await get('/');
+    expect(reply.status).toBe(302);
+    expect(reply.headers).toMatchObject({
+      ...securityHeaders,
+      location: '/console',
+      'cache-control': 'no-store',
+    });
+  });
+
+  it('does not stand in the way of the API, which answers JSON and asks for a sign-in', async () => {
+    await makeDeployment(stack, 'demo');
+    expect((await get('/deployments')).json).toStrictEqual({ message: 'Unauthorized' });
+    const token = await stack.signIn('member');
+    const listing = await call(stack, 'GET', '/deployments', { token, headers: { accept: 'text/html' } });
+    expect(listing.headers['content-type']).toBe('application/json');
+    expect(listing.json.items).toHaveLength(1);
+  });
+
+  it('is told the issuer, the client and the scopes, and nothing else', async () => {
+    const { text } = await get('/console');
+    const [, content = ''] = /<meta name="console" content="([^"]*)">/.exec(text) ?? [];
+    expect(JSON.parse(content.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)))).toStrictEqual({
+      issuer: stack.issuer,
+      clientId: CLIENT_ID,
+      signInScope: 'openid profile email',
+      scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
+    });
+  });
+
+  it('has no script, style or handler inline, and asks for nothing from elsewhere', async () => {
+    const { text } = await get('/console');
+    expect(text).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:/i);
+    expect([...text.matchAll(/<script[^>]*>([^<]*)</g)].map(([, inside]) => inside)).toStrictEqual(['']);
+    const asked = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, url]) => url);
+    expect(asked.toSorted()).toStrictEqual(
+      [page.icon, page.script, page.style].map((name) => `/console/assets/${name}`).toSorted(),
+    );
+  });
+});
+
+describe('a file of the page', () => {
+  const types = [
+    [page.script, 'text/javascript; charset=utf-8'],
+    [page.style, 'text/css; charset=utf-8'],
+    [page.icon, 'image/svg+xml'],
+  ] as const;
+
+  it.each(types)('%s can be cached for ever, since its name holds its hash', async (name, type) => {
+    expect(name).toMatch(/-[0-9A-Z]{8}\.(js|css|svg)$/);
+    const reply = await get(`/console/assets/${name}`);
+    expect(reply.status).toBe(200);
+    expect(reply.headers).toMatchObject({
+      ...securityHeaders,
+      'cache-control': 'public, max-age=31536000, immutable',
+      'content-encoding': 'gzip',
+      'content-type': type,
+      vary: 'Accept-Encoding',
+    });
+    expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[name] ?? '', 'base64')).toString());
+  });
+
+  it('comes plain to who takes no gzip', async () => {
+    const reply = await get(`/console/assets/${page.script}`, { 'accept-encoding': 'identity' });
+    expect(reply.headers).not.toHaveProperty('content-encoding');
+    expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[page.script] ?? '', 'base64')).toString());
+  });
+
+  it.each(['main-00000000.js', 'index.html', 'constructor', '__proto__'])(
+    'that there is none of is 404, and not kept: %s',
+    async (name) => {
+      const reply = await get(`/console/assets/${name}`);
+      expect(reply.status).toBe(404);
+      expect(reply.headers).toMatchObject({ ...securityHeaders, 'cache-control': 'no-store' });
+    },
+  );
+
+  it('weighs, with all the others and the page, less than 60 KiB compressed', async () => {
+    const files = Object.values(page.assets).map((gzipped) => Buffer.from(gzipped, 'base64').length);
+    const html = Buffer.byteLength((await get('/console')).text);
+    const total = files.reduce((sum, size) => sum + size, html);
+    expect(total).toBeLessThan(60 * 1024);
+  });
+});
+
+describe('a view has a path', () => {
+  const id = 'etl_1-A';
+  const keyId = `dk_${id}_01ARZ3NDEKTSV4RRFFQ69G5FAV`;
+  it.each([
+    [paths.deployments(), { page: 'deployments' }],
+    [paths.signedIn(), { page: 'signed-in' }],
+    [paths.signedOut(), { page: 'signed-out' }],
+    [paths.keys(id), { page: 'keys', deploymentId: id }],
+    [paths.addKey(id), { page: 'keys', deploymentId: id, dialog: { name: 'add' } }],
+    [paths.key(id, keyId, 'edit'), { page: 'keys', deploymentId: id, dialog: { name: 'edit', keyId } }],
+    [paths.key(id, keyId, 'delete'), { page: 'keys', deploymentId: id, dialog: { name: 'delete', keyId } }],
+    [paths.key(id, keyId, 'secret'), { page: 'keys', deploymentId: id, dialog: { name: 'secret', keyId } }],
+    [paths.temporaryTokens(id), { page: 'temporary-tokens', deploymentId: id }],
+    [paths.token(), { page: 'token', deploymentId: undefined }],
+    ['/console/deployments/a%2Fb', { page: 'unknown' }],
+    ['/console/deployments/etl/keys/x/secret/more', { page: 'unknown' }],
+    ['/console/nowhere', { page: 'unknown' }],
+  ])('%s', (path, view) => {
+    expect(viewOf(path)).toStrictEqual(view);
+  });
+
+  it('and the token page takes its Deployment from the query', () => {
+    const url = new URL(paths.token(id), 'http://localhost');
+    const view = viewOf(url.pathname, Object.fromEntries(url.searchParams));
+    expect(view).toStrictEqual({ page: 'token', deploymentId: id });
+  });
+});
+
+describe('a time in words', () => {
+  const now = Date.parse('2030-01-01T12:00:00Z');
+  it.each([
+    ['2030-01-01T12:00:00Z', 'just now'],
+    ['2030-01-01T11:59:01Z', 'just now'],
+    ['2030-01-01T11:59:00Z', '1 minute ago'],
+    ['2030-01-01T09:00:00Z', '3 hours ago'],
+    ['2029-12-31T11:00:00Z', '25 hours ago'],
+    ['2029-12-30T12:00:00Z', '2 days ago'],
+    ['2029-10-01T12:00:00Z', '3 months ago'],
+    ['2028-01-01T12:00:00Z', '2 years ago'],
+    ['2030-01-01T12:00:30Z', 'in less than a minute'],
+    ['2030-01-02T12:00:01Z', 'in 24 hours'],
+    ['2030-04-01T12:00:00Z', 'in 3 months'],
+  ])('%s is %s', (time, words) => {
+    expect(ago(time, now)).toBe(words);
+  });
+});

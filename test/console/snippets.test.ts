@@ -1,0 +1,285 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { SECRET_NAME, SNIPPETS, temporaryTokenSnippet } from '../../functions/console/snippets.ts';
+import { callAs } from '../support/service.ts';
+import { type CreatedKey, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const stack = await runStack();
+let key: CreatedKey;
+let folder: string;
+let log: string;
+
+/** Every program that a snippet may run; the rest is built into a shell. Each tells its arguments first. */
+const PROGRAMS = ['curl', 'sed', 'od', 'sleep', 'stty'];
+
+beforeAll(async () => {
+  await makeDeployment(stack, 'etl');
+  key = await makeKey(stack, 'etl');
+  folder = mkdtempSync(join(tmpdir(), 'snippets-'));
+  log = join(folder, 'arguments');
+  for (const name of PROGRAMS) {
+    const real = ['/usr/bin', '/bin'].map((place) => join(place, name)).find(existsSync);
+    // Nobody waits in a test: how long it would have slept is in its arguments.
+    const then = name === 'sleep' ? '' : `exec ${real} "$@"`;
+    writeFileSync(join(folder, name), `#!/bin/sh\necho ${name} "$@" >>${log}\n${then}\n`);
+    chmodSync(join(folder, name), 0o755);
+  }
+});
+beforeEach(() => writeFileSync(log, ''));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The shell script that the CI would run. */
+function scriptOf(id: string, service: string, keyId: string): string {
+  const code = SNIPPETS.find((snippet) => snippet.id === id)?.code({ keyId, service }) ?? '';
+  if (id === 'github') return parse(code)[0].run;
+  if (id === 'gitlab') return parse(code)['call-with-deployment-key'].script.join('\n');
+  if (id === 'circleci') return parse(code)[0].run.command;
+  return code;
+}
+
+/** What each CI runs a script with, and what people have at home. */
+const SHELLS: Record<string, string[][]> = {
+  github: [['bash', '-e', '-c']],
+  gitlab: [
+    ['sh', '-c'],
+    ['bash', '-eo', 'pipefail', '-c'],
+  ],
+  circleci: [['bash', '-eo', 'pipefail', '-c']],
+  curl: [
+    ['sh', '-c'],
+    ['bash', '-c'],
+    ['zsh', '-c'],
+  ],
+};
+const runs = Object.entries(SHELLS).flatMap(([id, shells]) =>
+  shells
+    .filter(([shell = '']) => existsSync(`/bin/${shell}`) || existsSync(`/usr/bin/${shell}`))
+    .map((shell) => [id, shell] as const),
+);
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  /** One line for each program that ran. */
+  arguments: string;
+}
+
+function run([shell = 'sh', ...flags]: readonly string[], script: string, secret: string): Promise<Outcome> {
+  const place = ['/bin', '/usr/bin'].map((at) => join(at, shell)).find(existsSync) ?? shell;
+  const child = spawn(place, [...flags, script], {
+    env: { PATH: folder, [SECRET_NAME]: secret, DEPLOYMENT_TOKEN: secret },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  return new Promise((resolve) =>
+    child.on('close', (code) => resolve({ code, stdout, stderr, arguments: readFileSync(log, 'utf8') })),
+  );
+}
+
+/** A service that answers as it is told, each answer once and the last one for ever, and keeps what it got. */
+async function pretend(tokenAnswers: number[], apiAnswers: number[]) {
+  const got: { path: string; authorization: string; body: string }[] = [];
+  const queues: Record<string, number[]> = { '/oauth/token': tokenAnswers, '/whoami': apiAnswers };
+  const server = createServer(async (request: IncomingMessage, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const path = request.url ?? '';
+    got.push({ path, authorization: request.headers.authorization ?? '', body });
+    const queue = queues[path] ?? [];
+    const status = (queue.length > 1 ? queue.shift() : queue[0]) ?? 404;
+    const token = `dkt_etl_canary_${got.length}`;
+    const answer = path === '/whoami' ? { ok: status < 300 } : { access_token: token, token_type: 'Bearer' };
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, got, close: () => server.close() };
+}
+
+const SECRET = 'dks_etl_canary_secret';
+
+/** Nothing but the line that hides a token shows one, and no program has a secret or token among its arguments. */
+function expectNoLeak(id: string, outcome: Outcome, secret: string): void {
+  const masks = /^::add-mask::dkt_\S+$/gm;
+  const shown = id === 'github' ? outcome.stdout.replace(masks, '') : outcome.stdout;
+  for (const text of [shown, outcome.stderr, outcome.arguments]) {
+    expect(text).not.toContain(secret);
+    expect(text).not.toMatch(/dk[stx]_/);
+  }
+}
+
+describe.each(runs)('the %s snippet in %j', (id, shell) => {
+  it('swaps the key, calls the API, and leaks nothing', async () => {
+    const outcome = await run(shell, scriptOf(id, stack.url, key.id), key.secret);
+    expect(outcome.stderr).toBe('');
+    expect(outcome.code).toBe(0);
+    expect(outcome.stdout).toContain(`"principalId":"${key.id}"`);
+    expect(outcome.arguments.match(/^curl /gm)).toHaveLength(2);
+    expectNoLeak(id, outcome, key.secret);
+  });
+
+  it('leaks nothing where the shell traces its commands', async () => {
+    const [name = '', ...flags] = shell;
+    const outcome = await run([name, '-x', ...flags], scriptOf(id, stack.url, key.id), key.secret);
+    expect(outcome.code).toBe(0);
+    expectNoLeak(id, outcome, key.secret);
+  });
+
+  it('masks each access token where the CI can', async () => {
+    const service = await pretend([200], [401, 200]);
+    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    const masks = outcome.stdout.match(/^::add-mask::.*$/gm) ?? [];
+    expect(masks).toStrictEqual(
+      id === 'github' ? ['::add-mask::dkt_etl_canary_1', '::add-mask::dkt_etl_canary_3'] : [],
+    );
+    service.close();
+  });
+
+  it('sends the secret as Basic credentials, and the token as a bearer', async () => {
+    const service = await pretend([200], [200]);
+    await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    expect(service.got).toStrictEqual([
+      {
+        path: '/oauth/token',
+        authorization: `Basic ${Buffer.from(`dk_etl_x:${SECRET}`).toString('base64')}`,
+        body: 'grant_type=client_credentials',
+      },
+      { path: '/whoami', authorization: 'Bearer dkt_etl_canary_1', body: '' },
+    ]);
+    service.close();
+  });
+
+  it('waits and tries again on 429 and 503, longer each time and never as long as its neighbours', async () => {
+    const service = await pretend([429, 503, 200], [503, 200]);
+    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    expect(outcome.code).toBe(0);
+    expect(service.got.map(({ path }) => path)).toStrictEqual([
+      '/oauth/token',
+      '/oauth/token',
+      '/oauth/token',
+      '/whoami',
+      '/whoami',
+    ]);
+    const pauses = [...outcome.arguments.matchAll(/^sleep (\d+)$/gm)].map(([, seconds]) => Number(seconds));
+    expect(pauses).toHaveLength(3);
+    for (const [index, least] of [1, 2, 1].entries()) {
+      expect(pauses[index]).toBeGreaterThanOrEqual(least);
+      expect(pauses[index]).toBeLessThanOrEqual(2 * least);
+    }
+    expectNoLeak(id, outcome, SECRET);
+    service.close();
+  });
+
+  it('gives up after five tries', async () => {
+    const service = await pretend([503], [200]);
+    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toBe('No access token: HTTP 503\n');
+    expect(service.got).toHaveLength(5);
+    service.close();
+  });
+
+  it.each([401, 403])('swaps the key once more when the API says %d, and then succeeds', async (status) => {
+    const service = await pretend([200], [status, 200]);
+    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    expect(outcome.code).toBe(0);
+    expect(service.got.map(({ authorization }) => authorization.split(' ')[1]?.slice(0, 16))).toStrictEqual([
+      expect.any(String),
+      'dkt_etl_canary_1',
+      expect.any(String),
+      'dkt_etl_canary_3',
+    ]);
+    service.close();
+  });
+
+  it.each([401, 403])('fails when the API says %d twice', async (status) => {
+    const service = await pretend([200], [status]);
+    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toBe(`Refused: HTTP ${status}\n`);
+    expect(service.got).toHaveLength(4);
+    expectNoLeak(id, outcome, SECRET);
+    service.close();
+  });
+
+  it('fails at once when the key is refused', async () => {
+    const service = await pretend([401], [200]);
+    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+    expect(outcome).toMatchObject({ code: 1, stdout: '', stderr: 'No access token: HTTP 401\n' });
+    expect(service.got).toHaveLength(1);
+    service.close();
+  });
+
+  it('fails when nothing answers', async () => {
+    const outcome = await run(shell, scriptOf(id, 'http://127.0.0.1:1', 'dk_etl_x'), SECRET);
+    expect(outcome.code).not.toBe(0);
+    expectNoLeak(id, outcome, SECRET);
+  });
+});
+
+describe('at a terminal', () => {
+  /** Runs an interactive shell and answers one prompt, as a person would. */
+  function paste(shell: string, text: string, prompt: string, answer: string): Promise<string> {
+    const child = spawn('script', ['-qec', shell, '/dev/null'], {
+      env: { PATH: process.env.PATH, TERM: 'dumb', HOME: folder, PS1: '$ ' },
+    });
+    let shown = '';
+    let isAnswered = false;
+    child.stdout.on('data', (chunk) => {
+      shown += chunk;
+      if (isAnswered || !shown.endsWith(prompt)) return;
+      isAnswered = true;
+      // The echo is switched off right after the prompt.
+      setTimeout(() => child.stdin.write(`${answer}\n`), 1000);
+      setTimeout(() => child.stdin.write('exit\n'), 3000);
+    });
+    child.stdin.write(`${text}\n`);
+    return new Promise((resolve) => child.on('close', () => resolve(shown)));
+  }
+
+  const shells = ['bash --norc -i', 'zsh -f -i'].filter((shell) =>
+    existsSync(`/usr/bin/${shell.split(' ')[0]}`),
+  );
+
+  it.each(shells)('%s asks for the secret and does not show it', async (shell) => {
+    const shown = await paste(shell, scriptOf('curl', stack.url, key.id), 'Secret: ', key.secret);
+    expect(shown).toContain(`"principalId":"${key.id}"`);
+    expect(shown).not.toContain(key.secret);
+    expect(shown).not.toMatch(/dkt_/);
+  });
+
+  it.each(shells)('%s asks for a temporary token and does not show it', async (shell) => {
+    const { json } = await callAs(stack, 'member', 'POST', '/deployments/etl/temporary-tokens', { json: {} });
+    const shown = await paste(
+      shell,
+      temporaryTokenSnippet({ service: stack.url }),
+      'Token: ',
+      json.access_token,
+    );
+    expect(shown).toContain('"principalType":"person"');
+    expect(shown).not.toContain(json.access_token);
+  });
+});
+
+describe('a snippet', () => {
+  it('holds no secret: it is the same for every key but for its ID', () => {
+    for (const { code } of SNIPPETS) {
+      const [one, other] = ['dk_etl_1', 'dk_etl_2'].map((keyId) => code({ keyId, service: stack.url }));
+      expect(one?.replaceAll('dk_etl_1', 'dk_etl_2')).toBe(other);
+    }
+  });
+
+  it('takes the secret from the store of its CI', () => {
+    const github = SNIPPETS[0]?.code({ keyId: key.id, service: stack.url }) ?? '';
+    expect(parse(github)[0].env).toStrictEqual({ [SECRET_NAME]: `\${{ secrets.${SECRET_NAME} }}` });
+  });
+});

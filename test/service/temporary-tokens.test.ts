@@ -1,0 +1,310 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { EVENT_LIFETIME } from '../../functions/domain/events.ts';
+import { callAs, callsOf, partition } from '../support/service.ts';
+import { type Call, call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+/** A moment in the middle of a second. */
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const ALL = 'code:deploy airflow:read airflow:write';
+
+// Lifetimes of the stack that differ from a day in every way: a temporary token heeds none of them.
+const stack = await runStack({
+  context: { tokenLifetime: '60', slideInterval: '0', maxTokenLifetime: '120' },
+});
+beforeEach(() => stack.clock.freeze(NOON));
+
+/** A Deployment of its own for each test, which the member may see. */
+let count = 0;
+async function newDeployment(): Promise<string> {
+  const id = `temp_${++count}`;
+  await makeDeployment(stack, id);
+  return id;
+}
+
+const pathOf = (id: string) => `/deployments/${id}/temporary-tokens`;
+
+async function issue(id: string, person: 'admin' | 'member' = 'member', options: Call = { json: {} }) {
+  const reply = await callAs(stack, person, 'POST', pathOf(id), options);
+  expect(reply.status).toBe(201);
+  return reply.json as { id: string; access_token: string; scope: string; expiresAt: string };
+}
+
+/** Another member of the same group. */
+const otherMember = () =>
+  stack.signIn('member', 'access', ({ payload }) => {
+    payload.sub = 'member-other';
+  });
+
+const whoami = (token: string) => call(stack, 'GET', '/whoami', { token });
+
+/** The grant items of a Deployment. */
+const grants = async (id: string) =>
+  (await partition(stack, `DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('GRANT#'));
+
+describe('a temporary token', () => {
+  it('comes whole in the answer that made it, and nowhere after', async () => {
+    const id = await newDeployment();
+    const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json: {} });
+    expect(reply.status).toBe(201);
+    expect(reply.json).toStrictEqual({
+      id: expect.stringMatching(/^[0-9A-HJKMNP-TV-Z]{26}$/),
+      access_token: expect.stringMatching(new RegExp(`^dkx_${id}_${reply.json.id}_[0-9A-Za-z]{49}$`)),
+      token_type: 'Bearer',
+      expires_in: DAY,
+      expiresAt: '2030-01-02T12:00:01.000Z',
+      scope: `deployment:${id} ${ALL}`,
+    });
+    expect(reply.headers).toMatchObject({
+      'cache-control': 'no-store',
+      location: `${pathOf(id)}/${reply.json.id}`,
+    });
+    const listing = await callAs(stack, 'member', 'GET', pathOf(id));
+    expect(listing.json).toStrictEqual({
+      items: [
+        {
+          id: reply.json.id,
+          scope: `deployment:${id} ${ALL}`,
+          createdAt: '2030-01-01T12:00:00.000Z',
+          createdBy: 'member-2f41',
+          expiresAt: '2030-01-02T12:00:01.000Z',
+        },
+      ],
+    });
+    expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
+  });
+
+  it('stands for the person in the context of the API behind the authorizer', async () => {
+    const id = await newDeployment();
+    const { access_token } = await issue(id);
+    expect((await whoami(access_token)).json).toStrictEqual({
+      principalId: 'member-2f41',
+      principalType: 'person',
+      deploymentId: id,
+      scope: `deployment:${id} ${ALL}`,
+      issuedAt: '2030-01-01T12:00:00.000Z',
+      expiresAt: '2030-01-02T12:00:01.000Z',
+    });
+  });
+
+  it('G4: is valid for 24 hours from its issue, whatever its use and the lifetimes of the stack', async () => {
+    const id = await newDeployment();
+    const { access_token } = await issue(id);
+    for (let hour = 0; hour < 24; hour++) {
+      expect(await use(stack, access_token)).toBe(200);
+      stack.clock.advance(3600);
+    }
+    stack.clock.freeze(NOON + DAY * 1000);
+    expect(await use(stack, access_token)).toBe(200);
+    stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
+    expect(await use(stack, access_token)).toBe(401);
+  });
+
+  it('is never written again: a use of it is one read', async () => {
+    const id = await newDeployment();
+    const { access_token } = await issue(id);
+    const before = await grants(id);
+    const reads = callsOf(stack, 'whoami', 'BatchGetItem');
+    const writes = callsOf(stack, 'whoami', 'UpdateItem');
+    stack.clock.advance(DAY / 2);
+    expect(await use(stack, access_token)).toBe(200);
+    expect(callsOf(stack, 'whoami', 'BatchGetItem')).toBe(reads + 1);
+    expect(callsOf(stack, 'whoami', 'UpdateItem')).toBe(writes);
+    expect(await grants(id)).toStrictEqual(before);
+  });
+
+  it.each([
+    [['airflow:read'], ' airflow:read'],
+    [['airflow:write', 'code:deploy', 'airflow:write'], ' code:deploy airflow:write'],
+    [[], ''],
+  ])('has the scopes that were asked for: %j', async (scopes, expected) => {
+    const id = await newDeployment();
+    const { access_token, scope } = await issue(id, 'member', { json: { scopes } });
+    expect(scope).toBe(`deployment:${id}${expected}`);
+    expect((await whoami(access_token)).json.scope).toBe(scope);
+  });
+
+  it('needs no body: then it has all scopes', async () => {
+    const id = await newDeployment();
+    expect((await issue(id, 'member', {})).scope).toBe(`deployment:${id} ${ALL}`);
+  });
+
+  it.each([
+    [{ scopes: ['admin'] }, 'scopes[0]', 'must be one of code:deploy, airflow:read, airflow:write'],
+    [{ scopes: 'code:deploy' }, 'scopes', 'must be an array of at most 16 scopes'],
+    [{ lifetime: 99 }, 'lifetime', 'is not a field of this request'],
+  ])('is refused with %j', async (json, field, rule) => {
+    const id = await newDeployment();
+    const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json });
+    expect(reply.status).toBe(400);
+    expect(reply.json.errors).toStrictEqual([{ field, rule }]);
+    expect(await grants(id)).toStrictEqual([]);
+  });
+
+  it('ends at once with its Deployment, and does not live again with the next one of that ID', async () => {
+    const id = await newDeployment();
+    const { access_token } = await issue(id);
+    expect((await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
+    expect(await use(stack, access_token)).toBe(401);
+    await makeDeployment(stack, id);
+    expect(await use(stack, access_token)).toBe(401);
+    expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
+  });
+
+  it('does not end when its person leaves the group, and can still be revoked', async () => {
+    const id = await newDeployment();
+    const token = await issue(id);
+    const moved = await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: { groups: ['others'] } });
+    expect(moved.status).toBe(200);
+    expect(await use(stack, token.access_token)).toBe(200);
+    expect((await callAs(stack, 'member', 'GET', pathOf(id))).status).toBe(404);
+    expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${token.id}`)).status).toBe(204);
+    expect(await use(stack, token.access_token)).toBe(401);
+  });
+
+  it('is no secret of a key, and swaps for nothing', async () => {
+    const id = await newDeployment();
+    const { access_token } = await issue(id);
+    const key = await makeKey(stack, id);
+    const reply = await call(stack, 'POST', '/oauth/token', {
+      basic: [key.id, access_token],
+      form: { grant_type: 'client_credentials' },
+    });
+    expect(reply.status).toBe(401);
+  });
+});
+
+describe('a revoked temporary token', () => {
+  it('is refused from that moment; the others live on', async () => {
+    const id = await newDeployment();
+    const [one, other] = [await issue(id), await issue(id)];
+    expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(204);
+    expect(await use(stack, one.access_token)).toBe(401);
+    expect(await use(stack, other.access_token)).toBe(200);
+    expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(404);
+    expect((await callAs(stack, 'member', 'GET', pathOf(id))).json.items).toHaveLength(1);
+  });
+
+  it('and its issue leave events behind, without the token or its hash', async () => {
+    const id = await newDeployment();
+    const { id: tokenId, access_token } = await issue(id, 'member', { json: { scopes: ['code:deploy'] } });
+    const [grant] = await grants(id);
+    const hash = String(grant?.sk).split('#')[2];
+    stack.clock.advance(0.5);
+    await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`);
+    const events = (await partition(stack, `EVENTS#${id}`)).filter(({ type }) =>
+      String(type).startsWith('temporary_token.'),
+    );
+    const data = { temporaryTokenId: tokenId, sub: 'member-2f41', scopes: ['code:deploy'] };
+    const expiresAt = Math.ceil(NOON / 1000) + EVENT_LIFETIME;
+    expect(events).toMatchObject([
+      { type: 'temporary_token.issued', actor: { principal: 'member-2f41' }, data, expiresAt },
+      { type: 'temporary_token.revoked', actor: { principal: 'admin-7d0c' }, data, expiresAt },
+    ]);
+    expect(JSON.stringify(events)).not.toContain(access_token);
+    expect(JSON.stringify(events)).not.toContain(hash);
+  });
+});
+
+describe('the listing of temporary tokens', () => {
+  it('shows a member the own ones, and an administrator all', async () => {
+    const id = await newDeployment();
+    const mine = await issue(id);
+    const token = await otherMember();
+    const others = await call(stack, 'POST', pathOf(id), { token, json: {} });
+    const listed = async (as: Call) =>
+      (await call(stack, 'GET', pathOf(id), as)).json.items.map((one: { id: string }) => one.id).toSorted();
+    expect(await listed({ token: await stack.signIn('member') })).toStrictEqual([mine.id]);
+    expect(await listed({ token })).toStrictEqual([others.json.id]);
+    expect(await listed({ token: await stack.signIn('admin') })).toStrictEqual(
+      [mine.id, others.json.id].toSorted(),
+    );
+  });
+
+  it('does not show an expired one, whether TTL has deleted it or not, and lets nobody revoke it', async () => {
+    const id = await newDeployment();
+    const { id: tokenId } = await issue(id);
+    stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
+    expect(await grants(id)).toHaveLength(1);
+    expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
+    expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
+  });
+
+  it('goes page by page, with a cursor that is good for its caller alone', async () => {
+    const id = await newDeployment();
+    const made = [];
+    for (let n = 0; n < 5; n++) {
+      stack.clock.advance(1);
+      made.push((await issue(id)).id);
+      await issue(id, 'admin');
+    }
+    const seen = [];
+    let cursor = '';
+    do {
+      const page = await callAs(stack, 'member', 'GET', `${pathOf(id)}?limit=2${cursor}`);
+      seen.push(...page.json.items.map((one: { id: string }) => one.id));
+      cursor = page.json.nextCursor ? `&cursor=${page.json.nextCursor}` : '';
+      if (cursor)
+        expect((await callAs(stack, 'admin', 'GET', `${pathOf(id)}?limit=2${cursor}`)).status).toBe(400);
+    } while (cursor);
+    expect(seen).toStrictEqual(made);
+  });
+});
+
+describe('who may not see the Deployment', () => {
+  const calls = [
+    ['POST', ''],
+    ['GET', ''],
+    ['DELETE', '/01ARZ3NDEKTSV4RRFFQ69G5FAV'],
+  ] as const;
+
+  it.each(calls)('gets 404 for %s%s, as for one that is absent', async (method, rest) => {
+    const id = `hidden_${++count}`;
+    await makeDeployment(stack, id, { groups: ['others'] });
+    const hidden = await callAs(
+      stack,
+      'member',
+      method,
+      `${pathOf(id)}${rest}`,
+      method === 'POST' ? { json: {} } : {},
+    );
+    const absent = await callAs(
+      stack,
+      'member',
+      method,
+      `${pathOf('absent')}${rest}`,
+      method === 'POST' ? { json: {} } : {},
+    );
+    expect(hidden.status).toBe(404);
+    expect(hidden.json).toStrictEqual(absent.json);
+  });
+
+  it.each(calls)('and who is not signed in gets 401 for %s%s', async (method, rest) => {
+    const id = await newDeployment();
+    expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
+    const own = await issue(id);
+    // Nor does a temporary token, or a key's, open the door to more of them.
+    expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(401);
+    const ofKey = await swap(stack, await makeKey(stack, id));
+    expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
+  });
+
+  it('cannot revoke the token of somebody else in the same group, nor tell whether it is there', async () => {
+    const id = await newDeployment();
+    const { id: tokenId, access_token } = await issue(id);
+    const token = await otherMember();
+    const others = await call(stack, 'DELETE', `${pathOf(id)}/${tokenId}`, { token });
+    const absent = await call(stack, 'DELETE', `${pathOf(id)}/01ARZ3NDEKTSV4RRFFQ69G5FAV`, { token });
+    expect(others.status).toBe(404);
+    expect(others.json).toStrictEqual(absent.json);
+    expect(await use(stack, access_token)).toBe(200);
+  });
+
+  it.each(['nonsense', '%23', '01arz3ndektsv4rrffq69g5fav', 'x'.repeat(2000)])(
+    'and an ID that is none is 404: %s',
+    async (tokenId) => {
+      const id = await newDeployment();
+      expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
+    },
+  );
+});
