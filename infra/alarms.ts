@@ -12,18 +12,27 @@ export interface AlarmsProps {
 export class Alarms extends Construct {
   constructor(scope: Construct, id: string, { stackName }: AlarmsProps) {
     super(scope, id);
-    const refused = new cloudwatch.Metric({
-      namespace: METRIC.namespace,
-      metricName: METRIC.refusedAuthentications,
-      dimensionsMap: { [METRIC.dimension]: stackName },
-      statistic: 'Sum',
-      period: Duration.minutes(5),
-    });
+    const sumOf = (metricName: string) =>
+      new cloudwatch.Metric({
+        namespace: METRIC.namespace,
+        metricName,
+        dimensionsMap: { [METRIC.dimension]: stackName },
+        statistic: 'Sum',
+        period: Duration.minutes(5),
+      });
     // Nobody is locked out: that would let a stranger lock out an honest pipeline, and guessing 256 bits is hopeless.
-    refused.createAlarm(this, 'RefusedAuthentications', {
+    sumOf(METRIC.refusedAuthentications).createAlarm(this, 'RefusedAuthentications', {
       alarmDescription:
         'Many wrong secrets: a pipeline with an old one, or somebody guessing. docs/runbook.md#refused-authentications',
       threshold: 100,
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      evaluationPeriods: 1,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    });
+    // Not Lambda's own Errors: there a REST API's every 401 is one.
+    sumOf(METRIC.checksFailed).createAlarm(this, 'FailedChecks', {
+      alarmDescription: 'Checks end in 500: good tokens are not let in. docs/runbook.md#failed-checks',
+      threshold: 5,
       comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       evaluationPeriods: 1,
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,

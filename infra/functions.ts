@@ -32,7 +32,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   const authorize = new ServiceFunction(scope, 'authorize', {
     description: 'Checks an access token for the APIs behind it, and slides it',
     timeout: Duration.seconds(5),
-    environment: tokens,
+    environment: { ...tokens, ...metrics },
     retainLogs,
   });
   table.grantCheck(authorize);
@@ -40,7 +40,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   const whoami = new ServiceFunction(scope, 'whoami', {
     description: 'Checks an access token, slides it and says whose it is',
     timeout: Duration.seconds(5),
-    environment: tokens,
+    environment: { ...tokens, ...metrics },
     retainLogs,
   });
   table.grantCheck(whoami);

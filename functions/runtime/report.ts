@@ -9,24 +9,20 @@ interface Origin {
 }
 
 /**
- * What becomes of checks that let nobody in: one line each, which is a metric too. `ChecksRefused` counts by
- * reason; `ChecksFailed` counts what an alarm is for, since a REST API's every 401 is an error in Lambda's own
- * metric.
+ * What becomes of checks that let nobody in: one line each, which is a metric too. Failures have one of their own,
+ * for the alarm: in Lambda's metric a REST API's every 401 is an error.
  */
 export function checkReport(env: Record<string, string | undefined> = process.env) {
-  const functionName = env.AWS_LAMBDA_FUNCTION_NAME ?? 'unknown';
+  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
   return {
     refused: (reason: string, origin: Origin) =>
-      writeLine('INFO', 'refused', {
-        ...origin,
-        ...counted('ChecksRefused', { function: functionName, reason }),
-      }),
+      writeLine('INFO', 'refused', { ...origin, ...counted(METRIC.checksRefused, { ...ofStack, reason }) }),
     failed: (error: unknown, origin: Origin) =>
       writeLine('ERROR', 'failed', {
         ...origin,
         // A ServiceError tells clients little; what it was is in its cause.
         error: String((error instanceof Error && error.cause) || error),
-        ...counted('ChecksFailed', { function: functionName }),
+        ...counted(METRIC.checksFailed, ofStack),
       }),
   };
 }

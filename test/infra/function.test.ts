@@ -88,8 +88,8 @@ describe('the functions', () => {
     [ENV.adminScope]: 'deployments:admin',
   };
   it.each([
-    ['authorize', tokens],
-    ['whoami', tokens],
+    ['authorize', { ...tokens, ...metrics }],
+    ['whoami', { ...tokens, ...metrics }],
     ['issue-token', { ...tokens, ...metrics }],
     ['introspect', { ...tokens, ...metrics }],
     ['revoke', metrics],

@@ -14,7 +14,7 @@ beforeEach(() => {
   };
 });
 
-const report = checkReport({ AWS_LAMBDA_FUNCTION_NAME: 'keys-Authorize' });
+const report = checkReport({ STACK_NAME: 'keys' });
 const origin = { apiId: 'abcdef123', requestId: 'r-1' };
 const metric = (Name: string, dimensions: string[]) => ({
   Timestamp: NOW.getTime(),
@@ -32,8 +32,8 @@ describe('a check that lets nobody in is one line of log', () => {
         message: 'refused',
         timestamp: '2027-01-15T08:00:00.000Z',
         ...origin,
-        _aws: metric('ChecksRefused', ['function', 'reason']),
-        function: 'keys-Authorize',
+        _aws: metric('ChecksRefused', ['stack', 'reason']),
+        stack: 'keys',
         reason: 'expired',
         ChecksRefused: 1,
       },
@@ -49,8 +49,8 @@ describe('a check that lets nobody in is one line of log', () => {
         timestamp: '2027-01-15T08:00:00.000Z',
         ...origin,
         error: 'Error: ThrottlingException',
-        _aws: metric('ChecksFailed', ['function']),
-        function: 'keys-Authorize',
+        _aws: metric('ChecksFailed', ['stack']),
+        stack: 'keys',
         ChecksFailed: 1,
       },
     ]);
