@@ -74,11 +74,9 @@ const apiKeyFields = {
   description: z.string().nullable(),
   scopes,
   enabled: z.boolean(),
-  status: z
-    .enum(['active', 'leaked', 'disabled', 'expired'])
-    .meta({
-      description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
-    }),
+  status: z.enum(['active', 'leaked', 'disabled', 'expired']).meta({
+    description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
+  }),
   createdAt: time,
   createdBy: z.string().meta({ description: '`sub` of the person.' }),
   expiresAt: time.optional(),
