@@ -1,6 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { type DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { type DynamoDBDocumentClient, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type {
   APIGatewayProxyEventV2WithJWTAuthorizer,
   APIGatewayProxyStructuredResultV2,
@@ -192,6 +192,17 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
         200,
       ).json.access_token,
     use: async (token: string): Promise<number> => (await call('GET', '/whoami', { token })).status,
+    /** Sets a Deployment's number of keys by hand. */
+    countKeys: async (id: string, keyCount: number): Promise<void> => {
+      await sdk.send(
+        new UpdateCommand({
+          TableName: TABLE,
+          Key: { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' },
+          UpdateExpression: 'SET keyCount = :count',
+          ExpressionAttributeValues: { ':count': keyCount },
+        }),
+      );
+    },
     /** All items of a partition. */
     partition: async (pk: string): Promise<Record<string, unknown>[]> => {
       const items: Record<string, unknown>[] = [];

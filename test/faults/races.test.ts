@@ -1,0 +1,14 @@
+import { afterAll, expect, it } from 'vitest';
+import { startTable } from '../support/in-process.ts';
+import { RACES, runRace } from './races.ts';
+
+/** Few here; a thousand of each by `npm run races`. */
+const TIMES = Number(process.env.RACES ?? 10);
+
+const engine = await startTable();
+afterAll(() => engine.stop());
+
+it.each(RACES.map((race) => [race.title, race] as const))('%s', { timeout: 600_000 }, async (_, race) => {
+  const counts = await runRace(engine, race, TIMES);
+  expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(TIMES);
+});

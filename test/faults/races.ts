@@ -1,0 +1,189 @@
+import { purgeFromStream } from '../../functions/handlers/purge.ts';
+import type { Engine } from '../support/engine.ts';
+import { type InProcess, inProcess, removal } from '../support/in-process.ts';
+import { fill } from '../support/many-items.ts';
+
+/**
+ * Two things at once on one engine, again and again. Each race says how it ended, in a word, and throws when it ended as it
+ * must not. Contenders go over connections of their own and start a random moment apart.
+ */
+export interface Race {
+  /** The row of docs/faults.md, where there is one. */
+  title: string;
+  run: (racers: Racers) => Promise<string>;
+  /** The ends that may happen. */
+  ends: RegExp;
+}
+
+interface Racers {
+  /** Prepares, and looks afterwards. */
+  calm: InProcess;
+  a: InProcess;
+  b: InProcess;
+  id: string;
+}
+
+const admin = { as: 'admin' };
+const HOUR = 3_600_000;
+/** A moment of up to a few calls' length, so that every interleaving comes up. */
+const soon = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
+const after = async <T>(call: () => Promise<T>): Promise<T> => {
+  await soon();
+  return call();
+};
+const fail = (text: string): never => {
+  throw new Error(text);
+};
+const generationOf = async ({ calm, id }: Racers) =>
+  String((await calm.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
+const kinds = async ({ calm, id }: Racers) =>
+  (await calm.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]).join(' ');
+
+export const RACES: Race[] = [
+  {
+    title: '#4 revocation races a slide: revoked wins',
+    ends: /^(allowed|refused), then dead$/,
+    run: async ({ calm, a, b, id }) => {
+      calm.time.now = a.time.now - HOUR;
+      await calm.register(id);
+      const key = await calm.makeKey(id);
+      const token = await calm.swap(key);
+      calm.time.now = a.time.now;
+      const form = { token };
+      const [used] = await Promise.all([
+        after(() => a.use(token)),
+        after(() => b.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form })),
+      ]);
+      if ((await calm.use(token)) !== 401) fail('a revoked token lives');
+      if ((await kinds({ calm, a, b, id })).includes('TOKEN')) fail('a ghost item');
+      return `${used === 200 ? 'allowed' : 'refused'}, then dead`;
+    },
+  },
+  {
+    title: '#5 key made while its Deployment is deleted: refused or purged, never a live orphan',
+    ends: /^(made and purged|refused)$/,
+    run: async (racers) => {
+      const { calm, a, b, id } = racers;
+      await calm.register(id);
+      const generation = await generationOf(racers);
+      const [made] = await Promise.all([
+        after(() => a.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name: 'ci' } })),
+        after(() => b.call('DELETE', `/deployments/${id}`, admin)),
+      ]);
+      if (made.status !== 201 && made.status !== 404) fail(`creating answered ${made.status}`);
+      if (made.status === 201 && (await calm.exchange(made.json)).status !== 401) fail('an orphan lives');
+      const gone = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
+      await purgeFromStream([gone], () => true, calm.purge);
+      if ((await kinds(racers)) !== '') fail('an orphan is left');
+      return made.status === 201 ? 'made and purged' : 'refused';
+    },
+  },
+  {
+    title: '#6 purge against re-creation: the new life keeps its key and token',
+    ends: /^new life whole, old gone$/,
+    run: async (racers) => {
+      const { calm, a, b, id } = racers;
+      await calm.register(id);
+      const generation = await generationOf(racers);
+      await calm.swap(await calm.makeKey(id));
+      await calm.call('DELETE', `/deployments/${id}`, admin);
+      const gone = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
+      const [token] = await Promise.all([
+        after(async () => {
+          await a.register(id);
+          return a.swap(await a.makeKey(id));
+        }),
+        after(() => purgeFromStream([gone], () => true, b.purge)),
+      ]);
+      if ((await calm.use(token)) !== 200) fail('the purge took the new life');
+      if ((await kinds(racers)) !== 'DEPLOYMENT KEY TOKEN') fail(`left ${await kinds(racers)}`);
+      const listed = (await calm.partition('DEPLOYMENTS')).some(({ sk }) => sk === id);
+      return listed ? 'new life whole, old gone' : fail('the directory lost it');
+    },
+  },
+  {
+    title: '#38 exchange against disabling: a token of the old epoch is dead',
+    ends: /^(dead on arrival|refused)$/,
+    run: async ({ calm, a, b, id }) => {
+      await calm.register(id);
+      const key = await calm.makeKey(id);
+      const path = `/deployments/${id}/api-keys/${key.id}`;
+      const [exchanged] = await Promise.all([
+        after(() => a.exchange(key)),
+        after(() => b.call('PATCH', path, { ...admin, json: { enabled: false } })),
+      ]);
+      await calm.call('PATCH', path, { ...admin, json: { enabled: true } });
+      if (exchanged.status === 401) return 'refused';
+      const status = await calm.use(exchanged.json.access_token);
+      return status === 401 ? 'dead on arrival' : fail('a token outlived the disabling of its key');
+    },
+  },
+  {
+    title: '#3 100 checks of one token at once: one write, and expiry never moves back',
+    ends: /^100 allowed, \d+ writes$/,
+    run: async ({ calm, a, b, id }) => {
+      calm.time.now = a.time.now - HOUR;
+      await calm.register(id);
+      const token = await calm.swap(await calm.makeKey(id));
+      calm.time.now = a.time.now;
+      // Half of the workers' clocks are ten seconds behind: their writes are the older ones.
+      b.time.now = a.time.now - 10_000;
+      const statuses = await Promise.all(
+        Array.from({ length: 100 }, (_, n) => (n % 2 ? a : b)).map((one) => after(() => one.use(token))),
+      );
+      b.time.now = a.time.now;
+      const item = (await calm.partition(`DEPLOYMENT#${id}`)).find(({ sk }) =>
+        String(sk).startsWith('TOKEN#'),
+      );
+      const least = Math.ceil((a.time.now - 10_000) / 1000) + 86_400 + 300;
+      if (Number(item?.expiresAt) < least) fail('the slide is lost');
+      const allowed = statuses.filter((status) => status === 200).length;
+      return `${allowed} allowed, ${item?.expiresAt === least ? 1 : 2} writes`;
+    },
+  },
+  {
+    title: '#32 1,000-key limit under 50 creates at once: never passed',
+    ends: /^\d+ made, at 1,000$/,
+    run: async (racers) => {
+      const { calm, a, b, id } = racers;
+      await calm.register(id);
+      const generation = await generationOf(racers);
+      const room = 1 + Math.floor(Math.random() * 5);
+      await fill(calm.table, { deploymentId: id, generation, keys: 10, tokens: 0 });
+      await calm.countKeys(id, 1000 - room);
+      const create = (one: InProcess) =>
+        one.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name: 'ci' } });
+      const replies = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => after(() => create(n % 2 ? a : b))),
+      );
+      const made = replies.filter(({ status }) => status === 201).length;
+      const refused = replies.filter(({ status }) => status === 409).length;
+      const items = await calm.partition(`DEPLOYMENT#${id}`);
+      const keys = items.filter(({ sk }) => String(sk).startsWith('KEY#')).length;
+      const { keyCount } = items.find(({ sk }) => sk === 'DEPLOYMENT') ?? {};
+      if (made !== room || made + refused !== 50 || keys !== 10 + made || keyCount !== 1000) {
+        fail(`${made} made and ${refused} refused with room for ${room}; ${keys} keys, counted ${keyCount}`);
+      }
+      return `${made} made, at 1,000`;
+    },
+  },
+];
+
+let races = 0;
+
+/** @returns how often each end came */
+export async function runRace(
+  engine: Engine,
+  { run, ends }: Race,
+  times: number,
+): Promise<Map<string, number>> {
+  const [calm, a, b] = [inProcess(engine), inProcess(engine), inProcess(engine)];
+  const counts = new Map<string, number>();
+  for (let n = 0; n < times; n++) {
+    calm.time.now = a.time.now;
+    const end = await run({ calm, a, b, id: `race_${++races}` });
+    if (!ends.test(end)) throw new Error(`ended in: ${end}`);
+    counts.set(end, (counts.get(end) ?? 0) + 1);
+  }
+  return counts;
+}

@@ -1,0 +1,533 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import fc from 'fast-check';
+import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/handlers/purge.ts';
+import type { Engine } from '../support/engine.ts';
+import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../support/in-process.ts';
+
+/**
+ * The service on a page, and random commands that must find it and the real one in agreement. Times are epoch
+ * milliseconds. A token that was refused once is dead for good, whatever happens later: that is all of G3 and G5.
+ */
+export interface Model {
+  lives: (Life | undefined)[];
+  keys: Key[];
+  tokens: Token[];
+  grants: Grant[];
+  /** What each Idempotency-Key has made. */
+  made: Map<string, { body: string; id: string; at: number }>;
+}
+interface Life {
+  id: string;
+  ended: boolean;
+}
+interface Key {
+  life: Life;
+  id: string;
+  /** Undefined when the answer that held it was lost. */
+  secret: string | undefined;
+  enabled: boolean;
+  epoch: number;
+  validUntil: number | undefined;
+  deleted: boolean;
+}
+interface Token {
+  text: string;
+  key: Key;
+  epoch: number;
+  issuedAt: number;
+  usedAt: number;
+  dead: boolean;
+}
+interface Grant {
+  text: string;
+  id: string;
+  life: Life;
+  issuedAt: number;
+  dead: boolean;
+}
+
+/** The real one: handlers and purge on the engine, and the records that a stream would still have to deliver. */
+export interface Real {
+  service: InProcess;
+  records: DynamoDBRecord[];
+  /** Throws at a command to the table, from now, before or after it is done: the function dies there. */
+  crash: { in: number; when: 'before' | 'after' } | undefined;
+  /** What was seen, to tell that the commands came to something. */
+  seen: Map<string, number>;
+}
+
+class Died extends Error {}
+
+/** @param interval slideInterval in seconds */
+export function realService(
+  engine: Engine,
+  interval: number,
+  maxTokenLifetime?: number,
+): Real & { reset: () => void } {
+  const real: Real = {
+    records: [],
+    crash: undefined,
+    seen: new Map(),
+    service: inProcess(engine, {
+      rules: { slideInterval: interval, maxTokenLifetime },
+      around: (when) => {
+        if (!real.crash || when !== real.crash.when) return;
+        if (real.crash.in-- > 0) return;
+        real.crash = undefined;
+        throw new Died('died');
+      },
+    }),
+  };
+  const start = real.service.time.now;
+  const reset = () => {
+    real.service.time.now = start;
+    real.records = [];
+    real.service.deferred.length = 0;
+    real.crash = undefined;
+  };
+  return Object.assign(real, { reset });
+}
+
+export const newModel = (run: number): Model => ({
+  lives: [undefined, undefined].map((_, n) => ({ id: `m${run}_${n}`, ended: true })),
+  keys: [],
+  tokens: [],
+  grants: [],
+  made: new Map(),
+});
+
+type Verdict = 'alive' | 'dead' | 'either';
+
+/** What a check of this token must say now. */
+function verdictOf({ key, ...token }: Token, { time, rules }: InProcess): Verdict {
+  const { now } = time;
+  const lifetime = rules.tokenLifetime * 1000;
+  const isEnded =
+    token.dead ||
+    key.life.ended ||
+    key.deleted ||
+    !key.enabled ||
+    token.epoch !== key.epoch ||
+    (key.validUntil !== undefined && now >= key.validUntil);
+  const cap = rules.maxTokenLifetime;
+  const isCapped = cap !== undefined && now >= (Math.floor(token.issuedAt / 1000) + cap) * 1000;
+  if (isEnded || isCapped) return 'dead';
+  if (rules.slideInterval === 0)
+    return now < Math.ceil((token.usedAt + lifetime) / 1000) * 1000 ? 'alive' : 'dead';
+  if (now < token.usedAt + lifetime) return 'alive';
+  return now < token.usedAt + lifetime + (rules.slideInterval + 1) * 1000 ? 'either' : 'dead';
+}
+
+function agree(what: string, expected: Verdict, isAllowed: boolean): void {
+  if (expected !== 'either' && isAllowed !== (expected === 'alive')) {
+    throw new Error(`${what}: the model says ${expected}, the service ${isAllowed ? 'allows' : 'refuses'}`);
+  }
+}
+
+const note = (real: Real, what: string) => real.seen.set(what, (real.seen.get(what) ?? 0) + 1);
+const admin = { as: 'admin' };
+const keysPath = (life: Life) => `/deployments/${life.id}/api-keys`;
+const isThere = (key: Key) => !key.deleted && !key.life.ended;
+
+async function checkToken(token: Token, real: Real): Promise<void> {
+  const expected = verdictOf(token, real.service);
+  const { status } = must(await real.service.call('GET', '/whoami', { token: token.text }), 200, 401);
+  agree('check', expected, status === 200);
+  note(real, `check ${expected}`);
+  if (status === 200) token.usedAt = real.service.time.now;
+  else token.dead = true;
+}
+
+async function checkGrant(grant: Grant, { service }: Real): Promise<void> {
+  const isLive = service.time.now < Math.ceil(grant.issuedAt / 1000) * 1000 + DAY * 1000;
+  const expected = isLive && !grant.dead && !grant.life.ended ? 'alive' : 'dead';
+  const { status } = must(await service.call('GET', '/whoami', { token: grant.text }), 200, 401);
+  agree('check of a temporary token', expected, status === 200);
+}
+
+/** Takes down a Deployment's or key's record for the stream, as its item is now. */
+async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRecord | undefined> {
+  const pk = `DEPLOYMENT#${life.id}`;
+  const item = (await real.service.partition(pk)).find((one) => one.sk === sk);
+  return item && removal({ pk, sk }, String(item.generation), real.records.length + 1);
+}
+
+async function removing(real: Real, life: Life, sk: string, path: string, dies: boolean): Promise<Reply> {
+  const record = await recordOf(real, life, sk);
+  // The read of the Deployment, that of a key, the transaction: it dies at the last, before or after.
+  if (dies)
+    real.crash = { in: sk === 'DEPLOYMENT' ? 1 : 2, when: real.records.length % 2 ? 'before' : 'after' };
+  let reply = await real.service.call('DELETE', path, admin);
+  real.crash = undefined;
+  if (dies) {
+    must(reply, 500, 204, 404);
+    reply = await real.service.call('DELETE', path, admin);
+    must(reply, 204, 404);
+  }
+  if (record) real.records.push(record);
+  return reply;
+}
+
+/** One step: how often it comes, whether it can come now, and what it does in model and service. */
+interface Step {
+  name: string;
+  weight: number;
+  can?: (model: Model) => boolean;
+  run: (model: Model, real: Real, n: number) => Promise<void>;
+}
+
+/** A decision out of a step's number, apart from the other decisions out of it. */
+const roll = (n: number, sides: number) => (Math.imul(n ^ (sides * 0x9e3779b9), 0x85ebca6b) >>> 16) % sides;
+const pick = <T>(list: T[], n: number): T => list[n % list.length] as T;
+const lifeOf = (model: Model, n: number) => pick(model.lives as Life[], n);
+const hasKeys = (model: Model) => model.keys.length > 0;
+const hasTokens = (model: Model) => model.tokens.length > 0;
+/** Seconds to advance: within a slide interval, hours, and around the edges of lifetime and interval. */
+const LEAPS = [1, 7, 61, 299, 300, 301, 3600, 3600, 43_200, 86_100, 86_399, 86_400, 86_700, 86_702];
+
+const STEPS: Step[] = [
+  {
+    name: 'register',
+    weight: 4,
+    run: async (model, real, n) => {
+      const life = lifeOf(model, n);
+      const reply = await real.service.call('PUT', `/deployments/${life.id}`, { ...admin, json: {} });
+      must(reply, life.ended ? 201 : 200);
+      if (life.ended) model.lives[model.lives.indexOf(life)] = { id: life.id, ended: false };
+    },
+  },
+  {
+    name: 'delete the Deployment',
+    weight: 1,
+    run: async (model, real, n) => {
+      const life = lifeOf(model, n);
+      const dies = roll(n, 3) === 0;
+      const reply = await removing(real, life, 'DEPLOYMENT', `/deployments/${life.id}`, dies);
+      must(reply, life.ended || dies ? 404 : 204, dies ? 204 : 404);
+      if (!dies && (reply.status === 204) === life.ended)
+        throw new Error('a life ended twice, or not at all');
+      life.ended = true;
+    },
+  },
+  {
+    name: 'create a key',
+    weight: 5,
+    run: async (model, real, n) => {
+      const life = lifeOf(model, n);
+      const { now } = real.service.time;
+      const validFor = roll(n, 4) === 0 ? 3600 * (1 + roll(n, 30)) : undefined;
+      const body = {
+        name: 'ci',
+        ...(validFor && { expiresAt: new Date(now + validFor * 1000).toISOString() }),
+      };
+      const reply = await real.service.call('POST', keysPath(life), { ...admin, json: body });
+      must(reply, life.ended ? 404 : 201);
+      if (life.ended) return;
+      const { id, secret } = reply.json;
+      const validUntil = validFor && now + validFor * 1000;
+      model.keys.push({ life, id, secret, enabled: true, epoch: 0, validUntil, deleted: false });
+    },
+  },
+  {
+    name: 'create a key once',
+    weight: 6,
+    run: async (model, real, n) => {
+      const life = lifeOf(model, n);
+      const { now } = real.service.time;
+      const key = `key-${roll(n, 2)}`;
+      const body = { name: `ci ${roll(n, 3)}` };
+      const place = `${model.lives.indexOf(life)} ${key} ${model.keys.length}`;
+      const call = () =>
+        real.service.call('POST', keysPath(life), {
+          ...admin,
+          json: body,
+          headers: { 'idempotency-key': key },
+        });
+      const slot = [...model.made.entries()].find(
+        ([name, { at }]) =>
+          name.startsWith(`${lifeNumber(life)} ${key} `) && now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
+      );
+      const dies = roll(n, 5) === 0;
+      // Reads of Deployment and record, then the transaction.
+      if (dies) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
+      let reply = await call();
+      real.crash = undefined;
+      if (dies) {
+        must(reply, 500, 201, 404, 422);
+        if (reply.status === 500) reply = await call();
+      }
+      if (life.ended) return void must(reply, 404);
+      if (slot && slot[1].body !== body.name) return void must(reply, 422);
+      must(reply, 201);
+      if (slot) {
+        if (reply.json.id !== slot[1].id || reply.json.secret) throw new Error('a retry made something');
+        note(real, 'replayed');
+        return;
+      }
+      const { id, secret } = reply.json;
+      if (!secret && !dies) throw new Error('a key without its secret');
+      model.made.set(`${lifeNumber(life)} ${key} ${place}`, { body: body.name, id, at: now });
+      model.keys.push({ life, id, secret, enabled: true, epoch: 0, validUntil: undefined, deleted: false });
+    },
+  },
+  {
+    name: 'exchange',
+    weight: 8,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const { now } = real.service.time;
+      if (key.secret === undefined) return;
+      const reply = await real.service.exchange({ id: key.id, secret: key.secret, scopes: [] });
+      const isGood = isThere(key) && key.enabled && (key.validUntil === undefined || now < key.validUntil);
+      must(reply, isGood ? 200 : 401);
+      if (!isGood) return;
+      const text = reply.json.access_token;
+      model.tokens.push({ text, key, epoch: key.epoch, issuedAt: now, usedAt: now, dead: false });
+    },
+  },
+  {
+    name: 'check',
+    weight: 20,
+    can: hasTokens,
+    run: (model, real, n) => checkToken(pick(model.tokens, n), real),
+  },
+  {
+    name: 'introspect',
+    weight: 2,
+    can: hasTokens,
+    run: async (model, real, n) => {
+      const token = pick(model.tokens, n);
+      const asker = model.keys.find(
+        (key) => key.life === token.key.life && isThere(key) && key.enabled && !key.validUntil && key.secret,
+      );
+      if (!asker?.secret) return;
+      const expected = verdictOf(token, real.service);
+      const reply = await real.service.call('POST', '/oauth/introspect', {
+        basic: [asker.id, asker.secret],
+        form: { token: token.text },
+      });
+      const { active } = must(reply, 200).json;
+      agree('introspection', expected, active);
+      // It is not a use, but time goes one way.
+      if (!active) token.dead = true;
+    },
+  },
+  {
+    name: 'advance',
+    weight: 8,
+    run: async (_, { service }, n) => {
+      service.time.now += pick(LEAPS, n) * 1000 + roll(n, 7) * 143;
+    },
+  },
+  {
+    name: 'disable or enable',
+    weight: 2,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const enabled = roll(n, 3) !== 0;
+      const reply = await real.service.call('PATCH', `${keysPath(key.life)}/${key.id}`, {
+        ...admin,
+        json: { enabled },
+      });
+      must(reply, isThere(key) ? 200 : 404);
+      if (!isThere(key)) return;
+      if (key.enabled && !enabled) key.epoch += 1;
+      key.enabled = enabled;
+    },
+  },
+  {
+    name: "change a key's expiry",
+    weight: 2,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const { now } = real.service.time;
+      const validUntil = roll(n, 3) === 0 ? undefined : now + pick(LEAPS, n) * 1000;
+      const expiresAt = validUntil === undefined ? null : new Date(validUntil).toISOString();
+      const path = `${keysPath(key.life)}/${key.id}`;
+      const reply = await real.service.call('PATCH', path, { ...admin, json: { expiresAt } });
+      must(reply, isThere(key) ? 200 : 404);
+      if (!isThere(key)) return;
+      const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
+      if (wasExpired && key.validUntil !== validUntil) key.epoch += 1;
+      key.validUntil = validUntil;
+    },
+  },
+  {
+    name: 'delete a key',
+    weight: 2,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const dies = roll(n, 4) === 0;
+      const path = `${keysPath(key.life)}/${key.id}`;
+      const reply = await removing(real, key.life, `KEY#${key.id.slice(-26)}`, path, dies);
+      if (!dies) must(reply, isThere(key) ? 204 : 404);
+      key.deleted = true;
+    },
+  },
+  {
+    name: 'revoke a token',
+    weight: 2,
+    can: hasTokens,
+    run: async (model, real, n) => {
+      const token = pick(model.tokens, n);
+      const { key } = token;
+      if (key.secret === undefined) return;
+      const reply = await real.service.call('POST', '/oauth/revoke', {
+        basic: [key.id, key.secret],
+        form: { token: token.text },
+      });
+      must(reply, 200, 401);
+      if (reply.status === 200) token.dead = true;
+    },
+  },
+  {
+    name: 'issue a temporary token',
+    weight: 2,
+    run: async (model, real, n) => {
+      const life = lifeOf(model, n);
+      const reply = await real.service.call('POST', `/deployments/${life.id}/temporary-tokens`, {
+        ...admin,
+        json: {},
+      });
+      must(reply, life.ended ? 404 : 201);
+      if (life.ended) return;
+      const { id, access_token: text } = reply.json;
+      model.grants.push({ text, id, life, issuedAt: real.service.time.now, dead: false });
+    },
+  },
+  {
+    name: 'check a temporary token',
+    weight: 2,
+    can: ({ grants }) => grants.length > 0,
+    run: (model, real, n) => checkGrant(pick(model.grants, n), real),
+  },
+  {
+    name: 'revoke a temporary token',
+    weight: 1,
+    can: ({ grants }) => grants.length > 0,
+    run: async (model, real, n) => {
+      const grant = pick(model.grants, n);
+      const path = `/deployments/${grant.life.id}/temporary-tokens/${grant.id}`;
+      must(await real.service.call('DELETE', path, admin), 204, 404);
+      grant.dead = true;
+    },
+  },
+  {
+    name: 'a purge step: any record, again or not, with time or not, dying or not',
+    weight: 5,
+    run: async (_, real, n) => {
+      const { service, records } = real;
+      if (roll(n, 4) === 0) {
+        await sweepMarkers(service.purge);
+        return;
+      }
+      const hasTime = () => roll(n, 3) !== 0;
+      if (roll(n, 5) === 0) real.crash = { in: roll(n, 9), when: roll(n, 2) === 1 ? 'before' : 'after' };
+      const task = roll(n, 2) === 1 ? service.deferred.shift() : undefined;
+      if (task) {
+        const record = { messageId: 'm', body: JSON.stringify(task) } as never;
+        const { batchItemFailures } = await purgeFromQueue([record], hasTime, service.purge);
+        if (batchItemFailures.length > 0) service.deferred.push(task);
+      } else if (records.length > 0) {
+        const record = pick(records, n);
+        const { batchItemFailures } = await purgeFromStream([record], hasTime, service.purge);
+        const isDelivered = batchItemFailures.length === 0 && roll(n, 6) !== 0;
+        if (isDelivered) records.splice(records.indexOf(record), 1);
+      }
+      real.crash = undefined;
+      note(real, 'purge step');
+    },
+  },
+];
+
+/** Lives have no name in the service; here, a number. */
+const numbers = new WeakMap<Life, number>();
+let lives = 0;
+function lifeNumber(life: Life): number {
+  if (!numbers.has(life)) numbers.set(life, ++lives);
+  return numbers.get(life) as number;
+}
+
+/** When all that was left to do is done: what is dead is gone, what lives is as the model has it. */
+export async function settle(model: Model, real: Real): Promise<void> {
+  const { service } = real;
+  real.crash = undefined;
+  for (const token of model.tokens) await checkToken(token, real);
+  for (const grant of model.grants) await checkGrant(grant, real);
+  const always = () => true;
+  await purgeFromStream(real.records, always, service.purge);
+  for (const task of service.deferred.splice(0)) {
+    const record = { messageId: 'm', body: JSON.stringify(task) } as never;
+    await purgeFromQueue([record], always, service.purge);
+  }
+  for (const life of model.lives as Life[]) {
+    const items = await service.partition(`DEPLOYMENT#${life.id}`);
+    const living = model.keys.filter((key) => key.life === life && isThere(key));
+    const found = items
+      .filter(({ sk }) => String(sk).startsWith('KEY#'))
+      .map(({ sk }) => String(sk).slice(4));
+    const expected = living.map(({ id }) => id.slice(-26));
+    if (found.sort().join() !== expected.sort().join()) throw new Error(`keys of ${life.id} differ`);
+    const item = items.find(({ sk }) => sk === 'DEPLOYMENT');
+    if (life.ended ? items.length > 0 : item?.keyCount !== living.length) {
+      throw new Error(`${life.id} left ${JSON.stringify(items.map(({ sk }) => sk))}, ${item?.keyCount} keys`);
+    }
+    const markers = (await service.partition('PURGES')).filter(({ sk }) =>
+      String(sk).startsWith(`${life.id}#`),
+    );
+    if (markers.length > 0) throw new Error(`${life.id} keeps a marker`);
+  }
+  for (const token of model.tokens) await checkToken(token, real);
+  for (const grant of model.grants) await checkGrant(grant, real);
+}
+
+const stepNamed = (name: string) => STEPS.find((step) => step.name === name) as Step;
+
+class Command implements fc.AsyncCommand<Model, Real> {
+  readonly #step: Step;
+  readonly #n: number;
+  constructor(step: Step, n: number) {
+    this.#step = step;
+    this.#n = n;
+  }
+  check(model: Readonly<Model>): boolean {
+    return this.#step.can?.(model as Model) ?? true;
+  }
+  async run(model: Model, real: Real): Promise<void> {
+    await this.#step.run(model, real, this.#n);
+  }
+  toString(): string {
+    return `${this.#step.name} (${this.#n})`;
+  }
+}
+
+const commands = () =>
+  fc.commands(
+    STEPS.flatMap((step) =>
+      Array.from({ length: step.weight }, () => fc.nat(100_000).map((n) => new Command(step, n))),
+    ),
+    { maxCommands: 60, size: 'max' },
+  );
+
+let runs = 0;
+
+/** Runs the commands against model and service, many times; throws with the shortest commands that differ. */
+export async function runModel(real: ReturnType<typeof realService>, numRuns: number, seed?: number) {
+  await fc.assert(
+    fc.asyncProperty(commands(), async (list) => {
+      real.reset();
+      const model = newModel(++runs);
+      // Something to begin with, so that most commands come to something.
+      await STEPS[0]?.run(model, real, 0);
+      for (const name of ['create a key', 'exchange', 'exchange']) await stepNamed(name).run(model, real, 2);
+      const setup = () => ({ model, real });
+      await fc.asyncModelRun(setup, list);
+      await settle(model, real);
+    }),
+    { numRuns, ...(seed !== undefined && { seed }), endOnFailure: false },
+  );
+}
