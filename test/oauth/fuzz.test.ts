@@ -1,0 +1,413 @@
+import { Agent, request } from 'node:http';
+import fc from 'fast-check';
+import { afterAll, expect, it } from 'vitest';
+import { parseCredential } from '../../functions/domain/identifiers.ts';
+import { mintCredential } from '../../functions/domain/mint.ts';
+import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+/**
+ * 10,000 requests over HTTP to the token, introspection and revocation calls. Each is put together of parts, and each
+ * part says whether it leaves an honest request honest (`keeps`), makes it one that must not succeed (`spoils`), or
+ * could do either (`may`); a changed byte can even mend a body that was spoilt (`blurs`). What came of it is judged by that, and not by the code under test.
+ */
+const REQUESTS = 10_000;
+const AT_ONCE = 20;
+
+const stack = await runStack();
+await Promise.all([
+  makeDeployment(stack, 'etl'),
+  makeDeployment(stack, 'other_team'),
+  makeDeployment(stack, 'gone'),
+]);
+const [broad, narrow, foreign, disabled, deleted, orphan] = await Promise.all([
+  makeKey(stack, 'etl'),
+  makeKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] }),
+  makeKey(stack, 'other_team'),
+  makeKey(stack, 'etl', { name: 'disabled' }),
+  makeKey(stack, 'etl', { name: 'deleted' }),
+  makeKey(stack, 'gone'),
+]);
+const admin = await stack.signIn('admin');
+await call(stack, 'PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
+  token: admin,
+  json: { enabled: false },
+});
+await call(stack, 'DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: admin });
+await call(stack, 'DELETE', '/deployments/gone', { token: admin });
+const live = [broad, narrow, foreign];
+/** So many that those which are given up leave enough alive. */
+const tokens = await Promise.all(live.flatMap((key) => Array.from({ length: 100 }, () => swap(stack, key))));
+/** Tokens that their own client has, honestly or perhaps, given up. */
+const givenUp = new Set<string>();
+
+type Effect = 'keeps' | 'spoils' | 'may' | 'blurs';
+interface Part<T> {
+  readonly value: T;
+  readonly effect: Effect;
+}
+const part = <T>(effect: Effect, value: T): Part<T> => ({ value, effect });
+/** Mostly one of the first, so that enough requests are honest. */
+const mostly = <T>(good: fc.Arbitrary<T>, bad: fc.Arbitrary<T>) =>
+  fc.oneof({ arbitrary: good, weight: 5 }, { arbitrary: bad, weight: 1 });
+const among = <T>(effect: Effect, ...values: T[]) =>
+  fc.constantFrom(...values).map((value) => part(effect, value));
+
+const method = mostly(
+  among('keeps', 'POST'),
+  among('spoils', 'GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD', 'PROPFIND'),
+);
+const CALLS = ['/oauth/token', '/oauth/introspect', '/oauth/revoke'] as const;
+const path = mostly(
+  among('keeps', ...CALLS, '/oauth/token'),
+  among(
+    'spoils',
+    '/oauth/token/',
+    '/oauth//token',
+    '/OAUTH/token',
+    '/oauth/token%00',
+    '/oauth',
+    '/oauth/token/x',
+    '/%',
+  ),
+);
+
+/** What comes as ID and secret. */
+const client = mostly(
+  among('keeps', ...live),
+  fc.oneof(
+    among(
+      'spoils',
+      disabled,
+      deleted,
+      orphan,
+      { ...broad, secret: narrow.secret },
+      { ...narrow, id: foreign.id },
+    ),
+    fc
+      .constantFrom(...live)
+      .map((key) => part('spoils', { ...key, secret: mintCredential('secret', 'etl', key.id.slice(-26)) })),
+    fc.constantFrom(...live).map((key) => part('spoils', { ...key, secret: tokens[0] as string })),
+    fc
+      .constantFrom(...live)
+      .chain((key) =>
+        fc
+          .nat(key.secret.length - 1)
+          .map((at) =>
+            part('spoils', { ...key, secret: key.secret.slice(0, at) + key.secret.slice(at + 1) }),
+          ),
+      ),
+    fc
+      .record({
+        id: fc.string({ unit: 'binary' }),
+        secret: fc.string({ unit: 'binary' }),
+        scopes: fc.constant([]),
+      })
+      .map((key) => part('spoils', key)),
+  ),
+);
+type Client = typeof client extends fc.Arbitrary<Part<infer T>> ? T : never;
+
+const percent = (text: string) =>
+  [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+const inBody = ({ id, secret }: Client) =>
+  [
+    ['client_id', id],
+    ['client_secret', secret],
+  ] as [string, string][];
+
+/** How they come: headers, parameters of the body, and of the query. */
+interface Placed {
+  readonly authorization?: string | string[];
+  readonly parameters?: [string, string][];
+  readonly query?: string;
+}
+const placement = mostly(
+  among<(client: Client) => Placed>(
+    'keeps',
+    ({ id, secret }) => ({ authorization: basic(id, secret) }),
+    ({ id, secret }) => ({ authorization: basic(percent(id), percent(secret)) }),
+    ({ id, secret }) => ({ authorization: basic(id, secret).replace('Basic ', 'bASIC  ') }),
+    ({ id, secret }) => ({ authorization: basic(id, secret), parameters: [['client_id', id]] }),
+    (one) => ({ parameters: inBody(one) }),
+  ),
+  among<(client: Client) => Placed>(
+    'spoils',
+    () => ({}),
+    ({ secret }) => ({ authorization: `Bearer ${percent(secret)}` }),
+    ({ id, secret }) => ({ authorization: basic(id, secret).slice(0, -3) }),
+    ({ id, secret }) => ({ authorization: basic(id, secret).replace('Basic ', '') }),
+    ({ id, secret }) => ({ authorization: [basic(id, secret), basic(id, secret)] }),
+    (one) => ({
+      authorization: basic(one.id, one.secret),
+      parameters: inBody({ ...one, secret: one.secret || 'x' }),
+    }),
+    (one) => ({ query: new URLSearchParams(inBody(one)).toString() }),
+    ({ id, secret }) => ({ authorization: basic(id, secret), query: 'client_id=x' }),
+    ({ id, secret }) => ({ authorization: basic(id, secret), parameters: [['client_id', `${id}x`]] }),
+    ({ id, secret }) => ({
+      parameters: [
+        ['client_id', id],
+        ['client_id', id],
+        ['client_secret', secret],
+      ],
+    }),
+  ),
+);
+
+const GRANT = 'client_credentials';
+const grant = mostly(
+  among<[string, string][]>('keeps', [['grant_type', GRANT]]),
+  fc.oneof(
+    among<[string, string][]>(
+      'spoils',
+      [],
+      [['grant_type', '']],
+      [['grant_type', 'password']],
+      [
+        ['grant_type', GRANT],
+        ['grant_type', GRANT],
+      ],
+    ),
+    fc
+      .string({ unit: 'binary' })
+      .filter((text) => text !== GRANT)
+      .map((text) => part<[string, string][]>('spoils', [['grant_type', text]])),
+  ),
+);
+const scope = mostly(
+  among<[string, string][]>('keeps', [], [['scope', '']], [['scope', 'code:deploy']]),
+  fc.oneof(
+    among<[string, string][]>(
+      'spoils',
+      [['scope', 'airflow:delete']],
+      [['scope', 'code:deploy  code:deploy']],
+      [['scope', 'deployment:gone']],
+      [
+        ['scope', 'a'],
+        ['scope', 'b'],
+      ],
+    ),
+    fc.string({ unit: 'binary' }).map((text) => part<[string, string][]>('may', [['scope', text]])),
+  ),
+);
+const presented = fc.oneof(
+  fc.constantFrom(...tokens).map((one) => part('keeps', one)),
+  among('spoils', '', broad.secret, 'garbage', mintCredential('token', 'etl', broad.id.slice(-26))),
+  fc.string({ unit: 'binary' }).map((one) => part('spoils', one)),
+);
+
+/** How parameters become a body. A form decodes what it encodes; lone surrogates are lost on both ways. */
+type Encode = (parameters: [string, string][]) => { type?: string; body: Buffer };
+const form = (parameters: [string, string][]) => Buffer.from(new URLSearchParams(parameters).toString());
+/** With every pair, those too whose name is there already. */
+const json = (parameters: [string, string][]) =>
+  `{${parameters.map((pair) => pair.map((text) => JSON.stringify(text)).join(':'))}}`;
+const FORM = 'application/x-www-form-urlencoded';
+const encoding = mostly(
+  among<Encode>(
+    'keeps',
+    (parameters) => ({ type: FORM, body: form(parameters) }),
+    (parameters) => ({ type: `${FORM.toUpperCase()} ; charset=UTF-8`, body: form(parameters) }),
+    (parameters) => ({
+      type: FORM,
+      body: Buffer.from(parameters.map((pair) => pair.map(percent).join('=')).join('&&')),
+    }),
+  ),
+  fc.oneof(
+    among<Encode>(
+      'spoils',
+      (parameters) => ({ type: FORM, body: Buffer.concat([form(parameters), Buffer.from('&x=%zz')]) }),
+      (parameters) => ({ type: FORM, body: Buffer.concat([form(parameters), Buffer.from([0x26, 0xff])]) }),
+      (parameters) => ({ type: FORM, body: Buffer.concat([form(parameters), Buffer.alloc(70_000, 'x')]) }),
+      (parameters) => ({ type: 'text/plain', body: form(parameters) }),
+      (parameters) => ({ body: form(parameters) }),
+      (parameters) => ({ type: 'multipart/form-data; boundary=x', body: form(parameters) }),
+      (parameters) => ({ type: FORM, body: Buffer.from(JSON.stringify(Object.fromEntries(parameters))) }),
+      (parameters) => ({ type: 'application/json', body: form(parameters) }),
+      (parameters) => ({ type: 'application/json', body: Buffer.from(JSON.stringify(parameters)) }),
+      (parameters) => ({
+        type: 'application/json',
+        body: Buffer.from(JSON.stringify({ ...Object.fromEntries(parameters), x: {} })),
+      }),
+      () => ({ type: 'application/json', body: Buffer.from('['.repeat(30_000)) }),
+    ),
+    among<Encode>('may', (parameters) => ({ type: 'application/json', body: Buffer.from(json(parameters)) })),
+    fc
+      .uint8Array({ maxLength: 200 })
+      .map((bytes) => part<Encode>('spoils', () => ({ type: FORM, body: Buffer.from(bytes) }))),
+    fc.tuple(fc.nat(), fc.nat(255)).map(([at, byte]) =>
+      part<Encode>('blurs', (parameters) => {
+        const body = form(parameters);
+        body[at % Math.max(body.length, 1)] = byte;
+        return { type: FORM, body };
+      }),
+    ),
+  ),
+);
+
+const TAKEN = ['client_id', 'client_secret', 'grant_type', 'scope', 'token', 'token_type_hint'];
+const extra = fc.uniqueArray(
+  fc.tuple(
+    fc
+      .string({ unit: 'grapheme' })
+      .filter((name) => !TAKEN.includes(name) && name.isWellFormed() && !name.includes('\uFFFD')),
+    fc.string({ unit: 'grapheme' }).filter((value) => value.isWellFormed() && !value.includes('\uFFFD')),
+  ),
+  { selector: ([name]) => name, maxLength: 3 },
+);
+const headers = fc.dictionary(
+  fc.constantFrom(
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'accept',
+    'origin',
+    'cookie',
+    'user-agent',
+    'x-amzn-trace-id',
+  ),
+  fc.stringMatching(/^[\x21-\x7e]{0,40}$/),
+  { maxKeys: 3 },
+);
+
+const requests = fc.record({
+  method,
+  path,
+  client,
+  placement,
+  grant,
+  scope,
+  presented,
+  encoding,
+  extra,
+  headers,
+});
+type Fuzzed = typeof requests extends fc.Arbitrary<infer T> ? T : never;
+
+const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+afterAll(() => agent.destroy());
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+function send(
+  method: string,
+  path: string,
+  sent: Record<string, string | string[]>,
+  body: Buffer,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(`${stack.url}${path}`, { method, agent, headers: sent }, async (incoming) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of incoming) chunks.push(chunk);
+      const { statusCode: status = 0 } = incoming;
+      resolve({
+        status,
+        type: incoming.headers['content-type'] ?? '',
+        text: Buffer.concat(chunks).toString(),
+      });
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+/**
+ * Everything together.
+ * @param ofBody effects of what stands in the body, or in a header that must fit it
+ */
+function together(effects: Effect[], ofBody: Effect[], encoding: Effect): Effect {
+  const all = encoding === 'blurs' ? [...effects, 'may'] : [...effects, ...ofBody, encoding];
+  if (all.includes('spoils')) return 'spoils';
+  return all.includes('may') ? 'may' : 'keeps';
+}
+
+async function ask(fuzzed: Fuzzed): Promise<void> {
+  const { value: who } = fuzzed.client;
+  const isTokenCall = !['/oauth/introspect', '/oauth/revoke'].includes(fuzzed.path.value);
+  const placed = fuzzed.placement.value(who);
+  const own = isTokenCall
+    ? [...fuzzed.grant.value, ...fuzzed.scope.value]
+    : [['token', fuzzed.presented.value] as [string, string]];
+  const { type, body } = fuzzed.encoding.value([...own, ...(placed.parameters ?? []), ...fuzzed.extra]);
+  const sent = {
+    ...fuzzed.headers,
+    'content-length': String(body.length),
+    ...(type !== undefined && { 'content-type': type }),
+    ...(placed.authorization !== undefined && { authorization: placed.authorization }),
+  };
+  const target = placed.query ? `${fuzzed.path.value}?${placed.query}` : fuzzed.path.value;
+  const answer = await send(fuzzed.method.value, target, sent, body);
+  const answered = /json/.test(answer.type) && answer.text ? JSON.parse(answer.text) : undefined;
+
+  expect(answer.status).toBeGreaterThanOrEqual(200);
+  expect(answer.status).toBeLessThan(500);
+  if (answered?.error) {
+    expect(Object.keys(answered)).toStrictEqual(['error', 'error_description']);
+    expect(answer.text).toMatch(/^[\x20-\x7e]*$/);
+  }
+
+  const common = [fuzzed.method.effect, fuzzed.path.effect, fuzzed.client.effect];
+  const ofBody = [
+    fuzzed.placement.effect,
+    ...(isTokenCall ? [fuzzed.grant.effect, fuzzed.scope.effect] : []),
+  ];
+  const effect = together(common, ofBody, fuzzed.encoding.effect);
+  if (isTokenCall) {
+    const isGranted = answered?.access_token !== undefined;
+    if (effect !== 'may') expect(isGranted, `${effect}: ${answer.text}`).toBe(effect === 'keeps');
+    if (!isGranted) return;
+    seen.granted++;
+    expect(answer.status).toBe(200);
+    const { deploymentId, ulid } = parseCredential(answered.access_token) ?? {};
+    expect(`dk_${deploymentId}_${ulid}`).toBe(who.id);
+    const [first, ...scopes] = answered.scope.split(' ');
+    expect(first).toBe(`deployment:${deploymentId}`);
+    expect(who.scopes).toEqual(expect.arrayContaining(scopes));
+    return;
+  }
+  const { value: shown } = fuzzed.presented;
+  const owner = parseCredential(shown);
+  if (fuzzed.path.value === '/oauth/revoke') {
+    if (effect === 'spoils') expect(answer.status, answer.text).toBeGreaterThanOrEqual(400);
+    const isOwn = owner !== undefined && who.id === `dk_${owner.deploymentId}_${owner.ulid}`;
+    if (effect !== 'spoils' && isOwn) givenUp.add(shown);
+    if (answer.status === 200) seen.revoked++;
+    return;
+  }
+  if (effect === 'spoils') expect(answered?.active).toBeUndefined();
+  if (!answered?.active) return;
+  seen.active++;
+  expect(tokens).toContain(shown);
+  expect(owner?.deploymentId).toBe(/^dk_(.*)_/.exec(who.id)?.[1]);
+}
+
+const seen = { granted: 0, active: 0, revoked: 0 };
+
+it('10,000 random requests see no 5xx, and get nothing that they should not', {
+  timeout: 120_000,
+}, async () => {
+  stack.logs.clear();
+  const property = () => fc.assert(fc.asyncProperty(requests, ask), { numRuns: REQUESTS / AT_ONCE });
+  await Promise.all(Array.from({ length: AT_ONCE }, property));
+  // Enough of them were honest that the rest says something.
+  expect(seen.granted).toBeGreaterThan(500);
+  expect(seen.active).toBeGreaterThan(50);
+  expect(seen.revoked).toBeGreaterThan(100);
+  const kept = tokens.filter((one) => !givenUp.has(one));
+  expect(kept.length).toBeGreaterThan(100);
+  const statuses = await Promise.all(kept.map((token) => use(stack, token)));
+  expect(new Set(statuses)).toStrictEqual(new Set([200]));
+
+  const log = stack.logs.text();
+  expect(log).not.toMatch(/"level":"(ERROR|WARN)"/);
+  for (const secret of [
+    ...[broad, narrow, foreign, disabled, deleted, orphan].map((key) => key.secret),
+    ...tokens,
+  ]) {
+    expect(log).not.toContain(secret);
+  }
+});
