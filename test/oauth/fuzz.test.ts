@@ -36,7 +36,7 @@ await call(stack, 'DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: 
 await call(stack, 'DELETE', '/deployments/gone', { token: admin });
 const live = [broad, narrow, foreign];
 /** So many that those which are given up leave enough alive. */
-const tokens = await Promise.all(live.flatMap((key) => Array.from({ length: 100 }, () => swap(stack, key))));
+const tokens = await Promise.all(live.flatMap((key) => Array.from({ length: 60 }, () => swap(stack, key))));
 /** Tokens that their own client has, honestly or perhaps, given up. */
 const givenUp = new Set<string>();
 
@@ -48,7 +48,7 @@ interface Part<T> {
 const part = <T>(effect: Effect, value: T): Part<T> => ({ value, effect });
 /** Mostly one of the first, so that enough requests are honest. */
 const mostly = <T>(good: fc.Arbitrary<T>, bad: fc.Arbitrary<T>) =>
-  fc.oneof({ arbitrary: good, weight: 5 }, { arbitrary: bad, weight: 1 });
+  fc.oneof({ arbitrary: good, weight: 3 }, { arbitrary: bad, weight: 1 });
 const among = <T>(effect: Effect, ...values: T[]) =>
   fc.constantFrom(...values).map((value) => part(effect, value));
 
@@ -388,13 +388,13 @@ async function ask(fuzzed: Fuzzed): Promise<void> {
 const seen = { granted: 0, active: 0, revoked: 0 };
 
 it('10,000 random requests see no 5xx, and get nothing that they should not', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   stack.logs.clear();
   const property = () => fc.assert(fc.asyncProperty(requests, ask), { numRuns: REQUESTS / AT_ONCE });
   await Promise.all(Array.from({ length: AT_ONCE }, property));
   // Enough of them were honest that the rest says something.
-  expect(seen.granted).toBeGreaterThan(500);
+  expect(seen.granted).toBeGreaterThan(300);
   expect(seen.active).toBeGreaterThan(50);
   expect(seen.revoked).toBeGreaterThan(100);
   const kept = tokens.filter((one) => !givenUp.has(one));
