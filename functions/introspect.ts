@@ -1,6 +1,6 @@
 import { introspectRoute } from './handlers/introspect.ts';
 import { oauthHandler } from './http/oauth.ts';
-import { readTokenConfig } from './runtime/config.ts';
+import { readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
@@ -14,5 +14,5 @@ const table = openTable(config, CALL_PATIENCE, logger);
 /** POST /oauth/introspect */
 export const handler = oauthHandler(
   { 'POST /oauth/introspect': introspectRoute(table, { store: checkStore(table), clock: Date.now, rules }) },
-  { logger, onRefusedClient: clientReport() },
+  { logger, onRefusedClient: clientReport(), publicUrl: readPublicUrl() },
 );

@@ -2,6 +2,7 @@ import { Stack } from 'aws-cdk-lib';
 import {
   type CfnRoute,
   type CfnStage,
+  DomainName,
   HttpApi,
   type HttpMethod,
   type HttpRoute,
@@ -9,8 +10,10 @@ import {
 } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import { Construct } from 'constructs';
-import type { SignIn } from './config.ts';
+import type { Domain, SignIn } from './config.ts';
+import { Front } from './front.ts';
 import type { ServiceFunction } from './function.ts';
 
 /** Methods of one path, as in `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
@@ -24,19 +27,39 @@ export interface Ceiling {
   readonly burst: number;
 }
 
+export interface ApiProps {
+  /** The name under which it answers. @default API Gateway's own */
+  readonly domain?: Domain;
+}
+
 /** The service's HTTP API: payload format 2.0, the `$default` stage. */
 export class Api extends Construct {
-  /** Without a slash at its end. */
+  /** Where clients reach it, without a slash at its end. */
   readonly url: string;
+  /** What the DNS record of its own name points to; undefined without one. */
+  readonly domainTarget: string | undefined;
   readonly #api: HttpApi;
 
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, { domain }: ApiProps = {}) {
     super(scope, id);
+    const isBehindDistribution = domain?.webAclArn !== undefined;
+    const ownName =
+      domain && !isBehindDistribution
+        ? new DomainName(this, 'Domain', {
+            domainName: domain.name,
+            certificate: Certificate.fromCertificateArn(this, 'Certificate', domain.certificateArn),
+          })
+        : undefined;
     this.#api = new HttpApi(this, 'Default', {
       apiName: Stack.of(this).stackName,
       description: 'API keys for Deployments',
+      defaultDomainMapping: ownName && { domainName: ownName },
+      disableExecuteApiEndpoint: ownName && true,
     });
-    this.url = this.#api.apiEndpoint;
+    this.url = domain ? `https://${domain.name}` : this.#api.apiEndpoint;
+    this.domainTarget = domain?.webAclArn
+      ? new Front(this, 'Front', { domain, api: this.#api }).domainTarget
+      : ownName?.regionalDomainName;
   }
 
   /**

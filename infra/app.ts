@@ -10,8 +10,9 @@ export const STACK_ID = 'DeploymentApiKeys';
 
 /** Adds the service to an app, by the app's context. */
 export function build(app: App): DeploymentKeysStack {
-  const config = readConfig(app.node.getAllContext());
-  return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${config.stage}`, config });
+  const settings = app.node.getAllContext();
+  const { stage } = readConfig(settings);
+  return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${stage}`, settings });
 }
 
 interface SynthesisOptions {

@@ -1,4 +1,7 @@
+import { Token } from 'aws-cdk-lib';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { z } from 'zod';
+import type { DeploymentKeysProps } from './deployment-keys.ts';
 
 /** Context from which no stack can be made: a sentence a line for each value that is wrong. */
 export class ConfigError extends Error {
@@ -21,6 +24,41 @@ export interface Config {
   readonly scopes: readonly string[];
   /** AWS accounts whose APIs may use the authorizer, besides the stack's own; absent: none. */
   readonly consumerAccounts?: readonly string[];
+  /** Whether there is a page for people. */
+  readonly console: boolean;
+  /** The name under which the service answers; absent: API Gateway's own. */
+  readonly domain?: Domain;
+  /** ARN of the customer managed key that encrypts the table; absent: the AWS managed key. */
+  readonly encryptionKey?: string;
+  /** ARN of the policy that bounds every role; absent: none. */
+  readonly permissionsBoundary?: string;
+  /** How many checks may run at once; absent: what the account has left. */
+  readonly authorizerConcurrency?: Concurrency;
+  /** ARN of the SNS topic that every alarm tells; absent: alarms tell nobody. */
+  readonly alarmTopic?: string;
+  /** Days that logs are kept. */
+  readonly logRetention: number;
+  /** Tags of every resource that can have some. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Whether X-Ray traces the functions. */
+  readonly tracing: boolean;
+}
+
+/** A name of one's own in front of the service. */
+export interface Domain {
+  readonly name: string;
+  /** ARN of its certificate, in the stack's Region, or in us-east-1 where there is a web ACL. */
+  readonly certificateArn: string;
+  /** ARN of the web ACL of a CloudFront distribution in front; absent: there is neither. */
+  readonly webAclArn?: string;
+}
+
+/** Concurrency of the authorizer. */
+export interface Concurrency {
+  /** Kept from other functions, and never exceeded. */
+  readonly reserved?: number;
+  /** Environments that are kept warm. */
+  readonly provisioned?: number;
 }
 
 /** Who issues access tokens to people, and how the service reads them. */
@@ -46,7 +84,7 @@ export interface SignIn {
 const YEAR = 365 * 24 * 60 * 60;
 
 /** `-c` gives strings, cdk.json may give numbers: both are read, nothing else is coerced. */
-const wholeSeconds = (from: number, to: number) => {
+const whole = (from: number, to: number) => {
   const digits = z
     .string()
     .regex(/^\d{1,9}$/)
@@ -71,16 +109,52 @@ function isIssuer(text: string): boolean {
   return isSafe && url.username === '' && url.password === '';
 }
 
+/** `-c` gives strings, cdk.json may give booleans. */
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
+
+/** Names and values as JSON has them, or as `-c` can carry them: `name=value` between commas. */
+const pairs = z.union([
+  z.record(z.string(), z.union([z.string(), z.number()]).transform(String)),
+  z
+    .string()
+    .refine((text) => text.split(',').every((pair) => /^[^=]+=[^=]*$/.test(pair)))
+    .transform((text) => text.split(',').map((pair) => pair.trim().split('=')))
+    .refine((list) => new Set(list.map(([name]) => name)).size === list.length)
+    .transform((list): Record<string, string> => Object.fromEntries(list)),
+]);
+
+/** Text of this form, or what the CDK will only know when it deploys. */
+const formed = (form: RegExp) => z.string().refine((text) => Token.isUnresolved(text) || form.test(text));
+
+const arn = (service: string, rest: string) => formed(new RegExp(`^arn:aws[a-z-]*:${service}:${rest}$`));
+
+const KEPT_DAYS = Object.values(RetentionDays).filter((it) => typeof it === 'number' && it < 9999);
+
+const concurrency = z.preprocess(
+  (given) => (typeof given === 'string' ? pairs.safeParse(given).data : given),
+  z
+    .strictObject({
+      reserved: whole(1, 10_000).optional(),
+      provisioned: whole(1, 10_000).optional(),
+    })
+    .refine(({ reserved, provisioned }) => reserved !== undefined || provisioned !== undefined)
+    .refine(({ reserved, provisioned }) => (provisioned ?? 0) <= (reserved ?? Number.POSITIVE_INFINITY)),
+);
+
 /** Each setting with its rule in words and an example, both as a refusal quotes them. */
 const settings = z.object({
   stage: z
     .enum(['development', 'production'])
     .default('development')
     .meta({ rule: 'development or production', example: 'production' }),
-  issuer: z.string().refine(isIssuer).optional().meta({
-    rule: 'an https URL without query, fragment or credentials (http for a loopback host alone)',
-    example: 'https://login.example.com/realms/staff',
-  }),
+  issuer: z
+    .string()
+    .refine((text) => Token.isUnresolved(text) || isIssuer(text))
+    .optional()
+    .meta({
+      rule: 'an https URL without query, fragment or credentials (http for a loopback host alone)',
+      example: 'https://login.example.com/realms/staff',
+    }),
   audience: words(z.string().regex(/^[\x21-\x7e]{1,256}$/), 50)
     .optional()
     .meta({
@@ -129,13 +203,13 @@ const settings = z.object({
       rule: '1 to 10 different https origins in lower case, without a path, between commas',
       example: 'https://oauth2.example.com',
     }),
-  tokenLifetime: wholeSeconds(1, YEAR)
+  tokenLifetime: whole(1, YEAR)
     .default(24 * 60 * 60)
     .meta({ rule: `whole seconds from 1 to ${YEAR}`, example: '86400' }),
-  slideInterval: wholeSeconds(0, 24 * 60 * 60)
+  slideInterval: whole(0, 24 * 60 * 60)
     .default(300)
     .meta({ rule: 'whole seconds from 0 to 86400', example: '300' }),
-  maxTokenLifetime: wholeSeconds(1, 10 * YEAR)
+  maxTokenLifetime: whole(1, 10 * YEAR)
     .optional()
     .meta({ rule: `whole seconds from tokenLifetime to ${10 * YEAR}`, example: '2592000' }),
   scopes: words(
@@ -159,10 +233,63 @@ const settings = z.object({
       rule: '1 to 50 different AWS account IDs of 12 digits, between commas',
       example: '111122223333,444455556666',
     }),
+  console: flag.default(true).meta({ rule: 'true or false', example: 'false' }),
+  domainName: z
+    .string()
+    .regex(/^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/)
+    .optional()
+    .meta({
+      rule: 'a domain name in lower case, and come with certificateArn',
+      example: 'keys.example.com',
+    }),
+  certificateArn: arn('acm', '[a-z0-9-]+:\\d{12}:certificate/[\\w-]+').optional().meta({
+    rule: 'the ARN of an ACM certificate, come with domainName, and be of us-east-1 where webAclArn is set',
+    example: 'arn:aws:acm:us-east-1:111122223333:certificate/0e3f1a2b-0000-4000-8000-000000000000',
+  }),
+  webAclArn: arn('wafv2', 'us-east-1:\\d{12}:global/webacl/[\\w-]+/[\\w-]+').optional().meta({
+    rule: 'the ARN of a web ACL for CloudFront, and come with domainName',
+    example: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
+  }),
+  encryptionKey: arn('kms', '[a-z0-9-]+:\\d{12}:key/[\\w-]+').optional().meta({
+    rule: 'the ARN of a KMS key, not of an alias',
+    example: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
+  }),
+  permissionsBoundary: arn('iam', ':(\\d{12}|aws):policy/[\\w+=,.@/-]+')
+    .optional()
+    .meta({ rule: 'the ARN of an IAM policy', example: 'arn:aws:iam::111122223333:policy/boundary' }),
+  authorizerConcurrency: concurrency.optional().meta({
+    rule: 'reserved=N, provisioned=N or both between commas, N from 1 to 10000, provisioned no more than reserved',
+    example: 'reserved=200,provisioned=5',
+  }),
+  alarmTopic: arn('sns', '[a-z0-9-]+:\\d{12}:[\\w-]+').optional().meta({
+    rule: 'the ARN of an SNS topic that is not FIFO',
+    example: 'arn:aws:sns:eu-west-1:111122223333:on-call',
+  }),
+  logRetention: whole(1, 9998)
+    .refine((days) => KEPT_DAYS.includes(days))
+    .default(30)
+    .meta({ rule: `days that CloudWatch Logs knows: ${KEPT_DAYS.join(', ')}`, example: '90' }),
+  tags: pairs
+    .pipe(
+      z
+        .record(
+          z.string().regex(/^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/u),
+          z.string().regex(/^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u),
+        )
+        .refine((all) => Object.keys(all).length <= 40),
+    )
+    .default({})
+    .meta({
+      rule: 'at most 40 tags as name=value between commas, letters, digits, spaces and _.:/=+-@ in them',
+      example: 'team=platform,cost-centre=4711',
+    }),
+  tracing: flag.default(false).meta({ rule: 'true or false', example: 'true' }),
 });
 
 type Name = keyof typeof settings.shape;
 const NAMES = Object.keys(settings.shape) as Name[];
+/** The names of all settings. */
+export const SETTINGS: readonly string[] = NAMES;
 const OF_AN_ISSUER = [
   'audience',
   'groupsClaim',
@@ -185,11 +312,11 @@ const strayRefusal = (names: readonly Name[]) =>
 const isMeantForUs = (key: string) => /^\w+$/.test(key);
 
 /**
- * Reads the stack's configuration from CDK context, all of it and once.
+ * Reads the configuration from CDK context or from properties of the same names, all of it and once.
  *
  * @throws ConfigError
  */
-export function readConfig(context: Readonly<Record<string, unknown>>): Config {
+export function readConfig(context: Readonly<Record<string, unknown>> | DeploymentKeysProps): Config {
   const refusals = Object.keys(context)
     .filter((key) => isMeantForUs(key) && !NAMES.includes(key as Name))
     .map((key) => `${key} is unknown: the settings are ${NAMES.join(', ')}, ${example('stage')}.`);
@@ -202,13 +329,15 @@ export function readConfig(context: Readonly<Record<string, unknown>>): Config {
   if (!parsed.success || refusals.length > 0) throw new ConfigError(refusals.join('\n'));
 
   const { issuer, audience, groupsClaim, adminGroup, adminScope, ...others } = parsed.data;
-  const { consoleClientId, consoleScopes, consoleOrigins, ...rest } = others;
+  const { consoleClientId, consoleScopes, consoleOrigins, ...operation } = others;
+  const { domainName, certificateArn, webAclArn, ...rest } = operation;
   const isCapTooShort = rest.maxTokenLifetime !== undefined && rest.maxTokenLifetime < rest.tokenLifetime;
   if (isCapTooShort) throw new ConfigError(refusal('maxTokenLifetime'));
+  const config = { ...rest, domain: domainOf(domainName, certificateArn, webAclArn) };
   if (issuer === undefined) {
     const stray = OF_AN_ISSUER.filter((name) => parsed.data[name] !== undefined);
     if (stray.length > 0) throw new ConfigError(strayRefusal(stray));
-    return rest;
+    return config;
   }
   if (audience === undefined) throw new ConfigError(refusal('audience'));
   const signIn = {
@@ -221,5 +350,18 @@ export function readConfig(context: Readonly<Record<string, unknown>>): Config {
     consoleScopes,
     consoleOrigins,
   };
-  return { ...rest, signIn };
+  return { ...config, signIn };
+}
+
+/** @throws ConfigError for what comes without what belongs to it */
+function domainOf(name?: string, certificateArn?: string, webAclArn?: string): Domain | undefined {
+  if (name === undefined) {
+    if (certificateArn !== undefined) throw new ConfigError(refusal('certificateArn'));
+    if (webAclArn !== undefined) throw new ConfigError(refusal('webAclArn'));
+    return undefined;
+  }
+  if (certificateArn === undefined) throw new ConfigError(refusal('domainName'));
+  const isForCloudFront = Token.isUnresolved(certificateArn) || certificateArn.includes(':us-east-1:');
+  if (webAclArn !== undefined && !isForCloudFront) throw new ConfigError(refusal('certificateArn'));
+  return { name, certificateArn, webAclArn };
 }

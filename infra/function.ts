@@ -10,7 +10,17 @@ import { bundlesDirectory } from './bundles.ts';
 /** The environment of a function, by the names that functions read; an undefined value is left out. */
 export type Environment = { readonly [name in (typeof ENV)[keyof typeof ENV]]?: string | undefined };
 
-export interface ServiceFunctionProps {
+/** How every function is run. */
+export interface Operation {
+  /** Whether logs outlive the stack. */
+  readonly retainLogs: boolean;
+  /** Days that logs are kept, one of CloudWatch Logs' own choices. */
+  readonly logRetention: number;
+  /** Whether X-Ray traces it. */
+  readonly tracing: boolean;
+}
+
+export interface ServiceFunctionProps extends Operation {
   /** What it does, for whoever meets it in the account. */
   readonly description: string;
   /** Its time limit. */
@@ -19,8 +29,8 @@ export interface ServiceFunctionProps {
   readonly memory?: number;
   /** What it is told. Grants add what belongs to them. @default nothing */
   readonly environment?: Environment;
-  /** Whether its logs outlive the stack. */
-  readonly retainLogs: boolean;
+  /** How many of it run at once, at most; other functions cannot take these. @default what the account has left */
+  readonly reservedConcurrency?: number;
   /** Whether Lambda lets it send messages to a queue that wakes it. @default false */
   readonly mayWakeItself?: boolean;
 }
@@ -43,7 +53,7 @@ export class ServiceFunction extends Construct {
 
     this.timeout = props.timeout;
     const logGroup = new logs.LogGroup(this, 'Logs', {
-      retention: logs.RetentionDays.ONE_MONTH,
+      retention: props.logRetention,
       removalPolicy: props.retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     // Not AWSLambdaBasicExecutionRole: that may create and write any log group of the account.
@@ -59,7 +69,9 @@ export class ServiceFunction extends Construct {
       memorySize: props.memory ?? 256,
       timeout: props.timeout,
       role: this.#role,
+      reservedConcurrentExecutions: props.reservedConcurrency,
       logGroup,
+      tracing: props.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
       recursiveLoop: props.mayWakeItself ? lambda.RecursiveLoop.ALLOW : lambda.RecursiveLoop.TERMINATE,
     });
     this.tell(props.environment ?? {});
@@ -73,7 +85,7 @@ export class ServiceFunction extends Construct {
   }
 
   /** Lets it do exactly these actions on exactly this resource. */
-  allow(actions: string[], resourceArn: string): void {
-    this.#role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn] }));
+  allow(actions: string[], resourceArn: string, conditions?: Record<string, object>): void {
+    this.#role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn], conditions }));
   }
 }

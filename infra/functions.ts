@@ -2,19 +2,22 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
 import type { Config, SignIn } from './config.ts';
-import { ServiceFunction } from './function.ts';
+import { type Operation, ServiceFunction } from './function.ts';
 import type { Table } from './table.ts';
 
 export interface FunctionsProps {
   readonly config: Config;
   readonly signIn: SignIn;
   readonly table: Table;
-  /** Whether their logs outlive the stack. */
-  readonly retainLogs: boolean;
 }
 
 /** Every function of the service: what it is for, its limits, what it is told, what it may do. */
-export function addFunctions(scope: Construct, { config, signIn, table, retainLogs }: FunctionsProps) {
+export function addFunctions(scope: Construct, { config, signIn, table }: FunctionsProps) {
+  const operation: Operation = {
+    retainLogs: config.stage === 'production',
+    logRetention: config.logRetention,
+    tracing: config.tracing,
+  };
   const scopes = { [ENV.scopes]: config.scopes.join(' ') };
   const tokens = {
     [ENV.tokenLifetime]: String(config.tokenLifetime),
@@ -22,6 +25,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     [ENV.maxTokenLifetime]: config.maxTokenLifetime?.toString(),
     ...scopes,
   };
+  const named = { [ENV.publicUrl]: config.domain && `https://${config.domain.name}` };
   const metrics = { [ENV.stackName]: Stack.of(scope).stackName };
   const people = {
     [ENV.groupsClaim]: signIn.groupsClaim,
@@ -33,7 +37,8 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     description: 'Checks an access token for the APIs behind it, and slides it',
     timeout: Duration.seconds(5),
     environment: { ...tokens, ...metrics },
-    retainLogs,
+    reservedConcurrency: config.authorizerConcurrency?.reserved,
+    ...operation,
   });
   table.grantCheck(authorize);
 
@@ -41,7 +46,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     description: 'Checks an access token, slides it and says whose it is',
     timeout: Duration.seconds(5),
     environment: { ...tokens, ...metrics },
-    retainLogs,
+    ...operation,
   });
   table.grantCheck(whoami);
 
@@ -49,15 +54,15 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     description: 'Swaps the ID and secret of a key for an access token',
     timeout: Duration.seconds(10),
     environment: { ...tokens, ...metrics },
-    retainLogs,
+    ...operation,
   });
   table.grantIssue(issueToken);
 
   const introspect = new ServiceFunction(scope, 'introspect', {
     description: 'Tells a key what a token of its Deployment may do',
     timeout: Duration.seconds(10),
-    environment: { ...tokens, ...metrics },
-    retainLogs,
+    environment: { ...tokens, ...metrics, ...named },
+    ...operation,
   });
   table.grantIntrospect(introspect);
 
@@ -65,22 +70,22 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     description: 'Deletes a token that its key gives up',
     timeout: Duration.seconds(10),
     environment: metrics,
-    retainLogs,
+    ...operation,
   });
   table.grantRevoke(revoke);
 
   const metadata = new ServiceFunction(scope, 'metadata', {
     description: 'Tells OAuth clients where the token service answers',
     timeout: Duration.seconds(5),
-    environment: scopes,
-    retainLogs,
+    environment: { ...scopes, ...named },
+    ...operation,
   });
 
   const manageDeployments = new ServiceFunction(scope, 'manage-deployments', {
     description: 'Registers, lists, changes and deletes Deployments',
     timeout: Duration.seconds(10),
     environment: people,
-    retainLogs,
+    ...operation,
   });
   table.grantManageDeployments(manageDeployments);
 
@@ -88,7 +93,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     description: 'Makes, lists, changes and deletes the keys of a Deployment',
     timeout: Duration.seconds(10),
     environment: { ...people, ...scopes },
-    retainLogs,
+    ...operation,
   });
   table.grantManageKeys(manageKeys);
 
@@ -96,7 +101,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     description: 'Issues, lists and revokes the temporary tokens of people',
     timeout: Duration.seconds(10),
     environment: { ...people, ...scopes },
-    retainLogs,
+    ...operation,
   });
   table.grantManageTemporaryTokens(manageTemporaryTokens);
 
@@ -105,7 +110,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
     timeout: Duration.seconds(60),
     memory: 512,
     mayWakeItself: true,
-    retainLogs,
+    ...operation,
   });
   table.grantPurge(purge);
 
@@ -126,7 +131,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
   /** Without a client at the issuer nobody could sign in to it: then there is none. */
   function addConsole(): ServiceFunction | undefined {
     const { issuer, consoleClientId, consoleScopes, consoleOrigins } = signIn;
-    if (consoleClientId === undefined) return undefined;
+    if (!config.console || consoleClientId === undefined) return undefined;
     return new ServiceFunction(scope, 'console', {
       description: 'Hands out the console, a page for people',
       timeout: Duration.seconds(5),
@@ -137,7 +142,7 @@ export function addFunctions(scope: Construct, { config, signIn, table, retainLo
         [ENV.consoleOrigins]: consoleOrigins?.join(' '),
         ...scopes,
       },
-      retainLogs,
+      ...operation,
     });
   }
 }

@@ -1,4 +1,4 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
@@ -7,6 +7,8 @@ import type { ServiceFunction } from './function.ts';
 export interface TableProps {
   /** Whether the table outlives the stack and refuses to be deleted. */
   readonly retain: boolean;
+  /** ARN of the customer managed key that encrypts it. @default the AWS managed key */
+  readonly encryptionKey?: string;
 }
 
 /**
@@ -18,6 +20,7 @@ export class Table extends Construct {
   /** ARN of the stream of changes, with old and new images. */
   readonly streamArn: string;
   readonly #arn: string;
+  readonly #keyArn: string | undefined;
 
   constructor(scope: Construct, id: string, props: TableProps) {
     super(scope, id);
@@ -32,8 +35,15 @@ export class Table extends Construct {
       deletionProtection: props.retain,
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
+    if (props.encryptionKey !== undefined) {
+      // The CDK has a property for it that works only where the Region is known at synthesis.
+      const { defaultChild } = table.node;
+      const sse = { KMSMasterKeyId: props.encryptionKey };
+      (defaultChild as dynamodb.CfnGlobalTable).addPropertyOverride('Replicas.0.SSESpecification', sse);
+    }
     this.tableName = table.tableName;
     this.#arn = table.tableArn;
+    this.#keyArn = props.encryptionKey;
     if (!table.tableStreamArn) throw new Error('The table must have a stream.');
     this.streamArn = table.tableStreamArn;
   }
@@ -92,6 +102,19 @@ export class Table extends Construct {
     grantee.allow(
       actions.map((action) => `dynamodb:${action}`),
       this.#arn,
+    );
+    this.#grantKey(grantee);
+  }
+
+  /** DynamoDB uses a customer managed key on behalf of whoever calls it, so the caller must be allowed to. */
+  #grantKey(grantee: ServiceFunction): void {
+    if (this.#keyArn === undefined) return;
+    const actions = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];
+    const { region, urlSuffix } = Stack.of(this);
+    grantee.allow(
+      actions.map((action) => `kms:${action}`),
+      this.#keyArn,
+      { StringEquals: { 'kms:ViaService': `dynamodb.${region}.${urlSuffix}` } },
     );
   }
 }

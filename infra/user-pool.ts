@@ -1,4 +1,4 @@
-import { Aws, CfnOutput, Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
 import type { SignIn } from './config.ts';
@@ -21,6 +21,8 @@ export class UserPool extends Construct implements SignIn {
   readonly consoleClientId: string;
   /** The domain of its sign-in pages, where a code is swapped for tokens too. */
   readonly consoleOrigins: string[];
+  /** The commands that make the first administrator, in order. */
+  readonly firstAdministrator: readonly string[];
 
   constructor(scope: Construct, id: string, props: UserPoolProps) {
     super(scope, id);
@@ -64,13 +66,9 @@ export class UserPool extends Construct implements SignIn {
     this.audience = [client.userPoolClientId];
 
     const who = `--region ${Aws.REGION} --user-pool-id ${pool.userPoolId} --username you@example.com`;
-    new CfnOutput(this, 'CreateAdministrator', {
-      description: 'First command that makes the first administrator: invites them, with their own address',
-      value: `aws cognito-idp admin-create-user ${who} --user-attributes Name=email,Value=you@example.com Name=email_verified,Value=true`,
-    }).overrideLogicalId('FirstAdministrator1Create');
-    new CfnOutput(this, 'PromoteAdministrator', {
-      description: 'Second command that makes the first administrator',
-      value: `aws cognito-idp admin-add-user-to-group ${who} --group-name ${this.adminGroup}`,
-    }).overrideLogicalId('FirstAdministrator2Promote');
+    this.firstAdministrator = [
+      `aws cognito-idp admin-create-user ${who} --user-attributes Name=email,Value=you@example.com Name=email_verified,Value=true`,
+      `aws cognito-idp admin-add-user-to-group ${who} --group-name ${this.adminGroup}`,
+    ];
   }
 }

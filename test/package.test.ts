@@ -66,12 +66,16 @@ const templateOf = (app: string, stack: string): Json =>
 
 const service = await newApp(
   'service',
-  `import { App } from 'aws-cdk-lib';
-import { DeploymentKeysStack, readConfig } from 'deployment-api-keys';
+  `import { App, Stack } from 'aws-cdk-lib';
+import { DeploymentKeys } from 'deployment-api-keys';
 
 const app = new App();
-const config = readConfig({ adminGroup: 'platform-admins', issuer: 'https://login.example.com', audience: 'keys', consumerAccounts: '444455556666' });
-new DeploymentKeysStack(app, 'Keys', { config });
+new DeploymentKeys(new Stack(app, 'Keys'), 'Service', {
+  adminGroup: 'platform-admins',
+  issuer: 'https://login.example.com',
+  audience: ['keys'],
+  consumerAccounts: ['444455556666'],
+});
 app.synth();
 `,
 );

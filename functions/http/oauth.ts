@@ -31,12 +31,14 @@ export interface OAuthHandlerOptions {
   onRefusedClient: () => void;
   /** Accept JSON with the same fields: the token call does, for pipelines that were written for an older service. */
   acceptsJson?: boolean;
+  /** The URL under which clients know the service, where it has a name of its own. */
+  publicUrl?: string | undefined;
 }
 
 /** A function that OAuth clients call: what its routes have in common, in the order in which it happens. */
 export function oauthHandler(
   routes: Record<string, OAuthRoute>,
-  { logger, onRefusedClient, acceptsJson = false }: OAuthHandlerOptions,
+  { logger, onRefusedClient, acceptsJson = false, publicUrl }: OAuthHandlerOptions,
 ) {
   return middy<APIGatewayProxyEventV2>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
@@ -51,7 +53,7 @@ export function oauthHandler(
       const client = clientCredentials(event.headers.authorization, parameters);
       // Only what has a key ID's form: anything else could be a secret in the wrong place.
       if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
-      return route({ parameters, client, issuer: issuerOf(event) });
+      return route({ parameters, client, issuer: issuerOf(event, publicUrl) });
     });
 }
 

@@ -119,6 +119,11 @@ export function readScopes(env: Environment = process.env): string[] {
   return readAll(env, { scopes }).scopes;
 }
 
+/** The URL under which clients know the service, where it has a name of its own. */
+export function readPublicUrl(env: Environment = process.env): string | undefined {
+  return readAll(env, { publicUrl: maybe(text(ENV.publicUrl)) }).publicUrl.value;
+}
+
 /** For the page that people sign in to. */
 export interface ConsoleConfig {
   issuer: string;

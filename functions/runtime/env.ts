@@ -29,5 +29,7 @@ export const consoleClientId = 'CONSOLE_CLIENT_ID';
 export const consoleScopes = 'CONSOLE_SCOPES';
 /** Origins beside the issuer's own that sign-in needs, separated by spaces; unset: none. */
 export const consoleOrigins = 'CONSOLE_ORIGINS';
+/** URL under which clients know the service; unset: the one that API Gateway served the request for. */
+export const publicUrl = 'PUBLIC_URL';
 /** URL of the queue through which a purge that ran out of time goes on. */
 export const continuationQueueUrl = 'CONTINUATION_QUEUE_URL';

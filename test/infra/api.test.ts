@@ -12,7 +12,7 @@ function handlerOf(integrationId: string): string {
     PayloadFormatVersion: '2.0',
   });
   const functionId = integration.Properties.IntegrationUri['Fn::GetAtt'][0];
-  return template.toJSON().Resources[functionId].Metadata['aws:cdk:path'].split('/')[1];
+  return template.toJSON().Resources[functionId].Metadata['aws:cdk:path'].split('/')[2];
 }
 
 const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).map(

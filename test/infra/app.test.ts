@@ -7,7 +7,6 @@ import { App, type Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { STACK_ID } from '../../infra/app.ts';
-import { readConfig } from '../../infra/config.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { synthesiseTo, templateOf, WITH_ISSUER } from '../support/template.ts';
 
@@ -79,7 +78,7 @@ describe('the app', () => {
 
 describe('the stack', () => {
   const warningsOf = (context: Record<string, unknown>) => {
-    const stack = new DeploymentKeysStack(new App(), STACK_ID, { config: readConfig(context) });
+    const stack = new DeploymentKeysStack(new App(), STACK_ID, { settings: context });
     return Annotations.fromStack(stack as Stack)
       .findWarning('*', Match.anyValue())
       .map((warning) => warning.entry.data);

@@ -1,7 +1,15 @@
+import { Stack } from 'aws-cdk-lib';
+import { UserPool } from 'aws-cdk-lib/aws-cognito';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, readConfig } from '../../infra/config.ts';
+import { ARN } from '../support/template.ts';
 
 const ISSUER = 'https://login.example.com/realms/staff';
+const { CERTIFICATE, WEB_ACL, KEY, BOUNDARY, TOPIC } = ARN;
+
+const manyTags = Object.fromEntries(Array.from({ length: 41 }, (_, at) => [`tag${at}`, 'x']));
 
 function refusalOf(context: Record<string, unknown>): string {
   try {
@@ -20,6 +28,11 @@ describe('configuration', () => {
       tokenLifetime: 86_400,
       slideInterval: 300,
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
+      console: true,
+      domain: undefined,
+      logRetention: 30,
+      tags: {},
+      tracing: false,
     });
   });
 
@@ -52,6 +65,18 @@ describe('configuration', () => {
         slideInterval: '0',
         maxTokenLifetime: '2592000',
         scopes: 'code:deploy,dags',
+        console: 'false',
+        domainName: 'keys.example.com',
+        certificateArn: CERTIFICATE,
+        webAclArn: WEB_ACL,
+        encryptionKey: KEY,
+        permissionsBoundary: BOUNDARY,
+        authorizerConcurrency: 'reserved=200,provisioned=5',
+        alarmTopic: TOPIC,
+        logRetention: '90',
+        consumerAccounts: '111122223333 444455556666',
+        tags: 'team=platform,cost-centre=4711',
+        tracing: 'true',
       }),
     ).toStrictEqual({
       stage: 'production',
@@ -69,6 +94,16 @@ describe('configuration', () => {
       slideInterval: 0,
       maxTokenLifetime: 2_592_000,
       scopes: ['code:deploy', 'dags'],
+      console: false,
+      domain: { name: 'keys.example.com', certificateArn: CERTIFICATE, webAclArn: WEB_ACL },
+      encryptionKey: KEY,
+      permissionsBoundary: BOUNDARY,
+      authorizerConcurrency: { reserved: 200, provisioned: 5 },
+      alarmTopic: TOPIC,
+      logRetention: 90,
+      consumerAccounts: ['111122223333', '444455556666'],
+      tags: { team: 'platform', 'cost-centre': '4711' },
+      tracing: true,
     });
   });
 
@@ -80,12 +115,20 @@ describe('configuration', () => {
       slideInterval: 5,
       maxTokenLifetime: 60,
       scopes: ['dags:read'],
+      authorizerConcurrency: { reserved: 200 },
+      logRetention: 90,
+      tags: { 'cost-centre': 4711 },
+      tracing: true,
     });
     expect(config).toMatchObject({
       tokenLifetime: 60,
       slideInterval: 5,
       maxTokenLifetime: 60,
       scopes: ['dags:read'],
+      authorizerConcurrency: { reserved: 200 },
+      logRetention: 90,
+      tags: { 'cost-centre': '4711' },
+      tracing: true,
     });
     expect(config.signIn?.audience).toStrictEqual(['keys', 'cli']);
   });
@@ -200,10 +243,109 @@ describe('configuration', () => {
       '1 to 16 different scopes of up to 64 characters, lower-case words joined by colons, between commas, ' +
         'none with deployment as its first word and none of them any, for example -c scopes=code:deploy,airflow:read',
     ],
+    ['console', ['no', '', 0], 'true or false, for example -c console=false'],
+    ['tracing', ['yes', 1], 'true or false, for example -c tracing=true'],
+    [
+      'domainName',
+      [
+        '',
+        'keys',
+        'https://keys.example.com',
+        'Keys.example.com',
+        'keys.example.com.',
+        '-a.example.com',
+        '10.0.0.1',
+      ],
+      'a domain name in lower case, and come with certificateArn, for example -c domainName=keys.example.com',
+    ],
+    [
+      'certificateArn',
+      ['', KEY, 'arn:aws:acm:eu-west-1:1:certificate/a'],
+      'the ARN of an ACM certificate, come with domainName, and be of us-east-1 where webAclArn is set, ' +
+        'for example -c certificateArn=arn:aws:acm:us-east-1:111122223333:certificate/0e3f1a2b-0000-4000-8000-000000000000',
+    ],
+    [
+      'webAclArn',
+      ['', WEB_ACL.replace('global', 'regional'), WEB_ACL.replace('us-east-1', 'eu-west-1')],
+      'the ARN of a web ACL for CloudFront, and come with domainName, ' +
+        'for example -c webAclArn=arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
+    ],
+    [
+      'encryptionKey',
+      ['', KEY.replace('key/', 'alias/'), 'alias/mine'],
+      'the ARN of a KMS key, not of an alias, ' +
+        'for example -c encryptionKey=arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
+    ],
+    [
+      'permissionsBoundary',
+      ['', 'boundary', BOUNDARY.replace('policy', 'role')],
+      'the ARN of an IAM policy, for example -c permissionsBoundary=arn:aws:iam::111122223333:policy/boundary',
+    ],
+    [
+      'authorizerConcurrency',
+      [
+        '',
+        '200',
+        'reserved=0',
+        'reserved=5,provisioned=6',
+        'warm=1',
+        {},
+        { reserved: 1.5 },
+        'reserved=1,reserved=2',
+      ],
+      'reserved=N, provisioned=N or both between commas, N from 1 to 10000, provisioned no more than reserved, ' +
+        'for example -c authorizerConcurrency=reserved=200,provisioned=5',
+    ],
+    [
+      'alarmTopic',
+      ['', 'on-call', `${TOPIC}.fifo`],
+      'the ARN of an SNS topic that is not FIFO, for example -c alarmTopic=arn:aws:sns:eu-west-1:111122223333:on-call',
+    ],
+    [
+      'logRetention',
+      ['', '31', 0, -1, '9999', 'forever'],
+      'days that CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, ' +
+        '2192, 2557, 2922, 3288, 3653, for example -c logRetention=90',
+    ],
+    [
+      'tags',
+      ['', 'team', 'aws:team=x', 'a=1,a=2', 'team=<x>', { team: true }, manyTags],
+      'at most 40 tags as name=value between commas, letters, digits, spaces and _.:/=+-@ in them, ' +
+        'for example -c tags=team=platform,cost-centre=4711',
+    ],
   ])('refuses a wrong %s, naming it, its rule and an example', (name, values, rule) => {
     for (const value of values) {
       expect(refusalOf({ issuer: ISSUER, audience: 'keys', [name]: value })).toBe(`${name} must be ${rule}.`);
     }
+  });
+
+  it.each([
+    ['domainName', { domainName: 'keys.example.com' }],
+    ['certificateArn', { certificateArn: CERTIFICATE }],
+    ['webAclArn', { webAclArn: WEB_ACL }],
+    [
+      'certificateArn',
+      {
+        domainName: 'keys.example.com',
+        certificateArn: CERTIFICATE.replace('us-east-1', 'eu-west-1'),
+        webAclArn: WEB_ACL,
+      },
+    ],
+  ])('refuses a %s without what belongs to it: %j', (name, context) => {
+    expect(refusalOf(context)).toMatch(new RegExp(`^${name} must be .*come with`));
+  });
+
+  it('takes what the CDK will only know when it deploys, where a construct of yours makes it', () => {
+    const stack = new Stack();
+    const topic = new Topic(stack, 'Topic').topicArn;
+    const key = new Key(stack, 'Key').keyArn;
+    const issuer = new UserPool(stack, 'Pool').userPoolProviderUrl;
+    const config = readConfig({ issuer, audience: 'keys', alarmTopic: topic, encryptionKey: key });
+    expect([config.signIn?.issuer, config.alarmTopic, config.encryptionKey]).toStrictEqual([
+      issuer,
+      topic,
+      key,
+    ]);
   });
 
   it('asks for the audience that belongs to an issuer', () => {
@@ -222,7 +364,9 @@ describe('configuration', () => {
   it('refuses a key that it does not know, and names those it knows', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
-        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, scopes, consumerAccounts, for example -c stage=production.',
+        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, scopes, consumerAccounts, console, domainName, ' +
+        'certificateArn, webAclArn, encryptionKey, permissionsBoundary, authorizerConcurrency, alarmTopic, ' +
+        'logRetention, tags, tracing, for example -c stage=production.',
     );
   });
 

@@ -12,6 +12,43 @@ export const WITH_ISSUER = {
   adminGroup: 'platform-admins',
 };
 
+/** Resources of somebody's account that settings name. */
+export const ARN = {
+  CERTIFICATE: 'arn:aws:acm:us-east-1:111122223333:certificate/0e3f1a2b-0000-4000-8000-000000000000',
+  WEB_ACL: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
+  KEY: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
+  BOUNDARY: 'arn:aws:iam::111122223333:policy/boundary',
+  TOPIC: 'arn:aws:sns:eu-west-1:111122223333:on-call',
+};
+
+/** Context in which every setting is set. */
+export const EVERYTHING = {
+  ...WITH_ISSUER,
+  stage: 'production',
+  audience: 'deployment-keys,platform-cli',
+  groupsClaim: 'teams',
+  adminScope: 'deployments:admin',
+  consoleClientId: 'console',
+  console: 'true',
+  consoleScopes: 'openid,email',
+  consoleOrigins: 'https://oauth2.example.com',
+  tokenLifetime: '3600',
+  slideInterval: '60',
+  maxTokenLifetime: '2592000',
+  scopes: 'code:deploy,dags:read',
+  consumerAccounts: '111122223333,444455556666',
+  domainName: 'keys.example.com',
+  certificateArn: ARN.CERTIFICATE,
+  webAclArn: ARN.WEB_ACL,
+  encryptionKey: ARN.KEY,
+  permissionsBoundary: ARN.BOUNDARY,
+  authorizerConcurrency: 'reserved=200,provisioned=5',
+  alarmTopic: ARN.TOPIC,
+  logRetention: '90',
+  tags: 'team=platform,cost-centre=4711',
+  tracing: 'true',
+};
+
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON, and a test asserts what it finds there.
 export type Json = any;
 
@@ -47,7 +84,7 @@ function synthesiseAside(context: Readonly<Record<string, unknown>>): Template {
 export function resourceAt(template: Template, path: string): Json {
   const resources = Object.entries<Json>(template.toJSON().Resources);
   const found = resources.find(
-    ([, resource]) => resource.Metadata?.['aws:cdk:path'] === `${STACK_ID}/${path}/Resource`,
+    ([, resource]) => resource.Metadata?.['aws:cdk:path'] === `${STACK_ID}/Default/${path}/Resource`,
   );
   if (!found) throw new Error(`The template has nothing at ${path}.`);
   return { id: found[0], ...found[1] };

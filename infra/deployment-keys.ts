@@ -1,0 +1,175 @@
+import { Annotations, Stack, Tags } from 'aws-cdk-lib';
+import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { Alarms } from './alarms.ts';
+import { Api, type Route } from './api.ts';
+import { readConfig, type SignIn } from './config.ts';
+import { addFunctions } from './functions.ts';
+import { PurgeSources } from './purge-sources.ts';
+import { SharedAuthorizer } from './shared-authorizer.ts';
+import { Table } from './table.ts';
+import { UserPool } from './user-pool.ts';
+
+/** The service's settings: the same words, units and rules as in CDK context. Durations are whole seconds. */
+export interface DeploymentKeysProps {
+  /** `production` keeps table, logs and people when the stack is destroyed. @default development */
+  readonly stage?: 'development' | 'production';
+  /** The OIDC issuer that signs people in, exactly as its tokens have it. @default a Cognito user pool is made */
+  readonly issuer?: string;
+  /** Accepted values of `aud` (or of `client_id`, where a token has no `aud`). @default none; required with `issuer` */
+  readonly audience?: string | readonly string[];
+  /** Claim of the access token that lists a person's groups. @default groups */
+  readonly groupsClaim?: string;
+  /** Group whose members are administrators. @default nobody is one by group */
+  readonly adminGroup?: string;
+  /** Scope whose holders are administrators. @default nobody is one by scope */
+  readonly adminScope?: string;
+  /** The public client with which the console signs people in. @default none, and so no console with an issuer */
+  readonly consoleClientId?: string;
+  /** OAuth scopes that the console asks of the issuer. @default openid, profile, email */
+  readonly consoleScopes?: string | readonly string[];
+  /** Where the console finds the issuer's endpoints, beside the issuer's own origin. @default nowhere else */
+  readonly consoleOrigins?: string | readonly string[];
+  /** Whether there is a page for people. @default true */
+  readonly console?: boolean;
+  /** How long access is valid from a use. @default 86400 */
+  readonly tokenLifetime?: number;
+  /** How long a slide may be put off. @default 300 */
+  readonly slideInterval?: number;
+  /** When a token ends whatever its use, counted from its issue. @default never */
+  readonly maxTokenLifetime?: number;
+  /** The scopes that exist. @default code:deploy, airflow:read, airflow:write */
+  readonly scopes?: string | readonly string[];
+  /** The name under which the service answers: it is then the issuer, and the default endpoint is off. @default API Gateway's */
+  readonly domainName?: string;
+  /** ARN of the certificate of `domainName`, in the stack's Region; with `webAclArn` in us-east-1. @default none */
+  readonly certificateArn?: string;
+  /**
+   * ARN of a web ACL for CloudFront, of us-east-1: a distribution stands in front. API Gateway's own endpoint stays
+   * on behind it, and source addresses become CloudFront's. @default no distribution
+   */
+  readonly webAclArn?: string;
+  /** ARN of the customer managed key that encrypts the table. @default the AWS managed key */
+  readonly encryptionKey?: string;
+  /** ARN of the policy that bounds every role. @default none */
+  readonly permissionsBoundary?: string;
+  /** Concurrency of the authorizer, `reserved=200,provisioned=5` in context. @default what the account has left */
+  readonly authorizerConcurrency?: string | { readonly reserved?: number; readonly provisioned?: number };
+  /** ARN of the SNS topic that every alarm tells. @default alarms tell nobody */
+  readonly alarmTopic?: string;
+  /** Days that logs are kept, one of CloudWatch Logs' own choices. @default 30 */
+  readonly logRetention?: number;
+  /** AWS accounts whose APIs may use the authorizer, besides the stack's own. @default none */
+  readonly consumerAccounts?: string | readonly string[];
+  /** Tags of every resource, `team=platform,cost-centre=4711` in context. @default none */
+  readonly tags?: string | Readonly<Record<string, string>>;
+  /** Whether X-Ray traces the functions. @default false */
+  readonly tracing?: boolean;
+}
+
+/** What the console answers: its page on every path of a view, so that a reload keeps the place, and its files. */
+const CONSOLE_ROUTES: readonly Route[] = [
+  'GET /',
+  'GET /console',
+  'GET /console/{proxy+}',
+  'GET /console/assets/{file}',
+  'GET /token',
+];
+
+/**
+ * The whole service. Read it as the diagram in the README: a table, functions around it, an API in front. One in
+ * a stack; as many stacks in an account as you like.
+ *
+ * @throws ConfigError a sentence for each property that is wrong
+ */
+export class DeploymentKeys extends Construct {
+  /** Where the service answers, without a slash at its end. */
+  readonly url: string;
+  /** For `DeploymentKeyAuthorizer`, in this stack or any other. */
+  readonly authorizerFunctionArn: string;
+  readonly tableName: string;
+  /** Who signs people in. */
+  readonly issuer: string;
+  /** The public client with which people sign in; undefined: the issuer has none for the console. */
+  readonly consoleClientId: string | undefined;
+  /** What the DNS record of `domainName` points to; undefined without that name. */
+  readonly domainTarget: string | undefined;
+  /** The commands that make the first administrator, in order; none where people sign in elsewhere. */
+  readonly firstAdministrator: readonly string[];
+
+  constructor(scope: Construct, id: string, props: DeploymentKeysProps = {}) {
+    super(scope, id);
+    const config = readConfig(props);
+    const retain = config.stage === 'production';
+    const table = new Table(this, 'Table', { retain, encryptionKey: config.encryptionKey });
+    const api = new Api(this, 'Api', { domain: config.domain });
+    const pool = config.signIn
+      ? undefined
+      : new UserPool(this, 'People', {
+          callbackUrl: `${api.url}/console/signed-in`,
+          signedOutUrl: `${api.url}/console/signed-out`,
+          retain,
+        });
+    const signIn = (config.signIn ?? pool) as SignIn;
+
+    const functions = addFunctions(this, { config, signIn, table });
+    new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
+
+    api.open(
+      new Map([
+        ['POST /oauth/token', functions.issueToken],
+        ['POST /oauth/introspect', functions.introspect],
+        ['POST /oauth/revoke', functions.revoke],
+      ]),
+      // A ceiling on what strangers can make the service cost; far above what a thousand pipelines ask for.
+      { rate: 100, burst: 200 },
+    );
+    api.open(
+      new Map([
+        ['GET /.well-known/oauth-authorization-server', functions.metadata],
+        ['GET /whoami', functions.whoami],
+      ]),
+    );
+    const page = functions.console;
+    if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));
+    api.forPeople(
+      signIn,
+      new Map([
+        ['GET /deployments', functions.manageDeployments],
+        ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
+        ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
+        ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
+        ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],
+        ['POST|GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
+        ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
+      ]),
+    );
+
+    new Alarms(this, 'Alarms', { stackName: Stack.of(this).stackName, topicArn: config.alarmTopic });
+    const shared = new SharedAuthorizer(this, 'SharedAuthorizer', {
+      function: functions.authorize.function,
+      consumerAccounts: config.consumerAccounts,
+      concurrency: config.authorizerConcurrency,
+    });
+
+    if (signIn.adminGroup === undefined && signIn.adminScope === undefined) {
+      Annotations.of(this).addWarningV2(
+        'deployment-api-keys:no-administrators',
+        'Nobody can register a Deployment: set adminGroup or adminScope, for example -c adminGroup=platform-admins.',
+      );
+    }
+    if (config.permissionsBoundary !== undefined) {
+      const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', config.permissionsBoundary);
+      PermissionsBoundary.of(this).apply(boundary);
+    }
+    for (const [name, value] of Object.entries(config.tags)) Tags.of(this).add(name, value);
+
+    this.url = api.url;
+    this.domainTarget = api.domainTarget;
+    this.authorizerFunctionArn = shared.arn;
+    this.tableName = table.tableName;
+    this.issuer = signIn.issuer;
+    this.consoleClientId = signIn.consoleClientId;
+    this.firstAdministrator = pool?.firstAdministrator ?? [];
+  }
+}

@@ -1,0 +1,213 @@
+import { App, Stack, Tags } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import * as ENV from '../../functions/runtime/env.ts';
+import { DeploymentKeys } from '../../infra/deployment-keys.ts';
+import {
+  ARN,
+  EVERYTHING,
+  idAt,
+  type Json,
+  resourceAt,
+  templateOf,
+  WITH_ISSUER,
+} from '../support/template.ts';
+
+const plain = templateOf(WITH_ISSUER);
+const full = templateOf(EVERYTHING);
+const ofType = (template: Template, type: string): Json[] => Object.values(template.findResources(type));
+const variablesOf = (template: Template, name: string): Json =>
+  resourceAt(template, `${name}/Function`).Properties.Environment.Variables;
+
+describe('the settings of the operator', () => {
+  it('domainName gives the API that name alone: its default endpoint is off, and the name is the issuer', () => {
+    const { domainName, certificateArn } = EVERYTHING;
+    const named = templateOf({ ...WITH_ISSUER, domainName, certificateArn });
+    expect(resourceAt(named, 'Api/Default').Properties.DisableExecuteApiEndpoint).toBe(true);
+    expect(resourceAt(named, 'Api/Domain').Properties).toMatchObject({
+      DomainName: domainName,
+      DomainNameConfigurations: [{ CertificateArn: certificateArn, EndpointType: 'REGIONAL' }],
+    });
+    expect(ofType(named, 'AWS::ApiGatewayV2::ApiMapping')).toHaveLength(1);
+    expect(variablesOf(named, 'Metadata')[ENV.publicUrl]).toBe('https://keys.example.com');
+    expect(variablesOf(named, 'Introspect')[ENV.publicUrl]).toBe('https://keys.example.com');
+    expect(named.toJSON().Outputs).toMatchObject({
+      ApiUrl: { Value: 'https://keys.example.com' },
+      DomainTarget: { Value: { 'Fn::GetAtt': [idAt(named, 'Api/Domain'), 'RegionalDomainName'] } },
+    });
+  });
+
+  it('without domainName the issuer is the URL used, and there is no name to point at', () => {
+    expect(variablesOf(plain, 'Metadata')).not.toHaveProperty(ENV.publicUrl);
+    expect(plain.toJSON().Outputs).not.toHaveProperty('DomainTarget');
+    expect(ofType(plain, 'AWS::CloudFront::Distribution')).toStrictEqual([]);
+  });
+
+  it('webAclArn puts a distribution with that web ACL in front, which caches nothing', () => {
+    const { DistributionConfig: front } = resourceAt(full, 'Api/Front/Default').Properties;
+    expect(front).toMatchObject({
+      Aliases: ['keys.example.com'],
+      WebACLId: ARN.WEB_ACL,
+      ViewerCertificate: { AcmCertificateArn: ARN.CERTIFICATE, MinimumProtocolVersion: 'TLSv1.2_2021' },
+      DefaultCacheBehavior: {
+        // AWS's managed policies: CachingDisabled, and AllViewerExceptHostHeader.
+        CachePolicyId: '4135ea2d-6df8-44a3-9df3-4b5a84be39ad',
+        OriginRequestPolicyId: 'b689b0a8-53d0-40ab-baf2-68738e2966ac',
+        ViewerProtocolPolicy: 'https-only',
+      },
+    });
+    expect(resourceAt(full, 'Api/Default').Properties).not.toHaveProperty('DisableExecuteApiEndpoint');
+    expect(variablesOf(full, 'Metadata')[ENV.publicUrl]).toBe('https://keys.example.com');
+    expect(full.toJSON().Outputs.DomainTarget.Value).toStrictEqual({
+      'Fn::GetAtt': [idAt(full, 'Api/Front/Default'), 'DomainName'],
+    });
+  });
+
+  it('encryptionKey encrypts the table, and whoever uses the table may use it there and nowhere else', () => {
+    const { Properties: table } = resourceAt(full, 'Table/Default');
+    expect(table.Replicas[0].SSESpecification).toStrictEqual({ KMSMasterKeyId: ARN.KEY });
+    const statementsOf = (name: string): Json[] =>
+      resourceAt(full, `${name}/Role/DefaultPolicy`).Properties.PolicyDocument.Statement;
+    const ofKey = statementsOf('Authorize').filter(({ Resource }) => Resource === ARN.KEY);
+    expect(ofKey).toStrictEqual([
+      {
+        Action: ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'].map(
+          (action) => `kms:${action}`,
+        ),
+        Effect: 'Allow',
+        Resource: ARN.KEY,
+        Condition: {
+          StringEquals: {
+            'kms:ViaService': {
+              'Fn::Join': ['', ['dynamodb.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }]],
+            },
+          },
+        },
+      },
+    ]);
+    expect(JSON.stringify(statementsOf('Metadata'))).not.toContain('kms:');
+    expect(JSON.stringify(plain.toJSON())).not.toContain('kms:');
+  });
+
+  it('permissionsBoundary bounds every role, and without it none is bound', () => {
+    const boundaries = (template: Template) =>
+      ofType(template, 'AWS::IAM::Role').map((role) => role.Properties.PermissionsBoundary);
+    expect(new Set(boundaries(full))).toStrictEqual(new Set([ARN.BOUNDARY]));
+    expect(new Set(boundaries(plain))).toStrictEqual(new Set([undefined]));
+  });
+
+  it('authorizerConcurrency keeps room for the authorizer alone, and warm environments behind an alias', () => {
+    const concurrencies = ofType(full, 'AWS::Lambda::Function').map(
+      (resource) => resource.Properties.ReservedConcurrentExecutions,
+    );
+    expect(concurrencies.filter(Boolean)).toStrictEqual([200]);
+    expect(resourceAt(full, 'Authorize/Function').Properties.ReservedConcurrentExecutions).toBe(200);
+    const alias = resourceAt(full, 'SharedAuthorizer/Warm');
+    expect(alias.Properties).toMatchObject({
+      Name: 'warm',
+      ProvisionedConcurrencyConfig: { ProvisionedConcurrentExecutions: 5 },
+    });
+    expect(full.toJSON().Outputs.AuthorizerFunctionArn.Value).toStrictEqual({ Ref: alias.id });
+    expect(resourceAt(full, 'SharedAuthorizer/Parameter').Properties.Value).toStrictEqual({ Ref: alias.id });
+  });
+
+  it('consumerAccounts may call exactly what they are told to call', () => {
+    const invoked = (template: Template) =>
+      ofType(template, 'AWS::Lambda::Permission')
+        .map((permission) => permission.Properties)
+        .filter(({ Principal }) => /^\d{12}$/.test(Principal))
+        .map(({ Principal, FunctionName }) => [Principal, FunctionName]);
+    const alias = { Ref: idAt(full, 'SharedAuthorizer/Warm') };
+    expect(invoked(full)).toStrictEqual([
+      ['111122223333', alias],
+      ['444455556666', alias],
+    ]);
+    expect(invoked(plain)).toStrictEqual([]);
+  });
+
+  it('alarmTopic is told by every alarm', () => {
+    const actions = (template: Template) =>
+      ofType(template, 'AWS::CloudWatch::Alarm').map((alarm) => alarm.Properties.AlarmActions);
+    expect(actions(full).length).toBeGreaterThan(0);
+    expect(new Set(actions(full).map(String))).toStrictEqual(new Set([ARN.TOPIC]));
+    expect(new Set(actions(plain))).toStrictEqual(new Set([undefined]));
+  });
+
+  it('logRetention is that of every log group', () => {
+    const days = ofType(full, 'AWS::Logs::LogGroup').map((group) => group.Properties.RetentionInDays);
+    expect(new Set(days)).toStrictEqual(new Set([90]));
+  });
+
+  it('tracing traces every function, and none without it', () => {
+    const modes = (template: Template) =>
+      ofType(template, 'AWS::Lambda::Function').map((resource) => resource.Properties.TracingConfig?.Mode);
+    expect(new Set(modes(full))).toStrictEqual(new Set(['Active']));
+    expect(new Set(modes(plain))).toStrictEqual(new Set([undefined]));
+  });
+
+  it('tags are on table, functions, roles and log groups', () => {
+    const { Properties: table } = resourceAt(full, 'Table/Default');
+    const expected = [
+      { Key: 'cost-centre', Value: '4711' },
+      { Key: 'team', Value: 'platform' },
+    ];
+    expect(table.Replicas[0].Tags).toStrictEqual(expected);
+    for (const type of [
+      'AWS::Lambda::Function',
+      'AWS::IAM::Role',
+      'AWS::Logs::LogGroup',
+      'AWS::SQS::Queue',
+    ]) {
+      for (const resource of ofType(full, type)) expect(resource.Properties.Tags).toStrictEqual(expected);
+    }
+  });
+});
+
+describe('the construct', () => {
+  const inStack = (stack: Stack, props: ConstructorParameters<typeof DeploymentKeys>[2]) => {
+    const keys = new DeploymentKeys(stack, 'Keys', props);
+    return { keys, template: Template.fromStack(stack) };
+  };
+
+  it('stands in a stack of somebody else, which needs no setting of it and gets no output', () => {
+    const stack = new Stack(new App(), 'Theirs');
+    Tags.of(stack).add('owner', 'them');
+    const { keys, template } = inStack(stack, {});
+    expect(template.toJSON().Outputs).toBeUndefined();
+    expect(stack.resolve(keys.tableName)).toStrictEqual({ Ref: expect.stringMatching(/^KeysTable/) });
+    expect(keys.firstAdministrator).toHaveLength(2);
+  });
+
+  it('refuses a wrong property with the same sentence as the context', () => {
+    expect(() => new DeploymentKeys(new Stack(), 'Keys', { tokenLifetime: 0 })).toThrow(
+      'tokenLifetime must be whole seconds from 1 to 31536000, for example -c tokenLifetime=86400.',
+    );
+    const misspelt = { tokenLifetme: 60 } as object;
+    expect(() => new DeploymentKeys(new Stack(), 'Keys', misspelt)).toThrow(/^tokenLifetme is unknown: /);
+  });
+
+  it('lives side by side with another in one account: no name that must be unique is the same', () => {
+    const namesIn = (id: string) => {
+      const { template } = inStack(new Stack(new App(), id), { stage: 'production' });
+      const names = [
+        'Name',
+        'FunctionName',
+        'RoleName',
+        'TableName',
+        'QueueName',
+        'LogGroupName',
+        'AlarmName',
+      ];
+      return Object.values<Json>(template.toJSON().Resources).flatMap(({ Type, Properties = {} }) =>
+        names
+          .map((name) => Properties[name])
+          // API Gateway and SSM: the names of APIs and authorizers need not be unique, a parameter's must.
+          .filter((name) => typeof name === 'string' && !/ApiGatewayV2/.test(Type))
+          .map((name) => `${Type} ${name}`),
+      );
+    };
+    const one = namesIn('One');
+    expect(one.length).toBeGreaterThan(0);
+    expect(namesIn('Two').filter((name) => one.includes(name))).toStrictEqual([]);
+  });
+});
