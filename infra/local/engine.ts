@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -12,6 +12,14 @@ export interface Engine {
   readonly endpoint: string;
   /** Stops the engine if it was started here; resolves when its process is gone. */
   stop(): Promise<void>;
+}
+
+/** Where a stack keeps its data. */
+export interface DataOptions {
+  /** @default in memory */
+  readonly dataDirectory?: string;
+  /** Whether what an earlier run kept is forgotten. @default false */
+  readonly fresh?: boolean;
 }
 
 /** The credentials with which every call reaches an engine: some keep a database for each access key. */
@@ -34,18 +42,19 @@ wait "$engine"`;
 /**
  * Starts the embedded engine, or uses the one at DYNAMODB_ENDPOINT.
  *
- * @param dataDirectory where its file lies; undefined: in memory
  * @throws Error where the engine has no binary for this platform
  */
-export async function startEngine(dataDirectory?: string): Promise<Engine> {
+export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): Promise<Engine> {
   const given = process.env.DYNAMODB_ENDPOINT;
   if (given) return { endpoint: given.replace(/\/$/, ''), stop: async () => {} };
 
   const port = await freePort();
   const options = ['--host', '127.0.0.1', '--port', String(port)];
   if (dataDirectory) {
+    const file = join(dataDirectory, 'dynamodb.sqlite');
+    if (fresh) for (const part of ['', '-wal', '-shm']) rmSync(file + part, { force: true });
     mkdirSync(dataDirectory, { recursive: true });
-    options.push('--db-path', join(dataDirectory, 'dynamodb.sqlite'));
+    options.push('--db-path', file);
   }
   // A group of its own: the terminal's Ctrl-C reaches us, and we stop the engine when it is no longer used.
   const shell = spawn('/bin/sh', ['-c', END_WITH_PARENT, enginePath(), ...options], {
@@ -145,19 +154,21 @@ export interface LocalTable {
   readonly ttlAttribute?: string;
 }
 
-/**
- * Makes a table as the template describes it, or finds it made by an earlier run.
- *
- * @param stream false leaves the stream out: the engine's writes slow down as its stream grows
- */
+export interface TableOptions extends Pick<DataOptions, 'fresh'> {
+  /** False leaves the stream out: the engine's writes slow down as its stream grows. @default true */
+  readonly stream?: boolean;
+}
+
+/** Makes a table as the template describes it, or finds it made by an earlier run. */
 export async function makeTable(
   endpoint: string,
   template: Template,
   resource: Resource,
-  stream = true,
+  { stream = true, fresh = false }: TableOptions = {},
 ): Promise<LocalTable> {
   const name = template.ref(resource);
   const definition = template.properties<TableDefinition>(resource);
+  if (fresh) await deleteTable(endpoint, name);
   const existing = await describe(endpoint, name);
   if (existing && JSON.stringify(existing.KeySchema) !== JSON.stringify(definition.KeySchema)) {
     throw new Error(`The local table ${name} has other keys than the template. Begin anew with --fresh.`);
@@ -190,12 +201,22 @@ interface Description {
   LatestStreamArn?: string;
 }
 
+/** Deletes a table, if it is there. */
+export async function deleteTable(endpoint: string, name: string): Promise<void> {
+  await unlessAbsent(callEngine(endpoint, 'DynamoDB_20120810.DeleteTable', { TableName: name }));
+}
+
 async function describe(endpoint: string, name: string): Promise<Description | undefined> {
+  const answer = await unlessAbsent(
+    callEngine<{ Table: Description }>(endpoint, 'DynamoDB_20120810.DescribeTable', { TableName: name }),
+  );
+  return answer?.Table;
+}
+
+/** @returns undefined when the engine says that there is no such table. */
+async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> {
   try {
-    const answer = await callEngine<{ Table: Description }>(endpoint, 'DynamoDB_20120810.DescribeTable', {
-      TableName: name,
-    });
-    return answer.Table;
+    return await call;
   } catch (error) {
     if (error instanceof Error && error.name === 'ResourceNotFoundException') return undefined;
     throw error;

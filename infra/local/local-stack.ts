@@ -7,7 +7,7 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { ApiReader } from './apis.ts';
 import { AwsProxy } from './aws-proxy.ts';
 import { Clock } from './clock.ts';
-import { callEngine, ENGINE_ACCESS_KEY, makeTable, startEngine } from './engine.ts';
+import { type DataOptions, deleteTable, ENGINE_ACCESS_KEY, makeTable, startEngine } from './engine.ts';
 import { Gateway } from './gateway.ts';
 import { permissionsOf } from './iam.ts';
 import { Invokers } from './invokers.ts';
@@ -22,17 +22,13 @@ import { TimeToLive } from './ttl.ts';
 import type { FunctionError } from './worker.ts';
 import { makeFunction } from './worker-pool.ts';
 
-export interface LocalStackOptions {
+export interface LocalStackOptions extends DataOptions {
   /** CDK context, as `cdk -c` takes it. The development issuer is filled in where no issuer is given. */
   readonly context?: Readonly<Record<string, unknown>>;
   /** Port of the first API. @default 0, any free one */
   readonly port?: number;
   /** Port of the development issuer. @default the port after the API's; any free one where that is 0 */
   readonly issuerPort?: number;
-  /** Where data is kept over restarts. @default in memory */
-  readonly dataDirectory?: string;
-  /** Forgets what an earlier run kept. @default false */
-  readonly fresh?: boolean;
   /** Seconds after its expiry that TTL deletes an item. @default two days, as on AWS in bad times */
   readonly ttlLateness?: number;
   /**
@@ -106,8 +102,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const issuer = new Issuer(clock);
   atStop(() => issuer.stop());
   const issuerUrl = await issuer.start(options.issuerPort ?? (port === 0 ? 0 : port + 1));
-  if (dataDirectory && options.fresh) rmSync(dataDirectory, { recursive: true, force: true });
-  const engineStarting = startEngine(dataDirectory);
+  const engineStarting = startEngine(options);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
 
   const ownIssuer = {
@@ -143,7 +138,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   atStop(() => client.destroy());
   const tables = await Promise.all(
     template.ofType('AWS::DynamoDB::GlobalTable', 'AWS::DynamoDB::Table').map(async (resource) => {
-      const table = await makeTable(engine.endpoint, template, resource, options.stream);
+      const table = await makeTable(engine.endpoint, template, resource, options);
       const ttl = new TimeToLive(engine.endpoint, table, clock, options.ttlLateness ?? TWO_DAYS);
       return { resource, table, ttl };
     }),
@@ -152,7 +147,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   if (isOthersEngine) {
     // Its owner did not ask for tables that no later run uses.
     for (const { table } of tables) {
-      atStop(() => callEngine(engine.endpoint, 'DynamoDB_20120810.DeleteTable', { TableName: table.name }));
+      atStop(() => deleteTable(engine.endpoint, table.name));
     }
   }
 
@@ -196,7 +191,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     }
   }
 
-  const state = new State(dataDirectory);
+  const state = new State(options);
   atStop(() => state.save());
   const sources = makeSources({
     template,

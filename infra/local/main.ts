@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config.ts';
@@ -12,6 +13,7 @@ const HELP = `Runs the whole service on this machine.
   npm start                       at http://127.0.0.1:8787, with the data of the last run
   npm start -- --fresh            with no data
   npm start -- -c name=value …    with configuration, as cdk takes it: -c tokenLifetime=3 -c slideInterval=0
+  npm start -- --data folder      with its data there instead of .local/
 
   PORT=9000 npm start             at another port; the sign-in takes the next one, or ISSUER_PORT
   DYNAMODB_ENDPOINT=http://…      uses that DynamoDB instead of the embedded one
@@ -22,6 +24,7 @@ function readArguments() {
   const { values } = parseArgs({
     options: {
       context: { type: 'string', short: 'c', multiple: true, default: [] },
+      data: { type: 'string', default: DATA_DIRECTORY },
       fresh: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -70,7 +73,7 @@ function describe(error: unknown): string {
 }
 
 async function run(): Promise<void> {
-  const { context, fresh, help } = readArguments();
+  const { context, data, fresh, help } = readArguments();
   if (help) {
     console.log(HELP);
     return;
@@ -89,7 +92,7 @@ async function run(): Promise<void> {
     port: port(),
     issuerPort: issuerPort(),
     context,
-    dataDirectory: DATA_DIRECTORY,
+    dataDirectory: resolve(data),
     fresh,
     // The API of somebody who uses the authorizer, next to the service.
     synthesise: synthesiseWithExample,

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DataOptions } from './engine.ts';
 import type { Checkpoints } from './stream.ts';
 
 const WRITE_DELAY = 100;
@@ -13,10 +14,9 @@ export class State {
   readonly #values: Record<string, string>;
   #timer?: NodeJS.Timeout;
 
-  /** @param directory where it is kept; undefined: nowhere */
-  constructor(directory?: string) {
-    this.#file = directory && join(directory, 'state.json');
-    this.#values = (this.#file && read(this.#file)) || {};
+  constructor({ dataDirectory, fresh }: DataOptions) {
+    this.#file = dataDirectory && join(dataDirectory, 'state.json');
+    this.#values = (this.#file && !fresh && read(this.#file)) || {};
   }
 
   checkpoints(mapping: string): Checkpoints {
