@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { snippet } from './support/snippets.ts';
 import type { Json } from './support/template.ts';
 
 const run = promisify(execFile);
@@ -79,29 +80,8 @@ new DeploymentKeys(new Stack(app, 'Keys'), 'Service', {
 app.synth();
 `,
 );
-const consumer = await newApp(
-  'consumer',
-  `import { App, Stack } from 'aws-cdk-lib';
-import { LambdaIntegration, RestApi } from 'aws-cdk-lib/aws-apigateway';
-import { Function } from 'aws-cdk-lib/aws-lambda';
-import { DeploymentKeyAuthorizer } from 'deployment-api-keys';
-
-const app = new App();
-const stack = new Stack(app, 'Receiver', { env: { account: '444455556666', region: 'eu-west-1' } });
-const api = new RestApi(stack, 'Api', { cloudWatchRole: false });
-const authorizer = new DeploymentKeyAuthorizer(stack, 'Authorizer', {
-  api,
-  functionArn: 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize',
-  requiredScopes: { 'POST /deployments/{deploymentId}/deploys': ['code:deploy'] },
-  handlerChecksDeployment: false,
-});
-const handler = Function.fromFunctionName(stack, 'Handler', 'receive');
-api.root
-  .resourceForPath('/deployments/{deploymentId}/deploys')
-  .addMethod('POST', new LambdaIntegration(handler), { authorizer });
-app.synth();
-`,
-);
+/** The document's own app, as it stands there. */
+const consumer = await newApp('consumer', snippet('authorizer.md', 'ts'));
 
 describe('npm pack', () => {
   it('leaves package.json as it was', () => {
@@ -141,12 +121,13 @@ describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
     expect(await compile(consumer)).toBe('');
     await synthesise(consumer);
     const resources = Object.values<Json>(templateOf(consumer, 'Receiver').Resources);
-    const [authorizer] = resources.filter(({ Type }) => Type === 'AWS::ApiGateway::Authorizer');
-    expect(authorizer.Properties).toMatchObject({
-      AuthorizerUri: expect.stringContaining('arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize'),
-      AuthorizerResultTtlInSeconds: 0,
-    });
-    expect(resources.map(({ Type }) => Type)).not.toContain('AWS::DynamoDB::GlobalTable');
+    const ofType = (type: string) =>
+      resources.filter(({ Type }) => Type === type).map(({ Properties }) => Properties);
+    const uri = expect.stringContaining('arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize');
+    const authorizer = { AuthorizerUri: uri, AuthorizerResultTtlInSeconds: 0 };
+    expect(ofType('AWS::ApiGateway::Authorizer')).toMatchObject([authorizer]);
+    expect(ofType('AWS::ApiGatewayV2::Authorizer')).toMatchObject([authorizer]);
+    expect(ofType('AWS::DynamoDB::GlobalTable')).toStrictEqual([]);
   });
 
   it('does not compile without what the authorizer must be told', async () => {
