@@ -193,7 +193,8 @@ export class Template {
       case 'Fn::Sub': {
         const [pattern, values] = (Array.isArray(argument) ? argument : [argument, {}]) as [string, object];
         const own = this.#resolve(values, stack) as Record<string, unknown>;
-        return pattern.replaceAll(/\$\{([^!}][^}]*)\}/g, (_, reference: string) => {
+        return pattern.replaceAll(/\$\{([^}]+)\}/g, (_, reference: string) => {
+          if (reference.startsWith('!')) return `\${${reference.slice(1)}}`;
           if (reference in own) return String(own[reference]);
           const isAttribute = reference.includes('.');
           return String(this.#intrinsic(isAttribute ? 'Fn::GetAtt' : 'Ref', reference, stack));
