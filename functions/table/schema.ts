@@ -75,15 +75,19 @@ const is = {
   /** Whole and not negative: a count, an epoch, a moment. */
   whole: (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0,
   texts: (value: unknown): value is string[] => Array.isArray(value) && value.every(is.text),
-  secrets: (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret),
-  leak: (value: unknown): value is Leak =>
-    is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak | null)?.wasEnabled),
   ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
-  answer: (value: unknown): value is IdempotencyRecord['answer'] => {
-    const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
-    return is.whole(status) && is.text(body) && (location === undefined || is.text(location));
-  },
 };
+
+// What the check does not read stands by itself: a bundle holds an object whole.
+const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
+
+const isLeak = (value: unknown): value is Leak =>
+  is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak | null)?.wasEnabled);
+
+function isAnswer(value: unknown): value is IdempotencyRecord['answer'] {
+  const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
+  return is.whole(status) && is.text(body) && (location === undefined || is.text(location));
+}
 
 function isSecret(value: Partial<Record<keyof SecretHash, unknown>> | null): boolean {
   return (
@@ -228,8 +232,8 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     ulid: required(required(it.sk, is.text).slice(SORT.key.length), is.ulid),
     name: required(it.name, is.text),
     description: optional(it.description, is.text),
-    secrets: required(it.secrets, is.secrets),
-    leak: optional(it.leak, is.leak),
+    secrets: required(it.secrets, isSecrets),
+    leak: optional(it.leak, isLeak),
     revision: required(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),
     createdBy: required(it.createdBy, is.text),
@@ -314,7 +318,7 @@ export function fromIdempotencyRecord(
 ): Pick<IdempotencyRecord, 'bodyHash' | 'answer' | 'expiresAt'> | undefined {
   return parsed(item, (it) => ({
     bodyHash: required(it.bodyHash, is.text),
-    answer: required(it.answer, is.answer),
+    answer: required(it.answer, isAnswer),
     expiresAt: required(it.expiresAt, is.whole),
   }));
 }
