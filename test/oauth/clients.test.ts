@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
@@ -194,5 +195,25 @@ describe('curl', () => {
       await curl('--user', `${id}:${secret}`, '--data', `token=${token}`, `${stack.url}/oauth/revoke`),
     ).toBe('');
     expect(await use(stack, token)).toBe(401);
+  });
+});
+
+describe('docs/oauth.md', () => {
+  const text = readFileSync(new URL('../../docs/oauth.md', import.meta.url), 'utf8');
+  const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block);
+
+  it('has commands that run as they stand, one after the other', async () => {
+    expect(blocks).toHaveLength(6);
+    // Where jq is not at hand, node does what the first command asks of it.
+    const jq = `jq() { node -p 'JSON.parse(require("fs").readFileSync(0)).access_token'; }`;
+    const script = [jq, 'set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
+    const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };
+    const { stdout } = await promisify(execFile)('bash', ['-c', script], { env });
+    const [, context, narrowed, introspected, revoked, old] = stdout.split('\n');
+    expect(JSON.parse(context ?? '')).toMatchObject({ principalId: key.id });
+    expect(JSON.parse(narrowed ?? '').scope).toBe(`deployment:${DEPLOYMENT} code:deploy`);
+    expect(JSON.parse(introspected ?? '')).toMatchObject({ active: true, client_id: key.id });
+    expect(revoked).toBe('');
+    expect(JSON.parse(old ?? '').scope).toBe(ALL);
   });
 });
