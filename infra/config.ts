@@ -20,6 +20,10 @@ export interface Config {
   readonly slideInterval: number;
   /** When a token ends whatever its use, counted from its issue; absent: never. */
   readonly maxTokenLifetime?: number;
+  /** Days without a use after which a key is refused; absent: never. */
+  readonly maxIdleDays?: number;
+  /** How much is kept of where a key was used from. */
+  readonly lastUsedFrom: 'full' | 'truncated' | 'off';
   /** The scopes that exist. */
   readonly scopes: readonly string[];
   /** AWS accounts whose APIs may use the authorizer, besides the stack's own; absent: none. */
@@ -81,7 +85,8 @@ export interface SignIn {
   readonly consoleOrigins?: readonly string[];
 }
 
-const YEAR = 365 * 24 * 60 * 60;
+const DAY = 24 * 60 * 60;
+const YEAR = 365 * DAY;
 
 /** `-c` gives strings, cdk.json may give numbers: both are read, nothing else is coerced. */
 const whole = (from: number, to: number) => {
@@ -212,6 +217,14 @@ const settings = z.object({
   maxTokenLifetime: whole(1, 10 * YEAR)
     .optional()
     .meta({ rule: `whole seconds from tokenLifetime to ${10 * YEAR}`, example: '2592000' }),
+  maxIdleDays: whole(1, 3650).optional().meta({
+    rule: 'whole days from 1 to 3650, as long as tokenLifetime and slideInterval together or longer',
+    example: '90',
+  }),
+  lastUsedFrom: z
+    .enum(['full', 'truncated', 'off'])
+    .default('full')
+    .meta({ rule: 'full, truncated or off', example: 'truncated' }),
   scopes: words(
     z
       .string()
@@ -333,6 +346,10 @@ export function readConfig(context: Readonly<Record<string, unknown>> | Deployme
   const { domainName, certificateArn, webAclArn, ...rest } = operation;
   const isCapTooShort = rest.maxTokenLifetime !== undefined && rest.maxTokenLifetime < rest.tokenLifetime;
   if (isCapTooShort) throw new ConfigError(refusal('maxTokenLifetime'));
+  // Shorter, and a key could be idle while a token of it lives.
+  const isIdleTooSoon =
+    rest.maxIdleDays !== undefined && rest.maxIdleDays * DAY < rest.tokenLifetime + rest.slideInterval;
+  if (isIdleTooSoon) throw new ConfigError(refusal('maxIdleDays'));
   const config = { ...rest, domain: domainOf(domainName, certificateArn, webAclArn) };
   if (issuer === undefined) {
     const stray = OF_AN_ISSUER.filter((name) => parsed.data[name] !== undefined);

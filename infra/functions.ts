@@ -23,6 +23,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     [ENV.tokenLifetime]: String(config.tokenLifetime),
     [ENV.slideInterval]: String(config.slideInterval),
     [ENV.maxTokenLifetime]: config.maxTokenLifetime?.toString(),
+    [ENV.lastUsedFrom]: config.lastUsedFrom,
     ...scopes,
   };
   const named = { [ENV.publicUrl]: config.domain && `https://${config.domain.name}` };

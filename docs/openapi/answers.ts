@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../../functions/domain/identifiers.ts';
+import { MAX_NETWORKS } from '../../functions/domain/networks.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../../functions/domain/scopes.ts';
 
 /** What the service answers with. What it is asked with is in functions/http, where the same schemas validate it. */
@@ -81,6 +82,14 @@ const apiKeyFields = {
   createdBy: z.string().meta({ description: '`sub` of the person.' }),
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
+  lastUsedFrom: z
+    .object({ address: z.string().optional(), client: z.string().optional() })
+    .optional()
+    .meta({ description: 'As much as the stack keeps of it: all, a part of the address, or nothing.' }),
+  networks: z
+    .array(z.string())
+    .max(MAX_NETWORKS)
+    .meta({ description: 'CIDRs from which alone it can be used; none: from anywhere.' }),
   credentials: z
     .array(
       z.object({

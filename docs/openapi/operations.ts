@@ -54,6 +54,7 @@ const apiKey = {
   scopes: EXAMPLE.scopes,
   enabled: true,
   status: 'active',
+  networks: [],
   credentials: [{ createdAt: CREATED_AT }],
   createdAt: CREATED_AT,
   createdBy: EXAMPLE.sub,
@@ -263,6 +264,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
           description: 'GitHub Actions',
           scopes: EXAMPLE.scopes,
           expiresAt: '2030-01-31T12:00:00Z',
+          networks: ['203.0.113.0/24', '2001:db8::/32'],
         },
       },
     },
@@ -285,7 +287,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: 'List the keys of a Deployment',
     query: pageInput,
     answers: {
-      200: json('A page.', answers.apiKeys, { items: [{ ...apiKey, lastUsedAt: LATER }] }),
+      200: json('A page.', answers.apiKeys, {
+        items: [
+          {
+            ...apiKey,
+            lastUsedAt: LATER,
+            lastUsedFrom: { address: '203.0.113.7', client: 'curl/8.5.0' },
+            networks: ['203.0.113.0/24'],
+          },
+        ],
+      }),
       400: badPage,
       404: noSuchDeployment,
     },

@@ -1,5 +1,7 @@
 import { type Clock, capped, expiryOfSlide, isLive, type Lifetimes } from './expiry.ts';
 import { type Credential, formatKeyId, parseCredential } from './identifiers.ts';
+import { type Caller, isUseDue, type LastUsedFrom, originOf, type UseOrigin } from './last-use.ts';
+import { isWithin } from './networks.ts';
 import type { CheckedKey, Deployment, Grant, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
 import { hashOf } from './secrets.ts';
@@ -12,10 +14,23 @@ export interface CheckStore {
    * Make a live token valid until `until`, and never shorten it.
    * @param until epoch seconds
    * @param now epoch milliseconds
+   * @param from recorded with it
    * @returns the token's `expiresAt` in epoch seconds: `until`, or a later one that another use has written;
    *   undefined when the token is expired or gone
    */
-  slide(credential: Credential, hash: string, until: number, now: number): Promise<number | undefined>;
+  slide(
+    credential: Credential,
+    hash: string,
+    until: number,
+    now: number,
+    from: UseOrigin,
+  ): Promise<number | undefined>;
+  /**
+   * Record the use on the token's key, unless another was recorded later than `before`.
+   * @param before epoch milliseconds
+   * @param now epoch milliseconds
+   */
+  touch(credential: Credential, before: number, now: number, from: UseOrigin): Promise<void>;
 }
 
 /** What the store holds now for one presented token. */
@@ -40,13 +55,15 @@ export type Refusal =
   | 'revoked'
   /** Its key is disabled. */
   | 'disabled'
+  /** It is good, but its key is bound to other networks than the call came from. */
+  | 'network'
   /** It is good, but for another Deployment than the call is about. */
   | 'deployment'
   /** It is good, but lacks a scope that the call requires. */
   | 'scope';
 
 /** What a call requires of a token, beyond that it is good. */
-export interface Demand {
+export interface Demand extends Caller {
   /** The Deployment that the call is about; undefined: the call names none. */
   deploymentId?: string | undefined;
   /** Scopes that the token must have, all of them. */
@@ -76,6 +93,7 @@ export type Verdict = { allowed: true; access: Access } | { allowed: false; reas
 export interface CheckRules extends Lifetimes {
   /** Scopes that the stack knows. */
   scopes: readonly string[];
+  lastUsedFrom: LastUsedFrom;
 }
 
 /**
@@ -98,11 +116,18 @@ export async function check(
   const records = await store.read(credential, hash);
   const verdict = judge(credential, records, now, rules);
   if (!verdict.allowed) return verdict;
+  const networks = records.key?.networks;
+  if (networks && !isWithin(demand.address, networks)) return refused('network');
   if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refused('scope');
   const until = records.token && expiryOfSlide(records.token, now, rules);
   if (!until || !records.token) return verdict;
 
-  const expiresAt = await store.slide(credential, hash, until, now);
+  const from = originOf(demand, rules.lastUsedFrom);
+  // Beside the slide, and whatever becomes of it, but never left behind: nothing runs after the answer.
+  const touched = isUseDue(records.key?.lastUsedAt, rules.slideInterval, now)
+    ? store.touch(credential, now - rules.slideInterval * 1000, now, from).catch(() => {})
+    : undefined;
+  const expiresAt = await store.slide(credential, hash, until, now, from).finally(() => touched);
   // Revoked, or swept by TTL, between the read and the write.
   if (expiresAt === undefined) return refused('unknown');
   return judge(credential, { ...records, token: { ...records.token, expiresAt } }, now, rules);

@@ -56,12 +56,20 @@ export interface ApiKey {
   createdAt: number;
   /** `sub` of the person, or the ARN of the role. */
   createdBy: string;
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds: as far as it was recorded, at most once a slideInterval. */
   lastUsedAt?: number | undefined;
+  /** From where; '' where that is not kept. */
+  lastUsedAddress?: string | undefined;
+  lastUsedClient?: string | undefined;
+  /** CIDRs from which alone it can be used; undefined: from anywhere. */
+  networks?: string[] | undefined;
 }
 
 /** What a check needs of a key. */
-export type CheckedKey = Pick<ApiKey, 'scopes' | 'enabled' | 'validUntil' | 'epoch' | 'generation'>;
+export type CheckedKey = Pick<
+  ApiKey,
+  'scopes' | 'enabled' | 'validUntil' | 'epoch' | 'generation' | 'lastUsedAt' | 'networks'
+>;
 
 /** An access token that was got with a key. */
 export interface Token {

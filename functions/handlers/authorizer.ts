@@ -43,6 +43,7 @@ interface Dependencies {
 
 /** Refusals of a good token, a 403. Every other is of the token itself, for which a REST API answers 401. */
 const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
+  'network',
   'deployment',
   'scope',
   'configuration',
@@ -82,7 +83,9 @@ async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise
     return { allowed: false, reason: 'path' };
   }
   const token = bearerToken(call.authorization);
-  return token ? check(token, dependencies, demand) : { allowed: false, reason: 'malformed' };
+  return token
+    ? check(token, dependencies, { ...demand, ...call.caller })
+    : { allowed: false, reason: 'malformed' };
 }
 
 /** An HTTP API's simple answer. A refusal of it is always a 403. */

@@ -1,9 +1,10 @@
 import { type Clock, isLive } from '../domain/expiry.ts';
 import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
+import { isWithin } from '../domain/networks.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
-import { type ClientCredentials, invalidClient } from '../http/oauth.ts';
+import { invalidClient, type OAuthRequest } from '../http/oauth.ts';
 import type { Table } from '../table/client.ts';
 import { readKey } from '../table/tokens.ts';
 
@@ -22,7 +23,7 @@ export interface Client {
  */
 export async function authenticate(
   table: Table,
-  { clientId, clientSecret }: ClientCredentials,
+  { client: { clientId, clientSecret }, caller: { address } }: Pick<OAuthRequest, 'client' | 'caller'>,
   clock: Clock,
 ): Promise<Client> {
   const id = parseKeyId(clientId);
@@ -35,6 +36,8 @@ export async function authenticate(
   const secret = secretOf(key, hashOf(clientSecret), now);
   const isOfThisLife = key?.generation === deployment?.generation;
   const isValid = key?.validUntil === undefined || isLive(key.validUntil / 1000, now);
+  const isFromHere = !key?.networks || isWithin(address, key.networks);
+  if (!isFromHere) throw invalidClient();
   if (!deployment || !key?.enabled || !secret || !isOfThisLife || !isValid) throw invalidClient();
   return { deployment, key, secret };
 }

@@ -25,8 +25,9 @@ interface Dependencies {
  * inactive, and no more is said (§2.2). It is not a use: nothing is written.
  */
 export function introspectRoute(table: Table, { store, clock, rules }: Dependencies): OAuthRoute {
-  return async ({ parameters, client, issuer }) => {
-    const { deployment } = await authenticate(table, client, clock);
+  return async (request) => {
+    const { parameters, issuer } = request;
+    const { deployment } = await authenticate(table, request, clock);
     const { token } = parseParameters(presentedParameters, parameters);
     const access = await accessOf(token, deployment);
     return { status: 200, body: access ? described(access, issuer) : { active: false } };

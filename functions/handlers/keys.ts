@@ -50,6 +50,7 @@ export function keyRoutes(
           secrets: [{ hash: hashOf(secret), createdAt: now }],
           enabled: true,
           validUntil: input.expiresAt,
+          networks: input.networks?.length ? input.networks : undefined,
           epoch: 0,
           generation: deployment.generation,
           revision: 0,
@@ -160,6 +161,7 @@ type Changes = ReturnType<typeof keyChangesInput>['_zod']['output'];
  */
 function withChanges(key: ApiKey, changes: Changes, now: number): ApiKey {
   const { expiresAt = key.validUntil, description = key.description, ...rest } = changes;
+  const { networks = key.networks ?? [] } = rest;
   const edited: ApiKey = {
     ...key,
     name: rest.name ?? key.name,
@@ -167,6 +169,7 @@ function withChanges(key: ApiKey, changes: Changes, now: number): ApiKey {
     enabled: rest.enabled ?? key.enabled,
     description: description ?? undefined,
     validUntil: expiresAt ?? undefined,
+    networks: networks.length > 0 ? networks : undefined,
     revision: key.revision + 1,
   };
   const isDisabled = key.enabled && !edited.enabled;

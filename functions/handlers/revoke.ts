@@ -12,8 +12,9 @@ import { authenticate } from './client.ts';
  * client's own key is deleted (§2.1). When the table cannot answer it is a 503, never a 200 (§2.2.1).
  */
 export function revokeRoute(table: Table, clock: Clock): OAuthRoute {
-  return async ({ parameters, client }) => {
-    const { key } = await authenticate(table, client, clock);
+  return async (request) => {
+    const { parameters } = request;
+    const { key } = await authenticate(table, request, clock);
     const { token } = parseParameters(presentedParameters, parameters);
     const credential = parseToken(token);
     const isOfThisClient =

@@ -19,6 +19,8 @@ export function shownKey(key: ApiKey, now: number) {
     createdBy: key.createdBy,
     expiresAt: time(key.validUntil),
     lastUsedAt: time(key.lastUsedAt),
+    lastUsedFrom: fromWhere(key),
+    networks: key.networks ?? [],
     credentials: livingSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
       createdAt: time(createdAt),
       retiresAt: time(retiresAt),
@@ -26,6 +28,12 @@ export function shownKey(key: ApiKey, now: number) {
       lastUsedAt: time(lastUsedAt),
     })),
   };
+}
+
+/** Undefined where nothing was kept of it. */
+function fromWhere({ lastUsedAddress, lastUsedClient }: ApiKey) {
+  const from = { address: lastUsedAddress || undefined, client: lastUsedClient || undefined };
+  return from.address || from.client ? from : undefined;
 }
 
 function time(ms: number | undefined): string | undefined {

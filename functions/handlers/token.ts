@@ -2,6 +2,7 @@ import type { CheckRules } from '../domain/check.ts';
 import { scopeOf } from '../domain/check.ts';
 import { ServiceError, unavailable } from '../domain/errors.ts';
 import { type Clock, expiryOfIssue } from '../domain/expiry.ts';
+import { type Caller, isUseDue, originOf } from '../domain/last-use.ts';
 import { mintCredential } from '../domain/mint.ts';
 import type { ApiKey, Token } from '../domain/records.ts';
 import { afterUse, livingSecrets } from '../domain/rotation.ts';
@@ -11,7 +12,7 @@ import type { Answer } from '../http/answer.ts';
 import type { OAuthRoute } from '../http/oauth.ts';
 import { parseParameters, tokenParameters } from '../http/parameters.ts';
 import type { Table } from '../table/client.ts';
-import { putToken, putTokenOfFirstUse } from '../table/tokens.ts';
+import { noteExchange, putToken, putTokenOfFirstUse } from '../table/tokens.ts';
 import { authenticate, type Client } from './client.ts';
 
 /** How often an exchange is tried again after a change of its key came in between. */
@@ -22,18 +23,22 @@ const ATTEMPTS = 5;
  * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
  */
 export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules: CheckRules }): OAuthRoute {
-  return async ({ parameters, client }) => {
-    const { scope } = parseParameters(tokenParameters, parameters);
+  return async (request) => {
+    const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const proved = await authenticate(table, client, clock);
-      const answer = await issue(proved, requestedScopes(scope, proved.key, rules));
+      const proved = await authenticate(table, request, clock);
+      const answer = await issue(proved, request.caller, requestedScopes(scope, proved.key, rules));
       if (answer) return answer;
     }
     throw unavailable(new Error('the key is being changed'));
   };
 
   /** @returns undefined when the key was changed meanwhile and has to be read again */
-  async function issue(client: Client, scopes: string[] | undefined): Promise<Answer | undefined> {
+  async function issue(
+    client: Client,
+    caller: Caller,
+    scopes: string[] | undefined,
+  ): Promise<Answer | undefined> {
     const { deployment, key } = client;
     const now = clock();
     const accessToken = mintCredential('token', deployment.id, key.ulid);
@@ -47,7 +52,7 @@ export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules
       issuedAt: Math.floor(now / 1000),
       expiresAt: expiryOfIssue(now, rules),
     };
-    if (!(await record(token, client, now))) return undefined;
+    if (!(await record(token, client, caller, now))) return undefined;
     return {
       status: 200,
       // RFC 6749 §5.1 asks for it beside Cache-Control.
@@ -64,10 +69,19 @@ export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules
     };
   }
 
-  async function record(token: Token, { key, secret }: Client, now: number): Promise<boolean> {
+  async function record(
+    token: Token,
+    { key, secret }: Client,
+    caller: Caller,
+    now: number,
+  ): Promise<boolean> {
     const isFirstOfRotation = secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
     if (isFirstOfRotation) return putTokenOfFirstUse(table, token, key, afterUse(key, secret.hash, now));
-    await putToken(table, token);
+    // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.
+    const noted = isUseDue(secret.lastUsedAt, rules.slideInterval, now)
+      ? noteExchange(table, key, secret, now, originOf(caller, rules.lastUsedFrom)).catch(() => {})
+      : undefined;
+    await putToken(table, token).finally(() => noted);
     return true;
   }
 }

@@ -22,13 +22,13 @@ export function whoami(dependencies: Dependencies) {
     headers,
     requestContext,
   }: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
-    const { apiId, requestId } = requestContext;
+    const { apiId, requestId, http } = requestContext;
     // RFC 6750 §3.1: who sent no token is told no error.
     if (headers.authorization === undefined) return answer(401, { message: 'Unauthorized' }, challenge());
     try {
       const token = bearerToken(headers.authorization);
       const verdict = token
-        ? await check(token, dependencies)
+        ? await check(token, dependencies, { scopes: [], address: http.sourceIp, userAgent: http.userAgent })
         : { allowed: false as const, reason: 'malformed' as const };
       if (!verdict.allowed) {
         dependencies.report.refused(verdict.reason, { apiId, requestId });

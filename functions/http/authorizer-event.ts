@@ -4,6 +4,7 @@ import type {
   APIGatewayTokenAuthorizerEvent,
 } from 'aws-lambda';
 import type { Demand } from '../domain/check.ts';
+import type { Caller } from '../domain/last-use.ts';
 import { isParameterName, parseRequiredScopes, scopesFor } from '../domain/required-scopes.ts';
 
 /** The events that API Gateway sends to an authorizer, as far as it may be attached. */
@@ -23,6 +24,8 @@ export interface AuthorizerCall {
   /** Path parameters of the route and stage variables: what `demandOf` reads. */
   route: { method: string; template: string | undefined; parameters: Texts } | undefined;
   stageVariables: Texts;
+  /** Where the call came from; a TOKEN event does not tell. */
+  caller: Caller;
   /** The consumer's API and its ID of this request, for the log. A TOKEN event has no request ID. */
   apiId: string | undefined;
   requestId: string | undefined;
@@ -61,6 +64,7 @@ function parseHttp(event: Fields): AuthorizerCall {
       parameters: fields(event.pathParameters),
     },
     stageVariables,
+    caller: callerOf(fields(context.http)),
     apiId: optionalText(context.apiId),
     requestId: optionalText(context.requestId),
   };
@@ -78,6 +82,7 @@ function parseRest(event: Fields): AuthorizerCall {
       parameters: fields(event.pathParameters),
     },
     stageVariables: fields(event.stageVariables),
+    caller: callerOf(fields(context.identity)),
     apiId: optionalText(context.apiId),
     requestId: optionalText(context.requestId),
   };
@@ -92,6 +97,7 @@ function parseToken(event: Fields): AuthorizerCall {
     arn,
     route: undefined,
     stageVariables: {},
+    caller: {},
     apiId: arn.split(/[:/]/)[5],
     requestId: undefined,
   };
@@ -102,6 +108,10 @@ function answerOf(variable: unknown): 'simple' | 'iam' {
   if (variable === undefined || variable === 'simple') return 'simple';
   if (variable === 'iam') return 'iam';
   throw new Error('The stage variable authorizerResponse must be simple or iam, or be left out.');
+}
+
+function callerOf({ sourceIp, userAgent }: Fields): Caller {
+  return { address: optionalText(sourceIp), userAgent: optionalText(userAgent) };
 }
 
 /** One header exactly, its name in any case: two are refused, whichever of them API Gateway would pick. */

@@ -4,6 +4,7 @@ import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
+import type { Caller } from '../domain/last-use.ts';
 import { type Answer, answers, asOAuthError } from './answer.ts';
 import { bodyText, mediaType } from './body.ts';
 import { issuerOf } from './issuer.ts';
@@ -13,6 +14,7 @@ export interface OAuthRequest {
   /** Parameters of the body, each once and with a value. */
   parameters: ReadonlyMap<string, string>;
   client: ClientCredentials;
+  caller: Caller;
   /** The service's issuer, RFC 8414 §2. */
   issuer: string;
 }
@@ -53,7 +55,13 @@ export function oauthHandler(
       const client = clientCredentials(event.headers.authorization, parameters);
       // Only what has a key ID's form: anything else could be a secret in the wrong place.
       if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
-      return route({ parameters, client, issuer: issuerOf(event, publicUrl) });
+      const { sourceIp: address, userAgent } = event.requestContext.http;
+      return route({
+        parameters,
+        client,
+        caller: { address, userAgent },
+        issuer: issuerOf(event, publicUrl),
+      });
     });
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
+import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
 
@@ -60,6 +61,20 @@ const scopes = (known: readonly string[]) => {
   );
 };
 
+/** Where a key can be used from; none: from anywhere. */
+const networks = (() => {
+  const rule = `must be an array of at most ${MAX_NETWORKS} networks`;
+  const one = z
+    .string()
+    .check(
+      z.refine(
+        isNetwork,
+        'must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix',
+      ),
+    );
+  return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
+})();
+
 /** POST …/api-keys */
 export const newKeyInput = (known: readonly string[], now: number) =>
   z.strictObject({
@@ -67,6 +82,7 @@ export const newKeyInput = (known: readonly string[], now: number) =>
     description: z.optional(text(0, 500)),
     scopes: z.optional(scopes(known)),
     expiresAt: z.optional(expiresAt(now)),
+    networks: z.optional(networks),
   });
 
 /** PATCH …/api-keys/{keyId}: null clears. */
@@ -77,6 +93,7 @@ export const keyChangesInput = (known: readonly string[], now: number) =>
     scopes: z.optional(scopes(known)),
     enabled: z.optional(enabled),
     expiresAt: z.optional(z.nullable(expiresAt(now))),
+    networks: z.optional(networks),
   });
 
 /** POST …/api-keys/{keyId}/rotate */

@@ -1,4 +1,5 @@
 import type { CheckRules } from '../domain/check.ts';
+import type { LastUsedFrom } from '../domain/last-use.ts';
 import type { PeopleConfig } from '../domain/people.ts';
 import { isScope } from '../domain/scopes.ts';
 import type { Access } from '../table/wire.ts';
@@ -29,6 +30,12 @@ const scopes: Variable<string[]> = {
   name: ENV.scopes,
   rule: 'must be scopes with one space between',
   read: (it) => (it?.split(' ').every(isScope) ? it.split(' ') : undefined),
+};
+
+const lastUsedFrom: Variable<LastUsedFrom> = {
+  name: ENV.lastUsedFrom,
+  rule: 'must be full, truncated or off',
+  read: (it) => (it === 'full' || it === 'truncated' || it === 'off' ? it : undefined),
 };
 
 /** A variable that may be left out. */
@@ -80,6 +87,7 @@ export function readTokenConfig(env: Environment = process.env): TokenConfig {
     slideInterval: seconds(ENV.slideInterval, 0),
     maxTokenLifetime: maybe(seconds(ENV.maxTokenLifetime, 1)),
     scopes,
+    lastUsedFrom,
   });
   return { tableName, rules: { ...rest, maxTokenLifetime: maxTokenLifetime.value } };
 }

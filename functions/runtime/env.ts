@@ -13,6 +13,10 @@ export const tokenLifetime = 'TOKEN_LIFETIME_SECONDS';
 export const slideInterval = 'SLIDE_INTERVAL_SECONDS';
 /** Whole seconds from issue after which a token ends whatever its use; unset: no cap. */
 export const maxTokenLifetime = 'MAX_TOKEN_LIFETIME_SECONDS';
+/** Whole days without a use after which a key is refused; unset: never. */
+export const maxIdleDays = 'MAX_IDLE_DAYS';
+/** How much is kept of where a key was used from: full, truncated or off. */
+export const lastUsedFrom = 'LAST_USED_FROM';
 /** Scopes that the stack knows, separated by spaces. */
 export const scopes = 'SCOPES';
 /** Claim of a person's access token that lists groups. */

@@ -2,8 +2,9 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { CheckStore } from '../domain/check.ts';
 import { isLive } from '../domain/expiry.ts';
+import type { UseOrigin } from '../domain/last-use.ts';
 import { ask, readTogether, type Table } from './client.ts';
-import { CHECKED_ATTRIBUTES, checkedKeys, fromChecked } from './schema.ts';
+import { apiKeyKey, CHECKED_ATTRIBUTES, checkedKeys, fromChecked, LAST_USE } from './schema.ts';
 
 /** The store of a check, on the AWS SDK. */
 export function checkStore(table: Table): CheckStore {
@@ -14,7 +15,7 @@ export function checkStore(table: Table): CheckStore {
       return fromChecked(table, keys, found);
     },
 
-    async slide(credential, hash, until, now) {
+    async slide(credential, hash, until, now, from) {
       const isThere = 'attribute_exists(pk)';
       const isStillLive = 'expiresAt > :now';
       const isNotLater = 'expiresAt < :new';
@@ -24,9 +25,13 @@ export function checkStore(table: Table): CheckStore {
             new UpdateCommand({
               TableName: table.tableName,
               Key: checkedKeys(credential, hash).presented,
-              UpdateExpression: 'SET expiresAt = :new',
+              UpdateExpression: `SET expiresAt = :new, ${LAST_USE}`,
               ConditionExpression: `${isThere} AND ${isStillLive} AND ${isNotLater}`,
-              ExpressionAttributeValues: { ':new': until, ':now': Math.floor(now / 1000) },
+              ExpressionAttributeValues: {
+                ':new': until,
+                ':now': Math.floor(now / 1000),
+                ...lastUse(now, from),
+              },
               ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
             }),
           ),
@@ -39,5 +44,26 @@ export function checkStore(table: Table): CheckStore {
         return Number.isSafeInteger(expiresAt) && isLive(expiresAt, now) ? expiresAt : undefined;
       }
     },
+
+    async touch(credential, before, now, from) {
+      const isThere = 'attribute_exists(pk)';
+      const isDue = '(attribute_not_exists(lastUsedAt) OR lastUsedAt <= :before)';
+      await ask(
+        table.client.send(
+          new UpdateCommand({
+            TableName: table.tableName,
+            Key: apiKeyKey(credential.deploymentId, credential.ulid),
+            UpdateExpression: `SET ${LAST_USE}`,
+            ConditionExpression: `${isThere} AND ${isDue}`,
+            ExpressionAttributeValues: { ':before': before, ...lastUse(now, from) },
+          }),
+        ),
+      );
+    },
   };
+}
+
+/** @param now epoch milliseconds */
+function lastUse(now: number, { address, client }: UseOrigin) {
+  return { ':at': now, ':address': address, ':client': client };
 }

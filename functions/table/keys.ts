@@ -100,8 +100,8 @@ export async function createApiKey(
  */
 export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { name, description, scopes, enabled, validUntil, epoch, revision } = key;
-  const changes = assign({ name, description, scopes, enabled, validUntil, epoch, revision });
+  const { name, description, scopes, enabled, validUntil, networks, epoch, revision } = key;
+  const changes = assign({ name, description, scopes, enabled, validUntil, networks, epoch, revision });
   const refused = await transact(table, [
     {
       // A Put of the whole item would lose a lastUsedAt that is written beside a use.

@@ -1,12 +1,15 @@
 import type { CheckStore } from '../domain/check.ts';
 import { unavailable } from '../domain/errors.ts';
 import { isLive } from '../domain/expiry.ts';
+import type { UseOrigin } from '../domain/last-use.ts';
 import {
+  apiKeyKey,
   CHECKED_ATTRIBUTES,
   checkedKeys,
   fromChecked,
   type Item,
   type ItemKey,
+  LAST_USE,
   type OnMalformed,
 } from './schema.ts';
 import type { Wire, WireItem, WireValue } from './wire.ts';
@@ -34,18 +37,19 @@ export function leanCheckStore(
       );
     },
 
-    async slide(credential, hash, until, now) {
+    async slide(credential, hash, until, now, from) {
       const isThere = 'attribute_exists(pk)';
       const isStillLive = 'expiresAt > :now';
       const isNotLater = 'expiresAt < :new';
       const outcome = await wire('UpdateItem', {
         TableName: tableName,
         Key: wireKey(checkedKeys(credential, hash).presented),
-        UpdateExpression: 'SET expiresAt = :new',
+        UpdateExpression: `SET expiresAt = :new, ${LAST_USE}`,
         ConditionExpression: `${isThere} AND ${isStillLive} AND ${isNotLater}`,
         ExpressionAttributeValues: {
           ':new': { N: String(until) },
           ':now': { N: String(Math.floor(now / 1000)) },
+          ...lastUse(now, from),
         },
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       });
@@ -54,7 +58,24 @@ export function leanCheckStore(
       const expiresAt = Number(outcome.item?.expiresAt?.N);
       return Number.isSafeInteger(expiresAt) && isLive(expiresAt, now) ? expiresAt : undefined;
     },
+
+    async touch({ deploymentId, ulid }, before, now, from) {
+      const isThere = 'attribute_exists(pk)';
+      const isDue = '(attribute_not_exists(lastUsedAt) OR lastUsedAt <= :before)';
+      await wire('UpdateItem', {
+        TableName: tableName,
+        Key: wireKey(apiKeyKey(deploymentId, ulid)),
+        UpdateExpression: `SET ${LAST_USE}`,
+        ConditionExpression: `${isThere} AND ${isDue}`,
+        ExpressionAttributeValues: { ':before': { N: String(before) }, ...lastUse(now, from) },
+      });
+    },
   };
+}
+
+/** @param now epoch milliseconds */
+function lastUse(now: number, { address, client }: UseOrigin): WireItem {
+  return { ':at': { N: String(now) }, ':address': { S: address }, ':client': { S: client } };
 }
 
 function wireKey({ pk, sk }: ItemKey): WireItem {

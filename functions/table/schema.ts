@@ -167,7 +167,12 @@ export const CHECKED_ATTRIBUTES = [
   'sub',
   'issuedAt',
   'expiresAt',
+  'lastUsedAt',
+  'networks',
 ] as const;
+
+/** The part of an update that records a use. */
+export const LAST_USE = 'lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client';
 
 /** The records of a check, from the items that were read under its keys. */
 export function fromChecked(
@@ -237,7 +242,8 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     revision: required(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),
     createdBy: required(it.createdBy, is.text),
-    lastUsedAt: optional(it.lastUsedAt, is.whole),
+    lastUsedAddress: optional(it.lastUsedAddress, is.text),
+    lastUsedClient: optional(it.lastUsedClient, is.text),
   }));
 }
 
@@ -252,6 +258,8 @@ function checkedKey(item: Item): CheckedKey {
     validUntil: optional(item.validUntil, is.whole),
     epoch: required(item.epoch, is.whole),
     generation: required(item.generation, is.ulid),
+    lastUsedAt: optional(item.lastUsedAt, is.whole),
+    networks: optional(item.networks, is.texts),
   };
 }
 

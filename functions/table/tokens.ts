@@ -1,7 +1,17 @@
-import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, Deployment, SecretHash, Token } from '../domain/records.ts';
 import { ask, readTogether, type Table, transact } from './client.ts';
-import { apiKeyKey, deploymentKey, fromApiKey, fromDeployment, parse, tokenKey, toToken } from './schema.ts';
+import {
+  apiKeyKey,
+  deploymentKey,
+  fromApiKey,
+  fromDeployment,
+  LAST_USE,
+  parse,
+  tokenKey,
+  toToken,
+} from './schema.ts';
 
 /** A key and the Deployment that it belongs to, each absent when the item is absent or malformed. */
 export interface KeyRecords {
@@ -55,6 +65,33 @@ export async function putTokenOfFirstUse(
     },
   ]);
   return !refused;
+}
+
+/**
+ * Record that a key was used by one of its secrets.
+ * @param now epoch milliseconds
+ * @throws ConditionalCheckFailedException where the key's secrets have changed, or it is gone
+ */
+export async function noteExchange(
+  { client, tableName }: Table,
+  { deploymentId, ulid, secrets }: ApiKey,
+  { hash }: SecretHash,
+  now: number,
+  { address, client: program }: UseOrigin,
+): Promise<void> {
+  const at = `secrets[${secrets.findIndex((secret) => secret.hash === hash)}]`;
+  await ask(
+    client.send(
+      new UpdateCommand({
+        TableName: tableName,
+        Key: apiKeyKey(deploymentId, ulid),
+        UpdateExpression: `SET ${at}.lastUsedAt = :at, ${LAST_USE}`,
+        ConditionExpression: `${at}.#hash = :hash`,
+        ExpressionAttributeNames: { '#hash': 'hash' },
+        ExpressionAttributeValues: { ':hash': hash, ':at': now, ':address': address, ':client': program },
+      }),
+    ),
+  );
 }
 
 /** One write; also when the token is gone already. A slide on its way finds nothing to update. */

@@ -54,9 +54,15 @@ function setUp(records: CheckedRecords = GOOD) {
   const store = {
     read: vi.fn<CheckStore['read']>(async () => records),
     slide: vi.fn<CheckStore['slide']>(async (_credential, _hash, until) => until),
+    touch: vi.fn<CheckStore['touch']>(async () => {}),
   };
   const report = { refused: vi.fn(), failed: vi.fn() };
-  const rules = { tokenLifetime: 86_400, slideInterval: 300, scopes: ['code:deploy', 'airflow:read'] };
+  const rules = {
+    tokenLifetime: 86_400,
+    slideInterval: 300,
+    scopes: ['code:deploy', 'airflow:read'],
+    lastUsedFrom: 'full' as const,
+  };
   const handler = authorizer({ store, clock: () => NOW, rules, report });
   return { store, report, handler };
 }

@@ -27,6 +27,7 @@ describe('configuration', () => {
       stage: 'development',
       tokenLifetime: 86_400,
       slideInterval: 300,
+      lastUsedFrom: 'full',
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
       console: true,
       domain: undefined,
@@ -64,6 +65,8 @@ describe('configuration', () => {
         tokenLifetime: '3',
         slideInterval: '0',
         maxTokenLifetime: '2592000',
+        maxIdleDays: '90',
+        lastUsedFrom: 'truncated',
         scopes: 'code:deploy,dags',
         console: 'false',
         domainName: 'keys.example.com',
@@ -93,6 +96,8 @@ describe('configuration', () => {
       tokenLifetime: 3,
       slideInterval: 0,
       maxTokenLifetime: 2_592_000,
+      maxIdleDays: 90,
+      lastUsedFrom: 'truncated',
       scopes: ['code:deploy', 'dags'],
       console: false,
       domain: { name: 'keys.example.com', certificateArn: CERTIFICATE, webAclArn: WEB_ACL },
@@ -364,7 +369,7 @@ describe('configuration', () => {
   it('refuses a key that it does not know, and names those it knows', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
-        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, scopes, consumerAccounts, console, domainName, ' +
+        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, lastUsedFrom, scopes, consumerAccounts, console, domainName, ' +
         'certificateArn, webAclArn, encryptionKey, permissionsBoundary, authorizerConcurrency, alarmTopic, ' +
         'logRetention, tags, tracing, for example -c stage=production.',
     );

@@ -79,6 +79,7 @@ describe('the functions', () => {
     [ENV.tokenLifetime]: '86400',
     [ENV.slideInterval]: '300',
     [ENV.maxTokenLifetime]: '2592000',
+    [ENV.lastUsedFrom]: 'full',
     ...scopes,
   };
   const metrics = { [ENV.stackName]: 'deployment-api-keys-development' };

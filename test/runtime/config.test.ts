@@ -11,6 +11,7 @@ const whole = {
   TOKEN_LIFETIME_SECONDS: '86400',
   SLIDE_INTERVAL_SECONDS: '300',
   SCOPES: 'code:deploy airflow:read',
+  LAST_USED_FROM: 'full',
 };
 
 describe('configuration of a function', () => {
@@ -22,6 +23,7 @@ describe('configuration of a function', () => {
         slideInterval: 300,
         maxTokenLifetime: undefined,
         scopes: ['code:deploy', 'airflow:read'],
+        lastUsedFrom: 'full',
       },
     });
     expect(readManagementConfig({ ...whole, GROUPS_CLAIM: 'groups', ADMIN_GROUP: 'admins' })).toEqual({
@@ -39,7 +41,7 @@ describe('configuration of a function', () => {
         'The function is not configured: TABLE_NAME must be set; ' +
           'TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1; ' +
           'SLIDE_INTERVAL_SECONDS must be a whole number of seconds, at least 0; ' +
-          'SCOPES must be scopes with one space between.',
+          'SCOPES must be scopes with one space between; LAST_USED_FROM must be full, truncated or off.',
       ),
     );
     expect(() => readPurgeConfig({ TABLE_NAME: 'keys' })).toThrow(

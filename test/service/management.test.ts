@@ -161,6 +161,7 @@ describe('API keys', () => {
       status: 'active',
       createdAt: AT_NOON,
       createdBy: subOf(await service.signIn('admin')),
+      networks: [],
       credentials: [{ createdAt: AT_NOON }],
       secret: expect.any(String),
     });

@@ -81,7 +81,13 @@ const logger = new Logger({ serviceName: 'test', logLevel: 'SILENT' });
  */
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, patience = { attemptTimeout: 2000, attempts: 3 } } = options;
-  const rules = { tokenLifetime: DAY, slideInterval: 300, scopes: SCOPES, ...options.rules };
+  const rules = {
+    tokenLifetime: DAY,
+    slideInterval: 300,
+    scopes: SCOPES,
+    lastUsedFrom: 'full' as const,
+    ...options.rules,
+  };
   const time = { now: Date.parse('2030-01-01T12:00:00.500Z') };
   const clock = () => time.now;
   const malformed: ItemKey[] = [];

@@ -49,7 +49,12 @@ const tokenItem: Item = {
   issuedAt: NOW / 1000,
   expiresAt: NOW / 1000 + 60,
 };
-const rules = { tokenLifetime: 86_400, slideInterval: 300, scopes: ['code:deploy'] };
+const rules = {
+  tokenLifetime: 86_400,
+  slideInterval: 300,
+  scopes: ['code:deploy'],
+  lastUsedFrom: 'full' as const,
+};
 const use = () => check(token, { store: checkStore(table), clock: () => NOW, rules });
 
 /** What the client throws for an error answer of DynamoDB. */

@@ -32,6 +32,7 @@ const ACCESS = {
   sessionToken: 'a session token',
 };
 const NOW = 1_800_000_000_000;
+const FROM = { address: '192.0.2.1', client: 'curl/8.5.0' };
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const OTHER_ULID = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
 
@@ -237,6 +238,18 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
     expect(allowed).toBeGreaterThan(1000);
   });
 
+  it('in the record of a use on its key', { timeout: 60_000 }, async () => {
+    const { lean, sdk } = bothStores(stub.endpoint);
+    const whens = fc.nat({ max: 2_000_000_000_000 });
+    const property = fc.asyncProperty(credentials, whens, whens, async ({ credential }, before, now) => {
+      stub.reply(() => answer(200, {}));
+      await lean.touch(credential, before, now, FROM);
+      await sdk.touch(credential, before, now, FROM);
+      await compareCalls(1);
+    });
+    await fc.assert(property, { numRuns: 200 });
+  });
+
   it('in a slide, whether the condition holds or fails on whatever item', { timeout: 60_000 }, async () => {
     const { lean, sdk } = bothStores(stub.endpoint);
     const drawnReply = fc.oneof(
@@ -252,8 +265,8 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
       fc.nat({ max: 2_000_000_000_000 }),
       async ({ credential, hash }, reply, until, now) => {
         stub.reply(() => reply);
-        expect(await outcome(lean.slide(credential, hash, until, now))).toStrictEqual(
-          await outcome(sdk.slide(credential, hash, until, now)),
+        expect(await outcome(lean.slide(credential, hash, until, now, FROM))).toStrictEqual(
+          await outcome(sdk.slide(credential, hash, until, now, FROM)),
         );
         await compareCalls(1);
       },
@@ -382,7 +395,7 @@ describe('a check whose first and second attempt each end in every way they can'
   };
   const slide = {
     output: () => ({}),
-    call: (store: CheckStore) => store.slide(credential, hash, NOW / 1000 + 60, NOW),
+    call: (store: CheckStore) => store.slide(credential, hash, NOW / 1000 + 60, NOW, FROM),
     value: NOW / 1000 + 60,
   };
 
@@ -448,9 +461,11 @@ describe('the lean store of a check', () => {
     const Item = { expiresAt: { N: String(NOW / 1000 + 99) } };
     const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item });
     stub.reply(() => (response) => response.writeHead(400, { 'x-amz-crc32': 1 }).end(body));
-    expect(await outcome(lean.slide(credential, hash, NOW / 1000 + 60, NOW))).toStrictEqual({ status: 503 });
+    expect(await outcome(lean.slide(credential, hash, NOW / 1000 + 60, NOW, FROM))).toStrictEqual({
+      status: 503,
+    });
     stub.reply(() => failure(400, 'ConditionalCheckFailedException', { Item }));
-    expect(await outcome(lean.slide(credential, hash, NOW / 1000 + 60, NOW))).toStrictEqual({
+    expect(await outcome(lean.slide(credential, hash, NOW / 1000 + 60, NOW, FROM))).toStrictEqual({
       value: NOW / 1000 + 99,
     });
   });
@@ -551,7 +566,7 @@ describe('over the engine, the lean store and the SDK', () => {
           }
           const use = (store: CheckStore) =>
             one.do === 'slide'
-              ? store.slide(credential, hash, one.until, one.now * 1000)
+              ? store.slide(credential, hash, one.until, one.now * 1000, FROM)
               : store.read(credential, hash);
           const [a, b] = await Promise.all([outcome<unknown>(use(lean)), outcome<unknown>(use(sdk))]);
           expect(a).toStrictEqual(b);

@@ -1,0 +1,39 @@
+import { truncated } from './networks.ts';
+
+/** Where a call came from, as API Gateway tells: never from a header that a proxy is believed to have set. */
+export interface Caller {
+  /** Undefined where the event has none. */
+  address?: string | undefined;
+  userAgent?: string | undefined;
+}
+
+/** How much is kept of where a key or token was used from. That it was used is kept in any case. */
+export type LastUsedFrom = 'full' | 'truncated' | 'off';
+
+/** What is kept; '' where nothing is. */
+export interface UseOrigin {
+  address: string;
+  /** Name and version of the client: the first word of its User-Agent. */
+  client: string;
+}
+
+/** A longer first word is no program's name, and might be a secret in the wrong place: none of it is kept. */
+const PRODUCT = /^[\w.+-]{1,32}(\/[\w.+-]{1,32})?(?=[ (]|$)/;
+
+export function originOf({ address = '', userAgent = '' }: Caller, mode: LastUsedFrom): UseOrigin {
+  if (mode === 'off') return { address: '', client: '' };
+  return {
+    address: mode === 'full' ? address : truncated(address),
+    client: PRODUCT.exec(userAgent)?.[0] ?? '',
+  };
+}
+
+/**
+ * Is it time to record a use again? At most once a slideInterval.
+ * @param lastUsedAt epoch milliseconds
+ * @param slideInterval seconds
+ * @param now epoch milliseconds
+ */
+export function isUseDue(lastUsedAt: number | undefined, slideInterval: number, now: number): boolean {
+  return lastUsedAt === undefined || lastUsedAt <= now - slideInterval * 1000;
+}

@@ -1,0 +1,218 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { CfnTemplate } from '../../infra/local/template.ts';
+import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
+import { callAs, exchange, newToken } from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const HERE = ['127.0.0.0/8', '::1/128'];
+const ELSEWHERE = ['192.0.2.0/24', '2001:db8::/32'];
+
+const service = await runStack();
+const refusing = await runStack({ alterTemplate: withoutUpdate });
+const truncating = await runStack({ context: { lastUsedFrom: 'truncated' } });
+const forgetting = await runStack({ context: { lastUsedFrom: 'off' } });
+beforeEach(() => service.clock.freeze(NOON));
+
+let count = 0;
+async function newKey(networks?: string[]) {
+  const deploymentId = `net-${++count}`;
+  await makeDeployment(service, deploymentId);
+  const key = await makeKey(service, deploymentId, { name: 'ci', networks });
+  return { ...key, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
+}
+const bind = (path: string, networks: unknown) =>
+  callAs(service, 'member', 'PATCH', path, { json: { networks } });
+
+/** Takes the permission to record a use from the role of issue-token. */
+function withoutUpdate({ Resources }: CfnTemplate): void {
+  for (const { Type, Metadata, Properties } of Object.values(Resources)) {
+    const isOfIssueToken = String(Metadata?.['aws:cdk:path']).includes('/IssueToken/');
+    if (Type !== 'AWS::IAM::Policy' || !isOfIssueToken) continue;
+    const policy = Properties?.PolicyDocument as { Statement: { Action: string | string[] }[] } | undefined;
+    for (const statement of policy?.Statement ?? []) {
+      statement.Action = [statement.Action].flat().filter((action) => action !== 'dynamodb:UpdateItem');
+    }
+  }
+}
+
+describe('a key that is bound to networks', () => {
+  it('gives tokens to callers from there and refuses others as if the secret were wrong', async () => {
+    const inside = await newKey(HERE);
+    expect((await exchange(service, inside)).status).toBe(200);
+    const outside = await newKey(ELSEWHERE);
+    const refused = await exchange(service, outside);
+    const wrong = await exchange(service, { ...outside, secret: inside.secret });
+    expect([refused.status, refused.json]).toEqual([401, wrong.json]);
+    for (const path of ['/oauth/introspect', '/oauth/revoke']) {
+      const reply = await call(service, 'POST', path, {
+        basic: [outside.id, outside.secret],
+        form: { token: 'x' },
+      });
+      expect(reply.status, path).toBe(401);
+    }
+  });
+
+  it('acts on living tokens at the next check, and a refused token has not been used', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    service.clock.advance(3600);
+    expect(await use(service, token)).toBe(200);
+    expect((await bind(key.path, ELSEWHERE)).json.networks).toEqual(ELSEWHERE);
+    service.clock.advance(3600);
+    const { UpdateItem: before } = service.calls('whoami');
+    expect(await use(service, token)).toBe(401);
+    expect(service.calls('whoami').UpdateItem).toBe(before);
+    expect((await bind(key.path, HERE)).status).toBe(200);
+    expect(await use(service, token)).toBe(200);
+    expect((await bind(key.path, [])).json.networks).toEqual([]);
+    expect(await use(service, token)).toBe(200);
+  });
+
+  it('no header makes a caller come from elsewhere', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    await bind(key.path, ELSEWHERE);
+    const headers = {
+      'x-forwarded-for': '192.0.2.7',
+      'x-real-ip': '192.0.2.7',
+      forwarded: 'for=192.0.2.7',
+      'cf-connecting-ip': '192.0.2.7',
+    };
+    expect((await call(service, 'GET', '/whoami', { token, headers })).status).toBe(401);
+    const form = { grant_type: 'client_credentials' };
+    const reply = await call(service, 'POST', '/oauth/token', { basic: [key.id, key.secret], form, headers });
+    expect(reply.status).toBe(401);
+  });
+
+  it('is let in by the authorizer from there alone, of whatever kind of event', async () => {
+    const key = await newKey();
+    const authorization = `Bearer ${await swap(service, key)}`;
+    await bind(key.path, ELSEWHERE);
+    const http = (sourceIp: string) => {
+      const event = httpEvent({ headers: { authorization } });
+      return {
+        ...event,
+        requestContext: { ...event.requestContext, http: { ...event.requestContext.http, sourceIp } },
+      };
+    };
+    const rest = (sourceIp: string) => {
+      const event = restEvent({ multiValueHeaders: { Authorization: [authorization] } });
+      return { ...event, requestContext: { ...event.requestContext, identity: { sourceIp } } };
+    };
+    for (const [address, isIn] of [
+      ['192.0.2.7', true],
+      ['2001:db8::7', true],
+      ['192.0.3.7', false],
+      ['2001:db9::7', false],
+      ['', false],
+    ] as const) {
+      expect(await service.invoke('authorize', http(address)), address).toMatchObject({ isAuthorized: isIn });
+      const { policyDocument } = await service.invoke<{ policyDocument: { Statement: object[] } }>(
+        'authorize',
+        rest(address),
+      );
+      expect(policyDocument.Statement, address).toMatchObject([{ Effect: isIn ? 'Allow' : 'Deny' }]);
+    }
+  });
+
+  it('is refused where the event has no address; a key without bounds is not', async () => {
+    const key = await newKey();
+    const event = tokenEvent(`Bearer ${await swap(service, key)}`);
+    const effect = async () => {
+      const answer = await service.invoke<{ policyDocument: { Statement: { Effect: string }[] } }>(
+        'authorize',
+        event,
+      );
+      return answer.policyDocument.Statement[0]?.Effect;
+    };
+    expect(await effect()).toBe('Allow');
+    await bind(key.path, ['0.0.0.0/0', '::/0']);
+    expect(await effect()).toBe('Deny');
+  });
+
+  it('a check stays one read', async () => {
+    const key = await newKey(HERE);
+    const token = await swap(service, key);
+    await use(service, token);
+    const { BatchGetItem: before = 0, UpdateItem } = service.calls('whoami');
+    expect(await use(service, token)).toBe(200);
+    expect(service.calls('whoami')).toEqual({ BatchGetItem: before + 1, ...(UpdateItem && { UpdateItem }) });
+  });
+});
+
+describe('networks are refused', () => {
+  const rule = 'must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix';
+  it.each(['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', '::/129', 'office', ''])(
+    'when one is %j',
+    async (one) => {
+      const key = await newKey();
+      const reply = await bind(key.path, ['10.0.0.0/8', one]);
+      expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'networks[1]', rule }]]);
+    },
+  );
+
+  it('when there are more than 20', async () => {
+    const key = await newKey();
+    const many = Array.from({ length: 21 }, (_, n) => `10.${n}.0.0/16`);
+    expect((await bind(key.path, many.slice(1))).status).toBe(200);
+    const reply = await bind(key.path, many);
+    const most = 'must be an array of at most 20 networks';
+    expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'networks', rule: most }]]);
+  });
+});
+
+describe('the last use of a key', () => {
+  const keyOf = async (path: string) => (await callAs(service, 'member', 'GET', path)).json;
+  const userAgent = (text: string) => ({ headers: { 'user-agent': text } });
+
+  it('is recorded with address and client, by exchange and by use, at most once a slideInterval', async () => {
+    const key = await newKey();
+    expect((await keyOf(key.path)).lastUsedAt).toBeUndefined();
+    const token = await swap(service, key);
+    const first = await keyOf(key.path);
+    expect(first.lastUsedAt).toBe('2030-01-01T12:00:00.500Z');
+    expect(first.credentials).toEqual([
+      { createdAt: '2030-01-01T12:00:00.500Z', lastUsedAt: '2030-01-01T12:00:00.500Z' },
+    ]);
+    const whoami = () =>
+      call(service, 'GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux) python') });
+    service.clock.advance(299);
+    await whoami();
+    expect(await keyOf(key.path)).toEqual(first);
+    service.clock.advance(301);
+    await whoami();
+    const later = await keyOf(key.path);
+    expect(later.lastUsedAt).toBe('2030-01-01T12:10:00.500Z');
+    expect(later.lastUsedFrom).toEqual({ address: '127.0.0.1', client: 'airflow/3.1' });
+    expect(later.credentials).toEqual(first.credentials);
+  });
+
+  it('keeps nothing of a client that is no short name: it might be a secret', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    service.clock.advance(600);
+    await call(service, 'GET', '/whoami', { token, ...userAgent(key.secret) });
+    expect((await keyOf(key.path)).lastUsedFrom).toEqual({ address: '127.0.0.1' });
+  });
+
+  it('fails nothing: a key that is gone from under its record, a table that refuses it', async () => {
+    const token = await newToken(refusing, 'etl');
+    expect(await use(refusing, token)).toBe(200);
+    expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 1, PutItem: 1 });
+  });
+
+  it('from a part of the address, or from nowhere, as the stack is told', async () => {
+    for (const [stack, expected] of [
+      [truncating, { address: '127.0.0.0/24', client: 'node' }],
+      [forgetting, undefined],
+    ] as const) {
+      await makeDeployment(stack, 'etl');
+      const key = await makeKey(stack, 'etl');
+      await swap(stack, key);
+      const shown = (await callAs(stack, 'member', 'GET', `/deployments/etl/api-keys/${key.id}`)).json;
+      expect(shown.lastUsedAt).toBeDefined();
+      expect(shown.lastUsedFrom).toEqual(expected);
+    }
+  });
+});
