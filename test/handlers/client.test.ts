@@ -49,7 +49,7 @@ const table: Table = {
 };
 const holding = (...items: Item[]) => dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: items } });
 const ask = (clientSecret: string, clientId = `dk_etl_${ULID}`) =>
-  authenticate(table, { clientId, clientSecret }, () => NOW);
+  authenticate(table, { client: { clientId, clientSecret }, caller: {} }, () => NOW);
 
 beforeEach(() => {
   dynamodb.reset();
