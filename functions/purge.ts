@@ -4,7 +4,7 @@ import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/client.ts';
+import { PURGE_PATIENCE } from './table/client.ts';
 
 /** Milliseconds that the last page of a run, and what follows it, may take. */
 const RESERVE = 10_000;
@@ -12,7 +12,7 @@ const RESERVE = 10_000;
 const config = readPurgeConfig();
 const logger = newLogger('purge');
 const dependencies = {
-  table: openTable(config, CALL_PATIENCE, logger),
+  table: openTable(config, PURGE_PATIENCE, logger),
   clock: Date.now,
   defer: openQueue(config.continuationQueueUrl),
   log: (message: string, fields: Record<string, string | number | undefined>) => logger.info(message, fields),

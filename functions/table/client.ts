@@ -18,6 +18,8 @@ export interface Table {
 
 /** A person or a pipeline waits: three calls in a row, all of them late, still end before the function's 10 s. */
 export const CALL_PATIENCE: Patience = { attemptTimeout: 1000, attempts: 3 };
+/** Nobody waits for the purge, and it keeps the table busy itself. */
+export const PURGE_PATIENCE: Patience = { attemptTimeout: 5000, attempts: 3 };
 
 /**
  * A document client, made once for each function. Endpoint, Region and credentials come from the environment,

@@ -54,6 +54,9 @@ const ARN_OF: Record<string, (name: string) => string> = {
   'AWS::Events::Rule': (name) => arn('events', `rule/${name}`),
 };
 
+/** The shortest of the limits on names that AWS sets. */
+const MAX_NAME = 63;
+
 /** The property by which a template may name a resource itself. */
 const NAME_PROPERTY: Record<string, string> = {
   'AWS::Lambda::Function': 'FunctionName',
@@ -153,7 +156,10 @@ export class Template {
     const given = property && resource.definition.Properties?.[property];
     if (given !== undefined) return String(this.#resolve(given, resource.stack));
     if (property === undefined) return resource.logicalId;
-    return `${resource.stack.name}-${resource.logicalId}`.slice(0, 63 - this.#suffix.length) + this.#suffix;
+    // The logical ID is what tells two resources apart, so the stack's name gives way. Its end is a hash.
+    const room = MAX_NAME - 1 - this.#suffix.length;
+    const id = resource.logicalId.slice(-room);
+    return `${resource.stack.name.slice(0, room - id.length)}-${id}${this.#suffix}`.replace(/^-/, '');
   }
 
   #resolve(value: unknown, stack: Stack): unknown {

@@ -1,0 +1,44 @@
+import { beforeEach, expect, it } from 'vitest';
+import { fill } from '../support/many-items.ts';
+import { callAs, markers, partition, putItem, removeItem } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+/** What only the stream of the running stack can show. */
+const stack = await runStack();
+const table = { client: stack.table.client, tableName: stack.table.name, onMalformed: () => {} };
+let count = 0;
+let id = '';
+beforeEach(() => {
+  id = `streamed_${++count}`;
+});
+
+it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream; its neighbour keeps all', {
+  timeout: 120_000,
+}, async () => {
+  await makeDeployment(stack, `${id}_neighbour`);
+  const token = await swap(stack, await makeKey(stack, `${id}_neighbour`));
+  await makeDeployment(stack, id);
+  const generation = String((await partition(stack, `DEPLOYMENT#${id}`))[0]?.generation);
+  await fill(table, { deploymentId: id, generation, keys: 10, tokens: 2000 });
+  await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
+  await expect.poll(() => markers(stack, id), { timeout: 90_000, interval: 200 }).toEqual([]);
+  expect(await partition(stack, `DEPLOYMENT#${id}`)).toEqual([]);
+  expect(await use(stack, token)).toBe(200);
+});
+
+it('#8 poison stream record: to the failure queue; its neighbours are processed', {
+  timeout: 120_000,
+}, async () => {
+  const neighbours = [`${id}_a`, `${id}_b`];
+  for (const neighbour of neighbours) await makeDeployment(stack, neighbour);
+  const poison = { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' };
+  await putItem(stack, { ...poison, generation: 'no ULID' });
+  await callAs(stack, 'admin', 'DELETE', `/deployments/${neighbours[0]}`);
+  await removeItem(stack, poison.pk, poison.sk);
+  await callAs(stack, 'admin', 'DELETE', `/deployments/${neighbours[1]}`);
+  for (const neighbour of neighbours) {
+    await expect.poll(() => markers(stack, neighbour), { timeout: 30_000, interval: 200 }).toEqual([]);
+  }
+  const failures = stack.queue('StreamFailures');
+  await expect.poll(() => failures.messages.length, { timeout: 30_000, interval: 200 }).toBe(1);
+});
