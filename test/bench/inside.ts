@@ -1,0 +1,320 @@
+import { parseToken } from '../../functions/domain/check.ts';
+import { newEvent } from '../../functions/domain/events.ts';
+import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
+import { purgeFromStream } from '../../functions/handlers/purge.ts';
+import { CALL_PATIENCE, type Table, tableClient } from '../../functions/table/client.ts';
+import { deleteDeployment } from '../../functions/table/deployments.ts';
+import { CHECK_PATIENCE } from '../../functions/table/faults.ts';
+import { deleteApiKey, editApiKey } from '../../functions/table/keys.ts';
+import {
+  CHECKED_ATTRIBUTES,
+  checkedKeys,
+  fromApiKey,
+  type Item,
+  toToken,
+} from '../../functions/table/schema.ts';
+import { deleteToken } from '../../functions/table/tokens.ts';
+import { openWire } from '../../functions/table/wire.ts';
+import { startMeter } from '../support/meter.ts';
+import { median, push } from './numbers.ts';
+import {
+  authorizerEvent,
+  authorizerOn,
+  builtEntries,
+  createTable,
+  DAY,
+  functionEnvironment,
+  handlerOf,
+  putAll,
+  rawCaller,
+  seed,
+  TABLE,
+} from './setup.ts';
+
+/**
+ * What is measured within one process, without HTTP in front: the answer is sent to the parent. Arguments: what to
+ * measure, the engine's endpoint, and the size of it, as JSON.
+ */
+const [, , name = '', endpoint = '', given = '{}'] = process.argv;
+const size = JSON.parse(given) as {
+  passes: number;
+  calls: number;
+  tables: number[];
+  purged: number;
+  tries: number;
+};
+Object.assign(process.env, functionEnvironment(endpoint));
+const entries = builtEntries.slice(builtEntries.indexOf('.build'));
+
+type Check = (event: unknown) => Promise<unknown>;
+
+/** Runs `count` calls, `connections` at a time. @returns CPU in microseconds a call, and calls a second */
+async function run(call: (n: number) => Promise<unknown>, count: number, connections = 1) {
+  const cpu = process.cpuUsage();
+  const begin = performance.now();
+  let left = count;
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      while (left-- > 0) await call(left);
+    }),
+  );
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpu: (user + system) / count, rate: (count / (performance.now() - begin)) * 1000 };
+}
+
+const allowed = async (check: Check, token: string) =>
+  ((await check(authorizerEvent(token))) as { isAuthorized: boolean }).isAuthorized;
+
+async function mustAllow(check: Check, token: string) {
+  if (!(await allowed(check, token))) throw new Error('the check does not allow');
+}
+
+function wire() {
+  const env = functionEnvironment(endpoint);
+  const {
+    AWS_REGION: region = '',
+    AWS_ACCESS_KEY_ID: accessKeyId = '',
+    AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
+    AWS_SESSION_TOKEN: sessionToken,
+  } = env;
+  return openWire({ region, accessKeyId, secretAccessKey, sessionToken, endpoint }, CHECK_PATIENCE);
+}
+
+/** The BatchGetItem of a check, and nothing else. */
+function bareRead(token: string) {
+  const call = wire();
+  const credential = parseToken(token);
+  if (!credential) throw new Error('no token');
+  const request = {
+    Keys: Object.values(checkedKeys(credential, hashOf(token))).map(({ pk, sk }) => ({
+      pk: { S: pk },
+      sk: { S: sk },
+    })),
+    ConsistentRead: true,
+    ProjectionExpression: CHECKED_ATTRIBUTES.map((attribute) => `#${attribute}`).join(', '),
+    ExpressionAttributeNames: Object.fromEntries(
+      CHECKED_ATTRIBUTES.map((attribute) => [`#${attribute}`, attribute]),
+    ),
+  };
+  return () => call('BatchGetItem', { RequestItems: { [TABLE]: request } });
+}
+
+const table = (): Table => ({ client: tableClient(CALL_PATIENCE), tableName: TABLE, onMalformed: () => {} });
+
+const measures: Record<string, () => Promise<unknown>> = {
+  /** CPU of the whole handler: ours, and the same on the SDK. */
+  cpu: async () => {
+    const { tokens } = await seed(endpoint, 'cpu', { keys: 1, tokens: 64 });
+    const handlers = { lean: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
+    const passes: { lean: number; sdk: number }[] = [];
+    for (let pass = 0; pass <= size.passes; pass++) {
+      const cpu = { lean: 0, sdk: 0 };
+      for (const [which, check] of Object.entries(handlers)) {
+        await mustAllow(check, tokens[0] as string);
+        cpu[which as keyof typeof cpu] = (
+          await run((n) => check(authorizerEvent(tokens[n % 64] as string)), size.calls)
+        ).cpu;
+      }
+      // The first warms up.
+      if (pass > 0) passes.push(cpu);
+    }
+    return passes;
+  },
+
+  /** Median latency of a check, and of the bare read by the same client, turn by turn. */
+  latency: async () => {
+    const { tokens } = await seed(endpoint, 'latency', { keys: 1, tokens: 1 });
+    const token = tokens[0] as string;
+    const check = handlerOf('authorize');
+    const bare = bareRead(token);
+    await mustAllow(check, token);
+    const passes: { check: number; bare: number }[] = [];
+    for (let pass = 0; pass <= size.passes; pass++) {
+      const times = { check: [] as number[], bare: [] as number[] };
+      for (let n = 0; n < size.calls; n++) {
+        const begin = performance.now();
+        await check(authorizerEvent(token));
+        const between = performance.now();
+        await bare();
+        times.check.push(between - begin);
+        times.bare.push(performance.now() - between);
+      }
+      if (pass > 0) passes.push({ check: median(times.check), bare: median(times.bare) });
+    }
+    return passes;
+  },
+
+  /** Units of a check, as the engine reports them. */
+  units: async () => {
+    const meter = await startMeter(endpoint);
+    const { tokens } = await seed(endpoint, 'units', { keys: 1, tokens: 1 });
+    process.env.AWS_ENDPOINT_URL_DYNAMODB = meter.endpoint;
+    const check = handlerOf('authorize');
+    await mustAllow(check, tokens[0] as string);
+    const notDue = meter.take();
+    const now = Date.now();
+    Date.now = () => now + 3_600_000;
+    await mustAllow(check, tokens[0] as string);
+    const due = meter.take();
+    return { notDue: [notDue.read, notDue.written], due: [due.read, due.written] };
+  },
+
+  /** Checks against tables of several sizes, and in a Deployment with 1,000 keys, turn by turn. */
+  growth: async () => {
+    const subjects: { name: string; check: Check; tokens: string[] }[] = [];
+    for (const items of size.tables) {
+      const tableName = `tokens-${items}`;
+      await createTable(endpoint, tableName);
+      await putAll(endpoint, tableName, otherTokens(items));
+      const { tokens } = await seed(endpoint, 'growth', { keys: 1, tokens: 1000, tableName });
+      subjects.push({ name: `${items.toLocaleString('en')} tokens`, check: authorizerOn(tableName), tokens });
+    }
+    const tableName = 'many-keys';
+    await createTable(endpoint, tableName);
+    const { tokens } = await seed(endpoint, 'growth', { keys: 1000, tokens: 1000, tableName });
+    subjects.push({ name: 'a Deployment with 1,000 keys', check: authorizerOn(tableName), tokens });
+    const rates: Record<string, number[]> = {};
+    for (let pass = 0; pass <= size.passes; pass++) {
+      for (const { name: subject, check: one, tokens: all } of subjects) {
+        await mustAllow(one, all[0] as string);
+        const { rate } = await run(
+          (n) => one(authorizerEvent(all[(n * 7) % 1000] as string)),
+          size.calls,
+          32,
+        );
+        if (pass > 0) push(rates, subject, rate);
+      }
+    }
+    return rates;
+  },
+
+  /** Items a second that the purge deletes, and the best that the engine does with bare batches. */
+  purge: async () => {
+    const passes: { purge: number; raw: number; memory: number }[] = [];
+    const ours = table();
+    for (let pass = 0; pass <= size.passes; pass++) {
+      const raw = Math.max(
+        ...[
+          await rawDeletes(`raw-${pass}-1`, 1),
+          await rawDeletes(`raw-${pass}-4`, 4),
+          await rawDeletes(`raw-${pass}-8`, 8),
+        ],
+      );
+      const id = `purged-${pass}`;
+      const { generation } = await seed(endpoint, id, { keys: 1, tokens: size.purged });
+      const before = process.memoryUsage().heapUsed;
+      const begin = performance.now();
+      const removal = {
+        eventName: 'REMOVE' as const,
+        dynamodb: {
+          Keys: { pk: { S: `DEPLOYMENT#${id}` }, sk: { S: 'DEPLOYMENT' } },
+          OldImage: { generation: { S: generation } },
+          SequenceNumber: '1',
+        },
+      };
+      const result = await purgeFromStream([removal], () => true, {
+        table: ours,
+        clock: Date.now,
+        defer: async () => {},
+        log: () => {},
+      });
+      if (result.batchItemFailures.length > 0) throw new Error('the purge failed');
+      const rate = (size.purged / (performance.now() - begin)) * 1000;
+      if (pass > 0) passes.push({ purge: rate, raw, memory: process.memoryUsage().heapUsed - before });
+    }
+    return passes;
+  },
+
+  /** Ends access in each of the ways, with checks under way, and counts what is let in after it was acknowledged. */
+  deletes: async () => {
+    const ours = table();
+    const check = handlerOf('authorize');
+    let [tries, accepted, before] = [0, 0, 0];
+    for (let round = 0; tries < size.tries; round++) {
+      const { id, generation, keys, tokens } = await seed(endpoint, `ends-${round}`, { keys: 1, tokens: 4 });
+      const deployment = { id, generation, name: '', groups: [], keyCount: 1, createdAt: 0 };
+      const key = fromApiKey(keys[0]?.item);
+      if (!key) throw new Error('no key');
+      const actor = { principal: 'bench', address: '192.0.2.1', requestId: '' };
+      const event = newEvent('api_key.deleted', deployment, actor, Date.now());
+      const ends = [
+        () => deleteApiKey(ours, key, event),
+        () => editApiKey(ours, { ...key, enabled: false, epoch: 1, revision: 1 }, event),
+        () => deleteDeployment(ours, deployment, event),
+        () =>
+          Promise.all(
+            tokens.map((token) =>
+              deleteToken(ours, { deploymentId: id, ulid: key.ulid, hash: hashOf(token) }),
+            ),
+          ),
+      ];
+      let ended = false;
+      const underWay = tokens.map(async (token) => {
+        while (!ended) before += (await allowed(check, token)) ? 1 : 0;
+      });
+      const acknowledged = await ends[round % ends.length]?.();
+      if (acknowledged === false) throw new Error('nothing was ended');
+      const after = await Promise.all(
+        Array.from({ length: 100 }, (_, n) => allowed(check, tokens[n % 4] as string)),
+      );
+      ended = true;
+      await Promise.all(underWay);
+      tries += after.length;
+      accepted += after.filter(Boolean).length;
+    }
+    return { tries, accepted, before };
+  },
+};
+
+function* otherTokens(count: number): Generator<Item> {
+  const now = Math.floor(Date.now() / 1000);
+  const generation = newUlid(Date.now());
+  for (let n = 0; n < count; n++) {
+    yield toToken({
+      deploymentId: `other-${n % 100}`,
+      ulid: generation,
+      hash: Buffer.from(`${n}`.padEnd(32, 'x')).toString('base64url'),
+      generation,
+      epoch: 0,
+      issuedAt: now,
+      expiresAt: now + DAY,
+    });
+  }
+}
+
+async function rawDeletes(id: string, connections: number): Promise<number> {
+  const { keys } = await seed(endpoint, id, { keys: 1, tokens: 0 });
+  const ulid = keys[0]?.ulid as string;
+  const items = Array.from({ length: size.purged }, () =>
+    toToken({
+      deploymentId: id,
+      ulid,
+      hash: hashOf(mintCredential('token', id, ulid)),
+      generation: ulid,
+      epoch: 0,
+      issuedAt: 0,
+      expiresAt: 0,
+    }),
+  );
+  await putAll(endpoint, TABLE, items);
+  const bodies: string[] = [];
+  for (let at = 0; at < items.length; at += 25) {
+    const requests = items
+      .slice(at, at + 25)
+      .map(({ pk, sk }) => ({ DeleteRequest: { Key: { pk: { S: pk }, sk: { S: sk } } } }));
+    bodies.push(JSON.stringify({ RequestItems: { [TABLE]: requests } }));
+  }
+  const call = rawCaller(endpoint);
+  const begin = performance.now();
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      for (let body = bodies.pop(); body; body = bodies.pop()) await call('BatchWriteItem', body);
+    }),
+  );
+  return (items.length / (performance.now() - begin)) * 1000;
+}
+
+const measure = measures[name];
+if (!measure) throw new Error(`Nothing is called ${name}.`);
+process.send?.(await measure(), () => process.exit());

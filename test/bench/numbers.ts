@@ -1,0 +1,20 @@
+/** The middle one; of an even number the upper of the two. */
+export function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+/** Median, least and most of the passes of one measure. */
+export interface Spread {
+  median: number;
+  min: number;
+  max: number;
+}
+
+export function spread(numbers: readonly number[]): Spread {
+  return { median: median(numbers), min: Math.min(...numbers), max: Math.max(...numbers) };
+}
+
+/** Adds a number to the list of that name. */
+export function push(lists: Record<string, number[]>, name: string | number, number: number): void {
+  lists[name] = [...(lists[name] ?? []), number];
+}

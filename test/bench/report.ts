@@ -1,0 +1,340 @@
+import { cpus, release, totalmem } from 'node:os';
+import { median, type Spread, spread } from './numbers.ts';
+
+/** All that one run has measured. */
+export interface Figures {
+  begun: { at: Date; load: number };
+  loadAfter: number;
+  quick: boolean;
+  passes: number;
+  checks: { rates: Record<string, Spread>; connections: Record<string, Spread> };
+  slides: Record<string, Spread>;
+  exchanges: Record<string, Spread>;
+  management: Record<string, Spread>;
+  pooled: Spread;
+  /** Milliseconds; all but the empty file's over the empty file's median. */
+  starts: Record<string, Spread>;
+  /** Bytes. */
+  weights: Record<string, number>;
+  /** Microseconds of CPU. */
+  cpu: { lean: number; sdk: number }[];
+  /** Milliseconds. */
+  latency: { check: number; bare: number }[];
+  /** Read and write units. */
+  units: { notDue: number[]; due: number[] };
+  /** Items a second; bytes of heap. */
+  purge: { purge: number; raw: number; memory: number }[];
+  deletes: { tries: number; accepted: number; before: number };
+  /** Checks a second. */
+  growth: Record<string, number[]>;
+}
+
+export interface Goal {
+  measure: string;
+  against: string;
+  goal: string;
+  reached: string;
+  isReached: boolean;
+}
+
+/** Of the medians. */
+function ratio(rates: Record<string, Spread>, ours: string, peer: string): number {
+  return (rates[ours]?.median ?? Number.NaN) / (rates[peer]?.median ?? Number.NaN);
+}
+
+const atLeast = (measure: string, against: string, least: number, reached: number): Goal => ({
+  measure,
+  against,
+  goal: `≥ ${least}`,
+  reached: reached.toFixed(2),
+  isReached: reached >= least,
+});
+const atMost = (measure: string, against: string, most: number, reached: number): Goal => ({
+  measure,
+  against,
+  goal: `≤ ${most}`,
+  reached: reached.toFixed(2),
+  isReached: reached <= most,
+});
+
+export function goals(figures: Figures): Goal[] {
+  const { checks, slides, exchanges, starts, cpu, latency, units, purge, deletes } = figures;
+  const noSlide = 'checks/s, no slide due, 32 connections';
+  const sliding = 'checks/s, every one sliding, 32 connections';
+  const exchanging = 'exchanges/s, 32 connections';
+  const [small, ...larger] = growth(figures);
+  const flattest = Math.max(
+    ...larger.map(({ rates }) => Math.abs(1 - rates.median / (small?.rates.median ?? Number.NaN))),
+  );
+  const unitsOf = [...units.notDue, ...units.due].join(' ');
+  return [
+    atMost(
+      'CPU of a check, whole handler',
+      'the same handler on SDK v3',
+      0.45,
+      median(cpu.map(({ lean, sdk }) => lean / sdk)),
+    ),
+    atLeast(noSlide, 'better-auth verify', 3.5, ratio(checks.rates, 'check', 'better-auth verify')),
+    atLeast(
+      noSlide,
+      'oidc-provider introspection',
+      0.9,
+      ratio(checks.rates, 'check', 'oidc-provider introspection'),
+    ),
+    atLeast(sliding, 'better-auth verify', 1.6, ratio(slides, 'sliding', 'better-auth verify')),
+    atLeast(sliding, 'naive design', 4, ratio(slides, 'sliding', 'naive')),
+    atMost(
+      'p50 of a check, no slide due, 1 connection',
+      'one bare BatchGetItem by the same client',
+      1.25,
+      median(latency.map((one) => one.check / one.bare)),
+    ),
+    atMost(
+      'start to first check, over bare node',
+      'the same handler on the SDK',
+      0.25,
+      ratio(starts, 'authorize', 'authorize on the SDK'),
+    ),
+    atLeast(exchanging, 'better-auth create', 1.3, ratio(exchanges, 'exchange', 'better-auth create')),
+    atLeast(
+      exchanging,
+      'oidc-provider issue',
+      0.45,
+      ratio(exchanges, 'exchange', 'oidc-provider client_credentials'),
+    ),
+    atLeast(
+      'purge',
+      'the engine’s best raw batch rate',
+      0.9,
+      median(purge.map((one) => one.purge / one.raw)),
+    ),
+    {
+      measure: 'units of a check',
+      against: 'no slide due; due',
+      goal: '3 read; 3 read + 1 write',
+      reached: unitsOf,
+      isReached: unitsOf === '3 0 3 1',
+    },
+    {
+      measure: 'accepted after the delete was acknowledged',
+      against: `${deletes.tries} tries`,
+      goal: '0',
+      reached: String(deletes.accepted),
+      isReached: deletes.accepted === 0 && deletes.before > 0,
+    },
+    atMost('checks/s as the table grows, largest change', `${small?.name}`, 0.1, flattest),
+  ];
+}
+
+const growth = ({ growth: rates }: Figures) =>
+  Object.entries(rates).map(([name, all]) => ({ name, rates: spread(all) }));
+
+const whole = (number: number) => Math.round(number).toLocaleString('en');
+const range = ({ median: middle, min, max }: Spread, digits = 0) =>
+  digits > 0
+    ? `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`
+    : `${whole(middle)} (${whole(min)}–${whole(max)})`;
+
+function table(head: string[], rows: string[][]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** Rates beside each other, with their ratio to one of them. */
+function rateTable(unit: string, rates: Record<string, Spread>, one: string): string {
+  const rows = Object.entries(rates).map(([name, all]) => [
+    name,
+    range(all),
+    ratio(rates, name, one).toFixed(2),
+  ]);
+  return table(['', `${unit}: median (min–max)`, `${one} = 1`], rows);
+}
+
+export function report(figures: Figures): { markdown: string; svg: string } {
+  const {
+    begun,
+    loadAfter,
+    passes,
+    checks,
+    slides,
+    exchanges,
+    management,
+    pooled,
+    starts,
+    weights,
+    cpu,
+    latency,
+    purge,
+    deletes,
+  } = figures;
+  const [processor] = cpus();
+  const isShared = Math.max(begun.load, 0) > 0.7;
+  const smallest = growth(figures)[0]?.rates.median ?? Number.NaN;
+  const markdown = `# Performance
+
+Written by \`npm run bench\`; do not edit. **Not measured on AWS.** Everything runs on one machine over loopback, against the
+embedded engine with its stream off, so only the ratios mean anything, and those only within one run.
+
+Measured ${begun.at.toISOString().slice(0, 16).replace('T', ' ')} UTC on ${cpus().length} cores (${processor?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()},
+Node ${process.versions.node}. Load average ${begun.load.toFixed(1)} before the run and ${loadAfter.toFixed(1)} at its end${
+    isShared
+      ? ': **the machine was shared with other work while this was measured, so that even\nratios are rough; run it again on a quiet one**'
+      : ''
+  }. Contenders take turns in another order in each of ${passes} passes,
+after one to warm up; figures are the median, and the least and most, of the passes. An answer that is not a success fails the run.
+
+To measure latency where it counts, on your own stack, from a machine near it (an access token in \`DEPLOYMENT_TOKEN\`):
+
+\`\`\`sh
+npm run bench -- --url https://<api>.execute-api.<region>.amazonaws.com    # p50 and p99 of GET /whoami
+\`\`\`
+
+## Goals
+
+${table(
+  ['measure', 'against', 'goal', 'reached', ''],
+  goals(figures).map(({ measure, against, goal, reached, isReached }) => [
+    measure,
+    against,
+    goal,
+    reached,
+    isReached ? 'yes' : '**no**',
+  ]),
+)}
+
+![Checks a second beside the peers, better-auth = 1](performance.svg)
+
+## Side by side, 32 connections
+
+Each contender is one process behind \`node:http\`. Ours is the bundle that is deployed, in front of the engine, a process of its own.
+better-auth has its api-key plugin, without its rate limit, on \`node:sqlite\` in memory; it writes at each verification.
+oidc-provider keeps its tokens in memory and writes nothing. The naive design gets token, key and Deployment one after the
+other with lib-dynamodb, and puts the token back.
+
+### Checks, no slide due
+
+${rateTable('checks/s', checks.rates, 'better-auth verify')}
+
+### Checks, every one sliding
+
+${rateTable('checks/s', slides, 'better-auth verify')}
+
+### Exchanges
+
+${rateTable('exchanges/s', exchanges, 'better-auth create')}
+
+### Management
+
+${rateTable('calls/s', management, 'better-auth create')}
+
+### The local stack
+
+\`GET /whoami\` through the whole local stack, with its gateway, pools of workers and the proxy that imitates IAM:
+${range(pooled)} checks/s. It is made to behave like AWS, not to be quick.
+
+## CPU, latency and start
+
+${table(
+  ['', 'ours', 'beside it', 'ratio'],
+  [
+    [
+      'CPU of a check, whole handler, µs; beside it on SDK v3',
+      ...beside(cpu.map(({ lean, sdk }) => [lean, sdk])),
+    ],
+    [
+      'p50 of a check, 1 connection, ms; beside it one bare BatchGetItem',
+      ...beside(
+        latency.map((one) => [one.check, one.bare]),
+        3,
+      ),
+    ],
+  ],
+)}
+
+${table(
+  ['start to first check', 'ms over an empty file: median (min–max)', 'bundle, KiB'],
+  Object.entries(starts).map(([name, times]) => [
+    name === 'an empty file' ? 'an empty file, from start to end' : name,
+    range(times, 1),
+    weights[name] ? (weights[name] / 1024).toFixed(1) : '',
+  ]),
+)}
+
+The bound on the bundle's size is a test, \`test/infra/bundle.test.ts\`. Units of every operation: [cost](cost.md).
+
+## Purge
+
+${table(
+  ['', 'items/s: median (min–max)'],
+  [
+    ['purge of a deleted Deployment', range(spread(purge.map((one) => one.purge)))],
+    [
+      'the engine, bare batches of 25 deletes, best of 1, 4 and 8 at once',
+      range(spread(purge.map((one) => one.raw))),
+    ],
+  ],
+)}
+
+## Refused at once
+
+Access was ended by deleting and disabling keys, revoking tokens and deleting Deployments, with checks under way (${whole(deletes.before)}
+of them allowed before the end). Of ${whole(deletes.tries)} checks begun after the end was acknowledged, ${deletes.accepted} were let in.
+
+## As it grows
+
+${table(
+  ['checks in a table with', 'checks/s: median (min–max)', 'ratio'],
+  growth(figures).map(({ name, rates }) => [name, range(rates), (rates.median / smallest).toFixed(2)]),
+)}
+
+${table(
+  ['connections', 'checks/s: median (min–max)'],
+  Object.entries(checks.connections).map(([count, rates]) => [count, range(rates)]),
+)}
+
+What limits it on AWS: [scale](scale.md).
+`;
+  return { markdown, svg: chart(figures) };
+}
+
+/** Ours, the other and their ratio, each the median (min–max) of the passes. */
+function beside(passes: number[][], digits = 0): string[] {
+  const ours = spread(passes.map(([one = 0]) => one));
+  const other = spread(passes.map(([, two = 0]) => two));
+  return [
+    range(ours, digits),
+    range(other, digits),
+    range(spread(passes.map(([one = 0, two = 0]) => one / two)), 2),
+  ];
+}
+
+/** Horizontal bars, drawn in plain SVG so that it needs no tool to read or to review. */
+function chart({ checks, slides }: Figures): string {
+  const bars = [
+    ...bar('no slide due', checks.rates, 'better-auth verify'),
+    ...bar('every check sliding', slides, 'better-auth verify'),
+  ];
+  const most = Math.max(...bars.map(({ value }) => value));
+  const rows = bars.map(({ label, value, isOurs }, n) => {
+    const y = 34 + 26 * n;
+    const width = Math.max(1, (value / most) * 380);
+    return `  <text x="290" y="${y + 14}" text-anchor="end">${label}</text>
+  <rect x="300" y="${y}" width="${width.toFixed(1)}" height="18" fill="${isOurs ? '#0b6e4f' : '#8d99ae'}"/>
+  <text x="${(306 + width).toFixed(1)}" y="${y + 14}">${value.toFixed(2)}</text>`;
+  });
+  const height = 48 + 26 * bars.length;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="760" height="${height}" viewBox="0 0 760 ${height}" font-family="system-ui, sans-serif" font-size="13" role="img">
+  <title>Checks a second at 32 connections, better-auth verify = 1</title>
+  <rect width="760" height="${height}" fill="#ffffff"/>
+  <text x="12" y="20" font-weight="bold">Checks a second at 32 connections, better-auth verify = 1</text>
+${rows.join('\n')}
+</svg>
+`;
+}
+
+function bar(kind: string, rates: Record<string, Spread>, one: string) {
+  return Object.keys(rates).map((name) => ({
+    label: `${name}${name === one ? '' : `, ${kind}`}`,
+    value: ratio(rates, name, one),
+    isOurs: ['check', 'sliding'].includes(name),
+  }));
+}

@@ -1,0 +1,202 @@
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { DatabaseSync } from 'node:sqlite';
+import {
+  apiEvent,
+  authorizerEvent,
+  builtEntries,
+  functionEnvironment,
+  handlerOf,
+  lambdaContext,
+} from './setup.ts';
+
+/**
+ * One contender in a process of its own, behind the same node:http. Arguments: its name, the engine's endpoint, and
+ * what it is given, as JSON. Sends what the load needs: where to call, and with which requests, in turn.
+ */
+export interface Served {
+  url: string;
+  requests: { method?: 'GET' | 'POST'; path?: string; headers?: Record<string, string>; body?: string }[];
+}
+
+const [, , name = '', endpoint = '', given = '{}'] = process.argv;
+const input = JSON.parse(given);
+
+/** A server that makes of each request an event for a function, and of its answer a status. */
+function lambda(
+  handler: (event: unknown, context: unknown) => Promise<unknown>,
+  eventOf: (request: IncomingMessage, body: string) => object,
+): RequestListener {
+  return (request, response) => {
+    let body = '';
+    request.on('data', (chunk) => {
+      body += chunk;
+    });
+    request.on('end', async () => {
+      try {
+        const answer = (await handler(eventOf(request, body), lambdaContext)) as {
+          isAuthorized?: boolean;
+          statusCode?: number;
+          body?: string;
+        };
+        response.writeHead(answer.statusCode ?? (answer.isAuthorized ? 200 : 403)).end(answer.body);
+      } catch {
+        response.writeHead(500).end();
+      }
+    });
+  };
+}
+
+const tokenOf = (request: IncomingMessage) => String(request.headers.authorization).slice('Bearer '.length);
+const bearers = (): Served['requests'] =>
+  input.tokens.map((token: string) => ({ headers: { authorization: `Bearer ${token}` } }));
+const check = (folder?: string, entry = 'authorize') =>
+  lambda(handlerOf(entry, folder), (request) => authorizerEvent(tokenOf(request)));
+const entries = builtEntries.slice(builtEntries.indexOf('.build'));
+
+async function betterAuth() {
+  const { betterAuth: make } = await import('better-auth');
+  const { apiKey } = await import('@better-auth/api-key');
+  const { getMigrations } = await import('better-auth/db/migration');
+  const auth = make({
+    database: new DatabaseSync(':memory:'),
+    secret: 'a secret of at least thirty-two characters',
+    baseURL: 'http://127.0.0.1',
+    logger: { disabled: true },
+    telemetry: { enabled: false },
+    emailAndPassword: { enabled: true },
+    // Ten verifications of a key a day would otherwise be the limit.
+    plugins: [apiKey({ rateLimit: { enabled: false } })],
+  });
+  await (await getMigrations(auth.options)).runMigrations();
+  const { user } = await auth.api.signUpEmail({
+    body: { email: 'a@example.com', password: 'password', name: 'a' },
+  });
+  const create = () => auth.api.createApiKey({ body: { userId: user.id, name: 'ci' } });
+  return { auth, create };
+}
+
+/** The listener and the requests of each contender. */
+const contenders: Record<string, () => Promise<{ listener: RequestListener; requests: Served['requests'] }>> =
+  {
+    check: async () => ({ listener: check(), requests: bearers() }),
+    'check on the SDK': async () => ({ listener: check(entries, 'sdk-authorize'), requests: bearers() }),
+    sliding: async () => {
+      // Every check a second after the one before, so that each slides.
+      let now = Date.now();
+      Date.now = () => {
+        now += 1000;
+        return now;
+      };
+      return { listener: check(), requests: bearers() };
+    },
+    naive: async () => ({ listener: check(entries, 'naive'), requests: bearers() }),
+    'better-auth verify': async () => {
+      const { auth, create } = await betterAuth();
+      const keys = await Promise.all(Array.from({ length: input.tokens.length }, create));
+      return {
+        listener: async (request, response) => {
+          const { valid } = await auth.api.verifyApiKey({
+            body: { key: String(request.headers['x-api-key']) },
+          });
+          response.writeHead(valid ? 200 : 403).end();
+        },
+        requests: keys.map(({ key }) => ({ headers: { 'x-api-key': key } })),
+      };
+    },
+    'better-auth create': async () => {
+      const { create } = await betterAuth();
+      return {
+        listener: async (_, response) => {
+          response.writeHead(200).end(JSON.stringify(await create()));
+        },
+        requests: [{ method: 'POST' }],
+      };
+    },
+    'oidc-provider introspection': async () => oidc('introspection'),
+    'oidc-provider client_credentials': async () => oidc('token'),
+    exchange: async () => ({
+      listener: lambda(handlerOf('issue-token'), ({ headers }, body) => {
+        const { authorization, 'content-type': type } = headers;
+        return apiEvent('POST /oauth/token', { body, headers: { authorization, 'content-type': type } });
+      }),
+      requests: input.keys.map(([id, secret]: [string, string]) => ({
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: 'grant_type=client_credentials',
+      })),
+    }),
+    'create a key': async () => management('POST', JSON.stringify({ name: 'GitHub Actions' })),
+    'list 100 keys': async () => management('GET'),
+  };
+
+async function management(method: 'GET' | 'POST', body?: string) {
+  const routeKey = `${method} /deployments/{deploymentId}/api-keys`;
+  return {
+    listener: lambda(handlerOf('manage-keys'), ({ url = '' }, text) =>
+      apiEvent(routeKey, { pathParameters: { deploymentId: url.slice(1) }, body: text || undefined }),
+    ),
+    requests: input.deployments.map((id: string) => ({ method, path: `/${id}`, body })),
+  };
+}
+
+async function oidc(kind: 'introspection' | 'token') {
+  const { default: Provider } = await import('oidc-provider');
+  const provider = new Provider('http://127.0.0.1', {
+    clients: [
+      {
+        client_id: 'ci',
+        client_secret: 'a-secret-of-the-client',
+        grant_types: ['client_credentials'],
+        redirect_uris: [],
+        response_types: [],
+      },
+    ],
+    features: {
+      introspection: { enabled: true },
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+    },
+    scopes: ['code:deploy'],
+    ttl: { ClientCredentials: 86_400 },
+  });
+  const headers = {
+    authorization: `Basic ${Buffer.from('ci:a-secret-of-the-client').toString('base64')}`,
+    'content-type': 'application/x-www-form-urlencoded',
+  };
+  const client = await provider.Client.find('ci');
+  const tokens: string[] = [];
+  for (let n = 0; kind === 'introspection' && n < input.tokens.length; n++) {
+    tokens.push(await new provider.ClientCredentials({ client, scope: 'code:deploy' } as never).save());
+  }
+  const introspect = (token: string) => ({
+    method: 'POST' as const,
+    path: '/token/introspection',
+    headers,
+    body: `token=${token}`,
+  });
+  const issue = {
+    method: 'POST' as const,
+    path: '/token',
+    headers,
+    body: 'grant_type=client_credentials&scope=code:deploy',
+  };
+  return {
+    listener: provider.callback() as RequestListener,
+    requests: kind === 'token' ? [issue] : tokens.map(introspect),
+  };
+}
+
+Object.assign(process.env, functionEnvironment(endpoint, name === 'sliding' ? 0 : 300));
+const make = contenders[name];
+if (!make) throw new Error(`No contender is called ${name}.`);
+// What functions log is not what is measured, and must not fill the terminal.
+process.stdout.write = () => true;
+const { listener, requests } = await make();
+const server = createServer({ keepAliveTimeout: 60_000 }, listener).listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as { port: number };
+  process.send?.({ url: `http://127.0.0.1:${port}`, requests } satisfies Served);
+});
+process.on('disconnect', () => process.exit());
