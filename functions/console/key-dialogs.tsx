@@ -23,6 +23,8 @@ interface Props {
   onClose: () => void;
   /** The list is to be read again. */
   onChange: () => void;
+  /** The key is gone from the list. */
+  onDeleted: (keyId: string) => void;
 }
 
 /** The dialog that the URL names, over the list of keys. */
@@ -108,17 +110,12 @@ function Secret({ keyId, onClose }: Props & { keyId: string }) {
   );
 }
 
-function OneKey({
-  keyId,
-  deploymentId,
-  isDeleting,
-  onClose,
-  onChange,
-}: Props & { keyId: string; isDeleting: boolean }) {
+function OneKey({ keyId, isDeleting, ...props }: Props & { keyId: string; isDeleting: boolean }) {
+  const { deploymentId, onClose } = props;
   const { api } = useTools();
   const { data: key, error, reload } = useLoad(keyId, () => api.key(deploymentId, keyId));
-  if (key && isDeleting) return <DeleteKey {...{ deploymentId, onClose, onChange }} apiKey={key} />;
-  if (key) return <EditKey {...{ deploymentId, onClose, onChange }} apiKey={key} />;
+  if (key && isDeleting) return <DeleteKey {...props} apiKey={key} />;
+  if (key) return <EditKey {...props} apiKey={key} />;
   return (
     <Dialog title="API Key" onClose={onClose}>
       {error ? <Failure error={error} retry={reload} /> : <Skeleton rows={3} label="Loading the key" />}
@@ -149,7 +146,7 @@ function EditKey({ deploymentId, apiKey, onClose, onChange }: Props & { apiKey: 
   );
 }
 
-function DeleteKey({ deploymentId, apiKey, onClose, onChange }: Props & { apiKey: ApiKey }) {
+function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: Props & { apiKey: ApiKey }) {
   const { api } = useTools();
   const { isBusy, error, run } = useAction();
   const [typed, setTyped] = useState('');
@@ -159,7 +156,7 @@ function DeleteKey({ deploymentId, apiKey, onClose, onChange }: Props & { apiKey
     if (!isConfirmed || isBusy) return;
     run(async () => {
       await api.deleteKey(deploymentId, apiKey.id);
-      onChange();
+      onDeleted(apiKey.id);
       onClose();
     });
   };

@@ -85,7 +85,13 @@ export function KeysPage({ deploymentId, dialog }: { deploymentId: string; dialo
         {(key) => <KeyCard key={key.id} apiKey={key} deploymentId={deploymentId} />}
       </List>
       {dialog && (
-        <KeyDialogs dialog={dialog} deploymentId={deploymentId} onClose={close} onChange={listing.reload} />
+        <KeyDialogs
+          dialog={dialog}
+          deploymentId={deploymentId}
+          onClose={close}
+          onChange={listing.reload}
+          onDeleted={(keyId) => listing.update((page) => without(page, keyId))}
+        />
       )}
     </DeploymentFrame>
   );
@@ -189,12 +195,7 @@ export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) 
           token={revoking}
           deploymentId={deploymentId}
           onClose={() => setRevoking(undefined)}
-          onRevoked={() =>
-            listing.update(({ items, ...page }) => ({
-              ...page,
-              items: items.filter(({ id }) => id !== revoking.id),
-            }))
-          }
+          onRevoked={() => listing.update((page) => without(page, revoking.id))}
         />
       )}
     </DeploymentFrame>
@@ -437,6 +438,11 @@ function List<T>({ listing, more, loading, empty, children }: ListProps<T>) {
     </>
   );
 }
+
+const without = <T extends { id: string }>({ items, ...page }: Listing<T>, id: string): Listing<T> => ({
+  ...page,
+  items: items.filter((item) => item.id !== id),
+});
 
 /** The scopes without the one that names the Deployment, which the page does already. */
 const withoutDeployment = (scope: string) => scope.split(' ').slice(1);

@@ -51,9 +51,12 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   };
   return (
     <>
-      <button type="button" class="copy" onClick={copy} aria-label={`Copy ${what}`} data-outcome={outcome}>
+      <button type="button" class="copy" onClick={copy} data-outcome={outcome}>
         <Icon name={outcome === 'copied' ? 'tick' : 'copy'} />
-        <span class="copy-word">{outcome === 'copied' ? 'Copied' : 'Copy'}</span>
+        <span>
+          {outcome === 'copied' ? 'Copied' : 'Copy'}
+          <span class="unseen"> {what}</span>
+        </span>
       </button>
       <span role="status" class={outcome === 'failed' ? 'copy-failed' : 'unseen'}>
         {outcome && said[outcome]}

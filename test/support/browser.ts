@@ -1,24 +1,19 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { existsSync } from 'node:fs';
+import { AxeBuilder } from '@axe-core/playwright';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
+import type { LocalStack } from '../../infra/local/local-stack.ts';
 
 /** Where Debian puts it; CHROMIUM names another one. */
-export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const hasBrowser = existsSync(CHROMIUM);
 
-export const hasBrowser = existsSync(CHROMIUM);
+export const PHONE = { width: 360, height: 740 };
+export const DESKTOP = { width: 1440, height: 900 };
 
-if (!hasBrowser) {
-  process.stderr.write(
-    `\nThe browser tests were NOT run: there is no ${CHROMIUM}. To run them, install it ` +
-      '(apt-get install chromium), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
-  );
-}
-
-/** A browser with a profile of its own, in a temporary folder, that talks to nobody by itself. */
-export async function startBrowser() {
-  const profile = mkdtempSync(join(tmpdir(), 'console-'));
-  const browser = await chromium.launch({
+/** A browser that talks to nobody by itself. Its profile is in a temporary folder, which playwright removes. */
+export function launch(): Promise<Browser> {
+  return chromium.launch({
     executablePath: CHROMIUM,
     args: [
       '--no-sandbox',
@@ -29,14 +24,113 @@ export async function startBrowser() {
       '--disable-component-update',
       '--disable-sync',
       '--disable-dev-shm-usage',
-      `--crash-dumps-dir=${profile}`,
     ],
   });
-  const stop = async () => {
-    await browser.close();
-    rmSync(profile, { recursive: true, force: true });
-  };
-  return { browser, stop };
 }
 
-export type { BrowserContext, Page };
+/**
+ * Tests that drive the console in a browser. Where there is none they are skipped, and it is said so; with CI
+ * set they fail instead.
+ */
+export function describeInBrowser(title: string, tests: (open: OpenPage) => void): void {
+  if (!hasBrowser && !process.env.CI) {
+    process.stderr.write(
+      `\nNOT RUN: ${title}. These tests need a browser, and there is no ${CHROMIUM}. Install one ` +
+        '(on Debian: apt-get install chromium), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
+    );
+  }
+  describe.skipIf(!hasBrowser && !process.env.CI)(title, () => {
+    let browser: Browser;
+    beforeAll(async () => {
+      browser = await launch();
+    });
+    afterEach(async () => {
+      for (const context of browser.contexts()) await context.close();
+    });
+    afterAll(() => browser.close());
+    tests((options) => openPage(browser, options));
+  });
+}
+
+export interface Opened {
+  readonly page: Page;
+  /** What went wrong in the page: errors, and what its policy forbade. */
+  readonly faults: string[];
+}
+
+export type OpenPage = (options?: BrowserContextOptions) => Promise<Opened>;
+
+async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Opened> {
+  const context = await browser.newContext({
+    viewport: DESKTOP,
+    reducedMotion: 'reduce',
+    permissions: ['clipboard-read', 'clipboard-write'],
+    ...options,
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    const isOfPage = !message.location().url.endsWith('/favicon.ico');
+    if (message.type() === 'error' && isOfPage) faults.push(message.text());
+  });
+  return { page, faults };
+}
+
+export const PEOPLE = { admin: 'Ada Admin', member: 'Max Member' };
+
+/** Opens a path of the console and signs in as one of the development issuer's people. */
+export async function signIn(
+  page: Page,
+  stack: LocalStack,
+  person: keyof typeof PEOPLE,
+  path = '/',
+): Promise<void> {
+  await page.goto(`${stack.url}${path}`);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: PEOPLE[person] }).click();
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+}
+
+/** Nothing that axe finds against WCAG 2.2 AA and its best practices, contrast in both colour schemes; no sideways scrolling. */
+export async function expectCraft(page: Page): Promise<void> {
+  const inDark = new AxeBuilder({ page }).withRules(['color-contrast']);
+  for (const [colorScheme, axe] of [
+    ['dark', inDark],
+    ['light', new AxeBuilder({ page })],
+  ] as const) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await axe.analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+    expect(found, `axe, ${colorScheme}, ${page.url()}`).toStrictEqual([]);
+  }
+  const overflow = await page.evaluate(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  );
+  expect(overflow, `sideways scrolling at ${page.url()}`).toBe(0);
+}
+
+/** Lets the page count how far things jump that nobody has moved. */
+export async function watchJumps(page: Page): Promise<() => Promise<number>> {
+  await page.addInitScript(`
+    window.jumps = 0;
+    new PerformanceObserver((list) => {
+      for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.jumps += shift.value;
+    }).observe({ type: 'layout-shift', buffered: true });
+  `);
+  return async () => Number(await page.evaluate('window.jumps'));
+}
+
+/** Everything that a page can keep or show outside of its memory: storage, cookies, addresses. */
+export async function traces(page: Page): Promise<string> {
+  const stored = await page.evaluate(
+    'JSON.stringify({ ...localStorage, ...sessionStorage, name: window.name, state: history.state })',
+  );
+  const databases = await page.evaluate('indexedDB.databases().then(JSON.stringify)');
+  const cookies = JSON.stringify(await page.context().cookies());
+  const session = await page.context().newCDPSession(page);
+  const history = JSON.stringify(await session.send('Page.getNavigationHistory'));
+  await session.detach();
+  return [stored, databases, cookies, history, page.url(), await page.title()].join('\n');
+}

@@ -1,0 +1,464 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Page } from 'playwright-core';
+import { beforeEach, expect, it } from 'vitest';
+import { describeInBrowser, expectCraft, PHONE, signIn, traces } from '../support/browser.ts';
+import { callAs } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const stack = await runStack();
+beforeEach(() => stack.clock.release());
+
+/** A Deployment of its own for each test, which the member may see. */
+let count = 0;
+async function newDeployment(groups = ['data-eng']): Promise<string> {
+  const id = `page_${++count}`;
+  await makeDeployment(stack, id, { name: `Deployment ${count}`, groups });
+  return id;
+}
+
+const keysOf = async (id: string): Promise<Record<string, unknown>[]> =>
+  (await callAs(stack, 'admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
+
+/** The text by which somebody who hears the page knows what has the focus. */
+const focused = (page: Page) =>
+  page.evaluate(
+    `(() => {
+      const { activeElement: it } = document;
+      return it.getAttribute('aria-label') ?? it.labels?.[0]?.innerText ?? it.innerText;
+    })()`,
+  ) as Promise<string>;
+
+/** Presses Tab until something has the focus, as who uses no mouse does. */
+async function tabTo(page: Page, name: string | RegExp): Promise<void> {
+  const isIt = (text: string) => (typeof name === 'string' ? text.trim() === name : name.test(text));
+  for (let press = 0; press < 40; press++) {
+    if (isIt((await focused(page)) ?? '')) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`The keyboard does not reach ${name}.`);
+}
+
+describeInBrowser('the keyboard alone', (open) => {
+  it('signs in, makes a key, edits it, deletes it and signs out', { timeout: 60_000 }, async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    await page.goto(`${stack.url}/console/deployments/${id}`);
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    await tabTo(page, 'Sign in');
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Max Member' }).waitFor();
+    await tabTo(page, /^Max Member/);
+    await page.keyboard.press('Enter');
+
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await tabTo(page, 'Add API Key');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    expect(await focused(page)).toBe('Name');
+    await page.keyboard.type('by hand');
+    await tabTo(page, 'airflow:write');
+    await page.keyboard.press('Space');
+    await tabTo(page, 'Add API Key');
+    await page.keyboard.press('Enter');
+
+    await page.getByText('This is the only time').waitFor();
+    await tabTo(page, /^Copy\s+Secret$/);
+    await page.keyboard.press('Enter');
+    await page.getByText('Secret copied').waitFor();
+    await tabTo(page, 'GitHub Actions');
+    await page.keyboard.press('ArrowRight');
+    expect(await focused(page)).toBe('GitLab CI');
+    await page.keyboard.press('End');
+    expect(await focused(page)).toBe('curl');
+    await tabTo(page, 'I have saved the secret');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'by hand' }).waitFor();
+
+    await tabTo(page, 'Edit by hand');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    await tabTo(page, 'Enabled');
+    await page.keyboard.press('Space');
+    await tabTo(page, 'Save');
+    await page.keyboard.press('Enter');
+    await page.getByText('Disabled', { exact: true }).waitFor();
+    expect(await keysOf(id)).toMatchObject([{ enabled: false, scopes: ['code:deploy', 'airflow:read'] }]);
+    // The focus is back where the dialog was opened.
+    expect(await focused(page)).toBe('Edit by hand');
+
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    await tabTo(page, 'Delete API Key');
+    await page.keyboard.press('Enter');
+    await page.getByText('This cannot be undone.').waitFor();
+    expect(await focused(page)).toBe('Type the key’s name to delete it');
+    await page.keyboard.type('by hand');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    expect(await keysOf(id)).toStrictEqual([]);
+    // Its button is gone: the focus is on the page's heading, and not lost.
+    await expect.poll(() => focused(page)).toBe(`Deployment ${count}`);
+
+    await tabTo(page, 'Sign out');
+    await page.keyboard.press('Enter');
+    await page.getByText('You are signed out.').waitFor();
+  });
+
+  it('stays in a dialog, and Escape leads back to where it was opened', async () => {
+    const id = await newDeployment();
+    const { page } = await open({ viewport: PHONE });
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await tabTo(page, 'Add API Key');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    for (let press = 0; press < 15; press++) {
+      await page.keyboard.press('Tab');
+      // Beyond the last control is the browser's own bar, which shows as the body.
+      const isInside = await page.evaluate(
+        `document.activeElement === document.body || !!document.activeElement.closest('dialog')`,
+      );
+      expect(isInside).toBe(true);
+    }
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await expect.poll(() => focused(page)).toBe('Add API Key');
+    expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
+  });
+});
+
+describeInBrowser('the address', (open) => {
+  it('holds the view: back closes a dialog, and a closed dialog does not come back', async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    await signIn(page, stack, 'member');
+    await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
+    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}/add-key`);
+    await page.goBack();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.goBack();
+    await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
+    expect(new URL(page.url()).pathname).toBe('/console');
+  });
+
+  it('survives a reload, which needs no second choice of who to be', async () => {
+    const id = await newDeployment();
+    await makeKey(stack, id, { name: 'kept' });
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('link', { name: 'Edit kept' }).click();
+    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    const address = page.url();
+    await page.reload();
+    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    expect(page.url()).toBe(address);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+
+  it('of nothing is a page that says so', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/nowhere');
+    await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+    await expectCraft(page);
+  });
+});
+
+describeInBrowser('a member', (open) => {
+  it('does not see another’s Deployment, nor whether it is there', async () => {
+    const id = await newDeployment(['finance']);
+    await makeKey(stack, id, { name: 'not yours' });
+    const { page } = await open();
+    await signIn(page, stack, 'member');
+    await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
+    expect(await page.getByText(`Deployment ${count}`, { exact: true }).count()).toBe(0);
+    for (const [target, rest] of [
+      [id, ''],
+      ['absent', ''],
+      [id, '/temporary-tokens'],
+    ]) {
+      await page.goto(`${stack.url}/console/deployments/${target}${rest}`);
+      await page.getByText('This is not there, or not for you to see.').waitFor();
+      expect(await page.content()).not.toContain('not yours');
+    }
+    await expectCraft(page);
+    await page.goto(`${stack.url}/token?deployment=${id}`);
+    await page.getByRole('button', { name: 'Get a temporary token' }).click();
+    await page.getByText('This is not there, or not for you to see.').waitFor();
+  });
+});
+
+describeInBrowser('a sign-in that ends', (open) => {
+  it('in the middle of a form loses nothing that was typed', async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByLabel('Name').fill('typed before');
+    await page.getByLabel('Description').fill('and kept');
+    await page.getByLabel('airflow:read').uncheck();
+    stack.clock.advance(2 * 3600);
+    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('heading', { name: 'Your sign-in has ended' }).waitFor();
+    expect(await keysOf(id)).toStrictEqual([]);
+    await expectCraft(page);
+    await page.getByRole('button', { name: 'Sign in again' }).click();
+
+    await page.getByRole('heading', { name: 'Add API Key' }).waitFor();
+    expect(await page.getByLabel('Name').inputValue()).toBe('typed before');
+    expect(await page.getByLabel('Description').inputValue()).toBe('and kept');
+    expect(await page.evaluate('sessionStorage.length')).toBe(1);
+    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByText('This is the only time').waitFor();
+    expect(await keysOf(id)).toMatchObject([
+      { name: 'typed before', description: 'and kept', scopes: ['code:deploy', 'airflow:write'] },
+    ]);
+  });
+
+  it('while a page loads says so, and shows nothing of it', async () => {
+    await newDeployment();
+    const { page } = await open();
+    await signIn(page, stack, 'member');
+    stack.clock.advance(2 * 3600);
+    await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
+    await page.getByRole('heading', { name: 'Your sign-in has ended' }).waitFor();
+    expect(await page.getByRole('heading', { name: 'No API Keys yet' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Sign in again' }).click();
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+  });
+
+  it('by signing out leaves nothing behind, for the back button neither', async () => {
+    const id = await newDeployment();
+    await makeKey(stack, id, { name: 'private' });
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('heading', { name: 'private' }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You are signed out.').waitFor();
+    expect(await page.evaluate('sessionStorage.length + localStorage.length')).toBe(0);
+    await page.goBack();
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    expect(await page.content()).not.toContain('private');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'Who do you want to be?' }).waitFor();
+  });
+
+  it.each([
+    ['with a state that is not ours', '?code=abc&state=forged'],
+    ['with an answer of another issuer', '?code=abc&state=forged&iss=https%3A%2F%2Fevil.example.com'],
+    ['refused by the issuer', '?error=access_denied&state=forged'],
+    ['with nothing at all', ''],
+  ])('before it began, %s, signs nobody in', async (_, query) => {
+    const { page } = await open();
+    await page.goto(`${stack.url}/console/signed-in${query}`);
+    await page.getByText('The sign-in did not work. Begin it again from here.').waitFor();
+    expect(page.url()).toBe(`${stack.url}/console/signed-in`);
+    await expectCraft(page);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('link', { name: 'Max Member' }).click();
+    await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
+  });
+
+  it('while the issuer does not answer says so', async () => {
+    const { page } = await open();
+    await page.route(`${stack.issuer}/**`, (route) => route.abort());
+    await page.goto(stack.url);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    expect(await page.getByRole('alert').innerText()).toContain('Try again');
+    await page.unroute(`${stack.issuer}/**`);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('link', { name: 'Max Member' }).waitFor();
+  });
+});
+
+describeInBrowser('an API that fails', (open) => {
+  it.each([
+    ['that is busy', 503, 'The service is busy. Try again in a moment.'],
+    ['that is asked too often', 429, 'Too many calls at once. Wait a moment and try again.'],
+    ['that is broken', 500, 'Something went wrong. Try again in a moment.'],
+    ['that cannot be reached', 0, 'The service cannot be reached. Check your connection and try again.'],
+  ])('%s: the page says so and offers the way on', async (_, status, words) => {
+    const id = await newDeployment();
+    const { page } = await open();
+    await signIn(page, stack, 'member');
+    await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).waitFor();
+    const failing = '**/deployments/*/api-keys';
+    await page.route(failing, (route) =>
+      status === 0 ? route.abort() : route.fulfill({ status, contentType: 'text/html', body: '<p>oops' }),
+    );
+    await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
+    await page.getByText(words).waitFor();
+    await expectCraft(page);
+    await page.unroute(failing);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+
+    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByLabel('Name').fill('kept');
+    await page.route(failing, (route) =>
+      status === 0 ? route.abort() : route.fulfill({ status, contentType: 'text/html', body: '<p>oops' }),
+    );
+    const add = page.getByRole('dialog').getByRole('button', { name: 'Add API Key' });
+    await add.click();
+    await page.getByRole('dialog').getByText(words).waitFor();
+    await page.unroute(failing);
+    await add.click();
+    await page.getByText('This is the only time').waitFor();
+    expect(await keysOf(id)).toHaveLength(1);
+  });
+
+  it('says at the field what is wrong with it', async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+    await page.getByLabel('Name').fill('wrong');
+    await page.route('**/api-keys', async (route) => {
+      const { scopes } = route.request().postDataJSON();
+      await route.continue({ postData: JSON.stringify({ name: '\u0007', scopes }) });
+    });
+    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    const wrong = 'Name must be 1 to 100 characters, without control characters';
+    await page.getByText(wrong).waitFor();
+    const name = page.getByLabel('Name');
+    expect(await name.getAttribute('aria-invalid')).toBe('true');
+    const describedBy = await name.getAttribute('aria-describedby');
+    expect(await page.locator(`[id="${describedBy}"]`).innerText()).toBe(wrong);
+    await expectCraft(page);
+  });
+
+  it('late keeps the place of what will come', async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    await signIn(page, stack, 'member');
+    let answer = () => {};
+    const isAnswered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route('**/deployments/*/api-keys', async (route) => {
+      await isAnswered;
+      await route.continue();
+    });
+    await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
+    await page.getByRole('status', { name: 'Loading the API Keys' }).waitFor();
+    await expectCraft(page);
+    answer();
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
+  });
+});
+
+describeInBrowser('the page is no way in', (open) => {
+  const SCRIPT = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>"'&{{7*7}}`;
+
+  it('for script in the name of a key, a description or a Deployment', async () => {
+    const id = `page_${++count}`;
+    await makeDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
+    await makeKey(stack, id, { name: SCRIPT, description: SCRIPT });
+    const { page, faults } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('heading', { name: SCRIPT, level: 2 }).waitFor();
+    expect(await page.getByText(SCRIPT, { exact: true }).count()).toBe(3);
+    await page.getByRole('link', { name: /^Edit/ }).click();
+    expect(await page.getByLabel('Name').inputValue()).toBe(SCRIPT);
+    await page.getByRole('button', { name: 'Delete API Key' }).click();
+    await page.getByRole('dialog').getByText(SCRIPT).waitFor();
+    expect(await page.title()).toContain(SCRIPT);
+    await page.goto(`${stack.url}/token`);
+    await page.getByRole('heading', { name: 'Temporary token' }).waitFor();
+    expect(await page.evaluate('window.hit')).toBeUndefined();
+    expect(faults).toStrictEqual([]);
+  });
+
+  it('for script or markup that was smuggled into it: the policy forbids both', async () => {
+    const { page, faults } = await open();
+    await page.goto(stack.url);
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    const outcome = await page.evaluate(`(async () => {
+      const script = document.createElement('script');
+      let thrown = '';
+      try { script.textContent = 'window.hit = 1'; } catch (error) { thrown += error.name + ' '; }
+      document.head.append(script);
+      try { document.body.innerHTML = '<b>'; } catch (error) { thrown += error.name; }
+      const reached = await fetch('https://evil.example.com/').then(() => true, () => false);
+      const styled = document.createElement('style');
+      styled.textContent = 'body { display: none }';
+      document.head.append(styled);
+      return { hit: window.hit, thrown, reached, display: getComputedStyle(document.body).display };
+    })()`);
+    expect(outcome).toStrictEqual({
+      thrown: 'TypeError TypeError',
+      reached: false,
+      hit: undefined,
+      display: 'block',
+    });
+    expect(faults.join('\n')).toContain('Content Security Policy');
+  });
+
+  it('for a frame around it', async () => {
+    const thief = createServer((_, response) =>
+      response.setHeader('content-type', 'text/html').end(`<iframe src="${stack.url}/console"></iframe>`),
+    );
+    await new Promise<void>((resolve) => thief.listen(0, '127.0.0.1', resolve));
+    const { page, faults } = await open();
+    await page.goto(`http://127.0.0.1:${(thief.address() as AddressInfo).port}`);
+    await expect.poll(() => faults.join('\n')).toContain('frame-ancestors');
+    for (const frame of page.frames()) expect(await frame.content()).not.toContain('id="app"');
+    thief.close();
+  });
+
+  it('for a cookie: none is sent to the API, and none would open it', async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    const sent: (string | undefined)[] = [];
+    page.on('request', async (request) => {
+      if (request.url().includes('/deployments/') && request.resourceType() === 'fetch') {
+        sent.push((await request.allHeaders()).cookie);
+      }
+    });
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    expect(sent.length).toBeGreaterThan(0);
+    expect(new Set(sent)).toStrictEqual(new Set([undefined]));
+    const status = await page.evaluate(
+      `fetch('/deployments', { credentials: 'include' }).then((it) => it.status)`,
+    );
+    expect(status).toBe(401);
+  });
+
+  it('for who reads what the browser keeps: the access token and the code are in none of it', async () => {
+    const { page } = await open();
+    const secrets: string[] = [];
+    page.on('request', (request) => {
+      const { authorization } = request.headers();
+      if (authorization) secrets.push(authorization.replace('Bearer ', ''));
+      const code = new URL(request.url()).searchParams.get('code');
+      if (code) secrets.push(code);
+    });
+    await signIn(page, stack, 'member');
+    await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
+    await expect.poll(() => secrets.length).toBeGreaterThan(1);
+    const kept = await traces(page);
+    for (const secret of secrets) expect(kept).not.toContain(secret);
+    expect(await page.evaluate('Object.keys(sessionStorage)')).toStrictEqual(['console.returning']);
+  });
+});
+
+describeInBrowser('who wants less motion', (open) => {
+  it.each([
+    ['reduce', 'none'],
+    ['no-preference', 'rise'],
+  ] as const)('%s: a dialog opens with the animation %s', async (reducedMotion, animation) => {
+    const id = await newDeployment();
+    const { page } = await open({ reducedMotion });
+    await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+    await page.getByRole('dialog').waitFor();
+    expect(await page.evaluate(`getComputedStyle(document.querySelector('dialog')).animationName`)).toBe(
+      animation,
+    );
+  });
+});
