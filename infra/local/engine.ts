@@ -10,6 +10,8 @@ import type { Resource, Template } from './template.ts';
 /** A DynamoDB engine that answers on this machine. */
 export interface Engine {
   readonly endpoint: string;
+  /** Whether it was started here, for this stack alone. */
+  readonly isOwn: boolean;
   /** Stops the engine if it was started here; resolves when its process is gone. */
   stop(): Promise<void>;
 }
@@ -46,7 +48,7 @@ wait "$engine"`;
  */
 export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): Promise<Engine> {
   const given = process.env.DYNAMODB_ENDPOINT;
-  if (given) return { endpoint: given.replace(/\/$/, ''), stop: async () => {} };
+  if (given) return { endpoint: given.replace(/\/$/, ''), isOwn: false, stop: async () => {} };
 
   const port = await freePort();
   const options = ['--host', '127.0.0.1', '--port', String(port)];
@@ -67,6 +69,7 @@ export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): P
   });
   const engine = {
     endpoint: `http://127.0.0.1:${port}`,
+    isOwn: true,
     stop: async () => {
       shell.stdin?.end();
       if (shell.exitCode === null && shell.signalCode === null) await once(shell, 'exit');

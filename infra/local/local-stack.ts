@@ -143,8 +143,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
       return { resource, table, ttl };
     }),
   );
-  const isOthersEngine = process.env.DYNAMODB_ENDPOINT !== undefined && dataDirectory === undefined;
-  if (isOthersEngine) {
+  if (!engine.isOwn && dataDirectory === undefined) {
     // Its owner did not ask for tables that no later run uses.
     for (const { table } of tables) {
       atStop(() => deleteTable(engine.endpoint, table.name));

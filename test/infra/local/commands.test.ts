@@ -14,7 +14,8 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const data = mkdtempSync(join(tmpdir(), 'local-data-'));
 const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
-const env = { ...process.env, PORT: String(port) };
+// These are about the embedded engine, whichever one the other tests use.
+const env = { ...process.env, PORT: String(port), DYNAMODB_ENDPOINT: '' };
 const running = new Set<ChildProcess>();
 
 afterAll(async () => {

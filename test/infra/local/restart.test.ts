@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { startLocalStack } from '../../../infra/local/local-stack.ts';
 import { Fixture, readsStream } from '../../support/fixture.ts';
 
@@ -37,6 +37,8 @@ async function run(sk: string, options: { fresh?: boolean } = {}) {
 }
 
 it('a stack with a data folder goes on where it was: items kept, no record delivered twice', async () => {
+  // The data folder is the embedded engine's.
+  vi.stubEnv('DYNAMODB_ENDPOINT', '');
   expect(await run('first', { fresh: true })).toEqual({ seen: ['first'], hasFirst: true });
   expect(await run('second')).toEqual({ seen: ['second'], hasFirst: true });
   expect(await run('third', { fresh: true })).toEqual({ seen: ['third'], hasFirst: false });

@@ -216,6 +216,44 @@ describe('a report of failures', async () => {
   });
 });
 
+describe('a report of the first record, with bisection', async () => {
+  const both = await run({
+    BatchSize: 10,
+    MaximumBatchingWindowInSeconds: 1,
+    MaximumRetryAttempts: 1,
+    BisectBatchOnFunctionError: true,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+
+  it('halves the batch, so that the neighbours are not lost with it', async () => {
+    for (const [sk, how] of [['a', 'report'], ['b'], ['c']] as const) await both.put1(sk, { how });
+    await both.stack.settled();
+    expect(both.batches()[0]).toBe('a b c');
+    expect(both.batches()).toContain('c');
+    expect(both.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
+  });
+});
+
+describe('lanes', async () => {
+  const lanes = await run({ BatchSize: 1, ParallelizationFactor: 10, MaximumRetryAttempts: 4 });
+
+  it('keep the order of one item, and let others pass one that fails', async () => {
+    const { client, name } = lanes.stack.table;
+    await lanes.put1('stuck', { how: 'poison' });
+    for (const n of [1, 2, 3]) {
+      await client.send(new PutCommand({ TableName: name, Item: { pk: 'a', sk: 'stuck', n } }));
+    }
+    for (const sk of ['k1', 'k2', 'k3', 'k4', 'k5', 'k6']) await lanes.put1(sk);
+    await lanes.stack.settled();
+    const batches = lanes.batches();
+    expect(batches.filter((batch) => batch === 'stuck')).toHaveLength(5 + 3);
+    // The poisoned change is tried five times over 750 ms before the next change of its item is.
+    const passed = batches.slice(0, batches.lastIndexOf('stuck')).filter((batch) => batch.startsWith('k'));
+    expect(passed.length).toBeGreaterThan(2);
+    expect(lanes.failures()).toHaveLength(1);
+  });
+});
+
 describe('a filter', async () => {
   const filtered = await run({
     FilterCriteria: {
