@@ -1,0 +1,26 @@
+import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import { describe, expect, it } from 'vitest';
+import { issuerOf } from '../../functions/http/issuer.ts';
+
+const eventOf = (domainName: string, headers: Record<string, string> = {}) =>
+  ({ headers, requestContext: { domainName } }) as unknown as APIGatewayProxyEventV2;
+
+describe('the issuer', () => {
+  it.each(['abc123.execute-api.eu-west-1.amazonaws.com', 'keys.example.com'])(
+    '30: is https and the domain that was used, whatever a header says: %s',
+    (domainName) => {
+      const forged = { 'x-forwarded-proto': 'http', 'x-forwarded-host': 'evil.test', host: 'evil.test' };
+      expect(issuerOf(eventOf(domainName))).toBe(`https://${domainName}`);
+      expect(issuerOf(eventOf(domainName, forged))).toBe(`https://${domainName}`);
+    },
+  );
+
+  it.each(['127.0.0.1:8787', 'localhost:8787', '[::1]:8787'])('is http on this machine alone: %s', (host) => {
+    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }))).toBe(`http://${host}`);
+    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'https' }))).toBe(`https://${host}`);
+  });
+
+  it.each(['127.0.0.1.evil.test', 'localhost.evil.test', 'evil.test:8787'])('is not fooled by %s', (host) => {
+    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }))).toBe(`https://${host}`);
+  });
+});
