@@ -10,17 +10,22 @@ describe('the issuer', () => {
     '30: is https and the domain that was used, whatever a header says: %s',
     (domainName) => {
       const forged = { 'x-forwarded-proto': 'http', 'x-forwarded-host': 'evil.test', host: 'evil.test' };
-      expect(issuerOf(eventOf(domainName))).toBe(`https://${domainName}`);
-      expect(issuerOf(eventOf(domainName, forged))).toBe(`https://${domainName}`);
+      expect(issuerOf(eventOf(domainName), undefined)).toBe(`https://${domainName}`);
+      expect(issuerOf(eventOf(domainName, forged), undefined)).toBe(`https://${domainName}`);
     },
   );
 
   it.each(['127.0.0.1:8787', 'localhost:8787', '[::1]:8787'])('is http on this machine alone: %s', (host) => {
-    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }))).toBe(`http://${host}`);
-    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'https' }))).toBe(`https://${host}`);
+    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`http://${host}`);
+    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'https' }), undefined)).toBe(`https://${host}`);
+  });
+
+  it('is the public URL where something stands in front of API Gateway', () => {
+    const event = eventOf('abc123.execute-api.eu-west-1.amazonaws.com');
+    expect(issuerOf(event, 'https://keys.example.com')).toBe('https://keys.example.com');
   });
 
   it.each(['127.0.0.1.evil.test', 'localhost.evil.test', 'evil.test:8787'])('is not fooled by %s', (host) => {
-    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }))).toBe(`https://${host}`);
+    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`https://${host}`);
   });
 });
