@@ -43,6 +43,7 @@ it('every reason of a refusal stands in the table', () => {
     expired: true,
     revoked: true,
     disabled: true,
+    network: true,
     deployment: true,
     scope: true,
     configuration: true,

@@ -38,12 +38,13 @@ export function kept(name: string, load: () => Promise<Synthesise>): (context: C
 
 function readAssembly(directory: string, issuer: string): Assembly {
   const manifest = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'));
-  const stacks = Object.values<Artifact>(manifest.artifacts)
-    .filter((artifact) => artifact.type === 'aws:cloudformation:stack')
-    .map(({ properties }) => {
+  const stacks = Object.entries<Artifact>(manifest.artifacts)
+    .filter(([, artifact]) => artifact.type === 'aws:cloudformation:stack')
+    .map(([id, { properties }]) => {
       const text = readFileSync(join(directory, properties.templateFile), 'utf8');
       return {
-        stackName: properties.stackName,
+        // The manifest leaves a name out that is the stack's ID.
+        stackName: properties.stackName ?? id,
         template: JSON.parse(text.replaceAll(ANY_ISSUER, () => issuer)),
       };
     });
@@ -52,7 +53,7 @@ function readAssembly(directory: string, issuer: string): Assembly {
 
 interface Artifact {
   type: string;
-  properties: { stackName: string; templateFile: string };
+  properties: { stackName?: string; templateFile: string };
 }
 
 /** Written beside and moved there whole: test files run side by side. */
