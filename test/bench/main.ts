@@ -200,7 +200,9 @@ const checks = await withEngine(async (endpoint) => {
 
 const slides = await withEngine(async (endpoint) => {
   const { tokens } = await seed(endpoint, 'slides', { keys: 1, tokens: 64, now: Date.now() - 3_600_000 });
-  return sideBySide(['sliding', 'better-auth verify', 'naive'], endpoint, { tokens });
+  return sideBySide(['sliding', 'sliding, slideInterval 0', 'better-auth verify', 'naive'], endpoint, {
+    tokens,
+  });
 });
 
 const exchanges = await withEngine(async (endpoint) => {

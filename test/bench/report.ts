@@ -21,7 +21,7 @@ export interface Figures {
   /** Milliseconds. */
   latency: { check: number; bare: number }[];
   /** Read and write units. */
-  units: { notDue: number[]; due: number[] };
+  units: { notDue: number[]; due: number[]; dueAndRecorded: number[] };
   /** Items a second; bytes of heap. */
   purge: { purge: number; raw: number; memory: number }[];
   deletes: { tries: number; accepted: number; before: number };

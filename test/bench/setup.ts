@@ -31,6 +31,7 @@ export function functionEnvironment(endpoint: string, slideInterval = 300): Reco
     [ENV.tokenLifetime]: String(DAY),
     [ENV.slideInterval]: String(slideInterval),
     [ENV.scopes]: SCOPES.join(' '),
+    [ENV.lastUsedFrom]: 'full',
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
   };

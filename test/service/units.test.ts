@@ -72,6 +72,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   for (let n = 1; n < 100; n++) await as('POST', `${path}/api-keys`, key);
   await costs('List 100 keys', 200, () => as('GET', `${path}/api-keys`));
 
+  await costs('Swap a key for a token, first in a slide interval', 200, () => exchange(stack, made));
   await costs('Swap a key for a token', 200, () => exchange(stack, made));
   const forged = mintCredential('secret', id, made.id.slice(-26));
   await costs('Swap with a wrong secret', 401, () => exchange(stack, { ...made, secret: forged }));
@@ -81,12 +82,14 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
     call(stack, 'POST', '/oauth/introspect', { basic, form: { token } }),
   );
 
-  stack.clock.freeze(NOON + 1000);
+  const other = await swap(stack, made);
+  stack.clock.freeze(NOON + 1_000_000);
+  await costs('Check a token, slide due, first in a slide interval', 200, () => use(stack, other));
   await costs('Check a token, slide due', 200, () => use(stack, token));
   await costs('Check a token, no slide due', 200, () => use(stack, token));
   stack.clock.freeze(NOON + 2 * DAY);
   await costs('Check an expired token', 401, () => use(stack, token));
-  stack.clock.freeze(NOON + 1000);
+  stack.clock.freeze(NOON + 1_000_000);
   const unknown = mintCredential('token', id, made.id.slice(-26));
   await costs('Check a token that nobody issued', 401, () => use(stack, unknown));
   await costs('Check what is no token', 401, () => use(stack, 'dkt_no_token'));
