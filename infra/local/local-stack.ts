@@ -119,7 +119,8 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const synthesise = options.synthesise ?? (await import('../app.ts')).synthesise;
   // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
   const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
-  const template = new Template(await synthesise(context, outdir), suffix, options.alterTemplate);
+  const assembly = await withoutValidation(() => synthesise(context, outdir));
+  const template = new Template(assembly, suffix, options.alterTemplate);
 
   const engine = await engineStarting;
   const proxy = new AwsProxy(engine.endpoint);
@@ -275,6 +276,17 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
       await Promise.race([all(), late]).finally(() => clearTimeout(timer));
     },
   };
+}
+
+/** Validating the templates takes the CDK longer than all else at a start; `cdk synth` and its tests do it. */
+async function withoutValidation<T>(synthesise: () => T | Promise<T>): Promise<T> {
+  const { CDK_VALIDATION: before } = process.env;
+  process.env.CDK_VALIDATION = before ?? 'false';
+  try {
+    return await synthesise();
+  } finally {
+    if (before === undefined) delete process.env.CDK_VALIDATION;
+  }
 }
 
 const roleOf = (template: Template, arn: string): Resource =>
