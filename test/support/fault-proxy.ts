@@ -46,6 +46,8 @@ interface Rule {
   /** Text that a call's body must hold to be one of those. */
   of: string;
   fault?: Fault | undefined;
+  /** What happens when the engine has answered, before the function hears of it. */
+  afterwards?: ((operation: string) => Promise<void>) | undefined;
   operations: string[];
 }
 
@@ -74,7 +76,11 @@ export async function startFaultProxy(engineEndpoint: string) {
     const { fault } = rule ?? {};
     const isHit = fault !== undefined && (fault.lasts ? n >= fault.at : n === fault.at);
     if (isHit) await spoil(fault.kind, { incoming, outgoing, body, operation });
-    else pass(await forward(incoming, body), outgoing);
+    else {
+      const answer = await forward(incoming, body);
+      await rule?.afterwards?.(operation);
+      pass(answer, outgoing);
+    }
   }
 
   async function spoil(
@@ -176,8 +182,8 @@ export async function startFaultProxy(engineEndpoint: string) {
      * Watches the calls whose body holds a text, and spoils one of them or an outage's worth.
      * @returns the operations of those calls so far, and how to end the fault
      */
-    inject(of: string, fault?: Fault) {
-      const rule: Rule = { of, fault, operations: [] };
+    inject(of: string, fault?: Fault, afterwards?: Rule['afterwards']) {
+      const rule: Rule = { of, fault, afterwards, operations: [] };
       rules.add(rule);
       return { operations: rule.operations, end: () => rules.delete(rule) };
     },

@@ -73,7 +73,12 @@ export async function startTable(): Promise<Engine> {
   return engine;
 }
 
+/** What functions wrote as errors: the causes of their 5xx. */
+const errors: unknown[] = [];
 const logger = new Logger({ serviceName: 'test', logLevel: 'SILENT' });
+logger.error = (...line) => {
+  errors.push(line[1]);
+};
 
 /**
  * The functions without runner and gateway: handlers, http and table as they are deployed, on the engine. Thousands
@@ -93,8 +98,11 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const malformed: ItemKey[] = [];
   const onMalformed = (key: ItemKey) => malformed.push(key);
 
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = endpoint;
   const sdk = tableClient(patience);
+  // As AWS_ENDPOINT_URL_DYNAMODB would, which is read at the first call, when another service may have set another.
+  const { protocol, hostname, port } = new URL(endpoint);
+  const located = async () => ({ protocol, hostname, port: Number(port), path: '/' });
+  Object.assign(sdk.config, { endpoint: located, isCustomEndpoint: true });
   const { around } = options;
   const client = around
     ? ({
@@ -143,7 +151,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     defer: async (task) => {
       deferred.push(JSON.parse(JSON.stringify(task)));
     },
-    log: () => {},
+    log: (_message, { error }) => {
+      if (error !== undefined) errors.push(error);
+    },
   };
 
   /** Makes a call as a gateway would hand it on. */
@@ -236,7 +246,7 @@ export type InProcess = ReturnType<typeof inProcess>;
 /** @throws Error for another status: what a test builds on must not fail quietly */
 export function must(reply: Reply, ...statuses: number[]): Reply {
   if (statuses.includes(reply.status)) return reply;
-  throw new Error(`Expected ${statuses}, got ${reply.status}: ${reply.text}`);
+  throw new Error(`Expected ${statuses}, got ${reply.status}: ${reply.text}`, { cause: errors.at(-1) });
 }
 
 /** The record that the stream would hold of a removed Deployment or key. */
