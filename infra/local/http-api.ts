@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Authorizer } from './authorizers.ts';
 import type { Clock } from './clock.ts';
 import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
+import { matchPath, rankOf } from './paths.ts';
 import { ACCOUNT } from './template.ts';
 import type { Outcome } from './worker-pool.ts';
 
@@ -207,12 +208,9 @@ export function render(outcome: Outcome): GatewayResponse {
   };
 }
 
-/** A literal segment goes before a parameter, a parameter before a greedy one. */
-const segmentRank = (segment: string) => (segment.endsWith('+}') ? 2 : segment.startsWith('{') ? 1 : 0);
-
 const rank = (key: string) => {
   const [method = '', path = ''] = key.split(' ');
-  const segments = path.split('/').map(segmentRank);
+  const segments = rankOf(path);
   return key === '$default'
     ? '9'
     : `${Math.max(...segments) === 2 ? 1 : 0}${segments.join('')}${method === 'ANY' ? 1 : 0}`;
@@ -239,17 +237,5 @@ function matchRoute(key: string, method: string, path: string): Record<string, s
   if (key === '$default') return {};
   const [routeMethod, routePath = ''] = key.split(' ');
   if (routeMethod !== 'ANY' && routeMethod !== method) return undefined;
-  const wanted = routePath.split('/');
-  const given = path.split('/');
-  const isGreedy = wanted.at(-1)?.endsWith('+}') ?? false;
-  if (isGreedy ? given.length < wanted.length : given.length !== wanted.length) return undefined;
-
-  const parameters: Record<string, string> = {};
-  for (const [index, segment] of wanted.entries()) {
-    const rest = segment.endsWith('+}') ? given.slice(index).join('/') : (given[index] ?? '');
-    const name = /^\{(\w+)\+?\}$/.exec(segment)?.[1];
-    if (name === undefined ? segment !== rest : rest === '') return undefined;
-    if (name !== undefined) parameters[name] = rest;
-  }
-  return parameters;
+  return matchPath(routePath, path);
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from './clock.ts';
 import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
 import { commonLogTime } from './http-api.ts';
+import { matchPath, rankOf } from './paths.ts';
 import type { RestResponses } from './rest-responses.ts';
 import { ACCOUNT } from './template.ts';
 import type { Outcome } from './worker-pool.ts';
@@ -205,8 +206,8 @@ export function chooseMethod<T extends Pick<RestMethod, 'method' | 'resourcePath
   path: string,
 ): { method: T; parameters: Record<string, string> } | undefined {
   const matching = methods.flatMap((it) => {
-    const parameters = matchResource(it.resourcePath, path);
-    return parameters ? [{ method: it, parameters, rank: rank(it.resourcePath) }] : [];
+    const parameters = matchPath(it.resourcePath, path);
+    return parameters ? [{ method: it, parameters, rank: rankOf(it.resourcePath).join('') }] : [];
   });
   const best = matching.map((it) => it.rank).sort()[0];
   const ofResource = matching.filter((it) => it.rank === best);
@@ -214,26 +215,4 @@ export function chooseMethod<T extends Pick<RestMethod, 'method' | 'resourcePath
     ofResource.find((it) => it.method.method === method) ??
     ofResource.find((it) => it.method.method === 'ANY')
   );
-}
-
-const rank = (resourcePath: string): string =>
-  resourcePath
-    .split('/')
-    .map((segment) => (segment.endsWith('+}') ? 2 : segment.startsWith('{') ? 1 : 0))
-    .join('');
-
-/** @returns the path parameters; undefined when the resource is another one. */
-function matchResource(resourcePath: string, path: string): Record<string, string> | undefined {
-  const wanted = resourcePath.split('/');
-  const given = path.split('/');
-  const isGreedy = wanted.at(-1)?.endsWith('+}') ?? false;
-  if (isGreedy ? given.length < wanted.length : given.length !== wanted.length) return undefined;
-  const parameters: Record<string, string> = {};
-  for (const [index, segment] of wanted.entries()) {
-    const rest = segment.endsWith('+}') ? given.slice(index).join('/') : (given[index] ?? '');
-    const name = /^\{([\w.:-]+)\+?\}$/.exec(segment)?.[1];
-    if (name === undefined ? segment !== rest : rest === '') return undefined;
-    if (name !== undefined) parameters[name] = rest;
-  }
-  return parameters;
 }
