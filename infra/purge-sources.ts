@@ -49,7 +49,7 @@ export class PurgeSources extends Construct {
         }),
       ],
       batchSize: 10,
-      // Records of one pk stay in order, whatever the factor; a large Deployment does not hold up the others.
+      // A large Deployment does not hold up the others. Order holds for one item only; the purge needs no more.
       parallelizationFactor: 10,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
