@@ -125,8 +125,8 @@ describe('an authorizer of another account', () => {
   });
 });
 
-describe('an authorizer of a stack in the same app', () => {
-  it('refers to the service, and the service not to it', () => {
+describe('an authorizer in the same app', () => {
+  function inApp(isOneStack: boolean) {
     const app = new App();
     const owner = new Stack(app, 'Owner');
     const authorize = new LambdaFunction(owner, 'Authorize', {
@@ -134,20 +134,30 @@ describe('an authorizer of a stack in the same app', () => {
       handler: 'index.handler',
       code: Code.fromInline('exports.handler = async () => {};'),
     });
-    const consumer = new Stack(app, 'Consumer');
-    const api = new HttpApi(consumer, 'Api');
+    const consumer = isOneStack ? owner : new Stack(app, 'Consumer');
+    const api = new RestApi(consumer, 'Api', { cloudWatchRole: false });
     const authorizer = new DeploymentKeyAuthorizer(consumer, 'Authorizer', {
       ...defaults,
       functionArn: authorize.functionArn,
       api,
     });
     const handler = LambdaFunction.fromFunctionName(consumer, 'Handler', 'handler');
-    const integration = new HttpLambdaIntegration('Handler', handler);
-    api.addRoutes({ path: PATH, methods: [HttpMethod.POST], integration, authorizer });
+    api.root.resourceForPath(PATH).addMethod('POST', new LambdaIntegration(handler), { authorizer });
     app.synth();
+    return { owner, consumer };
+  }
+
+  it('refers to the service, and the service not to it', () => {
+    const { owner, consumer } = inApp(false);
     expect(consumer.dependencies).toStrictEqual([owner]);
     expect(owner.dependencies).toStrictEqual([]);
     expect(propertiesOf(owner, 'AWS::Lambda::Permission')).toStrictEqual([]);
+  });
+
+  it('can be in the same stack: no resource refers to itself in a circle', () => {
+    const { owner } = inApp(true);
+    // The assertions library throws where there is a circle.
+    expect(propertiesOf(owner, 'AWS::ApiGateway::Authorizer')).toHaveLength(1);
   });
 });
 
