@@ -1,4 +1,4 @@
-import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import {
@@ -451,6 +451,30 @@ describe('requests', () => {
       expect(reply.status, JSON.stringify(name)).toBe(400);
     }
   });
+});
+
+it('#34 next version deployed with live tokens; rollback: attributes that come and go leave tokens valid', async () => {
+  const { id, key } = await newKey();
+  const token = await service.swap(key);
+  const TableName = 'keys';
+  for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
+    // Of a later version, and then rolled back: each item has what this one does not know.
+    await service.table.client.send(
+      new PutCommand({ TableName, Item: { ...item, ofLaterVersion: { a: [1] } } }),
+    );
+  }
+  expect(await service.use(token)).toBe(200);
+  const known = ['pk', 'sk', 'generation', 'epoch', 'issuedAt', 'expiresAt', 'enabled', 'scopes', 'secrets'];
+  const ofKey = ['name', 'revision', 'createdAt', 'createdBy', 'groups', 'keyCount'];
+  for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
+    // Of the first version: what the contract names and no more.
+    const Item = Object.fromEntries(
+      Object.entries(item).filter(([name]) => [...known, ...ofKey].includes(name)),
+    );
+    await service.table.client.send(new PutCommand({ TableName, Item }));
+  }
+  expect(await service.use(token)).toBe(200);
+  expect(await service.use(await service.swap(key))).toBe(200);
 });
 
 it("#42 the Deployment's item deleted by hand while the stream is off: its keys are refused at once", async () => {
