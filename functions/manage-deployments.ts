@@ -1,4 +1,5 @@
 import { deploymentRoutes } from './handlers/deployments.ts';
+import { refusalRecord } from './handlers/refusals.ts';
 import { managementHandler } from './http/management.ts';
 import { readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -10,4 +11,8 @@ const logger = newLogger('manage-deployments');
 const table = openTable(config, CALL_PATIENCE, logger);
 
 /** Deployments: register, change, list, delete. */
-export const handler = managementHandler(deploymentRoutes(table, Date.now), { logger, people });
+export const handler = managementHandler(deploymentRoutes(table, Date.now), {
+  logger,
+  people,
+  onRefused: refusalRecord(table, Date.now),
+});

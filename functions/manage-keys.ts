@@ -1,4 +1,5 @@
 import { keyRoutes } from './handlers/keys.ts';
+import { refusalRecord } from './handlers/refusals.ts';
 import { managementHandler } from './http/management.ts';
 import { readManagementConfig, readScopes } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -13,4 +14,5 @@ const table = openTable(config, CALL_PATIENCE, logger);
 export const handler = managementHandler(keyRoutes(table, { clock: Date.now, scopes: readScopes() }), {
   logger,
   people,
+  onRefused: refusalRecord(table, Date.now),
 });

@@ -4,6 +4,7 @@ import { Construct } from 'constructs';
 import { Alarms } from './alarms.ts';
 import { Api, type Route } from './api.ts';
 import { readConfig, type SignIn } from './config.ts';
+import { EventBus } from './event-bus.ts';
 import { addFunctions } from './functions.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
@@ -88,6 +89,8 @@ export class DeploymentKeys extends Construct {
   /** For `DeploymentKeyAuthorizer`, in this stack or any other. */
   readonly authorizerFunctionArn: string;
   readonly tableName: string;
+  /** The bus on which it tells what happened: whoever wants to know makes a rule on it. */
+  readonly eventBusName: string;
   /** Who signs people in. */
   readonly issuer: string;
   /** The public client with which people sign in; undefined: the issuer has none for the console. */
@@ -114,6 +117,8 @@ export class DeploymentKeys extends Construct {
 
     const functions = addFunctions(this, { config, signIn, table });
     new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
+    const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
+    this.eventBusName = bus.busName;
 
     api.open(
       new Map([
@@ -130,6 +135,8 @@ export class DeploymentKeys extends Construct {
         ['GET /whoami', functions.whoami],
       ]),
     );
+    // Strangers report leaks: apart from the exchange, so that a flood of reports holds up no pipeline.
+    api.open(new Map([['POST /leaks', functions.reportLeak]]), { rate: 10, burst: 20 });
     const page = functions.console;
     if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));
     api.forPeople(
@@ -137,6 +144,7 @@ export class DeploymentKeys extends Construct {
       new Map([
         ['GET /deployments', functions.manageDeployments],
         ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
+        ['GET /deployments/{deploymentId}/events', functions.listEvents],
         ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
         ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
         ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],

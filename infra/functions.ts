@@ -106,6 +106,28 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   });
   table.grantManageTemporaryTokens(manageTemporaryTokens);
 
+  const listEvents = new ServiceFunction(scope, 'list-events', {
+    description: 'Lists what happened to a Deployment',
+    timeout: Duration.seconds(10),
+    environment: people,
+    ...operation,
+  });
+  table.grantListEvents(listEvents);
+
+  const reportLeak = new ServiceFunction(scope, 'report-leak', {
+    description: 'Disables the key, or revokes the token, that somebody has found',
+    timeout: Duration.seconds(10),
+    environment: tokens,
+    ...operation,
+  });
+  table.grantReportLeak(reportLeak);
+
+  const publishEvents = new ServiceFunction(scope, 'publish-events', {
+    description: 'Sends what happened to the event bus',
+    timeout: Duration.seconds(30),
+    ...operation,
+  });
+
   const purge = new ServiceFunction(scope, 'purge', {
     description: 'Deletes what a removed Deployment or key leaves behind',
     timeout: Duration.seconds(60),
@@ -125,6 +147,9 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     manageDeployments,
     manageKeys,
     manageTemporaryTokens,
+    listEvents,
+    reportLeak,
+    publishEvents,
     purge,
     console: addConsole(),
   };

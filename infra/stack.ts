@@ -24,6 +24,7 @@ export class DeploymentKeysStack extends Stack {
       service.authorizerFunctionArn,
     );
     this.#tell('TableName', 'Where keys and tokens are kept', service.tableName);
+    this.#tell('EventBusName', 'Where the service tells what happened', service.eventBusName);
     this.#tell('Issuer', 'Who signs people in', service.issuer);
     this.#tell('ConsoleClientId', 'The public client with which people sign in', service.consoleClientId);
     this.#tell('DomainTarget', 'What the DNS record of domainName points to', service.domainTarget);

@@ -83,6 +83,16 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'DeleteItem', 'ConditionCheckItem']);
   }
 
+  /** To list events, and record a refused listing. */
+  grantListEvents(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['GetItem', 'Query', 'PutItem']);
+  }
+
+  /** To disable a key or delete a token, with the event. */
+  grantReportLeak(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
+  }
+
   /** To delete what a removed Deployment or key leaves behind: alone in deleting many at once. */
   grantPurge(grantee: ServiceFunction): void {
     this.#grant(grantee, ['GetItem', 'Query', 'BatchWriteItem', 'PutItem', 'UpdateItem', 'DeleteItem']);

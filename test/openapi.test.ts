@@ -6,6 +6,7 @@ import { parseParameters, presentedParameters, tokenParameters } from '../functi
 import {
   deploymentInput,
   keyChangesInput,
+  leakInput,
   newKeyInput,
   newTemporaryTokenInput,
   parseInput,
@@ -46,6 +47,7 @@ describe('an example of the OpenAPI document', () => {
     'POST /deployments/{deploymentId}/api-keys': (body) => parseInput(newKeyInput(KNOWN, 0), body),
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': (body) =>
       parseInput(keyChangesInput(KNOWN, 0), body),
+    'POST /leaks': (body) => parseInput(leakInput, body),
     'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': (body) => parseInput(rotationInput, body),
     'POST /deployments/{deploymentId}/temporary-tokens': (body) =>
       parseInput(newTemporaryTokenInput(KNOWN), body),
@@ -117,6 +119,9 @@ describe('what the stack answers is what the document says', async () => {
     ['POST /oauth/introspect', 400, '/oauth/introspect', { basic, form: { x: 'x' } }],
     ['POST /oauth/revoke', 200, '/oauth/revoke', { basic, form: { token: 'x' } }],
     ['GET /.well-known/oauth-authorization-server', 200, '/.well-known/oauth-authorization-server'],
+    ['GET /deployments/{deploymentId}/events', 200, '/deployments/etl/events', { token: member }],
+    ['POST /leaks', 202, '/leaks', { json: { credential: 'x' } }],
+    ['POST /leaks', 400, '/leaks', { json: {} }],
     ['GET /whoami', 200, '/whoami', { token }],
     ['GET /whoami', 401, '/whoami'],
     ['GET /deployments', 200, '/deployments', { token: admin }],

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { EVENT_SOURCE } from '../../functions/domain/cloud-event.ts';
 import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../../functions/domain/identifiers.ts';
 import { MAX_NETWORKS } from '../../functions/domain/networks.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../../functions/domain/scopes.ts';
@@ -116,6 +117,28 @@ export const apiKeyWithSecret = z
   .meta({ id: 'ApiKeyWithSecret' });
 
 export const apiKeys = page(apiKey);
+
+export const event = z
+  .object({
+    specversion: z.literal('1.0'),
+    id: z
+      .string()
+      .regex(new RegExp(`^${ULID}$`))
+      .meta({ description: 'The same in every delivery.' }),
+    source: z.literal(EVENT_SOURCE),
+    type: z.string(),
+    subject: z.string(),
+    time,
+    datacontenttype: z.literal('application/json'),
+    data: z.looseObject({
+      deploymentId,
+      generation: z.string().meta({ description: 'The life of the Deployment; empty where there was none.' }),
+      actor: z.object({ principal: z.string(), address: z.string(), requestId: z.string() }),
+    }),
+  })
+  .meta({ id: 'Event', description: 'CloudEvents 1.0. The event bus gets the same.' });
+
+export const events = page(event);
 
 export const temporaryToken = z
   .object({ id: temporaryTokenId, scope, createdAt: time, createdBy: z.string(), expiresAt: time })

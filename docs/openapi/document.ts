@@ -160,6 +160,8 @@ export function openApiDocument() {
       { name: 'Deployments', description: 'For people and platforms.' },
       { name: 'API keys', description: 'For people and platforms.' },
       { name: 'Temporary tokens', description: 'For people.' },
+      { name: 'Events', description: 'What happened.' },
+      { name: 'Leaks', description: 'For whoever finds a secret or token.' },
     ],
     paths,
     components: {

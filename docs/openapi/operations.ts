@@ -3,6 +3,7 @@ import { presentedParameters, tokenParameters } from '../../functions/http/param
 import {
   deploymentInput,
   keyChangesInput,
+  leakInput,
   newKeyInput,
   newTemporaryTokenInput,
   pageInput,
@@ -24,7 +25,7 @@ type Schema = any;
 /** One route, but for what all routes of its caller have in common. */
 export interface Operation {
   readonly id: string;
-  readonly tag: 'OAuth' | 'Checks' | 'Deployments' | 'API keys' | 'Temporary tokens';
+  readonly tag: 'OAuth' | 'Checks' | 'Deployments' | 'API keys' | 'Temporary tokens' | 'Events' | 'Leaks';
   readonly caller: Caller;
   readonly summary: string;
   readonly description?: string;
@@ -58,6 +59,23 @@ const apiKey = {
   credentials: [{ createdAt: CREATED_AT }],
   createdAt: CREATED_AT,
   createdBy: EXAMPLE.sub,
+};
+const event = {
+  specversion: '1.0',
+  id: '01EVENT00000000000000000ET',
+  source: 'deployment-api-keys',
+  type: 'api_key.rotated',
+  subject: `deployments/${EXAMPLE.deploymentId}/api-keys/${EXAMPLE.keyId}`,
+  time: CREATED_AT,
+  datacontenttype: 'application/json',
+  data: {
+    deploymentId: EXAMPLE.deploymentId,
+    generation: '01HFE000000000000000000000',
+    actor: { principal: EXAMPLE.sub, address: '203.0.113.7', requestId: 'Cz8YXjZPIAMEMXQ=' },
+    keyId: EXAMPLE.keyId,
+    name: 'ci',
+    retireOld: 'now',
+  },
 };
 const temporaryToken = {
   id: EXAMPLE.temporaryTokenId,
@@ -376,6 +394,39 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       400: badBody,
       404: problem(404, 'not_found', 'No such API key.'),
       409: problem(409, 'conflict', 'This key leaked. Rotate it with retireOld "now".'),
+    },
+  },
+  'GET /deployments/{deploymentId}/events': {
+    id: 'listEvents',
+    tag: 'Events',
+    caller: 'person',
+    summary: 'List what happened to a Deployment in 90 days, newest first',
+    description: 'Members see its present life; administrators all, also after its deletion.',
+    query: pageInput,
+    answers: {
+      200: json('A page.', answers.events, { items: [event] }),
+      400: badPage,
+      404: noSuchDeployment,
+    },
+  },
+  'POST /leaks': {
+    id: 'reportLeak',
+    tag: 'Leaks',
+    caller: 'anyone',
+    summary: 'Report a secret or token that was found somewhere',
+    description:
+      'A living secret disables its key until it is rotated `now`; a living token is revoked. The answer is the same ' +
+      'whatever it was.',
+    body: { schema: leakInput, examples: { secret: { credential: EXAMPLE.secret } } },
+    answers: {
+      202: empty('It was looked into.'),
+      400: problem(
+        400,
+        'invalid_request',
+        'credential must be 1 to 1000 characters, without control characters',
+      ),
+      413: problem(413, 'invalid_request', 'The body must be at most 65536 bytes.'),
+      415: problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),
     },
   },
   'POST /deployments/{deploymentId}/temporary-tokens': {

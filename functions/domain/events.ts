@@ -16,6 +16,13 @@ export type EventType =
   | 'api_key.disabled'
   | 'api_key.enabled'
   | 'api_key.deleted'
+  | 'api_key.leaked'
+  | 'api_key.expiring'
+  | 'api_key.expired'
+  | 'api_key.idle'
+  | 'call.refused'
+  | 'token.leaked'
+  | 'temporary_token.leaked'
   | 'temporary_token.issued'
   | 'temporary_token.revoked';
 

@@ -19,7 +19,7 @@ import {
   listApiKeys,
   MAX_KEYS,
   readApiKey,
-  rotateApiKey,
+  writeApiKeySecrets,
 } from '../table/keys.ts';
 import { once } from './once.ts';
 import { shownKey } from './shown-key.ts';
@@ -122,9 +122,9 @@ export function keyRoutes(
           const answer = { status: 200, body: shownKey(next, now) };
           const data = { ...eventData(key), retireOld };
           const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
-          const outcome = await rotateApiKey(table, next, key.secrets, event, remember(answer, now));
+          const outcome = await writeApiKeySecrets(table, next, key.secrets, event, remember(answer, now));
           if (outcome === 'repeated') return undefined;
-          if (outcome === 'rotated') return { ...answer, body: { ...answer.body, secret } };
+          if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
         }
         throw conflict('The key is being changed by somebody else. Try again.');
       });

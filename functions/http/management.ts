@@ -2,7 +2,7 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
-import { invalidFields } from '../domain/errors.ts';
+import { invalidFields, ServiceError } from '../domain/errors.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import type { PeopleConfig, Person } from '../domain/people.ts';
 import type { Actor } from '../domain/records.ts';
@@ -38,10 +38,17 @@ export interface ManagementRequest {
 
 export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
 
+export interface ManagementOptions {
+  logger: Logger;
+  people: PeopleConfig;
+  /** Records a refused call. Where it cannot, the call is refused all the same. */
+  onRefused: (request: ManagementRequest, error: ServiceError) => Promise<void>;
+}
+
 /** A function that people call: what its routes have in common, in the order in which it happens. */
 export function managementHandler(
   routes: Record<string, ManagementRoute>,
-  { logger, people }: { logger: Logger; people: PeopleConfig },
+  { logger, people, onRefused }: ManagementOptions,
 ) {
   return middy<APIGatewayProxyEventV2WithJWTAuthorizer>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
@@ -52,7 +59,17 @@ export function managementHandler(
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const request = requestOf(event, people);
       logger.appendKeys({ principal: request.person.sub, deployment_id: request.params.deploymentId });
-      return route(request);
+      try {
+        return await route(request);
+      } catch (error) {
+        const isRefusal = error instanceof ServiceError && error.status < 500;
+        if (isRefusal) {
+          await onRefused(request, error).catch((cause) =>
+            logger.error('refusal not recorded', cause as Error),
+          );
+        }
+        throw error;
+      }
     });
 }
 

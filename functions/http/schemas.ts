@@ -112,6 +112,9 @@ export const rotationInput = (() => {
 export const newTemporaryTokenInput = (known: readonly string[]) =>
   z.strictObject({ scopes: z.optional(scopes(known)) });
 
+/** POST /leaks: whatever it is, nobody is told more of it. */
+export const leakInput = z.strictObject({ credential: text(1, 1000) });
+
 /** Query of a listing. */
 export const pageInput = (() => {
   const rule = 'must be a whole number from 1 to 100';

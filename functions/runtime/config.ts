@@ -166,3 +166,8 @@ export function readPurgeConfig(env: Environment = process.env): PurgeConfig {
     continuationQueueUrl: text(ENV.continuationQueueUrl),
   });
 }
+
+/** The bus to which events are sent. */
+export function readBusName(env: Environment = process.env): string {
+  return readAll(env, { busName: text(ENV.eventBusName) }).busName;
+}

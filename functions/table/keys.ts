@@ -123,20 +123,20 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
 }
 
 /**
- * Write the key with its secrets as they shall be.
+ * Write the key's secrets, and whether they are accepted, as it shall be.
  * @param key its `revision` is one more than the one that was read
  * @param read its secrets as they were read: a use of one of them is recorded without a new revision
  * @param record remembers the call, where it has an Idempotency-Key
  * @returns `changed` when somebody else has edited, used or deleted it since, `repeated` when a call with the same
  *   Idempotency-Key came first
  */
-export async function rotateApiKey(
+export async function writeApiKeySecrets(
   table: Table,
   key: ApiKey,
   read: SecretHash[],
   event: ServiceEvent,
-  record: IdempotencyRecord | undefined,
-): Promise<'rotated' | 'changed' | 'repeated'> {
+  record?: IdempotencyRecord,
+): Promise<'written' | 'changed' | 'repeated'> {
   const { tableName: TableName } = table;
   const { secrets, enabled, epoch, leak, revision } = key;
   const changes = assign({ secrets, enabled, epoch, leak, revision });
@@ -158,7 +158,7 @@ export async function rotateApiKey(
     { Put: { TableName, Item: toEvent(event) } },
     ...recordWrites(table, record, event.createdAt),
   ]);
-  if (!refused) return 'rotated';
+  if (!refused) return 'written';
   return isRepeated(refused, record) ? 'repeated' : 'changed';
 }
 

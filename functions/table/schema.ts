@@ -7,6 +7,7 @@ import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type {
+  Actor,
   ApiKey,
   CheckedKey,
   Deployment,
@@ -80,6 +81,14 @@ const is = {
 
 // What the check does not read stands by itself: a bundle holds an object whole.
 const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
+
+const isFields = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isActor = (value: unknown): value is Actor =>
+  is.text((value as Actor | null)?.principal) &&
+  is.text((value as Actor).address) &&
+  is.text((value as Actor).requestId);
 
 const isLeak = (value: unknown): value is Leak =>
   is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak | null)?.wasEnabled);
@@ -331,8 +340,27 @@ export function fromIdempotencyRecord(
   }));
 }
 
+export const eventKey = (deploymentId: string, id: string): ItemKey => ({
+  pk: PARTITION.events(deploymentId),
+  sk: id,
+});
+
 export function toEvent({ id, deploymentId, ...attributes }: ServiceEvent): Item {
-  return { pk: PARTITION.events(deploymentId), sk: id, ...attributes };
+  return { ...eventKey(deploymentId, id), ...attributes };
+}
+
+export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
+  return parsed(item, (it) => ({
+    id: required(it.sk, is.ulid),
+    // Also one of an earlier version, which a rollback may leave: no code branches on it.
+    type: required(it.type, is.text) as ServiceEvent['type'],
+    deploymentId: idOf(it, PARTITION.events('')),
+    generation: required(it.generation, is.text),
+    actor: required(it.actor, isActor),
+    createdAt: required(it.createdAt, is.whole),
+    data: required(it.data, isFields) as ServiceEvent['data'],
+    expiresAt: required(it.expiresAt, is.whole),
+  }));
 }
 
 /**

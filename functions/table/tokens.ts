@@ -1,14 +1,18 @@
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { ServiceEvent } from '../domain/events.ts';
+import type { Credential } from '../domain/identifiers.ts';
 import type { UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, Deployment, SecretHash, Token } from '../domain/records.ts';
 import { ask, readTogether, type Table, transact } from './client.ts';
 import {
   apiKeyKey,
+  checkedKeys,
   deploymentKey,
   fromApiKey,
   fromDeployment,
   LAST_USE,
   parse,
+  toEvent,
   tokenKey,
   toToken,
 } from './schema.ts';
@@ -102,4 +106,19 @@ export async function deleteToken(
   await ask(
     client.send(new DeleteCommand({ TableName: tableName, Key: tokenKey(deploymentId, ulid, hash) })),
   );
+}
+
+/** Revoke a token or temporary token that leaked; nothing when it is gone already. */
+export async function deleteLeakedToken(
+  table: Table,
+  credential: Credential,
+  hash: string,
+  event: ServiceEvent,
+): Promise<void> {
+  const { tableName: TableName } = table;
+  const Key = checkedKeys(credential, hash).presented;
+  await transact(table, [
+    { Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { ENGINE_ACCESS_KEY } from './engine.ts';
+import { type Bus, busesOf, putEvents } from './event-bridge.ts';
 import type { Permissions } from './iam.ts';
 import { callQueue, type Queue, queueOf } from './sqs.ts';
 import { ACCOUNT, REGION } from './template.ts';
@@ -22,7 +23,11 @@ interface Need {
   readonly resource: string;
 }
 
-const SERVICES: Record<string, string> = { DynamoDB_20120810: 'dynamodb', AmazonSQS: 'sqs' };
+const SERVICES: Record<string, string> = {
+  DynamoDB_20120810: 'dynamodb',
+  AmazonSQS: 'sqs',
+  AWSEvents: 'events',
+};
 
 const tableArn = (name: unknown) =>
   String(name).startsWith('arn:') ? String(name) : `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`;
@@ -72,6 +77,7 @@ export class AwsProxy {
     this.#serve(incoming, outgoing).catch(() => outgoing.destroy());
   });
   #queues: readonly Queue[] = [];
+  #buses: readonly Bus[] = [];
   readonly #engine: URL;
 
   constructor(engineEndpoint: string) {
@@ -97,6 +103,10 @@ export class AwsProxy {
 
   serveQueues(queues: readonly Queue[]): void {
     this.#queues = queues;
+  }
+
+  serveBuses(buses: readonly Bus[]): void {
+    this.#buses = buses;
   }
 
   admit(accessKeyId: string, caller: Caller): void {
@@ -133,12 +143,21 @@ export class AwsProxy {
     if (service === 'sqs' && !queue) {
       return fail(outgoing, 'QueueDoesNotExist', 'The specified queue does not exist.');
     }
-    const wanted = queue ? [{ action: `sqs:${operation}`, resource: queue.arn }] : needs(operation, input);
+    const buses = service === 'events' ? busesOf(this.#buses, input) : undefined;
+    if (buses?.includes(undefined)) {
+      return fail(outgoing, 'ResourceNotFoundException', 'The event bus does not exist.');
+    }
+    const wanted = buses
+      ? buses.map((bus) => ({ action: `events:${operation}`, resource: bus?.arn ?? '' }))
+      : queue
+        ? [{ action: `sqs:${operation}`, resource: queue.arn }]
+        : needs(operation, input);
     for (const { action, resource } of wanted) {
       const why = caller.permissions.refusal(action, resource);
       if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
     }
     this.#count(caller, operation);
+    if (buses) return send(outgoing, 200, putEvents(buses, input));
     if (!queue) return this.#forward(incoming, body, accessKeyId, outgoing);
     const answer = callQueue(queue, operation, input);
     if (!answer) return fail(outgoing, 'UnknownOperationException', '');

@@ -8,6 +8,7 @@ import { ApiReader } from './apis.ts';
 import { AwsProxy } from './aws-proxy.ts';
 import { Clock } from './clock.ts';
 import { type DataOptions, deleteTable, ENGINE_ACCESS_KEY, makeTable, startEngine } from './engine.ts';
+import { makeBuses } from './event-bridge.ts';
 import { Gateway } from './gateway.ts';
 import { permissionsOf } from './iam.ts';
 import { Invokers } from './invokers.ts';
@@ -128,6 +129,8 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const awsEndpoint = await proxy.start();
   const queues = makeQueues(template, awsEndpoint);
   proxy.serveQueues(queues);
+  const buses = makeBuses(template);
+  proxy.serveBuses(buses);
 
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
@@ -253,6 +256,9 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
 
     /** The queue whose name contains a construct's: `StreamFailures`. */
     queue: (name: string): Queue => one(queues, (queue) => queue.name.includes(name), name),
+
+    /** The event buses, with what was put on them. */
+    buses,
 
     /** How many calls of each operation a function has made to DynamoDB and SQS that were let through. */
     calls: (name: string): Record<string, number> => proxy.callsOf(named(name).name),

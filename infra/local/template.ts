@@ -51,6 +51,7 @@ const ARN_OF: Record<string, (name: string) => string> = {
   'AWS::DynamoDB::Table': (name) => arn('dynamodb', `table/${name}`),
   'AWS::SQS::Queue': (name) => arn('sqs', name),
   'AWS::IAM::Role': (name) => `arn:aws:iam::${ACCOUNT}:role/${name}`,
+  'AWS::Events::EventBus': (name) => arn('events', `event-bus/${name}`),
   'AWS::Events::Rule': (name) => arn('events', `rule/${name}`),
 };
 
@@ -64,6 +65,7 @@ const NAME_PROPERTY: Record<string, string> = {
   'AWS::DynamoDB::Table': 'TableName',
   'AWS::SQS::Queue': 'QueueName',
   'AWS::IAM::Role': 'RoleName',
+  'AWS::Events::EventBus': 'Name',
   'AWS::Events::Rule': 'Name',
 };
 

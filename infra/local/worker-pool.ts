@@ -104,6 +104,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     AWS_SESSION_TOKEN: randomBytes(20).toString('hex'),
     AWS_ENDPOINT_URL_DYNAMODB: around.awsEndpoint,
     AWS_ENDPOINT_URL_SQS: around.awsEndpoint,
+    AWS_ENDPOINT_URL_EVENTBRIDGE: around.awsEndpoint,
     // The SDK would read the files of whoever runs this; on Lambda there are none.
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',

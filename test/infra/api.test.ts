@@ -45,12 +45,14 @@ describe('the API', () => {
       'GET /deployments/{deploymentId} JWT ManageDeployments',
       'GET /deployments/{deploymentId}/api-keys JWT ManageKeys',
       'GET /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'GET /deployments/{deploymentId}/events JWT ListEvents',
       'GET /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
       'GET /whoami NONE Whoami',
       'PATCH /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate JWT ManageKeys',
       'POST /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
+      'POST /leaks NONE ReportLeak',
       'POST /oauth/introspect NONE Introspect',
       'POST /oauth/revoke NONE Revoke',
       'POST /oauth/token NONE IssueToken',
@@ -65,6 +67,8 @@ describe('the API', () => {
       'POST /oauth/token': ceiling,
       'POST /oauth/introspect': ceiling,
       'POST /oauth/revoke': ceiling,
+      // Apart from the exchange, and low: nobody's pipeline waits for it.
+      'POST /leaks': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
     });
     const keys = stage.DependsOn.map((id: string) => template.toJSON().Resources[id].Properties.RouteKey);
     expect(keys).toEqual(expect.arrayContaining(Object.keys(stage.Properties.RouteSettings)));
@@ -103,7 +107,7 @@ describe('the API', () => {
     const used = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).flatMap(
       (route) => route.Properties.AuthorizerId ?? [],
     );
-    expect(used).toStrictEqual(Array(13).fill({ Ref: authorizer.id }));
+    expect(used).toStrictEqual(Array(14).fill({ Ref: authorizer.id }));
   });
 
   it('knows every audience that is configured', () => {

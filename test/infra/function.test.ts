@@ -8,11 +8,14 @@ const FILES = [
   'console',
   'introspect',
   'issue-token',
+  'list-events',
   'manage-deployments',
   'manage-keys',
   'manage-temporary-tokens',
   'metadata',
+  'publish-events',
   'purge',
+  'report-leak',
   'revoke',
   'whoami',
 ];
@@ -56,6 +59,9 @@ describe('the functions', () => {
     ['manage-deployments', 256, 10],
     ['manage-keys', 256, 10],
     ['manage-temporary-tokens', 256, 10],
+    ['list-events', 256, 10],
+    ['report-leak', 256, 10],
+    ['publish-events', 256, 30],
     ['purge', 512, 60],
   ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
@@ -94,6 +100,8 @@ describe('the functions', () => {
     ['issue-token', { ...tokens, ...metrics }],
     ['introspect', { ...tokens, ...metrics }],
     ['revoke', metrics],
+    ['list-events', people],
+    ['report-leak', tokens],
     ['manage-deployments', people],
     ['manage-keys', { ...people, ...scopes }],
     ['manage-temporary-tokens', { ...people, ...scopes }],
@@ -102,6 +110,12 @@ describe('the functions', () => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
       [ENV.tableName]: tableName,
       ...environment,
+    });
+  });
+
+  it('publish-events is told the bus, and no table', () => {
+    expect(at('publish-events').Properties.Environment.Variables).toStrictEqual({
+      [ENV.eventBusName]: { Ref: idAt(template, 'EventBus/Default') },
     });
   });
 
@@ -154,11 +168,14 @@ describe('the functions', () => {
       ['console', 'Terminate'],
       ['introspect', 'Terminate'],
       ['issue-token', 'Terminate'],
+      ['list-events', 'Terminate'],
       ['manage-deployments', 'Terminate'],
       ['manage-keys', 'Terminate'],
       ['manage-temporary-tokens', 'Terminate'],
       ['metadata', 'Terminate'],
+      ['publish-events', 'Terminate'],
       ['purge', 'Allow'],
+      ['report-leak', 'Terminate'],
       ['revoke', 'Terminate'],
       ['whoami', 'Terminate'],
     ]);

@@ -45,6 +45,32 @@ describe('a role', () => {
     ]);
   });
 
+  it('of ListEvents can read, and put the record of a refused call', () => {
+    expect(permissionsOf('ListEvents')).toStrictEqual([
+      logs('ListEvents'),
+      [dynamodb('GetItem', 'PutItem', 'Query'), table],
+    ]);
+  });
+
+  it('of ReportLeak has the single-item calls of which its transactions are made', () => {
+    expect(permissionsOf('ReportLeak')).toStrictEqual([
+      logs('ReportLeak'),
+      [dynamodb('BatchGetItem', 'DeleteItem', 'PutItem', 'UpdateItem'), table],
+    ]);
+  });
+
+  it('of PublishEvents reads the stream and puts events on the bus, and reaches no table', () => {
+    expect(permissionsOf('PublishEvents')).toStrictEqual([
+      logs('PublishEvents'),
+      [['events:PutEvents'], arnOf('EventBus/Default')],
+      [
+        dynamodb('DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'),
+        arnOf('Table/Default', 'StreamArn'),
+      ],
+      [['sqs:SendMessage'], arnOf('EventBus/StreamFailures')],
+    ]);
+  });
+
   it('of Metadata reaches no table', () => {
     expect(permissionsOf('Metadata')).toStrictEqual([logs('Metadata')]);
   });

@@ -8,7 +8,7 @@ const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(templa
 describe('the stream wakes the purge', () => {
   const { Properties: properties } = resourceAt(template, 'Purge/Function/Stream');
 
-  it('alone, from the oldest record that it has', () => {
+  it('beside one other reader, as many as a shard has, from the oldest record that it has', () => {
     expect(properties).toMatchObject({
       EventSourceArn: arnOf('Table/Default', 'StreamArn'),
       FunctionName: { Ref: purge },
@@ -17,7 +17,7 @@ describe('the stream wakes the purge', () => {
     const onStream = Object.values<Json>(template.findResources('AWS::Lambda::EventSourceMapping')).filter(
       (mapping) => mapping.Properties.EventSourceArn['Fn::GetAtt'][1] === 'StreamArn',
     );
-    expect(onStream).toHaveLength(1);
+    expect(onStream).toHaveLength(2);
   });
 
   it('when a Deployment or a key is removed, and for nothing else', () => {

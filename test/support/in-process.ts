@@ -123,7 +123,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const reported: unknown[] = [];
   const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
   const people = { groupsClaim: 'groups', adminGroup: 'platform-admins', adminScope: undefined };
-  const management = { logger, people };
+  // Without the record of refusals: the faults are counted by the requests of each call.
+  const management = { logger, people, onRefused: async () => {} };
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
   const managed = {
     ...deploymentRoutes(table, clock),

@@ -1,0 +1,41 @@
+import { cloudEventOf } from '../domain/cloud-event.ts';
+import { notFound } from '../domain/errors.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { maySee } from '../domain/people.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import type { ManagementRoute } from '../http/management.ts';
+import { pageInput, parseInput } from '../http/schemas.ts';
+import type { Table } from '../table/client.ts';
+import { readDeployment } from '../table/deployments.ts';
+import { listEvents } from '../table/events.ts';
+
+/**
+ * What happened to a Deployment, newest first. Members see its present life; administrators all of its lives, also
+ * when there is none now.
+ */
+export function eventRoutes(table: Table, clock: Clock): Record<string, ManagementRoute> {
+  return {
+    'GET /deployments/{deploymentId}/events': async ({
+      person,
+      params: { deploymentId },
+      query,
+      routeKey,
+    }) => {
+      const deployment = await readDeployment(table, deploymentId);
+      const isVisible = deployment !== undefined && maySee(person, deployment);
+      if (!isVisible && !person.isAdministrator) throw notFound('Deployment');
+      const { limit, cursor } = parseInput(pageInput, query, 'query');
+      const listing = [routeKey, deploymentId, deployment?.generation ?? '', person.sub];
+      const { items, hasMore } = await listEvents(table, deploymentId, {
+        after: fromCursor(listing, cursor),
+        limit,
+        now: clock(),
+        isWanted: ({ generation }) => person.isAdministrator || generation === deployment?.generation,
+      });
+      if (!deployment && items.length === 0 && cursor === undefined) throw notFound('Deployment');
+      const last = items.at(-1);
+      const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
+      return { status: 200, body: { items: items.map(cloudEventOf), nextCursor } };
+    },
+  };
+}

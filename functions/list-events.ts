@@ -1,0 +1,18 @@
+import { eventRoutes } from './handlers/events.ts';
+import { refusalRecord } from './handlers/refusals.ts';
+import { managementHandler } from './http/management.ts';
+import { readManagementConfig } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openTable } from './runtime/table.ts';
+import { CALL_PATIENCE } from './table/client.ts';
+
+const { people, ...config } = readManagementConfig();
+const logger = newLogger('list-events');
+const table = openTable(config, CALL_PATIENCE, logger);
+
+/** What happened to a Deployment. */
+export const handler = managementHandler(eventRoutes(table, Date.now), {
+  logger,
+  people,
+  onRefused: refusalRecord(table, Date.now),
+});

@@ -1,0 +1,12 @@
+import type { DynamoDBStreamEvent } from 'aws-lambda';
+import { publishFromStream } from './handlers/publish-events.ts';
+import { openBus } from './runtime/bus.ts';
+import { readBusName } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+
+const logger = newLogger('publish-events');
+const send = openBus(readBusName());
+
+/** Woken by the table's stream for each new event, which it sends to the bus. */
+export const handler = ({ Records }: DynamoDBStreamEvent) =>
+  publishFromStream(Records, { send, log: (message, fields) => logger.error(message, fields) });

@@ -1,0 +1,28 @@
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
+import middy from '@middy/core';
+import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import { reportLeak } from './handlers/leaks.ts';
+import { type Answer, answers, asProblem } from './http/answer.ts';
+import { jsonBody } from './http/body.ts';
+import { leakInput, parseInput } from './http/schemas.ts';
+import { readTokenConfig } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openTable } from './runtime/table.ts';
+import { checkStore } from './table/check.ts';
+import { CALL_PATIENCE } from './table/client.ts';
+
+const { rules, ...config } = readTokenConfig();
+const logger = newLogger('report-leak');
+const table = openTable(config, CALL_PATIENCE, logger);
+const dependencies = { store: checkStore(table), clock: Date.now, rules };
+
+/** POST /leaks: the answer is the same whatever was found. */
+export const handler = middy<APIGatewayProxyEventV2>()
+  .use(injectLambdaContext(logger, { resetKeys: true }))
+  .use(answers(logger, asProblem))
+  .handler(async (event): Promise<Answer> => {
+    const { credential } = parseInput(leakInput, jsonBody(event));
+    const { requestId, http } = event.requestContext;
+    await reportLeak(table, credential, { address: http.sourceIp, requestId }, dependencies);
+    return { status: 202 };
+  });

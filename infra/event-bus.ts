@@ -1,0 +1,57 @@
+import { Duration } from 'aws-cdk-lib';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import * as ENV from '../functions/runtime/env.ts';
+import type { ServiceFunction } from './function.ts';
+import type { Table } from './table.ts';
+
+export interface EventBusProps {
+  readonly table: Table;
+  /** The function that sends what is new in the table's events to the bus. */
+  readonly publisher: ServiceFunction;
+}
+
+/**
+ * The bus on which the service tells what happened. It is the second reader of the table's stream, and the last: a
+ * shard has two at most. Whoever wants the events makes a rule on the bus.
+ */
+export class EventBus extends Construct {
+  readonly busName: string;
+
+  constructor(scope: Construct, id: string, { table, publisher }: EventBusProps) {
+    super(scope, id);
+    const bus = new events.EventBus(this, 'Default', {
+      description: 'What happens to Deployments and their keys',
+    });
+    this.busName = bus.eventBusName;
+    publisher.tell({ [ENV.eventBusName]: bus.eventBusName });
+    publisher.allow(['events:PutEvents'], bus.eventBusArn);
+
+    const failures = new sqs.Queue(this, 'StreamFailures', {
+      retentionPeriod: Duration.days(14),
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+    });
+    table.grantStream(publisher);
+    publisher.allow(['sqs:SendMessage'], failures.queueArn);
+    publisher.function.addEventSourceMapping('Stream', {
+      eventSourceArn: table.streamArn,
+      startingPosition: lambda.StartingPosition.TRIM_HORIZON,
+      filters: [
+        lambda.FilterCriteria.filter({
+          eventName: lambda.FilterRule.isEqual('INSERT'),
+          dynamodb: { Keys: { pk: { S: lambda.FilterRule.beginsWith('EVENTS#') } } },
+        }),
+      ],
+      batchSize: 100,
+      reportBatchItemFailures: true,
+      bisectBatchOnError: true,
+      // The default is to retry for ever with the shard blocked. What is given up stays in the listing of events.
+      retryAttempts: 10,
+      maxRecordAge: Duration.hours(24),
+      onFailure: { bind: () => ({ destination: failures.queueArn }) },
+    });
+  }
+}

@@ -1,0 +1,213 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { callAs, exchange, partition } from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+
+const service = await runStack();
+beforeEach(() => service.clock.freeze(NOON));
+
+let count = 0;
+async function newKey() {
+  const deploymentId = `event-${++count}`;
+  await makeDeployment(service, deploymentId);
+  const key = await makeKey(service, deploymentId);
+  const path = `/deployments/${deploymentId}`;
+  return { ...key, deploymentId, path, keyPath: `${path}/api-keys/${key.id}` };
+}
+type Json = Record<string, never> & { id: string; type: string; data: Record<string, unknown> };
+const events = async (path: string, person: 'admin' | 'member' = 'admin'): Promise<Json[]> =>
+  (await callAs(service, person, 'GET', `${path}/events`)).json.items;
+const typesOf = (items: { type: string }[]) => items.map(({ type }) => type);
+/** What is on the bus about a Deployment, in the order of its arrival. */
+async function published(deploymentId: string): Promise<Json[]> {
+  await service.settled(30_000);
+  const entries = service.buses.flatMap((bus) => bus.entries);
+  return entries
+    .map(({ Detail }) => JSON.parse(Detail))
+    .filter(({ data }) => data.deploymentId === deploymentId);
+}
+
+describe('what happens to a Deployment', () => {
+  it('is listed, newest first, as CloudEvents, and each is on the bus with the same ID', async () => {
+    const key = await newKey();
+    service.clock.advance(1);
+    await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: false } });
+    service.clock.advance(1);
+    await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } });
+    const listed = await events(key.path, 'member');
+    expect(typesOf(listed).slice(0, 2)).toEqual(['api_key.rotated', 'api_key.disabled']);
+    expect(typesOf(listed).sort()).toEqual([
+      'api_key.created',
+      'api_key.disabled',
+      'api_key.rotated',
+      'deployment.registered',
+    ]);
+    expect(listed[0]).toEqual({
+      specversion: '1.0',
+      id: expect.stringMatching(/^[0-9A-Z]{26}$/),
+      source: 'deployment-api-keys',
+      type: 'api_key.rotated',
+      subject: `deployments/${key.deploymentId}/api-keys/${key.id}`,
+      time: '2030-01-01T12:00:02.500Z',
+      datacontenttype: 'application/json',
+      data: {
+        deploymentId: key.deploymentId,
+        generation: expect.any(String),
+        actor: { principal: expect.any(String), address: '127.0.0.1', requestId: expect.any(String) },
+        keyId: key.id,
+        name: 'ci',
+        scopes: key.scopes,
+        retireOld: 'now',
+      },
+    });
+    const onBus = await published(key.deploymentId);
+    const byId = (a: Json, b: Json) => (a.id < b.id ? -1 : 1);
+    expect(onBus.sort(byId)).toEqual(listed.sort(byId));
+    const entry = service.buses[0]?.entries.find(({ Detail }) => JSON.parse(Detail).id === listed[0]?.id);
+    expect(entry).toMatchObject({ Source: 'deployment-api-keys', DetailType: listed[0]?.type });
+    expect(JSON.stringify(onBus)).not.toMatch(/dk[stx]_|hash/);
+  });
+
+  it('is listed by pages for 90 days', async () => {
+    const key = await newKey();
+    const first = await callAs(service, 'member', 'GET', `${key.path}/events?limit=1`);
+    const { nextCursor } = first.json;
+    const second = await callAs(service, 'member', 'GET', `${key.path}/events?limit=1&cursor=${nextCursor}`);
+    expect(typesOf([...first.json.items, ...second.json.items]).sort()).toEqual([
+      'api_key.created',
+      'deployment.registered',
+    ]);
+    expect(second.json.nextCursor).toBeUndefined();
+    const foreign = await callAs(service, 'admin', 'GET', `${key.path}/events?cursor=${nextCursor}`);
+    expect(foreign.status).toBe(400);
+    service.clock.freeze(NOON + 90 * DAY * 1000);
+    // With the refused call of a moment ago.
+    expect(await events(key.path, 'member')).toHaveLength(3);
+    service.clock.advance(1);
+    expect(await events(key.path, 'member')).toEqual([]);
+  });
+
+  it('is seen of its present life by members, of all lives by administrators, also after its deletion', async () => {
+    const key = await newKey();
+    await callAs(service, 'admin', 'DELETE', key.path);
+    const gone = await callAs(service, 'member', 'GET', `${key.path}/events`);
+    expect([gone.status, gone.json.detail]).toEqual([404, 'No such Deployment.']);
+    expect(typesOf(await events(key.path))).toEqual(
+      expect.arrayContaining(['deployment.deleted', 'api_key.created', 'deployment.registered']),
+    );
+    await makeDeployment(service, key.deploymentId);
+    expect(typesOf(await events(key.path, 'member'))).toEqual(['deployment.registered']);
+    expect((await events(key.path)).length).toBeGreaterThan(3);
+  });
+
+  it('is nobody else’s to see', async () => {
+    const key = await newKey();
+    await callAs(service, 'admin', 'PUT', key.path, { json: { groups: [] } });
+    const foreign = await callAs(service, 'member', 'GET', `${key.path}/events`);
+    expect([foreign.status, foreign.json.detail]).toEqual([404, 'No such Deployment.']);
+    expect((await call(service, 'GET', `${key.path}/events`)).status).toBe(401);
+    expect((await callAs(service, 'admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
+  });
+
+  it('includes refused calls, with who called', async () => {
+    const key = await newKey();
+    const refused = await callAs(service, 'member', 'DELETE', key.path);
+    expect(refused.status).toBe(403);
+    const event = (await events(key.path, 'member')).find(({ type }) => type === 'call.refused');
+    expect(event?.data).toMatchObject({
+      call: 'DELETE /deployments/{deploymentId}',
+      status: 403,
+      code: 'forbidden',
+      actor: { address: '127.0.0.1' },
+    });
+    await callAs(service, 'member', 'GET', '/deployments/unknown-one');
+    expect(typesOf(await events('/deployments/unknown-one'))).toEqual(['call.refused']);
+  });
+
+  it('comes to the bus again until the bus has taken it', async () => {
+    for (const bus of service.buses) bus.failures = 3;
+    const key = await newKey();
+    const onBus = await published(key.deploymentId);
+    expect(new Set(typesOf(onBus))).toEqual(new Set(['deployment.registered', 'api_key.created']));
+  });
+});
+
+describe('POST /leaks', () => {
+  const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
+  const statusOf = async (keyPath: string) => (await callAs(service, 'member', 'GET', keyPath)).json.status;
+
+  it('of a living secret disables its key and ends its tokens at once, until it is rotated now', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    expect(await use(service, token)).toBe(200);
+    expect((await report(key.secret)).status).toBe(202);
+    expect(await use(service, token)).toBe(401);
+    expect((await exchange(service, key)).status).toBe(401);
+    expect(await statusOf(key.keyPath)).toBe('leaked');
+    const enabled = await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: true } });
+    const rotated = await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`);
+    expect([enabled.status, rotated.status]).toEqual([409, 409]);
+    expect((await exchange(service, key)).status).toBe(401);
+    const { secret, status } = (
+      await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } })
+    ).json;
+    expect(status).toBe('active');
+    expect((await exchange(service, key)).status).toBe(401);
+    expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
+    expect(await use(service, token)).toBe(401);
+  });
+
+  it('of a living token revokes it alone', async () => {
+    const key = await newKey();
+    const [token, other] = [await swap(service, key), await swap(service, key)];
+    expect((await report(token)).status).toBe(202);
+    expect([await use(service, token), await use(service, other)]).toEqual([401, 200]);
+    expect(await statusOf(key.keyPath)).toBe('active');
+    const made = await callAs(service, 'member', 'POST', `${key.path}/temporary-tokens`, { json: {} });
+    expect((await report(made.json.access_token)).status).toBe(202);
+    expect(await use(service, made.json.access_token)).toBe(401);
+    expect(typesOf(await events(key.path))).toEqual(
+      expect.arrayContaining(['token.leaked', 'temporary_token.leaked']),
+    );
+  });
+
+  it('sends one event without what leaked, however often it comes', async () => {
+    const key = await newKey();
+    await Promise.all([1, 2, 3].map(() => report(key.secret)));
+    const leaks = (await events(key.path)).filter(({ type }) => type === 'api_key.leaked');
+    expect(leaks).toHaveLength(1);
+    expect(leaks[0]?.data).toMatchObject({ keyId: key.id, actor: { principal: 'anonymous' } });
+    const stored = await partition(service, `EVENTS#${key.deploymentId}`);
+    for (const text of [JSON.stringify(stored), service.logs.text()]) {
+      expect(text).not.toContain(key.secret.slice(-49));
+    }
+  });
+
+  it('answers alike and harms nothing for what is dead, unknown, or no credential of ours', async () => {
+    const key = await newKey();
+    const living = await report((await newKey()).secret);
+    const old = key.secret;
+    const { secret } = (
+      await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 0 } })
+    ).json;
+    const token = await swap(service, { ...key, secret });
+    const wrongCheck = `${secret.slice(0, -1)}${secret.endsWith('0') ? '1' : '0'}`;
+    const other = (await newKey()).secret;
+    for (const credential of [old, wrongCheck, key.id, 'hunter2', other.replace(/event-\d+/, 'absent')]) {
+      const reply = await report(credential);
+      expect([reply.status, reply.text, reply.headers['cache-control']]).toEqual([202, '', 'no-store']);
+    }
+    expect([living.status, living.text]).toEqual([202, '']);
+    expect(await use(service, token)).toBe(200);
+    expect(await statusOf(key.keyPath)).toBe('active');
+  });
+
+  it('is refused when it is no report', async () => {
+    for (const json of [{}, { credential: 1 }, { credential: '' }, { credential: 'x', url: 'y' }, []]) {
+      expect((await call(service, 'POST', '/leaks', { json })).status).toBe(400);
+    }
+    expect((await call(service, 'POST', '/leaks', { form: { credential: 'x' } })).status).toBe(415);
+  });
+});
