@@ -39,6 +39,10 @@ export interface DeploymentKeysProps {
   readonly slideInterval?: number;
   /** When a token ends whatever its use, counted from its issue. @default never */
   readonly maxTokenLifetime?: number;
+  /** Days without a use after which a key is refused. @default never */
+  readonly maxIdleDays?: number;
+  /** How much is kept of where a key was used from: full, truncated or off. @default full */
+  readonly lastUsedFrom?: 'full' | 'truncated' | 'off';
   /** The scopes that exist. @default code:deploy, airflow:read, airflow:write */
   readonly scopes?: string | readonly string[];
   /** The name under which the service answers: it is then the issuer, and the default endpoint is off. @default API Gateway's */

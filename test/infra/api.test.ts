@@ -136,6 +136,10 @@ describe('the outputs', () => {
         Description: 'Where keys and tokens are kept',
         Value: { Ref: idAt(template, 'Table/Default') },
       },
+      EventBusName: {
+        Description: 'Where the service tells what happened',
+        Value: { Ref: idAt(template, 'EventBus/Default') },
+      },
       Issuer: { Description: 'Who signs people in', Value: WITH_ISSUER.issuer },
       ConsoleClientId: {
         Description: 'The public client with which people sign in',

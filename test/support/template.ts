@@ -35,6 +35,8 @@ export const EVERYTHING = {
   tokenLifetime: '3600',
   slideInterval: '60',
   maxTokenLifetime: '2592000',
+  maxIdleDays: 90,
+  lastUsedFrom: 'truncated',
   scopes: 'code:deploy,dags:read',
   consumerAccounts: '111122223333,444455556666',
   domainName: 'keys.example.com',
