@@ -8,7 +8,8 @@ import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/s
 /**
  * 10,000 requests over HTTP to the token, introspection and revocation calls. Each is put together of parts, and each
  * part says whether it leaves an honest request honest (`keeps`), makes it one that must not succeed (`spoils`), or
- * could do either (`may`); a changed byte can even mend a body that was spoilt (`blurs`). What came of it is judged by that, and not by the code under test.
+ * could do either (`may`); a changed byte can even mend a body that was spoilt (`blurs`). What came of it is judged by
+ * that, and not by the code under test.
  */
 const REQUESTS = 10_000;
 const AT_ONCE = 20;
