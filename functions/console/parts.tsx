@@ -306,11 +306,11 @@ export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps
 export function Code({ text, what }: { text: string; what: string }) {
   return (
     <div class="code">
+      <CopyButton text={text} what={what} />
       <section aria-label={what}>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
         <pre tabIndex={0}>{text}</pre>
       </section>
-      <CopyButton text={text} what={what} />
     </div>
   );
 }

@@ -193,6 +193,40 @@ describeInBrowser('a member', (open) => {
   });
 });
 
+describeInBrowser('a listing', (open) => {
+  it('longer than a page shows more when asked', async () => {
+    const id = await newDeployment();
+    for (let n = 0; n < 101; n++) await makeKey(stack, id, { name: `key ${n}` });
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('button', { name: 'Show more' }).click();
+    await page.getByRole('heading', { name: 'key 100', exact: true }).waitFor();
+    expect(await page.getByRole('link', { name: /^Edit key/ }).count()).toBe(101);
+    expect(await page.getByRole('button', { name: 'Show more' }).count()).toBe(0);
+  });
+});
+
+describeInBrowser('the page /token', (open) => {
+  it('asks for the Deployment where there is more than one, and keeps the answer in the address', async () => {
+    const [id] = [await newDeployment(), await newDeployment()];
+    const { page } = await open({ viewport: PHONE });
+    await signIn(page, stack, 'member', '/token');
+    const choice = page.getByLabel('Deployment', { exact: true });
+    expect(await page.getByRole('button', { name: 'Get a temporary token' }).count()).toBe(0);
+    await expectCraft(page);
+    await choice.selectOption(id ?? '');
+    expect(page.url()).toBe(`${stack.url}/token?deployment=${id}`);
+    await page.getByRole('button', { name: 'Get a temporary token' }).click();
+    const token = await page.locator('.result code').first().innerText();
+    expect(token).toMatch(new RegExp(`^dkx_${id}_`));
+    expect(await traces(page)).not.toContain(token);
+    // Neither a reload nor another choice shows it again.
+    await page.reload();
+    await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
+    expect(await page.content()).not.toContain(token);
+  });
+});
+
 describeInBrowser('a sign-in that ends', (open) => {
   it('in the middle of a form loses nothing that was typed', async () => {
     const id = await newDeployment();
