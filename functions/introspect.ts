@@ -1,6 +1,6 @@
 import { introspectRoute } from './handlers/introspect.ts';
 import { oauthHandler } from './http/oauth.ts';
-import { readPublicUrl, readTokenConfig } from './runtime/config.ts';
+import { readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
@@ -13,6 +13,13 @@ const table = openTable(config, CALL_PATIENCE, logger);
 
 /** POST /oauth/introspect */
 export const handler = oauthHandler(
-  { 'POST /oauth/introspect': introspectRoute(table, { store: checkStore(table), clock: Date.now, rules }) },
+  {
+    'POST /oauth/introspect': introspectRoute(table, {
+      store: checkStore(table),
+      clock: Date.now,
+      rules,
+      maxIdleDays: readMaxIdleDays(),
+    }),
+  },
   { logger, onRefusedClient: clientReport(), publicUrl: readPublicUrl() },
 );

@@ -1,6 +1,6 @@
 import { tokenRoute } from './handlers/token.ts';
 import { oauthHandler } from './http/oauth.ts';
-import { readTokenConfig } from './runtime/config.ts';
+import { readMaxIdleDays, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
@@ -12,6 +12,6 @@ const table = openTable(config, CALL_PATIENCE, logger);
 
 /** POST /oauth/token */
 export const handler = oauthHandler(
-  { 'POST /oauth/token': tokenRoute(table, { clock: Date.now, rules }) },
+  { 'POST /oauth/token': tokenRoute(table, { clock: Date.now, rules, maxIdleDays: readMaxIdleDays() }) },
   { logger, onRefusedClient: clientReport(), acceptsJson: true },
 );

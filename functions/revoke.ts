@@ -1,6 +1,6 @@
 import { revokeRoute } from './handlers/revoke.ts';
 import { oauthHandler } from './http/oauth.ts';
-import { readTableConfig } from './runtime/config.ts';
+import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
@@ -11,6 +11,6 @@ const table = openTable(readTableConfig(), CALL_PATIENCE, logger);
 
 /** POST /oauth/revoke */
 export const handler = oauthHandler(
-  { 'POST /oauth/revoke': revokeRoute(table, Date.now) },
+  { 'POST /oauth/revoke': revokeRoute(table, Date.now, readMaxIdleDays()) },
   { logger, onRefusedClient: clientReport() },
 );

@@ -6,6 +6,7 @@ import { Api, type Route } from './api.ts';
 import { readConfig, type SignIn } from './config.ts';
 import { EventBus } from './event-bus.ts';
 import { addFunctions } from './functions.ts';
+import { KeySweep } from './key-sweep.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
 import { Table } from './table.ts';
@@ -121,6 +122,7 @@ export class DeploymentKeys extends Construct {
 
     const functions = addFunctions(this, { config, signIn, table });
     new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
+    new KeySweep(this, 'KeySweep', { sweep: functions.sweepKeys });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
     this.eventBusName = bus.busName;
 

@@ -27,6 +27,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     ...scopes,
   };
   const named = { [ENV.publicUrl]: config.domain && `https://${config.domain.name}` };
+  const idle = { [ENV.maxIdleDays]: config.maxIdleDays?.toString() };
   const metrics = { [ENV.stackName]: Stack.of(scope).stackName };
   const people = {
     [ENV.groupsClaim]: signIn.groupsClaim,
@@ -54,7 +55,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const issueToken = new ServiceFunction(scope, 'issue-token', {
     description: 'Swaps the ID and secret of a key for an access token',
     timeout: Duration.seconds(10),
-    environment: { ...tokens, ...metrics },
+    environment: { ...tokens, ...metrics, ...idle },
     ...operation,
   });
   table.grantIssue(issueToken);
@@ -62,7 +63,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const introspect = new ServiceFunction(scope, 'introspect', {
     description: 'Tells a key what a token of its Deployment may do',
     timeout: Duration.seconds(10),
-    environment: { ...tokens, ...metrics, ...named },
+    environment: { ...tokens, ...metrics, ...named, ...idle },
     ...operation,
   });
   table.grantIntrospect(introspect);
@@ -70,7 +71,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const revoke = new ServiceFunction(scope, 'revoke', {
     description: 'Deletes a token that its key gives up',
     timeout: Duration.seconds(10),
-    environment: metrics,
+    environment: { ...metrics, ...idle },
     ...operation,
   });
   table.grantRevoke(revoke);
@@ -93,7 +94,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const manageKeys = new ServiceFunction(scope, 'manage-keys', {
     description: 'Makes, lists, changes and deletes the keys of a Deployment',
     timeout: Duration.seconds(10),
-    environment: { ...people, ...scopes },
+    environment: { ...people, ...scopes, ...idle },
     ...operation,
   });
   table.grantManageKeys(manageKeys);
@@ -128,6 +129,14 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     ...operation,
   });
 
+  const sweepKeys = new ServiceFunction(scope, 'sweep-keys', {
+    description: 'Tells of keys that expire, have expired or are idle',
+    timeout: Duration.minutes(15),
+    environment: idle,
+    ...operation,
+  });
+  table.grantSweepKeys(sweepKeys);
+
   const purge = new ServiceFunction(scope, 'purge', {
     description: 'Deletes what a removed Deployment or key leaves behind',
     timeout: Duration.seconds(60),
@@ -150,6 +159,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     listEvents,
     reportLeak,
     publishEvents,
+    sweepKeys,
     purge,
     console: addConsole(),
   };

@@ -88,6 +88,11 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem']);
   }
 
+  /** To look at every key and mark some, with the event. */
+  grantSweepKeys(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['Query', 'PutItem', 'UpdateItem']);
+  }
+
   /** To disable a key or delete a token, with the event. */
   grantReportLeak(grantee: ServiceFunction): void {
     this.#grant(grantee, ['BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem']);

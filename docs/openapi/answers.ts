@@ -76,7 +76,7 @@ const apiKeyFields = {
   description: z.string().nullable(),
   scopes,
   enabled: z.boolean(),
-  status: z.enum(['active', 'leaked', 'disabled', 'expired']).meta({
+  status: z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
     description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
   }),
   createdAt: time,

@@ -61,6 +61,10 @@ export interface ApiKey {
   /** From where; '' where that is not kept. */
   lastUsedAddress?: string | undefined;
   lastUsedClient?: string | undefined;
+  /** Epoch milliseconds: when a key that was idle was taken into use again, or was rotated. */
+  activeSince?: number | undefined;
+  /** What people were told of it last, and of which moment in epoch milliseconds. */
+  notice?: { type: string; of: number } | undefined;
   /** CIDRs from which alone it can be used; undefined: from anywhere. */
   networks?: string[] | undefined;
 }

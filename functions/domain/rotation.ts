@@ -31,7 +31,7 @@ export function livingSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number)
 export function rotated(key: ApiKey, hash: string, retireOld: RetireOld, now: number): ApiKey {
   if (key.secrets.length === 0) throw conflict('This key has no secret: it trusts an issuer.');
   const fresh: SecretHash = { hash, createdAt: now };
-  const next = { ...key, revision: key.revision + 1 };
+  const next = { ...key, revision: key.revision + 1, activeSince: now };
   if (retireOld === 'now') {
     const enabled = key.leak ? key.leak.wasEnabled : key.enabled;
     return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled, leak: undefined };

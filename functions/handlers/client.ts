@@ -1,5 +1,6 @@
 import { type Clock, isLive } from '../domain/expiry.ts';
 import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
+import { isIdle } from '../domain/key-status.ts';
 import { isWithin } from '../domain/networks.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
@@ -25,6 +26,7 @@ export async function authenticate(
   table: Table,
   { client: { clientId, clientSecret }, caller: { address } }: Pick<OAuthRequest, 'client' | 'caller'>,
   clock: Clock,
+  maxIdleDays?: number,
 ): Promise<Client> {
   const id = parseKeyId(clientId);
   const credential = parseCredential(clientSecret);
@@ -36,6 +38,7 @@ export async function authenticate(
   const secret = secretOf(key, hashOf(clientSecret), now);
   const isOfThisLife = key?.generation === deployment?.generation;
   const isValid = key?.validUntil === undefined || isLive(key.validUntil / 1000, now);
+  if (key && isIdle(key, now, maxIdleDays)) throw invalidClient();
   const isFromHere = !key?.networks || isWithin(address, key.networks);
   if (!isFromHere) throw invalidClient();
   if (!deployment || !key?.enabled || !secret || !isOfThisLife || !isValid) throw invalidClient();

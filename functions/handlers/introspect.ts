@@ -18,16 +18,20 @@ interface Dependencies {
   store: Pick<CheckStore, 'read'>;
   clock: Clock;
   rules: CheckRules;
+  maxIdleDays?: number | undefined;
 }
 
 /**
  * POST /oauth/introspect (RFC 7662). A key sees the tokens and temporary tokens of its Deployment; all else is
  * inactive, and no more is said (§2.2). It is not a use: nothing is written.
  */
-export function introspectRoute(table: Table, { store, clock, rules }: Dependencies): OAuthRoute {
+export function introspectRoute(
+  table: Table,
+  { store, clock, rules, maxIdleDays }: Dependencies,
+): OAuthRoute {
   return async (request) => {
     const { parameters, issuer } = request;
-    const { deployment } = await authenticate(table, request, clock);
+    const { deployment } = await authenticate(table, request, clock, maxIdleDays);
     const { token } = parseParameters(presentedParameters, parameters);
     const access = await accessOf(token, deployment);
     return { status: 200, body: access ? described(access, issuer) : { active: false } };

@@ -2,6 +2,7 @@ import { conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
+import { isIdle } from '../domain/key-status.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
@@ -30,7 +31,11 @@ const ATTEMPTS = 5;
 /** The calls on API keys. Each first makes sure that the person may see the Deployment. */
 export function keyRoutes(
   table: Table,
-  { clock, scopes: known }: { clock: Clock; scopes: readonly string[] },
+  {
+    clock,
+    scopes: known,
+    maxIdleDays,
+  }: { clock: Clock; scopes: readonly string[]; maxIdleDays?: number | undefined },
 ): Record<string, ManagementRoute> {
   return {
     'POST /deployments/{deploymentId}/api-keys': async (request) => {
@@ -57,7 +62,7 @@ export function keyRoutes(
           createdAt: now,
           createdBy: request.person.sub,
         };
-        const shown = shownKey(key, now);
+        const shown = shownKey(key, now, maxIdleDays);
         const headers = { Location: `/deployments/${deployment.id}/api-keys/${shown.id}` };
         const answer = { status: 201, headers, body: shown };
         const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
@@ -81,12 +86,15 @@ export function keyRoutes(
       const last = items.at(-1);
       const now = clock();
       const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
-      return { status: 200, body: { items: items.map((key) => shownKey(key, now)), nextCursor } };
+      return {
+        status: 200,
+        body: { items: items.map((key) => shownKey(key, now, maxIdleDays)), nextCursor },
+      };
     },
 
     'GET /deployments/{deploymentId}/api-keys/{keyId}': async (request) => ({
       status: 200,
-      body: shownKey(await keyOf(request, await deploymentOf(request)), clock()),
+      body: shownKey(await keyOf(request, await deploymentOf(request)), clock(), maxIdleDays),
     }),
 
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
@@ -98,14 +106,15 @@ export function keyRoutes(
         if (key.leak && changes.enabled) {
           throw conflict('This key leaked. Rotate it with retireOld "now": that enables it again.');
         }
-        const edited = withChanges(key, changes, now);
+        const edited = withChanges(key, changes, now, maxIdleDays);
         const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
-        if (changed.length === 0) return { status: 200, body: shownKey(key, now) };
+        if (changed.length === 0) return { status: 200, body: shownKey(key, now, maxIdleDays) };
         const event = newEvent(editEvent(key, edited), deployment, request.actor, now, {
           ...eventData(edited),
           changed,
         });
-        if (await editApiKey(table, edited, event)) return { status: 200, body: shownKey(edited, now) };
+        if (await editApiKey(table, edited, event))
+          return { status: 200, body: shownKey(edited, now, maxIdleDays) };
       }
       throw conflict('The key is being changed by somebody else. Try again.');
     },
@@ -119,7 +128,7 @@ export function keyRoutes(
           const key = await keyOf(request, deployment);
           const secret = mintCredential('secret', deployment.id, key.ulid);
           const next = rotated(key, hashOf(secret), retireOld, now);
-          const answer = { status: 200, body: shownKey(next, now) };
+          const answer = { status: 200, body: shownKey(next, now, maxIdleDays) };
           const data = { ...eventData(key), retireOld };
           const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
           const outcome = await writeApiKeySecrets(table, next, key.secrets, event, remember(answer, now));
@@ -159,7 +168,7 @@ type Changes = ReturnType<typeof keyChangesInput>['_zod']['output'];
  * before stays dead even when the key lives again.
  * @param now epoch milliseconds
  */
-function withChanges(key: ApiKey, changes: Changes, now: number): ApiKey {
+function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: number | undefined): ApiKey {
   const { expiresAt = key.validUntil, description = key.description, ...rest } = changes;
   const { networks = key.networks ?? [] } = rest;
   const edited: ApiKey = {
@@ -170,6 +179,7 @@ function withChanges(key: ApiKey, changes: Changes, now: number): ApiKey {
     description: description ?? undefined,
     validUntil: expiresAt ?? undefined,
     networks: networks.length > 0 ? networks : undefined,
+    activeSince: changes.enabled && isIdle(key, now, maxIdleDays) ? now : key.activeSince,
     revision: key.revision + 1,
   };
   const isDisabled = key.enabled && !edited.enabled;
@@ -179,12 +189,14 @@ function withChanges(key: ApiKey, changes: Changes, now: number): ApiKey {
 }
 
 function isChanged(before: ApiKey, after: ApiKey, field: string): boolean {
+  if (field === 'enabled' && before.activeSince !== after.activeSince) return true;
   const attribute = (field === 'expiresAt' ? 'validUntil' : field) as keyof ApiKey;
   return JSON.stringify(before[attribute]) !== JSON.stringify(after[attribute]);
 }
 
 function editEvent(before: ApiKey, after: ApiKey): EventType {
-  if (before.enabled === after.enabled) return 'api_key.edited';
+  const isAwake = before.activeSince !== after.activeSince;
+  if (before.enabled === after.enabled && !isAwake) return 'api_key.edited';
   return after.enabled ? 'api_key.enabled' : 'api_key.disabled';
 }
 

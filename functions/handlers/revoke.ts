@@ -11,10 +11,10 @@ import { authenticate } from './client.ts';
  * POST /oauth/revoke (RFC 7009): 200 whatever the token, so that the answer tells nothing; only a token of the
  * client's own key is deleted (§2.1). When the table cannot answer it is a 503, never a 200 (§2.2.1).
  */
-export function revokeRoute(table: Table, clock: Clock): OAuthRoute {
+export function revokeRoute(table: Table, clock: Clock, maxIdleDays?: number): OAuthRoute {
   return async (request) => {
     const { parameters } = request;
-    const { key } = await authenticate(table, request, clock);
+    const { key } = await authenticate(table, request, clock, maxIdleDays);
     const { token } = parseParameters(presentedParameters, parameters);
     const credential = parseToken(token);
     const isOfThisClient =

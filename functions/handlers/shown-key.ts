@@ -7,14 +7,14 @@ import { livingSecrets } from '../domain/rotation.ts';
  * A key as the API shows it: never its secret, and nothing made from it.
  * @param now epoch milliseconds
  */
-export function shownKey(key: ApiKey, now: number) {
+export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
   return {
     id: formatKeyId(key.deploymentId, key.ulid),
     name: key.name,
     description: key.description ?? null,
     scopes: key.scopes,
     enabled: key.enabled,
-    status: statusOf(key, now),
+    status: statusOf(key, now, maxIdleDays),
     createdAt: time(key.createdAt),
     createdBy: key.createdBy,
     expiresAt: time(key.validUntil),

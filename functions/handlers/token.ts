@@ -22,11 +22,14 @@ const ATTEMPTS = 5;
  * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
  * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
  */
-export function tokenRoute(table: Table, { clock, rules }: { clock: Clock; rules: CheckRules }): OAuthRoute {
+export function tokenRoute(
+  table: Table,
+  { clock, rules, maxIdleDays }: { clock: Clock; rules: CheckRules; maxIdleDays?: number | undefined },
+): OAuthRoute {
   return async (request) => {
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const proved = await authenticate(table, request, clock);
+      const proved = await authenticate(table, request, clock, maxIdleDays);
       const answer = await issue(proved, request.caller, requestedScopes(scope, proved.key, rules));
       if (answer) return answer;
     }

@@ -26,6 +26,11 @@ const seconds = (name: string, least: number): Variable<number> => ({
   read: (it) => (it && /^\d{1,10}$/.test(it) && Number(it) >= least ? Number(it) : undefined),
 });
 
+const days = (name: string): Variable<number> => ({
+  ...seconds(name, 1),
+  rule: 'must be a whole number of days',
+});
+
 const scopes: Variable<string[]> = {
   name: ENV.scopes,
   rule: 'must be scopes with one space between',
@@ -170,4 +175,9 @@ export function readPurgeConfig(env: Environment = process.env): PurgeConfig {
 /** The bus to which events are sent. */
 export function readBusName(env: Environment = process.env): string {
   return readAll(env, { busName: text(ENV.eventBusName) }).busName;
+}
+
+/** Days without a use after which a key is refused; undefined: never. */
+export function readMaxIdleDays(env: Environment = process.env): number | undefined {
+  return readAll(env, { maxIdleDays: maybe(days(ENV.maxIdleDays)) }).maxIdleDays.value;
 }

@@ -29,7 +29,7 @@ export async function readApiKey(
  */
 export async function listApiKeys(
   table: Table,
-  { id, generation }: Deployment,
+  { id, generation }: Pick<Deployment, 'id' | 'generation'>,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<{ items: ApiKey[]; hasMore: boolean }> {
   const { client, tableName } = table;
@@ -100,8 +100,18 @@ export async function createApiKey(
  */
 export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { name, description, scopes, enabled, validUntil, networks, epoch, revision } = key;
-  const changes = assign({ name, description, scopes, enabled, validUntil, networks, epoch, revision });
+  const { name, description, scopes, enabled, validUntil, networks, activeSince, epoch, revision } = key;
+  const changes = assign({
+    name,
+    description,
+    scopes,
+    enabled,
+    validUntil,
+    networks,
+    activeSince,
+    epoch,
+    revision,
+  });
   const refused = await transact(table, [
     {
       // A Put of the whole item would lose a lastUsedAt that is written beside a use.
@@ -138,8 +148,8 @@ export async function writeApiKeySecrets(
   record?: IdempotencyRecord,
 ): Promise<'written' | 'changed' | 'repeated'> {
   const { tableName: TableName } = table;
-  const { secrets, enabled, epoch, leak, revision } = key;
-  const changes = assign({ secrets, enabled, epoch, leak, revision });
+  const { secrets, enabled, epoch, leak, activeSince, revision } = key;
+  const changes = assign({ secrets, enabled, epoch, leak, activeSince, revision });
   const refused = await transact(table, [
     {
       Update: {
@@ -160,6 +170,36 @@ export async function writeApiKeySecrets(
   ]);
   if (!refused) return 'written';
   return isRepeated(refused, record) ? 'repeated' : 'changed';
+}
+
+/**
+ * Write down what people are told of a key.
+ * @returns false when somebody has edited or deleted it since it was read
+ */
+export async function markApiKey(
+  table: Table,
+  key: ApiKey,
+  notice: NonNullable<ApiKey['notice']>,
+  event: ServiceEvent,
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const refused = await transact(table, [
+    {
+      Update: {
+        TableName,
+        Key: apiKeyKey(key.deploymentId, key.ulid),
+        UpdateExpression: 'SET notice = :notice',
+        ConditionExpression: 'generation = :generation AND revision = :read',
+        ExpressionAttributeValues: {
+          ':notice': notice,
+          ':generation': key.generation,
+          ':read': key.revision,
+        },
+      },
+    },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+  return !refused;
 }
 
 /** @returns false when the key is gone already */

@@ -90,6 +90,9 @@ const isActor = (value: unknown): value is Actor =>
   is.text((value as Actor).address) &&
   is.text((value as Actor).requestId);
 
+const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
+  isFields(value) && is.text(value.type) && is.whole(value.of);
+
 const isLeak = (value: unknown): value is Leak =>
   is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak | null)?.wasEnabled);
 
@@ -251,6 +254,8 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     revision: required(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),
     createdBy: required(it.createdBy, is.text),
+    activeSince: optional(it.activeSince, is.whole),
+    notice: optional(it.notice, isNotice),
     lastUsedAddress: optional(it.lastUsedAddress, is.text),
     lastUsedClient: optional(it.lastUsedClient, is.text),
   }));

@@ -17,6 +17,7 @@ const FILES = [
   'purge',
   'report-leak',
   'revoke',
+  'sweep-keys',
   'whoami',
 ];
 const pascal = (file: string) =>
@@ -27,6 +28,7 @@ const context = {
   adminScope: 'deployments:admin',
   consoleClientId: 'console',
   maxTokenLifetime: 2_592_000,
+  maxIdleDays: 90,
 };
 const template = templateOf(context);
 const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
@@ -62,6 +64,7 @@ describe('the functions', () => {
     ['list-events', 256, 10],
     ['report-leak', 256, 10],
     ['publish-events', 256, 30],
+    ['sweep-keys', 256, 900],
     ['purge', 512, 60],
   ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
@@ -88,6 +91,7 @@ describe('the functions', () => {
     [ENV.lastUsedFrom]: 'full',
     ...scopes,
   };
+  const idle = { [ENV.maxIdleDays]: '90' };
   const metrics = { [ENV.stackName]: 'deployment-api-keys-development' };
   const people = {
     [ENV.groupsClaim]: 'groups',
@@ -97,13 +101,14 @@ describe('the functions', () => {
   it.each([
     ['authorize', { ...tokens, ...metrics }],
     ['whoami', { ...tokens, ...metrics }],
-    ['issue-token', { ...tokens, ...metrics }],
-    ['introspect', { ...tokens, ...metrics }],
-    ['revoke', metrics],
+    ['issue-token', { ...tokens, ...metrics, ...idle }],
+    ['introspect', { ...tokens, ...metrics, ...idle }],
+    ['revoke', { ...metrics, ...idle }],
+    ['sweep-keys', idle],
     ['list-events', people],
     ['report-leak', tokens],
     ['manage-deployments', people],
-    ['manage-keys', { ...people, ...scopes }],
+    ['manage-keys', { ...people, ...scopes, ...idle }],
     ['manage-temporary-tokens', { ...people, ...scopes }],
     ['purge', { [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } }],
   ])('%s is told the table and nothing that it does not need', (file, environment) => {
@@ -177,6 +182,7 @@ describe('the functions', () => {
       ['purge', 'Allow'],
       ['report-leak', 'Terminate'],
       ['revoke', 'Terminate'],
+      ['sweep-keys', 'Terminate'],
       ['whoami', 'Terminate'],
     ]);
   });

@@ -52,6 +52,13 @@ describe('a role', () => {
     ]);
   });
 
+  it('of SweepKeys can read and mark, never delete', () => {
+    expect(permissionsOf('SweepKeys')).toStrictEqual([
+      logs('SweepKeys'),
+      [dynamodb('PutItem', 'Query', 'UpdateItem'), table],
+    ]);
+  });
+
   it('of ReportLeak has the single-item calls of which its transactions are made', () => {
     expect(permissionsOf('ReportLeak')).toStrictEqual([
       logs('ReportLeak'),

@@ -1,0 +1,69 @@
+import { newEvent, type ServiceEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { formatKeyId } from '../domain/identifiers.ts';
+import { noticeOf } from '../domain/key-status.ts';
+import type { ApiKey } from '../domain/records.ts';
+import type { Table } from '../table/client.ts';
+import { type ListedDeployment, listDeployments } from '../table/deployments.ts';
+import { listApiKeys, markApiKey } from '../table/keys.ts';
+
+interface Dependencies {
+  table: Table;
+  clock: Clock;
+  maxIdleDays: number | undefined;
+  /** True while there is time for a further page. */
+  hasTime: () => boolean;
+}
+
+const PAGE = 100;
+const ACTOR = { principal: 'sweep', address: '', requestId: '' };
+
+/**
+ * Once a day: mark each key that expires within 7 days, has expired or is idle, with an event, once. It decides
+ * nothing: whether a key is accepted is decided on each read.
+ * @returns how many were marked
+ * @throws Error when time ran out: what was marked stays so, and the next run finds the rest
+ */
+export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependencies): Promise<number> {
+  let marked = 0;
+  for await (const deployment of deployments(table)) {
+    for await (const key of keysOf(table, deployment)) {
+      if (!hasTime()) throw new Error('the sweep of keys ran out of time');
+      if (await mark(deployment, key)) marked++;
+    }
+  }
+  return marked;
+
+  async function mark(deployment: ListedDeployment, key: ApiKey): Promise<boolean> {
+    const now = clock();
+    const notice = noticeOf(key, now, maxIdleDays);
+    const isTold = notice?.type === key.notice?.type && notice?.of === key.notice?.of;
+    if (!notice || isTold) return false;
+    const data = { keyId: formatKeyId(key.deploymentId, key.ulid), name: key.name };
+    const moment: ServiceEvent['data'] =
+      notice.type === 'idle'
+        ? { lastActiveAt: new Date(notice.of).toISOString() }
+        : { expiresAt: new Date(notice.of).toISOString() };
+    const event = newEvent(`api_key.${notice.type}`, deployment, ACTOR, now, { ...data, ...moment });
+    // One that somebody has edited meanwhile is looked at again tomorrow.
+    return markApiKey(table, key, notice, event);
+  }
+}
+
+async function* deployments(table: Table): AsyncGenerator<ListedDeployment> {
+  let after: string | undefined;
+  do {
+    const { items, hasMore } = await listDeployments(table, { after, limit: PAGE });
+    yield* items;
+    after = hasMore ? items.at(-1)?.id : undefined;
+  } while (after !== undefined);
+}
+
+async function* keysOf(table: Table, deployment: ListedDeployment): AsyncGenerator<ApiKey> {
+  let after: string | undefined;
+  do {
+    const { items, hasMore } = await listApiKeys(table, deployment, { after, limit: PAGE });
+    yield* items;
+    after = hasMore ? items.at(-1)?.ulid : undefined;
+  } while (after !== undefined);
+}

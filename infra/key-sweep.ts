@@ -1,0 +1,23 @@
+import { Duration } from 'aws-cdk-lib';
+import * as events from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import { Construct } from 'constructs';
+import type { ServiceFunction } from './function.ts';
+
+export interface KeySweepProps {
+  /** The function that marks keys and tells of them. */
+  readonly sweep: ServiceFunction;
+}
+
+/** Once a day a look at every key, for those that time has changed. */
+export class KeySweep extends Construct {
+  constructor(scope: Construct, id: string, { sweep }: KeySweepProps) {
+    super(scope, id);
+    new events.Rule(this, 'Schedule', {
+      description: 'Tells of keys that expire, have expired or are idle',
+      schedule: events.Schedule.rate(Duration.days(1)),
+      targets: [new LambdaFunction(sweep.function, { retryAttempts: 2, maxEventAge: Duration.hours(2) })],
+    });
+    sweep.function.configureAsyncInvoke({ retryAttempts: 1, maxEventAge: Duration.hours(2) });
+  }
+}

@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { callAs, exchange } from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const day = (days: number) => NOON + days * DAY * 1000;
+
+const service = await runStack({ context: { maxIdleDays: 30 } });
+beforeEach(() => service.clock.freeze(NOON));
+
+let count = 0;
+async function newKey(body: object = { name: 'ci' }) {
+  const deploymentId = `idle-${++count}`;
+  await makeDeployment(service, deploymentId);
+  const key = await makeKey(service, deploymentId, body);
+  const path = `/deployments/${deploymentId}`;
+  return { ...key, path, keyPath: `${path}/api-keys/${key.id}` };
+}
+const statusOf = async (keyPath: string) => (await callAs(service, 'member', 'GET', keyPath)).json.status;
+const sweep = () => service.invoke('sweep-keys', {});
+async function notices(path: string): Promise<[string, unknown][]> {
+  const { items } = (await callAs(service, 'admin', 'GET', `${path}/events`)).json;
+  return items
+    .filter(({ type }: { type: string }) => /expir|idle/.test(type))
+    .map(({ type, data }: { type: string; data: Record<string, unknown> }) => [
+      type,
+      data.expiresAt ?? data.lastActiveAt,
+    ])
+    .reverse();
+}
+
+describe('a key that is unused for maxIdleDays', () => {
+  it('is refused from then on, says so, and stays listed', async () => {
+    const key = await newKey();
+    service.clock.freeze(day(30) - 1);
+    expect(await statusOf(key.keyPath)).toBe('active');
+    service.clock.freeze(day(30));
+    expect(await statusOf(key.keyPath)).toBe('idle');
+    expect((await exchange(service, key)).status).toBe(401);
+    for (const path of ['/oauth/introspect', '/oauth/revoke']) {
+      const reply = await call(service, 'POST', path, { basic: [key.id, key.secret], form: { token: 'x' } });
+      expect(reply.status, path).toBe(401);
+    }
+    const listed = (await callAs(service, 'member', 'GET', `${key.path}/api-keys`)).json.items;
+    expect(listed).toMatchObject([{ id: key.id, status: 'idle' }]);
+  });
+
+  it('is not refused while a token of it is in use', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    for (let n = 1; n <= 31; n++) {
+      service.clock.freeze(day(n));
+      expect(await use(service, token), `day ${n}`).toBe(200);
+    }
+    expect(await statusOf(key.keyPath)).toBe('active');
+    expect((await exchange(service, key)).status).toBe(200);
+  });
+
+  it('is taken into use again by enabling it or by rotating it; its old tokens stay dead', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    service.clock.freeze(day(31));
+    const enabled = await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: true } });
+    expect([enabled.status, enabled.json.status]).toEqual([200, 'active']);
+    expect(await use(service, token)).toBe(401);
+    service.clock.freeze(day(62));
+    expect((await exchange(service, key)).status).toBe(401);
+    const rotated = await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`);
+    expect(rotated.json.status).toBe('active');
+    expect((await exchange(service, { ...key, secret: rotated.json.secret })).status).toBe(200);
+  });
+});
+
+describe('the daily sweep', () => {
+  it('tells once of a key that expires within 7 days and has expired, and again when its expiry is moved', async () => {
+    const expiresAt = new Date(day(10)).toISOString();
+    const key = await newKey({ name: 'ci', expiresAt });
+    const told: [string, unknown][] = [];
+    for (const [days, type] of [
+      [2.9, undefined],
+      [3, 'api_key.expiring'],
+      [4, undefined],
+      [10, 'api_key.expired'],
+      [11, undefined],
+    ] as const) {
+      service.clock.freeze(day(days));
+      await sweep();
+      if (type) told.push([type, expiresAt]);
+      expect(await notices(key.path), `day ${days}`).toEqual(told);
+    }
+    expect(await statusOf(key.keyPath)).toBe('expired');
+    const later = new Date(day(14)).toISOString();
+    await callAs(service, 'member', 'PATCH', key.keyPath, { json: { expiresAt: later } });
+    await sweep();
+    expect(await notices(key.path)).toEqual([...told, ['api_key.expiring', later]]);
+  });
+
+  it('tells once of an idle key, and not of one that is disabled', async () => {
+    const [key, off] = [await newKey(), await newKey()];
+    await callAs(service, 'member', 'PATCH', off.keyPath, { json: { enabled: false } });
+    service.clock.freeze(day(30));
+    await sweep();
+    await sweep();
+    expect(await notices(key.path)).toEqual([['api_key.idle', '2030-01-01T12:00:00.500Z']]);
+    expect(await notices(off.path)).toEqual([]);
+  });
+
+  it('is woken by a schedule, once a day', async () => {
+    const schedule = service.schedules.find(({ name }) => name.includes('KeySweep'));
+    expect(await schedule?.fire()).toMatchObject([{ ok: true }]);
+  });
+});
