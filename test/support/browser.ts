@@ -40,15 +40,15 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
     );
   }
   describe.skipIf(!hasBrowser && !process.env.CI)(title, () => {
-    let browser: Browser;
+    let browser: Browser | undefined;
     beforeAll(async () => {
       browser = await launch();
     });
     afterEach(async () => {
-      for (const context of browser.contexts()) await context.close();
+      for (const context of browser?.contexts() ?? []) await context.close();
     });
-    afterAll(() => browser.close());
-    tests((options) => openPage(browser, options));
+    afterAll(() => browser?.close());
+    tests((options) => openPage(browser as Browser, options));
   });
 }
 
