@@ -2,7 +2,7 @@ import { tokenRoute } from './handlers/token.ts';
 import { oauthHandler } from './http/oauth.ts';
 import { readMaxIdleDays, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport } from './runtime/report.ts';
+import { clientReport, issueReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
@@ -12,6 +12,13 @@ const table = openTable(config, CALL_PATIENCE, logger);
 
 /** POST /oauth/token */
 export const handler = oauthHandler(
-  { 'POST /oauth/token': tokenRoute(table, { clock: Date.now, rules, maxIdleDays: readMaxIdleDays() }) },
+  {
+    'POST /oauth/token': tokenRoute(table, {
+      clock: Date.now,
+      rules,
+      maxIdleDays: readMaxIdleDays(),
+      onIssued: issueReport(),
+    }),
+  },
   { logger, onRefusedClient: clientReport(), acceptsJson: true },
 );

@@ -3,6 +3,7 @@ import { purgeFromQueue, purgeFromStream, sweepMarkers } from './handlers/purge.
 import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
+import { purgeMeasures } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { PURGE_PATIENCE } from './table/client.ts';
 
@@ -11,11 +12,13 @@ const RESERVE = 10_000;
 
 const config = readPurgeConfig();
 const logger = newLogger('purge');
+const measures = purgeMeasures();
 const dependencies = {
   table: openTable(config, PURGE_PATIENCE, logger),
   clock: Date.now,
   defer: openQueue(config.continuationQueueUrl),
-  log: (message: string, fields: Record<string, string | number | undefined>) => logger.info(message, fields),
+  log: (message: string, fields: Record<string, string | number | undefined>) =>
+    logger.info(message, { ...fields, ...measures(message, fields) }),
 };
 
 type PurgeEvent = DynamoDBStreamEvent | SQSEvent | EventBridgeEvent<string, unknown>;

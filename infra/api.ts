@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   type CfnRoute,
   type CfnStage,
@@ -11,7 +11,9 @@ import {
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { Domain, SignIn } from './config.ts';
 import { Front } from './front.ts';
 import type { ServiceFunction } from './function.ts';
@@ -30,7 +32,32 @@ export interface Ceiling {
 export interface ApiProps {
   /** The name under which it answers. @default API Gateway's own */
   readonly domain?: Domain;
+  /** Whether the access log outlives the stack. */
+  readonly retainLogs: boolean;
+  /** Days that the access log is kept, one of CloudWatch Logs' own choices. */
+  readonly logRetention: number;
 }
+
+/** What no route may exceed: half of what an account is given, so that other APIs in it go on. */
+const CEILING: Ceiling = { rate: 5000, burst: 2500 };
+
+/**
+ * Fields of a line of the access log. The route and not the path, and neither query nor headers: whoever puts a
+ * secret or token where it does not belong must not find it kept.
+ */
+const LOGGED = {
+  requestId: '$context.requestId',
+  time: '$context.requestTime',
+  route: '$context.routeKey',
+  status: '$context.status',
+  error: '$context.error.message',
+  address: '$context.identity.sourceIp',
+  principal: '$context.authorizer.claims.sub',
+  caller: '$context.identity.userArn',
+  milliseconds: '$context.responseLatency',
+  functionMilliseconds: '$context.integrationLatency',
+  bytes: '$context.responseLength',
+};
 
 /** The service's HTTP API: payload format 2.0, the `$default` stage. */
 export class Api extends Construct {
@@ -40,7 +67,7 @@ export class Api extends Construct {
   readonly domainTarget: string | undefined;
   readonly #api: HttpApi;
 
-  constructor(scope: Construct, id: string, { domain }: ApiProps = {}) {
+  constructor(scope: Construct, id: string, { domain, retainLogs, logRetention }: ApiProps) {
     super(scope, id);
     const isBehindDistribution = domain?.webAclArn !== undefined;
     const ownName =
@@ -56,9 +83,19 @@ export class Api extends Construct {
       defaultDomainMapping: ownName && { domainName: ownName },
       disableExecuteApiEndpoint: ownName && true,
     });
+    const accessLog = new LogGroup(this, 'AccessLog', {
+      retention: logRetention,
+      removalPolicy: retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    const stage = this.#stage();
+    stage.accessLogSettings = { destinationArn: accessLog.logGroupArn, format: JSON.stringify(LOGGED) };
+    stage.defaultRouteSettings = {
+      throttlingRateLimit: CEILING.rate,
+      throttlingBurstLimit: CEILING.burst,
+    };
     this.url = domain ? `https://${domain.name}` : this.#api.apiEndpoint;
     this.domainTarget = domain?.webAclArn
-      ? new Front(this, 'Front', { domain, api: this.#api }).domainTarget
+      ? new Front(this, 'Front', { domain, api: this.#api, retainLogs, logRetention }).domainTarget
       : ownName?.regionalDomainName;
   }
 
@@ -68,6 +105,13 @@ export class Api extends Construct {
    */
   open(routes: ReadonlyMap<Route, ServiceFunction>, ceiling?: Ceiling): void {
     const added = this.#add(routes);
+    for (const route of added) {
+      acknowledge(route, {
+        'AwsSolutions-APIG4':
+          'Open to who has not signed in: it takes the secret of a key or an access token and judges it itself, or it ' +
+          'is public (the metadata of OAuth, the files of the console). API Gateway has no authorizer for either.',
+      });
+    }
     if (ceiling) this.#throttle(added, ceiling);
   }
 
@@ -90,7 +134,7 @@ export class Api extends Construct {
   }
 
   #throttle(routes: readonly HttpRoute[], { rate, burst }: Ceiling): void {
-    const stage = this.#api.defaultStage?.node.defaultChild as CfnStage;
+    const stage = this.#stage();
     for (const route of routes) {
       const { routeKey } = route.node.defaultChild as CfnRoute;
       stage.addPropertyOverride(`RouteSettings.${routeKey.replaceAll('.', '\\.')}`, {
@@ -100,5 +144,9 @@ export class Api extends Construct {
       // API Gateway refuses settings of a route that it does not have yet.
       stage.node.addDependency(route);
     }
+  }
+
+  #stage(): CfnStage {
+    return this.#api.defaultStage?.node.defaultChild as CfnStage;
   }
 }

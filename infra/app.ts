@@ -65,4 +65,12 @@ export function runApp(code: () => void): void {
 }
 
 // `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
-if (import.meta.main) runApp(() => build(new App()));
+if (import.meta.main) {
+  // Loaded here alone: the local stack has no use for it, and it takes a second.
+  const { applyRulePacks } = await import('./rule-packs.ts');
+  runApp(() => {
+    const app = new App();
+    build(app);
+    applyRulePacks(app);
+  });
+}

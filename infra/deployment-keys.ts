@@ -1,12 +1,12 @@
 import { Annotations, Stack, Tags } from 'aws-cdk-lib';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { Alarms } from './alarms.ts';
 import { Api, type Route } from './api.ts';
 import { readConfig, type SignIn } from './config.ts';
 import { EventBus } from './event-bus.ts';
 import { addFunctions } from './functions.ts';
 import { KeySweep } from './key-sweep.ts';
+import { Monitoring } from './monitoring.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
 import { Table } from './table.ts';
@@ -110,7 +110,11 @@ export class DeploymentKeys extends Construct {
     const config = readConfig(props);
     const retain = config.stage === 'production';
     const table = new Table(this, 'Table', { retain, encryptionKey: config.encryptionKey });
-    const api = new Api(this, 'Api', { domain: config.domain });
+    const api = new Api(this, 'Api', {
+      domain: config.domain,
+      retainLogs: retain,
+      logRetention: config.logRetention,
+    });
     const pool = config.signIn
       ? undefined
       : new UserPool(this, 'People', {
@@ -121,7 +125,7 @@ export class DeploymentKeys extends Construct {
     const signIn = (config.signIn ?? pool) as SignIn;
 
     const functions = addFunctions(this, { config, signIn, table });
-    new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
+    const sources = new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
     new KeySweep(this, 'KeySweep', { sweep: functions.sweepKeys });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
     this.eventBusName = bus.busName;
@@ -159,7 +163,15 @@ export class DeploymentKeys extends Construct {
       ]),
     );
 
-    new Alarms(this, 'Alarms', { stackName: Stack.of(this).stackName, topicArn: config.alarmTopic });
+    new Monitoring(this, 'Monitoring', {
+      stackName: Stack.of(this).stackName,
+      topicArn: config.alarmTopic,
+      authorize: functions.authorize.function,
+      whoami: functions.whoami.function,
+      purge: functions.purge.function,
+      tableName: table.tableName,
+      failureQueues: { ...sources.failureQueues, events: bus.failures },
+    });
     const shared = new SharedAuthorizer(this, 'SharedAuthorizer', {
       function: functions.authorize.function,
       consumerAccounts: config.consumerAccounts,

@@ -1,9 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import * as sqs from 'aws-cdk-lib/aws-sqs';
+import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
+import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
 import type { Table } from './table.ts';
 
@@ -19,6 +20,8 @@ export interface EventBusProps {
  */
 export class EventBus extends Construct {
   readonly busName: string;
+  /** Where events wait that could not be told. */
+  readonly failures: sqs.IQueue;
 
   constructor(scope: Construct, id: string, { table, publisher }: EventBusProps) {
     super(scope, id);
@@ -29,11 +32,8 @@ export class EventBus extends Construct {
     publisher.tell({ [ENV.eventBusName]: bus.eventBusName });
     publisher.allow(['events:PutEvents'], bus.eventBusArn);
 
-    const failures = new sqs.Queue(this, 'StreamFailures', {
-      retentionPeriod: Duration.days(14),
-      encryption: sqs.QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-    });
+    this.failures = new FailureQueue(this, 'StreamFailures');
+    const { failures } = this;
     table.grantStream(publisher);
     publisher.allow(['sqs:SendMessage'], failures.queueArn);
     publisher.function.addEventSourceMapping('Stream', {

@@ -1,15 +1,21 @@
-import { Fn } from 'aws-cdk-lib';
+import { Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudfront from 'aws-cdk-lib/aws-cloudfront';
 import { HttpOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { Domain } from './config.ts';
 
 export interface FrontProps {
   /** The name that the distribution answers to, its certificate and its web ACL. */
   readonly domain: Domain;
   readonly api: HttpApi;
+  /** Whether the log of requests outlives the stack. */
+  readonly retainLogs: boolean;
+  /** Days that the log of requests is kept. */
+  readonly logRetention: number;
 }
 
 /**
@@ -20,13 +26,28 @@ export class Front extends Construct {
   /** What the DNS record of the domain points to. */
   readonly domainTarget: string;
 
-  constructor(scope: Construct, id: string, { domain, api }: FrontProps) {
+  constructor(scope: Construct, id: string, { domain, api, retainLogs, logRetention }: FrontProps) {
     super(scope, id);
+    const log = new Bucket(this, 'Log', {
+      encryption: BucketEncryption.S3_MANAGED,
+      enforceSSL: true,
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      // CloudFront delivers by access-control list.
+      objectOwnership: ObjectOwnership.OBJECT_WRITER,
+      lifecycleRules: [{ expiration: Duration.days(logRetention) }],
+      removalPolicy: retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    acknowledge(log, {
+      'AwsSolutions-S1':
+        'It is the log: CloudFront alone writes here, and a log of the log would have no end.',
+    });
     const distribution = new cloudfront.Distribution(this, 'Default', {
       comment: 'API keys for Deployments',
       domainNames: [domain.name],
       certificate: Certificate.fromCertificateArn(this, 'Certificate', domain.certificateArn),
       webAclId: domain.webAclArn,
+      enableLogging: true,
+      logBucket: log,
       minimumProtocolVersion: cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
       httpVersion: cloudfront.HttpVersion.HTTP2_AND_3,
       defaultBehavior: {
@@ -41,6 +62,10 @@ export class Front extends Construct {
         originRequestPolicy: cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
         viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
       },
+    });
+    acknowledge(distribution, {
+      'AwsSolutions-CFR1':
+        'Pipelines run wherever their CI vendor has machines. A rule on countries belongs to the web ACL, which is yours.',
     });
     this.domainTarget = distribution.distributionDomainName;
   }

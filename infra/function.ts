@@ -5,6 +5,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type * as ENV from '../functions/runtime/env.ts';
+import { acknowledge } from './acknowledge.ts';
 import { bundlesDirectory } from './bundles.ts';
 
 /** The environment of a function, by the names that functions read; an undefined value is left out. */
@@ -75,6 +76,21 @@ export class ServiceFunction extends Construct {
       recursiveLoop: props.mayWakeItself ? lambda.RecursiveLoop.ALLOW : lambda.RecursiveLoop.TERMINATE,
     });
     this.tell(props.environment ?? {});
+    acknowledge(this.function, {
+      'Serverless-LambdaDLQ':
+        'Lambda uses it for asynchronous calls alone. This function is called by API Gateway, whose caller gets the ' +
+        'error; the purge also by stream and queue, which have failure queues, and by a schedule that comes again.',
+      ...(!props.tracing && {
+        'Serverless-LambdaTracing':
+          'Tracing is an option of the stack, off by default: it costs money for each check, and logs have request IDs.',
+      }),
+    });
+    if (props.tracing) {
+      acknowledge(this.#role.node.findChild('DefaultPolicy'), {
+        'AwsSolutions-IAM5[Resource::*]':
+          'X-Ray has no resources to name: its two actions for writing traces take * alone. Nothing else here does.',
+      });
+    }
   }
 
   /** Adds to its environment. */

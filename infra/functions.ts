@@ -141,6 +141,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     description: 'Deletes what a removed Deployment or key leaves behind',
     timeout: Duration.seconds(60),
     memory: 512,
+    environment: metrics,
     mayWakeItself: true,
     ...operation,
   });

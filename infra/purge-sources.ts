@@ -5,6 +5,8 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
+import { acknowledge } from './acknowledge.ts';
+import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
 import type { Table } from './table.ts';
 
@@ -22,15 +24,20 @@ const TRIES = 5;
  * ran out of time leaves the rest, and a schedule for what both have missed.
  */
 export class PurgeSources extends Construct {
+  /** Where what was given up waits for a person. */
+  readonly failureQueues: { readonly stream: sqs.IQueue; readonly continuation: sqs.IQueue };
+
   constructor(scope: Construct, id: string, props: PurgeSourcesProps) {
     super(scope, id);
-    this.#wakeByStream(props);
-    this.#wakeByContinuation(props);
+    this.failureQueues = {
+      stream: this.#wakeByStream(props),
+      continuation: this.#wakeByContinuation(props),
+    };
     this.#wakeBySchedule(props);
   }
 
-  #wakeByStream({ table, purge }: PurgeSourcesProps): void {
-    const failures = this.#queue('StreamFailures', { retentionPeriod: Duration.days(14) });
+  #wakeByStream({ table, purge }: PurgeSourcesProps): sqs.IQueue {
+    const failures = new FailureQueue(this, 'StreamFailures');
     table.grantStream(purge);
     purge.allow(['sqs:SendMessage'], failures.queueArn);
     purge.function.addEventSourceMapping('Stream', {
@@ -59,10 +66,11 @@ export class PurgeSources extends Construct {
       maxRecordAge: Duration.hours(24),
       onFailure: { bind: () => ({ destination: failures.queueArn }) },
     });
+    return failures;
   }
 
-  #wakeByContinuation({ purge }: PurgeSourcesProps): void {
-    const failures = this.#queue('ContinuationFailures', { retentionPeriod: Duration.days(14) });
+  #wakeByContinuation({ purge }: PurgeSourcesProps): sqs.IQueue {
+    const failures = new FailureQueue(this, 'ContinuationFailures');
     const continuations = this.#queue('Continuations', {
       // AWS asks for six times the function's time limit, so that no message is delivered while it is worked on.
       visibilityTimeout: Duration.seconds(6 * purge.timeout.toSeconds()),
@@ -73,21 +81,32 @@ export class PurgeSources extends Construct {
       ['sqs:SendMessage', 'sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
       continuations.queueArn,
     );
-    purge.function.addEventSourceMapping('Continuation', {
+    const mapping = purge.function.addEventSourceMapping('Continuation', {
       eventSourceArn: continuations.queueArn,
       batchSize: 1,
       reportBatchItemFailures: true,
     });
+    acknowledge(mapping, {
+      'Serverless-LambdaEventSourceMappingDestination':
+        'A mapping of SQS has no destination of its own: what fails five times goes to the dead-letter queue of the queue.',
+    });
+    return failures;
   }
 
   #wakeBySchedule({ purge }: PurgeSourcesProps): void {
-    new events.Rule(this, 'Schedule', {
+    const rule = new events.Rule(this, 'Schedule', {
       description: 'Retries purges whose marker stays',
       schedule: events.Schedule.rate(Duration.minutes(15)),
       targets: [new LambdaFunction(purge.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) })],
     });
     // A failed run needs no retry of its own: the next one comes anyway.
     purge.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
+    const reason =
+      'The event says nothing but that it is time. The next one comes 15 minutes later and finds the same markers; ' +
+      'an alarm watches markers that stay.';
+    acknowledge(rule, { 'Serverless-EventBusDLQ': reason });
+    const invocation = purge.function.node.findChild('EventInvokeConfig');
+    acknowledge(invocation, { 'Serverless-LambdaAsyncFailureDestination': reason });
   }
 
   #queue(id: string, props: sqs.QueueProps): sqs.Queue {

@@ -1,6 +1,7 @@
 import { Aws, Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { SignIn } from './config.ts';
 
 export interface UserPoolProps {
@@ -36,6 +37,15 @@ export class UserPool extends Construct implements SignIn {
       mfaSecondFactor: { otp: true, sms: false },
       deletionProtection: props.retain,
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    acknowledge(pool, {
+      'AwsSolutions-COG1':
+        'Twelve characters at least, and no rules of composition: NIST SP 800-63B, section 5.1.1.2, advises against them.',
+      'AwsSolutions-COG2':
+        'Each person may add a second factor. A pool that demands one leaves the invited first administrator outside ' +
+        'until they have an app for it; teams that demand it have an issuer of their own, and set `issuer`.',
+      'AwsSolutions-COG8':
+        'The Plus plan is paid for by the active user. Nobody signs up by themselves: administrators invite.',
     });
     pool.addGroup('Administrators', { groupName: this.adminGroup });
     // A prefix must be unique in the Region: the last part of the stack's own UUID makes it so.

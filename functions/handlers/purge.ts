@@ -27,6 +27,8 @@ export interface PurgeTask {
   after?: string | undefined;
   /** Items deleted by earlier runs. */
   deleted?: number | undefined;
+  /** When it was removed, epoch milliseconds; left out by who does not know. */
+  since?: number | undefined;
 }
 
 export interface PurgeDependencies {
@@ -88,8 +90,8 @@ export async function purgeFromQueue(
 /** On a schedule: put every purge that has not ended back on its way. */
 export async function sweepMarkers({ table, clock, defer, log }: PurgeDependencies): Promise<void> {
   let found = 0;
-  for await (const life of unfinishedPurges(table, clock() - MARKER_AGE)) {
-    await defer(life);
+  for await (const { createdAt, ...life } of unfinishedPurges(table, clock() - MARKER_AGE)) {
+    await defer({ ...life, since: createdAt });
     found++;
   }
   log('purge markers swept', { found });
@@ -102,20 +104,22 @@ async function purgeRemoved(
 ): Promise<void> {
   const { table, clock } = dependencies;
   const { keyUlid, ...life } = removedThing(record);
+  const seconds = record.dynamodb?.ApproximateCreationDateTime;
+  const since = seconds === undefined ? undefined : seconds * 1000;
   if (!keyUlid) {
     // By hand or by the API: either way there is a marker from here on, until the purge has ended.
     await beginPurge(table, life, clock());
-    return purge(life, hasTime, dependencies);
+    return purge({ ...life, since }, hasTime, dependencies);
   }
   // A key that went with its Deployment: the purge of that life takes its tokens too.
   const isOfPresentLife = (await currentGeneration(table, life.deploymentId)) === life.generation;
-  if (isOfPresentLife) await purge({ ...life, keyUlid }, hasTime, dependencies);
+  if (isOfPresentLife) await purge({ ...life, keyUlid, since }, hasTime, dependencies);
 }
 
 /** Delete page by page; when time runs out, leave the rest to a later run, and succeed: retries are for failures. */
 async function purge(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
   const { table, clock, defer, log } = dependencies;
-  const { keyUlid, after, ...life } = task;
+  const { keyUlid, after, since, ...life } = task;
   let deleted = task.deleted ?? 0;
   const pages = keyUlid
     ? tokensOfKey(table, { deploymentId: life.deploymentId, ulid: keyUlid }, after)
@@ -125,11 +129,13 @@ async function purge(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDepen
     deleted += keys.length;
     if (next !== undefined && !hasTime()) {
       log('purge goes on later', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted });
-      return defer({ ...life, keyUlid, after: next, deleted });
+      return defer({ ...life, keyUlid, after: next, deleted, since });
     }
   }
   if (!keyUlid) await endLife(life, deleted, dependencies);
-  log('purged', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted, time: clock() });
+  const now = clock();
+  const lag = since === undefined ? undefined : Math.max(0, now - since);
+  log('purged', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted, lag, time: now });
 }
 
 async function endLife(
@@ -149,13 +155,14 @@ function causeOf(error: unknown): string {
 
 /** @throws Error for a message that is none of ours; it ends in the dead-letter queue */
 function parseTask(body: string): PurgeTask {
-  const { deploymentId, generation, keyUlid, after, deleted } = JSON.parse(body);
+  const { deploymentId, generation, keyUlid, after, deleted, since } = JSON.parse(body);
   const isTask =
     isDeploymentId(String(deploymentId)) &&
     isUlid(String(generation)) &&
     (keyUlid === undefined || isUlid(String(keyUlid))) &&
     (after === undefined || typeof after === 'string') &&
-    (deleted === undefined || Number.isSafeInteger(deleted));
+    (deleted === undefined || Number.isSafeInteger(deleted)) &&
+    (since === undefined || Number.isFinite(since));
   if (!isTask) throw new Error('not a purge task');
-  return { deploymentId, generation, keyUlid, after, deleted };
+  return { deploymentId, generation, keyUlid, after, deleted, since };
 }

@@ -24,14 +24,22 @@ const ATTEMPTS = 5;
  */
 export function tokenRoute(
   table: Table,
-  { clock, rules, maxIdleDays }: { clock: Clock; rules: CheckRules; maxIdleDays?: number | undefined },
+  {
+    clock,
+    rules,
+    maxIdleDays,
+    onIssued,
+  }: { clock: Clock; rules: CheckRules; maxIdleDays?: number | undefined; onIssued?: () => void },
 ): OAuthRoute {
   return async (request) => {
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const proved = await authenticate(table, request, clock, maxIdleDays);
       const answer = await issue(proved, request.caller, requestedScopes(scope, proved.key, rules));
-      if (answer) return answer;
+      if (answer) {
+        onIssued?.();
+        return answer;
+      }
     }
     throw unavailable(new Error('the key is being changed'));
   };

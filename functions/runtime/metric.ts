@@ -1,10 +1,20 @@
-import { METRIC } from './metric-names.ts';
+import * as METRIC from './metric-names.ts';
+
+/** One value of a metric. */
+export interface Measure {
+  value: number;
+  unit: 'Count' | 'Milliseconds';
+}
 
 /**
- * Fields that make a line of log count one: CloudWatch's embedded metric format.
+ * Fields that make a line of log a measurement: CloudWatch's embedded metric format.
  * @param dimensions never of a caller's choice: each value that they take is a metric that is paid for
  */
-export function counted(metric: string, dimensions: Record<string, string>): Record<string, unknown> {
+export function measured(
+  measures: Record<string, Measure>,
+  dimensions: Record<string, string>,
+): Record<string, unknown> {
+  const all = Object.entries(measures);
   return {
     _aws: {
       Timestamp: Date.now(),
@@ -12,11 +22,15 @@ export function counted(metric: string, dimensions: Record<string, string>): Rec
         {
           Namespace: METRIC.namespace,
           Dimensions: [Object.keys(dimensions)],
-          Metrics: [{ Name: metric, Unit: 'Count' }],
+          Metrics: all.map(([Name, { unit }]) => ({ Name, Unit: unit })),
         },
       ],
     },
     ...dimensions,
-    [metric]: 1,
+    ...Object.fromEntries(all.map(([name, { value }]) => [name, value])),
   };
 }
+
+/** Fields that make a line of log count one. */
+export const counted = (metric: string, dimensions: Record<string, string>): Record<string, unknown> =>
+  measured({ [metric]: { value: 1, unit: 'Count' } }, dimensions);

@@ -1,7 +1,7 @@
 import * as ENV from './env.ts';
 import { writeLine } from './line.ts';
-import { counted } from './metric.ts';
-import { METRIC } from './metric-names.ts';
+import { counted, measured } from './metric.ts';
+import * as METRIC from './metric-names.ts';
 
 interface Origin {
   apiId?: string | undefined;
@@ -39,4 +39,30 @@ export function clientReport(env: Record<string, string | undefined> = process.e
       'client refused',
       counted(METRIC.refusedAuthentications, { [METRIC.dimension]: stack }),
     );
+}
+
+/** Counts the tokens that keys are swapped for, a line each. */
+export function issueReport(env: Record<string, string | undefined> = process.env) {
+  const stack = env[ENV.stackName] ?? 'unknown';
+  return () => writeLine('INFO', 'token issued', counted(METRIC.tokensIssued, { [METRIC.dimension]: stack }));
+}
+
+type Fields = Record<string, string | number | undefined>;
+
+/** What a line of the purge measures, as fields to add to it: nothing, where it tells of no end. */
+export function purgeMeasures(env: Record<string, string | undefined> = process.env) {
+  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
+  return (message: string, { deleted, lag, found }: Fields): Record<string, unknown> => {
+    if (message === 'purge markers swept') {
+      return measured({ [METRIC.oldPurgeMarkers]: { value: Number(found), unit: 'Count' } }, ofStack);
+    }
+    if (message !== 'purged') return {};
+    return measured(
+      {
+        [METRIC.itemsPurged]: { value: Number(deleted), unit: 'Count' },
+        ...(lag !== undefined && { [METRIC.purgeLag]: { value: Number(lag), unit: 'Milliseconds' } }),
+      },
+      ofStack,
+    );
+  };
 }

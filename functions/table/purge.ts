@@ -210,7 +210,10 @@ export async function endPurge(
  * Lives whose purge has not ended.
  * @param before epoch milliseconds: only those whose purge began earlier
  */
-export async function* unfinishedPurges({ client, tableName }: Table, before: number): AsyncGenerator<Life> {
+export async function* unfinishedPurges(
+  { client, tableName }: Table,
+  before: number,
+): AsyncGenerator<Life & { createdAt: number }> {
   let start: Record<string, unknown> | undefined;
   do {
     const page = await ask(
@@ -227,7 +230,7 @@ export async function* unfinishedPurges({ client, tableName }: Table, before: nu
     );
     for (const item of page.Items ?? []) {
       const life = lifeOfMarker(item);
-      if (life) yield life;
+      if (life) yield { ...life, createdAt: Number(item.createdAt) };
     }
     start = page.LastEvaluatedKey;
   } while (start);

@@ -39,7 +39,9 @@ function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; std
 }
 
 describe('the app', () => {
-  it('gives cdk the same template as a program that synthesises in its own process', async () => {
+  it('gives cdk the same template as a program that synthesises in its own process', {
+    timeout: 180_000,
+  }, async () => {
     expect(await runAsCdk(WITH_ISSUER)).toStrictEqual({ code: 0, stderr: '' });
     expect(JSON.parse(readFileSync(join(outdir, `${STACK_ID}.template.json`), 'utf8'))).toStrictEqual(
       templateOf(WITH_ISSUER).toJSON(),

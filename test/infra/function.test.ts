@@ -110,7 +110,10 @@ describe('the functions', () => {
     ['manage-deployments', people],
     ['manage-keys', { ...people, ...scopes, ...idle }],
     ['manage-temporary-tokens', { ...people, ...scopes }],
-    ['purge', { [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } }],
+    [
+      'purge',
+      { ...metrics, [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } },
+    ],
   ])('%s is told the table and nothing that it does not need', (file, environment) => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
       [ENV.tableName]: tableName,

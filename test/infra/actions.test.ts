@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
+
+const template = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
+
+const LOGS = {
+  'logs:CreateLogStream': 'each environment writes to a stream of its own',
+  'logs:PutLogEvents': 'its log',
+};
+const PROOF = {
+  'dynamodb:BatchGetItem': 'reads key and Deployment (and token) at once, strongly consistent',
+};
+
+/** Every action of every function's role, and the call that needs it. */
+const WHY: Record<string, Record<string, string>> = {
+  Authorize: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
+  Whoami: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
+  IssueToken: {
+    ...LOGS,
+    ...PROOF,
+    'dynamodb:PutItem': 'writes the token, and the event of a first use',
+    'dynamodb:UpdateItem': 'notes which secret of a key was used, which ends the older one of a rotation',
+  },
+  Introspect: { ...LOGS, ...PROOF },
+  Revoke: { ...LOGS, ...PROOF, 'dynamodb:DeleteItem': 'deletes the token that is given up' },
+  Metadata: LOGS,
+  Console: LOGS,
+  ManageDeployments: {
+    ...LOGS,
+    'dynamodb:GetItem': 'reads the Deployment before a change, strongly consistent',
+    'dynamodb:Query': 'lists the directory',
+    'dynamodb:PutItem': 'writes Deployment, directory entry, purge marker and event',
+    'dynamodb:UpdateItem': 'changes the name and groups of a Deployment',
+    'dynamodb:DeleteItem': 'deletes Deployment and directory entry',
+  },
+  ListEvents: {
+    ...LOGS,
+    'dynamodb:GetItem': 'reads the Deployment, strongly consistent',
+    'dynamodb:Query': "lists a Deployment's events",
+    'dynamodb:PutItem': 'records a refused listing',
+  },
+  PublishEvents: {
+    ...LOGS,
+    'dynamodb:DescribeStream': "Lambda reads the table's stream with the function's role",
+    'dynamodb:GetRecords': "Lambda reads the table's stream with the function's role",
+    'dynamodb:GetShardIterator': "Lambda reads the table's stream with the function's role",
+    'dynamodb:ListStreams': "Lambda reads the table's stream with the function's role",
+    'events:PutEvents': 'tells of them on the bus',
+    'sqs:SendMessage': 'Lambda sets aside what was given up',
+  },
+  ReportLeak: {
+    ...LOGS,
+    ...PROOF,
+    'dynamodb:PutItem': 'writes the event',
+    'dynamodb:UpdateItem': 'disables the key whose secret has leaked',
+    'dynamodb:DeleteItem': 'deletes the temporary token that has leaked',
+  },
+  SweepKeys: {
+    ...LOGS,
+    'dynamodb:Query': 'reads the directory, and the keys of each Deployment',
+    'dynamodb:PutItem': 'writes the event of a key that time has changed',
+    'dynamodb:UpdateItem': 'notes on the key what has been told',
+  },
+  ManageKeys: {
+    ...LOGS,
+    'dynamodb:GetItem': 'reads the Deployment, the key and the record of an Idempotency-Key',
+    'dynamodb:Query': 'lists the keys of a Deployment',
+    'dynamodb:PutItem': 'writes the key, the event and the record of an Idempotency-Key',
+    'dynamodb:UpdateItem': "counts the Deployment's keys up and down, changes a key",
+    'dynamodb:DeleteItem': 'deletes a key',
+  },
+  ManageTemporaryTokens: {
+    ...LOGS,
+    'dynamodb:GetItem': 'reads the Deployment and the record of an Idempotency-Key',
+    'dynamodb:Query': "lists a Deployment's temporary tokens",
+    'dynamodb:PutItem': 'writes the token, the event and the record of an Idempotency-Key',
+    'dynamodb:ConditionCheckItem': 'makes sure, in the same transaction, that the Deployment still lives',
+    'dynamodb:DeleteItem': 'deletes a token that is revoked',
+  },
+  Purge: {
+    ...LOGS,
+    'dynamodb:GetItem': 'reads whether the life in which a key was deleted still goes on',
+    'dynamodb:Query': 'reads what is left of a life, and the purge markers',
+    'dynamodb:BatchWriteItem': 'deletes 25 items a call',
+    'dynamodb:UpdateItem': 'puts a marker where an item was removed by hand',
+    'dynamodb:PutItem': 'writes the event of the end',
+    'dynamodb:DeleteItem': 'removes the marker, and the directory entry of what was removed by hand',
+    'dynamodb:DescribeStream': "Lambda reads the table's stream with the function's role",
+    'dynamodb:GetRecords': "Lambda reads the table's stream with the function's role",
+    'dynamodb:GetShardIterator': "Lambda reads the table's stream with the function's role",
+    'dynamodb:ListStreams': "Lambda reads the table's stream with the function's role",
+    'sqs:SendMessage': 'puts off what is left, and Lambda sets aside what was given up',
+    'sqs:ReceiveMessage': "Lambda reads the queue with the function's role",
+    'sqs:DeleteMessage': "Lambda reads the queue with the function's role",
+    'sqs:GetQueueAttributes': "Lambda reads the queue with the function's role",
+  },
+};
+
+/** The actions of each function's role, by the name of its construct. */
+const granted = Object.fromEntries(
+  Object.values<Json>(template.findResources('AWS::IAM::Policy'))
+    .map((policy): [string, Json] => [policy.Metadata['aws:cdk:path'].split('/')[2], policy.Properties])
+    .map(([name, { PolicyDocument }]) => [
+      name,
+      PolicyDocument.Statement.flatMap((statement: Json) => statement.Action).toSorted(),
+    ]),
+);
+
+describe('every action that a function may do is one that it does', () => {
+  it('for every function', () => {
+    expect(Object.keys(granted).toSorted()).toStrictEqual(Object.keys(WHY).toSorted());
+  });
+
+  it.each(Object.keys(WHY))('%s', (name) => {
+    expect([...new Set(granted[name])]).toStrictEqual(Object.keys(WHY[name] ?? {}).toSorted());
+  });
+});

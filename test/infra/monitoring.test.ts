@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { idAt, type Json, resourceAt, templateOf } from '../support/template.ts';
+
+const template = templateOf({});
+const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
+const alarms: Json[] = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(
+  (alarm: Json) => alarm.Properties,
+);
+const nameOf = (alarm: Json): string => alarm.AlarmName.replace('deployment-api-keys-development-', '');
+
+/** The heading's anchor, as GitHub makes it. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-');
+const sections = new Map(
+  runbook
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [anchorOf(section.slice(0, section.indexOf('\n'))), section]),
+);
+
+describe('the alarms', () => {
+  it('call a person for exactly these, at these values', () => {
+    const said = alarms.map((alarm) => [
+      nameOf(alarm),
+      `${alarm.ComparisonOperator} ${alarm.Threshold} in ${alarm.DatapointsToAlarm} of ${alarm.EvaluationPeriods}`,
+    ]);
+    const from = (value: number, periods = 1) =>
+      `GreaterThanOrEqualToThreshold ${value} in ${periods} of ${periods}`;
+    expect(Object.fromEntries(said)).toStrictEqual({
+      RefusedAuthentications: from(100),
+      FailedChecks: from(5),
+      SlowChecks: from(500, 3),
+      ThrottledChecks: from(1),
+      OldPurgeMarkers: from(1, 4),
+      OldStreamRecords: from(3_600_000, 3),
+      GivenUpRecords: from(1),
+      GivenUpContinuations: from(1),
+      UntoldEvents: from(1),
+    });
+  });
+
+  it.each(alarms.map((alarm) => [nameOf(alarm), alarm]))(
+    '%s leads to a section of the runbook that says what it means, how to look and what to do',
+    (_, alarm) => {
+      const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
+      const section = sections.get(anchor);
+      for (const part of ['**What it means.**', '**How to look.**', '**What to do.**']) {
+        expect(section).toContain(part);
+      }
+    },
+  );
+
+  it('are quiet where nothing is measured: nothing happens in an idle stack', () => {
+    expect(new Set(alarms.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
+  });
+
+  it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers'])(
+    '%s watches the metric of its own stack alone',
+    (name) => {
+      const ofStage = (stage: string): Json =>
+        Object.values<Json>(templateOf({ stage }).findResources('AWS::CloudWatch::Alarm'))
+          .map((alarm) => alarm.Properties)
+          .find((alarm) => alarm.AlarmName.endsWith(`-${name}`));
+      for (const stage of ['development', 'production']) {
+        expect(
+          ofStage(stage).Dimensions ?? ofStage(stage).Metrics[0].MetricStat.Metric.Dimensions,
+        ).toStrictEqual([{ Name: 'stack', Value: `deployment-api-keys-${stage}` }]);
+      }
+    },
+  );
+});
+
+describe('the dashboard', () => {
+  it('is one, and shows what was issued, allowed, refused, slid and purged', () => {
+    const dashboards: Json[] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
+    expect(dashboards).toHaveLength(1);
+    const body = JSON.stringify(dashboards[0].Properties.DashboardBody);
+    for (const title of [
+      'Checks',
+      'Refused, by reason',
+      'Slides',
+      'Issued',
+      'Items purged',
+      'Lag of the purge',
+    ]) {
+      expect(body).toContain(`\\"title\\":\\"${title}\\"`);
+    }
+  });
+});
+
+describe('the access log', () => {
+  const { AccessLogSettings: settings } = resourceAt(template, 'Api/Default/DefaultStage').Properties;
+
+  it('goes to a log group of its own', () => {
+    expect(settings.DestinationArn).toStrictEqual({ 'Fn::GetAtt': [idAt(template, 'Api/AccessLog'), 'Arn'] });
+  });
+
+  it('has the route and never the path, a query or a header, in which somebody could put a secret', () => {
+    expect(Object.values(JSON.parse(settings.Format)).toSorted()).toStrictEqual([
+      '$context.authorizer.claims.sub',
+      '$context.error.message',
+      '$context.identity.sourceIp',
+      '$context.identity.userArn',
+      '$context.integrationLatency',
+      '$context.requestId',
+      '$context.requestTime',
+      '$context.responseLatency',
+      '$context.responseLength',
+      '$context.routeKey',
+      '$context.status',
+    ]);
+  });
+});

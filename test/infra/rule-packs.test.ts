@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type App, CfnResource } from 'aws-cdk-lib';
+import { CfnBucket } from 'aws-cdk-lib/aws-s3';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { synthesise } from '../../infra/app.ts';
+import { applyRulePacks } from '../../infra/rule-packs.ts';
+import type { DeploymentKeysStack } from '../../infra/stack.ts';
+import { EVERYTHING } from '../support/template.ts';
+
+const outdir = mkdtempSync(join(tmpdir(), 'rule-packs-'));
+afterAll(() => rmSync(outdir, { recursive: true }));
+
+/** Synthesises under both packs. @returns what stopped it, with the report; undefined when nothing did */
+function refusalOf(
+  context: Record<string, unknown>,
+  add: (service: DeploymentKeysStack) => void = () => {},
+): string | undefined {
+  const report: unknown[] = [];
+  vi.spyOn(console, 'error').mockImplementation((...line) => report.push(...line));
+  vi.spyOn(console, 'log').mockImplementation((...line) => report.push(...line));
+  try {
+    synthesise(context, mkdtempSync(join(outdir, 'out-')), {
+      addMore: (app: App, service) => {
+        add(service);
+        applyRulePacks(app);
+      },
+    });
+    return undefined;
+  } catch (error) {
+    return [...report, (error as Error).message].join('\n');
+  }
+}
+
+describe('under the packs AwsSolutions and Serverless', { timeout: 120_000 }, () => {
+  it.each([
+    ['without a setting, so with a user pool and without tracing', { stage: 'production' }],
+    ['with every setting', EVERYTHING],
+  ])('every finding on the stack has a reason: %s', (_, context) => {
+    expect(refusalOf(context)).toBeUndefined();
+  });
+
+  it('a finding without a reason, and what CloudFormation would refuse, stop the synthesis by name', () => {
+    const refusal = refusalOf({}, (service) => {
+      new CfnBucket(service, 'Open');
+      new CfnResource(service, 'Wrong', {
+        type: 'AWS::SQS::Queue',
+        properties: { VisibilityTimeout: 'a while' },
+      });
+    });
+    expect(refusal).toContain('AwsSolutions-S10');
+    expect(refusal).toContain('VisibilityTimeout');
+  });
+});
