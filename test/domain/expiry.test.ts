@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expiryOfIssue, expiryOfSlide, isLive, type Lifetimes } from '../../functions/domain/expiry.ts';
+import {
+  expiryOfGrant,
+  expiryOfIssue,
+  expiryOfSlide,
+  isLive,
+  type Lifetimes,
+} from '../../functions/domain/expiry.ts';
 
 const NOW = 1_800_000_000_000;
 const DAY = 24 * 60 * 60;
@@ -66,5 +72,10 @@ describe('expiry', () => {
     expect(expiryOfSlide({ issuedAt, expiresAt: near / 1000 + 60 }, near, capped)).toBe(issuedAt + 2 * DAY);
     expect(expiryOfSlide({ issuedAt, expiresAt: issuedAt + 2 * DAY }, near, capped)).toBeUndefined();
     expect(expiryOfIssue(NOW, { ...standard, maxTokenLifetime: 60 })).toBe(issuedAt + 60);
+  });
+
+  it('a temporary token is valid for 24 hours, rounded up to the second, whatever the lifetimes of the stack (G4)', () => {
+    expect(expiryOfGrant(1_800_000_000_000)).toBe(1_800_086_400);
+    expect(expiryOfGrant(1_800_000_000_001)).toBe(1_800_086_401);
   });
 });
