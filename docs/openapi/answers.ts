@@ -112,7 +112,9 @@ export const apiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });
 export const apiKeyWithSecret = z
   .object({
     ...apiKeyFields,
-    secret: credential('dks').meta({ description: 'The `client_secret`. It is in this answer alone.' }),
+    secret: credential('dks')
+      .optional()
+      .meta({ description: 'The `client_secret`. It is in this answer alone; not in that of a retry.' }),
   })
   .meta({ id: 'ApiKeyWithSecret' });
 
@@ -147,7 +149,7 @@ export const temporaryToken = z
 export const newTemporaryToken = z
   .object({
     id: temporaryTokenId,
-    access_token: credential('dkx'),
+    access_token: credential('dkx').optional().meta({ description: 'Not in the answer of a retry.' }),
     token_type: z.literal('Bearer'),
     expires_in: expiresIn,
     expiresAt: time,

@@ -89,8 +89,32 @@ const OF_A_PERSONS_BODY: ZodOpenApiResponsesObject = {
   },
 };
 
+const IDEMPOTENCY_KEY = z.object({
+  'Idempotency-Key': z
+    .string()
+    .regex(/^[!-+\--~]{1,255}$/)
+    .optional()
+    .meta({
+      description:
+        'A name of your choice for this call, for 24 hours: a retry with the same one makes nothing new and is answered ' +
+        'as the first call was, with `Idempotent-Replayed: true` and without the secret.',
+      example: '2f1f3c5e-5a0e-4c55-8d0f-5f2f4f8d7d3a',
+    }),
+});
+
+const OF_ONCE: ZodOpenApiResponsesObject = {
+  422: {
+    id: 'OtherBody',
+    ...problem(
+      422,
+      'idempotency_key_reused',
+      'This Idempotency-Key came with another body before. Use a new one.',
+    ),
+  },
+};
+
 function operationOf(path: string, operation: Operation): ZodOpenApiOperationObject {
-  const { id, tag, caller, summary, description, query, body, answers } = operation;
+  const { id, tag, caller, summary, description, query, body, once, answers } = operation;
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   const parameters = names.map((name) => {
     const schema = PATH_PARAMETERS[name];
@@ -106,11 +130,13 @@ function operationOf(path: string, operation: Operation): ZodOpenApiOperationObj
     requestParams: {
       ...(names.length > 0 && { path: z.object(Object.fromEntries(parameters)) }),
       ...(query && { query }),
+      ...(once && { header: IDEMPOTENCY_KEY }),
     },
     ...(body && { requestBody: requestBodyOf(body) }),
     responses: {
       ...OF_CALLER[caller],
       ...(body && caller === 'person' && OF_A_PERSONS_BODY),
+      ...(once && OF_ONCE),
       ...answers,
     },
   };

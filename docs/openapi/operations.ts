@@ -30,6 +30,8 @@ export interface Operation {
   readonly summary: string;
   readonly description?: string;
   readonly query?: Schema;
+  /** Takes an Idempotency-Key. @default false */
+  readonly once?: boolean;
   readonly body?: {
     readonly schema: Schema;
     readonly examples: Readonly<Record<string, unknown>>;
@@ -270,6 +272,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'POST /deployments/{deploymentId}/api-keys': {
     id: 'createApiKey',
+    once: true,
     tag: 'API keys',
     caller: 'person',
     summary: 'Make an API key',
@@ -367,6 +370,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': {
     id: 'rotateApiKey',
+    once: true,
     tag: 'API keys',
     caller: 'person',
     summary: 'Give an API key a new secret',
@@ -431,6 +435,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'POST /deployments/{deploymentId}/temporary-tokens': {
     id: 'createTemporaryToken',
+    once: true,
     tag: 'Temporary tokens',
     caller: 'person',
     summary: 'Get a token for 24 hours',
