@@ -65,6 +65,8 @@ export class Gateway {
         log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
         outgoing.destroy();
       });
+      // A client that reuses a connection at the moment at which it is closed for idleness sees a reset: close none.
+      this.#server.keepAliveTimeout = 0;
     });
   }
 

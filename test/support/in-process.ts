@@ -53,7 +53,7 @@ export interface InProcessOptions {
   /** Where the functions find DynamoDB. @default the engine itself */
   endpoint?: string;
   rules?: Partial<CheckRules>;
-  /** @default short: a test waits for each attempt that is not answered */
+  /** @default long: a machine that is busy with other tests is no fault */
   patience?: Patience;
   /** Told of each command before it is sent, and after it is done; an error that it throws is the caller's. */
   around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
@@ -85,7 +85,7 @@ logger.error = (...line) => {
  * of calls a second, and a clock that is an argument.
  */
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
-  const { endpoint = engine.endpoint, patience = { attemptTimeout: 2000, attempts: 3 } } = options;
+  const { endpoint = engine.endpoint, patience = { attemptTimeout: 10_000, attempts: 3 } } = options;
   const rules = {
     tokenLifetime: DAY,
     slideInterval: 300,
