@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Json, resourceAt, templateOf } from '../support/template.ts';
+import { EVERYTHING, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 const tableOf = (context: Record<string, unknown>): Json => resourceAt(templateOf(context), 'Table/Default');
 const { Properties: properties, Type: type } = tableOf({});
@@ -60,5 +60,27 @@ describe('the table', () => {
     const table = tableOf({ stage: 'development' });
     expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(false);
     expect(table).toMatchObject({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
+  });
+});
+
+describe('the table that holds the data of a running stack', () => {
+  // CloudFormation makes a new, empty table where any of these changes, and leaves the old one behind.
+  const IDENTITY = {
+    logicalId: 'TableCD117FA1',
+    keySchema: [
+      { AttributeName: 'pk', KeyType: 'HASH' },
+      { AttributeName: 'sk', KeyType: 'RANGE' },
+    ],
+  };
+
+  it.each([
+    ['without a setting', {}],
+    ['in production', { stage: 'production' }],
+    ['with an issuer', WITH_ISSUER],
+    ['with every setting', EVERYTHING],
+  ])('keeps its logical ID, its key schema and its lack of a name: %s', (_, context) => {
+    const table = tableOf(context);
+    expect({ logicalId: table.id, keySchema: table.Properties.KeySchema }).toStrictEqual(IDENTITY);
+    expect(table.Properties).not.toHaveProperty('TableName');
   });
 });
