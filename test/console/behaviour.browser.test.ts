@@ -7,6 +7,7 @@ import { callAs } from '../support/service.ts';
 import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
+const PATIENTLY = { timeout: 20_000 };
 beforeEach(() => stack.clock.release());
 
 /** A Deployment of its own for each test, which the member may see. */
@@ -40,7 +41,7 @@ async function tabTo(page: Page, name: string | RegExp): Promise<void> {
 }
 
 describeInBrowser('the keyboard alone', (open) => {
-  it('signs in, makes a key, edits it, deletes it and signs out', { timeout: 60_000 }, async () => {
+  it('signs in, makes a key, edits it, deletes it and signs out', { timeout: 120_000 }, async () => {
     const id = await newDeployment();
     const { page } = await open();
     await page.goto(`${stack.url}/console/deployments/${id}`);
@@ -98,7 +99,7 @@ describeInBrowser('the keyboard alone', (open) => {
     await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
     expect(await keysOf(id)).toStrictEqual([]);
     // Its button is gone: the focus is on the page's heading, and not lost.
-    await expect.poll(() => focused(page)).toBe(`Deployment ${count}`);
+    await expect.poll(() => focused(page), PATIENTLY).toBe(`Deployment ${count}`);
 
     await tabTo(page, 'Sign out');
     await page.keyboard.press('Enter');
@@ -123,7 +124,7 @@ describeInBrowser('the keyboard alone', (open) => {
     }
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    await expect.poll(() => focused(page)).toBe('Add API Key');
+    await expect.poll(() => focused(page), PATIENTLY).toBe('Add API Key');
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
   });
 });
@@ -440,7 +441,7 @@ describeInBrowser('the page is no way in', (open) => {
     await new Promise<void>((resolve) => thief.listen(0, '127.0.0.1', resolve));
     const { page, faults } = await open();
     await page.goto(`http://127.0.0.1:${(thief.address() as AddressInfo).port}`);
-    await expect.poll(() => faults.join('\n')).toContain('frame-ancestors');
+    await expect.poll(() => faults.join('\n'), PATIENTLY).toContain('frame-ancestors');
     for (const frame of page.frames()) expect(await frame.content()).not.toContain('id="app"');
     thief.close();
   });
@@ -475,7 +476,7 @@ describeInBrowser('the page is no way in', (open) => {
     });
     await signIn(page, stack, 'member');
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
-    await expect.poll(() => secrets.length).toBeGreaterThan(1);
+    await expect.poll(() => secrets.length, PATIENTLY).toBeGreaterThan(1);
     const kept = await traces(page);
     for (const secret of secrets) expect(kept).not.toContain(secret);
     expect(await page.evaluate('Object.keys(sessionStorage)')).toStrictEqual(['console.returning']);

@@ -28,7 +28,7 @@ describeInBrowser('the whole story, from sign-in to delete', (open) => {
   it.each([
     ['on a phone', PHONE],
     ['on a desktop', DESKTOP],
-  ])('%s, with nothing for axe to find', { timeout: 240_000 }, async (_, viewport) => {
+  ])('%s, with nothing for axe to find', { timeout: 400_000 }, async (_, viewport) => {
     const { page, faults } = await open({ viewport });
     const jumps = await watchJumps(page);
 

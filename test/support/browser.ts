@@ -39,7 +39,8 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
         '(on Debian: apt-get install chromium), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
     );
   }
-  describe.skipIf(!hasBrowser && !process.env.CI)(title, () => {
+  // A browser beside a local stack is slow on a busy machine; a test that hangs still ends.
+  describe.skipIf(!hasBrowser && !process.env.CI)(title, { timeout: 90_000 }, () => {
     let browser: Browser | undefined;
     beforeAll(async () => {
       browser = await launch();
@@ -67,7 +68,7 @@ async function openPage(browser: Browser, options: BrowserContextOptions = {}): 
     permissions: ['clipboard-read', 'clipboard-write'],
     ...options,
   });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(String(error)));
