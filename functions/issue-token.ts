@@ -1,9 +1,10 @@
 import { tokenRoute } from './handlers/token.ts';
 import { oauthHandler } from './http/oauth.ts';
-import { readMaxIdleDays, readTokenConfig } from './runtime/config.ts';
+import { readMaxIdleDays, readPublicUrl, readTokenConfig, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, issueReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
+import { openIssuers } from './runtime/trusted-issuers.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
 const { rules, ...config } = readTokenConfig();
@@ -18,7 +19,8 @@ export const handler = oauthHandler(
       rules,
       maxIdleDays: readMaxIdleDays(),
       onIssued: issueReport(),
+      trust: { issuers: readTrustedIssuers(), verify: openIssuers(Date.now) },
     }),
   },
-  { logger, onRefusedClient: clientReport(), acceptsJson: true },
+  { logger, onRefusedClient: clientReport(), acceptsJson: true, publicUrl: readPublicUrl() },
 );

@@ -1,7 +1,7 @@
 import { keyRoutes } from './handlers/keys.ts';
 import { refusalRecord } from './handlers/refusals.ts';
 import { managementHandler } from './http/management.ts';
-import { readManagementConfig, readMaxIdleDays, readScopes } from './runtime/config.ts';
+import { readManagementConfig, readMaxIdleDays, readScopes, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
@@ -12,7 +12,12 @@ const table = openTable(config, CALL_PATIENCE, logger);
 
 /** API keys of a Deployment: create, list, get, edit, delete. */
 export const handler = managementHandler(
-  keyRoutes(table, { clock: Date.now, scopes: readScopes(), maxIdleDays: readMaxIdleDays() }),
+  keyRoutes(table, {
+    clock: Date.now,
+    scopes: readScopes(),
+    maxIdleDays: readMaxIdleDays(),
+    issuers: readTrustedIssuers(),
+  }),
   {
     logger,
     people,

@@ -22,6 +22,8 @@ export interface Config {
   readonly maxTokenLifetime?: number;
   /** Days without a use after which a key is refused; absent: never. */
   readonly maxIdleDays?: number;
+  /** Issuers whose tokens can open a key in place of a secret. */
+  readonly trustedIssuers: readonly string[];
   /** How much is kept of where a key was used from. */
   readonly lastUsedFrom: 'full' | 'truncated' | 'off';
   /** The scopes that exist. */
@@ -221,6 +223,13 @@ const settings = z.object({
     rule: 'whole days from 1 to 3650, as long as tokenLifetime and slideInterval together or longer',
     example: '90',
   }),
+  trustedIssuers: z
+    .union([z.literal('none').transform((): string[] => []), words(z.string().refine(isIssuer), 10)])
+    .default(['https://token.actions.githubusercontent.com', 'https://gitlab.com'])
+    .meta({
+      rule: 'none, or 1 to 10 different https URLs between commas (http for a loopback host alone)',
+      example: 'https://token.actions.githubusercontent.com',
+    }),
   lastUsedFrom: z
     .enum(['full', 'truncated', 'off'])
     .default('full')

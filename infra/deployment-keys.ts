@@ -42,6 +42,8 @@ export interface DeploymentKeysProps {
   readonly maxTokenLifetime?: number;
   /** Days without a use after which a key is refused. @default never */
   readonly maxIdleDays?: number;
+  /** Issuers whose tokens can open a key in place of a secret, or none. @default GitHub Actions and gitlab.com */
+  readonly trustedIssuers?: string | readonly string[];
   /** How much is kept of where a key was used from: full, truncated or off. @default full */
   readonly lastUsedFrom?: 'full' | 'truncated' | 'off';
   /** The scopes that exist. @default code:deploy, airflow:read, airflow:write */

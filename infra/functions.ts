@@ -28,6 +28,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   };
   const named = { [ENV.publicUrl]: config.domain && `https://${config.domain.name}` };
   const idle = { [ENV.maxIdleDays]: config.maxIdleDays?.toString() };
+  const trust = { [ENV.trustedIssuers]: config.trustedIssuers.join(' ') || undefined };
   const metrics = { [ENV.stackName]: Stack.of(scope).stackName };
   const people = {
     [ENV.groupsClaim]: signIn.groupsClaim,
@@ -55,7 +56,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const issueToken = new ServiceFunction(scope, 'issue-token', {
     description: 'Swaps the ID and secret of a key for an access token',
     timeout: Duration.seconds(10),
-    environment: { ...tokens, ...metrics, ...idle },
+    environment: { ...tokens, ...metrics, ...idle, ...trust, ...named },
     ...operation,
   });
   table.grantIssue(issueToken);
@@ -94,7 +95,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const manageKeys = new ServiceFunction(scope, 'manage-keys', {
     description: 'Makes, lists, changes and deletes the keys of a Deployment',
     timeout: Duration.seconds(10),
-    environment: { ...people, ...scopes, ...idle },
+    environment: { ...people, ...scopes, ...idle, ...trust },
     ...operation,
   });
   table.grantManageKeys(manageKeys);

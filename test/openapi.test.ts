@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { OPERATIONS } from '../docs/openapi/operations.ts';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
 import { newUlid } from '../functions/domain/mint.ts';
-import { parseParameters, presentedParameters, tokenParameters } from '../functions/http/parameters.ts';
+import {
+  exchangeParameters,
+  parseParameters,
+  presentedParameters,
+  tokenParameters,
+} from '../functions/http/parameters.ts';
 import {
   deploymentInput,
   keyChangesInput,
@@ -40,7 +45,11 @@ describe('an example of the OpenAPI document', () => {
 
   /** What validates the body of a route, with the scopes of a stack and a moment. */
   const PARSERS: Readonly<Record<string, (body: object) => unknown>> = {
-    'POST /oauth/token': (body) => parseParameters(tokenParameters, new Map(Object.entries(body))),
+    'POST /oauth/token': (body) =>
+      parseParameters<unknown>(
+        'subject_token' in body ? exchangeParameters : tokenParameters,
+        new Map(Object.entries(body)),
+      ),
     'POST /oauth/introspect': (body) => parseParameters(presentedParameters, new Map(Object.entries(body))),
     'POST /oauth/revoke': (body) => parseParameters(presentedParameters, new Map(Object.entries(body))),
     'PUT /deployments/{deploymentId}': (body) => parseInput(deploymentInput, body),

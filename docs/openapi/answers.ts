@@ -91,6 +91,17 @@ const apiKeyFields = {
     .array(z.string())
     .max(MAX_NETWORKS)
     .meta({ description: 'CIDRs from which alone it can be used; none: from anywhere.' }),
+  trust: z
+    .array(
+      z.object({
+        issuer: z.url(),
+        audience: z.string().optional(),
+        claims: z.record(z.string(), z.union([z.string(), z.object({ prefix: z.string() })])),
+        singleUse: z.boolean().optional(),
+      }),
+    )
+    .optional()
+    .meta({ description: 'Whose tokens open it in place of a secret: then it has none.' }),
   credentials: z
     .array(
       z.object({
@@ -112,9 +123,9 @@ export const apiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });
 export const apiKeyWithSecret = z
   .object({
     ...apiKeyFields,
-    secret: credential('dks')
-      .optional()
-      .meta({ description: 'The `client_secret`. It is in this answer alone; not in that of a retry.' }),
+    secret: credential('dks').optional().meta({
+      description: 'The `client_secret`. It is in this answer alone; not in that of a retry, and none for a key with `trust`.',
+    }),
   })
   .meta({ id: 'ApiKeyWithSecret' });
 
@@ -165,6 +176,10 @@ export const token = z
     token_type: z.literal('Bearer'),
     expires_in: expiresIn,
     scope,
+    issued_token_type: z
+      .literal('urn:ietf:params:oauth:token-type:access_token')
+      .optional()
+      .meta({ description: 'RFC 8693 §2.2.1, of a token exchange.' }),
   })
   .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use makes the token valid for another 24 hours.' });
 

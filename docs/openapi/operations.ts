@@ -1,5 +1,7 @@
+import * as z from 'zod/mini';
 import type { ZodOpenApiResponsesObject } from 'zod-openapi';
-import { presentedParameters, tokenParameters } from '../../functions/http/parameters.ts';
+import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import { exchangeParameters, presentedParameters, tokenParameters } from '../../functions/http/parameters.ts';
 import {
   deploymentInput,
   keyChangesInput,
@@ -114,9 +116,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     caller: 'client',
     summary: 'Swap the ID and secret of a key for an access token',
     description:
-      'RFC 6749 §4.4. JSON with the same fields is accepted as well. `audience` and unknown parameters are ignored.',
+      'RFC 6749 §4.4. JSON with the same fields is accepted as well. `audience` and unknown parameters are ignored. ' +
+      'RFC 8693 for a key with `trust`: a token of an issuer that it trusts, in place of the secret.',
     body: {
-      schema: tokenParameters,
+      schema: z.union([tokenParameters, exchangeParameters]),
       types: [FORM, 'application/json'],
       examples: {
         basic: { grant_type: 'client_credentials' },
@@ -126,6 +129,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
           client_id: EXAMPLE.keyId,
           client_secret: EXAMPLE.secret,
           audience: 'ignored',
+        },
+        exchange: {
+          grant_type: TOKEN_EXCHANGE,
+          client_id: EXAMPLE.keyId,
+          subject_token: 'eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         },
       },
     },

@@ -1,3 +1,4 @@
+import type { TrustRule } from './trust.ts';
 /** A Deployment in one of its lives. */
 export interface Deployment {
   id: string;
@@ -65,6 +66,8 @@ export interface ApiKey {
   activeSince?: number | undefined;
   /** What people were told of it last, and of which moment in epoch milliseconds. */
   notice?: { type: string; of: number } | undefined;
+  /** Whose tokens open it in place of a secret: then it has none. */
+  trust?: TrustRule[] | undefined;
   /** CIDRs from which alone it can be used; undefined: from anywhere. */
   networks?: string[] | undefined;
 }

@@ -13,8 +13,8 @@ import { readKey } from '../table/tokens.ts';
 export interface Client {
   deployment: Deployment;
   key: ApiKey;
-  /** The one of the key's secrets by which it did. */
-  secret: SecretHash;
+  /** The one of the key's secrets by which it did; undefined: by a token of an issuer that it trusts. */
+  secret: SecretHash | undefined;
 }
 
 /**

@@ -35,7 +35,13 @@ export function keyRoutes(
     clock,
     scopes: known,
     maxIdleDays,
-  }: { clock: Clock; scopes: readonly string[]; maxIdleDays?: number | undefined },
+    issuers,
+  }: {
+    clock: Clock;
+    scopes: readonly string[];
+    maxIdleDays?: number | undefined;
+    issuers?: readonly string[];
+  },
 ): Record<string, ManagementRoute> {
   return {
     'POST /deployments/{deploymentId}/api-keys': async (request) => {
@@ -43,7 +49,7 @@ export function keyRoutes(
       const body = request.body();
       return once(table, request, deployment, clock, async (remember) => {
         const now = clock();
-        const input = parseInput(newKeyInput(known, now), body);
+        const input = parseInput(newKeyInput(known, now, issuers), body);
         const ulid = newUlid(now);
         const secret = mintCredential('secret', deployment.id, ulid);
         const key: ApiKey = {
@@ -52,7 +58,8 @@ export function keyRoutes(
           name: input.name,
           description: input.description,
           scopes: input.scopes ?? [...known],
-          secrets: [{ hash: hashOf(secret), createdAt: now }],
+          secrets: input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }],
+          trust: input.trust,
           enabled: true,
           validUntil: input.expiresAt,
           networks: input.networks?.length ? input.networks : undefined,
@@ -71,7 +78,7 @@ export function keyRoutes(
         if (outcome === 'gone') throw notFound('Deployment');
         if (outcome === 'full')
           throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
-        return { ...answer, body: { ...answer.body, secret } };
+        return input.trust ? answer : { ...answer, body: { ...answer.body, secret } };
       });
     },
 

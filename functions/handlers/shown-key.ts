@@ -21,6 +21,7 @@ export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
     lastUsedAt: time(key.lastUsedAt),
     lastUsedFrom: fromWhere(key),
     networks: key.networks ?? [],
+    trust: key.trust,
     credentials: livingSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
       createdAt: time(createdAt),
       retiresAt: time(retiresAt),

@@ -9,11 +9,32 @@ import { afterUse, livingSecrets } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
-import type { OAuthRoute } from '../http/oauth.ts';
-import { parseParameters, tokenParameters } from '../http/parameters.ts';
+import { invalidRequest, type OAuthRequest, type OAuthRoute, TOKEN_EXCHANGE } from '../http/oauth.ts';
+import {
+  ACCESS_TOKEN_TYPE,
+  exchangeParameters,
+  parseParameters,
+  tokenParameters,
+} from '../http/parameters.ts';
 import type { Table } from '../table/client.ts';
-import { noteExchange, putToken, putTokenOfFirstUse } from '../table/tokens.ts';
+import {
+  noteExchange,
+  noteSubject,
+  putToken,
+  putTokenOfFirstUse,
+  putTokenOfSubject,
+} from '../table/tokens.ts';
 import { authenticate, type Client } from './client.ts';
+import { authenticateSubject, type TrustDependencies } from './token-exchange.ts';
+
+interface Dependencies {
+  clock: Clock;
+  rules: CheckRules;
+  maxIdleDays?: number | undefined;
+  /** Told of each token. */
+  onIssued?: () => void;
+  trust: TrustDependencies;
+}
 
 /** How often an exchange is tried again after a change of its key came in between. */
 const ATTEMPTS = 5;
@@ -22,33 +43,40 @@ const ATTEMPTS = 5;
  * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
  * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
  */
-export function tokenRoute(
-  table: Table,
-  {
-    clock,
-    rules,
-    maxIdleDays,
-    onIssued,
-  }: { clock: Clock; rules: CheckRules; maxIdleDays?: number | undefined; onIssued?: () => void },
-): OAuthRoute {
+export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute {
+  const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
   return async (request) => {
+    const isExchange = request.parameters.get('grant_type') === TOKEN_EXCHANGE;
+    return isExchange ? exchange(request) : swap(request);
+  };
+
+  async function swap(request: OAuthRequest): Promise<Answer> {
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const proved = await authenticate(table, request, clock, maxIdleDays);
       const answer = await issue(proved, request.caller, requestedScopes(scope, proved.key, rules));
-      if (answer) {
-        onIssued?.();
-        return answer;
-      }
+      if (answer) return answer;
     }
     throw unavailable(new Error('the key is being changed'));
-  };
+  }
+
+  /** RFC 8693: a token of an issuer that the key trusts, in place of a secret. */
+  async function exchange(request: OAuthRequest): Promise<Answer> {
+    const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
+    const client = await authenticateSubject(table, request, subject, { clock, maxIdleDays, trust });
+    const { singleUseUntil: until } = client;
+    const once = until === undefined ? undefined : { hash: hashOf(subject), until };
+    const answer = await issue(client, request.caller, requestedScopes(scope, client.key, rules), once);
+    if (!answer) throw invalidRequest('subject_token is not accepted for this client_id.');
+    return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
+  }
 
   /** @returns undefined when the key was changed meanwhile and has to be read again */
   async function issue(
     client: Client,
     caller: Caller,
     scopes: string[] | undefined,
+    once?: { hash: string; until: number },
   ): Promise<Answer | undefined> {
     const { deployment, key } = client;
     const now = clock();
@@ -63,7 +91,8 @@ export function tokenRoute(
       issuedAt: Math.floor(now / 1000),
       expiresAt: expiryOfIssue(now, rules),
     };
-    if (!(await record(token, client, caller, now))) return undefined;
+    if (!(await record(token, client, caller, now, once))) return undefined;
+    onIssued?.();
     return {
       status: 200,
       // RFC 6749 §5.1 asks for it beside Cache-Control.
@@ -85,15 +114,22 @@ export function tokenRoute(
     { key, secret }: Client,
     caller: Caller,
     now: number,
+    once: { hash: string; until: number } | undefined,
   ): Promise<boolean> {
-    const isFirstOfRotation = secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
+    const isFirstOfRotation = secret && secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
     if (isFirstOfRotation) return putTokenOfFirstUse(table, token, key, afterUse(key, secret.hash, now));
+    const from = originOf(caller, rules.lastUsedFrom);
+    const note = () =>
+      secret ? noteExchange(table, key, secret, now, from) : noteSubject(table, key, now, from);
     // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.
-    const noted = isUseDue(secret.lastUsedAt, rules.slideInterval, now)
-      ? noteExchange(table, key, secret, now, originOf(caller, rules.lastUsedFrom)).catch(() => {})
-      : undefined;
-    await putToken(table, token).finally(() => noted);
-    return true;
+    const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, rules.slideInterval, now);
+    const noted = isDue ? note().catch(() => {}) : undefined;
+    const put = async () => {
+      if (once) return putTokenOfSubject(table, token, once.hash, once.until);
+      await putToken(table, token);
+      return true;
+    };
+    return put().finally(() => noted);
   }
 }
 

@@ -9,6 +9,9 @@ import { type Answer, answers, asOAuthError } from './answer.ts';
 import { bodyText, mediaType } from './body.ts';
 import { issuerOf } from './issuer.ts';
 
+/** RFC 8693 §2.1. */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
 /** A call of an OAuth client, as a route sees it. */
 export interface OAuthRequest {
   /** Parameters of the body, each once and with a value. */
@@ -96,6 +99,7 @@ const BODY_ONLY = [
   'client_secret',
   'grant_type',
   'scope',
+  'subject_token',
   'token',
   'token_type_hint',
 ];
@@ -155,6 +159,13 @@ function clientCredentials(
 ): ClientCredentials {
   const clientId = parameters.get('client_id');
   const clientSecret = parameters.get('client_secret');
+  if (parameters.get('grant_type') === TOKEN_EXCHANGE) {
+    if (authorization !== undefined || clientSecret) {
+      throw invalidRequest('A token exchange has subject_token in place of a secret.');
+    }
+    // No secret is the empty one, which none is equal to.
+    return { clientId: clientId ?? '', clientSecret: '' };
+  }
   if (authorization === undefined) {
     if (!clientId || !clientSecret) throw invalidClient();
     return { clientId, clientSecret };

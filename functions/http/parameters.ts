@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { ServiceError } from '../domain/errors.ts';
-import { invalidRequest } from './oauth.ts';
+import { invalidRequest, TOKEN_EXCHANGE } from './oauth.ts';
 
 /** client_secret_post, RFC 6749 §2.3.1; whom they authenticate is decided before all else. */
 const clientParameters = { client_id: z.optional(z.string()), client_secret: z.optional(z.string()) };
@@ -12,6 +12,22 @@ export const tokenParameters = z.object({
   scope: z.optional(z.string()),
   /** Sent by pipelines that were written for an older service, and ignored. */
   audience: z.optional(z.string()),
+});
+
+/** RFC 8693 §3. */
+export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
+
+/** POST /oauth/token with a token of a trusted issuer, RFC 8693 §2.1. */
+export const exchangeParameters = z.object({
+  client_id: z.string(),
+  grant_type: z.literal(TOKEN_EXCHANGE),
+  subject_token: z.string(),
+  subject_token_type: z.enum([
+    'urn:ietf:params:oauth:token-type:jwt',
+    'urn:ietf:params:oauth:token-type:id_token',
+  ]),
+  requested_token_type: z.optional(z.literal(ACCESS_TOKEN_TYPE)),
+  scope: z.optional(z.string()),
 });
 
 /** POST /oauth/introspect and /oauth/revoke: RFC 7662 §2.1, RFC 7009 §2.1. A hint can be wrong, so none is used. */
@@ -32,5 +48,7 @@ export function parseParameters<T>(schema: z.ZodMiniType<T>, parameters: Readonl
   const isUnsupported = name === 'grant_type' && parameters.has(name);
   if (isUnsupported)
     throw new ServiceError(400, 'unsupported_grant_type', 'This grant_type is not supported.');
-  throw invalidRequest(`${name} is missing.`);
+  throw invalidRequest(
+    parameters.has(name) ? `${name} is not one that is supported.` : `${name} is missing.`,
+  );
 }

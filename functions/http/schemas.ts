@@ -3,6 +3,7 @@ import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
+import { isBound, isPrefix, MAX_CLAIMS, MAX_RULES } from '../domain/trust.ts';
 
 // The OpenAPI document is made of these schemas too. It reads patterns and lengths as they stand; what a refinement
 // rules is said again in `meta`, where JSON Schema has a word for it.
@@ -75,14 +76,35 @@ const networks = (() => {
   return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
 })();
 
+/** Whose tokens open a key. @param issuers that the stack trusts */
+const trust = (issuers: readonly string[]) => {
+  const rule = `must be an array of 1 to ${MAX_RULES} rules`;
+  const prefixRule = 'must be a text, or a prefix that ends in / or :';
+  const prefix = z.strictObject({ prefix: text(2, 256).check(z.refine(isPrefix, prefixRule)) }, prefixRule);
+  const claimsRule = `must be 1 to ${MAX_CLAIMS} claims, each a text or a prefix that ends in / or :`;
+  const claims = z
+    .record(text(1, 100), z.union([text(1, 256), prefix], prefixRule), claimsRule)
+    .check(z.refine((it) => Object.keys(it).length >= 1 && Object.keys(it).length <= MAX_CLAIMS, claimsRule));
+  const one = z
+    .strictObject({
+      issuer: z.string().check(z.refine((it) => issuers.includes(it), 'must be one that the stack trusts')),
+      audience: z.optional(text(1, 256)),
+      claims,
+      singleUse: z.optional(z.boolean('must be true or false')),
+    })
+    .check(z.refine(isBound, 'must bind repository_id or repository_owner_id to one number'));
+  return z.array(one, rule).check(z.minLength(1, rule), z.maxLength(MAX_RULES, rule));
+};
+
 /** POST …/api-keys */
-export const newKeyInput = (known: readonly string[], now: number) =>
+export const newKeyInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
   z.strictObject({
     name: text(1, 100),
     description: z.optional(text(0, 500)),
     scopes: z.optional(scopes(known)),
     expiresAt: z.optional(expiresAt(now)),
     networks: z.optional(networks),
+    trust: z.optional(trust(issuers)),
   });
 
 /** PATCH …/api-keys/{keyId}: null clears. */

@@ -181,3 +181,8 @@ export function readBusName(env: Environment = process.env): string {
 export function readMaxIdleDays(env: Environment = process.env): number | undefined {
   return readAll(env, { maxIdleDays: maybe(days(ENV.maxIdleDays)) }).maxIdleDays.value;
 }
+
+/** Issuers whose tokens can open a key; none: token exchange is off. */
+export function readTrustedIssuers(env: Environment = process.env): string[] {
+  return readAll(env, { issuers: maybe(text(ENV.trustedIssuers)) }).issuers.value?.split(' ') ?? [];
+}

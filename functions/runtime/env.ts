@@ -35,6 +35,8 @@ export const consoleScopes = 'CONSOLE_SCOPES';
 export const consoleOrigins = 'CONSOLE_ORIGINS';
 /** URL under which clients know the service; unset: the one that API Gateway served the request for. */
 export const publicUrl = 'PUBLIC_URL';
+/** Issuers whose tokens can open a key in place of a secret, separated by spaces; unset: none. */
+export const trustedIssuers = 'TRUSTED_ISSUERS';
 /** Name of the bus on which the service tells what happened. */
 export const eventBusName = 'EVENT_BUS_NAME';
 /** URL of the queue through which a purge that ran out of time goes on. */

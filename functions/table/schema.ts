@@ -3,6 +3,7 @@
  * Items are parsed when read: `from…` gives undefined for an item of a wrong shape, and a reader treats that as
  * absent, so a damaged item lets nobody in.
  */
+
 import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
@@ -17,6 +18,7 @@ import type {
   SecretHash,
   Token,
 } from '../domain/records.ts';
+import type { TrustRule } from '../domain/trust.ts';
 
 /** An item as the document client gives and takes it. */
 export type Item = Record<string, unknown>;
@@ -64,6 +66,11 @@ export const idempotencyKey = (deploymentId: string, generation: string, hash: s
   pk: PARTITION.deployment(deploymentId),
   sk: `${SORT.idempotency}${generation}#${hash}`,
 });
+/** A subject token that may not come again. */
+export const subjectKey = (deploymentId: string, hash: string): ItemKey => ({
+  pk: PARTITION.deployment(deploymentId),
+  sk: `SUBJECT#${hash}`,
+});
 export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
   pk: PARTITION.purges,
   sk: `${deploymentId}#${generation}`,
@@ -89,6 +96,17 @@ const isActor = (value: unknown): value is Actor =>
   is.text((value as Actor | null)?.principal) &&
   is.text((value as Actor).address) &&
   is.text((value as Actor).requestId);
+
+const isTrust = (value: unknown): value is TrustRule[] =>
+  Array.isArray(value) &&
+  value.every(
+    ({ issuer, audience, claims, singleUse }: TrustRule) =>
+      is.text(issuer) &&
+      (audience === undefined || is.text(audience)) &&
+      (singleUse === undefined || is.flag(singleUse)) &&
+      isFields(claims) &&
+      Object.values(claims).every((rule) => is.text(rule) || (isFields(rule) && is.text(rule.prefix))),
+  );
 
 const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
   isFields(value) && is.text(value.type) && is.whole(value.of);
@@ -256,6 +274,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     createdBy: required(it.createdBy, is.text),
     activeSince: optional(it.activeSince, is.whole),
     notice: optional(it.notice, isNotice),
+    trust: optional(it.trust, isTrust),
     lastUsedAddress: optional(it.lastUsedAddress, is.text),
     lastUsedClient: optional(it.lastUsedClient, is.text),
   }));

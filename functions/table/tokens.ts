@@ -12,6 +12,7 @@ import {
   fromDeployment,
   LAST_USE,
   parse,
+  subjectKey,
   toEvent,
   tokenKey,
   toToken,
@@ -121,4 +122,48 @@ export async function deleteLeakedToken(
     { Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } },
     { Put: { TableName, Item: toEvent(event) } },
   ]);
+}
+
+/**
+ * A token for a subject token that may not come again.
+ * @param until epoch seconds: when the subject token has expired for certain
+ * @returns false when it has come before: then there is no token
+ */
+export async function putTokenOfSubject(
+  table: Table,
+  token: Token,
+  subjectHash: string,
+  until: number,
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const Item = {
+    ...subjectKey(token.deploymentId, subjectHash),
+    generation: token.generation,
+    expiresAt: until,
+  };
+  const refused = await transact(table, [
+    { Put: { TableName, Item: toToken(token) } },
+    { Put: { TableName, Item, ConditionExpression: 'attribute_not_exists(pk)' } },
+  ]);
+  return !refused;
+}
+
+/** Record that a key was used without a secret. */
+export async function noteSubject(
+  { client, tableName }: Table,
+  { deploymentId, ulid }: ApiKey,
+  now: number,
+  { address, client: program }: UseOrigin,
+): Promise<void> {
+  await ask(
+    client.send(
+      new UpdateCommand({
+        TableName: tableName,
+        Key: apiKeyKey(deploymentId, ulid),
+        UpdateExpression: `SET ${LAST_USE}`,
+        ConditionExpression: 'attribute_exists(pk)',
+        ExpressionAttributeValues: { ':at': now, ':address': address, ':client': program },
+      }),
+    ),
+  );
 }

@@ -27,6 +27,7 @@ describe('configuration', () => {
       stage: 'development',
       tokenLifetime: 86_400,
       slideInterval: 300,
+      trustedIssuers: ['https://token.actions.githubusercontent.com', 'https://gitlab.com'],
       lastUsedFrom: 'full',
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
       console: true,
@@ -66,6 +67,7 @@ describe('configuration', () => {
         slideInterval: '0',
         maxTokenLifetime: '2592000',
         maxIdleDays: '90',
+        trustedIssuers: 'none',
         lastUsedFrom: 'truncated',
         scopes: 'code:deploy,dags',
         console: 'false',
@@ -97,6 +99,7 @@ describe('configuration', () => {
       slideInterval: 0,
       maxTokenLifetime: 2_592_000,
       maxIdleDays: 90,
+      trustedIssuers: [],
       lastUsedFrom: 'truncated',
       scopes: ['code:deploy', 'dags'],
       console: false,
@@ -369,7 +372,7 @@ describe('configuration', () => {
   it('refuses a key that it does not know, and names those it knows', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
-        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, lastUsedFrom, scopes, consumerAccounts, console, domainName, ' +
+        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, trustedIssuers, lastUsedFrom, scopes, consumerAccounts, console, domainName, ' +
         'certificateArn, webAclArn, encryptionKey, permissionsBoundary, authorizerConcurrency, alarmTopic, ' +
         'logRetention, tags, tracing, for example -c stage=production.',
     );

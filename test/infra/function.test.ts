@@ -91,6 +91,7 @@ describe('the functions', () => {
     [ENV.lastUsedFrom]: 'full',
     ...scopes,
   };
+  const trust = { [ENV.trustedIssuers]: 'https://token.actions.githubusercontent.com https://gitlab.com' };
   const idle = { [ENV.maxIdleDays]: '90' };
   const metrics = { [ENV.stackName]: 'deployment-api-keys-development' };
   const people = {
@@ -101,14 +102,14 @@ describe('the functions', () => {
   it.each([
     ['authorize', { ...tokens, ...metrics }],
     ['whoami', { ...tokens, ...metrics }],
-    ['issue-token', { ...tokens, ...metrics, ...idle }],
+    ['issue-token', { ...tokens, ...metrics, ...idle, ...trust }],
     ['introspect', { ...tokens, ...metrics, ...idle }],
     ['revoke', { ...metrics, ...idle }],
     ['sweep-keys', idle],
     ['list-events', people],
     ['report-leak', tokens],
     ['manage-deployments', people],
-    ['manage-keys', { ...people, ...scopes, ...idle }],
+    ['manage-keys', { ...people, ...scopes, ...idle, ...trust }],
     ['manage-temporary-tokens', { ...people, ...scopes }],
     [
       'purge',

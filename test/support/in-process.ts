@@ -133,7 +133,11 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   };
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
-    'POST /oauth/token': tokenRoute(table, { clock, rules }),
+    'POST /oauth/token': tokenRoute(table, {
+      clock,
+      rules,
+      trust: { issuers: [], verify: async () => undefined },
+    }),
     'POST /oauth/introspect': introspectRoute(table, { store, clock, rules }),
     'POST /oauth/revoke': revokeRoute(table, clock),
   };

@@ -36,6 +36,7 @@ export const EVERYTHING = {
   slideInterval: '60',
   maxTokenLifetime: '2592000',
   maxIdleDays: 90,
+  trustedIssuers: 'https://gitlab.com',
   lastUsedFrom: 'truncated',
   scopes: 'code:deploy,dags:read',
   consumerAccounts: '111122223333,444455556666',

@@ -1,0 +1,158 @@
+import { type LookupAddress, lookup } from 'node:dns';
+import { get as getPlain } from 'node:http';
+import { get as getSecure } from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
+import { unavailable } from '../domain/errors.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { isWithin } from '../domain/networks.ts';
+
+/** Milliseconds that one document of an issuer may take, and the bytes that it may have. */
+const TIMEOUT = 2000;
+const MAX_BYTES = 64 * 1024;
+/** Milliseconds that keys are kept; and that must pass before an unknown key makes us ask again. */
+const KEPT = 10 * 60 * 1000;
+const ASKED_AGAIN = 30 * 1000;
+/** Seconds that the clocks may differ. */
+const TOLERANCE = 5;
+/** No `none`, and no HMAC: the key would be public. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+/** Where no issuer of the public Internet lives. */
+const PRIVATE = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '224.0.0.0/3',
+  '::/127',
+  '64:ff9b::/96',
+  '2002::/16',
+  'fc00::/7',
+  'fe80::/10',
+  'ff00::/8',
+];
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
+/**
+ * Verifies tokens of one issuer. Its keys are kept over calls.
+ * @returns the claims of a good token; undefined for any other
+ */
+export type VerifyToken = (
+  issuer: string,
+  jwt: string,
+  audience: string,
+) => Promise<Readonly<Record<string, unknown>> | undefined>;
+
+interface Kept {
+  keys: JSONWebKeySet;
+  /** Epoch milliseconds. */
+  at: number;
+}
+
+/** @throws ServiceError 503 from the verifier when the issuer cannot be asked */
+export function openIssuers(clock: Clock): VerifyToken {
+  const kept = new Map<string, Kept>();
+
+  async function keysOf(issuer: string, oldest: number): Promise<Kept> {
+    const found = kept.get(issuer);
+    if (found && found.at > oldest) return found;
+    try {
+      const fresh = { keys: await fetchKeys(issuer), at: clock() };
+      kept.set(issuer, fresh);
+      return fresh;
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  return async (issuer, jwt, audience) => {
+    const verify = async ({ keys }: Kept): Promise<JWTPayload> => {
+      const options = {
+        issuer,
+        audience,
+        algorithms: ALGORITHMS,
+        requiredClaims: ['exp'],
+        clockTolerance: TOLERANCE,
+        currentDate: new Date(clock()),
+      };
+      return (await jwtVerify(jwt, createLocalJWKSet(keys), options)).payload;
+    };
+    const found = await keysOf(issuer, clock() - KEPT);
+    try {
+      return await verify(found).catch(async (error: unknown) => {
+        // The issuer may have a new key.
+        const mayAsk = error instanceof errors.JWKSNoMatchingKey && found.at <= clock() - ASKED_AGAIN;
+        if (!mayAsk) throw error;
+        return verify(await keysOf(issuer, clock() - ASKED_AGAIN));
+      });
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+      throw error;
+    }
+  };
+}
+
+async function fetchKeys(issuer: string): Promise<JSONWebKeySet> {
+  // One that the stack's owner runs on this machine; no other may lead there.
+  const isLocal = LOOPBACK.test(new URL(issuer).hostname);
+  const discovery = await fetchJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, isLocal);
+  const { issuer: named, jwks_uri: uri } = discovery as { issuer?: unknown; jwks_uri?: unknown };
+  if (named !== issuer || typeof uri !== 'string') throw new Error('the issuer does not say who it is');
+  const keys = (await fetchJson(uri, isLocal)) as { keys?: unknown };
+  if (!Array.isArray(keys.keys)) throw new Error('the issuer has no keys');
+  return keys as JSONWebKeySet;
+}
+
+/** Bounded in time and size, follows no redirect, and reaches no private address. */
+function fetchJson(address: string, isLocal: boolean): Promise<object> {
+  const url = new URL(address);
+  const isSafe =
+    url.protocol === 'https:' || (isLocal && url.protocol === 'http:' && LOOPBACK.test(url.hostname));
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (!isSafe || (!isLocal && isIP(host) !== 0 && isWithin(host, PRIVATE))) {
+    throw new Error('not an address of an issuer');
+  }
+  const get = url.protocol === 'https:' ? getSecure : getPlain;
+  return new Promise((resolve, reject) => {
+    const options = { signal: AbortSignal.timeout(TIMEOUT), ...(!isLocal && { lookup: publicLookup }) };
+    const request = get(url, options, (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      if (response.statusCode !== 200)
+        request.destroy(new Error(`the issuer answered ${response.statusCode}`));
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        chunks.push(chunk);
+        if (size > MAX_BYTES) request.destroy(new Error('the issuer answered too much'));
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        try {
+          const json: unknown = JSON.parse(Buffer.concat(chunks).toString());
+          if (typeof json !== 'object' || json === null) throw new Error('the issuer answered no object');
+          resolve(json);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    request.on('error', reject);
+  });
+}
+
+/** Resolves a name at the moment of connecting, so that no later answer leads elsewhere. */
+const publicLookup: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+    const isPrivate = addresses?.some(({ address }) => isWithin(address, PRIVATE));
+    const refusal = isPrivate ? new Error('the issuer has a private address') : error;
+    const [first] = addresses ?? [];
+    if (refusal || !first) return callback(refusal ?? new Error('no address'), '', 0);
+    if (options.all) return callback(null, addresses);
+    callback(null, first.address, first.family);
+  });
+};

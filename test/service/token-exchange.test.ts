@@ -1,0 +1,276 @@
+import { createServer, type RequestListener } from 'node:http';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { callAs } from '../support/service.ts';
+import { call, makeDeployment, runStack, use } from '../support/stack.ts';
+
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const GITHUB = 'https://token.actions.githubusercontent.com';
+const GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const JWT = 'urn:ietf:params:oauth:token-type:jwt';
+
+/** An issuer of its own, with real keys; what it answers can be changed. */
+async function startIssuer() {
+  const keys = await generateKeyPair('RS256');
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', alg: 'RS256', use: 'sig' };
+  const it = { url: '', asked: 0, answer: undefined as RequestListener | undefined };
+  const server = createServer((request, response) => {
+    it.asked += 1;
+    if (it.answer) return it.answer(request, response);
+    const isKeys = request.url === '/keys';
+    const body = isKeys ? { keys: [jwk] } : { issuer: it.url, jwks_uri: `${it.url}/keys` };
+    response.end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  afterAll(() => server.close());
+  const address = server.address();
+  it.url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  return Object.assign(it, { keys, jwk });
+}
+
+const issuer = await startIssuer();
+const broken = await startIssuer();
+const strange = await startIssuer();
+const service = await runStack({ context: { trustedIssuers: [issuer.url, broken.url, GITHUB] } });
+beforeEach(() => service.clock.freeze(NOON));
+
+const CLAIMS = { repository_id: '4711', ref: 'refs/heads/main', sub: 'repo:acme/etl:ref:refs/heads/main' };
+interface Signing {
+  claims?: object;
+  from?: typeof issuer;
+  iss?: string;
+  audience?: string;
+  expires?: number;
+  kid?: string;
+}
+/** A subject token, good unless told otherwise. */
+function subjectToken({
+  claims = CLAIMS,
+  from = issuer,
+  iss = from.url,
+  audience,
+  expires,
+  kid,
+}: Signing = {}) {
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: 'RS256', kid: kid ?? 'one' })
+    .setIssuer(iss)
+    .setAudience(audience ?? service.url)
+    .setIssuedAt(NOON / 1000)
+    .setExpirationTime(expires ?? Math.floor(NOON / 1000) + 300)
+    .sign(from.keys.privateKey);
+}
+
+let count = 0;
+async function newKey(rule: object = {}, more: object = {}) {
+  const deploymentId = `trust-${++count}`;
+  await makeDeployment(service, deploymentId);
+  const trust = [{ issuer: issuer.url, claims: { repository_id: '4711' }, ...rule }];
+  const path = `/deployments/${deploymentId}/api-keys`;
+  const reply = await callAs(service, 'member', 'POST', path, { json: { name: 'ci', trust, ...more } });
+  return { reply, deploymentId, id: reply.json.id as string, keyPath: `${path}/${reply.json.id}` };
+}
+const exchange = (id: string, subject: string, more: Record<string, string> = {}) =>
+  call(service, 'POST', '/oauth/token', {
+    form: { grant_type: GRANT, client_id: id, subject_token: subject, subject_token_type: JWT, ...more },
+  });
+const REFUSED = {
+  error: 'invalid_request',
+  error_description: 'subject_token is not accepted for this client_id.',
+};
+
+describe('a key with trust rules', () => {
+  it('has no secret, shows its rules, and cannot be rotated', async () => {
+    const { reply, keyPath } = await newKey();
+    expect(reply.status).toBe(201);
+    expect(reply.json).not.toHaveProperty('secret');
+    expect(reply.json.trust).toEqual([{ issuer: issuer.url, claims: { repository_id: '4711' } }]);
+    expect(reply.json.credentials).toEqual([]);
+    expect((await callAs(service, 'member', 'POST', `${keyPath}/rotate`)).status).toBe(409);
+  });
+
+  it('gives a token of the same kind for a token of its issuer: it slides and can be revoked', async () => {
+    const { id, keyPath, deploymentId } = await newKey();
+    const reply = await exchange(id, await subjectToken(), { scope: 'code:deploy' });
+    expect(reply.status).toBe(200);
+    expect(reply.headers['cache-control']).toBe('no-store');
+    expect(reply.json).toEqual({
+      access_token: expect.stringMatching(new RegExp(`^dkt_${deploymentId}_`)),
+      token_type: 'Bearer',
+      expires_in: 86_400,
+      scope: `deployment:${deploymentId} code:deploy`,
+      issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    });
+    const token = reply.json.access_token;
+    for (let day = 0; day < 3; day++) {
+      service.clock.advance(86_399);
+      expect(await use(service, token)).toBe(200);
+    }
+    expect((await callAs(service, 'member', 'GET', keyPath)).json.lastUsedAt).toBeDefined();
+    await callAs(service, 'member', 'PATCH', keyPath, { json: { enabled: false } });
+    expect(await use(service, token)).toBe(401);
+    service.clock.freeze(NOON);
+    expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
+  });
+
+  it.each<[string, object, object, boolean]>([
+    ['an equal claim', { claims: { ref: 'refs/heads/main' } }, CLAIMS, true],
+    ['a number', { claims: { repository_id: '4711' } }, { repository_id: 4711 }, true],
+    ['a prefix', { claims: { sub: { prefix: 'repo:acme/' } } }, CLAIMS, true],
+    ['another claim', { claims: { ref: 'refs/heads/dev' } }, CLAIMS, false],
+    ['a longer claim', { claims: { repository_id: '471' } }, CLAIMS, false],
+    ['another prefix', { claims: { sub: { prefix: 'repo:acme-evil/' } } }, CLAIMS, false],
+    ['no such claim', { claims: { environment: 'production' } }, CLAIMS, false],
+    ['a claim that is an array', { claims: { repository_id: '4711' } }, { repository_id: ['4711'] }, false],
+    ['one of two', { claims: { repository_id: '4711', ref: 'refs/heads/dev' } }, CLAIMS, false],
+    ['a claim that all objects have', { claims: { constructor: 'x' } }, CLAIMS, false],
+  ])('asks for each of its claims: %s', async (_, rule, claims, isAccepted) => {
+    const { id } = await newKey(rule);
+    expect((await exchange(id, await subjectToken({ claims }))).status).toBe(isAccepted ? 200 : 400);
+  });
+
+  it('refuses every bad token alike', async () => {
+    const { id } = await newKey();
+    const good = await subjectToken();
+    const [header, payload] = good.split('.');
+    const none = Buffer.from('{"alg":"none"}').toString('base64url');
+    const secret = new TextEncoder().encode(JSON.stringify(issuer.jwk));
+    const hmac = await new SignJWT(CLAIMS)
+      .setProtectedHeader({ alg: 'HS256', kid: 'one' })
+      .setIssuer(issuer.url)
+      .setAudience(service.url)
+      .setExpirationTime(NOON / 1000 + 300)
+      .sign(secret);
+    const bad: Record<string, string> = {
+      'without a signature': `${none}.${payload}.`,
+      'with a signature cut off': `${header}.${payload}.`,
+      'signed with the public key': hmac,
+      'of another audience': await subjectToken({ audience: 'sts.amazonaws.com' }),
+      expired: await subjectToken({ expires: Math.floor(NOON / 1000) - 60 }),
+      'of an issuer that the stack does not trust': await subjectToken({ from: strange }),
+      'of an issuer that the key does not trust': await subjectToken({ from: broken }),
+      'signed by somebody else': await subjectToken({ from: strange, iss: issuer.url }),
+      'signed with an unknown key': await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }),
+      'no token': 'x',
+      'JSON of nothing': `${header}.${Buffer.from('null').toString('base64url')}.x`,
+    };
+    for (const [name, token] of Object.entries(bad)) {
+      const reply = await exchange(id, token);
+      expect([reply.status, reply.json], name).toEqual([400, REFUSED]);
+    }
+    expect((await exchange(id, good)).status).toBe(200);
+    expect(service.logs.text()).not.toContain(payload);
+  });
+
+  it('of another Deployment, a key with a secret, and an unknown one refuse alike', async () => {
+    const { deploymentId } = await newKey();
+    const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
+      json: { name: 'ci' },
+    });
+    const other = await newKey({ claims: { repository_id: '1' } });
+    const unknown = `dk_${deploymentId}_01HFE000000000000000000000`;
+    for (const id of [withSecret.json.id, other.id, unknown, 'dk_x', '']) {
+      expect((await exchange(id, await subjectToken())).status, id).toBe(400);
+    }
+  });
+
+  it('takes a token once where its rule says so, and as often as it comes where not', async () => {
+    const [often, once] = [await newKey(), await newKey({ singleUse: true })];
+    const subject = await subjectToken();
+    const statuses: number[] = [];
+    for (const id of [often.id, often.id, once.id, once.id])
+      statuses.push((await exchange(id, subject)).status);
+    expect(statuses).toEqual([200, 200, 200, 400]);
+    const next = await subjectToken({ expires: Math.floor(NOON / 1000) + 301 });
+    const many = await Promise.all([1, 2, 3, 4].map(() => exchange(once.id, next)));
+    expect(many.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
+  });
+
+  it('is refused with a secret beside, from elsewhere, and with another type of token', async () => {
+    const { id } = await newKey();
+    const subject = await subjectToken();
+    expect((await exchange(id, subject, { client_secret: 'x' })).status).toBe(400);
+    const basic = await call(service, 'POST', '/oauth/token', {
+      basic: [id, 'x'],
+      form: { grant_type: GRANT, subject_token: subject, subject_token_type: JWT },
+    });
+    expect([basic.status, basic.json.error]).toEqual([400, 'invalid_request']);
+    const saml = { subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' };
+    expect((await exchange(id, subject, saml)).json.error).toBe('invalid_request');
+    const bound = await newKey({}, { networks: ['192.0.2.0/24'] });
+    expect((await exchange(bound.id, subject)).json).toEqual(REFUSED);
+    const plain = await call(service, 'POST', '/oauth/token', {
+      form: { grant_type: 'client_credentials', client_id: id },
+    });
+    expect(plain.status).toBe(401);
+  });
+});
+
+describe('an issuer', () => {
+  const ofBroken = () => newKey({ issuer: broken.url });
+  const ask = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
+
+  it.each<[string, RequestListener]>([
+    ['redirects', (_, response) => response.writeHead(302, { location: `${issuer.url}/keys` }).end()],
+    ['answers more than 64 KiB', (_, response) => response.end(JSON.stringify({ x: 'x'.repeat(70_000) }))],
+    ['answers no JSON', (_, response) => response.end('<html>')],
+    [
+      'says that it is another',
+      (_, response) => response.end(JSON.stringify({ issuer: issuer.url, jwks_uri: `${issuer.url}/keys` })),
+    ],
+    [
+      'has its keys on a private address',
+      (_, response) =>
+        response.end(JSON.stringify({ issuer: broken.url, jwks_uri: 'https://10.0.0.1/keys' })),
+    ],
+    ['fails', (_, response) => response.writeHead(500).end()],
+    ['does not answer for 2 s', () => {}],
+  ])('that %s lets nobody in: 503', async (_, answer) => {
+    broken.answer = answer;
+    const reply = await ask();
+    expect([reply.status, reply.headers['retry-after']]).toEqual([503, '1']);
+  });
+
+  it('is asked for its keys once in a while, whatever comes', async () => {
+    broken.answer = undefined;
+    const { id } = await newKey();
+    await exchange(id, await subjectToken());
+    const { asked } = issuer;
+    for (let n = 0; n < 12; n++) {
+      await exchange(id, await subjectToken());
+      await exchange(id, await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }));
+    }
+    // Each of four workers has keys of its own.
+    expect(issuer.asked - asked).toBeLessThanOrEqual(2 * 4);
+  });
+});
+
+describe('trust rules are refused', () => {
+  it.each<[string, object, string]>([
+    ['of an issuer that the stack does not trust', { issuer: strange.url }, 'trust[0].issuer'],
+    ['without a claim', { claims: {} }, 'trust[0].claims'],
+    [
+      'with a prefix that ends within a name',
+      { claims: { sub: { prefix: 'repo:acme' } } },
+      'trust[0].claims.sub.prefix',
+    ],
+    ['of GitHub without a number', { issuer: GITHUB, claims: { sub: { prefix: 'repo:acme/' } } }, 'trust[0]'],
+    [
+      'of GitHub with a number as a prefix',
+      { issuer: GITHUB, claims: { repository_id: { prefix: '47/' } } },
+      'trust[0]',
+    ],
+    ['with an unknown field', { audiences: 'x' }, 'audiences'],
+  ])('%s', async (_, rule, field) => {
+    const { reply } = await newKey(rule);
+    expect([reply.status, reply.json.errors[0].field]).toEqual([400, field]);
+  });
+
+  it('not of GitHub with an owner', async () => {
+    const { reply } = await newKey({
+      issuer: GITHUB,
+      claims: { repository_owner_id: '1', ref: 'refs/heads/main' },
+    });
+    expect(reply.status).toBe(201);
+  });
+});
