@@ -124,7 +124,8 @@ export const apiKeyWithSecret = z
   .object({
     ...apiKeyFields,
     secret: credential('dks').optional().meta({
-      description: 'The `client_secret`. It is in this answer alone; not in that of a retry, and none for a key with `trust`.',
+      description:
+        'The `client_secret`. It is in this answer alone; not in that of a retry, and none for a key with `trust`.',
     }),
   })
   .meta({ id: 'ApiKeyWithSecret' });
