@@ -78,7 +78,7 @@ export async function purgeFromQueue(
   const failed: string[] = [];
   for (const { messageId, body } of records) {
     try {
-      await purge(parseTask(body), hasTime, dependencies);
+      await purgeLeft(parseTask(body), hasTime, dependencies);
     } catch (error) {
       dependencies.log('purge failed', { error: causeOf(error), messageId });
       failed.push(messageId);
@@ -106,14 +106,29 @@ async function purgeRemoved(
   const { keyUlid, ...life } = removedThing(record);
   const seconds = record.dynamodb?.ApproximateCreationDateTime;
   const since = seconds === undefined ? undefined : seconds * 1000;
-  if (!keyUlid) {
-    // By hand or by the API: either way there is a marker from here on, until the purge has ended.
-    await beginPurge(table, life, clock());
-    return purge({ ...life, since }, hasTime, dependencies);
+  const isLiving = await isPresentLife(table, life);
+  if (keyUlid) {
+    // A key that went with its Deployment: the purge of that life takes its tokens too.
+    if (isLiving) await purge({ ...life, keyUlid, since }, hasTime, dependencies);
+    return;
   }
-  // A key that went with its Deployment: the purge of that life takes its tokens too.
-  const isOfPresentLife = (await currentGeneration(table, life.deploymentId)) === life.generation;
-  if (isOfPresentLife) await purge({ ...life, keyUlid, since }, hasTime, dependencies);
+  if (isLiving) return dependencies.log('not purged: it lives', { deployment_id: life.deploymentId });
+  // By hand or by the API: either way there is a marker from here on, until the purge has ended.
+  await beginPurge(table, life, clock());
+  await purge({ ...life, since }, hasTime, dependencies);
+}
+
+/** A life that somebody has put back by hand, from a backup, say, must not be purged by an old record or marker. */
+async function isPresentLife(table: Table, { deploymentId, generation }: Life): Promise<boolean> {
+  return (await currentGeneration(table, deploymentId)) === generation;
+}
+
+/** What an earlier run or a marker has left to do. */
+async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
+  const { table, log } = dependencies;
+  if (task.keyUlid || !(await isPresentLife(table, task))) return purge(task, hasTime, dependencies);
+  await endPurge(table, task, undefined);
+  log('not purged: it lives', { deployment_id: task.deploymentId });
 }
 
 /** Delete page by page; when time runs out, leave the rest to a later run, and succeed: retries are for failures. */

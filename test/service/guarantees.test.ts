@@ -345,6 +345,18 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     await expect.poll(() => partition(service, `DEPLOYMENT#${id}`), { timeout: 5000 }).toEqual([]);
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
   });
+
+  it('a life that still goes on is not purged by a marker or a message of its own', async () => {
+    const id = newId();
+    const token = await newToken(service, id);
+    const [{ generation } = {}] = await partition(service, `DEPLOYMENT#${id}`);
+    // What a restored backup brings back: the Deployment, and the marker of a purge that had begun.
+    await putItem(service, { pk: 'PURGES', sk: `${id}#${generation}`, createdAt: NOON - 6 * 60_000 });
+    await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
+    await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
+    expect(await partition(service, `DEPLOYMENT#${id}`)).toHaveLength(3);
+    expect(await use(service, token)).toBe(200);
+  });
 });
 
 describe('G7: in doubt, nobody is let in', () => {
