@@ -39,6 +39,6 @@ it('#8 poison stream record: to the failure queue; its neighbours are processed'
   for (const neighbour of neighbours) {
     await expect.poll(() => markers(stack, neighbour), { timeout: 30_000, interval: 200 }).toEqual([]);
   }
-  const failures = stack.queue('StreamFailures');
+  const failures = stack.queue('PurgeSourcesStreamFailures');
   await expect.poll(() => failures.messages.length, { timeout: 30_000, interval: 200 }).toBe(1);
 });
