@@ -8,8 +8,8 @@ export default defineConfig({
     // Tests start engines, workers and whole local stacks: each file has a process of its own, two at a time.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 15_000,
-    hookTimeout: 30_000,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     restoreMocks: true,
     unstubEnvs: true,
     // A test that asserts nothing holds nothing.
@@ -18,7 +18,7 @@ export default defineConfig({
       { extends: true, test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [TEMPLATES] } },
       {
         extends: true,
-        test: { name: 'templates', include: [TEMPLATES], isolate: false, testTimeout: 60_000 },
+        test: { name: 'templates', include: [TEMPLATES], isolate: false, testTimeout: 120_000 },
       },
     ],
   },
