@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { callAs, exchange, partition } from '../support/service.ts';
+import { callAs, exchange, partition, setAttribute } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
@@ -156,6 +156,15 @@ describe('POST /leaks', () => {
     expect(status).toBe('active');
     expect((await exchange(service, key)).status).toBe(401);
     expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
+    expect(await use(service, token)).toBe(401);
+  });
+
+  it('begins a new epoch by itself: a token from before stays dead even where the key is enabled by hand', async () => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    await report(key.secret);
+    const item: [string, string] = [`DEPLOYMENT#${key.deploymentId}`, `KEY#${key.id.slice(-26)}`];
+    await setAttribute(service, item, 'enabled', true);
     expect(await use(service, token)).toBe(401);
   });
 
