@@ -18,6 +18,7 @@ import { deleteToken } from '../../functions/table/tokens.ts';
 import { openWire } from '../../functions/table/wire.ts';
 import { startMeter } from '../support/meter.ts';
 import { median, push } from './numbers.ts';
+import { betterAuth } from './peers.ts';
 import {
   authorizerEvent,
   authorizerOn,
@@ -122,6 +123,26 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
+  /** Checks a second without HTTP in front, 32 at once: ours, and better-auth's verification. */
+  withoutHttp: async () => {
+    const { tokens } = await seed(endpoint, 'calls', { keys: 1, tokens: 64 });
+    const check = handlerOf('authorize');
+    await mustAllow(check, tokens[0] as string);
+    const { auth, create } = await betterAuth();
+    const keys = await Promise.all(Array.from({ length: 64 }, create));
+    const verify = async (n: number) => {
+      const { valid } = await auth.api.verifyApiKey({ body: { key: keys[n % 64]?.key as string } });
+      if (!valid) throw new Error('better-auth does not verify');
+    };
+    const passes: { check: number; peer: number }[] = [];
+    for (let pass = 0; pass <= 2 * size.passes; pass++) {
+      const ours = await run((n) => check(authorizerEvent(tokens[n % 64] as string)), 3 * size.calls, 32);
+      const peer = await run(verify, size.calls, 32);
+      if (pass > 0) passes.push({ check: ours.rate, peer: peer.rate });
+    }
+    return passes;
+  },
+
   /** Median latency of a check, and of the bare read by the same client, turn by turn. */
   latency: async () => {
     const { tokens } = await seed(endpoint, 'latency', { keys: 1, tokens: 1 });
@@ -180,7 +201,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     const { tokens } = await seed(endpoint, 'growth', { keys: 1000, tokens: 1000, tableName });
     subjects.push({ name: 'a Deployment with 1,000 keys', check: authorizerOn(tableName), tokens });
     const rates: Record<string, number[]> = {};
-    for (let pass = 0; pass <= size.passes; pass++) {
+    for (let pass = 0; pass <= 4 * size.passes; pass++) {
       for (const { name: subject, check: one, tokens: all } of subjects) {
         await mustAllow(one, all[0] as string);
         const { rate } = await run(

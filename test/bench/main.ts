@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util';
 import { buildSync } from 'esbuild';
 import { bundleFunctions, bundling } from '../../infra/bundle.ts';
 import { startEngine } from '../support/engine.ts';
-import { median, push, type Spread, spread } from './numbers.ts';
-import { type Figures, type Goal, goals, report } from './report.ts';
+import { median, push, spread } from './numbers.ts';
+import { type Figures, type Goal, goals, type Rates, report } from './report.ts';
 import type { Served } from './serve.ts';
 import {
   authorizerEvent,
@@ -51,10 +51,10 @@ const { default: autocannon } = await import('autocannon');
 const size = options.quick
   ? { passes: 3, seconds: 1, starts: 7, calls: 400, tables: [1000, 10_000], purged: 2500, tries: 2000 }
   : {
-      passes: 5,
-      seconds: 5,
-      starts: 21,
-      calls: 3000,
+      passes: 3,
+      seconds: 3,
+      starts: 15,
+      calls: 2000,
       tables: [1000, 100_000, 1_000_000],
       purged: 10_000,
       tries: 10_000,
@@ -68,7 +68,12 @@ async function load(served: Served, connections: number, duration: number) {
       `${served.url}: ${result['2xx']} good answers, ${result.non2xx} others, ${result.errors} errors`,
     );
   }
-  return { rate: result['2xx'] / result.duration, p50: result.latency.p50, p99: result.latency.p99 };
+  return {
+    count: result['2xx'],
+    rate: result['2xx'] / result.duration,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+  };
 }
 
 if (options.url) {
@@ -93,6 +98,8 @@ const entries = ['sdk-authorize', 'naive', 'usual-stack'];
 buildSync(bundling(entries, join(here, 'entries'), builtEntries));
 for (const entry of entries)
   writeFileSync(join(builtEntries, entry, 'package.json'), '{"type":"commonjs"}\n');
+
+process.setMaxListeners(0);
 
 /** An engine of its own for each measure: what one leaves behind must not slow the next. */
 async function withEngine<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
@@ -124,33 +131,38 @@ const inside = <T>(name: string) =>
     return child<T>('inside.ts', [name, endpoint, JSON.stringify(size)]).answer;
   });
 
+/** CPU that a contender's process has used, in microseconds. */
+async function cpuOf(contender: ChildProcess): Promise<number> {
+  contender.send('cpu');
+  const [{ user, system }] = await once(contender, 'message');
+  return user + system;
+}
+
 /** Loads contenders turn by turn, in another order in each pass; the first pass warms up. */
-async function sideBySide(
-  names: string[],
-  endpoint: string,
-  given: object,
-  connections = 32,
-): Promise<Record<string, Spread>> {
+async function sideBySide(names: string[], endpoint: string, given: object): Promise<Rates> {
   say(names.join(', '));
   const running = names.map((name) => ({
     name,
     rates: [] as number[],
+    cpu: [] as number[],
     ...child<Served>('serve.ts', [name, endpoint, JSON.stringify(given)]),
   }));
   for (let pass = 0; pass <= size.passes; pass++) {
     for (let n = 0; n < running.length; n++) {
       const one = running[(n + pass) % running.length];
       if (!one) continue;
-      const { rate } = await load(
-        await one.answer,
-        connections,
-        pass === 0 ? Math.min(size.seconds, 2) : size.seconds,
-      );
-      if (pass > 0) one.rates.push(rate);
+      const served = await one.answer;
+      const before = await cpuOf(one.process);
+      const { rate, count } = await load(served, 32, pass === 0 ? Math.min(size.seconds, 2) : size.seconds);
+      if (pass === 0) continue;
+      one.rates.push(rate);
+      one.cpu.push(((await cpuOf(one.process)) - before) / count);
     }
   }
   for (const { process } of running) process.disconnect();
-  return Object.fromEntries(running.map(({ name, rates }) => [name, spread(rates)]));
+  return Object.fromEntries(
+    running.map(({ name, rates, cpu }) => [name, { ...spread(rates), cpu: median(cpu) }]),
+  );
 }
 
 const checks = await withEngine(async (endpoint) => {
@@ -187,7 +199,7 @@ const checks = await withEngine(async (endpoint) => {
     if (pass > 0) bareRates.push(rate);
     if (options.quick) continue;
     for (const count of [1, 2, 4, 8, 16, 32, 64]) {
-      const at = await load(await server.answer, count, 2);
+      const at = await load(await server.answer, count, 1);
       if (pass > 0) push(connections, count, at.rate);
     }
   }
@@ -288,6 +300,7 @@ const figures: Figures = {
     'the usual stack': weigh(join(builtEntries, 'usual-stack/index.js')),
   },
   cpu: await inside('cpu'),
+  withoutHttp: await inside('withoutHttp'),
   latency: await inside('latency'),
   units: await inside('units'),
   purge: await inside('purge'),

@@ -1,16 +1,19 @@
 import { cpus, release, totalmem } from 'node:os';
 import { median, type Spread, spread } from './numbers.ts';
 
+/** Calls a second, and CPU of the contender's process in microseconds a call. */
+export type Rates = Record<string, Spread & { cpu?: number }>;
+
 /** All that one run has measured. */
 export interface Figures {
   begun: { at: Date; load: number };
   loadAfter: number;
   quick: boolean;
   passes: number;
-  checks: { rates: Record<string, Spread>; connections: Record<string, Spread> };
-  slides: Record<string, Spread>;
-  exchanges: Record<string, Spread>;
-  management: Record<string, Spread>;
+  checks: { rates: Rates; connections: Record<string, Spread> };
+  slides: Rates;
+  exchanges: Rates;
+  management: Rates;
   pooled: Spread;
   /** Milliseconds; all but the empty file's over the empty file's median. */
   starts: Record<string, Spread>;
@@ -18,6 +21,8 @@ export interface Figures {
   weights: Record<string, number>;
   /** Microseconds of CPU. */
   cpu: { lean: number; sdk: number }[];
+  /** Calls a second. */
+  withoutHttp: { check: number; peer: number }[];
   /** Milliseconds. */
   latency: { check: number; bare: number }[];
   /** Read and write units. */
@@ -140,13 +145,18 @@ function table(head: string[], rows: string[][]): string {
 }
 
 /** Rates beside each other, with their ratio to one of them. */
-function rateTable(unit: string, rates: Record<string, Spread>, one: string): string {
+function rateTable(unit: string, rates: Rates, one: string): string {
   const rows = Object.entries(rates).map(([name, all]) => [
     name,
     range(all),
     ratio(rates, name, one).toFixed(2),
+    all.cpu ? whole(all.cpu) : '',
+    all.cpu ? ((rates[one]?.cpu ?? Number.NaN) / all.cpu).toFixed(2) : '',
   ]);
-  return table(['', `${unit}: median (min–max)`, `${one} = 1`], rows);
+  return table(
+    ['', `${unit}: median (min–max)`, `${one} = 1`, 'CPU of its process, µs each', `${one}'s CPU over it`],
+    rows,
+  );
 }
 
 export function report(figures: Figures): { markdown: string; svg: string } {
@@ -162,6 +172,7 @@ export function report(figures: Figures): { markdown: string; svg: string } {
     starts,
     weights,
     cpu,
+    withoutHttp,
     latency,
     purge,
     deletes,
@@ -181,6 +192,8 @@ Node ${process.versions.node}. Load average ${begun.load.toFixed(1)} before the 
       : ''
   }. Contenders take turns in another order in each of ${passes} passes,
 after one to warm up; figures are the median, and the least and most, of the passes. An answer that is not a success fails the run.
+The CPU of a contender's process leaves out the engine, which is a process of its own for us and part of the process for the peers:
+it is what the rate would follow if each process had a core to itself.
 
 To measure latency where it counts, on your own stack, from a machine near it (an access token in \`DEPLOYMENT_TOKEN\`):
 
@@ -200,6 +213,8 @@ ${table(
     isReached ? 'yes' : '**no**',
   ]),
 )}
+
+Why some are missed, and how near they are to what is possible: [limits](performance-limits.md).
 
 ![Checks a second beside the peers, better-auth = 1](performance.svg)
 
@@ -239,6 +254,10 @@ ${table(
     [
       'CPU of a check, whole handler, µs; beside it on SDK v3',
       ...beside(cpu.map(({ lean, sdk }) => [lean, sdk])),
+    ],
+    [
+      'checks/s without HTTP in front, 32 at once; beside it better-auth verify',
+      ...beside(withoutHttp.map((one) => [one.check, one.peer])),
     ],
     [
       'p50 of a check, 1 connection, ms; beside it one bare BatchGetItem',
@@ -335,6 +354,6 @@ function bar(kind: string, rates: Record<string, Spread>, one: string) {
   return Object.keys(rates).map((name) => ({
     label: `${name}${name === one ? '' : `, ${kind}`}`,
     value: ratio(rates, name, one),
-    isOurs: ['check', 'sliding'].includes(name),
+    isOurs: name === 'check' || name.startsWith('sliding'),
   }));
 }

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { DatabaseSync } from 'node:sqlite';
+import { betterAuth } from './peers.ts';
 import {
   apiEvent,
   authorizerEvent,
@@ -53,36 +53,19 @@ const check = (folder?: string, entry = 'authorize') =>
   lambda(handlerOf(entry, folder), (request) => authorizerEvent(tokenOf(request)));
 const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
-/** Every check a second after the one before: with 64 tokens in turn, each slides in an interval of up to a minute. */
+/**
+ * Every check a second after the one before, of the next of the 64 tokens: so each slides, in an interval of up to a
+ * minute. The load cannot see to it, since each of its connections begins with the first token.
+ */
 async function slidingCheck() {
   let now = Date.now();
   Date.now = () => {
     now += 1000;
     return now;
   };
-  return { listener: check(), requests: bearers() };
-}
-
-async function betterAuth() {
-  const { betterAuth: make } = await import('better-auth');
-  const { apiKey } = await import('@better-auth/api-key');
-  const { getMigrations } = await import('better-auth/db/migration');
-  const auth = make({
-    database: new DatabaseSync(':memory:'),
-    secret: 'a secret of at least thirty-two characters',
-    baseURL: 'http://127.0.0.1',
-    logger: { disabled: true },
-    telemetry: { enabled: false },
-    emailAndPassword: { enabled: true },
-    // Ten verifications of a key a day would otherwise be the limit.
-    plugins: [apiKey({ rateLimit: { enabled: false } })],
-  });
-  await (await getMigrations(auth.options)).runMigrations();
-  const { user } = await auth.api.signUpEmail({
-    body: { email: 'a@example.com', password: 'password', name: 'a' },
-  });
-  const create = () => auth.api.createApiKey({ body: { userId: user.id, name: 'ci' } });
-  return { auth, create };
+  let turn = 0;
+  const next = () => authorizerEvent(input.tokens[turn++ % input.tokens.length]);
+  return { listener: lambda(handlerOf('authorize'), next), requests: [{}] };
 }
 
 /** The listener and the requests of each contender. */
@@ -204,4 +187,5 @@ const server = createServer({ keepAliveTimeout: 60_000 }, listener).listen(0, '1
   const { port } = server.address() as { port: number };
   process.send?.({ url: `http://127.0.0.1:${port}`, requests } satisfies Served);
 });
+process.on('message', () => process.send?.(process.cpuUsage()));
 process.on('disconnect', () => process.exit());
