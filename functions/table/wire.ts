@@ -81,7 +81,7 @@ export function openWire(access: Access, { attemptTimeout, attempts }: Patience)
     const body = JSON.stringify(input);
     const deadline = performance.now() + attempts * attemptTimeout;
     for (let attempt = 1; ; attempt++) {
-      const timeout = Math.min(attemptTimeout, deadline - performance.now());
+      const timeout = Math.max(1, Math.min(attemptTimeout, deadline - performance.now()));
       const signed = aws4.sign(
         {
           service: 'dynamodb',
@@ -103,7 +103,8 @@ export function openWire(access: Access, { attemptTimeout, attempts }: Patience)
         return outcomeOf(await exchange(headers, body, timeout));
       } catch (error) {
         if (!(error instanceof Unanswered)) throw error;
-        if (attempt === attempts) throw unavailable(error);
+        // A process that was held up has no time left for another.
+        if (attempt === attempts || performance.now() >= deadline) throw unavailable(error);
       }
       await pause(Math.random() * PAUSE);
     }
