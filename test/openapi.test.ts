@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { OPERATIONS } from '../docs/openapi/operations.ts';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
 import { newUlid } from '../functions/domain/mint.ts';
+import { GITHUB } from '../functions/domain/trust.ts';
 import {
   exchangeParameters,
   parseParameters,
@@ -53,9 +54,9 @@ describe('an example of the OpenAPI document', () => {
     'POST /oauth/introspect': (body) => parseParameters(presentedParameters, new Map(Object.entries(body))),
     'POST /oauth/revoke': (body) => parseParameters(presentedParameters, new Map(Object.entries(body))),
     'PUT /deployments/{deploymentId}': (body) => parseInput(deploymentInput, body),
-    'POST /deployments/{deploymentId}/api-keys': (body) => parseInput(newKeyInput(KNOWN, 0), body),
+    'POST /deployments/{deploymentId}/api-keys': (body) => parseInput(newKeyInput(KNOWN, 0, [GITHUB]), body),
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': (body) =>
-      parseInput(keyChangesInput(KNOWN, 0), body),
+      parseInput(keyChangesInput(KNOWN, 0, [GITHUB]), body),
     'POST /leaks': (body) => parseInput(leakInput, body),
     'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': (body) => parseInput(rotationInput, body),
     'POST /deployments/{deploymentId}/temporary-tokens': (body) =>

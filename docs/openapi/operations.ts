@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiResponsesObject } from 'zod-openapi';
+import { GITHUB } from '../../functions/domain/trust.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { exchangeParameters, presentedParameters, tokenParameters } from '../../functions/http/parameters.ts';
 import {
@@ -81,6 +82,7 @@ const event = {
     retireOld: 'now',
   },
 };
+const trustRule = { issuer: GITHUB, claims: { repository_id: '4711', ref: 'refs/heads/main' } };
 const temporaryToken = {
   id: EXAMPLE.temporaryTokenId,
   scope: EXAMPLE.scope,
@@ -296,6 +298,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
           expiresAt: '2030-01-31T12:00:00Z',
           networks: ['203.0.113.0/24', '2001:db8::/32'],
         },
+        withoutSecret: { name: 'ci', trust: [trustRule] },
       },
     },
     answers: {
@@ -348,14 +351,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'Edit an API key',
     description:
-      'Absent fields stay as they are; `null` clears. Fewer scopes act on living tokens at their next check. Tokens ' +
-      'from before the key was disabled, or from before it expired, stay dead.',
+      'Absent fields stay as they are; `null` clears. Fewer scopes and other networks act on living tokens at their ' +
+      'next check; other trust rules act on the next exchange. Tokens from before the key was disabled, or from ' +
+      'before it expired, stay dead. `enabled` takes an idle key into use again.',
     body: {
       schema: keyChangesInput(ANY_SCOPES, 0),
       examples: {
         disable: { enabled: false },
         narrow: { scopes: ['code:deploy'] },
         clear: { description: null, expiresAt: null },
+        trust: { trust: [trustRule, { ...trustRule, claims: { repository_owner_id: '42' } }] },
       },
     },
     answers: {

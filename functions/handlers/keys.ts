@@ -107,11 +107,14 @@ export function keyRoutes(
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
       const deployment = await deploymentOf(request);
       const now = clock();
-      const changes = parseInput(keyChangesInput(known, now), request.body());
+      const changes = parseInput(keyChangesInput(known, now, issuers), request.body());
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
         const key = await keyOf(request, deployment);
         if (key.leak && changes.enabled) {
           throw conflict('This key leaked. Rotate it with retireOld "now": that enables it again.');
+        }
+        if (changes.trust && !key.trust) {
+          throw conflict('This key has a secret. Add another key for a pipeline without one.');
         }
         const edited = withChanges(key, changes, now, maxIdleDays);
         const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
@@ -186,6 +189,7 @@ function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: nu
     description: description ?? undefined,
     validUntil: expiresAt ?? undefined,
     networks: networks.length > 0 ? networks : undefined,
+    trust: rest.trust ?? key.trust,
     activeSince: changes.enabled && isIdle(key, now, maxIdleDays) ? now : key.activeSince,
     revision: key.revision + 1,
   };

@@ -15,6 +15,7 @@ export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
     scopes: key.scopes,
     enabled: key.enabled,
     status: statusOf(key, now, maxIdleDays),
+    leakedAt: time(key.leak?.reportedAt),
     createdAt: time(key.createdAt),
     createdBy: key.createdBy,
     expiresAt: time(key.validUntil),

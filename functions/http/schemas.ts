@@ -108,7 +108,7 @@ export const newKeyInput = (known: readonly string[], now: number, issuers: read
   });
 
 /** PATCH …/api-keys/{keyId}: null clears. */
-export const keyChangesInput = (known: readonly string[], now: number) =>
+export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
   z.strictObject({
     name: z.optional(text(1, 100)),
     description: z.optional(z.nullable(text(0, 500))),
@@ -116,6 +116,7 @@ export const keyChangesInput = (known: readonly string[], now: number) =>
     enabled: z.optional(enabled),
     expiresAt: z.optional(z.nullable(expiresAt(now))),
     networks: z.optional(networks),
+    trust: z.optional(trust(issuers)),
   });
 
 /** POST …/api-keys/{keyId}/rotate */

@@ -100,7 +100,7 @@ export async function createApiKey(
  */
 export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { name, description, scopes, enabled, validUntil, networks, activeSince, epoch, revision } = key;
+  const { name, description, scopes, enabled, validUntil, networks, trust, activeSince, epoch, revision } = key;
   const changes = assign({
     name,
     description,
@@ -108,6 +108,7 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
     enabled,
     validUntil,
     networks,
+    trust,
     activeSince,
     epoch,
     revision,

@@ -145,15 +145,16 @@ describe('POST /leaks', () => {
     expect((await report(key.secret)).status).toBe(202);
     expect(await use(service, token)).toBe(401);
     expect((await exchange(service, key)).status).toBe(401);
-    expect(await statusOf(key.keyPath)).toBe('leaked');
+    const leaked = (await callAs(service, 'member', 'GET', key.keyPath)).json;
+    expect(leaked).toMatchObject({ status: 'leaked', leakedAt: '2030-01-01T12:00:00.500Z' });
     const enabled = await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: true } });
     const rotated = await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`);
     expect([enabled.status, rotated.status]).toEqual([409, 409]);
     expect((await exchange(service, key)).status).toBe(401);
-    const { secret, status } = (
+    const { secret, status, leakedAt } = (
       await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } })
     ).json;
-    expect(status).toBe('active');
+    expect([status, leakedAt]).toEqual(['active', undefined]);
     expect((await exchange(service, key)).status).toBe(401);
     expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
     expect(await use(service, token)).toBe(401);

@@ -186,6 +186,46 @@ describe('a key with trust rules', () => {
     expect(many.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
   });
 
+  it('takes other rules, all of them at once, which act on the next exchange', async () => {
+    const { id, keyPath } = await newKey();
+    const edit = (json: object) => callAs(service, 'member', 'PATCH', keyPath, { json });
+    const first = (await exchange(id, await subjectToken())).json.access_token;
+    const [main, dev] = ['main', 'dev'].map((branch) => ({
+      issuer: issuer.url,
+      claims: { repository_id: '4711', ref: `refs/heads/${branch}` },
+    }));
+    const edited = await edit({ trust: [main, dev] });
+    expect([edited.status, edited.json.trust]).toEqual([200, [main, dev]]);
+    expect((await exchange(id, await subjectToken())).status).toBe(200);
+    await edit({ trust: [dev] });
+    expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
+    expect(await use(service, first)).toBe(200);
+
+    const { items } = (await callAs(service, 'member', 'GET', `${keyPath.split('/api-keys')[0]}/events`)).json;
+    const edits = items.filter(({ type }: { type: string }) => type === 'api_key.edited');
+    expect(edits).toHaveLength(2);
+    expect(edits[0].data.changed).toEqual(['trust']);
+  });
+
+  it('never has both: neither no rules, nor rules beside a secret, nor those that a new key could not have', async () => {
+    const { deploymentId, keyPath } = await newKey();
+    const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
+      json: { name: 'ci' },
+    });
+    const rule = { issuer: issuer.url, claims: { repository_id: '4711' } };
+    for (const [path, trust, status, field] of [
+      [keyPath, [], 400, 'trust'],
+      [keyPath, null, 400, 'trust'],
+      [keyPath, [{ ...rule, issuer: strange.url }], 400, 'trust[0].issuer'],
+      [keyPath, [rule, { ...rule, claims: {} }], 400, 'trust[1].claims'],
+      [`/deployments/${deploymentId}/api-keys/${withSecret.json.id}`, [rule], 409, undefined],
+    ] as const) {
+      const reply = await callAs(service, 'member', 'PATCH', path, { json: { trust } });
+      expect([reply.status, reply.json.errors?.[0].field]).toEqual([status, field]);
+    }
+    expect((await callAs(service, 'member', 'GET', keyPath)).json.trust).toEqual([rule]);
+  });
+
   it('is refused with a secret beside, from elsewhere, and with another type of token', async () => {
     const { id } = await newKey();
     const subject = await subjectToken();
