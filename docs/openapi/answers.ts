@@ -79,7 +79,9 @@ const apiKeyFields = {
   status: z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
     description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
   }),
-  leakedAt: time.optional().meta({ description: 'When it was reported as leaked; until it is rotated `now`.' }),
+  leakedAt: time
+    .optional()
+    .meta({ description: 'When it was reported as leaked; until it is rotated `now`.' }),
   createdAt: time,
   createdBy: z.string().meta({ description: '`sub` of the person.' }),
   expiresAt: time.optional(),

@@ -100,7 +100,8 @@ export async function createApiKey(
  */
 export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { name, description, scopes, enabled, validUntil, networks, trust, activeSince, epoch, revision } = key;
+  const { name, description, scopes, enabled, validUntil, networks, trust, activeSince, epoch, revision } =
+    key;
   const changes = assign({
     name,
     description,

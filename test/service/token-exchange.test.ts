@@ -201,7 +201,8 @@ describe('a key with trust rules', () => {
     expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
     expect(await use(service, first)).toBe(200);
 
-    const { items } = (await callAs(service, 'member', 'GET', `${keyPath.split('/api-keys')[0]}/events`)).json;
+    const { items } = (await callAs(service, 'member', 'GET', `${keyPath.split('/api-keys')[0]}/events`))
+      .json;
     const edits = items.filter(({ type }: { type: string }) => type === 'api_key.edited');
     expect(edits).toHaveLength(2);
     expect(edits[0].data.changed).toEqual(['trust']);
