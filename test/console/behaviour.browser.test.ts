@@ -259,8 +259,10 @@ describeInBrowser('a sign-in that ends', (open) => {
     await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
+    const link = page.getByRole('link', { name: `Deployment ${count}`, exact: true });
+    await link.waitFor();
     stack.clock.advance(2 * 3600);
-    await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
+    await link.click();
     await page.getByRole('heading', { name: 'Your sign-in has ended' }).waitFor();
     expect(await page.getByRole('heading', { name: 'No API Keys yet' }).count()).toBe(0);
     await page.getByRole('button', { name: 'Sign in again' }).click();

@@ -3,15 +3,16 @@ import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
+import { sample } from '../support/generated.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 /**
- * 10,000 requests over HTTP to the token, introspection and revocation calls. Each is put together of parts, and each
+ * Requests over HTTP to the token, introspection and revocation calls. Each is put together of parts, and each
  * part says whether it leaves an honest request honest (`keeps`), makes it one that must not succeed (`spoils`), or
  * could do either (`may`); a changed byte can even mend a body that was spoilt (`blurs`). What came of it is judged by
  * that, and not by the code under test.
  */
-const REQUESTS = 10_000;
+const REQUESTS = sample(10_000);
 const AT_ONCE = 20;
 
 const stack = await runStack();
@@ -388,16 +389,16 @@ async function ask(fuzzed: Fuzzed): Promise<void> {
 
 const seen = { granted: 0, active: 0, revoked: 0 };
 
-it('10,000 random requests see no 5xx, and get nothing that they should not', {
+it('random requests, 10,000 of them in CI, see no 5xx, and get nothing that they should not', {
   timeout: 300_000,
 }, async () => {
   stack.logs.clear();
   const property = () => fc.assert(fc.asyncProperty(requests, ask), { numRuns: REQUESTS / AT_ONCE });
   await Promise.all(Array.from({ length: AT_ONCE }, property));
   // Enough of them were honest that the rest says something.
-  expect(seen.granted).toBeGreaterThan(300);
-  expect(seen.active).toBeGreaterThan(50);
-  expect(seen.revoked).toBeGreaterThan(100);
+  expect(seen.granted).toBeGreaterThan(sample(300));
+  expect(seen.active).toBeGreaterThan(sample(50));
+  expect(seen.revoked).toBeGreaterThan(sample(100));
   const kept = tokens.filter((one) => !givenUp.has(one));
   expect(kept.length).toBeGreaterThan(100);
   const statuses = await Promise.all(kept.map((token) => use(stack, token)));

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
+import { afterAll, afterEach, describe, expect } from 'vitest';
 import type { LocalStack } from '../../infra/local/local-stack.ts';
 
 /** Where Debian puts it; CHROMIUM names another one. */
@@ -41,17 +41,19 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
   }
   // A browser beside a local stack is slow on a busy machine; a test that hangs still ends.
   describe.skipIf(!hasBrowser && !process.env.CI)(title, { timeout: 90_000 }, () => {
-    let browser: Browser | undefined;
-    beforeAll(async () => {
-      browser = await launch();
-    });
     afterEach(async () => {
-      for (const context of browser?.contexts() ?? []) await context.close();
+      for (const context of (await browser)?.contexts() ?? []) await context.close();
     });
-    afterAll(() => browser?.close());
-    tests((options) => openPage(browser as Browser, options));
+    tests(async (options) => {
+      browser ??= launch();
+      return openPage(await browser, options);
+    });
   });
 }
+
+/** One for the tests of a file, each of which has a profile of its own. */
+let browser: Promise<Browser> | undefined;
+afterAll(async () => (await browser)?.close());
 
 export interface Opened {
   readonly page: Page;
@@ -102,7 +104,8 @@ export async function expectCraft(page: Page): Promise<void> {
     ['light', new AxeBuilder({ page })],
   ] as const) {
     await page.emulateMedia({ colorScheme });
-    const { violations } = await axe.analyze();
+    // The page has no frames, for which axe would open a page of its own at each analysis.
+    const { violations } = await axe.setLegacyMode().analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
     expect(found, `axe, ${colorScheme}, ${page.url()}`).toStrictEqual([]);
   }

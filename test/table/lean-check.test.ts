@@ -24,6 +24,7 @@ import {
   startStub,
 } from '../support/dynamodb-stub.ts';
 import { type Engine, makeTable, startEngine } from '../support/engine.ts';
+import { sample } from '../support/generated.ts';
 
 const ACCESS = {
   region: 'eu-central-1',
@@ -240,8 +241,8 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
       await compareCalls(1);
       allowed += 'value' in (results[0] ?? {}) ? 1 : 0;
     });
-    await fc.assert(property, { numRuns: 1500 });
-    expect(allowed).toBeGreaterThan(1000);
+    await fc.assert(property, { numRuns: sample(1500) });
+    expect(allowed).toBeGreaterThan(sample(1000));
   });
 
   it('in the record of a use on its key', { timeout: 60_000 }, async () => {
@@ -253,7 +254,7 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
       await sdk.touch(credential, before, now, FROM);
       await compareCalls(1);
     });
-    await fc.assert(property, { numRuns: 200 });
+    await fc.assert(property, { numRuns: sample(200) });
   });
 
   it('in a slide, whether the condition holds or fails on whatever item', { timeout: 60_000 }, async () => {
@@ -277,7 +278,7 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
         await compareCalls(1);
       },
     );
-    await fc.assert(property, { numRuns: 1000 });
+    await fc.assert(property, { numRuns: sample(1000) });
   });
 });
 
@@ -584,8 +585,8 @@ describe('over the engine, the lean store and the SDK', () => {
         expect(left.Item).toStrictEqual(right.Item);
       },
     );
-    await fc.assert(property, { numRuns: 400 });
-    expect(steps).toBeGreaterThan(800);
-    expect(Math.min(slid, refused)).toBeGreaterThan(25);
+    await fc.assert(property, { numRuns: sample(400) });
+    expect(steps).toBeGreaterThan(sample(800));
+    expect(Math.min(slid, refused)).toBeGreaterThan(sample(25));
   });
 });
