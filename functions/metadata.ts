@@ -4,15 +4,16 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { metadata } from './handlers/metadata.ts';
 import { answers, asOAuthError } from './http/answer.ts';
 import { issuerOf } from './http/issuer.ts';
-import { readPublicUrl, readScopes } from './runtime/config.ts';
+import { readPublicUrl, readScopes, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 
 const scopes = readScopes();
 const publicUrl = readPublicUrl();
+const exchanges = readTrustedIssuers().length > 0;
 const logger = newLogger('metadata');
 
 /** GET /.well-known/oauth-authorization-server */
 export const handler = middy<APIGatewayProxyEventV2>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
   .use(answers(logger, asOAuthError))
-  .handler(async (event) => metadata(issuerOf(event, publicUrl), scopes));
+  .handler(async (event) => metadata(issuerOf(event, publicUrl), scopes, exchanges));

@@ -80,7 +80,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const metadata = new ServiceFunction(scope, 'metadata', {
     description: 'Tells OAuth clients where the token service answers',
     timeout: Duration.seconds(5),
-    environment: { ...scopes, ...named },
+    environment: { ...scopes, ...named, ...trust },
     ...operation,
   });
 

@@ -195,7 +195,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
         issuer: 'https://keys.acme.test',
         token_endpoint: 'https://keys.acme.test/oauth/token',
         token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
-        grant_types_supported: ['client_credentials'],
+        grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
         scopes_supported: ['code:deploy', 'airflow:read', 'airflow:write'],
         introspection_endpoint: 'https://keys.acme.test/oauth/introspect',
         introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],

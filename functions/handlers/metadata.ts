@@ -1,4 +1,5 @@
 import type { Answer } from '../http/answer.ts';
+import { TOKEN_EXCHANGE } from '../http/oauth.ts';
 
 const CLIENT_AUTHENTICATION = ['client_secret_basic', 'client_secret_post'];
 
@@ -6,15 +7,16 @@ const CLIENT_AUTHENTICATION = ['client_secret_basic', 'client_secret_post'];
  * GET /.well-known/oauth-authorization-server (RFC 8414). There is no authorization endpoint, so
  * `response_types_supported` would be an empty array, and §3.2 has those left out.
  * @param scopes that the stack knows
+ * @param exchanges whether tokens of trusted issuers open keys: the grant of RFC 8693
  */
-export function metadata(issuer: string, scopes: readonly string[]): Answer {
+export function metadata(issuer: string, scopes: readonly string[], exchanges: boolean): Answer {
   return {
     status: 200,
     body: {
       issuer,
       token_endpoint: `${issuer}/oauth/token`,
       token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
-      grant_types_supported: ['client_credentials'],
+      grant_types_supported: ['client_credentials', ...(exchanges ? [TOKEN_EXCHANGE] : [])],
       scopes_supported: scopes,
       introspection_endpoint: `${issuer}/oauth/introspect`,
       introspection_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,

@@ -128,8 +128,8 @@ describe('the functions', () => {
     });
   });
 
-  it('metadata is told the scopes, and no table', () => {
-    expect(at('metadata').Properties.Environment.Variables).toStrictEqual(scopes);
+  it('metadata is told the scopes and whose tokens can be exchanged, and no table', () => {
+    expect(at('metadata').Properties.Environment.Variables).toStrictEqual({ ...scopes, ...trust });
   });
 
   it('console is told where people sign in and as which client, and no table', () => {

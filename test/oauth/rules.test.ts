@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatCredential, parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { metadata } from '../../functions/handlers/metadata.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import {
   type Call,
@@ -637,7 +638,7 @@ describe('metadata and bearer tokens', () => {
         issuer: stack.url,
         token_endpoint: `${stack.url}/oauth/token`,
         token_endpoint_auth_methods_supported: methods,
-        grant_types_supported: ['client_credentials'],
+        grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
         scopes_supported: ['code:deploy', 'airflow:read', 'airflow:write'],
         introspection_endpoint: `${stack.url}/oauth/introspect`,
         introspection_endpoint_auth_methods_supported: methods,
@@ -648,6 +649,11 @@ describe('metadata and bearer tokens', () => {
     const byName = stack.url.replace('127.0.0.1', 'localhost');
     expect((await call(byName, 'GET', '/.well-known/oauth-authorization-server')).json.issuer).toBe(byName);
     expect(stack.calls('metadata')).toStrictEqual({});
+  });
+
+  it('30: metadata names no grant that the stack refuses: without trusted issuers no token is exchanged', () => {
+    const { body } = metadata('https://keys.example.com', ['code:deploy'], false);
+    expect(body).toMatchObject({ grant_types_supported: ['client_credentials'] });
   });
 
   const unauthorised = (challenge: string) => ({
