@@ -171,6 +171,7 @@ export class DeploymentKeys extends Construct {
       authorize: functions.authorize.function,
       whoami: functions.whoami.function,
       purge: functions.purge.function,
+      sweepKeys: functions.sweepKeys.function,
       tableName: table.tableName,
       failureQueues: { ...sources.failureQueues, events: bus.failures },
     });

@@ -22,6 +22,7 @@ export interface MonitoringProps {
   readonly authorize: IFunction;
   readonly whoami: IFunction;
   readonly purge: IFunction;
+  readonly sweepKeys: IFunction;
   readonly tableName: string;
   /** Where things wait for a person: empty in a healthy stack. */
   readonly failureQueues: { readonly stream: IQueue; readonly continuation: IQueue; readonly events: IQueue };
@@ -139,9 +140,11 @@ export class Monitoring extends Construct {
 
   #tokens(): CustomMetricGroup[] {
     const refused = this.#own(METRIC.refusedAuthentications, 'Sum');
+    const unswept = this.#props.sweepKeys.metricErrors({ period: FIVE_MINUTES, label: 'Failed' });
     return [
       { title: 'Issued', metrics: [this.#own(METRIC.tokensIssued, 'Sum')] },
       { title: 'Refused authentications', metrics: this.#alarmed(refused, REFUSED_AUTHENTICATIONS) },
+      { title: 'Daily looks at every key', metrics: this.#alarmed(unswept, FAILED_SWEEPS) },
     ];
   }
 
@@ -206,6 +209,13 @@ const REFUSED_AUTHENTICATIONS: Call = {
   says: 'Many wrong secrets: a pipeline with an old one, or somebody guessing.',
   section: 'refused-authentications',
   from: 100,
+};
+
+const FAILED_SWEEPS: Call = {
+  name: 'FailedSweeps',
+  says: 'The daily look at every key failed: nobody is told of keys that expire or are idle.',
+  section: 'failed-sweeps',
+  from: 1,
 };
 
 // Not Lambda's own Errors: there a REST API's every 401 is one.

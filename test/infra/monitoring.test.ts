@@ -32,6 +32,7 @@ describe('the alarms', () => {
       `GreaterThanOrEqualToThreshold ${value} in ${periods} of ${periods}`;
     expect(Object.fromEntries(said)).toStrictEqual({
       RefusedAuthentications: from(100),
+      FailedSweeps: from(1),
       FailedChecks: from(5),
       SlowChecks: from(500, 3),
       ThrottledChecks: from(1),
@@ -56,6 +57,28 @@ describe('the alarms', () => {
 
   it('are quiet where nothing is measured: nothing happens in an idle stack', () => {
     expect(new Set(alarms.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
+  });
+
+  it('watch what nobody waits for: events that were given up, and the daily look at every key', () => {
+    const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
+    expect(watched('UntoldEvents')).toMatchObject({
+      Namespace: 'AWS/SQS',
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      Dimensions: [
+        {
+          Name: 'QueueName',
+          Value: { 'Fn::GetAtt': [idAt(template, 'EventBus/StreamFailures'), 'QueueName'] },
+        },
+      ],
+    });
+    expect(watched('FailedSweeps').Metrics[0].MetricStat).toMatchObject({
+      Metric: {
+        Namespace: 'AWS/Lambda',
+        MetricName: 'Errors',
+        Dimensions: [{ Name: 'FunctionName', Value: { Ref: idAt(template, 'SweepKeys/Function') } }],
+      },
+      Stat: 'Sum',
+    });
   });
 
   it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers'])(
