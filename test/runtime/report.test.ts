@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
-import { checkReport } from '../../functions/runtime/report.ts';
+import { checkReport, clientReport, issueReport, purgeMeasures } from '../../functions/runtime/report.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
 const lines: string[] = [];
@@ -59,5 +59,61 @@ describe('a check that lets nobody in is one line of log', () => {
   it('without a credential that an error should hold', () => {
     report.failed(new Error('bad header Bearer dkt_etl_abc'), origin);
     expect(lines.join()).not.toContain('dkt_etl_abc');
+  });
+});
+
+describe("what is counted is a metric of its stack in CloudWatch's embedded format", () => {
+  it.each([
+    ['a token that was issued', issueReport, 'token issued', 'TokensIssued'],
+    ['a client that proved nothing', clientReport, 'client refused', 'RefusedAuthentications'],
+  ])('%s: one line, one metric', (_, reporter, message, name) => {
+    reporter({ STACK_NAME: 'keys' })();
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(String(lines[0]))).toStrictEqual({
+      level: 'INFO',
+      message,
+      timestamp: '2027-01-15T08:00:00.000Z',
+      _aws: metric(name, ['stack']),
+      stack: 'keys',
+      [name]: 1,
+    });
+  });
+
+  const measures = purgeMeasures({ STACK_NAME: 'keys' });
+  const ofPurge = (...units: [string, string][]) => ({
+    Timestamp: NOW.getTime(),
+    CloudWatchMetrics: [
+      {
+        Namespace: 'DeploymentApiKeys',
+        Dimensions: [['stack']],
+        Metrics: units.map(([Name, Unit]) => ({ Name, Unit })),
+      },
+    ],
+  });
+
+  it.each([
+    [
+      'the end of a purge: how much, and how long after the removal',
+      ['purged', { deleted: 7, lag: 1200 }],
+      {
+        _aws: ofPurge(['ItemsPurged', 'Count'], ['PurgeLag', 'Milliseconds']),
+        stack: 'keys',
+        ItemsPurged: 7,
+        PurgeLag: 1200,
+      },
+    ],
+    [
+      'the end of one whose beginning nobody knows: how much',
+      ['purged', { deleted: 0, lag: undefined }],
+      { _aws: ofPurge(['ItemsPurged', 'Count']), stack: 'keys', ItemsPurged: 0 },
+    ],
+    [
+      'a sweep: how many markers are old',
+      ['purge markers swept', { found: 3 }],
+      { _aws: ofPurge(['OldPurgeMarkers', 'Count']), stack: 'keys', OldPurgeMarkers: 3 },
+    ],
+    ['no end', ['purge goes on later', { deleted: 7 }], {}],
+  ] as const)('%s', (_, [message, fields], expected) => {
+    expect(measures(message, fields)).toStrictEqual(expected);
   });
 });
