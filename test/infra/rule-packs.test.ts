@@ -35,8 +35,10 @@ function refusalOf(
 
 describe('under the packs AwsSolutions and Serverless', { timeout: 120_000 }, () => {
   it.each([
-    ['without a setting, so with a user pool and without tracing', { stage: 'production' }],
-    ['with every setting', EVERYTHING],
+    ['in development, without a setting', {}],
+    ['in production, without another, so with a user pool and without tracing', { stage: 'production' }],
+    ['in production, with every setting', EVERYTHING],
+    ['in development, with every setting', { ...EVERYTHING, stage: 'development' }],
   ])('every finding on the stack has a reason: %s', (_, context) => {
     expect(refusalOf(context)).toBeUndefined();
   });
