@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { callAs, exchange } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const text = readFileSync(new URL('../../docs/leaked.md', import.meta.url), 'utf8');
+/** They stand in a list, and so are indented. */
+const commands = [...text.matchAll(/^ {3}```sh\n(.*?)^ {3}```$/gms)].map(([, block = '']) =>
+  block.replaceAll(/^ {3}/gm, ''),
+);
+const stack = await runStack();
+
+/** Runs a command as somebody would who types what it asks for. */
+async function run(command: string, env: Record<string, string>, typed = ''): Promise<string> {
+  const child = spawn('bash', ['-euo', 'pipefail', '-c', command], {
+    env: { PATH: process.env.PATH, API: stack.url, ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (chunk) => {
+    said += chunk;
+  });
+  child.stdin.end(typed);
+  const [code] = await once(child, 'close');
+  expect(code).toBe(0);
+  return said;
+}
+
+it('the commands end the access of what leaked, and give the pipeline a new secret', async () => {
+  await makeDeployment(stack, 'etl');
+  const key = await makeKey(stack, 'etl');
+  const token = await swap(stack, key);
+  const [report = '', rotate = ''] = commands;
+  expect(commands).toHaveLength(2);
+
+  expect(await run(report, {}, `${key.secret}\n`)).toBe('202\n');
+  expect(await use(stack, token)).toBe(401);
+  expect((await exchange(stack, key)).status).toBe(401);
+
+  const YOU = await stack.signIn('member');
+  const answer = JSON.parse(await run(rotate, { YOU, DEPLOYMENT: 'etl', KEY_ID: key.id }));
+  expect(answer).toMatchObject({ id: key.id, enabled: true });
+  expect(await use(stack, await swap(stack, { ...key, secret: answer.secret }))).toBe(200);
+  expect((await exchange(stack, key)).status).toBe(401);
+  expect(await use(stack, token)).toBe(401);
+});
+
+it('what it says of the events and of the key is there', async () => {
+  await makeDeployment(stack, 'other');
+  const key = await makeKey(stack, 'other');
+  await swap(stack, key);
+  await run(commands[0] ?? '', {}, `${key.secret}\n`);
+  const { items } = (await callAs(stack, 'member', 'GET', '/deployments/other/events')).json;
+  expect(items.map(({ type }: { type: string }) => type)).toContain('api_key.leaked');
+  const shown = (await callAs(stack, 'member', 'GET', `/deployments/other/api-keys/${key.id}`)).json;
+  expect(shown).toMatchObject({ status: 'leaked', lastUsedFrom: { address: '127.0.0.1' } });
+});
