@@ -8,6 +8,7 @@ import { addFunctions } from './functions.ts';
 import { KeySweep } from './key-sweep.ts';
 import { Monitoring } from './monitoring.ts';
 import { PurgeSources } from './purge-sources.ts';
+import { Reconciliation } from './reconciliation.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
 import { Table } from './table.ts';
 import { UserPool } from './user-pool.ts';
@@ -129,6 +130,7 @@ export class DeploymentKeys extends Construct {
     const functions = addFunctions(this, { config, signIn, table });
     const sources = new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
     new KeySweep(this, 'KeySweep', { sweep: functions.sweepKeys });
+    new Reconciliation(this, 'Reconciliation', { reconcile: functions.reconcile });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
     this.eventBusName = bus.busName;
 
@@ -172,6 +174,7 @@ export class DeploymentKeys extends Construct {
       whoami: functions.whoami.function,
       purge: functions.purge.function,
       sweepKeys: functions.sweepKeys.function,
+      reconcile: functions.reconcile.function,
       tableName: table.tableName,
       failureQueues: { ...sources.failureQueues, events: bus.failures },
     });

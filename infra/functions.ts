@@ -148,6 +148,15 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   });
   table.grantPurge(purge);
 
+  const reconcile = new ServiceFunction(scope, 'reconcile', {
+    description: 'Looks through the table for what streams and markers have missed',
+    timeout: Duration.minutes(5),
+    memory: 512,
+    environment: metrics,
+    ...operation,
+  });
+  table.grantReconcile(reconcile);
+
   return {
     authorize,
     whoami,
@@ -163,6 +172,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     publishEvents,
     sweepKeys,
     purge,
+    reconcile,
     console: addConsole(),
   };
 

@@ -23,6 +23,7 @@ export interface MonitoringProps {
   readonly whoami: IFunction;
   readonly purge: IFunction;
   readonly sweepKeys: IFunction;
+  readonly reconcile: IFunction;
   readonly tableName: string;
   /** Where things wait for a person: empty in a healthy stack. */
   readonly failureQueues: { readonly stream: IQueue; readonly continuation: IQueue; readonly events: IQueue };
@@ -149,7 +150,7 @@ export class Monitoring extends Construct {
   }
 
   #purge(): CustomMetricGroup[] {
-    const { purge, failureQueues } = this.#props;
+    const { purge, reconcile, failureQueues } = this.#props;
     const age = new cloudwatch.Metric({
       namespace: 'AWS/Lambda',
       metricName: 'IteratorAge',
@@ -160,6 +161,8 @@ export class Monitoring extends Construct {
     const waiting = (queue: IQueue) =>
       queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES });
     const markers = this.#own(METRIC.oldPurgeMarkers, 'Maximum', QUARTER);
+    const orphans = this.#own(METRIC.orphansFound, 'Sum', QUARTER);
+    const failed = reconcile.metricErrors({ period: QUARTER });
     return [
       { title: 'Items purged', metrics: [this.#own(METRIC.itemsPurged, 'Sum')] },
       { title: 'Lag of the purge', metrics: [this.#own(METRIC.purgeLag, 'Maximum')] },
@@ -173,6 +176,8 @@ export class Monitoring extends Construct {
         title: 'Given up by the queue',
         metrics: this.#alarmed(waiting(failureQueues.continuation), GIVEN_UP_CONTINUATIONS),
       },
+      { title: 'Orphans found', metrics: this.#alarmed(orphans, ORPHANS_FOUND) },
+      { title: 'Failed slices of reconciliation', metrics: this.#alarmed(failed, FAILED_RECONCILIATION) },
       { title: 'Events not told', metrics: this.#alarmed(waiting(failureQueues.events), UNTOLD_EVENTS) },
     ];
   }
@@ -270,6 +275,22 @@ const GIVEN_UP_CONTINUATIONS: Call = {
   says: 'The purge has given up what it had put off.',
   section: 'given-up-continuations',
   from: 1,
+};
+
+const ORPHANS_FOUND: Call = {
+  name: 'OrphansFound',
+  says: 'A Deployment was gone, its items were left, and no purge was on its way: one is now.',
+  section: 'orphans-found',
+  from: 1,
+};
+
+const FAILED_RECONCILIATION: Call = {
+  name: 'FailedReconciliation',
+  says: 'The weekly look for what deleted Deployments left behind does not move.',
+  section: 'failed-reconciliation',
+  from: 1,
+  // Each event begins the slice again: one that fails four times in a row does not pass by itself.
+  periods: 4,
 };
 
 const UNTOLD_EVENTS: Call = {

@@ -103,6 +103,12 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'BatchWriteItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
   }
 
+  /** To look through the whole table, alone in that; to leave purge markers and mend the directory. */
+  grantReconcile(grantee: ServiceFunction): void {
+    const reads = ['GetItem', 'BatchGetItem', 'Scan'];
+    this.#grant(grantee, [...reads, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']);
+  }
+
   /** To be woken by the stream. */
   grantStream(grantee: ServiceFunction): void {
     const actions = ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'];

@@ -20,3 +20,5 @@ export const itemsPurged = 'ItemsPurged';
 export const purgeLag = 'PurgeLag';
 /** Purge markers older than five minutes, counted at each sweep. */
 export const oldPurgeMarkers = 'OldPurgeMarkers';
+/** Lives of Deployments that were over, with items left and no purge on its way, counted at each slice of a pass. */
+export const orphansFound = 'OrphansFound';

@@ -34,6 +34,8 @@ export const PARTITION = {
   /** The directory: a listing of Deployments is one Query. */
   directory: 'DEPLOYMENTS',
   purges: 'PURGES',
+  /** How far reconciliation has come. */
+  passes: 'RECONCILIATION',
 } as const;
 
 export const SORT = {
@@ -75,6 +77,7 @@ export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKe
   pk: PARTITION.purges,
   sk: `${deploymentId}#${generation}`,
 });
+export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: name });
 
 /** What the attributes of an item must be. */
 const is = {

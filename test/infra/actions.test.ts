@@ -77,6 +77,16 @@ const WHY: Record<string, Record<string, string>> = {
     'dynamodb:ConditionCheckItem': 'makes sure, in the same transaction, that the Deployment still lives',
     'dynamodb:DeleteItem': 'deletes a token that is revoked',
   },
+  Reconcile: {
+    ...LOGS,
+    'dynamodb:Scan': 'looks through the whole table once a week',
+    'dynamodb:GetItem': 'reads its position, and marker and item of what seems left behind',
+    'dynamodb:BatchGetItem': 'reads Deployments and directory entries, strongly consistent',
+    'dynamodb:UpdateItem': 'leaves the marker by which the purge deletes',
+    'dynamodb:DeleteItem': 'removes the directory entry of a Deployment that is gone',
+    'dynamodb:PutItem': 'keeps its position, lists a Deployment that is not listed',
+    'dynamodb:ConditionCheckItem': 'makes sure, in the same transaction, that the listed Deployment lives',
+  },
   Purge: {
     ...LOGS,
     'dynamodb:GetItem': 'reads whether the life in which a key was deleted still goes on',
@@ -109,6 +119,11 @@ const granted = Object.fromEntries(
 describe('every action that a function may do is one that it does', () => {
   it('for every function', () => {
     expect(Object.keys(granted).toSorted()).toStrictEqual(Object.keys(WHY).toSorted());
+  });
+
+  it('and reconciliation alone may scan', () => {
+    const scanning = Object.keys(granted).filter((name) => granted[name]?.includes('dynamodb:Scan'));
+    expect(scanning).toStrictEqual(['Reconcile']);
   });
 
   it.each(Object.keys(WHY))('%s', (name) => {

@@ -15,6 +15,7 @@ const FILES = [
   'metadata',
   'publish-events',
   'purge',
+  'reconcile',
   'report-leak',
   'revoke',
   'sweep-keys',
@@ -66,6 +67,7 @@ describe('the functions', () => {
     ['publish-events', 256, 30],
     ['sweep-keys', 256, 900],
     ['purge', 512, 60],
+    ['reconcile', 512, 300],
   ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
   });
@@ -106,6 +108,7 @@ describe('the functions', () => {
     ['introspect', { ...tokens, ...metrics, ...idle }],
     ['revoke', { ...metrics, ...idle }],
     ['sweep-keys', idle],
+    ['reconcile', metrics],
     ['list-events', people],
     ['report-leak', tokens],
     ['manage-deployments', people],
@@ -184,6 +187,7 @@ describe('the functions', () => {
       ['metadata', 'Terminate'],
       ['publish-events', 'Terminate'],
       ['purge', 'Allow'],
+      ['reconcile', 'Terminate'],
       ['report-leak', 'Terminate'],
       ['revoke', 'Terminate'],
       ['sweep-keys', 'Terminate'],

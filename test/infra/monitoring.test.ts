@@ -40,6 +40,8 @@ describe('the alarms', () => {
       OldStreamRecords: from(3_600_000, 3),
       GivenUpRecords: from(1),
       GivenUpContinuations: from(1),
+      OrphansFound: from(1),
+      FailedReconciliation: from(1, 4),
       UntoldEvents: from(1),
     });
   });
@@ -81,7 +83,7 @@ describe('the alarms', () => {
     });
   });
 
-  it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers'])(
+  it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound'])(
     '%s watches the metric of its own stack alone',
     (name) => {
       const ofStage = (stage: string): Json =>

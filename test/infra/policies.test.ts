@@ -115,6 +115,14 @@ describe('a role', () => {
     ]);
   });
 
+  it('of Reconcile reads all of the table, and can delete one item at a time, never in bulk', () => {
+    const reads = ['BatchGetItem', 'ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Scan'];
+    expect(permissionsOf('Reconcile')).toStrictEqual([
+      logs('Reconcile'),
+      [dynamodb(...reads, 'UpdateItem'), table],
+    ]);
+  });
+
   it('is assumed by Lambda alone, has no managed policy, and belongs to one function', () => {
     const roles = Object.entries<Json>(template.findResources('AWS::IAM::Role'));
     for (const [, role] of roles) {

@@ -346,6 +346,25 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
   });
 
+  it('what a Deployment left behind that is gone without a marker is found by reconciliation, and purged', async () => {
+    const id = newId();
+    const living = newId();
+    const token = await newToken(service, living);
+    const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+    await putItem(service, { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}`, generation: ulid });
+    await putItem(service, { pk: 'DEPLOYMENTS', sk: id, generation: ulid });
+    await removeItem(service, 'RECONCILIATION', 'TABLE');
+    const event = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
+    await service.invoke('reconcile', event);
+    expect(await markers(service, id)).toHaveLength(1);
+    expect(await partition(service, 'DEPLOYMENTS')).not.toContainEqual(expect.objectContaining({ sk: id }));
+    service.clock.advance(6 * 60);
+    await service.invoke('purge', event);
+    await expect.poll(() => partition(service, `DEPLOYMENT#${id}`), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
+    expect(await use(service, token)).toBe(200);
+  });
+
   it('a life that still goes on is not purged by a marker or a message of its own', async () => {
     const id = newId();
     const token = await newToken(service, id);

@@ -8,7 +8,7 @@ export interface Bill {
   written: number;
 }
 
-const READS = ['GetItem', 'BatchGetItem', 'Query'];
+const READS = ['GetItem', 'BatchGetItem', 'Query', 'Scan'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
 
 /** Stands before an engine, asks for ReturnConsumedCapacity with every call, and adds it up. */

@@ -1,0 +1,121 @@
+import type { Clock } from '../domain/expiry.ts';
+import type { Table } from '../table/client.ts';
+import { readDeployment } from '../table/deployments.ts';
+import { beginPurge, type Life } from '../table/purge.ts';
+import {
+  type Found,
+  isBeingPurged,
+  isStillThere,
+  listAgain,
+  listedLives,
+  NO_LIFE,
+  type Pass,
+  presentLives,
+  readPass,
+  scanPage,
+  writePass,
+} from '../table/reconcile.ts';
+
+export interface ReconcileDependencies {
+  table: Table;
+  clock: Clock;
+  /** True while there is time for a further page. */
+  hasTime: () => boolean;
+  /** Told of the end of each slice. */
+  log: (message: string, fields: Record<string, string | number>) => void;
+}
+
+/** A pass begins a week after the one before began, in milliseconds. */
+const INTERVAL = 7 * 24 * 60 * 60 * 1000;
+/** Most pages that one slice reads: a quarter of a million items. */
+export const PAGES = 250;
+/** The pass over our own table, by the name under which its position is kept. */
+const OWN_TABLE = 'TABLE';
+
+/**
+ * One slice of the weekly pass over the table, or nothing when none is due. It finds what belongs to a life that is
+ * over and that no purge is about to delete, and leaves a marker for it, so that the purge does; and Deployments
+ * that the directory does not list, which it lists. A slice that fails or comes twice is read again: every step can
+ * be repeated.
+ */
+export async function reconcile(dependencies: ReconcileDependencies): Promise<void> {
+  const { table, clock, hasTime, log } = dependencies;
+  const pass = dueSlice(await readPass(table, OWN_TABLE), clock());
+  if (!pass) return;
+  const count = { pages: 0, items: 0, orphans: 0, listed: 0 };
+  let { after } = pass;
+  do {
+    const { found, next } = await scanPage(table, after);
+    const judged = await judgePage(found, dependencies);
+    count.pages++;
+    count.items += found.length;
+    count.orphans += judged.orphans;
+    count.listed += judged.listed;
+    after = next;
+  } while (after && count.pages < PAGES && hasTime());
+  await writePass(table, OWN_TABLE, { startedAt: pass.startedAt, after });
+  log(after ? 'reconciliation goes on later' : 'reconciled', count);
+}
+
+/** Where to go on: in the pass that is under way, or at the start of the next when that is due. */
+function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
+  if (last?.after) return last;
+  return last && now - last.startedAt < INTERVAL ? undefined : { startedAt: now, after: undefined };
+}
+
+/** An item of a life that seems to be over. */
+interface Suspect extends Life {
+  item: Found;
+}
+
+async function judgePage(
+  found: Found[],
+  { table, clock }: ReconcileDependencies,
+): Promise<{ orphans: number; listed: number }> {
+  const deployments = new Map<string, string>();
+  const suspects = new Map<string, Suspect>();
+  for (const item of found) {
+    const { key, deploymentId, generation, kind } = item;
+    const isDamaged = kind === 'deployment' && generation === NO_LIFE;
+    if (deploymentId === undefined || isDamaged) table.onMalformed(key);
+    else if (kind === 'deployment') deployments.set(deploymentId, generation);
+    // Nearly all others come just after their Deployment's item, and are of its life.
+    else if (kind === 'entry' || deployments.get(deploymentId) !== generation) {
+      const life = `${deploymentId}#${generation}`;
+      // An entry is overwritten when the Deployment is made again; anything else is a better witness.
+      if (kind === 'belonging' || !suspects.has(life)) suspects.set(life, { deploymentId, generation, item });
+    }
+  }
+  const orphans = await markOrphans([...suspects.values()], table, clock());
+  return { orphans, listed: await listUnlisted(deployments, table) };
+}
+
+/** Leave a marker for each life that is over for certain. @returns how many */
+async function markOrphans(suspects: Suspect[], table: Table, now: number): Promise<number> {
+  const present = await presentLives(table, [...new Set(suspects.map((it) => it.deploymentId))]);
+  let orphans = 0;
+  for (const { item, ...life } of suspects) {
+    const current = present.get(life.deploymentId);
+    // Whose own item is damaged may be mended by hand: its life is not known to be over.
+    const isOver =
+      current && (!current.isThere || (current.generation ?? life.generation) !== life.generation);
+    if (!isOver) continue;
+    // In this order: a purge that has ended has deleted the item before it removed its marker.
+    if ((await isBeingPurged(table, life)) || !(await isStillThere(table, item))) continue;
+    await beginPurge(table, life, now);
+    orphans++;
+  }
+  return orphans;
+}
+
+/** List each Deployment that the directory does not have in its present life. @returns how many */
+async function listUnlisted(deployments: ReadonlyMap<string, string>, table: Table): Promise<number> {
+  const entries = await listedLives(table, [...deployments.keys()]);
+  const missing = [...deployments].filter(([id, generation]) => entries.get(id) !== generation);
+  let listed = 0;
+  for (const [id] of missing) {
+    const deployment = await readDeployment(table, id);
+    if (deployment && (await listAgain(table, deployment))) listed++;
+  }
+  return listed;
+}

@@ -1,0 +1,177 @@
+import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import type { Deployment } from '../domain/records.ts';
+import { ask, readTogether, type Table, transact } from './client.ts';
+import type { Life } from './purge.ts';
+import {
+  deploymentKey,
+  directoryKey,
+  type Item,
+  type ItemKey,
+  PARTITION,
+  passKey,
+  purgeMarkerKey,
+  SORT,
+  toDirectoryEntry,
+} from './schema.ts';
+
+/** Items read at a time. Small enough that a Scan leaves most of a partition's 3,000 read units a second. */
+const PAGE = 1000;
+/** BatchGetItem takes at most 100 keys. */
+const BATCH = 100;
+/** Stands for the life of an item that names none: no Deployment has it, and its purge takes all such items. */
+export const NO_LIFE = '0'.repeat(26);
+
+/** How far a pass over everything has come. */
+export interface Pass {
+  /** Epoch milliseconds. */
+  startedAt: number;
+  /** Where to go on; undefined: the pass has come to its end. */
+  after: Item | undefined;
+}
+
+/** What reconciliation needs to know of an item. */
+export interface Found {
+  key: ItemKey;
+  /** The Deployment that it is of; undefined for a text that can be no ID. */
+  deploymentId: string | undefined;
+  /** `NO_LIFE` where it names none. */
+  generation: string;
+  /** The Deployment's own item, its entry in the directory, or what belongs to it. */
+  kind: 'deployment' | 'entry' | 'belonging';
+}
+
+/** What is known of a Deployment now. A damaged one is there, and nobody can say which life it is in. */
+export type Present = { isThere: false } | { isThere: true; generation: string | undefined };
+
+/** Strongly consistent. @param name of the pass */
+export async function readPass({ client, tableName }: Table, name: string): Promise<Pass | undefined> {
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key: passKey(name), ConsistentRead: true })),
+  );
+  return Item && { startedAt: Number(Item.startedAt), after: Item.after };
+}
+
+export async function writePass({ client, tableName }: Table, name: string, pass: Pass): Promise<void> {
+  await ask(client.send(new PutCommand({ TableName: tableName, Item: { ...passKey(name), ...pass } })));
+}
+
+/**
+ * The next items of the table that belong to a life, wherever they are: eventually consistent, so each is no more
+ * than a suspicion. A Deployment's own item comes before its other items. Events, markers and positions belong to
+ * no life.
+ */
+export async function scanPage(
+  { client, tableName }: Table,
+  after: Item | undefined,
+): Promise<{ found: Found[]; next: Item | undefined }> {
+  const { Items = [], LastEvaluatedKey } = await ask(
+    client.send(
+      new ScanCommand({
+        TableName: tableName,
+        ProjectionExpression: 'pk, sk, generation',
+        Limit: PAGE,
+        ExclusiveStartKey: after,
+      }),
+    ),
+  );
+  return { found: Items.flatMap(foundItem), next: LastEvaluatedKey };
+}
+
+function foundItem({ pk, sk, generation }: Item): Found[] {
+  const key = { pk: String(pk), sk: String(sk) };
+  const prefix = PARTITION.deployment('');
+  const isEntry = key.pk === PARTITION.directory;
+  if (!isEntry && !key.pk.startsWith(prefix)) return [];
+  const id = isEntry ? key.sk : key.pk.slice(prefix.length);
+  const isDeployment = !isEntry && key.sk === SORT.deployment;
+  return [
+    {
+      key,
+      deploymentId: isDeploymentId(id) ? id : undefined,
+      generation: isLife(generation) ? generation : NO_LIFE,
+      kind: isEntry ? 'entry' : isDeployment ? 'deployment' : 'belonging',
+    },
+  ];
+}
+
+const isLife = (generation: unknown): generation is string =>
+  typeof generation === 'string' && isUlid(generation);
+
+/** What is known of each Deployment now. Strongly consistent. */
+export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
+  return lookUp(table, ids, deploymentKey, (item): Present => {
+    if (!item) return { isThere: false };
+    return { isThere: true, generation: isLife(item.generation) ? item.generation : undefined };
+  });
+}
+
+/** The generation under which each Deployment is listed; undefined where it is not. Strongly consistent. */
+export async function listedLives(
+  table: Table,
+  ids: readonly string[],
+): Promise<Map<string, string | undefined>> {
+  return lookUp(table, ids, directoryKey, (item) => item && String(item.generation));
+}
+
+async function lookUp<T>(
+  table: Table,
+  ids: readonly string[],
+  keyOf: (id: string) => ItemKey,
+  from: (item: Item | undefined) => T,
+): Promise<Map<string, T>> {
+  const all = new Map<string, T>();
+  for (let at = 0; at < ids.length; at += BATCH) {
+    const some = ids.slice(at, at + BATCH);
+    const find = await readTogether(table, some.map(keyOf), ['pk', 'sk', 'generation']);
+    for (const id of some) all.set(id, from(find(keyOf(id))));
+  }
+  return all;
+}
+
+/** Is the purge of this life under way? Strongly consistent. */
+export async function isBeingPurged(table: Table, { deploymentId, generation }: Life): Promise<boolean> {
+  return (await readItem(table, purgeMarkerKey(deploymentId, generation))) !== undefined;
+}
+
+/** Is the item still there, and of the same life? Strongly consistent. */
+export async function isStillThere(table: Table, { key, generation }: Found): Promise<boolean> {
+  const item = await readItem(table, key);
+  return item !== undefined && (isLife(item.generation) ? item.generation : NO_LIFE) === generation;
+}
+
+async function readItem({ client, tableName }: Table, Key: ItemKey): Promise<Item | undefined> {
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key, ConsistentRead: true })),
+  );
+  return Item;
+}
+
+/**
+ * List a Deployment that is not listed, or is under a life that is over.
+ * @returns false when somebody else has changed or deleted it meanwhile: then it needs no mending
+ */
+export async function listAgain(table: Table, deployment: Deployment): Promise<boolean> {
+  const { tableName: TableName } = table;
+  const ExpressionAttributeValues = { ':generation': deployment.generation };
+  const refused = await transact(table, [
+    {
+      ConditionCheck: {
+        TableName,
+        Key: deploymentKey(deployment.id),
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues,
+      },
+    },
+    {
+      Put: {
+        TableName,
+        Item: toDirectoryEntry(deployment),
+        // An entry of this life was written with a change since, and knows better.
+        ConditionExpression: 'attribute_not_exists(pk) OR generation <> :generation',
+        ExpressionAttributeValues,
+      },
+    },
+  ]);
+  return !refused;
+}
