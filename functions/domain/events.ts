@@ -10,6 +10,7 @@ export type EventType =
   | 'deployment.edited'
   | 'deployment.deleted'
   | 'deployment.purged'
+  | 'deployment.restored'
   | 'api_key.created'
   | 'api_key.edited'
   | 'api_key.rotated'

@@ -79,6 +79,9 @@ export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKe
 });
 export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: name });
 
+/** What is remembered of a restore from a backup, in the table that it was made into. */
+export const restoreKey = (restoreId: string): ItemKey => ({ pk: 'RESTORES', sk: restoreId });
+
 /** What the attributes of an item must be. */
 const is = {
   text: (value: unknown): value is string => typeof value === 'string',

@@ -1,0 +1,174 @@
+import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
+import { GetCommand, PutCommand, QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import type { ServiceEvent } from '../domain/events.ts';
+import type { ApiKey, Deployment } from '../domain/records.ts';
+import { ask, type Table, transact } from './client.ts';
+import { deleteItems } from './purge.ts';
+import {
+  apiKeyKey,
+  deploymentKey,
+  fromApiKey,
+  fromDeployment,
+  fromEvent,
+  type Item,
+  type ItemKey,
+  PARTITION,
+  parse,
+  purgeMarkerKey,
+  restoreKey,
+  SORT,
+  toApiKey,
+  toDeployment,
+  toDirectoryEntry,
+  toEvent,
+} from './schema.ts';
+
+/** Tells this table from every other, also from one that had its name before. */
+export async function identityOf({ client, tableName }: Table): Promise<string> {
+  const { Table: table } = await client.send(new DescribeTableCommand({ TableName: tableName }));
+  return table?.TableId ?? `${table?.TableArn} of ${table?.CreationDateTime?.toISOString()}`;
+}
+
+/** What is remembered of a restore in the table that it is made into. */
+export interface RestoreRecord {
+  /** Epoch milliseconds. */
+  startedAt: number;
+  /** Epoch milliseconds. */
+  finishedAt?: number | undefined;
+}
+
+export async function readRestore(
+  { client, tableName }: Table,
+  restoreId: string,
+): Promise<RestoreRecord | undefined> {
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key: restoreKey(restoreId), ConsistentRead: true })),
+  );
+  return Item as RestoreRecord | undefined;
+}
+
+export async function writeRestore(
+  { client, tableName }: Table,
+  restoreId: string,
+  record: RestoreRecord,
+): Promise<void> {
+  const item = { ...restoreKey(restoreId), ...record };
+  await ask(client.send(new PutCommand({ TableName: tableName, Item: item })));
+}
+
+/** Every Deployment that has an item of its own. Reads the whole table: what is damaged may lack its directory entry. */
+export async function* scanDeploymentIds({ client, tableName }: Table): AsyncGenerator<string> {
+  let start: Record<string, unknown> | undefined;
+  do {
+    const page = await ask(
+      client.send(
+        new ScanCommand({
+          TableName: tableName,
+          FilterExpression: 'sk = :deployment',
+          ExpressionAttributeValues: { ':deployment': SORT.deployment },
+          ProjectionExpression: 'pk',
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    for (const { pk } of page.Items ?? []) yield String(pk).slice(PARTITION.deployment('').length);
+    start = page.LastEvaluatedKey;
+  } while (start);
+}
+
+/** A Deployment and the restore that last brought it back. */
+export async function readRestored(
+  table: Table,
+  id: string,
+): Promise<{ deployment: Deployment | undefined; restoredBy: unknown }> {
+  const { client, tableName } = table;
+  const { Item } = await ask(
+    client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
+  );
+  return { deployment: parse(table, Item, fromDeployment), restoredBy: Item?.restoredBy };
+}
+
+/** All keys of one life of a Deployment. */
+export async function allApiKeys(
+  table: Table,
+  { id, generation }: Pick<Deployment, 'id' | 'generation'>,
+): Promise<Map<string, ApiKey>> {
+  const keys = new Map<string, ApiKey>();
+  for await (const item of below(table, PARTITION.deployment(id), SORT.key)) {
+    const key = parse(table, item, fromApiKey);
+    if (key?.generation === generation) keys.set(key.ulid, key);
+  }
+  return keys;
+}
+
+/** Everything that happened to a Deployment, in all its lives, oldest first. */
+export async function allEvents(table: Table, deploymentId: string): Promise<ServiceEvent[]> {
+  const events: ServiceEvent[] = [];
+  for await (const item of below(table, PARTITION.events(deploymentId), '')) {
+    const event = parse(table, item, fromEvent);
+    if (event) events.push(event);
+  }
+  return events;
+}
+
+/** Writes a key as it shall be, whatever stands there. */
+export async function putApiKey({ client, tableName }: Table, key: ApiKey): Promise<void> {
+  await ask(client.send(new PutCommand({ TableName: tableName, Item: toApiKey(key) })));
+}
+
+/** Deletes keys, without event: what they went by is on record. */
+export async function dropApiKeys(table: Table, deploymentId: string, ulids: string[]): Promise<void> {
+  await deleteItems(
+    table,
+    ulids.map((ulid) => apiKeyKey(deploymentId, ulid)),
+  );
+}
+
+/** How many temporary tokens a Deployment has, of every life. */
+export async function grantKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
+  const keys: ItemKey[] = [];
+  for await (const { pk, sk } of below(table, PARTITION.deployment(deploymentId), SORT.grant)) {
+    keys.push({ pk: String(pk), sk: String(sk) });
+  }
+  return keys;
+}
+
+/**
+ * The last write of a Deployment's restore: from then on its keys are accepted, and a restore that goes on where it
+ * was interrupted leaves it alone. An old purge marker of the life goes.
+ */
+export async function putBackDeployment(
+  table: Table,
+  deployment: Deployment,
+  restoreId: string,
+  event: ServiceEvent,
+): Promise<void> {
+  const { tableName: TableName } = table;
+  const { id, generation } = deployment;
+  await transact(table, [
+    { Put: { TableName, Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
+    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+    { Delete: { TableName, Key: purgeMarkerKey(id, generation) } },
+    { Put: { TableName, Item: toEvent(event) } },
+  ]);
+}
+
+async function* below({ client, tableName }: Table, pk: string, prefix: string): AsyncGenerator<Item> {
+  let start: Record<string, unknown> | undefined;
+  do {
+    const page = await ask(
+      client.send(
+        new QueryCommand({
+          TableName: tableName,
+          KeyConditionExpression: prefix ? 'pk = :pk AND begins_with(sk, :prefix)' : 'pk = :pk',
+          ExpressionAttributeValues: { ':pk': pk, ...(prefix && { ':prefix': prefix }) },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      ),
+    );
+    yield* page.Items ?? [];
+    start = page.LastEvaluatedKey;
+  } while (start);
+}
