@@ -6,7 +6,7 @@ import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
-const { people, ...config } = readManagementConfig();
+const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-deployments');
 const table = openTable(config, CALL_PATIENCE, logger);
 
@@ -14,5 +14,6 @@ const table = openTable(config, CALL_PATIENCE, logger);
 export const handler = managementHandler(deploymentRoutes(table, Date.now), {
   logger,
   people,
+  platformPrincipals,
   onRefused: refusalRecord(table, Date.now),
 });

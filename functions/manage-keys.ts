@@ -6,7 +6,7 @@ import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
-const { people, ...config } = readManagementConfig();
+const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-keys');
 const table = openTable(config, CALL_PATIENCE, logger);
 
@@ -21,6 +21,7 @@ export const handler = managementHandler(
   {
     logger,
     people,
+    platformPrincipals,
     onRefused: refusalRecord(table, Date.now),
   },
 );

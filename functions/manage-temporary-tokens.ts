@@ -6,12 +6,12 @@ import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/client.ts';
 
-const { people, ...config } = readManagementConfig();
+const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-temporary-tokens');
 const table = openTable(config, CALL_PATIENCE, logger);
 
 /** Temporary tokens of signed-in people: issue, list, revoke. */
 export const handler = managementHandler(
   temporaryTokenRoutes(table, { clock: Date.now, scopes: readScopes() }),
-  { logger, people, onRefused: refusalRecord(table, Date.now) },
+  { logger, people, platformPrincipals, onRefused: refusalRecord(table, Date.now) },
 );

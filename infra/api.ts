@@ -8,7 +8,7 @@ import {
   type HttpRoute,
   type IHttpRouteAuthorizer,
 } from 'aws-cdk-lib/aws-apigatewayv2';
-import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
+import { HttpIamAuthorizer, HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
@@ -63,6 +63,11 @@ const LOGGED = {
 export class Api extends Construct {
   /** Where clients reach it, without a slash at its end. */
   readonly url: string;
+  /**
+   * Where IAM principals reach it: a signature is for one name, and behind a distribution the name that arrives is
+   * API Gateway's own.
+   */
+  readonly platformUrl: string;
   /** What the DNS record of its own name points to; undefined without one. */
   readonly domainTarget: string | undefined;
   readonly #api: HttpApi;
@@ -94,6 +99,7 @@ export class Api extends Construct {
       throttlingBurstLimit: CEILING.burst,
     };
     this.url = domain ? `https://${domain.name}` : this.#api.apiEndpoint;
+    this.platformUrl = isBehindDistribution ? this.#api.apiEndpoint : this.url;
     this.domainTarget = domain?.webAclArn
       ? new Front(this, 'Front', { domain, api: this.#api, retainLogs, logRetention }).domainTarget
       : ownName?.regionalDomainName;
@@ -119,6 +125,18 @@ export class Api extends Construct {
   forPeople(signIn: SignIn, routes: ReadonlyMap<Route, ServiceFunction>): void {
     const people = new HttpJwtAuthorizer('People', signIn.issuer, { jwtAudience: [...signIn.audience] });
     this.#add(routes, people);
+  }
+
+  /**
+   * Adds routes under /platform that API Gateway opens to signed calls (SigV4) of principals whose own policies allow
+   * `execute-api:Invoke`. That may be anybody in the account, so the function has to look who it is.
+   */
+  forPlatform(routes: ReadonlyMap<Route, ServiceFunction>): void {
+    const signed = [...routes].map(([route, handler]): [Route, ServiceFunction] => {
+      const [methods, path] = route.split(' ');
+      return [`${methods} /platform${path}`, handler];
+    });
+    this.#add(new Map(signed), new HttpIamAuthorizer());
   }
 
   #add(routes: ReadonlyMap<Route, ServiceFunction>, authorizer?: IHttpRouteAuthorizer): HttpRoute[] {

@@ -28,6 +28,8 @@ export interface Config {
   readonly lastUsedFrom: 'full' | 'truncated' | 'off';
   /** The scopes that exist. */
   readonly scopes: readonly string[];
+  /** ARNs of the IAM roles and users that manage under /platform; absent: there is no such route. */
+  readonly platformPrincipals?: readonly string[];
   /** AWS accounts whose APIs may use the authorizer, besides the stack's own; absent: none. */
   readonly consumerAccounts?: readonly string[];
   /** Whether there is a page for people. */
@@ -248,6 +250,12 @@ const settings = z.object({
         '1 to 16 different scopes of up to 64 characters, lower-case words joined by colons, ' +
         'between commas, none with deployment as its first word and none of them any',
       example: 'code:deploy,airflow:read',
+    }),
+  platformPrincipals: words(arn('iam', ':\\d{12}:(role|user)/([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}'), 20)
+    .optional()
+    .meta({
+      rule: '1 to 20 different ARNs of IAM roles or users, between commas',
+      example: 'arn:aws:iam::111122223333:role/platform',
     }),
   consumerAccounts: words(z.string().regex(/^\d{12}$/), 50)
     .optional()

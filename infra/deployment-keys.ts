@@ -4,6 +4,7 @@ import { Construct } from 'constructs';
 import { Api, type Route } from './api.ts';
 import { readConfig, type SignIn } from './config.ts';
 import { EventBus } from './event-bus.ts';
+import type { ServiceFunction } from './function.ts';
 import { addFunctions } from './functions.ts';
 import { KeySweep } from './key-sweep.ts';
 import { Monitoring } from './monitoring.ts';
@@ -68,6 +69,11 @@ export interface DeploymentKeysProps {
   readonly alarmTopic?: string;
   /** Days that logs are kept, one of CloudWatch Logs' own choices. @default 30 */
   readonly logRetention?: number;
+  /**
+   * ARNs of IAM roles and users of the stack's own account that manage Deployments and keys under /platform, as
+   * administrators. @default none, and no such route
+   */
+  readonly platformPrincipals?: string | readonly string[];
   /** AWS accounts whose APIs may use the authorizer, besides the stack's own. @default none */
   readonly consumerAccounts?: string | readonly string[];
   /** Tags of every resource, `team=platform,cost-centre=4711` in context. @default none */
@@ -94,6 +100,8 @@ const CONSOLE_ROUTES: readonly Route[] = [
 export class DeploymentKeys extends Construct {
   /** Where the service answers, without a slash at its end. */
   readonly url: string;
+  /** Where IAM principals call, without a slash at its end; undefined where there are no `platformPrincipals`. */
+  readonly platformUrl: string | undefined;
   /** For `DeploymentKeyAuthorizer`, in this stack or any other. */
   readonly authorizerFunctionArn: string;
   readonly tableName: string;
@@ -153,19 +161,22 @@ export class DeploymentKeys extends Construct {
     api.open(new Map([['POST /leaks', functions.reportLeak]]), { rate: 10, burst: 20 });
     const page = functions.console;
     if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));
-    api.forPeople(
-      signIn,
-      new Map([
-        ['GET /deployments', functions.manageDeployments],
-        ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
-        ['GET /deployments/{deploymentId}/events', functions.listEvents],
-        ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
-        ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
-        ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],
-        ['POST|GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
-        ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
-      ]),
-    );
+    const managed: [Route, ServiceFunction][] = [
+      ['GET /deployments', functions.manageDeployments],
+      ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
+      ['GET /deployments/{deploymentId}/events', functions.listEvents],
+      ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
+      ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
+      ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],
+      ['GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
+      ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
+    ];
+    // A temporary token is a person's own: no role gets one.
+    const personal: [Route, ServiceFunction][] = [
+      ['POST /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
+    ];
+    api.forPeople(signIn, new Map([...managed, ...personal]));
+    if (config.platformPrincipals) api.forPlatform(new Map(managed));
 
     new Monitoring(this, 'Monitoring', {
       stackName: Stack.of(this).stackName,
@@ -184,10 +195,11 @@ export class DeploymentKeys extends Construct {
       concurrency: config.authorizerConcurrency,
     });
 
-    if (signIn.adminGroup === undefined && signIn.adminScope === undefined) {
+    const administrators = [signIn.adminGroup, signIn.adminScope, config.platformPrincipals];
+    if (administrators.every((some) => some === undefined)) {
       Annotations.of(this).addWarningV2(
         'deployment-api-keys:no-administrators',
-        'Nobody can register a Deployment: set adminGroup or adminScope, for example -c adminGroup=platform-admins.',
+        'Nobody can register a Deployment: set adminGroup, adminScope or platformPrincipals, for example -c adminGroup=platform-admins.',
       );
     }
     if (config.permissionsBoundary !== undefined) {
@@ -197,6 +209,7 @@ export class DeploymentKeys extends Construct {
     for (const [name, value] of Object.entries(config.tags)) Tags.of(this).add(name, value);
 
     this.url = api.url;
+    this.platformUrl = config.platformPrincipals && api.platformUrl;
     this.domainTarget = api.domainTarget;
     this.authorizerFunctionArn = shared.arn;
     this.tableName = table.tableName;

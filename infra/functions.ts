@@ -34,6 +34,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     [ENV.groupsClaim]: signIn.groupsClaim,
     [ENV.adminGroup]: signIn.adminGroup,
     [ENV.adminScope]: signIn.adminScope,
+    [ENV.platformPrincipals]: config.platformPrincipals?.join(' '),
   };
 
   const authorize = new ServiceFunction(scope, 'authorize', {

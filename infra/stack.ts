@@ -18,6 +18,7 @@ export class DeploymentKeysStack extends Stack {
     this.authorizerFunctionArn = service.authorizerFunctionArn;
 
     this.#tell('ApiUrl', 'Where the service answers', service.url);
+    this.#tell('PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl);
     this.#tell(
       'AuthorizerFunctionArn',
       'The Lambda authorizer for other APIs',

@@ -18,7 +18,9 @@ import {
   parseInput,
   rotationInput,
 } from '../functions/http/schemas.ts';
+import { DEVELOPER } from '../infra/local/iam-authorizer.ts';
 import { contents, faultsOf, undocumented } from './support/openapi.ts';
+import { signedCall } from './support/signed.ts';
 import { type Call, call, makeDeployment, makeKey, runStack, swap } from './support/stack.ts';
 
 const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
@@ -66,10 +68,9 @@ describe('an example of the OpenAPI document', () => {
     body ? [[route, body] as const] : [],
   );
   it.each(withBody)('of a request passes what validates %s', (route, { examples }) => {
-    for (const example of Object.values(examples)) {
-      expect(() => PARSERS[route]?.(example as object)).not.toThrow();
-      expect(PARSERS[route]).toBeDefined();
-    }
+    const parse = PARSERS[route.replace('/platform', '')];
+    expect(parse).toBeDefined();
+    for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
   });
 });
 
@@ -104,7 +105,7 @@ describe('the limits in the document are those that validate', () => {
 });
 
 describe('what the stack answers is what the document says', async () => {
-  const stack = await runStack();
+  const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
   const token = await swap(stack, key);
@@ -198,7 +199,65 @@ describe('what the stack answers is what the document says', async () => {
     expect(undocumented(route, reply)).toStrictEqual([]);
   });
 
+  await makeDeployment(stack, 'dags');
+  const dags = '/platform/deployments/dags';
+  const keyOfDags = await makeKey(stack, 'dags');
+  const lent = (await call(stack, 'POST', '/deployments/dags/temporary-tokens', { token: admin, json: {} }))
+    .json;
+  const signed: [route: string, status: number, path: string, json?: object][] = [
+    ['GET /platform/deployments', 200, '/platform/deployments'],
+    ['GET /platform/deployments', 400, '/platform/deployments?limit=0'],
+    ['PUT /platform/deployments/{deploymentId}', 201, '/platform/deployments/more', {}],
+    ['PUT /platform/deployments/{deploymentId}', 200, dags, { name: 'DAGs' }],
+    ['PUT /platform/deployments/{deploymentId}', 400, dags, { name: 1 }],
+    ['PUT /platform/deployments/{deploymentId}', 415, dags],
+    ['GET /platform/deployments/{deploymentId}', 200, dags],
+    ['GET /platform/deployments/{deploymentId}', 404, '/platform/deployments/absent'],
+    ['GET /platform/deployments/{deploymentId}/events', 200, `${dags}/events`],
+    ['POST /platform/deployments/{deploymentId}/api-keys', 201, `${dags}/api-keys`, { name: 'ci' }],
+    ['GET /platform/deployments/{deploymentId}/api-keys', 200, `${dags}/api-keys`],
+    ['GET /platform/deployments/{deploymentId}/api-keys/{keyId}', 200, `${dags}/api-keys/${keyOfDags.id}`],
+    [
+      'PATCH /platform/deployments/{deploymentId}/api-keys/{keyId}',
+      200,
+      `${dags}/api-keys/${keyOfDags.id}`,
+      { name: 'cd' },
+    ],
+    [
+      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/rotate',
+      200,
+      `${dags}/api-keys/${keyOfDags.id}/rotate`,
+      {},
+    ],
+    ['DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}', 204, `${dags}/api-keys/${keyOfDags.id}`],
+    ['GET /platform/deployments/{deploymentId}/temporary-tokens', 200, `${dags}/temporary-tokens`],
+    [
+      'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}',
+      204,
+      `${dags}/temporary-tokens/${lent.id}`,
+    ],
+    ['DELETE /platform/deployments/{deploymentId}', 204, dags],
+  ];
+
+  it.each(signed)('%s, %d, to an IAM principal', async (route, status, path, json) => {
+    const reply = await signedCall(stack, DEVELOPER, route.split(' ')[0] ?? '', path, { json });
+    expect(reply.status).toBe(status);
+    expect(undocumented(route, reply)).toStrictEqual([]);
+  });
+
+  it('403 under /platform, by the gateway and to a principal that is not listed', async () => {
+    const stranger = stack.credentialOf('arn:aws:iam::000000000000:user/stranger');
+    for (const reply of [
+      await call(stack, 'GET', '/platform/deployments'),
+      await signedCall(stack, stranger, 'GET', '/platform/deployments'),
+    ]) {
+      expect(reply.status).toBe(403);
+      expect(undocumented('GET /platform/deployments', reply)).toStrictEqual([]);
+    }
+  });
+
   it('for each route at least once', () => {
-    expect(new Set(calls.map(([route]) => route))).toStrictEqual(new Set(Object.keys(OPERATIONS)));
+    const called = [...calls, ...signed].map(([route]) => route);
+    expect(new Set(called)).toStrictEqual(new Set(Object.keys(OPERATIONS)));
   });
 });

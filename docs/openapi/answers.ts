@@ -83,7 +83,7 @@ const apiKeyFields = {
     .optional()
     .meta({ description: 'When it was reported as leaked; until it is rotated `now`.' }),
   createdAt: time,
-  createdBy: z.string().meta({ description: '`sub` of the person.' }),
+  createdBy: z.string().meta({ description: '`sub` of the person, or the ARN of the IAM role or user.' }),
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
   lastUsedFrom: z

@@ -20,6 +20,7 @@ const SECURITY: Readonly<Record<Caller, Record<string, string[]>[]>> = {
   client: [{ client: [] }, {}],
   token: [{ token: [] }],
   person: [{ person: [] }],
+  platform: [{ platform: [] }],
 };
 
 const BASIC = { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' };
@@ -33,6 +34,18 @@ const OF_ALL: ZodOpenApiResponsesObject = {
   429: { id: 'Throttled', ...gateway('Too Many Requests') },
   500: { id: 'Fault', ...gateway('Internal Server Error') },
   503: { id: 'Unavailable', ...gateway('Service Unavailable') },
+};
+
+/** What the functions of the management calls answer where something is wrong on our side. */
+const OF_MANAGEMENT: ZodOpenApiResponsesObject = {
+  500: {
+    id: 'ManagementFault',
+    ...orGateway(problem(500, 'server_error', FAULT), 'Internal Server Error'),
+  },
+  503: {
+    id: 'ManagementUnavailable',
+    ...orGateway(problem(503, 'temporarily_unavailable', BUSY, { headers: RETRY }), 'Service Unavailable'),
+  },
 };
 
 const OF_CALLER: Readonly<Record<Caller, ZodOpenApiResponsesObject>> = {
@@ -61,26 +74,30 @@ const OF_CALLER: Readonly<Record<Caller, ZodOpenApiResponsesObject>> = {
       },
     },
   },
+  platform: {
+    ...OF_ALL,
+    ...OF_MANAGEMENT,
+    403: {
+      id: 'PrincipalRefused',
+      ...orGateway(
+        problem(403, 'forbidden', 'This IAM principal is not one of the platformPrincipals.'),
+        'Forbidden',
+      ),
+    },
+  },
   person: {
     ...OF_ALL,
+    ...OF_MANAGEMENT,
     401: {
       id: 'PersonRefused',
       ...orGateway(problem(401, 'invalid_token', 'Send an access token, not an ID token.'), 'Unauthorized'),
     },
-    500: {
-      id: 'PersonFault',
-      ...orGateway(problem(500, 'server_error', FAULT), 'Internal Server Error'),
-    },
-    503: {
-      id: 'PersonUnavailable',
-      ...orGateway(problem(503, 'temporarily_unavailable', BUSY, { headers: RETRY }), 'Service Unavailable'),
-    },
   },
 };
 
-const OF_A_PERSONS_BODY: ZodOpenApiResponsesObject = {
+const OF_A_MANAGEMENT_BODY: ZodOpenApiResponsesObject = {
   413: {
-    id: 'PersonTooLarge',
+    id: 'ManagementTooLarge',
     ...orGateway(problem(413, 'invalid_request', TOO_LARGE), 'Request Entity Too Large'),
   },
   415: {
@@ -135,7 +152,7 @@ function operationOf(path: string, operation: Operation): ZodOpenApiOperationObj
     ...(body && { requestBody: requestBodyOf(body) }),
     responses: {
       ...OF_CALLER[caller],
-      ...(body && caller === 'person' && OF_A_PERSONS_BODY),
+      ...(body && (caller === 'person' || caller === 'platform') && OF_A_MANAGEMENT_BODY),
       ...(once && OF_ONCE),
       ...answers,
     },
@@ -204,6 +221,15 @@ export function openApiDocument() {
           scheme: 'bearer',
           bearerFormat: 'JWT',
           description: 'An access token of the stack’s OIDC issuer.',
+        },
+        platform: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Authorization',
+          description:
+            'AWS Signature Version 4, for the service `execute-api`, by an IAM role or user that is one of the stack’s ' +
+            '`platformPrincipals`. Where there are none, there are no such routes.',
+          'x-amazon-apigateway-authtype': 'awsSigv4',
         },
       },
     },

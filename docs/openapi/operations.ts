@@ -18,9 +18,9 @@ import { empty, json, oauthError, problem } from './responses.ts';
 
 /**
  * Who may call: `client`, a key that authenticates itself; `token`, the bearer of an access token; `person`, one who
- * is signed in; `anyone`.
+ * is signed in; `platform`, an IAM principal that has signed the call; `anyone`.
  */
-export type Caller = 'anyone' | 'client' | 'token' | 'person';
+export type Caller = 'anyone' | 'client' | 'token' | 'person' | 'platform';
 
 // biome-ignore lint/suspicious/noExplicitAny: the schemas are of two kinds, zod's and zod/mini's, which zod-openapi takes both
 type Schema = any;
@@ -110,8 +110,8 @@ const badDeploymentId = problem(
 );
 const administratorsOnly = problem(403, 'forbidden', 'Only an administrator may do this.');
 
-/** Every route of the service by its key, as API Gateway has it. */
-export const OPERATIONS: Readonly<Record<string, Operation>> = {
+/** The routes that everybody has, by their keys. */
+const EVERYBODYS: Readonly<Record<string, Operation>> = {
   'POST /oauth/token': {
     id: 'issueToken',
     tag: 'OAuth',
@@ -504,3 +504,23 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     },
   },
 };
+
+/** Alone among the calls of persons not there under /platform: nobody but a person gets a temporary token. */
+const PERSONAL = 'POST /deployments/{deploymentId}/temporary-tokens';
+
+/** The calls of persons as IAM principals make them, who are administrators. */
+const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
+  Object.entries(EVERYBODYS)
+    .filter(([key, { caller }]) => caller === 'person' && key !== PERSONAL)
+    .map(([key, operation]) => {
+      // An administrator meets none of the refusals that are for others.
+      const answers = Object.fromEntries(
+        Object.entries(operation.answers).filter(([status]) => status !== '403'),
+      );
+      const id = `platform${operation.id.charAt(0).toUpperCase()}${operation.id.slice(1)}`;
+      return [key.replace(' ', ' /platform'), { ...operation, id, answers, caller: 'platform' }];
+    }),
+);
+
+/** Every route of the service by its key, as API Gateway has it. */
+export const OPERATIONS: Readonly<Record<string, Operation>> = { ...EVERYBODYS, ...PLATFORMS };

@@ -8,8 +8,9 @@ export interface PeopleConfig {
   adminScope: string | undefined;
 }
 
-/** A signed-in person, as the verified access token tells. */
+/** Who makes a management call: a signed-in person, or an IAM principal that the stack lists. */
 export interface Person {
+  /** `sub` of the person's verified access token, or the principal's ARN. */
   sub: string;
   groups: readonly string[];
   isAdministrator: boolean;

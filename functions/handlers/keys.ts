@@ -70,7 +70,7 @@ export function keyRoutes(
           createdBy: request.person.sub,
         };
         const shown = shownKey(key, now, maxIdleDays);
-        const headers = { Location: `/deployments/${deployment.id}/api-keys/${shown.id}` };
+        const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
         const answer = { status: 201, headers, body: shown };
         const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
         const outcome = await createApiKey(table, key, event, remember(answer, now));

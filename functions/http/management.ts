@@ -1,7 +1,10 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy from '@middy/core';
-import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
+import type {
+  APIGatewayProxyEventV2WithIAMAuthorizer,
+  APIGatewayProxyEventV2WithJWTAuthorizer,
+} from 'aws-lambda';
 import { invalidFields, ServiceError } from '../domain/errors.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import type { PeopleConfig, Person } from '../domain/people.ts';
@@ -10,17 +13,22 @@ import { hashOf } from '../domain/secrets.ts';
 import { type Answer, answers, asProblem } from './answer.ts';
 import { jsonBody } from './body.ts';
 import { personOf } from './person.ts';
+import { isPlatformRoute, PLATFORM, principalOf } from './principal.ts';
 
-/** A call of a signed-in person, as a route sees it. */
+type ManagementEvent = APIGatewayProxyEventV2WithJWTAuthorizer | APIGatewayProxyEventV2WithIAMAuthorizer;
+
+/** A call of a signed-in person or an IAM principal, as a route sees it. */
 export interface ManagementRequest {
   person: Person;
-  /** The same person, for the record. */
+  /** The same, for the record. */
   actor: Actor;
   /** From the path; '' where the route has none. A Deployment ID is known to be well formed. */
   params: { deploymentId: string; keyId: string; tokenId: string };
   query: Record<string, string | undefined>;
-  /** `METHOD /path/{parameter}` */
+  /** `METHOD /path/{parameter}`, as API Gateway has it: with /platform where the call came so. */
   routeKey: string;
+  /** What stands before every path that this caller calls. */
+  base: '' | typeof PLATFORM;
   /**
    * The JSON body, not yet judged.
    * @param whenEmpty what stands for no body at all, where none is needed
@@ -41,23 +49,28 @@ export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
 export interface ManagementOptions {
   logger: Logger;
   people: PeopleConfig;
+  /** ARNs of the IAM roles and users that may call under /platform. @default nobody */
+  platformPrincipals?: readonly string[];
   /** Records a refused call. Where it cannot, the call is refused all the same. */
   onRefused: (request: ManagementRequest, error: ServiceError) => Promise<void>;
 }
 
-/** A function that people call: what its routes have in common, in the order in which it happens. */
+/**
+ * A function that people and IAM principals call: what its routes have in common, in the order in which it happens.
+ * @param routes by their keys without /platform: it is the same route, whoever calls
+ */
 export function managementHandler(
   routes: Record<string, ManagementRoute>,
-  { logger, people, onRefused }: ManagementOptions,
+  { logger, onRefused, ...callers }: ManagementOptions,
 ) {
-  return middy<APIGatewayProxyEventV2WithJWTAuthorizer>()
+  return middy<ManagementEvent>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
     .use(answers(logger, asProblem))
     .handler(async (event): Promise<Answer> => {
-      const route = routes[event.routeKey];
+      const route = routes[event.routeKey.replace(` ${PLATFORM}/`, ' /')];
       // The gateway has no route that is not in the map: this is a fault of the stack.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
-      const request = requestOf(event, people);
+      const request = requestOf(event, callers);
       logger.appendKeys({ principal: request.person.sub, deployment_id: request.params.deploymentId });
       try {
         return await route(request);
@@ -73,8 +86,17 @@ export function managementHandler(
     });
 }
 
-function requestOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, people: PeopleConfig): ManagementRequest {
-  const person = personOf(event, people);
+type Callers = Pick<ManagementOptions, 'people' | 'platformPrincipals'>;
+
+/** @throws ServiceError 401 or 403 for a caller that has no business here */
+function callerOf(event: ManagementEvent, { people, platformPrincipals = [] }: Callers): Person {
+  return isPlatformRoute(event.routeKey)
+    ? principalOf(event as APIGatewayProxyEventV2WithIAMAuthorizer, platformPrincipals)
+    : personOf(event as APIGatewayProxyEventV2WithJWTAuthorizer, people);
+}
+
+function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest {
+  const person = callerOf(event, callers);
   const { deploymentId = '', keyId = '', tokenId = '' } = event.pathParameters ?? {};
   if (event.routeKey.includes('{deploymentId}') && !isDeploymentId(deploymentId)) {
     const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
@@ -87,6 +109,7 @@ function requestOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, people: Peopl
     params: { deploymentId, keyId, tokenId },
     query: event.queryStringParameters ?? {},
     routeKey: event.routeKey,
+    base: isPlatformRoute(event.routeKey) ? PLATFORM : '',
     body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : jsonBody(event)),
     bodyHash: hashOf(event.body ?? ''),
     idempotencyKey: () => idempotencyKeyOf(event.headers['idempotency-key']),

@@ -1,6 +1,7 @@
 import type { CheckRules } from '../domain/check.ts';
 import type { LastUsedFrom } from '../domain/last-use.ts';
 import type { PeopleConfig } from '../domain/people.ts';
+import { isPrincipalArn } from '../domain/principals.ts';
 import { isScope } from '../domain/scopes.ts';
 import type { Access } from '../table/wire.ts';
 import * as ENV from './env.ts';
@@ -35,6 +36,12 @@ const scopes: Variable<string[]> = {
   name: ENV.scopes,
   rule: 'must be scopes with one space between',
   read: (it) => (it?.split(' ').every(isScope) ? it.split(' ') : undefined),
+};
+
+const principals: Variable<string[]> = {
+  name: ENV.platformPrincipals,
+  rule: 'must be ARNs of IAM roles and users with one space between',
+  read: (it) => (it?.split(' ').every(isPrincipalArn) ? it.split(' ') : undefined),
 };
 
 const lastUsedFrom: Variable<LastUsedFrom> = {
@@ -112,19 +119,26 @@ export function readAccess(env: Environment = process.env): Access {
   return { ...rest, sessionToken: sessionToken.value, endpoint: endpoint.value };
 }
 
-/** For the functions that people call. */
+/** For the functions that people and IAM principals call. */
 export interface ManagementConfig extends TableConfig {
   people: PeopleConfig;
+  /** ARNs of the IAM roles and users that may call under /platform. */
+  platformPrincipals: string[];
 }
 
 export function readManagementConfig(env: Environment = process.env): ManagementConfig {
-  const { tableName, groupsClaim, adminGroup, adminScope } = readAll(env, {
+  const { tableName, groupsClaim, adminGroup, adminScope, platformPrincipals } = readAll(env, {
     tableName: text(ENV.tableName),
     groupsClaim: text(ENV.groupsClaim),
     adminGroup: maybe(text(ENV.adminGroup)),
     adminScope: maybe(text(ENV.adminScope)),
+    platformPrincipals: maybe(principals),
   });
-  return { tableName, people: { groupsClaim, adminGroup: adminGroup.value, adminScope: adminScope.value } };
+  return {
+    tableName,
+    people: { groupsClaim, adminGroup: adminGroup.value, adminScope: adminScope.value },
+    platformPrincipals: platformPrincipals.value ?? [],
+  };
 }
 
 /** The scopes that the stack knows. */

@@ -25,6 +25,8 @@ export const groupsClaim = 'GROUPS_CLAIM';
 export const adminGroup = 'ADMIN_GROUP';
 /** Scope whose holders are administrators; unset: nobody is by scope. */
 export const adminScope = 'ADMIN_SCOPE';
+/** ARNs of the IAM roles and users that may call under /platform, separated by spaces; unset: none. */
+export const platformPrincipals = 'PLATFORM_PRINCIPALS';
 /** The OIDC issuer that signs people in to the console. */
 export const issuer = 'ISSUER';
 /** The public client with which the console signs people in. */

@@ -1,6 +1,7 @@
 import { type Authorizer, JwtAuthorizer, LambdaAuthorizer } from './authorizers.ts';
 import type { Clock } from './clock.ts';
 import { HttpApi, type Route } from './http-api.ts';
+import { IamAuthorizer, type Identities } from './iam-authorizer.ts';
 import type { Invoke, Invokers } from './invokers.ts';
 import { ACCOUNT, REGION, type Resource, type Template } from './template.ts';
 
@@ -46,11 +47,13 @@ export class ApiReader {
   readonly #template: Template;
   readonly #invokers: Invokers;
   readonly #clock: Clock;
+  readonly #identities: Identities;
 
-  constructor(template: Template, invokers: Invokers, clock: Clock) {
+  constructor(template: Template, invokers: Invokers, clock: Clock, identities: Identities) {
     this.#template = template;
     this.#invokers = invokers;
     this.#clock = clock;
+    this.#identities = identities;
   }
 
   httpApi(api: Resource): HttpApi {
@@ -104,6 +107,13 @@ export class ApiReader {
   }
 
   #authorizer(apiId: string, key: string, type: string, id: string): Authorizer {
+    if (type === 'AWS_IAM') {
+      return new IamAuthorizer({
+        identities: this.#identities,
+        apiArn: executeApiArn(apiId),
+        clock: this.#clock,
+      });
+    }
     if (type !== 'JWT' && type !== 'CUSTOM')
       throw new Error(`${key}: ${type} authorization does not run locally.`);
     const resource = this.#named('AWS::ApiGatewayV2::Authorizer', id, key);

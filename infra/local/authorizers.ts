@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Clock } from './clock.ts';
-import { type GatewayResponse, message } from './gateway.ts';
+import { type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api.ts';
 import { evaluate } from './policy.ts';
 import type { Outcome } from './worker-pool.ts';
@@ -12,8 +12,11 @@ export type Decision =
 
 /** An authorizer of an HTTP API. */
 export interface Authorizer {
-  /** @param scopes of which the route wants one; none: the route does not ask. */
-  decide(event: HttpApiEvent, scopes: readonly string[]): Promise<Decision>;
+  /**
+   * @param scopes of which the route wants one; none: the route does not ask.
+   * @param request as it arrived, which is what a signature is over
+   */
+  decide(event: HttpApiEvent, scopes: readonly string[], request: GatewayRequest): Promise<Decision>;
 }
 
 /** Reads one `$request.header.Name`: the only kind of identity source that is imitated. */

@@ -82,7 +82,7 @@ export class HttpApi implements Api {
     const { route, parameters } = found;
 
     const event = this.#event(request, path, route.key, parameters);
-    const decision = await route.authorizer?.decide(event, route.authorizationScopes ?? []);
+    const decision = await route.authorizer?.decide(event, route.authorizationScopes ?? [], request);
     if (decision?.refusal) return decision.refusal;
     const requestContext = { ...event.requestContext, authorizer: decision?.context };
     return render(await route.invoke({ ...event, requestContext }));

@@ -11,6 +11,7 @@ import { type DataOptions, deleteTable, ENGINE_ACCESS_KEY, makeTable, startEngin
 import { makeBuses } from './event-bridge.ts';
 import { Gateway } from './gateway.ts';
 import { permissionsOf } from './iam.ts';
+import { Identities } from './iam-authorizer.ts';
 import { Invokers } from './invokers.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './issuer.ts';
 import { Logs } from './logs.ts';
@@ -166,15 +167,14 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   }
   for (const resource of apis.keys()) template.set(resource, 'ApiEndpoint', urls[resource.path] ?? '');
 
+  const identities = new Identities();
   const functions = template.ofType('AWS::Lambda::Function').map((resource) => {
     const local = makeFunction(template, resource, { clock, awsEndpoint, log: logs.writeOf });
     atStop(() => local.pool.stop());
     const permissions = permissionsOf(template, roleOf(template, local.roleArn));
-    proxy.admit(local.accessKeyId, {
-      name: local.name,
-      sessionArn: `arn:aws:sts::${ACCOUNT}:assumed-role/${local.roleArn.split('/').pop()}/${local.functionName}`,
-      permissions,
-    });
+    const sessionArn = `arn:aws:sts::${ACCOUNT}:assumed-role/${local.roleArn.split('/').pop()}/${local.functionName}`;
+    proxy.admit(local.credential.accessKeyId, { name: local.name, sessionArn, permissions });
+    identities.add({ ...local.credential, arn: sessionArn, permissions });
     return { local, permissions };
   });
   discardAssembly();
@@ -182,7 +182,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
 
   const invokers = new Invokers(template, functionOf);
-  const httpApis = new ApiReader(template, invokers, clock);
+  const httpApis = new ApiReader(template, invokers, clock, identities);
   const restApis = new RestApiReader(template, invokers, clock);
   for (const [resource, server] of apis) {
     if (resource.type === 'AWS::ApiGatewayV2::Api') {
@@ -241,6 +241,9 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
 
     /** An access token (or an ID token) of a person. */
     signIn: (person: Person, kind?: 'access' | 'id', tamper?: Tamper) => issuer.signIn(person, kind, tamper),
+
+    /** A credential of an IAM user, or of a role's session, of the account: its own policies allow everything. */
+    credentialOf: (arn: string) => identities.make(arn),
 
     /**
      * Invokes a function by the name of its file.

@@ -3,8 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config.ts';
 import { synthesiseWithExample } from '../example/app.ts';
+import { DEVELOPER } from './iam-authorizer.ts';
 import { type LocalStack, startLocalStack } from './local-stack.ts';
 import { issuerPort, port } from './ports.ts';
+import { REGION } from './template.ts';
 
 const DATA_DIRECTORY = fileURLToPath(new URL('../../.local', import.meta.url));
 
@@ -52,6 +54,10 @@ curl -sS -X DELETE $API/deployments/demo -H "Authorization: Bearer $ADMIN" -w '%
 curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
 `;
 
+/** What to paste to call as an IAM principal. */
+const signedCall = ({ url }: LocalStack) =>
+  `curl -sS --aws-sigv4 aws:amz:${REGION}:execute-api --user ${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey} ${url}/platform/deployments`;
+
 /** A first Deployment where there is none, so that the console has something to show. */
 async function welcome({ url, signIn }: LocalStack): Promise<void> {
   const headers = { authorization: `Bearer ${await signIn('admin')}`, 'content-type': 'application/json' };
@@ -91,7 +97,7 @@ async function run(): Promise<void> {
   stack = await startLocalStack({
     port: port(),
     issuerPort: issuerPort(),
-    context,
+    context: { platformPrincipals: DEVELOPER.arn, ...context },
     dataDirectory: resolve(data),
     fresh,
     // The API of somebody who uses the authorizer, next to the service.
@@ -105,6 +111,9 @@ async function run(): Promise<void> {
   console.log(
     `An API behind the authorizer (infra/example): REST at ${stack.urls['Rest/Resource']}, HTTP at ${stack.urls['Http/Resource']}.`,
   );
+  if (String(context.platformPrincipals ?? DEVELOPER.arn).includes(DEVELOPER.arn)) {
+    console.log(`Management calls as the IAM principal ${DEVELOPER.arn}:\n  ${signedCall(stack)}`);
+  }
   console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);
 }
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { buildSync } from 'esbuild';
 import { type Clock, monotonicNow } from './clock.ts';
+import type { Credential } from './sigv4.ts';
 import { REGION, type Resource, type Template } from './template.ts';
 import type { FunctionError, WorkerData, WorkerEvent, WorkerReport } from './worker.ts';
 
@@ -36,7 +37,8 @@ export interface LocalFunction {
   readonly functionName: string;
   readonly arn: string;
   readonly roleArn: string;
-  readonly accessKeyId: string;
+  /** Its role's, with which it signs what it calls. */
+  readonly credential: Credential;
   /** Time limit in milliseconds. */
   readonly timeout: number;
   readonly pool: WorkerPool;
@@ -87,7 +89,11 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
   const memorySize = properties.MemorySize ?? 128;
   const timeout = (properties.Timeout ?? 3) * 1000;
   // A fresh secret each time: the access key is how the AWS proxy tells one function from another.
-  const accessKeyId = `ASIA${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 16).toUpperCase()}`;
+  const credential = {
+    accessKeyId: `ASIA${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 16).toUpperCase()}`,
+    secretAccessKey: randomBytes(20).toString('hex'),
+    sessionToken: randomBytes(20).toString('hex'),
+  };
   const environment = {
     ...properties.Environment?.Variables,
     AWS_REGION: REGION,
@@ -99,9 +105,9 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `local/[$LATEST]${randomUUID()}`,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: randomBytes(20).toString('hex'),
-    AWS_SESSION_TOKEN: randomBytes(20).toString('hex'),
+    AWS_ACCESS_KEY_ID: credential.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credential.secretAccessKey,
+    AWS_SESSION_TOKEN: credential.sessionToken,
     AWS_ENDPOINT_URL_DYNAMODB: around.awsEndpoint,
     AWS_ENDPOINT_URL_SQS: around.awsEndpoint,
     AWS_ENDPOINT_URL_EVENTBRIDGE: around.awsEndpoint,
@@ -124,7 +130,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     clock: around.clock,
     log: (text) => around.log({ function: name, text }),
   });
-  return { name, functionName, arn, roleArn: properties.Role, accessKeyId, timeout, pool };
+  return { name, functionName, arn, roleArn: properties.Role, credential, timeout, pool };
 }
 
 function code(template: Template, resource: Resource, { Code, Handler }: FunctionProperties) {

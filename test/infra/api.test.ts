@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { STACK_ID } from '../../infra/app.ts';
-import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
+import {
+  ARN,
+  EVERYTHING,
+  idAt,
+  type Json,
+  resourceAt,
+  templateOf,
+  WITH_ISSUER,
+} from '../support/template.ts';
 
 const template = templateOf(WITH_ISSUER);
 
@@ -94,6 +102,30 @@ describe('the API', () => {
     expect(keys(template).filter((key) => !keys(withConsole).includes(key))).toStrictEqual([]);
   });
 
+  it('has more for IAM principals where some are listed: all that people manage, but for getting a temporary token', () => {
+    const keys = (context: Record<string, unknown>) =>
+      Object.values<Json>(templateOf(context).findResources('AWS::ApiGatewayV2::Route')).map(
+        ({ Properties: { RouteKey, AuthorizationType } }) => `${RouteKey} ${AuthorizationType}`,
+      );
+    const platform = keys({ ...WITH_ISSUER, platformPrincipals: ARN.PRINCIPAL });
+    expect(platform.filter((key) => !keys(WITH_ISSUER).includes(key)).toSorted()).toStrictEqual([
+      'DELETE /platform/deployments/{deploymentId} AWS_IAM',
+      'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId} AWS_IAM',
+      'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId} AWS_IAM',
+      'GET /platform/deployments AWS_IAM',
+      'GET /platform/deployments/{deploymentId} AWS_IAM',
+      'GET /platform/deployments/{deploymentId}/api-keys AWS_IAM',
+      'GET /platform/deployments/{deploymentId}/api-keys/{keyId} AWS_IAM',
+      'GET /platform/deployments/{deploymentId}/events AWS_IAM',
+      'GET /platform/deployments/{deploymentId}/temporary-tokens AWS_IAM',
+      'PATCH /platform/deployments/{deploymentId}/api-keys/{keyId} AWS_IAM',
+      'POST /platform/deployments/{deploymentId}/api-keys AWS_IAM',
+      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/rotate AWS_IAM',
+      'PUT /platform/deployments/{deploymentId} AWS_IAM',
+    ]);
+    expect(keys(WITH_ISSUER).join()).not.toMatch(/platform|AWS_IAM/);
+  });
+
   it('verifies the access tokens of people against the configured issuer and audience', () => {
     const authorizer = resourceAt(template, 'Api/Default/People');
     expect(authorizer.Properties).toStrictEqual({
@@ -146,6 +178,18 @@ describe('the outputs', () => {
         Value: 'console',
       },
     });
+  });
+
+  it('say where IAM principals call, where there are some: behind a distribution, past it', () => {
+    const platformPrincipals = ARN.PRINCIPAL;
+    const { domainName, certificateArn } = EVERYTHING;
+    const own = { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] };
+    const urlOf = (context: Record<string, unknown>) =>
+      outputs({ ...WITH_ISSUER, ...context }).PlatformUrl?.Value;
+    expect(urlOf({ platformPrincipals })).toStrictEqual(own);
+    expect(urlOf({ platformPrincipals, domainName, certificateArn })).toBe('https://keys.example.com');
+    expect(outputs(EVERYTHING).PlatformUrl.Value).toStrictEqual(own);
+    expect(urlOf({})).toBeUndefined();
   });
 
   it('name no console client where none is configured', () => {

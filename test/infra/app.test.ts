@@ -8,7 +8,7 @@ import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { STACK_ID } from '../../infra/app.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
-import { synthesiseTo, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { ARN, synthesiseTo, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const readJson = (path: string) => JSON.parse(readFileSync(join(root, path), 'utf8'));
@@ -88,14 +88,16 @@ describe('the stack', () => {
 
   it('warns when nobody could register a Deployment', () => {
     expect(warningsOf({ issuer: WITH_ISSUER.issuer, audience: 'keys' })).toStrictEqual([
-      'Nobody can register a Deployment: set adminGroup or adminScope, for example -c adminGroup=platform-admins. ' +
-        '[ack: deployment-api-keys:no-administrators]',
+      'Nobody can register a Deployment: set adminGroup, adminScope or platformPrincipals, ' +
+        'for example -c adminGroup=platform-admins. [ack: deployment-api-keys:no-administrators]',
     ]);
   });
 
   it('warns of nothing when administrators are named', () => {
     expect(warningsOf(WITH_ISSUER)).toStrictEqual([]);
     expect(warningsOf({ ...WITH_ISSUER, adminGroup: undefined, adminScope: 'admin' })).toStrictEqual([]);
+    const platform = { issuer: WITH_ISSUER.issuer, audience: 'keys', platformPrincipals: ARN.PRINCIPAL };
+    expect(warningsOf(platform)).toStrictEqual([]);
     expect(warningsOf({})).toStrictEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { Stack } from 'aws-cdk-lib';
 import { UserPool } from 'aws-cdk-lib/aws-cognito';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +8,7 @@ import { ConfigError, readConfig } from '../../infra/config.ts';
 import { ARN } from '../support/template.ts';
 
 const ISSUER = 'https://login.example.com/realms/staff';
-const { CERTIFICATE, WEB_ACL, KEY, BOUNDARY, TOPIC } = ARN;
+const { CERTIFICATE, WEB_ACL, KEY, BOUNDARY, PRINCIPAL, TOPIC } = ARN;
 
 const manyTags = Object.fromEntries(Array.from({ length: 41 }, (_, at) => [`tag${at}`, 'x']));
 
@@ -79,6 +80,7 @@ describe('configuration', () => {
         authorizerConcurrency: 'reserved=200,provisioned=5',
         alarmTopic: TOPIC,
         logRetention: '90',
+        platformPrincipals: `${PRINCIPAL},arn:aws:iam::111122223333:user/ops/ada`,
         consumerAccounts: '111122223333 444455556666',
         tags: 'team=platform,cost-centre=4711',
         tracing: 'true',
@@ -109,6 +111,7 @@ describe('configuration', () => {
       authorizerConcurrency: { reserved: 200, provisioned: 5 },
       alarmTopic: TOPIC,
       logRetention: 90,
+      platformPrincipals: [PRINCIPAL, 'arn:aws:iam::111122223333:user/ops/ada'],
       consumerAccounts: ['111122223333', '444455556666'],
       tags: { team: 'platform', 'cost-centre': '4711' },
       tracing: true,
@@ -285,6 +288,24 @@ describe('configuration', () => {
         'for example -c encryptionKey=arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
     ],
     [
+      'platformPrincipals',
+      [
+        '',
+        '*',
+        [],
+        'platform',
+        '111122223333',
+        'arn:aws:iam::111122223333:root',
+        'arn:aws:iam::111122223333:role/*',
+        'arn:aws:iam::*:role/platform',
+        'arn:aws:sts::111122223333:assumed-role/platform/session',
+        [PRINCIPAL, PRINCIPAL],
+        Array.from({ length: 21 }, (_, at) => `${PRINCIPAL}${at}`),
+      ],
+      '1 to 20 different ARNs of IAM roles or users, between commas, ' +
+        'for example -c platformPrincipals=arn:aws:iam::111122223333:role/platform',
+    ],
+    [
       'permissionsBoundary',
       ['', 'boundary', BOUNDARY.replace('policy', 'role')],
       'the ARN of an IAM policy, for example -c permissionsBoundary=arn:aws:iam::111122223333:policy/boundary',
@@ -348,12 +369,12 @@ describe('configuration', () => {
     const topic = new Topic(stack, 'Topic').topicArn;
     const key = new Key(stack, 'Key').keyArn;
     const issuer = new UserPool(stack, 'Pool').userPoolProviderUrl;
-    const config = readConfig({ issuer, audience: 'keys', alarmTopic: topic, encryptionKey: key });
-    expect([config.signIn?.issuer, config.alarmTopic, config.encryptionKey]).toStrictEqual([
-      issuer,
-      topic,
-      key,
-    ]);
+    const lambda = new ServicePrincipal('lambda.amazonaws.com');
+    const platformPrincipals = [new Role(stack, 'Role', { assumedBy: lambda }).roleArn];
+    const settings = { issuer, audience: 'keys', alarmTopic: topic, encryptionKey: key, platformPrincipals };
+    const config = readConfig(settings);
+    expect(config.signIn?.issuer).toBe(issuer);
+    expect(config).toMatchObject({ alarmTopic: topic, encryptionKey: key, platformPrincipals });
   });
 
   it('asks for the audience that belongs to an issuer', () => {
@@ -372,7 +393,7 @@ describe('configuration', () => {
   it('refuses a key that it does not know, and names those it knows', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
-        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, trustedIssuers, lastUsedFrom, scopes, consumerAccounts, console, domainName, ' +
+        'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, trustedIssuers, lastUsedFrom, scopes, platformPrincipals, consumerAccounts, console, domainName, ' +
         'certificateArn, webAclArn, encryptionKey, permissionsBoundary, authorizerConcurrency, alarmTopic, ' +
         'logRetention, tags, tracing, for example -c stage=production.',
     );

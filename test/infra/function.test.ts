@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as ENV from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
-import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { ARN, idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 const FILES = [
   'authorize',
@@ -30,6 +30,7 @@ const context = {
   consoleClientId: 'console',
   maxTokenLifetime: 2_592_000,
   maxIdleDays: 90,
+  platformPrincipals: [ARN.PRINCIPAL, 'arn:aws:iam::111122223333:user/ada'],
 };
 const template = templateOf(context);
 const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
@@ -100,6 +101,7 @@ describe('the functions', () => {
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
     [ENV.adminScope]: 'deployments:admin',
+    [ENV.platformPrincipals]: `${ARN.PRINCIPAL} arn:aws:iam::111122223333:user/ada`,
   };
   it.each([
     ['authorize', { ...tokens, ...metrics }],
@@ -170,6 +172,7 @@ describe('the functions', () => {
     const byGroup = namesIn(WITH_ISSUER);
     expect(byGroup).not.toContain(ENV.maxTokenLifetime);
     expect(byGroup).not.toContain(ENV.adminScope);
+    expect(byGroup).not.toContain(ENV.platformPrincipals);
     const { issuer, audience } = WITH_ISSUER;
     expect(namesIn({ issuer, audience, adminScope: 'admin' })).not.toContain(ENV.adminGroup);
   });

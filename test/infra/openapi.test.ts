@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openApiText } from '../../docs/openapi/document.ts';
 import { OPERATIONS } from '../../docs/openapi/operations.ts';
-import { type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { ARN, type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 /** Routes that are no part of the API, each with its reason. */
 const NOT_OF_THE_API: Readonly<Record<string, string>> = {};
@@ -13,12 +13,13 @@ describe('the OpenAPI document', () => {
   });
 
   it('has each route of the template and no other, and asks of a caller what the template asks', () => {
-    const routes = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::ApiGatewayV2::Route'))
+    const template = templateOf({ ...WITH_ISSUER, platformPrincipals: ARN.PRINCIPAL });
+    const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route'))
       .map(({ Properties: { RouteKey, AuthorizationType } }) => ({ RouteKey, AuthorizationType }))
       .filter(({ RouteKey }) => !(RouteKey in NOT_OF_THE_API));
     const documented = Object.entries(OPERATIONS).map(([RouteKey, { caller }]) => ({
       RouteKey,
-      AuthorizationType: caller === 'person' ? 'JWT' : 'NONE',
+      AuthorizationType: { person: 'JWT', platform: 'AWS_IAM' }[caller as string] ?? 'NONE',
     }));
     const byKey = (a: { RouteKey: string }, b: { RouteKey: string }) => (a.RouteKey < b.RouteKey ? -1 : 1);
     expect(documented.sort(byKey)).toStrictEqual(routes.sort(byKey));

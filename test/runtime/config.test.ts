@@ -29,6 +29,7 @@ describe('configuration of a function', () => {
     expect(readManagementConfig({ ...whole, GROUPS_CLAIM: 'groups', ADMIN_GROUP: 'admins' })).toEqual({
       tableName: 'keys',
       people: { groupsClaim: 'groups', adminGroup: 'admins', adminScope: undefined },
+      platformPrincipals: [],
     });
     expect(readScopes(whole)).toEqual(['code:deploy', 'airflow:read']);
   });
@@ -53,5 +54,11 @@ describe('configuration of a function', () => {
     expect(() => readTokenConfig({ ...whole, MAX_TOKEN_LIFETIME_SECONDS: '1e3' })).toThrow(
       'MAX_TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1, or be left out',
     );
+    const managed = { ...whole, GROUPS_CLAIM: 'groups' };
+    for (const wrong of ['', '*', 'arn:aws:iam::111122223333:role/a,arn:aws:iam::111122223333:role/*']) {
+      expect(() => readManagementConfig({ ...managed, PLATFORM_PRINCIPALS: wrong })).toThrow(
+        'PLATFORM_PRINCIPALS must be ARNs of IAM roles and users with one space between, or be left out',
+      );
+    }
   });
 });

@@ -18,6 +18,7 @@ export const ARN = {
   WEB_ACL: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
   KEY: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
   BOUNDARY: 'arn:aws:iam::111122223333:policy/boundary',
+  PRINCIPAL: 'arn:aws:iam::111122223333:role/platform',
   TOPIC: 'arn:aws:sns:eu-west-1:111122223333:on-call',
 };
 
@@ -39,6 +40,7 @@ export const EVERYTHING = {
   trustedIssuers: 'https://gitlab.com',
   lastUsedFrom: 'truncated',
   scopes: 'code:deploy,dags:read',
+  platformPrincipals: ARN.PRINCIPAL,
   consumerAccounts: '111122223333,444455556666',
   domainName: 'keys.example.com',
   certificateArn: ARN.CERTIFICATE,

@@ -1,4 +1,3 @@
-import { createHash, createHmac } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
@@ -25,6 +24,7 @@ import {
 } from '../support/dynamodb-stub.ts';
 import { type Engine, makeTable, startEngine } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
+import { Sha256 } from '../support/signed.ts';
 
 const ACCESS = {
   region: 'eu-central-1',
@@ -68,20 +68,6 @@ async function outcome<T>(call: Promise<T>): Promise<{ value: T } | { status: nu
     if (error instanceof ServiceError) return { status: error.status };
     return { error: (error as Error).name };
   }
-}
-
-class Sha256 {
-  readonly #hash;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
-  }
-  update(data: string | Uint8Array) {
-    this.#hash.update(data);
-  }
-  async digest() {
-    return this.#hash.digest();
-  }
-  reset() {}
 }
 
 /** What AWS's own signer writes for the call that was recorded, at the instant that the call names. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, PEOPLE } from '../../../infra/local/issuer.ts';
 import { startLocalStack } from '../../../infra/local/local-stack.ts';
 import { arnOf, Fixture, ref } from '../../support/fixture.ts';
+import { signedCall } from '../../support/signed.ts';
 import { call, runStack } from '../../support/stack.ts';
 
 const lambdaAuthorizer = (properties: object = {}) => ({
@@ -49,6 +50,7 @@ const synthesise = ({ issuer }: Readonly<Record<string, unknown>>) =>
     .route('GET /people', 'Echo', jwt)
     .route('GET /scoped', 'Echo', { ...jwt, AuthorizationScopes: ['write', 'email'] })
     .route('GET /write', 'Echo', { ...jwt, AuthorizationScopes: ['write'] })
+    .route('GET /signed/{id}', 'Echo', { AuthorizationType: 'AWS_IAM' })
     .route('GET /simple/{id}', 'Echo', custom('Simple'))
     .route('GET /policy/{id}', 'Echo', custom('Policy'))
     .synthesise();
@@ -167,6 +169,56 @@ describe('the JWT authorizer', () => {
     const granted = await as(token, '/scoped');
     expect(granted.json.context.jwt.scopes).toEqual(['email']);
     expect(await as(token, '/write')).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
+  });
+});
+
+describe('IAM', () => {
+  const idOf = (kind: string) => expect.stringMatching(new RegExp(`^${kind}[0-9A-F]{16}$`));
+  const user = stack.credentialOf('arn:aws:iam::000000000000:user/ops/ada');
+  const session = stack.credentialOf('arn:aws:sts::000000000000:assumed-role/deployer/build-7');
+
+  // By the clock of the stack, which earlier tests have moved.
+  const signed = (who: typeof user, path: string) =>
+    signedCall(stack, who, 'GET', path, {}, { at: new Date(stack.clock.now()) });
+
+  it('tells the function who has signed: a user', async () => {
+    const { json } = await signed(user, '/signed/1');
+    expect(json.context).toEqual({
+      iam: {
+        accessKey: user.accessKeyId,
+        accountId: '000000000000',
+        callerId: idOf('AIDA'),
+        cognitoIdentity: null,
+        principalOrgId: null,
+        userArn: 'arn:aws:iam::000000000000:user/ops/ada',
+        userId: idOf('AIDA'),
+      },
+    });
+  });
+
+  it('or the session of a role, whose ARN has no path', async () => {
+    const { iam } = (await signed(session, '/signed/1')).json.context;
+    expect(iam).toMatchObject({
+      accessKey: session.accessKeyId,
+      userArn: 'arn:aws:sts::000000000000:assumed-role/deployer/build-7',
+    });
+    expect(iam.callerId).toMatch(/^AROA[0-9A-F]{16}:build-7$/);
+    expect(iam.userId).toBe(iam.callerId);
+  });
+
+  it.each(['a%20b', "it's%2A(1)", '%C3%A4'])(
+    'verifies what was sent, percent signs and all: %s',
+    async (id) => {
+      expect(await signed(user, `/signed/${id}?q=a%20b&p=%26&p=x`)).toMatchObject({
+        status: 200,
+      });
+    },
+  );
+
+  it('answers 403 to who has not signed', async () => {
+    const unsigned = await call(stack, 'GET', '/signed/1');
+    expect(unsigned).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
+    expect(unsigned.headers).not.toHaveProperty('www-authenticate');
   });
 });
 

@@ -1,0 +1,260 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { DEVELOPER } from '../../infra/local/iam-authorizer.ts';
+import { ACCOUNT } from '../../infra/local/template.ts';
+import { type Signing, signedCall, signedHeaders } from '../support/signed.ts';
+import { type Call, call, makeDeployment, runStack } from '../support/stack.ts';
+
+const ROLE = `arn:aws:iam::${ACCOUNT}:role/platform/deployer`;
+const SESSION = `arn:aws:sts::${ACCOUNT}:assumed-role/deployer`;
+const stack = await runStack({ context: { platformPrincipals: [ROLE, DEVELOPER.arn] } });
+const deployer = stack.credentialOf(`${SESSION}/build-7`);
+const stranger = stack.credentialOf(`arn:aws:sts::${ACCOUNT}:assumed-role/stranger/build-7`);
+
+const as = (who = deployer, how: Signing = {}) => ({
+  call: (method: string, path: string, what: Pick<Call, 'json' | 'headers'> = {}) =>
+    signedCall(stack, who, method, `/platform${path}`, what, how),
+});
+const forbidden = { status: 403, text: '{"message":"Forbidden"}' };
+let count = 0;
+const newDeployment = async () => {
+  const id = `platform_${++count}`;
+  await makeDeployment(stack, id, { groups: [] });
+  return id;
+};
+
+describe('under /platform a listed IAM principal is an administrator', () => {
+  it('that registers, lists, changes and deletes Deployments, and sees what happened', async () => {
+    const put = (json: object) => as().call('PUT', '/deployments/life', { json });
+    expect(await put({ name: 'Life' })).toMatchObject({ status: 201, json: { id: 'life', name: 'Life' } });
+    expect(await put({ groups: ['data-eng'] })).toMatchObject({
+      status: 200,
+      json: { groups: ['data-eng'] },
+    });
+    expect(await as().call('GET', '/deployments/life')).toMatchObject({ status: 200 });
+    const { json: listed } = await as().call('GET', '/deployments?limit=100');
+    expect(listed.items.map(({ id }: { id: string }) => id)).toContain('life');
+    expect(await as().call('DELETE', '/deployments/life')).toMatchObject({ status: 204, text: '' });
+    const { json: events } = await as().call('GET', '/deployments/life/events');
+    expect(events.items.map(({ type }: { type: string }) => type)).toEqual(
+      expect.arrayContaining(['deployment.registered', 'deployment.edited', 'deployment.deleted']),
+    );
+    for (const { data } of events.items) expect(data.actor.principal).toBe(ROLE);
+  });
+
+  it('that makes, lists, edits, rotates and deletes keys; createdBy and the actor are the ARN of the role', async () => {
+    const id = await newDeployment();
+    const keys = `/deployments/${id}/api-keys`;
+    const made = await as().call('POST', keys, { json: { name: 'ci' } });
+    expect(made).toMatchObject({ status: 201, json: { createdBy: ROLE } });
+    expect(made.headers.location).toBe(`/platform${keys}/${made.json.id}`);
+    const own = `${keys}/${made.json.id}`;
+    expect(
+      await call(stack, 'POST', '/oauth/token', {
+        basic: [made.json.id, made.json.secret],
+        form: { grant_type: 'client_credentials' },
+      }),
+    ).toMatchObject({ status: 200 });
+    expect((await as().call('GET', keys)).json.items).toHaveLength(1);
+    expect((await as().call('GET', own)).json).toMatchObject({ id: made.json.id });
+    expect((await as().call('PATCH', own, { json: { name: 'cd' } })).json).toMatchObject({ name: 'cd' });
+    const rotated = await as().call('POST', `${own}/rotate`, { json: { retireOld: 'now' } });
+    expect(rotated.json.secret).not.toBe(made.json.secret);
+    expect(await as().call('DELETE', own)).toMatchObject({ status: 204 });
+    const { json } = await as().call('GET', `/deployments/${id}/events`);
+    const [last] = json.items;
+    expect(last).toMatchObject({ type: 'api_key.deleted', data: { actor: { principal: ROLE } } });
+  });
+
+  it('whether it is a role or a user', async () => {
+    const id = await newDeployment();
+    const { json } = await as(DEVELOPER).call('POST', `/deployments/${id}/api-keys`, {
+      json: { name: 'ci' },
+    });
+    expect(json.createdBy).toBe(DEVELOPER.arn);
+  });
+
+  it('that can list and revoke the temporary tokens of people, and can get none', async () => {
+    const id = await newDeployment();
+    const tokens = `/deployments/${id}/temporary-tokens`;
+    const { json } = await call(stack, 'POST', tokens, { token: await stack.signIn('admin'), json: {} });
+    expect((await as().call('GET', tokens)).json.items).toMatchObject([{ id: json.id }]);
+    expect(await as().call('DELETE', `${tokens}/${json.id}`)).toMatchObject({ status: 204 });
+    expect(await as().call('POST', tokens, { json: {} })).toMatchObject({
+      status: 404,
+      text: '{"message":"Not Found"}',
+    });
+  });
+
+  it('whose Idempotency-Key is that of the role: other sessions retry its calls, other callers do not', async () => {
+    const id = await newDeployment();
+    const keys = `/deployments/${id}/api-keys`;
+    const what = { json: { name: 'ci' }, headers: { 'idempotency-key': 'one' } };
+    const first = await as().call('POST', keys, what);
+    const retry = await as(stack.credentialOf(`${SESSION}/build-8`)).call('POST', keys, what);
+    expect(retry.headers['idempotent-replayed']).toBe('true');
+    expect(retry.headers.location).toBe(first.headers.location);
+    const { secret, ...rest } = first.json;
+    expect(retry.json).toEqual(rest);
+    const others = [
+      await as(DEVELOPER).call('POST', keys, what),
+      await call(stack, 'POST', keys, { ...what, token: await stack.signIn('admin') }),
+    ];
+    for (const { headers, json } of others) {
+      expect(headers).not.toHaveProperty('idempotent-replayed');
+      expect(json.id).not.toBe(first.json.id);
+    }
+  });
+
+  it('whose cursors are its own', async () => {
+    const id = await newDeployment();
+    const keys = `/deployments/${id}/api-keys`;
+    for (const name of ['a', 'b']) await as().call('POST', keys, { json: { name } });
+    const { nextCursor } = (await as().call('GET', `${keys}?limit=1`)).json;
+    const next = `${keys}?limit=1&cursor=${nextCursor}`;
+    expect((await as().call('GET', next)).json.items).toHaveLength(1);
+    expect(await as(DEVELOPER).call('GET', next)).toMatchObject({ status: 400 });
+    const person = { token: await stack.signIn('admin') };
+    expect(await call(stack, 'GET', next, person)).toMatchObject({ status: 400 });
+  });
+});
+
+describe('nobody else comes in under /platform', () => {
+  it('a principal of the account that is not listed: 403 by the function, and nothing happens', async () => {
+    const id = await newDeployment();
+    const before = await as().call('GET', `/deployments/${id}/events`);
+    for (const [method, path, json] of [
+      ['GET', '/deployments'],
+      ['PUT', `/deployments/${id}`, { name: 'Mine' }],
+      ['DELETE', `/deployments/${id}`],
+      ['POST', `/deployments/${id}/api-keys`, { name: 'ci' }],
+      ['GET', `/deployments/${id}/events`],
+      ['GET', `/deployments/${id}/temporary-tokens`],
+    ] as const) {
+      const reply = await as(stranger).call(method, path, { json });
+      expect(reply.json).toStrictEqual({
+        type: 'about:blank',
+        title: 'Forbidden',
+        status: 403,
+        code: 'forbidden',
+        detail: 'This IAM principal is not one of the platformPrincipals.',
+      });
+      expect(reply.headers['content-type']).toBe('application/problem+json');
+    }
+    expect((await as().call('GET', `/deployments/${id}/events`)).json).toEqual(before.json);
+  });
+
+  it('a person with an access token: 403 by the gateway', async () => {
+    const person = { token: await stack.signIn('admin') };
+    expect(await call(stack, 'GET', '/platform/deployments', person)).toMatchObject(forbidden);
+  });
+
+  it('a signed call on the routes of people: 401 by the gateway', async () => {
+    expect(await signedCall(stack, deployer, 'GET', '/deployments')).toMatchObject({
+      status: 401,
+      text: '{"message":"Unauthorized"}',
+    });
+  });
+
+  const MINUTES = 60_000;
+  const ago = (ms: number): Signing => ({ at: new Date(Date.now() - ms) });
+  const { sessionToken: _, ...withoutToken } = deployer;
+  it.each<[string, Parameters<typeof as>]>([
+    ['with another secret', [{ ...deployer, secretAccessKey: DEVELOPER.secretAccessKey }]],
+    ['with an access key that nobody has', [{ ...deployer, accessKeyId: 'AKIA0000000000000000' }]],
+    ['without the session token of a temporary credential', [withoutToken]],
+    ['with the session token of another', [{ ...deployer, sessionToken: stranger.sessionToken ?? '' }]],
+    ['with a session token where there is none', [{ ...DEVELOPER, sessionToken: 'x' }]],
+    ['more than five minutes ago', [deployer, ago(6 * MINUTES)]],
+    ['for a time to come', [deployer, ago(-6 * MINUTES)]],
+    ['for another Region', [deployer, { region: 'eu-west-1' }]],
+    ['for another service', [deployer, { service: 'sts' }]],
+  ])('a call that was signed %s: 403 by the gateway', async (_, [who, how]) => {
+    expect(await as(who, how).call('GET', '/deployments')).toMatchObject(forbidden);
+  });
+
+  it.each([4, -4])('but for a clock that is %i minutes off', async (minutes) => {
+    expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject({
+      status: 200,
+    });
+  });
+
+  const SIGNED_AT = new Date();
+  const amzDate = (at: Date) => at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  /** Signs one call, and sends it as another. */
+  const altered = async (change: {
+    method?: string;
+    path?: string;
+    body?: string;
+    headers?: Record<string, string | undefined>;
+  }) => {
+    const path = '/platform/deployments/altered?a=1&b=2';
+    const what = { json: { name: 'Signed' } };
+    const headers = await signedHeaders(stack.url, deployer, 'PUT', path, what, { at: SIGNED_AT });
+    const all = Object.entries({ ...headers, ...change.headers }).filter(
+      (it): it is [string, string] => it[1] !== undefined,
+    );
+    return call(stack, change.method ?? 'PUT', change.path ?? path, {
+      headers: Object.fromEntries(all),
+      body: change.body ?? '{"name":"Signed"}',
+    });
+  };
+
+  it.each<[string, Parameters<typeof altered>[0]]>([
+    ['body', { body: '{"name":"Altered"}' }],
+    ['path', { path: '/platform/deployments/other?a=1&b=2' }],
+    ['query', { path: '/platform/deployments/altered?a=1&b=3' }],
+    ['query, one more', { path: '/platform/deployments/altered?a=1&b=2&c=3' }],
+    ['query, all taken away', { path: '/platform/deployments/altered' }],
+    ['signed header', { headers: { 'content-type': 'text/plain' } }],
+    ['date', { headers: { 'x-amz-date': amzDate(new Date(SIGNED_AT.getTime() + 1000)) } }],
+    ['header that says it is signed and is not', { headers: { 'x-amz-more': 'x' } }],
+    ['signature', { headers: { authorization: undefined } }],
+    ['method', { method: 'DELETE', body: '' }],
+  ])('a call whose %s was altered on the way: 403 by the gateway', async (_, change) => {
+    expect(await altered({})).toMatchObject({ status: expect.toBeOneOf([200, 201]) });
+    expect(await altered(change)).toMatchObject(forbidden);
+  });
+
+  it('the order of a query is not signed', async () => {
+    const reply = await altered({ path: '/platform/deployments/altered?b=2&a=1' });
+    expect(reply.status).toBe(200);
+  });
+});
+
+describe('curl --aws-sigv4', () => {
+  const curl = async (...options: string[]) => {
+    const signing = ['-sS', '--aws-sigv4', 'aws:amz:us-east-1:execute-api'];
+    const { stdout } = await promisify(execFile)('curl', [...signing, ...options, '-w', '\n%{http_code}']);
+    const [body = '', status] = stdout.split('\n');
+    return { status: Number(status), json: JSON.parse(body) };
+  };
+  const user = ['--user', `${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey}`];
+
+  it('signs a reading call, with a query', async () => {
+    expect(await curl(...user, `${stack.url}/platform/deployments?limit=1`)).toMatchObject({ status: 200 });
+  });
+
+  it('signs a body', async () => {
+    const put = ['-X', 'PUT', '-H', 'Content-Type: application/json', '-d', '{"name":"By curl"}'];
+    const reply = await curl(...user, ...put, `${stack.url}/platform/deployments/by-curl`);
+    expect(reply).toMatchObject({ status: 201, json: { name: 'By curl' } });
+  });
+
+  it('signs with the temporary credential of a role', async () => {
+    const { accessKeyId, secretAccessKey, sessionToken } = deployer;
+    const role = [
+      '--user',
+      `${accessKeyId}:${secretAccessKey}`,
+      '-H',
+      `X-Amz-Security-Token: ${sessionToken}`,
+    ];
+    expect(await curl(...role, `${stack.url}/platform/deployments`)).toMatchObject({ status: 200 });
+  });
+
+  it('is refused with another secret', async () => {
+    const wrong = ['--user', `${DEVELOPER.accessKeyId}:x`, `${stack.url}/platform/deployments`];
+    expect(await curl(...wrong)).toStrictEqual({ status: 403, json: { message: 'Forbidden' } });
+  });
+});

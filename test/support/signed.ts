@@ -1,0 +1,67 @@
+import { createHash, createHmac } from 'node:crypto';
+import { SignatureV4 } from '@smithy/signature-v4';
+import type { Credential } from '../../infra/local/sigv4.ts';
+import { type Call, call, type Reply } from './stack.ts';
+
+/** What the AWS SDK's signer wants of a hash. */
+export class Sha256 {
+  readonly #hash;
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
+  }
+  update(content: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash.update(content as string);
+  }
+  async digest() {
+    return this.#hash.digest();
+  }
+}
+
+export interface Signing {
+  /** When it is signed. @default now */
+  readonly at?: Date;
+  readonly region?: string;
+  readonly service?: string;
+}
+
+/** The headers that the AWS SDK's own signer puts on a request: what is signed, and the signature. */
+export async function signedHeaders(
+  url: string,
+  credential: Credential,
+  method: string,
+  path: string,
+  { json, headers = {} }: Pick<Call, 'json' | 'headers'> = {},
+  { at = new Date(), region = 'us-east-1', service = 'execute-api' }: Signing = {},
+): Promise<Record<string, string>> {
+  const signer = new SignatureV4({ credentials: credential, region, service, sha256: Sha256 });
+  const { host, hostname, protocol, pathname, searchParams } = new URL(`${url}${path}`);
+  const query: Record<string, string | string[]> = {};
+  for (const name of new Set(searchParams.keys())) query[name] = searchParams.getAll(name);
+  const signed = await signer.sign(
+    {
+      method,
+      protocol,
+      hostname,
+      path: pathname,
+      query,
+      headers: { host, ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
+      body: json === undefined ? '' : JSON.stringify(json),
+    },
+    { signingDate: at },
+  );
+  const { host: _, ...rest } = signed.headers;
+  return rest;
+}
+
+/** Makes a call that a credential has signed. */
+export async function signedCall(
+  target: { readonly url: string },
+  credential: Credential,
+  method: string,
+  path: string,
+  what: Pick<Call, 'json' | 'headers'> = {},
+  how: Signing = {},
+): Promise<Reply> {
+  const headers = await signedHeaders(target.url, credential, method, path, what, how);
+  return call(target, method, path, { json: what.json, headers });
+}
