@@ -68,6 +68,8 @@ export class Api extends Construct {
    * API Gateway's own.
    */
   readonly platformUrl: string;
+  /** How the resource begins that a caller's policy names: ARN of the stage. */
+  readonly stageArn: string;
   /** What the DNS record of its own name points to; undefined without one. */
   readonly domainTarget: string | undefined;
   readonly #api: HttpApi;
@@ -99,6 +101,11 @@ export class Api extends Construct {
       throttlingBurstLimit: CEILING.burst,
     };
     this.url = domain ? `https://${domain.name}` : this.#api.apiEndpoint;
+    this.stageArn = Stack.of(this).formatArn({
+      service: 'execute-api',
+      resource: this.#api.apiId,
+      resourceName: stage.stageName,
+    });
     this.platformUrl = isBehindDistribution ? this.#api.apiEndpoint : this.url;
     this.domainTarget = domain?.webAclArn
       ? new Front(this, 'Front', { domain, api: this.#api, retainLogs, logRetention }).domainTarget

@@ -102,6 +102,11 @@ export class DeploymentKeys extends Construct {
   readonly url: string;
   /** Where IAM principals call, without a slash at its end; undefined where there are no `platformPrincipals`. */
   readonly platformUrl: string | undefined;
+  /**
+   * How the resource begins of every call under /platform, for the `execute-api:Invoke` of a caller's policy: the
+   * method and the path follow. Undefined where there are no `platformPrincipals`.
+   */
+  readonly platformArn: string | undefined;
   /** For `DeploymentKeyAuthorizer`, in this stack or any other. */
   readonly authorizerFunctionArn: string;
   readonly tableName: string;
@@ -210,6 +215,7 @@ export class DeploymentKeys extends Construct {
 
     this.url = api.url;
     this.platformUrl = config.platformPrincipals && api.platformUrl;
+    this.platformArn = config.platformPrincipals && api.stageArn;
     this.domainTarget = api.domainTarget;
     this.authorizerFunctionArn = shared.arn;
     this.tableName = table.tableName;

@@ -20,6 +20,11 @@ export class DeploymentKeysStack extends Stack {
     this.#tell('ApiUrl', 'Where the service answers', service.url);
     this.#tell('PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl);
     this.#tell(
+      'PlatformArn',
+      'What a policy of theirs names: execute-api:Invoke, method and path behind it',
+      service.platformArn,
+    );
+    this.#tell(
       'AuthorizerFunctionArn',
       'The Lambda authorizer for other APIs',
       service.authorizerFunctionArn,

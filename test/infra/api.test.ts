@@ -190,6 +190,11 @@ describe('the outputs', () => {
     expect(urlOf({ platformPrincipals, domainName, certificateArn })).toBe('https://keys.example.com');
     expect(outputs(EVERYTHING).PlatformUrl.Value).toStrictEqual(own);
     expect(urlOf({})).toBeUndefined();
+    const { PlatformArn } = outputs({ ...WITH_ISSUER, platformPrincipals });
+    expect(PlatformArn.Value['Fn::Join'][1].filter((it: Json) => typeof it === 'string').join('·')).toBe(
+      'arn:·:execute-api:·:·:·/$default',
+    );
+    expect(outputs(WITH_ISSUER)).not.toHaveProperty('PlatformArn');
   });
 
   it('name no console client where none is configured', () => {

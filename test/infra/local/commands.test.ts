@@ -93,13 +93,18 @@ describe('npm start', { timeout: 180_000 }, () => {
   it('says where it listens, and prints a story that works as it is pasted', async () => {
     const { child, said } = await start('--fresh');
     expect(said()).toContain(`Deployment API Keys at ${url}, sign-in at http://127.0.0.1:${port + 1}.`);
+    const signed = said()
+      .split('\n')
+      .find((line) => line.trim().startsWith('curl -sS --aws-sigv4'));
+    const { stdout: listed } = await run('bash', ['-c', signed ?? '']);
+    expect(JSON.parse(listed).items).toMatchObject([{ id: 'demo' }]);
     const story = said().slice(said().indexOf(`API=${url}`));
     const { stdout } = await run('bash', ['-c', story]);
-    const [registered, used, deployed, listed, deleted, refused] = stdout.trim().split('\n');
+    const [registered, used, deployed, dags, deleted, refused] = stdout.trim().split('\n');
     expect(JSON.parse(registered ?? '')).toMatchObject({ id: 'demo', groups: ['data-eng'] });
     expect(JSON.parse(used ?? '')).toMatchObject({ deploymentId: 'demo', principalType: 'api_key' });
     expect(deployed).toContain('demo');
-    expect(listed).toContain('dags');
+    expect(dags).toContain('dags');
     expect(deleted).toBe('204');
     expect(JSON.parse(refused ?? '')).toEqual({ message: 'Unauthorized' });
 

@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { readConfig } from '../../infra/config.ts';
+import { evaluate } from '../../infra/local/policy.ts';
+import { snippet } from '../support/snippets.ts';
+import { runStack } from '../support/stack.ts';
+
+const [, platformPrincipals = ''] = /platformPrincipals=(\S+)/.exec(snippet('platform.md', 'console')) ?? [];
+
+it('the setting is one that the stack takes', () => {
+  expect(readConfig({ platformPrincipals }).platformPrincipals).toHaveLength(2);
+});
+
+it('the policy allows each call under /platform, and no other', () => {
+  const policy = JSON.parse(snippet('platform.md', 'json'));
+  const api = 'arn:aws:execute-api:eu-west-1:111122223333:a1b2c3d4e5/$default';
+  expect(evaluate(policy, `${api}/PUT/platform/deployments/etl`)).toBe('allowed');
+  expect(evaluate(policy, `${api}/GET/deployments`)).toBe('not allowed');
+  expect(evaluate(policy, `${api}2/GET/platform/deployments`)).toBe('not allowed');
+  expect(snippet('platform.md', 'hcl')).toContain(`default = "${api}"`);
+});
+
+it('the workflow assumes a role that is listed', () => {
+  const { register } = parse(snippet('platform.md', 'yaml')).jobs;
+  expect(platformPrincipals.split(',')).toContain(register.steps[0].with['role-to-assume']);
+  expect(register.permissions).toStrictEqual({ 'id-token': 'write' });
+});
+
+describe('the commands', async () => {
+  const role = 'arn:aws:iam::000000000000:role/ci/platform';
+  const stack = await runStack({ context: { platformPrincipals: role } });
+  const run = (session: string) => {
+    const { accessKeyId, secretAccessKey, sessionToken = '' } = stack.credentialOf(session);
+    const script = ['set -euo pipefail; store_secret() { cat; }', snippet('platform.md', 'sh')].join('\n');
+    return promisify(execFile)('bash', ['-c', script], {
+      env: {
+        PATH: process.env.PATH,
+        PLATFORM_URL: stack.url,
+        RUN_ID: 'run-7',
+        AWS_REGION: 'us-east-1',
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        AWS_SESSION_TOKEN: sessionToken,
+      },
+    });
+  };
+
+  it('register a Deployment and make a key', async () => {
+    const { stdout } = await run('arn:aws:sts::000000000000:assumed-role/platform/run-7');
+    expect(stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+\n$/);
+  });
+
+  it('fail for a role that is not listed', async () => {
+    await expect(run('arn:aws:sts::000000000000:assumed-role/other/run-7')).rejects.toMatchObject({
+      stdout: expect.stringContaining('not one of the platformPrincipals'),
+    });
+  });
+});
