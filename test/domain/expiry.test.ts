@@ -4,6 +4,7 @@ import {
   expiryOfGrant,
   expiryOfIssue,
   expiryOfSlide,
+  IDEMPOTENCY_LIFETIME,
   isLive,
   type Lifetimes,
 } from '../../functions/domain/expiry.ts';
@@ -77,5 +78,9 @@ describe('expiry', () => {
   it('a temporary token is valid for 24 hours, rounded up to the second, whatever the lifetimes of the stack (G4)', () => {
     expect(expiryOfGrant(1_800_000_000_000)).toBe(1_800_086_400);
     expect(expiryOfGrant(1_800_000_000_001)).toBe(1_800_086_401);
+  });
+
+  it('an Idempotency-Key is remembered for 24 hours', () => {
+    expect(IDEMPOTENCY_LIFETIME).toBe(DAY);
   });
 });

@@ -6,6 +6,7 @@ import {
   formatCredential,
   formatKeyId,
   isDeploymentId,
+  isUlid,
   parseCredential,
   parseKeyId,
 } from '../../functions/domain/identifiers.ts';
@@ -43,6 +44,24 @@ describe('identifiers', () => {
     const credential = { kind: 'token' as const, deploymentId, ulid };
     expect(parseCredential(formatCredential(credential, 'x'.repeat(43)))).toEqual(credential);
     expect(parseKeyId(formatKeyId(deploymentId, ulid))).toEqual({ deploymentId, ulid });
+  });
+
+  it('a ULID is upper-case, 26 characters long, and fits 128 bits', () => {
+    for (const good of ['01ARZ3NDEKTSV4RRFFQ69G5FAV', '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'])
+      expect(isUlid(good)).toBe(true);
+    const bad = [
+      '8ZZZZZZZZZZZZZZZZZZZZZZZZZ',
+      '01arz3ndektsv4rrffq69g5fav',
+      '01ARZ3NDEKTSV4RRFFQ69G5FAU',
+      '',
+    ];
+    const long = [
+      '01ARZ3NDEKTSV4RRFFQ69G5FA',
+      '01ARZ3NDEKTSV4RRFFQ69G5FAVV',
+      ' 01ARZ3NDEKTSV4RRFFQ69G5FAV',
+      '01ARZ3NDEKTSV4RRFFQ69G5FAV\n',
+    ];
+    for (const text of [...bad, ...long]) expect(isUlid(text), text).toBe(false);
   });
 
   it('any one changed character of a credential is refused', () => {

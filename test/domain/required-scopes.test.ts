@@ -97,6 +97,9 @@ describe('the scopes of a call', () => {
     ['GET', '/jobs/:id'],
     ['GET', '/jobs/{id}/'],
     ['GET', 'jobs/{id}'],
+    ['GET', 'x/jobs/{id}'],
+    ['GET', 'x'],
+    ['GET', '/{a b}'],
     ['GET', '/jobs/{id}/{id}'],
   ])('are unknown for %s %s, which has no rule', (method, template) => {
     expect(of(method, template)).toBeUndefined();

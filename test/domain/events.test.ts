@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { cloudEventOf, EVENT_SOURCE } from '../../functions/domain/cloud-event.ts';
+import { newEvent } from '../../functions/domain/events.ts';
+
+const NOW = Date.parse('2030-01-01T12:00:00.001Z');
+const life = { id: 'etl', generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
+const actor = { principal: 'ada', address: '192.0.2.1', requestId: 'r-1' };
+
+describe('an event', () => {
+  it('is of its moment, and is kept for 90 days from the next whole second', () => {
+    const event = newEvent('api_key.created', life, actor, NOW, { name: 'ci' });
+    expect(event).toEqual({
+      id: event.id,
+      type: 'api_key.created',
+      deploymentId: 'etl',
+      generation: life.generation,
+      actor,
+      createdAt: NOW,
+      data: { name: 'ci' },
+      expiresAt: Math.ceil(NOW / 1000) + 90 * 86_400,
+    });
+    expect(event.id).toMatch(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+    expect(newEvent('deployment.deleted', life, actor, NOW).data).toEqual({});
+  });
+
+  it('goes to the bus as a CloudEvent about its key', () => {
+    const event = newEvent('api_key.created', life, actor, NOW, { keyId: 'dk_etl_X', name: 'ci' });
+    expect(cloudEventOf(event)).toStrictEqual({
+      specversion: '1.0',
+      id: event.id,
+      source: 'deployment-api-keys',
+      type: 'api_key.created',
+      subject: 'deployments/etl/api-keys/dk_etl_X',
+      time: '2030-01-01T12:00:00.001Z',
+      datacontenttype: 'application/json',
+      data: { deploymentId: 'etl', generation: life.generation, actor, keyId: 'dk_etl_X', name: 'ci' },
+    });
+    expect(EVENT_SOURCE).toBe('deployment-api-keys');
+  });
+
+  it('or, where it is about no key, about its Deployment', () => {
+    for (const data of [{}, { keyId: 7 }] as Record<string, number>[]) {
+      const event = newEvent('deployment.edited', life, actor, NOW, data);
+      expect(cloudEventOf(event)).toMatchObject({ subject: 'deployments/etl' });
+    }
+  });
+});

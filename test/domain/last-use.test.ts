@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { isUseDue, originOf } from '../../functions/domain/last-use.ts';
+
+describe('of where a call came from is kept', () => {
+  const caller = { address: '192.0.2.77', userAgent: 'curl/8.5.0 (linux)' };
+
+  it.each([
+    ['all', 'full', { address: '192.0.2.77', client: 'curl/8.5.0' }],
+    ['the network', 'truncated', { address: '192.0.2.0/24', client: 'curl/8.5.0' }],
+    ['nothing', 'off', { address: '', client: '' }],
+  ] as const)('%s, when it is %s', (_, mode, kept) => {
+    expect(originOf(caller, mode)).toStrictEqual(kept);
+  });
+
+  it('nothing that the event does not have', () => {
+    for (const mode of ['full', 'truncated', 'off'] as const)
+      expect(originOf({}, mode)).toStrictEqual({ address: '', client: '' });
+  });
+
+  it.each([
+    ['curl', 'curl'],
+    ['curl/8.5.0', 'curl/8.5.0'],
+    ['python-requests/2.32 CPython/3.13', 'python-requests/2.32'],
+    ['my_tool+x/1.0-rc.1(beta)', 'my_tool+x/1.0-rc.1'],
+    [`${'n'.repeat(32)}/${'v'.repeat(32)}`, `${'n'.repeat(32)}/${'v'.repeat(32)}`],
+    ['n'.repeat(33), ''],
+    [`tool/${'v'.repeat(33)}`, ''],
+    [`tool/${'v'.repeat(33)} x`, ''],
+    ['tool/', ''],
+    ['/1.0', ''],
+    [' curl/8.5.0', ''],
+    ['a;b', ''],
+    ['a/1;b', ''],
+  ])('the first word of the User-Agent, where it is a name and a version: %s', (userAgent, client) => {
+    expect(originOf({ userAgent }, 'full').client).toBe(client);
+  });
+});
+
+it('a use is recorded again after a slide interval', () => {
+  expect(isUseDue(undefined, 300, 1_000_000)).toBe(true);
+  expect(isUseDue(700_000, 300, 1_000_000)).toBe(true);
+  expect(isUseDue(700_001, 300, 1_000_000)).toBe(false);
+});
