@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 // Files that synthesise templates: loading the CDK takes longer than they do, so they share one process.
 const TEMPLATES = 'test/infra/*.test.ts';
+// Files of rules without a world around them: starting a process for each takes longer than they do.
+const RULES = 'test/{domain,http}/*.test.ts';
 
 export default defineConfig({
   test: {
@@ -15,7 +17,11 @@ export default defineConfig({
     // A test that asserts nothing holds nothing.
     expect: { requireAssertions: true },
     projects: [
-      { extends: true, test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [TEMPLATES] } },
+      {
+        extends: true,
+        test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [TEMPLATES, RULES] },
+      },
+      { extends: true, test: { name: 'rules', include: [RULES], isolate: false } },
       {
         extends: true,
         test: { name: 'templates', include: [TEMPLATES], isolate: false, testTimeout: 120_000 },

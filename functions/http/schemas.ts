@@ -22,9 +22,7 @@ const text = (least: number, most: number) => {
 const isWithin = (it: string, least: number, most: number) =>
   it.length <= 2 * most && [...it].length >= least && [...it].length <= most;
 
-const groups = z
-  .array(text(1, 128), 'must be an array of at most 20 groups')
-  .check(z.maxLength(20, 'must be an array of at most 20 groups'));
+const groups = z.array(text(1, 128), 'must be an array of at most 20 groups').check(z.maxLength(20));
 
 /** PUT /deployments/{deploymentId} */
 export const deploymentInput = z.strictObject({ name: z.optional(text(1, 100)), groups: z.optional(groups) });
@@ -165,15 +163,17 @@ export function parseInput<T>(schema: z.ZodMiniType<T>, input: unknown, whole = 
 }
 
 function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
-  const field = issue.path
-    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
-    .join('');
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ field: key.slice(0, 100), rule: 'is not a field of this request' }));
+    const rule = 'is not a field of this request';
+    return issue.keys.map((key) => ({ field: pathOf([...issue.path, key.slice(0, 100)]), rule }));
   }
-  if (field === '') return [{ field: whole, rule: 'must be an object' }];
-  const isMissing = issue.code === 'invalid_type' && issue.input === undefined;
-  return [
-    { field: field.replace(/^\./, ''), rule: isMissing ? `is required: ${issue.message}` : issue.message },
-  ];
+  if (issue.path.length === 0) return [{ field: whole, rule: 'must be an object' }];
+  const rule = issue.input === undefined ? `is required: ${issue.message}` : issue.message;
+  return [{ field: pathOf(issue.path), rule }];
+}
+
+/** `trust[0].claims`. The first step is a name: every input is an object. */
+function pathOf(steps: PropertyKey[]): string {
+  const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`));
+  return path.join('').slice(1);
 }

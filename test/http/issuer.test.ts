@@ -15,17 +15,26 @@ describe('the issuer', () => {
     },
   );
 
-  it.each(['127.0.0.1:8787', 'localhost:8787', '[::1]:8787'])('is http on this machine alone: %s', (host) => {
-    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`http://${host}`);
-    expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'https' }), undefined)).toBe(`https://${host}`);
-  });
+  it.each(['127.0.0.1:8787', '127.100.200.30', 'localhost', 'localhost:8787', '[::1]:8787'])(
+    'is http on this machine alone: %s',
+    (host) => {
+      expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`http://${host}`);
+      expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'https' }), undefined)).toBe(`https://${host}`);
+    },
+  );
 
   it('is the public URL where something stands in front of API Gateway', () => {
     const event = eventOf('abc123.execute-api.eu-west-1.amazonaws.com');
     expect(issuerOf(event, 'https://keys.example.com')).toBe('https://keys.example.com');
   });
 
-  it.each(['127.0.0.1.evil.test', 'localhost.evil.test', 'evil.test:8787'])('is not fooled by %s', (host) => {
+  it.each([
+    '127.0.0.1.evil.test',
+    'localhost.evil.test',
+    'evil.test:8787',
+    'evil.localhost',
+    'x127.0.0.1:8787',
+  ])('is not fooled by %s', (host) => {
     expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`https://${host}`);
   });
 });

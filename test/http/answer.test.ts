@@ -1,0 +1,123 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import middy from '@middy/core';
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { invalidFields, notFound, ServiceError, unavailable } from '../../functions/domain/errors.ts';
+import { type Answer, answers, asOAuthError, asProblem } from '../../functions/http/answer.ts';
+
+const logger = new Logger({ logLevel: 'SILENT' });
+beforeEach(() => {
+  for (const method of ['error', 'info', 'appendKeys'] as const) vi.spyOn(logger, method);
+});
+const calls = (method: 'error' | 'info' | 'appendKeys') => vi.mocked(logger[method]).mock.calls;
+
+const EVENT = { routeKey: 'GET /x', requestContext: { requestId: 'r-1' } } as APIGatewayProxyEventV2;
+
+/** What becomes of what a route answers or throws. */
+async function rendered(render: typeof asProblem, route: () => Answer) {
+  const handler = middy<APIGatewayProxyEventV2>()
+    .use(answers(logger, render))
+    .handler(async () => route());
+  const { body, ...rest } = (await handler(EVENT, {} as Context)) as { body: string };
+  return { ...rest, body: body === '' ? '' : JSON.parse(body) };
+}
+const throwing = (one: unknown) => () => {
+  throw one;
+};
+const NO_STORE = { 'Cache-Control': 'no-store' };
+
+describe('an answer', () => {
+  it('with a body is JSON, and nobody may keep it', async () => {
+    expect(
+      await rendered(asProblem, () => ({ status: 201, body: { a: 1 }, headers: { Location: '/a' } })),
+    ).toEqual({
+      statusCode: 201,
+      headers: { 'Content-Type': 'application/json', ...NO_STORE, Location: '/a' },
+      body: { a: 1 },
+    });
+  });
+
+  it('without a body has no type', async () => {
+    expect(await rendered(asProblem, () => ({ status: 204 }))).toEqual({
+      statusCode: 204,
+      headers: NO_STORE,
+      body: '',
+    });
+  });
+
+  it('leaves request and route in every line of the log', async () => {
+    await rendered(asProblem, () => ({ status: 204 }));
+    expect(calls('appendKeys')).toEqual([[{ request_id: 'r-1', route: 'GET /x' }]]);
+    expect(logger.info).not.toHaveBeenCalled();
+    expect(logger.error).not.toHaveBeenCalled();
+  });
+});
+
+describe('a refusal', () => {
+  it('of a person is a problem (RFC 9457) that names each field', async () => {
+    const errors = [{ field: 'name', rule: 'must be text' }];
+    expect(await rendered(asProblem, throwing(invalidFields(errors)))).toEqual({
+      statusCode: 400,
+      headers: { 'Content-Type': 'application/problem+json', ...NO_STORE },
+      body: {
+        type: 'about:blank',
+        title: 'Bad Request',
+        status: 400,
+        code: 'invalid_request',
+        detail: 'name must be text',
+        errors,
+      },
+    });
+  });
+
+  it('of a client is an OAuth error (RFC 6749 §5.2), with its headers', async () => {
+    const challenge = { 'WWW-Authenticate': 'Basic' };
+    const refused = new ServiceError(401, 'invalid_client', 'No.', { headers: challenge });
+    expect(await rendered(asOAuthError, throwing(refused))).toEqual({
+      statusCode: 401,
+      headers: { 'Content-Type': 'application/json', ...NO_STORE, ...challenge },
+      body: { error: 'invalid_client', error_description: 'No.' },
+    });
+  });
+
+  it('is logged as a fact, not as an error', async () => {
+    await rendered(asProblem, throwing(notFound('API key')));
+    expect(calls('info')).toEqual([
+      ['refused', { status: 404, code: 'not_found', detail: 'No such API key.' }],
+    ]);
+    expect(logger.error).not.toHaveBeenCalled();
+  });
+});
+
+describe('a failure', () => {
+  it('of the store is a 503 with Retry-After, its cause for the log alone', async () => {
+    const cause = new Error('throttled');
+    const answer = await rendered(asProblem, throwing(unavailable(cause)));
+    expect(answer).toMatchObject({ statusCode: 503, headers: { 'Retry-After': '1', ...NO_STORE } });
+    expect(JSON.stringify(answer)).not.toContain('throttled');
+    expect(calls('error')).toEqual([['failed', cause]]);
+    expect(logger.info).not.toHaveBeenCalled();
+  });
+
+  it('of ours is a bare 500, its cause for the log alone', async () => {
+    const fault = new TypeError('x is not a function');
+    expect(await rendered(asProblem, throwing(fault))).toEqual({
+      statusCode: 500,
+      headers: { 'Content-Type': 'application/problem+json', ...NO_STORE },
+      body: {
+        type: 'about:blank',
+        title: 'Internal Server Error',
+        status: 500,
+        code: 'server_error',
+        detail: 'Something went wrong here. It has been recorded.',
+      },
+    });
+    expect(calls('error')).toEqual([['failed', fault]]);
+  });
+
+  it('that is known, and has no cause, is logged itself', async () => {
+    const fault = new ServiceError(500, 'server_error', 'Broken.');
+    await rendered(asOAuthError, throwing(fault));
+    expect(calls('error')).toEqual([['failed', fault]]);
+  });
+});

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type AuthorizerCall,
+  demandOf,
+  parseAuthorizerEvent,
+} from '../../functions/http/authorizer-event.ts';
+import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
+
+const ARN = 'arn:aws:execute-api:us-east-1:123456789012:abcdef123/test/GET/request';
+const EXPECTED =
+  'Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN';
+const parse = (event: unknown) => () => parseAuthorizerEvent(event);
+const without = (event: object, name: string) => ({ ...event, [name]: undefined });
+
+describe('the event', () => {
+  it('of an HTTP API says all of the call', () => {
+    const event = httpEvent({
+      headers: { authorization: 'Bearer x' },
+      pathParameters: { a: 'b' },
+      stageVariables: { c: 'd' },
+    });
+    expect(parseAuthorizerEvent(event)).toStrictEqual({
+      answer: 'simple',
+      authorization: 'Bearer x',
+      arn: ARN,
+      route: { method: 'GET', template: '/request', parameters: { a: 'b' } },
+      stageVariables: { c: 'd' },
+      caller: { address: '192.0.2.1', userAgent: 'agent' },
+      apiId: 'abcdef123',
+      requestId: 'Cz8YXjZPIAMEMXQ=',
+    });
+  });
+
+  it('of a REST API, REQUEST, says all of the call', () => {
+    const event = restEvent({
+      multiValueHeaders: { Authorization: ['Bearer x'] },
+      pathParameters: { a: 'b' },
+      stageVariables: { c: 'd' },
+    });
+    expect(parseAuthorizerEvent(event)).toStrictEqual({
+      answer: 'rest',
+      authorization: 'Bearer x',
+      arn: ARN,
+      route: { method: 'GET', template: '/request', parameters: { a: 'b' } },
+      stageVariables: { c: 'd' },
+      caller: { address: '192.0.2.1', userAgent: 'agent' },
+      apiId: 'abcdef123',
+      requestId: 'bb5ff0d8-1f1c-4e33-8f2d-1cd2bd1b8c0d',
+    });
+  });
+
+  it('of a REST API, TOKEN, says the token and the API', () => {
+    expect(parseAuthorizerEvent(tokenEvent('Bearer x'))).toStrictEqual({
+      answer: 'rest',
+      authorization: 'Bearer x',
+      arn: ARN,
+      route: undefined,
+      stageVariables: {},
+      caller: {},
+      apiId: 'abcdef123',
+      requestId: undefined,
+    });
+  });
+
+  it('has no template on the $default route', () => {
+    expect(parseAuthorizerEvent(httpEvent({ routeKey: '$default' })).route?.template).toBeUndefined();
+  });
+
+  it('may have null for an empty map, and then has nothing in it', () => {
+    const http = parseAuthorizerEvent({
+      ...httpEvent(),
+      headers: null,
+      pathParameters: null,
+      stageVariables: null,
+    });
+    expect(http).toMatchObject({ authorization: undefined, route: { parameters: {} }, stageVariables: {} });
+    const rest = restEvent({ multiValueHeaders: null, headers: null, stageVariables: null });
+    expect(parseAuthorizerEvent(rest)).toMatchObject({ authorization: undefined, stageVariables: {} });
+  });
+
+  it('that is no event of an authorizer is an error which says what was expected', () => {
+    const named = (type: string, version: string) => `${EXPECTED}; type is ${type}, version ${version}.`;
+    for (const event of [undefined, null, 'x', {}])
+      expect(parse(event)).toThrow(named('undefined', 'undefined'));
+    expect(parse(httpEvent({ version: '1.0' as '2.0' }))).toThrow(named('REQUEST', '1.0'));
+    expect(parse({ ...httpEvent(), type: 'OTHER' })).toThrow(named('OTHER', '2.0'));
+    expect(parse({ type: { a: 1 }, version: 2 })).toThrow(named('object', 'number'));
+  });
+
+  it('whose type or version is no short word is not repeated in the log', () => {
+    for (const type of ['x'.repeat(17), 'a b', 'a\n', '', 'é', ' a'])
+      expect(parse({ type, version: '2.0' })).toThrow(`; type is string, version 2.0.`);
+    expect(parse({ type: 'x'.repeat(16) })).toThrow(`; type is ${'x'.repeat(16)}, version undefined.`);
+  });
+
+  it.each<[string, object]>([
+    ['routeArn', without(httpEvent(), 'routeArn')],
+    ['routeArn', { ...httpEvent(), routeArn: '' }],
+    ['routeKey', without(httpEvent(), 'routeKey')],
+    ['requestContext.http.method', { ...httpEvent(), requestContext: {} }],
+    ['methodArn', without(restEvent(), 'methodArn')],
+    ['httpMethod', without(restEvent(), 'httpMethod')],
+    ['resource', without(restEvent(), 'resource')],
+    ['methodArn', without(tokenEvent('x'), 'methodArn')],
+    ['methodArn', { ...tokenEvent('x'), methodArn: 7 }],
+  ])('without %s is an error which says so', (name, event) => {
+    expect(parse(event)).toThrow(`${EXPECTED}; ${name} is missing.`);
+  });
+});
+
+describe('an HTTP API', () => {
+  const answer = (authorizerResponse: unknown) =>
+    parseAuthorizerEvent(httpEvent({ stageVariables: { authorizerResponse } as Record<string, string> }))
+      .answer;
+
+  it('says by a stage variable which answer it expects', () => {
+    expect([undefined, 'simple', 'iam'].map(answer)).toEqual(['simple', 'simple', 'iam']);
+    for (const bad of ['IAM', '', 7])
+      expect(() => answer(bad)).toThrow(
+        'The stage variable authorizerResponse must be simple or iam, or be left out.',
+      );
+  });
+});
+
+describe('the Authorization header', () => {
+  const ofRest = (change: object) => parseAuthorizerEvent(restEvent(change)).authorization;
+
+  it('of a REST API has its name in any case', () => {
+    for (const name of ['Authorization', 'authorization', 'AUTHORIZATION'])
+      expect(ofRest({ multiValueHeaders: { Accept: ['x'], [name]: ['Bearer x'] } })).toBe('Bearer x');
+  });
+
+  it('of a REST API is taken from headers where there are no multi-value headers', () => {
+    expect(ofRest({ multiValueHeaders: null, headers: { Authorization: 'Bearer x' } })).toBe('Bearer x');
+    expect(ofRest({ multiValueHeaders: {}, headers: { Authorization: 'Bearer x' } })).toBeUndefined();
+  });
+
+  it('that comes twice is none', () => {
+    expect(ofRest({ multiValueHeaders: { Authorization: ['Bearer x', 'Bearer x'] } })).toBeUndefined();
+    expect(ofRest({ multiValueHeaders: { Authorization: ['x'], authorization: ['x'] } })).toBeUndefined();
+    expect(ofRest({ multiValueHeaders: { Authorization: [] } })).toBeUndefined();
+  });
+
+  it('that is no text is none', () => {
+    expect(ofRest({ multiValueHeaders: { Authorization: [7] } })).toBeUndefined();
+    const headers = { authorization: 7 } as never;
+    expect(parseAuthorizerEvent(httpEvent({ headers })).authorization).toBeUndefined();
+    expect(parseAuthorizerEvent({ ...tokenEvent('x'), authorizationToken: 7 }).authorization).toBeUndefined();
+  });
+});
+
+it('what an event says of its caller, API and request is text or nothing', () => {
+  const context = { apiId: 7, requestId: 7 };
+  const nothing = {
+    caller: { address: undefined, userAgent: undefined },
+    apiId: undefined,
+    requestId: undefined,
+  };
+  const http = { method: 'GET', sourceIp: 7, userAgent: null };
+  expect(parseAuthorizerEvent({ ...httpEvent(), requestContext: { ...context, http } })).toMatchObject(
+    nothing,
+  );
+  expect(parseAuthorizerEvent({ ...restEvent(), requestContext: context })).toMatchObject(nothing);
+});
+
+describe('what a call demands', () => {
+  const route = { method: 'GET', template: '/d/{deploymentId}', parameters: { deploymentId: 'etl' } };
+  const demand = (change: Partial<AuthorizerCall>) =>
+    demandOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
+
+  it('is nothing by itself but its Deployment', () => {
+    expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
+    expect(demand({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
+      deploymentId: undefined,
+      scopes: [],
+    });
+    expect(demand({ route: undefined })).toStrictEqual({ scopes: [] });
+    expect(demand({ route: undefined, stageVariables: { requiredScopes: 'GET/x=any' } })).toStrictEqual({
+      scopes: [],
+    });
+  });
+
+  it('is the scopes of its route', () => {
+    const stageVariables = { requiredScopes: 'GET/d/:deploymentId=a:b,c' };
+    expect(demand({ stageVariables })).toStrictEqual({ deploymentId: 'etl', scopes: ['a:b', 'c'] });
+  });
+
+  it.each([
+    ['is missing from it', 'POST/d/:deploymentId=any'],
+    ['stands in one that does not parse', 'nonsense'],
+    ['stands in one that is empty', ''],
+    ['stands in one that is no text', 7],
+  ])('is not known where the route %s', (_, requiredScopes) => {
+    expect(demand({ stageVariables: { requiredScopes } })).toBeUndefined();
+  });
+
+  it('is of the Deployment in the parameter that the stage names', () => {
+    const ofName = { method: 'GET', template: '/d/{name}', parameters: { name: 'etl', deploymentId: 'x' } };
+    expect(demand({ route: ofName, stageVariables: { deploymentParameter: 'name' } })).toMatchObject({
+      deploymentId: 'etl',
+    });
+    for (const deploymentParameter of ['a b', '', '{name}', 7])
+      expect(demand({ route: ofName, stageVariables: { deploymentParameter } })).toBeUndefined();
+    expect(demand({ route: undefined, stageVariables: { deploymentParameter: '' } })).toBeUndefined();
+  });
+
+  it('is of no Deployment at all where the route has the parameter without a value', () => {
+    for (const template of ['/d/{deploymentId}', '/{deploymentId+}', '/x/{deploymentId}/y'])
+      expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
+        deploymentId: '',
+      });
+    for (const template of ['/d/deploymentId', '/d/x{deploymentId}', '/d/{deploymentIdx}', undefined])
+      expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
+        deploymentId: undefined,
+      });
+    const parameters = { deploymentId: 7 };
+    expect(demand({ route: { method: 'GET', template: undefined, parameters } })).toMatchObject({
+      deploymentId: '',
+    });
+    const inherited = Object.create({ deploymentId: 'etl' });
+    expect(demand({ route: { method: 'GET', template: '/x', parameters: inherited } })).toMatchObject({
+      deploymentId: undefined,
+    });
+  });
+});

@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { bearerToken } from '../../functions/http/bearer.ts';
+import { contextOf } from '../../functions/http/context.ts';
+
+it.each([
+  ['Bearer abc', 'abc'],
+  ['bEARER abc', 'abc'],
+  ['Bearer   abc', 'abc'],
+  ['Bearer a.b_c~d+e/f-g==', 'a.b_c~d+e/f-g=='],
+])('RFC 6750 §2.1: %s holds a token', (header, token) => {
+  expect(bearerToken(header)).toBe(token);
+});
+
+it.each([
+  undefined,
+  '',
+  'Bearer',
+  'Bearer ',
+  'Bearer\tabc',
+  'Bearerabc',
+  ' Bearer abc',
+  'xBearer abc',
+  'Bearer abc ',
+  'Bearer abc\n',
+  'Bearer a=b',
+  'Bearer =',
+  'Bearer abc, Bearer def',
+  'Bearer abc,Bearer def',
+  'Basic abc',
+  'Bearer a b',
+  'Bearer ä',
+])('RFC 6750 §2.1: %j holds none', (header) => {
+  expect(bearerToken(header)).toBeUndefined();
+});
+
+it('an API behind the authorizer is told of the caller in flat strings', () => {
+  const access = {
+    principalId: 'dk_etl_X',
+    principalType: 'api_key' as const,
+    deploymentId: 'etl',
+    scopes: ['code:deploy'],
+    issuedAt: 1_800_000_000,
+    expiresAt: 1_800_086_400,
+  };
+  expect(contextOf(access)).toStrictEqual({
+    principalId: 'dk_etl_X',
+    principalType: 'api_key',
+    deploymentId: 'etl',
+    scope: 'deployment:etl code:deploy',
+    issuedAt: '2027-01-15T08:00:00.000Z',
+    expiresAt: '2027-01-16T08:00:00.000Z',
+  });
+});

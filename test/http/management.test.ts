@@ -1,0 +1,175 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import type { APIGatewayProxyEventV2WithJWTAuthorizer, Context } from 'aws-lambda';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { notFound, ServiceError, unavailable } from '../../functions/domain/errors.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
+import { type ManagementRequest, managementHandler } from '../../functions/http/management.ts';
+
+const logger = new Logger({ logLevel: 'SILENT' });
+const onRefused = vi.fn(async (_request: ManagementRequest, _error: unknown) => {});
+const route = vi.fn(async (_request: ManagementRequest) => ({ status: 204 }));
+beforeEach(() => {
+  for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
+  onRefused.mockReset().mockResolvedValue();
+  route.mockReset().mockResolvedValue({ status: 204 });
+});
+
+const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
+const BEARER = `Bearer ${part({ typ: 'at+jwt' })}.${part({ sub: 'ada', groups: ['a'] })}.c2ln`;
+const KEYS = 'GET /deployments/{deploymentId}/api-keys/{keyId}';
+const people = { groupsClaim: 'groups', adminGroup: 'a', adminScope: undefined };
+const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
+
+async function send(change: object = {}, headers: Record<string, string> = {}) {
+  const handler = managementHandler(
+    { [KEYS]: route, 'GET /deployments': route },
+    { logger, people, onRefused },
+  );
+  const event = {
+    routeKey: KEYS,
+    headers: { authorization: BEARER, ...headers },
+    pathParameters: { deploymentId: 'etl', keyId: 'k-1' },
+    isBase64Encoded: false,
+    requestContext: {
+      requestId: 'r-1',
+      http: { sourceIp: '192.0.2.1' },
+      authorizer: { jwt: { claims: {}, scopes: null } },
+    },
+    ...change,
+  };
+  const reply = (await handler(event as unknown as APIGatewayProxyEventV2WithJWTAuthorizer, context)) as {
+    statusCode: number;
+    body: string;
+  };
+  return { status: reply.statusCode, body: reply.body === '' ? undefined : JSON.parse(reply.body) };
+}
+const asked = () => route.mock.calls[0]?.[0] as ManagementRequest;
+
+describe('a call of a person', () => {
+  it('comes to its route with the person, the path and the query', async () => {
+    expect(await send({ queryStringParameters: { limit: '5' }, body: '{"a":1}' })).toEqual({ status: 204 });
+    expect(asked()).toMatchObject({
+      person: { sub: 'ada', groups: ['a'], isAdministrator: true },
+      actor: { principal: 'ada', address: '192.0.2.1', requestId: 'r-1' },
+      params: { deploymentId: 'etl', keyId: 'k-1', tokenId: '' },
+      query: { limit: '5' },
+      routeKey: KEYS,
+      bodyHash: hashOf('{"a":1}'),
+    });
+    expect(logger.resetKeys).toHaveBeenCalled();
+    expect(logger.appendKeys).toHaveBeenCalledWith({ principal: 'ada', deployment_id: 'etl' });
+    expect(onRefused).not.toHaveBeenCalled();
+  });
+
+  it('on a route without parameters and query has none', async () => {
+    await send({ routeKey: 'GET /deployments', pathParameters: undefined });
+    expect(asked()).toMatchObject({
+      params: { deploymentId: '', keyId: '', tokenId: '' },
+      query: {},
+      bodyHash: hashOf(''),
+    });
+  });
+
+  it('who is not signed in is a 401', async () => {
+    expect(await send({}, { authorization: 'Bearer x' })).toMatchObject({ status: 401 });
+    expect(route).not.toHaveBeenCalled();
+  });
+
+  it('on no route of ours is a fault of the stack', async () => {
+    expect(await send({ routeKey: 'GET /other' })).toMatchObject({ status: 500 });
+    expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for GET /other' });
+  });
+
+  it('about a malformed Deployment ID is a 400 that names the rule', async () => {
+    for (const pathParameters of [{ deploymentId: 'a#b' }, { deploymentId: '' }, {}, undefined])
+      expect(await send({ pathParameters })).toMatchObject({
+        status: 400,
+        body: {
+          errors: [
+            {
+              field: 'deploymentId',
+              rule: 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit',
+            },
+          ],
+        },
+      });
+    expect(route).not.toHaveBeenCalled();
+  });
+});
+
+describe('a body', () => {
+  const body = async (change: object, whenEmpty?: object) => {
+    let result: unknown;
+    route.mockImplementation(async (request) => {
+      result = request.body(whenEmpty);
+      return { status: 204 };
+    });
+    const { status } = await send(change, { 'content-type': 'application/json' });
+    return status === 204 ? result : status;
+  };
+
+  it('is JSON, and may be left out where the call says what stands for it', async () => {
+    expect(await body({ body: '{"a":1}' })).toEqual({ a: 1 });
+    expect(await body({ body: '{"a":1}' }, { b: 2 })).toEqual({ a: 1 });
+    expect(await body({}, { b: 2 })).toEqual({ b: 2 });
+    expect(await body({ body: '' }, { b: 2 })).toEqual({ b: 2 });
+    expect(await body({})).toBe(400);
+    expect(await body({ body: 'x' }, { b: 2 })).toBe(400);
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  const key = async (header?: string) => {
+    let result: unknown;
+    route.mockImplementation(async (request) => {
+      result = request.idempotencyKey();
+      return { status: 204 };
+    });
+    const { status, body } = await send({}, header === undefined ? {} : { 'idempotency-key': header });
+    return status === 204 ? result : body.errors;
+  };
+
+  it('is as it came, or none', async () => {
+    expect(await key()).toBeUndefined();
+    for (const one of ['a', '!', '~', '+-', 'x'.repeat(255), '{"#$%&*.']) expect(await key(one)).toBe(one);
+  });
+
+  it('is 1 to 255 printable characters without space and comma', async () => {
+    const rule = 'must be 1 to 255 printable ASCII characters without space and comma';
+    for (const one of ['', 'a b', 'a,b', ' a', 'a ', 'a\n', '\u007f', 'é', 'x'.repeat(256)])
+      expect(await key(one), one).toEqual([{ field: 'Idempotency-Key', rule }]);
+  });
+});
+
+describe('a refused call', () => {
+  it('is recorded before it is answered', async () => {
+    route.mockRejectedValue(notFound('API key'));
+    let isRecorded = false;
+    onRefused.mockImplementation(async () => {
+      await Promise.resolve();
+      isRecorded = true;
+    });
+    expect(await send()).toMatchObject({ status: 404, body: { detail: 'No such API key.' } });
+    expect(isRecorded).toBe(true);
+    expect(onRefused).toHaveBeenCalledExactlyOnceWith(asked(), expect.objectContaining({ status: 404 }));
+  });
+
+  it('is refused all the same when it cannot be recorded, and the log says so', async () => {
+    route.mockRejectedValue(notFound('API key'));
+    const cause = new Error('down');
+    onRefused.mockRejectedValue(cause);
+    expect(await send()).toMatchObject({ status: 404 });
+    expect(vi.mocked(logger.error).mock.calls).toEqual([['refusal not recorded', cause]]);
+  });
+
+  it('is none that failed', async () => {
+    route.mockRejectedValueOnce(unavailable(new Error('down'))).mockRejectedValueOnce(new Error('bug'));
+    expect(await send()).toMatchObject({ status: 503 });
+    expect(await send()).toMatchObject({ status: 500 });
+    route.mockRejectedValueOnce(new ServiceError(500, 'server_error', 'Broken.'));
+    expect(await send()).toMatchObject({ status: 500 });
+    route.mockRejectedValueOnce(Object.assign(new Error('x'), { status: 404 }));
+    expect(await send()).toMatchObject({ status: 500 });
+    expect(onRefused).not.toHaveBeenCalled();
+  });
+});

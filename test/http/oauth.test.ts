@@ -1,0 +1,299 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { mintCredential } from '../../functions/domain/mint.ts';
+import {
+  formParameters,
+  invalidClient,
+  invalidRequest,
+  type OAuthRequest,
+  oauthHandler,
+  TOKEN_EXCHANGE,
+} from '../../functions/http/oauth.ts';
+
+const FORM = 'application/x-www-form-urlencoded';
+const KEY_ID = 'dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
+const logger = new Logger({ logLevel: 'SILENT' });
+const onRefusedClient = vi.fn();
+const route = vi.fn(async (_request: OAuthRequest) => ({ status: 200, body: { ok: true } }));
+beforeEach(() => {
+  for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
+  onRefusedClient.mockReset();
+  route.mockReset().mockResolvedValue({ status: 200, body: { ok: true } });
+});
+
+interface Sent {
+  body?: string;
+  type?: string | undefined;
+  authorization?: string | undefined;
+  query?: string;
+  routeKey?: string;
+}
+
+async function send(sent: Sent, options: { acceptsJson?: boolean; publicUrl?: string } = {}) {
+  const { body = '', type = FORM, authorization, query = '', routeKey = 'POST /oauth/token' } = sent;
+  const handler = oauthHandler({ 'POST /oauth/token': route }, { logger, onRefusedClient, ...options });
+  const event = {
+    routeKey,
+    rawQueryString: query,
+    headers: { 'content-type': type, authorization },
+    body,
+    isBase64Encoded: false,
+    requestContext: {
+      requestId: 'r-1',
+      domainName: 'keys.test',
+      http: { sourceIp: '192.0.2.1', userAgent: 'curl/8.5.0' },
+    },
+  };
+  const reply = (await handler(event as unknown as APIGatewayProxyEventV2, context)) as {
+    statusCode: number;
+    headers: Record<string, string>;
+    body: string;
+  };
+  const { error, error_description: description } = JSON.parse(reply.body);
+  return { status: reply.statusCode, headers: reply.headers, error, description };
+}
+const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+const POST = 'client_id=a&client_secret=b';
+const asked = () => route.mock.calls[0]?.[0];
+const badRequest = (description: string) => ({ status: 400, error: 'invalid_request', description });
+const refusedClient = {
+  status: 401,
+  error: 'invalid_client',
+  description: 'Client authentication failed.',
+  headers: { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' },
+};
+
+describe('a call of a client', () => {
+  it('comes to its route with parameters, client, caller and issuer', async () => {
+    const reply = await send({ body: `${POST}&scope=a+b&empty=` });
+    expect(reply).toMatchObject({ status: 200, headers: { 'Cache-Control': 'no-store' } });
+    expect(route).toHaveBeenCalledExactlyOnceWith({
+      parameters: new Map([
+        ['client_id', 'a'],
+        ['client_secret', 'b'],
+        ['scope', 'a b'],
+      ]),
+      client: { clientId: 'a', clientSecret: 'b' },
+      caller: { address: '192.0.2.1', userAgent: 'curl/8.5.0' },
+      issuer: 'https://keys.test',
+    });
+    expect(onRefusedClient).not.toHaveBeenCalled();
+  });
+
+  it('is answered by the public URL as the issuer, where there is one', async () => {
+    await send({ body: POST }, { publicUrl: 'https://public.test' });
+    expect(asked()?.issuer).toBe('https://public.test');
+  });
+
+  it('on no route of ours is a fault of the stack', async () => {
+    expect(await send({ body: POST, routeKey: 'POST /other' })).toMatchObject({
+      status: 500,
+      error: 'server_error',
+    });
+    expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for POST /other' });
+  });
+
+  it('leaves its client ID in the log, but nothing that has no such form', async () => {
+    const secret = mintCredential('secret', 'etl', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
+    await send({ body: `client_id=${KEY_ID}&client_secret=${secret}` });
+    await send({ body: `client_id=${secret}&client_secret=${KEY_ID}` });
+    const { calls } = vi.mocked(logger.appendKeys).mock;
+    expect(calls.filter(([keys]) => keys && 'client_id' in keys)).toEqual([[{ client_id: KEY_ID }]]);
+    expect(JSON.stringify(calls)).not.toContain(secret);
+    expect(logger.resetKeys).toHaveBeenCalled();
+  });
+
+  it('whose client is refused is told of once; other refusals are not', async () => {
+    route.mockRejectedValue(invalidClient());
+    expect(await send({ body: POST })).toMatchObject(refusedClient);
+    expect(onRefusedClient).toHaveBeenCalledTimes(1);
+    route.mockRejectedValue(invalidRequest('No.'));
+    expect(await send({ body: POST })).toMatchObject(badRequest('No.'));
+    route.mockRejectedValue(Object.assign(new Error('x'), { code: 'invalid_client' }));
+    expect(await send({ body: POST })).toMatchObject({ status: 500 });
+    expect(onRefusedClient).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('the client authenticates in one way', () => {
+  it('by client_secret_basic, each half form-encoded or raw (RFC 6749 §2.3.1)', async () => {
+    for (const [id, secret, clientId, clientSecret] of [
+      ['a', 'b', 'a', 'b'],
+      ['a%20b', 'c+d', 'a b', 'c d'],
+      ['a', 'b:c', 'a', 'b:c'],
+      ['a%3Ab', 'c', 'a:b', 'c'],
+      ['a', 'b\nc', 'a', 'b\nc'],
+      ['a+b+c', 'd+e+f', 'a b c', 'd e f'],
+      ['', '', '', ''],
+    ] as const) {
+      route.mockClear();
+      await send({ authorization: basic(id, secret) });
+      expect(asked()?.client).toEqual({ clientId, clientSecret });
+    }
+  });
+
+  it('with the scheme in any case, and spaces behind it', async () => {
+    await send({ authorization: basic('a', 'b').replace('Basic ', 'bASIC   ') });
+    expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: 'b' });
+  });
+
+  it.each([
+    ['what is no base64', 'Basic YTpi!'],
+    ['base64 of a wrong length', 'Basic YTp'],
+    ['base64 with padding in it', 'Basic YT=pi'],
+    ['three signs of padding', 'Basic Y==='],
+    ['base64url', 'Basic YTo_Pz8_'],
+    ['a token behind it', `${basic('a', 'b')} x`],
+    ['nothing', 'Basic '],
+    ['something before it', `Basic x ${basic('a', 'b')}`],
+    ['no colon', `Basic ${Buffer.from('abc').toString('base64')}`],
+    ['a broken percent-encoding', basic('a%zz', 'b')],
+  ])('Basic with %s is a 400', async (_, authorization) => {
+    expect(await send({ authorization })).toMatchObject(
+      badRequest('The Authorization header is not valid Basic authentication.'),
+    );
+    expect(route).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    ['none', {}],
+    ['an ID alone', { body: 'client_id=a' }],
+    ['a secret alone', { body: 'client_secret=b' }],
+    ['another scheme', { authorization: 'Bearer abc' }],
+    ['a scheme that ends so', { authorization: 'xBasic YTpi' }],
+    ['a scheme without anything', { authorization: 'Basic' }],
+    ['an empty header', { authorization: '', body: POST }],
+  ])('%s is a 401', async (_, sent) => {
+    expect(await send(sent)).toMatchObject(refusedClient);
+    expect(onRefusedClient).toHaveBeenCalledTimes(1);
+  });
+
+  it('Basic and a secret in the body are a 400', async () => {
+    for (const body of [POST, 'client_secret=b'])
+      expect(await send({ authorization: basic('a', 'b'), body })).toMatchObject(
+        badRequest('The client must authenticate in one way, not in two.'),
+      );
+  });
+
+  it('Basic and an ID in the body must be of the same client', async () => {
+    expect(await send({ authorization: basic('a', 'b'), body: 'client_id=a' })).toMatchObject({
+      status: 200,
+    });
+    expect(await send({ authorization: basic('a', 'b'), body: 'client_id=x' })).toMatchObject(
+      badRequest('client_id in the body differs from the one in the Authorization header.'),
+    );
+  });
+
+  it('a token exchange has a token in place of a secret', async () => {
+    const body = `grant_type=${encodeURIComponent(TOKEN_EXCHANGE)}&client_id=a`;
+    expect(TOKEN_EXCHANGE).toBe('urn:ietf:params:oauth:grant-type:token-exchange');
+    expect(await send({ body })).toMatchObject({ status: 200 });
+    expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: '' });
+    route.mockClear();
+    expect(await send({ body: body.replace('&client_id=a', '') })).toMatchObject({ status: 200 });
+    expect(asked()?.client).toEqual({ clientId: '', clientSecret: '' });
+    for (const sent of [
+      { body: `${body}&client_secret=b` },
+      { body, authorization: basic('a', 'b') },
+      { body, authorization: '' },
+    ])
+      expect(await send(sent)).toMatchObject(
+        badRequest('A token exchange has subject_token in place of a secret.'),
+      );
+  });
+});
+
+describe('parameters', () => {
+  it.each([
+    'access_token',
+    'client_id',
+    'client_secret',
+    'grant_type',
+    'scope',
+    'subject_token',
+    'token',
+    'token_type_hint',
+  ])('%s may not come in the query', async (name) => {
+    expect(await send({ authorization: basic('a', 'b'), query: `x=1&${name}=` })).toMatchObject(
+      badRequest('Parameters belong in the body, not in the query.'),
+    );
+  });
+
+  it('come once, in query and body taken together', async () => {
+    expect(await send({ body: `${POST}&x=1`, query: 'x=1' })).toMatchObject(
+      badRequest('Parameters belong in the body, not in the query.'),
+    );
+    expect(await send({ body: POST, query: 'x=1&x=2' })).toMatchObject(
+      badRequest('No parameter may come twice.'),
+    );
+    expect(await send({ body: POST, query: 'x=1&y=1' })).toMatchObject({ status: 200 });
+    expect(await send({ body: `${POST}&x=1&x=1` })).toMatchObject(badRequest('No parameter may come twice.'));
+  });
+
+  it('are a form, and JSON only where the call takes it', async () => {
+    const json = { body: '{"client_id":"a","client_secret":"b","x":""}', type: 'application/json' };
+    const wanted = badRequest('Send the body as application/x-www-form-urlencoded.');
+    expect(await send(json)).toMatchObject(wanted);
+    expect(await send({ ...json, type: 'text/plain' }, { acceptsJson: true })).toMatchObject(wanted);
+    expect(await send(json, { acceptsJson: true })).toMatchObject({ status: 200 });
+    expect(asked()?.parameters).toEqual(
+      new Map([
+        ['client_id', 'a'],
+        ['client_secret', 'b'],
+      ]),
+    );
+  });
+
+  it.each([
+    ['no JSON', '{', 'The body must be JSON.'],
+    ['null', 'null', 'The body must be a JSON object of strings.'],
+    ['a list', '["client_id","a"]', 'The body must be a JSON object of strings.'],
+    ['a text', '"client_id"', 'The body must be a JSON object of strings.'],
+    ['a number', '1', 'The body must be a JSON object of strings.'],
+    [
+      'an object with a number',
+      '{"client_id":"a","client_secret":1}',
+      'The body must be a JSON object of strings.',
+    ],
+    ['a name twice', '{"client_id":"a","client_id":"b","client_secret":"c"}', 'No parameter may come twice.'],
+    ['a name twice, once escaped', '{"client_id":"a","client_i\\u0064":"b"}', 'No parameter may come twice.'],
+    ['a value with quotes in it twice', '{"a":"\\"","a":"\\\\"}', 'No parameter may come twice.'],
+  ])('as JSON are a flat object of strings, not %s', async (_, body, description) => {
+    expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
+      badRequest(description),
+    );
+  });
+
+  it('as JSON may hold quotes, backslashes and nothing at all', async () => {
+    const body = JSON.stringify({ client_id: 'a"b', client_secret: '\\', x: '"\\"', y: '' });
+    expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
+      status: 200,
+    });
+    expect(asked()?.parameters.get('x')).toBe('"\\"');
+    expect(asked()?.parameters.has('y')).toBe(false);
+    expect(await send({ body: '{}', type: 'application/json' }, { acceptsJson: true })).toMatchObject(
+      refusedClient,
+    );
+  });
+});
+
+describe('a form', () => {
+  it('without values is as good as empty', () => {
+    expect(formParameters('a=&b=1&c')).toEqual(new Map([['b', '1']]));
+    expect(formParameters('')).toEqual(new Map());
+    expect(formParameters('a=%41%2b%7E+x')).toEqual(new Map([['a', 'A+~ x']]));
+  });
+
+  it.each(['a=%', 'a=%4', 'a=%zz', 'a=%4g', '%=a', 'a=%41%'])(
+    'has no broken percent-encoding: %s',
+    (text) => {
+      expect(() => formParameters(text)).toThrow('The body has a broken percent-encoding.');
+    },
+  );
+
+  it.each(['a=%ff', '%ff=a', 'a=b&c=%c3%28'])('is UTF-8: %s', (text) => {
+    expect(() => formParameters(text)).toThrow('The body must be UTF-8.');
+  });
+});

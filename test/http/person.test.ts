@@ -1,0 +1,126 @@
+import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
+import { describe, expect, it } from 'vitest';
+import { personOf } from '../../functions/http/person.ts';
+
+const CONFIG = { groupsClaim: 'groups', adminGroup: 'admins', adminScope: 'keys:admin' };
+const part = (claims: unknown) => Buffer.from(JSON.stringify(claims)).toString('base64url');
+const jwt = (claims: object, header: object = { alg: 'RS256', typ: 'at+jwt' }) =>
+  `${part(header)}.${part(claims)}.c2lnbmF0dXJl`;
+
+function personBehind(authorization: string | undefined, config = CONFIG, isVerified = true) {
+  const authorizer = isVerified ? { jwt: { claims: {}, scopes: null } } : undefined;
+  const event = { headers: { authorization }, requestContext: { authorizer } };
+  return personOf(event as unknown as APIGatewayProxyEventV2WithJWTAuthorizer, config);
+}
+const signedIn = (claims: object, header?: object) => personBehind(`Bearer ${jwt(claims, header)}`);
+const refused = (message: string) =>
+  expect.objectContaining({
+    status: 401,
+    code: 'invalid_token',
+    message,
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+  });
+const notAnAccessToken = refused('Send an access token, not an ID token.');
+
+describe('a person', () => {
+  it('is whom the access token names, with the groups of its array', () => {
+    expect(signedIn({ sub: 'ada', groups: ['a', 'x admins', 7, null] })).toStrictEqual({
+      sub: 'ada',
+      groups: ['a', 'x admins'],
+      isAdministrator: false,
+    });
+  });
+
+  it('has the groups of the claim that the stack names, and none where it is no array', () => {
+    const config = { ...CONFIG, groupsClaim: 'cognito:groups' };
+    const bearer = `Bearer ${jwt({ sub: 'ada', 'cognito:groups': ['b'], groups: ['admins'] })}`;
+    expect(personBehind(bearer, config)).toMatchObject({ groups: ['b'], isAdministrator: false });
+    for (const groups of ['admins', '[x admins]', { 0: 'admins', length: 1 }, undefined, null])
+      expect(signedIn({ sub: 'ada', groups })).toMatchObject({ groups: [], isAdministrator: false });
+  });
+
+  it.each<[string, object]>([
+    ['in the group', { groups: ['a', 'admins'] }],
+    ['with the scope among others', { scope: 'openid keys:admin' }],
+    ['with the scope in scp', { scp: ['openid', 'keys:admin'] }],
+  ])('is an administrator %s', (_, claims) => {
+    expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: true });
+  });
+
+  it.each<[string, object]>([
+    ['in a group that holds the name', { groups: ['x admins', 'admins2'] }],
+    ['with a scope that holds the name', { scope: 'keys:administer xkeys:admin' }],
+    ['with the scope in another field', { permissions: ['keys:admin'], aud: 'keys:admin' }],
+    ['with scope and scp, of which the first counts', { scope: 'openid', scp: ['keys:admin'] }],
+  ])('is no administrator %s', (_, claims) => {
+    expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: false });
+  });
+
+  it('is no administrator where the stack names neither group nor scope', () => {
+    const config = { groupsClaim: 'groups', adminGroup: undefined, adminScope: undefined } as never;
+    const bearer = `Bearer ${jwt({ sub: 'ada', groups: [undefined, 'undefined'], scope: 'undefined' })}`;
+    expect(personBehind(bearer, config)).toMatchObject({ isAdministrator: false });
+  });
+});
+
+describe('an access token', () => {
+  it.each<[string, object, object]>([
+    ['by typ', {}, { typ: 'at+jwt' }],
+    ['by typ in any case, as a media type', {}, { typ: 'Application/AT+JWT' }],
+    ['by token_use, as Cognito has it', { token_use: 'access' }, {}],
+    ['by a scope', { scope: '' }, {}],
+    ['by scp', { scp: [] }, { typ: 'JWT' }],
+  ])('is known %s', (_, claims, header) => {
+    expect(signedIn({ sub: 'ada', ...claims }, header)).toMatchObject({ sub: 'ada' });
+  });
+
+  it.each<[string, object, object]>([
+    ['says that it is an ID token', { token_use: 'id', scope: 'openid' }, { typ: 'at+jwt' }],
+    ['has a nonce', { nonce: 'n', scope: 'openid' }, { typ: 'at+jwt' }],
+    ['has an at_hash', { at_hash: 'h', scope: 'openid' }, { typ: 'at+jwt' }],
+    ['has a c_hash', { c_hash: 'h', scope: 'openid' }, { typ: 'at+jwt' }],
+    ['bears no mark at all', {}, { typ: 'JWT' }],
+    ['has another typ that holds the name', {}, { typ: 'xat+jwt' }],
+    ['has another typ that begins with the name', {}, { typ: 'at+jwtx' }],
+    ['has another media type', {}, { typ: 'text/at+jwt' }],
+  ])('is none that %s', (_, claims, header) => {
+    expect(() => signedIn({ sub: 'ada', ...claims }, header)).toThrow(notAnAccessToken);
+  });
+
+  it('must name a person', () => {
+    for (const sub of [undefined, '', 7])
+      expect(() => signedIn({ sub })).toThrow(refused('The access token has no sub.'));
+  });
+
+  it('is nothing that the gateway has not verified', () => {
+    expect(() => personBehind(`Bearer ${jwt({ sub: 'ada' })}`, CONFIG, false)).toThrow(
+      refused('The request is not signed in.'),
+    );
+    const event = { headers: {}, requestContext: { authorizer: {} } };
+    expect(() => personOf(event as never, CONFIG)).toThrow(refused('The request is not signed in.'));
+  });
+
+  const good = jwt({ sub: 'ada' });
+  it.each([
+    ['no header', undefined],
+    ['no scheme', good],
+    ['another scheme', `Basic ${good}`],
+    ['two tokens', `Bearer ${good}, Bearer ${good}`],
+    ['two parts', `Bearer ${good.split('.').slice(0, 2).join('.')}`],
+    ['four parts', `Bearer ${good}.x`],
+    ['no signature', `Bearer ${good.split('.').slice(0, 2).join('.')}.`],
+    ['something before it', `x Bearer ${good}`],
+    ['something behind it', `Bearer ${good} `],
+    ['characters that are no base64url', `Bearer ${good.replace('.', '=.')}`],
+    ['a payload that is no JSON', `Bearer ${part({ typ: 'at+jwt' })}.eHh4.c2ln`],
+    ['a payload of nothing', `Bearer ${part({ typ: 'at+jwt' })}.${part(null)}.c2ln`],
+    ['a header of nothing', `Bearer ${part(null)}.${part({ sub: 'ada', scope: '' })}.c2ln`],
+    ['a header that is no JSON', `Bearer eHh4.${part({ sub: 'ada', scope: '' })}.c2ln`],
+  ])('is none with %s', (_, header) => {
+    expect(() => personBehind(header)).toThrow(notAnAccessToken);
+  });
+
+  it('comes with the scheme in any case and any spaces behind it', () => {
+    expect(personBehind(`bEARER   ${good}`)).toMatchObject({ sub: 'ada' });
+  });
+});

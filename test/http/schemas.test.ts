@@ -1,0 +1,340 @@
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import { GITHUB } from '../../functions/domain/trust.ts';
+import {
+  deploymentInput,
+  keyChangesInput,
+  leakInput,
+  newKeyInput,
+  newTemporaryTokenInput,
+  pageInput,
+  parseInput,
+  rotationInput,
+} from '../../functions/http/schemas.ts';
+
+const NOW = Date.parse('2030-01-01T12:00:00Z');
+const KNOWN = ['code:deploy', 'airflow:read'];
+const ISSUER = 'https://issuer.test';
+const newKey = newKeyInput(KNOWN, NOW, [ISSUER, GITHUB]);
+const keyChanges = keyChangesInput(KNOWN, NOW);
+type Schema = Parameters<typeof parseInput>[0];
+
+/** Fields and rules of the 400, or undefined when the input is accepted. */
+function broken(schema: Schema, input: unknown, whole?: string): unknown {
+  try {
+    parseInput(schema, input, whole);
+  } catch (error) {
+    expect(error).toMatchObject({ status: 400, code: 'invalid_request' });
+    return (error as { errors: { field: string; rule: string }[] }).errors.map(
+      ({ field, rule }) => `${field} ${rule}`,
+    );
+  }
+  return undefined;
+}
+const text = (least: number, most: number) =>
+  `must be ${least} to ${most} characters, without control characters`;
+const list = <T>(length: number, one: T) => Array.from({ length }, () => one);
+
+describe('an input', () => {
+  it('that is no object is called by its name', () => {
+    for (const input of [null, 'x', 7, [], undefined]) {
+      expect(broken(deploymentInput, input)).toEqual(['body must be an object']);
+      expect(broken(deploymentInput, input, 'query')).toEqual(['query must be an object']);
+    }
+  });
+
+  it('has no field that nobody knows; each is named, by its first 100 characters', () => {
+    expect(broken(deploymentInput, { a: 1, [`b${'x'.repeat(200)}`]: 2 })).toEqual([
+      'a is not a field of this request',
+      `b${'x'.repeat(99)} is not a field of this request`,
+    ]);
+  });
+
+  it('names each field that breaks a rule, however deep, and says of a missing one that it is required', () => {
+    expect(broken(newKey, { description: 7, scopes: ['code:deploy', 'x'] })).toEqual([
+      `name is required: ${text(1, 100)}`,
+      `description ${text(0, 500)}`,
+      'scopes[1] must be one of code:deploy, airflow:read',
+    ]);
+  });
+});
+
+describe('a text', () => {
+  const name = (value: unknown) => broken(deploymentInput, { name: value });
+  const rule = [`name ${text(1, 100)}`];
+
+  it('is counted in characters, not in UTF-16 units', () => {
+    for (const good of ['a', 'x'.repeat(100), '😀'.repeat(100), '  ', 'a"b\u2028'])
+      expect(name(good)).toBeUndefined();
+    for (const bad of ['', 'x'.repeat(101), '😀'.repeat(101), 'x'.repeat(201)])
+      expect(name(bad)).toEqual(rule);
+  });
+
+  it('has no control characters and no half characters, and is no other type', () => {
+    for (const bad of ['a\nb', '\n', 'a\0', '\u007f', '\u0085', 'a\ud800', 7, null, ['a']])
+      expect(name(bad)).toEqual(rule);
+  });
+});
+
+describe('a Deployment', () => {
+  it('has a name and groups, each if it is given', () => {
+    for (const input of [
+      {},
+      { name: 'ETL' },
+      { groups: [] },
+      { name: 'ETL', groups: list(20, 'g'.repeat(128)) },
+    ])
+      expect(parseInput(deploymentInput, input)).toEqual(input);
+  });
+
+  it('has at most 20 groups of 1 to 128 characters', () => {
+    const rule = ['groups must be an array of at most 20 groups'];
+    expect(broken(deploymentInput, { groups: list(21, 'g') })).toEqual(rule);
+    expect(broken(deploymentInput, { groups: 'g' })).toEqual(rule);
+    expect(broken(deploymentInput, { groups: ['g', 'g'.repeat(129), ''] })).toEqual([
+      `groups[1] ${text(1, 128)}`,
+      `groups[2] ${text(1, 128)}`,
+    ]);
+  });
+});
+
+describe('a new key', () => {
+  it('has a name, and all else if it is given', () => {
+    expect(parseInput(newKey, { name: 'ci' })).toEqual({ name: 'ci' });
+    const networks = list(20, '10.0.0.0/8');
+    const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
+    expect(
+      parseInput(newKey, {
+        name: 'ci',
+        description: '',
+        scopes: ['airflow:read', 'code:deploy', 'airflow:read'],
+        expiresAt: '2030-01-01T13:00:00.5+01:00'.replace('13:00:00.5', '13:00:01'),
+        networks,
+        trust,
+      }),
+    ).toEqual({
+      name: 'ci',
+      description: '',
+      scopes: ['airflow:read', 'code:deploy'],
+      expiresAt: NOW + 1000,
+      networks,
+      trust,
+    });
+    expect(broken(newKey, { name: 'ci', description: 'x'.repeat(501) })).toEqual([
+      `description ${text(0, 500)}`,
+    ]);
+    expect(broken(newKey, { name: 'ci', enabled: true })).toEqual(['enabled is not a field of this request']);
+  });
+
+  it('has at most 16 scopes, of those that the stack knows', () => {
+    const rule = ['scopes must be an array of at most 16 scopes'];
+    expect(broken(newKey, { name: 'ci', scopes: list(16, 'code:deploy') })).toBeUndefined();
+    expect(broken(newKey, { name: 'ci', scopes: list(17, 'code:deploy') })).toEqual(rule);
+    expect(broken(newKey, { name: 'ci', scopes: 'code:deploy' })).toEqual(rule);
+    for (const bad of ['admin', 'Code', '', 7])
+      expect(broken(newKey, { name: 'ci', scopes: [bad] })).toEqual([
+        'scopes[0] must be one of code:deploy, airflow:read',
+      ]);
+  });
+
+  it('has no scope of a wrong form, even if the stack were to know it', () => {
+    expect(broken(newKeyInput(['Code'], NOW), { name: 'ci', scopes: ['Code'] })).toEqual([
+      'scopes[0] must be one of Code',
+    ]);
+  });
+
+  it('expires in the future, at a time with its zone', () => {
+    const rule = ['expiresAt must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z'];
+    for (const bad of [
+      '2030-01-01T12:00:00Z',
+      '2029-01-01T12:00:00Z',
+      '2030-01-02',
+      '2030-01-02T12:00:00',
+      'x',
+      7,
+      null,
+    ])
+      expect(broken(newKey, { name: 'ci', expiresAt: bad })).toEqual(rule);
+    expect(broken(newKey, { name: 'ci', expiresAt: '2030-01-01T12:00:00.001Z' })).toBeUndefined();
+  });
+
+  it('has at most 20 networks in CIDR notation', () => {
+    const rule = ['networks must be an array of at most 20 networks'];
+    expect(broken(newKey, { name: 'ci', networks: list(21, '10.0.0.0/8') })).toEqual(rule);
+    expect(broken(newKey, { name: 'ci', networks: '10.0.0.0/8' })).toEqual(rule);
+    expect(broken(newKey, { name: 'ci', networks: ['10.0.0.0/8', '10.0.0.1/8'] })).toEqual([
+      'networks[1] must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix',
+    ]);
+  });
+
+  it('of a stack that trusts no issuer trusts none', () => {
+    const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
+    expect(broken(newKeyInput(KNOWN, NOW), { name: 'ci', trust })).toEqual([
+      'trust[0].issuer must be one that the stack trusts',
+    ]);
+  });
+});
+
+describe('a trust rule', () => {
+  const rule = { issuer: ISSUER, claims: { sub: 'x' } };
+  const of = (trust: unknown) => broken(newKey, { name: 'ci', trust });
+  const one = (change: object) => of([{ ...rule, ...change }]);
+
+  it('names an issuer and claims, and an audience and single use if it likes', () => {
+    for (const change of [
+      {},
+      { audience: 'a'.repeat(256), singleUse: true },
+      { singleUse: false },
+      {
+        claims: {
+          sub: 'x'.repeat(256),
+          ref: { prefix: 'a:' },
+          [`n${'x'.repeat(99)}`]: { prefix: `${'x'.repeat(255)}/` },
+        },
+      },
+      { claims: Object.fromEntries(list(10, 0).map((_, n) => [`c${n}`, 'x'])) },
+    ])
+      expect(one(change)).toBeUndefined();
+    expect(of(list(10, rule))).toBeUndefined();
+  });
+
+  it('comes 1 to 10 times', () => {
+    for (const bad of [[], list(11, rule), rule, null])
+      expect(of(bad)).toEqual(['trust must be an array of 1 to 10 rules']);
+  });
+
+  it('has 1 to 10 claims', () => {
+    const claims = ['trust[0].claims must be 1 to 10 claims, each a text or a prefix that ends in / or :'];
+    const many = Object.fromEntries(list(11, 0).map((_, n) => [`c${n}`, 'x']));
+    for (const bad of [{}, many, 'x', null]) expect(one({ claims: bad })).toEqual(claims);
+  });
+
+  it('has in each claim a text, or a prefix that ends where a name ends', () => {
+    const claim = ['trust[0].claims.sub must be a text, or a prefix that ends in / or :'];
+    for (const bad of ['', 'x'.repeat(257)])
+      expect(one({ claims: { sub: bad } })).toEqual([`trust[0].claims.sub ${text(1, 256)}`]);
+    for (const bad of [7, 'a\n', {}, null, ['x'], { prefix: 7 }])
+      expect(one({ claims: { sub: bad } })).toEqual(claim);
+    const ofPrefix = (prefix: string) => one({ claims: { sub: { prefix } } });
+    expect(ofPrefix('xy')).toEqual([
+      'trust[0].claims.sub.prefix must be a text, or a prefix that ends in / or :',
+    ]);
+    for (const bad of ['/', `${'x'.repeat(256)}/`])
+      expect(ofPrefix(bad)).toEqual([`trust[0].claims.sub.prefix ${text(2, 256)}`]);
+    expect(one({ claims: { sub: { prefix: 'x/', y: 1 } } })).toEqual([
+      'trust[0].claims.sub.y is not a field of this request',
+    ]);
+  });
+
+  it('has a claim of a name', () => {
+    for (const bad of ['', 'x'.repeat(101), 'a\n'])
+      expect(one({ claims: { [bad]: 'x' } })).not.toBeUndefined();
+  });
+
+  it('names an issuer that the stack trusts, a text as audience, true or false, and nothing more', () => {
+    expect(one({ issuer: 'https://evil.test' })).toEqual([
+      'trust[0].issuer must be one that the stack trusts',
+    ]);
+    expect(one({ audience: '' })).toEqual([`trust[0].audience ${text(1, 256)}`]);
+    expect(one({ audience: 'x'.repeat(257) })).toEqual([`trust[0].audience ${text(1, 256)}`]);
+    expect(one({ singleUse: 'yes' })).toEqual(['trust[0].singleUse must be true or false']);
+    expect(one({ x: 1 })).toEqual(['trust[0].x is not a field of this request']);
+    expect(of([7])).toHaveLength(1);
+  });
+
+  it('of GitHub binds a number', () => {
+    expect(one({ issuer: GITHUB, claims: { repository: 'a/b' } })).toEqual([
+      'trust[0] must bind repository_id or repository_owner_id to one number',
+    ]);
+    expect(one({ issuer: GITHUB, claims: { repository_id: '1' } })).toBeUndefined();
+  });
+});
+
+describe('changes of a key', () => {
+  it('may be of any of its fields; null clears description and expiresAt alone', () => {
+    const all = {
+      name: 'a',
+      scopes: ['code:deploy'],
+      enabled: false,
+      networks: [],
+      description: null,
+      expiresAt: null,
+    };
+    expect(parseInput(keyChanges, all)).toEqual(all);
+    expect(parseInput(keyChanges, {})).toEqual({});
+    expect(broken(keyChanges, { name: null })).toEqual([`name ${text(1, 100)}`]);
+    expect(broken(keyChanges, { name: '', description: 'x'.repeat(501) })).toEqual([
+      `name ${text(1, 100)}`,
+      `description ${text(0, 500)}`,
+    ]);
+    expect(broken(keyChanges, { enabled: 'true' })).toEqual(['enabled must be true or false']);
+    expect(broken(keyChanges, { networks: null })).toEqual([
+      'networks must be an array of at most 20 networks',
+    ]);
+    expect(broken(keyChanges, { trust: [] })).toEqual(['trust is not a field of this request']);
+    expect(broken(keyChanges, { expiresAt: '2029-01-01T12:00:00Z' })).toEqual([
+      'expiresAt must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z',
+    ]);
+  });
+});
+
+describe('a rotation', () => {
+  it('retires the old secret after 7 days unless it says otherwise', () => {
+    expect(parseInput(rotationInput, {})).toEqual({ retireOld: 604_800 });
+    for (const retireOld of ['on_first_use', 'now', 0, 7_776_000])
+      expect(parseInput(rotationInput, { retireOld })).toEqual({ retireOld });
+  });
+
+  it('says so in whole seconds up to 90 days, or by one of two words', () => {
+    for (const retireOld of [-1, 7_776_001, 1.5, '60', 'later', null, true])
+      expect(broken(rotationInput, { retireOld })).toEqual([
+        'retireOld must be "on_first_use", "now", or whole seconds from 0 to 7776000',
+      ]);
+    expect(broken(rotationInput, { x: 1 })).toEqual(['x is not a field of this request']);
+  });
+});
+
+it('a temporary token has scopes of the stack, if it is given some', () => {
+  const schema = newTemporaryTokenInput(KNOWN);
+  expect(parseInput(schema, {})).toEqual({});
+  expect(parseInput(schema, { scopes: ['airflow:read'] })).toEqual({ scopes: ['airflow:read'] });
+  expect(broken(schema, { scopes: ['x'], y: 1 })).toEqual([
+    'scopes[0] must be one of code:deploy, airflow:read',
+    'y is not a field of this request',
+  ]);
+});
+
+it('a leak is of one text', () => {
+  expect(parseInput(leakInput, { credential: 'x'.repeat(1000) })).toEqual({ credential: 'x'.repeat(1000) });
+  expect(broken(leakInput, {})).toEqual([`credential is required: ${text(1, 1000)}`]);
+  expect(broken(leakInput, { credential: '' })).toEqual([`credential ${text(1, 1000)}`]);
+  expect(broken(leakInput, { credential: 'x'.repeat(1001) })).toEqual([`credential ${text(1, 1000)}`]);
+  expect(broken(leakInput, { credential: 'x', y: 1 })).toEqual(['y is not a field of this request']);
+});
+
+it('a page has 1 to 100 things, 100 unless it says otherwise', () => {
+  expect(parseInput(pageInput, {})).toEqual({ limit: 100 });
+  expect(parseInput(pageInput, { limit: '1', cursor: 'c', x: 'y' })).toEqual({ limit: 1, cursor: 'c' });
+  for (const limit of ['9', '10', '99', '100'])
+    expect(parseInput(pageInput, { limit })).toEqual({ limit: Number(limit) });
+  for (const limit of ['', '0', '01', '101', '1000', '-1', '1.5', ' 1', '1x', 'x'])
+    expect(broken(pageInput, { limit }, 'query')).toEqual(['limit must be a whole number from 1 to 100']);
+});
+
+describe('the OpenAPI document, which is made of these, says', () => {
+  const said = (schema: Schema) => z.toJSONSchema(schema, { io: 'input' }).properties ?? {};
+
+  it('how long a text may be, in characters', () => {
+    expect(said(deploymentInput).name).toMatchObject({ type: 'string', minLength: 1, maxLength: 100 });
+    expect(said(newKey).description).toMatchObject({ minLength: 0, maxLength: 500 });
+  });
+
+  it('how long a scope may be', () => {
+    expect(said(newKey).scopes).toMatchObject({ maxItems: 16, items: { maxLength: 64 } });
+  });
+
+  it('that a limit is a whole number', () => {
+    expect(said(pageInput).limit).toMatchObject({ type: 'integer', minimum: 1, maximum: 100, default: 100 });
+    expect(said(pageInput).limit).not.toHaveProperty('pattern', expect.anything());
+  });
+});
