@@ -103,16 +103,18 @@ const isActor = (value: unknown): value is Actor =>
   is.text((value as Actor).address) &&
   is.text((value as Actor).requestId);
 
-const isTrust = (value: unknown): value is TrustRule[] =>
-  Array.isArray(value) &&
-  value.every(
-    ({ issuer, audience, claims, singleUse }: TrustRule) =>
-      is.text(issuer) &&
-      (audience === undefined || is.text(audience)) &&
-      (singleUse === undefined || is.flag(singleUse)) &&
-      isFields(claims) &&
-      Object.values(claims).every((rule) => is.text(rule) || (isFields(rule) && is.text(rule.prefix))),
+const isTrust = (value: unknown): value is TrustRule[] => Array.isArray(value) && value.every(isTrustRule);
+
+function isTrustRule(value: unknown): boolean {
+  const { issuer, audience, claims, singleUse } = (value ?? {}) as Partial<Record<keyof TrustRule, unknown>>;
+  return (
+    is.text(issuer) &&
+    (audience === undefined || is.text(audience)) &&
+    (singleUse === undefined || is.flag(singleUse)) &&
+    isFields(claims) &&
+    Object.values(claims).every((rule) => is.text(rule) || (isFields(rule) && is.text(rule.prefix)))
   );
+}
 
 const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
   isFields(value) && is.text(value.type) && is.whole(value.of);

@@ -1,0 +1,95 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteCommand,
+  DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+} from '@aws-sdk/lib-dynamodb';
+import type { Table } from '../../functions/table/client.ts';
+import type { Item, ItemKey } from '../../functions/table/schema.ts';
+import { makeTable, startEngine } from './engine.ts';
+
+const NAME = 'keys';
+const ACCESS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
+
+/** A command that the table's code has sent. */
+export interface Sent {
+  name: string;
+  input: Record<string, unknown>;
+}
+
+/**
+ * The table on an engine of its own, without the functions around it.
+ * @returns with `sent`, the commands of the code under test, and calls that read and write past it
+ */
+export async function startStore() {
+  const engine = await startEngine();
+  const base = new DynamoDBClient({ endpoint: engine.endpoint, region: 'us-east-1', credentials: ACCESS });
+  await makeTable(base, NAME);
+  const client = DynamoDBDocumentClient.from(base, { marshallOptions: { removeUndefinedValues: true } });
+  const sent: Sent[] = [];
+  const malformed: ItemKey[] = [];
+  const watched = {
+    send: async (command: { input: Record<string, unknown> }) => {
+      sent.push({ name: command.constructor.name.replace('Command', ''), input: command.input });
+      return client.send(command as never);
+    },
+  } as unknown as DynamoDBDocumentClient;
+  const table: Table = { client: watched, tableName: NAME, onMalformed: (key) => malformed.push(key) };
+  return {
+    table,
+    sent,
+    malformed,
+    put: (...items: Item[]) =>
+      Promise.all(items.map((item) => client.send(new PutCommand({ TableName: NAME, Item: item })))),
+    get: async ({ pk, sk }: ItemKey): Promise<Item | undefined> => {
+      const { Item } = await client.send(
+        new GetCommand({ TableName: NAME, Key: { pk, sk }, ConsistentRead: true }),
+      );
+      return Item;
+    },
+    remove: ({ pk, sk }: ItemKey) => client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } })),
+    /** All items of a partition, in the order of their sort keys. */
+    partition: async (pk: string): Promise<Item[]> => {
+      const items: Item[] = [];
+      let start: Item | undefined;
+      do {
+        const page = await client.send(
+          new QueryCommand({
+            TableName: NAME,
+            KeyConditionExpression: 'pk = :pk',
+            ExpressionAttributeValues: { ':pk': pk },
+            ConsistentRead: true,
+            ExclusiveStartKey: start,
+          }),
+        );
+        items.push(...(page.Items ?? []));
+        start = page.LastEvaluatedKey;
+      } while (start);
+      return items;
+    },
+    /** Empties partitions and forgets what was sent: each test begins anew. */
+    clear: async (...partitions: string[]) => {
+      for (const pk of partitions) {
+        const { Items = [] } = await client.send(
+          new QueryCommand({
+            TableName: NAME,
+            KeyConditionExpression: 'pk = :pk',
+            ExpressionAttributeValues: { ':pk': pk },
+          }),
+        );
+        for (const { sk } of Items)
+          await client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } }));
+      }
+      sent.length = 0;
+      malformed.length = 0;
+    },
+    stop: async () => {
+      client.destroy();
+      await engine.stop();
+    },
+  };
+}
+
+export type Store = Awaited<ReturnType<typeof startStore>>;

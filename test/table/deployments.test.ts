@@ -1,0 +1,140 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import {
+  deleteDeployment,
+  editDeployment,
+  listDeployments,
+  readDeployment,
+  registerDeployment,
+} from '../../functions/table/deployments.ts';
+import { deployment, event, GENERATION } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+beforeEach(() => store.clear('DEPLOYMENT#etl', 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES'));
+
+const etl = deployment();
+const ofEtl = { pk: 'DEPLOYMENT#etl', sk: 'DEPLOYMENT' };
+const entryOfEtl = { pk: 'DEPLOYMENTS', sk: 'etl' };
+const { id, keyCount, ...listed } = etl;
+const OTHER = newUlid(0);
+const events = async () => (await store.partition('EVENTS#etl')).map(({ type }) => type);
+const all = { after: undefined, limit: 100 };
+
+describe('a Deployment', () => {
+  it('is registered with its directory entry and its event, and read back', async () => {
+    expect(await registerDeployment(table, etl, event({ type: 'deployment.registered' }))).toBe(true);
+    expect(await store.get(ofEtl)).toEqual({ ...ofEtl, ...listed, keyCount });
+    expect(await store.get(entryOfEtl)).toEqual({ ...entryOfEtl, ...listed });
+    expect(await events()).toEqual(['deployment.registered']);
+    expect(await readDeployment(table, 'etl')).toEqual(etl);
+  });
+
+  it('that is there is not registered again: nothing is written', async () => {
+    await registerDeployment(table, etl, event());
+    const again = deployment({ name: 'other', generation: OTHER });
+    expect(await registerDeployment(table, again, event({ id: newUlid(1) }))).toBe(false);
+    expect(await readDeployment(table, 'etl')).toEqual(etl);
+    expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL' });
+    expect(await events()).toHaveLength(1);
+  });
+
+  it('takes the place of a directory entry that an earlier life has left', async () => {
+    await store.put({ ...entryOfEtl, name: 'left', groups: [], generation: OTHER, createdAt: 1 });
+    expect(await registerDeployment(table, etl, event())).toBe(true);
+    expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL', generation: GENERATION });
+  });
+
+  it('is absent where there is none, and where it is malformed, which is reported', async () => {
+    expect(await readDeployment(table, 'etl')).toBeUndefined();
+    expect(store.malformed).toEqual([]);
+    await store.put({ ...ofEtl, name: 'ETL' });
+    expect(await readDeployment(table, 'etl')).toBeUndefined();
+    expect(store.malformed).toEqual([ofEtl]);
+  });
+
+  it('is edited in name and groups, here and in the directory, and keeps its count of keys', async () => {
+    await registerDeployment(table, deployment({ keyCount: 7 }), event());
+    const edited = deployment({ name: 'new', groups: [], keyCount: 3 });
+    expect(await editDeployment(table, edited, event({ id: newUlid(1), type: 'deployment.edited' }))).toBe(
+      true,
+    );
+    expect(await readDeployment(table, 'etl')).toEqual({ ...edited, keyCount: 7 });
+    expect(await store.get(entryOfEtl)).toMatchObject({ name: 'new', groups: [] });
+    expect(await events()).toEqual(expect.arrayContaining(['deployment.edited']));
+  });
+
+  it('of another life, or gone, is not edited: nothing is written', async () => {
+    expect(await editDeployment(table, etl, event())).toBe(false);
+    await registerDeployment(table, etl, event());
+    const other = deployment({ name: 'new', generation: OTHER });
+    expect(await editDeployment(table, other, event({ id: newUlid(1) }))).toBe(false);
+    expect(await readDeployment(table, 'etl')).toEqual(etl);
+    expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL' });
+    expect(await events()).toHaveLength(1);
+  });
+
+  it('is deleted with its directory entry, and leaves a marker and an event', async () => {
+    await registerDeployment(table, etl, event());
+    const deleted = event({ id: newUlid(1), type: 'deployment.deleted', createdAt: 5 });
+    expect(await deleteDeployment(table, etl, deleted)).toBe(true);
+    expect(await store.get(ofEtl)).toBeUndefined();
+    expect(await store.get(entryOfEtl)).toBeUndefined();
+    expect(await store.partition('PURGES')).toEqual([
+      { pk: 'PURGES', sk: `etl#${GENERATION}`, createdAt: 5 },
+    ]);
+    expect(await events()).toEqual(expect.arrayContaining(['deployment.deleted']));
+  });
+
+  it('of another life, or gone, is not deleted: nothing is written', async () => {
+    expect(await deleteDeployment(table, etl, event())).toBe(false);
+    await registerDeployment(table, etl, event());
+    expect(await deleteDeployment(table, deployment({ generation: OTHER }), event({ id: newUlid(1) }))).toBe(
+      false,
+    );
+    expect(await readDeployment(table, 'etl')).toEqual(etl);
+    expect(await store.get(entryOfEtl)).toBeDefined();
+    expect(await store.partition('PURGES')).toEqual([]);
+    expect(await events()).toHaveLength(1);
+  });
+});
+
+describe('the directory', () => {
+  const names = Array.from({ length: 5 }, (_, n) => `d${n}`);
+  const entry = (sk: string, change: object = {}) => ({ pk: 'DEPLOYMENTS', sk, ...listed, ...change });
+  beforeEach(() => store.put(...names.map((name, n) => entry(name, { groups: n % 2 ? ['odd'] : [] }))));
+  const ids = async (...args: Parameters<typeof listDeployments>) => {
+    const { items, hasMore } = await listDeployments(...args);
+    return [items.map((one) => one.id), hasMore];
+  };
+  const isOdd = ({ groups }: { groups: string[] }) => groups.includes('odd');
+
+  it('lists Deployments by their IDs, a page at a time, in one strongly consistent Query', async () => {
+    expect((await listDeployments(table, all)).items[0]).toEqual({ id: 'd0', ...listed, groups: [] });
+    expect(await ids(table, all)).toEqual([names, false]);
+    expect(await ids(table, { after: undefined, limit: 2 })).toEqual([['d0', 'd1'], true]);
+    expect(await ids(table, { after: 'd1', limit: 2 })).toEqual([['d2', 'd3'], true]);
+    expect(await ids(table, { after: 'd2', limit: 2 })).toEqual([['d3', 'd4'], false]);
+    expect(await ids(table, { after: 'd4', limit: 2 })).toEqual([[], false]);
+    expect(store.sent).toHaveLength(6);
+    for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
+    expect(store.sent[2]?.input).toMatchObject({ Limit: 3 });
+  });
+
+  it('lists those that are wanted, and says whether there are more of them', async () => {
+    expect(await ids(table, { ...all, isWanted: isOdd })).toEqual([['d1', 'd3'], false]);
+    expect(await ids(table, { after: undefined, limit: 1, isWanted: isOdd })).toEqual([['d1'], true]);
+    expect(await ids(table, { after: 'd1', limit: 1, isWanted: isOdd })).toEqual([['d3'], false]);
+    // In whole pages, however few are wanted.
+    expect(store.sent.at(-1)?.input.Limit).toBeUndefined();
+  });
+
+  it('leaves out what is malformed, and goes on behind it', async () => {
+    await store.put(entry('d1', { name: 7 }), entry('d2', { generation: 'x' }));
+    expect(await ids(table, { after: undefined, limit: 1 })).toEqual([['d0'], true]);
+    expect(await ids(table, { after: 'd0', limit: 1 })).toEqual([['d3'], true]);
+    expect(store.malformed.map(({ sk }) => sk)).toEqual(['d1', 'd2', 'd1', 'd2']);
+  });
+});

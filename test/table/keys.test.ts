@@ -1,0 +1,288 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import {
+  createApiKey,
+  deleteApiKey,
+  editApiKey,
+  listApiKeys,
+  MAX_KEYS,
+  markApiKey,
+  readApiKey,
+  writeApiKeySecrets,
+} from '../../functions/table/keys.ts';
+import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
+import { apiKey, deployment, event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
+
+const etl = deployment();
+const key = apiKey();
+const OTHER = newUlid(0);
+const ofEtl = { pk: 'DEPLOYMENT#etl', sk: 'DEPLOYMENT' };
+const ofKey = { pk: 'DEPLOYMENT#etl', sk: `KEY#${KEY_ULID}` };
+const ofRecord = { pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
+const keyCount = async () => (await store.get(ofEtl))?.keyCount;
+const events = async () => (await store.partition('EVENTS#etl')).length;
+/** A key of a Deployment, as they stand in the table. */
+const standing = (
+  change: Parameters<typeof apiKey>[0] = {},
+  ofDeployment: Parameters<typeof deployment>[0] = {},
+) => store.put(toDeployment(deployment({ keyCount: 1, ...ofDeployment })), toApiKey(apiKey(change)));
+
+describe('a key', () => {
+  it('is made with its event, and counted', async () => {
+    await store.put(toDeployment(etl));
+    expect(await createApiKey(table, key, event())).toBe('created');
+    expect(await store.get(ofKey)).toEqual({ ...ofKey, ...toApiKey(key) });
+    expect(await readApiKey(table, etl, KEY_ULID)).toEqual(key);
+    expect(await keyCount()).toBe(1);
+    expect(await events()).toBe(1);
+    expect(store.sent.at(-1)).toMatchObject({ name: 'Get', input: { ConsistentRead: true } });
+  });
+
+  it('is read with all that it has', async () => {
+    const whole = apiKey({
+      description: 'of the nightly build',
+      secrets: [
+        { hash: 'a', createdAt: 1, retiresAt: 2, retiresOnFirstUse: true, lastUsedAt: 3 },
+        { hash: 'b', createdAt: 4 },
+      ],
+      leak: { reportedAt: 5, wasEnabled: true },
+      validUntil: MADE_AT + 1,
+      lastUsedAt: 6,
+      lastUsedAddress: '192.0.2.1',
+      lastUsedClient: 'curl/8',
+      activeSince: 7,
+      notice: { type: 'idle', of: 8 },
+      trust: [{ issuer: 'i', audience: 'a', claims: { sub: 'x', ref: { prefix: 'y/' } }, singleUse: true }],
+      networks: ['10.0.0.0/8'],
+    });
+    await store.put(toApiKey(whole));
+    expect(await readApiKey(table, etl, KEY_ULID)).toEqual(whole);
+  });
+
+  it('of another life is as good as absent', async () => {
+    await standing({ generation: OTHER });
+    expect(await readApiKey(table, etl, KEY_ULID)).toBeUndefined();
+    expect(await readApiKey(table, etl, OTHER)).toBeUndefined();
+  });
+
+  it('is not made in a life that is over, nor where there is no Deployment', async () => {
+    expect(await createApiKey(table, key, event())).toBe('gone');
+    await store.put(toDeployment(deployment({ generation: OTHER })));
+    expect(await createApiKey(table, key, event())).toBe('gone');
+    expect(await store.partition('DEPLOYMENT#etl')).toHaveLength(1);
+    expect(await events()).toBe(0);
+  });
+
+  it('is number 1,000 at most', async () => {
+    expect(MAX_KEYS).toBe(1000);
+    await store.put(toDeployment(deployment({ keyCount: 999 })));
+    expect(await createApiKey(table, key, event())).toBe('created');
+    expect(await createApiKey(table, apiKey({ ulid: newUlid(1) }), event({ id: newUlid(1) }))).toBe('full');
+    expect(await keyCount()).toBe(1000);
+  });
+
+  it('never takes the place of another', async () => {
+    await standing();
+    expect(await createApiKey(table, apiKey({ name: 'thief' }), event())).toBe('gone');
+    expect(await store.get(ofKey)).toMatchObject({ name: 'ci' });
+    expect(await keyCount()).toBe(1);
+  });
+
+  it('is made once for an Idempotency-Key, and again when that is forgotten', async () => {
+    await store.put(toDeployment(etl));
+    const make = (ms: number) => {
+      const other = apiKey({ ulid: newUlid(ms) });
+      return createApiKey(table, other, event({ id: newUlid(ms), createdAt: ms }), record());
+    };
+    expect(await make(MADE_AT)).toBe('created');
+    expect(await store.get(ofRecord)).toMatchObject({ bodyHash: 'b'.repeat(43) });
+    expect(await make(MADE_AT + 86_399_999)).toBe('repeated');
+    expect(await keyCount()).toBe(1);
+    expect(await make(MADE_AT + 86_400_000)).toBe('created');
+    expect(await keyCount()).toBe(2);
+  });
+
+  it('that is repeated says so before it says that there is no room, or that the life is over', async () => {
+    await store.put({ ...ofRecord, expiresAt: MADE_AT });
+    expect(await createApiKey(table, key, event(), record())).toBe('repeated');
+    await store.put(toDeployment(deployment({ keyCount: 1000 })));
+    expect(await createApiKey(table, key, event(), record())).toBe('repeated');
+    expect(await createApiKey(table, key, event())).toBe('full');
+  });
+
+  it('is deleted with its event, and counted down', async () => {
+    await standing();
+    expect(await deleteApiKey(table, key, event())).toBe(true);
+    expect(await store.get(ofKey)).toBeUndefined();
+    expect(await keyCount()).toBe(0);
+    expect(await events()).toBe(1);
+  });
+
+  it('is not deleted where it, or its Deployment, is gone or of another life', async () => {
+    for (const prepare of [
+      async () => store.put(toDeployment(deployment({ keyCount: 1 }))),
+      async () => standing({ generation: OTHER }),
+      async () => standing({}, { generation: OTHER }),
+    ]) {
+      await store.clear('DEPLOYMENT#etl');
+      await prepare();
+      const before = await store.partition('DEPLOYMENT#etl');
+      expect(await deleteApiKey(table, key, event())).toBe(false);
+      expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
+    }
+    expect(await events()).toBe(0);
+  });
+});
+
+describe('an edit of a key', () => {
+  const edited = apiKey({
+    name: 'new',
+    description: 'd',
+    scopes: [],
+    enabled: false,
+    validUntil: MADE_AT + 5,
+    networks: ['10.0.0.0/8'],
+    activeSince: 3,
+    epoch: 1,
+    revision: 1,
+  });
+
+  it('writes what can be edited, and leaves the rest: a use that was noted meanwhile', async () => {
+    await standing();
+    await store.put({ ...toApiKey(key), lastUsedAt: 9, lastUsedAddress: 'a', lastUsedClient: 'c' });
+    expect(await editApiKey(table, { ...edited, createdBy: 'eve', secrets: [] }, event())).toBe(true);
+    expect(await readApiKey(table, etl, KEY_ULID)).toEqual({
+      ...edited,
+      lastUsedAt: 9,
+      lastUsedAddress: 'a',
+      lastUsedClient: 'c',
+    });
+    expect(await events()).toBe(1);
+  });
+
+  it('removes what is no longer there', async () => {
+    await standing(edited);
+    expect(await editApiKey(table, apiKey({ revision: 2, epoch: 1 }), event())).toBe(true);
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ revision: 2, epoch: 1 })));
+  });
+
+  it.each<[string, Parameters<typeof apiKey>[0]]>([
+    ['a later revision', { revision: 1 }],
+    ['another life', { generation: OTHER }],
+  ])('of a key of %s writes nothing', async (_, change) => {
+    await standing(change);
+    expect(await editApiKey(table, edited, event())).toBe(false);
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
+    expect(await events()).toBe(0);
+  });
+
+  it('of a key that is gone brings nothing back', async () => {
+    expect(await editApiKey(table, edited, event())).toBe(false);
+    expect(await store.get(ofKey)).toBeUndefined();
+  });
+});
+
+describe("a change of a key's secrets", () => {
+  const secrets = [{ hash: 'n', createdAt: 2 }];
+  const changed = apiKey({
+    secrets,
+    enabled: false,
+    epoch: 1,
+    leak: { reportedAt: 4, wasEnabled: true },
+    activeSince: 3,
+    revision: 1,
+  });
+
+  it('writes them and what goes with them, with its event and record', async () => {
+    await standing({ name: 'edited' });
+    expect(await writeApiKeySecrets(table, changed, key.secrets, event(), record())).toBe('written');
+    expect(await store.get(ofKey)).toEqual(toApiKey({ ...changed, name: 'edited' }));
+    expect(await store.get(ofRecord)).toBeDefined();
+    expect(await events()).toBe(1);
+  });
+
+  it('ends a leak', async () => {
+    await standing(changed);
+    const rotated = apiKey({ revision: 2, epoch: 2 });
+    expect(await writeApiKeySecrets(table, rotated, secrets, event())).toBe('written');
+    expect(await store.get(ofKey)).toEqual(toApiKey(rotated));
+  });
+
+  it.each<[string, Parameters<typeof apiKey>[0]]>([
+    ['a later revision', { revision: 1 }],
+    ['another life', { generation: OTHER }],
+    ['a use meanwhile', { secrets: [{ ...key.secrets[0], lastUsedAt: 1 } as never] }],
+  ])('of a key of %s writes nothing', async (_, change) => {
+    await standing(change);
+    expect(await writeApiKeySecrets(table, changed, key.secrets, event(), record())).toBe('changed');
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
+    expect(await store.get(ofRecord)).toBeUndefined();
+    expect(await events()).toBe(0);
+  });
+
+  it('is made once for an Idempotency-Key', async () => {
+    await standing();
+    await store.put({ ...ofRecord, expiresAt: MADE_AT });
+    expect(await writeApiKeySecrets(table, changed, key.secrets, event(), record())).toBe('repeated');
+    expect(await store.get(ofKey)).toEqual(toApiKey(key));
+  });
+});
+
+describe('what people are told of a key', () => {
+  const notice = { type: 'expiring', of: 5 };
+
+  it('is noted on it with the event', async () => {
+    await standing();
+    expect(await markApiKey(table, key, notice, event())).toBe(true);
+    expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), notice });
+    expect(await events()).toBe(1);
+  });
+
+  it.each<[string, Parameters<typeof apiKey>[0]]>([
+    ['a later revision', { revision: 1 }],
+    ['another life', { generation: OTHER }],
+  ])('is not noted on a key of %s', async (_, change) => {
+    await standing(change);
+    expect(await markApiKey(table, key, notice, event())).toBe(false);
+    expect(await store.get(ofKey)).not.toHaveProperty('notice');
+    expect(await events()).toBe(0);
+  });
+});
+
+describe('the keys of a Deployment', () => {
+  const ulids = Array.from({ length: 5 }, (_, n) => newUlid(n + 1));
+  beforeEach(async () => {
+    const keys = ulids.map((ulid, n) => apiKey({ ulid, generation: n === 1 ? OTHER : GENERATION }));
+    await store.put(toDeployment(etl), ...keys.map(toApiKey), {
+      pk: 'DEPLOYMENT#etl',
+      sk: 'TOKEN#x',
+      generation: GENERATION,
+    });
+  });
+  const listed = async (after: string | undefined, limit: number) => {
+    const { items, hasMore } = await listApiKeys(table, etl, { after, limit });
+    return [items.map(({ ulid }) => ulids.indexOf(ulid)), hasMore];
+  };
+
+  it('are listed oldest first, of this life alone, in strongly consistent pages', async () => {
+    expect(await listed(undefined, 100)).toEqual([[0, 2, 3, 4], false]);
+    expect(await listed(undefined, 1)).toEqual([[0], true]);
+    expect(await listed(ulids[0], 2)).toEqual([[2, 3], true]);
+    expect(await listed(ulids[2], 2)).toEqual([[3, 4], false]);
+    expect(await listed(ulids[4], 2)).toEqual([[], false]);
+    for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
+    expect(store.sent[0]?.input.Limit).toBe(101);
+  });
+
+  it('are listed without the malformed, which are reported', async () => {
+    await store.put({ ...ofKey, sk: `KEY#${ulids[2]}`, generation: GENERATION });
+    expect(await listed(undefined, 100)).toEqual([[0, 3, 4], false]);
+    expect(store.malformed).toEqual([{ pk: 'DEPLOYMENT#etl', sk: `KEY#${ulids[2]}` }]);
+  });
+});

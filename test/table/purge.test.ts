@@ -1,0 +1,259 @@
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import type { Table } from '../../functions/table/client.ts';
+import {
+  beginPurge,
+  currentGeneration,
+  deleteItems,
+  endPurge,
+  itemsOfLife,
+  type PurgePage,
+  tokensOfKey,
+  unfinishedPurges,
+} from '../../functions/table/purge.ts';
+import { toApiKey, toDeployment, toDirectoryEntry, toToken } from '../../functions/table/schema.ts';
+import { apiKey, deployment, event, GENERATION, KEY_ULID, token } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
+vi.mock('node:timers/promises', () => ({
+  setTimeout: async (ms: number) => {
+    pauses.push(ms);
+  },
+}));
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+beforeEach(() => store.clear('DEPLOYMENT#etl', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl'));
+
+const pk = 'DEPLOYMENT#etl';
+const life = { deploymentId: 'etl', generation: GENERATION };
+const OTHER = newUlid(0);
+const ofEtl = { pk, sk: 'DEPLOYMENT' };
+const marker = { pk: 'PURGES', sk: `etl#${GENERATION}` };
+
+async function all(pages: AsyncGenerator<PurgePage>): Promise<PurgePage[]> {
+  const list: PurgePage[] = [];
+  for await (const page of pages) list.push(page);
+  return list;
+}
+const sortKeys = (pages: PurgePage[]) => pages.map(({ keys }) => keys.map(({ sk }) => sk));
+
+describe('the generation of a Deployment', () => {
+  it('is read strongly consistent; there is none without a Deployment, or with a damaged one', async () => {
+    expect(await currentGeneration(table, 'etl')).toBeUndefined();
+    await store.put(toDeployment(deployment()));
+    expect(await currentGeneration(table, 'etl')).toBe(GENERATION);
+    await store.put({ ...ofEtl, generation: 7 });
+    expect(await currentGeneration(table, 'etl')).toBeUndefined();
+    for (const { input } of store.sent) expect(input).toMatchObject({ Key: ofEtl, ConsistentRead: true });
+  });
+});
+
+describe('what to purge', () => {
+  const ofToken = (hash: string, change: Parameters<typeof token>[0] = {}) =>
+    toToken(token({ hash, ...change }));
+
+  it('of a life are its tokens, then its keys, and what is of no life; never the Deployment itself', async () => {
+    await store.put(
+      toDeployment(deployment()),
+      toApiKey(apiKey()),
+      ofToken('a'),
+      ofToken('b', { generation: OTHER }),
+      { pk, sk: 'X', generation: 7 },
+      { pk, sk: 'Y' },
+    );
+    const pages = await all(itemsOfLife(table, life));
+    expect(pages).toEqual([
+      {
+        keys: [
+          { pk, sk: 'Y' },
+          { pk, sk: 'X' },
+          { pk, sk: `TOKEN#${KEY_ULID}#a` },
+          { pk, sk: `KEY#${KEY_ULID}` },
+        ],
+        next: undefined,
+      },
+    ]);
+    expect(store.sent).toHaveLength(1);
+    expect(store.sent[0]?.input).toMatchObject({
+      ConsistentRead: true,
+      Limit: 1000,
+      ProjectionExpression: 'sk, generation',
+    });
+  });
+
+  it('of a life goes on behind a sort key', async () => {
+    await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
+    expect(sortKeys(await all(itemsOfLife(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
+      [`TOKEN#${KEY_ULID}#a`],
+    ]);
+  });
+
+  it('of a key are its tokens, of whatever life, and no more', async () => {
+    await store.put(
+      toApiKey(apiKey()),
+      ofToken('a'),
+      ofToken('b', { generation: OTHER }),
+      ofToken('c'),
+      ofToken('d', { ulid: OTHER }),
+    );
+    const key = { deploymentId: 'etl', ulid: KEY_ULID };
+    const ofKey = ['c', 'b', 'a'].map((hash) => `TOKEN#${KEY_ULID}#${hash}`);
+    const pages = await all(tokensOfKey(table, key));
+    expect(sortKeys(pages)).toEqual([ofKey]);
+    expect(pages[0]?.keys[0]).toEqual({ pk, sk: ofKey[0] });
+    expect(pages[0]?.next).toBeUndefined();
+    expect(sortKeys(await all(tokensOfKey(table, key, ofKey[1])))).toEqual([[ofKey[2]]]);
+  });
+
+  it('comes in pages, each with the sort key to go on from', async () => {
+    // Of an answer DynamoDB has 1 MB at most, whatever of it is asked for.
+    const hashes = ['a', 'b', 'c', 'd', 'e'];
+    await store.put(...hashes.map((hash) => ({ ...ofToken(hash), ballast: 'x'.repeat(300_000) })));
+    const pages = await all(itemsOfLife(table, life));
+    expect(sortKeys(pages).flat()).toEqual(hashes.reverse().map((hash) => `TOKEN#${KEY_ULID}#${hash}`));
+    expect(pages.length).toBeGreaterThan(1);
+    expect(pages.map(({ next }) => next)).toEqual([
+      ...pages.slice(0, -1).map(({ keys }) => keys.at(-1)?.sk),
+      undefined,
+    ]);
+    await deleteItems(
+      table,
+      pages.flatMap(({ keys }) => keys),
+    );
+    expect(await store.partition(pk)).toEqual([]);
+  });
+});
+
+describe('deleting', () => {
+  const keys = (n: number) => Array.from({ length: n }, (_, sk) => ({ pk: 'p', sk: String(sk) }));
+  const send =
+    vi.fn<
+      (command: {
+        input: { RequestItems: Record<string, { DeleteRequest: { Key: object } }[]> };
+      }) => Promise<object>
+    >();
+  const fake = { client: { send }, tableName: 'keys', onMalformed: vi.fn() } as unknown as Table;
+  const batches = () => send.mock.calls.map(([{ input }]) => input.RequestItems.keys ?? []);
+  beforeEach(() => void send.mockReset().mockResolvedValue({}));
+
+  it('is in batches of 25, each item once', async () => {
+    await deleteItems(fake, keys(60));
+    expect(
+      batches()
+        .map((batch) => batch.length)
+        .sort(),
+    ).toEqual([10, 25, 25]);
+    expect(
+      new Set(batches().flatMap((batch) => batch.map(({ DeleteRequest }) => DeleteRequest.Key))),
+    ).toEqual(new Set(keys(60)));
+  });
+
+  it('of nothing asks for nothing', async () => {
+    await deleteItems(fake, []);
+    expect(send).not.toHaveBeenCalled();
+  });
+
+  it('goes eight batches at a time', async () => {
+    let [running, most] = [0, 0];
+    send.mockImplementation(async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      return {};
+    });
+    await deleteItems(fake, keys(25 * 20));
+    expect(most).toBe(8);
+    expect(send).toHaveBeenCalledTimes(20);
+  });
+
+  it('sends what is left unprocessed again, eight times in all, each after a longer random pause', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const left = [{ DeleteRequest: { Key: { pk: 'p', sk: '1' } } }];
+    send.mockImplementation(async () => ({ UnprocessedItems: { keys: left } }));
+    await expect(deleteItems(fake, keys(2))).rejects.toMatchObject({
+      status: 503,
+      cause: { message: '1 items stay unprocessed' },
+    });
+    expect(pauses).toEqual([50, 100, 200, 400, 800, 1600, 3200]);
+    expect(batches().map((batch) => batch.length)).toEqual([2, 1, 1, 1, 1, 1, 1, 1]);
+  });
+
+  it('takes an answer that speaks of no table as done', async () => {
+    send.mockResolvedValue({ UnprocessedItems: {} });
+    await deleteItems(fake, keys(1));
+    expect(send).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a purge on record', () => {
+  it('has a marker of when it began first, and no directory entry of its life', async () => {
+    await store.put(toDirectoryEntry(deployment()));
+    await beginPurge(table, life, 5);
+    await beginPurge(table, life, 9);
+    expect(await store.partition('PURGES')).toEqual([{ ...marker, createdAt: 5 }]);
+    expect(await store.partition('DEPLOYMENTS')).toEqual([]);
+  });
+
+  it('leaves the directory entry of another life', async () => {
+    await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
+    await beginPurge(table, life, 5);
+    expect(await store.partition('DEPLOYMENTS')).toHaveLength(1);
+  });
+
+  it('fails when the directory cannot be written', async () => {
+    const failing = {
+      ...table,
+      client: {
+        send: async (command: object) => {
+          if (command.constructor.name === 'DeleteCommand') throw new Error('down');
+        },
+      },
+    } as unknown as Table;
+    await expect(beginPurge(failing, life, 5)).rejects.toThrow('down');
+  });
+
+  it('ends with its marker, and with an event if there is one', async () => {
+    await store.put({ ...marker, createdAt: 5 }, { ...marker, sk: `etl#${OTHER}`, createdAt: 5 });
+    await endPurge(table, life, event({ type: 'deployment.purged' }));
+    expect(await store.partition('PURGES')).toHaveLength(1);
+    expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'deployment.purged' }]);
+    await endPurge(table, { ...life, generation: OTHER }, undefined);
+    expect(await store.partition('PURGES')).toEqual([]);
+    expect(await store.partition('EVENTS#etl')).toHaveLength(1);
+  });
+
+  it('is found when it began before a moment, on whichever page; what is no marker is not', {
+    timeout: 30_000,
+  }, async () => {
+    const found = async (before: number) => {
+      const lives = [];
+      for await (const one of unfinishedPurges(table, before)) lives.push(one);
+      return lives;
+    };
+    await store.put({ ...marker, createdAt: 5 }, { pk: 'PURGES', sk: 'x', createdAt: 1 });
+    expect(await found(6)).toEqual([{ ...life, createdAt: 5 }]);
+    expect(await found(5)).toEqual([]);
+    for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
+    const ballast = 'x'.repeat(300_000);
+    await store.put(
+      ...['a', 'b', 'c', 'd', 'e'].map((id) => ({
+        pk: 'PURGES',
+        sk: `${id}#${GENERATION}`,
+        createdAt: 2,
+        ballast,
+      })),
+    );
+    expect((await found(6)).map(({ deploymentId }) => deploymentId)).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+      'e',
+      'etl',
+    ]);
+    expect(store.sent.length).toBeGreaterThan(3);
+  });
+});

@@ -1,0 +1,389 @@
+import { describe, expect, it, vi } from 'vitest';
+import {
+  CHECKED_ATTRIBUTES,
+  checkedKeys,
+  directoryKey,
+  fromApiKey,
+  fromChecked,
+  fromDeployment,
+  fromDirectoryEntry,
+  fromEvent,
+  fromGrant,
+  fromIdempotencyRecord,
+  type Item,
+  isOfLife,
+  lifeOfMarker,
+  parse,
+  purgeMarkerKey,
+  subjectKey,
+  toApiKey,
+  toDeployment,
+  toDirectoryEntry,
+  toEvent,
+  toGrant,
+  toIdempotencyRecord,
+  toToken,
+} from '../../functions/table/schema.ts';
+import {
+  apiKey,
+  deployment,
+  event,
+  GENERATION,
+  grant,
+  KEY_ULID,
+  MADE_AT,
+  record,
+  token,
+} from '../support/records.ts';
+
+const pk = 'DEPLOYMENT#etl';
+
+/** Values that are none of: text, true or false, a whole number, a list of texts, a ULID. */
+const NOT = {
+  text: [7, true, null, undefined, ['x'], { x: 1 }],
+  flag: ['true', 1, 0, null, undefined],
+  whole: [-1, 0.5, '7', Number.NaN, 2 ** 53, true, null, undefined],
+  texts: ['x', ['x', 7], { 0: 'x' }, null, undefined],
+  ulid: ['x', '8ZZZZZZZZZZZZZZZZZZZZZZZZZ', 7, null, undefined],
+};
+const orAbsent = (values: unknown[]) => values.filter((value) => value !== undefined);
+
+/** For each attribute, the values that make an item malformed. */
+type Wrong = Record<string, unknown[]>;
+function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wrong) {
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      const label = `${name}: ${JSON.stringify(value)}`;
+      expect(from({ ...item, [name]: value }), label).toBeUndefined();
+    }
+  }
+  expect(from(item)).toBeDefined();
+  expect(from(undefined)).toBeUndefined();
+}
+
+describe('every item is where the contract has it', () => {
+  it('keys', () => {
+    expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
+    expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
+    expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
+    expect(toGrant(grant())).toMatchObject({ pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` });
+    expect(toIdempotencyRecord(record())).toMatchObject({ pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` });
+    expect(toEvent(event())).toMatchObject({ pk: 'EVENTS#etl', sk: event().id });
+    expect(directoryKey('etl')).toEqual({ pk: 'DEPLOYMENTS', sk: 'etl' });
+    expect(subjectKey('etl', 'h')).toEqual({ pk, sk: 'SUBJECT#h' });
+    expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
+  });
+
+  it('the keys of a check', () => {
+    const of = { deploymentId: 'etl', ulid: KEY_ULID };
+    expect(checkedKeys({ kind: 'token', ...of }, 'h')).toEqual({
+      deployment: { pk, sk: 'DEPLOYMENT' },
+      key: { pk, sk: `KEY#${KEY_ULID}` },
+      presented: { pk, sk: `TOKEN#${KEY_ULID}#h` },
+    });
+    expect(checkedKeys({ kind: 'temporary', ...of }, 'h')).toEqual({
+      deployment: { pk, sk: 'DEPLOYMENT' },
+      presented: { pk, sk: `GRANT#${KEY_ULID}#h` },
+    });
+  });
+});
+
+describe('an item is parsed when read: one of a wrong shape is as good as absent', () => {
+  it('Deployment', () => {
+    each(toDeployment(deployment()), fromDeployment, {
+      pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#etl', 'etl'],
+      name: NOT.text,
+      groups: NOT.texts,
+      generation: NOT.ulid,
+      keyCount: NOT.whole,
+      createdAt: NOT.whole,
+    });
+    expect(fromDeployment(toDeployment(deployment({ keyCount: 0, createdAt: 0 })))).toMatchObject({
+      keyCount: 0,
+    });
+  });
+
+  it('directory entry', () => {
+    each(toDirectoryEntry(deployment()), fromDirectoryEntry, {
+      sk: [...NOT.text, '', 'a#b'],
+      name: NOT.text,
+      groups: NOT.texts,
+      generation: NOT.ulid,
+      createdAt: NOT.whole,
+    });
+  });
+
+  it('key', () => {
+    const secret = { hash: 'a', createdAt: 1 };
+    const rule = { issuer: 'i', claims: { sub: 'x' } };
+    const change = (of: object, name: string, values: unknown[]) =>
+      values.map((value) => [{ ...of, [name]: value }]);
+    each(toApiKey(apiKey()), fromApiKey, {
+      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#etl'],
+      sk: [...NOT.text, 'KEY#', 'KEY#x', KEY_ULID],
+      name: NOT.text,
+      description: orAbsent(NOT.text),
+      scopes: NOT.texts,
+      enabled: NOT.flag,
+      validUntil: orAbsent(NOT.whole),
+      epoch: NOT.whole,
+      generation: NOT.ulid,
+      lastUsedAt: orAbsent(NOT.whole),
+      networks: orAbsent(NOT.texts),
+      revision: NOT.whole,
+      createdAt: NOT.whole,
+      createdBy: NOT.text,
+      activeSince: orAbsent(NOT.whole),
+      lastUsedAddress: orAbsent(NOT.text),
+      lastUsedClient: orAbsent(NOT.text),
+      secrets: [
+        undefined,
+        null,
+        'x',
+        { 0: secret },
+        [secret, null],
+        [secret, 'x'],
+        ...change(secret, 'hash', NOT.text),
+        ...change(secret, 'createdAt', NOT.whole),
+        ...change(secret, 'retiresAt', orAbsent(NOT.whole)),
+        ...change(secret, 'retiresOnFirstUse', orAbsent(NOT.flag)),
+        ...change(secret, 'lastUsedAt', orAbsent(NOT.whole)),
+      ],
+      leak: [
+        null,
+        'x',
+        {},
+        ...NOT.whole.map((reportedAt) => ({ reportedAt, wasEnabled: true })),
+        ...NOT.flag.map((wasEnabled) => ({ reportedAt: 1, wasEnabled })),
+      ],
+      notice: [
+        null,
+        'x',
+        [],
+        ...NOT.text.map((type) => ({ type, of: 1 })),
+        ...NOT.whole.map((of) => ({ type: 'idle', of })),
+      ],
+      trust: [
+        null,
+        'x',
+        { 0: rule },
+        [null],
+        [rule, 'x'],
+        ...change(rule, 'issuer', NOT.text),
+        ...change(rule, 'audience', orAbsent(NOT.text)),
+        ...change(rule, 'claims', [null, undefined, 'x', ['x']]),
+        ...change(rule, 'claims', [
+          { sub: 7 },
+          { sub: null },
+          { sub: {} },
+          { sub: ['x'] },
+          { sub: { prefix: 7 } },
+        ]),
+        ...change(rule, 'claims', [{ a: 'x', b: 7 }]),
+        ...change(rule, 'singleUse', orAbsent(NOT.flag)),
+      ],
+    });
+  });
+
+  it('temporary token', () => {
+    each(toGrant(grant()), fromGrant, {
+      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#etl'],
+      sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
+      generation: NOT.ulid,
+      sub: NOT.text,
+      scope: orAbsent(NOT.text),
+      issuedAt: NOT.whole,
+      expiresAt: NOT.whole,
+    });
+    const { scope: _, ...bare } = toGrant(grant());
+    expect(fromGrant(bare)).toEqual(grant({ scopes: [] }));
+  });
+
+  it('record of an Idempotency-Key', () => {
+    const answer = { status: 201, body: '{}' };
+    each(toIdempotencyRecord(record()), fromIdempotencyRecord, {
+      bodyHash: NOT.text,
+      expiresAt: NOT.whole,
+      answer: [
+        null,
+        undefined,
+        'x',
+        ...NOT.whole.map((status) => ({ ...answer, status })),
+        ...NOT.text.map((body) => ({ ...answer, body })),
+        ...orAbsent(NOT.text).map((location) => ({ ...answer, location })),
+      ],
+    });
+    expect(fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer })).toMatchObject({ answer });
+  });
+
+  it('event', () => {
+    const { actor } = event();
+    each(toEvent(event()), fromEvent, {
+      pk: [...NOT.text, 'EVENTS#', 'DEPLOYMENT#etl'],
+      sk: NOT.ulid,
+      type: NOT.text,
+      generation: NOT.text,
+      actor: [
+        null,
+        undefined,
+        'x',
+        ...NOT.text.map((principal) => ({ ...actor, principal })),
+        ...NOT.text.map((address) => ({ ...actor, address })),
+        ...NOT.text.map((requestId) => ({ ...actor, requestId })),
+      ],
+      createdAt: NOT.whole,
+      data: [null, undefined, 'x', []],
+      expiresAt: NOT.whole,
+    });
+  });
+
+  it('and reported by its keys alone; what is absent is not', () => {
+    const onMalformed = vi.fn();
+    const key = { pk, sk: 'DEPLOYMENT' };
+    expect(parse({ onMalformed }, toDeployment(deployment()), fromDeployment)).toEqual(deployment());
+    expect(parse({ onMalformed }, undefined, fromDeployment)).toBeUndefined();
+    expect(onMalformed).not.toHaveBeenCalled();
+    expect(parse({ onMalformed }, { ...key, name: 'secret' }, fromDeployment)).toBeUndefined();
+    expect(onMalformed.mock.calls).toEqual([[key]]);
+  });
+
+  it('an error that is no wrong shape is none', () => {
+    const broken = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new RangeError('broken');
+        },
+      },
+    );
+    expect(() => fromDeployment(broken)).toThrow('broken');
+  });
+});
+
+describe('what a check reads', () => {
+  const onMalformed = vi.fn();
+  const of = (kind: 'token' | 'temporary', ...items: Item[]) => {
+    const hash = (kind === 'token' ? 't' : 'g').repeat(43);
+    const keys = checkedKeys({ kind, deploymentId: 'etl', ulid: KEY_ULID }, hash);
+    return fromChecked({ onMalformed }, keys, (key) =>
+      items.find((it) => it.pk === key.pk && it.sk === key.sk),
+    );
+  };
+  const attributes = Object.keys(toToken(token({ scopes: [] })));
+
+  it('holds every attribute that it judges by, and no hash of a secret', () => {
+    expect(CHECKED_ATTRIBUTES).toEqual([
+      'pk',
+      'sk',
+      'generation',
+      'epoch',
+      'enabled',
+      'validUntil',
+      'scopes',
+      'scope',
+      'sub',
+      'issuedAt',
+      'expiresAt',
+      'lastUsedAt',
+      'networks',
+    ]);
+    for (const name of attributes) expect(CHECKED_ATTRIBUTES).toContain(name);
+  });
+
+  it('of a token is the token, its key and its Deployment', () => {
+    const scoped = toToken(token({ scopes: ['a', 'b:c'] }));
+    expect(
+      of('token', scoped, toApiKey(apiKey({ validUntil: 5, networks: ['n'] })), toDeployment(deployment())),
+    ).toEqual({
+      deployment: { generation: GENERATION },
+      key: {
+        scopes: ['code:deploy'],
+        enabled: true,
+        validUntil: 5,
+        epoch: 0,
+        generation: GENERATION,
+        networks: ['n'],
+      },
+      token: {
+        generation: GENERATION,
+        epoch: 0,
+        scopes: ['a', 'b:c'],
+        issuedAt: MADE_AT / 1000,
+        expiresAt: MADE_AT / 1000 + 86_400,
+      },
+    });
+    expect(of('token', toToken(token({ scopes: [] }))).token?.scopes).toEqual([]);
+    expect(of('token', toToken(token())).token?.scopes).toBeUndefined();
+  });
+
+  it('of a temporary token is the token and its Deployment', () => {
+    expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
+      deployment: { generation: GENERATION },
+      grant: {
+        generation: GENERATION,
+        sub: 'ada',
+        scopes: ['code:deploy'],
+        issuedAt: MADE_AT / 1000,
+        expiresAt: MADE_AT / 1000 + 86_400,
+      },
+    });
+  });
+
+  it('is left out where it is malformed, and reported', () => {
+    const items = {
+      token: toToken(token()),
+      key: toApiKey(apiKey()),
+      deployment: toDeployment(deployment()),
+    };
+    const wrong: Record<keyof typeof items, Wrong> = {
+      deployment: { generation: NOT.ulid },
+      key: {
+        scopes: NOT.texts,
+        enabled: NOT.flag,
+        validUntil: orAbsent(NOT.whole),
+        epoch: NOT.whole,
+        generation: NOT.ulid,
+        lastUsedAt: orAbsent(NOT.whole),
+        networks: orAbsent(NOT.texts),
+      },
+      token: {
+        generation: NOT.ulid,
+        epoch: NOT.whole,
+        scope: orAbsent(NOT.text),
+        issuedAt: NOT.whole,
+        expiresAt: NOT.whole,
+      },
+    };
+    for (const [name, ofItem] of Object.entries(wrong)) {
+      const one = name as keyof typeof items;
+      each(items[one], (item) => of('token', item ?? {})[one], ofItem);
+    }
+    expect(onMalformed).toHaveBeenCalledWith({ pk, sk: 'DEPLOYMENT' });
+  });
+});
+
+describe('a purge', () => {
+  it('takes the items of its life, and those that can be of no life', () => {
+    expect(isOfLife({ generation: GENERATION }, GENERATION)).toBe(true);
+    expect(isOfLife({ generation: KEY_ULID }, GENERATION)).toBe(false);
+    for (const generation of NOT.ulid) expect(isOfLife({ generation }, GENERATION)).toBe(true);
+  });
+
+  it('knows the life of its marker', () => {
+    expect(lifeOfMarker({ sk: `a_b-c#${GENERATION}` })).toEqual({
+      deploymentId: 'a_b-c',
+      generation: GENERATION,
+    });
+    for (const sk of [
+      'etl',
+      `#${GENERATION}`,
+      'etl#',
+      'etl#x',
+      `a b#${GENERATION}`,
+      `etl#${GENERATION}#`,
+      7,
+      undefined,
+    ])
+      expect(lifeOfMarker({ sk })).toBeUndefined();
+  });
+});

@@ -1,0 +1,168 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import { toApiKey, toDeployment, toGrant, toToken } from '../../functions/table/schema.ts';
+import {
+  deleteLeakedToken,
+  deleteToken,
+  noteExchange,
+  noteSubject,
+  putToken,
+  putTokenOfFirstUse,
+  putTokenOfSubject,
+  readKey,
+} from '../../functions/table/tokens.ts';
+import {
+  apiKey,
+  deployment,
+  event,
+  GENERATION,
+  grant,
+  KEY_ULID,
+  MADE_AT,
+  token,
+} from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
+
+const pk = 'DEPLOYMENT#etl';
+const ofKey = { pk, sk: `KEY#${KEY_ULID}` };
+const ofToken = { pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` };
+const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
+const FROM = { address: '192.0.2.1', client: 'curl/8' };
+const OTHER = newUlid(0);
+
+describe('a key that wants a token', () => {
+  it('is read with its Deployment, whole, in one strongly consistent read', async () => {
+    await store.put(toDeployment(deployment()), toApiKey(apiKey()));
+    expect(await readKey(table, 'etl', KEY_ULID)).toEqual({ deployment: deployment(), key: apiKey() });
+    expect(store.sent).toHaveLength(1);
+    expect(store.sent[0]).toMatchObject({
+      name: 'BatchGet',
+      input: { RequestItems: { keys: { ConsistentRead: true, Keys: [{ pk, sk: 'DEPLOYMENT' }, ofKey] } } },
+    });
+    expect(store.sent[0]?.input).not.toHaveProperty('RequestItems.keys.ProjectionExpression');
+  });
+
+  it('and its Deployment are absent each by itself, and where they are malformed', async () => {
+    expect(await readKey(table, 'etl', KEY_ULID)).toEqual({ deployment: undefined, key: undefined });
+    await store.put(toApiKey(apiKey()), { pk, sk: 'DEPLOYMENT', generation: GENERATION });
+    expect(await readKey(table, 'etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
+    expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }]);
+  });
+});
+
+describe('a token', () => {
+  it('is one write: what a check reads, and a narrowed scope as a string', async () => {
+    await putToken(table, token());
+    const { deploymentId: _, ulid: __, hash: ___, ...rest } = token();
+    expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest });
+    await putToken(table, token({ scopes: ['a', 'b:c'] }));
+    expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest, scope: 'a b:c' });
+    await putToken(table, token({ scopes: [] }));
+    expect(await store.get(ofToken)).toMatchObject({ scope: '' });
+    expect(store.sent).toHaveLength(3);
+  });
+
+  it('is deleted in one write, also when it is gone', async () => {
+    await putToken(table, token());
+    await deleteToken(table, token());
+    expect(await store.get(ofToken)).toBeUndefined();
+    await deleteToken(table, token());
+    expect(store.sent.map(({ name }) => name)).toEqual(['Put', 'Delete', 'Delete']);
+  });
+
+  it('that leaked is deleted with an event, whichever kind it is; one that is gone leaves no event', async () => {
+    await store.put(toToken(token()), toGrant(grant()));
+    const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
+    await deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(1) }));
+    expect(await store.get(ofToken)).toBeUndefined();
+    await deleteLeakedToken(table, of('temporary'), 'g'.repeat(43), event({ id: newUlid(2) }));
+    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await store.partition('EVENTS#etl')).toHaveLength(2);
+    await deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(3) }));
+    expect(await store.partition('EVENTS#etl')).toHaveLength(2);
+  });
+});
+
+describe('the first token of a new secret', () => {
+  const secrets = [{ hash: 'n', createdAt: 2, lastUsedAt: 3 }];
+
+  it('is written with the secrets of its key', async () => {
+    await store.put({ ...toApiKey(apiKey()), name: 'kept' });
+    expect(await putTokenOfFirstUse(table, token(), apiKey(), secrets)).toBe(true);
+    expect(await store.get(ofToken)).toBeDefined();
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets, name: 'kept' })));
+  });
+
+  it.each<[string, Parameters<typeof apiKey>[0] | undefined]>([
+    ['a later revision', { revision: 1 }],
+    ['another life', { generation: OTHER }],
+    ['other secrets', { secrets: [] }],
+    ['nothing at all', undefined],
+  ])('is not written when the key is by now of %s', async (_, change) => {
+    if (change) await store.put(toApiKey(apiKey(change)));
+    const before = await store.partition(pk);
+    expect(await putTokenOfFirstUse(table, token(), apiKey(), secrets)).toBe(false);
+    expect(await store.partition(pk)).toEqual(before);
+  });
+});
+
+describe('the use of a key', () => {
+  const key = apiKey({
+    secrets: [
+      { hash: 'a', createdAt: 1 },
+      { hash: 'b', createdAt: 2 },
+    ],
+  });
+  const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
+
+  it('by a secret is noted on the key and on that secret', async () => {
+    await store.put(toApiKey(key));
+    await noteExchange(table, key, { hash: 'b', createdAt: 2 }, 9, FROM);
+    expect(await store.get(ofKey)).toEqual({
+      ...toApiKey(key),
+      ...used,
+      secrets: [key.secrets[0], { hash: 'b', createdAt: 2, lastUsedAt: 9 }],
+    });
+  });
+
+  it('is not noted on another secret that stands there by now, nor on a key that is gone', async () => {
+    const changed = apiKey({
+      secrets: [
+        { hash: 'x', createdAt: 1 },
+        { hash: 'y', createdAt: 2 },
+      ],
+    });
+    await store.put(toApiKey(changed));
+    const note = () => noteExchange(table, key, { hash: 'b', createdAt: 2 }, 9, FROM);
+    await expect(note()).rejects.toBeInstanceOf(ConditionalCheckFailedException);
+    expect(await store.get(ofKey)).toEqual(toApiKey(changed));
+    await store.remove(ofKey);
+    await expect(note()).rejects.toBeInstanceOf(ConditionalCheckFailedException);
+    expect(await store.get(ofKey)).toBeUndefined();
+  });
+
+  it('without a secret is noted on the key, and brings none back', async () => {
+    const note = () => noteSubject(table, key, 9, FROM);
+    await expect(note()).rejects.toBeInstanceOf(ConditionalCheckFailedException);
+    expect(await store.get(ofKey)).toBeUndefined();
+    await store.put(toApiKey(key));
+    await note();
+    expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used });
+  });
+});
+
+it('a token for a subject token that may come once is written with it, and never a second time', async () => {
+  expect(await putTokenOfSubject(table, token(), 's', 99)).toBe(true);
+  const subject = { pk, sk: 'SUBJECT#s', generation: GENERATION, expiresAt: 99 };
+  expect(await store.get(subject)).toEqual(subject);
+  expect(await store.get(ofToken)).toBeDefined();
+  const again = token({ hash: 'u'.repeat(43), issuedAt: MADE_AT });
+  expect(await putTokenOfSubject(table, again, 's', 100)).toBe(false);
+  expect(await store.partition(pk)).toHaveLength(2);
+});
