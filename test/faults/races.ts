@@ -3,6 +3,7 @@ import { purgeFromStream } from '../../functions/handlers/purge.ts';
 import type { Engine } from '../support/engine.ts';
 import { type InProcess, inProcess, removal } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
+import type { CreatedKey } from '../support/stack.ts';
 
 /**
  * Two things at once on one engine, again and again. Each race says how it ended, in a word, and throws when it ended as it
@@ -43,6 +44,8 @@ async function purged({ purge }: InProcess, record: DynamoDBRecord): Promise<voi
     if (tries === 3) fail('the purge keeps failing');
   }
 }
+
+const rotationOf = (id: string, key: CreatedKey) => `/deployments/${id}/api-keys/${key.id}/rotate`;
 
 const generationOf = async ({ calm, id }: Racers) =>
   String((await calm.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
@@ -126,6 +129,50 @@ export const RACES: Race[] = [
       if (exchanged.status === 401) return 'refused';
       const status = await calm.use(exchanged.json.access_token);
       return status === 401 ? 'dead on arrival' : fail('a token outlived the disabling of its key');
+    },
+  },
+  {
+    title: '#38 exchange against an immediate rotation: a token of the old epoch is dead',
+    ends: /^(dead on arrival|refused)$/,
+    run: async ({ calm, a, b, id }) => {
+      await calm.register(id);
+      const key = await calm.makeKey(id);
+      const [exchanged, rotation] = await Promise.all([
+        after(() => a.exchange(key)),
+        after(() => b.call('POST', rotationOf(id, key), { ...admin, json: { retireOld: 'now' } })),
+      ]);
+      if (rotation.status !== 200) fail(`the rotation answered ${rotation.status}`);
+      const fresh = await calm.swap({ ...key, secret: rotation.json.secret });
+      if ((await calm.use(fresh)) !== 200) fail('the new secret is worth nothing');
+      if ((await calm.exchange(key)).status !== 401) fail('the old secret is accepted');
+      if (exchanged.status === 401) return 'refused';
+      const status = await calm.use(exchanged.json.access_token);
+      return status === 401 ? 'dead on arrival' : fail('a token outlived the immediate rotation of its key');
+    },
+  },
+  {
+    title: 'first exchange of a new secret against the next rotation: the one in use is kept, and no third',
+    ends: /^(used and kept, the old one retired|refused, the old one kept)$/,
+    run: async ({ calm, a, b, id }) => {
+      await calm.register(id);
+      const first = await calm.makeKey(id);
+      const rotate = (one: InProcess) =>
+        one.call('POST', rotationOf(id, first), { ...admin, json: { retireOld: 'on_first_use' } });
+      const second = { ...first, secret: (await rotate(calm)).json.secret };
+      const [exchanged, rotation] = await Promise.all([
+        after(() => a.exchange(second)),
+        after(() => rotate(b)),
+      ]);
+      if (rotation.status !== 200) fail(`the rotation answered ${rotation.status}`);
+      const isUsed = exchanged.status === 200;
+      if (isUsed && (await calm.use(exchanged.json.access_token)) !== 200) fail('its token is dead');
+      const accepted = async (key: CreatedKey) => (await calm.exchange(key)).status === 200;
+      if ((await accepted(second)) !== isUsed)
+        fail('the secret in use was dropped, or one that was refused lives');
+      if ((await accepted(first)) === isUsed)
+        fail('the older secret lives on beside two, or none is left of the two');
+      if (!(await accepted({ ...first, secret: rotation.json.secret }))) fail('the newest is worth nothing');
+      return isUsed ? 'used and kept, the old one retired' : 'refused, the old one kept';
     },
   },
   {
