@@ -301,7 +301,7 @@ describe('trust rules are refused', () => {
       { issuer: GITHUB, claims: { repository_id: { prefix: '47/' } } },
       'trust[0]',
     ],
-    ['with an unknown field', { audiences: 'x' }, 'audiences'],
+    ['with an unknown field', { audiences: 'x' }, 'trust[0].audiences'],
   ])('%s', async (_, rule, field) => {
     const { reply } = await newKey(rule);
     expect([reply.status, reply.json.errors[0].field]).toEqual([400, field]);
