@@ -20,10 +20,14 @@ const KEYS = 'GET /deployments/{deploymentId}/api-keys/{keyId}';
 const people = { groupsClaim: 'groups', adminGroup: 'a', adminScope: undefined };
 const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
 
-async function send(change: object = {}, headers: Record<string, string> = {}) {
+async function send(
+  change: object = {},
+  headers: Record<string, string> = {},
+  options: { platformPrincipals?: string[] } = {},
+) {
   const handler = managementHandler(
     { [KEYS]: route, 'GET /deployments': route },
-    { logger, people, onRefused },
+    { logger, people, onRefused, ...options },
   );
   const event = {
     routeKey: KEYS,
@@ -93,6 +97,41 @@ describe('a call of a person', () => {
           ],
         },
       });
+    expect(route).not.toHaveBeenCalled();
+  });
+});
+
+describe('a call of an IAM principal, under /platform', () => {
+  const USER = 'arn:aws:iam::123456789012:user/ada';
+  const signed = {
+    requestId: 'r-1',
+    http: { sourceIp: '192.0.2.1' },
+    authorizer: { iam: { userArn: USER } },
+  };
+  const routeKey = KEYS.replace(' /', ' /platform/');
+
+  it('comes to the same route, as an administrator', async () => {
+    expect(await send({ routeKey, requestContext: signed }, {}, { platformPrincipals: [USER] })).toEqual({
+      status: 204,
+    });
+    expect(asked()).toMatchObject({
+      person: { sub: USER, isAdministrator: true },
+      actor: { principal: USER },
+      base: '/platform',
+      routeKey,
+    });
+  });
+
+  it('is refused where the stack lists nobody, and so is a person', async () => {
+    expect(await send({ routeKey, requestContext: signed })).toMatchObject({ status: 403 });
+    expect(await send({ routeKey }, {}, { platformPrincipals: [USER] })).toMatchObject({ status: 403 });
+    expect(route).not.toHaveBeenCalled();
+  });
+
+  it('is worth nothing on the paths of people', async () => {
+    expect(await send({ requestContext: signed }, {}, { platformPrincipals: [USER] })).toMatchObject({
+      status: 401,
+    });
     expect(route).not.toHaveBeenCalled();
   });
 });

@@ -271,7 +271,10 @@ describe('changes of a key', () => {
     expect(broken(keyChanges, { networks: null })).toEqual([
       'networks must be an array of at most 20 networks',
     ]);
-    expect(broken(keyChanges, { trust: [] })).toEqual(['trust is not a field of this request']);
+    expect(broken(keyChanges, { trust: [] })).toEqual(['trust must be an array of 1 to 10 rules']);
+    const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
+    expect(parseInput(keyChangesInput(KNOWN, NOW, [ISSUER]), { trust })).toEqual({ trust });
+    expect(broken(keyChanges, { trust })).toEqual(['trust[0].issuer must be one that the stack trusts']);
     expect(broken(keyChanges, { expiresAt: '2029-01-01T12:00:00Z' })).toEqual([
       'expiresAt must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z',
     ]);
