@@ -48,8 +48,8 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'a script is run by hand on the table or over HTTP: it imports domain and table',
     files: /^scripts\//,
-    folders: /^(scripts|functions\/(domain|table))\//,
-    packages: /^(node:|yaml$)/,
+    folders: /^(scripts\/|functions\/(domain|table)\/|infra\/bundle\.ts$)/,
+    packages: /^(node:|esbuild$)/,
   },
   {
     rule: 'infra names functions by path and imports of them the names of their environment and metrics alone',

@@ -96,6 +96,8 @@ describe('npm pack', () => {
     expect(Object.keys(manifest.peerDependencies)).toStrictEqual(['aws-cdk-lib', 'constructs']);
     expect(existsSync(join(installed, 'dist/infra/index.d.ts'))).toBe(true);
     expect(existsSync(join(installed, 'functions'))).toBe(false);
+    // The bundles hold code of others.
+    expect(readFileSync(join(installed, 'dist/THIRD-PARTY-LICENCES.txt'), 'utf8')).toContain('aws4 ');
   });
 });
 
