@@ -11,9 +11,12 @@ export interface Replayed {
   doubts: ReadonlySet<Doubt>;
 }
 
+/** Fields whose new value an event tells, or that decide nothing. Expiry, networks and trust rules are not among them. */
+const TOLD = new Set(['name', 'description', 'scopes', 'enabled']);
+
 /**
  * What has happened to one key since a backup, done again to the key as the backup has it. An event tells which
- * fields have changed, and of expiry and networks not to what: a key whose bounds are not known is disabled. Done
+ * fields have changed, and of most not to what: a key whose bounds are not known is disabled. Done
  * again to a key that has it already, an event changes nothing.
  * @param events of this key, oldest first
  */
@@ -32,7 +35,7 @@ export function replayKey(before: ApiKey, events: readonly ServiceEvent[]): Repl
     const changed = Array.isArray(data.changed) ? data.changed : [];
     if (changed.includes('name') && typeof data.name === 'string') key = { ...key, name: data.name };
     if (changed.includes('scopes') && Array.isArray(data.scopes)) key = { ...key, scopes: data.scopes };
-    if (changed.includes('expiresAt') || changed.includes('networks')) doubts.add('its bounds are not known');
+    if (changed.some((field) => !TOLD.has(field))) doubts.add('its bounds are not known');
     if (type === 'api_key.disabled') key = { ...key, enabled: false };
     if (type === 'api_key.enabled') key = { ...key, enabled: true, activeSince: createdAt };
   }
