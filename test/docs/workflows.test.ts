@@ -1,0 +1,141 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import type { Json } from '../support/template.ts';
+
+const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+/** CloudFormation's short forms are read as their values. */
+const read = (path: string): Json => parse(textOf(path), { logLevel: 'silent' });
+const filesIn = (folder: string) =>
+  readdirSync(new URL(`../../${folder}`, import.meta.url)).map((name) => `${folder}/${name}`);
+
+const OURS = filesIn('.github/workflows');
+const GITHUB = [...OURS, 'docs/ci/github-deploy.yml'];
+const ALL = [...OURS, ...filesIn('docs/ci')];
+const scripts = Object.keys(JSON.parse(textOf('package.json')).scripts);
+
+/** Each command of a file's jobs, whatever the CI calls it. */
+function commandsOf(path: string): string[] {
+  const found: string[] = [];
+  const walk = (value: Json, key = '') => {
+    if (typeof value === 'string' && ['run', 'command', 'script'].includes(key)) found.push(value);
+    else if (Array.isArray(value)) for (const each of value) walk(each, key);
+    else if (value && typeof value === 'object')
+      for (const [name, of] of Object.entries(value)) walk(of, name);
+  };
+  walk(read(path));
+  return found;
+}
+const jobsOf = (path: string): [string, Json][] => Object.entries(read(path).jobs);
+const stepsOf = (path: string): Json[] => jobsOf(path).flatMap(([, { steps }]) => steps);
+
+it('there are the workflow of the project, and one for each CI of the users, and the role', () => {
+  expect(ALL).toEqual([
+    '.github/workflows/ci.yml',
+    'docs/ci/circleci-deploy.yml',
+    'docs/ci/github-deploy.yml',
+    'docs/ci/gitlab-deploy.yml',
+    'docs/ci/role.yml',
+  ]);
+  for (const path of ALL.slice(1))
+    expect(textOf('docs/deploying.md')).toContain(`(${path.replace('docs/', '')})`);
+});
+
+describe.each(ALL)('%s', (path) => {
+  it('holds no secret and names none: whoever deploys proves itself by OIDC', () => {
+    const text = textOf(path);
+    expect(text).not.toMatch(/secrets\.|AWS_SECRET_ACCESS_KEY|AWS_ACCESS_KEY_ID|aws-access-key-id|AKIA/);
+  });
+
+  it('has commands that a shell can read, and that are there', () => {
+    const commands = commandsOf(path);
+    expect(commands.length > 0).toBe(path !== 'docs/ci/role.yml');
+    for (const command of commands) {
+      const inShell = command.replaceAll(/\$\{\{.*?\}\}/g, 'x');
+      expect(spawnSync('bash', ['-n', '-c', inShell], { encoding: 'utf8' }).stderr).toBe('');
+      for (const [, script] of command.matchAll(/npm run (\S+)/g)) expect(scripts).toContain(script);
+      for (const [, binary] of command.matchAll(/npx (\S+)/g)) expect(binary).toBe('cdk');
+    }
+  });
+});
+
+describe.each(GITHUB)('%s, on GitHub', (path) => {
+  it('is given no more than to read, and a token for AWS in the job that deploys alone', () => {
+    expect(read(path).permissions).toEqual({ contents: 'read' });
+    for (const [name, { permissions }] of jobsOf(path)) {
+      expect(permissions).toEqual(name === 'deploy' ? { contents: 'read', 'id-token': 'write' } : undefined);
+    }
+  });
+
+  it('pins each action to a commit, leaves no credentials in the checkout, and runs no stranger’s code with more', () => {
+    const uses = [...textOf(path).matchAll(/uses: (.*)/g)].map(([, action]) => action);
+    expect(uses.length).toBeGreaterThan(2);
+    for (const action of uses) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    const checkouts = stepsOf(path).filter(({ uses: action }) => action?.startsWith('actions/checkout@'));
+    for (const { with: options } of checkouts) expect(options['persist-credentials']).toBe(false);
+    expect(textOf(path)).not.toContain('pull_request_target');
+    // What an author of a pull request chooses must not become a part of a command.
+    for (const command of commandsOf(path)) expect(command).not.toContain('${{');
+  });
+});
+
+describe('the workflow of the project', () => {
+  const [ci = ''] = OURS;
+
+  it('audits, tests, and shows what a pull request does to the template of each stage', () => {
+    const { jobs } = read(ci);
+    const commands = (job: string) => jobs[job].steps.flatMap(({ run }: Json) => run ?? []);
+    expect(commands('audit')).toEqual([
+      'npm ci --ignore-scripts',
+      'npm audit --audit-level=high',
+      'npm audit signatures',
+      'npm run licences',
+    ]);
+    expect(commands('tests').at(-1)).toBe('.ci/run');
+    expect(jobs.template.strategy.matrix.stage).toEqual(['development', 'production']);
+    expect(commands('template').join()).toContain('npx cdk diff');
+  });
+
+  it('stops a change that would replace, destroy or let go of what holds data', () => {
+    const last = read(ci).jobs.template.steps.at(-1).run;
+    const [, pattern = ''] = /grep -E '(.*)'/.exec(last) ?? [];
+    const isStopped = (line: string) => new RegExp(pattern).test(line);
+    // As `cdk diff --template` has said them.
+    expect(isStopped('[~] AWS::DynamoDB::GlobalTable Default/Table/Default TableCD117FA1 replace')).toBe(
+      true,
+    );
+    expect(isStopped('[-] AWS::DynamoDB::GlobalTable Default/Table/Default TableOLD orphan')).toBe(true);
+    expect(isStopped('[-] AWS::Cognito::UserPool Default/People/Default People1 destroy')).toBe(true);
+    expect(isStopped('[~] AWS::DynamoDB::GlobalTable Default/Table/Default TableCD117FA1')).toBe(false);
+    expect(isStopped('[~] AWS::Lambda::Function Default/Purge/Function Purge1 replace')).toBe(false);
+  });
+});
+
+describe('who deploys from a CI', () => {
+  it('is trusted by exact audience and subject, and may use the roles of the bootstrap alone', () => {
+    const { Deployer } = read('docs/ci/role.yml').Resources;
+    const [trust] = Deployer.Properties.AssumeRolePolicyDocument.Statement;
+    const issuer = 'token.actions.githubusercontent.com';
+    expect(trust.Condition).toEqual({
+      StringEquals: { [`${issuer}:aud`]: 'sts.amazonaws.com', [`${issuer}:sub`]: 'Subject' },
+    });
+    const allowed = Deployer.Properties.Policies.flatMap(
+      ({ PolicyDocument }: Json) => PolicyDocument.Statement,
+    );
+    expect(allowed).toHaveLength(1);
+    expect(allowed[0]).toMatchObject({
+      Action: 'sts:AssumeRole',
+      Resource: expect.stringMatching(/:role\/cdk-hnb659fds-\*-\$\{AWS::AccountId\}-\$\{AWS::Region\}$/),
+    });
+  });
+
+  it('on GitHub in a protected environment; in every CI after a look at what changes', () => {
+    expect(read('docs/ci/github-deploy.yml').jobs.deploy.environment).toBe('production');
+    for (const path of ALL.filter((name) => name.endsWith('-deploy.yml'))) {
+      const commands = commandsOf(path).join('\n');
+      expect(commands.indexOf('npx cdk diff')).toBeGreaterThan(-1);
+      expect(commands.indexOf('npx cdk deploy')).toBeGreaterThan(commands.indexOf('npx cdk diff'));
+    }
+  });
+});
