@@ -190,6 +190,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
         [ENV.consoleScopes]: (consoleScopes ?? ['openid', 'profile', 'email']).join(' '),
         [ENV.consoleOrigins]: consoleOrigins?.join(' '),
         ...scopes,
+        ...trust,
       },
       ...operation,
     });

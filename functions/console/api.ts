@@ -1,54 +1,16 @@
+import type {
+  ApiKey,
+  Deployment,
+  FieldFault,
+  IssuedToken,
+  KeyChanges,
+  KeyInput,
+  NewKey,
+  RetireOld,
+  ServiceEvent,
+  TemporaryToken,
+} from './resources.ts';
 import type { Session } from './session.ts';
-
-export interface Deployment {
-  id: string;
-  name: string;
-  groups: string[];
-  createdAt: string;
-}
-
-export interface ApiKey {
-  id: string;
-  name: string;
-  description: string | null;
-  scopes: string[];
-  enabled: boolean;
-  createdAt: string;
-  createdBy: string;
-  expiresAt?: string;
-  lastUsedAt?: string;
-}
-
-export interface TemporaryToken {
-  id: string;
-  scope: string;
-  createdAt: string;
-  createdBy: string;
-  expiresAt: string;
-}
-
-export interface IssuedToken {
-  id: string;
-  /** Absent where the answer repeats an earlier one. */
-  access_token?: string;
-  expiresAt: string;
-  scope: string;
-}
-
-/** A key as the call that made it answers. */
-export interface NewKey extends ApiKey {
-  /** Absent where the answer repeats an earlier one: a secret is told once. */
-  secret?: string;
-}
-
-export interface KeyFields {
-  name: string;
-  description: string;
-  scopes: string[];
-  enabled: boolean;
-  /** RFC 3339, or null for none. */
-  expiresAt: string | null;
-}
 
 interface Page<T> {
   items: T[];
@@ -59,10 +21,10 @@ interface Page<T> {
 export class ApiError extends Error {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
-  /** Field and rule, where fields were wrong. */
-  readonly fields: Record<string, string>;
+  /** Where fields were wrong: `trust[0].claims.ref`, say, and its rule. */
+  readonly fields: readonly FieldFault[];
 
-  constructor(status: number, message: string, fields: Record<string, string> = {}) {
+  constructor(status: number, message: string, fields: readonly FieldFault[] = []) {
     super(message);
     this.status = status;
     this.fields = fields;
@@ -86,19 +48,25 @@ export class Api {
   key = (deploymentId: string, keyId: string) =>
     this.#get<ApiKey>(`/deployments/${deploymentId}/api-keys/${keyId}`);
 
-  addKey({ name, description, scopes, expiresAt }: KeyFields, deploymentId: string, attempt: string) {
-    const body = { name, scopes, ...(description && { description }), ...(expiresAt && { expiresAt }) };
-    return this.#call<NewKey>('POST', `/deployments/${deploymentId}/api-keys`, body, attempt);
-  }
+  addKey = (deploymentId: string, key: KeyInput, attempt: string) =>
+    this.#call<NewKey>('POST', `/deployments/${deploymentId}/api-keys`, key, attempt);
 
-  editKey = (deploymentId: string, keyId: string, { description, ...fields }: KeyFields) =>
-    this.#call<ApiKey>('PATCH', `/deployments/${deploymentId}/api-keys/${keyId}`, {
-      ...fields,
-      description: description || null,
-    });
+  editKey = (deploymentId: string, keyId: string, changes: KeyChanges) =>
+    this.#call<ApiKey>('PATCH', `/deployments/${deploymentId}/api-keys/${keyId}`, changes);
+
+  rotateKey = (deploymentId: string, keyId: string, retireOld: RetireOld, attempt: string) =>
+    this.#call<NewKey>(
+      'POST',
+      `/deployments/${deploymentId}/api-keys/${keyId}/rotate`,
+      { retireOld },
+      attempt,
+    );
 
   deleteKey = (deploymentId: string, keyId: string) =>
     this.#call<void>('DELETE', `/deployments/${deploymentId}/api-keys/${keyId}`);
+
+  events = (deploymentId: string, cursor?: string) =>
+    this.#get<Page<ServiceEvent>>(`/deployments/${deploymentId}/events`, cursor);
 
   temporaryTokens = (deploymentId: string, cursor?: string) =>
     this.#get<Page<TemporaryToken>>(`/deployments/${deploymentId}/temporary-tokens`, cursor);
@@ -153,9 +121,5 @@ const WORDS: Record<number, string> = {
 async function errorOf(response: Response): Promise<ApiError> {
   const { detail, errors = [] } = await response.json().catch(() => ({}));
   const message = WORDS[response.status] ?? detail ?? 'Something went wrong. Try again in a moment.';
-  const fields = errors.map(({ field, rule }: { field: string; rule: string }) => [
-    field.replace(/\[.*$/, ''),
-    rule,
-  ]);
-  return new ApiError(response.status, message, Object.fromEntries(fields));
+  return new ApiError(response.status, message, errors);
 }

@@ -6,6 +6,8 @@ export interface Config {
   signInScope: string;
   /** The scopes that keys and tokens may have. */
   scopes: string[];
+  /** Issuers whose tokens can open a key in place of a secret. */
+  trustedIssuers: string[];
 }
 
 /** Read from the page, which the service has filled in. */

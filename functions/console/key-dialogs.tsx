@@ -1,23 +1,16 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { ApiError, type ApiKey, type KeyFields } from './api.ts';
-import {
-  Code,
-  Dialog,
-  Failure,
-  Field,
-  LabelledValue,
-  Notice,
-  ScopeChoice,
-  Skeleton,
-  Tabs,
-} from './parts.tsx';
-import { type KeyDialog, paths } from './paths.ts';
-import { SNIPPETS } from './snippets.ts';
+import { issuerLabel } from './issuers.ts';
+import { changesOf, emptyFields, fieldsOf, inputOf, type KeyFields } from './key-fields.ts';
+import { KeyForm } from './key-form.tsx';
+import { Code, Dialog, Failure, Field, LabelledValue, Notice, Skeleton, Tabs, Time } from './parts.tsx';
+import { type KeyDialog, type OneKeyDialog, paths } from './paths.ts';
+import type { ApiKey, NewKey } from './resources.ts';
+import { ItLeaked, Rotate } from './rotation-dialogs.tsx';
+import { SNIPPETS, trustSnippet } from './snippets.ts';
 import { useAction, useLoad, useTools } from './state.ts';
-import { dayOf } from './words.ts';
 
-interface Props {
+export interface KeyDialogProps {
   deploymentId: string;
   /** Back to the list. */
   onClose: () => void;
@@ -28,26 +21,26 @@ interface Props {
 }
 
 /** The dialog that the URL names, over the list of keys. */
-export function KeyDialogs({ dialog, ...props }: Props & { dialog: KeyDialog }) {
+export function KeyDialogs({ dialog, ...props }: KeyDialogProps & { dialog: KeyDialog }) {
   if (dialog.name === 'add') return <AddKey {...props} />;
   if (dialog.name === 'secret') return <Secret {...props} keyId={dialog.keyId} />;
-  return <OneKey {...props} keyId={dialog.keyId} isDeleting={dialog.name === 'delete'} />;
+  return <OneKey key={dialog.keyId} {...props} keyId={dialog.keyId} name={dialog.name} />;
 }
 
-function AddKey({ deploymentId, onClose, onChange }: Props) {
+function AddKey({ deploymentId, onClose, onChange }: KeyDialogProps) {
   const { api, config, setMade } = useTools();
   const { route } = useLocation();
   const submit = async (fields: KeyFields, attempt: string) => {
-    const key = await api.addKey(fields, deploymentId, attempt);
+    const key = await api.addKey(deploymentId, inputOf(fields, Date.now()), attempt);
     setMade(key);
     onChange();
-    route(paths.key(deploymentId, key.id, 'secret'), true);
+    route(paths.key(deploymentId, key.id, key.trust ? 'ci' : 'secret'), true);
   };
   return (
     <Dialog title="Add API Key" onClose={onClose}>
       <KeyForm
         path={paths.addKey(deploymentId)}
-        initial={{ name: '', description: '', scopes: config.scopes, enabled: true, expiresAt: null }}
+        initial={emptyFields(config.scopes)}
         action="Add API Key"
         onSubmit={submit}
         onCancel={onClose}
@@ -56,20 +49,22 @@ function AddKey({ deploymentId, onClose, onChange }: Props) {
   );
 }
 
-/** The one time that the secret is seen. */
-function Secret({ keyId, onClose }: Props & { keyId: string }) {
+/** The one time that the secret is seen: of a new key, or of one that was rotated. */
+function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: string }) {
   const { made, setMade } = useTools();
+  const { route } = useLocation();
   // Whichever way this view is left, the secret goes with it.
   useEffect(() => () => setMade(undefined), []);
-  const secret = made?.id === keyId ? made.secret : undefined;
-  if (!secret) {
+  const key = made?.id === keyId ? made : undefined;
+  if (!key?.secret) {
     return (
       <Dialog title="The secret is not shown again" onClose={onClose}>
-        <p>
-          A secret is shown once, when its key is made. If it is lost, delete this key and add another one.
-        </p>
+        <p>A secret is shown once, when it is made. If it is lost, rotate the key: that makes another one.</p>
         <LabelledValue label="ID" text={keyId} />
         <footer>
+          <button type="button" onClick={() => route(paths.key(deploymentId, keyId, 'rotate'), true)}>
+            Rotate
+          </button>
           <button type="button" class="primary" onClick={onClose}>
             Back to API Keys
           </button>
@@ -77,16 +72,23 @@ function Secret({ keyId, onClose }: Props & { keyId: string }) {
       </Dialog>
     );
   }
+  const isRotated = key.credentials.at(-1)?.createdAt !== key.createdAt;
   return (
-    <Dialog title={`${made?.name} is ready`} isWide isDismissible={false} onClose={onClose}>
+    <Dialog
+      title={isRotated ? `${key.name} has a new secret` : `${key.name} is ready`}
+      isWide
+      isDismissible={false}
+      onClose={onClose}
+    >
       <Notice kind="warning">
         <p>
           <strong>This is the only time that the secret is shown.</strong> Copy it now to where your pipeline
           keeps its secrets.
         </p>
       </Notice>
+      {isRotated && <OldSecret apiKey={key} />}
       <LabelledValue label="ID" text={keyId} />
-      <LabelledValue label="Secret" text={secret} />
+      <LabelledValue label="Secret" text={key.secret} />
       <h3>Use it</h3>
       <Tabs
         label="Where to use it"
@@ -110,12 +112,30 @@ function Secret({ keyId, onClose }: Props & { keyId: string }) {
   );
 }
 
-function OneKey({ keyId, isDeleting, ...props }: Props & { keyId: string; isDeleting: boolean }) {
+/** What becomes of the secret from before. */
+function OldSecret({ apiKey: { credentials } }: { apiKey: NewKey }) {
+  const [old, fresh] = credentials;
+  if (!fresh || !old?.retiresAt) return <p>The old secret is refused from now on.</p>;
+  return (
+    <p>
+      The old secret is refused {old.retiresOnFirstUse && 'once this one is used, or '}
+      <Time of={old.retiresAt} />
+      {old.retiresOnFirstUse && ' at the latest'}.
+    </p>
+  );
+}
+
+type OneKeyProps = KeyDialogProps & { keyId: string; name: Exclude<OneKeyDialog, 'secret'> };
+
+const ONE_KEY = { edit: EditKey, delete: DeleteKey, rotate: Rotate, leaked: ItLeaked, ci: CiStep };
+
+/** A dialog about a key as it is now. */
+function OneKey({ keyId, name, ...props }: OneKeyProps) {
   const { deploymentId, onClose } = props;
   const { api } = useTools();
   const { data: key, error, reload } = useLoad(keyId, () => api.key(deploymentId, keyId));
-  if (key && isDeleting) return <DeleteKey {...props} apiKey={key} />;
-  if (key) return <EditKey {...props} apiKey={key} />;
+  const Content = ONE_KEY[name];
+  if (key) return <Content {...props} apiKey={key} />;
   return (
     <Dialog title="API Key" onClose={onClose}>
       {error ? <Failure error={error} retry={reload} /> : <Skeleton rows={3} label="Loading the key" />}
@@ -123,11 +143,11 @@ function OneKey({ keyId, isDeleting, ...props }: Props & { keyId: string; isDele
   );
 }
 
-function EditKey({ deploymentId, apiKey, onClose, onChange }: Props & { apiKey: ApiKey }) {
+function EditKey({ deploymentId, apiKey, onClose, onChange }: KeyDialogProps & { apiKey: ApiKey }) {
   const { api } = useTools();
   const { route } = useLocation();
   const submit = async (fields: KeyFields) => {
-    await api.editKey(deploymentId, apiKey.id, fields);
+    await api.editKey(deploymentId, apiKey.id, changesOf(apiKey, fields, Date.now()));
     onChange();
     onClose();
   };
@@ -135,8 +155,10 @@ function EditKey({ deploymentId, apiKey, onClose, onChange }: Props & { apiKey: 
     <Dialog title="Edit API Key" onClose={onClose}>
       <KeyForm
         path={paths.key(deploymentId, apiKey.id, 'edit')}
-        initial={{ ...apiKey, description: apiKey.description ?? '', expiresAt: apiKey.expiresAt ?? null }}
+        initial={fieldsOf(apiKey)}
+        expiresAt={apiKey.expiresAt}
         isMade
+        isLeaked={apiKey.status === 'leaked'}
         action="Save"
         onSubmit={submit}
         onCancel={onClose}
@@ -146,7 +168,7 @@ function EditKey({ deploymentId, apiKey, onClose, onChange }: Props & { apiKey: 
   );
 }
 
-function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: Props & { apiKey: ApiKey }) {
+function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: KeyDialogProps & { apiKey: ApiKey }) {
   const { api } = useTools();
   const { isBusy, error, run } = useAction();
   const [typed, setTyped] = useState('');
@@ -193,162 +215,37 @@ function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: Props & { apiKe
   );
 }
 
-const DAY = 86_400_000;
-const EXPIRIES = [
-  { value: 'never', label: 'Never' },
-  { value: '30', label: 'In 30 days' },
-  { value: '90', label: 'In 90 days' },
-  { value: '365', label: 'In a year' },
-  { value: 'date', label: 'On a date…' },
-];
-
-/** What the form holds; all of it survives a sign-in that ends in between. */
-interface Fields extends Omit<KeyFields, 'expiresAt'> {
-  /** One of EXPIRIES, or `kept` for the expiry that the key has. */
-  expiry: string;
-  /** `2027-01-31`, for `date`. */
-  date: string;
-}
-
-interface KeyFormProps {
-  /** URL of this form, under which its draft is kept. */
-  path: string;
-  initial: KeyFields;
-  /** The key is there already. */
-  isMade?: boolean;
-  action: string;
-  onSubmit: (fields: KeyFields, attempt: string) => Promise<void>;
-  onCancel: () => void;
-  onDelete?: () => void;
-}
-
-function KeyForm({ path, initial, isMade, action, onSubmit, onCancel, onDelete }: KeyFormProps) {
-  const { config, drafts } = useTools();
-  const { isBusy, error, run } = useAction();
-  const [fields, setFields] = useState<Fields>(() => {
-    const { expiresAt, name, description, scopes, enabled } = initial;
-    const expiry = expiresAt ? 'kept' : 'never';
-    return drafts.take<Fields>(path) ?? { name, description, scopes, enabled, expiry, date: '' };
-  });
-  const set = (changes: Partial<Fields>) => setFields({ ...fields, ...changes });
-  useEffect(() => drafts.note(path, fields), [fields]);
-  useEffect(() => () => drafts.note(path, undefined), []);
-
-  const attempt = useRef({ body: '', id: '' });
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    if (isBusy) return;
-    const { expiry, date, ...rest } = fields;
-    const expiresAt = expiry === 'kept' ? initial.expiresAt : expiryOf(expiry, date);
-    const input = { ...rest, expiresAt };
-    // The same again after a lost answer must not make a second key.
-    const body = JSON.stringify({ ...rest, expiry, date });
-    if (attempt.current.body !== body) attempt.current = { body, id: crypto.randomUUID() };
-    run(() => onSubmit(input, attempt.current.id));
-  };
-  const wrong = error instanceof ApiError ? error.fields : {};
-  const isInFields = Object.keys(wrong).length > 0;
-  const kept = initial.expiresAt
-    ? [{ value: 'kept', label: `On ${dayOf(initial.expiresAt)}, as it is` }]
-    : [];
-
+/** The step for the CI of a key without a secret: it holds none, so it can be seen at any time. */
+function CiStep({ apiKey: { id, name, trust = [] }, onClose }: KeyDialogProps & { apiKey: ApiKey }) {
+  const steps = new Map(
+    trust.map(({ issuer, audience = location.origin }) => [`${issuer} ${audience}`, { issuer, audience }]),
+  );
   return (
-    <form onSubmit={submit}>
-      {error !== undefined && !isInFields && <Failure error={error} />}
-      <Field label="Name" error={wrong.name}>
-        {(attributes) => (
-          <input
-            {...attributes}
-            required
-            maxLength={100}
-            value={fields.name}
-            onInput={(event) => set({ name: event.currentTarget.value })}
-            autoComplete="off"
-            placeholder="Deploy from main"
-            autoFocus
-          />
-        )}
-      </Field>
-      <Field label="Description" hint="Optional: where it is used, whom to ask." error={wrong.description}>
-        {(attributes) => (
-          <textarea
-            {...attributes}
-            rows={2}
-            maxLength={500}
-            value={fields.description}
-            onInput={(event) => set({ description: event.currentTarget.value })}
-          />
-        )}
-      </Field>
-      <ScopeChoice
-        known={config.scopes}
-        chosen={fields.scopes}
-        error={wrong.scopes}
-        onChange={(scopes) => set({ scopes })}
+    <Dialog title={`${name} in your CI`} isWide onClose={onClose}>
+      <p>There is no secret to store. The CI proves itself by a token of its own, which this step swaps.</p>
+      <LabelledValue label="ID" text={id} />
+      <Tabs
+        label="Where to use it"
+        tabs={[...steps].map(([step, { issuer, audience }]) => {
+          const { hint, code } = trustSnippet({ keyId: id, service: location.origin, issuer, audience });
+          const label = issuerLabel(issuer);
+          return {
+            id: step,
+            label: audience === location.origin ? label : `${label}, ${audience}`,
+            body: (
+              <>
+                <p class="hint">{hint}</p>
+                <Code text={code} what={`${label} step`} />
+              </>
+            ),
+          };
+        })}
       />
-      <Field label="Expires" error={wrong.expiresAt}>
-        {(attributes) => (
-          <span class="side-by-side">
-            <select
-              {...attributes}
-              value={fields.expiry}
-              onChange={(event) => set({ expiry: event.currentTarget.value })}
-            >
-              {[...kept, ...EXPIRIES].map(({ value, label }) => (
-                <option key={value} value={value}>
-                  {label}
-                </option>
-              ))}
-            </select>
-            {fields.expiry === 'date' && (
-              <input
-                type="date"
-                aria-label="Expiry date"
-                required
-                min={new Date().toISOString().slice(0, 10)}
-                value={fields.date}
-                onInput={(event) => set({ date: event.currentTarget.value })}
-              />
-            )}
-          </span>
-        )}
-      </Field>
-      {isMade && (
-        <div class="field">
-          <label class="choice">
-            <input
-              type="checkbox"
-              checked={fields.enabled}
-              onChange={(event) => set({ enabled: event.currentTarget.checked })}
-            />
-            <span>Enabled</span>
-          </label>
-          <p class="hint">
-            Disabling ends access at once. Tokens from before stay dead when it is enabled again.
-          </p>
-        </div>
-      )}
       <footer>
-        {onDelete && (
-          <button type="button" class="danger-quiet" onClick={onDelete}>
-            Delete API Key
-          </button>
-        )}
-        <span class="gap" />
-        <button type="button" onClick={onCancel}>
-          Cancel
-        </button>
-        <button type="submit" class="primary" disabled={isBusy}>
-          {isBusy ? 'Saving…' : action}
+        <button type="button" class="primary" onClick={onClose}>
+          Done
         </button>
       </footer>
-    </form>
+    </Dialog>
   );
-}
-
-/** @returns RFC 3339, the end of the day for a date; null for never */
-function expiryOf(choice: string, date: string): string | null {
-  if (choice === 'never') return null;
-  if (choice === 'date') return new Date(`${date}T23:59:59`).toISOString();
-  return new Date(Date.now() + Number(choice) * DAY).toISOString();
 }

@@ -1,12 +1,20 @@
 import { render } from 'preact';
 import { useEffect, useMemo, useReducer, useState } from 'preact/hooks';
 import { LocationProvider, useLocation } from 'preact-iso';
-import { Api, type NewKey } from './api.ts';
+import { Api } from './api.ts';
 import { readConfig } from './config.ts';
 import { Drafts } from './drafts.ts';
-import { DeploymentsPage, KeysPage, TemporaryTokensPage, TokenPage, useDropWhenHidden } from './pages.tsx';
+import {
+  DeploymentsPage,
+  EventsPage,
+  KeysPage,
+  TemporaryTokensPage,
+  TokenPage,
+  useDropWhenHidden,
+} from './pages.tsx';
 import { Dialog, Failure, Heading, Icon } from './parts.tsx';
 import { paths, viewOf } from './paths.ts';
+import type { NewKey } from './resources.ts';
 import { Session } from './session.ts';
 import { type Tools, ToolsContext, useAction } from './state.ts';
 
@@ -39,6 +47,7 @@ function App() {
       {view.page === 'temporary-tokens' && (
         <TemporaryTokensPage key={view.deploymentId} deploymentId={view.deploymentId} />
       )}
+      {view.page === 'events' && <EventsPage key={view.deploymentId} deploymentId={view.deploymentId} />}
       {view.page === 'token' && <TokenPage deploymentId={view.deploymentId} />}
       {(view.page === 'unknown' || view.page === 'signed-out') && <UnknownPage />}
       {state.name === 'ended' && <SignInEnded session={session} drafts={tools.drafts} />}

@@ -1,11 +1,12 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import type { ApiKey, Deployment, IssuedToken, TemporaryToken } from './api.ts';
+import { ApiError } from './api.ts';
+import { EventItem } from './events.tsx';
+import { KeyCard } from './key-card.tsx';
 import { KeyDialogs } from './key-dialogs.tsx';
 import {
   Code,
-  CopyButton,
   Dialog,
   Empty,
   Failure,
@@ -19,6 +20,7 @@ import {
   Time,
 } from './parts.tsx';
 import { type KeyDialog, paths } from './paths.ts';
+import type { ApiKey, Deployment, IssuedToken, ServiceEvent, TemporaryToken } from './resources.ts';
 import { temporaryTokenSnippet } from './snippets.ts';
 import { type Listing, type Loaded, useAction, useLoad, useTools } from './state.ts';
 import { exactTime } from './words.ts';
@@ -56,7 +58,43 @@ export function DeploymentsPage() {
           </li>
         )}
       </List>
+      {/* Not before the list is there: it would jump. */}
+      {listing.data && <GoneDeployment />}
     </main>
+  );
+}
+
+/** Its history outlives a Deployment: an administrator finds it by the ID. */
+function GoneDeployment() {
+  const { route } = useLocation();
+  const [id, setId] = useState('');
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    route(paths.events(id));
+  };
+  return (
+    <details class="gone">
+      <summary>Events of a deleted Deployment</summary>
+      <form onSubmit={submit}>
+        <Field label="ID of the Deployment" hint="For administrators, for 90 days after each event.">
+          {(attributes) => (
+            <span class="side-by-side">
+              <input
+                {...attributes}
+                required
+                maxLength={64}
+                pattern="[A-Za-z0-9][A-Za-z0-9_\-]*"
+                autoComplete="off"
+                spellcheck={false}
+                value={id}
+                onInput={(event) => setId(event.currentTarget.value)}
+              />
+              <button type="submit">Show</button>
+            </span>
+          )}
+        </Field>
+      </form>
+    </details>
   );
 }
 
@@ -82,7 +120,7 @@ export function KeysPage({ deploymentId, dialog }: { deploymentId: string; dialo
           </Empty>
         }
       >
-        {(key) => <KeyCard key={key.id} apiKey={key} deploymentId={deploymentId} />}
+        {(key) => <KeyCard key={key.id} apiKey={key} deploymentId={deploymentId} onChange={listing.reload} />}
       </List>
       {dialog && (
         <KeyDialogs
@@ -94,49 +132,6 @@ export function KeysPage({ deploymentId, dialog }: { deploymentId: string; dialo
         />
       )}
     </DeploymentFrame>
-  );
-}
-
-function KeyCard({ apiKey, deploymentId }: { apiKey: ApiKey; deploymentId: string }) {
-  const { id, name, description, scopes, enabled, createdAt, createdBy, expiresAt, lastUsedAt } = apiKey;
-  const isExpired = expiresAt !== undefined && Date.parse(expiresAt) <= Date.now();
-  const state = isExpired ? 'Expired' : enabled ? 'Enabled' : 'Disabled';
-  return (
-    <li class="card">
-      <div class="card-head">
-        <h2 class="name">{name}</h2>
-        <span class={`state ${state.toLowerCase()}`}>{state}</span>
-        <a class="button" href={paths.key(deploymentId, id, 'edit')} aria-label={`Edit ${name}`}>
-          Edit
-        </a>
-      </div>
-      {description && <p class="description">{description}</p>}
-      <p class="value-line">
-        <code title={id}>{id}</code>
-        <CopyButton text={id} what="ID" />
-      </p>
-      <Scopes scopes={scopes} />
-      <dl class="facts">
-        <div>
-          <dt>Last used</dt>
-          <dd>{lastUsedAt ? <Time of={lastUsedAt} /> : 'not yet'}</dd>
-        </div>
-        <div>
-          <dt>Created</dt>
-          <dd>
-            <Time of={createdAt} /> by <span class="who">{createdBy}</span>
-          </dd>
-        </div>
-        {expiresAt && (
-          <div>
-            <dt>{isExpired ? 'Expired' : 'Expires'}</dt>
-            <dd>
-              <Time of={expiresAt} />
-            </dd>
-          </div>
-        )}
-      </dl>
-    </li>
   );
 }
 
@@ -198,6 +193,29 @@ export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) 
           onRevoked={() => listing.update((page) => without(page, revoking.id))}
         />
       )}
+    </DeploymentFrame>
+  );
+}
+
+/** What happened to a Deployment, also to one that is not there any more. */
+export function EventsPage({ deploymentId }: { deploymentId: string }) {
+  const { api } = useTools();
+  const listing = useLoad<Listing<ServiceEvent>>(`events ${deploymentId}`, () => api.events(deploymentId));
+  return (
+    <DeploymentFrame deploymentId={deploymentId} tab="events">
+      <p class="lead">What happened in the last 90 days, newest first.</p>
+      <List
+        listing={listing}
+        more={(cursor) => api.events(deploymentId, cursor)}
+        loading="Loading the events"
+        empty={
+          <Empty title="No events">
+            <p>Nothing has happened here in the last 90 days.</p>
+          </Empty>
+        }
+      >
+        {(event) => <EventItem key={event.id} event={event} />}
+      </List>
     </DeploymentFrame>
   );
 }
@@ -355,19 +373,28 @@ export function useDropWhenHidden(drop: () => void) {
   }, []);
 }
 
+/** The pages of a Deployment. */
+const TABS = [
+  { tab: 'keys', title: 'API Keys', path: paths.keys },
+  { tab: 'temporary-tokens', title: 'Temporary tokens', path: paths.temporaryTokens },
+  { tab: 'events', title: 'Events', path: paths.events },
+] as const;
+
 interface FrameProps {
   deploymentId: string;
-  tab: 'keys' | 'temporary-tokens';
-  action: ComponentChildren;
+  tab: (typeof TABS)[number]['tab'];
+  action?: ComponentChildren;
   children: ComponentChildren;
 }
 
-/** What the two pages of a Deployment share: its name and the way between them. */
+/** What the pages of a Deployment share: its name and the way between them. */
 function DeploymentFrame({ deploymentId, tab, action, children }: FrameProps) {
   const { api } = useTools();
   const { data, error, reload } = useLoad(`deployment ${deploymentId}`, () => api.deployment(deploymentId));
   const name = data?.name ?? deploymentId;
-  if (error !== undefined) {
+  // Its events outlive a Deployment: who may see them is for their own call to say.
+  const isGone = tab === 'events' && error instanceof ApiError && error.status === 404;
+  if (error !== undefined && !isGone) {
     return (
       <main>
         <div class="head">
@@ -380,7 +407,7 @@ function DeploymentFrame({ deploymentId, tab, action, children }: FrameProps) {
       </main>
     );
   }
-  const current = (one: FrameProps['tab']) => (one === tab ? 'page' : undefined);
+  const { title } = TABS.find((one) => one.tab === tab) ?? TABS[0];
   return (
     <main>
       <nav aria-label="Breadcrumb" class="breadcrumb">
@@ -388,17 +415,22 @@ function DeploymentFrame({ deploymentId, tab, action, children }: FrameProps) {
         <span class="mono">{deploymentId}</span>
       </nav>
       <div class="head">
-        <Heading title={`${tab === 'keys' ? 'API Keys' : 'Temporary tokens'} of ${name}`}>{name}</Heading>
+        <Heading title={`${title} of ${name}`}>{name}</Heading>
         {action}
       </div>
-      <nav aria-label="Of this Deployment" class="sections">
-        <a href={paths.keys(deploymentId)} aria-current={current('keys')}>
-          API Keys
-        </a>
-        <a href={paths.temporaryTokens(deploymentId)} aria-current={current('temporary-tokens')}>
-          Temporary tokens
-        </a>
-      </nav>
+      {!isGone && (
+        <nav aria-label="Of this Deployment" class="sections">
+          {TABS.map((one) => (
+            <a
+              key={one.tab}
+              href={one.path(deploymentId)}
+              aria-current={one.tab === tab ? 'page' : undefined}
+            >
+              {one.title}
+            </a>
+          ))}
+        </nav>
+      )}
       {children}
     </main>
   );

@@ -2,10 +2,14 @@
 export type View =
   | { page: 'signed-in' | 'signed-out' | 'deployments' | 'unknown' }
   | { page: 'keys'; deploymentId: string; dialog?: KeyDialog | undefined }
-  | { page: 'temporary-tokens'; deploymentId: string }
+  | { page: 'temporary-tokens' | 'events'; deploymentId: string }
   | { page: 'token'; deploymentId?: string | undefined };
 
-export type KeyDialog = { name: 'add' } | { name: 'edit' | 'delete' | 'secret'; keyId: string };
+export type KeyDialog = { name: 'add' } | { name: OneKeyDialog; keyId: string };
+
+const ONE_KEY_DIALOGS = ['edit', 'delete', 'secret', 'rotate', 'leaked', 'ci'] as const;
+/** A dialog about one key. */
+export type OneKeyDialog = (typeof ONE_KEY_DIALOGS)[number];
 
 const ROOT = '/console';
 
@@ -16,9 +20,10 @@ export const paths = {
   signedOut: () => `${ROOT}/signed-out`,
   keys: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}`,
   addKey: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}/add-key`,
-  key: (deploymentId: string, keyId: string, dialog: 'edit' | 'delete' | 'secret') =>
+  key: (deploymentId: string, keyId: string, dialog: OneKeyDialog) =>
     `${ROOT}/deployments/${deploymentId}/keys/${keyId}/${dialog}`,
   temporaryTokens: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}/temporary-tokens`,
+  events: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}/events`,
   token: (deploymentId?: string) => (deploymentId ? `/token?deployment=${deploymentId}` : '/token'),
 };
 
@@ -37,7 +42,8 @@ export function viewOf(path: string, query: Record<string, string> = {}): View {
   if (rest === undefined) return { page: 'keys', deploymentId };
   if (rest === '/add-key') return { page: 'keys', deploymentId, dialog: { name: 'add' } };
   if (rest === '/temporary-tokens') return { page: 'temporary-tokens', deploymentId };
-  const [keyId, name] = match(`/keys/${ID}/(edit|delete|secret)`, rest) ?? [];
+  if (rest === '/events') return { page: 'events', deploymentId };
+  const [keyId, name] = match(`/keys/${ID}/(${ONE_KEY_DIALOGS.join('|')})`, rest) ?? [];
   if (!keyId) return { page: 'unknown' };
-  return { page: 'keys', deploymentId, dialog: { name: name as 'edit' | 'delete' | 'secret', keyId } };
+  return { page: 'keys', deploymentId, dialog: { name: name as OneKeyDialog, keyId } };
 }

@@ -1,3 +1,5 @@
+import { GITHUB, GITLAB } from './issuers.ts';
+
 /**
  * Ready steps for CI. The secret comes from the CI's own store and reaches curl on standard input, never among
  * its arguments, which every process on the machine can read. POSIX shell, and zsh: `status` and `path` are
@@ -30,7 +32,7 @@ export const SNIPPETS: readonly Snippet[] = [
   env:
     ${SECRET_NAME}: \${{ secrets.${SECRET_NAME} }}
   run: |
-${indented(4, script(input, `echo "::add-mask::$token"`))}`,
+${indented(4, script(input, bySecret(input), MASKED))}`,
   },
   {
     id: 'gitlab',
@@ -39,7 +41,7 @@ ${indented(4, script(input, `echo "::add-mask::$token"`))}`,
     code: (input) => `call-with-deployment-key:
   script:
     - |
-${indented(6, script(input))}`,
+${indented(6, script(input, bySecret(input)))}`,
   },
   {
     id: 'circleci',
@@ -48,7 +50,7 @@ ${indented(6, script(input))}`,
     code: (input) => `- run:
     name: Call with a Deployment key
     command: |
-${indented(6, script(input))}`,
+${indented(6, script(input, bySecret(input)))}`,
   },
   {
     id: 'curl',
@@ -56,13 +58,73 @@ ${indented(6, script(input))}`,
     store: `Paste this into a shell: it asks for the secret. In a script, set ${SECRET_NAME} from where you keep it.`,
     code: (input) => `(
 set +x
-${asked('Secret', SECRET_NAME)}${withoutComments(script(input))})
+${asked('Secret', SECRET_NAME)}${withoutComments(script(input, bySecret(input)))})
 `,
   },
 ];
 
-/** @param onToken what to do with a new access token, for a CI that can mask it */
-function script({ keyId, service }: SnippetInput, onToken?: string): string {
+/** Hides a value from the log of GitHub Actions. */
+const MASKED = `echo "::add-mask::$token"`;
+
+const bySecret = ({ keyId }: SnippetInput) =>
+  `request "user = \\"${keyId}:$${SECRET_NAME}\\"" --data grant_type=client_credentials "$service/oauth/token"`;
+
+/** For a key that trusts an issuer. */
+export interface TrustInput extends SnippetInput {
+  issuer: string;
+  /** What the CI's token must be made for. */
+  audience: string;
+}
+
+/** A ready step for a key without a secret: the CI's own token is swapped, and reaches curl on standard input. */
+export function trustSnippet(input: TrustInput): { hint: string; code: string } {
+  const { issuer, audience } = input;
+  if (issuer === GITHUB) {
+    return {
+      hint: 'A step of a job with permissions: {id-token: write}. There is nothing to store.',
+      code: `- name: Call with a Deployment key
+  run: |
+${indented(4, script(input, `${askGitHub(audience)}\n  ${bySubject(input)}`, MASKED))}`,
+    };
+  }
+  if (issuer === GITLAB) {
+    return {
+      hint: 'A job of its own, or a part of yours. There is nothing to store. The image needs curl.',
+      code: `call-with-deployment-key:
+  id_tokens:
+    ${SUBJECT_NAME}:
+      aud: '${audience.replaceAll("'", "''")}'
+  script:
+    - |
+${indented(6, script(input, bySubject(input)))}`,
+    };
+  }
+  return {
+    hint: `Let the CI put its token, made for the audience ${audience}, into the variable ${SUBJECT_NAME}.`,
+    code: script(input, bySubject(input)),
+  };
+}
+
+/** Name of the variable that holds the CI's own token. */
+export const SUBJECT_NAME = 'CI_SUBJECT_TOKEN';
+
+/** GitHub gives a job its token for the asking. */
+const askGitHub = (audience: string) =>
+  `request "header = \\"Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\\"" \\
+    "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=${encodeURIComponent(audience)}"
+  if [ "$code" != 200 ]; then echo "No token of GitHub: HTTP $code" >&2; exit 1; fi
+  ${SUBJECT_NAME}=$(printf '%s' "$body" | sed 's/.*"value" *: *"\\([A-Za-z0-9_.-]*\\)".*/\\1/')`;
+
+/** RFC 8693, of a token that holds no character which a form would have to encode. */
+const bySubject = ({ keyId }: TrustInput) =>
+  `request "data = \\"grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=${keyId}&\
+subject_token_type=urn:ietf:params:oauth:token-type:jwt&subject_token=$${SUBJECT_NAME}\\"" "$service/oauth/token"`;
+
+/**
+ * @param swap the line that asks for an access token
+ * @param onToken what to do with a new access token, for a CI that can mask it
+ */
+function script({ service }: SnippetInput, swap: string, onToken?: string): string {
   return `set -eu +x
 service='${service}'
 api="$service/whoami" # the API to call
@@ -81,7 +143,7 @@ request() {
   done
 }
 exchange() {
-  request "user = \\"${keyId}:$${SECRET_NAME}\\"" --data grant_type=client_credentials "$service/oauth/token"
+  ${swap}
   if [ "$code" != 200 ]; then echo "No access token: HTTP $code" >&2; exit 1; fi
   token=$(printf '%s' "$body" | sed 's/.*"access_token" *: *"\\([A-Za-z0-9_-]*\\)".*/\\1/')
 ${onToken ? `  ${onToken}\n` : ''}}

@@ -1,8 +1,9 @@
 import { createContext } from 'preact';
 import { useCallback, useContext, useEffect, useRef, useState } from 'preact/hooks';
-import type { Api, NewKey } from './api.ts';
+import type { Api } from './api.ts';
 import type { Config } from './config.ts';
 import type { Drafts } from './drafts.ts';
+import type { NewKey } from './resources.ts';
 
 /** What every page may need. */
 export interface Tools {

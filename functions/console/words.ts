@@ -28,3 +28,16 @@ export const exactTime = (time: string): string => exact.format(new Date(time));
 
 /** `23 Nov 2026` */
 export const dayOf = (time: string): string => day.format(new Date(time));
+
+/** `7 days`, `1 hour`, `90 seconds`: the largest unit that is whole. */
+export function duration(seconds: number): string {
+  const [unit, length] = (
+    [
+      ['day', 86_400],
+      ['hour', 3600],
+      ['minute', 60],
+    ] as const
+  ).find(([, each]) => seconds > 0 && seconds % each === 0) ?? ['second', 1];
+  const count = seconds / length;
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}

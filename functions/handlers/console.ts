@@ -17,6 +17,7 @@ export interface PageConfig {
   clientId: string;
   signInScope: string;
   scopes: string[];
+  trustedIssuers: string[];
 }
 
 const TYPES: Record<string, string> = {

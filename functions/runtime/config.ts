@@ -161,6 +161,8 @@ export interface ConsoleConfig {
   origins: string[];
   /** The scopes that the stack knows. */
   scopes: string[];
+  /** Issuers whose tokens can open a key in place of a secret. */
+  trustedIssuers: string[];
 }
 
 export function readConsoleConfig(env: Environment = process.env): ConsoleConfig {
@@ -172,7 +174,8 @@ export function readConsoleConfig(env: Environment = process.env): ConsoleConfig
     scopes,
   });
   const others = origins.value?.split(' ') ?? [];
-  return { ...rest, issuer, origins: [...new Set([new URL(issuer).origin, ...others])] };
+  const allowed = [...new Set([new URL(issuer).origin, ...others])];
+  return { ...rest, issuer, origins: allowed, trustedIssuers: readTrustedIssuers(env) };
 }
 
 export interface PurgeConfig extends TableConfig {

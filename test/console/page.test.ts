@@ -30,6 +30,7 @@ const views = [
   '/console/deployments/demo',
   '/console/deployments/demo/keys/dk_demo_01ARZ3NDEKTSV4RRFFQ69G5FAV/edit',
   '/console/deployments/demo/temporary-tokens',
+  '/console/deployments/demo/events',
   '/token',
   '/token?deployment=demo',
 ];
@@ -66,7 +67,7 @@ describe('the page', () => {
     expect(listing.json.items).toHaveLength(1);
   });
 
-  it('is told the issuer, the client and the scopes, and nothing else', async () => {
+  it('is told the issuer, the client, the scopes and the issuers that keys can trust, and nothing else', async () => {
     const { text } = await get('/console');
     const [, content = ''] = /<meta name="console" content="([^"]*)">/.exec(text) ?? [];
     expect(JSON.parse(content.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)))).toStrictEqual({
@@ -74,6 +75,7 @@ describe('the page', () => {
       clientId: CLIENT_ID,
       signInScope: 'openid profile email',
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
+      trustedIssuers: ['https://token.actions.githubusercontent.com', 'https://gitlab.com'],
     });
   });
 
@@ -144,10 +146,15 @@ describe('a view has a path', () => {
     [paths.key(id, keyId, 'edit'), { page: 'keys', deploymentId: id, dialog: { name: 'edit', keyId } }],
     [paths.key(id, keyId, 'delete'), { page: 'keys', deploymentId: id, dialog: { name: 'delete', keyId } }],
     [paths.key(id, keyId, 'secret'), { page: 'keys', deploymentId: id, dialog: { name: 'secret', keyId } }],
+    [paths.key(id, keyId, 'rotate'), { page: 'keys', deploymentId: id, dialog: { name: 'rotate', keyId } }],
+    [paths.key(id, keyId, 'leaked'), { page: 'keys', deploymentId: id, dialog: { name: 'leaked', keyId } }],
+    [paths.key(id, keyId, 'ci'), { page: 'keys', deploymentId: id, dialog: { name: 'ci', keyId } }],
+    [paths.events(id), { page: 'events', deploymentId: id }],
     [paths.temporaryTokens(id), { page: 'temporary-tokens', deploymentId: id }],
     [paths.token(), { page: 'token', deploymentId: undefined }],
     ['/console/deployments/a%2Fb', { page: 'unknown' }],
     ['/console/deployments/etl/keys/x/secret/more', { page: 'unknown' }],
+    ['/console/deployments/etl/keys/x/revoke', { page: 'unknown' }],
     ['/console/nowhere', { page: 'unknown' }],
   ])('%s', (path, view) => {
     expect(viewOf(path)).toStrictEqual(view);

@@ -1,6 +1,7 @@
-import { createServer, type RequestListener } from 'node:http';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RequestListener } from 'node:http';
+import { SignJWT } from 'jose';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
 import { call, makeDeployment, runStack, use } from '../support/stack.ts';
 
@@ -9,35 +10,16 @@ const GITHUB = 'https://token.actions.githubusercontent.com';
 const GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
-/** An issuer of its own, with real keys; what it answers can be changed. */
-async function startIssuer() {
-  const keys = await generateKeyPair('RS256');
-  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', alg: 'RS256', use: 'sig' };
-  const it = { url: '', asked: 0, answer: undefined as RequestListener | undefined };
-  const server = createServer((request, response) => {
-    it.asked += 1;
-    if (it.answer) return it.answer(request, response);
-    const isKeys = request.url === '/keys';
-    const body = isKeys ? { keys: [jwk] } : { issuer: it.url, jwks_uri: `${it.url}/keys` };
-    response.end(JSON.stringify(body));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  afterAll(() => server.close());
-  const address = server.address();
-  it.url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-  return Object.assign(it, { keys, jwk });
-}
-
-const issuer = await startIssuer();
-const broken = await startIssuer();
-const strange = await startIssuer();
+const issuer = await startCiIssuer();
+const broken = await startCiIssuer();
+const strange = await startCiIssuer();
 const service = await runStack({ context: { trustedIssuers: [issuer.url, broken.url, GITHUB] } });
 beforeEach(() => service.clock.freeze(NOON));
 
 const CLAIMS = { repository_id: '4711', ref: 'refs/heads/main', sub: 'repo:acme/etl:ref:refs/heads/main' };
 interface Signing {
   claims?: object;
-  from?: typeof issuer;
+  from?: Pick<typeof issuer, 'url' | 'sign'>;
   iss?: string;
   audience?: string;
   expires?: number;
@@ -50,15 +32,15 @@ function subjectToken({
   iss = from.url,
   audience,
   expires,
-  kid,
+  kid = 'one',
 }: Signing = {}) {
-  return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg: 'RS256', kid: kid ?? 'one' })
-    .setIssuer(iss)
-    .setAudience(audience ?? service.url)
-    .setIssuedAt(NOON / 1000)
-    .setExpirationTime(expires ?? Math.floor(NOON / 1000) + 300)
-    .sign(from.keys.privateKey);
+  return from.sign({
+    claims,
+    iss,
+    kid,
+    audience: audience ?? service.url,
+    expires: expires ?? Math.floor(NOON / 1000) + 300,
+  });
 }
 
 let count = 0;

@@ -39,6 +39,11 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
         '(on Debian: apt-get install chromium), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
     );
   }
+  // Of the file, not of these tests. Not of the module: the screenshots are taken without vitest.
+  afterAll(async () => {
+    await (await browser)?.close();
+    browser = undefined;
+  });
   // A browser beside a local stack is slow on a busy machine; a test that hangs still ends.
   describe.skipIf(!hasBrowser && !process.env.CI)(title, { timeout: 90_000 }, () => {
     afterEach(async () => {
@@ -53,7 +58,6 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
 
 /** One for the tests of a file, each of which has a profile of its own. */
 let browser: Promise<Browser> | undefined;
-afterAll(async () => (await browser)?.close());
 
 export interface Opened {
   readonly page: Page;

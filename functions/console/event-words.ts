@@ -1,0 +1,91 @@
+import type { ServiceEvent } from './resources.ts';
+import { dayOf, duration } from './words.ts';
+
+/** What a call wants, by its route: of a refused one. */
+const CALLS: Record<string, string> = {
+  'GET /deployments/{deploymentId}': 'read the Deployment',
+  'PUT /deployments/{deploymentId}': 'register or change the Deployment',
+  'DELETE /deployments/{deploymentId}': 'delete the Deployment',
+  'GET /deployments/{deploymentId}/events': 'read the events',
+  'POST /deployments/{deploymentId}/api-keys': 'add an API Key',
+  'GET /deployments/{deploymentId}/api-keys': 'list the API Keys',
+  'GET /deployments/{deploymentId}/api-keys/{keyId}': 'read an API Key',
+  'PATCH /deployments/{deploymentId}/api-keys/{keyId}': 'edit an API Key',
+  'DELETE /deployments/{deploymentId}/api-keys/{keyId}': 'delete an API Key',
+  'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': 'rotate an API Key',
+  'POST /deployments/{deploymentId}/temporary-tokens': 'get a temporary token',
+  'GET /deployments/{deploymentId}/temporary-tokens': 'list the temporary tokens',
+  'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': 'revoke a temporary token',
+};
+
+const FIELDS: Record<string, string> = { expiresAt: 'expiry', trust: 'trust rules' };
+
+/** What happened, in a sentence without its end. A type that is not known here is told as it is. */
+export function eventWords({ type, data }: ServiceEvent): string {
+  const key = `API Key “${data.name ?? data.keyId}”`;
+  switch (type) {
+    case 'deployment.registered':
+      return 'Deployment registered';
+    case 'deployment.edited':
+      return 'Deployment changed';
+    case 'deployment.deleted':
+      return 'Deployment deleted';
+    case 'deployment.purged':
+      return `What was left of the Deployment deleted for good: ${data.deleted} items`;
+    case 'api_key.created':
+      return `${key} added`;
+    case 'api_key.edited':
+      return `${key} edited${changedWords(data.changed)}`;
+    case 'api_key.rotated':
+      return `${key} rotated; ${retirementWords(data.retireOld)}`;
+    case 'api_key.disabled':
+      return `${key} disabled`;
+    case 'api_key.enabled':
+      return `${key} enabled`;
+    case 'api_key.deleted':
+      return `${key} deleted`;
+    case 'api_key.leaked':
+      return `${key} reported as leaked, and disabled`;
+    case 'api_key.expiring':
+      return `${key} expires on ${dayOf(String(data.expiresAt))}`;
+    case 'api_key.expired':
+      return `${key} has expired`;
+    case 'api_key.idle':
+      return `${key} is idle: unused since ${dayOf(String(data.lastActiveAt))}`;
+    case 'token.leaked':
+      return 'Access token reported as leaked, and revoked';
+    case 'temporary_token.leaked':
+      return 'Temporary token reported as leaked, and revoked';
+    case 'temporary_token.issued':
+      return 'Temporary token issued';
+    case 'temporary_token.revoked':
+      return 'Temporary token revoked';
+    case 'call.refused':
+      return `Refused to ${CALLS[String(data.call)] ?? data.call} (${data.status})`;
+    default:
+      return type;
+  }
+}
+
+function changedWords(changed: unknown): string {
+  if (!Array.isArray(changed) || changed.length === 0) return '';
+  return `: ${changed.map((field) => FIELDS[field] ?? field).join(', ')}`;
+}
+
+function retirementWords(retireOld: unknown): string {
+  if (retireOld === 'on_first_use') return 'the old secret goes on until the new one is used';
+  if (retireOld === 'now') return 'the old secret and all older tokens refused at once';
+  return retireOld === 0
+    ? 'the old secret refused at once'
+    : `the old secret goes on for ${duration(Number(retireOld))}`;
+}
+
+/** Who did it: a person's `sub`, or what else acts here. */
+export function actorWords({ principal, address }: ServiceEvent['data']['actor']): string {
+  const others: Record<string, string> = {
+    anonymous: 'somebody without a sign-in',
+    purge: 'the purge',
+    sweep: 'the daily look at all keys',
+  };
+  return `by ${others[principal] ?? principal}${address && ` from ${address}`}`;
+}

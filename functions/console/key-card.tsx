@@ -1,0 +1,157 @@
+import { ruleWords } from './issuers.ts';
+import { stateOf } from './key-fields.ts';
+import { CopyButton, Failure, Notice, Scopes, Time } from './parts.tsx';
+import { paths } from './paths.ts';
+import type { ApiKey, Credential } from './resources.ts';
+import { useAction, useTools } from './state.ts';
+
+interface Props {
+  apiKey: ApiKey;
+  deploymentId: string;
+  /** The list is to be read again. */
+  onChange: () => void;
+}
+
+/** A key as the list shows it: how it is, what can be done, what is known of its use. */
+export function KeyCard(props: Props) {
+  const { apiKey, deploymentId } = props;
+  const { id, name, description, scopes, status, trust, networks } = apiKey;
+  const state = stateOf(apiKey, Date.now());
+  const action = (dialog: 'edit' | 'rotate' | 'leaked' | 'ci', label: string, quiet = '') => (
+    <a class={`button ${quiet}`} href={paths.key(deploymentId, id, dialog)} aria-label={`${label} ${name}`}>
+      {label}
+    </a>
+  );
+  return (
+    <li class="card">
+      <div class="card-head">
+        <h2 class="name">{name}</h2>
+        <span class={`state ${state.tone}`}>{state.words}</span>
+        <div class="buttons">
+          {action('edit', 'Edit')}
+          {trust && action('ci', 'CI step')}
+          {!trust && status !== 'leaked' && action('rotate', 'Rotate')}
+          {!trust && action('leaked', 'It leaked', 'danger-quiet')}
+        </div>
+      </div>
+      <WayBack {...props} />
+      {description && <p class="description">{description}</p>}
+      <p class="value-line">
+        <code title={id}>{id}</code>
+        <CopyButton text={id} what="ID" />
+      </p>
+      <Scopes scopes={scopes} />
+      {trust && (
+        <ul class="rules" aria-label="Opened by">
+          {trust.map((rule) => (
+            <li key={ruleWords(rule)}>{ruleWords(rule)}</li>
+          ))}
+        </ul>
+      )}
+      {networks.length > 0 && (
+        <p class="networks">
+          Only from <span class="mono">{networks.join(', ')}</span>
+        </p>
+      )}
+      <Facts apiKey={apiKey} />
+    </li>
+  );
+}
+
+/** Why a key is refused, where it is, and how it goes on. */
+function WayBack({ apiKey, deploymentId, onChange }: Props) {
+  const { api } = useTools();
+  const { isBusy, error, run } = useAction();
+  const { id, name, status, leakedAt } = apiKey;
+  const useAgain = () =>
+    run(async () => {
+      await api.editKey(deploymentId, id, { enabled: true });
+      onChange();
+    });
+  if (status === 'leaked') {
+    return (
+      <Notice kind="error">
+        <p>
+          Reported as leaked {leakedAt && <Time of={leakedAt} />}. The key and all its tokens are refused. Use{' '}
+          <a href={paths.key(deploymentId, id, 'leaked')}>It leaked</a> for a new secret.
+        </p>
+      </Notice>
+    );
+  }
+  if (status === 'expired') {
+    return (
+      <Notice kind="warning">
+        <p>
+          It is refused. <a href={paths.key(deploymentId, id, 'edit')}>Give it a later expiry</a> to go on;
+          tokens from before stay dead.
+        </p>
+      </Notice>
+    );
+  }
+  if (status !== 'idle') return null;
+  return (
+    <Notice kind="warning">
+      <p>It is refused, because nobody has used it for too long.</p>
+      {error !== undefined && <Failure error={error} />}
+      <button type="button" onClick={useAgain} disabled={isBusy}>
+        Use it again<span class="unseen">: {name}</span>
+      </button>
+    </Notice>
+  );
+}
+
+function Facts({ apiKey }: { apiKey: ApiKey }) {
+  const { createdAt, createdBy, expiresAt, lastUsedAt, lastUsedFrom, status, credentials } = apiKey;
+  const [first, second] = credentials;
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Last used</dt>
+        <dd>
+          {lastUsedAt ? <Time of={lastUsedAt} /> : 'not yet'}
+          {lastUsedFrom?.address && (
+            <>
+              {' '}
+              from <span class="mono">{lastUsedFrom.address}</span>
+            </>
+          )}
+          {lastUsedFrom?.client && ` by ${lastUsedFrom.client}`}
+        </dd>
+      </div>
+      <div>
+        <dt>Created</dt>
+        <dd>
+          <Time of={createdAt} /> by <span class="who">{createdBy}</span>
+        </dd>
+      </div>
+      {expiresAt && (
+        <div>
+          <dt>{status === 'expired' ? 'Expired' : 'Expires'}</dt>
+          <dd>
+            <Time of={expiresAt} />
+          </dd>
+        </div>
+      )}
+      {second && <Secret which="New secret" credential={second} />}
+      {first && (second || first.createdAt !== createdAt) && (
+        <Secret which={second ? 'Old secret' : 'Secret'} credential={first} />
+      )}
+    </dl>
+  );
+}
+
+function Secret({ which, credential }: { which: string; credential: Credential }) {
+  const { createdAt, lastUsedAt, retiresAt, retiresOnFirstUse } = credential;
+  return (
+    <div>
+      <dt>{which}</dt>
+      <dd>
+        made <Time of={createdAt} />, {lastUsedAt ? 'last used ' : 'not used yet'}
+        {lastUsedAt && <Time of={lastUsedAt} />}
+        {retiresAt && ', refused '}
+        {retiresOnFirstUse && 'once the new one is used, or '}
+        {retiresAt && <Time of={retiresAt} />}
+      </dd>
+    </div>
+  );
+}

@@ -1,0 +1,224 @@
+import { describe, expect, it } from 'vitest';
+import { actorWords, eventWords } from '../../functions/console/event-words.ts';
+import { GITHUB, GITLAB, newRule, ruleWords } from '../../functions/console/issuers.ts';
+import {
+  changesOf,
+  emptyFields,
+  faultOf,
+  fieldsOf,
+  inputOf,
+  type KeyFields,
+  stateOf,
+} from '../../functions/console/key-fields.ts';
+import type { ApiKey } from '../../functions/console/resources.ts';
+
+const NOW = Date.parse('2030-01-01T12:00:00Z');
+const DAY = 86_400_000;
+const SCOPES = ['code:deploy', 'airflow:read'];
+
+const key: ApiKey = {
+  id: 'dk_etl_01KEY0000000000000000000ET',
+  name: 'ci',
+  description: null,
+  scopes: SCOPES,
+  enabled: true,
+  status: 'active',
+  createdAt: '2029-01-01T12:00:00Z',
+  createdBy: 'ada',
+  networks: [],
+  credentials: [],
+};
+const trusting: ApiKey = {
+  ...key,
+  description: 'Asks Ada',
+  expiresAt: '2030-06-01T12:00:00Z',
+  networks: ['203.0.113.0/24', '2001:db8::/32'],
+  trust: [
+    { issuer: GITHUB, claims: { repository_id: '4711', sub: { prefix: 'repo:acme/' } } },
+    { issuer: GITLAB, audience: 'https://keys.acme.test', claims: { project_id: '1' }, singleUse: true },
+  ],
+};
+
+describe('the form of a key', () => {
+  it('asks for no more than is filled in', () => {
+    const fields = { ...emptyFields(SCOPES), name: 'ci' };
+    expect(inputOf(fields, NOW)).toStrictEqual({ name: 'ci', scopes: SCOPES });
+  });
+
+  it.each([
+    ['7', '2030-01-08T12:00:00.000Z'],
+    ['30', '2030-01-31T12:00:00.000Z'],
+    ['90', '2030-04-01T12:00:00.000Z'],
+    ['365', '2031-01-01T12:00:00.000Z'],
+    ['never', undefined],
+  ])('makes of the expiry %s the moment %s', (expiry, expected) => {
+    expect(inputOf({ ...emptyFields(SCOPES), expiry }, NOW).expiresAt).toBe(expected);
+  });
+
+  it('makes of a date the end of that day, where the person is', () => {
+    const { expiresAt } = inputOf({ ...emptyFields(SCOPES), expiry: 'date', date: '2030-02-03' }, NOW);
+    expect(new Date(expiresAt ?? '').toString()).toContain('Feb 03 2030 23:59:59');
+  });
+
+  it('takes networks a line, and between commas and spaces', () => {
+    const fields = { ...emptyFields(SCOPES), networks: ' 10.0.0.0/8,\n\n2001:db8::/32  192.0.2.0/24\n' };
+    expect(inputOf(fields, NOW).networks).toStrictEqual(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']);
+  });
+
+  it('begins a rule with the number that nobody can take over', () => {
+    const fields = { ...emptyFields(SCOPES), rules: [newRule(GITHUB), newRule(GITLAB)] };
+    expect(inputOf(fields, NOW).trust).toStrictEqual([
+      { issuer: GITHUB, claims: { repository_id: '' } },
+      { issuer: GITLAB, claims: { project_id: '' } },
+    ]);
+  });
+
+  it.each([
+    ['with a secret', key],
+    ['with trust rules, bounds and an expiry', trusting],
+  ])('of a key %s changes nothing when nothing was typed', (_, of) => {
+    expect(changesOf(of, fieldsOf(of), NOW)).toStrictEqual({});
+  });
+
+  it('shows the claims of a rule in one order, whatever that of the answer is', () => {
+    const claims = { sub: 'a', ref: 'b' };
+    const [rule] = fieldsOf({ ...key, trust: [{ issuer: GITLAB, claims }] }).rules;
+    expect(rule?.claims.map(({ name }) => name)).toStrictEqual(['ref', 'sub']);
+  });
+
+  it.each<[string, Partial<KeyFields>, object]>([
+    ['a name', { name: 'new' }, { name: 'new' }],
+    ['an emptied description', { description: '' }, { description: null }],
+    ['fewer scopes', { scopes: [] }, { scopes: [] }],
+    ['disabling', { enabled: false }, { enabled: false }],
+    ['no expiry any more', { expiry: 'never' }, { expiresAt: null }],
+    ['another expiry', { expiry: '7' }, { expiresAt: '2030-01-08T12:00:00.000Z' }],
+    ['no networks any more', { networks: ' \n' }, { networks: [] }],
+    [
+      'one of two rules',
+      { rules: fieldsOf(trusting).rules.slice(0, 1) },
+      { trust: trusting.trust?.slice(0, 1) },
+    ],
+  ])('sends %s, and that alone', (_, typed, expected) => {
+    expect(changesOf(trusting, { ...fieldsOf(trusting), ...typed }, NOW)).toStrictEqual(expected);
+  });
+
+  it('does not enable an idle or expired key by the way', () => {
+    const idle: ApiKey = { ...trusting, status: 'idle' };
+    expect(changesOf(idle, { ...fieldsOf(idle), name: 'new' }, NOW)).toStrictEqual({ name: 'new' });
+  });
+});
+
+describe('what the service finds wrong', () => {
+  const faults = [
+    { field: 'networks[1]', rule: 'must be a network' },
+    { field: 'trust[0].claims.sub.prefix', rule: 'must end in / or :' },
+    { field: 'trust[1]', rule: 'must bind a number' },
+    { field: 'scopesAndMore', rule: 'is unknown' },
+  ];
+  it.each([
+    ['networks', 'line', 'line 2 must be a network'],
+    ['trust[0]', undefined, 'must end in / or :'],
+    ['trust[1]', undefined, 'must bind a number'],
+    ['trust', undefined, 'must end in / or :'],
+    ['scopes', undefined, undefined],
+    ['name', undefined, undefined],
+  ])('is said at %s', (name, counted, expected) => {
+    expect(faultOf(faults, name, counted)).toBe(expected);
+  });
+});
+
+describe('the state of a key', () => {
+  it.each([
+    [{ status: 'active' }, 'Enabled', 'good'],
+    [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY + 1).toISOString() }, 'Enabled', 'good'],
+    [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY).toISOString() }, 'Expires soon', 'warning'],
+    [{ status: 'expired', expiresAt: new Date(NOW - 1).toISOString() }, 'Expired', 'warning'],
+    [{ status: 'disabled', expiresAt: new Date(NOW + 1).toISOString() }, 'Disabled', 'warning'],
+    [{ status: 'idle' }, 'Idle', 'warning'],
+    [{ status: 'leaked' }, 'Leaked', 'bad'],
+  ] as const)('%j is %s', (of, words, tone) => {
+    expect(stateOf(of, NOW)).toStrictEqual({ words, tone });
+  });
+});
+
+describe('a trust rule in words', () => {
+  it('has its issuer, what is bound, and what bounds it more', () => {
+    expect((trusting.trust ?? []).map(ruleWords)).toStrictEqual([
+      'GitHub Actions: repository_id is 4711, sub begins with repo:acme/',
+      'gitlab.com: project_id is 1, for https://keys.acme.test, each token once',
+    ]);
+    expect(ruleWords({ issuer: 'https://ci.acme.test:8443/x', claims: { sub: 'a' } })).toBe(
+      'ci.acme.test:8443: sub is a',
+    );
+  });
+});
+
+describe('an event in words', () => {
+  const event = (type: string, data: object = {}) => ({
+    id: '01',
+    type,
+    time: '2030-01-01T12:00:00Z',
+    data: { actor: { principal: 'ada', address: '192.0.2.1' }, name: 'ci', ...data },
+  });
+  it.each([
+    ['deployment.registered', {}, 'Deployment registered'],
+    ['deployment.edited', {}, 'Deployment changed'],
+    ['deployment.deleted', {}, 'Deployment deleted'],
+    ['deployment.purged', { deleted: 7 }, 'What was left of the Deployment deleted for good: 7 items'],
+    ['api_key.created', {}, 'API Key “ci” added'],
+    [
+      'api_key.edited',
+      { changed: ['name', 'expiresAt', 'trust'] },
+      'API Key “ci” edited: name, expiry, trust rules',
+    ],
+    ['api_key.edited', {}, 'API Key “ci” edited'],
+    ['api_key.rotated', { retireOld: 604_800 }, 'API Key “ci” rotated; the old secret goes on for 7 days'],
+    ['api_key.rotated', { retireOld: 3600 }, 'API Key “ci” rotated; the old secret goes on for 1 hour'],
+    ['api_key.rotated', { retireOld: 90 }, 'API Key “ci” rotated; the old secret goes on for 90 seconds'],
+    ['api_key.rotated', { retireOld: 0 }, 'API Key “ci” rotated; the old secret refused at once'],
+    [
+      'api_key.rotated',
+      { retireOld: 'now' },
+      'API Key “ci” rotated; the old secret and all older tokens refused at once',
+    ],
+    [
+      'api_key.rotated',
+      { retireOld: 'on_first_use' },
+      'API Key “ci” rotated; the old secret goes on until the new one is used',
+    ],
+    ['api_key.disabled', {}, 'API Key “ci” disabled'],
+    ['api_key.enabled', {}, 'API Key “ci” enabled'],
+    ['api_key.deleted', {}, 'API Key “ci” deleted'],
+    ['api_key.leaked', {}, 'API Key “ci” reported as leaked, and disabled'],
+    ['api_key.expiring', { expiresAt: '2030-01-08T12:00:00Z' }, 'API Key “ci” expires on 8 Jan 2030'],
+    ['api_key.expired', {}, 'API Key “ci” has expired'],
+    [
+      'api_key.idle',
+      { lastActiveAt: '2029-12-01T12:00:00Z' },
+      'API Key “ci” is idle: unused since 1 Dec 2029',
+    ],
+    ['token.leaked', {}, 'Access token reported as leaked, and revoked'],
+    ['temporary_token.leaked', {}, 'Temporary token reported as leaked, and revoked'],
+    ['temporary_token.issued', {}, 'Temporary token issued'],
+    ['temporary_token.revoked', {}, 'Temporary token revoked'],
+    [
+      'call.refused',
+      { call: 'DELETE /deployments/{deploymentId}', status: 403 },
+      'Refused to delete the Deployment (403)',
+    ],
+    ['call.refused', { call: 'GET /new', status: 404 }, 'Refused to GET /new (404)'],
+    ['of.a.later.version', {}, 'of.a.later.version'],
+  ])('%s %j', (type, data, expected) => {
+    expect(eventWords(event(type, data))).toBe(expected);
+  });
+
+  it.each([
+    ['ada', '192.0.2.1', 'by ada from 192.0.2.1'],
+    ['anonymous', '192.0.2.1', 'by somebody without a sign-in from 192.0.2.1'],
+    ['sweep', '', 'by the daily look at all keys'],
+    ['purge', '', 'by the purge'],
+  ])('is by %s', (principal, address, expected) => {
+    expect(actorWords({ principal, address })).toBe(expected);
+  });
+});

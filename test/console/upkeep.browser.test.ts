@@ -1,0 +1,322 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
+import { GITHUB } from '../../functions/console/issuers.ts';
+import { SUBJECT_NAME } from '../../functions/console/snippets.ts';
+import { describeInBrowser, expectCraft, PHONE, signIn, traces } from '../support/browser.ts';
+import { startCiIssuer } from '../support/ci-issuer.ts';
+import { callAs, exchange } from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const DAY = 24 * 60 * 60;
+const logged: string[] = [];
+const issuer = await startCiIssuer();
+const stack = await runStack({
+  context: { maxIdleDays: 30, trustedIssuers: [issuer.url, GITHUB] },
+  onLog: (line) => logged.push(line),
+});
+
+const cardOf = (page: Page, name: string) => page.getByRole('listitem').filter({ hasText: name });
+const clipboard = 'navigator.clipboard.readText()';
+
+/** The secret that a dialog shows once; then closes it. */
+async function takeSecret(page: Page): Promise<string> {
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('This is the only time that the secret is shown.').waitFor();
+  const secret = await dialog.locator('code').nth(1).innerText();
+  expect(secret).toMatch(/^dks_\w+$/);
+  expect(await traces(page)).not.toContain(secret);
+  await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  return secret;
+}
+
+describeInBrowser('a key over the years', (open) => {
+  it('is rotated while its old secret goes on, and again after a lost answer', async () => {
+    await makeDeployment(stack, 'rotation');
+    const key = await makeKey(stack, 'rotation', { name: 'ci' });
+    const token = await swap(stack, key);
+    const statusOf = async (secret: string) => (await exchange(stack, { ...key, secret })).status;
+    const { page, faults } = await open({ viewport: PHONE });
+    const dialog = page.getByRole('dialog');
+    const rotate = dialog.getByRole('button', { name: 'Rotate' });
+    const when = dialog.getByLabel('The old secret is refused');
+    await signIn(page, stack, 'member', '/console/deployments/rotation');
+
+    await page.getByRole('link', { name: 'Rotate ci' }).click();
+    expect(await when.inputValue()).toBe(String(7 * DAY));
+    expect(await when.evaluate('document.activeElement === document.querySelector("dialog select")')).toBe(
+      true,
+    );
+    await when.selectOption('When the new one is first used');
+    await dialog.getByText('For a key with one user only').waitFor();
+    await when.selectOption('After a day');
+    await expectCraft(page);
+    await rotate.click();
+    await dialog.getByRole('heading', { name: 'ci has a new secret' }).waitFor();
+    await dialog.getByText('The old secret is refused in 24 hours.').waitFor();
+    const second = await takeSecret(page);
+    expect([await statusOf(key.secret), await statusOf(second)]).toEqual([200, 200]);
+    const card = cardOf(page, 'ci');
+    await card.getByText('made just now, not used yet').waitFor();
+    await page.reload();
+    await card.getByText('made just now, last used just now', { exact: true }).waitFor();
+    await card.getByText('made just now, last used just now, refused in 24 hours').waitFor();
+    await expectCraft(page);
+
+    let isLost = false;
+    await page.route('**/rotate', async (route) => {
+      if (route.request().method() !== 'POST' || isLost) return route.continue();
+      isLost = true;
+      await route.fetch();
+      await route.abort();
+    });
+    await page.getByRole('link', { name: 'Rotate ci' }).click();
+    await dialog.getByText(/has two secrets already, and never has more: the older one/).waitFor();
+    await rotate.click();
+    await dialog.getByText('The service cannot be reached.').waitFor();
+    await rotate.click();
+    await dialog.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
+    expect([await statusOf(key.secret), await statusOf(second)]).toEqual([401, 200]);
+    await rotate.click();
+    await dialog.getByText(/has never been used: the new one takes its place/).waitFor();
+    await when.selectOption('At once');
+    await rotate.click();
+    await dialog.getByText('The old secret is refused from now on.').waitFor();
+    const third = await takeSecret(page);
+    expect([await statusOf(second), await statusOf(third)]).toEqual([401, 200]);
+    // Every rotation until here has let the tokens live.
+    expect(await use(stack, token)).toBe(200);
+
+    const unexpected = faults.filter((fault) => !fault.includes('ERR_FAILED'));
+    expect(unexpected).toStrictEqual([]);
+    const kept = `${await traces(page)}\n${logged.join('')}`;
+    for (const secret of [second, third]) expect(kept).not.toContain(secret);
+  });
+
+  it('that leaked, or was reported as leaked, gets a new secret, and nothing from before is accepted', async () => {
+    await makeDeployment(stack, 'leak');
+    const key = await makeKey(stack, 'leak', { name: 'ci' });
+    const { page, faults } = await open();
+    const dialog = page.getByRole('dialog');
+    const replace = dialog.getByRole('button', { name: 'Replace the secret now' });
+    await signIn(page, stack, 'member', '/console/deployments/leak');
+    const replaced = async (secret: string) => {
+      const next = await takeSecret(page);
+      await cardOf(page, 'ci').getByText('Enabled').waitFor();
+      expect((await exchange(stack, { ...key, secret })).status).toBe(401);
+      return next;
+    };
+
+    const token = await swap(stack, key);
+    await page.getByRole('link', { name: 'It leaked ci' }).click();
+    await dialog.getByText('Nothing from before is accepted.').waitFor();
+    expect(await use(stack, token)).toBe(200);
+    await expectCraft(page);
+    await replace.click();
+    const second = await replaced(key.secret);
+    expect(await use(stack, token)).toBe(401);
+
+    const next = await swap(stack, { ...key, secret: second });
+    await call(stack, 'POST', '/leaks', { json: { credential: second } });
+    await page.reload();
+    const card = cardOf(page, 'ci');
+    await card.getByText('Leaked', { exact: true }).waitFor();
+    await card.getByText('Reported as leaked just now.').waitFor();
+    expect(await card.getByRole('link', { name: 'Rotate ci' }).count()).toBe(0);
+    await expectCraft(page);
+    expect(await use(stack, next)).toBe(401);
+    // Not by a tick in the form: the secret that leaked would live again.
+    await card.getByRole('link', { name: 'Edit ci' }).click();
+    await dialog.getByRole('button', { name: 'Save' }).waitFor();
+    expect(await dialog.getByLabel('Enabled').count()).toBe(0);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await card.getByRole('link', { name: 'It leaked', exact: true }).click();
+    await dialog.getByText(/was reported as leaked just now and disabled/).waitFor();
+    await replace.click();
+    const third = await replaced(second);
+    expect(await use(stack, next)).toBe(401);
+    expect(await use(stack, await swap(stack, { ...key, secret: third }))).toBe(200);
+    expect(faults).toStrictEqual([]);
+  });
+
+  it('that expired or idled stays listed, says so, and goes on when it is told to', async () => {
+    stack.clock.advance(-45 * DAY);
+    const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
+    await makeDeployment(stack, 'time');
+    const idle = await makeKey(stack, 'time', { name: 'wall' });
+    const off = await makeKey(stack, 'time', { name: 'spare' });
+    stack.clock.advance(20 * DAY);
+    const expired = await makeKey(stack, 'time', { name: 'backfill', expiresAt: day(10) });
+    await makeKey(stack, 'time', { name: 'audit', expiresAt: day(28) });
+    stack.clock.advance(25 * DAY);
+    const used = await makeKey(stack, 'time', { name: 'deploy' });
+    await swap(stack, used);
+    await callAs(stack, 'member', 'PATCH', `/deployments/time/api-keys/${off.id}`, {
+      json: { enabled: false },
+    });
+
+    const { page, faults } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/time');
+    for (const [name, state] of [
+      ['wall', 'Idle'],
+      ['spare', 'Disabled'],
+      ['backfill', 'Expired'],
+      ['audit', 'Expires soon'],
+      ['deploy', 'Enabled'],
+    ] as const) {
+      await cardOf(page, name).getByText(state, { exact: true }).first().waitFor();
+    }
+    await cardOf(page, 'deploy').getByText('just now from 127.0.0.1 by node').waitFor();
+    await cardOf(page, 'wall').getByText('not yet').waitFor();
+    const expiry = cardOf(page, 'audit').getByText('in 3 days');
+    expect(await expiry.getAttribute('title')).toMatch(/ \d{4}, \d\d:\d\d:\d\d/);
+    await expectCraft(page);
+
+    expect((await exchange(stack, idle)).status).toBe(401);
+    await page.getByRole('button', { name: /^Use it again.*wall$/ }).click();
+    await cardOf(page, 'wall').getByText('Enabled').waitFor();
+    expect((await exchange(stack, idle)).status).toBe(200);
+
+    expect((await exchange(stack, expired)).status).toBe(401);
+    await cardOf(page, 'backfill').getByRole('link', { name: 'Give it a later expiry' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Expires', { exact: true }).selectOption('In 7 days');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await cardOf(page, 'backfill').getByText('Expires soon').waitFor();
+    expect((await exchange(stack, expired)).status).toBe(200);
+    expect(faults).toStrictEqual([]);
+  });
+});
+
+describeInBrowser('a key without a stored secret, and bound to networks', (open) => {
+  it('is added, shown with its rules and its step, used by a pipeline, and edited', async () => {
+    await makeDeployment(stack, 'trust');
+    const subject = await issuer.sign({
+      claims: { repository_id: '4711' },
+      audience: stack.url,
+      expires: Math.floor(stack.clock.now() / 1000) + 3600,
+    });
+    const { page, faults } = await open({ viewport: PHONE });
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/trust');
+    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await dialog.getByLabel('Name', { exact: true }).fill('release');
+    await dialog.getByLabel('a token of its CI, without a stored secret').check();
+    await dialog.getByLabel('Networks').fill('127.0.0.0/8\n127.0.0.1/8');
+    const claim = dialog.getByLabel('Claim 1', { exact: true });
+    const value = dialog.getByLabel('Value of claim 1');
+    await dialog.getByLabel('Tokens of').selectOption('GitHub Actions');
+    expect(await claim.inputValue()).toBe('repository_id');
+    await claim.fill('ref');
+    await value.fill('refs/heads/main');
+    const add = dialog.getByRole('button', { name: 'Add API Key' });
+    await add.click();
+    await dialog
+      .getByText('Networks line 2 must be a network such as 203.0.113.0/24 or 2001:db8::/32')
+      .waitFor();
+    await dialog.getByText('The rule must bind repository_id or repository_owner_id').waitFor();
+    expect(await dialog.getByLabel('Networks').getAttribute('aria-invalid')).toBe('true');
+    expect(await value.getAttribute('aria-invalid')).toBe('true');
+    await expectCraft(page);
+    await dialog.getByLabel('Networks').fill('127.0.0.0/8');
+    await dialog.getByLabel('Tokens of').selectOption(issuer.url);
+    await claim.fill('repository_id');
+    await value.fill('4711');
+    await add.click();
+
+    await dialog.getByRole('heading', { name: 'release in your CI' }).waitFor();
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: /^Copy .* step$/ }).click();
+    await dialog.getByText(/step copied/).waitFor();
+    const step = String(await page.evaluate(clipboard));
+    const id = await dialog.locator('code').first().innerText();
+    const run = () =>
+      promisify(execFile)('sh', ['-c', step], { env: { PATH: process.env.PATH, [SUBJECT_NAME]: subject } });
+    expect(JSON.parse((await run()).stdout)).toMatchObject({ principalId: id, deploymentId: 'trust' });
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await dialog.waitFor({ state: 'detached' });
+
+    const card = cardOf(page, 'release');
+    await card.getByText(`${new URL(issuer.url).host}: repository_id is 4711`).waitFor();
+    await card.getByText('Only from 127.0.0.0/8').waitFor();
+    expect(await card.getByRole('link', { name: /^(Rotate|It leaked)/ }).count()).toBe(0);
+    // It holds no secret: a reload shows it again.
+    await card.getByRole('link', { name: 'CI step release' }).click();
+    await page.reload();
+    await dialog.getByText(`client_id=${id}`).waitFor();
+    await dialog.getByRole('button', { name: 'Done' }).click();
+
+    const keyOf = async () =>
+      (await callAs(stack, 'member', 'GET', `/deployments/trust/api-keys/${id}`)).json;
+    const before = await keyOf();
+    await card.getByRole('link', { name: 'Edit release' }).click();
+    await dialog.getByRole('button', { name: 'Add a claim' }).click();
+    await dialog.getByLabel('Claim 2', { exact: true }).fill('sub');
+    await dialog.getByLabel('How claim 2 is compared').selectOption('begins with');
+    await dialog.getByLabel('Value of claim 2').fill('repo:acme/');
+    await dialog.getByRole('button', { name: 'Add another rule' }).click();
+    await dialog.getByLabel('Value of claim 1').nth(1).fill('x');
+    await dialog.getByRole('button', { name: 'Remove the rule' }).nth(1).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await card.getByText('sub begins with repo:acme/').waitFor();
+    const after = await keyOf();
+    const claims = { repository_id: '4711', sub: { prefix: 'repo:acme/' } };
+    expect(after).toEqual({ ...before, trust: [{ issuer: issuer.url, claims }] });
+    await expect(run()).rejects.toMatchObject({ code: 1, stderr: 'No access token: HTTP 400\n' });
+    await card.getByRole('link', { name: 'Edit release' }).click();
+    await dialog.getByRole('button', { name: 'Remove claim 2' }).click();
+    await dialog.getByLabel('Networks').fill('');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await run();
+    expect(await keyOf()).toMatchObject({ networks: [], trust: before.trust });
+    // The form's own refusals were answers of 400.
+    expect(faults.filter((fault) => !fault.includes('400'))).toStrictEqual([]);
+    expect(`${await traces(page)}\n${logged.join('')}`).not.toContain(subject);
+  });
+});
+
+describeInBrowser('the events of a Deployment', (open) => {
+  it('are told in words to its members; to administrators also when it is gone', async () => {
+    await makeDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
+    await makeKey(stack, 'history', { name: 'ci' });
+    const path = '/deployments/history';
+    const refuse = () => callAs(stack, 'member', 'DELETE', path);
+    expect((await refuse()).status).toBe(403);
+
+    const { page } = await open({ viewport: PHONE });
+    await signIn(page, stack, 'member', '/console/deployments/history');
+    await page.getByRole('link', { name: 'Events', exact: true }).click();
+    const refusal = page.getByText('Refused to delete the Deployment (403)');
+    await refusal.waitFor();
+    await page.getByText('API Key “ci” added').waitFor();
+    await page.getByText('Deployment registered').waitFor();
+    expect(await page.getByText(/^just now by member\S* from 127\.0\.0\.1$/).count()).toBe(1);
+    await expectCraft(page);
+
+    await Promise.all(Array.from({ length: 99 }, refuse));
+    await page.reload();
+    await refusal.first().waitFor();
+    expect(await page.getByText('Deployment registered').count()).toBe(0);
+    await page.getByRole('button', { name: 'Show more' }).click();
+    await page.getByText('Deployment registered').waitFor();
+    expect(await refusal.count()).toBe(100);
+    expect(await page.getByRole('button', { name: 'Show more' }).count()).toBe(0);
+
+    await callAs(stack, 'admin', 'DELETE', path);
+    await page.reload();
+    await page.getByText('This is not there, or not for you to see.').waitFor();
+    expect(await page.content()).not.toContain('registered');
+
+    const other = (await open()).page;
+    await signIn(other, stack, 'admin');
+    await other.getByText('Events of a deleted Deployment').click();
+    await other.getByLabel('ID of the Deployment').fill('history');
+    await expectCraft(other);
+    await other.getByRole('button', { name: 'Show' }).click();
+    await other.getByText('Deployment deleted', { exact: true }).waitFor();
+    expect(new URL(other.url()).pathname).toBe('/console/deployments/history/events');
+  });
+});
