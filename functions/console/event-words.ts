@@ -61,11 +61,14 @@ export function eventWords({ type, data }: ServiceEvent): string {
     case 'temporary_token.revoked':
       return 'Temporary token revoked';
     case 'call.refused':
-      return `Refused to ${CALLS[String(data.call)] ?? data.call} (${data.status})`;
+      return `Refused to ${callWords(String(data.call))} (${data.status})`;
     default:
       return type;
   }
 }
+
+/** @param call a route, of people or of the platform */
+const callWords = (call: string) => CALLS[call.replace(' /platform/', ' /')] ?? call;
 
 function changedWords(changed: unknown): string {
   if (!Array.isArray(changed) || changed.length === 0) return '';

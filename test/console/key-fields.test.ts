@@ -207,6 +207,11 @@ describe('an event in words', () => {
       { call: 'DELETE /deployments/{deploymentId}', status: 403 },
       'Refused to delete the Deployment (403)',
     ],
+    [
+      'call.refused',
+      { call: 'GET /platform/deployments/{deploymentId}/api-keys', status: 404 },
+      'Refused to list the API Keys (404)',
+    ],
     ['call.refused', { call: 'GET /new', status: 404 }, 'Refused to GET /new (404)'],
     ['of.a.later.version', {}, 'of.a.later.version'],
   ])('%s %j', (type, data, expected) => {

@@ -137,7 +137,7 @@ describe('the functions', () => {
     expect(at('metadata').Properties.Environment.Variables).toStrictEqual({ ...scopes, ...trust });
   });
 
-  it('console is told where people sign in and as which client, and no table', () => {
+  it('console is told where people sign in, as which client, and whom keys can trust, and no table', () => {
     const told = (context: Record<string, unknown>) =>
       resourceAt(templateOf(context), 'Console/Function').Properties.Environment.Variables;
     expect(told(context)).toStrictEqual({
@@ -145,6 +145,7 @@ describe('the functions', () => {
       [ENV.consoleClientId]: 'console',
       [ENV.consoleScopes]: 'openid profile email',
       ...scopes,
+      ...trust,
     });
     const elsewhere = {
       consoleScopes: 'openid,keys/use',
