@@ -3,18 +3,17 @@ import { oauthHandler } from './http/oauth.ts';
 import { readMaxIdleDays, readPublicUrl, readTokenConfig, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, issueReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
+import { openTokenStore } from './runtime/token-store.ts';
 import { openIssuers } from './runtime/trusted-issuers.ts';
-import { CALL_PATIENCE } from './table/client.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('issue-token');
-const table = openTable(config, CALL_PATIENCE, logger);
+const store = openTokenStore(config, logger);
 
 /** POST /oauth/token */
 export const handler = oauthHandler(
   {
-    'POST /oauth/token': tokenRoute(table, {
+    'POST /oauth/token': tokenRoute(store, {
       clock: Date.now,
       rules,
       maxIdleDays: readMaxIdleDays(),

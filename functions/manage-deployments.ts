@@ -4,7 +4,7 @@ import { managementHandler } from './http/management.ts';
 import { readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/client.ts';
+import { CALL_PATIENCE } from './table/faults.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-deployments');

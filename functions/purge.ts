@@ -5,7 +5,7 @@ import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { purgeMeasures } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
-import { PURGE_PATIENCE } from './table/client.ts';
+import { PURGE_PATIENCE } from './table/faults.ts';
 
 /** Milliseconds that the last page of a run, and what follows it, may take. */
 const RESERVE = 10_000;

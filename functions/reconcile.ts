@@ -4,7 +4,7 @@ import { readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { reconcileMeasures } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
-import { PURGE_PATIENCE } from './table/client.ts';
+import { PURGE_PATIENCE } from './table/faults.ts';
 
 /** Milliseconds that the last page of a slice, and what follows it, may take. */
 const RESERVE = 60_000;

@@ -9,7 +9,7 @@ import { readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { checkStore } from './table/check.ts';
-import { CALL_PATIENCE } from './table/client.ts';
+import { CALL_PATIENCE } from './table/faults.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');

@@ -3,14 +3,13 @@ import { oauthHandler } from './http/oauth.ts';
 import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/client.ts';
+import { openTokenStore } from './runtime/token-store.ts';
 
 const logger = newLogger('revoke');
-const table = openTable(readTableConfig(), CALL_PATIENCE, logger);
+const store = openTokenStore(readTableConfig(), logger);
 
 /** POST /oauth/revoke */
 export const handler = oauthHandler(
-  { 'POST /oauth/revoke': revokeRoute(table, Date.now, readMaxIdleDays()) },
+  { 'POST /oauth/revoke': revokeRoute(store, Date.now, readMaxIdleDays()) },
   { logger, onRefusedClient: clientReport() },
 );

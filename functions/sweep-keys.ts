@@ -3,7 +3,7 @@ import { sweepKeys } from './handlers/sweep-keys.ts';
 import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/client.ts';
+import { CALL_PATIENCE } from './table/faults.ts';
 
 /** Milliseconds that one key, and what follows it, may take. */
 const RESERVE = 10_000;

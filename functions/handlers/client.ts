@@ -6,8 +6,7 @@ import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
 import { invalidClient, type OAuthRequest } from '../http/oauth.ts';
-import type { Table } from '../table/client.ts';
-import { readKey } from '../table/tokens.ts';
+import type { TokenStore } from '../table/lean-tokens.ts';
 
 /** A key that has proved itself, and its Deployment. */
 export interface Client {
@@ -23,7 +22,7 @@ export interface Client {
  * @throws ServiceError 401 invalid_client, the same for every cause; 503 when the table cannot answer
  */
 export async function authenticate(
-  table: Table,
+  store: Pick<TokenStore, 'readKey'>,
   { client: { clientId, clientSecret }, caller: { address } }: Pick<OAuthRequest, 'client' | 'caller'>,
   clock: Clock,
   maxIdleDays?: number,
@@ -33,7 +32,7 @@ export async function authenticate(
   const isOfThisId = credential?.ulid === id?.ulid && credential?.deploymentId === id?.deploymentId;
   if (!id || credential?.kind !== 'secret' || !isOfThisId) throw invalidClient();
 
-  const { deployment, key } = await readKey(table, id.deploymentId, id.ulid);
+  const { deployment, key } = await store.readKey(id.deploymentId, id.ulid);
   const now = clock();
   const secret = secretOf(key, hashOf(clientSecret), now);
   const isOfThisLife = key?.generation === deployment?.generation;

@@ -11,7 +11,7 @@ import type { Deployment } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { OAuthRoute } from '../http/oauth.ts';
 import { parseParameters, presentedParameters } from '../http/parameters.ts';
-import type { Table } from '../table/client.ts';
+import type { TokenStore } from '../table/lean-tokens.ts';
 import { authenticate } from './client.ts';
 
 interface Dependencies {
@@ -26,12 +26,12 @@ interface Dependencies {
  * inactive, and no more is said (§2.2). It is not a use: nothing is written.
  */
 export function introspectRoute(
-  table: Table,
+  { readKey }: Pick<TokenStore, 'readKey'>,
   { store, clock, rules, maxIdleDays }: Dependencies,
 ): OAuthRoute {
   return async (request) => {
     const { parameters, issuer } = request;
-    const { deployment } = await authenticate(table, request, clock, maxIdleDays);
+    const { deployment } = await authenticate({ readKey }, request, clock, maxIdleDays);
     const { token } = parseParameters(presentedParameters, parameters);
     const access = await accessOf(token, deployment);
     return { status: 200, body: access ? described(access, issuer) : { active: false } };

@@ -5,8 +5,7 @@ import { isIdle } from '../domain/key-status.ts';
 import { isWithin } from '../domain/networks.ts';
 import { satisfies, type TrustRule } from '../domain/trust.ts';
 import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';
-import type { Table } from '../table/client.ts';
-import { readKey } from '../table/tokens.ts';
+import type { TokenStore } from '../table/lean-tokens.ts';
 import type { Client } from './client.ts';
 
 export interface TrustDependencies {
@@ -32,7 +31,7 @@ export interface TrustedClient extends Client {
  * @throws ServiceError 400 invalid_request; 503 when table or issuer cannot answer
  */
 export async function authenticateSubject(
-  table: Table,
+  store: Pick<TokenStore, 'readKey'>,
   { client: { clientId }, caller, issuer: ourselves }: Pick<OAuthRequest, 'client' | 'caller' | 'issuer'>,
   subjectToken: string,
   { clock, maxIdleDays, trust }: { clock: Clock; maxIdleDays: number | undefined; trust: TrustDependencies },
@@ -42,7 +41,7 @@ export async function authenticateSubject(
   const named = issuerOfToken(subjectToken);
   if (!id || named === undefined || !trust.issuers.includes(named)) throw refusal;
 
-  const { deployment, key } = await readKey(table, id.deploymentId, id.ulid);
+  const { deployment, key } = await store.readKey(id.deploymentId, id.ulid);
   const now = clock();
   const isOfThisLife = key !== undefined && key.generation === deployment?.generation;
   if (!deployment || !isOfThisLife || !key.enabled) throw refusal;

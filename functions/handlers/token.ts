@@ -16,14 +16,7 @@ import {
   parseParameters,
   tokenParameters,
 } from '../http/parameters.ts';
-import type { Table } from '../table/client.ts';
-import {
-  noteExchange,
-  noteSubject,
-  putToken,
-  putTokenOfFirstUse,
-  putTokenOfSubject,
-} from '../table/tokens.ts';
+import type { TokenStore } from '../table/lean-tokens.ts';
 import { authenticate, type Client } from './client.ts';
 import { authenticateSubject, type TrustDependencies } from './token-exchange.ts';
 
@@ -43,7 +36,7 @@ const ATTEMPTS = 5;
  * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
  * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
  */
-export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute {
+export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuthRoute {
   const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
   return async (request) => {
     const isExchange = request.parameters.get('grant_type') === TOKEN_EXCHANGE;
@@ -53,7 +46,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
   async function swap(request: OAuthRequest): Promise<Answer> {
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const proved = await authenticate(table, request, clock, maxIdleDays);
+      const proved = await authenticate(store, request, clock, maxIdleDays);
       const answer = await issue(proved, request.caller, requestedScopes(scope, proved.key, rules));
       if (answer) return answer;
     }
@@ -63,7 +56,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
   /** RFC 8693: a token of an issuer that the key trusts, in place of a secret. */
   async function exchange(request: OAuthRequest): Promise<Answer> {
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
-    const client = await authenticateSubject(table, request, subject, { clock, maxIdleDays, trust });
+    const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
     const { singleUseUntil: until } = client;
     const once = until === undefined ? undefined : { hash: hashOf(subject), until };
     const answer = await issue(client, request.caller, requestedScopes(scope, client.key, rules), once);
@@ -117,16 +110,16 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
     once: { hash: string; until: number } | undefined,
   ): Promise<boolean> {
     const isFirstOfRotation = secret && secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
-    if (isFirstOfRotation) return putTokenOfFirstUse(table, token, key, afterUse(key, secret.hash, now));
+    if (isFirstOfRotation) return store.putTokenOfFirstUse(token, key, afterUse(key, secret.hash, now));
     const from = originOf(caller, rules.lastUsedFrom);
     const note = () =>
-      secret ? noteExchange(table, key, secret, now, from) : noteSubject(table, key, now, from);
+      secret ? store.noteExchange(key, secret, now, from) : store.noteSubject(key, now, from);
     // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.
     const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, rules.slideInterval, now);
     const noted = isDue ? note().catch(() => {}) : undefined;
     const put = async () => {
-      if (once) return putTokenOfSubject(table, token, once.hash, once.until);
-      await putToken(table, token);
+      if (once) return store.putTokenOfSubject(token, once.hash, once.until);
+      await store.putToken(token);
       return true;
     };
     return put().finally(() => noted);

@@ -1,4 +1,4 @@
-import { type AttributeValue, DynamoDBClient, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
+import { type AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   BatchGetCommand,
   DynamoDBDocumentClient,
@@ -8,6 +8,7 @@ import {
 import { unavailable } from '../domain/errors.ts';
 import { type Patience, TRANSIENT } from './faults.ts';
 import type { Item, ItemKey, OnMalformed } from './schema.ts';
+import { type Refusals as SettledRefusals, settle } from './transaction.ts';
 
 /** The table's client and name. */
 export interface Table {
@@ -15,11 +16,6 @@ export interface Table {
   tableName: string;
   onMalformed: OnMalformed;
 }
-
-/** A person or a pipeline waits: three calls in a row, all of them late, still end before the function's 10 s. */
-export const CALL_PATIENCE: Patience = { attemptTimeout: 1000, attempts: 3 };
-/** Nobody waits for the purge, and it keeps the table busy itself. */
-export const PURGE_PATIENCE: Patience = { attemptTimeout: 5000, attempts: 3 };
 
 /**
  * A document client, made once for each function. Endpoint, Region and credentials come from the environment,
@@ -63,44 +59,16 @@ function isTransient(error: unknown): boolean {
 
 export type Write = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 
-/**
- * For each write of a transaction whether its condition failed; and then the item that was there, where the
- * write asked for it, in DynamoDB's own form.
- */
-export type Refusals = (
-  | { failed: false }
-  | { failed: true; item: Record<string, AttributeValue> | undefined }
-)[];
-
-const CONFLICT_ATTEMPTS = 6;
+/** For each write whether its condition failed, and the item that was there where the write asked for it. */
+export type Refusals = SettledRefusals<Record<string, AttributeValue>>;
 
 /**
- * Write all or nothing. Collisions with other transactions are tried again, each after a longer random pause.
+ * Write all or nothing.
  * @returns undefined when all is written; otherwise nothing is, and the list says why
- * @throws ServiceError 503 when collisions do not end, or the table cannot answer
+ * @throws ServiceError 503 when collisions with other transactions do not end, or the table cannot answer
  */
-export async function transact({ client }: Table, writes: Write[]): Promise<Refusals | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await ask(client.send(new TransactWriteCommand({ TransactItems: writes })));
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof TransactionCanceledException)) throw error;
-      const reasons = error.CancellationReasons ?? [];
-      const refusals = reasons.map(({ Code, Item }) =>
-        Code === 'ConditionalCheckFailed'
-          ? { failed: true as const, item: Item }
-          : { failed: false as const },
-      );
-      if (refusals.some(({ failed }) => failed)) return refusals;
-      const isCollision = reasons.some(
-        ({ Code }) => Code === 'TransactionConflict' || Code === 'ThrottlingError',
-      );
-      if (!isCollision) throw error;
-      if (attempt === CONFLICT_ATTEMPTS) throw unavailable(error);
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * 2 ** attempt));
-    }
-  }
+export function transact({ client }: Table, writes: Write[]): Promise<Refusals | undefined> {
+  return settle(() => ask(client.send(new TransactWriteCommand({ TransactItems: writes }))));
 }
 
 /** An update expression that sets each attribute, or removes it where it is undefined. */

@@ -176,6 +176,12 @@ export function parse<T>(
   return record;
 }
 
+/** A key and the Deployment that it belongs to, each absent when the item is absent or malformed. */
+export interface KeyRecords {
+  deployment: Deployment | undefined;
+  key: ApiKey | undefined;
+}
+
 /** The keys of what a check reads for one presented token. */
 export interface CheckedKeys {
   deployment: ItemKey;

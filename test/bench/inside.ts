@@ -3,10 +3,11 @@ import { newEvent } from '../../functions/domain/events.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { purgeFromStream } from '../../functions/handlers/purge.ts';
-import { CALL_PATIENCE, type Table, tableClient } from '../../functions/table/client.ts';
+import { type Table, tableClient } from '../../functions/table/client.ts';
 import { deleteDeployment } from '../../functions/table/deployments.ts';
-import { CHECK_PATIENCE } from '../../functions/table/faults.ts';
+import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import { deleteApiKey, editApiKey } from '../../functions/table/keys.ts';
+import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
 import {
   CHECKED_ATTRIBUTES,
   checkedKeys,
@@ -14,7 +15,6 @@ import {
   type Item,
   toToken,
 } from '../../functions/table/schema.ts';
-import { deleteToken } from '../../functions/table/tokens.ts';
 import { openWire } from '../../functions/table/wire.ts';
 import { startMeter } from '../support/meter.ts';
 import { median, push } from './numbers.ts';
@@ -229,8 +229,12 @@ const measures: Record<string, () => Promise<unknown>> = {
       );
       const id = `purged-${pass}`;
       const { generation } = await seed(endpoint, id, { keys: 1, tokens: size.purged });
+      const deployment = { id, generation, name: '', groups: [], keyCount: 1, createdAt: 0 };
+      const actor = { principal: 'bench', address: '192.0.2.1', requestId: '' };
+      await deleteDeployment(ours, deployment, newEvent('deployment.deleted', deployment, actor, Date.now()));
       const before = process.memoryUsage().heapUsed;
       const begin = performance.now();
+      let deleted = 0;
       const removal = {
         eventName: 'REMOVE' as const,
         dynamodb: {
@@ -243,9 +247,12 @@ const measures: Record<string, () => Promise<unknown>> = {
         table: ours,
         clock: Date.now,
         defer: async () => {},
-        log: () => {},
+        log: (_, fields) => {
+          deleted = Number(fields.deleted ?? deleted);
+        },
       });
       if (result.batchItemFailures.length > 0) throw new Error('the purge failed');
+      if (deleted < size.purged) throw new Error(`the purge deleted ${deleted} items`);
       const rate = (size.purged / (performance.now() - begin)) * 1000;
       if (pass > 0) passes.push({ purge: rate, raw, memory: process.memoryUsage().heapUsed - before });
     }
@@ -255,6 +262,7 @@ const measures: Record<string, () => Promise<unknown>> = {
   /** Ends access in each of the ways, with checks under way, and counts what is let in after it was acknowledged. */
   deletes: async () => {
     const ours = table();
+    const tokensOf = leanTokenStore(wire(), ours);
     const check = handlerOf('authorize');
     let [tries, accepted, before] = [0, 0, 0];
     for (let round = 0; tries < size.tries; round++) {
@@ -271,7 +279,7 @@ const measures: Record<string, () => Promise<unknown>> = {
         () =>
           Promise.all(
             tokens.map((token) =>
-              deleteToken(ours, { deploymentId: id, ulid: key.ulid, hash: hashOf(token) }),
+              tokensOf.deleteToken({ deploymentId: id, ulid: key.ulid, hash: hashOf(token) }),
             ),
           ),
       ];

@@ -7,8 +7,7 @@ import {
   purgeFromStream,
   sweepMarkers,
 } from '../../functions/handlers/purge.ts';
-import { CALL_PATIENCE } from '../../functions/table/client.ts';
-import { CHECK_PATIENCE } from '../../functions/table/faults.ts';
+import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';
 import { inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
@@ -26,7 +25,10 @@ afterAll(async () => {
 /** What happens before or after a command of the service that is watched. */
 let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
 const service = inProcess(engine);
-const watched = inProcess(engine, { sdkChecks: true, around: (when, command) => around?.(when, command) });
+const watched = inProcess(engine, {
+  sdkChecks: true,
+  around: (when, command) => around?.(when, command),
+});
 const START = service.time.now;
 beforeEach(() => {
   around = undefined;
@@ -48,7 +50,6 @@ const markersOf = async (id: string) =>
   (await service.partition('PURGES')).filter(({ sk }) => String(sk).startsWith(`${id}#`));
 const remove = (Key: ItemKey) => service.table.client.send(new DeleteCommand({ TableName: 'keys', Key }));
 const always: HasTime = () => true;
-const isCommand = (command: object, name: string) => command.constructor.name === `${name}Command`;
 
 describe('checks', () => {
   it('#2 TTL deletes between read and slide: refused, no ghost item', async () => {
@@ -163,7 +164,7 @@ describe('checks', () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     around = async (when, command) => {
-      if (when !== 'after' || !isCommand(command, 'BatchGet')) return;
+      if (when !== 'after' || !('operation' in command) || command.operation !== 'BatchGetItem') return;
       around = undefined;
       await service.call('PATCH', path, { ...admin, json: { enabled: false } });
       await service.call('PATCH', path, { ...admin, json: { enabled: true } });

@@ -1,11 +1,11 @@
-import { BatchGetCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { mockClient } from 'aws-sdk-client-mock';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { authenticate } from '../../functions/handlers/client.ts';
-import type { Table } from '../../functions/table/client.ts';
+import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
 import { apiKeyKey, deploymentKey, type Item } from '../../functions/table/schema.ts';
+import type { Wire } from '../../functions/table/wire.ts';
 
 const { compares } = vi.hoisted(() => ({ compares: vi.fn() }));
 vi.mock('node:crypto', async (load) => {
@@ -41,18 +41,19 @@ const keyItem: Item = {
   createdBy: 'ada',
 };
 
-const dynamodb = mockClient(DynamoDBDocumentClient);
-const table: Table = {
-  client: dynamodb as unknown as DynamoDBDocumentClient,
-  tableName: 'keys',
-  onMalformed: vi.fn(),
-};
-const holding = (...items: Item[]) => dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: items } });
+/** DynamoDB, as far as it is asked here: it holds these items. */
+const dynamodb = vi.fn<Wire>();
+const store = leanTokenStore(dynamodb, { tableName: 'keys', onMalformed: vi.fn() });
+const holding = (...items: Item[]) =>
+  dynamodb.mockResolvedValue({
+    done: true,
+    output: { Responses: { keys: items.map((item) => marshall(item, { removeUndefinedValues: true })) } },
+  });
 const ask = (clientSecret: string, clientId = `dk_etl_${ULID}`) =>
-  authenticate(table, { client: { clientId, clientSecret }, caller: {} }, () => NOW);
+  authenticate(store, { client: { clientId, clientSecret }, caller: {} }, () => NOW);
 
 beforeEach(() => {
-  dynamodb.reset();
+  dynamodb.mockReset();
   compares.mockReset();
 });
 
@@ -76,20 +77,26 @@ describe('a refused client costs the same, whatever is wrong: one read and one c
   ])('%s', async (_, presented, items) => {
     holding(...items);
     await expect(ask(presented)).rejects.toEqual(refused);
-    expect(dynamodb.calls()).toHaveLength(1);
-    const [read] = dynamodb.commandCalls(BatchGetCommand);
-    expect(read?.args[0].input).toMatchObject({
-      RequestItems: {
-        keys: { ConsistentRead: true, Keys: [deploymentKey('etl'), apiKeyKey('etl', ULID)] },
-      },
-    });
+    expect(dynamodb.mock.calls).toStrictEqual([
+      [
+        'BatchGetItem',
+        {
+          RequestItems: {
+            keys: {
+              ConsistentRead: true,
+              Keys: [deploymentKey('etl'), apiKeyKey('etl', ULID)].map((key) => marshall(key)),
+            },
+          },
+        },
+      ],
+    ]);
     expect(compares).toHaveBeenCalledTimes(1);
   });
 
   it('and the right one costs no less', async () => {
     holding(deploymentItem, keyItem);
     expect((await ask(secret)).key.ulid).toBe(ULID);
-    expect(dynamodb.calls()).toHaveLength(1);
+    expect(dynamodb).toHaveBeenCalledTimes(1);
     expect(compares).toHaveBeenCalledTimes(1);
   });
 });
@@ -104,13 +111,13 @@ describe('what is no secret of this ID costs no read', () => {
     ['nothing like it', 'password'],
   ])('%s', async (_, presented) => {
     await expect(ask(presented)).rejects.toEqual(refused);
-    expect(dynamodb.calls()).toHaveLength(0);
+    expect(dynamodb).not.toHaveBeenCalled();
   });
 
   it('an ID that is none', async () => {
     for (const id of ['', 'etl', ULID, `dk_etl_${ULID}\n`, `dks_etl_${ULID}`]) {
       await expect(ask(secret, id)).rejects.toEqual(refused);
     }
-    expect(dynamodb.calls()).toHaveLength(0);
+    expect(dynamodb).not.toHaveBeenCalled();
   });
 });

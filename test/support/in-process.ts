@@ -23,8 +23,9 @@ import { checkStore } from '../../functions/table/check.ts';
 import { type Table, tableClient } from '../../functions/table/client.ts';
 import type { Patience } from '../../functions/table/faults.ts';
 import { leanCheckStore } from '../../functions/table/lean-check.ts';
+import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
-import { openWire } from '../../functions/table/wire.ts';
+import { openWire, type Wire } from '../../functions/table/wire.ts';
 import { type Engine, makeTable, startEngine } from './engine.ts';
 import type { Call, CreatedKey } from './stack.ts';
 
@@ -55,7 +56,10 @@ export interface InProcessOptions {
   rules?: Partial<CheckRules>;
   /** @default long: a machine that is busy with other tests is no fault */
   patience?: Patience;
-  /** Told of each command before it is sent, and after it is done; an error that it throws is the caller's. */
+  /**
+   * Told of each call of the table before it is made, and after it is done: a command of the SDK, or the lean client's
+   * `{ operation, input }`; an error that it throws is the caller's. Checks are left out, unless they use the SDK.
+   */
   around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
   /** Checks use the AWS SDK's client in place of the lean one. */
   sdkChecks?: boolean;
@@ -120,6 +124,14 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     ? checkStore(table)
     : leanCheckStore(wire, { tableName: TABLE, onMalformed });
 
+  const watched: Wire = async (operation, input) => {
+    await around?.('before', { operation, input });
+    const outcome = await wire(operation, input);
+    await around?.('after', { operation, input });
+    return outcome;
+  };
+  const tokens = leanTokenStore(watched, { tableName: TABLE, onMalformed });
+
   const reported: unknown[] = [];
   const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
   const people = { groupsClaim: 'groups', adminGroup: 'platform-admins', adminScope: undefined };
@@ -133,13 +145,13 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   };
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
-    'POST /oauth/token': tokenRoute(table, {
+    'POST /oauth/token': tokenRoute(tokens, {
       clock,
       rules,
       trust: { issuers: [], verify: async () => undefined },
     }),
-    'POST /oauth/introspect': introspectRoute(table, { store, clock, rules }),
-    'POST /oauth/revoke': revokeRoute(table, clock),
+    'POST /oauth/introspect': introspectRoute(tokens, { store, clock, rules }),
+    'POST /oauth/revoke': revokeRoute(tokens, clock),
   };
   const pipeline = oauthHandler(oauthRoutes, oauth);
   const check = { store, clock, rules, report };

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { unavailable } from '../domain/errors.ts';
+import type { UseOrigin } from '../domain/last-use.ts';
+import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
+import {
+  apiKeyKey,
+  deploymentKey,
+  fromApiKey,
+  fromDeployment,
+  type Item,
+  type ItemKey,
+  type KeyRecords,
+  LAST_USE,
+  type OnMalformed,
+  parse,
+  subjectKey,
+  tokenKey,
+  toToken,
+} from './schema.ts';
+import { settle } from './transaction.ts';
+import type { Wire, WireItem } from './wire.ts';
+
+/** What the calls of pipelines read and write: the exchange, introspection and revocation. */
+export interface TokenStore {
+  /** One strongly consistent read of a key with its Deployment. */
+  readKey(deploymentId: string, ulid: string): Promise<KeyRecords>;
+  /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
+  putToken(token: Token): Promise<void>;
+  /**
+   * The first exchange of a new secret while an older one lives: the token and the key's secrets are one write, since
+   * the rotation stands on it.
+   * @param secrets as they shall be
+   * @returns false when the key was changed since it was read: then there is no token
+   */
+  putTokenOfFirstUse(token: Token, key: ApiKey, secrets: SecretHash[]): Promise<boolean>;
+  /**
+   * A token for a subject token that may not come again.
+   * @param until epoch seconds: when the subject token has expired for certain
+   * @returns false when it has come before: then there is no token
+   */
+  putTokenOfSubject(token: Token, subjectHash: string, until: number): Promise<boolean>;
+  /**
+   * Record that a key was used by one of its secrets; nothing where the key's secrets have changed, or it is gone.
+   * @param now epoch milliseconds
+   */
+  noteExchange(key: ApiKey, secret: SecretHash, now: number, from: UseOrigin): Promise<void>;
+  /**
+   * Record that a key was used without a secret; nothing where it is gone.
+   * @param now epoch milliseconds
+   */
+  noteSubject(key: ApiKey, now: number, from: UseOrigin): Promise<void>;
+  /** One write; also when the token is gone already. A slide on its way finds nothing to update. */
+  deleteToken(token: Pick<Token, 'deploymentId' | 'ulid' | 'hash'>): Promise<void>;
+}
+
+/** The store of the functions that pipelines call, without the AWS SDK: they start in a third of the time. */
+export function leanTokenStore(
+  wire: Wire,
+  { tableName: TableName, onMalformed }: { tableName: string; onMalformed: OnMalformed },
+): TokenStore {
+  /** All or nothing. @returns whether every condition held */
+  const transact = (TransactItems: object[]) =>
+    settle(() => wire('TransactWriteItems', { TransactItems, ClientRequestToken: randomUUID() })).then(
+      (refused) => refused === undefined,
+    );
+
+  return {
+    async readKey(deploymentId, ulid) {
+      const keys = { deployment: deploymentKey(deploymentId), key: apiKeyKey(deploymentId, ulid) };
+      const request = { Keys: Object.values(keys).map(wireItem), ConsistentRead: true };
+      const outcome = await wire('BatchGetItem', { RequestItems: { [TableName]: request } });
+      const output = outcome.done ? outcome.output : {};
+      const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[TableName];
+      if (!items) throw unavailable(new Error('BatchGetItem gave no answer for the table'));
+      const found = ({ pk, sk }: ItemKey): Item | undefined => {
+        const item = items.find((one) => one.pk?.S === pk && one.sk?.S === sk);
+        return item && unmarshall(item as never);
+      };
+      return {
+        deployment: parse({ onMalformed }, found(keys.deployment), fromDeployment),
+        key: parse({ onMalformed }, found(keys.key), fromApiKey),
+      };
+    },
+
+    async putToken(token) {
+      await wire('PutItem', { TableName, Item: wireItem(toToken(token)) });
+    },
+
+    putTokenOfFirstUse(token, key, secrets) {
+      return transact([
+        { Put: { TableName, Item: wireItem(toToken(token)) } },
+        {
+          Update: {
+            TableName,
+            Key: wireItem(apiKeyKey(key.deploymentId, key.ulid)),
+            UpdateExpression: 'SET secrets = :secrets',
+            ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
+            ExpressionAttributeValues: wireItem({
+              ':secrets': secrets,
+              ':read': key.secrets,
+              ':generation': key.generation,
+              ':revision': key.revision,
+            }),
+          },
+        },
+      ]);
+    },
+
+    putTokenOfSubject(token, subjectHash, until) {
+      const seen = {
+        ...subjectKey(token.deploymentId, subjectHash),
+        generation: token.generation,
+        expiresAt: until,
+      };
+      const isNew = 'attribute_not_exists(pk)';
+      return transact([
+        { Put: { TableName, Item: wireItem(toToken(token)) } },
+        { Put: { TableName, Item: wireItem(seen), ConditionExpression: isNew } },
+      ]);
+    },
+
+    async noteExchange({ deploymentId, ulid, secrets }, { hash }, now, { address, client }) {
+      const at = `secrets[${secrets.findIndex((secret) => secret.hash === hash)}]`;
+      await wire('UpdateItem', {
+        TableName,
+        Key: wireItem(apiKeyKey(deploymentId, ulid)),
+        UpdateExpression: `SET ${at}.lastUsedAt = :at, ${LAST_USE}`,
+        ConditionExpression: `${at}.#hash = :hash`,
+        ExpressionAttributeNames: { '#hash': 'hash' },
+        ExpressionAttributeValues: wireItem({
+          ':hash': hash,
+          ':at': now,
+          ':address': address,
+          ':client': client,
+        }),
+      });
+    },
+
+    async noteSubject({ deploymentId, ulid }, now, { address, client }) {
+      await wire('UpdateItem', {
+        TableName,
+        Key: wireItem(apiKeyKey(deploymentId, ulid)),
+        UpdateExpression: `SET ${LAST_USE}`,
+        ConditionExpression: 'attribute_exists(pk)',
+        ExpressionAttributeValues: wireItem({ ':at': now, ':address': address, ':client': client }),
+      });
+    },
+
+    async deleteToken({ deploymentId, ulid, hash }) {
+      await wire('DeleteItem', { TableName, Key: wireItem(tokenKey(deploymentId, ulid, hash)) });
+    },
+  };
+}
+
+function wireItem(item: object): WireItem {
+  return marshall(item, { removeUndefinedValues: true }) as WireItem;
+}

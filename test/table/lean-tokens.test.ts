@@ -1,0 +1,309 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  BatchGetCommand,
+  DeleteCommand,
+  DynamoDBDocumentClient,
+  PutCommand,
+  TransactWriteCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ApiKey, SecretHash, Token } from '../../functions/domain/records.ts';
+import { leanTokenStore, type TokenStore } from '../../functions/table/lean-tokens.ts';
+import {
+  apiKeyKey,
+  deploymentKey,
+  fromApiKey,
+  type Item,
+  type ItemKey,
+  toApiKey,
+  toDeployment,
+  tokenKey,
+  toToken,
+} from '../../functions/table/schema.ts';
+import { openWire } from '../../functions/table/wire.ts';
+import { answer, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
+import { sample } from '../support/generated.ts';
+
+const ACCESS = { region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' };
+const TableName = 'keys';
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const FROM = { address: '192.0.2.1', client: 'curl/8.5.0 (é)' };
+
+let stub: Stub;
+let store: TokenStore;
+let sdk: DynamoDBDocumentClient;
+const malformed: ItemKey[] = [];
+beforeAll(async () => {
+  stub = await startStub();
+  store = leanTokenStore(openWire({ ...ACCESS, endpoint: stub.endpoint }, UNHURRIED), {
+    tableName: TableName,
+    onMalformed: (key) => malformed.push(key),
+  });
+  const client = new DynamoDBClient({
+    region: ACCESS.region,
+    endpoint: stub.endpoint,
+    credentials: ACCESS,
+    maxAttempts: 1,
+  });
+  sdk = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+});
+afterAll(() => stub.stop());
+beforeEach(() => {
+  stub.reply(() => answer(200, {}));
+  malformed.length = 0;
+});
+/** A busy machine must not look like a hanging table. */
+const UNHURRIED = { attemptTimeout: 5000, attempts: 3 };
+
+const deploymentIds = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
+const ulids = fc.stringMatching(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+const hashes = fc.stringMatching(/^[A-Za-z0-9_-]{43}$/);
+const moments = fc.nat({ max: 2_000_000_000_000 });
+const seconds = fc.nat({ max: 2_000_000_000 });
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const scopes = fc.array(fc.constantFrom('code:deploy', 'airflow:read', 'a'), { maxLength: 4 });
+
+const tokens: fc.Arbitrary<Token> = fc.record({
+  deploymentId: deploymentIds,
+  ulid: ulids,
+  hash: hashes,
+  generation: ulids,
+  epoch: fc.nat(),
+  scopes: maybe(scopes),
+  issuedAt: seconds,
+  expiresAt: seconds,
+});
+const secrets: fc.Arbitrary<SecretHash> = fc.record({
+  hash: hashes,
+  createdAt: moments,
+  retiresAt: maybe(moments),
+  retiresOnFirstUse: maybe(fc.boolean()),
+  lastUsedAt: maybe(moments),
+});
+const keys: fc.Arbitrary<ApiKey> = fc.record({
+  deploymentId: deploymentIds,
+  ulid: ulids,
+  name: fc.string({ unit: 'grapheme', minLength: 1 }),
+  description: maybe(fc.string({ unit: 'grapheme' })),
+  scopes,
+  secrets: fc.array(secrets, { minLength: 1, maxLength: 2 }),
+  enabled: fc.boolean(),
+  leak: maybe(fc.record({ reportedAt: moments, wasEnabled: fc.boolean() })),
+  validUntil: maybe(moments),
+  epoch: fc.nat(),
+  generation: ulids,
+  revision: fc.nat(),
+  createdAt: moments,
+  createdBy: fc.string({ minLength: 1 }),
+  activeSince: maybe(moments),
+  lastUsedAt: maybe(moments),
+  lastUsedAddress: maybe(fc.string()),
+  lastUsedClient: maybe(fc.string({ unit: 'grapheme' })),
+  networks: maybe(fc.array(fc.constantFrom('192.0.2.0/24', '2001:db8::/32'))),
+  trust: maybe(
+    fc.array(
+      fc.record({
+        issuer: fc.webUrl(),
+        claims: fc.constantFrom<Record<string, string | { prefix: string }>>(
+          { repository_id: '1' },
+          { sub: { prefix: 'repo:acme/' } },
+        ),
+        singleUse: maybe(fc.boolean()),
+      }),
+    ),
+  ),
+});
+
+/** Each write of the store, and the command of the SDK that it stands for. */
+const writes: {
+  name: string;
+  lean: (token: Token, key: ApiKey, now: number) => Promise<unknown>;
+  sdk: (token: Token, key: ApiKey, now: number) => object;
+}[] = [
+  {
+    name: 'a token',
+    lean: (token) => store.putToken(token),
+    sdk: (token) => new PutCommand({ TableName, Item: toToken(token) }),
+  },
+  {
+    name: 'a token by the first use of a new secret',
+    lean: (token, key) => store.putTokenOfFirstUse(token, key, key.secrets.slice(-1)),
+    sdk: (token, key) =>
+      new TransactWriteCommand({
+        TransactItems: [
+          { Put: { TableName, Item: toToken(token) } },
+          {
+            Update: {
+              TableName,
+              Key: apiKeyKey(key.deploymentId, key.ulid),
+              UpdateExpression: 'SET secrets = :secrets',
+              ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
+              ExpressionAttributeValues: {
+                ':secrets': key.secrets.slice(-1),
+                ':read': key.secrets,
+                ':generation': key.generation,
+                ':revision': key.revision,
+              },
+            },
+          },
+        ],
+      }),
+  },
+  {
+    name: 'a token for a subject token that may not come again',
+    lean: (token, _, now) => store.putTokenOfSubject(token, 'hash of it', now),
+    sdk: (token, _, now) =>
+      new TransactWriteCommand({
+        TransactItems: [
+          { Put: { TableName, Item: toToken(token) } },
+          {
+            Put: {
+              TableName,
+              Item: {
+                pk: `DEPLOYMENT#${token.deploymentId}`,
+                sk: 'SUBJECT#hash of it',
+                generation: token.generation,
+                expiresAt: now,
+              },
+              ConditionExpression: 'attribute_not_exists(pk)',
+            },
+          },
+        ],
+      }),
+  },
+  {
+    name: 'the use of a secret on its key',
+    lean: (_, key, now) => store.noteExchange(key, key.secrets.at(-1) as SecretHash, now, FROM),
+    sdk: (_, key, now) => {
+      const { hash } = key.secrets.at(-1) as SecretHash;
+      const at = `secrets[${key.secrets.findIndex((one) => one.hash === hash)}]`;
+      return new UpdateCommand({
+        TableName,
+        Key: apiKeyKey(key.deploymentId, key.ulid),
+        UpdateExpression: `SET ${at}.lastUsedAt = :at, lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client`,
+        ConditionExpression: `${at}.#hash = :hash`,
+        ExpressionAttributeNames: { '#hash': 'hash' },
+        ExpressionAttributeValues: {
+          ':hash': hash,
+          ':at': now,
+          ':address': FROM.address,
+          ':client': FROM.client,
+        },
+      });
+    },
+  },
+  {
+    name: 'the use of a key without a secret',
+    lean: (_, key, now) => store.noteSubject(key, now, FROM),
+    sdk: (_, key, now) =>
+      new UpdateCommand({
+        TableName,
+        Key: apiKeyKey(key.deploymentId, key.ulid),
+        UpdateExpression: 'SET lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client',
+        ConditionExpression: 'attribute_exists(pk)',
+        ExpressionAttributeValues: { ':at': now, ':address': FROM.address, ':client': FROM.client },
+      }),
+  },
+  {
+    name: 'that a token is gone',
+    lean: (token) => store.deleteToken(token),
+    sdk: ({ deploymentId, ulid, hash }) =>
+      new DeleteCommand({ TableName, Key: tokenKey(deploymentId, ulid, hash) }),
+  },
+];
+
+describe('the lean store of pipelines asks as the SDK asks', () => {
+  it.each(writes)('to write $name', async ({ lean, sdk: command }) => {
+    const property = fc.asyncProperty(tokens, keys, moments, async (token, key, now) => {
+      stub.calls.length = 0;
+      await lean(token, key, now);
+      await sdk.send(command(token, key, now) as never);
+      const [ours, theirs] = stub.calls.map(({ headers, input: { ClientRequestToken, ...input } }) => ({
+        target: headers['x-amz-target'],
+        input,
+        // DynamoDB takes a transaction that is sent twice with it as sent once.
+        isOnce: typeof ClientRequestToken === 'string' && ClientRequestToken.length === 36,
+      }));
+      expect(stub.calls).toHaveLength(2);
+      expect(ours).toStrictEqual(theirs);
+    });
+    await fc.assert(property, { numRuns: sample(250) });
+  });
+
+  it('to read a key with its Deployment, and reads as it reads', async () => {
+    const property = fc.asyncProperty(keys, fc.constantFrom('both', 'key', 'none'), async (key, present) => {
+      const deployment = {
+        id: key.deploymentId,
+        name: 'é',
+        groups: ['a'],
+        generation: key.generation,
+        keyCount: 1,
+        createdAt: 0,
+      };
+      const items: Item[] = [
+        ...(present === 'none' ? [] : [toApiKey(key)]),
+        ...(present === 'both' ? [toDeployment(deployment)] : []),
+      ];
+      const Responses = { keys: items.map((item) => marshall(item, { removeUndefinedValues: true })) };
+      stub.reply(() => answer(200, { Responses, UnprocessedKeys: {} }));
+      stub.calls.length = 0;
+      const found = await store.readKey(key.deploymentId, key.ulid);
+      const Keys = [deploymentKey(key.deploymentId), apiKeyKey(key.deploymentId, key.ulid)];
+      const command = new BatchGetCommand({ RequestItems: { [TableName]: { Keys, ConsistentRead: true } } });
+      const { Responses: theirs } = await sdk.send(command);
+      expect(found).toStrictEqual({
+        deployment: present === 'both' ? deployment : undefined,
+        key: fromApiKey(theirs?.keys?.find(({ sk }) => String(sk).startsWith('KEY#'))),
+      });
+      const [first, second] = stub.calls.map(({ headers, input }) => [headers['x-amz-target'], input]);
+      expect(first).toStrictEqual(second);
+    });
+    await fc.assert(property, { numRuns: sample(500) });
+    expect(malformed).toStrictEqual([]);
+  });
+});
+
+describe('of a transaction that DynamoDB cancels', () => {
+  const [token] = fc.sample(tokens, { numRuns: 1, seed: 1 }) as [Token];
+  const cancelled = (...codes: string[]) =>
+    failure(400, 'TransactionCanceledException', { CancellationReasons: codes.map((Code) => ({ Code })) });
+  const attempt = () => store.putTokenOfSubject(token, 'hash', 0);
+
+  it('a condition that failed is no token', async () => {
+    stub.reply(() => cancelled('None', 'ConditionalCheckFailed'));
+    expect(await attempt()).toBe(false);
+  });
+
+  it('a collision is tried again, as another request, until it is through', async () => {
+    stub.reply(() => (stub.calls.length < 3 ? cancelled('TransactionConflict', 'None') : answer(200, {})));
+    expect(await attempt()).toBe(true);
+    expect(new Set(stub.calls.map(({ input }) => input.ClientRequestToken)).size).toBe(3);
+  });
+
+  it('a collision that does not end is 503', async () => {
+    stub.reply(() => cancelled('TransactionConflict', 'None'));
+    await expect(attempt()).rejects.toMatchObject({ status: 503 });
+  });
+
+  it('an answer that was lost is asked for again as the same request', async () => {
+    stub.reply((_, n) => (n === 0 ? failure(500, 'InternalServerError') : answer(200, {})));
+    expect(await attempt()).toBe(true);
+    expect(new Set(stub.calls.map(({ input }) => input.ClientRequestToken)).size).toBe(1);
+  });
+
+  it('any other cause is an error of ours, and no token', async () => {
+    stub.reply(() => cancelled('ValidationError', 'None'));
+    await expect(attempt()).rejects.toMatchObject({ name: 'TransactionCanceledException' });
+  });
+});
+
+it('a read that leaves a key unprocessed is 503: absent and unread must never look the same', async () => {
+  const UnprocessedKeys = { keys: { Keys: [marshall(deploymentKey('etl'))] } };
+  stub.reply(() => answer(200, { Responses: { keys: [] }, UnprocessedKeys }));
+  await expect(store.readKey('etl', ULID)).rejects.toMatchObject({ status: 503 });
+  stub.reply(() => answer(200, {}));
+  await expect(store.readKey('etl', ULID)).rejects.toMatchObject({ status: 503 });
+});
