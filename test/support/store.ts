@@ -8,12 +8,13 @@ import {
 } from '@aws-sdk/lib-dynamodb';
 import type { Table } from '../../functions/table/client.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
+import { openWire, type Wire } from '../../functions/table/wire.ts';
 import { makeTable, startEngine } from './engine.ts';
 
 const NAME = 'keys';
 const ACCESS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 
-/** A command that the table's code has sent. */
+/** What the table's code has sent: a command of the SDK (`Put`), or an operation without it (`PutItem`). */
 export interface Sent {
   name: string;
   input: Record<string, unknown>;
@@ -37,8 +38,16 @@ export async function startStore() {
     },
   } as unknown as DynamoDBDocumentClient;
   const table: Table = { client: watched, tableName: NAME, onMalformed: (key) => malformed.push(key) };
+  const patience = { attemptTimeout: 10_000, attempts: 3 };
+  const bare = openWire({ region: 'us-east-1', endpoint: engine.endpoint, ...ACCESS }, patience);
+  const wire: Wire = (operation, input) => {
+    sent.push({ name: operation, input: input as Record<string, unknown> });
+    return bare(operation, input);
+  };
   return {
     table,
+    /** The same without the AWS SDK. */
+    wire,
     sent,
     malformed,
     put: (...items: Item[]) =>

@@ -5,14 +5,12 @@ import { ServiceError } from '../../functions/domain/errors.ts';
 import {
   ask,
   assign,
-  CALL_PATIENCE,
-  PURGE_PATIENCE,
   readTogether,
   type Table,
   tableClient,
   transact,
 } from '../../functions/table/client.ts';
-import { CHECK_PATIENCE, TRANSIENT } from '../../functions/table/faults.ts';
+import { CALL_PATIENCE, CHECK_PATIENCE, PURGE_PATIENCE, TRANSIENT } from '../../functions/table/faults.ts';
 import { answer, damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
 
 const key = (sk: string) => ({ pk: 'p', sk });
