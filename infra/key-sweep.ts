@@ -19,7 +19,7 @@ export class KeySweep extends Construct {
       schedule: events.Schedule.rate(Duration.days(1)),
       targets: [new LambdaFunction(sweep.function, { retryAttempts: 2, maxEventAge: Duration.hours(2) })],
     });
-    sweep.function.configureAsyncInvoke({ retryAttempts: 1, maxEventAge: Duration.hours(2) });
+    sweep.function.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(2) });
     const reason =
       'The event says nothing but that it is time. The next one comes a day later and finds the same keys.';
     acknowledge(rule, { 'Serverless-EventBusDLQ': reason });

@@ -88,9 +88,9 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem']);
   }
 
-  /** To look at every key and mark some, with the event. */
+  /** To look at every key and mark some, with the event; and to go on where time ran out. */
   grantSweepKeys(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['Query', 'PutItem', 'UpdateItem']);
+    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem']);
   }
 
   /** To disable a key or delete a token, with the event. */

@@ -6,6 +6,8 @@ import type { ApiKey } from '../domain/records.ts';
 import type { Table } from '../table/client.ts';
 import { type ListedDeployment, listDeployments } from '../table/deployments.ts';
 import { listApiKeys, markApiKey } from '../table/keys.ts';
+import { readPass, writePass } from '../table/reconcile.ts';
+import { directoryKey } from '../table/schema.ts';
 
 interface Dependencies {
   table: Table;
@@ -16,23 +18,43 @@ interface Dependencies {
 }
 
 const PAGE = 100;
+/** The pass over all keys, by the name under which its position is kept. */
+const PASS = 'KEYS';
 const ACTOR = { principal: 'sweep', address: '', requestId: '' };
 
 /**
  * Once a day: mark each key that expires within 7 days, has expired or is idle, with an event, once. It decides
  * nothing: whether a key is accepted is decided on each read.
  * @returns how many were marked
- * @throws Error when time ran out: what was marked stays so, and the next run finds the rest
+ * @throws Error when time ran out: what was marked stays so, and the next run, Lambda's retry or tomorrow's, goes on
+ *   behind the last Deployment that was done
  */
 export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependencies): Promise<number> {
+  const startedAt = clock();
   let marked = 0;
-  for await (const deployment of deployments(table)) {
+  let done = await takePosition();
+  for await (const deployment of deployments(table, done)) {
     for await (const key of keysOf(table, deployment)) {
-      if (!hasTime()) throw new Error('the sweep of keys ran out of time');
+      if (!hasTime()) return outOfTime();
       if (await mark(deployment, key)) marked++;
     }
+    done = deployment.id;
+    if (!hasTime()) return outOfTime();
   }
   return marked;
+
+  /** Where a run that had no more time left off: once, so that a rest that fails is begun anew and blocks nothing. */
+  async function takePosition(): Promise<string | undefined> {
+    const after = (await readPass(table, PASS))?.after;
+    if (after === undefined) return undefined;
+    await writePass(table, PASS, { startedAt, after: undefined });
+    return String(after.sk);
+  }
+
+  async function outOfTime(): Promise<never> {
+    if (done !== undefined) await writePass(table, PASS, { startedAt, after: { ...directoryKey(done) } });
+    throw new Error('the sweep of keys ran out of time');
+  }
 
   async function mark(deployment: ListedDeployment, key: ApiKey): Promise<boolean> {
     const now = clock();
@@ -50,8 +72,9 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
   }
 }
 
-async function* deployments(table: Table): AsyncGenerator<ListedDeployment> {
-  let after: string | undefined;
+/** @param from ID to begin after */
+async function* deployments(table: Table, from: string | undefined): AsyncGenerator<ListedDeployment> {
+  let after = from;
   do {
     const { items, hasMore } = await listDeployments(table, { after, limit: PAGE });
     yield* items;

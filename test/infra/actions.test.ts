@@ -57,8 +57,9 @@ const WHY: Record<string, Record<string, string>> = {
   },
   SweepKeys: {
     ...LOGS,
+    'dynamodb:GetItem': 'reads where the last run left off',
     'dynamodb:Query': 'reads the directory, and the keys of each Deployment',
-    'dynamodb:PutItem': 'writes the event of a key that time has changed',
+    'dynamodb:PutItem': 'writes the event of a key that time has changed, and where it leaves off',
     'dynamodb:UpdateItem': 'notes on the key what has been told',
   },
   ManageKeys: {

@@ -55,7 +55,7 @@ describe('a role', () => {
   it('of SweepKeys can read and mark, never delete', () => {
     expect(permissionsOf('SweepKeys')).toStrictEqual([
       logs('SweepKeys'),
-      [dynamodb('PutItem', 'Query', 'UpdateItem'), table],
+      [dynamodb('GetItem', 'PutItem', 'Query', 'UpdateItem'), table],
     ]);
   });
 

@@ -122,8 +122,37 @@ describe('what happens to a Deployment', () => {
       code: 'forbidden',
       actor: { address: '127.0.0.1' },
     });
-    await callAs(service, 'member', 'GET', '/deployments/unknown-one');
-    expect(typesOf(await events('/deployments/unknown-one'))).toEqual(['call.refused']);
+  });
+
+  it('includes no refused call about a Deployment that never was: anybody can make up IDs', async () => {
+    const invented = '/deployments/made-up';
+    for (const [method, path] of [
+      ['GET', invented],
+      ['PUT', invented],
+      ['GET', `${invented}/events`],
+      ['POST', `${invented}/api-keys`],
+      ['POST', `${invented}/temporary-tokens`],
+    ] as const) {
+      const { status } = await callAs(service, 'member', method, path, method === 'GET' ? {} : { json: {} });
+      expect([403, 404], `${method} ${path}`).toContain(status);
+    }
+    expect(await partition(service, 'EVENTS#made-up')).toEqual([]);
+  });
+
+  it('includes the refused calls about one that is gone, for as long as its own history and no longer', async () => {
+    const key = await newKey();
+    await callAs(service, 'admin', 'DELETE', key.path);
+    await service.settled(30_000);
+    for (const days of [1, 80]) {
+      service.clock.freeze(NOON + days * DAY * 1000);
+      expect((await callAs(service, 'member', 'GET', key.path)).status).toBe(404);
+    }
+    expect(typesOf(await events(key.path)).slice(0, 2)).toEqual(['call.refused', 'call.refused']);
+    service.clock.freeze(NOON + 90 * DAY * 1000 + 1000);
+    expect((await callAs(service, 'admin', 'GET', `${key.path}/events`)).status).toBe(404);
+    const before = await partition(service, `EVENTS#${key.deploymentId}`);
+    expect((await callAs(service, 'member', 'GET', key.path)).status).toBe(404);
+    expect(await partition(service, `EVENTS#${key.deploymentId}`)).toHaveLength(before.length);
   });
 
   it('comes to the bus again until the bus has taken it', async () => {
