@@ -30,6 +30,10 @@ export interface ServiceFunctionProps extends Operation {
   readonly memory?: number;
   /** What it is told. Grants add what belongs to them. @default nothing */
   readonly environment?: Environment;
+  /** The name of its role, where somebody must know it before it is made. @default CloudFormation makes one */
+  readonly roleName?: string;
+  /** Why it has no queue for events that it failed at. @default as for those that API Gateway calls */
+  readonly withoutDeadLetters?: string;
   /** How many of it run at once, at most; other functions cannot take these. @default what the account has left */
   readonly reservedConcurrency?: number;
   /** Whether Lambda lets it send messages to a queue that wakes it. @default false */
@@ -42,6 +46,7 @@ export interface ServiceFunctionProps extends Operation {
  */
 export class ServiceFunction extends Construct {
   readonly function: lambda.Function;
+  readonly roleArn: string;
   readonly timeout: Duration;
   readonly #role: iam.Role;
 
@@ -58,7 +63,11 @@ export class ServiceFunction extends Construct {
       removalPolicy: props.retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     // Not AWSLambdaBasicExecutionRole: that may create and write any log group of the account.
-    this.#role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    this.#role = new iam.Role(this, 'Role', {
+      roleName: props.roleName,
+      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+    });
+    this.roleArn = this.#role.roleArn;
     this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
 
     this.function = new lambda.Function(this, 'Function', {
@@ -78,15 +87,16 @@ export class ServiceFunction extends Construct {
     this.tell(props.environment ?? {});
     acknowledge(this.function, {
       'Serverless-LambdaDLQ':
+        props.withoutDeadLetters ??
         'Lambda uses it for asynchronous calls alone. This function is called by API Gateway, whose caller gets the ' +
-        'error; the purge also by stream and queue, which have failure queues, and by a schedule that comes again.',
+          'error; the purge also by stream and queue, which have failure queues, and by a schedule that comes again.',
       ...(!props.tracing && {
         'Serverless-LambdaTracing':
           'Tracing is an option of the stack, off by default: it costs money for each check, and logs have request IDs.',
       }),
     });
     if (props.tracing) {
-      acknowledge(this.#role.node.findChild('DefaultPolicy'), {
+      this.acknowledgePolicy({
         'AwsSolutions-IAM5[Resource::*]':
           'X-Ray has no resources to name: its two actions for writing traces take * alone. Nothing else here does.',
       });
@@ -98,6 +108,11 @@ export class ServiceFunction extends Construct {
     for (const [name, value] of Object.entries(environment)) {
       if (value !== undefined) this.function.addEnvironment(name, value);
     }
+  }
+
+  /** Takes a finding of cdk-nag on its policy for good, with the reason. */
+  acknowledgePolicy(reasons: Readonly<Record<string, string>>): void {
+    acknowledge(this.#role.node.findChild('DefaultPolicy'), reasons);
   }
 
   /** Lets it do exactly these actions on exactly this resource. */

@@ -1,8 +1,9 @@
-/** What the package offers to other CDK apps: the service, and the authorizer for the APIs behind it. */
+/** What the package offers to other CDK apps: the service, the authorizer for the APIs behind it, and keys as secrets. */
 export { ConfigError } from './config.ts';
 export {
   DeploymentKeyAuthorizer,
   type DeploymentKeyAuthorizerProps,
   type ProtectedRoute,
 } from './deployment-key-authorizer.ts';
+export { DeploymentKeySecret, type DeploymentKeySecretProps } from './deployment-key-secret.ts';
 export { DeploymentKeys, type DeploymentKeysProps } from './deployment-keys.ts';

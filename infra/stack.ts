@@ -10,12 +10,17 @@ export interface DeploymentKeysStackProps extends StackProps {
 export class DeploymentKeysStack extends Stack {
   /** For the `DeploymentKeyAuthorizer` of other stacks. */
   readonly authorizerFunctionArn: string;
+  /** For the `DeploymentKeySecret` of other stacks: undefined where no `platformPrincipals` are set. */
+  readonly platformUrl: string | undefined;
+  readonly platformArn: string | undefined;
 
   constructor(scope: Construct, id: string, { settings, ...props }: DeploymentKeysStackProps) {
     super(scope, id, props);
     // A part named Default does not count in logical IDs: the stack is the service.
     const service = new DeploymentKeys(this, 'Default', settings);
     this.authorizerFunctionArn = service.authorizerFunctionArn;
+    this.platformUrl = service.platformUrl;
+    this.platformArn = service.platformArn;
 
     this.#tell('ApiUrl', 'Where the service answers', service.url);
     this.#tell('PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl);

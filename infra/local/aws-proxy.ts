@@ -4,6 +4,7 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import { ENGINE_ACCESS_KEY } from './engine.ts';
 import { type Bus, busesOf, putEvents } from './event-bridge.ts';
 import type { Permissions } from './iam.ts';
+import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
 import { callQueue, type Queue, queueOf } from './sqs.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
@@ -27,6 +28,7 @@ const SERVICES: Record<string, string> = {
   DynamoDB_20120810: 'dynamodb',
   AmazonSQS: 'sqs',
   AWSEvents: 'events',
+  secretsmanager: 'secretsmanager',
 };
 
 const tableArn = (name: unknown) =>
@@ -65,7 +67,7 @@ function needs(operation: string, input: Json): Need[] {
 }
 
 /**
- * Stands where DynamoDB and SQS stand on AWS. It knows which function calls by the access key in the SigV4 header,
+ * Stands where DynamoDB, SQS, EventBridge and Secrets Manager stand on AWS. It knows which function calls by the access key in the SigV4 header,
  * and lets through what that function's role allows: a permission that the template lacks fails here, not in
  * somebody's account. It counts what it lets through. Signatures are not verified: only functions know the keys.
  */
@@ -78,6 +80,7 @@ export class AwsProxy {
   });
   #queues: readonly Queue[] = [];
   #buses: readonly Bus[] = [];
+  #secrets: readonly Secret[] = [];
   readonly #engine: URL;
 
   constructor(engineEndpoint: string) {
@@ -107,6 +110,10 @@ export class AwsProxy {
 
   serveBuses(buses: readonly Bus[]): void {
     this.#buses = buses;
+  }
+
+  serveSecrets(secrets: readonly Secret[]): void {
+    this.#secrets = secrets;
   }
 
   admit(accessKeyId: string, caller: Caller): void {
@@ -147,19 +154,27 @@ export class AwsProxy {
     if (buses?.includes(undefined)) {
       return fail(outgoing, 'ResourceNotFoundException', 'The event bus does not exist.');
     }
+    const secret = service === 'secretsmanager' ? secretOf(this.#secrets, input) : undefined;
+    if (service === 'secretsmanager' && !secret) {
+      return fail(outgoing, 'ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
+    }
     const wanted = buses
       ? buses.map((bus) => ({ action: `events:${operation}`, resource: bus?.arn ?? '' }))
       : queue
         ? [{ action: `sqs:${operation}`, resource: queue.arn }]
-        : needs(operation, input);
+        : secret
+          ? [{ action: `secretsmanager:${operation}`, resource: secret.arn }]
+          : needs(operation, input);
     for (const { action, resource } of wanted) {
       const why = caller.permissions.refusal(action, resource);
       if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
     }
     this.#count(caller, operation);
     if (buses) return send(outgoing, 200, putEvents(buses, input));
-    if (!queue) return this.#forward(incoming, body, accessKeyId, outgoing);
-    const answer = callQueue(queue, operation, input);
+    if (!queue && !secret) return this.#forward(incoming, body, accessKeyId, outgoing);
+    const answer = queue
+      ? callQueue(queue, operation, input)
+      : secret && callSecret(secret, operation, input);
     if (!answer) return fail(outgoing, 'UnknownOperationException', '');
     send(outgoing, 200, answer);
   }

@@ -16,6 +16,8 @@ import { Invokers } from './invokers.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './issuer.ts';
 import { Logs } from './logs.ts';
 import { RestApiReader } from './rest-apis.ts';
+import { makeSecrets } from './secrets-manager.ts';
+import type { Credential } from './sigv4.ts';
 import { makeSources } from './sources.ts';
 import { makeQueues, type Queue } from './sqs.ts';
 import { State } from './state.ts';
@@ -132,6 +134,8 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   proxy.serveQueues(queues);
   const buses = makeBuses(template);
   proxy.serveBuses(buses);
+  const secrets = makeSecrets(template);
+  proxy.serveSecrets(secrets);
 
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
@@ -245,6 +249,9 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     /** A credential of an IAM user, or of a role's session, of the account: its own policies allow everything. */
     credentialOf: (arn: string) => identities.make(arn),
 
+    /** The credential of a function's role, by the name of its file: for what the role may call, and what not. */
+    credentialOfFunction: (name: string): Credential => named(name).credential,
+
     /**
      * Invokes a function by the name of its file.
      *
@@ -262,6 +269,9 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
 
     /** The event buses, with what was put on them. */
     buses,
+
+    /** The secrets of Secrets Manager, with what was written to them. */
+    secrets,
 
     /** How many calls of each operation a function has made to DynamoDB and SQS that were let through. */
     calls: (name: string): Record<string, number> => proxy.callsOf(named(name).name),

@@ -111,6 +111,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     AWS_ENDPOINT_URL_DYNAMODB: around.awsEndpoint,
     AWS_ENDPOINT_URL_SQS: around.awsEndpoint,
     AWS_ENDPOINT_URL_EVENTBRIDGE: around.awsEndpoint,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: around.awsEndpoint,
     // The SDK would read the files of whoever runs this; on Lambda there are none.
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',

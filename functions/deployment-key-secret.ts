@@ -1,0 +1,23 @@
+import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
+import { keySecret } from './handlers/key-secret.ts';
+import { readAccess } from './runtime/config.ts';
+import { newLogger } from './runtime/logger.ts';
+import { openPlatform } from './runtime/platform.ts';
+import { respond } from './runtime/respond.ts';
+import { openSecrets } from './runtime/secret.ts';
+
+/** Milliseconds that what follows the last call may take: writing the secret, and the answer. */
+const RESERVE = 60_000;
+
+const logger = newLogger('deployment-key-secret');
+const putSecret = openSecrets();
+
+/** A custom resource of CloudFormation, in the stack of whoever uses the construct DeploymentKeySecret. */
+export const handler = async (event: CloudFormationCustomResourceEvent, context: Context): Promise<void> => {
+  const deadline = Date.now() + context.getRemainingTimeInMillis() - RESERVE;
+  const response = await keySecret(event, { call: openPlatform(readAccess(), deadline), putSecret });
+  const { Status: status, PhysicalResourceId: physicalId, Reason: reason } = response;
+  const { RequestType: type, RequestId: requestId, LogicalResourceId: logicalId } = event;
+  logger.info('request of CloudFormation', { type, requestId, logicalId, status, physicalId, reason });
+  await respond(event.ResponseURL, response);
+};

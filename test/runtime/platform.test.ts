@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { mockClient } from 'aws-sdk-client-mock';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { openPlatform } from '../../functions/runtime/platform.ts';
+import { respond } from '../../functions/runtime/respond.ts';
+import { openSecrets } from '../../functions/runtime/secret.ts';
+import { verify } from '../../infra/local/sigv4.ts';
+
+type Reply = { status: number; body?: string } | 'reset';
+interface Received {
+  method: string;
+  url: string;
+  headers: [string, string][];
+  body: string;
+}
+let replies: Reply[] = [];
+let received: Received[] = [];
+const server = createServer(async (request, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const { rawHeaders } = request;
+  received.push({
+    method: request.method ?? '',
+    url: request.url ?? '',
+    headers: rawHeaders.flatMap((name, at) =>
+      at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as [string, string]] : [],
+    ),
+    body: Buffer.concat(chunks).toString(),
+  });
+  const reply = replies.shift() ?? { status: 500 };
+  if (reply === 'reset') return void request.socket.destroy();
+  response.writeHead(reply.status).end(reply.body);
+}).listen(0, '127.0.0.1');
+await once(server, 'listening');
+afterAll(() => server.close());
+const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+beforeEach(() => {
+  replies = [];
+  received = [];
+});
+
+const SIGNER = { accessKeyId: 'ASIAEXAMPLE', secretAccessKey: 'secret', sessionToken: 'token' };
+const FORBIDDEN = '{"message":"Forbidden"}';
+const soon = () => Date.now() + 30_000;
+const call = {
+  url,
+  region: 'eu-west-1',
+  method: 'POST',
+  path: '/platform/x?limit=1',
+  body: { name: 'ä' },
+  idempotencyKey: 'one',
+};
+
+describe('a call under /platform', () => {
+  it('is signed as the gateway verifies it: body, query, and the session of the role', async () => {
+    replies = [{ status: 201, body: '{"id":"x"}' }];
+    expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 201, body: { id: 'x' } });
+    const [{ url: target = '', ...request } = {} as Received] = received;
+    const [path = '', query = ''] = target.split('?');
+    const verification = { service: 'execute-api', region: 'eu-west-1', now: Date.now(), find: () => SIGNER };
+    const arrived = {
+      ...request,
+      path,
+      query,
+      body: Buffer.from(request.body),
+      id: '',
+      protocol: 'HTTP/1.1',
+      sourceIp: '',
+    };
+    expect(verify(arrived, verification)).toBe(SIGNER);
+    expect(verify({ ...arrived, body: Buffer.from('{}') }, verification)).toBeUndefined();
+    expect(Object.fromEntries(request.headers)).toMatchObject({ 'Idempotency-Key': 'one' });
+  });
+
+  it.each<[string, Reply]>([
+    ['the connection breaks', 'reset'],
+    ['it is throttled', { status: 429, body: '{"message":"Too Many Requests"}' }],
+    ['the other side fails', { status: 503, body: '{}' }],
+    ['IAM has not learnt of the role yet', { status: 403, body: FORBIDDEN }],
+  ])('is made again where %s', async (_, first) => {
+    replies = [first, { status: 204 }];
+    expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 204, body: undefined });
+    expect(received).toHaveLength(2);
+  });
+
+  it.each([400, 403, 404, 409, 422])('is made once where the service has judged it: %i', async (status) => {
+    replies = [{ status, body: '{"code":"forbidden","detail":"No."}' }];
+    expect(await openPlatform(SIGNER, soon())(call)).toMatchObject({ status });
+    expect(received).toHaveLength(1);
+  });
+
+  it('ends with the last answer when the time is up, and with an error where there was none', async () => {
+    replies = [{ status: 403, body: FORBIDDEN }, 'reset'];
+    const platform = openPlatform(SIGNER, Date.now());
+    expect(await platform(call)).toMatchObject({ status: 403 });
+    await expect(platform(call)).rejects.toThrow(`${url} did not answer in time.`);
+    expect(received).toHaveLength(2);
+  });
+});
+
+describe('the answer to CloudFormation', () => {
+  it('has no content type, for which its address was not signed', async () => {
+    replies = [{ status: 200 }];
+    await respond(`${url}/answer?X-Amz-Signature=x`, { Status: 'SUCCESS' });
+    expect(received).toMatchObject([
+      { method: 'PUT', url: '/answer?X-Amz-Signature=x', body: '{"Status":"SUCCESS"}' },
+    ]);
+    const types = received[0]?.headers.filter(([name]) => name.toLowerCase() === 'content-type') ?? [];
+    expect(types.map(([, value]) => value).join('')).toBe('');
+  });
+
+  it('holds no secret even where one had got in', async () => {
+    replies = [{ status: 200 }];
+    await respond(url, { Reason: 'of dk_etl_X: dks_etl_X_abc, Bearer eyJhbGciOi.e30.x' });
+    expect(received[0]?.body).toBe('{"Reason":"of dk_etl_X: dks…, Bearer…"}');
+  });
+
+  it('is sent three times, and then it is an error that does not tell the address', async () => {
+    replies = ['reset', { status: 500 }, { status: 503 }];
+    await expect(respond(`${url}/?X-Amz-Signature=x`, {})).rejects.toThrow(
+      /^CloudFormation did not take the answer\.$/,
+    );
+    expect(received).toHaveLength(3);
+  });
+});
+
+it('a secret is written as the current version of the one secret', async () => {
+  process.env.AWS_REGION = 'eu-west-1';
+  const manager = mockClient(SecretsManagerClient);
+  manager.on(PutSecretValueCommand).resolves({});
+  await openSecrets()('arn', 'value');
+  expect(manager.commandCalls(PutSecretValueCommand).map((one) => one.args[0].input)).toStrictEqual([
+    { SecretId: 'arn', SecretString: 'value' },
+  ]);
+});

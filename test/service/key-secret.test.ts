@@ -1,0 +1,351 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Stack } from 'aws-cdk-lib';
+import type { CloudFormationCustomResourceResponse } from 'aws-lambda';
+import { afterAll, describe, expect, it } from 'vitest';
+import { synthesise } from '../../infra/app.ts';
+import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
+import { ACCOUNT } from '../../infra/local/template.ts';
+import { kept } from '../support/assembly.ts';
+import { partition } from '../support/service.ts';
+import { signedCall } from '../support/signed.ts';
+import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const ROLE_NAME = 'etl-key-secret';
+const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
+const ID = 'etl';
+
+/** The service, and a stack of somebody who has a key of the Deployment etl in a secret. */
+const withConsumer = kept(
+  'key-secret',
+  async () => (context, outdir) =>
+    synthesise(context, outdir, {
+      addMore: (app, { platformUrl = '', platformArn = '' }) => {
+        new DeploymentKeySecret(new Stack(app, 'Consumer'), 'Key', {
+          platformUrl,
+          platformArn,
+          roleName: ROLE_NAME,
+          deploymentId: ID,
+          keyName: 'ci',
+          scopes: ['code:deploy'],
+        });
+      },
+    }),
+);
+const stack = await runStack({ context: { platformPrincipals: ROLE }, synthesise: withConsumer });
+const [secret] = stack.secrets;
+if (!secret) throw new Error('The stack has no secret.');
+
+/** Where CloudFormation waits for answers. */
+const answers: { type: string | undefined; text: string }[] = [];
+const cloudFormation = createServer(async (incoming, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  answers.push({ type: incoming.headers['content-type'], text: Buffer.concat(chunks).toString() });
+  response.end();
+}).listen(0, '127.0.0.1');
+await once(cloudFormation, 'listening');
+afterAll(() => cloudFormation.close());
+const ResponseURL = `http://127.0.0.1:${(cloudFormation.address() as AddressInfo).port}/answer?X-Amz-Signature=canary`;
+
+const StackId = `arn:aws:cloudformation:us-east-1:${ACCOUNT}:stack/Consumer/5a3b`;
+const WANTED = {
+  ServiceToken: 'arn',
+  PlatformUrl: stack.url,
+  PlatformRegion: 'us-east-1',
+  SecretArn: secret.arn,
+  DeploymentId: ID,
+  Name: 'ci',
+  Scopes: ['code:deploy'],
+};
+
+/** Sends a request as CloudFormation does. @returns the answer that it got */
+async function ask(event: object): Promise<CloudFormationCustomResourceResponse> {
+  const common = {
+    ResponseURL,
+    StackId,
+    RequestId: randomUUID(),
+    LogicalResourceId: 'Key',
+    ResourceType: 'Custom::X',
+  };
+  const before = answers.length;
+  await stack.invoke('deployment-key-secret', { ...common, ResourceProperties: WANTED, ...event });
+  expect(answers.length).toBe(before + 1);
+  return JSON.parse(answers.at(-1)?.text ?? '');
+}
+const create = (event: object = {}) => ask({ RequestType: 'Create', ...event });
+const update = (PhysicalResourceId: string, changes: object, old: object = {}) =>
+  ask({
+    RequestType: 'Update',
+    PhysicalResourceId,
+    ResourceProperties: { ...WANTED, ...changes },
+    OldResourceProperties: { ...WANTED, ...old },
+  });
+const remove = (PhysicalResourceId: string, event: object = {}) =>
+  ask({ RequestType: 'Delete', PhysicalResourceId, ...event });
+
+/** What stands in the secret now. */
+const current = (): { client_id: string; client_secret: string } =>
+  JSON.parse(secret.versions.at(-1) ?? '{}');
+/** Whether ID and secret of a key can be swapped for a token. @returns 200 or 401 */
+const exchanged = async ({ client_id, client_secret } = current()) => {
+  const form = { grant_type: 'client_credentials' };
+  return (await call(stack, 'POST', '/oauth/token', { basic: [client_id, client_secret], form })).status;
+};
+const keysOf = async (id: string) =>
+  (await partition(stack, `DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('KEY#'));
+const shown = async (keyId: string) =>
+  call(stack, 'GET', `/deployments/${ID}/api-keys/${keyId}`, { token: await stack.signIn('admin') });
+
+/** A Deployment etl with no keys, and the key that the resource makes in it. */
+async function begin(): Promise<string> {
+  const token = await stack.signIn('admin');
+  await call(stack, 'DELETE', `/deployments/${ID}`, { token });
+  await makeDeployment(stack, ID);
+  const { PhysicalResourceId } = await create();
+  return PhysicalResourceId;
+}
+
+describe('a key whose secret goes straight into Secrets Manager', () => {
+  it('is made with the stack: the secret holds what a pipeline needs, the answer its ARN and the ID of the key', async () => {
+    await makeDeployment(stack, ID);
+    const RequestId = randomUUID();
+    const answer = await create({ RequestId });
+    const { client_id, ...rest } = current();
+    expect(answer).toStrictEqual({
+      Status: 'SUCCESS',
+      PhysicalResourceId: client_id,
+      StackId,
+      RequestId,
+      LogicalResourceId: 'Key',
+      Data: { SecretArn: secret.arn, KeyId: client_id },
+    });
+    // CloudFormation signed its address for an empty one.
+    expect(answers.at(-1)?.type ?? '').toBe('');
+    expect(rest).toStrictEqual({ client_secret: expect.stringMatching(/^dks_etl_/) });
+    expect(await exchanged()).toBe(200);
+    expect((await shown(client_id)).json).toMatchObject({
+      name: 'ci',
+      scopes: ['code:deploy'],
+      createdBy: ROLE,
+      description: `CloudFormation: Key of ${StackId}`,
+    });
+  });
+
+  it('is made once, however often the same request comes, and the secret is one that works', async () => {
+    await begin();
+    const RequestId = randomUUID();
+    const [first, second, third] = [
+      await create({ RequestId }),
+      await create({ RequestId }),
+      await create({ RequestId }),
+    ];
+    expect(second).toStrictEqual(first);
+    expect(third).toStrictEqual(first);
+    expect(await keysOf(ID)).toHaveLength(2);
+    expect(current().client_id).toBe(first.PhysicalResourceId);
+    expect(await exchanged()).toBe(200);
+  });
+
+  it('stays as it is where nothing changes', async () => {
+    const id = await begin();
+    const before = secret.versions.length;
+    expect(await update(id, {})).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: id });
+    expect(secret.versions).toHaveLength(before);
+  });
+
+  it('gets a new secret when it is asked for, and the old one goes on for as long as it is told', async () => {
+    const id = await begin();
+    const first = current();
+    await exchanged(first);
+    expect(await update(id, { Rotation: '2026-11' })).toMatchObject({ PhysicalResourceId: id });
+    const second = current();
+    expect(second.client_secret).not.toBe(first.client_secret);
+    expect([await exchanged(first), await exchanged(second)]).toStrictEqual([200, 200]);
+    await update(id, { Rotation: '2026-12', RetireOld: 'now' }, { Rotation: '2026-11' });
+    expect([await exchanged(first), await exchanged(second), await exchanged()]).toStrictEqual([
+      401, 401, 200,
+    ]);
+    await update(id, { Rotation: '2027-01', RetireOld: '3600' }, { Rotation: '2026-12', RetireOld: 'now' });
+    const [old] = (await shown(id)).json.credentials;
+    expect(Date.parse(old.retiresAt) - stack.clock.now()).toBeLessThanOrEqual(3_600_000);
+  });
+
+  it('rotates once more where the same request comes again: its first answer is lost', async () => {
+    const id = await begin();
+    const first = current();
+    await exchanged(first);
+    const request = {
+      RequestType: 'Update',
+      RequestId: randomUUID(),
+      PhysicalResourceId: id,
+      ResourceProperties: { ...WANTED, Rotation: '2026-11' },
+      OldResourceProperties: WANTED,
+    };
+    await ask(request);
+    const lost = current();
+    await ask(request);
+    expect(await exchanged()).toBe(200);
+    expect(current().client_secret).not.toBe(lost.client_secret);
+    expect(await exchanged(first)).toBe(200);
+  });
+
+  it('is edited in place, and its secret stays', async () => {
+    const id = await begin();
+    const before = secret.versions.length;
+    const changes = {
+      Name: 'cd',
+      Scopes: ['airflow:read'],
+      ExpiresAt: '2099-01-01T00:00:00Z',
+      Networks: ['127.0.0.0/8'],
+    };
+    expect(await update(id, changes)).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: id });
+    const edited = {
+      name: 'cd',
+      scopes: ['airflow:read'],
+      expiresAt: '2099-01-01T00:00:00.000Z',
+      networks: ['127.0.0.0/8'],
+    };
+    expect((await shown(id)).json).toMatchObject(edited);
+    // A rollback takes it all back.
+    await update(id, {}, changes);
+    const { expiresAt, ...rest } = (await shown(id)).json;
+    expect(rest).toMatchObject({ name: 'ci', scopes: ['code:deploy'], networks: [] });
+    expect(expiresAt).toBeUndefined();
+    expect(secret.versions).toHaveLength(before);
+  });
+
+  it('that was deleted by hand is made anew by the next change, under another ID', async () => {
+    const id = await begin();
+    await call(stack, 'DELETE', `/deployments/${ID}/api-keys/${id}`, { token: await stack.signIn('admin') });
+    const answer = await update(id, { Rotation: '2026-11' });
+    expect(answer.Status).toBe('SUCCESS');
+    expect(answer.PhysicalResourceId).not.toBe(id);
+    expect(await exchanged()).toBe(200);
+    // What CloudFormation then sends for the old one.
+    expect(await remove(id)).toMatchObject({ Status: 'SUCCESS' });
+    expect(await exchanged()).toBe(200);
+  });
+
+  it('is of another Deployment under another logical ID alone', async () => {
+    const id = await begin();
+    expect(await update(id, { DeploymentId: 'other' })).toMatchObject({
+      Status: 'FAILED',
+      PhysicalResourceId: id,
+      Reason: 'DeploymentId cannot change: give the resource another logical ID.',
+    });
+  });
+});
+
+describe('goes with the stack', () => {
+  it('and is refused at once; a second deletion, and one after the Deployment’s, succeed', async () => {
+    const id = await begin();
+    const deleted = { Status: 'SUCCESS', PhysicalResourceId: id };
+    expect(await remove(id)).toMatchObject(deleted);
+    expect(await exchanged()).toBe(401);
+    expect(await remove(id)).toMatchObject(deleted);
+    await call(stack, 'DELETE', `/deployments/${ID}`, { token: await stack.signIn('admin') });
+    expect(await remove(id)).toMatchObject(deleted);
+    expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
+  });
+
+  it('where CloudFormation never learnt its ID: that of this resource goes, and no other', async () => {
+    await begin();
+    const own = current();
+    const byHand = await makeKey(stack, ID);
+    const ofAnother = await create({ LogicalResourceId: 'Other' });
+    expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
+    expect(await exchanged(own)).toBe(401);
+    const { json } = await call(stack, 'GET', `/deployments/${ID}/api-keys`, {
+      token: await stack.signIn('admin'),
+    });
+    expect(json.items.map((key: { id: string }) => key.id)).toEqual([
+      byHand.id,
+      ofAnother.PhysicalResourceId,
+    ]);
+  });
+
+  it('where the first request was refused, nothing was made, and its deletion succeeds', async () => {
+    await begin();
+    const before = await keysOf(ID);
+    const ResourceProperties = { ...WANTED, Scopes: ['no-such-scope'] };
+    const refused = await create({ ResourceProperties });
+    expect(refused).toMatchObject({
+      Status: 'FAILED',
+      PhysicalResourceId: 'not-made',
+      Reason: `${stack.url} answered 400 for etl: scopes[0] must be one of code:deploy, airflow:read, airflow:write`,
+    });
+    expect(await remove('not-made', { ResourceProperties })).toMatchObject({ Status: 'SUCCESS' });
+    expect(await keysOf(ID)).toStrictEqual(before);
+  });
+});
+
+describe('its role', () => {
+  const role = stack.credentialOfFunction('deployment-key-secret');
+  const as = (method: string, path: string, json?: object) =>
+    signedCall(stack, role, method, `/platform${path}`, { json });
+
+  it('reaches the keys of its Deployment, though the service takes it for an administrator', async () => {
+    const id = await begin();
+    const keys = `/deployments/${ID}/api-keys`;
+    for (const [method, path, json] of [
+      ['GET', keys],
+      ['POST', keys, { name: 'more' }],
+      ['GET', `${keys}/${id}`],
+      ['PATCH', `${keys}/${id}`, { name: 'other' }],
+      ['POST', `${keys}/${id}/rotate`, {}],
+      ['DELETE', `${keys}/${id}`],
+    ] as const) {
+      expect((await as(method, path, json)).status, `${method} ${path}`).toBeLessThan(300);
+    }
+  });
+
+  it('reaches nothing else: IAM alone keeps it to its Deployment', async () => {
+    const id = await begin();
+    await makeDeployment(stack, 'etl2');
+    const foreign = await makeKey(stack, 'etl2');
+    for (const [method, path, json] of [
+      ['GET', '/deployments'],
+      ['GET', `/deployments/${ID}`],
+      ['PUT', `/deployments/${ID}`, {}],
+      ['DELETE', `/deployments/${ID}`],
+      ['GET', `/deployments/${ID}/events`],
+      ['GET', `/deployments/${ID}/temporary-tokens`],
+      ['PUT', '/deployments/new', {}],
+      ['GET', '/deployments/etl2/api-keys'],
+      ['POST', '/deployments/etl2/api-keys', { name: 'mine' }],
+      ['GET', `/deployments/etl2/api-keys/${foreign.id}`],
+      ['POST', `/deployments/etl2/api-keys/${foreign.id}/rotate`, {}],
+      ['DELETE', `/deployments/etl2/api-keys/${foreign.id}`],
+    ] as const) {
+      const reply = await as(method, path, json);
+      expect([reply.status, reply.text], `${method} ${path}`).toStrictEqual([403, '{"message":"Forbidden"}']);
+    }
+    // A key of another Deployment under the path of its own is not there.
+    expect(await as('DELETE', `/deployments/${ID}/api-keys/${foreign.id}`)).toMatchObject({ status: 404 });
+    // Nor do dots lead out: they name no route.
+    for (const dots of ['../..', '%2e%2e/%2e%2e', '..%2F..']) {
+      const { hostname, port } = new URL(stack.url);
+      const path = `/platform/deployments/${ID}/api-keys/${dots}/etl2/api-keys`;
+      const [response] = await once(request({ hostname, port, path }).end(), 'response');
+      expect(response.statusCode, dots).toBe(404);
+    }
+    expect((await as('GET', `/deployments/${ID}/api-keys/${id}`)).status).toBe(200);
+  });
+});
+
+it('no secret is in an answer, a log line or the table', async () => {
+  const secrets = secret.versions.map((version) => JSON.parse(version).client_secret);
+  expect(secrets.length).toBeGreaterThan(10);
+  const everything = [
+    stack.logs.text(),
+    JSON.stringify(answers),
+    JSON.stringify(await partition(stack, `DEPLOYMENT#${ID}`)),
+    JSON.stringify(await partition(stack, `EVENTS#${ID}`)),
+  ].join();
+  expect(everything.includes('request of CloudFormation')).toBe(true);
+  for (const text of [...secrets, 'dks_', 'X-Amz-Signature'])
+    expect(everything.includes(text), text.slice(0, 4)).toBe(false);
+});
