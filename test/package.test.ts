@@ -60,8 +60,8 @@ const compile = (app: string) =>
     () => '',
     ({ stdout }: { stdout: string }) => stdout,
   );
-const synthesise = (app: string) =>
-  run(process.execPath, ['app.ts'], { cwd: app, env: { ...process.env, CDK_OUTDIR: 'cdk.out' } });
+const synthesise = (app: string, file = 'app.ts') =>
+  run(process.execPath, [file], { cwd: app, env: { ...process.env, CDK_OUTDIR: 'cdk.out' } });
 const templateOf = (app: string, stack: string): Json =>
   JSON.parse(readFileSync(join(app, `cdk.out/${stack}.template.json`), 'utf8'));
 
@@ -79,6 +79,11 @@ new DeploymentKeys(new Stack(app, 'Keys'), 'Service', {
 });
 app.synth();
 `,
+);
+/** The document's own app, next to the service's. */
+writeFileSync(
+  join(service, 'secret.ts'),
+  `${snippet('key-secret.md', 'ts')}\n(stack.node.root as App).synth();\n`,
 );
 /** The document's own app, as it stands there. */
 const consumer = await newApp('consumer', snippet('authorizer.md', 'ts'));
@@ -117,6 +122,16 @@ describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
         Type === 'AWS::Lambda::Permission' && JSON.stringify(Properties).includes('444455556666'),
     );
     expect(allowed).toHaveLength(1);
+  });
+
+  it('synthesises a key whose secret goes into Secrets Manager, its function prebuilt', async () => {
+    await synthesise(service, 'secret.ts');
+    const { Resources } = templateOf(service, 'Reports');
+    const [maker] = Object.values<Json>(Resources).filter(({ Properties }) =>
+      Properties.Description?.startsWith('Makes the key'),
+    );
+    const asset = `asset.${maker.Properties.Code.S3Key.replace('.zip', '')}`;
+    expect(existsSync(join(service, 'cdk.out', asset, 'index.js'))).toBe(true);
   });
 
   it('compiles and synthesises the authorizer for another account, without anything of the service', async () => {

@@ -1,0 +1,141 @@
+import { App, CfnOutput, Fn, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { DeploymentKeySecret, type DeploymentKeySecretProps } from '../../infra/deployment-key-secret.ts';
+import { applyRulePacks } from '../../infra/rule-packs.ts';
+import { ARN, type Json } from '../support/template.ts';
+
+const PLATFORM_ARN = 'arn:aws:execute-api:eu-west-1:111122223333:a1b2c3d4e5/$default';
+const PROPS: DeploymentKeySecretProps = {
+  platformUrl: 'https://keys.example.com',
+  platformArn: PLATFORM_ARN,
+  roleName: 'etl-key-secret',
+  deploymentId: 'etl',
+  keyName: 'reports',
+  scopes: ['airflow:read'],
+};
+
+function synthesise(props: Partial<DeploymentKeySecretProps> = {}, app = new App()): Template {
+  const stack = new Stack(app, 'Reports');
+  const { secret, keyId, roleArn } = new DeploymentKeySecret(stack, 'Key', { ...PROPS, ...props });
+  new CfnOutput(stack, 'Secret', { value: secret.secretArn });
+  new CfnOutput(stack, 'KeyId', { value: keyId });
+  new CfnOutput(stack, 'RoleArn', { value: roleArn });
+  return Template.fromStack(stack);
+}
+const template = synthesise();
+/** The one resource of a type, with its logical ID. */
+function the(type: string, of = template): Json {
+  const [[id, resource] = [], ...others] = Object.entries<Json>(of.findResources(type));
+  expect(others).toStrictEqual([]);
+  return { id, ...resource };
+}
+const secretId = the('AWS::SecretsManager::Secret').id;
+const keyOf = (of: Template) => the('Custom::DeploymentKeySecret', of);
+
+describe('DeploymentKeySecret', () => {
+  it('makes a secret without a value, and a resource that is told where it is and what key is wanted', () => {
+    expect(the('AWS::SecretsManager::Secret').Properties).toStrictEqual({
+      Description: 'ID and secret of the API key reports of the Deployment etl',
+    });
+    expect(keyOf(template).Properties).toStrictEqual({
+      ServiceToken: { 'Fn::GetAtt': [the('AWS::Lambda::Function').id, 'Arn'] },
+      ServiceTimeout: '1200',
+      PlatformUrl: 'https://keys.example.com',
+      PlatformRegion: 'eu-west-1',
+      SecretArn: { Ref: secretId },
+      DeploymentId: 'etl',
+      Name: 'reports',
+      Scopes: ['airflow:read'],
+    });
+  });
+
+  it('passes on every wish', () => {
+    const wishes = {
+      expiresAt: '2030-01-31T12:00:00Z',
+      networks: ['203.0.113.0/24'],
+      rotation: '2026-11',
+      retireOld: 3600,
+      secretName: 'reports/etl',
+      encryptionKey: ARN.KEY,
+      logRetention: 90,
+    };
+    const wished = synthesise(wishes);
+    expect(keyOf(wished).Properties).toMatchObject({
+      ExpiresAt: wishes.expiresAt,
+      Networks: wishes.networks,
+      Rotation: wishes.rotation,
+      RetireOld: '3600',
+    });
+    expect(the('AWS::SecretsManager::Secret', wished).Properties).toMatchObject({
+      Name: 'reports/etl',
+      KmsKeyId: ARN.KEY,
+    });
+    expect(the('AWS::Logs::LogGroup', wished).Properties).toStrictEqual({ RetentionInDays: 90 });
+  });
+
+  it('gives out the ARN of the secret as the made key has it, so that nobody reads it before', () => {
+    const attribute = (name: string) => ({ 'Fn::GetAtt': [keyOf(template).id, name] });
+    const { Outputs } = template.toJSON();
+    expect(Outputs.Secret.Value).toStrictEqual(attribute('SecretArn'));
+    expect(Outputs.KeyId.Value).toStrictEqual(attribute('KeyId'));
+    expect(Outputs.RoleArn.Value).toStrictEqual({ 'Fn::GetAtt': [the('AWS::IAM::Role').id, 'Arn'] });
+  });
+
+  it('has a role of the name that was told, which reaches the keys of the one Deployment and writes the one secret', () => {
+    expect(the('AWS::IAM::Role').Properties.RoleName).toBe('etl-key-secret');
+    const keys = 'platform/deployments/etl/api-keys';
+    const statements = the('AWS::IAM::Policy').Properties.PolicyDocument.Statement;
+    const logs = { 'Fn::GetAtt': [the('AWS::Logs::LogGroup').id, 'Arn'] };
+    const calls = [
+      `GET/${keys}`,
+      `POST/${keys}`,
+      `GET/${keys}/*`,
+      `PATCH/${keys}/*`,
+      `DELETE/${keys}/*`,
+      `POST/${keys}/*/rotate`,
+    ];
+    expect(statements).toStrictEqual([
+      { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: logs },
+      ...calls.map((call) => ({
+        Effect: 'Allow',
+        Action: 'execute-api:Invoke',
+        Resource: `${PLATFORM_ARN}/${call}`,
+      })),
+      { Effect: 'Allow', Action: 'secretsmanager:PutSecretValue', Resource: { Ref: secretId } },
+    ]);
+  });
+
+  it('makes other resources for another Deployment, so that a rollback finds the old ones as they were', () => {
+    const other = synthesise({ deploymentId: 'etl2' });
+    expect(the('AWS::SecretsManager::Secret', other).id).not.toBe(secretId);
+    expect(keyOf(other).id).not.toBe(keyOf(template).id);
+    const rotated = synthesise({ rotation: '2026-11', keyName: 'other' });
+    expect(keyOf(rotated).id).toBe(keyOf(template).id);
+  });
+
+  it('takes the Region out of an ARN that is only known when it is deployed', () => {
+    const platformArn = Fn.importValue('PlatformArn');
+    const region = keyOf(synthesise({ platformArn })).Properties.PlatformRegion['Fn::Select'];
+    expect(region).toStrictEqual([3, { 'Fn::Split': [':', expect.anything()] }]);
+  });
+
+  it.each([
+    ['deploymentId', '*'],
+    ['deploymentId', 'etl/../other'],
+    ['deploymentId', ''],
+    ['deploymentId', Fn.importValue('deployment')],
+    ['roleName', 'a/b'],
+    ['roleName', ''],
+    ['scopes', []],
+  ])('refuses a wrong %s, %j, with its rule and an example', (name, value) => {
+    expect(() => synthesise({ [name]: value })).toThrow(new RegExp(`^${name} must .*for example`));
+  });
+
+  it('is clean under both rule packs', () => {
+    const app = new App();
+    applyRulePacks(app);
+    synthesise({}, app);
+    expect(() => app.synth()).not.toThrow();
+  });
+});
