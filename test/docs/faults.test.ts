@@ -9,18 +9,39 @@ const rows = readFileSync('docs/faults.md', 'utf8')
     return number ? [{ number: Number(number), fault, tests: tests.split('<br>') }] : [];
   });
 
+/** `| T1 | threat | held by | `file`: title<br>… |` */
+const threats = readFileSync('docs/threat-model.md', 'utf8')
+  .split('\n')
+  .flatMap((line) => {
+    const [, number, threat = '', tests = ''] = /^\| T(\d+) \| (.*?) \| .*? \| (.*) \|$/.exec(line) ?? [];
+    return number ? [{ number: Number(number), threat, tests: tests.split('<br>') }] : [];
+  });
+
+/** Whether `file`: title is there, a title that ends in … by its beginning. */
+function isThere(test: string): boolean {
+  const [, file = '', title = ''] = /^`(.*?)`: (.*)$/.exec(test) ?? [];
+  const begin = title.endsWith(' …') ? title.slice(0, -1) : title;
+  const source = readFileSync(file, 'utf8').replaceAll("\\'", "'");
+  return ["'", '"', '`'].some((quote) => source.includes(quote + begin));
+}
+
 describe('the table of faults', () => {
   it('has each of the 42 rows once', () => {
     expect(rows.map(({ number }) => number)).toEqual(Array.from({ length: 42 }, (_, n) => n + 1));
   });
 
   it.each(rows)('names tests that there are for #$number: $fault', ({ tests }) => {
-    for (const test of tests) {
-      const [, file = '', title = ''] = /^`(.*?)`: (.*)$/.exec(test) ?? [];
-      const begin = title.endsWith(' …') ? title.slice(0, -1) : title;
-      const source = readFileSync(file, 'utf8').replaceAll("\\'", "'");
-      const isThere = ["'", '"', '`'].some((quote) => source.includes(quote + begin));
-      expect(isThere, test).toBe(true);
-    }
+    expect(tests.filter((test) => !isThere(test))).toEqual([]);
+  });
+});
+
+describe('the threat model', () => {
+  it('has each of its rows once, with a test', () => {
+    expect(threats.map(({ number }) => number)).toEqual(threats.map((_, n) => n + 1));
+    expect(threats.length).toBeGreaterThan(20);
+  });
+
+  it.each(threats)('names tests that there are for T$number: $threat', ({ tests }) => {
+    expect(tests.filter((test) => !isThere(test))).toEqual([]);
   });
 });
