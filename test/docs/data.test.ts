@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, describe, expect, it } from 'vitest';
+import { reportLeak } from '../../functions/handlers/leaks.ts';
+import { checkStore } from '../../functions/table/check.ts';
+import { inProcess, must, startTable } from '../support/in-process.ts';
+
+const page = readFileSync(new URL('../../docs/data.md', import.meta.url), 'utf8');
+const engine = await startTable();
+afterAll(() => engine.stop());
+const app = inProcess(engine);
+const TableName = 'keys';
+/** Like no other text. */
+const WHO = 'sub-of-grace-4711';
+
+await app.register('etl');
+const keys = '/deployments/etl/api-keys';
+const made = await app.call('POST', keys, {
+  as: WHO,
+  json: { name: 'ci' },
+  headers: { 'idempotency-key': 'once' },
+});
+const key = must(made, 201).json;
+const temporary = must(
+  await app.call('POST', '/deployments/etl/temporary-tokens', { as: WHO, json: {} }),
+  201,
+);
+const used = await app.call('GET', '/whoami', {
+  token: await app.swap(key),
+  headers: { 'user-agent': 'curl/8.5' },
+});
+const { rules, time } = app;
+await reportLeak(
+  app.table,
+  temporary.json.access_token,
+  { address: '192.0.2.9', requestId: '' },
+  { store: checkStore(app.table), clock: () => time.now, rules },
+);
+must(await app.call('POST', '/deployments/etl/temporary-tokens', { as: WHO, json: {} }), 201);
+
+type Item = Record<string, unknown>;
+const scan = async (input: object = {}): Promise<Item[]> =>
+  (await app.table.client.send(new ScanCommand({ TableName, ...input }))).Items ?? [];
+
+/** `KEY#…: createdBy` of everything in the table that holds one of these texts. */
+function placesOf(items: Item[], holds: (value: string) => boolean): Set<string> {
+  const found = new Set<string>();
+  const walk = (kind: string, path: string, value: unknown) => {
+    if (typeof value === 'string' && holds(value)) found.add(`${kind}: ${path}`);
+    else if (value && typeof value === 'object') {
+      for (const [name, of] of Object.entries(value)) walk(kind, path ? `${path}.${name}` : name, of);
+    }
+  };
+  for (const { pk, sk, ...attributes } of items) {
+    const kind = String(pk).startsWith('EVENTS#') ? 'EVENTS' : String(sk).split('#')[0];
+    walk(String(kind), '', attributes);
+  }
+  return found;
+}
+
+/** The same, of what the page says. */
+const documented = new Set(
+  [...page.matchAll(/^\| [^|]* \| (`[A-Z]+#?…?`: .*?) \|/gm)].flatMap(([, cell = '']) =>
+    cell.split('; ').flatMap((part) => {
+      const [, kind, attributes = ''] = /^`([A-Z]+)#?…?`: (.*)$/.exec(part) ?? [];
+      return [...attributes.matchAll(/`([^`]+)`/g)].map(([, path]) => `${kind}: ${path}`);
+    }),
+  ),
+);
+
+describe('what is kept of people', () => {
+  it('is where the page says, and nowhere else', async () => {
+    expect(used.status).toBe(200);
+    const items = await scan();
+    const places = placesOf(items, (value) => /sub-of-grace|192\.0\.2\.|curl|^test$/.test(value));
+    expect([...places].filter((place) => !documented.has(place))).toEqual([]);
+    const ofPeople = placesOf(items, (value) => value.includes(WHO));
+    expect([...ofPeople].sort()).toEqual([
+      'EVENTS: actor.principal',
+      'EVENTS: data.sub',
+      'GRANT: sub',
+      'IDEM: answer.body',
+      'KEY: createdBy',
+    ]);
+  });
+
+  const [, filter = ''] = /--filter-expression '(.*)'/.exec(page) ?? [];
+  const [, names = '{}'] = /--expression-attribute-names '(.*)'/.exec(page) ?? [];
+  const found = () =>
+    scan({
+      FilterExpression: filter,
+      ExpressionAttributeNames: JSON.parse(names),
+      ExpressionAttributeValues: { ':who': WHO },
+    });
+
+  it('is found by the command of the page: each item that names somebody', async () => {
+    const naming = (await scan()).filter((item) => JSON.stringify(item).includes(WHO));
+    const idsOf = (items: Item[]) => items.map(({ pk, sk }) => `${pk} ${sk}`).sort();
+    expect(idsOf(await found())).toEqual(idsOf(naming));
+    expect(naming.length).toBeGreaterThan(4);
+  });
+
+  it('is erased by the expressions of the page, and the key works on', async () => {
+    const rows = [...page.matchAll(/^ {3}\| `([A-Z]+)#…`( with `data\.sub`)? \| `(SET .*)` \|$/gm)];
+    expect(rows).toHaveLength(3);
+    for (const { pk, sk, data } of await found()) {
+      const kind = String(pk).startsWith('EVENTS#') ? 'EVENTS' : String(sk).split('#')[0];
+      for (const [, of, withSub, UpdateExpression = ''] of rows) {
+        if (of !== kind || (withSub && (data as Item).sub === undefined)) continue;
+        await app.table.client.send(
+          new UpdateCommand({
+            TableName,
+            Key: { pk, sk },
+            UpdateExpression,
+            ...(withSub && { ExpressionAttributeNames: { '#data': 'data', '#sub': 'sub' } }),
+            ExpressionAttributeValues: { ':erased': 'erased' },
+          }),
+        );
+      }
+    }
+    const left = placesOf(await scan(), (value) => value.includes(WHO));
+    // Those go by themselves within a day, or are deleted.
+    expect([...left].sort()).toEqual(['GRANT: sub', 'IDEM: answer.body']);
+    expect(await app.use(await app.swap(key))).toBe(200);
+    expect((await app.call('GET', `${keys}/${key.id}`, { as: WHO })).json.createdBy).toBe('erased');
+  });
+});
