@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { expect, it, vi } from 'vitest';
+import { issueReport } from '../../functions/runtime/report.ts';
+
+const page = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
+const cells = (line: string) =>
+  line
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim());
+const rows = page
+  .split('\n')
+  .filter((line) => line.startsWith('| '))
+  .map(cells);
+
+/** Dollars, as the page has them. */
+function price(name: string): number {
+  const [, dollars] = rows.find(([first]) => first === name) ?? [];
+  expect(Number(dollars)).toBeGreaterThan(0);
+  return Number(dollars);
+}
+/** Units of an operation of usual size, as test/service/units.test.ts holds them. */
+function unitsOf(operation: string): [read: number, write: number] {
+  const [, , units = ''] = rows.find(([first]) => first === operation) ?? [];
+  const [read, write] = units.split(' + ').map(Number);
+  return [read ?? Number.NaN, write ?? Number.NaN];
+}
+function assumed(pattern: RegExp): number {
+  const [, number] = pattern.exec(page.replaceAll('\n', ' ')) ?? [];
+  return Number(number);
+}
+
+const line = {
+  lambda: assumed(/REPORT\), (\d+) bytes/),
+  access: assumed(/access log is (\d+) bytes/),
+  issued: assumed(/counts a token (\d+) bytes/),
+};
+const CHECK = { ms: assumed(/a check is billed (\d+) ms/), bytes: line.lambda };
+const EXCHANGE = {
+  ms: assumed(/an exchange (\d+) ms/),
+  bytes: line.lambda + line.access + 26 + line.issued + 26,
+};
+const BEHIND_GATEWAY = { ...CHECK, bytes: line.lambda + line.access + 26 };
+
+it.each([
+  ['checks by the authorizer, no slide due', 'Check a token, no slide due', CHECK, false],
+  ['checks by the authorizer, each with a slide', 'Check a token, slide due', CHECK, false],
+  ['checks of a temporary token', 'Check a temporary token', CHECK, false],
+  ['checks by `/whoami`, no slide due', 'Check a token, no slide due', BEHIND_GATEWAY, true],
+  ['exchanges, not the first in a slide interval', 'Swap a key for a token', EXCHANGE, true],
+  [
+    'exchanges, each the first in a slide interval',
+    'Swap a key for a token, first in a slide interval',
+    EXCHANGE,
+    true,
+  ],
+] as const)('a million %s', (title, operation, { ms, bytes }, hasGateway) => {
+  const [read, write] = unitsOf(operation);
+  const parts = [
+    read * price('1,000,000 read units on demand') + write * price('1,000,000 write units on demand'),
+    price('1,000,000 Lambda requests'),
+    0.25 * (ms / 1000) * 1e6 * price('1 GB-second of Lambda on arm64'),
+    (bytes / 1e9) * 1e6 * price('1 GB of logs taken in'),
+    hasGateway ? price('1,000,000 calls of an HTTP API') : 0,
+  ];
+  const sum = parts.reduce((a, b) => a + b);
+  const [, ...written] = rows.find(([first]) => first === title) ?? [];
+  // Rounding to the cent is all that may differ.
+  for (const [at, part] of [...parts, sum].entries()) {
+    expect(Math.abs(Number(written[at]) - part)).toBeLessThan(0.0051);
+  }
+  expect(written).toHaveLength(6);
+});
+
+it('the line that counts a token is as long as the page says', () => {
+  let written = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    written = String(text);
+    return true;
+  });
+  issueReport({ STACK_NAME: 'deployment-api-keys-production' })();
+  expect(Math.abs(Buffer.byteLength(written) - line.issued)).toBeLessThan(25);
+});
