@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { EVENT_LIFETIME } from '../../functions/domain/events.ts';
+import { GRANT_LIFETIME, IDEMPOTENCY_LIFETIME } from '../../functions/domain/expiry.ts';
+import { MAX_NETWORKS } from '../../functions/domain/networks.ts';
+import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../../functions/domain/rotation.ts';
+import { MAX_SCOPE_LENGTH, MAX_SCOPES } from '../../functions/domain/scopes.ts';
+import { MAX_CLAIMS, MAX_RULES } from '../../functions/domain/trust.ts';
+import { MAX_BODY } from '../../functions/http/body.ts';
+import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
+import { MAX_KEYS } from '../../functions/table/keys.ts';
+
+const page = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8');
+const HOUR = 60 * 60;
+const DAY = 24 * HOUR;
+
+it.each([
+  ['keys of a Deployment', MAX_KEYS.toLocaleString('en')],
+  ['scopes of a key, of the stack', `${MAX_SCOPES} of ${MAX_SCOPE_LENGTH} characters`],
+  ['networks, trust rules, claims of a rule', `${MAX_NETWORKS}, ${MAX_RULES}, ${MAX_CLAIMS}`],
+  ['body of a call', `${MAX_BODY / 1024} KiB`],
+  ['temporary token', `${GRANT_LIFETIME / HOUR} hours from its issue`],
+  [
+    'old secret after a rotation',
+    `${RETIRE_AFTER / DAY} days unless told otherwise; at most ${MAX_RETIRE_AFTER / DAY}`,
+  ],
+  ['record of an Idempotency-Key', `${IDEMPOTENCY_LIFETIME / HOUR} hours`],
+  ['events', `${EVENT_LIFETIME / DAY} days`],
+])('the page on limits says what the code holds: %s', (what, most) => {
+  expect(page).toContain(`| ${what} | ${most} |`);
+});
+
+it('the page on limits says how long a call waits for the table', () => {
+  const words = ['', 'one', 'two', 'three'];
+  expect(page).toContain(`${words[CHECK_PATIENCE.attempts]} attempts of ${CHECK_PATIENCE.attemptTimeout} ms`);
+  expect(page).toContain(
+    `${words[CALL_PATIENCE.attempts]} attempts of ${CALL_PATIENCE.attemptTimeout / 1000} s`,
+  );
+});
