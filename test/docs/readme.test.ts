@@ -1,0 +1,84 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
+const readme = textOf('README.md');
+
+/** Text without code, in which nothing is a link. */
+const proseOf = (path: string) =>
+  textOf(path)
+    .replaceAll(/^```.*?^```/gms, '')
+    .replaceAll(/`[^`\n]*`/g, '');
+/** Where a document leads, without other hosts. */
+const linksOf = (path: string) =>
+  [...proseOf(path).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)\)/g)].map(([, target = '']) => target);
+/** The anchors of a document's headings, as GitHub makes them. */
+const anchorsOf = (path: string) =>
+  [
+    ...textOf(path)
+      .replaceAll(/^```.*?^```/gms, '')
+      .matchAll(/^#+ (.*)$/gm),
+  ].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+const documents = [
+  'README.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+describe('the README', () => {
+  it('is under 200 lines', () => {
+    expect(readme.split('\n').length).toBeLessThan(200);
+  });
+
+  it('has four doors, in this order', () => {
+    const [, doors = ''] = readme.split(/^## Four doors$/m);
+    const headings = [...(doors.split(/^## /m)[0] ?? '').matchAll(/^### (.*)$/gm)].map(
+      ([, heading]) => heading,
+    );
+    expect(headings).toEqual(['I have a pipeline', 'I own an API', 'I run the stack', 'I use the console']);
+  });
+
+  it('leads whoever has a pipeline first to what to do when a secret leaked', () => {
+    const [, door = ''] = readme.split('### I have a pipeline');
+    expect(/\[(.*?)\]\((.*?)\)/.exec(door)?.slice(1)).toEqual(['My secret leaked', 'docs/leaked.md']);
+  });
+});
+
+describe('every document', () => {
+  it.each(documents)('%s: its links lead somewhere', (path) => {
+    const broken = linksOf(path).filter((target) => {
+      const [file = '', anchor] = target.split('#');
+      const to = file === '' ? path : join(dirname(path), decodeURI(file));
+      if (!existsSync(join(root, to))) return true;
+      return anchor !== undefined && to.endsWith('.md') && !anchorsOf(to).includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('can be reached from the README', () => {
+    const reached = new Set(['README.md']);
+    for (const path of reached) {
+      for (const target of linksOf(path)) {
+        const [file = ''] = target.split('#');
+        const to = join(dirname(path), file);
+        if (to.endsWith('.md') && existsSync(join(root, to))) reached.add(to);
+        // A folder is listed where it is opened.
+        if (file !== '' && documents.some((name) => dirname(name) === to)) {
+          for (const name of documents) if (dirname(name) === to) reached.add(name);
+        }
+      }
+    }
+    expect(documents.filter((path) => !reached.has(path))).toEqual([]);
+  });
+});
