@@ -181,15 +181,15 @@ function clientCredentials(
 
 /** RFC 6749 §2.3.1: base64 of two form-encoded halves. Split first, then decode: a decoded half may hold a colon. */
 function basicCredentials(authorization: string): ClientCredentials {
-  const malformed = invalidRequest('The Authorization header is not valid Basic authentication.');
+  const malformed = () => invalidRequest('The Authorization header is not valid Basic authentication.');
   const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? [];
-  if (encoded === undefined || encoded.length % 4 !== 0) throw malformed;
+  if (encoded === undefined || encoded.length % 4 !== 0) throw malformed();
   const [, clientId, clientSecret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? [];
-  if (clientId === undefined || clientSecret === undefined) throw malformed;
+  if (clientId === undefined || clientSecret === undefined) throw malformed();
   try {
     return { clientId: formDecode(clientId), clientSecret: formDecode(clientSecret) };
   } catch {
-    throw malformed;
+    throw malformed();
   }
 }
 
