@@ -114,8 +114,8 @@ async function purgeRemoved(
   }
   if (isLiving) return dependencies.log('not purged: it lives', { deployment_id: life.deploymentId });
   // By hand or by the API: either way there is a marker from here on, until the purge has ended.
-  await beginPurge(table, life, clock());
-  await purge({ ...life, since }, hasTime, dependencies);
+  const isOnRecord = await beginPurge(table, life, clock());
+  await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
 }
 
 /** A life that somebody has put back by hand, from a backup, say, must not be purged by an old record or marker. */
@@ -131,8 +131,16 @@ async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeD
   log('not purged: it lives', { deployment_id: task.deploymentId });
 }
 
-/** Delete page by page; when time runs out, leave the rest to a later run, and succeed: retries are for failures. */
-async function purge(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
+/**
+ * Delete page by page; when time runs out, leave the rest to a later run, and succeed: retries are for failures.
+ * @param isOnRecord false where the marker is of this run: then nothing is known of an earlier one
+ */
+async function purge(
+  task: PurgeTask,
+  hasTime: HasTime,
+  dependencies: PurgeDependencies,
+  isOnRecord = true,
+): Promise<void> {
   const { table, clock, defer, log } = dependencies;
   const { keyUlid, after, since, ...life } = task;
   let deleted = task.deleted ?? 0;
@@ -147,7 +155,7 @@ async function purge(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDepen
       return defer({ ...life, keyUlid, after: next, deleted, since });
     }
   }
-  if (!keyUlid) await endLife(life, deleted, dependencies);
+  if (!keyUlid) await endLife(life, deleted, isOnRecord, dependencies);
   const now = clock();
   const lag = since === undefined ? undefined : Math.max(0, now - since);
   log('purged', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted, lag, time: now });
@@ -156,12 +164,13 @@ async function purge(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDepen
 async function endLife(
   { deploymentId, generation }: Life,
   deleted: number,
+  isOnRecord: boolean,
   { table, clock }: PurgeDependencies,
 ) {
   const actor = { principal: 'purge', address: '', requestId: '' };
   const event = newEvent('deployment.purged', { id: deploymentId, generation }, actor, clock(), { deleted });
-  // A replay finds nothing to delete: it has nothing to tell.
-  await endPurge(table, { deploymentId, generation }, deleted > 0 ? event : undefined);
+  // A record that comes again after the end finds neither marker nor items: it has nothing to tell.
+  await endPurge(table, { deploymentId, generation }, isOnRecord || deleted > 0 ? event : undefined);
 }
 
 function causeOf(error: unknown): string {

@@ -161,19 +161,21 @@ async function deleteBatch({ client, tableName }: Table, keys: ItemKey[]): Promi
  * Make sure that the purge of this life is on record: a Deployment whose item was removed by hand has left no
  * marker, and its directory entry is still there.
  * @param now epoch milliseconds
+ * @returns whether it was on record already: it has not ended since
  */
 export async function beginPurge(
   { client, tableName }: Table,
   { deploymentId, generation }: Life,
   now: number,
-): Promise<void> {
-  await ask(
+): Promise<boolean> {
+  const { Attributes: before } = await ask(
     client.send(
       new UpdateCommand({
         TableName: tableName,
         Key: purgeMarkerKey(deploymentId, generation),
         UpdateExpression: 'SET createdAt = if_not_exists(createdAt, :now)',
         ExpressionAttributeValues: { ':now': now },
+        ReturnValues: 'ALL_OLD',
       }),
     ),
   );
@@ -192,16 +194,21 @@ export async function beginPurge(
     // No entry, or one of a later life: as it should be.
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
   }
+  return before?.createdAt !== undefined;
 }
 
-/** The last act of a purge: remove the marker, and with it write the event, if there is one. */
+/**
+ * The last act of a purge: remove the marker, and with it write the event, if there is one. Where another run has
+ * ended the purge, there is nothing left to do or to tell.
+ */
 export async function endPurge(
   table: Table,
   { deploymentId, generation }: Life,
   event: ServiceEvent | undefined,
 ): Promise<void> {
   const { tableName: TableName } = table;
-  const writes: Write[] = [{ Delete: { TableName, Key: purgeMarkerKey(deploymentId, generation) } }];
+  const Key = purgeMarkerKey(deploymentId, generation);
+  const writes: Write[] = [{ Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } }];
   if (event) writes.push({ Put: { TableName, Item: toEvent(event) } });
   await transact(table, writes);
 }

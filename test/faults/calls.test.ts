@@ -1,7 +1,27 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { BatchWriteCommand, GetCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ServiceError } from '../../functions/domain/errors.ts';
+import { formatKeyId } from '../../functions/domain/identifiers.ts';
+import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
 import { purgeFromStream } from '../../functions/handlers/purge.ts';
+import { toCursor } from '../../functions/http/cursor.ts';
+import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import {
+  directoryKey,
+  type Item,
+  type ItemKey,
+  purgeMarkerKey,
+  toApiKey,
+  toDeployment,
+  toDirectoryEntry,
+  toGrant,
+  toToken,
+} from '../../functions/table/schema.ts';
+import { httpEvent } from '../support/events.ts';
 import { FAULTS, type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';
-import { type InProcess, inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
+import { DAY, type InProcess, inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
+import * as records from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
@@ -15,31 +35,49 @@ afterAll(async () => {
   await proxy.stop();
   await engine.stop();
 });
-/** Prepares, an hour before; then looks, and makes the retries. Nothing happens to these two. */
-const early = inProcess(engine);
-const calm = inProcess(engine);
-/** Two attempts, short ones: what counts is what happens when they are used up. */
-const spoiled = inProcess(engine, {
-  endpoint: proxy.endpoint,
-  patience: { attemptTimeout: 400, attempts: 2 },
-});
-/** A check at this time has to slide. */
-const later = early.time.now + 3_600_000;
+
+const ISSUER = 'https://issuer.test';
+const SUBJECT = `h.${Buffer.from(JSON.stringify({ iss: ISSUER })).toString('base64url')}.s`;
+/** An issuer whose every token is good, for one key. */
+const trust = { issuers: [ISSUER], verify: async () => ({ sub: 'pipeline', exp: 2_000_000_000 }) };
+/** Looks, and makes the retries. Nothing happens to it. */
+const calm = inProcess(engine, { trust });
+/** When all was made; a check at the time of the calls has to slide. */
+const early = calm.time.now;
+const later = early + 3_600_000;
 calm.time.now = later;
-spoiled.time.now = later;
+
+/** Two attempts: what counts is what happens when they are used up. Only who hangs is waited for to the end. */
+function spoiledBy(kind: FaultKind): InProcess {
+  const attemptTimeout = kind === 'hang' ? 100 : 20_000;
+  const service = inProcess(engine, {
+    endpoint: proxy.endpoint,
+    patience: { attemptTimeout, attempts: 2 },
+    trust,
+  });
+  service.time.now = later;
+  return service;
+}
+// Pauses before further attempts are random: here they are short.
+beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 interface World {
   id: string;
   key: CreatedKey;
+  /** A key that trusts an issuer. */
+  trusting: string;
   token: string;
+  temporary: string;
+  temporaryId: string;
   generation: string;
-  keyItem: Record<string, unknown>;
 }
 
 interface Operation {
   call: (service: InProcess, world: World) => Promise<Reply>;
   /** What it answers when all is well, and what a second time. */
   done: number[];
+  /** What is there before. @default a Deployment with all that belongs to it */
+  world?: 'unregistered' | 'deleted';
   /** What must be recorded before it may answer 2xx, and a fault that touches nothing of it is none. */
   recorded?: (world: World) => Promise<void>;
   /** What must hold after it was made again with success. */
@@ -48,38 +86,81 @@ interface Operation {
 
 const admin = { as: 'admin' };
 const once = { 'idempotency-key': 'once' };
-const keyCount = async ({ id }: World) =>
-  (await calm.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.keyCount;
-const count = async ({ id }: World, prefix: string) =>
-  (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix)).length;
+const keysOf = ({ id }: World) => `/deployments/${id}/api-keys`;
+const pathOf = (world: World) => `${keysOf(world)}/${world.key.id}`;
+const grantsOf = ({ id }: World) => `/deployments/${id}/temporary-tokens`;
+const read = async (Key: ItemKey) =>
+  (await calm.table.client.send(new GetCommand({ TableName: calm.table.tableName, Key }))).Item;
+const items = ({ id }: World) => calm.partition(`DEPLOYMENT#${id}`);
+const keyCount = async (world: World) => (await items(world)).find(({ sk }) => sk === 'DEPLOYMENT')?.keyCount;
+const keyItem = async (world: World) =>
+  (await items(world)).find(({ sk }) => sk === `KEY#${world.key.id.slice(-26)}`);
+const count = async (world: World, prefix: string) =>
+  (await items(world)).filter(({ sk }) => String(sk).startsWith(prefix)).length;
+const events = async ({ id }: World) => (await calm.partition(`EVENTS#${id}`)).map(({ type }) => type);
 const stays = async (world: World) => {
   expect(await calm.use(world.token)).toBe(200);
 };
 const isDead = async (world: World) => {
   expect(await calm.use(world.token)).toBe(401);
 };
+/** A call that only looks leaves all as it was. */
+const unchanged = async (world: World) => {
+  expect(await items(world)).toEqual(sorted(itemsOf(world)));
+};
+const slid = async (world: World) => {
+  const item = (await items(world)).find(({ sk }) => String(sk).startsWith('TOKEN#'));
+  expect(item?.expiresAt).toBe(Math.ceil(later / 1000) + DAY + 300);
+};
+/** What a function that answers no HTTP comes to. */
+async function endOf(work: Promise<number>): Promise<Reply> {
+  const status = await work.catch((error) => (error instanceof ServiceError ? error.status : 500));
+  return { status, headers: { 'Retry-After': '1' }, text: '', json: undefined };
+}
 
 const OPERATIONS: Record<string, Operation> = {
-  'check that slides': {
+  'whoami, a check that slides': {
     call: (service, { token }) => service.call('GET', '/whoami', { token }),
     done: [200],
-    recorded: async ({ id }) => {
-      const items = await calm.partition(`DEPLOYMENT#${id}`);
-      const expiresAt = Number(items.find(({ sk }) => String(sk).startsWith('TOKEN#'))?.expiresAt);
-      expect(expiresAt).toBe(Math.ceil(later / 1000) + 86_400 + 300);
-    },
+    recorded: slid,
     holds: stays,
+  },
+  'authorize, a check that slides': {
+    call: (service, { token }) => endOf(authorized(service, token)),
+    done: [200],
+    recorded: slid,
+    holds: stays,
+  },
+  'authorize, of a temporary token': {
+    call: (service, { temporary }) => endOf(authorized(service, temporary)),
+    done: [200],
+    holds: unchanged,
   },
   exchange: {
     call: (service, { key }) => service.exchange(key),
     done: [200],
     holds: stays,
   },
+  "exchange of an issuer's token, accepted once": {
+    call: (service, { trusting }) =>
+      service.call('POST', '/oauth/token', {
+        form: {
+          grant_type: TOKEN_EXCHANGE,
+          client_id: trusting,
+          subject_token: SUBJECT,
+          subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        },
+      }),
+    // The answer that is lost is lost: the token may not come again.
+    done: [200, 400],
+    holds: async (world) =>
+      expect([await count(world, 'SUBJECT#'), await count(world, 'TOKEN#')]).toEqual([1, 2]),
+  },
   introspection: {
     call: (service, { key, token }) =>
       service.call('POST', '/oauth/introspect', { basic: [key.id, key.secret], form: { token } }),
     done: [200],
-    holds: stays,
+    holds: unchanged,
   },
   revocation: {
     call: (service, { key, token }) =>
@@ -87,53 +168,57 @@ const OPERATIONS: Record<string, Operation> = {
     done: [200],
     holds: isDead,
   },
-  'making a key': {
-    call: (service, { id }) =>
-      service.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name: 'new' }, headers: once }),
-    done: [201],
-    holds: async (world) => {
-      expect(await count(world, 'KEY#')).toBe(2);
-      expect(await keyCount(world)).toBe(2);
-    },
-  },
-  'making a temporary token': {
-    call: (service, { id }) =>
-      service.call('POST', `/deployments/${id}/temporary-tokens`, { ...admin, json: {}, headers: once }),
-    done: [201],
-    holds: async (world) => expect(await count(world, 'GRANT#')).toBe(1),
-  },
-  'listing keys': {
-    call: (service, { id }) => service.call('GET', `/deployments/${id}/api-keys`, admin),
-    done: [200],
-    holds: stays,
-  },
-  'disabling a key': {
-    call: (service, { id, key }) =>
-      service.call('PATCH', `/deployments/${id}/api-keys/${key.id}`, { ...admin, json: { enabled: false } }),
-    done: [200],
+  'report of a leaked secret': {
+    call: (service, { key }) => endOf(service.leak(key.secret).then(() => 202)),
+    done: [202],
     holds: async (world) => {
       await isDead(world);
-      const items = await calm.partition(`DEPLOYMENT#${world.id}`);
-      expect(items.find(({ sk }) => sk === world.keyItem.sk)).toMatchObject({ enabled: false, epoch: 1 });
+      expect(await keyItem(world)).toMatchObject({ enabled: false, epoch: 1, leak: { wasEnabled: true } });
+      expect(await events(world)).toEqual(['api_key.leaked']);
     },
   },
-  'deleting a key': {
-    call: (service, { id, key }) => service.call('DELETE', `/deployments/${id}/api-keys/${key.id}`, admin),
-    done: [204, 404],
+  'report of a leaked token': {
+    call: (service, { token }) => endOf(service.leak(token).then(() => 202)),
+    done: [202],
     holds: async (world) => {
       await isDead(world);
-      expect(await count(world, 'KEY#')).toBe(0);
-      expect(await keyCount(world)).toBe(0);
+      expect(await events(world)).toEqual(['token.leaked']);
+    },
+  },
+  'registering a Deployment': {
+    world: 'unregistered',
+    call: (service, { id }) => service.call('PUT', `/deployments/${id}`, { ...admin, json: { name: 'n' } }),
+    done: [201, 200],
+    holds: async (world) => {
+      const one = await calm.call('GET', `/deployments/${world.id}`, admin);
+      const entry = await read(directoryKey(world.id));
+      expect([one.json.name, entry?.name]).toEqual(['n', 'n']);
+      expect(await events(world)).toEqual(['deployment.registered']);
+    },
+  },
+  'reading a Deployment': {
+    call: (service, { id }) => service.call('GET', `/deployments/${id}`, admin),
+    done: [200],
+    holds: unchanged,
+  },
+  'listing Deployments': {
+    // After this one, so that its requests are known.
+    call: (service, { id }) => service.call('GET', `/deployments?limit=1&cursor=${cursorAt(id)}`, admin),
+    done: [200],
+    holds: async (world) => {
+      const { json } = await calm.call('GET', `/deployments?limit=1&cursor=${cursorAt(world.id)}`, admin);
+      expect(json.items.map(({ id }: { id: string }) => id)).toEqual([`${world.id}-next`]);
     },
   },
   'changing a Deployment': {
     call: (service, { id }) =>
       service.call('PUT', `/deployments/${id}`, { ...admin, json: { name: 'changed' } }),
     done: [200],
-    holds: async ({ id }) => {
-      const one = await calm.call('GET', `/deployments/${id}`, admin);
-      const entry = (await calm.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
+    holds: async (world) => {
+      const one = await calm.call('GET', `/deployments/${world.id}`, admin);
+      const entry = await read(directoryKey(world.id));
       expect([one.json.name, entry?.name]).toEqual(['changed', 'changed']);
+      expect(await events(world)).toEqual(['deployment.edited']);
     },
   },
   'deleting a Deployment': {
@@ -141,45 +226,183 @@ const OPERATIONS: Record<string, Operation> = {
     done: [204, 404],
     holds: async (world) => {
       await isDead(world);
-      const markers = (await calm.partition('PURGES')).filter(({ sk }) =>
-        String(sk).startsWith(`${world.id}#`),
-      );
-      expect(markers).toHaveLength(1);
+      expect(await read(purgeMarkerKey(world.id, world.generation))).toBeDefined();
+      expect(await events(world)).toEqual(['deployment.deleted']);
+    },
+  },
+  "listing a Deployment's events": {
+    call: (service, { id }) => service.call('GET', `/deployments/${id}/events`, admin),
+    done: [200],
+    holds: unchanged,
+  },
+  'making a key': {
+    call: (service, world) =>
+      service.call('POST', keysOf(world), { ...admin, json: { name: 'new' }, headers: once }),
+    done: [201],
+    holds: async (world) => {
+      expect([await count(world, 'KEY#'), await keyCount(world)]).toEqual([3, 3]);
+      expect(await events(world)).toEqual(['api_key.created']);
+    },
+  },
+  'listing keys': {
+    call: (service, world) => service.call('GET', keysOf(world), admin),
+    done: [200],
+    holds: unchanged,
+  },
+  'reading a key': {
+    call: (service, world) => service.call('GET', pathOf(world), admin),
+    done: [200],
+    holds: unchanged,
+  },
+  'disabling a key': {
+    call: (service, world) => service.call('PATCH', pathOf(world), { ...admin, json: { enabled: false } }),
+    done: [200],
+    holds: async (world) => {
+      await isDead(world);
+      expect(await keyItem(world)).toMatchObject({ enabled: false, epoch: 1 });
+      expect(await events(world)).toEqual(['api_key.disabled']);
+    },
+  },
+  'rotating a key': {
+    call: (service, world) =>
+      service.call('POST', `${pathOf(world)}/rotate`, { ...admin, json: { retireOld: 60 }, headers: once }),
+    done: [200],
+    holds: async (world) => {
+      await stays(world);
+      expect((await calm.exchange(world.key)).status).toBe(200);
+      expect((await keyItem(world))?.secrets).toHaveLength(2);
+      expect(await events(world)).toEqual(['api_key.rotated']);
+    },
+  },
+  'rotating a key at once': {
+    call: (service, world) =>
+      service.call('POST', `${pathOf(world)}/rotate`, {
+        ...admin,
+        json: { retireOld: 'now' },
+        headers: once,
+      }),
+    done: [200],
+    holds: async (world) => {
+      await isDead(world);
+      expect((await calm.exchange(world.key)).status).toBe(401);
+      expect(await keyItem(world)).toMatchObject({ epoch: 1, secrets: [{ createdAt: later }] });
+    },
+  },
+  'deleting a key': {
+    call: (service, world) => service.call('DELETE', pathOf(world), admin),
+    done: [204, 404],
+    holds: async (world) => {
+      await isDead(world);
+      expect([await count(world, 'KEY#'), await keyCount(world)]).toEqual([1, 1]);
+      expect(await events(world)).toEqual(['api_key.deleted']);
+    },
+  },
+  'making a temporary token': {
+    call: (service, world) => service.call('POST', grantsOf(world), { ...admin, json: {}, headers: once }),
+    done: [201],
+    holds: async (world) => {
+      expect(await count(world, 'GRANT#')).toBe(2);
+      expect(await events(world)).toEqual(['temporary_token.issued']);
+    },
+  },
+  'listing temporary tokens': {
+    call: (service, world) => service.call('GET', grantsOf(world), admin),
+    done: [200],
+    holds: unchanged,
+  },
+  'revoking a temporary token': {
+    call: (service, world) => service.call('DELETE', `${grantsOf(world)}/${world.temporaryId}`, admin),
+    done: [204, 404],
+    holds: async (world) => {
+      expect(await calm.use(world.temporary)).toBe(401);
+      expect(await events(world)).toEqual(['temporary_token.revoked']);
     },
   },
   'the purge': {
-    call: async (service, { id, generation }) => {
+    world: 'deleted',
+    call: (service, { id, generation }) => {
       const gone = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
-      const { batchItemFailures } = await purgeFromStream([gone], () => true, service.purge);
-      const isDone = batchItemFailures.length === 0;
-      return { status: isDone ? 200 : 503, headers: { 'Retry-After': '1' }, text: '', json: undefined };
+      const purged = purgeFromStream([gone], () => true, service.purge);
+      return endOf(purged.then(({ batchItemFailures }) => (batchItemFailures.length === 0 ? 200 : 503)));
     },
     done: [200],
-    holds: async ({ id }) => {
-      expect(await calm.partition(`DEPLOYMENT#${id}`)).toEqual([]);
-      const markers = (await calm.partition('PURGES')).filter(({ sk }) => String(sk).startsWith(`${id}#`));
-      expect(markers).toEqual([]);
+    holds: async (world) => {
+      expect(await items(world)).toEqual([]);
+      expect(await read(purgeMarkerKey(world.id, world.generation))).toBeUndefined();
+      expect(await events(world)).toEqual(['deployment.purged']);
     },
   },
 };
 
+async function authorized(service: InProcess, token: string): Promise<number> {
+  const event = httpEvent({ headers: { authorization: `Bearer ${token}` } });
+  const answer = await service.authorize(event as never);
+  return 'isAuthorized' in answer && answer.isAuthorized ? 200 : 403;
+}
+
+const cursorAt = (id: string) => toCursor(['GET /deployments', 'admin'], id);
+const sorted = (some: Item[]) => some.sort((a, b) => (String(a.sk) < String(b.sk) ? -1 : 1));
+
 let worlds = 0;
-async function newWorld(name: string): Promise<World> {
-  const id = `w${++worlds}x`;
-  await early.register(id);
-  const key = await early.makeKey(id);
-  const token = await early.swap(key);
-  const items = await calm.partition(`DEPLOYMENT#${id}`);
-  const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
-  const keyItem = items.find(({ sk }) => String(sk).startsWith('KEY#')) ?? {};
-  if (name === 'the purge') await calm.call('DELETE', `/deployments/${id}`, admin);
-  return { id, key, token, generation, keyItem };
+function nextWorld(): World {
+  // The text by which the proxy knows the requests about it.
+  const id = `world-${++worlds}-x`;
+  const [ulid, temporaryId] = [newUlid(early), newUlid(early)];
+  const key = { id: formatKeyId(id, ulid), secret: mintCredential('secret', id, ulid) } as CreatedKey;
+  return {
+    id,
+    key,
+    trusting: formatKeyId(id, newUlid(early)),
+    token: mintCredential('token', id, ulid),
+    temporary: mintCredential('temporary', id, temporaryId),
+    temporaryId,
+    generation: newUlid(early),
+  };
+}
+
+/** The partition of a Deployment with two keys, a token and a temporary token. */
+function itemsOf({ id, key, trusting, token, temporary, temporaryId, generation }: World): Item[] {
+  const of = { deploymentId: id, generation, createdAt: early };
+  const times = { issuedAt: Math.floor(early / 1000), expiresAt: Math.ceil(early / 1000) + DAY };
+  const ulid = key.id.slice(-26);
+  const secrets = [{ hash: hashOf(key.secret), createdAt: early }];
+  const rules = [{ issuer: ISSUER, claims: { sub: 'pipeline' }, singleUse: true }];
+  return [
+    toDeployment(records.deployment({ id, generation, keyCount: 2, createdAt: early })),
+    toApiKey(records.apiKey({ ...of, ulid, secrets })),
+    toApiKey(records.apiKey({ ...of, ulid: trusting.slice(-26), secrets: [], trust: rules })),
+    toToken(records.token({ deploymentId: id, generation, ulid, hash: hashOf(token), ...times })),
+    toGrant(
+      records.grant({ deploymentId: id, generation, ulid: temporaryId, hash: hashOf(temporary), ...times }),
+    ),
+  ];
+}
+
+async function newWorld({ world: kind }: Operation): Promise<World> {
+  const world = nextWorld();
+  const { id, generation } = world;
+  if (kind === 'unregistered') return world;
+  const all = itemsOf(world);
+  const entry = (of: string) =>
+    toDirectoryEntry(records.deployment({ id: of, generation, createdAt: early }));
+  const written =
+    kind === 'deleted'
+      ? [...all.slice(1), { ...purgeMarkerKey(id, generation), createdAt: early }]
+      : [...all, entry(id), entry(`${id}-next`)];
+  const RequestItems = { [calm.table.tableName]: written.map((one) => ({ PutRequest: { Item: one } })) };
+  await calm.table.client.send(new BatchWriteCommand({ RequestItems }));
+  return world;
 }
 
 /** Makes the call with the fault at one point; then again when all is well. */
-async function trial(name: string, operation: Operation, kind: FaultKind, at: number, lasts: boolean) {
-  const world = await newWorld(name);
-  const fault = proxy.inject(`DEPLOYMENT#${world.id}"`, { kind, at, lasts });
+async function trial(
+  name: string,
+  operation: Operation,
+  spoiled: InProcess,
+  { kind, at, lasts }: { kind: FaultKind; at: number; lasts: boolean },
+) {
+  const world = await newWorld(operation);
+  const fault = proxy.inject(world.id, { kind, at, lasts });
   const began = performance.now();
   const reply = await operation.call(spoiled, world);
   const took = performance.now() - began;
@@ -195,8 +418,8 @@ async function trial(name: string, operation: Operation, kind: FaultKind, at: nu
   if (lasts && !isHarmless && !isRecorded) expect(isError, label).toBe(true);
   if (lasts && !isHarmless && at === 0) expect(isError, label).toBe(true);
   if (reply.status === 503) expect(reply.headers['Retry-After'], label).toBe('1');
-  // The purge waits longer for what stays unprocessed: nobody waits for it, and it has a minute.
-  expect(took, label).toBeLessThan(name === 'the purge' ? 20_000 : 5000);
+  // Of waiting: a busy machine takes longer for the work.
+  expect(took, label).toBeLessThan(15_000);
 
   // The retry.
   const again = await operation.call(calm, world);
@@ -205,43 +428,54 @@ async function trial(name: string, operation: Operation, kind: FaultKind, at: nu
     error.message = `${label}: ${error.message}`;
     throw error;
   });
-  return { isError };
 }
 
-/** How many requests the call makes when all is well. */
-async function requestsOf(name: string, operation: Operation): Promise<number> {
-  const world = await newWorld(name);
-  const watch = proxy.inject(`DEPLOYMENT#${world.id}"`);
-  const { status } = await operation.call(spoiled, world);
+/** The requests that the call makes when all is well. */
+async function requestsOf(operation: Operation): Promise<string[]> {
+  const world = await newWorld(operation);
+  const watch = proxy.inject(world.id);
+  const { status } = await operation.call(spoiledBy('delay'), world);
   watch.end();
   expect(status).toBe(operation.done[0]);
-  return watch.operations.length;
+  return watch.operations;
 }
 
-/** A few at a time: they wait more than they work. */
+/** Some at a time: they wait more than they work. */
 async function inParallel(trials: (() => Promise<unknown>)[]): Promise<void> {
   const worker = async () => {
     for (let next = trials.pop(); next; next = trials.pop()) await next();
   };
-  await Promise.all(Array.from({ length: 8 }, worker));
+  await Promise.all(Array.from({ length: 12 }, worker));
 }
 
-const points = new Map<string, number>();
-for (const [name, operation] of Object.entries(OPERATIONS))
-  points.set(name, await requestsOf(name, operation));
+/** Only transactions collide, and only batches leave something undone: to other requests nothing would happen. */
+function canHappen(kind: FaultKind, request: string): boolean {
+  if (kind === 'conflict') return request === 'TransactWriteItems';
+  return kind !== 'unprocessed' || request.startsWith('Batch');
+}
+
+const requests = new Map<string, string[]>();
+for (const [name, operation] of Object.entries(OPERATIONS)) requests.set(name, await requestsOf(operation));
 
 describe('each call and the purge, at each of its requests to DynamoDB', () => {
   it.each(FAULTS)(
     '%s: refuses or succeeds in time, and a retry finds or finishes it',
     { timeout: 60_000 },
     async (kind) => {
+      const spoiled = spoiledBy(kind);
       const trials = Object.entries(OPERATIONS).flatMap(([name, operation]) =>
-        Array.from({ length: points.get(name) ?? 0 }, (_, at) => at).flatMap((at) =>
-          [true, false].map((lasts) => () => trial(name, operation, kind, at, lasts)),
+        (requests.get(name) ?? []).flatMap((request, at) =>
+          [true, false]
+            .filter(() => canHappen(kind, request))
+            .map((lasts) => () => trial(name, operation, spoiled, { kind, at, lasts })),
         ),
       );
-      expect(trials.length).toBeGreaterThan(40);
+      expect(trials.length).toBeGreaterThan(20);
       await inParallel(trials);
     },
   );
+
+  it.each(Object.keys(OPERATIONS))('and there are such requests: %s', (name) => {
+    expect(requests.get(name)).not.toEqual([]);
+  });
 });

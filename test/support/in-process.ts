@@ -10,12 +10,15 @@ import type {
 import type { CheckRules } from '../../functions/domain/check.ts';
 import { type AuthorizerResult, authorizer } from '../../functions/handlers/authorizer.ts';
 import { deploymentRoutes } from '../../functions/handlers/deployments.ts';
+import { eventRoutes } from '../../functions/handlers/events.ts';
 import { introspectRoute } from '../../functions/handlers/introspect.ts';
 import { keyRoutes } from '../../functions/handlers/keys.ts';
+import { reportLeak } from '../../functions/handlers/leaks.ts';
 import type { PurgeDependencies, PurgeTask } from '../../functions/handlers/purge.ts';
 import { revokeRoute } from '../../functions/handlers/revoke.ts';
 import { temporaryTokenRoutes } from '../../functions/handlers/temporary-tokens.ts';
 import { tokenRoute } from '../../functions/handlers/token.ts';
+import type { TrustDependencies } from '../../functions/handlers/token-exchange.ts';
 import { whoami } from '../../functions/handlers/whoami.ts';
 import { managementHandler } from '../../functions/http/management.ts';
 import { oauthHandler } from '../../functions/http/oauth.ts';
@@ -63,6 +66,8 @@ export interface InProcessOptions {
   around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
   /** Checks use the AWS SDK's client in place of the lean one. */
   sdkChecks?: boolean;
+  /** Whose tokens may open keys. @default nobody's */
+  trust?: TrustDependencies;
 }
 
 /** An engine for a test file with the table of ours, without stream. */
@@ -90,6 +95,7 @@ logger.error = (...line) => {
  */
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, patience = { attemptTimeout: 10_000, attempts: 3 } } = options;
+  const { trust = { issuers: [], verify: async () => undefined } } = options;
   const rules = {
     tokenLifetime: DAY,
     slideInterval: 300,
@@ -142,14 +148,11 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     ...deploymentRoutes(table, clock),
     ...keyRoutes(table, { clock, scopes: rules.scopes }),
     ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
+    ...eventRoutes(table, clock),
   };
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
-    'POST /oauth/token': tokenRoute(tokens, {
-      clock,
-      rules,
-      trust: { issuers: [], verify: async () => undefined },
-    }),
+    'POST /oauth/token': tokenRoute(tokens, { clock, rules, trust }),
     'POST /oauth/introspect': introspectRoute(tokens, { store, clock, rules }),
     'POST /oauth/revoke': revokeRoute(tokens, clock),
   };
@@ -204,6 +207,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     malformed,
     /** What checks failed with. */
     reported,
+    /** A secret or token that somebody has found. */
+    leak: (credential: string): Promise<void> =>
+      reportLeak(table, credential, { address: '192.0.2.1', requestId: 'request' }, check),
     authorize: authorizer(check) as (event: never) => Promise<AuthorizerResult>,
 
     register: async (id: string, body: object = { groups: ['data-eng'] }): Promise<void> => {

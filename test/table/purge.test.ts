@@ -191,8 +191,8 @@ describe('deleting', () => {
 describe('a purge on record', () => {
   it('has a marker of when it began first, and no directory entry of its life', async () => {
     await store.put(toDirectoryEntry(deployment()));
-    await beginPurge(table, life, 5);
-    await beginPurge(table, life, 9);
+    expect(await beginPurge(table, life, 5)).toBe(false);
+    expect(await beginPurge(table, life, 9)).toBe(true);
     expect(await store.partition('PURGES')).toEqual([{ ...marker, createdAt: 5 }]);
     expect(await store.partition('DEPLOYMENTS')).toEqual([]);
   });
@@ -209,17 +209,20 @@ describe('a purge on record', () => {
       client: {
         send: async (command: object) => {
           if (command.constructor.name === 'DeleteCommand') throw new Error('down');
+          return {};
         },
       },
     } as unknown as Table;
     await expect(beginPurge(failing, life, 5)).rejects.toThrow('down');
   });
 
-  it('ends with its marker, and with an event if there is one', async () => {
+  it('ends once, with its marker, and with an event if there is one', async () => {
     await store.put({ ...marker, createdAt: 5 }, { ...marker, sk: `etl#${OTHER}`, createdAt: 5 });
     await endPurge(table, life, event({ type: 'deployment.purged' }));
     expect(await store.partition('PURGES')).toHaveLength(1);
     expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'deployment.purged' }]);
+    await endPurge(table, life, event({ id: newUlid(1), type: 'deployment.purged' }));
+    expect(await store.partition('EVENTS#etl')).toHaveLength(1);
     await endPurge(table, { ...life, generation: OTHER }, undefined);
     expect(await store.partition('PURGES')).toEqual([]);
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
