@@ -32,6 +32,8 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return 'Deployment deleted';
     case 'deployment.purged':
       return `What was left of the Deployment deleted for good: ${data.deleted} items`;
+    case 'deployment.restored':
+      return 'Deployment brought back from a backup; all earlier tokens ended';
     case 'api_key.created':
       return `${key} added`;
     case 'api_key.edited':

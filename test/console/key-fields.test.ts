@@ -166,6 +166,7 @@ describe('an event in words', () => {
     ['deployment.edited', {}, 'Deployment changed'],
     ['deployment.deleted', {}, 'Deployment deleted'],
     ['deployment.purged', { deleted: 7 }, 'What was left of the Deployment deleted for good: 7 items'],
+    ['deployment.restored', {}, 'Deployment brought back from a backup; all earlier tokens ended'],
     ['api_key.created', {}, 'API Key “ci” added'],
     [
       'api_key.edited',
