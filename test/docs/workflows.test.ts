@@ -112,6 +112,15 @@ describe('the workflow of the project', () => {
   });
 });
 
+it('what is pinned is kept up to date', () => {
+  const { updates } = read('.github/dependabot.yml');
+  const watched = updates.map((each: Json) => [each['package-ecosystem'], each.schedule.interval]);
+  expect(watched).toEqual([
+    ['github-actions', 'weekly'],
+    ['npm', 'weekly'],
+  ]);
+});
+
 describe('who deploys from a CI', () => {
   it('is trusted by exact audience and subject, and may use the roles of the bootstrap alone', () => {
     const { Deployer } = read('docs/ci/role.yml').Resources;
