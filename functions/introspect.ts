@@ -1,6 +1,5 @@
 import { introspectRoute } from './handlers/introspect.ts';
 import { oauthHandler } from './http/oauth.ts';
-import { openCheckStore } from './runtime/check-store.ts';
 import { readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';
@@ -13,7 +12,6 @@ const logger = newLogger('introspect');
 export const handler = oauthHandler(
   {
     'POST /oauth/introspect': introspectRoute(openTokenStore(config, logger), {
-      store: openCheckStore(config),
       clock: Date.now,
       rules,
       maxIdleDays: readMaxIdleDays(),

@@ -202,6 +202,14 @@ export const introspection = z
       sub: z.string().meta({ description: 'ID of the key, or `sub` of the person.' }),
       iss: z.url(),
       deployment_id: deploymentId,
+      last_used_at: z.int().optional().meta({
+        description:
+          'Epoch seconds, as late as a slide may be. Absent until a use has slid the token, and for a temporary token.',
+      }),
+      last_used_from: z
+        .object({ address: z.string().optional(), client: z.string().optional() })
+        .optional()
+        .meta({ description: 'As much as the stack keeps of it: all, a part of the address, or nothing.' }),
     }),
   ])
   .meta({ id: 'Introspection', description: 'RFC 7662 §2.2.' });

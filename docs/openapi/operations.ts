@@ -168,6 +168,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
         sub: EXAMPLE.keyId,
         iss: 'https://keys.acme.test',
         deployment_id: EXAMPLE.deploymentId,
+        last_used_at: 1_800_000_000,
+        last_used_from: { address: '203.0.113.7', client: 'curl/8.5.0' },
       }),
       400: oauthError('invalid_request', 'token is missing.'),
     },

@@ -17,6 +17,12 @@ export interface UseOrigin {
   client: string;
 }
 
+/** A use that was recorded. */
+export interface LastUse extends UseOrigin {
+  /** Epoch milliseconds. */
+  at: number;
+}
+
 /** A longer first word is no program's name, and might be a secret in the wrong place: none of it is kept. */
 const PRODUCT = /^[\w.+-]{1,32}(\/[\w.+-]{1,32})?(?=[ (]|$)/;
 

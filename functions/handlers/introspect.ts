@@ -1,12 +1,6 @@
-import {
-  type Access,
-  type CheckRules,
-  type CheckStore,
-  judge,
-  parseToken,
-  scopeOf,
-} from '../domain/check.ts';
+import { type Access, type CheckRules, judge, parseToken, scopeOf } from '../domain/check.ts';
 import type { Clock } from '../domain/expiry.ts';
+import type { LastUse } from '../domain/last-use.ts';
 import type { Deployment } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { OAuthRoute } from '../http/oauth.ts';
@@ -15,7 +9,6 @@ import type { TokenStore } from '../table/lean-tokens.ts';
 import { authenticate } from './client.ts';
 
 interface Dependencies {
-  store: Pick<CheckStore, 'read'>;
   clock: Clock;
   rules: CheckRules;
   maxIdleDays?: number | undefined;
@@ -26,26 +19,33 @@ interface Dependencies {
  * inactive, and no more is said (§2.2). It is not a use: nothing is written.
  */
 export function introspectRoute(
-  { readKey }: Pick<TokenStore, 'readKey'>,
-  { store, clock, rules, maxIdleDays }: Dependencies,
+  { readKey, readToken }: Pick<TokenStore, 'readKey' | 'readToken'>,
+  { clock, rules, maxIdleDays }: Dependencies,
 ): OAuthRoute {
   return async (request) => {
     const { parameters, issuer } = request;
     const { deployment } = await authenticate({ readKey }, request, clock, maxIdleDays);
     const { token } = parseParameters(presentedParameters, parameters);
-    const access = await accessOf(token, deployment);
-    return { status: 200, body: access ? described(access, issuer) : { active: false } };
+    const found = await accessOf(token, deployment);
+    return { status: 200, body: found ? described(found, issuer) : { active: false } };
   };
 
-  async function accessOf(token: string, { id }: Deployment): Promise<Access | undefined> {
+  async function accessOf(token: string, { id }: Deployment): Promise<Found | undefined> {
     const credential = parseToken(token);
     if (credential?.deploymentId !== id) return undefined;
-    const verdict = judge(credential, await store.read(credential, hashOf(token)), clock(), rules);
-    return verdict.allowed ? verdict.access : undefined;
+    const { lastUse, ...records } = await readToken(credential, hashOf(token));
+    const verdict = judge(credential, records, clock(), rules);
+    return verdict.allowed ? { access: verdict.access, lastUse } : undefined;
   }
 }
 
-function described(access: Access, issuer: string) {
+interface Found {
+  access: Access;
+  /** Undefined where none was recorded: until a use slides the token, and for the token of a person. */
+  lastUse: LastUse | undefined;
+}
+
+function described({ access, lastUse }: Found, issuer: string) {
   const { principalId, principalType, deploymentId, issuedAt, expiresAt } = access;
   return {
     active: true,
@@ -58,5 +58,12 @@ function described(access: Access, issuer: string) {
     sub: principalId,
     iss: issuer,
     deployment_id: deploymentId,
+    last_used_at: lastUse && Math.floor(lastUse.at / 1000),
+    last_used_from: fromWhere(lastUse),
   };
+}
+
+/** Undefined where nothing was kept of it. */
+function fromWhere({ address, client }: Partial<LastUse> = {}) {
+  return address || client ? { address: address || undefined, client: client || undefined } : undefined;
 }

@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import type { CheckedRecords } from '../domain/check.ts';
 import { unavailable } from '../domain/errors.ts';
-import type { UseOrigin } from '../domain/last-use.ts';
+import type { Credential } from '../domain/identifiers.ts';
+import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
 import {
   apiKeyKey,
+  checkedKeys,
   deploymentKey,
   fromApiKey,
+  fromChecked,
   fromDeployment,
+  fromLastUse,
   type Item,
   type ItemKey,
   type KeyRecords,
@@ -25,6 +30,11 @@ import type { Wire, WireItem } from './wire.ts';
 export interface TokenStore {
   /** One strongly consistent read of a key with its Deployment. */
   readKey(deploymentId: string, ulid: string): Promise<KeyRecords>;
+  /** One strongly consistent read of all that a token stands on, and of its last use. */
+  readToken(
+    credential: Credential,
+    hash: string,
+  ): Promise<CheckedRecords & { lastUse?: LastUse | undefined }>;
   /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
   putToken(token: Token): Promise<void>;
   /**
@@ -65,22 +75,33 @@ export function leanTokenStore(
       (refused) => refused === undefined,
     );
 
+  /** One strongly consistent read. @returns what there is under a key */
+  async function readTogether(keys: ItemKey[]): Promise<(key: ItemKey) => Item | undefined> {
+    const request = { Keys: keys.map(wireItem), ConsistentRead: true };
+    const outcome = await wire('BatchGetItem', { RequestItems: { [TableName]: request } });
+    const output = outcome.done ? outcome.output : {};
+    const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[TableName];
+    if (!items) throw unavailable(new Error('BatchGetItem gave no answer for the table'));
+    return ({ pk, sk }) => {
+      const item = items.find((one) => one.pk?.S === pk && one.sk?.S === sk);
+      return item && unmarshall(item as never);
+    };
+  }
+
   return {
     async readKey(deploymentId, ulid) {
       const keys = { deployment: deploymentKey(deploymentId), key: apiKeyKey(deploymentId, ulid) };
-      const request = { Keys: Object.values(keys).map(wireItem), ConsistentRead: true };
-      const outcome = await wire('BatchGetItem', { RequestItems: { [TableName]: request } });
-      const output = outcome.done ? outcome.output : {};
-      const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[TableName];
-      if (!items) throw unavailable(new Error('BatchGetItem gave no answer for the table'));
-      const found = ({ pk, sk }: ItemKey): Item | undefined => {
-        const item = items.find((one) => one.pk?.S === pk && one.sk?.S === sk);
-        return item && unmarshall(item as never);
-      };
+      const found = await readTogether(Object.values(keys));
       return {
         deployment: parse({ onMalformed }, found(keys.deployment), fromDeployment),
         key: parse({ onMalformed }, found(keys.key), fromApiKey),
       };
+    },
+
+    async readToken(credential, hash) {
+      const keys = checkedKeys(credential, hash);
+      const found = await readTogether(Object.values(keys));
+      return { ...fromChecked({ onMalformed }, keys, found), lastUse: fromLastUse(found(keys.presented)) };
     },
 
     async putToken(token) {

@@ -7,6 +7,7 @@
 import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import type { LastUse } from '../domain/last-use.ts';
 import type {
   Actor,
   ApiKey,
@@ -335,6 +336,16 @@ function fromCheckedGrant(
     scopes: scopesOf(it) ?? [],
     issuedAt: required(it.issuedAt, is.whole),
     expiresAt: required(it.expiresAt, is.whole),
+  }));
+}
+
+/** When and from where a token was used last, as far as that was recorded: a check does not read it. */
+export function fromLastUse(item: Item | undefined): LastUse | undefined {
+  if (item?.lastUsedAt === undefined) return undefined;
+  return parsed(item, (it) => ({
+    at: required(it.lastUsedAt, is.whole),
+    address: optional(it.lastUsedAddress, is.text) ?? '',
+    client: optional(it.lastUsedClient, is.text) ?? '',
   }));
 }
 

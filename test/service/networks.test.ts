@@ -188,6 +188,29 @@ describe('the last use of a key', () => {
     expect(later.credentials).toEqual(first.credentials);
   });
 
+  it('and that of a token are told apart: introspection has the token’s, which is no use itself', async () => {
+    const key = await newKey();
+    const [token, other] = [await swap(service, key), await swap(service, key)];
+    const told = async (token: string, of = key, stack = service) => {
+      const form = { token };
+      const reply = await call(stack, 'POST', '/oauth/introspect', { basic: [of.id, of.secret], form });
+      expect(reply.json.active).toBe(true);
+      return [reply.json.last_used_at, reply.json.last_used_from];
+    };
+    expect(await told(token)).toEqual([undefined, undefined]);
+    service.clock.advance(600);
+    await call(service, 'GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux)') });
+    const used = [Math.floor(NOON / 1000) + 600, { address: '127.0.0.1', client: 'airflow/3.1' }];
+    service.clock.advance(600);
+    for (let n = 0; n < 2; n++) expect(await told(token)).toEqual(used);
+    expect(await told(other)).toEqual([undefined, undefined]);
+
+    const path = key.path.replace(/\/api-keys.*/, '/temporary-tokens');
+    const mine = (await callAs(service, 'member', 'POST', path, { json: {} })).json.access_token;
+    await use(service, mine);
+    expect(await told(mine)).toEqual([undefined, undefined]);
+  });
+
   it('keeps nothing of a client that is no short name: it might be a secret', async () => {
     const key = await newKey();
     const token = await swap(service, key);

@@ -153,7 +153,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
     'POST /oauth/token': tokenRoute(tokens, { clock, rules, trust }),
-    'POST /oauth/introspect': introspectRoute(tokens, { store, clock, rules }),
+    'POST /oauth/introspect': introspectRoute(tokens, { clock, rules }),
     'POST /oauth/revoke': revokeRoute(tokens, clock),
   };
   const pipeline = oauthHandler(oauthRoutes, oauth);

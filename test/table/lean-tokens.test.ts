@@ -302,8 +302,48 @@ describe('of a transaction that DynamoDB cancels', () => {
 
 it('a read that leaves a key unprocessed is 503: absent and unread must never look the same', async () => {
   const UnprocessedKeys = { keys: { Keys: [marshall(deploymentKey('etl'))] } };
-  stub.reply(() => answer(200, { Responses: { keys: [] }, UnprocessedKeys }));
-  await expect(store.readKey('etl', ULID)).rejects.toMatchObject({ status: 503 });
-  stub.reply(() => answer(200, {}));
-  await expect(store.readKey('etl', ULID)).rejects.toMatchObject({ status: 503 });
+  const credential = { kind: 'token', deploymentId: 'etl', ulid: ULID } as const;
+  for (const read of [() => store.readKey('etl', ULID), () => store.readToken(credential, 'hash')]) {
+    stub.reply(() => answer(200, { Responses: { keys: [] }, UnprocessedKeys }));
+    await expect(read()).rejects.toMatchObject({ status: 503 });
+    stub.reply(() => answer(200, {}));
+    await expect(read()).rejects.toMatchObject({ status: 503 });
+  }
+});
+
+describe('a token is read with all that it stands on, and with its last use', () => {
+  const [token] = fc.sample(tokens, { numRuns: 1, seed: 1 }) as [Token];
+  const { deploymentId, ulid, hash } = token;
+  const read = async (more: object) => {
+    const item = marshall({ ...toToken(token), ...more }, { removeUndefinedValues: true });
+    stub.reply(() => answer(200, { Responses: { keys: [item] }, UnprocessedKeys: {} }));
+    stub.calls.length = 0;
+    return store.readToken({ kind: 'token', deploymentId, ulid }, hash);
+  };
+
+  it('in one strongly consistent read', async () => {
+    const used = await read({ lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' });
+    expect(used.lastUse).toEqual({ at: 7, address: '192.0.2.1', client: 'curl/8' });
+    expect(used.token).toMatchObject({ generation: token.generation, expiresAt: token.expiresAt });
+    expect([used.key, used.deployment]).toEqual([undefined, undefined]);
+    const Keys = [
+      deploymentKey(deploymentId),
+      apiKeyKey(deploymentId, ulid),
+      tokenKey(deploymentId, ulid, hash),
+    ];
+    expect(stub.calls.map(({ input }) => input)).toEqual([
+      { RequestItems: { [TableName]: { Keys: Keys.map((key) => marshall(key)), ConsistentRead: true } } },
+    ]);
+  });
+
+  it.each<[string, object, unknown]>([
+    ['that was never recorded', {}, undefined],
+    ['of which only the time is kept', { lastUsedAt: 7 }, { at: 7, address: '', client: '' }],
+    ['that is malformed', { lastUsedAt: 'x' }, undefined],
+    ['whose origin is malformed', { lastUsedAt: 7, lastUsedAddress: 1 }, undefined],
+  ])('%s, and the token stands all the same', async (_, more, lastUse) => {
+    const found = await read(more);
+    expect(found.lastUse).toEqual(lastUse);
+    expect(found.token).toBeDefined();
+  });
 });
