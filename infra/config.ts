@@ -387,6 +387,19 @@ export function readConfig(context: Readonly<Record<string, unknown>> | Deployme
   return { ...config, signIn };
 }
 
+/**
+ * An HTTP API lets in principals of its own account alone, so one of another account is a mistake.
+ * @param account of the stack, where it is known when the template is made
+ * @throws ConfigError
+ */
+export function refuseForeignPrincipals({ platformPrincipals = [] }: Config, account: string): void {
+  const isForeign = (arn: string) => !Token.isUnresolved(arn) && arn.split(':')[4] !== account;
+  if (Token.isUnresolved(account) || !platformPrincipals.some(isForeign)) return;
+  throw new ConfigError(
+    `platformPrincipals must be of the stack's own account, for example -c platformPrincipals=arn:aws:iam::${account}:role/platform.`,
+  );
+}
+
 /** @throws ConfigError for what comes without what belongs to it */
 function domainOf(name?: string, certificateArn?: string, webAclArn?: string): Domain | undefined {
   if (name === undefined) {

@@ -2,7 +2,7 @@ import { Annotations, Stack, Tags } from 'aws-cdk-lib';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { Api, type Route } from './api.ts';
-import { readConfig, type SignIn } from './config.ts';
+import { readConfig, refuseForeignPrincipals, type SignIn } from './config.ts';
 import { EventBus } from './event-bus.ts';
 import type { ServiceFunction } from './function.ts';
 import { addFunctions } from './functions.ts';
@@ -124,6 +124,7 @@ export class DeploymentKeys extends Construct {
   constructor(scope: Construct, id: string, props: DeploymentKeysProps = {}) {
     super(scope, id);
     const config = readConfig(props);
+    refuseForeignPrincipals(config, Stack.of(this).account);
     const retain = config.stage === 'production';
     const table = new Table(this, 'Table', { retain, encryptionKey: config.encryptionKey });
     const api = new Api(this, 'Api', {

@@ -7,6 +7,7 @@ import { App, type Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { STACK_ID } from '../../infra/app.ts';
+import { ConfigError } from '../../infra/config.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { ARN, synthesiseTo, templateOf, WITH_ISSUER } from '../support/template.ts';
 
@@ -79,6 +80,19 @@ describe('the app', () => {
 });
 
 describe('the stack', () => {
+  it('refuses an IAM principal of another account than its own, where that is known', () => {
+    const settings = { ...WITH_ISSUER, platformPrincipals: [ARN.PRINCIPAL] };
+    const of = (account: string) => () =>
+      new DeploymentKeysStack(new App(), STACK_ID, { settings, env: { account, region: 'eu-west-1' } });
+    expect(of('111122223333')).not.toThrow();
+    expect(of('444455556666')).toThrow(
+      new ConfigError(
+        "platformPrincipals must be of the stack's own account, " +
+          'for example -c platformPrincipals=arn:aws:iam::444455556666:role/platform.',
+      ),
+    );
+  });
+
   const warningsOf = (context: Record<string, unknown>) => {
     const stack = new DeploymentKeysStack(new App(), STACK_ID, { settings: context });
     return Annotations.fromStack(stack as Stack)
