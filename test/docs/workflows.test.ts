@@ -93,13 +93,15 @@ describe('the workflow of the project', () => {
       'npm run licences',
     ]);
     expect(commands('tests').at(-1)).toBe('.ci/run');
+    // A failed `cdk diff` must not look like one without a difference.
+    expect(read(ci).defaults.run.shell).toBe('bash');
     expect(jobs.template.strategy.matrix.stage).toEqual(['development', 'production']);
     expect(commands('template').join()).toContain('npx cdk diff');
   });
 
   it('stops a change that would replace, destroy or let go of what holds data', () => {
     const last = read(ci).jobs.template.steps.at(-1).run;
-    const [, pattern = ''] = /grep -E '(.*)'/.exec(last) ?? [];
+    const [, pattern = ''] = /if grep -E '(.*)'/.exec(last) ?? [];
     const isStopped = (line: string) => new RegExp(pattern).test(line);
     // As `cdk diff --template` has said them.
     expect(isStopped('[~] AWS::DynamoDB::GlobalTable Default/Table/Default TableCD117FA1 replace')).toBe(

@@ -4,6 +4,7 @@ import { faultsOf, folderOf, isAllowed, SHIPPED, USED } from '../../scripts/lice
 describe('a licence', () => {
   it.each([
     ['MIT', true],
+    ['Apache-2.0', true],
     ['(MIT OR GPL-3.0-or-later)', true],
     ['(MIT AND Zlib)', true],
     ['MIT AND GPL-3.0-only', false],
