@@ -1,4 +1,4 @@
-import { type LookupAddress, lookup } from 'node:dns';
+import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
 import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
@@ -29,11 +29,13 @@ const PRIVATE = [
   '192.168.0.0/16',
   '198.18.0.0/15',
   '224.0.0.0/3',
-  '::/127',
+  '::/96',
   '64:ff9b::/96',
+  '64:ff9b:1::/48',
   '2002::/16',
   'fc00::/7',
   'fe80::/10',
+  'fec0::/10',
   'ff00::/8',
 ];
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
@@ -48,6 +50,13 @@ export type VerifyToken = (
   audience: string,
 ) => Promise<Readonly<Record<string, unknown>> | undefined>;
 
+/** All addresses of a name, as `node:dns` looks them up. */
+export type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
 interface Kept {
   keys: JSONWebKeySet;
   /** Epoch milliseconds. */
@@ -55,14 +64,14 @@ interface Kept {
 }
 
 /** @throws ServiceError 503 from the verifier when the issuer cannot be asked */
-export function openIssuers(clock: Clock): VerifyToken {
+export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToken {
   const kept = new Map<string, Kept>();
 
   async function keysOf(issuer: string, oldest: number): Promise<Kept> {
     const found = kept.get(issuer);
     if (found && found.at > oldest) return found;
     try {
-      const fresh = { keys: await fetchKeys(issuer), at: clock() };
+      const fresh = { keys: await fetchKeys(issuer, resolve), at: clock() };
       kept.set(issuer, fresh);
       return fresh;
     } catch (cause) {
@@ -97,19 +106,23 @@ export function openIssuers(clock: Clock): VerifyToken {
   };
 }
 
-async function fetchKeys(issuer: string): Promise<JSONWebKeySet> {
+async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySet> {
   // One that the stack's owner runs on this machine; no other may lead there.
   const isLocal = LOOPBACK.test(new URL(issuer).hostname);
-  const discovery = await fetchJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, isLocal);
+  const discovery = await fetchJson(
+    `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+    isLocal,
+    resolve,
+  );
   const { issuer: named, jwks_uri: uri } = discovery as { issuer?: unknown; jwks_uri?: unknown };
   if (named !== issuer || typeof uri !== 'string') throw new Error('the issuer does not say who it is');
-  const keys = (await fetchJson(uri, isLocal)) as { keys?: unknown };
+  const keys = (await fetchJson(uri, isLocal, resolve)) as { keys?: unknown };
   if (!Array.isArray(keys.keys)) throw new Error('the issuer has no keys');
   return keys as JSONWebKeySet;
 }
 
 /** Bounded in time and size, follows no redirect, and reaches no private address. */
-function fetchJson(address: string, isLocal: boolean): Promise<object> {
+function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise<object> {
   const url = new URL(address);
   const isSafe =
     url.protocol === 'https:' || (isLocal && url.protocol === 'http:' && LOOPBACK.test(url.hostname));
@@ -118,8 +131,9 @@ function fetchJson(address: string, isLocal: boolean): Promise<object> {
     throw new Error('not an address of an issuer');
   }
   const get = url.protocol === 'https:' ? getSecure : getPlain;
-  return new Promise((resolve, reject) => {
-    const options = { signal: AbortSignal.timeout(TIMEOUT), ...(!isLocal && { lookup: publicLookup }) };
+  return new Promise((fulfil, reject) => {
+    const lookup = isLocal ? undefined : publicLookup(resolve);
+    const options = { signal: AbortSignal.timeout(TIMEOUT), ...(lookup && { lookup }) };
     const request = get(url, options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -135,7 +149,7 @@ function fetchJson(address: string, isLocal: boolean): Promise<object> {
         try {
           const json: unknown = JSON.parse(Buffer.concat(chunks).toString());
           if (typeof json !== 'object' || json === null) throw new Error('the issuer answered no object');
-          resolve(json);
+          fulfil(json);
         } catch (error) {
           reject(error);
         }
@@ -145,14 +159,16 @@ function fetchJson(address: string, isLocal: boolean): Promise<object> {
   });
 }
 
-/** Resolves a name at the moment of connecting, so that no later answer leads elsewhere. */
-const publicLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-    const isPrivate = addresses?.some(({ address }) => isWithin(address, PRIVATE));
-    const refusal = isPrivate ? new Error('the issuer has a private address') : error;
-    const [first] = addresses ?? [];
-    if (refusal || !first) return callback(refusal ?? new Error('no address'), '', 0);
-    if (options.all) return callback(null, addresses);
-    callback(null, first.address, first.family);
-  });
-};
+/** Resolves a name at the moment of connecting, so that what was judged is what is connected to. */
+function publicLookup(resolve: Resolve): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      const isPrivate = addresses?.some(({ address }) => isWithin(address, PRIVATE));
+      const refusal = isPrivate ? new Error('the issuer has a private address') : error;
+      const [first] = addresses ?? [];
+      if (refusal || !first) return callback(refusal ?? new Error('no address'), '', 0);
+      if (options.all) return callback(null, addresses);
+      callback(null, first.address, first.family);
+    });
+  };
+}
