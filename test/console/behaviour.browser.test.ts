@@ -233,6 +233,7 @@ describeInBrowser('a sign-in that ends', (open) => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
     await page.getByRole('link', { name: 'Add API Key' }).first().click();
     await page.getByLabel('Name').fill('typed before');
     await page.getByLabel('Description').fill('and kept');
