@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openWire } from '../../functions/table/wire.ts';
+import { answer, damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
+
+const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
+vi.mock('node:timers/promises', () => ({
+  setTimeout: async (ms: number) => {
+    pauses.push(ms);
+  },
+}));
+
+const ACCESS = { region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' };
+const UNHURRIED = { attemptTimeout: 20_000, attempts: 3 };
+
+let stub: Stub;
+beforeAll(async () => {
+  stub = await startStub();
+});
+afterAll(() => stub.stop());
+beforeEach(() => {
+  pauses.length = 0;
+  stub.reply(() => answer(200, { ok: true }));
+});
+const wire = (patience = UNHURRIED) => openWire({ ...ACCESS, endpoint: stub.endpoint }, patience);
+const busy = (message: string | RegExp) =>
+  expect.objectContaining({
+    status: 503,
+    headers: { 'Retry-After': '1' },
+    cause: expect.objectContaining({ name: 'Unanswered', message: expect.stringMatching(message) }),
+  });
+
+describe('a call of DynamoDB', () => {
+  it("is a signed POST of DynamoDB's JSON protocol", async () => {
+    expect(await wire()('UpdateItem', { a: 1 })).toEqual({ done: true, output: { ok: true } });
+    const [call] = stub.calls;
+    expect(call).toMatchObject({ method: 'POST', path: '/', input: { a: 1 } });
+    expect(call?.headers).toMatchObject({
+      host: new URL(stub.endpoint).host,
+      'content-type': 'application/x-amz-json-1.0',
+      'x-amz-target': 'DynamoDB_20120810.UpdateItem',
+      authorization: expect.stringMatching(
+        /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-central-1\/dynamodb\/aws4_request, /,
+      ),
+    });
+    expect(call?.headers).not.toHaveProperty('x-amz-security-token');
+  });
+
+  it('bears the session token of temporary credentials', async () => {
+    await openWire({ ...ACCESS, sessionToken: 'st', endpoint: stub.endpoint }, UNHURRIED)('PutItem', {});
+    expect(stub.calls[0]?.headers['x-amz-security-token']).toBe('st');
+  });
+
+  it('goes to the path of the endpoint, and over the same connection again', async () => {
+    const call = openWire({ ...ACCESS, endpoint: `${stub.endpoint}/db` }, UNHURRIED);
+    await call('PutItem', { n: 1 });
+    await call('PutItem', { n: 2 });
+    expect(stub.calls.map(({ path }) => path)).toEqual(['/db', '/db']);
+    expect(new Set(stub.calls.map(({ port }) => port)).size).toBe(1);
+  });
+
+  it.each([
+    ['eu-central-1', 'dynamodb.eu-central-1.amazonaws.com'],
+    ['cn-north-1', 'dynamodb.cn-north-1.amazonaws.com.cn'],
+    ['xx-cn-1', 'dynamodb.xx-cn-1.amazonaws.com'],
+  ])('goes to the Region by TLS where no endpoint is given: %s', async (region, host) => {
+    const https = process.getBuiltinModule('node:https');
+    const request = vi.spyOn(https, 'request').mockImplementation(() => {
+      throw new Error('not from here');
+    });
+    await expect(openWire({ ...ACCESS, region }, UNHURRIED)('PutItem', {})).rejects.toThrow('not from here');
+    expect(request.mock.calls[0]?.[0]).toMatchObject({ hostname: host, method: 'POST', path: '/' });
+  });
+
+  it('takes an answer that comes in pieces', async () => {
+    const output = { text: 'é'.repeat(200_000) };
+    stub.reply(() => answer(200, output));
+    expect(await wire()('BatchGetItem', {})).toEqual({ done: true, output });
+  });
+});
+
+describe('an answer', () => {
+  it('that a condition failed is one, with the item that was there', async () => {
+    const Item = { a: { S: 'b' } };
+    stub.reply(() => failure(400, 'ConditionalCheckFailedException', { Item }));
+    expect(await wire()('UpdateItem', {})).toEqual({ done: false, item: Item });
+    stub.reply(() => failure(400, 'ConditionalCheckFailedException'));
+    expect(await wire()('UpdateItem', {})).toEqual({ done: false, item: undefined });
+    expect(stub.calls).toHaveLength(1);
+  });
+
+  it('that no further attempt would mend is an error of its name', async () => {
+    stub.reply(() => failure(400, 'AccessDeniedException'));
+    await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
+      name: 'AccessDeniedException',
+      message: 'AccessDeniedException',
+    });
+    expect(stub.calls).toHaveLength(1);
+  });
+
+  it('that a transaction was cancelled says why', async () => {
+    const CancellationReasons = [{ Code: 'None' }, { Code: 'ConditionalCheckFailed' }];
+    stub.reply(() => failure(400, 'TransactionCanceledException', { CancellationReasons }));
+    await expect(wire()('TransactWriteItems', {})).rejects.toMatchObject({
+      name: 'TransactionCanceledException',
+      CancellationReasons,
+    });
+  });
+
+  it('that is an error without a message, or without the prefix of its name, is read too', async () => {
+    stub.reply(() => answer(400, { __type: 'ValidationException' }));
+    await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
+      name: 'ValidationException',
+      message: '',
+    });
+  });
+
+  it("that is not in DynamoDB's language is an error of its status", async () => {
+    for (const reply of [damaged.page(403), answer(403, { x: 1 })]) {
+      stub.reply(() => reply);
+      await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
+        name: 'Error',
+        message: 'DynamoDB answered 403',
+      });
+    }
+  });
+});
+
+describe('an attempt', () => {
+  const output = { ok: true };
+
+  it.each([
+    ['throttled', () => failure(400, 'ThrottlingException'), /^400 ThrottlingException$/],
+    ['an error of the server', () => failure(500, 'Whatever'), /^500 Whatever$/],
+    ['a page of a proxy', () => damaged.page(502), /^502 Error$/],
+    [
+      'keys left unprocessed',
+      () => answer(200, { UnprocessedKeys: { keys: {} } }),
+      /^keys left unprocessed$/,
+    ],
+    ['a wrong checksum', () => damaged.wrongCrc(output), /^the answer is damaged$/],
+    ['no checksum', () => damaged.noCrc(output), /^the answer is damaged$/],
+    ['nothing at all', () => damaged.empty(), /^the answer is damaged$/],
+    ['less than it said', () => damaged.truncated(output), /./],
+    ['a reset', () => damaged.reset(), /./],
+  ])('that ends in %s is made again; after all of them it is a 503', async (_, reply, message) => {
+    stub.reply((_call, n) => (n < 2 ? reply() : answer(200, output)));
+    expect(await wire()('BatchGetItem', { n: 1 })).toEqual({ done: true, output });
+    expect(stub.calls).toHaveLength(3);
+    stub.reply(reply);
+    await expect(wire()('BatchGetItem', { n: 2 })).rejects.toEqual(busy(message));
+    expect(stub.calls).toHaveLength(3);
+  });
+
+  it('that is damaged is made again also when a condition failed', async () => {
+    const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item: {} });
+    stub.reply(() => (response) => response.writeHead(400, { 'x-amz-crc32': 1 }).end(body));
+    await expect(wire()('UpdateItem', {})).rejects.toEqual(busy('the answer is damaged'));
+    expect(stub.calls).toHaveLength(3);
+  });
+
+  it('of an answer without unprocessed keys is good', async () => {
+    stub.reply(() => answer(200, { UnprocessedKeys: {} }));
+    expect(await wire()('BatchGetItem', {})).toMatchObject({ done: true });
+    expect(stub.calls).toHaveLength(1);
+  });
+
+  it('comes after a random pause of up to 50 ms', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    stub.reply(() => failure(500, 'InternalServerError'));
+    await expect(wire()('UpdateItem', {})).rejects.toThrow();
+    expect(pauses).toEqual([25, 25]);
+  });
+
+  it('has its time, and is given up', async () => {
+    stub.reply(() => damaged.hang());
+    await expect(wire({ attemptTimeout: 40, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
+      busy(/^no answer within \d+ ms$/),
+    );
+    expect(stub.calls).toHaveLength(2);
+  });
+
+  it('has no more time than is left of the whole', async () => {
+    // The clock is read once for the deadline, then before each attempt and after it.
+    const times = [0, 0, 150, 190, 250];
+    vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 300);
+    stub.reply(() => damaged.hang());
+    await expect(wire({ attemptTimeout: 100, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
+      busy(/^no answer within 10 ms$/),
+    );
+    expect(stub.calls).toHaveLength(2);
+  });
+
+  it('is not made when the time is up', async () => {
+    const times = [0, 0, 200];
+    vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 200);
+    stub.reply(() => failure(500, 'InternalServerError'));
+    await expect(wire({ attemptTimeout: 100, attempts: 2 })('UpdateItem', {})).rejects.toEqual(busy('500'));
+    expect(stub.calls).toHaveLength(1);
+  });
+
+  it('has a millisecond at the least', async () => {
+    const times = [0, 500];
+    vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 500);
+    stub.reply(() => damaged.hang());
+    await expect(wire({ attemptTimeout: 100, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
+      busy(/^no answer within 1 ms$/),
+    );
+  });
+});
