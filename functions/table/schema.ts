@@ -121,7 +121,7 @@ const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
   isFields(value) && is.text(value.type) && is.whole(value.of);
 
 const isLeak = (value: unknown): value is Leak =>
-  is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak | null)?.wasEnabled);
+  is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak).wasEnabled);
 
 function isAnswer(value: unknown): value is IdempotencyRecord['answer'] {
   const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;

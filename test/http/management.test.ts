@@ -58,6 +58,7 @@ describe('a call of a person', () => {
       params: { deploymentId: 'etl', keyId: 'k-1', tokenId: '' },
       query: { limit: '5' },
       routeKey: KEYS,
+      base: '',
       bodyHash: hashOf('{"a":1}'),
     });
     expect(logger.resetKeys).toHaveBeenCalled();

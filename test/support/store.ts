@@ -44,6 +44,24 @@ export async function startStore() {
     sent.push({ name: operation, input: input as Record<string, unknown> });
     return bare(operation, input);
   };
+  const partition = async (pk: string): Promise<Item[]> => {
+    const items: Item[] = [];
+    let start: Item | undefined;
+    do {
+      const page = await client.send(
+        new QueryCommand({
+          TableName: NAME,
+          KeyConditionExpression: 'pk = :pk',
+          ExpressionAttributeValues: { ':pk': pk },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      );
+      items.push(...(page.Items ?? []));
+      start = page.LastEvaluatedKey;
+    } while (start);
+    return items;
+  };
   return {
     table,
     /** The same without the AWS SDK. */
@@ -60,36 +78,13 @@ export async function startStore() {
     },
     remove: ({ pk, sk }: ItemKey) => client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } })),
     /** All items of a partition, in the order of their sort keys. */
-    partition: async (pk: string): Promise<Item[]> => {
-      const items: Item[] = [];
-      let start: Item | undefined;
-      do {
-        const page = await client.send(
-          new QueryCommand({
-            TableName: NAME,
-            KeyConditionExpression: 'pk = :pk',
-            ExpressionAttributeValues: { ':pk': pk },
-            ConsistentRead: true,
-            ExclusiveStartKey: start,
-          }),
-        );
-        items.push(...(page.Items ?? []));
-        start = page.LastEvaluatedKey;
-      } while (start);
-      return items;
-    },
+    partition,
     /** Empties partitions and forgets what was sent: each test begins anew. */
     clear: async (...partitions: string[]) => {
       for (const pk of partitions) {
-        const { Items = [] } = await client.send(
-          new QueryCommand({
-            TableName: NAME,
-            KeyConditionExpression: 'pk = :pk',
-            ExpressionAttributeValues: { ':pk': pk },
-          }),
-        );
-        for (const { sk } of Items)
+        for (const { sk } of await partition(pk)) {
           await client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } }));
+        }
       }
       sent.length = 0;
       malformed.length = 0;

@@ -85,7 +85,7 @@ describe('a failed call', () => {
 
 describe('an update', () => {
   it('sets what is there and removes what is not', () => {
-    expect(assign({ name: 'a', leak: undefined, epoch: 0, networks: undefined })).toEqual({
+    expect(assign({ name: 'a', leak: undefined, epoch: 0, networks: undefined })).toStrictEqual({
       UpdateExpression: 'SET #name = :name, #epoch = :epoch REMOVE #leak, #networks',
       ExpressionAttributeNames: {
         '#name': 'name',
@@ -110,14 +110,14 @@ describe('a read of several items', () => {
 
   it('is strongly consistent, and finds each by its keys', async () => {
     const items = [
+      { pk: 'q', sk: 'a', n: 3 },
       { ...key('b'), n: 2 },
       { ...key('a'), n: 1 },
-      { pk: 'q', sk: 'a', n: 3 },
     ];
     send.mockResolvedValue({ Responses: { keys: items }, UnprocessedKeys: {} });
     const found = await readTogether(table, [key('a'), key('b')]);
-    expect(found(key('a'))).toEqual(items[1]);
-    expect(found(key('b'))).toEqual(items[0]);
+    expect(found(key('a'))).toEqual(items[2]);
+    expect(found(key('b'))).toEqual(items[1]);
     expect(found(key('c'))).toBeUndefined();
     expect(inputs()).toEqual([
       { RequestItems: { keys: { Keys: [key('a'), key('b')], ConsistentRead: true } } },
@@ -251,8 +251,12 @@ describe('the client of the AWS SDK', () => {
 
   it('leaves out what is undefined', async () => {
     stub.reply(() => answer(200, {}));
-    const Item = { ...key('a'), b: undefined };
+    const Item = { ...key('a'), b: undefined, list: [{ c: 1, d: undefined }] };
     await client({ attemptTimeout: 5000, attempts: 1 }).send(new PutCommand({ TableName: 'k', Item }));
-    expect(stub.calls[0]?.input.Item).toEqual({ pk: { S: 'p' }, sk: { S: 'a' } });
+    expect(stub.calls[0]?.input.Item).toEqual({
+      pk: { S: 'p' },
+      sk: { S: 'a' },
+      list: { L: [{ M: { c: { N: '1' } } }] },
+    });
   });
 });

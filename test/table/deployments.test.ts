@@ -30,6 +30,7 @@ describe('a Deployment', () => {
     expect(await store.get(entryOfEtl)).toEqual({ ...entryOfEtl, ...listed });
     expect(await events()).toEqual(['deployment.registered']);
     expect(await readDeployment(table, 'etl')).toEqual(etl);
+    expect(store.sent.at(-1)).toMatchObject({ name: 'Get', input: { ConsistentRead: true } });
   });
 
   it('that is there is not registered again: nothing is written', async () => {

@@ -56,6 +56,9 @@ describe('the history of a Deployment', () => {
     expect(await listed(undefined, 1, ({ type }) => type === 'api_key.edited')).toEqual([[1], false]);
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
     expect(store.sent[0]?.input.Limit).toBe(101);
+    store.sent.length = 0;
+    expect(await listed(undefined, 1)).toEqual([[4], true]);
+    expect(store.sent).toHaveLength(1);
   });
 
   it('leaves out what is malformed, and reports it', async () => {

@@ -128,5 +128,8 @@ describe('temporary tokens', () => {
       false,
     ]);
     expect(store.sent).toHaveLength(2);
+    store.sent.length = 0;
+    expect(await listed(undefined, 10)).toEqual([expect.any(Array), true]);
+    expect(store.sent).toHaveLength(1);
   });
 });

@@ -87,6 +87,11 @@ describe('a key', () => {
     expect(await keyCount()).toBe(1000);
   });
 
+  it('is not made in a Deployment whose item is damaged', async () => {
+    await store.put({ ...toDeployment(etl), generation: undefined });
+    expect(await createApiKey(table, key, event())).toBe('gone');
+  });
+
   it('never takes the place of another', async () => {
     await standing();
     expect(await createApiKey(table, apiKey({ name: 'thief' }), event())).toBe('gone');
@@ -278,6 +283,9 @@ describe('the keys of a Deployment', () => {
     expect(await listed(ulids[4], 2)).toEqual([[], false]);
     for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
     expect(store.sent[0]?.input.Limit).toBe(101);
+    store.sent.length = 0;
+    expect(await listed(ulids[2], 1)).toEqual([[3], true]);
+    expect(store.sent).toHaveLength(1);
   });
 
   it('are listed without the malformed, which are reported', async () => {

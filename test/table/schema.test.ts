@@ -91,7 +91,7 @@ describe('every item is where the contract has it', () => {
 describe('an item is parsed when read: one of a wrong shape is as good as absent', () => {
   it('Deployment', () => {
     each(toDeployment(deployment()), fromDeployment, {
-      pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#etl', 'etl'],
+      pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#some-deployment', 'etl'],
       name: NOT.text,
       groups: NOT.texts,
       generation: NOT.ulid,
@@ -116,10 +116,13 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
   it('key', () => {
     const secret = { hash: 'a', createdAt: 1 };
     const rule = { issuer: 'i', claims: { sub: 'x' } };
+    expect(fromApiKey(toApiKey(apiKey({ secrets: [secret], trust: [rule] })))).toMatchObject({
+      trust: [rule],
+    });
     const change = (of: object, name: string, values: unknown[]) =>
       values.map((value) => [{ ...of, [name]: value }]);
     each(toApiKey(apiKey()), fromApiKey, {
-      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#etl'],
+      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#some-deployment'],
       sk: [...NOT.text, 'KEY#', 'KEY#x', KEY_ULID],
       name: NOT.text,
       description: orAbsent(NOT.text),
@@ -187,7 +190,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
 
   it('temporary token', () => {
     each(toGrant(grant()), fromGrant, {
-      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#etl'],
+      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#some-deployment'],
       sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
       generation: NOT.ulid,
       sub: NOT.text,

@@ -1,0 +1,191 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import {
+  type Found,
+  isBeingPurged,
+  isStillThere,
+  listAgain,
+  listedLives,
+  NO_LIFE,
+  presentLives,
+  readPass,
+  scanPage,
+  writePass,
+} from '../../functions/table/reconcile.ts';
+import { toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
+import { deployment, GENERATION } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+const pk = 'DEPLOYMENT#etl';
+beforeEach(() => store.clear(pk, 'DEPLOYMENT#a b', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl', 'RECONCILIATION'));
+
+const OTHER = newUlid(0);
+const life = { deploymentId: 'etl', generation: GENERATION };
+const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
+
+it('a pass over the table is kept by its name', async () => {
+  expect(await readPass(table, 'TABLE')).toBeUndefined();
+  await writePass(table, 'TABLE', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
+  expect(await store.get({ pk: 'RECONCILIATION', sk: 'TABLE' })).toMatchObject({ startedAt: 5 });
+  expect(await readPass(table, 'TABLE')).toEqual({ startedAt: 5, after: { pk: 'a', sk: 'b' } });
+  await writePass(table, 'TABLE', { startedAt: 6, after: undefined });
+  expect(await readPass(table, 'TABLE')).toEqual({ startedAt: 6, after: undefined });
+  expect(await readPass(table, 'OTHER')).toBeUndefined();
+  expect(store.sent[0]?.input).toMatchObject({ ConsistentRead: true });
+});
+
+describe('what the table holds', () => {
+  const all = async () => {
+    const found: Found[] = [];
+    let after: Awaited<ReturnType<typeof scanPage>>['next'];
+    let pages = 0;
+    do {
+      const page = await scanPage(table, after);
+      found.push(...page.found);
+      after = page.next;
+      pages++;
+    } while (after);
+    return { found, pages };
+  };
+
+  it('is found by life and kind; events, markers and positions are of no life', async () => {
+    await store.put(
+      toDeployment(deployment()),
+      toDirectoryEntry(deployment()),
+      { pk, sk: 'TOKEN#x', generation: OTHER },
+      { pk, sk: 'X', generation: 7 },
+      { pk, sk: 'Y', generation: 'no ULID' },
+      { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: GENERATION },
+      { pk: 'DEPLOYMENTS', sk: 'a b' },
+      { pk: 'EVENTS#etl', sk: 'e', generation: GENERATION },
+      { pk: 'PURGES', sk: `etl#${GENERATION}` },
+      { pk: 'RECONCILIATION', sk: 'TABLE' },
+    );
+    const { found } = await all();
+    const of = (key: object, rest: object) => ({ key, deploymentId: 'etl', ...rest });
+    expect(
+      found.toSorted((a, b) => `${a.key.pk} ${a.key.sk}`.localeCompare(`${b.key.pk} ${b.key.sk}`)),
+    ).toEqual(
+      [
+        of({ pk, sk: 'DEPLOYMENT' }, { generation: GENERATION, kind: 'deployment' }),
+        of({ pk, sk: 'TOKEN#x' }, { generation: OTHER, kind: 'belonging' }),
+        of({ pk, sk: 'X' }, { generation: NO_LIFE, kind: 'belonging' }),
+        of({ pk, sk: 'Y' }, { generation: NO_LIFE, kind: 'belonging' }),
+        of(
+          { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT' },
+          { deploymentId: undefined, generation: GENERATION, kind: 'deployment' },
+        ),
+        of({ pk: 'DEPLOYMENTS', sk: 'etl' }, { generation: GENERATION, kind: 'entry' }),
+        of({ pk: 'DEPLOYMENTS', sk: 'a b' }, { deploymentId: undefined, generation: NO_LIFE, kind: 'entry' }),
+      ].toSorted((a, b) => {
+        const text = (it: { key: object }) => Object.values(it.key).join(' ');
+        return text(a).localeCompare(text(b));
+      }),
+    );
+    expect(NO_LIFE).toBe('00000000000000000000000000');
+    expect(store.sent[0]).toMatchObject({
+      name: 'Scan',
+      input: { Limit: 1000, ProjectionExpression: 'pk, sk, generation' },
+    });
+  });
+
+  it('is found page by page', async () => {
+    const ballast = 'x'.repeat(300_000);
+    const sks = ['a', 'b', 'c', 'd', 'e'];
+    await store.put(...sks.map((sk) => ({ pk, sk, generation: GENERATION, ballast })));
+    const { found, pages } = await all();
+    expect(found.map(({ key }) => key.sk)).toEqual(sks);
+    expect(pages).toBeGreaterThan(1);
+  });
+});
+
+describe('what is known of Deployments', () => {
+  it('is whether each is there, and in which life; of a damaged one, none', async () => {
+    await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
+    expect(await presentLives(table, ['etl', 'a b', 'gone'])).toEqual(
+      new Map<string, object>([
+        ['etl', { isThere: true, generation: GENERATION }],
+        ['a b', { isThere: true, generation: undefined }],
+        ['gone', { isThere: false }],
+      ]),
+    );
+  });
+
+  it('is the life under which each is listed', async () => {
+    await store.put(toDirectoryEntry(deployment()));
+    expect(await listedLives(table, ['etl', 'gone'])).toEqual(
+      new Map([
+        ['etl', GENERATION],
+        ['gone', undefined],
+      ]),
+    );
+  });
+
+  it('is asked for a hundred at a time, strongly consistent, and not at all for none', async () => {
+    const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
+    expect((await presentLives(table, ids)).size).toBe(201);
+    const keys = store.sent.map(
+      ({ input }) => (input.RequestItems as { keys: { Keys: object[]; ConsistentRead: boolean } }).keys,
+    );
+    expect(keys.map(({ Keys, ConsistentRead }) => [Keys.length, ConsistentRead])).toEqual([
+      [100, true],
+      [100, true],
+      [1, true],
+    ]);
+    store.sent.length = 0;
+    expect((await listedLives(table, [])).size).toBe(0);
+    expect(store.sent).toEqual([]);
+  });
+});
+
+it('a purge is under way while its marker is there', async () => {
+  expect(await isBeingPurged(table, life)).toBe(false);
+  await store.put({ pk: 'PURGES', sk: `etl#${GENERATION}` });
+  expect(await isBeingPurged(table, life)).toBe(true);
+  expect(await isBeingPurged(table, { ...life, generation: OTHER })).toBe(false);
+  isConsistent();
+});
+
+it('an item is still there while one of the same life is', async () => {
+  const found = (generation: string): Found => ({
+    key: { pk, sk: 'X' },
+    deploymentId: 'etl',
+    generation,
+    kind: 'belonging',
+  });
+  expect(await isStillThere(table, found(GENERATION))).toBe(false);
+  expect(await isStillThere(table, found(NO_LIFE))).toBe(false);
+  await store.put({ pk, sk: 'X', generation: GENERATION });
+  expect(await isStillThere(table, found(GENERATION))).toBe(true);
+  expect(await isStillThere(table, found(OTHER))).toBe(false);
+  await store.put({ pk, sk: 'X', generation: 7 });
+  expect(await isStillThere(table, found(NO_LIFE))).toBe(true);
+  isConsistent();
+});
+
+describe('a Deployment is listed again', () => {
+  const etl = deployment();
+  const entry = () => store.get({ pk: 'DEPLOYMENTS', sk: 'etl' });
+
+  it('where it is not listed, or under a life that is over', async () => {
+    await store.put(toDeployment(etl));
+    expect(await listAgain(table, etl)).toBe(true);
+    expect(await entry()).toEqual(toDirectoryEntry(etl));
+    await store.put(toDirectoryEntry(deployment({ name: 'old', generation: OTHER })));
+    expect(await listAgain(table, etl)).toBe(true);
+    expect(await entry()).toEqual(toDirectoryEntry(etl));
+  });
+
+  it('but not where it is gone, or of another life, or listed by a change since', async () => {
+    expect(await listAgain(table, etl)).toBe(false);
+    await store.put(toDeployment(deployment({ generation: OTHER })));
+    expect(await listAgain(table, etl)).toBe(false);
+    expect(await entry()).toBeUndefined();
+    await store.put(toDeployment(etl), toDirectoryEntry(deployment({ name: 'new' })));
+    expect(await listAgain(table, etl)).toBe(false);
+    expect(await entry()).toMatchObject({ name: 'new' });
+  });
+});
