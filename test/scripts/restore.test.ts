@@ -188,6 +188,21 @@ describe('a restore from point-in-time recovery', () => {
     expect(killed).toBeGreaterThan(3);
   });
 
+  it('leaves out the doings of who did the damage; a Deployment that lives anew since keeps its new life', async () => {
+    const into = await tableWith('ignoring', damaged);
+    const report = await restore(usual({ into, history: history(into), ignored: ['admin'] }));
+    expect(report).toMatchObject({
+      otherLives: ['again'],
+      counts: { 'Deployments back': 3, 'Deployments that were deleted since': 0 },
+    });
+    const items = await itemsOf(into);
+    const keyOf = ({ id }: CreatedKey) => items.find(({ sk }) => sk === `KEY#${id.slice(-26)}`);
+    expect(keyOf(others.gone as CreatedKey)).toMatchObject({ enabled: true, epoch: 1 });
+    // Of the life that is over: the purge has yet to come.
+    expect(keyOf(others.again as CreatedKey)?.epoch).toBe(0);
+    expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: 1 });
+  });
+
   it('brings back what was there, and leaves the rest as it was since', async () => {
     const report = await restore(usual());
     expect(report).toEqual(EXPECTED);
