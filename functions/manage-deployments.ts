@@ -1,7 +1,7 @@
 import { deploymentRoutes } from './handlers/deployments.ts';
 import { refusalRecord } from './handlers/refusals.ts';
 import { managementHandler } from './http/management.ts';
-import { readManagementConfig } from './runtime/config.ts';
+import { readDeploymentsSource, readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/faults.ts';
@@ -11,7 +11,7 @@ const logger = newLogger('manage-deployments');
 const table = openTable(config, CALL_PATIENCE, logger);
 
 /** Deployments: register, change, list, delete. */
-export const handler = managementHandler(deploymentRoutes(table, Date.now), {
+export const handler = managementHandler(deploymentRoutes(table, Date.now, readDeploymentsSource()), {
   logger,
   people,
   platformPrincipals,

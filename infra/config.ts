@@ -50,6 +50,39 @@ export interface Config {
   readonly tags: Readonly<Record<string, string>>;
   /** Whether X-Ray traces the functions. */
   readonly tracing: boolean;
+  /** The table that Deployments come from; absent: people alone register them. */
+  readonly deploymentsSource?: DeploymentsSource;
+}
+
+/** What an attribute must be: this value, one of these, or there at all (or not). */
+export type AttributeRule =
+  | string
+  | number
+  | boolean
+  | readonly (string | number | boolean)[]
+  | { readonly exists: boolean };
+
+/** A rule for each of some attributes of a row; all of them must hold. */
+export type RowCondition = Readonly<Record<string, AttributeRule>>;
+
+/** A DynamoDB table of the platform's, in which Deployments are rows: in the stack's account and Region. */
+export interface DeploymentsSource {
+  /** ARN of the table. */
+  readonly table: string;
+  /** ARN of its stream, which must have new and old images. */
+  readonly stream: string;
+  /** The attribute with a Deployment's ID: in one row, and the same for as long as the Deployment lives. */
+  readonly id: string;
+  /** The attribute with its name. @default the ID is the name, and people may change it */
+  readonly name?: string;
+  /** The attribute with its groups: a list, a set or one text. @default none, and people may set them */
+  readonly groups?: string;
+  /** Which rows are Deployments. @default all */
+  readonly where?: RowCondition;
+  /** Which of these are deleted. @default none: a deleted Deployment has no row */
+  readonly deleted?: RowCondition;
+  /** ARN of the customer managed key that encrypts the table. @default none */
+  readonly encryptionKey?: string;
 }
 
 /** A name of one's own in front of the service. */
@@ -149,6 +182,46 @@ const concurrency = z.preprocess(
     .refine(({ reserved, provisioned }) => reserved !== undefined || provisioned !== undefined)
     .refine(({ reserved, provisioned }) => (provisioned ?? 0) <= (reserved ?? Number.POSITIVE_INFINITY)),
 );
+
+const attribute = z.string().regex(/^\P{Cc}{1,255}$/u);
+const scalar = z.union([z.string().min(1).max(256), z.number(), z.boolean()]);
+const condition = z
+  .record(
+    attribute,
+    z.union([scalar, z.array(scalar).min(1).max(20), z.strictObject({ exists: z.boolean() })]),
+  )
+  .refine((rules) => Object.keys(rules).length >= 1 && Object.keys(rules).length <= 10);
+const kmsKey = arn('kms', '[a-z0-9-]+:\\d{12}:key/[\\w-]+');
+const tableArn = '[a-z0-9-]+:\\d{12}:table/[\\w.-]{3,255}';
+
+/** An object as cdk.json has it, or as JSON, which is how `-c` can carry it. */
+const deploymentsSource = z.preprocess(
+  (given) => (typeof given === 'string' ? fromJson(given) : given),
+  z
+    .strictObject({
+      table: arn('dynamodb', tableArn),
+      stream: arn('dynamodb', `${tableArn}/stream/[\\w:.-]+`),
+      id: attribute,
+      name: attribute.optional(),
+      groups: attribute.optional(),
+      where: condition.optional(),
+      deleted: condition.optional(),
+      encryptionKey: kmsKey.optional(),
+    })
+    .refine(
+      ({ table, stream }) =>
+        Token.isUnresolved(table) || Token.isUnresolved(stream) || stream.startsWith(`${table}/stream/`),
+      { path: ['stream'] },
+    ),
+);
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
 
 /** Each setting with its rule in words and an example, both as a refusal quotes them. */
 const settings = z.object({
@@ -280,7 +353,7 @@ const settings = z.object({
     rule: 'the ARN of a web ACL for CloudFront, and come with domainName',
     example: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
   }),
-  encryptionKey: arn('kms', '[a-z0-9-]+:\\d{12}:key/[\\w-]+').optional().meta({
+  encryptionKey: kmsKey.optional().meta({
     rule: 'the ARN of a KMS key, not of an alias',
     example: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
   }),
@@ -314,6 +387,16 @@ const settings = z.object({
       example: 'team=platform,cost-centre=4711',
     }),
   tracing: flag.default(false).meta({ rule: 'true or false', example: 'true' }),
+  deploymentsSource: deploymentsSource.optional().meta({
+    rule:
+      'JSON with table and stream, the ARNs of a DynamoDB table and its stream, and id, the name of an attribute; ' +
+      'it may have the attributes name and groups, the conditions where and deleted (1 to 10 attributes, each with a ' +
+      'value, a list of values or {"exists":true}), and encryptionKey, the ARN of a KMS key',
+    example:
+      '\'{"table":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform",' +
+      '"stream":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000",' +
+      '"id":"deploymentId","where":{"type":"deployment"},"deleted":{"status":["deleted"]}}\'',
+  }),
 });
 
 type Name = keyof typeof settings.shape;
@@ -335,6 +418,20 @@ const example = (name: Name) => `for example -c ${name}=${settings.shape[name].m
 
 const refusal = (name: Name) => `${name} must be ${rule(name)}, ${example(name)}.`;
 
+/** Names the parts that are wrong, of a setting that has parts with names. */
+function whereIn(name: Name, issues: readonly z.core.$ZodIssue[]): string {
+  if (name !== 'deploymentsSource') return '';
+  const paths = issues
+    .filter(({ path }) => path[0] === name)
+    .flatMap((issue) => {
+      const path = issue.path.slice(1);
+      return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
+    })
+    .filter((path) => path.length > 0);
+  const names = [...new Set(paths.map((path) => path.join('.')))];
+  return names.length === 0 ? '' : ` Wrong or missing in it: ${names.join(', ')}.`;
+}
+
 const strayRefusal = (names: readonly Name[]) =>
   `${names.join(', ')} must come with issuer, ${example('issuer')}.`;
 
@@ -354,7 +451,7 @@ export function readConfig(context: Readonly<Record<string, unknown>> | Deployme
   const parsed = settings.safeParse(context);
   if (!parsed.success) {
     const wrong = new Set(parsed.error.issues.map((issue) => issue.path[0] as Name));
-    refusals.push(...[...wrong].map((name) => refusal(name)));
+    refusals.push(...[...wrong].map((name) => refusal(name) + whereIn(name, parsed.error.issues)));
   }
   if (!parsed.success || refusals.length > 0) throw new ConfigError(refusals.join('\n'));
 

@@ -2,10 +2,11 @@ import { Annotations, Stack, Tags } from 'aws-cdk-lib';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { Api, type Route } from './api.ts';
-import { readConfig, refuseForeignPrincipals, type SignIn } from './config.ts';
+import { type DeploymentsSource, readConfig, refuseForeignPrincipals, type SignIn } from './config.ts';
 import { EventBus } from './event-bus.ts';
+import { FollowedTable } from './followed-table.ts';
 import type { ServiceFunction } from './function.ts';
-import { addFunctions } from './functions.ts';
+import { addFunctions, type Functions } from './functions.ts';
 import { KeySweep } from './key-sweep.ts';
 import { Monitoring } from './monitoring.ts';
 import { PurgeSources } from './purge-sources.ts';
@@ -80,6 +81,8 @@ export interface DeploymentKeysProps {
   readonly tags?: string | Readonly<Record<string, string>>;
   /** Whether X-Ray traces the functions. @default false */
   readonly tracing?: boolean;
+  /** The platform's own table of Deployments, which is followed; JSON in context. @default people register them */
+  readonly deploymentsSource?: string | DeploymentsSource;
 }
 
 /** What the console answers: its page on every path of a view, so that a reload keeps the place, and its files. */
@@ -144,6 +147,7 @@ export class DeploymentKeys extends Construct {
     const functions = addFunctions(this, { config, signIn, table });
     const sources = new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
     new KeySweep(this, 'KeySweep', { sweep: functions.sweepKeys });
+    const followed = this.#follow(config.deploymentsSource, functions);
     new Reconciliation(this, 'Reconciliation', { reconcile: functions.reconcile });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
     this.eventBusName = bus.busName;
@@ -194,6 +198,7 @@ export class DeploymentKeys extends Construct {
       reconcile: functions.reconcile.function,
       tableName: table.tableName,
       failureQueues: { ...sources.failureQueues, events: bus.failures },
+      followed,
     });
     const shared = new SharedAuthorizer(this, 'SharedAuthorizer', {
       function: functions.authorize.function,
@@ -223,5 +228,11 @@ export class DeploymentKeys extends Construct {
     this.issuer = signIn.issuer;
     this.consoleClientId = signIn.consoleClientId;
     this.firstAdministrator = pool?.firstAdministrator ?? [];
+  }
+
+  /** Without a source there is no function for it. */
+  #follow(source: DeploymentsSource | undefined, functions: Functions): FollowedTable | undefined {
+    const { syncDeployments: sync, reconcile } = functions;
+    return source && sync && new FollowedTable(this, 'DeploymentsSource', { source, sync, reconcile });
   }
 }

@@ -11,6 +11,8 @@ export interface FunctionsProps {
   readonly table: Table;
 }
 
+export type Functions = ReturnType<typeof addFunctions>;
+
 /** Every function of the service: what it is for, its limits, what it is told, what it may do. */
 export function addFunctions(scope: Construct, { config, signIn, table }: FunctionsProps) {
   const operation: Operation = {
@@ -30,6 +32,11 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const idle = { [ENV.maxIdleDays]: config.maxIdleDays?.toString() };
   const trust = { [ENV.trustedIssuers]: config.trustedIssuers.join(' ') || undefined };
   const metrics = { [ENV.stackName]: Stack.of(scope).stackName };
+  const { deploymentsSource } = config;
+  const sourced = {
+    // Where it is made in the same app, its ARNs are known only when it is deployed.
+    [ENV.deploymentsSource]: deploymentsSource && Stack.of(scope).toJsonString(deploymentsSource),
+  };
   const people = {
     [ENV.groupsClaim]: signIn.groupsClaim,
     [ENV.adminGroup]: signIn.adminGroup,
@@ -88,7 +95,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const manageDeployments = new ServiceFunction(scope, 'manage-deployments', {
     description: 'Registers, lists, changes and deletes Deployments',
     timeout: Duration.seconds(10),
-    environment: people,
+    environment: { ...people, ...sourced },
     ...operation,
   });
   table.grantManageDeployments(manageDeployments);
@@ -153,10 +160,11 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     description: 'Looks through the table for what streams and markers have missed',
     timeout: Duration.minutes(5),
     memory: 512,
-    environment: metrics,
+    environment: { ...metrics, ...sourced },
     ...operation,
   });
   table.grantReconcile(reconcile);
+  if (deploymentsSource) table.grantListSourced(reconcile);
 
   return {
     authorize,
@@ -174,8 +182,21 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     sweepKeys,
     purge,
     reconcile,
+    syncDeployments: addSyncDeployments(),
     console: addConsole(),
   };
+
+  function addSyncDeployments(): ServiceFunction | undefined {
+    if (!deploymentsSource) return undefined;
+    const sync = new ServiceFunction(scope, 'sync-deployments', {
+      description: "Registers, changes and deletes Deployments as the platform's own table does",
+      timeout: Duration.seconds(60),
+      environment: sourced,
+      ...operation,
+    });
+    table.grantFollowSource(sync);
+    return sync;
+  }
 
   /** Without a client at the issuer nobody could sign in to it: then there is none. */
   function addConsole(): ServiceFunction | undefined {

@@ -1,5 +1,5 @@
 /** What the package offers to other CDK apps: the service, the authorizer for the APIs behind it, and keys as secrets. */
-export { ConfigError } from './config.ts';
+export { type AttributeRule, ConfigError, type DeploymentsSource, type RowCondition } from './config.ts';
 export {
   DeploymentKeyAuthorizer,
   type DeploymentKeyAuthorizerProps,

@@ -24,6 +24,10 @@ export interface MonitoringProps {
   readonly purge: IFunction;
   readonly sweepKeys: IFunction;
   readonly reconcile: IFunction;
+  /** The platform's table that Deployments come from. @default there is none */
+  readonly followed?:
+    | { readonly sync: { readonly function: IFunction }; readonly failures: IQueue }
+    | undefined;
   readonly tableName: string;
   /** Where things wait for a person: empty in a healthy stack. */
   readonly failureQueues: { readonly stream: IQueue; readonly continuation: IQueue; readonly events: IQueue };
@@ -82,6 +86,13 @@ export class Monitoring extends Construct {
         metricGroups: this.#tokens(),
       })
       .monitorCustom({ humanReadableName: 'Purge', alarmFriendlyName: 'Purge', metricGroups: this.#purge() });
+    if (props.followed) {
+      facade.monitorCustom({
+        humanReadableName: 'Source of Deployments',
+        alarmFriendlyName: 'Source',
+        metricGroups: this.#source(props.followed),
+      });
+    }
   }
 
   #checks(): CustomMetricGroup[] {
@@ -151,15 +162,7 @@ export class Monitoring extends Construct {
 
   #purge(): CustomMetricGroup[] {
     const { purge, reconcile, failureQueues } = this.#props;
-    const age = new cloudwatch.Metric({
-      namespace: 'AWS/Lambda',
-      metricName: 'IteratorAge',
-      dimensionsMap: { FunctionName: purge.functionName },
-      statistic: 'Maximum',
-      period: FIVE_MINUTES,
-    });
-    const waiting = (queue: IQueue) =>
-      queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES });
+    const age = iteratorAge(purge);
     const markers = this.#own(METRIC.oldPurgeMarkers, 'Maximum', QUARTER);
     const orphans = this.#own(METRIC.orphansFound, 'Sum', QUARTER);
     const failed = reconcile.metricErrors({ period: QUARTER });
@@ -179,6 +182,15 @@ export class Monitoring extends Construct {
       { title: 'Orphans found', metrics: this.#alarmed(orphans, ORPHANS_FOUND) },
       { title: 'Failed slices of reconciliation', metrics: this.#alarmed(failed, FAILED_RECONCILIATION) },
       { title: 'Events not told', metrics: this.#alarmed(waiting(failureQueues.events), UNTOLD_EVENTS) },
+    ];
+  }
+
+  #source({ sync, failures }: NonNullable<MonitoringProps['followed']>): CustomMetricGroup[] {
+    const mended = this.#own(METRIC.deploymentsMended, 'Sum', QUARTER);
+    return [
+      { title: 'Age of the stream', metrics: this.#alarmed(iteratorAge(sync.function), OLD_SOURCE_CHANGES) },
+      { title: 'Changes set aside', metrics: this.#alarmed(waiting(failures), REFUSED_CHANGES) },
+      { title: 'Deployments mended', metrics: this.#alarmed(mended, MENDED_DEPLOYMENTS) },
     ];
   }
 
@@ -207,6 +219,18 @@ export class Monitoring extends Construct {
     return [{ metric, alarmFriendlyName: name, addAlarm: { [name]: threshold } }];
   }
 }
+
+const iteratorAge = (reader: IFunction) =>
+  new cloudwatch.Metric({
+    namespace: 'AWS/Lambda',
+    metricName: 'IteratorAge',
+    dimensionsMap: { FunctionName: reader.functionName },
+    statistic: 'Maximum',
+    period: FIVE_MINUTES,
+  });
+
+const waiting = (queue: IQueue) =>
+  queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES });
 
 // Nobody is locked out: that would let a stranger lock out an honest pipeline, and guessing 256 bits is hopeless.
 const REFUSED_AUTHENTICATIONS: Call = {
@@ -291,6 +315,28 @@ const FAILED_RECONCILIATION: Call = {
   from: 1,
   // Each event begins the slice again: one that fails four times in a row does not pass by itself.
   periods: 4,
+};
+
+const OLD_SOURCE_CHANGES: Call = {
+  name: 'OldSourceChanges',
+  says: 'The source of Deployments is followed late: what is deleted there still has access here.',
+  section: 'old-source-changes',
+  from: FIVE_MINUTES.toMilliseconds(),
+  periods: 3,
+};
+
+const REFUSED_CHANGES: Call = {
+  name: 'RefusedChanges',
+  says: 'Changes in the source of Deployments were set aside.',
+  section: 'refused-changes',
+  from: 1,
+};
+
+const MENDED_DEPLOYMENTS: Call = {
+  name: 'MendedDeployments',
+  says: 'Deployments were not what their source says, and no change of its stream had said so.',
+  section: 'mended-deployments',
+  from: 1,
 };
 
 const UNTOLD_EVENTS: Call = {

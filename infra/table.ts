@@ -103,6 +103,16 @@ export class Table extends Construct {
     this.#grant(grantee, ['GetItem', 'Query', 'BatchWriteItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
   }
 
+  /** To register, change and delete Deployments as a source says, with what was heard of it, marker and event. */
+  grantFollowSource(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
+  }
+
+  /** To list what was heard from a source. */
+  grantListSourced(grantee: ServiceFunction): void {
+    this.#grant(grantee, ['Query']);
+  }
+
   /** To look through the whole table, alone in that; to leave purge markers and mend the directory. */
   grantReconcile(grantee: ServiceFunction): void {
     const reads = ['GetItem', 'BatchGetItem', 'Scan'];

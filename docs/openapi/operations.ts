@@ -281,6 +281,11 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       400: badDeploymentId,
       403: administratorsOnly,
       404: noSuchDeployment,
+      409: problem(
+        409,
+        'conflict',
+        'This Deployment comes from a table of the platform. Change or delete it there.',
+      ),
     },
   },
   'POST /deployments/{deploymentId}/api-keys': {

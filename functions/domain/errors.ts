@@ -55,3 +55,8 @@ export function unavailable(cause: unknown): ServiceError {
     cause,
   });
 }
+
+/** What went wrong, for the log: a ServiceError tells clients little, and has what it was in its cause. */
+export function causeOf(error: unknown): string {
+  return String(error instanceof ServiceError ? (error.cause ?? error) : error);
+}

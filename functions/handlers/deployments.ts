@@ -1,3 +1,4 @@
+import type { DeploymentsSource } from '../domain/deployments-source.ts';
 import { conflict, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
@@ -16,11 +17,18 @@ import {
   readDeployment,
   registerDeployment,
 } from '../table/deployments.ts';
+import { readRegistration } from '../table/registrations.ts';
+import { isOfSource } from './sourced-deployments.ts';
 
 /** How often a change is tried again after somebody else's came first. */
 const ATTEMPTS = 5;
 
-export function deploymentRoutes(table: Table, clock: Clock): Record<string, ManagementRoute> {
+/** @param source the table that Deployments come from; undefined: people alone register them */
+export function deploymentRoutes(
+  table: Table,
+  clock: Clock,
+  source?: DeploymentsSource,
+): Record<string, ManagementRoute> {
   return {
     'GET /deployments': async ({ person, query, routeKey }) => {
       const { limit, cursor } = parseInput(pageInput, query, 'query');
@@ -53,11 +61,19 @@ export function deploymentRoutes(table: Table, clock: Clock): Record<string, Man
     'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
       const deployment = await readDeployment(table, params.deploymentId);
       requireAdministrator(person, deployment);
+      await requireOwn(deployment, true);
       const event = deployment && newEvent('deployment.deleted', deployment, actor, clock());
       if (!event || !(await deleteDeployment(table, deployment, event))) throw notFound('Deployment');
       return { status: 204 };
     },
   };
+
+  /** @throws ServiceError 409 where the source says it, and would say it again */
+  async function requireOwn(deployment: Deployment | undefined, isSourced: boolean): Promise<void> {
+    if (!source || !deployment || !isSourced) return;
+    if (!isOfSource(deployment, await readRegistration(table, deployment.id))) return;
+    throw conflict('This Deployment comes from a table of the platform. Change or delete it there.');
+  }
 
   async function register(
     { params, actor }: ManagementRequest,
@@ -83,6 +99,10 @@ export function deploymentRoutes(table: Table, clock: Clock): Record<string, Man
   ): Promise<Deployment | undefined> {
     const isSame = name === current.name && JSON.stringify(groups) === JSON.stringify(current.groups);
     if (isSame) return current;
+    const changesSourced =
+      (source?.name !== undefined && name !== current.name) ||
+      (source?.groups !== undefined && JSON.stringify(groups) !== JSON.stringify(current.groups));
+    await requireOwn(current, changesSourced);
     const event = newEvent('deployment.edited', current, actor, clock(), { name, groups });
     const deployment = { ...current, name, groups };
     return (await editDeployment(table, deployment, event)) ? deployment : undefined;

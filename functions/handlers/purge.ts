@@ -1,5 +1,5 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, SQSBatchResponse, SQSRecord } from 'aws-lambda';
-import { ServiceError } from '../domain/errors.ts';
+import { causeOf } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
@@ -171,10 +171,6 @@ async function endLife(
   const event = newEvent('deployment.purged', { id: deploymentId, generation }, actor, clock(), { deleted });
   // A record that comes again after the end finds neither marker nor items: it has nothing to tell.
   await endPurge(table, { deploymentId, generation }, isOnRecord || deleted > 0 ? event : undefined);
-}
-
-function causeOf(error: unknown): string {
-  return String(error instanceof ServiceError ? error.cause : error);
 }
 
 /** @throws Error for a message that is none of ours; it ends in the dead-letter queue */

@@ -15,6 +15,18 @@ import {
   scanPage,
   writePass,
 } from '../table/reconcile.ts';
+import type { Item } from '../table/schema.ts';
+
+/** Something that is looked through page by page. */
+export interface Look {
+  /** The name under which its position is kept. */
+  name: string;
+  /**
+   * Looks at a page, and mends what it finds; it can be repeated.
+   * @param after where the page before ended; undefined: from the start
+   */
+  page: (after: Item | undefined) => Promise<{ counts: Record<string, number>; next: Item | undefined }>;
+}
 
 export interface ReconcileDependencies {
   table: Table;
@@ -27,40 +39,50 @@ export interface ReconcileDependencies {
 
 /** A pass begins a week after the one before began, in milliseconds. */
 const INTERVAL = 7 * 24 * 60 * 60 * 1000;
-/** Most pages that one slice reads: a quarter of a million items. */
+/** Most pages that one slice reads: of our own table, a quarter of a million items. */
 export const PAGES = 250;
-/** The pass over our own table, by the name under which its position is kept. */
-const OWN_TABLE = 'TABLE';
 
 /**
- * One slice of the weekly pass over the table, or nothing when none is due. It finds what belongs to a life that is
- * over and that no purge is about to delete, and leaves a marker for it, so that the purge does; and Deployments
- * that the directory does not list, which it lists. A slice that fails or comes twice is read again: every step can
- * be repeated.
+ * One slice of a weekly pass, or nothing when none is due. A slice that fails or comes twice is read again: every
+ * step can be repeated.
  */
-export async function reconcile(dependencies: ReconcileDependencies): Promise<void> {
-  const { table, clock, hasTime, log } = dependencies;
-  const pass = dueSlice(await readPass(table, OWN_TABLE), clock());
+export async function reconcile(
+  { name, page }: Look,
+  { table, clock, hasTime, log }: ReconcileDependencies,
+): Promise<void> {
+  const pass = dueSlice(await readPass(table, name), clock());
   if (!pass) return;
-  const count = { pages: 0, items: 0, orphans: 0, listed: 0 };
+  const sums: Record<string, number> = { pages: 0 };
   let { after } = pass;
   do {
-    const { found, next } = await scanPage(table, after);
-    const judged = await judgePage(found, dependencies);
-    count.pages++;
-    count.items += found.length;
-    count.orphans += judged.orphans;
-    count.listed += judged.listed;
+    const { counts, next } = await page(after);
+    for (const [count, value] of Object.entries({ ...counts, pages: 1 })) {
+      sums[count] = (sums[count] ?? 0) + value;
+    }
     after = next;
-  } while (after && count.pages < PAGES && hasTime());
-  await writePass(table, OWN_TABLE, { startedAt: pass.startedAt, after });
-  log(after ? 'reconciliation goes on later' : 'reconciled', count);
+  } while (after && Number(sums.pages) < PAGES && hasTime());
+  await writePass(table, name, { startedAt: pass.startedAt, after });
+  log(after ? 'reconciliation goes on later' : 'reconciled', { pass: name, ...sums });
 }
 
 /** Where to go on: in the pass that is under way, or at the start of the next when that is due. */
 function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
   if (last?.after) return last;
   return last && now - last.startedAt < INTERVAL ? undefined : { startedAt: now, after: undefined };
+}
+
+/**
+ * The whole table. It finds what belongs to a life that is over and that no purge is about to delete, and leaves a
+ * marker for it, so that the purge does; and Deployments that the directory does not list, which it lists.
+ */
+export function ownTable({ table, clock }: { table: Table; clock: Clock }): Look {
+  return {
+    name: 'TABLE',
+    page: async (after) => {
+      const { found, next } = await scanPage(table, after);
+      return { counts: { items: found.length, ...(await judgePage(found, table, clock())) }, next };
+    },
+  };
 }
 
 /** An item of a life that seems to be over. */
@@ -70,7 +92,8 @@ interface Suspect extends Life {
 
 async function judgePage(
   found: Found[],
-  { table, clock }: ReconcileDependencies,
+  table: Table,
+  now: number,
 ): Promise<{ orphans: number; listed: number }> {
   const deployments = new Map<string, string>();
   const suspects = new Map<string, Suspect>();
@@ -86,7 +109,7 @@ async function judgePage(
       if (kind === 'belonging' || !suspects.has(life)) suspects.set(life, { deploymentId, generation, item });
     }
   }
-  const orphans = await markOrphans([...suspects.values()], table, clock());
+  const orphans = await markOrphans([...suspects.values()], table, now);
   return { orphans, listed: await listUnlisted(deployments, table) };
 }
 

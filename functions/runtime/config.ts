@@ -1,4 +1,5 @@
 import type { CheckRules } from '../domain/check.ts';
+import type { DeploymentsSource } from '../domain/deployments-source.ts';
 import type { LastUsedFrom } from '../domain/last-use.ts';
 import type { PeopleConfig } from '../domain/people.ts';
 import { isPrincipalArn } from '../domain/principals.ts';
@@ -48,6 +49,20 @@ const lastUsedFrom: Variable<LastUsedFrom> = {
   name: ENV.lastUsedFrom,
   rule: 'must be full, truncated or off',
   read: (it) => (it === 'full' || it === 'truncated' || it === 'off' ? it : undefined),
+};
+
+/** Its parts were judged at synthesis. */
+const deploymentsSource: Variable<DeploymentsSource> = {
+  name: ENV.deploymentsSource,
+  rule: 'must be JSON of a source with table and id',
+  read: (it = '') => {
+    try {
+      const source = JSON.parse(it);
+      return typeof source?.table === 'string' && typeof source.id === 'string' ? source : undefined;
+    } catch {
+      return undefined;
+    }
+  },
 };
 
 /** A variable that may be left out. */
@@ -202,4 +217,23 @@ export function readMaxIdleDays(env: Environment = process.env): number | undefi
 /** Issuers whose tokens can open a key; none: token exchange is off. */
 export function readTrustedIssuers(env: Environment = process.env): string[] {
   return readAll(env, { issuers: maybe(text(ENV.trustedIssuers)) }).issuers.value?.split(' ') ?? [];
+}
+
+/** The table of Deployments that the service follows; undefined: there is none. */
+export function readDeploymentsSource(env: Environment = process.env): DeploymentsSource | undefined {
+  return readAll(env, { source: maybe(deploymentsSource) }).source.value;
+}
+
+/** For the function that follows a table of Deployments. */
+export interface SyncConfig extends TableConfig {
+  source: DeploymentsSource;
+  refusedChangesQueueUrl: string;
+}
+
+export function readSyncConfig(env: Environment = process.env): SyncConfig {
+  return readAll(env, {
+    tableName: text(ENV.tableName),
+    source: deploymentsSource,
+    refusedChangesQueueUrl: text(ENV.refusedChangesQueueUrl),
+  });
 }

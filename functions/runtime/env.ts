@@ -43,3 +43,7 @@ export const trustedIssuers = 'TRUSTED_ISSUERS';
 export const eventBusName = 'EVENT_BUS_NAME';
 /** URL of the queue through which a purge that ran out of time goes on. */
 export const continuationQueueUrl = 'CONTINUATION_QUEUE_URL';
+/** JSON of the table of Deployments that the service follows; unset: there is none. */
+export const deploymentsSource = 'DEPLOYMENTS_SOURCE';
+/** URL of the queue in which changes of that table are set aside that our rules refuse. */
+export const refusedChangesQueueUrl = 'REFUSED_CHANGES_QUEUE_URL';

@@ -22,3 +22,5 @@ export const purgeLag = 'PurgeLag';
 export const oldPurgeMarkers = 'OldPurgeMarkers';
 /** Lives of Deployments that were over, with items left and no purge on its way, counted at each slice of a pass. */
 export const orphansFound = 'OrphansFound';
+/** Deployments that were not what their source says, counted at each slice of a comparison. */
+export const deploymentsMended = 'DeploymentsMended';

@@ -70,6 +70,16 @@ export function purgeMeasures(env: Record<string, string | undefined> = process.
 /** What a slice of reconciliation measures, as fields to add to its line. */
 export function reconcileMeasures(env: Record<string, string | undefined> = process.env) {
   const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
-  return ({ orphans }: Fields): Record<string, unknown> =>
-    measured({ [METRIC.orphansFound]: { value: Number(orphans), unit: 'Count' } }, ofStack);
+  return ({ orphans, registered, edited, deleted }: Fields): Record<string, unknown> =>
+    orphans !== undefined
+      ? measured({ [METRIC.orphansFound]: { value: Number(orphans), unit: 'Count' } }, ofStack)
+      : measured(
+          {
+            [METRIC.deploymentsMended]: {
+              value: Number(registered) + Number(edited) + Number(deleted),
+              unit: 'Count',
+            },
+          },
+          ofStack,
+        );
 }

@@ -1,7 +1,7 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, assign, type Table, transact } from './client.ts';
+import { ask, assign, type Table, transact, type Write } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -67,11 +67,15 @@ export async function listDeployments(
   return { items: items.slice(0, limit), hasMore: items.length > limit };
 }
 
-/** @returns false when a Deployment of that ID is there already */
+/**
+ * @param more what else is written with it, or not at all
+ * @returns false when a Deployment of that ID is there already
+ */
 export async function registerDeployment(
   table: Table,
   deployment: Deployment,
   event: ServiceEvent,
+  more: Write[] = [],
 ): Promise<boolean> {
   const { tableName: TableName } = table;
   const isNew = 'attribute_not_exists(pk)';
@@ -80,15 +84,20 @@ export async function registerDeployment(
     // Unconditional: an entry that is left from a life that ended by hand must not stand in the way.
     { Put: { TableName, Item: toDirectoryEntry(deployment) } },
     { Put: { TableName, Item: toEvent(event) } },
+    ...more,
   ]);
   return !refused;
 }
 
-/** @returns false when that life of the Deployment is over */
+/**
+ * @param more what else is written with it, or not at all
+ * @returns false when that life of the Deployment is over
+ */
 export async function editDeployment(
   table: Table,
   deployment: Deployment,
   event: ServiceEvent,
+  more: Write[] = [],
 ): Promise<boolean> {
   const { tableName: TableName } = table;
   const { id, name, groups, generation } = deployment;
@@ -105,18 +114,21 @@ export async function editDeployment(
     },
     { Put: { TableName, Item: toDirectoryEntry(deployment) } },
     { Put: { TableName, Item: toEvent(event) } },
+    ...more,
   ]);
   return !refused;
 }
 
 /**
  * End this life of the Deployment, and leave the marker that the purge removes as its last act.
+ * @param more what else is written with it, or not at all
  * @returns false when that life is over already
  */
 export async function deleteDeployment(
   table: Table,
   deployment: Deployment,
   event: ServiceEvent,
+  more: Write[] = [],
 ): Promise<boolean> {
   const { tableName: TableName } = table;
   const { id, generation } = deployment;
@@ -132,6 +144,7 @@ export async function deleteDeployment(
     { Delete: { TableName, Key: directoryKey(id) } },
     { Put: { TableName, Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
     { Put: { TableName, Item: toEvent(event) } },
+    ...more,
   ]);
   return !refused;
 }

@@ -35,6 +35,8 @@ export const PARTITION = {
   /** The directory: a listing of Deployments is one Query. */
   directory: 'DEPLOYMENTS',
   purges: 'PURGES',
+  /** What was last heard of each Deployment from a table of somebody else's. */
+  sources: 'SOURCES',
   /** How far reconciliation has come. */
   passes: 'RECONCILIATION',
 } as const;
@@ -78,6 +80,7 @@ export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKe
   pk: PARTITION.purges,
   sk: `${deploymentId}#${generation}`,
 });
+export const registrationKey = (id: string): ItemKey => ({ pk: PARTITION.sources, sk: id });
 export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: name });
 
 /** What is remembered of a restore from a backup, in the table that it was made into. */
@@ -409,6 +412,34 @@ export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
     createdAt: required(it.createdAt, is.whole),
     data: required(it.data, isFields) as ServiceEvent['data'],
     expiresAt: required(it.expiresAt, is.whole),
+  }));
+}
+
+/** What was last heard of a Deployment from a table of somebody else's, and done. */
+export interface Registration {
+  id: string;
+  /** The last change that was applied: its sequence number in 40 digits. */
+  lastChange: string;
+  /** The life of the Deployment that is the source's, or was. */
+  generation: string;
+  /** Whether the source has it. */
+  isPresent: boolean;
+  /** The key of its row, in DynamoDB's own form. */
+  row: Record<string, unknown>;
+}
+
+/** @param expiresAt epoch seconds: until when a deletion is remembered */
+export function toRegistration({ id, ...attributes }: Registration, expiresAt: number | undefined): Item {
+  return { ...registrationKey(id), ...attributes, expiresAt };
+}
+
+export function fromRegistration(item: Item | undefined): Registration | undefined {
+  return parsed(item, (it) => ({
+    id: required(it.sk, (value): value is string => is.text(value) && isDeploymentId(value)),
+    lastChange: required(it.lastChange, is.text),
+    generation: required(it.generation, is.ulid),
+    isPresent: required(it.isPresent, is.flag),
+    row: required(it.row, isFields),
   }));
 }
 

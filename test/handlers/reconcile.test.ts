@@ -2,7 +2,7 @@ import { DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/handlers/purge.ts';
-import { PAGES, reconcile } from '../../functions/handlers/reconcile.ts';
+import { ownTable, PAGES, reconcile } from '../../functions/handlers/reconcile.ts';
 import type { Table } from '../../functions/table/client.ts';
 import { NO_LIFE } from '../../functions/table/reconcile.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
@@ -50,7 +50,8 @@ async function slice(hasTime = () => true, of: Table = table) {
   const log = (message: string, fields: Record<string, string | number>) => {
     told = { message, ...fields };
   };
-  await reconcile({ table: of, clock: () => time.now, hasTime, log });
+  const clock = () => time.now;
+  await reconcile(ownTable({ table: of, clock }), { table: of, clock, hasTime, log });
   return told;
 }
 
@@ -80,7 +81,14 @@ describe('a life that is over, with items left and no purge on its way', () => {
     await deploymentWithToken('gone');
     const { token } = await deploymentWithToken('stays');
     await remove('DEPLOYMENT#gone', 'DEPLOYMENT');
-    expect(await slice()).toEqual({ message: 'reconciled', pages: 1, items: 7, orphans: 1, listed: 0 });
+    expect(await slice()).toEqual({
+      message: 'reconciled',
+      pass: 'TABLE',
+      pages: 1,
+      items: 7,
+      orphans: 1,
+      listed: 0,
+    });
     expect(await sortKeys('DEPLOYMENTS')).toEqual(['stays']);
     await purgeMarked();
     expect(await sortKeys('DEPLOYMENT#gone')).toEqual([]);

@@ -8,6 +8,7 @@ import type {
   DynamoDBRecord,
 } from 'aws-lambda';
 import type { CheckRules } from '../../functions/domain/check.ts';
+import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
 import { type AuthorizerResult, authorizer } from '../../functions/handlers/authorizer.ts';
 import { deploymentRoutes } from '../../functions/handlers/deployments.ts';
 import { eventRoutes } from '../../functions/handlers/events.ts';
@@ -64,6 +65,8 @@ export interface InProcessOptions {
    * `{ operation, input }`; an error that it throws is the caller's. Checks are left out, unless they use the SDK.
    */
   around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
+  /** The table that Deployments come from. */
+  source?: DeploymentsSource;
   /** Checks use the AWS SDK's client in place of the lean one. */
   sdkChecks?: boolean;
   /** Whose tokens may open keys. @default nobody's */
@@ -145,7 +148,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const management = { logger, people, onRefused: async () => {} };
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
   const managed = {
-    ...deploymentRoutes(table, clock),
+    ...deploymentRoutes(table, clock, options.source),
     ...keyRoutes(table, { clock, scopes: rules.scopes }),
     ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
     ...eventRoutes(table, clock),

@@ -1,0 +1,80 @@
+import type { SourcedDeployment } from '../domain/deployments-source.ts';
+import { newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import type { Deployment } from '../domain/records.ts';
+import type { Table } from '../table/client.ts';
+import {
+  deleteDeployment,
+  editDeployment,
+  readDeployment,
+  registerDeployment,
+} from '../table/deployments.ts';
+import { noteRegistration, type Registration, registrationWrite } from '../table/registrations.ts';
+
+/** What was done to a Deployment so that it is what its source says. */
+export type Outcome = 'registered' | 'edited' | 'deleted' | 'unchanged';
+
+export interface Settling {
+  /** What was noted of it when it was last read. */
+  known: Registration | undefined;
+  /** What the source has; undefined: it has it no more. */
+  wanted: SourcedDeployment | undefined;
+  /** What is to be noted, `generation` being that of a life that begins with it. */
+  next: Omit<Registration, 'isPresent'>;
+}
+
+interface Dependencies {
+  table: Table;
+  clock: Clock;
+  /** Whether to say what would be done, and do nothing. */
+  isDryRun?: boolean;
+}
+
+const ACTOR = { principal: 'source', address: '', requestId: '' };
+
+/**
+ * Make a Deployment what its source says, and note that in the same transaction.
+ * @returns undefined when somebody else came first, and nothing is done
+ */
+export async function settle(
+  { known, wanted, next }: Settling,
+  { table, clock, isDryRun = false }: Dependencies,
+): Promise<Outcome | undefined> {
+  const current = await readDeployment(table, next.id);
+  const now = clock();
+  const note = (generation: string) =>
+    registrationWrite(table, { ...next, generation, isPresent: wanted !== undefined }, known, now);
+  const end = async (outcome: Outcome, write: () => Promise<boolean>) =>
+    isDryRun || (await write()) ? outcome : undefined;
+
+  if (!wanted) {
+    const noted = note(known?.generation ?? next.generation);
+    if (!current || !isOfSource(current, known))
+      return end('unchanged', () => noteRegistration(table, noted));
+    const event = newEvent('deployment.deleted', current, ACTOR, now);
+    return end('deleted', () => deleteDeployment(table, current, event, [noted]));
+  }
+  if (!current) {
+    const { name = next.id, groups = [] } = wanted;
+    const { id, generation } = next;
+    const deployment: Deployment = { id, name, groups, generation, keyCount: 0, createdAt: now };
+    const event = newEvent('deployment.registered', deployment, ACTOR, now, { name, groups });
+    return end('registered', () => registerDeployment(table, deployment, event, [note(generation)]));
+  }
+  const noted = note(current.generation);
+  if (isAsWanted(current, wanted)) return end('unchanged', () => noteRegistration(table, noted));
+  const { name = current.name, groups = current.groups } = wanted;
+  const event = newEvent('deployment.edited', current, ACTOR, now, { name, groups });
+  return end('edited', () => editDeployment(table, { ...current, name, groups }, event, [noted]));
+}
+
+/** Has the source registered this life, or taken it over? One that people made, and it never had, is theirs. */
+export function isOfSource({ generation }: Deployment, known: Registration | undefined): boolean {
+  return known?.isPresent === true && known.generation === generation;
+}
+
+/** Does it have the name and groups of its source, as far as that knows any? */
+export function isAsWanted(current: Deployment, { name, groups }: SourcedDeployment): boolean {
+  const isNamed = name === undefined || name === current.name;
+  return isNamed && (groups === undefined || JSON.stringify(groups) === JSON.stringify(current.groups));
+}

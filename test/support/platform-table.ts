@@ -1,0 +1,78 @@
+import {
+  type AttributeValue,
+  CreateTableCommand,
+  DeleteItemCommand,
+  DynamoDBClient,
+  PutItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import type { DynamoDBRecord } from 'aws-lambda';
+import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
+import type { SourceTable } from '../../functions/table/source-rows.ts';
+import { callEngine } from '../../infra/local/engine.ts';
+
+const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/platform';
+
+/** Where the platform of the tests keeps its Deployments, beside other things. */
+export const SOURCE: DeploymentsSource = {
+  table: TABLE_ARN,
+  stream: `${TABLE_ARN}/stream/2026-01-01T00:00:00.000`,
+  id: 'deployment',
+  name: 'label',
+  groups: 'teams',
+  where: { type: 'deployment' },
+  deleted: { status: ['deleted', 'archived'] },
+};
+
+export type PlatformRow = Record<string, AttributeValue>;
+
+/** A row of the platform's table that is a Deployment. */
+export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
+  key: { S: `row-${id}` },
+  type: { S: 'deployment' },
+  deployment: { S: id },
+  ...more,
+});
+
+/** A table of the platform's on an engine, with a stream of real records. */
+export async function makePlatformTable(endpoint: string) {
+  const credentials = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
+  const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials });
+  const { TableDescription } = await client.send(
+    new CreateTableCommand({
+      TableName: 'platform',
+      BillingMode: 'PAY_PER_REQUEST',
+      KeySchema: [{ AttributeName: 'key', KeyType: 'HASH' }],
+      AttributeDefinitions: [{ AttributeName: 'key', AttributeType: 'S' }],
+      StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+    }),
+  );
+  const StreamArn = TableDescription?.LatestStreamArn;
+  const stream = <T>(operation: string, input: object) =>
+    callEngine<T>(endpoint, `DynamoDBStreams_20120810.${operation}`, input);
+  let iterator: string | undefined;
+  const from: SourceTable = { client, source: SOURCE };
+  return {
+    from,
+    put: (Item: PlatformRow) => client.send(new PutItemCommand({ TableName: 'platform', Item })),
+    remove: (id: string) =>
+      client.send(new DeleteItemCommand({ TableName: 'platform', Key: { key: { S: `row-${id}` } } })),
+    /** The records since the last call, as the stream's mapping would deliver them. */
+    records: async (): Promise<DynamoDBRecord[]> => {
+      if (!iterator) {
+        const { StreamDescription } = await stream<{ StreamDescription: { Shards: { ShardId: string }[] } }>(
+          'DescribeStream',
+          { StreamArn },
+        );
+        const ShardId = StreamDescription.Shards[0]?.ShardId;
+        const shard = { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' };
+        iterator = (await stream<{ ShardIterator: string }>('GetShardIterator', shard)).ShardIterator;
+      }
+      const { Records, NextShardIterator } = await stream<{
+        Records: DynamoDBRecord[];
+        NextShardIterator: string;
+      }>('GetRecords', { ShardIterator: iterator });
+      iterator = NextShardIterator;
+      return Records;
+    },
+  };
+}
