@@ -46,9 +46,9 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'a script is run by hand on the table or over HTTP: it imports domain and table',
+    rule: 'a script is run by hand on the table or over HTTP: it imports domain, table, handlers and settings',
     files: /^scripts\//,
-    folders: /^(scripts\/|functions\/(domain|table)\/|infra\/bundle\.ts$)/,
+    folders: /^(scripts\/|functions\/(domain|table|handlers)\/|infra\/(bundle|config)\.ts$)/,
     packages: /^(node:|esbuild$)/,
   },
   {

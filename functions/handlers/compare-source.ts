@@ -30,6 +30,8 @@ export interface CompareDependencies {
   isDryRun?: boolean;
   /** Most Deployments of a page that may be gone from the source; of more, none is deleted. */
   mostGone: number;
+  /** Rows of a page. @default 500 */
+  limit?: number;
 }
 
 type Position = Record<string, unknown> | undefined;
@@ -49,9 +51,9 @@ const REGISTRATIONS = 100;
  * refused if something else has been noted since. A change that the stream brings later is newer than this.
  */
 export async function compareRows(after: Position, dependencies: CompareDependencies): Promise<Compared> {
-  const { table, from } = dependencies;
+  const { table, from, limit = ROWS } = dependencies;
   const keyNames = await readKeyNames(from);
-  const page = await scanRows(from, keyNames, { after: after as RowKey | undefined, limit: ROWS });
+  const page = await scanRows(from, keyNames, { after: after as RowKey | undefined, limit });
   const { counts, settled } = counting(dependencies);
   const wanted = page.rows.flatMap(({ key, row }) => {
     const deployment = judged(key, row);

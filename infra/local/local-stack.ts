@@ -15,6 +15,7 @@ import { Identities } from './iam-authorizer.ts';
 import { Invokers } from './invokers.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './issuer.ts';
 import { Logs } from './logs.ts';
+import { withPlatformTable } from './platform-table.ts';
 import { RestApiReader } from './rest-apis.ts';
 import { makeSecrets } from './secrets-manager.ts';
 import type { Credential } from './sigv4.ts';
@@ -123,7 +124,8 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
   const synthesise = options.synthesise ?? (await import('../app.ts')).synthesise;
   // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
   const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
-  const assembly = await withoutValidation(() => synthesise(context, outdir));
+  const synthesised = await withoutValidation(() => synthesise(context, outdir));
+  const assembly = withPlatformTable(synthesised, context.deploymentsSource);
   const template = new Template(assembly, suffix, options.alterTemplate);
 
   const engine = await engineStarting;

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config.ts';
 import { synthesiseWithExample } from '../example/app.ts';
+import { ENGINE_ACCESS_KEY } from './engine.ts';
 import { DEVELOPER } from './iam-authorizer.ts';
 import { type LocalStack, startLocalStack } from './local-stack.ts';
 import { issuerPort, port } from './ports.ts';
@@ -113,6 +114,12 @@ async function run(): Promise<void> {
   );
   if (String(context.platformPrincipals ?? DEVELOPER.arn).includes(DEVELOPER.arn)) {
     console.log(`Management calls as the IAM principal ${DEVELOPER.arn}:\n  ${signedCall(stack)}`);
+  }
+  if (context.deploymentsSource !== undefined) {
+    const table = stack.tables.at(-1)?.name;
+    console.log(
+      `The platform's table of Deployments: ${table} at ${stack.engineEndpoint}, access key ${ENGINE_ACCESS_KEY}, any secret.`,
+    );
   }
   console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);
 }

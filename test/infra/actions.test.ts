@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { type Json, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
-const template = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
+const template = templateOf({ ...WITH_ISSUER, consoleClientId: 'console', deploymentsSource: SOURCE });
 
 const LOGS = {
   'logs:CreateLogStream': 'each environment writes to a stream of its own',
@@ -80,13 +80,33 @@ const WHY: Record<string, Record<string, string>> = {
   },
   Reconcile: {
     ...LOGS,
-    'dynamodb:Scan': 'looks through the whole table once a week',
-    'dynamodb:GetItem': 'reads its position, and marker and item of what seems left behind',
+    'dynamodb:Scan': 'looks through the whole table once a week, and through the source',
+    'dynamodb:DescribeTable': 'reads which attributes are the key of the source',
+    'dynamodb:Query': 'lists what was heard from the source',
+    'kms:Decrypt': 'lets DynamoDB read the source, where that has a key of its own',
+    'dynamodb:GetItem':
+      'reads its position, marker and item of what seems left behind, and a row of the source',
     'dynamodb:BatchGetItem': 'reads Deployments and directory entries, strongly consistent',
-    'dynamodb:UpdateItem': 'leaves the marker by which the purge deletes',
-    'dynamodb:DeleteItem': 'removes the directory entry of a Deployment that is gone',
-    'dynamodb:PutItem': 'keeps its position, lists a Deployment that is not listed',
+    'dynamodb:UpdateItem':
+      'leaves the marker by which the purge deletes, changes what differs from the source',
+    'dynamodb:DeleteItem':
+      'removes the directory entry of a Deployment that is gone, deletes what the source has no more',
+    'dynamodb:PutItem':
+      'keeps its position, lists a Deployment that is not listed, registers what the source has',
     'dynamodb:ConditionCheckItem': 'makes sure, in the same transaction, that the listed Deployment lives',
+  },
+  SyncDeployments: {
+    ...LOGS,
+    'dynamodb:DescribeStream': "Lambda reads the source's stream with the function's role",
+    'dynamodb:GetRecords': "Lambda reads the source's stream with the function's role",
+    'dynamodb:GetShardIterator': "Lambda reads the source's stream with the function's role",
+    'dynamodb:ListStreams': "Lambda reads the source's stream with the function's role",
+    'dynamodb:GetItem': 'reads the Deployment, and what was last heard of it',
+    'dynamodb:PutItem': 'writes Deployment, directory entry, marker, event and what was heard',
+    'dynamodb:UpdateItem': 'changes the name and groups of a Deployment',
+    'dynamodb:DeleteItem': 'deletes Deployment and directory entry',
+    'sqs:SendMessage': 'sets aside what our rules refuse, and Lambda what was given up',
+    'kms:Decrypt': 'lets DynamoDB read the stream of a source that has a key of its own',
   },
   Purge: {
     ...LOGS,

@@ -395,7 +395,7 @@ describe('configuration', () => {
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
         'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, trustedIssuers, lastUsedFrom, scopes, platformPrincipals, consumerAccounts, console, domainName, ' +
         'certificateArn, webAclArn, encryptionKey, permissionsBoundary, authorizerConcurrency, alarmTopic, ' +
-        'logRetention, tags, tracing, for example -c stage=production.',
+        'logRetention, tags, tracing, deploymentsSource, for example -c stage=production.',
     );
   });
 

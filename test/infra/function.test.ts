@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as ENV from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
-import { ARN, idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 /** Deployed by a construct for other stacks, not by the service: test/infra/deployment-key-secret.test.ts. */
 const FOR_OTHERS = ['deployment-key-secret'];
@@ -21,6 +21,7 @@ const FILES = [
   'report-leak',
   'revoke',
   'sweep-keys',
+  'sync-deployments',
   'whoami',
 ];
 const pascal = (file: string) =>
@@ -32,6 +33,7 @@ const context = {
   consoleClientId: 'console',
   maxTokenLifetime: 2_592_000,
   maxIdleDays: 90,
+  deploymentsSource: SOURCE,
   platformPrincipals: [ARN.PRINCIPAL, 'arn:aws:iam::111122223333:user/ada'],
 };
 const template = templateOf(context);
@@ -71,6 +73,7 @@ describe('the functions', () => {
     ['sweep-keys', 256, 900],
     ['purge', 512, 60],
     ['reconcile', 512, 300],
+    ['sync-deployments', 256, 60],
   ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
   });
@@ -83,7 +86,10 @@ describe('the functions', () => {
 
   it('keep their logs after the stack in production, and not in development', () => {
     const policies = (stage: string) =>
-      FILES.map((file) => resourceAt(templateOf({ stage }), `${pascal(file)}/Logs`).DeletionPolicy);
+      FILES.map(
+        (file) =>
+          resourceAt(templateOf({ stage, deploymentsSource: SOURCE }), `${pascal(file)}/Logs`).DeletionPolicy,
+      );
     expect(new Set(policies('production'))).toStrictEqual(new Set(['Retain']));
     expect(new Set(policies('development'))).toStrictEqual(new Set(['Delete']));
   });
@@ -98,6 +104,7 @@ describe('the functions', () => {
   };
   const trust = { [ENV.trustedIssuers]: 'https://token.actions.githubusercontent.com https://gitlab.com' };
   const idle = { [ENV.maxIdleDays]: '90' };
+  const sourced = { [ENV.deploymentsSource]: JSON.stringify(SOURCE) };
   const metrics = { [ENV.stackName]: 'deployment-api-keys-development' };
   const people = {
     [ENV.groupsClaim]: 'groups',
@@ -112,10 +119,14 @@ describe('the functions', () => {
     ['introspect', { ...tokens, ...metrics, ...idle }],
     ['revoke', { ...metrics, ...idle }],
     ['sweep-keys', idle],
-    ['reconcile', metrics],
+    ['reconcile', { ...metrics, ...sourced }],
+    [
+      'sync-deployments',
+      { ...sourced, [ENV.refusedChangesQueueUrl]: { Ref: idAt(template, 'DeploymentsSource/Failures') } },
+    ],
     ['list-events', people],
     ['report-leak', tokens],
-    ['manage-deployments', people],
+    ['manage-deployments', { ...people, ...sourced }],
     ['manage-keys', { ...people, ...scopes, ...idle, ...trust }],
     ['manage-temporary-tokens', { ...people, ...scopes }],
     [
@@ -163,7 +174,7 @@ describe('the functions', () => {
     const paths = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::Lambda::Function')).map(
       (resource) => resource.Metadata['aws:cdk:path'],
     );
-    expect(paths).toHaveLength(FILES.length - 1);
+    expect(paths).toHaveLength(FILES.length - 2);
     expect(paths.join(' ')).not.toContain('Console');
   });
 
@@ -197,6 +208,7 @@ describe('the functions', () => {
       ['report-leak', 'Terminate'],
       ['revoke', 'Terminate'],
       ['sweep-keys', 'Terminate'],
+      ['sync-deployments', 'Terminate'],
       ['whoami', 'Terminate'],
     ]);
   });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { idAt, type Json, resourceAt, templateOf } from '../support/template.ts';
+import { idAt, type Json, resourceAt, SOURCE, templateOf } from '../support/template.ts';
 
 const template = templateOf({});
 const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
@@ -97,6 +97,27 @@ describe('the alarms', () => {
       }
     },
   );
+});
+
+describe('the alarms of a source of Deployments', () => {
+  it('are three more, each with its section of the runbook, where there is one', () => {
+    const followed: Json[] = Object.values(
+      templateOf({ deploymentsSource: SOURCE }).findResources('AWS::CloudWatch::Alarm'),
+    ).map((alarm: Json) => alarm.Properties);
+    const own = new Set(alarms.map(nameOf));
+    const more = followed.filter((alarm) => !own.has(nameOf(alarm)));
+    expect(more.map((alarm) => [nameOf(alarm), alarm.Threshold, alarm.EvaluationPeriods])).toStrictEqual([
+      ['OldSourceChanges', 300_000, 3],
+      ['RefusedChanges', 1, 1],
+      ['MendedDeployments', 1, 1],
+    ]);
+    for (const { AlarmDescription } of more) {
+      const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(AlarmDescription) ?? [];
+      for (const part of ['**What it means.**', '**How to look.**', '**What to do.**']) {
+        expect(sections.get(anchor), anchor).toContain(part);
+      }
+    }
+  });
 });
 
 describe('the dashboard', () => {

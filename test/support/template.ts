@@ -22,6 +22,18 @@ export const ARN = {
   TOPIC: 'arn:aws:sns:eu-west-1:111122223333:on-call',
 };
 
+/** A table of the platform's that Deployments come from, with every part. */
+export const SOURCE = {
+  table: 'arn:aws:dynamodb:eu-west-1:111122223333:table/platform',
+  stream: 'arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000',
+  id: 'deploymentId',
+  name: 'label',
+  groups: 'teams',
+  where: { type: 'deployment', version: [2, 3], archived: { exists: false } },
+  deleted: { status: ['deleted', 'gone'] },
+  encryptionKey: ARN.KEY,
+};
+
 /** Context in which every setting is set. */
 export const EVERYTHING = {
   ...WITH_ISSUER,
@@ -52,6 +64,7 @@ export const EVERYTHING = {
   logRetention: '90',
   tags: 'team=platform,cost-centre=4711',
   tracing: 'true',
+  deploymentsSource: JSON.stringify(SOURCE),
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON, and a test asserts what it finds there.

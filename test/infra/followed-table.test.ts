@@ -1,0 +1,140 @@
+import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { AttributeType, StreamViewType, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { describe, expect, it } from 'vitest';
+import * as ENV from '../../functions/runtime/env.ts';
+import { ConfigError, readConfig } from '../../infra/config.ts';
+import { DeploymentKeys } from '../../infra/deployment-keys.ts';
+import { idAt, type Json, resourceAt, SOURCE, templateOf } from '../support/template.ts';
+
+const { encryptionKey: _, ...plain } = SOURCE;
+const template = templateOf({ deploymentsSource: SOURCE });
+const mappingOf = (deploymentsSource: object) =>
+  resourceAt(templateOf({ deploymentsSource }), 'SyncDeployments/Function/Stream').Properties;
+
+describe('a table that Deployments come from', () => {
+  const { Properties: mapping } = resourceAt(template, 'SyncDeployments/Function/Stream');
+
+  it('wakes a function of its own by its stream, in order, from the oldest record', () => {
+    expect(mapping).toMatchObject({
+      EventSourceArn: SOURCE.stream,
+      FunctionName: { Ref: idAt(template, 'SyncDeployments/Function') },
+      StartingPosition: 'TRIM_HORIZON',
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      BisectBatchOnFunctionError: true,
+    });
+    expect(mapping).not.toHaveProperty('ParallelizationFactor');
+  });
+
+  it('is tried for as long as its stream keeps a record, then set aside in a queue of its own', () => {
+    const failures = { 'Fn::GetAtt': [idAt(template, 'DeploymentsSource/Failures'), 'Arn'] };
+    expect(mapping).toMatchObject({
+      MaximumRetryAttempts: 1000,
+      MaximumRecordAgeInSeconds: 24 * 60 * 60,
+      DestinationConfig: { OnFailure: { Destination: failures } },
+    });
+  });
+
+  it('wakes it for rows alone that are Deployments, before or after, as far as a filter can tell', () => {
+    const filtersOf = (where?: object) =>
+      mappingOf({ ...plain, where }).FilterCriteria?.Filters.map(({ Pattern }: Json) => JSON.parse(Pattern));
+    const image = { type: { S: ['deployment'] }, version: { N: ['2', '3'] } };
+    expect(filtersOf(SOURCE.where)).toStrictEqual([
+      { dynamodb: { NewImage: image } },
+      { dynamodb: { OldImage: image } },
+    ]);
+    for (const where of [undefined, { a: { exists: true } }, { a: true }, { a: [1, 'x'] }]) {
+      expect(filtersOf(where)).toBeUndefined();
+    }
+  });
+
+  it('is read by two functions, with the key of that table where it has one, and nothing more of it', () => {
+    const onSource = (name: string) =>
+      resourceAt(template, `${name}/Role/DefaultPolicy`)
+        .Properties.PolicyDocument.Statement.filter(({ Resource }: Json) => typeof Resource === 'string')
+        .map(({ Action, Resource }: Json) => [[Action].flat(), Resource]);
+    expect(onSource('Reconcile')).toStrictEqual([
+      [['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Scan'], SOURCE.table],
+      [['kms:Decrypt'], SOURCE.encryptionKey],
+    ]);
+    expect(onSource('SyncDeployments')).toStrictEqual([
+      [
+        ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((it) => `dynamodb:${it}`),
+        SOURCE.stream,
+      ],
+      [['kms:Decrypt'], SOURCE.encryptionKey],
+    ]);
+    const others = ['Authorize', 'ManageDeployments', 'Purge'].map(onSource);
+    expect(others).toStrictEqual([[], [], []]);
+  });
+
+  it('may be made in the same app: its ARNs go where they are needed', () => {
+    const stack = new Stack(new App(), 'Theirs');
+    const table = new TableV2(stack, 'Platform', {
+      partitionKey: { name: 'id', type: AttributeType.STRING },
+      dynamoStream: StreamViewType.NEW_AND_OLD_IMAGES,
+    });
+    const stream = table.tableStreamArn ?? '';
+    new DeploymentKeys(stack, 'Keys', { deploymentsSource: { table: table.tableArn, stream, id: 'id' } });
+    const functions = Object.values<Json>(Template.fromStack(stack).findResources('AWS::Lambda::Function'));
+    const told = functions.map(({ Properties }) => Properties.Environment?.Variables[ENV.deploymentsSource]);
+    const json = {
+      'Fn::Join': [
+        '',
+        ['{"table":"', stack.resolve(table.tableArn), '","stream":"', stack.resolve(stream), '","id":"id"}'],
+      ],
+    };
+    expect(told.filter(Boolean)).toStrictEqual([json, json, json]);
+  });
+
+  it('leaves nothing in a stack without the setting', () => {
+    const text = JSON.stringify(templateOf().toJSON());
+    for (const word of ['SyncDeployments', 'DeploymentsSource', ENV.deploymentsSource, 'DescribeTable']) {
+      expect(text).not.toContain(word);
+    }
+  });
+});
+
+describe('the setting deploymentsSource', () => {
+  it('is JSON in context, an object in cdk.json and in a property', () => {
+    expect(readConfig({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(SOURCE);
+    expect(readConfig({ deploymentsSource: SOURCE }).deploymentsSource).toStrictEqual(SOURCE);
+  });
+
+  const wrong: [string, unknown, string][] = [
+    ['what is no JSON', '{', ''],
+    ['nothing', '', ''],
+    ['a number', 7, ''],
+    ['none of the attributes', { ...plain, id: undefined }, 'id'],
+    ['an attribute without a name', { ...plain, id: '' }, 'id'],
+    ['a name for an ARN', { ...plain, table: 'platform' }, 'table, stream'],
+    [
+      'the stream of another table',
+      { ...plain, stream: SOURCE.stream.replace('platform', 'other') },
+      'stream',
+    ],
+    ['a part that is unknown', { ...plain, lable: 'x' }, 'lable'],
+    ['a condition of nothing', { ...plain, where: {} }, 'where'],
+    ['a rule that is null', { ...plain, where: { type: null } }, 'where.type'],
+    ['a list of no values', { ...plain, deleted: { status: [] } }, 'deleted.status'],
+    ['a rule of another kind', { ...plain, deleted: { status: { exist: true } } }, 'deleted.status'],
+    ['two wrong parts', { ...plain, encryptionKey: 'alias/x', groups: 3 }, 'groups, encryptionKey'],
+  ];
+  it.each(wrong)(
+    'refuses %s with a sentence that names what is wrong in it',
+    (_, deploymentsSource, where) => {
+      const read = () => readConfig({ deploymentsSource } as object);
+      expect(read).toThrow(ConfigError);
+      expect(read).toThrow(
+        /^deploymentsSource must be JSON with table and stream, .*, for example -c deploymentsSource='\{/,
+      );
+      try {
+        read();
+      } catch (error) {
+        expect((error as Error).message.replace(/^.*\}'\./s, '')).toBe(
+          where && ` Wrong or missing in it: ${where}.`,
+        );
+      }
+    },
+  );
+});
