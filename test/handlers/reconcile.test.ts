@@ -15,7 +15,7 @@ const WEEK = 7 * 24 * HOUR;
 const LATER = 6 * 60_000;
 
 const engine = await startTable();
-const meter = await startMeter(engine.endpoint);
+const meter = await startMeter(engine.endpoint, { scans: true });
 afterAll(async () => {
   await meter.stop();
   await engine.stop();

@@ -8,11 +8,15 @@ export interface Bill {
   written: number;
 }
 
-const READS = ['GetItem', 'BatchGetItem', 'Query', 'Scan'];
+const READS = ['GetItem', 'BatchGetItem', 'Query'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
 
-/** Stands before an engine, asks for ReturnConsumedCapacity with every call, and adds it up. */
-export async function startMeter(engineEndpoint: string) {
+/**
+ * Stands before an engine, asks for ReturnConsumedCapacity with every call, and adds it up.
+ * @param scans whether Scans count: in a local stack they are those of its TTL
+ */
+export async function startMeter(engineEndpoint: string, { scans = false } = {}) {
+  const reads = scans ? [...READS, 'Scan'] : READS;
   const engine = new URL(engineEndpoint);
   const agent = new Agent({ keepAlive: true });
   let bill: Bill = { calls: [], read: 0, written: 0 };
@@ -21,7 +25,7 @@ export async function startMeter(engineEndpoint: string) {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
     const operation = String(incoming.headers['x-amz-target']).split('.')[1] ?? '';
-    const isMetered = READS.includes(operation) || WRITES.includes(operation);
+    const isMetered = reads.includes(operation) || WRITES.includes(operation);
     const text = Buffer.concat(chunks).toString();
     const body = isMetered ? JSON.stringify({ ...JSON.parse(text), ReturnConsumedCapacity: 'TOTAL' }) : text;
     const forwarded = request(
@@ -40,7 +44,7 @@ export async function startMeter(engineEndpoint: string) {
           const { ConsumedCapacity = [] } = JSON.parse(bytes.toString());
           const units = [ConsumedCapacity].flat().reduce((sum, { CapacityUnits }) => sum + CapacityUnits, 0);
           bill.calls.push(operation);
-          bill[READS.includes(operation) ? 'read' : 'written'] += units;
+          bill[reads.includes(operation) ? 'read' : 'written'] += units;
         }
         outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders).end(bytes);
       },
