@@ -35,13 +35,13 @@ export interface Restoration {
   isDryRun: boolean;
   clock: Clock;
   onProgress: (done: number, all: number) => void;
+  /** Told of each key that a person must look at, at once: what an interrupted run has found is not found again. */
+  onDoubt: (keyId: string, why: Doubt | 'everything is disabled') => void;
 }
 
 /** What a restore has done, or in a dry run would do. */
 export interface RestoreReport {
   counts: Record<Count, number>;
-  /** Keys that a person must look at, and why. */
-  toLookAt: { keyId: string; why: Doubt | 'everything is disabled' }[];
   /** Deployments that live another life than the backup has: that one stays. */
   otherLives: string[];
 }
@@ -84,7 +84,6 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   for await (const id of scanDeploymentIds(into)) ids.add(id);
   const report: RestoreReport = {
     counts: Object.fromEntries(COUNTS.map((name) => [name, 0])) as Record<Count, number>,
-    toLookAt: [],
     otherLives: [],
   };
   const waiting = [...ids].sort().reverse();
@@ -107,7 +106,6 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed) throw failed.reason;
   if (!isDryRun) await writeRestore(into, restoreId, { startedAt, finishedAt: clock() });
-  report.toLookAt.sort((a, b) => (a.keyId < b.keyId ? -1 : 1));
   return report;
 }
 
@@ -164,11 +162,11 @@ async function restoreDeployment(
         continue;
       }
       const written = renewed(restoration.disablesAll ? disabled(key) : key, standing.get(ulid));
-      for (const why of doubts) report.toLookAt.push({ keyId, why });
-      if (restoration.disablesAll) report.toLookAt.push({ keyId, why: 'everything is disabled' });
       count(before ? 'keys back' : 'keys disabled');
       if (before && !written.enabled && before.enabled) count('keys disabled');
       if (!isDryRun) await putApiKey(into, written);
+      for (const why of doubts) restoration.onDoubt(keyId, why);
+      if (restoration.disablesAll) restoration.onDoubt(keyId, 'everything is disabled');
       kept++;
     }
     return kept;

@@ -22,7 +22,8 @@ docs/runbook.md, "Restore the table", has the steps around it. Stop the function
 
 Every access token and every temporary token dies. Keys work on; those that were deleted, disabled, leaked, rotated
 or narrowed since are so again. Run it again after an interruption: it goes on. Run it again when it is done: it does
-nothing. Region, credentials and endpoint are those of the AWS SDK's environment.`;
+nothing. Keys that a person must look at are printed as they are found: where "its new secret is lost", rotate it; all others
+are disabled until somebody enables them. Region, credentials and endpoint are those of the AWS SDK's environment.`;
 
 class UsageError extends Error {}
 
@@ -67,7 +68,7 @@ function openTable(tableName: string): Table {
   };
 }
 
-function print({ counts, toLookAt, otherLives }: RestoreReport, isDryRun: boolean): void {
+function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
   console.log(isDryRun ? 'This is what would be done. Nothing was written.' : 'Done.');
   for (const [name, number] of Object.entries(counts)) console.log(`${String(number).padStart(8)} ${name}`);
   if (otherLives.length > 0) {
@@ -76,11 +77,6 @@ function print({ counts, toLookAt, otherLives }: RestoreReport, isDryRun: boolea
     );
     for (const id of otherLives) console.log(`  ${id}`);
   }
-  if (toLookAt.length === 0) return;
-  console.log(
-    '\nKeys to look at. "its new secret is lost": rotate it. The others are disabled until somebody enables them:',
-  );
-  for (const { keyId, why } of toLookAt) console.log(`  ${keyId}: ${why}`);
 }
 
 async function run(): Promise<void> {
@@ -100,6 +96,7 @@ async function run(): Promise<void> {
     onProgress: (done, all) => {
       if (done % 100 === 0 || done === all) console.error(`${done} of ${all} Deployments`);
     },
+    onDoubt: (keyId, why) => console.log(`${keyId}: ${why}`),
   });
   if (!report) return console.log('This restore was finished before. Nothing was done.');
   print(report, options['dry-run']);

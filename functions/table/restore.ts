@@ -125,7 +125,7 @@ export async function dropApiKeys(table: Table, deploymentId: string, ulids: str
   );
 }
 
-/** How many temporary tokens a Deployment has, of every life. */
+/** The temporary tokens of a Deployment, of every life. */
 export async function grantKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
   const keys: ItemKey[] = [];
   for await (const { pk, sk } of below(table, PARTITION.deployment(deploymentId), SORT.grant)) {
