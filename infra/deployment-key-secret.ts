@@ -1,4 +1,5 @@
 import { CustomResource, Duration, Fn, Stack, Token } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
@@ -100,8 +101,7 @@ export class DeploymentKeySecret extends Construct {
       withoutDeadLetters:
         'CloudFormation calls it, waits for its answer, and says in the stack’s events when there was none.',
     });
-    this.#allow(maker, secret.ref, props);
-    this.roleArn = maker.roleArn;
+    this.roleArn = maker.role.roleArn;
 
     const key = new CustomResource(this, `Key-${deploymentId}`, {
       resourceType: 'Custom::DeploymentKeySecret',
@@ -123,6 +123,7 @@ export class DeploymentKeySecret extends Construct {
         RetireOld: props.retireOld?.toString(),
       },
     });
+    key.node.addDependency(this.#reach(maker, secret.ref, props));
     this.keyId = key.getAttString('KeyId');
     this.secret = secretsmanager.Secret.fromSecretAttributes(this, 'Secret', {
       secretCompleteArn: key.getAttString('SecretArn'),
@@ -130,25 +131,39 @@ export class DeploymentKeySecret extends Construct {
     });
   }
 
-  /** The calls on the keys of the one Deployment, and writing the one secret: it can read none. */
-  #allow(maker: ServiceFunction, secretArn: string, props: DeploymentKeySecretProps): void {
-    const keys = `platform/deployments/${props.deploymentId}/api-keys`;
+  /**
+   * The calls on the keys of the one Deployment, and writing the one secret: it can read none. A policy by itself, with
+   * the Deployment in its name: when that changes, the old one stays until the old key has been deleted by it.
+   */
+  #reach(maker: ServiceFunction, secretArn: string, props: DeploymentKeySecretProps): iam.Policy {
+    const { deploymentId, platformArn, encryptionKey } = props;
+    const keys = `platform/deployments/${deploymentId}/api-keys`;
     const ofAll = [`GET/${keys}`, `POST/${keys}`];
     const ofOne = [`GET/${keys}/*`, `PATCH/${keys}/*`, `DELETE/${keys}/*`, `POST/${keys}/*/rotate`];
-    for (const call of [...ofAll, ...ofOne]) {
-      maker.allow(['execute-api:Invoke'], `${props.platformArn}/${call}`);
-    }
-    maker.allow(['secretsmanager:PutSecretValue'], secretArn);
-    if (props.encryptionKey !== undefined) {
+    const policy = new iam.Policy(this, `Reach-${deploymentId}`, { roles: [maker.role] });
+    policy.addStatements(
+      new iam.PolicyStatement({
+        actions: ['execute-api:Invoke'],
+        resources: [...ofAll, ...ofOne].map((call) => `${platformArn}/${call}`),
+      }),
+      new iam.PolicyStatement({ actions: ['secretsmanager:PutSecretValue'], resources: [secretArn] }),
+    );
+    if (encryptionKey !== undefined) {
       const { region, urlSuffix } = Stack.of(this);
-      maker.allow(['kms:GenerateDataKey', 'kms:Decrypt'], props.encryptionKey, {
-        StringEquals: { 'kms:ViaService': `secretsmanager.${region}.${urlSuffix}` },
-      });
+      policy.addStatements(
+        new iam.PolicyStatement({
+          actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
+          resources: [encryptionKey],
+          conditions: { StringEquals: { 'kms:ViaService': `secretsmanager.${region}.${urlSuffix}` } },
+        }),
+      );
     }
     // The packs name a finding by its resource, which a reference has not yet.
-    if (Token.isUnresolved(props.platformArn)) return;
-    const reason = 'A key has no ID before it is made: the wildcard stands for the keys of one Deployment.';
-    const findings = ofOne.map((call) => `AwsSolutions-IAM5[Resource::${props.platformArn}/${call}]`);
-    maker.acknowledgePolicy(Object.fromEntries(findings.map((finding) => [finding, reason])));
+    if (!Token.isUnresolved(platformArn)) {
+      const reason = 'A key has no ID before it is made: the wildcard stands for the keys of one Deployment.';
+      const findings = ofOne.map((call) => `AwsSolutions-IAM5[Resource::${platformArn}/${call}]`);
+      acknowledge(policy, Object.fromEntries(findings.map((finding) => [finding, reason])));
+    }
+    return policy;
   }
 }

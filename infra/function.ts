@@ -46,9 +46,8 @@ export interface ServiceFunctionProps extends Operation {
  */
 export class ServiceFunction extends Construct {
   readonly function: lambda.Function;
-  readonly roleArn: string;
+  readonly role: iam.Role;
   readonly timeout: Duration;
-  readonly #role: iam.Role;
 
   /** @param file name of the file in `functions/`, without `.ts`; the construct's ID is the same in PascalCase. */
   constructor(scope: Construct, file: string, props: ServiceFunctionProps) {
@@ -63,11 +62,10 @@ export class ServiceFunction extends Construct {
       removalPolicy: props.retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     // Not AWSLambdaBasicExecutionRole: that may create and write any log group of the account.
-    this.#role = new iam.Role(this, 'Role', {
+    this.role = new iam.Role(this, 'Role', {
       roleName: props.roleName,
       assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
     });
-    this.roleArn = this.#role.roleArn;
     this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
 
     this.function = new lambda.Function(this, 'Function', {
@@ -78,7 +76,7 @@ export class ServiceFunction extends Construct {
       handler: 'index.handler',
       memorySize: props.memory ?? 256,
       timeout: props.timeout,
-      role: this.#role,
+      role: this.role,
       reservedConcurrentExecutions: props.reservedConcurrency,
       logGroup,
       tracing: props.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
@@ -96,7 +94,7 @@ export class ServiceFunction extends Construct {
       }),
     });
     if (props.tracing) {
-      this.acknowledgePolicy({
+      acknowledge(this.role.node.findChild('DefaultPolicy'), {
         'AwsSolutions-IAM5[Resource::*]':
           'X-Ray has no resources to name: its two actions for writing traces take * alone. Nothing else here does.',
       });
@@ -110,13 +108,8 @@ export class ServiceFunction extends Construct {
     }
   }
 
-  /** Takes a finding of cdk-nag on its policy for good, with the reason. */
-  acknowledgePolicy(reasons: Readonly<Record<string, string>>): void {
-    acknowledge(this.#role.node.findChild('DefaultPolicy'), reasons);
-  }
-
   /** Lets it do exactly these actions on exactly this resource. */
   allow(actions: string[], resourceArn: string, conditions?: Record<string, object>): void {
-    this.#role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn], conditions }));
+    this.role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn], conditions }));
   }
 }

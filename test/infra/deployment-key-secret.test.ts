@@ -30,6 +30,13 @@ function the(type: string, of = template): Json {
   expect(others).toStrictEqual([]);
   return { id, ...resource };
 }
+/** The role's policy with this in its logical ID: `Reach` of what it may call, `Default` of its log. */
+const policyOf = (of: Template, name: string): Json => {
+  const [found] = Object.entries<Json>(of.findResources('AWS::IAM::Policy')).filter(([id]) =>
+    id.includes(name),
+  );
+  return { id: found?.[0], ...found?.[1] };
+};
 const secretId = the('AWS::SecretsManager::Secret').id;
 const keyOf = (of: Template) => the('Custom::DeploymentKeySecret', of);
 
@@ -71,6 +78,18 @@ describe('DeploymentKeySecret', () => {
       Name: 'reports/etl',
       KmsKeyId: ARN.KEY,
     });
+    expect(policyOf(wished, 'Reach').Properties.PolicyDocument.Statement[2]).toStrictEqual({
+      Effect: 'Allow',
+      Action: ['kms:GenerateDataKey', 'kms:Decrypt'],
+      Resource: ARN.KEY,
+      Condition: {
+        StringEquals: {
+          'kms:ViaService': {
+            'Fn::Join': ['', ['secretsmanager.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }]],
+          },
+        },
+      },
+    });
     expect(the('AWS::Logs::LogGroup', wished).Properties).toStrictEqual({ RetentionInDays: 90 });
   });
 
@@ -85,8 +104,7 @@ describe('DeploymentKeySecret', () => {
   it('has a role of the name that was told, which reaches the keys of the one Deployment and writes the one secret', () => {
     expect(the('AWS::IAM::Role').Properties.RoleName).toBe('etl-key-secret');
     const keys = 'platform/deployments/etl/api-keys';
-    const statements = the('AWS::IAM::Policy').Properties.PolicyDocument.Statement;
-    const logs = { 'Fn::GetAtt': [the('AWS::Logs::LogGroup').id, 'Arn'] };
+    const [logs, reach] = [policyOf(template, 'Default'), policyOf(template, 'Reach')];
     const calls = [
       `GET/${keys}`,
       `POST/${keys}`,
@@ -95,13 +113,21 @@ describe('DeploymentKeySecret', () => {
       `DELETE/${keys}/*`,
       `POST/${keys}/*/rotate`,
     ];
-    expect(statements).toStrictEqual([
-      { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: logs },
-      ...calls.map((call) => ({
+    const role = [{ Ref: the('AWS::IAM::Role').id }];
+    expect([logs.Properties.Roles, reach.Properties.Roles]).toStrictEqual([role, role]);
+    expect(logs.Properties.PolicyDocument.Statement).toStrictEqual([
+      {
+        Effect: 'Allow',
+        Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        Resource: { 'Fn::GetAtt': [the('AWS::Logs::LogGroup').id, 'Arn'] },
+      },
+    ]);
+    expect(reach.Properties.PolicyDocument.Statement).toStrictEqual([
+      {
         Effect: 'Allow',
         Action: 'execute-api:Invoke',
-        Resource: `${PLATFORM_ARN}/${call}`,
-      })),
+        Resource: calls.map((call) => `${PLATFORM_ARN}/${call}`),
+      },
       { Effect: 'Allow', Action: 'secretsmanager:PutSecretValue', Resource: { Ref: secretId } },
     ]);
   });
@@ -110,6 +136,9 @@ describe('DeploymentKeySecret', () => {
     const other = synthesise({ deploymentId: 'etl2' });
     expect(the('AWS::SecretsManager::Secret', other).id).not.toBe(secretId);
     expect(keyOf(other).id).not.toBe(keyOf(template).id);
+    // The role can delete the old key until it is gone: its policy goes after it.
+    expect(policyOf(other, 'Reach').id).not.toBe(policyOf(template, 'Reach').id);
+    expect(keyOf(template).DependsOn).toStrictEqual([policyOf(template, 'Reach').id]);
     const rotated = synthesise({ rotation: '2026-11', keyName: 'other' });
     expect(keyOf(rotated).id).toBe(keyOf(template).id);
   });
