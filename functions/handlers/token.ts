@@ -110,8 +110,10 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     once: { hash: string; until: number } | undefined,
   ): Promise<boolean> {
     const isFirstOfRotation = secret && secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
-    if (isFirstOfRotation) return store.putTokenOfFirstUse(token, key, afterUse(key, secret.hash, now));
     const from = originOf(caller, rules.lastUsedFrom);
+    if (isFirstOfRotation) {
+      return store.putTokenOfFirstUse(token, key, afterUse(key, secret.hash, now), now, from);
+    }
     const note = () =>
       secret ? store.noteExchange(key, secret, now, from) : store.noteSubject(key, now, from);
     // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.

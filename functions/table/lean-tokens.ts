@@ -38,12 +38,19 @@ export interface TokenStore {
   /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
   putToken(token: Token): Promise<void>;
   /**
-   * The first exchange of a new secret while an older one lives: the token and the key's secrets are one write, since
-   * the rotation stands on it.
+   * The first exchange of a secret while another lives: the token and the key's secrets are one write, since the
+   * rotation stands on it; with them goes the key's last use.
    * @param secrets as they shall be
+   * @param now epoch milliseconds
    * @returns false when the key was changed since it was read: then there is no token
    */
-  putTokenOfFirstUse(token: Token, key: ApiKey, secrets: SecretHash[]): Promise<boolean>;
+  putTokenOfFirstUse(
+    token: Token,
+    key: ApiKey,
+    secrets: SecretHash[],
+    now: number,
+    from: UseOrigin,
+  ): Promise<boolean>;
   /**
    * A token for a subject token that may not come again.
    * @param until epoch seconds: when the subject token has expired for certain
@@ -108,20 +115,23 @@ export function leanTokenStore(
       await wire('PutItem', { TableName, Item: wireItem(toToken(token)) });
     },
 
-    putTokenOfFirstUse(token, key, secrets) {
+    putTokenOfFirstUse(token, key, secrets, now, { address, client }) {
       return transact([
         { Put: { TableName, Item: wireItem(toToken(token)) } },
         {
           Update: {
             TableName,
             Key: wireItem(apiKeyKey(key.deploymentId, key.ulid)),
-            UpdateExpression: 'SET secrets = :secrets',
+            UpdateExpression: `SET secrets = :secrets, ${LAST_USE}`,
             ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
             ExpressionAttributeValues: wireItem({
               ':secrets': secrets,
               ':read': key.secrets,
               ':generation': key.generation,
               ':revision': key.revision,
+              ':at': now,
+              ':address': address,
+              ':client': client,
             }),
           },
         },

@@ -188,6 +188,18 @@ describe('the last use of a key', () => {
     expect(later.credentials).toEqual(first.credentials);
   });
 
+  it('is recorded by each secret of a rotation too', async () => {
+    const key = await newKey();
+    const { secret } = (await callAs(service, 'member', 'POST', `${key.path}/rotate`)).json;
+    for (const one of [key, { ...key, secret }]) {
+      service.clock.advance(1);
+      await swap(service, one);
+      const shown = await keyOf(key.path);
+      expect(shown.lastUsedAt).toBe(new Date(service.clock.now()).toISOString());
+      expect(shown.lastUsedFrom).toEqual({ address: '127.0.0.1', client: 'node' });
+    }
+  });
+
   it('and that of a token are told apart: introspection has the token’s, which is no use itself', async () => {
     const key = await newKey();
     const [token, other] = [await swap(service, key), await swap(service, key)];

@@ -130,8 +130,8 @@ const writes: {
   },
   {
     name: 'a token by the first use of a new secret',
-    lean: (token, key) => store.putTokenOfFirstUse(token, key, key.secrets.slice(-1)),
-    sdk: (token, key) =>
+    lean: (token, key, now) => store.putTokenOfFirstUse(token, key, key.secrets.slice(-1), now, FROM),
+    sdk: (token, key, now) =>
       new TransactWriteCommand({
         TransactItems: [
           { Put: { TableName, Item: toToken(token) } },
@@ -139,13 +139,17 @@ const writes: {
             Update: {
               TableName,
               Key: apiKeyKey(key.deploymentId, key.ulid),
-              UpdateExpression: 'SET secrets = :secrets',
+              UpdateExpression:
+                'SET secrets = :secrets, lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client',
               ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
               ExpressionAttributeValues: {
                 ':secrets': key.secrets.slice(-1),
                 ':read': key.secrets,
                 ':generation': key.generation,
                 ':revision': key.revision,
+                ':at': now,
+                ':address': FROM.address,
+                ':client': FROM.client,
               },
             },
           },

@@ -92,11 +92,12 @@ describe('a token', () => {
 describe('the first token of a new secret', () => {
   const secrets = [{ hash: 'n', createdAt: 2, lastUsedAt: 3 }];
 
-  it('is written with the secrets of its key', async () => {
+  it('is written with the secrets of its key, and with its last use', async () => {
     await store.put({ ...toApiKey(apiKey()), name: 'kept' });
-    expect(await tokens.putTokenOfFirstUse(token(), apiKey(), secrets)).toBe(true);
+    expect(await tokens.putTokenOfFirstUse(token(), apiKey(), secrets, 9, FROM)).toBe(true);
     expect(await store.get(ofToken)).toBeDefined();
-    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets, name: 'kept' })));
+    const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets, name: 'kept', ...used })));
   });
 
   it.each<[string, Parameters<typeof apiKey>[0] | undefined]>([
@@ -107,7 +108,7 @@ describe('the first token of a new secret', () => {
   ])('is not written when the key is by now of %s', async (_, change) => {
     if (change) await store.put(toApiKey(apiKey(change)));
     const before = await store.partition(pk);
-    expect(await tokens.putTokenOfFirstUse(token(), apiKey(), secrets)).toBe(false);
+    expect(await tokens.putTokenOfFirstUse(token(), apiKey(), secrets, 9, FROM)).toBe(false);
     expect(await store.partition(pk)).toEqual(before);
   });
 });
