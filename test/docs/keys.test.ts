@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { startCiIssuer } from '../support/ci-issuer.ts';
+import { callAs } from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8');
 const blocks = (language: string) =>
@@ -13,49 +15,94 @@ const blocks = (language: string) =>
     of === language ? [block] : [],
   );
 
-const keys = await generateKeyPair('RS256');
-const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', alg: 'RS256' };
-let ciIssuer = '';
-const server = createServer((request, response) => {
-  const discovery = { issuer: ciIssuer, jwks_uri: `${ciIssuer}/keys` };
-  response.end(JSON.stringify(request.url === '/keys' ? { keys: [jwk] } : discovery));
+const issuer = await startCiIssuer();
+const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
+await makeDeployment(stack, 'etl');
+const ciToken = await issuer.sign({
+  claims: { repository_id: '4711', ref: 'refs/heads/main' },
+  audience: stack.url,
+  expires: Math.floor(Date.now() / 1000) + 300,
 });
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-afterAll(() => server.close());
-const address = server.address();
-ciIssuer = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-const stack = await runStack({ context: { trustedIssuers: [ciIssuer] } });
+
+const bash = async (script: string, env: Record<string, string>) =>
+  (await promisify(execFile)('bash', ['-c', script], { env: { PATH: process.env.PATH, ...env } })).stdout;
 
 it('the commands do what the document says, in their order', { timeout: 60_000 }, async () => {
-  await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
-  const ciToken = await new SignJWT({ repository_id: '4711' })
-    .setProtectedHeader({ alg: 'RS256', kid: 'one' })
-    .setIssuer(ciIssuer)
-    .setAudience(stack.url)
-    .setExpirationTime('5m')
-    .sign(keys.privateKey);
-  const script = ['set -euo pipefail', ...blocks('sh'), 'echo done'].join('\n');
-  const { stdout } = await promisify(execFile)('bash', ['-c', script], {
-    env: {
-      PATH: process.env.PATH,
-      KEYS_URL: stack.url,
-      KEYS: `${stack.url}/deployments/etl/api-keys`,
-      PERSON: await stack.signIn('member'),
-      KEY_ID: key.id,
-      KEY_SECRET: key.secret,
-      CI_ISSUER: ciIssuer,
-      CI_TOKEN: ciToken,
-    },
+  const stdout = await bash(['set -euo pipefail', ...blocks('sh'), 'echo done'].join('\n'), {
+    KEYS_URL: stack.url,
+    KEYS: `${stack.url}/deployments/etl/api-keys`,
+    PERSON: await stack.signIn('member'),
+    KEY_ID: key.id,
+    KEY_SECRET: key.secret,
+    CI_ISSUER: issuer.url,
+    CI_TOKEN: ciToken,
   });
-  const lines = stdout.trim().split('\n');
-  expect(blocks('sh')).toHaveLength(6);
-  expect(lines).toStrictEqual(['"api_key.edited"', 'true', expect.stringMatching(/^"dkt_etl_/), 'done']);
+  expect(blocks('sh')).toHaveLength(9);
+  expect(stdout.trim().split('\n')).toStrictEqual([
+    'true',
+    expect.stringMatching(/^"20\d\d-/),
+    '"127.0.0.1"',
+    'null',
+    '"api_key.edited"',
+    'true',
+    expect.stringMatching(/^"dkt_etl_/),
+    'true',
+    'done',
+  ]);
 });
 
-it('the steps of GitHub and GitLab are YAML and ask for the exchange', () => {
+it('the event is as it is sent', async () => {
+  const { items } = (await callAs(stack, 'member', 'GET', '/deployments/etl/events')).json;
+  const rotated = items.find(({ type }: { type: string }) => type === 'api_key.rotated');
+  const documented = JSON.parse(blocks('json')[0] ?? '');
+  const shape = ({ data, ...attributes }: { data: { actor: object } }) =>
+    [attributes, data, data.actor].map((it) => Object.keys(it).toSorted());
+  // The document leaves the scopes out.
+  delete rotated.data.scopes;
+  expect(shape(documented)).toStrictEqual(shape(rotated));
+});
+
+it('the steps of GitHub and GitLab swap the token of the pipeline, by no argument of a program', async () => {
+  const rule = { issuer: issuer.url, claims: { repository_id: '4711' } };
+  const json = { name: 'ci', trust: [rule] };
+  const { id } = (await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json })).json;
   const [github, gitlab] = blocks('yaml').map((block) => parse(block));
-  expect(github[0].run).toContain('urn:ietf:params:oauth:grant-type:token-exchange');
-  expect(gitlab.deploy.script[0]).toContain('urn:ietf:params:oauth:grant-type:token-exchange');
+  const settings = { KEYS_URL: stack.url, KEY_ID: id };
+  expect(Object.keys(github[0].env)).toStrictEqual(Object.keys(settings));
+  expect(Object.keys(gitlab.deploy.variables)).toStrictEqual(Object.keys(settings));
   expect(gitlab.deploy.id_tokens.SUBJECT.aud).toMatch(/^https:/);
+  for (const script of [github[0].run, ...gitlab.deploy.script]) {
+    expect(script).not.toMatch(/(-d|-H|-u) *"?[^"|]*\$(SUBJECT|TOKEN|ACTIONS_ID_TOKEN_REQUEST_TOKEN)/);
+  }
+
+  // As GitHub hands out the token of a job: for the asking, with a bearer token and the audience.
+  const asked: (string | undefined)[] = [];
+  issuer.answer = (request, response) => {
+    if (!request.url?.startsWith('/job?')) {
+      issuer.answer = undefined;
+      const body = request.url === '/keys' ? { keys: [issuer.jwk] } : discovery;
+      return response.end(JSON.stringify(body));
+    }
+    asked.push(request.url, request.headers.authorization);
+    response.end(JSON.stringify({ value: ciToken }));
+  };
+  const discovery = { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
+  const folder = mkdtempSync(join(tmpdir(), 'github-'));
+  const file = join(folder, 'env');
+  const masked = await bash(`set -e\n${github[0].run}`, {
+    ...settings,
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-job',
+    ACTIONS_ID_TOKEN_REQUEST_URL: `${issuer.url}/job?api-version=2.0`,
+    GITHUB_ENV: file,
+  });
+  expect(asked).toStrictEqual([`/job?api-version=2.0&audience=${stack.url}`, 'Bearer of-the-job']);
+  const [, token = ''] = /^TOKEN=(dkt_etl_\w+)$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  rmSync(folder, { recursive: true });
+  expect(masked).toBe(`::add-mask::${token}\n`);
+  expect((await call(stack, 'GET', '/whoami', { token })).json).toMatchObject({ principalId: id });
+
+  const script = ['set -e', ...gitlab.deploy.script, 'echo "$TOKEN"'].join('\n');
+  const other = (await bash(script, { ...settings, SUBJECT: ciToken })).trim();
+  expect((await call(stack, 'GET', '/whoami', { token: other })).json).toMatchObject({ principalId: id });
 });
