@@ -322,6 +322,35 @@ describe('the purge', () => {
     }
   });
 
+  it('a life that still goes on is taken by no record, no marker and no message of its own', async () => {
+    const { id, key } = await newKey();
+    const token = await service.swap(key);
+    const generation = await inLife(id);
+    const before = await service.partition(`DEPLOYMENT#${id}`);
+    // What a restored backup brings back: the Deployment, and the marker of a purge that had begun.
+    const createdAt = service.time.now - 6 * 60_000;
+    const marker = { pk: 'PURGES', sk: `${id}#${generation}`, createdAt };
+    const stays = async (end: object) => {
+      expect(end).toEqual({ batchItemFailures: [] });
+      expect(await service.partition(`DEPLOYMENT#${id}`)).toEqual(before);
+    };
+    await service.table.client.send(new PutCommand({ TableName: 'keys', Item: marker }));
+    await stays(await purgeFromStream([removed(id, generation)], always, service.purge));
+    expect(await markersOf(id)).toEqual([marker]);
+    service.deferred.length = 0;
+    await sweepMarkers(service.purge);
+    const task = service.deferred.splice(0).find(({ deploymentId }) => deploymentId === id);
+    const record = { messageId: 'm', body: JSON.stringify(task) } as never;
+    for (let twice = 0; twice < 2; twice++) {
+      await stays(await purgeFromQueue([record], always, service.purge));
+      expect(await markersOf(id)).toEqual([]);
+    }
+    expect((await service.partition(`EVENTS#${id}`)).map(({ type }) => type)).not.toContain(
+      'deployment.purged',
+    );
+    expect(await service.use(token)).toBe(200);
+  });
+
   it('#10 Deployment with 10,000 tokens: purged over pages and time limits', {
     timeout: 60_000,
   }, async () => {
