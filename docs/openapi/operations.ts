@@ -267,7 +267,11 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       400: badBody,
       403: administratorsOnly,
       404: noSuchDeployment,
-      409: problem(409, 'conflict', 'The Deployment is being changed by somebody else. Try again.'),
+      409: problem(
+        409,
+        'conflict',
+        'The Deployment is being changed by somebody else. Try again. If it is damaged, delete it.',
+      ),
     },
   },
   'DELETE /deployments/{deploymentId}': {

@@ -14,6 +14,7 @@ import {
   editDeployment,
   type ListedDeployment,
   listDeployments,
+  readDamagedDeployment,
   readDeployment,
   registerDeployment,
 } from '../table/deployments.ts';
@@ -55,15 +56,19 @@ export function deploymentRoutes(
         if (written) return { status: found ? 200 : 201, body: shown(written) };
         found = await readDeployment(table, request.params.deploymentId);
       }
-      throw conflict('The Deployment is being changed by somebody else. Try again.');
+      throw conflict(
+        'The Deployment is being changed by somebody else. Try again. If it is damaged, delete it.',
+      );
     },
 
     'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
       const deployment = await readDeployment(table, params.deploymentId);
       requireAdministrator(person, deployment);
       await requireOwn(deployment, true);
-      const event = deployment && newEvent('deployment.deleted', deployment, actor, clock());
-      if (!event || !(await deleteDeployment(table, deployment, event))) throw notFound('Deployment');
+      // A damaged one is as good as absent to all other calls: this is the way out.
+      const ending = deployment ?? (await readDamagedDeployment(table, params.deploymentId));
+      const event = ending && newEvent('deployment.deleted', ending, actor, clock());
+      if (!event || !(await deleteDeployment(table, ending, event))) throw notFound('Deployment');
       return { status: 204 };
     },
   };

@@ -8,14 +8,13 @@ import {
   isStillThere,
   listAgain,
   listedLives,
-  NO_LIFE,
   type Pass,
   presentLives,
   readPass,
   scanPage,
   writePass,
 } from '../table/reconcile.ts';
-import type { Item } from '../table/schema.ts';
+import { type Item, NO_LIFE } from '../table/schema.ts';
 
 /** Something that is looked through page by page. */
 export interface Look {

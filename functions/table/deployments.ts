@@ -1,5 +1,6 @@
 import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
+import { isUlid } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
 import { ask, assign, type Table, transact, type Write } from './client.ts';
 import {
@@ -7,6 +8,8 @@ import {
   directoryKey,
   fromDeployment,
   fromDirectoryEntry,
+  type ItemKey,
+  NO_LIFE,
   PARTITION,
   parse,
   purgeMarkerKey,
@@ -24,6 +27,29 @@ export async function readDeployment(table: Table, id: string): Promise<Deployme
     client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
   );
   return parse(table, Item, fromDeployment);
+}
+
+/** What there is of a Deployment whose item is damaged: enough to end its life. */
+export interface DamagedDeployment {
+  id: string;
+  /** By its own item, or else by the directory, or else `NO_LIFE`. */
+  generation: string;
+  /** What stands in the item. */
+  stored: { generation?: unknown };
+}
+
+/** The Deployment's item although it is of a wrong shape. @returns undefined when there is none */
+export async function readDamagedDeployment(
+  { client, tableName: TableName }: Table,
+  id: string,
+): Promise<DamagedDeployment | undefined> {
+  const read = async (Key: ItemKey) =>
+    (await ask(client.send(new GetCommand({ TableName, Key, ConsistentRead: true })))).Item;
+  const item = await read(deploymentKey(id));
+  if (!item) return undefined;
+  const known = [item.generation, (await read(directoryKey(id)))?.generation];
+  const generation = known.find((one) => typeof one === 'string' && isUlid(one)) ?? NO_LIFE;
+  return { id, generation, stored: { generation: item.generation } };
 }
 
 /**
@@ -126,25 +152,31 @@ export async function editDeployment(
  */
 export async function deleteDeployment(
   table: Table,
-  deployment: Deployment,
+  {
+    id,
+    generation,
+    stored = { generation },
+  }: Pick<Deployment, 'id' | 'generation'> & Partial<DamagedDeployment>,
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { id, generation } = deployment;
   const refused = await transact(table, [
-    {
-      Delete: {
-        TableName,
-        Key: deploymentKey(id),
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues: { ':generation': generation },
-      },
-    },
+    { Delete: { TableName, Key: deploymentKey(id), ...isAsRead(stored) } },
     { Delete: { TableName, Key: directoryKey(id) } },
     { Put: { TableName, Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
     { Put: { TableName, Item: toEvent(event) } },
     ...more,
   ]);
   return !refused;
+}
+
+/** The Deployment is there, and what stands for its generation is what was read; a damaged one may have none. */
+function isAsRead({ generation }: DamagedDeployment['stored']) {
+  return generation === undefined
+    ? { ConditionExpression: 'attribute_exists(pk) AND attribute_not_exists(generation)' }
+    : {
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ':generation': generation },
+      };
 }

@@ -8,6 +8,7 @@ import {
   directoryKey,
   type Item,
   type ItemKey,
+  NO_LIFE,
   PARTITION,
   passKey,
   purgeMarkerKey,
@@ -19,8 +20,6 @@ import {
 const PAGE = 1000;
 /** BatchGetItem takes at most 100 keys. */
 const BATCH = 100;
-/** Stands for the life of an item that names none: no Deployment has it, and its purge takes all such items. */
-export const NO_LIFE = '0'.repeat(26);
 
 /** How far a pass over everything has come. */
 export interface Pass {

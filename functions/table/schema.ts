@@ -451,6 +451,9 @@ export function isOfLife(item: Item, generation: string): boolean {
   return item.generation === generation || !is.ulid(item.generation);
 }
 
+/** Stands for the life of an item that names none: no Deployment has it, and its purge takes all such items. */
+export const NO_LIFE = '0'.repeat(26);
+
 /** The life that a purge marker stands for. */
 export function lifeOfMarker(item: Item): { deploymentId: string; generation: string } | undefined {
   const [deploymentId, generation, ...rest] = String(item.sk).split('#');

@@ -4,7 +4,7 @@ import { newUlid } from '../../functions/domain/mint.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/handlers/purge.ts';
 import { ownTable, PAGES, reconcile } from '../../functions/handlers/reconcile.ts';
 import type { Table } from '../../functions/table/client.ts';
-import { NO_LIFE } from '../../functions/table/reconcile.ts';
+import { NO_LIFE } from '../../functions/table/schema.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
 import { startMeter } from '../support/meter.ts';

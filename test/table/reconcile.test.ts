@@ -6,13 +6,12 @@ import {
   isStillThere,
   listAgain,
   listedLives,
-  NO_LIFE,
   presentLives,
   readPass,
   scanPage,
   writePass,
 } from '../../functions/table/reconcile.ts';
-import { toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
+import { NO_LIFE, toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
 import { deployment, GENERATION } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
