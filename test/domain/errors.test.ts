@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import {
+  causeOf,
   conflict,
   invalidFields,
   notFound,
@@ -64,4 +65,11 @@ it('a store that cannot answer is a 503 with Retry-After, and keeps the cause fo
     headers: { 'Retry-After': '1' },
     cause,
   });
+});
+
+it('what went wrong is for the log: the cause of an error that clients see, or else the error itself', () => {
+  expect(causeOf(unavailable(new Error('throttled')))).toBe('Error: throttled');
+  expect(causeOf(conflict('Full.'))).toBe('ServiceError: Full.');
+  expect(causeOf(Object.assign(new TypeError('x'), { cause: 'y' }))).toBe('TypeError: x');
+  expect(causeOf('text')).toBe('text');
 });

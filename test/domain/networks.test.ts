@@ -30,6 +30,7 @@ describe('a network', () => {
     ['with two gaps', '2001::db8::/32'],
     ['with two gaps', '2001::db8::/128'],
     ['with a group too long', '1:2:3:4:5:6:7:12345/128'],
+    ['with a group of other digits', '1:2:3:4:5:6:7:8g/128'],
     ['with a zone', 'fe80::%eth0/64'],
     ['with nine groups', '1:2:3:4:5:6:7:8:9/128'],
     ['with a gap of nothing', '1:2:3:4::5:6:7:8/128'],

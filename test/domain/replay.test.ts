@@ -55,7 +55,7 @@ describe('a key of a backup', () => {
     expect(edited(['name', 'scopes'])).toEqual(apiKey(data));
     expect(edited(['name'])).toEqual(apiKey({ name: 'new' }));
     expect(edited(['scopes'])).toEqual(apiKey({ scopes: ['a'] }));
-    expect(edited(['description'])).toEqual(key);
+    for (const field of ['description', 'enabled']) expect(edited([field])).toEqual(key);
     expect(edited('name scopes expiresAt networks')).toEqual(key);
     expect(edited(['name', 'scopes'], {})).toEqual(key);
     expect(edited(['name', 'scopes'], { name: 7, scopes: 'a' })).toEqual(key);

@@ -126,7 +126,7 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
     });
 
     it('none whose expiry is no number', async () => {
-      for (const expiresAt of ['x', 0.5]) {
+      for (const expiresAt of ['x', 0.5, undefined]) {
         await store.put({ ...toToken(token()), expiresAt });
         expect(await slide(END + 1, MADE_AT)).toBeUndefined();
       }
@@ -184,6 +184,7 @@ describe('the store of a check, without the SDK', () => {
     const Responses = {
       keys: [
         {},
+        { pk: { S: pk } },
         { pk: { S: 'DEPLOYMENT#other' }, sk: { S: 'DEPLOYMENT' }, generation },
         { pk: { S: pk }, sk: { S: 'OTHER' }, generation },
         { pk: { S: pk }, sk: { S: 'DEPLOYMENT' }, generation: { S: GENERATION } },

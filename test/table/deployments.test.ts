@@ -4,9 +4,11 @@ import {
   deleteDeployment,
   editDeployment,
   listDeployments,
+  readDamagedDeployment,
   readDeployment,
   registerDeployment,
 } from '../../functions/table/deployments.ts';
+import { NO_LIFE } from '../../functions/table/schema.ts';
 import { deployment, event, GENERATION } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
@@ -99,6 +101,74 @@ describe('a Deployment', () => {
     expect(await store.get(entryOfEtl)).toBeDefined();
     expect(await store.partition('PURGES')).toEqual([]);
     expect(await events()).toHaveLength(1);
+  });
+});
+
+describe('a damaged Deployment', () => {
+  const gone = event({ type: 'deployment.deleted', createdAt: 5 });
+  const item = { ...ofEtl, ...listed, keyCount };
+
+  it.each<[string, object, object | undefined, string]>([
+    ['by its own item', { name: 7 }, undefined, GENERATION],
+    ['or else by the directory', { generation: 7 }, { generation: OTHER }, OTHER],
+    ['or else by the directory', { generation: undefined }, { generation: OTHER }, OTHER],
+    ['or else by none', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
+    ['or else by none', { generation: undefined }, undefined, NO_LIFE],
+  ])('has its generation %s, and is deleted as it stands', async (_, wrong, inDirectory, generation) => {
+    await store.put({ ...item, ...wrong });
+    if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });
+    const damaged = await readDamagedDeployment(table, 'etl');
+    expect(damaged).toEqual({
+      id: 'etl',
+      generation,
+      stored: { generation: { ...item, ...wrong }.generation },
+    });
+    for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
+    expect(damaged && (await deleteDeployment(table, damaged, gone))).toBe(true);
+    expect(await store.get(ofEtl)).toBeUndefined();
+    expect(await store.get(entryOfEtl)).toBeUndefined();
+    expect(await store.partition('PURGES')).toEqual([
+      { pk: 'PURGES', sk: `etl#${generation}`, createdAt: 5 },
+    ]);
+  });
+
+  it('is not deleted once something else stands there, or nothing', async () => {
+    for (const stored of [{ generation: 7 }, { generation: undefined }]) {
+      const damaged = { id: 'etl', generation: GENERATION, stored };
+      expect(await deleteDeployment(table, damaged, gone)).toBe(false);
+      await store.put(item);
+      expect(await deleteDeployment(table, damaged, gone)).toBe(false);
+      expect(await store.get(ofEtl)).toEqual(item);
+      await store.remove(ofEtl);
+    }
+    expect(await readDamagedDeployment(table, 'etl')).toBeUndefined();
+  });
+});
+
+describe('what else is written with a Deployment', () => {
+  const Put = {
+    TableName: 'keys',
+    Item: { pk: 'PURGES', sk: 'more' },
+    ConditionExpression: 'attribute_not_exists(pk)',
+  };
+  const changes: [string, () => Promise<boolean>][] = [
+    ['a registration', () => registerDeployment(table, etl, event(), [{ Put }])],
+    [
+      'an edit',
+      () => editDeployment(table, deployment({ name: 'new' }), event({ id: newUlid(1) }), [{ Put }]),
+    ],
+    ['a deletion', () => deleteDeployment(table, etl, event({ id: newUlid(2) }), [{ Put }])],
+  ];
+
+  it.each(changes)('is written with %s, or neither is', async (_, change) => {
+    if (_ !== 'a registration') await store.put({ ...ofEtl, ...listed, keyCount });
+    await store.put(Put.Item);
+    const before = await store.partition('DEPLOYMENT#etl');
+    expect(await change()).toBe(false);
+    expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
+    await store.remove(Put.Item);
+    expect(await change()).toBe(true);
+    expect(await store.get(Put.Item)).toEqual(Put.Item);
   });
 });
 

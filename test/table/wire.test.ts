@@ -10,7 +10,7 @@ vi.mock('node:timers/promises', () => ({
 }));
 
 const ACCESS = { region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' };
-const UNHURRIED = { attemptTimeout: 20_000, attempts: 3 };
+const UNHURRIED = { attemptTimeout: 5000, attempts: 3 };
 
 let stub: Stub;
 beforeAll(async () => {
@@ -69,6 +69,16 @@ describe('a call of DynamoDB', () => {
     });
     await expect(openWire({ ...ACCESS, region }, UNHURRIED)('PutItem', {})).rejects.toThrow('not from here');
     expect(request.mock.calls[0]?.[0]).toMatchObject({ hostname: host, method: 'POST', path: '/' });
+  });
+
+  it('leaves no timer behind, however it ends', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length;
+    const before = timers();
+    await wire()('PutItem', {});
+    expect(timers()).toBeLessThanOrEqual(before);
+    stub.reply(() => damaged.reset());
+    await expect(wire()('PutItem', {})).rejects.toThrow();
+    expect(timers()).toBeLessThanOrEqual(before);
   });
 
   it('takes an answer that comes in pieces', async () => {

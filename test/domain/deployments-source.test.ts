@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import {
+  attributesOf,
+  BY_LOOKING,
+  type DeploymentsSource,
+  deploymentOf,
+  generationOf,
+  isDeployment,
+  RefusedRow,
+  type Rule,
+  sequenceOf,
+} from '../../functions/domain/deployments-source.ts';
+import { isUlid } from '../../functions/domain/identifiers.ts';
+
+const bare: DeploymentsSource = { table: 't', stream: 's', id: 'deploymentId' };
+const whole: DeploymentsSource = { ...bare, name: 'label', groups: 'teams' };
+const row = { deploymentId: 'etl', label: 'ETL', teams: ['b', 'a'] };
+const refused = (message: string) => expect.objectContaining({ name: 'RefusedRow', message });
+
+it('the attributes that are looked at are those that the source names, each once', () => {
+  expect(attributesOf(bare)).toEqual(['deploymentId']);
+  const where = { type: 'deployment', label: { exists: true } };
+  expect(attributesOf({ ...whole, where, deleted: { state: 'gone', type: 'x' } })).toEqual([
+    'deploymentId',
+    'label',
+    'teams',
+    'type',
+    'state',
+  ]);
+});
+
+describe('a row is a Deployment', () => {
+  it('where there is one, unless the source says which', () => {
+    expect(isDeployment(row, bare)).toBe(true);
+    expect(isDeployment(undefined, bare)).toBe(false);
+  });
+
+  it.each<[string, Rule, unknown, boolean]>([
+    ['is the value', 'a', 'a', true],
+    ['is another', 'a', 'b', false],
+    ['is the number', 1, 1, true],
+    ['is the number as text', 1, '1', false],
+    ['is the flag', false, false, true],
+    ['is one of some', ['a', 'b'], 'b', true],
+    ['is none of some', ['a', 'b'], 'c', false],
+    ['is missing from some', ['a', 'b'], undefined, false],
+    ['is there', { exists: true }, null, true],
+    ['is not there', { exists: true }, undefined, false],
+    ['is there, which it must not be', { exists: false }, 'a', false],
+    ['is not there, as it must be', { exists: false }, undefined, true],
+  ])('and one that is deleted is none, by an attribute that %s', (_, rule, value, holds) => {
+    const one = { ...row, x: value };
+    expect(isDeployment(one, { ...bare, where: { x: rule } })).toBe(holds);
+    expect(isDeployment(one, { ...bare, deleted: { x: rule } })).toBe(!holds);
+  });
+
+  it('when all rules hold', () => {
+    const where = { deploymentId: 'etl', label: 'ETL' };
+    expect(isDeployment(row, { ...bare, where })).toBe(true);
+    expect(isDeployment({ ...row, label: 'x' }, { ...bare, where })).toBe(false);
+    expect(isDeployment(row, { ...bare, where, deleted: where })).toBe(false);
+    expect(isDeployment({ ...row, label: 'x' }, { ...bare, deleted: where })).toBe(true);
+  });
+});
+
+describe('a row says of a Deployment', () => {
+  it('its ID, and what the table knows beside it', () => {
+    expect(deploymentOf(row, bare)).toEqual({ id: 'etl', name: undefined, groups: undefined });
+    expect(deploymentOf(row, whole)).toEqual({ id: 'etl', name: 'ETL', groups: ['a', 'b'] });
+    expect(deploymentOf(undefined, whole)).toBeUndefined();
+    expect(deploymentOf(row, { ...whole, where: { label: 'x' } })).toBeUndefined();
+  });
+
+  it.each([undefined, 7, '', 'a b', 'a#b'])('no ID that ours could not be: %j', (deploymentId) => {
+    expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(
+      refused('deploymentId must be text of the form ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'),
+    );
+    expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(RefusedRow);
+  });
+
+  it('a name of 1 to 100 characters, and its ID where it has none', () => {
+    const name = (label: unknown) => deploymentOf({ ...row, label }, whole)?.name;
+    for (const missing of [undefined, null]) expect(name(missing)).toBe('etl');
+    for (const good of ['a', '😀'.repeat(100)]) expect(name(good)).toBe(good);
+    for (const bad of ['', 'x'.repeat(101), 'a\nb', '\n', '\ud800', 7, ['a']])
+      expect(() => name(bad)).toThrow(
+        refused('label must be text of 1 to 100 characters, without control characters'),
+      );
+  });
+
+  it('groups: a list, a set or one, in their order, each once; none where it has none', () => {
+    const groups = (teams: unknown) => deploymentOf({ ...row, teams }, whole)?.groups;
+    for (const missing of [undefined, null]) expect(groups(missing)).toEqual([]);
+    expect(groups('a')).toEqual(['a']);
+    expect(groups(['c', 'a', 'c', 'b'])).toEqual(['a', 'b', 'c']);
+    expect(groups(Array.from({ length: 20 }, (_, n) => `g${n}`))).toHaveLength(20);
+    expect(groups(['x'.repeat(128)])).toHaveLength(1);
+    const tooMany = Array.from({ length: 21 }, (_, n) => `g${n}`);
+    for (const bad of [tooMany, ['x'.repeat(129)], [''], ['a', 7], 7, {}])
+      expect(() => groups(bad)).toThrow(refused('teams must be at most 20 texts of 1 to 128 characters'));
+  });
+});
+
+describe('the generation that a change begins', () => {
+  it('is a ULID of its moment, and 80 bits of its ID and number', () => {
+    const at = Date.parse('2030-01-01T12:00:00Z');
+    const generation = generationOf('etl', '7', at);
+    expect(isUlid(generation)).toBe(true);
+    const digit = (it: string) => BigInt('0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(it));
+    const value = [...generation].reduce((sum, it) => sum * 32n + digit(it), 0n);
+    expect(value >> 80n).toBe(BigInt(at));
+    // The first of SHA-256 of `etl`, a newline and `7`.
+    const hash = createHash('sha256').update('etl\n7').digest('hex').slice(0, 20);
+    expect(value & ((1n << 80n) - 1n)).toBe(BigInt(`0x${hash}`));
+    expect(generationOf('etl', '7', at)).toBe(generation);
+    expect(generationOf('etl', '7', at + 0.9)).toBe(generation);
+    for (const [id, sequence, when] of [
+      ['etl', '8', at],
+      ['other', '7', at],
+      ['etl', '7', at + 1],
+      ['etl\n', '7', at],
+    ] as const)
+      expect(generationOf(id, sequence, when)).not.toBe(generation);
+  });
+});
+
+describe('a sequence number', () => {
+  it('has 40 digits, so that its order as text is its order', () => {
+    expect(sequenceOf('7')).toBe('0000000000000000000000000000000000000007');
+    expect(sequenceOf('9'.repeat(40))).toBe('9'.repeat(40));
+    expect(sequenceOf('10') > sequenceOf('9')).toBe(true);
+    expect(BY_LOOKING).toBe(sequenceOf('0'));
+  });
+
+  it('is one', () => {
+    for (const bad of [undefined, '', 'x', '1x', 'x1', '-1', '1'.repeat(41), '1\n'])
+      expect(() => sequenceOf(bad)).toThrow(refused('the record has no sequence number'));
+  });
+});
