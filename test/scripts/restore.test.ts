@@ -1,5 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -386,11 +389,11 @@ describe('npm run restore', () => {
     expect(commands).toHaveLength(3);
     const named = commands.flatMap((options) => options?.match(/--[a-z-]+/g) ?? []);
     const { stdout } = await run('--help');
+    expect(stdout).toContain('npm run restore -- --from');
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
-  it('explains itself; shows a dry run; restores, and is done', async () => {
-    expect((await run('--help')).stdout).toContain('npm run restore -- --from');
+  it('shows a dry run; killed in the middle goes on; restores, and is done', async () => {
     const into = await tableWith('by-command', damaged);
     const args = [
       '--from',
@@ -407,13 +410,51 @@ describe('npm run restore', () => {
       'This is what would be done. Nothing was written.\n       2 Deployments back',
     );
     expect(await itemsOf(into)).toEqual(damaged);
+    const isDone = ({ restoredBy }: Item) => restoredBy !== undefined;
+    await killedAtTransaction(2, args);
+    expect((await itemsOf(into)).filter(isDone)).toHaveLength(1);
     const real = await run(...args);
-    expect(real.stdout).toContain('Done.\n       2 Deployments back');
-    expect(real.stdout).toContain(`${keys.bound.id}: its bounds are not known\n`);
+    expect(real.stdout).toContain('Done.\n');
+    expect(real.stdout).toContain('       1 Deployments done before the interruption\n');
+    expect((await itemsOf(into)).filter(isDone)).toHaveLength(4);
     expect(real.stderr).toContain('5 of 5 Deployments');
     expect((await run(...args)).stdout).toBe('This restore was finished before. Nothing was done.\n');
   });
 });
+
+/** Runs the script until its nth transaction, which does not come to the engine any more: it is killed with -9. */
+async function killedAtTransaction(n: number, args: string[]): Promise<void> {
+  let seen = 0;
+  const forwarded: Promise<Response>[] = [];
+  const proxy = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const target = String(request.headers['x-amz-target']);
+    if (target.endsWith('TransactWriteItems') && ++seen >= n) return child.kill('SIGKILL');
+    const { authorization, 'x-amz-date': date } = request.headers as Record<string, string>;
+    const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': target };
+    const call = fetch(engine.endpoint, {
+      method: 'POST',
+      headers: { ...headers, authorization: authorization ?? '', 'x-amz-date': date ?? '' },
+      body: Buffer.concat(chunks),
+    });
+    forwarded.push(call);
+    const answer = await call;
+    response.writeHead(answer.status, { 'content-type': 'application/x-amz-json-1.0' });
+    return response.end(Buffer.from(await answer.arrayBuffer()));
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  const child = spawn(process.execPath, ['scripts/restore.ts', ...args], {
+    env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${port}` },
+    stdio: 'ignore',
+  });
+  const [, signal] = await once(child, 'exit');
+  await Promise.all(forwarded);
+  proxy.closeAllConnections();
+  proxy.close();
+  expect(signal).toBe('SIGKILL');
+}
 
 /** A table on which every write after the first few fails, as for a process that is no more. */
 function dyingAfter(writes: number, table: Table): Table {
