@@ -197,6 +197,11 @@ describe('a purge on record', () => {
     expect(await store.partition('DEPLOYMENTS')).toEqual([]);
   });
 
+  it('is not on record where DynamoDB tells of no item that was there', async () => {
+    const client = { send: async () => ({}) };
+    expect(await beginPurge({ ...table, client } as unknown as Table, life, 5)).toBe(false);
+  });
+
   it('leaves the directory entry of another life', async () => {
     await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
     await beginPurge(table, life, 5);

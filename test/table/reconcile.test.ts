@@ -57,6 +57,7 @@ describe('what the table holds', () => {
       { pk, sk: 'TOKEN#x', generation: OTHER },
       { pk, sk: 'X', generation: 7 },
       { pk, sk: 'Y', generation: 'no ULID' },
+      { pk, sk: 'Z', generation: [GENERATION] },
       { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: GENERATION },
       { pk: 'DEPLOYMENTS', sk: 'a b' },
       { pk: 'EVENTS#etl', sk: 'e', generation: GENERATION },
@@ -73,6 +74,7 @@ describe('what the table holds', () => {
         of({ pk, sk: 'TOKEN#x' }, { generation: OTHER, kind: 'belonging' }),
         of({ pk, sk: 'X' }, { generation: NO_LIFE, kind: 'belonging' }),
         of({ pk, sk: 'Y' }, { generation: NO_LIFE, kind: 'belonging' }),
+        of({ pk, sk: 'Z' }, { generation: NO_LIFE, kind: 'belonging' }),
         of(
           { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT' },
           { deploymentId: undefined, generation: GENERATION, kind: 'deployment' },

@@ -10,6 +10,7 @@ import {
   fromEvent,
   fromGrant,
   fromIdempotencyRecord,
+  fromLastUse,
   type Item,
   isOfLife,
   lifeOfMarker,
@@ -91,7 +92,7 @@ describe('every item is where the contract has it', () => {
 describe('an item is parsed when read: one of a wrong shape is as good as absent', () => {
   it('Deployment', () => {
     each(toDeployment(deployment()), fromDeployment, {
-      pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#some-deployment', 'etl'],
+      pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#another', 'etl'],
       name: NOT.text,
       groups: NOT.texts,
       generation: NOT.ulid,
@@ -122,7 +123,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     const change = (of: object, name: string, values: unknown[]) =>
       values.map((value) => [{ ...of, [name]: value }]);
     each(toApiKey(apiKey()), fromApiKey, {
-      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#some-deployment'],
+      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#another'],
       sk: [...NOT.text, 'KEY#', 'KEY#x', KEY_ULID],
       name: NOT.text,
       description: orAbsent(NOT.text),
@@ -190,7 +191,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
 
   it('temporary token', () => {
     each(toGrant(grant()), fromGrant, {
-      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#some-deployment'],
+      pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#another'],
       sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
       generation: NOT.ulid,
       sub: NOT.text,
@@ -222,7 +223,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
   it('event', () => {
     const { actor } = event();
     each(toEvent(event()), fromEvent, {
-      pk: [...NOT.text, 'EVENTS#', 'DEPLOYMENT#etl'],
+      pk: [...NOT.text, 'EVENTS#', 'DEPLOYMENT#etl', 'OTHERS-etl'],
       sk: NOT.ulid,
       type: NOT.text,
       generation: NOT.text,
@@ -248,6 +249,18 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     expect(onMalformed).not.toHaveBeenCalled();
     expect(parse({ onMalformed }, { ...key, name: 'secret' }, fromDeployment)).toBeUndefined();
     expect(onMalformed.mock.calls).toEqual([[key]]);
+  });
+
+  it('last use of a token, which may be unknown in part', () => {
+    const item = { lastUsedAt: 0, lastUsedAddress: 'a', lastUsedClient: 'c' };
+    expect(fromLastUse(item)).toEqual({ at: 0, address: 'a', client: 'c' });
+    expect(fromLastUse({ lastUsedAt: 5 })).toEqual({ at: 5, address: '', client: '' });
+    for (const none of [undefined, {}]) expect(fromLastUse(none)).toBeUndefined();
+    each(item, fromLastUse, {
+      lastUsedAt: NOT.whole,
+      lastUsedAddress: orAbsent(NOT.text),
+      lastUsedClient: orAbsent(NOT.text),
+    });
   });
 
   it('an error that is no wrong shape is none', () => {

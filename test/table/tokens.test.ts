@@ -56,6 +56,58 @@ describe('a key that wants a token', () => {
   );
 });
 
+describe('all that a token stands on', () => {
+  const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
+
+  it('is read with its last use, in one strongly consistent read', async () => {
+    const used = { lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
+    await store.put({ ...toToken(token()), ...used }, toApiKey(apiKey()), toDeployment(deployment()));
+    const { generation, epoch, issuedAt, expiresAt } = token();
+    expect(await tokens.readToken(of('token'), 't'.repeat(43))).toEqual({
+      deployment: { generation },
+      key: { scopes: ['code:deploy'], enabled: true, epoch: 0, generation },
+      token: { generation, epoch, issuedAt, expiresAt },
+      lastUse: { at: 7, address: '192.0.2.1', client: 'curl/8' },
+    });
+    expect(store.sent).toMatchObject([
+      { name: 'BatchGetItem', input: { RequestItems: { keys: { ConsistentRead: true } } } },
+    ]);
+  });
+
+  it('is read of a temporary token too, which has no last use; nothing is known of what is not there', async () => {
+    expect(await tokens.readToken(of('temporary'), 'g'.repeat(43))).toEqual({});
+    await store.put(toGrant(grant()));
+    const { generation, sub, scopes, issuedAt, expiresAt } = grant();
+    expect(await tokens.readToken(of('temporary'), 'g'.repeat(43))).toEqual({
+      grant: { generation, sub, scopes, issuedAt, expiresAt },
+    });
+  });
+
+  it('is left out where it is malformed, and reported', async () => {
+    await store.put({ ...toToken(token()), epoch: 'x' });
+    expect(await tokens.readToken(of('token'), 't'.repeat(43))).toEqual({});
+    expect(store.malformed).toEqual([ofToken]);
+  });
+
+  it('cannot be known from an answer that says nothing of the table, and is never that of another item', async () => {
+    const answering = (output: Record<string, unknown>) =>
+      leanTokenStore(async () => ({ done: true, output }), table).readToken(of('token'), 'h');
+    for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }])
+      await expect(answering(output)).rejects.toMatchObject({
+        status: 503,
+        cause: { message: 'BatchGetItem gave no answer for the table' },
+      });
+    const generation = { S: OTHER };
+    const strangers = [
+      {},
+      { pk: { S: pk } },
+      { pk: { S: 'DEPLOYMENT#other' }, sk: { S: 'DEPLOYMENT' }, generation },
+      { pk: { S: pk }, sk: { S: 'OTHER' }, generation },
+    ];
+    expect(await answering({ Responses: { keys: strangers } })).toEqual({});
+  });
+});
+
 describe('a token', () => {
   it('is one write: what a check reads, and a narrowed scope as a string', async () => {
     await tokens.putToken(token());

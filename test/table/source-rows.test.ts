@@ -1,0 +1,220 @@
+import {
+  type AttributeValue,
+  CreateTableCommand,
+  DynamoDBClient,
+  PutItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import type { DynamoDBRecord } from 'aws-lambda';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type DeploymentsSource, RefusedRow } from '../../functions/domain/deployments-source.ts';
+import {
+  openSource,
+  readKeyNames,
+  readRow,
+  rowChange,
+  type SourceTable,
+  scanRows,
+} from '../../functions/table/source-rows.ts';
+import { damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
+import { startEngine } from '../support/engine.ts';
+
+const ACCESS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
+const source: DeploymentsSource = {
+  table: 'arn:aws:dynamodb:us-east-1:123456789012:table/platform',
+  stream: 's',
+  id: 'deploymentId',
+  name: 'label',
+  groups: 'teams',
+  where: { type: 'deployment' },
+};
+const row = (id: string, rest: Record<string, AttributeValue> = {}) => ({
+  org: { S: 'acme' },
+  n: { N: '1' },
+  deploymentId: { S: id },
+  type: { S: 'deployment' },
+  ...rest,
+});
+const keyOf = (n: string) => ({ org: { S: 'acme' }, n: { N: n } });
+
+describe('a row is read by the attributes that the source names', () => {
+  const after = (attribute: AttributeValue) =>
+    rowChange(
+      {
+        eventName: 'INSERT',
+        dynamodb: { Keys: {}, NewImage: { label: attribute, other: { S: 'x' } } },
+      } as DynamoDBRecord,
+      source,
+    ).after;
+
+  it.each<[string, AttributeValue, unknown]>([
+    ['text', { S: 'a' }, 'a'],
+    ['a number', { N: '1.5' }, 1.5],
+    ['a flag', { BOOL: false }, false],
+    ['a set of text', { SS: ['a', 'b'] }, ['a', 'b']],
+    ['a list', { L: [{ S: 'a' }, { N: '1' }, { L: [] }] }, ['a', 1, []]],
+    ['null', { NULL: true }, null],
+    ['a map', { M: { a: { S: 'b' } } }, {}],
+    ['binary', { B: new Uint8Array([1]) }, {}],
+    ['a set of numbers', { NS: ['1'] }, {}],
+  ])('%s', (_, attribute, value) => {
+    expect(after(attribute)).toEqual({ label: value });
+  });
+});
+
+describe('a record of the stream tells of a change', () => {
+  const images = { Keys: keyOf('1'), SequenceNumber: '7', ApproximateCreationDateTime: 5 };
+  const [OldImage, NewImage] = [row('etl'), row('etl', { label: { S: 'ETL' } })];
+  const change = (eventName: string, dynamodb: object | undefined) =>
+    rowChange({ eventName, dynamodb } as DynamoDBRecord, source);
+  const old = { deploymentId: 'etl', type: 'deployment' };
+  const told = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
+
+  it('with what the row was, and what it is', () => {
+    expect(change('MODIFY', { ...images, OldImage, NewImage })).toEqual({
+      ...told,
+      before: old,
+      after: { ...old, label: 'ETL' },
+    });
+    expect(change('INSERT', { ...images, NewImage })).toEqual({
+      ...told,
+      before: undefined,
+      after: { ...old, label: 'ETL' },
+    });
+    expect(change('REMOVE', { ...images, OldImage })).toEqual({ ...told, before: old, after: undefined });
+    expect(change('REMOVE', { Keys: keyOf('1'), OldImage })).toMatchObject({
+      at: 0,
+      sequenceNumber: undefined,
+    });
+  });
+
+  it.each<[string, string, object | undefined]>([
+    ['an insert without the new image', 'INSERT', { ...images, OldImage }],
+    ['a change without the new image', 'MODIFY', { ...images, OldImage }],
+    ['a change without the old image', 'MODIFY', { ...images, NewImage }],
+    ['a removal without the old image', 'REMOVE', { ...images, NewImage }],
+    ['a change without keys', 'MODIFY', { OldImage, NewImage }],
+    ['nothing', 'MODIFY', undefined],
+  ])('but not %s', (_, eventName, dynamodb) => {
+    expect(() => change(eventName, dynamodb)).toThrow(
+      new RefusedRow('the stream must have keys, new and old images'),
+    );
+  });
+});
+
+describe('a table of somebody else', () => {
+  let client: DynamoDBClient;
+  let stop: () => Promise<void>;
+  const sent: { name: string; input: object }[] = [];
+  let table: SourceTable;
+  beforeAll(async () => {
+    const engine = await startEngine();
+    stop = engine.stop;
+    client = new DynamoDBClient({ endpoint: engine.endpoint, region: 'us-east-1', credentials: ACCESS });
+    await client.send(
+      new CreateTableCommand({
+        TableName: 'platform',
+        BillingMode: 'PAY_PER_REQUEST',
+        KeySchema: [
+          { AttributeName: 'org', KeyType: 'HASH' },
+          { AttributeName: 'n', KeyType: 'RANGE' },
+        ],
+        AttributeDefinitions: [
+          { AttributeName: 'org', AttributeType: 'S' },
+          { AttributeName: 'n', AttributeType: 'N' },
+        ],
+      }),
+    );
+    for (const n of ['1', '2', '3']) {
+      const Item = { ...row(`d${n}`), ...keyOf(n), other: { S: 'x' } };
+      await client.send(new PutItemCommand({ TableName: 'platform', Item }));
+    }
+    const send = (command: { input: object }) => {
+      sent.push({ name: command.constructor.name, input: command.input });
+      return client.send(command as never);
+    };
+    table = { client: { send } as never, source };
+  });
+  afterAll(() => stop());
+  beforeEach(() => {
+    sent.length = 0;
+  });
+  const of = (n: string) => ({ deploymentId: `d${n}`, type: 'deployment' });
+
+  it('says what its key is', async () => {
+    expect(await readKeyNames(table)).toEqual(['org', 'n']);
+    const silent = (Table: object | undefined) =>
+      readKeyNames({ client: { send: async () => ({ Table }) } as never, source });
+    expect(await silent(undefined)).toEqual([]);
+    expect(await silent({ KeySchema: [{}] })).toEqual(['']);
+  });
+
+  it('is looked through page by page, in what the source names and the key', async () => {
+    const first = await scanRows(table, ['org', 'n'], { after: undefined, limit: 2 });
+    expect(first.rows).toEqual(['1', '2'].map((n) => ({ key: keyOf(n), row: of(n) })));
+    const second = await scanRows(table, ['org', 'n'], { after: first.next, limit: 2 });
+    expect(second).toEqual({ rows: [{ key: keyOf('3'), row: of('3') }], next: undefined });
+    expect(sent[0]?.input).toMatchObject({
+      TableName: 'platform',
+      Limit: 2,
+      ProjectionExpression: '#0, #1, #2, #3, #4, #5',
+      ExpressionAttributeNames: {
+        '#0': 'org',
+        '#1': 'n',
+        '#2': 'deploymentId',
+        '#3': 'label',
+        '#4': 'teams',
+        '#5': 'type',
+      },
+    });
+  });
+
+  it('names an attribute of its key once, though the source names it too', async () => {
+    const keyed = { ...source, id: 'org' };
+    const { rows } = await scanRows({ ...table, source: keyed }, ['org', 'n'], {
+      after: undefined,
+      limit: 1,
+    });
+    expect(rows).toEqual([{ key: keyOf('1'), row: { org: 'acme', type: 'deployment' } }]);
+    expect(sent[0]?.input).toMatchObject({ ProjectionExpression: '#0, #1, #2, #3, #4' });
+  });
+
+  it('has a row as it is now, by a strongly consistent read', async () => {
+    expect(await readRow(table, keyOf('2'))).toEqual(of('2'));
+    expect(await readRow(table, keyOf('9'))).toBeUndefined();
+    expect(sent[0]?.input).toMatchObject({
+      TableName: 'platform',
+      Key: keyOf('2'),
+      ConsistentRead: true,
+      ProjectionExpression: '#0, #1, #2, #3',
+    });
+  });
+});
+
+describe('the client of such a table', () => {
+  let stub: Stub;
+  beforeAll(async () => {
+    stub = await startStub();
+  });
+  afterAll(() => stub.stop());
+  const open = (patience: Parameters<typeof openSource>[1]) => {
+    vi.stubEnv('AWS_REGION', 'us-east-1');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'a');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'b');
+    vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', stub.endpoint);
+    return openSource(source, patience);
+  };
+
+  it('gives up on a server that hangs, after its attempts; it is a 503', async () => {
+    stub.reply(() => damaged.hang());
+    const end = readRow(open({ attemptTimeout: 60, attempts: 2 }), keyOf('1'));
+    await expect(end).rejects.toMatchObject({ status: 503 });
+    expect(stub.calls).toHaveLength(2);
+  });
+
+  it('has as many attempts as it is given', async () => {
+    stub.reply(() => failure(500, 'InternalServerError'));
+    const end = readRow(open({ attemptTimeout: 5000, attempts: 2 }), keyOf('1'));
+    await expect(end).rejects.toMatchObject({ status: 503 });
+    expect(stub.calls).toHaveLength(2);
+  });
+});
