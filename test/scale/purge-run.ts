@@ -19,15 +19,35 @@ const { values } = parseArgs({
 const RUN = 50_000;
 const KEYS = 1000;
 
+/** Requests between two looks at the heap, which is swept before each: what is left is in use. */
+const LOOK = 20;
+/** What the purge itself may hold, in MiB, however many items there are: the pages and batches under way. */
+const MOST = 16;
+const { gc } = globalThis;
+if (!gc) throw new Error('run it with --expose-gc, as npm run purge-scale does');
+const liveHeap = () => {
+  gc();
+  return process.memoryUsage().heapUsed / 2 ** 20;
+};
+
 let killIn: number | undefined;
 const admin = { as: 'admin' };
 
 async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   const engine = await startTable();
   let requests = 0;
+  let done = 0;
+  let looks: number[] | undefined;
+  /** Milliseconds that the looks have taken: not the purge's. */
+  let looking = 0;
   const service = inProcess(engine, {
     around: (when) => {
       requests += when === 'before' ? 1 : 0;
+      if (when === 'after' && ++done % LOOK === 0 && looks) {
+        const begin = performance.now();
+        looks.push(liveHeap());
+        looking += performance.now() - begin;
+      }
       if (killIn === undefined || killIn-- > 0) return;
       killIn = undefined;
       throw new Error('killed');
@@ -42,11 +62,8 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   await fill(service.table, { deploymentId: id, generation, keys: KEYS, tokens });
   must(await service.call('DELETE', `/deployments/${id}`, admin), 204);
 
-  globalThis.gc?.();
-  let peak = 0;
-  const meter = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().heapUsed);
-  }, 20);
+  const before = liveHeap();
+  looks = [];
   requests = 0;
   const began = performance.now();
   let runs = 0;
@@ -68,8 +85,10 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
     const body = JSON.stringify(task);
     await attempt((hasTime) => purgeFromQueue([{ messageId: 'm', body } as never], hasTime, service.purge));
   }
-  const took = performance.now() - began;
-  clearInterval(meter);
+  const took = performance.now() - began - looking;
+  const held = looks.map((look) => look - before);
+  looks = undefined;
+  const after = liveHeap() - before;
 
   const left = await service.partition(`DEPLOYMENT#${id}`);
   const markers = await service.partition('PURGES');
@@ -79,17 +98,19 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   const others = await service.partition('DEPLOYMENT#neighbour');
   if (others.length !== 3) throw new Error('the neighbour lost items');
   const items = tokens + KEYS;
+  const most = Math.max(...held);
   console.log(
     [
       `${String(items).padStart(7)} items`,
       `${(took / 1000).toFixed(1)} s`,
       `${((took / items) * 1000).toFixed(0)} ms per 1,000`,
       `${requests} requests`,
-      `heap at most ${(peak / 2 ** 20).toFixed(0)} MiB`,
+      `live heap in ${held.length} looks ${Math.min(...held).toFixed(1)} to ${most.toFixed(1)} MiB, then ${after.toFixed(1)}`,
       `${runs} runs, ${died} killed`,
     ].join(', '),
   );
   await engine.stop();
+  if (most > MOST) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
 }
 
 console.log("The engine's stream is off.");

@@ -114,6 +114,7 @@ describe('a damaged Deployment', () => {
     ['or else by the directory', { generation: undefined }, { generation: OTHER }, OTHER],
     ['or else by none', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
     ['or else by none', { generation: undefined }, undefined, NO_LIFE],
+    ['or else by none', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
   ])('has its generation %s, and is deleted as it stands', async (_, wrong, inDirectory, generation) => {
     await store.put({ ...item, ...wrong });
     if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });

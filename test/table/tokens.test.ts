@@ -52,6 +52,9 @@ describe('a key that wants a token', () => {
       await store.put(toApiKey(apiKey()), { pk, sk: 'DEPLOYMENT', generation: GENERATION });
       expect(await read('etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
       expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }]);
+      await store.put({ ...toApiKey(apiKey()), enabled: 'yes' }, toDeployment(deployment()));
+      expect(await read('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: undefined });
+      expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }, ofKey]);
     },
   );
 });

@@ -150,8 +150,8 @@ describe('an attempt', () => {
     ['a wrong checksum', () => damaged.wrongCrc(output), /^the answer is damaged$/],
     ['no checksum', () => damaged.noCrc(output), /^the answer is damaged$/],
     ['nothing at all', () => damaged.empty(), /^the answer is damaged$/],
-    ['less than it said', () => damaged.truncated(output), /./],
-    ['a reset', () => damaged.reset(), /./],
+    ['less than it said', () => damaged.truncated(output), /^(?!no answer within)./],
+    ['a reset', () => damaged.reset(), /^(?!no answer within)./],
   ])('that ends in %s is made again; after all of them it is a 503', async (_, reply, message) => {
     stub.reply((_call, n) => (n < 2 ? reply() : answer(200, output)));
     expect(await wire()('BatchGetItem', { n: 1 })).toEqual({ done: true, output });
