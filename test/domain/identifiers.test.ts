@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -62,6 +63,23 @@ describe('identifiers', () => {
       '01ARZ3NDEKTSV4RRFFQ69G5FAV\n',
     ];
     for (const text of [...bad, ...long]) expect(isUlid(text), text).toBe(false);
+  });
+
+  it('a text of another form is refused, right as its check may be', () => {
+    const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+    const good = formatCredential({ kind: 'token', deploymentId: 'etl', ulid }, 'x'.repeat(43)).slice(0, -6);
+    const withCheck = (body: string) => body + base62(BigInt(crc32(body)), 6);
+    expect(parseCredential(withCheck(good))).toBeDefined();
+    const bodies = [
+      '',
+      'x',
+      good.replace('dkt', 'dkz'),
+      good.toLowerCase(),
+      `${good}x`,
+      good.slice(0, -1),
+      ` ${good}`,
+    ];
+    for (const body of bodies) expect(parseCredential(withCheck(body)), body).toBeUndefined();
   });
 
   it('any one changed character of a credential is refused', () => {

@@ -27,6 +27,14 @@ describe('an IAM principal', () => {
     expect(() => behind({ iam: { userArn: `${USER}2` } })).toThrow(refused);
   });
 
+  it('is named by one text, and by nothing that reads like it', () => {
+    const role = 'arn:aws:iam::123456789012:role/ci';
+    const session = 'arn:aws:sts::123456789012:assumed-role/ci/s';
+    expect(behind({ iam: { userArn: session } }, [role])).toMatchObject({ sub: role });
+    for (const userArn of [[session], { toString: () => session }])
+      expect(() => behind({ iam: { userArn } }, [role])).toThrow(refused);
+  });
+
   it('without the word of the gateway is nobody', () => {
     for (const authorizer of [
       undefined,

@@ -22,7 +22,7 @@ const KEYS = 1000;
 /** Requests between two looks at the heap, which is swept before each: what is left is in use. */
 const LOOK = 20;
 /** What the purge itself may hold, in MiB, however many items there are: the pages and batches under way. */
-const MOST = 16;
+const MOST = 6;
 const { gc } = globalThis;
 if (!gc) throw new Error('run it with --expose-gc, as npm run purge-scale does');
 const liveHeap = () => {
