@@ -239,8 +239,9 @@ describe('the client of the AWS SDK', () => {
 
   it('gives up on a server that hangs, after its attempts', async () => {
     stub.reply(() => damaged.hang());
-    await expect(get(client({ attemptTimeout: 60, attempts: 2 }))).rejects.toThrow();
-    expect(stub.calls).toHaveLength(2);
+    // As the SDK counts them: whether a call of so short a time gets as far as the stub is the machine's affair.
+    const end = get(client({ attemptTimeout: 60, attempts: 2 }));
+    await expect(end).rejects.toMatchObject({ name: 'TimeoutError', $metadata: { attempts: 2 } });
   });
 
   it('has as many attempts as it is given', async () => {

@@ -186,11 +186,13 @@ describe('an attempt', () => {
   });
 
   it('has its time, and is given up', async () => {
+    vi.spyOn(performance, 'now').mockReturnValue(0);
     stub.reply(() => damaged.hang());
     await expect(wire({ attemptTimeout: 40, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
-      busy(/^no answer within \d+ ms$/),
+      busy(/^no answer within 40 ms$/),
     );
-    expect(stub.calls).toHaveLength(2);
+    // One between two: whether a call of so short a time gets as far as the stub is the machine's affair.
+    expect(pauses).toHaveLength(1);
   });
 
   it('has no more time than is left of the whole', async () => {
@@ -201,14 +203,14 @@ describe('an attempt', () => {
     await expect(wire({ attemptTimeout: 100, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
       busy(/^no answer within 10 ms$/),
     );
-    expect(stub.calls).toHaveLength(2);
+    expect(pauses).toHaveLength(1);
   });
 
   it('is not made when the time is up', async () => {
-    const times = [0, 0, 200];
-    vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 200);
+    const times = [0, 0, 10_000];
+    vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 10_000);
     stub.reply(() => failure(500, 'InternalServerError'));
-    await expect(wire({ attemptTimeout: 100, attempts: 2 })('UpdateItem', {})).rejects.toEqual(busy('500'));
+    await expect(wire({ attemptTimeout: 5000, attempts: 2 })('UpdateItem', {})).rejects.toEqual(busy('500'));
     expect(stub.calls).toHaveLength(1);
   });
 
