@@ -1,11 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { PARTS } from './parts.ts';
 
-/** The tests that run the sources themselves and no bundle, and of those what is quick: one mutant after the other. */
 export default defineConfig({
   test: {
-    include: ['test/{domain,handlers,http,runtime,table}/**/*.test.ts', 'test/faults/rows.test.ts'],
-    testNamePattern: /^(?!.*(#10|#14|#36|#13))/,
-    pool: 'forks',
+    // Set by run.ts: the runner of mutants hands on its environment and nothing else.
+    include: PARTS[process.env.MUTATED ?? '']?.tests ?? [],
     testTimeout: 30_000,
     restoreMocks: true,
     unstubEnvs: true,
