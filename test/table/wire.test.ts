@@ -187,10 +187,13 @@ describe('an attempt', () => {
 
   it('has its time, and is given up', async () => {
     vi.spyOn(performance, 'now').mockReturnValue(0);
+    const request = vi.spyOn(process.getBuiltinModule('node:http'), 'request');
     stub.reply(() => damaged.hang());
     await expect(wire({ attemptTimeout: 40, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
       busy(/^no answer within 40 ms$/),
     );
+    // Its connection goes with it: an answer that comes after all finds nobody.
+    expect(request.mock.results.map(({ value }) => value.destroyed)).toEqual([true, true]);
     // One between two: whether a call of so short a time gets as far as the stub is the machine's affair.
     expect(pauses).toHaveLength(1);
   });
