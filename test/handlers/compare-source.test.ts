@@ -1,3 +1,4 @@
+import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -154,6 +155,23 @@ describe('rows beside what is registered', () => {
         await platform.remove('a');
       };
       expect((await rows()).counts).toMatchObject({ registered: 0 });
+      expect(await service.partition('SOURCES')).toEqual([]);
+    });
+
+    it('a row that goes just after it is confirmed is not revived from the note that the stream then left', async () => {
+      await platform.put(rowOf('a'));
+      const { client } = platform.from;
+      const send = async (command: object) => {
+        const output = await client.send(command as never);
+        if (command instanceof GetItemCommand) {
+          await platform.remove('a');
+          await follow();
+        }
+        return output;
+      };
+      const from = { ...platform.from, client: { send } as unknown as typeof client };
+      expect((await rows({ from })).counts).toMatchObject({ registered: 0 });
+      expect(await listed()).toEqual([]);
     });
 
     it('a row that the stream registers first is not registered twice', async () => {

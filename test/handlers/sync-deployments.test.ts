@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { isUlid } from '../../functions/domain/identifiers.ts';
@@ -370,6 +370,19 @@ describe('beside people', () => {
     expect(await itemOf()).toMatchObject({ name: 'Theirs' });
     expect(await service.use(token)).toBe(200);
     expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(409);
+  });
+
+  it('a Deployment that they made after the one of the source was removed by hand is theirs', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    await service.table.client.send(
+      new DeleteCommand({ TableName: 'keys', Key: { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' } }),
+    );
+    await service.register(id, { name: 'Ours' });
+    expect((await put({ name: 'Still ours' })).status).toBe(200);
+    await platform.remove(id);
+    await follow();
+    expect(await itemOf()).toMatchObject({ name: 'Still ours' });
   });
 
   it('without the setting all Deployments are theirs again', async () => {
