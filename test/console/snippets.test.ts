@@ -6,11 +6,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { SECRET_NAME, SNIPPETS, temporaryTokenSnippet } from '../../functions/console/snippets.ts';
+import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
+import {
+  SECRET_NAME,
+  SNIPPETS,
+  SUBJECT_NAME,
+  temporaryTokenSnippet,
+  trustSnippet,
+} from '../../functions/console/snippets.ts';
+import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
 import { type CreatedKey, makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
-const stack = await runStack();
+const issuer = await startCiIssuer();
+const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
 let key: CreatedKey;
 let folder: string;
 let log: string;
@@ -71,10 +80,15 @@ interface Outcome {
   arguments: string;
 }
 
-function run([shell = 'sh', ...flags]: readonly string[], script: string, secret: string): Promise<Outcome> {
+function run(
+  [shell = 'sh', ...flags]: readonly string[],
+  script: string,
+  secret: string,
+  env: Record<string, string> = {},
+): Promise<Outcome> {
   const place = ['/bin', '/usr/bin'].map((at) => join(at, shell)).find(existsSync) ?? shell;
   const child = spawn(place, [...flags, script], {
-    env: { PATH: folder, [SECRET_NAME]: secret, DEPLOYMENT_TOKEN: secret },
+    env: { PATH: folder, [SECRET_NAME]: secret, DEPLOYMENT_TOKEN: secret, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
@@ -223,6 +237,89 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     const outcome = await run(shell, scriptOf(id, 'http://127.0.0.1:1', 'dk_etl_x'), SECRET);
     expect(outcome.code).not.toBe(0);
     expectNoLeak(id, outcome, SECRET);
+  });
+});
+
+describe('the step of a key without a secret', async () => {
+  const trust = [{ issuer: issuer.url, claims: { sub: 'a' } }];
+  let keyId: string;
+  let subject: string;
+  /** GitHub's own way to the token of a job. */
+  const job = { asked: [] as (string | undefined)[], status: 200 };
+  const github = createServer((request, response) => {
+    job.asked.push(request.url, request.headers.authorization);
+    response.writeHead(job.status).end(JSON.stringify({ count: 1, value: subject }));
+  });
+  beforeAll(async () => {
+    keyId = (
+      await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json: { name: 'ci', trust } })
+    ).json.id;
+    const expires = Math.floor(Date.now() / 1000) + 3600;
+    subject = await issuer.sign({ claims: { sub: 'a' }, audience: stack.url, expires });
+    await new Promise<void>((resolve) => github.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(() => {
+    github.close();
+  });
+  beforeEach(() => Object.assign(job, { asked: [], status: 200 }));
+
+  /** The script that the CI of an issuer would run, and what that CI gives it. */
+  function step(of: string, audience = stack.url) {
+    const { code } = trustSnippet({ keyId, service: stack.url, issuer: of, audience });
+    const url = `http://127.0.0.1:${(github.address() as AddressInfo).port}/job?v=2`;
+    const ofGitHub = { ACTIONS_ID_TOKEN_REQUEST_TOKEN: BEARER, ACTIONS_ID_TOKEN_REQUEST_URL: url };
+    if (of === GITHUB) return { script: parse(code)[0].run, env: ofGitHub };
+    const env = { [SUBJECT_NAME]: subject };
+    if (of !== GITLAB) return { script: code, env };
+    const { id_tokens, script } = parse(code)['call-with-deployment-key'];
+    expect(id_tokens).toStrictEqual({ [SUBJECT_NAME]: { aud: audience } });
+    return { script: script.join('\n'), env };
+  }
+  const BEARER = 'canary-of-the-job';
+  const steps = [
+    ['github', GITHUB, SHELLS.github?.[0] ?? []],
+    ['gitlab', GITLAB, SHELLS.gitlab?.[0] ?? []],
+    ['another', 'https://ci.acme.test', SHELLS.gitlab?.[1] ?? []],
+  ] as const;
+
+  it.each(steps)(
+    'of %s swaps the token of the CI, calls the API and leaks nothing, traced too',
+    async (...of) => {
+      const [id, from, [shell = '', ...flags]] = of;
+      for (const traced of [[], ['-x']]) {
+        const { script, env } = step(from);
+        const outcome = await run([shell, ...traced, ...flags], script, 'none', env);
+        expect([outcome.code, outcome.stdout]).toEqual([
+          0,
+          expect.stringContaining(`"principalId":"${keyId}"`),
+        ]);
+        expectNoLeak(id, outcome, subject);
+        expectNoLeak(id, outcome, BEARER);
+      }
+    },
+  );
+
+  it('of GitHub asks for a token for the audience of the rule, whatever its characters', async () => {
+    const { script, env } = step(GITHUB, 'a b&c="d"$(e)\'');
+    const outcome = await run(SHELLS.github?.[0] ?? [], script, 'none', env);
+    expect(outcome.code).toBe(0);
+    const [url = '', authorization] = job.asked;
+    expect(new URL(url, 'http://x').searchParams.get('audience')).toBe('a b&c="d"$(e)\'');
+    expect(authorization).toBe(`Bearer ${BEARER}`);
+  });
+
+  it('of GitLab asks for the audience of the rule, whatever its characters', () => {
+    expect(step(GITLAB, `it's: "x" #y`).env).toHaveProperty(SUBJECT_NAME);
+  });
+
+  it('fails plainly where GitHub gives no token, and where the service takes none', async () => {
+    job.status = 403;
+    const none = step(GITHUB);
+    const refused = await run(SHELLS.github?.[0] ?? [], none.script, 'none', none.env);
+    expect([refused.code, refused.stderr]).toEqual([1, 'No token of GitHub: HTTP 403\n']);
+    const { script } = step(GITLAB);
+    const other = await run(['sh', '-c'], script, 'none', { [SUBJECT_NAME]: 'x.y.z' });
+    expect([other.code, other.stderr]).toEqual([1, 'No access token: HTTP 400\n']);
   });
 });
 
