@@ -6,12 +6,13 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { startLocalStack } from '../../infra/local/local-stack.ts';
 import { DESKTOP, launch, PHONE, signIn } from '../../test/support/browser.ts';
-import { call, makeDeployment, makeKey } from '../../test/support/stack.ts';
+import { call, makeDeployment, makeKey, swap } from '../../test/support/stack.ts';
 
+const GITHUB = 'https://token.actions.githubusercontent.com';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DAY = 24 * 60 * 60;
 
-const stack = await startLocalStack();
+const stack = await startLocalStack({ context: { maxIdleDays: 30 } });
 const browser = await launch();
 try {
   await fill();
@@ -43,12 +44,14 @@ async function fill(): Promise<void> {
   await makeDeployment(stack, 'features', { name: 'Feature store', groups: ['data-eng', 'ml'] });
   await makeDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
   const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
-  await makeKey(stack, 'etl', {
+  const main = await makeKey(stack, 'etl', {
     name: 'Deploy from main',
     description: 'GitHub Actions of the data platform. Ask Ada before deleting it.',
     expiresAt: day(130),
   });
+  await makeKey(stack, 'etl', { name: 'Backfill', scopes: ['airflow:write'] });
   stack.clock.advance(21 * DAY);
+  await swap(stack, main);
   const readOnly = {
     name: 'Grafana',
     description: 'Reads DAG states for the wall.',
@@ -61,7 +64,18 @@ async function fill(): Promise<void> {
     token: await stack.signIn('admin'),
     json: { enabled: false },
   });
-  stack.clock.advance(7 * DAY);
+  const keys = '/deployments/etl/api-keys';
+  const token = await stack.signIn('admin');
+  const trust = [{ issuer: GITHUB, claims: { repository_id: '4711', ref: 'refs/heads/main' } }];
+  const json = { name: 'Nightly', scopes: ['airflow:read'], networks: ['203.0.113.0/24'], trust };
+  await call(stack, 'POST', keys, { token, json });
+  const leaked = await makeKey(stack, 'etl', { name: 'Laptop', scopes: ['airflow:read'] });
+  stack.clock.advance(5 * DAY);
+  await call(stack, 'POST', '/leaks', { json: { credential: leaked.secret } });
+  await swap(stack, main);
+  await call(stack, 'POST', `${keys}/${main.id}/rotate`, { token: await stack.signIn('admin') });
+  await stack.invoke('sweep-keys', {});
+  stack.clock.advance(2 * DAY);
 }
 
 async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Promise<void> {
@@ -94,6 +108,26 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await shoot('8-delete-key');
   await dialog.getByRole('button', { name: 'Delete API Key' }).click();
   await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'Rotate Deploy from main' }).click();
+  await dialog.getByLabel('The old secret is refused').selectOption('After 30 days');
+  await shoot('11-rotate');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('link', { name: 'It leaked Laptop' }).click();
+  await dialog.getByText('Nothing from before is accepted.').waitFor();
+  await shoot('12-it-leaked');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('link', { name: 'Edit Nightly' }).click();
+  await dialog.getByLabel('Tokens of').waitFor();
+  await shoot('13-trust');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('link', { name: 'CI step Nightly' }).click();
+  await dialog.getByRole('button', { name: 'Done' }).waitFor();
+  await shoot('14-ci-step');
+  await dialog.getByRole('button', { name: 'Done' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'Events', exact: true }).click();
+  await page.getByText('Deployment registered').waitFor();
+  await shoot('15-events');
   await page.goto('/token?deployment=etl');
   await page.getByRole('button', { name: 'Get a temporary token' }).click();
   await page.getByText('This is the only time').waitFor();
