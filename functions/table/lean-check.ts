@@ -31,7 +31,7 @@ export function leanCheckStore(
       const outcome = await wire('BatchGetItem', { RequestItems: { [tableName]: request } });
       const output = outcome.done ? outcome.output : {};
       const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[tableName];
-      if (!items) throw unavailable(new Error('BatchGetItem gave no answer for the table'));
+      if (!items) throw unavailable(new Error('BatchGetItem gave no answer'));
       return fromChecked({ onMalformed }, keys, ({ pk, sk }) =>
         plainItem(items.find((item) => item.pk?.S === pk && item.sk?.S === sk)),
       );

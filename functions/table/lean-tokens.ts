@@ -88,7 +88,7 @@ export function leanTokenStore(
     const outcome = await wire('BatchGetItem', { RequestItems: { [TableName]: request } });
     const output = outcome.done ? outcome.output : {};
     const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[TableName];
-    if (!items) throw unavailable(new Error('BatchGetItem gave no answer for the table'));
+    if (!items) throw unavailable(new Error('BatchGetItem gave no answer'));
     return ({ pk, sk }) => {
       const item = items.find((one) => one.pk?.S === pk && one.sk?.S === sk);
       return item && unmarshall(item as never);

@@ -170,7 +170,7 @@ describe('the store of a check, without the SDK', () => {
     leanCheckStore(async () => outcome, { tableName: 'keys', onMalformed: () => {} });
   const busy = expect.objectContaining({
     status: 503,
-    cause: expect.objectContaining({ message: 'BatchGetItem gave no answer for the table' }),
+    cause: expect.objectContaining({ message: 'BatchGetItem gave no answer' }),
   });
 
   it('fails when an answer says nothing of the table', async () => {

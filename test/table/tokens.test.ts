@@ -98,7 +98,7 @@ describe('all that a token stands on', () => {
     for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }])
       await expect(answering(output)).rejects.toMatchObject({
         status: 503,
-        cause: { message: 'BatchGetItem gave no answer for the table' },
+        cause: { message: 'BatchGetItem gave no answer' },
       });
     const generation = { S: OTHER };
     const strangers = [
