@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+// The benchmark and the mutation runs install packages of their own under test/, with tests of theirs.
+const PACKAGES = '**/node_modules/**';
 // Files that synthesise templates: loading the CDK takes longer than they do, so they share one process.
 const TEMPLATES = 'test/infra/*.test.ts';
 // Files of rules without a world around them: starting a process for each takes longer than they do.
@@ -19,7 +21,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [TEMPLATES, RULES] },
+        test: { name: 'service', include: ['test/**/*.test.ts'], exclude: [PACKAGES, TEMPLATES, RULES] },
       },
       { extends: true, test: { name: 'rules', include: [RULES], isolate: false } },
       {
