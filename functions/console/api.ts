@@ -83,8 +83,9 @@ export class Api {
 
   /** @param attempt makes a second try of the same call make nothing twice */
   async #call<T>(method: string, path: string, body?: object, attempt?: string): Promise<T> {
+    let token: string | undefined;
     const send = async () => {
-      const token = await this.#session.accessToken();
+      token = await this.#session.accessToken();
       return fetch(path, {
         method,
         // No cookie authorises anything here, so none is sent.
@@ -101,7 +102,7 @@ export class Api {
     let response: Response;
     try {
       response = await send();
-      if (response.status === 401 && (await this.#session.renew())) response = await send();
+      if (response.status === 401 && (await this.#session.renew(token))) response = await send();
     } catch {
       throw new ApiError(0, 'The service cannot be reached. Check your connection and try again.');
     }

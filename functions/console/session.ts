@@ -123,13 +123,18 @@ export class Session {
   async accessToken(): Promise<string | undefined> {
     const { expiresAt } = this.#signedIn ?? {};
     const isEnding = expiresAt !== undefined && Date.now() > expiresAt - MARGIN;
-    if (isEnding && this.#signedIn?.refreshToken) await this.renew();
+    if (isEnding && this.#signedIn?.refreshToken) await this.renew(this.#signedIn.accessToken);
     return this.#signedIn?.accessToken;
   }
 
-  /** @returns false when the sign-in cannot be renewed */
-  async renew(): Promise<boolean> {
-    // The issuer may accept a refresh token once: calls side by side share one renewal.
+  /**
+   * @param ended the access token that is to be replaced; undefined when there was none
+   * @returns false when the sign-in cannot be renewed
+   */
+  async renew(ended: string | undefined): Promise<boolean> {
+    // The issuer may accept a refresh token once. Calls side by side share one renewal, also the call that hears of
+    // the end when the renewal is done.
+    if (this.#signedIn && this.#signedIn.accessToken !== ended) return true;
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = undefined;
     });

@@ -1,3 +1,4 @@
+import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { describeInBrowser, signIn, traces } from '../support/browser.ts';
 import { makeDeployment, runStack } from '../support/stack.ts';
@@ -5,22 +6,49 @@ import { makeDeployment, runStack } from '../support/stack.ts';
 const stack = await runStack({ context: { consoleScopes: 'openid,profile,offline_access' } });
 await makeDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
 
+/** The refresh tokens that the issuer gives the page from now on: one by a sign-in, one by each renewal. */
+function watchRefreshTokens(page: Page): Promise<string>[] {
+  const given: Promise<string>[] = [];
+  page.on('response', (response) => {
+    if (response.url() !== `${stack.issuer}/token`) return;
+    given.push(response.json().then((tokens) => tokens.refresh_token));
+  });
+  return given;
+}
+
+/** Opens a page that makes two calls at once, with an access token that has ended. */
+async function openAfterTheEnd(page: Page) {
+  await page.getByRole('link', { name: 'ETL' }).waitFor();
+  stack.clock.advance(2 * 3600);
+  await page.getByRole('link', { name: 'ETL' }).click();
+  await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+}
+
 describeInBrowser('a sign-in that can be renewed', (open) => {
   it('goes on without a word when the access token ends, and keeps the refresh token to itself', async () => {
     const { page } = await open();
-    const refreshTokens: string[] = [];
-    page.on('response', async (response) => {
-      if (response.url() !== `${stack.issuer}/token`) return;
-      refreshTokens.push((await response.json()).refresh_token);
-    });
+    const given = watchRefreshTokens(page);
     await signIn(page, stack, 'member');
-    await page.getByRole('link', { name: 'ETL' }).waitFor();
-    stack.clock.advance(2 * 3600);
-    await page.getByRole('link', { name: 'ETL' }).click();
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
-    // Two calls met the end of the token at once, and shared one renewal.
-    expect(refreshTokens).toHaveLength(2);
+    await openAfterTheEnd(page);
+    expect(given).toHaveLength(2);
     const kept = await traces(page);
-    for (const token of refreshTokens) expect(kept).not.toContain(token);
+    for (const token of await Promise.all(given)) expect(kept).not.toContain(token);
+  });
+
+  it('is renewed once for calls side by side, also for the one that hears of the end last', async () => {
+    const { page } = await open();
+    const given = watchRefreshTokens(page);
+    await signIn(page, stack, 'member');
+    // The other call has renewed by then, and has been answered with the new token.
+    const otherIsDone = page.waitForResponse((one) => one.url().endsWith('/deployments/etl') && one.ok());
+    let refused = 0;
+    await page.route('**/deployments/etl/api-keys', async (route) => {
+      const response = await route.fetch();
+      if (response.status() === 401 && refused++ === 0) await otherIsDone;
+      await route.fulfill({ response });
+    });
+    await openAfterTheEnd(page);
+    expect(refused).toBe(1);
+    expect(given).toHaveLength(2);
   });
 });
