@@ -331,13 +331,17 @@ describe('at a terminal', () => {
     });
     let shown = '';
     let isAnswered = false;
+    let isDone = false;
     child.stdout.on('data', (chunk) => {
       shown += chunk;
-      if (isAnswered || !shown.endsWith(prompt)) return;
-      isAnswered = true;
-      // The echo is switched off right after the prompt.
-      setTimeout(() => child.stdin.write(`${answer}\n`), 1000);
-      setTimeout(() => child.stdin.write('exit\n'), 3000);
+      if (!isAnswered && shown.endsWith(prompt)) {
+        isAnswered = true;
+        // The echo is switched off right after the prompt.
+        setTimeout(() => child.stdin.write(`${answer}\n`), 1000);
+      }
+      if (isDone || !shown.includes('"principalType":')) return;
+      isDone = true;
+      child.stdin.write('exit\n');
     });
     child.stdin.write(`${text}\n`);
     return new Promise((resolve) => child.on('close', () => resolve(shown)));

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
 import type { CfnTemplate } from '../../infra/local/template.ts';
+import { assemblyOf } from '../support/assembly.ts';
 import {
   callAs,
   callsOf,
@@ -157,7 +158,7 @@ describe('G2: access is valid for 24 hours from each use', () => {
   });
 
   it("ends sooner by the stack's cap on a token's age", async () => {
-    const capped = await startLocalStack({ context: { maxTokenLifetime: 2 * DAY } });
+    const capped = await startLocalStack({ synthesise: assemblyOf, context: { maxTokenLifetime: 2 * DAY } });
     try {
       capped.clock.freeze(NOON);
       const token = await newToken(capped, newId());
@@ -406,7 +407,7 @@ describe('G7: in doubt, nobody is let in', () => {
   });
 
   it('a use that cannot be recorded is no use: without permission to write, the check fails', async () => {
-    const readOnly = await startLocalStack({ alterTemplate: withoutUpdate });
+    const readOnly = await startLocalStack({ synthesise: assemblyOf, alterTemplate: withoutUpdate });
     try {
       readOnly.clock.freeze(NOON);
       const token = await newToken(readOnly, newId());

@@ -1,8 +1,19 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
+import { bundlesDirectory } from '../../infra/bundles.ts';
 import type { Assembly } from '../../infra/local/template.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -14,8 +25,24 @@ const ANY_ISSUER = 'http://127.0.0.1:1';
 type Context = Readonly<Record<string, unknown>>;
 type Synthesise = (context: Context, outdir: string) => CloudAssembly;
 
-/** Synthesises the service as infra/app.ts does. */
-export const assemblyOf = kept('service', async () => (await import('../../infra/app.ts')).synthesise);
+/** Synthesises the service as infra/app.ts does, the functions bundled once for each state of the sources. */
+export const assemblyOf = kept('service', async () => {
+  const { synthesise } = await import('../../infra/app.ts');
+  return (context, outdir) => {
+    const bundled = join(cache, sourcesHash(), 'bundled');
+    const bundle = !isNewest(bundled);
+    const assembly = synthesise(context, outdir, { bundle });
+    if (bundle) writeFileSync(bundled, '');
+    return assembly;
+  };
+});
+
+/** Whether nobody has written a bundle since: of other sources, `npm start` for one. */
+function isNewest(bundled: string): boolean {
+  if (!existsSync(bundled)) return false;
+  const bundles = readdirSync(bundlesDirectory).map((name) => join(bundlesDirectory, name, 'index.js'));
+  return bundles.every((path) => existsSync(path) && statSync(path).mtimeMs < statSync(bundled).mtimeMs);
+}
 
 /**
  * Synthesises an app once for each context and state of the sources: loading the CDK and bundling take longer than
