@@ -1,8 +1,8 @@
 import { type ConsoleFiles, consolePage } from './handlers/console.ts';
 import { readConsoleConfig } from './runtime/config.ts';
 
-/** The page's files, which the bundler puts in the place of this name. */
-declare const CONSOLE_FILES: ConsoleFiles;
+/** The page's files as JSON, which the bundler puts in the place of this name. */
+declare const CONSOLE_FILES: string;
 
 /** The console for people: one page and its files. */
-export const handler = consolePage(CONSOLE_FILES, readConsoleConfig());
+export const handler = consolePage(JSON.parse(CONSOLE_FILES) as ConsoleFiles, readConsoleConfig());

@@ -34,7 +34,8 @@ export function bundling(
     // The ESM builds of packages can be tree-shaken; with esbuild's defaults for Node the SDK weighs more.
     mainFields: ['module', 'main'],
     // functions/console.ts hands out the page, so it carries it.
-    define: { CONSOLE_FILES: JSON.stringify(buildConsolePage()) },
+    // As a string: of an object esbuild would make a module, which every other function would carry and run.
+    define: { CONSOLE_FILES: JSON.stringify(JSON.stringify(buildConsolePage())) },
     legalComments: 'none',
     logLevel: 'silent',
   };

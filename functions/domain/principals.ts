@@ -1,8 +1,7 @@
-const NAME = '[\\w+=,.@-]+';
 /** Partition, account, kind and name; the path before the name may be empty. */
-const PRINCIPAL = new RegExp(`^arn:(aws[a-z-]*):iam::(\\d{12}):(role|user)/(?:${NAME}/)*(${NAME})$`);
+const PRINCIPAL = /^arn:(aws[a-z-]*):iam::(\d{12}):(role|user)\/(?:[\w+=,.@-]+\/)*([\w+=,.@-]+)$/;
 /** Partition, account and role's name of who has assumed a role: its ARN has no path. */
-const SESSION = new RegExp(`^arn:(aws[a-z-]*):sts::(\\d{12}):assumed-role/(${NAME})/${NAME}$`);
+const SESSION = /^arn:(aws[a-z-]*):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/[\w+=,.@-]+$/;
 
 /** Whether a text is the ARN of one IAM role or user: without a wildcard. */
 export const isPrincipalArn = (text: string): boolean => PRINCIPAL.test(text);
