@@ -89,21 +89,22 @@ export function assign(attributes: Record<string, unknown>): {
   };
 }
 
+/** Which attributes are read. */
+export interface Projection {
+  ProjectionExpression: string;
+  ExpressionAttributeNames?: Record<string, string>;
+}
+
 /**
  * One strongly consistent BatchGetItem.
- * @param attributes what to read of each item; all of it when left out
+ * @param projection what to read of each item; all of it when left out
  * @throws ServiceError 503 when the table leaves a key unprocessed: absent and unread must never look the same
  */
 export async function readTogether(
   { client, tableName }: Table,
   keys: ItemKey[],
-  attributes?: readonly string[],
+  projection?: Projection,
 ): Promise<(key: ItemKey) => Item | undefined> {
-  const names = attributes && Object.fromEntries(attributes.map((name) => [`#${name}`, name]));
-  const projection = names && {
-    ProjectionExpression: Object.keys(names).join(', '),
-    ExpressionAttributeNames: names,
-  };
   const { Responses, UnprocessedKeys } = await ask(
     client.send(
       new BatchGetCommand({

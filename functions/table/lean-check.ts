@@ -14,11 +14,6 @@ import {
 } from './schema.ts';
 import type { Wire, WireItem, WireValue } from './wire.ts';
 
-const PROJECTION = {
-  ProjectionExpression: CHECKED_ATTRIBUTES.map((name) => `#${name}`).join(', '),
-  ExpressionAttributeNames: Object.fromEntries(CHECKED_ATTRIBUTES.map((name) => [`#${name}`, name])),
-};
-
 /** The store of a check without the AWS SDK. A test runs it against the one that has it. */
 export function leanCheckStore(
   wire: Wire,
@@ -27,7 +22,7 @@ export function leanCheckStore(
   return {
     async read(credential, hash) {
       const keys = checkedKeys(credential, hash);
-      const request = { Keys: Object.values(keys).map(wireKey), ConsistentRead: true, ...PROJECTION };
+      const request = { Keys: Object.values(keys).map(wireKey), ConsistentRead: true, ...CHECKED_ATTRIBUTES };
       const outcome = await wire('BatchGetItem', { RequestItems: { [tableName]: request } });
       const output = outcome.done ? outcome.output : {};
       const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[tableName];

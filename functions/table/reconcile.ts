@@ -55,6 +55,9 @@ export async function writePass({ client, tableName }: Table, name: string, pass
   await ask(client.send(new PutCommand({ TableName: tableName, Item: { ...passKey(name), ...pass } })));
 }
 
+/** What tells to which life an item belongs. */
+const LIFE_ATTRIBUTES = { ProjectionExpression: 'pk, sk, generation' };
+
 /**
  * The next items of the table that belong to a life, wherever they are: eventually consistent, so each is no more
  * than a suspicion. A Deployment's own item comes before its other items. Events, markers and positions belong to
@@ -68,7 +71,7 @@ export async function scanPage(
     client.send(
       new ScanCommand({
         TableName: tableName,
-        ProjectionExpression: 'pk, sk, generation',
+        ...LIFE_ATTRIBUTES,
         Limit: PAGE,
         ExclusiveStartKey: after,
       }),
@@ -122,7 +125,7 @@ async function lookUp<T>(
   const all = new Map<string, T>();
   for (let at = 0; at < ids.length; at += BATCH) {
     const some = ids.slice(at, at + BATCH);
-    const find = await readTogether(table, some.map(keyOf), ['pk', 'sk', 'generation']);
+    const find = await readTogether(table, some.map(keyOf), LIFE_ATTRIBUTES);
     for (const id of some) all.set(id, from(find(keyOf(id))));
   }
   return all;

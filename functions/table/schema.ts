@@ -202,22 +202,12 @@ export function checkedKeys({ kind, deploymentId, ulid }: Credential, hash: stri
     : { deployment, key: apiKeyKey(deploymentId, ulid), presented: tokenKey(deploymentId, ulid, hash) };
 }
 
-/** What a check reads of each item; a key's secret hashes never leave the table for it. */
-export const CHECKED_ATTRIBUTES = [
-  'pk',
-  'sk',
-  'generation',
-  'epoch',
-  'enabled',
-  'validUntil',
-  'scopes',
-  'scope',
-  'sub',
-  'issuedAt',
-  'expiresAt',
-  'lastUsedAt',
-  'networks',
-] as const;
+/** What a check reads of each item; a key's secret hashes never leave the table for it. Reserved words have a `#`. */
+export const CHECKED_ATTRIBUTES = {
+  ProjectionExpression:
+    'pk,sk,generation,epoch,enabled,validUntil,scopes,#scope,#sub,issuedAt,expiresAt,lastUsedAt,networks',
+  ExpressionAttributeNames: { '#scope': 'scope', '#sub': 'sub' },
+};
 
 /** The part of an update that records a use. */
 export const LAST_USE = 'lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client';

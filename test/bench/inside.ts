@@ -93,10 +93,7 @@ function bareRead(token: string) {
       sk: { S: sk },
     })),
     ConsistentRead: true,
-    ProjectionExpression: CHECKED_ATTRIBUTES.map((attribute) => `#${attribute}`).join(', '),
-    ExpressionAttributeNames: Object.fromEntries(
-      CHECKED_ATTRIBUTES.map((attribute) => [`#${attribute}`, attribute]),
-    ),
+    ...CHECKED_ATTRIBUTES,
   };
   return () => call('BatchGetItem', { RequestItems: { [TABLE]: request } });
 }
