@@ -1,8 +1,10 @@
 import { parseToken } from '../../functions/domain/check.ts';
 import { newEvent } from '../../functions/domain/events.ts';
+import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { purgeFromStream } from '../../functions/handlers/purge.ts';
+import * as ENV from '../../functions/runtime/env.ts';
 import { type Table, tableClient } from '../../functions/table/client.ts';
 import { deleteDeployment } from '../../functions/table/deployments.ts';
 import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
@@ -19,7 +21,9 @@ import { openWire } from '../../functions/table/wire.ts';
 import { startMeter } from '../support/meter.ts';
 import { median, push } from './numbers.ts';
 import { betterAuth } from './peers.ts';
+import type { AsFunctions } from './report.ts';
 import {
+  apiEvent,
   authorizerEvent,
   authorizerOn,
   builtEntries,
@@ -27,6 +31,7 @@ import {
   DAY,
   functionEnvironment,
   handlerOf,
+  lambdaContext,
   putAll,
   rawCaller,
   seed,
@@ -98,6 +103,20 @@ function bareRead(token: string) {
   return () => call('BatchGetItem', { RequestItems: { [TABLE]: request } });
 }
 
+/** The authorizer with a clock of its own, a second later at each look: each of 64 tokens in turn has to slide. */
+function everySliding(): Check {
+  const { now: real } = Date;
+  let now = real();
+  Date.now = () => {
+    now += 1000;
+    return now;
+  };
+  process.env[ENV.slideInterval] = '60';
+  const check = authorizerOn(TABLE);
+  Date.now = real;
+  return check;
+}
+
 const table = (): Table => ({ client: tableClient(CALL_PATIENCE), tableName: TABLE, onMalformed: () => {} });
 
 const measures: Record<string, () => Promise<unknown>> = {
@@ -120,22 +139,49 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Checks a second without HTTP in front, 32 at once: ours, and better-auth's verification. */
-  withoutHttp: async () => {
-    const { tokens } = await seed(endpoint, 'calls', { keys: 1, tokens: 64 });
+  /**
+   * Calls a second without HTTP in front, 32 at once, as Lambda calls a handler and an application calls better-auth:
+   * checks, with a slide due or not, beside its verification, exchanges beside its creation.
+   */
+  asFunctions: async () => {
+    const now = Date.now();
+    const { tokens } = await seed(endpoint, 'calls', { keys: 1, tokens: 64, now });
+    const slides = await seed(endpoint, 'slides', { keys: 1, tokens: 64, now: now - 3_600_000 });
+    const exchanges = await seed(endpoint, 'exchanges', { keys: 16, tokens: 0, now });
     const check = handlerOf('authorize');
-    await mustAllow(check, tokens[0] as string);
+    const issue = handlerOf('issue-token');
+    const sliding = everySliding();
     const { auth, create } = await betterAuth();
     const keys = await Promise.all(Array.from({ length: 64 }, create));
-    const verify = async (n: number) => {
-      const { valid } = await auth.api.verifyApiKey({ body: { key: keys[n % 64]?.key as string } });
-      if (!valid) throw new Error('better-auth does not verify');
+    const forms = exchanges.keys.map(({ ulid, secret }) => {
+      const basic = Buffer.from(`${formatKeyId(exchanges.id, ulid)}:${secret}`).toString('base64');
+      return apiEvent('POST /oauth/token', {
+        body: 'grant_type=client_credentials',
+        headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
+      });
+    });
+    const calls: Record<keyof AsFunctions, (n: number) => Promise<boolean>> = {
+      check: (n) => allowed(check, tokens[n % 64] as string),
+      sliding: (n) => allowed(sliding, slides.tokens[n % 64] as string),
+      verify: async (n) =>
+        (await auth.api.verifyApiKey({ body: { key: keys[n % 64]?.key as string } })).valid,
+      exchange: async (n) =>
+        ((await issue(forms[n % 16], lambdaContext)) as { statusCode: number }).statusCode === 200,
+      create: async () => Boolean((await create()).key),
     };
-    const passes: { check: number; peer: number }[] = [];
+    const passes: AsFunctions[] = [];
     for (let pass = 0; pass <= 2 * size.passes; pass++) {
-      const ours = await run((n) => check(authorizerEvent(tokens[n % 64] as string)), 3 * size.calls, 32);
-      const peer = await run(verify, size.calls, 32);
-      if (pass > 0) passes.push({ check: ours.rate, peer: peer.rate });
+      const rates: Partial<AsFunctions> = {};
+      for (const [what, call] of Object.entries(calls) as [
+        keyof AsFunctions,
+        (n: number) => Promise<boolean>,
+      ][]) {
+        const good = async (n: number) => {
+          if (!(await call(n))) throw new Error(`${what} does not succeed`);
+        };
+        rates[what] = (await run(good, 2 * size.calls, 32)).rate;
+      }
+      if (pass > 0) passes.push(rates as AsFunctions);
     }
     return passes;
   },

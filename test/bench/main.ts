@@ -300,7 +300,7 @@ const figures: Figures = {
     'the usual stack': weigh(join(builtEntries, 'usual-stack/index.js')),
   },
   cpu: await inside('cpu'),
-  withoutHttp: await inside('withoutHttp'),
+  asFunctions: await inside('asFunctions'),
   latency: await inside('latency'),
   units: await inside('units'),
   purge: await inside('purge'),
