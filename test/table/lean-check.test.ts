@@ -23,7 +23,7 @@ import {
   startStub,
 } from '../support/dynamodb-stub.ts';
 import { type Engine, makeTable, startEngine } from '../support/engine.ts';
-import { sample } from '../support/generated.ts';
+import { sample, someOf } from '../support/generated.ts';
 import { Sha256 } from '../support/signed.ts';
 
 const ACCESS = {
@@ -397,8 +397,10 @@ describe('a check whose first and second attempt each end in every way they can'
     };
     // Those that wait for nothing wait together; the others come a few at a time, since this is no test of load.
     const waits = ({ first, second }: Pair) => [first, second].includes('no answer in time');
-    const waiting = Promise.all(pairs.filter(waits).map(run));
-    const rest = pairs.filter((pair) => !waits(pair));
+    const lean = pairs.filter(({ store }) => store === 'lean');
+    const tried = [...lean, ...someOf(pairs.filter(({ store }) => store === 'sdk'))];
+    const waiting = Promise.all(tried.filter(waits).map(run));
+    const rest = tried.filter((pair) => !waits(pair));
     while (rest.length > 0) await Promise.all(rest.splice(0, 16).map(run));
     await waiting;
   }, 90_000);
@@ -422,7 +424,7 @@ describe('a check whose first and second attempt each end in every way they can'
         end.operation === operation &&
         !end.faults.some(({ sdkDiffers }) => sdkDiffers),
     );
-    expect(alike.length).toBeGreaterThan(100);
+    expect(alike.length).toBeGreaterThan(sample(100));
     for (const { first, second, faults, result, attempts } of alike) {
       const must = expected(faults, operations[operation].value);
       expect({ first, second, result, attempts }).toEqual({ first, second, ...must });
