@@ -1,5 +1,4 @@
 import type { CheckStore } from '../domain/check.ts';
-import { unavailable } from '../domain/errors.ts';
 import { isLive } from '../domain/expiry.ts';
 import type { UseOrigin } from '../domain/last-use.ts';
 import {
@@ -8,11 +7,10 @@ import {
   checkedKeys,
   fromChecked,
   type Item,
-  type ItemKey,
   LAST_USE,
   type OnMalformed,
 } from './schema.ts';
-import type { Wire, WireItem, WireValue } from './wire.ts';
+import { readBatch, type Wire, type WireItem, type WireValue, wireKey } from './wire.ts';
 
 /** The store of a check without the AWS SDK. A test runs it against the one that has it. */
 export function leanCheckStore(
@@ -22,14 +20,8 @@ export function leanCheckStore(
   return {
     async read(credential, hash) {
       const keys = checkedKeys(credential, hash);
-      const request = { Keys: Object.values(keys).map(wireKey), ConsistentRead: true, ...CHECKED_ATTRIBUTES };
-      const outcome = await wire('BatchGetItem', { RequestItems: { [tableName]: request } });
-      const output = outcome.done ? outcome.output : {};
-      const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[tableName];
-      if (!items) throw unavailable(new Error('BatchGetItem gave no answer'));
-      return fromChecked({ onMalformed }, keys, ({ pk, sk }) =>
-        plainItem(items.find((item) => item.pk?.S === pk && item.sk?.S === sk)),
-      );
+      const found = await readBatch(wire, tableName, Object.values(keys), CHECKED_ATTRIBUTES);
+      return fromChecked({ onMalformed }, keys, (key) => plainItem(found(key)));
     },
 
     async slide(credential, hash, until, now, from) {
@@ -71,10 +63,6 @@ export function leanCheckStore(
 /** @param now epoch milliseconds */
 function lastUse(now: number, { address, client }: UseOrigin): WireItem {
   return { ':at': { N: String(now) }, ':address': { S: address }, ':client': { S: client } };
-}
-
-function wireKey({ pk, sk }: ItemKey): WireItem {
-  return { pk: { S: pk }, sk: { S: sk } };
 }
 
 function plainItem(item: WireItem | undefined): Item | undefined {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import type { CheckedRecords } from '../domain/check.ts';
-import { unavailable } from '../domain/errors.ts';
 import type { Credential } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
@@ -24,7 +23,7 @@ import {
   toToken,
 } from './schema.ts';
 import { settle } from './transaction.ts';
-import type { Wire, WireItem } from './wire.ts';
+import { readBatch, type Wire, type WireItem } from './wire.ts';
 
 /** What the calls of pipelines read and write: the exchange, introspection and revocation. */
 export interface TokenStore {
@@ -82,15 +81,10 @@ export function leanTokenStore(
       (refused) => refused === undefined,
     );
 
-  /** One strongly consistent read. @returns what there is under a key */
   async function readTogether(keys: ItemKey[]): Promise<(key: ItemKey) => Item | undefined> {
-    const request = { Keys: keys.map(wireItem), ConsistentRead: true };
-    const outcome = await wire('BatchGetItem', { RequestItems: { [TableName]: request } });
-    const output = outcome.done ? outcome.output : {};
-    const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[TableName];
-    if (!items) throw unavailable(new Error('BatchGetItem gave no answer'));
-    return ({ pk, sk }) => {
-      const item = items.find((one) => one.pk?.S === pk && one.sk?.S === sk);
+    const found = await readBatch(wire, TableName, keys);
+    return (key) => {
+      const item = found(key);
       return item && unmarshall(item as never);
     };
   }

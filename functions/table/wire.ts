@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import aws4 from 'aws4';
 import { unavailable } from '../domain/errors.ts';
 import { type Patience, TRANSIENT } from './faults.ts';
+import type { ItemKey } from './schema.ts';
 
 /** Where DynamoDB is, and as whom to call it. */
 export interface Access {
@@ -135,6 +136,30 @@ function signerFor(secretAccessKey: string): typeof aws4.RequestSigner {
 
 function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
+}
+
+/**
+ * One strongly consistent BatchGetItem.
+ * @param projection which attributes are read; all when left out
+ * @returns what there is under a key
+ * @throws ServiceError 503 when nothing was said of the table: absent and unread must never look the same
+ */
+export async function readBatch(
+  wire: Wire,
+  tableName: string,
+  keys: ItemKey[],
+  projection?: object,
+): Promise<(key: ItemKey) => WireItem | undefined> {
+  const request = { Keys: keys.map(wireKey), ConsistentRead: true, ...projection };
+  const outcome = await wire('BatchGetItem', { RequestItems: { [tableName]: request } });
+  const output = outcome.done ? outcome.output : {};
+  const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[tableName];
+  if (!items) throw unavailable(new Error('BatchGetItem gave no answer'));
+  return ({ pk, sk }) => items.find((item) => item.pk?.S === pk && item.sk?.S === sk);
+}
+
+export function wireKey({ pk, sk }: ItemKey): WireItem {
+  return { pk: { S: pk }, sk: { S: sk } };
 }
 
 /** As AWS's list of endpoints has it; in other partitions AWS_ENDPOINT_URL_DYNAMODB names it. */
