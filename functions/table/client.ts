@@ -2,6 +2,8 @@ import { type AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
   BatchGetCommand,
   DynamoDBDocumentClient,
+  QueryCommand,
+  type QueryCommandInput,
   TransactWriteCommand,
   type TransactWriteCommandInput,
 } from '@aws-sdk/lib-dynamodb';
@@ -86,6 +88,42 @@ export function assign(attributes: Record<string, unknown>): {
     ExpressionAttributeValues: Object.fromEntries(
       names.filter((name) => attributes[name] !== undefined).map((name) => [`:${name}`, attributes[name]]),
     ),
+  };
+}
+
+/**
+ * The pages of a strongly consistent Query, each read when it is asked for.
+ * @param input all but the table and where to start
+ * @param start the key after which to begin
+ * @throws ServiceError 503
+ */
+export async function* queryPages(
+  { client, tableName }: Table,
+  input: Omit<QueryCommandInput, 'TableName' | 'ConsistentRead' | 'ExclusiveStartKey'>,
+  start?: ItemKey,
+): AsyncGenerator<{ items: Item[]; next: ItemKey | undefined }> {
+  let next = start;
+  do {
+    const command = new QueryCommand({
+      ...input,
+      TableName: tableName,
+      ConsistentRead: true,
+      ExclusiveStartKey: next,
+    });
+    const page = await ask(client.send(command));
+    next = page.LastEvaluatedKey as ItemKey | undefined;
+    yield { items: page.Items ?? [], next };
+  } while (next);
+}
+
+/** What a Query reads of a partition. @param prefix of the sort keys; empty for all of it */
+export function below(
+  pk: string,
+  prefix: string,
+): Pick<QueryCommandInput, 'KeyConditionExpression' | 'ExpressionAttributeValues'> {
+  return {
+    KeyConditionExpression: prefix ? 'pk = :pk AND begins_with(sk, :prefix)' : 'pk = :pk',
+    ExpressionAttributeValues: { ':pk': pk, ...(prefix && { ':prefix': prefix }) },
   };
 }
 

@@ -1,8 +1,8 @@
-import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { isUlid } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, assign, type Table, transact, type Write } from './client.ts';
+import { ask, assign, below, queryPages, type Table, transact, type Write } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -66,31 +66,22 @@ export async function listDeployments(
     isWanted,
   }: { after: string | undefined; limit: number; isWanted?: (one: ListedDeployment) => boolean },
 ): Promise<{ items: ListedDeployment[]; hasMore: boolean }> {
-  const { client, tableName } = table;
-  const items: ListedDeployment[] = [];
-  let start = after === undefined ? undefined : directoryKey(after);
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: 'pk = :directory',
-          ExpressionAttributeValues: { ':directory': PARTITION.directory },
-          ConsistentRead: true,
-          // Who picks a few reads the directory in whole pages.
-          Limit: isWanted ? undefined : limit + 1,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    for (const item of page.Items ?? []) {
+  const directory = {
+    ...below(PARTITION.directory, ''),
+    // Who picks a few reads the directory in whole pages.
+    Limit: isWanted ? undefined : limit + 1,
+  };
+  const start = after === undefined ? undefined : directoryKey(after);
+  const listed: ListedDeployment[] = [];
+  for await (const { items } of queryPages(table, directory, start)) {
+    for (const item of items) {
       const one = parse(table, item, fromDirectoryEntry);
-      if (one && (isWanted?.(one) ?? true)) items.push(one);
+      if (one && (isWanted?.(one) ?? true)) listed.push(one);
     }
-    start = page.LastEvaluatedKey as typeof start;
     // One more than asked for tells whether there is a next page that this person may see.
-  } while (start && items.length <= limit);
-  return { items: items.slice(0, limit), hasMore: items.length > limit };
+    if (listed.length > limit) break;
+  }
+  return { items: listed.slice(0, limit), hasMore: listed.length > limit };
 }
 
 /**

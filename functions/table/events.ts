@@ -1,10 +1,10 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import { PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import type { ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
-import { ask, type Table } from './client.ts';
+import { ask, below, queryPages, type Table } from './client.ts';
 import { eventKey, fromEvent, PARTITION, parse, toEvent } from './schema.ts';
 
 /** Write an event that belongs to no change. */
@@ -29,30 +29,21 @@ export async function listEvents(
     isWanted,
   }: { after: string | undefined; limit: number; now: number; isWanted: (one: ServiceEvent) => boolean },
 ): Promise<{ items: ServiceEvent[]; hasMore: boolean }> {
-  const { client, tableName } = table;
-  const items: ServiceEvent[] = [];
-  let start = after === undefined ? undefined : eventKey(deploymentId, after);
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: 'pk = :pk',
-          ExpressionAttributeValues: { ':pk': PARTITION.events(deploymentId) },
-          ConsistentRead: true,
-          ScanIndexForward: false,
-          Limit: limit + 1,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    for (const item of page.Items ?? []) {
+  const newestFirst = {
+    ...below(PARTITION.events(deploymentId), ''),
+    ScanIndexForward: false,
+    Limit: limit + 1,
+  };
+  const start = after === undefined ? undefined : eventKey(deploymentId, after);
+  const listed: ServiceEvent[] = [];
+  for await (const { items } of queryPages(table, newestFirst, start)) {
+    for (const item of items) {
       const event = parse(table, item, fromEvent);
-      if (event && isLive(event.expiresAt, now) && isWanted(event)) items.push(event);
+      if (event && isLive(event.expiresAt, now) && isWanted(event)) listed.push(event);
     }
-    start = page.LastEvaluatedKey as typeof start;
-  } while (start && items.length <= limit);
-  return { items: items.slice(0, limit), hasMore: items.length > limit };
+    if (listed.length > limit) break;
+  }
+  return { items: listed.slice(0, limit), hasMore: listed.length > limit };
 }
 
 /**

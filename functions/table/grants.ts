@@ -1,8 +1,7 @@
-import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
 import type { Deployment, Grant, IdempotencyRecord } from '../domain/records.ts';
-import { ask, type Table, transact } from './client.ts';
+import { below, queryPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import {
   deploymentKey,
@@ -68,27 +67,14 @@ async function* livingGrants(
   { id, generation }: Deployment,
   { prefix, after, now }: Listing,
 ): AsyncGenerator<Grant> {
-  const { client, tableName } = table;
   // `~` follows every character of a hash: so begins what comes after all keys of that ULID.
-  let start = after === undefined ? undefined : grantKey(id, after, '~');
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: { ':pk': PARTITION.deployment(id), ':prefix': prefix },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    for (const item of page.Items ?? []) {
+  const start = after === undefined ? undefined : grantKey(id, after, '~');
+  for await (const { items } of queryPages(table, below(PARTITION.deployment(id), prefix), start)) {
+    for (const item of items) {
       const grant = parse(table, item, fromGrant);
       if (grant?.generation === generation && isLive(grant.expiresAt, now)) yield grant;
     }
-    start = page.LastEvaluatedKey as typeof start;
-  } while (start);
+  }
 }
 
 /**

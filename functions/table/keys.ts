@@ -1,7 +1,7 @@
-import { GetCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, IdempotencyRecord, SecretHash } from '../domain/records.ts';
-import { ask, assign, type Table, transact } from './client.ts';
+import { ask, assign, below, queryPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, parse, SORT, toApiKey, toEvent } from './schema.ts';
 
@@ -32,29 +32,17 @@ export async function listApiKeys(
   { id, generation }: Pick<Deployment, 'id' | 'generation'>,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<{ items: ApiKey[]; hasMore: boolean }> {
-  const { client, tableName } = table;
-  const items: ApiKey[] = [];
-  let start = after === undefined ? undefined : apiKeyKey(id, after);
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :keys)',
-          ExpressionAttributeValues: { ':pk': PARTITION.deployment(id), ':keys': SORT.key },
-          ConsistentRead: true,
-          Limit: limit + 1,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    for (const item of page.Items ?? []) {
+  const keys = { ...below(PARTITION.deployment(id), SORT.key), Limit: limit + 1 };
+  const start = after === undefined ? undefined : apiKeyKey(id, after);
+  const listed: ApiKey[] = [];
+  for await (const { items } of queryPages(table, keys, start)) {
+    for (const item of items) {
       const key = parse(table, item, fromApiKey);
-      if (key?.generation === generation) items.push(key);
+      if (key?.generation === generation) listed.push(key);
     }
-    start = page.LastEvaluatedKey as typeof start;
-  } while (start && items.length <= limit);
-  return { items: items.slice(0, limit), hasMore: items.length > limit };
+    if (listed.length > limit) break;
+  }
+  return { items: listed.slice(0, limit), hasMore: listed.length > limit };
 }
 
 /**

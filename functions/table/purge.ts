@@ -1,15 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import {
-  BatchWriteCommand,
-  DeleteCommand,
-  GetCommand,
-  QueryCommand,
-  UpdateCommand,
-} from '@aws-sdk/lib-dynamodb';
+import { BatchWriteCommand, DeleteCommand, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
-import { ask, type Table, transact, type Write } from './client.ts';
+import { ask, below, queryPages, type Table, transact, type Write } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -67,7 +61,7 @@ export async function* itemsOfLife(
   const pk = PARTITION.deployment(deploymentId);
   for await (const { items, next } of oneAhead(pages(table, { pk, prefix: '', after }))) {
     const dead = items.filter((item) => item.sk !== SORT.deployment && isOfLife(item, generation));
-    yield { keys: dead.map(({ sk }) => ({ pk, sk: sk as string })), next };
+    yield { keys: dead.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
   }
 }
 
@@ -82,34 +76,22 @@ export async function* tokensOfKey(
 ): AsyncGenerator<PurgePage> {
   const pk = PARTITION.deployment(deploymentId);
   for await (const { items, next } of oneAhead(pages(table, { pk, prefix: tokensOf(ulid), after }))) {
-    yield { keys: items.map(({ sk }) => ({ pk, sk: sk as string })), next };
+    yield { keys: items.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
   }
 }
 
 /** A partition in the descending order of its sort keys, which puts tokens before keys. Strongly consistent. */
-async function* pages(
-  { client, tableName }: Table,
+function pages(
+  table: Table,
   { pk, prefix, after }: { pk: string; prefix: string; after: string | undefined },
 ) {
-  let start: ItemKey | undefined = after === undefined ? undefined : { pk, sk: after };
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: prefix ? 'pk = :pk AND begins_with(sk, :prefix)' : 'pk = :pk',
-          ExpressionAttributeValues: { ':pk': pk, ...(prefix && { ':prefix': prefix }) },
-          ProjectionExpression: 'sk, generation',
-          ConsistentRead: true,
-          ScanIndexForward: false,
-          Limit: PAGE,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    start = page.LastEvaluatedKey as ItemKey | undefined;
-    yield { items: page.Items ?? [], next: start?.sk };
-  } while (start);
+  const descending = {
+    ...below(pk, prefix),
+    ProjectionExpression: 'sk, generation',
+    ScanIndexForward: false,
+    Limit: PAGE,
+  };
+  return queryPages(table, descending, after === undefined ? undefined : { pk, sk: after });
 }
 
 /** Begins to read the next page while the one before is worked on; there are never more than the two. */
@@ -218,27 +200,18 @@ export async function endPurge(
  * @param before epoch milliseconds: only those whose purge began earlier
  */
 export async function* unfinishedPurges(
-  { client, tableName }: Table,
+  table: Table,
   before: number,
 ): AsyncGenerator<Life & { createdAt: number }> {
-  let start: Record<string, unknown> | undefined;
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: 'pk = :purges',
-          FilterExpression: 'createdAt < :before',
-          ExpressionAttributeValues: { ':purges': PARTITION.purges, ':before': before },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    for (const item of page.Items ?? []) {
+  const old = {
+    KeyConditionExpression: 'pk = :purges',
+    FilterExpression: 'createdAt < :before',
+    ExpressionAttributeValues: { ':purges': PARTITION.purges, ':before': before },
+  };
+  for await (const { items } of queryPages(table, old)) {
+    for (const item of items) {
       const life = lifeOfMarker(item);
       if (life) yield { ...life, createdAt: Number(item.createdAt) };
     }
-    start = page.LastEvaluatedKey;
-  } while (start);
+  }
 }

@@ -1,8 +1,8 @@
 import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
-import { GetCommand, PutCommand, QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
-import { ask, type Table, transact } from './client.ts';
+import { ask, below, queryPages, type Table, transact } from './client.ts';
 import { deleteItems } from './purge.ts';
 import {
   apiKeyKey,
@@ -95,7 +95,7 @@ export async function allApiKeys(
   { id, generation }: Pick<Deployment, 'id' | 'generation'>,
 ): Promise<Map<string, ApiKey>> {
   const keys = new Map<string, ApiKey>();
-  for await (const item of below(table, PARTITION.deployment(id), SORT.key)) {
+  for await (const item of itemsBelow(table, PARTITION.deployment(id), SORT.key)) {
     const key = parse(table, item, fromApiKey);
     if (key?.generation === generation) keys.set(key.ulid, key);
   }
@@ -105,7 +105,7 @@ export async function allApiKeys(
 /** Everything that happened to a Deployment, in all its lives, oldest first. */
 export async function allEvents(table: Table, deploymentId: string): Promise<ServiceEvent[]> {
   const events: ServiceEvent[] = [];
-  for await (const item of below(table, PARTITION.events(deploymentId), '')) {
+  for await (const item of itemsBelow(table, PARTITION.events(deploymentId), '')) {
     const event = parse(table, item, fromEvent);
     if (event) events.push(event);
   }
@@ -128,7 +128,7 @@ export async function dropApiKeys(table: Table, deploymentId: string, ulids: str
 /** The temporary tokens of a Deployment, of every life. */
 export async function grantKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
   const keys: ItemKey[] = [];
-  for await (const { pk, sk } of below(table, PARTITION.deployment(deploymentId), SORT.grant)) {
+  for await (const { pk, sk } of itemsBelow(table, PARTITION.deployment(deploymentId), SORT.grant)) {
     keys.push({ pk: String(pk), sk: String(sk) });
   }
   return keys;
@@ -154,21 +154,6 @@ export async function putBackDeployment(
   ]);
 }
 
-async function* below({ client, tableName }: Table, pk: string, prefix: string): AsyncGenerator<Item> {
-  let start: Record<string, unknown> | undefined;
-  do {
-    const page = await ask(
-      client.send(
-        new QueryCommand({
-          TableName: tableName,
-          KeyConditionExpression: prefix ? 'pk = :pk AND begins_with(sk, :prefix)' : 'pk = :pk',
-          ExpressionAttributeValues: { ':pk': pk, ...(prefix && { ':prefix': prefix }) },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
-    yield* page.Items ?? [];
-    start = page.LastEvaluatedKey;
-  } while (start);
+async function* itemsBelow(table: Table, pk: string, prefix: string): AsyncGenerator<Item> {
+  for await (const { items } of queryPages(table, below(pk, prefix))) yield* items;
 }
