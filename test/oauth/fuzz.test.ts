@@ -396,8 +396,8 @@ it('random requests, 10,000 of them in CI, see no 5xx, and get nothing that they
   const property = () => fc.assert(fc.asyncProperty(requests, ask), { numRuns: REQUESTS / AT_ONCE });
   await Promise.all(Array.from({ length: AT_ONCE }, property));
   // Enough of them were honest that the rest says something.
-  expect(seen.granted).toBeGreaterThan(sample(300));
-  expect(seen.active).toBeGreaterThan(sample(50));
+  expect(seen.granted).toBeGreaterThan(sample(200));
+  expect(seen.active).toBeGreaterThan(sample(10));
   expect(seen.revoked).toBeGreaterThan(sample(100));
   const kept = tokens.filter((one) => !givenUp.has(one));
   expect(kept.length).toBeGreaterThan(100);
