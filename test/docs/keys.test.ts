@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCiIssuer } from '../support/ci-issuer.ts';
+import { JQ } from '../support/jq.ts';
 import { callAs } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
@@ -25,7 +26,8 @@ const ciToken = await issuer.sign({
 });
 
 const bash = async (script: string, env: Record<string, string>) =>
-  (await promisify(execFile)('bash', ['-c', script], { env: { PATH: process.env.PATH, ...env } })).stdout;
+  (await promisify(execFile)('bash', ['-c', `${JQ}\n${script}`], { env: { PATH: process.env.PATH, ...env } }))
+    .stdout;
 
 it('the commands do what the document says, in their order', { timeout: 60_000 }, async () => {
   const key = await makeKey(stack, 'etl');

@@ -5,6 +5,7 @@ import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { ClientCredentials } from 'simple-oauth2';
 import { describe, expect, it } from 'vitest';
+import { JQ } from '../support/jq.ts';
 import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
 
 /** Clients that pipelines come with, unmodified. Row 33 of the OAuth rules is the first of them. */
@@ -204,9 +205,7 @@ describe('docs/oauth.md', () => {
 
   it('has commands that run as they stand, one after the other', async () => {
     expect(blocks).toHaveLength(6);
-    // Where jq is not at hand, node does what the first command asks of it.
-    const jq = `jq() { node -p 'JSON.parse(require("fs").readFileSync(0)).access_token'; }`;
-    const script = [jq, 'set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
+    const script = [JQ, 'set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
     const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };
     const { stdout } = await promisify(execFile)('bash', ['-c', script], { env });
     const [, context, narrowed, introspected, revoked, old] = stdout.split('\n');
