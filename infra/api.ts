@@ -114,7 +114,7 @@ export class Api extends Construct {
 
   /**
    * Adds routes that need no sign-in: the function judges what a request carries.
-   * @param ceiling for each of these routes; by default what the account allows
+   * @param ceiling for each of these routes; by default that of every route, `CEILING`
    */
   open(routes: ReadonlyMap<Route, ServiceFunction>, ceiling?: Ceiling): void {
     const added = this.#add(routes);
