@@ -14,6 +14,7 @@ const SHARING = 'test/{docs,domain,example,faults,http,model,oauth,scripts,servi
 export default defineConfig({
   test: {
     // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
+    globalSetup: 'test/support/temporary.ts',
     pool: 'forks',
     maxWorkers: 3,
     testTimeout: 30_000,
