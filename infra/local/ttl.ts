@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { StreamRecord } from './delivery.ts';
 import { callEngine, type LocalTable } from './engine.ts';
@@ -8,6 +9,8 @@ type Item = Readonly<Record<string, object>>;
 const SERVICE = { type: 'Service', principalId: 'dynamodb.amazonaws.com' };
 
 const SWEEP_INTERVAL = 5_000;
+/** How much longer than for a page a sweep in the background waits after it: the engine does nothing else meanwhile. */
+const REST = 10;
 /** DynamoDB ignores what expired more than five years ago. */
 const FIVE_YEARS = 5 * 365 * 24 * 60 * 60;
 
@@ -22,7 +25,7 @@ export class TimeToLive {
   readonly #lateness: number;
   /** Keys of items that were deleted here and have not come through the stream yet. */
   readonly #deleted = new Set<string>();
-  #timer?: NodeJS.Timeout;
+  readonly #end = new AbortController();
   #sweep: Promise<unknown> = Promise.resolve();
 
   /** @param lateness seconds after its expiry that an item is still there. */
@@ -33,15 +36,17 @@ export class TimeToLive {
     this.#lateness = lateness;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => {
+  async start(): Promise<void> {
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      await pause(SWEEP_INTERVAL, undefined, { signal }).catch(() => {});
       // An engine that is away is tried again at the next turn.
-      this.sweep().catch(() => {});
-    }, SWEEP_INTERVAL);
+      if (!signal.aborted) await this.#next(() => this.#run(this.#lateness, signal)).catch(() => {});
+    }
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#end.abort();
     await this.#sweep.catch(() => {});
   }
 
@@ -52,7 +57,12 @@ export class TimeToLive {
    * @returns how many items
    */
   sweep(lateness = this.#lateness): Promise<number> {
-    const sweep = this.#sweep.catch(() => {}).then(() => this.#run(lateness));
+    return this.#next(() => this.#run(lateness));
+  }
+
+  /** One sweep after the other. */
+  #next(run: () => Promise<number>): Promise<number> {
+    const sweep = this.#sweep.catch(() => {}).then(run);
     this.#sweep = sweep;
     return sweep;
   }
@@ -64,7 +74,8 @@ export class TimeToLive {
     return isOurs ? { ...rest, userIdentity: SERVICE } : rest;
   };
 
-  async #run(lateness: number): Promise<number> {
+  /** @param background ends it; a sweep without one takes no rest */
+  async #run(lateness: number, background?: AbortSignal): Promise<number> {
     const { name, ttlAttribute, keys } = this.#table;
     if (ttlAttribute === undefined) return 0;
     const now = Math.floor(this.#clock.now() / 1000);
@@ -78,6 +89,7 @@ export class TimeToLive {
     let deleted = 0;
     let start: Item | undefined;
     do {
+      const began = performance.now();
       const page = await callEngine<{ Items: Item[]; LastEvaluatedKey?: Item }>(
         this.#endpoint,
         'DynamoDB_20120810.Scan',
@@ -93,6 +105,9 @@ export class TimeToLive {
         if (await this.#delete(key, expired)) deleted += 1;
       }
       start = page.LastEvaluatedKey;
+      if (start && background) {
+        await pause(REST * (performance.now() - began), undefined, { signal: background });
+      }
     } while (start);
     return deleted;
   }
