@@ -8,6 +8,7 @@ import {
   makeKey,
   Refused,
   readWanted,
+  refuseUnknownScopes,
   register,
   type Service,
   type WantedKey,
@@ -104,6 +105,7 @@ async function run(): Promise<void> {
     kept.has(identityOf({ deployment, oldId, name: body.name }));
   const open = wanted.filter((key) => !isKept(key));
   const refused: string[] = [];
+  await refuseUnknownScopes(service, open);
 
   const missing = new Map<string, WantedKey>();
   for (const key of new Map(open.map((each) => [each.deployment, each])).values()) {

@@ -92,6 +92,18 @@ export interface Service {
   pause: (ms: number) => Promise<unknown>;
 }
 
+/** @throws Error with a line for each scope that the stack does not have, by its metadata (RFC 8414) */
+export async function refuseUnknownScopes(service: Service, wanted: WantedKey[]): Promise<void> {
+  const metadata = await call(service, 'GET', '/.well-known/oauth-authorization-server');
+  const known = metadata.scopes_supported as string[];
+  const faults = wanted.flatMap(({ line, body: { scopes = [] } }) =>
+    scopes
+      .filter((scope) => !known.includes(scope))
+      .map((scope) => `Line ${line}: the stack has no scope ${scope}. It has ${known.join(', ')}.`),
+  );
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+}
+
 /** Whether the Deployment is registered. */
 export async function isRegistered(service: Service, deployment: string): Promise<boolean> {
   try {

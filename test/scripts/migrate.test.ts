@@ -137,11 +137,25 @@ describe('npm run migrate', () => {
   });
 
   it('names each row that was refused, and makes the others', async () => {
-    const rows = file('some.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
+    const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
     expect([code, stdout]).toEqual([1, '1 keys made, 0 were there already.\n']);
-    expect(stderr).toMatch(/1 refused:\nLine 3: 400 scopes/);
+    expect(stderr).toMatch(/1 refused:\nLine 3: 400 expiresAt/);
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
+  });
+
+  it('makes nothing, nor says that it would, where the stack does not know a scope of a row', async () => {
+    const before = (await listed('etl')).length;
+    const rows = file('scopes.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
+    for (const more of [['--dry-run'], []]) {
+      const outcome = await run([rows, '--url', stack.url, '--secrets', at('scopes-keys.csv'), ...more]);
+      expect(outcome).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: 'Line 3: the stack has no scope no:such. It has code:deploy, airflow:read, airflow:write.\n',
+      });
+    }
+    expect(await listed('etl')).toHaveLength(before);
   });
 
   it.each([
