@@ -112,6 +112,9 @@ function describe(error: unknown): string {
   const isUsage =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (isUsage) return `${(error as Error).message}\n\nnpm run backfill -- --help says more.`;
+  if ((error as Error).name === 'ResourceNotFoundException') {
+    return `${causeOf(error)}\n--table must be the stack's output TableName, and the Region that of both tables.`;
+  }
   return `${causeOf(error)}\nRun it again: it goes on where it was.`;
 }
 

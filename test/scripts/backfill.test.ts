@@ -106,11 +106,18 @@ describe('npm run backfill', () => {
 
   it('says what it needs, and which part of the setting is wrong', async () => {
     expect(await script('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--dry-run') });
-    const [untold, wrong, unknown] = await Promise.all([
+    const [untold, wrong, unknown, nowhere] = await Promise.all([
       script(...source),
       script('--table', 'keys', '--source', '{"table":"platform"}'),
       script('--tabel', 'keys'),
+      script('--table', 'no-such-table', ...source, '--dry-run'),
     ]);
+    expect(nowhere).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /\n--table must be the stack's output TableName, and the Region that of both/,
+      ),
+    });
     expect(untold).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^--table: name the service's table/),
