@@ -35,6 +35,8 @@ export function synthesise(
   outdir: string,
   { bundle = true, addMore }: SynthesisOptions = {},
 ): CloudAssembly {
+  // A wrong setting is told at once.
+  readConfig(context);
   if (bundle) bundleFunctions();
   const cdkJson = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
   const app = new App({

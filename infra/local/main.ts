@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config.ts';
-import { synthesiseWithExample } from '../example/app.ts';
 import { ENGINE_ACCESS_KEY } from './engine.ts';
 import { DEVELOPER } from './iam-authorizer.ts';
 import { type LocalStack, startLocalStack } from './local-stack.ts';
@@ -95,6 +94,8 @@ async function run(): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
 
+  // Loaded here: it brings the CDK, which nobody who asks for help should wait for.
+  const { synthesiseWithExample } = await import('../example/app.ts');
   stack = await startLocalStack({
     port: port(),
     issuerPort: issuerPort(),
