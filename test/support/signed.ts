@@ -1,21 +1,7 @@
-import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { Credential } from '../../infra/local/sigv4.ts';
+import { Sha256 } from './sigv4.ts';
 import { type Call, call, type Reply } from './stack.ts';
-
-/** What the AWS SDK's signer wants of a hash. */
-export class Sha256 {
-  readonly #hash;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
-  }
-  update(content: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash.update(content as string);
-  }
-  async digest() {
-    return this.#hash.digest();
-  }
-}
 
 export interface Signing {
   /** When it is signed. @default now */

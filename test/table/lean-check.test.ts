@@ -1,7 +1,6 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
-import { SignatureV4 } from '@smithy/signature-v4';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CheckStore } from '../../functions/domain/check.ts';
@@ -24,7 +23,7 @@ import {
 } from '../support/dynamodb-stub.ts';
 import { type Engine, makeTable, startEngine } from '../support/engine.ts';
 import { sample, someOf } from '../support/generated.ts';
-import { Sha256 } from '../support/signed.ts';
+import { authorizationOf } from '../support/sigv4.ts';
 
 const ACCESS = {
   region: 'eu-central-1',
@@ -68,35 +67,6 @@ async function outcome<T>(call: Promise<T>): Promise<{ value: T } | { status: nu
     if (error instanceof ServiceError) return { status: error.status };
     return { error: (error as Error).name };
   }
-}
-
-/** What AWS's own signer writes for the call that was recorded, at the instant that the call names. */
-async function authorizationOf(
-  { method, path, headers, body }: RecordedCall,
-  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string | undefined } = ACCESS,
-): Promise<string | undefined> {
-  const signer = new SignatureV4({
-    service: 'dynamodb',
-    region: ACCESS.region,
-    credentials,
-    sha256: Sha256,
-    applyChecksum: false,
-  });
-  const names = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? [];
-  const [date = ''] = [headers['x-amz-date']].flat();
-  const instant = date.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z');
-  const signed = await signer.sign(
-    {
-      method,
-      protocol: 'http:',
-      hostname: '127.0.0.1',
-      path,
-      headers: Object.fromEntries(names.map((name) => [name, String(headers[name])])),
-      body,
-    },
-    { signingDate: new Date(instant) },
-  );
-  return signed.headers.authorization;
 }
 
 let stub: Stub;
@@ -195,8 +165,8 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
       expect([one.method, one.path]).toStrictEqual([other.method, other.path]);
       const names = ['host', 'content-type', 'x-amz-target', 'x-amz-date', 'x-amz-security-token'];
       for (const name of names) expect([name, one.headers[name]]).toStrictEqual([name, other.headers[name]]);
-      expect(one.headers.authorization).toBe(await authorizationOf(one));
-      expect(other.headers.authorization).toBe(await authorizationOf(other));
+      expect(one.headers.authorization).toBe(await authorizationOf(one, ACCESS));
+      expect(other.headers.authorization).toBe(await authorizationOf(other, ACCESS));
     }
   }
 

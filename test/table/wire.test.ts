@@ -1,6 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openWire } from '../../functions/table/wire.ts';
-import { answer, damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
+import {
+  answer,
+  damaged,
+  failure,
+  type RecordedCall,
+  type Stub,
+  startStub,
+} from '../support/dynamodb-stub.ts';
+import { authorizationOf } from '../support/sigv4.ts';
 
 const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
 vi.mock('node:timers/promises', () => ({
@@ -43,6 +51,24 @@ describe('a call of DynamoDB', () => {
       ),
     });
     expect(call?.headers).not.toHaveProperty('x-amz-security-token');
+  });
+
+  it("is signed as AWS's own signer signs it, with another key on another day", async () => {
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2030, 0, 1, 23, 59, 59) });
+    const call = wire();
+    await call('PutItem', { n: 1 });
+    await call('PutItem', { n: 2 });
+    vi.setSystemTime(Date.UTC(2030, 0, 2));
+    await call('PutItem', { n: 1 });
+    expect(stub.calls.map(({ headers }) => headers['x-amz-date'])).toEqual([
+      '20300101T235959Z',
+      '20300101T235959Z',
+      '20300102T000000Z',
+    ]);
+    for (const one of stub.calls as RecordedCall[]) {
+      expect(one.headers.authorization).toBe(await authorizationOf(one, ACCESS));
+    }
   });
 
   it('bears the session token of temporary credentials', async () => {

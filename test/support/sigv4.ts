@@ -1,0 +1,54 @@
+import { createHash, createHmac } from 'node:crypto';
+import { SignatureV4 } from '@smithy/signature-v4';
+import type { RecordedCall } from './dynamodb-stub.ts';
+
+/** What the AWS SDK's signer wants of a hash. */
+export class Sha256 {
+  readonly #hash;
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
+  }
+  update(content: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash.update(content as string);
+  }
+  async digest() {
+    return this.#hash.digest();
+  }
+}
+
+/** Who signs, and for which Region. */
+export interface Signatory {
+  region: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string | undefined;
+}
+
+/** What AWS's own signer writes for the call that was recorded, at the instant that the call names. */
+export async function authorizationOf(
+  { method, path, headers, body }: RecordedCall,
+  { region, ...credentials }: Signatory,
+): Promise<string | undefined> {
+  const signer = new SignatureV4({
+    service: 'dynamodb',
+    region,
+    credentials,
+    sha256: Sha256,
+    applyChecksum: false,
+  });
+  const names = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? [];
+  const [date = ''] = [headers['x-amz-date']].flat();
+  const instant = date.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z');
+  const signed = await signer.sign(
+    {
+      method,
+      protocol: 'http:',
+      hostname: '127.0.0.1',
+      path,
+      headers: Object.fromEntries(names.map((name) => [name, String(headers[name])])),
+      body,
+    },
+    { signingDate: new Date(instant) },
+  );
+  return signed.headers.authorization;
+}
