@@ -324,26 +324,29 @@ describe('the step of a key without a secret', async () => {
 });
 
 describe('at a terminal', () => {
+  const PS1 = 'type here> ';
+
   /** Runs an interactive shell and answers one prompt, as a person would. */
   function paste(shell: string, text: string, prompt: string, answer: string): Promise<string> {
     const child = spawn('script', ['-qec', shell, '/dev/null'], {
-      env: { PATH: process.env.PATH, TERM: 'dumb', HOME: folder, PS1: '$ ' },
+      env: { PATH: process.env.PATH, TERM: 'dumb', HOME: folder, PS1 },
     });
     let shown = '';
-    let isAnswered = false;
-    let isDone = false;
+    // What ends a line: zsh's line editor waits for the carriage return of a keyboard, bash's without a terminal does not.
+    const enter = shell.startsWith('zsh') ? '\r' : '\n';
+    const type = (lines: string) => child.stdin.write(`${lines}\n`.replaceAll('\n', enter));
+    /** What the person waits for, and then does. */
+    const steps: [() => boolean, () => void][] = [
+      // A shell that is still starting may drop what is typed.
+      [() => shown.includes(PS1), () => type(text)],
+      // The echo is switched off right after the prompt.
+      [() => shown.endsWith(prompt), () => setTimeout(() => type(answer), 1000)],
+      [() => shown.includes('"principalType":'), () => type('exit')],
+    ];
     child.stdout.on('data', (chunk) => {
       shown += chunk;
-      if (!isAnswered && shown.endsWith(prompt)) {
-        isAnswered = true;
-        // The echo is switched off right after the prompt.
-        setTimeout(() => child.stdin.write(`${answer}\n`), 1000);
-      }
-      if (isDone || !shown.includes('"principalType":')) return;
-      isDone = true;
-      child.stdin.write('exit\n');
+      if (steps[0]?.[0]()) steps.shift()?.[1]();
     });
-    child.stdin.write(`${text}\n`);
     return new Promise((resolve) => child.on('close', () => resolve(shown)));
   }
 

@@ -3,7 +3,7 @@ import { DAY, startTable } from '../support/in-process.ts';
 import { realService, runModel } from './model.ts';
 
 /** Few here; npm run model does 1,000 in CI, and 100,000 by hand. */
-const RUNS = 40;
+const RUNS = 20;
 
 const engine = await startTable();
 afterAll(() => engine.stop());
