@@ -24,13 +24,20 @@ afterAll(async () => {
   rmSync(data, { recursive: true });
 });
 
-/** Two ports in a row: of the API and of the sign-in. */
+/**
+ * The first of some ports in a row: of the API, the sign-in and what lies behind the authorizer. Below those that the
+ * system gives to whoever asks for any: another test would have it by the next start.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const found = (server.address() as AddressInfo).port;
+  const server = createServer().listen(10_000 + 10 * Math.floor(Math.random() * 2000), '127.0.0.1');
+  const isFree = await Promise.race([
+    once(server, 'listening').then(() => true),
+    once(server, 'error').then(() => false),
+  ]).catch(() => false);
+  if (!isFree) return freePort();
+  const { port: found } = server.address() as AddressInfo;
   server.close();
-  return found < 65_000 ? found : freePort();
+  return found;
 }
 
 /** The processes whose command line holds all of these. */
