@@ -13,9 +13,9 @@ const SHARING = 'test/{docs,domain,example,faults,http,model,oauth,scripts,servi
 
 export default defineConfig({
   test: {
-    // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
     globalSetup: 'test/support/temporary.ts',
     pool: 'forks',
+    // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
     maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,

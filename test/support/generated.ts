@@ -1,4 +1,4 @@
-/** Every generated input, as CI tries them: `npm run test:generated`. */
+/** Everything, as CI tries it: `npm run test:generated`. */
 const ALL = process.env.GENERATED === 'all';
 
 /** Every fifth of what a test tries in all its combinations, or all. */
