@@ -8,12 +8,18 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('.build/compiled', impo
 const PACKAGES = '**/node_modules/**';
 // Files that synthesise templates: loading the CDK takes longer than most of them do.
 const TEMPLATES = 'test/infra/*.test.ts';
-// Files that talk to a stack, or to nothing. Those that replace a module or a program are not among them.
-const SHARING = 'test/{docs,domain,example,faults,http,model,oauth,scripts,service}/**/*.test.ts';
+// Files that replace a module, or what a whole process has.
+const ALONE = [
+  'test/handlers/client.test.ts',
+  'test/infra/local/engine.test.ts',
+  'test/runtime/platform.test.ts',
+  'test/table/{faults,purge,wire}.test.ts',
+];
 
 export default defineConfig({
   test: {
     globalSetup: 'test/support/temporary.ts',
+    setupFiles: 'test/support/tidy.ts',
     pool: 'forks',
     // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
     maxWorkers: 3,
@@ -24,12 +30,17 @@ export default defineConfig({
     // A test that asserts nothing holds nothing.
     expect: { requireAssertions: true },
     projects: [
+      { extends: true, test: { name: 'alone', include: ALONE } },
+      // Files of these share processes, one after another: starting one for each takes longer than most do.
       {
         extends: true,
-        test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: [PACKAGES, TEMPLATES, SHARING] },
+        test: {
+          name: 'sharing',
+          include: ['test/**/*.test.ts'],
+          exclude: [PACKAGES, TEMPLATES, ...ALONE],
+          isolate: false,
+        },
       },
-      // Files of these share processes, one after another: starting one for each takes longer than most do.
-      { extends: true, test: { name: 'sharing', include: [SHARING], exclude: [PACKAGES], isolate: false } },
       {
         extends: true,
         test: { name: 'templates', include: [TEMPLATES], isolate: false, testTimeout: 120_000 },
