@@ -30,44 +30,18 @@ const { version } = JSON.parse(manifestBefore);
 const tarball = join(folder, `deployment-api-keys-${version}.tgz`);
 
 /** An empty CDK app with the tarball in it. */
-async function newApp(name: string, source: string): Promise<string> {
-  const app = join(folder, name);
-  mkdirSync(app);
-  writeFileSync(join(app, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }));
-  const options = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--legacy-peer-deps'];
-  await run('npm', ['install', ...options, tarball], { cwd: app });
-  mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
-  for (const peer of PEERS) symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer));
-  writeFileSync(join(app, 'app.ts'), source);
-  writeFileSync(
-    join(app, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        strict: true,
-        module: 'nodenext',
-        target: 'es2024',
-        types: ['node'],
-        noEmit: true,
-        skipLibCheck: true,
-      },
-    }),
-  );
-  return app;
-}
+const app = join(folder, 'app');
+mkdirSync(app);
+writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
+const options = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--legacy-peer-deps'];
+await run('npm', ['install', ...options, tarball], { cwd: app });
+mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
+for (const peer of PEERS) symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer));
 
-const compile = (app: string) =>
-  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', app]).then(
-    () => '',
-    ({ stdout }: { stdout: string }) => stdout,
-  );
-const synthesise = (app: string, file = 'app.ts') =>
-  run(process.execPath, [file], { cwd: app, env: { ...process.env, CDK_OUTDIR: 'cdk.out' } });
-const templateOf = (app: string, stack: string): Json =>
-  JSON.parse(readFileSync(join(app, `cdk.out/${stack}.template.json`), 'utf8'));
-
-const service = await newApp(
-  'service',
-  `import { App, Stack } from 'aws-cdk-lib';
+const authorizer = snippet('authorizer.md', 'ts');
+/** Apps: one with the service, the documents' own as they stand there, and one of them without a property. */
+const sources = {
+  'service.ts': `import { App, Stack } from 'aws-cdk-lib';
 import { DeploymentKeys } from 'deployment-api-keys';
 
 const app = new App();
@@ -79,14 +53,34 @@ new DeploymentKeys(new Stack(app, 'Keys'), 'Service', {
 });
 app.synth();
 `,
-);
-/** The document's own app, next to the service's. */
-writeFileSync(
-  join(service, 'secret.ts'),
-  `${snippet('key-secret.md', 'ts')}\n(stack.node.root as App).synth();\n`,
-);
-/** The document's own app, as it stands there. */
-const consumer = await newApp('consumer', snippet('authorizer.md', 'ts'));
+  'secret.ts': `${snippet('key-secret.md', 'ts')}\n(stack.node.root as App).synth();\n`,
+  'consumer.ts': authorizer,
+  'wrong.ts': authorizer.replace('handlerChecksDeployment: false,', ''),
+};
+for (const [file, source] of Object.entries(sources)) writeFileSync(join(app, file), source);
+
+/** What the compiler finds: each error with its file. */
+async function compile(): Promise<string[]> {
+  const compilerOptions = {
+    strict: true,
+    module: 'nodenext',
+    target: 'es2024',
+    types: ['node'],
+    noEmit: true,
+    skipLibCheck: true,
+  };
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: Object.keys(sources) }));
+  const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '--pretty', 'false', '-p', app];
+  const { stdout } = await run(process.execPath, tsc, { cwd: app }).catch((error) => error);
+  return stdout.split('\n').filter((line: string) => /^\S/.test(line));
+}
+
+/** Runs an app as `cdk synth` does. @returns the template of a stack */
+async function synthesise(file: keyof typeof sources, stack: string): Promise<Json> {
+  const env = { ...process.env, CDK_OUTDIR: 'cdk.out' };
+  await run(process.execPath, [file], { cwd: app, env });
+  return JSON.parse(readFileSync(join(app, `cdk.out/${stack}.template.json`), 'utf8'));
+}
 
 describe('npm pack', () => {
   it('leaves package.json as it was', () => {
@@ -94,7 +88,7 @@ describe('npm pack', () => {
   });
 
   it('ships what an app needs, and nothing for developing this project', () => {
-    const installed = join(service, 'node_modules/deployment-api-keys');
+    const installed = join(app, 'node_modules/deployment-api-keys');
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     expect(manifest.optionalDependencies).toBeUndefined();
     expect(Object.keys(manifest.dependencies)).toStrictEqual(['cdk-monitoring-constructs', 'zod']);
@@ -105,7 +99,7 @@ describe('npm pack', () => {
 
   it('ships the licences of what its bundles hold', () => {
     const path = 'node_modules/deployment-api-keys/dist/THIRD-PARTY-LICENCES.txt';
-    const licences = readFileSync(join(service, path), 'utf8');
+    const licences = readFileSync(join(app, path), 'utf8');
     for (const name of ['aws4', 'preact', '@middy/core', 'ulid', 'zod']) {
       expect(licences).toMatch(new RegExp(`^${name} \\d[\\d.]+, (MIT|MIT-0|Apache-2\\.0)\\n=`, 'm'));
     }
@@ -114,16 +108,17 @@ describe('npm pack', () => {
 });
 
 describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
-  it('compiles and synthesises the service, its functions prebuilt', async () => {
-    expect(await compile(service)).toBe('');
-    await synthesise(service);
-    const { Resources } = templateOf(service, 'Keys');
+  it('compiles as the documents have it, and not without what the authorizer must be told', async () => {
+    const missing = expect.stringMatching(/^wrong\.ts\(.*'handlerChecksDeployment' is missing/);
+    // One for the REST API, one for the HTTP API.
+    expect(await compile()).toStrictEqual([missing, missing]);
+  });
+
+  it('synthesises the service, its functions prebuilt', async () => {
+    const { Resources } = await synthesise('service.ts', 'Keys');
     const functions = Object.values<Json>(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function');
     expect(functions.length).toBeGreaterThan(5);
-    for (const { Properties } of functions) {
-      const asset = `asset.${Properties.Code.S3Key.replace('.zip', '')}`;
-      expect(existsSync(join(service, 'cdk.out', asset, 'index.js'))).toBe(true);
-    }
+    for (const { Properties } of functions) expect(existsSync(bundleOf(Properties))).toBe(true);
     const allowed = Object.values<Json>(Resources).filter(
       ({ Type, Properties }) =>
         Type === 'AWS::Lambda::Permission' && JSON.stringify(Properties).includes('444455556666'),
@@ -132,37 +127,30 @@ describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
   });
 
   it('synthesises a key whose secret goes into Secrets Manager, its function prebuilt', async () => {
-    await synthesise(service, 'secret.ts');
-    const { Resources } = templateOf(service, 'Reports');
+    const { Resources } = await synthesise('secret.ts', 'Reports');
     const [maker] = Object.values<Json>(Resources).filter(({ Properties }) =>
       Properties.Description?.startsWith('Makes the key'),
     );
-    const asset = `asset.${maker.Properties.Code.S3Key.replace('.zip', '')}`;
-    expect(existsSync(join(service, 'cdk.out', asset, 'index.js'))).toBe(true);
+    expect(existsSync(bundleOf(maker.Properties))).toBe(true);
   });
 
-  it('compiles and synthesises the authorizer for another account, without anything of the service', async () => {
-    expect(await compile(consumer)).toBe('');
-    await synthesise(consumer);
-    const resources = Object.values<Json>(templateOf(consumer, 'Receiver').Resources);
+  it('synthesises the authorizer for another account, without anything of the service', async () => {
+    const resources = Object.values<Json>((await synthesise('consumer.ts', 'Receiver')).Resources);
     const ofType = (type: string) =>
       resources.filter(({ Type }) => Type === type).map(({ Properties }) => Properties);
     const uri = expect.stringContaining('arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize');
-    const authorizer = { AuthorizerUri: uri, AuthorizerResultTtlInSeconds: 0 };
-    expect(ofType('AWS::ApiGateway::Authorizer')).toMatchObject([authorizer]);
-    expect(ofType('AWS::ApiGatewayV2::Authorizer')).toMatchObject([authorizer]);
+    const expected = { AuthorizerUri: uri, AuthorizerResultTtlInSeconds: 0 };
+    expect(ofType('AWS::ApiGateway::Authorizer')).toMatchObject([expected]);
+    expect(ofType('AWS::ApiGatewayV2::Authorizer')).toMatchObject([expected]);
     expect(ofType('AWS::DynamoDB::GlobalTable')).toStrictEqual([]);
-  });
-
-  it('does not compile without what the authorizer must be told', async () => {
-    const source = readFileSync(join(consumer, 'app.ts'), 'utf8');
-    writeFileSync(join(consumer, 'app.ts'), source.replace('handlerChecksDeployment: false,', ''));
-    expect(await compile(consumer)).toContain("'handlerChecksDeployment' is missing");
   });
 
   it('can be a CommonJS one', async () => {
     const print = `console.log(typeof require('deployment-api-keys').DeploymentKeyAuthorizer)`;
-    const { stdout } = await run(process.execPath, ['--input-type=commonjs', '-e', print], { cwd: service });
+    const { stdout } = await run(process.execPath, ['--input-type=commonjs', '-e', print], { cwd: app });
     expect(stdout.trim()).toBe('function');
   });
 });
+
+const bundleOf = ({ Code }: Json) =>
+  join(app, 'cdk.out', `asset.${Code.S3Key.replace('.zip', '')}`, 'index.js');
