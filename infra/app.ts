@@ -15,29 +15,23 @@ export function build(app: App): DeploymentKeysStack {
   return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${stage}`, settings });
 }
 
-interface SynthesisOptions {
-  readonly bundle?: boolean;
-  readonly addMore?: (app: App, service: DeploymentKeysStack) => void;
-}
-
 /**
  * Synthesises in this process what `cdk synth` would: the feature flags of cdk.json, the metadata that leads from
  * a resource to its construct and its asset.
  *
  * @param context as `cdk -c` takes it
  * @param outdir where the cloud assembly is written
- * @param options `bundle` false takes the bundles as they lie there; `addMore` puts other stacks next to the
- *   service's
+ * @param addMore puts other stacks next to the service's
  * @throws ConfigError
  */
 export function synthesise(
   context: Readonly<Record<string, unknown>>,
   outdir: string,
-  { bundle = true, addMore }: SynthesisOptions = {},
+  addMore: (app: App, service: DeploymentKeysStack) => void = () => {},
 ): CloudAssembly {
   // A wrong setting is told at once.
   readConfig(context);
-  if (bundle) bundleFunctions();
+  bundleFunctions();
   const cdkJson = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
   const app = new App({
     outdir,
@@ -49,8 +43,7 @@ export function synthesise(
       ...context,
     },
   });
-  const service = build(app);
-  addMore?.(app, service);
+  addMore(app, build(app));
   return app.synth();
 }
 

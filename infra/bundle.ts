@@ -5,8 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
 import { bundlesDirectory } from './bundles.ts';
 import { buildConsolePage } from './console-page.ts';
+import { fingerprint } from './fingerprint.ts';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
+/** What decides over a bundle besides the functions' sources: how they are bundled, and the packages. */
+const bundlers = ['bundle.ts', 'console-page.ts', '../package-lock.json'].map((file) =>
+  fileURLToPath(new URL(file, import.meta.url)),
+);
 
 /** The deployed functions: the names, without `.ts`, of the files directly in `functions/`, sorted. */
 export function functionNames(): string[] {
@@ -42,7 +47,8 @@ export function bundling(
 }
 
 /**
- * Bundles functions for Node 24 and removes bundles of functions that are gone.
+ * Bundles functions for Node 24 and removes bundles of functions that are gone. Does nothing where the bundles of these
+ * very sources lie already.
  *
  * @param source the folder of the functions' files
  * @param outdir where a folder for each function is made
@@ -54,6 +60,12 @@ export function bundleFunctions(
   outdir = bundlesDirectory,
   names = functionNames(),
 ): void {
+  const sources = fingerprint([source, functionsDirectory, ...bundlers]);
+  const bundled = `${outdir}.sources`;
+  const isThere = names.every((name) => existsSync(join(outdir, name, 'index.js')));
+  if (isThere && existsSync(bundled) && readFileSync(bundled, 'utf8') === sources) return;
+  // If this is cut short, the next one begins anew.
+  rmSync(bundled, { force: true });
   const built = buildSync({ ...bundling(names, source, outdir), write: false });
   for (const { path, text } of built.outputFiles) {
     write(path, text);
@@ -63,6 +75,7 @@ export function bundleFunctions(
   for (const folder of readdirSync(outdir)) {
     if (!names.includes(folder)) rmSync(join(outdir, folder), { recursive: true });
   }
+  writeFileSync(bundled, sources);
 }
 
 /** Changes a file at once or not at all, for processes that synthesise at the same time. */

@@ -27,7 +27,7 @@ export function synthesiseWithExample(
   context: Readonly<Record<string, unknown>>,
   outdir: string,
 ): CloudAssembly {
-  return synthesise(context, outdir, { addMore: addExample });
+  return synthesise(context, outdir, addExample);
 }
 
 // npx cdk deploy --all --app 'node infra/example/app.ts'

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { App, type Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { STACK_ID } from '../../infra/app.ts';
+import { STACK_ID, synthesise } from '../../infra/app.ts';
 import { ConfigError } from '../../infra/config.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
-import { ARN, synthesiseTo, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { ARN, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const readJson = (path: string) => JSON.parse(readFileSync(join(root, path), 'utf8'));
@@ -57,13 +57,13 @@ describe('the app', () => {
   });
 
   it('throws that sentence where it is called', () => {
-    expect(() => synthesiseTo(outdir, { slideInterval: 'never' })).toThrow(
+    expect(() => synthesise({ slideInterval: 'never' }, outdir)).toThrow(
       /^slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300\.$/,
     );
   });
 
   it('names the stack after its stage, so that two stages live side by side', () => {
-    const nameOf = (stage: string) => synthesiseTo(outdir, { stage }).getStackArtifact(STACK_ID).stackName;
+    const nameOf = (stage: string) => synthesise({ stage }, outdir).getStackArtifact(STACK_ID).stackName;
     expect(nameOf('development')).toBe('deployment-api-keys-development');
     expect(nameOf('production')).toBe('deployment-api-keys-production');
   });

@@ -1,8 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { buildSync } from 'esbuild';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bundleFunctions, bundling, functionNames } from '../../infra/bundle.ts';
 import { bundlesDirectory } from '../../infra/bundles.ts';
 
@@ -50,18 +60,57 @@ describe('a bundle', () => {
     const asked = required.filter((what) => what !== inProse);
     expect(asked.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
   });
+});
 
-  it('is not written again when nothing changed', () => {
-    const writtenAt = () => functionNames().map((name) => statSync(pathOf(name)).ino);
-    const before = writtenAt();
-    bundleFunctions();
-    expect(writtenAt()).toStrictEqual(before);
+describe('bundles', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
+  const [source, outdir] = [join(folder, 'sources'), join(folder, 'bundles')];
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const write = (name: string, answer: number) =>
+    writeFileSync(join(source, `${name}.ts`), `export const handler = () => ${answer};`);
+  const bundle = (...names: string[]) => bundleFunctions(source, outdir, names);
+  const bundleOf = (name: string) => join(outdir, name, 'index.js');
+  beforeEach(() => {
+    rmSync(folder, { recursive: true });
+    mkdirSync(source, { recursive: true });
+    write('one', 1);
+    write('two', 2);
+    bundle('one', 'two');
   });
 
-  it('of a function that is gone goes too', () => {
-    const gone = join(bundlesDirectory, 'gone');
-    mkdirSync(gone, { recursive: true });
-    bundleFunctions();
-    expect(existsSync(gone)).toBe(false);
+  it('are not made again when nothing changed', () => {
+    // Nothing but a second run would take this away.
+    writeFileSync(bundleOf('one'), 'kept');
+    bundle('one', 'two');
+    expect(readFileSync(bundleOf('one'), 'utf8')).toBe('kept');
+  });
+
+  it('are made again when a source changed, but written where they differ alone', () => {
+    const before = statSync(bundleOf('two')).ino;
+    write('one', 3);
+    bundle('one', 'two');
+    expect(readFileSync(bundleOf('one'), 'utf8')).toMatch(/=>3\b/);
+    expect(statSync(bundleOf('two')).ino).toBe(before);
+  });
+
+  it('are made again when one is missing', () => {
+    rmSync(bundleOf('one'));
+    bundle('one', 'two');
+    expect(existsSync(bundleOf('one'))).toBe(true);
+  });
+
+  it('are made again after a time that they could not be made', () => {
+    writeFileSync(join(source, 'one.ts'), 'export const');
+    expect(() => bundle('one', 'two')).toThrow(/Expected identifier/);
+    write('one', 1);
+    writeFileSync(bundleOf('one'), 'of a run that was cut short');
+    bundle('one', 'two');
+    expect(readFileSync(bundleOf('one'), 'utf8')).toMatch(/=>1\b/);
+  });
+
+  it('of functions that are gone go too', () => {
+    rmSync(join(source, 'two.ts'));
+    bundle('one');
+    expect(readdirSync(outdir)).toStrictEqual(['one']);
   });
 });

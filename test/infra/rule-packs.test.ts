@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type App, CfnResource } from 'aws-cdk-lib';
+import { CfnResource } from 'aws-cdk-lib';
 import { CfnBucket } from 'aws-cdk-lib/aws-s3';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { synthesise } from '../../infra/app.ts';
@@ -9,8 +9,6 @@ import { applyRulePacks } from '../../infra/rule-packs.ts';
 import type { DeploymentKeysStack } from '../../infra/stack.ts';
 import { EVERYTHING } from '../support/template.ts';
 
-// The functions are the same for every context.
-let isBundled = false;
 const outdir = mkdtempSync(join(tmpdir(), 'rule-packs-'));
 afterAll(() => rmSync(outdir, { recursive: true }));
 
@@ -23,13 +21,9 @@ function refusalOf(
   vi.spyOn(console, 'error').mockImplementation((...line) => report.push(...line));
   vi.spyOn(console, 'log').mockImplementation((...line) => report.push(...line));
   try {
-    synthesise(context, mkdtempSync(join(outdir, 'out-')), {
-      bundle: !isBundled,
-      addMore: (app: App, service) => {
-        add(service);
-        applyRulePacks(app);
-        isBundled = true;
-      },
+    synthesise(context, mkdtempSync(join(outdir, 'out-')), (app, service) => {
+      add(service);
+      applyRulePacks(app);
     });
     return undefined;
   } catch (error) {

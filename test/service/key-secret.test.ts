@@ -21,17 +21,15 @@ const ID = 'etl';
 const withConsumer = kept(
   'key-secret',
   async () => (context, outdir) =>
-    synthesise(context, outdir, {
-      addMore: (app, { platformUrl = '', platformArn = '' }) => {
-        new DeploymentKeySecret(new Stack(app, 'Consumer'), 'Key', {
-          platformUrl,
-          platformArn,
-          roleName: ROLE_NAME,
-          deploymentId: ID,
-          keyName: 'ci',
-          scopes: ['code:deploy'],
-        });
-      },
+    synthesise(context, outdir, (app, { platformUrl = '', platformArn = '' }) => {
+      new DeploymentKeySecret(new Stack(app, 'Consumer'), 'Key', {
+        platformUrl,
+        platformArn,
+        roleName: ROLE_NAME,
+        deploymentId: ID,
+        keyName: 'ci',
+        scopes: ['code:deploy'],
+      });
     }),
 );
 const stack = await runStack({ context: { platformPrincipals: ROLE }, synthesise: withConsumer });

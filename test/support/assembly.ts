@@ -1,19 +1,9 @@
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
-import { bundlesDirectory } from '../../infra/bundles.ts';
+import { fingerprint } from '../../infra/fingerprint.ts';
 import type { Assembly } from '../../infra/local/template.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,28 +15,15 @@ const ANY_ISSUER = 'http://127.0.0.1:1';
 type Context = Readonly<Record<string, unknown>>;
 type Synthesise = (context: Context, outdir: string) => CloudAssembly;
 
-/** Synthesises the service as infra/app.ts does, the functions bundled once for each state of the sources. */
-export const assemblyOf = kept('service', async () => {
-  const { synthesise } = await import('../../infra/app.ts');
-  return (context, outdir) => {
-    const bundled = join(cache, sourcesHash(), 'bundled');
-    const bundle = !isNewest(bundled);
-    const assembly = synthesise(context, outdir, { bundle });
-    if (bundle) writeFileSync(bundled, '');
-    return assembly;
-  };
-});
+/** Of everything that a synthesis reads. */
+const SOURCES = ['functions', 'infra', 'test/support', 'cdk.json', 'package-lock.json'];
 
-/** Whether nobody has written a bundle since: of other sources, `npm start` for one. */
-function isNewest(bundled: string): boolean {
-  if (!existsSync(bundled)) return false;
-  const bundles = readdirSync(bundlesDirectory).map((name) => join(bundlesDirectory, name, 'index.js'));
-  return bundles.every((path) => existsSync(path) && statSync(path).mtimeMs < statSync(bundled).mtimeMs);
-}
+/** Synthesises the service as infra/app.ts does. */
+export const assemblyOf = kept('service', async () => (await import('../../infra/app.ts')).synthesise);
 
 /**
- * Synthesises an app once for each context and state of the sources: loading the CDK and bundling take longer than
- * most test files. What comes back is what a fresh synthesis gives.
+ * Synthesises an app once for each context and state of the sources: loading the CDK takes longer than most test
+ * files. What comes back is what a fresh synthesis gives.
  *
  * @param name of the app, among those of the tests
  * @param load imports what synthesises it, when that is needed
@@ -55,9 +32,9 @@ export function kept(name: string, load: () => Promise<Synthesise>): (context: C
   return async (context) => {
     const issuer = String(context.issuer);
     const settings = { ...context, issuer: ANY_ISSUER };
-    const sources = join(cache, sourcesHash());
+    const sources = join(cache, fingerprint(SOURCES.map((path) => join(root, path))));
     const key = JSON.stringify([name, ...Object.entries(settings).sort()]);
-    const directory = join(sources, hash(key));
+    const directory = join(sources, createHash('sha256').update(key).digest('hex').slice(0, 20));
     if (!existsSync(directory)) await synthesiseInto(directory, sources, await load(), settings);
     return readAssembly(directory, issuer);
   };
@@ -103,17 +80,3 @@ async function synthesiseInto(
     rmSync(fresh, { recursive: true });
   }
 }
-
-/** Of everything that a synthesis reads. */
-function sourcesHash(): string {
-  const files = ['functions', 'infra', 'test/support'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name)),
-  );
-  const all = [...files, join(root, 'cdk.json'), join(root, 'package-lock.json')].sort();
-  return hash(all.map((file) => `${file} ${hash(readFileSync(file))}`).join('\n'));
-}
-
-const hash = (content: string | Uint8Array) =>
-  createHash('sha256').update(content).digest('hex').slice(0, 20);

@@ -15,11 +15,9 @@ export function synthesiseConsumers(
   context: Readonly<Record<string, unknown>>,
   outdir: string,
 ): CloudAssembly {
-  return synthesise(context, outdir, {
-    addMore: (app, service) => {
-      addExample(app, service);
-      new HandMadeStack(app, service);
-    },
+  return synthesise(context, outdir, (app, service) => {
+    addExample(app, service);
+    new HandMadeStack(app, service);
   });
 }
 

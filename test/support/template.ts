@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
-import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
 
 /** Context of a stack that signs people in with somebody's issuer. */
@@ -70,15 +69,6 @@ export const EVERYTHING = {
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON, and a test asserts what it finds there.
 export type Json = any;
 
-let isBundled = false;
-
-/** Synthesises as the app does, with the functions bundled once in a process. */
-export function synthesiseTo(outdir: string, context: Readonly<Record<string, unknown>>): CloudAssembly {
-  const assembly = synthesise(context, outdir, { bundle: !isBundled });
-  isBundled = true;
-  return assembly;
-}
-
 const templates = new Map<string, Template>();
 
 /** The template that this context gives, made once in a process. */
@@ -92,7 +82,7 @@ export function templateOf(context: Readonly<Record<string, unknown>> = {}): Tem
 function synthesiseAside(context: Readonly<Record<string, unknown>>): Template {
   const outdir = mkdtempSync(join(tmpdir(), 'template-'));
   try {
-    return Template.fromJSON(synthesiseTo(outdir, context).getStackArtifact(STACK_ID).template);
+    return Template.fromJSON(synthesise(context, outdir).getStackArtifact(STACK_ID).template);
   } finally {
     rmSync(outdir, { recursive: true });
   }
