@@ -8,10 +8,15 @@ import { DeploymentKeysStack } from './stack.ts';
 /** The construct ID of the stack, and so the first part of every construct's path. */
 export const STACK_ID = 'DeploymentApiKeys';
 
-/** Adds the service to an app, by the app's context. */
+/**
+ * Adds the service to an app, by the app's context.
+ *
+ * @throws ConfigError, before anything that takes time
+ */
 export function build(app: App): DeploymentKeysStack {
   const settings = app.node.getAllContext();
   const { stage } = readConfig(settings);
+  bundleFunctions();
   return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${stage}`, settings });
 }
 
@@ -29,9 +34,6 @@ export function synthesise(
   outdir: string,
   addMore: (app: App, service: DeploymentKeysStack) => void = () => {},
 ): CloudAssembly {
-  // A wrong setting is told at once.
-  readConfig(context);
-  bundleFunctions();
   const cdkJson = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
   const app = new App({
     outdir,
@@ -48,10 +50,9 @@ export function synthesise(
 }
 
 /** Runs an app's code as `cdk` does, and says a wrong setting in a sentence instead of a stack trace. */
-export function runApp(code: () => void): void {
+export async function runApp(code: () => void | Promise<void>): Promise<void> {
   try {
-    bundleFunctions();
-    code();
+    await code();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);
@@ -61,11 +62,11 @@ export function runApp(code: () => void): void {
 
 // `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
 if (import.meta.main) {
-  // Loaded here alone: the local stack has no use for it, and it takes a second.
-  const { applyRulePacks } = await import('./rule-packs.ts');
-  runApp(() => {
+  await runApp(async () => {
     const app = new App();
     build(app);
+    // Loaded here alone: the local stack has no use for it, and it takes a second.
+    const { applyRulePacks } = await import('./rule-packs.ts');
     applyRulePacks(app);
   });
 }

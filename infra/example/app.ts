@@ -32,7 +32,7 @@ export function synthesiseWithExample(
 
 // npx cdk deploy --all --app 'node infra/example/app.ts'
 if (import.meta.main) {
-  runApp(() => {
+  await runApp(() => {
     const app = new App();
     addExample(app, build(app));
   });
