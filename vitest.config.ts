@@ -6,8 +6,6 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('.build/compiled', impo
 
 // The benchmark and the mutation runs install packages of their own under test/, with tests of theirs.
 const PACKAGES = '**/node_modules/**';
-// Files that synthesise templates: loading the CDK takes longer than most of them do.
-const TEMPLATES = 'test/infra/*.test.ts';
 // Files that replace a module, or what a whole process has.
 const ALONE = [
   'test/handlers/client.test.ts',
@@ -23,7 +21,7 @@ export default defineConfig({
     pool: 'forks',
     // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
     maxWorkers: 3,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     restoreMocks: true,
     unstubEnvs: true,
@@ -37,13 +35,9 @@ export default defineConfig({
         test: {
           name: 'sharing',
           include: ['test/**/*.test.ts'],
-          exclude: [PACKAGES, TEMPLATES, ...ALONE],
+          exclude: [PACKAGES, ...ALONE],
           isolate: false,
         },
-      },
-      {
-        extends: true,
-        test: { name: 'templates', include: [TEMPLATES], isolate: false, testTimeout: 120_000 },
       },
     ],
   },
