@@ -18,6 +18,8 @@ export default defineConfig({
   test: {
     globalSetup: 'test/support/temporary.ts',
     setupFiles: 'test/support/tidy.ts',
+    // Validating a template takes the CDK longer than making it: test/infra/rule-packs.test.ts does it for all.
+    env: { CDK_VALIDATION: 'false' },
     pool: 'forks',
     // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
     maxWorkers: 3,

@@ -75,10 +75,11 @@ async function compile(): Promise<string[]> {
   return stdout.split('\n').filter((line: string) => /^\S/.test(line));
 }
 
-/** Runs an app as `cdk synth` does. @returns the template of a stack */
+/** Runs an app as `cdk synth` does, which has nothing to warn of. @returns the template of a stack */
 async function synthesise(file: keyof typeof sources, stack: string): Promise<Json> {
-  const env = { ...process.env, CDK_OUTDIR: 'cdk.out' };
-  await run(process.execPath, [file], { cwd: app, env });
+  const env = { ...process.env, CDK_OUTDIR: 'cdk.out', CDK_VALIDATION: 'true' };
+  const { stderr } = await run(process.execPath, [file], { cwd: app, env });
+  expect(stderr).toBe('');
   return JSON.parse(readFileSync(join(app, `cdk.out/${stack}.template.json`), 'utf8'));
 }
 

@@ -24,6 +24,7 @@ afterAll(() => rmSync(outdir, { recursive: true }));
 function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; stderr: string }> {
   const env = {
     ...process.env,
+    CDK_VALIDATION: 'true',
     CDK_OUTDIR: outdir,
     CDK_CONTEXT_JSON: JSON.stringify({
       ...readJson('cdk.json').context,

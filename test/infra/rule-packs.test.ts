@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CfnResource } from 'aws-cdk-lib';
 import { CfnBucket } from 'aws-cdk-lib/aws-s3';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { synthesise } from '../../infra/app.ts';
 import { applyRulePacks } from '../../infra/rule-packs.ts';
 import type { DeploymentKeysStack } from '../../infra/stack.ts';
@@ -11,6 +11,7 @@ import { EVERYTHING } from '../support/template.ts';
 
 const outdir = mkdtempSync(join(tmpdir(), 'rule-packs-'));
 afterAll(() => rmSync(outdir, { recursive: true }));
+beforeEach(() => void vi.stubEnv('CDK_VALIDATION', 'true'));
 
 /** Synthesises under both packs. @returns what stopped it, with the report; undefined when nothing did */
 function refusalOf(
