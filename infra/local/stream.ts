@@ -35,8 +35,10 @@ export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' |
   readonly log: (line: string) => void;
 }
 
-/** Lambda polls four times a second; a test should wait less. */
-const POLL_INTERVAL = 50;
+/** Milliseconds between two rounds while nothing happens: Lambda polls four times a second. */
+const POLL_INTERVAL = 250;
+/** Milliseconds between two rounds while records come, or somebody waits for them. */
+const BUSY_INTERVAL = 50;
 /** Records of a shard that may be under way before reading waits. */
 const BACKLOG = 5_000;
 
@@ -50,6 +52,8 @@ export class StreamSource {
   #running?: Promise<void>;
   /** Rounds that found nothing new while nothing was under way. */
   #quietRounds = 0;
+  /** How many wait for the end of what is in the stream. */
+  #waiting = 0;
 
   /** @throws Error for a setting or a filter rule that is not imitated. */
   constructor(options: StreamSourceOptions) {
@@ -73,24 +77,31 @@ export class StreamSource {
   async drained(): Promise<void> {
     // A round under way may have read before the caller's last write: the second from here has not.
     const enough = this.#quietRounds + 2;
-    while (this.#quietRounds < enough && !this.#abort.signal.aborted) await sleep(POLL_INTERVAL / 5);
+    this.#waiting += 1;
+    while (this.#quietRounds < enough && !this.#abort.signal.aborted) await sleep(BUSY_INTERVAL / 5);
+    this.#waiting -= 1;
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#abort;
     while (!signal.aborted) {
+      let isQuiet = true;
       try {
         await this.#findShards();
         const shards = [...this.#shards.values()];
         const counts = await Promise.all(shards.map((shard) => this.#read(shard)));
-        const isQuiet = counts.every((count) => count === 0) && shards.every((shard) => shard.isIdle);
+        isQuiet = counts.every((count) => count === 0) && shards.every((shard) => shard.isIdle);
         if (isQuiet) this.#quietRounds += 1;
       } catch (error) {
         // The engine is away. What was read is kept, and the stream is where it was when it comes back.
         this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
         for (const shard of this.#shards.values()) shard.iterator = undefined;
       }
-      await sleep(POLL_INTERVAL, undefined, { signal }).catch(() => {});
+      let rest = isQuiet ? POLL_INTERVAL : BUSY_INTERVAL;
+      do {
+        await sleep(BUSY_INTERVAL, undefined, { signal }).catch(() => {});
+        rest -= BUSY_INTERVAL;
+      } while (rest > 0 && this.#waiting === 0);
     }
   }
 
