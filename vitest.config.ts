@@ -21,8 +21,9 @@ export default defineConfig({
     // Validating a template takes the CDK longer than making it: test/infra/rule-packs.test.ts does it for all.
     env: { CDK_VALIDATION: 'false' },
     pool: 'forks',
-    // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores.
-    maxWorkers: 3,
+    // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores. On
+    // somebody else's engine one after another: their tables have the same names.
+    maxWorkers: process.env.DYNAMODB_ENDPOINT ? 1 : 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     restoreMocks: true,

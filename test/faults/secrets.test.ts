@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
@@ -13,6 +13,8 @@ import { type Call, call, makeDeployment, makeKey, type Reply, swap } from '../s
  * Then none of them may be found anywhere but in the answer that gave it out.
  */
 const directory = mkdtempSync(join(tmpdir(), 'canary-'));
+// This reads the files of the embedded engine, whichever one the other tests use.
+vi.stubEnv('DYNAMODB_ENDPOINT', '');
 const stack: LocalStack = await startLocalStack({ synthesise: assemblyOf, dataDirectory: directory });
 afterAll(async () => {
   await stack.stop();

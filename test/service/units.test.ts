@@ -31,13 +31,15 @@ const SIZES = {
 let engine: Engine;
 let meter: Awaited<ReturnType<typeof startMeter>>;
 let stack: LocalStack;
+const { DYNAMODB_ENDPOINT: before } = process.env;
 beforeAll(async () => {
   engine = await startEngine();
   meter = await startMeter(engine.endpoint);
   process.env.DYNAMODB_ENDPOINT = meter.endpoint;
 });
 afterAll(async () => {
-  delete process.env.DYNAMODB_ENDPOINT;
+  if (before === undefined) delete process.env.DYNAMODB_ENDPOINT;
+  else process.env.DYNAMODB_ENDPOINT = before;
   await meter.stop();
   await engine.stop();
 });

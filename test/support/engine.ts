@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 
 /** A DynamoDB of a test file's own, in memory, without stream and TTL. */
 export interface Engine {
@@ -10,10 +10,23 @@ export interface Engine {
   stop: () => Promise<void>;
 }
 
+/** The tables that were made on an engine which other files use, too. */
+const made: string[] = [];
+
+/** Has a table removed when the engine is stopped. */
+export const removeAtStop = (tableName: string) => void made.push(tableName);
+
+async function removeTables(endpoint: string): Promise<void> {
+  const credentials = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
+  const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials });
+  for (const TableName of made.splice(0)) await client.send(new DeleteTableCommand({ TableName }));
+  client.destroy();
+}
+
 /** Starts the embedded engine; with DYNAMODB_ENDPOINT set, uses the one that is there. */
 export async function startEngine(): Promise<Engine> {
-  const given = process.env.DYNAMODB_ENDPOINT;
-  if (given) return { endpoint: given.replace(/\/$/, ''), stop: async () => {} };
+  const given = process.env.DYNAMODB_ENDPOINT?.replace(/\/$/, '');
+  if (given) return { endpoint: given, stop: () => removeTables(given) };
   const path = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide');
   const port = await freePort();
   const engine = spawn(path, ['--host', '127.0.0.1', '--port', String(port)], { stdio: 'ignore' });
@@ -36,6 +49,7 @@ export async function startEngine(): Promise<Engine> {
 
 /** A table with the keys of ours. */
 export async function makeTable(client: DynamoDBClient, tableName: string): Promise<void> {
+  removeAtStop(tableName);
   await client.send(
     new CreateTableCommand({
       TableName: tableName,

@@ -9,6 +9,7 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
 import type { SourceTable } from '../../functions/table/source-rows.ts';
 import { callEngine } from '../../infra/local/engine.ts';
+import { removeAtStop } from './engine.ts';
 
 const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/platform';
 
@@ -37,6 +38,7 @@ export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
 export async function makePlatformTable(endpoint: string) {
   const credentials = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
   const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials });
+  removeAtStop('platform');
   const { TableDescription } = await client.send(
     new CreateTableCommand({
       TableName: 'platform',

@@ -16,7 +16,7 @@ import {
   scanRows,
 } from '../../functions/table/source-rows.ts';
 import { damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
-import { startEngine } from '../support/engine.ts';
+import { removeAtStop, startEngine } from '../support/engine.ts';
 
 const ACCESS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 const source: DeploymentsSource = {
@@ -109,6 +109,7 @@ describe('a table of somebody else', () => {
   beforeAll(async () => {
     const engine = await startEngine();
     stop = engine.stop;
+    removeAtStop('platform');
     client = new DynamoDBClient({ endpoint: engine.endpoint, region: 'us-east-1', credentials: ACCESS });
     await client.send(
       new CreateTableCommand({
