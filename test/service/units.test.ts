@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { toToken } from '../../functions/table/schema.ts';
-import type { LocalStack } from '../../infra/local/local-stack.ts';
+import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
+import { assemblyOf } from '../support/assembly.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { type Bill, startMeter } from '../support/meter.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
-import { type CreatedKey, call, runStack, swap, use } from '../support/stack.ts';
+import { type CreatedKey, call, swap, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 24 * 60 * 60 * 1000;
@@ -119,7 +120,8 @@ const row = (operation: string, usual: Bill, largest: Bill) => {
 const ONCE_MORE = { timeout: 120_000, retry: 2 };
 
 it('every operation costs the calls and units that the documents state', ONCE_MORE, async () => {
-  stack = await runStack({ stream: false });
+  stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
+  onTestFinished(() => stack.stop());
   // What nobody asks for must not be on the bill.
   for (const schedule of stack.schedules) schedule.stop();
   const usual = await bills('nightly-loads', SIZES.usual);
