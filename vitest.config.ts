@@ -24,7 +24,7 @@ export default defineConfig({
     // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores. On
     // somebody else's engine one after another: their tables have the same names.
     maxWorkers: process.env.DYNAMODB_ENDPOINT ? 1 : 3,
-    testTimeout: 60_000,
+    testTimeout: 30_000,
     hookTimeout: 60_000,
     restoreMocks: true,
     unstubEnvs: true,
