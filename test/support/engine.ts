@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { deleteTable } from '../../infra/local/engine.ts';
 
 /** A DynamoDB of a test file's own, in memory, without stream and TTL. */
 export interface Engine {
@@ -17,10 +18,7 @@ const made: string[] = [];
 export const removeAtStop = (tableName: string) => void made.push(tableName);
 
 async function removeTables(endpoint: string): Promise<void> {
-  const credentials = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
-  const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials });
-  for (const TableName of made.splice(0)) await client.send(new DeleteTableCommand({ TableName }));
-  client.destroy();
+  for (const tableName of made.splice(0)) await deleteTable(endpoint, tableName);
 }
 
 /** Starts the embedded engine; with DYNAMODB_ENDPOINT set, uses the one that is there. */
