@@ -8,12 +8,12 @@ import { join } from 'node:path';
  * Not the CDK's own, which whoever only asks whether something changed would have to load, and that takes longer than
  * most of what they do.
  *
- * @param paths of files, and of folders with all that is in them
+ * @param paths of files, and of folders with all that is in them; what is named twice is read once
  * @returns 20 hexadecimal digits
  */
 export function fingerprint(paths: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const file of paths.flatMap(filesOf).sort()) {
+  for (const file of [...new Set(paths.flatMap(filesOf))].sort()) {
     const content = readFileSync(file);
     hash.update(`${file}\n${content.length}\n`).update(content);
   }
