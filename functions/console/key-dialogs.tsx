@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { issuerLabel } from './issuers.ts';
 import { changesOf, emptyFields, fieldsOf, inputOf, type KeyFields } from './key-fields.ts';
@@ -23,7 +23,7 @@ export interface KeyDialogProps {
 /** The dialog that the URL names, over the list of keys. */
 export function KeyDialogs({ dialog, ...props }: KeyDialogProps & { dialog: KeyDialog }) {
   if (dialog.name === 'add') return <AddKey {...props} />;
-  if (dialog.name === 'secret') return <Secret {...props} keyId={dialog.keyId} />;
+  if (dialog.name === 'secret') return <Secret key={dialog.keyId} {...props} keyId={dialog.keyId} />;
   return <OneKey key={dialog.keyId} {...props} keyId={dialog.keyId} name={dialog.name} />;
 }
 
@@ -53,8 +53,9 @@ function AddKey({ deploymentId, onClose, onChange }: KeyDialogProps) {
 function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: string }) {
   const { made, setMade } = useTools();
   const { route } = useLocation();
-  // Whichever way this view is left, the secret goes with it.
-  useEffect(() => () => setMade(undefined), []);
+  // Whichever way this view is left, the secret goes with it. A layout effect is in force when the secret is in the
+  // page; what comes after the paint would miss somebody who goes back at once.
+  useLayoutEffect(() => () => setMade(undefined), []);
   const key = made?.id === keyId ? made : undefined;
   if (!key?.secret) {
     return (

@@ -178,6 +178,36 @@ describeInBrowser('a secret', (open) => {
     await page.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
   });
 
+  it.each([
+    ['the list', '/console/deployments/billing'],
+    ['another key', '/console/deployments/billing/keys/dk_billing_01ARZ3NDEKTSV4RRFFQ69G5FAV/secret'],
+  ])('is gone after a visit to %s, even before the browser has painted it', async (_, elsewhere) => {
+    const { page } = await open();
+    await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
+    await page.getByLabel('Name').fill('at once');
+    // Back and forward as the browser tells a page of them, with nothing between but microtasks.
+    await page.evaluate(`
+      const shown = () => document.querySelector('dialog')?.innerText ?? '';
+      const go = async (path, isThere) => {
+        history.replaceState(null, '', path);
+        dispatchEvent(new PopStateEvent('popstate'));
+        while (!isThere()) await undefined;
+      };
+      new MutationObserver(async (_, observer) => {
+        const view = location.pathname;
+        if (!shown().includes('dks_billing_')) return;
+        observer.disconnect();
+        await go('${elsewhere}', () => !shown().includes('dks_billing_'));
+        await go(view, () => shown().includes(view.split('/')[5]));
+        document.documentElement.id = 'back';
+      }).observe(document.body, { childList: true, subtree: true });
+    `);
+    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.locator('#back').waitFor();
+    expect(await page.content()).not.toContain('dks_billing_');
+    expect(await page.getByRole('dialog').innerText()).toMatch(/^The secret is not shown again\n/);
+  });
+
   it('is not lost by a slip: Escape does not close the view that shows it', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
