@@ -20,7 +20,7 @@ const running = new Set<ChildProcess>();
 
 afterAll(async () => {
   for (const child of running) child.kill('SIGKILL');
-  await vi.waitFor(() => expect(engines()).toEqual([]));
+  await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
   rmSync(data, { recursive: true });
 });
 
@@ -133,7 +133,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     for (const pid of processes('infra/local/main.ts', data)) process.kill(pid, 'SIGKILL');
     await once(child, 'exit');
     running.delete(child);
-    await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 5_000 });
+    await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
   });
 
   it('begins anew with --fresh, takes configuration, and names a port in use', async () => {

@@ -21,16 +21,19 @@ const events = () =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
+// The function's worker has to start; a busy machine may let it wait.
+const patiently = { timeout: 20_000 };
+
 describe('a schedule', () => {
   it('is due by the clock of the stack, once however far the clock was moved', async () => {
     stack.clock.freeze(Date.UTC(2040, 0, 1));
-    await vi.waitFor(() => expect(events()).toHaveLength(1));
+    await vi.waitFor(() => expect(events()).toHaveLength(1), patiently);
     stack.clock.advance(14 * 60);
     stack.clock.advance(59);
     await stack.schedules[0]?.fire();
     expect(events()).toHaveLength(2);
     stack.clock.advance(1);
-    await vi.waitFor(() => expect(events()).toHaveLength(3));
+    await vi.waitFor(() => expect(events()).toHaveLength(3), patiently);
     expect(events()[2]).toEqual({
       version: '0',
       id: expect.any(String),
