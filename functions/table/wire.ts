@@ -178,37 +178,30 @@ class Unanswered extends Error {
   override readonly name = 'Unanswered';
 }
 
-function outcomeOf(answer: Answer): Outcome {
-  const { status } = answer;
-  if (status === 200) {
-    const output = intact(answer);
+function outcomeOf({ status, checksum, bytes }: Answer): Outcome {
+  const isOk = status === 200;
+  // Every good answer has DynamoDB's CRC-32. Errors may have none: DynamoDB Local sends none with them.
+  if ((isOk || checksum) && Number(checksum) !== crc32(bytes)) throw new Unanswered('the answer is damaged');
+  if (isOk) {
+    const output = JSON.parse(bytes.toString());
     // Absent and unread must never look the same.
     if (Object.keys(output.UnprocessedKeys ?? {}).length > 0) throw new Unanswered('keys left unprocessed');
     return { done: true, output };
   }
-  const { name, message, ...details } = errorOf(answer);
-  if (name === 'ConditionalCheckFailedException') {
-    return { done: false, item: intact(answer).Item as WireItem | undefined };
-  }
+  const { name, message, Item, ...details } = errorOf(status, bytes);
+  if (name === 'ConditionalCheckFailedException') return { done: false, item: Item };
   if (status >= 500 || TRANSIENT.has(name)) throw new Unanswered(`${status} ${name}`);
   throw Object.assign(new Error(message), { name, ...details });
 }
 
-/** The answer's JSON, where its bytes have the CRC-32 that DynamoDB sends with every answer. */
-function intact({ bytes, checksum }: Answer): Record<string, unknown> {
-  if (Number(checksum) !== crc32(bytes)) throw new Unanswered('the answer is damaged');
-  return JSON.parse(bytes.toString());
-}
-
 /** DynamoDB's error, or that of whatever stands before it and does not speak its language. */
-function errorOf({ status, bytes }: Answer): {
-  name: string;
-  message: string;
-  CancellationReasons?: unknown;
-} {
+function errorOf(
+  status: number,
+  bytes: Buffer,
+): { name: string; message: string; Item?: WireItem; CancellationReasons?: unknown } {
   try {
-    const { __type, message = '', CancellationReasons } = JSON.parse(bytes.toString());
-    return { name: __type.slice(__type.indexOf('#') + 1), message, CancellationReasons };
+    const { __type, message = '', Item, CancellationReasons } = JSON.parse(bytes.toString());
+    return { name: __type.slice(__type.indexOf('#') + 1), message, Item, CancellationReasons };
   } catch {
     return { name: 'Error', message: `DynamoDB answered ${status}` };
   }

@@ -422,7 +422,7 @@ describe('the lean store of a check', () => {
     expect(stub.calls).toHaveLength(2);
   });
 
-  it('believes the item of a failed condition only when its CRC is right', async () => {
+  it('does not believe the item of a failed condition whose CRC is wrong', async () => {
     const { lean } = bothStores(stub.endpoint);
     const Item = { expiresAt: { N: String(NOW / 1000 + 99) } };
     const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item });
