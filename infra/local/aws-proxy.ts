@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { ENGINE_ACCESS_KEY } from './engine.ts';
+import { ENGINE_CREDENTIALS } from './engine.ts';
 import { type Bus, busesOf, putEvents } from './event-bridge.ts';
 import type { Permissions } from './iam.ts';
 import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
@@ -181,7 +181,10 @@ export class AwsProxy {
 
   /** Streams the call to the engine and the answer back, under the engine's one access key. */
   #forward(incoming: IncomingMessage, body: Buffer, accessKeyId: string, outgoing: ServerResponse): void {
-    const authorization = incoming.headers.authorization?.replace(accessKeyId, ENGINE_ACCESS_KEY);
+    const authorization = incoming.headers.authorization?.replace(
+      accessKeyId,
+      ENGINE_CREDENTIALS.accessKeyId,
+    );
     const forwarded = request(
       {
         host: this.#engine.hostname,

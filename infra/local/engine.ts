@@ -25,7 +25,7 @@ export interface DataOptions {
 }
 
 /** The credentials with which every call reaches an engine: some keep a database for each access key. */
-export const ENGINE_ACCESS_KEY = 'LOCAL0000000000ENGINE';
+export const ENGINE_CREDENTIALS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 
 const PLATFORM_PACKAGE = '@dynoxide/linux-x64';
 /** Milliseconds. It takes 20, but a busy machine may let it wait. */
@@ -127,7 +127,7 @@ export async function callEngine<T>(endpoint: string, operation: string, input: 
       'content-type': 'application/x-amz-json-1.0',
       'x-amz-target': operation,
       'x-amz-date': '20260101T000000Z',
-      authorization: `AWS4-HMAC-SHA256 Credential=${ENGINE_ACCESS_KEY}/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0`,
+      authorization: `AWS4-HMAC-SHA256 Credential=${ENGINE_CREDENTIALS.accessKeyId}/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0`,
     },
     body: JSON.stringify(input),
   });

@@ -7,7 +7,7 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { ApiReader } from './apis.ts';
 import { AwsProxy } from './aws-proxy.ts';
 import { Clock } from './clock.ts';
-import { type DataOptions, deleteTable, ENGINE_ACCESS_KEY, makeTable, startEngine } from './engine.ts';
+import { type DataOptions, deleteTable, ENGINE_CREDENTIALS, makeTable, startEngine } from './engine.ts';
 import { makeBuses } from './event-bridge.ts';
 import { Gateway } from './gateway.ts';
 import { permissionsOf } from './iam.ts';
@@ -143,7 +143,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     new DynamoDBClient({
       endpoint: engine.endpoint,
       region: REGION,
-      credentials: { accessKeyId: ENGINE_ACCESS_KEY, secretAccessKey: 'local' },
+      credentials: ENGINE_CREDENTIALS,
     }),
   );
   atStop(() => client.destroy());

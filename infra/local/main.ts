@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config.ts';
-import { ENGINE_ACCESS_KEY } from './engine.ts';
+import { ENGINE_CREDENTIALS } from './engine.ts';
 import { DEVELOPER } from './iam-authorizer.ts';
 import { type LocalStack, startLocalStack } from './local-stack.ts';
 import { issuerPort, port } from './ports.ts';
@@ -119,7 +119,7 @@ async function run(): Promise<void> {
   if (context.deploymentsSource !== undefined) {
     const table = stack.tables.at(-1)?.name;
     console.log(
-      `The platform's table of Deployments: ${table} at ${stack.engineEndpoint}, access key ${ENGINE_ACCESS_KEY}, any secret.`,
+      `The platform's table of Deployments: ${table} at ${stack.engineEndpoint}, access key ${ENGINE_CREDENTIALS.accessKeyId}, any secret.`,
     );
   }
   console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
+import { mistyped } from '../support/mistyped.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const REAL = (['secret', 'token', 'temporary'] as const).flatMap((kind) =>
@@ -53,7 +54,7 @@ describe('the check computed offline', () => {
 
   it('is right for each that is real and wrong for each with another character', () => {
     expect(run(REAL.join('\n')).stdout.trim().split('\n')).toHaveLength(new Set(REAL).size);
-    const typos = REAL.map((one) => one.slice(0, -1) + (one.endsWith('0') ? '1' : '0'));
+    const typos = REAL.map(mistyped);
     expect(run(typos.join('\n'))).toMatchObject({ stdout: '', status: 0 });
   });
 

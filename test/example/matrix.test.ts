@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { kept } from '../support/assembly.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
+import { mistyped } from '../support/mistyped.ts';
 import { call, makeDeployment, makeKey, type Reply, runStack, swap } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
@@ -50,9 +51,6 @@ await admin('PATCH', disabled.path, { enabled: false });
 const gone = await setUp('gone');
 await admin('DELETE', '/deployments/gone');
 
-/** The token with its last character changed. */
-const mistyped = good.token.slice(0, -1) + (good.token.endsWith('0') ? '1' : '0');
-
 interface Row {
   row: string;
   token?: string;
@@ -70,7 +68,7 @@ const ROWS: Row[] = [
   { row: 'garbage', token: 'garbage', deploymentId: 'good', answers: [401, 403], reasons: ['malformed'] },
   {
     row: 'a wrong check',
-    token: mistyped,
+    token: mistyped(good.token),
     deploymentId: 'good',
     answers: [401, 403],
     reasons: ['malformed'],

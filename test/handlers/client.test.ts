@@ -6,6 +6,7 @@ import { authenticate } from '../../functions/handlers/client.ts';
 import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
 import { apiKeyKey, deploymentKey, type Item } from '../../functions/table/schema.ts';
 import type { Wire } from '../../functions/table/wire.ts';
+import { mistyped } from '../support/mistyped.ts';
 
 const { compares } = vi.hoisted(() => ({ compares: vi.fn() }));
 vi.mock('node:crypto', async (load) => {
@@ -103,7 +104,7 @@ describe('a refused client costs the same, whatever is wrong: one read and one c
 
 describe('what is no secret of this ID costs no read', () => {
   it.each([
-    ['a wrong check', `${secret.slice(0, -1)}${secret.endsWith('0') ? '1' : '0'}`],
+    ['a wrong check', mistyped(secret)],
     ['a token', mintCredential('token', 'etl', ULID)],
     ['a temporary token', mintCredential('temporary', 'etl', ULID)],
     ['the secret of another key', mintCredential('secret', 'etl', newUlid(0))],

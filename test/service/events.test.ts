@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { mistyped } from '../support/mistyped.ts';
 import { callAs, exchange, partition, setAttribute } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
@@ -232,7 +233,7 @@ describe('POST /leaks', () => {
       await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 0 } })
     ).json;
     const token = await swap(service, { ...key, secret });
-    const wrongCheck = `${secret.slice(0, -1)}${secret.endsWith('0') ? '1' : '0'}`;
+    const wrongCheck = mistyped(secret);
     const other = (await newKey()).secret;
     for (const credential of [old, wrongCheck, key.id, 'hunter2', other.replace(/event-\d+/, 'absent')]) {
       const reply = await report(credential);

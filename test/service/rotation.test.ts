@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { mistyped } from '../support/mistyped.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
 import { type CreatedKey, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
@@ -162,7 +163,7 @@ describe('a rotation on_first_use', () => {
   it('is not undone by a wrong new secret', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
-    const wrong = `${secret.slice(0, -1)}${secret.endsWith('0') ? '1' : '0'}`;
+    const wrong = mistyped(secret);
     expect(await accepted(key, [wrong, key.secret])).toEqual([false, true]);
   });
 });
@@ -200,7 +201,7 @@ describe('a rotation is refused', () => {
     const key = await newKey();
     const unknown = await rotate(key.path, { retire: 1 });
     expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);
-    const absent = await rotate(key.path.slice(0, -1) + (key.path.endsWith('0') ? '1' : '0'));
+    const absent = await rotate(mistyped(key.path));
     expect([absent.status, absent.json.detail]).toEqual([404, 'No such API key.']);
     await callAs(service, 'admin', 'PUT', `/deployments/${key.deploymentId}`, { json: { groups: [] } });
     const foreign = await rotate(key.path);

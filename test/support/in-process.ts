@@ -30,11 +30,11 @@ import { leanCheckStore } from '../../functions/table/lean-check.ts';
 import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { openWire, type Wire } from '../../functions/table/wire.ts';
+import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
 import { type Engine, makeTable, startEngine } from './engine.ts';
 import type { Call, CreatedKey } from './stack.ts';
 
 const REGION = 'us-east-1';
-const CREDENTIALS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 const TABLE = 'keys';
 export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
 export const DAY = 24 * 60 * 60;
@@ -77,8 +77,8 @@ export interface InProcessOptions {
 export async function startTable(): Promise<Engine> {
   const engine = await startEngine();
   process.env.AWS_REGION = REGION;
-  process.env.AWS_ACCESS_KEY_ID = CREDENTIALS.accessKeyId;
-  process.env.AWS_SECRET_ACCESS_KEY = CREDENTIALS.secretAccessKey;
+  process.env.AWS_ACCESS_KEY_ID = ENGINE_CREDENTIALS.accessKeyId;
+  process.env.AWS_SECRET_ACCESS_KEY = ENGINE_CREDENTIALS.secretAccessKey;
   const client = new DynamoDBClient({ endpoint: engine.endpoint });
   await makeTable(client, TABLE);
   client.destroy();
@@ -128,7 +128,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
       } as unknown as DynamoDBDocumentClient)
     : sdk;
   const table: Table = { client, tableName: TABLE, onMalformed };
-  const wire = openWire({ region: REGION, endpoint, ...CREDENTIALS }, patience);
+  const wire = openWire({ region: REGION, endpoint, ...ENGINE_CREDENTIALS }, patience);
   const store = options.sdkChecks
     ? checkStore(table)
     : leanCheckStore(wire, { tableName: TABLE, onMalformed });

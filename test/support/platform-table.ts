@@ -8,7 +8,7 @@ import {
 import type { DynamoDBRecord } from 'aws-lambda';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
 import type { SourceTable } from '../../functions/table/source-rows.ts';
-import { callEngine } from '../../infra/local/engine.ts';
+import { callEngine, ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
 import { removeAtStop } from './engine.ts';
 
 const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/platform';
@@ -36,8 +36,7 @@ export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
 
 /** A table of the platform's on an engine, with a stream of real records. */
 export async function makePlatformTable(endpoint: string) {
-  const credentials = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
-  const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials });
+  const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials: ENGINE_CREDENTIALS });
   removeAtStop('platform');
   const { TableDescription } = await client.send(
     new CreateTableCommand({

@@ -9,10 +9,10 @@ import {
 import type { Table } from '../../functions/table/client.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
 import { openWire, type Wire } from '../../functions/table/wire.ts';
+import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
 import { makeTable, startEngine } from './engine.ts';
 
 const NAME = 'keys';
-const ACCESS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 
 /** What the table's code has sent: a command of the SDK (`Put`), or an operation without it (`PutItem`). */
 export interface Sent {
@@ -26,7 +26,11 @@ export interface Sent {
  */
 export async function startStore() {
   const engine = await startEngine();
-  const base = new DynamoDBClient({ endpoint: engine.endpoint, region: 'us-east-1', credentials: ACCESS });
+  const base = new DynamoDBClient({
+    endpoint: engine.endpoint,
+    region: 'us-east-1',
+    credentials: ENGINE_CREDENTIALS,
+  });
   await makeTable(base, NAME);
   const client = DynamoDBDocumentClient.from(base, { marshallOptions: { removeUndefinedValues: true } });
   const sent: Sent[] = [];
@@ -39,7 +43,7 @@ export async function startStore() {
   } as unknown as DynamoDBDocumentClient;
   const table: Table = { client: watched, tableName: NAME, onMalformed: (key) => malformed.push(key) };
   const patience = { attemptTimeout: 10_000, attempts: 3 };
-  const bare = openWire({ region: 'us-east-1', endpoint: engine.endpoint, ...ACCESS }, patience);
+  const bare = openWire({ region: 'us-east-1', endpoint: engine.endpoint, ...ENGINE_CREDENTIALS }, patience);
   const wire: Wire = (operation, input) => {
     sent.push({ name: operation, input: input as Record<string, unknown> });
     return bare(operation, input);

@@ -15,10 +15,10 @@ import {
   type SourceTable,
   scanRows,
 } from '../../functions/table/source-rows.ts';
+import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
 import { damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
 import { removeAtStop, startEngine } from '../support/engine.ts';
 
-const ACCESS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 const source: DeploymentsSource = {
   table: 'arn:aws:dynamodb:us-east-1:123456789012:table/platform',
   stream: 's',
@@ -110,7 +110,11 @@ describe('a table of somebody else', () => {
     const engine = await startEngine();
     stop = engine.stop;
     removeAtStop('platform');
-    client = new DynamoDBClient({ endpoint: engine.endpoint, region: 'us-east-1', credentials: ACCESS });
+    client = new DynamoDBClient({
+      endpoint: engine.endpoint,
+      region: 'us-east-1',
+      credentials: ENGINE_CREDENTIALS,
+    });
     await client.send(
       new CreateTableCommand({
         TableName: 'platform',
