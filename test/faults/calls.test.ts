@@ -50,7 +50,7 @@ calm.time.now = later;
 
 /** Two attempts: what counts is what happens when they are used up. Only who hangs is waited for to the end. */
 function spoiledBy(kind: FaultKind): InProcess {
-  const attemptTimeout = kind === 'hang' ? 100 : 20_000;
+  const attemptTimeout = kind === 'hang' ? 300 : 20_000;
   const service = inProcess(engine, {
     endpoint: proxy.endpoint,
     patience: { attemptTimeout, attempts: 2 },
@@ -408,7 +408,7 @@ async function trial(
   const reply = await operation.call(spoiled, world);
   const took = performance.now() - began;
   const label = `${name}, ${kind} ${lasts ? 'from' : 'at'} request ${at} (${fault.operations.join(' ')}): ${reply.status}`;
-  fault.end();
+  await fault.end();
 
   const isError = [500, 503].includes(reply.status);
   expect(isError || operation.done.includes(reply.status), label).toBe(true);
@@ -436,7 +436,7 @@ async function requestsOf(operation: Operation): Promise<string[]> {
   const world = await newWorld(operation);
   const watch = proxy.inject(world.id);
   const { status } = await operation.call(spoiledBy('delay'), world);
-  watch.end();
+  await watch.end();
   expect(status).toBe(operation.done[0]);
   return watch.operations;
 }

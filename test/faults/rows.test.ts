@@ -69,7 +69,7 @@ describe('checks', () => {
       });
       expect(await behind.use(token)).toBe(status);
       expect(new Set(watch.operations)).toEqual(new Set(['BatchGetItem', 'UpdateItem']));
-      watch.end();
+      await watch.end();
       expect((await service.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0])).toEqual(
         left,
       );
@@ -157,7 +157,7 @@ describe('checks', () => {
     expect(new Set(await Promise.all(real))).toEqual(new Set([200]));
     // The slides are the real callers', and the notes of the key's use beside them.
     expect(writes.operations.filter((one) => one !== 'BatchGetItem').length).toBeLessThanOrEqual(2 * 20);
-    writes.end();
+    await writes.end();
   });
 
   it('#38 an exchange that read the key just before its epoch was raised: its token is dead', async () => {
@@ -187,7 +187,7 @@ describe('DynamoDB in trouble', () => {
     const fault = proxy.inject(of, { kind, at: 0, lasts: true });
     const began = performance.now();
     const reply = await call();
-    fault.end();
+    await fault.end();
     return {
       status: reply.status,
       retryAfter: reply.headers['Retry-After'],

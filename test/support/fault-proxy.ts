@@ -49,6 +49,8 @@ interface Rule {
   /** What happens when the engine has answered, before the function hears of it. */
   afterwards?: ((operation: string) => Promise<void>) | undefined;
   operations: string[];
+  /** What has been begun of those calls. */
+  underWay: Promise<void>[];
 }
 
 /** How late a delayed answer comes, in milliseconds. */
@@ -75,12 +77,14 @@ export async function startFaultProxy(engineEndpoint: string) {
     const n = rule ? rule.operations.push(operation) - 1 : 0;
     const { fault } = rule ?? {};
     const isHit = fault !== undefined && (fault.lasts ? n >= fault.at : n === fault.at);
-    if (isHit) await spoil(fault.kind, { incoming, outgoing, body, operation });
-    else {
-      const answer = await forward(incoming, body);
-      await rule?.afterwards?.(operation);
-      pass(answer, outgoing);
-    }
+    const answered = isHit
+      ? spoil(fault.kind, { incoming, outgoing, body, operation })
+      : forward(incoming, body).then(async (answer) => {
+          await rule?.afterwards?.(operation);
+          pass(answer, outgoing);
+        });
+    rule?.underWay.push(answered);
+    await answered;
   }
 
   async function spoil(
@@ -180,12 +184,17 @@ export async function startFaultProxy(engineEndpoint: string) {
     endpoint: `http://127.0.0.1:${port}`,
     /**
      * Watches the calls whose body holds a text, and spoils one of them or an outage's worth.
-     * @returns the operations of those calls so far, and how to end the fault
+     * @returns the operations of those calls so far, and how to end the fault: when that is done, none of the calls lands
+     *   any more, not even one that its function gave up
      */
     inject(of: string, fault?: Fault, afterwards?: Rule['afterwards']) {
-      const rule: Rule = { of, fault, afterwards, operations: [] };
+      const rule: Rule = { of, fault, afterwards, operations: [], underWay: [] };
       rules.add(rule);
-      return { operations: rule.operations, end: () => rules.delete(rule) };
+      const end = async () => {
+        rules.delete(rule);
+        await Promise.allSettled(rule.underWay);
+      };
+      return { operations: rule.operations, end };
     },
     stop: async () => {
       server.close();
