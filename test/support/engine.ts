@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { deleteTable } from '../../infra/local/engine.ts';
+import { callEngine, deleteTable } from '../../infra/local/engine.ts';
 
 /** A DynamoDB of a test file's own, in memory, without stream and TTL. */
 export interface Engine {
@@ -39,8 +39,17 @@ export async function startEngine(): Promise<Engine> {
     if (engine.exitCode !== null) throw new Error('the engine did not start');
   }
   const stop = async () => {
+    const { TableNames } = await callEngine<{ TableNames: string[] }>(
+      endpoint,
+      'DynamoDB_20120810.ListTables',
+      {},
+    );
     engine.kill('SIGKILL');
     await once(engine, 'exit');
+    // Here they went with it. Elsewhere they would stay, and be in the way of the next file.
+    const removed = made.splice(0);
+    const left = TableNames.filter((name) => !removed.includes(name));
+    if (left.length > 0) throw new Error(`removeAtStop was not told of: ${left}`);
   };
   return { endpoint, stop };
 }
