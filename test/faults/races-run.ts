@@ -1,15 +1,17 @@
-/** Each race many times: `npm run races -- --times 1000`. Prints how often each end came. */
-import { parseArgs } from 'node:util';
 import { startTable } from '../support/in-process.ts';
+import { numericOptions } from '../support/options.ts';
 import { RACES, runRace } from './races.ts';
 
-const { values } = parseArgs({ options: { times: { type: 'string', default: '1000' } } });
+const HELP = `Runs each race many times, and prints how often each end came. One that must not come ends it.
+
+  npm run races [-- --times 100]     1,000 where nothing is said`;
+const { times } = numericOptions(HELP, { times: 1000 });
 for (const race of RACES) {
   const engine = await startTable();
   const began = performance.now();
-  const counts = await runRace(engine, race, Number(values.times));
+  const counts = await runRace(engine, race, times);
   const seconds = Math.round((performance.now() - began) / 1000);
-  console.log(`${race.title} (${values.times} times, ${seconds} s)`);
+  console.log(`${race.title} (${times} times, ${seconds} s)`);
   for (const [end, count] of [...counts].sort()) console.log(`  ${count}  ${end}`);
   await engine.stop();
 }

@@ -1,13 +1,14 @@
-/**
- * The model test as long as one likes: `npm run model -- --runs 100000`. Of eleven runs five have a slide interval, five are
- * exact to the second, and one has a cap on the age of tokens. Prints progress and what was seen; a run that differs ends it
- * with its seed.
- */
-import { parseArgs } from 'node:util';
 import { DAY, startTable } from '../support/in-process.ts';
+import { numericOptions } from '../support/options.ts';
 import { realService, runModel } from './model.ts';
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '1000' } } });
+const HELP = `Compares the service with a model of it over random runs, as many as one likes.
+
+  npm run model [-- --runs 100000]     1,000 where nothing is said
+
+Of eleven hundred runs five hundred have a slide interval, five hundred are exact to the second, and a hundred have a cap on
+the age of tokens. Prints progress and what was seen; a run that differs ends it with its seed.`;
+const { runs: all } = numericOptions(HELP, { runs: 1000 });
 /** A table serves as many runs as this: the engine's memory does not grow for ever. */
 const ROUND = 100;
 const rules = [
@@ -18,7 +19,6 @@ const rules = [
 const turns = rules.flatMap((one) => Array.from({ length: one.rounds }, () => one));
 
 const began = performance.now();
-const all = Number(values.runs);
 for (let done = 0, turn = 0; done < all; turn++) {
   const one = turns[(turn * 6) % turns.length] as (typeof turns)[number];
   const count = Math.min(ROUND, all - done);

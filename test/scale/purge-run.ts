@@ -1,18 +1,18 @@
-/**
- * The purge at scale, `npm run purge-scale`: time per 1,000 items from 1,000 to 100,000 tokens with 1,000 keys, memory, and
- * the same with the purge killed at random points. Without the engine's stream, whose growth slows its writes: the
- * handler gets the event that the stream would have held.
- */
-import { parseArgs } from 'node:util';
 import { purgeFromQueue, purgeFromStream } from '../../functions/handlers/purge.ts';
 import { inProcess, must, removal, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
+import { numericOptions } from '../support/options.ts';
 
-const { values } = parseArgs({
-  options: {
-    tokens: { type: 'string', multiple: true, default: ['1000', '3000', '10000', '30000', '100000'] },
-    kills: { type: 'string', default: '10000' },
-  },
+const HELP = `Purges a Deployment of 1,000 keys and many tokens, and prints time per 1,000 items and memory; then one more, with the
+purge killed at random points.
+
+  npm run purge-scale [-- --tokens 1000 [--tokens 3000 …]] [-- --kills 10000]
+
+  --tokens     how many tokens; again for several sizes. 1,000 to 100,000 where nothing is said
+  --kills      how many tokens there are where it is killed. 10,000 where nothing is said`;
+const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
+  tokens: [1000, 3000, 10_000, 30_000, 100_000],
+  kills: 10_000,
 });
 
 /** As on Lambda: a run has a minute, and leaves what is left to the next one ten seconds before. */
@@ -113,7 +113,8 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   if (most > MOST) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
 }
 
+// Its growth slows the engine's writes: the handler gets the event that the stream would have held.
 console.log("The engine's stream is off.");
-for (const tokens of values.tokens) await purgeOf(Number(tokens), false);
-await purgeOf(Number(values.kills), true);
+for (const tokens of sizes) await purgeOf(tokens, false);
+await purgeOf(killedSize, true);
 process.exit();

@@ -1,8 +1,3 @@
-/**
- * Mixed traffic on the whole local stack for a while, `npm run soak -- --minutes 30`, as fast as a few loops at a time go,
- * with the engine killed by -9 three times and started again on its file. Every answer is compared with what it must be;
- * while the engine is away, 500 and 503 are right too, and what was asked is asked again until it is certain.
- */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -12,16 +7,22 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { startLocalStack } from '../../infra/local/local-stack.ts';
 import { removal } from '../support/in-process.ts';
+import { numericOptions } from '../support/options.ts';
 import { partition } from '../support/service.ts';
 import { type CreatedKey, call, type Reply } from '../support/stack.ts';
 
-const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '30' }, loops: { type: 'string', default: '6' } },
-});
-const duration = Number(values.minutes) * 60_000;
+const HELP = `Mixed traffic on the whole local stack, as fast as a few loops at a time go, with the engine killed by -9 three times and
+started again on its file. Every answer is compared with what it must be; while the engine is away, 500 and 503 are right
+too, and what was asked is asked again until it is certain.
+
+  npm run soak [-- --minutes 2] [-- --loops 3]
+
+  --minutes     for how long. 30 where nothing is said
+  --loops       how many at a time. 6 where nothing is said`;
+const { minutes, loops } = numericOptions(HELP, { minutes: 30, loops: 6 });
+const duration = minutes * 60_000;
 /** Milliseconds that the engine stays away when it was killed. */
 const OUTAGE = 2000;
 /** Of the resident memory at half time, to which every worker has long been started, how much the end may have. */
@@ -66,7 +67,7 @@ process.on('exit', () => {
 await startEngine();
 process.env.DYNAMODB_ENDPOINT = endpoint;
 const stack = await startLocalStack({ stream: false });
-console.log(`${values.minutes} minutes, ${values.loops} loops at a time. The engine's stream is off.`);
+console.log(`${minutes} minutes, ${loops} loops at a time. The engine's stream is off.`);
 
 const counts: Record<string, number> = {};
 const waits: number[] = [];
@@ -213,9 +214,7 @@ setTimeout(() => {
 }, duration);
 
 try {
-  const lastWords = await Promise.all(
-    Array.from({ length: Number(values.loops) }, (_, n) => loop(`soak-${n}`)),
-  );
+  const lastWords = await Promise.all(Array.from({ length: loops }, (_, n) => loop(`soak-${n}`)));
   clearInterval(timer);
   const end = rss();
   for (const lastWord of lastWords) await lastWord();

@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+
+const { scripts } = manifest;
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const page = readFileSync(`${root}docs/reliability.md`, 'utf8');
+const named = new Set(
+  [...page.matchAll(/npm run ([a-z-]+)/g)].map(([, name]) => name as keyof typeof scripts),
+);
+// The one of mutations has packages of its own, which are not installed here.
+named.delete('mutation');
+
+async function run(name: keyof typeof scripts, ...options: string[]) {
+  const [, ...command] = scripts[name].split(' ');
+  return promisify(execFile)(process.execPath, [...command, ...options], { cwd: root }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+  );
+}
+
+describe('the commands of docs/reliability.md', () => {
+  it.each([...named])('npm run %s -- --help says how it is called, and runs nothing', async (name) => {
+    const { code, stdout, stderr } = await run(name, '--help');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`\n  npm run ${name} [-- `);
+  });
+
+  it.each([
+    ['model', '--runs', 'many'],
+    ['races', '--times', '0'],
+    ['purge-scale', '--kills', '1e'],
+    ['soak', '--loops', ''],
+  ] as const)('npm run %s -- %s %s is refused: it would find nothing wrong', async (name, option, text) => {
+    const { code, stdout, stderr } = await run(name, option, text);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.split('\n')[0]).toBe(`${option} is to be a number above 0, not "${text}".`);
+  });
+
+  it('npm run defects -- <none of them> is refused, and names them', async () => {
+    const { code, stdout, stderr } = await run('defects', 'nosuch');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^No defect is called so: nosuch\. There are:\n01-slide-without-its-condition\.patch\n/,
+    );
+  });
+});
