@@ -103,7 +103,9 @@ async function run(): Promise<void> {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof UsageError) return `${error.message}\n\nnpm run restore -- --help says more.`;
+  const isUsage =
+    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+  if (isUsage) return `${(error as Error).message}\n\nnpm run restore -- --help says more.`;
   const cause = error instanceof ServiceError ? error.cause : error;
   return `${cause instanceof Error ? `${cause.name}: ${cause.message}` : cause}\nRun it again: it goes on where it was.`;
 }

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildSync } from 'esbuild';
 import { bundleFunctions, bundling } from '../../infra/bundle.ts';
 import { startEngine } from '../support/engine.ts';
+import { readOptions } from '../support/options.ts';
 import { median, push, spread } from './numbers.ts';
 import { type Figures, type Goal, goals, type Rates, report } from './report.ts';
 import type { Served } from './serve.ts';
@@ -21,25 +21,18 @@ import {
   TABLE,
 } from './setup.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    url: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
+const HELP = `Measures the service beside its peers on this machine, writes docs/performance.md and docs/performance.svg, and fails
+when a goal is missed.
+
+  npm run bench [-- --quick] [-- --url https://<your stack>]
+
+  --quick     takes less than two minutes and writes nothing; its figures are rough
+  --url       measures the latency of GET /whoami on a stack of yours instead, with the access token in DEPLOYMENT_TOKEN`;
+const options = readOptions(HELP, {
+  quick: { type: 'boolean', default: false },
+  url: { type: 'string' },
 });
 const here = import.meta.dirname;
-
-if (options.help) {
-  process.stdout.write(`npm run bench [-- --quick] [-- --url https://<your stack>]
-
-Measures the service beside its peers on this machine, writes docs/performance.md and docs/performance.svg, and fails
-when a goal is missed. --quick takes less than two minutes, writes nothing, and its figures are rough.
-
---url measures the latency of GET /whoami on a stack of yours instead, with the access token in DEPLOYMENT_TOKEN.
-`);
-  process.exit();
-}
 
 // Its dependencies are its own, so that the project's install stays light.
 if (!existsSync(join(here, 'node_modules/autocannon'))) {

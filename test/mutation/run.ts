@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../support/options.ts';
 import { EQUIVALENT } from './equivalent.ts';
 import { PARTS } from './parts.ts';
 
@@ -39,20 +39,13 @@ interface Report {
   files: Record<string, { source: string; mutants: Mutant[] }>;
 }
 
-const { values } = parseArgs({
-  options: {
-    part: { type: 'string', multiple: true, default: Object.keys(PARTS) },
-    file: { type: 'string' },
-    judge: { type: 'boolean', default: false },
-    fresh: { type: 'boolean', default: false },
-    workers: { type: 'string', default: '1' },
-    help: { type: 'boolean', default: false },
-  },
+const values = readOptions(HELP, {
+  part: { type: 'string', multiple: true, default: Object.keys(PARTS) },
+  file: { type: 'string' },
+  judge: { type: 'boolean', default: false },
+  fresh: { type: 'boolean', default: false },
+  workers: { type: 'string', default: '1' },
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit();
-}
 const unknown = values.part.find((name) => !PARTS[name]);
 if (unknown !== undefined || (values.file !== undefined && values.part.length !== 1)) {
   console.error(unknown === undefined ? '--file needs one --part' : `--part ${unknown}: there is none`);

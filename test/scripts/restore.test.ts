@@ -377,6 +377,14 @@ describe('npm run restore', () => {
     );
   });
 
+  it('says which option it does not know', async () => {
+    const { code, stderr } = await run('--form', 'keys');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "Unknown option '--form'\n\nnpm run restore -- --help says more.\n",
+    });
+  });
+
   it('will not guess what happened since where nothing tells', async () => {
     const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
     expect(code).toBe(1);
