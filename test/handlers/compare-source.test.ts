@@ -9,14 +9,17 @@ import {
 } from '../../functions/handlers/compare-source.ts';
 import { syncFromStream } from '../../functions/handlers/sync-deployments.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf, SOURCE } from '../support/platform-table.ts';
+import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
-const service = inProcess(engine, { source: SOURCE, around: (when, command) => around?.(when, command) });
+const service = inProcess(engine, {
+  source: platform.source,
+  around: (when, command) => around?.(when, command),
+});
 const { table } = service;
 const clock = () => service.time.now;
 
@@ -48,7 +51,13 @@ const registrations = (more: Partial<CompareDependencies> = {}) =>
   compareRegistrations(undefined, { ...dependencies, ...more });
 const sync = async (records: DynamoDBRecord[]) => {
   const log = () => {};
-  const done = await syncFromStream(records, { table, source: SOURCE, clock, setAside: async () => {}, log });
+  const done = await syncFromStream(records, {
+    table,
+    source: platform.source,
+    clock,
+    setAside: async () => {},
+    log,
+  });
   expect(done).toEqual({ batchItemFailures: [] });
 };
 const follow = async () => sync(await platform.records());

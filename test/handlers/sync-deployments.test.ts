@@ -6,14 +6,17 @@ import { isUlid } from '../../functions/domain/identifiers.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/handlers/purge.ts';
 import { syncFromStream } from '../../functions/handlers/sync-deployments.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf, SOURCE } from '../support/platform-table.ts';
+import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
-const service = inProcess(engine, { source: SOURCE, around: (when, command) => around?.(when, command) });
+const service = inProcess(engine, {
+  source: platform.source,
+  around: (when, command) => around?.(when, command),
+});
 const setAside: object[] = [];
 let isQueueDown = false;
 let count = 0;
@@ -29,7 +32,7 @@ beforeEach(async () => {
 const sync = (records: DynamoDBRecord[]) =>
   syncFromStream(records, {
     table: service.table,
-    source: SOURCE,
+    source: platform.source,
     clock: () => service.time.now,
     setAside: async (refusal) => {
       if (isQueueDown) throw new Error('the queue is down');
@@ -345,7 +348,7 @@ describe('beside people', () => {
   it('what the source does not know stays theirs to change', async () => {
     await platform.put(rowOf(id));
     await follow();
-    const { groups: _, ...nameless } = SOURCE;
+    const { groups: _, ...nameless } = platform.source;
     const other = inProcess(engine, { source: nameless });
     const reply = await other.call('PUT', `/deployments/${id}`, { ...admin, json: { groups: ['ours'] } });
     expect(reply.status).toBe(200);

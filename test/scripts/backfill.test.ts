@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Backfill, backfill, type Position } from '../../scripts/backfilling.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf, SOURCE } from '../support/platform-table.ts';
+import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
@@ -87,7 +87,7 @@ describe('npm run backfill', () => {
       ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
     );
   };
-  const source = ['--source', JSON.stringify(SOURCE)];
+  const source = ['--source', JSON.stringify(platform.source)];
 
   it('says what would be done, does it, tells of rows that are refused, and keeps its position until it is done', async () => {
     await platform.put(rowOf('x', { deployment: { S: 'no id' } }));

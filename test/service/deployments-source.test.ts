@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { startLocalStack } from '../../infra/local/local-stack.ts';
@@ -5,7 +6,8 @@ import { assemblyOf } from '../support/assembly.ts';
 import { callAs, exchange, markers, partition, removeItem } from '../support/service.ts';
 import { makeKey, runStack, swap, use } from '../support/stack.ts';
 
-const TABLE = 'arn:aws:dynamodb:us-east-1:000000000000:table/platform';
+// Of its own: an engine that other files use too may show what was in the stream of an earlier table of that name.
+const TABLE = `arn:aws:dynamodb:us-east-1:000000000000:table/platform-${randomUUID()}`;
 const SOURCE = {
   table: TABLE,
   stream: `${TABLE}/stream/2026-01-01T00:00:00.000`,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   type AttributeValue,
   CreateTableCommand,
@@ -11,18 +12,7 @@ import type { SourceTable } from '../../functions/table/source-rows.ts';
 import { callEngine, ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
 import { removeAtStop } from './engine.ts';
 
-const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/platform';
-
-/** Where the platform of the tests keeps its Deployments, beside other things. */
-export const SOURCE: DeploymentsSource = {
-  table: TABLE_ARN,
-  stream: `${TABLE_ARN}/stream/2026-01-01T00:00:00.000`,
-  id: 'deployment',
-  name: 'label',
-  groups: 'teams',
-  where: { type: 'deployment' },
-  deleted: { status: ['deleted', 'archived'] },
-};
+const TABLES = 'arn:aws:dynamodb:us-east-1:000000000000:table/';
 
 export type PlatformRow = Record<string, AttributeValue>;
 
@@ -34,13 +24,17 @@ export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
   ...more,
 });
 
-/** A table of the platform's on an engine, with a stream of real records. */
+/**
+ * A table of the platform's on an engine, with a stream of real records. Its name is its own: an engine that other files
+ * use too may show what was in the stream of an earlier table of that name.
+ */
 export async function makePlatformTable(endpoint: string) {
   const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials: ENGINE_CREDENTIALS });
-  removeAtStop('platform');
+  const TableName = `platform-${randomUUID()}`;
+  removeAtStop(TableName);
   const { TableDescription } = await client.send(
     new CreateTableCommand({
-      TableName: 'platform',
+      TableName,
       BillingMode: 'PAY_PER_REQUEST',
       KeySchema: [{ AttributeName: 'key', KeyType: 'HASH' }],
       AttributeDefinitions: [{ AttributeName: 'key', AttributeType: 'S' }],
@@ -51,12 +45,23 @@ export async function makePlatformTable(endpoint: string) {
   const stream = <T>(operation: string, input: object) =>
     callEngine<T>(endpoint, `DynamoDBStreams_20120810.${operation}`, input);
   let iterator: string | undefined;
-  const from: SourceTable = { client, source: SOURCE };
+  /** Where the platform keeps its Deployments, beside other things. */
+  const source: DeploymentsSource = {
+    table: TABLES + TableName,
+    stream: `${TABLES}${TableName}/stream/2026-01-01T00:00:00.000`,
+    id: 'deployment',
+    name: 'label',
+    groups: 'teams',
+    where: { type: 'deployment' },
+    deleted: { status: ['deleted', 'archived'] },
+  };
+  const from: SourceTable = { client, source };
   return {
     from,
-    put: (Item: PlatformRow) => client.send(new PutItemCommand({ TableName: 'platform', Item })),
+    source,
+    put: (Item: PlatformRow) => client.send(new PutItemCommand({ TableName, Item })),
     remove: (id: string) =>
-      client.send(new DeleteItemCommand({ TableName: 'platform', Key: { key: { S: `row-${id}` } } })),
+      client.send(new DeleteItemCommand({ TableName, Key: { key: { S: `row-${id}` } } })),
     /** The records since the last call, as the stream's mapping would deliver them. */
     records: async (): Promise<DynamoDBRecord[]> => {
       if (!iterator) {
