@@ -1,15 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { call, makeDeployment, makeKey, swap } from '../support/stack.ts';
 
 /** One stack on kept data, which is deployed again with fewer scopes half-way. */
 const dataDirectory = mkdtempSync(join(tmpdir(), 'scopes-'));
-const deploy = (scopes: string) =>
-  startLocalStack({ synthesise: assemblyOf, dataDirectory, context: { scopes } });
+const deploy = (scopes: string) => {
+  // The data folder is the embedded engine's, whichever one the other tests use.
+  vi.stubEnv('DYNAMODB_ENDPOINT', '');
+  return startLocalStack({ synthesise: assemblyOf, dataDirectory, context: { scopes } });
+};
 let stack: LocalStack = await deploy('code:deploy,airflow:read,airflow:write');
 afterAll(async () => {
   await stack.stop();

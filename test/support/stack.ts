@@ -1,15 +1,18 @@
-import { afterAll } from 'vitest';
+import { afterAll, onTestFinished, TestRunner } from 'vitest';
 import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../infra/local/local-stack.ts';
 import { assemblyOf } from './assembly.ts';
 
 /**
- * Starts a local stack for a test file, of its own and in memory, and stops it after the file's tests.
+ * Starts a local stack, of its own and in memory: for a test file, after whose tests it is stopped, or for the one test that
+ * starts it.
  *
  *     const stack = await runStack({ context: { slideInterval: 0 } });
  */
 export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
   const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
-  afterAll(() => stack.stop());
+  // Within a test afterAll would be called by nobody.
+  const atEnd = TestRunner.getCurrentTest() ? onTestFinished : afterAll;
+  atEnd(() => stack.stop());
   return stack;
 }
 
