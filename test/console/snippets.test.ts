@@ -336,12 +336,14 @@ describe('at a terminal', () => {
     // What ends a line: zsh's line editor waits for the carriage return of a keyboard, bash's without a terminal does not.
     const enter = shell.startsWith('zsh') ? '\r' : '\n';
     const type = (lines: string) => child.stdin.write(`${lines}\n`.replaceAll('\n', enter));
+    // On a line of its own: the snippet, which is shown as it is typed, has it too.
+    const isAsked = new RegExp(`[\\r\\n]${prompt}\\s*$`);
     /** What the person waits for, and then does. */
     const steps: [() => boolean, () => void][] = [
       // A shell that is still starting may drop what is typed.
       [() => shown.includes(PS1), () => type(text)],
-      // The echo is switched off right after the prompt.
-      [() => shown.endsWith(prompt), () => setTimeout(() => type(answer), 1000)],
+      // The echo is switched off right after the prompt. Until then the Enter after the snippet, where it comes late, is shown.
+      [() => isAsked.test(shown), () => setTimeout(() => type(answer), 1000)],
       [() => shown.includes('"principalType":'), () => type('exit')],
     ];
     child.stdout.on('data', (chunk) => {
