@@ -5,7 +5,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { isWithin } from '../domain/networks.ts';
+import { isPublicAddress } from './public-address.ts';
 
 /** Milliseconds that one document of an issuer may take, and the bytes that it may have. */
 const TIMEOUT = 2000;
@@ -17,27 +17,6 @@ const ASKED_AGAIN = 30 * 1000;
 const TOLERANCE = 5;
 /** No `none`, and no HMAC: the key would be public. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
-/** Where no issuer of the public Internet lives. */
-const PRIVATE = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/3',
-  '::/96',
-  '64:ff9b::/96',
-  '64:ff9b:1::/48',
-  '2002::/16',
-  'fc00::/7',
-  'fe80::/10',
-  'fec0::/10',
-  'ff00::/8',
-];
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
@@ -121,13 +100,13 @@ async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySe
   return keys as JSONWebKeySet;
 }
 
-/** Bounded in time and size, follows no redirect, and reaches no private address. */
+/** Bounded in time and size, follows no redirect, and reaches public addresses only. */
 function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise<object> {
   const url = new URL(address);
   const isSafe =
     url.protocol === 'https:' || (isLocal && url.protocol === 'http:' && LOOPBACK.test(url.hostname));
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (!isSafe || (!isLocal && isIP(host) !== 0 && isWithin(host, PRIVATE))) {
+  if (!isSafe || (!isLocal && isIP(host) !== 0 && !isPublicAddress(host))) {
     throw new Error('not an address of an issuer');
   }
   const get = url.protocol === 'https:' ? getSecure : getPlain;
@@ -163,8 +142,8 @@ function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise
 function publicLookup(resolve: Resolve): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
-      const isPrivate = addresses?.some(({ address }) => isWithin(address, PRIVATE));
-      const refusal = isPrivate ? new Error('the issuer has a private address') : error;
+      const arePublic = addresses?.every(({ address }) => isPublicAddress(address)) ?? true;
+      const refusal = arePublic ? error : new Error('the issuer has an address that is not public');
       const [first] = addresses ?? [];
       if (refusal || !first) return callback(refusal ?? new Error('no address'), '', 0);
       if (options.all) return callback(null, addresses);
