@@ -324,10 +324,13 @@ const settings = z.object({
         'between commas, none with deployment as its first word and none of them any',
       example: 'code:deploy,airflow:read',
     }),
-  platformPrincipals: words(arn('iam', ':\\d{12}:(role|user)/([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}'), 20)
+  platformPrincipals: words(
+    arn('iam', ':\\d{12}:(role|user)/([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}(?<=^.{1,255})'),
+    20,
+  )
     .optional()
     .meta({
-      rule: '1 to 20 different ARNs of IAM roles or users, between commas',
+      rule: '1 to 20 different ARNs of IAM roles or users of up to 255 characters, between commas',
       example: 'arn:aws:iam::111122223333:role/platform',
     }),
   consumerAccounts: words(z.string().regex(/^\d{12}$/), 50)

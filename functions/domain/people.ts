@@ -16,6 +16,14 @@ export interface Person {
   isAdministrator: boolean;
 }
 
+/** Longest `sub`, in characters (OpenID Connect Core §2). */
+export const MAX_SUB_LENGTH = 255;
+
+/** Reports whether text can be a person's `sub`: 1 to 255 printable ASCII characters. */
+export function isSub(text: string): boolean {
+  return text.length <= MAX_SUB_LENGTH && /^[\x20-\x7e]+$/.test(text);
+}
+
 /** An administrator sees every Deployment, a member of one of its groups sees that one. */
 export function maySee(person: Person, { groups }: Pick<Deployment, 'groups'>): boolean {
   return person.isAdministrator || groups.some((group) => person.groups.includes(group));

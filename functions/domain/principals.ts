@@ -1,10 +1,12 @@
+import { isSub } from './people.ts';
+
 /** Partition, account, kind and name; the path before the name may be empty. */
 const PRINCIPAL = /^arn:(aws[a-z-]*):iam::(\d{12}):(role|user)\/(?:[\w+=,.@-]+\/)*([\w+=,.@-]+)$/;
 /** Partition, account and role's name of who has assumed a role: its ARN has no path. */
 const SESSION = /^arn:(aws[a-z-]*):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/[\w+=,.@-]+$/;
 
-/** Whether a text is the ARN of one IAM role or user: without a wildcard. */
-export const isPrincipalArn = (text: string): boolean => PRINCIPAL.test(text);
+/** Reports whether text is the ARN of one IAM role or user, without a wildcard, that can stand for a `sub`. */
+export const isPrincipalArn = (text: string): boolean => PRINCIPAL.test(text) && isSub(text);
 
 /**
  * Which of the listed roles and users a caller is. A user's ARN must be the same. A session is its role's by

@@ -37,7 +37,7 @@ export function whoami(dependencies: Dependencies) {
       const context = contextOf(verdict.access);
       return answer(200, context, {
         'X-Deployment-Id': context.deploymentId,
-        'X-Principal-Id': context.principalId,
+        ...(isHeaderValue(context.principalId) && { 'X-Principal-Id': context.principalId }),
         'X-Scope': context.scope,
       });
     } catch (error) {
@@ -47,6 +47,14 @@ export function whoami(dependencies: Dependencies) {
         : answer(500, { message: 'Internal Server Error' });
     }
   };
+}
+
+/**
+ * Reports whether text arrives unchanged as a header (RFC 9110 §5.5): recipients trim it, and interpret other than
+ * printable ASCII characters differently. A principal that does not is left out rather than read as another one.
+ */
+function isHeaderValue(text: string): boolean {
+  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text);
 }
 
 /** RFC 6750 §3. */

@@ -1,12 +1,12 @@
 import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
-import type { PeopleConfig, Person } from '../domain/people.ts';
+import { isSub, MAX_SUB_LENGTH, type PeopleConfig, type Person } from '../domain/people.ts';
 
 /**
  * The person behind a management call. API Gateway has verified signature, issuer, audience and expiry; but it
  * passes ID tokens as well, and hands on array claims flattened to `[a b]`, in which a group named `x admins`
  * reads like two. So the claims are read from the token itself, which has just been verified.
- * @throws ServiceError 401 for what is not an access token
+ * @throws ServiceError 401 for what is not an access token, or has a malformed `sub`
  */
 export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config: PeopleConfig): Person {
   // Without the gateway's word there is nothing that has verified the token.
@@ -14,7 +14,11 @@ export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config:
   const [header, claims] = partsOf(event.headers.authorization);
   if (!header || !claims || !isAccessToken(header, claims))
     throw notSignedIn('Send an access token, not an ID token.');
-  if (typeof claims.sub !== 'string' || claims.sub === '') throw notSignedIn('The access token has no sub.');
+  if (typeof claims.sub !== 'string' || !isSub(claims.sub)) {
+    throw notSignedIn(
+      `The sub of the access token must be 1 to ${MAX_SUB_LENGTH} printable ASCII characters.`,
+    );
+  }
   const groups = textsOf(claims[config.groupsClaim]);
   const isInAdminGroup = config.adminGroup !== undefined && groups.includes(config.adminGroup);
   const hasAdminScope = config.adminScope !== undefined && scopesOf(claims).includes(config.adminScope);

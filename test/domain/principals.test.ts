@@ -8,7 +8,13 @@ const session = (role: string, partition = 'aws', account = '123456789012') =>
   `arn:${partition}:sts::${account}:assumed-role/${role}/some-session`;
 
 describe('the ARN of a principal', () => {
-  it.each([ROLE, DEEP, USER, 'arn:aws:iam::123456789012:user/a/b/c+=,.@_-1'])('is %s', (arn) => {
+  it.each([
+    ROLE,
+    DEEP,
+    USER,
+    'arn:aws:iam::123456789012:user/a/b/c+=,.@_-1',
+    `arn:aws:iam::123456789012:role/${'a'.repeat(224)}`,
+  ])('is %s', (arn) => {
     expect(isPrincipalArn(arn)).toBe(true);
   });
 
@@ -30,6 +36,7 @@ describe('the ARN of a principal', () => {
     ` ${ROLE}`,
     `${ROLE} `,
     `${ROLE}\n`,
+    `arn:aws:iam::123456789012:role/${'a/'.repeat(112)}c`,
     '123456789012',
     '',
   ])('is not %j', (arn) => {

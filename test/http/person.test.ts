@@ -87,9 +87,24 @@ describe('an access token', () => {
     expect(() => signedIn({ sub: 'ada', ...claims }, header)).toThrow(notAnAccessToken);
   });
 
-  it('must name a person', () => {
-    for (const sub of [undefined, '', 7])
-      expect(() => signedIn({ sub })).toThrow(refused('The access token has no sub.'));
+  it('must have a sub of 1 to 255 printable ASCII characters', () => {
+    const rule = 'The sub of the access token must be 1 to 255 printable ASCII characters.';
+    for (const sub of [
+      undefined,
+      null,
+      '',
+      7,
+      ['ada'],
+      'ad\u00e4',
+      'a\n',
+      '\t',
+      'a\u0000',
+      '\u007f',
+      'a'.repeat(256),
+    ])
+      expect(() => signedIn({ sub })).toThrow(refused(rule));
+    for (const sub of [' ', '~', 'ada lovelace', 'a'.repeat(255), 'auth0|5f7c', 'ada@example.com'])
+      expect(signedIn({ sub })).toMatchObject({ sub });
   });
 
   it('is nothing that the gateway has not verified', () => {

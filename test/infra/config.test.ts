@@ -299,10 +299,11 @@ describe('configuration', () => {
         'arn:aws:iam::111122223333:role/*',
         'arn:aws:iam::*:role/platform',
         'arn:aws:sts::111122223333:assumed-role/platform/session',
+        `arn:aws:iam::111122223333:role/${'a/'.repeat(112)}c`,
         [PRINCIPAL, PRINCIPAL],
         Array.from({ length: 21 }, (_, at) => `${PRINCIPAL}${at}`),
       ],
-      '1 to 20 different ARNs of IAM roles or users, between commas, ' +
+      '1 to 20 different ARNs of IAM roles or users of up to 255 characters, between commas, ' +
         'for example -c platformPrincipals=arn:aws:iam::111122223333:role/platform',
     ],
     [

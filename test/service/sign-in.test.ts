@@ -97,7 +97,10 @@ describe('a management call needs an access token of the configured issuer', () 
       Object.assign(payload, { sub: undefined }),
     );
     const { status, json } = await list(token);
-    expect([status, json]).toEqual([401, notSignedIn('The access token has no sub.')]);
+    expect([status, json]).toEqual([
+      401,
+      notSignedIn('The sub of the access token must be 1 to 255 printable ASCII characters.'),
+    ]);
   });
 });
 
