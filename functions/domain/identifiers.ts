@@ -7,7 +7,8 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /** Characters of the random part: 62^43 is just over 2^256. */
 export const RANDOM_LENGTH = 43;
-const CHECK_LENGTH = 6;
+/** Characters of the check. */
+export const CHECK_LENGTH = 6;
 
 const deploymentIdPattern = new RegExp(`^${DEPLOYMENT_ID}$`);
 const ulidPattern = new RegExp(`^${ULID}$`);

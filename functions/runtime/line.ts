@@ -1,4 +1,4 @@
-import { redact } from './redact.ts';
+import { redacting } from './redact.ts';
 
 /**
  * One line of log as the logger of the other functions writes it, without its weight: for the functions in
@@ -10,5 +10,5 @@ export function writeLine(
   fields: Record<string, unknown> = {},
 ): void {
   const line = { level, message, timestamp: new Date().toISOString(), ...fields };
-  process.stdout.write(`${redact(JSON.stringify(line))}\n`);
+  process.stdout.write(`${JSON.stringify(line, redacting)}\n`);
 }

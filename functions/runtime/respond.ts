@@ -1,4 +1,4 @@
-import { redact } from './redact.ts';
+import { redacting } from './redact.ts';
 
 const ATTEMPTS = 3;
 
@@ -8,7 +8,7 @@ const ATTEMPTS = 3;
  * @throws Error when it took no answer: Lambda then sends the request again
  */
 export async function respond(url: string, response: object): Promise<void> {
-  const body = redact(JSON.stringify(response));
+  const body = JSON.stringify(response, redacting);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     // The address is signed for an empty content type.
     const headers = { 'content-type': '' };

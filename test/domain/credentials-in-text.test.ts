@@ -1,0 +1,181 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { findCredentials, redactCredentials } from '../../functions/domain/credentials-in-text.ts';
+import { formatCredential, parseCredential } from '../../functions/domain/identifiers.ts';
+import { CONTEXTS } from '../support/contexts.ts';
+import { sample } from '../support/generated.ts';
+import { mistyped } from '../support/mistyped.ts';
+
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const KINDS = ['secret', 'token', 'temporary'] as const;
+/** A valid Deployment ID may look like a credential, or like any part of one. */
+const DEPLOYMENTS = [
+  'a',
+  'etl_prod-1',
+  'x'.repeat(64),
+  'dks_etl',
+  'dkt_dks_dkx_dk_',
+  `a_${ULID}`,
+  `dks_a_${ULID}_${'z'.repeat(31)}`,
+  `_`.padStart(64, 'dks_'),
+];
+const CREDENTIALS = KINDS.flatMap((kind) =>
+  DEPLOYMENTS.map((deploymentId, n) =>
+    formatCredential(
+      { kind, deploymentId, ulid: ULID },
+      `${n}aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6bC`.slice(0, 43),
+    ),
+  ),
+);
+
+/** The definition: every part of the text that is a credential. */
+function everyCredential(text: string): string[] {
+  const found = new Set<string>();
+  for (let start = 0; start < text.length; start++) {
+    for (let length = 82; length <= 145; length++) {
+      const part = text.slice(start, start + length);
+      if (parseCredential(part)) found.add(part);
+    }
+  }
+  return [...found];
+}
+
+describe('finding credentials in a text', () => {
+  it.each(CONTEXTS)('#51: finds a credential of every kind %s', (_, put) => {
+    for (const credential of CREDENTIALS) expect(findCredentials(put(credential))).toEqual([credential]);
+  });
+
+  it('#51: finds every credential of a text once, in the order of the text', () => {
+    for (const separator of ['', ' ', '_', 'dks_', ',', '\n']) {
+      const text = [...CREDENTIALS, ...CREDENTIALS].join(separator);
+      expect(findCredentials(text), separator).toEqual(CREDENTIALS);
+    }
+  });
+
+  it('#51: finds a credential that begins within the end of one that was cut short', () => {
+    const [first = '', second = ''] = CREDENTIALS;
+    // The second one's `dks` are the last three characters that the first one lacks.
+    for (let cut = 1; cut <= 60; cut++) {
+      expect(findCredentials(first.slice(0, -cut) + second)).toEqual([second]);
+    }
+  });
+
+  it('finds nothing in a key ID, or in a credential that was mistyped or cut', () => {
+    for (const credential of CREDENTIALS) {
+      const others = [
+        mistyped(credential),
+        credential.slice(0, -1),
+        credential.slice(1),
+        credential.toLowerCase(),
+        credential.replace('_', '\u200b_'),
+        credential.replace(/^dk[stx]/, 'dk'),
+      ];
+      for (const text of others) expect(findCredentials(`"${text}" ${text} `)).toEqual([]);
+    }
+    expect(findCredentials('')).toEqual([]);
+  });
+
+  it('#51: finds exactly the parts of a text that are credentials', () => {
+    const credential = fc.constantFrom(...CREDENTIALS);
+    const filler = fc.oneof(
+      fc.constantFrom('', '_', ' ', 'dks_', 'dkt', '_dkx_', `_${ULID}_`, ULID, '0'.repeat(49), 'dks_a'),
+      fc.string({ maxLength: 5 }),
+    );
+    const cut = fc
+      .tuple(credential, fc.nat(145), fc.nat(145))
+      .map(([text, from, to]) => text.slice(Math.min(from, to), Math.max(from, to)));
+    const texts = fc
+      .array(fc.oneof(credential, filler, cut), { maxLength: 6 })
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(findCredentials(text).sort()).toEqual(everyCredential(text).sort());
+      }),
+      { numRuns: sample(1000) },
+    );
+  });
+
+  it.each([
+    ['prefixes', 'dks_'],
+    ['prefixes and Deployment IDs', 'dks_a'],
+    ['underscores', '_'],
+    ['digits', '0'],
+    ['ULIDs', `_${ULID}`],
+    ['ends', `_${ULID}_${'0'.repeat(49)}`],
+    ['ends with every prefix that fits', `${'dks_'.repeat(17)}_${ULID}_${'0'.repeat(49)}`],
+    ['credentials that were cut short', `dks_a_${ULID}_${'0'.repeat(48)}`],
+  ])('takes a time that grows with the text only, for 32 KiB of %s', (_, part) => {
+    const text = part.repeat(Math.ceil((32 * 1024) / part.length));
+    const begin = process.cpuUsage();
+    expect(findCredentials(text)).toEqual([]);
+    const { user } = process.cpuUsage(begin);
+    expect(user).toBeLessThan(500_000);
+  });
+});
+
+describe('redacting credentials in a text', () => {
+  /** What is secret in it: any eight characters of its random part or check. */
+  const isShown = (credential: string, text: string) =>
+    Array.from({ length: 42 }, (_, at) => credential.slice(-49).slice(at, at + 8)).some((part) =>
+      text.toLowerCase().includes(part.toLowerCase()),
+    );
+
+  it.each(CONTEXTS)('#52: leaves nothing secret of a credential %s', (_, put) => {
+    for (const credential of CREDENTIALS) {
+      expect(redactCredentials(put(credential))).not.toSatisfy((text: string) => isShown(credential, text));
+    }
+  });
+
+  it.each<[string, (credential: string) => string]>([
+    ['was mistyped at its end', mistyped],
+    ['was mistyped in its random part', (it) => `${it.slice(0, -30)}-${it.slice(-29)}`],
+    ['has a character too many in its random part', (it) => `${it.slice(0, -30)}.${it.slice(-30)}`],
+    ['holds a zero-width character', (it) => `${it.slice(0, -49)}\u200b${it.slice(-49)}`],
+    ['was mistyped in the ULID', (it) => it.replace('01ARZ', '01ARU')],
+    ['lacks a character of the ULID', (it) => it.replace('01ARZ', '1ARZ')],
+    ['has a Deployment ID that is too long', (it) => it.replace(/^(dk[stx]_)/, `$1${'y'.repeat(64)}`)],
+    ['was cut at its end', (it) => it.slice(0, -1)],
+    ['was cut in its random part', (it) => it.slice(0, -26)],
+    ['was cut at its beginning', (it) => it.slice(1)],
+    ['lost its prefix', (it) => it.replace(/^dk[stx]_/, '')],
+    ['lost its prefix and Deployment ID', (it) => it.slice(-76)],
+    ['is in lower case, as the name of a header', (it) => it.toLowerCase()],
+    ['is in upper case', (it) => it.toUpperCase()],
+  ])('#52: leaves nothing secret of a credential that %s', (_, change) => {
+    for (const credential of CREDENTIALS) {
+      for (const [, put] of CONTEXTS) {
+        expect(redactCredentials(put(change(credential)))).not.toSatisfy((text: string) =>
+          isShown(credential, text),
+        );
+      }
+    }
+  });
+
+  it('leaves what is not secret: the kind, the Deployment and the key', () => {
+    const credential = mistyped(
+      formatCredential({ kind: 'token', deploymentId: 'etl', ulid: ULID }, 'x'.repeat(43)),
+    );
+    expect(redactCredentials(`Bearer ${credential}, x`)).toBe(`Bearer dkt_etl_${ULID}_… x`);
+  });
+
+  it('leaves the IDs of keys and Deployments, whatever they look like', () => {
+    for (const deploymentId of DEPLOYMENTS.filter((id) => !id.includes(`${ULID}_`))) {
+      const text = `{"id":"dk_${deploymentId}_${ULID}","pk":"DEPLOYMENT#${deploymentId}"}`;
+      expect(redactCredentials(text)).toBe(text);
+    }
+  });
+
+  it.each([
+    ['prefixes', 'dks_'],
+    ['capital prefixes and letters', 'DKS_a'],
+    ['digits', '0'],
+    ['ULIDs', `${ULID}_`],
+    ['runs that are just too short', `dks_${'a'.repeat(26)}-`],
+  ])('takes a time that grows with the text only, for 64 KiB of %s', (_, part) => {
+    const text = part.repeat(Math.ceil((64 * 1024) / part.length));
+    const begin = process.cpuUsage();
+    redactCredentials(text);
+    const { user } = process.cpuUsage(begin);
+    expect(user).toBeLessThan(500_000);
+  });
+});
