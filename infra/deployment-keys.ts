@@ -196,6 +196,7 @@ export class DeploymentKeys extends Construct {
       purge: functions.purge.function,
       sweepKeys: functions.sweepKeys.function,
       reconcile: functions.reconcile.function,
+      publishEvents: functions.publishEvents.function,
       tableName: table.tableName,
       failureQueues: { ...sources.failureQueues, events: bus.failures },
       followed,

@@ -1,4 +1,3 @@
-import { Duration } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
@@ -6,6 +5,7 @@ import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { readStream } from './stream-reader.ts';
 import type { Table } from './table.ts';
 
 export interface EventBusProps {
@@ -33,12 +33,8 @@ export class EventBus extends Construct {
     publisher.allow(['events:PutEvents'], bus.eventBusArn);
 
     this.failures = new FailureQueue(this, 'StreamFailures');
-    const { failures } = this;
-    table.grantStream(publisher);
-    publisher.allow(['sqs:SendMessage'], failures.queueArn);
-    publisher.function.addEventSourceMapping('Stream', {
-      eventSourceArn: table.streamArn,
-      startingPosition: lambda.StartingPosition.TRIM_HORIZON,
+    readStream(publisher, table.stream, {
+      failures: this.failures,
       filters: [
         lambda.FilterCriteria.filter({
           eventName: lambda.FilterRule.isEqual('INSERT'),
@@ -46,12 +42,8 @@ export class EventBus extends Construct {
         }),
       ],
       batchSize: 100,
-      reportBatchItemFailures: true,
-      bisectBatchOnError: true,
       // The default is to retry for ever with the shard blocked. What is given up stays in the listing of events.
       retryAttempts: 10,
-      maxRecordAge: Duration.hours(24),
-      onFailure: { bind: () => ({ destination: failures.queueArn }) },
     });
   }
 }

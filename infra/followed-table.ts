@@ -1,4 +1,3 @@
-import { Duration, Stack } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
@@ -6,6 +5,7 @@ import * as ENV from '../functions/runtime/env.ts';
 import type { DeploymentsSource, RowCondition } from './config.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { readStream } from './stream-reader.ts';
 
 export interface FollowedTableProps {
   readonly source: DeploymentsSource;
@@ -26,41 +26,26 @@ export class FollowedTable extends Construct {
     this.sync = sync;
     this.failures = new FailureQueue(this, 'Failures');
     sync.tell({ [ENV.refusedChangesQueueUrl]: this.failures.queueUrl });
-    sync.allow(['sqs:SendMessage'], this.failures.queueArn);
-    const streamActions = ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'];
-    sync.allow(
-      streamActions.map((action) => `dynamodb:${action}`),
-      source.stream,
-    );
-    reconcile.allow(['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Scan'], source.table);
-    this.#allowKey(source, [sync, reconcile]);
     this.#follow(source);
+    reconcile.allow(['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Scan'], source.table);
+    if (source.encryptionKey !== undefined) reconcile.allowKey(['Decrypt'], source.encryptionKey);
   }
 
-  #follow({ stream, where }: DeploymentsSource): void {
-    const { failures } = this;
-    this.sync.function.addEventSourceMapping('Stream', {
-      eventSourceArn: stream,
-      // From the oldest record: what is replayed by that changes nothing.
-      startingPosition: lambda.StartingPosition.TRIM_HORIZON,
-      filters: filtersOf(where),
-      batchSize: 100,
-      reportBatchItemFailures: true,
-      bisectBatchOnError: true,
-      // What can never succeed the function sets aside by itself. The rest may pass, and until then what is behind it
-      // waits: a deletion must not be lost. Hours of an outage are ridden out; then the comparison mends.
-      retryAttempts: 1000,
-      maxRecordAge: Duration.hours(24),
-      onFailure: { bind: () => ({ destination: failures.queueArn }) },
-    });
-  }
-
-  /** DynamoDB decrypts on behalf of whoever reads. */
-  #allowKey({ encryptionKey }: DeploymentsSource, readers: ServiceFunction[]): void {
-    if (encryptionKey === undefined) return;
-    const { region, urlSuffix } = Stack.of(this);
-    const viaDynamoDb = { StringEquals: { 'kms:ViaService': `dynamodb.${region}.${urlSuffix}` } };
-    for (const reader of readers) reader.allow(['kms:Decrypt'], encryptionKey, viaDynamoDb);
+  #follow({ stream: streamArn, encryptionKey, where }: DeploymentsSource): void {
+    const { sync, failures } = this;
+    // What is read again from the oldest record changes nothing.
+    readStream(
+      sync,
+      { streamArn, encryptionKey },
+      {
+        failures,
+        filters: filtersOf(where),
+        batchSize: 100,
+        // What can never succeed the function sets aside by itself. The rest may pass, and until then what is behind it
+        // waits: a deletion must not be lost. Hours of an outage are ridden out; then the comparison mends.
+        retryAttempts: 1000,
+      },
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
@@ -111,5 +111,18 @@ export class ServiceFunction extends Construct {
   /** Lets it do exactly these actions on exactly this resource. */
   allow(actions: string[], resourceArn: string, conditions?: Record<string, object>): void {
     this.role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn], conditions }));
+  }
+
+  /**
+   * Lets it use a KMS key through DynamoDB, and nowhere else: DynamoDB uses a table's key on behalf of whoever calls it.
+   * @param actions without `kms:`
+   */
+  allowKey(actions: string[], keyArn: string): void {
+    const { region, urlSuffix } = Stack.of(this);
+    this.allow(
+      actions.map((action) => `kms:${action}`),
+      keyArn,
+      { StringEquals: { 'kms:ViaService': `dynamodb.${region}.${urlSuffix}` } },
+    );
   }
 }

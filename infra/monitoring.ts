@@ -24,6 +24,7 @@ export interface MonitoringProps {
   readonly purge: IFunction;
   readonly sweepKeys: IFunction;
   readonly reconcile: IFunction;
+  readonly publishEvents: IFunction;
   /** The platform's table that Deployments come from. @default there is none */
   readonly followed?:
     | { readonly sync: { readonly function: IFunction }; readonly failures: IQueue }
@@ -161,8 +162,9 @@ export class Monitoring extends Construct {
   }
 
   #purge(): CustomMetricGroup[] {
-    const { purge, reconcile, failureQueues } = this.#props;
+    const { purge, reconcile, publishEvents, failureQueues } = this.#props;
     const age = iteratorAge(purge);
+    const delay = iteratorAge(publishEvents);
     const markers = this.#own(METRIC.oldPurgeMarkers, 'Maximum', QUARTER);
     const orphans = this.#own(METRIC.orphansFound, 'Sum', QUARTER);
     const failed = reconcile.metricErrors({ period: QUARTER });
@@ -181,6 +183,7 @@ export class Monitoring extends Construct {
       },
       { title: 'Orphans found', metrics: this.#alarmed(orphans, ORPHANS_FOUND) },
       { title: 'Failed slices of reconciliation', metrics: this.#alarmed(failed, FAILED_RECONCILIATION) },
+      { title: 'Delay of events', metrics: this.#alarmed(delay, DELAYED_EVENTS) },
       { title: 'Events not told', metrics: this.#alarmed(waiting(failureQueues.events), UNTOLD_EVENTS) },
     ];
   }
@@ -337,6 +340,14 @@ const MENDED_DEPLOYMENTS: Call = {
   says: 'Deployments were not what their source says, and no change of its stream had said so.',
   section: 'mended-deployments',
   from: 1,
+};
+
+const DELAYED_EVENTS: Call = {
+  name: 'DelayedEvents',
+  says: 'Events reach the bus an hour late or more. The stream keeps them for 24 hours.',
+  section: 'delayed-events',
+  from: Duration.hours(1).toMilliseconds(),
+  periods: 3,
 };
 
 const UNTOLD_EVENTS: Call = {

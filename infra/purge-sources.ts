@@ -8,6 +8,7 @@ import * as ENV from '../functions/runtime/env.ts';
 import { acknowledge } from './acknowledge.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { readStream } from './stream-reader.ts';
 import type { Table } from './table.ts';
 
 export interface PurgeSourcesProps {
@@ -38,12 +39,8 @@ export class PurgeSources extends Construct {
 
   #wakeByStream({ table, purge }: PurgeSourcesProps): sqs.IQueue {
     const failures = new FailureQueue(this, 'StreamFailures');
-    table.grantStream(purge);
-    purge.allow(['sqs:SendMessage'], failures.queueArn);
-    purge.function.addEventSourceMapping('Stream', {
-      eventSourceArn: table.streamArn,
-      // From the oldest record, so that a mapping made anew misses nothing that the stream still has.
-      startingPosition: lambda.StartingPosition.TRIM_HORIZON,
+    readStream(purge, table.stream, {
+      failures,
       filters: [
         lambda.FilterCriteria.filter({
           eventName: lambda.FilterRule.isEqual('REMOVE'),
@@ -58,13 +55,8 @@ export class PurgeSources extends Construct {
       batchSize: 10,
       // A large Deployment does not hold up the others. Order holds for one item only; the purge needs no more.
       parallelizationFactor: 10,
-      reportBatchItemFailures: true,
-      bisectBatchOnError: true,
       // The default is to retry for ever with the shard blocked. What is given up here the schedule takes up.
       retryAttempts: TRIES,
-      // As long as a stream keeps a record: an outage of hours loses nothing.
-      maxRecordAge: Duration.hours(24),
-      onFailure: { bind: () => ({ destination: failures.queueArn }) },
     });
     return failures;
   }

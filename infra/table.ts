@@ -1,8 +1,9 @@
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
 import type { ServiceFunction } from './function.ts';
+import type { TableStream } from './stream-reader.ts';
 
 export interface TableProps {
   /** Whether the table outlives the stack and refuses to be deleted. */
@@ -11,14 +12,17 @@ export interface TableProps {
   readonly encryptionKey?: string;
 }
 
+/** What DynamoDB does with the key of a table on behalf of whoever reads and writes it. */
+const KEY_ACTIONS = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];
+
 /**
  * The one table. Each kind of use is handed out whole: the environment that names the table and the IAM actions
  * that the use makes, no more. A transaction is authorised by the actions of its parts.
  */
 export class Table extends Construct {
   readonly tableName: string;
-  /** ARN of the stream of changes, with old and new images. */
-  readonly streamArn: string;
+  /** The stream of changes, with old and new images. */
+  readonly stream: TableStream;
   readonly #arn: string;
   readonly #keyArn: string | undefined;
 
@@ -45,7 +49,7 @@ export class Table extends Construct {
     this.#arn = table.tableArn;
     this.#keyArn = props.encryptionKey;
     if (!table.tableStreamArn) throw new Error('The table must have a stream.');
-    this.streamArn = table.tableStreamArn;
+    this.stream = { streamArn: table.tableStreamArn, encryptionKey: props.encryptionKey };
   }
 
   /** To check a token and slide it. It can delete nothing. */
@@ -119,33 +123,12 @@ export class Table extends Construct {
     this.#grant(grantee, [...reads, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']);
   }
 
-  /** To be woken by the stream. */
-  grantStream(grantee: ServiceFunction): void {
-    const actions = ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'];
-    grantee.allow(
-      actions.map((action) => `dynamodb:${action}`),
-      this.streamArn,
-    );
-  }
-
   #grant(grantee: ServiceFunction, actions: string[]): void {
     grantee.tell({ [ENV.tableName]: this.tableName });
     grantee.allow(
       actions.map((action) => `dynamodb:${action}`),
       this.#arn,
     );
-    this.#grantKey(grantee);
-  }
-
-  /** DynamoDB uses a customer managed key on behalf of whoever calls it, so the caller must be allowed to. */
-  #grantKey(grantee: ServiceFunction): void {
-    if (this.#keyArn === undefined) return;
-    const actions = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];
-    const { region, urlSuffix } = Stack.of(this);
-    grantee.allow(
-      actions.map((action) => `kms:${action}`),
-      this.#keyArn,
-      { StringEquals: { 'kms:ViaService': `dynamodb.${region}.${urlSuffix}` } },
-    );
+    if (this.#keyArn !== undefined) grantee.allowKey(KEY_ACTIONS, this.#keyArn);
   }
 }

@@ -42,6 +42,7 @@ describe('the alarms', () => {
       GivenUpContinuations: from(1),
       OrphansFound: from(1),
       FailedReconciliation: from(1, 4),
+      DelayedEvents: from(3_600_000, 3),
       UntoldEvents: from(1),
     });
   });
