@@ -1,3 +1,4 @@
+import { Stack } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
@@ -26,6 +27,8 @@ export class EventBus extends Construct {
   constructor(scope: Construct, id: string, { table, publisher }: EventBusProps) {
     super(scope, id);
     const bus = new events.EventBus(this, 'Default', {
+      // A bus must have a name. The CDK's own lacks the stack's, so that of a second stage would be equal.
+      eventBusName: `${Stack.of(this).stackName}-events`,
       description: 'What happens to Deployments and their keys',
     });
     this.busName = bus.eventBusName;

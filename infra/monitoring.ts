@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Topic } from 'aws-cdk-lib/aws-sns';
@@ -69,7 +69,8 @@ export class Monitoring extends Construct {
         action: topic && new SnsAlarmActionStrategy({ onAlarmTopic: topic }),
       },
       dashboardFactory: new DefaultDashboardFactory(this, 'Dashboards', {
-        dashboardNamePrefix: stackName,
+        // Dashboards are global to an account: in a second Region the stack's name alone would be taken.
+        dashboardNamePrefix: `${stackName}-${Stack.of(this).region}`,
         createDashboard: true,
         createSummaryDashboard: false,
         createAlarmDashboard: false,

@@ -185,29 +185,4 @@ describe('the construct', () => {
     const misspelt = { tokenLifetme: 60 } as object;
     expect(() => new DeploymentKeys(new Stack(), 'Keys', misspelt)).toThrow(/^tokenLifetme is unknown: /);
   });
-
-  it('lives side by side with another in one account: no name that must be unique is the same', () => {
-    const namesIn = (id: string) => {
-      const { template } = inStack(new Stack(new App(), id), { stage: 'production' });
-      const names = [
-        'Name',
-        'FunctionName',
-        'RoleName',
-        'TableName',
-        'QueueName',
-        'LogGroupName',
-        'AlarmName',
-      ];
-      return Object.values<Json>(template.toJSON().Resources).flatMap(({ Type, Properties = {} }) =>
-        names
-          .map((name) => Properties[name])
-          // API Gateway and SSM: the names of APIs and authorizers need not be unique, a parameter's must.
-          .filter((name) => typeof name === 'string' && !/ApiGatewayV2/.test(Type))
-          .map((name) => `${Type} ${name}`),
-      );
-    };
-    const one = namesIn('One');
-    expect(one.length).toBeGreaterThan(0);
-    expect(namesIn('Two').filter((name) => one.includes(name))).toStrictEqual([]);
-  });
 });
