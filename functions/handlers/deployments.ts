@@ -10,6 +10,7 @@ import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { deploymentInput, pageInput, parseInput } from '../http/schemas.ts';
 import type { Table } from '../table/client.ts';
 import {
+  type DeploymentChanges,
   deleteDeployment,
   editDeployment,
   type ListedDeployment,
@@ -21,8 +22,10 @@ import {
 import { readRegistration } from '../table/registrations.ts';
 import { isOfSource } from './sourced-deployments.ts';
 
-/** How often a change is tried again after somebody else's came first. */
+/** How often a change is tried again when the Deployment was registered or deleted meanwhile. */
 const ATTEMPTS = 5;
+
+const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
 /** @param source the table that Deployments come from; undefined: people alone register them */
 export function deploymentRoutes(
@@ -48,17 +51,17 @@ export function deploymentRoutes(
     }),
 
     'PUT /deployments/{deploymentId}': async (request) => {
-      const current = await readDeployment(table, request.params.deploymentId);
+      const { deploymentId } = request.params;
+      const current = await readDeployment(table, deploymentId);
       requireAdministrator(request.person, current);
       const input = parseInput(deploymentInput, request.body());
       for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
         const written = found ? await edit(request, found, input) : await register(request, input);
         if (written) return { status: found ? 200 : 201, body: shown(written) };
-        found = await readDeployment(table, request.params.deploymentId);
+        found = await readDeployment(table, deploymentId);
+        if (!found && (await readDamagedDeployment(table, deploymentId))) throw conflict(MALFORMED);
       }
-      throw conflict(
-        'The Deployment is being changed by somebody else. Try again. If it is damaged, delete it.',
-      );
+      throw conflict('Other calls are registering and deleting this Deployment. Try again.');
     },
 
     'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
@@ -100,17 +103,23 @@ export function deploymentRoutes(
   async function edit(
     { actor }: ManagementRequest,
     current: Deployment,
-    { name = current.name, groups = current.groups }: Partial<Pick<Deployment, 'name' | 'groups'>>,
+    { name, groups }: DeploymentChanges,
   ): Promise<Deployment | undefined> {
-    const isSame = name === current.name && JSON.stringify(groups) === JSON.stringify(current.groups);
-    if (isSame) return current;
-    const changesSourced =
-      (source?.name !== undefined && name !== current.name) ||
-      (source?.groups !== undefined && JSON.stringify(groups) !== JSON.stringify(current.groups));
-    await requireOwn(current, changesSourced);
-    const event = newEvent('deployment.edited', current, actor, clock(), { name, groups });
-    const deployment = { ...current, name, groups };
-    return (await editDeployment(table, deployment, event)) ? deployment : undefined;
+    const isOther = JSON.stringify(groups) !== JSON.stringify(current.groups);
+    // No more than what differs: another field may be changed meanwhile, also by the source.
+    const changes: DeploymentChanges = {
+      ...(name !== undefined && name !== current.name && { name }),
+      ...(groups && isOther && { groups }),
+    };
+    const fields = Object.keys(changes) as (keyof DeploymentChanges)[];
+    if (fields.length === 0) return current;
+    await requireOwn(
+      current,
+      fields.some((field) => source?.[field] !== undefined),
+    );
+    const event = newEvent('deployment.edited', current, actor, clock(), changes);
+    const isWritten = await editDeployment(table, current, changes, event);
+    return isWritten ? { ...current, ...changes } : undefined;
   }
 }
 

@@ -63,9 +63,10 @@ export async function settle(
   }
   const noted = note(current.generation);
   if (isAsWanted(current, wanted)) return end('unchanged', () => noteRegistration(table, noted));
-  const { name = current.name, groups = current.groups } = wanted;
-  const event = newEvent('deployment.edited', current, ACTOR, now, { name, groups });
-  return end('edited', () => editDeployment(table, { ...current, name, groups }, event, [noted]));
+  const { name, groups } = wanted;
+  const changes = { ...(name !== undefined && { name }), ...(groups && { groups }) };
+  const event = newEvent('deployment.edited', current, ACTOR, now, changes);
+  return end('edited', () => editDeployment(table, current, changes, event, [noted]));
 }
 
 /** Has the source registered this life, or taken it over? One that people made, and it never had, is theirs. */

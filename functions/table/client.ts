@@ -91,6 +91,24 @@ export function assign(attributes: Record<string, unknown>): {
   };
 }
 
+/** A part of a command: an expression, with the names and values that stand for its placeholders. */
+type ExpressionPart = Partial<
+  Record<'ExpressionAttributeNames' | 'ExpressionAttributeValues', Record<string, unknown>>
+>;
+
+/** An update and its condition in one. The same placeholder must stand for the same name or value in both. */
+export function updateIf<U extends ExpressionPart, C extends ExpressionPart>(update: U, condition: C) {
+  return {
+    ...update,
+    ...condition,
+    ExpressionAttributeNames: { ...update.ExpressionAttributeNames, ...condition.ExpressionAttributeNames },
+    ExpressionAttributeValues: {
+      ...update.ExpressionAttributeValues,
+      ...condition.ExpressionAttributeValues,
+    },
+  };
+}
+
 /**
  * The pages of a strongly consistent Query, each read when it is asked for.
  * @param input all but the table and where to start

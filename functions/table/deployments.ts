@@ -2,7 +2,7 @@ import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { isUlid } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, assign, below, queryPages, type Table, transact, type Write } from './client.ts';
+import { ask, assign, below, queryPages, type Table, transact, updateIf, type Write } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -38,7 +38,7 @@ export interface DamagedDeployment {
   stored: { generation?: unknown };
 }
 
-/** The Deployment's item although it is of a wrong shape. @returns undefined when there is none */
+/** A malformed Deployment. @returns undefined when there is none, or a well-formed one */
 export async function readDamagedDeployment(
   { client, tableName: TableName }: Table,
   id: string,
@@ -46,7 +46,7 @@ export async function readDamagedDeployment(
   const read = async (Key: ItemKey) =>
     (await ask(client.send(new GetCommand({ TableName, Key, ConsistentRead: true })))).Item;
   const item = await read(deploymentKey(id));
-  if (!item) return undefined;
+  if (!item || fromDeployment(item)) return undefined;
   const known = [item.generation, (await read(directoryKey(id)))?.generation];
   const generation = known.find((one) => typeof one === 'string' && isUlid(one)) ?? NO_LIFE;
   return { id, generation, stored: { generation: item.generation } };
@@ -106,34 +106,54 @@ export async function registerDeployment(
   return !refused;
 }
 
+/** What can be changed of a Deployment. A field that is left out keeps its value. */
+export type DeploymentChanges = Partial<Pick<Deployment, 'name' | 'groups'>>;
+
 /**
+ * Change a Deployment, in its item and in the directory. Fields that are left out are not written, so that concurrent
+ * changes of them are kept.
+ * @param read the Deployment as it was read
+ * @param changes at least one
  * @param more what else is written with it, or not at all
- * @returns false when that life of the Deployment is over
+ * @returns false, and nothing is written, when the Deployment has been deleted since it was read; or when its directory
+ *   entry had to be written whole, and the Deployment has been changed since it was read
  */
 export async function editDeployment(
   table: Table,
-  deployment: Deployment,
+  read: Deployment,
+  changes: DeploymentChanges,
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
-  const { id, name, groups, generation } = deployment;
-  const changes = assign({ name, groups });
-  const refused = await transact(table, [
-    {
-      Update: {
-        TableName,
-        Key: deploymentKey(id),
-        ...changes,
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues: { ...changes.ExpressionAttributeValues, ':generation': generation },
-      },
-    },
-    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
-    { Put: { TableName, Item: toEvent(event) } },
-    ...more,
-  ]);
+  const { client, tableName: TableName } = table;
+  const [Key, entryKey] = [deploymentKey(read.id), directoryKey(read.id)];
+  const { Item } = await ask(client.send(new GetCommand({ TableName, Key: entryKey, ConsistentRead: true })));
+  const isListed = parse(table, Item, fromDirectoryEntry)?.generation === read.generation;
+  const update = assign(changes);
+  const isSameGeneration = {
+    ConditionExpression: 'generation = :generation',
+    ExpressionAttributeValues: { ':generation': read.generation },
+  };
+  const writes = isListed
+    ? [
+        { Update: { TableName, Key, ...updateIf(update, isSameGeneration) } },
+        { Update: { TableName, Key: entryKey, ...updateIf(update, isSameGeneration) } },
+      ]
+    : [
+        { Update: { TableName, Key, ...updateIf(update, unchangedSince(read)) } },
+        { Put: { TableName, Item: toDirectoryEntry({ ...read, ...changes }) } },
+      ];
+  const refused = await transact(table, [...writes, { Put: { TableName, Item: toEvent(event) } }, ...more]);
   return !refused;
+}
+
+/** The condition that a Deployment has the generation, name and groups that were read. */
+export function unchangedSince({ generation, name, groups }: Deployment) {
+  return {
+    ConditionExpression: 'generation = :generation AND #name = :nameRead AND #groups = :groupsRead',
+    ExpressionAttributeNames: { '#name': 'name', '#groups': 'groups' },
+    ExpressionAttributeValues: { ':generation': generation, ':nameRead': name, ':groupsRead': groups },
+  };
 }
 
 /**

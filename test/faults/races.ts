@@ -203,6 +203,24 @@ export const RACES: Race[] = [
     },
   },
   {
+    title: '#44: keeps a new name and emptied groups that two calls write at the same time',
+    ends: /^both kept$/,
+    run: async ({ calm, a, b, id }) => {
+      await calm.register(id);
+      const put = (one: InProcess, json: object) =>
+        after(() => one.call('PUT', `/deployments/${id}`, { ...admin, json }));
+      const replies = await Promise.all([put(a, { groups: [] }), put(b, { name: 'n' })]);
+      if (replies.some(({ status }) => status !== 200))
+        fail(`answered ${replies.map(({ status }) => status)}`);
+      const [item] = await calm.partition(`DEPLOYMENT#${id}`);
+      const entry = (await calm.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
+      for (const one of [item, entry]) {
+        if (one?.name !== 'n' || String(one.groups) !== '') fail(`left ${one?.name} with ${one?.groups}`);
+      }
+      return 'both kept';
+    },
+  },
+  {
     title: '#32 1,000-key limit under 50 creates at once: never passed',
     ends: /^\d+ made, at 1,000$/,
     run: async (racers) => {

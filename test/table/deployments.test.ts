@@ -60,20 +60,20 @@ describe('a Deployment', () => {
 
   it('is edited in name and groups, here and in the directory, and keeps its count of keys', async () => {
     await registerDeployment(table, deployment({ keyCount: 7 }), event());
-    const edited = deployment({ name: 'new', groups: [], keyCount: 3 });
-    expect(await editDeployment(table, edited, event({ id: newUlid(1), type: 'deployment.edited' }))).toBe(
-      true,
-    );
-    expect(await readDeployment(table, 'etl')).toEqual({ ...edited, keyCount: 7 });
+    const read = deployment({ keyCount: 3 });
+    const changes = { name: 'new', groups: [] };
+    const edited = event({ id: newUlid(1), type: 'deployment.edited' });
+    expect(await editDeployment(table, read, changes, edited)).toBe(true);
+    expect(await readDeployment(table, 'etl')).toEqual(deployment({ ...changes, keyCount: 7 }));
     expect(await store.get(entryOfEtl)).toMatchObject({ name: 'new', groups: [] });
     expect(await events()).toEqual(expect.arrayContaining(['deployment.edited']));
   });
 
   it('of another life, or gone, is not edited: nothing is written', async () => {
-    expect(await editDeployment(table, etl, event())).toBe(false);
+    expect(await editDeployment(table, etl, { name: 'new' }, event())).toBe(false);
     await registerDeployment(table, etl, event());
-    const other = deployment({ name: 'new', generation: OTHER });
-    expect(await editDeployment(table, other, event({ id: newUlid(1) }))).toBe(false);
+    const other = deployment({ generation: OTHER });
+    expect(await editDeployment(table, other, { name: 'new' }, event({ id: newUlid(1) }))).toBe(false);
     expect(await readDeployment(table, 'etl')).toEqual(etl);
     expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL' });
     expect(await events()).toHaveLength(1);
@@ -154,10 +154,7 @@ describe('what else is written with a Deployment', () => {
   };
   const changes: [string, () => Promise<boolean>][] = [
     ['a registration', () => registerDeployment(table, etl, event(), [{ Put }])],
-    [
-      'an edit',
-      () => editDeployment(table, deployment({ name: 'new' }), event({ id: newUlid(1) }), [{ Put }]),
-    ],
+    ['an edit', () => editDeployment(table, etl, { name: 'new' }, event({ id: newUlid(1) }), [{ Put }])],
     ['a deletion', () => deleteDeployment(table, etl, event({ id: newUlid(2) }), [{ Put }])],
   ];
 

@@ -1,0 +1,310 @@
+import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { DynamoDBRecord } from 'aws-lambda';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { syncFromStream } from '../../functions/handlers/sync-deployments.ts';
+import { sample } from '../support/generated.ts';
+import { type InProcess, inProcess, type Reply, startTable } from '../support/in-process.ts';
+import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+
+/**
+ * Changes of one Deployment at the same time. Each call stops before each of its commands to DynamoDB, and a generated
+ * list says whose command comes next. The result must be that of the same calls made one after the other.
+ */
+const engine = await startTable();
+const platform = await makePlatformTable(engine.endpoint);
+afterAll(() => engine.stop());
+
+const admin = { as: 'admin' };
+/** The platform's table says which groups a Deployment has; its name is for people to change. */
+const source = { ...platform.source, name: undefined };
+const calm = inProcess(engine, { source });
+
+/** A service that stops before each of its commands until `release` is called. */
+function stepped() {
+  const state: { release: (() => void) | undefined; onStop: () => void } = {
+    release: undefined,
+    onStop: () => {},
+  };
+  const service = inProcess(engine, {
+    source,
+    around: (when) =>
+      when === 'after'
+        ? undefined
+        : new Promise<void>((resolve) => {
+            state.release = resolve;
+            state.onStop();
+          }),
+  });
+  return { service, state };
+}
+const racers = Array.from({ length: 4 }, stepped);
+
+/**
+ * Makes calls, one command at a time.
+ * @param order which of the calls that are under way goes on, by its index, at each step; then the first
+ */
+async function interleaved<T>(
+  calls: ((service: InProcess) => Promise<T>)[],
+  order: readonly number[],
+): Promise<T[]> {
+  const results: Promise<T>[] = [];
+  const underWay: { stopped: () => Promise<boolean>; release: () => void }[] = [];
+  for (const [n, call] of calls.entries()) {
+    const { service, state } = racers[n] as (typeof racers)[number];
+    let isDone = false;
+    const next = () =>
+      new Promise<void>((resolve) => {
+        state.onStop = resolve;
+      });
+    let stop = next();
+    const result = call(service).finally(() => {
+      isDone = true;
+    });
+    results.push(result);
+    underWay.push({
+      // Either the call has ended, or it waits before its next command.
+      stopped: async () => {
+        await Promise.race([stop, result.catch(() => {})]);
+        return isDone;
+      },
+      release: () => {
+        stop = next();
+        state.release?.();
+      },
+    });
+  }
+  for (let step = 0; underWay.length > 0; step++) {
+    for (const one of [...underWay]) {
+      if (await one.stopped()) underWay.splice(underWay.indexOf(one), 1);
+    }
+    underWay[(order[step] ?? 0) % Math.max(1, underWay.length)]?.release();
+  }
+  return Promise.all(results);
+}
+
+interface Fields {
+  name: string;
+  groups: string[];
+}
+/** What a call does, and what it does when the calls are made one after the other. */
+interface Change {
+  call: (id: string) => (service: InProcess) => Promise<number>;
+  /** @returns the Deployment after it, and the status of the answer */
+  model: (id: string, before: Fields | undefined) => [Fields | undefined, number];
+  [fc.toStringMethod]: () => string;
+}
+
+const put = (fields: Partial<Fields>): Change => ({
+  call: (id) => async (service) =>
+    (await service.call('PUT', `/deployments/${id}`, { ...admin, json: fields })).status,
+  model: (id, before) => [{ name: id, groups: [], ...before, ...fields }, before ? 200 : 201],
+  [fc.toStringMethod]: () => `PUT ${JSON.stringify(fields)}`,
+});
+const remove: Change = {
+  call: (id) => async (service) => (await service.call('DELETE', `/deployments/${id}`, admin)).status,
+  model: (_, before) => [undefined, before ? 204 : 404],
+  [fc.toStringMethod]: () => 'DELETE',
+};
+
+/** Every state in which calls may end that are made one after the other, in any order, with their statuses. */
+function serialEnds(id: string, before: Fields | undefined, changes: Change[]): string[] {
+  const ends = (state: Fields | undefined, left: number[], statuses: number[]): string[] =>
+    left.length === 0
+      ? [JSON.stringify([state, statuses])]
+      : left.flatMap((n) => {
+          const [after, status] = (changes[n] as Change).model(id, state);
+          return ends(
+            after,
+            left.filter((other) => other !== n),
+            statuses.with(n, status),
+          );
+        });
+  return ends(before, [...changes.keys()], Array(changes.length).fill(0));
+}
+
+/** Name and groups in the item and in the directory entry, which must agree. */
+async function stored(id: string): Promise<Fields | undefined> {
+  const [item] = (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');
+  const [entry] = (await calm.partition('DEPLOYMENTS')).filter(({ sk }) => sk === id);
+  const fieldsOf = (one: Record<string, unknown> | undefined) =>
+    one && { name: one.name, groups: one.groups, generation: one.generation, createdAt: one.createdAt };
+  expect(fieldsOf(entry)).toEqual(fieldsOf(item));
+  return item && ({ name: item.name, groups: item.groups } as Fields);
+}
+
+/** Whether a member of `data-eng` finds it by its ID, and in the listing. */
+async function seenByMember(id: string): Promise<[number, boolean]> {
+  const { status } = await calm.call('GET', `/deployments/${id}`, { as: 'member' });
+  const ids: string[] = [];
+  let cursor: string | undefined = '';
+  while (cursor !== undefined) {
+    const query: string = cursor && `&cursor=${cursor}`;
+    const page: Reply = await calm.call('GET', `/deployments?limit=100${query}`, { as: 'member' });
+    ids.push(...page.json.items.map((one: { id: string }) => one.id));
+    cursor = page.json.nextCursor;
+  }
+  return [status, ids.includes(id)];
+}
+
+const entryKey = (id: string) => ({ pk: 'DEPLOYMENTS', sk: id });
+const update = (Key: object, name: string, value: unknown) =>
+  calm.table.client.send(
+    new UpdateCommand({
+      TableName: 'keys',
+      Key: Key as Record<string, unknown>,
+      UpdateExpression: 'SET #n = :v',
+      ExpressionAttributeNames: { '#n': name },
+      ExpressionAttributeValues: { ':v': value },
+    }),
+  );
+/** What somebody may have done to the directory entry by hand. */
+const ENTRIES: Record<string, (id: string) => Promise<unknown>> = {
+  whole: async () => {},
+  missing: (id) => calm.table.client.send(new DeleteCommand({ TableName: 'keys', Key: entryKey(id) })),
+  'without a valid name': (id) => update(entryKey(id), 'name', 7),
+  'with groups that are not in the Deployment': (id) => update(entryKey(id), 'groups', ['another']),
+  'of another generation': (id) => update(entryKey(id), 'generation', '01ARZ3NDEKTSV4RRFFQ69G5FAV'),
+};
+
+const sync = (service: InProcess, records: DynamoDBRecord[]) =>
+  syncFromStream(records, {
+    table: service.table,
+    source,
+    clock: () => service.time.now,
+    setAside: async () => {},
+    log: () => {},
+  });
+
+let count = 0;
+/** Long enough for all commands of the calls. */
+const order = fc.array(fc.nat({ max: 11 }), { minLength: 24, maxLength: 24 });
+const change = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(put({ groups: [] }), put({ groups: ['b'] })) },
+  { weight: 3, arbitrary: fc.constantFrom(put({ name: 'n' }), put({ name: 'm' })) },
+  { weight: 1, arbitrary: fc.constantFrom(put({}), put({ name: 'both', groups: ['both'] })) },
+  { weight: 1, arbitrary: fc.constant(remove) },
+);
+
+describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
+  const before: Fields = { name: 'old', groups: ['data-eng'] };
+
+  it('#44: keeps a new name and emptied groups that two calls write at the same time, whatever the order of their commands', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), order, async (isNameFirst, steps) => {
+        const id = `pair_${++count}`;
+        await calm.register(id, before);
+        const pair = [put({ groups: [] }), put({ name: 'n' })];
+        const calls = (isNameFirst ? pair.toReversed() : pair).map((one) => one.call(id));
+        expect(await interleaved(calls, steps)).toEqual([200, 200]);
+        expect(await stored(id)).toEqual({ name: 'n', groups: [] });
+        expect(await seenByMember(id)).toEqual([404, false]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('#44: ends as if up to four changes, deletions and registrations came one after the other', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(change, { minLength: 2, maxLength: 4 }),
+        order,
+        fc.boolean(),
+        async (changes, steps, isRegistered) => {
+          const id = `serial_${++count}`;
+          if (isRegistered) await calm.register(id, before);
+          const statuses = await interleaved(
+            changes.map((one) => one.call(id)),
+            steps,
+          );
+          const end = JSON.stringify([await stored(id), statuses]);
+          expect(serialEnds(id, isRegistered ? before : undefined, changes)).toContain(end);
+        },
+      ),
+      { numRuns: sample(500) },
+    );
+  });
+
+  it('#44: leaves a whole directory entry behind, whatever it was before', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...Object.keys(ENTRIES)), order, async (entry, steps) => {
+        const id = `entry_${++count}`;
+        await calm.register(id, before);
+        await ENTRIES[entry]?.(id);
+        const calls = [put({ groups: [] }), put({ name: 'n' })].map((one) => one.call(id));
+        expect(await interleaved(calls, steps)).toEqual([200, 200]);
+        expect(await stored(id)).toEqual({ name: 'n', groups: [] });
+      }),
+      { numRuns: sample(100) },
+    );
+  });
+
+  it('#44: keeps a new name beside groups that the followed table changes, and beside its deletion', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), fc.boolean(), order, async (isDeleted, isSourceFirst, steps) => {
+        const id = `followed_${++count}`;
+        await platform.put(rowOf(id, { teams: { SS: ['data-eng'] } }));
+        await sync(calm, await platform.records());
+        await (isDeleted ? platform.remove(id) : platform.put(rowOf(id)));
+        const records = await platform.records();
+        const follow = async (service: InProcess) =>
+          (await sync(service, records)).batchItemFailures.length === 0 ? 0 : 1;
+        const calls = [follow, put({ name: 'n' }).call(id)];
+        const statuses = await interleaved(isSourceFirst ? calls : calls.toReversed(), steps);
+        const [synced, status] = isSourceFirst ? statuses : statuses.toReversed();
+        expect(synced).toBe(0);
+        const end = [await stored(id), status];
+        if (!isDeleted) expect(end).toEqual([{ name: 'n', groups: [] }, 200]);
+        // After the deletion, the call registers it again.
+        else {
+          const ends = [
+            [undefined, 200],
+            [{ name: 'n', groups: [] }, 201],
+          ];
+          expect(ends).toContainEqual(end);
+        }
+      }),
+      { numRuns: sample(150) },
+    );
+  });
+
+  it('#44: does not bring back groups that the followed table removes, when a call repeats them beside a new name', async () => {
+    await fc.assert(
+      fc.asyncProperty(order, async (steps) => {
+        const id = `repeated_${++count}`;
+        await platform.put(rowOf(id, { teams: { SS: ['data-eng'] } }));
+        await sync(calm, await platform.records());
+        await platform.put(rowOf(id));
+        const records = await platform.records();
+        const follow = async (service: InProcess) => (await sync(service, records)).batchItemFailures.length;
+        const [status] = await interleaved(
+          [put({ name: 'n', groups: ['data-eng'] }).call(id), follow],
+          steps,
+        );
+        // 409 where the call came second: then its groups are a change, and they are the source's.
+        const name = status === 200 ? 'n' : id;
+        expect([200, 409]).toContain(status);
+        expect(await stored(id)).toEqual({ name, groups: [] });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('#44: succeeds for 30 calls at the same time, and loses none of their fields', async () => {
+    const id = `many_${++count}`;
+    await calm.register(id, before);
+    const clients = Array.from({ length: 30 }, () => inProcess(engine));
+    const replies = await Promise.all(
+      clients.map((client, n) =>
+        client.call('PUT', `/deployments/${id}`, {
+          ...admin,
+          json: n % 2 ? { name: `n${n}` } : { groups: [`g${n}`] },
+        }),
+      ),
+    );
+    expect(replies.map(({ status }) => status)).toEqual(Array(30).fill(200));
+    const end = await stored(id);
+    expect(end?.name).toMatch(/^n\d+$/);
+    expect(end?.groups).toEqual([expect.stringMatching(/^g\d+$/)]);
+  });
+});
