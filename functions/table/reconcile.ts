@@ -1,15 +1,18 @@
 import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, readTogether, type Table, transact } from './client.ts';
+import { ask, type Projection, readTogether, type Table, transact } from './client.ts';
+import { unchangedSince } from './deployments.ts';
 import type { Life } from './purge.ts';
 import {
   deploymentKey,
   directoryKey,
+  fromDirectoryEntry,
   type Item,
   type ItemKey,
   NO_LIFE,
   PARTITION,
+  parse,
   passKey,
   purgeMarkerKey,
   SORT,
@@ -102,18 +105,22 @@ const isLife = (generation: unknown): generation is string =>
 
 /** What is known of each Deployment now. Strongly consistent. */
 export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
-  return lookUp(table, ids, deploymentKey, (item): Present => {
+  const presentLife = (item: Item | undefined): Present => {
     if (!item) return { isThere: false };
     return { isThere: true, generation: isLife(item.generation) ? item.generation : undefined };
-  });
+  };
+  return lookUp(table, ids, deploymentKey, presentLife, LIFE_ATTRIBUTES);
 }
 
-/** The generation under which each Deployment is listed; undefined where it is not. Strongly consistent. */
+/**
+ * The generation under which each Deployment is listed; undefined when it has no directory entry, or a malformed one.
+ * Strongly consistent.
+ */
 export async function listedLives(
   table: Table,
   ids: readonly string[],
 ): Promise<Map<string, string | undefined>> {
-  return lookUp(table, ids, directoryKey, (item) => item && String(item.generation));
+  return lookUp(table, ids, directoryKey, (item) => parse(table, item, fromDirectoryEntry)?.generation);
 }
 
 async function lookUp<T>(
@@ -121,11 +128,12 @@ async function lookUp<T>(
   ids: readonly string[],
   keyOf: (id: string) => ItemKey,
   from: (item: Item | undefined) => T,
+  projection?: Projection,
 ): Promise<Map<string, T>> {
   const all = new Map<string, T>();
   for (let at = 0; at < ids.length; at += BATCH) {
     const some = ids.slice(at, at + BATCH);
-    const find = await readTogether(table, some.map(keyOf), LIFE_ATTRIBUTES);
+    const find = await readTogether(table, some.map(keyOf), projection);
     for (const id of some) all.set(id, from(find(keyOf(id))));
   }
   return all;
@@ -150,30 +158,15 @@ async function readItem({ client, tableName }: Table, Key: ItemKey): Promise<Ite
 }
 
 /**
- * List a Deployment that is not listed, or is under a life that is over.
- * @returns false when somebody else has changed or deleted it meanwhile: then it needs no mending
+ * List a Deployment whose directory entry is missing, malformed or of another generation.
+ * @param deployment as it was read
+ * @returns false when somebody else has changed or deleted it since: that change has written the entry
  */
 export async function listAgain(table: Table, deployment: Deployment): Promise<boolean> {
   const { tableName: TableName } = table;
-  const ExpressionAttributeValues = { ':generation': deployment.generation };
   const refused = await transact(table, [
-    {
-      ConditionCheck: {
-        TableName,
-        Key: deploymentKey(deployment.id),
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues,
-      },
-    },
-    {
-      Put: {
-        TableName,
-        Item: toDirectoryEntry(deployment),
-        // An entry of this life was written with a change since, and knows better.
-        ConditionExpression: 'attribute_not_exists(pk) OR generation <> :generation',
-        ExpressionAttributeValues,
-      },
-    },
+    { ConditionCheck: { TableName, Key: deploymentKey(deployment.id), ...unchangedSince(deployment) } },
+    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
   ]);
   return !refused;
 }

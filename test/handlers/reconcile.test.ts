@@ -259,6 +259,17 @@ describe('a Deployment that is not listed', () => {
     expect(await entry('stale')).toEqual(before);
   });
 
+  it('is listed again when its directory entry is malformed, whichever attribute is wrong', async () => {
+    await service.register('odd', { name: 'Odd', groups: ['a'] });
+    const before = await entry('odd');
+    for (const wrong of [{ name: 7 }, { groups: ['a', 7] }, { groups: 'a' }, { createdAt: -1 }]) {
+      await put({ ...before, ...wrong });
+      expect(await slice()).toMatchObject({ orphans: 0, listed: 1 });
+      expect(await entry('odd')).toEqual(before);
+      time.now += WEEK;
+    }
+  });
+
   it('and is edited while it is mended, is listed as edited', async () => {
     await service.register('edited', { name: 'Before' });
     await remove('DEPLOYMENTS', 'edited');

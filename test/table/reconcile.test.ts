@@ -115,14 +115,19 @@ describe('what is known of Deployments', () => {
     );
   });
 
-  it('is the life under which each is listed', async () => {
-    await store.put(toDirectoryEntry(deployment()));
-    expect(await listedLives(table, ['etl', 'gone'])).toEqual(
+  it('is the generation under which each is listed; of a malformed directory entry, none', async () => {
+    await store.put(toDirectoryEntry(deployment()), {
+      ...toDirectoryEntry(deployment({ id: 'odd' })),
+      name: 7,
+    });
+    expect(await listedLives(table, ['etl', 'gone', 'odd'])).toEqual(
       new Map([
         ['etl', GENERATION],
         ['gone', undefined],
+        ['odd', undefined],
       ]),
     );
+    expect(store.malformed).toEqual([{ pk: 'DEPLOYMENTS', sk: 'odd' }]);
   });
 
   it('is asked for a hundred at a time, strongly consistent, and not at all for none', async () => {
@@ -171,22 +176,23 @@ describe('a Deployment is listed again', () => {
   const etl = deployment();
   const entry = () => store.get({ pk: 'DEPLOYMENTS', sk: 'etl' });
 
-  it('where it is not listed, or under a life that is over', async () => {
+  it('when its entry is missing, of another generation or malformed', async () => {
     await store.put(toDeployment(etl));
     expect(await listAgain(table, etl)).toBe(true);
     expect(await entry()).toEqual(toDirectoryEntry(etl));
-    await store.put(toDirectoryEntry(deployment({ name: 'old', generation: OTHER })));
-    expect(await listAgain(table, etl)).toBe(true);
-    expect(await entry()).toEqual(toDirectoryEntry(etl));
+    for (const wrong of [{ name: 'old', generation: OTHER }, { name: 7 }, { groups: [7] }]) {
+      await store.put({ ...toDirectoryEntry(etl), ...wrong });
+      expect(await listAgain(table, etl)).toBe(true);
+      expect(await entry()).toEqual(toDirectoryEntry(etl));
+    }
   });
 
-  it('but not where it is gone, or of another life, or listed by a change since', async () => {
+  it('unless it was deleted, registered again or changed since it was read', async () => {
     expect(await listAgain(table, etl)).toBe(false);
-    await store.put(toDeployment(deployment({ generation: OTHER })));
-    expect(await listAgain(table, etl)).toBe(false);
+    for (const change of [{ generation: OTHER }, { name: 'new' }, { groups: [] }]) {
+      await store.put(toDeployment(deployment(change)));
+      expect(await listAgain(table, etl)).toBe(false);
+    }
     expect(await entry()).toBeUndefined();
-    await store.put(toDeployment(etl), toDirectoryEntry(deployment({ name: 'new' })));
-    expect(await listAgain(table, etl)).toBe(false);
-    expect(await entry()).toMatchObject({ name: 'new' });
   });
 });
