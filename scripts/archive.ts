@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { typedActor } from '../functions/domain/actors.ts';
 import type { ServiceEvent } from '../functions/domain/events.ts';
 
 /**
@@ -61,5 +62,7 @@ function eventOf(object: any): ServiceEvent {
     [id, type, deploymentId, generation].every((it) => typeof it === 'string') &&
     Number.isFinite(createdAt);
   if (!isEvent) throw new Error('one of its objects is no event of this service.');
-  return { id, type, deploymentId, generation, actor, createdAt, data: rest, expiresAt: 0 };
+  const { principal = '', address = '', requestId = '', type: actorType } = actor ?? {};
+  const typed = typedActor({ principal, address, requestId, type: actorType }, type);
+  return { id, type, deploymentId, generation, actor: typed, createdAt, data: rest, expiresAt: 0 };
 }

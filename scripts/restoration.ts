@@ -1,7 +1,8 @@
+import { systemActor } from '../functions/domain/actors.ts';
 import { newEvent, type ServiceEvent } from '../functions/domain/events.ts';
 import type { Clock } from '../functions/domain/expiry.ts';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
-import type { ApiKey, Deployment } from '../functions/domain/records.ts';
+import type { Actor, ApiKey, Deployment } from '../functions/domain/records.ts';
 import { type Doubt, replayDeployment, replayKey } from '../functions/domain/replay.ts';
 import type { Table } from '../functions/table/client.ts';
 import { deleteDeployment } from '../functions/table/deployments.ts';
@@ -28,7 +29,7 @@ export interface Restoration {
   point: number;
   /** What happened to a Deployment, of any time, in any order; an event may come twice. */
   history: (deploymentId: string) => Promise<ServiceEvent[]>;
-  /** Principals whose doings are the damage: they are not done again. */
+  /** Subs of people and ARNs of IAM principals whose changes are the damage: they are not applied again. */
   ignored: readonly string[];
   /** Whether every key is disabled, because what happened since is not known. */
   disablesAll: boolean;
@@ -62,7 +63,7 @@ type Count = (typeof COUNTS)[number];
 const PARALLEL = 4;
 /** Milliseconds: clocks of functions, and a backup's own precision. To do something again harms nothing. */
 const MARGIN = 60_000;
-const ACTOR = { principal: 'restore', address: '', requestId: '' };
+const ACTOR = systemActor('restore');
 
 /**
  * Puts what a backup holds back where the service uses it, and sees to it that nothing comes back to life: every
@@ -188,8 +189,13 @@ async function eventsSince(
 ): Promise<readonly ServiceEvent[]> {
   const byId = new Map((await history(id)).map((event) => [event.id, event]));
   return [...byId.values()]
-    .filter(({ createdAt, actor }) => createdAt >= point - MARGIN && !ignored.includes(actor?.principal))
+    .filter(({ createdAt, actor }) => createdAt >= point - MARGIN && !isIgnored(actor))
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+
+  /** A person can have the `sub` of a job or `anonymous`, and is ignored without what those did. */
+  function isIgnored({ principal, type }: Actor): boolean {
+    return (type === 'person' || type === 'iam') && ignored.includes(principal);
+  }
 }
 
 function disabled<K extends ApiKey | undefined>(key: K): K {

@@ -17,7 +17,8 @@ docs/runbook.md, "Restore the table", has the steps around it. Stop the function
   --archive    events kept elsewhere (docs/keys.md, "What happened"): a file, or a folder with files. They count beside
                those of the table --into
   --disable-all        disable every key: for when neither the old table nor an archive tells what happened since
-  --ignore-principal   what this principal did since is the damage, and is not done again; may be given more than once
+  --ignore-principal   the sub of a person, or the ARN of an IAM role or user, whose changes since are the damage and are not
+               applied again. May be given more than once
   --dry-run    say what would be done, and write nothing
 
 Every access token and every temporary token dies. Keys work on; those that were deleted, disabled, leaked, rotated

@@ -150,7 +150,14 @@ export const event = z
     data: z.looseObject({
       deploymentId,
       generation: z.string().meta({ description: 'The life of the Deployment; empty where there was none.' }),
-      actor: z.object({ principal: z.string(), address: z.string(), requestId: z.string() }),
+      actor: z.object({
+        principal: z.string().meta({
+          description: '`sub` of the person, ARN of the IAM principal, name of the job, or `anonymous`.',
+        }),
+        type: z.enum(['person', 'iam', 'system', 'anonymous']),
+        address: z.string(),
+        requestId: z.string(),
+      }),
     }),
   })
   .meta({ id: 'Event', description: 'CloudEvents 1.0. The event bus gets the same.' });

@@ -76,7 +76,12 @@ const event = {
   data: {
     deploymentId: EXAMPLE.deploymentId,
     generation: '01HFE000000000000000000000',
-    actor: { principal: EXAMPLE.sub, address: '203.0.113.7', requestId: 'Cz8YXjZPIAMEMXQ=' },
+    actor: {
+      principal: EXAMPLE.sub,
+      type: 'person',
+      address: '203.0.113.7',
+      requestId: 'Cz8YXjZPIAMEMXQ=',
+    },
     keyId: EXAMPLE.keyId,
     name: 'ci',
     retireOld: 'now',

@@ -85,12 +85,22 @@ function retirementWords(retireOld: unknown): string {
     : `the old secret goes on for ${duration(Number(retireOld))}`;
 }
 
-/** Who did it: a person's `sub`, or what else acts here. */
-export function actorWords({ principal, address }: ServiceEvent['data']['actor']): string {
-  const others: Record<string, string> = {
-    anonymous: 'somebody without a sign-in',
-    purge: 'the purge',
-    sweep: 'the daily look at all keys',
-  };
-  return `by ${others[principal] ?? principal}${address && ` from ${address}`}`;
+const JOBS = new Map([
+  ['purge', 'the purge of a deleted Deployment'],
+  ['restore', 'a restore from a backup'],
+  ['source', 'a change of the followed table'],
+  ['sweep', 'the daily check of all keys'],
+]);
+
+/**
+ * Who did it, in words, and apart from them the `sub` or ARN of a person or an IAM principal: a person can have any
+ * `sub`, also one that reads like a job.
+ */
+export function actorWords({ principal, type }: ServiceEvent['data']['actor']): {
+  words: string;
+  principal?: string;
+} {
+  if (type === 'system') return { words: `by the service: ${JOBS.get(principal) ?? principal}` };
+  if (type === 'anonymous') return { words: 'by an anonymous caller' };
+  return { words: type === 'iam' ? 'by IAM principal' : 'by user', principal };
 }

@@ -4,13 +4,21 @@ import type { ServiceEvent } from './resources.ts';
 
 /** One line of a Deployment's history. */
 export function EventItem({ event }: { event: ServiceEvent }) {
-  const { keyId } = event.data;
+  const { keyId, actor } = event.data;
+  const { words, principal } = actorWords(actor);
   return (
     <li class="card event">
       <p class="name">{eventWords(event)}</p>
       <div class="quiet">
         <p>
-          <Time of={event.time} /> {actorWords(event.data.actor)}
+          <Time of={event.time} /> {words}
+          {principal !== undefined && (
+            <>
+              {' '}
+              <span class="who">{principal}</span>
+            </>
+          )}
+          {actor.address && ` from ${actor.address}`}
         </p>
         {keyId && <code>{keyId}</code>}
       </div>

@@ -53,7 +53,7 @@ export interface ServiceEvent {
   type: string;
   time: string;
   data: {
-    actor: { principal: string; address: string };
+    actor: { principal: string; type: 'person' | 'iam' | 'system' | 'anonymous'; address: string };
     keyId?: string;
     name?: string;
     [name: string]: unknown;

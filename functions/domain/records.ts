@@ -113,8 +113,13 @@ export interface Grant {
 
 /** Who changed something, for the event that the change writes. */
 export interface Actor {
-  /** `sub` of the person, or the ARN of the role. */
+  /**
+   * `sub` of the person, ARN of the IAM role or user, name of the job, or `anonymous`. A person can have any `sub`: who it
+   * is depends on the type too.
+   */
   principal: string;
+  /** A signed-in person, an IAM principal, a job of the service, or a caller who did not sign in. */
+  type: 'person' | 'iam' | 'system' | 'anonymous';
   /** Source address as API Gateway saw it. */
   address: string;
   /** API Gateway's request ID. */

@@ -27,11 +27,11 @@ const ATTEMPTS = 5;
 export async function reportLeak(
   table: Table,
   presented: string,
-  reporter: Omit<Actor, 'principal'>,
+  reporter: Omit<Actor, 'principal' | 'type'>,
   dependencies: Dependencies,
 ): Promise<void> {
   const credential = parseCredential(presented);
-  const actor = { principal: 'anonymous', ...reporter };
+  const actor: Actor = { principal: 'anonymous', type: 'anonymous', ...reporter };
   if (credential?.kind === 'secret') await leakKey(table, credential, hashOf(presented), actor, dependencies);
   const token = parseToken(presented);
   if (token) await leakToken(table, token, hashOf(presented), actor, dependencies);

@@ -1,4 +1,5 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, SQSBatchResponse, SQSRecord } from 'aws-lambda';
+import { systemActor } from '../domain/actors.ts';
 import { causeOf } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
@@ -167,8 +168,15 @@ async function endLife(
   isOnRecord: boolean,
   { table, clock }: PurgeDependencies,
 ) {
-  const actor = { principal: 'purge', address: '', requestId: '' };
-  const event = newEvent('deployment.purged', { id: deploymentId, generation }, actor, clock(), { deleted });
+  const event = newEvent(
+    'deployment.purged',
+    { id: deploymentId, generation },
+    systemActor('purge'),
+    clock(),
+    {
+      deleted,
+    },
+  );
   // A record that comes again after the end finds neither marker nor items: it has nothing to tell.
   await endPurge(table, { deploymentId, generation }, isOnRecord || deleted > 0 ? event : undefined);
 }

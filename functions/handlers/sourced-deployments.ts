@@ -1,3 +1,4 @@
+import { systemActor } from '../domain/actors.ts';
 import type { SourcedDeployment } from '../domain/deployments-source.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
@@ -30,7 +31,7 @@ interface Dependencies {
   isDryRun?: boolean;
 }
 
-const ACTOR = { principal: 'source', address: '', requestId: '' };
+const ACTOR = systemActor('source');
 
 /**
  * Make a Deployment what its source says, and note that in the same transaction.

@@ -1,3 +1,4 @@
+import { systemActor } from '../domain/actors.ts';
 import { newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
@@ -20,7 +21,7 @@ interface Dependencies {
 const PAGE = 100;
 /** The pass over all keys, by the name under which its position is kept. */
 const PASS = 'KEYS';
-const ACTOR = { principal: 'sweep', address: '', requestId: '' };
+const ACTOR = systemActor('sweep');
 
 /**
  * Once a day: mark each key that expires within 7 days, has expired or is idle, with an event, once. It decides

@@ -105,7 +105,12 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
   const { requestId, http } = event.requestContext;
   return {
     person,
-    actor: { principal: person.sub, address: http.sourceIp, requestId },
+    actor: {
+      principal: person.sub,
+      type: isPlatformRoute(event.routeKey) ? 'iam' : 'person',
+      address: http.sourceIp,
+      requestId,
+    },
     params: { deploymentId, keyId, tokenId },
     query: event.queryStringParameters ?? {},
     routeKey: event.routeKey,

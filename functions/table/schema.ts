@@ -4,6 +4,7 @@
  * absent, so a damaged item lets nobody in.
  */
 
+import { typedActor } from '../domain/actors.ts';
 import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
@@ -102,10 +103,12 @@ const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value
 const isFields = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const isActor = (value: unknown): value is Actor =>
-  is.text((value as Actor | null)?.principal) &&
-  is.text((value as Actor).address) &&
-  is.text((value as Actor).requestId);
+function isActor(value: unknown): value is Omit<Actor, 'type'> & { type?: Actor['type'] } {
+  const { principal, type, address, requestId } = (value ?? {}) as Partial<Record<keyof Actor, unknown>>;
+  // Also a type of a later version, which a rollback may leave; an earlier one wrote none.
+  const isTyped = type === undefined || is.text(type);
+  return is.text(principal) && isTyped && is.text(address) && is.text(requestId);
+}
 
 const isTrust = (value: unknown): value is TrustRule[] => Array.isArray(value) && value.every(isTrustRule);
 
@@ -398,7 +401,7 @@ export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
     type: required(it.type, is.text) as ServiceEvent['type'],
     deploymentId: idOf(it, PARTITION.events('')),
     generation: required(it.generation, is.text),
-    actor: required(it.actor, isActor),
+    actor: typedActor(required(it.actor, isActor), required(it.type, is.text)),
     createdAt: required(it.createdAt, is.whole),
     data: required(it.data, isFields) as ServiceEvent['data'],
     expiresAt: required(it.expiresAt, is.whole),

@@ -154,12 +154,14 @@ describe('a trust rule in words', () => {
   });
 });
 
+const ROLE = 'arn:aws:iam::111122223333:role/platform';
+
 describe('an event in words', () => {
   const event = (type: string, data: object = {}) => ({
     id: '01',
     type,
     time: '2030-01-01T12:00:00Z',
-    data: { actor: { principal: 'ada', address: '192.0.2.1' }, name: 'ci', ...data },
+    data: { actor: { principal: 'ada', type: 'person' as const, address: '192.0.2.1' }, name: 'ci', ...data },
   });
   it.each([
     ['deployment.registered', {}, 'Deployment registered'],
@@ -220,11 +222,31 @@ describe('an event in words', () => {
   });
 
   it.each([
-    ['ada', '192.0.2.1', 'by ada from 192.0.2.1'],
-    ['anonymous', '192.0.2.1', 'by somebody without a sign-in from 192.0.2.1'],
-    ['sweep', '', 'by the daily look at all keys'],
-    ['purge', '', 'by the purge'],
-  ])('is by %s', (principal, address, expected) => {
-    expect(actorWords({ principal, address })).toBe(expected);
+    ['person', 'ada', { words: 'by user', principal: 'ada' }],
+    ['iam', ROLE, { words: 'by IAM principal', principal: ROLE }],
+    ['anonymous', 'anonymous', { words: 'by an anonymous caller' }],
+    ['system', 'purge', { words: 'by the service: the purge of a deleted Deployment' }],
+    ['system', 'restore', { words: 'by the service: a restore from a backup' }],
+    ['system', 'source', { words: 'by the service: a change of the followed table' }],
+    ['system', 'sweep', { words: 'by the service: the daily check of all keys' }],
+    ['system', 'of-a-later-version', { words: 'by the service: of-a-later-version' }],
+  ] as const)('names its actor: %s %s', (type, principal, expected) => {
+    expect(actorWords({ type, principal, address: '' })).toStrictEqual(expected);
+  });
+
+  it('#57: names a person as a user, whatever the sub', () => {
+    for (const principal of [
+      'purge',
+      'restore',
+      'source',
+      'sweep',
+      'anonymous',
+      'system',
+      '__proto__',
+      'the service',
+    ]) {
+      const actor = { type: 'person', principal, address: '' } as const;
+      expect(actorWords(actor)).toStrictEqual({ words: 'by user', principal });
+    }
   });
 });

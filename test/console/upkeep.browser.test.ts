@@ -293,7 +293,7 @@ describeInBrowser('the events of a Deployment', (open) => {
     await refusal.waitFor();
     await page.getByText('API Key “ci” added').waitFor();
     await page.getByText('Deployment registered').waitFor();
-    expect(await page.getByText(/^just now by member\S* from 127\.0\.0\.1$/).count()).toBe(1);
+    expect(await page.getByText(/^just now by user member\S* from 127\.0\.0\.1$/).count()).toBe(1);
     await expectCraft(page);
 
     await Promise.all(Array.from({ length: 99 }, refuse));

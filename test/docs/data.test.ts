@@ -90,7 +90,7 @@ describe('what is kept of people', () => {
     scan({
       FilterExpression: filter,
       ExpressionAttributeNames: JSON.parse(names),
-      ExpressionAttributeValues: { ':who': WHO },
+      ExpressionAttributeValues: { ':who': WHO, ':system': 'system' },
     });
 
   it('is found by the command of the page: each item that names somebody', async () => {

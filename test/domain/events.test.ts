@@ -4,7 +4,7 @@ import { newEvent } from '../../functions/domain/events.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00.001Z');
 const life = { id: 'etl', generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
-const actor = { principal: 'ada', address: '192.0.2.1', requestId: 'r-1' };
+const actor = { principal: 'ada', type: 'person' as const, address: '192.0.2.1', requestId: 'r-1' };
 
 describe('an event', () => {
   it('is of its moment, and is kept for 90 days from the next whole second', () => {

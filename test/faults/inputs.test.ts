@@ -106,6 +106,50 @@ describe('#57: a sub', () => {
   });
 });
 
+describe('#57: a person whose sub is the name of a job', () => {
+  it.each(['purge', 'restore', 'source', 'sweep', 'anonymous', 'system'])(
+    '#57: is a person in the events of the API and of the bus: %s',
+    async (sub) => {
+      const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
+      expect(issued.status).toBe(201);
+      const refused = await call(stack, 'DELETE', '/deployments/inputs', { token: await signInAs(sub) });
+      expect(refused.status).toBe(403);
+      const { json } = await callAs(stack, 'admin', 'GET', '/deployments/inputs/events?limit=100');
+      const isTheirs = ({ data }: { data: { actor: { principal: string } } }) => data.actor.principal === sub;
+      const theirs = json.items.filter(isTheirs);
+      expect(theirs.length).toBeGreaterThan(0);
+      const actor = { principal: sub, type: 'person', address: '127.0.0.1', requestId: expect.any(String) };
+      for (const { data } of theirs) expect(data.actor).toStrictEqual(actor);
+      await stack.settled();
+      const onBus = stack.buses[0]?.entries.map(({ Detail }) => JSON.parse(Detail)).filter(isTheirs) ?? [];
+      expect(onBus.length).toBeGreaterThan(0);
+      for (const { data } of onBus) expect(data.actor).toStrictEqual(actor);
+    },
+  );
+
+  it('#57: is a person also in events of an earlier version, which had no types', async () => {
+    const id = (n: number) => `01JQ00000000000000000000${String(n).padStart(2, '0')}`;
+    const untyped = (n: number, actor: object) =>
+      putItem(stack, {
+        pk: 'EVENTS#untyped',
+        sk: id(n),
+        type: 'deployment.deleted',
+        generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+        actor: { requestId: '', ...actor },
+        createdAt: 1,
+        data: {},
+        expiresAt: 2 ** 33,
+      });
+    await untyped(1, { principal: 'purge', address: '' });
+    await untyped(2, { principal: 'purge', address: '192.0.2.1' });
+    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/untyped/events');
+    expect(json.items.map(({ data }: { data: { actor: object } }) => data.actor)).toStrictEqual([
+      { requestId: '', principal: 'purge', address: '192.0.2.1', type: 'person' },
+      { requestId: '', principal: 'purge', address: '', type: 'system' },
+    ]);
+  });
+});
+
 /** All characters from one code to another, both included. */
 function characters(first: number, last: number): string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => String.fromCharCode(first + at));

@@ -54,7 +54,7 @@ describe('a call of a person', () => {
     expect(await send({ queryStringParameters: { limit: '5' }, body: '{"a":1}' })).toEqual({ status: 204 });
     expect(asked()).toMatchObject({
       person: { sub: 'ada', groups: ['a'], isAdministrator: true },
-      actor: { principal: 'ada', address: '192.0.2.1', requestId: 'r-1' },
+      actor: { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' },
       params: { deploymentId: 'etl', keyId: 'k-1', tokenId: '' },
       query: { limit: '5' },
       routeKey: KEYS,
@@ -117,7 +117,7 @@ describe('a call of an IAM principal, under /platform', () => {
     });
     expect(asked()).toMatchObject({
       person: { sub: USER, isAdministrator: true },
-      actor: { principal: USER },
+      actor: { principal: USER, type: 'iam' },
       base: '/platform',
       routeKey,
     });

@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 import { BatchWriteCommand, DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cloudEventOf } from '../../functions/domain/cloud-event.ts';
+import type { ServiceEvent } from '../../functions/domain/events.ts';
+import type { Actor } from '../../functions/domain/records.ts';
 import { reportLeak } from '../../functions/handlers/leaks.ts';
 import { checkStore } from '../../functions/table/check.ts';
 import type { Table } from '../../functions/table/client.ts';
@@ -204,6 +206,31 @@ describe('a restore from point-in-time recovery', () => {
     expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: 1 });
   });
 
+  it.each(['purge', 'restore', 'source', 'sweep', 'anonymous'])(
+    '#57: applies what the system and anonymous callers did when a person with the sub %s is ignored',
+    async (principal) => {
+      const into = await tableWith(`ignoring-${principal}`, damaged);
+      const key = keys.kept;
+      const of = (type: Actor['type'], sequence: number): ServiceEvent => ({
+        id: `${sequence}`,
+        type: type === 'person' ? 'api_key.deleted' : 'api_key.disabled',
+        deploymentId: 'etl',
+        generation: '',
+        actor: { principal, type, address: '', requestId: '' },
+        createdAt: POINT + sequence,
+        data: { keyId: key.id },
+        expiresAt: 0,
+      });
+      const type = principal === 'anonymous' ? 'anonymous' : 'system';
+      const events = [of('person', 1), of(type, 2)];
+      await restore(
+        usual({ into, history: async (id) => (id === 'etl' ? events : []), ignored: [principal] }),
+      );
+      const items = await itemsOf(into);
+      expect(items.find(({ sk }) => sk === `KEY#${key.id.slice(-26)}`)).toMatchObject({ enabled: false });
+    },
+  );
+
   it('brings back what was there, and leaves the rest as it was since', async () => {
     const doubts: Record<string, string> = {};
     const onDoubt: Restoration['onDoubt'] = (keyId, why) => {
@@ -293,7 +320,7 @@ describe('a restore from point-in-time recovery', () => {
     const events = await allEvents(app.table, 'damaged');
     expect(events.at(-1)).toMatchObject({
       type: 'deployment.restored',
-      actor: { principal: 'restore' },
+      actor: { principal: 'restore', type: 'system' },
       data: { restoredTo: '2030-01-01T12:00:00.500Z', keys: 1 },
     });
   });

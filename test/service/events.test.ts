@@ -56,7 +56,12 @@ describe('what happens to a Deployment', () => {
       data: {
         deploymentId: key.deploymentId,
         generation: expect.any(String),
-        actor: { principal: expect.any(String), address: '127.0.0.1', requestId: expect.any(String) },
+        actor: {
+          principal: expect.any(String),
+          type: 'person',
+          address: '127.0.0.1',
+          requestId: expect.any(String),
+        },
         keyId: key.id,
         name: 'ci',
         scopes: key.scopes,
@@ -218,7 +223,10 @@ describe('POST /leaks', () => {
     await Promise.all([1, 2, 3].map(() => report(key.secret)));
     const leaks = (await events(key.path)).filter(({ type }) => type === 'api_key.leaked');
     expect(leaks).toHaveLength(1);
-    expect(leaks[0]?.data).toMatchObject({ keyId: key.id, actor: { principal: 'anonymous' } });
+    expect(leaks[0]?.data).toMatchObject({
+      keyId: key.id,
+      actor: { principal: 'anonymous', type: 'anonymous' },
+    });
     const stored = await partition(service, `EVENTS#${key.deploymentId}`);
     for (const text of [JSON.stringify(stored), service.logs.text()]) {
       expect(text).not.toContain(key.secret.slice(-49));

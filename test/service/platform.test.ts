@@ -42,7 +42,7 @@ describe('under /platform a listed IAM principal is an administrator', () => {
     );
     // The purge may have ended by now, and tells of that itself.
     const ofRole = events.items.filter(({ type }: { type: string }) => type !== 'deployment.purged');
-    for (const { data } of ofRole) expect(data.actor.principal).toBe(ROLE);
+    for (const { data } of ofRole) expect(data.actor).toMatchObject({ principal: ROLE, type: 'iam' });
   });
 
   it('that makes, lists, edits, rotates and deletes keys; createdBy and the actor are the ARN of the role', async () => {

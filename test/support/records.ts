@@ -69,7 +69,7 @@ export function event(change: Partial<ServiceEvent> = {}): ServiceEvent {
     type: 'api_key.created',
     deploymentId: 'etl',
     generation: GENERATION,
-    actor: { principal: 'ada', address: '192.0.2.1', requestId: 'r-1' },
+    actor: { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' },
     createdAt: MADE_AT,
     data: {},
     expiresAt: MADE_AT / 1000 + 90 * 86_400,

@@ -232,6 +232,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
         undefined,
         'x',
         ...NOT.text.map((principal) => ({ ...actor, principal })),
+        ...NOT.text.filter((type) => type !== undefined).map((type) => ({ ...actor, type })),
         ...NOT.text.map((address) => ({ ...actor, address })),
         ...NOT.text.map((requestId) => ({ ...actor, requestId })),
       ],
@@ -239,6 +240,16 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
       data: [null, undefined, 'x', []],
       expiresAt: NOT.whole,
     });
+  });
+
+  it('#57: an event of an earlier version, without the type of its actor, is read with one', () => {
+    const { actor } = event();
+    const { type: _, ...untyped } = { ...actor, principal: 'purge' };
+    const read = (change: object) =>
+      fromEvent({ ...toEvent(event()), actor: { ...untyped, ...change } })?.actor;
+    expect(read({})).toEqual({ ...untyped, type: 'person' });
+    expect(read({ address: '' })).toEqual({ ...untyped, address: '', type: 'system' });
+    expect(read({ type: 'of-a-later-version' })).toEqual({ ...untyped, type: 'of-a-later-version' });
   });
 
   it('and reported by its keys alone; what is absent is not', () => {

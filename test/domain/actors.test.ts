@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { systemActor, typedActor } from '../../functions/domain/actors.ts';
+
+const ROLE = 'arn:aws:iam::111122223333:role/platform';
+
+describe('an actor', () => {
+  it('is the system where a job of the service acts', () => {
+    expect(systemActor('purge')).toStrictEqual({
+      principal: 'purge',
+      type: 'system',
+      address: '',
+      requestId: '',
+    });
+  });
+
+  it('keeps the type that it was written with', () => {
+    for (const type of ['person', 'iam', 'system', 'anonymous'] as const) {
+      const actor = { principal: 'purge', type, address: '', requestId: '' };
+      expect(typedActor(actor, 'api_key.leaked')).toStrictEqual(actor);
+    }
+  });
+
+  it.each([
+    ['system', 'purge', '', 'deployment.purged'],
+    ['system', 'restore', '', 'deployment.restored'],
+    ['system', 'source', '', 'deployment.edited'],
+    ['system', 'sweep', '', 'api_key.expired'],
+    ['anonymous', 'anonymous', '192.0.2.1', 'api_key.leaked'],
+    ['anonymous', 'anonymous', '192.0.2.1', 'token.leaked'],
+    ['anonymous', 'anonymous', '192.0.2.1', 'temporary_token.leaked'],
+    ['iam', ROLE, '192.0.2.1', 'api_key.created'],
+    ['person', 'ada', '192.0.2.1', 'api_key.created'],
+  ])('of an event without a type is %s: %s', (type, principal, address, eventType) => {
+    const actor = { principal, address, requestId: 'r-1' };
+    expect(typedActor(actor, eventType)).toStrictEqual({ ...actor, type });
+  });
+
+  it('#57: of an event without a type is a person where somebody had the sub of a job, or anonymous', () => {
+    for (const principal of ['purge', 'restore', 'source', 'sweep', 'anonymous', 'system']) {
+      const actor = { principal, address: '192.0.2.1', requestId: 'r-1' };
+      expect(typedActor(actor, 'deployment.deleted')).toStrictEqual({ ...actor, type: 'person' });
+    }
+  });
+});
