@@ -18,6 +18,7 @@ import {
   toToken,
 } from '../../functions/table/schema.ts';
 import { openWire } from '../../functions/table/wire.ts';
+import { startEngine } from '../support/engine.ts';
 import { startMeter } from '../support/meter.ts';
 import { median, push } from './numbers.ts';
 import { betterAuth } from './peers.ts';
@@ -39,10 +40,11 @@ import {
 } from './setup.ts';
 
 /**
- * What is measured within one process, without HTTP in front: the answer is sent to the parent. Arguments: what to
- * measure, the engine's endpoint, and the size of it, as JSON.
+ * Measures without HTTP in front, in this process, on an engine of its own: the process that creates tables must be the one
+ * that stops the engine, which removes them. Sends the figures to the parent. Arguments: the measure's name, and the sizes
+ * as JSON.
  */
-const [, , name = '', endpoint = '', given = '{}'] = process.argv;
+const [, , name = '', given = '{}'] = process.argv;
 const size = JSON.parse(given) as {
   passes: number;
   calls: number;
@@ -50,6 +52,9 @@ const size = JSON.parse(given) as {
   purged: number;
   tries: number;
 };
+const engine = await startEngine();
+const { endpoint } = engine;
+await createTable(endpoint);
 Object.assign(process.env, functionEnvironment(endpoint));
 const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
@@ -393,5 +398,6 @@ async function rawDeletes(id: string, connections: number): Promise<number> {
 }
 
 const measure = measures[name];
-if (!measure) throw new Error(`Nothing is called ${name}.`);
-process.send?.(await measure(), () => process.exit());
+if (!measure) throw new Error(`There is no measure named ${name}.`);
+const figures = await measure().finally(engine.stop);
+process.send?.(figures, () => process.exit());

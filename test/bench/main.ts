@@ -21,12 +21,13 @@ import {
   TABLE,
 } from './setup.ts';
 
-const HELP = `Measures the service beside its peers on this machine, writes docs/performance.md and docs/performance.svg, and fails
-when a goal is missed.
+const HELP = `Measures the service beside its peers on this machine, and writes docs/performance.md and docs/performance.svg. The
+exit code is 1 when a goal is missed.
 
   npm run bench [-- --quick] [-- --url https://<your stack>]
 
-  --quick     takes less than two minutes and writes nothing; its figures are rough
+  --quick     takes about two minutes and writes nothing. Its rates are rough, so a missed rate is only reported; wrong
+              answers and units still fail
   --url       measures the latency of GET /whoami on a stack of yours instead, with the access token in DEPLOYMENT_TOKEN`;
 const options = readOptions(HELP, {
   quick: { type: 'boolean', default: false },
@@ -53,9 +54,15 @@ const size = options.quick
       tries: 10_000,
     };
 
-/** Runs the load. @throws Error when an answer is not 200: a refusal is quick, and would look good */
+/**
+ * Runs the load for some seconds; for longer when the machine is so busy that nothing is answered in them.
+ *
+ * @throws Error when an answer is not 200: a rejection is quick, and would look good
+ */
 async function load(served: Served, connections: number, duration: number) {
   const result = await autocannon({ url: served.url, connections, duration, requests: served.requests });
+  const isAnswered = result['2xx'] + result.non2xx + result.errors > 0;
+  if (!isAnswered && duration < 30) return load(served, connections, 2 * duration);
   if (result.non2xx > 0 || result.errors > 0 || result['2xx'] === 0) {
     throw new Error(
       `${served.url}: ${result['2xx']} good answers, ${result.non2xx} others, ${result.errors} errors`,
@@ -117,12 +124,11 @@ function child<T>(file: string, args: string[]): { process: ChildProcess; answer
   return { process, answer };
 }
 
-/** A measure within one process. */
-const inside = <T>(name: string) =>
-  withEngine((endpoint) => {
-    say(name);
-    return child<T>('inside.ts', [name, endpoint, JSON.stringify(size)]).answer;
-  });
+/** A measure within one process, on an engine of that process's own. */
+function inside<T>(name: string): Promise<T> {
+  say(name);
+  return child<T>('inside.ts', [name, JSON.stringify(size)]).answer;
+}
 
 /** CPU that a contender's process has used, in microseconds. */
 async function cpuOf(contender: ChildProcess): Promise<number> {
@@ -309,10 +315,12 @@ if (!options.quick) {
   writeFileSync(join(root, 'docs/performance.md'), markdown);
   writeFileSync(join(root, 'docs/performance.svg'), svg);
 }
-const missed = goals(figures).filter(({ isReached }: Goal) => !isReached);
+const failed = goals(figures).filter(
+  ({ isReached, isRate }: Goal) => !isReached && !(options.quick && isRate),
+);
 for (const { measure, against, goal, reached, isReached } of goals(figures)) {
   process.stdout.write(
     `${isReached ? 'reached' : 'MISSED '}  ${measure}, against ${against}: ${reached} (goal ${goal})\n`,
   );
 }
-process.exit(missed.length > 0 ? 1 : 0);
+process.exit(failed.length > 0 ? 1 : 0);

@@ -48,6 +48,8 @@ export interface Goal {
   goal: string;
   reached: string;
   isReached: boolean;
+  /** A rate or a duration, which depends on the machine and on what else runs there. */
+  isRate: boolean;
 }
 
 /** Of the medians. */
@@ -61,6 +63,7 @@ const atLeast = (measure: string, against: string, least: number, reached: numbe
   goal: `≥ ${least}`,
   reached: reached.toFixed(2),
   isReached: reached >= least,
+  isRate: true,
 });
 const atMost = (measure: string, against: string, most: number, reached: number): Goal => ({
   measure,
@@ -68,6 +71,7 @@ const atMost = (measure: string, against: string, most: number, reached: number)
   goal: `≤ ${most}`,
   reached: reached.toFixed(2),
   isReached: reached <= most,
+  isRate: true,
 });
 
 export function goals(figures: Figures): Goal[] {
@@ -145,6 +149,7 @@ export function goals(figures: Figures): Goal[] {
       goal: '3 read; 3 read + 1 write',
       reached: unitsOf,
       isReached: unitsOf === '3 0 3 1',
+      isRate: false,
     },
     {
       measure: 'accepted after the delete was acknowledged',
@@ -152,6 +157,7 @@ export function goals(figures: Figures): Goal[] {
       goal: '0',
       reached: String(deletes.accepted),
       isReached: deletes.accepted === 0 && deletes.before > 0,
+      isRate: false,
     },
     atMost('checks/s as the table grows, largest change', `${small?.name}`, 0.1, flattest),
   ];

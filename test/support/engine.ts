@@ -11,10 +11,10 @@ export interface Engine {
   stop: () => Promise<void>;
 }
 
-/** The tables that were made on an engine which other files use, too. */
+/** The tables that this process has created and has not removed yet. */
 const made: string[] = [];
 
-/** Has a table removed when the engine is stopped. */
+/** Removes a table when this process stops its engine. Must be called in the process that stops it. */
 export const removeAtStop = (tableName: string) => void made.push(tableName);
 
 async function removeTables(endpoint: string): Promise<void> {
@@ -46,10 +46,14 @@ export async function startEngine(): Promise<Engine> {
     );
     engine.kill('SIGKILL');
     await once(engine, 'exit');
-    // Here they went with it. Elsewhere they would stay, and be in the way of the next file.
+    // These tables ended with the engine. On one set by DYNAMODB_ENDPOINT they would stay, and the next file would find them.
     const removed = made.splice(0);
     const left = TableNames.filter((name) => !removed.includes(name));
-    if (left.length > 0) throw new Error(`removeAtStop was not told of: ${left}`);
+    if (left.length > 0) {
+      throw new Error(
+        `Nothing removes these tables: ${left.join(', ')}. Create them with makeTable, or call removeAtStop, in the process that stops the engine.`,
+      );
+    }
   };
   return { endpoint, stop };
 }
