@@ -1,23 +1,37 @@
-// Prints `N passed, N failed` from the test runner's JSON report, and how many were skipped when any were.
-// Exits 1 when anything failed or nothing ran. A file that broke before its first test counts as one failure.
+// Prints how many tests were skipped, and as the last line `N passed, N failed`. Exits with 1 when anything failed or no test ran.
+//
+//   node .ci/count.mjs <the test runner's JSON report> <the steps of .ci/run, one on each line: passed or failed, time, command>
+//
+// A test file that fails before its first test counts as one failure, and so does each failed step except `npm test`, whose
+// failures are in the report.
 import { readFileSync } from 'node:fs';
 
-function read(path) {
+const [, , reportPath, stepsPath] = process.argv;
+
+function testFiles() {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(reportPath, 'utf8')).testResults;
   } catch {
-    return { testResults: [] };
+    return [];
   }
 }
 
-const files = read(process.argv[2]).testResults;
+const files = testFiles();
 const tests = files.flatMap((file) => file.assertionResults);
 const passed = tests.filter((test) => test.status === 'passed').length;
 const failedTests = tests.filter((test) => test.status === 'failed').length;
 const skipped = tests.length - passed - failedTests;
-const isBroken = (file) =>
-  file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed');
-const failed = failedTests + files.filter(isBroken).length;
+const brokenFiles = files.filter(
+  (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+).length;
+const failuresInReport = failedTests + brokenFiles;
 
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+const failedSteps = readFileSync(stepsPath, 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('failed'));
+const countedSteps = failedSteps.filter((line) => !(failuresInReport > 0 && / s {2}npm test /.test(line)));
+const failed = failuresInReport + countedSteps.length;
+
+if (skipped > 0) console.log(`${skipped} skipped`);
+console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

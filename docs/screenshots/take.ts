@@ -1,16 +1,22 @@
-/**
- * Takes the screenshots of the console: `npm run screenshots`. A local stack, a Deployment with a few keys, a
- * browser; each page at 1440 and 360 pixels, the wide ones in light and the narrow ones in dark.
- */
-import { fileURLToPath } from 'node:url';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { startLocalStack } from '../../infra/local/local-stack.ts';
 import { DESKTOP, launch, PHONE, signIn } from '../../test/support/browser.ts';
+import { readOptions } from '../../test/support/options.ts';
 import { call, makeDeployment, makeKey, swap } from '../../test/support/stack.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
-const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DAY = 24 * 60 * 60;
+
+const HELP = `Takes the screenshots of the console in a browser, on a local stack with a few Deployments and keys: each page 1440 pixels
+wide in light colours, and 360 pixels wide in dark ones.
+
+  npm run screenshots [-- --into <folder>]
+
+  --into     where to write them. Default: docs/screenshots`;
+const { into } = readOptions(HELP, { into: { type: 'string', default: import.meta.dirname } });
+mkdirSync(into, { recursive: true });
 
 const stack = await startLocalStack({ context: { maxIdleDays: 30 } });
 const browser = await launch();
@@ -29,7 +35,7 @@ try {
       baseURL: stack.url,
     });
     const page = await context.newPage();
-    await tour(page, (view) => page.screenshot({ path: `${HERE}${view}-${name}.png` }));
+    await tour(page, (view) => page.screenshot({ path: join(into, `${view}-${name}.png`) }));
     await context.close();
   }
 } finally {

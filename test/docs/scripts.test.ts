@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const textOf = (path: string) => readFileSync(`${root}${path}`, 'utf8');
+const namesIn = (folder: string, extension: string) =>
+  readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(extension) && !name.includes('node_modules'))
+    .map((name) => `${folder}/${name}`);
+
+/** The scripts of package.json that a text runs by npm: `npm test`, `npm run -s login`. */
+const scriptsIn = (text: string) =>
+  [...text.matchAll(/\bnpm (?:(start|test)\b|run (?:-s |--silent )?([\w:-]+))/g)].map(
+    ([, short, name]) => short ?? name ?? '',
+  );
+
+/** Scripts that .ci/run need not name, each with the reason. */
+const NOT_IN_CI: Record<string, string> = {
+  fix: 'npm run check fails on everything that it would change',
+  prepack: 'npm pack runs it, in test/package.test.ts',
+  postpack: 'npm pack runs it, in test/package.test.ts',
+};
+
+describe('the scripts of package.json', () => {
+  it('are all run by .ci/run', () => {
+    const commands = [...textOf('.ci/run').matchAll(/^(?:step|beside) .*$/gm)].join('\n');
+    const expected = Object.keys(manifest.scripts).filter((name) => !(name in NOT_IN_CI));
+    expect([...new Set(scriptsIn(commands))].toSorted()).toEqual(expected.toSorted());
+  });
+
+  it.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...namesIn('docs', '.md')])(
+    'include each script that %s names',
+    (document) => {
+      expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(scriptsIn(textOf(document))));
+    },
+  );
+
+  it('include test:generated, which runs every test file with generated inputs', () => {
+    const files = namesIn('test', '.test.ts').filter((path) =>
+      /^import .*\/generated\.ts';$/m.test(textOf(path)),
+    );
+    const [, listed = ''] = manifest.scripts['test:generated'].split('vitest run ');
+    expect(listed.split(' ').toSorted()).toEqual(files.toSorted());
+  });
+});
+
+describe('.ci/run', () => {
+  /** Runs .ci/run with stand-ins for the programs of its steps, where the npm commands that begin with `broken` fail. */
+  function run(broken: string) {
+    const folder = mkdtempSync(join(tmpdir(), 'ci-'));
+    mkdirSync(join(folder, '.ci'));
+    for (const name of ['.ci/run', '.ci/count.mjs']) copyFileSync(`${root}${name}`, join(folder, name));
+    const statuses = broken === 'test' ? ['passed', 'failed'] : ['passed', 'passed', 'skipped'];
+    const results = [{ assertionResults: statuses.map((status) => ({ status })) }];
+    writeFileSync(join(folder, 'report.json'), JSON.stringify({ testResults: results }));
+    const npm = `#!/bin/sh
+case "$*" in "test "*) cp report.json .build/test-report.json ;; esac
+case "$*" in "${broken}"*) exit 3 ;; esac
+`;
+    for (const name of ['npm', 'npx', 'git', 'apt-get']) {
+      writeFileSync(join(folder, name), name === 'npm' ? npm : '#!/bin/sh\n', { mode: 0o755 });
+    }
+    const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+    const { status, stdout } = spawnSync('bash', ['.ci/run'], { cwd: folder, env, encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    return { status, last: stdout.trim().split('\n').at(-1), stdout };
+  }
+
+  it('exits with 0 and ends with the number of tests when every step passes', () => {
+    expect(run('no command')).toMatchObject({ status: 0, last: '2 passed, 0 failed' });
+  });
+
+  it.each([
+    ['run soak', '2 passed, 1 failed'],
+    ['run model', '2 passed, 1 failed'],
+    ['run openapi', '2 passed, 1 failed'],
+    ['test', '1 passed, 1 failed'],
+    ['ci', '0 passed, 1 failed'],
+  ])('exits with 1 and counts the failure when `npm %s` fails', (broken, last) => {
+    expect(run(broken)).toMatchObject({ status: 1, last });
+  });
+
+  it('runs the steps after one that fails', () => {
+    const { stdout } = run('run check');
+    expect(stdout).toMatch(/^failed +\d+ s {2}npm run check$/m);
+    expect(stdout).toMatch(/^passed +\d+ s {2}npm run migrate -- --help$/m);
+  });
+});
