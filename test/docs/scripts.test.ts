@@ -47,14 +47,6 @@ describe('the scripts of package.json', () => {
       expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(scriptsIn(textOf(document))));
     },
   );
-
-  it('include test:generated, which runs every test file with generated inputs', () => {
-    const files = namesIn('test', '.test.ts').filter((path) =>
-      /^import .*\/generated\.ts';$/m.test(textOf(path)),
-    );
-    const [, listed = ''] = manifest.scripts['test:generated'].split('vitest run ');
-    expect(listed.split(' ').toSorted()).toEqual(files.toSorted());
-  });
 });
 
 describe('.ci/run', () => {
