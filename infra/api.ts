@@ -42,15 +42,15 @@ export interface ApiProps {
 const CEILING: Ceiling = { rate: 5000, burst: 2500 };
 
 /**
- * Fields of a line of the access log. The route and not the path, and neither query nor headers: whoever puts a
- * secret or token where it does not belong must not find it kept.
+ * Fields of a line of the access log. The route and not the path, neither query nor headers, and the type of an error
+ * instead of its message, which may quote a header: a secret or token in the wrong place must not be kept.
  */
 const LOGGED = {
   requestId: '$context.requestId',
   time: '$context.requestTime',
   route: '$context.routeKey',
   status: '$context.status',
-  error: '$context.error.message',
+  error: '$context.error.responseType',
   address: '$context.identity.sourceIp',
   principal: '$context.authorizer.claims.sub',
   caller: '$context.identity.userArn',
@@ -108,7 +108,7 @@ export class Api extends Construct {
     });
     this.platformUrl = isBehindDistribution ? this.#api.apiEndpoint : this.url;
     this.domainTarget = domain?.webAclArn
-      ? new Front(this, 'Front', { domain, api: this.#api, retainLogs, logRetention }).domainTarget
+      ? new Front(this, 'Front', { domain, api: this.#api }).domainTarget
       : ownName?.regionalDomainName;
   }
 

@@ -1,9 +1,8 @@
-import { Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
+import { Fn } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudfront from 'aws-cdk-lib/aws-cloudfront';
 import { HttpOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
-import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import type { Domain } from './config.ts';
@@ -12,42 +11,25 @@ export interface FrontProps {
   /** The name that the distribution answers to, its certificate and its web ACL. */
   readonly domain: Domain;
   readonly api: HttpApi;
-  /** Whether the log of requests outlives the stack. */
-  readonly retainLogs: boolean;
-  /** Days that the log of requests is kept. */
-  readonly logRetention: number;
 }
 
 /**
  * A CloudFront distribution in front of the API, for its web ACL: an HTTP API can have none of its own. It caches
- * nothing. The API's own endpoint stays on behind it, and the addresses that the API sees are CloudFront's.
+ * nothing. The API's own endpoint stays on behind it, and the addresses that the API sees are CloudFront's. It writes no
+ * log: CloudFront's standard log holds query strings and referrers, and so the sign-in codes of the console and whatever
+ * token a client wrongly puts there. The log whose fields can be chosen can only be created in us-east-1.
  */
 export class Front extends Construct {
   /** What the DNS record of the domain points to. */
   readonly domainTarget: string;
 
-  constructor(scope: Construct, id: string, { domain, api, retainLogs, logRetention }: FrontProps) {
+  constructor(scope: Construct, id: string, { domain, api }: FrontProps) {
     super(scope, id);
-    const log = new Bucket(this, 'Log', {
-      encryption: BucketEncryption.S3_MANAGED,
-      enforceSSL: true,
-      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      // CloudFront delivers by access-control list.
-      objectOwnership: ObjectOwnership.OBJECT_WRITER,
-      lifecycleRules: [{ expiration: Duration.days(logRetention) }],
-      removalPolicy: retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-    });
-    acknowledge(log, {
-      'AwsSolutions-S1':
-        'It is the log: CloudFront alone writes here, and a log of the log would have no end.',
-    });
     const distribution = new cloudfront.Distribution(this, 'Default', {
       comment: 'API keys for Deployments',
       domainNames: [domain.name],
       certificate: Certificate.fromCertificateArn(this, 'Certificate', domain.certificateArn),
       webAclId: domain.webAclArn,
-      enableLogging: true,
-      logBucket: log,
       minimumProtocolVersion: cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
       httpVersion: cloudfront.HttpVersion.HTTP2_AND_3,
       defaultBehavior: {
@@ -64,6 +46,9 @@ export class Front extends Construct {
       },
     });
     acknowledge(distribution, {
+      'AwsSolutions-CFR3':
+        'The standard log holds query strings and referrers, in which tokens and sign-in codes can stand. The access log of ' +
+        'the API has each request that gets through, and the log of the web ACL, which is yours, those that do not.',
       'AwsSolutions-CFR1':
         'Pipelines run wherever their CI vendor has machines. A rule on countries belongs to the web ACL, which is yours.',
     });

@@ -149,7 +149,7 @@ describe('the access log', () => {
   it('has the route and never the path, a query or a header, in which somebody could put a secret', () => {
     expect(Object.values(JSON.parse(settings.Format)).toSorted()).toStrictEqual([
       '$context.authorizer.claims.sub',
-      '$context.error.message',
+      '$context.error.responseType',
       '$context.identity.sourceIp',
       '$context.identity.userArn',
       '$context.integrationLatency',
