@@ -3,7 +3,14 @@ import { isLive } from '../domain/expiry.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
 import { isIdle } from '../domain/key-status.ts';
 import { isWithin } from '../domain/networks.ts';
-import { satisfies, type TrustRule } from '../domain/trust.ts';
+import {
+  hasWholeExpiry,
+  parseSubjectToken,
+  type UsedSubject,
+  usedSubject,
+  type VerifiedClaims,
+} from '../domain/subject-token.ts';
+import { satisfies } from '../domain/trust.ts';
 import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';
 import type { TokenStore } from '../table/lean-tokens.ts';
 import type { Client } from './client.ts';
@@ -11,23 +18,22 @@ import type { Client } from './client.ts';
 export interface TrustDependencies {
   /** Issuers that the stack trusts. */
   issuers: readonly string[];
-  /** @returns the claims of a good token of that issuer for that audience; undefined for any other */
-  verify: (
-    issuer: string,
-    jwt: string,
-    audience: string,
-  ) => Promise<Readonly<Record<string, unknown>> | undefined>;
+  /** Verifies signature, issuer and times. @returns the claims of a valid token; undefined for any other */
+  verify: (issuer: string, jwt: string) => Promise<VerifiedClaims | undefined>;
 }
 
-/** A key that a token of a trusted issuer has opened. */
+/** A key that accepts the presented subject token. */
 export interface TrustedClient extends Client {
-  /** Epoch seconds until which the subject token may not come again; undefined: it may. */
-  singleUseUntil: number | undefined;
+  /** Set when the rule accepts each token once. */
+  once: UsedSubject | undefined;
 }
+
+/** Every cause of a rejection has the same answer (RFC 8693 §2.2.2), so that it reveals nothing about token or key. */
+export const rejectedSubject = () => invalidRequest('subject_token is not accepted for this client_id.');
 
 /**
- * Which key does this subject token open (RFC 8693)? Whatever is wrong with token or key is one and the same
- * refusal (§2.2.2): a stranger learns nothing of either.
+ * Authenticates a client by the token of a trusted issuer (RFC 8693). The token is verified before the key is read, so
+ * that a forged token, or an issuer that is down, has the same answer after the same steps for every client_id.
  * @throws ServiceError 400 invalid_request; 503 when table or issuer cannot answer
  */
 export async function authenticateSubject(
@@ -36,42 +42,32 @@ export async function authenticateSubject(
   subjectToken: string,
   { clock, maxIdleDays, trust }: { clock: Clock; maxIdleDays: number | undefined; trust: TrustDependencies },
 ): Promise<TrustedClient> {
-  const refusal = invalidRequest('subject_token is not accepted for this client_id.');
-  const id = parseKeyId(clientId);
-  const named = issuerOfToken(subjectToken);
-  if (!id || named === undefined || !trust.issuers.includes(named)) throw refusal;
+  const subject = parseSubjectToken(subjectToken);
+  if (!subject || !trust.issuers.includes(subject.issuer)) throw rejectedSubject();
+  const claims = await trust.verify(subject.issuer, subject.jwt);
+  if (!claims || !hasWholeExpiry(claims)) throw rejectedSubject();
 
+  const id = parseKeyId(clientId);
+  if (!id) throw rejectedSubject();
   const { deployment, key } = await store.readKey(id.deploymentId, id.ulid);
   const now = clock();
   const isOfThisLife = key !== undefined && key.generation === deployment?.generation;
-  if (!deployment || !isOfThisLife || !key.enabled) throw refusal;
+  if (!deployment || !isOfThisLife || !key.enabled) throw rejectedSubject();
   const isValid = key.validUntil === undefined || isLive(key.validUntil / 1000, now);
   const isFromHere = !key.networks || isWithin(caller.address, key.networks);
-  if (!isValid || !isFromHere || isIdle(key, now, maxIdleDays)) throw refusal;
+  if (!isValid || !isFromHere || isIdle(key, now, maxIdleDays)) throw rejectedSubject();
 
-  for (const rule of rulesOf(key.trust, named)) {
-    const claims = await trust.verify(named, subjectToken, rule.audience ?? ourselves);
-    if (!claims || !satisfies(rule, claims)) continue;
-    const singleUseUntil = rule.singleUse ? Number(claims.exp) + 60 : undefined;
-    return { deployment, key, secret: undefined, singleUseUntil };
-  }
-  throw refusal;
+  const matching = (key.trust ?? []).filter(
+    (rule) =>
+      rule.issuer === subject.issuer && isFor(claims, rule.audience ?? ourselves) && satisfies(rule, claims),
+  );
+  if (matching.length === 0) throw rejectedSubject();
+  // One matching rule without singleUse is enough.
+  const once = matching.every((rule) => rule.singleUse) ? usedSubject(subject, claims) : undefined;
+  return { deployment, key, secret: undefined, once };
 }
 
-/** What needs a single use goes last: a rule that does not is enough. */
-function rulesOf(rules: readonly TrustRule[] = [], issuer: string): TrustRule[] {
-  return rules
-    .filter((rule) => rule.issuer === issuer)
-    .sort((a, b) => Number(a.singleUse ?? false) - Number(b.singleUse ?? false));
-}
-
-/** Who a token says it is from, not yet verified. */
-function issuerOfToken(jwt: string): string | undefined {
-  const [, payload = ''] = jwt.split('.');
-  try {
-    const { iss } = JSON.parse(Buffer.from(payload, 'base64url').toString());
-    return typeof iss === 'string' ? iss : undefined;
-  } catch {
-    return undefined;
-  }
+/** `aud` is one audience or a list of them (RFC 7519 §4.1.3). */
+function isFor({ aud }: VerifiedClaims, audience: string): boolean {
+  return [aud].flat().includes(audience);
 }

@@ -8,8 +8,9 @@ import type { ApiKey, Token } from '../domain/records.ts';
 import { afterUse, livingSecrets } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
+import type { UsedSubject } from '../domain/subject-token.ts';
 import type { Answer } from '../http/answer.ts';
-import { invalidRequest, type OAuthRequest, type OAuthRoute, TOKEN_EXCHANGE } from '../http/oauth.ts';
+import { type OAuthRequest, type OAuthRoute, TOKEN_EXCHANGE } from '../http/oauth.ts';
 import {
   ACCESS_TOKEN_TYPE,
   exchangeParameters,
@@ -18,7 +19,7 @@ import {
 } from '../http/parameters.ts';
 import type { TokenStore } from '../table/lean-tokens.ts';
 import { authenticate, type Client } from './client.ts';
-import { authenticateSubject, type TrustDependencies } from './token-exchange.ts';
+import { authenticateSubject, rejectedSubject, type TrustDependencies } from './token-exchange.ts';
 
 interface Dependencies {
   clock: Clock;
@@ -57,10 +58,9 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   async function exchange(request: OAuthRequest): Promise<Answer> {
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
     const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
-    const { singleUseUntil: until } = client;
-    const once = until === undefined ? undefined : { hash: hashOf(subject), until };
-    const answer = await issue(client, request.caller, requestedScopes(scope, client.key, rules), once);
-    if (!answer) throw invalidRequest('subject_token is not accepted for this client_id.');
+    const scopes = requestedScopes(scope, client.key, rules);
+    const answer = await issue(client, request.caller, scopes, client.once);
+    if (!answer) throw rejectedSubject();
     return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
   }
 
@@ -69,7 +69,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     client: Client,
     caller: Caller,
     scopes: string[] | undefined,
-    once?: { hash: string; until: number },
+    once?: UsedSubject,
   ): Promise<Answer | undefined> {
     const { deployment, key } = client;
     const now = clock();
@@ -107,7 +107,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     { key, secret }: Client,
     caller: Caller,
     now: number,
-    once: { hash: string; until: number } | undefined,
+    once: UsedSubject | undefined,
   ): Promise<boolean> {
     const isFirstOfRotation = secret && secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
     const from = originOf(caller, rules.lastUsedFrom);
@@ -120,7 +120,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, rules.slideInterval, now);
     const noted = isDue ? note().catch(() => {}) : undefined;
     const put = async () => {
-      if (once) return store.putTokenOfSubject(token, once.hash, once.until);
+      if (once) return store.putTokenOfSubject(token, once);
       await store.putToken(token);
       return true;
     };

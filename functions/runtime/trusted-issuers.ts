@@ -5,6 +5,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
+import type { VerifiedClaims } from '../domain/subject-token.ts';
 import { isPublicAddress } from './public-address.ts';
 
 /** Milliseconds that one document of an issuer may take, and the bytes that it may have. */
@@ -13,6 +14,8 @@ const MAX_BYTES = 64 * 1024;
 /** Milliseconds that keys are kept; and that must pass before an unknown key makes us ask again. */
 const KEPT = 10 * 60 * 1000;
 const ASKED_AGAIN = 30 * 1000;
+/** Milliseconds after a failure before the issuer is asked again. */
+const PAUSE = 5 * 1000;
 /** Seconds that the clocks may differ. */
 const TOLERANCE = 5;
 /** No `none`, and no HMAC: the key would be public. */
@@ -20,14 +23,11 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
- * Verifies tokens of one issuer. Its keys are kept over calls.
- * @returns the claims of a good token; undefined for any other
+ * Verifies the signature, issuer and times of a token; not its audience, which each trust rule names. The issuer's keys
+ * are kept over calls.
+ * @returns the claims of a valid token; undefined for any other
  */
-export type VerifyToken = (
-  issuer: string,
-  jwt: string,
-  audience: string,
-) => Promise<Readonly<Record<string, unknown>> | undefined>;
+export type VerifyToken = (issuer: string, jwt: string) => Promise<VerifiedClaims | undefined>;
 
 /** All addresses of a name, as `node:dns` looks them up. */
 export type Resolve = (
@@ -42,27 +42,36 @@ interface Kept {
   at: number;
 }
 
-/** @throws ServiceError 503 from the verifier when the issuer cannot be asked */
+interface Failure {
+  cause: unknown;
+  /** Epoch milliseconds. */
+  at: number;
+}
+
+/** @throws ServiceError 503 from the verifier when the issuer cannot be asked, and for 5 seconds after it could not */
 export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToken {
   const kept = new Map<string, Kept>();
+  const failures = new Map<string, Failure>();
 
   async function keysOf(issuer: string, oldest: number): Promise<Kept> {
     const found = kept.get(issuer);
     if (found && found.at > oldest) return found;
+    const failure = failures.get(issuer);
+    if (failure && Math.abs(clock() - failure.at) < PAUSE) throw unavailable(failure.cause);
     try {
       const fresh = { keys: await fetchKeys(issuer, resolve), at: clock() };
       kept.set(issuer, fresh);
       return fresh;
     } catch (cause) {
+      failures.set(issuer, { cause, at: clock() });
       throw unavailable(cause);
     }
   }
 
-  return async (issuer, jwt, audience) => {
+  return async (issuer, jwt) => {
     const verify = async ({ keys }: Kept): Promise<JWTPayload> => {
       const options = {
         issuer,
-        audience,
         algorithms: ALGORITHMS,
         requiredClaims: ['exp'],
         clockTolerance: TOLERANCE,

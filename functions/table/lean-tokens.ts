@@ -4,6 +4,7 @@ import type { CheckedRecords } from '../domain/check.ts';
 import type { Credential } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
+import type { UsedSubject } from '../domain/subject-token.ts';
 import {
   apiKeyKey,
   checkedKeys,
@@ -18,6 +19,7 @@ import {
   LAST_USE,
   type OnMalformed,
   parse,
+  previousSubjectKey,
   subjectKey,
   tokenKey,
   toToken,
@@ -51,11 +53,10 @@ export interface TokenStore {
     from: UseOrigin,
   ): Promise<boolean>;
   /**
-   * A token for a subject token that may not come again.
-   * @param until epoch seconds: when the subject token has expired for certain
-   * @returns false when it has come before: then there is no token
+   * A token for a subject token that is accepted once.
+   * @returns false when the subject token was used before: then there is no token
    */
-  putTokenOfSubject(token: Token, subjectHash: string, until: number): Promise<boolean>;
+  putTokenOfSubject(token: Token, subject: UsedSubject): Promise<boolean>;
   /**
    * Record that a key was used by one of its secrets; nothing where the key's secrets have changed, or it is gone.
    * @param now epoch milliseconds
@@ -132,16 +133,17 @@ export function leanTokenStore(
       ]);
     },
 
-    putTokenOfSubject(token, subjectHash, until) {
-      const seen = {
-        ...subjectKey(token.deploymentId, subjectHash),
-        generation: token.generation,
-        expiresAt: until,
-      };
+    putTokenOfSubject(token, { hash, previousHash, until: expiresAt }) {
+      const used = { ...subjectKey(hash), expiresAt };
+      // For one release: the previous one remembers the hash of the whole JWT, and answers calls while this one is
+      // deployed. In the next release delete `usedBefore`, `previousSubjectKey` and `previousHash`.
+      const { deploymentId, generation } = token;
+      const usedBefore = { ...previousSubjectKey(deploymentId, previousHash), generation, expiresAt };
       const isNew = 'attribute_not_exists(pk)';
       return transact([
         { Put: { TableName, Item: wireItem(toToken(token)) } },
-        { Put: { TableName, Item: wireItem(seen), ConditionExpression: isNew } },
+        { Put: { TableName, Item: wireItem(used), ConditionExpression: isNew } },
+        { Put: { TableName, Item: wireItem(usedBefore), ConditionExpression: isNew } },
       ]);
     },
 

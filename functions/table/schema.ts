@@ -72,8 +72,10 @@ export const idempotencyKey = (deploymentId: string, generation: string, hash: s
   pk: PARTITION.deployment(deploymentId),
   sk: `${SORT.idempotency}${generation}#${hash}`,
 });
-/** A subject token that may not come again. */
-export const subjectKey = (deploymentId: string, hash: string): ItemKey => ({
+/** A used subject token. It belongs to no Deployment, so that it is accepted once per stack and no purge removes it. */
+export const subjectKey = (hash: string): ItemKey => ({ pk: `SUBJECT#${hash}`, sk: 'SUBJECT' });
+/** Where the previous release remembers a used subject token. Delete it with `putTokenOfSubject`'s second record. */
+export const previousSubjectKey = (deploymentId: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: `SUBJECT#${hash}`,
 });

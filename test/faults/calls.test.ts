@@ -38,9 +38,12 @@ afterAll(async () => {
 });
 
 const ISSUER = 'https://issuer.test';
-const SUBJECT = `h.${Buffer.from(JSON.stringify({ iss: ISSUER })).toString('base64url')}.s`;
+const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
+/** One of each world, since it is accepted once per stack. */
+const subjectOf = ({ id }: World) => `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`;
 /** An issuer whose every token is good, for one key. */
-const trust = { issuers: [ISSUER], verify: async () => ({ sub: 'pipeline', exp: 2_000_000_000 }) };
+const CLAIMS = { aud: 'https://service.test', sub: 'pipeline', exp: 2_000_000_000 };
+const trust = { issuers: [ISSUER], verify: async () => CLAIMS };
 /** Looks, and makes the retries. Nothing happens to it. */
 const calm = inProcess(engine, { trust });
 /** When all was made; a check at the time of the calls has to slide. */
@@ -143,12 +146,12 @@ const OPERATIONS: Record<string, Operation> = {
     holds: stays,
   },
   "exchange of an issuer's token, accepted once": {
-    call: (service, { trusting }) =>
+    call: (service, world) =>
       service.call('POST', '/oauth/token', {
         form: {
           grant_type: TOKEN_EXCHANGE,
-          client_id: trusting,
-          subject_token: SUBJECT,
+          client_id: world.trusting,
+          subject_token: subjectOf(world),
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         },
       }),

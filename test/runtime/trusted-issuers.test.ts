@@ -33,7 +33,7 @@ async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${
     const list = lists[Math.min(asked.push(hostname), lists.length) - 1] ?? [];
     setImmediate(callback, null, list.map(address));
   });
-  const error = await verify(issuer, jwt, 'audience').then(
+  const error = await verify(issuer, jwt).then(
     () => undefined,
     (error) => error,
   );

@@ -12,8 +12,9 @@ const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 const issuer = await startCiIssuer();
 const broken = await startCiIssuer();
+const other = await startCiIssuer();
 const strange = await startCiIssuer();
-const service = await runStack({ context: { trustedIssuers: [issuer.url, broken.url, GITHUB] } });
+const service = await runStack({ context: { trustedIssuers: [issuer.url, broken.url, other.url, GITHUB] } });
 beforeEach(() => service.clock.freeze(NOON));
 
 const CLAIMS = { repository_id: '4711', ref: 'refs/heads/main', sub: 'repo:acme/etl:ref:refs/heads/main' };
@@ -130,7 +131,7 @@ describe('a key with trust rules', () => {
       'of another audience': await subjectToken({ audience: 'sts.amazonaws.com' }),
       expired: await subjectToken({ expires: Math.floor(NOON / 1000) - 60 }),
       'of an issuer that the stack does not trust': await subjectToken({ from: strange }),
-      'of an issuer that the key does not trust': await subjectToken({ from: broken }),
+      'of an issuer that the key does not trust': await subjectToken({ from: other }),
       'signed by somebody else': await subjectToken({ from: strange, iss: issuer.url }),
       'signed with an unknown key': await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }),
       'no token': 'x',
@@ -232,6 +233,7 @@ describe('a key with trust rules', () => {
 describe('an issuer', () => {
   const ofBroken = () => newKey({ issuer: broken.url });
   const ask = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
+  let cases = 0;
 
   it.each<[string, RequestListener]>([
     ['redirects', (_, response) => response.writeHead(302, { location: `${issuer.url}/keys` }).end()],
@@ -250,8 +252,12 @@ describe('an issuer', () => {
     ['does not answer for 2 s', () => {}],
   ])('that %s lets nobody in: 503', async (_, answer) => {
     broken.answer = answer;
+    // A failure is remembered for 5 s.
+    service.clock.freeze(NOON + ++cases * 6000);
+    const { asked } = broken;
     const reply = await ask();
     expect([reply.status, reply.headers['retry-after']]).toEqual([503, '1']);
+    expect(broken.asked).toBeGreaterThan(asked);
   });
 
   it('is asked for its keys once in a while, whatever comes', async () => {

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener } from 'node:http';
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { CompactSign, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 
 /** What is to be signed. */
@@ -24,12 +24,17 @@ export interface CiIssuer {
   answer: RequestListener | undefined;
   /** A token of it. */
   readonly sign: (signing: Signing) => Promise<string>;
+  /** A token whose payload is this text. */
+  readonly signText: (payload: string) => Promise<string>;
 }
 
-/** An issuer of CI tokens for a test file, with real keys on this machine; what it answers can be changed. */
-export async function startCiIssuer(): Promise<CiIssuer> {
-  const keys = await generateKeyPair('RS256');
-  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', alg: 'RS256', use: 'sig' };
+/**
+ * An issuer of CI tokens for a test file, with real keys on this machine; what it answers can be changed.
+ * @param alg an RSA signature is the same each time, an ECDSA one is not and has a twin
+ */
+export async function startCiIssuer(alg: 'RS256' | 'ES256' = 'RS256'): Promise<CiIssuer> {
+  const keys = await generateKeyPair(alg);
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', alg, use: 'sig' };
   const it: CiIssuer = {
     url: '',
     jwk,
@@ -37,10 +42,14 @@ export async function startCiIssuer(): Promise<CiIssuer> {
     answer: undefined,
     sign: ({ claims, audience, expires, iss = it.url, kid = 'one' }) =>
       new SignJWT({ ...claims })
-        .setProtectedHeader({ alg: 'RS256', kid })
+        .setProtectedHeader({ alg, kid })
         .setIssuer(iss)
         .setAudience(audience)
         .setExpirationTime(expires)
+        .sign(keys.privateKey),
+    signText: (payload) =>
+      new CompactSign(new TextEncoder().encode(payload))
+        .setProtectedHeader({ alg, kid: 'one' })
         .sign(keys.privateKey),
   };
   const server = createServer((request, response) => {

@@ -149,7 +149,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
   const managed = {
     ...deploymentRoutes(table, clock, options.source),
-    ...keyRoutes(table, { clock, scopes: rules.scopes }),
+    ...keyRoutes(table, { clock, scopes: rules.scopes, issuers: trust.issuers }),
     ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
     ...eventRoutes(table, clock),
   };

@@ -158,7 +158,8 @@ const writes: {
   },
   {
     name: 'a token for a subject token that may not come again',
-    lean: (token, _, now) => store.putTokenOfSubject(token, 'hash of it', now),
+    lean: (token, _, now) =>
+      store.putTokenOfSubject(token, { hash: 'hash of it', previousHash: 'previous', until: now }),
     sdk: (token, _, now) =>
       new TransactWriteCommand({
         TransactItems: [
@@ -166,9 +167,16 @@ const writes: {
           {
             Put: {
               TableName,
+              Item: { pk: 'SUBJECT#hash of it', sk: 'SUBJECT', expiresAt: now },
+              ConditionExpression: 'attribute_not_exists(pk)',
+            },
+          },
+          {
+            Put: {
+              TableName,
               Item: {
                 pk: `DEPLOYMENT#${token.deploymentId}`,
-                sk: 'SUBJECT#hash of it',
+                sk: 'SUBJECT#previous',
                 generation: token.generation,
                 expiresAt: now,
               },
@@ -274,7 +282,7 @@ describe('of a transaction that DynamoDB cancels', () => {
   const [token] = fc.sample(tokens, { numRuns: 1, seed: 1 }) as [Token];
   const cancelled = (...codes: string[]) =>
     failure(400, 'TransactionCanceledException', { CancellationReasons: codes.map((Code) => ({ Code })) });
-  const attempt = () => store.putTokenOfSubject(token, 'hash', 0);
+  const attempt = () => store.putTokenOfSubject(token, { hash: 'hash', previousHash: 'previous', until: 0 });
 
   it('a condition that failed is no token', async () => {
     stub.reply(() => cancelled('None', 'ConditionalCheckFailed'));

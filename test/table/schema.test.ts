@@ -15,6 +15,7 @@ import {
   isOfLife,
   lifeOfMarker,
   parse,
+  previousSubjectKey,
   purgeMarkerKey,
   subjectKey,
   toApiKey,
@@ -71,7 +72,8 @@ describe('every item is where the contract has it', () => {
     expect(toIdempotencyRecord(record())).toMatchObject({ pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` });
     expect(toEvent(event())).toMatchObject({ pk: 'EVENTS#etl', sk: event().id });
     expect(directoryKey('etl')).toEqual({ pk: 'DEPLOYMENTS', sk: 'etl' });
-    expect(subjectKey('etl', 'h')).toEqual({ pk, sk: 'SUBJECT#h' });
+    expect(subjectKey('h')).toEqual({ pk: 'SUBJECT#h', sk: 'SUBJECT' });
+    expect(previousSubjectKey('etl', 'h')).toEqual({ pk, sk: 'SUBJECT#h' });
     expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   });
 

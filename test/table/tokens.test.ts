@@ -214,11 +214,20 @@ describe('the use of a key', () => {
 });
 
 it('a token for a subject token that may come once is written with it, and never a second time', async () => {
-  expect(await tokens.putTokenOfSubject(token(), 's', 99)).toBe(true);
-  const subject = { pk, sk: 'SUBJECT#s', generation: GENERATION, expiresAt: 99 };
-  expect(await store.get(subject)).toEqual(subject);
+  expect(await tokens.putTokenOfSubject(token(), { hash: 's', previousHash: 'p', until: 99 })).toBe(true);
+  for (const used of [
+    { pk: 'SUBJECT#s', sk: 'SUBJECT', expiresAt: 99 },
+    { pk, sk: 'SUBJECT#p', generation: GENERATION, expiresAt: 99 },
+  ]) {
+    expect(await store.get(used)).toEqual(used);
+  }
   expect(await store.get(ofToken)).toBeDefined();
   const again = token({ hash: 'u'.repeat(43), issuedAt: MADE_AT });
-  expect(await tokens.putTokenOfSubject(again, 's', 100)).toBe(false);
+  for (const used of [
+    { hash: 's', previousHash: 'q' },
+    { hash: 'r', previousHash: 'p' },
+  ]) {
+    expect(await tokens.putTokenOfSubject(again, { ...used, until: 100 })).toBe(false);
+  }
   expect(await store.partition(pk)).toHaveLength(2);
 });
