@@ -16,13 +16,17 @@ const logger = newLogger('report-leak');
 const table = openTable(config, CALL_PATIENCE, logger);
 const dependencies = { store: checkStore(table), clock: Date.now, rules };
 
-/** POST /leaks: the answer is the same whatever was found. */
+/** Milliseconds that the last credentials of a report may take. */
+const RESERVE = 7000;
+
+/** POST /leaks: the answer does not tell whether a credential was valid. */
 export const handler = middy<APIGatewayProxyEventV2>()
   .use(injectLambdaContext(logger, { resetKeys: true }))
   .use(answers(logger, asProblem))
-  .handler(async (event): Promise<Answer> => {
+  .handler(async (event, context): Promise<Answer> => {
     const { credential } = parseInput(leakInput, jsonBody(event));
     const { requestId, http } = event.requestContext;
-    await reportLeak(table, credential, { address: http.sourceIp, requestId }, dependencies);
+    const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
+    await reportLeak(table, credential, { address: http.sourceIp, requestId }, { ...dependencies, hasTime });
     return { status: 202 };
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OPERATIONS } from '../docs/openapi/operations.ts';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
-import { newUlid } from '../functions/domain/mint.ts';
+import { mintCredential, newUlid } from '../functions/domain/mint.ts';
 import { GITHUB } from '../functions/domain/trust.ts';
 import {
   exchangeParameters,
@@ -114,6 +114,7 @@ describe('what the stack answers is what the document says', async () => {
     await call(stack, 'POST', '/deployments/etl/temporary-tokens', { token: member, json: {} })
   ).json;
   const absent = formatKeyId('etl', newUlid(0));
+  const unknown = mintCredential('secret', 'etl', newUlid(0));
   const basic = [key.id, key.secret] as const;
   const grant = { grant_type: 'client_credentials' };
   const keys = '/deployments/etl/api-keys';
@@ -131,7 +132,8 @@ describe('what the stack answers is what the document says', async () => {
     ['POST /oauth/revoke', 200, '/oauth/revoke', { basic, form: { token: 'x' } }],
     ['GET /.well-known/oauth-authorization-server', 200, '/.well-known/oauth-authorization-server'],
     ['GET /deployments/{deploymentId}/events', 200, '/deployments/etl/events', { token: member }],
-    ['POST /leaks', 202, '/leaks', { json: { credential: 'x' } }],
+    ['POST /leaks', 202, '/leaks', { json: { credential: `Bearer ${unknown}` } }],
+    ['POST /leaks', 400, '/leaks', { json: { credential: 'x' } }],
     ['POST /leaks', 400, '/leaks', { json: {} }],
     ['GET /whoami', 200, '/whoami', { token }],
     ['GET /whoami', 401, '/whoami'],

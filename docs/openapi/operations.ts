@@ -449,15 +449,31 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'anyone',
     summary: 'Report a secret or token that was found somewhere',
     description:
-      'A living secret disables its key until it is rotated `now`; a living token is revoked. The answer is the same ' +
-      'whatever it was.',
-    body: { schema: leakInput, examples: { secret: { credential: EXAMPLE.secret } } },
+      'Send the secret or token, or the text that contains it: quotes, white space, variable names, `Bearer` and whole lines ' +
+      'around it do not matter. Up to 32 KiB in UTF-8, with up to 20 different secrets and tokens; encoded text (base64, ' +
+      'percent) is not decoded. A valid secret disables its key until the key is rotated `now`; a valid token is revoked; ' +
+      'expired, revoked and unknown ones change nothing. The answer does not tell which it was. Repeating a report is harmless.',
+    body: {
+      schema: leakInput,
+      examples: {
+        secret: { credential: EXAMPLE.secret },
+        line: { credential: `Authorization: Bearer ${EXAMPLE.token} "POST /dags" 401` },
+      },
+    },
     answers: {
-      202: empty('It was looked into.'),
+      202: empty('Every secret and token in the text has been handled.'),
       400: problem(
         400,
         'invalid_request',
-        'credential must be 1 to 1000 characters, without control characters',
+        'credential must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded',
+        {
+          errors: [
+            {
+              field: 'credential',
+              rule: 'must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded',
+            },
+          ],
+        },
       ),
       413: problem(413, 'invalid_request', 'The body must be at most 65536 bytes.'),
       415: problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),

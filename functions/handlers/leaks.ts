@@ -1,5 +1,6 @@
 import { type CheckRules, type CheckStore, judge, parseToken } from '../domain/check.ts';
-import { unavailable } from '../domain/errors.ts';
+import { findCredentials } from '../domain/credentials-in-text.ts';
+import { invalidFields, ServiceError, unavailable } from '../domain/errors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { type Credential, formatKeyId, parseCredential } from '../domain/identifiers.ts';
@@ -14,24 +15,62 @@ interface Dependencies {
   store: Pick<CheckStore, 'read'>;
   clock: Clock;
   rules: CheckRules;
+  /** Whether there is time to begin with another credential. */
+  hasTime: () => boolean;
 }
+
+/** The most different credentials in one report. */
+export const MAX_CREDENTIALS = 20;
+/** How many credentials are handled at the same time. */
+const AT_ONCE = 5;
 
 /** How often a report is tried again after a change of the key came in between. */
 const ATTEMPTS = 5;
 
 /**
- * Somebody has found a secret or token. A living secret disables its key until it is rotated at once, and a living
- * token is revoked; whatever is dead or unknown changes nothing. It proves itself: whoever holds it could do worse.
- * @throws ServiceError 503 when the table cannot answer: the report is not lost in silence
+ * Somebody has found secrets or tokens of ours and sends the text in which they stand. A valid secret disables its key
+ * until the key is rotated with `now`, and a valid token is revoked; an expired, revoked or unknown credential changes
+ * nothing. A credential needs no other proof: whoever holds it could do worse.
+ * @throws ServiceError 400 for a text without a credential, or with too many: then nothing was done; 503 when one of them
+ *   could not be handled: the others were, and the report can be repeated
  */
 export async function reportLeak(
   table: Table,
-  presented: string,
+  text: string,
   reporter: Omit<Actor, 'principal' | 'type'>,
   dependencies: Dependencies,
 ): Promise<void> {
-  const credential = parseCredential(presented);
+  const waiting = credentialsOf(text);
   const actor: Actor = { principal: 'anonymous', type: 'anonymous', ...reporter };
+  const failures: unknown[] = [];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (!dependencies.hasTime())
+        return void failures.push(new Error('no time is left for all credentials'));
+      await leakCredential(table, next, actor, dependencies).catch((error) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const [failure] = failures;
+  if (failure !== undefined) throw failure instanceof ServiceError ? failure : unavailable(failure);
+}
+
+function credentialsOf(text: string): string[] {
+  const found = findCredentials(text);
+  const tooMany = `must contain at most ${MAX_CREDENTIALS} different secrets and tokens; send the others in another report`;
+  const none = 'must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded';
+  if (found.length > MAX_CREDENTIALS) throw invalidFields([{ field: 'credential', rule: tooMany }]);
+  if (found.length === 0) throw invalidFields([{ field: 'credential', rule: none }]);
+  return found;
+}
+
+async function leakCredential(
+  table: Table,
+  presented: string,
+  actor: Actor,
+  dependencies: Dependencies,
+): Promise<void> {
+  const credential = parseCredential(presented);
   if (credential?.kind === 'secret') await leakKey(table, credential, hashOf(presented), actor, dependencies);
   const token = parseToken(presented);
   if (token) await leakToken(table, token, hashOf(presented), actor, dependencies);

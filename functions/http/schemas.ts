@@ -133,8 +133,18 @@ export const rotationInput = (() => {
 export const newTemporaryTokenInput = (known: readonly string[]) =>
   z.strictObject({ scopes: z.optional(scopes(known)) });
 
-/** POST /leaks: whatever it is, nobody is told more of it. */
-export const leakInput = z.strictObject({ credential: text(1, 1000) });
+/** The most bytes of the text of a leak report. */
+export const MAX_REPORT = 32 * 1024;
+
+/** POST /leaks: any text, which may be a line of a log or a whole file. */
+export const leakInput = (() => {
+  const rule = `must be 1 to ${MAX_REPORT} bytes of text in UTF-8`;
+  const credential = z.string(rule).check(
+    z.refine((it) => it !== '' && Buffer.byteLength(it) <= MAX_REPORT, rule),
+    z.meta({ minLength: 1, maxLength: MAX_REPORT }),
+  );
+  return z.strictObject({ credential });
+})();
 
 /** Query of a listing. */
 export const pageInput = (() => {

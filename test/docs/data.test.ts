@@ -34,7 +34,7 @@ await reportLeak(
   app.table,
   temporary.json.access_token,
   { address: '192.0.2.9', requestId: '' },
-  { store: checkStore(app.table), clock: () => time.now, rules },
+  { store: checkStore(app.table), clock: () => time.now, rules, hasTime: () => true },
 );
 must(await app.call('POST', '/deployments/etl/temporary-tokens', { as: WHO, json: {} }), 201);
 

@@ -24,7 +24,7 @@ async function run(command: string, env: Record<string, string>, typed = ''): Pr
   });
   child.stdin.end(typed);
   const [code] = await once(child, 'close');
-  expect(code).toBe(0);
+  if (code !== 0) throw new Error(`exit status ${code}: ${said}`);
   return said;
 }
 
@@ -35,7 +35,8 @@ it('the commands end the access of what leaked, and give the pipeline a new secr
   const [report = '', rotate = ''] = commands;
   expect(commands).toHaveLength(2);
 
-  expect(await run(report, {}, `${key.secret}\n`)).toBe('202\n');
+  const line = `2027-01-15 "POST \\"x\\"" {'client_secret': '${key.secret}'} \\ \t é 100%`;
+  expect(await run(report, {}, `${line}\n`)).toBe('202\n');
   expect(await use(stack, token)).toBe(401);
   expect((await exchange(stack, key)).status).toBe(401);
 
@@ -45,6 +46,13 @@ it('the commands end the access of what leaked, and give the pipeline a new secr
   expect(await use(stack, await swap(stack, { ...key, secret: answer.secret }))).toBe(200);
   expect((await exchange(stack, key)).status).toBe(401);
   expect(await use(stack, token)).toBe(401);
+});
+
+it('#51: the command to report a leak fails and says why when the text contains no secret', async () => {
+  const [report = ''] = commands;
+  await expect(run(report, {}, 'hunter2\n')).rejects.toThrow(
+    /^exit status 22: .*"credential must contain a secret .*400\n$/s,
+  );
 });
 
 it('what it says of the events and of the key is there', async () => {

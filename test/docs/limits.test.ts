@@ -6,7 +6,9 @@ import { MAX_NETWORKS } from '../../functions/domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../../functions/domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES } from '../../functions/domain/scopes.ts';
 import { MAX_CLAIMS, MAX_RULES } from '../../functions/domain/trust.ts';
+import { MAX_CREDENTIALS } from '../../functions/handlers/leaks.ts';
 import { MAX_BODY } from '../../functions/http/body.ts';
+import { MAX_REPORT } from '../../functions/http/schemas.ts';
 import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import { MAX_KEYS } from '../../functions/table/keys.ts';
 
@@ -19,6 +21,7 @@ it.each([
   ['scopes of a key, of the stack', `${MAX_SCOPES} of ${MAX_SCOPE_LENGTH} characters`],
   ['networks, trust rules, claims of a rule', `${MAX_NETWORKS}, ${MAX_RULES}, ${MAX_CLAIMS}`],
   ['body of a call', `${MAX_BODY / 1024} KiB`],
+  ['text of a leak report, different credentials in it', `${MAX_REPORT / 1024} KiB, ${MAX_CREDENTIALS}`],
   ['temporary token', `${GRANT_LIFETIME / HOUR} hours from its issue`],
   [
     'old secret after a rotation',

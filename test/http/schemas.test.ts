@@ -307,11 +307,15 @@ it('a temporary token has scopes of the stack, if it is given some', () => {
   ]);
 });
 
-it('a leak is of one text', () => {
-  expect(parseInput(leakInput, { credential: 'x'.repeat(1000) })).toEqual({ credential: 'x'.repeat(1000) });
-  expect(broken(leakInput, {})).toEqual([`credential is required: ${text(1, 1000)}`]);
-  expect(broken(leakInput, { credential: '' })).toEqual([`credential ${text(1, 1000)}`]);
-  expect(broken(leakInput, { credential: 'x'.repeat(1001) })).toEqual([`credential ${text(1, 1000)}`]);
+it('takes as the text of a leak report anything of 1 to 32768 bytes, control characters too', () => {
+  const rule = 'must be 1 to 32768 bytes of text in UTF-8';
+  for (const credential of ['x', '\u0000\n', '\ud800', 'x'.repeat(32768), 'é'.repeat(16384)]) {
+    expect(parseInput(leakInput, { credential })).toEqual({ credential });
+  }
+  for (const credential of ['', 'x'.repeat(32769), `${'é'.repeat(16384)}x`, 1, null, ['x']]) {
+    expect(broken(leakInput, { credential })).toEqual([`credential ${rule}`]);
+  }
+  expect(broken(leakInput, {})).toEqual([`credential is required: ${rule}`]);
   expect(broken(leakInput, { credential: 'x', y: 1 })).toEqual(['y is not a field of this request']);
 });
 

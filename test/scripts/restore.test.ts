@@ -111,7 +111,7 @@ await reportLeak(
   app.table,
   keys.leaked.secret,
   { address: '', requestId: '' },
-  { store: checkStore(app.table), clock: () => time.now, rules },
+  { store: checkStore(app.table), clock: () => time.now, rules, hasTime: () => true },
 );
 await as('admin', 'PUT', '/deployments/etl', { name: 'ETL', groups: ['data-eng', 'others'] });
 const since = await app.makeKey('etl', { name: 'since' });

@@ -1,0 +1,158 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { formatCredential } from '../../functions/domain/identifiers.ts';
+import { CONTEXTS } from '../support/contexts.ts';
+import { inProcess, startTable } from '../support/in-process.ts';
+import { mistyped } from '../support/mistyped.ts';
+import { callAs, exchange } from '../support/service.ts';
+import { type CreatedKey, call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const service = await runStack();
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+/** Deployments whose IDs look like a credential, or like a part of one. */
+const DEPLOYMENTS = ['etl', 'dks_etl', `dkt_a_${ULID}_${'z'.repeat(31)}`];
+for (const id of DEPLOYMENTS) await makeDeployment(service, id);
+
+const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
+const makeKeys = (count: number) => Promise.all(Array.from({ length: count }, () => makeKey(service, 'etl')));
+const statusesOf = (keys: CreatedKey[]) =>
+  Promise.all(keys.map(async (key) => (await exchange(service, key)).status));
+
+const NONE = {
+  type: expect.any(String),
+  title: 'Bad Request',
+  status: 400,
+  code: 'invalid_request',
+  detail: 'credential must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded',
+  errors: [
+    {
+      field: 'credential',
+      rule: 'must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded',
+    },
+  ],
+};
+
+describe('POST /leaks', () => {
+  it.each(CONTEXTS)('#51: disables the key whose secret stands in a text %s', async (name, put) => {
+    const ofContext = DEPLOYMENTS[name.length % DEPLOYMENTS.length] ?? '';
+    const key = await makeKey(service, ofContext);
+    expect((await exchange(service, key)).status).toBe(200);
+    const reply = await report(put(key.secret));
+    expect([reply.status, reply.text]).toEqual([202, '']);
+    expect((await exchange(service, key)).status).toBe(401);
+  });
+
+  it('#51: revokes the tokens that stand in a text, and no others', async () => {
+    const key = await makeKey(service, 'etl');
+    const [token = '', other = ''] = [await swap(service, key), await swap(service, key)];
+    const temporary: string = (
+      await callAs(service, 'member', 'POST', '/deployments/etl/temporary-tokens', { json: {} })
+    ).json.access_token;
+    expect((await report(`{"a":"Bearer ${token}","b":"\\n${temporary}"}`)).status).toBe(202);
+    expect([await use(service, token), await use(service, temporary), await use(service, other)]).toEqual([
+      401, 401, 200,
+    ]);
+    expect((await exchange(service, key)).status).toBe(200);
+  });
+
+  it('#51: handles every credential of a text, up to 20 different ones, however often each stands in it', async () => {
+    const keys = await makeKeys(20);
+    const text = [...keys, ...keys].map(({ secret }) => secret).join('');
+    expect((await report(text)).status).toBe(202);
+    expect(await statusesOf(keys)).toEqual(Array(20).fill(401));
+  });
+
+  it('#51: rejects a text with more than 20 different credentials, and handles none of them', async () => {
+    const keys = await makeKeys(21);
+    const rule = 'must contain at most 20 different secrets and tokens; send the others in another report';
+    const reply = await report(keys.map(({ secret }) => secret).join('\n'));
+    expect([reply.status, reply.json]).toEqual([
+      400,
+      { ...NONE, detail: `credential ${rule}`, errors: [{ field: 'credential', rule }] },
+    ]);
+    expect(await statusesOf(keys)).toEqual(Array(21).fill(200));
+  });
+
+  it('#51: takes a text of up to 32 KiB in UTF-8, and rejects a longer one without handling it', async () => {
+    const [key, other] = (await makeKeys(2)) as [CreatedKey, CreatedKey];
+    const rule = 'must be 1 to 32768 bytes of text in UTF-8';
+    const filled = (secret: string, bytes: number) =>
+      `${'é'.repeat(1000)}${' '.repeat(bytes - 2000 - secret.length)}${secret}`;
+    expect((await report(filled(key.secret, 32_768))).status).toBe(202);
+    const reply = await report(filled(other.secret, 32_769));
+    expect([reply.status, reply.json]).toEqual([
+      400,
+      { ...NONE, detail: `credential ${rule}`, errors: [{ field: 'credential', rule }] },
+    ]);
+    expect(await statusesOf([key, other])).toEqual([401, 200]);
+  });
+
+  it('#51: returns 400 for a text without a credential', async () => {
+    const key = await makeKey(service, 'etl');
+    const texts = [
+      'hunter2',
+      ' ',
+      key.id,
+      mistyped(key.secret),
+      key.secret.slice(0, -1),
+      key.secret.slice(1),
+      key.secret.toUpperCase(),
+      `${key.secret.slice(0, 60)}\n${key.secret.slice(60)}`,
+      Buffer.from(key.secret).toString('base64'),
+      key.secret.replaceAll('_', '%5F'),
+      'dks_'.repeat(8000),
+    ];
+    for (const text of texts) {
+      const reply = await report(text);
+      expect([reply.status, reply.json], text).toEqual([400, NONE]);
+    }
+    expect((await exchange(service, key)).status).toBe(200);
+  });
+
+  it('#51: returns 202 for credentials that are unknown, revoked or reported before', async () => {
+    const key = await makeKey(service, 'etl');
+    const unknown = (['secret', 'token', 'temporary'] as const).map((kind) =>
+      formatCredential({ kind, deploymentId: 'etl', ulid: ULID }, '0'.repeat(43)),
+    );
+    for (const text of [...unknown, unknown.join(' '), key.secret, key.secret]) {
+      expect((await report(text)).status).toBe(202);
+    }
+  });
+});
+
+describe('a report of which one credential cannot be handled', async () => {
+  const engine = await startTable();
+  afterAll(() => engine.stop());
+
+  it('#51: fails with 503 after it has handled the others, and handles the rest when it is repeated', async () => {
+    let broken = '';
+    const app = inProcess(engine, {
+      around: (when, command) => {
+        const isMeant = broken !== '' && JSON.stringify(command).includes(broken);
+        if (when === 'before' && isMeant) throw new Error('the table does not answer');
+      },
+    });
+    await app.register('etl');
+    const keys = await Promise.all(Array.from({ length: 12 }, () => app.makeKey('etl')));
+    const text = keys.map(({ secret }) => secret).join(' ');
+    const statuses = () => Promise.all(keys.map(async (key) => (await app.exchange(key)).status));
+    broken = keys[3]?.id.slice(-26) ?? '';
+    await expect(app.leak(text)).rejects.toMatchObject({ status: 503, code: 'temporarily_unavailable' });
+    broken = '';
+    expect(await statuses()).toEqual(keys.map((_, n) => (n === 3 ? 200 : 401)));
+    await app.leak(text);
+    expect(await statuses()).toEqual(Array(12).fill(401));
+    const events = (await app.partition('EVENTS#etl')).filter(({ type }) => type === 'api_key.leaked');
+    expect(events).toHaveLength(12);
+  });
+
+  it('#51: fails with 503 when its time is up, before it begins with another credential', async () => {
+    let reads = 0;
+    const app = inProcess(engine, { around: (when) => void (when === 'before' && reads++) });
+    const unknown = Array.from({ length: 20 }, (_, n) =>
+      formatCredential({ kind: 'secret', deploymentId: 'etl', ulid: ULID }, String(n).padStart(43, '0')),
+    );
+    await expect(app.leak(unknown.join(' '), () => reads < 10)).rejects.toMatchObject({ status: 503 });
+    expect(reads).toBeGreaterThanOrEqual(10);
+    expect(reads).toBeLessThan(20);
+  });
+});
