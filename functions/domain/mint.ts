@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ulid } from 'ulid';
+import { decodeTime, encodeTime, ulid } from 'ulid';
 import { base62, type CredentialKind, formatCredential, RANDOM_LENGTH } from './identifiers.ts';
 
 /**
@@ -8,6 +8,19 @@ import { base62, type CredentialKind, formatCredential, RANDOM_LENGTH } from './
  */
 export function newUlid(now: number): string {
   return ulid(now);
+}
+
+/** The moment of a ULID, in epoch milliseconds. */
+export function timeOfUlid(text: string): number {
+  return decodeTime(text);
+}
+
+/**
+ * The beginning that all ULIDs of one moment share. ULIDs of an earlier moment sort before it.
+ * @param at epoch milliseconds
+ */
+export function ulidPrefix(at: number): string {
+  return encodeTime(Math.max(at, 0));
 }
 
 /** A new secret or token with 256 random bits. The caller hands it out once and stores only its hash. */

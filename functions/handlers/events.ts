@@ -10,8 +10,8 @@ import { readDeployment } from '../table/deployments.ts';
 import { listEvents } from '../table/events.ts';
 
 /**
- * What happened to a Deployment, newest first. Members see its present life; administrators all of its lives, also
- * when there is none now.
+ * What happened to a Deployment, newest first. Members see the events of its current generation. Administrators see
+ * those of all generations, also when the Deployment does not exist any more.
  */
 export function eventRoutes(table: Table, clock: Clock): Record<string, ManagementRoute> {
   return {
@@ -26,15 +26,15 @@ export function eventRoutes(table: Table, clock: Clock): Record<string, Manageme
       if (!isVisible && !person.isAdministrator) throw notFound('Deployment');
       const { limit, cursor } = parseInput(pageInput, query, 'query');
       const listing = [routeKey, deploymentId, deployment?.generation ?? '', person.sub];
-      const { items, hasMore } = await listEvents(table, deploymentId, {
+      const { items, next } = await listEvents(table, deploymentId, {
         after: fromCursor(listing, cursor),
         limit,
         now: clock(),
-        isWanted: ({ generation }) => person.isAdministrator || generation === deployment?.generation,
+        generation: person.isAdministrator ? undefined : deployment?.generation,
       });
-      if (!deployment && items.length === 0 && cursor === undefined) throw notFound('Deployment');
-      const last = items.at(-1);
-      const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
+      const isEmpty = items.length === 0 && next === undefined;
+      if (!deployment && isEmpty && cursor === undefined) throw notFound('Deployment');
+      const nextCursor = next === undefined ? undefined : toCursor(listing, next);
       return { status: 200, body: { items: items.map(cloudEventOf), nextCursor } };
     },
   };

@@ -28,7 +28,7 @@ export function refusalRecord(table: Table, clock: Clock) {
 }
 
 async function lastEvent(table: Table, deploymentId: string, now: number): Promise<ServiceEvent | undefined> {
-  const newest = { after: undefined, limit: 1, now, isWanted: () => true };
+  const newest = { after: undefined, limit: 1, now };
   const { items } = await listEvents(table, deploymentId, newest);
   return items[0];
 }

@@ -134,6 +134,25 @@ export async function* queryPages(
   } while (next);
 }
 
+/**
+ * The pages of a listing. The first Query reads as many items as the listing shows. Where some of them are left out,
+ * the following ones read 1 MB each: with the small limit, a thousand items that are left out would cost hundreds of
+ * queries.
+ * @param limit of the first page
+ */
+export async function* listingPages(
+  table: Table,
+  input: Parameters<typeof queryPages>[1],
+  limit: number,
+  start?: ItemKey,
+): ReturnType<typeof queryPages> {
+  for await (const page of queryPages(table, { ...input, Limit: limit }, start)) {
+    yield page;
+    if (page.next) yield* queryPages(table, input, page.next);
+    return;
+  }
+}
+
 /** What a Query reads of a partition. @param prefix of the sort keys; empty for all of it */
 export function below(
   pk: string,

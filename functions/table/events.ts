@@ -2,9 +2,10 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
-import type { ServiceEvent } from '../domain/events.ts';
+import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
-import { ask, below, queryPages, type Table } from './client.ts';
+import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
+import { ask, listingPages, type Table } from './client.ts';
 import { eventKey, fromEvent, PARTITION, parse, toEvent } from './schema.ts';
 
 /** Write an event that belongs to no change. */
@@ -12,12 +13,20 @@ export async function putEvent({ client, tableName }: Table, event: ServiceEvent
   await ask(client.send(new PutCommand({ TableName: tableName, Item: toEvent(event) })));
 }
 
+/** Most queries that one page costs. */
+const MAX_QUERIES = 2;
+/** Milliseconds by which the clock of the function that registers a Deployment may be ahead of another's. */
+const CLOCK_DIFFERENCE = 1000;
+
 /**
- * What happened to a Deployment in 90 days, in all its lives, newest first.
+ * What happened to a Deployment in 90 days, newest first. The events of earlier generations and the expired ones are
+ * older than the rest, so a page costs what it shows, however many of them there are. Only where many events of
+ * another generation lie between those that are shown, a page may be short and have a `next` position all the same.
  * @param after ID to begin after
  * @param limit most to return
  * @param now epoch milliseconds
- * @param isWanted picks some
+ * @param generation shows only the events of this one; all generations when left out
+ * @returns `next`: the ID after which the next page begins; undefined when this is the last one
  */
 export async function listEvents(
   table: Table,
@@ -26,24 +35,34 @@ export async function listEvents(
     after,
     limit,
     now,
-    isWanted,
-  }: { after: string | undefined; limit: number; now: number; isWanted: (one: ServiceEvent) => boolean },
-): Promise<{ items: ServiceEvent[]; hasMore: boolean }> {
+    generation,
+  }: { after: string | undefined; limit: number; now: number; generation?: string | undefined },
+): Promise<{ items: ServiceEvent[]; next: string | undefined }> {
+  const oldest = now - (EVENT_LIFETIME + 1) * 1000;
+  const registered = generation === undefined ? 0 : timeOfUlid(generation) - CLOCK_DIFFERENCE;
+  const first = ulidPrefix(Math.max(oldest, registered));
+  // DynamoDB rejects a start outside the range.
+  if (after !== undefined && after < first) return { items: [], next: undefined };
   const newestFirst = {
-    ...below(PARTITION.events(deploymentId), ''),
+    KeyConditionExpression: 'pk = :pk AND sk >= :first',
+    ExpressionAttributeValues: { ':pk': PARTITION.events(deploymentId), ':first': first },
     ScanIndexForward: false,
-    Limit: limit + 1,
   };
   const start = after === undefined ? undefined : eventKey(deploymentId, after);
-  const listed: ServiceEvent[] = [];
-  for await (const { items } of queryPages(table, newestFirst, start)) {
-    for (const item of items) {
+  const items: ServiceEvent[] = [];
+  let queries = 0;
+  // One more than asked for tells whether there is a next page.
+  for await (const page of listingPages(table, newestFirst, limit + 1, start)) {
+    for (const item of page.items) {
       const event = parse(table, item, fromEvent);
-      if (event && isLive(event.expiresAt, now) && isWanted(event)) listed.push(event);
+      const isWanted = generation === undefined || event?.generation === generation;
+      if (event && isWanted && isLive(event.expiresAt, now)) items.push(event);
+      if (items.length > limit) return { items: items.slice(0, limit), next: items.at(limit - 1)?.id };
     }
-    if (listed.length > limit) break;
+    queries++;
+    if (queries === MAX_QUERIES) return { items, next: page.next?.sk };
   }
-  return { items: listed.slice(0, limit), hasMore: listed.length > limit };
+  return { items, next: undefined };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, IdempotencyRecord, SecretHash } from '../domain/records.ts';
-import { ask, assign, below, queryPages, type Table, transact } from './client.ts';
+import { ask, assign, below, listingPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, parse, SORT, toApiKey, toEvent } from './schema.ts';
 
@@ -32,10 +32,10 @@ export async function listApiKeys(
   { id, generation }: Pick<Deployment, 'id' | 'generation'>,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<{ items: ApiKey[]; hasMore: boolean }> {
-  const keys = { ...below(PARTITION.deployment(id), SORT.key), Limit: limit + 1 };
+  const keys = below(PARTITION.deployment(id), SORT.key);
   const start = after === undefined ? undefined : apiKeyKey(id, after);
   const listed: ApiKey[] = [];
-  for await (const { items } of queryPages(table, keys, start)) {
+  for await (const { items } of listingPages(table, keys, limit + 1, start)) {
     for (const item of items) {
       const key = parse(table, item, fromApiKey);
       if (key?.generation === generation) listed.push(key);

@@ -1,9 +1,9 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import {
+  BatchWriteCommand,
   DeleteCommand,
   DynamoDBDocumentClient,
   GetCommand,
-  PutCommand,
   QueryCommand,
 } from '@aws-sdk/lib-dynamodb';
 import type { Table } from '../../functions/table/client.ts';
@@ -66,14 +66,20 @@ export async function startStore() {
     } while (start);
     return items;
   };
+  /** Puts or deletes, 25 in a batch. No two may be of the same item. */
+  const write = async (requests: object[]) => {
+    for (let at = 0; at < requests.length; at += 25) {
+      const RequestItems = { [NAME]: requests.slice(at, at + 25) };
+      await client.send(new BatchWriteCommand({ RequestItems }));
+    }
+  };
   return {
     table,
     /** The same without the AWS SDK. */
     wire,
     sent,
     malformed,
-    put: (...items: Item[]) =>
-      Promise.all(items.map((item) => client.send(new PutCommand({ TableName: NAME, Item: item })))),
+    put: (...items: Item[]) => write(items.map((Item) => ({ PutRequest: { Item } }))),
     get: async ({ pk, sk }: ItemKey): Promise<Item | undefined> => {
       const { Item } = await client.send(
         new GetCommand({ TableName: NAME, Key: { pk, sk }, ConsistentRead: true }),
@@ -86,9 +92,7 @@ export async function startStore() {
     /** Empties partitions and forgets what was sent: each test begins anew. */
     clear: async (...partitions: string[]) => {
       for (const pk of partitions) {
-        for (const { sk } of await partition(pk)) {
-          await client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } }));
-        }
+        await write((await partition(pk)).map(({ sk }) => ({ DeleteRequest: { Key: { pk, sk } } })));
       }
       sent.length = 0;
       malformed.length = 0;

@@ -1,5 +1,6 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
+import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
@@ -7,6 +8,7 @@ import { listEvents, putEvent, recordedEvent } from '../../functions/table/event
 import { readIdempotencyRecord } from '../../functions/table/idempotency.ts';
 import { removedThing } from '../../functions/table/removed.ts';
 import { toEvent, toIdempotencyRecord } from '../../functions/table/schema.ts';
+import { sample } from '../support/generated.ts';
 import { event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
@@ -15,56 +17,155 @@ const { table } = store;
 afterAll(() => store.stop());
 beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
+/** The moment at which the Deployment was registered again. */
+const REGISTERED_AT = MADE_AT - 1_000_000;
+const CURRENT = newUlid(REGISTERED_AT);
+const DAY = 24 * 60 * 60 * 1000;
+
 describe('the history of a Deployment', () => {
-  const ids = Array.from({ length: 5 }, (_, n) => newUlid(n + 1));
+  const ids = Array.from({ length: 5 }, (_, n) => newUlid(MADE_AT - 5 + n));
   const changes: Partial<ServiceEvent>[] = [
     {},
-    { type: 'api_key.edited' },
+    { generation: CURRENT },
     { expiresAt: MADE_AT / 1000 },
     {},
     {},
   ];
   const events = ids.map((id, n) => event({ id, ...changes[n] }));
-  const listed = async (after: string | undefined, limit: number, isWanted = (_: ServiceEvent) => true) => {
-    const { items, hasMore } = await listEvents(table, 'etl', { after, limit, now: MADE_AT, isWanted });
-    return [items.map(({ id }) => ids.indexOf(id)), hasMore];
+  const listed = async (after: string | undefined, limit: number, generation?: string) => {
+    const { items, next } = await listEvents(table, 'etl', { after, limit, now: MADE_AT, generation });
+    return [items.map(({ id }) => ids.indexOf(id)), next && ids.indexOf(next)];
   };
+  const queries = () => store.sent.map(({ name, input }) => [name, input.Limit]);
 
   it('is written one event at a time, and read back whole', async () => {
-    const full = event({ data: { keyId: 'k', scopes: ['a'], count: 2, done: true } });
+    const full = event({ id: newUlid(MADE_AT), data: { keyId: 'k', scopes: ['a'], count: 2, done: true } });
     await putEvent(table, full);
     const { id, deploymentId: _, ...rest } = full;
     const stored = { pk: 'EVENTS#etl', sk: id, ...rest };
     expect(await store.get(stored)).toEqual(stored);
-    const { items } = await listEvents(table, 'etl', {
-      after: undefined,
-      limit: 1,
-      now: MADE_AT,
-      isWanted: () => true,
-    });
+    const { items } = await listEvents(table, 'etl', { after: undefined, limit: 1, now: MADE_AT });
     expect(items).toEqual([full]);
   });
 
   it('is listed newest first, a page at a time, without what has expired', async () => {
     await store.put(...events.map(toEvent));
-    expect(await listed(undefined, 100)).toEqual([[4, 3, 1, 0], false]);
-    expect(await listed(undefined, 2)).toEqual([[4, 3], true]);
-    expect(await listed(ids[3], 1)).toEqual([[1], true]);
-    expect(await listed(ids[3], 2)).toEqual([[1, 0], false]);
-    expect(await listed(ids[0], 2)).toEqual([[], false]);
-    expect(await listed(undefined, 3, ({ type }) => type === 'api_key.created')).toEqual([[4, 3, 0], false]);
-    expect(await listed(undefined, 1, ({ type }) => type === 'api_key.edited')).toEqual([[1], false]);
+    expect(await listed(undefined, 100)).toEqual([[4, 3, 1, 0], undefined]);
+    expect(await listed(undefined, 2)).toEqual([[4, 3], 3]);
+    expect(await listed(ids[3], 1)).toEqual([[1], 1]);
+    expect(await listed(ids[3], 2)).toEqual([[1, 0], undefined]);
+    expect(await listed(ids[0], 2)).toEqual([[], undefined]);
+    expect(await listed(undefined, 1, CURRENT)).toEqual([[1], undefined]);
+    expect(await listed(undefined, 3, GENERATION)).toEqual([[4, 3, 0], undefined]);
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
-    expect(store.sent[0]?.input.Limit).toBe(101);
     store.sent.length = 0;
-    expect(await listed(undefined, 1)).toEqual([[4], true]);
-    expect(store.sent).toHaveLength(1);
+    expect(await listed(undefined, 1)).toEqual([[4], 4]);
+    expect(queries()).toEqual([['Query', 2]]);
+  });
+
+  it('#56: costs one query that reads only the page, whatever 1,500 events an earlier generation left', async () => {
+    const dated = (at: number) => ({
+      id: newUlid(at),
+      createdAt: at,
+      expiresAt: Math.ceil(at / 1000) + (90 * DAY) / 1000,
+    });
+    const earlier = Array.from({ length: 1500 }, (_, n) => event(dated(REGISTERED_AT - 2000 - n)));
+    const registered = event({ ...dated(REGISTERED_AT), generation: CURRENT });
+    const edited = event({ ...dated(REGISTERED_AT + 1), generation: CURRENT });
+    await store.put(...[...earlier, registered, edited].map(toEvent));
+    const page = (after: string | undefined, limit: number) =>
+      listEvents(table, 'etl', { after, limit, now: MADE_AT, generation: CURRENT });
+    expect(await page(undefined, 1)).toEqual({ items: [edited], next: edited.id });
+    expect(await page(edited.id, 1)).toEqual({ items: [registered], next: undefined });
+    expect(await page(undefined, 100)).toEqual({ items: [edited, registered], next: undefined });
+    // An administrator sees them all, a page at a time, until they expire. TTL deletes them late.
+    const all = { after: undefined, limit: 2, now: MADE_AT };
+    expect(await listEvents(table, 'etl', all)).toEqual({ items: [edited, registered], next: registered.id });
+    const expired = { after: edited.id, limit: 1, now: REGISTERED_AT + 90 * DAY - 500 };
+    expect(await listEvents(table, 'etl', expired)).toEqual({ items: [registered], next: undefined });
+    expect(queries()).toEqual([
+      ['Query', 2],
+      ['Query', 2],
+      ['Query', 101],
+      ['Query', 3],
+      ['Query', 2],
+    ]);
+    // A cursor may be older than every event that is still shown.
+    const old = { ...expired, after: earlier[0]?.id };
+    expect(await listEvents(table, 'etl', old)).toEqual({ items: [], next: undefined });
+  }, 120_000);
+
+  it('#56: costs two queries where the events of another generation are of the same moment', async () => {
+    const earlier = Array.from({ length: 300 }, () => event({ id: newUlid(REGISTERED_AT) }));
+    const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
+    await store.put(...[...earlier, registered].map(toEvent));
+    const options = { after: undefined, limit: 1, now: MADE_AT, generation: CURRENT };
+    expect(await listEvents(table, 'etl', options)).toEqual({ items: [registered], next: undefined });
+    expect(queries().length).toBeLessThanOrEqual(2);
+  }, 120_000);
+
+  it('#56: costs two queries where more than 1 MB of another generation lies between, and continues there', async () => {
+    const data = { scopes: Array.from({ length: 24 }, () => 's'.repeat(64)) };
+    const others = Array.from({ length: 900 }, (_, n) => event({ id: newUlid(REGISTERED_AT + n + 1), data }));
+    const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
+    await store.put(...[...others, registered].map(toEvent));
+    const options = { limit: 1, now: MADE_AT, generation: CURRENT };
+    const { items, next } = await listEvents(table, 'etl', { ...options, after: undefined });
+    expect([items, queries().length]).toEqual([[], 2]);
+    expect(others.map(({ id }) => id)).toContain(next);
+    expect(await listEvents(table, 'etl', { ...options, after: next })).toEqual({
+      items: [registered],
+      next: undefined,
+    });
+    expect(queries()).toHaveLength(4);
+  }, 120_000);
+
+  it('#56: shows each event of the generation exactly once, in at most two queries a page, in any mix', async () => {
+    const anyEvent = fc.record({
+      at: fc.integer({ min: REGISTERED_AT - 5, max: REGISTERED_AT + 5 }),
+      isCurrent: fc.boolean(),
+      isExpired: fc.boolean(),
+    });
+    const property = fc.asyncProperty(
+      fc.array(anyEvent, { maxLength: 30 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.boolean(),
+      async (mix, limit, isMember) => {
+        await store.clear('EVENTS#etl');
+        const stored = mix.map(({ at, isCurrent, isExpired }) =>
+          event({
+            id: newUlid(at),
+            generation: isCurrent ? CURRENT : GENERATION,
+            ...(isExpired && { expiresAt: MADE_AT / 1000 }),
+          }),
+        );
+        await store.put(...stored.map(toEvent));
+        const generation = isMember ? CURRENT : undefined;
+        const seen: string[] = [];
+        let after: string | undefined;
+        do {
+          store.sent.length = 0;
+          const page = await listEvents(table, 'etl', { after, limit, now: MADE_AT, generation });
+          expect(store.sent.length).toBeLessThanOrEqual(2);
+          seen.push(...page.items.map(({ id }) => id));
+          after = page.next;
+        } while (after !== undefined);
+        const wanted = stored.filter((_, n) => (!isMember || mix[n]?.isCurrent) && !mix[n]?.isExpired);
+        expect(seen).toEqual(
+          wanted
+            .map(({ id }) => id)
+            .sort()
+            .reverse(),
+        );
+      },
+    );
+    await fc.assert(property, { numRuns: sample(100) });
   });
 
   it('leaves out what is malformed, and reports it', async () => {
     const damaged = { ...toEvent(event({ id: ids[4] as string })), actor: null };
     await store.put(...events.slice(0, 4).map(toEvent), damaged);
-    expect(await listed(undefined, 100)).toEqual([[3, 1, 0], false]);
+    expect(await listed(undefined, 100)).toEqual([[3, 1, 0], undefined]);
     expect(store.malformed).toEqual([{ pk: 'EVENTS#etl', sk: ids[4] }]);
   });
 });

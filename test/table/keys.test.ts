@@ -288,6 +288,16 @@ describe('the keys of a Deployment', () => {
     expect(store.sent).toHaveLength(1);
   });
 
+  it('are listed by two queries, however many keys of an earlier generation wait for their purge', async () => {
+    const earlier = Array.from({ length: 300 }, (_, n) => apiKey({ ulid: newUlid(n), generation: OTHER }));
+    await store.put(...earlier.map(toApiKey));
+    expect(await listed(undefined, 1)).toEqual([[0], true]);
+    expect(store.sent.map(({ name, input }) => [name, input.Limit])).toEqual([
+      ['Query', 2],
+      ['Query', undefined],
+    ]);
+  });
+
   it('are listed without the malformed, which are reported', async () => {
     await store.put({ ...ofKey, sk: `KEY#${ulids[2]}`, generation: GENERATION });
     expect(await listed(undefined, 100)).toEqual([[0, 3, 4], false]);
