@@ -22,6 +22,17 @@ type Json = Record<string, unknown>;
 interface Need {
   readonly action: string;
   readonly resource: string;
+  /** Partition keys of the items that the call names, where it names items. */
+  readonly leadingKeys?: readonly string[];
+}
+
+type ItemCall = { TableName?: string; Key?: Attributes; Item?: Attributes };
+type Attributes = Readonly<Record<string, { readonly S?: string }>>;
+
+/** The partition key that an item of the stack's tables has is its attribute `pk`. */
+function leadingKeysOf({ Key, Item }: ItemCall): string[] {
+  const pk = (Key ?? Item)?.pk?.S;
+  return pk === undefined ? [] : [pk];
 }
 
 const SERVICES: Record<string, string> = {
@@ -44,10 +55,11 @@ const TRANSACTION_PARTS: Record<string, string> = {
 };
 
 function needsOfTransaction(input: Json): Need[] {
-  return ((input.TransactItems ?? []) as Record<string, { TableName?: string }>[]).flatMap((item) =>
-    Object.entries(item).map(([part, { TableName }]) => ({
+  return ((input.TransactItems ?? []) as Record<string, ItemCall>[]).flatMap((item) =>
+    Object.entries(item).map(([part, call]) => ({
       action: `dynamodb:${TRANSACTION_PARTS[part] ?? part}`,
-      resource: tableArn(TableName),
+      resource: tableArn(call.TableName),
+      leadingKeys: leadingKeysOf(call),
     })),
   );
 }
@@ -63,7 +75,8 @@ function needs(operation: string, input: Json): Need[] {
     }));
   }
   const index = input.IndexName === undefined ? '' : `/index/${input.IndexName}`;
-  return [{ action, resource: `${tableArn(input.TableName)}${index}` }];
+  const resource = `${tableArn(input.TableName)}${index}`;
+  return [{ action, resource, leadingKeys: leadingKeysOf(input) }];
 }
 
 /**
@@ -158,15 +171,15 @@ export class AwsProxy {
     if (service === 'secretsmanager' && !secret) {
       return fail(outgoing, 'ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
     }
-    const wanted = buses
+    const wanted: Need[] = buses
       ? buses.map((bus) => ({ action: `events:${operation}`, resource: bus?.arn ?? '' }))
       : queue
         ? [{ action: `sqs:${operation}`, resource: queue.arn }]
         : secret
           ? [{ action: `secretsmanager:${operation}`, resource: secret.arn }]
           : needs(operation, input);
-    for (const { action, resource } of wanted) {
-      const why = caller.permissions.refusal(action, resource);
+    for (const { action, resource, leadingKeys } of wanted) {
+      const why = caller.permissions.refusal(action, resource, leadingKeys);
       if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
     }
     this.#count(caller, operation);

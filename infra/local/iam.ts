@@ -5,7 +5,11 @@ interface Statement {
   readonly Effect: 'Allow' | 'Deny';
   readonly Action?: string | string[];
   readonly Resource?: string | string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | string[]>>>>;
 }
+
+/** The one condition that is evaluated here: which partitions of a table a call may name. */
+const LEADING_KEYS = { operator: 'ForAllValues:StringEquals', key: 'dynamodb:LeadingKeys' };
 
 /** Why a call is refused, in the words that AWS ends its message with. */
 export type Refusal = 'no identity-based policy allows' | 'an explicit deny in an identity-based policy';
@@ -35,16 +39,34 @@ const speaksOf = (statement: Statement, action: string, resource: string) =>
   list(statement.Action).some((pattern) => matches(pattern, action, 'i')) &&
   list(statement.Resource).some((pattern) => matches(pattern, resource));
 
+/**
+ * Whether the partition keys of a call meet the statement's condition.
+ *
+ * @param leadingKeys none where they are not known; on AWS the condition would then be met
+ */
+function isMet({ Condition }: Statement, leadingKeys: readonly string[]): boolean {
+  if (Condition === undefined) return true;
+  const allowed = list(Condition[LEADING_KEYS.operator]?.[LEADING_KEYS.key]);
+  return leadingKeys.length > 0 && leadingKeys.every((key) => allowed.includes(key));
+}
+
+const isEvaluated = ({ Condition }: Statement) =>
+  Condition === undefined ||
+  (Object.keys(Condition).join() === LEADING_KEYS.operator &&
+    Object.keys(Condition[LEADING_KEYS.operator] ?? {}).join() === LEADING_KEYS.key);
+
 /** What a role may do, by the policies that the template gives it. */
 export class Permissions {
   readonly #statements: readonly Statement[];
-  readonly #decided = new Map<string, Refusal | undefined>();
+  readonly #found = new Map<string, readonly Statement[]>();
 
   /** @throws Error when a statement has a part that is not evaluated here, so that nothing is allowed by oversight. */
   constructor(statements: readonly Statement[], owner: string) {
     for (const statement of statements) {
       const unknown = Object.keys(statement).filter(
-        (part) => !['Sid', 'Effect', 'Action', 'Resource'].includes(part),
+        (part) =>
+          !['Sid', 'Effect', 'Action', 'Resource', 'Condition'].includes(part) ||
+          (part === 'Condition' && !isEvaluated(statement)),
       );
       if (unknown.length > 0) {
         throw new Error(`The local runner does not evaluate ${unknown.join(', ')} in a policy of ${owner}.`);
@@ -53,19 +75,25 @@ export class Permissions {
     this.#statements = statements;
   }
 
-  /** @returns why a call is refused; undefined: it is allowed. Deny goes before Allow. */
-  refusal(action: string, resource: string): Refusal | undefined {
-    const question = `${action} ${resource}`;
-    if (!this.#decided.has(question)) this.#decided.set(question, this.#decide(action, resource));
-    return this.#decided.get(question);
-  }
-
-  #decide(action: string, resource: string): Refusal | undefined {
-    const effects = this.#statements
-      .filter((statement) => speaksOf(statement, action, resource))
+  /**
+   * @param leadingKeys partition keys of the items that a call to DynamoDB names
+   * @returns why a call is refused; undefined: it is allowed. Deny goes before Allow.
+   */
+  refusal(action: string, resource: string, leadingKeys: readonly string[] = []): Refusal | undefined {
+    const effects = this.#statementsOn(action, resource)
+      .filter((statement) => isMet(statement, leadingKeys))
       .map((statement) => statement.Effect);
     if (effects.includes('Deny')) return 'an explicit deny in an identity-based policy';
     return effects.includes('Allow') ? undefined : 'no identity-based policy allows';
+  }
+
+  #statementsOn(action: string, resource: string): readonly Statement[] {
+    const question = `${action} ${resource}`;
+    const found =
+      this.#found.get(question) ??
+      this.#statements.filter((statement) => speaksOf(statement, action, resource));
+    this.#found.set(question, found);
+    return found;
   }
 }
 

@@ -23,6 +23,15 @@ const fixture = new Fixture()
       allow(['sqs:SendMessage'], arnOf('Queue')),
     ],
     environment: { QUEUE_URL: ref('Queue') },
+  })
+  .function('Counter', CALLER, {
+    statements: [
+      {
+        ...allow(['dynamodb:UpdateItem', 'dynamodb:Query']),
+        Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['COUNTS', 'SUMS'] } },
+      },
+    ],
+    environment: { QUEUE_URL: ref('Queue') },
   });
 fixture.function('Stranger', `process.env.AWS_ACCESS_KEY_ID = 'AKIAIOSFODNN7EXAMPLE';${CALLER}`, {
   statements: [allow(['dynamodb:*'])],
@@ -76,6 +85,34 @@ describe('a call to DynamoDB', () => {
     expect(body.message).toContain(
       `dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:000000000000:table/${stack.table.name}/index/i`,
     );
+  });
+
+  it('is let through only in the partitions that a condition on dynamodb:LeadingKeys names', async () => {
+    const update = (pk: string) => ({
+      TableName: '$TABLE',
+      Key: { pk: { S: pk }, sk: { S: 'b' } },
+      UpdateExpression: 'SET a = sk',
+    });
+    for (const pk of ['COUNTS', 'SUMS']) {
+      expect(await ddb('counter', 'UpdateItem', update(pk))).toMatchObject({ status: 200 });
+    }
+    for (const pk of ['OTHERS', 'COUNTS#1', 'counts']) {
+      const { status, body } = await ddb('counter', 'UpdateItem', update(pk));
+      expect([status, body.message]).toEqual([400, expect.stringContaining('dynamodb:UpdateItem')]);
+    }
+    const parts = ['COUNTS', 'OTHERS'].map((pk) => ({ Update: update(pk) }));
+    const transaction = (TransactItems: object[]) => ddb('counter', 'TransactWriteItems', { TransactItems });
+    expect(await transaction(parts.slice(0, 1))).toMatchObject({ status: 200 });
+    expect(await transaction(parts)).toMatchObject({ status: 400 });
+  });
+
+  it('is refused where its partition key is not known here and a condition names partitions', async () => {
+    const query = {
+      TableName: '$TABLE',
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': { S: 'COUNTS' } },
+    };
+    expect(await ddb('counter', 'Query', query)).toMatchObject({ status: 400 });
   });
 
   it('under an access key of no function is refused', async () => {
@@ -208,9 +245,18 @@ describe('a template that would fail on AWS fails at the start', () => {
     );
   });
 
-  it('where a policy has a part that is not evaluated here', async () => {
+  it.each([
+    {},
+    { StringEquals: { 'aws:SourceIp': '192.0.2.1' } },
+    { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['a*'] } },
+    { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'], 'dynamodb:Attributes': ['b'] } },
+    {
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'] },
+      Bool: { 'aws:SecureTransport': 'true' },
+    },
+  ])('where a policy has a condition that is not evaluated here: %j', async (Condition) => {
     const starting = start((it) =>
-      it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition: {} }] }),
+      it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition }] }),
     );
     await expect(starting).rejects.toThrow(
       'The local runner does not evaluate Condition in a policy of GRole/Resource.',
