@@ -6,13 +6,20 @@ import type { LocalFunction, Outcome } from './worker-pool.ts';
 const UNITS: Record<string, number> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const TICK = 100;
 
+/** A function that a rule invokes. */
+export interface ScheduleTarget {
+  readonly function: LocalFunction;
+  /** JSON that is sent in place of the event. @default the event */
+  readonly input: string | undefined;
+}
+
 /** An EventBridge rule with a schedule, by the stack's clock: whoever advances it by an hour, makes it due. */
 export class Schedule {
   /** Construct path of the rule. */
   readonly name: string;
   readonly #interval: number;
   readonly #clock: Clock;
-  readonly #targets: readonly LocalFunction[];
+  readonly #targets: readonly ScheduleTarget[];
   readonly #ruleArn: string;
   #due: number;
   #timer?: NodeJS.Timeout;
@@ -23,7 +30,7 @@ export class Schedule {
     name: string,
     ruleArn: string,
     expression: string,
-    targets: readonly LocalFunction[],
+    targets: readonly ScheduleTarget[],
     clock: Clock,
   ) {
     const [, count, unit = ''] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
@@ -63,7 +70,11 @@ export class Schedule {
       resources: [this.#ruleArn],
       detail: {},
     };
-    const outcomes = Promise.all(this.#targets.map((target) => target.pool.invoke(event)));
+    const outcomes = Promise.all(
+      this.#targets.map(({ function: target, input }) =>
+        target.pool.invoke(input === undefined ? event : JSON.parse(input)),
+      ),
+    );
     this.#underWay = outcomes;
     return outcomes;
   }

@@ -112,15 +112,12 @@ function makeSchedules(parts: SourceParts): Schedule[] {
   return template.ofType('AWS::Events::Rule').flatMap((rule) => {
     const { ScheduleExpression, State, Targets = [] } = template.properties<RuleProperties>(rule);
     if (ScheduleExpression === undefined || State === 'DISABLED') return [];
-    if (Targets.some((target) => target.Input !== undefined)) {
-      throw new Error(`${rule.path}: a schedule with an input of its own does not run locally.`);
-    }
     const ruleArn = template.attribute(rule, 'Arn');
-    const targets = Targets.map(({ Arn }) => {
+    const targets = Targets.map(({ Arn, Input }) => {
       const target = template.find(Arn, 'AWS::Lambda::Function');
       if (!target) throw new Error(`${rule.path} wants ${Arn}, which is no function of the stack.`);
       assertInvokable(template, target, 'events.amazonaws.com', ruleArn);
-      return parts.functionOf(Arn);
+      return { function: parts.functionOf(Arn), input: Input };
     });
     return [new Schedule(rule.path, ruleArn, ScheduleExpression, targets, clock)];
   });

@@ -3,7 +3,7 @@ import { startLocalStack } from '../../../infra/local/local-stack.ts';
 import { arnOf, Fixture } from '../../support/fixture.ts';
 import { runStack } from '../../support/stack.ts';
 
-const scheduled = (expression: string) =>
+const scheduled = (expression: string, target: { Input?: string } = {}) =>
   new Fixture()
     .function('Tick', 'exports.handler = async (event) => console.log(JSON.stringify(event));', {
       invokableBy: ['events.amazonaws.com'],
@@ -11,7 +11,7 @@ const scheduled = (expression: string) =>
     .add('Rule', 'AWS::Events::Rule', {
       ScheduleExpression: expression,
       State: 'ENABLED',
-      Targets: [{ Arn: arnOf('Tick'), Id: 'Target0' }],
+      Targets: [{ Arn: arnOf('Tick'), Id: 'Target0', ...target }],
     });
 const stack = await runStack({ synthesise: scheduled('rate(15 minutes)').synthesise });
 const events = () =>
@@ -45,6 +45,13 @@ describe('a schedule', () => {
       resources: [expect.stringMatching(/^arn:aws:events:us-east-1:000000000000:rule\/fixture-Rule-/)],
       detail: {},
     });
+  });
+
+  it('sends the input of its rule where that has one', async () => {
+    const input = { Input: '{"task":"tidy"}' };
+    const other = await runStack({ synthesise: scheduled('rate(1 hour)', input).synthesise });
+    await other.schedules[0]?.fire();
+    expect(JSON.parse(other.logs.text('tick'))).toEqual({ task: 'tidy' });
   });
 
   it('that is no rate does not run here', async () => {
