@@ -1,5 +1,5 @@
 import { eventRoutes } from './handlers/events.ts';
-import { refusalRecord } from './handlers/refusals.ts';
+import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { managementHandler } from './http/management.ts';
 import { readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -15,5 +15,5 @@ export const handler = managementHandler(eventRoutes(table, Date.now), {
   logger,
   people,
   platformPrincipals,
-  onRefused: refusalRecord(table, Date.now),
+  onRejected: rejectedCallCounter(table, Date.now),
 });

@@ -1,5 +1,5 @@
 import { deploymentRoutes } from './handlers/deployments.ts';
-import { refusalRecord } from './handlers/refusals.ts';
+import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { managementHandler } from './http/management.ts';
 import { readDeploymentsSource, readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -15,5 +15,5 @@ export const handler = managementHandler(deploymentRoutes(table, Date.now, readD
   logger,
   people,
   platformPrincipals,
-  onRefused: refusalRecord(table, Date.now),
+  onRejected: rejectedCallCounter(table, Date.now),
 });

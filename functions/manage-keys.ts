@@ -1,5 +1,5 @@
 import { keyRoutes } from './handlers/keys.ts';
-import { refusalRecord } from './handlers/refusals.ts';
+import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { managementHandler } from './http/management.ts';
 import { readManagementConfig, readMaxIdleDays, readScopes, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -22,6 +22,6 @@ export const handler = managementHandler(
     logger,
     people,
     platformPrincipals,
-    onRefused: refusalRecord(table, Date.now),
+    onRejected: rejectedCallCounter(table, Date.now),
   },
 );

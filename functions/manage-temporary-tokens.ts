@@ -1,4 +1,4 @@
-import { refusalRecord } from './handlers/refusals.ts';
+import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { temporaryTokenRoutes } from './handlers/temporary-tokens.ts';
 import { managementHandler } from './http/management.ts';
 import { readManagementConfig, readScopes } from './runtime/config.ts';
@@ -13,5 +13,5 @@ const table = openTable(config, CALL_PATIENCE, logger);
 /** Temporary tokens of signed-in people: issue, list, revoke. */
 export const handler = managementHandler(
   temporaryTokenRoutes(table, { clock: Date.now, scopes: readScopes() }),
-  { logger, people, platformPrincipals, onRefused: refusalRecord(table, Date.now) },
+  { logger, people, platformPrincipals, onRejected: rejectedCallCounter(table, Date.now) },
 );

@@ -1,4 +1,5 @@
 import type { Context } from 'aws-lambda';
+import { recordRejectedCalls } from './handlers/rejected-calls.ts';
 import { sweepKeys } from './handlers/sweep-keys.ts';
 import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -12,9 +13,19 @@ const logger = newLogger('sweep-keys');
 const table = openTable(readTableConfig(), CALL_PATIENCE, logger);
 const maxIdleDays = readMaxIdleDays();
 
-/** Woken by a schedule, once a day. */
-export const handler = async (_event: unknown, context: Context): Promise<void> => {
+/** What the hourly schedule sends. The daily one sends an event of EventBridge, which has no `task`. */
+interface SweepEvent {
+  task?: 'rejected-calls';
+}
+
+/** Invoked by two schedules: once an hour for the rejected calls, and once a day for the keys too. */
+export const handler = async ({ task }: SweepEvent, context: Context): Promise<void> => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
-  const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, hasTime });
-  logger.info('keys swept', { marked });
+  if (task === undefined) {
+    const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, hasTime });
+    logger.info('keys swept', { marked });
+  }
+  const log = (message: string, fields: object) => logger.warn(message, { ...fields });
+  const events = await recordRejectedCalls({ table, clock: Date.now, hasTime, log });
+  logger.info('rejected calls recorded', { events });
 };

@@ -139,7 +139,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   });
 
   const sweepKeys = new ServiceFunction(scope, 'sweep-keys', {
-    description: 'Tells of keys that expire, have expired or are idle',
+    description: 'Reports keys that expire, have expired or are idle, and rejected calls',
     timeout: Duration.minutes(15),
     environment: idle,
     ...operation,

@@ -6,23 +6,33 @@ import { acknowledge } from './acknowledge.ts';
 import type { ServiceFunction } from './function.ts';
 
 export interface KeySweepProps {
-  /** The function that marks keys and tells of them. */
+  /** The function that marks keys with an event, and moves rejected calls into the events. */
   readonly sweep: ServiceFunction;
 }
 
-/** Once a day a look at every key, for those that time has changed. */
+/** Invokes the sweep once a day for every key that time has changed, and once an hour for the rejected calls. */
 export class KeySweep extends Construct {
   constructor(scope: Construct, id: string, { sweep }: KeySweepProps) {
     super(scope, id);
-    const rule = new events.Rule(this, 'Schedule', {
-      description: 'Tells of keys that expire, have expired or are idle',
+    const retries = { retryAttempts: 2, maxEventAge: Duration.hours(2) };
+    const daily = new events.Rule(this, 'Schedule', {
+      description: 'Reports keys that expire, have expired or are idle',
       schedule: events.Schedule.rate(Duration.days(1)),
-      targets: [new LambdaFunction(sweep.function, { retryAttempts: 2, maxEventAge: Duration.hours(2) })],
+      targets: [new LambdaFunction(sweep.function, retries)],
     });
-    sweep.function.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(2) });
-    const reason =
-      'The event says nothing but that it is time. The next one comes a day later and finds the same keys.';
-    acknowledge(rule, { 'Serverless-EventBusDLQ': reason });
+    const hourly = new events.Rule(this, 'Hourly', {
+      description: 'Moves rejected calls into the events of their Deployments',
+      schedule: events.Schedule.rate(Duration.hours(1)),
+      targets: [
+        new LambdaFunction(sweep.function, {
+          ...retries,
+          event: events.RuleTargetInput.fromObject({ task: 'rejected-calls' }),
+        }),
+      ],
+    });
+    sweep.function.configureAsyncInvoke(retries);
+    const reason = 'The event only says that it is time. The next one comes anyway and finds the same work.';
+    for (const rule of [daily, hourly]) acknowledge(rule, { 'Serverless-EventBusDLQ': reason });
     const invocation = sweep.function.node.findChild('EventInvokeConfig');
     acknowledge(invocation, { 'Serverless-LambdaAsyncFailureDestination': reason });
   }

@@ -85,16 +85,19 @@ export class Table extends Construct {
   /** To issue, list and revoke the temporary tokens of a Deployment that is checked to live in the same transaction. */
   grantManageTemporaryTokens(grantee: ServiceFunction): void {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'DeleteItem', 'ConditionCheckItem']);
+    this.#grantRejectedCalls(grantee, ['UpdateItem']);
   }
 
-  /** To list events, and record a refused listing. */
+  /** To list events, and count a rejected listing. */
   grantListEvents(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'PutItem']);
+    this.#grant(grantee, ['GetItem', 'Query']);
+    this.#grantRejectedCalls(grantee, ['UpdateItem']);
   }
 
-  /** To look at every key and mark some, with the event; and to go on where time ran out. */
+  /** To look at every key and mark some, with the event; to continue where time ran out; to move rejected calls. */
   grantSweepKeys(grantee: ServiceFunction): void {
     this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem']);
+    this.#grantRejectedCalls(grantee, ['DeleteItem']);
   }
 
   /** To disable a key or delete a token, with the event. */
@@ -121,6 +124,15 @@ export class Table extends Construct {
   grantReconcile(grantee: ServiceFunction): void {
     const reads = ['GetItem', 'BatchGetItem', 'Scan'];
     this.#grant(grantee, [...reads, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']);
+  }
+
+  /** Only on the items that count rejected calls. */
+  #grantRejectedCalls(grantee: ServiceFunction, actions: string[]): void {
+    grantee.allow(
+      actions.map((action) => `dynamodb:${action}`),
+      this.#arn,
+      { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['REJECTED_CALLS'] } },
+    );
   }
 
   #grant(grantee: ServiceFunction, actions: string[]): void {

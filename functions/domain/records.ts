@@ -140,3 +140,29 @@ export interface IdempotencyRecord {
   /** Epoch seconds: the TTL attribute. */
   expiresAt: number;
 }
+
+/** A management call that the service rejected with a 4xx status. */
+export interface RejectedCall {
+  /** Epoch milliseconds. */
+  at: number;
+  /** Its route, `METHOD /path/{parameter}`. */
+  call: string;
+  status: number;
+  /** The error's code. */
+  code: string;
+  /** Source address as API Gateway saw it. */
+  address: string;
+  /** API Gateway's request ID. */
+  requestId: string;
+}
+
+/** The rejected calls of one caller in one hour. */
+export interface RejectedCalls {
+  caller: Pick<Actor, 'principal' | 'type'>;
+  /** Such as `2030-01-01T12`, in UTC. */
+  hour: string;
+  /** How many there were, including those about Deployments that are not listed below. */
+  callCount: number;
+  /** The first Deployments that the caller named in that hour, whether they exist or not. */
+  deployments: { deploymentId: string; count: number; last: RejectedCall }[];
+}

@@ -51,8 +51,8 @@ export interface ManagementOptions {
   people: PeopleConfig;
   /** ARNs of the IAM roles and users that may call under /platform. @default nobody */
   platformPrincipals?: readonly string[];
-  /** Records a refused call. Where it cannot, the call is refused all the same. */
-  onRefused: (request: ManagementRequest, error: ServiceError) => Promise<void>;
+  /** Records a rejected call. Where that fails, the call is rejected all the same. */
+  onRejected: (request: ManagementRequest, error: ServiceError) => Promise<void>;
 }
 
 /**
@@ -61,7 +61,7 @@ export interface ManagementOptions {
  */
 export function managementHandler(
   routes: Record<string, ManagementRoute>,
-  { logger, onRefused, ...callers }: ManagementOptions,
+  { logger, onRejected, ...callers }: ManagementOptions,
 ) {
   return middy<ManagementEvent>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
@@ -75,10 +75,10 @@ export function managementHandler(
       try {
         return await route(request);
       } catch (error) {
-        const isRefusal = error instanceof ServiceError && error.status < 500;
-        if (isRefusal) {
-          await onRefused(request, error).catch((cause) =>
-            logger.error('refusal not recorded', cause as Error),
+        const isRejection = error instanceof ServiceError && error.status < 500;
+        if (isRejection) {
+          await onRejected(request, error).catch((cause) =>
+            logger.error('rejected call not recorded', cause as Error),
           );
         }
         throw error;

@@ -17,6 +17,8 @@ import type {
   Grant,
   IdempotencyRecord,
   Leak,
+  RejectedCall,
+  RejectedCalls,
   SecretHash,
   Token,
 } from '../domain/records.ts';
@@ -40,6 +42,8 @@ export const PARTITION = {
   sources: 'SOURCES',
   /** How far reconciliation has come. */
   passes: 'RECONCILIATION',
+  /** Rejected management calls, counted until the sweep moves them into the events of their Deployments. */
+  rejectedCalls: 'REJECTED_CALLS',
 } as const;
 
 export const SORT = {
@@ -86,6 +90,17 @@ export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKe
 export const registrationKey = (id: string): ItemKey => ({ pk: PARTITION.sources, sk: id });
 export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: name });
 
+/** @param hour such as `2030-01-01T12`, in UTC */
+export const rejectedCallsKey = (callerHash: string, hour: string): ItemKey => ({
+  pk: PARTITION.rejectedCalls,
+  sk: `${callerHash}#${hour}`,
+});
+/** The attributes about one Deployment. No Deployment ID contains `#`, so none can name another attribute. */
+export const rejectedCallsAttributes = (deploymentId: string) => ({
+  count: `count#${deploymentId}`,
+  last: `last#${deploymentId}`,
+});
+
 /** What is remembered of a restore from a backup, in the table that it was made into. */
 export const restoreKey = (restoreId: string): ItemKey => ({ pk: 'RESTORES', sk: restoreId });
 
@@ -127,6 +142,14 @@ function isTrustRule(value: unknown): boolean {
 
 const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
   isFields(value) && is.text(value.type) && is.whole(value.of);
+
+const isTextSet = (value: unknown): value is Set<string> => value instanceof Set && [...value].every(is.text);
+
+const isRejectedCall = (value: unknown): value is RejectedCall =>
+  isFields(value) &&
+  is.whole(value.at) &&
+  is.whole(value.status) &&
+  [value.call, value.code, value.address, value.requestId].every(is.text);
 
 const isLeak = (value: unknown): value is Leak =>
   is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak).wasEnabled);
@@ -408,6 +431,29 @@ export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
     data: required(it.data, isFields) as ServiceEvent['data'],
     expiresAt: required(it.expiresAt, is.whole),
   }));
+}
+
+export function fromRejectedCalls(item: Item | undefined): RejectedCalls | undefined {
+  return parsed(item, (it) => {
+    const [, hour] = required(it.sk, is.text).split('#');
+    const ids = [...(optional(it.deployments, isTextSet) ?? [])];
+    return {
+      caller: {
+        principal: required(it.principal, is.text),
+        type: required(it.principalType, is.text) as Actor['type'],
+      },
+      hour: required(hour, is.text),
+      callCount: required(it.callCount, is.whole),
+      deployments: ids.map((deploymentId) => {
+        const { count, last } = rejectedCallsAttributes(deploymentId);
+        return {
+          deploymentId,
+          count: required(it[count], is.whole),
+          last: required(it[last], isRejectedCall),
+        };
+      }),
+    };
+  });
 }
 
 /** What was last heard of a Deployment from a table of somebody else's, and done. */

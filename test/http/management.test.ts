@@ -6,11 +6,11 @@ import { hashOf } from '../../functions/domain/secrets.ts';
 import { type ManagementRequest, managementHandler } from '../../functions/http/management.ts';
 
 const logger = new Logger({ logLevel: 'SILENT' });
-const onRefused = vi.fn(async (_request: ManagementRequest, _error: unknown) => {});
+const onRejected = vi.fn(async (_request: ManagementRequest, _error: unknown) => {});
 const route = vi.fn(async (_request: ManagementRequest) => ({ status: 204 }));
 beforeEach(() => {
   for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
-  onRefused.mockReset().mockResolvedValue();
+  onRejected.mockReset().mockResolvedValue();
   route.mockReset().mockResolvedValue({ status: 204 });
 });
 
@@ -27,7 +27,7 @@ async function send(
 ) {
   const handler = managementHandler(
     { [KEYS]: route, 'GET /deployments': route },
-    { logger, people, onRefused, ...options },
+    { logger, people, onRejected, ...options },
   );
   const event = {
     routeKey: KEYS,
@@ -63,7 +63,7 @@ describe('a call of a person', () => {
     });
     expect(logger.resetKeys).toHaveBeenCalled();
     expect(logger.appendKeys).toHaveBeenCalledWith({ principal: 'ada', deployment_id: 'etl' });
-    expect(onRefused).not.toHaveBeenCalled();
+    expect(onRejected).not.toHaveBeenCalled();
   });
 
   it('on a route without parameters and query has none', async () => {
@@ -181,28 +181,28 @@ describe('an Idempotency-Key', () => {
   });
 });
 
-describe('a refused call', () => {
+describe('a rejected call', () => {
   it('is recorded before it is answered', async () => {
     route.mockRejectedValue(notFound('API key'));
     let isRecorded = false;
-    onRefused.mockImplementation(async () => {
+    onRejected.mockImplementation(async () => {
       await Promise.resolve();
       isRecorded = true;
     });
     expect(await send()).toMatchObject({ status: 404, body: { detail: 'No such API key.' } });
     expect(isRecorded).toBe(true);
-    expect(onRefused).toHaveBeenCalledExactlyOnceWith(asked(), expect.objectContaining({ status: 404 }));
+    expect(onRejected).toHaveBeenCalledExactlyOnceWith(asked(), expect.objectContaining({ status: 404 }));
   });
 
-  it('is refused all the same when it cannot be recorded, and the log says so', async () => {
+  it('is rejected all the same when it cannot be recorded, and the log says so', async () => {
     route.mockRejectedValue(notFound('API key'));
     const cause = new Error('down');
-    onRefused.mockRejectedValue(cause);
+    onRejected.mockRejectedValue(cause);
     expect(await send()).toMatchObject({ status: 404 });
-    expect(vi.mocked(logger.error).mock.calls).toEqual([['refusal not recorded', cause]]);
+    expect(vi.mocked(logger.error).mock.calls).toEqual([['rejected call not recorded', cause]]);
   });
 
-  it('is none that failed', async () => {
+  it('is not recorded when it failed for another reason', async () => {
     route.mockRejectedValueOnce(unavailable(new Error('down'))).mockRejectedValueOnce(new Error('bug'));
     expect(await send()).toMatchObject({ status: 503 });
     expect(await send()).toMatchObject({ status: 500 });
@@ -210,6 +210,6 @@ describe('a refused call', () => {
     expect(await send()).toMatchObject({ status: 500 });
     route.mockRejectedValueOnce(Object.assign(new Error('x'), { status: 404 }));
     expect(await send()).toMatchObject({ status: 500 });
-    expect(onRefused).not.toHaveBeenCalled();
+    expect(onRejected).not.toHaveBeenCalled();
   });
 });

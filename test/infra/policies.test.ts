@@ -5,18 +5,19 @@ const template = templateOf(WITH_ISSUER);
 const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(template, path), attribute] });
 const table = arnOf('Table/Default');
 
-/** What the role of a function may do, as [actions, resource] pairs. */
+/** What the role of a function may do: actions, resource and, where there is one, condition of each statement. */
 function permissionsOf(name: string): Json[] {
   const { Properties: properties } = resourceAt(template, `${name}/Role/DefaultPolicy`);
   expect(properties.Roles).toStrictEqual([{ Ref: idAt(template, `${name}/Role`) }]);
-  return properties.PolicyDocument.Statement.map((statement: Json) => {
-    expect(Object.keys(statement).sort()).toStrictEqual(['Action', 'Effect', 'Resource']);
-    expect(statement.Effect).toBe('Allow');
-    return [[statement.Action].flat(), statement.Resource];
+  return properties.PolicyDocument.Statement.map(({ Action, Effect, Resource, Condition, ...more }: Json) => {
+    expect([Effect, more]).toStrictEqual(['Allow', {}]);
+    return [[Action].flat(), Resource, ...(Condition ? [Condition] : [])];
   });
 }
 
 const logs = (name: string) => [['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(`${name}/Logs`)];
+/** Only items that count rejected calls. */
+const rejectedCalls = { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['REJECTED_CALLS'] } };
 const dynamodb = (...actions: string[]) => actions.map((action) => `dynamodb:${action}`);
 
 describe('a role', () => {
@@ -45,17 +46,19 @@ describe('a role', () => {
     ]);
   });
 
-  it('of ListEvents can read, and put the record of a refused call', () => {
+  it('of ListEvents can read, and only update the counts of rejected calls', () => {
     expect(permissionsOf('ListEvents')).toStrictEqual([
       logs('ListEvents'),
-      [dynamodb('GetItem', 'PutItem', 'Query'), table],
+      [dynamodb('GetItem', 'Query'), table],
+      [dynamodb('UpdateItem'), table, rejectedCalls],
     ]);
   });
 
-  it('of SweepKeys can read and mark, never delete', () => {
+  it('of SweepKeys can read and mark, and only delete the counts of rejected calls', () => {
     expect(permissionsOf('SweepKeys')).toStrictEqual([
       logs('SweepKeys'),
       [dynamodb('GetItem', 'PutItem', 'Query', 'UpdateItem'), table],
+      [dynamodb('DeleteItem'), table, rejectedCalls],
     ]);
   });
 
@@ -92,10 +95,11 @@ describe('a role', () => {
     },
   );
 
-  it('of ManageTemporaryTokens can update nothing: a temporary token is never written again', () => {
+  it('of ManageTemporaryTokens can only update the counts of rejected calls: no temporary token is written again', () => {
     expect(permissionsOf('ManageTemporaryTokens')).toStrictEqual([
       logs('ManageTemporaryTokens'),
       [dynamodb('ConditionCheckItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query'), table],
+      [dynamodb('UpdateItem'), table, rejectedCalls],
     ]);
   });
 

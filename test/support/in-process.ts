@@ -145,7 +145,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
   const people = { groupsClaim: 'groups', adminGroup: 'platform-admins', adminScope: undefined };
   // Without the record of refusals: the faults are counted by the requests of each call.
-  const management = { logger, people, onRefused: async () => {} };
+  const management = { logger, people, onRejected: async () => {} };
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
   const managed = {
     ...deploymentRoutes(table, clock, options.source),

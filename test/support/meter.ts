@@ -4,9 +4,13 @@ import { Agent, createServer, request } from 'node:http';
 /** What calls have cost: their names in order, and capacity units as the engine reports them. */
 export interface Bill {
   calls: string[];
+  /** The same calls with the size of each request body in bytes. */
+  requests: string[];
   read: number;
   written: number;
 }
+
+const noBill = (): Bill => ({ calls: [], requests: [], read: 0, written: 0 });
 
 const READS = ['GetItem', 'BatchGetItem', 'Query'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
@@ -19,7 +23,7 @@ export async function startMeter(engineEndpoint: string, { scans = false } = {})
   const reads = scans ? [...READS, 'Scan'] : READS;
   const engine = new URL(engineEndpoint);
   const agent = new Agent({ keepAlive: true });
-  let bill: Bill = { calls: [], read: 0, written: 0 };
+  let bill = noBill();
 
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = [];
@@ -44,6 +48,7 @@ export async function startMeter(engineEndpoint: string, { scans = false } = {})
           const { ConsumedCapacity = [] } = JSON.parse(bytes.toString());
           const units = [ConsumedCapacity].flat().reduce((sum, { CapacityUnits }) => sum + CapacityUnits, 0);
           bill.calls.push(operation);
+          bill.requests.push(`${operation} ${text.length}`);
           bill[reads.includes(operation) ? 'read' : 'written'] += units;
         }
         outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders).end(bytes);
@@ -60,7 +65,7 @@ export async function startMeter(engineEndpoint: string, { scans = false } = {})
     /** What has been spent since the last time. */
     take: (): Bill => {
       const spent = bill;
-      bill = { calls: [], read: 0, written: 0 };
+      bill = noBill();
       return spent;
     },
     stop: async () => {

@@ -1,5 +1,12 @@
 import type { ServiceEvent } from '../../functions/domain/events.ts';
-import type { ApiKey, Deployment, Grant, IdempotencyRecord, Token } from '../../functions/domain/records.ts';
+import type {
+  ApiKey,
+  Deployment,
+  Grant,
+  IdempotencyRecord,
+  RejectedCall,
+  Token,
+} from '../../functions/domain/records.ts';
 
 /** Records as years of use leave them: each with all that it must have, to be changed by a test. */
 export const GENERATION = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -86,6 +93,18 @@ export function record(change: Partial<IdempotencyRecord> = {}): IdempotencyReco
     bodyHash: 'b'.repeat(43),
     answer: { status: 201, location: '/a', body: '{}' },
     expiresAt: MADE_AT / 1000 + 86_400,
+    ...change,
+  };
+}
+
+export function rejectedCall(change: Partial<RejectedCall> = {}): RejectedCall {
+  return {
+    at: MADE_AT,
+    call: 'GET /deployments/{deploymentId}',
+    status: 404,
+    code: 'not_found',
+    address: '192.0.2.1',
+    requestId: 'r-1',
     ...change,
   };
 }

@@ -1,0 +1,129 @@
+import { systemActor } from '../domain/actors.ts';
+import type { ServiceError } from '../domain/errors.ts';
+import { newEvent, type ServiceEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { timeOfUlid } from '../domain/mint.ts';
+import type { RejectedCalls } from '../domain/records.ts';
+import type { ManagementRequest } from '../http/management.ts';
+import type { Table } from '../table/client.ts';
+import { readDeployment } from '../table/deployments.ts';
+import { listEvents, putEvent } from '../table/events.ts';
+import { countRejectedCall, endedRejectedCalls, moveRejectedCalls } from '../table/rejected-calls.ts';
+
+/**
+ * Counts the rejected calls about Deployments. Nothing about the Deployment is read: the caller must not find out
+ * whether it exists.
+ */
+export function rejectedCallCounter(table: Table, clock: Clock) {
+  return async ({ params, routeKey, actor }: ManagementRequest, error: ServiceError): Promise<void> => {
+    const { deploymentId } = params;
+    if (deploymentId === '') return;
+    const { principal, type, address, requestId } = actor;
+    const { status, code } = error;
+    const call = { at: clock(), call: routeKey, status, code, address, requestId };
+    await countRejectedCall(table, { caller: { principal, type }, deploymentId, call });
+  };
+}
+
+interface Dependencies {
+  table: Table;
+  clock: Clock;
+  /** Whether there is time for another caller. */
+  hasTime: () => boolean;
+  log: (message: string, fields: Record<string, string | number>) => void;
+}
+
+/** Most events of one run about one Deployment that name a caller. A last event counts what other callers did. */
+const MAX_CALLERS = 10;
+
+/** Where the calls about one Deployment belong, and what this run has recorded of them. */
+interface History {
+  /** '' where the Deployment does not exist any more. */
+  generation: string;
+  /** Epoch seconds. Absent where the Deployment exists. */
+  expiresAt?: number;
+  callers: number;
+  others: { calls: number; callers: number };
+}
+
+/**
+ * Moves the counts of all hours that have ended into the events of the Deployments: one event for each caller, hour
+ * and Deployment. A Deployment that was deleted still gets them, for administrators, until its last event expires. IDs
+ * that never were a Deployment get none.
+ *
+ * @returns how many events were written
+ * @throws Error when time ran out; the next run continues with what is left
+ */
+export async function recordRejectedCalls({ table, clock, hasTime, log }: Dependencies): Promise<number> {
+  const now = clock();
+  const histories = new Map<string, History | undefined>();
+  let written = 0;
+  try {
+    for await (const calls of endedRejectedCalls(table, now)) {
+      if (!hasTime()) throw new Error('no time left to record rejected calls');
+      await move(calls);
+    }
+  } finally {
+    await writeOthers();
+  }
+  return written;
+
+  async function move(calls: RejectedCalls): Promise<void> {
+    const { caller, hour, callCount, deployments } = calls;
+    const existing = [];
+    for (const about of deployments) {
+      const history = await historyOf(about.deploymentId);
+      if (history) existing.push({ ...about, history });
+    }
+    const named = existing.filter(({ history }) => history.callers < MAX_CALLERS);
+    const events = named.map(({ deploymentId, count, last, history }) => {
+      const { at, call, status, code, address, requestId } = last;
+      // Who registered the ID after the call was made has nothing to do with it.
+      const isOfGeneration = history.generation !== '' && timeOfUlid(history.generation) <= at;
+      const generation = isOfGeneration ? history.generation : '';
+      const data = { call, status, code, count, lastAt: new Date(at).toISOString() };
+      const actor = { ...caller, address, requestId };
+      return inHistory(newEvent('call.refused', { id: deploymentId, generation }, actor, now, data), history);
+    });
+    if (!(await moveRejectedCalls(table, calls, events))) return;
+    written += events.length;
+    for (const { history, count } of existing) {
+      if (history.callers < MAX_CALLERS) history.callers++;
+      else {
+        history.others.calls += count;
+        history.others.callers++;
+      }
+    }
+    const unlisted = callCount - deployments.reduce((sum, { count }) => sum + count, 0);
+    if (unlisted > 0) log('rejected calls about further Deployments', { ...caller, hour, calls: unlisted });
+  }
+
+  async function historyOf(deploymentId: string): Promise<History | undefined> {
+    if (!histories.has(deploymentId)) histories.set(deploymentId, await readHistory(deploymentId));
+    return histories.get(deploymentId);
+  }
+
+  async function readHistory(deploymentId: string): Promise<History | undefined> {
+    const none = { callers: 0, others: { calls: 0, callers: 0 } };
+    const deployment = await readDeployment(table, deploymentId);
+    if (deployment) return { generation: deployment.generation, ...none };
+    const { items } = await listEvents(table, deploymentId, { after: undefined, limit: 1, now });
+    return items[0] && { generation: '', expiresAt: items[0].expiresAt, ...none };
+  }
+
+  async function writeOthers(): Promise<void> {
+    for (const [deploymentId, history] of histories) {
+      if (!history || history.others.callers === 0) continue;
+      const { calls: count, callers } = history.others;
+      const life = { id: deploymentId, generation: history.generation };
+      const event = newEvent('call.refused', life, systemActor('sweep'), now, { count, callers });
+      await putEvent(table, inHistory(event, history));
+      written++;
+    }
+  }
+}
+
+/** Events about a deleted Deployment expire with its last own event, so that they do not extend its history. */
+function inHistory(event: ServiceEvent, { expiresAt = event.expiresAt }: History): ServiceEvent {
+  return { ...event, expiresAt };
+}

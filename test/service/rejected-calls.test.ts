@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
+import { assemblyOf } from '../support/assembly.ts';
+import { type Engine, startEngine } from '../support/engine.ts';
+import { sample } from '../support/generated.ts';
+import { startMeter } from '../support/meter.ts';
+import { callAs } from '../support/service.ts';
+import { call, makeDeployment, makeKey } from '../support/stack.ts';
+
+const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+
+/** Every call about one Deployment, from the service's own OpenAPI document. */
+const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'));
+const routes = Object.entries<object>(paths)
+  .filter(([path]) => path.startsWith('/deployments/{deploymentId}'))
+  .flatMap(([path, methods]) =>
+    Object.keys(methods)
+      .filter((method) => method !== 'parameters')
+      .map((method): [string, string] => [method.toUpperCase(), path]),
+  );
+
+/** Three IDs of the same length: a Deployment of others, one that was deleted, and one that never was. */
+const IDS = ['others-1', 'erased-1', 'absent-1'] as const;
+
+let engine: Engine;
+let meter: Awaited<ReturnType<typeof startMeter>>;
+let stack: LocalStack;
+const keys = new Map<string, string>();
+const { DYNAMODB_ENDPOINT: before } = process.env;
+beforeAll(async () => {
+  engine = await startEngine();
+  meter = await startMeter(engine.endpoint);
+  process.env.DYNAMODB_ENDPOINT = meter.endpoint;
+  stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
+  // Only the calls of the test may reach the table.
+  for (const schedule of stack.schedules) await schedule.stop();
+  stack.clock.freeze(NOON);
+  for (const id of ['others-1', 'erased-1']) {
+    await makeDeployment(stack, id, { groups: [] });
+    keys.set(id, (await makeKey(stack, id)).id);
+  }
+  await callAs(stack, 'admin', 'DELETE', '/deployments/erased-1');
+  keys.set('absent-1', `dk_absent-1_${newUlid(NOON)}`);
+});
+afterAll(async () => {
+  await stack.stop();
+  if (before === undefined) delete process.env.DYNAMODB_ENDPOINT;
+  else process.env.DYNAMODB_ENDPOINT = before;
+  await meter.stop();
+  await engine.stop();
+});
+beforeEach(() => stack.clock.freeze(NOON));
+
+/** One step of a path: a slash, or only dots, would make another path of it. */
+const anyStep = fc
+  .string({ minLength: 1, unit: 'grapheme-ascii' })
+  .map((text) => `x${text}`.replaceAll('/', ''));
+
+/** What a caller can send with any call: valid, invalid and malformed. */
+const anyRequest = fc.record({
+  keyId: fc.oneof(fc.constant('a key of it'), anyStep),
+  tokenId: fc.oneof(fc.constant(newUlid(NOON)), anyStep),
+  query: fc.constantFrom('', '?limit=1', '?limit=0', '?cursor=x', '?unknown=1', '?limit=1&limit=2'),
+  contentType: fc.constantFrom('application/json', 'text/plain', undefined),
+  idempotencyKey: fc.constantFrom(undefined, 'once', 'not, valid'),
+  body: fc.oneof(
+    fc.constant('{"name": "ci"}'),
+    fc.constant('{"groups": ["data-eng"]}'),
+    fc.constant('{'),
+    fc.constant('x'.repeat(70_000)),
+    fc.json(),
+  ),
+});
+
+describe('a call on a Deployment that the caller may not see', () => {
+  it('#54: gets the same answer by the same operations of the same size as a call on one that does not exist', async () => {
+    expect(routes.length).toBeGreaterThan(12);
+    const token = await stack.signIn('member');
+    const property = fc.asyncProperty(fc.constantFrom(...routes), anyRequest, async ([method, path], it) => {
+      const seen = [];
+      for (const id of IDS) {
+        const target = path
+          .replace('{deploymentId}', id)
+          .replace('{keyId}', encodeURIComponent(it.keyId === 'a key of it' ? `${keys.get(id)}` : it.keyId))
+          .replace('{tokenId}', encodeURIComponent(it.tokenId));
+        meter.take();
+        const { status, text, headers } = await call(stack, method, `${target}${it.query}`, {
+          token,
+          headers: {
+            ...(it.contentType !== undefined && { 'content-type': it.contentType }),
+            ...(it.idempotencyKey !== undefined && { 'idempotency-key': it.idempotencyKey }),
+          },
+          ...(method !== 'GET' && { body: it.body }),
+        });
+        const { date: _date, 'apigw-requestid': _id, ...others } = headers;
+        seen.push({ status, text, headers: others, requests: meter.take().requests });
+      }
+      expect(seen[0]?.status).toBeGreaterThanOrEqual(400);
+      expect(seen[0]?.requests).toEqual([
+        expect.stringMatching(/^GetItem \d+$/),
+        expect.stringMatching(/^UpdateItem \d+$/),
+      ]);
+      expect(seen[1]).toEqual(seen[0]);
+      expect(seen[2]).toEqual(seen[0]);
+    });
+    await fc.assert(property, { numRuns: sample(300) });
+  }, 120_000);
+});

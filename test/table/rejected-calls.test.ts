@@ -1,0 +1,153 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RejectedCall, RejectedCalls } from '../../functions/domain/records.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
+import {
+  countRejectedCall,
+  endedRejectedCalls,
+  MAX_DEPLOYMENTS,
+  moveRejectedCalls,
+} from '../../functions/table/rejected-calls.ts';
+import { event, MADE_AT, rejectedCall } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+beforeEach(() => store.clear('REJECTED_CALLS', 'EVENTS#etl'));
+
+const HOUR = 60 * 60 * 1000;
+const count = (deploymentId: string, change: Partial<RejectedCall> = {}, principal = 'eve') =>
+  countRejectedCall(table, {
+    caller: { principal, type: 'person' },
+    deploymentId,
+    call: rejectedCall(change),
+  });
+const hashOfEve = hashOf('["person","eve"]');
+async function ended(now: number): Promise<RejectedCalls[]> {
+  const all = [];
+  for await (const calls of endedRejectedCalls(table, now)) all.push(calls);
+  return all;
+}
+
+describe('a rejected call', () => {
+  it('is counted in one item of its caller and hour, with the last call about each Deployment', async () => {
+    await count('etl');
+    await count('etl', { at: MADE_AT + 1, status: 403, code: 'forbidden' });
+    await count('other');
+    await count('etl', {}, 'ada');
+    await count('etl', { at: MADE_AT + HOUR });
+    const stored = await store.partition('REJECTED_CALLS');
+    expect(stored).toHaveLength(3);
+    expect(stored).toContainEqual({
+      pk: 'REJECTED_CALLS',
+      sk: `${hashOfEve}#2027-01-15T08`,
+      principal: 'eve',
+      principalType: 'person',
+      callCount: 3,
+      deployments: new Set(['etl', 'other']),
+      'count#etl': 2,
+      'last#etl': rejectedCall({ at: MADE_AT + 1, status: 403, code: 'forbidden' }),
+      'count#other': 1,
+      'last#other': rejectedCall(),
+      // A week after the end of the hour.
+      expiresAt: Date.parse('2027-01-22T09:00:00Z') / 1000,
+    });
+  });
+
+  it('is not mixed with the calls of an IAM principal that has the same name', async () => {
+    await count('etl', {}, 'arn:aws:iam::111122223333:role/deploy');
+    const caller = { principal: 'arn:aws:iam::111122223333:role/deploy', type: 'iam' as const };
+    await countRejectedCall(table, { caller, deploymentId: 'etl', call: rejectedCall() });
+    expect((await ended(MADE_AT + HOUR)).map(({ caller: { type } }) => type).sort()).toEqual([
+      'iam',
+      'person',
+    ]);
+  });
+
+  it('is counted once for each of 100 calls at the same time', async () => {
+    await Promise.all(Array.from({ length: 100 }, () => count('etl')));
+    expect(await store.partition('REJECTED_CALLS')).toMatchObject([{ callCount: 100, 'count#etl': 100 }]);
+  });
+
+  it('never mixes with another attribute, whatever the Deployment is called', async () => {
+    for (const id of ['pk', 'sk', 'expiresAt', 'principal', 'callCount', 'deployments']) await count(id);
+    const [calls] = await ended(MADE_AT + HOUR);
+    expect(calls).toMatchObject({ caller: { principal: 'eve' }, callCount: 6 });
+    expect(calls?.deployments.map(({ count: of }) => of)).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+
+  it('is only added to the sum when its caller has named ten other Deployments in that hour', async () => {
+    const longest = (n: number) => `${n}`.padEnd(64, 'd');
+    const call = 'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}';
+    const largest = {
+      call,
+      address: '2001:0db8:ffff:ffff:ffff:ffff:ffff:ffff',
+      requestId: 'r'.repeat(36),
+      code: 'idempotency_key_reused',
+    };
+    for (let n = 0; n < MAX_DEPLOYMENTS + 5; n++) await count(longest(n), largest, 's'.repeat(255));
+    await count(longest(0), largest, 's'.repeat(255));
+    const [stored = {}, ...others] = await store.partition('REJECTED_CALLS');
+    expect(others).toEqual([]);
+    const [calls] = await ended(MADE_AT + HOUR);
+    expect(calls).toMatchObject({ callCount: MAX_DEPLOYMENTS + 6 });
+    expect(calls?.deployments.map((one) => [one.deploymentId, one.count]).sort()).toEqual(
+      Array.from({ length: MAX_DEPLOYMENTS }, (_, n) => [longest(n), n === 0 ? 2 : 1]),
+    );
+    const bytes = JSON.stringify({ ...stored, deployments: [...(stored.deployments as Set<string>)] }).length;
+    expect(bytes).toBeLessThan(5 * 1024);
+  });
+
+  it('is read when its hour has ended, not before', async () => {
+    await count('etl');
+    const end = MADE_AT + HOUR;
+    expect(await ended(end - 1)).toEqual([]);
+    expect(await ended(end)).toEqual([
+      {
+        caller: { principal: 'eve', type: 'person' },
+        hour: '2027-01-15T08',
+        callCount: 1,
+        deployments: [{ deploymentId: 'etl', count: 1, last: rejectedCall() }],
+      },
+    ]);
+  });
+
+  it('is left to TTL and reported where its item is malformed', async () => {
+    await count('etl');
+    const [stored = {}] = await store.partition('REJECTED_CALLS');
+    for (const damage of [
+      { principal: 1 },
+      { principalType: undefined },
+      { callCount: '1' },
+      { deployments: ['etl'] },
+      { 'count#etl': undefined },
+      { 'last#etl': { at: 1 } },
+    ]) {
+      store.malformed.length = 0;
+      await store.put({ ...stored, ...damage });
+      expect(await ended(MADE_AT + HOUR)).toEqual([]);
+      expect(store.malformed).toHaveLength(1);
+    }
+  });
+});
+
+describe('moving rejected calls', () => {
+  it('writes the events and deletes the counts at once', async () => {
+    await count('etl');
+    const [calls] = await ended(MADE_AT + HOUR);
+    expect(await moveRejectedCalls(table, calls as never, [event({ type: 'call.refused' })])).toBe(true);
+    expect(await store.partition('REJECTED_CALLS')).toEqual([]);
+    expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'call.refused' }]);
+    expect(await moveRejectedCalls(table, calls as never, [event()])).toBe(false);
+    expect(await store.partition('EVENTS#etl')).toHaveLength(1);
+  });
+
+  it('writes nothing when a late call was counted since they were read', async () => {
+    await count('etl');
+    const [calls] = await ended(MADE_AT + HOUR);
+    await count('etl');
+    expect(await moveRejectedCalls(table, calls as never, [event()])).toBe(false);
+    expect(await store.partition('EVENTS#etl')).toEqual([]);
+    expect(await ended(MADE_AT + HOUR)).toMatchObject([{ callCount: 2 }]);
+  });
+});
