@@ -113,7 +113,8 @@ export class Monitoring extends Construct {
       },
       period: FIVE_MINUTES,
     });
-    // DynamoDB counts them: single updates are slides and notes of a last use, but for one at the start of a purge.
+    // DynamoDB counts them: nearly all single updates are slides and notes of a last use. Others count a rejected
+    // management call or begin a purge.
     const updates = new cloudwatch.Metric({
       namespace: 'AWS/DynamoDB',
       metricName: 'SuccessfulRequestLatency',

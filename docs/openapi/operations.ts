@@ -435,7 +435,9 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'Events',
     caller: 'person',
     summary: 'List what happened to a Deployment in 90 days, newest first',
-    description: 'Members see its present life; administrators all, also after its deletion.',
+    description:
+      'Members see its present life; administrators all, also after its deletion. `call.refused` counts the rejected calls of one ' +
+      'caller in one hour, and is written after that hour.',
     query: pageInput,
     answers: {
       200: json('A page.', answers.events, { items: [event] }),

@@ -1,7 +1,7 @@
 import type { ServiceEvent } from './resources.ts';
 import { dayOf, duration } from './words.ts';
 
-/** What a call wants, by its route: of a refused one. */
+/** What a rejected call was made for, by its route. */
 const CALLS: Record<string, string> = {
   'GET /deployments/{deploymentId}': 'read the Deployment',
   'PUT /deployments/{deploymentId}': 'register or change the Deployment',
@@ -63,10 +63,20 @@ export function eventWords({ type, data }: ServiceEvent): string {
     case 'temporary_token.revoked':
       return 'Temporary token revoked';
     case 'call.refused':
-      return `Refused to ${callWords(String(data.call))} (${data.status})`;
+      return rejectedWords(data);
     default:
       return type;
   }
+}
+
+/** What one caller tried; or, without a `call`, how often the callers did that have no event of their own. */
+function rejectedWords({ call, status, count, callers }: ServiceEvent['data']): string {
+  if (call === undefined) return `Rejected ${count} calls by ${callers} other callers`;
+  const last = `${callWords(String(call))} (${status})`;
+  // An event of an earlier version is one call and has no count.
+  return Number(count ?? 1) === 1
+    ? `Rejected a call to ${last}`
+    : `Rejected ${count} calls; the last one was to ${last}`;
 }
 
 /** @param call a route, of people or of the platform */
@@ -89,7 +99,7 @@ const JOBS = new Map([
   ['purge', 'the purge of a deleted Deployment'],
   ['restore', 'a restore from a backup'],
   ['source', 'a change of the followed table'],
-  ['sweep', 'the daily check of all keys'],
+  ['sweep', 'the check of keys and rejected calls'],
 ]);
 
 /**

@@ -208,14 +208,25 @@ describe('an event in words', () => {
     [
       'call.refused',
       { call: 'DELETE /deployments/{deploymentId}', status: 403 },
-      'Refused to delete the Deployment (403)',
+      'Rejected a call to delete the Deployment (403)',
     ],
     [
       'call.refused',
       { call: 'GET /platform/deployments/{deploymentId}/api-keys', status: 404 },
-      'Refused to list the API Keys (404)',
+      'Rejected a call to list the API Keys (404)',
     ],
-    ['call.refused', { call: 'GET /new', status: 404 }, 'Refused to GET /new (404)'],
+    [
+      'call.refused',
+      { call: 'DELETE /deployments/{deploymentId}', status: 403, count: 1 },
+      'Rejected a call to delete the Deployment (403)',
+    ],
+    [
+      'call.refused',
+      { call: 'GET /deployments/{deploymentId}', status: 404, count: 120 },
+      'Rejected 120 calls; the last one was to read the Deployment (404)',
+    ],
+    ['call.refused', { count: 30, callers: 15 }, 'Rejected 30 calls by 15 other callers'],
+    ['call.refused', { call: 'GET /new', status: 404 }, 'Rejected a call to GET /new (404)'],
     ['of.a.later.version', {}, 'of.a.later.version'],
   ])('%s %j', (type, data, expected) => {
     expect(eventWords(event(type, data))).toBe(expected);
@@ -228,7 +239,7 @@ describe('an event in words', () => {
     ['system', 'purge', { words: 'by the service: the purge of a deleted Deployment' }],
     ['system', 'restore', { words: 'by the service: a restore from a backup' }],
     ['system', 'source', { words: 'by the service: a change of the followed table' }],
-    ['system', 'sweep', { words: 'by the service: the daily check of all keys' }],
+    ['system', 'sweep', { words: 'by the service: the check of keys and rejected calls' }],
     ['system', 'of-a-later-version', { words: 'by the service: of-a-later-version' }],
   ] as const)('names its actor: %s %s', (type, principal, expected) => {
     expect(actorWords({ type, principal, address: '' })).toStrictEqual(expected);

@@ -8,7 +8,7 @@ import { inProcess, must, startTable } from '../support/in-process.ts';
 const page = readFileSync(new URL('../../docs/data.md', import.meta.url), 'utf8');
 const engine = await startTable();
 afterAll(() => engine.stop());
-const app = inProcess(engine);
+const app = inProcess(engine, { countsRejectedCalls: true });
 const TableName = 'keys';
 /** Like no other text. */
 const WHO = 'sub-of-grace-4711';
@@ -29,6 +29,7 @@ const used = await app.call('GET', '/whoami', {
   token: await app.swap(key),
   headers: { 'user-agent': 'curl/8.5' },
 });
+must(await app.call('GET', '/deployments/not-theirs', { as: WHO }), 404);
 const { rules, time } = app;
 await reportLeak(
   app.table,
@@ -42,27 +43,30 @@ type Item = Record<string, unknown>;
 const scan = async (input: object = {}): Promise<Item[]> =>
   (await app.table.client.send(new ScanCommand({ TableName, ...input }))).Items ?? [];
 
+/** What the page calls an item. */
+function kindOf({ pk, sk }: Item): string {
+  if (pk === 'REJECTED_CALLS') return pk;
+  return String(pk).startsWith('EVENTS#') ? 'EVENTS' : (String(sk).split('#')[0] ?? '');
+}
+
 /** `KEY#…: createdBy` of everything in the table that holds one of these texts. */
 function placesOf(items: Item[], holds: (value: string) => boolean): Set<string> {
   const found = new Set<string>();
   const walk = (kind: string, path: string, value: unknown) => {
-    if (typeof value === 'string' && holds(value)) found.add(`${kind}: ${path}`);
+    if (typeof value === 'string' && holds(value)) found.add(`${kind}: ${path.replace(/#[\w-]+/, '#…')}`);
     else if (value && typeof value === 'object') {
       for (const [name, of] of Object.entries(value)) walk(kind, path ? `${path}.${name}` : name, of);
     }
   };
-  for (const { pk, sk, ...attributes } of items) {
-    const kind = String(pk).startsWith('EVENTS#') ? 'EVENTS' : String(sk).split('#')[0];
-    walk(String(kind), '', attributes);
-  }
+  for (const { pk, sk, ...attributes } of items) walk(kindOf({ pk, sk }), '', attributes);
   return found;
 }
 
 /** The same, of what the page says. */
 const documented = new Set(
-  [...page.matchAll(/^\| [^|]* \| (`[A-Z]+#?…?`: .*?) \|/gm)].flatMap(([, cell = '']) =>
+  [...page.matchAll(/^\| [^|]* \| (`[A-Z_]+#?…?`: .*?) \|/gm)].flatMap(([, cell = '']) =>
     cell.split('; ').flatMap((part) => {
-      const [, kind, attributes = ''] = /^`([A-Z]+)#?…?`: (.*)$/.exec(part) ?? [];
+      const [, kind, attributes = ''] = /^`([A-Z_]+)#?…?`: (.*)$/.exec(part) ?? [];
       return [...attributes.matchAll(/`([^`]+)`/g)].map(([, path]) => `${kind}: ${path}`);
     }),
   ),
@@ -81,6 +85,7 @@ describe('what is kept of people', () => {
       'GRANT: sub',
       'IDEM: answer.body',
       'KEY: createdBy',
+      'REJECTED_CALLS: principal',
     ]);
   });
 
@@ -104,7 +109,7 @@ describe('what is kept of people', () => {
     const rows = [...page.matchAll(/^ {3}\| `([A-Z]+)#…`( with `data\.sub`)? \| `(SET .*)` \|$/gm)];
     expect(rows).toHaveLength(3);
     for (const { pk, sk, data } of await found()) {
-      const kind = String(pk).startsWith('EVENTS#') ? 'EVENTS' : String(sk).split('#')[0];
+      const kind = kindOf({ pk, sk });
       for (const [, of, withSub, UpdateExpression = ''] of rows) {
         if (of !== kind || (withSub && (data as Item).sub === undefined)) continue;
         await app.table.client.send(
@@ -120,7 +125,7 @@ describe('what is kept of people', () => {
     }
     const left = placesOf(await scan(), (value) => value.includes(WHO));
     // Those go by themselves within a day, or are deleted.
-    expect([...left].sort()).toEqual(['GRANT: sub', 'IDEM: answer.body']);
+    expect([...left].sort()).toEqual(['GRANT: sub', 'IDEM: answer.body', 'REJECTED_CALLS: principal']);
     expect(await app.use(await app.swap(key))).toBe(200);
     expect((await app.call('GET', `${keys}/${key.id}`, { as: WHO })).json.createdBy).toBe('erased');
   });

@@ -105,6 +105,17 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await costs('List one temporary token', 200, () => as('GET', `${path}/temporary-tokens`));
   await costs('Revoke a temporary token', 204, () => as('DELETE', `${path}/temporary-tokens/${grant.id}`));
 
+  const others = `others${id.slice(6)}`;
+  const groups = deployment.groups.filter((group) => group !== 'data-eng');
+  await as('PUT', `/deployments/${others}`, { ...deployment, groups });
+  const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
+  await costs('Rejected call on a Deployment of others', 404, () => rejected(others));
+  // In another hour, since an item that lists both would be larger.
+  stack.clock.freeze(NOON + 5_000_000);
+  await costs('Rejected call on a Deployment that does not exist', 404, () =>
+    rejected(`absent${id.slice(6)}`),
+  );
+
   await costs('Delete a key', 204, () => as('DELETE', keyPath));
   await costs('Delete a Deployment', 204, () => as('DELETE', path));
   return spent;

@@ -16,6 +16,7 @@ import { introspectRoute } from '../../functions/handlers/introspect.ts';
 import { keyRoutes } from '../../functions/handlers/keys.ts';
 import { reportLeak } from '../../functions/handlers/leaks.ts';
 import type { PurgeDependencies, PurgeTask } from '../../functions/handlers/purge.ts';
+import { rejectedCallCounter } from '../../functions/handlers/rejected-calls.ts';
 import { revokeRoute } from '../../functions/handlers/revoke.ts';
 import { temporaryTokenRoutes } from '../../functions/handlers/temporary-tokens.ts';
 import { tokenRoute } from '../../functions/handlers/token.ts';
@@ -69,6 +70,8 @@ export interface InProcessOptions {
   source?: DeploymentsSource;
   /** Checks use the AWS SDK's client in place of the lean one. */
   sdkChecks?: boolean;
+  /** Counts rejected calls. @default false, so that the requests of a call are those of its route */
+  countsRejectedCalls?: boolean;
   /** Whose tokens may open keys. @default nobody's */
   trust?: TrustDependencies;
 }
@@ -144,8 +147,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const reported: unknown[] = [];
   const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
   const people = { groupsClaim: 'groups', adminGroup: 'platform-admins', adminScope: undefined };
-  // Without the record of refusals: the faults are counted by the requests of each call.
-  const management = { logger, people, onRejected: async () => {} };
+  const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
+  const management = { logger, people, onRejected };
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
   const managed = {
     ...deploymentRoutes(table, clock, options.source),
