@@ -1,8 +1,9 @@
-import { Stack, Token } from 'aws-cdk-lib';
+import { CfnResource, Stack, Token } from 'aws-cdk-lib';
 import * as rest from 'aws-cdk-lib/aws-apigateway';
 import * as http from 'aws-cdk-lib/aws-apigatewayv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import { Construct, type IConstruct } from 'constructs';
+import { setStageVariables, stageVariablesOf } from './stage-variables.ts';
 
 /** A route as `METHOD /path/{parameter}`; `$default` is an HTTP API's own. */
 export type ProtectedRoute = `${string} /${string}` | '$default';
@@ -32,12 +33,15 @@ export interface DeploymentKeyAuthorizerProps {
    */
   readonly deploymentParameter?: string;
   /**
-   * Every stage of the API. Where a stage is left out, its tokens are checked and their scopes are not.
+   * Every stage of the API, which get the variables that tell the function what to check. Synthesis fails when the API
+   * has another stage in this app; API Gateway answers 401 to every call of a stage that synthesis could not see.
    * @default the stage that the API made for itself
    */
-  readonly stages?: readonly (rest.Stage | http.HttpStage)[];
+  readonly stages?: readonly (rest.Stage | rest.CfnStage | http.HttpStage | http.CfnStage)[];
 }
 
+/** The path parameter that names the Deployment, unless the stage variable says otherwise. */
+const DEPLOYMENT_PARAMETER = 'deploymentId';
 /** Most characters of a stage variable's value. */
 const MAX_VARIABLE = 512;
 /** What a stage variable can hold. */
@@ -66,12 +70,14 @@ export class DeploymentKeyAuthorizer
   readonly role: iam.Role;
   readonly #props: DeploymentKeyAuthorizerProps;
   readonly #parameter: string;
+  /** The stage variables that tell the function what this API requires. */
+  readonly #variables: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: DeploymentKeyAuthorizerProps) {
     super(scope, id);
     this.#props = props;
-    this.#parameter = props.deploymentParameter ?? 'deploymentId';
-    const variables = this.#variables();
+    this.#parameter = props.deploymentParameter ?? DEPLOYMENT_PARAMETER;
+    this.#variables = this.#readVariables();
     if (!Token.isUnresolved(props.functionArn) && !FUNCTION_ARN.test(props.functionArn)) {
       throw new Error(`functionArn must be the ARN of a Lambda function, not "${props.functionArn}".`);
     }
@@ -89,7 +95,9 @@ export class DeploymentKeyAuthorizer
     });
     this.authorizerId =
       props.api instanceof rest.RestApi ? this.#authorizeRest(props.api) : this.#authorizeHttp(props.api);
-    for (const stage of props.stages ?? [ownStage(props.api)]) tell(stage, variables);
+    for (const stage of props.stages ?? [ownStage(props.api)]) {
+      setStageVariables(resourceOf(stage), this.#variables);
+    }
     this.node.addValidation({ validate: () => this.#faults() });
   }
 
@@ -102,11 +110,15 @@ export class DeploymentKeyAuthorizer
   }
 
   #authorizeRest(api: rest.RestApi): string {
+    const identitySource = [
+      rest.IdentitySource.header('Authorization'),
+      ...this.#variableNames().map((name) => rest.IdentitySource.stageVariable(name)),
+    ].join(',');
     const authorizer = new rest.CfnAuthorizer(this, 'Default', {
       restApiId: api.restApiId,
       name: this.node.id,
       type: 'REQUEST',
-      identitySource: rest.IdentitySource.header('Authorization'),
+      identitySource,
       authorizerUri: this.#uri(),
       authorizerCredentials: this.role.roleArn,
       authorizerResultTtlInSeconds: 0,
@@ -119,7 +131,8 @@ export class DeploymentKeyAuthorizer
     });
     // A REST API goes on serving what it last deployed until it is deployed anew.
     api.latestDeployment?.node.addDependency(authorizer);
-    api.latestDeployment?.addToLogicalId({ deploymentKeyAuthorizer: [authorizer.logicalId, this.#uri()] });
+    const told = [authorizer.logicalId, this.#uri(), identitySource];
+    api.latestDeployment?.addToLogicalId({ deploymentKeyAuthorizer: told });
     return authorizer.ref;
   }
 
@@ -128,13 +141,24 @@ export class DeploymentKeyAuthorizer
       apiId: api.apiId,
       name: this.node.id,
       authorizerType: 'REQUEST',
-      identitySource: ['$request.header.Authorization'],
+      identitySource: [
+        '$request.header.Authorization',
+        ...this.#variableNames().map((name) => `$stageVariables.${name}`),
+      ],
       authorizerPayloadFormatVersion: '2.0',
       enableSimpleResponses: true,
       authorizerUri: this.#uri(),
       authorizerCredentialsArn: this.role.roleArn,
       authorizerResultTtlInSeconds: 0,
     }).ref;
+  }
+
+  /**
+   * Identity sources beside the header: API Gateway answers 401, without asking the function, where one is missing. So a
+   * stage that was made without them, out of sight of this construct, lets nobody in.
+   */
+  #variableNames(): string[] {
+    return Object.keys(this.#variables);
   }
 
   /** Where API Gateway invokes the function, in the function's own Region. */
@@ -146,8 +170,8 @@ export class DeploymentKeyAuthorizer
     return `arn:${partition}:apigateway:${region}:lambda:path/2015-03-31/functions/${functionArn}/invocations`;
   }
 
-  /** The stage variables that tell the function what this API requires. */
-  #variables(): Record<string, string> {
+  /** @throws Error a sentence for a property that is wrong */
+  #readVariables(): Record<string, string> {
     const { requiredScopes, deploymentParameter } = this.#props;
     const rules = Object.entries(requiredScopes).map(([route, scopes]) => written(route, scopes ?? []));
     const text = rules.join('&');
@@ -173,6 +197,7 @@ export class DeploymentKeyAuthorizer
     const isProtected = (rule: string) => protectedRoutes.some((route) => meet(route, rule));
     const isAboutDeployment = (route: string) => route.includes(`{${this.#parameter}}`);
     return [
+      ...this.#stageFaults(),
       ...protectedRoutes
         .filter((route) => !isListed(route))
         .map(
@@ -188,6 +213,20 @@ export class DeploymentKeyAuthorizer
             `${route} has no parameter {${this.#parameter}}, so tokens of every Deployment would be let in: add it, or let the handler compare the context's deploymentId and set handlerChecksDeployment.`,
         ),
     ];
+  }
+
+  /** Stages that would not check what the others check. */
+  #stageFaults(): string[] {
+    const required = { ...this.#variables, deploymentParameter: this.#parameter };
+    return stageVariablesOf(resourceOf(this.#props.api)).flatMap(({ path, variables }) => {
+      const found: Record<string, unknown> = { deploymentParameter: DEPLOYMENT_PARAMETER, ...variables };
+      return Object.entries(required)
+        .filter(([name, value]) => found[name] !== value)
+        .map(
+          ([name, value]) =>
+            `${path} is a stage of the same API, so its variable ${name} must be ${JSON.stringify(value)}, not ${JSON.stringify(found[name])}: pass the stage in stages, and set this variable nowhere else.`,
+        );
+    });
   }
 
   /** The routes of the API that use this authorizer. */
@@ -239,10 +278,9 @@ function ownStage(api: rest.RestApi | http.HttpApi): rest.Stage | http.IStage {
   throw new Error(`${api.node.path} made no stage for itself: name its stages.`);
 }
 
-function tell(stage: rest.Stage | http.IStage, variables: Record<string, string>): void {
-  const property = stage instanceof rest.Stage ? 'Variables' : 'StageVariables';
-  const resource = stage.node.defaultChild as rest.CfnStage | http.CfnStage;
-  for (const [name, value] of Object.entries(variables)) {
-    resource.addPropertyOverride(`${property}.${name}`, value);
-  }
+/** The resource of a construct that stands for one, or the resource itself. */
+function resourceOf(construct: IConstruct): CfnResource {
+  const resource = CfnResource.isCfnResource(construct) ? construct : construct.node.defaultChild;
+  if (resource && CfnResource.isCfnResource(resource)) return resource;
+  throw new Error(`${construct.node.path} is imported: pass what this app makes.`);
 }

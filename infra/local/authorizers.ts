@@ -19,16 +19,20 @@ export interface Authorizer {
   decide(event: HttpApiEvent, scopes: readonly string[], request: GatewayRequest): Promise<Decision>;
 }
 
-/** Reads one `$request.header.Name`: the only kind of identity source that is imitated. */
-function identity(source: string, event: HttpApiEvent): string | undefined {
-  return event.headers[headerOf(source)] || undefined;
-}
+/** The kinds of identity source that are emulated. */
+const SOURCE = /^\$(?:request\.header\.(?<header>[\w-]+)|stageVariables\.(?<variable>\w+))$/;
 
 /** @throws Error for an identity source of another kind. */
-function headerOf(source: string): string {
-  const name = /^\$request\.header\.([\w-]+)$/.exec(source)?.[1];
-  if (name === undefined) throw new Error(`The local gateway does not know the identity source ${source}.`);
-  return name.toLowerCase();
+function assertKnown(source: string): void {
+  if (!SOURCE.test(source)) throw new Error(`The local gateway does not know the identity source ${source}.`);
+}
+
+/** What a request has at an identity source; undefined where that is missing or empty. */
+function identity(source: string, event: HttpApiEvent): string | undefined {
+  const { header, variable } = SOURCE.exec(source)?.groups ?? {};
+  const found =
+    header === undefined ? event.stageVariables?.[variable ?? ''] : event.headers[header.toLowerCase()];
+  return found || undefined;
 }
 
 export interface JwtAuthorizerOptions {
@@ -44,7 +48,7 @@ export class JwtAuthorizer implements Authorizer {
   #keys?: Promise<ReturnType<typeof createRemoteJWKSet>>;
 
   constructor(options: JwtAuthorizerOptions) {
-    headerOf(options.identitySource);
+    assertKnown(options.identitySource);
     this.#options = options;
   }
 
@@ -131,7 +135,7 @@ export class LambdaAuthorizer implements Authorizer {
   readonly #options: LambdaAuthorizerOptions;
 
   constructor(options: LambdaAuthorizerOptions) {
-    options.identitySources.forEach(headerOf);
+    options.identitySources.forEach(assertKnown);
     this.#options = options;
   }
 

@@ -66,7 +66,7 @@ describe('the SAM template', () => {
       FunctionInvokeRole: '!GetAtt AskTheAuthorizer.Arn',
       AuthorizerPayloadFormatVersion: '2.0',
       EnableSimpleResponses: true,
-      Identity: { Headers: ['Authorization'], ReauthorizeEvery: 0 },
+      Identity: { Headers: ['Authorization'], StageVariables: ['requiredScopes'], ReauthorizeEvery: 0 },
     });
     expect(Parameters.AuthorizerFunctionArn.Default).toBe(FUNCTION_ARN);
     expect(Resources.Api.Properties.Auth.DefaultAuthorizer).toBe('DeploymentKeys');
@@ -117,7 +117,7 @@ describe('the Terraform module', () => {
       name: '"deployment-keys"',
       rest_api_id: 'aws_api_gateway_rest_api.receiver.id',
       type: '"REQUEST"',
-      identity_source: '"method.request.header.Authorization"',
+      identity_source: '"method.request.header.Authorization,stageVariables.requiredScopes"',
       authorizer_uri: `"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/\${var.authorizer_function_arn}/invocations"`,
       authorizer_credentials: 'aws_iam_role.ask_the_authorizer.arn',
       authorizer_result_ttl_in_seconds: '0',
@@ -173,14 +173,20 @@ console.log({ 'create-role': 'arn:aws:iam::444455556666:role/ask-the-authorizer'
     .split('\n')
     .map((line) => JSON.parse(line));
   rmSync(folder, { recursive: true });
-  /** The options of a command, by name. */
+  /** The options of a command, by name; several values with a space between. */
   const optionsOf = (command: string): Record<string, string> => {
     const args = calls.find(([, name]) => name === command)?.slice(2) ?? [];
-    return Object.fromEntries(
-      args.flatMap((arg, at) =>
-        arg.startsWith('--') ? [[arg, args[at + 1]?.startsWith('--') ? '' : (args[at + 1] ?? '')]] : [],
-      ),
-    );
+    const options: Record<string, string[]> = {};
+    let name = '';
+    for (const arg of args) {
+      if (arg.startsWith('--')) {
+        name = arg;
+        options[name] = [];
+      } else {
+        options[name]?.push(arg);
+      }
+    }
+    return Object.fromEntries(Object.entries(options).map(([option, values]) => [option, values.join(' ')]));
   };
 
   it('make a role for the one function, an authorizer that keeps no answer, and attach it', () => {
@@ -203,7 +209,7 @@ console.log({ 'create-role': 'arn:aws:iam::444455556666:role/ask-the-authorizer'
       '--api-id': 'api1',
       '--name': 'deployment-keys',
       '--authorizer-type': 'REQUEST',
-      '--identity-source': '$request.header.Authorization',
+      '--identity-source': '$request.header.Authorization $stageVariables.requiredScopes',
       '--authorizer-payload-format-version': '2.0',
       '--enable-simple-responses': '',
       '--authorizer-uri': `arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/${FUNCTION_ARN}/invocations`,

@@ -59,7 +59,7 @@ describe('an authorizer of another account', () => {
     expect(propertiesOf(restApi().stack, 'AWS::ApiGateway::Authorizer')).toMatchObject([
       {
         Type: 'REQUEST',
-        IdentitySource: 'method.request.header.Authorization',
+        IdentitySource: 'method.request.header.Authorization,stageVariables.requiredScopes',
         AuthorizerUri: URI,
         AuthorizerCredentials: { 'Fn::GetAtt': [expect.stringMatching(/^AuthorizerRole/), 'Arn'] },
         AuthorizerResultTtlInSeconds: 0,
@@ -71,7 +71,7 @@ describe('an authorizer of another account', () => {
     expect(propertiesOf(httpApi().stack, 'AWS::ApiGatewayV2::Authorizer')).toMatchObject([
       {
         AuthorizerType: 'REQUEST',
-        IdentitySource: ['$request.header.Authorization'],
+        IdentitySource: ['$request.header.Authorization', '$stageVariables.requiredScopes'],
         AuthorizerPayloadFormatVersion: '2.0',
         EnableSimpleResponses: true,
         AuthorizerUri: URI,
