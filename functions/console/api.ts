@@ -1,3 +1,4 @@
+import { pathOf } from './paths.ts';
 import type {
   ApiKey,
   Deployment,
@@ -39,50 +40,60 @@ export class Api {
     this.#session = session;
   }
 
-  deployments = (cursor?: string) => this.#get<Page<Deployment>>('/deployments', cursor);
-  deployment = (id: string) => this.#get<Deployment>(`/deployments/${id}`);
+  deployments = (cursor?: string) => this.#get<Page<Deployment>>(['deployments'], cursor);
+  deployment = (id: string) => this.#get<Deployment>(['deployments', id]);
 
   keys = (deploymentId: string, cursor?: string) =>
-    this.#get<Page<ApiKey>>(`/deployments/${deploymentId}/api-keys`, cursor);
+    this.#get<Page<ApiKey>>(['deployments', deploymentId, 'api-keys'], cursor);
 
   key = (deploymentId: string, keyId: string) =>
-    this.#get<ApiKey>(`/deployments/${deploymentId}/api-keys/${keyId}`);
+    this.#get<ApiKey>(['deployments', deploymentId, 'api-keys', keyId]);
 
   addKey = (deploymentId: string, key: KeyInput, attempt: string) =>
-    this.#call<NewKey>('POST', `/deployments/${deploymentId}/api-keys`, key, attempt);
+    this.#call<NewKey>('POST', ['deployments', deploymentId, 'api-keys'], { body: key, attempt });
 
   editKey = (deploymentId: string, keyId: string, changes: KeyChanges) =>
-    this.#call<ApiKey>('PATCH', `/deployments/${deploymentId}/api-keys/${keyId}`, changes);
+    this.#call<ApiKey>('PATCH', ['deployments', deploymentId, 'api-keys', keyId], { body: changes });
 
   rotateKey = (deploymentId: string, keyId: string, retireOld: RetireOld, attempt: string) =>
-    this.#call<NewKey>(
-      'POST',
-      `/deployments/${deploymentId}/api-keys/${keyId}/rotate`,
-      { retireOld },
+    this.#call<NewKey>('POST', ['deployments', deploymentId, 'api-keys', keyId, 'rotate'], {
+      body: { retireOld },
       attempt,
-    );
+    });
 
   deleteKey = (deploymentId: string, keyId: string) =>
-    this.#call<void>('DELETE', `/deployments/${deploymentId}/api-keys/${keyId}`);
+    this.#call<void>('DELETE', ['deployments', deploymentId, 'api-keys', keyId]);
 
   events = (deploymentId: string, cursor?: string) =>
-    this.#get<Page<ServiceEvent>>(`/deployments/${deploymentId}/events`, cursor);
+    this.#get<Page<ServiceEvent>>(['deployments', deploymentId, 'events'], cursor);
 
   temporaryTokens = (deploymentId: string, cursor?: string) =>
-    this.#get<Page<TemporaryToken>>(`/deployments/${deploymentId}/temporary-tokens`, cursor);
+    this.#get<Page<TemporaryToken>>(['deployments', deploymentId, 'temporary-tokens'], cursor);
 
   issueToken = (deploymentId: string, scopes: string[], attempt: string) =>
-    this.#call<IssuedToken>('POST', `/deployments/${deploymentId}/temporary-tokens`, { scopes }, attempt);
+    this.#call<IssuedToken>('POST', ['deployments', deploymentId, 'temporary-tokens'], {
+      body: { scopes },
+      attempt,
+    });
 
   revokeToken = (deploymentId: string, id: string) =>
-    this.#call<void>('DELETE', `/deployments/${deploymentId}/temporary-tokens/${id}`);
+    this.#call<void>('DELETE', ['deployments', deploymentId, 'temporary-tokens', id]);
 
-  #get<T>(path: string, cursor?: string): Promise<T> {
-    return this.#call<T>('GET', cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : path);
+  #get<T>(segments: string[], cursor?: string): Promise<T> {
+    return this.#call<T>('GET', segments, { query: { cursor } });
   }
 
   /** @param attempt makes a second try of the same call make nothing twice */
-  async #call<T>(method: string, path: string, body?: object, attempt?: string): Promise<T> {
+  async #call<T>(
+    method: string,
+    segments: readonly string[],
+    {
+      query,
+      body,
+      attempt,
+    }: { query?: Record<string, string | undefined>; body?: object; attempt?: string } = {},
+  ): Promise<T> {
+    const path = pathOf(segments, query);
     let token: string | undefined;
     const send = async () => {
       token = await this.#session.accessToken();

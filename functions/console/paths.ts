@@ -11,23 +11,42 @@ const ONE_KEY_DIALOGS = ['edit', 'delete', 'secret', 'rotate', 'leaked', 'ci'] a
 /** A dialog about one key. */
 export type OneKeyDialog = (typeof ONE_KEY_DIALOGS)[number];
 
+/** Deployment and key IDs, as the service gives them out. Neither has a character that a URL encodes. */
+const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
+const KEY_ID = `dk_${DEPLOYMENT_ID}_[0-9A-Z]{26}`;
+
+/**
+ * Builds the path of a page or of an API call, the only way in which IDs and other values get into a URL.
+ * @param segments fixed words and IDs, without slashes
+ * @param query parameters; undefined ones are left out
+ * @throws Error for text that would lead to another path
+ */
+export function pathOf(segments: readonly string[], query: Record<string, string | undefined> = {}): string {
+  if (!segments.every((segment) => /^[\w-]{1,128}$/.test(segment)))
+    throw new Error('not a path of the service');
+  const given = Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const search = given.length > 0 ? `?${new URLSearchParams(given)}` : '';
+  return `/${segments.join('/')}${search}`;
+}
+
 const ROOT = '/console';
+const ofDeployment = (deploymentId: string, ...rest: string[]) =>
+  pathOf(['console', 'deployments', deploymentId, ...rest]);
 
 /** The path of each view: what `viewOf` reads. */
 export const paths = {
   deployments: () => ROOT,
   signedIn: () => `${ROOT}/signed-in`,
   signedOut: () => `${ROOT}/signed-out`,
-  keys: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}`,
-  addKey: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}/add-key`,
+  keys: (deploymentId: string) => ofDeployment(deploymentId),
+  addKey: (deploymentId: string) => ofDeployment(deploymentId, 'add-key'),
   key: (deploymentId: string, keyId: string, dialog: OneKeyDialog) =>
-    `${ROOT}/deployments/${deploymentId}/keys/${keyId}/${dialog}`,
-  temporaryTokens: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}/temporary-tokens`,
-  events: (deploymentId: string) => `${ROOT}/deployments/${deploymentId}/events`,
-  token: (deploymentId?: string) => (deploymentId ? `/token?deployment=${deploymentId}` : '/token'),
+    ofDeployment(deploymentId, 'keys', keyId, dialog),
+  temporaryTokens: (deploymentId: string) => ofDeployment(deploymentId, 'temporary-tokens'),
+  events: (deploymentId: string) => ofDeployment(deploymentId, 'events'),
+  token: (deploymentId?: string) => pathOf(['token'], { deployment: deploymentId }),
 };
 
-const ID = '([A-Za-z0-9][A-Za-z0-9_-]*)';
 const match = (pattern: string, path: string) => new RegExp(`^${pattern}$`).exec(path)?.slice(1);
 
 /** @param path without a slash at its end */
@@ -35,15 +54,21 @@ export function viewOf(path: string, query: Record<string, string> = {}): View {
   if (path === paths.deployments()) return { page: 'deployments' };
   if (path === paths.signedIn()) return { page: 'signed-in' };
   if (path === paths.signedOut()) return { page: 'signed-out' };
-  if (path === '/token') return { page: 'token', deploymentId: query.deployment };
+  if (path === paths.token()) return tokenView(query.deployment || undefined);
 
-  const [deploymentId, rest] = match(`${ROOT}/deployments/${ID}(/.*)?`, path) ?? [];
+  const [deploymentId, rest] = match(`${ROOT}/deployments/(${DEPLOYMENT_ID})(/.*)?`, path) ?? [];
   if (!deploymentId) return { page: 'unknown' };
   if (rest === undefined) return { page: 'keys', deploymentId };
   if (rest === '/add-key') return { page: 'keys', deploymentId, dialog: { name: 'add' } };
   if (rest === '/temporary-tokens') return { page: 'temporary-tokens', deploymentId };
   if (rest === '/events') return { page: 'events', deploymentId };
-  const [keyId, name] = match(`/keys/${ID}/(${ONE_KEY_DIALOGS.join('|')})`, rest) ?? [];
+  const [keyId, name] = match(`/keys/(${KEY_ID})/(${ONE_KEY_DIALOGS.join('|')})`, rest) ?? [];
   if (!keyId) return { page: 'unknown' };
   return { page: 'keys', deploymentId, dialog: { name: name as OneKeyDialog, keyId } };
+}
+
+/** A link can hold anything for an ID. */
+function tokenView(deploymentId: string | undefined): View {
+  const isMalformed = deploymentId !== undefined && !match(DEPLOYMENT_ID, deploymentId);
+  return isMalformed ? { page: 'unknown' } : { page: 'token', deploymentId };
 }

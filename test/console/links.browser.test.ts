@@ -1,0 +1,93 @@
+import { expect, it } from 'vitest';
+import { describeInBrowser, signIn } from '../support/browser.ts';
+import { callAs } from '../support/service.ts';
+import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const stack = await runStack();
+await makeDeployment(stack, 'demo', { name: 'Demo', groups: ['data-eng'] });
+const key = await makeKey(stack, 'demo');
+
+/** What a link can hold where the ID of a Deployment belongs. */
+const HOSTILE = [
+  `demo/api-keys/${key.id}/rotate?`,
+  `demo/api-keys/${key.id}/rotate#`,
+  `../deployments/demo/api-keys/${key.id}/rotate?`,
+  'demo?',
+  'demo#x',
+  'demo/',
+  '..',
+  '.',
+  '%2e%2e',
+  'demo%2Fapi-keys',
+  '..%2Fdeployments%2Fdemo',
+  'demo\\api-keys',
+  'demo\u0000',
+  'demo\n',
+  ' demo',
+  'démo',
+  '//evil.example/x',
+  'https://evil.example/x',
+  'a'.repeat(65),
+];
+
+describeInBrowser('a link to the console', (open) => {
+  it('#62: opens the page of its Deployment or an error, and makes no other call, whatever is in it', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/token');
+    const calls: string[] = [];
+    page.on('request', (request) => {
+      const isCall = request.resourceType() === 'fetch';
+      if (isCall) calls.push(`${request.method()} ${request.url().replace(stack.url, '')}`);
+    });
+    // Within the page, as its own links do: the sign-in stays.
+    const go = (link: string) =>
+      page.evaluate(
+        `(() => {
+          const link = document.createElement('a');
+          link.href = ${JSON.stringify(link)};
+          document.body.append(link);
+          link.click();
+          link.remove();
+        })()`,
+      );
+    for (const text of HOSTILE) {
+      const part = encodeURIComponent(text);
+      await go(`/token?deployment=${part}`);
+      await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+      await go('/token');
+      await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
+      await go(`/console/deployments/${part}`);
+      await go(`/console/deployments/${part}/events`);
+      await go(`/console/deployments/demo/keys/${part}/rotate`);
+    }
+    await go('/console');
+    await page.getByRole('link', { name: 'Demo' }).waitFor();
+    // A browser itself takes /console/deployments/./events for the page of a Deployment named events.
+    const isOfPage = (one: string) => /^GET \/deployments(\/[\w-]+(\/(api-keys|events))?)?$/.test(one);
+    expect(calls.filter((one) => !isOfPage(one))).toStrictEqual([]);
+    expect(calls.length).toBeGreaterThan(HOSTILE.length);
+    // The key that the links named was not rotated.
+    const { json } = await callAs(stack, 'admin', 'GET', `/deployments/demo/api-keys/${key.id}`);
+    expect(json.credentials).toHaveLength(1);
+  });
+
+  it('#57: shows a person whose sub is the name of a job as a user', async () => {
+    const subs = ['purge', 'sweep', 'anonymous', 'the service: purge'];
+    for (const sub of subs) {
+      const token = await stack.signIn('member', 'access', ({ payload }) => {
+        payload.sub = sub;
+      });
+      const { status } = await call(stack, 'POST', '/deployments/demo/temporary-tokens', { token, json: {} });
+      expect(status).toBe(201);
+    }
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/demo/events');
+    await page.getByText('Temporary token issued').first().waitFor();
+    for (const sub of subs) {
+      const line = page.locator('.event p', {
+        has: page.locator('.who', { hasText: new RegExp(`^${sub}$`) }),
+      });
+      expect(await line.innerText()).toMatch(new RegExp(`by user ${sub} from 127\\.0\\.0\\.1$`));
+    }
+  });
+});

@@ -1,0 +1,194 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { pathOf, viewOf } from '../../functions/console/paths.ts';
+
+const ORIGIN = 'https://keys.example.com';
+const KEY = 'dk_demo_01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+
+// Its types need those of a browser, which are not those of the tests.
+const { Api } = await import(new URL('../../functions/console/api.ts', import.meta.url).href);
+
+/** What somebody may put into a link in place of an ID. */
+const HOSTILE = [
+  '',
+  '.',
+  '..',
+  '../..',
+  'demo/api-keys/X/rotate?',
+  'demo?',
+  'demo#',
+  'demo/',
+  '/demo',
+  '//evil.example',
+  '\\evil.example',
+  '%2e%2e',
+  '..%2F..',
+  'demo%2Fapi-keys',
+  'demo%3F',
+  'demo;x=1',
+  'demo\n',
+  'demo\t',
+  'demo\u0000',
+  ' demo',
+  'demo ',
+  'démo',
+  '@evil.example',
+  'https://evil.example/',
+  'a'.repeat(129),
+];
+const hostile = fc.oneof(
+  fc.constantFrom(...HOSTILE),
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc
+    .tuple(
+      fc.stringMatching(/^[a-z]{0,5}$/),
+      fc.constantFrom('/', '?', '#', '..', '%2F', '\\', '\u0000', ';', '@'),
+    )
+    .map((parts) => parts.join('')),
+);
+const isSafe = (text: string) => /^[\w-]{1,128}$/.test(text);
+
+describe('a path', () => {
+  it('#62: rejects a segment that could lead to another path', () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const build = () => pathOf(['deployments', text, 'api-keys']);
+        if (isSafe(text))
+          expect(new URL(build(), ORIGIN).href).toBe(`${ORIGIN}/deployments/${text}/api-keys`);
+        else expect(build).toThrow('not a path of the service');
+      }),
+    );
+  });
+
+  it('#62: encodes every value of a query, and stays on its path', () => {
+    fc.assert(
+      fc.property(hostile, (cursor) => {
+        const url = new URL(pathOf(['deployments'], { cursor, absent: undefined }), ORIGIN);
+        expect([url.origin, url.pathname, url.hash]).toStrictEqual([ORIGIN, '/deployments', '']);
+        expect([...url.searchParams]).toStrictEqual([['cursor', cursor.toWellFormed()]]);
+      }),
+    );
+  });
+});
+
+describe('the console’s client of the API', () => {
+  const api = new Api({ accessToken: async () => 'token' });
+  const input = { name: 'ci', scopes: ['code:deploy'] };
+
+  /** Every call of the API, with two IDs. */
+  const CALLS: [
+    name: string,
+    expected: (a: string, b: string) => string,
+    call: (a: string, b: string) => Promise<unknown>,
+  ][] = [
+    ['deployment', (a) => `GET /deployments/${a}`, (a) => api.deployment(a)],
+    ['keys', (a) => `GET /deployments/${a}/api-keys`, (a) => api.keys(a)],
+    ['key', (a, b) => `GET /deployments/${a}/api-keys/${b}`, (a, b) => api.key(a, b)],
+    ['addKey', (a) => `POST /deployments/${a}/api-keys`, (a) => api.addKey(a, input, '1')],
+    ['editKey', (a, b) => `PATCH /deployments/${a}/api-keys/${b}`, (a, b) => api.editKey(a, b, {})],
+    [
+      'rotateKey',
+      (a, b) => `POST /deployments/${a}/api-keys/${b}/rotate`,
+      (a, b) => api.rotateKey(a, b, 'now', '1'),
+    ],
+    ['deleteKey', (a, b) => `DELETE /deployments/${a}/api-keys/${b}`, (a, b) => api.deleteKey(a, b)],
+    ['events', (a) => `GET /deployments/${a}/events`, (a) => api.events(a)],
+    ['temporaryTokens', (a) => `GET /deployments/${a}/temporary-tokens`, (a) => api.temporaryTokens(a)],
+    ['issueToken', (a) => `POST /deployments/${a}/temporary-tokens`, (a) => api.issueToken(a, [], '1')],
+    [
+      'revokeToken',
+      (a, b) => `DELETE /deployments/${a}/temporary-tokens/${b}`,
+      (a, b) => api.revokeToken(a, b),
+    ],
+  ];
+  afterEach(() => vi.unstubAllGlobals());
+
+  function watchCalls(): string[] {
+    const calls: string[] = [];
+    vi.stubGlobal('fetch', async (path: string, { method }: RequestInit) => {
+      const { origin, pathname, search } = new URL(path, ORIGIN);
+      calls.push(`${method} ${origin === ORIGIN ? '' : origin}${pathname}${search}`);
+      return new Response('{}');
+    });
+    return calls;
+  }
+
+  it('covers every call', () => {
+    const own = Object.keys(api).filter((name) => name !== 'deployments');
+    expect(CALLS.map(([name]) => name).sort()).toStrictEqual(own.sort());
+  });
+
+  it.each(CALLS)(
+    '#62: makes the call that is meant, or none, whatever the IDs: %s',
+    async (_, expected, call) => {
+      const usesBoth = expected('A', 'B').includes('B');
+      await fc.assert(
+        fc.asyncProperty(
+          fc.oneof(hostile, fc.constant('demo')),
+          fc.oneof(hostile, fc.constantFrom(KEY, ULID)),
+          async (a, b) => {
+            const calls = watchCalls();
+            const outcome = await call(a, b).then(
+              () => 'made',
+              () => 'rejected',
+            );
+            const isMeant = isSafe(a) && (!usesBoth || isSafe(b));
+            expect([outcome, calls]).toStrictEqual(isMeant ? ['made', [expected(a, b)]] : ['rejected', []]);
+          },
+        ),
+      );
+    },
+  );
+
+  it('#62: sends a cursor as one parameter, whatever is in it', async () => {
+    await fc.assert(
+      fc.asyncProperty(hostile, async (cursor) => {
+        const calls = watchCalls();
+        await api.keys('demo', cursor);
+        expect(calls).toStrictEqual([`GET /deployments/demo/api-keys?${new URLSearchParams({ cursor })}`]);
+      }),
+    );
+  });
+});
+
+describe('the view of a URL', () => {
+  const viewAt = (href: string) => {
+    const { pathname, searchParams } = new URL(href, ORIGIN);
+    return viewOf(pathname.replace(/\/+$/, ''), Object.fromEntries(searchParams));
+  };
+
+  it('is the choice of a Deployment where a link to the token page names none', () => {
+    for (const link of ['/token', '/token?deployment=']) {
+      expect(viewAt(link)).toStrictEqual({ page: 'token', deploymentId: undefined });
+    }
+  });
+
+  it('#62: is of a Deployment and a key of valid IDs, or it is unknown', () => {
+    const isDeploymentId = (id: string) => /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id);
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const token = viewAt(`/token?${new URLSearchParams({ deployment: text })}`);
+        const deploymentId = text || undefined;
+        expect(token).toStrictEqual(
+          deploymentId === undefined || isDeploymentId(deploymentId)
+            ? { page: 'token', deploymentId }
+            : { page: 'unknown' },
+        );
+        // As the text is, and encoded as one segment.
+        for (const part of [text, encodeURIComponent(text.toWellFormed())]) {
+          for (const path of [
+            `/console/deployments/${part}`,
+            `/console/deployments/demo/keys/${part}/rotate`,
+          ]) {
+            const view = viewOf(path.replace(/\/+$/, ''));
+            if ('deploymentId' in view) expect(isDeploymentId(view.deploymentId ?? '')).toBe(true);
+            if ('dialog' in view && view.dialog && 'keyId' in view.dialog) {
+              expect(view.dialog.keyId).toMatch(/^dk_[A-Za-z0-9][A-Za-z0-9_-]{0,63}_[0-9A-Z]{26}$/);
+            }
+          }
+        }
+      }),
+    );
+  });
+});
