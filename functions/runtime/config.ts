@@ -124,14 +124,15 @@ export function readTokenConfig(env: Environment = process.env): TokenConfig {
  * credentials once in the life of an environment.
  */
 export function readAccess(env: Environment = process.env): Access {
-  const { endpoint, sessionToken, ...rest } = readAll(env, {
+  const required = readAll(env, {
     region: text('AWS_REGION'),
     accessKeyId: text('AWS_ACCESS_KEY_ID'),
     secretAccessKey: text('AWS_SECRET_ACCESS_KEY'),
-    sessionToken: maybe(text('AWS_SESSION_TOKEN')),
-    endpoint: maybe(text('AWS_ENDPOINT_URL_DYNAMODB')),
   });
-  return { ...rest, sessionToken: sessionToken.value, endpoint: endpoint.value };
+  // The AWS SDK takes an empty one for none.
+  const sessionToken = env.AWS_SESSION_TOKEN || undefined;
+  const endpoint = env.AWS_ENDPOINT_URL_DYNAMODB || undefined;
+  return { ...required, sessionToken, endpoint };
 }
 
 /** For the functions that people and IAM principals call. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  readAccess,
   readManagementConfig,
   readPurgeConfig,
   readScopes,
@@ -47,6 +48,24 @@ describe('configuration of a function', () => {
     );
     expect(() => readPurgeConfig({ TABLE_NAME: 'keys' })).toThrow(
       new Error('The function is not configured: CONTINUATION_QUEUE_URL must be set.'),
+    );
+  });
+
+  it('takes an empty session token or endpoint for none, as the AWS SDK does', () => {
+    const given = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret' };
+    const access = { region: 'eu-west-1', accessKeyId: 'AKIA', secretAccessKey: 'secret' };
+    for (const empty of [undefined, '']) {
+      const env = { ...given, AWS_SESSION_TOKEN: empty, AWS_ENDPOINT_URL_DYNAMODB: empty };
+      expect(readAccess(env)).toStrictEqual({ ...access, sessionToken: undefined, endpoint: undefined });
+    }
+    const env = { ...given, AWS_SESSION_TOKEN: 'token', AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:8000' };
+    expect(readAccess(env)).toStrictEqual({
+      ...access,
+      sessionToken: 'token',
+      endpoint: 'http://127.0.0.1:8000',
+    });
+    expect(() => readAccess({ ...given, AWS_SECRET_ACCESS_KEY: '' })).toThrow(
+      new Error('The function is not configured: AWS_SECRET_ACCESS_KEY must be set.'),
     );
   });
 
