@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
+import { ACCOUNT } from '../../infra/local/template.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
 import { startMeter } from '../support/meter.ts';
 import { callAs } from '../support/service.ts';
+import { signedCall } from '../support/signed.ts';
 import { call, makeDeployment, makeKey } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -34,7 +36,8 @@ beforeAll(async () => {
   engine = await startEngine();
   meter = await startMeter(engine.endpoint);
   process.env.DYNAMODB_ENDPOINT = meter.endpoint;
-  stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
+  const context = { platformPrincipals: [`arn:aws:iam::${ACCOUNT}:role/deployer`] };
+  stack = await startLocalStack({ synthesise: assemblyOf, context, stream: false });
   // Only the calls of the test may reach the table.
   for (const schedule of stack.schedules) await schedule.stop();
   stack.clock.freeze(NOON);
@@ -108,4 +111,32 @@ describe('a call on a Deployment that the caller may not see', () => {
     });
     await fc.assert(property, { numRuns: sample(300) });
   }, 120_000);
+
+  it('#54: stays like one that does not exist when the caller has named ten other IDs in that hour', async () => {
+    stack.clock.freeze(NOON + 60 * 60 * 1000);
+    for (let n = 0; n < 10; n++) await callAs(stack, 'member', 'GET', `/deployments/made-up-${n}`);
+    const seen = [];
+    for (const id of IDS) {
+      meter.take();
+      const { status } = await callAs(stack, 'member', 'GET', `/deployments/${id}`);
+      seen.push({ status, ...meter.take() });
+    }
+    expect(seen[0]).toMatchObject({ status: 404, calls: ['GetItem', 'UpdateItem', 'UpdateItem'] });
+    expect(seen[1]).toEqual(seen[0]);
+    expect(seen[2]).toEqual(seen[0]);
+  });
+
+  it('#54: costs no operation at all for an IAM principal that the stack does not list', async () => {
+    const stranger = stack.credentialOf(`arn:aws:sts::${ACCOUNT}:assumed-role/stranger/build-7`);
+    for (const [method, path] of routes) {
+      // Temporary tokens are for people.
+      if (path.includes('temporary-tokens')) continue;
+      for (const id of IDS) {
+        const target = path.replace('{deploymentId}', id).replace('{keyId}', `${keys.get(id)}`);
+        meter.take();
+        const { status } = await signedCall(stack, stranger, method, `/platform${target}`);
+        expect([target, status, meter.take().calls]).toEqual([target, 403, []]);
+      }
+    }
+  });
 });
