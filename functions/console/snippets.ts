@@ -113,7 +113,7 @@ const askGitHub = (audience: string) =>
   `request "header = \\"Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\\"" \\
     "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=${encodeURIComponent(audience)}"
   if [ "$code" != 200 ]; then echo "No token of GitHub: HTTP $code" >&2; exit 1; fi
-  ${SUBJECT_NAME}=$(printf '%s' "$body" | sed 's/.*"value" *: *"\\([A-Za-z0-9_.-]*\\)".*/\\1/')`;
+  ${SUBJECT_NAME}=$(printf '%s' "$body" | sed -n 's/.*"value" *: *"\\([A-Za-z0-9_.-]*\\)".*/\\1/p')`;
 
 /** RFC 8693, of a token that holds no character which a form would have to encode. */
 const bySubject = ({ keyId }: TrustInput) =>
@@ -145,7 +145,8 @@ request() {
 exchange() {
   ${swap}
   if [ "$code" != 200 ]; then echo "No access token: HTTP $code" >&2; exit 1; fi
-  token=$(printf '%s' "$body" | sed 's/.*"access_token" *: *"\\([A-Za-z0-9_-]*\\)".*/\\1/')
+  token=$(printf '%s' "$body" | sed -n 's/.*"access_token" *: *"\\([A-Za-z0-9_-]*\\)".*/\\1/p')
+  if [ -z "$token" ]; then echo "No access token in the answer" >&2; exit 1; fi
 ${onToken ? `  ${onToken}\n` : ''}}
 call() { request "header = \\"Authorization: Bearer $token\\"" "$api"; }
 
@@ -164,7 +165,7 @@ export function temporaryTokenSnippet({ service }: Pick<SnippetInput, 'service'>
   return `(
 set +x
 ${asked('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"\\n' "$DEPLOYMENT_TOKEN" |
-  curl --silent --show-error --config - '${service}/whoami'
+  curl --fail --silent --show-error --config - '${service}/whoami'
 )
 `;
 }

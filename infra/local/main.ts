@@ -5,8 +5,8 @@ import { ConfigError } from '../config.ts';
 import { ENGINE_CREDENTIALS } from './engine.ts';
 import { DEVELOPER } from './iam-authorizer.ts';
 import { type LocalStack, startLocalStack } from './local-stack.ts';
+import { signedCall, story } from './pasted.ts';
 import { issuerPort, port } from './ports.ts';
-import { REGION } from './template.ts';
 
 const DATA_DIRECTORY = fileURLToPath(new URL('../../.local', import.meta.url));
 
@@ -38,25 +38,6 @@ function readArguments() {
   });
   return { ...values, context: Object.fromEntries(context) };
 }
-
-/** What to paste to see the service work. Needs nothing but curl and sed. */
-const story = ({ url, issuer, urls }: LocalStack) => `
-API=${url}
-ADMIN=$(ISSUER_PORT=${new URL(issuer).port} npm run -s login -- admin)
-curl -sS -X PUT $API/deployments/demo -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{"groups":["data-eng"]}'; echo
-KEY=$(curl -sS $API/deployments/demo/api-keys -H "Authorization: Bearer $ADMIN" -H 'Content-Type: application/json' -d '{"name":"ci"}')
-ID=$(echo "$KEY" | sed 's/.*"id":"\\([^"]*\\)".*/\\1/'); SECRET=$(echo "$KEY" | sed 's/.*"secret":"\\([^"]*\\)".*/\\1/')
-TOKEN=$(curl -sS $API/oauth/token -u "$ID:$SECRET" -d grant_type=client_credentials | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
-curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
-curl -sS -X POST ${urls['Rest/Resource']}/deployments/demo/deploys -H "Authorization: Bearer $TOKEN"; echo
-curl -sS ${urls['Http/Resource']}/deployments/demo/dags -H "Authorization: Bearer $TOKEN"; echo
-curl -sS -X DELETE $API/deployments/demo -H "Authorization: Bearer $ADMIN" -w '%{http_code}\\n'
-curl -sS $API/whoami -H "Authorization: Bearer $TOKEN"; echo
-`;
-
-/** What to paste to call as an IAM principal. */
-const signedCall = ({ url }: LocalStack) =>
-  `curl -sS --aws-sigv4 aws:amz:${REGION}:execute-api --user ${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey} ${url}/platform/deployments`;
 
 /** A first Deployment where there is none, so that the console has something to show. */
 async function welcome({ url, signIn }: LocalStack): Promise<void> {

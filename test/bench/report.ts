@@ -227,10 +227,11 @@ after one to warm up; figures are the median, and the least and most, of the pas
 The CPU of a contender's process leaves out the engine, which is a process of its own for us and part of the process for the peers:
 it is what the rate would follow if each process had a core to itself.
 
-To measure latency where it counts, on your own stack, from a machine near it (an access token in \`DEPLOYMENT_TOKEN\`):
+To measure the latency of your own stack, run this near it. \`$KEYS_URL\` is the stack's output \`ApiUrl\`; \`DEPLOYMENT_TOKEN\` must
+hold an access token:
 
 \`\`\`sh
-npm run bench -- --url https://<api>.execute-api.<region>.amazonaws.com    # p50 and p99 of GET /whoami
+npm run bench -- --url "$KEYS_URL"    # p50 and p99 of GET /whoami
 \`\`\`
 
 ## Goals

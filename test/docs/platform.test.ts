@@ -49,7 +49,7 @@ describe('the commands', async () => {
 
   it('register a Deployment and make a key', async () => {
     const { stdout } = await run('arn:aws:sts::000000000000:assumed-role/platform/run-7');
-    expect(stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+\n$/);
+    expect(stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+$/);
   });
 
   it('fail for a role that is not listed', async () => {

@@ -1,14 +1,16 @@
 /**
- * What the documents ask of jq, as a function of a shell, for machines that have none: paths, `==`, `| length`, several with
- * a comma, `-r` and `-e`.
+ * jq as a shell function that needs only Node, for machines without jq. It knows what the documents use: paths, `==`, `| length`,
+ * several of them with a comma, `-r` and `-e`. As jq 1.6 does, it succeeds without output when its input is empty, with -e too.
  */
 export const JQ = `jq() {
   node -e '
-    const it = JSON.parse(require("fs").readFileSync(0));
-    const [filter, ...flags] = process.argv.slice(1).reverse();
+    const input = require("fs").readFileSync(0, "utf8");
+    if (input.trim() === "") process.exit();
+    const it = JSON.parse(input);
+    const [filter, ...options] = process.argv.slice(1).reverse();
     const found = filter.split(", ").map((path) => eval("it" + path.replace(" | length", ".length")) ?? null);
-    const isRaw = flags.includes("-r");
-    for (const one of found) console.log(isRaw && typeof one === "string" ? one : JSON.stringify(one));
-    if (flags.includes("-e") && [null, false].includes(found.at(-1))) process.exitCode = 1;
+    const has = (letter) => options.some((option) => option.startsWith("-") && option.includes(letter));
+    for (const one of found) console.log(has("r") && typeof one === "string" ? one : JSON.stringify(one));
+    if (has("e") && [null, false].includes(found.at(-1))) process.exitCode = 1;
   ' -- "$@"
 }`;

@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { documentedScripts, type Script } from '../support/documented-shell.ts';
+import { firstOf } from '../support/generated.ts';
+import { JQ } from '../support/jq.ts';
+
+const SERVICE = 'http://service.invalid';
+/** The service's URL in the README, which is for the stack on the reader's machine. */
+const LOCAL_STACK = 'http://127.0.0.1:8787';
+const scripts = documentedScripts(SERVICE);
+
+/** What the documents expect in the environment. Whatever is secret holds the word canary. */
+const ENVIRONMENT = {
+  ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'job-canary',
+  ACTIONS_ID_TOKEN_REQUEST_URL: `${SERVICE}/job?v=2`,
+  API: SERVICE,
+  API_ID: 'a1b2c3d4e5',
+  AWS_ACCESS_KEY_ID: 'ASIAEXAMPLE',
+  AWS_REGION: 'eu-west-1',
+  AWS_SECRET_ACCESS_KEY: 'aws-canary',
+  AWS_SESSION_TOKEN: 'session-canary',
+  AWS_TOKEN: 'subject.canary.signature',
+  BACKUP: 'arn:aws:dynamodb:eu-west-1:111122223333:table/keys/backup/1',
+  CI_ISSUER: 'https://ci.example.com',
+  CI_KEY: 'dk_etl_01JP0000000000000000000001',
+  CI_SUBJECT_TOKEN: 'subject.canary.signature',
+  CI_TOKEN: 'subject.canary.signature',
+  CIRCLE_OIDC_TOKEN_V2: 'subject.canary.signature',
+  DEPLOYMENT: 'etl',
+  DEPLOYMENT_KEY_SECRET: 'dks_canary',
+  DEPLOYMENT_TOKEN: 'dkx_canary',
+  FUNCTIONS: 'keys-Authorize keys-Purge',
+  FUNCTION_ARN: 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize',
+  KEYS: `${SERVICE}/deployments/etl/api-keys`,
+  KEYS_URL: SERVICE,
+  KEY_ID: 'dk_etl_01JP0000000000000000000000',
+  KEY_SECRET: 'dks_canary',
+  NEW_SECRET: 'dks_canary_new',
+  PERSON: 'person-canary',
+  PLATFORM_URL: SERVICE,
+  POINT: '2030-01-01T12:00:00Z',
+  ROUTE_ID: 'route1',
+  RUN_ID: 'run-7',
+  SUB: 'ada',
+  SUBJECT: 'subject.canary.signature',
+  TABLE: 'keys-Table',
+  TOKEN: 'dkt_canary',
+  YOU: 'person-canary',
+};
+
+/** An answer to any call that the documents make. */
+const ANSWER = JSON.stringify({
+  id: 'dk_etl_01JP0000000000000000000000',
+  secret: 'dks_etl_canary',
+  status: 'active',
+  trust: [{}],
+  items: [{ type: 'api_key.edited' }],
+  lastUsedAt: '2026-11-26T12:00:00Z',
+  lastUsedFrom: { address: '127.0.0.1' },
+  last_used_at: '2026-11-26T12:00:00Z',
+  access_token: 'dkt_etl_canary',
+  token_type: 'Bearer',
+  value: 'subject.canary.signature',
+  principalType: 'api_key',
+});
+
+/** The ways in which a call fails. */
+const REJECTIONS: Record<string, (response: ServerResponse) => unknown> = {
+  '401': (response) => response.writeHead(401).end('{"error":"invalid_client"}'),
+  '400': (response) => response.writeHead(400).end('{"code":"invalid","detail":"name: Required."}'),
+  '503 without a body': (response) => response.writeHead(503, { 'retry-after': '1' }).end(),
+  'a connection reset': (response) => response.destroy(),
+};
+
+interface Rejection {
+  /** Which call is rejected, from 1. A script that retries is rejected from there on. */
+  nth: number;
+  reject: (response: ServerResponse) => unknown;
+}
+
+/** A service that accepts every call but one. After a deletion it rejects the tokens. */
+async function startService(retries: boolean, rejection?: Rejection) {
+  let calls = 0;
+  let isDeleted = false;
+  const server = createServer((request, response) => {
+    request.resume();
+    calls++;
+    const { method, url = '' } = request;
+    if (rejection && (calls === rejection.nth || (retries && calls > rejection.nth))) {
+      return rejection.reject(response);
+    }
+    if (method === 'DELETE') isDeleted = true;
+    if (url === '/whoami' && isDeleted) return response.writeHead(401).end('{"message":"Unauthorized"}');
+    const answer = { '/aws': 'keys-Table', '/npm': 'person-canary', '/npx': '' }[url] ?? ANSWER;
+    return response.writeHead(url === '/leaks' ? 202 : 200).end(answer);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, calls: () => calls, stop: () => server.close() };
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'documented-shell-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+/** Programs that write down their arguments. Those of AWS and npm then call the service, and fail where it rejects. */
+const PROGRAMS: Record<string, string> = {
+  aws: 'exec /usr/bin/curl -fsS "$SERVICE/aws"',
+  npm: 'exec /usr/bin/curl -fsS "$SERVICE/npm"',
+  npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
+  curl: 'exec /usr/bin/curl "$@"',
+  // With the habit of jq 1.6, which succeeds when its input is empty, with -e too.
+  jq: existsSync('/usr/bin/jq')
+    ? 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"'
+    : `${JQ.replace('node', process.execPath)}\njq "$@"`,
+  store_secret: 'exec cat',
+  sleep: '',
+  stty: '',
+};
+for (const [name, text] of Object.entries(PROGRAMS)) {
+  writeFileSync(join(folder, name), `#!/bin/sh\necho ${name} "$@" >>"$ARGUMENTS"\n${text}\n`, {
+    mode: 0o755,
+  });
+}
+
+/** Runs a script on a service of its own. */
+async function run(
+  { text, retries }: Script,
+  [shell = '', ...flags]: readonly string[],
+  rejection?: Rejection,
+) {
+  const service = await startService(retries, rejection);
+  const place = mkdtempSync(join(folder, 'run-'));
+  const here = (value: string) => value.replaceAll(SERVICE, service.url).replaceAll(LOCAL_STACK, service.url);
+  const env: Record<string, string> = {
+    PATH: `${folder}:/usr/bin:/bin`,
+    // Or bash takes its input for that of a remote shell, and reads a configuration of the machine's.
+    SHLVL: '1',
+    SERVICE: service.url,
+    ARGUMENTS: join(place, 'arguments'),
+    AWS_WEB_IDENTITY_TOKEN_FILE: join(place, 'token'),
+    GITHUB_ENV: join(place, 'env'),
+  };
+  for (const [name, value] of Object.entries(ENVIRONMENT)) env[name] = here(value);
+  const child = spawn(shell, [...flags, here(text)], { env, cwd: place });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  child.stdin.on('error', () => {}).end('dks_etl_canary\n');
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  service.stop();
+  return { code, output, calls: service.calls(), shown: readFileSync(env.ARGUMENTS ?? '', 'utf8') };
+}
+
+const NAMES = Object.keys(REJECTIONS);
+/** The same list, beginning elsewhere: a run that tries only the first of each list tries them all in turn. */
+const rotated = <T>(list: readonly T[], by: number) => [
+  ...list.slice(by % list.length),
+  ...list.slice(0, by % list.length),
+];
+
+// A script runs several times, and some call ten times: that is slow on a busy machine.
+const OPTIONS = { timeout: 120_000 };
+
+describe.each(scripts.map((script, n) => ({ ...script, n })))('#59: $name', OPTIONS, ({ n, ...script }) => {
+  const shells = firstOf(rotated(['bash', 'sh'], n));
+
+  it.each(shells)(
+    '#59: succeeds under `%s -eu` when the service accepts each call, and gives no program a secret as an argument',
+    async (shell) => {
+      const { code, output, calls, shown } = await run(script, [shell, '-euc']);
+      expect(code, `${script.text}\n${output}`).toBe(0);
+      expect(calls).toBeGreaterThan(0);
+      expect(shown).not.toContain('canary');
+    },
+  );
+
+  it.each(shells)('#59: fails under `%s -e` whichever call the service rejects', async (shell) => {
+    const { calls } = await run(script, [shell, '-ec']);
+    for (let nth = 1; nth <= calls; nth++) {
+      const tried = firstOf(rotated(NAMES, n + nth));
+      const outcomes = tried.map(async (name) => {
+        const { code } = await run(script, [shell, '-ec'], { nth, reject: REJECTIONS[name] ?? (() => {}) });
+        return `call ${nth}, ${name}: ${code === 0 ? 'succeeds' : 'fails'}`;
+      });
+      const expected = tried.map((name) => `call ${nth}, ${name}: fails`);
+      expect(await Promise.all(outcomes), script.text).toEqual(expected);
+    }
+  });
+});

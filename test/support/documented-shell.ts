@@ -1,0 +1,101 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
+import { SNIPPETS, temporaryTokenSnippet, trustSnippet } from '../../functions/console/snippets.ts';
+import { signedCall, story } from '../../infra/local/pasted.ts';
+
+/** Shell commands that we ask people or a CI to run. */
+export interface Script {
+  /** Where they stand, and how many there were before. */
+  name: string;
+  text: string;
+  /** Waits and sends a rejected call again. */
+  retries: boolean;
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const textOf = (path: string) => readFileSync(`${root}${path}`, 'utf8');
+
+/**
+ * Every script that calls something: the documents' blocks of shell and YAML, the files for CIs, the console's snippets, and
+ * what `npm start` prints.
+ *
+ * @param service the service's URL
+ */
+export function documentedScripts(service: string): Script[] {
+  const docs = readdirSync(`${root}docs`, { recursive: true, encoding: 'utf8' }).map(
+    (name) => `docs/${name}`,
+  );
+  const documents = [
+    'README.md',
+    'SECURITY.md',
+    'CHANGELOG.md',
+    ...docs.filter((name) => name.endsWith('.md')),
+  ];
+  const files = docs.filter((name) => /^docs\/ci\/.*\.yml$/.test(name));
+  const texts = [
+    ...documents.flatMap((path) => named(path, scriptsOfDocument(textOf(path)))),
+    ...files.flatMap((path) => named(path, commandsOf(textOf(path)))),
+    ...named('the output of npm start', printed(service)),
+  ].map((script) => ({ ...script, retries: false }));
+  const snippets = named('the console', snippetsOf(service)).map((script) => ({ ...script, retries: true }));
+  return [...texts, ...snippets].filter(({ text }) => /\b(aws|curl|npm|npx)\b/.test(text));
+}
+
+const named = (place: string, texts: string[]) =>
+  texts.map((text, n) => ({ name: `${place}, script ${n + 1}`, text }));
+
+/** The blocks of a Markdown document, each with the functions that an earlier block defines. */
+function scriptsOfDocument(markdown: string): string[] {
+  let functions = '';
+  return [...markdown.matchAll(/^( *)```(\w+)\n(.*?)^ *```$/gms)].flatMap(
+    ([, indent = '', language = '', body = '']) => {
+      const block = body.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
+      if (language === 'yaml') return commandsOf(block).map((text) => functions + text);
+      if (!['sh', 'bash', 'shell', 'console'].includes(language)) return [];
+      const text =
+        language === 'console' ? block.replaceAll(/^(?!\$ ).*\n/gm, '').replaceAll(/^\$ /gm, '') : block;
+      const script = functions + text;
+      const others = text.replaceAll(/^#.*\n|^\w+\(\) \{(.*\}\n|\n(.*\n)*?\}\n)|^\n/gm, '');
+      if (others !== '') return [script];
+      functions = script;
+      return [];
+    },
+  );
+}
+
+/** The commands in the jobs of a CI, whatever it calls them. */
+function commandsOf(yaml: string): string[] {
+  const found: string[] = [];
+  const walk = (value: unknown, key: string) => {
+    if (key === 'run' && typeof value === 'string') found.push(value);
+    else if (key === 'command') found.push(String(value));
+    else if (key === 'script') found.push([value].flat().join('\n'));
+    else if (value && typeof value === 'object')
+      for (const [name, of] of Object.entries(value)) walk(of, Array.isArray(value) ? key : name);
+  };
+  walk(parse(yaml, { logLevel: 'silent' }), '');
+  return found;
+}
+
+function snippetsOf(service: string): string[] {
+  const keyId = 'dk_etl_01JP0000000000000000000000';
+  const trusted = [GITHUB, GITLAB, 'https://ci.example.com'].map(
+    (issuer) => trustSnippet({ keyId, service, issuer, audience: service }).code,
+  );
+  return [
+    ...SNIPPETS.map(({ code }) => code({ keyId, service })),
+    ...trusted,
+    temporaryTokenSnippet({ service }),
+  ].map((code) => (/^(- |[\w-]+:\n)/.test(code) ? (commandsOf(code)[0] ?? '') : code));
+}
+
+function printed(service: string): string[] {
+  const stack = {
+    url: service,
+    issuer: service,
+    urls: { 'Rest/Resource': service, 'Http/Resource': service },
+  };
+  return [story(stack), signedCall(stack)];
+}
