@@ -123,7 +123,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'client',
     summary: 'Swap the ID and secret of a key for an access token',
     description:
-      'RFC 6749 §4.4. JSON with the same fields is accepted as well. `audience` and unknown parameters are ignored. ' +
+      'RFC 6749 §4.4. JSON with the same fields is accepted as well. `audience`, `resource` and unknown parameters are ignored; the first two may be repeated. ' +
       'RFC 8693 for a key with `trust`: a token of an issuer that it trusts, in place of the secret.',
     body: {
       schema: z.union([tokenParameters, exchangeParameters]),

@@ -104,11 +104,24 @@ const BODY_ONLY = [
   'token_type_hint',
 ];
 
+/** Parameters that a client may repeat (RFC 8693 §2.1, RFC 8707 §2). They mean nothing here, and no route gets them. */
+const REPEATABLE = ['audience', 'resource'];
+
+/** RFC 6749 §3.2. */
+function refuseRepeated(names: readonly string[]): void {
+  const single = names.filter((name) => !REPEATABLE.includes(name));
+  if (new Set(single).size < single.length) throw invalidRequest('No parameter may come twice.');
+}
+
+/** What a route gets: a parameter without a value is as good as absent. */
+const given = (pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, string> =>
+  new Map(pairs.filter(([name, value]) => value !== '' && !REPEATABLE.includes(name)));
+
 function refuseQueryParameters(rawQueryString: string, parameters: ReadonlyMap<string, string>): void {
   const names = [...new URLSearchParams(rawQueryString).keys()];
   const isMisplaced = (name: string) => BODY_ONLY.includes(name) || parameters.has(name);
   if (names.some(isMisplaced)) throw invalidRequest('Parameters belong in the body, not in the query.');
-  if (new Set(names).size < names.length) throw invalidRequest('No parameter may come twice.');
+  refuseRepeated(names);
 }
 
 /** @throws ServiceError 400, 413 */
@@ -120,17 +133,16 @@ function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): Re
   throw invalidRequest('Send the body as application/x-www-form-urlencoded.');
 }
 
-/** RFC 6749 §3.2: none twice, and one without a value is as good as absent. URLSearchParams alone forgives too much. */
+/** The parameters of a form. URLSearchParams alone forgives too much. */
 export function formParameters(text: string): ReadonlyMap<string, string> {
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a broken percent-encoding.');
   const pairs = [...new URLSearchParams(text)];
   if (pairs.flat().some((part) => part.includes('\uFFFD'))) throw invalidRequest('The body must be UTF-8.');
-  if (new Set(pairs.map(([name]) => name)).size < pairs.length) {
-    throw invalidRequest('No parameter may come twice.');
-  }
-  return new Map(pairs.filter(([, value]) => value !== ''));
+  refuseRepeated(pairs.map(([name]) => name));
+  return given(pairs);
 }
 
+/** The same as JSON: an object of strings, in which a parameter that may be repeated may be a list of strings. */
 function jsonParameters(text: string): ReadonlyMap<string, string> {
   let fields: unknown;
   try {
@@ -139,14 +151,20 @@ function jsonParameters(text: string): ReadonlyMap<string, string> {
     throw invalidRequest('The body must be JSON.');
   }
   const isObject = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
-  const pairs = isObject ? Object.entries(fields as object) : [];
+  const pairs = isObject ? Object.entries(fields as object).filter((pair) => !isRepeatedInJson(pair)) : [];
   if (!isObject || pairs.some(([, value]) => typeof value !== 'string')) {
     throw invalidRequest('The body must be a JSON object of strings.');
   }
-  // JSON.parse keeps the last of two equal names. A flat object of strings has two string literals a member.
-  const literals = text.match(/"(?:[^"\\]|\\.)*"/g) ?? [];
-  if (literals.length !== 2 * pairs.length) throw invalidRequest('No parameter may come twice.');
-  return new Map(pairs.filter(([, value]) => value !== ''));
+  // JSON.parse keeps the last of two equal names, so they are read from the text: a string before a colon is one.
+  const strings = [...text.matchAll(/(?<string>"(?:[^"\\]|\\.)*")\s*(?<colon>:?)/g)];
+  refuseRepeated(
+    strings.flatMap(({ groups = {} }) => (groups.colon ? [JSON.parse(groups.string ?? '')] : [])),
+  );
+  return given(pairs);
+}
+
+function isRepeatedInJson([name, value]: [string, unknown]): boolean {
+  return REPEATABLE.includes(name) && Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 /**

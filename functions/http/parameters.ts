@@ -5,13 +5,17 @@ import { invalidRequest, TOKEN_EXCHANGE } from './oauth.ts';
 /** client_secret_post, RFC 6749 §2.3.1; whom they authenticate is decided before all else. */
 const clientParameters = { client_id: z.optional(z.string()), client_secret: z.optional(z.string()) };
 
+/** A form repeats them, JSON can have a list. Pipelines that were written for an older service send an audience. */
+const ignored = z.optional(z.union([z.string(), z.array(z.string())]));
+const ignoredParameters = { audience: ignored, resource: ignored };
+
 /** POST /oauth/token. */
 export const tokenParameters = z.object({
   ...clientParameters,
   grant_type: z.literal('client_credentials'),
   scope: z.optional(z.string()),
-  /** Sent by pipelines that were written for an older service, and ignored. */
-  audience: z.optional(z.string()),
+  /** Ignored, and repeated as often as the client likes: RFC 8693 §2.1, RFC 8707 §2. */
+  ...ignoredParameters,
 });
 
 /** RFC 8693 §3. */
@@ -28,6 +32,7 @@ export const exchangeParameters = z.object({
   ]),
   requested_token_type: z.optional(z.literal(ACCESS_TOKEN_TYPE)),
   scope: z.optional(z.string()),
+  ...ignoredParameters,
 });
 
 /** POST /oauth/introspect and /oauth/revoke: RFC 7662 §2.1, RFC 7009 §2.1. A hint can be wrong, so none is used. */

@@ -1,5 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import {
@@ -56,7 +57,7 @@ async function send(sent: Sent, options: { acceptsJson?: boolean; publicUrl?: st
 }
 const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
 const POST = 'client_id=a&client_secret=b';
-const asked = () => route.mock.calls[0]?.[0];
+const asked = () => route.mock.lastCall?.[0];
 const badRequest = (description: string) => ({ status: 400, error: 'invalid_request', description });
 const refusedClient = {
   status: 401,
@@ -259,10 +260,63 @@ describe('parameters', () => {
     ],
     ['a name twice', '{"client_id":"a","client_id":"b","client_secret":"c"}', 'No parameter may come twice.'],
     ['a name twice, once escaped', '{"client_id":"a","client_i\\u0064":"b"}', 'No parameter may come twice.'],
+    [
+      'a list for another parameter',
+      '{"client_id":"a","scope":["b"]}',
+      'The body must be a JSON object of strings.',
+    ],
+    [
+      'an audience of numbers',
+      '{"client_id":"a","audience":[1]}',
+      'The body must be a JSON object of strings.',
+    ],
+    [
+      'an audience within lists',
+      '{"client_id":"a","audience":[["b"]]}',
+      'The body must be a JSON object of strings.',
+    ],
+    [
+      'an audience that is null',
+      '{"client_id":"a","audience":null}',
+      'The body must be a JSON object of strings.',
+    ],
     ['a value with quotes in it twice', '{"a":"\\"","a":"\\\\"}', 'No parameter may come twice.'],
   ])('as JSON are a flat object of strings, not %s', async (_, body, description) => {
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
       badRequest(description),
+    );
+  });
+
+  it('may be repeated where they are audience or resource, and are not passed on; no other may', async () => {
+    const name = fc.constantFrom(
+      'audience',
+      'resource',
+      'Audience',
+      'audience ',
+      'scope',
+      'x',
+      '__proto__',
+      'a"b\\:',
+    );
+    const pairs = fc.array(fc.tuple(name, fc.constantFrom('a', '": "audience', '', 'é')), { maxLength: 6 });
+    const asForm = (all: [string, string][]) => new URLSearchParams(all).toString();
+    const asJson = (all: [string, string][]) =>
+      `{${all.map((pair) => pair.map((text) => JSON.stringify(text)).join(' :\n')).join()}}`;
+    await fc.assert(
+      fc.asyncProperty(pairs, fc.boolean(), async (some, isJson) => {
+        const all: [string, string][] = [['client_id', 'a'], ['client_secret', 'b'], ...some];
+        const body = isJson ? asJson(all) : asForm(all);
+        const type = isJson ? 'application/json' : 'application/x-www-form-urlencoded';
+        const single = some.map(([one]) => one).filter((one) => one !== 'audience' && one !== 'resource');
+        const answer = await send({ body, type }, { acceptsJson: true });
+        if (new Set(single).size < single.length) {
+          expect(answer).toMatchObject(badRequest('No parameter may come twice.'));
+        } else {
+          expect(answer).toMatchObject({ status: 200 });
+          const passed = all.filter(([one, value]) => value !== '' && !/^(audience|resource)$/.test(one));
+          expect([...(asked()?.parameters ?? [])].sort()).toEqual(passed.sort());
+        }
+      }),
     );
   });
 

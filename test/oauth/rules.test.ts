@@ -143,7 +143,6 @@ describe('token', () => {
     const forms = [
       'grant_type=client_credentials&grant_type=client_credentials',
       'grant_type=client_credentials&scope=code:deploy&scope=airflow:read',
-      'grant_type=client_credentials&audience=a&audience=b',
       'grant_type=client_credentials&x=&x=',
       'grant_type=client_credentials&scope=&sc%6fpe=code:deploy',
     ];
@@ -154,8 +153,23 @@ describe('token', () => {
     expect(whole(await post('/oauth/token?x=1&x=2', { basic, form: grant }))).toStrictEqual(twice);
 
     const misplaced = invalidRequest('Parameters belong in the body, not in the query.');
-    const both = await post('/oauth/token?audience=a', { basic, form: { ...grant, audience: 'a' } });
+    const both = await post('/oauth/token?x=a', { basic, form: { ...grant, x: 'a' } });
     expect(whole(both)).toStrictEqual(misplaced);
+  });
+
+  it('7: accepts and ignores audience and resource, however often they come (8693 §2.1, 8707 §2)', async () => {
+    const asJson = { 'content-type': 'application/json' };
+    for (const name of ['audience', 'resource']) {
+      const form = `grant_type=client_credentials&${name}=a&${name}=b&${name}=a&${name}=`;
+      expect(whole(await token({ basic, form }))).toStrictEqual(issued(ALL));
+      expect(whole(await post(`/oauth/token?${name}=a&${name}=b`, { basic, form }))).toStrictEqual(
+        issued(ALL),
+      );
+      for (const members of [`"${name}":["a","b","a"]`, `"${name}":[]`, `"${name}":"a","${name}":"b"`]) {
+        const body = `{${members},"grant_type":"client_credentials"}`;
+        expect(whole(await token({ basic, headers: asJson, body })), body).toStrictEqual(issued(ALL));
+      }
+    }
   });
 
   it('8: no grant_type, or an empty one, gets 400 invalid_request (6749 §3.2)', async () => {
