@@ -183,12 +183,20 @@ const concurrency = z.preprocess(
     .refine(({ reserved, provisioned }) => (provisioned ?? 0) <= (reserved ?? Number.POSITIVE_INFINITY)),
 );
 
-const attribute = z.string().regex(/^\P{Cc}{1,255}$/u);
+/** Every object has properties of these names: a row would seem to have such an attribute, and a record drops `__proto__`. */
+const isOfEveryObject = (name: string) => Object.hasOwn(Object.prototype, name);
+const attribute = z
+  .string()
+  .regex(/^\P{Cc}{1,255}$/u)
+  .refine((name) => !isOfEveryObject(name));
 const scalar = z.union([z.string().min(1).max(256), z.number(), z.boolean()]);
 const condition = z
-  .record(
-    attribute,
-    z.union([scalar, z.array(scalar).min(1).max(20), z.strictObject({ exists: z.boolean() })]),
+  .custom<object>((given) => typeof given !== 'object' || !Object.keys(given ?? {}).some(isOfEveryObject))
+  .pipe(
+    z.record(
+      attribute,
+      z.union([scalar, z.array(scalar).min(1).max(20), z.strictObject({ exists: z.boolean() })]),
+    ),
   )
   .refine((rules) => Object.keys(rules).length >= 1 && Object.keys(rules).length <= 10);
 const kmsKey = arn('kms', '[a-z0-9-]+:\\d{12}:key/[\\w-]+');

@@ -191,9 +191,9 @@ const orNull = <T extends object>(record: T): T | null => (Object.keys(record).l
 
 /** All values of each name; names that differ in case stay apart. */
 function grouped(pairs: readonly (readonly [string, string])[]): Record<string, string[]> {
-  const values: Record<string, string[]> = {};
-  for (const [name, value] of pairs) values[name] = [...(values[name] ?? []), value];
-  return values;
+  const values = new Map<string, string[]>();
+  for (const [name, value] of pairs) values.set(name, [...(values.get(name) ?? []), value]);
+  return Object.fromEntries(values);
 }
 
 /**

@@ -115,6 +115,13 @@ describe('the setting deploymentsSource', () => {
     ],
     ['a part that is unknown', { ...plain, lable: 'x' }, 'lable'],
     ['a condition of nothing', { ...plain, where: {} }, 'where'],
+    ['an attribute that every object has', { ...plain, id: 'constructor' }, 'id'],
+    ['a condition on one', { ...plain, where: { toString: 'x' } }, 'where'],
+    [
+      'a condition on __proto__',
+      JSON.stringify({ ...plain, where: { x: 1 } }).replace('"x"', '"__proto__"'),
+      'where',
+    ],
     ['a rule that is null', { ...plain, where: { type: null } }, 'where.type'],
     ['a list of no values', { ...plain, deleted: { status: [] } }, 'deleted.status'],
     ['a rule of another kind', { ...plain, deleted: { status: { exist: true } } }, 'deleted.status'],

@@ -143,6 +143,17 @@ describe('the event of a REST API', () => {
     expect(headers['apigw-requestid']).toBeUndefined();
   });
 
+  it('#53: has query parameters whose names every object has', async () => {
+    const names = Object.getOwnPropertyNames(Object.prototype);
+    const query = names.map((name) => `${name}=1&${name}=2`).join('&');
+    const { status, json: event } = await call(url, 'POST', `/things/a/parts?${query}`);
+    expect(status).toBe(200);
+    expect(Object.entries(event.queryStringParameters)).toEqual(names.map((name) => [name, '2']));
+    expect(Object.entries(event.multiValueQueryStringParameters)).toEqual(
+      names.map((name) => [name, ['1', '2']]),
+    );
+  });
+
   it('has null where there is nothing', async () => {
     const { json: event } = await call(url, 'GET', '/things/fixed');
     expect(event).toMatchObject({
