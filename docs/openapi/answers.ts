@@ -105,6 +105,14 @@ const apiKeyFields = {
     )
     .optional()
     .meta({ description: 'Whose tokens open it in place of a secret: then it has none.' }),
+  unboundTrust: z
+    .array(z.object({ index: z.int(), detail: z.string(), ignored: z.boolean() }))
+    .optional()
+    .meta({
+      description:
+        'Rules of an earlier version that bind no tenant, by their index in `trust`. An `ignored` rule matches nothing; ' +
+        'any other keeps matching until it is edited.',
+    }),
   credentials: z
     .array(
       z.object({

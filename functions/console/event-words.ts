@@ -2,23 +2,28 @@ import type { ServiceEvent } from './resources.ts';
 import { dayOf, duration } from './words.ts';
 
 /** What a rejected call was made for, by its route. */
-const CALLS: Record<string, string> = {
-  'GET /deployments/{deploymentId}': 'read the Deployment',
-  'PUT /deployments/{deploymentId}': 'register or change the Deployment',
-  'DELETE /deployments/{deploymentId}': 'delete the Deployment',
-  'GET /deployments/{deploymentId}/events': 'read the events',
-  'POST /deployments/{deploymentId}/api-keys': 'add an API Key',
-  'GET /deployments/{deploymentId}/api-keys': 'list the API Keys',
-  'GET /deployments/{deploymentId}/api-keys/{keyId}': 'read an API Key',
-  'PATCH /deployments/{deploymentId}/api-keys/{keyId}': 'edit an API Key',
-  'DELETE /deployments/{deploymentId}/api-keys/{keyId}': 'delete an API Key',
-  'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': 'rotate an API Key',
-  'POST /deployments/{deploymentId}/temporary-tokens': 'get a temporary token',
-  'GET /deployments/{deploymentId}/temporary-tokens': 'list the temporary tokens',
-  'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': 'revoke a temporary token',
-};
+const CALLS = new Map(
+  Object.entries({
+    'GET /deployments/{deploymentId}': 'read the Deployment',
+    'PUT /deployments/{deploymentId}': 'register or change the Deployment',
+    'DELETE /deployments/{deploymentId}': 'delete the Deployment',
+    'GET /deployments/{deploymentId}/events': 'read the events',
+    'POST /deployments/{deploymentId}/api-keys': 'add an API Key',
+    'GET /deployments/{deploymentId}/api-keys': 'list the API Keys',
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': 'read an API Key',
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': 'edit an API Key',
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': 'delete an API Key',
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': 'rotate an API Key',
+    'POST /deployments/{deploymentId}/temporary-tokens': 'get a temporary token',
+    'GET /deployments/{deploymentId}/temporary-tokens': 'list the temporary tokens',
+    'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': 'revoke a temporary token',
+  }),
+);
 
-const FIELDS: Record<string, string> = { expiresAt: 'expiry', trust: 'trust rules' };
+const FIELDS = new Map([
+  ['expiresAt', 'expiry'],
+  ['trust', 'trust rules'],
+]);
 
 /** What happened, in a sentence without its end. A type that is not known here is told as it is. */
 export function eventWords({ type, data }: ServiceEvent): string {
@@ -54,6 +59,8 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return `${key} has expired`;
     case 'api_key.idle':
       return `${key} is idle: unused since ${dayOf(String(data.lastActiveAt))}`;
+    case 'api_key.trust_unbound':
+      return `${key} has trust rules that bind no tenant${Number(data.ignoredRules) > 0 ? ' and match nothing' : ''}`;
     case 'token.leaked':
       return 'Access token reported as leaked, and revoked';
     case 'temporary_token.leaked':
@@ -80,11 +87,11 @@ function rejectedWords({ call, status, count, callers }: ServiceEvent['data']): 
 }
 
 /** @param call a route, of people or of the platform */
-const callWords = (call: string) => CALLS[call.replace(' /platform/', ' /')] ?? call;
+const callWords = (call: string) => CALLS.get(call.replace(' /platform/', ' /')) ?? call;
 
 function changedWords(changed: unknown): string {
   if (!Array.isArray(changed) || changed.length === 0) return '';
-  return `: ${changed.map((field) => FIELDS[field] ?? field).join(', ')}`;
+  return `: ${changed.map((field) => FIELDS.get(field) ?? field).join(', ')}`;
 }
 
 function retirementWords(retireOld: unknown): string {

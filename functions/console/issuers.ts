@@ -3,36 +3,81 @@ import type { TrustRule } from './resources.ts';
 
 interface KnownIssuer {
   label: string;
-  /** Claims by which its pipelines are told apart, the first by a number that nobody can take over. */
+  /** Claims by which its pipelines are told apart; the first identifies a tenant, and nobody can register it again. */
   claims: readonly string[];
-  /** Where to find that number. */
+  /** What a rule must bind, and where to find it. */
   hint: string;
 }
 
 export const GITHUB = 'https://token.actions.githubusercontent.com';
 export const GITLAB = 'https://gitlab.com';
+const BUILDKITE = 'https://agent.buildkite.com';
+const CIRCLECI = 'https://oidc.circleci.com/org/';
 
-const KNOWN: Record<string, KnownIssuer> = {
-  [GITHUB]: {
-    label: 'GitHub Actions',
-    claims: ['repository_id', 'repository_owner_id', 'ref', 'environment', 'job_workflow_ref', 'sub'],
-    hint:
-      'A rule must name repository_id or repository_owner_id by its number, since names can be taken over. ' +
-      'gh api repos/OWNER/NAME --jq .id prints it.',
-  },
-  [GITLAB]: {
-    label: 'gitlab.com',
-    claims: ['project_id', 'namespace_id', 'ref', 'ref_protected', 'environment', 'sub'],
-    hint: 'The project’s number is on its page, in the menu beside its name.',
-  },
-};
+/** Also for an enterprise with an issuer of its own, whose URL ends in its slug. */
+export const isGitHub = (issuer: string): boolean => `${issuer}/`.startsWith(`${GITHUB}/`);
+
+const KNOWN: readonly [isIt: (issuer: string) => boolean, KnownIssuer][] = [
+  [
+    isGitHub,
+    {
+      label: 'GitHub Actions',
+      claims: ['repository_id', 'repository_owner_id', 'ref', 'environment', 'job_workflow_ref', 'sub'],
+      hint:
+        'A rule must bind repository_id or repository_owner_id to its number, because names can be taken over. ' +
+        'To print it, run gh api repos/OWNER/NAME --jq .id.',
+    },
+  ],
+  [
+    (issuer) => issuer === GITLAB,
+    {
+      label: 'gitlab.com',
+      claims: ['project_id', 'namespace_id', 'ref', 'ref_protected', 'environment', 'sub'],
+      hint:
+        'A rule must bind project_id or namespace_id to its number, because names can be taken over. ' +
+        'The number is on the page of the project or group, in the menu beside its name.',
+    },
+  ],
+  [
+    (issuer) => issuer === BUILDKITE,
+    {
+      label: 'Buildkite',
+      claims: ['pipeline_id', 'organization_id', 'build_branch', 'step_key', 'sub'],
+      hint:
+        'A rule must bind pipeline_id or organization_id, both UUIDs. The job must ask for that claim: ' +
+        'buildkite-agent oidc request-token --claim pipeline_id.',
+    },
+  ],
+  [
+    (issuer) => issuer.startsWith(CIRCLECI),
+    {
+      label: 'CircleCI',
+      claims: [
+        'oidc.circleci.com/project-id',
+        'oidc.circleci.com/pipeline-definition-id',
+        'oidc.circleci.com/vcs-ref',
+        'sub',
+      ],
+      hint: 'A rule must bind oidc.circleci.com/project-id. The UUID is in Project Settings, under Overview.',
+    },
+  ],
+];
+
+const knownIssuer = (issuer: string) => KNOWN.find(([isIt]) => isIt(issuer))?.[1];
 
 /** What people call an issuer. */
-export const issuerLabel = (issuer: string): string => KNOWN[issuer]?.label ?? new URL(issuer).host;
+export const issuerLabel = (issuer: string): string => {
+  const label = knownIssuer(issuer)?.label ?? new URL(issuer).host;
+  const isOfEnterprise = isGitHub(issuer) && issuer !== GITHUB;
+  return isOfEnterprise ? `${label} (${issuer.slice(GITHUB.length + 1)})` : label;
+};
 
 /** Claims to offer for a rule of an issuer, and where their values are found. */
 export const claimsOf = (issuer: string): Omit<KnownIssuer, 'label'> =>
-  KNOWN[issuer] ?? { claims: ['sub'], hint: 'Claims as this issuer’s tokens have them.' };
+  knownIssuer(issuer) ?? {
+    claims: ['sub'],
+    hint: 'A rule must bind sub to the exact text that this issuer’s tokens have.',
+  };
 
 /** A rule to begin with. */
 export const newRule = (issuer: string): RuleFields => ({

@@ -35,6 +35,7 @@ export function KeyCard(props: Props) {
         </div>
       </div>
       <WayBack {...props} />
+      <UnboundTrust {...props} />
       {description && <p class="description">{description}</p>}
       <p class="value-line">
         <code title={id}>{id}</code>
@@ -96,6 +97,21 @@ function WayBack({ apiKey, deploymentId, onChange }: Props) {
       <button type="button" onClick={useAgain} disabled={isBusy}>
         Use it again<span class="unseen">: {name}</span>
       </button>
+    </Notice>
+  );
+}
+
+/** Trust rules of an earlier version that bind no tenant: what follows from it, and what to do. */
+function UnboundTrust({ apiKey: { id, unboundTrust = [] }, deploymentId }: Props) {
+  if (unboundTrust.length === 0) return null;
+  return (
+    <Notice kind="warning">
+      {unboundTrust.map(({ index, detail, ignored }) => (
+        <p key={index}>
+          Trust rule {index + 1} {detail}. {ignored ? 'It matches nothing' : 'It keeps matching'} until you{' '}
+          <a href={paths.key(deploymentId, id, 'edit')}>edit the rule</a>.
+        </p>
+      ))}
     </Notice>
   );
 }

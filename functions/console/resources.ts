@@ -24,6 +24,8 @@ export interface ApiKey {
   networks: string[];
   /** Whose tokens open it in place of a secret. */
   trust?: TrustRule[];
+  /** Rules that bind no tenant: an ignored one matches nothing, any other keeps matching until it is edited. */
+  unboundTrust?: { index: number; detail: string; ignored: boolean }[];
   /** The secrets that are accepted now, oldest first. */
   credentials: Credential[];
 }

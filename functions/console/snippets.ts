@@ -1,4 +1,4 @@
-import { GITHUB, GITLAB } from './issuers.ts';
+import { GITLAB, isGitHub } from './issuers.ts';
 
 /**
  * Ready steps for CI. The secret comes from the CI's own store and reaches curl on standard input, never among
@@ -79,7 +79,7 @@ export interface TrustInput extends SnippetInput {
 /** A ready step for a key without a secret: the CI's own token is swapped, and reaches curl on standard input. */
 export function trustSnippet(input: TrustInput): { hint: string; code: string } {
   const { issuer, audience } = input;
-  if (issuer === GITHUB) {
+  if (isGitHub(issuer)) {
     return {
       hint: 'A step of a job with permissions: {id-token: write}. There is nothing to store.',
       code: `- name: Call with a Deployment key

@@ -21,6 +21,7 @@ export type EventType =
   | 'api_key.expiring'
   | 'api_key.expired'
   | 'api_key.idle'
+  | 'api_key.trust_unbound'
   | 'call.refused'
   | 'token.leaked'
   | 'temporary_token.leaked'

@@ -66,6 +66,8 @@ export interface ApiKey {
   activeSince?: number | undefined;
   /** What people were told of it last, and of which moment in epoch milliseconds. */
   notice?: { type: string; of: number } | undefined;
+  /** Epoch milliseconds: when the sweep reported trust rules that bind no tenant. */
+  unboundReportedAt?: number | undefined;
   /** Whose tokens open it in place of a secret: then it has none. */
   trust?: TrustRule[] | undefined;
   /** CIDRs from which alone it can be used; undefined: from anywhere. */

@@ -2,12 +2,14 @@ import { formatKeyId } from '../domain/identifiers.ts';
 import { statusOf } from '../domain/key-status.ts';
 import type { ApiKey } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
+import { unboundRules } from '../domain/trust.ts';
 
 /**
  * A key as the API shows it: never its secret, and nothing made from it.
  * @param now epoch milliseconds
  */
 export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
+  const unbound = unboundRules(key.trust);
   return {
     id: formatKeyId(key.deploymentId, key.ulid),
     name: key.name,
@@ -23,6 +25,7 @@ export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
     lastUsedFrom: fromWhere(key),
     networks: key.networks ?? [],
     trust: key.trust,
+    unboundTrust: unbound.length > 0 ? unbound : undefined,
     credentials: livingSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
       createdAt: time(createdAt),
       retiresAt: time(retiresAt),

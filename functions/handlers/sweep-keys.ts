@@ -1,9 +1,10 @@
 import { systemActor } from '../domain/actors.ts';
-import { newEvent, type ServiceEvent } from '../domain/events.ts';
+import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { noticeOf } from '../domain/key-status.ts';
 import type { ApiKey } from '../domain/records.ts';
+import { unboundRules } from '../domain/trust.ts';
 import type { Table } from '../table/client.ts';
 import { type ListedDeployment, listDeployments } from '../table/deployments.ts';
 import { listApiKeys, markApiKey } from '../table/keys.ts';
@@ -24,9 +25,9 @@ const PASS = 'KEYS';
 const ACTOR = systemActor('sweep');
 
 /**
- * Once a day: mark each key that expires within 7 days, has expired or is idle, with an event, once. It decides
- * nothing: whether a key is accepted is decided on each read.
- * @returns how many were marked
+ * Once a day: report each key that expires within 7 days, has expired or is idle, or has trust rules that bind no
+ * tenant, by an event, once. It decides nothing: whether a key is accepted is decided on each read.
+ * @returns how many reports were written
  * @throws Error when time ran out: what was marked stays so, and the next run, Lambda's retry or tomorrow's, goes on
  *   behind the last Deployment that was done
  */
@@ -37,7 +38,7 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
   for await (const deployment of deployments(table, done)) {
     for await (const key of keysOf(table, deployment)) {
       if (!hasTime()) return outOfTime();
-      if (await mark(deployment, key)) marked++;
+      marked += await report(deployment, key);
     }
     done = deployment.id;
     if (!hasTime()) return outOfTime();
@@ -57,20 +58,43 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
     throw new Error('the sweep of keys ran out of time');
   }
 
-  async function mark(deployment: ListedDeployment, key: ApiKey): Promise<boolean> {
+  /** @returns how many reports were written */
+  async function report(deployment: ListedDeployment, key: ApiKey): Promise<number> {
     const now = clock();
-    const notice = noticeOf(key, now, maxIdleDays);
-    const isTold = notice?.type === key.notice?.type && notice?.of === key.notice?.of;
-    if (!notice || isTold) return false;
-    const data = { keyId: formatKeyId(key.deploymentId, key.ulid), name: key.name };
-    const moment: ServiceEvent['data'] =
-      notice.type === 'idle'
-        ? { lastActiveAt: new Date(notice.of).toISOString() }
-        : { expiresAt: new Date(notice.of).toISOString() };
-    const event = newEvent(`api_key.${notice.type}`, deployment, ACTOR, now, { ...data, ...moment });
-    // One that somebody has edited meanwhile is looked at again tomorrow.
-    return markApiKey(table, key, notice, event);
+    let written = 0;
+    for (const { type, reported, data } of reportsOf(key, now, maxIdleDays)) {
+      const keyId = formatKeyId(key.deploymentId, key.ulid);
+      const event = newEvent(type, deployment, ACTOR, now, { keyId, name: key.name, ...data });
+      // One that somebody has edited meanwhile is looked at again tomorrow.
+      if (await markApiKey(table, key, reported, event)) written++;
+    }
+    return written;
   }
+}
+
+interface Report {
+  type: EventType;
+  /** By what the key's item remembers that it was reported. */
+  reported: Parameters<typeof markApiKey>[2];
+  data: ServiceEvent['data'];
+}
+
+/** What is to be reported about a key and was not reported yet. @param now epoch milliseconds */
+function reportsOf(key: ApiKey, now: number, maxIdleDays: number | undefined): Report[] {
+  const reports: Report[] = [];
+  const notice = noticeOf(key, now, maxIdleDays);
+  if (notice && (notice.type !== key.notice?.type || notice.of !== key.notice.of)) {
+    const moment = new Date(notice.of).toISOString();
+    const data: Report['data'] = notice.type === 'idle' ? { lastActiveAt: moment } : { expiresAt: moment };
+    reports.push({ type: `api_key.${notice.type}`, reported: { notice }, data });
+  }
+  const unbound = unboundRules(key.trust);
+  if (unbound.length > 0 && key.unboundReportedAt === undefined) {
+    const ignored = unbound.filter((rule) => rule.ignored).length;
+    const data = { ignoredRules: ignored, acceptedRules: unbound.length - ignored };
+    reports.push({ type: 'api_key.trust_unbound', reported: { unboundReportedAt: now }, data });
+  }
+  return reports;
 }
 
 /** @param from ID to begin after */

@@ -3,7 +3,15 @@ import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
-import { isBound, isPrefix, MAX_CLAIMS, MAX_RULES } from '../domain/trust.ts';
+import {
+  bindingOf,
+  bindsTenant,
+  isPrefix,
+  MAX_CLAIMS,
+  MAX_RULES,
+  RESERVED_CLAIMS,
+  type TrustRule,
+} from '../domain/trust.ts';
 
 // The OpenAPI document is made of these schemas too. It reads patterns and lengths as they stand; what a refinement
 // rules is said again in `meta`, where JSON Schema has a word for it.
@@ -74,15 +82,30 @@ const networks = (() => {
   return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
 })();
 
+/** Rejects the names that no claim of a rule can have. A record alone drops `__proto__` without a word. */
+const claimNames = z.transform((claims: unknown, context) => {
+  const names = typeof claims === 'object' && claims !== null ? Object.keys(claims) : [];
+  for (const name of names.filter((it) => RESERVED_CLAIMS.includes(it))) {
+    context.issues.push({ code: 'custom', input: claims, message: `must not name the claim ${name}` });
+  }
+  return claims;
+});
+
 /** Whose tokens open a key. @param issuers that the stack trusts */
 const trust = (issuers: readonly string[]) => {
   const rule = `must be an array of 1 to ${MAX_RULES} rules`;
   const prefixRule = 'must be a text, or a prefix that ends in / or :';
   const prefix = z.strictObject({ prefix: text(2, 256).check(z.refine(isPrefix, prefixRule)) }, prefixRule);
   const claimsRule = `must be 1 to ${MAX_CLAIMS} claims, each a text or a prefix that ends in / or :`;
-  const claims = z
-    .record(text(1, 100), z.union([text(1, 256), prefix], prefixRule), claimsRule)
-    .check(z.refine((it) => Object.keys(it).length >= 1 && Object.keys(it).length <= MAX_CLAIMS, claimsRule));
+  const name = text(1, 100).check(z.meta({ not: { enum: [...RESERVED_CLAIMS] } }));
+  const claims = z.pipe(
+    claimNames,
+    z
+      .record(name, z.union([text(1, 256), prefix], prefixRule), claimsRule)
+      .check(
+        z.refine((it) => Object.keys(it).length >= 1 && Object.keys(it).length <= MAX_CLAIMS, claimsRule),
+      ),
+  );
   const one = z
     .strictObject({
       issuer: z.string().check(z.refine((it) => issuers.includes(it), 'must be one that the stack trusts')),
@@ -90,7 +113,13 @@ const trust = (issuers: readonly string[]) => {
       claims,
       singleUse: z.optional(z.boolean('must be true or false')),
     })
-    .check(z.refine(isBound, 'must bind repository_id or repository_owner_id to one number'));
+    .check(
+      z.refine(bindsTenant, {
+        error: ({ input }) => bindingOf((input as TrustRule).issuer),
+        // Only of a rule that has no other fault.
+        when: ({ issues }) => issues.length === 0,
+      }),
+    );
   return z.array(one, rule).check(z.minLength(1, rule), z.maxLength(MAX_RULES, rule));
 };
 

@@ -163,25 +163,26 @@ export async function writeApiKeySecrets(
 }
 
 /**
- * Write down what people are told of a key.
+ * Record what the sweep has reported about a key, with the event that reports it.
  * @returns false when somebody has edited or deleted it since it was read
  */
 export async function markApiKey(
   table: Table,
   key: ApiKey,
-  notice: NonNullable<ApiKey['notice']>,
+  reported: Pick<ApiKey, 'notice'> | Pick<ApiKey, 'unboundReportedAt'>,
   event: ServiceEvent,
 ): Promise<boolean> {
   const { tableName: TableName } = table;
+  const changes = assign(reported);
   const refused = await transact(table, [
     {
       Update: {
         TableName,
         Key: apiKeyKey(key.deploymentId, key.ulid),
-        UpdateExpression: 'SET notice = :notice',
+        ...changes,
         ConditionExpression: 'generation = :generation AND revision = :read',
         ExpressionAttributeValues: {
-          ':notice': notice,
+          ...changes.ExpressionAttributeValues,
           ':generation': key.generation,
           ':read': key.revision,
         },

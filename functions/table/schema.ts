@@ -310,6 +310,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     createdBy: required(it.createdBy, is.text),
     activeSince: optional(it.activeSince, is.whole),
     notice: optional(it.notice, isNotice),
+    unboundReportedAt: optional(it.unboundReportedAt, is.whole),
     trust: optional(it.trust, isTrust),
     lastUsedAddress: optional(it.lastUsedAddress, is.text),
     lastUsedClient: optional(it.lastUsedClient, is.text),

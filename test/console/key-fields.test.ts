@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { actorWords, eventWords } from '../../functions/console/event-words.ts';
-import { GITHUB, GITLAB, newRule, ruleWords } from '../../functions/console/issuers.ts';
+import { claimsOf, GITHUB, GITLAB, newRule, ruleWords } from '../../functions/console/issuers.ts';
 import {
   changesOf,
   emptyFields,
@@ -11,10 +11,15 @@ import {
   stateOf,
 } from '../../functions/console/key-fields.ts';
 import type { ApiKey } from '../../functions/console/resources.ts';
+import { bindingOf, bindsTenant } from '../../functions/domain/trust.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 86_400_000;
 const SCOPES = ['code:deploy', 'airflow:read'];
+const OTHERS = [
+  'https://agent.buildkite.com',
+  'https://oidc.circleci.com/org/01234567-89ab-cdef-0123-456789abcdef',
+];
 
 const key: ApiKey = {
   id: 'dk_etl_01KEY0000000000000000000ET',
@@ -65,13 +70,20 @@ describe('the form of a key', () => {
     expect(inputOf(fields, NOW).networks).toStrictEqual(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']);
   });
 
-  it('begins a rule with the number that nobody can take over', () => {
-    const fields = { ...emptyFields(SCOPES), rules: [newRule(GITHUB), newRule(GITLAB)] };
-    expect(inputOf(fields, NOW).trust).toStrictEqual([
-      { issuer: GITHUB, claims: { repository_id: '' } },
-      { issuer: GITLAB, claims: { project_id: '' } },
-    ]);
-  });
+  it.each(['https://ci.acme.test', GITHUB, `${GITHUB}/acme`, GITLAB, ...OTHERS])(
+    'begins a rule for %s with a claim that the service accepts as its tenant',
+    (issuer) => {
+      const { claims, hint } = claimsOf(issuer);
+      const [rule] = inputOf({ ...emptyFields(SCOPES), rules: [newRule(issuer)] }, NOW).trust ?? [];
+      expect(rule).toStrictEqual({ issuer, claims: { [claims[0] ?? '']: '' } });
+      expect(bindsTenant({ issuer, claims: { [claims[0] ?? '']: '4711' } })).toBe(true);
+      // What the service says of a rule that binds none is in the hint.
+      const names = bindingOf(issuer)
+        .replace(/^must bind (.*) to .*$/, '$1')
+        .split(' or ');
+      for (const name of names) expect(hint).toContain(name);
+    },
+  );
 
   it.each([
     ['with a secret', key],
@@ -148,6 +160,9 @@ describe('a trust rule in words', () => {
       'GitHub Actions: repository_id is 4711, sub begins with repo:acme/',
       'gitlab.com: project_id is 1, for https://keys.acme.test, each token once',
     ]);
+    expect(ruleWords({ issuer: `${GITHUB}/acme`, claims: { repository_id: '1' } })).toBe(
+      'GitHub Actions (acme): repository_id is 1',
+    );
     expect(ruleWords({ issuer: 'https://ci.acme.test:8443/x', claims: { sub: 'a' } })).toBe(
       'ci.acme.test:8443: sub is a',
     );
@@ -200,6 +215,16 @@ describe('an event in words', () => {
       'api_key.idle',
       { lastActiveAt: '2029-12-01T12:00:00Z' },
       'API Key “ci” is idle: unused since 1 Dec 2029',
+    ],
+    [
+      'api_key.trust_unbound',
+      { ignoredRules: 1, acceptedRules: 0 },
+      'API Key “ci” has trust rules that bind no tenant and match nothing',
+    ],
+    [
+      'api_key.trust_unbound',
+      { ignoredRules: 0, acceptedRules: 1 },
+      'API Key “ci” has trust rules that bind no tenant',
     ],
     ['token.leaked', {}, 'Access token reported as leaked, and revoked'],
     ['temporary_token.leaked', {}, 'Temporary token reported as leaked, and revoked'],

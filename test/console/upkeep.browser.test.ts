@@ -194,7 +194,7 @@ describeInBrowser('a key without a stored secret, and bound to networks', (open)
   it('is added, shown with its rules and its step, used by a pipeline, and edited', async () => {
     await makeDeployment(stack, 'trust');
     const subject = await issuer.sign({
-      claims: { repository_id: '4711' },
+      claims: { sub: 'etl', ref: 'refs/heads/main' },
       audience: stack.url,
       expires: Math.floor(stack.clock.now() / 1000) + 3600,
     });
@@ -222,8 +222,8 @@ describeInBrowser('a key without a stored secret, and bound to networks', (open)
     await expectCraft(page);
     await dialog.getByLabel('Networks').fill('127.0.0.0/8');
     await dialog.getByLabel('Tokens of').selectOption(issuer.url);
-    await claim.fill('repository_id');
-    await value.fill('4711');
+    expect(await claim.inputValue()).toBe('sub');
+    await value.fill('etl');
     await add.click();
 
     await dialog.getByRole('heading', { name: 'release in your CI' }).waitFor();
@@ -239,7 +239,7 @@ describeInBrowser('a key without a stored secret, and bound to networks', (open)
     await dialog.waitFor({ state: 'detached' });
 
     const card = cardOf(page, 'release');
-    await card.getByText(`${new URL(issuer.url).host}: repository_id is 4711`).waitFor();
+    await card.getByText(`${new URL(issuer.url).host}: sub is etl`).waitFor();
     await card.getByText('Only from 127.0.0.0/8').waitFor();
     expect(await card.getByRole('link', { name: /^(Rotate|It leaked)/ }).count()).toBe(0);
     // It holds no secret: a reload shows it again.
@@ -253,20 +253,20 @@ describeInBrowser('a key without a stored secret, and bound to networks', (open)
     const before = await keyOf();
     await card.getByRole('link', { name: 'Edit release' }).click();
     await dialog.getByRole('button', { name: 'Add a claim' }).click();
-    await dialog.getByLabel('Claim 2', { exact: true }).fill('sub');
+    await dialog.getByLabel('Claim 2', { exact: true }).fill('ref');
     await dialog.getByLabel('How claim 2 is compared').selectOption('begins with');
-    await dialog.getByLabel('Value of claim 2').fill('repo:acme/');
+    await dialog.getByLabel('Value of claim 2').fill('refs/tags/');
     await dialog.getByRole('button', { name: 'Add another rule' }).click();
     await dialog.getByLabel('Value of claim 1').nth(1).fill('x');
     await dialog.getByRole('button', { name: 'Remove the rule' }).nth(1).click();
     await dialog.getByRole('button', { name: 'Save' }).click();
-    await card.getByText('sub begins with repo:acme/').waitFor();
+    await card.getByText('ref begins with refs/tags/').waitFor();
     const after = await keyOf();
-    const claims = { repository_id: '4711', sub: { prefix: 'repo:acme/' } };
+    const claims = { sub: 'etl', ref: { prefix: 'refs/tags/' } };
     expect(after).toEqual({ ...before, trust: [{ issuer: issuer.url, claims }] });
     await expect(run()).rejects.toMatchObject({ code: 1, stderr: 'No access token: HTTP 400\n' });
     await card.getByRole('link', { name: 'Edit release' }).click();
-    await dialog.getByRole('button', { name: 'Remove claim 2' }).click();
+    await dialog.getByRole('button', { name: 'Remove claim 1' }).click();
     await dialog.getByLabel('Networks').fill('');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.waitFor({ state: 'detached' });

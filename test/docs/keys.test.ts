@@ -20,7 +20,7 @@ const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
 await makeDeployment(stack, 'etl');
 const ciToken = await issuer.sign({
-  claims: { repository_id: '4711', ref: 'refs/heads/main' },
+  claims: { sub: 'repo:acme/etl', ref: 'refs/heads/main' },
   audience: stack.url,
   expires: Math.floor(Date.now() / 1000) + 300,
 });
@@ -68,7 +68,7 @@ it('the event is as it is sent', async () => {
 it('the steps of GitHub and GitLab swap the token of the pipeline, by no argument of a program', {
   timeout: 60_000,
 }, async () => {
-  const rule = { issuer: issuer.url, claims: { repository_id: '4711' } };
+  const rule = { issuer: issuer.url, claims: { sub: 'repo:acme/etl' } };
   const json = { name: 'ci', trust: [rule] };
   const { id } = (await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json })).json;
   const [github, gitlab] = blocks('yaml').map((block) => parse(block));

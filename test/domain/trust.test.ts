@@ -1,19 +1,111 @@
 import { describe, expect, it } from 'vitest';
-import { GITHUB, isBound, isPrefix, MAX_CLAIMS, MAX_RULES, satisfies } from '../../functions/domain/trust.ts';
+import {
+  bindingOf,
+  bindsTenant,
+  GITHUB,
+  isPrefix,
+  MAX_CLAIMS,
+  MAX_RULES,
+  RESERVED_CLAIMS,
+  satisfies,
+  type TrustRule,
+  unboundRules,
+} from '../../functions/domain/trust.ts';
 
 it('a key has at most 10 rules, and a rule at most 10 claims', () => {
   expect([MAX_RULES, MAX_CLAIMS]).toEqual([10, 10]);
 });
 
-it.each([
-  ['repository_id', { repository_id: '1' }, true],
-  ['repository_owner_id', { repository_owner_id: '1', ref: 'refs/heads/main' }, true],
-  ['nothing but names', { repository: 'acme/etl', repository_owner: 'acme' }, false],
-  ['a prefix of a number', { repository_id: { prefix: '1:' } }, false],
-])('a rule of GitHub must bind a number: %s', (_, claims, bound) => {
-  expect(isBound({ issuer: 'https://token.actions.githubusercontent.com', claims })).toBe(bound);
-  expect(isBound({ issuer: GITHUB, claims })).toBe(bound);
-  expect(isBound({ issuer: 'https://gitlab.com', claims })).toBe(true);
+const BUILDKITE = 'https://agent.buildkite.com';
+const CIRCLECI = 'https://oidc.circleci.com/org/01234567-89ab-cdef-0123-456789abcdef';
+const PROJECT = 'oidc.circleci.com/project-id';
+type Claims = TrustRule['claims'];
+
+describe('a rule binds a tenant', () => {
+  it.each<[issuer: string, Claims, boolean]>([
+    [GITHUB, { repository_id: '1' }, true],
+    [GITHUB, { repository_owner_id: '1', ref: 'refs/heads/main' }, true],
+    [GITHUB, { repository_id: 'acme/app' }, false],
+    [GITHUB, { repository_id: '1 ' }, false],
+    [GITHUB, { repository_id: '-1' }, false],
+    [GITHUB, { repository_id: '1e3' }, false],
+    [GITHUB, { repository_id: '1\n' }, false],
+    [GITHUB, { repository_id: '٤' }, false],
+    [GITHUB, { repository_id: '' }, false],
+    [GITHUB, { repository_id: { prefix: '1:' } }, false],
+    [GITHUB, { sub: 'repo:acme/app:ref:refs/heads/main' }, false],
+    [GITHUB, { repository: 'acme/app', repository_owner: 'acme' }, false],
+    [`${GITHUB}/acme`, { repository_id: '1' }, true],
+    [`${GITHUB}/acme`, { sub: 'repo:acme/app' }, false],
+    [`${GITHUB}/`, { sub: 'repo:acme/app' }, false],
+    [`${GITHUB}.evil.test`, { repository_id: '1' }, false],
+    [`${GITHUB}.evil.test`, { sub: 'x' }, true],
+    ['https://gitlab.com', { project_id: '1' }, true],
+    ['https://gitlab.com', { namespace_id: '1' }, true],
+    ['https://gitlab.com', { project_id: 'acme' }, false],
+    ['https://gitlab.com', { ref: 'main' }, false],
+    ['https://gitlab.com', { sub: 'project_path:acme/app:ref_type:branch:ref:main' }, false],
+    ['https://gitlab.com', { project_path: 'acme/app', namespace_path: 'acme' }, false],
+    ['https://gitlab.com', { iss: 'https://gitlab.com' }, false],
+    ['https://gitlab.com', { aud: { prefix: 'https:/' } }, false],
+    [BUILDKITE, { organization_id: '0184990a-477b-4fa8-9968-496074483cee' }, true],
+    [BUILDKITE, { pipeline_id: '0184990a-477b-4fa8-9968-496074483cee' }, true],
+    [BUILDKITE, { organization_slug: 'acme', pipeline_slug: 'app' }, false],
+    [BUILDKITE, { organization_id: { prefix: 'x:' } }, false],
+    [BUILDKITE, { sub: 'organization:acme:pipeline:app' }, false],
+    [CIRCLECI, { [PROJECT]: '0184990a-477b-4fa8-9968-496074483cee' }, true],
+    [CIRCLECI, { [PROJECT]: { prefix: 'x/' } }, false],
+    [CIRCLECI, { sub: 'org/x/project/y/user/z' }, false],
+    ['https://git.acme.test', { sub: 'project_path:acme/app' }, true],
+    ['https://git.acme.test', { sub: { prefix: 'project_path:' } }, false],
+    ['https://git.acme.test', { project_id: '1' }, false],
+    ['https://oidc.eks.eu-west-1.amazonaws.com/id/X', { sub: 'system:serviceaccount:ci:deploy' }, true],
+  ])('%s %j: %s', (issuer, claims, isBound) => {
+    expect(bindsTenant({ issuer, claims })).toBe(isBound);
+  });
+
+  it('by a claim of its own, not by one that it inherits', () => {
+    expect(bindsTenant({ issuer: GITHUB, claims: Object.create({ repository_id: '1' }) })).toBe(false);
+  });
+
+  it('says what is missing for each issuer', () => {
+    expect([GITHUB, 'https://gitlab.com', BUILDKITE, CIRCLECI, 'https://x.test'].map(bindingOf)).toEqual([
+      'must bind repository_id or repository_owner_id to a number, in digits',
+      'must bind project_id or namespace_id to a number, in digits',
+      'must bind organization_id or pipeline_id to exact text',
+      'must bind oidc.circleci.com/project-id to exact text',
+      'must bind sub to exact text',
+    ]);
+  });
+});
+
+describe('a rule of an earlier version that binds no tenant', () => {
+  it.each([
+    [GITHUB, { ref: 'main' }, true],
+    [`${GITHUB}/acme`, { ref: 'main' }, true],
+    ['https://gitlab.com', { ref: 'main' }, true],
+    [BUILDKITE, { ref: 'main' }, true],
+    [CIRCLECI, { ref: 'main' }, false],
+    ['https://git.acme.test', { ref: 'main' }, false],
+  ])('of %s %j is ignored: %s', (issuer, claims, ignored) => {
+    const bound = { issuer: 'https://x.test', claims: { sub: 'x' } };
+    expect(satisfies({ issuer, claims }, { ref: 'main' })).toBe(!ignored);
+    expect(unboundRules([bound, { issuer, claims }])).toEqual([
+      { index: 1, detail: bindingOf(issuer), ignored },
+    ]);
+  });
+
+  it('is none where there are no rules', () => {
+    expect([unboundRules(), unboundRules([])]).toEqual([[], []]);
+  });
+});
+
+it('no claim of a rule has a registered name or one that every object has', () => {
+  expect(RESERVED_CLAIMS).toEqual([
+    ...['iss', 'aud', 'exp', 'nbf', 'iat', 'constructor', '__defineGetter__', '__defineSetter__'],
+    ...['hasOwnProperty', '__lookupGetter__', '__lookupSetter__', 'isPrototypeOf', 'propertyIsEnumerable'],
+    ...['toString', 'valueOf', '__proto__', 'toLocaleString'],
+  ]);
 });
 
 it('a prefix ends in / or :', () => {
@@ -29,7 +121,7 @@ it('a prefix ends in / or :', () => {
 
 describe('a token satisfies a rule', () => {
   const ok = (claims: Parameters<typeof satisfies>[0]['claims'], of: Record<string, unknown>) =>
-    satisfies({ issuer: GITHUB, claims }, of);
+    satisfies({ issuer: 'https://ci.test', claims }, of);
 
   it('when each claim is the text, or begins with the prefix', () => {
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'acme/etl', c: 1 })).toBe(true);
@@ -40,6 +132,15 @@ describe('a token satisfies a rule', () => {
 
   it('with numbers and booleans as their text', () => {
     expect(ok({ a: '7', b: 'true', c: { prefix: '1' } }, { a: 7, b: true, c: 12 })).toBe(true);
+  });
+
+  it('never by a number that is no safe integer', () => {
+    for (const value of [2 ** 53, -(2 ** 53), 1e21, 1.5, 0.1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(ok({ a: String(value) }, { a: value })).toBe(false);
+    }
+    expect(ok({ a: String(Number.MAX_SAFE_INTEGER) }, { a: Number.MAX_SAFE_INTEGER })).toBe(true);
+    // Two identifiers that JSON.parse makes one.
+    expect(ok({ a: '9007199254740992' }, JSON.parse('{"a": 9007199254740993}'))).toBe(false);
   });
 
   it('never by a claim that is missing, inherited, or no single value', () => {

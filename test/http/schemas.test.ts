@@ -192,7 +192,7 @@ describe('a trust rule', () => {
           [`n${'x'.repeat(99)}`]: { prefix: `${'x'.repeat(255)}/` },
         },
       },
-      { claims: Object.fromEntries(list(10, 0).map((_, n) => [`c${n}`, 'x'])) },
+      { claims: { sub: 'x', ...Object.fromEntries(list(9, 0).map((_, n) => [`c${n}`, 'x'])) } },
     ])
       expect(one(change)).toBeUndefined();
     expect(of(list(10, rule))).toBeUndefined();
@@ -242,11 +242,21 @@ describe('a trust rule', () => {
     expect(of([7])).toHaveLength(1);
   });
 
-  it('of GitHub binds a number', () => {
+  it('binds the tenant of its issuer', () => {
     expect(one({ issuer: GITHUB, claims: { repository: 'a/b' } })).toEqual([
-      'trust[0] must bind repository_id or repository_owner_id to one number',
+      'trust[0] must bind repository_id or repository_owner_id to a number, in digits',
     ]);
     expect(one({ issuer: GITHUB, claims: { repository_id: '1' } })).toBeUndefined();
+    expect(one({ claims: { ref: 'main' } })).toEqual(['trust[0] must bind sub to exact text']);
+  });
+
+  it('names no claim that is reserved, and is told of each', () => {
+    const claims = JSON.parse('{"sub": "x", "__proto__": "x", "iss": {}, "constructor": "x"}');
+    expect(one({ claims })).toEqual([
+      'trust[0].claims must not name the claim __proto__',
+      'trust[0].claims must not name the claim iss',
+      'trust[0].claims must not name the claim constructor',
+    ]);
   });
 });
 

@@ -244,7 +244,7 @@ describe('what people are told of a key', () => {
 
   it('is noted on it with the event', async () => {
     await standing();
-    expect(await markApiKey(table, key, notice, event())).toBe(true);
+    expect(await markApiKey(table, key, { notice }, event())).toBe(true);
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), notice });
     expect(await events()).toBe(1);
   });
@@ -254,7 +254,7 @@ describe('what people are told of a key', () => {
     ['another life', { generation: OTHER }],
   ])('is not noted on a key of %s', async (_, change) => {
     await standing(change);
-    expect(await markApiKey(table, key, notice, event())).toBe(false);
+    expect(await markApiKey(table, key, { notice }, event())).toBe(false);
     expect(await store.get(ofKey)).not.toHaveProperty('notice');
     expect(await events()).toBe(0);
   });
