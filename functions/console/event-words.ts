@@ -45,6 +45,8 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return `${key} edited${changedWords(data.changed)}`;
     case 'api_key.rotated':
       return `${key} rotated; ${retirementWords(data.retireOld)}`;
+    case 'api_key.secret_retired':
+      return `${key}: the first use of its new secret retired the old one`;
     case 'api_key.disabled':
       return `${key} disabled`;
     case 'api_key.enabled':
@@ -103,6 +105,7 @@ function retirementWords(retireOld: unknown): string {
 }
 
 const JOBS = new Map([
+  ['exchange', 'the first use of a new secret'],
   ['purge', 'the purge of a deleted Deployment'],
   ['restore', 'a restore from a backup'],
   ['source', 'a change of the followed table'],

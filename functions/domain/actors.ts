@@ -1,8 +1,8 @@
 import { isPrincipalArn } from './principals.ts';
 import type { Actor } from './records.ts';
 
-/** The jobs of the service that change something by themselves. */
-const JOBS = ['purge', 'restore', 'source', 'sweep'] as const;
+/** What the service does by itself: its jobs, and the retirement of a secret by an exchange of the newer one. */
+const JOBS = ['exchange', 'purge', 'restore', 'source', 'sweep'] as const;
 
 /** The actor of what a job of the service does by itself. */
 export function systemActor(job: (typeof JOBS)[number]): Actor {

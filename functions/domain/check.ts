@@ -1,6 +1,13 @@
 import { type Clock, capped, expiryOfSlide, isLive, type Lifetimes } from './expiry.ts';
 import { type Credential, formatKeyId, parseCredential } from './identifiers.ts';
-import { type Caller, isUseDue, type LastUsedFrom, originOf, type UseOrigin } from './last-use.ts';
+import {
+  type Caller,
+  isUseDue,
+  type LastUsedFrom,
+  originOf,
+  recordedBefore,
+  type UseOrigin,
+} from './last-use.ts';
 import { isWithin } from './networks.ts';
 import type { CheckedKey, Deployment, Grant, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
@@ -124,8 +131,9 @@ export async function check(
 
   const from = originOf(demand, rules.lastUsedFrom);
   // Beside the slide, and whatever becomes of it, but never left behind: nothing runs after the answer.
-  const touched = isUseDue(records.key?.lastUsedAt, rules.slideInterval, now)
-    ? store.touch(credential, now - rules.slideInterval * 1000, now, from).catch(() => {})
+  const before = recordedBefore(rules.slideInterval, now);
+  const touched = isUseDue(records.key?.lastUsedAt, before)
+    ? store.touch(credential, before, now, from).catch(() => {})
     : undefined;
   const expiresAt = await store.slide(credential, hash, until, now, from).finally(() => touched);
   // Revoked, or swept by TTL, between the read and the write.

@@ -14,6 +14,7 @@ export type EventType =
   | 'api_key.created'
   | 'api_key.edited'
   | 'api_key.rotated'
+  | 'api_key.secret_retired'
   | 'api_key.disabled'
   | 'api_key.enabled'
   | 'api_key.deleted'

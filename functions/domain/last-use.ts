@@ -35,11 +35,21 @@ export function originOf({ address = '', userAgent = '' }: Caller, mode: LastUse
 }
 
 /**
- * Is it time to record a use again? At most once a slideInterval.
- * @param lastUsedAt epoch milliseconds
+ * Returns the latest recorded use, in epoch milliseconds, after which a use now is recorded again: at most one per
+ * slideInterval, and at most one per second whatever slideInterval is. A transaction fails while another write to its
+ * item is under way, so without this limit the holder of a credential could block its revocation by using it.
  * @param slideInterval seconds
  * @param now epoch milliseconds
  */
-export function isUseDue(lastUsedAt: number | undefined, slideInterval: number, now: number): boolean {
-  return lastUsedAt === undefined || lastUsedAt <= now - slideInterval * 1000;
+export function recordedBefore(slideInterval: number, now: number): number {
+  return Math.min(now - slideInterval * 1000, now - (now % 1000) - 1);
+}
+
+/**
+ * Whether a use is to be recorded.
+ * @param lastUsedAt the last recorded use, epoch milliseconds
+ * @param before as `recordedBefore` returns it
+ */
+export function isUseDue(lastUsedAt: number | undefined, before: number): boolean {
+  return lastUsedAt === undefined || lastUsedAt <= before;
 }

@@ -62,7 +62,15 @@ function retiring(secret: SecretHash, retireOld: Exclude<RetireOld, 'now'>, now:
 }
 
 /**
- * The secrets of a key after a use of one of them.
+ * Whether this use of a secret is its first while the key has another. It is written in one transaction with its token,
+ * because the next rotation keeps a secret that is in use, and because it can retire the other one.
+ */
+export function isFirstUse({ secrets }: Pick<ApiKey, 'secrets'>, { lastUsedAt }: SecretHash): boolean {
+  return lastUsedAt === undefined && secrets.length > 1;
+}
+
+/**
+ * The secrets of a key after the first use of one of them.
  * @param used its hash
  * @param now epoch milliseconds
  */

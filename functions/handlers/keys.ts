@@ -20,7 +20,7 @@ import {
   listApiKeys,
   MAX_KEYS,
   readApiKey,
-  writeApiKeySecrets,
+  rotateApiKey,
 } from '../table/keys.ts';
 import { once } from './once.ts';
 import { shownKey } from './shown-key.ts';
@@ -141,7 +141,7 @@ export function keyRoutes(
           const answer = { status: 200, body: shownKey(next, now, maxIdleDays) };
           const data = { ...eventData(key), retireOld };
           const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
-          const outcome = await writeApiKeySecrets(table, next, key.secrets, event, remember(answer, now));
+          const outcome = await rotateApiKey(table, next, key, event, remember(answer, now));
           if (outcome === 'repeated') return undefined;
           if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
         }

@@ -8,7 +8,7 @@ import type { Actor } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { hashOf, sameHash } from '../domain/secrets.ts';
 import type { Table } from '../table/client.ts';
-import { writeApiKeySecrets } from '../table/keys.ts';
+import { editApiKey } from '../table/keys.ts';
 import { deleteLeakedToken, readKey } from '../table/tokens.ts';
 
 interface Dependencies {
@@ -98,7 +98,7 @@ async function leakKey(
     };
     const data = { keyId: formatKeyId(deploymentId, ulid), name: key.name };
     const event = newEvent('api_key.leaked', deployment, actor, now, data);
-    if ((await writeApiKeySecrets(table, leaked, key.secrets, event)) !== 'changed') return;
+    if (await editApiKey(table, leaked, event)) return;
   }
   throw unavailable(new Error('the key is being changed'));
 }

@@ -1,11 +1,14 @@
+import { systemActor } from '../domain/actors.ts';
 import type { CheckRules } from '../domain/check.ts';
 import { scopeOf } from '../domain/check.ts';
 import { ServiceError, unavailable } from '../domain/errors.ts';
+import { newEvent } from '../domain/events.ts';
 import { type Clock, expiryOfIssue } from '../domain/expiry.ts';
-import { type Caller, isUseDue, originOf } from '../domain/last-use.ts';
+import { formatKeyId } from '../domain/identifiers.ts';
+import { isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
 import { mintCredential } from '../domain/mint.ts';
-import type { ApiKey, Token } from '../domain/records.ts';
-import { afterUse, livingSecrets } from '../domain/rotation.ts';
+import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
+import { afterUse, isFirstUse, livingSecrets } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { UsedSubject } from '../domain/subject-token.ts';
@@ -17,7 +20,7 @@ import {
   parseParameters,
   tokenParameters,
 } from '../http/parameters.ts';
-import type { TokenStore } from '../table/lean-tokens.ts';
+import type { FirstUse, TokenStore } from '../table/lean-tokens.ts';
 import { authenticate, type Client } from './client.ts';
 import { authenticateSubject, rejectedSubject, type TrustDependencies } from './token-exchange.ts';
 
@@ -48,7 +51,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const proved = await authenticate(store, request, clock, maxIdleDays);
-      const answer = await issue(proved, request.caller, requestedScopes(scope, proved.key, rules));
+      const answer = await issue(proved, request, requestedScopes(scope, proved.key, rules));
       if (answer) return answer;
     }
     throw unavailable(new Error('the key is being changed'));
@@ -59,7 +62,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
     const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
     const scopes = requestedScopes(scope, client.key, rules);
-    const answer = await issue(client, request.caller, scopes, client.once);
+    const answer = await issue(client, request, scopes, client.once);
     if (!answer) throw rejectedSubject();
     return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
   }
@@ -67,7 +70,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   /** @returns undefined when the key was changed meanwhile and has to be read again */
   async function issue(
     client: Client,
-    caller: Caller,
+    request: OAuthRequest,
     scopes: string[] | undefined,
     once?: UsedSubject,
   ): Promise<Answer | undefined> {
@@ -84,7 +87,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
       issuedAt: Math.floor(now / 1000),
       expiresAt: expiryOfIssue(now, rules),
     };
-    if (!(await record(token, client, caller, now, once))) return undefined;
+    if (!(await record(token, client, request, now, once))) return undefined;
     onIssued?.();
     return {
       status: 200,
@@ -104,20 +107,22 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
 
   async function record(
     token: Token,
-    { key, secret }: Client,
-    caller: Caller,
+    client: Client,
+    request: OAuthRequest,
     now: number,
     once: UsedSubject | undefined,
   ): Promise<boolean> {
-    const isFirstOfRotation = secret && secret.lastUsedAt === undefined && livingSecrets(key, now).length > 1;
-    const from = originOf(caller, rules.lastUsedFrom);
-    if (isFirstOfRotation) {
-      return store.putTokenOfFirstUse(token, key, afterUse(key, secret.hash, now), now, from);
+    const { key, secret } = client;
+    const from = originOf(request.caller, rules.lastUsedFrom);
+    if (secret && isFirstUse(key, secret)) {
+      const use = firstUse(client, secret, { ...from, requestId: request.requestId }, now);
+      return store.putTokenOfFirstUse(token, key, { secret, now, from, ...use });
     }
+    const before = recordedBefore(rules.slideInterval, now);
     const note = () =>
-      secret ? store.noteExchange(key, secret, now, from) : store.noteSubject(key, now, from);
+      secret ? store.noteExchange(key, secret, before, now, from) : store.noteSubject(key, before, now, from);
     // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.
-    const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, rules.slideInterval, now);
+    const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before);
     const noted = isDue ? note().catch(() => {}) : undefined;
     const put = async () => {
       if (once) return store.putTokenOfSubject(token, once);
@@ -126,6 +131,32 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     };
     return put().finally(() => noted);
   }
+}
+
+/**
+ * What the first use of a secret makes of its key: the secrets that it has then, and an event when one of the others
+ * retires with it.
+ */
+function firstUse(
+  { deployment, key }: Client,
+  { hash, createdAt }: SecretHash,
+  { address, requestId }: UseOrigin & { requestId: string },
+  now: number,
+): Pick<FirstUse, 'secrets' | 'event'> {
+  const secrets = afterUse(key, hash, now);
+  if (secrets.length === livingSecrets(key, now).length) return { secrets };
+  const event = newEvent(
+    'api_key.secret_retired',
+    deployment,
+    { ...systemActor('exchange'), address, requestId },
+    now,
+    {
+      keyId: formatKeyId(key.deploymentId, key.ulid),
+      name: key.name,
+      secretCreatedAt: new Date(createdAt).toISOString(),
+    },
+  );
+  return { secrets, event };
 }
 
 /** Undefined for a token that shall follow its key. */

@@ -18,6 +18,8 @@ export interface OAuthRequest {
   parameters: ReadonlyMap<string, string>;
   client: ClientCredentials;
   caller: Caller;
+  /** API Gateway's request ID. */
+  requestId: string;
   /** The service's issuer, RFC 8414 §2. */
   issuer: string;
 }
@@ -63,6 +65,7 @@ export function oauthHandler(
         parameters,
         client,
         caller: { address, userAgent },
+        requestId: event.requestContext.requestId,
         issuer: issuerOf(event, publicUrl),
       });
     });

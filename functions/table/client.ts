@@ -73,18 +73,30 @@ export function transact({ client }: Table, writes: Write[]): Promise<Refusals |
   return settle(() => ask(client.send(new TransactWriteCommand({ TransactItems: writes }))));
 }
 
-/** An update expression that sets each attribute, or removes it where it is undefined. */
-export function assign(attributes: Record<string, unknown>): {
+/**
+ * An update expression that sets each attribute, or removes it where it is undefined.
+ * @param others further attributes to remove; their names may have any characters
+ */
+export function assign(
+  attributes: Record<string, unknown>,
+  others: readonly string[] = [],
+): {
   UpdateExpression: string;
   ExpressionAttributeNames: Record<string, string>;
   ExpressionAttributeValues: Record<string, unknown>;
 } {
   const names = Object.keys(attributes);
   const set = names.filter((name) => attributes[name] !== undefined).map((name) => `#${name} = :${name}`);
-  const removed = names.filter((name) => attributes[name] === undefined).map((name) => `#${name}`);
+  const removed = [
+    ...names.filter((name) => attributes[name] === undefined).map((name) => `#${name}`),
+    ...others.map((_, n) => `#other${n}`),
+  ];
   return {
     UpdateExpression: `SET ${set.join(', ')}${removed.length > 0 ? ` REMOVE ${removed.join(', ')}` : ''}`,
-    ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+    ExpressionAttributeNames: Object.fromEntries([
+      ...names.map((name) => [`#${name}`, name]),
+      ...others.map((name, n) => [`#other${n}`, name]),
+    ]),
     ExpressionAttributeValues: Object.fromEntries(
       names.filter((name) => attributes[name] !== undefined).map((name) => [`:${name}`, attributes[name]]),
     ),

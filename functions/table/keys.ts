@@ -3,7 +3,17 @@ import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, IdempotencyRecord, SecretHash } from '../domain/records.ts';
 import { ask, assign, below, listingPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
-import { apiKeyKey, deploymentKey, fromApiKey, PARTITION, parse, SORT, toApiKey, toEvent } from './schema.ts';
+import {
+  apiKeyKey,
+  deploymentKey,
+  fromApiKey,
+  lastUseOf,
+  PARTITION,
+  parse,
+  SORT,
+  toApiKey,
+  toEvent,
+} from './schema.ts';
 
 /** Most keys that a Deployment may have. */
 export const MAX_KEYS = 1000;
@@ -82,19 +92,20 @@ export async function createApiKey(
 }
 
 /**
- * Write the key as it shall be.
- * @param key its `revision` is one more than the one that was read
- * @returns false when somebody else has edited or deleted it since
+ * Writes an edit of a key, or a report that it leaked. Its secrets stay as they are.
+ * @param key the key after it; its `revision` is one more than the one that was read
+ * @returns false when the key was edited, rotated or deleted since it was read
  */
 export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { name, description, scopes, enabled, validUntil, networks, trust, activeSince, epoch, revision } =
-    key;
+  const { name, description, scopes, enabled, leak, validUntil, networks, trust } = key;
+  const { activeSince, epoch, revision } = key;
   const changes = assign({
     name,
     description,
     scopes,
     enabled,
+    leak,
     validUntil,
     networks,
     trust,
@@ -123,35 +134,51 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
 }
 
 /**
- * Write the key's secrets, and whether they are accepted, as it shall be.
- * @param key its `revision` is one more than the one that was read
- * @param read its secrets as they were read: a use of one of them is recorded without a new revision
- * @param record remembers the call, where it has an Idempotency-Key
- * @returns `changed` when somebody else has edited, used or deleted it since, `repeated` when a call with the same
- *   Idempotency-Key came first
+ * Writes a key after a rotation.
+ * @param next the key after it; its `revision` is one more than that of `read`
+ * @param read the key as it was read
+ * @param record of the call's Idempotency-Key
+ * @returns `changed` when the key was edited, rotated or deleted since it was read, or when one of the secrets on which
+ *   the rotation depends was used for the first time; `repeated` when a call with the same Idempotency-Key came first
  */
-export async function writeApiKeySecrets(
+export async function rotateApiKey(
   table: Table,
-  key: ApiKey,
-  read: SecretHash[],
+  next: ApiKey,
+  read: ApiKey,
   event: ServiceEvent,
   record?: IdempotencyRecord,
 ): Promise<'written' | 'changed' | 'repeated'> {
   const { tableName: TableName } = table;
-  const { secrets, enabled, epoch, leak, activeSince, revision } = key;
-  const changes = assign({ secrets, enabled, epoch, leak, activeSince, revision });
+  const { secrets, enabled, epoch, leak, activeSince, revision } = next;
+  const isKept = ({ hash }: SecretHash) => secrets.some((secret) => secret.hash === hash);
+  const dropped = read.secrets.filter((secret) => !isKept(secret));
+  const changes = assign(
+    { secrets, enabled, epoch, leak, activeSince, revision },
+    dropped.map(({ hash }) => lastUseOf(hash)),
+  );
+  // A rotation that keeps no secret depends on nothing that the holder of one can write.
+  const unused = read.secrets.some(isKept)
+    ? read.secrets.flatMap(({ hash, lastUsedAt }, n) => (lastUsedAt === undefined ? [{ hash, n }] : []))
+    : [];
+  const areUnused = unused.map(
+    ({ n }) => ` AND secrets[${n}].#hash = :hash${n} AND attribute_not_exists(secrets[${n}].lastUsedAt)`,
+  );
   const refused = await transact(table, [
     {
       Update: {
         TableName,
-        Key: apiKeyKey(key.deploymentId, key.ulid),
+        Key: apiKeyKey(next.deploymentId, next.ulid),
         ...changes,
-        ConditionExpression: 'generation = :generation AND revision = :read AND secrets = :secretsRead',
+        ConditionExpression: `generation = :generation AND revision = :read${areUnused.join('')}`,
+        ExpressionAttributeNames: {
+          ...changes.ExpressionAttributeNames,
+          ...(unused.length > 0 && { '#hash': 'hash' }),
+        },
         ExpressionAttributeValues: {
           ...changes.ExpressionAttributeValues,
-          ':generation': key.generation,
-          ':read': key.revision - 1,
-          ':secretsRead': read,
+          ...Object.fromEntries(unused.map(({ hash, n }) => [`:hash${n}`, hash])),
+          ':generation': next.generation,
+          ':read': read.revision,
         },
       },
     },

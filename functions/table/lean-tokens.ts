@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import type { CheckedRecords } from '../domain/check.ts';
+import type { ServiceEvent } from '../domain/events.ts';
 import type { Credential } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
@@ -17,15 +18,30 @@ import {
   type ItemKey,
   type KeyRecords,
   LAST_USE,
+  lastUseOf,
   type OnMalformed,
   parse,
   previousSubjectKey,
   subjectKey,
+  toEvent,
   tokenKey,
   toToken,
 } from './schema.ts';
 import { settle } from './transaction.ts';
 import { readBatch, type Wire, type WireItem } from './wire.ts';
+
+/** The first use of a secret whose key has another one. */
+export interface FirstUse {
+  /** The secret, as it was read. */
+  secret: SecretHash;
+  /** All secrets of the key after this use. */
+  secrets: SecretHash[];
+  /** Tells that another secret retires with this use; undefined when none does. */
+  event?: ServiceEvent | undefined;
+  /** Epoch milliseconds. */
+  now: number;
+  from: UseOrigin;
+}
 
 /** What the calls of pipelines read and write: the exchange, introspection and revocation. */
 export interface TokenStore {
@@ -39,34 +55,28 @@ export interface TokenStore {
   /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
   putToken(token: Token): Promise<void>;
   /**
-   * The first exchange of a secret while another lives: the token and the key's secrets are one write, since the
-   * rotation stands on it; with them goes the key's last use.
-   * @param secrets as they shall be
-   * @param now epoch milliseconds
-   * @returns false when the key was changed since it was read: then there is no token
+   * Writes a token together with the first use of the secret that it was exchanged for, while the key has another one.
+   * @returns false when the key was changed, or the secret used, since it was read: then there is no token
    */
-  putTokenOfFirstUse(
-    token: Token,
-    key: ApiKey,
-    secrets: SecretHash[],
-    now: number,
-    from: UseOrigin,
-  ): Promise<boolean>;
+  putTokenOfFirstUse(token: Token, key: ApiKey, use: FirstUse): Promise<boolean>;
   /**
    * A token for a subject token that is accepted once.
    * @returns false when the subject token was used before: then there is no token
    */
   putTokenOfSubject(token: Token, subject: UsedSubject): Promise<boolean>;
   /**
-   * Record that a key was used by one of its secrets; nothing where the key's secrets have changed, or it is gone.
+   * Records that a key was used by one of its secrets, unless a use after `before` is recorded, the key's secrets have
+   * changed or it is gone.
+   * @param before epoch milliseconds
    * @param now epoch milliseconds
    */
-  noteExchange(key: ApiKey, secret: SecretHash, now: number, from: UseOrigin): Promise<void>;
+  noteExchange(key: ApiKey, secret: SecretHash, before: number, now: number, from: UseOrigin): Promise<void>;
   /**
-   * Record that a key was used without a secret; nothing where it is gone.
+   * Records that a key was used without a secret, unless a use after `before` is recorded or it is gone.
+   * @param before epoch milliseconds
    * @param now epoch milliseconds
    */
-  noteSubject(key: ApiKey, now: number, from: UseOrigin): Promise<void>;
+  noteSubject(key: ApiKey, before: number, now: number, from: UseOrigin): Promise<void>;
   /** One write; also when the token is gone already. A slide on its way finds nothing to update. */
   deleteToken(token: Pick<Token, 'deploymentId' | 'ulid' | 'hash'>): Promise<void>;
 }
@@ -110,18 +120,22 @@ export function leanTokenStore(
       await wire('PutItem', { TableName, Item: wireItem(toToken(token)) });
     },
 
-    putTokenOfFirstUse(token, key, secrets, now, { address, client }) {
+    putTokenOfFirstUse(token, key, { secret, secrets, event, now, from: { address, client } }) {
+      const at = pathOf(secret, key);
+      const isUnused = `${at}.#hash = :hash AND attribute_not_exists(${at}.lastUsedAt)`;
       return transact([
         { Put: { TableName, Item: wireItem(toToken(token)) } },
         {
           Update: {
             TableName,
             Key: wireItem(apiKeyKey(key.deploymentId, key.ulid)),
-            UpdateExpression: `SET secrets = :secrets, ${LAST_USE}`,
-            ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
+            UpdateExpression: `SET secrets = :secrets, #lastUse = :at, ${LAST_USE}`,
+            // Every rotation and every edit begins a new revision.
+            ConditionExpression: `generation = :generation AND revision = :revision AND ${isUnused}`,
+            ExpressionAttributeNames: { '#hash': 'hash', '#lastUse': lastUseOf(secret.hash) },
             ExpressionAttributeValues: wireItem({
               ':secrets': secrets,
-              ':read': key.secrets,
+              ':hash': secret.hash,
               ':generation': key.generation,
               ':revision': key.revision,
               ':at': now,
@@ -130,6 +144,7 @@ export function leanTokenStore(
             }),
           },
         },
+        ...(event ? [{ Put: { TableName, Item: wireItem(toEvent(event)) } }] : []),
       ]);
     },
 
@@ -147,16 +162,17 @@ export function leanTokenStore(
       ]);
     },
 
-    async noteExchange({ deploymentId, ulid, secrets }, { hash }, now, { address, client }) {
-      const at = `secrets[${secrets.findIndex((secret) => secret.hash === hash)}]`;
+    async noteExchange(key, secret, before, now, { address, client }) {
+      const isDue = '(attribute_not_exists(#lastUse) OR #lastUse <= :before)';
       await wire('UpdateItem', {
         TableName,
-        Key: wireItem(apiKeyKey(deploymentId, ulid)),
-        UpdateExpression: `SET ${at}.lastUsedAt = :at, ${LAST_USE}`,
-        ConditionExpression: `${at}.#hash = :hash`,
-        ExpressionAttributeNames: { '#hash': 'hash' },
+        Key: wireItem(apiKeyKey(key.deploymentId, key.ulid)),
+        UpdateExpression: `SET #lastUse = :at, ${LAST_USE}`,
+        ConditionExpression: `${pathOf(secret, key)}.#hash = :hash AND ${isDue}`,
+        ExpressionAttributeNames: { '#hash': 'hash', '#lastUse': lastUseOf(secret.hash) },
         ExpressionAttributeValues: wireItem({
-          ':hash': hash,
+          ':hash': secret.hash,
+          ':before': before,
           ':at': now,
           ':address': address,
           ':client': client,
@@ -164,13 +180,19 @@ export function leanTokenStore(
       });
     },
 
-    async noteSubject({ deploymentId, ulid }, now, { address, client }) {
+    async noteSubject({ deploymentId, ulid }, before, now, { address, client }) {
+      const isDue = '(attribute_not_exists(lastUsedAt) OR lastUsedAt <= :before)';
       await wire('UpdateItem', {
         TableName,
         Key: wireItem(apiKeyKey(deploymentId, ulid)),
         UpdateExpression: `SET ${LAST_USE}`,
-        ConditionExpression: 'attribute_exists(pk)',
-        ExpressionAttributeValues: wireItem({ ':at': now, ':address': address, ':client': client }),
+        ConditionExpression: `attribute_exists(pk) AND ${isDue}`,
+        ExpressionAttributeValues: wireItem({
+          ':before': before,
+          ':at': now,
+          ':address': address,
+          ':client': client,
+        }),
       });
     },
 
@@ -178,6 +200,11 @@ export function leanTokenStore(
       await wire('DeleteItem', { TableName, Key: wireItem(tokenKey(deploymentId, ulid, hash)) });
     },
   };
+}
+
+/** Where a secret stands in its key's item. */
+function pathOf({ hash }: SecretHash, { secrets }: ApiKey): string {
+  return `secrets[${secrets.findIndex((secret) => secret.hash === hash)}]`;
 }
 
 function wireItem(item: object): WireItem {

@@ -114,6 +114,21 @@ const is = {
   ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
 };
 
+/**
+ * The attribute of a key that holds when one of its secrets was last used. It is outside `secrets` because the holder
+ * of a secret can write it at any time: whatever changes the secrets must not depend on it. `secrets` holds only a
+ * secret's first use while the key has another one, and what earlier versions recorded.
+ */
+export const lastUseOf = (hash: string) => `lastUsedAt#${hash.slice(0, 8)}`;
+
+function secretsOf(item: Item): SecretHash[] {
+  return required(item.secrets, isSecrets).map((secret) => {
+    const recorded = item[lastUseOf(secret.hash)];
+    if (!is.whole(recorded)) return secret;
+    return { ...secret, lastUsedAt: Math.max(recorded, secret.lastUsedAt ?? 0) };
+  });
+}
+
 // What the check does not read stands by itself: a bundle holds an object whole.
 const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
 
@@ -303,7 +318,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     ulid: required(required(it.sk, is.text).slice(SORT.key.length), is.ulid),
     name: required(it.name, is.text),
     description: optional(it.description, is.text),
-    secrets: required(it.secrets, isSecrets),
+    secrets: secretsOf(it),
     leak: optional(it.leak, isLeak),
     revision: required(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),

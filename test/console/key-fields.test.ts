@@ -205,6 +205,11 @@ describe('an event in words', () => {
       { retireOld: 'on_first_use' },
       'API Key “ci” rotated; the old secret goes on until the new one is used',
     ],
+    [
+      'api_key.secret_retired',
+      { secretCreatedAt: '2030-01-01T12:00:00Z' },
+      'API Key “ci”: the first use of its new secret retired the old one',
+    ],
     ['api_key.disabled', {}, 'API Key “ci” disabled'],
     ['api_key.enabled', {}, 'API Key “ci” enabled'],
     ['api_key.deleted', {}, 'API Key “ci” deleted'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isUseDue, originOf } from '../../functions/domain/last-use.ts';
+import { isUseDue, originOf, recordedBefore } from '../../functions/domain/last-use.ts';
 
 describe('of where a call came from is kept', () => {
   const caller = { address: '192.0.2.77', userAgent: 'curl/8.5.0 (linux)' };
@@ -36,8 +36,21 @@ describe('of where a call came from is kept', () => {
   });
 });
 
-it('a use is recorded again after a slide interval', () => {
-  expect(isUseDue(undefined, 300, 1_000_000)).toBe(true);
-  expect(isUseDue(700_000, 300, 1_000_000)).toBe(true);
-  expect(isUseDue(700_001, 300, 1_000_000)).toBe(false);
+it('a use is recorded when none was, or when the last one was recorded early enough', () => {
+  expect(isUseDue(undefined, 700_000)).toBe(true);
+  expect(isUseDue(700_000, 700_000)).toBe(true);
+  expect(isUseDue(700_001, 700_000)).toBe(false);
+});
+
+it('a use is recorded at most once per slide interval', () => {
+  expect(recordedBefore(300, 1_000_000)).toBe(700_000);
+  expect(recordedBefore(300, 1_000_999)).toBe(700_999);
+});
+
+it.each([0, 1])('a use is recorded at most once per second when slideInterval is %i', (slideInterval) => {
+  for (const now of [1_000_000, 1_000_001, 1_000_999]) {
+    expect(isUseDue(1_000_000, recordedBefore(slideInterval, now))).toBe(false);
+  }
+  expect(isUseDue(999_999, recordedBefore(0, 1_000_000))).toBe(true);
+  expect(isUseDue(1_000_000, recordedBefore(slideInterval, 1_001_000))).toBe(true);
 });

@@ -136,6 +136,21 @@ describe('a rotation on_first_use', () => {
     expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
   });
 
+  it('writes an event when the first use retires the old secret, and none for another use', async () => {
+    const key = await newKey();
+    const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
+    service.clock.advance(60);
+    await accepted(key, [key.secret, secret, secret]);
+    await rotate(key.path, { retireOld: 60 });
+    const events = await partition(service, `EVENTS#${key.deploymentId}`);
+    const retired = events.filter(({ type }) => type === 'api_key.secret_retired');
+    expect(retired).toHaveLength(1);
+    expect(retired[0]).toMatchObject({
+      actor: { principal: 'exchange', type: 'system', address: '127.0.0.1', requestId: expect.stringMatching(/./) },
+      data: { keyId: key.id, name: 'ci', secretCreatedAt: at(0) },
+    });
+  });
+
   it('after 7 days at the latest', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'on_first_use' });

@@ -55,9 +55,18 @@ interface Rule {
 
 /** How late a delayed answer comes, in milliseconds. */
 const DELAY = 60;
+/** How long a write of an item takes where writes collide, in milliseconds. */
+const WRITE = 4;
 
-/** Stands between function and engine, on loopback, and spoils what it is told to. All else passes unchanged. */
-export async function startFaultProxy(engineEndpoint: string) {
+/**
+ * Stands between function and engine, on loopback, and spoils what it is told to. All else passes unchanged.
+ * @param options.collides whether writes to one item at the same time collide, as they do in DynamoDB: it cancels a
+ *   transaction that meets any other write of one of its items, and fails a single write that meets a transaction
+ */
+export async function startFaultProxy(
+  engineEndpoint: string,
+  { collides = false }: { collides?: boolean } = {},
+) {
   const engine = new URL(engineEndpoint);
   const agent = new Agent({ keepAlive: true });
   const rules = new Set<Rule>();
@@ -73,6 +82,8 @@ export async function startFaultProxy(engineEndpoint: string) {
     for await (const chunk of incoming) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString();
     const operation = String(incoming.headers['x-amz-target']).split('.').pop() ?? '';
+    const isWrite = !/^(BatchGetItem|GetItem|Query|Scan)$/.test(operation);
+    if (collides && isWrite) return write(incoming, outgoing, body, operation);
     const rule = [...rules].find(({ of }) => body.includes(of));
     const n = rule ? rule.operations.push(operation) - 1 : 0;
     const { fault } = rule ?? {};
@@ -85,6 +96,35 @@ export async function startFaultProxy(engineEndpoint: string) {
         });
     rule?.underWay.push(answered);
     await answered;
+  }
+
+  /** The items that are being written, each with how often, and by how many transactions. */
+  const writing = new Map<string, { writes: number; transactions: number }>();
+
+  async function write(incoming: IncomingMessage, outgoing: ServerResponse, body: string, operation: string) {
+    const items = itemsWritten(operation, body);
+    const isTransaction = operation === 'TransactWriteItems';
+    const met = items.map((item) => writing.get(item) ?? { writes: 0, transactions: 0 });
+    if (isTransaction && met.some(({ writes }) => writes > 0)) {
+      return cancel(outgoing, body, 'TransactionConflict');
+    }
+    if (met.some(({ transactions }) => transactions > 0)) {
+      return fail(outgoing, 400, 'TransactionConflictException');
+    }
+    const count = (by: number) => {
+      for (const item of items) {
+        const { writes, transactions } = writing.get(item) ?? { writes: 0, transactions: 0 };
+        writing.set(item, { writes: writes + by, transactions: transactions + (isTransaction ? by : 0) });
+      }
+    };
+    count(1);
+    try {
+      const answer = await forward(incoming, body);
+      await new Promise((resolve) => setTimeout(resolve, WRITE));
+      pass(answer, outgoing);
+    } finally {
+      count(-1);
+    }
   }
 
   async function spoil(
@@ -207,6 +247,21 @@ export async function startFaultProxy(engineEndpoint: string) {
 export type FaultProxy = Awaited<ReturnType<typeof startFaultProxy>>;
 
 type Requested = object[] | { Keys: object[] };
+
+/** The keys of the items that a call writes or checks, as text. */
+function itemsWritten(operation: string, body: string): string[] {
+  const input = JSON.parse(body);
+  const parts = operation === 'TransactWriteItems' ? input.TransactItems.flatMap(Object.values) : [input];
+  return parts.map(({ Key, Item }: { Key?: Keyed; Item?: Keyed }) => {
+    const { pk, sk } = Key ?? Item ?? {};
+    return `${pk?.S} ${sk?.S}`;
+  });
+}
+
+interface Keyed {
+  pk?: { S: string };
+  sk?: { S: string };
+}
 
 interface Answer {
   status: number;

@@ -100,6 +100,14 @@ describe('an update', () => {
   it('that removes nothing does not say so', () => {
     expect(assign({ name: 'a' }).UpdateExpression).toBe('SET #name = :name');
   });
+
+  it('removes attributes whose names have any characters', () => {
+    expect(assign({ name: 'a', leak: undefined }, ['b#-', 'c'])).toStrictEqual({
+      UpdateExpression: 'SET #name = :name REMOVE #leak, #other0, #other1',
+      ExpressionAttributeNames: { '#name': 'name', '#leak': 'leak', '#other0': 'b#-', '#other1': 'c' },
+      ExpressionAttributeValues: { ':name': 'a' },
+    });
+  });
 });
 
 describe('a read of several items', () => {

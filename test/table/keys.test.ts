@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
+import type { SecretHash } from '../../functions/domain/records.ts';
 import {
   createApiKey,
   deleteApiKey,
@@ -8,7 +9,7 @@ import {
   MAX_KEYS,
   markApiKey,
   readApiKey,
-  writeApiKeySecrets,
+  rotateApiKey,
 } from '../../functions/table/keys.ts';
 import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
@@ -63,6 +64,20 @@ describe('a key', () => {
     });
     await store.put(toApiKey(whole));
     expect(await readApiKey(table, etl, KEY_ULID)).toEqual(whole);
+  });
+
+  it('shows the later one of the recorded uses of a secret', async () => {
+    const [secret] = key.secrets;
+    const read = async (inSecrets: number | undefined, outside: unknown) => {
+      const secrets = [{ ...secret, lastUsedAt: inSecrets } as never];
+      await store.put({ ...toApiKey(apiKey({ secrets })), 'lastUsedAt#aaaaaaaa': outside });
+      return (await readApiKey(table, etl, KEY_ULID))?.secrets[0]?.lastUsedAt;
+    };
+    expect(await read(3, undefined)).toBe(3);
+    expect(await read(undefined, 4)).toBe(4);
+    expect(await read(3, 4)).toBe(4);
+    expect(await read(5, 4)).toBe(5);
+    expect(await read(undefined, 'x')).toBeUndefined();
   });
 
   it('of another life is as good as absent', async () => {
@@ -193,48 +208,111 @@ describe('an edit of a key', () => {
   });
 });
 
-describe("a change of a key's secrets", () => {
-  const secrets = [{ hash: 'n', createdAt: 2 }];
-  const changed = apiKey({
-    secrets,
-    enabled: false,
-    epoch: 1,
-    leak: { reportedAt: 4, wasEnabled: true },
-    activeSince: 3,
-    revision: 1,
+describe('a report that a key leaked', () => {
+  it('is written with its event, and leaves the secrets as a use has changed them meanwhile', async () => {
+    const used = [{ ...key.secrets[0], lastUsedAt: 1 } as never];
+    await standing({ secrets: used });
+    const leaked = apiKey({
+      enabled: false,
+      epoch: 1,
+      leak: { reportedAt: 4, wasEnabled: true },
+      revision: 1,
+    });
+    expect(await editApiKey(table, leaked, event())).toBe(true);
+    expect(await store.get(ofKey)).toEqual(toApiKey({ ...leaked, secrets: used }));
+    expect(await events()).toBe(1);
   });
+});
 
-  it('writes them and what goes with them, with its event and record', async () => {
+describe('a rotation of a key', () => {
+  const secrets = [{ hash: 'n', createdAt: 2 }];
+  const next = apiKey({ secrets, enabled: false, epoch: 1, activeSince: 3, revision: 1 });
+  const [secret] = key.secrets as [SecretHash];
+  const used = { ...secret, lastUsedAt: 1 };
+
+  it('writes the secrets and what goes with them, with its event and record', async () => {
     await standing({ name: 'edited' });
-    expect(await writeApiKeySecrets(table, changed, key.secrets, event(), record())).toBe('written');
-    expect(await store.get(ofKey)).toEqual(toApiKey({ ...changed, name: 'edited' }));
+    expect(await rotateApiKey(table, next, key, event(), record())).toBe('written');
+    expect(await store.get(ofKey)).toEqual(toApiKey({ ...next, name: 'edited' }));
     expect(await store.get(ofRecord)).toBeDefined();
     expect(await events()).toBe(1);
   });
 
   it('ends a leak', async () => {
-    await standing(changed);
+    await standing({ ...next, leak: { reportedAt: 4, wasEnabled: true } });
     const rotated = apiKey({ revision: 2, epoch: 2 });
-    expect(await writeApiKeySecrets(table, rotated, secrets, event())).toBe('written');
+    expect(await rotateApiKey(table, rotated, next, event())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey(rotated));
+  });
+
+  it('removes the last use of each secret that it drops, and of no other', async () => {
+    const other = { hash: 'other', createdAt: 1 };
+    const read = apiKey({ secrets: [{ ...other, lastUsedAt: 5 }, used] });
+    const uses = { 'lastUsedAt#other': 5, 'lastUsedAt#aaaaaaaa': 6 };
+    await store.put({ ...toApiKey(read), ...uses });
+    const kept = apiKey({ secrets: [used, ...secrets], revision: 1 });
+    expect(await rotateApiKey(table, kept, read, event())).toBe('written');
+    expect(await store.get(ofKey)).toEqual({ ...toApiKey(kept), 'lastUsedAt#aaaaaaaa': 6 });
+    expect((await readApiKey(table, etl, KEY_ULID))?.secrets).toEqual([
+      { ...used, lastUsedAt: 6 },
+      ...secrets,
+    ]);
   });
 
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another life', { generation: OTHER }],
-    ['a use meanwhile', { secrets: [{ ...key.secrets[0], lastUsedAt: 1 } as never] }],
   ])('of a key of %s writes nothing', async (_, change) => {
     await standing(change);
-    expect(await writeApiKeySecrets(table, changed, key.secrets, event(), record())).toBe('changed');
+    expect(await rotateApiKey(table, next, key, event(), record())).toBe('changed');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
     expect(await store.get(ofRecord)).toBeUndefined();
     expect(await events()).toBe(0);
   });
 
+  it('that keeps no secret does not depend on how they are used', async () => {
+    for (const change of [{ secrets: [used] }, { secrets: [] }, { 'lastUsedAt#aaaaaaaa': 7 }]) {
+      await store.clear('EVENTS#etl');
+      await store.put({ ...toApiKey(key), ...change });
+      expect(await rotateApiKey(table, next, key, event())).toBe('written');
+      expect(await store.get(ofKey)).toEqual(toApiKey(next));
+    }
+  });
+
+  it.each<[string, SecretHash[], SecretHash[]]>([
+    ['its only secret', [secret], [used]],
+    [
+      'the newer secret',
+      [used, { hash: 'b', createdAt: 1 }],
+      [used, { hash: 'b', createdAt: 1, lastUsedAt: 1 }],
+    ],
+    [
+      'the newer secret, which retired the older one',
+      [used, { hash: 'b', createdAt: 1 }],
+      [{ hash: 'b', createdAt: 1, lastUsedAt: 1 }],
+    ],
+  ])('that keeps a secret writes nothing after the first use of %s', async (_, read, standingSecrets) => {
+    await standing({ secrets: standingSecrets });
+    const kept = apiKey({ secrets: [secret, ...secrets], revision: 1 });
+    expect(await rotateApiKey(table, kept, apiKey({ secrets: read }), event())).toBe('changed');
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets: standingSecrets })));
+    expect(await events()).toBe(0);
+  });
+
+  it('that keeps a secret does not depend on its later uses', async () => {
+    await store.put({
+      ...toApiKey(apiKey({ secrets: [{ ...used, lastUsedAt: 8 }] })),
+      'lastUsedAt#aaaaaaaa': 9,
+    });
+    const kept = apiKey({ secrets: [used, ...secrets], revision: 1 });
+    expect(await rotateApiKey(table, kept, apiKey({ secrets: [used] }), event())).toBe('written');
+    expect((await readApiKey(table, etl, KEY_ULID))?.secrets[0]?.lastUsedAt).toBe(9);
+  });
+
   it('is made once for an Idempotency-Key', async () => {
     await standing();
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
-    expect(await writeApiKeySecrets(table, changed, key.secrets, event(), record())).toBe('repeated');
+    expect(await rotateApiKey(table, next, key, event(), record())).toBe('repeated');
     expect(await store.get(ofKey)).toEqual(toApiKey(key));
   });
 });

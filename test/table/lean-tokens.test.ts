@@ -20,12 +20,14 @@ import {
   type ItemKey,
   toApiKey,
   toDeployment,
+  toEvent,
   tokenKey,
   toToken,
 } from '../../functions/table/schema.ts';
 import { openWire } from '../../functions/table/wire.ts';
 import { answer, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
 import { sample } from '../support/generated.ts';
+import { event } from '../support/records.ts';
 
 const ACCESS = { region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' };
 const TableName = 'keys';
@@ -130,9 +132,20 @@ const writes: {
   },
   {
     name: 'a token by the first use of a new secret',
-    lean: (token, key, now) => store.putTokenOfFirstUse(token, key, key.secrets.slice(-1), now, FROM),
-    sdk: (token, key, now) =>
-      new TransactWriteCommand({
+    lean: (token, key, now) => {
+      const [secret] = key.secrets.slice(-1) as [SecretHash];
+      return store.putTokenOfFirstUse(token, key, {
+        secret,
+        secrets: [secret],
+        event: event(),
+        now,
+        from: FROM,
+      });
+    },
+    sdk: (token, key, now) => {
+      const [secret] = key.secrets.slice(-1) as [SecretHash];
+      const at = `secrets[${key.secrets.findIndex(({ hash }) => hash === secret.hash)}]`;
+      return new TransactWriteCommand({
         TransactItems: [
           { Put: { TableName, Item: toToken(token) } },
           {
@@ -140,11 +153,15 @@ const writes: {
               TableName,
               Key: apiKeyKey(key.deploymentId, key.ulid),
               UpdateExpression:
-                'SET secrets = :secrets, lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client',
-              ConditionExpression: 'generation = :generation AND revision = :revision AND secrets = :read',
+                'SET secrets = :secrets, #lastUse = :at, lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client',
+              ConditionExpression: `generation = :generation AND revision = :revision AND ${at}.#hash = :hash AND attribute_not_exists(${at}.lastUsedAt)`,
+              ExpressionAttributeNames: {
+                '#hash': 'hash',
+                '#lastUse': `lastUsedAt#${secret.hash.slice(0, 8)}`,
+              },
               ExpressionAttributeValues: {
-                ':secrets': key.secrets.slice(-1),
-                ':read': key.secrets,
+                ':secrets': [secret],
+                ':hash': secret.hash,
                 ':generation': key.generation,
                 ':revision': key.revision,
                 ':at': now,
@@ -153,8 +170,10 @@ const writes: {
               },
             },
           },
+          { Put: { TableName, Item: toEvent(event()) } },
         ],
-      }),
+      });
+    },
   },
   {
     name: 'a token for a subject token that may not come again',
@@ -188,18 +207,20 @@ const writes: {
   },
   {
     name: 'the use of a secret on its key',
-    lean: (_, key, now) => store.noteExchange(key, key.secrets.at(-1) as SecretHash, now, FROM),
+    lean: (_, key, now) => store.noteExchange(key, key.secrets.at(-1) as SecretHash, 5, now, FROM),
     sdk: (_, key, now) => {
       const { hash } = key.secrets.at(-1) as SecretHash;
       const at = `secrets[${key.secrets.findIndex((one) => one.hash === hash)}]`;
       return new UpdateCommand({
         TableName,
         Key: apiKeyKey(key.deploymentId, key.ulid),
-        UpdateExpression: `SET ${at}.lastUsedAt = :at, lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client`,
-        ConditionExpression: `${at}.#hash = :hash`,
-        ExpressionAttributeNames: { '#hash': 'hash' },
+        UpdateExpression:
+          'SET #lastUse = :at, lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client',
+        ConditionExpression: `${at}.#hash = :hash AND (attribute_not_exists(#lastUse) OR #lastUse <= :before)`,
+        ExpressionAttributeNames: { '#hash': 'hash', '#lastUse': `lastUsedAt#${hash.slice(0, 8)}` },
         ExpressionAttributeValues: {
           ':hash': hash,
+          ':before': 5,
           ':at': now,
           ':address': FROM.address,
           ':client': FROM.client,
@@ -209,14 +230,20 @@ const writes: {
   },
   {
     name: 'the use of a key without a secret',
-    lean: (_, key, now) => store.noteSubject(key, now, FROM),
+    lean: (_, key, now) => store.noteSubject(key, 5, now, FROM),
     sdk: (_, key, now) =>
       new UpdateCommand({
         TableName,
         Key: apiKeyKey(key.deploymentId, key.ulid),
         UpdateExpression: 'SET lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client',
-        ConditionExpression: 'attribute_exists(pk)',
-        ExpressionAttributeValues: { ':at': now, ':address': FROM.address, ':client': FROM.client },
+        ConditionExpression:
+          'attribute_exists(pk) AND (attribute_not_exists(lastUsedAt) OR lastUsedAt <= :before)',
+        ExpressionAttributeValues: {
+          ':before': 5,
+          ':at': now,
+          ':address': FROM.address,
+          ':client': FROM.client,
+        },
       }),
   },
   {

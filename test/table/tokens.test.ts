@@ -2,7 +2,7 @@ import { marshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
-import { toApiKey, toDeployment, toGrant, toToken } from '../../functions/table/schema.ts';
+import { toApiKey, toDeployment, toEvent, toGrant, toToken } from '../../functions/table/schema.ts';
 import { deleteLeakedToken, readKey } from '../../functions/table/tokens.ts';
 import {
   apiKey,
@@ -145,25 +145,50 @@ describe('a token', () => {
 });
 
 describe('the first token of a new secret', () => {
-  const secrets = [{ hash: 'n', createdAt: 2, lastUsedAt: 3 }];
+  const old = { hash: 'o', createdAt: 1, retiresOnFirstUse: true };
+  const fresh = { hash: 'n', createdAt: 2 };
+  const key = apiKey({ secrets: [old, fresh] });
+  const secrets = [{ ...fresh, lastUsedAt: 9 }];
+  const firstUse = { secret: fresh, secrets, now: 9, from: FROM };
 
-  it('is written with the secrets of its key, and with its last use', async () => {
-    await store.put({ ...toApiKey(apiKey()), name: 'kept' });
-    expect(await tokens.putTokenOfFirstUse(token(), apiKey(), secrets, 9, FROM)).toBe(true);
+  it('is written with the secrets of its key, with its last use and the event', async () => {
+    await store.put({ ...toApiKey(key), name: 'kept' });
+    const first = { ...firstUse, event: event() };
+    expect(await tokens.putTokenOfFirstUse(token(), key, first)).toBe(true);
     expect(await store.get(ofToken)).toBeDefined();
+    expect(await store.partition('EVENTS#etl')).toEqual([toEvent(event())]);
     const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
-    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets, name: 'kept', ...used })));
+    expect(await store.get(ofKey)).toEqual({
+      ...toApiKey(apiKey({ secrets, name: 'kept', ...used })),
+      'lastUsedAt#n': 9,
+    });
+  });
+
+  it('does not depend on the recorded uses of the other secret', async () => {
+    const inUse = { ...old, lastUsedAt: 8 };
+    await store.put({ ...toApiKey(apiKey({ secrets: [inUse, fresh] })), 'lastUsedAt#o': 8 });
+    expect(await tokens.putTokenOfFirstUse(token(), key, firstUse)).toBe(true);
+    expect(await store.partition('EVENTS#etl')).toEqual([]);
   });
 
   it.each<[string, Parameters<typeof apiKey>[0] | undefined]>([
     ['a later revision', { revision: 1 }],
     ['another life', { generation: OTHER }],
     ['other secrets', { secrets: [] }],
+    [
+      'a first use that came before',
+      {
+        secrets: [
+          { ...old, lastUsedAt: 3 },
+          { ...fresh, lastUsedAt: 3 },
+        ],
+      },
+    ],
     ['nothing at all', undefined],
   ])('is not written when the key is by now of %s', async (_, change) => {
-    if (change) await store.put(toApiKey(apiKey(change)));
+    if (change) await store.put(toApiKey(apiKey({ secrets: key.secrets, ...change })));
     const before = await store.partition(pk);
-    expect(await tokens.putTokenOfFirstUse(token(), apiKey(), secrets, 9, FROM)).toBe(false);
+    expect(await tokens.putTokenOfFirstUse(token(), key, firstUse)).toBe(false);
     expect(await store.partition(pk)).toEqual(before);
   });
 });
@@ -179,12 +204,8 @@ describe('the use of a key', () => {
 
   it('by a secret is noted on the key and on that secret', async () => {
     await store.put(toApiKey(key));
-    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 9, FROM);
-    expect(await store.get(ofKey)).toEqual({
-      ...toApiKey(key),
-      ...used,
-      secrets: [key.secrets[0], { hash: 'b', createdAt: 2, lastUsedAt: 9 }],
-    });
+    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 9, FROM);
+    expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used, 'lastUsedAt#b': 9 });
   });
 
   it('is not noted on another secret that stands there by now, nor on a key that is gone', async () => {
@@ -195,7 +216,7 @@ describe('the use of a key', () => {
       ],
     });
     await store.put(toApiKey(changed));
-    const note = () => tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 9, FROM);
+    const note = () => tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 9, FROM);
     await note();
     expect(await store.get(ofKey)).toEqual(toApiKey(changed));
     await store.remove(ofKey);
@@ -203,13 +224,26 @@ describe('the use of a key', () => {
     expect(await store.get(ofKey)).toBeUndefined();
   });
 
+  it('by a secret is not noted when a later one is recorded', async () => {
+    const later = { ...toApiKey(key), ...used, 'lastUsedAt#b': 9 };
+    await store.put(later);
+    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 20, FROM);
+    expect(await store.get(ofKey)).toEqual(later);
+    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 9, 20, FROM);
+    expect(await store.get(ofKey)).toEqual({ ...later, 'lastUsedAt#b': 20, lastUsedAt: 20 });
+  });
+
   it('without a secret is noted on the key, and brings none back', async () => {
-    const note = () => tokens.noteSubject(key, 9, FROM);
+    const note = () => tokens.noteSubject(key, 8, 9, FROM);
     await note();
     expect(await store.get(ofKey)).toBeUndefined();
     await store.put(toApiKey(key));
     await note();
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used });
+    await tokens.noteSubject(key, 8, 20, FROM);
+    expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 9 });
+    await tokens.noteSubject(key, 9, 20, FROM);
+    expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 20 });
   });
 });
 

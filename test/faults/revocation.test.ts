@@ -1,0 +1,317 @@
+import { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
+import { sample } from '../support/generated.ts';
+import {
+  type InProcess,
+  type InProcessOptions,
+  inProcess,
+  type Reply,
+  startTable,
+} from '../support/in-process.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+/** Ways to end what somebody else holds, while that somebody uses it as often as they can. */
+const engine = await startTable();
+const proxy = await startFaultProxy(engine.endpoint, { collides: true });
+afterAll(async () => {
+  await proxy.stop();
+  await engine.stop();
+});
+
+const admin = { as: 'admin' };
+const everyUse = { rules: { slideInterval: 0 } };
+const pathOf = ({ id }: CreatedKey) => `/deployments/${id.split('_')[1]}/api-keys/${id}`;
+const rotate = (owner: InProcess, key: CreatedKey, retireOld: unknown) =>
+  owner.call('POST', `${pathOf(key)}/rotate`, { ...admin, json: { retireOld } });
+
+const disable = (owner: InProcess, key: CreatedKey) =>
+  owner.call('PATCH', pathOf(key), { ...admin, json: { enabled: false } });
+
+/** Each ends every secret and every token of the key. */
+const REVOCATIONS: Record<string, (owner: InProcess, key: CreatedKey) => Promise<number>> = {
+  'a rotation with "now"': async (owner, key) => (await rotate(owner, key, 'now')).status,
+  'a leak report': (owner, key) => owner.leak(key.secret).then(() => 200),
+  'disabling the key': async (owner, key) => (await disable(owner, key)).status,
+  'deleting the key': async (owner, key) => (await owner.call('DELETE', pathOf(key), admin)).status,
+  'deleting the Deployment': async (owner, key) =>
+    (await owner.call('DELETE', pathOf(key).replace(/.api-keys.*/, ''), admin)).status,
+};
+
+let made = 0;
+async function newKey(owner: InProcess, body?: object): Promise<CreatedKey> {
+  const id = `stolen-${++made}`;
+  await owner.register(id);
+  return owner.makeKey(id, body);
+}
+
+/** Clients that do the same in a loop. */
+async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<Reply>) {
+  const replies: Reply[] = [];
+  const late: Reply[] = [];
+  let isOver = false;
+  let isRevoked = false;
+  const loops = clients.map(async (client) => {
+    while (!isOver) {
+      const wasRevoked = isRevoked;
+      const reply = await use(client);
+      replies.push(reply);
+      if (wasRevoked) late.push(reply);
+    }
+  });
+  while (replies.length < 2 * clients.length)
+    await use(clients[0] as InProcess).then((it) => replies.push(it));
+  return {
+    /** @returns replies to all calls, and to those that began after the revocation was acknowledged */
+    end: async () => {
+      isRevoked = true;
+      while (late.length < clients.length) await new Promise(setImmediate);
+      isOver = true;
+      await Promise.all(loops);
+      return { replies, late };
+    },
+  };
+}
+const five = (options: InProcessOptions) => Array.from({ length: 5 }, () => inProcess(engine, options));
+const tokensIn = (replies: Reply[]) =>
+  replies.flatMap(({ json }) => (json?.access_token ? [json.access_token] : []));
+
+describe('while five clients exchange its secret in a loop and every use is recorded', () => {
+  it.each(Object.entries(REVOCATIONS))(
+    '#46: %s succeeds each time, and then neither the secret nor a token of it works',
+    { timeout: 120_000 },
+    async (_, revoke) => {
+      const [owner, clients] = [inProcess(engine, everyUse), five(everyUse)];
+      for (let round = 0; round < 5; round++) {
+        const key = await newKey(owner);
+        // Each exchange comes a second later, so that each is recorded.
+        const loop = await loopOf(clients, (client) => {
+          client.time.now = owner.time.now += 1000;
+          return client.exchange(key);
+        });
+        const status = await revoke(owner, key);
+        expect((await owner.exchange(key)).status).toBe(401);
+        const { replies, late } = await loop.end();
+        expect([200, 204]).toContain(status);
+        expect(new Set(late.map((reply) => reply.status))).toEqual(new Set([401]));
+        for (const token of tokensIn(replies)) expect(await owner.use(token)).toBe(401);
+      }
+    },
+  );
+
+  it.each(Object.entries(REVOCATIONS))(
+    '#46: %s succeeds each time, also where a transaction fails when it meets another write to its items',
+    { timeout: 120_000 },
+    async (_, revoke) => {
+      const colliding = { ...everyUse, endpoint: proxy.endpoint };
+      const [owner, clients] = [inProcess(engine, colliding), five(colliding)];
+      const start = owner.time.now - performance.now();
+      for (let round = 0; round < 3; round++) {
+        const key = await newKey(owner);
+        const loop = await loopOf(clients, (client) => {
+          client.time.now = Math.floor(start + performance.now());
+          return client.exchange(key);
+        });
+        const status = await revoke(owner, key);
+        const { late } = await loop.end();
+        expect([200, 204]).toContain(status);
+        expect(new Set(late.map((reply) => reply.status))).toEqual(new Set([401]));
+      }
+    },
+  );
+});
+
+it('#46: a leak report of a token succeeds each time while five clients use it in a loop', async () => {
+  const colliding = { ...everyUse, endpoint: proxy.endpoint };
+  const [owner, clients] = [inProcess(engine, colliding), five(colliding)];
+  const start = owner.time.now - performance.now();
+  const key = await newKey(owner);
+  for (let round = 0; round < 3; round++) {
+    const token = await owner.swap(key);
+    const loop = await loopOf(clients, (client) => {
+      client.time.now = Math.floor(start + performance.now());
+      return client.call('GET', '/whoami', { token });
+    });
+    await owner.leak(token);
+    const { late } = await loop.end();
+    expect(new Set(late.map(({ status }) => status))).toEqual(new Set([401]));
+  }
+});
+
+/** What a key can have been through, and the secrets that its holders then have, oldest first. */
+const HISTORIES: Record<string, (owner: InProcess, key: CreatedKey) => Promise<string[]>> = {
+  'was never used': async (_, { secret }) => [secret],
+  'is in use': async (owner, key) => {
+    await owner.swap(key);
+    return [key.secret];
+  },
+  'waits for the first use of its new secret': async (owner, key) => [
+    key.secret,
+    (await rotate(owner, key, 'on_first_use')).json.secret,
+  ],
+  'was rotated, with neither secret used since': async (owner, key) => [
+    key.secret,
+    (await rotate(owner, key, 3600)).json.secret,
+  ],
+  'was rotated, with both secrets in use': async (owner, key) => {
+    const { secret } = (await rotate(owner, key, 3600)).json;
+    await owner.swap(key);
+    await owner.swap({ ...key, secret });
+    return [key.secret, secret];
+  },
+};
+const OTHER_ROTATIONS = [0, 3600, 'on_first_use'];
+const revocations = [
+  ...Object.entries(REVOCATIONS),
+  ...OTHER_ROTATIONS.map((retireOld): [string, (typeof REVOCATIONS)[string]] => [
+    `a rotation with ${JSON.stringify(retireOld)}`,
+    async (owner, key) => (await rotate(owner, key, retireOld)).status,
+  ]),
+];
+const cases = Object.entries(HISTORIES).flatMap(([history, make]) =>
+  revocations.map(([name, revoke]) => [name, history, make, revoke] as const),
+);
+
+it.each(cases)(
+  '#46: %s succeeds when each secret of a key that %s is used before each of its transactions',
+  async (_, __, make, revoke) => {
+    const holder = inProcess(engine, everyUse);
+    let secrets: string[] = [];
+    const owner = inProcess(engine, {
+      ...everyUse,
+      around: async (when, command) => {
+        if (when === 'after' || !(command instanceof TransactWriteCommand)) return;
+        holder.time.now = owner.time.now += 1000;
+        for (const secret of secrets) await holder.exchange({ ...key, secret });
+      },
+    });
+    const key = await newKey(owner);
+    const held = await make(owner, key);
+    secrets = held;
+    const newest = held.at(-1) as string;
+    expect([200, 204]).toContain(await revoke(owner, { ...key, secret: newest }));
+  },
+);
+
+it('#46: a key with trust rules is disabled and deleted while five clients exchange tokens of its issuer in a loop', async () => {
+  const issuer = 'https://issuer.test';
+  const trust = { issuers: [issuer], verify: async () => ({ sub: 'pipeline', exp: 2_000_000_000 }) };
+  const colliding = { ...everyUse, endpoint: proxy.endpoint, trust };
+  const [owner, clients] = [inProcess(engine, colliding), five(colliding)];
+  const start = owner.time.now - performance.now();
+  const claims = Buffer.from(JSON.stringify({ iss: issuer })).toString('base64url');
+  for (const revoke of [REVOCATIONS['disabling the key'], REVOCATIONS['deleting the key']]) {
+    const key = await newKey(owner);
+    await owner.table.client.send(trustInPlaceOfSecrets(key, issuer));
+    const loop = await loopOf(clients, (client) => {
+      client.time.now = Math.floor(start + performance.now());
+      return client.call('POST', '/oauth/token', {
+        form: {
+          grant_type: TOKEN_EXCHANGE,
+          client_id: key.id,
+          subject_token: `h.${claims}.s`,
+          subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        },
+      });
+    });
+    const status = await revoke?.(owner, key);
+    const { replies, late } = await loop.end();
+    expect([200, 204]).toContain(status);
+    expect(tokensIn(replies)).not.toEqual([]);
+    expect(new Set(late.map((reply) => reply.status))).toEqual(new Set([400]));
+  }
+});
+
+const trustInPlaceOfSecrets = ({ id }: CreatedKey, issuer: string) =>
+  new UpdateCommand({
+    TableName: 'keys',
+    Key: { pk: `DEPLOYMENT#${id.split('_')[1]}`, sk: `KEY#${id.slice(-26)}` },
+    UpdateExpression: 'SET secrets = :none, trust = :rules',
+    ExpressionAttributeValues: { ':none': [], ':rules': [{ issuer, claims: { sub: 'pipeline' } }] },
+  });
+
+describe('a key that leaked', () => {
+  const setEnabled = (service: InProcess, key: CreatedKey, enabled: boolean, as = 'admin') =>
+    service.call('PATCH', pathOf(key), { as, json: { enabled } });
+  const shown = async (service: InProcess, key: CreatedKey) =>
+    (await service.call('GET', pathOf(key), { as: 'ada' })).json;
+  const typesOf = async (service: InProcess, key: CreatedKey) =>
+    (await service.partition(`EVENTS#${key.id.split('_')[1]}`)).map(({ type }) => type);
+
+  it('#55: stays disabled when an administrator disabled it, and a member then rotates it', async () => {
+    const service = inProcess(engine);
+    const key = await newKey(service);
+    // Events of one millisecond have no order.
+    const later = () => void service.time.now++;
+    later();
+    await service.leak(key.secret);
+    later();
+    const reply = await setEnabled(service, key, false);
+    expect([reply.status, reply.json.enabled, reply.json.status]).toEqual([200, false, 'leaked']);
+    expect((await typesOf(service, key)).at(-1)).toBe('api_key.disabled');
+    const again = await setEnabled(service, key, false);
+    expect(again.status).toBe(200);
+    later();
+    const refused = await setEnabled(service, key, true);
+    expect([refused.status, refused.json.detail]).toEqual([
+      409,
+      'This key leaked. Rotate it with retireOld "now" before you enable it.',
+    ]);
+    const rotation = await service.call('POST', `${pathOf(key)}/rotate`, {
+      as: 'ada',
+      json: { retireOld: 'now' },
+    });
+    expect([rotation.status, rotation.json.enabled, rotation.json.status]).toEqual([200, false, 'disabled']);
+    const fresh = { ...key, secret: rotation.json.secret };
+    later();
+    expect((await service.exchange(fresh)).status).toBe(401);
+    expect((await setEnabled(service, key, true, 'ada')).status).toBe(200);
+    expect(await service.use(await service.swap(fresh))).toBe(200);
+    expect((await typesOf(service, key)).slice(-4)).toEqual([
+      'api_key.leaked',
+      'api_key.disabled',
+      'api_key.rotated',
+      'api_key.enabled',
+    ]);
+  });
+
+  const steps = fc.array(
+    fc.constantFrom('disable', 'enable', 'leak', 'rotate', 'rotate now', 'rename' as const),
+    { minLength: 1, maxLength: 8 },
+  );
+
+  it('#55: stays disabled whatever comes between, until somebody enables it', {
+    timeout: 60_000,
+  }, async () => {
+    const service = inProcess(engine);
+    const property = fc.asyncProperty(steps, async (all) => {
+      let key = await newKey(service);
+      let [isWanted, isLeaked] = [true, false];
+      for (const step of all) {
+        service.time.now += 1000;
+        if (step === 'leak') {
+          await service.leak(key.secret);
+          isLeaked = true;
+        } else if (step === 'rename') {
+          await service.call('PATCH', pathOf(key), { as: 'ada', json: { name: `n${service.time.now}` } });
+        } else if (step === 'disable' || step === 'enable') {
+          const { status } = await setEnabled(service, key, step === 'enable');
+          expect(status).toBe(step === 'enable' && isLeaked ? 409 : 200);
+          if (status === 200) isWanted = step === 'enable';
+        } else {
+          const { status, json } = await rotate(service, key, step === 'rotate' ? 0 : 'now');
+          expect(status).toBe(step === 'rotate' && isLeaked ? 409 : 200);
+          if (status === 200) key = { ...key, secret: json.secret };
+          if (status === 200) isLeaked = false;
+        }
+        const { enabled, status } = await shown(service, key);
+        const expected = isLeaked ? 'leaked' : isWanted ? 'active' : 'disabled';
+        expect([enabled, status]).toEqual([isWanted && !isLeaked, expected]);
+        expect((await service.exchange(key)).status).toBe(enabled ? 200 : 401);
+      }
+    });
+    await fc.assert(property, { numRuns: sample(200) });
+  });
+});
