@@ -369,7 +369,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     description:
       'Absent fields stay as they are; `null` clears. Fewer scopes and other networks act on living tokens at their ' +
       'next check; other trust rules act on the next exchange. Tokens from before the key was disabled, or from ' +
-      'before it expired, stay dead. `enabled` takes an idle key into use again.',
+      'before it expired, stay dead. `enabled` takes an idle key into use again. A leaked key can be disabled, so that ' +
+      'rotating it does not enable it; it can be enabled only after a rotation with `now`.',
     body: {
       schema: keyChangesInput(ANY_SCOPES, 0),
       examples: {

@@ -29,7 +29,7 @@ export interface SecretHash {
 export interface Leak {
   /** Epoch milliseconds. */
   reportedAt: number;
-  /** Whether the key was enabled before, and so will be after it is rotated. */
+  /** Whether the rotation that ends the leak enables the key: it was enabled, and nobody has disabled it since. */
   wasEnabled: boolean;
 }
 

@@ -33,13 +33,24 @@ export function rotated(key: ApiKey, hash: string, retireOld: RetireOld, now: nu
   const fresh: SecretHash = { hash, createdAt: now };
   const next = { ...key, revision: key.revision + 1, activeSince: now };
   if (retireOld === 'now') {
-    const enabled = key.leak ? key.leak.wasEnabled : key.enabled;
-    return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled, leak: undefined };
+    return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled: isWanted(key), leak: undefined };
   }
   if (key.leak) throw conflict('This key leaked. Rotate it with retireOld "now".');
   const kept = keptSecret(livingSecrets(key, now));
   const old = kept && retiring(kept, retireOld, now);
   return { ...next, secrets: old ? [old, fresh] : [fresh] };
+}
+
+/**
+ * Whether people want the key to be enabled: a leak disables a key that is wanted, until a rotation ends the leak.
+ */
+export function isWanted({ enabled, leak }: Pick<ApiKey, 'enabled' | 'leak'>): boolean {
+  return leak ? leak.wasEnabled : enabled;
+}
+
+/** The key as somebody has disabled it: it stays disabled when a rotation ends a leak. */
+export function disabled(key: ApiKey): ApiKey {
+  return { ...key, enabled: false, leak: key.leak && { ...key.leak, wasEnabled: false } };
 }
 
 /**

@@ -6,7 +6,7 @@ import { isIdle } from '../domain/key-status.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
-import { rotated } from '../domain/rotation.ts';
+import { disabled, isWanted, rotated } from '../domain/rotation.ts';
 import { hashOf } from '../domain/secrets.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
@@ -111,7 +111,7 @@ export function keyRoutes(
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
         const key = await keyOf(request, deployment);
         if (key.leak && changes.enabled) {
-          throw conflict('This key leaked. Rotate it with retireOld "now": that enables it again.');
+          throw conflict('This key leaked. Rotate it with retireOld "now" before you enable it.');
         }
         if (changes.trust && !key.trust) {
           throw conflict('This key has a secret. Add another key for a pipeline without one.');
@@ -196,19 +196,24 @@ function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: nu
   const isDisabled = key.enabled && !edited.enabled;
   const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
   const isExtended = wasExpired && edited.validUntil !== key.validUntil;
-  return isDisabled || isExtended ? { ...edited, epoch: key.epoch + 1 } : edited;
+  const epoch = isDisabled || isExtended ? key.epoch + 1 : key.epoch;
+  return { ...(changes.enabled === false ? disabled(edited) : edited), epoch };
 }
 
 function isChanged(before: ApiKey, after: ApiKey, field: string): boolean {
-  if (field === 'enabled' && before.activeSince !== after.activeSince) return true;
+  if (field === 'enabled') return isWanted(before) !== isWanted(after) || isAwakened(before, after);
   const attribute = (field === 'expiresAt' ? 'validUntil' : field) as keyof ApiKey;
   return JSON.stringify(before[attribute]) !== JSON.stringify(after[attribute]);
 }
 
 function editEvent(before: ApiKey, after: ApiKey): EventType {
-  const isAwake = before.activeSince !== after.activeSince;
-  if (before.enabled === after.enabled && !isAwake) return 'api_key.edited';
+  if (isWanted(before) === isWanted(after) && !isAwakened(before, after)) return 'api_key.edited';
   return after.enabled ? 'api_key.enabled' : 'api_key.disabled';
+}
+
+/** Whether an idle key is taken into use again. */
+function isAwakened(before: ApiKey, after: ApiKey): boolean {
+  return before.activeSince !== after.activeSince;
 }
 
 function eventData(key: ApiKey) {

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { SecretHash } from '../../functions/domain/records.ts';
 import {
   afterUse,
+  disabled,
+  isFirstUse,
+  isWanted,
   livingSecrets,
   MAX_RETIRE_AFTER,
   RETIRE_AFTER,
@@ -130,6 +133,34 @@ describe('a rotation', () => {
         expect.objectContaining({ status: 409, message: 'This key has no secret: it trusts an issuer.' }),
       );
     }
+  });
+});
+
+it('a key is wanted while it is enabled, also while only a leak disables it', () => {
+  const leak = (wasEnabled: boolean) => ({ reportedAt: NOW, wasEnabled });
+  expect([isWanted(apiKey()), isWanted(apiKey({ enabled: false }))]).toEqual([true, false]);
+  expect([true, false].map((was) => isWanted(apiKey({ enabled: false, leak: leak(was) })))).toEqual([
+    true,
+    false,
+  ]);
+});
+
+it('a key that somebody disables is not enabled by the rotation that ends its leak', () => {
+  expect(disabled(apiKey())).toEqual(apiKey({ enabled: false }));
+  const leaked = disabled(apiKey({ enabled: false, leak: { reportedAt: NOW, wasEnabled: true } }));
+  expect(leaked).toEqual(apiKey({ enabled: false, leak: { reportedAt: NOW, wasEnabled: false } }));
+  expect(rotated(leaked, 'new', 'now', NOW)).toMatchObject({ enabled: false, leak: undefined });
+});
+
+describe('the first use of a secret', () => {
+  it('is one while no use is recorded and the key has another secret, also one that has retired', () => {
+    const [old, retired] = [secret('a'), secret('a', { retiresAt: NOW })];
+    for (const other of [old, retired]) {
+      expect(isFirstUse({ secrets: [other, secret('b')] }, secret('b'))).toBe(true);
+      const used = secret('b', { lastUsedAt: NOW });
+      expect(isFirstUse({ secrets: [other, used] }, used)).toBe(false);
+    }
+    expect(isFirstUse({ secrets: [old] }, old)).toBe(false);
   });
 });
 

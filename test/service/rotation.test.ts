@@ -146,7 +146,12 @@ describe('a rotation on_first_use', () => {
     const retired = events.filter(({ type }) => type === 'api_key.secret_retired');
     expect(retired).toHaveLength(1);
     expect(retired[0]).toMatchObject({
-      actor: { principal: 'exchange', type: 'system', address: '127.0.0.1', requestId: expect.stringMatching(/./) },
+      actor: {
+        principal: 'exchange',
+        type: 'system',
+        address: '127.0.0.1',
+        requestId: expect.stringMatching(/./),
+      },
       data: { keyId: key.id, name: 'ci', secretCreatedAt: at(0) },
     });
   });
