@@ -1,8 +1,7 @@
-import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { metadata } from './handlers/metadata.ts';
-import { answers, asOAuthError } from './http/answer.ts';
+import { answers, asOAuthError, invocation } from './http/answer.ts';
 import { issuerOf } from './http/issuer.ts';
 import { readPublicUrl, readScopes, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
@@ -14,6 +13,6 @@ const logger = newLogger('metadata');
 
 /** GET /.well-known/oauth-authorization-server */
 export const handler = middy<APIGatewayProxyEventV2>()
-  .use(injectLambdaContext(logger, { resetKeys: true }))
+  .use(invocation(logger))
   .use(answers(logger, asOAuthError))
   .handler(async (event) => metadata(issuerOf(event, publicUrl), scopes, exchanges));

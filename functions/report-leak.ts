@@ -1,8 +1,7 @@
-import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { reportLeak } from './handlers/leaks.ts';
-import { type Answer, answers, asProblem } from './http/answer.ts';
+import { type Answer, answers, asProblem, invocation } from './http/answer.ts';
 import { jsonBody } from './http/body.ts';
 import { leakInput, parseInput } from './http/schemas.ts';
 import { readTokenConfig } from './runtime/config.ts';
@@ -21,7 +20,7 @@ const RESERVE = 7000;
 
 /** POST /leaks: the answer does not tell whether a credential was valid. */
 export const handler = middy<APIGatewayProxyEventV2>()
-  .use(injectLambdaContext(logger, { resetKeys: true }))
+  .use(invocation(logger))
   .use(answers(logger, asProblem))
   .handler(async (event, context): Promise<Answer> => {
     const { credential } = parseInput(leakInput, jsonBody(event));

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Logger } from '@aws-lambda-powertools/logger';
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import type { MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
@@ -27,6 +28,13 @@ export const asOAuthError: Render = ({ status, code, message, headers }) => ({
   headers: { ...headers },
   body: { error: code, error_description: message },
 });
+
+/**
+ * Adds the invocation to every line of the log. It never logs the event, whatever POWERTOOLS_LOGGER_LOG_EVENT says: the
+ * redactor does not see the credentials in a body that arrives in base64.
+ */
+export const invocation = (logger: Logger) =>
+  injectLambdaContext(logger, { resetKeys: true, logEvent: false });
 
 /**
  * Render what a route answers or throws. This is the one place where an error becomes an answer: a ServiceError

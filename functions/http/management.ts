@@ -1,5 +1,4 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
-import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy from '@middy/core';
 import type {
   APIGatewayProxyEventV2WithIAMAuthorizer,
@@ -10,7 +9,7 @@ import { isDeploymentId } from '../domain/identifiers.ts';
 import type { PeopleConfig, Person } from '../domain/people.ts';
 import type { Actor } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
-import { type Answer, answers, asProblem } from './answer.ts';
+import { type Answer, answers, asProblem, invocation } from './answer.ts';
 import { jsonBody } from './body.ts';
 import { personOf } from './person.ts';
 import { isPlatformRoute, PLATFORM, principalOf } from './principal.ts';
@@ -64,7 +63,7 @@ export function managementHandler(
   { logger, onRejected, ...callers }: ManagementOptions,
 ) {
   return middy<ManagementEvent>()
-    .use(injectLambdaContext(logger, { resetKeys: true }))
+    .use(invocation(logger))
     .use(answers(logger, asProblem))
     .handler(async (event): Promise<Answer> => {
       const route = routes[event.routeKey.replace(` ${PLATFORM}/`, ' /')];

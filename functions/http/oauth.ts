@@ -1,11 +1,10 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
-import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
 import type { Caller } from '../domain/last-use.ts';
-import { type Answer, answers, asOAuthError } from './answer.ts';
+import { type Answer, answers, asOAuthError, invocation } from './answer.ts';
 import { bodyText, mediaType } from './body.ts';
 import { issuerOf } from './issuer.ts';
 
@@ -48,7 +47,7 @@ export function oauthHandler(
   { logger, onRefusedClient, acceptsJson = false, publicUrl }: OAuthHandlerOptions,
 ) {
   return middy<APIGatewayProxyEventV2>()
-    .use(injectLambdaContext(logger, { resetKeys: true }))
+    .use(invocation(logger))
     .use(answers(logger, asOAuthError))
     .use(refusals(onRefusedClient))
     .handler(async (event): Promise<Answer> => {

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { redactCredentials } from '../domain/credentials-in-text.ts';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
@@ -190,21 +191,24 @@ export const pageInput = (() => {
   });
 })();
 
+/** The most fields that an error names: it is logged, and one request could break thousands of rules. */
+const MAX_NAMED = 20;
+
 /**
  * The input as the schema has it.
  * @param whole what to call the input when it is no object at all
- * @throws ServiceError 400 that names every field and its rule
+ * @throws ServiceError 400 that names the fields, the first 20 of them, and their rules
  */
 export function parseInput<T>(schema: z.ZodMiniType<T>, input: unknown, whole = 'body'): T {
   const result = z.safeParse(schema, input, { reportInput: true });
   if (result.success) return result.data;
-  throw invalidFields(result.error.issues.flatMap((issue) => fieldErrors(issue, whole)));
+  throw invalidFields(result.error.issues.flatMap((issue) => fieldErrors(issue, whole)).slice(0, MAX_NAMED));
 }
 
 function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
     const rule = 'is not a field of this request';
-    return issue.keys.map((key) => ({ field: pathOf([...issue.path, key.slice(0, 100)]), rule }));
+    return issue.keys.map((key) => ({ field: pathOf([...issue.path, key]), rule }));
   }
   if (issue.path.length === 0) return [{ field: whole, rule: 'must be an object' }];
   const rule = issue.input === undefined ? `is required: ${issue.message}` : issue.message;
@@ -213,6 +217,14 @@ function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
 
 /** `trust[0].claims`. The first step is a name: every input is an object. */
 function pathOf(steps: PropertyKey[]): string {
-  const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`));
+  const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${shown(String(step))}`));
   return path.join('').slice(1);
+}
+
+/** The most characters of a name that an error repeats. What is secret in a credential is longer. */
+const MAX_SHOWN = 40;
+
+/** A name that the caller chose, without what may be secret in it: errors are logged. */
+function shown(name: string): string {
+  return name.length > MAX_SHOWN ? `(name of ${name.length} characters)` : redactCredentials(name);
 }

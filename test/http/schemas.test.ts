@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
+import { formatCredential } from '../../functions/domain/identifiers.ts';
 import { GITHUB } from '../../functions/domain/trust.ts';
 import {
   deploymentInput,
@@ -11,6 +12,7 @@ import {
   parseInput,
   rotationInput,
 } from '../../functions/http/schemas.ts';
+import { CONTEXTS } from '../support/contexts.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00Z');
 const KNOWN = ['code:deploy', 'airflow:read'];
@@ -43,11 +45,40 @@ describe('an input', () => {
     }
   });
 
-  it('has no field that nobody knows; each is named, by its first 100 characters', () => {
-    expect(broken(deploymentInput, { a: 1, [`b${'x'.repeat(200)}`]: 2 })).toEqual([
+  it('#52: names an unknown field, unless the name is so long that it may be a secret', () => {
+    const input = { a: 1, ['b'.repeat(40)]: 2, ['c'.repeat(41)]: 3, __proto__x: 4 };
+    expect(broken(deploymentInput, input)).toEqual([
       'a is not a field of this request',
-      `b${'x'.repeat(99)} is not a field of this request`,
+      `${'b'.repeat(40)} is not a field of this request`,
+      '(name of 41 characters) is not a field of this request',
+      '__proto__x is not a field of this request',
     ]);
+  });
+
+  it('#52: repeats nothing secret of a name that the caller chose, at any depth', () => {
+    const random = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
+    const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+    const secret = formatCredential({ kind: 'secret', deploymentId: 'etl', ulid }, random);
+    const cut = `dks_a_${ulid}_${random.slice(0, 7)}`;
+    for (const name of [
+      ...CONTEXTS.map(([, put]) => put(secret)),
+      cut,
+      `x${cut}`,
+      random,
+      secret.slice(-49),
+    ]) {
+      const rule = { issuer: GITHUB, claims: { [name]: 1 }, [name]: 1 };
+      const errors = broken(newKey, { name: 'x', [name]: 1, trust: [rule] });
+      expect(errors).toHaveLength(3);
+      const said = String(errors);
+      for (let at = 0; at < 39; at++) expect(said).not.toContain(random.slice(at, at + 4));
+    }
+  });
+
+  it('names the first 20 fields that break a rule', () => {
+    const input = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`field${n}`, n]));
+    const said = broken(deploymentInput, input);
+    expect(said).toEqual(Array.from({ length: 20 }, (_, n) => `field${n} is not a field of this request`));
   });
 
   it('names each field that breaks a rule, however deep, and says of a missing one that it is required', () => {
