@@ -1,50 +1,76 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { findCredentials } from '../../functions/domain/credentials-in-text.ts';
+import { formatCredential } from '../../functions/domain/identifiers.ts';
+import { CONTEXTS } from '../support/contexts.ts';
 import { mistyped } from '../support/mistyped.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const RANDOM = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
+/** Deployment IDs may look like a credential, or like a part of one. */
+const DEPLOYMENTS = [
+  'a',
+  'etl_prod-1',
+  'x'.repeat(64),
+  `a_${ULID}`,
+  'dks_etl',
+  `dkt_a_${ULID}_${'z'.repeat(31)}`,
+];
 const REAL = (['secret', 'token', 'temporary'] as const).flatMap((kind) =>
-  ['a', 'etl_prod-1', 'x'.repeat(64), 'a_01ARZ3NDEKTSV4RRFFQ69G5FAV'].map((id) =>
-    mintCredential(kind, id, ULID),
-  ),
+  DEPLOYMENTS.map((deploymentId) => formatCredential({ kind, deploymentId, ulid: ULID }, RANDOM)),
 );
 const NONE = ['dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'dks_etl_secret', `dkt_etl_${ULID}_${'a'.repeat(48)}`];
 const page = readFileSync('docs/secret-scanning.md', 'utf8');
+const gitHub = (field: string) => new RegExp(`${field}: \`(.*)\``).exec(page)?.[1] ?? '';
 
-/** The rule of each scanner, as it stands in the file that people copy. */
+/** The rule of each scanner, as it stands in the file that people copy: its first group is what it reports. */
 const rules: Record<string, RegExp> = {
   gitleaks: new RegExp(
     /regex = '''(.*)'''/.exec(readFileSync('docs/scanning/gitleaks.toml', 'utf8'))?.[1] ?? '',
+    'g',
   ),
   secretlint: new RegExp(
-    JSON.parse(
+    `(${JSON.parse(
       readFileSync('docs/scanning/secretlintrc.json', 'utf8'),
-    ).rules[0].options.patterns[0].patterns[0].slice(1, -1),
+    ).rules[0].options.patterns[0].patterns[0].slice(1, -1)})`,
+    'g',
   ),
-  GitHub: new RegExp(/Secret format: `(.*)`/.exec(page)?.[1] ?? ''),
+  GitHub: new RegExp(
+    `(?:${gitHub('Before secret').replace('\\A', '^')})(${gitHub('Secret format')})(?=${gitHub('After secret').replace('\\z', '$')})`,
+    'g',
+  ),
 };
 
 describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
-  it('finds every kind of secret, in text, code and URLs', () => {
+  const found = (text: string) => [...text.matchAll(rule)].map(([, reported]) => reported ?? '');
+
+  it.each(CONTEXTS)('#52: finds a credential of every kind %s', (_, put) => {
     for (const one of REAL) {
-      for (const text of [one, `"${one}"`, `key=${one}&x=1`, `-u id:${one}\n`]) {
-        expect(rule.exec(text)?.[0]).toBe(one);
-      }
+      // What looks like a prefix before it is reported with it: a pattern cannot compute the check.
+      expect(
+        found(put(one)).some((reported) => reported.endsWith(one)),
+        put(one),
+      ).toBe(true);
     }
   });
 
+  it('reports exactly the credential when nothing before it looks like a prefix', () => {
+    for (const one of REAL) expect(found(`client_secret=${one}&x=1`)).toEqual([one]);
+  });
+
   it('finds nothing in key IDs and fragments', () => {
-    for (const text of NONE) expect(rule.test(text), text).toBe(false);
+    for (const text of NONE) expect(found(text), text).toEqual([]);
   });
 });
 
-describe('the check computed offline', () => {
+describe('check.mjs', () => {
   const run = (input: string) =>
     spawnSync(process.execPath, ['docs/scanning/check.mjs'], { input, encoding: 'utf8' });
+  /** What it prints for credentials: nothing secret. */
+  const printed = (credentials: string[]) => credentials.map((one) => `${one.slice(0, -49)}…\n`).join('');
 
-  it('is that of the documented example', () => {
+  it('computes the check of the documented example', () => {
     const [, command, output] = /\$ echo '(.*)' \| node .*\n(.*)\n/.exec(page) ?? [];
     const { stdout, status } = run(`${command}\n`);
     expect(stdout).toBe(`${output}\n`);
@@ -52,10 +78,24 @@ describe('the check computed offline', () => {
     expect(page.split(String(command))).toHaveLength(3);
   });
 
-  it('is right for each that is real and wrong for each with another character', () => {
-    expect(run(REAL.join('\n')).stdout.trim().split('\n')).toHaveLength(new Set(REAL).size);
-    const typos = REAL.map(mistyped);
-    expect(run(typos.join('\n'))).toMatchObject({ stdout: '', status: 0 });
+  it.each(CONTEXTS)('#52: finds a credential of every kind %s', (_, put) => {
+    const text = REAL.map(put).join('\n');
+    expect(run(text)).toMatchObject({ stdout: printed(REAL), status: 1 });
+  });
+
+  it('#52: finds what the service finds in texts whose credentials overlap, are cut or follow one another', () => {
+    const [first = '', second = ''] = REAL;
+    const texts = [
+      REAL.join(''),
+      ...[1, 3, 20, 49, 60].map((cut) => first.slice(0, -cut) + second),
+      'dks_'.repeat(8000) + first,
+      `_${ULID}_${'0'.repeat(49)}`.repeat(200) + second,
+    ];
+    for (const text of texts) expect(run(text).stdout).toBe(printed(findCredentials(text)));
+  });
+
+  it('finds nothing in credentials with a wrong check', () => {
+    expect(run(REAL.map(mistyped).join('\n'))).toMatchObject({ stdout: '', status: 0 });
   });
 
   it('does not print what is secret', () => {
