@@ -4,9 +4,11 @@ import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { GITHUB } from '../../functions/console/issuers.ts';
 import { SUBJECT_NAME } from '../../functions/console/snippets.ts';
+import { newEvent } from '../../functions/domain/events.ts';
+import { toEvent } from '../../functions/table/schema.ts';
 import { describeInBrowser, expectCraft, PHONE, signIn, traces } from '../support/browser.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { callAs, exchange } from '../support/service.ts';
+import { callAs, exchange, partition, putItem } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
@@ -283,26 +285,33 @@ describeInBrowser('the events of a Deployment', (open) => {
     await makeDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
     await makeKey(stack, 'history', { name: 'ci' });
     const path = '/deployments/history';
-    const refuse = () => callAs(stack, 'member', 'DELETE', path);
-    expect((await refuse()).status).toBe(403);
+    const [{ generation } = {}] = await partition(stack, 'DEPLOYMENT#history');
+    // What the sweep writes an hour later.
+    const reject = (count: number) => {
+      const life = { id: 'history', generation: String(generation) };
+      const actor = { principal: 'member', type: 'person', address: '127.0.0.1', requestId: 'r' } as const;
+      const data = { call: 'DELETE /deployments/{deploymentId}', status: 403, code: 'forbidden', count };
+      return putItem(stack, toEvent(newEvent('call.refused', life, actor, Date.now(), data)));
+    };
+    await reject(3);
 
     const { page } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', '/console/deployments/history');
     await page.getByRole('link', { name: 'Events', exact: true }).click();
-    const refusal = page.getByText('Refused to delete the Deployment (403)');
-    await refusal.waitFor();
+    await page.getByText('Rejected 3 calls; the last one was to delete the Deployment (403)').waitFor();
+    const rejection = page.getByText('Rejected a call to delete the Deployment (403)');
     await page.getByText('API Key “ci” added').waitFor();
     await page.getByText('Deployment registered').waitFor();
     expect(await page.getByText(/^just now by user member\S* from 127\.0\.0\.1$/).count()).toBe(1);
     await expectCraft(page);
 
-    await Promise.all(Array.from({ length: 99 }, refuse));
+    await Promise.all(Array.from({ length: 100 }, () => reject(1)));
     await page.reload();
-    await refusal.first().waitFor();
+    await rejection.first().waitFor();
     expect(await page.getByText('Deployment registered').count()).toBe(0);
     await page.getByRole('button', { name: 'Show more' }).click();
     await page.getByText('Deployment registered').waitFor();
-    expect(await refusal.count()).toBe(100);
+    expect(await rejection.count()).toBe(100);
     expect(await page.getByRole('button', { name: 'Show more' }).count()).toBe(0);
 
     await callAs(stack, 'admin', 'DELETE', path);
