@@ -79,6 +79,7 @@ describe('a call of a client', () => {
       client: { clientId: 'a', clientSecret: 'b' },
       caller: { address: '192.0.2.1', userAgent: 'curl/8.5.0' },
       issuer: 'https://keys.test',
+      requestId: 'r-1',
     });
     expect(onRefusedClient).not.toHaveBeenCalled();
   });
