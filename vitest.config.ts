@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -14,6 +15,23 @@ const ALONE = [
   'test/table/{faults,purge,wire}.test.ts',
 ];
 
+// Files that take long: the browser, recipes, command lines, whole templates. `npm run test:slow` runs them, and with all
+// their inputs those that try a fifth of them in `npm test`.
+const SLOW = [
+  'test/console/*.browser.test.ts',
+  'test/console/snippets.test.ts',
+  'test/docs/{keys,leaked,platform,reliability,scripts,secret-scanning,shell}.test.ts',
+  'test/example/*.test.ts',
+  'test/faults/{debugging,races,secrets}.test.ts',
+  'test/infra/{app,names,rule-packs}.test.ts',
+  'test/infra/local/commands.test.ts',
+  'test/model/*.test.ts',
+  'test/oauth/fuzz.test.ts',
+  'test/package.test.ts',
+  'test/scripts/*.test.ts',
+  'test/service/units.test.ts',
+  ...(process.env.GENERATED === 'all' ? sampled() : []),
+];
 export default defineConfig({
   test: {
     globalSetup: 'test/support/temporary.ts',
@@ -38,10 +56,17 @@ export default defineConfig({
         test: {
           name: 'sharing',
           include: ['test/**/*.test.ts'],
-          exclude: [PACKAGES, ...ALONE],
+          exclude: [PACKAGES, ...ALONE, ...SLOW],
           isolate: false,
         },
       },
+      { extends: true, test: { name: 'slow', include: SLOW, isolate: false } },
     ],
   },
 });
+
+/** The test files that try some of their inputs only, unless GENERATED is `all`. */
+function sampled(): string[] {
+  const files = globSync('test/**/*.test.ts', { exclude: (path) => path.includes('node_modules') });
+  return files.filter((path) => readFileSync(path, 'utf8').includes('support/generated.ts'));
+}

@@ -29,6 +29,7 @@ const scriptsIn = (text: string) =>
 
 /** Scripts that .ci/run need not name, each with the reason. */
 const NOT_IN_CI: Record<string, string> = {
+  'test:all': 'its two parts are run, npm test and npm run test:slow',
   fix: 'npm run check fails on everything that it would change',
   prepack: 'npm pack runs it, in test/package.test.ts',
   postpack: 'npm pack runs it, in test/package.test.ts',
@@ -55,11 +56,13 @@ describe('.ci/run', () => {
     const folder = mkdtempSync(join(tmpdir(), 'ci-'));
     mkdirSync(join(folder, '.ci'));
     for (const name of ['.ci/run', '.ci/count.mjs']) copyFileSync(`${root}${name}`, join(folder, name));
-    const statuses = broken === 'test' ? ['passed', 'failed'] : ['passed', 'passed', 'skipped'];
-    const results = [{ assertionResults: statuses.map((status) => ({ status })) }];
-    writeFileSync(join(folder, 'report.json'), JSON.stringify({ testResults: results }));
+    for (const [name, report] of Object.entries({ test: 'report.json', 'run test:slow': 'slow.json' })) {
+      const statuses = broken === name ? ['passed', 'failed'] : ['passed', 'passed', 'skipped'];
+      const results = [{ assertionResults: statuses.map((status) => ({ status })) }];
+      writeFileSync(join(folder, report), JSON.stringify({ testResults: results }));
+    }
     const npm = `#!/bin/sh
-case "$*" in "test "*) cp report.json .build/test-report.json ;; esac
+case "$*" in "test "*) cp report.json .build/test-report.json ;; "run test:slow"*) cp slow.json .build/test-report-slow.json ;; esac
 case "$*" in "${broken}"*) exit 3 ;; esac
 `;
     for (const name of ['npm', 'npx', 'git', 'apt-get']) {
@@ -72,14 +75,15 @@ case "$*" in "${broken}"*) exit 3 ;; esac
   }
 
   it('exits with 0 and ends with the number of tests when every step passes', () => {
-    expect(run('no command')).toMatchObject({ status: 0, last: '2 passed, 0 failed' });
+    expect(run('no command')).toMatchObject({ status: 0, last: '4 passed, 0 failed' });
   });
 
   it.each([
-    ['run soak', '2 passed, 1 failed'],
-    ['run model', '2 passed, 1 failed'],
-    ['run openapi', '2 passed, 1 failed'],
-    ['test', '1 passed, 1 failed'],
+    ['run soak', '4 passed, 1 failed'],
+    ['run model', '4 passed, 1 failed'],
+    ['run openapi', '4 passed, 1 failed'],
+    ['test', '3 passed, 1 failed'],
+    ['run test:slow', '3 passed, 1 failed'],
     ['ci', '0 passed, 1 failed'],
   ])('exits with 1 and counts the failure when `npm %s` fails', (broken, last) => {
     expect(run(broken)).toMatchObject({ status: 1, last });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ulidPrefix } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { sample } from '../support/generated.ts';
 import { callAs, partition, putItem } from '../support/service.ts';
@@ -128,7 +129,7 @@ describe('#57: a person whose sub is the name of a job', () => {
   );
 
   it('#57: is a person also in events of an earlier version, which had no types', async () => {
-    const id = (n: number) => `01JQ00000000000000000000${String(n).padStart(2, '0')}`;
+    const id = (n: number) => `${ulidPrefix(Date.now())}${String(n).padStart(16, '0')}`;
     const untyped = (n: number, actor: object) =>
       putItem(stack, {
         pk: 'EVENTS#untyped',

@@ -1,4 +1,4 @@
-/** Everything, as CI tries it: `npm run test:generated`. */
+/** Everything, as CI tries it: `npm run test:slow`. */
 const ALL = process.env.GENERATED === 'all';
 
 /** Every fifth of what a test tries in all its combinations, or all. */
