@@ -76,18 +76,22 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   ): Promise<Answer | undefined> {
     const { deployment, key } = client;
     const now = clock();
-    const accessToken = mintCredential('token', deployment.id, key.ulid);
-    const token: Token = {
-      deploymentId: deployment.id,
-      ulid: key.ulid,
-      hash: hashOf(accessToken),
-      generation: deployment.generation,
-      epoch: key.epoch,
-      scopes,
-      issuedAt: Math.floor(now / 1000),
-      expiresAt: expiryOfIssue(now, rules),
+    const expiresAt = expiryOfIssue(now, rules);
+    let accessToken = '';
+    const newToken = (): Token => {
+      accessToken = mintCredential('token', deployment.id, key.ulid);
+      return {
+        deploymentId: deployment.id,
+        ulid: key.ulid,
+        hash: hashOf(accessToken),
+        generation: deployment.generation,
+        epoch: key.epoch,
+        scopes,
+        issuedAt: Math.floor(now / 1000),
+        expiresAt,
+      };
     };
-    if (!(await record(token, client, request, now, once))) return undefined;
+    if (!(await record(newToken, client, request, now, once))) return undefined;
     onIssued?.();
     return {
       status: 200,
@@ -96,7 +100,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
       body: {
         access_token: accessToken,
         token_type: 'Bearer',
-        expires_in: lifetimeFrom(now, token.expiresAt, key),
+        expires_in: lifetimeFrom(now, expiresAt, key),
         scope: scopeOf({
           deploymentId: deployment.id,
           scopes: effectiveScopes(scopes, key.scopes, rules.scopes),
@@ -105,8 +109,9 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     };
   }
 
+  /** @param newToken creates the token to write; each call creates another one */
   async function record(
-    token: Token,
+    newToken: () => Token,
     client: Client,
     request: OAuthRequest,
     now: number,
@@ -116,7 +121,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     const from = originOf(request.caller, rules.lastUsedFrom);
     if (secret && isFirstUse(key, secret)) {
       const use = firstUse(client, secret, { ...from, requestId: request.requestId }, now);
-      return store.putTokenOfFirstUse(token, key, { secret, now, from, ...use });
+      return store.putTokenOfFirstUse(newToken(), key, { secret, now, from, ...use });
     }
     const before = recordedBefore(rules.slideInterval, now);
     const note = () =>
@@ -125,8 +130,8 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before);
     const noted = isDue ? note().catch(() => {}) : undefined;
     const put = async () => {
-      if (once) return store.putTokenOfSubject(token, once);
-      await store.putToken(token);
+      if (once) return store.putTokenOfSubject(newToken(), once);
+      await store.putToken(newToken);
       return true;
     };
     return put().finally(() => noted);

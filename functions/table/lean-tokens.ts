@@ -52,8 +52,12 @@ export interface TokenStore {
     credential: Credential,
     hash: string,
   ): Promise<CheckedRecords & { lastUse?: LastUse | undefined }>;
-  /** One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place. */
-  putToken(token: Token): Promise<void>;
+  /**
+   * One write. The sort key ends in the hash of 256 random bits, so nothing can be in its place.
+   * @param newToken creates another token for each attempt, so that an attempt that reaches the table late, perhaps after
+   *   the token was revoked, writes a token that nobody has. The last token created is the one to hand out.
+   */
+  putToken(newToken: () => Token): Promise<void>;
   /**
    * Writes a token together with the first use of the secret that it was exchanged for, while the key has another one.
    * @returns false when the key was changed, or the secret used, since it was read: then there is no token
@@ -116,8 +120,8 @@ export function leanTokenStore(
       return { ...fromChecked({ onMalformed }, keys, found), lastUse: fromLastUse(found(keys.presented)) };
     },
 
-    async putToken(token) {
-      await wire('PutItem', { TableName, Item: wireItem(toToken(token)) });
+    async putToken(newToken) {
+      await wire('PutItem', () => ({ TableName, Item: wireItem(toToken(newToken())) }));
     },
 
     putTokenOfFirstUse(token, key, { secret, secrets, event, now, from: { address, client } }) {

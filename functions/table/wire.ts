@@ -30,10 +30,12 @@ type Operation = 'BatchGetItem' | 'DeleteItem' | 'PutItem' | 'TransactWriteItems
 
 /**
  * One call of DynamoDB.
+ * @param input the request, or a function that creates it for each attempt. An attempt that timed out can still reach the
+ *   table at any later time, so a write that must not happen then needs another input for each attempt
  * @throws ServiceError 503 when there was no whole, undamaged answer; Error with DynamoDB's own name (no permission,
  *   no table, a transaction that was cancelled, with its `CancellationReasons`) for what no further attempt would mend
  */
-export type Wire = (operation: Operation, input: object) => Promise<Outcome>;
+export type Wire = (operation: Operation, input: object | (() => object)) => Promise<Outcome>;
 
 /** The longest pause between two attempts, in milliseconds. The pause is random, so that callers come apart. */
 const PAUSE = 50;
@@ -81,9 +83,9 @@ export function openWire(access: Access, { attemptTimeout, attempts }: Patience)
     });
 
   return async (operation, input) => {
-    const body = JSON.stringify(input);
     const deadline = performance.now() + attempts * attemptTimeout;
     for (let attempt = 1; ; attempt++) {
+      const body = JSON.stringify(typeof input === 'function' ? input() : input);
       const timeout = Math.max(1, Math.min(attemptTimeout, deadline - performance.now()));
       const signer = new Signer(
         {

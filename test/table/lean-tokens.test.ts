@@ -127,7 +127,7 @@ const writes: {
 }[] = [
   {
     name: 'a token',
-    lean: (token) => store.putToken(token),
+    lean: (token) => store.putToken(() => token),
     sdk: (token) => new PutCommand({ TableName, Item: toToken(token) }),
   },
   {

@@ -113,18 +113,18 @@ describe('all that a token stands on', () => {
 
 describe('a token', () => {
   it('is one write: what a check reads, and a narrowed scope as a string', async () => {
-    await tokens.putToken(token());
+    await tokens.putToken(() => token());
     const { deploymentId: _, ulid: __, hash: ___, ...rest } = token();
     expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest });
-    await tokens.putToken(token({ scopes: ['a', 'b:c'] }));
+    await tokens.putToken(() => token({ scopes: ['a', 'b:c'] }));
     expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest, scope: 'a b:c' });
-    await tokens.putToken(token({ scopes: [] }));
+    await tokens.putToken(() => token({ scopes: [] }));
     expect(await store.get(ofToken)).toMatchObject({ scope: '' });
     expect(store.sent).toHaveLength(3);
   });
 
   it('is deleted in one write, also when it is gone', async () => {
-    await tokens.putToken(token());
+    await tokens.putToken(() => token());
     await tokens.deleteToken(token());
     expect(await store.get(ofToken)).toBeUndefined();
     await tokens.deleteToken(token());
