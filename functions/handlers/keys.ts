@@ -14,6 +14,7 @@ import { keyChangesInput, newKeyInput, pageInput, parseInput, rotationInput } fr
 import type { Table } from '../table/client.ts';
 import { readDeployment } from '../table/deployments.ts';
 import {
+  beginRevision,
   createApiKey,
   deleteApiKey,
   editApiKey,
@@ -118,7 +119,11 @@ export function keyRoutes(
         }
         const edited = withChanges(key, changes, now, maxIdleDays);
         const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
-        if (changed.length === 0) return { status: 200, body: shownKey(key, now, maxIdleDays) };
+        if (changed.length === 0) {
+          // An earlier call that timed out, such as one that enables the key, must not take effect after this one.
+          if (await beginRevision(table, key)) return { status: 200, body: shownKey(key, now, maxIdleDays) };
+          continue;
+        }
         const event = newEvent(editEvent(key, edited), deployment, request.actor, now, {
           ...eventData(edited),
           changed,

@@ -8,8 +8,9 @@ import {
   type TransactWriteCommandInput,
 } from '@aws-sdk/lib-dynamodb';
 import { unavailable } from '../domain/errors.ts';
+import type { ServiceEvent } from '../domain/events.ts';
 import { type Patience, TRANSIENT } from './faults.ts';
-import type { Item, ItemKey, OnMalformed } from './schema.ts';
+import { type Item, type ItemKey, type OnMalformed, toEvent } from './schema.ts';
 import { type Refusals as SettledRefusals, settle } from './transaction.ts';
 
 /** The table's client and name. */
@@ -65,12 +66,27 @@ export type Write = NonNullable<TransactWriteCommandInput['TransactItems']>[numb
 export type Refusals = SettledRefusals<Record<string, AttributeValue>>;
 
 /**
- * Write all or nothing.
- * @returns undefined when all is written; otherwise nothing is, and the list says why
+ * Writes all or nothing. With an event, the change is written at most once: the event is written with it, on condition that
+ * it is not there yet. So an attempt that timed out changes nothing when it reaches the table after a later attempt.
+ * @param event of the change; without one, the conditions of `writes` must be such that they hold only once
+ * @returns undefined when everything is written; otherwise nothing is, and the list says for each of `writes` why
  * @throws ServiceError 503 when collisions with other transactions do not end, or the table cannot answer
  */
-export function transact({ client }: Table, writes: Write[]): Promise<Refusals | undefined> {
-  return settle(() => ask(client.send(new TransactWriteCommand({ TransactItems: writes }))));
+export async function transact(
+  { client, tableName: TableName }: Table,
+  writes: Write[],
+  event?: ServiceEvent,
+): Promise<Refusals | undefined> {
+  const isNew = 'attribute_not_exists(pk)';
+  const TransactItems = event
+    ? [...writes, { Put: { TableName, Item: toEvent(event), ConditionExpression: isNew } }]
+    : writes;
+  const refused: Refusals | undefined = await settle(() =>
+    ask(client.send(new TransactWriteCommand({ TransactItems }))),
+  );
+  if (!event || !refused) return refused;
+  // The event is there: an earlier attempt, whose response was lost, has made the change.
+  return refused.at(-1)?.failed ? undefined : refused.slice(0, -1);
 }
 
 /**

@@ -15,7 +15,6 @@ import {
   purgeMarkerKey,
   toDeployment,
   toDirectoryEntry,
-  toEvent,
 } from './schema.ts';
 
 export type ListedDeployment = Omit<Deployment, 'keyCount'>;
@@ -96,13 +95,16 @@ export async function registerDeployment(
 ): Promise<boolean> {
   const { tableName: TableName } = table;
   const isNew = 'attribute_not_exists(pk)';
-  const refused = await transact(table, [
-    { Put: { TableName, Item: toDeployment(deployment), ConditionExpression: isNew } },
-    // Unconditional: an entry that is left from a life that ended by hand must not stand in the way.
-    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
-    { Put: { TableName, Item: toEvent(event) } },
-    ...more,
-  ]);
+  const refused = await transact(
+    table,
+    [
+      { Put: { TableName, Item: toDeployment(deployment), ConditionExpression: isNew } },
+      // Unconditional: an entry that is left from a life that ended by hand must not stand in the way.
+      { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+      ...more,
+    ],
+    event,
+  );
   return !refused;
 }
 
@@ -143,7 +145,7 @@ export async function editDeployment(
         { Update: { TableName, Key, ...updateIf(update, unchangedSince(read)) } },
         { Put: { TableName, Item: toDirectoryEntry({ ...read, ...changes }) } },
       ];
-  const refused = await transact(table, [...writes, { Put: { TableName, Item: toEvent(event) } }, ...more]);
+  const refused = await transact(table, [...writes, ...more], event);
   return !refused;
 }
 
@@ -172,13 +174,16 @@ export async function deleteDeployment(
   more: Write[] = [],
 ): Promise<boolean> {
   const { tableName: TableName } = table;
-  const refused = await transact(table, [
-    { Delete: { TableName, Key: deploymentKey(id), ...isAsRead(stored) } },
-    { Delete: { TableName, Key: directoryKey(id) } },
-    { Put: { TableName, Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
-    { Put: { TableName, Item: toEvent(event) } },
-    ...more,
-  ]);
+  const refused = await transact(
+    table,
+    [
+      { Delete: { TableName, Key: deploymentKey(id), ...isAsRead(stored) } },
+      { Delete: { TableName, Key: directoryKey(id) } },
+      { Put: { TableName, Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
+      ...more,
+    ],
+    event,
+  );
   return !refused;
 }
 

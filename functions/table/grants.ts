@@ -3,17 +3,7 @@ import { isLive } from '../domain/expiry.ts';
 import type { Deployment, Grant, IdempotencyRecord } from '../domain/records.ts';
 import { below, queryPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
-import {
-  deploymentKey,
-  fromGrant,
-  grantKey,
-  grantOf,
-  PARTITION,
-  parse,
-  SORT,
-  toEvent,
-  toGrant,
-} from './schema.ts';
+import { deploymentKey, fromGrant, grantKey, grantOf, PARTITION, parse, SORT, toGrant } from './schema.ts';
 
 interface Listing {
   /** Sort key prefix. */
@@ -89,19 +79,22 @@ export async function putGrant(
   record?: IdempotencyRecord,
 ): Promise<'issued' | 'gone' | 'repeated'> {
   const { tableName: TableName } = table;
-  const refused = await transact(table, [
-    {
-      ConditionCheck: {
-        TableName,
-        Key: deploymentKey(grant.deploymentId),
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues: { ':generation': grant.generation },
+  const refused = await transact(
+    table,
+    [
+      {
+        ConditionCheck: {
+          TableName,
+          Key: deploymentKey(grant.deploymentId),
+          ConditionExpression: 'generation = :generation',
+          ExpressionAttributeValues: { ':generation': grant.generation },
+        },
       },
-    },
-    { Put: { TableName, Item: toGrant(grant), ConditionExpression: 'attribute_not_exists(pk)' } },
-    { Put: { TableName, Item: toEvent(event) } },
-    ...recordWrites(table, record, event.createdAt),
-  ]);
+      { Put: { TableName, Item: toGrant(grant), ConditionExpression: 'attribute_not_exists(pk)' } },
+      ...recordWrites(table, record, event.createdAt),
+    ],
+    event,
+  );
   if (!refused) return 'issued';
   return isRepeated(refused, record) ? 'repeated' : 'gone';
 }
@@ -110,16 +103,19 @@ export async function putGrant(
 export async function deleteGrant(table: Table, grant: Grant, event: ServiceEvent): Promise<boolean> {
   const { tableName: TableName } = table;
   const { deploymentId, ulid, hash, generation } = grant;
-  const refused = await transact(table, [
-    {
-      Delete: {
-        TableName,
-        Key: grantKey(deploymentId, ulid, hash),
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues: { ':generation': generation },
+  const refused = await transact(
+    table,
+    [
+      {
+        Delete: {
+          TableName,
+          Key: grantKey(deploymentId, ulid, hash),
+          ConditionExpression: 'generation = :generation',
+          ExpressionAttributeValues: { ':generation': generation },
+        },
       },
-    },
-    { Put: { TableName, Item: toEvent(event) } },
-  ]);
+    ],
+    event,
+  );
   return !refused;
 }

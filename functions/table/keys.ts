@@ -1,4 +1,5 @@
-import { GetCommand } from '@aws-sdk/lib-dynamodb';
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, IdempotencyRecord, SecretHash } from '../domain/records.ts';
 import { ask, assign, below, listingPages, type Table, transact } from './client.ts';
@@ -12,7 +13,6 @@ import {
   parse,
   SORT,
   toApiKey,
-  toEvent,
 } from './schema.ts';
 
 /** Most keys that a Deployment may have. */
@@ -69,21 +69,24 @@ export async function createApiKey(
   const { tableName: TableName } = table;
   const isThisLife = 'generation = :generation';
   const hasRoom = 'keyCount < :most';
-  const refused = await transact(table, [
-    {
-      Update: {
-        TableName,
-        Key: deploymentKey(key.deploymentId),
-        UpdateExpression: 'SET keyCount = keyCount + :one',
-        ConditionExpression: `${isThisLife} AND ${hasRoom}`,
-        ExpressionAttributeValues: { ':generation': key.generation, ':most': MAX_KEYS, ':one': 1 },
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  const refused = await transact(
+    table,
+    [
+      {
+        Update: {
+          TableName,
+          Key: deploymentKey(key.deploymentId),
+          UpdateExpression: 'SET keyCount = keyCount + :one',
+          ConditionExpression: `${isThisLife} AND ${hasRoom}`,
+          ExpressionAttributeValues: { ':generation': key.generation, ':most': MAX_KEYS, ':one': 1 },
+          ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+        },
       },
-    },
-    { Put: { TableName, Item: toApiKey(key), ConditionExpression: 'attribute_not_exists(pk)' } },
-    { Put: { TableName, Item: toEvent(event) } },
-    ...recordWrites(table, record, event.createdAt),
-  ]);
+      { Put: { TableName, Item: toApiKey(key), ConditionExpression: 'attribute_not_exists(pk)' } },
+      ...recordWrites(table, record, event.createdAt),
+    ],
+    event,
+  );
   if (!refused) return 'created';
   if (isRepeated(refused, record)) return 'repeated';
   const [deployment] = refused;
@@ -113,24 +116,51 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
     epoch,
     revision,
   });
-  const refused = await transact(table, [
-    {
-      // A Put of the whole item would lose a lastUsedAt that is written beside a use.
-      Update: {
-        TableName,
-        Key: apiKeyKey(key.deploymentId, key.ulid),
-        ...changes,
-        ConditionExpression: 'generation = :generation AND revision = :read',
-        ExpressionAttributeValues: {
-          ...changes.ExpressionAttributeValues,
-          ':generation': key.generation,
-          ':read': key.revision - 1,
+  const refused = await transact(
+    table,
+    [
+      {
+        // A Put of the whole item would lose a lastUsedAt that is written beside a use.
+        Update: {
+          TableName,
+          Key: apiKeyKey(key.deploymentId, key.ulid),
+          ...changes,
+          ConditionExpression: 'generation = :generation AND revision = :read',
+          ExpressionAttributeValues: {
+            ...changes.ExpressionAttributeValues,
+            ':generation': key.generation,
+            ':read': key.revision - 1,
+          },
         },
       },
-    },
-    { Put: { TableName, Item: toEvent(event) } },
-  ]);
+    ],
+    event,
+  );
   return !refused;
+}
+
+/**
+ * Begins a new revision of a key without changing anything else. An earlier write of the key that timed out then has no
+ * effect when it reaches the table.
+ * @param key as it was read
+ * @returns false when the key was edited, rotated or deleted since it was read
+ */
+export async function beginRevision({ client, tableName }: Table, key: ApiKey): Promise<boolean> {
+  const { deploymentId, ulid, generation, revision } = key;
+  const update = new UpdateCommand({
+    TableName: tableName,
+    Key: apiKeyKey(deploymentId, ulid),
+    UpdateExpression: 'SET revision = :next',
+    ConditionExpression: 'generation = :generation AND revision = :read',
+    ExpressionAttributeValues: { ':next': revision + 1, ':generation': generation, ':read': revision },
+  });
+  try {
+    await ask(client.send(update));
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
 }
 
 /**
@@ -163,28 +193,31 @@ export async function rotateApiKey(
   const areUnused = unused.map(
     ({ n }) => ` AND secrets[${n}].#hash = :hash${n} AND attribute_not_exists(secrets[${n}].lastUsedAt)`,
   );
-  const refused = await transact(table, [
-    {
-      Update: {
-        TableName,
-        Key: apiKeyKey(next.deploymentId, next.ulid),
-        ...changes,
-        ConditionExpression: `generation = :generation AND revision = :read${areUnused.join('')}`,
-        ExpressionAttributeNames: {
-          ...changes.ExpressionAttributeNames,
-          ...(unused.length > 0 && { '#hash': 'hash' }),
-        },
-        ExpressionAttributeValues: {
-          ...changes.ExpressionAttributeValues,
-          ...Object.fromEntries(unused.map(({ hash, n }) => [`:hash${n}`, hash])),
-          ':generation': next.generation,
-          ':read': read.revision,
+  const refused = await transact(
+    table,
+    [
+      {
+        Update: {
+          TableName,
+          Key: apiKeyKey(next.deploymentId, next.ulid),
+          ...changes,
+          ConditionExpression: `generation = :generation AND revision = :read${areUnused.join('')}`,
+          ExpressionAttributeNames: {
+            ...changes.ExpressionAttributeNames,
+            ...(unused.length > 0 && { '#hash': 'hash' }),
+          },
+          ExpressionAttributeValues: {
+            ...changes.ExpressionAttributeValues,
+            ...Object.fromEntries(unused.map(({ hash, n }) => [`:hash${n}`, hash])),
+            ':generation': next.generation,
+            ':read': read.revision,
+          },
         },
       },
-    },
-    { Put: { TableName, Item: toEvent(event) } },
-    ...recordWrites(table, record, event.createdAt),
-  ]);
+      ...recordWrites(table, record, event.createdAt),
+    ],
+    event,
+  );
   if (!refused) return 'written';
   return isRepeated(refused, record) ? 'repeated' : 'changed';
 }
@@ -201,22 +234,25 @@ export async function markApiKey(
 ): Promise<boolean> {
   const { tableName: TableName } = table;
   const changes = assign(reported);
-  const refused = await transact(table, [
-    {
-      Update: {
-        TableName,
-        Key: apiKeyKey(key.deploymentId, key.ulid),
-        ...changes,
-        ConditionExpression: 'generation = :generation AND revision = :read',
-        ExpressionAttributeValues: {
-          ...changes.ExpressionAttributeValues,
-          ':generation': key.generation,
-          ':read': key.revision,
+  const refused = await transact(
+    table,
+    [
+      {
+        Update: {
+          TableName,
+          Key: apiKeyKey(key.deploymentId, key.ulid),
+          ...changes,
+          ConditionExpression: 'generation = :generation AND revision = :read',
+          ExpressionAttributeValues: {
+            ...changes.ExpressionAttributeValues,
+            ':generation': key.generation,
+            ':read': key.revision,
+          },
         },
       },
-    },
-    { Put: { TableName, Item: toEvent(event) } },
-  ]);
+    ],
+    event,
+  );
   return !refused;
 }
 
@@ -227,18 +263,21 @@ export async function deleteApiKey(table: Table, key: ApiKey, event: ServiceEven
     ConditionExpression: 'generation = :generation',
     ExpressionAttributeValues: { ':generation': key.generation },
   };
-  const refused = await transact(table, [
-    { Delete: { TableName, Key: apiKeyKey(key.deploymentId, key.ulid), ...isThisLife } },
-    {
-      Update: {
-        TableName,
-        Key: deploymentKey(key.deploymentId),
-        UpdateExpression: 'SET keyCount = keyCount - :one',
-        ConditionExpression: isThisLife.ConditionExpression,
-        ExpressionAttributeValues: { ...isThisLife.ExpressionAttributeValues, ':one': 1 },
+  const refused = await transact(
+    table,
+    [
+      { Delete: { TableName, Key: apiKeyKey(key.deploymentId, key.ulid), ...isThisLife } },
+      {
+        Update: {
+          TableName,
+          Key: deploymentKey(key.deploymentId),
+          UpdateExpression: 'SET keyCount = keyCount - :one',
+          ConditionExpression: isThisLife.ConditionExpression,
+          ExpressionAttributeValues: { ...isThisLife.ExpressionAttributeValues, ':one': 1 },
+        },
       },
-    },
-    { Put: { TableName, Item: toEvent(event) } },
-  ]);
+    ],
+    event,
+  );
   return !refused;
 }

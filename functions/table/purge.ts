@@ -3,7 +3,7 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchWriteCommand, DeleteCommand, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
-import { ask, below, queryPages, type Table, transact, type Write } from './client.ts';
+import { ask, below, queryPages, type Table, transact } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -13,7 +13,6 @@ import {
   PARTITION,
   purgeMarkerKey,
   SORT,
-  toEvent,
   tokensOf,
 } from './schema.ts';
 
@@ -190,9 +189,7 @@ export async function endPurge(
 ): Promise<void> {
   const { tableName: TableName } = table;
   const Key = purgeMarkerKey(deploymentId, generation);
-  const writes: Write[] = [{ Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } }];
-  if (event) writes.push({ Put: { TableName, Item: toEvent(event) } });
-  await transact(table, writes);
+  await transact(table, [{ Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } }], event);
 }
 
 /**

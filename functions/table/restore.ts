@@ -20,7 +20,6 @@ import {
   toApiKey,
   toDeployment,
   toDirectoryEntry,
-  toEvent,
 } from './schema.ts';
 
 /** Tells this table from every other, also from one that had its name before. */
@@ -146,12 +145,15 @@ export async function putBackDeployment(
 ): Promise<void> {
   const { tableName: TableName } = table;
   const { id, generation } = deployment;
-  await transact(table, [
-    { Put: { TableName, Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
-    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
-    { Delete: { TableName, Key: purgeMarkerKey(id, generation) } },
-    { Put: { TableName, Item: toEvent(event) } },
-  ]);
+  await transact(
+    table,
+    [
+      { Put: { TableName, Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
+      { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+      { Delete: { TableName, Key: purgeMarkerKey(id, generation) } },
+    ],
+    event,
+  );
 }
 
 async function* itemsBelow(table: Table, pk: string, prefix: string): AsyncGenerator<Item> {

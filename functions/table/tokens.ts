@@ -9,7 +9,6 @@ import {
   fromDeployment,
   type KeyRecords,
   parse,
-  toEvent,
 } from './schema.ts';
 
 /** One strongly consistent read of a key with its Deployment. */
@@ -31,8 +30,5 @@ export async function deleteLeakedToken(
 ): Promise<void> {
   const { tableName: TableName } = table;
   const Key = checkedKeys(credential, hash).presented;
-  await transact(table, [
-    { Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } },
-    { Put: { TableName, Item: toEvent(event) } },
-  ]);
+  await transact(table, [{ Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } }], event);
 }

@@ -48,6 +48,10 @@ interface Rule {
   fault?: Fault | undefined;
   /** What happens when the engine has answered, before the function hears of it. */
   afterwards?: ((operation: string) => Promise<void>) | undefined;
+  /** Which of those calls is held back, from 0. */
+  heldBack?: number | undefined;
+  /** Forwards what was held back. */
+  held: (() => Promise<unknown>)[];
   operations: string[];
   /** What has been begun of those calls. */
   underWay: Promise<void>[];
@@ -86,6 +90,11 @@ export async function startFaultProxy(
     if (collides && isWrite) return write(incoming, outgoing, body, operation);
     const rule = [...rules].find(({ of }) => body.includes(of));
     const n = rule ? rule.operations.push(operation) - 1 : 0;
+    if (rule && rule.heldBack === n) {
+      rule.held.push(() => forward(incoming, body));
+      incoming.socket.resetAndDestroy();
+      return;
+    }
     const { fault } = rule ?? {};
     const isHit = fault !== undefined && (fault.lasts ? n >= fault.at : n === fault.at);
     const answered = isHit
@@ -228,13 +237,29 @@ export async function startFaultProxy(
      *   any more, not even one that its function gave up
      */
     inject(of: string, fault?: Fault, afterwards?: Rule['afterwards']) {
-      const rule: Rule = { of, fault, afterwards, operations: [], underWay: [] };
+      const rule: Rule = { of, fault, afterwards, held: [], operations: [], underWay: [] };
       rules.add(rule);
       const end = async () => {
         rules.delete(rule);
         await Promise.allSettled(rule.underWay);
       };
       return { operations: rule.operations, end };
+    },
+    /**
+     * Holds back one call whose body holds a text: its connection breaks, and its bytes reach the engine only later.
+     * @param at which of those calls, from 0
+     * @param fault what happens to another of them
+     * @returns the operations of those calls so far, and what lets the call reach the engine, with all others unhindered
+     */
+    holdBack(of: string, at: number, fault?: Fault) {
+      const rule: Rule = { of, fault, heldBack: at, held: [], operations: [], underWay: [] };
+      rules.add(rule);
+      const release = async () => {
+        rules.delete(rule);
+        await Promise.allSettled(rule.underWay);
+        for (const forwardIt of rule.held.splice(0)) await forwardIt();
+      };
+      return { operations: rule.operations, release, ignore: () => rules.delete(rule) };
     },
     stop: async () => {
       server.close();

@@ -11,7 +11,9 @@ import {
   transact,
 } from '../../functions/table/client.ts';
 import { CALL_PATIENCE, CHECK_PATIENCE, PURGE_PATIENCE, TRANSIENT } from '../../functions/table/faults.ts';
+import { toEvent } from '../../functions/table/schema.ts';
 import { answer, damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
+import { event } from '../support/records.ts';
 
 const key = (sk: string) => ({ pk: 'p', sk });
 const send = vi.fn<(command: { input: object }) => Promise<object>>();
@@ -189,6 +191,28 @@ describe('a transaction', () => {
       { failed: false },
     ]);
     expect(attempts()).toBe(1);
+  });
+
+  it('writes the event of a change last, if it is not there yet, and reports only the other writes', async () => {
+    send.mockRejectedValue(
+      cancelled([{ Code: 'ConditionalCheckFailed' }, { Code: 'None' }, { Code: 'None' }]),
+    );
+    expect(await transact(table, writes, event())).toEqual([
+      { failed: true, item: undefined },
+      { failed: false },
+    ]);
+    const Put = {
+      TableName: 'keys',
+      Item: toEvent(event()),
+      ConditionExpression: 'attribute_not_exists(pk)',
+    };
+    expect(inputs()).toEqual([{ TransactItems: [...writes, { Put }] }]);
+  });
+
+  it('counts as written when its event is already there: an earlier attempt has written it', async () => {
+    const failed = { Code: 'ConditionalCheckFailed' };
+    send.mockRejectedValue(cancelled([failed, { Code: 'None' }, failed]));
+    expect(await transact(table, writes, event())).toBeUndefined();
   });
 
   it.each(['TransactionConflict', 'ThrottlingError'])(

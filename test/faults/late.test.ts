@@ -1,0 +1,274 @@
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeEach, expect, it, vi } from 'vitest';
+import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
+import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+/**
+ * The proxy holds back the first attempt of a write. The service repeats the write, what it wrote is revoked, and only then
+ * does the first attempt reach the table. Nothing that was revoked may become valid again.
+ */
+const engine = await startTable();
+const proxy = await startFaultProxy(engine.endpoint);
+afterAll(async () => {
+  await proxy.stop();
+  await engine.stop();
+});
+// Pauses before further attempts are random: here they are short.
+beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
+
+const ISSUER = 'https://issuer.test';
+const part = (of: object) => Buffer.from(JSON.stringify(of)).toString('base64url');
+const claims = { aud: 'https://service.test', sub: 'pipeline', exp: 2_000_000_000 };
+const trust = { issuers: [ISSUER], verify: async () => claims };
+const rules = { slideInterval: 0 };
+/** Sets up, revokes and checks: none of its calls are held back. */
+const calm = inProcess(engine, { trust, rules });
+const service = (attempts: number) =>
+  inProcess(engine, {
+    trust,
+    rules,
+    endpoint: proxy.endpoint,
+    patience: { attemptTimeout: 20_000, attempts },
+  });
+const [patient, impatient] = [service(3), service(1)];
+
+interface World {
+  id: string;
+  path: string;
+  key: CreatedKey;
+  /** A key with another secret that waits for its first use. */
+  rotated: CreatedKey;
+  /** A disabled key with one scope. */
+  disabled: CreatedKey;
+  /** The ID of a key with trust rules. */
+  trusting: string;
+  /** A token that a use extends. */
+  token: string;
+}
+
+/** What a call returns or makes valid. */
+interface Given {
+  token?: string;
+  secret?: CreatedKey;
+}
+
+interface Trial {
+  make: (one: InProcess, world: World) => Promise<Reply>;
+  given?: (reply: Reply, world: World) => Given;
+  revoke: (world: World, reply: Reply) => Promise<Reply>;
+}
+
+const admin = { as: 'admin' };
+const pathOf = ({ path }: World, { id }: CreatedKey) => `${path}/api-keys/${id}`;
+const json = (body: object) => ({ ...admin, json: body });
+const tokenOf = ({ json: body }: Reply): Given => ({ token: body.access_token });
+const leak = (text: string) => calm.leak(text).then(() => ({ status: 200 }) as Reply);
+const rotateNow = (world: World, key: CreatedKey) =>
+  calm.call('POST', `${pathOf(world, key)}/rotate`, json({ retireOld: 'now' }));
+const remove = (path: string) => calm.call('DELETE', path, admin);
+const patch = (one: InProcess, path: string, body: object) => one.call('PATCH', path, json(body));
+
+const exchange: Trial['make'] = (one, { key }) => one.exchange(key);
+const firstUse: Trial['make'] = (one, { rotated }) => one.exchange(rotated);
+const subject: Trial['make'] = (one, { id, trusting }) =>
+  one.call('POST', '/oauth/token', {
+    form: {
+      grant_type: TOKEN_EXCHANGE,
+      client_id: trusting,
+      subject_token: `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    },
+  });
+const createKey: Trial['make'] = (one, { path }) =>
+  one.call('POST', `${path}/api-keys`, json({ name: 'late' }));
+const secretOf = ({ json: { id, secret } }: Reply): Given => ({ secret: { id, secret, scopes: [] } });
+const rotate =
+  (retireOld: unknown): Trial['make'] =>
+  (one, world) =>
+    one.call('POST', `${pathOf(world, world.key)}/rotate`, json({ retireOld }));
+const revoke = ({ key }: World, token: string) =>
+  calm.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form: { token } });
+
+const TRIALS: Record<string, Trial> = {
+  'an exchange arrives after its token was revoked': {
+    make: exchange,
+    given: tokenOf,
+    revoke: (world, reply) => revoke(world, reply.json.access_token),
+  },
+  'an exchange arrives after its token was reported as leaked': {
+    make: exchange,
+    given: tokenOf,
+    revoke: (_, reply) => leak(reply.json.access_token),
+  },
+  'an exchange arrives after its key was rotated with "now"': {
+    make: exchange,
+    given: tokenOf,
+    revoke: (world) => rotateNow(world, world.key),
+  },
+  'the first use of a new secret arrives after its token was reported as leaked': {
+    make: firstUse,
+    given: tokenOf,
+    revoke: (_, reply) => leak(reply.json.access_token),
+  },
+  'the first use of a new secret arrives after its key was rotated with "now"': {
+    make: firstUse,
+    given: (reply, { rotated }) => ({ ...tokenOf(reply), secret: rotated }),
+    revoke: (world) => rotateNow(world, world.rotated),
+  },
+  'an exchange of a subject token arrives after its access token was reported as leaked': {
+    make: subject,
+    given: tokenOf,
+    revoke: (_, reply) => leak(reply.json.access_token),
+  },
+  'a use of a token arrives after the token was reported as leaked': {
+    make: (one, { token }) => one.call('GET', '/whoami', { token }),
+    given: (_, { token }) => ({ token }),
+    revoke: ({ token }) => leak(token),
+  },
+  'the creation of a key arrives after the key was deleted': {
+    make: createKey,
+    given: secretOf,
+    revoke: ({ path }, reply) => remove(`${path}/api-keys/${reply.json.id}`),
+  },
+  'the creation of a key with an Idempotency-Key arrives after the key was deleted': {
+    make: (one, { path }) =>
+      one.call('POST', `${path}/api-keys`, {
+        ...json({ name: 'late' }),
+        headers: { 'idempotency-key': 'a' },
+      }),
+    given: secretOf,
+    revoke: ({ path }, reply) => remove(`${path}/api-keys/${reply.json.id}`),
+  },
+  'a rotation arrives after its new secret was reported as leaked': {
+    make: rotate(3600),
+    given: (reply) => secretOf(reply),
+    revoke: (_, reply) => leak(reply.json.secret),
+  },
+  'a rotation with "now" arrives after the key was rotated again': {
+    make: rotate('now'),
+    given: secretOf,
+    revoke: (world) => rotateNow(world, world.key),
+  },
+  'an edit that enables a key arrives after the key was disabled again': {
+    make: (one, world) => patch(one, pathOf(world, world.disabled), { enabled: true }),
+    given: (_, { disabled }) => ({ secret: disabled }),
+    revoke: (world) => patch(calm, pathOf(world, world.disabled), { enabled: false }),
+  },
+  'an edit that adds a scope arrives after the scope was removed again': {
+    make: (one, world) => patch(one, pathOf(world, world.key), { scopes: ['code:deploy', 'airflow:write'] }),
+    revoke: (world) => patch(calm, pathOf(world, world.key), { scopes: ['code:deploy'] }),
+  },
+  'the issue of a temporary token arrives after the token was revoked': {
+    make: (one, { path }) => one.call('POST', `${path}/temporary-tokens`, json({})),
+    given: tokenOf,
+    revoke: ({ path }, reply) => remove(`${path}/temporary-tokens/${reply.json.id}`),
+  },
+  'the registration of a Deployment arrives after the Deployment was deleted': {
+    make: (one, { path }) => one.call('PUT', `${path}-2`, json({ groups: ['data-eng'] })),
+    revoke: ({ path }) => remove(`${path}-2`),
+  },
+  'an edit that adds a group arrives after the group was removed again': {
+    make: (one, { path }) => one.call('PUT', path, json({ groups: ['data-eng', 'others'] })),
+    revoke: ({ path }) => calm.call('PUT', path, json({ groups: ['data-eng'] })),
+  },
+};
+
+let worlds = 0;
+async function newWorld(): Promise<World> {
+  const id = `late-${++worlds}-x`;
+  await calm.register(id);
+  const key = await calm.makeKey(id, { name: 'ci', scopes: ['code:deploy'] });
+  const before = await calm.makeKey(id);
+  const path = `/deployments/${id}`;
+  const { secret } = must(
+    await calm.call('POST', `${path}/api-keys/${before.id}/rotate`, json({ retireOld: 'on_first_use' })),
+    200,
+  ).json;
+  const disabled = await calm.makeKey(id, { name: 'off', scopes: ['code:deploy'] });
+  must(await patch(calm, `${path}/api-keys/${disabled.id}`, { enabled: false }), 200);
+  const trusting = await calm.makeKey(id);
+  await calm.table.client.send(
+    new UpdateCommand({
+      TableName: calm.table.tableName,
+      Key: { pk: `DEPLOYMENT#${id}`, sk: `KEY#${trusting.id.slice(-26)}` },
+      UpdateExpression: 'SET secrets = :none, trust = :rules',
+      ExpressionAttributeValues: {
+        ':none': [],
+        ':rules': [{ issuer: ISSUER, claims: { sub: 'pipeline' }, singleUse: true }],
+      },
+    }),
+  );
+  const token = await calm.swap(key);
+  for (const one of [calm, patient, impatient]) one.time.now += 5000;
+  return { id, path, key, rotated: { ...before, secret }, disabled, trusting: trusting.id, token };
+}
+
+/** All items but tokens. A late attempt may write a token, which nobody has; it must not change anything else. */
+async function stored({ id }: World): Promise<object[]> {
+  const partitions = [`DEPLOYMENT#${id}`, `DEPLOYMENT#${id}-2`, `EVENTS#${id}`, `EVENTS#${id}-2`];
+  const items = (await Promise.all([...partitions, 'DEPLOYMENTS', 'PURGES'].map(calm.partition))).flat();
+  return items.filter(({ sk }) => !String(sk).startsWith('TOKEN#'));
+}
+
+async function isAccepted({ token, secret }: Given): Promise<boolean[]> {
+  return [
+    token !== undefined && (await calm.use(token)) !== 401,
+    secret !== undefined && (await calm.exchange(secret)).status !== 401,
+  ];
+}
+
+/** The positions, among the requests of the call, of those that write. */
+async function writesOf({ make }: Trial): Promise<number[]> {
+  const world = await newWorld();
+  const watch = proxy.holdBack(world.id, -1);
+  must(await make(patient, world), 200, 201);
+  watch.ignore();
+  return watch.operations.flatMap((operation, at) => (/Get|Query/.test(operation) ? [] : [at]));
+}
+
+it.each(Object.entries(TRIALS))(
+  '#47: restores nothing when the first attempt of %s',
+  { timeout: 60_000 },
+  async (_, trial) => {
+    const writes = await writesOf(trial);
+    expect(writes).not.toEqual([]);
+    for (const at of writes) {
+      for (const collision of [undefined, { kind: 'conflict' as const, at: at + 1, lasts: false }]) {
+        const world = await newWorld();
+        const late = proxy.holdBack(world.id, at, collision);
+        const reply = must(await trial.make(patient, world), 200, 201);
+        late.ignore();
+        must(await trial.revoke(world, reply), 200, 204);
+        const before = await stored(world);
+        await late.release();
+        expect(await stored(world)).toEqual(before);
+        expect(await isAccepted(trial.given?.(reply, world) ?? {})).toEqual([false, false]);
+      }
+    }
+  },
+);
+
+const ENABLINGS = [
+  'an edit that enables a key arrives after the key was disabled again',
+  'an edit that adds a scope arrives after the scope was removed again',
+  'a rotation with "now" arrives after the key was rotated again',
+];
+
+it.each(ENABLINGS)('#47: restores nothing when the only attempt of %s', async (name) => {
+  const { make, revoke: undo } = TRIALS[name] as Trial;
+  const world = await newWorld();
+  const watch = proxy.holdBack(world.id, -1);
+  must(await make(impatient, world), 200);
+  watch.ignore();
+  const at = watch.operations.indexOf('TransactWriteItems');
+  const other = await newWorld();
+  const late = proxy.holdBack(other.id, at);
+  must(await make(impatient, other), 503);
+  late.ignore();
+  must(await undo(other, { status: 503 } as Reply), 200);
+  const before = await stored(other);
+  await late.release();
+  expect(await stored(other)).toEqual(before);
+});
