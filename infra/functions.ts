@@ -164,7 +164,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     ...operation,
   });
   table.grantReconcile(reconcile);
-  if (deploymentsSource) table.grantListSourced(reconcile);
+  if (deploymentsSource) table.grantCompareSource(reconcile);
 
   return {
     authorize,

@@ -12,6 +12,19 @@ export interface TableProps {
   readonly encryptionKey?: string;
 }
 
+/** Patterns of the partition keys of items, as functions/table/schema.ts makes them. */
+const DEPLOYMENT = 'DEPLOYMENT#*';
+const DIRECTORY = 'DEPLOYMENTS';
+const EVENTS = 'EVENTS#*';
+const PASSES = 'RECONCILIATION';
+const PURGES = 'PURGES';
+const REJECTED_CALLS = 'REJECTED_CALLS';
+const SOURCES = 'SOURCES';
+const USED_SUBJECT_TOKEN = 'SUBJECT#*';
+
+/** What an update by a check names: the key, the expiry of the token, and the last use. */
+const CHANGED_BY_CHECK = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
+
 /** What DynamoDB does with the key of a table on behalf of whoever reads and writes it. */
 const KEY_ACTIONS = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];
 
@@ -52,95 +65,158 @@ export class Table extends Construct {
     this.stream = { streamArn: table.tableStreamArn, encryptionKey: props.encryptionKey };
   }
 
-  /** To check a token and slide it. It can delete nothing. */
+  /** To check a token and slide it. It can delete nothing, and change no attribute that decides about access. */
   grantCheck(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['BatchGetItem', 'UpdateItem']);
+    this.#grant(grantee, { BatchGetItem: [DEPLOYMENT] });
+    this.#allow(grantee, ['UpdateItem'], [DEPLOYMENT], CHANGED_BY_CHECK);
   }
 
   /** To swap a key for a token: one read, one write; and to mark which of a key's secrets was used. */
   grantIssue(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['BatchGetItem', 'PutItem', 'UpdateItem']);
+    this.#grant(grantee, {
+      BatchGetItem: [DEPLOYMENT],
+      PutItem: [DEPLOYMENT, USED_SUBJECT_TOKEN],
+      UpdateItem: [DEPLOYMENT],
+    });
   }
 
   /** To tell what a token may do, which is no use of it: reads alone. */
   grantIntrospect(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['BatchGetItem']);
+    this.#grant(grantee, { BatchGetItem: [DEPLOYMENT] });
   }
 
   /** To delete the token that a key gives up: one read of the key, one deletion. */
   grantRevoke(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['BatchGetItem', 'DeleteItem']);
+    this.#grant(grantee, { BatchGetItem: [DEPLOYMENT], DeleteItem: [DEPLOYMENT] });
   }
 
   /** To register, list, change and delete Deployments, with marker and event. */
   grantManageDeployments(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
+      Query: [DIRECTORY],
+      PutItem: [DEPLOYMENT, DIRECTORY, EVENTS, PURGES],
+      UpdateItem: [DEPLOYMENT, DIRECTORY, REJECTED_CALLS],
+      DeleteItem: [DEPLOYMENT, DIRECTORY],
+    });
   }
 
   /** To make, list, change and delete keys, with the Deployment's count of them and the event. */
   grantManageKeys(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem']);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT],
+      Query: [DEPLOYMENT],
+      PutItem: [DEPLOYMENT, EVENTS],
+      UpdateItem: [DEPLOYMENT, REJECTED_CALLS],
+      DeleteItem: [DEPLOYMENT],
+    });
   }
 
   /** To issue, list and revoke the temporary tokens of a Deployment that is checked to live in the same transaction. */
   grantManageTemporaryTokens(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'DeleteItem', 'ConditionCheckItem']);
-    this.#grantRejectedCalls(grantee, ['UpdateItem']);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT],
+      Query: [DEPLOYMENT],
+      PutItem: [DEPLOYMENT, EVENTS],
+      DeleteItem: [DEPLOYMENT],
+      ConditionCheckItem: [DEPLOYMENT],
+      UpdateItem: [REJECTED_CALLS],
+    });
   }
 
   /** To list events, and count a rejected listing. */
   grantListEvents(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query']);
-    this.#grantRejectedCalls(grantee, ['UpdateItem']);
+    this.#grant(grantee, { GetItem: [DEPLOYMENT], Query: [EVENTS], UpdateItem: [REJECTED_CALLS] });
   }
 
   /** To look at every key and mark some, with the event; to continue where time ran out; to move rejected calls. */
   grantSweepKeys(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'PutItem', 'UpdateItem']);
-    this.#grantRejectedCalls(grantee, ['DeleteItem']);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT, PASSES],
+      Query: [DEPLOYMENT, DIRECTORY, REJECTED_CALLS],
+      PutItem: [EVENTS, PASSES],
+      UpdateItem: [DEPLOYMENT],
+      DeleteItem: [REJECTED_CALLS],
+    });
   }
 
   /** To disable a key or delete a token, with the event. */
   grantReportLeak(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
+    this.#grant(grantee, {
+      BatchGetItem: [DEPLOYMENT],
+      PutItem: [EVENTS],
+      UpdateItem: [DEPLOYMENT],
+      DeleteItem: [DEPLOYMENT],
+    });
   }
 
   /** To delete what a removed Deployment or key leaves behind: alone in deleting many at once. */
   grantPurge(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'Query', 'BatchWriteItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT],
+      Query: [DEPLOYMENT, PURGES],
+      BatchWriteItem: [DEPLOYMENT],
+      PutItem: [EVENTS],
+      UpdateItem: [PURGES],
+      DeleteItem: [DIRECTORY, PURGES],
+    });
   }
 
   /** To register, change and delete Deployments as a source says, with what was heard of it, marker and event. */
   grantFollowSource(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem']);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
+      PutItem: [DEPLOYMENT, DIRECTORY, EVENTS, PURGES, SOURCES],
+      UpdateItem: [DEPLOYMENT, DIRECTORY],
+      DeleteItem: [DEPLOYMENT, DIRECTORY],
+    });
   }
 
-  /** To list what was heard from a source. */
-  grantListSourced(grantee: ServiceFunction): void {
-    this.#grant(grantee, ['Query']);
+  /** To compare what was heard from a source with what is registered, and repair what differs. */
+  grantCompareSource(grantee: ServiceFunction): void {
+    this.#grant(grantee, { Query: [SOURCES], BatchGetItem: [DEPLOYMENT, SOURCES] });
+    this.grantFollowSource(grantee);
   }
 
   /** To look through the whole table, alone in that; to leave purge markers and mend the directory. */
   grantReconcile(grantee: ServiceFunction): void {
-    const reads = ['GetItem', 'BatchGetItem', 'Scan'];
-    this.#grant(grantee, [...reads, 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem']);
+    // A Scan names no partition: a condition on it would be met by any.
+    grantee.allow(['dynamodb:Scan'], this.#arn);
+    this.#grant(grantee, {
+      GetItem: [DEPLOYMENT, DIRECTORY, PASSES, PURGES],
+      BatchGetItem: [DEPLOYMENT, DIRECTORY],
+      PutItem: [DIRECTORY, PASSES],
+      UpdateItem: [PURGES],
+      DeleteItem: [DIRECTORY],
+      ConditionCheckItem: [DEPLOYMENT],
+    });
   }
 
-  /** Only on the items that count rejected calls. */
-  #grantRejectedCalls(grantee: ServiceFunction, actions: string[]): void {
-    grantee.allow(
-      actions.map((action) => `dynamodb:${action}`),
-      this.#arn,
-      { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['REJECTED_CALLS'] } },
-    );
-  }
-
-  #grant(grantee: ServiceFunction, actions: string[]): void {
+  /** @param uses of each action, without `dynamodb:`, the partitions that it names */
+  #grant(grantee: ServiceFunction, uses: Readonly<Record<string, readonly string[]>>): void {
     grantee.tell({ [ENV.tableName]: this.tableName });
+    const actionsOf = Map.groupBy(Object.keys(uses), (action) => uses[action]?.join());
+    for (const [, actions] of actionsOf) this.#allow(grantee, actions, uses[actions[0] ?? ''] ?? []);
+    if (this.#keyArn !== undefined) grantee.allowKey(KEY_ACTIONS, this.#keyArn);
+  }
+
+  /**
+   * Allows actions on items of some partitions, so that a function that is taken over reaches no others.
+   * @param attributes that the actions may name; all where left out
+   */
+  #allow(
+    grantee: ServiceFunction,
+    actions: readonly string[],
+    partitions: readonly string[],
+    attributes?: readonly string[],
+  ): void {
     grantee.allow(
       actions.map((action) => `dynamodb:${action}`),
       this.#arn,
+      {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions },
+        ...(attributes && { 'ForAllValues:StringEquals': { 'dynamodb:Attributes': attributes } }),
+      },
     );
-    if (this.#keyArn !== undefined) grantee.allowKey(KEY_ACTIONS, this.#keyArn);
   }
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { ENGINE_CREDENTIALS } from './engine.ts';
 import { type Bus, busesOf, putEvents } from './event-bridge.ts';
-import type { Permissions } from './iam.ts';
+import type { Named, Permissions } from './iam.ts';
 import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
 import { callQueue, type Queue, queueOf } from './sqs.ts';
 import { ACCOUNT, REGION } from './template.ts';
@@ -22,17 +22,64 @@ type Json = Record<string, unknown>;
 interface Need {
   readonly action: string;
   readonly resource: string;
-  /** Partition keys of the items that the call names, where it names items. */
-  readonly leadingKeys?: readonly string[];
+  /** What the call names, where it is one to DynamoDB. */
+  readonly named?: Named;
 }
 
-type ItemCall = { TableName?: string; Key?: Attributes; Item?: Attributes };
 type Attributes = Readonly<Record<string, { readonly S?: string }>>;
 
-/** The partition key that an item of the stack's tables has is its attribute `pk`. */
-function leadingKeysOf({ Key, Item }: ItemCall): string[] {
-  const pk = (Key ?? Item)?.pk?.S;
-  return pk === undefined ? [] : [pk];
+interface ItemCall {
+  readonly TableName?: string;
+  readonly Key?: Attributes;
+  readonly Item?: Attributes;
+  readonly KeyConditionExpression?: string;
+  readonly UpdateExpression?: string;
+  readonly ConditionExpression?: string;
+  readonly FilterExpression?: string;
+  readonly ProjectionExpression?: string;
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
+  readonly ExpressionAttributeValues?: Attributes;
+}
+
+/** What a call for one item or one partition names. The partition key of the stack's tables is the attribute `pk`. */
+function namedBy(call: ItemCall): Named {
+  const [, value = ''] = /\bpk\s*=\s*(:\w+)/.exec(call.KeyConditionExpression ?? '') ?? [];
+  const pk = (call.Key ?? call.Item)?.pk?.S ?? call.ExpressionAttributeValues?.[value]?.S;
+  return { leadingKeys: pk === undefined ? [] : [pk], attributes: attributesOf(call) };
+}
+
+/** Words of expressions that are no attributes. A function's name has a parenthesis behind it. */
+const KEYWORDS = new Set(['SET', 'REMOVE', 'ADD', 'DELETE', 'AND', 'OR', 'NOT', 'BETWEEN', 'IN']);
+
+/** The top-level attributes that a call names: of its key or item, and in its expressions. */
+function attributesOf(call: ItemCall): string[] {
+  const { ExpressionAttributeNames: names = {} } = call;
+  const expressions = [
+    call.KeyConditionExpression,
+    call.UpdateExpression,
+    call.ConditionExpression,
+    call.FilterExpression,
+    call.ProjectionExpression,
+  ];
+  const inExpressions = expressions
+    .flatMap((expression = '') => expression.match(/(?<![\w.:#])#?[A-Za-z]\w*(?![\w(])(?!\s*\()/g) ?? [])
+    .filter((word) => !KEYWORDS.has(word.toUpperCase()))
+    .map((word) => names[word] ?? word);
+  return [...new Set([...Object.keys(call.Key ?? call.Item ?? {}), ...inExpressions])];
+}
+
+/** What a batch names in one table: a read lists keys, a write puts items and deletes keys. */
+function namedByBatch(requests: unknown): Named {
+  const calls = Array.isArray(requests)
+    ? requests.map(({ PutRequest, DeleteRequest }): ItemCall => PutRequest ?? DeleteRequest)
+    : ((requests as { Keys?: Attributes[] }).Keys ?? []).map(
+        (Key): ItemCall => ({ ...Object(requests), Key }),
+      );
+  const named = calls.map(namedBy);
+  return {
+    leadingKeys: named.flatMap(({ leadingKeys = [] }) => leadingKeys),
+    attributes: named.flatMap(({ attributes = [] }) => attributes),
+  };
 }
 
 const SERVICES: Record<string, string> = {
@@ -59,7 +106,7 @@ function needsOfTransaction(input: Json): Need[] {
     Object.entries(item).map(([part, call]) => ({
       action: `dynamodb:${TRANSACTION_PARTS[part] ?? part}`,
       resource: tableArn(call.TableName),
-      leadingKeys: leadingKeysOf(call),
+      named: namedBy(call),
     })),
   );
 }
@@ -69,14 +116,15 @@ function needs(operation: string, input: Json): Need[] {
   if (operation.startsWith('Transact')) return needsOfTransaction(input);
   const action = `dynamodb:${operation}`;
   if (operation.startsWith('Batch')) {
-    return Object.keys((input.RequestItems ?? {}) as Json).map((name) => ({
+    return Object.entries((input.RequestItems ?? {}) as Json).map(([name, requests]) => ({
       action,
       resource: tableArn(name),
+      named: namedByBatch(requests),
     }));
   }
   const index = input.IndexName === undefined ? '' : `/index/${input.IndexName}`;
   const resource = `${tableArn(input.TableName)}${index}`;
-  return [{ action, resource, leadingKeys: leadingKeysOf(input) }];
+  return [{ action, resource, named: namedBy(input) }];
 }
 
 /**
@@ -178,8 +226,8 @@ export class AwsProxy {
         : secret
           ? [{ action: `secretsmanager:${operation}`, resource: secret.arn }]
           : needs(operation, input);
-    for (const { action, resource, leadingKeys } of wanted) {
-      const why = caller.permissions.refusal(action, resource, leadingKeys);
+    for (const { action, resource, named } of wanted) {
+      const why = caller.permissions.refusal(action, resource, named);
       if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
     }
     this.#count(caller, operation);

@@ -8,8 +8,21 @@ interface Statement {
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | string[]>>>>;
 }
 
-/** The one condition that is evaluated here: which partitions of a table a call may name. */
-const LEADING_KEYS = { operator: 'ForAllValues:StringEquals', key: 'dynamodb:LeadingKeys' };
+/** What of a call to DynamoDB a condition can be about: the partition keys and the attributes that it names. */
+export interface Named {
+  readonly leadingKeys?: readonly string[];
+  readonly attributes?: readonly string[];
+}
+
+/** The conditions that are evaluated here. */
+const CONDITION_KEYS: Readonly<Record<string, keyof Named>> = {
+  'dynamodb:LeadingKeys': 'leadingKeys',
+  'dynamodb:Attributes': 'attributes',
+};
+const OPERATORS: Readonly<Record<string, (pattern: string, text: string) => boolean>> = {
+  'ForAllValues:StringEquals': (pattern, text) => pattern === text,
+  'ForAllValues:StringLike': (pattern, text) => matches(pattern, text),
+};
 
 /** Why a call is refused, in the words that AWS ends its message with. */
 export type Refusal = 'no identity-based policy allows' | 'an explicit deny in an identity-based policy';
@@ -40,20 +53,29 @@ const speaksOf = (statement: Statement, action: string, resource: string) =>
   list(statement.Resource).some((pattern) => matches(pattern, resource));
 
 /**
- * Whether the partition keys of a call meet the statement's condition.
- *
- * @param leadingKeys none where they are not known; on AWS the condition would then be met
+ * Whether what a call names meets the statement's conditions. Where it names nothing, or that is not known here, it meets
+ * none; on AWS `ForAllValues` would be met.
  */
-function isMet({ Condition }: Statement, leadingKeys: readonly string[]): boolean {
-  if (Condition === undefined) return true;
-  const allowed = list(Condition[LEADING_KEYS.operator]?.[LEADING_KEYS.key]);
-  return leadingKeys.length > 0 && leadingKeys.every((key) => allowed.includes(key));
+function isMet({ Condition = {} }: Statement, named: Named): boolean {
+  return Object.entries(Condition).every(([operator, keys]) =>
+    Object.entries(keys).every(([key, allowed]) => {
+      const values = named[CONDITION_KEYS[key] as keyof Named] ?? [];
+      const isAllowed = (value: string) => list(allowed).some((it) => OPERATORS[operator]?.(it, value));
+      return values.length > 0 && values.every(isAllowed);
+    }),
+  );
 }
 
-const isEvaluated = ({ Condition }: Statement) =>
-  Condition === undefined ||
-  (Object.keys(Condition).join() === LEADING_KEYS.operator &&
-    Object.keys(Condition[LEADING_KEYS.operator] ?? {}).join() === LEADING_KEYS.key);
+const isEvaluated = ({ Condition }: Statement) => {
+  if (Condition === undefined) return true;
+  const operators = Object.entries(Condition);
+  return (
+    operators.length > 0 &&
+    operators.every(
+      ([operator, keys]) => operator in OPERATORS && Object.keys(keys).every((key) => key in CONDITION_KEYS),
+    )
+  );
+};
 
 /** What a role may do, by the policies that the template gives it. */
 export class Permissions {
@@ -76,12 +98,12 @@ export class Permissions {
   }
 
   /**
-   * @param leadingKeys partition keys of the items that a call to DynamoDB names
+   * @param named what a call to DynamoDB names
    * @returns why a call is refused; undefined: it is allowed. Deny goes before Allow.
    */
-  refusal(action: string, resource: string, leadingKeys: readonly string[] = []): Refusal | undefined {
+  refusal(action: string, resource: string, named: Named = {}): Refusal | undefined {
     const effects = this.#statementsOn(action, resource)
-      .filter((statement) => isMet(statement, leadingKeys))
+      .filter((statement) => isMet(statement, named))
       .map((statement) => statement.Effect);
     if (effects.includes('Deny')) return 'an explicit deny in an identity-based policy';
     return effects.includes('Allow') ? undefined : 'no identity-based policy allows';

@@ -243,6 +243,8 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     tables: access,
     /** Where all tables can be reached without anybody's role. */
     engineEndpoint: engine.endpoint,
+    /** Where AWS's services are for the functions: each caller may do what its role allows. */
+    awsEndpoint,
     schedules: sources.schedules,
 
     /** An access token (or an ID token) of a person. */

@@ -33,6 +33,26 @@ const fixture = new Fixture()
     ],
     environment: { QUEUE_URL: ref('Queue') },
   });
+fixture.function('Bounded', CALLER, {
+  statements: [
+    {
+      ...allow(
+        ['GetItem', 'PutItem', 'DeleteItem', 'BatchGetItem', 'BatchWriteItem', 'Query', 'Scan'].map(
+          (action) => `dynamodb:${action}`,
+        ),
+      ),
+      Condition: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['THING#*'] } },
+    },
+    {
+      ...allow(['dynamodb:UpdateItem']),
+      Condition: {
+        'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['THING#*'] },
+        'ForAllValues:StringEquals': { 'dynamodb:Attributes': ['pk', 'sk', 'seenAt', 'state', 'nothing'] },
+      },
+    },
+  ],
+  environment: { QUEUE_URL: ref('Queue') },
+});
 fixture.function('Stranger', `process.env.AWS_ACCESS_KEY_ID = 'AKIAIOSFODNN7EXAMPLE';${CALLER}`, {
   statements: [allow(['dynamodb:*'])],
 });
@@ -106,13 +126,84 @@ describe('a call to DynamoDB', () => {
     expect(await transaction(parts)).toMatchObject({ status: 400 });
   });
 
-  it('is refused where its partition key is not known here and a condition names partitions', async () => {
-    const query = {
-      TableName: '$TABLE',
-      KeyConditionExpression: 'pk = :pk',
-      ExpressionAttributeValues: { ':pk': { S: 'COUNTS' } },
-    };
-    expect(await ddb('counter', 'Query', query)).toMatchObject({ status: 400 });
+  it('is let through only in the partitions whose patterns a condition on dynamodb:LeadingKeys names', async () => {
+    const named = (pk: string) => ({ pk: { S: pk }, sk: { S: 'b' } });
+    const calls: [string, (pk: string) => object][] = [
+      ['GetItem', (pk) => ({ TableName: '$TABLE', Key: named(pk) })],
+      ['PutItem', (pk) => ({ TableName: '$TABLE', Item: named(pk) })],
+      ['DeleteItem', (pk) => ({ TableName: '$TABLE', Key: named(pk) })],
+      ['BatchGetItem', (pk) => ({ RequestItems: { $TABLE: { Keys: [named('THING#1'), named(pk)] } } })],
+      [
+        'BatchWriteItem',
+        (pk) => ({
+          RequestItems: {
+            $TABLE: [{ PutRequest: { Item: named('THING#1') } }, { DeleteRequest: { Key: named(pk) } }],
+          },
+        }),
+      ],
+      [
+        'Query',
+        (pk) => ({
+          TableName: '$TABLE',
+          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :sk)',
+          ExpressionAttributeValues: { ':pk': { S: pk }, ':sk': { S: 'x' } },
+        }),
+      ],
+    ];
+    for (const [operation, input] of calls) {
+      expect(await ddb('bounded', operation, input('THING#2')), operation).toMatchObject({ status: 200 });
+      for (const pk of ['OTHER#1', 'THING', 'thing#1', 'xTHING#1']) {
+        const { status, body } = await ddb('bounded', operation, input(pk));
+        expect([status, body.message]).toEqual([400, expect.stringContaining(`dynamodb:${operation} on`)]);
+      }
+    }
+    // A Scan names no partition.
+    expect(await ddb('bounded', 'Scan', { TableName: '$TABLE' })).toMatchObject({ status: 400 });
+  });
+
+  it('is let through only for the attributes that a condition on dynamodb:Attributes names', async () => {
+    const update = (more: object) =>
+      ddb('bounded', 'UpdateItem', {
+        TableName: '$TABLE',
+        Key: { pk: { S: 'THING#1' }, sk: { S: 'b' } },
+        ...more,
+      });
+    const at = { ':at': { N: '1' } };
+    const allowed = [
+      { UpdateExpression: 'SET seenAt = :at', ExpressionAttributeValues: at },
+      {
+        UpdateExpression: 'SET #s = :at REMOVE state.part[0].secret',
+        ConditionExpression: 'attribute_not_exists(nothing) OR seenAt <= :at AND size(sk) > :at',
+        ExpressionAttributeNames: { '#s': 'seenAt' },
+        ExpressionAttributeValues: at,
+      },
+    ];
+    for (const more of allowed) {
+      const { body } = await update(more);
+      expect(body.message ?? '').not.toContain('not authorized');
+    }
+    const denied = [
+      { UpdateExpression: 'SET secret = :at', ExpressionAttributeValues: at },
+      {
+        UpdateExpression: 'SET seenAt = :at, #s = :at',
+        ExpressionAttributeNames: { '#s': 'secret' },
+        ExpressionAttributeValues: at,
+      },
+      { UpdateExpression: 'SET seenAt = secret' },
+      { UpdateExpression: 'ADD secret.part :at', ExpressionAttributeValues: at },
+      { UpdateExpression: 'REMOVE seenAt, secret[0]' },
+      { UpdateExpression: 'SET seenAt = if_not_exists(secret, :at)', ExpressionAttributeValues: at },
+      {
+        UpdateExpression: 'SET seenAt = :at',
+        ConditionExpression: 'attribute_exists(secret)',
+        ExpressionAttributeValues: at,
+      },
+    ];
+    for (const more of denied) {
+      expect((await update(more)).body.message, JSON.stringify(more)).toContain(
+        'not authorized to perform: dynamodb:UpdateItem on',
+      );
+    }
   });
 
   it('under an access key of no function is refused', async () => {
@@ -248,8 +339,8 @@ describe('a template that would fail on AWS fails at the start', () => {
   it.each([
     {},
     { StringEquals: { 'aws:SourceIp': '192.0.2.1' } },
-    { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['a*'] } },
-    { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'], 'dynamodb:Attributes': ['b'] } },
+    { 'ForAnyValue:StringLike': { 'dynamodb:LeadingKeys': ['a*'] } },
+    { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'], 'dynamodb:Select': ['COUNT'] } },
     {
       'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'] },
       Bool: { 'aws:SecureTransport': 'true' },

@@ -1,0 +1,92 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocumentClient, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { newToken, partition } from '../support/service.ts';
+import { runStack, use } from '../support/stack.ts';
+
+const stack = await runStack();
+const token = await newToken(stack, 'etl');
+const DEPLOYMENT = 'DEPLOYMENT#etl';
+const keyItem = (await partition(stack, DEPLOYMENT)).find(({ sk }) => String(sk).startsWith('KEY#'));
+const sk = String(keyItem?.sk);
+
+/** A client that calls the table as whoever has taken a function over would: with the credential of its role. */
+function clientOf(functionName: string): DynamoDBDocumentClient {
+  const client = new DynamoDBClient({
+    endpoint: stack.awsEndpoint,
+    region: 'us-east-1',
+    credentials: stack.credentialOfFunction(functionName),
+    maxAttempts: 1,
+  });
+  onTestFinished(() => client.destroy());
+  return DynamoDBDocumentClient.from(client);
+}
+
+const update = (pk: string, sortKey: string, name: string, value: unknown) =>
+  new UpdateCommand({
+    TableName: stack.table.name,
+    Key: { pk, sk: sortKey },
+    UpdateExpression: 'SET #name = :value',
+    ExpressionAttributeNames: { '#name': name },
+    ExpressionAttributeValues: { ':value': value },
+  });
+const DENIED = { name: 'AccessDeniedException' };
+
+describe('the role of a function that was taken over', () => {
+  it.each(['authorize', 'whoami'])(
+    'of %s writes the last use of a key, and nothing that decides about access',
+    async (name) => {
+      const client = clientOf(name);
+      await client.send(update(DEPLOYMENT, sk, 'lastUsedAt', 1));
+      for (const [attribute, value] of Object.entries({
+        secrets: [],
+        scopes: ['code:deploy'],
+        enabled: true,
+        epoch: 0,
+        generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+        networks: [],
+        trust: [],
+      })) {
+        await expect(client.send(update(DEPLOYMENT, sk, attribute, value)), attribute).rejects.toMatchObject(
+          DENIED,
+        );
+      }
+      expect(await use(stack, token)).toBe(200);
+    },
+  );
+
+  it.each([
+    [
+      'authorize',
+      ['DEPLOYMENTS', 'EVENTS#etl', 'PURGES', 'SOURCES', 'RECONCILIATION', 'SUBJECT#x', 'RESTORES'],
+    ],
+    ['issue-token', ['DEPLOYMENTS', 'EVENTS#etl', 'PURGES', 'REJECTED_CALLS', 'RESTORES']],
+    ['manage-temporary-tokens', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
+    ['list-events', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
+    ['purge', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'SOURCES']],
+  ])('of %s updates no item in another partition', async (name, partitions) => {
+    const client = clientOf(name);
+    for (const pk of partitions) {
+      await expect(client.send(update(pk, 'x', 'expiresAt', 1)), pk).rejects.toMatchObject(DENIED);
+    }
+  });
+
+  it('of list-events lists events, and neither keys nor the directory', async () => {
+    const client = clientOf('list-events');
+    const query = (pk: string) =>
+      new QueryCommand({
+        TableName: stack.table.name,
+        KeyConditionExpression: 'pk = :pk',
+        ExpressionAttributeValues: { ':pk': pk },
+      });
+    await client.send(query('EVENTS#etl'));
+    for (const pk of [DEPLOYMENT, 'DEPLOYMENTS', 'PURGES']) {
+      await expect(client.send(query(pk)), pk).rejects.toMatchObject(DENIED);
+    }
+  });
+
+  it('of purge puts no item that could give access', async () => {
+    const put = new PutCommand({ TableName: stack.table.name, Item: { pk: DEPLOYMENT, sk: 'KEY#x' } });
+    await expect(clientOf('purge').send(put)).rejects.toMatchObject(DENIED);
+  });
+});
