@@ -75,7 +75,7 @@ export class Table extends Construct {
   grantIssue(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       BatchGetItem: [DEPLOYMENT],
-      PutItem: [DEPLOYMENT, USED_SUBJECT_TOKEN],
+      PutItem: [DEPLOYMENT, EVENTS, USED_SUBJECT_TOKEN],
       UpdateItem: [DEPLOYMENT],
     });
   }
@@ -133,7 +133,7 @@ export class Table extends Construct {
   grantSweepKeys(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT, PASSES],
-      Query: [DEPLOYMENT, DIRECTORY, REJECTED_CALLS],
+      Query: [DEPLOYMENT, DIRECTORY, EVENTS, REJECTED_CALLS],
       PutItem: [EVENTS, PASSES],
       UpdateItem: [DEPLOYMENT],
       DeleteItem: [REJECTED_CALLS],

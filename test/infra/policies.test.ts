@@ -52,7 +52,7 @@ describe('a role', () => {
     expectPermissions(
       'IssueToken',
       items(['BatchGetItem', 'UpdateItem'], DEPLOYMENT),
-      items(['PutItem'], DEPLOYMENT, 'SUBJECT#*'),
+      items(['PutItem'], DEPLOYMENT, EVENTS, 'SUBJECT#*'),
     );
   });
 
@@ -77,7 +77,7 @@ describe('a role', () => {
     expectPermissions(
       'SweepKeys',
       items(['GetItem'], DEPLOYMENT, 'RECONCILIATION'),
-      items(['Query'], DEPLOYMENT, 'DEPLOYMENTS', 'REJECTED_CALLS'),
+      items(['Query'], DEPLOYMENT, 'DEPLOYMENTS', EVENTS, 'REJECTED_CALLS'),
       items(['PutItem'], EVENTS, 'RECONCILIATION'),
       items(['UpdateItem'], DEPLOYMENT),
       items(['DeleteItem'], 'REJECTED_CALLS'),

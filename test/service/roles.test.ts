@@ -10,7 +10,7 @@ const DEPLOYMENT = 'DEPLOYMENT#etl';
 const keyItem = (await partition(stack, DEPLOYMENT)).find(({ sk }) => String(sk).startsWith('KEY#'));
 const sk = String(keyItem?.sk);
 
-/** A client that calls the table as whoever has taken a function over would: with the credential of its role. */
+/** A client that calls the table with the credential of a function's role, as an attacker in that function would. */
 function clientOf(functionName: string): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
     endpoint: stack.awsEndpoint,
@@ -32,9 +32,9 @@ const update = (pk: string, sortKey: string, name: string, value: unknown) =>
   });
 const DENIED = { name: 'AccessDeniedException' };
 
-describe('the role of a function that was taken over', () => {
+describe('the role of a function', () => {
   it.each(['authorize', 'whoami'])(
-    'of %s writes the last use of a key, and nothing that decides about access',
+    'lets a compromised %s write the last use of a key, and nothing that decides about access',
     async (name) => {
       const client = clientOf(name);
       await client.send(update(DEPLOYMENT, sk, 'lastUsedAt', 1));
@@ -64,14 +64,14 @@ describe('the role of a function that was taken over', () => {
     ['manage-temporary-tokens', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
     ['list-events', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
     ['purge', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'SOURCES']],
-  ])('of %s updates no item in another partition', async (name, partitions) => {
+  ])('denies a compromised %s every update in the partitions of others', async (name, partitions) => {
     const client = clientOf(name);
     for (const pk of partitions) {
       await expect(client.send(update(pk, 'x', 'expiresAt', 1)), pk).rejects.toMatchObject(DENIED);
     }
   });
 
-  it('of list-events lists events, and neither keys nor the directory', async () => {
+  it('lets a compromised list-events list events, and neither keys nor the directory', async () => {
     const client = clientOf('list-events');
     const query = (pk: string) =>
       new QueryCommand({
@@ -85,7 +85,7 @@ describe('the role of a function that was taken over', () => {
     }
   });
 
-  it('of purge puts no item that could give access', async () => {
+  it('denies a compromised purge every put that could give access', async () => {
     const put = new PutCommand({ TableName: stack.table.name, Item: { pk: DEPLOYMENT, sk: 'KEY#x' } });
     await expect(clientOf('purge').send(put)).rejects.toMatchObject(DENIED);
   });
