@@ -165,7 +165,7 @@ async function restoreDeployment(
       const written = renewed(restoration.disablesAll ? disabled(key) : key, standing.get(ulid));
       count(before ? 'keys back' : 'keys disabled');
       if (before && !written.enabled && before.enabled) count('keys disabled');
-      if (!isDryRun) await putApiKey(into, written);
+      if (!isDryRun) await putApiKey(into, written, restoreId);
       for (const why of doubts) restoration.onDoubt(keyId, why);
       if (restoration.disablesAll) restoration.onDoubt(keyId, 'everything is disabled');
       kept++;

@@ -1,4 +1,4 @@
-import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
+import { ConditionalCheckFailedException, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
@@ -46,13 +46,22 @@ export async function readRestore(
   return Item as RestoreRecord | undefined;
 }
 
+/** Records that a restore has started or finished. A finished one stays finished, also when its start is written late. */
 export async function writeRestore(
   { client, tableName }: Table,
   restoreId: string,
   record: RestoreRecord,
 ): Promise<void> {
-  const item = { ...restoreKey(restoreId), ...record };
-  await ask(client.send(new PutCommand({ TableName: tableName, Item: item })));
+  const put = new PutCommand({
+    TableName: tableName,
+    Item: { ...restoreKey(restoreId), ...record },
+    ConditionExpression: 'attribute_not_exists(finishedAt)',
+  });
+  try {
+    await ask(client.send(put));
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+  }
 }
 
 /** Every Deployment that has an item of its own. Reads the whole table: what is damaged may lack its directory entry. */
@@ -111,9 +120,25 @@ export async function allEvents(table: Table, deploymentId: string): Promise<Ser
   return events;
 }
 
-/** Writes a key as it shall be, whatever stands there. */
-export async function putApiKey({ client, tableName }: Table, key: ApiKey): Promise<void> {
-  await ask(client.send(new PutCommand({ TableName: tableName, Item: toApiKey(key) })));
+/** The condition that a restore has not put back a Deployment: from then on its keys can be deleted and edited. */
+const isNotBack = (restoreId: string) => ({
+  ConditionExpression: 'attribute_not_exists(restoredBy) OR restoredBy <> :restoreId',
+  ExpressionAttributeValues: { ':restoreId': restoreId },
+});
+
+/**
+ * Replaces a key, or creates it. A write that timed out changes nothing when it reaches the table after the restore has put
+ * the key's Deployment back.
+ * @throws Error when another run of the same restore has put the Deployment back
+ */
+export async function putApiKey(table: Table, key: ApiKey, restoreId: string): Promise<void> {
+  const { tableName: TableName } = table;
+  const { deploymentId } = key;
+  const refused = await transact(table, [
+    { ConditionCheck: { TableName, Key: deploymentKey(deploymentId), ...isNotBack(restoreId) } },
+    { Put: { TableName, Item: toApiKey(key) } },
+  ]);
+  if (refused) throw new Error(`another run of this restore has put ${deploymentId} back; run it again`);
 }
 
 /** Deletes keys, without event: what they went by is on record. */

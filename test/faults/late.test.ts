@@ -1,8 +1,15 @@
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import type { Table } from '../../functions/table/client.ts';
+import { deleteApiKey } from '../../functions/table/keys.ts';
+import { allEvents } from '../../functions/table/restore.ts';
+import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
+import { restore } from '../../scripts/restoration.ts';
+import { makeTable } from '../support/engine.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';
+import { apiKey, deployment, event } from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
@@ -271,4 +278,53 @@ it.each(ENABLINGS)('#47: restores nothing when the only attempt of %s', async (n
   const before = await stored(other);
   await late.release();
   expect(await stored(other)).toEqual(before);
+});
+
+const named = (one: InProcess, tableName: string): Table => ({ ...one.table, tableName });
+let tables = 0;
+async function newTable(): Promise<string> {
+  const name = `late-${++tables}`;
+  await makeTable(calm.table.client as never, name);
+  return name;
+}
+const itemsOf = async ({ client, tableName: TableName }: Table) =>
+  (await client.send(new ScanCommand({ TableName }))).Items;
+
+it('#47: restores no deleted key when the first attempt of any write of npm run restore arrives late', async () => {
+  const backup = named(calm, await newTable());
+  for (const Item of [toDeployment(deployment()), toApiKey(apiKey())]) {
+    await backup.client.send(new PutCommand({ TableName: backup.tableName, Item }));
+  }
+  const restoreInto = (tableName: string) =>
+    restore({
+      from: backup,
+      into: named(patient, tableName),
+      point: calm.time.now,
+      history: (id) => allEvents(named(calm, tableName), id),
+      ignored: [],
+      disablesAll: false,
+      isDryRun: false,
+      clock: () => calm.time.now,
+      onProgress: () => {},
+      onDoubt: () => {},
+    });
+  const trial = await newTable();
+  const watch = proxy.holdBack(trial, -1);
+  await restoreInto(trial);
+  watch.ignore();
+  const writes = watch.operations.flatMap((operation, at) => (/Put|Transact/.test(operation) ? [at] : []));
+  expect(writes).toHaveLength(4);
+  for (const at of writes) {
+    for (const collision of [undefined, { kind: 'conflict' as const, at: at + 1, lasts: false }]) {
+      const name = await newTable();
+      const late = proxy.holdBack(name, at, collision);
+      expect(await restoreInto(name)).toMatchObject({ counts: { 'keys back': 1 } });
+      late.ignore();
+      const into = named(calm, name);
+      expect(await deleteApiKey(into, apiKey(), event())).toBe(true);
+      const before = await itemsOf(into);
+      await late.release();
+      expect(await itemsOf(into)).toEqual(before);
+    }
+  }
 });

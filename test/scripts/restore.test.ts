@@ -446,7 +446,7 @@ describe('npm run restore', () => {
     );
     expect(await itemsOf(into)).toEqual(damaged);
     const isDone = ({ restoredBy }: Item) => restoredBy !== undefined;
-    await killedAtTransaction(2, args);
+    await killedAtDeployment(2, args);
     expect((await itemsOf(into)).filter(isDone)).toHaveLength(1);
     const real = await run(...args);
     expect(real.stdout).toContain('Done.\n');
@@ -457,15 +457,15 @@ describe('npm run restore', () => {
   });
 });
 
-/** Runs the script until its nth transaction, which does not come to the engine any more: it is killed with -9. */
-async function killedAtTransaction(n: number, args: string[]): Promise<void> {
+/** Runs the script and kills it with -9 when it puts back its nth Deployment: that write never reaches the engine. */
+async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   let seen = 0;
   const forwarded: Promise<Response>[] = [];
   const proxy = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const target = String(request.headers['x-amz-target']);
-    if (target.endsWith('TransactWriteItems') && ++seen >= n) return child.kill('SIGKILL');
+    if (Buffer.concat(chunks).includes('deployment.restored') && ++seen >= n) return child.kill('SIGKILL');
     const { authorization, 'x-amz-date': date } = request.headers as Record<string, string>;
     const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': target };
     const call = fetch(engine.endpoint, {

@@ -69,6 +69,22 @@ it('a restore is remembered by its ID', async () => {
   });
 });
 
+it('keeps a restore finished when its start is written again', async () => {
+  await writeRestore(table, 'r', { startedAt: 1, finishedAt: 2 });
+  await writeRestore(table, 'r', { startedAt: 1 });
+  expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 1, finishedAt: 2 });
+});
+
+it('writes no key of a Deployment that this restore has put back', async () => {
+  await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
+  await expect(putApiKey(table, apiKey(), 'r')).rejects.toThrow(
+    'another run of this restore has put etl back; run it again',
+  );
+  expect(await store.get({ pk, sk: `KEY#${KEY_ULID}` })).toBeUndefined();
+  await putApiKey(table, apiKey(), 'another');
+  expect(await store.get({ pk, sk: `KEY#${KEY_ULID}` })).toEqual(toApiKey(apiKey()));
+});
+
 it('every Deployment that has an item of its own is found, whichever page it is on, damaged or not', async () => {
   await store.put(
     { pk, sk: 'DEPLOYMENT', ballast },
@@ -114,9 +130,9 @@ describe('all keys of a life', () => {
 
   it('are written as they shall be, and dropped', async () => {
     await store.put({ ...toApiKey(apiKey()), x: 1 });
-    await putApiKey(table, apiKey({ name: 'new' }));
+    await putApiKey(table, apiKey({ name: 'new' }), 'r');
     expect(await store.partition(pk)).toEqual([toApiKey(apiKey({ name: 'new' }))]);
-    await putApiKey(table, apiKey({ ulid: OTHER }));
+    await putApiKey(table, apiKey({ ulid: OTHER }), 'r');
     await dropApiKeys(table, 'etl', [KEY_ULID, ulids[0] ?? '']);
     expect((await store.partition(pk)).map(({ sk }) => sk)).toEqual([`KEY#${OTHER}`]);
   });
