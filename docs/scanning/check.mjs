@@ -1,22 +1,22 @@
 #!/usr/bin/env node
-// Reads text from standard input and finds every secret and token of Deployment API Keys in it whose check characters are
-// right, whatever stands before and after: mistyped and cut ones are not among them. Prints each without its secret part.
-// Needs no network and no package; Node 20.15 or later. Exit status: 1 when something was found.
+// Reads text from standard input and finds every secret and token of Deployment API Keys whose check characters are
+// correct, whatever text surrounds it. It ignores mistyped and truncated ones. Prints each without its secret part.
+// Requires Node 20.15 or later, but no network and no packages. Exits with status 1 if it finds something.
 //
 //   git log -p | node check.mjs
 import { text } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 
-/** How each of them ends, from the `_` before the ULID: the form and length are fixed, so no two ends overlap. */
+/** The end of a secret or token, from the `_` before the ULID. Its format and length are fixed, so two ends never overlap. */
 const END = /_[0-7][0-9A-HJKMNP-TV-Z]{25}_[0-9A-Za-z]{49}/g;
-/** How it begins. The ID of a Deployment may contain what looks like another beginning: each one is tried. */
+/** The prefix. A Deployment's ID can contain text that looks like a prefix, so every match is tried. */
 const BEGIN = /dk[stx]_/g;
 const WHOLE = /^dk[stx]_[A-Za-z0-9][A-Za-z0-9_-]{0,63}_[0-7][0-9A-HJKMNP-TV-Z]{25}_[0-9A-Za-z]{49}$/;
-/** The most characters before the end: `dks_` and the ID of a Deployment. */
+/** Maximum number of characters before the end: `dks_` and the ID of a Deployment. */
 const MAX_BEGIN = 4 + 64;
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** CRC-32 of all before the last six characters, in base62, most significant digit first, padded with 0. */
+/** Compares the last six characters with the CRC-32 of the rest in base62, most significant digit first, padded with 0. */
 function hasRightCheck(found) {
   let value = crc32(found.slice(0, -6));
   let digits = '';

@@ -43,14 +43,14 @@ const EXCHANGE = {
 const BEHIND_GATEWAY = { ...CHECK, bytes: line.lambda + line.access + 26 };
 
 it.each([
-  ['checks by the authorizer, no slide due', 'Check a token, no slide due', CHECK, false],
-  ['checks by the authorizer, each with a slide', 'Check a token, slide due', CHECK, false],
+  ['checks by the authorizer, not extended', 'Check a token, not extended', CHECK, false],
+  ['checks by the authorizer, each extended', 'Check a token, extended', CHECK, false],
   ['checks of a temporary token', 'Check a temporary token', CHECK, false],
-  ['checks by `/whoami`, no slide due', 'Check a token, no slide due', BEHIND_GATEWAY, true],
-  ['exchanges, not the first in a slide interval', 'Swap a key for a token', EXCHANGE, true],
+  ['checks by `/whoami`, not extended', 'Check a token, not extended', BEHIND_GATEWAY, true],
+  ['exchanges, not the first in an interval', 'Exchange credentials for a token', EXCHANGE, true],
   [
-    'exchanges, each the first in a slide interval',
-    'Swap a key for a token, first in a slide interval',
+    'exchanges, each the first in an interval',
+    'Exchange credentials for a token, first in an interval',
     EXCHANGE,
     true,
   ],

@@ -75,10 +75,10 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   for (let n = 1; n < 100; n++) await as('POST', `${path}/api-keys`, key);
   await costs('List 100 keys', 200, () => as('GET', `${path}/api-keys`));
 
-  await costs('Swap a key for a token, first in a slide interval', 200, () => exchange(stack, made));
-  await costs('Swap a key for a token', 200, () => exchange(stack, made));
+  await costs('Exchange credentials for a token, first in an interval', 200, () => exchange(stack, made));
+  await costs('Exchange credentials for a token', 200, () => exchange(stack, made));
   const forged = mintCredential('secret', id, made.id.slice(-26));
-  await costs('Swap with a wrong secret', 401, () => exchange(stack, { ...made, secret: forged }));
+  await costs('Exchange with a wrong secret', 401, () => exchange(stack, { ...made, secret: forged }));
   const token = await swap(stack, made);
   const basic: [string, string] = [made.id, made.secret];
   await costs('Introspect a token', 200, () =>
@@ -87,15 +87,15 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
 
   const other = await swap(stack, made);
   stack.clock.freeze(NOON + 1_000_000);
-  await costs('Check a token, slide due, first in a slide interval', 200, () => use(stack, other));
-  await costs('Check a token, slide due', 200, () => use(stack, token));
-  await costs('Check a token, no slide due', 200, () => use(stack, token));
+  await costs('Check a token, extended, first in an interval', 200, () => use(stack, other));
+  await costs('Check a token, extended', 200, () => use(stack, token));
+  await costs('Check a token, not extended', 200, () => use(stack, token));
   stack.clock.freeze(NOON + 2 * DAY);
   await costs('Check an expired token', 401, () => use(stack, token));
   stack.clock.freeze(NOON + 1_000_000);
   const unknown = mintCredential('token', id, made.id.slice(-26));
-  await costs('Check a token that nobody issued', 401, () => use(stack, unknown));
-  await costs('Check what is no token', 401, () => use(stack, 'dkt_no_token'));
+  await costs('Check a token that was never issued', 401, () => use(stack, unknown));
+  await costs('Check a malformed token', 401, () => use(stack, 'dkt_no_token'));
   await costs('Revoke a token', 200, () => call(stack, 'POST', '/oauth/revoke', { basic, form: { token } }));
 
   const grant = (
@@ -109,7 +109,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   const groups = deployment.groups.filter((group) => group !== 'data-eng');
   await as('PUT', `/deployments/${others}`, { ...deployment, groups });
   const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
-  await costs('Rejected call on a Deployment of others', 404, () => rejected(others));
+  await costs('Rejected call on a Deployment without access', 404, () => rejected(others));
   // In another hour, since an item that lists both would be larger.
   stack.clock.freeze(NOON + 5_000_000);
   await costs('Rejected call on a Deployment that does not exist', 404, () =>
