@@ -7,13 +7,12 @@ import { leakInput, parseInput } from './http/schemas.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
-import { checkStore } from './table/check.ts';
 import { CALL_PATIENCE } from './table/faults.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');
 const table = openTable(config, CALL_PATIENCE, logger);
-const dependencies = { store: checkStore(table), clock: Date.now, rules };
+const dependencies = { clock: Date.now, rules };
 
 /** Milliseconds that the last credentials of a report may take. */
 const RESERVE = 7000;

@@ -79,6 +79,14 @@ const apiKeyFields = {
   status: z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
     description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
   }),
+  malformed: z
+    .literal(true)
+    .optional()
+    .meta({
+      description:
+        'Its item in the table is malformed. It gets no tokens; while it is `active`, tokens that it has may be valid. ' +
+        'It can only be disabled or deleted, until somebody repairs the item.',
+    }),
   leakedAt: time
     .optional()
     .meta({ description: 'When it was reported as leaked; until it is rotated `now`.' }),

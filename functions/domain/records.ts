@@ -74,6 +74,21 @@ export interface ApiKey {
   networks?: string[] | undefined;
 }
 
+/** A key whose item is malformed. It gets no tokens. It can be listed, disabled and deleted. */
+export interface MalformedKey {
+  malformed: true;
+  deploymentId: string;
+  ulid: string;
+  /** Each of these is undefined where the item does not have it, well-formed. */
+  name: string | undefined;
+  description: string | undefined;
+  scopes: string[] | undefined;
+  secrets: SecretHash[] | undefined;
+  enabled: boolean | undefined;
+  leak: Leak | undefined;
+  createdBy: string | undefined;
+}
+
 /** What a check needs of a key. */
 export type CheckedKey = Pick<
   ApiKey,

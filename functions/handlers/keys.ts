@@ -5,19 +5,22 @@ import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import { isIdle } from '../domain/key-status.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
-import type { ApiKey, Deployment } from '../domain/records.ts';
+import type { ApiKey, Deployment, MalformedKey } from '../domain/records.ts';
 import { disabled, isWanted, rotated } from '../domain/rotation.ts';
 import { hashOf } from '../domain/secrets.ts';
+import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { keyChangesInput, newKeyInput, pageInput, parseInput, rotationInput } from '../http/schemas.ts';
 import type { Table } from '../table/client.ts';
-import { readDeployment } from '../table/deployments.ts';
+import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
 import {
   beginRevision,
   createApiKey,
   deleteApiKey,
+  disableMalformedKey,
   editApiKey,
+  type Generation,
   listApiKeys,
   MAX_KEYS,
   readApiKey,
@@ -28,6 +31,9 @@ import { shownKey } from './shown-key.ts';
 
 /** How often an edit is tried again after somebody else's came first. */
 const ATTEMPTS = 5;
+
+const MALFORMED =
+  'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
 
 /** The calls on API keys. Each first makes sure that the person may see the Deployment. */
 export function keyRoutes(
@@ -84,7 +90,7 @@ export function keyRoutes(
     },
 
     'GET /deployments/{deploymentId}/api-keys': async (request) => {
-      const deployment = await deploymentOf(request);
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
       const { limit, cursor } = parseInput(pageInput, request.query, 'query');
       const listing = [request.routeKey, deployment.id, deployment.generation, request.person.sub];
       const { items, hasMore } = await listApiKeys(table, deployment, {
@@ -102,15 +108,23 @@ export function keyRoutes(
 
     'GET /deployments/{deploymentId}/api-keys/{keyId}': async (request) => ({
       status: 200,
-      body: shownKey(await keyOf(request, await deploymentOf(request)), clock(), maxIdleDays),
+      body: shownKey(
+        await anyKeyOf(
+          request,
+          await readVisibleDeployment(table, request.person, request.params.deploymentId),
+        ),
+        clock(),
+        maxIdleDays,
+      ),
     }),
 
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
-      const deployment = await deploymentOf(request);
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
       const now = clock();
       const changes = parseInput(keyChangesInput(known, now, issuers), request.body());
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-        const key = await keyOf(request, deployment);
+        const key = await anyKeyOf(request, deployment);
+        if ('malformed' in key) return await disableOnly(request, deployment, key, changes, now);
         if (key.leak && changes.enabled) {
           throw conflict('This key leaked. Rotate it with retireOld "now" before you enable it.');
         }
@@ -155,10 +169,10 @@ export function keyRoutes(
     },
 
     'DELETE /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
-      const deployment = await deploymentOf(request);
-      const key = await keyOf(request, deployment);
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+      const key = await anyKeyOf(request, deployment);
       const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
-      if (!(await deleteApiKey(table, key, event))) throw notFound('API key');
+      if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
       return { status: 204 };
     },
   };
@@ -167,12 +181,38 @@ export function keyRoutes(
     return visibleTo(person, await readDeployment(table, params.deploymentId));
   }
 
-  async function keyOf({ params }: ManagementRequest, deployment: Deployment): Promise<ApiKey> {
+  /** @throws ServiceError 409 for a malformed key */
+  async function keyOf(request: ManagementRequest, deployment: Deployment): Promise<ApiKey> {
+    const key = await anyKeyOf(request, deployment);
+    if ('malformed' in key) throw conflict(MALFORMED);
+    return key;
+  }
+
+  async function anyKeyOf(
+    { params }: ManagementRequest,
+    deployment: Generation,
+  ): Promise<ApiKey | MalformedKey> {
     const id = parseKeyId(params.keyId);
     const isOfThisDeployment = id?.deploymentId === deployment.id;
     const key = id && isOfThisDeployment ? await readApiKey(table, deployment, id.ulid) : undefined;
     if (!key) throw notFound('API key');
     return key;
+  }
+
+  /** The one change that a malformed key allows. */
+  async function disableOnly(
+    { actor }: ManagementRequest,
+    deployment: Generation,
+    key: MalformedKey,
+    changes: Changes,
+    now: number,
+  ): Promise<Answer> {
+    const isAllowed = changes.enabled === false && Object.keys(changes).length === 1;
+    if (!isAllowed) throw conflict(MALFORMED);
+    const data = { ...eventData(key), changed: ['enabled'] };
+    const event = newEvent('api_key.disabled', deployment, actor, now, data);
+    if (!(await disableMalformedKey(table, key, undefined, event))) throw notFound('API key');
+    return { status: 200, body: shownKey({ ...key, enabled: false }, now) };
   }
 }
 
@@ -221,6 +261,10 @@ function isAwakened(before: ApiKey, after: ApiKey): boolean {
   return before.activeSince !== after.activeSince;
 }
 
-function eventData(key: ApiKey) {
-  return { keyId: formatKeyId(key.deploymentId, key.ulid), name: key.name, scopes: key.scopes };
+function eventData({ deploymentId, ulid, name, scopes }: ApiKey | MalformedKey) {
+  return {
+    keyId: formatKeyId(deploymentId, ulid),
+    ...(name !== undefined && { name }),
+    ...(scopes && { scopes }),
+  };
 }

@@ -1,4 +1,4 @@
-import { type CheckRules, type CheckStore, judge, parseToken } from '../domain/check.ts';
+import { type CheckRules, judge, parseToken } from '../domain/check.ts';
 import { findCredentials } from '../domain/credentials-in-text.ts';
 import { invalidFields, ServiceError, unavailable } from '../domain/errors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
@@ -8,11 +8,10 @@ import type { Actor } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { hashOf, sameHash } from '../domain/secrets.ts';
 import type { Table } from '../table/client.ts';
-import { editApiKey } from '../table/keys.ts';
-import { deleteLeakedToken, readKey } from '../table/tokens.ts';
+import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts';
+import { deleteLeakedToken, readLeakedToken } from '../table/tokens.ts';
 
 interface Dependencies {
-  store: Pick<CheckStore, 'read'>;
   clock: Clock;
   rules: CheckRules;
   /** Whether there is time to begin with another credential. */
@@ -85,10 +84,19 @@ async function leakKey(
 ): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const now = clock();
-    const { deployment, key } = await readKey(table, deploymentId, ulid);
-    const isOfThisLife = deployment !== undefined && key?.generation === deployment.generation;
-    const isLiving = key && livingSecrets(key, now).some((secret) => sameHash(secret.hash, hash));
-    if (!isOfThisLife || !isLiving || key.leak) return;
+    const { generation, key } = (await readLeakedKey(table, deploymentId, ulid)) ?? {};
+    if (!generation || !key) return;
+    // Where the secrets cannot be read, this may be one of them: such a key gets no tokens anyway.
+    const { secrets = [{ hash, createdAt: now }] } = key;
+    const isValid = livingSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
+    if (!isValid || (key.leak && !key.enabled)) return;
+    const life = { id: deploymentId, generation };
+    const keyId = formatKeyId(deploymentId, ulid);
+    if ('malformed' in key) {
+      const event = newEvent('api_key.leaked', life, actor, now, { keyId });
+      await disableMalformedKey(table, key, { reportedAt: now, wasEnabled: false }, event);
+      return;
+    }
     const leaked = {
       ...key,
       enabled: false,
@@ -96,8 +104,7 @@ async function leakKey(
       leak: { reportedAt: now, wasEnabled: key.enabled },
       revision: key.revision + 1,
     };
-    const data = { keyId: formatKeyId(deploymentId, ulid), name: key.name };
-    const event = newEvent('api_key.leaked', deployment, actor, now, data);
+    const event = newEvent('api_key.leaked', life, actor, now, { keyId, name: key.name });
     if (await editApiKey(table, leaked, event)) return;
   }
   throw unavailable(new Error('the key is being changed'));
@@ -108,12 +115,14 @@ async function leakToken(
   credential: Credential,
   hash: string,
   actor: Actor,
-  { store, clock, rules }: Dependencies,
+  { clock, rules }: Dependencies,
 ): Promise<void> {
   const now = clock();
-  const records = await store.read(credential, hash);
+  const { records, isThere } = await readLeakedToken(table, credential, hash);
+  if (!isThere) return;
   const verdict = judge(credential, records, now, rules);
-  if (!verdict.allowed || !records.deployment) return;
+  // What makes it invalid now may be an item that somebody repairs.
+  if (!verdict.allowed || !records.deployment) return deleteLeakedToken(table, credential, hash, undefined);
   const { deploymentId, ulid } = credential;
   const isOfKey = credential.kind === 'token';
   const type: EventType = isOfKey ? 'token.leaked' : 'temporary_token.leaked';

@@ -1,6 +1,7 @@
 import { formatKeyId } from '../domain/identifiers.ts';
-import { statusOf } from '../domain/key-status.ts';
-import type { ApiKey } from '../domain/records.ts';
+import { type KeyStatus, statusOf } from '../domain/key-status.ts';
+import { timeOfUlid } from '../domain/mint.ts';
+import type { ApiKey, MalformedKey } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { unboundRules } from '../domain/trust.ts';
 
@@ -8,7 +9,11 @@ import { unboundRules } from '../domain/trust.ts';
  * A key as the API shows it: never its secret, and nothing made from it.
  * @param now epoch milliseconds
  */
-export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
+export function shownKey(key: ApiKey | MalformedKey, now: number, maxIdleDays?: number) {
+  return 'malformed' in key ? shownMalformedKey(key) : shownWellFormedKey(key, now, maxIdleDays);
+}
+
+function shownWellFormedKey(key: ApiKey, now: number, maxIdleDays: number | undefined) {
   const unbound = unboundRules(key.trust);
   return {
     id: formatKeyId(key.deploymentId, key.ulid),
@@ -32,6 +37,24 @@ export function shownKey(key: ApiKey, now: number, maxIdleDays?: number) {
       retiresOnFirstUse,
       lastUsedAt: time(lastUsedAt),
     })),
+  };
+}
+
+/** Of a malformed item, what can be read. It gets no tokens. While it is enabled, those that it has may be valid. */
+function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
+  const id = formatKeyId(deploymentId, ulid);
+  return {
+    id,
+    name: key.name ?? id,
+    description: key.description ?? null,
+    scopes: key.scopes ?? [],
+    enabled: key.enabled ?? false,
+    status: (key.enabled ? 'active' : 'disabled') satisfies KeyStatus,
+    malformed: true,
+    createdAt: time(timeOfUlid(ulid)),
+    createdBy: key.createdBy ?? '',
+    networks: [],
+    credentials: [],
   };
 }
 

@@ -111,7 +111,7 @@ async function* keysOf(table: Table, deployment: ListedDeployment): AsyncGenerat
   let after: string | undefined;
   do {
     const { items, hasMore } = await listApiKeys(table, deployment, { after, limit: PAGE });
-    yield* items;
+    for (const key of items) if (!('malformed' in key)) yield key;
     after = hasMore ? items.at(-1)?.ulid : undefined;
   } while (after !== undefined);
 }

@@ -12,8 +12,9 @@ import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.ts';
 import type { Table } from '../table/client.ts';
-import { readDeployment } from '../table/deployments.ts';
-import { deleteGrant, listGrants, putGrant, readGrant } from '../table/grants.ts';
+import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
+import { deleteGrant, listGrants, type MalformedGrant, putGrant, readGrant } from '../table/grants.ts';
+import type { Generation } from '../table/keys.ts';
 import { once } from './once.ts';
 
 /**
@@ -80,7 +81,7 @@ export function temporaryTokenRoutes(
     },
 
     'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': async (request) => {
-      const deployment = await deploymentOf(request);
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
       const now = clock();
       const grant = await grantOf(request, deployment, now);
       const event = newEvent('temporary_token.revoked', deployment, request.actor, now, eventData(grant));
@@ -93,7 +94,7 @@ export function temporaryTokenRoutes(
     return visibleTo(person, await readDeployment(table, params.deploymentId));
   }
 
-  async function grantOf({ person, params }: ManagementRequest, deployment: Deployment, now: number) {
+  async function grantOf({ person, params }: ManagementRequest, deployment: Generation, now: number) {
     const isId = isUlid(params.tokenId);
     const grant = isId ? await readGrant(table, deployment, params.tokenId, now) : undefined;
     if (!grant || !isOf(person, grant)) throw notFound('temporary token');
@@ -101,12 +102,12 @@ export function temporaryTokenRoutes(
   }
 }
 
-function isOf(person: Person, grant: Grant): boolean {
+function isOf(person: Person, grant: Grant | MalformedGrant): boolean {
   return person.isAdministrator || grant.sub === person.sub;
 }
 
-function eventData({ ulid, sub, scopes }: Grant) {
-  return { temporaryTokenId: ulid, sub, scopes };
+function eventData({ ulid, sub, scopes }: Pick<Grant, 'ulid'> & Partial<Grant>) {
+  return { temporaryTokenId: ulid, ...(sub !== undefined && { sub }), ...(scopes && { scopes }) };
 }
 
 /** A temporary token as a listing shows it: never the token itself, and nothing made from it. */

@@ -20,6 +20,13 @@ export interface Table {
   onMalformed: OnMalformed;
 }
 
+/** How the AWS SDK turns items into objects and back. */
+export const TRANSLATION = {
+  marshallOptions: { removeUndefinedValues: true },
+  // The default throws at a number of more digits, so that one damaged item would fail a whole listing.
+  unmarshallOptions: { wrapNumbers: Number },
+};
+
 /**
  * A document client, made once for each function. Endpoint, Region and credentials come from the environment,
  * as the AWS SDK reads it.
@@ -34,7 +41,7 @@ export function tableClient({ attemptTimeout, attempts }: Patience): DynamoDBDoc
       throwOnRequestTimeout: true,
     },
   });
-  return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+  return DynamoDBDocumentClient.from(client, TRANSLATION);
 }
 
 /**

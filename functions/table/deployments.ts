@@ -1,6 +1,6 @@
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
-import { isUlid } from '../domain/identifiers.ts';
+import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
 import { ask, assign, below, queryPages, type Table, transact, updateIf, type Write } from './client.ts';
 import {
@@ -8,7 +8,9 @@ import {
   directoryKey,
   fromDeployment,
   fromDirectoryEntry,
+  type Item,
   type ItemKey,
+  isGeneration,
   NO_LIFE,
   PARTITION,
   parse,
@@ -21,11 +23,12 @@ export type ListedDeployment = Omit<Deployment, 'keyCount'>;
 
 /** The Deployment as it is now: a strongly consistent read. */
 export async function readDeployment(table: Table, id: string): Promise<Deployment | undefined> {
-  const { client, tableName } = table;
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
-  );
-  return parse(table, Item, fromDeployment);
+  return parse(table, await readItem(table, deploymentKey(id)), fromDeployment);
+}
+
+async function readItem({ client, tableName: TableName }: Table, Key: ItemKey): Promise<Item | undefined> {
+  const { Item } = await ask(client.send(new GetCommand({ TableName, Key, ConsistentRead: true })));
+  return Item;
 }
 
 /** What there is of a Deployment whose item is damaged: enough to end its life. */
@@ -39,16 +42,32 @@ export interface DamagedDeployment {
 
 /** A malformed Deployment. @returns undefined when there is none, or a well-formed one */
 export async function readDamagedDeployment(
-  { client, tableName: TableName }: Table,
+  table: Table,
   id: string,
 ): Promise<DamagedDeployment | undefined> {
-  const read = async (Key: ItemKey) =>
-    (await ask(client.send(new GetCommand({ TableName, Key, ConsistentRead: true })))).Item;
-  const item = await read(deploymentKey(id));
+  const item = await readItem(table, deploymentKey(id));
   if (!item || fromDeployment(item)) return undefined;
-  const known = [item.generation, (await read(directoryKey(id)))?.generation];
-  const generation = known.find((one) => typeof one === 'string' && isUlid(one)) ?? NO_LIFE;
+  const known = [item.generation, (await readItem(table, directoryKey(id)))?.generation];
+  const generation = known.find(isGeneration) ?? NO_LIFE;
   return { id, generation, stored: { generation: item.generation } };
+}
+
+/**
+ * The Deployment, for the calls that end access in it or show what can be ended. Nobody is in the groups of a malformed
+ * one, but an administrator can end its keys and temporary tokens.
+ * @throws ServiceError 404 where there is none, or none that the person may see
+ */
+export async function readVisibleDeployment(
+  table: Table,
+  person: Person,
+  id: string,
+): Promise<Pick<Deployment, 'id' | 'generation'>> {
+  const item = await readItem(table, deploymentKey(id));
+  const deployment = parse(table, item, fromDeployment);
+  // Where the generation is malformed too, no check accepts anything of the Deployment.
+  const generation = item?.generation;
+  const canBeEnded = !deployment && person.isAdministrator && isGeneration(generation);
+  return canBeEnded ? { id, generation } : visibleTo(person, deployment);
 }
 
 /**

@@ -71,7 +71,8 @@ export async function listEvents(
  */
 export function recordedEvent({ eventName, dynamodb }: DynamoDBRecord): ServiceEvent {
   const image = dynamodb?.NewImage as Record<string, AttributeValue> | undefined;
-  const event = eventName === 'INSERT' && image ? fromEvent(unmarshall(image)) : undefined;
+  const event =
+    eventName === 'INSERT' && image ? fromEvent(unmarshall(image, { wrapNumbers: Number })) : undefined;
   if (!event) throw new Error('not a record of a new event');
   return event;
 }

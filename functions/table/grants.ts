@@ -3,7 +3,18 @@ import { isLive } from '../domain/expiry.ts';
 import type { Deployment, Grant, IdempotencyRecord } from '../domain/records.ts';
 import { below, queryPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
-import { deploymentKey, fromGrant, grantKey, grantOf, PARTITION, parse, SORT, toGrant } from './schema.ts';
+import type { Generation } from './keys.ts';
+import {
+  deploymentKey,
+  fromGrant,
+  grantKey,
+  grantOf,
+  isOfLife,
+  PARTITION,
+  parse,
+  SORT,
+  toGrant,
+} from './schema.ts';
 
 interface Listing {
   /** Sort key prefix. */
@@ -37,18 +48,28 @@ export async function listGrants(
   return { items: items.slice(0, limit), hasMore: items.length > limit };
 }
 
+/** A temporary token whose item is malformed: enough to delete it. */
+export type MalformedGrant = Pick<Grant, 'deploymentId' | 'ulid' | 'hash'> & { sub?: undefined };
+
 /**
- * One temporary token of this life of the Deployment that lives now.
+ * One temporary token of this life of the Deployment that lives now, or whose item is malformed.
  * @param now epoch milliseconds
  */
 export async function readGrant(
   table: Table,
-  deployment: Deployment,
+  { id, generation }: Generation,
   ulid: string,
   now: number,
-): Promise<Grant | undefined> {
-  const listing = { prefix: grantOf(ulid), after: undefined, now };
-  for await (const grant of livingGrants(table, deployment, listing)) return grant;
+): Promise<Grant | MalformedGrant | undefined> {
+  for await (const { items } of queryPages(table, below(PARTITION.deployment(id), grantOf(ulid)))) {
+    for (const item of items) {
+      const grant = parse(table, item, fromGrant);
+      const hash = String(item.sk).slice(grantOf(ulid).length);
+      if (!isOfLife(item, generation)) continue;
+      if (!grant) return { deploymentId: id, ulid, hash };
+      if (isLive(grant.expiresAt, now)) return grant;
+    }
+  }
   return undefined;
 }
 
@@ -100,9 +121,12 @@ export async function putGrant(
 }
 
 /** @returns false when it is gone already */
-export async function deleteGrant(table: Table, grant: Grant, event: ServiceEvent): Promise<boolean> {
+export async function deleteGrant(
+  table: Table,
+  { deploymentId, ulid, hash }: Pick<Grant, 'deploymentId' | 'ulid' | 'hash'>,
+  event: ServiceEvent,
+): Promise<boolean> {
   const { tableName: TableName } = table;
-  const { deploymentId, ulid, hash, generation } = grant;
   const refused = await transact(
     table,
     [
@@ -110,8 +134,7 @@ export async function deleteGrant(table: Table, grant: Grant, event: ServiceEven
         Delete: {
           TableName,
           Key: grantKey(deploymentId, ulid, hash),
-          ConditionExpression: 'generation = :generation',
-          ExpressionAttributeValues: { ':generation': generation },
+          ConditionExpression: 'attribute_exists(pk)',
         },
       },
     ],

@@ -1,14 +1,27 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
-import type { ApiKey, Deployment, IdempotencyRecord, SecretHash } from '../domain/records.ts';
-import { ask, assign, below, listingPages, type Table, transact } from './client.ts';
+import type {
+  ApiKey,
+  Deployment,
+  IdempotencyRecord,
+  Leak,
+  MalformedKey,
+  SecretHash,
+} from '../domain/records.ts';
+import { ask, assign, below, listingPages, readTogether, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import {
   apiKeyKey,
   deploymentKey,
   fromApiKey,
+  fromDeployment,
+  fromMalformedKey,
+  type Item,
+  isGeneration,
+  isOfLife,
   lastUseOf,
+  NO_LIFE,
   PARTITION,
   parse,
   SORT,
@@ -18,22 +31,55 @@ import {
 /** Most keys that a Deployment may have. */
 export const MAX_KEYS = 1000;
 
-/** A key of this life of the Deployment: one of an earlier life is as good as absent. */
+/** One generation of a Deployment. */
+export type Generation = Pick<Deployment, 'id' | 'generation'>;
+
+/** A key of this generation of the Deployment, also a malformed one: what ends a key must find it. */
 export async function readApiKey(
   table: Table,
-  { id, generation }: Deployment,
+  { id, generation }: Generation,
   ulid: string,
-): Promise<ApiKey | undefined> {
+): Promise<ApiKey | MalformedKey | undefined> {
   const { client, tableName } = table;
   const { Item } = await ask(
     client.send(new GetCommand({ TableName: tableName, Key: apiKeyKey(id, ulid), ConsistentRead: true })),
   );
-  const key = parse(table, Item, fromApiKey);
-  return key?.generation === generation ? key : undefined;
+  return ofGeneration(generation, table, Item);
 }
 
 /**
- * The keys of this life of the Deployment, oldest first.
+ * A key and the generation of its Deployment, for a leak report: both also from malformed items.
+ * @returns undefined when there is no such Deployment, or no such key of its generation
+ */
+export async function readLeakedKey(
+  table: Table,
+  deploymentId: string,
+  ulid: string,
+): Promise<{ generation: string; key: ApiKey | MalformedKey } | undefined> {
+  const keys = { deployment: deploymentKey(deploymentId), key: apiKeyKey(deploymentId, ulid) };
+  const found = await readTogether(table, Object.values(keys));
+  const [deployment, item] = [found(keys.deployment), found(keys.key)];
+  if (!deployment || !item) return undefined;
+  parse(table, deployment, fromDeployment);
+  // Where the Deployment names none, the key may be of its generation.
+  const generation = [deployment.generation, item.generation].find(isGeneration) ?? NO_LIFE;
+  const key = ofGeneration(generation, table, item);
+  return key && { generation, key };
+}
+
+/** Of an item, the key of that generation. A malformed item that names none may be of it. */
+function ofGeneration(
+  generation: string,
+  table: Table,
+  item: Item | undefined,
+): ApiKey | MalformedKey | undefined {
+  const key = parse(table, item, fromApiKey);
+  if (!item || !isOfLife(item, generation)) return undefined;
+  return key ?? fromMalformedKey(item);
+}
+
+/**
+ * The keys of this life of the Deployment, also malformed ones, oldest first.
  * @param after ULID to begin after
  * @param limit most to return
  */
@@ -41,14 +87,14 @@ export async function listApiKeys(
   table: Table,
   { id, generation }: Pick<Deployment, 'id' | 'generation'>,
   { after, limit }: { after: string | undefined; limit: number },
-): Promise<{ items: ApiKey[]; hasMore: boolean }> {
+): Promise<{ items: (ApiKey | MalformedKey)[]; hasMore: boolean }> {
   const keys = below(PARTITION.deployment(id), SORT.key);
   const start = after === undefined ? undefined : apiKeyKey(id, after);
-  const listed: ApiKey[] = [];
+  const listed: (ApiKey | MalformedKey)[] = [];
   for await (const { items } of listingPages(table, keys, limit + 1, start)) {
     for (const item of items) {
-      const key = parse(table, item, fromApiKey);
-      if (key?.generation === generation) listed.push(key);
+      const key = ofGeneration(generation, table, item);
+      if (key) listed.push(key);
     }
     if (listed.length > limit) break;
   }
@@ -256,28 +302,58 @@ export async function markApiKey(
   return !refused;
 }
 
-/** @returns false when the key is gone already */
-export async function deleteApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
+/**
+ * Deletes a key, also a malformed one, and one of a malformed Deployment: the only condition is that it is there.
+ * @returns false when the key is gone already
+ */
+export async function deleteApiKey(
+  table: Table,
+  { id, generation }: Generation,
+  ulid: string,
+  event: ServiceEvent,
+): Promise<boolean> {
   const { tableName: TableName } = table;
-  const isThisLife = {
-    ConditionExpression: 'generation = :generation',
-    ExpressionAttributeValues: { ':generation': key.generation },
+  const remove = {
+    Delete: { TableName, Key: apiKeyKey(id, ulid), ConditionExpression: 'attribute_exists(pk)' },
   };
-  const refused = await transact(
-    table,
-    [
-      { Delete: { TableName, Key: apiKeyKey(key.deploymentId, key.ulid), ...isThisLife } },
-      {
-        Update: {
-          TableName,
-          Key: deploymentKey(key.deploymentId),
-          UpdateExpression: 'SET keyCount = keyCount - :one',
-          ConditionExpression: isThisLife.ConditionExpression,
-          ExpressionAttributeValues: { ...isThisLife.ExpressionAttributeValues, ':one': 1 },
-        },
-      },
-    ],
-    event,
-  );
+  const count = {
+    Update: {
+      TableName,
+      Key: deploymentKey(id),
+      UpdateExpression: 'SET keyCount = keyCount - :one',
+      ConditionExpression: 'generation = :generation AND keyCount BETWEEN :one AND :most',
+      ExpressionAttributeValues: { ':generation': generation, ':one': 1, ':most': Number.MAX_SAFE_INTEGER },
+    },
+  };
+  const refused = await transact(table, [remove, count], event);
+  if (!refused) return true;
+  if (refused[0]?.failed) return false;
+  // What the Deployment's item holds must not keep a key alive. A negative number of keys would be malformed.
+  return !(await transact(table, [remove], event));
+}
+
+/**
+ * Disables a key whose item is malformed, for good: its tokens stay revoked, and edits that are under way fail, also
+ * when somebody repairs the item. No condition but that the item is there.
+ * @param leak undefined: what the item has of a leak stays
+ * @returns false when the key is gone already
+ */
+export async function disableMalformedKey(
+  table: Table,
+  { deploymentId, ulid }: MalformedKey,
+  leak: Leak | undefined,
+  event: ServiceEvent,
+): Promise<boolean> {
+  const { tableName: TableName } = table;
+  // The moment is higher than any epoch or revision that was counted, and what stands in the item may be malformed.
+  const changes = assign({
+    enabled: false,
+    epoch: event.createdAt,
+    revision: event.createdAt,
+    ...(leak && { leak }),
+  });
+  const Key = apiKeyKey(deploymentId, ulid);
+  const update = { Update: { TableName, Key, ...changes, ConditionExpression: 'attribute_exists(pk)' } };
+  const refused = await transact(table, [update], event);
   return !refused;
 }

@@ -6,11 +6,10 @@ import {
   CHECKED_ATTRIBUTES,
   checkedKeys,
   fromChecked,
-  type Item,
   LAST_USE,
   type OnMalformed,
 } from './schema.ts';
-import { readBatch, type Wire, type WireItem, type WireValue, wireKey } from './wire.ts';
+import { plainItem, readBatch, type Wire, type WireItem, wireKey } from './wire.ts';
 
 /** The store of a check without the AWS SDK. A test runs it against the one that has it. */
 export function leanCheckStore(
@@ -63,17 +62,4 @@ export function leanCheckStore(
 /** @param now epoch milliseconds */
 function lastUse(now: number, { address, client }: UseOrigin): WireItem {
   return { ':at': { N: String(now) }, ':address': { S: address }, ':client': { S: client } };
-}
-
-function plainItem(item: WireItem | undefined): Item | undefined {
-  return item && Object.fromEntries(Object.entries(item).map(([name, value]) => [name, plain(value)]));
-}
-
-/** Of the types that our items have; one of another stays as it is, and no parser takes it for what it should be. */
-function plain(value: WireValue): unknown {
-  if (value.S !== undefined) return value.S;
-  if (value.N !== undefined) return Number(value.N);
-  if (value.BOOL !== undefined) return value.BOOL;
-  if (value.L !== undefined) return value.L.map(plain);
-  return value;
 }

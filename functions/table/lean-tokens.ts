@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
 import type { CheckedRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { Credential } from '../domain/identifiers.ts';
@@ -28,7 +28,7 @@ import {
   toToken,
 } from './schema.ts';
 import { settle } from './transaction.ts';
-import { readBatch, type Wire, type WireItem } from './wire.ts';
+import { plainItem, readBatch, type Wire, type WireItem } from './wire.ts';
 
 /** The first use of a secret whose key has another one. */
 export interface FirstUse {
@@ -98,10 +98,7 @@ export function leanTokenStore(
 
   async function readTogether(keys: ItemKey[]): Promise<(key: ItemKey) => Item | undefined> {
     const found = await readBatch(wire, TableName, keys);
-    return (key) => {
-      const item = found(key);
-      return item && unmarshall(item as never);
-    };
+    return (key) => plainItem(found(key));
   }
 
   return {

@@ -17,6 +17,7 @@ import type {
   Grant,
   IdempotencyRecord,
   Leak,
+  MalformedKey,
   RejectedCall,
   RejectedCalls,
   SecretHash,
@@ -108,8 +109,11 @@ export const restoreKey = (restoreId: string): ItemKey => ({ pk: 'RESTORES', sk:
 const is = {
   text: (value: unknown): value is string => typeof value === 'string',
   flag: (value: unknown): value is boolean => typeof value === 'boolean',
-  /** Whole and not negative: a count, an epoch, a moment. */
-  whole: (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0,
+  /** A count, an epoch, a moment in epoch milliseconds: whole, not negative, and no later than a Date can be. */
+  whole: (value: unknown): value is number =>
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 8.64e15,
+  /** A moment in epoch seconds. */
+  seconds: (value: unknown): value is number => is.whole(value) && value <= 8.64e12,
   texts: (value: unknown): value is string[] => Array.isArray(value) && value.every(is.text),
   ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
 };
@@ -132,8 +136,12 @@ function secretsOf(item: Item): SecretHash[] {
 // What the check does not read stands by itself: a bundle holds an object whole.
 const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
 
+/** A map. The AWS SDK reads sets and binary values as objects of other classes. */
 const isFields = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+
+/** No key is stored with an empty list, which would reject every call. */
+const isNetworks = (value: unknown): value is string[] => is.texts(value) && value.length > 0;
 
 function isActor(value: unknown): value is Omit<Actor, 'type'> & { type?: Actor['type'] } {
   const { principal, type, address, requestId } = (value ?? {}) as Partial<Record<keyof Actor, unknown>>;
@@ -151,7 +159,11 @@ function isTrustRule(value: unknown): boolean {
     (audience === undefined || is.text(audience)) &&
     (singleUse === undefined || is.flag(singleUse)) &&
     isFields(claims) &&
-    Object.values(claims).every((rule) => is.text(rule) || (isFields(rule) && is.text(rule.prefix)))
+    // A rule without claims, or with an empty prefix, would accept every token of its issuer. No key is stored so.
+    Object.keys(claims).length > 0 &&
+    Object.values(claims).every(
+      (rule) => is.text(rule) || (isFields(rule) && is.text(rule.prefix) && rule.prefix !== ''),
+    )
   );
 }
 
@@ -312,7 +324,7 @@ export function toApiKey({ deploymentId, ulid, ...attributes }: ApiKey): Item {
 }
 
 export function fromApiKey(item: Item | undefined): ApiKey | undefined {
-  return parsed(item, (it) => ({
+  const key = parsed(item, (it) => ({
     ...checkedKey(it),
     deploymentId: idOf(it, PARTITION.deployment('')),
     ulid: required(required(it.sk, is.text).slice(SORT.key.length), is.ulid),
@@ -330,6 +342,31 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     lastUsedAddress: optional(it.lastUsedAddress, is.text),
     lastUsedClient: optional(it.lastUsedClient, is.text),
   }));
+  const hasCredential = key && (key.secrets.length > 0 || key.trust);
+  const isEnabledLeak = key?.enabled && key.leak;
+  return hasCredential && !isEnabledLeak ? key : undefined;
+}
+
+/** What can be read of a key whose item `fromApiKey` does not take. Each attribute is judged by itself. */
+export function fromMalformedKey(item: Item): MalformedKey | undefined {
+  const isInPlace = isUlid(String(item.sk).slice(SORT.key.length));
+  if (!isInPlace) return undefined;
+  const readable = <T>(value: unknown, has: (value: unknown) => value is T) =>
+    has(value) ? value : undefined;
+  const hasTrust = item.trust !== undefined;
+  const isSomeSecrets = (value: unknown): value is SecretHash[] => isSecrets(value) && value.length > 0;
+  return {
+    malformed: true,
+    deploymentId: String(item.pk).slice(PARTITION.deployment('').length),
+    ulid: String(item.sk).slice(SORT.key.length),
+    name: readable(item.name, is.text),
+    description: readable(item.description, is.text),
+    scopes: readable(item.scopes, is.texts),
+    secrets: readable(item.secrets, hasTrust ? isSecrets : isSomeSecrets),
+    enabled: readable(item.enabled, is.flag),
+    leak: readable(item.leak, isLeak),
+    createdBy: readable(item.createdBy, is.text),
+  };
 }
 
 function fromCheckedKey(item: Item | undefined): CheckedKey | undefined {
@@ -344,7 +381,7 @@ function checkedKey(item: Item): CheckedKey {
     epoch: required(item.epoch, is.whole),
     generation: required(item.generation, is.ulid),
     lastUsedAt: optional(item.lastUsedAt, is.whole),
-    networks: optional(item.networks, is.texts),
+    networks: optional(item.networks, isNetworks),
   };
 }
 
@@ -359,8 +396,8 @@ function fromCheckedToken(
     generation: required(it.generation, is.ulid),
     epoch: required(it.epoch, is.whole),
     scopes: scopesOf(it),
-    issuedAt: required(it.issuedAt, is.whole),
-    expiresAt: required(it.expiresAt, is.whole),
+    issuedAt: required(it.issuedAt, is.seconds),
+    expiresAt: required(it.expiresAt, is.seconds),
   }));
 }
 
@@ -371,8 +408,8 @@ function fromCheckedGrant(
     generation: required(it.generation, is.ulid),
     sub: required(it.sub, is.text),
     scopes: scopesOf(it) ?? [],
-    issuedAt: required(it.issuedAt, is.whole),
-    expiresAt: required(it.expiresAt, is.whole),
+    issuedAt: required(it.issuedAt, is.seconds),
+    expiresAt: required(it.expiresAt, is.seconds),
   }));
 }
 
@@ -422,7 +459,7 @@ export function fromIdempotencyRecord(
   return parsed(item, (it) => ({
     bodyHash: required(it.bodyHash, is.text),
     answer: required(it.answer, isAnswer),
-    expiresAt: required(it.expiresAt, is.whole),
+    expiresAt: required(it.expiresAt, is.seconds),
   }));
 }
 
@@ -445,7 +482,7 @@ export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
     actor: typedActor(required(it.actor, isActor), required(it.type, is.text)),
     createdAt: required(it.createdAt, is.whole),
     data: required(it.data, isFields) as ServiceEvent['data'],
-    expiresAt: required(it.expiresAt, is.whole),
+    expiresAt: required(it.expiresAt, is.seconds),
   }));
 }
 
@@ -507,6 +544,9 @@ export function fromRegistration(item: Item | undefined): Registration | undefin
 export function isOfLife(item: Item, generation: string): boolean {
   return item.generation === generation || !is.ulid(item.generation);
 }
+
+/** Whether an attribute names a generation. */
+export const isGeneration = (value: unknown): value is string => is.ulid(value);
 
 /** Stands for the life of an item that names none: no Deployment has it, and its purge takes all such items. */
 export const NO_LIFE = '0'.repeat(26);

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import aws4 from 'aws4';
 import { unavailable } from '../domain/errors.ts';
 import { type Patience, TRANSIENT } from './faults.ts';
-import type { ItemKey } from './schema.ts';
+import type { Item, ItemKey } from './schema.ts';
 
 /** Where DynamoDB is, and as whom to call it. */
 export interface Access {
@@ -158,6 +158,20 @@ export async function readBatch(
   const items = (output.Responses as Record<string, WireItem[]> | undefined)?.[tableName];
   if (!items) throw unavailable(new Error('BatchGetItem gave no answer'));
   return ({ pk, sk }) => items.find((item) => item.pk?.S === pk && item.sk?.S === sk);
+}
+
+/** An item in the form that its parser takes. */
+export function plainItem(item: WireItem | undefined): Item | undefined {
+  return item && Object.fromEntries(Object.entries(item).map(([name, value]) => [name, plain(value)]));
+}
+
+/** Of the types that our items have. One of another type is null, which no parser takes. */
+function plain(value: WireValue): unknown {
+  if (value.S !== undefined) return value.S;
+  if (value.N !== undefined) return Number(value.N);
+  if (value.BOOL !== undefined) return value.BOOL;
+  if (value.L !== undefined) return value.L.map(plain);
+  return plainItem(value.M) ?? null;
 }
 
 export function wireKey({ pk, sk }: ItemKey): WireItem {

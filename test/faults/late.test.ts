@@ -321,7 +321,7 @@ it('#47: restores no deleted key when the first attempt of any write of npm run 
       expect(await restoreInto(name)).toMatchObject({ counts: { 'keys back': 1 } });
       late.ignore();
       const into = named(calm, name);
-      expect(await deleteApiKey(into, apiKey(), event())).toBe(true);
+      expect(await deleteApiKey(into, deployment(), apiKey().ulid, event())).toBe(true);
       const before = await itemsOf(into);
       await late.release();
       expect(await itemsOf(into)).toEqual(before);

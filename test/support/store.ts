@@ -6,7 +6,7 @@ import {
   GetCommand,
   QueryCommand,
 } from '@aws-sdk/lib-dynamodb';
-import type { Table } from '../../functions/table/client.ts';
+import { type Table, TRANSLATION } from '../../functions/table/client.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
 import { openWire, type Wire } from '../../functions/table/wire.ts';
 import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
@@ -32,7 +32,7 @@ export async function startStore() {
     credentials: ENGINE_CREDENTIALS,
   });
   await makeTable(base, NAME);
-  const client = DynamoDBDocumentClient.from(base, { marshallOptions: { removeUndefinedValues: true } });
+  const client = DynamoDBDocumentClient.from(base, TRANSLATION);
   const sent: Sent[] = [];
   const malformed: ItemKey[] = [];
   const watched = {

@@ -52,6 +52,7 @@ describe('a key', () => {
         { hash: 'a', createdAt: 1, retiresAt: 2, retiresOnFirstUse: true, lastUsedAt: 3 },
         { hash: 'b', createdAt: 4 },
       ],
+      enabled: false,
       leak: { reportedAt: 5, wasEnabled: true },
       validUntil: MADE_AT + 1,
       lastUsedAt: 6,
@@ -71,7 +72,7 @@ describe('a key', () => {
     const read = async (inSecrets: number | undefined, outside: unknown) => {
       const secrets = [{ ...secret, lastUsedAt: inSecrets } as never];
       await store.put({ ...toApiKey(apiKey({ secrets })), 'lastUsedAt#aaaaaaaa': outside });
-      return (await readApiKey(table, etl, KEY_ULID))?.secrets[0]?.lastUsedAt;
+      return (await readApiKey(table, etl, KEY_ULID))?.secrets?.[0]?.lastUsedAt;
     };
     expect(await read(3, undefined)).toBe(3);
     expect(await read(undefined, 4)).toBe(4);
@@ -138,24 +139,31 @@ describe('a key', () => {
 
   it('is deleted with its event, and counted down', async () => {
     await standing();
-    expect(await deleteApiKey(table, key, event())).toBe(true);
+    expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
     expect(await keyCount()).toBe(0);
     expect(await events()).toBe(1);
   });
 
-  it('is not deleted where it, or its Deployment, is gone or of another life', async () => {
-    for (const prepare of [
-      async () => store.put(toDeployment(deployment({ keyCount: 1 }))),
-      async () => standing({ generation: OTHER }),
-      async () => standing({}, { generation: OTHER }),
-    ]) {
-      await store.clear('DEPLOYMENT#etl');
-      await prepare();
-      const before = await store.partition('DEPLOYMENT#etl');
-      expect(await deleteApiKey(table, key, event())).toBe(false);
-      expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
-    }
+  it.each([0, -1, 'x'])('#65: is deleted where the number of keys is %s, which stays', async (count) => {
+    await store.put({ ...toDeployment(etl), keyCount: count }, toApiKey(apiKey()));
+    expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
+    expect(await store.get(ofKey)).toBeUndefined();
+    expect(await keyCount()).toBe(count);
+    expect(await events()).toBe(1);
+  });
+
+  it('is not counted down in another generation of its Deployment', async () => {
+    await standing({}, { generation: OTHER });
+    expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
+    expect(await store.get(ofKey)).toBeUndefined();
+    expect(await keyCount()).toBe(1);
+  });
+
+  it('is not deleted, and nothing is counted or recorded, where it is gone', async () => {
+    await store.put(toDeployment(deployment({ keyCount: 1 })));
+    expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(false);
+    expect(await keyCount()).toBe(1);
     expect(await events()).toBe(0);
   });
 });
@@ -306,7 +314,7 @@ describe('a rotation of a key', () => {
     });
     const kept = apiKey({ secrets: [used, ...secrets], revision: 1 });
     expect(await rotateApiKey(table, kept, apiKey({ secrets: [used] }), event())).toBe('written');
-    expect((await readApiKey(table, etl, KEY_ULID))?.secrets[0]?.lastUsedAt).toBe(9);
+    expect((await readApiKey(table, etl, KEY_ULID))?.secrets?.[0]?.lastUsedAt).toBe(9);
   });
 
   it('is made once for an Idempotency-Key', async () => {
@@ -376,9 +384,15 @@ describe('the keys of a Deployment', () => {
     ]);
   });
 
-  it('are listed without the malformed, which are reported', async () => {
-    await store.put({ ...ofKey, sk: `KEY#${ulids[2]}`, generation: GENERATION });
-    expect(await listed(undefined, 100)).toEqual([[0, 3, 4], false]);
-    expect(store.malformed).toEqual([{ pk: 'DEPLOYMENT#etl', sk: `KEY#${ulids[2]}` }]);
+  it('#65: are listed with the malformed of their generation or of none, which are reported', async () => {
+    const sk = (n: number) => `KEY#${ulids[n]}`;
+    await store.put(
+      { ...ofKey, sk: sk(2), generation: GENERATION },
+      { ...ofKey, sk: sk(3), generation: 7 },
+      { ...ofKey, sk: sk(4), generation: OTHER },
+      { ...ofKey, sk: 'KEY#x', generation: GENERATION },
+    );
+    expect(await listed(undefined, 100)).toEqual([[0, 2, 3], false]);
+    expect(store.malformed.map((one) => one.sk)).toEqual([sk(2), sk(3), sk(4), 'KEY#x']);
   });
 });

@@ -11,6 +11,7 @@ import { marshall } from '@aws-sdk/util-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiKey, SecretHash, Token } from '../../functions/domain/records.ts';
+import { TRANSLATION } from '../../functions/table/client.ts';
 import { leanTokenStore, type TokenStore } from '../../functions/table/lean-tokens.ts';
 import {
   apiKeyKey,
@@ -50,7 +51,7 @@ beforeAll(async () => {
     credentials: ACCESS,
     maxAttempts: 1,
   });
-  sdk = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+  sdk = DynamoDBDocumentClient.from(client, TRANSLATION);
 });
 afterAll(() => stub.stop());
 beforeEach(() => {
@@ -85,39 +86,41 @@ const secrets: fc.Arbitrary<SecretHash> = fc.record({
   retiresOnFirstUse: maybe(fc.boolean()),
   lastUsedAt: maybe(moments),
 });
-const keys: fc.Arbitrary<ApiKey> = fc.record({
-  deploymentId: deploymentIds,
-  ulid: ulids,
-  name: fc.string({ unit: 'grapheme', minLength: 1 }),
-  description: maybe(fc.string({ unit: 'grapheme' })),
-  scopes,
-  secrets: fc.array(secrets, { minLength: 1, maxLength: 2 }),
-  enabled: fc.boolean(),
-  leak: maybe(fc.record({ reportedAt: moments, wasEnabled: fc.boolean() })),
-  validUntil: maybe(moments),
-  epoch: fc.nat(),
-  generation: ulids,
-  revision: fc.nat(),
-  createdAt: moments,
-  createdBy: fc.string({ minLength: 1 }),
-  activeSince: maybe(moments),
-  lastUsedAt: maybe(moments),
-  lastUsedAddress: maybe(fc.string()),
-  lastUsedClient: maybe(fc.string({ unit: 'grapheme' })),
-  networks: maybe(fc.array(fc.constantFrom('192.0.2.0/24', '2001:db8::/32'))),
-  trust: maybe(
-    fc.array(
-      fc.record({
-        issuer: fc.webUrl(),
-        claims: fc.constantFrom<Record<string, string | { prefix: string }>>(
-          { repository_id: '1' },
-          { sub: { prefix: 'repo:acme/' } },
-        ),
-        singleUse: maybe(fc.boolean()),
-      }),
+const keys: fc.Arbitrary<ApiKey> = fc
+  .record({
+    deploymentId: deploymentIds,
+    ulid: ulids,
+    name: fc.string({ unit: 'grapheme', minLength: 1 }),
+    description: maybe(fc.string({ unit: 'grapheme' })),
+    scopes,
+    secrets: fc.array(secrets, { minLength: 1, maxLength: 2 }),
+    enabled: fc.boolean(),
+    leak: maybe(fc.record({ reportedAt: moments, wasEnabled: fc.boolean() })),
+    validUntil: maybe(moments),
+    epoch: fc.nat(),
+    generation: ulids,
+    revision: fc.nat(),
+    createdAt: moments,
+    createdBy: fc.string({ minLength: 1 }),
+    activeSince: maybe(moments),
+    lastUsedAt: maybe(moments),
+    lastUsedAddress: maybe(fc.string()),
+    lastUsedClient: maybe(fc.string({ unit: 'grapheme' })),
+    networks: maybe(fc.array(fc.constantFrom('192.0.2.0/24', '2001:db8::/32'), { minLength: 1 })),
+    trust: maybe(
+      fc.array(
+        fc.record({
+          issuer: fc.webUrl(),
+          claims: fc.constantFrom<Record<string, string | { prefix: string }>>(
+            { repository_id: '1' },
+            { sub: { prefix: 'repo:acme/' } },
+          ),
+          singleUse: maybe(fc.boolean()),
+        }),
+      ),
     ),
-  ),
-});
+  })
+  .map((key) => ({ ...key, enabled: key.enabled && !key.leak }));
 
 /** Each write of the store, and the command of the SDK that it stands for. */
 const writes: {

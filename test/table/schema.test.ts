@@ -44,7 +44,8 @@ const pk = 'DEPLOYMENT#etl';
 const NOT = {
   text: [7, true, null, undefined, ['x'], { x: 1 }],
   flag: ['true', 1, 0, null, undefined],
-  whole: [-1, 0.5, '7', Number.NaN, 2 ** 53, true, null, undefined],
+  whole: [-1, 0.5, '7', Number.NaN, 8.64e15 + 1, 1e40, true, null, undefined],
+  seconds: [-1, 0.5, '7', 8.64e12 + 1, null, undefined],
   texts: ['x', ['x', 7], { 0: 'x' }, null, undefined],
   ulid: ['x', '8ZZZZZZZZZZZZZZZZZZZZZZZZZ', 7, null, undefined],
 };
@@ -135,7 +136,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
       epoch: NOT.whole,
       generation: NOT.ulid,
       lastUsedAt: orAbsent(NOT.whole),
-      networks: orAbsent(NOT.texts),
+      networks: [...orAbsent(NOT.texts), []],
       revision: NOT.whole,
       createdAt: NOT.whole,
       createdBy: NOT.text,
@@ -146,6 +147,8 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
         undefined,
         null,
         'x',
+        // Neither a secret nor a trust rule.
+        [],
         { 0: secret },
         [secret, null],
         [secret, 'x'],
@@ -161,6 +164,8 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
         {},
         ...NOT.whole.map((reportedAt) => ({ reportedAt, wasEnabled: true })),
         ...NOT.flag.map((wasEnabled) => ({ reportedAt: 1, wasEnabled })),
+        // A leaked key that is enabled.
+        { reportedAt: 1, wasEnabled: true },
       ],
       notice: [
         null,
@@ -186,6 +191,8 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
           { sub: { prefix: 7 } },
         ]),
         ...change(rule, 'claims', [{ a: 'x', b: 7 }]),
+        // Rules that would accept every token of the issuer.
+        ...change(rule, 'claims', [{}, new Set(), new Uint8Array(), { sub: { prefix: '' } }]),
         ...change(rule, 'singleUse', orAbsent(NOT.flag)),
       ],
     });
@@ -198,8 +205,8 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
       generation: NOT.ulid,
       sub: NOT.text,
       scope: orAbsent(NOT.text),
-      issuedAt: NOT.whole,
-      expiresAt: NOT.whole,
+      issuedAt: NOT.seconds,
+      expiresAt: NOT.seconds,
     });
     const { scope: _, ...bare } = toGrant(grant());
     expect(fromGrant(bare)).toEqual(grant({ scopes: [] }));
@@ -209,7 +216,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     const answer = { status: 201, body: '{}' };
     each(toIdempotencyRecord(record()), fromIdempotencyRecord, {
       bodyHash: NOT.text,
-      expiresAt: NOT.whole,
+      expiresAt: NOT.seconds,
       answer: [
         null,
         undefined,
@@ -240,7 +247,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
       ],
       createdAt: NOT.whole,
       data: [null, undefined, 'x', []],
-      expiresAt: NOT.whole,
+      expiresAt: NOT.seconds,
     });
   });
 
@@ -381,8 +388,8 @@ describe('what a check reads', () => {
         generation: NOT.ulid,
         epoch: NOT.whole,
         scope: orAbsent(NOT.text),
-        issuedAt: NOT.whole,
-        expiresAt: NOT.whole,
+        issuedAt: NOT.seconds,
+        expiresAt: NOT.seconds,
       },
     };
     for (const [name, ofItem] of Object.entries(wrong)) {

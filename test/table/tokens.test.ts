@@ -3,7 +3,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
 import { toApiKey, toDeployment, toEvent, toGrant, toToken } from '../../functions/table/schema.ts';
-import { deleteLeakedToken, readKey } from '../../functions/table/tokens.ts';
+import { deleteLeakedToken } from '../../functions/table/tokens.ts';
 import {
   apiKey,
   deployment,
@@ -30,33 +30,23 @@ const FROM = { address: '192.0.2.1', client: 'curl/8' };
 const OTHER = newUlid(0);
 
 describe('a key that wants a token', () => {
-  const readers: [string, string, typeof tokens.readKey, (key: object) => object][] = [
-    ['the SDK', 'BatchGet', (...of) => readKey(table, ...of), (key) => key],
-    ['the lean client', 'BatchGetItem', tokens.readKey, (key) => marshall(key)],
-  ];
-  it.each(readers)(
-    'is read with its Deployment, whole, in one strongly consistent read: by %s',
-    async (_, name, read, sent) => {
-      await store.put(toDeployment(deployment()), toApiKey(apiKey()));
-      expect(await read('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: apiKey() });
-      const Keys = [sent({ pk, sk: 'DEPLOYMENT' }), sent(ofKey)];
-      const input = { RequestItems: { keys: { ConsistentRead: true, Keys } } };
-      expect(store.sent).toEqual([{ name, input }]);
-    },
-  );
+  it('is read with its Deployment, whole, in one strongly consistent read', async () => {
+    await store.put(toDeployment(deployment()), toApiKey(apiKey()));
+    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: apiKey() });
+    const Keys = [marshall({ pk, sk: 'DEPLOYMENT' }), marshall(ofKey)];
+    const input = { RequestItems: { keys: { ConsistentRead: true, Keys } } };
+    expect(store.sent).toEqual([{ name: 'BatchGetItem', input }]);
+  });
 
-  it.each(readers)(
-    'and its Deployment are absent each by itself, and where they are malformed: by %s',
-    async (_, __, read) => {
-      expect(await read('etl', KEY_ULID)).toEqual({ deployment: undefined, key: undefined });
-      await store.put(toApiKey(apiKey()), { pk, sk: 'DEPLOYMENT', generation: GENERATION });
-      expect(await read('etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
-      expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }]);
-      await store.put({ ...toApiKey(apiKey()), enabled: 'yes' }, toDeployment(deployment()));
-      expect(await read('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: undefined });
-      expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }, ofKey]);
-    },
-  );
+  it('and its Deployment are absent each by itself, and where they are malformed', async () => {
+    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: undefined, key: undefined });
+    await store.put(toApiKey(apiKey()), { pk, sk: 'DEPLOYMENT', generation: GENERATION });
+    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
+    expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }]);
+    await store.put({ ...toApiKey(apiKey()), enabled: 'yes' }, toDeployment(deployment()));
+    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: undefined });
+    expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }, ofKey]);
+  });
 });
 
 describe('all that a token stands on', () => {

@@ -1,0 +1,360 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type AttributeValue,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+} from '@aws-sdk/client-dynamodb';
+import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fromApiKey } from '../../functions/table/schema.ts';
+import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
+import { someOf } from '../support/generated.ts';
+import { inProcess, type Reply, startTable } from '../support/in-process.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+/**
+ * Row 65: somebody damages one attribute of one item that a check stands on, with every kind of value that an attribute can
+ * have. Then access is ended by a call, and then somebody repairs the attribute. Access that an acknowledged call ended
+ * must be ended before and after the repair. A key can always be ended.
+ */
+const engine = await startTable();
+const raw = new DynamoDBClient({
+  endpoint: engine.endpoint,
+  region: 'us-east-1',
+  credentials: ENGINE_CREDENTIALS,
+});
+afterAll(async () => {
+  raw.destroy();
+  await engine.stop();
+});
+
+const service = inProcess(engine);
+const admin = { as: 'admin' };
+const ID = 'damaged';
+type Item = Record<string, AttributeValue>;
+
+/** An attribute that is removed, of another type, empty or out of range. */
+const DAMAGES: (AttributeValue | undefined)[] = [
+  undefined,
+  { S: '' },
+  { S: 'x' },
+  { N: '-1' },
+  { N: '0.5' },
+  { N: '9007199254740991' },
+  { N: '9007199254740993' },
+  { N: '8640000000000001' },
+  { N: '1e40' },
+  { BOOL: true },
+  { NULL: true },
+  { L: [] },
+  { L: [{ N: '7' }] },
+  { M: {} },
+  { M: { x: { S: 'x' } } },
+  { SS: ['x'] },
+  { B: new Uint8Array([1]) },
+];
+
+const isKeyName = (name: string) => name === 'pk' || name === 'sk';
+
+/** The value with one part of it damaged, at every place within it. */
+function damagedWithin(value: AttributeValue, damage: AttributeValue | undefined): AttributeValue[] {
+  if (value.L) {
+    return value.L.flatMap((one, n) => {
+      const whole = value.L ?? [];
+      const others = damagedWithin(one, damage).map((other) => ({ L: whole.with(n, other) }));
+      return [{ L: damage ? whole.with(n, damage) : whole.toSpliced(n, 1) }, ...others];
+    });
+  }
+  if (value.M) {
+    return Object.entries(value.M).flatMap(([name, one]) => {
+      const { [name]: _, ...rest } = value.M ?? {};
+      const others = damagedWithin(one, damage).map((other) => ({ M: { ...rest, [name]: other } }));
+      return [{ M: damage ? { ...rest, [name]: damage } : rest }, ...others];
+    });
+  }
+  return [];
+}
+
+interface Damage {
+  title: string;
+  /** Which of the Deployment's items, by the beginning of its sort key. */
+  of: string;
+  name: string;
+  value: AttributeValue | undefined;
+}
+
+/** Every damage of every attribute of an item, and of those that it could have. */
+function damagesOf(of: string, item: Item): Damage[] {
+  const more = of === 'KEY#' ? ['leak', 'trust', 'notice', 'activeSince'] : [];
+  return [...Object.keys(item).filter((name) => !isKeyName(name)), ...more].flatMap((name) => {
+    const before = item[name];
+    const values = DAMAGES.flatMap((damage) => [
+      damage,
+      ...(before ? damagedWithin(before, damage) : []),
+    ]).filter((value) => !isDeepStrictEqual(value, before) && !isOtherSecret(item, name, value));
+    return values.map((value) => ({ title: `${of} ${name}: ${JSON.stringify(value)}`, of, name, value }));
+  });
+}
+
+/** Whether the item is well-formed, but has other secrets: nothing can notice that. */
+function isOtherSecret(item: Item, name: string, value: AttributeValue | undefined): boolean {
+  if (name !== 'secrets' || !value) return false;
+  return fromApiKey(unmarshall({ ...item, secrets: value }, { wrapNumbers: Number })) !== undefined;
+}
+
+interface World {
+  items: Item[];
+  key: CreatedKey;
+  token: string;
+  temporary: string;
+  temporaryId: string;
+}
+
+/** A Deployment with a rotated key that has all it can have, a token and a temporary token. */
+async function makeWorld(): Promise<World> {
+  await service.register(ID, { name: 'ETL', groups: ['data-eng'] });
+  const key = await service.makeKey(ID, {
+    name: 'ci',
+    description: 'nightly',
+    networks: ['192.0.2.0/24'],
+    expiresAt: '2031-01-01T00:00:00Z',
+  });
+  const token = await service.swap(key);
+  const rotation = { ...admin, json: { retireOld: 3600 } };
+  await service.call('POST', `/deployments/${ID}/api-keys/${key.id}/rotate`, rotation);
+  const temporary = await service.call('POST', `/deployments/${ID}/temporary-tokens`, { ...admin, json: {} });
+  return {
+    key,
+    token,
+    temporary: temporary.json.access_token,
+    temporaryId: temporary.json.id,
+    items: await stored(),
+  };
+}
+
+async function stored(): Promise<Item[]> {
+  const { Items = [] } = await raw.send(
+    new QueryCommand({
+      TableName: 'keys',
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': { S: `DEPLOYMENT#${ID}` } },
+      ConsistentRead: true,
+    }),
+  );
+  return Items;
+}
+
+const keyOf = ({ pk, sk }: Item): Item => ({ pk: pk as AttributeValue, sk: sk as AttributeValue });
+const put = (Item: Item) => raw.send(new PutItemCommand({ TableName: 'keys', Item }));
+const itemOf = (world: World, of: string) => world.items.find(({ sk }) => sk?.S?.startsWith(of)) as Item;
+
+/** Everything as it was, with one attribute damaged. @returns the attribute as the table then holds it */
+async function damage(world: World, { of, name, value }: Damage): Promise<AttributeValue | undefined> {
+  const entry = { ...marshall({ pk: 'DEPLOYMENTS', sk: ID }) };
+  const { name: title, groups, generation, createdAt } = itemOf(world, 'DEPLOYMENT');
+  await Promise.all([
+    ...world.items.map(put),
+    put({ ...entry, name: title, groups, generation, createdAt } as Item),
+  ]);
+  const { [name]: _, ...rest } = itemOf(world, of);
+  await put(value === undefined ? rest : { ...rest, [name]: value });
+  return (await read(world, of))?.[name];
+}
+
+async function read(world: World, of: string): Promise<Item | undefined> {
+  const Key = keyOf(itemOf(world, of));
+  return (await raw.send(new GetItemCommand({ TableName: 'keys', Key, ConsistentRead: true }))).Item;
+}
+
+/** What an operator does who finds an attribute as the damage left it. */
+async function repair(
+  world: World,
+  { of, name }: Damage,
+  damaged: AttributeValue | undefined,
+): Promise<void> {
+  const item = await read(world, of);
+  if (!item || !isDeepStrictEqual(item[name], damaged)) return;
+  const { [name]: _, ...rest } = item;
+  const before = itemOf(world, of)[name];
+  await put(before ? { ...rest, [name]: before } : rest);
+}
+
+const keyPath = ({ key }: World) => `/deployments/${ID}/api-keys/${key.id}`;
+
+/** Calls that end access. What each ends: the token, the secret or the temporary token. */
+type Ended = 'token' | 'secret' | 'temporary';
+interface Ending {
+  call: (world: World) => Promise<Reply>;
+  ends: Ended[];
+}
+const leak = async (credential: string): Promise<Reply> => {
+  await service.leak(credential);
+  return { status: 202, headers: {}, text: '', json: undefined };
+};
+const ENDINGS: Record<string, Ending> = {
+  'DELETE of the key': {
+    call: (world) => service.call('DELETE', keyPath(world), admin),
+    ends: ['token', 'secret'],
+  },
+  'PATCH that disables the key': {
+    call: (world) => service.call('PATCH', keyPath(world), { ...admin, json: { enabled: false } }),
+    ends: ['token', 'secret'],
+  },
+  'rotation with now': {
+    call: (world) =>
+      service.call('POST', `${keyPath(world)}/rotate`, { ...admin, json: { retireOld: 'now' } }),
+    ends: ['token', 'secret'],
+  },
+  'leak report of the secret': { call: ({ key }) => leak(key.secret), ends: ['token', 'secret'] },
+  'leak report of the token': { call: ({ token }) => leak(token), ends: ['token'] },
+  'revocation of the token': {
+    call: ({ key, token }) =>
+      service.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form: { token } }),
+    ends: ['token'],
+  },
+  'DELETE of the Deployment': {
+    call: () => service.call('DELETE', `/deployments/${ID}`, admin),
+    ends: ['token', 'secret', 'temporary'],
+  },
+  'leak report of the temporary token': { call: ({ temporary }) => leak(temporary), ends: ['temporary'] },
+  'DELETE of the temporary token': {
+    call: ({ temporaryId }) =>
+      service.call('DELETE', `/deployments/${ID}/temporary-tokens/${temporaryId}`, admin),
+    ends: ['temporary'],
+  },
+};
+
+async function works(world: World, what: Ended): Promise<boolean> {
+  if (what === 'secret') return (await service.exchange(world.key)).status === 200;
+  const status = await service.use(what === 'token' ? world.token : world.temporary);
+  if (status !== 200 && status !== 401) throw new Error(`/whoami answered ${status}`);
+  return status === 200;
+}
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+
+/** Which items a credential stands on. */
+const ON: Record<string, Ended[]> = {
+  'KEY#': ['token', 'secret'],
+  'TOKEN#': ['token'],
+  'GRANT#': ['temporary'],
+  DEPLOYMENT: ['token', 'secret', 'temporary'],
+};
+
+const touching = (of: string) =>
+  Object.entries(ENDINGS).filter(([, { ends }]) => ends.some((it) => ON[of]?.includes(it)));
+
+describe('a damaged item', { timeout: 600_000 }, () => {
+  it.each(Object.keys(ON))(
+    '#65: gives no access that outlives an acknowledged ending, whatever is damaged in %s',
+    async (of) => {
+      const faults: string[] = [];
+      for (const one of someOf(damagesOf(of, itemOf(world, of)))) {
+        for (const [name, { call, ends }] of touching(of)) {
+          const damaged = await damage(world, one);
+          const { status } = await call(world);
+          const label = `${one.title}; ${name} (${status})`;
+          if (status >= 500) faults.push(`${label}: failed`);
+          if (status >= 300) continue;
+          for (const what of ends)
+            if (await works(world, what)) faults.push(`${label}: the ${what} still works`);
+          await repair(world, one, damaged);
+          for (const what of ends) {
+            if (await works(world, what)) faults.push(`${label}: the ${what} works again after the repair`);
+          }
+        }
+      }
+      expect(faults).toEqual([]);
+    },
+  );
+
+  it.each(Object.keys(ON))(
+    '#65: can be ended by every call that ends it, or gives no access, whatever is damaged in %s',
+    async (of) => {
+      const faults: string[] = [];
+      const always = ['DELETE of the key', 'PATCH that disables the key'];
+      const never = ['rotation with now', 'revocation of the token'];
+      for (const one of someOf(damagesOf(of, itemOf(world, of)))) {
+        for (const [name, { call, ends }] of touching(of)) {
+          if (never.includes(name)) continue;
+          await damage(world, one);
+          const before = await Promise.all(ends.map((what) => works(world, what)));
+          const isRequired = before.includes(true) || (of === 'KEY#' && always.includes(name));
+          const { status, text } = await call(world);
+          if (isRequired && status >= 300) faults.push(`${one.title}; ${name}: ${status} ${text}`);
+        }
+      }
+      expect(faults).toEqual([]);
+    },
+  );
+
+  it('#65: is listed with its key ID and its creation, and as malformed, whatever is damaged in a key', async () => {
+    const faults: string[] = [];
+    for (const one of someOf(damagesOf('KEY#', itemOf(world, 'KEY#')))) {
+      await damage(world, one);
+      service.malformed.length = 0;
+      const list = await service.call('GET', `/deployments/${ID}/api-keys`, admin);
+      const get = await service.call('GET', keyPath(world), admin);
+      const isReported = service.malformed.some(({ sk }) => sk.startsWith('KEY#'));
+      const shown = list.json?.items?.[0];
+      const isRight =
+        list.status === 200 &&
+        get.status === 200 &&
+        isDeepStrictEqual(get.json, shown) &&
+        shown.id === world.key.id &&
+        (shown.malformed === true) === isReported;
+      if (!isRight) faults.push(`${one.title}: ${list.text} ${get.text}`);
+    }
+    expect(faults).toEqual([]);
+  });
+
+  it('#65: keeps the number of keys right when a malformed key is deleted, and never lets it become negative', async () => {
+    for (const keyCount of ['1', '0']) {
+      const count = { title: '', of: 'DEPLOYMENT', name: 'keyCount', value: { N: keyCount } };
+      await damage(world, count);
+      const { createdBy: _, ...rest } = itemOf(world, 'KEY#');
+      await put(rest);
+      expect(await service.call('DELETE', keyPath(world), admin)).toMatchObject({ status: 204, text: '' });
+      expect((await read(world, 'DEPLOYMENT'))?.keyCount).toEqual({ N: '0' });
+      expect(await read(world, 'KEY#')).toBeUndefined();
+    }
+  });
+
+  it('#65: allows no other change of a malformed key', async () => {
+    await damage(world, { title: '', of: 'KEY#', name: 'createdBy', value: undefined });
+    const before = await read(world, 'KEY#');
+    const detail =
+      'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
+    for (const json of [{ enabled: true }, { enabled: false, name: 'x' }, { name: 'x' }]) {
+      const reply = await service.call('PATCH', keyPath(world), { ...admin, json });
+      expect(reply.json).toMatchObject({ status: 409, code: 'conflict', detail });
+    }
+    expect(
+      (await service.call('POST', `${keyPath(world)}/rotate`, { ...admin, json: {} })).json,
+    ).toMatchObject({
+      status: 409,
+      code: 'conflict',
+      detail,
+    });
+    expect(await read(world, 'KEY#')).toEqual(before);
+    const reply = await service.call('PATCH', keyPath(world), { ...admin, json: { enabled: false } });
+    expect(reply.json).toEqual({
+      id: world.key.id,
+      name: 'ci',
+      description: 'nightly',
+      scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
+      enabled: false,
+      status: 'disabled',
+      malformed: true,
+      createdAt: '2030-01-01T12:00:00.500Z',
+      createdBy: '',
+      networks: [],
+      credentials: [],
+    });
+  });
+});
