@@ -206,12 +206,18 @@ export async function deleteDeployment(
   return !refused;
 }
 
-/** The Deployment is there, and what stands for its generation is what was read; a damaged one may have none. */
+/**
+ * The Deployment is there, and its generation is the one that was read. A damaged one may have none, or another type of
+ * value, which need not be one that can be written: it is enough that it is no text now.
+ */
 function isAsRead({ generation }: DamagedDeployment['stored']) {
-  return generation === undefined
-    ? { ConditionExpression: 'attribute_exists(pk) AND attribute_not_exists(generation)' }
-    : {
+  return typeof generation === 'string'
+    ? {
         ConditionExpression: 'generation = :generation',
         ExpressionAttributeValues: { ':generation': generation },
+      }
+    : {
+        ConditionExpression: 'attribute_exists(pk) AND NOT attribute_type(generation, :text)',
+        ExpressionAttributeValues: { ':text': 'S' },
       };
 }
