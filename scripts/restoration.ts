@@ -4,6 +4,7 @@ import type { Clock } from '../functions/domain/expiry.ts';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
 import type { Actor, ApiKey, Deployment } from '../functions/domain/records.ts';
 import { type Doubt, replayDeployment, replayKey } from '../functions/domain/replay.ts';
+import { disabled } from '../functions/domain/rotation.ts';
 import type { Table } from '../functions/table/client.ts';
 import { deleteDeployment } from '../functions/table/deployments.ts';
 import { deleteItems } from '../functions/table/purge.ts';
@@ -75,6 +76,7 @@ const ACTOR = systemActor('restore');
 export async function restore(restoration: Restoration): Promise<RestoreReport | undefined> {
   const { from, into, isDryRun, clock, onProgress } = restoration;
   const restoreId = await identityOf(from);
+  const isInPlace = restoreId === (await identityOf(into));
   const record = await readRestore(into, restoreId);
   if (record?.finishedAt !== undefined) return undefined;
   const startedAt = record?.startedAt ?? clock();
@@ -91,7 +93,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   let done = 0;
   const worker = async () => {
     for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-      await restoreDeployment(id, restoreId, restoration, report);
+      await restoreDeployment(id, { restoreId, isInPlace }, restoration, report);
       onProgress(++done, ids.size);
     }
   };
@@ -112,7 +114,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
 
 async function restoreDeployment(
   id: string,
-  restoreId: string,
+  { restoreId, isInPlace }: { restoreId: string; isInPlace: boolean },
   restoration: Restoration,
   report: RestoreReport,
 ): Promise<void> {
@@ -121,7 +123,7 @@ async function restoreDeployment(
   const { deployment: stands, restoredBy } = await readRestored(into, id);
   if (restoredBy === restoreId) return count('Deployments done before the interruption');
 
-  const events = await eventsSince(id, restoration);
+  const { events, ignored } = await eventsSince(id, restoration);
   const ofLife = (life: Deployment) => events.filter(({ generation }) => generation === life.generation);
   const back = was && replayDeployment(was, ofLife(was));
   const isOtherLife = stands !== undefined && was !== undefined && stands.generation !== was.generation;
@@ -153,16 +155,22 @@ async function restoreDeployment(
     for (const ulid of new Set([...backed.keys(), ...standing.keys()])) {
       const keyId = formatKeyId(id, ulid);
       const before = backed.get(ulid);
-      const ofKey = events.filter(({ data }) => data.keyId === keyId);
+      const isOfKey = ({ data }: ServiceEvent) => data.keyId === keyId;
+      const stands = standing.get(ulid);
       const { key, doubts } = before
-        ? replayKey(before, ofKey)
-        : { key: disabled(standing.get(ulid)), doubts: new Set<Doubt>(['it was made since']) };
+        ? replayKey(before, {
+            events: events.filter(isOfKey),
+            ignored: ignored.filter(isOfKey),
+            today: isInPlace ? undefined : stands,
+            point: restoration.point,
+          })
+        : { key: stands && disabled(stands), doubts: new Set<Doubt>(['it was made since']) };
       if (!key) {
         count('keys that were deleted since');
-        if (standing.has(ulid) && !isDryRun) await dropApiKeys(into, id, [ulid]);
+        if (stands && !isDryRun) await dropApiKeys(into, id, [ulid]);
         continue;
       }
-      const written = renewed(restoration.disablesAll ? disabled(key) : key, standing.get(ulid));
+      const written = renewed(restoration.disablesAll ? disabled(key) : key, stands, clock());
       count(before ? 'keys back' : 'keys disabled');
       if (before && !written.enabled && before.enabled) count('keys disabled');
       if (!isDryRun) await putApiKey(into, written, restoreId);
@@ -182,15 +190,19 @@ async function restoreDeployment(
   }
 }
 
-/** What happened since, oldest first, without what counts as damage. */
+/** What happened since, oldest first, and apart from it what counts as damage. */
 async function eventsSince(
   id: string,
   { history, point, ignored }: Restoration,
-): Promise<readonly ServiceEvent[]> {
+): Promise<{ events: readonly ServiceEvent[]; ignored: readonly ServiceEvent[] }> {
   const byId = new Map((await history(id)).map((event) => [event.id, event]));
-  return [...byId.values()]
-    .filter(({ createdAt, actor }) => createdAt >= point - MARGIN && !isIgnored(actor))
+  const since = [...byId.values()]
+    .filter(({ createdAt }) => createdAt >= point - MARGIN)
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  return {
+    events: since.filter(({ actor }) => !isIgnored(actor)),
+    ignored: since.filter(({ actor }) => isIgnored(actor)),
+  };
 
   /** A person can have the `sub` of a job or `anonymous`, and is ignored without what those did. */
   function isIgnored({ principal, type }: Actor): boolean {
@@ -198,15 +210,15 @@ async function eventsSince(
   }
 }
 
-function disabled<K extends ApiKey | undefined>(key: K): K {
-  return key && { ...key, enabled: false };
-}
-
-/** No token of either table has this epoch, and no edit that was begun before can be written any more. */
-function renewed(key: ApiKey, standing: ApiKey | undefined): ApiKey {
+/**
+ * No token has this epoch, and no edit that was begun before can be written any more: not even where the key is gone
+ * from the table, and its tokens are not. Nobody counts up to a moment in milliseconds.
+ * @param now epoch milliseconds
+ */
+function renewed(key: ApiKey, standing: ApiKey | undefined, now: number): ApiKey {
   return {
     ...key,
-    epoch: Math.max(key.epoch, standing?.epoch ?? 0) + 1,
-    revision: Math.max(key.revision, standing?.revision ?? 0) + 1,
+    epoch: Math.max(key.epoch, standing?.epoch ?? 0, now) + 1,
+    revision: Math.max(key.revision, standing?.revision ?? 0, now) + 1,
   };
 }

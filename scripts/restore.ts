@@ -21,10 +21,13 @@ docs/runbook.md, "Restore the table", has the steps around it. Stop the function
                applied again. May be given more than once
   --dry-run    say what would be done, and write nothing
 
-Every access token and every temporary token dies. Keys work on; those that were deleted, disabled, leaked, rotated
-or narrowed since are so again. Run it again after an interruption: it goes on. Run it again when it is done: it does
-nothing. Keys that a person must look at are printed as they are found: where "its new secret is lost", rotate it; all others
-are disabled until somebody enables them. Region, credentials and endpoint are those of the AWS SDK's environment.`;
+Every access token and every temporary token is revoked. Keys keep working; those that were deleted, disabled, leaked,
+rotated or narrowed since are so again, and a secret that the table --into no longer has stays retired. Run it again after
+an interruption: it continues. Run it again when it is done: it does nothing.
+
+Keys that a person must look at are printed as they are found. Where "its new secret is lost", rotate the key. Where "its
+old secret was retired", rotate it if the pipeline still uses the old one. All others are disabled until somebody
+enables them. Region, credentials and endpoint are those of the AWS SDK's environment.`;
 
 class UsageError extends Error {}
 

@@ -1,8 +1,14 @@
 import type { ServiceEvent } from './events.ts';
-import type { ApiKey, Deployment } from './records.ts';
+import type { ApiKey, Deployment, SecretHash } from './records.ts';
+import { disabled, isWanted, livingSecrets } from './rotation.ts';
 
 /** Why a person must look at a key that came back from a backup. */
-export type Doubt = 'its new secret is lost' | 'its bounds are not known' | 'it was made since';
+export type Doubt =
+  | 'its new secret is lost'
+  | 'its old secret was retired, because its new one may have been used'
+  | 'its bounds are not known'
+  | 'it is disabled today, and no event says why'
+  | 'it was made since';
 
 /** A key as a backup had it, after what has happened to it since. */
 export interface Replayed {
@@ -11,54 +17,184 @@ export interface Replayed {
   doubts: ReadonlySet<Doubt>;
 }
 
-/** Fields whose new value an event tells, or that decide nothing. Expiry, networks and trust rules are not among them. */
-const TOLD = new Set(['name', 'description', 'scopes', 'enabled']);
+/** What is known of a key since its backup. */
+export interface Since {
+  /** Events of the key, oldest first, without those that are ignored. */
+  events: readonly ServiceEvent[];
+  /** Events of the key by principals whose changes are the damage: they are not applied again. */
+  ignored: readonly ServiceEvent[];
+  /** The key as the service has it today. Undefined: it is gone, or all that is left is the backup. */
+  today: ApiKey | undefined;
+  /** The moment of the backup, epoch milliseconds. */
+  point: number;
+}
+
+/** Fields whose new value an event contains, or that decide nothing. Expiry, networks and trust rules are not among them. */
+const KNOWN_FIELDS = new Set(['name', 'description', 'scopes', 'enabled']);
 
 /**
- * What has happened to one key since a backup, done again to the key as the backup has it. An event tells which
- * fields have changed, and of most not to what: a key whose bounds are not known is disabled. Done
- * again to a key that has it already, an event changes nothing.
- * @param events of this key, oldest first
+ * Applies to a key of a backup what has happened to it since. The key as it is today makes the result stricter, and never
+ * looser: an event can be missing, and nothing else says which secrets are gone. An event names the fields that
+ * have changed, and of most of them not the new value: a key whose bounds are not known is disabled. Applied again
+ * to a key that has it already, an event changes nothing.
  */
-export function replayKey(before: ApiKey, events: readonly ServiceEvent[]): Replayed {
+export function replayKey(before: ApiKey, { events, ignored, today, point }: Since): Replayed {
   const doubts = new Set<Doubt>();
+  const ignoredRotations = ignored.filter(({ type }) => type === 'api_key.rotated');
+  // After a rotation that is ignored, the secrets of today are part of the damage.
+  const areSecretsKnown = today !== undefined && ignoredRotations.length === 0;
   let key = before;
   for (const { type, createdAt, data } of events) {
     if (type === 'api_key.deleted') return { key: undefined, doubts: new Set() };
-    if (type === 'api_key.leaked' && !key.leak) {
-      key = { ...key, enabled: false, leak: { reportedAt: createdAt, wasEnabled: key.enabled } };
+    if (type === 'api_key.leaked' && !key.leak) key = leaked(key, createdAt);
+    if (type === 'api_key.rotated') {
+      if (!key.secrets.some((secret) => secret.createdAt === createdAt)) {
+        const isSuccessorLost = doubts.has('its new secret is lost');
+        const kept = areSecretsKnown ? key.secrets : isSuccessorLost ? [] : keptForCertain(key, createdAt);
+        key = rotatedSince(key, createdAt, data.retireOld, kept);
+        doubts.add('its new secret is lost');
+      }
+      if (data.retireOld === 'now' && key.leak && key.leak.reportedAt <= createdAt) {
+        key = { ...key, enabled: key.leak.wasEnabled, leak: undefined };
+      }
     }
-    if (type === 'api_key.rotated' && !key.secrets.some((secret) => secret.createdAt === createdAt)) {
-      key = rotatedSince(key, createdAt, data.retireOld);
-      doubts.add('its new secret is lost');
+    if (type === 'api_key.secret_retired') {
+      const secretCreatedAt = Date.parse(String(data.secretCreatedAt));
+      const isIgnored = ignoredRotations.some((rotation) => rotation.createdAt === secretCreatedAt);
+      if (!isIgnored) key = { ...key, secrets: afterFirstUse(key.secrets, secretCreatedAt, createdAt) };
     }
-    const changed = Array.isArray(data.changed) ? data.changed : [];
+    const changed = fieldsOf(data);
     if (changed.includes('name') && typeof data.name === 'string') key = { ...key, name: data.name };
     if (changed.includes('scopes') && Array.isArray(data.scopes)) key = { ...key, scopes: data.scopes };
-    if (changed.some((field) => !TOLD.has(field))) doubts.add('its bounds are not known');
-    if (type === 'api_key.disabled') key = { ...key, enabled: false };
-    if (type === 'api_key.enabled') key = { ...key, enabled: true, activeSince: createdAt };
+    if (changed.some((field) => !KNOWN_FIELDS.has(field))) doubts.add('its bounds are not known');
+    if (type === 'api_key.disabled') key = disabled(key);
+    if (type === 'api_key.enabled') key = { ...enabled(key), activeSince: createdAt };
   }
-  return { key: doubts.has('its bounds are not known') ? { ...key, enabled: false } : key, doubts };
+  if (areSecretsKnown) {
+    if (today.secrets.some(({ hash }) => !before.secrets.some((secret) => secret.hash === hash))) {
+      doubts.add('its new secret is lost');
+    }
+    key = { ...key, secrets: key.secrets.map((secret) => asToday(secret, today, point)) };
+  } else if (key.secrets.some((secret) => isPending(secret, point))) {
+    doubts.add('its old secret was retired, because its new one may have been used');
+    key = { ...key, secrets: key.secrets.map((it) => (isPending(it, point) ? retired(it, point) : it)) };
+  }
+  if (today) key = asStrictAsToday(withActivity(key, today), today, ignored, doubts);
+  return { key: doubts.has('its bounds are not known') ? disabled(key) : key, doubts };
+}
+
+/** The names of the fields that an event says have changed. */
+function fieldsOf({ changed }: ServiceEvent['data']): readonly string[] {
+  return Array.isArray(changed) ? changed : [];
+}
+
+function leaked(key: ApiKey, reportedAt: number): ApiKey {
+  return { ...key, enabled: false, leak: { reportedAt, wasEnabled: isWanted(key) } };
+}
+
+/** The key as somebody has enabled it: a leaked one stays disabled until it is rotated. */
+function enabled(key: ApiKey): ApiKey {
+  return key.leak ? { ...key, leak: { ...key.leak, wasEnabled: true } } : { ...key, enabled: true };
+}
+
+/** The secret, which retires then at the latest, whether its successor is used or not. @param at epoch milliseconds */
+function retired(secret: SecretHash, at: number): SecretHash {
+  return { ...secret, retiresAt: Math.min(secret.retiresAt ?? at, at), retiresOnFirstUse: undefined };
 }
 
 /**
- * The secret that came with the rotation is known to nobody but its holder. The older ones retire when the rotation
+ * The secrets that a rotation can only have kept. Of two, it keeps the newer one if that was used: where no use is
+ * recorded, nobody knows, since a use leaves an event only where it retires a secret.
+ * @param at the time of the rotation, epoch milliseconds
+ */
+function keptForCertain(key: ApiKey, at: number): SecretHash[] {
+  const [first, second, ...more] = livingSecrets(key, at);
+  if (!first || more.length > 0) return [];
+  if (!second) return [first];
+  return second.lastUsedAt === undefined ? [] : [second];
+}
+
+/**
+ * The secret that came with the rotation is known to nobody but its holder. The kept ones retire when the rotation
  * said; where that was at the first use of the new one, which may have been at once, they have retired.
  */
-function rotatedSince(key: ApiKey, createdAt: number, retireOld: unknown): ApiKey {
+function rotatedSince(
+  key: ApiKey,
+  createdAt: number,
+  retireOld: unknown,
+  kept: readonly SecretHash[],
+): ApiKey {
   const until = typeof retireOld === 'number' ? createdAt + retireOld * 1000 : createdAt;
-  const secrets = key.secrets.map((secret) => ({
-    ...secret,
-    retiresAt: Math.min(secret.retiresAt ?? until, until),
-  }));
-  const isMended = key.leak && retireOld === 'now';
+  const secrets = key.secrets.map((secret) => retired(secret, kept.includes(secret) ? until : createdAt));
+  return { ...key, secrets, activeSince: createdAt };
+}
+
+/**
+ * The secrets after the first use of one of them.
+ * @param createdAt of the secret that was used, epoch milliseconds
+ * @param usedAt epoch milliseconds
+ */
+function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt: number): SecretHash[] {
+  return secrets.map((secret) => {
+    if (secret.createdAt === createdAt)
+      return { ...secret, lastUsedAt: Math.max(secret.lastUsedAt ?? 0, usedAt) };
+    return secret.retiresOnFirstUse && secret.createdAt < createdAt ? retired(secret, usedAt) : secret;
+  });
+}
+
+/** Whether a secret of the backup waits for the first use of its successor. */
+function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: number): boolean {
+  return retiresOnFirstUse === true && (retiresAt === undefined || retiresAt > point);
+}
+
+/** A secret that the key lacks today has retired. It stays in the list: a key without secrets cannot be rotated. */
+function asToday(secret: SecretHash, { secrets }: ApiKey, point: number): SecretHash {
+  const same = secrets.find(({ hash }) => hash === secret.hash);
+  if (!same) return retired(secret, point);
+  const retiresAt = Math.min(secret.retiresAt ?? Infinity, same.retiresAt ?? Infinity);
   return {
-    ...key,
-    secrets,
-    activeSince: createdAt,
-    ...(isMended && { enabled: key.leak?.wasEnabled ?? false, leak: undefined }),
+    ...secret,
+    retiresAt: retiresAt === Infinity ? undefined : retiresAt,
+    lastUsedAt: Math.max(secret.lastUsedAt ?? 0, same.lastUsedAt ?? 0) || undefined,
   };
+}
+
+/** A key counts as idle after the restore when it did so before. */
+function withActivity(key: ApiKey, today: ApiKey): ApiKey {
+  const isUsedSince = (today.lastUsedAt ?? 0) > (key.lastUsedAt ?? 0);
+  const { lastUsedAt, lastUsedAddress, lastUsedClient } = isUsedSince ? today : key;
+  const activeSince = Math.min(key.activeSince ?? 0, today.activeSince ?? 0) || undefined;
+  return { ...key, lastUsedAt, lastUsedAddress, lastUsedClient, activeSince };
+}
+
+/** Today's key is disabled, leaked or bound otherwise than the events say: then the key is disabled, and reported. */
+function asStrictAsToday(
+  key: ApiKey,
+  today: ApiKey,
+  ignored: readonly ServiceEvent[],
+  doubts: Set<Doubt>,
+): ApiKey {
+  const explained = new Set(ignored.flatMap(({ data }) => fieldsOf(data)));
+  const differs = (field: 'scopes' | 'validUntil' | 'networks' | 'trust', name: string = field) =>
+    !explained.has(name) && canonical(key[field]) !== canonical(today[field]);
+  if (differs('scopes') || differs('validUntil', 'expiresAt') || differs('networks') || differs('trust')) {
+    doubts.add('its bounds are not known');
+  }
+  const isDisabledToday = isWanted(key) && !isWanted(today) && !explained.has('enabled');
+  const leak = key.leak ? undefined : today.leak;
+  if (!isDisabledToday && !leak) return key;
+  doubts.add('it is disabled today, and no event says why');
+  const marked = leak ? leaked(key, leak.reportedAt) : key;
+  return isDisabledToday ? disabled(marked) : marked;
+}
+
+/** The same text for values that are equal: the table does not keep the order of fields. */
+function canonical(value: unknown): string | undefined {
+  return JSON.stringify(value, (_, part) =>
+    part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort())
+      : part,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EventType, ServiceEvent } from '../../functions/domain/events.ts';
-import { replayDeployment, replayKey } from '../../functions/domain/replay.ts';
+import { replayDeployment, replayKey, type Since } from '../../functions/domain/replay.ts';
 import { apiKey, deployment, event, MADE_AT } from '../support/records.ts';
 
 const LATER = MADE_AT + 1000;
@@ -9,7 +9,11 @@ const since = (type: EventType, data: ServiceEvent['data'] = {}, createdAt = LAT
 const key = apiKey();
 const [secret] = key.secrets;
 const replayed = (before: typeof key, ...events: ServiceEvent[]) => {
-  const { key: after, doubts } = replayKey(before, events);
+  return replayedWith(before, { events });
+};
+const replayedWith = (before: typeof key, since: Partial<Since>) => {
+  const nothing = { events: [], ignored: [], today: undefined, point: MADE_AT };
+  const { key: after, doubts } = replayKey(before, { ...nothing, ...since });
   return { key: after, doubts: [...doubts] };
 };
 
@@ -112,6 +116,156 @@ describe('a key of a backup that was rotated since', () => {
       expect(rotatedSince(60, leaked).key).toMatchObject({ enabled: false, leak: leaked.leak });
     }
     expect(rotatedSince('now', apiKey({ enabled: false })).key).toMatchObject({ enabled: false });
+  });
+});
+
+describe('a key of a backup, by what is left of its secrets', () => {
+  const old = { hash: 'o'.repeat(43), createdAt: MADE_AT };
+  const next = { hash: 'n'.repeat(43), createdAt: MADE_AT + 1 };
+  const waiting = apiKey({ secrets: [{ ...old, retiresAt: LATER + 9, retiresOnFirstUse: true }, next] });
+  const firstUse = since('api_key.secret_retired', { secretCreatedAt: new Date(MADE_AT + 1).toISOString() });
+  const mayHaveBeenUsed = 'its old secret was retired, because its new one may have been used';
+
+  it('#45: retires the old secret when an event says that the new one was used', () => {
+    const secrets = [
+      { ...old, retiresAt: LATER },
+      { ...next, lastUsedAt: LATER },
+    ];
+    expect(replayed(waiting, firstUse)).toEqual({ key: apiKey({ secrets }), doubts: [] });
+    const other = since('api_key.secret_retired', { secretCreatedAt: new Date(MADE_AT).toISOString() });
+    expect(replayed(waiting, other).key?.secrets[1]).toEqual(next);
+  });
+
+  it('#45: retires the old secret and reports it when nothing says whether the new one was used', () => {
+    const secrets = [{ ...old, retiresAt: MADE_AT }, next];
+    expect(replayed(waiting)).toEqual({ key: apiKey({ secrets }), doubts: [mayHaveBeenUsed] });
+  });
+
+  it('#45: does not apply the first use of a secret that came with an ignored rotation', () => {
+    const [rotation, use] = [since('api_key.rotated', {}, MADE_AT + 5), LATER];
+    const secretCreatedAt = new Date(MADE_AT + 5).toISOString();
+    const events = [since('api_key.secret_retired', { secretCreatedAt }, use)];
+    const { doubts } = replayedWith(waiting, { events, ignored: [rotation] });
+    expect(doubts).toEqual([mayHaveBeenUsed]);
+  });
+
+  it('#45: retires secrets that the key lacks today, and keeps those that it has with their end and their use', () => {
+    const today = apiKey({
+      secrets: [{ ...next, retiresAt: LATER + 5, lastUsedAt: LATER }],
+      lastUsedAt: LATER,
+      lastUsedAddress: '192.0.2.1',
+    });
+    expect(replayedWith(waiting, { today })).toEqual({
+      key: apiKey({
+        secrets: [{ ...old, retiresAt: MADE_AT, retiresOnFirstUse: undefined } as never, ...today.secrets],
+        lastUsedAt: LATER,
+        lastUsedAddress: '192.0.2.1',
+      }),
+      doubts: [],
+    });
+    expect(replayedWith(waiting, { today: waiting })).toEqual({ key: waiting, doubts: [] });
+  });
+
+  it('#45: takes no secret from today, and reports that it is lost', () => {
+    expect(replayedWith(apiKey({ secrets: [old] }), { today: apiKey({ secrets: [old, next] }) })).toEqual({
+      key: apiKey({ secrets: [old] }),
+      doubts: ['its new secret is lost'],
+    });
+  });
+
+  it('#45: keeps of two secrets only the one that a later rotation has certainly kept', () => {
+    const rotation = since('api_key.rotated', { retireOld: 60 });
+    const endsOf = (secrets: object[], change: Partial<Since> = {}) =>
+      replayedWith(apiKey({ secrets: secrets as never }), { events: [rotation], ...change }).key?.secrets.map(
+        ({ retiresAt }) => retiresAt,
+      );
+    expect(endsOf([old, next])).toEqual([LATER, LATER]);
+    expect(endsOf([old, { ...next, lastUsedAt: MADE_AT + 2 }])).toEqual([LATER, LATER + 60_000]);
+    expect(endsOf([{ ...old, retiresAt: LATER - 1 }, next])).toEqual([LATER - 1, LATER + 60_000]);
+    expect(endsOf([old, next, { hash: 'm', createdAt: MADE_AT + 2 }])).toEqual([LATER, LATER, LATER]);
+    const again = since('api_key.rotated', { retireOld: 60 }, LATER + 1000);
+    expect(endsOf([old], { events: [rotation, again] })).toEqual([LATER + 1000]);
+    const today = apiKey({ secrets: [{ ...old, retiresAt: LATER + 60_000 }] });
+    expect(endsOf([old, next], { today })).toEqual([LATER + 60_000, MADE_AT]);
+  });
+});
+
+describe('a key of a backup, by how it is today', () => {
+  const disabledToday = 'it is disabled today, and no event says why';
+  const unknownBounds = 'its bounds are not known';
+  const changed = (...fields: string[]) => [since('api_key.edited', { changed: fields })];
+
+  it('#45: is disabled and reported when it is disabled today and no ignored event explains it', () => {
+    const today = apiKey({ enabled: false });
+    expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
+    expect(replayedWith(key, { today, ignored: changed('enabled') })).toEqual({ key, doubts: [] });
+    expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
+  });
+
+  it('#45: is leaked and reported when it is leaked today', () => {
+    for (const wasEnabled of [true, false]) {
+      const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
+      expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
+    }
+    const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: true } });
+    const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: true } });
+    expect(replayedWith(leaked, { today })).toEqual({ key: leaked, doubts: [] });
+  });
+
+  it.each([
+    ['scopes', { scopes: [] }],
+    ['expiresAt', { validUntil: LATER }],
+    ['networks', { networks: ['192.0.2.0/24'] }],
+    ['trust', { trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] }],
+  ] as const)(
+    '#45: is disabled and reported when its %s differ today, unless an ignored event explains it',
+    (field, change) => {
+      const today = apiKey(change as never);
+      expect(replayedWith(key, { today })).toEqual({
+        key: apiKey({ enabled: false }),
+        doubts: [unknownBounds],
+      });
+      expect(replayedWith(key, { today, ignored: changed(field) })).toEqual({ key, doubts: [] });
+      expect(replayedWith(key, { today, ignored: changed('name') }).doubts).toEqual([unknownBounds]);
+    },
+  );
+
+  it('is as it was when only the order of fields in its trust rules differs today', () => {
+    const trusts = apiKey({ trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] });
+    const today = apiKey({ trust: [{ claims: { d: 'e', b: 'c' }, issuer: 'a' }] });
+    expect(replayedWith(trusts, { today })).toEqual({ key: trusts, doubts: [] });
+  });
+
+  it('counts as idle from the same moment as today', () => {
+    const enabled = [since('api_key.enabled')];
+    const before = apiKey({ activeSince: MADE_AT, lastUsedAt: MADE_AT });
+    expect(replayedWith(before, { events: enabled, today: before }).key).toEqual(before);
+    const today = apiKey({ activeSince: LATER, lastUsedAt: LATER });
+    expect(replayedWith(before, { events: enabled, today }).key).toEqual(today);
+  });
+
+  it('#55: stays disabled by a rotation when somebody has disabled it, or its bounds are not known', () => {
+    const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: true } });
+    const ended = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
+    expect(replayed(leaked, since('api_key.disabled')).key).toEqual(ended);
+    expect(replayed(leaked, ...changed('networks')).key).toEqual(ended);
+    expect(replayedWith(leaked, { today: ended }).key).toEqual(ended);
+  });
+
+  it('#45: stays disabled by a leak when somebody has enabled it after an ignored rotation', () => {
+    const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
+    expect(replayed(leaked, since('api_key.enabled')).key).toEqual({
+      ...leaked,
+      leak: { reportedAt: MADE_AT, wasEnabled: true },
+      activeSince: LATER,
+    });
+  });
+
+  it('is enabled when it leaked and was rotated shortly before the backup', () => {
+    const rotation = since('api_key.rotated', { retireOld: 'now' }, MADE_AT);
+    expect(replayed(key, since('api_key.leaked', {}, MADE_AT - 1), rotation)).toEqual({ key, doubts: [] });
+    const leaked = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: true } });
+    expect(replayed(leaked, rotation)).toEqual({ key: leaked, doubts: [] });
   });
 });
 

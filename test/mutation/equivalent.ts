@@ -120,12 +120,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
   },
   {
-    file: 'functions/domain/replay.ts',
-    line: '...(isMended && { enabled: key.leak?.wasEnabled ?? false, leak: undefined }),',
-    mutants: ['BooleanLiteral: false → true', 'OptionalChaining: key.leak?.wasEnabled → key.leak.wasEnabled'],
-    why: 'A mended key was leaked: its mark is there.',
-  },
-  {
     file: 'functions/domain/required-scopes.ts',
     line: "const [route = '', words, ...rest] = rule.split('=');",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],

@@ -1,0 +1,397 @@
+import { BatchWriteCommand, DeleteCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { statusOf } from '../../functions/domain/key-status.ts';
+import type { ApiKey } from '../../functions/domain/records.ts';
+import { livingSecrets } from '../../functions/domain/rotation.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
+import type { Table } from '../../functions/table/client.ts';
+import { allApiKeys, allEvents, readRestored } from '../../functions/table/restore.ts';
+import { toApiKey, toDeployment, toDirectoryEntry, toEvent } from '../../functions/table/schema.ts';
+import { restore } from '../../scripts/restoration.ts';
+import { makeTable } from '../support/engine.ts';
+import { sample } from '../support/generated.ts';
+import { DAY, inProcess, must, startTable } from '../support/in-process.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+const engine = await startTable();
+afterAll(() => engine.stop());
+const app = inProcess(engine);
+const HOUR = 3600 * 1000;
+
+const pathOf = ({ id }: CreatedKey) => `/deployments/${id.split('_')[1]}/api-keys/${id}`;
+const rotate = async (key: CreatedKey, retireOld: unknown, as = 'ada'): Promise<CreatedKey> => ({
+  ...key,
+  secret: must(await app.call('POST', `${pathOf(key)}/rotate`, { as, json: { retireOld } }), 200).json.secret,
+});
+const patch = (key: CreatedKey, json: object, as = 'ada') => app.call('PATCH', pathOf(key), { as, json });
+
+let sequence = 0;
+async function newKey(): Promise<CreatedKey> {
+  const id = `d-${++sequence}`;
+  await app.register(id);
+  return app.makeKey(id);
+}
+
+/** One Deployment with its keys and its history, as a table holds them. */
+interface Held {
+  id: string;
+  items: Record<string, unknown>[];
+}
+
+async function held(id: string, table: Table = app.table): Promise<Held> {
+  const { deployment } = await readRestored(table, id);
+  if (!deployment) throw new Error(`${id} is not there`);
+  const keys = [...(await allApiKeys(table, deployment)).values()];
+  const events = await allEvents(table, id);
+  const items = [
+    toDeployment(deployment),
+    toDirectoryEntry(deployment),
+    ...keys.map(toApiKey),
+    ...events.map(toEvent),
+  ];
+  return { id, items };
+}
+
+/** A table of its own that holds this. */
+async function tableOf({ items }: Held): Promise<Table> {
+  const tableName = `table-${++sequence}`;
+  await makeTable(app.table.client as never, tableName);
+  for (let at = 0; at < items.length; at += 25) {
+    const batch = items.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } }));
+    await app.table.client.send(new BatchWriteCommand({ RequestItems: { [tableName]: batch } }));
+  }
+  return { ...app.table, tableName };
+}
+
+const without = ({ id, items }: Held, type: RegExp): Held => ({
+  id,
+  items: items.filter(({ sk, type: ofEvent }) => !type.test(String(ofEvent ?? sk))),
+});
+
+/** What is left of what the service used, when a backup is restored. */
+const LEFT = {
+  'the table': (now: Held) => now,
+  'the table, whose first uses wrote no events': (now: Held) => without(now, /secret_retired/),
+  'the table without the key': (now: Held) => without(now, /^KEY#/),
+  'the table without the key, whose first uses wrote no events': (now: Held) =>
+    without(now, /^KEY#|secret_retired/),
+  'an archive of events': undefined,
+  'an archive of events, which lacks first uses': undefined,
+} satisfies Record<string, ((now: Held) => Held) | undefined>;
+type Left = keyof typeof LEFT;
+
+/**
+ * Restores a Deployment from a backup.
+ * @param stopAfter how many writes succeed before the restore is interrupted and run again
+ * @returns its key, and what was reported of it
+ */
+async function restored(
+  before: Held,
+  now: Held,
+  point: number,
+  left: Left,
+  {
+    ignored = [],
+    disablesAll = false,
+    stopAfter,
+  }: { ignored?: string[]; disablesAll?: boolean; stopAfter?: number | undefined } = {},
+): Promise<{ key: ApiKey | undefined; doubts: string[] }> {
+  const from = await tableOf(before);
+  const leave = LEFT[left];
+  const into = leave ? await tableOf(leave(now)) : from;
+  const archive = left.includes('lacks') ? without(now, /secret_retired/) : now;
+  const archived = leave ? into : await tableOf(archive);
+  const doubts = new Set<string>();
+  const run = (table: Table) =>
+    restore({
+      from: leave ? from : table,
+      into: table,
+      point,
+      history: (id) => allEvents(archived, id),
+      ignored,
+      disablesAll,
+      isDryRun: false,
+      clock: () => app.time.now,
+      onProgress: () => {},
+      onDoubt: (_, why) => void doubts.add(why),
+    });
+  if (stopAfter !== undefined) await run(stoppingAfter(stopAfter, into)).catch(() => {});
+  await run(into);
+  const { deployment } = await readRestored(into, before.id);
+  const [key] = deployment ? [...(await allApiKeys(into, deployment)).values()] : [];
+  return { key, doubts: [...doubts] };
+}
+
+/** A table on which every write after the first few fails, as for a process that was killed. */
+function stoppingAfter(writes: number, table: Table): Table {
+  let left = writes;
+  const send = (command: object) => {
+    if (/^(Put|Transact|BatchWrite|Delete|Update)/.test(command.constructor.name) && --left < 0) {
+      throw new Error('killed');
+    }
+    return table.client.send(command as never);
+  };
+  return { ...table, client: { send } as unknown as DynamoDBDocumentClient };
+}
+
+const keyIn = async (table: Table, id: string): Promise<ApiKey | undefined> => {
+  const { deployment } = await readRestored(table, id);
+  return deployment && [...(await allApiKeys(table, deployment)).values()][0];
+};
+
+/** Whether an exchange with this secret succeeds at that time. */
+const isAccepted = (key: ApiKey | undefined, secret: string, at: number): boolean =>
+  key?.enabled === true &&
+  statusOf({ ...key, leak: undefined }, at, undefined) === 'active' &&
+  livingSecrets(key, at).some(({ hash }) => hash === hashOf(secret));
+
+/** One change of a key, or one use. `of` chooses the secret: 0 is the newest. */
+type Step =
+  | { do: 'rotate'; retireOld: unknown; as: string }
+  | { do: 'exchange' | 'leak'; of: number }
+  | { do: 'patch'; json: object; as: string }
+  | { do: 'wait'; seconds: number };
+
+const steps = (whos: string[]) =>
+  fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.record({ do: fc.constant('exchange' as const), of: fc.nat(2) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('leak' as const), of: fc.nat(2) }) },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          do: fc.constant('rotate' as const),
+          retireOld: fc.constantFrom('on_first_use', 'on_first_use', 'now', 0, 3600, 2 * DAY),
+          as: fc.constantFrom(...whos),
+        }),
+      },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          do: fc.constant('patch' as const),
+          json: fc.constantFrom<object>(
+            { enabled: false },
+            { enabled: true },
+            { enabled: true },
+            { scopes: ['airflow:read'] },
+            { networks: ['192.0.2.0/24'] },
+            { name: 'other' },
+          ),
+          as: fc.constantFrom(...whos),
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          do: fc.constant('wait' as const),
+          seconds: fc.constantFrom(1, 20, 100, 3600, DAY, 8 * DAY),
+        }),
+      },
+    ),
+    { maxLength: 8 },
+  );
+
+/** A key, and its secrets in the order in which they were generated. */
+interface Lived {
+  key: CreatedKey;
+  secrets: string[];
+}
+
+async function live(lived: Lived, step: Step): Promise<void> {
+  // No two things happen in the same millisecond.
+  app.time.now += 7;
+  if (step.do === 'wait') app.time.now += step.seconds * 1000;
+  // What the service rejects changes nothing.
+  else if (step.do === 'patch') await patch(lived.key, step.json, step.as);
+  else if (step.do === 'rotate') {
+    const { as, retireOld } = step;
+    const { json } = await app.call('POST', `${pathOf(lived.key)}/rotate`, { as, json: { retireOld } });
+    if (json.secret) lived.secrets.push(json.secret);
+  } else {
+    const secret = lived.secrets.at(-1 - step.of);
+    if (secret && step.do === 'leak') await app.leak(secret);
+    if (secret && step.do === 'exchange') await app.exchange({ ...lived.key, secret });
+  }
+}
+
+const anyLeft = fc.constantFrom(...(Object.keys(LEFT) as Left[]));
+
+/** A new key, and its Deployment as a backup has it after these steps. */
+async function backedUpAfter(earlier: Step[]) {
+  const key = await newKey();
+  const id = key.id.split('_')[1] as string;
+  const lived: Lived = { key, secrets: [key.secret] };
+  for (const step of earlier) await live(lived, step);
+  return { id, lived, before: await held(id), point: app.time.now };
+}
+
+/** Times at which secrets are compared: a rotation can have set the end of a secret in the future. */
+const soon = () => [0, HOUR, 25 * HOUR, 49 * HOUR, 9 * 24 * HOUR].map((after) => app.time.now + after);
+
+describe('a restore from a backup', () => {
+  it.each(Object.keys(LEFT) as Left[])(
+    '#45: revives no secret that its successor retired by its first use since, where %s is left',
+    async (left) => {
+      const old = await newKey();
+      app.time.now += 7;
+      const next = await rotate(old, 'on_first_use');
+      const id = old.id.split('_')[1] as string;
+      const before = await held(id);
+      const point = app.time.now;
+      app.time.now += HOUR;
+      await app.swap(next);
+      expect((await app.exchange(old)).status).toBe(401);
+      const { key, doubts } = await restored(before, await held(id), point, left);
+      expect(soon().filter((at) => isAccepted(key, old.secret, at))).toEqual([]);
+      expect(isAccepted(key, next.secret, app.time.now)).toBe(true);
+      const isUnknown = /without the key, whose|lacks/.test(left);
+      expect(doubts).toEqual(
+        isUnknown ? ['its old secret was retired, because its new one may have been used'] : [],
+      );
+    },
+  );
+
+  it.each(['the table', 'the table, whose first uses wrote no events'] as const)(
+    '#45: keeps the old secret of a rotation whose new secret has not been used, where %s is left',
+    async (left) => {
+      const old = await newKey();
+      app.time.now += 7;
+      const next = await rotate(old, 'on_first_use');
+      const id = old.id.split('_')[1] as string;
+      const before = await held(id);
+      const point = app.time.now;
+      app.time.now += HOUR;
+      await app.swap(old);
+      const { key, doubts } = await restored(before, await held(id), point, left);
+      expect([old, next].map(({ secret }) => isAccepted(key, secret, app.time.now))).toEqual([true, true]);
+      expect(doubts).toEqual([]);
+    },
+  );
+
+  it('#45: keeps a key disabled that is disabled or leaked today, though no event says so', async () => {
+    for (const change of [
+      { enabled: false },
+      { enabled: false, leak: { reportedAt: 1, wasEnabled: true } },
+    ]) {
+      const made = await newKey();
+      const id = made.id.split('_')[1] as string;
+      const before = await held(id);
+      const now = {
+        id,
+        items: before.items.map((item) => (/^KEY#/.test(String(item.sk)) ? { ...item, ...change } : item)),
+      };
+      const { key, doubts } = await restored(before, now, app.time.now, 'the table');
+      expect(key).toMatchObject(change);
+      expect(doubts).toEqual(['it is disabled today, and no event says why']);
+    }
+  });
+
+  it.each([
+    { scopes: ['airflow:read'] },
+    { validUntil: app.time.now + HOUR },
+    { networks: ['192.0.2.0/24'] },
+    { trust: [] },
+  ])('#45: disables a key whose bounds today differ by %j, though no event says so', async (change) => {
+    const made = await newKey();
+    const id = made.id.split('_')[1] as string;
+    const before = await held(id);
+    const items = before.items.map((item) => (/^KEY#/.test(String(item.sk)) ? { ...item, ...change } : item));
+    const { key, doubts } = await restored(before, { id, items }, app.time.now, 'the table');
+    expect(key?.enabled).toBe(false);
+    expect(doubts).toEqual(['its bounds are not known']);
+  });
+
+  it.each([
+    ['came back with --disable-all', /^$/, { disablesAll: true }],
+    ['was created since', /^KEY#/, {}],
+  ] as const)('#55: lets no rotation enable a leaked key that %s', async (_, lacks, options) => {
+    const made = await newKey();
+    await app.leak(made.secret);
+    const now = await held(made.id.split('_')[1] as string);
+    const { key } = await restored(without(now, lacks), now, app.time.now, 'the table', options);
+    expect(key?.leak).toEqual({ reportedAt: app.time.now, wasEnabled: false });
+  });
+
+  it('#45: revives no token that was revoked with others of its key, when the key is gone from the table', async () => {
+    const made = await newKey();
+    const [, id = '', ulid = ''] = /^dk_(.*)_(.*)$/.exec(made.id) ?? [];
+    const backup = await tableOf(await held(id));
+    const point = app.time.now;
+    const tokens: string[] = [];
+    for (let n = 0; n < 4; n++) {
+      tokens.push(await app.swap(made));
+      for (const enabled of [false, true]) {
+        app.time.now += 7;
+        must(await patch(made, { enabled }), 200);
+      }
+    }
+    const Key = { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}` };
+    await app.table.client.send(new DeleteCommand({ TableName: app.table.tableName, Key }));
+    await restore({
+      from: backup,
+      into: app.table,
+      point,
+      history: (of) => allEvents(app.table, of),
+      ignored: [],
+      disablesAll: false,
+      isDryRun: false,
+      clock: () => app.time.now,
+      onProgress: () => {},
+      onDoubt: () => {},
+    });
+    for (const token of tokens) expect(await app.use(token)).toBe(401);
+    expect(await app.use(await app.swap(made))).toBe(200);
+  });
+
+  it('#45: accepts no secret that was dead, and each that was alive or reports the key, whatever happened', async () => {
+    const history = fc.record({
+      left: anyLeft,
+      earlier: steps(['ada']),
+      since: steps(['ada']),
+      stopAfter: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
+    });
+    await fc.assert(
+      fc.asyncProperty(history, async ({ left, earlier, since, stopAfter }) => {
+        const { id, lived, before, point } = await backedUpAfter(earlier);
+        const wereKnown = [...lived.secrets];
+        for (const step of since) await live(lived, step);
+        const today = await keyIn(app.table, id);
+        const end = await restored(before, await held(id), point, left, { stopAfter });
+        const accepted = (of: ApiKey | undefined, secrets: string[]) =>
+          soon().map((at) => secrets.filter((secret) => isAccepted(of, secret, at)));
+        const [now, then] = [accepted(today, lived.secrets), accepted(end.key, lived.secrets)];
+        const revived = then.map((secrets, n) => secrets.filter((secret) => !now[n]?.includes(secret)));
+        expect(revived.flat()).toEqual([]);
+        if (end.doubts.length === 0) expect(then).toEqual(accepted(today, wereKnown));
+        // What a rotation would enable, it would enable today.
+        if (end.key?.leak?.wasEnabled) expect(today?.leak?.wasEnabled).toBe(true);
+      }),
+      { numRuns: sample(300) },
+    );
+  }, 240_000);
+
+  it('#45: revives no secret that was dead before the first change of somebody who is ignored', async () => {
+    const history = fc.record({ left: anyLeft, earlier: steps(['ada']), since: steps(['ada', 'mallory']) });
+    await fc.assert(
+      fc.asyncProperty(history, async ({ left, earlier, since }) => {
+        const { id, lived, before, point } = await backedUpAfter(earlier);
+        let dead: string[] = [];
+        let isDamaged = false;
+        for (const step of since) {
+          isDamaged ||= 'as' in step && step.as === 'mallory';
+          await live(lived, step);
+          const today = await keyIn(app.table, id);
+          if (isDamaged || !today) continue;
+          const living = livingSecrets(today, app.time.now).map(({ hash }) => hash);
+          dead = lived.secrets.filter((secret) => !living.includes(hashOf(secret)));
+        }
+        const { key: end } = await restored(before, await held(id), point, left, { ignored: ['mallory'] });
+        expect(dead.filter((secret) => isAccepted(end, secret, app.time.now))).toEqual([]);
+        // A leaked key is enabled by nothing but a rotation.
+        if (end?.leak) expect(end.enabled).toBe(false);
+      }),
+      { numRuns: sample(300) },
+    );
+  }, 240_000);
+});
