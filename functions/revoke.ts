@@ -11,5 +11,5 @@ const store = openTokenStore(readTableConfig(), logger);
 /** POST /oauth/revoke */
 export const handler = oauthHandler(
   { 'POST /oauth/revoke': revokeRoute(store, Date.now, readMaxIdleDays()) },
-  { logger, onRefusedClient: clientReport() },
+  { logger, onRefusedClient: clientReport(), acceptsNoSecret: true },
 );

@@ -184,7 +184,9 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'OAuth',
     caller: 'client',
     summary: 'Give up an access token of the key',
-    description: 'RFC 7009. Any other token is answered alike and stays alive.',
+    description:
+      'RFC 7009. A token of another key gets the same answer and stays active. A key with trust rules has no secret: it sends ' +
+      'client_id and token alone, and gets 401 unless it is a token of that key.',
     body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
     answers: {
       200: empty('If it was a token of this key, its access has ended.'),

@@ -26,6 +26,7 @@ export interface OAuthRequest {
 /** What a client says it is, not yet verified. */
 export interface ClientCredentials {
   clientId: string;
+  /** Empty when none was sent: no key's secret is empty. */
   clientSecret: string;
 }
 
@@ -37,6 +38,8 @@ export interface OAuthHandlerOptions {
   onRefusedClient: () => void;
   /** Accept JSON with the same fields: the token call does, for pipelines that were written for an older service. */
   acceptsJson?: boolean;
+  /** Accept a client_id without a secret, which the route then judges: the revocation call does. */
+  acceptsNoSecret?: boolean;
   /** The URL under which clients know the service, where it has a name of its own. */
   publicUrl?: string | undefined;
 }
@@ -44,7 +47,7 @@ export interface OAuthHandlerOptions {
 /** A function that OAuth clients call: what its routes have in common, in the order in which it happens. */
 export function oauthHandler(
   routes: Record<string, OAuthRoute>,
-  { logger, onRefusedClient, acceptsJson = false, publicUrl }: OAuthHandlerOptions,
+  { logger, onRefusedClient, acceptsJson = false, acceptsNoSecret = false, publicUrl }: OAuthHandlerOptions,
 ) {
   return middy<APIGatewayProxyEventV2>()
     .use(invocation(logger))
@@ -56,7 +59,7 @@ export function oauthHandler(
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const parameters = bodyParameters(event, acceptsJson);
       refuseQueryParameters(event.rawQueryString, parameters);
-      const client = clientCredentials(event.headers.authorization, parameters);
+      const client = clientCredentials(event.headers.authorization, parameters, acceptsNoSecret);
       // Only what has a key ID's form: anything else could be a secret in the wrong place.
       if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
       const { sourceIp: address, userAgent } = event.requestContext.http;
@@ -176,6 +179,7 @@ function isRepeatedInJson([name, value]: [string, unknown]): boolean {
 function clientCredentials(
   authorization: string | undefined,
   parameters: ReadonlyMap<string, string>,
+  acceptsNoSecret: boolean,
 ): ClientCredentials {
   const clientId = parameters.get('client_id');
   const clientSecret = parameters.get('client_secret');
@@ -183,12 +187,11 @@ function clientCredentials(
     if (authorization !== undefined || clientSecret) {
       throw invalidRequest('A token exchange has subject_token in place of a secret.');
     }
-    // No secret is the empty one, which none is equal to.
     return { clientId: clientId ?? '', clientSecret: '' };
   }
   if (authorization === undefined) {
-    if (!clientId || !clientSecret) throw invalidClient();
-    return { clientId, clientSecret };
+    if (!clientId || !(clientSecret || acceptsNoSecret)) throw invalidClient();
+    return { clientId, clientSecret: clientSecret ?? '' };
   }
   if (!/^Basic /i.test(authorization)) throw invalidClient();
   const basic = basicCredentials(authorization);

@@ -1,8 +1,10 @@
 import type { RequestListener } from 'node:http';
 import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { parseCredential } from '../../functions/domain/identifiers.ts';
+import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { callAs } from '../support/service.ts';
+import { callAs, callsOf, exchange as exchangeSecret } from '../support/service.ts';
 import { call, makeDeployment, runStack, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -95,6 +97,55 @@ describe('a key with trust rules', () => {
     expect(await use(service, token)).toBe(401);
     service.clock.freeze(NOON);
     expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
+  });
+
+  it('revokes its own token without a secret, and no other', async () => {
+    const { id, deploymentId } = await newKey();
+    const other = await newKey();
+    const [own, foreign] = await Promise.all(
+      [id, other.id].map(async (key) => (await exchange(key, await subjectToken())).json.access_token),
+    );
+    const path = `/deployments/${deploymentId}/api-keys`;
+    const withSecret = (await callAs(service, 'member', 'POST', path, { json: { name: 'secret' } })).json;
+    const bySecret = (await exchangeSecret(service, withSecret)).json.access_token;
+    const revoke = (form: Record<string, string>) => call(service, 'POST', '/oauth/revoke', { form });
+
+    const { ulid = '' } = parseCredential(own) ?? {};
+    const unknown = mintCredential('token', deploymentId, ulid);
+    const rejected: Record<string, string>[] = [
+      { client_id: id, token: foreign },
+      { client_id: other.id, token: own },
+      { client_id: withSecret.id, token: bySecret },
+      { client_id: id, token: unknown },
+      { client_id: id, token: 'x' },
+      { client_id: id },
+      { token: own },
+      { client_id: 'x', token: own },
+    ];
+    for (const form of rejected) {
+      const { status, json } = await revoke(form);
+      expect({ status, json }).toEqual({
+        status: 401,
+        json: { error: 'invalid_client', error_description: 'Client authentication failed.' },
+      });
+    }
+    for (const token of [own, foreign, bySecret]) expect(await use(service, token)).toBe(200);
+    expect(await revoke({ client_id: id, token: own })).toMatchObject({ status: 200, text: '' });
+    expect(await use(service, own)).toBe(401);
+    expect(await use(service, foreign)).toBe(200);
+  });
+
+  it('reads the same to reject the revocation of an unknown token, whether the key exists or not', async () => {
+    const { id, deploymentId } = await newKey();
+    const ulid = id.slice(-26);
+    const costs = async (keyId: string, deployment: string) => {
+      const before = callsOf(service, 'revoke', 'BatchGetItem');
+      const form = { client_id: keyId, token: mintCredential('token', deployment, ulid) };
+      expect((await call(service, 'POST', '/oauth/revoke', { form })).status).toBe(401);
+      return callsOf(service, 'revoke', 'BatchGetItem') - before;
+    };
+    expect(await costs(id, deploymentId)).toBe(1);
+    expect(await costs(`dk_none_${ulid}`, 'none')).toBe(1);
   });
 
   it.each<[string, object, object, boolean]>([
