@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type BuildOptions, buildSync } from 'esbuild';
 import { bundling, functionNames } from '../infra/bundle.ts';
-import { faultsOf, folderOf, type LockedPackage } from './licensed.ts';
+import { ACTION } from '../integrations/github-action/build.ts';
+import { faultsOf, folderOf, type LockedPackage, noticesOf } from './licensed.ts';
 
 const HELP = `Checks the licences of all packages, as package-lock.json names them. Part of npm run check.
 
@@ -15,7 +16,7 @@ scripts/licensed.ts lists what is allowed, for what we ship and for what we use.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The folders of the packages whose code is in a bundle of a function or in the console. */
+/** The folders of the packages whose code is in a bundle of a function, in the console or in the GitHub Action. */
 function bundledFolders(): Set<string> {
   const page: BuildOptions = {
     entryPoints: [join(root, 'functions/console/main.tsx')],
@@ -25,18 +26,11 @@ function bundledFolders(): Set<string> {
     jsxImportSource: 'preact',
     format: 'esm',
   };
-  const inputs = [bundling(functionNames()), page].flatMap((options) => {
+  const inputs = [bundling(functionNames()), page, ACTION].flatMap((options) => {
     const { metafile } = buildSync({ ...options, absWorkingDir: root, write: false, metafile: true });
     return Object.keys(metafile?.inputs ?? {});
   });
   return new Set(inputs.flatMap((path) => folderOf(path) ?? []));
-}
-
-/** The text of a package's licence, where it comes with one. */
-function licenceText(folder: string): string {
-  const file = readdirSync(join(root, folder)).find((name) => /^(licen[cs]e|copying)/i.test(name));
-  if (!file) return 'The package comes without the text of its licence.';
-  return readFileSync(join(root, folder, file), 'utf8').trim();
 }
 
 function run(): void {
@@ -56,11 +50,7 @@ function run(): void {
     `${Object.keys(packages).length - 1} packages, ${bundled.size} of them in what we ship: all licences allowed.`,
   );
   if (values.notices === undefined) return;
-  const notices = [...bundled].sort().map((folder) => {
-    const title = `${folder.replace(/.*node_modules\//, '')} ${packages[folder]?.version}, ${packages[folder]?.license}`;
-    return `${title}\n${'='.repeat(title.length)}\n\n${licenceText(folder)}\n`;
-  });
-  writeFileSync(values.notices, notices.join('\n\n'));
+  writeFileSync(values.notices, noticesOf(root, bundled));
 }
 
 try {

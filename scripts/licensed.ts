@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** SPDX identifiers of licences that ask for no more than to be kept beside the code. */
 export const SHIPPED: ReadonlySet<string> = new Set([
   '0BSD',
@@ -64,4 +67,25 @@ export function faultsOf(
       ];
     }),
   ];
+}
+
+/**
+ * The licences of packages, as they must accompany code that contains these packages.
+ * @param root the folder that has node_modules
+ * @param folders of the packages
+ */
+export function noticesOf(root: string, folders: ReadonlySet<string>): string {
+  const notices = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const title = `${name} ${version}, ${license}`;
+    return `${title}\n${'='.repeat(title.length)}\n\n${licenceText(join(root, folder))}\n`;
+  });
+  return notices.join('\n\n');
+}
+
+/** The text of a package's licence, where it comes with one. */
+function licenceText(folder: string): string {
+  const file = readdirSync(folder).find((name) => /^(licen[cs]e|copying)/i.test(name));
+  if (!file) return 'The package comes without the text of its licence.';
+  return readFileSync(join(folder, file), 'utf8').trim();
 }

@@ -48,8 +48,15 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'a script is run by hand on the table or over HTTP: it imports domain, table, handlers and settings',
     files: /^scripts\//,
-    folders: /^(scripts\/|functions\/(domain|table|handlers)\/|infra\/(bundle|config)\.ts$)/,
+    folders:
+      /^(scripts\/|functions\/(domain|table|handlers)\/|infra\/(bundle|config)\.ts$|integrations\/github-action\/build\.ts$)/,
     packages: /^(node:|esbuild$)/,
+  },
+  {
+    rule: 'an integration runs in the CI of others: it imports itself, domain, and what is built for there',
+    files: /^integrations\//,
+    folders: /^(integrations\/|functions\/domain\/|scripts\/licensed\.ts$)/,
+    packages: /^(node:|@actions\/|esbuild$)/,
   },
   {
     rule: 'infra names functions by path and imports of them the names of their environment and metrics alone',
@@ -62,7 +69,7 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
 function isWrong({ from, to }: Import): boolean {
   const rule = RULES.find(({ files }) => files.test(from));
   if (!rule) throw new Error(`No rule says what ${from} may import.`);
-  const isOfProject = /^(functions|infra|scripts|test)\//.test(to) || to.startsWith('..');
+  const isOfProject = /^(functions|infra|integrations|scripts|test)\//.test(to) || to.startsWith('..');
   return !(isOfProject ? rule.folders : rule.packages).test(to);
 }
 
@@ -73,6 +80,7 @@ describe('imports go one way', () => {
       ...filesBelow('functions'),
       ...filesBelow('functions', '.tsx'),
       ...filesBelow('infra'),
+      ...filesBelow('integrations'),
       ...filesBelow('scripts'),
     ].filter((file) => first(file) === ofRule);
     expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);

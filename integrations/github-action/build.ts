@@ -1,0 +1,38 @@
+/**
+ * Bundles the action into dist/, which GitHub runs as it is committed: `npm run action`. The root's node_modules hold what
+ * it needs.
+ */
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type BuildOptions, buildSync } from 'esbuild';
+import { folderOf, noticesOf } from '../../scripts/licensed.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = 'integrations/github-action';
+
+export const ACTION: BuildOptions = {
+  absWorkingDir: root,
+  entryPoints: [`${folder}/index.ts`],
+  outfile: `${folder}/dist/index.cjs`,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'cjs',
+  charset: 'utf8',
+  alias: { undici: `./${folder}/no-undici.ts` },
+  banner: { js: `// Written by \`npm run action\` from ${folder}. Do not edit.` },
+};
+
+/** The files of dist/, by their path in the project. */
+export function filesOfAction(): Map<string, string> {
+  const { outputFiles, metafile } = buildSync({ ...ACTION, write: false, metafile: true });
+  const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => folderOf(path) ?? []));
+  return new Map([
+    [`${folder}/dist/index.cjs`, outputFiles[0]?.text ?? ''],
+    [`${folder}/dist/THIRD-PARTY-LICENCES.txt`, noticesOf(root, folders)],
+  ]);
+}
+
+if (import.meta.main) {
+  for (const [path, text] of filesOfAction()) writeFileSync(`${root}${path}`, text);
+}

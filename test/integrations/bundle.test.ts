@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { filesOfAction } from '../../integrations/github-action/build.ts';
+
+const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const metadata = parse(textOf('integrations/github-action/action.yml'));
+
+describe('the GitHub Action as it is committed', () => {
+  it.each([...filesOfAction()])('has the %s that `npm run action` writes', (path, text) => {
+    expect(textOf(path), 'Run `npm run action` and commit what it writes.').toBe(text);
+  });
+
+  it('is at most 80 KiB, and minified by nothing', () => {
+    const bundle = textOf('integrations/github-action/dist/index.cjs');
+    expect(bundle.length).toBeLessThan(80 * 1024);
+    expect(Math.max(...bundle.split('\n').map((line) => line.length))).toBeLessThan(400);
+  });
+
+  it('runs its own file on Node 24 as a step, and whatever happens at the end of the job', () => {
+    expect(metadata.runs).toEqual({
+      using: 'node24',
+      main: 'dist/index.cjs',
+      post: 'dist/index.cjs',
+      'post-if': 'always()',
+    });
+  });
+
+  it('has a name, an icon, and a description of each input and output', () => {
+    expect(metadata).toMatchObject({
+      name: expect.stringMatching(/\w/),
+      branding: { icon: 'key', color: 'blue' },
+    });
+    for (const one of [metadata, ...Object.values(metadata.inputs), ...Object.values(metadata.outputs)]) {
+      expect(one).toMatchObject({ description: expect.stringMatching(/^[A-Z].*\.$/) });
+    }
+    expect(Object.keys(metadata.inputs)).toEqual([
+      'url',
+      'key-id',
+      'key-secret',
+      'scope',
+      'audience',
+      'revoke',
+    ]);
+    expect(Object.keys(metadata.outputs)).toEqual(['token', 'expires-at']);
+  });
+});

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+import { parse } from 'yaml';
+
+const folder = fileURLToPath(new URL('../../integrations/github-action/', import.meta.url));
+const metadata = parse(readFileSync(join(folder, 'action.yml'), 'utf8'));
+
+/** What a step of a job is given, and what the runner has kept of it. */
+export interface StepOptions {
+  /** The inputs as the workflow passes them. */
+  with: Readonly<Record<string, string>>;
+  /** More of the runner's environment. */
+  env?: Readonly<Record<string, string>>;
+  /** State that the step saved, for its end of the job. */
+  state?: Readonly<Record<string, string>>;
+}
+
+export interface StepResult {
+  code: number | null;
+  /** Standard output and standard error. */
+  output: string;
+  outputs: Readonly<Record<string, string>>;
+  state: Readonly<Record<string, string>>;
+  /** How long the step waited before it tried again, in milliseconds each; the tests do not wait. */
+  pauses: number[];
+}
+
+/**
+ * Runs the action's `main` or `post` as the runner of GitHub does: the committed bundle, in a process of its own, with inputs
+ * and their defaults from action.yml in the environment, and with files for outputs and state.
+ */
+export async function runAction(
+  phase: 'main' | 'post',
+  { with: given, env, state = {} }: StepOptions,
+): Promise<StepResult> {
+  const place = mkdtempSync(join(tmpdir(), 'github-runner-'));
+  const inPlace = (name: string, text = '') => {
+    writeFileSync(join(place, name), text);
+    return join(place, name);
+  };
+  const inputs: [string, string][] = Object.entries<{ default?: string }>(metadata.inputs).map(
+    ([name, input]) => [`INPUT_${name.toUpperCase()}`, given[name] ?? input.default ?? ''],
+  );
+  const files = { GITHUB_OUTPUT: inPlace('output'), GITHUB_STATE: inPlace('state') };
+  const pauses = inPlace('pauses');
+  // Notes each pause and ends it at once.
+  const hook = inPlace(
+    'pauses.cjs',
+    `require('node:timers/promises').setTimeout = async (pause) =>
+      require('node:fs').appendFileSync(${JSON.stringify(pauses)}, pause + '\\n');`,
+  );
+  const child = spawn(process.execPath, ['--require', hook, join(folder, metadata.runs[phase])], {
+    cwd: place,
+    env: {
+      PATH: process.env.PATH,
+      ...Object.fromEntries(inputs),
+      ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
+      ...files,
+      ...env,
+    },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  const result = {
+    code,
+    output,
+    outputs: valuesOf(readFileSync(files.GITHUB_OUTPUT, 'utf8')),
+    state: valuesOf(readFileSync(files.GITHUB_STATE, 'utf8')),
+    pauses: readFileSync(pauses, 'utf8').split('\n').filter(Boolean).map(Number),
+  };
+  rmSync(place, { recursive: true });
+  return result;
+}
+
+/** The values in a file of the runner: `name<<delimiter`, lines, `delimiter`. */
+function valuesOf(text: string): Record<string, string> {
+  const values = text.matchAll(/^(?<name>[^\n]+?)<<(?<delimiter>[^\n]+)\n(?<value>.*?)\n\k<delimiter>$/gms);
+  return Object.fromEntries(Array.from(values, ({ groups = {} }) => [groups.name, groups.value]));
+}
+
+/** What a front does with one call in the place of forwarding it; `lost` forwards it and breaks the connection. */
+export type Reaction = 'lost' | ((response: ServerResponse, body: string) => unknown);
+
+export interface Front {
+  url: string;
+  /** What it does with the next calls, in this order; it forwards all that follow. */
+  next: Reaction[];
+  /** The bodies of all calls. */
+  bodies: string[];
+}
+
+/** A server in front of the service, for a test file: what a gateway answers when a call does not reach the functions. */
+export async function startFront(target: string): Promise<Front> {
+  const front: Front = { url: '', next: [], bodies: [] };
+  const server = createServer(async (incoming, response) => {
+    let body = '';
+    for await (const chunk of incoming) body += chunk;
+    front.bodies.push(body);
+    const reaction = front.next.shift();
+    if (typeof reaction === 'function') return reaction(response, body);
+    const { method, headers, url = '' } = incoming;
+    const forwarded = request(`${target}${url}`, { method, headers }, (answer) => {
+      if (reaction === 'lost') {
+        answer.resume().on('end', () => incoming.socket.destroy());
+        return;
+      }
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    forwarded.end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  afterAll(() => {
+    server.close();
+  });
+  front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return front;
+}
