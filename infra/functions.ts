@@ -95,7 +95,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const manageDeployments = new ServiceFunction(scope, 'manage-deployments', {
     description: 'Registers, lists, changes and deletes Deployments',
     timeout: Duration.seconds(10),
-    environment: { ...people, ...sourced },
+    environment: { ...people, ...sourced, ...metrics },
     ...operation,
   });
   table.grantManageDeployments(manageDeployments);
@@ -103,7 +103,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const manageKeys = new ServiceFunction(scope, 'manage-keys', {
     description: 'Makes, lists, changes and deletes the keys of a Deployment',
     timeout: Duration.seconds(10),
-    environment: { ...people, ...scopes, ...idle, ...trust },
+    environment: { ...people, ...scopes, ...idle, ...trust, ...metrics },
     ...operation,
   });
   table.grantManageKeys(manageKeys);
@@ -111,7 +111,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const manageTemporaryTokens = new ServiceFunction(scope, 'manage-temporary-tokens', {
     description: 'Issues, lists and revokes the temporary tokens of people',
     timeout: Duration.seconds(10),
-    environment: { ...people, ...scopes },
+    environment: { ...people, ...scopes, ...metrics },
     ...operation,
   });
   table.grantManageTemporaryTokens(manageTemporaryTokens);
@@ -119,7 +119,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const listEvents = new ServiceFunction(scope, 'list-events', {
     description: 'Lists what happened to a Deployment',
     timeout: Duration.seconds(10),
-    environment: people,
+    environment: { ...people, ...metrics },
     ...operation,
   });
   table.grantListEvents(listEvents);
@@ -127,7 +127,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const reportLeak = new ServiceFunction(scope, 'report-leak', {
     description: 'Disables the key, or revokes the token, that somebody has found',
     timeout: Duration.seconds(10),
-    environment: tokens,
+    environment: { ...tokens, ...metrics },
     ...operation,
   });
   table.grantReportLeak(reportLeak);
@@ -141,7 +141,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
   const sweepKeys = new ServiceFunction(scope, 'sweep-keys', {
     description: 'Reports keys that expire, have expired or are idle, and rejected calls',
     timeout: Duration.minutes(15),
-    environment: idle,
+    environment: { ...idle, ...metrics },
     ...operation,
   });
   table.grantSweepKeys(sweepKeys);
@@ -191,7 +191,7 @@ export function addFunctions(scope: Construct, { config, signIn, table }: Functi
     const sync = new ServiceFunction(scope, 'sync-deployments', {
       description: "Registers, changes and deletes Deployments as the platform's own table does",
       timeout: Duration.seconds(60),
-      environment: sourced,
+      environment: { ...sourced, ...metrics },
       ...operation,
     });
     table.grantFollowSource(sync);

@@ -169,6 +169,7 @@ export class Monitoring extends Construct {
     const delay = iteratorAge(publishEvents);
     const markers = this.#own(METRIC.oldPurgeMarkers, 'Maximum', QUARTER);
     const orphans = this.#own(METRIC.orphansFound, 'Sum', QUARTER);
+    const malformed = this.#own(METRIC.malformedItems, 'Sum', QUARTER);
     const failed = reconcile.metricErrors({ period: QUARTER });
     return [
       { title: 'Items purged', metrics: [this.#own(METRIC.itemsPurged, 'Sum')] },
@@ -184,6 +185,7 @@ export class Monitoring extends Construct {
         metrics: this.#alarmed(waiting(failureQueues.continuation), GIVEN_UP_CONTINUATIONS),
       },
       { title: 'Orphans found', metrics: this.#alarmed(orphans, ORPHANS_FOUND) },
+      { title: 'Malformed items', metrics: this.#alarmed(malformed, MALFORMED_ITEMS) },
       { title: 'Failed slices of reconciliation', metrics: this.#alarmed(failed, FAILED_RECONCILIATION) },
       { title: 'Delay of events', metrics: this.#alarmed(delay, DELAYED_EVENTS) },
       { title: 'Events not told', metrics: this.#alarmed(waiting(failureQueues.events), UNTOLD_EVENTS) },
@@ -310,6 +312,13 @@ const ORPHANS_FOUND: Call = {
   name: 'OrphansFound',
   says: 'A Deployment was gone, its items were left, and no purge was on its way: one is now.',
   section: 'orphans-found',
+  from: 1,
+};
+
+const MALFORMED_ITEMS: Call = {
+  name: 'MalformedItems',
+  says: 'An item of the table is malformed: somebody has damaged it.',
+  section: 'malformed-items',
   from: 1,
 };
 

@@ -1,11 +1,26 @@
 import type { OnMalformed } from '../table/schema.ts';
+import * as ENV from './env.ts';
+import { counted } from './metric.ts';
+import * as METRIC from './metric-names.ts';
 
 /** Where a function writes what an operator must see. */
 export interface ErrorLog {
-  error: (message: string, fields: Record<string, string>) => void;
+  error: (message: string, fields: Record<string, unknown>) => void;
 }
 
-/** Logs an item of a wrong shape by its keys, the hash in a token's key left out: never by its content. */
-export function logMalformed(log: ErrorLog): OnMalformed {
-  return ({ pk, sk }) => log.error('malformed item', { pk, sk: sk.replace(/#[\w-]{43}$/, '#…') });
+/**
+ * Logs a malformed item by its keys, without the hash in a token's key and never by its content, and counts it for the
+ * alarm.
+ */
+export function logMalformed(
+  log: ErrorLog,
+  env: Record<string, string | undefined> = process.env,
+): OnMalformed {
+  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
+  return ({ pk, sk }) =>
+    log.error('malformed item', {
+      pk,
+      sk: sk.replace(/#[\w-]{43}$/, '#…'),
+      ...counted(METRIC.malformedItems, ofStack),
+    });
 }

@@ -24,3 +24,5 @@ export const oldPurgeMarkers = 'OldPurgeMarkers';
 export const orphansFound = 'OrphansFound';
 /** Deployments that were not what their source says, counted at each slice of a comparison. */
 export const deploymentsMended = 'DeploymentsMended';
+/** Reads of malformed items: somebody has damaged an item of the table. */
+export const malformedItems = 'MalformedItems';

@@ -19,7 +19,7 @@ import { bundlesDirectory } from '../../infra/bundles.ts';
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 
 /** Most bytes of the functions in front of every call of somebody's API. */
-const WEIGHT = { authorize: 29 * 1024, whoami: 25 * 1024 };
+const WEIGHT = { authorize: 29 * 1024, whoami: 26 * 1024 };
 
 describe('a bundle of a function in front of every call', () => {
   beforeAll(() => bundleFunctions());

@@ -41,6 +41,7 @@ describe('the alarms', () => {
       GivenUpRecords: from(1),
       GivenUpContinuations: from(1),
       OrphansFound: from(1),
+      MalformedItems: from(1),
       FailedReconciliation: from(1, 4),
       DelayedEvents: from(3_600_000, 3),
       UntoldEvents: from(1),
@@ -84,7 +85,7 @@ describe('the alarms', () => {
     });
   });
 
-  it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound'])(
+  it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound', 'MalformedItems'])(
     '%s watches the metric of its own stack alone',
     (name) => {
       const ofStage = (stage: string): Json =>

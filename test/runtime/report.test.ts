@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
+import { logMalformed } from '../../functions/runtime/malformed.ts';
 import { checkReport, clientReport, issueReport, purgeMeasures } from '../../functions/runtime/report.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
@@ -76,6 +77,19 @@ describe("what is counted is a metric of its stack in CloudWatch's embedded form
       _aws: metric(name, ['stack']),
       stack: 'keys',
       [name]: 1,
+    });
+  });
+
+  it('#65: counts each read of a malformed item in the metric of its alarm, by its keys without the hash of a token', () => {
+    const fields = vi.fn();
+    const onMalformed = logMalformed({ error: fields }, { STACK_NAME: 'keys' });
+    onMalformed({ pk: 'DEPLOYMENT#etl', sk: `TOKEN#x#${'t'.repeat(43)}` });
+    expect(fields).toHaveBeenCalledExactlyOnceWith('malformed item', {
+      pk: 'DEPLOYMENT#etl',
+      sk: 'TOKEN#x#…',
+      _aws: metric('MalformedItems', ['stack']),
+      stack: 'keys',
+      MalformedItems: 1,
     });
   });
 
