@@ -219,7 +219,7 @@ export function keyRoutes(
 type Changes = ReturnType<typeof keyChangesInput>['_zod']['output'];
 
 /**
- * The key after a PATCH. Disabling it, and extending one that has expired, begin a new epoch: what was issued
+ * The key after a PATCH. Disabling or enabling it, and extending one that has expired, begin a new epoch: what was issued
  * before stays dead even when the key lives again.
  * @param now epoch milliseconds
  */
@@ -238,10 +238,11 @@ function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: nu
     activeSince: changes.enabled && isIdle(key, now, maxIdleDays) ? now : key.activeSince,
     revision: key.revision + 1,
   };
-  const isDisabled = key.enabled && !edited.enabled;
+  // Also enabling: what disabled the key may have been an edit of the table by hand, which left its epoch.
+  const isSwitched = key.enabled !== edited.enabled;
   const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
   const isExtended = wasExpired && edited.validUntil !== key.validUntil;
-  const epoch = isDisabled || isExtended ? key.epoch + 1 : key.epoch;
+  const epoch = isSwitched || isExtended ? key.epoch + 1 : key.epoch;
   return { ...(changes.enabled === false ? disabled(edited) : edited), epoch };
 }
 

@@ -325,6 +325,15 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     }
   });
 
+  it('#65: gives no access by an older token after a key that was disabled by hand is enabled', async () => {
+    await damage(world, { title: '', of: 'KEY#', name: 'enabled', value: { BOOL: false } });
+    expect(await works(world, 'token')).toBe(false);
+    const reply = await service.call('PATCH', keyPath(world), { ...admin, json: { enabled: true } });
+    expect(reply).toMatchObject({ status: 200, json: { enabled: true } });
+    expect(await works(world, 'token')).toBe(false);
+    expect(await works(world, 'secret')).toBe(true);
+  });
+
   it('#65: allows no other change of a malformed key', async () => {
     await damage(world, { title: '', of: 'KEY#', name: 'createdBy', value: undefined });
     const before = await read(world, 'KEY#');
