@@ -19,7 +19,8 @@ const HELP = `Makes API keys from a CSV file, for pipelines that come from an ol
   npm run migrate -- keys.csv --url https://keys.example.com --secrets new-keys.csv [--register] [--dry-run]
 
   keys.csv     a first line with the names of its columns: deployment, name, and any of oldId, description,
-               scopes (between spaces), expiresAt (RFC 3339), groups (between semicolons, for --register)
+               scopes (between spaces), expiresAt (RFC 3339), groups (between semicolons, for --register; spaces
+               belong to a group, and one that holds a semicolon is quoted)
   --url        the service: the stack's output ApiUrl
   --secrets    where IDs and secrets are written, one line a key, as soon as it is made. Made with mode 0600. Rows
                that are in it are not made again

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeploymentId } from '../functions/domain/identifiers.ts';
-import { parseCsv } from './csv.ts';
+import { isPlainText, plainTextRule } from '../functions/domain/text.ts';
+import { parseCsv, parseList } from './csv.ts';
 
 /** A key to make, from one row of the file. */
 export interface WantedKey {
@@ -56,7 +57,10 @@ export function readWanted(csv: string): WantedKey[] {
     const { deployment = '', name = '', oldId = '', description, scopes, expiresAt, groups = '' } = fields;
     const fault = (rule: string) => faults.push(`Line ${line}: ${rule}`);
     if (!isDeploymentId(deployment)) fault(`deployment must be an ID: letters, digits, _ and -, at most 64.`);
-    if (name.length < 1 || name.length > 100) fault('name must have 1 to 100 characters.');
+    if (!isPlainText(name, 1, 100)) fault(`name ${plainTextRule(1, 100)}.`);
+    if (description && !isPlainText(description, 0, 500)) fault(`description ${plainTextRule(0, 500)}.`);
+    if (scopes && words(scopes).length === 0)
+      fault('scopes is blank. Leave it empty for all scopes of the stack.');
     if (expiresAt && Number.isNaN(Date.parse(expiresAt))) fault('expiresAt must be a time in RFC 3339.');
     const identity = JSON.stringify([deployment, oldId || name]);
     const before = lineOf.get(identity);
@@ -67,11 +71,11 @@ export function readWanted(csv: string): WantedKey[] {
       line,
       oldId,
       deployment,
-      groups: words(groups, /[;\s]+/),
+      groups: groupsOf(groups, fault),
       body: {
         name,
         ...(description && { description }),
-        ...(scopes && { scopes: words(scopes, /\s+/) }),
+        ...(scopes && { scopes: words(scopes) }),
         ...(expiresAt && { expiresAt }),
       },
       idempotencyKey: `migrate-${createHash('sha256').update(identity).digest('hex')}`,
@@ -81,7 +85,21 @@ export function readWanted(csv: string): WantedKey[] {
   return wanted;
 }
 
-const words = (text: string, between: RegExp) => text.split(between).filter((word) => word !== '');
+const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
+
+/** Groups as they are, spaces included: one that was split or cut would let other people in, or nobody. */
+function groupsOf(text: string, fault: (rule: string) => void): string[] {
+  try {
+    const groups = parseList(text);
+    const wrong = groups.find((group) => !isPlainText(group, 1, 128));
+    if (wrong !== undefined) fault(`groups: ${JSON.stringify(wrong)} ${plainTextRule(1, 128)}.`);
+    if (groups.length > 20) fault('groups must be at most 20.');
+    return groups;
+  } catch {
+    fault('groups has a quote in the wrong place, or one that is never closed.');
+    return [];
+  }
+}
 
 export interface Service {
   /** Without a slash at its end. */

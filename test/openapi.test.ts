@@ -159,7 +159,10 @@ describe('what the stack answers is what the document says', async () => {
       'POST /deployments/{deploymentId}/api-keys',
       201,
       keys,
-      { token: member, json: { name: 'a', description: 'b', scopes: [], expiresAt: '2099-01-01T00:00:00Z' } },
+      {
+        token: member,
+        json: { name: 'a', description: 'b', scopes: ['code:deploy'], expiresAt: '2099-01-01T00:00:00Z' },
+      },
     ],
     ['GET /deployments/{deploymentId}/api-keys', 200, `${keys}?limit=1`, { token: member }],
     ['GET /deployments/{deploymentId}/api-keys/{keyId}', 200, `${keys}/${key.id}`, { token: member }],

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiResponsesObject } from 'zod-openapi';
+import { plainTextRule } from '../../functions/domain/text.ts';
 import { GITHUB } from '../../functions/domain/trust.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { exchangeParameters, presentedParameters, tokenParameters } from '../../functions/http/parameters.ts';
@@ -100,14 +101,9 @@ const noSuchDeployment = problem(404, 'not_found', 'No such Deployment.');
 const badPage = problem(400, 'invalid_request', 'limit must be a whole number from 1 to 100', {
   errors: [{ field: 'limit', rule: 'must be a whole number from 1 to 100' }],
 });
-const badBody = problem(
-  400,
-  'invalid_request',
-  'name must be 1 to 100 characters, without control characters',
-  {
-    errors: [{ field: 'name', rule: 'must be 1 to 100 characters, without control characters' }],
-  },
-);
+const badBody = problem(400, 'invalid_request', `name ${plainTextRule(1, 100)}`, {
+  errors: [{ field: 'name', rule: plainTextRule(1, 100) }],
+});
 const badDeploymentId = problem(
   400,
   'invalid_request',

@@ -76,9 +76,9 @@ export function inputOf(fields: KeyFields, now: number): KeyInput {
   const { description, networks, rules } = fields;
   const expiresAt = expiryOf(fields, now);
   return {
-    name: fields.name,
+    name: fields.name.trim(),
     scopes: fields.scopes,
-    ...(description && { description }),
+    ...(description.trim() && { description: description.trim() }),
     ...(expiresAt && { expiresAt }),
     ...(linesOf(networks).length > 0 && { networks: linesOf(networks) }),
     ...(rules.length > 0 && { trust: rules.map(ruleOf) }),
@@ -93,8 +93,8 @@ export function changesOf(key: ApiKey, fields: KeyFields, now: number): KeyChang
   const before = fieldsOf(key);
   const isChanged = (name: keyof KeyFields) => JSON.stringify(fields[name]) !== JSON.stringify(before[name]);
   return {
-    ...(isChanged('name') && { name: fields.name }),
-    ...(isChanged('description') && { description: fields.description || null }),
+    ...(isChanged('name') && { name: fields.name.trim() }),
+    ...(isChanged('description') && { description: fields.description.trim() || null }),
     ...(isChanged('scopes') && { scopes: fields.scopes }),
     ...(isChanged('enabled') && { enabled: fields.enabled }),
     ...(isChanged('expiry') && { expiresAt: expiryOf(fields, now) }),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DEPLOYMENT_ID, isDeploymentId } from './identifiers.ts';
+import { isPlainText, plainTextRule } from './text.ts';
 
 type Scalar = string | number | boolean;
 /** What an attribute must be: this value, one of these, or there at all (or not). */
@@ -80,7 +81,7 @@ function nameOf(row: Row, { name }: DeploymentsSource, id: string): string | und
   if (name === undefined) return undefined;
   const value = row[name] ?? id;
   if (isText(value, 100)) return value;
-  throw new RefusedRow(`${name} must be text of 1 to 100 characters, without control characters`);
+  throw new RefusedRow(`${name} ${plainTextRule(1, 100)}`);
 }
 
 function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined {
@@ -89,11 +90,11 @@ function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined
   const all = Array.isArray(value) ? value : [value];
   // A set has no order of its own: without one, each reading of it would look like a change.
   if (all.length <= 20 && all.every((it) => isText(it, 128))) return [...new Set(all)].sort();
-  throw new RefusedRow(`${groups} must be at most 20 texts of 1 to 128 characters`);
+  throw new RefusedRow(`${groups} must be at most 20 texts; each ${plainTextRule(1, 128)}`);
 }
 
 const isText = (value: unknown, most: number): value is string =>
-  typeof value === 'string' && value.isWellFormed() && /^\P{Cc}+$/u.test(value) && [...value].length <= most;
+  typeof value === 'string' && isPlainText(value, 1, most);
 
 const ULID_DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 

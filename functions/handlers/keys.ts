@@ -63,7 +63,7 @@ export function keyRoutes(
           deploymentId: deployment.id,
           ulid,
           name: input.name,
-          description: input.description,
+          description: input.description ?? undefined,
           scopes: input.scopes ?? [...known],
           secrets: input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }],
           trust: input.trust,

@@ -4,6 +4,7 @@ import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
+import { hasLength, isPlainText, PLAIN_TEXT, plainTextRule } from '../domain/text.ts';
 import {
   bindingOf,
   bindsTenant,
@@ -22,19 +23,28 @@ const text = (least: number, most: number) => {
   const rule = `must be ${least} to ${most} characters, without control characters`;
   return z.string(rule).check(
     z.regex(/^\P{Cc}*$/u, { error: rule, abort: true }),
-    z.refine((it) => it.isWellFormed() && isWithin(it, least, most), rule),
+    z.refine((it) => it.isWellFormed() && hasLength(it, least, most), rule),
     z.meta({ minLength: least, maxLength: most }),
   );
 };
 
-/** Counts only what cannot be too long anyway: a character is at most two units. */
-const isWithin = (it: string, least: number, most: number) =>
-  it.length <= 2 * most && [...it].length >= least && [...it].length <= most;
+/** Text that people read: a name, a description, a group. */
+const plainText = (least: number, most: number) => {
+  const rule = plainTextRule(least, most);
+  return z.string(rule).check(
+    z.regex(PLAIN_TEXT, { error: rule, abort: true }),
+    z.refine((it) => isPlainText(it, least, most), rule),
+    z.meta({ minLength: least, maxLength: most }),
+  );
+};
 
-const groups = z.array(text(1, 128), 'must be an array of at most 20 groups').check(z.maxLength(20));
+const groups = z.array(plainText(1, 128), 'must be an array of at most 20 groups').check(z.maxLength(20));
 
 /** PUT /deployments/{deploymentId} */
-export const deploymentInput = z.strictObject({ name: z.optional(text(1, 100)), groups: z.optional(groups) });
+export const deploymentInput = z.strictObject({
+  name: z.optional(plainText(1, 100)),
+  groups: z.optional(groups),
+});
 
 const enabled = z.boolean('must be true or false');
 
@@ -55,7 +65,7 @@ const expiresAt = (now: number) => {
 
 /** @param known scopes that the stack knows */
 const scopes = (known: readonly string[]) => {
-  const rule = `must be an array of at most ${MAX_SCOPES} scopes`;
+  const rule = `must be an array of 1 to ${MAX_SCOPES} scopes`;
   const oneOfThem = `must be one of ${known.join(', ')}`;
   // Not an enum: which scopes there are is the stack's to say, and the document is the same for every stack.
   const scope = z.string(oneOfThem).check(
@@ -64,7 +74,7 @@ const scopes = (known: readonly string[]) => {
     z.meta({ maxLength: MAX_SCOPE_LENGTH }),
   );
   return z.pipe(
-    z.array(scope, rule).check(z.maxLength(MAX_SCOPES, rule)),
+    z.array(scope, rule).check(z.minLength(1, rule), z.maxLength(MAX_SCOPES, rule)),
     z.transform((it: string[]) => [...new Set(it)]),
   );
 };
@@ -127,8 +137,8 @@ const trust = (issuers: readonly string[]) => {
 /** POST …/api-keys */
 export const newKeyInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
   z.strictObject({
-    name: text(1, 100),
-    description: z.optional(text(0, 500)),
+    name: plainText(1, 100),
+    description: z.optional(z.nullable(plainText(0, 500))),
     scopes: z.optional(scopes(known)),
     expiresAt: z.optional(expiresAt(now)),
     networks: z.optional(networks),
@@ -138,8 +148,8 @@ export const newKeyInput = (known: readonly string[], now: number, issuers: read
 /** PATCH …/api-keys/{keyId}: null clears. */
 export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
   z.strictObject({
-    name: z.optional(text(1, 100)),
-    description: z.optional(z.nullable(text(0, 500))),
+    name: z.optional(plainText(1, 100)),
+    description: z.optional(z.nullable(plainText(0, 500))),
     scopes: z.optional(scopes(known)),
     enabled: z.optional(enabled),
     expiresAt: z.optional(z.nullable(expiresAt(now))),

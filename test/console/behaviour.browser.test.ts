@@ -364,7 +364,8 @@ describeInBrowser('an API that fails', (open) => {
       await route.continue({ postData: JSON.stringify({ name: '\u0007', scopes }) });
     });
     await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
-    const wrong = 'Name must be 1 to 100 characters, without control characters';
+    const wrong =
+      'Name must be 1 to 100 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
     await page.getByText(wrong).waitFor();
     const name = page.getByLabel('Name');
     expect(await name.getAttribute('aria-invalid')).toBe('true');

@@ -64,6 +64,10 @@ describe('a row is a Deployment', () => {
   });
 });
 
+const RULE =
+  'without control, zero-width and bidirectional formatting characters, ' +
+  'and without white space at the start or end';
+
 describe('a row says of a Deployment', () => {
   it('its ID, and what the table knows beside it', () => {
     expect(deploymentOf(row, bare)).toEqual({ id: 'etl', name: undefined, groups: undefined });
@@ -83,22 +87,49 @@ describe('a row says of a Deployment', () => {
     const name = (label: unknown) => deploymentOf({ ...row, label }, whole)?.name;
     for (const missing of [undefined, null]) expect(name(missing)).toBe('etl');
     for (const good of ['a', '😀'.repeat(100)]) expect(name(good)).toBe(good);
-    for (const bad of ['', 'x'.repeat(101), 'a\nb', '\n', '\ud800', 7, ['a']])
-      expect(() => name(bad)).toThrow(
-        refused('label must be text of 1 to 100 characters, without control characters'),
-      );
+    for (const bad of [
+      '',
+      ' ',
+      'a ',
+      ' a',
+      'a\u200b',
+      'a\u202eb',
+      'x'.repeat(101),
+      'a\nb',
+      '\n',
+      '\ud800',
+      7,
+      ['a'],
+    ])
+      expect(() => name(bad)).toThrow(refused(`label must be 1 to 100 characters, ${RULE}`));
   });
 
   it('groups: a list, a set or one, in their order, each once; none where it has none', () => {
     const groups = (teams: unknown) => deploymentOf({ ...row, teams }, whole)?.groups;
     for (const missing of [undefined, null]) expect(groups(missing)).toEqual([]);
     expect(groups('a')).toEqual(['a']);
+    expect(groups('a b; c, d')).toEqual(['a b; c, d']);
+    expect(groups(['data platform', 'a b'])).toEqual(['a b', 'data platform']);
     expect(groups(['c', 'a', 'c', 'b'])).toEqual(['a', 'b', 'c']);
     expect(groups(Array.from({ length: 20 }, (_, n) => `g${n}`))).toHaveLength(20);
     expect(groups(['x'.repeat(128)])).toHaveLength(1);
     const tooMany = Array.from({ length: 21 }, (_, n) => `g${n}`);
-    for (const bad of [tooMany, ['x'.repeat(129)], [''], ['a', 7], 7, {}])
-      expect(() => groups(bad)).toThrow(refused('teams must be at most 20 texts of 1 to 128 characters'));
+    for (const bad of [
+      tooMany,
+      ['x'.repeat(129)],
+      [''],
+      ['a', 7],
+      7,
+      {},
+      'a ',
+      ' a',
+      ['a\u200b'],
+      ['a\u202eb'],
+      ['\u3000'],
+    ])
+      expect(() => groups(bad)).toThrow(
+        refused(`teams must be at most 20 texts; each must be 1 to 128 characters, ${RULE}`),
+      );
   });
 });
 

@@ -243,9 +243,9 @@ describe('a change that our rules refuse', () => {
     ['no ID', () => ({ deployment: { S: 'no such id' } }), 'deployment must be text of the form'],
     ['a number for an ID', () => ({ deployment: { N: '7' } }), 'deployment must be text of the form'],
     ['no ID at all', () => ({ deployment: { NULL: true } }), 'deployment must be text of the form'],
-    ['a long name', () => ({ label: { S: 'x'.repeat(101) } }), 'label must be text of 1 to 100 characters'],
-    ['a name that is a map', () => ({ label: { M: {} } }), 'label must be text of 1 to 100 characters'],
-    ['a control character', () => ({ label: { S: 'a\nb' } }), 'label must be text of 1 to 100 characters'],
+    ['a long name', () => ({ label: { S: 'x'.repeat(101) } }), 'label must be 1 to 100 characters'],
+    ['a name that is a map', () => ({ label: { M: {} } }), 'label must be 1 to 100 characters'],
+    ['a control character', () => ({ label: { S: 'a\nb' } }), 'label must be 1 to 100 characters'],
     ['a number among groups', () => ({ teams: { L: [{ N: '1' }] } }), 'teams must be at most 20 texts'],
   ];
   it.each(refused)('%s is set aside; its neighbours are applied', async (_, more, reason) => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { formatCredential } from '../../functions/domain/identifiers.ts';
@@ -33,6 +34,8 @@ function broken(schema: Schema, input: unknown, whole?: string): unknown {
   }
   return undefined;
 }
+const plain = (least: number, most: number) =>
+  `must be ${least} to ${most} characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end`;
 const text = (least: number, most: number) =>
   `must be ${least} to ${most} characters, without control characters`;
 const list = <T>(length: number, one: T) => Array.from({ length }, () => one);
@@ -83,8 +86,8 @@ describe('an input', () => {
 
   it('names each field that breaks a rule, however deep, and says of a missing one that it is required', () => {
     expect(broken(newKey, { description: 7, scopes: ['code:deploy', 'x'] })).toEqual([
-      `name is required: ${text(1, 100)}`,
-      `description ${text(0, 500)}`,
+      `name is required: ${plain(1, 100)}`,
+      `description ${plain(0, 500)}`,
       'scopes[1] must be one of code:deploy, airflow:read',
     ]);
   });
@@ -92,10 +95,21 @@ describe('an input', () => {
 
 describe('a text', () => {
   const name = (value: unknown) => broken(deploymentInput, { name: value });
-  const rule = [`name ${text(1, 100)}`];
+  const rule = [`name ${plain(1, 100)}`];
 
   it('is counted in characters, not in UTF-16 units', () => {
-    for (const good of ['a', 'x'.repeat(100), '😀'.repeat(100), '  ', 'a"b\u2028'])
+    for (const good of [
+      'a',
+      'x'.repeat(100),
+      '😀'.repeat(100),
+      'a  b',
+      'a"b',
+      'é',
+      'e\u0301',
+      '漢字',
+      'a\u00a0b',
+      '🚀 deploy',
+    ])
       expect(name(good)).toBeUndefined();
     for (const bad of ['', 'x'.repeat(101), '😀'.repeat(101), 'x'.repeat(201)])
       expect(name(bad)).toEqual(rule);
@@ -104,6 +118,47 @@ describe('a text', () => {
   it('has no control characters and no half characters, and is no other type', () => {
     for (const bad of ['a\nb', '\n', 'a\0', '\u007f', '\u0085', 'a\ud800', 7, null, ['a']])
       expect(name(bad)).toEqual(rule);
+  });
+
+  const control = [...Array(0x20).keys(), ...Array.from({ length: 0x21 }, (_, at) => 0x7f + at)];
+  const zeroWidth = [
+    0xad, 0x34f, 0x115f, 0x1160, 0x17b4, 0x180b, 0x200b, 0x200c, 0x200d, 0x2060, 0x2064, 0x3164, 0xfe00,
+    0xfe0f, 0xfeff, 0xffa0, 0xe0001, 0xe0061, 0xe0100,
+  ];
+  const bidirectional = [
+    0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
+  ];
+  const white = [
+    0x20, 0x09, 0x0a, 0xa0, 0x1680, 0x2000, 0x2003, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff,
+    0x2800,
+  ];
+  const around = fc.tuple(fc.stringMatching(/^[a-z]{1,9}$/), fc.stringMatching(/^[a-z]{1,9}$/));
+
+  it.each([
+    ['name', 100, (value: string) => broken(newKey, { name: value })],
+    ['name', 100, (value: string) => broken(deploymentInput, { name: value })],
+    ['name', 100, (value: string) => broken(keyChanges, { name: value })],
+    ['groups[0]', 128, (value: string) => broken(deploymentInput, { groups: [value] })],
+    ['description', 500, (value: string) => broken(newKey, { name: 'ci', description: value })],
+    ['description', 500, (value: string) => broken(keyChanges, { description: value })],
+  ] as const)('has no invisible characters and no outer white space: %s, %d', (field, most, judge) => {
+    const refusal = [`${field} ${plain(field === 'description' ? 0 : 1, most)}`];
+    const invisible = fc
+      .constantFrom(...control, ...zeroWidth, ...bidirectional)
+      .map((code) => String.fromCodePoint(code));
+    fc.assert(
+      fc.property(around, invisible, fc.nat(2), ([before, after], wrong, place) => {
+        const value = [wrong + after, before + wrong + after, before + wrong][place] ?? '';
+        expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+      }),
+      { numRuns: 300 },
+    );
+    for (const space of white.map((code) => String.fromCodePoint(code))) {
+      for (const value of [space, `${space}a`, `a${space}`, `${space}a${space}`]) {
+        expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+      }
+    }
+    expect(judge('a b')).toBeUndefined();
   });
 });
 
@@ -123,8 +178,8 @@ describe('a Deployment', () => {
     expect(broken(deploymentInput, { groups: list(21, 'g') })).toEqual(rule);
     expect(broken(deploymentInput, { groups: 'g' })).toEqual(rule);
     expect(broken(deploymentInput, { groups: ['g', 'g'.repeat(129), ''] })).toEqual([
-      `groups[1] ${text(1, 128)}`,
-      `groups[2] ${text(1, 128)}`,
+      `groups[1] ${plain(1, 128)}`,
+      `groups[2] ${plain(1, 128)}`,
     ]);
   });
 });
@@ -152,13 +207,17 @@ describe('a new key', () => {
       trust,
     });
     expect(broken(newKey, { name: 'ci', description: 'x'.repeat(501) })).toEqual([
-      `description ${text(0, 500)}`,
+      `description ${plain(0, 500)}`,
     ]);
+    expect(parseInput(newKey, { name: 'ci', description: null })).toEqual({ name: 'ci', description: null });
     expect(broken(newKey, { name: 'ci', enabled: true })).toEqual(['enabled is not a field of this request']);
   });
 
-  it('has at most 16 scopes, of those that the stack knows', () => {
-    const rule = ['scopes must be an array of at most 16 scopes'];
+  it('has 1 to 16 scopes, of those that the stack knows', () => {
+    const rule = ['scopes must be an array of 1 to 16 scopes'];
+    expect(broken(newKey, { name: 'ci', scopes: [] })).toEqual(rule);
+    expect(broken(keyChanges, { scopes: [] })).toEqual(rule);
+    expect(broken(newTemporaryTokenInput(KNOWN), { scopes: [] })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', scopes: list(16, 'code:deploy') })).toBeUndefined();
     expect(broken(newKey, { name: 'ci', scopes: list(17, 'code:deploy') })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', scopes: 'code:deploy' })).toEqual(rule);
@@ -303,10 +362,10 @@ describe('changes of a key', () => {
     };
     expect(parseInput(keyChanges, all)).toEqual(all);
     expect(parseInput(keyChanges, {})).toEqual({});
-    expect(broken(keyChanges, { name: null })).toEqual([`name ${text(1, 100)}`]);
+    expect(broken(keyChanges, { name: null })).toEqual([`name ${plain(1, 100)}`]);
     expect(broken(keyChanges, { name: '', description: 'x'.repeat(501) })).toEqual([
-      `name ${text(1, 100)}`,
-      `description ${text(0, 500)}`,
+      `name ${plain(1, 100)}`,
+      `description ${plain(0, 500)}`,
     ]);
     expect(broken(keyChanges, { enabled: 'true' })).toEqual(['enabled must be true or false']);
     expect(broken(keyChanges, { networks: null })).toEqual([
@@ -374,7 +433,9 @@ describe('the OpenAPI document, which is made of these, says', () => {
 
   it('how long a text may be, in characters', () => {
     expect(said(deploymentInput).name).toMatchObject({ type: 'string', minLength: 1, maxLength: 100 });
-    expect(said(newKey).description).toMatchObject({ minLength: 0, maxLength: 500 });
+    expect(said(newKey).description).toMatchObject({
+      anyOf: [{ type: 'string', minLength: 0, maxLength: 500 }, { type: 'null' }],
+    });
   });
 
   it('how long a scope may be', () => {

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parseCsv } from '../../scripts/csv.ts';
+import { csvField, parseCsv } from '../../scripts/csv.ts';
 import { makeKey, readWanted } from '../../scripts/migration.ts';
 import { callAs, exchange } from '../support/service.ts';
 import { makeDeployment, runStack, swap, use } from '../support/stack.ts';
@@ -136,6 +137,14 @@ describe('npm run migrate', () => {
     expect(madeIn(at('bi.csv'))).toHaveLength(1);
   });
 
+  it('#61: registers a Deployment with groups that contain spaces as they are', async () => {
+    const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
+    const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
+    expect(code).toBe(0);
+    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/spaces');
+    expect(json.groups).toEqual(['Data Platform', 'x admins', 'on call']);
+  });
+
   it('names each row that was refused, and makes the others', async () => {
     const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
@@ -191,14 +200,71 @@ describe('npm run migrate', () => {
   });
 });
 
+const RULE =
+  'without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
+
 describe('a file of keys', () => {
+  it('#61: has groups between semicolons, each as it is, whatever is in it', () => {
+    const group = fc
+      .string({
+        unit: fc.constantFrom('a', 'Z', ' ', ';', ',', '"', "'", '/', ':', '|', 'é', '漢', '\u00a0'),
+        minLength: 1,
+        maxLength: 20,
+      })
+      .filter((text) => text.trim() === text && text !== '');
+    const quoted = (text: string) => (/[;"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    fc.assert(
+      fc.property(fc.array(group, { maxLength: 20 }), (groups) => {
+        const text = `deployment,name,groups\netl,ci,${csvField(groups.map(quoted).join(';'))}\n`;
+        expect(readWanted(text)[0]?.groups).toEqual(groups);
+      }),
+    );
+  });
+
+  it.each([
+    ['a name with an outer space', 'name', 'ci ', `name must be 1 to 100 characters, ${RULE}.`],
+    ['a blank name', 'name', ' ', `name must be 1 to 100 characters, ${RULE}.`],
+    [
+      'an invisible character in a description',
+      'description',
+      'a\u200bb',
+      `description must be 0 to 500 characters, ${RULE}.`,
+    ],
+    ['scopes that are blank', 'scopes', ' ', 'scopes is blank. Leave it empty for all scopes of the stack.'],
+    [
+      'a group with an invisible character',
+      'groups',
+      'ok;a\u202eb',
+      `groups: "a\u202eb" must be 1 to 128 characters, ${RULE}.`,
+    ],
+    [
+      'a group that is too long',
+      'groups',
+      'a'.repeat(129),
+      `groups: "${'a'.repeat(129)}" must be 1 to 128 characters, ${RULE}.`,
+    ],
+    ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must be at most 20.'],
+    [
+      'a quote in the middle of a group',
+      'groups',
+      'a"b',
+      'groups has a quote in the wrong place, or one that is never closed.',
+    ],
+  ])('is rejected for %s', (_, column, value, fault) => {
+    const fields = { deployment: 'etl', name: 'ci', [column]: value };
+    const text = [Object.keys(fields), Object.values(fields).map(csvField)]
+      .map((row) => row.join(','))
+      .join('\n');
+    expect(() => readWanted(text)).toThrow(`Line 2: ${fault}`);
+  });
+
   it('is refused as a whole, with each fault and its line', () => {
     const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
     expect(() => readWanted(text)).toThrow(
       [
         'Line 1: colour is no column. There are deployment, name, oldId, description, scopes, expiresAt, groups.',
         'Line 2: deployment must be an ID: letters, digits, _ and -, at most 64.',
-        'Line 3: name must have 1 to 100 characters.',
+        `Line 3: name must be 1 to 100 characters, ${RULE}.`,
         'Line 5: the same as line 4: give one of them another name, or an oldId.',
       ].join('\n'),
     );

@@ -275,6 +275,11 @@ describe('goes with the stack', () => {
       Reason: `${stack.url} answered 400 for etl: scopes[0] must be one of code:deploy, airflow:read, airflow:write`,
     });
     expect(await remove('not-made', { ResourceProperties })).toMatchObject({ Status: 'SUCCESS' });
+    expect(await create({ ResourceProperties: { ...WANTED, Scopes: [] } })).toMatchObject({
+      Status: 'FAILED',
+      PhysicalResourceId: 'not-made',
+      Reason: `${stack.url} answered 400 for etl: scopes must be an array of 1 to 16 scopes`,
+    });
     expect(await keyIds()).toStrictEqual(before);
   });
 });

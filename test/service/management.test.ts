@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { plainTextRule } from '../../functions/domain/text.ts';
 import { callAs, partition, setAttribute } from '../support/service.ts';
 import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
@@ -188,6 +189,30 @@ describe('API keys', () => {
     expect((await patch({})).status).toBe(200);
   });
 
+  it('whose texts an earlier version took are shown as they are, and edited in any other field', async () => {
+    const id = newId();
+    await makeDeployment(service, id);
+    const key = await makeKey(service, id);
+    const path = `/deployments/${id}/api-keys/${key.id}`;
+    const bad = 'ci\u200b \u202e';
+    const pk = `DEPLOYMENT#${id}`;
+    for (const attribute of ['name', 'description'])
+      await setAttribute(service, [pk, `KEY#${key.id.slice(-26)}`], attribute, bad);
+    await setAttribute(service, [pk, 'DEPLOYMENT'], 'groups', [bad]);
+
+    for (const json of [{ scopes: ['airflow:read'] }, { enabled: false }, { expiresAt: null }]) {
+      const { status, json: shown } = await callAs(service, 'admin', 'PATCH', path, { json });
+      expect([status, shown.name, shown.description]).toEqual([200, bad, bad]);
+    }
+    const { json } = await callAs(service, 'admin', 'GET', path);
+    expect(json).toMatchObject({ name: bad, description: bad, scopes: ['airflow:read'], enabled: false });
+    const renamed = await callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: { name: 'ETL' } });
+    expect([renamed.status, renamed.json.groups]).toEqual([200, [bad]]);
+
+    const again = await callAs(service, 'admin', 'PATCH', path, { json: { name: bad } });
+    expect([again.status, again.json]).toEqual([400, fieldProblem('name', plainTextRule(1, 100))]);
+  });
+
   it('are listed by pages without a secret', async () => {
     const id = newId();
     await makeDeployment(service, id);
@@ -237,7 +262,8 @@ describe('API keys', () => {
 });
 
 describe('bad input is a 400 that names the field and the rule', () => {
-  const nameRule = 'must be 1 to 100 characters, without control characters';
+  const nameRule =
+    'must be 1 to 100 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
   const bodies: [unknown, string, string][] = [
     [{}, 'name', `is required: ${nameRule}`],
     [{ name: '' }, 'name', nameRule],
@@ -249,14 +275,14 @@ describe('bad input is a 400 that names the field and the rule', () => {
     [
       { name: 'a', description: 'x'.repeat(501) },
       'description',
-      'must be 0 to 500 characters, without control characters',
+      'must be 0 to 500 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end',
     ],
     [
       { name: 'a', scopes: ['admin'] },
       'scopes[0]',
       'must be one of code:deploy, airflow:read, airflow:write',
     ],
-    [{ name: 'a', scopes: 'code:deploy' }, 'scopes', 'must be an array of at most 16 scopes'],
+    [{ name: 'a', scopes: 'code:deploy' }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [
       { name: 'a', expiresAt: '2029-01-01T00:00:00Z' },
       'expiresAt',
@@ -289,7 +315,8 @@ describe('bad input is a 400 that names the field and the rule', () => {
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${newId()}`, { json: body });
     const rule = 'must be an array of at most 20 groups';
     expect((await put({ groups: Array(21).fill('g') })).json).toEqual(fieldProblem('groups', rule));
-    const textRule = 'must be 1 to 128 characters, without control characters';
+    const textRule =
+      'must be 1 to 128 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
     expect((await put({ groups: ['ok', ''] })).json).toEqual(fieldProblem('groups[1]', textRule));
     expect((await put({ groups: Array(20).fill('g'.repeat(128)) })).status).toBe(201);
   });
