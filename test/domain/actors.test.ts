@@ -3,8 +3,8 @@ import { systemActor, typedActor } from '../../functions/domain/actors.ts';
 
 const ROLE = 'arn:aws:iam::111122223333:role/platform';
 
-describe('an actor', () => {
-  it('is the system where a job of the service acts', () => {
+describe('actors', () => {
+  it('gives a job of the service the type "system"', () => {
     expect(systemActor('purge')).toStrictEqual({
       principal: 'purge',
       type: 'system',
@@ -13,7 +13,7 @@ describe('an actor', () => {
     });
   });
 
-  it('keeps the type that it was written with', () => {
+  it('keeps the type that an event was written with', () => {
     for (const type of ['person', 'iam', 'system', 'anonymous'] as const) {
       const actor = { principal: 'purge', type, address: '', requestId: '' };
       expect(typedActor(actor, 'api_key.leaked')).toStrictEqual(actor);
@@ -30,12 +30,15 @@ describe('an actor', () => {
     ['anonymous', 'anonymous', '192.0.2.1', 'temporary_token.leaked'],
     ['iam', ROLE, '192.0.2.1', 'api_key.created'],
     ['person', 'ada', '192.0.2.1', 'api_key.created'],
-  ])('of an event without a type is %s: %s', (type, principal, address, eventType) => {
-    const actor = { principal, address, requestId: 'r-1' };
-    expect(typedActor(actor, eventType)).toStrictEqual({ ...actor, type });
-  });
+  ])(
+    'derives the type %s for the principal %s of an event without a type',
+    (type, principal, address, eventType) => {
+      const actor = { principal, address, requestId: 'r-1' };
+      expect(typedActor(actor, eventType)).toStrictEqual({ ...actor, type });
+    },
+  );
 
-  it('#57: of an event without a type is a person where somebody had the sub of a job, or anonymous', () => {
+  it('#57: derives the type "person" for an event without a type when a person\'s sub is the name of a job or "anonymous"', () => {
     for (const principal of ['purge', 'restore', 'source', 'sweep', 'anonymous', 'system']) {
       const actor = { principal, address: '192.0.2.1', requestId: 'r-1' };
       expect(typedActor(actor, 'deployment.deleted')).toStrictEqual({ ...actor, type: 'person' });

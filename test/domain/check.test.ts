@@ -29,7 +29,7 @@ const RULES: CheckRules = {
 };
 const deployment = { generation: ULID };
 const key = { generation: ULID, epoch: 3, enabled: true, scopes: ['airflow:read', 'code:deploy'] };
-/** No slide is due of it. */
+/** A token whose expiry is not due for an extension. */
 const token = { generation: ULID, epoch: 3, issuedAt: SECOND - 60, expiresAt: SECOND + DAY };
 const grant = {
   generation: ULID,
@@ -52,8 +52,8 @@ function setUp(records: CheckedRecords, rules: Partial<CheckRules> = {}) {
 }
 const refused = (reason: string) => ({ allowed: false, reason });
 
-describe('a good token', () => {
-  it('gives access as its key, until it expires', async () => {
+describe('the check of a valid access token', () => {
+  it("allows the call as the token's API key and returns the expiry", async () => {
     const { store, use } = setUp(GOOD);
     expect(await use()).toStrictEqual({
       allowed: true,
@@ -71,27 +71,27 @@ describe('a good token', () => {
     expect(store.touch).not.toHaveBeenCalled();
   });
 
-  it('has the scopes that it was narrowed to, as far as its key and the stack still have them', async () => {
+  it("returns the token's narrowed scopes that its key and the stack still have", async () => {
     const scopes = ['airflow:write', 'airflow:read', 'gone:scope'];
     const { use } = setUp({ ...GOOD, token: { ...token, scopes } });
     expect(await use()).toMatchObject({ access: { scopes: ['airflow:read'] } });
   });
 
-  it('ends with its key, in whole seconds', async () => {
+  it("returns the key's expiry in whole seconds when the key expires before the token", async () => {
     const { use } = setUp({ ...GOOD, key: { ...key, validUntil: NOW + 60_500 } });
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 60 } });
   });
 
-  it('ends at the cap of the stack', async () => {
+  it("returns the stack's maximum token lifetime as the expiry when it ends first", async () => {
     const { use } = setUp(GOOD, { maxTokenLifetime: 100 });
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 40 } });
   });
 });
 
-describe('a good temporary token', () => {
+describe('the check of a temporary token', () => {
   const records = { deployment, grant };
 
-  it('gives access as the person, and neither slides nor touches a key', async () => {
+  it('allows the call as the person and neither extends the token nor records a use on a key', async () => {
     const { store, use } = setUp(records);
     expect(await use(TEMPORARY)).toStrictEqual({
       allowed: true,
@@ -109,52 +109,60 @@ describe('a good temporary token', () => {
   });
 
   it.each<[string, string, CheckedRecords]>([
-    ['that nobody knows', 'unknown', { deployment }],
-    ['whose Deployment is gone', 'revoked', { grant }],
-    ['of another life of its Deployment', 'revoked', { deployment: { generation: OTHER }, grant }],
+    ['that does not exist', 'unknown', { deployment }],
+    ['whose Deployment was deleted', 'revoked', { grant }],
+    ['of an earlier generation of its Deployment', 'revoked', { deployment: { generation: OTHER }, grant }],
     ['at its expiry', 'expired', { deployment, grant: { ...grant, expiresAt: SECOND } }],
-  ])('is refused %s: %s', async (_, reason, these) => {
+  ])('denies a temporary token %s: %s', async (_, reason, these) => {
     expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason));
   });
 });
 
-describe('a token is refused', () => {
+describe('the check of an invalid access token', () => {
   it.each<[string, string, CheckedRecords]>([
-    ['that nobody knows', 'unknown', { deployment, key }],
-    ['whose Deployment is gone', 'revoked', { key, token }],
-    ['whose key is gone', 'revoked', { deployment, token }],
+    ['that does not exist', 'unknown', { deployment, key }],
+    ['whose Deployment was deleted', 'revoked', { key, token }],
+    ['whose key was deleted', 'revoked', { deployment, token }],
     [
-      'of another life of its Deployment',
+      'of another generation of its Deployment',
       'revoked',
       { deployment, key, token: { ...token, generation: OTHER } },
     ],
-    ['whose key is of another life', 'revoked', { deployment, key: { ...key, generation: OTHER }, token }],
-    ['whose Deployment lives another life', 'revoked', { deployment: { generation: OTHER }, key, token }],
+    [
+      'whose key is of another generation',
+      'revoked',
+      { deployment, key: { ...key, generation: OTHER }, token },
+    ],
+    [
+      'whose Deployment is now in another generation',
+      'revoked',
+      { deployment: { generation: OTHER }, key, token },
+    ],
     ['of an earlier epoch', 'revoked', { deployment, key: { ...key, epoch: 4 }, token }],
     ['of a later epoch', 'revoked', { deployment, key: { ...key, epoch: 2 }, token }],
     ['whose key is disabled', 'disabled', { deployment, key: { ...key, enabled: false }, token }],
     ['at its expiry', 'expired', { deployment, key, token: { ...token, expiresAt: SECOND } }],
     ['whose key has expired', 'expired', { deployment, key: { ...key, validUntil: NOW }, token }],
-  ])('%s: %s', async (_, reason, records) => {
+  ])('denies a token %s: %s', async (_, reason, records) => {
     const { store, use } = setUp(records);
     expect(await use()).toStrictEqual(refused(reason));
     expect(store.slide).not.toHaveBeenCalled();
   });
 
-  it('when it is older than the cap of the stack: expired', async () => {
+  it("denies a token that is older than the stack's maximum token lifetime: expired", async () => {
     expect(await setUp(GOOD, { maxTokenLifetime: 60 }).use()).toStrictEqual(refused('expired'));
   });
 
   it.each([
     ['a secret', mintCredential('secret', 'etl', ULID)],
     ['garbage', 'garbage'],
-  ])('when it is %s: malformed, without a read', async (_, presented) => {
+  ])('denies %s without reading the table: malformed', async (_, presented) => {
     const { store, use } = setUp(GOOD);
     expect(await use(presented)).toStrictEqual(refused('malformed'));
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('by a call about another Deployment, or about none that is named, without a read', async () => {
+  it('denies a token for another Deployment, or for no named Deployment, without reading the table', async () => {
     const { store, use } = setUp(GOOD);
     for (const deploymentId of ['other', '']) {
       expect(await use(TOKEN, { deploymentId, scopes: [] })).toStrictEqual(refused('deployment'));
@@ -163,7 +171,7 @@ describe('a token is refused', () => {
     expect(await use(TOKEN, { deploymentId: 'etl', scopes: [] })).toMatchObject({ allowed: true });
   });
 
-  it('from outside the networks of its key, and that is no use', async () => {
+  it("denies a call from outside the key's allowed IP ranges and does not extend the token", async () => {
     const { store, use } = setUp({
       ...GOOD,
       key: { ...key, networks: ['192.0.2.0/24'] },
@@ -175,7 +183,7 @@ describe('a token is refused', () => {
     expect(await use(TOKEN, { scopes: [], address: '192.0.2.9' })).toMatchObject({ allowed: true });
   });
 
-  it('for one lacking scope of several, and that is no use', async () => {
+  it('denies a call when one of several required scopes is missing and does not extend the token', async () => {
     const { store, use } = setUp({ ...GOOD, token: { ...token, expiresAt: SECOND + 60 } });
     expect(await use(TOKEN, { scopes: ['code:deploy', 'airflow:write'] })).toStrictEqual(refused('scope'));
     expect(store.slide).not.toHaveBeenCalled();
@@ -183,12 +191,12 @@ describe('a token is refused', () => {
   });
 });
 
-describe('a use', () => {
+describe('the use of an access token', () => {
   const due = { ...GOOD, token: { ...token, expiresAt: SECOND + 60 } };
   const from = { address: '192.0.2.1', client: 'curl/8.5.0' };
   const demand = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
 
-  it('slides the token, and is noted on its key', async () => {
+  it('extends the token and records the use on its key', async () => {
     const { store, use } = setUp(due);
     expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: SECOND + DAY + 300 } });
     expect(store.slide).toHaveBeenCalledExactlyOnceWith(
@@ -201,7 +209,7 @@ describe('a use', () => {
     expect(store.touch).toHaveBeenCalledExactlyOnceWith(OF_TOKEN, NOW - 300_000, NOW, from);
   });
 
-  it('is noted on the key once in a slide interval', async () => {
+  it('records a use on the key at most once per slide interval', async () => {
     for (const [lastUsedAt, times] of [
       [NOW - 300_000, 1],
       [NOW - 299_999, 0],
@@ -213,31 +221,31 @@ describe('a use', () => {
     }
   });
 
-  it('tells of the later expiry that another use has written', async () => {
+  it('returns the later expiry when another use has already extended the token', async () => {
     const { store, use } = setUp(due);
     store.slide.mockResolvedValue(SECOND + 2 * DAY);
     expect(await use()).toMatchObject({ access: { expiresAt: SECOND + 2 * DAY } });
   });
 
-  it('of a token that went between read and write is refused', async () => {
+  it('denies the call when the token is deleted between the read and the write', async () => {
     const { store, use } = setUp(due);
     store.slide.mockResolvedValue(undefined);
     expect(await use()).toStrictEqual(refused('unknown'));
   });
 
-  it('that cannot be written fails', async () => {
+  it('fails when the extension cannot be written', async () => {
     const { store, use } = setUp(due);
     store.slide.mockRejectedValue(new Error('down'));
     await expect(use()).rejects.toThrow('down');
   });
 
-  it('whose note on the key fails is a use all the same', async () => {
+  it('allows the call when recording the use on the key fails', async () => {
     const { store, use } = setUp(due);
     store.touch.mockRejectedValue(new Error('down'));
     expect(await use()).toMatchObject({ allowed: true });
   });
 
-  it('ends after its note on the key, whatever becomes of the slide: nothing is left behind', async () => {
+  it('waits for the write to the key, whether or not the extension succeeds', async () => {
     for (const end of [async () => SECOND + 60, async () => Promise.reject(new Error('down'))]) {
       const { store, use } = setUp(due);
       let isNoted = false;
@@ -252,13 +260,13 @@ describe('a use', () => {
   });
 });
 
-it('a token that can be checked is an access token or a temporary token', () => {
+it('parses access tokens and temporary tokens as tokens, but no secret', () => {
   expect(parseToken(TOKEN)).toEqual(OF_TOKEN);
   expect(parseToken(TEMPORARY)).toEqual({ kind: 'temporary', deploymentId: 'etl', ulid: ULID });
   expect(parseToken(mintCredential('secret', 'etl', ULID))).toBeUndefined();
 });
 
-it('a scope string begins with the Deployment (RFC 6749 §3.3)', () => {
+it('returns a scope string that begins with the Deployment (RFC 6749 §3.3)', () => {
   expect(scopeOf({ deploymentId: 'etl', scopes: ['a:b', 'c'] })).toBe('deployment:etl a:b c');
   expect(scopeOf({ deploymentId: 'etl', scopes: [] })).toBe('deployment:etl');
 });

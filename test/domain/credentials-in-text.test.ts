@@ -8,7 +8,7 @@ import { mistyped } from '../support/mistyped.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const KINDS = ['secret', 'token', 'temporary'] as const;
-/** A valid Deployment ID may look like a credential, or like any part of one. */
+/** Valid Deployment IDs that look like a credential or like part of one. */
 const DEPLOYMENTS = [
   'a',
   'etl_prod-1',
@@ -28,7 +28,7 @@ const CREDENTIALS = KINDS.flatMap((kind) =>
   ),
 );
 
-/** The definition: every part of the text that is a credential. */
+/** The reference implementation: every substring of the text that is a credential. */
 function everyCredential(text: string): string[] {
   const found = new Set<string>();
   for (let start = 0; start < text.length; start++) {
@@ -40,27 +40,27 @@ function everyCredential(text: string): string[] {
   return [...found];
 }
 
-describe('finding credentials in a text', () => {
+describe('findCredentials', () => {
   it.each(CONTEXTS)('#51: finds a credential of every kind %s', (_, put) => {
     for (const credential of CREDENTIALS) expect(findCredentials(put(credential))).toEqual([credential]);
   });
 
-  it('#51: finds every credential of a text once, in the order of the text', () => {
+  it('#51: finds each credential in a text once, in order of appearance', () => {
     for (const separator of ['', ' ', '_', 'dks_', ',', '\n']) {
       const text = [...CREDENTIALS, ...CREDENTIALS].join(separator);
       expect(findCredentials(text), separator).toEqual(CREDENTIALS);
     }
   });
 
-  it('#51: finds a credential that begins within the end of one that was cut short', () => {
+  it('#51: finds a credential whose prefix completes the end of a truncated one', () => {
     const [first = '', second = ''] = CREDENTIALS;
-    // The second one's `dks` are the last three characters that the first one lacks.
+    // The `dks` of the second one replaces the last three characters that the first one lacks.
     for (let cut = 1; cut <= 60; cut++) {
       expect(findCredentials(first.slice(0, -cut) + second)).toEqual([second]);
     }
   });
 
-  it('finds nothing in a key ID, or in a credential that was mistyped or cut', () => {
+  it('finds nothing in a key ID or in a credential that was mistyped or truncated', () => {
     for (const credential of CREDENTIALS) {
       const others = [
         mistyped(credential),
@@ -75,7 +75,7 @@ describe('finding credentials in a text', () => {
     expect(findCredentials('')).toEqual([]);
   });
 
-  it('#51: finds exactly the parts of a text that are credentials', () => {
+  it('#51: finds exactly the substrings that are credentials', () => {
     const credential = fc.constantFrom(...CREDENTIALS);
     const filler = fc.oneof(
       fc.constantFrom('', '_', ' ', 'dks_', 'dkt', '_dkx_', `_${ULID}_`, ULID, '0'.repeat(49), 'dks_a'),
@@ -103,8 +103,8 @@ describe('finding credentials in a text', () => {
     ['ULIDs', `_${ULID}`],
     ['ends', `_${ULID}_${'0'.repeat(49)}`],
     ['ends with every prefix that fits', `${'dks_'.repeat(17)}_${ULID}_${'0'.repeat(49)}`],
-    ['credentials that were cut short', `dks_a_${ULID}_${'0'.repeat(48)}`],
-  ])('takes a time that grows with the text only, for 32 KiB of %s', (_, part) => {
+    ['truncated credentials', `dks_a_${ULID}_${'0'.repeat(48)}`],
+  ])('takes time linear in the length of the text, for 32 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((32 * 1024) / part.length));
     const begin = process.cpuUsage();
     expect(findCredentials(text)).toEqual([]);
@@ -113,14 +113,14 @@ describe('finding credentials in a text', () => {
   });
 });
 
-describe('redacting credentials in a text', () => {
-  /** What is secret in it: any eight characters of its random part or check. */
+describe('redactCredentials', () => {
+  /** Whether the text shows any eight characters of the credential's random part or checksum. */
   const isShown = (credential: string, text: string) =>
     Array.from({ length: 42 }, (_, at) => credential.slice(-49).slice(at, at + 8)).some((part) =>
       text.toLowerCase().includes(part.toLowerCase()),
     );
 
-  it.each(CONTEXTS)('#52: leaves nothing secret of a credential %s', (_, put) => {
+  it.each(CONTEXTS)('#52: leaves no secret part of a credential %s', (_, put) => {
     for (const credential of CREDENTIALS) {
       expect(redactCredentials(put(credential))).not.toSatisfy((text: string) => isShown(credential, text));
     }
@@ -129,19 +129,19 @@ describe('redacting credentials in a text', () => {
   it.each<[string, (credential: string) => string]>([
     ['was mistyped at its end', mistyped],
     ['was mistyped in its random part', (it) => `${it.slice(0, -30)}-${it.slice(-29)}`],
-    ['has a character too many in its random part', (it) => `${it.slice(0, -30)}.${it.slice(-30)}`],
+    ['has one character too many in its random part', (it) => `${it.slice(0, -30)}.${it.slice(-30)}`],
     ['holds a zero-width character', (it) => `${it.slice(0, -49)}\u200b${it.slice(-49)}`],
     ['was mistyped in the ULID', (it) => it.replace('01ARZ', '01ARU')],
-    ['lacks a character of the ULID', (it) => it.replace('01ARZ', '1ARZ')],
+    ['lacks one character of the ULID', (it) => it.replace('01ARZ', '1ARZ')],
     ['has a Deployment ID that is too long', (it) => it.replace(/^(dk[stx]_)/, `$1${'y'.repeat(64)}`)],
-    ['was cut at its end', (it) => it.slice(0, -1)],
-    ['was cut in its random part', (it) => it.slice(0, -26)],
-    ['was cut at its beginning', (it) => it.slice(1)],
-    ['lost its prefix', (it) => it.replace(/^dk[stx]_/, '')],
-    ['lost its prefix and Deployment ID', (it) => it.slice(-76)],
-    ['is in lower case, as the name of a header', (it) => it.toLowerCase()],
+    ['was truncated at its end', (it) => it.slice(0, -1)],
+    ['was truncated in its random part', (it) => it.slice(0, -26)],
+    ['was truncated at its beginning', (it) => it.slice(1)],
+    ['has lost its prefix', (it) => it.replace(/^dk[stx]_/, '')],
+    ['has lost its prefix and Deployment ID', (it) => it.slice(-76)],
+    ['is in lower case, like a header name', (it) => it.toLowerCase()],
     ['is in upper case', (it) => it.toUpperCase()],
-  ])('#52: leaves nothing secret of a credential that %s', (_, change) => {
+  ])('#52: leaves no secret part of a credential that %s', (_, change) => {
     for (const credential of CREDENTIALS) {
       for (const [, put] of CONTEXTS) {
         expect(redactCredentials(put(change(credential)))).not.toSatisfy((text: string) =>
@@ -151,14 +151,14 @@ describe('redacting credentials in a text', () => {
     }
   });
 
-  it('leaves what is not secret: the kind, the Deployment and the key', () => {
+  it('keeps the parts that are not secret: the kind, the Deployment and the key', () => {
     const credential = mistyped(
       formatCredential({ kind: 'token', deploymentId: 'etl', ulid: ULID }, 'x'.repeat(43)),
     );
     expect(redactCredentials(`Bearer ${credential}, x`)).toBe(`Bearer dkt_etl_${ULID}_… x`);
   });
 
-  it('leaves the IDs of keys and Deployments, whatever they look like', () => {
+  it('keeps the IDs of keys and Deployments, whatever they look like', () => {
     for (const deploymentId of DEPLOYMENTS.filter((id) => !id.includes(`${ULID}_`))) {
       const text = `{"id":"dk_${deploymentId}_${ULID}","pk":"DEPLOYMENT#${deploymentId}"}`;
       expect(redactCredentials(text)).toBe(text);
@@ -170,8 +170,8 @@ describe('redacting credentials in a text', () => {
     ['capital prefixes and letters', 'DKS_a'],
     ['digits', '0'],
     ['ULIDs', `${ULID}_`],
-    ['runs that are just too short', `dks_${'a'.repeat(26)}-`],
-  ])('takes a time that grows with the text only, for 64 KiB of %s', (_, part) => {
+    ['runs of characters that are one too short', `dks_${'a'.repeat(26)}-`],
+  ])('takes time linear in the length of the text, for 64 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((64 * 1024) / part.length));
     const begin = process.cpuUsage();
     redactCredentials(text);

@@ -18,7 +18,7 @@ const whole: DeploymentsSource = { ...bare, name: 'label', groups: 'teams' };
 const row = { deploymentId: 'etl', label: 'ETL', teams: ['b', 'a'] };
 const refused = (message: string) => expect.objectContaining({ name: 'RefusedRow', message });
 
-it('the attributes that are looked at are those that the source names, each once', () => {
+it('attributesOf lists each attribute that the source names once', () => {
   expect(attributesOf(bare)).toEqual(['deploymentId']);
   const where = { type: 'deployment', label: { exists: true } };
   expect(attributesOf({ ...whole, where, deleted: { state: 'gone', type: 'x' } })).toEqual([
@@ -30,32 +30,35 @@ it('the attributes that are looked at are those that the source names, each once
   ]);
 });
 
-describe('a row is a Deployment', () => {
-  it('where there is one, unless the source says which', () => {
+describe('isDeployment', () => {
+  it('counts every existing row as a Deployment when the source has no rules', () => {
     expect(isDeployment(row, bare)).toBe(true);
     expect(isDeployment(undefined, bare)).toBe(false);
   });
 
   it.each<[string, Rule, unknown, boolean]>([
-    ['is the value', 'a', 'a', true],
-    ['is another', 'a', 'b', false],
-    ['is the number', 1, 1, true],
+    ['equals the value', 'a', 'a', true],
+    ['differs from the value', 'a', 'b', false],
+    ['equals the number', 1, 1, true],
     ['is the number as text', 1, '1', false],
-    ['is the flag', false, false, true],
-    ['is one of some', ['a', 'b'], 'b', true],
-    ['is none of some', ['a', 'b'], 'c', false],
-    ['is missing from some', ['a', 'b'], undefined, false],
-    ['is there', { exists: true }, null, true],
-    ['is not there', { exists: true }, undefined, false],
-    ['is there, which it must not be', { exists: false }, 'a', false],
-    ['is not there, as it must be', { exists: false }, undefined, true],
-  ])('and one that is deleted is none, by an attribute that %s', (_, rule, value, holds) => {
-    const one = { ...row, x: value };
-    expect(isDeployment(one, { ...bare, where: { x: rule } })).toBe(holds);
-    expect(isDeployment(one, { ...bare, deleted: { x: rule } })).toBe(!holds);
-  });
+    ['equals the boolean', false, false, true],
+    ['is one of several values', ['a', 'b'], 'b', true],
+    ['is none of several values', ['a', 'b'], 'c', false],
+    ['is missing where several values are allowed', ['a', 'b'], undefined, false],
+    ['exists', { exists: true }, null, true],
+    ['is missing where it must exist', { exists: true }, undefined, false],
+    ['exists where it must not', { exists: false }, 'a', false],
+    ['is missing where it must not exist', { exists: false }, undefined, true],
+  ])(
+    'applies the "where" rule, and negates the "deleted" rule, to an attribute that %s',
+    (_, rule, value, holds) => {
+      const one = { ...row, x: value };
+      expect(isDeployment(one, { ...bare, where: { x: rule } })).toBe(holds);
+      expect(isDeployment(one, { ...bare, deleted: { x: rule } })).toBe(!holds);
+    },
+  );
 
-  it('when all rules hold', () => {
+  it('requires all rules to hold', () => {
     const where = { deploymentId: 'etl', label: 'ETL' };
     expect(isDeployment(row, { ...bare, where })).toBe(true);
     expect(isDeployment({ ...row, label: 'x' }, { ...bare, where })).toBe(false);
@@ -68,22 +71,25 @@ const RULE =
   'without control, zero-width and bidirectional formatting characters, ' +
   'and without white space at the start or end';
 
-describe('a row says of a Deployment', () => {
-  it('its ID, and what the table knows beside it', () => {
+describe('deploymentOf', () => {
+  it('reads the ID of a row and, where the source names them, its name and groups', () => {
     expect(deploymentOf(row, bare)).toEqual({ id: 'etl', name: undefined, groups: undefined });
     expect(deploymentOf(row, whole)).toEqual({ id: 'etl', name: 'ETL', groups: ['a', 'b'] });
     expect(deploymentOf(undefined, whole)).toBeUndefined();
     expect(deploymentOf(row, { ...whole, where: { label: 'x' } })).toBeUndefined();
   });
 
-  it.each([undefined, 7, '', 'a b', 'a#b'])('no ID that ours could not be: %j', (deploymentId) => {
-    expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(
-      refused('deploymentId must be text of the form ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'),
-    );
-    expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(RefusedRow);
-  });
+  it.each([undefined, 7, '', 'a b', 'a#b'])(
+    'rejects a row with the invalid Deployment ID %j',
+    (deploymentId) => {
+      expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(
+        refused('deploymentId must be text of the form ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'),
+      );
+      expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(RefusedRow);
+    },
+  );
 
-  it('a name of 1 to 100 characters, and its ID where it has none', () => {
+  it('reads a name of 1 to 100 characters and falls back to the ID when the row has none', () => {
     const name = (label: unknown) => deploymentOf({ ...row, label }, whole)?.name;
     for (const missing of [undefined, null]) expect(name(missing)).toBe('etl');
     for (const good of ['a', '😀'.repeat(100)]) expect(name(good)).toBe(good);
@@ -104,7 +110,7 @@ describe('a row says of a Deployment', () => {
       expect(() => name(bad)).toThrow(refused(`label must be 1 to 100 characters, ${RULE}`));
   });
 
-  it('groups: a list, a set or one, in their order, each once; none where it has none', () => {
+  it('reads groups from a list, a set or a single text, sorted and without duplicates, and none when the row has none', () => {
     const groups = (teams: unknown) => deploymentOf({ ...row, teams }, whole)?.groups;
     for (const missing of [undefined, null]) expect(groups(missing)).toEqual([]);
     expect(groups('a')).toEqual(['a']);
@@ -133,15 +139,15 @@ describe('a row says of a Deployment', () => {
   });
 });
 
-describe('the generation that a change begins', () => {
-  it('is a ULID of its moment, and 80 bits of its ID and number', () => {
+describe('the generation that a source change starts', () => {
+  it('is a ULID of the time of the change, with 80 bits from the Deployment ID and the sequence number', () => {
     const at = Date.parse('2030-01-01T12:00:00Z');
     const generation = generationOf('etl', '7', at);
     expect(isUlid(generation)).toBe(true);
     const digit = (it: string) => BigInt('0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(it));
     const value = [...generation].reduce((sum, it) => sum * 32n + digit(it), 0n);
     expect(value >> 80n).toBe(BigInt(at));
-    // The first of SHA-256 of `etl`, a newline and `7`.
+    // The start of the SHA-256 of `etl`, a newline and `7`.
     const hash = createHash('sha256').update('etl\n7').digest('hex').slice(0, 20);
     expect(value & ((1n << 80n) - 1n)).toBe(BigInt(`0x${hash}`));
     expect(generationOf('etl', '7', at)).toBe(generation);
@@ -156,15 +162,15 @@ describe('the generation that a change begins', () => {
   });
 });
 
-describe('a sequence number', () => {
-  it('has 40 digits, so that its order as text is its order', () => {
+describe('sequenceOf', () => {
+  it('pads a sequence number to 40 digits, so that text order is numeric order', () => {
     expect(sequenceOf('7')).toBe('0000000000000000000000000000000000000007');
     expect(sequenceOf('9'.repeat(40))).toBe('9'.repeat(40));
     expect(sequenceOf('10') > sequenceOf('9')).toBe(true);
     expect(BY_LOOKING).toBe(sequenceOf('0'));
   });
 
-  it('is one', () => {
+  it('rejects a record without a valid sequence number', () => {
     for (const bad of [undefined, '', 'x', '1x', 'x1', '-1', '1'.repeat(41), '1\n'])
       expect(() => sequenceOf(bad)).toThrow(refused('the record has no sequence number'));
   });

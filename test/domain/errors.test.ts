@@ -19,7 +19,7 @@ const seen = ({ name, status, code, message, errors, headers, cause }: ServiceEr
 });
 const bare = { name: 'ServiceError', errors: undefined, headers: {}, cause: undefined };
 
-it('an error that a client may see has status, code and a sentence', () => {
+it('ServiceError carries a status, a code and a sentence for the client', () => {
   expect(seen(new ServiceError(418, 'teapot', 'Short and stout.'))).toEqual({
     ...bare,
     status: 418,
@@ -28,7 +28,7 @@ it('an error that a client may see has status, code and a sentence', () => {
   });
 });
 
-it('fields that break rules are a 400 that names each', () => {
+it('invalidFields is a 400 that names each invalid field', () => {
   const errors = [
     { field: 'name', rule: 'must be text' },
     { field: 'scopes[2]', rule: 'must be known' },
@@ -42,7 +42,7 @@ it('fields that break rules are a 400 that names each', () => {
   });
 });
 
-it('what is absent is a 404 that says of which kind', () => {
+it('notFound is a 404 that names the kind of resource', () => {
   expect(seen(notFound('API key'))).toEqual({
     ...bare,
     status: 404,
@@ -51,11 +51,11 @@ it('what is absent is a 404 that says of which kind', () => {
   });
 });
 
-it('a state that does not allow it is a 409', () => {
+it('conflict is a 409', () => {
   expect(seen(conflict('Full.'))).toEqual({ ...bare, status: 409, code: 'conflict', message: 'Full.' });
 });
 
-it('a store that cannot answer is a 503 with Retry-After, and keeps the cause for the log', () => {
+it('unavailable is a 503 with Retry-After that keeps its cause for the log', () => {
   const cause = new Error('throttled');
   expect(seen(unavailable(cause))).toEqual({
     ...bare,
@@ -67,7 +67,7 @@ it('a store that cannot answer is a 503 with Retry-After, and keeps the cause fo
   });
 });
 
-it('what went wrong is for the log: the cause of an error that clients see, or else the error itself', () => {
+it('causeOf returns the cause of an error for the log, or the error itself when it has none', () => {
   expect(causeOf(unavailable(new Error('throttled')))).toBe('Error: throttled');
   expect(causeOf(conflict('Full.'))).toBe('ServiceError: Full.');
   expect(causeOf(Object.assign(new TypeError('x'), { cause: 'y' }))).toBe('TypeError: x');

@@ -6,8 +6,8 @@ const NOW = Date.parse('2030-01-01T12:00:00.001Z');
 const life = { id: 'etl', generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
 const actor = { principal: 'ada', type: 'person' as const, address: '192.0.2.1', requestId: 'r-1' };
 
-describe('an event', () => {
-  it('is of its moment, and is kept for 90 days from the next whole second', () => {
+describe('events', () => {
+  it('newEvent sets the time of the event and an expiry 90 days after the next whole second', () => {
     const event = newEvent('api_key.created', life, actor, NOW, { name: 'ci' });
     expect(event).toEqual({
       id: event.id,
@@ -23,7 +23,7 @@ describe('an event', () => {
     expect(newEvent('deployment.deleted', life, actor, NOW).data).toEqual({});
   });
 
-  it('goes to the bus as a CloudEvent about its key', () => {
+  it('cloudEventOf names the API key as the subject of an event about a key', () => {
     const event = newEvent('api_key.created', life, actor, NOW, { keyId: 'dk_etl_X', name: 'ci' });
     expect(cloudEventOf(event)).toStrictEqual({
       specversion: '1.0',
@@ -38,7 +38,7 @@ describe('an event', () => {
     expect(EVENT_SOURCE).toBe('deployment-api-keys');
   });
 
-  it('or, where it is about no key, about its Deployment', () => {
+  it('cloudEventOf names the Deployment as the subject of an event that is not about a key', () => {
     for (const data of [{}, { keyId: 7 }] as Record<string, number>[]) {
       const event = newEvent('deployment.edited', life, actor, NOW, data);
       expect(cloudEventOf(event)).toMatchObject({ subject: 'deployments/etl' });

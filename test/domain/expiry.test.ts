@@ -21,38 +21,38 @@ const lifetimes: fc.Arbitrary<Lifetimes> = fc.record({
 });
 
 describe('expiry', () => {
-  it('access is live until the second of its expiry and dead from then on', () => {
+  it('a token is valid until the second of its expiry and expired from then on', () => {
     const expiresAt = NOW / 1000;
     expect(isLive(expiresAt, NOW - 1)).toBe(true);
     expect(isLive(expiresAt, NOW)).toBe(false);
     expect(isLive(expiresAt, NOW + 1)).toBe(false);
   });
 
-  it('an issue is valid for the lifetime, rounded up to the second', () => {
+  it('a new token is valid for the token lifetime, rounded up to the second', () => {
     expect(expiryOfIssue(NOW, standard)).toBe(NOW / 1000 + DAY);
     expect(expiryOfIssue(NOW + 1, standard)).toBe(NOW / 1000 + DAY + 1);
   });
 
-  it('a use right after the issue needs no slide, one a second later does', () => {
+  it('a use in the same second as the issue does not extend the token, and a use one second later does', () => {
     const token = { issuedAt: NOW / 1000, expiresAt: expiryOfIssue(NOW, standard) };
     expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
     expect(expiryOfSlide(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);
   });
 
-  it('a burst within the slide interval is one slide', () => {
+  it('several uses within the slide interval extend the token once', () => {
     const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY + 300 };
     expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
     expect(expiryOfSlide(token, NOW + 300_000, standard)).toBeUndefined();
     expect(expiryOfSlide(token, NOW + 300_001, standard)).toBe(NOW / 1000 + 301 + DAY + 300);
   });
 
-  it('without a slide interval each use slides to exactly the lifetime from it, rounded up', () => {
+  it('without a slide interval each use extends the token to exactly one lifetime later, rounded up', () => {
     const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY };
     expect(expiryOfSlide(token, NOW + 1, exact)).toBe(NOW / 1000 + DAY + 1);
     expect(expiryOfSlide(token, NOW + 1000, exact)).toBe(NOW / 1000 + DAY + 1);
   });
 
-  it('after any use, access lasts at least the lifetime and at most the slide interval and a second longer', () => {
+  it('a token stays valid for at least the lifetime after any use, and at most a slide interval and one second longer', () => {
     fc.assert(
       fc.property(lifetimes, moments, fc.nat(100 * DAY * 1000), (rules, issue, later) => {
         const use = issue + later;
@@ -66,7 +66,7 @@ describe('expiry', () => {
     );
   });
 
-  it('no slide goes beyond the cap, and at the cap no slide is due', () => {
+  it('no extension exceeds the maximum token lifetime, and none is due once the token has reached it', () => {
     const capped: Lifetimes = { ...standard, maxTokenLifetime: 2 * DAY };
     const issuedAt = NOW / 1000;
     const near = NOW + 1.5 * DAY * 1000;
@@ -75,7 +75,7 @@ describe('expiry', () => {
     expect(expiryOfIssue(NOW, { ...standard, maxTokenLifetime: 60 })).toBe(issuedAt + 60);
   });
 
-  it('a temporary token is valid for 24 hours, rounded up to the second, whatever the lifetimes of the stack (G4)', () => {
+  it("a temporary token is valid for 24 hours, rounded up to the second, regardless of the stack's lifetimes (G4)", () => {
     expect(expiryOfGrant(1_800_000_000_000)).toBe(1_800_086_400);
     expect(expiryOfGrant(1_800_000_000_001)).toBe(1_800_086_401);
   });

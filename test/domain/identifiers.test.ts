@@ -31,7 +31,7 @@ const credentials: fc.Arbitrary<Credential> = fc.record({
 const randoms = text(BASE62, 43);
 
 describe('identifiers', () => {
-  it('any credential that is put together is read back', () => {
+  it('parseCredential reads back every credential that formatCredential writes', () => {
     fc.assert(
       fc.property(credentials, randoms, (credential, random) => {
         expect(parseCredential(formatCredential(credential, random))).toEqual(credential);
@@ -39,7 +39,7 @@ describe('identifiers', () => {
     );
   });
 
-  it('a Deployment ID that looks like the parts behind it is read from the right', () => {
+  it('parseCredential reads from the right when a Deployment ID looks like the rest of a credential', () => {
     const deploymentId = 'a_01ARZ3NDEKTSV4RRFFQ69G5FAV_b';
     const ulid = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
     const credential = { kind: 'token' as const, deploymentId, ulid };
@@ -47,7 +47,7 @@ describe('identifiers', () => {
     expect(parseKeyId(formatKeyId(deploymentId, ulid))).toEqual({ deploymentId, ulid });
   });
 
-  it('a ULID is upper-case, 26 characters long, and fits 128 bits', () => {
+  it('isUlid accepts 26 upper-case characters that fit into 128 bits', () => {
     for (const good of ['01ARZ3NDEKTSV4RRFFQ69G5FAV', '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'])
       expect(isUlid(good)).toBe(true);
     const bad = [
@@ -65,7 +65,7 @@ describe('identifiers', () => {
     for (const text of [...bad, ...long]) expect(isUlid(text), text).toBe(false);
   });
 
-  it('a text of another form is refused, right as its check may be', () => {
+  it('parseCredential rejects a malformed text even if its checksum is correct', () => {
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
     const good = formatCredential({ kind: 'token', deploymentId: 'etl', ulid }, 'x'.repeat(43)).slice(0, -6);
     const withCheck = (body: string) => body + base62(BigInt(crc32(body)), 6);
@@ -82,7 +82,7 @@ describe('identifiers', () => {
     for (const body of bodies) expect(parseCredential(withCheck(body)), body).toBeUndefined();
   });
 
-  it('any one changed character of a credential is refused', () => {
+  it('parseCredential rejects a credential with any single character changed', () => {
     fc.assert(
       fc.property(
         credentials,
@@ -101,7 +101,7 @@ describe('identifiers', () => {
     );
   });
 
-  it('a credential that is truncated, extended, padded or has a line break is refused', () => {
+  it('parseCredential rejects a credential that is truncated, extended, padded or has a line break', () => {
     const whole = formatCredential(
       { kind: 'secret', deploymentId: 'etl', ulid: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
       '0'.repeat(43),
@@ -118,7 +118,7 @@ describe('identifiers', () => {
     for (const other of others) expect(parseCredential(other), other).toBeUndefined();
   });
 
-  it('any text is either read back to the same text or refused', () => {
+  it('parseCredential and parseKeyId reject arbitrary text', () => {
     fc.assert(
       fc.property(fc.string(), (anything) => {
         expect(parseCredential(anything)).toBeUndefined();
@@ -127,20 +127,21 @@ describe('identifiers', () => {
     );
   });
 
-  it('the check is CRC-32 in base62 with six characters', () => {
-    // By another program: CRC-32 of "dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_" and 43 zeros is 0xd74498f7, in base62 3wPtNH.
+  it('the checksum is CRC-32 in base62, six characters long', () => {
+    // Calculated with another program: the CRC-32 of "dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_" and 43 zeros is
+    // 0xd74498f7, in base62 3wPtNH.
     const body = `dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_${'0'.repeat(43)}`;
     const credential = { kind: 'token' as const, deploymentId: 'etl', ulid: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
     expect(formatCredential(credential, '0'.repeat(43))).toBe(`${body}3wPtNH`);
   });
 
-  it('a Deployment ID is 1 to 64 characters, the first a letter or digit', () => {
+  it('isDeploymentId accepts 1 to 64 characters that start with a letter or digit', () => {
     for (const good of ['a', '0', 'A_-b', 'x'.repeat(64)]) expect(isDeploymentId(good), good).toBe(true);
     const bad = ['', '_a', '-a', 'x'.repeat(65), 'a#b', 'KEY#', 'a b', 'a\n', 'ä', 'a/b', 'x'.repeat(2048)];
     for (const text of bad) expect(isDeploymentId(text), text).toBe(false);
   });
 
-  it('base62 has the most significant digit first and zeros on the left', () => {
+  it('base62 writes the most significant digit first and pads with zeros on the left', () => {
     expect(base62(0n, 6)).toBe('000000');
     expect(base62(61n, 2)).toBe('0z');
     expect(base62(62n, 2)).toBe('10');
@@ -148,7 +149,7 @@ describe('identifiers', () => {
     expect(base62(2n ** 256n - 1n, 43)).toHaveLength(43);
   });
 
-  it('each minted credential is new and well formed', () => {
+  it('mintCredential returns a new, well-formed credential each time', () => {
     const ulid = newUlid(1_700_000_000_000);
     const minted = Array.from({ length: 100 }, () => mintCredential('token', 'etl', ulid));
     expect(new Set(minted).size).toBe(100);

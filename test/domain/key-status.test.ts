@@ -7,7 +7,7 @@ const DAY = 24 * 60 * 60 * 1000;
 const leak = { reportedAt: NOW - 1, wasEnabled: true };
 const of = (change: Parameters<typeof apiKey>[0]) => apiKey({ createdAt: NOW - 30 * DAY, ...change });
 
-describe('the status of a key', () => {
+describe('statusOf', () => {
   it.each([
     ['active', {}],
     ['active', { validUntil: NOW + 1 }],
@@ -16,11 +16,11 @@ describe('the status of a key', () => {
     ['disabled', { enabled: false, validUntil: NOW }],
     ['leaked', { leak }],
     ['leaked', { leak, enabled: false, validUntil: NOW }],
-  ])('is %s: %j', (status, change) => {
+  ])('returns %s for a key with %j', (status, change) => {
     expect(statusOf(of(change), NOW, undefined)).toBe(status);
   });
 
-  it('is idle after so many days without a use, where the stack has a number of days', () => {
+  it('returns idle after maxIdleDays without a use, when the stack sets it', () => {
     expect(statusOf(of({}), NOW, 30)).toBe('idle');
     expect(statusOf(of({}), NOW - 1, 30)).toBe('active');
     expect(statusOf(of({}), NOW, undefined)).toBe('active');
@@ -28,7 +28,7 @@ describe('the status of a key', () => {
   });
 });
 
-it('idle days begin with the last of: it was made, it was used, it was taken into use again', () => {
+it('isIdle counts from the latest of creation, last use and reactivation', () => {
   expect(isIdle(of({}), NOW, 30)).toBe(true);
   for (const change of [{ lastUsedAt: NOW - 30 * DAY + 1 }, { activeSince: NOW - 30 * DAY + 1 }]) {
     expect(isIdle(of(change), NOW, 30)).toBe(false);
@@ -37,32 +37,42 @@ it('idle days begin with the last of: it was made, it was used, it was taken int
   expect(isIdle(of({ lastUsedAt: NOW - 40 * DAY }), NOW - 1, 30)).toBe(false);
 });
 
-describe('people are told', () => {
+describe('noticeOf', () => {
   it.each([
-    ['of nothing about an active key', {}, undefined, undefined],
+    ['sends no notice about an active key', {}, undefined, undefined],
     [
-      'seven days before it expires',
+      'sends a notice seven days before a key expires',
       { validUntil: NOW + 7 * DAY },
       undefined,
       { type: 'expiring', of: NOW + 7 * DAY },
     ],
-    ['not sooner', { validUntil: NOW + 7 * DAY + 1 }, undefined, undefined],
-    ['when it has expired', { validUntil: NOW }, undefined, { type: 'expired', of: NOW }],
     [
-      'when it is idle, and since when',
+      'sends no notice more than seven days before a key expires',
+      { validUntil: NOW + 7 * DAY + 1 },
+      undefined,
+      undefined,
+    ],
+    ['sends a notice when a key has expired', { validUntil: NOW }, undefined, { type: 'expired', of: NOW }],
+    [
+      'sends a notice when a key is idle, with the time since when',
       { lastUsedAt: NOW - 20 * DAY },
       20,
       { type: 'idle', of: NOW - 20 * DAY },
     ],
-    ['that it has expired before that it is idle', { validUntil: NOW }, 20, { type: 'expired', of: NOW }],
     [
-      'that it is idle before that it expires',
+      'reports that a key has expired rather than that it is idle',
+      { validUntil: NOW },
+      20,
+      { type: 'expired', of: NOW },
+    ],
+    [
+      'reports that a key is idle rather than that it expires soon',
       { validUntil: NOW + DAY },
       20,
       { type: 'idle', of: NOW - 30 * DAY },
     ],
-    ['of nothing about a disabled key', { enabled: false, validUntil: NOW + DAY }, 20, undefined],
-    ['of nothing about a leaked key', { leak, validUntil: NOW - DAY }, 20, undefined],
+    ['sends no notice about a disabled key', { enabled: false, validUntil: NOW + DAY }, 20, undefined],
+    ['sends no notice about a leaked key', { leak, validUntil: NOW - DAY }, 20, undefined],
   ])('%s', (_, change, maxIdleDays, notice) => {
     expect(noticeOf(of(change), NOW, maxIdleDays)).toEqual(notice);
   });

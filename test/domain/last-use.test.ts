@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { isUseDue, originOf, recordedBefore } from '../../functions/domain/last-use.ts';
 
-describe('of where a call came from is kept', () => {
+describe('originOf', () => {
   const caller = { address: '192.0.2.77', userAgent: 'curl/8.5.0 (linux)' };
 
   it.each([
     ['all', 'full', { address: '192.0.2.77', client: 'curl/8.5.0' }],
     ['the network', 'truncated', { address: '192.0.2.0/24', client: 'curl/8.5.0' }],
     ['nothing', 'off', { address: '', client: '' }],
-  ] as const)('%s, when it is %s', (_, mode, kept) => {
+  ] as const)("records %s of the caller's address when the setting is %s", (_, mode, kept) => {
     expect(originOf(caller, mode)).toStrictEqual(kept);
   });
 
-  it('nothing that the event does not have', () => {
+  it('records an empty address and client when the request has neither', () => {
     for (const mode of ['full', 'truncated', 'off'] as const)
       expect(originOf({}, mode)).toStrictEqual({ address: '', client: '' });
   });
@@ -31,26 +31,32 @@ describe('of where a call came from is kept', () => {
     [' curl/8.5.0', ''],
     ['a;b', ''],
     ['a/1;b', ''],
-  ])('the first word of the User-Agent, where it is a name and a version: %s', (userAgent, client) => {
-    expect(originOf({ userAgent }, 'full').client).toBe(client);
-  });
+  ])(
+    'records the first word of the User-Agent if it is a product name with an optional version: %j',
+    (userAgent, client) => {
+      expect(originOf({ userAgent }, 'full').client).toBe(client);
+    },
+  );
 });
 
-it('a use is recorded when none was, or when the last one was recorded early enough', () => {
+it('isUseDue returns true when no use is recorded, or when the last one is old enough', () => {
   expect(isUseDue(undefined, 700_000)).toBe(true);
   expect(isUseDue(700_000, 700_000)).toBe(true);
   expect(isUseDue(700_001, 700_000)).toBe(false);
 });
 
-it('a use is recorded at most once per slide interval', () => {
+it('recordedBefore allows one recorded use per slide interval', () => {
   expect(recordedBefore(300, 1_000_000)).toBe(700_000);
   expect(recordedBefore(300, 1_000_999)).toBe(700_999);
 });
 
-it.each([0, 1])('a use is recorded at most once per second when slideInterval is %i', (slideInterval) => {
-  for (const now of [1_000_000, 1_000_001, 1_000_999]) {
-    expect(isUseDue(1_000_000, recordedBefore(slideInterval, now))).toBe(false);
-  }
-  expect(isUseDue(999_999, recordedBefore(0, 1_000_000))).toBe(true);
-  expect(isUseDue(1_000_000, recordedBefore(slideInterval, 1_001_000))).toBe(true);
-});
+it.each([0, 1])(
+  'recordedBefore allows at most one recorded use per second when slideInterval is %i',
+  (slideInterval) => {
+    for (const now of [1_000_000, 1_000_001, 1_000_999]) {
+      expect(isUseDue(1_000_000, recordedBefore(slideInterval, now))).toBe(false);
+    }
+    expect(isUseDue(999_999, recordedBefore(0, 1_000_000))).toBe(true);
+    expect(isUseDue(1_000_000, recordedBefore(slideInterval, 1_001_000))).toBe(true);
+  },
+);

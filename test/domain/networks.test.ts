@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isNetwork, isWithin, truncated } from '../../functions/domain/networks.ts';
 
-describe('a network', () => {
+describe('isNetwork', () => {
   it.each([
     '0.0.0.0/0',
     '10.0.0.0/8',
@@ -12,37 +12,37 @@ describe('a network', () => {
     '2001:db8::/32',
     '::1/128',
     '64:ff9b::192.0.2.0/120',
-  ])('is %s', (text) => expect(isNetwork(text)).toBe(true));
+  ])('accepts %s', (text) => expect(isNetwork(text)).toBe(true));
 
   it.each([
-    ['without a prefix', '10.0.0.0'],
-    ['with a bit beyond its prefix', '10.0.0.1/8'],
-    ['with a bit beyond its prefix', '2001:db8::1/32'],
-    ['with a prefix too long', '10.0.0.0/33'],
-    ['with a prefix too long', '::/129'],
+    ['without a prefix length', '10.0.0.0'],
+    ['with host bits set', '10.0.0.1/8'],
+    ['with host bits set', '2001:db8::1/32'],
+    ['with a prefix length that is too long', '10.0.0.0/33'],
+    ['with a prefix length that is too long', '::/129'],
     ['with a leading zero', '010.0.0.0/8'],
-    ['with a leading zero in the prefix', '10.0.0.0/08'],
-    ['of five parts', '10.0.0.0.0/8'],
-    ['of three parts', '10.0.0/8'],
-    ['ending in a point', '10.0.0.0./8'],
-    ['of IPv4 within IPv6', '::ffff:10.0.0.0/104'],
-    ['of IPv4 within IPv6', '::ffff:10.0.0.0/8'],
-    ['with two gaps', '2001::db8::/32'],
-    ['with two gaps', '2001::db8::/128'],
-    ['with a group too long', '1:2:3:4:5:6:7:12345/128'],
-    ['with a group of other digits', '1:2:3:4:5:6:7:8g/128'],
+    ['with a leading zero in the prefix length', '10.0.0.0/08'],
+    ['with five parts', '10.0.0.0.0/8'],
+    ['with three parts', '10.0.0/8'],
+    ['with a dot at the end', '10.0.0.0./8'],
+    ['with IPv4 mapped into IPv6', '::ffff:10.0.0.0/104'],
+    ['with IPv4 mapped into IPv6', '::ffff:10.0.0.0/8'],
+    ['with two "::"', '2001::db8::/32'],
+    ['with two "::"', '2001::db8::/128'],
+    ['with a group that is too long', '1:2:3:4:5:6:7:12345/128'],
+    ['with a group that is not hexadecimal', '1:2:3:4:5:6:7:8g/128'],
     ['with a zone', 'fe80::%eth0/64'],
     ['with nine groups', '1:2:3:4:5:6:7:8:9/128'],
-    ['with a gap of nothing', '1:2:3:4::5:6:7:8/128'],
+    ['with a "::" that replaces nothing', '1:2:3:4::5:6:7:8/128'],
     ['with spaces', ' 10.0.0.0/8'],
     ['with two slashes', '10.0.0.0/8/8'],
-    ['of words', 'everywhere'],
-    ['of nothing', ''],
-  ])('is never one %s: %s', (_, text) => expect(isNetwork(text)).toBe(false));
+    ['that is words', 'everywhere'],
+    ['that is empty', ''],
+  ])('rejects a range %s: %s', (_, text) => expect(isNetwork(text)).toBe(false));
 });
 
 const addresses = fc.oneof(fc.ipV4(), fc.ipV6());
-/** The address with all bits beyond the prefix zero, in CIDR notation. */
+/** Returns the network of an address in CIDR notation: all bits beyond the prefix are zero. */
 function canonical(address: string, length: number): string {
   const isV4 = isIPv4(address);
   const hex = isV4
@@ -62,7 +62,7 @@ function canonical(address: string, length: number): string {
   return `${text}/${length}`;
 }
 
-/** The eight groups of an IPv6 address as Node writes it, without its gap. */
+/** Returns the eight groups of an IPv6 address as Node writes it, with "::" expanded. */
 function groups(address: string): string[] {
   const { hostname } = new URL(`http://[${address}]`);
   const [head = '', tail] = hostname.slice(1, -1).split('::');
@@ -71,8 +71,8 @@ function groups(address: string): string[] {
   return [...before, ...Array(8 - before.length - after.length).fill('0'), ...after];
 }
 
-describe('an address is within a network', () => {
-  it('exactly when Node says so', () => {
+describe('isWithin', () => {
+  it("agrees with Node's BlockList", () => {
     const property = fc.property(
       addresses,
       addresses,
@@ -85,7 +85,7 @@ describe('an address is within a network', () => {
         const list = new BlockList();
         list.addSubnet(base, bits, isV4 ? 'ipv4' : 'ipv6');
         const network = canonical(base, bits);
-        // IPv4 within IPv6 is IPv4 here, and cannot be written as a network.
+        // `isWithin` treats an IPv4-mapped IPv6 address as IPv4, and a range cannot be written that way.
         fc.pre(![one, base].some((it) => !isIPv4(it) && groups(it).slice(0, 6).join() === '0,0,0,0,0,ffff'));
         expect(isWithin(one, [network]), `${one} in ${network}`).toBe(
           list.check(one, isIPv4(one) ? 'ipv4' : 'ipv6') && isV4 === isIPv4(one),
@@ -95,14 +95,14 @@ describe('an address is within a network', () => {
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('of either kind as it is written in either', () => {
+  it('matches an IPv4-mapped IPv6 address against IPv4 ranges, and no address against the other family', () => {
     expect(isWithin('::ffff:192.0.2.7', ['192.0.2.0/24'])).toBe(true);
     expect(isWithin('::ffff:c000:207', ['192.0.2.0/24'])).toBe(true);
     expect(isWithin('192.0.2.7', ['::/0'])).toBe(false);
     expect(isWithin('2001:db8::1', ['0.0.0.0/0'])).toBe(false);
   });
 
-  it('of a list when it is in one of them; never in none, in a malformed one, or without an address', () => {
+  it('matches an address in any range of a list, and nothing if the list is empty, a range is malformed or the address is missing', () => {
     expect(isWithin('192.0.2.7', ['10.0.0.0/8', '192.0.2.0/24'])).toBe(true);
     expect(isWithin('192.0.2.7', [])).toBe(false);
     for (const network of ['', '/', '/0', '192.0.2.0', '192.0.2.0/', 'x/0', '192.0.2.7/24']) {
@@ -114,7 +114,7 @@ describe('an address is within a network', () => {
   });
 });
 
-describe('a truncated address', () => {
+describe('truncated', () => {
   it.each([
     ['203.0.113.77', '203.0.113.0/24'],
     ['2001:db8:1:2::7', '2001:db8:1::/48'],
@@ -122,5 +122,5 @@ describe('a truncated address', () => {
     ['::ffff:203.0.113.77', '203.0.113.0/24'],
     ['', ''],
     ['unknown', ''],
-  ])('of %j is %j', (address, expected) => expect(truncated(address)).toBe(expected));
+  ])('truncates the address %j to %j', (address, expected) => expect(truncated(address)).toBe(expected));
 });

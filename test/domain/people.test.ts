@@ -18,8 +18,8 @@ const noSuchDeployment = expect.objectContaining({
   message: 'No such Deployment.',
 });
 
-describe('a Deployment', () => {
-  it('is seen by administrators and by members of one of its groups', () => {
+describe('access of people to a Deployment', () => {
+  it('administrators and members of one of its groups may see a Deployment', () => {
     expect([admin, member, stranger, person()].map((one) => maySee(one, etl))).toEqual([
       true,
       true,
@@ -30,14 +30,14 @@ describe('a Deployment', () => {
     expect(maySee(admin, { groups: [] })).toBe(true);
   });
 
-  it('that is absent and one that may not be seen are the same 404', () => {
+  it('visibleTo returns the same 404 for a missing Deployment and for one that the person may not see', () => {
     expect(visibleTo(member, etl)).toBe(etl);
     expect(visibleTo(admin, etl)).toBe(etl);
     expect(() => visibleTo(stranger, etl)).toThrow(noSuchDeployment);
     expect(() => visibleTo(admin, undefined)).toThrow(noSuchDeployment);
   });
 
-  it('is changed by administrators alone: 403 for who may see it, 404 for who may not', () => {
+  it('requireAdministrator throws 403 for a member who may see the Deployment and 404 for everyone else', () => {
     expect(requireAdministrator(admin, etl)).toBeUndefined();
     expect(requireAdministrator(admin, undefined)).toBeUndefined();
     expect(() => requireAdministrator(member, etl)).toThrow(

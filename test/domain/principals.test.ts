@@ -7,14 +7,14 @@ const USER = 'arn:aws:iam::123456789012:user/ada';
 const session = (role: string, partition = 'aws', account = '123456789012') =>
   `arn:${partition}:sts::${account}:assumed-role/${role}/some-session`;
 
-describe('the ARN of a principal', () => {
+describe('isPrincipalArn', () => {
   it.each([
     ROLE,
     DEEP,
     USER,
     'arn:aws:iam::123456789012:user/a/b/c+=,.@_-1',
     `arn:aws:iam::123456789012:role/${'a'.repeat(224)}`,
-  ])('is %s', (arn) => {
+  ])('accepts %s', (arn) => {
     expect(isPrincipalArn(arn)).toBe(true);
   });
 
@@ -39,44 +39,44 @@ describe('the ARN of a principal', () => {
     `arn:aws:iam::123456789012:role/${'a/'.repeat(112)}c`,
     '123456789012',
     '',
-  ])('is not %j', (arn) => {
+  ])('rejects %j', (arn) => {
     expect(isPrincipalArn(arn)).toBe(false);
   });
 });
 
-describe('a caller', () => {
+describe('listedPrincipal', () => {
   const listed = [USER, ROLE, DEEP];
 
-  it('that is listed is known by its ARN as it is listed', () => {
+  it('returns the listed ARN for a listed user, and for a session of a listed role', () => {
     expect(listedPrincipal(USER, listed)).toBe(USER);
     expect(listedPrincipal(session('ci'), listed)).toBe(ROLE);
-    // A session does not tell its role's path.
+    // The ARN of a session does not contain the path of its role.
     expect(listedPrincipal(session('ci', 'aws-cn'), listed)).toBe(DEEP);
   });
 
   it.each([
     ['another user', 'arn:aws:iam::123456789012:user/eve'],
-    ['a user of that name below a path', 'arn:aws:iam::123456789012:user/x/ada'],
+    ['a user of the same name under a path', 'arn:aws:iam::123456789012:user/x/ada'],
     ['a user of another account', 'arn:aws:iam::210987654321:user/ada'],
-    ['a role of a name that begins so', session('ci2')],
-    ['a role of a name that ends so', session('xci')],
+    ['a role whose name starts with a listed name', session('ci2')],
+    ['a role whose name ends with a listed name', session('xci')],
     ['a role of another account', session('ci', 'aws', '210987654321')],
     ['a role of another partition', session('ci', 'aws-us-gov')],
-    ['the role itself, which calls as a session', ROLE],
-    ['a role by the name of a listed user', session('ada')],
+    ['the ARN of the role itself, because roles call as sessions', ROLE],
+    ['a role with the name of a listed user', session('ada')],
     ['the root user', 'arn:aws:iam::123456789012:root'],
     ['a federated user', 'arn:aws:sts::123456789012:federated-user/ci'],
-    ['a session without a name', 'arn:aws:sts::123456789012:assumed-role/ci'],
-    ['a session with nothing for a name', 'arn:aws:sts::123456789012:assumed-role/ci/'],
-    ['a session of two names', `${session('ci')}/x`],
-    ['something before a session', `x${session('ci')}`],
+    ['a session ARN without a session name', 'arn:aws:sts::123456789012:assumed-role/ci'],
+    ['a session with an empty name', 'arn:aws:sts::123456789012:assumed-role/ci/'],
+    ['a session ARN with two session names', `${session('ci')}/x`],
+    ['text before a session ARN', `x${session('ci')}`],
     ['nothing', ''],
-    ['what reads undefined', 'undefined'],
-  ])('is nobody when it is %s', (_, caller) => {
+    ['the text "undefined"', 'undefined'],
+  ])('returns undefined for %s', (_, caller) => {
     expect(listedPrincipal(caller, listed)).toBeUndefined();
   });
 
-  it('is nobody where nobody is listed, or what is listed is no principal', () => {
+  it('returns undefined when the list is empty or holds no principal', () => {
     expect(listedPrincipal(session('ci'), [])).toBeUndefined();
     expect(listedPrincipal('x', ['x', '', 'arn:aws:iam::123456789012:root'])).toBeUndefined();
     expect(listedPrincipal('', [''])).toBeUndefined();

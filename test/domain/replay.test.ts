@@ -17,13 +17,13 @@ const replayedWith = (before: typeof key, since: Partial<Since>) => {
   return { key: after, doubts: [...doubts] };
 };
 
-describe('a key of a backup', () => {
-  it('to which nothing has happened is as it was', () => {
+describe('replaying events onto a key from a backup', () => {
+  it('leaves a key unchanged when nothing has happened to it', () => {
     expect(replayed(key)).toEqual({ key, doubts: [] });
     expect(replayed(key, since('api_key.created'), since('api_key.idle'))).toEqual({ key, doubts: [] });
   });
 
-  it('that was deleted since is gone, and leaves no doubts', () => {
+  it('removes a key that was deleted since the backup, and reports no doubts', () => {
     const events = [
       since('api_key.edited', { changed: ['networks'] }),
       since('api_key.deleted'),
@@ -32,7 +32,7 @@ describe('a key of a backup', () => {
     expect(replayed(key, ...events)).toEqual({ key: undefined, doubts: [] });
   });
 
-  it('that leaked since is disabled, and remembers whether it was enabled', () => {
+  it('disables a key that leaked since the backup, and records whether it was enabled', () => {
     for (const enabled of [true, false]) {
       expect(replayed(apiKey({ enabled }), since('api_key.leaked'))).toEqual({
         key: apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: enabled } }),
@@ -43,7 +43,7 @@ describe('a key of a backup', () => {
     expect(replayed(leaked, since('api_key.leaked'))).toEqual({ key: leaked, doubts: [] });
   });
 
-  it('is disabled and enabled again', () => {
+  it('applies a disabling and a later enabling', () => {
     const disabled = since('api_key.disabled');
     expect(replayed(key, disabled)).toEqual({ key: apiKey({ enabled: false }), doubts: [] });
     expect(replayed(key, disabled, since('api_key.enabled', {}, LATER + 1))).toEqual({
@@ -52,7 +52,7 @@ describe('a key of a backup', () => {
     });
   });
 
-  it('has the name and the scopes that an event says have changed', () => {
+  it('applies the new name and scopes of an edit', () => {
     const data = { name: 'new', scopes: ['a'] };
     const edited = (changed: ServiceEvent['data'][string], rest: ServiceEvent['data'] = data) =>
       replayed(key, since('api_key.edited', { ...rest, changed })).key;
@@ -66,50 +66,53 @@ describe('a key of a backup', () => {
     expect(replayed(key, since('api_key.edited', data)).key).toEqual(key);
   });
 
-  it.each(['expiresAt', 'networks'])('whose %s changed to nobody knows what is disabled', (field) => {
-    const edited = since('api_key.edited', { changed: [field] });
-    const expected = { key: apiKey({ enabled: false }), doubts: ['its bounds are not known'] };
-    expect(replayed(key, edited)).toEqual(expected);
-    const enabled = since('api_key.enabled', {}, LATER);
-    expect(replayed(key, edited, enabled)).toEqual({
-      key: apiKey({ enabled: false, activeSince: LATER }),
-      doubts: ['its bounds are not known'],
-    });
-  });
+  it.each(['expiresAt', 'networks'])(
+    'disables a key whose %s changed, because the event does not contain the new value',
+    (field) => {
+      const edited = since('api_key.edited', { changed: [field] });
+      const expected = { key: apiKey({ enabled: false }), doubts: ['its bounds are not known'] };
+      expect(replayed(key, edited)).toEqual(expected);
+      const enabled = since('api_key.enabled', {}, LATER);
+      expect(replayed(key, edited, enabled)).toEqual({
+        key: apiKey({ enabled: false, activeSince: LATER }),
+        doubts: ['its bounds are not known'],
+      });
+    },
+  );
 });
 
-describe('a key of a backup that was rotated since', () => {
+describe('replaying a rotation onto a key from a backup', () => {
   const doubts = ['its new secret is lost'];
   const rotatedSince = (retireOld: string | number, before = key) =>
     replayed(before, since('api_key.rotated', { retireOld }));
 
-  it('keeps its old secret as long as the rotation said', () => {
+  it('keeps the old secret for as long as the rotation said', () => {
     expect(rotatedSince(60)).toEqual({
       key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER + 60_000 } as never] }),
       doubts,
     });
   });
 
-  it.each(['now', 'on_first_use'])('lost its old secret with it, when that was to go %s', (retireOld) => {
+  it.each(['now', 'on_first_use'])('drops the old secret when the rotation retires it %s', (retireOld) => {
     expect(rotatedSince(retireOld)).toEqual({
       key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER } as never] }),
       doubts,
     });
   });
 
-  it('lets no secret live longer than an earlier rotation said', () => {
+  it('never extends the retirement that an earlier rotation set', () => {
     const retiring = apiKey({ secrets: [{ ...secret, retiresAt: LATER + 5 } as never] });
     expect(rotatedSince(60, retiring).key?.secrets).toEqual([{ ...secret, retiresAt: LATER + 5 }]);
     const longer = apiKey({ secrets: [{ ...secret, retiresAt: LATER + 90_000 } as never] });
     expect(rotatedSince(60, longer).key?.secrets).toEqual([{ ...secret, retiresAt: LATER + 60_000 }]);
   });
 
-  it('is unchanged when it has the secret of that rotation already', () => {
+  it('leaves a key unchanged when it already has the secret of that rotation', () => {
     const known = apiKey({ secrets: [secret as never, { hash: 'n', createdAt: LATER }] });
     expect(rotatedSince(0, known)).toEqual({ key: known, doubts: [] });
   });
 
-  it('is no longer leaked when it was rotated at once, and is enabled if it was before', () => {
+  it('ends a leak after an immediate rotation, and enables the key if it was enabled before', () => {
     for (const wasEnabled of [true, false]) {
       const leaked = apiKey({ enabled: false, leak: { reportedAt: 1, wasEnabled } });
       expect(rotatedSince('now', leaked).key).toMatchObject({ enabled: wasEnabled, leak: undefined });
@@ -119,7 +122,7 @@ describe('a key of a backup that was rotated since', () => {
   });
 });
 
-describe('a key of a backup, by what is left of its secrets', () => {
+describe('replaying onto a key from a backup: its secrets', () => {
   const old = { hash: 'o'.repeat(43), createdAt: MADE_AT };
   const next = { hash: 'n'.repeat(43), createdAt: MADE_AT + 1 };
   const waiting = apiKey({ secrets: [{ ...old, retiresAt: LATER + 9, retiresOnFirstUse: true }, next] });
@@ -149,7 +152,7 @@ describe('a key of a backup, by what is left of its secrets', () => {
     expect(doubts).toEqual([mayHaveBeenUsed]);
   });
 
-  it('#45: retires secrets that the key lacks today, and keeps those that it has with their end and their use', () => {
+  it('#45: retires secrets that the key lacks today, and keeps the others with their retirement and last use', () => {
     const today = apiKey({
       secrets: [{ ...next, retiresAt: LATER + 5, lastUsedAt: LATER }],
       lastUsedAt: LATER,
@@ -166,14 +169,14 @@ describe('a key of a backup, by what is left of its secrets', () => {
     expect(replayedWith(waiting, { today: waiting })).toEqual({ key: waiting, doubts: [] });
   });
 
-  it('#45: takes no secret from today, and reports that it is lost', () => {
+  it("#45: copies no secret from today's key, and reports that it is lost", () => {
     expect(replayedWith(apiKey({ secrets: [old] }), { today: apiKey({ secrets: [old, next] }) })).toEqual({
       key: apiKey({ secrets: [old] }),
       doubts: ['its new secret is lost'],
     });
   });
 
-  it('#45: keeps of two secrets only the one that a later rotation has certainly kept', () => {
+  it('#45: keeps only the secret that a later rotation certainly kept, out of two', () => {
     const rotation = since('api_key.rotated', { retireOld: 60 });
     const endsOf = (secrets: object[], change: Partial<Since> = {}) =>
       replayedWith(apiKey({ secrets: secrets as never }), { events: [rotation], ...change }).key?.secrets.map(
@@ -190,19 +193,19 @@ describe('a key of a backup, by what is left of its secrets', () => {
   });
 });
 
-describe('a key of a backup, by how it is today', () => {
+describe("replaying onto a key from a backup: comparison with today's key", () => {
   const disabledToday = 'it is disabled today, and no event says why';
   const unknownBounds = 'its bounds are not known';
   const changed = (...fields: string[]) => [since('api_key.edited', { changed: fields })];
 
-  it('#45: is disabled and reported when it is disabled today and no ignored event explains it', () => {
+  it('#45: disables and reports a key that is disabled today when no ignored event explains it', () => {
     const today = apiKey({ enabled: false });
     expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
     expect(replayedWith(key, { today, ignored: changed('enabled') })).toEqual({ key, doubts: [] });
     expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
   });
 
-  it('#45: is leaked and reported when it is leaked today', () => {
+  it('#45: marks and reports a key as leaked when it is leaked today', () => {
     for (const wasEnabled of [true, false]) {
       const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
       expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
@@ -218,7 +221,7 @@ describe('a key of a backup, by how it is today', () => {
     ['networks', { networks: ['192.0.2.0/24'] }],
     ['trust', { trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] }],
   ] as const)(
-    '#45: is disabled and reported when its %s differ today, unless an ignored event explains it',
+    '#45: disables and reports a key whose %s differ today, unless an ignored event explains it',
     (field, change) => {
       const today = apiKey(change as never);
       expect(replayedWith(key, { today })).toEqual({
@@ -230,13 +233,13 @@ describe('a key of a backup, by how it is today', () => {
     },
   );
 
-  it('is as it was when only the order of fields in its trust rules differs today', () => {
+  it('leaves a key unchanged when only the order of fields in its trust rules differs today', () => {
     const trusts = apiKey({ trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] });
     const today = apiKey({ trust: [{ claims: { d: 'e', b: 'c' }, issuer: 'a' }] });
     expect(replayedWith(trusts, { today })).toEqual({ key: trusts, doubts: [] });
   });
 
-  it('counts as idle from the same moment as today', () => {
+  it('counts idle days from the same moment as today', () => {
     const enabled = [since('api_key.enabled')];
     const before = apiKey({ activeSince: MADE_AT, lastUsedAt: MADE_AT });
     expect(replayedWith(before, { events: enabled, today: before }).key).toEqual(before);
@@ -244,7 +247,7 @@ describe('a key of a backup, by how it is today', () => {
     expect(replayedWith(before, { events: enabled, today }).key).toEqual(today);
   });
 
-  it('#55: stays disabled by a rotation when somebody has disabled it, or its bounds are not known', () => {
+  it('#55: keeps a key disabled after a rotation when a person disabled it or its expiry and allowed IP ranges are unknown', () => {
     const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: true } });
     const ended = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
     expect(replayed(leaked, since('api_key.disabled')).key).toEqual(ended);
@@ -252,7 +255,7 @@ describe('a key of a backup, by how it is today', () => {
     expect(replayedWith(leaked, { today: ended }).key).toEqual(ended);
   });
 
-  it('#45: stays disabled by a leak when somebody has enabled it after an ignored rotation', () => {
+  it('#45: keeps a leaked key disabled when a person enabled it after an ignored rotation', () => {
     const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
     expect(replayed(leaked, since('api_key.enabled')).key).toEqual({
       ...leaked,
@@ -261,7 +264,7 @@ describe('a key of a backup, by how it is today', () => {
     });
   });
 
-  it('is enabled when it leaked and was rotated shortly before the backup', () => {
+  it('enables a key that leaked and was rotated shortly before the backup', () => {
     const rotation = since('api_key.rotated', { retireOld: 'now' }, MADE_AT);
     expect(replayed(key, since('api_key.leaked', {}, MADE_AT - 1), rotation)).toEqual({ key, doubts: [] });
     const leaked = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: true } });
@@ -269,10 +272,10 @@ describe('a key of a backup, by how it is today', () => {
   });
 });
 
-describe('a Deployment of a backup', () => {
+describe('replaying events onto a Deployment from a backup', () => {
   const etl = deployment();
 
-  it('has the name and the groups that it was given since', () => {
+  it('applies the latest name and groups', () => {
     const data = { name: 'new', groups: ['a'] };
     expect(replayDeployment(etl, [])).toEqual(etl);
     expect(replayDeployment(etl, [since('deployment.edited', data)])).toEqual(deployment(data));
@@ -280,7 +283,7 @@ describe('a Deployment of a backup', () => {
     expect(replayDeployment(etl, [since('deployment.registered', data)])).toEqual(etl);
   });
 
-  it('whose life was ended since stays dead', () => {
+  it('removes a Deployment that was deleted since the backup', () => {
     const events = [since('deployment.deleted'), since('deployment.edited', { name: 'new' })];
     expect(replayDeployment(etl, events)).toBeUndefined();
   });

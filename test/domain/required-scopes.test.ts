@@ -7,8 +7,8 @@ const parsed = (text: string) => {
   return required && Object.fromEntries(required);
 };
 
-describe('requiredScopes', () => {
-  it('lists scopes by method and path', () => {
+describe('parseRequiredScopes', () => {
+  it('reads scopes by method and path', () => {
     expect(
       parsed(
         'POST/deploys=code:deploy&GET/deployments/:deploymentId/dags=airflow:read,airflow:write&GET/=any',
@@ -20,7 +20,7 @@ describe('requiredScopes', () => {
     });
   });
 
-  it('takes ANY, the $default route and a parameter for the rest of the path', () => {
+  it('reads ANY, the $default route and a parameter for the rest of the path', () => {
     expect(parsed('ANY/files/:path...=airflow:read&default=any&ANY/:proxy...=any')).toStrictEqual({
       'ANY/files/:path...': ['airflow:read'],
       default: [],
@@ -32,31 +32,31 @@ describe('requiredScopes', () => {
     ['nothing', ''],
     ['a rule without scopes', 'GET/a'],
     ['a rule with empty scopes', 'GET/a='],
-    ['an empty scope among others', 'GET/a=code:deploy,'],
+    ['an empty scope in a list', 'GET/a=code:deploy,'],
     ['an empty rule', 'GET/a=any&'],
-    ['a rule before which stands a space', ' GET/a=any'],
+    ['a space before a rule', ' GET/a=any'],
     ['a rule with two equals signs', 'GET/a=any=any'],
-    ['any beside a scope', 'GET/a=any,code:deploy'],
-    ['a scope that is none', 'GET/a=Code:Deploy'],
-    ['a method that is none', 'FETCH/a=any'],
+    ['"any" next to a scope', 'GET/a=any,code:deploy'],
+    ['an invalid scope', 'GET/a=Code:Deploy'],
+    ['an invalid method', 'FETCH/a=any'],
     ['a method in lower case', 'get/a=any'],
-    ['a wildcard for a method', '*/a=any'],
+    ['a wildcard as the method', '*/a=any'],
     ['a route without a path', 'GET=any'],
-    ['a path that ends with a slash', 'GET/a/=any'],
+    ['a path with a slash at its end', 'GET/a/=any'],
     ['an empty segment', 'GET//a=any'],
     ['a parameter in braces', 'GET/{a}=any'],
     ['a parameter without a name', 'GET/:=any'],
-    ['a path behind a parameter for the rest', 'GET/:a.../b=any'],
+    ['a path after a parameter for the rest of the path', 'GET/:a.../b=any'],
     ['the same route twice', 'GET/a=any&GET/a=code:deploy'],
-    ['one good rule and one bad', 'GET/a=any&GET/b'],
+    ['one valid and one invalid rule', 'GET/a=any&GET/b'],
     ['a semicolon between rules', 'GET/a=any;GET/b=any'],
     ['JSON', '{"GET /a":"any"}'],
     ['a newline at its end', 'GET/a=any\n'],
-  ])('does not parse with %s', (_, text) => {
+  ])('rejects %s', (_, text) => {
     expect(parseRequiredScopes(text)).toBeUndefined();
   });
 
-  it('never throws, and never reads a rule that it cannot write', () => {
+  it('never throws, and reads only rules that can be written back unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'GETANY/:a.=&,{}*') }), (text) => {
         const required = parseRequiredScopes(text);
@@ -68,24 +68,24 @@ describe('requiredScopes', () => {
   });
 });
 
-describe('the scopes of a call', () => {
+describe('the required scopes of a call', () => {
   const required = parseRequiredScopes(
     'GET/jobs/:id=airflow:read&ANY/jobs/:id=airflow:write&ANY/files/:path...=code:deploy&default=any&GET/=any',
   );
   const of = (method: string, template: string | undefined) =>
     required && scopesFor(required, method, template);
 
-  it('are those of its method, before those of ANY', () => {
+  it('come from the rule for its method before the rule for ANY', () => {
     expect(of('GET', '/jobs/{id}')).toStrictEqual(['airflow:read']);
     expect(of('DELETE', '/jobs/{id}')).toStrictEqual(['airflow:write']);
   });
 
-  it('go by the template of the path, where {name} is :name and {name+} is :name...', () => {
+  it('are looked up by the path template, where {name} is :name and {name+} is :name...', () => {
     expect(of('PUT', '/files/{path+}')).toStrictEqual(['code:deploy']);
     expect(of('PUT', '/files/{path}')).toBeUndefined();
   });
 
-  it('are none at all where a rule says any', () => {
+  it('are empty when the rule says "any"', () => {
     expect(of('GET', '/')).toStrictEqual([]);
     expect(of('GET', undefined)).toStrictEqual([]);
   });
@@ -101,12 +101,12 @@ describe('the scopes of a call', () => {
     ['GET', 'x'],
     ['GET', '/{a b}'],
     ['GET', '/jobs/{id}/{id}'],
-  ])('are unknown for %s %s, which has no rule', (method, template) => {
+  ])('are undefined for %s %s, which has no rule', (method, template) => {
     expect(of(method, template)).toBeUndefined();
   });
 });
 
-it('a parameter is named by letters, digits, _ and -', () => {
+it('isParameterName accepts letters, digits, _ and -', () => {
   expect(['deploymentId', 'a_b-1'].every(isParameterName)).toBe(true);
   expect(['', 'a.b', '{a}', 'a+', ':a', 'a/b'].some(isParameterName)).toBe(false);
 });

@@ -22,7 +22,7 @@ const secret = (hash: string, change: Partial<SecretHash> = {}): SecretHash => (
 });
 const fresh = { hash: 'new', createdAt: NOW };
 
-it('an old secret is kept for 7 days unless the rotation says otherwise, and for 90 at most', () => {
+it('an old secret stays valid for 7 days by default and for at most 90', () => {
   expect([RETIRE_AFTER, MAX_RETIRE_AFTER]).toEqual([604_800, 7_776_000]);
 });
 
@@ -31,11 +31,11 @@ it('a secret is accepted until the moment of its retirement', () => {
   expect(livingSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
 });
 
-describe('a rotation', () => {
+describe('rotated', () => {
   const secretsAfter = (secrets: SecretHash[], retireOld: RetireOld) =>
     rotated(apiKey({ secrets }), 'new', retireOld, NOW);
 
-  it('is a change of the key, keeps its epoch, and takes it into use again', () => {
+  it('increments the revision, keeps the epoch and restarts the idle period', () => {
     const key = apiKey({ revision: 4, epoch: 2 });
     expect(rotated(key, 'new', 60, NOW)).toEqual({
       ...key,
@@ -47,38 +47,43 @@ describe('a rotation', () => {
 
   it.each<[string, SecretHash[], RetireOld, SecretHash[]]>([
     [
-      'keeps the old secret for so many seconds',
+      'keeps the old secret for the given number of seconds',
       [secret('a')],
       60,
       [secret('a', { retiresAt: NOW + 60_000 }), fresh],
     ],
-    ['of no seconds retires it at once', [secret('a')], 0, [secret('a', { retiresAt: NOW }), fresh]],
     [
-      'on first use keeps it for seven days at most',
+      'retires the old secret immediately when the number of seconds is 0',
+      [secret('a')],
+      0,
+      [secret('a', { retiresAt: NOW }), fresh],
+    ],
+    [
+      'keeps the old secret for at most seven days with on_first_use',
       [secret('a')],
       'on_first_use',
       [secret('a', { retiresAt: NOW + 7 * DAY, retiresOnFirstUse: true }), fresh],
     ],
     [
-      'lets no secret live longer than an earlier one has said',
+      'never extends the retirement that an earlier rotation set',
       [secret('a', { retiresAt: NOW + 1000 })],
       60,
       [secret('a', { retiresAt: NOW + 1000 }), fresh],
     ],
     [
-      'may shorten what an earlier one has said',
+      'can bring forward the retirement that an earlier rotation set',
       [secret('a', { retiresAt: NOW + 90_000 })],
       60,
       [secret('a', { retiresAt: NOW + 60_000 }), fresh],
     ],
     [
-      'for so many seconds takes back that the first use retires',
+      'replaces retirement on first use when a later rotation gives a number of seconds',
       [secret('a', { retiresAt: NOW + 1000, retiresOnFirstUse: true })],
       60,
       [secret('a', { retiresAt: NOW + 1000 }), fresh],
     ],
     [
-      'lets a newer secret that nobody has used give way',
+      'replaces a newer secret that was never used',
       [secret('a', { retiresAt: NOW + 1000 }), secret('b')],
       60,
       [secret('a', { retiresAt: NOW + 1000 }), fresh],
@@ -90,17 +95,22 @@ describe('a rotation', () => {
       [secret('b', { lastUsedAt: NOW - 1, retiresAt: NOW + 60_000 }), fresh],
     ],
     [
-      'forgets retired secrets',
+      'removes retired secrets',
       [secret('a', { retiresAt: NOW }), secret('b')],
       60,
       [secret('b', { retiresAt: NOW + 60_000 }), fresh],
     ],
-    ['after all have retired has the new one alone', [secret('a', { retiresAt: NOW })], 60, [fresh]],
+    [
+      'keeps only the new secret when all others have retired',
+      [secret('a', { retiresAt: NOW })],
+      60,
+      [fresh],
+    ],
   ])('%s', (_, secrets, retireOld, expected) => {
     expect(secretsAfter(secrets, retireOld).secrets).toEqual(expected);
   });
 
-  it('now leaves the new secret alone, begins a new epoch, and leaves the key enabled or disabled', () => {
+  it('keeps only the new secret with "now", starts a new epoch and does not enable or disable the key', () => {
     for (const enabled of [true, false]) {
       const key = apiKey({ secrets: [secret('a'), secret('b')], epoch: 2, enabled });
       expect(rotated(key, 'new', 'now', NOW)).toEqual({
@@ -114,14 +124,14 @@ describe('a rotation', () => {
     }
   });
 
-  it('now ends a leak, and enables the key if it was enabled before', () => {
+  it('ends a leak with "now", and enables the key if it was enabled before', () => {
     for (const wasEnabled of [true, false]) {
       const key = apiKey({ enabled: false, leak: { reportedAt: NOW - 1, wasEnabled } });
       expect(rotated(key, 'new', 'now', NOW)).toMatchObject({ enabled: wasEnabled, leak: undefined });
     }
   });
 
-  it('of another kind of a leaked key is a 409, and so is any of a key without a secret', () => {
+  it('throws a 409 for a leaked key unless the rotation is "now", and for a key without a secret', () => {
     const leaked = apiKey({ leak: { reportedAt: NOW - 1, wasEnabled: true } });
     for (const retireOld of [60, 'on_first_use'] as const) {
       expect(() => rotated(leaked, 'new', retireOld, NOW)).toThrow(
@@ -136,7 +146,7 @@ describe('a rotation', () => {
   });
 });
 
-it('a key is wanted while it is enabled, also while only a leak disables it', () => {
+it('isWanted is true for an enabled key and for one that only a leak disables', () => {
   const leak = (wasEnabled: boolean) => ({ reportedAt: NOW, wasEnabled });
   expect([isWanted(apiKey()), isWanted(apiKey({ enabled: false }))]).toEqual([true, false]);
   expect([true, false].map((was) => isWanted(apiKey({ enabled: false, leak: leak(was) })))).toEqual([
@@ -145,15 +155,15 @@ it('a key is wanted while it is enabled, also while only a leak disables it', ()
   ]);
 });
 
-it('a key that somebody disables is not enabled by the rotation that ends its leak', () => {
+it('a rotation that ends a leak does not enable a key that a person disabled', () => {
   expect(disabled(apiKey())).toEqual(apiKey({ enabled: false }));
   const leaked = disabled(apiKey({ enabled: false, leak: { reportedAt: NOW, wasEnabled: true } }));
   expect(leaked).toEqual(apiKey({ enabled: false, leak: { reportedAt: NOW, wasEnabled: false } }));
   expect(rotated(leaked, 'new', 'now', NOW)).toMatchObject({ enabled: false, leak: undefined });
 });
 
-describe('the first use of a secret', () => {
-  it('is one while no use is recorded and the key has another secret, also one that has retired', () => {
+describe('isFirstUse', () => {
+  it('is true while the secret has no recorded use and the key has another secret, even a retired one', () => {
     const [old, retired] = [secret('a'), secret('a', { retiresAt: NOW })];
     for (const other of [old, retired]) {
       expect(isFirstUse({ secrets: [other, secret('b')] }, secret('b'))).toBe(true);
@@ -164,8 +174,8 @@ describe('the first use of a secret', () => {
   });
 });
 
-describe('the use of a secret', () => {
-  it('is noted on it alone', () => {
+describe('afterUse', () => {
+  it('records the use on that secret only', () => {
     const secrets = [secret('a', { retiresAt: NOW + DAY }), secret('b')];
     expect(afterUse({ secrets }, 'b', NOW)).toEqual([secrets[0], secret('b', { lastUsedAt: NOW })]);
     expect(afterUse({ secrets }, 'a', NOW)).toEqual([
@@ -174,7 +184,7 @@ describe('the use of a secret', () => {
     ]);
   });
 
-  it('retires the one that was to go on the first use, when it is the newest that is used', () => {
+  it('retires a secret that waits for the first use when the newest secret is used', () => {
     const old = secret('a', { retiresAt: NOW + DAY, retiresOnFirstUse: true });
     expect(afterUse({ secrets: [old, secret('b')] }, 'b', NOW)).toEqual([secret('b', { lastUsedAt: NOW })]);
     expect(afterUse({ secrets: [old, secret('b')] }, 'a', NOW)).toEqual([
@@ -183,7 +193,7 @@ describe('the use of a secret', () => {
     ]);
   });
 
-  it('of an older one retires no newer one, and no secret retires itself', () => {
+  it('retires no newer secret when an older one is used, and never the used secret itself', () => {
     const waiting = secret('b', { retiresOnFirstUse: true });
     expect(afterUse({ secrets: [secret('a'), waiting] }, 'a', NOW)).toEqual([
       secret('a', { lastUsedAt: NOW }),
@@ -192,7 +202,7 @@ describe('the use of a secret', () => {
     expect(afterUse({ secrets: [waiting] }, 'b', NOW)).toEqual([{ ...waiting, lastUsedAt: NOW }]);
   });
 
-  it('of the newest retires all that were to go, however many there are', () => {
+  it('retires every waiting secret when the newest one is used', () => {
     const old = secret('a', { retiresOnFirstUse: true });
     expect(afterUse({ secrets: [old, secret('b'), secret('c')] }, 'c', NOW)).toEqual([
       secret('b'),
@@ -200,7 +210,7 @@ describe('the use of a secret', () => {
     ]);
   });
 
-  it('drops what has retired, and needs no secret to be there', () => {
+  it('removes retired secrets, and accepts a key without secrets', () => {
     expect(afterUse({ secrets: [secret('a', { retiresAt: NOW }), secret('b')] }, 'b', NOW)).toEqual([
       secret('b', { lastUsedAt: NOW }),
     ]);

@@ -5,20 +5,20 @@ import { effectiveScopes, isScope, narrowScopes } from '../../functions/domain/s
 const known = ['code:deploy', 'airflow:read', 'airflow:write'];
 
 describe('scopes', () => {
-  it('a scope is lower-case words with single colons between, up to 64 characters', () => {
+  it('isScope accepts lower-case words separated by single colons, up to 64 characters', () => {
     for (const good of ['a', 'code:deploy', 'a-1:b2:c3', 'x'.repeat(64)])
       expect(isScope(good), good).toBe(true);
     const bad = ['', 'A', '1a', 'a:', ':a', 'a::b', 'a b', 'a_b', 'x'.repeat(65), 'a\n', 'deployment:Etl'];
     for (const text of bad) expect(isScope(text), text).toBe(false);
   });
 
-  it('a request may ask for fewer scopes than the key has, in any order, and for its own Deployment', () => {
+  it("narrowScopes accepts a subset of the key's scopes in any order, and the key's own Deployment", () => {
     expect(narrowScopes('airflow:write code:deploy', known, 'etl')).toEqual(['code:deploy', 'airflow:write']);
     expect(narrowScopes('deployment:etl airflow:read', known, 'etl')).toEqual(['airflow:read']);
     expect(narrowScopes('deployment:etl', known, 'etl')).toEqual([]);
   });
 
-  it('a request for more, for another Deployment, or malformed is refused', () => {
+  it('narrowScopes rejects unknown scopes, another Deployment and malformed text', () => {
     const bad = [
       'admin',
       'code:deploy admin',
@@ -31,7 +31,7 @@ describe('scopes', () => {
     for (const scope of bad) expect(narrowScopes(scope, known, 'etl'), scope).toBeUndefined();
   });
 
-  it('what counts is always a part of the token, of the key and of the stack', () => {
+  it('effectiveScopes returns only scopes that the token, the key and the stack have', () => {
     const some = fc.subarray(known);
     fc.assert(
       fc.property(

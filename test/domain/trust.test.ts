@@ -12,7 +12,7 @@ import {
   unboundRules,
 } from '../../functions/domain/trust.ts';
 
-it('a key has at most 10 rules, and a rule at most 10 claims', () => {
+it('a key has at most 10 trust rules, and a rule at most 10 claims', () => {
   expect([MAX_RULES, MAX_CLAIMS]).toEqual([10, 10]);
 });
 
@@ -21,7 +21,7 @@ const CIRCLECI = 'https://oidc.circleci.com/org/01234567-89ab-cdef-0123-456789ab
 const PROJECT = 'oidc.circleci.com/project-id';
 type Claims = TrustRule['claims'];
 
-describe('a rule binds a tenant', () => {
+describe('bindsTenant', () => {
   it.each<[issuer: string, Claims, boolean]>([
     [GITHUB, { repository_id: '1' }, true],
     [GITHUB, { repository_owner_id: '1', ref: 'refs/heads/main' }, true],
@@ -60,15 +60,15 @@ describe('a rule binds a tenant', () => {
     ['https://git.acme.test', { sub: { prefix: 'project_path:' } }, false],
     ['https://git.acme.test', { project_id: '1' }, false],
     ['https://oidc.eks.eu-west-1.amazonaws.com/id/X', { sub: 'system:serviceaccount:ci:deploy' }, true],
-  ])('%s %j: %s', (issuer, claims, isBound) => {
+  ])('for a rule for %s with the claims %j: %s', (issuer, claims, isBound) => {
     expect(bindsTenant({ issuer, claims })).toBe(isBound);
   });
 
-  it('by a claim of its own, not by one that it inherits', () => {
+  it('ignores inherited claims', () => {
     expect(bindsTenant({ issuer: GITHUB, claims: Object.create({ repository_id: '1' }) })).toBe(false);
   });
 
-  it('says what is missing for each issuer', () => {
+  it('bindingOf names the missing claim for each issuer', () => {
     expect([GITHUB, 'https://gitlab.com', BUILDKITE, CIRCLECI, 'https://x.test'].map(bindingOf)).toEqual([
       'must bind repository_id or repository_owner_id to a number, in digits',
       'must bind project_id or namespace_id to a number, in digits',
@@ -79,7 +79,7 @@ describe('a rule binds a tenant', () => {
   });
 });
 
-describe('a rule of an earlier version that binds no tenant', () => {
+describe('unboundRules', () => {
   it.each([
     [GITHUB, { ref: 'main' }, true],
     [`${GITHUB}/acme`, { ref: 'main' }, true],
@@ -87,7 +87,7 @@ describe('a rule of an earlier version that binds no tenant', () => {
     [BUILDKITE, { ref: 'main' }, true],
     [CIRCLECI, { ref: 'main' }, false],
     ['https://git.acme.test', { ref: 'main' }, false],
-  ])('of %s %j is ignored: %s', (issuer, claims, ignored) => {
+  ])('lists the rule for %s with %j (ignored: %s)', (issuer, claims, ignored) => {
     const bound = { issuer: 'https://x.test', claims: { sub: 'x' } };
     expect(satisfies({ issuer, claims }, { ref: 'main' })).toBe(!ignored);
     expect(unboundRules([bound, { issuer, claims }])).toEqual([
@@ -95,12 +95,12 @@ describe('a rule of an earlier version that binds no tenant', () => {
     ]);
   });
 
-  it('is none where there are no rules', () => {
+  it('returns nothing when a key has no rules', () => {
     expect([unboundRules(), unboundRules([])]).toEqual([[], []]);
   });
 });
 
-it('no claim of a rule has a registered name or one that every object has', () => {
+it('reserves registered claim names and names that every object has', () => {
   expect(RESERVED_CLAIMS).toEqual([
     ...['iss', 'aud', 'exp', 'nbf', 'iat', 'constructor', '__defineGetter__', '__defineSetter__'],
     ...['hasOwnProperty', '__lookupGetter__', '__lookupSetter__', 'isPrototypeOf', 'propertyIsEnumerable'],
@@ -108,7 +108,7 @@ it('no claim of a rule has a registered name or one that every object has', () =
   ]);
 });
 
-it('a prefix ends in / or :', () => {
+it('isPrefix requires / or : at the end', () => {
   expect(['acme/', 'repo:', 'acme', 'a/b', 'a:b', ''].map(isPrefix)).toEqual([
     true,
     true,
@@ -119,31 +119,31 @@ it('a prefix ends in / or :', () => {
   ]);
 });
 
-describe('a token satisfies a rule', () => {
+describe('satisfies', () => {
   const ok = (claims: Parameters<typeof satisfies>[0]['claims'], of: Record<string, unknown>) =>
     satisfies({ issuer: 'https://ci.test', claims }, of);
 
-  it('when each claim is the text, or begins with the prefix', () => {
+  it('compares each claim with the text or its prefix', () => {
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'acme/etl', c: 1 })).toBe(true);
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'evil/acme/' })).toBe(false);
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'y', b: 'acme/etl' })).toBe(false);
     expect(ok({ a: 'x' }, { a: 'xy' })).toBe(false);
   });
 
-  it('with numbers and booleans as their text', () => {
+  it('compares numbers and booleans as text', () => {
     expect(ok({ a: '7', b: 'true', c: { prefix: '1' } }, { a: 7, b: true, c: 12 })).toBe(true);
   });
 
-  it('never by a number that is no safe integer', () => {
+  it('never matches a number that is not a safe integer', () => {
     for (const value of [2 ** 53, -(2 ** 53), 1e21, 1.5, 0.1, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(ok({ a: String(value) }, { a: value })).toBe(false);
     }
     expect(ok({ a: String(Number.MAX_SAFE_INTEGER) }, { a: Number.MAX_SAFE_INTEGER })).toBe(true);
-    // Two identifiers that JSON.parse makes one.
+    // JSON.parse reads two different identifiers as the same number.
     expect(ok({ a: '9007199254740992' }, JSON.parse('{"a": 9007199254740993}'))).toBe(false);
   });
 
-  it('never by a claim that is missing, inherited, or no single value', () => {
+  it('never matches a claim that is missing, inherited or not a single value', () => {
     expect(ok({ a: 'undefined' }, {})).toBe(false);
     expect(ok({ toString: { prefix: 'function' } }, {})).toBe(false);
     expect(ok({ a: 'x' }, Object.create({ a: 'x' }))).toBe(false);

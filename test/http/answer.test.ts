@@ -13,7 +13,7 @@ const calls = (method: 'error' | 'info' | 'appendKeys') => vi.mocked(logger[meth
 
 const EVENT = { routeKey: 'GET /x', requestContext: { requestId: 'r-1' } } as APIGatewayProxyEventV2;
 
-/** What becomes of what a route answers or throws. */
+/** The HTTP response to what a route returns or throws. */
 async function rendered(render: typeof asProblem, route: () => Answer) {
   const handler = middy<APIGatewayProxyEventV2>()
     .use(answers(logger, render))
@@ -26,8 +26,8 @@ const throwing = (one: unknown) => () => {
 };
 const NO_STORE = { 'Cache-Control': 'no-store' };
 
-describe('an answer', () => {
-  it('with a body is JSON, and nobody may keep it', async () => {
+describe('a successful response', () => {
+  it('has a JSON body and forbids caching', async () => {
     expect(
       await rendered(asProblem, () => ({ status: 201, body: { a: 1 }, headers: { Location: '/a' } })),
     ).toEqual({
@@ -37,7 +37,7 @@ describe('an answer', () => {
     });
   });
 
-  it('without a body has no type', async () => {
+  it('has no content type when it has no body', async () => {
     expect(await rendered(asProblem, () => ({ status: 204 }))).toEqual({
       statusCode: 204,
       headers: NO_STORE,
@@ -45,7 +45,7 @@ describe('an answer', () => {
     });
   });
 
-  it('leaves request and route in every line of the log', async () => {
+  it('adds the request ID and the route to every log line', async () => {
     await rendered(asProblem, () => ({ status: 204 }));
     expect(calls('appendKeys')).toEqual([[{ request_id: 'r-1', route: 'GET /x' }]]);
     expect(logger.info).not.toHaveBeenCalled();
@@ -53,8 +53,8 @@ describe('an answer', () => {
   });
 });
 
-describe('a refusal', () => {
-  it('of a person is a problem (RFC 9457) that names each field', async () => {
+describe('a rejected request', () => {
+  it('gets a problem document (RFC 9457) that names each invalid field on the management API', async () => {
     const errors = [{ field: 'name', rule: 'must be text' }];
     expect(await rendered(asProblem, throwing(invalidFields(errors)))).toEqual({
       statusCode: 400,
@@ -70,7 +70,7 @@ describe('a refusal', () => {
     });
   });
 
-  it('of a client is an OAuth error (RFC 6749 §5.2), with its headers', async () => {
+  it('gets an OAuth error (RFC 6749 §5.2) with its headers on the OAuth endpoints', async () => {
     const challenge = { 'WWW-Authenticate': 'Basic' };
     const refused = new ServiceError(401, 'invalid_client', 'No.', { headers: challenge });
     expect(await rendered(asOAuthError, throwing(refused))).toEqual({
@@ -80,7 +80,7 @@ describe('a refusal', () => {
     });
   });
 
-  it('is logged as a fact, not as an error', async () => {
+  it('is logged at level info, not as an error', async () => {
     await rendered(asProblem, throwing(notFound('API key')));
     expect(calls('info')).toEqual([
       ['refused', { status: 404, code: 'not_found', detail: 'No such API key.' }],
@@ -90,7 +90,7 @@ describe('a refusal', () => {
 });
 
 describe('a failure', () => {
-  it('of the store is a 503 with Retry-After, its cause for the log alone', async () => {
+  it('of DynamoDB is a 503 with Retry-After, and only the log shows the cause', async () => {
     const cause = new Error('throttled');
     const answer = await rendered(asProblem, throwing(unavailable(cause)));
     expect(answer).toMatchObject({ statusCode: 503, headers: { 'Retry-After': '1', ...NO_STORE } });
@@ -99,7 +99,7 @@ describe('a failure', () => {
     expect(logger.info).not.toHaveBeenCalled();
   });
 
-  it('of ours is a bare 500, its cause for the log alone', async () => {
+  it('caused by a bug is a 500 without details, and only the log shows the cause', async () => {
     const fault = new TypeError('x is not a function');
     expect(await rendered(asProblem, throwing(fault))).toEqual({
       statusCode: 500,
@@ -115,7 +115,7 @@ describe('a failure', () => {
     expect(calls('error')).toEqual([['failed', fault]]);
   });
 
-  it('that is known, and has no cause, is logged itself', async () => {
+  it('logs a ServiceError itself when it has no cause', async () => {
     const fault = new ServiceError(500, 'server_error', 'Broken.');
     await rendered(asOAuthError, throwing(fault));
     expect(calls('error')).toEqual([['failed', fault]]);

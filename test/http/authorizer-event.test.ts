@@ -12,8 +12,8 @@ const EXPECTED =
 const parse = (event: unknown) => () => parseAuthorizerEvent(event);
 const without = (event: object, name: string) => ({ ...event, [name]: undefined });
 
-describe('the event', () => {
-  it('of an HTTP API says all of the call', () => {
+describe('parseAuthorizerEvent', () => {
+  it('reads everything about the call from an HTTP API event', () => {
     const event = httpEvent({
       headers: { authorization: 'Bearer x' },
       pathParameters: { a: 'b' },
@@ -31,7 +31,7 @@ describe('the event', () => {
     });
   });
 
-  it('of a REST API, REQUEST, says all of the call', () => {
+  it('reads everything about the call from a REST API event of type REQUEST', () => {
     const event = restEvent({
       multiValueHeaders: { Authorization: ['Bearer x'] },
       pathParameters: { a: 'b' },
@@ -49,7 +49,7 @@ describe('the event', () => {
     });
   });
 
-  it('of a REST API, TOKEN, says the token and the API', () => {
+  it('reads the token and the API from a REST API event of type TOKEN', () => {
     expect(parseAuthorizerEvent(tokenEvent('Bearer x'))).toStrictEqual({
       answer: 'rest',
       authorization: 'Bearer x',
@@ -62,11 +62,11 @@ describe('the event', () => {
     });
   });
 
-  it('has no template on the $default route', () => {
+  it('returns no template for the $default route', () => {
     expect(parseAuthorizerEvent(httpEvent({ routeKey: '$default' })).route?.template).toBeUndefined();
   });
 
-  it('may have null for an empty map, and then has nothing in it', () => {
+  it('treats null maps as empty', () => {
     const http = parseAuthorizerEvent({
       ...httpEvent(),
       headers: null,
@@ -78,7 +78,7 @@ describe('the event', () => {
     expect(parseAuthorizerEvent(rest)).toMatchObject({ authorization: undefined, stageVariables: {} });
   });
 
-  it('that is no event of an authorizer is an error which says what was expected', () => {
+  it("throws for an event that is not an authorizer's and names the expected types", () => {
     const named = (type: string, version: string) => `${EXPECTED}; type is ${type}, version ${version}.`;
     for (const event of [undefined, null, 'x', {}])
       expect(parse(event)).toThrow(named('undefined', 'undefined'));
@@ -87,7 +87,7 @@ describe('the event', () => {
     expect(parse({ type: { a: 1 }, version: 2 })).toThrow(named('object', 'number'));
   });
 
-  it('whose type or version is no short word is not repeated in the log', () => {
+  it('does not repeat a type or version that is not a short word in the log', () => {
     for (const type of ['x'.repeat(17), 'a b', 'a\n', '', 'é', ' a'])
       expect(parse({ type, version: '2.0' })).toThrow(`; type is string, version 2.0.`);
     expect(parse({ type: 'x'.repeat(16) })).toThrow(`; type is ${'x'.repeat(16)}, version undefined.`);
@@ -103,17 +103,17 @@ describe('the event', () => {
     ['resource', without(restEvent(), 'resource')],
     ['methodArn', without(tokenEvent('x'), 'methodArn')],
     ['methodArn', { ...tokenEvent('x'), methodArn: 7 }],
-  ])('without %s is an error which says so', (name, event) => {
+  ])('throws for an event without %s and says so', (name, event) => {
     expect(parse(event)).toThrow(`${EXPECTED}; ${name} is missing.`);
   });
 });
 
-describe('an HTTP API', () => {
+describe('parseAuthorizerEvent for an HTTP API', () => {
   const answer = (authorizerResponse: unknown) =>
     parseAuthorizerEvent(httpEvent({ stageVariables: { authorizerResponse } as Record<string, string> }))
       .answer;
 
-  it('says by a stage variable which answer it expects', () => {
+  it('reads the expected response format from a stage variable', () => {
     expect([undefined, 'simple', 'iam'].map(answer)).toEqual(['simple', 'simple', 'iam']);
     for (const bad of ['IAM', '', 7])
       expect(() => answer(bad)).toThrow(
@@ -125,23 +125,23 @@ describe('an HTTP API', () => {
 describe('the Authorization header', () => {
   const ofRest = (change: object) => parseAuthorizerEvent(restEvent(change)).authorization;
 
-  it('of a REST API has its name in any case', () => {
+  it('is found in any case on a REST API', () => {
     for (const name of ['Authorization', 'authorization', 'AUTHORIZATION'])
       expect(ofRest({ multiValueHeaders: { Accept: ['x'], [name]: ['Bearer x'] } })).toBe('Bearer x');
   });
 
-  it('of a REST API is taken from headers where there are no multi-value headers', () => {
+  it('is read from "headers" on a REST API without multi-value headers', () => {
     expect(ofRest({ multiValueHeaders: null, headers: { Authorization: 'Bearer x' } })).toBe('Bearer x');
     expect(ofRest({ multiValueHeaders: {}, headers: { Authorization: 'Bearer x' } })).toBeUndefined();
   });
 
-  it('that comes twice is none', () => {
+  it('is ignored when it occurs twice', () => {
     expect(ofRest({ multiValueHeaders: { Authorization: ['Bearer x', 'Bearer x'] } })).toBeUndefined();
     expect(ofRest({ multiValueHeaders: { Authorization: ['x'], authorization: ['x'] } })).toBeUndefined();
     expect(ofRest({ multiValueHeaders: { Authorization: [] } })).toBeUndefined();
   });
 
-  it('that is no text is none', () => {
+  it('is ignored when it is not text', () => {
     expect(ofRest({ multiValueHeaders: { Authorization: [7] } })).toBeUndefined();
     const headers = { authorization: 7 } as never;
     expect(parseAuthorizerEvent(httpEvent({ headers })).authorization).toBeUndefined();
@@ -149,7 +149,7 @@ describe('the Authorization header', () => {
   });
 });
 
-it('what an event says of its caller, API and request is text or nothing', () => {
+it('parseAuthorizerEvent ignores a caller, API ID or request ID that is not text', () => {
   const context = { apiId: 7, requestId: 7 };
   const nothing = {
     caller: { address: undefined, userAgent: undefined },
@@ -163,12 +163,12 @@ it('what an event says of its caller, API and request is text or nothing', () =>
   expect(parseAuthorizerEvent({ ...restEvent(), requestContext: context })).toMatchObject(nothing);
 });
 
-describe('what a call demands', () => {
+describe('demandOf', () => {
   const route = { method: 'GET', template: '/d/{deploymentId}', parameters: { deploymentId: 'etl' } };
   const demand = (change: Partial<AuthorizerCall>) =>
     demandOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
 
-  it('is nothing by itself but its Deployment', () => {
+  it('requires no scopes without a stage variable, only the Deployment', () => {
     expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
     expect(demand({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
       deploymentId: undefined,
@@ -180,21 +180,21 @@ describe('what a call demands', () => {
     });
   });
 
-  it('is the scopes of its route', () => {
+  it('requires the scopes of the route', () => {
     const stageVariables = { requiredScopes: 'GET/d/:deploymentId=a:b,c' };
     expect(demand({ stageVariables })).toStrictEqual({ deploymentId: 'etl', scopes: ['a:b', 'c'] });
   });
 
   it.each([
     ['is missing from it', 'POST/d/:deploymentId=any'],
-    ['stands in one that does not parse', 'nonsense'],
-    ['stands in one that is empty', ''],
-    ['stands in one that is no text', 7],
-  ])('is not known where the route %s', (_, requiredScopes) => {
+    ['is in one that does not parse', 'nonsense'],
+    ['is in one that is empty', ''],
+    ['is in one that is not text', 7],
+  ])('returns undefined when the stage variable is set and the route %s', (_, requiredScopes) => {
     expect(demand({ stageVariables: { requiredScopes } })).toBeUndefined();
   });
 
-  it('is of the Deployment in the parameter that the stage names', () => {
+  it('reads the Deployment from the parameter that the stage names', () => {
     const ofName = { method: 'GET', template: '/d/{name}', parameters: { name: 'etl', deploymentId: 'x' } };
     expect(demand({ route: ofName, stageVariables: { deploymentParameter: 'name' } })).toMatchObject({
       deploymentId: 'etl',
@@ -204,7 +204,7 @@ describe('what a call demands', () => {
     expect(demand({ route: undefined, stageVariables: { deploymentParameter: '' } })).toBeUndefined();
   });
 
-  it('is of no Deployment at all where the route has the parameter without a value', () => {
+  it('requires an empty Deployment ID, which matches no token, when the parameter of the route has no value', () => {
     for (const template of ['/d/{deploymentId}', '/{deploymentId+}', '/x/{deploymentId}/y'])
       expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
         deploymentId: '',

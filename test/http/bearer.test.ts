@@ -7,7 +7,7 @@ it.each([
   ['bEARER abc', 'abc'],
   ['Bearer   abc', 'abc'],
   ['Bearer a.b_c~d+e/f-g==', 'a.b_c~d+e/f-g=='],
-])('RFC 6750 §2.1: %s holds a token', (header, token) => {
+])('RFC 6750 §2.1: bearerToken reads the token from %s', (header, token) => {
   expect(bearerToken(header)).toBe(token);
 });
 
@@ -29,11 +29,11 @@ it.each([
   'Basic abc',
   'Bearer a b',
   'Bearer ä',
-])('RFC 6750 §2.1: %j holds none', (header) => {
+])('RFC 6750 §2.1: bearerToken finds no token in %j', (header) => {
   expect(bearerToken(header)).toBeUndefined();
 });
 
-it('an API behind the authorizer is told of the caller in flat strings', () => {
+it("the authorizer's context describes the caller in flat strings", () => {
   const access = {
     principalId: 'dk_etl_X',
     principalType: 'api_key' as const,

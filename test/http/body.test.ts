@@ -6,14 +6,14 @@ const problem = (status: number, code: string, message: string) =>
 const tooLarge = problem(413, 'invalid_request', 'The body must be at most 65536 bytes.');
 const notUtf8 = problem(400, 'invalid_request', 'The body must be UTF-8.');
 
-describe('a body', () => {
-  it('is text, whether base64 or not', () => {
+describe('bodyText', () => {
+  it('decodes a body with or without base64', () => {
     expect(bodyText({ body: 'é', isBase64Encoded: false })).toBe('é');
     expect(bodyText({ body: 'w6k=', isBase64Encoded: true })).toBe('é');
     expect(bodyText({ isBase64Encoded: false })).toBe('');
   });
 
-  it('has 64 KiB at most, counted in bytes', () => {
+  it('accepts at most 64 KiB, counted in bytes', () => {
     expect(bodyText({ body: 'x'.repeat(65_536), isBase64Encoded: false })).toHaveLength(65_536);
     expect(bodyText({ body: 'é'.repeat(32_768), isBase64Encoded: false })).toHaveLength(32_768);
     expect(() => bodyText({ body: 'x'.repeat(65_537), isBase64Encoded: false })).toThrow(tooLarge);
@@ -22,7 +22,7 @@ describe('a body', () => {
     expect(() => bodyText({ body: base64, isBase64Encoded: true })).toThrow(tooLarge);
   });
 
-  it('must be UTF-8', () => {
+  it('rejects a body that is not UTF-8', () => {
     const thrown = () =>
       bodyText({ body: Buffer.from([0x7b, 0xff]).toString('base64'), isBase64Encoded: true });
     expect(thrown).toThrow(notUtf8);
@@ -30,29 +30,29 @@ describe('a body', () => {
   });
 });
 
-it('the media type is in lower case, without parameters, and empty where there is none', () => {
+it('mediaType returns the type in lower case without parameters, and empty text when there is none', () => {
   expect(mediaType({ 'content-type': 'Application/JSON ; charset=utf-8; x=y' })).toBe('application/json');
   expect(mediaType({ 'content-type': ' text/plain ' })).toBe('text/plain');
   expect(mediaType({})).toBe('');
 });
 
-describe('a JSON body', () => {
+describe('jsonBody', () => {
   const event = (body: string, type?: string) =>
     ({ body, isBase64Encoded: false, headers: { 'content-type': type } }) as never;
 
-  it('is whatever JSON it is', () => {
+  it('accepts any JSON value', () => {
     expect(jsonBody(event('{"a":[1]}', 'application/json'))).toEqual({ a: [1] });
     expect(jsonBody(event('null', 'application/json; charset=utf-8'))).toBeNull();
   });
 
-  it('of another type is a 415, whatever it holds', () => {
+  it('returns 415 when the content type is not JSON, whatever the body holds', () => {
     for (const type of [undefined, '', 'text/plain', 'application/jsonp'])
       expect(() => jsonBody(event('{}', type))).toThrow(
         problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),
       );
   });
 
-  it('that is none is a 400 which does not repeat it', () => {
+  it('returns 400 for invalid JSON and does not repeat it', () => {
     expect(() => jsonBody(event('{"secret', 'application/json'))).toThrow(
       expect.objectContaining({
         status: 400,
@@ -63,7 +63,7 @@ describe('a JSON body', () => {
     );
   });
 
-  it('too large is a 413 before its type is looked at', () => {
+  it('returns 413 for a body that is too large, before it checks the content type', () => {
     expect(() => jsonBody(event('x'.repeat(65_537), 'text/plain'))).toThrow(tooLarge);
   });
 });

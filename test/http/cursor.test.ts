@@ -8,8 +8,8 @@ const forged = expect.objectContaining({
   errors: [{ field: 'cursor', rule: 'must be the nextCursor of an earlier page of this listing' }],
 });
 
-describe('a cursor', () => {
-  it('gives the position back to the listing and the caller that it was made for', () => {
+describe('pagination cursors', () => {
+  it('return the position for the same listing and caller', () => {
     fc.assert(
       fc.property(
         fc.array(fc.string()),
@@ -23,17 +23,17 @@ describe('a cursor', () => {
     );
   });
 
-  it('is 16 bytes and the position', () => {
+  it('consist of 16 bytes and the position', () => {
     const bytes = Buffer.from(toCursor(LISTING, 'etl'), 'base64url');
     expect(bytes).toHaveLength(19);
     expect(bytes.subarray(16).toString()).toBe('etl');
   });
 
-  it('that is none is the first page', () => {
+  it('return the first page when there is no cursor', () => {
     expect(fromCursor(LISTING, undefined)).toBeUndefined();
   });
 
-  it('of another listing, caller or position is a 400', () => {
+  it('are rejected with a 400 for another listing, caller or position', () => {
     const cursor = toCursor(LISTING, 'etl');
     for (const listing of [
       ['GET /deployments', 'eve'],
@@ -46,7 +46,7 @@ describe('a cursor', () => {
     expect(() => fromCursor(LISTING, moved.toString('base64url'))).toThrow(forged);
   });
 
-  it('that is empty, cut, padded, or has no position is a 400', () => {
+  it('are rejected with a 400 when they are empty, truncated, padded or without a position', () => {
     const cursor = toCursor(LISTING, 'etl');
     for (const text of ['', 'x', cursor.slice(0, -1), `${cursor}=`, `${cursor}!`, toCursor(LISTING, '')])
       expect(() => fromCursor(LISTING, text), text).toThrow(forged);

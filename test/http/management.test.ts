@@ -49,8 +49,8 @@ async function send(
 }
 const asked = () => route.mock.calls[0]?.[0] as ManagementRequest;
 
-describe('a call of a person', () => {
-  it('comes to its route with the person, the path and the query', async () => {
+describe('a call to the management API', () => {
+  it('reaches its route with the person, the path and the query', async () => {
     expect(await send({ queryStringParameters: { limit: '5' }, body: '{"a":1}' })).toEqual({ status: 204 });
     expect(asked()).toMatchObject({
       person: { sub: 'ada', groups: ['a'], isAdministrator: true },
@@ -66,7 +66,7 @@ describe('a call of a person', () => {
     expect(onRejected).not.toHaveBeenCalled();
   });
 
-  it('on a route without parameters and query has none', async () => {
+  it('reaches its route without parameters and query when it has none', async () => {
     await send({ routeKey: 'GET /deployments', pathParameters: undefined });
     expect(asked()).toMatchObject({
       params: { deploymentId: '', keyId: '', tokenId: '' },
@@ -75,17 +75,17 @@ describe('a call of a person', () => {
     });
   });
 
-  it('who is not signed in is a 401', async () => {
+  it('returns 401 when the person is not signed in', async () => {
     expect(await send({}, { authorization: 'Bearer x' })).toMatchObject({ status: 401 });
     expect(route).not.toHaveBeenCalled();
   });
 
-  it('on no route of ours is a fault of the stack', async () => {
+  it('returns 500 when no route matches', async () => {
     expect(await send({ routeKey: 'GET /other' })).toMatchObject({ status: 500 });
     expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for GET /other' });
   });
 
-  it('about a malformed Deployment ID is a 400 that names the rule', async () => {
+  it('returns 400 with the rule for a malformed Deployment ID', async () => {
     for (const pathParameters of [{ deploymentId: 'a#b' }, { deploymentId: '' }, {}, undefined])
       expect(await send({ pathParameters })).toMatchObject({
         status: 400,
@@ -102,7 +102,7 @@ describe('a call of a person', () => {
   });
 });
 
-describe('a call of an IAM principal, under /platform', () => {
+describe('a call of an IAM principal under /platform', () => {
   const USER = 'arn:aws:iam::123456789012:user/ada';
   const signed = {
     requestId: 'r-1',
@@ -111,7 +111,7 @@ describe('a call of an IAM principal, under /platform', () => {
   };
   const routeKey = KEYS.replace(' /', ' /platform/');
 
-  it('comes to the same route, as an administrator', async () => {
+  it('reaches the same route, as an administrator', async () => {
     expect(await send({ routeKey, requestContext: signed }, {}, { platformPrincipals: [USER] })).toEqual({
       status: 204,
     });
@@ -123,13 +123,13 @@ describe('a call of an IAM principal, under /platform', () => {
     });
   });
 
-  it('is refused where the stack lists nobody, and so is a person', async () => {
+  it('returns 403 when the stack lists no principals, and for a person', async () => {
     expect(await send({ routeKey, requestContext: signed })).toMatchObject({ status: 403 });
     expect(await send({ routeKey }, {}, { platformPrincipals: [USER] })).toMatchObject({ status: 403 });
     expect(route).not.toHaveBeenCalled();
   });
 
-  it('is worth nothing on the paths of people', async () => {
+  it('returns 401 on the paths for people', async () => {
     expect(await send({ requestContext: signed }, {}, { platformPrincipals: [USER] })).toMatchObject({
       status: 401,
     });
@@ -137,7 +137,7 @@ describe('a call of an IAM principal, under /platform', () => {
   });
 });
 
-describe('a body', () => {
+describe('the request body', () => {
   const body = async (change: object, whenEmpty?: object) => {
     let result: unknown;
     route.mockImplementation(async (request) => {
@@ -148,7 +148,7 @@ describe('a body', () => {
     return status === 204 ? result : status;
   };
 
-  it('is JSON, and may be left out where the call says what stands for it', async () => {
+  it('is JSON and may be omitted when the route has a default', async () => {
     expect(await body({ body: '{"a":1}' })).toEqual({ a: 1 });
     expect(await body({ body: '{"a":1}' }, { b: 2 })).toEqual({ a: 1 });
     expect(await body({}, { b: 2 })).toEqual({ b: 2 });
@@ -158,7 +158,7 @@ describe('a body', () => {
   });
 });
 
-describe('an Idempotency-Key', () => {
+describe('the Idempotency-Key header', () => {
   const key = async (header?: string) => {
     let result: unknown;
     route.mockImplementation(async (request) => {
@@ -169,20 +169,20 @@ describe('an Idempotency-Key', () => {
     return status === 204 ? result : body.errors;
   };
 
-  it('is as it came, or none', async () => {
+  it('is passed on unchanged, and is optional', async () => {
     expect(await key()).toBeUndefined();
     for (const one of ['a', '!', '~', '+-', 'x'.repeat(255), '{"#$%&*.']) expect(await key(one)).toBe(one);
   });
 
-  it('is 1 to 255 printable characters without space and comma', async () => {
+  it('must be 1 to 255 printable characters without space and comma', async () => {
     const rule = 'must be 1 to 255 printable ASCII characters without space and comma';
     for (const one of ['', 'a b', 'a,b', ' a', 'a ', 'a\n', '\u007f', 'é', 'x'.repeat(256)])
       expect(await key(one), one).toEqual([{ field: 'Idempotency-Key', rule }]);
   });
 });
 
-describe('a rejected call', () => {
-  it('is recorded before it is answered', async () => {
+describe('a rejected call to the management API', () => {
+  it('is recorded before the response is returned', async () => {
     route.mockRejectedValue(notFound('API key'));
     let isRecorded = false;
     onRejected.mockImplementation(async () => {
@@ -194,7 +194,7 @@ describe('a rejected call', () => {
     expect(onRejected).toHaveBeenCalledExactlyOnceWith(asked(), expect.objectContaining({ status: 404 }));
   });
 
-  it('is rejected all the same when it cannot be recorded, and the log says so', async () => {
+  it('is still rejected when recording fails, and the failure is logged', async () => {
     route.mockRejectedValue(notFound('API key'));
     const cause = new Error('down');
     onRejected.mockRejectedValue(cause);
@@ -202,7 +202,7 @@ describe('a rejected call', () => {
     expect(vi.mocked(logger.error).mock.calls).toEqual([['rejected call not recorded', cause]]);
   });
 
-  it('is not recorded when it failed for another reason', async () => {
+  it('is not recorded when the call failed for another reason', async () => {
     route.mockRejectedValueOnce(unavailable(new Error('down'))).mockRejectedValueOnce(new Error('bug'));
     expect(await send()).toMatchObject({ status: 503 });
     expect(await send()).toMatchObject({ status: 500 });

@@ -66,8 +66,8 @@ const refusedClient = {
   headers: { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' },
 };
 
-describe('a call of a client', () => {
-  it('comes to its route with parameters, client, caller and issuer', async () => {
+describe('a call to an OAuth endpoint', () => {
+  it('reaches its route with parameters, client, caller and issuer', async () => {
     const reply = await send({ body: `${POST}&scope=a+b&empty=` });
     expect(reply).toMatchObject({ status: 200, headers: { 'Cache-Control': 'no-store' } });
     expect(route).toHaveBeenCalledExactlyOnceWith({
@@ -84,12 +84,12 @@ describe('a call of a client', () => {
     expect(onRefusedClient).not.toHaveBeenCalled();
   });
 
-  it('is answered by the public URL as the issuer, where there is one', async () => {
+  it('uses the public URL as the issuer when the stack sets one', async () => {
     await send({ body: POST }, { publicUrl: 'https://public.test' });
     expect(asked()?.issuer).toBe('https://public.test');
   });
 
-  it('on no route of ours is a fault of the stack', async () => {
+  it('returns 500 when no route matches', async () => {
     expect(await send({ body: POST, routeKey: 'POST /other' })).toMatchObject({
       status: 500,
       error: 'server_error',
@@ -97,7 +97,7 @@ describe('a call of a client', () => {
     expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for POST /other' });
   });
 
-  it('leaves its client ID in the log, but nothing that has no such form', async () => {
+  it('logs the client ID, but nothing that is not a well-formed one', async () => {
     const secret = mintCredential('secret', 'etl', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
     await send({ body: `client_id=${KEY_ID}&client_secret=${secret}` });
     await send({ body: `client_id=${secret}&client_secret=${KEY_ID}` });
@@ -107,7 +107,7 @@ describe('a call of a client', () => {
     expect(logger.resetKeys).toHaveBeenCalled();
   });
 
-  it('whose client is refused is told of once; other refusals are not', async () => {
+  it('reports a failed client authentication once, and no other rejection', async () => {
     route.mockRejectedValue(invalidClient());
     expect(await send({ body: POST })).toMatchObject(refusedClient);
     expect(onRefusedClient).toHaveBeenCalledTimes(1);
@@ -119,8 +119,8 @@ describe('a call of a client', () => {
   });
 });
 
-describe('the client authenticates in one way', () => {
-  it('by client_secret_basic, each half form-encoded or raw (RFC 6749 §2.3.1)', async () => {
+describe('client authentication', () => {
+  it('reads client_secret_basic with each half form-encoded or raw (RFC 6749 §2.3.1)', async () => {
     for (const [id, secret, clientId, clientSecret] of [
       ['a', 'b', 'a', 'b'],
       ['a%20b', 'c+d', 'a b', 'c d'],
@@ -136,23 +136,23 @@ describe('the client authenticates in one way', () => {
     }
   });
 
-  it('with the scheme in any case, and spaces behind it', async () => {
+  it('accepts the Basic scheme in any case, followed by any number of spaces', async () => {
     await send({ authorization: basic('a', 'b').replace('Basic ', 'bASIC   ') });
     expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: 'b' });
   });
 
   it.each([
-    ['what is no base64', 'Basic YTpi!'],
-    ['base64 of a wrong length', 'Basic YTp'],
-    ['base64 with padding in it', 'Basic YT=pi'],
-    ['three signs of padding', 'Basic Y==='],
+    ['text that is not base64', 'Basic YTpi!'],
+    ['base64 of an invalid length', 'Basic YTp'],
+    ['base64 with padding in the middle', 'Basic YT=pi'],
+    ['three padding characters', 'Basic Y==='],
     ['base64url', 'Basic YTo_Pz8_'],
-    ['a token behind it', `${basic('a', 'b')} x`],
-    ['nothing', 'Basic '],
-    ['something before it', `Basic x ${basic('a', 'b')}`],
+    ['text after the credentials', `${basic('a', 'b')} x`],
+    ['no credentials', 'Basic '],
+    ['text before the credentials', `Basic x ${basic('a', 'b')}`],
     ['no colon', `Basic ${Buffer.from('abc').toString('base64')}`],
-    ['a broken percent-encoding', basic('a%zz', 'b')],
-  ])('Basic with %s is a 400', async (_, authorization) => {
+    ['broken percent-encoding', basic('a%zz', 'b')],
+  ])('returns 400 for Basic with %s', async (_, authorization) => {
     expect(await send({ authorization })).toMatchObject(
       badRequest('The Authorization header is not valid Basic authentication.'),
     );
@@ -160,26 +160,26 @@ describe('the client authenticates in one way', () => {
   });
 
   it.each([
-    ['none', {}],
-    ['an ID alone', { body: 'client_id=a' }],
-    ['a secret alone', { body: 'client_secret=b' }],
+    ['no credentials', {}],
+    ['only a client ID', { body: 'client_id=a' }],
+    ['only a secret', { body: 'client_secret=b' }],
     ['another scheme', { authorization: 'Bearer abc' }],
-    ['a scheme that ends so', { authorization: 'xBasic YTpi' }],
-    ['a scheme without anything', { authorization: 'Basic' }],
-    ['an empty header', { authorization: '', body: POST }],
-  ])('%s is a 401', async (_, sent) => {
+    ['a scheme that ends in "Basic"', { authorization: 'xBasic YTpi' }],
+    ['a scheme without credentials', { authorization: 'Basic' }],
+    ['an empty Authorization header', { authorization: '', body: POST }],
+  ])('returns 401 for %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(refusedClient);
     expect(onRefusedClient).toHaveBeenCalledTimes(1);
   });
 
-  it('Basic and a secret in the body are a 400', async () => {
+  it('returns 400 for Basic together with a secret in the body', async () => {
     for (const body of [POST, 'client_secret=b'])
       expect(await send({ authorization: basic('a', 'b'), body })).toMatchObject(
         badRequest('The client must authenticate in one way, not in two.'),
       );
   });
 
-  it('Basic and an ID in the body must be of the same client', async () => {
+  it('returns 400 when Basic and the body name different clients', async () => {
     expect(await send({ authorization: basic('a', 'b'), body: 'client_id=a' })).toMatchObject({
       status: 200,
     });
@@ -188,7 +188,7 @@ describe('the client authenticates in one way', () => {
     );
   });
 
-  it('a token exchange has a token in place of a secret', async () => {
+  it('accepts a subject token in place of a secret for a token exchange', async () => {
     const body = `grant_type=${encodeURIComponent(TOKEN_EXCHANGE)}&client_id=a`;
     expect(TOKEN_EXCHANGE).toBe('urn:ietf:params:oauth:grant-type:token-exchange');
     expect(await send({ body })).toMatchObject({ status: 200 });
@@ -207,7 +207,7 @@ describe('the client authenticates in one way', () => {
   });
 });
 
-describe('parameters', () => {
+describe('OAuth request parameters', () => {
   it.each([
     'access_token',
     'client_id',
@@ -217,13 +217,13 @@ describe('parameters', () => {
     'subject_token',
     'token',
     'token_type_hint',
-  ])('%s may not come in the query', async (name) => {
+  ])('are rejected in the query: %s', async (name) => {
     expect(await send({ authorization: basic('a', 'b'), query: `x=1&${name}=` })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );
   });
 
-  it('come once, in query and body taken together', async () => {
+  it('must not be repeated, counting the query and the body together', async () => {
     expect(await send({ body: `${POST}&x=1`, query: 'x=1' })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );
@@ -234,7 +234,7 @@ describe('parameters', () => {
     expect(await send({ body: `${POST}&x=1&x=1` })).toMatchObject(badRequest('No parameter may come twice.'));
   });
 
-  it('are a form, and JSON only where the call takes it', async () => {
+  it('must be form-encoded, or JSON where the endpoint accepts it', async () => {
     const json = { body: '{"client_id":"a","client_secret":"b","x":""}', type: 'application/json' };
     const wanted = badRequest('Send the body as application/x-www-form-urlencoded.');
     expect(await send(json)).toMatchObject(wanted);
@@ -249,46 +249,50 @@ describe('parameters', () => {
   });
 
   it.each([
-    ['no JSON', '{', 'The body must be JSON.'],
+    ['invalid JSON', '{', 'The body must be JSON.'],
     ['null', 'null', 'The body must be a JSON object of strings.'],
-    ['a list', '["client_id","a"]', 'The body must be a JSON object of strings.'],
-    ['a text', '"client_id"', 'The body must be a JSON object of strings.'],
+    ['an array', '["client_id","a"]', 'The body must be a JSON object of strings.'],
+    ['a string', '"client_id"', 'The body must be a JSON object of strings.'],
     ['a number', '1', 'The body must be a JSON object of strings.'],
     [
       'an object with a number',
       '{"client_id":"a","client_secret":1}',
       'The body must be a JSON object of strings.',
     ],
-    ['a name twice', '{"client_id":"a","client_id":"b","client_secret":"c"}', 'No parameter may come twice.'],
-    ['a name twice, once escaped', '{"client_id":"a","client_i\\u0064":"b"}', 'No parameter may come twice.'],
     [
-      'a list for another parameter',
+      'a repeated name',
+      '{"client_id":"a","client_id":"b","client_secret":"c"}',
+      'No parameter may come twice.',
+    ],
+    [
+      'a repeated name, once escaped',
+      '{"client_id":"a","client_i\\u0064":"b"}',
+      'No parameter may come twice.',
+    ],
+    [
+      'an array for another parameter',
       '{"client_id":"a","scope":["b"]}',
       'The body must be a JSON object of strings.',
     ],
     [
-      'an audience of numbers',
+      'an array of numbers as audience',
       '{"client_id":"a","audience":[1]}',
       'The body must be a JSON object of strings.',
     ],
     [
-      'an audience within lists',
+      'nested arrays as audience',
       '{"client_id":"a","audience":[["b"]]}',
       'The body must be a JSON object of strings.',
     ],
-    [
-      'an audience that is null',
-      '{"client_id":"a","audience":null}',
-      'The body must be a JSON object of strings.',
-    ],
-    ['a value with quotes in it twice', '{"a":"\\"","a":"\\\\"}', 'No parameter may come twice.'],
-  ])('as JSON are a flat object of strings, not %s', async (_, body, description) => {
+    ['null as audience', '{"client_id":"a","audience":null}', 'The body must be a JSON object of strings.'],
+    ['a repeated value with quotes in it', '{"a":"\\"","a":"\\\\"}', 'No parameter may come twice.'],
+  ])('must be a flat object of strings when sent as JSON, not %s', async (_, body, description) => {
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
       badRequest(description),
     );
   });
 
-  it('may be repeated where they are audience or resource, and are not passed on; no other may', async () => {
+  it('may be repeated only for audience and resource, which the route does not receive', async () => {
     const name = fc.constantFrom(
       'audience',
       'resource',
@@ -321,7 +325,7 @@ describe('parameters', () => {
     );
   });
 
-  it('as JSON may hold quotes, backslashes and nothing at all', async () => {
+  it('may contain quotes and backslashes, and may be empty, when sent as JSON', async () => {
     const body = JSON.stringify({ client_id: 'a"b', client_secret: '\\', x: '"\\"', y: '' });
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
       status: 200,
@@ -334,21 +338,21 @@ describe('parameters', () => {
   });
 });
 
-describe('a form', () => {
-  it('without values is as good as empty', () => {
+describe('formParameters', () => {
+  it('treats a parameter without a value as omitted', () => {
     expect(formParameters('a=&b=1&c')).toEqual(new Map([['b', '1']]));
     expect(formParameters('')).toEqual(new Map());
     expect(formParameters('a=%41%2b%7E+x')).toEqual(new Map([['a', 'A+~ x']]));
   });
 
   it.each(['a=%', 'a=%4', 'a=%zz', 'a=%4g', '%=a', 'a=%41%'])(
-    'has no broken percent-encoding: %s',
+    'rejects broken percent-encoding: %s',
     (text) => {
       expect(() => formParameters(text)).toThrow('The body has a broken percent-encoding.');
     },
   );
 
-  it.each(['a=%ff', '%ff=a', 'a=b&c=%c3%28'])('is UTF-8: %s', (text) => {
+  it.each(['a=%ff', '%ff=a', 'a=b&c=%c3%28'])('rejects text that is not UTF-8: %s', (text) => {
     expect(() => formParameters(text)).toThrow('The body must be UTF-8.');
   });
 });

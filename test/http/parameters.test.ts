@@ -17,8 +17,8 @@ const EXCHANGE = {
 const parse = (schema: Parameters<typeof parseParameters>[0], fields: object) =>
   parseParameters(schema, new Map(Object.entries(fields)));
 
-describe('POST /oauth/token', () => {
-  it('takes client_credentials, with a scope or without; other parameters are ignored', () => {
+describe('the parameters of POST /oauth/token', () => {
+  it('accept client_credentials with or without a scope, and ignore other parameters', () => {
     expect(parse(tokenParameters, { grant_type: 'client_credentials', x: 'y' })).toEqual({
       grant_type: 'client_credentials',
     });
@@ -32,14 +32,14 @@ describe('POST /oauth/token', () => {
     expect(parse(tokenParameters, all)).toEqual(all);
   });
 
-  it('asks for a grant_type, and for one that is supported', () => {
+  it('require a grant_type that is supported', () => {
     expect(() => parse(tokenParameters, {})).toThrow(refused('grant_type is missing.'));
     expect(() => parse(tokenParameters, { grant_type: 'password' })).toThrow(
       refused('This grant_type is not supported.', 'unsupported_grant_type'),
     );
   });
 
-  it('takes a token exchange (RFC 8693) of a JWT or an ID token for an access token', () => {
+  it('accept a token exchange (RFC 8693) of a JWT or an ID token for an access token', () => {
     const idToken = 'urn:ietf:params:oauth:token-type:id_token';
     const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
     for (const change of [
@@ -54,19 +54,19 @@ describe('POST /oauth/token', () => {
       });
   });
 
-  it.each(['client_id', 'subject_token', 'subject_token_type'])('asks a token exchange for %s', (name) => {
+  it.each(['client_id', 'subject_token', 'subject_token_type'])('require %s for a token exchange', (name) => {
     const { [name]: _, ...rest } = EXCHANGE as Record<string, string>;
     expect(() => parse(exchangeParameters, rest)).toThrow(refused(`${name} is missing.`));
   });
 
-  it.each(['subject_token_type', 'requested_token_type'])('takes no %s that it does not know', (name) => {
+  it.each(['subject_token_type', 'requested_token_type'])('reject an unknown %s', (name) => {
     expect(() => parse(exchangeParameters, { ...EXCHANGE, [name]: 'x' })).toThrow(
       refused(`${name} is not one that is supported.`),
     );
   });
 });
 
-it('introspection and revocation ask for a token', () => {
+it('introspection and revocation require a token', () => {
   const all = { token: 't', token_type_hint: 'h', client_id: 'a', client_secret: 'b' };
   expect(parse(presentedParameters, { ...all, x: 'y' })).toEqual(all);
   expect(parse(presentedParameters, { token: 't' })).toEqual({ token: 't' });

@@ -22,8 +22,8 @@ const refused = (message: string) =>
   });
 const notAnAccessToken = refused('Send an access token, not an ID token.');
 
-describe('a person', () => {
-  it('is whom the access token names, with the groups of its array', () => {
+describe('a signed-in person', () => {
+  it('has the sub and the groups of the access token', () => {
     expect(signedIn({ sub: 'ada', groups: ['a', 'x admins', 7, null] })).toStrictEqual({
       sub: 'ada',
       groups: ['a', 'x admins'],
@@ -31,7 +31,7 @@ describe('a person', () => {
     });
   });
 
-  it('has the groups of the claim that the stack names, and none where it is no array', () => {
+  it('has the groups of the configured claim, and none when it is not an array', () => {
     const config = { ...CONFIG, groupsClaim: 'cognito:groups' };
     const bearer = `Bearer ${jwt({ sub: 'ada', 'cognito:groups': ['b'], groups: ['admins'] })}`;
     expect(personBehind(bearer, config)).toMatchObject({ groups: ['b'], isAdministrator: false });
@@ -40,37 +40,37 @@ describe('a person', () => {
   });
 
   it.each<[string, object]>([
-    ['in the group', { groups: ['a', 'admins'] }],
-    ['with the scope among others', { scope: 'openid keys:admin' }],
-    ['with the scope in scp', { scp: ['openid', 'keys:admin'] }],
+    ["in the administrators' group", { groups: ['a', 'admins'] }],
+    ["with the administrators' scope among others", { scope: 'openid keys:admin' }],
+    ["with the administrators' scope in scp", { scp: ['openid', 'keys:admin'] }],
   ])('is an administrator %s', (_, claims) => {
     expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: true });
   });
 
   it.each<[string, object]>([
-    ['in a group that holds the name', { groups: ['x admins', 'admins2'] }],
-    ['with a scope that holds the name', { scope: 'keys:administer xkeys:admin' }],
-    ['with the scope in another field', { permissions: ['keys:admin'], aud: 'keys:admin' }],
-    ['with scope and scp, of which the first counts', { scope: 'openid', scp: ['keys:admin'] }],
-  ])('is no administrator %s', (_, claims) => {
+    ["in a group whose name contains the administrators' group", { groups: ['x admins', 'admins2'] }],
+    ["with a scope that contains the administrators' scope", { scope: 'keys:administer xkeys:admin' }],
+    ['with the scope in another claim', { permissions: ['keys:admin'], aud: 'keys:admin' }],
+    ['with both scope and scp, where only scp contains it', { scope: 'openid', scp: ['keys:admin'] }],
+  ])('is not an administrator %s', (_, claims) => {
     expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: false });
   });
 
-  it('is no administrator where the stack names neither group nor scope', () => {
+  it('is not an administrator when the stack configures neither group nor scope', () => {
     const config = { groupsClaim: 'groups', adminGroup: undefined, adminScope: undefined } as never;
     const bearer = `Bearer ${jwt({ sub: 'ada', groups: [undefined, 'undefined'], scope: 'undefined' })}`;
     expect(personBehind(bearer, config)).toMatchObject({ isAdministrator: false });
   });
 });
 
-describe('an access token', () => {
+describe('an access token of a person', () => {
   it.each<[string, object, object]>([
-    ['by typ', {}, { typ: 'at+jwt' }],
-    ['by typ in any case, as a media type', {}, { typ: 'Application/AT+JWT' }],
-    ['by token_use, as Cognito has it', { token_use: 'access' }, {}],
-    ['by a scope', { scope: '' }, {}],
-    ['by scp', { scp: [] }, { typ: 'JWT' }],
-  ])('is known %s', (_, claims, header) => {
+    ['by its typ', {}, { typ: 'at+jwt' }],
+    ['by its typ in any case or as a media type', {}, { typ: 'Application/AT+JWT' }],
+    ['by token_use, as Cognito sets it', { token_use: 'access' }, {}],
+    ['by its scope', { scope: '' }, {}],
+    ['by its scp', { scp: [] }, { typ: 'JWT' }],
+  ])('is recognised %s', (_, claims, header) => {
     expect(signedIn({ sub: 'ada', ...claims }, header)).toMatchObject({ sub: 'ada' });
   });
 
@@ -79,11 +79,11 @@ describe('an access token', () => {
     ['has a nonce', { nonce: 'n', scope: 'openid' }, { typ: 'at+jwt' }],
     ['has an at_hash', { at_hash: 'h', scope: 'openid' }, { typ: 'at+jwt' }],
     ['has a c_hash', { c_hash: 'h', scope: 'openid' }, { typ: 'at+jwt' }],
-    ['bears no mark at all', {}, { typ: 'JWT' }],
-    ['has another typ that holds the name', {}, { typ: 'xat+jwt' }],
-    ['has another typ that begins with the name', {}, { typ: 'at+jwtx' }],
+    ['has nothing that marks it as an access token', {}, { typ: 'JWT' }],
+    ['has a typ that contains the right one', {}, { typ: 'xat+jwt' }],
+    ['has a typ that starts with the right one', {}, { typ: 'at+jwtx' }],
     ['has another media type', {}, { typ: 'text/at+jwt' }],
-  ])('is none that %s', (_, claims, header) => {
+  ])('is rejected if it %s', (_, claims, header) => {
     expect(() => signedIn({ sub: 'ada', ...claims }, header)).toThrow(notAnAccessToken);
   });
 
@@ -107,7 +107,7 @@ describe('an access token', () => {
       expect(signedIn({ sub })).toMatchObject({ sub });
   });
 
-  it('is nothing that the gateway has not verified', () => {
+  it('is rejected if the gateway has not verified it', () => {
     expect(() => personBehind(`Bearer ${jwt({ sub: 'ada' })}`, CONFIG, false)).toThrow(
       refused('The request is not signed in.'),
     );
@@ -121,21 +121,21 @@ describe('an access token', () => {
     ['no scheme', good],
     ['another scheme', `Basic ${good}`],
     ['two tokens', `Bearer ${good}, Bearer ${good}`],
-    ['two parts', `Bearer ${good.split('.').slice(0, 2).join('.')}`],
-    ['four parts', `Bearer ${good}.x`],
+    ['two segments', `Bearer ${good.split('.').slice(0, 2).join('.')}`],
+    ['four segments', `Bearer ${good}.x`],
     ['no signature', `Bearer ${good.split('.').slice(0, 2).join('.')}.`],
-    ['something before it', `x Bearer ${good}`],
-    ['something behind it', `Bearer ${good} `],
-    ['characters that are no base64url', `Bearer ${good.replace('.', '=.')}`],
-    ['a payload that is no JSON', `Bearer ${part({ typ: 'at+jwt' })}.eHh4.c2ln`],
-    ['a payload of nothing', `Bearer ${part({ typ: 'at+jwt' })}.${part(null)}.c2ln`],
-    ['a header of nothing', `Bearer ${part(null)}.${part({ sub: 'ada', scope: '' })}.c2ln`],
-    ['a header that is no JSON', `Bearer eHh4.${part({ sub: 'ada', scope: '' })}.c2ln`],
-  ])('is none with %s', (_, header) => {
+    ['text before it', `x Bearer ${good}`],
+    ['text after it', `Bearer ${good} `],
+    ['characters that are not base64url', `Bearer ${good.replace('.', '=.')}`],
+    ['a payload that is not JSON', `Bearer ${part({ typ: 'at+jwt' })}.eHh4.c2ln`],
+    ['an empty payload', `Bearer ${part({ typ: 'at+jwt' })}.${part(null)}.c2ln`],
+    ['an empty header', `Bearer ${part(null)}.${part({ sub: 'ada', scope: '' })}.c2ln`],
+    ['a header that is not JSON', `Bearer eHh4.${part({ sub: 'ada', scope: '' })}.c2ln`],
+  ])('is rejected when it is sent with %s', (_, header) => {
     expect(() => personBehind(header)).toThrow(notAnAccessToken);
   });
 
-  it('comes with the scheme in any case and any spaces behind it', () => {
+  it('is accepted with the scheme in any case and any number of spaces after it', () => {
     expect(personBehind(`bEARER   ${good}`)).toMatchObject({ sub: 'ada' });
   });
 });

@@ -10,7 +10,7 @@ const refused = expect.objectContaining({
   message: 'This IAM principal is not one of the platformPrincipals.',
 });
 
-it('the paths that IAM authorises begin with /platform', () => {
+it('isPlatformRoute matches paths under /platform, which IAM authorises', () => {
   expect(PLATFORM).toBe('/platform');
   expect(isPlatformRoute('GET /platform/deployments')).toBe(true);
   for (const key of ['GET /platform', 'GET /platforms/x', 'GET /deployments/platform/', 'GET /x/platform/'])
@@ -18,16 +18,16 @@ it('the paths that IAM authorises begin with /platform', () => {
 });
 
 describe('an IAM principal', () => {
-  it('that the stack lists is an administrator, by its ARN', () => {
+  it('becomes an administrator with its ARN as the sub when the stack lists it', () => {
     expect(behind({ iam: { userArn: USER } })).toEqual({ sub: USER, groups: [], isAdministrator: true });
   });
 
-  it('that is not listed is refused', () => {
+  it('is rejected when the stack does not list it', () => {
     expect(() => behind({ iam: { userArn: USER } }, [])).toThrow(refused);
     expect(() => behind({ iam: { userArn: `${USER}2` } })).toThrow(refused);
   });
 
-  it('is named by one text, and by nothing that reads like it', () => {
+  it('is matched by its exact ARN, and not by similar text', () => {
     const role = 'arn:aws:iam::123456789012:role/ci';
     const session = 'arn:aws:sts::123456789012:assumed-role/ci/s';
     expect(behind({ iam: { userArn: session } }, [role])).toMatchObject({ sub: role });
@@ -35,7 +35,7 @@ describe('an IAM principal', () => {
       expect(() => behind({ iam: { userArn } }, [role])).toThrow(refused);
   });
 
-  it('without the word of the gateway is nobody', () => {
+  it('is rejected when API Gateway has not authenticated it', () => {
     for (const authorizer of [
       undefined,
       {},

@@ -22,7 +22,7 @@ const newKey = newKeyInput(KNOWN, NOW, [ISSUER, GITHUB]);
 const keyChanges = keyChangesInput(KNOWN, NOW);
 type Schema = Parameters<typeof parseInput>[0];
 
-/** Fields and rules of the 400, or undefined when the input is accepted. */
+/** Returns the fields and rules of the 400, or undefined if the input is accepted. */
 function broken(schema: Schema, input: unknown, whole?: string): unknown {
   try {
     parseInput(schema, input, whole);
@@ -40,15 +40,15 @@ const text = (least: number, most: number) =>
   `must be ${least} to ${most} characters, without control characters`;
 const list = <T>(length: number, one: T) => Array.from({ length }, () => one);
 
-describe('an input', () => {
-  it('that is no object is called by its name', () => {
+describe('request input', () => {
+  it('is rejected by the name of its part when it is not an object', () => {
     for (const input of [null, 'x', 7, [], undefined]) {
       expect(broken(deploymentInput, input)).toEqual(['body must be an object']);
       expect(broken(deploymentInput, input, 'query')).toEqual(['query must be an object']);
     }
   });
 
-  it('#52: names an unknown field, unless the name is so long that it may be a secret', () => {
+  it('#52: names an unknown field, unless the name is long enough to be a secret', () => {
     const input = { a: 1, ['b'.repeat(40)]: 2, ['c'.repeat(41)]: 3, __proto__x: 4 };
     expect(broken(deploymentInput, input)).toEqual([
       'a is not a field of this request',
@@ -58,7 +58,7 @@ describe('an input', () => {
     ]);
   });
 
-  it('#52: repeats nothing secret of a name that the caller chose, at any depth', () => {
+  it('#52: never repeats a secret from a name that the caller chose, at any depth', () => {
     const random = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
     const secret = formatCredential({ kind: 'secret', deploymentId: 'etl', ulid }, random);
@@ -78,13 +78,13 @@ describe('an input', () => {
     }
   });
 
-  it('names the first 20 fields that break a rule', () => {
+  it('names at most 20 invalid fields', () => {
     const input = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`field${n}`, n]));
     const said = broken(deploymentInput, input);
     expect(said).toEqual(Array.from({ length: 20 }, (_, n) => `field${n} is not a field of this request`));
   });
 
-  it('names each field that breaks a rule, however deep, and says of a missing one that it is required', () => {
+  it('names each invalid field at any depth, and says that a missing one is required', () => {
     expect(broken(newKey, { description: 7, scopes: ['code:deploy', 'x'] })).toEqual([
       `name is required: ${plain(1, 100)}`,
       `description ${plain(0, 500)}`,
@@ -93,11 +93,11 @@ describe('an input', () => {
   });
 });
 
-describe('a text', () => {
+describe('a text field', () => {
   const name = (value: unknown) => broken(deploymentInput, { name: value });
   const rule = [`name ${plain(1, 100)}`];
 
-  it('is counted in characters, not in UTF-16 units', () => {
+  it('is measured in characters, not in UTF-16 units', () => {
     for (const good of [
       'a',
       'x'.repeat(100),
@@ -115,7 +115,7 @@ describe('a text', () => {
       expect(name(bad)).toEqual(rule);
   });
 
-  it('has no control characters and no half characters, and is no other type', () => {
+  it('rejects control characters, lone surrogates and other types', () => {
     for (const bad of ['a\nb', '\n', 'a\0', '\u007f', '\u0085', 'a\ud800', 7, null, ['a']])
       expect(name(bad)).toEqual(rule);
   });
@@ -162,8 +162,8 @@ describe('a text', () => {
   });
 });
 
-describe('a Deployment', () => {
-  it('has a name and groups, each if it is given', () => {
+describe('the input for a Deployment', () => {
+  it('accepts a name and groups, both optional', () => {
     for (const input of [
       {},
       { name: 'ETL' },
@@ -173,7 +173,7 @@ describe('a Deployment', () => {
       expect(parseInput(deploymentInput, input)).toEqual(input);
   });
 
-  it('has at most 20 groups of 1 to 128 characters', () => {
+  it('accepts at most 20 groups of 1 to 128 characters', () => {
     const rule = ['groups must be an array of at most 20 groups'];
     expect(broken(deploymentInput, { groups: list(21, 'g') })).toEqual(rule);
     expect(broken(deploymentInput, { groups: 'g' })).toEqual(rule);
@@ -184,8 +184,8 @@ describe('a Deployment', () => {
   });
 });
 
-describe('a new key', () => {
-  it('has a name, and all else if it is given', () => {
+describe('the input for a new key', () => {
+  it('requires a name, and all other fields are optional', () => {
     expect(parseInput(newKey, { name: 'ci' })).toEqual({ name: 'ci' });
     const networks = list(20, '10.0.0.0/8');
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
@@ -227,13 +227,13 @@ describe('a new key', () => {
       ]);
   });
 
-  it('has no scope of a wrong form, even if the stack were to know it', () => {
+  it('rejects a malformed scope even if the stack knows it', () => {
     expect(broken(newKeyInput(['Code'], NOW), { name: 'ci', scopes: ['Code'] })).toEqual([
       'scopes[0] must be one of Code',
     ]);
   });
 
-  it('expires in the future, at a time with its zone', () => {
+  it('requires an expiry in the future with a time zone', () => {
     const rule = ['expiresAt must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z'];
     for (const bad of [
       '2030-01-01T12:00:00Z',
@@ -248,7 +248,7 @@ describe('a new key', () => {
     expect(broken(newKey, { name: 'ci', expiresAt: '2030-01-01T12:00:00.001Z' })).toBeUndefined();
   });
 
-  it('has at most 20 networks in CIDR notation', () => {
+  it('accepts at most 20 IP ranges in CIDR notation', () => {
     const rule = ['networks must be an array of at most 20 networks'];
     expect(broken(newKey, { name: 'ci', networks: list(21, '10.0.0.0/8') })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', networks: '10.0.0.0/8' })).toEqual(rule);
@@ -257,7 +257,7 @@ describe('a new key', () => {
     ]);
   });
 
-  it('of a stack that trusts no issuer trusts none', () => {
+  it('rejects every trusted issuer when the stack trusts none', () => {
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
     expect(broken(newKeyInput(KNOWN, NOW), { name: 'ci', trust })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
@@ -270,7 +270,7 @@ describe('a trust rule', () => {
   const of = (trust: unknown) => broken(newKey, { name: 'ci', trust });
   const one = (change: object) => of([{ ...rule, ...change }]);
 
-  it('names an issuer and claims, and an audience and single use if it likes', () => {
+  it('requires an issuer and claims; audience and single use are optional', () => {
     for (const change of [
       {},
       { audience: 'a'.repeat(256), singleUse: true },
@@ -288,7 +288,7 @@ describe('a trust rule', () => {
     expect(of(list(10, rule))).toBeUndefined();
   });
 
-  it('comes 1 to 10 times', () => {
+  it('is one of 1 to 10 rules', () => {
     for (const bad of [[], list(11, rule), rule, null])
       expect(of(bad)).toEqual(['trust must be an array of 1 to 10 rules']);
   });
@@ -299,7 +299,7 @@ describe('a trust rule', () => {
     for (const bad of [{}, many, 'x', null]) expect(one({ claims: bad })).toEqual(claims);
   });
 
-  it('has in each claim a text, or a prefix that ends where a name ends', () => {
+  it('matches each claim with a text, or with a prefix that ends in / or :', () => {
     const claim = ['trust[0].claims.sub must be a text, or a prefix that ends in / or :'];
     for (const bad of ['', 'x'.repeat(257)])
       expect(one({ claims: { sub: bad } })).toEqual([`trust[0].claims.sub ${text(1, 256)}`]);
@@ -316,12 +316,12 @@ describe('a trust rule', () => {
     ]);
   });
 
-  it('has a claim of a name', () => {
+  it('rejects an empty, overlong or unprintable claim name', () => {
     for (const bad of ['', 'x'.repeat(101), 'a\n'])
       expect(one({ claims: { [bad]: 'x' } })).not.toBeUndefined();
   });
 
-  it('names an issuer that the stack trusts, a text as audience, true or false, and nothing more', () => {
+  it('rejects an unknown issuer, an invalid audience or singleUse, and unknown fields', () => {
     expect(one({ issuer: 'https://evil.test' })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
     ]);
@@ -332,7 +332,7 @@ describe('a trust rule', () => {
     expect(of([7])).toHaveLength(1);
   });
 
-  it('binds the tenant of its issuer', () => {
+  it('must bind a tenant of its issuer', () => {
     expect(one({ issuer: GITHUB, claims: { repository: 'a/b' } })).toEqual([
       'trust[0] must bind repository_id or repository_owner_id to a number, in digits',
     ]);
@@ -340,7 +340,7 @@ describe('a trust rule', () => {
     expect(one({ claims: { ref: 'main' } })).toEqual(['trust[0] must bind sub to exact text']);
   });
 
-  it('names no claim that is reserved, and is told of each', () => {
+  it('reports each reserved claim name', () => {
     const claims = JSON.parse('{"sub": "x", "__proto__": "x", "iss": {}, "constructor": "x"}');
     expect(one({ claims })).toEqual([
       'trust[0].claims must not name the claim __proto__',
@@ -350,8 +350,8 @@ describe('a trust rule', () => {
   });
 });
 
-describe('changes of a key', () => {
-  it('may be of any of its fields; null clears description and expiresAt alone', () => {
+describe('the input for changes to a key', () => {
+  it('accepts each field, and null only for description and expiresAt', () => {
     const all = {
       name: 'a',
       scopes: ['code:deploy'],
@@ -381,14 +381,14 @@ describe('changes of a key', () => {
   });
 });
 
-describe('a rotation', () => {
-  it('retires the old secret after 7 days unless it says otherwise', () => {
+describe('the input for a rotation', () => {
+  it('retires the old secret after 7 days by default', () => {
     expect(parseInput(rotationInput, {})).toEqual({ retireOld: 604_800 });
     for (const retireOld of ['on_first_use', 'now', 0, 7_776_000])
       expect(parseInput(rotationInput, { retireOld })).toEqual({ retireOld });
   });
 
-  it('says so in whole seconds up to 90 days, or by one of two words', () => {
+  it('accepts whole seconds up to 90 days, "on_first_use" or "now"', () => {
     for (const retireOld of [-1, 7_776_001, 1.5, '60', 'later', null, true])
       expect(broken(rotationInput, { retireOld })).toEqual([
         'retireOld must be "on_first_use", "now", or whole seconds from 0 to 7776000',
@@ -397,7 +397,7 @@ describe('a rotation', () => {
   });
 });
 
-it('a temporary token has scopes of the stack, if it is given some', () => {
+it('the input for a temporary token accepts optional scopes that the stack knows', () => {
   const schema = newTemporaryTokenInput(KNOWN);
   expect(parseInput(schema, {})).toEqual({});
   expect(parseInput(schema, { scopes: ['airflow:read'] })).toEqual({ scopes: ['airflow:read'] });
@@ -407,7 +407,7 @@ it('a temporary token has scopes of the stack, if it is given some', () => {
   ]);
 });
 
-it('takes as the text of a leak report anything of 1 to 32768 bytes, control characters too', () => {
+it('the input for a leak report accepts any text of 1 to 32768 bytes, including control characters', () => {
   const rule = 'must be 1 to 32768 bytes of text in UTF-8';
   for (const credential of ['x', '\u0000\n', '\ud800', 'x'.repeat(32768), 'é'.repeat(16384)]) {
     expect(parseInput(leakInput, { credential })).toEqual({ credential });
@@ -419,7 +419,7 @@ it('takes as the text of a leak report anything of 1 to 32768 bytes, control cha
   expect(broken(leakInput, { credential: 'x', y: 1 })).toEqual(['y is not a field of this request']);
 });
 
-it('a page has 1 to 100 things, 100 unless it says otherwise', () => {
+it('a page has 1 to 100 items, and 100 by default', () => {
   expect(parseInput(pageInput, {})).toEqual({ limit: 100 });
   expect(parseInput(pageInput, { limit: '1', cursor: 'c', x: 'y' })).toEqual({ limit: 1, cursor: 'c' });
   for (const limit of ['9', '10', '99', '100'])
@@ -428,21 +428,21 @@ it('a page has 1 to 100 things, 100 unless it says otherwise', () => {
     expect(broken(pageInput, { limit }, 'query')).toEqual(['limit must be a whole number from 1 to 100']);
 });
 
-describe('the OpenAPI document, which is made of these, says', () => {
+describe('the OpenAPI schema of the input', () => {
   const said = (schema: Schema) => z.toJSONSchema(schema, { io: 'input' }).properties ?? {};
 
-  it('how long a text may be, in characters', () => {
+  it('gives the length of a text in characters', () => {
     expect(said(deploymentInput).name).toMatchObject({ type: 'string', minLength: 1, maxLength: 100 });
     expect(said(newKey).description).toMatchObject({
       anyOf: [{ type: 'string', minLength: 0, maxLength: 500 }, { type: 'null' }],
     });
   });
 
-  it('how long a scope may be', () => {
+  it('gives the length of a scope', () => {
     expect(said(newKey).scopes).toMatchObject({ maxItems: 16, items: { maxLength: 64 } });
   });
 
-  it('that a limit is a whole number', () => {
+  it('declares the limit of a page as an integer', () => {
     expect(said(pageInput).limit).toMatchObject({ type: 'integer', minimum: 1, maximum: 100, default: 100 });
     expect(said(pageInput).limit).not.toHaveProperty('pattern', expect.anything());
   });
