@@ -9,8 +9,8 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('.build/compiled', impo
 const PACKAGES = '**/node_modules/**';
 // Files that replace a module, or what a whole process has.
 const ALONE = [
-  'test/handlers/client.test.ts',
-  'test/infra/local/engine.test.ts',
+  'test/operations/authenticate-client.test.ts',
+  'test/local/dynamodb/engine.test.ts',
   'test/runtime/platform.test.ts',
   'test/table/{faults,purge,wire}.test.ts',
 ];
@@ -24,12 +24,12 @@ const SLOW = [
   'test/example/*.test.ts',
   'test/faults/{debugging,races,secrets}.test.ts',
   'test/infra/{app,names,rule-packs}.test.ts',
-  'test/infra/local/commands.test.ts',
+  'test/local/commands.test.ts',
   'test/integrations/github-action.test.ts',
   'test/model/*.test.ts',
   'test/oauth/fuzz.test.ts',
   'test/package.test.ts',
-  'test/scripts/*.test.ts',
+  'test/cli/*.test.ts',
   'test/service/units.test.ts',
   ...(process.env.GENERATED === 'all' ? sampled() : []),
 ];

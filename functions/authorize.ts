@@ -1,4 +1,4 @@
-import { authorizer } from './handlers/authorizer.ts';
+import { authorizer } from './routes/authorize.ts';
 import { openCheckStore } from './runtime/check-store.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { checkReport } from './runtime/report.ts';

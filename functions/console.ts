@@ -1,4 +1,4 @@
-import { type ConsoleFiles, consolePage } from './handlers/console.ts';
+import { type ConsoleFiles, consolePage } from './routes/console.ts';
 import { readConsoleConfig } from './runtime/config.ts';
 
 /** The page's files as JSON, which the bundler puts in the place of this name. */

@@ -1,5 +1,5 @@
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
-import { keySecret } from './handlers/key-secret.ts';
+import { keySecret } from './jobs/deployment-key-secret.ts';
 import { readAccess } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openPlatform } from './runtime/platform.ts';

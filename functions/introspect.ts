@@ -1,5 +1,5 @@
-import { introspectRoute } from './handlers/introspect.ts';
 import { oauthHandler } from './http/oauth.ts';
+import { introspectRoute } from './routes/introspect.ts';
 import { readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';

@@ -1,10 +1,10 @@
-import { tokenRoute } from './handlers/token.ts';
 import { oauthHandler } from './http/oauth.ts';
+import { tokenRoute } from './routes/issue-token.ts';
 import { readMaxIdleDays, readPublicUrl, readTokenConfig, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, issueReport } from './runtime/report.ts';
+import { openIssuers } from './runtime/subject-tokens.ts';
 import { openTokenStore } from './runtime/token-store.ts';
-import { openIssuers } from './runtime/trusted-issuers.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('issue-token');

@@ -1,6 +1,6 @@
-import { eventRoutes } from './handlers/events.ts';
-import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { managementHandler } from './http/management.ts';
+import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
+import { eventRoutes } from './routes/list-events.ts';
 import { readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';

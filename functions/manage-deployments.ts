@@ -1,6 +1,6 @@
-import { deploymentRoutes } from './handlers/deployments.ts';
-import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { managementHandler } from './http/management.ts';
+import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
+import { deploymentRoutes } from './routes/manage-deployments.ts';
 import { readDeploymentsSource, readManagementConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';

@@ -1,6 +1,6 @@
-import { keyRoutes } from './handlers/keys.ts';
-import { rejectedCallCounter } from './handlers/rejected-calls.ts';
 import { managementHandler } from './http/management.ts';
+import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
+import { keyRoutes } from './routes/manage-keys.ts';
 import { readManagementConfig, readMaxIdleDays, readScopes, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';

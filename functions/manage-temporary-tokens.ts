@@ -1,6 +1,6 @@
-import { rejectedCallCounter } from './handlers/rejected-calls.ts';
-import { temporaryTokenRoutes } from './handlers/temporary-tokens.ts';
 import { managementHandler } from './http/management.ts';
+import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
+import { temporaryTokenRoutes } from './routes/manage-temporary-tokens.ts';
 import { readManagementConfig, readScopes } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';

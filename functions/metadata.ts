@@ -1,8 +1,8 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
-import { metadata } from './handlers/metadata.ts';
 import { answers, asOAuthError, invocation } from './http/answer.ts';
 import { issuerOf } from './http/issuer.ts';
+import { metadata } from './routes/metadata.ts';
 import { readPublicUrl, readScopes, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 

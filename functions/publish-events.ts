@@ -1,5 +1,5 @@
 import type { DynamoDBStreamEvent } from 'aws-lambda';
-import { publishFromStream } from './handlers/publish-events.ts';
+import { publishFromStream } from './jobs/publish-events.ts';
 import { openBus } from './runtime/bus.ts';
 import { readBusName } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';

@@ -1,5 +1,5 @@
 import type { Context, DynamoDBStreamEvent, EventBridgeEvent, SQSEvent } from 'aws-lambda';
-import { purgeFromQueue, purgeFromStream, sweepMarkers } from './handlers/purge.ts';
+import { purgeFromQueue, purgeFromStream, sweepMarkers } from './jobs/purge.ts';
 import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';

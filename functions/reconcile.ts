@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
-import { compareRegistrations, compareRows } from './handlers/compare-source.ts';
-import { type Look, ownTable, reconcile } from './handlers/reconcile.ts';
+import { type Look, ownTable, reconcile } from './jobs/reconcile.ts';
+import { compareRegistrations, compareRows } from './jobs/reconcile-source.ts';
 import { readDeploymentsSource, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { reconcileMeasures } from './runtime/report.ts';

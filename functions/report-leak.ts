@@ -1,9 +1,9 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
-import { reportLeak } from './handlers/leaks.ts';
 import { type Answer, answers, asProblem, invocation } from './http/answer.ts';
 import { jsonBody } from './http/body.ts';
 import { leakInput, parseInput } from './http/schemas.ts';
+import { reportLeak } from './routes/report-leak.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';

@@ -1,5 +1,5 @@
-import { revokeRoute } from './handlers/revoke.ts';
 import { oauthHandler } from './http/oauth.ts';
+import { revokeRoute } from './routes/revoke.ts';
 import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport } from './runtime/report.ts';

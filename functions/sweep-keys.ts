@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
-import { recordRejectedCalls } from './handlers/rejected-calls.ts';
-import { sweepKeys } from './handlers/sweep-keys.ts';
+import { sweepKeys } from './jobs/sweep-keys.ts';
+import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
 import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';

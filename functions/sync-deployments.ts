@@ -1,5 +1,5 @@
 import type { DynamoDBStreamEvent } from 'aws-lambda';
-import { syncFromStream } from './handlers/sync-deployments.ts';
+import { syncFromStream } from './jobs/sync-deployments.ts';
 import { readSyncConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';

@@ -1,4 +1,4 @@
-import { whoami } from './handlers/whoami.ts';
+import { whoami } from './routes/whoami.ts';
 import { openCheckStore } from './runtime/check-store.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { checkReport } from './runtime/report.ts';

@@ -28,9 +28,15 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@middy\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'a handler imports http, domain, table and handlers, and is given all else',
-    files: /^functions\/handlers\//,
-    folders: /^functions\/(handlers|http|domain|table)\//,
+    rule: 'routes, jobs and operations import operations, http, table and domain, and receive everything else',
+    files: /^functions\/(routes|jobs|operations)\//,
+    folders: /^functions\/(routes|jobs|operations|http|domain|table)\//,
+    packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
+  },
+  {
+    rule: 'openapi describes the API with the schemas in http and the rules in domain',
+    files: /^functions\/openapi\//,
+    folders: /^functions\/(openapi|routes|operations|http|domain|table)\//,
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
@@ -42,24 +48,29 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'an entry wires what the folders hold, and imports no other entry',
     files: /^functions\/[^/]+\.ts$/,
-    folders: /^functions\/(handlers|http|domain|table|runtime)\//,
+    folders: /^functions\/(routes|jobs|operations|http|domain|table|runtime)\//,
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
-  },
-  {
-    rule: 'a script is run by hand on the table or over HTTP: it imports domain, table, handlers and settings',
-    files: /^scripts\//,
-    folders:
-      /^(scripts\/|functions\/(domain|table|handlers)\/|infra\/(bundle|config)\.ts$|integrations\/github-action\/build\.ts$)/,
-    packages: /^(node:|esbuild$)/,
   },
   {
     rule: 'an integration runs in the CI of others: it imports itself, domain, and what is built for there',
     files: /^integrations\//,
-    folders: /^(integrations\/|functions\/domain\/|scripts\/licensed\.ts$)/,
+    folders: /^(integrations\/|functions\/domain\/|\.ci\/licensed\.ts$)/,
     packages: /^(node:|@actions\/|esbuild$)/,
   },
   {
-    rule: 'infra names functions by path and imports of them the names of their environment and metrics alone',
+    rule: 'the command line imports domain, table, jobs, operations and what synthesis reads of the settings',
+    files: /^cli\//,
+    folders: /^(cli\/|functions\/(domain|table|jobs|operations)\/|infra\/(bundle|config)\.ts$)/,
+    packages: /^(node:|esbuild$)/,
+  },
+  {
+    rule: 'the emulator runs what infra synthesises: it imports infra, and no function',
+    files: /^local\//,
+    folders: /^(local|infra)\//,
+    packages: /^/,
+  },
+  {
+    rule: 'infra names functions by path and imports only the names of their environment and metrics',
     files: /^infra\//,
     folders: /^(infra\/|functions\/runtime\/(env|metric-names)\.ts$)/,
     packages: /^/,
@@ -69,7 +80,7 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
 function isWrong({ from, to }: Import): boolean {
   const rule = RULES.find(({ files }) => files.test(from));
   if (!rule) throw new Error(`No rule says what ${from} may import.`);
-  const isOfProject = /^(functions|infra|integrations|scripts|test)\//.test(to) || to.startsWith('..');
+  const isOfProject = /^(\.ci|functions|infra|integrations|local|cli|test)\//.test(to) || to.startsWith('..');
   return !(isOfProject ? rule.folders : rule.packages).test(to);
 }
 
@@ -81,7 +92,8 @@ describe('imports go one way', () => {
       ...filesBelow('functions', '.tsx'),
       ...filesBelow('infra'),
       ...filesBelow('integrations'),
-      ...filesBelow('scripts'),
+      ...filesBelow('local'),
+      ...filesBelow('cli'),
     ].filter((file) => first(file) === ofRule);
     expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);
   });
@@ -139,7 +151,7 @@ describe('a wrong import is found', () => {
     ['functions/table/store.ts', '../http/errors.ts'],
     ['functions/table/store.ts', '../runtime/config.ts'],
     ['functions/table/store.ts', '@middy/core'],
-    ['functions/table/store.ts', '../handlers/token.ts'],
+    ['functions/table/store.ts', '../routes/issue-token.ts'],
     ['functions/http/errors.ts', '../table/store.ts'],
     ['functions/http/errors.ts', '@aws-sdk/lib-dynamodb'],
     ['functions/runtime/config.ts', '../http/errors.ts'],
@@ -147,16 +159,16 @@ describe('a wrong import is found', () => {
     ['functions/authorize.ts', '@aws-sdk/client-dynamodb'],
     ['functions/authorize.ts', '../infra/config.ts'],
     ['functions/authorize.ts', '../test/support/template.ts'],
-    ['functions/handlers/token.ts', '../runtime/config.ts'],
-    ['functions/handlers/token.ts', '../issue-token.ts'],
-    ['functions/handlers/token.ts', '@aws-sdk/client-sqs'],
+    ['functions/routes/issue-token.ts', '../runtime/config.ts'],
+    ['functions/routes/issue-token.ts', '../issue-token.ts'],
+    ['functions/routes/issue-token.ts', '@aws-sdk/client-sqs'],
     ['functions/http/errors.ts', '../runtime/logger.ts'],
     ['functions/console/api.ts', '../domain/errors.ts'],
     ['functions/console/api.ts', 'node:crypto'],
     ['functions/http/errors.ts', '../console/api.ts'],
     ['infra/stack.ts', '../functions/domain/key.ts'],
     ['infra/stack.ts', '../functions/authorize.ts'],
-    ['infra/local/main.ts', '../../functions/runtime/config.ts'],
+    ['local/main.ts', '../../functions/runtime/config.ts'],
     ['infra/stack.ts', '../test/support/template.ts'],
   ])('when %s imports %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);

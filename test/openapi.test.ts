@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { OPERATIONS } from '../docs/openapi/operations.ts';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../functions/domain/mint.ts';
 import { GITHUB } from '../functions/domain/trust.ts';
@@ -18,7 +17,8 @@ import {
   parseInput,
   rotationInput,
 } from '../functions/http/schemas.ts';
-import { DEVELOPER } from '../infra/local/iam-authorizer.ts';
+import { OPERATIONS } from '../functions/openapi/operations.ts';
+import { DEVELOPER } from '../local/api-gateway/iam-authorizer.ts';
 import { contents, faultsOf, undocumented } from './support/openapi.ts';
 import { signedCall } from './support/signed.ts';
 import { type Call, call, makeDeployment, makeKey, runStack, swap } from './support/stack.ts';

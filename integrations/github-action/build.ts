@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
-import { folderOf, noticesOf } from '../../scripts/licensed.ts';
+import { folderOf, noticesOf } from '../../.ci/licensed.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = 'integrations/github-action';

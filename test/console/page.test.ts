@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { paths, viewOf } from '../../functions/console/paths.ts';
 import { ago } from '../../functions/console/words.ts';
 import { buildConsolePage } from '../../infra/console-page.ts';
-import { CLIENT_ID } from '../../infra/local/issuer.ts';
+import { CLIENT_ID } from '../../local/sign-in/issuer.ts';
 import { call, makeDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack();

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
 import { parseRequiredScopes } from '../../functions/domain/required-scopes.ts';
-import type { CallRefusal } from '../../functions/handlers/authorizer.ts';
+import type { CallRefusal } from '../../functions/routes/authorize.ts';
 import { snippet } from '../support/snippets.ts';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', import.meta.url)), 'utf8');

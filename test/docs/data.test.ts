@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
-import { reportLeak } from '../../functions/handlers/leaks.ts';
+import { reportLeak } from '../../functions/routes/report-leak.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 
 const page = readFileSync(new URL('../../docs/data.md', import.meta.url), 'utf8');

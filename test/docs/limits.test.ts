@@ -6,9 +6,9 @@ import { MAX_NETWORKS } from '../../functions/domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../../functions/domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES } from '../../functions/domain/scopes.ts';
 import { MAX_CLAIMS, MAX_RULES } from '../../functions/domain/trust.ts';
-import { MAX_CREDENTIALS } from '../../functions/handlers/leaks.ts';
 import { MAX_BODY } from '../../functions/http/body.ts';
 import { MAX_REPORT } from '../../functions/http/schemas.ts';
+import { MAX_CREDENTIALS } from '../../functions/routes/report-leak.ts';
 import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import { MAX_KEYS } from '../../functions/table/keys.ts';
 

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../../infra/config.ts';
-import { evaluate } from '../../infra/local/policy.ts';
+import { evaluate } from '../../local/aws/policy.ts';
 import { snippet } from '../support/snippets.ts';
 import { runStack } from '../support/stack.ts';
 

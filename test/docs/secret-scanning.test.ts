@@ -27,12 +27,12 @@ const gitHub = (field: string) => new RegExp(`${field}: \`(.*)\``).exec(page)?.[
 /** The rule of each scanner, as it stands in the file that people copy: its first group is what it reports. */
 const rules: Record<string, RegExp> = {
   gitleaks: new RegExp(
-    /regex = '''(.*)'''/.exec(readFileSync('docs/scanning/gitleaks.toml', 'utf8'))?.[1] ?? '',
+    /regex = '''(.*)'''/.exec(readFileSync('integrations/secret-scanning/gitleaks.toml', 'utf8'))?.[1] ?? '',
     'g',
   ),
   secretlint: new RegExp(
     `(${JSON.parse(
-      readFileSync('docs/scanning/secretlintrc.json', 'utf8'),
+      readFileSync('integrations/secret-scanning/secretlintrc.json', 'utf8'),
     ).rules[0].options.patterns[0].patterns[0].slice(1, -1)})`,
     'g',
   ),
@@ -66,7 +66,7 @@ describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
 
 describe('check.mjs', () => {
   const run = (input: string) =>
-    spawnSync(process.execPath, ['docs/scanning/check.mjs'], { input, encoding: 'utf8' });
+    spawnSync(process.execPath, ['integrations/secret-scanning/check.mjs'], { input, encoding: 'utf8' });
   /** What it prints for credentials: nothing secret. */
   const printed = (credentials: string[]) => credentials.map((one) => `${one.slice(0, -49)}…\n`).join('');
 

@@ -4,9 +4,9 @@ import { ServiceError } from '../../functions/domain/errors.ts';
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
-import { purgeFromStream } from '../../functions/handlers/purge.ts';
 import { toCursor } from '../../functions/http/cursor.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import { purgeFromStream } from '../../functions/jobs/purge.ts';
 import {
   directoryKey,
   type Item,

@@ -9,7 +9,7 @@ import {
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromApiKey } from '../../functions/table/schema.ts';
-import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
+import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { someOf } from '../support/generated.ts';
 import { inProcess, type Reply, startTable } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';

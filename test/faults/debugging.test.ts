@@ -11,7 +11,7 @@ import { synthesise } from '../../infra/app.ts';
 import { functionNames } from '../../infra/bundle.ts';
 import { bundlesDirectory } from '../../infra/bundles.ts';
 import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
-import { ACCOUNT, type CfnTemplate } from '../../infra/local/template.ts';
+import { ACCOUNT, type CfnTemplate } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
 import { makeCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';

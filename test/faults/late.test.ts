@@ -1,11 +1,11 @@
 import { PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
+import { restore } from '../../cli/restoration.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import type { Table } from '../../functions/table/client.ts';
 import { deleteApiKey } from '../../functions/table/keys.ts';
 import { allEvents } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
-import { restore } from '../../scripts/restoration.ts';
 import { makeTable } from '../support/engine.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { CfnTemplate } from '../../infra/local/template.ts';
+import type { CfnTemplate } from '../../local/template.ts';
 import { newToken } from '../support/service.ts';
 import { call, runStack } from '../support/stack.ts';
 

@@ -1,5 +1,5 @@
 import type { DynamoDBRecord } from 'aws-lambda';
-import { purgeFromStream } from '../../functions/handlers/purge.ts';
+import { purgeFromStream } from '../../functions/jobs/purge.ts';
 import type { Engine } from '../support/engine.ts';
 import { type InProcess, inProcess, removal } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';

@@ -1,6 +1,7 @@
 import { BatchWriteCommand, DeleteCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { restore } from '../../cli/restoration.ts';
 import { statusOf } from '../../functions/domain/key-status.ts';
 import type { ApiKey } from '../../functions/domain/records.ts';
 import { livingSecrets } from '../../functions/domain/rotation.ts';
@@ -8,7 +9,6 @@ import { hashOf } from '../../functions/domain/secrets.ts';
 import type { Table } from '../../functions/table/client.ts';
 import { allApiKeys, allEvents, readRestored } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment, toDirectoryEntry, toEvent } from '../../functions/table/schema.ts';
-import { restore } from '../../scripts/restoration.ts';
 import { makeTable } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
 import { DAY, inProcess, must, startTable } from '../support/in-process.ts';

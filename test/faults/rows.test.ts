@@ -1,12 +1,7 @@
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
-import {
-  type HasTime,
-  purgeFromQueue,
-  purgeFromStream,
-  sweepMarkers,
-} from '../../functions/handlers/purge.ts';
+import { type HasTime, purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';

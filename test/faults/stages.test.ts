@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CfnTemplate } from '../../infra/local/template.ts';
+import type { CfnTemplate } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
 import { newToken } from '../support/service.ts';
 import { call, runStack } from '../support/stack.ts';

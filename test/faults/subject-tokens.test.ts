@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
-import { openIssuers } from '../../functions/runtime/trusted-issuers.ts';
+import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { callAs, partition } from '../support/service.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import type { TrustRule } from '../../functions/domain/trust.ts';
-import { sweepKeys } from '../../functions/handlers/sweep-keys.ts';
+import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';
 import { toApiKey } from '../../functions/table/schema.ts';
 import { type InProcessCall, inProcess, type Reply, startTable } from '../support/in-process.ts';
 import { apiKey } from '../support/records.ts';

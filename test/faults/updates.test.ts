@@ -2,7 +2,7 @@ import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { syncFromStream } from '../../functions/handlers/sync-deployments.ts';
+import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { sample } from '../support/generated.ts';
 import { type InProcess, inProcess, type Reply, startTable } from '../support/in-process.ts';
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { openApiText } from '../../docs/openapi/document.ts';
-import { OPERATIONS } from '../../docs/openapi/operations.ts';
+import { openApiText } from '../../functions/openapi/document.ts';
+import { OPERATIONS } from '../../functions/openapi/operations.ts';
 import { ARN, type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 /** Routes that are no part of the API, each with its reason. */

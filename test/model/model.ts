@@ -1,6 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
-import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/handlers/purge.ts';
+import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
 import type { Engine } from '../support/engine.ts';
 import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../support/in-process.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatCredential, parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { metadata } from '../../functions/handlers/metadata.ts';
+import { metadata } from '../../functions/routes/metadata.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import {
   type Call,

@@ -8,7 +8,7 @@ import { formatCredential } from '../../functions/domain/identifiers.ts';
 import { openPlatform } from '../../functions/runtime/platform.ts';
 import { respond } from '../../functions/runtime/respond.ts';
 import { openSecrets } from '../../functions/runtime/secret.ts';
-import { verify } from '../../infra/local/sigv4.ts';
+import { verify } from '../../local/aws/sigv4.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 
 type Reply = { status: number; body?: string } | 'reset';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
-import { startLocalStack } from '../../infra/local/local-stack.ts';
+import { startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { callAs, exchange, markers, partition, removeItem } from '../support/service.ts';
 import { makeKey, runStack, swap, use } from '../support/stack.ts';

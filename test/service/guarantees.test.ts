@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
-import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
-import type { CfnTemplate } from '../../infra/local/template.ts';
+import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
+import type { CfnTemplate } from '../../local/template.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { mistyped } from '../support/mistyped.ts';
 import {

@@ -7,7 +7,7 @@ import type { CloudFormationCustomResourceResponse } from 'aws-lambda';
 import { afterAll, describe, expect, it } from 'vitest';
 import { synthesise } from '../../infra/app.ts';
 import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
-import { ACCOUNT } from '../../infra/local/template.ts';
+import { ACCOUNT } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
 import { partition } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { CfnTemplate } from '../../infra/local/template.ts';
+import type { CfnTemplate } from '../../local/template.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 import { callAs, exchange, newToken } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { DEVELOPER } from '../../infra/local/iam-authorizer.ts';
-import { ACCOUNT } from '../../infra/local/template.ts';
+import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
+import { ACCOUNT } from '../../local/template.ts';
 import { type Signing, signedCall, signedHeaders } from '../support/signed.ts';
 import { type Call, call, makeDeployment, runStack } from '../support/stack.ts';
 

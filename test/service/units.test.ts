@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { toToken } from '../../functions/table/schema.ts';
-import { type LocalStack, startLocalStack } from '../../infra/local/local-stack.ts';
+import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { type Bill, startMeter } from '../support/meter.ts';

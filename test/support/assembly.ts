@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { fingerprint } from '../../infra/fingerprint.ts';
-import type { Assembly } from '../../infra/local/template.ts';
+import type { Assembly } from '../../local/template.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cache = join(root, '.build/assemblies');

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, describe, expect } from 'vitest';
-import type { LocalStack } from '../../infra/local/local-stack.ts';
+import type { LocalStack } from '../../local/local-stack.ts';
 
 /**
  * Where Debian puts them; CHROMIUM names another one. The shell comes first: it has no window and no bars to draw, and

@@ -1,4 +1,4 @@
-import type { LocalStack } from '../../infra/local/local-stack.ts';
+import type { LocalStack } from '../../local/local-stack.ts';
 import { CONTEXTS } from './contexts.ts';
 import { callAs, exchange } from './service.ts';
 import { type Call, type CreatedKey, call, makeKey, type Reply, swap } from './stack.ts';

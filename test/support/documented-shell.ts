@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
 import { SNIPPETS, temporaryTokenSnippet, trustSnippet } from '../../functions/console/snippets.ts';
-import { signedCall, story } from '../../infra/local/pasted.ts';
+import { signedCall, story } from '../../local/pasted.ts';
 
 /** Shell commands that we ask people or a CI to run. */
 export interface Script {

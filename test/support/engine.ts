@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { callEngine, deleteTable } from '../../infra/local/engine.ts';
+import { callEngine, deleteTable } from '../../local/dynamodb/engine.ts';
 
 /** A DynamoDB of a test file's own, in memory, without stream and TTL. */
 export interface Engine {

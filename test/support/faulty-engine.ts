@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { afterAll } from 'vitest';
-import { startEngine } from '../../infra/local/engine.ts';
+import { startEngine } from '../../local/dynamodb/engine.ts';
 
 /** What DynamoDB answers in place of the engine. */
 export interface Fault {

@@ -1,4 +1,4 @@
-import type { Assembly, CfnResource } from '../../infra/local/template.ts';
+import type { Assembly, CfnResource } from '../../local/template.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import { openApiDocument } from '../../docs/openapi/document.ts';
+import { openApiDocument } from '../../functions/openapi/document.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is JSON, and is walked as such
 type Json = any;

@@ -9,7 +9,7 @@ import {
 import type { DynamoDBRecord } from 'aws-lambda';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
 import type { SourceTable } from '../../functions/table/source-rows.ts';
-import { callEngine, ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
+import { callEngine, ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { removeAtStop } from './engine.ts';
 
 const TABLES = 'arn:aws:dynamodb:us-east-1:000000000000:table/';

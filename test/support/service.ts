@@ -1,5 +1,5 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import type { LocalStack } from '../../infra/local/local-stack.ts';
+import type { LocalStack } from '../../local/local-stack.ts';
 import { type Call, type CreatedKey, call, makeDeployment, makeKey, type Reply, swap } from './stack.ts';
 
 /** Makes a management call as one of the two people of the development issuer. */

@@ -1,5 +1,5 @@
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { Credential } from '../../infra/local/sigv4.ts';
+import type { Credential } from '../../local/aws/sigv4.ts';
 import { Sha256 } from './sigv4.ts';
 import { type Call, call, type Reply } from './stack.ts';
 

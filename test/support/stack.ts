@@ -1,5 +1,5 @@
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
-import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../infra/local/local-stack.ts';
+import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from './assembly.ts';
 
 /**

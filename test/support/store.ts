@@ -9,7 +9,7 @@ import {
 import { type Table, TRANSLATION } from '../../functions/table/client.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
 import { openWire, type Wire } from '../../functions/table/wire.ts';
-import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
+import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { makeTable, startEngine } from './engine.ts';
 
 const NAME = 'keys';

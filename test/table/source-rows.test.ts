@@ -15,7 +15,7 @@ import {
   type SourceTable,
   scanRows,
 } from '../../functions/table/source-rows.ts';
-import { ENGINE_CREDENTIALS } from '../../infra/local/engine.ts';
+import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
 import { removeAtStop, startEngine } from '../support/engine.ts';
 

@@ -1,0 +1,61 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type BuildOptions, buildSync } from 'esbuild';
+import { bundling, functionNames } from '../infra/bundle.ts';
+import { ACTION } from '../integrations/github-action/build.ts';
+import { faultsOf, folderOf, type LockedPackage, noticesOf } from './licensed.ts';
+
+const HELP = `Checks the licences of all packages, as package-lock.json names them. Part of npm run check.
+
+  npm run licences
+  npm run licences -- --notices <file>    also writes the licences of what is in our bundles to a file
+
+.ci/licensed.ts lists what is allowed, for what we ship and for what we use.`;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The folders of the packages whose code is in a bundle of a function, in the console or in the GitHub Action. */
+function bundledFolders(): Set<string> {
+  const page: BuildOptions = {
+    entryPoints: [join(root, 'functions/console/main.tsx')],
+    outdir: '.build',
+    bundle: true,
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    format: 'esm',
+  };
+  const inputs = [bundling(functionNames()), page, ACTION].flatMap((options) => {
+    const { metafile } = buildSync({ ...options, absWorkingDir: root, write: false, metafile: true });
+    return Object.keys(metafile?.inputs ?? {});
+  });
+  return new Set(inputs.flatMap((path) => folderOf(path) ?? []));
+}
+
+function run(): void {
+  const { values } = parseArgs({
+    options: { notices: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const packages: Record<string, LockedPackage> = lock.packages;
+  const bundled = bundledFolders();
+  const faults = faultsOf(packages, bundled);
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+  console.log(
+    `${Object.keys(packages).length - 1} packages, ${bundled.size} of them in what we ship: all licences allowed.`,
+  );
+  if (values.notices === undefined) return;
+  writeFileSync(values.notices, noticesOf(root, bundled));
+}
+
+try {
+  run();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,46 @@
+/**
+ * What `npm pack` needs: compiled constructs and bundled functions in dist/, and a package.json without the
+ * optional dependencies, which are for developing this project alone. `--restore` puts package.json back.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { bundleFunctions } from '../infra/bundle.ts';
+import { bundlesDirectory } from '../infra/bundles.ts';
+
+const inProject = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const manifest = inProject('package.json');
+const kept = inProject('.build/package.json');
+
+function build(): void {
+  rmSync(inProject('dist'), { recursive: true, force: true });
+  execFileSync(
+    process.execPath,
+    [inProject('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
+    {
+      cwd: inProject('.'),
+      stdio: 'inherit',
+    },
+  );
+  bundleFunctions();
+  // Where the compiled constructs look for them, as the sources do.
+  cpSync(bundlesDirectory, inProject('dist/.build/functions'), { recursive: true });
+}
+
+function writeManifest(text: string): void {
+  writeFileSync(`${manifest}.draft`, text);
+  renameSync(`${manifest}.draft`, manifest);
+}
+
+if (process.argv.includes('--restore')) {
+  if (existsSync(kept)) {
+    writeManifest(readFileSync(kept, 'utf8'));
+    rmSync(kept);
+  }
+} else {
+  build();
+  const text = readFileSync(manifest, 'utf8');
+  const { optionalDependencies, devDependencies, ...rest } = JSON.parse(text);
+  writeFileSync(kept, text);
+  writeManifest(`${JSON.stringify(rest, null, 2)}\n`);
+}

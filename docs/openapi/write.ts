@@ -1,5 +1,0 @@
-import { writeFileSync } from 'node:fs';
-import { openApiText } from './document.ts';
-
-// `npm run openapi`: docs/openapi.json is made of the schemas, and a test fails when it is not current.
-writeFileSync(new URL('../openapi.json', import.meta.url), openApiText());

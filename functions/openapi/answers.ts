@@ -1,0 +1,290 @@
+import * as z from 'zod';
+import { EVENT_SOURCE } from '../domain/cloud-event.ts';
+import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../domain/identifiers.ts';
+import { MAX_NETWORKS } from '../domain/networks.ts';
+import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
+
+/** What the service answers with. What it is asked with is in functions/http, where the same schemas validate it. */
+
+const KEY_ULID = '01KEY0000000000000000000ET';
+const GRANT_ULID = '01TEMP000000000000000000AD';
+/** Well formed, and plainly nobody's. */
+const random = '0'.repeat(43);
+export const EXAMPLE = {
+  deploymentId: 'etl',
+  keyId: formatKeyId('etl', KEY_ULID),
+  secret: formatCredential({ kind: 'secret', deploymentId: 'etl', ulid: KEY_ULID }, random),
+  token: formatCredential({ kind: 'token', deploymentId: 'etl', ulid: KEY_ULID }, random),
+  temporaryTokenId: GRANT_ULID,
+  temporaryToken: formatCredential({ kind: 'temporary', deploymentId: 'etl', ulid: GRANT_ULID }, random),
+  scopes: ['code:deploy', 'airflow:read'],
+  scope: 'deployment:etl code:deploy airflow:read',
+  sub: '2f1c9a36-ada',
+  cursor: 'AAAAAAAAAAAAAAAAAAAAAGV0bA',
+};
+
+const time = z.iso.datetime().meta({ pattern: undefined, description: 'RFC 3339, UTC.' });
+const credential = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}_${DEPLOYMENT_ID}_${ULID}_[0-9A-Za-z]{49}$`));
+
+export const deploymentId = z
+  .string()
+  .regex(new RegExp(`^${DEPLOYMENT_ID}$`))
+  .meta({ id: 'DeploymentId', description: 'Chosen by the platform.', example: EXAMPLE.deploymentId });
+
+export const keyId = z
+  .string()
+  .regex(new RegExp(`^dk_${DEPLOYMENT_ID}_${ULID}$`))
+  .meta({ id: 'KeyId', description: 'ID of an API key, and its OAuth `client_id`.', example: EXAMPLE.keyId });
+
+export const temporaryTokenId = z
+  .string()
+  .regex(new RegExp(`^${ULID}$`))
+  .meta({ id: 'TemporaryTokenId', example: EXAMPLE.temporaryTokenId });
+
+const scopes = z
+  .array(z.string().regex(SCOPE).max(MAX_SCOPE_LENGTH))
+  .max(MAX_SCOPES)
+  .meta({ id: 'Scopes', description: 'Out of those that the stack knows.' });
+
+const scope = z.string().meta({
+  id: 'Scope',
+  description: 'RFC 6749 §3.3. The first is always `deployment:` and the ID of the Deployment.',
+  example: EXAMPLE.scope,
+});
+
+const expiresIn = z
+  .int()
+  .min(0)
+  .meta({ description: 'Seconds until access ends if the token is not used.', example: 86_400 });
+
+const nextCursor = z.string().optional().meta({
+  description: 'Ask with it as `cursor` for what comes after; absent on the last page.',
+});
+
+const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor });
+
+export const deployment = z
+  .object({ id: deploymentId, name: z.string(), groups: z.array(z.string()), createdAt: time })
+  .meta({ id: 'Deployment' });
+
+export const deployments = page(deployment);
+
+const apiKeyFields = {
+  id: keyId,
+  name: z.string(),
+  description: z.string().nullable(),
+  scopes,
+  enabled: z.boolean(),
+  status: z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
+    description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
+  }),
+  malformed: z
+    .literal(true)
+    .optional()
+    .meta({
+      description:
+        'Its item in the table is malformed. It gets no tokens; while it is `active`, tokens that it has may be valid. ' +
+        'It can only be disabled or deleted, until somebody repairs the item.',
+    }),
+  leakedAt: time
+    .optional()
+    .meta({ description: 'When it was reported as leaked; until it is rotated `now`.' }),
+  createdAt: time,
+  createdBy: z.string().meta({ description: '`sub` of the person, or the ARN of the IAM role or user.' }),
+  expiresAt: time.optional(),
+  lastUsedAt: time.optional(),
+  lastUsedFrom: z
+    .object({ address: z.string().optional(), client: z.string().optional() })
+    .optional()
+    .meta({ description: 'As much as the stack keeps of it: all, a part of the address, or nothing.' }),
+  networks: z
+    .array(z.string())
+    .max(MAX_NETWORKS)
+    .meta({ description: 'CIDRs from which alone it can be used; none: from anywhere.' }),
+  trust: z
+    .array(
+      z.object({
+        issuer: z.url(),
+        audience: z.string().optional(),
+        claims: z.record(z.string(), z.union([z.string(), z.object({ prefix: z.string() })])),
+        singleUse: z.boolean().optional(),
+      }),
+    )
+    .optional()
+    .meta({ description: 'Whose tokens open it in place of a secret: then it has none.' }),
+  unboundTrust: z
+    .array(z.object({ index: z.int(), detail: z.string(), ignored: z.boolean() }))
+    .optional()
+    .meta({
+      description:
+        'Rules of an earlier version that bind no tenant, by their index in `trust`. An `ignored` rule matches nothing; ' +
+        'any other keeps matching until it is edited.',
+    }),
+  credentials: z
+    .array(
+      z.object({
+        createdAt: time,
+        retiresAt: time.optional().meta({ description: 'From then on it is refused.' }),
+        retiresOnFirstUse: z
+          .boolean()
+          .optional()
+          .meta({ description: 'It is refused once the newer one has been used.' }),
+        lastUsedAt: time.optional(),
+      }),
+    )
+    .max(2)
+    .meta({ description: 'The secrets that are accepted now, oldest first; never the secrets themselves.' }),
+};
+
+export const apiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });
+
+export const apiKeyWithSecret = z
+  .object({
+    ...apiKeyFields,
+    secret: credential('dks').optional().meta({
+      description:
+        'The `client_secret`. It is in this answer alone; not in that of a retry, and none for a key with `trust`.',
+    }),
+  })
+  .meta({ id: 'ApiKeyWithSecret' });
+
+export const apiKeys = page(apiKey);
+
+export const event = z
+  .object({
+    specversion: z.literal('1.0'),
+    id: z
+      .string()
+      .regex(new RegExp(`^${ULID}$`))
+      .meta({ description: 'The same in every delivery.' }),
+    source: z.literal(EVENT_SOURCE),
+    type: z.string(),
+    subject: z.string(),
+    time,
+    datacontenttype: z.literal('application/json'),
+    data: z.looseObject({
+      deploymentId,
+      generation: z.string().meta({ description: 'The life of the Deployment; empty where there was none.' }),
+      actor: z.object({
+        principal: z.string().meta({
+          description: '`sub` of the person, ARN of the IAM principal, name of the job, or `anonymous`.',
+        }),
+        type: z.enum(['person', 'iam', 'system', 'anonymous']),
+        address: z.string(),
+        requestId: z.string(),
+      }),
+    }),
+  })
+  .meta({ id: 'Event', description: 'CloudEvents 1.0. The event bus gets the same.' });
+
+export const events = page(event);
+
+export const temporaryToken = z
+  .object({ id: temporaryTokenId, scope, createdAt: time, createdBy: z.string(), expiresAt: time })
+  .meta({ id: 'TemporaryToken' });
+
+export const newTemporaryToken = z
+  .object({
+    id: temporaryTokenId,
+    access_token: credential('dkx').optional().meta({ description: 'Not in the answer of a retry.' }),
+    token_type: z.literal('Bearer'),
+    expires_in: expiresIn,
+    expiresAt: time,
+    scope,
+  })
+  .meta({ id: 'NewTemporaryToken' });
+
+export const temporaryTokens = page(temporaryToken);
+
+export const token = z
+  .object({
+    access_token: credential('dkt'),
+    token_type: z.literal('Bearer'),
+    expires_in: expiresIn,
+    scope,
+    issued_token_type: z
+      .literal('urn:ietf:params:oauth:token-type:access_token')
+      .optional()
+      .meta({ description: 'RFC 8693 §2.2.1, of a token exchange.' }),
+  })
+  .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use makes the token valid for another 24 hours.' });
+
+export const introspection = z
+  .union([
+    z.strictObject({ active: z.literal(false) }),
+    z.object({
+      active: z.literal(true),
+      client_id: keyId
+        .optional()
+        .meta({ description: 'Absent for a temporary token: no client asked for it.' }),
+      scope,
+      exp: z.int().meta({ description: 'Epoch seconds: when access ends without a further use.' }),
+      iat: z.int().meta({ description: 'Epoch seconds.' }),
+      token_type: z.literal('Bearer'),
+      sub: z.string().meta({ description: 'ID of the key, or `sub` of the person.' }),
+      iss: z.url(),
+      deployment_id: deploymentId,
+      last_used_at: z.int().optional().meta({
+        description:
+          'Epoch seconds, as late as a slide may be. Absent until a use has slid the token, and for a temporary token.',
+      }),
+      last_used_from: z
+        .object({ address: z.string().optional(), client: z.string().optional() })
+        .optional()
+        .meta({ description: 'As much as the stack keeps of it: all, a part of the address, or nothing.' }),
+    }),
+  ])
+  .meta({ id: 'Introspection', description: 'RFC 7662 §2.2.' });
+
+const authenticationMethods = z.array(z.enum(['client_secret_basic', 'client_secret_post']));
+
+export const metadata = z
+  .object({
+    issuer: z.url(),
+    token_endpoint: z.url(),
+    token_endpoint_auth_methods_supported: authenticationMethods,
+    grant_types_supported: z.array(z.string()),
+    scopes_supported: scopes,
+    introspection_endpoint: z.url(),
+    introspection_endpoint_auth_methods_supported: authenticationMethods,
+    revocation_endpoint: z.url(),
+    revocation_endpoint_auth_methods_supported: authenticationMethods,
+  })
+  .meta({ id: 'Metadata', description: 'RFC 8414 §2.' });
+
+export const context = z
+  .object({
+    principalId: z.string().meta({ description: 'ID of the key, or `sub` of the person.' }),
+    principalType: z.enum(['api_key', 'person']),
+    deploymentId,
+    scope,
+    issuedAt: time,
+    expiresAt: time,
+  })
+  .meta({ id: 'Context', description: 'What the authorizer tells an API of its caller.' });
+
+export const problem = z
+  .object({
+    type: z.literal('about:blank'),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().meta({ description: 'For programs; more may come.' }),
+    detail: z.string().meta({ description: 'For people.' }),
+    errors: z
+      .array(z.object({ field: z.string(), rule: z.string() }))
+      .optional()
+      .meta({ description: 'Each field that breaks a rule.' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457.' });
+
+export const oauthError = z
+  .object({
+    error: z.string().meta({ description: 'For programs.' }),
+    error_description: z.string().meta({ description: 'For people.' }),
+  })
+  .meta({ id: 'OAuthError', description: 'RFC 6749 §5.2.' });
+
+export const gatewayMessage = z
+  .object({ message: z.string() })
+  .meta({ id: 'GatewayMessage', description: 'What API Gateway answers itself.' });

@@ -1,0 +1,559 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiResponsesObject } from 'zod-openapi';
+import { plainTextRule } from '../domain/text.ts';
+import { GITHUB } from '../domain/trust.ts';
+import { TOKEN_EXCHANGE } from '../http/oauth.ts';
+import { exchangeParameters, presentedParameters, tokenParameters } from '../http/parameters.ts';
+import {
+  deploymentInput,
+  keyChangesInput,
+  leakInput,
+  newKeyInput,
+  newTemporaryTokenInput,
+  pageInput,
+  rotationInput,
+} from '../http/schemas.ts';
+import * as answers from './answers.ts';
+import { EXAMPLE } from './answers.ts';
+import { empty, json, oauthError, problem } from './responses.ts';
+
+/**
+ * Who may call: `client`, a key that authenticates itself; `token`, the bearer of an access token; `person`, one who
+ * is signed in; `platform`, an IAM principal that has signed the call; `anyone`.
+ */
+export type Caller = 'anyone' | 'client' | 'token' | 'person' | 'platform';
+
+// biome-ignore lint/suspicious/noExplicitAny: the schemas are of two kinds, zod's and zod/mini's, which zod-openapi takes both
+type Schema = any;
+
+/** One route, but for what all routes of its caller have in common. */
+export interface Operation {
+  readonly id: string;
+  readonly tag: 'OAuth' | 'Checks' | 'Deployments' | 'API keys' | 'Temporary tokens' | 'Events' | 'Leaks';
+  readonly caller: Caller;
+  readonly summary: string;
+  readonly description?: string;
+  readonly query?: Schema;
+  /** Takes an Idempotency-Key. @default false */
+  readonly once?: boolean;
+  readonly body?: {
+    readonly schema: Schema;
+    readonly examples: Readonly<Record<string, unknown>>;
+    /** @default `application/json` */
+    readonly types?: readonly string[];
+    /** @default true */
+    readonly required?: boolean;
+  };
+  readonly answers: ZodOpenApiResponsesObject;
+}
+
+/** Stands in for the scopes of a stack and for now: the document needs the form of an input, not its moment. */
+const ANY_SCOPES: readonly string[] = [];
+const FORM = 'application/x-www-form-urlencoded';
+const CREATED_AT = '2027-01-15T08:00:00.000Z';
+const LATER = '2027-01-16T08:00:00.000Z';
+
+const deployment = { id: EXAMPLE.deploymentId, name: 'ETL', groups: ['data-eng'], createdAt: CREATED_AT };
+const apiKey = {
+  id: EXAMPLE.keyId,
+  name: 'ci',
+  description: null,
+  scopes: EXAMPLE.scopes,
+  enabled: true,
+  status: 'active',
+  networks: [],
+  credentials: [{ createdAt: CREATED_AT }],
+  createdAt: CREATED_AT,
+  createdBy: EXAMPLE.sub,
+};
+const event = {
+  specversion: '1.0',
+  id: '01EVENT00000000000000000ET',
+  source: 'deployment-api-keys',
+  type: 'api_key.rotated',
+  subject: `deployments/${EXAMPLE.deploymentId}/api-keys/${EXAMPLE.keyId}`,
+  time: CREATED_AT,
+  datacontenttype: 'application/json',
+  data: {
+    deploymentId: EXAMPLE.deploymentId,
+    generation: '01HFE000000000000000000000',
+    actor: {
+      principal: EXAMPLE.sub,
+      type: 'person',
+      address: '203.0.113.7',
+      requestId: 'Cz8YXjZPIAMEMXQ=',
+    },
+    keyId: EXAMPLE.keyId,
+    name: 'ci',
+    retireOld: 'now',
+  },
+};
+const trustRule = { issuer: GITHUB, claims: { repository_id: '4711', ref: 'refs/heads/main' } };
+const temporaryToken = {
+  id: EXAMPLE.temporaryTokenId,
+  scope: EXAMPLE.scope,
+  createdAt: CREATED_AT,
+  createdBy: EXAMPLE.sub,
+  expiresAt: LATER,
+};
+
+const noSuchDeployment = problem(404, 'not_found', 'No such Deployment.');
+const badPage = problem(400, 'invalid_request', 'limit must be a whole number from 1 to 100', {
+  errors: [{ field: 'limit', rule: 'must be a whole number from 1 to 100' }],
+});
+const badBody = problem(400, 'invalid_request', `name ${plainTextRule(1, 100)}`, {
+  errors: [{ field: 'name', rule: plainTextRule(1, 100) }],
+});
+const badDeploymentId = problem(
+  400,
+  'invalid_request',
+  'deploymentId must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit',
+);
+const administratorsOnly = problem(403, 'forbidden', 'Only an administrator may do this.');
+
+/** The routes that everybody has, by their keys. */
+const EVERYBODYS: Readonly<Record<string, Operation>> = {
+  'POST /oauth/token': {
+    id: 'issueToken',
+    tag: 'OAuth',
+    caller: 'client',
+    summary: 'Swap the ID and secret of a key for an access token',
+    description:
+      'RFC 6749 §4.4. JSON with the same fields is accepted as well. `audience`, `resource` and unknown parameters are ignored; the first two may be repeated. ' +
+      'RFC 8693 for a key with `trust`: a token of an issuer that it trusts, in place of the secret.',
+    body: {
+      schema: z.union([tokenParameters, exchangeParameters]),
+      types: [FORM, 'application/json'],
+      examples: {
+        basic: { grant_type: 'client_credentials' },
+        fewerScopes: { grant_type: 'client_credentials', scope: 'code:deploy' },
+        post: {
+          grant_type: 'client_credentials',
+          client_id: EXAMPLE.keyId,
+          client_secret: EXAMPLE.secret,
+          audience: 'ignored',
+        },
+        exchange: {
+          grant_type: TOKEN_EXCHANGE,
+          client_id: EXAMPLE.keyId,
+          subject_token: 'eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        },
+      },
+    },
+    answers: {
+      200: json(
+        'An access token.',
+        answers.token,
+        { access_token: EXAMPLE.token, token_type: 'Bearer', expires_in: 86_400, scope: EXAMPLE.scope },
+        { Pragma: 'no-cache' },
+      ),
+      400: oauthError('invalid_scope', 'scope is malformed, or asks for what the key does not have.'),
+    },
+  },
+  'POST /oauth/introspect': {
+    id: 'introspectToken',
+    tag: 'OAuth',
+    caller: 'client',
+    summary: 'Ask what a token of the key’s Deployment may do',
+    description: 'RFC 7662. It is not a use of the token.',
+    body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
+    answers: {
+      200: json('The token, or that it is not active.', answers.introspection, {
+        active: true,
+        client_id: EXAMPLE.keyId,
+        scope: EXAMPLE.scope,
+        exp: 1_800_086_400,
+        iat: 1_800_000_000,
+        token_type: 'Bearer',
+        sub: EXAMPLE.keyId,
+        iss: 'https://keys.acme.test',
+        deployment_id: EXAMPLE.deploymentId,
+        last_used_at: 1_800_000_000,
+        last_used_from: { address: '203.0.113.7', client: 'curl/8.5.0' },
+      }),
+      400: oauthError('invalid_request', 'token is missing.'),
+    },
+  },
+  'POST /oauth/revoke': {
+    id: 'revokeToken',
+    tag: 'OAuth',
+    caller: 'client',
+    summary: 'Give up an access token of the key',
+    description:
+      'RFC 7009. A token of another key gets the same answer and stays active. A key with trust rules has no secret: it sends ' +
+      'client_id and token alone, and gets 401 unless it is a token of that key.',
+    body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
+    answers: {
+      200: empty('If it was a token of this key, its access has ended.'),
+      400: oauthError('invalid_request', 'token is missing.'),
+    },
+  },
+  'GET /.well-known/oauth-authorization-server': {
+    id: 'getMetadata',
+    tag: 'OAuth',
+    caller: 'anyone',
+    summary: 'Metadata of the token service',
+    description: 'RFC 8414. The issuer is the URL used.',
+    answers: {
+      200: json('The metadata.', answers.metadata, {
+        issuer: 'https://keys.acme.test',
+        token_endpoint: 'https://keys.acme.test/oauth/token',
+        token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+        grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+        scopes_supported: ['code:deploy', 'airflow:read', 'airflow:write'],
+        introspection_endpoint: 'https://keys.acme.test/oauth/introspect',
+        introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+        revocation_endpoint: 'https://keys.acme.test/oauth/revoke',
+        revocation_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+      }),
+    },
+  },
+  'GET /whoami': {
+    id: 'whoAmI',
+    tag: 'Checks',
+    caller: 'token',
+    summary: 'Check an access token as the authorizer does',
+    description: 'It is a use. For the `auth_request` of nginx, or ForwardAuth of Traefik.',
+    answers: {
+      200: json(
+        'Whose token it is.',
+        answers.context,
+        {
+          principalId: EXAMPLE.keyId,
+          principalType: 'api_key',
+          deploymentId: EXAMPLE.deploymentId,
+          scope: EXAMPLE.scope,
+          issuedAt: CREATED_AT,
+          expiresAt: LATER,
+        },
+        {
+          'X-Deployment-Id': EXAMPLE.deploymentId,
+          'X-Principal-Id': EXAMPLE.keyId,
+          'X-Scope': EXAMPLE.scope,
+        },
+      ),
+    },
+  },
+  'GET /deployments': {
+    id: 'listDeployments',
+    tag: 'Deployments',
+    caller: 'person',
+    summary: 'List the Deployments that one may see',
+    query: pageInput,
+    answers: {
+      200: json('A page.', answers.deployments, { items: [deployment], nextCursor: EXAMPLE.cursor }),
+      400: badPage,
+    },
+  },
+  'GET /deployments/{deploymentId}': {
+    id: 'getDeployment',
+    tag: 'Deployments',
+    caller: 'person',
+    summary: 'Get a Deployment',
+    answers: {
+      200: json('The Deployment.', answers.deployment, deployment),
+      400: badDeploymentId,
+      404: noSuchDeployment,
+    },
+  },
+  'PUT /deployments/{deploymentId}': {
+    id: 'putDeployment',
+    tag: 'Deployments',
+    caller: 'person',
+    summary: 'Register or change a Deployment',
+    description: 'For administrators. Absent fields stay as they are.',
+    body: { schema: deploymentInput, examples: { register: { name: 'ETL', groups: ['data-eng'] } } },
+    answers: {
+      200: json('It is changed.', answers.deployment, deployment),
+      201: json('It is registered.', answers.deployment, deployment),
+      400: badBody,
+      403: administratorsOnly,
+      404: noSuchDeployment,
+      409: problem(
+        409,
+        'conflict',
+        'The Deployment is being changed by somebody else. Try again. If it is damaged, delete it.',
+      ),
+    },
+  },
+  'DELETE /deployments/{deploymentId}': {
+    id: 'deleteDeployment',
+    tag: 'Deployments',
+    caller: 'person',
+    summary: 'Delete a Deployment with its keys and tokens',
+    description: 'For administrators. Its access ends at once; its items are then deleted without help.',
+    answers: {
+      204: empty('It is deleted.'),
+      400: badDeploymentId,
+      403: administratorsOnly,
+      404: noSuchDeployment,
+      409: problem(
+        409,
+        'conflict',
+        'This Deployment comes from a table of the platform. Change or delete it there.',
+      ),
+    },
+  },
+  'POST /deployments/{deploymentId}/api-keys': {
+    id: 'createApiKey',
+    once: true,
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Make an API key',
+    body: {
+      schema: newKeyInput(ANY_SCOPES, 0),
+      examples: {
+        least: { name: 'ci' },
+        all: {
+          name: 'ci',
+          description: 'GitHub Actions',
+          scopes: EXAMPLE.scopes,
+          expiresAt: '2030-01-31T12:00:00Z',
+          networks: ['203.0.113.0/24', '2001:db8::/32'],
+        },
+        withoutSecret: { name: 'ci', trust: [trustRule] },
+      },
+    },
+    answers: {
+      201: json(
+        'The key, with its secret.',
+        answers.apiKeyWithSecret,
+        { ...apiKey, secret: EXAMPLE.secret },
+        { Location: `/deployments/${EXAMPLE.deploymentId}/api-keys/${EXAMPLE.keyId}` },
+      ),
+      400: badBody,
+      404: noSuchDeployment,
+      409: problem(409, 'conflict', 'A Deployment has at most 1000 keys. Delete one first.'),
+    },
+  },
+  'GET /deployments/{deploymentId}/api-keys': {
+    id: 'listApiKeys',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'List the keys of a Deployment',
+    query: pageInput,
+    answers: {
+      200: json('A page.', answers.apiKeys, {
+        items: [
+          {
+            ...apiKey,
+            lastUsedAt: LATER,
+            lastUsedFrom: { address: '203.0.113.7', client: 'curl/8.5.0' },
+            networks: ['203.0.113.0/24'],
+          },
+        ],
+      }),
+      400: badPage,
+      404: noSuchDeployment,
+    },
+  },
+  'GET /deployments/{deploymentId}/api-keys/{keyId}': {
+    id: 'getApiKey',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Get an API key',
+    answers: {
+      200: json('The key.', answers.apiKey, { ...apiKey, expiresAt: LATER }),
+      400: badDeploymentId,
+      404: problem(404, 'not_found', 'No such API key.'),
+    },
+  },
+  'PATCH /deployments/{deploymentId}/api-keys/{keyId}': {
+    id: 'editApiKey',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Edit an API key',
+    description:
+      'Absent fields stay as they are; `null` clears. Fewer scopes and other networks act on living tokens at their ' +
+      'next check; other trust rules act on the next exchange. Tokens from before the key was disabled, or from ' +
+      'before it expired, stay dead. `enabled` takes an idle key into use again. A leaked key can be disabled, so that ' +
+      'rotating it does not enable it; it can be enabled only after a rotation with `now`.',
+    body: {
+      schema: keyChangesInput(ANY_SCOPES, 0),
+      examples: {
+        disable: { enabled: false },
+        narrow: { scopes: ['code:deploy'] },
+        clear: { description: null, expiresAt: null },
+        trust: { trust: [trustRule, { ...trustRule, claims: { repository_owner_id: '42' } }] },
+      },
+    },
+    answers: {
+      200: json('The key.', answers.apiKey, { ...apiKey, enabled: false, status: 'disabled' }),
+      400: badBody,
+      404: problem(404, 'not_found', 'No such API key.'),
+      409: problem(409, 'conflict', 'The key is being changed by somebody else. Try again.'),
+    },
+  },
+  'DELETE /deployments/{deploymentId}/api-keys/{keyId}': {
+    id: 'deleteApiKey',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Delete an API key',
+    description: 'Its access ends at once.',
+    answers: {
+      204: empty('It is deleted.'),
+      400: badDeploymentId,
+      404: problem(404, 'not_found', 'No such API key.'),
+    },
+  },
+  'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': {
+    id: 'rotateApiKey',
+    once: true,
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Give an API key a new secret',
+    description:
+      'The old secret goes on for as many seconds as `retireOld` says, 7 days by default; `on_first_use`, for a key ' +
+      'with one user only: until the new one is first used, for 7 days at most; `now`: not at all, and every older ' +
+      'token is refused at its next check. There are never more than two living secrets: a newer one that was ' +
+      'never used gives way, else the older.',
+    body: {
+      schema: rotationInput,
+      required: false,
+      examples: {
+        week: {},
+        day: { retireOld: 86_400 },
+        onFirstUse: { retireOld: 'on_first_use' },
+        leaked: { retireOld: 'now' },
+      },
+    },
+    answers: {
+      200: json('The key, with its new secret.', answers.apiKeyWithSecret, {
+        ...apiKey,
+        credentials: [{ createdAt: CREATED_AT, retiresAt: LATER }, { createdAt: CREATED_AT }],
+        secret: EXAMPLE.secret,
+      }),
+      400: badBody,
+      404: problem(404, 'not_found', 'No such API key.'),
+      409: problem(409, 'conflict', 'This key leaked. Rotate it with retireOld "now".'),
+    },
+  },
+  'GET /deployments/{deploymentId}/events': {
+    id: 'listEvents',
+    tag: 'Events',
+    caller: 'person',
+    summary: 'List what happened to a Deployment in 90 days, newest first',
+    description:
+      'Members see its present life; administrators all, also after its deletion. `call.refused` counts the rejected calls of one ' +
+      'caller in one hour, and is written after that hour.',
+    query: pageInput,
+    answers: {
+      200: json('A page.', answers.events, { items: [event] }),
+      400: badPage,
+      404: noSuchDeployment,
+    },
+  },
+  'POST /leaks': {
+    id: 'reportLeak',
+    tag: 'Leaks',
+    caller: 'anyone',
+    summary: 'Report a secret or token that was found somewhere',
+    description:
+      'Send the secret or token, or the text that contains it: quotes, white space, variable names, `Bearer` and whole lines ' +
+      'around it do not matter. Up to 32 KiB in UTF-8, with up to 20 different secrets and tokens; encoded text (base64, ' +
+      'percent) is not decoded. A valid secret disables its key until the key is rotated `now`; a valid token is revoked; ' +
+      'expired, revoked and unknown ones change nothing. The answer does not tell which it was. Repeating a report is harmless.',
+    body: {
+      schema: leakInput,
+      examples: {
+        secret: { credential: EXAMPLE.secret },
+        line: { credential: `Authorization: Bearer ${EXAMPLE.token} "POST /dags" 401` },
+      },
+    },
+    answers: {
+      202: empty('Every secret and token in the text has been handled.'),
+      400: problem(
+        400,
+        'invalid_request',
+        'credential must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded',
+        {
+          errors: [
+            {
+              field: 'credential',
+              rule: 'must contain a secret (dks_…) or token (dkt_…, dkx_…), complete and not encoded',
+            },
+          ],
+        },
+      ),
+      413: problem(413, 'invalid_request', 'The body must be at most 65536 bytes.'),
+      415: problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),
+    },
+  },
+  'POST /deployments/{deploymentId}/temporary-tokens': {
+    id: 'createTemporaryToken',
+    once: true,
+    tag: 'Temporary tokens',
+    caller: 'person',
+    summary: 'Get a token for 24 hours',
+    description: 'Whatever its use, it is valid for 24 hours from now.',
+    body: {
+      schema: newTemporaryTokenInput(ANY_SCOPES),
+      required: false,
+      examples: { all: {}, fewerScopes: { scopes: ['airflow:read'] } },
+    },
+    answers: {
+      201: json(
+        'The token.',
+        answers.newTemporaryToken,
+        {
+          id: EXAMPLE.temporaryTokenId,
+          access_token: EXAMPLE.temporaryToken,
+          token_type: 'Bearer',
+          expires_in: 86_400,
+          expiresAt: LATER,
+          scope: EXAMPLE.scope,
+        },
+        { Location: `/deployments/${EXAMPLE.deploymentId}/temporary-tokens/${EXAMPLE.temporaryTokenId}` },
+      ),
+      400: problem(400, 'invalid_request', 'scopes must be an array of at most 16 scopes', {
+        errors: [{ field: 'scopes', rule: 'must be an array of at most 16 scopes' }],
+      }),
+      404: noSuchDeployment,
+    },
+  },
+  'GET /deployments/{deploymentId}/temporary-tokens': {
+    id: 'listTemporaryTokens',
+    tag: 'Temporary tokens',
+    caller: 'person',
+    summary: 'List one’s temporary tokens',
+    description: 'For an administrator: all of the Deployment.',
+    query: pageInput,
+    answers: {
+      200: json('A page.', answers.temporaryTokens, { items: [temporaryToken] }),
+      400: badPage,
+      404: noSuchDeployment,
+    },
+  },
+  'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': {
+    id: 'revokeTemporaryToken',
+    tag: 'Temporary tokens',
+    caller: 'person',
+    summary: 'Revoke a temporary token',
+    answers: {
+      204: empty('Its access has ended.'),
+      400: badDeploymentId,
+      404: problem(404, 'not_found', 'No such temporary token.'),
+    },
+  },
+};
+
+/** Alone among the calls of persons not there under /platform: nobody but a person gets a temporary token. */
+const PERSONAL = 'POST /deployments/{deploymentId}/temporary-tokens';
+
+/** The calls of persons as IAM principals make them, who are administrators. */
+const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
+  Object.entries(EVERYBODYS)
+    .filter(([key, { caller }]) => caller === 'person' && key !== PERSONAL)
+    .map(([key, operation]) => {
+      // An administrator meets none of the refusals that are for others.
+      const answers = Object.fromEntries(
+        Object.entries(operation.answers).filter(([status]) => status !== '403'),
+      );
+      const id = `platform${operation.id.charAt(0).toUpperCase()}${operation.id.slice(1)}`;
+      return [key.replace(' ', ' /platform'), { ...operation, id, answers, caller: 'platform' }];
+    }),
+);
+
+/** Every route of the service by its key, as API Gateway has it. */
+export const OPERATIONS: Readonly<Record<string, Operation>> = { ...EVERYBODYS, ...PLATFORMS };

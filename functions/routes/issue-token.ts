@@ -1,0 +1,187 @@
+import { systemActor } from '../domain/actors.ts';
+import type { CheckRules } from '../domain/check.ts';
+import { scopeOf } from '../domain/check.ts';
+import { ServiceError, unavailable } from '../domain/errors.ts';
+import { newEvent } from '../domain/events.ts';
+import { type Clock, expiryOfIssue } from '../domain/expiry.ts';
+import { formatKeyId } from '../domain/identifiers.ts';
+import { isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
+import { mintCredential } from '../domain/mint.ts';
+import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
+import { afterUse, isFirstUse, livingSecrets } from '../domain/rotation.ts';
+import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
+import { hashOf } from '../domain/secrets.ts';
+import type { UsedSubject } from '../domain/subject-token.ts';
+import type { Answer } from '../http/answer.ts';
+import { type OAuthRequest, type OAuthRoute, TOKEN_EXCHANGE } from '../http/oauth.ts';
+import {
+  ACCESS_TOKEN_TYPE,
+  exchangeParameters,
+  parseParameters,
+  tokenParameters,
+} from '../http/parameters.ts';
+import { authenticate, type Client } from '../operations/authenticate-client.ts';
+import {
+  authenticateSubject,
+  rejectedSubject,
+  type TrustDependencies,
+} from '../operations/authenticate-subject.ts';
+import type { FirstUse, TokenStore } from '../table/lean-tokens.ts';
+
+interface Dependencies {
+  clock: Clock;
+  rules: CheckRules;
+  maxIdleDays?: number | undefined;
+  /** Told of each token. */
+  onIssued?: () => void;
+  trust: TrustDependencies;
+}
+
+/** How often an exchange is tried again after a change of its key came in between. */
+const ATTEMPTS = 5;
+
+/**
+ * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
+ * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
+ */
+export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuthRoute {
+  const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
+  return async (request) => {
+    const isExchange = request.parameters.get('grant_type') === TOKEN_EXCHANGE;
+    return isExchange ? exchange(request) : swap(request);
+  };
+
+  async function swap(request: OAuthRequest): Promise<Answer> {
+    const { scope } = parseParameters(tokenParameters, request.parameters);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const proved = await authenticate(store, request, clock, maxIdleDays);
+      const answer = await issue(proved, request, requestedScopes(scope, proved.key, rules));
+      if (answer) return answer;
+    }
+    throw unavailable(new Error('the key is being changed'));
+  }
+
+  /** RFC 8693: a token of an issuer that the key trusts, in place of a secret. */
+  async function exchange(request: OAuthRequest): Promise<Answer> {
+    const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
+    const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
+    const scopes = requestedScopes(scope, client.key, rules);
+    const answer = await issue(client, request, scopes, client.once);
+    if (!answer) throw rejectedSubject();
+    return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
+  }
+
+  /** @returns undefined when the key was changed meanwhile and has to be read again */
+  async function issue(
+    client: Client,
+    request: OAuthRequest,
+    scopes: string[] | undefined,
+    once?: UsedSubject,
+  ): Promise<Answer | undefined> {
+    const { deployment, key } = client;
+    const now = clock();
+    const expiresAt = expiryOfIssue(now, rules);
+    let accessToken = '';
+    const newToken = (): Token => {
+      accessToken = mintCredential('token', deployment.id, key.ulid);
+      return {
+        deploymentId: deployment.id,
+        ulid: key.ulid,
+        hash: hashOf(accessToken),
+        generation: deployment.generation,
+        epoch: key.epoch,
+        scopes,
+        issuedAt: Math.floor(now / 1000),
+        expiresAt,
+      };
+    };
+    if (!(await record(newToken, client, request, now, once))) return undefined;
+    onIssued?.();
+    return {
+      status: 200,
+      // RFC 6749 §5.1 asks for it beside Cache-Control.
+      headers: { Pragma: 'no-cache' },
+      body: {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: lifetimeFrom(now, expiresAt, key),
+        scope: scopeOf({
+          deploymentId: deployment.id,
+          scopes: effectiveScopes(scopes, key.scopes, rules.scopes),
+        }),
+      },
+    };
+  }
+
+  /** @param newToken creates the token to write; each call creates another one */
+  async function record(
+    newToken: () => Token,
+    client: Client,
+    request: OAuthRequest,
+    now: number,
+    once: UsedSubject | undefined,
+  ): Promise<boolean> {
+    const { key, secret } = client;
+    const from = originOf(request.caller, rules.lastUsedFrom);
+    if (secret && isFirstUse(key, secret)) {
+      const use = firstUse(client, secret, { ...from, requestId: request.requestId }, now);
+      return store.putTokenOfFirstUse(newToken(), key, { secret, now, from, ...use });
+    }
+    const before = recordedBefore(rules.slideInterval, now);
+    const note = () =>
+      secret ? store.noteExchange(key, secret, before, now, from) : store.noteSubject(key, before, now, from);
+    // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.
+    const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before);
+    const noted = isDue ? note().catch(() => {}) : undefined;
+    const put = async () => {
+      if (once) return store.putTokenOfSubject(newToken(), once);
+      await store.putToken(newToken);
+      return true;
+    };
+    return put().finally(() => noted);
+  }
+}
+
+/**
+ * What the first use of a secret makes of its key: the secrets that it has then, and an event when one of the others
+ * retires with it.
+ */
+function firstUse(
+  { deployment, key }: Client,
+  { hash, createdAt }: SecretHash,
+  { address, requestId }: UseOrigin & { requestId: string },
+  now: number,
+): Pick<FirstUse, 'secrets' | 'event'> {
+  const secrets = afterUse(key, hash, now);
+  if (secrets.length === livingSecrets(key, now).length) return { secrets };
+  const event = newEvent(
+    'api_key.secret_retired',
+    deployment,
+    { ...systemActor('exchange'), address, requestId },
+    now,
+    {
+      keyId: formatKeyId(key.deploymentId, key.ulid),
+      name: key.name,
+      secretCreatedAt: new Date(createdAt).toISOString(),
+    },
+  );
+  return { secrets, event };
+}
+
+/** Undefined for a token that shall follow its key. */
+function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRules): string[] | undefined {
+  if (scope === undefined) return undefined;
+  const allowed = effectiveScopes(undefined, key.scopes, rules.scopes);
+  const scopes = narrowScopes(scope, allowed, key.deploymentId);
+  if (scopes) return scopes;
+  throw new ServiceError(400, 'invalid_scope', 'scope is malformed, or asks for what the key does not have.');
+}
+
+/** Whole seconds from now until the token, or the key under it, ends without a use. */
+function lifetimeFrom(
+  now: number,
+  expiresAt: number,
+  { validUntil = Number.POSITIVE_INFINITY }: ApiKey,
+): number {
+  return Math.floor(Math.min(expiresAt - now / 1000, (validUntil - now) / 1000));
+}

@@ -1,0 +1,129 @@
+import type { DeploymentsSource } from '../domain/deployments-source.ts';
+import { conflict, notFound } from '../domain/errors.ts';
+import { newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { newUlid } from '../domain/mint.ts';
+import { maySee, requireAdministrator, visibleTo } from '../domain/people.ts';
+import type { Deployment } from '../domain/records.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
+import { deploymentInput, pageInput, parseInput } from '../http/schemas.ts';
+import { isOfSource } from '../operations/follow-source.ts';
+import type { Table } from '../table/client.ts';
+import {
+  type DeploymentChanges,
+  deleteDeployment,
+  editDeployment,
+  type ListedDeployment,
+  listDeployments,
+  readDamagedDeployment,
+  readDeployment,
+  registerDeployment,
+} from '../table/deployments.ts';
+import { readRegistration } from '../table/registrations.ts';
+
+/** How often a change is tried again when the Deployment was registered or deleted meanwhile. */
+const ATTEMPTS = 5;
+
+const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
+
+/** @param source the table that Deployments come from; undefined: people alone register them */
+export function deploymentRoutes(
+  table: Table,
+  clock: Clock,
+  source?: DeploymentsSource,
+): Record<string, ManagementRoute> {
+  return {
+    'GET /deployments': async ({ person, query, routeKey }) => {
+      const { limit, cursor } = parseInput(pageInput, query, 'query');
+      const listing = [routeKey, person.sub];
+      const after = fromCursor(listing, cursor);
+      const isWanted = person.isAdministrator ? undefined : (one: ListedDeployment) => maySee(person, one);
+      const { items, hasMore } = await listDeployments(table, { after, limit, isWanted });
+      const last = items.at(-1);
+      const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
+      return { status: 200, body: { items: items.map(shown), nextCursor } };
+    },
+
+    'GET /deployments/{deploymentId}': async ({ person, params }) => ({
+      status: 200,
+      body: shown(visibleTo(person, await readDeployment(table, params.deploymentId))),
+    }),
+
+    'PUT /deployments/{deploymentId}': async (request) => {
+      const { deploymentId } = request.params;
+      const current = await readDeployment(table, deploymentId);
+      requireAdministrator(request.person, current);
+      const input = parseInput(deploymentInput, request.body());
+      for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
+        const written = found ? await edit(request, found, input) : await register(request, input);
+        if (written) return { status: found ? 200 : 201, body: shown(written) };
+        found = await readDeployment(table, deploymentId);
+        if (!found && (await readDamagedDeployment(table, deploymentId))) throw conflict(MALFORMED);
+      }
+      throw conflict('Other calls are registering and deleting this Deployment. Try again.');
+    },
+
+    'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
+      const deployment = await readDeployment(table, params.deploymentId);
+      requireAdministrator(person, deployment);
+      await requireOwn(deployment, true);
+      // A damaged one is as good as absent to all other calls: this is the way out.
+      const ending = deployment ?? (await readDamagedDeployment(table, params.deploymentId));
+      const event = ending && newEvent('deployment.deleted', ending, actor, clock());
+      if (!event || !(await deleteDeployment(table, ending, event))) throw notFound('Deployment');
+      return { status: 204 };
+    },
+  };
+
+  /** @throws ServiceError 409 where the source says it, and would say it again */
+  async function requireOwn(deployment: Deployment | undefined, isSourced: boolean): Promise<void> {
+    if (!source || !deployment || !isSourced) return;
+    if (!isOfSource(deployment, await readRegistration(table, deployment.id))) return;
+    throw conflict('This Deployment comes from a table of the platform. Change or delete it there.');
+  }
+
+  async function register(
+    { params, actor }: ManagementRequest,
+    { name = params.deploymentId, groups = [] }: Partial<Pick<Deployment, 'name' | 'groups'>>,
+  ): Promise<Deployment | undefined> {
+    const now = clock();
+    const deployment: Deployment = {
+      id: params.deploymentId,
+      name,
+      groups,
+      generation: newUlid(now),
+      keyCount: 0,
+      createdAt: now,
+    };
+    const event = newEvent('deployment.registered', deployment, actor, now, { name, groups });
+    return (await registerDeployment(table, deployment, event)) ? deployment : undefined;
+  }
+
+  async function edit(
+    { actor }: ManagementRequest,
+    current: Deployment,
+    { name, groups }: DeploymentChanges,
+  ): Promise<Deployment | undefined> {
+    const isOther = JSON.stringify(groups) !== JSON.stringify(current.groups);
+    // No more than what differs: another field may be changed meanwhile, also by the source.
+    const changes: DeploymentChanges = {
+      ...(name !== undefined && name !== current.name && { name }),
+      ...(groups && isOther && { groups }),
+    };
+    const fields = Object.keys(changes) as (keyof DeploymentChanges)[];
+    if (fields.length === 0) return current;
+    await requireOwn(
+      current,
+      fields.some((field) => source?.[field] !== undefined),
+    );
+    const event = newEvent('deployment.edited', current, actor, clock(), changes);
+    const isWritten = await editDeployment(table, current, changes, event);
+    return isWritten ? { ...current, ...changes } : undefined;
+  }
+}
+
+/** A Deployment as the API shows it. */
+function shown({ id, name, groups, createdAt }: ListedDeployment) {
+  return { id, name, groups, createdAt: new Date(createdAt).toISOString() };
+}

@@ -1,0 +1,271 @@
+import { conflict, notFound } from '../domain/errors.ts';
+import { type EventType, newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
+import { isIdle } from '../domain/key-status.ts';
+import { mintCredential, newUlid } from '../domain/mint.ts';
+import { visibleTo } from '../domain/people.ts';
+import type { ApiKey, Deployment, MalformedKey } from '../domain/records.ts';
+import { disabled, isWanted, rotated } from '../domain/rotation.ts';
+import { hashOf } from '../domain/secrets.ts';
+import type { Answer } from '../http/answer.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
+import { keyChangesInput, newKeyInput, pageInput, parseInput, rotationInput } from '../http/schemas.ts';
+import { once } from '../operations/idempotency.ts';
+import { shownKey } from '../operations/present-key.ts';
+import type { Table } from '../table/client.ts';
+import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
+import {
+  beginRevision,
+  createApiKey,
+  deleteApiKey,
+  disableMalformedKey,
+  editApiKey,
+  type Generation,
+  listApiKeys,
+  MAX_KEYS,
+  readApiKey,
+  rotateApiKey,
+} from '../table/keys.ts';
+
+/** How often an edit is tried again after somebody else's came first. */
+const ATTEMPTS = 5;
+
+const MALFORMED =
+  'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
+
+/** The calls on API keys. Each first makes sure that the person may see the Deployment. */
+export function keyRoutes(
+  table: Table,
+  {
+    clock,
+    scopes: known,
+    maxIdleDays,
+    issuers,
+  }: {
+    clock: Clock;
+    scopes: readonly string[];
+    maxIdleDays?: number | undefined;
+    issuers?: readonly string[];
+  },
+): Record<string, ManagementRoute> {
+  return {
+    'POST /deployments/{deploymentId}/api-keys': async (request) => {
+      const deployment = await deploymentOf(request);
+      const body = request.body();
+      return once(table, request, deployment, clock, async (remember) => {
+        const now = clock();
+        const input = parseInput(newKeyInput(known, now, issuers), body);
+        const ulid = newUlid(now);
+        const secret = mintCredential('secret', deployment.id, ulid);
+        const key: ApiKey = {
+          deploymentId: deployment.id,
+          ulid,
+          name: input.name,
+          description: input.description ?? undefined,
+          scopes: input.scopes ?? [...known],
+          secrets: input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }],
+          trust: input.trust,
+          enabled: true,
+          validUntil: input.expiresAt,
+          networks: input.networks?.length ? input.networks : undefined,
+          epoch: 0,
+          generation: deployment.generation,
+          revision: 0,
+          createdAt: now,
+          createdBy: request.person.sub,
+        };
+        const shown = shownKey(key, now, maxIdleDays);
+        const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
+        const answer = { status: 201, headers, body: shown };
+        const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
+        const outcome = await createApiKey(table, key, event, remember(answer, now));
+        if (outcome === 'repeated') return undefined;
+        if (outcome === 'gone') throw notFound('Deployment');
+        if (outcome === 'full')
+          throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
+        return input.trust ? answer : { ...answer, body: { ...answer.body, secret } };
+      });
+    },
+
+    'GET /deployments/{deploymentId}/api-keys': async (request) => {
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+      const { limit, cursor } = parseInput(pageInput, request.query, 'query');
+      const listing = [request.routeKey, deployment.id, deployment.generation, request.person.sub];
+      const { items, hasMore } = await listApiKeys(table, deployment, {
+        after: fromCursor(listing, cursor),
+        limit,
+      });
+      const last = items.at(-1);
+      const now = clock();
+      const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
+      return {
+        status: 200,
+        body: { items: items.map((key) => shownKey(key, now, maxIdleDays)), nextCursor },
+      };
+    },
+
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': async (request) => ({
+      status: 200,
+      body: shownKey(
+        await anyKeyOf(
+          request,
+          await readVisibleDeployment(table, request.person, request.params.deploymentId),
+        ),
+        clock(),
+        maxIdleDays,
+      ),
+    }),
+
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+      const now = clock();
+      const changes = parseInput(keyChangesInput(known, now, issuers), request.body());
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        const key = await anyKeyOf(request, deployment);
+        if ('malformed' in key) return await disableOnly(request, deployment, key, changes, now);
+        if (key.leak && changes.enabled) {
+          throw conflict('This key leaked. Rotate it with retireOld "now" before you enable it.');
+        }
+        if (changes.trust && !key.trust) {
+          throw conflict('This key has a secret. Add another key for a pipeline without one.');
+        }
+        const edited = withChanges(key, changes, now, maxIdleDays);
+        const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
+        if (changed.length === 0) {
+          // An earlier call that timed out, such as one that enables the key, must not take effect after this one.
+          if (await beginRevision(table, key)) return { status: 200, body: shownKey(key, now, maxIdleDays) };
+          continue;
+        }
+        const event = newEvent(editEvent(key, edited), deployment, request.actor, now, {
+          ...eventData(edited),
+          changed,
+        });
+        if (await editApiKey(table, edited, event))
+          return { status: 200, body: shownKey(edited, now, maxIdleDays) };
+      }
+      throw conflict('The key is being changed by somebody else. Try again.');
+    },
+
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': async (request) => {
+      const deployment = await deploymentOf(request);
+      const { retireOld } = parseInput(rotationInput, request.body({}));
+      return once(table, request, deployment, clock, async (remember) => {
+        const now = clock();
+        for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+          const key = await keyOf(request, deployment);
+          const secret = mintCredential('secret', deployment.id, key.ulid);
+          const next = rotated(key, hashOf(secret), retireOld, now);
+          const answer = { status: 200, body: shownKey(next, now, maxIdleDays) };
+          const data = { ...eventData(key), retireOld };
+          const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
+          const outcome = await rotateApiKey(table, next, key, event, remember(answer, now));
+          if (outcome === 'repeated') return undefined;
+          if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
+        }
+        throw conflict('The key is being changed by somebody else. Try again.');
+      });
+    },
+
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
+      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+      const key = await anyKeyOf(request, deployment);
+      const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
+      if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
+      return { status: 204 };
+    },
+  };
+
+  async function deploymentOf({ person, params }: ManagementRequest): Promise<Deployment> {
+    return visibleTo(person, await readDeployment(table, params.deploymentId));
+  }
+
+  /** @throws ServiceError 409 for a malformed key */
+  async function keyOf(request: ManagementRequest, deployment: Deployment): Promise<ApiKey> {
+    const key = await anyKeyOf(request, deployment);
+    if ('malformed' in key) throw conflict(MALFORMED);
+    return key;
+  }
+
+  async function anyKeyOf(
+    { params }: ManagementRequest,
+    deployment: Generation,
+  ): Promise<ApiKey | MalformedKey> {
+    const id = parseKeyId(params.keyId);
+    const isOfThisDeployment = id?.deploymentId === deployment.id;
+    const key = id && isOfThisDeployment ? await readApiKey(table, deployment, id.ulid) : undefined;
+    if (!key) throw notFound('API key');
+    return key;
+  }
+
+  /** The one change that a malformed key allows. */
+  async function disableOnly(
+    { actor }: ManagementRequest,
+    deployment: Generation,
+    key: MalformedKey,
+    changes: Changes,
+    now: number,
+  ): Promise<Answer> {
+    const isAllowed = changes.enabled === false && Object.keys(changes).length === 1;
+    if (!isAllowed) throw conflict(MALFORMED);
+    const data = { ...eventData(key), changed: ['enabled'] };
+    const event = newEvent('api_key.disabled', deployment, actor, now, data);
+    if (!(await disableMalformedKey(table, key, undefined, event))) throw notFound('API key');
+    return { status: 200, body: shownKey({ ...key, enabled: false }, now) };
+  }
+}
+
+type Changes = ReturnType<typeof keyChangesInput>['_zod']['output'];
+
+/**
+ * The key after a PATCH. Disabling or enabling it, and extending one that has expired, begin a new epoch: what was issued
+ * before stays dead even when the key lives again.
+ * @param now epoch milliseconds
+ */
+function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: number | undefined): ApiKey {
+  const { expiresAt = key.validUntil, description = key.description, ...rest } = changes;
+  const { networks = key.networks ?? [] } = rest;
+  const edited: ApiKey = {
+    ...key,
+    name: rest.name ?? key.name,
+    scopes: rest.scopes ?? key.scopes,
+    enabled: rest.enabled ?? key.enabled,
+    description: description ?? undefined,
+    validUntil: expiresAt ?? undefined,
+    networks: networks.length > 0 ? networks : undefined,
+    trust: rest.trust ?? key.trust,
+    activeSince: changes.enabled && isIdle(key, now, maxIdleDays) ? now : key.activeSince,
+    revision: key.revision + 1,
+  };
+  // Also enabling: what disabled the key may have been an edit of the table by hand, which left its epoch.
+  const isSwitched = key.enabled !== edited.enabled;
+  const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
+  const isExtended = wasExpired && edited.validUntil !== key.validUntil;
+  const epoch = isSwitched || isExtended ? key.epoch + 1 : key.epoch;
+  return { ...(changes.enabled === false ? disabled(edited) : edited), epoch };
+}
+
+function isChanged(before: ApiKey, after: ApiKey, field: string): boolean {
+  if (field === 'enabled') return isWanted(before) !== isWanted(after) || isAwakened(before, after);
+  const attribute = (field === 'expiresAt' ? 'validUntil' : field) as keyof ApiKey;
+  return JSON.stringify(before[attribute]) !== JSON.stringify(after[attribute]);
+}
+
+function editEvent(before: ApiKey, after: ApiKey): EventType {
+  if (isWanted(before) === isWanted(after) && !isAwakened(before, after)) return 'api_key.edited';
+  return after.enabled ? 'api_key.enabled' : 'api_key.disabled';
+}
+
+/** Whether an idle key is taken into use again. */
+function isAwakened(before: ApiKey, after: ApiKey): boolean {
+  return before.activeSince !== after.activeSince;
+}
+
+function eventData({ deploymentId, ulid, name, scopes }: ApiKey | MalformedKey) {
+  return {
+    keyId: formatKeyId(deploymentId, ulid),
+    ...(name !== undefined && { name }),
+    ...(scopes && { scopes }),
+  };
+}

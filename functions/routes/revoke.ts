@@ -1,0 +1,53 @@
+import { parseToken } from '../domain/check.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { type Credential, formatKeyId } from '../domain/identifiers.ts';
+import { hashOf } from '../domain/secrets.ts';
+import { invalidClient, type OAuthRequest, type OAuthRoute } from '../http/oauth.ts';
+import { parseParameters, presentedParameters } from '../http/parameters.ts';
+import { authenticate } from '../operations/authenticate-client.ts';
+import type { TokenStore } from '../table/lean-tokens.ts';
+
+/**
+ * POST /oauth/revoke (RFC 7009): 200 whatever the token, so that the answer tells nothing; only a token of the
+ * client's own key is deleted (§2.1). When the table cannot answer it is a 503, never a 200 (§2.2.1).
+ */
+export function revokeRoute(
+  store: Pick<TokenStore, 'readKey' | 'readToken' | 'deleteToken'>,
+  clock: Clock,
+  maxIdleDays?: number,
+): OAuthRoute {
+  return async (request) => {
+    if (request.client.clientSecret === '') await authenticateByToken(store, request);
+    else await authenticate(store, request, clock, maxIdleDays);
+    const { token } = parseParameters(presentedParameters, request.parameters);
+    const credential = ownToken(request, token);
+    if (credential) await store.deleteToken({ ...credential, hash: hashOf(token) });
+    // Left out, API Gateway would say text/plain, which simple-oauth2 takes for an error.
+    return { status: 200, headers: { 'Content-Type': 'application/json' } };
+  };
+}
+
+/**
+ * A key with trust rules has no secret: its client is a public one, and the token that it revokes proves who sends it
+ * (RFC 7009 §2.1, §5). The token is read first, so that nobody without one learns whether a key exists, from the answer or
+ * from its time.
+ * @throws ServiceError 401 invalid_client, the same for every cause; 503 when the table cannot answer
+ */
+async function authenticateByToken(
+  { readToken, readKey }: Pick<TokenStore, 'readKey' | 'readToken'>,
+  request: OAuthRequest,
+): Promise<void> {
+  const token = request.parameters.get('token') ?? '';
+  const credential = ownToken(request, token);
+  if (!credential || !(await readToken(credential, hashOf(token))).token) throw invalidClient();
+  const { key } = await readKey(credential.deploymentId, credential.ulid);
+  if (key?.secrets.length !== 0) throw invalidClient();
+}
+
+/** The parts of a token that names the client's key; undefined for all else. */
+function ownToken({ client }: Pick<OAuthRequest, 'client'>, token: string): Credential | undefined {
+  const credential = parseToken(token);
+  const isOwn =
+    credential?.kind === 'token' && formatKeyId(credential.deploymentId, credential.ulid) === client.clientId;
+  return isOwn ? credential : undefined;
+}

@@ -1,0 +1,173 @@
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import { evaluate } from '../aws/policy.ts';
+import type { Clock } from '../clock.ts';
+import type { Outcome } from '../lambda/worker-pool.ts';
+import { type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
+import type { HttpApiEvent } from './http-api.ts';
+
+/** What an authorizer says: an answer that ends the request, or what the function is told of the caller. */
+export type Decision =
+  | { readonly refusal: GatewayResponse; readonly context?: undefined }
+  | { readonly refusal?: undefined; readonly context: object };
+
+/** An authorizer of an HTTP API. */
+export interface Authorizer {
+  /**
+   * @param scopes of which the route wants one; none: the route does not ask.
+   * @param request as it arrived, which is what a signature is over
+   */
+  decide(event: HttpApiEvent, scopes: readonly string[], request: GatewayRequest): Promise<Decision>;
+}
+
+/** The kinds of identity source that are emulated. */
+const SOURCE = /^\$(?:request\.header\.(?<header>[\w-]+)|stageVariables\.(?<variable>\w+))$/;
+
+/** @throws Error for an identity source of another kind. */
+function assertKnown(source: string): void {
+  if (!SOURCE.test(source)) throw new Error(`The local gateway does not know the identity source ${source}.`);
+}
+
+/** What a request has at an identity source; undefined where that is missing or empty. */
+function identity(source: string, event: HttpApiEvent): string | undefined {
+  const { header, variable } = SOURCE.exec(source)?.groups ?? {};
+  const found =
+    header === undefined ? event.stageVariables?.[variable ?? ''] : event.headers[header.toLowerCase()];
+  return found || undefined;
+}
+
+export interface JwtAuthorizerOptions {
+  readonly identitySource: string;
+  readonly issuer: string;
+  readonly audience: readonly string[];
+  readonly clock: Clock;
+}
+
+/** The JWT authorizer of HTTP APIs. */
+export class JwtAuthorizer implements Authorizer {
+  readonly #options: JwtAuthorizerOptions;
+  #keys?: Promise<ReturnType<typeof createRemoteJWKSet>>;
+
+  constructor(options: JwtAuthorizerOptions) {
+    assertKnown(options.identitySource);
+    this.#options = options;
+  }
+
+  async decide(event: HttpApiEvent, scopes: readonly string[]): Promise<Decision> {
+    const given = identity(this.#options.identitySource, event);
+    if (given === undefined) return unauthorized('Bearer');
+    const refused = (why: string) =>
+      unauthorized(`Bearer scope="${scopes.join(' ')}" error="invalid_token" error_description="${why}"`);
+
+    let claims: JWTPayload;
+    try {
+      claims = await this.#verify(given.replace(/^bearer /i, ''));
+    } catch (error) {
+      return refused(describe(error));
+    }
+    const { audience } = this.#options;
+    const isForUs = [claims.aud ?? claims.client_id].flat().some((name) => audience.includes(String(name)));
+    if (!isForUs) return refused('the token does not have a valid audience');
+
+    const granted = scopesOf(claims).filter((scope) => scopes.includes(scope));
+    if (scopes.length > 0 && granted.length === 0) return { refusal: message(403, 'Forbidden') };
+    return { context: { jwt: { claims: flatten(claims), scopes: scopes.length > 0 ? granted : null } } };
+  }
+
+  async #verify(token: string): Promise<JWTPayload> {
+    this.#keys ??= this.#discover();
+    const keys = await this.#keys.catch((error) => {
+      this.#keys = undefined;
+      throw error;
+    });
+    const { payload } = await jwtVerify(token, keys, {
+      issuer: this.#options.issuer,
+      algorithms: ['RS256'],
+      requiredClaims: ['exp'],
+      currentDate: new Date(this.#options.clock.now()),
+    });
+    return payload;
+  }
+
+  async #discover(): Promise<ReturnType<typeof createRemoteJWKSet>> {
+    const { issuer } = this.#options;
+    const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
+    const { jwks_uri } = (await response.json()) as { jwks_uri: string };
+    return createRemoteJWKSet(new URL(jwks_uri));
+  }
+}
+
+/** AWS publishes two of its descriptions, of an expired token and of a wrong audience; the others are ours. */
+function describe(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return 'the token has expired';
+  if (error instanceof errors.JOSEError) return 'the token is invalid';
+  return 'OIDC discovery endpoint communication error';
+}
+
+const unauthorized = (challenge: string): Decision => ({
+  refusal: message(401, 'Unauthorized', [['www-authenticate', challenge]]),
+});
+
+const scopesOf = (claims: JWTPayload): string[] =>
+  [claims.scope ?? claims.scp ?? []].flat().flatMap((scope) => String(scope).split(' '));
+
+/** Every claim a string; a list as `[a b]`, the way Go prints one. */
+function flatten(claims: JWTPayload): Record<string, string> {
+  const print = (value: unknown): string => {
+    if (Array.isArray(value)) return `[${value.map(print).join(' ')}]`;
+    if (typeof value !== 'object' || value === null) return String(value ?? '<nil>');
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `map[${entries.map(([name, item]) => `${name}:${print(item)}`).join(' ')}]`;
+  };
+  return Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, print(value)]));
+}
+
+export interface LambdaAuthorizerOptions {
+  readonly identitySources: readonly string[];
+  /** Whether the function answers `isAuthorized`, not an IAM policy. */
+  readonly isSimple: boolean;
+  /** ARN of the API, to which a stage, method and path are added. */
+  readonly apiArn: string;
+  readonly invoke: (event: object) => Promise<Outcome>;
+}
+
+/** The Lambda authorizer of HTTP APIs: event format 2.0, both answers, no cache. */
+export class LambdaAuthorizer implements Authorizer {
+  readonly #options: LambdaAuthorizerOptions;
+
+  constructor(options: LambdaAuthorizerOptions) {
+    options.identitySources.forEach(assertKnown);
+    this.#options = options;
+  }
+
+  async decide(event: HttpApiEvent): Promise<Decision> {
+    const { identitySources, isSimple, apiArn, invoke } = this.#options;
+    const identities = identitySources.map((source) => identity(source, event));
+    if (identities.includes(undefined)) return { refusal: message(401, 'Unauthorized') };
+
+    const { stage, http } = event.requestContext;
+    const routeArn = `${apiArn}/${stage}/${http.method}${event.rawPath}`;
+    const { body, isBase64Encoded, ...rest } = event;
+    const outcome = await invoke({ ...rest, type: 'REQUEST', routeArn, identitySource: identities });
+    const verdict = outcome.ok ? judge(JSON.parse(outcome.payload), isSimple, routeArn) : undefined;
+    if (verdict === undefined) return { refusal: message(500, 'Internal Server Error') };
+    return verdict.isAllowed
+      ? { context: { lambda: verdict.context } }
+      : { refusal: message(403, 'Forbidden') };
+  }
+}
+
+/** @returns undefined when the function's answer is not of the form that the authorizer is set to. */
+function judge(
+  answer: unknown,
+  isSimple: boolean,
+  routeArn: string,
+): { isAllowed: boolean; context: object } | undefined {
+  if (typeof answer !== 'object' || answer === null) return undefined;
+  if (isSimple) {
+    const { isAuthorized, context = {} } = answer as { isAuthorized?: unknown; context?: object };
+    return typeof isAuthorized === 'boolean' ? { isAllowed: isAuthorized, context } : undefined;
+  }
+  const { policyDocument, context = {} } = answer as { policyDocument?: unknown; context?: object };
+  const verdict = evaluate(policyDocument, routeArn);
+  return verdict && { isAllowed: verdict === 'allowed', context };
+}

@@ -1,0 +1,241 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Outcome } from '../lambda/worker-pool.ts';
+import { matchPath, rankOf } from '../paths.ts';
+import { ACCOUNT } from '../template.ts';
+import type { Authorizer } from './authorizers.ts';
+import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
+
+/** A route of an HTTP API, with what stands behind it. */
+export interface Route {
+  /** `GET /deployments/{deploymentId}`, `ANY /{proxy+}` or `$default` */
+  readonly key: string;
+  readonly authorizer?: Authorizer;
+  /** What a person's token must have one of, where the authorizer is a JWT authorizer. */
+  readonly authorizationScopes?: readonly string[];
+  readonly invoke: (event: HttpApiEvent) => Promise<Outcome>;
+}
+
+/** Payload format 2.0, as the documentation of HTTP APIs' Lambda integrations has it. */
+export interface HttpApiEvent {
+  readonly version: '2.0';
+  readonly routeKey: string;
+  readonly rawPath: string;
+  readonly rawQueryString: string;
+  readonly cookies?: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly queryStringParameters?: Readonly<Record<string, string>>;
+  readonly pathParameters?: Readonly<Record<string, string>>;
+  readonly stageVariables?: Readonly<Record<string, string>>;
+  readonly requestContext: {
+    readonly accountId: string;
+    readonly apiId: string;
+    readonly authorizer?: object;
+    readonly domainName: string;
+    readonly domainPrefix: string;
+    readonly http: {
+      readonly method: string;
+      readonly path: string;
+      readonly protocol: string;
+      readonly sourceIp: string;
+      readonly userAgent: string;
+    };
+    readonly requestId: string;
+    readonly routeKey: string;
+    readonly stage: string;
+    readonly time: string;
+    readonly timeEpoch: number;
+  };
+  readonly body?: string;
+  readonly isBase64Encoded: boolean;
+}
+
+export interface HttpApiOptions {
+  readonly apiId: string;
+  readonly stage: string;
+  readonly stageVariables?: Readonly<Record<string, string>>;
+  readonly routes: readonly Route[];
+  readonly clock: Clock;
+}
+
+/** An HTTP API: chooses the route, asks its authorizer, invokes its function and renders what that answers. */
+export class HttpApi implements Api {
+  readonly idHeader = 'apigw-requestid';
+  readonly #options: HttpApiOptions;
+
+  constructor(options: HttpApiOptions) {
+    this.#options = options;
+  }
+
+  newId = (): string => `${randomBytes(11).toString('base64url')}=`;
+
+  tooLarge = (): GatewayResponse => message(413, 'Request Entity Too Large');
+
+  async handle(request: GatewayRequest): Promise<GatewayResponse> {
+    const { stage } = this.#options;
+    const prefix = stage === '$default' ? '' : `/${stage}`;
+    if (!`${request.path}/`.startsWith(`${prefix}/`)) return message(404, 'Not Found');
+    const path = decoded(request.path.slice(prefix.length) || '/');
+    if (path === undefined) return message(400, 'Bad Request');
+    const found = chooseRoute(this.#options.routes, request.method, path);
+    if (!found) return message(404, 'Not Found');
+    const { route, parameters } = found;
+
+    const event = this.#event(request, path, route.key, parameters);
+    const decision = await route.authorizer?.decide(event, route.authorizationScopes ?? [], request);
+    if (decision?.refusal) return decision.refusal;
+    const requestContext = { ...event.requestContext, authorizer: decision?.context };
+    return render(await route.invoke({ ...event, requestContext }));
+  }
+
+  #event(
+    request: GatewayRequest,
+    path: string,
+    routeKey: string,
+    parameters: Record<string, string>,
+  ): HttpApiEvent {
+    const { apiId, stage, stageVariables, clock } = this.#options;
+    const headers = joined(request.headers.map(([name, value]) => [name.toLowerCase(), value]));
+    const { cookie, ...others } = headers;
+    const host = headers.host ?? '';
+    const now = clock.now();
+    return {
+      version: '2.0',
+      routeKey,
+      rawPath: stage === '$default' ? path : `/${stage}${path}`,
+      rawQueryString: request.query,
+      cookies: cookie?.split(/; */),
+      headers: {
+        'content-length': String(request.body.length),
+        ...others,
+        'x-forwarded-for': [others['x-forwarded-for'], request.sourceIp].filter(Boolean).join(', '),
+        'x-forwarded-port': host.split(':')[1] ?? '80',
+        'x-forwarded-proto': 'http',
+      },
+      queryStringParameters: unlessEmpty(joined([...new URLSearchParams(request.query)])),
+      pathParameters: unlessEmpty(parameters),
+      stageVariables: unlessEmpty(stageVariables ?? {}),
+      requestContext: {
+        accountId: ACCOUNT,
+        apiId,
+        domainName: host,
+        domainPrefix: host.split('.')[0] ?? '',
+        http: {
+          method: request.method,
+          path: stage === '$default' ? path : `/${stage}${path}`,
+          protocol: request.protocol,
+          sourceIp: request.sourceIp,
+          userAgent: headers['user-agent'] ?? '',
+        },
+        requestId: request.id,
+        routeKey,
+        stage,
+        time: commonLogTime(now),
+        timeEpoch: now,
+      },
+      ...bodyOf(request.body, headers),
+    };
+  }
+}
+
+/** @returns undefined when a percent sign begins nothing, or the bytes are no UTF-8. */
+function decoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}
+
+const joined = (pairs: readonly (readonly [string, string])[]): Record<string, string> => {
+  const values = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    const before = values.get(name);
+    values.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  return Object.fromEntries(values);
+};
+
+const unlessEmpty = <T extends object>(record: T): T | undefined =>
+  Object.keys(record).length > 0 ? record : undefined;
+
+/** `12/Mar/2020:19:03:58 +0000` */
+export function commonLogTime(epochMilliseconds: number): string {
+  const [, day, month, year, time] = new Date(epochMilliseconds).toUTCString().split(' ');
+  return `${day}/${month}/${year}:${time} +0000`;
+}
+
+const TEXT_TYPE = /^(text\/.*|application\/(json|javascript|xml))$/;
+
+/** Anything but the known text types arrives encoded, forms and bodies without a type too. */
+function bodyOf(
+  body: Buffer,
+  headers: Record<string, string>,
+): Pick<HttpApiEvent, 'body' | 'isBase64Encoded'> {
+  if (body.length === 0) return { isBase64Encoded: false };
+  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+  const isText = TEXT_TYPE.test(type) && headers['content-encoding'] === undefined;
+  return { body: body.toString(isText ? 'utf8' : 'base64'), isBase64Encoded: !isText };
+}
+
+/** Turns what a function answered into what the client gets: both response formats of payload 2.0. */
+export function render(outcome: Outcome): GatewayResponse {
+  const failure = message(500, 'Internal Server Error');
+  if (!outcome.ok) return failure;
+  const answer = JSON.parse(outcome.payload);
+  const isInferred = typeof answer !== 'object' || answer === null || answer.statusCode === undefined;
+  if (isInferred) {
+    return {
+      status: 200,
+      headers: [['content-type', 'application/json']],
+      body: typeof answer === 'string' ? answer : outcome.payload,
+    };
+  }
+  const { statusCode, headers = {}, cookies = [], body = '', isBase64Encoded = false } = answer;
+  const isStatus = Number.isInteger(Number(statusCode)) && statusCode >= 100 && statusCode <= 599;
+  if (!isStatus || typeof body !== 'string') return failure;
+  const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)] as const);
+  const hasType = own.some(([name]) => name === 'content-type');
+  return {
+    status: Number(statusCode),
+    headers: [
+      ...(hasType ? [] : [['content-type', 'text/plain; charset=utf-8'] as const]),
+      // The gateway measures the body itself.
+      ...own.filter(([name]) => name !== 'content-length'),
+      ...(cookies as string[]).map((cookie) => ['set-cookie', cookie] as const),
+    ],
+    body: isBase64Encoded ? Buffer.from(body, 'base64') : body,
+  };
+}
+
+const rank = (key: string) => {
+  const [method = '', path = ''] = key.split(' ');
+  const segments = rankOf(path);
+  return key === '$default'
+    ? '9'
+    : `${Math.max(...segments) === 2 ? 1 : 0}${segments.join('')}${method === 'ANY' ? 1 : 0}`;
+};
+
+/**
+ * Chooses as AWS says: a full match before one with a greedy parameter, `$default` last; the more specific path,
+ * then the named method before ANY.
+ */
+export function chooseRoute<T extends { readonly key: string }>(
+  routes: readonly T[],
+  method: string,
+  path: string,
+): { route: T; parameters: Record<string, string> } | undefined {
+  const candidates = routes.flatMap((route) => {
+    const parameters = matchRoute(route.key, method, path);
+    return parameters ? [{ route, parameters }] : [];
+  });
+  return candidates.sort((a, b) => (rank(a.route.key) < rank(b.route.key) ? -1 : 1))[0];
+}
+
+/** @returns the path parameters; undefined when the route is another one. */
+function matchRoute(key: string, method: string, path: string): Record<string, string> | undefined {
+  if (key === '$default') return {};
+  const [routeMethod, routePath = ''] = key.split(' ');
+  if (routeMethod !== 'ANY' && routeMethod !== method) return undefined;
+  return matchPath(routePath, path);
+}

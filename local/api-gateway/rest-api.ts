@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Outcome } from '../lambda/worker-pool.ts';
+import { matchPath, rankOf } from '../paths.ts';
+import { ACCOUNT } from '../template.ts';
+import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
+import { commonLogTime } from './http-api.ts';
+import type { RestResponses } from './rest-responses.ts';
+
+/** A method of a REST API, with what stands behind it. */
+export interface RestMethod {
+  /** `GET`, …, or `ANY`. */
+  readonly method: string;
+  /** `/deployments/{deploymentId}` */
+  readonly resourcePath: string;
+  readonly resourceId: string;
+  readonly authorizer?: RestAuthorizer;
+  readonly invoke: (event: object) => Promise<Outcome>;
+}
+
+/** What an authorizer says: the kind of gateway response that ends the request, or what the function is told. */
+export type RestDecision =
+  | {
+      readonly refusal: 'UNAUTHORIZED' | 'ACCESS_DENIED' | 'AUTHORIZER_CONFIGURATION_ERROR';
+      readonly message: string | null;
+    }
+  | { readonly refusal?: undefined; readonly context: Readonly<Record<string, string>> };
+
+/** An authorizer of a REST API. */
+export interface RestAuthorizer {
+  decide(event: RestEvent): Promise<RestDecision>;
+}
+
+/** The event of a Lambda proxy integration (payload format 1.0), as the documentation of REST APIs has it. */
+export interface RestEvent {
+  readonly resource: string;
+  /** As it came: a REST API decodes neither path nor path parameters. */
+  readonly path: string;
+  readonly httpMethod: string;
+  readonly headers: Readonly<Record<string, string>> | null;
+  readonly multiValueHeaders: Readonly<Record<string, readonly string[]>> | null;
+  readonly queryStringParameters: Readonly<Record<string, string>> | null;
+  readonly multiValueQueryStringParameters: Readonly<Record<string, readonly string[]>> | null;
+  readonly pathParameters: Readonly<Record<string, string>> | null;
+  readonly stageVariables: Readonly<Record<string, string>> | null;
+  readonly requestContext: Readonly<Record<string, unknown>> & { readonly stage: string };
+  readonly body: string | null;
+  readonly isBase64Encoded: boolean;
+}
+
+export interface RestApiOptions {
+  readonly apiId: string;
+  readonly stage: string;
+  readonly stageVariables?: Readonly<Record<string, string>>;
+  readonly methods: readonly RestMethod[];
+  readonly responses: RestResponses;
+  readonly clock: Clock;
+}
+
+/** A REST API (v1) behind its stage's path: chooses the method, asks its authorizer, invokes its function. */
+export class RestApi implements Api {
+  readonly idHeader = 'x-amzn-requestid';
+  readonly #options: RestApiOptions;
+
+  constructor(options: RestApiOptions) {
+    this.#options = options;
+  }
+
+  newId = (): string => randomUUID();
+
+  tooLarge = (): GatewayResponse =>
+    this.#options.responses.answer('REQUEST_TOO_LARGE', 'Request Entity Too Large');
+
+  async handle(request: GatewayRequest): Promise<GatewayResponse> {
+    const { stage, methods, responses } = this.#options;
+    const prefix = `/${stage}`;
+    if (!`${request.path}/`.startsWith(`${prefix}/`)) return responses.forbidden();
+    const path = request.path.slice(prefix.length) || '/';
+    const found = chooseMethod(methods, request.method, path);
+    // What a REST API says of a path or method that it does not have.
+    if (!found) return responses.answer('MISSING_AUTHENTICATION_TOKEN', 'Missing Authentication Token');
+
+    const event = this.#event(request, path, found.method, found.parameters);
+    const decision = await found.method.authorizer?.decide(event);
+    if (decision?.refusal) return responses.answer(decision.refusal, decision.message);
+    const requestContext = {
+      ...event.requestContext,
+      ...(decision && { authorizer: decision.context }),
+    };
+    return this.#render(await found.method.invoke({ ...event, requestContext }));
+  }
+
+  #event(
+    request: GatewayRequest,
+    path: string,
+    { resourcePath, resourceId }: RestMethod,
+    parameters: Record<string, string>,
+  ): RestEvent {
+    const { apiId, stage, stageVariables, clock } = this.#options;
+    const forwarded = [
+      ...request.headers,
+      ['X-Forwarded-For', request.sourceIp] as const,
+      ['X-Forwarded-Proto', 'http'] as const,
+    ];
+    const query = [...new URLSearchParams(request.query)];
+    const host = header(request, 'host');
+    const now = clock.now();
+    return {
+      resource: resourcePath,
+      path,
+      httpMethod: request.method,
+      headers: orNull(Object.fromEntries(forwarded)),
+      multiValueHeaders: orNull(grouped(forwarded)),
+      queryStringParameters: orNull(Object.fromEntries(query)),
+      multiValueQueryStringParameters: orNull(grouped(query)),
+      pathParameters: orNull(parameters),
+      stageVariables: orNull(stageVariables ?? {}),
+      requestContext: {
+        resourceId,
+        resourcePath,
+        httpMethod: request.method,
+        requestTime: commonLogTime(now),
+        requestTimeEpoch: now,
+        path: `/${stage}${path}`,
+        accountId: ACCOUNT,
+        protocol: request.protocol,
+        stage,
+        domainName: host,
+        domainPrefix: host.split('.')[0] ?? '',
+        requestId: request.id,
+        apiId,
+        identity: {
+          accessKey: null,
+          accountId: null,
+          apiKey: null,
+          caller: null,
+          cognitoIdentityId: null,
+          sourceIp: request.sourceIp,
+          user: null,
+          userAgent: header(request, 'user-agent') || null,
+          userArn: null,
+        },
+      },
+      // Without binary media types every body is text.
+      body: request.body.length === 0 ? null : request.body.toString('utf8'),
+      isBase64Encoded: false,
+    };
+  }
+
+  /** Turns what a function answered into what the client gets. */
+  #render(outcome: Outcome): GatewayResponse {
+    const malformed = () => this.#options.responses.answer('INTEGRATION_FAILURE', 'Internal server error');
+    if (!outcome.ok) return malformed();
+    const answer = JSON.parse(outcome.payload);
+    if (typeof answer !== 'object' || answer === null) return malformed();
+    const { statusCode, headers = {}, multiValueHeaders = {}, body = '' } = answer;
+    const isStatus = Number.isInteger(Number(statusCode)) && statusCode >= 100 && statusCode <= 599;
+    if (!isStatus || (typeof body !== 'string' && body !== null)) return malformed();
+
+    const many = Object.entries<unknown[]>(multiValueHeaders ?? {}).flatMap(([name, values]) =>
+      values.map((value) => [name, String(value)] as const),
+    );
+    const single = Object.entries(headers ?? {})
+      .filter(([name]) => !many.some(([other]) => other === name))
+      .map(([name, value]) => [name, String(value)] as const);
+    const own = [...single, ...many].map(([name, value]) => [remapped(name), value] as const);
+    const hasType = own.some(([name]) => name === 'content-type');
+    return {
+      status: Number(statusCode),
+      headers: [
+        ...(hasType ? [] : [['content-type', 'application/json'] as const]),
+        ...own.filter(([name]) => name !== 'content-length'),
+      ],
+      body: body ?? '',
+    };
+  }
+}
+
+/** API Gateway keeps some names for itself: a function's header of that name is sent under another. */
+const REMAPPED = new Set(['authorization', 'connection', 'date', 'host', 'server', 'www-authenticate']);
+
+function remapped(name: string): string {
+  const lower = name.toLowerCase();
+  return REMAPPED.has(lower) ? `x-amzn-remapped-${lower}` : lower;
+}
+
+const header = (request: GatewayRequest, name: string): string =>
+  request.headers.find(([given]) => given.toLowerCase() === name)?.[1] ?? '';
+
+const orNull = <T extends object>(record: T): T | null => (Object.keys(record).length > 0 ? record : null);
+
+/** All values of each name; names that differ in case stay apart. */
+function grouped(pairs: readonly (readonly [string, string])[]): Record<string, string[]> {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of pairs) values.set(name, [...(values.get(name) ?? []), value]);
+  return Object.fromEntries(values);
+}
+
+/**
+ * Chooses as a REST API does: first the resource, where a literal segment goes before a parameter and a parameter
+ * before a greedy one; then its method, before ANY. A resource without the method is not looked past.
+ */
+export function chooseMethod<T extends Pick<RestMethod, 'method' | 'resourcePath'>>(
+  methods: readonly T[],
+  method: string,
+  path: string,
+): { method: T; parameters: Record<string, string> } | undefined {
+  const matching = methods.flatMap((it) => {
+    const parameters = matchPath(it.resourcePath, path);
+    return parameters ? [{ method: it, parameters, rank: rankOf(it.resourcePath).join('') }] : [];
+  });
+  const best = matching.map((it) => it.rank).sort()[0];
+  const ofResource = matching.filter((it) => it.rank === best);
+  return (
+    ofResource.find((it) => it.method.method === method) ??
+    ofResource.find((it) => it.method.method === 'ANY')
+  );
+}

@@ -1,0 +1,81 @@
+import { evaluate } from '../aws/policy.ts';
+import type { Outcome } from '../lambda/worker-pool.ts';
+import type { RestAuthorizer, RestDecision, RestEvent } from './rest-api.ts';
+
+export interface RestAuthorizerOptions {
+  readonly type: 'REQUEST' | 'TOKEN';
+  /** `method.request.header.Authorization` and the like. */
+  readonly identitySources: readonly string[];
+  /** What the token must look like, as a regular expression; of TOKEN alone. */
+  readonly validation?: string;
+  /** ARN of the API, to which stage, method and path are added. */
+  readonly apiArn: string;
+  readonly invoke: (event: object) => Promise<Outcome>;
+}
+
+/** The Lambda authorizers of REST APIs: both types, no cache. */
+export class RestLambdaAuthorizer implements RestAuthorizer {
+  readonly #options: RestAuthorizerOptions;
+
+  /** @throws Error for an identity source that is not imitated */
+  constructor(options: RestAuthorizerOptions) {
+    this.#options = options;
+    for (const source of options.identitySources) {
+      if (!SOURCE.test(source)) {
+        throw new Error(`The local gateway does not know the identity source ${source}.`);
+      }
+    }
+  }
+
+  async decide(event: RestEvent): Promise<RestDecision> {
+    const { type, identitySources, validation, apiArn, invoke } = this.#options;
+    const identities = identitySources.map((source) => identity(source, event));
+    const isMissing = identities.some((value) => value === undefined || value === '');
+    const isMalformed =
+      validation !== undefined && !new RegExp(`^(?:${validation})$`).test(identities[0] ?? '');
+    if (isMissing || isMalformed) return UNAUTHORIZED;
+
+    const methodArn = `${apiArn}/${event.requestContext.stage}/${event.httpMethod}${event.path}`;
+    const { body, isBase64Encoded, ...rest } = event;
+    const outcome = await invoke(
+      type === 'TOKEN'
+        ? { type, authorizationToken: identities[0], methodArn }
+        : { type, methodArn, ...rest },
+    );
+    // This one message of an error is a 401. Every other error is a 500.
+    if (!outcome.ok) return outcome.error.errorMessage === 'Unauthorized' ? UNAUTHORIZED : FAILED;
+    return judge(JSON.parse(outcome.payload), methodArn);
+  }
+}
+
+const UNAUTHORIZED: RestDecision = { refusal: 'UNAUTHORIZED', message: 'Unauthorized' };
+const FAILED: RestDecision = { refusal: 'AUTHORIZER_CONFIGURATION_ERROR', message: null };
+
+/** What a REST API says of a policy that does not let the call through. */
+const DENIALS = {
+  denied: 'User is not authorized to access this resource with an explicit deny',
+  'not allowed': 'User is not authorized to access this resource',
+};
+
+function judge(answer: unknown, methodArn: string): RestDecision {
+  const { principalId, policyDocument, context } = Object(answer) as Record<string, unknown>;
+  const verdict = evaluate(policyDocument, methodArn);
+  const isFlat = Object.values(Object(context)).every((value) =>
+    ['string', 'number', 'boolean'].includes(typeof value),
+  );
+  if (verdict === undefined || typeof principalId !== 'string' || !isFlat) return FAILED;
+  if (verdict !== 'allowed') return { refusal: 'ACCESS_DENIED', message: DENIALS[verdict] };
+  const texts = Object.entries(Object(context)).map(([name, value]) => [name, String(value)]);
+  return { context: { ...Object.fromEntries(texts), principalId } };
+}
+
+const SOURCE = /^(?:method\.request\.(header|querystring)|(stageVariables))\.([\w-]+)$/;
+
+function identity(source: string, event: RestEvent): string | undefined {
+  const [, place, stageVariables, name = ''] = SOURCE.exec(source) ?? [];
+  if (stageVariables) return event.stageVariables?.[name];
+  if (place === 'querystring') return event.queryStringParameters?.[name];
+  return Object.entries(event.headers ?? {}).find(
+    ([given]) => given.toLowerCase() === name.toLowerCase(),
+  )?.[1];
+}

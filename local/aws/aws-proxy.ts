@@ -1,0 +1,297 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { ENGINE_CREDENTIALS } from '../dynamodb/engine.ts';
+import { ACCOUNT, REGION } from '../template.ts';
+import { type Bus, busesOf, putEvents } from './event-bridge.ts';
+import type { Named, Permissions } from './iam.ts';
+import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
+import { callQueue, type Queue, queueOf } from './sqs.ts';
+
+/** A function as the proxy knows it: by the access key that only its environment holds. */
+export interface Caller {
+  readonly name: string;
+  /** ARN of its session, as error messages name it. */
+  readonly sessionArn: string;
+  readonly permissions: Permissions;
+}
+
+type Json = Record<string, unknown>;
+
+/** An action that a call needs, and the resource that it needs it on. */
+interface Need {
+  readonly action: string;
+  readonly resource: string;
+  /** What the call names, where it is one to DynamoDB. */
+  readonly named?: Named;
+}
+
+type Attributes = Readonly<Record<string, { readonly S?: string }>>;
+
+interface ItemCall {
+  readonly TableName?: string;
+  readonly Key?: Attributes;
+  readonly Item?: Attributes;
+  readonly KeyConditionExpression?: string;
+  readonly UpdateExpression?: string;
+  readonly ConditionExpression?: string;
+  readonly FilterExpression?: string;
+  readonly ProjectionExpression?: string;
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
+  readonly ExpressionAttributeValues?: Attributes;
+}
+
+/** What a call for one item or one partition names. The partition key of the stack's tables is the attribute `pk`. */
+function namedBy(call: ItemCall): Named {
+  const [, value = ''] = /\bpk\s*=\s*(:\w+)/.exec(call.KeyConditionExpression ?? '') ?? [];
+  const pk = (call.Key ?? call.Item)?.pk?.S ?? call.ExpressionAttributeValues?.[value]?.S;
+  return { leadingKeys: pk === undefined ? [] : [pk], attributes: attributesOf(call) };
+}
+
+/** Words of expressions that are no attributes. A function's name has a parenthesis behind it. */
+const KEYWORDS = new Set(['SET', 'REMOVE', 'ADD', 'DELETE', 'AND', 'OR', 'NOT', 'BETWEEN', 'IN']);
+
+/** The top-level attributes that a call names: of its key or item, and in its expressions. */
+function attributesOf(call: ItemCall): string[] {
+  const { ExpressionAttributeNames: names = {} } = call;
+  const expressions = [
+    call.KeyConditionExpression,
+    call.UpdateExpression,
+    call.ConditionExpression,
+    call.FilterExpression,
+    call.ProjectionExpression,
+  ];
+  const inExpressions = expressions
+    .flatMap((expression = '') => expression.match(/(?<![\w.:#])#?[A-Za-z]\w*(?![\w(])(?!\s*\()/g) ?? [])
+    .filter((word) => !KEYWORDS.has(word.toUpperCase()))
+    .map((word) => names[word] ?? word);
+  return [...new Set([...Object.keys(call.Key ?? call.Item ?? {}), ...inExpressions])];
+}
+
+/** What a batch names in one table: a read lists keys, a write puts items and deletes keys. */
+function namedByBatch(requests: unknown): Named {
+  const calls = Array.isArray(requests)
+    ? requests.map(({ PutRequest, DeleteRequest }): ItemCall => PutRequest ?? DeleteRequest)
+    : ((requests as { Keys?: Attributes[] }).Keys ?? []).map(
+        (Key): ItemCall => ({ ...Object(requests), Key }),
+      );
+  const named = calls.map(namedBy);
+  return {
+    leadingKeys: named.flatMap(({ leadingKeys = [] }) => leadingKeys),
+    attributes: named.flatMap(({ attributes = [] }) => attributes),
+  };
+}
+
+const SERVICES: Record<string, string> = {
+  DynamoDB_20120810: 'dynamodb',
+  AmazonSQS: 'sqs',
+  AWSEvents: 'events',
+  secretsmanager: 'secretsmanager',
+};
+
+const tableArn = (name: unknown) =>
+  String(name).startsWith('arn:') ? String(name) : `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`;
+
+/** The parts of a transaction, each with the action that it needs by itself. There is no action for the whole. */
+const TRANSACTION_PARTS: Record<string, string> = {
+  Put: 'PutItem',
+  Update: 'UpdateItem',
+  Delete: 'DeleteItem',
+  ConditionCheck: 'ConditionCheckItem',
+  Get: 'GetItem',
+};
+
+function needsOfTransaction(input: Json): Need[] {
+  return ((input.TransactItems ?? []) as Record<string, ItemCall>[]).flatMap((item) =>
+    Object.entries(item).map(([part, call]) => ({
+      action: `dynamodb:${TRANSACTION_PARTS[part] ?? part}`,
+      resource: tableArn(call.TableName),
+      named: namedBy(call),
+    })),
+  );
+}
+
+/** What a call to DynamoDB must be allowed. */
+function needs(operation: string, input: Json): Need[] {
+  if (operation.startsWith('Transact')) return needsOfTransaction(input);
+  const action = `dynamodb:${operation}`;
+  if (operation.startsWith('Batch')) {
+    return Object.entries((input.RequestItems ?? {}) as Json).map(([name, requests]) => ({
+      action,
+      resource: tableArn(name),
+      named: namedByBatch(requests),
+    }));
+  }
+  const index = input.IndexName === undefined ? '' : `/index/${input.IndexName}`;
+  const resource = `${tableArn(input.TableName)}${index}`;
+  return [{ action, resource, named: namedBy(input) }];
+}
+
+/**
+ * Stands where DynamoDB, SQS, EventBridge and Secrets Manager stand on AWS. It knows which function calls by the access key in the SigV4 header,
+ * and lets through what that function's role allows: a permission that the template lacks fails here, not in
+ * somebody's account. It counts what it lets through. Signatures are not verified: only functions know the keys.
+ */
+export class AwsProxy {
+  readonly #callers = new Map<string, Caller>();
+  readonly #calls = new Map<string, Map<string, number>>();
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #server = createServer((incoming, outgoing) => {
+    this.#serve(incoming, outgoing).catch(() => outgoing.destroy());
+  });
+  #queues: readonly Queue[] = [];
+  #buses: readonly Bus[] = [];
+  #secrets: readonly Secret[] = [];
+  readonly #engine: URL;
+
+  constructor(engineEndpoint: string) {
+    this.#engine = new URL(engineEndpoint);
+    // A function sleeps between events and cannot see that an idle connection was closed: close none.
+    this.#server.keepAliveTimeout = 0;
+  }
+
+  /** @returns the endpoint that functions are given. */
+  async start(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('The AWS proxy has no port.');
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    this.#agent.destroy();
+  }
+
+  serveQueues(queues: readonly Queue[]): void {
+    this.#queues = queues;
+  }
+
+  serveBuses(buses: readonly Bus[]): void {
+    this.#buses = buses;
+  }
+
+  serveSecrets(secrets: readonly Secret[]): void {
+    this.#secrets = secrets;
+  }
+
+  admit(accessKeyId: string, caller: Caller): void {
+    this.#callers.set(accessKeyId, caller);
+  }
+
+  /** How many calls of each operation a function has made that were let through. */
+  callsOf(functionName: string): Record<string, number> {
+    return Object.fromEntries(this.#calls.get(functionName) ?? []);
+  }
+
+  /** Begins the counts anew. */
+  resetCalls(): void {
+    this.#calls.clear();
+  }
+
+  async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const body = await readBody(incoming);
+    const [target = '', operation = ''] = String(incoming.headers['x-amz-target']).split('.');
+    const accessKeyId = /Credential=([^/,]+)\//.exec(incoming.headers.authorization ?? '')?.[1] ?? '';
+    const caller = this.#callers.get(accessKeyId);
+    if (!caller) {
+      return fail(
+        outgoing,
+        'UnrecognizedClientException',
+        'The security token included in the request is invalid.',
+      );
+    }
+    const service = SERVICES[target];
+    if (service === undefined) return fail(outgoing, 'UnknownOperationException', '');
+
+    const input = JSON.parse(body.toString() || '{}') as Json;
+    const queue = service === 'sqs' ? queueOf(this.#queues, input) : undefined;
+    if (service === 'sqs' && !queue) {
+      return fail(outgoing, 'QueueDoesNotExist', 'The specified queue does not exist.');
+    }
+    const buses = service === 'events' ? busesOf(this.#buses, input) : undefined;
+    if (buses?.includes(undefined)) {
+      return fail(outgoing, 'ResourceNotFoundException', 'The event bus does not exist.');
+    }
+    const secret = service === 'secretsmanager' ? secretOf(this.#secrets, input) : undefined;
+    if (service === 'secretsmanager' && !secret) {
+      return fail(outgoing, 'ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
+    }
+    const wanted: Need[] = buses
+      ? buses.map((bus) => ({ action: `events:${operation}`, resource: bus?.arn ?? '' }))
+      : queue
+        ? [{ action: `sqs:${operation}`, resource: queue.arn }]
+        : secret
+          ? [{ action: `secretsmanager:${operation}`, resource: secret.arn }]
+          : needs(operation, input);
+    for (const { action, resource, named } of wanted) {
+      const why = caller.permissions.refusal(action, resource, named);
+      if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
+    }
+    this.#count(caller, operation);
+    if (buses) return send(outgoing, 200, putEvents(buses, input));
+    if (!queue && !secret) return this.#forward(incoming, body, accessKeyId, outgoing);
+    const answer = queue
+      ? callQueue(queue, operation, input)
+      : secret && callSecret(secret, operation, input);
+    if (!answer) return fail(outgoing, 'UnknownOperationException', '');
+    send(outgoing, 200, answer);
+  }
+
+  /** Streams the call to the engine and the answer back, under the engine's one access key. */
+  #forward(incoming: IncomingMessage, body: Buffer, accessKeyId: string, outgoing: ServerResponse): void {
+    const authorization = incoming.headers.authorization?.replace(
+      accessKeyId,
+      ENGINE_CREDENTIALS.accessKeyId,
+    );
+    const forwarded = request(
+      {
+        host: this.#engine.hostname,
+        port: this.#engine.port,
+        path: '/',
+        method: 'POST',
+        agent: this.#agent,
+        headers: { ...incoming.headers, authorization, 'content-length': body.length },
+      },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+        answer.on('error', () => outgoing.destroy());
+        answer.pipe(outgoing);
+      },
+    );
+    // The engine is gone or cut us off: the caller sees what it would see, a connection that breaks.
+    forwarded.on('error', () => outgoing.destroy());
+    outgoing.on('close', () => forwarded.destroy());
+    forwarded.end(body);
+  }
+
+  #count(caller: Caller, operation: string): void {
+    const counts = this.#calls.get(caller.name) ?? new Map<string, number>();
+    this.#calls.set(caller.name, counts.set(operation, (counts.get(operation) ?? 0) + 1));
+  }
+}
+
+function deniedMessage(caller: Caller, action: string, resource: string, why: string): string {
+  const subject = `User: ${caller.sessionArn} is not authorized to perform: ${action} on resource: ${resource}`;
+  return why.startsWith('no ') ? `${subject} because ${why} the ${action} action` : `${subject} with ${why}`;
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function fail(outgoing: ServerResponse, name: string, message: string): void {
+  send(outgoing, 400, { __type: `com.amazon.coral.service#${name}`, message });
+}
+
+function send(outgoing: ServerResponse, status: number, body: object): void {
+  outgoing.writeHead(status, {
+    'content-type': 'application/x-amz-json-1.0',
+    'x-amzn-requestid': randomUUID(),
+  });
+  outgoing.end(JSON.stringify(body));
+}

@@ -1,0 +1,63 @@
+import { assertInvokable, permissionsOf } from '../aws/iam.ts';
+import type { Template } from '../template.ts';
+import type { LocalFunction, Outcome } from './worker-pool.ts';
+
+/** Invokes a function with an event. */
+export type Invoke = (event: object) => Promise<Outcome>;
+
+const GATEWAY = 'apigateway.amazonaws.com';
+
+/** How API Gateway comes to its functions: only where the template lets it. */
+export class Invokers {
+  readonly #template: Template;
+  readonly #functionOf: (arn: string) => LocalFunction;
+
+  constructor(template: Template, functionOf: (arn: string) => LocalFunction) {
+    this.#template = template;
+    this.#functionOf = functionOf;
+  }
+
+  /**
+   * By the function's own permission for API Gateway.
+   * @throws Error when there is no such function or permission
+   */
+  byPermission(functionArn: string, sourceArn: string): Invoke {
+    const resource = this.#template.find(functionArn, 'AWS::Lambda::Function');
+    if (!resource) throw new Error(`${sourceArn} wants ${functionArn}, which no stack has.`);
+    assertInvokable(this.#template, resource, GATEWAY, sourceArn);
+    const { pool } = this.#functionOf(functionArn);
+    return (event) => pool.invoke(event);
+  }
+
+  /**
+   * By a role that API Gateway may take on and that may invoke the function.
+   * @throws Error when one of the two is not so
+   */
+  byRole(functionArn: string, roleArn: string): Invoke {
+    const role = this.#template.find(roleArn, 'AWS::IAM::Role');
+    if (!role) throw new Error(`${roleArn} is a role that no stack has.`);
+    const { AssumeRolePolicyDocument: trust } = this.#template.properties<{
+      AssumeRolePolicyDocument: {
+        Statement: { Effect: string; Principal?: { Service?: string | string[] } }[];
+      };
+    }>(role);
+    const isTrusted = trust.Statement.some(
+      ({ Effect, Principal }) => Effect === 'Allow' && [Principal?.Service].flat().includes(GATEWAY),
+    );
+    if (!isTrusted) throw new Error(`${role.path} does not let ${GATEWAY} assume it.`);
+    const refusal = permissionsOf(this.#template, role).refusal('lambda:InvokeFunction', functionArn);
+    if (refusal) throw new Error(`${role.path} may not invoke ${functionArn}: ${refusal} it.`);
+    const { pool } = this.#functionOf(functionArn);
+    return (event) => pool.invoke(event);
+  }
+
+  /** An authorizer's function, by the role that it names or else by the function's permission. */
+  ofAuthorizer(uri: string | undefined, roleArn: string | undefined, sourceArn: string): Invoke {
+    const functionArn = functionOfUri(uri);
+    return roleArn ? this.byRole(functionArn, roleArn) : this.byPermission(functionArn, sourceArn);
+  }
+}
+
+/** The function's ARN in the URI by which API Gateway invokes it; '' when it is none. */
+export const functionOfUri = (uri = ''): string =>
+  /functions\/(arn:[^/]+)\/invocations$/.exec(uri)?.[1] ?? '';

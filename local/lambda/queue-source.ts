@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Message, Queue } from '../aws/sqs.ts';
+import { REGION } from '../template.ts';
+import type { LocalFunction } from './worker-pool.ts';
+
+/** An event source mapping of a queue, as the template has it. */
+export interface QueueMapping {
+  readonly BatchSize?: number;
+  readonly MaximumBatchingWindowInSeconds?: number;
+  readonly FunctionResponseTypes?: readonly string[];
+  readonly ScalingConfig?: { readonly MaximumConcurrency?: number };
+  readonly FilterCriteria?: { readonly Filters?: readonly { readonly Pattern: string }[] };
+}
+
+const POLL_INTERVAL = 50;
+/** Batches at once when the mapping does not say: as many as a function has workers. */
+const CONCURRENCY = 4;
+
+/** Delivers a queue's messages to a function. What fails stays hidden for the visibility timeout, then comes again. */
+export class QueueSource {
+  readonly #queue: Queue;
+  readonly #mapping: QueueMapping;
+  readonly #function: LocalFunction;
+  readonly #abort = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
+  #running?: Promise<void>;
+
+  constructor(queue: Queue, mapping: QueueMapping, target: LocalFunction) {
+    if (mapping.FilterCriteria) throw new Error('The local runner filters no queue.');
+    this.#queue = queue;
+    this.#mapping = mapping;
+    this.#function = target;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  /** Resolves when no message waits or is under way: each is deleted, or in the dead-letter queue. */
+  async drained(): Promise<void> {
+    const isBusy = () => this.#queue.messages.length > 0 || this.#underWay.size > 0;
+    while (isBusy() && !this.#abort.signal.aborted) await sleep(POLL_INTERVAL / 5);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    const concurrency = this.#mapping.ScalingConfig?.MaximumConcurrency ?? CONCURRENCY;
+    while (!signal.aborted) {
+      const isFree = this.#underWay.size < concurrency;
+      const messages = isFree ? this.#queue.receive(this.#mapping.BatchSize ?? 10) : [];
+      if (messages.length === 0) {
+        await sleep(POLL_INTERVAL, undefined, { signal }).catch(() => {});
+        continue;
+      }
+      const delivery = this.#deliver(messages).finally(() => this.#underWay.delete(delivery));
+      this.#underWay.add(delivery);
+    }
+  }
+
+  async #deliver(messages: readonly Message[]): Promise<void> {
+    const outcome = await this.#function.pool.invoke({
+      Records: messages.map((message) => this.#event(message)),
+    });
+    if (!outcome.ok) return;
+    const reports = this.#mapping.FunctionResponseTypes?.includes('ReportBatchItemFailures') ?? false;
+    const failures = reports ? (JSON.parse(outcome.payload)?.batchItemFailures ?? []) : [];
+    const failed = failures.map((failure: { itemIdentifier: string }) => failure.itemIdentifier);
+    for (const message of messages) {
+      if (!failed.includes(message.messageId)) this.#queue.delete(message.receiptHandle ?? '');
+    }
+  }
+
+  #event(message: Message): object {
+    return {
+      messageId: message.messageId,
+      receiptHandle: message.receiptHandle,
+      body: message.body,
+      attributes: {
+        ApproximateReceiveCount: String(message.receiveCount),
+        SentTimestamp: String(message.sentAt),
+        SenderId: 'local',
+        ApproximateFirstReceiveTimestamp: String(message.firstReceivedAt),
+      },
+      messageAttributes: {},
+      md5OfBody: message.md5OfBody,
+      eventSource: 'aws:sqs',
+      eventSourceARN: this.#queue.arn,
+      awsRegion: REGION,
+    };
+  }
+}

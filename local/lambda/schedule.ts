@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { ACCOUNT, REGION } from '../template.ts';
+import type { LocalFunction, Outcome } from './worker-pool.ts';
+
+const UNITS: Record<string, number> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
+const TICK = 100;
+
+/** A function that a rule invokes. */
+export interface ScheduleTarget {
+  readonly function: LocalFunction;
+  /** JSON that is sent in place of the event. @default the event */
+  readonly input: string | undefined;
+}
+
+/** An EventBridge rule with a schedule, by the stack's clock: whoever advances it by an hour, makes it due. */
+export class Schedule {
+  /** Construct path of the rule. */
+  readonly name: string;
+  readonly #interval: number;
+  readonly #clock: Clock;
+  readonly #targets: readonly ScheduleTarget[];
+  readonly #ruleArn: string;
+  #due: number;
+  #timer?: NodeJS.Timeout;
+  #underWay: Promise<unknown> = Promise.resolve();
+
+  /** @throws Error for an expression that is not `rate(…)`. */
+  constructor(
+    name: string,
+    ruleArn: string,
+    expression: string,
+    targets: readonly ScheduleTarget[],
+    clock: Clock,
+  ) {
+    const [, count, unit = ''] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
+    if (count === undefined) throw new Error(`The local runner does not know the schedule ${expression}.`);
+    this.name = name;
+    this.#interval = Number(count) * (UNITS[unit] ?? 0);
+    this.#ruleArn = ruleArn;
+    this.#targets = targets;
+    this.#clock = clock;
+    this.#due = clock.now() + this.#interval;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      if (this.#clock.now() < this.#due) return;
+      // However far the clock was moved, what was missed meanwhile is one event, not many.
+      this.#due = this.#clock.now() + this.#interval;
+      void this.fire();
+    }, TICK);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#underWay;
+  }
+
+  /** Sends the event now, whatever the time, and waits for the functions. */
+  fire(): Promise<Outcome[]> {
+    const event = {
+      version: '0',
+      id: randomUUID(),
+      'detail-type': 'Scheduled Event',
+      source: 'aws.events',
+      account: ACCOUNT,
+      time: new Date(this.#clock.now()).toISOString().replace(/\.\d+/, ''),
+      region: REGION,
+      resources: [this.#ruleArn],
+      detail: {},
+    };
+    const outcomes = Promise.all(
+      this.#targets.map(({ function: target, input }) =>
+        target.pool.invoke(input === undefined ? event : JSON.parse(input)),
+      ),
+    );
+    this.#underWay = outcomes;
+    return outcomes;
+  }
+}

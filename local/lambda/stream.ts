@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callEngine } from '../dynamodb/engine.ts';
+import {
+  Deliverer,
+  type DelivererOptions,
+  type Delivery,
+  type DeliverySettings,
+  type StreamRecord,
+} from './delivery.ts';
+import { compileFilter } from './filter.ts';
+
+/** An event source mapping of a stream, as the template has it. */
+export interface StreamMapping extends DeliverySettings {
+  readonly StartingPosition?: string;
+  readonly BatchSize?: number;
+  readonly MaximumBatchingWindowInSeconds?: number;
+  readonly ParallelizationFactor?: number;
+  readonly FilterCriteria?: { readonly Filters?: readonly { readonly Pattern: string }[] };
+}
+
+/** Where deliveries stand: of each shard, the last sequence number before which all are done. */
+export interface Checkpoints {
+  get(shardId: string): string | undefined;
+  set(shardId: string, sequenceNumber: string): void;
+}
+
+export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' | 'signal'> {
+  readonly endpoint: string;
+  readonly engineStreamArn: string;
+  readonly mapping: StreamMapping;
+  readonly checkpoints: Checkpoints;
+  /** Adds what the engine does not say of a record, such as that TTL deleted the item. */
+  readonly complete: (record: StreamRecord) => StreamRecord;
+  readonly log: (line: string) => void;
+}
+
+/** Milliseconds between two rounds while nothing happens: Lambda polls four times a second. */
+const POLL_INTERVAL = 250;
+/** Milliseconds between two rounds while records come, or somebody waits for them. */
+const BUSY_INTERVAL = 50;
+/** Records of a shard that may be under way before reading waits. */
+const BACKLOG = 5_000;
+
+/** Reads a table's stream for a function: filter, batches, lanes, checkpoint. */
+export class StreamSource {
+  readonly #options: StreamSourceOptions;
+  readonly #passes: (record: unknown) => boolean;
+  readonly #deliverer: Deliverer;
+  readonly #abort = new AbortController();
+  readonly #shards = new Map<string, Shard>();
+  #running?: Promise<void>;
+  /** Rounds that found nothing new while nothing was under way. */
+  #quietRounds = 0;
+  /** How many wait for the end of what is in the stream. */
+  #waiting = 0;
+
+  /** @throws Error for a setting or a filter rule that is not imitated. */
+  constructor(options: StreamSourceOptions) {
+    const { mapping } = options;
+    if ('TumblingWindowInSeconds' in mapping) throw new Error('The local runner has no tumbling windows.');
+    this.#options = options;
+    this.#passes = compileFilter(mapping.FilterCriteria?.Filters?.map((filter) => filter.Pattern) ?? []);
+    this.#deliverer = new Deliverer({ ...options, settings: mapping, signal: this.#abort.signal });
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  /** Resolves when all that was in the stream at the call is delivered or set aside. */
+  async drained(): Promise<void> {
+    // A round under way may have read before the caller's last write: the second from here has not.
+    const enough = this.#quietRounds + 2;
+    this.#waiting += 1;
+    while (this.#quietRounds < enough && !this.#abort.signal.aborted) await sleep(BUSY_INTERVAL / 5);
+    this.#waiting -= 1;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      let isQuiet = true;
+      try {
+        await this.#findShards();
+        const shards = [...this.#shards.values()];
+        const counts = await Promise.all(shards.map((shard) => this.#read(shard)));
+        isQuiet = counts.every((count) => count === 0) && shards.every((shard) => shard.isIdle);
+        if (isQuiet) this.#quietRounds += 1;
+      } catch (error) {
+        // The engine is away. What was read is kept, and the stream is where it was when it comes back.
+        this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
+        for (const shard of this.#shards.values()) shard.iterator = undefined;
+      }
+      let rest = isQuiet ? POLL_INTERVAL : BUSY_INTERVAL;
+      do {
+        await sleep(BUSY_INTERVAL, undefined, { signal }).catch(() => {});
+        rest -= BUSY_INTERVAL;
+      } while (rest > 0 && this.#waiting === 0);
+    }
+  }
+
+  /** A shard that ends has successors; until then there is nothing to look for. */
+  async #findShards(): Promise<void> {
+    if ([...this.#shards.values()].some((shard) => !shard.isClosed)) return;
+    const { endpoint, engineStreamArn, mapping, checkpoints } = this.#options;
+    const { StreamDescription } = await callEngine<{ StreamDescription: { Shards: { ShardId: string }[] } }>(
+      endpoint,
+      'DynamoDBStreams_20120810.DescribeStream',
+      { StreamArn: engineStreamArn },
+    );
+    for (const { ShardId } of StreamDescription.Shards) {
+      if (this.#shards.has(ShardId)) continue;
+      this.#shards.set(ShardId, new Shard(ShardId, mapping, this.#deliverer, checkpoints));
+    }
+  }
+
+  /** @returns how many records there were. */
+  async #read(shard: Shard): Promise<number> {
+    if (shard.isClosed || shard.underWay > BACKLOG) return shard.underWay;
+    shard.iterator ??= await this.#iterator(shard);
+    const { Records, NextShardIterator } = await callEngine<{
+      Records: StreamRecord[];
+      NextShardIterator?: string;
+    }>(this.#options.endpoint, 'DynamoDBStreams_20120810.GetRecords', { ShardIterator: shard.iterator });
+    shard.iterator = NextShardIterator;
+    shard.isClosed = NextShardIterator === undefined;
+    for (const record of Records) {
+      if (!shard.isNew(record)) continue;
+      const completed = this.#options.complete(record);
+      shard.take(completed, this.#passes(completed));
+    }
+    return Records.length;
+  }
+
+  async #iterator(shard: Shard): Promise<string> {
+    const { endpoint, engineStreamArn, mapping } = this.#options;
+    const after = shard.position;
+    const { ShardIterator } = await callEngine<{ ShardIterator: string }>(
+      endpoint,
+      'DynamoDBStreams_20120810.GetShardIterator',
+      {
+        StreamArn: engineStreamArn,
+        ShardId: shard.id,
+        ...(after === undefined
+          ? { ShardIteratorType: mapping.StartingPosition ?? 'TRIM_HORIZON' }
+          : { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: after }),
+      },
+    );
+    return ShardIterator;
+  }
+}
+
+/** Records of one item stay in order; those of different items may pass each other, in as many lanes as are set. */
+interface Lane {
+  readonly waiting: Delivery[];
+  isBusy: boolean;
+  timer?: NodeJS.Timeout;
+}
+
+/** One shard of a stream: what was read of it, and how far it is done. */
+class Shard {
+  readonly id: string;
+  iterator?: string;
+  isClosed = false;
+  /** The sequence number that was read last. */
+  position?: string;
+  readonly #underWay: Delivery[] = [];
+  readonly #deliverer: Deliverer;
+  readonly #checkpoints: Checkpoints;
+  readonly #lanes: Lane[];
+  readonly #batchSize: number;
+  readonly #window: number;
+
+  constructor(id: string, mapping: StreamMapping, deliverer: Deliverer, checkpoints: Checkpoints) {
+    this.id = id;
+    this.#deliverer = deliverer;
+    this.#checkpoints = checkpoints;
+    this.position = checkpoints.get(id);
+    this.#batchSize = mapping.BatchSize ?? 100;
+    this.#window = (mapping.MaximumBatchingWindowInSeconds ?? 0) * 1000;
+    const lanes = mapping.ParallelizationFactor ?? 1;
+    this.#lanes = Array.from({ length: lanes }, () => ({ waiting: [], isBusy: false }));
+  }
+
+  get underWay(): number {
+    return this.#underWay.length;
+  }
+
+  get isIdle(): boolean {
+    return this.#underWay.length === 0;
+  }
+
+  /** Whether a record comes after all that were read. Sequence numbers are numbers of any length. */
+  isNew({ dynamodb }: StreamRecord): boolean {
+    return this.position === undefined || BigInt(dynamodb.SequenceNumber) > BigInt(this.position);
+  }
+
+  /** @param isWanted whether the filter lets it pass; if not, it is done at once. */
+  take(record: StreamRecord, isWanted: boolean): void {
+    this.position = record.dynamodb.SequenceNumber;
+    const delivery = { record, shardId: this.id, isDone: !isWanted };
+    this.#underWay.push(delivery);
+    if (!isWanted) {
+      this.#advance();
+      return;
+    }
+    const lane = this.#laneOf(record);
+    lane.waiting.push(delivery);
+    // After this read, so that a batch holds what came with it.
+    setImmediate(() => this.#pump(lane));
+  }
+
+  #laneOf({ dynamodb }: StreamRecord): Lane {
+    const item = JSON.stringify(Object.entries(dynamodb.Keys).sort());
+    const hash = createHash('md5').update(item).digest().readUInt32BE(0);
+    return this.#lanes[hash % this.#lanes.length] as Lane;
+  }
+
+  #pump(lane: Lane): void {
+    if (lane.isBusy || lane.waiting.length === 0) return;
+    const mayWait = this.#window > 0 && lane.waiting.length < this.#batchSize;
+    if (mayWait && !lane.timer) lane.timer = setTimeout(() => this.#send(lane), this.#window);
+    if (!mayWait) this.#send(lane);
+  }
+
+  #send(lane: Lane): void {
+    clearTimeout(lane.timer);
+    lane.timer = undefined;
+    lane.isBusy = true;
+    const batch = lane.waiting.splice(0, this.#batchSize);
+    void this.#deliverer.deliver(batch).then(() => {
+      lane.isBusy = false;
+      this.#advance();
+      this.#pump(lane);
+    });
+  }
+
+  #advance(): void {
+    let last: string | undefined;
+    while (this.#underWay[0]?.isDone) last = this.#underWay.shift()?.record.dynamodb.SequenceNumber;
+    if (last !== undefined) this.#checkpoints.set(this.id, last);
+  }
+}

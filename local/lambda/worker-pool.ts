@@ -1,0 +1,304 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { buildSync } from 'esbuild';
+import type { Credential } from '../aws/sigv4.ts';
+import { type Clock, monotonicNow } from '../clock.ts';
+import { REGION, type Resource, type Template } from '../template.ts';
+import type { FunctionError, WorkerData, WorkerEvent, WorkerReport } from './worker.ts';
+
+/** How an invocation ended, as Lambda tells whoever invoked. */
+export type Outcome =
+  | { readonly ok: true /** The answer as JSON. */; readonly payload: string }
+  | { readonly ok: false; readonly error: FunctionError };
+
+/** A line that a function wrote. */
+export interface LogLine {
+  readonly function: string;
+  readonly text: string;
+}
+
+interface FunctionProperties {
+  Code: { ZipFile?: string };
+  Handler: string;
+  Role: string;
+  Timeout?: number;
+  MemorySize?: number;
+  ReservedConcurrentExecutions?: number;
+  Environment?: { Variables?: Record<string, string> };
+}
+
+/** A Lambda function of the template. */
+export interface LocalFunction {
+  /** The construct's name as a file of `functions/` is called: `issue-token`. */
+  readonly name: string;
+  readonly functionName: string;
+  readonly arn: string;
+  readonly roleArn: string;
+  /** Its role's, with which it signs what it calls. */
+  readonly credential: Credential;
+  /** Time limit in milliseconds. */
+  readonly timeout: number;
+  readonly pool: WorkerPool;
+}
+
+/** What a function needs that the template does not say. */
+export interface Surroundings {
+  readonly clock: Clock;
+  /** Where DynamoDB and SQS answer it. */
+  readonly awsEndpoint: string;
+  readonly log: (line: LogLine) => void;
+}
+
+const POOL_SIZE = 4;
+const INIT_TIMEOUT = 10_000;
+
+let bootstrap: string | undefined;
+
+/** worker.ts as JavaScript, made once: a thread that has to strip types itself takes twice as long to start. */
+function workerSource(): string {
+  bootstrap ??= buildSync({
+    entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    write: false,
+  }).outputFiles[0]?.text;
+  return bootstrap ?? '';
+}
+
+/** `IssueToken/Function/Resource` → `issue-token` */
+const nameOf = (path: string) =>
+  (
+    path
+      .replace(/(\/(Function|Default|Resource))+$/, '')
+      .split('/')
+      .pop() ?? path
+  )
+    .replace(/(?<=[a-z0-9])(?=[A-Z])/g, '-')
+    .toLowerCase();
+
+/** Reads a function of the template and makes its pool. No worker starts before the first event. */
+export function makeFunction(template: Template, resource: Resource, around: Surroundings): LocalFunction {
+  const properties = template.properties<FunctionProperties>(resource);
+  const name = nameOf(resource.path);
+  const functionName = template.ref(resource);
+  const arn = template.attribute(resource, 'Arn');
+  const memorySize = properties.MemorySize ?? 128;
+  const timeout = (properties.Timeout ?? 3) * 1000;
+  // A fresh secret each time: the access key is how the AWS proxy tells one function from another.
+  const credential = {
+    accessKeyId: `ASIA${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 16).toUpperCase()}`,
+    secretAccessKey: randomBytes(20).toString('hex'),
+    sessionToken: randomBytes(20).toString('hex'),
+  };
+  const environment = {
+    ...properties.Environment?.Variables,
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
+    AWS_LAMBDA_FUNCTION_NAME: functionName,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memorySize),
+    AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+    AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: `local/[$LATEST]${randomUUID()}`,
+    AWS_ACCESS_KEY_ID: credential.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credential.secretAccessKey,
+    AWS_SESSION_TOKEN: credential.sessionToken,
+    AWS_ENDPOINT_URL_DYNAMODB: around.awsEndpoint,
+    AWS_ENDPOINT_URL_SQS: around.awsEndpoint,
+    AWS_ENDPOINT_URL_EVENTBRIDGE: around.awsEndpoint,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: around.awsEndpoint,
+    // The SDK would read the files of whoever runs this; on Lambda there are none.
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    LAMBDA_TASK_ROOT: '/var/task',
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    TZ: ':UTC',
+  };
+  const pool = new WorkerPool({
+    ...code(template, resource, properties),
+    handler: properties.Handler,
+    environment,
+    timeout,
+    memorySize,
+    functionName,
+    functionArn: arn,
+    size: Math.min(POOL_SIZE, properties.ReservedConcurrentExecutions ?? POOL_SIZE),
+    clock: around.clock,
+    log: (text) => around.log({ function: name, text }),
+  });
+  return { name, functionName, arn, roleArn: properties.Role, credential, timeout, pool };
+}
+
+function code(template: Template, resource: Resource, { Code, Handler }: FunctionProperties) {
+  const module = `${Handler.split('.')[0]}.js`;
+  if (Code.ZipFile !== undefined) return { source: Code.ZipFile, file: `/var/task/${module}` };
+  const file = join(template.assetDirectory(resource) ?? '', module);
+  if (!existsSync(file)) throw new Error(`${resource.path} has no ${module} in its asset.`);
+  return { source: readFileSync(file, 'utf8'), file };
+}
+
+interface PoolOptions
+  extends Pick<WorkerData, 'source' | 'file' | 'handler' | 'functionName' | 'functionArn'> {
+  readonly environment: Record<string, string>;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly memorySize: number;
+  readonly size: number;
+  readonly clock: Clock;
+  readonly log: (text: string) => void;
+}
+
+interface Job {
+  readonly requestId: string;
+  readonly event: string;
+  readonly done: (outcome: Outcome) => void;
+}
+
+/** A worker thread and the one event that it has at most. */
+interface Sandbox {
+  readonly worker: Worker;
+  readonly gate: Int32Array;
+  isReady: boolean;
+  job?: Job;
+  timer?: NodeJS.Timeout;
+}
+
+/**
+ * The environments of one function: worker threads, started when events come, each with one event at a time.
+ * Events beyond the last worker wait their turn. A worker that runs out of time or dies is replaced.
+ */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #sandboxes = new Set<Sandbox>();
+  readonly #waiting: Job[] = [];
+  #isStopped = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Invokes the function and waits for its answer. It does not throw: a failure is an outcome. */
+  invoke(event: unknown): Promise<Outcome> {
+    return new Promise((done) => {
+      const job = { requestId: randomUUID(), event: JSON.stringify(event), done };
+      if (this.#isStopped) return done(STOPPED);
+      this.#waiting.push(job);
+      this.#next();
+    });
+  }
+
+  /** Ends every worker. Events under way fail. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    const sandboxes = [...this.#sandboxes];
+    for (const job of this.#waiting.splice(0)) job.done(STOPPED);
+    await Promise.all(sandboxes.map((sandbox) => sandbox.worker.terminate()));
+  }
+
+  #next(): void {
+    const idle = [...this.#sandboxes].find((sandbox) => sandbox.isReady && !sandbox.job);
+    if (idle) {
+      const job = this.#waiting.shift();
+      if (job) this.#hand(idle, job);
+      return;
+    }
+    const starting = [...this.#sandboxes].filter((sandbox) => !sandbox.isReady).length;
+    const isWanted = this.#waiting.length > starting && this.#sandboxes.size < this.#options.size;
+    if (isWanted && !this.#isStopped) this.#start();
+  }
+
+  #start(): void {
+    const { clock, environment, memorySize, log, source, file, handler, functionName, functionArn } =
+      this.#options;
+    const gate = new SharedArrayBuffer(4);
+    const worker = new Worker(workerSource(), {
+      eval: true,
+      env: environment,
+      argv: [],
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: memorySize },
+      workerData: {
+        source,
+        file,
+        handler,
+        functionName,
+        functionArn,
+        memorySize,
+        gate,
+        clock: clock.memory,
+      } satisfies WorkerData,
+    });
+    const sandbox: Sandbox = { worker, gate: new Int32Array(gate), isReady: false };
+    this.#sandboxes.add(sandbox);
+    sandbox.timer = setTimeout(() => {
+      this.#broken(sandbox, error('Sandbox.Timedout', `Init timed out after ${INIT_TIMEOUT / 1000} seconds`));
+    }, INIT_TIMEOUT);
+    worker.on('message', (report: WorkerReport) => {
+      if (report.type === 'line') return log(report.text);
+      if (report.type === 'broken') return this.#broken(sandbox, report.error);
+      clearTimeout(sandbox.timer);
+      if (report.type === 'ready') sandbox.isReady = true;
+      else this.#answered(sandbox, report);
+      this.#next();
+    });
+    worker.on('error', (cause) => {
+      log(`${cause.stack ?? cause}\n`);
+      this.#discard(sandbox, error('Runtime.Unknown', cause.message));
+    });
+    worker.on('exit', (status) => {
+      this.#discard(
+        sandbox,
+        error('Runtime.ExitError', `Error: Runtime exited with error: exit status ${status}`),
+      );
+    });
+  }
+
+  #hand(sandbox: Sandbox, job: Job): void {
+    const { timeout } = this.#options;
+    sandbox.job = job;
+    sandbox.timer = setTimeout(() => {
+      const seconds = (timeout / 1000).toFixed(2);
+      this.#options.log(`${job.requestId} Task timed out after ${seconds} seconds\n`);
+      this.#discard(sandbox, error('Sandbox.Timedout', `Error: Task timed out after ${seconds} seconds`));
+    }, timeout);
+    const { requestId, event } = job;
+    sandbox.worker.postMessage({
+      requestId,
+      event,
+      deadline: monotonicNow() + timeout,
+    } satisfies WorkerEvent);
+    Atomics.add(sandbox.gate, 0, 1);
+    Atomics.notify(sandbox.gate, 0);
+  }
+
+  #answered(sandbox: Sandbox, report: Extract<WorkerReport, { type: 'answer' | 'error' }>): void {
+    const { job } = sandbox;
+    sandbox.job = undefined;
+    if (report.type === 'answer') job?.done({ ok: true, payload: report.payload });
+    else job?.done({ ok: false, error: report.error });
+  }
+
+  /** An environment that did not come up fails the event that it was started for. */
+  #broken(sandbox: Sandbox, reported: FunctionError): void {
+    this.#options.log(`INIT_REPORT ${reported.errorType}: ${reported.errorMessage}\n`);
+    sandbox.job ??= this.#waiting.shift();
+    this.#discard(sandbox, reported);
+  }
+
+  #discard(sandbox: Sandbox, reported: FunctionError): void {
+    clearTimeout(sandbox.timer);
+    if (!this.#sandboxes.delete(sandbox)) return;
+    void sandbox.worker.terminate();
+    sandbox.job?.done({ ok: false, error: reported });
+    this.#next();
+  }
+}
+
+const error = (errorType: string, errorMessage: string): FunctionError => ({ errorType, errorMessage });
+
+const STOPPED: Outcome = { ok: false, error: error('Sandbox.Stopped', 'The local stack has stopped') };

@@ -1,0 +1,330 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { ApiReader } from './api-gateway/apis.ts';
+import { Gateway } from './api-gateway/gateway.ts';
+import { Identities } from './api-gateway/iam-authorizer.ts';
+import { RestApiReader } from './api-gateway/rest-apis.ts';
+import { AwsProxy } from './aws/aws-proxy.ts';
+import { makeBuses } from './aws/event-bridge.ts';
+import { permissionsOf } from './aws/iam.ts';
+import { makeSecrets } from './aws/secrets-manager.ts';
+import type { Credential } from './aws/sigv4.ts';
+import { makeQueues, type Queue } from './aws/sqs.ts';
+import { Clock } from './clock.ts';
+import {
+  type DataOptions,
+  deleteTable,
+  ENGINE_CREDENTIALS,
+  makeTable,
+  startEngine,
+} from './dynamodb/engine.ts';
+import { withPlatformTable } from './dynamodb/platform-table.ts';
+import { TimeToLive } from './dynamodb/ttl.ts';
+import { Invokers } from './lambda/invokers.ts';
+import { makeSources } from './lambda/sources.ts';
+import type { FunctionError } from './lambda/worker.ts';
+import { makeFunction } from './lambda/worker-pool.ts';
+import { Logs } from './logs.ts';
+import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './sign-in/issuer.ts';
+import { State } from './state.ts';
+import { ACCOUNT, type Assembly, type CfnTemplate, REGION, type Resource, Template } from './template.ts';
+
+export interface LocalStackOptions extends DataOptions {
+  /** CDK context, as `cdk -c` takes it. The development issuer is filled in where no issuer is given. */
+  readonly context?: Readonly<Record<string, unknown>>;
+  /** Port of the first API. @default 0, any free one */
+  readonly port?: number;
+  /** Port of the development issuer. @default the port after the API's; any free one where that is 0 */
+  readonly issuerPort?: number;
+  /** Seconds after its expiry that TTL deletes an item. @default two days, as on AWS in bad times */
+  readonly ttlLateness?: number;
+  /**
+   * False leaves the tables without streams, and the functions that read them unwoken: the embedded engine's
+   * writes slow down as its stream grows. @default true
+   */
+  readonly stream?: boolean;
+  /** The CDK app. @default the service's */
+  readonly synthesise?: (
+    context: Readonly<Record<string, unknown>>,
+    outdir: string,
+  ) => Assembly | Promise<Assembly>;
+  /** Changes each synthesised template before anything is read from it, to see what breaks. */
+  readonly alterTemplate?: (template: CfnTemplate) => void;
+  /** Called with each line that a function or the runner writes. */
+  readonly onLog?: (line: string) => void;
+}
+
+/** An invocation that ended in an error, as Lambda reports it. */
+export class FunctionFailure extends Error {
+  readonly errorType: string;
+  readonly errorMessage: string;
+
+  constructor({ errorType, errorMessage }: FunctionError) {
+    super(`${errorType}: ${errorMessage}`);
+    this.errorType = errorType;
+    this.errorMessage = errorMessage;
+  }
+}
+
+/** A table of the running stack, for tests and tools: nobody's role stands in the way. */
+export interface TableAccess {
+  readonly name: string;
+  readonly client: DynamoDBDocumentClient;
+  /** Deletes what is expired, as TTL does. @param lateness seconds since then, default 0 @returns how many items */
+  readonly sweepExpired: (lateness?: number) => Promise<number>;
+}
+
+export type LocalStack = Awaited<ReturnType<typeof startLocalStack>>;
+
+const TWO_DAYS = 2 * 24 * 60 * 60;
+
+/**
+ * Runs the synthesised stack on this machine: routes, functions, table, streams, queues, schedules, TTL and a
+ * development issuer, all as the template says.
+ *
+ * @throws Error where the template asks for what is not imitated, or a port is taken
+ */
+export async function startLocalStack(options: LocalStackOptions = {}) {
+  const closers: (() => unknown)[] = [];
+  const stop = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return { ...(await start(options, (closer) => closers.push(closer))), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(options: LocalStackOptions, atStop: (closer: () => unknown) => void) {
+  const { port = 0, dataDirectory } = options;
+  const clock = new Clock();
+  const logs = new Logs(options.onLog);
+
+  // The ports first: whoever has them shows that another stack runs on the same data.
+  const gateway = new Gateway(logs.write);
+  atStop(() => gateway.stop());
+  const url = await gateway.listen(port);
+  const issuer = new Issuer(clock);
+  atStop(() => issuer.stop());
+  const issuerUrl = await issuer.start(options.issuerPort ?? (port === 0 ? 0 : port + 1));
+  const engineStarting = startEngine(options);
+  atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
+
+  const ownIssuer = {
+    issuer: issuerUrl,
+    audience: AUDIENCE,
+    adminGroup: ADMIN_GROUP,
+    consoleClientId: CLIENT_ID,
+  };
+  const context =
+    options.context?.issuer === undefined ? { ...ownIssuer, ...options.context } : options.context;
+  const outdir = mkdtempSync(join(tmpdir(), 'local-stack-'));
+  const discardAssembly = () => rmSync(outdir, { recursive: true, force: true });
+  atStop(discardAssembly);
+  const synthesise = options.synthesise ?? (await import('../infra/app.ts')).synthesise;
+  // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
+  const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
+  const synthesised = await withoutValidation(() => synthesise(context, outdir));
+  const assembly = withPlatformTable(synthesised, context.deploymentsSource);
+  const template = new Template(assembly, suffix, options.alterTemplate);
+
+  const engine = await engineStarting;
+  const proxy = new AwsProxy(engine.endpoint);
+  atStop(() => proxy.stop());
+  const awsEndpoint = await proxy.start();
+  const queues = makeQueues(template, awsEndpoint);
+  proxy.serveQueues(queues);
+  const buses = makeBuses(template);
+  proxy.serveBuses(buses);
+  const secrets = makeSecrets(template);
+  proxy.serveSecrets(secrets);
+
+  const client = DynamoDBDocumentClient.from(
+    new DynamoDBClient({
+      endpoint: engine.endpoint,
+      region: REGION,
+      credentials: ENGINE_CREDENTIALS,
+    }),
+  );
+  atStop(() => client.destroy());
+  const tables = await Promise.all(
+    template.ofType('AWS::DynamoDB::GlobalTable', 'AWS::DynamoDB::Table').map(async (resource) => {
+      const table = await makeTable(engine.endpoint, template, resource, options);
+      const ttl = new TimeToLive(engine.endpoint, table, clock, options.ttlLateness ?? TWO_DAYS);
+      return { resource, table, ttl };
+    }),
+  );
+  if (!engine.isOwn && dataDirectory === undefined) {
+    // Its owner did not ask for tables that no later run uses.
+    for (const { table } of tables) {
+      atStop(() => deleteTable(engine.endpoint, table.name));
+    }
+  }
+
+  const [api, ...otherApis] = template.ofType('AWS::ApiGatewayV2::Api', 'AWS::ApiGateway::RestApi');
+  const apis = new Map(api ? [[api, gateway]] : []);
+  const urls: Record<string, string> = {};
+  if (api) urls[api.path] = url;
+  for (const [index, other] of otherApis.entries()) {
+    const extra = new Gateway(logs.write);
+    atStop(() => extra.stop());
+    urls[other.path] = await extra.listen(port === 0 ? 0 : port + 2 + index);
+    apis.set(other, extra);
+  }
+  for (const resource of apis.keys()) template.set(resource, 'ApiEndpoint', urls[resource.path] ?? '');
+
+  const identities = new Identities();
+  const functions = template.ofType('AWS::Lambda::Function').map((resource) => {
+    const local = makeFunction(template, resource, { clock, awsEndpoint, log: logs.writeOf });
+    atStop(() => local.pool.stop());
+    const permissions = permissionsOf(template, roleOf(template, local.roleArn));
+    const sessionArn = `arn:aws:sts::${ACCOUNT}:assumed-role/${local.roleArn.split('/').pop()}/${local.functionName}`;
+    proxy.admit(local.credential.accessKeyId, { name: local.name, sessionArn, permissions });
+    identities.add({ ...local.credential, arn: sessionArn, permissions });
+    return { local, permissions };
+  });
+  discardAssembly();
+  const functionOf = (arn: string) => one(functions, ({ local }) => local.arn === arn, arn).local;
+  const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
+
+  const invokers = new Invokers(template, functionOf);
+  const httpApis = new ApiReader(template, invokers, clock, identities);
+  const restApis = new RestApiReader(template, invokers, clock);
+  for (const [resource, server] of apis) {
+    if (resource.type === 'AWS::ApiGatewayV2::Api') {
+      server.serve(httpApis.httpApi(resource));
+    } else {
+      const { api: restApi, stage } = restApis.restApi(resource);
+      urls[resource.path] += `/${stage}`;
+      server.serve(restApi);
+    }
+  }
+
+  const state = new State(options);
+  atStop(() => state.save());
+  const sources = makeSources({
+    template,
+    endpoint: engine.endpoint,
+    clock,
+    tables,
+    queues,
+    functionOf,
+    permissionsOf: (target) => one(functions, ({ local }) => local === target, target.name).permissions,
+    checkpoints: (mapping) => state.checkpoints(mapping),
+    log: logs.write,
+  });
+  for (const source of [...sources.streams, ...sources.queues, ...sources.schedules]) {
+    source.start();
+    atStop(() => source.stop());
+  }
+  for (const { ttl } of tables) {
+    ttl.start();
+    atStop(() => ttl.stop());
+  }
+
+  const access = tables.map(
+    ({ table, ttl }): TableAccess => ({
+      name: table.name,
+      client,
+      sweepExpired: (lateness = 0) => ttl.sweep(lateness),
+    }),
+  );
+  return {
+    /** Base URL of the first API, without a slash at its end. */
+    url,
+    /** Base URLs of all APIs by construct path, each without a slash at its end; a REST API's with its stage. */
+    urls,
+    /** URL of the development issuer. */
+    issuer: issuerUrl,
+    clock,
+    logs,
+    /** The first table. */
+    table: access[0] as TableAccess,
+    tables: access,
+    /** Where all tables can be reached without anybody's role. */
+    engineEndpoint: engine.endpoint,
+    /** Where AWS's services are for the functions: each caller may do what its role allows. */
+    awsEndpoint,
+    schedules: sources.schedules,
+
+    /** An access token (or an ID token) of a person. */
+    signIn: (person: Person, kind?: 'access' | 'id', tamper?: Tamper) => issuer.signIn(person, kind, tamper),
+
+    /** A credential of an IAM user, or of a role's session, of the account: its own policies allow everything. */
+    credentialOf: (arn: string) => identities.make(arn),
+
+    /** The credential of a function's role, by the name of its file: for what the role may call, and what not. */
+    credentialOfFunction: (name: string): Credential => named(name).credential,
+
+    /**
+     * Invokes a function by the name of its file.
+     *
+     * @returns its answer
+     * @throws FunctionFailure
+     */
+    invoke: async <T = unknown>(name: string, event: unknown): Promise<T> => {
+      const outcome = await named(name).pool.invoke(event);
+      if (outcome.ok) return JSON.parse(outcome.payload);
+      throw new FunctionFailure(outcome.error);
+    },
+
+    /** The queue whose name contains a construct's: `StreamFailures`. */
+    queue: (name: string): Queue => one(queues, (queue) => queue.name.includes(name), name),
+
+    /** The event buses, with what was put on them. */
+    buses,
+
+    /** The secrets of Secrets Manager, with what was written to them. */
+    secrets,
+
+    /** How many calls of each operation a function has made to DynamoDB and SQS that were let through. */
+    calls: (name: string): Record<string, number> => proxy.callsOf(named(name).name),
+    resetCalls: () => proxy.resetCalls(),
+
+    /**
+     * Resolves when what was in streams and queues at the call is delivered, set aside or given up.
+     *
+     * @param timeout milliseconds
+     * @throws Error after that time
+     */
+    settled: async (timeout = 10_000): Promise<void> => {
+      const all = async () => {
+        for (const source of [...sources.streams, ...sources.queues, ...sources.streams])
+          await source.drained();
+      };
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`Not settled within ${timeout} ms.`)), timeout);
+      });
+      await Promise.race([all(), late]).finally(() => clearTimeout(timer));
+    },
+  };
+}
+
+/** Validating the templates takes the CDK longer than all else at a start; `cdk synth` and its tests do it. */
+async function withoutValidation<T>(synthesise: () => T | Promise<T>): Promise<T> {
+  const { CDK_VALIDATION: before } = process.env;
+  process.env.CDK_VALIDATION = before ?? 'false';
+  try {
+    return await synthesise();
+  } finally {
+    if (before === undefined) delete process.env.CDK_VALIDATION;
+  }
+}
+
+const roleOf = (template: Template, arn: string): Resource =>
+  one(template.ofType('AWS::IAM::Role'), (role) => template.attribute(role, 'Arn') === arn, arn);
+
+/** @throws Error when there is none, or more than one. */
+function one<T>(items: readonly T[], isIt: (item: T) => boolean, name: string): T {
+  const [found, ...more] = items.filter(isIt);
+  if (found === undefined) throw new Error(`The local stack has no ${name}.`);
+  if (more.length > 0) throw new Error(`The local stack has more than one ${name}.`);
+  return found;
+}

@@ -1,0 +1,36 @@
+import { issuerPort } from './ports.ts';
+import { isPerson, PEOPLE } from './sign-in/issuer.ts';
+
+const HELP = `Prints an access token of the running local stack, for curl.
+
+  npm run -s login -- admin       an administrator
+  npm run -s login -- member      a member of the group data-eng
+
+PORT, or ISSUER_PORT, as given to npm start.`;
+
+async function login(name: string | undefined): Promise<string> {
+  if (!isPerson(name)) throw new Error(`Who? One of ${Object.keys(PEOPLE).join(', ')}.\n\n${HELP}`);
+  const issuer = `http://127.0.0.1:${issuerPort()}`;
+  const response = await fetch(`${issuer}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ grant_type: 'password', username: name }),
+  }).catch(() => undefined);
+  if (!response) {
+    throw new Error(`Nothing answers at ${issuer}. Start the stack with npm start, with the same PORT.`);
+  }
+  const body = (await response.json().catch(() => ({}))) as { access_token?: string };
+  if (body.access_token) return body.access_token;
+  throw new Error(`What answers at ${issuer} is not the local stack's sign-in.`);
+}
+
+const [name] = process.argv.slice(2);
+if (name === '--help' || name === '-h') {
+  console.log(HELP);
+} else {
+  try {
+    console.log(await login(name));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,34 @@
+import type { LogLine } from './lambda/worker-pool.ts';
+
+const MOST = 100_000;
+
+/** What functions and the runner wrote, newest last; the oldest lines go when there are too many. */
+export class Logs {
+  readonly #lines: LogLine[] = [];
+  readonly #onLine: (line: string) => void;
+
+  constructor(onLine: (line: string) => void = () => {}) {
+    this.#onLine = onLine;
+  }
+
+  /** A line of the runner itself. */
+  write = (text: string): void => this.writeOf({ function: 'local', text });
+
+  writeOf = (line: LogLine): void => {
+    this.#lines.push(line);
+    if (this.#lines.length > MOST) this.#lines.splice(0, MOST / 10);
+    this.#onLine(`${line.function}: ${line.text}`);
+  };
+
+  /** Everything, or what one function wrote, as text. */
+  text(functionName?: string): string {
+    return this.#lines
+      .filter((line) => functionName === undefined || line.function === functionName)
+      .map((line) => line.text)
+      .join('');
+  }
+
+  clear(): void {
+    this.#lines.length = 0;
+  }
+}

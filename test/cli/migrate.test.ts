@@ -1,0 +1,299 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { csvField, parseCsv } from '../../cli/csv.ts';
+import { makeKey, readWanted } from '../../cli/migration.ts';
+import { callAs, exchange } from '../support/service.ts';
+import { makeDeployment, runStack, swap, use } from '../support/stack.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'migrate-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const stack = await runStack();
+const token = await stack.signIn('admin');
+await makeDeployment(stack, 'etl');
+
+const at = (name: string) => join(folder, name);
+const file = (name: string, text: string) => {
+  writeFileSync(at(name), text);
+  return at(name);
+};
+
+/** @param typed standard input */
+async function run(
+  args: string[],
+  { env = { MIGRATE_TOKEN: token }, typed = '' }: { env?: object; typed?: string } = {},
+) {
+  const child = spawn(process.execPath, ['cli/migrate.ts', ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: 'pipe',
+  });
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].on('data', (chunk) => {
+      said[stream] += chunk;
+    });
+  }
+  child.stdin.end(typed);
+  const [code] = await once(child, 'close');
+  return { code, ...said };
+}
+
+const listed = async (id: string) =>
+  (await callAs(stack, 'admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
+const madeIn = (path: string) => parseCsv(readFileSync(path, 'utf8')).map(({ fields }) => fields);
+
+const KEYS = `deployment,name,oldId,description,scopes,expiresAt
+etl,nightly,old-1,"Deploys, at night",code:deploy airflow:read,
+etl,"say ""hi""",old-2,,,2040-01-01T00:00:00Z
+`;
+
+describe('npm run migrate', () => {
+  const keys = file('keys.csv', KEYS);
+  const secrets = at('new-keys.csv');
+  const usual = [keys, '--url', stack.url, '--secrets', secrets];
+
+  it('as a dry run says what it would make, and makes nothing', async () => {
+    const { code, stdout } = await run([...usual, '--dry-run']);
+    expect(code).toBe(0);
+    expect(stdout).toBe(
+      `2 keys would be made, 0 are in ${secrets} already.\n  line 2: nightly, of etl\n  line 3: say "hi", of etl\n`,
+    );
+    expect(await listed('etl')).toEqual([]);
+    expect(() => statSync(secrets)).toThrow('ENOENT');
+  });
+
+  it('makes the keys, and writes the secrets to a file of mode 0600 alone', async () => {
+    const { code, stdout, stderr } = await run(usual);
+    expect([code, stdout, stderr]).toEqual([0, '2 keys made, 0 were there already.\n', '2 of 2 keys\n']);
+    expect(statSync(secrets).mode & 0o777).toBe(0o600);
+    const made = madeIn(secrets);
+    expect(made).toEqual([
+      {
+        deployment: 'etl',
+        name: 'nightly',
+        oldId: 'old-1',
+        id: expect.any(String),
+        secret: expect.any(String),
+      },
+      {
+        deployment: 'etl',
+        name: 'say "hi"',
+        oldId: 'old-2',
+        id: expect.any(String),
+        secret: expect.any(String),
+      },
+    ]);
+    expect(stdout + stderr).not.toMatch(/dks_/);
+    const [nightly, hi] = await listed('etl');
+    expect(nightly).toMatchObject({
+      description: 'Deploys, at night',
+      scopes: ['code:deploy', 'airflow:read'],
+    });
+    expect(hi).toMatchObject({ expiresAt: '2040-01-01T00:00:00.000Z' });
+    for (const { id = '', secret = '' } of made) {
+      expect(await use(stack, await swap(stack, { id, secret, scopes: [] }))).toBe(200);
+    }
+  });
+
+  it('run again makes none, and leaves the file as it is', async () => {
+    const before = readFileSync(secrets, 'utf8');
+    expect((await run(usual)).stdout).toBe('0 keys made, 2 were there already.\n');
+    expect(readFileSync(secrets, 'utf8')).toBe(before);
+    expect(await listed('etl')).toHaveLength(2);
+  });
+
+  it('goes on after a run that died before it could keep a secret: no second key, a secret that works', async () => {
+    const text = `${KEYS}etl,third,,,,\n`;
+    const [, , third] = readWanted(text);
+    // The earlier run.
+    const lost = await makeKey({ url: stack.url, token, pause: async () => {} }, third as never);
+    const { stdout } = await run([file('more.csv', text), ...usual.slice(1)]);
+    expect(stdout).toBe('1 keys made, 2 were there already.\n');
+    expect(await listed('etl')).toHaveLength(3);
+    const { id = '', secret = '' } = madeIn(secrets)[2] ?? {};
+    expect(id).toBe(lost.id);
+    expect((await exchange(stack, { id, secret: lost.secret, scopes: [] })).status).toBe(401);
+    expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
+  });
+
+  it('registers Deployments where it is told to, with their groups, and takes the token from standard input', async () => {
+    const rows = file('new.csv', 'deployment,name,groups\nbi,ci,data-eng; platform\n');
+    const without = await run([rows, '--url', stack.url, '--secrets', at('bi.csv')]);
+    expect([without.code, without.stderr]).toEqual([
+      1,
+      'These Deployments are not registered: bi. Register them, or give --register.\n\nnpm run migrate -- --help says more.\n',
+    ]);
+    const options = { env: {}, typed: `${token}\n` };
+    const { code } = await run([rows, '--url', stack.url, '--secrets', at('bi.csv'), '--register'], options);
+    expect(code).toBe(0);
+    expect((await callAs(stack, 'admin', 'GET', '/deployments/bi')).json.groups).toEqual([
+      'data-eng',
+      'platform',
+    ]);
+    expect(madeIn(at('bi.csv'))).toHaveLength(1);
+  });
+
+  it('#61: registers a Deployment with groups that contain spaces as they are', async () => {
+    const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
+    const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
+    expect(code).toBe(0);
+    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/spaces');
+    expect(json.groups).toEqual(['Data Platform', 'x admins', 'on call']);
+  });
+
+  it('names each row that was refused, and makes the others', async () => {
+    const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
+    const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
+    expect([code, stdout]).toEqual([1, '1 keys made, 0 were there already.\n']);
+    expect(stderr).toMatch(/1 refused:\nLine 3: 400 expiresAt/);
+    expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
+  });
+
+  it('makes nothing, nor says that it would, where the stack does not know a scope of a row', async () => {
+    const before = (await listed('etl')).length;
+    const rows = file('scopes.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
+    for (const more of [['--dry-run'], []]) {
+      const outcome = await run([rows, '--url', stack.url, '--secrets', at('scopes-keys.csv'), ...more]);
+      expect(outcome).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: 'Line 3: the stack has no scope no:such. It has code:deploy, airflow:read, airflow:write.\n',
+      });
+    }
+    expect(await listed('etl')).toHaveLength(before);
+  });
+
+  it.each([
+    [
+      'a secrets file that others can read',
+      () => chmodSync(file('open.csv', 'a\n'), 0o644),
+      'open.csv',
+      /must be a file of mode 0600/,
+    ],
+    ['a token that is none', () => {}, 'x.csv', /^The token was refused/],
+  ])('stops before it makes anything: %s', async (_, prepare, name, says) => {
+    prepare();
+    const before = (await listed('etl')).length;
+    const rows = file('one.csv', `deployment,name\netl,${name}\n`);
+    const { code, stderr } = await run([rows, '--url', stack.url, '--secrets', at(name)], {
+      env: { MIGRATE_TOKEN: 'x' },
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(says);
+    expect(await listed('etl')).toHaveLength(before);
+  });
+
+  it.each([
+    [['--url', 'https://keys.example.com', '--secrets', 'x'], /^Name one CSV file\./],
+    [['keys.csv', '--url', 'http://keys.example.com', '--secrets', 'x'], /^--url must be an https URL/],
+    [['keys.csv', '--url', 'https://keys.example.com'], /^--secrets: name the file/],
+  ])('says what is missing: %j', async (args, says) => {
+    expect((await run(args)).stderr).toMatch(says);
+  });
+
+  it('explains itself', async () => {
+    expect((await run(['--help'])).stdout).toContain('npm run migrate -- keys.csv --url');
+  });
+});
+
+const RULE =
+  'without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
+
+describe('a file of keys', () => {
+  it('#61: has groups between semicolons, each as it is, whatever is in it', () => {
+    const group = fc
+      .string({
+        unit: fc.constantFrom('a', 'Z', ' ', ';', ',', '"', "'", '/', ':', '|', 'é', '漢', '\u00a0'),
+        minLength: 1,
+        maxLength: 20,
+      })
+      .filter((text) => text.trim() === text && text !== '');
+    const quoted = (text: string) => (/[;"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    fc.assert(
+      fc.property(fc.array(group, { maxLength: 20 }), (groups) => {
+        const text = `deployment,name,groups\netl,ci,${csvField(groups.map(quoted).join(';'))}\n`;
+        expect(readWanted(text)[0]?.groups).toEqual(groups);
+      }),
+    );
+  });
+
+  it.each([
+    ['a name with an outer space', 'name', 'ci ', `name must be 1 to 100 characters, ${RULE}.`],
+    ['a blank name', 'name', ' ', `name must be 1 to 100 characters, ${RULE}.`],
+    [
+      'an invisible character in a description',
+      'description',
+      'a\u200bb',
+      `description must be 0 to 500 characters, ${RULE}.`,
+    ],
+    ['scopes that are blank', 'scopes', ' ', 'scopes is blank. Leave it empty for all scopes of the stack.'],
+    [
+      'a group with an invisible character',
+      'groups',
+      'ok;a\u202eb',
+      `groups: "a\u202eb" must be 1 to 128 characters, ${RULE}.`,
+    ],
+    [
+      'a group that is too long',
+      'groups',
+      'a'.repeat(129),
+      `groups: "${'a'.repeat(129)}" must be 1 to 128 characters, ${RULE}.`,
+    ],
+    ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must be at most 20.'],
+    [
+      'a quote in the middle of a group',
+      'groups',
+      'a"b',
+      'groups has a quote in the wrong place, or one that is never closed.',
+    ],
+  ])('is rejected for %s', (_, column, value, fault) => {
+    const fields = { deployment: 'etl', name: 'ci', [column]: value };
+    const text = [Object.keys(fields), Object.values(fields).map(csvField)]
+      .map((row) => row.join(','))
+      .join('\n');
+    expect(() => readWanted(text)).toThrow(`Line 2: ${fault}`);
+  });
+
+  it('is refused as a whole, with each fault and its line', () => {
+    const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
+    expect(() => readWanted(text)).toThrow(
+      [
+        'Line 1: colour is no column. There are deployment, name, oldId, description, scopes, expiresAt, groups.',
+        'Line 2: deployment must be an ID: letters, digits, _ and -, at most 64.',
+        `Line 3: name must be 1 to 100 characters, ${RULE}.`,
+        'Line 5: the same as line 4: give one of them another name, or an oldId.',
+      ].join('\n'),
+    );
+    expect(() => readWanted('deployment\netl\n')).toThrow('Line 1: the column name is missing.');
+    expect(() => readWanted('deployment,name\n')).toThrow('The file has no row below its first line.');
+  });
+
+  it.each([
+    ['a,b\n1,"x, ""y""\nz"\n', [{ a: '1', b: 'x, "y"\nz' }]],
+    [
+      '\uFEFFa,b\r\n1,2\r\n\r\n3,4',
+      [
+        { a: '1', b: '2' },
+        { a: '3', b: '4' },
+      ],
+    ],
+    ['a,b\n1,\n', [{ a: '1', b: '' }]],
+    ['a,b\n,2', [{ a: '', b: '2' }]],
+    ['a\n', []],
+    ['', []],
+  ])('is CSV as RFC 4180 has it: %j', (text, rows) => {
+    expect(parseCsv(text).map(({ fields }) => fields)).toEqual(rows);
+  });
+
+  it.each([
+    ['a\n"x', 'Line 2 has a quote in the wrong place, or one that is never closed.'],
+    ['a\nx"y"\n', 'Line 2 has a quote in the wrong place, or one that is never closed.'],
+    ['a,b\n\n1\n', 'Line 3 has 1 fields, the first line 2.'],
+  ])('is refused when it is none: %j', (text, says) => {
+    expect(() => parseCsv(text)).toThrow(says);
+  });
+});

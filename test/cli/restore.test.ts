@@ -1,0 +1,504 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { BatchWriteCommand, DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readArchive } from '../../cli/archive.ts';
+import { type Restoration, restore } from '../../cli/restoration.ts';
+import { cloudEventOf } from '../../functions/domain/cloud-event.ts';
+import type { ServiceEvent } from '../../functions/domain/events.ts';
+import type { Actor } from '../../functions/domain/records.ts';
+import { reportLeak } from '../../functions/routes/report-leak.ts';
+import type { Table } from '../../functions/table/client.ts';
+import { allEvents } from '../../functions/table/restore.ts';
+import { makeTable } from '../support/engine.ts';
+import { DAY, inProcess, must, startTable } from '../support/in-process.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+const engine = await startTable();
+afterAll(() => engine.stop());
+const app = inProcess(engine);
+const POINT = app.time.now;
+const HOUR = 3_600_000;
+const folder = mkdtempSync(join(tmpdir(), 'restore-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+type Item = Record<string, unknown>;
+const named = (tableName: string): Table => ({ ...app.table, tableName });
+
+async function itemsOf(table: Table): Promise<Item[]> {
+  const items: Item[] = [];
+  let start: Item | undefined;
+  do {
+    const page = await table.client.send(
+      new ScanCommand({ TableName: table.tableName, ExclusiveStartKey: start }),
+    );
+    items.push(...(page.Items ?? []));
+    start = page.LastEvaluatedKey;
+  } while (start);
+  return items;
+}
+
+/** A table of its own with these items: what point-in-time recovery makes. */
+async function tableWith(tableName: string, items: Item[]): Promise<Table> {
+  await makeTable(app.table.client as never, tableName);
+  for (let at = 0; at < items.length; at += 25) {
+    const batch = items.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } }));
+    await app.table.client.send(new BatchWriteCommand({ RequestItems: { [tableName]: batch } }));
+  }
+  return named(tableName);
+}
+
+const pathOf = (key: CreatedKey) => `/deployments/${key.id.split('_')[1]}/api-keys/${key.id}`;
+const as = (who: string, method: string, path: string, json?: object) =>
+  app.call(method, path, { as: who, ...(json && { json }) });
+const patch = (key: CreatedKey, json: object) => as('ada', 'PATCH', pathOf(key), json);
+const rotate = async (key: CreatedKey, retireOld: unknown): Promise<CreatedKey> => ({
+  ...key,
+  secret: must(await as('ada', 'POST', `${pathOf(key)}/rotate`, { retireOld }), 200).json.secret,
+});
+
+// Before the moment to which the table is restored.
+const NAMES = [
+  'kept',
+  'deleted',
+  'victim',
+  'disabled',
+  'awake',
+  'rotated-now',
+  'rotated-later',
+  'rotated-on-use',
+  'narrowed',
+  'bound',
+  'leaked',
+] as const;
+await app.register('etl');
+const keys = {} as Record<(typeof NAMES)[number], CreatedKey>;
+for (const name of NAMES) keys[name] = await app.makeKey('etl', { name });
+await patch(keys.awake, { enabled: false });
+const others = {} as Record<string, CreatedKey>;
+for (const id of ['gone', 'again', 'damaged']) {
+  await app.register(id);
+  others[id] = await app.makeKey(id);
+}
+const oldToken = await app.swap(keys.kept);
+const revivable = await app.swap(keys.deleted);
+const temporary = must(await as('ada', 'POST', '/deployments/etl/temporary-tokens', {}), 201).json
+  .access_token;
+const backup = await itemsOf(app.table);
+const restored = await tableWith('restored', backup);
+
+// Since.
+app.time.now += HOUR;
+const newToken = await app.swap(keys.kept);
+await as('ada', 'DELETE', pathOf(keys.deleted));
+await as('mallory', 'DELETE', pathOf(keys.victim));
+await patch(keys.disabled, { enabled: false });
+await patch(keys.awake, { enabled: true });
+const rotatedNow = await rotate(keys['rotated-now'], 'now');
+await rotate(keys['rotated-later'], DAY);
+await rotate(keys['rotated-on-use'], 'on_first_use');
+await patch(keys.narrowed, { scopes: ['airflow:read'], name: 'narrow' });
+await patch(keys.bound, { networks: ['192.0.2.0/24'] });
+const { rules, time } = app;
+await reportLeak(
+  app.table,
+  keys.leaked.secret,
+  { address: '', requestId: '' },
+  { clock: () => time.now, rules, hasTime: () => true },
+);
+await as('admin', 'PUT', '/deployments/etl', { name: 'ETL', groups: ['data-eng', 'others'] });
+const since = await app.makeKey('etl', { name: 'since' });
+const sinceToken = await app.swap(since);
+await as('admin', 'DELETE', '/deployments/gone');
+await as('admin', 'DELETE', '/deployments/again');
+await app.register('again');
+const ofOtherLife = await app.makeKey('again');
+await app.register('new');
+const ofNew = await app.makeKey('new');
+// The damage: somebody removed items by hand.
+for (const { pk, sk } of await app.partition('DEPLOYMENT#damaged')) {
+  await app.table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
+}
+await app.table.client.send(
+  new DeleteCommand({ TableName: 'keys', Key: { pk: 'DEPLOYMENTS', sk: 'damaged' } }),
+);
+const damaged = await itemsOf(app.table);
+const history = (table: Table) => (id: string) => allEvents(table, id);
+
+const usual = (change: Partial<Restoration> = {}): Restoration => ({
+  from: restored,
+  into: app.table,
+  point: POINT,
+  history: history(app.table),
+  ignored: ['mallory'],
+  disablesAll: false,
+  isDryRun: false,
+  clock: () => app.time.now,
+  onProgress: () => {},
+  onDoubt: () => {},
+  ...change,
+});
+
+const EXPECTED = {
+  counts: {
+    'Deployments back': 2,
+    'Deployments that were deleted since': 2,
+    'Deployments that were made since': 2,
+    'Deployments done before the interruption': 0,
+    'keys back': 11,
+    'keys that were deleted since': 1,
+    'keys disabled': 6,
+    'temporary tokens deleted': 1,
+  },
+  otherLives: [],
+};
+/** Without what differs from run to run: epochs, revisions, records of the restore, its events. */
+const comparable = (items: Item[]) =>
+  items
+    .filter(({ pk, type }) => pk !== 'RESTORES' && type !== 'deployment.restored')
+    .map(({ epoch: _, revision: __, restoredBy: ___, ...item }) =>
+      JSON.stringify(item, Object.keys(item).sort()),
+    )
+    .sort();
+
+describe('a restore from point-in-time recovery', () => {
+  it('as a dry run says all that it would do, and writes nothing', async () => {
+    expect(await restore(usual({ isDryRun: true }))).toEqual(EXPECTED);
+    expect(await itemsOf(app.table)).toEqual(damaged);
+  });
+
+  it('killed after its 1st, 6th, 11th … write and started again, ends where one that was not interrupted ends', async () => {
+    const whole = await tableWith('whole', damaged);
+    await restore(usual({ into: whole, history: history(whole) }));
+    const end = comparable(await itemsOf(whole));
+    let killed = 0;
+    for (let writes = 1; writes < 200; writes += 5) {
+      const into = await tableWith(`killed-${writes}`, damaged);
+      const options = usual({ into, history: history(into) });
+      const died = await restore({ ...options, into: dyingAfter(writes, into) }).catch(String);
+      if (typeof died === 'string') killed++;
+      await restore(options);
+      expect(comparable(await itemsOf(into))).toEqual(end);
+      if (typeof died !== 'string') break;
+    }
+    expect(killed).toBeGreaterThan(3);
+  });
+
+  it('leaves out the doings of who did the damage; a Deployment that lives anew since keeps its new life', async () => {
+    const into = await tableWith('ignoring', damaged);
+    const report = await restore(usual({ into, history: history(into), ignored: ['admin'] }));
+    expect(report).toMatchObject({
+      otherLives: ['again'],
+      counts: { 'Deployments back': 3, 'Deployments that were deleted since': 0 },
+    });
+    const items = await itemsOf(into);
+    const keyOf = ({ id }: CreatedKey) => items.find(({ sk }) => sk === `KEY#${id.slice(-26)}`);
+    expect(keyOf(others.gone as CreatedKey)).toMatchObject({ enabled: true, epoch: app.time.now + 1 });
+    // Of the life that is over: the purge has yet to come.
+    expect(keyOf(others.again as CreatedKey)?.epoch).toBe(0);
+    expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: app.time.now + 1 });
+  });
+
+  it.each(['purge', 'restore', 'source', 'sweep', 'anonymous'])(
+    '#57: applies what the system and anonymous callers did when a person with the sub %s is ignored',
+    async (principal) => {
+      const into = await tableWith(`ignoring-${principal}`, damaged);
+      const key = keys.kept;
+      const of = (type: Actor['type'], sequence: number): ServiceEvent => ({
+        id: `${sequence}`,
+        type: type === 'person' ? 'api_key.deleted' : 'api_key.disabled',
+        deploymentId: 'etl',
+        generation: '',
+        actor: { principal, type, address: '', requestId: '' },
+        createdAt: POINT + sequence,
+        data: { keyId: key.id },
+        expiresAt: 0,
+      });
+      const type = principal === 'anonymous' ? 'anonymous' : 'system';
+      const events = [of('person', 1), of(type, 2)];
+      await restore(
+        usual({ into, history: async (id) => (id === 'etl' ? events : []), ignored: [principal] }),
+      );
+      const items = await itemsOf(into);
+      expect(items.find(({ sk }) => sk === `KEY#${key.id.slice(-26)}`)).toMatchObject({ enabled: false });
+    },
+  );
+
+  it('brings back what was there, and leaves the rest as it was since', async () => {
+    const doubts: Record<string, string> = {};
+    const onDoubt: Restoration['onDoubt'] = (keyId, why) => {
+      doubts[keyId] = why;
+    };
+    expect(await restore(usual({ onDoubt }))).toEqual(EXPECTED);
+    expect(doubts).toEqual({
+      [keys['rotated-now'].id]: 'its new secret is lost',
+      [keys['rotated-later'].id]: 'its new secret is lost',
+      [keys['rotated-on-use'].id]: 'its new secret is lost',
+      [keys.bound.id]: 'its bounds are not known',
+      [since.id]: 'it was made since',
+      [ofOtherLife.id]: 'it was made since',
+      [ofNew.id]: 'it was made since',
+    });
+  });
+
+  it('refuses every token of before, of keys and of people, from either table', async () => {
+    for (const token of [oldToken, newToken, revivable, sinceToken, temporary]) {
+      expect(await app.use(token)).toBe(401);
+    }
+  });
+
+  it.each([
+    ['kept', 200],
+    ['victim', 200],
+    ['awake', 200],
+    ['narrowed', 200],
+    ['rotated-later', 200],
+    ['deleted', 401],
+    ['disabled', 401],
+    ['rotated-now', 401],
+    ['rotated-on-use', 401],
+    ['bound', 401],
+    ['leaked', 401],
+  ] as const)('the secret that the backup knows of the key %s: %d', async (name, status) => {
+    expect((await app.exchange(keys[name])).status).toBe(status);
+  });
+
+  it('gives tokens that work, for keys that work', async () => {
+    for (const key of [keys.kept, keys.victim, others.damaged as CreatedKey]) {
+      expect(await app.use(await app.swap(key))).toBe(200);
+    }
+  });
+
+  it('leaves gone what was deleted since: key, Deployment, life', async () => {
+    expect((await as('ada', 'GET', pathOf(keys.deleted))).status).toBe(404);
+    expect((await as('admin', 'GET', '/deployments/gone')).status).toBe(404);
+    for (const id of ['gone', 'again'])
+      expect((await app.exchange(others[id] as CreatedKey)).status).toBe(401);
+  });
+
+  it('narrows again what was narrowed, and shows what was edited', async () => {
+    const narrowed = (await as('ada', 'GET', pathOf(keys.narrowed))).json;
+    expect(narrowed).toMatchObject({ name: 'narrow', scopes: ['airflow:read'] });
+    expect((await as('ada', 'GET', '/deployments/etl')).json).toMatchObject({
+      name: 'ETL',
+      groups: ['data-eng', 'others'],
+    });
+  });
+
+  it('a key that leaked is enabled by an immediate rotation alone', async () => {
+    expect((await patch(keys.leaked, { enabled: true })).status).toBe(409);
+    expect(await app.use(await app.swap(await rotate(keys.leaked, 'now')))).toBe(200);
+  });
+
+  it('a key that was rotated needs a new secret: that of since is lost, the old one retires when it was to', async () => {
+    expect((await app.exchange(rotatedNow)).status).toBe(401);
+    expect(await app.use(await app.swap(await rotate(rotatedNow, 'now')))).toBe(200);
+    app.time.now += DAY * 1000;
+    expect((await app.exchange(keys['rotated-later'])).status).toBe(401);
+    app.time.now -= DAY * 1000;
+  });
+
+  it('a key that was made since works when somebody enables it', async () => {
+    expect((await app.exchange(since)).status).toBe(401);
+    expect((await patch(since, { enabled: true })).status).toBe(200);
+    expect(await app.use(await app.swap(since))).toBe(200);
+    expect(await app.use(sinceToken)).toBe(401);
+  });
+
+  it('counts the keys of each Deployment, and is an event of it', async () => {
+    const [deployment] = (await app.partition('DEPLOYMENT#etl')).filter(({ sk }) => sk === 'DEPLOYMENT');
+    expect(deployment?.keyCount).toBe(
+      (await as('ada', 'GET', '/deployments/etl/api-keys')).json.items.length,
+    );
+    const events = await allEvents(app.table, 'damaged');
+    expect(events.at(-1)).toMatchObject({
+      type: 'deployment.restored',
+      actor: { principal: 'restore', type: 'system' },
+      data: { restoredTo: '2030-01-01T12:00:00.500Z', keys: 1 },
+    });
+  });
+
+  it('run again when it is done, does nothing', async () => {
+    const before = await itemsOf(app.table);
+    expect(await restore(usual())).toBeUndefined();
+    expect(await itemsOf(app.table)).toEqual(before);
+  });
+});
+
+describe('a restore under the name of a table that is gone', () => {
+  it('takes what happened since from an archive', async () => {
+    const lines = damaged
+      .filter(({ pk }) => String(pk).startsWith('EVENTS#'))
+      .map(({ pk, sk, ...event }) => ({ ...event, id: sk, deploymentId: String(pk).slice('EVENTS#'.length) }))
+      .map((event) =>
+        JSON.stringify({ source: 'deployment-api-keys', detail: cloudEventOf(event as never) }),
+      );
+    const file = join(folder, 'events');
+    writeFileSync(file, lines.join(''));
+    const archive = readArchive(folder);
+    expect([...archive.values()].flat()).toHaveLength(lines.length);
+
+    const inPlace = await tableWith('in-place', backup);
+    const report = await restore(
+      usual({ from: inPlace, into: inPlace, history: async (id) => archive.get(id) ?? [] }),
+    );
+    expect(report?.counts).toMatchObject({
+      'Deployments back': 2,
+      'Deployments that were deleted since': 2,
+      'keys back': 11,
+      'keys that were deleted since': 1,
+    });
+    const items = await itemsOf(inPlace);
+    const has = (pk: string, sk: string) => items.some((item) => item.pk === pk && item.sk === sk);
+    expect(has('DEPLOYMENT#etl', `KEY#${keys.kept.id.slice(-26)}`)).toBe(true);
+    expect(has('DEPLOYMENT#etl', `KEY#${keys.deleted.id.slice(-26)}`)).toBe(false);
+    expect(has('DEPLOYMENT#gone', 'DEPLOYMENT')).toBe(false);
+    expect(has('DEPLOYMENTS', 'gone')).toBe(false);
+    // The purge finds its way to what is left of it.
+    expect(items.filter(({ pk }) => pk === 'PURGES')).toHaveLength(2);
+  });
+
+  it('without one disables every key, and kills every token', async () => {
+    const inPlace = await tableWith('unknown', backup);
+    const report = await restore(
+      usual({ from: inPlace, into: inPlace, history: async () => [], disablesAll: true }),
+    );
+    expect(report?.counts).toMatchObject({ 'keys back': 14, 'keys disabled': 13 });
+    const items = await itemsOf(inPlace);
+    const before = new Map(backup.map((item) => [`${item.pk} ${item.sk}`, item]));
+    const found = items.filter(({ sk }) => String(sk).startsWith('KEY#'));
+    expect(found).toHaveLength(14);
+    for (const key of found) {
+      expect(key.enabled).toBe(false);
+      expect(key.epoch).toBeGreaterThan(before.get(`${key.pk} ${key.sk}`)?.epoch as number);
+    }
+    expect(items.filter(({ sk }) => String(sk).startsWith('GRANT#'))).toEqual([]);
+  });
+});
+
+describe('npm run restore', () => {
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, ['cli/restore.ts', ...args], {
+      env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
+    }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+    );
+  const point = new Date(POINT).toISOString();
+
+  it('says what is wrong with what it was given, all at once', async () => {
+    const { code, stderr } = await run('--point', 'yesterday');
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      '--from: name the restored table.\n' +
+        "--into: name the service's table.\n" +
+        '--point: give the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n\n' +
+        'npm run restore -- --help says more.\n',
+    );
+  });
+
+  it('says which option it does not know', async () => {
+    const { code, stderr } = await run('--form', 'keys');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "Unknown option '--form'\n\nnpm run restore -- --help says more.\n",
+    });
+  });
+
+  it('will not guess what happened since where nothing tells', async () => {
+    const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
+    expect(code).toBe(1);
+    expect(stderr).toContain('give --archive with the events since, or --disable-all.');
+  });
+
+  it('knows every option that the runbook gives it', async () => {
+    const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
+    const commands = [...runbook.matchAll(/npm run restore -- (.*)/g)].map(([, options]) => options);
+    expect(commands).toHaveLength(3);
+    const named = commands.flatMap((options) => options?.match(/--[a-z-]+/g) ?? []);
+    const { stdout } = await run('--help');
+    expect(stdout).toContain('npm run restore -- --from');
+    for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
+  });
+
+  it('shows a dry run; killed in the middle goes on; restores, and is done', async () => {
+    const into = await tableWith('by-command', damaged);
+    const args = [
+      '--from',
+      'restored',
+      '--into',
+      into.tableName,
+      '--point',
+      point,
+      '--ignore-principal',
+      'mallory',
+    ];
+    const dry = await run(...args, '--dry-run');
+    expect(dry.stdout).toContain(
+      'This is what would be done. Nothing was written.\n       2 Deployments back',
+    );
+    expect(await itemsOf(into)).toEqual(damaged);
+    const isDone = ({ restoredBy }: Item) => restoredBy !== undefined;
+    await killedAtDeployment(2, args);
+    expect((await itemsOf(into)).filter(isDone)).toHaveLength(1);
+    const real = await run(...args);
+    expect(real.stdout).toContain('Done.\n');
+    expect(real.stdout).toContain('       1 Deployments done before the interruption\n');
+    expect((await itemsOf(into)).filter(isDone)).toHaveLength(4);
+    expect(real.stderr).toContain('5 of 5 Deployments');
+    expect((await run(...args)).stdout).toBe('This restore was finished before. Nothing was done.\n');
+  });
+});
+
+/** Runs the script and kills it with -9 when it puts back its nth Deployment: that write never reaches the engine. */
+async function killedAtDeployment(n: number, args: string[]): Promise<void> {
+  let seen = 0;
+  const forwarded: Promise<Response>[] = [];
+  const proxy = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const target = String(request.headers['x-amz-target']);
+    if (Buffer.concat(chunks).includes('deployment.restored') && ++seen >= n) return child.kill('SIGKILL');
+    const { authorization, 'x-amz-date': date } = request.headers as Record<string, string>;
+    const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': target };
+    const call = fetch(engine.endpoint, {
+      method: 'POST',
+      headers: { ...headers, authorization: authorization ?? '', 'x-amz-date': date ?? '' },
+      body: Buffer.concat(chunks),
+    });
+    forwarded.push(call);
+    const answer = await call;
+    response.writeHead(answer.status, { 'content-type': 'application/x-amz-json-1.0' });
+    return response.end(Buffer.from(await answer.arrayBuffer()));
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  const child = spawn(process.execPath, ['cli/restore.ts', ...args], {
+    env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${port}` },
+    stdio: 'ignore',
+  });
+  const [, signal] = await once(child, 'exit');
+  await Promise.all(forwarded);
+  proxy.closeAllConnections();
+  proxy.close();
+  expect(signal).toBe('SIGKILL');
+}
+
+/** A table on which every write after the first few fails, as for a process that is no more. */
+function dyingAfter(writes: number, table: Table): Table {
+  let left = writes;
+  const client = {
+    send: (command: object) => {
+      const isWrite = /^(Put|Transact|BatchWrite|Delete)/.test(command.constructor.name);
+      if (isWrite && --left < 0) throw new Error('killed');
+      return table.client.send(command as never);
+    },
+  };
+  return { ...table, client: client as never };
+}

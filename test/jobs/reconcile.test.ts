@@ -1,0 +1,365 @@
+import { DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
+import { ownTable, PAGES, reconcile } from '../../functions/jobs/reconcile.ts';
+import type { Table } from '../../functions/table/client.ts';
+import { NO_LIFE } from '../../functions/table/schema.ts';
+import { inProcess, startTable } from '../support/in-process.ts';
+import { fill } from '../support/many-items.ts';
+import { startMeter } from '../support/meter.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+const HOUR = 3_600_000;
+const WEEK = 7 * 24 * HOUR;
+const LATER = 6 * 60_000;
+
+const engine = await startTable();
+const meter = await startMeter(engine.endpoint, { scans: true });
+afterAll(async () => {
+  await meter.stop();
+  await engine.stop();
+});
+
+/** What happens before or after a command of reconciliation. */
+let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
+const service = inProcess(engine, {
+  endpoint: meter.endpoint,
+  around: (when, command) => around?.(when, command),
+});
+const { table, time } = service;
+const admin = { as: 'admin' };
+const isScan = (command: object) => command instanceof ScanCommand;
+
+/** The table is one for the file: each test begins with an empty one and in a week of its own. */
+beforeEach(async () => {
+  around = undefined;
+  const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
+  for (const { pk, sk } of Items) await remove(pk, sk);
+  service.malformed.length = 0;
+  service.deferred.length = 0;
+});
+
+const remove = (pk: string, sk: string) =>
+  table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
+const put = (Item: Record<string, unknown>) => table.client.send(new PutCommand({ TableName: 'keys', Item }));
+
+/** One slice. @returns what it logs; undefined when none was due */
+async function slice(hasTime = () => true, of: Table = table) {
+  let told: Record<string, string | number> | undefined;
+  const log = (message: string, fields: Record<string, string | number>) => {
+    told = { message, ...fields };
+  };
+  const clock = () => time.now;
+  await reconcile(ownTable({ table: of, clock }), { table: of, clock, hasTime, log });
+  return told;
+}
+
+/** What the schedule and the queue of the purge do with what reconciliation leaves. */
+async function purgeMarked(): Promise<void> {
+  time.now += LATER;
+  await sweepMarkers(service.purge);
+  for (let task = service.deferred.shift(); task; task = service.deferred.shift()) {
+    const record = { messageId: 'm', body: JSON.stringify(task) } as never;
+    expect(await purgeFromQueue([record], () => true, service.purge)).toEqual({ batchItemFailures: [] });
+  }
+}
+
+const sortKeys = async (pk: string) => (await service.partition(pk)).map(({ sk }) => String(sk));
+const kindsOf = async (id: string) => (await sortKeys(`DEPLOYMENT#${id}`)).map((sk) => sk.replace(/#.*/, ''));
+const generationOf = async (id: string) =>
+  String((await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
+
+async function deploymentWithToken(id: string): Promise<{ key: CreatedKey; token: string }> {
+  await service.register(id);
+  const key = await service.makeKey(id);
+  return { key, token: await service.swap(key) };
+}
+
+describe('a life that is over, with items left and no purge on its way', () => {
+  it('is marked when its Deployment was removed by hand while the stream was down, and then purged; its events stay', async () => {
+    await deploymentWithToken('gone');
+    const { token } = await deploymentWithToken('stays');
+    await remove('DEPLOYMENT#gone', 'DEPLOYMENT');
+    expect(await slice()).toEqual({
+      message: 'reconciled',
+      pass: 'TABLE',
+      pages: 1,
+      items: 7,
+      orphans: 1,
+      listed: 0,
+    });
+    expect(await sortKeys('DEPLOYMENTS')).toEqual(['stays']);
+    await purgeMarked();
+    expect(await sortKeys('DEPLOYMENT#gone')).toEqual([]);
+    expect(await sortKeys('PURGES')).toEqual([]);
+    expect((await service.partition('EVENTS#gone')).map(({ type }) => type).sort()).toEqual([
+      'api_key.created',
+      'deployment.purged',
+      'deployment.registered',
+    ]);
+    expect(await kindsOf('stays')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+    expect(await service.use(token)).toBe(200);
+  });
+
+  it('is marked under a Deployment that was made again: the older items go, the newer stay', async () => {
+    await deploymentWithToken('again');
+    const older = await generationOf('again');
+    await remove('DEPLOYMENT#again', 'DEPLOYMENT');
+    const { key, token } = await deploymentWithToken('again');
+    expect(await slice()).toMatchObject({ orphans: 1 });
+    expect(await sortKeys('PURGES')).toEqual([`again#${older}`]);
+    await purgeMarked();
+    expect(await kindsOf('again')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+    expect(await service.use(token)).toBe(200);
+    expect(await service.use(await service.swap(key))).toBe(200);
+    expect(await sortKeys('DEPLOYMENTS')).toEqual(['again']);
+  });
+
+  it('is marked for items that name no life at all, and they alone go', async () => {
+    const { token } = await deploymentWithToken('odd');
+    await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(1)}`, generation: 7 });
+    await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(2)}` });
+    expect(await slice()).toMatchObject({ orphans: 1 });
+    expect(await sortKeys('PURGES')).toEqual([`odd#${NO_LIFE}`]);
+    await purgeMarked();
+    expect(await kindsOf('odd')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+    expect(await service.use(token)).toBe(200);
+  });
+
+  it('is marked when nothing is left of it but its entry in the directory, which goes', async () => {
+    await service.register('listed');
+    await remove('DEPLOYMENT#listed', 'DEPLOYMENT');
+    expect(await slice()).toMatchObject({ orphans: 1 });
+    expect(await sortKeys('DEPLOYMENTS')).toEqual([]);
+    await purgeMarked();
+    expect(await sortKeys('PURGES')).toEqual([]);
+  });
+
+  it('is found in a second pass to be no more', async () => {
+    await deploymentWithToken('once');
+    await remove('DEPLOYMENT#once', 'DEPLOYMENT');
+    expect(await slice()).toMatchObject({ orphans: 1 });
+    time.now += WEEK;
+    // The marker waits: its purge is on its way.
+    expect(await slice()).toMatchObject({ orphans: 0, items: 2 });
+    await purgeMarked();
+    time.now += WEEK;
+    expect(await slice()).toMatchObject({ orphans: 0, items: 0 });
+    expect(await sortKeys('PURGES')).toEqual([]);
+  });
+});
+
+describe('nothing is marked', () => {
+  const unmarked = async (listed = 0) => {
+    expect(await slice()).toMatchObject({ orphans: 0, listed });
+    expect(await sortKeys('PURGES')).toEqual([]);
+  };
+
+  it('of Deployments that live, with keys, tokens, temporary tokens and records, used or expired', async () => {
+    const { token } = await deploymentWithToken('living');
+    await service.call('POST', '/deployments/living/temporary-tokens', { ...admin, json: {} });
+    await service.call('POST', '/deployments/living/api-keys', {
+      ...admin,
+      json: { name: 'x' },
+      headers: { 'idempotency-key': 'a' },
+    });
+    time.now += 26 * HOUR;
+    const before = await service.partition('DEPLOYMENT#living');
+    await unmarked();
+    expect(await service.partition('DEPLOYMENT#living')).toEqual(before);
+    expect(await service.use(token)).toBe(401);
+  });
+
+  it('where a purge is under way', async () => {
+    await deploymentWithToken('purged');
+    await service.call('DELETE', '/deployments/purged', admin);
+    const before = await service.partition('PURGES');
+    expect(await slice()).toMatchObject({ orphans: 0 });
+    expect(await service.partition('PURGES')).toEqual(before);
+  });
+
+  it('where the purge ended while it looked', async () => {
+    await deploymentWithToken('ended');
+    const generation = await generationOf('ended');
+    await service.call('DELETE', '/deployments/ended', admin);
+    around = async (when, command) => {
+      if (when !== 'after' || !isScan(command)) return;
+      around = undefined;
+      const body = JSON.stringify({ deploymentId: 'ended', generation });
+      await purgeFromQueue([{ messageId: 'm', body } as never], () => true, service.purge);
+    };
+    await unmarked();
+  });
+
+  it('of a Deployment that was made, with a key and a token, while it looked', async () => {
+    await deploymentWithToken('former');
+    const former = await service.partition('DEPLOYMENT#former');
+    // As an eventually consistent read may show it: the key and token, and not yet the Deployment.
+    await remove('DEPLOYMENT#former', 'DEPLOYMENT');
+    around = async (when, command) => {
+      if (when !== 'after' || !isScan(command)) return;
+      around = undefined;
+      await put(former.find(({ sk }) => sk === 'DEPLOYMENT') ?? {});
+    };
+    await unmarked();
+    expect(await kindsOf('former')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+  });
+
+  it('of a Deployment whose own item is damaged: that is reported, and somebody may mend it', async () => {
+    await deploymentWithToken('damaged');
+    await put({ pk: 'DEPLOYMENT#damaged', sk: 'DEPLOYMENT', name: 'x' });
+    await unmarked();
+    expect(service.malformed).toContainEqual({ pk: 'DEPLOYMENT#damaged', sk: 'DEPLOYMENT' });
+    expect(await kindsOf('damaged')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+  });
+
+  it('of what no ID can name, which is reported', async () => {
+    await put({ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x', generation: newUlid(1) });
+    await unmarked();
+    expect(service.malformed).toEqual([{ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x' }]);
+  });
+});
+
+describe('a Deployment that is made again while its older life is marked', () => {
+  it.each(['BatchGetCommand', 'GetCommand', 'UpdateCommand'])('after %s keeps its own', async (name) => {
+    await deploymentWithToken('anew');
+    await remove('DEPLOYMENT#anew', 'DEPLOYMENT');
+    let fresh: { key: CreatedKey; token: string } | undefined;
+    around = async (when, command) => {
+      if (when !== 'after' || command.constructor.name !== name) return;
+      around = undefined;
+      fresh = await deploymentWithToken('anew');
+    };
+    await slice();
+    expect(fresh).toBeDefined();
+    await purgeMarked();
+    expect(await kindsOf('anew')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+    expect(await sortKeys('DEPLOYMENTS')).toEqual(['anew']);
+    expect(await service.use(fresh?.token ?? '')).toBe(200);
+  });
+});
+
+describe('a Deployment that is not listed', () => {
+  const entry = async (id: string) => (await service.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
+
+  it('is listed again, as it is', async () => {
+    await service.register('lost', { name: 'Lost', groups: ['a'] });
+    const before = await entry('lost');
+    await remove('DEPLOYMENTS', 'lost');
+    expect(await slice()).toMatchObject({ orphans: 0, listed: 1 });
+    expect(await entry('lost')).toEqual(before);
+  });
+
+  it('or is listed under a life that is over, is listed under its own; that life is marked', async () => {
+    await service.register('stale', { name: 'Stale' });
+    const before = await entry('stale');
+    await put({ ...before, name: 'Older', generation: newUlid(1) });
+    expect(await slice()).toMatchObject({ orphans: 1, listed: 1 });
+    expect(await entry('stale')).toEqual(before);
+  });
+
+  it('is listed again when its directory entry is malformed, whichever attribute is wrong', async () => {
+    await service.register('odd', { name: 'Odd', groups: ['a'] });
+    const before = await entry('odd');
+    for (const wrong of [{ name: 7 }, { groups: ['a', 7] }, { groups: 'a' }, { createdAt: -1 }]) {
+      await put({ ...before, ...wrong });
+      expect(await slice()).toMatchObject({ orphans: 0, listed: 1 });
+      expect(await entry('odd')).toEqual(before);
+      time.now += WEEK;
+    }
+  });
+
+  it('and is edited while it is mended, is listed as edited', async () => {
+    await service.register('edited', { name: 'Before' });
+    await remove('DEPLOYMENTS', 'edited');
+    around = async (when, command) => {
+      if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+      around = undefined;
+      await service.register('edited', { name: 'After' });
+    };
+    expect(await slice()).toMatchObject({ listed: 0 });
+    expect(await entry('edited')).toMatchObject({ name: 'After' });
+  });
+
+  it('and is deleted while it is mended, stays unlisted', async () => {
+    await service.register('deleted');
+    await remove('DEPLOYMENTS', 'deleted');
+    around = async (when, command) => {
+      if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+      around = undefined;
+      await service.call('DELETE', '/deployments/deleted', admin);
+    };
+    expect(await slice()).toMatchObject({ listed: 0 });
+    expect(await entry('deleted')).toBeUndefined();
+  });
+});
+
+describe('a pass', () => {
+  it('begins once a week, and in between reads nothing but its position', async () => {
+    expect(await slice()).toMatchObject({ message: 'reconciled' });
+    time.now += WEEK - 1;
+    meter.take();
+    expect(await slice()).toBeUndefined();
+    expect(meter.take()).toMatchObject({ calls: ['GetItem'], read: 1, written: 0 });
+    time.now += 1;
+    expect(await slice()).toMatchObject({ message: 'reconciled' });
+  });
+
+  it('goes on from slice to slice, after a crash too, and finds what lies behind', {
+    timeout: 60_000,
+  }, async () => {
+    const generation = newUlid(1);
+    await fill(table, { deploymentId: 'large', generation, keys: 1, tokens: 2500 });
+    const messages: unknown[] = [];
+    const began = time.now;
+    let crashes = 0;
+    for (let n = 0; n < 3; n++) {
+      around = (when, command) => {
+        // It dies with its page read and its position not yet written.
+        if (when === 'before' && command instanceof PutCommand && crashes++ % 2 === 0)
+          throw new Error('dead');
+      };
+      await expect(slice(() => false)).rejects.toThrow('dead');
+      messages.push((await slice(() => false))?.message);
+      time.now += 15 * 60_000;
+    }
+    around = undefined;
+    expect(messages).toEqual(['reconciliation goes on later', 'reconciliation goes on later', 'reconciled']);
+    expect(await sortKeys('PURGES')).toEqual([`large#${generation}`]);
+    // The week is counted from where the pass began.
+    time.now = began + WEEK - 1;
+    expect(await slice()).toBeUndefined();
+    await purgeMarked();
+    expect(await sortKeys('DEPLOYMENT#large')).toEqual([]);
+  });
+
+  it(`reads at most ${PAGES} pages a slice, however large the table`, async () => {
+    let scans = 0;
+    const endless = {
+      send: async (command: object) => {
+        if (!isScan(command)) return {};
+        scans++;
+        return { Items: [], LastEvaluatedKey: { pk: 'EVENTS#x', sk: String(scans) } };
+      },
+    } as unknown as Table['client'];
+    expect(await slice(() => true, { ...table, client: endless })).toMatchObject({ pages: PAGES });
+    expect(scans).toBe(PAGES);
+  });
+
+  it('takes for each Deployment two strong reads, and half a unit for 4 KB of all that lies there', {
+    timeout: 60_000,
+  }, async () => {
+    for (const id of ['a', 'b', 'c']) await service.register(id);
+    await fill(table, { deploymentId: 'a', generation: await generationOf('a'), keys: 10, tokens: 2000 });
+    meter.take();
+    expect(await slice()).toMatchObject({ pages: 3, orphans: 0 });
+    const { read, written } = meter.take();
+    expect(written).toBe(1);
+    // Its position, the Deployments and their entries, and "a" twice again at the two pages that begin within it.
+    const scanned = read - 1 - 2 * 3 - 2;
+    // docs/cost.md: about 20,000 units for a million tokens.
+    expect(scanned / 2000).toBeGreaterThan(0.019);
+    expect(scanned / 2000).toBeLessThan(0.021);
+  });
+});

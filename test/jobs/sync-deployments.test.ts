@@ -1,0 +1,418 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { DynamoDBRecord } from 'aws-lambda';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { isUlid } from '../../functions/domain/identifiers.ts';
+import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
+import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
+import { inProcess, startTable } from '../support/in-process.ts';
+import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+
+const engine = await startTable();
+const platform = await makePlatformTable(engine.endpoint);
+afterAll(() => engine.stop());
+
+let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
+const service = inProcess(engine, {
+  source: platform.source,
+  around: (when, command) => around?.(when, command),
+});
+const setAside: object[] = [];
+let isQueueDown = false;
+let count = 0;
+let id = '';
+beforeEach(async () => {
+  around = undefined;
+  isQueueDown = false;
+  setAside.length = 0;
+  id = `sourced_${++count}`;
+  await platform.records();
+});
+
+const sync = (records: DynamoDBRecord[]) =>
+  syncFromStream(records, {
+    table: service.table,
+    source: platform.source,
+    clock: () => service.time.now,
+    setAside: async (refusal) => {
+      if (isQueueDown) throw new Error('the queue is down');
+      setAside.push(refusal);
+    },
+    log: () => {},
+  });
+const DONE = { batchItemFailures: [] };
+
+/** What the stream brings since the last call, applied. */
+async function follow(): Promise<DynamoDBRecord[]> {
+  const records = await platform.records();
+  expect(await sync(records)).toEqual(DONE);
+  return records;
+}
+
+const itemOf = async (of = id) =>
+  (await service.partition(`DEPLOYMENT#${of}`)).find(({ sk }) => sk === 'DEPLOYMENT');
+const entryOf = async (of = id) => (await service.partition('DEPLOYMENTS')).find(({ sk }) => sk === of);
+const noted = async (of = id) => (await service.partition('SOURCES')).find(({ sk }) => sk === of);
+const eventsOf = async (of = id) =>
+  (await service.partition(`EVENTS#${of}`)).map(({ type }) => String(type)).sort();
+const admin = { as: 'admin' };
+
+describe('a Deployment of the source', () => {
+  it('is registered, edited and deleted as its row is, and its access ends with it', async () => {
+    await platform.put(rowOf(id, { label: { S: 'Nightly' }, teams: { SS: ['b', 'a'] } }));
+    const [{ dynamodb } = {}] = await follow();
+    const deployment = await itemOf();
+    expect(deployment).toMatchObject({ name: 'Nightly', groups: ['a', 'b'], keyCount: 0 });
+    expect(await entryOf()).toMatchObject({ name: 'Nightly', groups: ['a', 'b'] });
+    expect(isUlid(String(deployment?.generation))).toBe(true);
+    expect(await noted()).toEqual({
+      pk: 'SOURCES',
+      sk: id,
+      lastChange: String(dynamodb?.SequenceNumber).padStart(40, '0'),
+      generation: deployment?.generation,
+      isPresent: true,
+      row: { key: { S: `row-${id}` } },
+    });
+    const key = await service.makeKey(id);
+    const token = await service.swap(key);
+
+    await platform.put(rowOf(id, { label: { S: 'Daily' } }));
+    await follow();
+    expect(await itemOf()).toMatchObject({ name: 'Daily', groups: [], generation: deployment?.generation });
+    expect(await service.use(token)).toBe(200);
+
+    await platform.remove(id);
+    await follow();
+    expect(await itemOf()).toBeUndefined();
+    expect(await entryOf()).toBeUndefined();
+    expect(await service.use(token)).toBe(401);
+    expect(await noted()).toMatchObject({
+      isPresent: false,
+      expiresAt: Math.ceil(service.time.now / 1000) + 90 * 86_400,
+    });
+    expect(await service.partition('PURGES')).toContainEqual(
+      expect.objectContaining({ sk: `${id}#${deployment?.generation}` }),
+    );
+    expect(await eventsOf()).toEqual([
+      'api_key.created',
+      'deployment.deleted',
+      'deployment.edited',
+      'deployment.registered',
+    ]);
+  });
+
+  it('that comes again lives another life: its older keys stay dead, and the purge leaves the newer alone', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    const [older, key] = [await itemOf(), await service.makeKey(id)];
+    await platform.remove(id);
+    await platform.put(rowOf(id));
+    await follow();
+    expect((await itemOf())?.generation).not.toBe(older?.generation);
+    expect((await service.exchange(key)).status).toBe(401);
+    const fresh = await service.swap(await service.makeKey(id));
+    service.time.now += 6 * 60_000;
+    service.deferred.length = 0;
+    await sweepMarkers(service.purge);
+    for (const task of service.deferred.splice(0)) {
+      const record = { messageId: 'm', body: JSON.stringify(task) } as never;
+      expect(await purgeFromQueue([record], () => true, service.purge)).toEqual(DONE);
+    }
+    expect(await service.use(fresh)).toBe(200);
+    expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
+  });
+
+  it('is one by the condition where, and none by the condition deleted', async () => {
+    const states: [object, boolean][] = [
+      [{ type: { S: 'cluster' } }, false],
+      [{}, true],
+      [{ status: { S: 'archived' } }, false],
+      [{ status: { S: 'active' } }, true],
+      [{ type: { S: 'cluster' } }, false],
+    ];
+    const lives = new Set<unknown>();
+    for (const [more, isThere] of states) {
+      await platform.put(rowOf(id, more as never));
+      await follow();
+      const deployment = await itemOf();
+      expect(deployment !== undefined, JSON.stringify(more)).toBe(isThere);
+      if (deployment) lives.add(deployment.generation);
+    }
+    expect(lives.size).toBe(2);
+  });
+
+  it('whose row gets another ID is deleted, and the other is registered', async () => {
+    await platform.put(rowOf(id));
+    await platform.put({ ...rowOf(id), deployment: { S: `${id}_other` } });
+    await follow();
+    expect(await itemOf()).toBeUndefined();
+    expect(await itemOf(`${id}_other`)).toBeDefined();
+  });
+
+  it('costs nothing when what changes in its row is not looked at', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    const commands: string[] = [];
+    around = (_, command) => void commands.push(command.constructor.name);
+    await platform.put(rowOf(id, { heartbeat: { N: '12345678901234567890123456789012345678' } }));
+    expect(await follow()).toHaveLength(1);
+    expect(commands).toEqual([]);
+  });
+});
+
+describe('a record that comes again, late or out of order', () => {
+  it('changes nothing: every record alone, all backwards, all twice, after a deletion and after another life', async () => {
+    await platform.put(rowOf(id, { label: { S: 'one' } }));
+    await platform.put(rowOf(id, { label: { S: 'two' } }));
+    await platform.remove(id);
+    const first = await follow();
+    const replays = (records: DynamoDBRecord[]) => [
+      ...records.map((record) => [record]),
+      records.toReversed(),
+      [...records, ...records],
+    ];
+    const state = async () => [
+      await itemOf(),
+      await entryOf(),
+      await noted(),
+      await service.partition(`EVENTS#${id}`),
+    ];
+    const gone = await state();
+    expect(gone[0]).toBeUndefined();
+    for (const batch of replays(first)) {
+      expect(await sync(batch)).toEqual(DONE);
+      expect(await state()).toEqual(gone);
+    }
+    await platform.put(rowOf(id, { label: { S: 'three' } }));
+    const second = [...first, ...(await follow())];
+    const there = await state();
+    expect(there[0]).toMatchObject({ name: 'three' });
+    for (const batch of replays(second)) {
+      expect(await sync(batch)).toEqual(DONE);
+      expect(await state()).toEqual(there);
+    }
+  });
+
+  it('revives nothing where the deletion came first and the registration was never seen', async () => {
+    await platform.put(rowOf(id));
+    await platform.remove(id);
+    const [insert, removal] = await platform.records();
+    expect(await sync([removal as DynamoDBRecord])).toEqual(DONE);
+    expect(await sync([insert as DynamoDBRecord])).toEqual(DONE);
+    expect(await itemOf()).toBeUndefined();
+    expect(await eventsOf()).toEqual([]);
+  });
+
+  it('in two workers at once is applied once, and the newest wins', async () => {
+    await platform.put(rowOf(id, { label: { S: 'one' } }));
+    await platform.put(rowOf(id, { label: { S: 'two' } }));
+    await platform.remove(id);
+    await platform.put(rowOf(id, { label: { S: 'last' } }));
+    const records = await platform.records();
+    const workers = Array.from({ length: 4 }, async (_, n) => {
+      await pause(n);
+      return sync(records);
+    });
+    for (const result of await Promise.all(workers)) expect(result).toEqual(DONE);
+    expect(await itemOf()).toMatchObject({ name: 'last' });
+    const types = await eventsOf();
+    expect(types.filter((type) => type === 'deployment.registered').length).toBeLessThanOrEqual(2);
+    const { SequenceNumber } = records.at(-1)?.dynamodb ?? {};
+    expect((await noted())?.lastChange).toBe(SequenceNumber?.padStart(40, '0'));
+  });
+
+  it('is ordered by its number, however many digits it has', async () => {
+    await platform.put(rowOf(id));
+    await platform.remove(id);
+    const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];
+    const numbered = (record: DynamoDBRecord, SequenceNumber: string) => ({
+      ...record,
+      dynamodb: { ...record.dynamodb, SequenceNumber },
+    });
+    const [nine, ten] = ['9'.repeat(39), `1${'0'.repeat(39)}`];
+    await sync([numbered(insert, nine)]);
+    await sync([numbered(removal, ten)]);
+    expect(await itemOf()).toBeUndefined();
+    await sync([numbered(insert, nine)]);
+    expect(await itemOf()).toBeUndefined();
+  });
+});
+
+describe('a change that our rules refuse', () => {
+  const refused: [string, (of: string) => object, string][] = [
+    ['no ID', () => ({ deployment: { S: 'no such id' } }), 'deployment must be text of the form'],
+    ['a number for an ID', () => ({ deployment: { N: '7' } }), 'deployment must be text of the form'],
+    ['no ID at all', () => ({ deployment: { NULL: true } }), 'deployment must be text of the form'],
+    ['a long name', () => ({ label: { S: 'x'.repeat(101) } }), 'label must be 1 to 100 characters'],
+    ['a name that is a map', () => ({ label: { M: {} } }), 'label must be 1 to 100 characters'],
+    ['a control character', () => ({ label: { S: 'a\nb' } }), 'label must be 1 to 100 characters'],
+    ['a number among groups', () => ({ teams: { L: [{ N: '1' }] } }), 'teams must be at most 20 texts'],
+  ];
+  it.each(refused)('%s is set aside; its neighbours are applied', async (_, more, reason) => {
+    await platform.put(rowOf(`${id}_a`));
+    await platform.put(rowOf(id, more(id) as never));
+    await platform.put(rowOf(`${id}_b`));
+    const records = await follow();
+    expect(await itemOf(`${id}_a`)).toBeDefined();
+    expect(await itemOf(`${id}_b`)).toBeDefined();
+    expect(setAside).toEqual([
+      {
+        reason: expect.stringContaining(reason),
+        key: { key: { S: `row-${id}` } },
+        sequenceNumber: records[1]?.dynamodb?.SequenceNumber,
+      },
+    ]);
+    expect(await itemOf()).toBeUndefined();
+  });
+
+  it('leaves a Deployment as it was, until a change comes that is taken', async () => {
+    await platform.put(rowOf(id, { label: { S: 'good' } }));
+    await platform.put(rowOf(id, { label: { S: '' } }));
+    await follow();
+    expect(await itemOf()).toMatchObject({ name: 'good' });
+    await platform.put(rowOf(id, { label: { S: 'better' } }));
+    await follow();
+    expect(await itemOf()).toMatchObject({ name: 'better' });
+    expect(setAside).toHaveLength(1);
+  });
+
+  it('and is an ID that was good before, ends the Deployment of that', async () => {
+    await platform.put(rowOf(id));
+    await platform.put({ ...rowOf(id), deployment: { S: 'no id' } });
+    await follow();
+    expect(await itemOf()).toBeUndefined();
+    expect(setAside).toHaveLength(1);
+  });
+
+  it('is set aside also where a record has no images or no number', async () => {
+    await platform.put(rowOf(id));
+    const [{ NewImage: _, ...bare } = {}] = (await platform.records()).map(({ dynamodb }) => ({
+      ...dynamodb,
+    }));
+    expect(await sync([{ eventName: 'INSERT', dynamodb: bare }])).toEqual(DONE);
+    expect(setAside).toEqual([expect.objectContaining({ reason: expect.stringContaining('images') })]);
+  });
+
+  it('is tried again where it cannot be set aside, and holds up what is behind it so long', async () => {
+    isQueueDown = true;
+    await platform.put(rowOf(`${id}_a`));
+    await platform.put(rowOf(id, { deployment: { S: '?' } }));
+    await platform.put(rowOf(`${id}_b`));
+    const records = await platform.records();
+    const { SequenceNumber } = records[1]?.dynamodb ?? {};
+    expect(await sync(records)).toEqual({ batchItemFailures: [{ itemIdentifier: SequenceNumber }] });
+    expect(await itemOf(`${id}_a`)).toBeDefined();
+    expect(await itemOf(`${id}_b`)).toBeUndefined();
+  });
+});
+
+it('a failure that may pass is reported, with nothing behind it done; the same batch again finishes', async () => {
+  for (const n of [1, 2, 3]) await platform.put(rowOf(`${id}_${n}`));
+  const records = await platform.records();
+  let transactions = 0;
+  around = (when, command) => {
+    const isDown = when === 'before' && command.constructor.name === 'TransactWriteCommand';
+    if (isDown && ++transactions === 2) throw Object.assign(new Error('x'), { name: 'ThrottlingException' });
+  };
+  const { SequenceNumber } = records[1]?.dynamodb ?? {};
+  expect(await sync(records)).toEqual({ batchItemFailures: [{ itemIdentifier: SequenceNumber }] });
+  expect(await itemOf(`${id}_1`)).toBeDefined();
+  expect(await itemOf(`${id}_3`)).toBeUndefined();
+  around = undefined;
+  expect(await sync(records)).toEqual(DONE);
+  expect(await itemOf(`${id}_3`)).toBeDefined();
+  expect(await eventsOf(`${id}_1`)).toEqual(['deployment.registered']);
+});
+
+describe('beside people', () => {
+  const put = (json: object) => service.call('PUT', `/deployments/${id}`, { ...admin, json });
+
+  it('what the source says of its Deployments is changed and deleted there alone', async () => {
+    await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
+    await follow();
+    const conflict = {
+      status: 409,
+      json: {
+        code: 'conflict',
+        detail: 'This Deployment comes from a table of the platform. Change or delete it there.',
+      },
+    };
+    expect(await put({ name: 'Mine' })).toMatchObject(conflict);
+    expect(await put({ groups: ['mine'] })).toMatchObject(conflict);
+    expect(await service.call('DELETE', `/deployments/${id}`, admin)).toMatchObject(conflict);
+    // Said again as it is, it is no change.
+    expect(await put({ name: 'Theirs', groups: [] })).toMatchObject({ status: 200 });
+    expect(await itemOf()).toMatchObject({ name: 'Theirs' });
+  });
+
+  it('what the source does not know stays theirs to change', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    const { groups: _, ...nameless } = platform.source;
+    const other = inProcess(engine, { source: nameless });
+    const reply = await other.call('PUT', `/deployments/${id}`, { ...admin, json: { groups: ['ours'] } });
+    expect(reply.status).toBe(200);
+  });
+
+  it('a Deployment that they made is theirs, also when a row of its ID goes that was never seen', async () => {
+    await service.register(id);
+    const before = await itemOf();
+    await platform.put(rowOf(id));
+    await platform.remove(id);
+    const [, removal] = await platform.records();
+    expect(await sync([removal as DynamoDBRecord])).toEqual(DONE);
+    expect(await itemOf()).toEqual(before);
+    expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(204);
+  });
+
+  it('a Deployment that they made is taken over, with its keys, when the source has it', async () => {
+    await service.register(id, { name: 'Ours' });
+    const token = await service.swap(await service.makeKey(id));
+    await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
+    await follow();
+    expect(await itemOf()).toMatchObject({ name: 'Theirs' });
+    expect(await service.use(token)).toBe(200);
+    expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(409);
+  });
+
+  it('a Deployment that they made after the one of the source was removed by hand is theirs', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    await service.table.client.send(
+      new DeleteCommand({ TableName: 'keys', Key: { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' } }),
+    );
+    await service.register(id, { name: 'Ours' });
+    expect((await put({ name: 'Still ours' })).status).toBe(200);
+    await platform.remove(id);
+    await follow();
+    expect(await itemOf()).toMatchObject({ name: 'Still ours' });
+  });
+
+  it('without the setting all Deployments are theirs again', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    const without = inProcess(engine);
+    expect((await without.call('DELETE', `/deployments/${id}`, admin)).status).toBe(204);
+  });
+});
+
+it('a Deployment that was changed in between is read again before it is written', async () => {
+  await platform.put(rowOf(id, { label: { S: 'one' } }));
+  await follow();
+  await platform.put(rowOf(id, { label: { S: 'two' } }));
+  around = async (when, command) => {
+    if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+    around = undefined;
+    // Another worker notes the same change first.
+    await service.table.client.send(
+      new UpdateCommand({
+        TableName: 'keys',
+        Key: { pk: 'SOURCES', sk: id },
+        UpdateExpression: 'SET lastChange = :last',
+        ExpressionAttributeValues: { ':last': '9'.repeat(40) },
+      }),
+    );
+  };
+  await follow();
+  expect(await itemOf()).toMatchObject({ name: 'one' });
+});

@@ -1,0 +1,439 @@
+import { describe, expect, it } from 'vitest';
+import { chooseMethod } from '../../../local/api-gateway/rest-api.ts';
+import { evaluate } from '../../../local/aws/policy.ts';
+import { startLocalStack } from '../../../local/local-stack.ts';
+import { arnOf, Fixture, ref } from '../../support/fixture.ts';
+import { call, runStack } from '../../support/stack.ts';
+
+const uriOf = (functionId: string) => ({
+  'Fn::Join': [
+    '',
+    ['arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/', arnOf(functionId), '/invocations'],
+  ],
+});
+
+/** A REST API with methods at one resource a path segment. */
+class RestFixture extends Fixture {
+  constructor() {
+    super();
+    delete this.resources.Api;
+    delete this.resources.Stage;
+    this.add('Api', 'AWS::ApiGateway::RestApi', {});
+    this.add('RestStage', 'AWS::ApiGateway::Stage', {
+      RestApiId: ref('Api'),
+      StageName: 'prod',
+      Variables: { v: '1' },
+    });
+  }
+
+  method(method: string, path: string, functionId: string, authorizer: Record<string, unknown> = {}): this {
+    let parent: object = { 'Fn::GetAtt': ['Api', 'RootResourceId'] };
+    let id = 'Root';
+    for (const part of path.split('/').filter(Boolean)) {
+      id += part.replaceAll(/\W/g, '') + part.length;
+      if (!this.resources[id]) {
+        this.add(id, 'AWS::ApiGateway::Resource', {
+          RestApiId: ref('Api'),
+          ParentId: parent,
+          PathPart: part,
+        });
+      }
+      parent = ref(id);
+    }
+    return this.add(`${id}${method}`, 'AWS::ApiGateway::Method', {
+      RestApiId: ref('Api'),
+      ResourceId: parent,
+      HttpMethod: method,
+      Integration: { Type: 'AWS_PROXY', Uri: uriOf(functionId) },
+      ...authorizer,
+    });
+  }
+
+  authorizer(id: string, functionId: string, properties: Record<string, unknown> = {}): this {
+    return this.add(id, 'AWS::ApiGateway::Authorizer', {
+      RestApiId: ref('Api'),
+      Type: 'REQUEST',
+      IdentitySource: 'method.request.header.Authorization',
+      AuthorizerUri: uriOf(functionId),
+      AuthorizerResultTtlInSeconds: 0,
+      ...properties,
+    });
+  }
+}
+
+const by = (id: string) => ({ AuthorizationType: 'CUSTOM', AuthorizerId: ref(id) });
+
+/** Does what its token says: JSON of its answer, or `!message` to throw. */
+const AUTHORIZE = `exports.handler = async (event) => {
+  const token = event.authorizationToken ?? event.headers.Authorization;
+  if (token.startsWith('!')) throw new Error(token.slice(1));
+  return JSON.parse(token.replaceAll('$ARN', event.methodArn).replaceAll('$EVENT', Buffer.from(JSON.stringify(event)).toString('hex')));
+};`;
+
+const stack = await runStack({
+  synthesise: new RestFixture()
+    .function(
+      'Echo',
+      'exports.handler = async (event) => ({ statusCode: 200, body: JSON.stringify(event) });',
+    )
+    .function('Render', 'exports.handler = async (event) => JSON.parse(event.body);')
+    .function('Fail', 'exports.handler = async () => { throw new Error("no"); };')
+    .function('Authorize', AUTHORIZE)
+    .authorizer('Request', 'Authorize')
+    .authorizer('Token', 'Authorize', { Type: 'TOKEN', IdentityValidationExpression: '[!{].*' })
+    .add('Unauthorized', 'AWS::ApiGateway::GatewayResponse', {
+      RestApiId: ref('Api'),
+      ResponseType: 'UNAUTHORIZED',
+      ResponseParameters: { 'gatewayresponse.header.WWW-Authenticate': "'Bearer'" },
+    })
+    .add('Default5xx', 'AWS::ApiGateway::GatewayResponse', {
+      RestApiId: ref('Api'),
+      ResponseType: 'DEFAULT_5XX',
+      ResponseParameters: { 'gatewayresponse.header.Access-Control-Allow-Origin': "'*'" },
+    })
+    .method('POST', '/things/{id}/parts', 'Echo')
+    .method('GET', '/things/fixed', 'Echo')
+    .method('POST', '/render', 'Render')
+    .method('GET', '/fail', 'Fail')
+    .method('ANY', '/rest/{proxy+}', 'Echo')
+    .method('GET', '/request', 'Echo', by('Request'))
+    .method('GET', '/token', 'Echo', by('Token')).synthesise,
+});
+const url = stack.urls['Api/Resource'] as string;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+describe('the event of a REST API', () => {
+  it('has the form of payload 1.0, everything as it came', async () => {
+    stack.clock.freeze(Date.parse('2030-01-02T03:04:05Z'));
+    const { json: event, headers } = await call(url, 'POST', '/things/a%2Fb/parts?q=1&q=2&e=', {
+      headers: { 'X-Mixed-Case': 'Kept', 'content-type': 'text/plain', 'user-agent': 'test' },
+      body: 'täxt',
+    });
+    stack.clock.release();
+    expect(event).toStrictEqual({
+      resource: '/things/{id}/parts',
+      path: '/things/a%2Fb/parts',
+      httpMethod: 'POST',
+      headers: expect.objectContaining({ 'X-Mixed-Case': 'Kept', 'X-Forwarded-For': '127.0.0.1' }),
+      multiValueHeaders: expect.objectContaining({ 'X-Mixed-Case': ['Kept'] }),
+      queryStringParameters: { q: '2', e: '' },
+      multiValueQueryStringParameters: { q: ['1', '2'], e: [''] },
+      pathParameters: { id: 'a%2Fb' },
+      stageVariables: { v: '1' },
+      requestContext: {
+        resourceId: expect.any(String),
+        resourcePath: '/things/{id}/parts',
+        httpMethod: 'POST',
+        requestTime: '02/Jan/2030:03:04:05 +0000',
+        requestTimeEpoch: Date.parse('2030-01-02T03:04:05Z'),
+        path: '/prod/things/a%2Fb/parts',
+        accountId: '000000000000',
+        protocol: 'HTTP/1.1',
+        stage: 'prod',
+        domainName: new URL(url).host,
+        domainPrefix: '127',
+        requestId: headers['x-amzn-requestid'],
+        apiId: 'Api',
+        identity: expect.objectContaining({ sourceIp: '127.0.0.1', userAgent: 'test', user: null }),
+      },
+      body: 'täxt',
+      isBase64Encoded: false,
+    });
+    expect(headers['x-amzn-requestid']).toMatch(UUID);
+    expect(headers['apigw-requestid']).toBeUndefined();
+  });
+
+  it('#53: has query parameters whose names every object has', async () => {
+    const names = Object.getOwnPropertyNames(Object.prototype);
+    const query = names.map((name) => `${name}=1&${name}=2`).join('&');
+    const { status, json: event } = await call(url, 'POST', `/things/a/parts?${query}`);
+    expect(status).toBe(200);
+    expect(Object.entries(event.queryStringParameters)).toEqual(names.map((name) => [name, '2']));
+    expect(Object.entries(event.multiValueQueryStringParameters)).toEqual(
+      names.map((name) => [name, ['1', '2']]),
+    );
+  });
+
+  it('has null where there is nothing', async () => {
+    const { json: event } = await call(url, 'GET', '/things/fixed');
+    expect(event).toMatchObject({
+      pathParameters: null,
+      queryStringParameters: null,
+      multiValueQueryStringParameters: null,
+      body: null,
+    });
+    expect(event.requestContext.authorizer).toBeUndefined();
+  });
+});
+
+describe('what a REST API answers', () => {
+  const render = (answer: unknown) => call(url, 'POST', '/render', { json: answer });
+
+  it('is what the function says, JSON unless it says otherwise', async () => {
+    const { status, headers, text } = await render({
+      statusCode: 201,
+      headers: { 'X-One': 'a' },
+      multiValueHeaders: { 'X-Many': ['b', 'c'] },
+      body: 'text',
+    });
+    expect([status, headers['content-type'], headers['x-one'], headers['x-many'], text]).toStrictEqual([
+      201,
+      'application/json',
+      'a',
+      'b, c',
+      'text',
+    ]);
+  });
+
+  it('renames a WWW-Authenticate of the function', async () => {
+    const { headers } = await render({ statusCode: 401, headers: { 'WWW-Authenticate': 'Bearer' } });
+    expect(headers['x-amzn-remapped-www-authenticate']).toBe('Bearer');
+    expect(headers['www-authenticate']).toBeUndefined();
+  });
+
+  const own = async (method: string, path: string, base = url) => {
+    const { status, headers, json } = await call(base, method, path);
+    return [status, headers['x-amzn-errortype'], json];
+  };
+
+  it.each([
+    ['a path that it does not have', 'GET', '/nothing'],
+    ['a method that the path does not have', 'DELETE', '/things/fixed'],
+  ])('is 403 Missing Authentication Token for %s', async (_, method, path) => {
+    expect(await own(method, path)).toStrictEqual([
+      403,
+      'MissingAuthenticationTokenException',
+      { message: 'Missing Authentication Token' },
+    ]);
+  });
+
+  it('is 403 Forbidden for a stage that it does not have', async () => {
+    expect(await own('GET', '/beta/things/fixed', new URL(url).origin)).toStrictEqual([
+      403,
+      'ForbiddenException',
+      { message: 'Forbidden' },
+    ]);
+  });
+
+  it.each([['text'], [null], [{ body: 'x' }], [{ statusCode: 99 }], [{ statusCode: 200, body: {} }]])(
+    'is 502 for a malformed answer: %j',
+    async (answer) => {
+      const { status, json, headers } = await render(answer);
+      expect([status, json]).toStrictEqual([502, { message: 'Internal server error' }]);
+      expect(headers['access-control-allow-origin']).toBe('*');
+    },
+  );
+
+  it('is 502 for a function that fails', async () => {
+    expect(await own('GET', '/fail')).toStrictEqual([
+      502,
+      'InternalServerErrorException',
+      { message: 'Internal server error' },
+    ]);
+  });
+});
+
+it.each([
+  ['GET', '/things/fixed', 'GET /things/fixed'],
+  ['GET', '/things/other', 'GET /things/{id}'],
+  ['POST', '/things/other', 'ANY /things/{id}'],
+  ['GET', '/things/a/b', 'GET /things/{rest+}'],
+  // The resource is chosen first: it does not look for the method elsewhere.
+  ['POST', '/things/fixed', undefined],
+  ['GET', '/things/', undefined],
+])('a call of %s %s is of %s', (method, path, expected) => {
+  const methods = ['GET /things/{rest+}', 'GET /things/{id}', 'ANY /things/{id}', 'GET /things/fixed'].map(
+    (route) => {
+      const [name = '', resourcePath = ''] = route.split(' ');
+      return { method: name, resourcePath };
+    },
+  );
+  const found = chooseMethod(methods, method, path)?.method;
+  expect(found && `${found.method} ${found.resourcePath}`).toBe(expected);
+});
+
+const policy = (effect: string, resource: string) => ({
+  principalId: 'me',
+  policyDocument: {
+    Version: '2012-10-17',
+    Statement: [{ Action: 'execute-api:Invoke', Effect: effect, Resource: resource }],
+  },
+});
+
+describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s', (path) => {
+  const ask = (answer: unknown) =>
+    call(url, 'GET', path, {
+      headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
+    });
+
+  it('lets through what the policy allows, and tells the function its context as strings', async () => {
+    const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
+    expect(reply.status).toBe(200);
+    expect(reply.json.requestContext.authorizer).toStrictEqual({
+      n: '1',
+      yes: 'true',
+      text: 'x',
+      principalId: 'me',
+    });
+  });
+
+  it.each([
+    [
+      'a Deny',
+      policy('Deny', '$ARN'),
+      'User is not authorized to access this resource with an explicit deny',
+    ],
+    [
+      'an Allow of another method',
+      policy('Allow', 'arn:aws:execute-api:*:*:*/prod/POST/*'),
+      'User is not authorized to access this resource',
+    ],
+    [
+      'an Allow of nothing',
+      { ...policy('Allow', ''), principalId: 'me' },
+      'User is not authorized to access this resource',
+    ],
+  ])('answers 403 to %s', async (_, answer, message) => {
+    const { status, headers, json } = await ask(answer);
+    expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
+      403,
+      'AccessDeniedException',
+      { Message: message },
+    ]);
+  });
+
+  it('answers 401 with the gateway response to the error Unauthorized, and to no identity', async () => {
+    for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
+      expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
+        401,
+        'Bearer',
+        { message: 'Unauthorized' },
+      ]);
+    }
+  });
+
+  it.each([
+    ['another error', '!unauthorized'],
+    ['no policy', { principalId: 'me' }],
+    ['no principal', { ...policy('Allow', '$ARN'), principalId: undefined }],
+    ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
+    ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
+  ])('answers 500 to %s', async (_, answer) => {
+    const { status, headers, json } = await ask(answer);
+    expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
+      500,
+      'AuthorizerConfigurationException',
+      { message: null },
+    ]);
+  });
+
+  it('is sent what its type is sent', async () => {
+    const reply = await ask({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
+    const event = JSON.parse(Buffer.from(reply.json.requestContext.authorizer.event, 'hex').toString());
+    const methodArn = `arn:aws:execute-api:us-east-1:000000000000:Api/prod/GET${path}`;
+    if (path === '/token') {
+      expect(event).toStrictEqual({ type: 'TOKEN', methodArn, authorizationToken: expect.any(String) });
+    } else {
+      expect(event).toMatchObject({
+        type: 'REQUEST',
+        methodArn,
+        resource: path,
+        httpMethod: 'GET',
+        stageVariables: { v: '1' },
+      });
+      expect(event).not.toHaveProperty('body');
+      expect(event).not.toHaveProperty('version');
+    }
+  });
+});
+
+it('a TOKEN authorizer is not asked about a token of another form', async () => {
+  const { status } = await call(url, 'GET', '/token', { headers: { Authorization: 'Bearer x' } });
+  expect(status).toBe(401);
+});
+
+describe('a policy', () => {
+  const of = (...statements: object[]) => evaluate({ Statement: statements }, 'a/prod/GET/x');
+  const allow = { Effect: 'Allow', Action: 'execute-api:*', Resource: ['b', 'a/prod/*'] };
+
+  it('denies what any statement denies', () => {
+    expect(of(allow)).toBe('allowed');
+    expect(of(allow, { ...allow, Effect: 'Deny' })).toBe('denied');
+    expect(of({ ...allow, Resource: 'a/prod/POST/*' })).toBe('not allowed');
+    expect(of({ ...allow, Action: 'lambda:*' })).toBe('not allowed');
+  });
+
+  it('is none when it has what is not evaluated here', () => {
+    expect(of({ ...allow, Condition: {} })).toBeUndefined();
+    expect(of({ ...allow, Effect: 'allow' })).toBeUndefined();
+    expect(of({ Effect: 'Allow', NotAction: 'x', Resource: '*' })).toBeUndefined();
+    expect(evaluate(undefined, 'a')).toBeUndefined();
+  });
+});
+
+describe('what is not imitated does not start', () => {
+  const start = (fixture: RestFixture) => startLocalStack({ synthesise: fixture.synthesise });
+  const withEcho = () => new RestFixture().function('Echo', '').function('Authorize', '');
+
+  it.each([
+    [
+      'a result cache',
+      withEcho()
+        .authorizer('A', 'Authorize', { AuthorizerResultTtlInSeconds: 300 })
+        .method('GET', '/a', 'Echo', by('A')),
+      'result cache',
+    ],
+    [
+      'a result cache by default',
+      withEcho()
+        .authorizer('A', 'Authorize', { AuthorizerResultTtlInSeconds: undefined })
+        .method('GET', '/a', 'Echo', by('A')),
+      'result cache',
+    ],
+    [
+      'IAM authorization',
+      withEcho().method('GET', '/a', 'Echo', { AuthorizationType: 'AWS_IAM' }),
+      'AWS_IAM authorization does not run locally',
+    ],
+    [
+      'an identity source in the context',
+      withEcho()
+        .authorizer('A', 'Authorize', { IdentitySource: 'context.identity.sourceIp' })
+        .method('GET', '/a', 'Echo', by('A')),
+      'does not know the identity source',
+    ],
+    [
+      'a role that may not invoke the authorizer',
+      withEcho()
+        .add('Role', 'AWS::IAM::Role', {
+          AssumeRolePolicyDocument: {
+            Statement: [{ Effect: 'Allow', Principal: { Service: 'apigateway.amazonaws.com' } }],
+          },
+        })
+        .authorizer('A', 'Authorize', { AuthorizerCredentials: arnOf('Role') })
+        .method('GET', '/a', 'Echo', by('A')),
+      'may not invoke',
+    ],
+    [
+      'a role that API Gateway may not take on',
+      withEcho()
+        .add('Role', 'AWS::IAM::Role', { AssumeRolePolicyDocument: { Statement: [] } })
+        .authorizer('A', 'Authorize', { AuthorizerCredentials: arnOf('Role') })
+        .method('GET', '/a', 'Echo', by('A')),
+      'does not let apigateway.amazonaws.com assume it',
+    ],
+    [
+      'a gateway response with a body',
+      withEcho()
+        .add('R', 'AWS::ApiGateway::GatewayResponse', {
+          RestApiId: ref('Api'),
+          ResponseType: 'UNAUTHORIZED',
+          ResponseTemplates: { 'application/json': '{}' },
+        })
+        .method('GET', '/a', 'Echo'),
+      'only constant headers',
+    ],
+  ])('%s', async (_, fixture, message) => {
+    await expect(start(fixture)).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,45 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, expect, it, vi } from 'vitest';
+import { startLocalStack } from '../../local/local-stack.ts';
+import { Fixture, readsStream } from '../support/fixture.ts';
+
+const dataDirectory = mkdtempSync(join(tmpdir(), 'local-data-'));
+afterAll(() => rmSync(dataDirectory, { recursive: true }));
+
+const { synthesise } = new Fixture()
+  .function(
+    'Watch',
+    'exports.handler = async ({ Records }) => Records.forEach((r) => console.log(r.dynamodb.Keys.sk.S));',
+    {
+      statements: [readsStream],
+    },
+  )
+  .stream('Watch');
+
+/** Starts on the kept data, writes an item, and says what the function saw and which of the items are there. */
+async function run(sk: string, options: { fresh?: boolean } = {}) {
+  const stack = await startLocalStack({ synthesise, dataDirectory, ...options });
+  try {
+    const { client, name } = stack.table;
+    await client.send(new PutCommand({ TableName: name, Item: { pk: 'a', sk } }));
+    await stack.settled();
+    const isThere = async (it: string) => {
+      const { Item } = await client.send(new GetCommand({ TableName: name, Key: { pk: 'a', sk: it } }));
+      return Item !== undefined;
+    };
+    return { seen: stack.logs.text('watch').split('\n').filter(Boolean), hasFirst: await isThere('first') };
+  } finally {
+    await stack.stop();
+  }
+}
+
+it('a stack with a data folder goes on where it was: items kept, no record delivered twice', async () => {
+  // The data folder is the embedded engine's.
+  vi.stubEnv('DYNAMODB_ENDPOINT', '');
+  expect(await run('first', { fresh: true })).toEqual({ seen: ['first'], hasFirst: true });
+  expect(await run('second')).toEqual({ seen: ['second'], hasFirst: true });
+  expect(await run('third', { fresh: true })).toEqual({ seen: ['third'], hasFirst: false });
+});

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Clock } from '../../../local/clock.ts';
+import { CLIENT_ID, Issuer } from '../../../local/sign-in/issuer.ts';
+
+const issuer = new Issuer(new Clock());
+const url = await issuer.start(0);
+afterAll(() => issuer.stop());
+
+const VERIFIER = 'v'.repeat(43);
+const REDIRECT = 'http://127.0.0.1:8787/console/signed-in';
+const asked = {
+  response_type: 'code',
+  client_id: CLIENT_ID,
+  redirect_uri: REDIRECT,
+  scope: 'openid',
+  state: 's',
+  nonce: 'n',
+  code_challenge: createHash('sha256').update(VERIFIER).digest('base64url'),
+  code_challenge_method: 'S256',
+};
+
+const open = (path: string, query: Record<string, string>, cookie = '') =>
+  fetch(`${url}${path}?${new URLSearchParams(query)}`, { redirect: 'manual', headers: { cookie } });
+
+/** Signs in as somebody would by the page. @returns where the browser is sent with its code */
+async function choose(person: string, query: Record<string, string> = asked): Promise<URL> {
+  const chosen = await open('/sign-in', { ...query, as: person });
+  const authorized = await fetch(new URL(chosen.headers.get('location') ?? '', url), { redirect: 'manual' });
+  return new URL(authorized.headers.get('location') ?? '');
+}
+
+const token = (body: Record<string, string>) =>
+  fetch(`${url}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ client_id: CLIENT_ID, redirect_uri: REDIRECT, ...body }),
+  });
+
+const swap = (code: string | null) =>
+  token({ grant_type: 'authorization_code', code: code ?? '', code_verifier: VERIFIER });
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
+
+describe('the development issuer', () => {
+  it('offers its people, and asks for no password', async () => {
+    const page = await open('/sign-in', asked);
+    const text = await page.text();
+    expect(text).toContain('Ada Admin');
+    expect(text).toContain('Max Member');
+    expect(text).not.toContain('<script');
+  });
+
+  it.each([
+    ['admin', 'admin-7d0c', ['platform-admins']],
+    ['member', 'member-2f41', ['data-eng']],
+  ])('signs %s in by code and PKCE', async (person, sub, groups) => {
+    const back = await choose(person);
+    expect(`${back.origin}${back.pathname}`).toBe(REDIRECT);
+    expect(back.searchParams.get('state')).toBe('s');
+    const response = await swap(back.searchParams.get('code'));
+    const tokens = (await response.json()) as Record<string, string>;
+    expect(claims(tokens.access_token ?? '')).toMatchObject({ sub, groups });
+    expect(claims(tokens.id_token ?? '')).toMatchObject({ sub, nonce: 'n', aud: CLIENT_ID });
+    expect(tokens).not.toHaveProperty('refresh_token');
+  });
+
+  it('takes a code once, and none that it did not give', async () => {
+    const code = (await choose('member')).searchParams.get('code');
+    expect((await swap(code)).status).toBe(200);
+    expect((await swap(code)).status).toBe(400);
+    expect((await swap('made-up')).status).toBe(400);
+  });
+
+  it('takes a code with its own verifier alone', async () => {
+    const code = (await choose('member')).searchParams.get('code') ?? '';
+    const stolen = { grant_type: 'authorization_code', code, code_verifier: 'x'.repeat(43) };
+    expect((await token(stolen)).status).toBe(400);
+  });
+
+  it('renews a sign-in that asked for offline_access, with each refresh token once', async () => {
+    const back = await choose('member', { ...asked, scope: 'openid offline_access' });
+    const first = (await (await swap(back.searchParams.get('code'))).json()) as Record<string, string>;
+    const renew = (refreshToken = '') => token({ grant_type: 'refresh_token', refresh_token: refreshToken });
+    const second = (await (await renew(first.refresh_token)).json()) as Record<string, string>;
+    expect(claims(second.access_token ?? '')).toMatchObject({ sub: 'member-2f41' });
+    expect((await renew(first.refresh_token)).status).toBe(400);
+    expect((await renew(second.refresh_token)).status).toBe(200);
+  });
+
+  it('remembers the choice until the sign-out, which leads back', async () => {
+    const chosen = await open('/sign-in', { ...asked, as: 'member' });
+    const cookie = chosen.headers.get('set-cookie') ?? '';
+    expect(cookie).toBe('development-issuer=member; HttpOnly; SameSite=Lax; Path=/');
+    const again = await open('/sign-in', asked, 'development-issuer=member');
+    expect(again.headers.get('location')).toContain('person=member');
+    const out = await open('/sign-out', {
+      post_logout_redirect_uri: 'http://127.0.0.1:8787/console/signed-out',
+    });
+    expect(out.headers.get('set-cookie')).toContain('Max-Age=0');
+    expect(out.headers.get('location')).toBe('http://127.0.0.1:8787/console/signed-out');
+  });
+
+  it.each([
+    ['a page elsewhere', { redirect_uri: 'https://evil.example.com/' }],
+    ['a page whose name begins like this machine', { redirect_uri: 'http://127.0.0.1.evil.example.com/' }],
+    ['a client without PKCE', { code_challenge_method: 'plain' }],
+  ])('signs nobody in for %s', async (_, wrong) => {
+    expect((await open('/sign-in', { ...asked, ...wrong, as: 'admin' })).status).toBe(400);
+  });
+
+  it('leads nobody elsewhere after a sign-out', async () => {
+    const out = await open('/sign-out', { post_logout_redirect_uri: 'https://evil.example.com/' });
+    expect(out.status).toBe(200);
+    expect(out.headers.get('location')).toBeNull();
+  });
+});

@@ -1,0 +1,150 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import type { RejectedCall } from '../../functions/domain/records.ts';
+import { recordRejectedCalls } from '../../functions/operations/record-rejected-calls.ts';
+import { countRejectedCall } from '../../functions/table/rejected-calls.ts';
+import { toDeployment, toEvent } from '../../functions/table/schema.ts';
+import { deployment, event, GENERATION, MADE_AT, rejectedCall } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+const logged: unknown[] = [];
+beforeEach(async () => {
+  logged.length = 0;
+  await store.clear('REJECTED_CALLS', 'EVENTS#etl', 'EVENTS#other', 'DEPLOYMENT#etl', 'DEPLOYMENT#other');
+});
+
+const HOUR = 60 * 60 * 1000;
+const NEXT_HOUR = MADE_AT + HOUR;
+const count = (deploymentId: string, principal = 'eve', change: Partial<RejectedCall> = {}) =>
+  countRejectedCall(table, {
+    caller: { principal, type: 'person' },
+    deploymentId,
+    call: rejectedCall(change),
+  });
+const record = ({ now = NEXT_HOUR, hasTime = (): boolean => true } = {}) =>
+  recordRejectedCalls({
+    table,
+    clock: () => now,
+    hasTime,
+    log: (message, fields) => logged.push([message, fields]),
+  });
+const eventsOf = (id: string) => store.partition(`EVENTS#${id}`);
+
+describe('recording rejected calls', () => {
+  it('writes one event for each caller, hour and Deployment, with the number of calls and the last one', async () => {
+    await store.put(toDeployment(deployment()), toDeployment(deployment({ id: 'other' })));
+    for (let n = 0; n < 120; n++) await count('etl', 'eve', { at: MADE_AT + n });
+    await count('other');
+    expect(await record()).toBe(2);
+    expect(await eventsOf('etl')).toEqual([
+      {
+        pk: 'EVENTS#etl',
+        sk: expect.stringMatching(/^[0-9A-Z]{26}$/),
+        type: 'call.refused',
+        generation: GENERATION,
+        actor: { principal: 'eve', type: 'person', address: '192.0.2.1', requestId: 'r-1' },
+        createdAt: NEXT_HOUR,
+        data: {
+          call: 'GET /deployments/{deploymentId}',
+          status: 404,
+          code: 'not_found',
+          count: 120,
+          lastAt: '2027-01-15T08:00:00.119Z',
+        },
+        expiresAt: NEXT_HOUR / 1000 + 90 * 24 * 60 * 60,
+      },
+    ]);
+    expect(await eventsOf('other')).toMatchObject([{ data: { count: 1 } }]);
+    expect(await store.partition('REJECTED_CALLS')).toEqual([]);
+    expect(await record()).toBe(0);
+  });
+
+  it('leaves the current hour until it has ended', async () => {
+    await store.put(toDeployment(deployment()));
+    await count('etl');
+    expect(await record({ now: NEXT_HOUR - 1 })).toBe(0);
+    expect(await eventsOf('etl')).toEqual([]);
+    expect(await record()).toBe(1);
+  });
+
+  it('forgets the calls about an ID that never was a Deployment', async () => {
+    await count('etl');
+    expect(await record()).toBe(0);
+    expect(await eventsOf('etl')).toEqual([]);
+    expect(await store.partition('REJECTED_CALLS')).toEqual([]);
+  });
+
+  it('keeps the calls about a deleted Deployment for administrators until its last event expires, not longer', async () => {
+    const deleted = event({ type: 'deployment.deleted', id: newUlid(MADE_AT) });
+    await store.put(toEvent(deleted));
+    await count('etl');
+    await record();
+    const [, recorded] = await eventsOf('etl');
+    expect(recorded).toMatchObject({ generation: '', expiresAt: deleted.expiresAt });
+    const end = deleted.expiresAt * 1000;
+    await count('etl', 'eve', { at: end });
+    expect(await record({ now: end + HOUR })).toBe(0);
+  });
+
+  it('does not tell the members of a new generation of calls about an earlier one', async () => {
+    await store.put(toDeployment(deployment({ generation: newUlid(MADE_AT + 2) })));
+    await count('etl', 'eve', { at: MADE_AT + 1 });
+    await count('etl', 'ada', { at: MADE_AT + 2 });
+    await record();
+    const generations = (await eventsOf('etl')).map(({ generation, actor }) => [
+      (actor as { principal: string }).principal,
+      generation === '',
+    ]);
+    expect(Object.fromEntries(generations)).toEqual({ eve: true, ada: false });
+  });
+
+  it('names ten callers about a Deployment and counts the others in one more event', async () => {
+    await store.put(toDeployment(deployment()));
+    for (let n = 0; n < 25; n++) {
+      await count('etl', `eve-${n}`);
+      await count('etl', `eve-${n}`);
+    }
+    expect(await record()).toBe(11);
+    const events = await eventsOf('etl');
+    const named = events.filter(({ data }) => (data as { call?: string }).call !== undefined);
+    expect(new Set(named.map(({ actor }) => (actor as { principal: string }).principal)).size).toBe(10);
+    const others = events.filter((one) => !named.includes(one));
+    expect(others).toMatchObject([
+      { type: 'call.refused', generation: GENERATION, actor: { principal: 'sweep', type: 'system' } },
+    ]);
+    expect(others[0]?.data).toEqual({ count: 30, callers: 15 });
+    expect(await store.partition('REJECTED_CALLS')).toEqual([]);
+  });
+
+  it('reports how many calls were about Deployments that the caller named after the first ten', async () => {
+    for (let n = 0; n < 14; n++) await count(`made-up-${n}`);
+    expect(await record()).toBe(0);
+    expect(logged).toEqual([
+      [
+        'rejected calls about further Deployments',
+        { principal: 'eve', type: 'person', hour: '2027-01-15T08', calls: 4 },
+      ],
+    ]);
+  });
+
+  it('continues in the next run when time runs out', async () => {
+    await store.put(toDeployment(deployment()));
+    for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
+    let left = 2;
+    await expect(record({ hasTime: () => left-- > 0 })).rejects.toThrow('no time left');
+    expect(await eventsOf('etl')).toHaveLength(2);
+    expect(await record()).toBe(3);
+    expect(await eventsOf('etl')).toHaveLength(5);
+  });
+
+  it('records a call once when two runs do it at the same time', async () => {
+    await store.put(toDeployment(deployment()));
+    for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
+    const written = await Promise.all([record(), record(), record()]);
+    expect(written.reduce((sum, one) => sum + one)).toBe(5);
+    expect(await eventsOf('etl')).toHaveLength(5);
+  });
+});

@@ -1,0 +1,363 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { CheckedRecords, CheckStore } from '../../functions/domain/check.ts';
+import { unavailable } from '../../functions/domain/errors.ts';
+import { formatKeyId } from '../../functions/domain/identifiers.ts';
+import { mintCredential } from '../../functions/domain/mint.ts';
+import type { AuthorizerEvent } from '../../functions/http/authorizer-event.ts';
+import { authorizer } from '../../functions/routes/authorize.ts';
+import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
+import { mistyped } from '../support/mistyped.ts';
+
+const NOW = Date.parse('2027-01-15T08:00:00Z');
+const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+const TOKEN = mintCredential('token', 'etl', ULID);
+const STAGE = 'arn:aws:execute-api:us-east-1:123456789012:abcdef123/test';
+const ORIGIN = { apiId: 'abcdef123', requestId: 'Cz8YXjZPIAMEMXQ=' };
+const REST_ORIGIN = { apiId: 'abcdef123', requestId: 'bb5ff0d8-1f1c-4e33-8f2d-1cd2bd1b8c0d' };
+
+const CONTEXT = {
+  principalId: formatKeyId('etl', ULID),
+  principalType: 'api_key',
+  deploymentId: 'etl',
+  scope: 'deployment:etl code:deploy',
+  issuedAt: '2027-01-15T07:00:00.000Z',
+  expiresAt: '2027-01-16T08:05:00.000Z',
+};
+
+const allow = (resource: string) => ({
+  principalId: CONTEXT.principalId,
+  policyDocument: {
+    Version: '2012-10-17',
+    Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: resource }],
+  },
+  context: CONTEXT,
+});
+const DENY = {
+  principalId: 'refused',
+  policyDocument: {
+    Version: '2012-10-17',
+    Statement: [{ Action: 'execute-api:Invoke', Effect: 'Deny', Resource: `${STAGE}/*` }],
+  },
+};
+const SIMPLE_REFUSAL = { isAuthorized: false, context: {} };
+
+const GOOD: CheckedRecords = {
+  deployment: { generation: ULID },
+  key: { generation: ULID, epoch: 0, enabled: true, scopes: ['code:deploy'] },
+  token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000 - 3600, expiresAt: NOW / 1000 + 60 },
+};
+const EXPIRED: CheckedRecords = {
+  ...GOOD,
+  token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000 - 3600, expiresAt: NOW / 1000 },
+};
+
+function setUp(records: CheckedRecords = GOOD) {
+  const store = {
+    read: vi.fn<CheckStore['read']>(async () => records),
+    slide: vi.fn<CheckStore['slide']>(async (_credential, _hash, until) => until),
+    touch: vi.fn<CheckStore['touch']>(async () => {}),
+  };
+  const report = { refused: vi.fn(), failed: vi.fn() };
+  const rules = {
+    tokenLifetime: 86_400,
+    slideInterval: 300,
+    scopes: ['code:deploy', 'airflow:read'],
+    lastUsedFrom: 'full' as const,
+  };
+  const handler = authorizer({ store, clock: () => NOW, rules, report });
+  return { store, report, handler };
+}
+
+/** The event of each kind with this Authorization header. */
+const http = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
+  httpEvent({ headers: { authorization }, ...change });
+const iam = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
+  http(authorization, { ...change, stageVariables: { ...change.stageVariables, authorizerResponse: 'iam' } });
+const rest = (authorization: string, change: Parameters<typeof restEvent>[0] = {}) =>
+  restEvent({ multiValueHeaders: { Authorization: [authorization] }, ...change });
+
+const bearer = `Bearer ${TOKEN}`;
+
+describe('a good token', () => {
+  it('is authorized by the simple answer of an HTTP API, with the context', async () => {
+    expect(await setUp().handler(http(bearer))).toStrictEqual({ isAuthorized: true, context: CONTEXT });
+  });
+
+  it.each([
+    ['an HTTP API that asks for IAM answers', iam(bearer)],
+    ['a REST API, REQUEST', rest(bearer)],
+    ['a REST API, TOKEN', tokenEvent(bearer)],
+  ])('is allowed the whole stage of %s when no scopes are required by route', async (_, event) => {
+    expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/*`));
+  });
+
+  it.each([
+    [
+      'an HTTP API that asks for IAM answers',
+      iam(bearer, { stageVariables: { requiredScopes: 'GET/request=code:deploy' } }),
+    ],
+    ['a REST API', rest(bearer, { stageVariables: { requiredScopes: 'GET/request=code:deploy' } })],
+  ])('is allowed the called method alone of %s when they are', async (_, event) => {
+    expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/GET/request`));
+  });
+
+  it('is found in a header whose name is in any case, and in headers alone as in the sample', async () => {
+    const { handler } = setUp();
+    expect(await handler(restEvent({ multiValueHeaders: { AUTHORIZATION: [bearer] } }))).toStrictEqual(
+      allow(`${STAGE}/*`),
+    );
+    expect(
+      await handler(restEvent({ multiValueHeaders: null, headers: { authorization: bearer } })),
+    ).toStrictEqual(allow(`${STAGE}/*`));
+  });
+});
+
+describe('a token that is no good', () => {
+  const cases: [string, string, string, CheckedRecords, number][] = [
+    ['that is garbage', 'Bearer garbage', 'malformed', GOOD, 0],
+    ['with wrong check characters', mistyped(bearer), 'malformed', GOOD, 0],
+    ['of another scheme', `Basic ${TOKEN}`, 'malformed', GOOD, 0],
+    ['unknown', bearer, 'unknown', { ...GOOD, token: undefined }, 1],
+    ['expired', bearer, 'expired', EXPIRED, 1],
+    ['of a deleted key', bearer, 'revoked', { ...GOOD, key: undefined }, 1],
+    [
+      'of a disabled key',
+      bearer,
+      'disabled',
+      { ...GOOD, key: { generation: ULID, epoch: 1, enabled: false, scopes: [] } },
+      1,
+    ],
+  ];
+
+  it.each(cases)('%s: a REST API answers 401', async (_, header, reason, records, reads) => {
+    const { handler, report, store } = setUp(records);
+    await expect(handler(rest(header))).rejects.toThrow(/^Unauthorized$/);
+    await expect(handler(tokenEvent(header))).rejects.toThrow(/^Unauthorized$/);
+    expect(report.refused.mock.calls).toStrictEqual([
+      [reason, REST_ORIGIN],
+      [reason, { apiId: 'abcdef123', requestId: undefined }],
+    ]);
+    expect(report.failed).not.toHaveBeenCalled();
+    expect(store.read).toHaveBeenCalledTimes(2 * reads);
+  });
+
+  it.each(cases)('%s: an HTTP API answers 403', async (_, header, reason, records) => {
+    const { handler, report } = setUp(records);
+    expect(await handler(http(header))).toStrictEqual(SIMPLE_REFUSAL);
+    expect(await handler(iam(header))).toStrictEqual(DENY);
+    expect(report.refused.mock.calls).toStrictEqual([
+      [reason, ORIGIN],
+      [reason, ORIGIN],
+    ]);
+  });
+
+  it('in two headers, or joined by a comma: refused, whichever is good', async () => {
+    const { handler, store } = setUp();
+    await expect(
+      handler(restEvent({ multiValueHeaders: { Authorization: [bearer, bearer] } })),
+    ).rejects.toThrow(/^Unauthorized$/);
+    await expect(
+      handler(restEvent({ multiValueHeaders: { Authorization: [bearer], authorization: [bearer] } })),
+    ).rejects.toThrow(/^Unauthorized$/);
+    expect(await handler(http(`${bearer},${bearer}`))).toStrictEqual(SIMPLE_REFUSAL);
+    expect(store.read).not.toHaveBeenCalled();
+  });
+
+  it('missing: refused', async () => {
+    const { handler } = setUp();
+    expect(await handler(httpEvent())).toStrictEqual(SIMPLE_REFUSAL);
+    await expect(handler(restEvent())).rejects.toThrow(/^Unauthorized$/);
+  });
+});
+
+/** The three kinds that can refuse with 403, asked for one route of an API with these stage variables. */
+const ofRoute = (
+  template: string,
+  path: string,
+  pathParameters: Record<string, string>,
+  stageVariables: Record<string, string>,
+  method = 'GET',
+): [string, AuthorizerEvent, object][] => {
+  const { requestContext } = httpEvent();
+  const change = {
+    routeKey: `${method} ${template}`,
+    routeArn: `${STAGE}/${method}${path}`,
+    pathParameters,
+    stageVariables,
+    requestContext: { ...requestContext, http: { ...requestContext.http, method } },
+  };
+  const ofRest = {
+    resource: template,
+    httpMethod: method,
+    methodArn: `${STAGE}/${method}${path}`,
+    pathParameters,
+    stageVariables,
+  };
+  return [
+    ['HTTP API, simple', http(bearer, change), SIMPLE_REFUSAL],
+    ['HTTP API, IAM', iam(bearer, change), DENY],
+    ['REST API', rest(bearer, ofRest), DENY],
+  ];
+};
+
+describe('required scopes', () => {
+  const refusals = (requiredScopes: string) => ofRoute('/request', '/request', {}, { requiredScopes });
+
+  it.each(refusals('GET/request=airflow:read'))(
+    '%s: a lacking scope is 403 and no use',
+    async (_, event, answer) => {
+      const { handler, report, store } = setUp();
+      expect(await handler(event)).toStrictEqual(answer);
+      expect(report.refused).toHaveBeenCalledExactlyOnceWith('scope', expect.anything());
+      expect(store.slide).not.toHaveBeenCalled();
+    },
+  );
+
+  it.each(refusals('GET/request=code:deploy,airflow:read'))(
+    '%s: all of several are required',
+    async (_, event, answer) => {
+      expect(await setUp().handler(event)).toStrictEqual(answer);
+    },
+  );
+
+  it.each(
+    ['POST/request=any', 'GET/request', 'nonsense', '', 'GET/request=any&GET/request=any'].flatMap(refusals),
+  )(
+    '%s: a route that is missing, or a value that does not parse, is 403 without a read',
+    async (_, event, answer) => {
+      const { handler, report, store } = setUp();
+      expect(await handler(event)).toStrictEqual(answer);
+      expect(report.refused).toHaveBeenCalledExactlyOnceWith('configuration', expect.anything());
+      expect(store.read).not.toHaveBeenCalled();
+    },
+  );
+
+  it('a written any lets every good token in', async () => {
+    const [[, event] = []] = refusals('GET/request=any');
+    expect(await setUp().handler(event as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
+  });
+
+  it('a call by a method that its ANY route was not given is 403', async () => {
+    const [[, event] = []] = ofRoute(
+      '/request',
+      '/request',
+      {},
+      { requiredScopes: 'GET/request=any' },
+      'DELETE',
+    );
+    expect(await setUp().handler(event as AuthorizerEvent)).toStrictEqual(SIMPLE_REFUSAL);
+  });
+
+  it('the $default route is written default', async () => {
+    const event = http(bearer, {
+      routeKey: '$default',
+      stageVariables: { requiredScopes: 'default=code:deploy' },
+    });
+    expect(await setUp().handler(event)).toMatchObject({ isAuthorized: true });
+  });
+});
+
+describe('the Deployment that a call is about', () => {
+  const calls = (deploymentId: string, stageVariables = {}, name = 'deploymentId') =>
+    ofRoute(
+      `/deployments/{${name}}/dags`,
+      `/deployments/${deploymentId}/dags`,
+      { [name]: deploymentId },
+      stageVariables,
+    );
+
+  it.each([
+    ...calls('other'),
+    ...calls('ETL'),
+    ...calls('etl2', { requiredScopes: 'GET/deployments/:deploymentId/dags=any' }),
+    ...calls('other', { deploymentParameter: 'd' }, 'd'),
+  ])('%s: a token of another is 403, decided before the store is read', async (_, event, answer) => {
+    const { handler, report, store } = setUp();
+    expect(await handler(event)).toStrictEqual(answer);
+    expect(report.refused).toHaveBeenCalledExactlyOnceWith('deployment', expect.anything());
+    expect(store.read).not.toHaveBeenCalled();
+  });
+
+  it.each([...calls('etl'), ...calls('etl', { deploymentParameter: 'd' }, 'd')])(
+    '%s: its own token is let in',
+    async (_, event, refusal) => {
+      expect(await setUp().handler(event)).not.toStrictEqual(refusal);
+    },
+  );
+
+  it.each(ofRoute('/d/{deploymentId}', '/d/', {}, {}))(
+    '%s: a parameter without a value is no Deployment',
+    async (_, event, answer) => {
+      expect(await setUp().handler(event)).toStrictEqual(answer);
+    },
+  );
+
+  it.each(calls('etl', { deploymentParameter: '{d}' }))(
+    '%s: a deploymentParameter that is no name is 403',
+    async (_, event, answer) => {
+      expect(await setUp().handler(event)).toStrictEqual(answer);
+    },
+  );
+});
+
+describe('a path that a policy cannot name alone', () => {
+  const requiredScopes = 'GET/files/:name=any';
+  it.each(['*', 'a?', `\${aws:username}`, 'a'.repeat(500)])('is refused: %s', async (name) => {
+    const { handler, report } = setUp();
+    const [simple, ...others] = ofRoute('/files/{name}', `/files/${name}`, { name }, { requiredScopes });
+    for (const [, event, answer] of others) expect(await handler(event)).toStrictEqual(answer);
+    expect(report.refused.mock.calls.map(([reason]) => reason)).toStrictEqual(['path', 'path']);
+    expect(await handler(simple?.[1] as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
+  });
+});
+
+describe('where it cannot tell', () => {
+  it.each([
+    ['HTTP API, simple', http(bearer), ORIGIN],
+    ['HTTP API, IAM', iam(bearer), ORIGIN],
+    ['REST API, REQUEST', rest(bearer), REST_ORIGIN],
+    ['REST API, TOKEN', tokenEvent(bearer), { apiId: 'abcdef123', requestId: undefined }],
+  ])('%s: the store fails, and so does the call: a 500, reported', async (_, event, origin) => {
+    const { handler, report, store } = setUp();
+    const error = unavailable(new Error('down'));
+    store.read.mockRejectedValue(error);
+    await expect(handler(event)).rejects.toBe(error);
+    expect(report.failed).toHaveBeenCalledExactlyOnceWith(error, origin);
+    expect(report.refused).not.toHaveBeenCalled();
+  });
+
+  it('a slide that cannot be written fails the call', async () => {
+    const { handler, store } = setUp();
+    store.slide.mockRejectedValue(new Error('throttled'));
+    await expect(handler(http(bearer))).rejects.toThrow('throttled');
+  });
+});
+
+describe('any other event is an error that says what was expected', () => {
+  it.each([
+    ['payload 1.0 of an HTTP API', { ...rest(bearer), version: '1.0' }, 'type is REQUEST, version 1.0.'],
+    [
+      'a WebSocket API',
+      { type: 'REQUEST', methodArn: `${STAGE}/$connect`, headers: {}, requestContext: {} },
+      'httpMethod is missing.',
+    ],
+    ['an HTTP call', { version: '2.0', routeKey: 'GET /', headers: {} }, 'type is undefined, version 2.0.'],
+    ['nothing', null, 'type is undefined, version undefined.'],
+    ['a text', 'TOKEN', 'type is undefined, version undefined.'],
+    ['a secret where a word should be', { type: `${bearer} x` }, 'type is string, version undefined.'],
+  ])('%s', async (_, event, ending) => {
+    const { handler, store } = setUp();
+    const error = await handler(event as AuthorizerEvent).catch((thrown: Error) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect((error as Error).message).toBe(
+      `Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN; ${ending}`,
+    );
+    expect(store.read).not.toHaveBeenCalled();
+  });
+
+  it('an authorizerResponse that is neither simple nor iam', async () => {
+    await expect(
+      setUp().handler(http(bearer, { stageVariables: { authorizerResponse: 'IAM' } })),
+    ).rejects.toThrow('The stage variable authorizerResponse must be simple or iam, or be left out.');
+  });
+});

@@ -1,0 +1,119 @@
+import type { LookupAddress } from 'node:dns';
+import { createServer } from 'node:net';
+import { SignJWT } from 'jose';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+
+/** Stands for whatever must not be reached: on all addresses of this machine. */
+let reached = 0;
+const inside = createServer((socket) => {
+  reached++;
+  socket.destroy();
+});
+await new Promise<void>((resolve) => inside.listen(0, resolve));
+afterAll(() => {
+  inside.close();
+});
+beforeEach(() => {
+  reached = 0;
+});
+const inner = inside.address();
+const port = typeof inner === 'object' ? inner?.port : 0;
+
+const address = (text: string): LookupAddress => ({ address: text, family: text.includes(':') ? 6 : 4 });
+const jwt = await new SignJWT({})
+  .setProtectedHeader({ alg: 'HS256' })
+  .setExpirationTime('5m')
+  .sign(new Uint8Array(32));
+
+/** Asks an issuer whose name has these addresses, one list at each look-up. */
+async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${port}`) {
+  const asked: string[] = [];
+  const verify = openIssuers(Date.now, (hostname, _, callback) => {
+    const list = lists[Math.min(asked.push(hostname), lists.length) - 1] ?? [];
+    setImmediate(callback, null, list.map(address));
+  });
+  const error = await verify(issuer, jwt).then(
+    () => undefined,
+    (error) => error,
+  );
+  return { asked, status: error?.status, cause: String(error?.cause?.message) };
+}
+
+describe('an issuer whose name leads to an address that is not of the public Internet is not asked', () => {
+  it.each([
+    ['this host', '0.0.0.0'],
+    ['private', '10.0.0.1'],
+    ['private', '172.16.0.1'],
+    ['private', '172.31.255.255'],
+    ['private', '192.168.1.1'],
+    ['loopback', '127.0.0.1'],
+    ['loopback', '127.255.0.9'],
+    ['link-local, where clouds keep credentials', '169.254.169.254'],
+    ['shared', '100.64.0.1'],
+    ['benchmarks', '198.18.0.1'],
+    ['multicast', '224.0.0.1'],
+    ['broadcast', '255.255.255.255'],
+    ['IPv6 unspecified', '::'],
+    ['IPv6 loopback', '::1'],
+    ['IPv6 unique local', 'fd00:ec2::254'],
+    ['IPv6 unique local', 'fc00::1'],
+    ['IPv6 link-local', 'fe80::1'],
+    ['IPv6 site-local', 'fec0::1'],
+    ['IPv6 multicast', 'ff02::1'],
+    ['IPv4 mapped', '::ffff:169.254.169.254'],
+    ['IPv4 mapped, in hexadecimal', '::ffff:a00:1'],
+    ['IPv4 compatible', '::127.0.0.1'],
+    ['NAT64 of a private address', '64:ff9b::a00:1'],
+    ['NAT64 of local use', '64:ff9b:1::a00:1'],
+    ['6to4 of a private address', '2002:a00:1::1'],
+    ['Teredo', '2001:0:a00:1::1'],
+    ['documentation', '203.0.113.7'],
+    ['IPv6 link-local with a scope ID', 'fe80::1%eth0'],
+    ['global with a scope ID', '2d00::1%eth0'],
+  ])('%s: %s', async (_, one) => {
+    const { asked, status, cause } = await ask([[one]]);
+    expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
+    expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
+  });
+
+  it.each([
+    ['after a public one', ['1.2.3.4', '127.0.0.1']],
+    ['before a public one', ['::1', '2d00::1']],
+    ['among public ones', ['1.2.3.4', '::ffff:127.0.0.1', '2d00::1']],
+  ])('one %s', async (_, list) => {
+    const { status, cause } = await ask([list]);
+    expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
+    expect(reached).toBe(0);
+  });
+
+  it('nor one without any address', async () => {
+    expect(await ask([[]])).toMatchObject({ status: 503, cause: 'no address' });
+  });
+
+  it.each([
+    '10.0.0.1',
+    '169.254.169.254',
+    '[fd00::1]',
+    '[fe80::1]',
+    '[::ffff:10.0.0.1]',
+    '192.168.257',
+    '0xa9fea9fe',
+  ])('nor one that is such an address itself: %s', async (host) => {
+    const { asked, status, cause } = await ask([['1.2.3.4']], `https://${host}:${port}`);
+    expect([status, cause, asked]).toEqual([503, 'not an address of an issuer', []]);
+  });
+
+  it('nor one without TLS', async () => {
+    const { cause, asked } = await ask([['1.2.3.4']], 'http://ci.acme.test');
+    expect([cause, asked]).toEqual(['not an address of an issuer', []]);
+  });
+});
+
+it('the address that was judged is the one that is connected to: a second answer is never asked for', async () => {
+  // 2d00::/8 is allocated to no one, so the connection fails.
+  const { asked, status, cause } = await ask([['2d00::1'], ['127.0.0.1'], ['::1']]);
+  expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
+  expect(status).toBe(503);
+  expect(cause).not.toContain('not public');
+});

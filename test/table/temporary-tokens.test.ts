@@ -1,0 +1,139 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import type { Grant } from '../../functions/domain/records.ts';
+import { toDeployment, toGrant } from '../../functions/table/schema.ts';
+import { deleteGrant, listGrants, putGrant, readGrant } from '../../functions/table/temporary-tokens.ts';
+import { deployment, event, GENERATION, grant, KEY_ULID, MADE_AT, record } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+const { table } = store;
+afterAll(() => store.stop());
+beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
+
+const pk = 'DEPLOYMENT#etl';
+const etl = deployment();
+const OTHER = newUlid(0);
+const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
+const ofRecord = { pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
+const events = async () => (await store.partition('EVENTS#etl')).length;
+
+describe('a temporary token', () => {
+  it('is issued with its event and record, and read back', async () => {
+    await store.put(toDeployment(etl));
+    const two = grant({ scopes: ['a', 'b:c'] });
+    expect(await putGrant(table, two, event(), record())).toBe('issued');
+    const { deploymentId: _, ulid: __, hash: ___, scopes: ____, ...rest } = two;
+    expect(await store.get(ofGrant)).toEqual({ ...ofGrant, ...rest, scope: 'a b:c' });
+    expect(await store.get(ofRecord)).toBeDefined();
+    expect(await events()).toBe(1);
+    expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual(two);
+  });
+
+  it('without scopes has none', async () => {
+    await store.put(toGrant(grant({ scopes: [] })));
+    expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toMatchObject({ scopes: [] });
+  });
+
+  it('is issued once for an Idempotency-Key', async () => {
+    await store.put(toDeployment(etl), { ...ofRecord, expiresAt: MADE_AT });
+    expect(await putGrant(table, grant(), event(), record())).toBe('repeated');
+    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await events()).toBe(0);
+  });
+
+  it('is not issued in a life that is over, nor where there is no Deployment', async () => {
+    expect(await putGrant(table, grant(), event())).toBe('gone');
+    await store.put(toDeployment(deployment({ generation: OTHER })));
+    expect(await putGrant(table, grant(), event())).toBe('gone');
+    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await events()).toBe(0);
+  });
+
+  it('never takes the place of another', async () => {
+    await store.put(toDeployment(etl), toGrant(grant()));
+    expect(await putGrant(table, grant({ sub: 'eve' }), event())).toBe('gone');
+    expect(await store.get(ofGrant)).toMatchObject({ sub: 'ada' });
+  });
+
+  it('is read until the second of its expiry, in its own life alone', async () => {
+    await store.put(toGrant(grant()));
+    const end = grant().expiresAt * 1000;
+    expect(await readGrant(table, etl, KEY_ULID, end - 1)).toEqual(grant());
+    expect(await readGrant(table, etl, KEY_ULID, end)).toBeUndefined();
+    expect(await readGrant(table, deployment({ generation: OTHER }), KEY_ULID, MADE_AT)).toBeUndefined();
+    expect(await readGrant(table, etl, OTHER, MADE_AT)).toBeUndefined();
+    expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
+  });
+
+  it('#65: that is malformed is found, so that it can be revoked, and reported', async () => {
+    const { deploymentId, ulid, hash } = grant();
+    for (const change of [{ sub: 7 }, { generation: 7 }, { expiresAt: 8.64e12 + 1 }]) {
+      store.malformed.length = 0;
+      await store.put({ ...toGrant(grant()), ...change });
+      expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual({ deploymentId, ulid, hash });
+      expect(store.malformed).toEqual([ofGrant]);
+    }
+    await store.put({ ...toGrant(grant()), sub: 7, generation: OTHER });
+    expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toBeUndefined();
+  });
+
+  it('is revoked with its event; one that is gone is not', async () => {
+    await store.put(toGrant(grant()));
+    expect(await deleteGrant(table, grant(), event())).toBe(true);
+    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await deleteGrant(table, grant(), event({ id: newUlid(1) }))).toBe(false);
+    expect(await events()).toBe(1);
+  });
+});
+
+describe('temporary tokens', () => {
+  const ulids = Array.from({ length: 6 }, (_, n) => newUlid(n + 1));
+  const changes: Partial<Grant>[] = [
+    {},
+    { sub: 'eve' },
+    { generation: OTHER },
+    { expiresAt: MADE_AT / 1000 },
+    {},
+    {},
+  ];
+  beforeEach(() => store.put(...ulids.map((ulid, n) => toGrant(grant({ ulid, ...changes[n] })))));
+  const listed = async (after: string | undefined, limit: number, isWanted?: (one: Grant) => boolean) => {
+    const options = { after, limit, now: MADE_AT, ...(isWanted && { isWanted }) };
+    const { items, hasMore } = await listGrants(table, etl, options);
+    return [items.map(({ ulid }) => ulids.indexOf(ulid)), hasMore];
+  };
+  const isAdas = ({ sub }: Grant) => sub === 'ada';
+
+  it('that live now are listed oldest first, a page at a time', async () => {
+    expect(await listed(undefined, 100)).toEqual([[0, 1, 4, 5], false]);
+    expect(await listed(undefined, 2)).toEqual([[0, 1], true]);
+    expect(await listed(ulids[0], 2)).toEqual([[1, 4], true]);
+    expect(await listed(ulids[1], 2)).toEqual([[4, 5], false]);
+    expect(await listed(ulids[5], 2)).toEqual([[], false]);
+    expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
+  });
+
+  it('that are wanted are listed, and whether there are more of them', async () => {
+    expect(await listed(undefined, 100, isAdas)).toEqual([[0, 4, 5], false]);
+    expect(await listed(undefined, 3, isAdas)).toEqual([[0, 4, 5], false]);
+    expect(await listed(undefined, 1, isAdas)).toEqual([[0], true]);
+  });
+
+  it('are listed over all pages of DynamoDB', { timeout: 30_000 }, async () => {
+    await store.clear(pk);
+    const many = Array.from({ length: 400 }, (_, n) =>
+      grant({ ulid: newUlid(n + 1), sub: `${n}${'x'.repeat(4000)}` }),
+    );
+    await store.put(...many.map(toGrant));
+    const { items, hasMore } = await listGrants(table, etl, { after: undefined, limit: 1000, now: MADE_AT });
+    expect([items.map(({ sub }) => Number.parseInt(sub, 10)), hasMore]).toEqual([
+      many.map((_, n) => n),
+      false,
+    ]);
+    expect(store.sent).toHaveLength(2);
+    store.sent.length = 0;
+    expect(await listed(undefined, 10)).toEqual([expect.any(Array), true]);
+    expect(store.sent).toHaveLength(1);
+  });
+});

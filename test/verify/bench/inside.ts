@@ -1,0 +1,403 @@
+import { parseToken } from '../../../functions/domain/check.ts';
+import { newEvent } from '../../../functions/domain/events.ts';
+import { formatKeyId } from '../../../functions/domain/identifiers.ts';
+import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
+import { hashOf } from '../../../functions/domain/secrets.ts';
+import { purgeFromStream } from '../../../functions/jobs/purge.ts';
+import * as ENV from '../../../functions/runtime/env.ts';
+import { type Table, tableClient } from '../../../functions/table/client.ts';
+import { deleteDeployment } from '../../../functions/table/deployments.ts';
+import { CALL_PATIENCE, CHECK_PATIENCE } from '../../../functions/table/faults.ts';
+import { deleteApiKey, editApiKey } from '../../../functions/table/keys.ts';
+import { leanTokenStore } from '../../../functions/table/lean-tokens.ts';
+import {
+  CHECKED_ATTRIBUTES,
+  checkedKeys,
+  fromApiKey,
+  type Item,
+  toToken,
+} from '../../../functions/table/schema.ts';
+import { openWire } from '../../../functions/table/wire.ts';
+import { startEngine } from '../../support/engine.ts';
+import { startMeter } from '../../support/meter.ts';
+import { median, push } from './numbers.ts';
+import { betterAuth } from './peers.ts';
+import type { AsFunctions } from './report.ts';
+import {
+  apiEvent,
+  authorizerEvent,
+  authorizerOn,
+  builtEntries,
+  createTable,
+  DAY,
+  functionEnvironment,
+  handlerOf,
+  lambdaContext,
+  putAll,
+  rawCaller,
+  seed,
+  TABLE,
+} from './setup.ts';
+
+/**
+ * Measures without HTTP in front, in this process, on an engine of its own: the process that creates tables must be the one
+ * that stops the engine, which removes them. Sends the figures to the parent. Arguments: the measure's name, and the sizes
+ * as JSON.
+ */
+const [, , name = '', given = '{}'] = process.argv;
+const size = JSON.parse(given) as {
+  passes: number;
+  calls: number;
+  tables: number[];
+  purged: number;
+  tries: number;
+};
+const engine = await startEngine();
+const { endpoint } = engine;
+await createTable(endpoint);
+Object.assign(process.env, functionEnvironment(endpoint));
+const entries = builtEntries.slice(builtEntries.indexOf('.build'));
+
+type Check = (event: unknown) => Promise<unknown>;
+
+/** Runs `count` calls, `connections` at a time. @returns CPU in microseconds a call, and calls a second */
+async function run(call: (n: number) => Promise<unknown>, count: number, connections = 1) {
+  const cpu = process.cpuUsage();
+  const begin = performance.now();
+  let left = count;
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      while (left-- > 0) await call(left);
+    }),
+  );
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpu: (user + system) / count, rate: (count / (performance.now() - begin)) * 1000 };
+}
+
+const allowed = async (check: Check, token: string) =>
+  ((await check(authorizerEvent(token))) as { isAuthorized: boolean }).isAuthorized;
+
+async function mustAllow(check: Check, token: string) {
+  if (!(await allowed(check, token))) throw new Error('the check does not allow');
+}
+
+function wire() {
+  const env = functionEnvironment(endpoint);
+  const {
+    AWS_REGION: region = '',
+    AWS_ACCESS_KEY_ID: accessKeyId = '',
+    AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
+    AWS_SESSION_TOKEN: sessionToken,
+  } = env;
+  return openWire({ region, accessKeyId, secretAccessKey, sessionToken, endpoint }, CHECK_PATIENCE);
+}
+
+/** The BatchGetItem of a check, and nothing else. */
+function bareRead(token: string) {
+  const call = wire();
+  const credential = parseToken(token);
+  if (!credential) throw new Error('no token');
+  const request = {
+    Keys: Object.values(checkedKeys(credential, hashOf(token))).map(({ pk, sk }) => ({
+      pk: { S: pk },
+      sk: { S: sk },
+    })),
+    ConsistentRead: true,
+    ...CHECKED_ATTRIBUTES,
+  };
+  return () => call('BatchGetItem', { RequestItems: { [TABLE]: request } });
+}
+
+/** The authorizer with a clock of its own, a second later at each look: each of 64 tokens in turn has to slide. */
+function everySliding(): Check {
+  const { now: real } = Date;
+  let now = real();
+  Date.now = () => {
+    now += 1000;
+    return now;
+  };
+  process.env[ENV.slideInterval] = '60';
+  const check = authorizerOn(TABLE);
+  Date.now = real;
+  return check;
+}
+
+const table = (): Table => ({ client: tableClient(CALL_PATIENCE), tableName: TABLE, onMalformed: () => {} });
+
+const measures: Record<string, () => Promise<unknown>> = {
+  /** CPU of the whole handler: ours, and the same on the SDK. */
+  cpu: async () => {
+    const { tokens } = await seed(endpoint, 'cpu', { keys: 1, tokens: 64 });
+    const handlers = { lean: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
+    const passes: { lean: number; sdk: number }[] = [];
+    for (let pass = 0; pass <= size.passes; pass++) {
+      const cpu = { lean: 0, sdk: 0 };
+      for (const [which, check] of Object.entries(handlers)) {
+        await mustAllow(check, tokens[0] as string);
+        cpu[which as keyof typeof cpu] = (
+          await run((n) => check(authorizerEvent(tokens[n % 64] as string)), size.calls)
+        ).cpu;
+      }
+      // The first warms up.
+      if (pass > 0) passes.push(cpu);
+    }
+    return passes;
+  },
+
+  /**
+   * Calls a second without HTTP in front, 32 at once, as Lambda calls a handler and an application calls better-auth:
+   * checks, with a slide due or not, beside its verification, exchanges beside its creation.
+   */
+  asFunctions: async () => {
+    const now = Date.now();
+    const { tokens } = await seed(endpoint, 'calls', { keys: 1, tokens: 64, now });
+    const slides = await seed(endpoint, 'slides', { keys: 1, tokens: 64, now: now - 3_600_000 });
+    const exchanges = await seed(endpoint, 'exchanges', { keys: 16, tokens: 0, now });
+    const check = handlerOf('authorize');
+    const issue = handlerOf('issue-token');
+    const sliding = everySliding();
+    const { auth, create } = await betterAuth();
+    const keys = await Promise.all(Array.from({ length: 64 }, create));
+    const forms = exchanges.keys.map(({ ulid, secret }) => {
+      const basic = Buffer.from(`${formatKeyId(exchanges.id, ulid)}:${secret}`).toString('base64');
+      return apiEvent('POST /oauth/token', {
+        body: 'grant_type=client_credentials',
+        headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' },
+      });
+    });
+    const calls: Record<keyof AsFunctions, (n: number) => Promise<boolean>> = {
+      check: (n) => allowed(check, tokens[n % 64] as string),
+      sliding: (n) => allowed(sliding, slides.tokens[n % 64] as string),
+      verify: async (n) =>
+        (await auth.api.verifyApiKey({ body: { key: keys[n % 64]?.key as string } })).valid,
+      exchange: async (n) =>
+        ((await issue(forms[n % 16], lambdaContext)) as { statusCode: number }).statusCode === 200,
+      create: async () => Boolean((await create()).key),
+    };
+    const passes: AsFunctions[] = [];
+    for (let pass = 0; pass <= 2 * size.passes; pass++) {
+      const rates: Partial<AsFunctions> = {};
+      for (const [what, call] of Object.entries(calls) as [
+        keyof AsFunctions,
+        (n: number) => Promise<boolean>,
+      ][]) {
+        const good = async (n: number) => {
+          if (!(await call(n))) throw new Error(`${what} does not succeed`);
+        };
+        rates[what] = (await run(good, 2 * size.calls, 32)).rate;
+      }
+      if (pass > 0) passes.push(rates as AsFunctions);
+    }
+    return passes;
+  },
+
+  /** Median latency of a check, and of the bare read by the same client, turn by turn. */
+  latency: async () => {
+    const { tokens } = await seed(endpoint, 'latency', { keys: 1, tokens: 1 });
+    const token = tokens[0] as string;
+    const check = handlerOf('authorize');
+    const bare = bareRead(token);
+    await mustAllow(check, token);
+    const passes: { check: number; bare: number }[] = [];
+    for (let pass = 0; pass <= size.passes; pass++) {
+      const times = { check: [] as number[], bare: [] as number[] };
+      for (let n = 0; n < size.calls; n++) {
+        const begin = performance.now();
+        await check(authorizerEvent(token));
+        const between = performance.now();
+        await bare();
+        times.check.push(between - begin);
+        times.bare.push(performance.now() - between);
+      }
+      if (pass > 0) passes.push({ check: median(times.check), bare: median(times.bare) });
+    }
+    return passes;
+  },
+
+  /** Units of a check, as the engine reports them. */
+  units: async () => {
+    const meter = await startMeter(endpoint);
+    const { tokens } = await seed(endpoint, 'units', { keys: 1, tokens: 2 });
+    const [token, other] = tokens as [string, string];
+    process.env.AWS_ENDPOINT_URL_DYNAMODB = meter.endpoint;
+    let now = Date.now();
+    Date.now = () => now;
+    const check = handlerOf('authorize');
+    const cost = async (one: string) => {
+      await mustAllow(check, one);
+      const { read, written } = meter.take();
+      return [read, written];
+    };
+    const notDue = await cost(token);
+    now += 3_600_000;
+    // The first use of a key in a slide interval is recorded on the key too.
+    return { notDue, dueAndRecorded: await cost(token), due: await cost(other) };
+  },
+
+  /** Checks against tables of several sizes, and in a Deployment with 1,000 keys, turn by turn. */
+  growth: async () => {
+    const subjects: { name: string; check: Check; tokens: string[] }[] = [];
+    for (const items of size.tables) {
+      const tableName = `tokens-${items}`;
+      await createTable(endpoint, tableName);
+      await putAll(endpoint, tableName, otherTokens(items));
+      const { tokens } = await seed(endpoint, 'growth', { keys: 1, tokens: 1000, tableName });
+      subjects.push({ name: `${items.toLocaleString('en')} tokens`, check: authorizerOn(tableName), tokens });
+    }
+    const tableName = 'many-keys';
+    await createTable(endpoint, tableName);
+    const { tokens } = await seed(endpoint, 'growth', { keys: 1000, tokens: 1000, tableName });
+    subjects.push({ name: 'a Deployment with 1,000 keys', check: authorizerOn(tableName), tokens });
+    const rates: Record<string, number[]> = {};
+    for (let pass = 0; pass <= 4 * size.passes; pass++) {
+      for (const { name: subject, check: one, tokens: all } of subjects) {
+        await mustAllow(one, all[0] as string);
+        const { rate } = await run(
+          (n) => one(authorizerEvent(all[(n * 7) % 1000] as string)),
+          size.calls,
+          32,
+        );
+        if (pass > 0) push(rates, subject, rate);
+      }
+    }
+    return rates;
+  },
+
+  /** Items a second that the purge deletes, and the best that the engine does with bare batches. */
+  purge: async () => {
+    const passes: { purge: number; raw: number; memory: number }[] = [];
+    const ours = table();
+    for (let pass = 0; pass <= size.passes; pass++) {
+      const raw = Math.max(
+        ...[
+          await rawDeletes(`raw-${pass}-1`, 1),
+          await rawDeletes(`raw-${pass}-4`, 4),
+          await rawDeletes(`raw-${pass}-8`, 8),
+        ],
+      );
+      const id = `purged-${pass}`;
+      const { generation } = await seed(endpoint, id, { keys: 1, tokens: size.purged });
+      const deployment = { id, generation, name: '', groups: [], keyCount: 1, createdAt: 0 };
+      const actor = { principal: 'bench', address: '192.0.2.1', requestId: '' };
+      await deleteDeployment(ours, deployment, newEvent('deployment.deleted', deployment, actor, Date.now()));
+      const before = process.memoryUsage().heapUsed;
+      const begin = performance.now();
+      let deleted = 0;
+      const removal = {
+        eventName: 'REMOVE' as const,
+        dynamodb: {
+          Keys: { pk: { S: `DEPLOYMENT#${id}` }, sk: { S: 'DEPLOYMENT' } },
+          OldImage: { generation: { S: generation } },
+          SequenceNumber: '1',
+        },
+      };
+      const result = await purgeFromStream([removal], () => true, {
+        table: ours,
+        clock: Date.now,
+        defer: async () => {},
+        log: (_, fields) => {
+          deleted = Number(fields.deleted ?? deleted);
+        },
+      });
+      if (result.batchItemFailures.length > 0) throw new Error('the purge failed');
+      if (deleted < size.purged) throw new Error(`the purge deleted ${deleted} items`);
+      const rate = (size.purged / (performance.now() - begin)) * 1000;
+      if (pass > 0) passes.push({ purge: rate, raw, memory: process.memoryUsage().heapUsed - before });
+    }
+    return passes;
+  },
+
+  /** Ends access in each of the ways, with checks under way, and counts what is let in after it was acknowledged. */
+  deletes: async () => {
+    const ours = table();
+    const tokensOf = leanTokenStore(wire(), ours);
+    const check = handlerOf('authorize');
+    let [tries, accepted, before] = [0, 0, 0];
+    for (let round = 0; tries < size.tries; round++) {
+      const { id, generation, keys, tokens } = await seed(endpoint, `ends-${round}`, { keys: 1, tokens: 4 });
+      const deployment = { id, generation, name: '', groups: [], keyCount: 1, createdAt: 0 };
+      const key = fromApiKey(keys[0]?.item);
+      if (!key) throw new Error('no key');
+      const actor = { principal: 'bench', address: '192.0.2.1', requestId: '' };
+      const event = newEvent('api_key.deleted', deployment, actor, Date.now());
+      const ends = [
+        () => deleteApiKey(ours, key, event),
+        () => editApiKey(ours, { ...key, enabled: false, epoch: 1, revision: 1 }, event),
+        () => deleteDeployment(ours, deployment, event),
+        () =>
+          Promise.all(
+            tokens.map((token) =>
+              tokensOf.deleteToken({ deploymentId: id, ulid: key.ulid, hash: hashOf(token) }),
+            ),
+          ),
+      ];
+      let ended = false;
+      const underWay = tokens.map(async (token) => {
+        while (!ended) before += (await allowed(check, token)) ? 1 : 0;
+      });
+      const acknowledged = await ends[round % ends.length]?.();
+      if (acknowledged === false) throw new Error('nothing was ended');
+      const after = await Promise.all(
+        Array.from({ length: 100 }, (_, n) => allowed(check, tokens[n % 4] as string)),
+      );
+      ended = true;
+      await Promise.all(underWay);
+      tries += after.length;
+      accepted += after.filter(Boolean).length;
+    }
+    return { tries, accepted, before };
+  },
+};
+
+function* otherTokens(count: number): Generator<Item> {
+  const now = Math.floor(Date.now() / 1000);
+  const generation = newUlid(Date.now());
+  for (let n = 0; n < count; n++) {
+    yield toToken({
+      deploymentId: `other-${n % 100}`,
+      ulid: generation,
+      hash: Buffer.from(`${n}`.padEnd(32, 'x')).toString('base64url'),
+      generation,
+      epoch: 0,
+      issuedAt: now,
+      expiresAt: now + DAY,
+    });
+  }
+}
+
+async function rawDeletes(id: string, connections: number): Promise<number> {
+  const { keys } = await seed(endpoint, id, { keys: 1, tokens: 0 });
+  const ulid = keys[0]?.ulid as string;
+  const items = Array.from({ length: size.purged }, () =>
+    toToken({
+      deploymentId: id,
+      ulid,
+      hash: hashOf(mintCredential('token', id, ulid)),
+      generation: ulid,
+      epoch: 0,
+      issuedAt: 0,
+      expiresAt: 0,
+    }),
+  );
+  await putAll(endpoint, TABLE, items);
+  const bodies: string[] = [];
+  for (let at = 0; at < items.length; at += 25) {
+    const requests = items
+      .slice(at, at + 25)
+      .map(({ pk, sk }) => ({ DeleteRequest: { Key: { pk: { S: pk }, sk: { S: sk } } } }));
+    bodies.push(JSON.stringify({ RequestItems: { [TABLE]: requests } }));
+  }
+  const call = rawCaller(endpoint);
+  const begin = performance.now();
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      for (let body = bodies.pop(); body; body = bodies.pop()) await call('BatchWriteItem', body);
+    }),
+  );
+  return (items.length / (performance.now() - begin)) * 1000;
+}
+
+const measure = measures[name];
+if (!measure) throw new Error(`There is no measure named ${name}.`);
+const figures = await measure().finally(engine.stop);
+process.send?.(figures, () => process.exit());

@@ -1,0 +1,26 @@
+import { startLocalStack } from '../../../local/local-stack.ts';
+import type { Served } from './serve.ts';
+
+/** The whole local stack: gateway, pools of workers, the proxy that imitates IAM. Its stream is off. */
+const stack = await startLocalStack({ stream: false });
+const admin = `Bearer ${await stack.signIn('admin')}`;
+async function ask(method: string, path: string, authorization: string, type: string, body: string) {
+  const reply = await fetch(stack.url + path, {
+    method,
+    headers: { authorization, 'content-type': type },
+    body,
+  });
+  if (!reply.ok) throw new Error(`${path}: ${reply.status}`);
+  return reply.json() as Promise<Record<string, string>>;
+}
+await ask('PUT', '/deployments/bench', admin, 'application/json', '{}');
+const key = await ask('POST', '/deployments/bench/api-keys', admin, 'application/json', '{"name":"bench"}');
+const basic = `Basic ${Buffer.from(`${key.id}:${key.secret}`).toString('base64')}`;
+const form = 'application/x-www-form-urlencoded';
+const { access_token } = await ask('POST', '/oauth/token', basic, form, 'grant_type=client_credentials');
+const headers = { authorization: `Bearer ${access_token}` };
+process.send?.({ url: `${stack.url}/whoami`, requests: [{ headers }] } satisfies Served);
+process.on('disconnect', async () => {
+  await stack.stop();
+  process.exit();
+});

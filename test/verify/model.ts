@@ -1,0 +1,38 @@
+import { realService, runModel } from '../model/model.ts';
+import { DAY, startTable } from '../support/in-process.ts';
+import { numericOptions } from '../support/options.ts';
+
+const HELP = `Compares the service with a model of it over random runs, as many as one likes.
+
+  npm run model [-- --runs 100000]     1,000 where nothing is said
+
+Of eleven hundred runs five hundred have a slide interval, five hundred are exact to the second, and a hundred have a cap on
+the age of tokens. Prints progress and what was seen; a run that differs ends it with its seed.`;
+const { runs: all } = numericOptions(HELP, { runs: 1000 });
+/** A table serves as many runs as this: the engine's memory does not grow for ever. */
+const ROUND = 100;
+const rules = [
+  { name: 'slideInterval 300', interval: 300, cap: undefined, rounds: 5 },
+  { name: 'slideInterval 0', interval: 0, cap: undefined, rounds: 5 },
+  { name: 'maxTokenLifetime 3 days', interval: 300, cap: 3 * DAY, rounds: 1 },
+].map((one) => ({ ...one, runs: 0, seen: new Map<string, number>() }));
+const turns = rules.flatMap((one) => Array.from({ length: one.rounds }, () => one));
+
+const began = performance.now();
+for (let done = 0, turn = 0; done < all; turn++) {
+  const one = turns[(turn * 6) % turns.length] as (typeof turns)[number];
+  const count = Math.min(ROUND, all - done);
+  const engine = await startTable();
+  const real = realService(engine, one.interval, one.cap);
+  await runModel(real, count);
+  await engine.stop();
+  for (const [what, times] of real.seen) one.seen.set(what, (one.seen.get(what) ?? 0) + times);
+  one.runs += count;
+  done += count;
+  const seconds = Math.round((performance.now() - began) / 1000);
+  console.log(`${seconds} s: ${done} runs of ${all} agree with the model`);
+}
+for (const { name, runs, seen } of rules) {
+  console.log(`${name}: ${runs} runs agree with the model;`, Object.fromEntries(seen));
+}
+process.exit();

@@ -1,0 +1,147 @@
+/**
+ * Mutation testing, `npm run mutation`: each part of the sources is changed in every small way there is, and its tests must
+ * notice. A change that none notices must be one that changes nothing, and stand in equivalent.ts with the reason.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { readOptions } from '../../support/options.ts';
+import { EQUIVALENT } from './equivalent.ts';
+import { PARTS } from './parts.ts';
+
+const HELP = `Usage: npm run mutation -- [options]
+
+  --part <name>   ${Object.keys(PARTS).join(', ')}; again for several. Default: all of them, one after the other
+  --file <path>   mutate this source alone, such as functions/domain/expiry.ts; it has to be of the one --part
+  --judge         mutate nothing: judge the reports of the last runs
+  --fresh         forget earlier results: without it, what has not changed is not run again
+  --workers <n>   test processes at once. Default: 1
+  --help
+
+Takes about an hour and a half on one busy core in all, and a few minutes where little has changed. Exits with 1 when a part scores 90 % or less, when a mutant survives that is not
+listed in test/verify/mutation/equivalent.ts, or when one that is listed there does not survive.`;
+
+/** A part must kill more than this, in per cent; what is equivalent counts as survived. */
+const LEAST = 90;
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+interface Position {
+  line: number;
+  column: number;
+}
+interface Mutant {
+  mutatorName: string;
+  replacement?: string;
+  status: string;
+  location: { start: Position; end: Position };
+}
+interface Report {
+  files: Record<string, { source: string; mutants: Mutant[] }>;
+}
+
+const values = readOptions(HELP, {
+  part: { type: 'string', multiple: true, default: Object.keys(PARTS) },
+  file: { type: 'string' },
+  judge: { type: 'boolean', default: false },
+  fresh: { type: 'boolean', default: false },
+  workers: { type: 'string', default: '1' },
+});
+const unknown = values.part.find((name) => !PARTS[name]);
+if (unknown !== undefined || (values.file !== undefined && values.part.length !== 1)) {
+  console.error(unknown === undefined ? '--file needs one --part' : `--part ${unknown}: there is none`);
+  process.exit(2);
+}
+
+const pathOf = (part: string, file: string) => `.build/mutation/${part}.${file}.json`;
+
+/** Runs Stryker on a part, at the lowest priority: it would take the machine for hours. */
+async function mutate(part: string): Promise<void> {
+  const common = JSON.parse(readFileSync(new URL('stryker.config.json', import.meta.url), 'utf8'));
+  const config = {
+    ...common,
+    mutate: values.file === undefined ? PARTS[part]?.mutate : [values.file],
+    incrementalFile: pathOf(part, 'incremental'),
+    force: values.fresh,
+    jsonReporter: { fileName: pathOf(part, 'report') },
+    tempDirName: `.build/stryker-${part}`,
+    concurrency: Number(values.workers),
+  };
+  mkdirSync(`${root}/.build/mutation`, { recursive: true });
+  forgetSurvivors(pathOf(part, 'incremental'));
+  writeFileSync(`${root}/${pathOf(part, 'config')}`, JSON.stringify(config, null, 2));
+  const stryker = 'test/verify/mutation/node_modules/@stryker-mutator/core/bin/stryker.js';
+  const args = ['-n', '19', process.execPath, stryker, 'run', pathOf(part, 'config')];
+  const child = spawn('nice', args, { cwd: root, stdio: 'inherit', env: { ...process.env, MUTATED: part } });
+  const code = await new Promise((resolve) => child.on('exit', resolve));
+  if (code !== 0) throw new Error(`Stryker ended with ${code} on ${part}`);
+}
+
+/** So that they are tried again: Stryker does not see that a new test would notice a changed constant. */
+function forgetSurvivors(path: string): void {
+  if (!existsSync(`${root}/${path}`)) return;
+  const report = JSON.parse(readFileSync(`${root}/${path}`, 'utf8')) as Report;
+  for (const file of Object.values(report.files)) {
+    file.mutants = file.mutants.filter(({ status }) => status === 'Killed' || status === 'Timeout');
+  }
+  writeFileSync(`${root}/${path}`, JSON.stringify(report));
+}
+
+/** What a mutant is, in words that outlive a moved line: `StringLiteral: 'utf8' → ""`. */
+function described(source: string, { mutatorName, location, replacement = '' }: Mutant): string {
+  const { start, end } = location;
+  const lines = source.split('\n').slice(start.line - 1, end.line);
+  const last = lines.length - 1;
+  lines[last] = (lines[last] ?? '').slice(0, end.column - 1);
+  lines[0] = (lines[0] ?? '').slice(start.column - 1);
+  const [from = '', to = ''] = [lines.join(' '), replacement].map((text) => text.replace(/\s+/g, ' ').trim());
+  return `${mutatorName}: ${shortened(from)} → ${shortened(to)}`;
+}
+
+const shortened = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}…` : text);
+
+/** @returns whether all is well */
+function judge(part: string): boolean {
+  const { files } = JSON.parse(readFileSync(`${root}/${pathOf(part, 'report')}`, 'utf8')) as Report;
+  const counts = new Map<string, number>();
+  const survivors = new Set<string>();
+  const complaints: string[] = [];
+  for (const [file, { source, mutants }] of Object.entries(files)) {
+    for (const mutant of mutants) {
+      const { status, location } = mutant;
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+      const what = described(source, mutant);
+      const place = `${file}:${location.start.line}`;
+      if (status === 'Timeout') console.log(`  endless, or slow: ${place} ${what}`);
+      if (status !== 'Survived' && status !== 'NoCoverage') continue;
+      const line = (source.split('\n')[location.start.line - 1] ?? '').trim();
+      survivors.add(JSON.stringify([file, line, what]));
+      const isListed = EQUIVALENT.some(
+        (one) => one.file === file && one.line === line && one.mutants.includes(what),
+      );
+      if (!isListed) complaints.push(`survives, and is not listed: ${place} ${what}`);
+    }
+  }
+  for (const { file, line, mutants } of EQUIVALENT.filter((one) => files[one.file])) {
+    for (const what of mutants) {
+      const key = JSON.stringify([file, line, what]);
+      if (!survivors.has(key)) complaints.push(`is listed, and does not survive: ${file} ${what} in ${line}`);
+    }
+  }
+  const of = (...statuses: string[]) => statuses.reduce((sum, status) => sum + (counts.get(status) ?? 0), 0);
+  const [killed, lived] = [of('Killed', 'Timeout'), of('Survived', 'NoCoverage')];
+  const score = (100 * killed) / (killed + lived);
+  if (!(score > LEAST)) complaints.push(`a score of ${score.toFixed(1)} %`);
+  console.log(
+    `${part}: ${score.toFixed(1)} % of ${killed + lived} mutants killed, ${of('Timeout')} of them by time;`,
+    `${lived} survived, ${of('RuntimeError', 'CompileError')} did not run.`,
+  );
+  for (const complaint of complaints) console.error(`  ${complaint}`);
+  return complaints.length === 0;
+}
+
+let isWell = true;
+for (const part of values.part) {
+  if (!values.judge) await mutate(part);
+  isWell = judge(part) && isWell;
+}
+process.exitCode = isWell ? 0 : 1;

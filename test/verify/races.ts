@@ -1,0 +1,18 @@
+import { RACES, runRace } from '../faults/races.ts';
+import { startTable } from '../support/in-process.ts';
+import { numericOptions } from '../support/options.ts';
+
+const HELP = `Runs each race many times, and prints how often each end came. One that must not come ends it.
+
+  npm run races [-- --times 100]     1,000 where nothing is said`;
+const { times } = numericOptions(HELP, { times: 1000 });
+for (const race of RACES) {
+  const engine = await startTable();
+  const began = performance.now();
+  const counts = await runRace(engine, race, times);
+  const seconds = Math.round((performance.now() - began) / 1000);
+  console.log(`${race.title} (${times} times, ${seconds} s)`);
+  for (const [end, count] of [...counts].sort()) console.log(`  ${count}  ${end}`);
+  await engine.stop();
+}
+process.exit();

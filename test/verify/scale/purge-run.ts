@@ -1,0 +1,120 @@
+import { purgeFromQueue, purgeFromStream } from '../../../functions/jobs/purge.ts';
+import { inProcess, must, removal, startTable } from '../../support/in-process.ts';
+import { fill } from '../../support/many-items.ts';
+import { numericOptions } from '../../support/options.ts';
+
+const HELP = `Purges a Deployment of 1,000 keys and many tokens, and prints time per 1,000 items and memory; then one more, with the
+purge killed at random points.
+
+  npm run purge-scale [-- --tokens 1000 [--tokens 3000 …]] [-- --kills 10000]
+
+  --tokens     how many tokens; again for several sizes. 1,000 to 100,000 where nothing is said
+  --kills      how many tokens there are where it is killed. 10,000 where nothing is said`;
+const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
+  tokens: [1000, 3000, 10_000, 30_000, 100_000],
+  kills: 10_000,
+});
+
+/** As on Lambda: a run has a minute, and leaves what is left to the next one ten seconds before. */
+const RUN = 50_000;
+const KEYS = 1000;
+
+/** Requests between two looks at the heap, which is swept before each: what is left is in use. */
+const LOOK = 20;
+/** What the purge itself may hold, in MiB, however many items there are: the pages and batches under way. */
+const MOST = 6;
+const { gc } = globalThis;
+if (!gc) throw new Error('run it with --expose-gc, as npm run purge-scale does');
+const liveHeap = () => {
+  gc();
+  return process.memoryUsage().heapUsed / 2 ** 20;
+};
+
+let killIn: number | undefined;
+const admin = { as: 'admin' };
+
+async function purgeOf(tokens: number, kills: boolean): Promise<void> {
+  const engine = await startTable();
+  let requests = 0;
+  let done = 0;
+  let looks: number[] | undefined;
+  /** Milliseconds that the looks have taken: not the purge's. */
+  let looking = 0;
+  const service = inProcess(engine, {
+    around: (when) => {
+      requests += when === 'before' ? 1 : 0;
+      if (when === 'after' && ++done % LOOK === 0 && looks) {
+        const begin = performance.now();
+        looks.push(liveHeap());
+        looking += performance.now() - begin;
+      }
+      if (killIn === undefined || killIn-- > 0) return;
+      killIn = undefined;
+      throw new Error('killed');
+    },
+  });
+  const id = 'big';
+  await service.register(id);
+  await service.register('neighbour');
+  const key = await service.makeKey('neighbour');
+  const token = await service.swap(key);
+  const generation = String((await service.partition(`DEPLOYMENT#${id}`))[0]?.generation);
+  await fill(service.table, { deploymentId: id, generation, keys: KEYS, tokens });
+  must(await service.call('DELETE', `/deployments/${id}`, admin), 204);
+
+  const before = liveHeap();
+  looks = [];
+  requests = 0;
+  const began = performance.now();
+  let runs = 0;
+  let died = 0;
+  const record = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
+  const attempt = async (work: (hasTime: () => boolean) => Promise<{ batchItemFailures: object[] }>) => {
+    for (;;) {
+      const end = performance.now() + RUN;
+      runs++;
+      if (kills) killIn = Math.floor(Math.random() * 120);
+      const { batchItemFailures } = await work(() => performance.now() < end);
+      killIn = undefined;
+      if (batchItemFailures.length === 0) return;
+      died++;
+    }
+  };
+  await attempt((hasTime) => purgeFromStream([record], hasTime, service.purge));
+  for (let task = service.deferred.shift(); task; task = service.deferred.shift()) {
+    const body = JSON.stringify(task);
+    await attempt((hasTime) => purgeFromQueue([{ messageId: 'm', body } as never], hasTime, service.purge));
+  }
+  const took = performance.now() - began - looking;
+  const held = looks.map((look) => look - before);
+  looks = undefined;
+  const after = liveHeap() - before;
+
+  const left = await service.partition(`DEPLOYMENT#${id}`);
+  const markers = await service.partition('PURGES');
+  if (left.length > 0 || markers.length > 0)
+    throw new Error(`${left.length} items, ${markers.length} markers left`);
+  if ((await service.use(token)) !== 200) throw new Error("the neighbour's token is dead");
+  const others = await service.partition('DEPLOYMENT#neighbour');
+  if (others.length !== 3) throw new Error('the neighbour lost items');
+  const items = tokens + KEYS;
+  const most = Math.max(...held);
+  console.log(
+    [
+      `${String(items).padStart(7)} items`,
+      `${(took / 1000).toFixed(1)} s`,
+      `${((took / items) * 1000).toFixed(0)} ms per 1,000`,
+      `${requests} requests`,
+      `live heap in ${held.length} looks ${Math.min(...held).toFixed(1)} to ${most.toFixed(1)} MiB, then ${after.toFixed(1)}`,
+      `${runs} runs, ${died} killed`,
+    ].join(', '),
+  );
+  await engine.stop();
+  if (most > MOST) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
+}
+
+// Its growth slows the engine's writes: the handler gets the event that the stream would have held.
+console.log("The engine's stream is off.");
+for (const tokens of sizes) await purgeOf(tokens, false);
+await purgeOf(killedSize, true);
+process.exit();

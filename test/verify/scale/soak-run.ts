@@ -1,0 +1,234 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startLocalStack } from '../../../local/local-stack.ts';
+import { removal } from '../../support/in-process.ts';
+import { numericOptions } from '../../support/options.ts';
+import { partition } from '../../support/service.ts';
+import { type CreatedKey, call, type Reply } from '../../support/stack.ts';
+
+const HELP = `Mixed traffic on the whole local stack, as fast as a few loops at a time go, with the engine killed by -9 three times and
+started again on its file. Every answer is compared with what it must be; while the engine is away, 500 and 503 are right
+too, and what was asked is asked again until it is certain.
+
+  npm run soak [-- --minutes 2] [-- --loops 3]
+
+  --minutes     for how long. 30 where nothing is said
+  --loops       how many at a time. 6 where nothing is said`;
+const { minutes, loops } = numericOptions(HELP, { minutes: 30, loops: 6 });
+const duration = minutes * 60_000;
+/** Milliseconds that the engine stays away when it was killed. */
+const OUTAGE = 2000;
+/** Of the resident memory at half time, to which every worker has long been started, how much the end may have. */
+const GROWTH = 1.3;
+/** Milliseconds from which growth is judged: in less, heaps that nothing has made collect yet look like growth. */
+const STEADY = 10 * 60_000;
+/** The share of calls that may be refused with 503 while the engine is there. */
+const BUSY = 0.02;
+
+const directory = mkdtempSync(join(tmpdir(), 'soak-'));
+const probe = createServer().listen(0, '127.0.0.1');
+await once(probe, 'listening');
+const { port } = probe.address() as { port: number };
+probe.close();
+await once(probe, 'close');
+const endpoint = `http://127.0.0.1:${port}`;
+let engine: ChildProcess;
+
+async function startEngine(): Promise<void> {
+  const path = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide');
+  const options = [
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--db-path',
+    join(directory, 'table.sqlite'),
+  ];
+  engine = spawn(path, options, { stdio: 'ignore' });
+  const isUp = () =>
+    fetch(endpoint).then(
+      () => true,
+      () => false,
+    );
+  while (!(await isUp())) await sleep(20);
+}
+process.on('exit', () => {
+  engine?.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+await startEngine();
+process.env.DYNAMODB_ENDPOINT = endpoint;
+const stack = await startLocalStack({ stream: false });
+console.log(`${minutes} minutes, ${loops} loops at a time. The engine's stream is off.`);
+
+const counts: Record<string, number> = {};
+const waits: number[] = [];
+let isOver = false;
+let mayFail = 0;
+
+/** Asks until the answer is certain; anything but the expected statuses is a wrong answer. */
+async function ask(name: string, expected: number[], make: () => Promise<Reply>): Promise<Reply> {
+  for (;;) {
+    const began = performance.now();
+    const reply = await make();
+    counts[name] = (counts[name] ?? 0) + 1;
+    waits.push(performance.now() - began);
+    if (waits.length > 10_000) waits.splice(0, 5000);
+    if (expected.includes(reply.status)) return reply;
+    const isOutage = [500, 503].includes(reply.status) && performance.now() < mayFail;
+    // A machine that is short of time may be too late for a check's patience: that is refused, and asked again.
+    const isBusy = reply.status === 503;
+    if (!isOutage && !isBusy) throw new Error(`${name}: ${reply.status} ${reply.text}, expected ${expected}`);
+    const refusal = isOutage ? 'refused in an outage' : 'refused while busy';
+    counts[refusal] = (counts[refusal] ?? 0) + 1;
+    await sleep(100);
+  }
+}
+
+const admin = async (method: string, path: string, options: object = {}) =>
+  call(stack, method, path, { token: await stack.signIn('admin'), ...options });
+const roll = (sides: number) => Math.floor(Math.random() * sides);
+const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
+
+/** One Deployment of its own: what it must answer is known at each moment. */
+async function loop(id: string): Promise<() => Promise<void>> {
+  let keys: (Pick<CreatedKey, 'id'> & { secret: string | undefined; tokens: string[] })[] = [];
+  const dead: string[] = [];
+  const register = () => ask('register', [200, 201], () => admin('PUT', `/deployments/${id}`, { json: {} }));
+  await register();
+  while (!isOver) {
+    const key = pick(keys);
+    const what = roll(200);
+    if (what < 8 && keys.length < 20) {
+      const headers = { 'idempotency-key': randomUUID() };
+      const { json } = await ask('create', [201], () =>
+        admin('POST', `/deployments/${id}/api-keys`, { json: { name: 'soak' }, headers }),
+      );
+      keys.push({ id: json.id, secret: json.secret, tokens: [] });
+    } else if (what < 14 && key) {
+      await ask('delete', [204, 404], () => admin('DELETE', `/deployments/${id}/api-keys/${key.id}`));
+      keys = keys.filter((one) => one !== key);
+      dead.push(...key.tokens);
+    } else if (what < 15) {
+      const items = await certain(() => partition(stack, `DEPLOYMENT#${id}`));
+      const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
+      await ask('delete Deployment', [204, 404], () => admin('DELETE', `/deployments/${id}`));
+      dead.push(...keys.flatMap((one) => one.tokens));
+      keys = [];
+      await register();
+      const record = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
+      await certain(async () => {
+        const event = { Records: [record] };
+        const { batchItemFailures } = await stack.invoke<{ batchItemFailures: object[] }>('purge', event);
+        if (batchItemFailures.length > 0) throw new Error('the purge failed');
+      });
+      counts.purge = (counts.purge ?? 0) + 1;
+    } else if (what < 50 && key?.secret) {
+      const basic = [key.id, key.secret] as const;
+      const form = { grant_type: 'client_credentials' };
+      const { json } = await ask('exchange', [200], () =>
+        call(stack, 'POST', '/oauth/token', { basic, form }),
+      );
+      key.tokens.push(json.access_token);
+      if (key.tokens.length > 50) key.tokens.shift();
+    } else if (what < 70) {
+      const token = pick(dead);
+      if (token) await ask('check of a dead token', [401], () => call(stack, 'GET', '/whoami', { token }));
+      if (dead.length > 500) dead.splice(0, 100);
+    } else {
+      const token = key && pick(key.tokens);
+      if (token) await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
+    }
+  }
+  // The last word: no key lost, none come back, no token resurrected.
+  return async () => {
+    const { json } = await admin('GET', `/deployments/${id}/api-keys`);
+    const found = json.items.map((one: { id: string }) => one.id).sort();
+    const expected = keys.map((one) => one.id).sort();
+    if (found.join() !== expected.join()) throw new Error(`${id} has keys ${found}, expected ${expected}`);
+    for (const token of keys.flatMap((one) => one.tokens)) {
+      await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
+    }
+    for (const token of dead) {
+      await ask('check of a dead token', [401], () => call(stack, 'GET', '/whoami', { token }));
+    }
+    const items = await partition(stack, `DEPLOYMENT#${id}`);
+    const generation = items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
+    const old = items.filter((item) => item.generation !== generation);
+    if (old.length > 0) throw new Error(`${id} has ${old.length} items of earlier lives`);
+  };
+}
+
+/** What this script itself does to table and purge, again until it is done. */
+async function certain<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (performance.now() > mayFail) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+const began = performance.now();
+const rss = () => process.memoryUsage.rss() / 2 ** 20;
+let warm = 0;
+let shown = 0;
+const progress = () => {
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const sorted = waits.slice().sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)]?.toFixed(0);
+  const rate = Math.round((total - shown) / (PROGRESS / 1000));
+  shown = total;
+  console.log(
+    `${seconds} s: ${total} calls, ${rate}/s, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, ${rss().toFixed(0)} MiB`,
+  );
+};
+const PROGRESS = Math.min(60_000, duration / 6);
+const timer = setInterval(progress, PROGRESS);
+setTimeout(() => {
+  warm = rss();
+}, duration / 2);
+for (const share of [0.25, 0.5, 0.75]) {
+  setTimeout(async () => {
+    // What was under way may still fail some seconds after the engine is back.
+    mayFail = performance.now() + OUTAGE + 15_000;
+    engine.kill('SIGKILL');
+    await sleep(OUTAGE);
+    await startEngine();
+    console.log('The engine was killed with -9 and is back on its file.');
+  }, duration * share);
+}
+setTimeout(() => {
+  isOver = true;
+}, duration);
+
+try {
+  const lastWords = await Promise.all(Array.from({ length: loops }, (_, n) => loop(`soak-${n}`)));
+  clearInterval(timer);
+  const end = rss();
+  for (const lastWord of lastWords) await lastWord();
+  console.log(counts);
+  console.log(`Memory: ${warm.toFixed(0)} MiB at half time, ${end.toFixed(0)} MiB at the end.`);
+  if (duration >= STEADY && end > warm * GROWTH) throw new Error('memory grows');
+  const busy = counts['refused while busy'] ?? 0;
+  if (busy > BUSY * Object.values(counts).reduce((sum, count) => sum + count, 0)) {
+    throw new Error('too many refusals with the engine there');
+  }
+  console.log('No wrong answer, no lost key, no resurrected token.');
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+}
+await stack.stop().catch(() => {});
+process.exit();
