@@ -8,6 +8,8 @@ export interface Deployment {
   /** ULID of this life: a Deployment made again under the same ID has another. */
   generation: string;
   keyCount: number;
+  /** One more with each change of its name or groups; undefined before the first. */
+  revision?: number | undefined;
   /** Epoch milliseconds. */
   createdAt: number;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { DeploymentsSource } from '../domain/deployments-source.ts';
 import { conflict, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
@@ -11,6 +12,7 @@ import { deploymentInput, pageInput, parseInput } from '../http/schemas.ts';
 import { isOfSource } from '../operations/follow-source.ts';
 import type { Table } from '../table/client.ts';
 import {
+  beginDeploymentRevision,
   type DeploymentChanges,
   deleteDeployment,
   editDeployment,
@@ -22,8 +24,10 @@ import {
 } from '../table/deployments.ts';
 import { readRegistration } from '../table/registrations.ts';
 
-/** How often a change is tried again when the Deployment was registered or deleted meanwhile. */
-const ATTEMPTS = 5;
+/** How often a change is tried when other calls change the Deployment at the same time. */
+const ATTEMPTS = 12;
+/** The longest pause between two attempts, in milliseconds. The pause is random, so that callers come apart. */
+const PAUSE = 500;
 
 const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
@@ -58,10 +62,11 @@ export function deploymentRoutes(
       for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
         const written = found ? await edit(request, found, input) : await register(request, input);
         if (written) return { status: found ? 200 : 201, body: shown(written) };
+        await pause(Math.random() * Math.min(PAUSE, 10 * 2 ** attempt));
         found = await readDeployment(table, deploymentId);
         if (!found && (await readDamagedDeployment(table, deploymentId))) throw conflict(MALFORMED);
       }
-      throw conflict('Other calls are registering and deleting this Deployment. Try again.');
+      throw conflict('Other calls keep changing this Deployment. Try again.');
     },
 
     'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
@@ -112,7 +117,10 @@ export function deploymentRoutes(
       ...(groups && isOther && { groups }),
     };
     const fields = Object.keys(changes) as (keyof DeploymentChanges)[];
-    if (fields.length === 0) return current;
+    if (fields.length === 0) {
+      // An earlier call that timed out, such as one that adds a group, must not take effect after this one.
+      return (await beginDeploymentRevision(table, current)) ? current : undefined;
+    }
     await requireOwn(
       current,
       fields.some((field) => source?.[field] !== undefined),

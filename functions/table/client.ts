@@ -1,4 +1,8 @@
-import { type AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  type AttributeValue,
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+} from '@aws-sdk/client-dynamodb';
 import {
   BatchGetCommand,
   DynamoDBDocumentClient,
@@ -71,6 +75,20 @@ export type Write = NonNullable<TransactWriteCommandInput['TransactItems']>[numb
 
 /** For each write whether its condition failed, and the item that was there where the write asked for it. */
 export type Refusals = SettledRefusals<Record<string, AttributeValue>>;
+
+/**
+ * Waits for a write with a condition.
+ * @returns false when the condition failed, and nothing is written
+ */
+export async function isWritten(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await ask(write);
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
+}
 
 /**
  * Writes all or nothing. With an event, the change is written at most once: the event is written with it, on condition that

@@ -1,8 +1,18 @@
-import { GetCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, assign, below, queryPages, type Table, transact, updateIf, type Write } from './client.ts';
+import {
+  ask,
+  assign,
+  below,
+  isWritten,
+  queryPages,
+  type Table,
+  transact,
+  updateIf,
+  type Write,
+} from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -131,13 +141,11 @@ export async function registerDeployment(
 export type DeploymentChanges = Partial<Pick<Deployment, 'name' | 'groups'>>;
 
 /**
- * Change a Deployment, in its item and in the directory. Fields that are left out are not written, so that concurrent
- * changes of them are kept.
+ * Changes a Deployment, in its item and in the directory, and begins a new revision of it.
  * @param read the Deployment as it was read
  * @param changes at least one
  * @param more what else is written with it, or not at all
- * @returns false, and nothing is written, when the Deployment has been deleted since it was read; or when its directory
- *   entry had to be written whole, and the Deployment has been changed since it was read
+ * @returns false, and nothing is written, when the Deployment has been changed or deleted since it was read
  */
 export async function editDeployment(
   table: Table,
@@ -146,34 +154,44 @@ export async function editDeployment(
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const { client, tableName: TableName } = table;
-  const [Key, entryKey] = [deploymentKey(read.id), directoryKey(read.id)];
-  const { Item } = await ask(client.send(new GetCommand({ TableName, Key: entryKey, ConsistentRead: true })));
-  const isListed = parse(table, Item, fromDirectoryEntry)?.generation === read.generation;
-  const update = assign(changes);
-  const isSameGeneration = {
-    ConditionExpression: 'generation = :generation',
-    ExpressionAttributeValues: { ':generation': read.generation },
+  const { tableName: TableName } = table;
+  const Update = {
+    TableName,
+    Key: deploymentKey(read.id),
+    ...updateIf(assign({ ...changes, revision: nextRevision(read) }), unchangedSince(read)),
   };
-  const writes = isListed
-    ? [
-        { Update: { TableName, Key, ...updateIf(update, isSameGeneration) } },
-        { Update: { TableName, Key: entryKey, ...updateIf(update, isSameGeneration) } },
-      ]
-    : [
-        { Update: { TableName, Key, ...updateIf(update, unchangedSince(read)) } },
-        { Put: { TableName, Item: toDirectoryEntry({ ...read, ...changes }) } },
-      ];
-  const refused = await transact(table, [...writes, ...more], event);
+  const entry = { Put: { TableName, Item: toDirectoryEntry({ ...read, ...changes }) } };
+  const refused = await transact(table, [{ Update }, entry, ...more], event);
   return !refused;
 }
 
-/** The condition that a Deployment has the generation, name and groups that were read. */
-export function unchangedSince({ generation, name, groups }: Deployment) {
+/**
+ * Begins a new revision of a Deployment without changing anything else. An earlier edit that timed out, such as one that
+ * adds a group, then has no effect when it reaches the table.
+ * @returns false when the Deployment has been changed or deleted since it was read
+ */
+export function beginDeploymentRevision({ client, tableName }: Table, read: Deployment): Promise<boolean> {
+  const update = updateIf(assign({ revision: nextRevision(read) }), unchangedSince(read));
+  return isWritten(
+    client.send(new UpdateCommand({ TableName: tableName, Key: deploymentKey(read.id), ...update })),
+  );
+}
+
+const nextRevision = ({ revision = 0 }: Deployment) => revision + 1;
+
+/** The condition that a Deployment has the generation, revision, name and groups that were read. */
+export function unchangedSince({ generation, revision, name, groups }: Deployment) {
+  const isSameRevision =
+    revision === undefined ? 'attribute_not_exists(revision)' : 'revision = :revisionRead';
   return {
-    ConditionExpression: 'generation = :generation AND #name = :nameRead AND #groups = :groupsRead',
+    ConditionExpression: `generation = :generation AND ${isSameRevision} AND #name = :nameRead AND #groups = :groupsRead`,
     ExpressionAttributeNames: { '#name': 'name', '#groups': 'groups' },
-    ExpressionAttributeValues: { ':generation': generation, ':nameRead': name, ':groupsRead': groups },
+    ExpressionAttributeValues: {
+      ':generation': generation,
+      ':nameRead': name,
+      ':groupsRead': groups,
+      ...(revision !== undefined && { ':revisionRead': revision }),
+    },
   };
 }
 

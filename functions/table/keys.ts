@@ -1,4 +1,3 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type {
@@ -9,7 +8,7 @@ import type {
   MalformedKey,
   SecretHash,
 } from '../domain/records.ts';
-import { ask, assign, below, listingPages, readTogether, type Table, transact } from './client.ts';
+import { ask, assign, below, isWritten, listingPages, readTogether, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import {
   apiKeyKey,
@@ -191,7 +190,7 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
  * @param key as it was read
  * @returns false when the key was edited, rotated or deleted since it was read
  */
-export async function beginRevision({ client, tableName }: Table, key: ApiKey): Promise<boolean> {
+export function beginRevision({ client, tableName }: Table, key: ApiKey): Promise<boolean> {
   const { deploymentId, ulid, generation, revision } = key;
   const update = new UpdateCommand({
     TableName: tableName,
@@ -200,13 +199,7 @@ export async function beginRevision({ client, tableName }: Table, key: ApiKey): 
     ConditionExpression: 'generation = :generation AND revision = :read',
     ExpressionAttributeValues: { ':next': revision + 1, ':generation': generation, ':read': revision },
   });
-  try {
-    await ask(client.send(update));
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
+  return isWritten(client.send(update));
 }
 
 /**

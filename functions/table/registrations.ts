@@ -1,7 +1,6 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../domain/records.ts';
-import { ask, readTogether, type Table, type Write } from './client.ts';
+import { ask, isWritten, readTogether, type Table, type Write } from './client.ts';
 import {
   deploymentKey,
   fromDeployment,
@@ -105,15 +104,9 @@ export function registrationWrite(
 }
 
 /** Note what was heard where the Deployment needs no change. @returns false when something else was noted since */
-export async function noteRegistration(
+export function noteRegistration(
   table: Table,
   { Put }: ReturnType<typeof registrationWrite>,
 ): Promise<boolean> {
-  try {
-    await ask(table.client.send(new PutCommand(Put as never)));
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return false;
-    throw error;
-  }
+  return isWritten(table.client.send(new PutCommand(Put as never)));
 }

@@ -1,8 +1,8 @@
-import { ConditionalCheckFailedException, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
+import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
-import { ask, below, queryPages, type Table, transact } from './client.ts';
+import { ask, below, isWritten, queryPages, type Table, transact } from './client.ts';
 import { deleteItems } from './purge.ts';
 import {
   apiKeyKey,
@@ -57,11 +57,7 @@ export async function writeRestore(
     Item: { ...restoreKey(restoreId), ...record },
     ConditionExpression: 'attribute_not_exists(finishedAt)',
   });
-  try {
-    await ask(client.send(put));
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) throw error;
-  }
+  await isWritten(client.send(put));
 }
 
 /** Every Deployment that has an item of its own. Reads the whole table: what is damaged may lack its directory entry. */

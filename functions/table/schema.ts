@@ -283,8 +283,8 @@ export function fromChecked(
 }
 
 export function toDeployment(deployment: Deployment): Item {
-  const { id, name, groups, generation, keyCount, createdAt } = deployment;
-  return { ...deploymentKey(id), name, groups, generation, keyCount, createdAt };
+  const { id, name, groups, generation, keyCount, revision, createdAt } = deployment;
+  return { ...deploymentKey(id), name, groups, generation, keyCount, revision, createdAt };
 }
 
 /** The directory entry: what a listing shows, and the generation that guards it. */
@@ -299,6 +299,7 @@ export function fromDeployment(item: Item | undefined): Deployment | undefined {
     groups: required(it.groups, is.texts),
     generation: required(it.generation, is.ulid),
     keyCount: required(it.keyCount, is.whole),
+    revision: optional(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),
   }));
 }

@@ -180,6 +180,13 @@ const TRIALS: Record<string, Trial> = {
     make: (one, { path }) => one.call('PUT', path, json({ groups: ['data-eng', 'others'] })),
     revoke: ({ path }) => calm.call('PUT', path, json({ groups: ['data-eng'] })),
   },
+  'an edit that adds a group arrives after two other edits': {
+    make: (one, { path }) => one.call('PUT', path, json({ groups: ['data-eng', 'others'] })),
+    revoke: async ({ path }) => {
+      must(await calm.call('PUT', path, json({ groups: [] })), 200);
+      return calm.call('PUT', path, json({ groups: ['data-eng'] }));
+    },
+  },
 };
 
 let worlds = 0;
@@ -257,13 +264,15 @@ it.each(Object.entries(TRIALS))(
   },
 );
 
-const ENABLINGS = [
+const EDITS = [
   'an edit that enables a key arrives after the key was disabled again',
   'an edit that adds a scope arrives after the scope was removed again',
   'a rotation with "now" arrives after the key was rotated again',
+  'an edit that adds a group arrives after the group was removed again',
+  'an edit that adds a group arrives after two other edits',
 ];
 
-it.each(ENABLINGS)('#47: restores nothing when the only attempt of %s', async (name) => {
+it.each(EDITS)('#47: restores nothing when the only attempt of %s', async (name) => {
   const { make, revoke: undo } = TRIALS[name] as Trial;
   const world = await newWorld();
   const watch = proxy.holdBack(world.id, -1);

@@ -64,7 +64,7 @@ describe('a Deployment', () => {
     const changes = { name: 'new', groups: [] };
     const edited = event({ id: newUlid(1), type: 'deployment.edited' });
     expect(await editDeployment(table, read, changes, edited)).toBe(true);
-    expect(await readDeployment(table, 'etl')).toEqual(deployment({ ...changes, keyCount: 7 }));
+    expect(await readDeployment(table, 'etl')).toEqual(deployment({ ...changes, keyCount: 7, revision: 1 }));
     expect(await store.get(entryOfEtl)).toMatchObject({ name: 'new', groups: [] });
     expect(await events()).toEqual(expect.arrayContaining(['deployment.edited']));
   });
