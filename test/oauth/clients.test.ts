@@ -8,16 +8,16 @@ import { describe, expect, it } from 'vitest';
 import { JQ } from '../support/jq.ts';
 import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
 
-/** Clients that pipelines come with, unmodified. Row 33 of the OAuth rules is the first of them. */
+/** OAuth clients that pipelines commonly use, unmodified. The first one is row 33 of the OAuth rules. */
 const stack = await runStack();
-// Underscores, hyphens and digits: all that an identifier can hold and an encoding could spoil.
+// Underscores, hyphens and digits: every character that an ID can have and that an encoding could corrupt.
 const DEPLOYMENT = 'a_b-C_9';
 await makeDeployment(stack, DEPLOYMENT);
 const key = await makeKey(stack, DEPLOYMENT);
 const ALL = `deployment:${DEPLOYMENT} code:deploy airflow:read airflow:write`;
 
 describe('oauth4webapi', () => {
-  // Its own switch for a server on this machine, which speaks http.
+  // The client's own switch for a local server without TLS.
   const insecure = { [oauth.allowInsecureRequests]: true };
   const issuer = new URL(stack.url);
   const discover = async () =>
@@ -71,7 +71,7 @@ describe('oauth4webapi', () => {
     expect(await use(stack, token)).toBe(401);
   });
 
-  it('understands a refusal, and the challenge with it', async () => {
+  it('recognises a rejection and its challenge', async () => {
     const server = await discover();
     const wrong = oauth.ClientSecretBasic(`${key.secret}x`);
     const answer = await oauth.clientCredentialsGrantRequest(server, client, wrong, {}, insecure);
@@ -134,7 +134,7 @@ describe('simple-oauth2', () => {
     expect(granted.token.scope).toBe(`deployment:${DEPLOYMENT} code:deploy airflow:read`);
     const token = granted.token.access_token as string;
     expect(await use(stack, token)).toBe(200);
-    // JSON is for the token call alone, as the contract has it.
+    // Only the token endpoint accepts JSON, as the contract says.
     if (options.bodyFormat === 'json') return;
     await granted.revoke('access_token');
     expect(await use(stack, token)).toBe(401);
@@ -155,7 +155,7 @@ describe('curl', () => {
     scope: ALL,
   };
 
-  it('gets a token with the JSON that the documents of the older service show', async () => {
+  it("gets a token with the JSON from the older service's documentation", async () => {
     const fields = {
       client_id: id,
       client_secret: secret,
@@ -165,7 +165,7 @@ describe('curl', () => {
     const json = ['--header', 'content-type: application/json', '--data', JSON.stringify(fields)];
     const answer = await curl('--location', '--request', 'POST', `${stack.url}/oauth/token`, ...json);
     expect(JSON.parse(answer)).toStrictEqual(isToken);
-    // Its command-line client reads the number as an integer.
+    // The older service's command-line client reads the number as an integer.
     expect(answer).toContain('"expires_in":86400,');
   });
 
@@ -203,7 +203,7 @@ describe('docs/oauth.md', () => {
   const text = readFileSync(new URL('../../docs/oauth.md', import.meta.url), 'utf8');
   const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block);
 
-  it('has commands that run as they stand, one after the other', async () => {
+  it('has commands that run in order, exactly as written', async () => {
     expect(blocks).toHaveLength(6);
     const script = [JQ, 'set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
     const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };

@@ -7,10 +7,10 @@ import { sample } from '../support/generated.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 /**
- * Requests over HTTP to the token, introspection and revocation calls. Each is put together of parts, and each
- * part says whether it leaves an honest request honest (`keeps`), makes it one that must not succeed (`spoils`), or
- * could do either (`may`); a changed byte can even mend a body that was spoilt (`blurs`). What came of it is judged by
- * that, and not by the code under test.
+ * Sends random requests over HTTP to the token, introspection and revocation endpoints. Each request is built
+ * from parts. Each part declares its effect: the request stays valid (`keeps`), must not succeed (`spoils`) or
+ * could do either (`may`). A changed byte can even repair an invalid body (`blurs`). The test judges responses
+ * by these effects, not by the code under test.
  */
 const REQUESTS = sample(10_000);
 const AT_ONCE = 20;
@@ -37,9 +37,9 @@ await call(stack, 'PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
 await call(stack, 'DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: admin });
 await call(stack, 'DELETE', '/deployments/gone', { token: admin });
 const live = [broad, narrow, foreign];
-/** So many that those which are given up leave enough alive. */
+/** Enough tokens that some stay active while others are revoked. */
 const tokens = await Promise.all(live.flatMap((key) => Array.from({ length: 60 }, () => swap(stack, key))));
-/** Tokens that their own client has, honestly or perhaps, given up. */
+/** Tokens that their own client has revoked, certainly or possibly. */
 const givenUp = new Set<string>();
 
 type Effect = 'keeps' | 'spoils' | 'may' | 'blurs';
@@ -48,7 +48,7 @@ interface Part<T> {
   readonly effect: Effect;
 }
 const part = <T>(effect: Effect, value: T): Part<T> => ({ value, effect });
-/** Mostly one of the first, so that enough requests are honest. */
+/** Usually picks one of the first, so that enough requests are valid. */
 const mostly = <T>(good: fc.Arbitrary<T>, bad: fc.Arbitrary<T>) =>
   fc.oneof({ arbitrary: good, weight: 3 }, { arbitrary: bad, weight: 1 });
 const among = <T>(effect: Effect, ...values: T[]) =>
@@ -73,7 +73,7 @@ const path = mostly(
   ),
 );
 
-/** What comes as ID and secret. */
+/** What is sent as the client's ID and secret. */
 const client = mostly(
   among('keeps', ...live),
   fc.oneof(
@@ -118,7 +118,7 @@ const inBody = ({ id, secret }: Client) =>
     ['client_secret', secret],
   ] as [string, string][];
 
-/** How they come: headers, parameters of the body, and of the query. */
+/** How credentials are sent: in headers, in parameters of the body or in the query. */
 interface Placed {
   readonly authorization?: string | string[];
   readonly parameters?: [string, string][];
@@ -199,10 +199,10 @@ const presented = fc.oneof(
   fc.string({ unit: 'binary' }).map((one) => part('spoils', one)),
 );
 
-/** How parameters become a body. A form decodes what it encodes; lone surrogates are lost on both ways. */
+/** How parameters become a body. A form decodes what it encodes, except lone surrogates, which are lost. */
 type Encode = (parameters: [string, string][]) => { type?: string; body: Buffer };
 const form = (parameters: [string, string][]) => Buffer.from(new URLSearchParams(parameters).toString());
-/** With every pair, those too whose name is there already. */
+/** Writes every pair, even if its name is already there. */
 const json = (parameters: [string, string][]) =>
   `{${parameters.map((pair) => pair.map((text) => JSON.stringify(text)).join(':'))}}`;
 const FORM = 'application/x-www-form-urlencoded';
@@ -318,8 +318,8 @@ function send(
 }
 
 /**
- * Everything together.
- * @param ofBody effects of what stands in the body, or in a header that must fit it
+ * Combines all effects into one.
+ * @param ofBody effects of what is in the body, or in a header that must match the body
  */
 function together(effects: Effect[], ofBody: Effect[], encoding: Effect): Effect {
   const all = encoding === 'blurs' ? [...effects, 'may'] : [...effects, ...ofBody, encoding];
@@ -389,13 +389,13 @@ async function ask(fuzzed: Fuzzed): Promise<void> {
 
 const seen = { granted: 0, active: 0, revoked: 0 };
 
-it('random requests, 10,000 of them in CI, see no 5xx, and get nothing that they should not', {
+it('10,000 random requests in CI cause no 5xx response and get nothing that they should not', {
   timeout: 300_000,
 }, async () => {
   stack.logs.clear();
   const property = () => fc.assert(fc.asyncProperty(requests, ask), { numRuns: REQUESTS / AT_ONCE });
   await Promise.all(Array.from({ length: AT_ONCE }, property));
-  // Enough of them were honest that the rest says something.
+  // Checks that enough requests were valid for the other results to mean something.
   expect(seen.granted).toBeGreaterThan(sample(200));
   expect(seen.active).toBeGreaterThan(sample(10));
   expect(seen.revoked).toBeGreaterThan(sample(100));

@@ -6,24 +6,24 @@ import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { type Call, call, makeDeployment, makeKey, type Reply, runStack } from '../support/stack.ts';
 
 /**
- * The same requests to this service and to oidc-provider, which is certified. Where the two agree, the row says
- * nothing; where we differ, it says what each answers and why.
+ * Sends the same requests to this service and to the certified oidc-provider. Where the two differ, the row
+ * gives both responses and the reason.
  */
 const stack = await runStack();
 await makeDeployment(stack, 'etl');
 const key = await makeKey(stack, 'etl');
 const otherKey = await makeKey(stack, 'etl', { name: 'other' });
 
-/** One server, as a row sees it. */
+/** A server, as a row sees it. */
 interface Server {
   readonly url: string;
   readonly paths: { readonly token: string; readonly introspect: string; readonly revoke: string };
-  /** A client that authenticates itself by Basic, and one that does it in the body. */
+  /** One client that authenticates with Basic, and one that sends its credentials in the body. */
   readonly basic: Client;
   readonly post: Client;
-  /** Another client, by Basic. */
+  /** Another client that uses Basic. */
   readonly other: Client;
-  /** Of the same form as a client's ID, a secret and a token, and known to nobody. */
+  /** A client ID, a secret and a token that are well-formed but unknown. */
   readonly unknown: { readonly id: string; readonly secret: string; readonly token: string };
 }
 interface Client {
@@ -110,7 +110,10 @@ const introspect = async (server: Server, presented: string, extra: object = {})
 const revoke = async (server: Server, presented: string, extra: object = {}, client = server.basic) =>
   call(server, 'POST', server.paths.revoke, { basic: of(client), form: { token: presented, ...extra } });
 
-/** What of an answer the RFCs rule: status, error code, whether a token came, whether it is active, and caching. */
+/**
+ * The parts of a response that the RFCs define: status, error code, whether it has a token, whether the token is
+ * active, and caching headers.
+ */
 function ruled({ status, headers, json }: Reply) {
   return {
     status,
@@ -130,11 +133,11 @@ const REFUSED = { status: 401, error: 'invalid_client' };
 interface Row {
   readonly rule: string;
   readonly ask: (server: Server) => Promise<Reply>;
-  /** What both answer, or what we do. */
+  /** The response of both servers, or of ours only. */
   readonly ours: object;
-  /** Where the oracle answers something else. */
+  /** The response of oidc-provider, if it differs. */
   readonly oracle?: object;
-  /** Why we differ. */
+  /** Why the responses differ. */
   readonly why?: string;
 }
 
@@ -416,12 +419,12 @@ const rows: Row[] = [
   },
 ];
 
-describe('beside oidc-provider', () => {
+describe('compared with oidc-provider, the service answers row', () => {
   it.each(rows)('$rule', async ({ ask, ours: expected, oracle: other, why }) => {
     const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
     expect(we).toStrictEqual(expected);
     expect(they).toStrictEqual(other ?? expected);
-    // A difference has a reason, and a reason a difference.
+    // Each difference has a reason, and each reason belongs to a difference.
     expect(why !== undefined).toBe(other !== undefined);
   });
 });

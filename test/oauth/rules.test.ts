@@ -15,7 +15,7 @@ import {
   use,
 } from '../support/stack.ts';
 
-/** The rows of the OAuth rules, each by its number, over HTTP against the stack as it would be deployed. */
+/** The numbered rows of the OAuth rules, tested over HTTP against the emulated stack. */
 const engine = await faultyEngine();
 const stack = await runStack({ context: { slideInterval: 300 } });
 const NOW = Date.parse('2027-01-15T08:00:00.250Z');
@@ -48,7 +48,7 @@ const introspect = (presented: string, by = key) =>
 const revoke = (presented: string, by = key) =>
   post('/oauth/revoke', { basic: of(by), form: { token: presented } });
 
-/** Of every answer: of the connection, or the gateway's request ID. */
+/** Headers of every response that come from the connection, or from the gateway. */
 const TRANSPORT = [
   'apigw-requestid',
   'connection',
@@ -58,7 +58,7 @@ const TRANSPORT = [
   'transfer-encoding',
 ];
 
-/** All of an answer but what the connection adds. */
+/** The whole response without the headers that the connection adds. */
 function whole({ status, headers, json, text }: Reply) {
   const own = Object.entries(headers).filter(([name]) => !TRANSPORT.includes(name));
   return { status, headers: Object.fromEntries(own), body: json ?? text };
@@ -97,8 +97,8 @@ const revoked = {
 };
 const inactive = ok({ active: false });
 
-describe('token', () => {
-  it('1: good Basic credentials get a token that no cache keeps, and no refresh token (6749 §5.1, §4.4.3)', async () => {
+describe('POST /oauth/token', () => {
+  it('1: good Basic credentials get a token that must not be cached, and no refresh token (6749 §5.1, §4.4.3)', async () => {
     const reply = await token({ basic, form: grant });
     expect(whole(reply)).toStrictEqual(issued(ALL));
     expect(Number.isInteger(reply.json.expires_in)).toBe(true);
@@ -132,13 +132,13 @@ describe('token', () => {
     expect(whole(await token({ basic, form: { ...secret, client_id: key.id } }))).toStrictEqual(twice);
   });
 
-  it('6: a client_id in the body that is not the one of Basic gets 400; the same one is fine', async () => {
+  it('6: a client_id in the body that differs from the Basic one gets 400; the same one is accepted', async () => {
     const differs = invalidRequest('client_id in the body differs from the one in the Authorization header.');
     expect(whole(await token({ basic, form: { ...grant, client_id: narrow.id } }))).toStrictEqual(differs);
     expect(whole(await token({ basic, form: { ...grant, client_id: key.id } }))).toStrictEqual(issued(ALL));
   });
 
-  it('7: a parameter twice gets 400, in the body, or in body and query (6749 §3.2)', async () => {
+  it('7: a repeated parameter gets 400, in the body, or in body and query (6749 §3.2)', async () => {
     const twice = invalidRequest('No parameter may come twice.');
     const forms = [
       'grant_type=client_credentials&grant_type=client_credentials',
@@ -157,7 +157,7 @@ describe('token', () => {
     expect(whole(both)).toStrictEqual(misplaced);
   });
 
-  it('7: accepts and ignores audience and resource, however often they come (8693 §2.1, 8707 §2)', async () => {
+  it('7: audience and resource are accepted and ignored, however often they occur (8693 §2.1, 8707 §2)', async () => {
     const asJson = { 'content-type': 'application/json' };
     for (const name of ['audience', 'resource']) {
       const form = `grant_type=client_credentials&${name}=a&${name}=b&${name}=a&${name}=`;
@@ -172,7 +172,7 @@ describe('token', () => {
     }
   });
 
-  it('8: no grant_type, or an empty one, gets 400 invalid_request (6749 §3.2)', async () => {
+  it('8: a missing or empty grant_type gets 400 invalid_request (6749 §3.2)', async () => {
     const missing = invalidRequest('grant_type is missing.');
     for (const form of ['', 'grant_type=', 'scope=code:deploy', 'Grant_Type=client_credentials']) {
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -202,7 +202,7 @@ describe('token', () => {
     ).toStrictEqual(issued(ALL));
   });
 
-  it('11: a malformed scope, or one that the key lacks, gets 400; a narrower one is echoed (6749 §3.3)', async () => {
+  it('11: a malformed scope, or one that the key lacks, gets 400; a narrower scope is returned (6749 §3.3)', async () => {
     const malformed = [
       ' ',
       'code:deploy  airflow:read',
@@ -240,7 +240,7 @@ describe('token', () => {
     }
   });
 
-  it('12: JSON with the same fields is accepted; JSON that is no object of strings gets 400', async () => {
+  it('12: JSON with the same fields is accepted; JSON that is not an object of strings gets 400', async () => {
     const fields = { ...grant, client_id: key.id, client_secret: key.secret, audience: 'astronomer-ee' };
     expect(whole(await token({ json: fields }))).toStrictEqual(issued(ALL));
     expect(whole(await token({ basic, json: { ...grant, scope: 'code:deploy' } }))).toStrictEqual(
@@ -278,7 +278,7 @@ describe('token', () => {
     );
   });
 
-  it('13: another method is no route: 404 by the gateway', async () => {
+  it('13: another method gets 404 from the gateway', async () => {
     const notFound = {
       status: 404,
       headers: { 'content-type': 'application/json' },
@@ -291,7 +291,7 @@ describe('token', () => {
     }
   });
 
-  it('14: credentials or a token in the query are refused, and never logged (6749 §2.3.1)', async () => {
+  it('14: credentials or a token in the query are rejected and never logged (6749 §2.3.1)', async () => {
     const inQuery = invalidRequest('Parameters belong in the body, not in the query.');
     const live = await swap(stack, key);
     const credentials = `client_id=${key.id}&client_secret=${key.secret}`;
@@ -337,7 +337,7 @@ describe('token', () => {
       );
     }
     const others = [
-      // A space at its end is not part of a header: a scheme alone.
+      // Trailing white space is not part of a header, so this is only a scheme.
       'Basic ',
       `Basic\t${good}`,
       'Bearer x',
@@ -369,13 +369,13 @@ describe('token', () => {
     expect(whole(await token({ basic, headers: asForm, body }))).toStrictEqual(
       issued('deployment:etl code:deploy airflow:read'),
     );
-    // A plus is a space there: an ID with one is not this ID.
+    // A plus sign means a space here, so an ID with one is a different ID.
     expect(whole(await token({ basic: [`${key.id}+`, key.secret], form: grant }))).toStrictEqual(
       invalidClient,
     );
   });
 
-  it('17: a secret padded, case-changed, cut, with NUL or huge is refused (6749 §10.10)', async () => {
+  it('17: a secret that is padded, changed in case, truncated, overlong or has a NUL is rejected (6749 §10.10)', async () => {
     const { secret } = key;
     const swapped = secret.replace(/[a-z]/gi, (c) =>
       c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase(),
@@ -401,7 +401,7 @@ describe('token', () => {
     const huge = { ...grant, client_id: key.id, client_secret: secret + 'x'.repeat(1024 * 1024) };
     expect(whole(await token({ form: huge }))).toStrictEqual(tooLarge);
     expect(whole(await token({ json: huge }))).toStrictEqual(tooLarge);
-    // A token, a temporary token and another key's secret are no secret of this key.
+    // A token, a temporary token and another key's secret are not secrets of this key.
     const live = await swap(stack, key);
     const temporary = formatCredential(
       { kind: 'temporary', deploymentId: 'etl', ulid: key.id.slice(-26) },
@@ -414,7 +414,7 @@ describe('token', () => {
     }
   });
 
-  it('18: wrong secrets are counted in one metric with the ID as a field; the honest client is unharmed', async () => {
+  it('18: wrong secrets count in one metric with the client ID as a field, and do not affect the real client', async () => {
     const wrong = await Promise.all(
       Array.from({ length: 25 }, () => token({ basic: [key.id, secretFor(key.id)], form: grant })),
     );
@@ -446,7 +446,7 @@ describe('token', () => {
     for (const line of refused) expect(line.client_id).toBe(key.id);
   });
 
-  it('19: no error text leaves the characters of RFC 6749 §5.2, whatever was sent', async () => {
+  it('19: no error text uses characters outside RFC 6749 §5.2, whatever was sent', async () => {
     const hostile = ['"\\\n\u0001é', '\u2028<script>', '%22', '\\u0022'];
     for (const text of hostile) {
       const replies = await Promise.all([
@@ -467,8 +467,8 @@ describe('token', () => {
   });
 });
 
-describe('introspection', () => {
-  it('20: a live token is described, and no cache keeps it; it is not a use (7662 §2.2)', async () => {
+describe('POST /oauth/introspect', () => {
+  it('20: an active token is described in a response that must not be cached, and introspection does not extend it (7662 §2.2)', async () => {
     const live = await swap(stack, key, 'code:deploy');
     stack.clock.advance(3600);
     const described = ok({
@@ -483,7 +483,7 @@ describe('introspection', () => {
       deployment_id: 'etl',
     });
     expect(whole(await introspect(live))).toStrictEqual(described);
-    // Any key of the Deployment sees it, in both ways of authentication.
+    // Every key of the Deployment can introspect the token, with either client authentication.
     expect(whole(await introspect(live, narrow))).toStrictEqual(described);
     const form = { token: live, client_id: narrow.id, client_secret: narrow.secret };
     expect(whole(await post('/oauth/introspect', { form }))).toStrictEqual(described);
@@ -493,7 +493,7 @@ describe('introspection', () => {
     expect(whole(await introspect(live))).toStrictEqual(inactive);
   });
 
-  it('20: a temporary token of the Deployment is described by its person', async () => {
+  it('20: a temporary token of the Deployment is described with its person', async () => {
     const made = await call(stack, 'POST', '/deployments/etl/temporary-tokens', {
       token: await stack.signIn('member'),
       json: { scopes: ['airflow:read'] },
@@ -513,7 +513,7 @@ describe('introspection', () => {
     expect(whole(await introspect(made.json.access_token, foreign))).toStrictEqual(inactive);
   });
 
-  it('21: unknown, expired, revoked, deleted, a secret and garbage are exactly {"active":false} (7662 §2.2)', async () => {
+  it('21: unknown, expired, revoked and deleted tokens, a secret and garbage get exactly {"active":false} (7662 §2.2)', async () => {
     const gone = await makeKey(stack, 'etl', { name: 'gone' });
     const disabled = await makeKey(stack, 'etl', { name: 'disabled' });
     const [ofGone, ofDisabled, given, live] = await Promise.all(
@@ -559,13 +559,13 @@ describe('introspection', () => {
     expect(whole(await introspect(live, { ...key, secret: secretFor(key.id) }))).toStrictEqual(invalidClient);
   });
 
-  it('23: another Deployment’s token is {"active":false} (7662 §4)', async () => {
+  it('23: another Deployment’s token gets {"active":false} (7662 §4)', async () => {
     expect(whole(await introspect(await swap(stack, key), foreign))).toStrictEqual(inactive);
     expect(whole(await introspect(await swap(stack, foreign), key))).toStrictEqual(inactive);
   });
 });
 
-describe('introspection and revocation', () => {
+describe('POST /oauth/introspect and POST /oauth/revoke', () => {
   it.each(['/oauth/introspect', '/oauth/revoke'])(
     '24: %s without token gets 400 invalid_request (7662 §2.1, 7009 §2.1)',
     async (path) => {
@@ -589,8 +589,8 @@ describe('introspection and revocation', () => {
   });
 });
 
-describe('revocation', () => {
-  it('26: a token of one’s own is revoked, twice with 200, and dead at once (7009 §2)', async () => {
+describe('POST /oauth/revoke', () => {
+  it('26: a client revokes its own token with immediate effect; revoking it again is also 200 (7009 §2)', async () => {
     const [live, sibling] = [await swap(stack, key), await swap(stack, key)];
     expect(whole(await revoke(live))).toStrictEqual(revoked);
     expect(await use(stack, live)).toBe(401);
@@ -599,7 +599,7 @@ describe('revocation', () => {
     expect(await use(stack, sibling)).toBe(200);
   });
 
-  it('27: what is unknown or garbage is 200 (7009 §2.2)', async () => {
+  it('27: revoking an unknown token or garbage is 200 (7009 §2.2)', async () => {
     for (const presented of [
       mintCredential('token', 'etl', key.id.slice(-26)),
       'garbage',
@@ -611,7 +611,7 @@ describe('revocation', () => {
     expect(whole(await token({ basic, form: grant }))).toStrictEqual(issued(ALL));
   });
 
-  it('28: a token of another client is 200 and stays alive, in the same Deployment or not (7009 §2.1)', async () => {
+  it('28: revoking a token of another client is 200 and the token stays active, in the same Deployment or not (7009 §2.1)', async () => {
     const temporary = await call(stack, 'POST', '/deployments/etl/temporary-tokens', {
       token: await stack.signIn('member'),
       json: {},
@@ -622,7 +622,7 @@ describe('revocation', () => {
     }
   });
 
-  it('29: with the store down it is 503 with Retry-After, never 200; so are the other calls (7009 §2.2.1)', async () => {
+  it('29: revocation is 503 with Retry-After while DynamoDB is down, never 200; so are the other calls (7009 §2.2.1)', async () => {
     const live = await swap(stack, key);
     const busy = refusal('temporarily_unavailable', 'The service is busy. Try again in a second.', 503, {
       'retry-after': '1',
@@ -635,7 +635,7 @@ describe('revocation', () => {
       expect(whole(await revoke(live))).toStrictEqual(busy);
       expect(whole(await introspect(live))).toStrictEqual(busy);
       expect(whole(await token({ basic, form: grant }))).toStrictEqual(busy);
-      // What needs no store still gets its own answer.
+      // Rejections that need no read of the table are unchanged.
       expect(whole(await revoke(live, { ...key, secret: 'x' }))).toStrictEqual(invalidClient);
     }
     engine.fault = undefined;
@@ -643,8 +643,8 @@ describe('revocation', () => {
   });
 });
 
-describe('metadata and bearer tokens', () => {
-  it('30: metadata names the URL used as issuer, and has no empty array (8414 §2, §3)', async () => {
+describe('OAuth metadata and bearer tokens', () => {
+  it('30: metadata names the URL of the request as the issuer, and has no empty array (8414 §2, §3)', async () => {
     const reply = await call(stack, 'GET', '/.well-known/oauth-authorization-server');
     const methods = ['client_secret_basic', 'client_secret_post'];
     expect(whole(reply)).toStrictEqual(
@@ -665,7 +665,7 @@ describe('metadata and bearer tokens', () => {
     expect(stack.calls('metadata')).toStrictEqual({});
   });
 
-  it('30: metadata names no grant that the stack refuses: without trusted issuers no token is exchanged', () => {
+  it('30: metadata names only supported grant types: no token exchange without trusted issuers', () => {
     const { body } = metadata('https://keys.example.com', ['code:deploy'], false);
     expect(body).toMatchObject({ grant_types_supported: ['client_credentials'] });
   });
@@ -676,7 +676,7 @@ describe('metadata and bearer tokens', () => {
     body: { message: 'Unauthorized' },
   });
 
-  it('31: /whoami answers no token with 401 Bearer, a bad one with error="invalid_token" (6750 §3)', async () => {
+  it('31: /whoami returns 401 Bearer without a token, and error="invalid_token" with an invalid one (6750 §3)', async () => {
     expect(whole(await call(stack, 'GET', '/whoami'))).toStrictEqual(unauthorised('Bearer'));
     const invalid = unauthorised('Bearer error="invalid_token"');
     const presented = [
@@ -692,11 +692,11 @@ describe('metadata and bearer tokens', () => {
     expect(whole(basicThere)).toStrictEqual(invalid);
   });
 
-  it('32: an access token in a query parameter is no token: 401 (6750 §5.3, 9700)', async () => {
+  it('32: /whoami ignores an access token in a query parameter and returns 401 (6750 §5.3, 9700)', async () => {
     const live = await swap(stack, key);
     const reply = await call(stack, 'GET', `/whoami?access_token=${live}`);
     expect(whole(reply)).toStrictEqual(unauthorised('Bearer'));
     expect(stack.logs.text()).not.toContain(live);
   });
-  // Row 33 is clients.test.ts.
+  // Row 33 is in clients.test.ts.
 });

@@ -6,10 +6,10 @@ import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { call, makeDeployment, makeKey, swap } from '../support/stack.ts';
 
-/** One stack on kept data, which is deployed again with fewer scopes half-way. */
+/** One stack with persistent data, which is deployed again with fewer scopes halfway through. */
 const dataDirectory = mkdtempSync(join(tmpdir(), 'scopes-'));
 const deploy = (scopes: string) => {
-  // The data folder is the embedded engine's, whichever one the other tests use.
+  // The data directory belongs to the embedded engine, regardless of the engine that other tests use.
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   return startLocalStack({ synthesise: assemblyOf, dataDirectory, context: { scopes } });
 };
@@ -24,7 +24,7 @@ const key = await makeKey(stack, 'etl');
 const token = await swap(stack, key);
 const narrowed = await swap(stack, key, 'airflow:read airflow:write');
 
-/** The scope of a token by a use, and by introspection, which must agree. */
+/** The scope of a token according to a use and to introspection, which must agree. */
 async function scopeOf(one: string): Promise<string> {
   const used = await call(stack, 'GET', '/whoami', { token: one });
   const seen = await call(stack, 'POST', '/oauth/introspect', {
@@ -40,13 +40,13 @@ async function editScopes(scopes: string[]): Promise<void> {
   expect(edited.status).toBe(200);
 }
 
-describe('scopes', () => {
-  it('of a token are those of its key, or the fewer that were asked for', async () => {
+describe('the scopes of a token', () => {
+  it('are those of its key, or the narrower ones that were requested', async () => {
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read airflow:write');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read airflow:write');
   });
 
-  it('of a key, edited, act on its living tokens at their next check', async () => {
+  it('follow an edit of the key at the next check', async () => {
     await editScopes(['code:deploy', 'airflow:read']);
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read');
@@ -55,13 +55,13 @@ describe('scopes', () => {
     expect(await scopeOf(narrowed)).toBe('deployment:etl');
   });
 
-  it('that a key gains widen a narrowed token no further than it asked', async () => {
+  it('never exceed the requested ones, even when the key gains scopes', async () => {
     await editScopes(['code:deploy', 'airflow:read', 'airflow:write']);
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read airflow:write');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read airflow:write');
   });
 
-  it('that the stack no longer knows grant nothing, and cannot be asked for', {
+  it('omit scopes that the stack no longer knows, and requests for them are rejected', {
     timeout: 60_000,
   }, async () => {
     await stack.stop();
@@ -75,7 +75,7 @@ describe('scopes', () => {
       });
     expect((await ask('airflow:read')).json.scope).toBe('deployment:etl airflow:read');
     expect((await ask('code:deploy')).json.error).toBe('invalid_scope');
-    // One that the stack has gained is not the key's.
+    // A scope that the stack has gained is not a scope of the key.
     expect((await ask('jobs:run')).json.error).toBe('invalid_scope');
   });
 });

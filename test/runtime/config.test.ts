@@ -15,8 +15,8 @@ const whole = {
   LAST_USED_FROM: 'full',
 };
 
-describe('configuration of a function', () => {
-  it('is read whole, with optional variables left out', () => {
+describe("reading a function's configuration", () => {
+  it('reads every variable, and optional ones may be missing', () => {
     expect(readTokenConfig(whole)).toEqual({
       tableName: 'keys',
       rules: {
@@ -35,7 +35,7 @@ describe('configuration of a function', () => {
     expect(readScopes(whole)).toEqual(['code:deploy', 'airflow:read']);
   });
 
-  it('names every variable that is missing or wrong, with its rule and without its value', () => {
+  it('names every variable that is missing or invalid, with its rule and without its value', () => {
     expect(() =>
       readTokenConfig({ TOKEN_LIFETIME_SECONDS: '0', SLIDE_INTERVAL_SECONDS: '-1', SCOPES: 'A' }),
     ).toThrow(
@@ -51,7 +51,7 @@ describe('configuration of a function', () => {
     );
   });
 
-  it('takes an empty session token or endpoint for none, as the AWS SDK does', () => {
+  it('treats an empty session token or endpoint as missing, as the AWS SDK does', () => {
     const given = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret' };
     const access = { region: 'eu-west-1', accessKeyId: 'AKIA', secretAccessKey: 'secret' };
     for (const empty of [undefined, '']) {
@@ -69,7 +69,7 @@ describe('configuration of a function', () => {
     );
   });
 
-  it('refuses an optional variable that is set but wrong', () => {
+  it('rejects an optional variable that is set but invalid', () => {
     expect(() => readTokenConfig({ ...whole, MAX_TOKEN_LIFETIME_SECONDS: '1e3' })).toThrow(
       'MAX_TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1, or be left out',
     );

@@ -56,8 +56,8 @@ const call = {
   idempotencyKey: 'one',
 };
 
-describe('a call under /platform', () => {
-  it('is signed as the gateway verifies it: body, query, and the session of the role', async () => {
+describe('openPlatform', () => {
+  it('signs a call as API Gateway verifies it: body, query and the session token of the role', async () => {
     replies = [{ status: 201, body: '{"id":"x"}' }];
     expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 201, body: { id: 'x' } });
     const [{ url: target = '', ...request } = {} as Received] = received;
@@ -79,22 +79,25 @@ describe('a call under /platform', () => {
 
   it.each<[string, Reply]>([
     ['the connection breaks', 'reset'],
-    ['it is throttled', { status: 429, body: '{"message":"Too Many Requests"}' }],
-    ['the other side fails', { status: 503, body: '{}' }],
-    ['IAM has not learnt of the role yet', { status: 403, body: FORBIDDEN }],
-  ])('is made again where %s', async (_, first) => {
+    ['the call is throttled', { status: 429, body: '{"message":"Too Many Requests"}' }],
+    ['the service fails', { status: 503, body: '{}' }],
+    ['IAM does not know the role yet', { status: 403, body: FORBIDDEN }],
+  ])('retries the call when %s', async (_, first) => {
     replies = [first, { status: 204 }];
     expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 204, body: undefined });
     expect(received).toHaveLength(2);
   });
 
-  it.each([400, 403, 404, 409, 422])('is made once where the service has judged it: %i', async (status) => {
-    replies = [{ status, body: '{"code":"forbidden","detail":"No."}' }];
-    expect(await openPlatform(SIGNER, soon())(call)).toMatchObject({ status });
-    expect(received).toHaveLength(1);
-  });
+  it.each([400, 403, 404, 409, 422])(
+    'does not retry a call that the service rejected with %i',
+    async (status) => {
+      replies = [{ status, body: '{"code":"forbidden","detail":"No."}' }];
+      expect(await openPlatform(SIGNER, soon())(call)).toMatchObject({ status });
+      expect(received).toHaveLength(1);
+    },
+  );
 
-  it('ends with the last answer when the time is up, and with an error where there was none', async () => {
+  it('returns the last response when the time is up, and throws when there was none', async () => {
     replies = [{ status: 403, body: FORBIDDEN }, 'reset'];
     const platform = openPlatform(SIGNER, Date.now());
     expect(await platform(call)).toMatchObject({ status: 403 });
@@ -103,8 +106,8 @@ describe('a call under /platform', () => {
   });
 });
 
-describe('the answer to CloudFormation', () => {
-  it('has no content type, for which its address was not signed', async () => {
+describe('the response to CloudFormation', () => {
+  it('has no content type, because its URL was signed without one', async () => {
     replies = [{ status: 200 }];
     await respond(`${url}/answer?X-Amz-Signature=x`, { Status: 'SUCCESS' });
     expect(received).toMatchObject([
@@ -115,13 +118,13 @@ describe('the answer to CloudFormation', () => {
   });
 
   it.each(CONTEXTS)(
-    '#52: holds nothing secret of a credential %s, and the IDs as they are',
+    '#52: contains no secret part of a credential %s, and keeps IDs unchanged',
     async (_, put) => {
       replies = [{ status: 200 }];
       const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
       const random = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
       const text = put(formatCredential({ kind: 'secret', deploymentId: 'etl', ulid: ULID }, random));
-      // The ID of this key's Deployment looks like a secret that was cut.
+      // The ID of this key's Deployment looks like a truncated secret.
       const id = `dk_dks_a_${ULID}_${'z'.repeat(31)}_${ULID}`;
       await respond(url, { PhysicalResourceId: id, Reason: text, Data: { KeyId: id, [text]: text } });
       const body = received[0]?.body ?? '';
@@ -130,7 +133,7 @@ describe('the answer to CloudFormation', () => {
     },
   );
 
-  it('is sent three times, and then it is an error that does not tell the address', async () => {
+  it('is sent up to three times and then fails with an error that does not contain the URL', async () => {
     replies = ['reset', { status: 500 }, { status: 503 }];
     await expect(respond(`${url}/?X-Amz-Signature=x`, {})).rejects.toThrow(
       /^CloudFormation did not take the answer\.$/,
@@ -139,7 +142,7 @@ describe('the answer to CloudFormation', () => {
   });
 });
 
-it('a secret is written as the current version of the one secret', async () => {
+it('openSecrets writes a value as the current version of the secret', async () => {
   process.env.AWS_REGION = 'eu-west-1';
   const manager = mockClient(SecretsManagerClient);
   manager.on(PutSecretValueCommand).resolves({});

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPublicAddress } from '../../functions/runtime/public-address.ts';
 
-/** Every block of IANA's special-purpose registry for IPv4, and multicast, in which no public server is found. */
+/** Every block of IANA's special-purpose registry for IPv4, and multicast. None of them has public servers. */
 const IPV4_BLOCKS = [
   ['this network', '0.0.0.0/8'],
   ['private', '10.0.0.0/8'],
@@ -30,7 +30,7 @@ const IPV4_BLOCKS = [
   ['limited broadcast', '255.255.255.255/32'],
 ] as const;
 
-/** Every block of IANA's special-purpose registry for IPv6, and others that have no public servers. */
+/** Every block of IANA's special-purpose registry for IPv6, and other blocks without public servers. */
 const IPV6_BLOCKS = [
   ['unspecified', '::/128'],
   ['loopback', '::1/128'],
@@ -63,7 +63,7 @@ const IPV6_BLOCKS = [
   ['multicast', 'ff00::/8'],
 ] as const;
 
-/** Prefixes under which IPv6 carries an IPv4 address, and the bits that follow it. */
+/** Prefixes under which IPv6 embeds an IPv4 address, and the number of bits after it. */
 const CARRIERS = [
   ['IPv4-mapped', 0xffffn << 32n, 0n],
   ['IPv4-compatible', 0n, 0n],
@@ -75,17 +75,17 @@ const CARRIERS = [
 ] as const;
 
 describe('isPublicAddress', () => {
-  it.each(IPV4_BLOCKS)('rejects every IPv4 address of a special block: %s, %s', (_, block) => {
+  it.each(IPV4_BLOCKS)('rejects every IPv4 address of a special-purpose block: %s, %s', (_, block) => {
     const [base = '', prefix] = block.split('/');
     checkBlock(numberOfIpv4(base), 32 - Number(prefix), ipv4);
   });
 
-  it.each(IPV6_BLOCKS)('rejects every IPv6 address of a special block: %s, %s', (_, block) => {
+  it.each(IPV6_BLOCKS)('rejects every IPv6 address of a special-purpose block: %s, %s', (_, block) => {
     const [base = '', prefix] = block.split('/');
     checkBlock(numberOfIpv6(base), 128 - Number(prefix), ipv6);
   });
 
-  it.each(CARRIERS)('rejects an IPv6 address that carries an IPv4 address: %s', (_, prefix, shift) => {
+  it.each(CARRIERS)('rejects an IPv6 address that embeds an IPv4 address: %s', (_, prefix, shift) => {
     fc.assert(
       fc.property(fc.bigInt(0n, (1n << 32n) - 1n), (v4) => {
         expect(isPublicAddress(ipv6(prefix | (v4 << shift)))).toBe(false);
@@ -93,7 +93,7 @@ describe('isPublicAddress', () => {
     );
   });
 
-  it('accepts an IPv4 address outside of the special blocks, and rejects it in the notations of IPv6', () => {
+  it('accepts an IPv4 address outside the special-purpose blocks, and rejects it in IPv6 notation', () => {
     const special = IPV4_BLOCKS.map(([, block]) => block.split('/'));
     const isSpecial = (value: bigint) =>
       special.some(([base = '', prefix]) => {
@@ -147,7 +147,10 @@ describe('isPublicAddress', () => {
   });
 });
 
-/** Checks the first, the last and random addresses of a block. @param bits that differ within it */
+/**
+ * Checks the first, the last and random addresses of a block.
+ * @param bits the number of bits that differ within the block
+ */
 function checkBlock(base: bigint, bits: number, write: (value: bigint) => string): void {
   const most = (1n << BigInt(bits)) - 1n;
   for (const offset of [0n, most])

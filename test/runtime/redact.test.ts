@@ -21,8 +21,8 @@ afterEach(() => {
   written.length = 0;
 });
 
-describe('the redactor of the log', () => {
-  it('leaves the kind, the Deployment and the key of a credential', () => {
+describe('redaction of the log', () => {
+  it('keeps the kind, the Deployment and the key of a credential', () => {
     for (const credential of CREDENTIALS) {
       expect(redact(`{"a":"x ${credential}","b":"dk_etl_${ULID}"}`)).toBe(
         `{"a":"x ${credential.slice(0, -49)}…","b":"dk_etl_${ULID}"}`,
@@ -49,18 +49,18 @@ describe('the redactor of the log', () => {
     },
   );
 
-  it('leaves words that only look like the beginning of a JWT', () => {
+  it('keeps words that only look like the start of a JWT', () => {
     for (const text of ['heyJude.production', 'surveyJson', 'keyJar-of-the-production-account']) {
       expect(redact(text)).toBe(text);
     }
   });
 
   it.each([
-    ['beginnings of JWTs', 'eyJ'],
-    ['beginnings of JWTs and hyphens', 'eyJ-'],
+    ['starts of JWTs', 'eyJ'],
+    ['starts of JWTs and hyphens', 'eyJ-'],
     ['spaces after Basic', `Basic${' '.repeat(64 * 1024)}`],
     ['schemes', 'Bearer '],
-  ])('takes a time that grows with the text only, for 64 KiB of %s', (_, part) => {
+  ])('takes time linear in the length of the text, for 64 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((64 * 1024) / part.length));
     const begin = process.cpuUsage();
     redact(text);
@@ -68,7 +68,7 @@ describe('the redactor of the log', () => {
   });
 });
 
-/** What writes text somewhere, by what it writes for a value, and for an object. */
+/** Everything that writes text to a log, by name. Each writes a value or an object. */
 const WRITERS: Record<string, (value: object) => unknown> = {
   writeLine: (value) => writeLine('ERROR', 'failed', { value }),
   'the message of writeLine': (value) => writeLine('ERROR', String(Object.values(value)[0])),
@@ -83,14 +83,14 @@ const WRITERS: Record<string, (value: object) => unknown> = {
 
 describe.each(Object.entries(WRITERS))('%s', (_, write) => {
   it.each(CONTEXTS)(
-    '#52: writes nothing secret of a credential %s, nor of one in a property name',
+    '#52: writes no secret part of a credential %s, nor of one in a property name',
     (_, put) => {
       for (const credential of CREDENTIALS) {
         const text = put(credential);
         write({ [text]: text, list: [text, { [text]: [text] }] });
         const all = written.join('');
         expect(all).not.toBe('');
-        // Any eight characters of what is random.
+        // Any eight characters of the random part.
         for (let at = 0; at < 35; at++) expect(all).not.toContain(RANDOM.slice(at, at + 8));
       }
     },

@@ -24,8 +24,8 @@ const metric = (Name: string, dimensions: string[]) => ({
   ],
 });
 
-describe('a check that lets nobody in is one line of log', () => {
-  it('with the reason of a refusal, the consumer and a metric by reason', () => {
+describe('the log line of a denied or failed check', () => {
+  it('contains the reason of a denial, the consumer and a metric by reason', () => {
     report.refused('expired', origin);
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
@@ -41,7 +41,7 @@ describe('a check that lets nobody in is one line of log', () => {
     ]);
   });
 
-  it('with the cause of a failure, and a metric of its own for an alarm', () => {
+  it('contains the cause of a failure, and a separate metric for an alarm', () => {
     report.failed(unavailable(new Error('ThrottlingException')), origin);
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
@@ -57,17 +57,17 @@ describe('a check that lets nobody in is one line of log', () => {
     ]);
   });
 
-  it('without a credential that an error should hold', () => {
+  it('contains no credential, even if the error does', () => {
     report.failed(new Error('bad header Bearer dkt_etl_abc'), origin);
     expect(lines.join()).not.toContain('dkt_etl_abc');
   });
 });
 
-describe("what is counted is a metric of its stack in CloudWatch's embedded format", () => {
+describe("log lines with a metric in CloudWatch's embedded metric format", () => {
   it.each([
-    ['a token that was issued', issueReport, 'token issued', 'TokensIssued'],
-    ['a client that proved nothing', clientReport, 'client refused', 'RefusedAuthentications'],
-  ])('%s: one line, one metric', (_, reporter, message, name) => {
+    ['an issued token', issueReport, 'token issued', 'TokensIssued'],
+    ['a failed client authentication', clientReport, 'client refused', 'RefusedAuthentications'],
+  ])('writes one line with one metric for %s', (_, reporter, message, name) => {
     reporter({ STACK_NAME: 'keys' })();
     expect(lines).toHaveLength(1);
     expect(JSON.parse(String(lines[0]))).toStrictEqual({
@@ -80,7 +80,7 @@ describe("what is counted is a metric of its stack in CloudWatch's embedded form
     });
   });
 
-  it('#65: counts each read of a malformed item in the metric of its alarm, by its keys without the hash of a token', () => {
+  it('#65: counts each read of a malformed item in the metric of its alarm, and logs its keys without the hash of a token', () => {
     const fields = vi.fn();
     const onMalformed = logMalformed({ error: fields }, { STACK_NAME: 'keys' });
     onMalformed({ pk: 'DEPLOYMENT#etl', sk: `TOKEN#x#${'t'.repeat(43)}` });
@@ -107,7 +107,7 @@ describe("what is counted is a metric of its stack in CloudWatch's embedded form
 
   it.each([
     [
-      'the end of a purge: how much, and how long after the removal',
+      'measures the number of deleted items and the delay of a completed purge',
       ['purged', { deleted: 7, lag: 1200 }],
       {
         _aws: ofPurge(['ItemsPurged', 'Count'], ['PurgeLag', 'Milliseconds']),
@@ -117,16 +117,16 @@ describe("what is counted is a metric of its stack in CloudWatch's embedded form
       },
     ],
     [
-      'the end of one whose beginning nobody knows: how much',
+      'measures only the number of deleted items of a purge with an unknown start',
       ['purged', { deleted: 0, lag: undefined }],
       { _aws: ofPurge(['ItemsPurged', 'Count']), stack: 'keys', ItemsPurged: 0 },
     ],
     [
-      'a sweep: how many markers are old',
+      'measures the number of overdue markers of a sweep',
       ['purge markers swept', { found: 3 }],
       { _aws: ofPurge(['OldPurgeMarkers', 'Count']), stack: 'keys', OldPurgeMarkers: 3 },
     ],
-    ['no end', ['purge goes on later', { deleted: 7 }], {}],
+    ['measures nothing for other log lines', ['purge goes on later', { deleted: 7 }], {}],
   ] as const)('%s', (_, [message, fields], expected) => {
     expect(measures(message, fields)).toStrictEqual(expected);
   });
