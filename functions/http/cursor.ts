@@ -3,6 +3,12 @@ import { invalidFields } from '../domain/errors.ts';
 
 const DIGEST_LENGTH = 16;
 
+/**
+ * The most bytes of a position. Ours are IDs and hashes. Anybody can compute the digest, and DynamoDB rejects a sort key over
+ * 1,024 bytes with an error that would be a 500.
+ */
+const MAX_POSITION = 256;
+
 /** Which listing a cursor is for, and whose: `[route, deploymentId, sub]`. */
 export type Listing = readonly string[];
 
@@ -23,7 +29,8 @@ export function fromCursor(listing: Listing, cursor: string | undefined): string
   if (cursor === undefined) return undefined;
   const bytes = Buffer.from(cursor, 'base64url');
   const position = bytes.subarray(DIGEST_LENGTH).toString();
-  if (position === '' || toCursor(listing, position) !== cursor) {
+  const isTooLong = bytes.length > DIGEST_LENGTH + MAX_POSITION;
+  if (position === '' || isTooLong || toCursor(listing, position) !== cursor) {
     throw invalidFields([
       { field: 'cursor', rule: 'must be the nextCursor of an earlier page of this listing' },
     ]);

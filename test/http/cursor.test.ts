@@ -51,4 +51,11 @@ describe('pagination cursors', () => {
     for (const text of ['', 'x', cursor.slice(0, -1), `${cursor}=`, `${cursor}!`, toCursor(LISTING, '')])
       expect(() => fromCursor(LISTING, text), text).toThrow(forged);
   });
+
+  it('that was forged with a position longer than any of ours is a 400', () => {
+    const longest = 'x'.repeat(256);
+    expect(fromCursor(LISTING, toCursor(LISTING, longest))).toBe(longest);
+    for (const position of [`${longest}x`, 'é'.repeat(129), 'x'.repeat(1025), 'x'.repeat(100_000)])
+      expect(() => fromCursor(LISTING, toCursor(LISTING, position))).toThrow(forged);
+  });
 });
