@@ -11,7 +11,7 @@ const PROOF = {
   'dynamodb:BatchGetItem': 'reads key and Deployment (and token) at once, strongly consistent',
 };
 
-/** Every action of every function's role, and the call that needs it. */
+/** Every action of every function's role, with the call that needs it. */
 const WHY: Record<string, Record<string, string>> = {
   Authorize: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
   Whoami: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
@@ -129,7 +129,7 @@ const WHY: Record<string, Record<string, string>> = {
   },
 };
 
-/** The actions of each function's role, by the name of its construct. */
+/** The actions of each function's role, by the ID of its construct. */
 const granted = Object.fromEntries(
   Object.values<Json>(template.findResources('AWS::IAM::Policy'))
     .map((policy): [string, Json] => [policy.Metadata['aws:cdk:path'].split('/')[2], policy.Properties])
@@ -139,17 +139,17 @@ const granted = Object.fromEntries(
     ]),
 );
 
-describe('every action that a function may do is one that it does', () => {
-  it('for every function', () => {
+describe('the actions that each role allows', () => {
+  it('are listed here for every function', () => {
     expect(Object.keys(granted).toSorted()).toStrictEqual(Object.keys(WHY).toSorted());
   });
 
-  it('and reconciliation alone may scan', () => {
+  it('include dynamodb:Scan only for reconciliation', () => {
     const scanning = Object.keys(granted).filter((name) => granted[name]?.includes('dynamodb:Scan'));
     expect(scanning).toStrictEqual(['Reconcile']);
   });
 
-  it.each(Object.keys(WHY))('%s', (name) => {
+  it.each(Object.keys(WHY))('are exactly the listed ones for %s', (name) => {
     expect([...new Set(granted[name])]).toStrictEqual(Object.keys(WHY[name] ?? {}).toSorted());
   });
 });

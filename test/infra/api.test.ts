@@ -12,7 +12,7 @@ import {
 
 const template = templateOf(WITH_ISSUER);
 
-/** The function that an integration invokes, by its construct's ID. */
+/** The function that an integration invokes, by the ID of its construct. */
 function handlerOf(integrationId: string): string {
   const integration = template.toJSON().Resources[integrationId];
   expect(integration.Properties).toMatchObject({
@@ -29,7 +29,7 @@ const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Ro
 );
 
 describe('the API', () => {
-  it('is an HTTP API with one stage, $default, deployed by itself', () => {
+  it('is an HTTP API with one stage, $default, that deploys automatically', () => {
     template.resourceCountIs('AWS::ApiGatewayV2::Api', 1);
     expect(resourceAt(template, 'Api/Default').Properties).toStrictEqual({
       Name: 'deployment-api-keys-development',
@@ -43,7 +43,7 @@ describe('the API', () => {
     });
   });
 
-  it('has exactly these routes, and only a pipeline comes without a sign-in', () => {
+  it('has exactly these routes, and only the OAuth and leak report routes need no sign-in', () => {
     expect(routes.toSorted()).toStrictEqual([
       'DELETE /deployments/{deploymentId} JWT ManageDeployments',
       'DELETE /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
@@ -68,21 +68,21 @@ describe('the API', () => {
     ]);
   });
 
-  it('takes 100 calls a second on each route of /oauth/, as a ceiling on cost, once the routes are there', () => {
+  it('limits each route under /oauth/ to 100 calls a second to cap the cost, after the routes exist', () => {
     const stage = resourceAt(template, 'Api/Default/DefaultStage');
     const ceiling = { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 };
     expect(stage.Properties.RouteSettings).toStrictEqual({
       'POST /oauth/token': ceiling,
       'POST /oauth/introspect': ceiling,
       'POST /oauth/revoke': ceiling,
-      // Apart from the exchange, and low: nobody's pipeline waits for it.
+      // Separate from the token endpoint and low, because no pipeline waits for it.
       'POST /leaks': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
     });
     const keys = stage.DependsOn.map((id: string) => template.toJSON().Resources[id].Properties.RouteKey);
     expect(keys).toEqual(expect.arrayContaining(Object.keys(stage.Properties.RouteSettings)));
   });
 
-  it('has five more for the console, none of which is a path of the API', () => {
+  it('gets five more routes for the console, none of which is a path of the API', () => {
     const withConsole = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
     const keys = (of: typeof template) =>
       Object.values<Json>(of.findResources('AWS::ApiGatewayV2::Route')).map(
@@ -102,7 +102,7 @@ describe('the API', () => {
     expect(keys(template).filter((key) => !keys(withConsole).includes(key))).toStrictEqual([]);
   });
 
-  it('has more for IAM principals where some are listed: all that people manage, but for getting a temporary token', () => {
+  it('gets a /platform route for each management operation except getting a temporary token when the stack lists IAM principals', () => {
     const keys = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::ApiGatewayV2::Route')).map(
         ({ Properties: { RouteKey, AuthorizationType } }) => `${RouteKey} ${AuthorizationType}`,
@@ -126,7 +126,7 @@ describe('the API', () => {
     expect(keys(WITH_ISSUER).join()).not.toMatch(/platform|AWS_IAM/);
   });
 
-  it('verifies the access tokens of people against the configured issuer and audience', () => {
+  it("verifies people's access tokens against the configured issuer and audience", () => {
     const authorizer = resourceAt(template, 'Api/Default/People');
     expect(authorizer.Properties).toStrictEqual({
       ApiId: { Ref: idAt(template, 'Api/Default') },
@@ -142,7 +142,7 @@ describe('the API', () => {
     expect(used).toStrictEqual(Array(14).fill({ Ref: authorizer.id }));
   });
 
-  it('knows every audience that is configured', () => {
+  it('accepts every configured audience', () => {
     const several = templateOf({ ...WITH_ISSUER, audience: 'keys,cli' });
     expect(resourceAt(several, 'Api/Default/People').Properties.JwtConfiguration.Audience).toStrictEqual([
       'keys',
@@ -151,10 +151,10 @@ describe('the API', () => {
   });
 });
 
-describe('the outputs', () => {
+describe('the outputs of the stack', () => {
   const outputs = (context: Record<string, unknown>): Json => templateOf(context).toJSON().Outputs;
 
-  it('say where the API is, which function authorises, what the table is called and who signs people in', () => {
+  it("name the API's URL, the authorizer function, the table and the sign-in issuer", () => {
     expect(outputs({ ...WITH_ISSUER, consoleClientId: 'console' })).toStrictEqual({
       ApiUrl: {
         Description: 'Where the service answers',
@@ -180,7 +180,7 @@ describe('the outputs', () => {
     });
   });
 
-  it('say where IAM principals call, where there are some: behind a distribution, past it', () => {
+  it('name the URL for IAM principals, which bypasses CloudFront', () => {
     const platformPrincipals = ARN.PRINCIPAL;
     const { domainName, certificateArn } = EVERYTHING;
     const own = { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] };
@@ -197,11 +197,11 @@ describe('the outputs', () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('PlatformArn');
   });
 
-  it('name no console client where none is configured', () => {
+  it('name no console client when none is configured', () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('ConsoleClientId');
   });
 
-  it('belong to a stack whose constructs all lie under one path', () => {
+  it('belong to a stack whose constructs share one path', () => {
     const paths = Object.values<Json>(template.toJSON().Resources).map(
       (resource) => resource.Metadata['aws:cdk:path'].split('/')[0],
     );

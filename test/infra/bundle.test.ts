@@ -18,17 +18,17 @@ import { bundlesDirectory } from '../../infra/bundles.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 
-/** Most bytes of the functions in front of every call of somebody's API. */
+/** The maximum size in bytes of the functions that run before every call to a consumer's API. */
 const WEIGHT = { authorize: 29 * 1024, whoami: 26 * 1024 };
 
-describe('a bundle of a function in front of every call', () => {
+describe('the bundle of a function that runs before every call', () => {
   beforeAll(() => bundleFunctions());
 
-  it.each(Object.entries(WEIGHT))('weighs little: %s, at most %i bytes', (name, most) => {
+  it.each(Object.entries(WEIGHT))('is small: %s, at most %i bytes', (name, most) => {
     expect(statSync(pathOf(name)).size).toBeLessThanOrEqual(most);
   });
 
-  it.each(Object.keys(WEIGHT))('holds of all packages the one that signs: %s', (name) => {
+  it.each(Object.keys(WEIGHT))('contains only the package that signs requests: %s', (name) => {
     const { metafile } = buildSync({ ...bundling([name]), write: false, metafile: true });
     const packages = Object.keys(metafile.inputs).flatMap(
       (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(path)?.[1] ?? [],
@@ -37,10 +37,10 @@ describe('a bundle of a function in front of every call', () => {
   });
 });
 
-describe('a bundle', () => {
+describe('the bundle of a function', () => {
   beforeAll(() => bundleFunctions());
 
-  it.each(functionNames())('of %s is one CommonJS file, whatever package.json stands above it', (name) => {
+  it.each(functionNames())('is one CommonJS file regardless of the package.json above it: %s', (name) => {
     expect(readdirSync(join(bundlesDirectory, name)).sort()).toStrictEqual(['index.js', 'package.json']);
     expect(readFileSync(join(bundlesDirectory, name, 'package.json'), 'utf8')).toBe('{"type":"commonjs"}\n');
     const text = readFileSync(pathOf(name), 'utf8');
@@ -48,21 +48,21 @@ describe('a bundle', () => {
     expect(text).toContain('module.exports');
   });
 
-  it('asks at run time for nothing but what Node has', () => {
+  it("requires only Node's own modules at run time", () => {
     const required = functionNames().flatMap((name) =>
       [...readFileSync(pathOf(name), 'utf8').matchAll(/\brequire\("([^"]+)"\)/g)].map(
         ([, what = '']) => what,
       ),
     );
     const { builtinModules } = process.getBuiltinModule('node:module');
-    // The SDK names this one in the text of an error message.
+    // The SDK mentions this package in an error message.
     const inProse = '@aws-sdk/signature-v4-crt';
     const asked = required.filter((what) => what !== inProse);
     expect(asked.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
   });
 });
 
-describe('bundles', () => {
+describe('bundling', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
   const [source, outdir] = [join(folder, 'sources'), join(folder, 'bundles')];
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -78,14 +78,14 @@ describe('bundles', () => {
     bundle('one', 'two');
   });
 
-  it('are not made again when nothing changed', () => {
-    // Nothing but a second run would take this away.
+  it('does not bundle again when nothing changed', () => {
+    // Only a second run would overwrite this.
     writeFileSync(bundleOf('one'), 'kept');
     bundle('one', 'two');
     expect(readFileSync(bundleOf('one'), 'utf8')).toBe('kept');
   });
 
-  it('are made again when a source changed, but written where they differ alone', () => {
+  it('bundles again when a source changed, but writes only the bundles that differ', () => {
     const before = statSync(bundleOf('two')).ino;
     write('one', 3);
     bundle('one', 'two');
@@ -93,13 +93,13 @@ describe('bundles', () => {
     expect(statSync(bundleOf('two')).ino).toBe(before);
   });
 
-  it('are made again when one is missing', () => {
+  it('bundles again when a bundle is missing', () => {
     rmSync(bundleOf('one'));
     bundle('one', 'two');
     expect(existsSync(bundleOf('one'))).toBe(true);
   });
 
-  it('are made again after a time that they could not be made', () => {
+  it('bundles again after a failed build', () => {
     writeFileSync(join(source, 'one.ts'), 'export const');
     expect(() => bundle('one', 'two')).toThrow(/Expected identifier/);
     write('one', 1);
@@ -108,7 +108,7 @@ describe('bundles', () => {
     expect(readFileSync(bundleOf('one'), 'utf8')).toMatch(/=>1\b/);
   });
 
-  it('of functions that are gone go too', () => {
+  it('deletes the bundles of deleted functions', () => {
     rmSync(join(source, 'two.ts'));
     bundle('one');
     expect(readdirSync(outdir)).toStrictEqual(['one']);

@@ -22,8 +22,8 @@ function refusalOf(context: Record<string, unknown>): string {
   throw new Error('It was accepted.');
 }
 
-describe('configuration', () => {
-  it('without a word of context is a development stack with a user pool of its own and access for 24 hours', () => {
+describe('readConfig', () => {
+  it('defaults to a development stack with its own user pool and tokens that are valid for 24 hours', () => {
     expect(readConfig({})).toStrictEqual({
       stage: 'development',
       tokenLifetime: 86_400,
@@ -39,7 +39,7 @@ describe('configuration', () => {
     });
   });
 
-  it('with an issuer and an audience makes nobody an administrator unless it is told whom', () => {
+  it("makes nobody an administrator unless the settings name an administrators' group or scope", () => {
     expect(readConfig({ issuer: ISSUER, audience: 'keys' }).signIn).toStrictEqual({
       issuer: ISSUER,
       audience: ['keys'],
@@ -52,7 +52,7 @@ describe('configuration', () => {
     });
   });
 
-  it('reads every value as the string that -c passes', () => {
+  it('reads every value as a string, as -c passes it', () => {
     expect(
       readConfig({
         stage: 'production',
@@ -118,7 +118,7 @@ describe('configuration', () => {
     });
   });
 
-  it('reads numbers and lists as cdk.json has them', () => {
+  it('reads numbers and lists, as in cdk.json', () => {
     const config = readConfig({
       issuer: ISSUER,
       audience: ['keys', 'cli'],
@@ -150,7 +150,7 @@ describe('configuration', () => {
     'http://127.0.0.1:9000',
     'http://localhost:9000/oidc',
     'http://[::1]:9000',
-  ])('takes %s as an issuer, to the letter', (issuer) => {
+  ])('accepts %s as an issuer and keeps it unchanged', (issuer) => {
     expect(readConfig({ issuer, audience: 'keys' }).signIn?.issuer).toBe(issuer);
   });
 
@@ -166,7 +166,7 @@ describe('configuration', () => {
     'login.example.com',
     '',
     7,
-  ])('refuses %j as an issuer', (issuer) => {
+  ])('rejects %j as an issuer', (issuer) => {
     expect(refusalOf({ issuer, audience: 'keys' })).toBe(
       'issuer must be an https URL without query, fragment or credentials (http for a loopback host alone), ' +
         `for example -c issuer=${ISSUER}.`,
@@ -343,7 +343,7 @@ describe('configuration', () => {
       'at most 40 tags as name=value between commas, letters, digits, spaces and _.:/=+-@ in them, ' +
         'for example -c tags=team=platform,cost-centre=4711',
     ],
-  ])('refuses a wrong %s, naming it, its rule and an example', (name, values, rule) => {
+  ])('rejects an invalid %s with its name, its rule and an example', (name, values, rule) => {
     for (const value of values) {
       expect(refusalOf({ issuer: ISSUER, audience: 'keys', [name]: value })).toBe(`${name} must be ${rule}.`);
     }
@@ -361,11 +361,11 @@ describe('configuration', () => {
         webAclArn: WEB_ACL,
       },
     ],
-  ])('refuses a %s without what belongs to it: %j', (name, context) => {
+  ])('rejects %s without the settings that belong to it: %j', (name, context) => {
     expect(refusalOf(context)).toMatch(new RegExp(`^${name} must be .*come with`));
   });
 
-  it('takes what the CDK will only know when it deploys, where a construct of yours makes it', () => {
+  it('accepts values that the CDK knows only at deployment, from the properties of a construct', () => {
     const stack = new Stack();
     const topic = new Topic(stack, 'Topic').topicArn;
     const key = new Key(stack, 'Key').keyArn;
@@ -378,20 +378,20 @@ describe('configuration', () => {
     expect(config).toMatchObject({ alarmTopic: topic, encryptionKey: key, platformPrincipals });
   });
 
-  it('asks for the audience that belongs to an issuer', () => {
+  it('requires the audience of a configured issuer', () => {
     expect(refusalOf({ issuer: ISSUER })).toBe(
       'audience must be 1 to 50 different words of up to 256 printable characters, between commas, ' +
         'for example -c audience=deployment-keys,platform-cli.',
     );
   });
 
-  it('refuses what belongs to an issuer where there is none', () => {
+  it('rejects settings that belong to an issuer when there is none', () => {
     expect(refusalOf({ adminGroup: 'admins', audience: 'keys' })).toBe(
       `audience, adminGroup must come with issuer, for example -c issuer=${ISSUER}.`,
     );
   });
 
-  it('refuses a key that it does not know, and names those it knows', () => {
+  it('rejects an unknown setting and lists the known ones', () => {
     expect(refusalOf({ tokenLifetme: '3' })).toBe(
       'tokenLifetme is unknown: the settings are stage, issuer, audience, groupsClaim, adminGroup, adminScope, consoleClientId, ' +
         'consoleScopes, consoleOrigins, tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays, trustedIssuers, lastUsedFrom, scopes, platformPrincipals, consumerAccounts, console, domainName, ' +
@@ -400,18 +400,18 @@ describe('configuration', () => {
     );
   });
 
-  it('does not repeat a value, which may hold a password', () => {
+  it('never repeats a value, which may contain a password', () => {
     expect(refusalOf({ issuer: 'https://user:canary@login.example.com' })).not.toContain('canary');
   });
 
-  it('says all that is wrong at once, a line each', () => {
+  it('reports every error at once, one a line', () => {
     expect(refusalOf({ stage: 'test', slideInterval: 'x' })).toBe(
       'stage must be development or production, for example -c stage=production.\n' +
         'slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300.',
     );
   });
 
-  it('leaves alone what the CDK keeps in its context', () => {
+  it("ignores the CDK's own context keys", () => {
     expect(readConfig({ '@aws-cdk/core:checkSecretUsage': true, 'cli-telemetry': false }).stage).toBe(
       'development',
     );

@@ -23,7 +23,10 @@ const defaults = {
   handlerChecksDeployment: false,
 } as const;
 
-/** A consumer's stack. @param routes `METHOD /path` of those that use the authorizer */
+/**
+ * A consumer's stack.
+ * @param routes `METHOD /path` of the routes that use the authorizer
+ */
 function httpApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
   const stack = new Stack(new App(), 'Consumer', { env: { account: '444455556666', region: 'eu-west-1' } });
   const api = new HttpApi(stack, 'Api');
@@ -54,8 +57,8 @@ function restApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
 const propertiesOf = (stack: Stack, type: string): Json[] =>
   Object.values<Json>(Template.fromStack(stack).findResources(type)).map(({ Properties }) => Properties);
 
-describe('an authorizer of another account', () => {
-  it('asks a REST API to send the whole request and to cache no answer', () => {
+describe('DeploymentKeyAuthorizer with an authorizer in another account', () => {
+  it('makes a REST API send the whole request and cache no result', () => {
     expect(propertiesOf(restApi().stack, 'AWS::ApiGateway::Authorizer')).toMatchObject([
       {
         Type: 'REQUEST',
@@ -67,7 +70,7 @@ describe('an authorizer of another account', () => {
     ]);
   });
 
-  it('asks an HTTP API for payload 2.0 and simple answers, and to cache none', () => {
+  it('makes an HTTP API use payload 2.0 and simple responses, and cache no result', () => {
     expect(propertiesOf(httpApi().stack, 'AWS::ApiGatewayV2::Authorizer')).toMatchObject([
       {
         AuthorizerType: 'REQUEST',
@@ -84,7 +87,7 @@ describe('an authorizer of another account', () => {
   it.each([
     ['REST', () => restApi().stack],
     ['HTTP', () => httpApi().stack],
-  ])('is called on a %s API by a role of API Gateway that may do that alone', (_, stack) => {
+  ])('gives API Gateway a role on a %s API that can only invoke the authorizer', (_, stack) => {
     expect(propertiesOf(stack(), 'AWS::IAM::Policy')).toStrictEqual([]);
     expect(propertiesOf(stack(), 'AWS::IAM::Role')).toStrictEqual([
       {
@@ -108,7 +111,7 @@ describe('an authorizer of another account', () => {
     ]);
   });
 
-  it('makes a REST API say Bearer with its 401', () => {
+  it('makes a REST API send a Bearer challenge with its 401', () => {
     expect(propertiesOf(restApi().stack, 'AWS::ApiGateway::GatewayResponse')).toMatchObject([
       {
         ResponseType: 'UNAUTHORIZED',
@@ -117,7 +120,7 @@ describe('an authorizer of another account', () => {
     ]);
   });
 
-  it('makes a REST API deploy anew when it changes', () => {
+  it('makes a REST API deploy again when it changes', () => {
     const deployment = (options: Options) =>
       Object.keys(Template.fromStack(restApi(options).stack).findResources('AWS::ApiGateway::Deployment'))[0];
     expect(deployment({})).toBe(deployment({}));
@@ -125,7 +128,7 @@ describe('an authorizer of another account', () => {
   });
 });
 
-describe('an authorizer in the same app', () => {
+describe('DeploymentKeyAuthorizer in the same app', () => {
   function inApp(isOneStack: boolean) {
     const app = new App();
     const owner = new Stack(app, 'Owner');
@@ -147,21 +150,21 @@ describe('an authorizer in the same app', () => {
     return { owner, consumer };
   }
 
-  it('refers to the service, and the service not to it', () => {
+  it('refers to the service, and the service does not refer to it', () => {
     const { owner, consumer } = inApp(false);
     expect(consumer.dependencies).toStrictEqual([owner]);
     expect(owner.dependencies).toStrictEqual([]);
     expect(propertiesOf(owner, 'AWS::Lambda::Permission')).toStrictEqual([]);
   });
 
-  it('can be in the same stack: no resource refers to itself in a circle', () => {
+  it('can be in the same stack without a circular reference', () => {
     const { owner } = inApp(true);
-    // The assertions library throws where there is a circle.
+    // The assertions library throws if there is a circular reference.
     expect(propertiesOf(owner, 'AWS::ApiGateway::Authorizer')).toHaveLength(1);
   });
 });
 
-describe('requiredScopes', () => {
+describe('DeploymentKeyAuthorizer: requiredScopes', () => {
   const variable = (requiredScopes: DeploymentKeyAuthorizerProps['requiredScopes'], routes: string[]) => {
     const options = { requiredScopes, handlerChecksDeployment: true };
     const ofHttp = Template.fromStack(httpApi(options, routes).stack).findResources(
@@ -188,7 +191,7 @@ describe('requiredScopes', () => {
     expect(parseRequiredScopes(variables.requiredScopes)?.size).toBe(4);
   });
 
-  it('are told to a REST API as well, beside the variables that it has', () => {
+  it('become a stage variable of a REST API, together with its existing variables', () => {
     const { stack, api } = restApi({ deploymentParameter: 'd', requiredScopes: { 'GET /{d}': 'any' } }, [
       'GET /{d}',
     ]);
@@ -198,7 +201,7 @@ describe('requiredScopes', () => {
     ]);
   });
 
-  it('are told to every stage that is named', () => {
+  it('become a variable of every stage that is named', () => {
     const stack = new Stack(new App(), 'Consumer');
     const api = new HttpApi(stack, 'Api');
     const beta = new HttpStage(stack, 'Beta', { httpApi: api, stageName: 'beta' });
@@ -228,32 +231,32 @@ describe('requiredScopes', () => {
     ['a path with a space', { 'GET /a b': 'any' }, '"GET /a b" in requiredScopes must be'],
     ['no scope', { 'GET /a': [] }, "GET /a in requiredScopes must have one or more scopes, or 'any'."],
     [
-      'a scope that is none',
+      'an invalid scope',
       { 'GET /a': ['Code'] },
       "GET /a in requiredScopes must have one or more scopes, or 'any'.",
     ],
     [
-      'any among scopes',
+      '"any" among scopes',
       { 'GET /a': ['any'] },
       "GET /a in requiredScopes must have one or more scopes, or 'any'.",
     ],
     [
-      'more than a stage variable holds',
+      'more than a stage variable can hold',
       Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`GET /path${n}`, 'any'])),
       'which holds 512',
     ],
-  ])('with %s stop synthesis', (_, requiredScopes, message) => {
+  ])('fail synthesis with %s', (_, requiredScopes, message) => {
     expect(() => httpApi({ requiredScopes } as Options)).toThrow(message);
   });
 });
 
-describe('synthesis fails', () => {
+describe('DeploymentKeyAuthorizer: synthesis', () => {
   const faultsOf = ({ authorizer }: { authorizer: DeploymentKeyAuthorizer }) => authorizer.node.validate();
 
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('on a %s API for a route that uses the authorizer and is not listed', (_, make) => {
+  ])('fails on a %s API for a route that uses the authorizer and is not listed', (_, make) => {
     expect(faultsOf(make({ handlerChecksDeployment: true }, [`POST ${PATH}`, 'GET /open']))).toStrictEqual([
       'GET /open uses this authorizer and is not in requiredScopes: every call would be 403.',
     ]);
@@ -262,7 +265,7 @@ describe('synthesis fails', () => {
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('on a %s API for a route that is listed and does not use the authorizer', (_, make) => {
+  ])('fails on a %s API for a listed route that does not use the authorizer', (_, make) => {
     expect(faultsOf(make({}, []))).toStrictEqual([
       `POST ${PATH} is in requiredScopes, and no such route uses this authorizer: is it open?`,
     ]);
@@ -271,7 +274,7 @@ describe('synthesis fails', () => {
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('on a %s API for a route that names no Deployment, unless the handler checks it', (_, make) => {
+  ])('fails on a %s API for a route that names no Deployment, unless the handler checks it', (_, make) => {
     const requiredScopes = { 'POST /deploys': ['code:deploy'] };
     expect(faultsOf(make({ requiredScopes }, ['POST /deploys']))).toStrictEqual([
       "POST /deploys has no parameter {deploymentId}, so tokens of every Deployment would be let in: add it, or let the handler compare the context's deploymentId and set handlerChecksDeployment.",
@@ -281,7 +284,7 @@ describe('synthesis fails', () => {
     ).toStrictEqual([]);
   });
 
-  it('not where a rule for ANY covers the method, or rules by method cover ANY', () => {
+  it('succeeds when a rule for ANY covers the method, or rules by method cover ANY', () => {
     const of = (rule: string, route: string) => {
       const requiredScopes: Options['requiredScopes'] = { [rule as `GET /${string}`]: 'any' };
       return faultsOf(restApi({ requiredScopes, handlerChecksDeployment: true }, [route]));
@@ -291,7 +294,7 @@ describe('synthesis fails', () => {
     expect(of('GET /a', 'POST /a')).toHaveLength(2);
   });
 
-  it('for an HTTP API that is given the authorizer of another', () => {
+  it('fails for an HTTP API that uses the authorizer of another API', () => {
     const { stack, authorizer, handler } = httpApi();
     const other = new HttpApi(stack, 'Other');
     const integration = new HttpLambdaIntegration('Other', handler);
@@ -311,12 +314,12 @@ describe('synthesis fails', () => {
       { deploymentParameter: '{d}' },
       'deploymentParameter must be the name of a path parameter, without braces.',
     ],
-  ])('for a %s', (_, options, message) => {
+  ])('fails for a %s', (_, options, message) => {
     expect(() => httpApi(options)).toThrow(message);
   });
 
-  it('has no property for a cache', () => {
-    // @ts-expect-error: if this compiles, somebody has made one.
+  it('has no property for a result cache', () => {
+    // @ts-expect-error: this compiles only if someone adds such a property.
     const options: Options = { resultsCacheTtl: 300 };
     expect(JSON.stringify(Template.fromStack(httpApi(options).stack).toJSON())).toContain(
       '"AuthorizerResultTtlInSeconds":0',
@@ -324,8 +327,8 @@ describe('synthesis fails', () => {
   });
 });
 
-describe('the owner of the authorizer', () => {
-  it('tells its ARN as output and SSM parameter', () => {
+describe('the stack that owns the authorizer', () => {
+  it('publishes its ARN as an output and an SSM parameter', () => {
     const template = templateOf(WITH_ISSUER);
     const arn = { 'Fn::GetAtt': [resourceAt(template, 'Authorize/Function').id, 'Arn'] };
     expect(template.toJSON().Outputs.AuthorizerFunctionArn.Value).toStrictEqual(arn);
@@ -336,7 +339,7 @@ describe('the owner of the authorizer', () => {
     });
   });
 
-  it('lets the consumer accounts invoke it, and nobody else', () => {
+  it('lets only the consumer accounts invoke it', () => {
     const permissions = (context: object) =>
       Object.values(templateOf({ ...WITH_ISSUER, ...context }).findResources('AWS::Lambda::Permission'))
         .map(({ Properties }) => Properties)

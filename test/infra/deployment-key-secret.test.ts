@@ -24,13 +24,13 @@ function synthesise(props: Partial<DeploymentKeySecretProps> = {}, app = new App
   return Template.fromStack(stack);
 }
 const template = synthesise();
-/** The one resource of a type, with its logical ID. */
+/** The only resource of a type, with its logical ID. */
 function the(type: string, of = template): Json {
   const [[id, resource] = [], ...others] = Object.entries<Json>(of.findResources(type));
   expect(others).toStrictEqual([]);
   return { id, ...resource };
 }
-/** The role's policy with this in its logical ID: `Reach` of what it may call, `Default` of its log. */
+/** The role's policy with this text in its logical ID: `Reach` for what it may call, `Default` for its log. */
 const policyOf = (of: Template, name: string): Json => {
   const [found] = Object.entries<Json>(of.findResources('AWS::IAM::Policy')).filter(([id]) =>
     id.includes(name),
@@ -41,7 +41,7 @@ const secretId = the('AWS::SecretsManager::Secret').id;
 const keyOf = (of: Template) => the('Custom::DeploymentKeySecret', of);
 
 describe('DeploymentKeySecret', () => {
-  it('makes a secret without a value, and a resource that is told where it is and what key is wanted', () => {
+  it('creates a secret without a value, and a custom resource with its ARN and the requested key', () => {
     expect(the('AWS::SecretsManager::Secret').Properties).toStrictEqual({
       Description: 'ID and secret of the API key reports of the Deployment etl',
     });
@@ -57,7 +57,7 @@ describe('DeploymentKeySecret', () => {
     });
   });
 
-  it('passes on every wish', () => {
+  it('passes on every property', () => {
     const wishes = {
       expiresAt: '2030-01-31T12:00:00Z',
       networks: ['203.0.113.0/24'],
@@ -93,7 +93,7 @@ describe('DeploymentKeySecret', () => {
     expect(the('AWS::Logs::LogGroup', wished).Properties).toStrictEqual({ RetentionInDays: 90 });
   });
 
-  it('gives out the ARN of the secret as the made key has it, so that nobody reads it before', () => {
+  it('returns the ARN of the secret from the custom resource, so that nothing reads it before the key exists', () => {
     const attribute = (name: string) => ({ 'Fn::GetAtt': [keyOf(template).id, name] });
     const { Outputs } = template.toJSON();
     expect(Outputs.Secret.Value).toStrictEqual(attribute('SecretArn'));
@@ -101,7 +101,7 @@ describe('DeploymentKeySecret', () => {
     expect(Outputs.RoleArn.Value).toStrictEqual({ 'Fn::GetAtt': [the('AWS::IAM::Role').id, 'Arn'] });
   });
 
-  it('has a role of the name that was told, which reaches the keys of the one Deployment and writes the one secret', () => {
+  it('creates a role with the given name that can manage the keys of one Deployment and write one secret', () => {
     expect(the('AWS::IAM::Role').Properties.RoleName).toBe('etl-key-secret');
     const keys = 'platform/deployments/etl/api-keys';
     const [logs, reach] = [policyOf(template, 'Default'), policyOf(template, 'Reach')];
@@ -132,18 +132,18 @@ describe('DeploymentKeySecret', () => {
     ]);
   });
 
-  it('makes other resources for another Deployment, so that a rollback finds the old ones as they were', () => {
+  it('creates other resources for another Deployment, so that a rollback finds the old ones unchanged', () => {
     const other = synthesise({ deploymentId: 'etl2' });
     expect(the('AWS::SecretsManager::Secret', other).id).not.toBe(secretId);
     expect(keyOf(other).id).not.toBe(keyOf(template).id);
-    // The role can delete the old key until it is gone: its policy goes after it.
+    // The role must be able to delete the old key until it is deleted, so its policy is deleted afterwards.
     expect(policyOf(other, 'Reach').id).not.toBe(policyOf(template, 'Reach').id);
     expect(keyOf(template).DependsOn).toStrictEqual([policyOf(template, 'Reach').id]);
     const rotated = synthesise({ rotation: '2026-11', keyName: 'other' });
     expect(keyOf(rotated).id).toBe(keyOf(template).id);
   });
 
-  it('takes the Region out of an ARN that is only known when it is deployed', () => {
+  it('reads the Region from an ARN that is known only at deployment', () => {
     const platformArn = Fn.importValue('PlatformArn');
     const region = keyOf(synthesise({ platformArn })).Properties.PlatformRegion['Fn::Select'];
     expect(region).toStrictEqual([3, { 'Fn::Split': [':', expect.anything()] }]);
@@ -157,11 +157,11 @@ describe('DeploymentKeySecret', () => {
     ['roleName', 'a/b'],
     ['roleName', ''],
     ['scopes', []],
-  ])('refuses a wrong %s, %j, with its rule and an example', (name, value) => {
+  ])('rejects an invalid %s, %j, with its rule and an example', (name, value) => {
     expect(() => synthesise({ [name]: value })).toThrow(new RegExp(`^${name} must .*for example`));
   });
 
-  it('is clean under both rule packs', () => {
+  it('passes both rule packs', () => {
     const app = new App();
     applyRulePacks(app);
     synthesise({}, app);

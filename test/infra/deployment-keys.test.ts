@@ -19,8 +19,8 @@ const ofType = (template: Template, type: string): Json[] => Object.values(templ
 const variablesOf = (template: Template, name: string): Json =>
   resourceAt(template, `${name}/Function`).Properties.Environment.Variables;
 
-describe('the settings of the operator', () => {
-  it('domainName gives the API that name alone: its default endpoint is off, and the name is the issuer', () => {
+describe('the settings of the stack', () => {
+  it('domainName becomes the only address of the API and its issuer, and turns off the default endpoint', () => {
     const { domainName, certificateArn } = EVERYTHING;
     const named = templateOf({ ...WITH_ISSUER, domainName, certificateArn });
     expect(resourceAt(named, 'Api/Default').Properties.DisableExecuteApiEndpoint).toBe(true);
@@ -37,20 +37,20 @@ describe('the settings of the operator', () => {
     });
   });
 
-  it('without domainName the issuer is the URL used, and there is no name to point at', () => {
+  it('without domainName the issuer is the URL of the request, and no domain output exists', () => {
     expect(variablesOf(plain, 'Metadata')).not.toHaveProperty(ENV.publicUrl);
     expect(plain.toJSON().Outputs).not.toHaveProperty('DomainTarget');
     expect(ofType(plain, 'AWS::CloudFront::Distribution')).toStrictEqual([]);
   });
 
-  it('webAclArn puts a distribution with that web ACL in front, which caches nothing', () => {
+  it('webAclArn puts a CloudFront distribution with that web ACL and without a cache in front', () => {
     const { DistributionConfig: front } = resourceAt(full, 'Api/Front/Default').Properties;
     expect(front).toMatchObject({
       Aliases: ['keys.example.com'],
       WebACLId: ARN.WEB_ACL,
       ViewerCertificate: { AcmCertificateArn: ARN.CERTIFICATE, MinimumProtocolVersion: 'TLSv1.2_2021' },
       DefaultCacheBehavior: {
-        // AWS's managed policies: CachingDisabled, and AllViewerExceptHostHeader.
+        // AWS's managed policies CachingDisabled and AllViewerExceptHostHeader.
         CachePolicyId: '4135ea2d-6df8-44a3-9df3-4b5a84be39ad',
         OriginRequestPolicyId: 'b689b0a8-53d0-40ab-baf2-68738e2966ac',
         ViewerProtocolPolicy: 'https-only',
@@ -63,7 +63,7 @@ describe('the settings of the operator', () => {
     });
   });
 
-  it('encryptionKey encrypts the table, and whoever uses the table may use it there and nowhere else', () => {
+  it('encryptionKey encrypts the table, and roles that use the table may use the key only through DynamoDB', () => {
     const { Properties: table } = resourceAt(full, 'Table/Default');
     expect(table.Replicas[0].SSESpecification).toStrictEqual({ KMSMasterKeyId: ARN.KEY });
     const statementsOf = (name: string): Json[] =>
@@ -89,14 +89,14 @@ describe('the settings of the operator', () => {
     expect(JSON.stringify(plain.toJSON())).not.toContain('kms:');
   });
 
-  it('permissionsBoundary bounds every role, and without it none is bound', () => {
+  it('permissionsBoundary applies to every role, and without it no role has one', () => {
     const boundaries = (template: Template) =>
       ofType(template, 'AWS::IAM::Role').map((role) => role.Properties.PermissionsBoundary);
     expect(new Set(boundaries(full))).toStrictEqual(new Set([ARN.BOUNDARY]));
     expect(new Set(boundaries(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('authorizerConcurrency keeps room for the authorizer alone, and warm environments behind an alias', () => {
+  it('authorizerConcurrency reserves capacity for the authorizer only, with warm environments behind an alias', () => {
     const concurrencies = ofType(full, 'AWS::Lambda::Function').map(
       (resource) => resource.Properties.ReservedConcurrentExecutions,
     );
@@ -111,7 +111,7 @@ describe('the settings of the operator', () => {
     expect(resourceAt(full, 'SharedAuthorizer/Parameter').Properties.Value).toStrictEqual({ Ref: alias.id });
   });
 
-  it('consumerAccounts may call exactly what they are told to call', () => {
+  it('consumerAccounts may invoke only the authorizer', () => {
     const invoked = (template: Template) =>
       ofType(template, 'AWS::Lambda::Permission')
         .map((permission) => permission.Properties)
@@ -125,7 +125,7 @@ describe('the settings of the operator', () => {
     expect(invoked(plain)).toStrictEqual([]);
   });
 
-  it('alarmTopic is told by every alarm', () => {
+  it('alarmTopic is notified by every alarm', () => {
     const actions = (template: Template) =>
       ofType(template, 'AWS::CloudWatch::Alarm').map((alarm) => alarm.Properties.AlarmActions);
     expect(actions(full).length).toBeGreaterThan(0);
@@ -133,19 +133,19 @@ describe('the settings of the operator', () => {
     expect(new Set(actions(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('logRetention is that of every log group', () => {
+  it('logRetention applies to every log group', () => {
     const days = ofType(full, 'AWS::Logs::LogGroup').map((group) => group.Properties.RetentionInDays);
     expect(new Set(days)).toStrictEqual(new Set([90]));
   });
 
-  it('tracing traces every function, and none without it', () => {
+  it('tracing enables tracing for every function, and without it none is traced', () => {
     const modes = (template: Template) =>
       ofType(template, 'AWS::Lambda::Function').map((resource) => resource.Properties.TracingConfig?.Mode);
     expect(new Set(modes(full))).toStrictEqual(new Set(['Active']));
     expect(new Set(modes(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('tags are on table, functions, roles and log groups', () => {
+  it('tags are added to the table, functions, roles and log groups', () => {
     const { Properties: table } = resourceAt(full, 'Table/Default');
     const expected = [
       { Key: 'cost-centre', Value: '4711' },
@@ -163,13 +163,13 @@ describe('the settings of the operator', () => {
   });
 });
 
-describe('the construct', () => {
+describe('the DeploymentKeys construct', () => {
   const inStack = (stack: Stack, props: ConstructorParameters<typeof DeploymentKeys>[2]) => {
     const keys = new DeploymentKeys(stack, 'Keys', props);
     return { keys, template: Template.fromStack(stack) };
   };
 
-  it('stands in a stack of somebody else, which needs no setting of it and gets no output', () => {
+  it('works in another stack, which needs none of its settings and gets no outputs', () => {
     const stack = new Stack(new App(), 'Theirs');
     Tags.of(stack).add('owner', 'them');
     const { keys, template } = inStack(stack, {});
@@ -178,7 +178,7 @@ describe('the construct', () => {
     expect(keys.firstAdministrator).toHaveLength(2);
   });
 
-  it('refuses a wrong property with the same sentence as the context', () => {
+  it('rejects an invalid property with the same sentence as the context', () => {
     expect(() => new DeploymentKeys(new Stack(), 'Keys', { tokenLifetime: 0 })).toThrow(
       'tokenLifetime must be whole seconds from 1 to 31536000, for example -c tokenLifetime=86400.',
     );

@@ -12,10 +12,10 @@ const template = templateOf({ deploymentsSource: SOURCE });
 const mappingOf = (deploymentsSource: object) =>
   resourceAt(templateOf({ deploymentsSource }), 'SyncDeployments/Function/Stream').Properties;
 
-describe('a table that Deployments come from', () => {
+describe('a followed table (deploymentsSource)', () => {
   const { Properties: mapping } = resourceAt(template, 'SyncDeployments/Function/Stream');
 
-  it('wakes a function of its own by its stream, in order, from the oldest record', () => {
+  it('triggers its own function through its stream, in order, from the oldest record', () => {
     expect(mapping).toMatchObject({
       EventSourceArn: SOURCE.stream,
       FunctionName: { Ref: idAt(template, 'SyncDeployments/Function') },
@@ -26,7 +26,7 @@ describe('a table that Deployments come from', () => {
     expect(mapping).not.toHaveProperty('ParallelizationFactor');
   });
 
-  it('is tried for as long as its stream keeps a record, then set aside in a queue of its own', () => {
+  it('retries a record for as long as the stream keeps it and then sends it to its own dead-letter queue', () => {
     const failures = { 'Fn::GetAtt': [idAt(template, 'DeploymentsSource/Failures'), 'Arn'] };
     expect(mapping).toMatchObject({
       MaximumRetryAttempts: 1000,
@@ -35,7 +35,7 @@ describe('a table that Deployments come from', () => {
     });
   });
 
-  it('wakes it for rows alone that are Deployments, before or after, as far as a filter can tell', () => {
+  it('triggers the function only for rows that are or were Deployments, as far as an event filter can tell', () => {
     const filtersOf = (where?: object) =>
       mappingOf({ ...plain, where }).FilterCriteria?.Filters.map(({ Pattern }: Json) => JSON.parse(Pattern));
     const image = { type: { S: ['deployment'] }, version: { N: ['2', '3'] } };
@@ -48,7 +48,7 @@ describe('a table that Deployments come from', () => {
     }
   });
 
-  it('is read by two functions, with the key of that table where it has one, and nothing more of it', () => {
+  it('is read by two functions, which can use its KMS key if it has one and do nothing else with the table', () => {
     const onSource = (name: string) =>
       resourceAt(template, `${name}/Role/DefaultPolicy`)
         .Properties.PolicyDocument.Statement.filter(({ Resource }: Json) => typeof Resource === 'string')
@@ -68,7 +68,7 @@ describe('a table that Deployments come from', () => {
     expect(others).toStrictEqual([[], [], []]);
   });
 
-  it('may be made in the same app: its ARNs go where they are needed', () => {
+  it('can be created in the same app, and its ARNs are passed to where they are needed', () => {
     const stack = new Stack(new App(), 'Theirs');
     const table = new TableV2(stack, 'Platform', {
       partitionKey: { name: 'id', type: AttributeType.STRING },
@@ -87,7 +87,7 @@ describe('a table that Deployments come from', () => {
     expect(told.filter(Boolean)).toStrictEqual([json, json, json]);
   });
 
-  it('leaves nothing in a stack without the setting', () => {
+  it('adds nothing to a stack without the setting', () => {
     const text = JSON.stringify(templateOf().toJSON());
     for (const word of ['SyncDeployments', 'DeploymentsSource', ENV.deploymentsSource, 'DescribeTable']) {
       expect(text).not.toContain(word);
@@ -96,7 +96,7 @@ describe('a table that Deployments come from', () => {
 });
 
 describe('the setting deploymentsSource', () => {
-  it('is JSON in context, an object in cdk.json and in a property', () => {
+  it('is JSON in the context, and an object in cdk.json and in a property', () => {
     expect(readConfig({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(SOURCE);
     expect(readConfig({ deploymentsSource: SOURCE }).deploymentsSource).toStrictEqual(SOURCE);
   });
@@ -127,21 +127,18 @@ describe('the setting deploymentsSource', () => {
     ['a rule of another kind', { ...plain, deleted: { status: { exist: true } } }, 'deleted.status'],
     ['two wrong parts', { ...plain, encryptionKey: 'alias/x', groups: 3 }, 'groups, encryptionKey'],
   ];
-  it.each(wrong)(
-    'refuses %s with a sentence that names what is wrong in it',
-    (_, deploymentsSource, where) => {
-      const read = () => readConfig({ deploymentsSource } as object);
-      expect(read).toThrow(ConfigError);
-      expect(read).toThrow(
-        /^deploymentsSource must be JSON with table and stream, .*, for example -c deploymentsSource='\{/,
+  it.each(wrong)('rejects %s with a sentence that names the error', (_, deploymentsSource, where) => {
+    const read = () => readConfig({ deploymentsSource } as object);
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(
+      /^deploymentsSource must be JSON with table and stream, .*, for example -c deploymentsSource='\{/,
+    );
+    try {
+      read();
+    } catch (error) {
+      expect((error as Error).message.replace(/^.*\}'\./s, '')).toBe(
+        where && ` Wrong or missing in it: ${where}.`,
       );
-      try {
-        read();
-      } catch (error) {
-        expect((error as Error).message.replace(/^.*\}'\./s, '')).toBe(
-          where && ` Wrong or missing in it: ${where}.`,
-        );
-      }
-    },
-  );
+    }
+  });
 });

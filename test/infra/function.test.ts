@@ -3,7 +3,7 @@ import * as ENV from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
 import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
-/** Deployed by a construct for other stacks, not by the service: test/infra/deployment-key-secret.test.ts. */
+/** Deployed by a construct into other stacks, not by the service. See test/infra/deployment-key-secret.test.ts. */
 const FOR_OTHERS = ['deployment-key-secret'];
 const FILES = [
   'authorize',
@@ -40,14 +40,14 @@ const template = templateOf(context);
 const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
 const tableName = { Ref: idAt(template, 'Table/Default') };
 
-describe('the functions', () => {
+describe('the Lambda functions', () => {
   it('are the files directly in functions/, each found in the template under its own name', () => {
     expect(functionNames()).toStrictEqual([...FILES, ...FOR_OTHERS].sort());
     template.resourceCountIs('AWS::Lambda::Function', FILES.length);
     expect(FILES.map((file) => at(file).Type)).toStrictEqual(FILES.map(() => 'AWS::Lambda::Function'));
   });
 
-  it.each(FILES)('%s runs on Node 24 and ARM from a bundle of its own', (file) => {
+  it.each(FILES)('%s runs on Node 24 and ARM from its own bundle', (file) => {
     expect(at(file).Properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
@@ -74,17 +74,17 @@ describe('the functions', () => {
     ['purge', 512, 60],
     ['reconcile', 512, 300],
     ['sync-deployments', 256, 60],
-  ])('%s has %d MiB and %d seconds', (file, memory, timeout) => {
+  ])('%s has %d MiB of memory and a time limit of %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
   });
 
-  it.each(FILES)('%s logs to a group of its own that forgets after a month', (file) => {
+  it.each(FILES)('%s logs to its own log group with a retention of one month', (file) => {
     const logs = resourceAt(template, `${pascal(file)}/Logs`);
     expect(at(file).Properties.LoggingConfig).toStrictEqual({ LogGroup: { Ref: logs.id } });
     expect(logs.Properties).toStrictEqual({ RetentionInDays: 30 });
   });
 
-  it('keep their logs after the stack in production, and not in development', () => {
+  it('keep their logs after the stack is deleted in production, but not in development', () => {
     const policies = (stage: string) =>
       FILES.map(
         (file) =>
@@ -133,24 +133,24 @@ describe('the functions', () => {
       'purge',
       { ...metrics, [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } },
     ],
-  ])('%s is told the table and nothing that it does not need', (file, environment) => {
+  ])('%s gets the table name and only the variables that it needs', (file, environment) => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
       [ENV.tableName]: tableName,
       ...environment,
     });
   });
 
-  it('publish-events is told the bus, and no table', () => {
+  it('publish-events gets the event bus, and no table', () => {
     expect(at('publish-events').Properties.Environment.Variables).toStrictEqual({
       [ENV.eventBusName]: { Ref: idAt(template, 'EventBus/Default') },
     });
   });
 
-  it('metadata is told the scopes and whose tokens can be exchanged, and no table', () => {
+  it('metadata gets the scopes and the trusted issuers, and no table', () => {
     expect(at('metadata').Properties.Environment.Variables).toStrictEqual({ ...scopes, ...trust });
   });
 
-  it('console is told where people sign in, as which client, and whom keys can trust, and no table', () => {
+  it('console gets the sign-in issuer, its client and the trusted issuers, and no table', () => {
     const told = (context: Record<string, unknown>) =>
       resourceAt(templateOf(context), 'Console/Function').Properties.Environment.Variables;
     expect(told(context)).toStrictEqual({
@@ -170,7 +170,7 @@ describe('the functions', () => {
     });
   });
 
-  it('has no console where the issuer has no client for it', () => {
+  it('include no console when the issuer has no client for it', () => {
     const paths = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::Lambda::Function')).map(
       (resource) => resource.Metadata['aws:cdk:path'],
     );
@@ -178,7 +178,7 @@ describe('the functions', () => {
     expect(paths.join(' ')).not.toContain('Console');
   });
 
-  it('are told nothing of what is not configured', () => {
+  it('get no variables for settings that are not configured', () => {
     const namesIn = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::Lambda::Function')).flatMap((resource) =>
         Object.keys(resource.Properties.Environment.Variables),
@@ -191,7 +191,7 @@ describe('the functions', () => {
     expect(namesIn({ issuer, audience, adminScope: 'admin' })).not.toContain(ENV.adminGroup);
   });
 
-  it('may not wake themselves, but for the purge, whose every message leaves less to delete', () => {
+  it('may not invoke themselves recursively, except the purge, whose every message leaves less to delete', () => {
     expect(FILES.map((file) => [file, at(file).Properties.RecursiveLoop])).toStrictEqual([
       ['authorize', 'Terminate'],
       ['console', 'Terminate'],

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { EVERYTHING, idAt, templateOf } from '../support/template.ts';
 
 /**
- * What others have written down: URLs in pipelines, ARNs in other stacks. CloudFormation makes another one, with another
- * name, where a logical ID changes. The table's is in table.test.ts.
+ * Resources whose names others have stored: URLs in pipelines, ARNs in other stacks. If a logical ID changes,
+ * CloudFormation creates another resource with another name. The table's is tested in table.test.ts.
  */
 const REFERRED_TO = {
   'Api/Default': 'ApiF70053CD',
@@ -11,18 +11,18 @@ const REFERRED_TO = {
   'EventBus/Default': 'EventBus7B8748AA',
 };
 
-describe('what others refer to keeps its logical ID, and so its name', () => {
+describe('resources that others refer to', () => {
   it.each([
     ['in development', {}],
     ['in production', { stage: 'production' }],
     ['with every setting', EVERYTHING],
-  ])('%s', (_, context) => {
+  ])('keep their logical IDs, and so their names, %s', (_, context) => {
     const template = templateOf(context);
     const found = Object.keys(REFERRED_TO).map((path) => [path, idAt(template, path)]);
     expect(Object.fromEntries(found)).toStrictEqual(REFERRED_TO);
   });
 
-  it('and so do the people of the user pool', () => {
+  it('include the user pool, which keeps its people', () => {
     const idsOf = (type: string) => Object.keys(templateOf({}).findResources(type));
     expect(idsOf('AWS::Cognito::UserPool')).toStrictEqual(['PeopleE38C8D03']);
     expect(idsOf('AWS::Cognito::UserPoolClient')).toStrictEqual(['PeopleConsoleB356DBDB']);

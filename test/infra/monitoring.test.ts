@@ -9,7 +9,7 @@ const alarms: Json[] = Object.values(template.findResources('AWS::CloudWatch::Al
 );
 const nameOf = (alarm: Json): string => alarm.AlarmName.replace('deployment-api-keys-development-', '');
 
-/** The heading's anchor, as GitHub makes it. */
+/** The heading's anchor, as GitHub generates it. */
 const anchorOf = (heading: string) =>
   heading
     .toLowerCase()
@@ -23,7 +23,7 @@ const sections = new Map(
 );
 
 describe('the alarms', () => {
-  it('call a person for exactly these, at these values', () => {
+  it('are exactly these, with these thresholds', () => {
     const said = alarms.map((alarm) => [
       nameOf(alarm),
       `${alarm.ComparisonOperator} ${alarm.Threshold} in ${alarm.DatapointsToAlarm} of ${alarm.EvaluationPeriods}`,
@@ -49,7 +49,7 @@ describe('the alarms', () => {
   });
 
   it.each(alarms.map((alarm) => [nameOf(alarm), alarm]))(
-    '%s leads to a section of the runbook that says what it means, how to look and what to do',
+    '%s links to a runbook section that says what it means, how to check and what to do',
     (_, alarm) => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
@@ -59,11 +59,11 @@ describe('the alarms', () => {
     },
   );
 
-  it('are quiet where nothing is measured: nothing happens in an idle stack', () => {
+  it('stay quiet without data, because an idle stack measures nothing', () => {
     expect(new Set(alarms.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
   });
 
-  it('watch what nobody waits for: events that were given up, and the daily look at every key', () => {
+  it('watch background work: undelivered events and the daily check of all keys', () => {
     const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
     expect(watched('UntoldEvents')).toMatchObject({
       Namespace: 'AWS/SQS',
@@ -86,7 +86,7 @@ describe('the alarms', () => {
   });
 
   it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound', 'MalformedItems'])(
-    '%s watches the metric of its own stack alone',
+    "%s watches only its own stack's metric",
     (name) => {
       const ofStage = (stage: string): Json =>
         Object.values<Json>(templateOf({ stage }).findResources('AWS::CloudWatch::Alarm'))
@@ -101,8 +101,8 @@ describe('the alarms', () => {
   );
 });
 
-describe('the alarms of a source of Deployments', () => {
-  it('are three more, each with its section of the runbook, where there is one', () => {
+describe('the alarms of a followed table', () => {
+  it('are three more, each with its section of the runbook', () => {
     const followed: Json[] = Object.values(
       templateOf({ deploymentsSource: SOURCE }).findResources('AWS::CloudWatch::Alarm'),
     ).map((alarm: Json) => alarm.Properties);
@@ -123,7 +123,7 @@ describe('the alarms of a source of Deployments', () => {
 });
 
 describe('the dashboard', () => {
-  it('is one, and shows what was issued, allowed, refused, slid and purged', () => {
+  it('is one dashboard that shows issued, allowed, denied, extended and purged tokens', () => {
     const dashboards: Json[] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
     expect(dashboards).toHaveLength(1);
     const body = JSON.stringify(dashboards[0].Properties.DashboardBody);
@@ -143,11 +143,11 @@ describe('the dashboard', () => {
 describe('the access log', () => {
   const { AccessLogSettings: settings } = resourceAt(template, 'Api/Default/DefaultStage').Properties;
 
-  it('goes to a log group of its own', () => {
+  it('has its own log group', () => {
     expect(settings.DestinationArn).toStrictEqual({ 'Fn::GetAtt': [idAt(template, 'Api/AccessLog'), 'Arn'] });
   });
 
-  it('has the route and never the path, a query or a header, in which somebody could put a secret', () => {
+  it('contains the route and never the path, a query or a header, any of which could contain a secret', () => {
     expect(Object.values(JSON.parse(settings.Format)).toSorted()).toStrictEqual([
       '$context.authorizer.claims.sub',
       '$context.error.responseType',

@@ -10,11 +10,11 @@ import { ARN, EVERYTHING, type Json } from '../support/template.ts';
 
 beforeAll(() => {
   bundleFunctions();
-  // Validating a template takes longer than making it, and other tests do it.
+  // Validating a template takes longer than creating it, and other tests validate it.
   vi.stubEnv('CDK_VALIDATION', 'false');
 });
 
-/** Where a stack is deployed: what CloudFormation puts in place of the pseudo parameters. */
+/** Where a stack is deployed: the values of CloudFormation's pseudo parameters. */
 interface Place {
   readonly stackName: string;
   readonly region: string;
@@ -22,10 +22,10 @@ interface Place {
 
 const ACCOUNT = '111122223333';
 
-/** Properties that hold a name, by how CloudFormation's documentation calls such properties. */
+/** Properties that hold a name, following CloudFormation's naming. */
 const NAMES = /(^|[a-z])(Name|Prefix|Identifier|Alias|Domain)$/;
 
-/** Names that only have to be unique within another resource, or that name something else. */
+/** Names that are unique only within another resource, or that name something else. */
 const SCOPED: Readonly<Record<string, string>> = {
   'AWS::ApiGatewayV2::Api.Name': 'API Gateway lets APIs have equal names.',
   'AWS::ApiGatewayV2::Authorizer.Name': 'It is unique in its API.',
@@ -38,10 +38,13 @@ const SCOPED: Readonly<Record<string, string>> = {
   'AWS::Lambda::Permission.FunctionName': 'It refers to a function.',
 };
 
-/** Names that the operator gives: another stack gets another one. */
+/** Names that the operator chooses. Another stack has another one. */
 const GIVEN = ['AWS::ApiGatewayV2::DomainName.DomainName'];
 
-/** Types whose names are unique in an account and Region. The names of all others have to differ between Regions too. */
+/**
+ * Types whose names are unique in an account and Region. The names of all other types must also differ between
+ * Regions.
+ */
 const REGIONAL = [
   'AWS::CloudWatch::Alarm',
   'AWS::Cognito::UserPoolDomain',
@@ -49,7 +52,7 @@ const REGIONAL = [
   'AWS::SSM::Parameter',
 ];
 
-/** What a value is once the stack is deployed. A reference is to a resource of this stack, which has a name of its own. */
+/** A value after deployment. A reference points to a resource of this stack, which has its own name. */
 function deployed(value: Json, place: Place): string {
   if (typeof value !== 'object' || value === null) return String(value);
   const [[name, argument] = []] = Object.entries<Json>(value);
@@ -87,7 +90,7 @@ interface Name {
   readonly isRegional: boolean;
 }
 
-/** Every physical name in a template, and every name that it exports. */
+/** Every physical name and every export name in a template. */
 function namesIn(template: Json, place: Place): Name[] {
   const resources = Object.values<Json>(template.Resources).flatMap(({ Type, Properties = {} }) =>
     Object.entries<Json>(Properties)
@@ -109,7 +112,7 @@ function namesIn(template: Json, place: Place): Name[] {
 const isEqualTo = (one: Name) => (other: Name) =>
   one.property === other.property && one.value === other.value;
 
-/** Names that both stacks would take, so that the second deployment fails. */
+/** Names that both stacks would use, so that the second deployment fails. */
 function clashes(one: Json, onePlace: Place, other: Json, otherPlace: Place): string[] {
   const taken = namesIn(other, otherPlace);
   return namesIn(one, onePlace)
@@ -118,7 +121,7 @@ function clashes(one: Json, onePlace: Place, other: Json, otherPlace: Place): st
     .map(({ property, value }) => `${property} ${value}`);
 }
 
-/** Every setting that adds or leaves out resources. */
+/** Every setting that adds or omits resources. */
 const OPTIONAL = [
   { consoleClientId: 'console', ...pick('issuer', 'audience', 'adminGroup') },
   pick('domainName', 'certificateArn'),
@@ -144,7 +147,7 @@ const regions = fc.constantFrom<string>('eu-west-1', 'us-east-1');
 
 const made = new Map<string, Json>();
 
-/** The template of the stack that `npx cdk deploy` makes, with the Region known at synthesis or not. */
+/** The template that `npx cdk deploy` deploys, with or without a Region at synthesis. */
 function synthesised(stage: string, context: object, region?: string): { template: Json; stackName: string } {
   const stackName = `deployment-api-keys-${stage}`;
   const key = JSON.stringify([stage, context, region]);
@@ -165,7 +168,7 @@ function synthesised(stage: string, context: object, region?: string): { templat
 const at = (stackName: string): Place => ({ stackName, region: 'eu-west-1' });
 
 describe('two stacks in one account', { timeout: 240_000 }, () => {
-  it('#60: have no physical name in common in two stages or in two Regions, whatever the settings', () => {
+  it('#60: have no physical name in common in two stages or two Regions, whatever the settings', () => {
     const places = fc.record({ stage: stages, region: regions, context: settings });
     const place = (stage: string, region: string) => ({ stage, region, context: EVERYTHING });
     fc.assert(
@@ -208,7 +211,7 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
     expect(clashes(beta.template, beta.place, gamma.template, gamma.place)).toStrictEqual([]);
   });
 
-  it('reports every name when two stacks have the same name and Region', () => {
+  it('have every physical name in common when they have the same stack name and Region', () => {
     const { template, stackName } = synthesised('production', { encryptionKey: ARN.KEY });
     const found = clashes(template, at(stackName), template, at(stackName));
     expect(found).toHaveLength(namesIn(template, at(stackName)).length);

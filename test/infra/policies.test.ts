@@ -5,7 +5,7 @@ const template = templateOf(WITH_ISSUER);
 const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(template, path), attribute] });
 const table = arnOf('Table/Default');
 
-/** What the role of a function may do: actions, resource and, where there is one, condition of each statement. */
+/** What a function's role may do: the actions, the resource and any condition of each statement. */
 function permissionsOf(name: string): Json[] {
   const { Properties: properties } = resourceAt(template, `${name}/Role/DefaultPolicy`);
   expect(properties.Roles).toStrictEqual([{ Ref: idAt(template, `${name}/Role`) }]);
@@ -17,7 +17,7 @@ function permissionsOf(name: string): Json[] {
 
 const logs = (name: string) => [['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(`${name}/Logs`)];
 const dynamodb = (...actions: string[]) => actions.map((action) => `dynamodb:${action}`);
-/** A statement on items of some partitions of the table. */
+/** A statement about items in some partitions of the table. */
 const items = (actions: string[], ...partitions: string[]) => [
   dynamodb(...actions),
   table,
@@ -26,14 +26,14 @@ const items = (actions: string[], ...partitions: string[]) => [
 const DEPLOYMENT = 'DEPLOYMENT#*';
 const EVENTS = 'EVENTS#*';
 
-/** Statements in an order of their own: which comes first means nothing. */
+/** Sorts statements, because their order has no meaning. */
 const sorted = (statements: Json[]) => statements.map((it) => JSON.stringify(it)).toSorted();
 const expectPermissions = (name: string, ...statements: Json[]) =>
   expect(sorted(permissionsOf(name))).toStrictEqual(sorted([logs(name), ...statements]));
 
-describe('a role', () => {
+describe('the role of a function', () => {
   it.each(['Authorize', 'Whoami'])(
-    'of %s can read, and update only the expiry of a token and the last use, never put or delete',
+    'lets %s read, and update only the expiry of a token and the last use, never put or delete',
     (name) => {
       const [actions, resource, condition] = items(['UpdateItem'], DEPLOYMENT);
       const attributes = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
@@ -48,7 +48,7 @@ describe('a role', () => {
     },
   );
 
-  it('of IssueToken can read, put, and mark a secret as used, never delete', () => {
+  it('lets IssueToken read, put, and mark a secret as used, never delete', () => {
     expectPermissions(
       'IssueToken',
       items(['BatchGetItem', 'UpdateItem'], DEPLOYMENT),
@@ -56,15 +56,15 @@ describe('a role', () => {
     );
   });
 
-  it('of Introspect can read', () => {
+  it('lets Introspect read', () => {
     expectPermissions('Introspect', items(['BatchGetItem'], DEPLOYMENT));
   });
 
-  it('of Revoke can read and delete one item, never put or update', () => {
+  it('lets Revoke read and delete one item, never put or update', () => {
     expectPermissions('Revoke', items(['BatchGetItem', 'DeleteItem'], DEPLOYMENT));
   });
 
-  it('of ListEvents can read, and only update the counts of rejected calls', () => {
+  it('lets ListEvents read, and update only the counts of rejected calls', () => {
     expectPermissions(
       'ListEvents',
       items(['GetItem'], DEPLOYMENT),
@@ -73,7 +73,7 @@ describe('a role', () => {
     );
   });
 
-  it('of SweepKeys can read and mark, and only delete the counts of rejected calls', () => {
+  it('lets SweepKeys read and mark, and delete only the counts of rejected calls', () => {
     expectPermissions(
       'SweepKeys',
       items(['GetItem'], DEPLOYMENT, 'RECONCILIATION'),
@@ -84,7 +84,7 @@ describe('a role', () => {
     );
   });
 
-  it('of ReportLeak has the single-item calls of which its transactions are made', () => {
+  it('gives ReportLeak the single-item actions that its transactions need', () => {
     expectPermissions(
       'ReportLeak',
       items(['BatchGetItem', 'DeleteItem', 'UpdateItem'], DEPLOYMENT),
@@ -92,7 +92,7 @@ describe('a role', () => {
     );
   });
 
-  it('of PublishEvents reads the stream and puts events on the bus, and reaches no table', () => {
+  it('lets PublishEvents read the stream and put events on the bus, and reach no table', () => {
     expect(permissionsOf('PublishEvents')).toStrictEqual([
       logs('PublishEvents'),
       [['events:PutEvents'], arnOf('EventBus/Default')],
@@ -104,11 +104,11 @@ describe('a role', () => {
     ]);
   });
 
-  it('of Metadata reaches no table', () => {
+  it('lets Metadata reach no table', () => {
     expect(permissionsOf('Metadata')).toStrictEqual([logs('Metadata')]);
   });
 
-  it('of ManageDeployments has the single-item calls of which its transactions are made, and Query of the directory', () => {
+  it('gives ManageDeployments the single-item actions that its transactions need, and Query on the directory', () => {
     expectPermissions(
       'ManageDeployments',
       items(['GetItem'], DEPLOYMENT, 'DEPLOYMENTS', 'SOURCES'),
@@ -119,7 +119,7 @@ describe('a role', () => {
     );
   });
 
-  it('of ManageKeys has the single-item calls of which its transactions are made, and Query of a Deployment', () => {
+  it('gives ManageKeys the single-item actions that its transactions need, and Query on a Deployment', () => {
     expectPermissions(
       'ManageKeys',
       items(['DeleteItem', 'GetItem', 'Query'], DEPLOYMENT),
@@ -128,7 +128,7 @@ describe('a role', () => {
     );
   });
 
-  it('of ManageTemporaryTokens can only update the counts of rejected calls: no temporary token is written again', () => {
+  it('lets ManageTemporaryTokens update only the counts of rejected calls, so it never rewrites a temporary token', () => {
     expectPermissions(
       'ManageTemporaryTokens',
       items(['ConditionCheckItem', 'DeleteItem', 'GetItem', 'Query'], DEPLOYMENT),
@@ -137,7 +137,7 @@ describe('a role', () => {
     );
   });
 
-  it('of Purge, and of no other function, deletes in bulk, reads the stream and uses the queues', () => {
+  it('lets only Purge delete in bulk, read the stream and use the queues', () => {
     expectPermissions(
       'Purge',
       items(['BatchWriteItem', 'GetItem'], DEPLOYMENT),
@@ -157,7 +157,7 @@ describe('a role', () => {
     );
   });
 
-  it('of Reconcile reads all of the table, and can delete one directory entry at a time, never in bulk', () => {
+  it('lets Reconcile read the whole table and delete one directory entry at a time, never in bulk', () => {
     expectPermissions(
       'Reconcile',
       [dynamodb('Scan'), table],
@@ -170,7 +170,7 @@ describe('a role', () => {
     );
   });
 
-  it('is assumed by Lambda alone, has no managed policy, and belongs to one function', () => {
+  it('is assumed only by Lambda, has no managed policy and belongs to one function', () => {
     const roles = Object.entries<Json>(template.findResources('AWS::IAM::Role'));
     for (const [, role] of roles) {
       expect(role.Properties).toStrictEqual({
@@ -189,7 +189,7 @@ describe('a role', () => {
   });
 });
 
-/** Wildcards that stay, each with its reason. */
+/** Wildcards that remain, each with its reason. */
 const ACCEPTED = [
   {
     reason: 'A Deny of every call that is not over TLS, by anyone, takes away and gives nothing.',
@@ -205,19 +205,22 @@ const ACCEPTED = [
 
 const LEADING_KEYS = ['ForAllValues:StringLike', 'dynamodb:LeadingKeys'] as const;
 
-/** The partition patterns of a statement on the table; none where it has no such condition. */
+/** The partition patterns of a statement on the table, or none if it has no such condition. */
 function partitionsOf({ Condition }: Json): string[] {
   const [operator, key] = LEADING_KEYS;
   return [Condition?.[operator]?.[key] ?? []].flat();
 }
 
-/** The wildcard at the end of a partition's pattern stands for the IDs of Deployments, or for hashes: they are not known. */
+/**
+ * The wildcard at the end of a partition pattern stands for Deployment IDs or hashes, which are not known in
+ * advance.
+ */
 const withoutPartitions = ({ Condition, ...statement }: Json): Json =>
   partitionsOf({ Condition }).every((it) => /^[A-Z_]+(#\*)?$/.test(it))
     ? { ...statement, Condition: { ...Condition, [LEADING_KEYS[0]]: undefined } }
     : { ...statement, Condition };
 
-/** Every policy statement in a template, wherever it stands. */
+/** Every policy statement in a template. */
 function statementsIn(node: Json): Json[] {
   if (typeof node !== 'object' || node === null) return [];
   const nested = Object.values(node).flatMap(statementsIn);
@@ -245,7 +248,7 @@ const everyKindOfStack = [
 ];
 
 describe('a policy statement', () => {
-  it.each(everyKindOfStack)('with a wildcard is one of those that have a reason: %j', (context) => {
+  it.each(everyKindOfStack)('has a documented reason for every wildcard: %j', (context) => {
     const statements = statementsIn(templateOf(context).toJSON().Resources);
     expect(statements.length).toBeGreaterThan(10);
     const unexplained = statements.filter((statement) => hasWildcard(statement) && !isAccepted(statement));
@@ -253,7 +256,7 @@ describe('a policy statement', () => {
   });
 
   it.each(everyKindOfStack)(
-    'on items of the table names their partitions, except for the one that scans: %j',
+    'names the partitions of the table that it applies to, except for the one that scans: %j',
     (context) => {
       const ofTable = statementsIn(templateOf(context).toJSON().Resources).filter((statement) =>
         [statement.Action].flat().some((action) => /^dynamodb:.*(Item|Query|Scan)$/.test(String(action))),
@@ -261,13 +264,13 @@ describe('a policy statement', () => {
       expect(ofTable.length).toBeGreaterThan(20);
       const unbounded = ofTable.filter((statement) => partitionsOf(statement).length === 0);
       expect(unbounded.map(({ Action }) => Action)).toStrictEqual(['dynamodb:Scan']);
-      // On AWS a condition with ForAllValues is met by what names no partition.
+      // On AWS a condition with ForAllValues is also met by a call that names no partition.
       const scanning = ofTable.filter(({ Action }) => [Action].flat().includes('dynamodb:Scan'));
       expect(scanning).toStrictEqual(unbounded);
     },
   );
 
-  it('does not turn its meaning around by NotAction, NotResource or NotPrincipal', () => {
+  it('never uses NotAction, NotResource or NotPrincipal', () => {
     const turned = statementsIn(template.toJSON().Resources).filter((statement) =>
       Object.keys(statement).some((key) => key.startsWith('Not')),
     );

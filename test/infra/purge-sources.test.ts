@@ -5,10 +5,10 @@ const template = templateOf();
 const purge = idAt(template, 'Purge/Function');
 const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(template, path), attribute] });
 
-describe('the stream wakes the purge', () => {
+describe('the stream that triggers the purge', () => {
   const { Properties: properties } = resourceAt(template, 'Purge/Function/Stream');
 
-  it('beside one other reader, as many as a shard has, from the oldest record that it has', () => {
+  it('has one other reader, the maximum for a shard, and is read from its oldest record', () => {
     expect(properties).toMatchObject({
       EventSourceArn: arnOf('Table/Default', 'StreamArn'),
       FunctionName: { Ref: purge },
@@ -20,7 +20,7 @@ describe('the stream wakes the purge', () => {
     expect(onStream).toHaveLength(2);
   });
 
-  it('when a Deployment or a key is removed, and for nothing else', () => {
+  it('triggers it when a Deployment or a key is removed, and for nothing else', () => {
     expect(properties.FilterCriteria.Filters.map((filter: Json) => JSON.parse(filter.Pattern))).toStrictEqual(
       [
         {
@@ -36,7 +36,7 @@ describe('the stream wakes the purge', () => {
     );
   });
 
-  it('in small batches, of which it reports the first that failed', () => {
+  it('sends small batches, and the purge reports the first failure', () => {
     expect(properties).toMatchObject({
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -44,12 +44,12 @@ describe('the stream wakes the purge', () => {
     });
   });
 
-  it('several Deployments at a time, each in order', () => {
+  it('is processed for several Deployments in parallel, each in order', () => {
     expect(properties.ParallelizationFactor).toBe(10);
     expect(properties).not.toHaveProperty('TumblingWindowInSeconds');
   });
 
-  it('a bounded number of times and no longer than a stream keeps a record, then sets it aside', () => {
+  it('retries a limited number of times, no longer than a stream keeps a record, and then uses a dead-letter queue', () => {
     expect(properties).toMatchObject({
       MaximumRetryAttempts: 5,
       MaximumRecordAgeInSeconds: 24 * 60 * 60,
@@ -58,10 +58,10 @@ describe('the stream wakes the purge', () => {
   });
 });
 
-describe('a purge that ran out of time', () => {
+describe('a purge that runs out of time', () => {
   const { Properties: queue } = resourceAt(template, 'PurgeSources/Continuations');
 
-  it('is woken by its continuations, one at a time', () => {
+  it('is continued by messages in a queue, one at a time', () => {
     expect(resourceAt(template, 'Purge/Function/Continuation').Properties).toStrictEqual({
       EventSourceArn: arnOf('PurgeSources/Continuations'),
       FunctionName: { Ref: purge },
@@ -70,11 +70,11 @@ describe('a purge that ran out of time', () => {
     });
   });
 
-  it('hides a continuation for six times its own time limit', () => {
+  it('hides a message for six times its own time limit', () => {
     expect(queue.VisibilityTimeout).toBe(6 * resourceAt(template, 'Purge/Function').Properties.Timeout);
   });
 
-  it('sets a continuation aside, in a queue apart from the stream, after five tries', () => {
+  it('sends a message to a separate dead-letter queue after five attempts', () => {
     expect(queue.RedrivePolicy).toStrictEqual({
       deadLetterTargetArn: arnOf('PurgeSources/ContinuationFailures'),
       maxReceiveCount: 5,
@@ -82,8 +82,8 @@ describe('a purge that ran out of time', () => {
   });
 });
 
-describe('a schedule', () => {
-  it('wakes the purge every 15 minutes for markers that stay', () => {
+describe('the schedule of the purge', () => {
+  it('runs every 15 minutes for remaining markers', () => {
     expect(resourceAt(template, 'PurgeSources/Schedule').Properties).toMatchObject({
       ScheduleExpression: 'rate(15 minutes)',
       State: 'ENABLED',
@@ -91,7 +91,7 @@ describe('a schedule', () => {
     });
   });
 
-  it('may invoke it, and nobody else may', () => {
+  it('is the only one that may invoke the function', () => {
     const permissions = Object.values<Json>(template.findResources('AWS::Lambda::Permission'));
     expect(
       permissions
@@ -107,7 +107,7 @@ describe('a schedule', () => {
     ]);
   });
 
-  it('relies on its next run and not on retries', () => {
+  it('relies on its next run instead of retries', () => {
     expect(resourceAt(template, 'Purge/Function/EventInvokeConfig').Properties).toMatchObject({
       FunctionName: { Ref: purge },
       MaximumRetryAttempts: 0,
@@ -116,14 +116,14 @@ describe('a schedule', () => {
   });
 });
 
-describe('a queue', () => {
+describe('the queues of the purge', () => {
   const QUEUES = ['StreamFailures', 'ContinuationFailures', 'Continuations'];
 
-  it('is one of three, beside that of the events', () => {
+  it('are three, in addition to the queue for events', () => {
     expect(Object.keys(template.findResources('AWS::SQS::Queue'))).toHaveLength(QUEUES.length + 1);
   });
 
-  it.each(QUEUES)('%s is encrypted and refuses what is not TLS', (name) => {
+  it.each(QUEUES)('include %s, which is encrypted and requires TLS', (name) => {
     const queue = resourceAt(template, `PurgeSources/${name}`);
     expect(queue.Properties.SqsManagedSseEnabled).toBe(true);
     expect(resourceAt(template, `PurgeSources/${name}/Policy`).Properties).toStrictEqual({
@@ -143,9 +143,12 @@ describe('a queue', () => {
     });
   });
 
-  it.each(['StreamFailures', 'ContinuationFailures'])('%s waits 14 days for a person', (name) => {
-    expect(resourceAt(template, `PurgeSources/${name}`).Properties.MessageRetentionPeriod).toBe(
-      14 * 24 * 60 * 60,
-    );
-  });
+  it.each(['StreamFailures', 'ContinuationFailures'])(
+    'include %s, which keeps messages for 14 days',
+    (name) => {
+      expect(resourceAt(template, `PurgeSources/${name}`).Properties.MessageRetentionPeriod).toBe(
+        14 * 24 * 60 * 60,
+      );
+    },
+  );
 });

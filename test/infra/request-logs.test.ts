@@ -9,7 +9,7 @@ const behindCloudFront = (stage: string) => {
 const resourcesOf = (template: Json, type: RegExp): Json[] =>
   Object.values<Json>(template.Resources).filter(({ Type }) => type.test(Type));
 
-/** What the access log may hold: nothing that a caller can put a token or a sign-in code into. */
+/** What the access log may contain: nothing into which a caller can put a token or a sign-in code. */
 const LOGGED = [
   '$context.authorizer.claims.sub',
   '$context.error.responseType',
@@ -24,14 +24,14 @@ const LOGGED = [
   '$context.status',
 ];
 
-describe('behind CloudFront', () => {
+describe('a stack behind CloudFront', () => {
   it.each(['development', 'production'])(
-    '#50: the %s stage creates no log that holds query strings or referrers',
+    '#50: creates no log of query strings or referrers in the %s stage',
     (stage) => {
       const template = behindCloudFront(stage);
       const [distribution, ...others] = resourcesOf(template, /^AWS::CloudFront::Distribution$/);
       expect(others).toStrictEqual([]);
-      // CloudFront's standard log has neither choice of fields nor a way to leave the query string out.
+      // CloudFront's standard log cannot omit the query string.
       expect(distribution.Properties.DistributionConfig).not.toHaveProperty('Logging');
       expect(
         resourcesOf(
@@ -51,7 +51,7 @@ describe('behind CloudFront', () => {
     ['without a setting', {}],
     ['with every setting', { ...EVERYTHING, stage: 'development' }],
   ])(
-    'cdk destroy finds no bucket in development, which it could only delete while empty: %s',
+    'creates no bucket in development, which cdk destroy could delete only while empty: %s',
     (_, context) => {
       expect(resourcesOf(templateOf(context).toJSON(), /^AWS::S3::/)).toStrictEqual([]);
     },

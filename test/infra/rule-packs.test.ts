@@ -13,7 +13,10 @@ const outdir = mkdtempSync(join(tmpdir(), 'rule-packs-'));
 afterAll(() => rmSync(outdir, { recursive: true }));
 beforeEach(() => void vi.stubEnv('CDK_VALIDATION', 'true'));
 
-/** Synthesises under both packs. @returns what stopped it, with the report; undefined when nothing did */
+/**
+ * Synthesises with both rule packs.
+ * @returns what stopped it, with the report; undefined if nothing did
+ */
 function refusalOf(
   context: Record<string, unknown>,
   add: (service: DeploymentKeysStack) => void = () => {},
@@ -32,16 +35,19 @@ function refusalOf(
   }
 }
 
-describe('under the packs AwsSolutions and Serverless', { timeout: 120_000 }, () => {
+describe('the rule packs AwsSolutions and Serverless', { timeout: 120_000 }, () => {
   it.each([
-    ['in development, without a setting', {}],
-    ['in production, without another, so with a user pool and without tracing', { stage: 'production' }],
-    ['in production, with every setting', EVERYTHING],
-  ])('every finding on the stack has a reason: %s', (_, context) => {
+    ['in development without settings', {}],
+    [
+      'in production without other settings, so with a user pool and without tracing',
+      { stage: 'production' },
+    ],
+    ['in production with every setting', EVERYTHING],
+  ])('have a documented reason for every finding %s', (_, context) => {
     expect(refusalOf(context)).toBeUndefined();
   });
 
-  it('a finding without a reason, and what CloudFormation would refuse, stop the synthesis by name', () => {
+  it('stop synthesis with the name of a finding that has no reason, and of anything that CloudFormation would reject', () => {
     const refusal = refusalOf({}, (service) => {
       new CfnBucket(service, 'Open');
       new CfnResource(service, 'Wrong', {

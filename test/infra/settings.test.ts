@@ -6,9 +6,9 @@ import { EVERYTHING } from '../support/template.ts';
 const page = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
 const properties = readFileSync(new URL('../../infra/deployment-keys.ts', import.meta.url), 'utf8');
 
-describe('every setting', () => {
+describe('the settings', () => {
   it.each([...SETTINGS])(
-    '%s is in docs/settings.md, is a property with a default, and is set in a test',
+    'include %s, which is in docs/settings.md, is a property with a default, and is set in a test',
     (name) => {
       expect(page).toMatch(new RegExp(`^\\| .*\`${name}\``, 'm'));
       expect(properties).toMatch(

@@ -22,7 +22,8 @@ const defaults = {
   handlerChecksDeployment: false,
 } as const;
 
-// Validating the templates takes longer than making them; what is tested here is the construct's own validation.
+// Validating the templates takes longer than creating them, and these tests are about the construct's own
+// validation.
 beforeAll(() => void vi.stubEnv('CDK_VALIDATION', 'false'));
 
 interface HttpConsumer {
@@ -35,11 +36,14 @@ interface RestConsumer {
   readonly app: App;
   readonly stack: Stack;
   readonly api: rest.RestApi;
-  /** A deployment for further stages. */
+  /** A deployment for other stages. */
   readonly deployment: rest.Deployment;
 }
 
-/** An HTTP API behind the authorizer. @param before adds to it before the authorizer is made */
+/**
+ * An HTTP API behind the authorizer.
+ * @param before adds to it before the authorizer is created
+ */
 function httpConsumer(
   options: Options = {},
   apiProps: http.HttpApiProps = {},
@@ -81,7 +85,7 @@ function restConsumer(
   return { app, stack, api, deployment: new rest.Deployment(stack, 'Second', { api }) };
 }
 
-/** Why synthesis fails; undefined when it does not. */
+/** Returns why synthesis fails, or undefined if it succeeds. */
 function faultOf({ app }: { app: App }): string | undefined {
   try {
     app.synth();
@@ -101,7 +105,7 @@ const weaker = { requiredScopes: 'POST/deployments/:deploymentId/deploys=any' };
 const defaultStageOf = (api: http.HttpApi) =>
   api.node.findChild('DefaultStage').node.defaultChild as http.CfnStage;
 
-/** Every way to add a stage to an HTTP API, each with what it is named by. */
+/** Every way to add a stage to an HTTP API, with a name. */
 const HTTP_STAGES: [string, (it: HttpConsumer) => unknown][] = [
   ['addStage', ({ api }) => api.addStage('Beta', { stageName: 'beta', autoDeploy: true })],
   [
@@ -260,7 +264,7 @@ const REST_STAGES: [string, (it: RestConsumer) => unknown][] = [
   ],
 ];
 
-describe('a stage of a protected API without the variables of its authorizer', () => {
+describe("a stage of a protected API without the authorizer's stage variables", () => {
   const EXPECTED =
     /is a stage of the same API, so its variable (requiredScopes|deploymentParameter) must be "/;
 
@@ -303,7 +307,7 @@ describe('a stage of a protected API without the variables of its authorizer', (
     expect(faultOf(other)).toContain('Consumer/Api/DeploymentStage.prod/Resource is a stage of the same API');
   });
 
-  it('#49: fails synthesis on an API with quick create, which makes a stage by itself', () => {
+  it('#49: fails synthesis on an API with quick create, which creates its own stage', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ stack, api }) => {
       (api.node.defaultChild as http.CfnApi).target = 'https://example.com';
       return { stages: [new http.HttpStage(stack, 'Beta', { httpApi: api, stageName: 'beta' })] };
@@ -330,7 +334,7 @@ describe('a stage of a protected API without the variables of its authorizer', (
     expect(faultOf(consumer)).toContain('its variable deploymentParameter must be "d", not "deploymentId"');
   });
 
-  it('fails when an API made no stage for itself and none is named', () => {
+  it('fails when an API has no default stage and no stage is named', () => {
     expect(() => httpConsumer({}, { createDefaultStage: false })).toThrow(
       'Consumer/Api made no stage for itself: name its stages.',
     );
@@ -340,8 +344,8 @@ describe('a stage of a protected API without the variables of its authorizer', (
   });
 });
 
-describe('synthesis succeeds', () => {
-  it('for stages that are named, whichever construct made them', () => {
+describe('stages of a protected API', () => {
+  it('are accepted when they are named, whichever construct created them', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ app, stack, api }) => ({
       stages: [
         new http.HttpStage(stack, 'Alpha', { httpApi: api, stageName: 'alpha' }),
@@ -357,7 +361,7 @@ describe('synthesis succeeds', () => {
     ]);
   });
 
-  it('for a REST stage made by a CfnStage that is named', () => {
+  it('are accepted when a CfnStage of a REST API is named', () => {
     const consumer = restConsumer({}, { deploy: false }, ({ stack, api }) => {
       const deployment = new rest.Deployment(stack, 'First', { api });
       const { restApiId } = api;
@@ -372,11 +376,11 @@ describe('synthesis succeeds', () => {
     ]);
   });
 
-  it('for a default stage that has other variables too, and for stages of other APIs', () => {
+  it('are accepted when a default stage has other variables, and when they belong to other APIs', () => {
     const consumer = restConsumer({}, { deployOptions: { variables: { theirs: 'kept' } } });
     new rest.RestApi(consumer.stack, 'OtherRest', { cloudWatchRole: false }).root.addMethod('GET');
     const other = new http.HttpApi(consumer.stack, 'OtherHttp');
-    // Names the protected API, but is no stage of it.
+    // Names the protected API but is not a stage of it.
     other.addStage('Beta', { stageName: 'beta', stageVariables: { apiId: consumer.api.restApiId } });
     expect(faultOf(consumer)).toBeUndefined();
     expect(variablesIn(consumer.stack, 'AWS::ApiGateway::Stage', 'Variables')).toContainEqual({
@@ -385,7 +389,7 @@ describe('synthesis succeeds', () => {
     });
   });
 
-  it('for a stage that synthesis cannot see, since API Gateway then answers 401 to every call', () => {
+  it('are accepted when synthesis cannot see them, because API Gateway then returns 401 for every call', () => {
     const consumer = httpConsumer();
     const { stack } = consumer;
     const parameter = new CfnParameter(stack, 'ApiId');
@@ -404,7 +408,7 @@ describe('the identity sources of an authorizer', () => {
     handlerChecksDeployment: true,
   } as const;
 
-  it('are the header and every variable that it sets, so that no stage without them lets anybody in', () => {
+  it('are the header and every stage variable that it sets, so that a stage without them denies every call', () => {
     expect(
       variablesIn(httpConsumer(options).stack, 'AWS::ApiGatewayV2::Authorizer', 'IdentitySource'),
     ).toStrictEqual([

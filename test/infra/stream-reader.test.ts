@@ -6,14 +6,14 @@ const sourceWithKey = (encryptionKey?: string) => JSON.stringify({ ...SOURCE, en
 
 const READERS = ['PublishEvents', 'Purge', 'SyncDeployments'];
 
-/** A function that a stream wakes, and the key of that stream. */
+/** A function that a stream triggers, and the KMS key of that stream. */
 interface Reader {
   readonly name: string;
   readonly functionId: string;
   readonly key: string | undefined;
 }
 
-/** Every reader of a stream in a template: of the service's own table, and of a table that it follows. */
+/** Every reader of a stream in a template: the service's own table, and a followed table. */
 function readersIn(template: Json, sourceKey: string | undefined): Reader[] {
   const resources = Object.values<Json>(template.Resources);
   const table = resources.find(({ Type }) => Type === 'AWS::DynamoDB::GlobalTable');
@@ -30,7 +30,7 @@ function readersIn(template: Json, sourceKey: string | undefined): Reader[] {
     }));
 }
 
-/** The KMS keys that a function's role may decrypt with. */
+/** The KMS keys that a function's role may use to decrypt. */
 function keysOf(template: Json, functionId: string): string[] {
   const roleId = template.Resources[functionId].Properties.Role['Fn::GetAtt'][0];
   return Object.values<Json>(template.Resources)

@@ -12,7 +12,7 @@ describe('the table', () => {
     templateOf().resourceCountIs('AWS::DynamoDB::Table', 0);
   });
 
-  it('has the keys pk and sk, both strings, and no index', () => {
+  it('has the key attributes pk and sk, both strings, and no index', () => {
     expect(properties.KeySchema).toStrictEqual([
       { AttributeName: 'pk', KeyType: 'HASH' },
       { AttributeName: 'sk', KeyType: 'RANGE' },
@@ -41,30 +41,30 @@ describe('the table', () => {
     expect(replica.PointInTimeRecoverySpecification).toStrictEqual({ PointInTimeRecoveryEnabled: true });
   });
 
-  it('is encrypted with a key that shows in the audit log of the account', () => {
+  it("is encrypted with a key whose use appears in the account's audit log", () => {
     expect(properties.SSESpecification).toStrictEqual({ SSEEnabled: true, SSEType: 'KMS' });
   });
 
-  it('lives in the Region of the stack alone', () => {
+  it("exists only in the stack's Region", () => {
     expect(properties.Replicas).toHaveLength(1);
     expect(replica.Region).toStrictEqual({ Ref: 'AWS::Region' });
   });
 
-  it('in production refuses deletion and outlives the stack', () => {
+  it('is protected from deletion and kept after the stack in production', () => {
     const table = tableOf({ stage: 'production' });
     expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(true);
     expect(table).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   });
 
-  it('in development goes with the stack', () => {
+  it('is deleted with the stack in development', () => {
     const table = tableOf({ stage: 'development' });
     expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(false);
     expect(table).toMatchObject({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
   });
 });
 
-describe('the table that holds the data of a running stack', () => {
-  // CloudFormation makes a new, empty table where any of these changes, and leaves the old one behind.
+describe('the table with the data of a running stack', () => {
+  // CloudFormation replaces the table with an empty one if any of these change, and leaves the old one behind.
   const IDENTITY = {
     logicalId: 'TableCD117FA1',
     keySchema: [
@@ -74,11 +74,11 @@ describe('the table that holds the data of a running stack', () => {
   };
 
   it.each([
-    ['without a setting', {}],
+    ['without settings', {}],
     ['in production', { stage: 'production' }],
     ['with an issuer', WITH_ISSUER],
     ['with every setting', EVERYTHING],
-  ])('keeps its logical ID, its key schema and its lack of a name: %s', (_, context) => {
+  ])('keeps its logical ID, its key schema and no explicit name: %s', (_, context) => {
     const table = tableOf(context);
     expect({ logicalId: table.id, keySchema: table.Properties.KeySchema }).toStrictEqual(IDENTITY);
     expect(table.Properties).not.toHaveProperty('TableName');

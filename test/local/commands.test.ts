@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const data = mkdtempSync(join(tmpdir(), 'local-data-'));
 const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
-// These are about the embedded engine, whichever one the other tests use.
+// These tests need the embedded engine, regardless of the engine that other tests use.
 const env = { ...process.env, PORT: String(port), DYNAMODB_ENDPOINT: '' };
 const running = new Set<ChildProcess>();
 
@@ -26,8 +26,8 @@ afterAll(async () => {
 });
 
 /**
- * The first of some ports in a row: of the API, the sign-in and what lies behind the authorizer. Below those that the
- * system gives to whoever asks for any: another test would have it by the next start.
+ * The first of several consecutive free ports: for the API, the sign-in and the API behind the authorizer. They
+ * are below the system's ephemeral ports, which another test could take before the next start.
  */
 async function freePort(): Promise<number> {
   const server = createServer().listen(10_000 + 10 * Math.floor(Math.random() * 2000), '127.0.0.1');
@@ -41,7 +41,7 @@ async function freePort(): Promise<number> {
   return found;
 }
 
-/** The processes whose command line holds all of these. */
+/** The processes whose command line contains all of these words. */
 function processes(...words: string[]): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -56,10 +56,10 @@ function processes(...words: string[]): number[] {
     .map(Number);
 }
 
-/** The engines that run on this file's data. */
+/** The engines that use this file's data. */
 const engines = () => processes(join(data, 'dynamodb.sqlite'));
 
-/** `npm start`, as soon as it has said where it listens. */
+/** Runs `npm start` and waits until it prints its URL. */
 async function start(...options: string[]): Promise<{ child: ChildProcess; said: () => string }> {
   const child = spawn('npm', ['start', '--silent', '--', '--data', data, ...options], { cwd: root, env });
   running.add(child);
@@ -74,7 +74,7 @@ async function start(...options: string[]): Promise<{ child: ChildProcess; said:
     () => {
       if (child.exitCode === null) expect(said).toContain('grep Unauthorized\n');
     },
-    // It takes 3 s; a busy machine may let it wait.
+    // It takes 3 s, and longer on a busy machine.
     { timeout: 100_000, interval: 50 },
   );
   return { child, said: () => said };
@@ -86,7 +86,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   running.delete(child);
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it ends. */
 async function run(command: string, options: string[], environment: object = env) {
   const promise = promisify(execFile)(command, options, { cwd: root, env: environment as NodeJS.ProcessEnv });
   return promise.then(
@@ -98,7 +98,7 @@ async function run(command: string, options: string[], environment: object = env
 const login = async (who: string) => (await run('npm', ['run', '-s', 'login', '--', who])).stdout.trim();
 
 describe('npm start', { timeout: 180_000 }, () => {
-  it('says where it listens, and runs the commands that it prints and those of the README', async () => {
+  it('prints its URL, and the commands that it prints and those of the README work', async () => {
     const { child, said } = await start('--fresh');
     expect(said()).toContain(`Deployment API Keys at ${url}, sign-in at http://127.0.0.1:${port + 1}.`);
     const signed = said()
@@ -131,11 +131,11 @@ describe('npm start', { timeout: 180_000 }, () => {
     await expect(fetch(url)).rejects.toThrow('fetch failed');
   });
 
-  it('keeps its data over restarts, and leaves no engine behind when it is killed', async () => {
+  it('keeps its data over restarts, and leaves no engine running when it is killed', async () => {
     const { child } = await start();
     const { json } = await call(url, 'GET', '/deployments', { token: await login('member') });
     expect(json.items.map((item: { id: string }) => item.id)).toEqual(['kept']);
-    // npm's child is the stack itself: killed so, neither can clean up.
+    // npm's child is the stack itself. Killed like this, neither can clean up.
     const [engine] = engines();
     expect(engine).toBeDefined();
     for (const pid of processes('local/main.ts', data)) process.kill(pid, 'SIGKILL');
@@ -144,7 +144,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
   });
 
-  it('begins anew with --fresh, takes configuration, and names a port in use', async () => {
+  it('deletes its data with --fresh, accepts settings, and reports a port that is in use', async () => {
     const { child } = await start('--fresh', '-c', 'tokenLifetime=60');
     const admin = await login('admin');
     const { json } = await call(url, 'GET', '/deployments', { token: admin });
@@ -166,7 +166,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     expect(engines()).toEqual([]);
   });
 
-  it('says what is wrong with a setting', async () => {
+  it('reports an invalid setting', async () => {
     const { code, stderr } = await run('npm', [
       'start',
       '--silent',
@@ -180,7 +180,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     expect(stderr).toMatch(/^tokenLifetime must be whole seconds from 1 to /);
   });
 
-  it('explains itself', async () => {
+  it('prints its options with --help', async () => {
     const { code, stdout } = await run('npm', ['start', '--silent', '--', '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain('npm start -- --fresh');
@@ -188,7 +188,7 @@ describe('npm start', { timeout: 180_000 }, () => {
 });
 
 describe('npm run login', () => {
-  it('says so when nothing runs there', async () => {
+  it('reports when no stack is running', async () => {
     const unused = { ...process.env, PORT: String(await freePort()) };
     const { code, stdout, stderr } = await run('npm', ['run', '-s', 'login', '--', 'admin'], unused);
     expect(code).toBe(1);
@@ -198,7 +198,7 @@ describe('npm run login', () => {
     );
   });
 
-  it('knows two people', async () => {
+  it('rejects a name other than admin and member', async () => {
     const { code, stderr } = await run('npm', ['run', '-s', 'login', '--', 'eve']);
     expect(code).toBe(1);
     expect(stderr).toContain('Who? One of admin, member.');
@@ -206,7 +206,7 @@ describe('npm run login', () => {
 });
 
 describe('npm run story', { timeout: 180_000 }, () => {
-  it('plays against a stack of its own, and shows no secret', async () => {
+  it('runs against its own stack and prints no secret', async () => {
     const { code, stdout } = await run('npm', ['run', '-s', 'story']);
     expect(code).toBe(0);
     expect(stdout.match(/^ {2}\d{3} in \d+ ms/gm)?.map((line: string) => line.trim().slice(0, 3))).toEqual([
@@ -221,7 +221,7 @@ describe('npm run story', { timeout: 180_000 }, () => {
     expect(stdout).not.toMatch(/dk[stx]_[\w-]{6}/);
   });
 
-  it('fails where an answer is not what it should be', async () => {
+  it('fails when a response is unexpected', async () => {
     const server = createServer((_, answer) => answer.writeHead(500).end('{}')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const broken = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -19,7 +19,7 @@ const { synthesise } = new Fixture()
   )
   .stream('Watch');
 
-/** Starts on the kept data, writes an item, and says what the function saw and which of the items are there. */
+/** Starts with the stored data, writes an item, and returns what the function saw and which items exist. */
 async function run(sk: string, options: { fresh?: boolean } = {}) {
   const stack = await startLocalStack({ synthesise, dataDirectory, ...options });
   try {
@@ -36,8 +36,8 @@ async function run(sk: string, options: { fresh?: boolean } = {}) {
   }
 }
 
-it('a stack with a data folder goes on where it was: items kept, no record delivered twice', async () => {
-  // The data folder is the embedded engine's.
+it('a stack with a data directory keeps its items after a restart and delivers no record twice', async () => {
+  // The data directory belongs to the embedded engine.
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   expect(await run('first', { fresh: true })).toEqual({ seen: ['first'], hasFirst: true });
   expect(await run('second')).toEqual({ seen: ['second'], hasFirst: true });

@@ -58,8 +58,8 @@ const named = (logicalId: string) => {
 
 const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/one-Table-end';
 
-describe('a reference', () => {
-  it('is resolved as CloudFormation would', () => {
+describe('a reference in a template', () => {
+  it('is resolved as in CloudFormation', () => {
     expect(template.properties(named('Subject'))).toEqual({
       ref: 'one-Table-end',
       arn: TABLE_ARN,
@@ -74,18 +74,18 @@ describe('a reference', () => {
     });
   });
 
-  it('goes from stack to stack by exports', () => {
+  it('resolves exports of another stack', () => {
     const arn = 'arn:aws:lambda:us-east-1:000000000000:function:one-Fn-end';
     expect(template.properties(named('Importer'))).toEqual({ fn: arn });
     expect(template.find(arn, 'AWS::Lambda::Function')?.path).toBe('IssueToken/Function/Resource');
   });
 
-  it('takes a name that the template gives', () => {
+  it('uses a name that the template sets', () => {
     expect(template.ref(named('Named'))).toBe('q-us-east-1');
     expect(template.attribute(named('Named'), 'Arn')).toBe('arn:aws:sqs:us-east-1:000000000000:q-us-east-1');
   });
 
-  it('to what the stack does not have, or by a function that is not known, is an error that says so', () => {
+  it('fails when the resource does not exist or the intrinsic function is unknown', () => {
     expect(() => template.properties(named('Wrong'))).toThrow(
       'one refers to Nobody, which is not one of its resources.',
     );
@@ -95,6 +95,6 @@ describe('a reference', () => {
   });
 });
 
-it('code lies where its asset does', () => {
+it("assetDirectory returns the directory of a function's code", () => {
   expect(template.assetDirectory(named('Fn'))).toBe('/assembly/asset.1');
 });

@@ -22,7 +22,7 @@ const lambdaAuthorizer = (properties: object = {}) => ({
 const custom = (id: string) => ({ AuthorizationType: 'CUSTOM', AuthorizerId: ref(id) });
 const jwt = { AuthorizationType: 'JWT', AuthorizerId: ref('People') };
 
-/** Answers what the bearer token says, as JSON. */
+/** Returns what the bearer token says, as JSON. */
 const AUTHORIZE = `exports.handler = async (event) => {
   const said = JSON.parse(Buffer.from(event.identitySource[0], 'base64').toString());
   if (said.fail) throw new Error('no');
@@ -30,7 +30,7 @@ const AUTHORIZE = `exports.handler = async (event) => {
   return said.echo ? { isAuthorized: true, context: { event } } : JSON.parse(JSON.stringify(said.answer).replaceAll('$RESOURCE', resource));
 };`;
 
-// The fixture has no context: the issuer is known when the stack starts.
+// The fixture has no context, because the issuer is known only when the stack starts.
 const synthesise = ({ issuer }: Readonly<Record<string, unknown>>) =>
   new Fixture()
     .function(
@@ -58,8 +58,8 @@ const stack = await runStack({ synthesise });
 
 const as = (token: string, path = '/people') => call(stack, 'GET', path, { token });
 
-describe('the JWT authorizer', () => {
-  it('hands over the claims as strings, lists flattened', async () => {
+describe('the emulated JWT authorizer', () => {
+  it('passes the claims to the function as strings, with lists flattened', async () => {
     stack.clock.freeze(1_800_000_000_000);
     const token = await stack.signIn('member', 'access', ({ payload }) => {
       payload.groups = ['data-eng', 'x admins'];
@@ -92,7 +92,7 @@ describe('the JWT authorizer', () => {
     });
   });
 
-  it('takes the token with and without Bearer, and nothing else', async () => {
+  it('accepts the token with and without Bearer, and nothing else', async () => {
     const token = await stack.signIn('admin');
     const given = (authorization: string) => call(stack, 'GET', '/people', { headers: { authorization } });
     expect(await given(token)).toMatchObject({ status: 200 });
@@ -101,14 +101,14 @@ describe('the JWT authorizer', () => {
     expect(await given(`Bearer ${token},Bearer ${token}`)).toMatchObject({ status: 401 });
   });
 
-  it('lets ID tokens pass whose audience fits', async () => {
+  it('accepts ID tokens with a matching audience', async () => {
     const idToken = await stack.signIn('admin', 'id', ({ payload }) => {
       payload.aud = AUDIENCE;
     });
     expect(await as(idToken)).toMatchObject({ status: 200 });
   });
 
-  it('compares client_id where there is no audience, and only there', async () => {
+  it('compares client_id only when the token has no audience', async () => {
     const cognito = await stack.signIn('admin', 'access', ({ payload }) => {
       delete payload.aud;
       payload.client_id = 'cli';
@@ -121,7 +121,7 @@ describe('the JWT authorizer', () => {
     expect(await as(foreign)).toMatchObject({ status: 401 });
   });
 
-  it('answers 401 with a bare challenge where no token is', async () => {
+  it('returns 401 with a bare challenge when there is no token', async () => {
     const reply = await call(stack, 'GET', '/people');
     expect(reply).toMatchObject({ status: 401, text: '{"message":"Unauthorized"}' });
     expect(reply.headers['www-authenticate']).toBe('Bearer');
@@ -133,7 +133,7 @@ describe('the JWT authorizer', () => {
     ['that is not valid yet', 'the token is invalid', { nbf: 4_000_000_000 }],
     ['of another issuer', 'the token is invalid', { iss: 'https://elsewhere.example' }],
     ['that never expires', 'the token is invalid', { exp: undefined }],
-  ])('refuses a token %s: %s', async (_, why, change) => {
+  ])('rejects a token %s: %s', async (_, why, change) => {
     const token = await stack.signIn('admin', 'access', ({ payload }) => Object.assign(payload, change));
     const reply = await as(token);
     expect(reply).toMatchObject({ status: 401, text: '{"message":"Unauthorized"}' });
@@ -142,7 +142,7 @@ describe('the JWT authorizer', () => {
     );
   });
 
-  it('goes by the clock of the stack', async () => {
+  it('uses the clock of the stack', async () => {
     const token = await stack.signIn('admin');
     stack.clock.advance(3_599);
     expect(await as(token)).toMatchObject({ status: 200 });
@@ -150,7 +150,7 @@ describe('the JWT authorizer', () => {
     expect(await as(token)).toMatchObject({ status: 401 });
   });
 
-  it('refuses what RS256 and the key of the issuer did not sign', async () => {
+  it("rejects a token that is not signed with RS256 and the issuer's key", async () => {
     const [header = '', payload = ''] = (await stack.signIn('admin')).split('.');
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString());
@@ -164,7 +164,7 @@ describe('the JWT authorizer', () => {
     }
   });
 
-  it('asks for one of the scopes of the route', async () => {
+  it('requires one of the scopes of the route', async () => {
     const token = await stack.signIn('admin');
     const granted = await as(token, '/scoped');
     expect(granted.json.context.jwt.scopes).toEqual(['email']);
@@ -172,16 +172,16 @@ describe('the JWT authorizer', () => {
   });
 });
 
-describe('IAM', () => {
+describe('emulated IAM authorization', () => {
   const idOf = (kind: string) => expect.stringMatching(new RegExp(`^${kind}[0-9A-F]{16}$`));
   const user = stack.credentialOf('arn:aws:iam::000000000000:user/ops/ada');
   const session = stack.credentialOf('arn:aws:sts::000000000000:assumed-role/deployer/build-7');
 
-  // By the clock of the stack, which earlier tests have moved.
+  // Uses the clock of the stack, which earlier tests have moved.
   const signed = (who: typeof user, path: string) =>
     signedCall(stack, who, 'GET', path, {}, { at: new Date(stack.clock.now()) });
 
-  it('tells the function who has signed: a user', async () => {
+  it('passes the signer to the function when a user signs', async () => {
     const { json } = await signed(user, '/signed/1');
     expect(json.context).toEqual({
       iam: {
@@ -196,7 +196,7 @@ describe('IAM', () => {
     });
   });
 
-  it('or the session of a role, whose ARN has no path', async () => {
+  it("passes the session of a role without the role's path", async () => {
     const { iam } = (await signed(session, '/signed/1')).json.context;
     expect(iam).toMatchObject({
       accessKey: session.accessKeyId,
@@ -207,7 +207,7 @@ describe('IAM', () => {
   });
 
   it.each(['a%20b', "it's%2A(1)", '%C3%A4'])(
-    'verifies what was sent, percent signs and all: %s',
+    'verifies the path as sent, with its percent signs: %s',
     async (id) => {
       expect(await signed(user, `/signed/${id}?q=a%20b&p=%26&p=x`)).toMatchObject({
         status: 200,
@@ -215,27 +215,27 @@ describe('IAM', () => {
     },
   );
 
-  it('answers 403 to who has not signed', async () => {
+  it('returns 403 for an unsigned request', async () => {
     const unsigned = await call(stack, 'GET', '/signed/1');
     expect(unsigned).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
     expect(unsigned.headers).not.toHaveProperty('www-authenticate');
   });
 });
 
-/** A token that makes the fixture's authorizer answer as told. */
+/** A token that makes the fixture's authorizer respond as requested. */
 const told = (said: object) => Buffer.from(JSON.stringify(said)).toString('base64');
 const authorize = (path: string, said: object) =>
   call(stack, 'GET', path, { headers: { authorization: told(said) } });
 
-describe('the Lambda authorizer', () => {
-  it('is not asked where its identity source is missing: 401', async () => {
+describe('the emulated Lambda authorizer', () => {
+  it('is not called when its identity source is missing, and the response is 401', async () => {
     expect(await call(stack, 'GET', '/simple/1')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',
     });
   });
 
-  it('gets the request without its body, what identifies, and the ARN of what is called', async () => {
+  it('receives the request without its body, with the identity source and the ARN of the route', async () => {
     const said = { echo: true };
     const { json } = await call(stack, 'GET', '/simple/a%20b?q=1', {
       headers: { authorization: told(said) },
@@ -256,13 +256,13 @@ describe('the Lambda authorizer', () => {
     expect(event).not.toHaveProperty('isBase64Encoded');
   });
 
-  it('allows with a simple answer, and its context reaches the function', async () => {
+  it('allows a call with a simple response, and passes its context to the function', async () => {
     const context = { principalId: 'p', count: 1 };
     const reply = await authorize('/simple/1', { answer: { isAuthorized: true, context } });
     expect(reply.json).toEqual({ context: { lambda: context } });
   });
 
-  it('allows with a policy that allows, unless it also denies', async () => {
+  it('allows a call with a policy that allows it, unless the policy also denies it', async () => {
     const statement = (Effect: string) => ({ Effect, Action: 'execute-api:Invoke', Resource: '$RESOURCE' });
     const policy = (...Statement: object[]) => ({
       principalId: 'p',
@@ -283,23 +283,23 @@ describe('the Lambda authorizer', () => {
     }
   });
 
-  it('refuses with 403', async () => {
+  it('denies a call with 403', async () => {
     const reply = await authorize('/simple/1', { answer: { isAuthorized: false } });
     expect(reply).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
   });
 
   it.each([
     ['an error', '/simple/1', { fail: true }],
-    ['an answer that is no answer', '/simple/1', { answer: { isAuthorized: 'yes' } }],
-    ['a policy where it should be simple', '/simple/1', { answer: { policyDocument: { Statement: [] } } }],
-    ['a simple answer where it should be a policy', '/policy/1', { answer: { isAuthorized: true } }],
+    ['an invalid response', '/simple/1', { answer: { isAuthorized: 'yes' } }],
+    ['a policy instead of a simple response', '/simple/1', { answer: { policyDocument: { Statement: [] } } }],
+    ['a simple response instead of a policy', '/policy/1', { answer: { isAuthorized: true } }],
     ['nothing', '/simple/1', { answer: null }],
-  ])('with %s is a 500, and lets nobody in', async (_, path, said) => {
+  ])('returns 500 for %s and denies the call', async (_, path, said) => {
     const reply = await authorize(path, said);
     expect(reply).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
   });
 
-  it('with a cache does not run here', async () => {
+  it('fails to start with a result cache, which is not emulated', async () => {
     const cached = new Fixture()
       .function('Echo', '')
       .function('Authorize', '')
@@ -310,7 +310,7 @@ describe('the Lambda authorizer', () => {
 });
 
 describe('the development issuer', () => {
-  it('gives access and ID tokens that can be told apart', async () => {
+  it('issues access and ID tokens that differ', async () => {
     const parts = async (kind: 'access' | 'id') =>
       (await stack.signIn('admin', kind))
         .split('.')
@@ -326,7 +326,7 @@ describe('the development issuer', () => {
     expect(idPayload).not.toHaveProperty('scope');
   });
 
-  it('signs in those whom it knows, by name', async () => {
+  it('signs in only people that it knows, by name', async () => {
     const token = (username: string) =>
       fetch(`${stack.issuer}/token`, {
         method: 'POST',

@@ -26,7 +26,7 @@ const echo = async (method: string, path: string, what: Parameters<typeof call>[
 const render = (answer: unknown) =>
   call(stack, 'GET', `/render?answer=${encodeURIComponent(JSON.stringify(answer))}`);
 
-/** Sends bytes as they are and reads until the connection closes. */
+/** Sends raw bytes and reads until the connection closes. */
 const raw = (text: string) =>
   new Promise<string>((resolve) => {
     let answer = '';
@@ -37,7 +37,7 @@ const raw = (text: string) =>
     socket.on('close', () => resolve(answer));
   });
 
-describe('the event of payload format 2.0', () => {
+describe('the emulated event in payload format 2.0', () => {
   it('has exactly the documented fields', async () => {
     stack.clock.freeze(Date.UTC(2026, 2, 12, 19, 3, 58));
     const { headers, ...event } = await echo('POST', '/echo?a=1&a=2&b=x+y%26', {
@@ -85,7 +85,7 @@ describe('the event of payload format 2.0', () => {
     expect(headers).not.toHaveProperty('cookie');
   });
 
-  it('joins repeated headers with commas, the credentials too', async () => {
+  it('joins repeated headers with commas, including Authorization', async () => {
     const answer = await raw(
       'POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n' +
         'Authorization: Bearer a\r\nAUTHORIZATION: Bearer b\r\nX-A: 1\r\nx-a: 2\r\n\r\n',
@@ -95,7 +95,7 @@ describe('the event of payload format 2.0', () => {
     expect(headers['x-a']).toBe('1,2');
   });
 
-  it('decodes the path and its parameters, and leaves the query string as it came', async () => {
+  it('decodes the path and its parameters, and keeps the query string unchanged', async () => {
     const event = await echo('GET', '/things/a%20b/parts/%C3%A9?q=%20');
     expect(event.pathParameters).toEqual({ id: 'a b', part: 'é' });
     expect(event.rawPath).toBe('/things/a b/parts/é');
@@ -114,25 +114,25 @@ describe('the event of payload format 2.0', () => {
     ['application/x-www-form-urlencoded', true],
     ['application/problem+json', true],
     ['application/octet-stream', true],
-  ])('sends a body of type %s encoded: %s', async (type, isBase64Encoded) => {
+  ])('passes a body of type %s, base64-encoded: %s', async (type, isBase64Encoded) => {
     const event = await echo('POST', '/echo', { headers: { 'content-type': type }, body: 'a=é' });
     const body = isBase64Encoded ? Buffer.from('a=é').toString('base64') : 'a=é';
     expect(event).toMatchObject({ body, isBase64Encoded });
   });
 
-  it('sends a body without a type encoded', async () => {
+  it('passes a body without a type base64-encoded', async () => {
     const event = await echo('POST', '/echo', { body: new Uint8Array([0, 255]) });
     expect(event).toMatchObject({ body: 'AP8=', isBase64Encoded: true });
   });
 
-  it('keeps __proto__ as a name among names', async () => {
+  it('keeps __proto__ as an ordinary name', async () => {
     const event = await echo('POST', '/echo?__proto__=x');
     expect(Object.getOwnPropertyDescriptor(event.queryStringParameters, '__proto__')?.value).toBe('x');
   });
 });
 
-describe('the answer of a function', () => {
-  it('becomes the response, with status, headers, cookies and body', async () => {
+describe('the response of a function', () => {
+  it('becomes the HTTP response with status, headers, cookies and body', async () => {
     const reply = await render({
       statusCode: 201,
       headers: { 'Content-Type': 'text/html', 'X-Count': 2 },
@@ -148,17 +148,17 @@ describe('the answer of a function', () => {
     });
   });
 
-  it('has text as its type unless it says otherwise', async () => {
+  it('has the content type text/plain by default', async () => {
     const { headers } = await render({ statusCode: 200, body: '{}' });
     expect(headers['content-type']).toBe('text/plain; charset=utf-8');
   });
 
-  it('is decoded where it says that it is encoded', async () => {
+  it('is decoded when isBase64Encoded is set', async () => {
     const { text } = await render({ statusCode: 200, body: 'aGk=', isBase64Encoded: true });
     expect(text).toBe('hi');
   });
 
-  it('without a status code is a 200 of JSON', async () => {
+  it('becomes a 200 with JSON when it has no status code', async () => {
     const object = await render({ any: 'thing' });
     expect(object).toMatchObject({ status: 200, text: '{"any":"thing"}' });
     expect(object.headers['content-type']).toBe('application/json');
@@ -167,13 +167,13 @@ describe('the answer of a function', () => {
 
   it.each([
     ['an object as its body', { statusCode: 200, body: {} }],
-    ['a status that is none', { statusCode: 'ok', body: '' }],
-  ])('with %s is a 500', async (_, answer) => {
+    ['an invalid status', { statusCode: 'ok', body: '' }],
+  ])('becomes a 500 when it has %s', async (_, answer) => {
     expect(await render(answer)).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
   });
 });
 
-describe("the gateway's own answers", () => {
+describe("the gateway's own responses", () => {
   it.each([
     ['no such route', 'GET', '/nowhere', 404, 'Not Found'],
     ['another method of a route', 'DELETE', '/echo', 404, 'Not Found'],
@@ -188,12 +188,12 @@ describe("the gateway's own answers", () => {
     expect(reply.headers['content-type']).toBe('application/json');
   });
 
-  it('a body of more than 10 MB is 413', async () => {
+  it('return 413 for a body of more than 10 MB', async () => {
     const reply = await call(stack, 'POST', '/echo', { body: 'x'.repeat(10 * 1024 * 1024 + 1) });
     expect(reply).toMatchObject({ status: 413, text: '{"message":"Request Entity Too Large"}' });
   });
 
-  it('headers of more than 10,240 bytes are 431', async () => {
+  it('return 431 for headers of more than 10,240 bytes', async () => {
     const status = await new Promise((resolve, reject) => {
       const sent = request(`${stack.url}/render`, { headers: { 'x-long': 'x'.repeat(10_300) } }, (answer) =>
         resolve(answer.statusCode),
@@ -204,13 +204,13 @@ describe("the gateway's own answers", () => {
     expect(status).toBe(431);
   });
 
-  it('listens on 127.0.0.1 alone', async () => {
+  it('are available only on 127.0.0.1', async () => {
     const { port } = new URL(stack.url);
     await expect(fetch(`http://[::1]:${port}/render`)).rejects.toThrow('fetch failed');
   });
 });
 
-describe('the choice of a route', () => {
+describe('chooseRoute', () => {
   const routes = [
     '$default',
     'ANY /{proxy+}',
@@ -230,7 +230,7 @@ describe('the choice of a route', () => {
     ['GET', '/pets/a/b/c', 'GET /pets/{proxy+}', { proxy: 'a/b/c' }],
     ['POST', '/other/path', 'ANY /{proxy+}', { proxy: 'other/path' }],
     ['GET', '/', '$default', {}],
-  ])('%s %s goes to %s', (method, path, key, parameters) => {
+  ])('chooses for %s %s the route %s', (method, path, key, parameters) => {
     expect(chooseRoute(routes, method, path)).toEqual({ route: { key }, parameters });
   });
 });

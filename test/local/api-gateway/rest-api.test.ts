@@ -12,7 +12,7 @@ const uriOf = (functionId: string) => ({
   ],
 });
 
-/** A REST API with methods at one resource a path segment. */
+/** A REST API with methods, one resource for each path segment. */
 class RestFixture extends Fixture {
   constructor() {
     super();
@@ -63,7 +63,7 @@ class RestFixture extends Fixture {
 
 const by = (id: string) => ({ AuthorizationType: 'CUSTOM', AuthorizerId: ref(id) });
 
-/** Does what its token says: JSON of its answer, or `!message` to throw. */
+/** Does what its token says: returns the JSON, or throws the text after "!". */
 const AUTHORIZE = `exports.handler = async (event) => {
   const token = event.authorizationToken ?? event.headers.Authorization;
   if (token.startsWith('!')) throw new Error(token.slice(1));
@@ -102,8 +102,8 @@ const stack = await runStack({
 const url = stack.urls['Api/Resource'] as string;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-describe('the event of a REST API', () => {
-  it('has the form of payload 1.0, everything as it came', async () => {
+describe('the emulated event of a REST API', () => {
+  it('has the form of payload 1.0, with everything unchanged', async () => {
     stack.clock.freeze(Date.parse('2030-01-02T03:04:05Z'));
     const { json: event, headers } = await call(url, 'POST', '/things/a%2Fb/parts?q=1&q=2&e=', {
       headers: { 'X-Mixed-Case': 'Kept', 'content-type': 'text/plain', 'user-agent': 'test' },
@@ -143,7 +143,7 @@ describe('the event of a REST API', () => {
     expect(headers['apigw-requestid']).toBeUndefined();
   });
 
-  it('#53: has query parameters whose names every object has', async () => {
+  it("#53: keeps query parameters that have the names of Object.prototype's properties", async () => {
     const names = Object.getOwnPropertyNames(Object.prototype);
     const query = names.map((name) => `${name}=1&${name}=2`).join('&');
     const { status, json: event } = await call(url, 'POST', `/things/a/parts?${query}`);
@@ -154,7 +154,7 @@ describe('the event of a REST API', () => {
     );
   });
 
-  it('has null where there is nothing', async () => {
+  it('has null for each empty map', async () => {
     const { json: event } = await call(url, 'GET', '/things/fixed');
     expect(event).toMatchObject({
       pathParameters: null,
@@ -166,10 +166,10 @@ describe('the event of a REST API', () => {
   });
 });
 
-describe('what a REST API answers', () => {
+describe('the response of an emulated REST API', () => {
   const render = (answer: unknown) => call(url, 'POST', '/render', { json: answer });
 
-  it('is what the function says, JSON unless it says otherwise', async () => {
+  it("is the function's response, with JSON as the default content type", async () => {
     const { status, headers, text } = await render({
       statusCode: 201,
       headers: { 'X-One': 'a' },
@@ -185,7 +185,7 @@ describe('what a REST API answers', () => {
     ]);
   });
 
-  it('renames a WWW-Authenticate of the function', async () => {
+  it('renames a WWW-Authenticate header from the function', async () => {
     const { headers } = await render({ statusCode: 401, headers: { 'WWW-Authenticate': 'Bearer' } });
     expect(headers['x-amzn-remapped-www-authenticate']).toBe('Bearer');
     expect(headers['www-authenticate']).toBeUndefined();
@@ -197,8 +197,8 @@ describe('what a REST API answers', () => {
   };
 
   it.each([
-    ['a path that it does not have', 'GET', '/nothing'],
-    ['a method that the path does not have', 'DELETE', '/things/fixed'],
+    ['an unknown path', 'GET', '/nothing'],
+    ['an unknown method of a path', 'DELETE', '/things/fixed'],
   ])('is 403 Missing Authentication Token for %s', async (_, method, path) => {
     expect(await own(method, path)).toStrictEqual([
       403,
@@ -207,7 +207,7 @@ describe('what a REST API answers', () => {
     ]);
   });
 
-  it('is 403 Forbidden for a stage that it does not have', async () => {
+  it('is 403 Forbidden for an unknown stage', async () => {
     expect(await own('GET', '/beta/things/fixed', new URL(url).origin)).toStrictEqual([
       403,
       'ForbiddenException',
@@ -216,7 +216,7 @@ describe('what a REST API answers', () => {
   });
 
   it.each([['text'], [null], [{ body: 'x' }], [{ statusCode: 99 }], [{ statusCode: 200, body: {} }]])(
-    'is 502 for a malformed answer: %j',
+    'is 502 for a malformed response of the function: %j',
     async (answer) => {
       const { status, json, headers } = await render(answer);
       expect([status, json]).toStrictEqual([502, { message: 'Internal server error' }]);
@@ -224,7 +224,7 @@ describe('what a REST API answers', () => {
     },
   );
 
-  it('is 502 for a function that fails', async () => {
+  it('is 502 when the function fails', async () => {
     expect(await own('GET', '/fail')).toStrictEqual([
       502,
       'InternalServerErrorException',
@@ -238,10 +238,10 @@ it.each([
   ['GET', '/things/other', 'GET /things/{id}'],
   ['POST', '/things/other', 'ANY /things/{id}'],
   ['GET', '/things/a/b', 'GET /things/{rest+}'],
-  // The resource is chosen first: it does not look for the method elsewhere.
+  // API Gateway chooses the resource first and does not look for the method elsewhere.
   ['POST', '/things/fixed', undefined],
   ['GET', '/things/', undefined],
-])('a call of %s %s is of %s', (method, path, expected) => {
+])('a REST API routes a call of %s %s to %s', (method, path, expected) => {
   const methods = ['GET /things/{rest+}', 'GET /things/{id}', 'ANY /things/{id}', 'GET /things/fixed'].map(
     (route) => {
       const [name = '', resourcePath = ''] = route.split(' ');
@@ -266,7 +266,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
       headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
     });
 
-  it('lets through what the policy allows, and tells the function its context as strings', async () => {
+  it('allows what the policy allows, and passes its context to the function as strings', async () => {
     const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
     expect(reply.status).toBe(200);
     expect(reply.json.requestContext.authorizer).toStrictEqual({
@@ -284,16 +284,16 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
       'User is not authorized to access this resource with an explicit deny',
     ],
     [
-      'an Allow of another method',
+      'an Allow for another method',
       policy('Allow', 'arn:aws:execute-api:*:*:*/prod/POST/*'),
       'User is not authorized to access this resource',
     ],
     [
-      'an Allow of nothing',
+      'an Allow for nothing',
       { ...policy('Allow', ''), principalId: 'me' },
       'User is not authorized to access this resource',
     ],
-  ])('answers 403 to %s', async (_, answer, message) => {
+  ])('returns 403 for %s', async (_, answer, message) => {
     const { status, headers, json } = await ask(answer);
     expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
       403,
@@ -302,7 +302,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
     ]);
   });
 
-  it('answers 401 with the gateway response to the error Unauthorized, and to no identity', async () => {
+  it('returns 401 with the gateway response when it throws Unauthorized, and without an identity', async () => {
     for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
       expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
         401,
@@ -318,7 +318,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
     ['no principal', { ...policy('Allow', '$ARN'), principalId: undefined }],
     ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
     ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
-  ])('answers 500 to %s', async (_, answer) => {
+  ])('returns 500 for %s', async (_, answer) => {
     const { status, headers, json } = await ask(answer);
     expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
       500,
@@ -327,7 +327,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
     ]);
   });
 
-  it('is sent what its type is sent', async () => {
+  it('receives the event of its type', async () => {
     const reply = await ask({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
     const event = JSON.parse(Buffer.from(reply.json.requestContext.authorizer.event, 'hex').toString());
     const methodArn = `arn:aws:execute-api:us-east-1:000000000000:Api/prod/GET${path}`;
@@ -347,12 +347,12 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
   });
 });
 
-it('a TOKEN authorizer is not asked about a token of another form', async () => {
+it('a TOKEN authorizer is not called for a token that does not match its pattern', async () => {
   const { status } = await call(url, 'GET', '/token', { headers: { Authorization: 'Bearer x' } });
   expect(status).toBe(401);
 });
 
-describe('a policy', () => {
+describe('the policy of an authorizer', () => {
   const of = (...statements: object[]) => evaluate({ Statement: statements }, 'a/prod/GET/x');
   const allow = { Effect: 'Allow', Action: 'execute-api:*', Resource: ['b', 'a/prod/*'] };
 
@@ -363,7 +363,7 @@ describe('a policy', () => {
     expect(of({ ...allow, Action: 'lambda:*' })).toBe('not allowed');
   });
 
-  it('is none when it has what is not evaluated here', () => {
+  it('is invalid when it uses a feature that is not emulated', () => {
     expect(of({ ...allow, Condition: {} })).toBeUndefined();
     expect(of({ ...allow, Effect: 'allow' })).toBeUndefined();
     expect(of({ Effect: 'Allow', NotAction: 'x', Resource: '*' })).toBeUndefined();
@@ -371,7 +371,7 @@ describe('a policy', () => {
   });
 });
 
-describe('what is not imitated does not start', () => {
+describe('a REST API that is not emulated fails to start', () => {
   const start = (fixture: RestFixture) => startLocalStack({ synthesise: fixture.synthesise });
   const withEcho = () => new RestFixture().function('Echo', '').function('Authorize', '');
 
@@ -396,7 +396,7 @@ describe('what is not imitated does not start', () => {
       'AWS_IAM authorization does not run locally',
     ],
     [
-      'an identity source in the context',
+      'an identity source in the request context',
       withEcho()
         .authorizer('A', 'Authorize', { IdentitySource: 'context.identity.sourceIp' })
         .method('GET', '/a', 'Echo', by('A')),
@@ -415,7 +415,7 @@ describe('what is not imitated does not start', () => {
       'may not invoke',
     ],
     [
-      'a role that API Gateway may not take on',
+      'a role that API Gateway may not assume',
       withEcho()
         .add('Role', 'AWS::IAM::Role', { AssumeRolePolicyDocument: { Statement: [] } })
         .authorizer('A', 'Authorize', { AuthorizerCredentials: arnOf('Role') })
@@ -433,7 +433,7 @@ describe('what is not imitated does not start', () => {
         .method('GET', '/a', 'Echo'),
       'only constant headers',
     ],
-  ])('%s', async (_, fixture, message) => {
+  ])('with %s', async (_, fixture, message) => {
     await expect(start(fixture)).rejects.toThrow(message);
   });
 });

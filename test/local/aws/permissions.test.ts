@@ -65,15 +65,15 @@ const ddb = (name: string, operation: string, input: object) =>
     input,
   });
 
-describe('a call to DynamoDB', () => {
-  it('is let through where the role allows action and table', async () => {
+describe('an emulated call to DynamoDB', () => {
+  it('is allowed when the role allows the action on the table', async () => {
     expect(await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key })).toEqual({
       status: 200,
       body: {},
     });
   });
 
-  it('is refused in the words of AWS where nothing allows it', async () => {
+  it("is denied with AWS's message when no statement allows it", async () => {
     const { status, body } = await ddb('reader', 'PutItem', { TableName: '$TABLE', Item: key });
     expect(status).toBe(400);
     expect(body.__type).toBe('com.amazon.coral.service#AccessDeniedException');
@@ -86,28 +86,28 @@ describe('a call to DynamoDB', () => {
     );
   });
 
-  it('is refused where one statement allows and another denies', async () => {
+  it('is denied when one statement allows it and another denies it', async () => {
     expect(await ddb('writer', 'PutItem', { TableName: '$TABLE', Item: key })).toMatchObject({ status: 200 });
     const { status, body } = await ddb('writer', 'DeleteItem', { TableName: '$TABLE', Key: key });
     expect(status).toBe(400);
     expect(body.message).toMatch(/with an explicit deny in an identity-based policy$/);
   });
 
-  it('is refused on another table', async () => {
+  it('is denied on another table', async () => {
     const { body } = await ddb('reader', 'GetItem', { TableName: 'another', Key: key });
     expect(body.message).toContain(
       'dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:000000000000:table/another',
     );
   });
 
-  it('on an index needs the index, not the table', async () => {
+  it('on an index needs permission for the index, not for the table', async () => {
     const { body } = await ddb('reader', 'Query', { TableName: '$TABLE', IndexName: 'i' });
     expect(body.message).toContain(
       `dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:000000000000:table/${stack.table.name}/index/i`,
     );
   });
 
-  it('is let through only in the partitions that a condition on dynamodb:LeadingKeys names', async () => {
+  it('is allowed only in the partitions that a condition on dynamodb:LeadingKeys names', async () => {
     const update = (pk: string) => ({
       TableName: '$TABLE',
       Key: { pk: { S: pk }, sk: { S: 'b' } },
@@ -126,7 +126,7 @@ describe('a call to DynamoDB', () => {
     expect(await transaction(parts)).toMatchObject({ status: 400 });
   });
 
-  it('is let through only in the partitions whose patterns a condition on dynamodb:LeadingKeys names', async () => {
+  it('is allowed only in the partitions that match a pattern in a condition on dynamodb:LeadingKeys', async () => {
     const named = (pk: string) => ({ pk: { S: pk }, sk: { S: 'b' } });
     const calls: [string, (pk: string) => object][] = [
       ['GetItem', (pk) => ({ TableName: '$TABLE', Key: named(pk) })],
@@ -161,7 +161,7 @@ describe('a call to DynamoDB', () => {
     expect(await ddb('bounded', 'Scan', { TableName: '$TABLE' })).toMatchObject({ status: 400 });
   });
 
-  it('is let through only for the attributes that a condition on dynamodb:Attributes names', async () => {
+  it('is allowed only for the attributes that a condition on dynamodb:Attributes names', async () => {
     const update = (more: object) =>
       ddb('bounded', 'UpdateItem', {
         TableName: '$TABLE',
@@ -206,14 +206,14 @@ describe('a call to DynamoDB', () => {
     }
   });
 
-  it('under an access key of no function is refused', async () => {
+  it('is denied with an access key that belongs to no function', async () => {
     const { status, body } = await ddb('stranger', 'GetItem', { TableName: '$TABLE', Key: key });
     expect(status).toBe(400);
     expect(body.__type).toBe('com.amazon.coral.service#UnrecognizedClientException');
   });
 });
 
-describe('a transaction', () => {
+describe('an emulated transaction', () => {
   const item = (part: string, more: object = {}) => ({ [part]: { TableName: '$TABLE', ...more } });
 
   it.each([
@@ -226,7 +226,7 @@ describe('a transaction', () => {
     expect(body.message).toContain(`not authorized to perform: dynamodb:${action} on`);
   });
 
-  it('is refused as a whole for one part', async () => {
+  it('is denied as a whole when one part is denied', async () => {
     const other = { pk: { S: 'x' }, sk: { S: 'y' } };
     const TransactItems = [item('Put', { Item: other }), item('Delete', { Key: key })];
     expect((await ddb('writer', 'TransactWriteItems', { TransactItems })).body.message).toContain(
@@ -238,14 +238,14 @@ describe('a transaction', () => {
     });
   });
 
-  it('of reads needs dynamodb:GetItem', async () => {
+  it('needs dynamodb:GetItem when it reads', async () => {
     const TransactItems = [item('Get', { Key: key })];
     expect(await ddb('reader', 'TransactGetItems', { TransactItems })).toMatchObject({ status: 200 });
   });
 });
 
-describe('a batch', () => {
-  it('needs its own action on each of its tables', async () => {
+describe('an emulated batch', () => {
+  it('needs permission for its action on each of its tables', async () => {
     const read = { RequestItems: { $TABLE: { Keys: [key] } } };
     expect(await ddb('reader', 'BatchGetItem', read)).toMatchObject({ status: 200 });
     const both = { RequestItems: { ...read.RequestItems, another: { Keys: [key] } } };
@@ -255,14 +255,14 @@ describe('a batch', () => {
   });
 });
 
-describe('a call to SQS', () => {
+describe('an emulated call to SQS', () => {
   const send = (name: string) =>
     stack.invoke<{ status: number; body: { message?: string } }>(name, {
       target: 'AmazonSQS.SendMessage',
       input: { QueueUrl: '$QUEUE', MessageBody: 'hello' },
     });
 
-  it('is let through or refused like one to DynamoDB', async () => {
+  it('is allowed or denied like a call to DynamoDB', async () => {
     expect(await send('writer')).toMatchObject({ status: 200 });
     expect(stack.queue('Queue').messages.map((message) => message.body)).toEqual(['hello']);
     const refused = await send('reader');
@@ -274,7 +274,7 @@ describe('a call to SQS', () => {
 });
 
 describe('the count of calls', () => {
-  it('is kept for each function, of what was let through', async () => {
+  it('is kept for each function and contains only allowed calls', async () => {
     stack.resetCalls();
     await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
     await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
@@ -291,11 +291,11 @@ describe('wildcards', () => {
     ['dynamodb:GetIte?', 'dynamodb:GetItem', true],
     ['arn:aws:dynamodb:*:*:table/a.b', 'arn:aws:dynamodb:r:1:table/axb', false],
     ['*', 'anything\nat all', true],
-  ])('%s and %s: %s', (pattern, text, expected) => {
+  ])('compare %s with %s: %s', (pattern, text, expected) => {
     expect(matches(pattern, text)).toBe(expected);
   });
 
-  it('mind no case in actions, but in resources', () => {
+  it('ignore case in actions, but not in resources', () => {
     const permissions = new Permissions(
       [{ Effect: 'Allow', Action: 'DynamoDB:getitem', Resource: 'a' }],
       'x',
@@ -305,7 +305,7 @@ describe('wildcards', () => {
   });
 });
 
-describe('a template that would fail on AWS fails at the start', () => {
+describe('startLocalStack rejects a template that would fail on AWS', () => {
   const start = (change: (fixture: Fixture) => unknown, alterTemplate?: (template: CfnTemplate) => void) => {
     const changed = new Fixture().function('F', 'exports.handler = async () => 1;', {
       statements: [readsStream],
@@ -314,7 +314,7 @@ describe('a template that would fail on AWS fails at the start', () => {
     return startLocalStack({ synthesise: changed.synthesise, alterTemplate });
   };
 
-  it('where a function may not read the stream that wakes it', async () => {
+  it('when a function may not read the stream that triggers it', async () => {
     const starting = start(
       (it) => it.stream('F'),
       (template) => {
@@ -326,7 +326,7 @@ describe('a template that would fail on AWS fails at the start', () => {
     );
   });
 
-  it('where API Gateway may not invoke the function of a route', async () => {
+  it('when API Gateway may not invoke the function of a route', async () => {
     const starting = start((it) => {
       it.route('GET /x', 'F');
       delete it.resources.FPermission0;
@@ -345,7 +345,7 @@ describe('a template that would fail on AWS fails at the start', () => {
       'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'] },
       Bool: { 'aws:SecureTransport': 'true' },
     },
-  ])('where a policy has a condition that is not evaluated here: %j', async (Condition) => {
+  ])('when a policy has a condition that is not emulated: %j', async (Condition) => {
     const starting = start((it) =>
       it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition }] }),
     );

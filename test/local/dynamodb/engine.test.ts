@@ -9,7 +9,7 @@ vi.mock('node:module', async (original) => ({
 
 afterEach(() => resolve.mockReset());
 
-it('an engine of somebody else is used where DYNAMODB_ENDPOINT names it', async () => {
+it('startEngine uses the engine that DYNAMODB_ENDPOINT names', async () => {
   vi.stubEnv('DYNAMODB_ENDPOINT', 'http://127.0.0.1:8000/');
   const engine = await startEngine();
   expect(engine.endpoint).toBe('http://127.0.0.1:8000');
@@ -17,7 +17,7 @@ it('an engine of somebody else is used where DYNAMODB_ENDPOINT names it', async 
   expect(resolve).not.toHaveBeenCalled();
 });
 
-it('a platform without the embedded engine is told how to name another', async () => {
+it('startEngine says how to name another engine on a platform without the embedded one', async () => {
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   resolve.mockImplementation(() => {
     throw new Error('Cannot find module');
@@ -27,7 +27,7 @@ it('a platform without the embedded engine is told how to name another', async (
   );
 });
 
-it('an engine that does not start is an error with its own words', async () => {
+it("startEngine fails with the engine's own output when the engine does not start", async () => {
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   resolve.mockReturnValue('/nowhere/dynoxide');
   await expect(startEngine()).rejects.toThrow(/^The embedded DynamoDB did not start\. .*\/nowhere\/dynoxide/);

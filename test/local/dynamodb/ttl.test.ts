@@ -34,8 +34,8 @@ const removed = () =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-describe('time to live', () => {
-  it('deletes what has expired, and nothing that TTL does not speak of', async () => {
+describe('emulated time to live', () => {
+  it('deletes expired items, and no item without a numeric TTL in the expected range', async () => {
     await put('past', NOW - 1);
     await put('future', NOW + 1);
     await put('none');
@@ -49,14 +49,14 @@ describe('time to live', () => {
     }
   });
 
-  it('is seen in the stream as the deed of the service', async () => {
+  it('marks a deletion in the stream as made by the DynamoDB service', async () => {
     await stack.settled();
     expect(removed().map((record) => [record.dynamodb.Keys.sk.S, record.userIdentity])).toEqual([
       ['past', { type: 'Service', principalId: 'dynamodb.amazonaws.com' }],
     ]);
   });
 
-  it('is not blamed for what somebody else deletes', async () => {
+  it('does not mark deletions by others', async () => {
     stack.logs.clear();
     await put('past', NOW - 1);
     await client.send(new DeleteCommand({ TableName: name, Key: { pk: 'a', sk: 'past' } }));
@@ -65,7 +65,7 @@ describe('time to live', () => {
     expect(removed()[0]).not.toHaveProperty('userIdentity');
   });
 
-  it('comes late', async () => {
+  it('can delete late', async () => {
     await put('late', NOW - 600);
     expect(await sweepExpired(601)).toBe(0);
     expect(await isThere('late')).toBe(true);
@@ -73,7 +73,7 @@ describe('time to live', () => {
     expect(await isThere('late')).toBe(false);
   });
 
-  it('leaves an item that was slid between finding and deleting it', async () => {
+  it('keeps an item that was extended after the sweep found it and before the deletion', async () => {
     await put('slid', NOW - 1);
     const slide = new UpdateCommand({
       TableName: name,
@@ -88,7 +88,7 @@ describe('time to live', () => {
   });
 });
 
-/** An endpoint that hands calls on to the engine, and does something before those of one operation. */
+/** A proxy to the engine that does something before each call of one operation. */
 async function before(operation: string, act: () => Promise<unknown>): Promise<string> {
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = [];

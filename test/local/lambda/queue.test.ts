@@ -44,8 +44,8 @@ const deliveries = () =>
     .filter((line) => line.startsWith('['))
     .flatMap((line) => JSON.parse(line));
 
-describe('a queue', () => {
-  it('speaks the protocol of the SDK', async () => {
+describe('an emulated SQS queue', () => {
+  it('supports the protocol of the AWS SDK', async () => {
     const { origin } = new URL(work.url);
     const client = new SQSClient({
       endpoint: origin,
@@ -57,7 +57,7 @@ describe('a queue', () => {
     client.destroy();
   });
 
-  it('brings a message to the function that its mapping names, and deletes it', async () => {
+  it('delivers a message to the function of its event source mapping and deletes it', async () => {
     const sent = await stack.invoke<{ body: { MessageId: string } }>('sender', { MessageBody: 'hello' });
     await stack.settled();
     expect(deliveries()).toEqual([
@@ -82,7 +82,7 @@ describe('a queue', () => {
   });
 
   it.each(['fail', 'report'])(
-    'brings one that did not succeed (%s) again, then gives it up',
+    'delivers a message again after a failure (%s), and then sends it to the dead-letter queue',
     async (body) => {
       stack.logs.clear();
       const before = dead.messages.length;
@@ -93,7 +93,7 @@ describe('a queue', () => {
     },
   );
 
-  it('holds a message back for its delay', async () => {
+  it('delays a message by its DelaySeconds', async () => {
     stack.logs.clear();
     await stack.invoke('sender', { MessageBody: 'later', DelaySeconds: 1 });
     await sleep(300);

@@ -65,8 +65,8 @@ const failure = async (name: string, event: unknown = {}) => {
   return error as FunctionFailure;
 };
 
-describe('what a function is given', () => {
-  it("is the template's environment and Lambda's, and nothing of the machine", async () => {
+describe('the input of an emulated function', () => {
+  it("is the template's and Lambda's environment, and nothing from the machine", async () => {
     const { env } = await invoke('probe');
     expect(env).toMatchObject({
       COLOUR: 'blue',
@@ -82,7 +82,7 @@ describe('what a function is given', () => {
     }
   });
 
-  it('is its own: neither environment nor credentials are shared', async () => {
+  it('is separate: functions share neither environment nor credentials', async () => {
     const other = await invoke('other');
     const { env } = await invoke('probe');
     expect(other.SEEN).toBe('1');
@@ -91,7 +91,7 @@ describe('what a function is given', () => {
     expect(other.AWS_ACCESS_KEY_ID).not.toBe(env.AWS_ACCESS_KEY_ID);
   });
 
-  it('is a context with its request, its name and the time it has left', async () => {
+  it("includes a context with the request ID, the function's name and the remaining time", async () => {
     const { context, left } = await invoke('probe');
     expect(context).toMatchObject({
       awsRequestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -106,31 +106,31 @@ describe('what a function is given', () => {
     expect(left).toBeLessThanOrEqual(7_000);
   });
 
-  it('is the event as JSON makes it', async () => {
+  it('includes the event after a round trip through JSON', async () => {
     const { event } = await invoke('probe', { at: new Date(0), nothing: undefined });
     expect(event).toEqual({ at: '1970-01-01T00:00:00.000Z' });
   });
 
-  it('is no package of the project: only what its bundle holds', async () => {
+  it('excludes packages of the project that its bundle does not contain', async () => {
     expect(await failure('requires')).toMatchObject({ errorMessage: expect.stringContaining("'zod'") });
   });
 });
 
-describe('a worker', () => {
-  it('is kept for the next event', async () => {
+describe('a worker of an emulated function', () => {
+  it('is reused for the next event', async () => {
     const { calls } = await invoke('probe');
     const next = await invoke('probe');
     expect(next.calls).toBe(calls + 1);
   });
 
-  it('has one event at a time, and the pool four workers', async () => {
+  it('handles one event at a time, in a pool of four workers', async () => {
     const start = performance.now();
     const answers = await Promise.all(Array.from({ length: 8 }, () => invoke('wait', { milliseconds: 300 })));
     expect(answers).toEqual(Array(8).fill({ busy: 0 }));
     expect(performance.now() - start).toBeGreaterThan(590);
   });
 
-  it('stands still between events: a promise left floating does not go on', async () => {
+  it('pauses between events, so that a floating promise does not continue', async () => {
     await invoke('float');
     const before = await invoke('float');
     await sleep(200);
@@ -138,7 +138,7 @@ describe('a worker', () => {
     expect(after - before).toBeLessThan(3);
   });
 
-  it('is ended at the time limit and replaced; the others go on', async () => {
+  it('is stopped at the time limit and replaced, while others continue', async () => {
     const slow = failure('limited', { milliseconds: 60_000 });
     const quick = await invoke('limited', { milliseconds: 1 });
     expect(quick).toEqual({ busy: 0 });
@@ -149,7 +149,7 @@ describe('a worker', () => {
     expect(await invoke('limited', { milliseconds: 1 })).toEqual({ busy: 0 });
   });
 
-  it('that dies is replaced', async () => {
+  it('is replaced after it exits', async () => {
     expect(await failure('fail', { how: 'exit' })).toMatchObject({
       errorType: 'Runtime.ExitError',
       errorMessage: expect.stringContaining('exit status 3'),
@@ -159,8 +159,8 @@ describe('a worker', () => {
   });
 });
 
-describe('an error', () => {
-  it('is reported by type and message, as Lambda reports it', async () => {
+describe('an error of an emulated function', () => {
+  it('is reported with type and message, as Lambda reports it', async () => {
     expect(await failure('fail')).toMatchObject({ errorType: 'TypeError', errorMessage: 'wrong' });
     expect(await failure('fail', { how: 'string' })).toMatchObject({
       errorType: 'string',
@@ -168,13 +168,13 @@ describe('an error', () => {
     });
   });
 
-  it('while loading fails each event', async () => {
+  it('while loading fails every event', async () => {
     expect(await failure('broken')).toMatchObject({ errorType: 'RangeError', errorMessage: 'at init' });
     expect(await failure('broken')).toMatchObject({ errorType: 'RangeError' });
     expect(await failure('missing')).toMatchObject({ errorType: 'Runtime.HandlerNotFound' });
   });
 
-  it('stands in the log, with what the function wrote', async () => {
+  it("is logged together with the function's output", async () => {
     stack.logs.clear();
     await invoke('fail', { how: 'log' });
     await failure('fail');
@@ -185,8 +185,8 @@ describe('an error', () => {
   });
 });
 
-describe('the clock', () => {
-  it('is what a function sees, frozen, advanced and running on', async () => {
+describe('the clock of the stack', () => {
+  it('sets the time that functions see: frozen, advanced or running', async () => {
     const at = Date.UTC(2030, 0, 1);
     stack.clock.freeze(at);
     expect(await invoke('time')).toEqual({
@@ -205,7 +205,7 @@ describe('the clock', () => {
     expect(now).toBeLessThan(at + 6500);
   });
 
-  it('does not hold up time limits', async () => {
+  it('does not affect time limits', async () => {
     stack.clock.freeze();
     expect(await failure('limited', { milliseconds: 60_000 })).toMatchObject({
       errorType: 'Sandbox.Timedout',
