@@ -10,12 +10,12 @@ const at = (path: string) => ({
   'Fn::Join': ['', [{ 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] }, path]],
 });
 
-describe('without an issuer the stack makes a user pool', () => {
-  it('in which nobody signs up', () => {
+describe('the user pool of a stack without an issuer', () => {
+  it('does not allow people to sign up', () => {
     expect(pool.Properties.AdminCreateUserConfig).toStrictEqual({ AllowAdminCreateUserOnly: true });
   });
 
-  it('where people sign in by e-mail address and a password of 12 characters, and may add a second factor', () => {
+  it('signs people in by e-mail address with a password of at least 12 characters and an optional second factor', () => {
     expect(pool.Properties).toMatchObject({
       UsernameAttributes: ['email'],
       UsernameConfiguration: { CaseSensitive: false },
@@ -25,7 +25,7 @@ describe('without an issuer the stack makes a user pool', () => {
     });
   });
 
-  it('with a group of administrators, by which the functions know them', () => {
+  it('has a group of administrators, which the functions use', () => {
     expect(resourceAt(template, 'People/Default/Administrators').Properties).toStrictEqual({
       GroupName: 'administrators',
       UserPoolId: { Ref: pool.id },
@@ -40,13 +40,13 @@ describe('without an issuer the stack makes a user pool', () => {
     }
   });
 
-  it('with a public client that signs people in by code alone and returns them to the console', () => {
+  it('has a public client that signs people in only by code and redirects them to the console', () => {
     expect(client.Properties).toMatchObject({
       GenerateSecret: false,
       AllowedOAuthFlowsUserPoolClient: true,
       AllowedOAuthFlows: ['code'],
       AllowedOAuthScopes: ['openid', 'email', 'profile'],
-      // Cognito compares them to the letter: these are the paths that the console names.
+      // Cognito compares these exactly. They are the paths that the console uses.
       CallbackURLs: [at(paths.signedIn())],
       LogoutURLs: [at(paths.signedOut())],
       SupportedIdentityProviders: ['COGNITO'],
@@ -54,21 +54,21 @@ describe('without an issuer the stack makes a user pool', () => {
     });
   });
 
-  it('whose client takes a password only from the holder of AWS credentials', () => {
+  it('accepts a password from its client only with AWS credentials', () => {
     expect(client.Properties.ExplicitAuthFlows).toStrictEqual([
       'ALLOW_ADMIN_USER_PASSWORD_AUTH',
       'ALLOW_REFRESH_TOKEN_AUTH',
     ]);
   });
 
-  it('with a sign-in page whose name no other stack has', () => {
+  it('has a sign-in domain that is unique to the stack', () => {
     const uuid = { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] };
     expect(resourceAt(template, 'People/Default/Domain').Properties.Domain).toStrictEqual({
       'Fn::Join': ['', ['deployment-keys-', { 'Fn::Select': [4, { 'Fn::Split': ['-', uuid] }] }]],
     });
   });
 
-  it('whose domain the console may talk to, since that swaps codes for tokens', () => {
+  it('has a domain that the console may connect to, because that exchanges codes for tokens', () => {
     const variables = resourceAt(template, 'Console/Function').Properties.Environment.Variables;
     expect(variables[ENV.issuer]).toStrictEqual({ 'Fn::GetAtt': [pool.id, 'ProviderURL'] });
     expect(variables[ENV.consoleClientId]).toStrictEqual({ Ref: client.id });
@@ -86,14 +86,14 @@ describe('without an issuer the stack makes a user pool', () => {
     });
   });
 
-  it('whose tokens the API accepts from that client alone', () => {
+  it('issues tokens that the API accepts only from that client', () => {
     expect(resourceAt(template, 'Api/Default/People').Properties.JwtConfiguration).toStrictEqual({
       Issuer: { 'Fn::GetAtt': [pool.id, 'ProviderURL'] },
       Audience: [{ Ref: client.id }],
     });
   });
 
-  it('and prints the two commands that make the first administrator', () => {
+  it('comes with outputs that contain the two commands for the first administrator', () => {
     const region = { Ref: 'AWS::Region' };
     const { Outputs: outputs } = template.toJSON();
     expect(outputs.FirstAdministrator1Create.Value['Fn::Join'][1]).toStrictEqual([
@@ -114,7 +114,7 @@ describe('without an issuer the stack makes a user pool', () => {
     expect(outputs.ConsoleClientId.Value).toStrictEqual({ Ref: client.id });
   });
 
-  it('that keeps its people in production and not in development', () => {
+  it('is kept after the stack in production, but not in development', () => {
     const production: Json = resourceAt(templateOf({ stage: 'production' }), 'People/Default');
     expect(production.DeletionPolicy).toBe('Retain');
     expect(production.Properties.DeletionProtection).toBe('ACTIVE');
@@ -123,8 +123,8 @@ describe('without an issuer the stack makes a user pool', () => {
   });
 });
 
-describe('with an issuer', () => {
-  it('the stack makes no user pool', () => {
+describe('a stack with an issuer', () => {
+  it('creates no user pool', () => {
     const types = Object.values<Json>(templateOf(WITH_ISSUER).toJSON().Resources).map(({ Type }) => Type);
     expect(types.filter((type) => type.startsWith('AWS::Cognito'))).toStrictEqual([]);
   });

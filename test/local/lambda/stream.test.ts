@@ -4,8 +4,8 @@ import { allow, arnOf, Fixture, readsStream } from '../../support/fixture.ts';
 import { runStack } from '../../support/stack.ts';
 
 /**
- * Writes one line a batch to the log, the sort keys of its records, and does as the items say: `poison` fails the
- * batch, `report` is reported as failed, `once` fails at the first sight.
+ * Writes one line per batch to the log, with the sort keys of its records, and follows the items: `poison` fails
+ * the batch, `report` is reported as failed, `once` fails the first time.
  */
 const WATCH = `const seen = new Set();
 exports.handler = async ({ Records }) => {
@@ -36,7 +36,7 @@ const run = async (properties: object, source?: string) => {
   const { client, name } = stack.table;
   return {
     stack,
-    /** Writes items together, so that a poll finds them together. */
+    /** Writes items together, so that one poll finds them all. */
     put: (...items: [sk: string, how?: string][]) =>
       client.send(
         new BatchWriteCommand({
@@ -58,8 +58,8 @@ const run = async (properties: object, source?: string) => {
   };
 };
 
-describe('a record', () => {
-  it('is what Lambda makes of it', async () => {
+describe('an emulated stream record', () => {
+  it('has the form that Lambda delivers', async () => {
     const { stack, put1 } = await run(
       {},
       'exports.handler = async (event) => console.log(JSON.stringify(event));',
@@ -96,18 +96,18 @@ describe('a record', () => {
   });
 });
 
-describe('delivery', async () => {
+describe('delivery of an emulated stream', async () => {
   const all = await run({ BatchSize: 3, MaximumRetryAttempts: 2 });
   beforeEach(all.reset);
 
-  it('goes in batches no larger than set, in the order of the changes', async () => {
+  it('sends batches of at most the configured size, in the order of the changes', async () => {
     await all.put(['a'], ['b'], ['c'], ['d'], ['e']);
     await all.stack.settled();
     expect(all.batches().join(' ').split(' ').sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(all.batches().every((batch) => batch.split(' ').length <= 3)).toBe(true);
   });
 
-  it('of one item keeps the order, and tries again from the start of the batch', async () => {
+  it('keeps the order of changes to one item, and retries from the start of the batch', async () => {
     const { client, name } = all.stack.table;
     await all.put1('x', { how: 'once' });
     for (const n of [1, 2, 3]) {
@@ -131,7 +131,7 @@ describe('delivery', async () => {
     expect(all.failures()).toEqual([]);
   });
 
-  it('gives up a batch after its retries: its position goes to the failure queue', async () => {
+  it('sends the position of a batch to the dead-letter queue after its retries', async () => {
     await all.put1('bad', { how: 'poison' });
     await all.stack.settled();
     expect(all.batches()).toEqual(['bad', 'bad', 'bad']);
@@ -159,14 +159,14 @@ describe('delivery', async () => {
     ]);
   });
 
-  it('goes on with what comes after', async () => {
+  it('continues with the records after a failed batch', async () => {
     await all.put1('good');
     await all.stack.settled();
     expect(all.batches()).toEqual(['good']);
   });
 });
 
-describe('bisection', async () => {
+describe('bisection of an emulated stream batch', async () => {
   const bisecting = await run({
     BatchSize: 10,
     MaximumBatchingWindowInSeconds: 1,
@@ -174,13 +174,13 @@ describe('bisection', async () => {
     BisectBatchOnFunctionError: true,
   });
 
-  it('sets aside the bad record alone; its neighbours are processed', async () => {
+  it('discards only the bad record and processes its neighbours', async () => {
     await bisecting.put(['a'], ['b'], ['c', 'poison'], ['d']);
     await bisecting.stack.settled();
     expect(bisecting.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
     const batches = bisecting.batches();
     expect(batches[0]?.split(' ').sort()).toEqual(['a', 'b', 'c', 'd']);
-    // Tried once more than there are retries: splitting consumes none.
+    // Tried once more than the number of retries, because splitting consumes none.
     expect(batches.filter((batch) => batch === 'c')).toHaveLength(2);
     const processed = batches
       .filter((batch) => !batch.includes('c'))
@@ -191,7 +191,7 @@ describe('bisection', async () => {
   });
 });
 
-describe('a report of failures', async () => {
+describe('reported batch item failures', async () => {
   const reporting = await run({
     BatchSize: 10,
     MaximumBatchingWindowInSeconds: 1,
@@ -200,7 +200,7 @@ describe('a report of failures', async () => {
   });
   beforeEach(reporting.reset);
 
-  it('has everything from the first that failed tried again, and nothing before it', async () => {
+  it('retry everything from the first failure and nothing before it', async () => {
     for (const [sk, how] of [['a'], ['b'], ['c', 'report once'], ['d']] as const)
       await reporting.put1(sk, { how });
     await reporting.stack.settled();
@@ -208,7 +208,7 @@ describe('a report of failures', async () => {
     expect(reporting.failures()).toEqual([]);
   });
 
-  it('that stays ends as a batch that fails', async () => {
+  it('that persist make the batch fail', async () => {
     await reporting.put1('e', { how: 'report' });
     await reporting.stack.settled();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
@@ -216,7 +216,7 @@ describe('a report of failures', async () => {
   });
 });
 
-describe('a report of the first record, with bisection', async () => {
+describe('reported batch item failures with bisection', async () => {
   const both = await run({
     BatchSize: 10,
     MaximumBatchingWindowInSeconds: 1,
@@ -225,7 +225,7 @@ describe('a report of the first record, with bisection', async () => {
     FunctionResponseTypes: ['ReportBatchItemFailures'],
   });
 
-  it('halves the batch, so that the neighbours are not lost with it', async () => {
+  it('split the batch, so that its neighbours are not lost', async () => {
     for (const [sk, how] of [['a', 'report'], ['b'], ['c']] as const) await both.put1(sk, { how });
     await both.stack.settled();
     expect(both.batches()[0]).toBe('a b c');
@@ -234,10 +234,10 @@ describe('a report of the first record, with bisection', async () => {
   });
 });
 
-describe('lanes', async () => {
+describe('parallel lanes of an emulated stream', async () => {
   const lanes = await run({ BatchSize: 1, ParallelizationFactor: 10, MaximumRetryAttempts: 4 });
 
-  it('keep the order of one item, and let others pass one that fails', async () => {
+  it('keep the order of changes to one item, while other items pass one that fails', async () => {
     const { client, name } = lanes.stack.table;
     await lanes.put1('stuck', { how: 'poison' });
     for (const n of [1, 2, 3]) {
@@ -247,21 +247,21 @@ describe('lanes', async () => {
     await lanes.stack.settled();
     const batches = lanes.batches();
     expect(batches.filter((batch) => batch === 'stuck')).toHaveLength(5 + 3);
-    // The poisoned change is tried five times over 750 ms before the next change of its item is.
+    // The poisoned change is tried five times over 750 ms before the next change to its item.
     const passed = batches.slice(0, batches.lastIndexOf('stuck')).filter((batch) => batch.startsWith('k'));
     expect(passed.length).toBeGreaterThan(2);
     expect(lanes.failures()).toHaveLength(1);
   });
 });
 
-describe('a filter', async () => {
+describe('the filter of an emulated stream', async () => {
   const filtered = await run({
     FilterCriteria: {
       Filters: [{ Pattern: '{"eventName":["REMOVE"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"KEY"}]}}}}' }],
     },
   });
 
-  it('wakes the function for what it lets pass alone', async () => {
+  it('triggers the function only for matching records', async () => {
     await filtered.put(['KEY1'], ['TOKEN1']);
     await filtered.remove('TOKEN1');
     await filtered.remove('KEY1');
@@ -270,10 +270,10 @@ describe('a filter', async () => {
   });
 });
 
-describe('the age of records', async () => {
+describe('the maximum record age of an emulated stream', async () => {
   const ageing = await run({ MaximumRecordAgeInSeconds: 0, MaximumRetryAttempts: -1 });
 
-  it('ends retries that have no end of their own', async () => {
+  it('ends retries that have no other limit', async () => {
     await new Promise((resolve) => setTimeout(resolve, 1100 - (Date.now() % 1000)));
     await ageing.put1('old', { how: 'poison' });
     await ageing.stack.settled();

@@ -23,7 +23,10 @@ const asked = {
 const open = (path: string, query: Record<string, string>, cookie = '') =>
   fetch(`${url}${path}?${new URLSearchParams(query)}`, { redirect: 'manual', headers: { cookie } });
 
-/** Signs in as somebody would by the page. @returns where the browser is sent with its code */
+/**
+ * Signs in as a person would on the page.
+ * @returns where the browser is sent with its code
+ */
 async function choose(person: string, query: Record<string, string> = asked): Promise<URL> {
   const chosen = await open('/sign-in', { ...query, as: person });
   const authorized = await fetch(new URL(chosen.headers.get('location') ?? '', url), { redirect: 'manual' });
@@ -41,8 +44,8 @@ const swap = (code: string | null) =>
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
 
-describe('the development issuer', () => {
-  it('offers its people, and asks for no password', async () => {
+describe('the sign-in page of the development issuer', () => {
+  it('lists its people and asks for no password', async () => {
     const page = await open('/sign-in', asked);
     const text = await page.text();
     expect(text).toContain('Ada Admin');
@@ -53,7 +56,7 @@ describe('the development issuer', () => {
   it.each([
     ['admin', 'admin-7d0c', ['platform-admins']],
     ['member', 'member-2f41', ['data-eng']],
-  ])('signs %s in by code and PKCE', async (person, sub, groups) => {
+  ])('signs in %s with a code and PKCE', async (person, sub, groups) => {
     const back = await choose(person);
     expect(`${back.origin}${back.pathname}`).toBe(REDIRECT);
     expect(back.searchParams.get('state')).toBe('s');
@@ -64,20 +67,20 @@ describe('the development issuer', () => {
     expect(tokens).not.toHaveProperty('refresh_token');
   });
 
-  it('takes a code once, and none that it did not give', async () => {
+  it('accepts a code once, and rejects codes that it did not issue', async () => {
     const code = (await choose('member')).searchParams.get('code');
     expect((await swap(code)).status).toBe(200);
     expect((await swap(code)).status).toBe(400);
     expect((await swap('made-up')).status).toBe(400);
   });
 
-  it('takes a code with its own verifier alone', async () => {
+  it('accepts a code only with its own verifier', async () => {
     const code = (await choose('member')).searchParams.get('code') ?? '';
     const stolen = { grant_type: 'authorization_code', code, code_verifier: 'x'.repeat(43) };
     expect((await token(stolen)).status).toBe(400);
   });
 
-  it('renews a sign-in that asked for offline_access, with each refresh token once', async () => {
+  it('refreshes a sign-in with offline_access, each refresh token once', async () => {
     const back = await choose('member', { ...asked, scope: 'openid offline_access' });
     const first = (await (await swap(back.searchParams.get('code'))).json()) as Record<string, string>;
     const renew = (refreshToken = '') => token({ grant_type: 'refresh_token', refresh_token: refreshToken });
@@ -87,7 +90,7 @@ describe('the development issuer', () => {
     expect((await renew(second.refresh_token)).status).toBe(200);
   });
 
-  it('remembers the choice until the sign-out, which leads back', async () => {
+  it('remembers the chosen person until the sign-out, which redirects back', async () => {
     const chosen = await open('/sign-in', { ...asked, as: 'member' });
     const cookie = chosen.headers.get('set-cookie') ?? '';
     expect(cookie).toBe('development-issuer=member; HttpOnly; SameSite=Lax; Path=/');
@@ -101,14 +104,17 @@ describe('the development issuer', () => {
   });
 
   it.each([
-    ['a page elsewhere', { redirect_uri: 'https://evil.example.com/' }],
-    ['a page whose name begins like this machine', { redirect_uri: 'http://127.0.0.1.evil.example.com/' }],
+    ['a redirect to another site', { redirect_uri: 'https://evil.example.com/' }],
+    [
+      'a redirect to a host whose name starts like this machine',
+      { redirect_uri: 'http://127.0.0.1.evil.example.com/' },
+    ],
     ['a client without PKCE', { code_challenge_method: 'plain' }],
-  ])('signs nobody in for %s', async (_, wrong) => {
+  ])('does not sign in for %s', async (_, wrong) => {
     expect((await open('/sign-in', { ...asked, ...wrong, as: 'admin' })).status).toBe(400);
   });
 
-  it('leads nobody elsewhere after a sign-out', async () => {
+  it('does not redirect to another site after a sign-out', async () => {
     const out = await open('/sign-out', { post_logout_redirect_uri: 'https://evil.example.com/' });
     expect(out.status).toBe(200);
     expect(out.headers.get('location')).toBeNull();
