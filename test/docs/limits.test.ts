@@ -19,14 +19,11 @@ const DAY = 24 * HOUR;
 it.each([
   ['keys of a Deployment', MAX_KEYS.toLocaleString('en')],
   ['scopes of a key, of the stack', `${MAX_SCOPES} of ${MAX_SCOPE_LENGTH} characters`],
-  ['networks, trust rules, claims of a rule', `${MAX_NETWORKS}, ${MAX_RULES}, ${MAX_CLAIMS}`],
-  ['body of a call', `${MAX_BODY / 1024} KiB`],
+  ['allowed IP ranges, trust rules, claims of a rule', `${MAX_NETWORKS}, ${MAX_RULES}, ${MAX_CLAIMS}`],
+  ['body of a request', `${MAX_BODY / 1024} KiB`],
   ['text of a leak report, different credentials in it', `${MAX_REPORT / 1024} KiB, ${MAX_CREDENTIALS}`],
   ['temporary token', `${GRANT_LIFETIME / HOUR} hours from its issue`],
-  [
-    'old secret after a rotation',
-    `${RETIRE_AFTER / DAY} days unless told otherwise; at most ${MAX_RETIRE_AFTER / DAY}`,
-  ],
+  ['old secret after a rotation', `${RETIRE_AFTER / DAY} days by default; at most ${MAX_RETIRE_AFTER / DAY}`],
   ['record of an Idempotency-Key', `${IDEMPOTENCY_LIFETIME / HOUR} hours`],
   ['events', `${EVENT_LIFETIME / DAY} days`],
 ])('the page on limits says what the code holds: %s', (what, most) => {
