@@ -14,7 +14,7 @@ docs/runbook.md, "Restore the table", has the steps around it. Stop the function
   --into       the table that the service uses, the stack's output TableName. The same name twice: the restored
                table has the service's own name, because that table was gone
   --point      the moment that was restored, RFC 3339: 2030-01-01T12:00:00Z
-  --archive    events kept elsewhere (docs/keys.md, "What happened"): a file, or a folder with files. They count beside
+  --archive    events kept elsewhere (docs/keys.md, "Events"): a file, or a folder with files. They count beside
                those of the table --into
   --disable-all        disable every key: for when neither the old table nor an archive tells what happened since
   --ignore-principal   the sub of a person, or the ARN of an IAM role or user, whose changes since are the damage and are not
