@@ -121,10 +121,10 @@ export class Monitoring extends Construct {
       dimensionsMap: { TableName: tableName, Operation: 'UpdateItem' },
       statistic: 'SampleCount',
       period: FIVE_MINUTES,
-      label: 'Updates: slides and notes of a last use',
+      label: 'Updates: extensions and records of a last use',
     });
     const spared = new cloudwatch.MathExpression({
-      label: 'Allowed checks without one, at least',
+      label: 'Allowed checks without an update, at least',
       expression: 'allowed - FILL(written, 0)',
       usingMetrics: { allowed, written: updates },
       period: FIVE_MINUTES,
@@ -146,8 +146,8 @@ export class Monitoring extends Construct {
     const slowest = authorize.metricDuration({ statistic: 'p99', period: FIVE_MINUTES, label: 'p99' });
     return [
       { title: 'Checks', metrics: [allowed, ...this.#alarmed(failed, FAILED_CHECKS)] },
-      { title: 'Refused, by reason', metrics: [byReason] },
-      { title: 'Slides', metrics: [updates, spared] },
+      { title: 'Denied, by reason', metrics: [byReason] },
+      { title: 'Extensions', metrics: [updates, spared] },
       { title: 'Duration of the authorizer', metrics: this.#alarmed(slowest, SLOW_CHECKS) },
       { title: 'Throttled', metrics: this.#alarmed(throttled, THROTTLED_CHECKS) },
     ];
@@ -158,8 +158,8 @@ export class Monitoring extends Construct {
     const unswept = this.#props.sweepKeys.metricErrors({ period: FIVE_MINUTES, label: 'Failed' });
     return [
       { title: 'Issued', metrics: [this.#own(METRIC.tokensIssued, 'Sum')] },
-      { title: 'Refused authentications', metrics: this.#alarmed(refused, REFUSED_AUTHENTICATIONS) },
-      { title: 'Daily looks at every key', metrics: this.#alarmed(unswept, FAILED_SWEEPS) },
+      { title: 'Rejected authentications', metrics: this.#alarmed(refused, REJECTED_AUTHENTICATIONS) },
+      { title: 'Failed sweeps', metrics: this.#alarmed(unswept, FAILED_SWEEPS) },
     ];
   }
 
@@ -177,18 +177,21 @@ export class Monitoring extends Construct {
       { title: 'Old purge markers', metrics: this.#alarmed(markers, OLD_PURGE_MARKERS) },
       { title: 'Age of the stream', metrics: this.#alarmed(age, OLD_STREAM_RECORDS) },
       {
-        title: 'Given up by the stream',
-        metrics: this.#alarmed(waiting(failureQueues.stream), GIVEN_UP_RECORDS),
+        title: 'Failed stream batches',
+        metrics: this.#alarmed(waiting(failureQueues.stream), FAILED_STREAM_BATCHES),
       },
       {
-        title: 'Given up by the queue',
-        metrics: this.#alarmed(waiting(failureQueues.continuation), GIVEN_UP_CONTINUATIONS),
+        title: 'Failed continuations',
+        metrics: this.#alarmed(waiting(failureQueues.continuation), FAILED_CONTINUATIONS),
       },
       { title: 'Orphans found', metrics: this.#alarmed(orphans, ORPHANS_FOUND) },
       { title: 'Malformed items', metrics: this.#alarmed(malformed, MALFORMED_ITEMS) },
-      { title: 'Failed slices of reconciliation', metrics: this.#alarmed(failed, FAILED_RECONCILIATION) },
+      { title: 'Failed runs of reconciliation', metrics: this.#alarmed(failed, FAILED_RECONCILIATION) },
       { title: 'Delay of events', metrics: this.#alarmed(delay, DELAYED_EVENTS) },
-      { title: 'Events not told', metrics: this.#alarmed(waiting(failureQueues.events), UNTOLD_EVENTS) },
+      {
+        title: 'Undelivered events',
+        metrics: this.#alarmed(waiting(failureQueues.events), UNDELIVERED_EVENTS),
+      },
     ];
   }
 
@@ -196,8 +199,8 @@ export class Monitoring extends Construct {
     const mended = this.#own(METRIC.deploymentsMended, 'Sum', QUARTER);
     return [
       { title: 'Age of the stream', metrics: this.#alarmed(iteratorAge(sync.function), OLD_SOURCE_CHANGES) },
-      { title: 'Changes set aside', metrics: this.#alarmed(waiting(failures), REFUSED_CHANGES) },
-      { title: 'Deployments mended', metrics: this.#alarmed(mended, MENDED_DEPLOYMENTS) },
+      { title: 'Rejected changes', metrics: this.#alarmed(waiting(failures), REJECTED_CHANGES) },
+      { title: 'Corrected Deployments', metrics: this.#alarmed(mended, CORRECTED_DEPLOYMENTS) },
     ];
   }
 
@@ -240,16 +243,16 @@ const waiting = (queue: IQueue) =>
   queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES });
 
 // Nobody is locked out: that would let a stranger lock out an honest pipeline, and guessing 256 bits is hopeless.
-const REFUSED_AUTHENTICATIONS: Call = {
-  name: 'RefusedAuthentications',
-  says: 'Many wrong secrets: a pipeline with an old one, or somebody guessing.',
-  section: 'refused-authentications',
+const REJECTED_AUTHENTICATIONS: Call = {
+  name: 'RejectedAuthentications',
+  says: 'Many calls failed with invalid_client: a pipeline uses an old secret, or somebody is guessing secrets.',
+  section: 'rejected-authentications',
   from: 100,
 };
 
 const FAILED_SWEEPS: Call = {
   name: 'FailedSweeps',
-  says: 'The daily look at every key failed: nobody is told of keys that expire or are idle.',
+  says: 'The daily check of all keys or the hourly recording of rejected calls failed, so events are missing.',
   section: 'failed-sweeps',
   from: 1,
 };
@@ -257,7 +260,7 @@ const FAILED_SWEEPS: Call = {
 // Not Lambda's own Errors: there a REST API's every 401 is one.
 const FAILED_CHECKS: Call = {
   name: 'FailedChecks',
-  says: 'Checks end in 500: good tokens are not let in.',
+  says: 'Checks fail with 500, so calls with valid tokens fail.',
   section: 'failed-checks',
   from: 5,
 };
@@ -272,14 +275,14 @@ const SLOW_CHECKS: Call = {
 
 const THROTTLED_CHECKS: Call = {
   name: 'ThrottledChecks',
-  says: 'Lambda turns checks away: good tokens are not let in.',
+  says: 'Lambda throttles checks, so calls with valid tokens fail.',
   section: 'throttled-checks',
   from: 1,
 };
 
 const OLD_PURGE_MARKERS: Call = {
   name: 'OldPurgeMarkers',
-  says: 'Purges do not end: what is deleted stays in the table, refused.',
+  says: 'A purge has not finished for an hour. The deleted items are still in the table; their credentials are rejected.',
   section: 'old-purge-markers',
   from: 1,
   // Each sweep puts them back on their way: one that is there four times in a row does not move.
@@ -288,43 +291,43 @@ const OLD_PURGE_MARKERS: Call = {
 
 const OLD_STREAM_RECORDS: Call = {
   name: 'OldStreamRecords',
-  says: 'The purge is behind the stream, which forgets after 24 hours.',
+  says: 'The purge is an hour or more behind the stream, which keeps records for 24 hours.',
   section: 'old-stream-records',
   from: Duration.hours(1).toMilliseconds(),
   periods: 3,
 };
 
-const GIVEN_UP_RECORDS: Call = {
-  name: 'GivenUpRecords',
-  says: 'The purge has given up records of the stream.',
-  section: 'given-up-records',
+const FAILED_STREAM_BATCHES: Call = {
+  name: 'FailedStreamBatches',
+  says: 'The purge could not process a batch of the stream. The batch is in the dead-letter queue.',
+  section: 'failed-stream-batches',
   from: 1,
 };
 
-const GIVEN_UP_CONTINUATIONS: Call = {
-  name: 'GivenUpContinuations',
-  says: 'The purge has given up what it had put off.',
-  section: 'given-up-continuations',
+const FAILED_CONTINUATIONS: Call = {
+  name: 'FailedContinuations',
+  says: 'A purge that ran out of time could not be continued. Its message is in the dead-letter queue.',
+  section: 'failed-continuations',
   from: 1,
 };
 
 const ORPHANS_FOUND: Call = {
   name: 'OrphansFound',
-  says: 'A Deployment was gone, its items were left, and no purge was on its way: one is now.',
+  says: 'Items of a deleted Deployment were left and no purge was pending. Reconciliation has started one.',
   section: 'orphans-found',
   from: 1,
 };
 
 const MALFORMED_ITEMS: Call = {
   name: 'MalformedItems',
-  says: 'An item of the table is malformed: somebody has damaged it.',
+  says: 'An item of the table is malformed, so somebody or another program has changed it.',
   section: 'malformed-items',
   from: 1,
 };
 
 const FAILED_RECONCILIATION: Call = {
   name: 'FailedReconciliation',
-  says: 'The weekly look for what deleted Deployments left behind does not move.',
+  says: 'The weekly reconciliation makes no progress.',
   section: 'failed-reconciliation',
   from: 1,
   // Each event begins the slice again: one that fails four times in a row does not pass by itself.
@@ -333,23 +336,23 @@ const FAILED_RECONCILIATION: Call = {
 
 const OLD_SOURCE_CHANGES: Call = {
   name: 'OldSourceChanges',
-  says: 'The source of Deployments is followed late: what is deleted there still has access here.',
+  says: 'Changes of the source of Deployments are applied late. What is deleted there still has access here.',
   section: 'old-source-changes',
   from: FIVE_MINUTES.toMilliseconds(),
   periods: 3,
 };
 
-const REFUSED_CHANGES: Call = {
-  name: 'RefusedChanges',
-  says: 'Changes in the source of Deployments were set aside.',
-  section: 'refused-changes',
+const REJECTED_CHANGES: Call = {
+  name: 'RejectedChanges',
+  says: 'Changes of the source of Deployments could not be applied. They are in the dead-letter queue.',
+  section: 'rejected-changes',
   from: 1,
 };
 
-const MENDED_DEPLOYMENTS: Call = {
-  name: 'MendedDeployments',
-  says: 'Deployments were not what their source says, and no change of its stream had said so.',
-  section: 'mended-deployments',
+const CORRECTED_DEPLOYMENTS: Call = {
+  name: 'CorrectedDeployments',
+  says: 'Deployments differed from their source and were corrected, so changes of its stream were lost.',
+  section: 'corrected-deployments',
   from: 1,
 };
 
@@ -361,9 +364,9 @@ const DELAYED_EVENTS: Call = {
   periods: 3,
 };
 
-const UNTOLD_EVENTS: Call = {
-  name: 'UntoldEvents',
-  says: 'Events could not be put on the bus: they are in the history, and nobody was told.',
-  section: 'untold-events',
+const UNDELIVERED_EVENTS: Call = {
+  name: 'UndeliveredEvents',
+  says: 'Events could not be sent to the bus. They are in the history, but not delivered to its targets.',
+  section: 'undelivered-events',
   from: 1,
 };

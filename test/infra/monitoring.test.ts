@@ -31,20 +31,20 @@ describe('the alarms', () => {
     const from = (value: number, periods = 1) =>
       `GreaterThanOrEqualToThreshold ${value} in ${periods} of ${periods}`;
     expect(Object.fromEntries(said)).toStrictEqual({
-      RefusedAuthentications: from(100),
+      RejectedAuthentications: from(100),
       FailedSweeps: from(1),
       FailedChecks: from(5),
       SlowChecks: from(500, 3),
       ThrottledChecks: from(1),
       OldPurgeMarkers: from(1, 4),
       OldStreamRecords: from(3_600_000, 3),
-      GivenUpRecords: from(1),
-      GivenUpContinuations: from(1),
+      FailedStreamBatches: from(1),
+      FailedContinuations: from(1),
       OrphansFound: from(1),
       MalformedItems: from(1),
       FailedReconciliation: from(1, 4),
       DelayedEvents: from(3_600_000, 3),
-      UntoldEvents: from(1),
+      UndeliveredEvents: from(1),
     });
   });
 
@@ -53,7 +53,7 @@ describe('the alarms', () => {
     (_, alarm) => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
-      for (const part of ['**What it means.**', '**How to look.**', '**What to do.**']) {
+      for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
         expect(section).toContain(part);
       }
     },
@@ -65,7 +65,7 @@ describe('the alarms', () => {
 
   it('watch background work: undelivered events and the daily check of all keys', () => {
     const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
-    expect(watched('UntoldEvents')).toMatchObject({
+    expect(watched('UndeliveredEvents')).toMatchObject({
       Namespace: 'AWS/SQS',
       MetricName: 'ApproximateNumberOfMessagesVisible',
       Dimensions: [
@@ -85,7 +85,7 @@ describe('the alarms', () => {
     });
   });
 
-  it.each(['RefusedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound', 'MalformedItems'])(
+  it.each(['RejectedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound', 'MalformedItems'])(
     "%s watches only its own stack's metric",
     (name) => {
       const ofStage = (stage: string): Json =>
@@ -110,12 +110,12 @@ describe('the alarms of a followed table', () => {
     const more = followed.filter((alarm) => !own.has(nameOf(alarm)));
     expect(more.map((alarm) => [nameOf(alarm), alarm.Threshold, alarm.EvaluationPeriods])).toStrictEqual([
       ['OldSourceChanges', 300_000, 3],
-      ['RefusedChanges', 1, 1],
-      ['MendedDeployments', 1, 1],
+      ['RejectedChanges', 1, 1],
+      ['CorrectedDeployments', 1, 1],
     ]);
     for (const { AlarmDescription } of more) {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(AlarmDescription) ?? [];
-      for (const part of ['**What it means.**', '**How to look.**', '**What to do.**']) {
+      for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
         expect(sections.get(anchor), anchor).toContain(part);
       }
     }
@@ -129,8 +129,8 @@ describe('the dashboard', () => {
     const body = JSON.stringify(dashboards[0].Properties.DashboardBody);
     for (const title of [
       'Checks',
-      'Refused, by reason',
-      'Slides',
+      'Denied, by reason',
+      'Extensions',
       'Issued',
       'Items purged',
       'Lag of the purge',
