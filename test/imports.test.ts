@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
 
-/** Who may import what, the first line that fits a file: folders of the project, and packages. */
+/** What each file may import: folders of the project, and packages. The first line that fits a file applies. */
 const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: string }[] = [
   {
     rule: 'domain imports domain, node:crypto, node:zlib and ulid',
@@ -84,7 +84,7 @@ function isWrong({ from, to }: Import): boolean {
   return !(isOfProject ? rule.folders : rule.packages).test(to);
 }
 
-describe('imports go one way', () => {
+describe('the import rules', () => {
   it.each(RULES.map(({ rule, files }) => [rule, files] as const))('%s', async (_, ofRule) => {
     const first = (file: string) => RULES.find(({ files }) => files.test(file))?.files;
     const files = [
@@ -98,7 +98,7 @@ describe('imports go one way', () => {
     expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);
   });
 
-  it('among enough files that the rule is about something', async () => {
+  it('apply to enough files to mean something', async () => {
     const files = [...filesBelow('functions'), ...filesBelow('infra')];
     expect(files).toContain('functions/authorize.ts');
     expect(files).toContain('infra/stack.ts');
@@ -106,8 +106,8 @@ describe('imports go one way', () => {
   });
 });
 
-describe('a wrong import is found', () => {
-  it('in a folder that no rule is about', async () => {
+describe('the import check', () => {
+  it('fails for a file in a folder without a rule', async () => {
     await expect(async () =>
       (await importsOf(new Map([['functions/helpers/a.ts', `import './b.ts';`]]))).filter(isWrong),
     ).rejects.toThrow('No rule says what functions/helpers/a.ts may import.');
@@ -118,25 +118,25 @@ describe('a wrong import is found', () => {
 
   it.each([
     ['a value', `import { a } from '../table/store.ts'; a();`],
-    ['a value that nothing uses', `import { a } from '../table/store.ts';`],
-    ['an effect', `import '../table/store.ts';`],
+    ['an unused value', `import { a } from '../table/store.ts';`],
+    ['a side effect', `import '../table/store.ts';`],
     ['a type', `import type { A } from '../table/store.ts';`],
     ['a type among values', `import { type A } from '../table/store.ts';`],
     ['a type over several lines', `import type {\n  A,\n  B,\n} from '../table/store.ts';`],
     ['a namespace of types', `import type * as store from '../table/store.ts';`],
-    ['the type of an import', `export type A = import('../table/store.ts').A;`],
+    ['an import type', `export type A = import('../table/store.ts').A;`],
     ['a dynamic import', `export const a = () => import('../table/store.ts');`],
     ['a re-export', `export { a } from '../table/store.ts';`],
     ['a re-export of types', `export type { A } from '../table/store.ts';`],
     ['a re-export of all', `export * from '../table/store.ts';`],
     ['require', `const a = require('../table/store.ts'); a();`],
-  ])('when it is %s', async (_, source) => {
+  ])('finds %s', async (_, source) => {
     expect(new Set(await found('functions/domain/key.ts', source))).toStrictEqual(
       new Set(['functions/table/store.ts']),
     );
   });
 
-  it('but not a local type that is exported, nor a text that reads like an import', async () => {
+  it('ignores an exported local type and text that looks like an import', async () => {
     const source = `type A = string;\nexport type { A };\nexport const b = "import '../table/store.ts'";`;
     expect(await found('functions/domain/key.ts', source)).toStrictEqual([]);
   });
@@ -170,7 +170,7 @@ describe('a wrong import is found', () => {
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['local/main.ts', '../../functions/runtime/config.ts'],
     ['infra/stack.ts', '../test/support/template.ts'],
-  ])('when %s imports %s', async (from, to) => {
+  ])('finds %s importing %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);
   });
 });

@@ -25,9 +25,9 @@ import { type Call, call, makeDeployment, makeKey, runStack, swap } from './supp
 
 const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
-describe('an example of the OpenAPI document', () => {
+describe('the examples of the OpenAPI document', () => {
   it.each(contents().map((content) => [content.name, content] as const))(
-    'is there for %s, and is valid',
+    'include a valid one for %s',
     (_, content) => {
       expect(content.examples.length).toBeGreaterThan(0);
       for (const [name, value] of content.examples)
@@ -35,7 +35,7 @@ describe('an example of the OpenAPI document', () => {
     },
   );
 
-  it('of a wrong shape would be found', () => {
+  it('are rejected if they are malformed', () => {
     const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');
     expect(
       faultsOf(token?.schema ?? '', { access_token: 'x', token_type: 'Bearer', expires_in: 1.5 }),
@@ -46,7 +46,7 @@ describe('an example of the OpenAPI document', () => {
     ]);
   });
 
-  /** What validates the body of a route, with the scopes of a stack and a moment. */
+  /** The validation of each route's body, with the scopes of a stack and a time. */
   const PARSERS: Readonly<Record<string, (body: object) => unknown>> = {
     'POST /oauth/token': (body) =>
       parseParameters<unknown>(
@@ -67,14 +67,14 @@ describe('an example of the OpenAPI document', () => {
   const withBody = Object.entries(OPERATIONS).flatMap(([route, { body }]) =>
     body ? [[route, body] as const] : [],
   );
-  it.each(withBody)('of a request passes what validates %s', (route, { examples }) => {
+  it.each(withBody)('are accepted by the validation of %s', (route, { examples }) => {
     const parse = PARSERS[route.replace('/platform', '')];
     expect(parse).toBeDefined();
     for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
   });
 });
 
-describe('the limits in the document are those that validate', () => {
+describe('the OpenAPI schemas and the validation agree on', () => {
   const schema =
     '/paths/~1deployments~1%7BdeploymentId%7D~1api-keys/post/requestBody/content/application~1json/schema';
   const isAccepted = (body: object) => {
@@ -86,17 +86,17 @@ describe('the limits in the document are those that validate', () => {
     }
   };
   it.each<[string, object, boolean]>([
-    ['a name of 100 characters beyond the first plane', { name: '🗝'.repeat(100) }, true],
-    ['a name of 101', { name: '🗝'.repeat(101) }, false],
+    ['a name of 100 characters outside the basic plane', { name: '🗝'.repeat(100) }, true],
+    ['a name of 101 characters', { name: '🗝'.repeat(101) }, false],
     ['an empty name', { name: '' }, false],
     ['a name with a line break', { name: 'a\nb' }, false],
     ['no name', {}, false],
-    ['a description of 501', { name: 'ci', description: 'x'.repeat(501) }, false],
+    ['a description of 501 characters', { name: 'ci', description: 'x'.repeat(501) }, false],
     ['an empty description', { name: 'ci', description: '' }, true],
-    ['a scope of another form', { name: 'ci', scopes: ['Code Deploy'] }, false],
+    ['a malformed scope', { name: 'ci', scopes: ['Code Deploy'] }, false],
     ['17 scopes', { name: 'ci', scopes: Array(17).fill('code:deploy') }, false],
-    ['a time without an offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00' }, false],
-    ['a time with one', { name: 'ci', expiresAt: '2030-01-31T12:00:00+02:00' }, true],
+    ['a time without a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00' }, false],
+    ['a time with a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00+02:00' }, true],
     ['an unknown field', { name: 'ci', secret: 'x' }, false],
   ])('%s', (_, body, expected) => {
     expect(faultsOf(schema, body).length === 0).toBe(expected);
@@ -104,7 +104,7 @@ describe('the limits in the document are those that validate', () => {
   });
 });
 
-describe('what the stack answers is what the document says', async () => {
+describe('the responses of the stack match the OpenAPI document', async () => {
   const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
@@ -244,13 +244,13 @@ describe('what the stack answers is what the document says', async () => {
     ['DELETE /platform/deployments/{deploymentId}', 204, dags],
   ];
 
-  it.each(signed)('%s, %d, to an IAM principal', async (route, status, path, json) => {
+  it.each(signed)('%s, %d, for an IAM principal', async (route, status, path, json) => {
     const reply = await signedCall(stack, DEVELOPER, route.split(' ')[0] ?? '', path, { json });
     expect(reply.status).toBe(status);
     expect(undocumented(route, reply)).toStrictEqual([]);
   });
 
-  it('403 under /platform, by the gateway and to a principal that is not listed', async () => {
+  it('403 under /platform, from the gateway and for a principal that is not listed', async () => {
     const stranger = stack.credentialOf('arn:aws:iam::000000000000:user/stranger');
     for (const reply of [
       await call(stack, 'GET', '/platform/deployments'),
@@ -261,7 +261,7 @@ describe('what the stack answers is what the document says', async () => {
     }
   });
 
-  it('for each route at least once', () => {
+  it('each route at least once', () => {
     const called = [...calls, ...signed].map(([route]) => route);
     expect(new Set(called)).toStrictEqual(new Set(Object.keys(OPERATIONS)));
   });

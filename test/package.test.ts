@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'package-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What every consumer has already; the test has them from here, so that it needs no network. */
+/** Packages that every consumer already has. The test copies them from this project, so that it needs no network. */
 const PEERS = ['aws-cdk-lib', 'constructs', '@types/node', 'undici-types'];
 
 const manifestBefore = readFileSync(join(root, 'package.json'), 'utf8');
@@ -29,7 +29,7 @@ await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
 const { version } = JSON.parse(manifestBefore);
 const tarball = join(folder, `deployment-api-keys-${version}.tgz`);
 
-/** An empty CDK app with the tarball in it. */
+/** An empty CDK app with the tarball installed. */
 const app = join(folder, 'app');
 mkdirSync(app);
 writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
@@ -39,7 +39,10 @@ mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
 for (const peer of PEERS) symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer));
 
 const authorizer = snippet('authorizer.md', 'ts');
-/** Apps: one with the service, the documents' own as they stand there, and one of them without a property. */
+/**
+ * Apps: one with the service, the documents' own examples unchanged, and one of those without a required
+ * property.
+ */
 const sources = {
   'service.ts': `import { App, Stack } from 'aws-cdk-lib';
 import { DeploymentKeys } from 'deployment-api-keys';
@@ -59,7 +62,7 @@ app.synth();
 };
 for (const [file, source] of Object.entries(sources)) writeFileSync(join(app, file), source);
 
-/** What the compiler finds: each error with its file. */
+/** Returns the compiler's errors, each with its file. */
 async function compile(): Promise<string[]> {
   const compilerOptions = {
     strict: true,
@@ -75,7 +78,10 @@ async function compile(): Promise<string[]> {
   return stdout.split('\n').filter((line: string) => /^\S/.test(line));
 }
 
-/** Runs an app as `cdk synth` does, which has nothing to warn of. @returns the template of a stack */
+/**
+ * Runs an app as `cdk synth` does, without warnings.
+ * @returns the template of a stack
+ */
 async function synthesise(file: keyof typeof sources, stack: string): Promise<Json> {
   const env = { ...process.env, CDK_OUTDIR: 'cdk.out', CDK_VALIDATION: 'true' };
   const { stderr } = await run(process.execPath, [file], { cwd: app, env });
@@ -84,7 +90,7 @@ async function synthesise(file: keyof typeof sources, stack: string): Promise<Js
 }
 
 describe('npm pack', () => {
-  it('leaves package.json as it was', () => {
+  it('leaves package.json unchanged', () => {
     expect(readFileSync(join(root, 'package.json'), 'utf8')).toBe(manifestBefore);
   });
 
@@ -98,7 +104,7 @@ describe('npm pack', () => {
     expect(existsSync(join(installed, 'functions'))).toBe(false);
   });
 
-  it('ships the licences of what its bundles hold', () => {
+  it('ships the licences of the bundled packages', () => {
     const path = 'node_modules/deployment-api-keys/dist/THIRD-PARTY-LICENCES.txt';
     const licences = readFileSync(join(app, path), 'utf8');
     for (const name of ['aws4', 'preact', '@middy/core', 'ulid', 'zod']) {
@@ -108,14 +114,14 @@ describe('npm pack', () => {
   });
 });
 
-describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
-  it('compiles as the documents have it, and not without what the authorizer must be told', async () => {
+describe('an empty CDK app with the tarball installed', { timeout: 120_000 }, () => {
+  it('compiles the documented examples, and rejects them without a required property of the authorizer', async () => {
     const missing = expect.stringMatching(/^wrong\.ts\(.*'handlerChecksDeployment' is missing/);
-    // One for the REST API, one for the HTTP API.
+    // One error for the REST API, and one for the HTTP API.
     expect(await compile()).toStrictEqual([missing, missing]);
   });
 
-  it('synthesises the service, its functions prebuilt', async () => {
+  it('synthesises the service with prebuilt functions', async () => {
     const { Resources } = await synthesise('service.ts', 'Keys');
     const functions = Object.values<Json>(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function');
     expect(functions.length).toBeGreaterThan(5);
@@ -127,7 +133,7 @@ describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
     expect(allowed).toHaveLength(1);
   });
 
-  it('synthesises a key whose secret goes into Secrets Manager, its function prebuilt', async () => {
+  it('synthesises a key whose secret is stored in Secrets Manager, with a prebuilt function', async () => {
     const { Resources } = await synthesise('secret.ts', 'Reports');
     const [maker] = Object.values<Json>(Resources).filter(({ Properties }) =>
       Properties.Description?.startsWith('Makes the key'),
@@ -135,7 +141,7 @@ describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
     expect(existsSync(bundleOf(maker.Properties))).toBe(true);
   });
 
-  it('synthesises the authorizer for another account, without anything of the service', async () => {
+  it('synthesises the authorizer for another account without any resource of the service', async () => {
     const resources = Object.values<Json>((await synthesise('consumer.ts', 'Receiver')).Resources);
     const ofType = (type: string) =>
       resources.filter(({ Type }) => Type === type).map(({ Properties }) => Properties);
@@ -146,7 +152,7 @@ describe('an empty CDK app with the tarball', { timeout: 120_000 }, () => {
     expect(ofType('AWS::DynamoDB::GlobalTable')).toStrictEqual([]);
   });
 
-  it('can be a CommonJS one', async () => {
+  it('can be a CommonJS app', async () => {
     const print = `console.log(typeof require('deployment-api-keys').DeploymentKeyAuthorizer)`;
     const { stdout } = await run(process.execPath, ['--input-type=commonjs', '-e', print], { cwd: app });
     expect(stdout.trim()).toBe('function');

@@ -11,7 +11,7 @@ const stack = await runStack();
 const PATIENTLY = { timeout: 20_000 };
 beforeEach(() => stack.clock.release());
 
-/** A Deployment of its own for each test, which the member may see. */
+/** Creates a separate Deployment for each test, which the member may see. */
 let count = 0;
 async function newDeployment(groups = ['data-eng']): Promise<string> {
   const id = `page_${++count}`;
@@ -22,7 +22,7 @@ async function newDeployment(groups = ['data-eng']): Promise<string> {
 const keysOf = async (id: string): Promise<Record<string, unknown>[]> =>
   (await callAs(stack, 'admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
 
-/** The text by which somebody who hears the page knows what has the focus. */
+/** The text by which a screen reader announces the focused element. */
 const focused = (page: Page) =>
   page.evaluate(
     `(() => {
@@ -31,7 +31,7 @@ const focused = (page: Page) =>
     })()`,
   ) as Promise<string>;
 
-/** Presses Tab until something has the focus, as who uses no mouse does. */
+/** Presses Tab until the element has the focus, as a keyboard user does. */
 async function tabTo(page: Page, name: string | RegExp): Promise<void> {
   const isIt = (text: string) => (typeof name === 'string' ? text.trim() === name : name.test(text));
   for (let press = 0; press < 40; press++) {
@@ -41,8 +41,10 @@ async function tabTo(page: Page, name: string | RegExp): Promise<void> {
   throw new Error(`The keyboard does not reach ${name}.`);
 }
 
-describeInBrowser('the keyboard alone', (open) => {
-  it('signs in, makes a key, edits it, deletes it and signs out', { timeout: 120_000 }, async () => {
+describeInBrowser('the keyboard', (open) => {
+  it('is enough to sign in, create a key, edit it, delete it and sign out', {
+    timeout: 120_000,
+  }, async () => {
     const id = await newDeployment();
     const { page } = await open();
     await page.goto(`${stack.url}/console/deployments/${id}`);
@@ -86,7 +88,7 @@ describeInBrowser('the keyboard alone', (open) => {
     await page.keyboard.press('Enter');
     await page.getByText('Disabled', { exact: true }).waitFor();
     expect(await keysOf(id)).toMatchObject([{ enabled: false, scopes: ['code:deploy', 'airflow:read'] }]);
-    // The focus is back where the dialog was opened.
+    // The focus returns to the element that opened the dialog.
     expect(await focused(page)).toBe('Edit by hand');
 
     await page.keyboard.press('Enter');
@@ -99,7 +101,7 @@ describeInBrowser('the keyboard alone', (open) => {
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
     expect(await keysOf(id)).toStrictEqual([]);
-    // Its button is gone: the focus is on the page's heading, and not lost.
+    // The button is gone, so the focus moves to the page's heading.
     await expect.poll(() => focused(page), PATIENTLY).toBe(`Deployment ${count}`);
 
     await tabTo(page, 'Sign out');
@@ -107,7 +109,7 @@ describeInBrowser('the keyboard alone', (open) => {
     await page.getByText('You are signed out.').waitFor();
   });
 
-  it('stays in a dialog, and Escape leads back to where it was opened', async () => {
+  it('stays within a dialog, and Escape returns the focus to the element that opened it', async () => {
     const id = await newDeployment();
     const { page } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
@@ -117,7 +119,7 @@ describeInBrowser('the keyboard alone', (open) => {
     await page.getByRole('dialog').waitFor();
     for (let press = 0; press < 15; press++) {
       await page.keyboard.press('Tab');
-      // Beyond the last control is the browser's own bar, which shows as the body.
+      // After the last control comes the browser's own toolbar, which counts as the body.
       const isInside = await page.evaluate(
         `document.activeElement === document.body || !!document.activeElement.closest('dialog')`,
       );
@@ -130,8 +132,8 @@ describeInBrowser('the keyboard alone', (open) => {
   });
 });
 
-describeInBrowser('the address', (open) => {
-  it('holds the view: back closes a dialog, and a closed dialog does not come back', async () => {
+describeInBrowser('the address of the console page', (open) => {
+  it('contains the view: the back button closes a dialog, and a closed dialog does not reopen', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -148,7 +150,7 @@ describeInBrowser('the address', (open) => {
     expect(new URL(page.url()).pathname).toBe('/console');
   });
 
-  it('survives a reload, which needs no second choice of who to be', async () => {
+  it('survives a reload without a second choice of person', async () => {
     const id = await newDeployment();
     await makeKey(stack, id, { name: 'kept' });
     const { page } = await open();
@@ -163,7 +165,7 @@ describeInBrowser('the address', (open) => {
     await page.getByRole('dialog').waitFor({ state: 'detached' });
   });
 
-  it('of nothing is a page that says so', async () => {
+  it('shows "not found" for an unknown page', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/nowhere');
     await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
@@ -171,8 +173,8 @@ describeInBrowser('the address', (open) => {
   });
 });
 
-describeInBrowser('a member', (open) => {
-  it('does not see another’s Deployment, nor whether it is there', async () => {
+describeInBrowser('a member in the console', (open) => {
+  it("sees neither another group's Deployment nor whether it exists", async () => {
     const id = await newDeployment(['finance']);
     await makeKey(stack, id, { name: 'not yours' });
     const { page } = await open();
@@ -195,8 +197,8 @@ describeInBrowser('a member', (open) => {
   });
 });
 
-describeInBrowser('a listing', (open) => {
-  it('longer than a page shows more when asked', async () => {
+describeInBrowser('a list in the console', (open) => {
+  it('loads more entries on request when it is longer than a page', async () => {
     const id = await newDeployment();
     const table = { client: stack.table.client, tableName: stack.table.name, onMalformed: () => {} };
     const [deployment] = await partition(stack, `DEPLOYMENT#${id}`);
@@ -212,7 +214,7 @@ describeInBrowser('a listing', (open) => {
 });
 
 describeInBrowser('the page /token', (open) => {
-  it('asks for the Deployment where there is more than one, and keeps the answer in the address', async () => {
+  it('asks for the Deployment when there are several, and keeps the choice in the address', async () => {
     const [id] = [await newDeployment(), await newDeployment()];
     const { page } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', '/token');
@@ -225,15 +227,15 @@ describeInBrowser('the page /token', (open) => {
     const token = await page.locator('.result code').first().innerText();
     expect(token).toMatch(new RegExp(`^dkx_${id}_`));
     expect(await traces(page)).not.toContain(token);
-    // Neither a reload nor another choice shows it again.
+    // Neither a reload nor another choice shows the token again.
     await page.reload();
     await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
     expect(await page.content()).not.toContain(token);
   });
 });
 
-describeInBrowser('a sign-in that ends', (open) => {
-  it('in the middle of a form loses nothing that was typed', async () => {
+describeInBrowser('a sign-in to the console', (open) => {
+  it('keeps everything that was typed when it ends in the middle of a form', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
@@ -260,7 +262,7 @@ describeInBrowser('a sign-in that ends', (open) => {
     ]);
   });
 
-  it('while a page loads says so, and shows nothing of it', async () => {
+  it('shows a message and no page content when it ends while a page loads', async () => {
     await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -274,7 +276,7 @@ describeInBrowser('a sign-in that ends', (open) => {
     await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
   });
 
-  it('by signing out leaves nothing behind, for the back button neither', async () => {
+  it('leaves nothing behind after signing out, not even for the back button', async () => {
     const id = await newDeployment();
     await makeKey(stack, id, { name: 'private' });
     const { page } = await open();
@@ -291,11 +293,11 @@ describeInBrowser('a sign-in that ends', (open) => {
   });
 
   it.each([
-    ['with a state that is not ours', '?code=abc&state=forged'],
-    ['with an answer of another issuer', '?code=abc&state=forged&iss=https%3A%2F%2Fevil.example.com'],
-    ['refused by the issuer', '?error=access_denied&state=forged'],
-    ['with nothing at all', ''],
-  ])('before it began, %s, signs nobody in', async (_, query) => {
+    ['with an unknown state', '?code=abc&state=forged'],
+    ['with a response from another issuer', '?code=abc&state=forged&iss=https%3A%2F%2Fevil.example.com'],
+    ['rejected by the issuer', '?error=access_denied&state=forged'],
+    ['without parameters', ''],
+  ])('does not sign in when the redirect was not requested, %s', async (_, query) => {
     const { page } = await open();
     await page.goto(`${stack.url}/console/signed-in${query}`);
     await page.getByText('The sign-in did not work. Begin it again from here.').waitFor();
@@ -306,7 +308,7 @@ describeInBrowser('a sign-in that ends', (open) => {
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
   });
 
-  it('while the issuer does not answer says so', async () => {
+  it('reports when the issuer does not respond', async () => {
     const { page } = await open();
     await page.route(`${stack.issuer}/**`, (route) => route.abort());
     await page.goto(stack.url);
@@ -318,13 +320,17 @@ describeInBrowser('a sign-in that ends', (open) => {
   });
 });
 
-describeInBrowser('an API that fails', (open) => {
+describeInBrowser('the console on API errors', (open) => {
   it.each([
-    ['that is busy', 503, 'The service is busy. Try again in a moment.'],
-    ['that is asked too often', 429, 'Too many calls at once. Wait a moment and try again.'],
-    ['that is broken', 500, 'Something went wrong. Try again in a moment.'],
-    ['that cannot be reached', 0, 'The service cannot be reached. Check your connection and try again.'],
-  ])('%s: the page says so and offers the way on', async (_, status, words) => {
+    ['the service is busy', 503, 'The service is busy. Try again in a moment.'],
+    ['there are too many requests', 429, 'Too many calls at once. Wait a moment and try again.'],
+    ['the service fails', 500, 'Something went wrong. Try again in a moment.'],
+    [
+      'the service cannot be reached',
+      0,
+      'The service cannot be reached. Check your connection and try again.',
+    ],
+  ])('shows an error and a way to continue when %s', async (_, status, words) => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -354,7 +360,7 @@ describeInBrowser('an API that fails', (open) => {
     expect(await keysOf(id)).toHaveLength(1);
   });
 
-  it('says at the field what is wrong with it', async () => {
+  it('shows field errors at the field', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
@@ -374,7 +380,7 @@ describeInBrowser('an API that fails', (open) => {
     await expectCraft(page);
   });
 
-  it('late keeps the place of what will come', async () => {
+  it('reserves space for content while a response is late', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -395,10 +401,10 @@ describeInBrowser('an API that fails', (open) => {
   });
 });
 
-describeInBrowser('the page is no way in', (open) => {
+describeInBrowser('the security of the console page', (open) => {
   const SCRIPT = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>"'&{{7*7}}`;
 
-  it('for script in the name of a key, a description or a Deployment', async () => {
+  it('displays script in the name of a key, a description or a Deployment as text', async () => {
     const id = `page_${++count}`;
     await makeDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
     await makeKey(stack, id, { name: SCRIPT, description: SCRIPT });
@@ -417,7 +423,7 @@ describeInBrowser('the page is no way in', (open) => {
     expect(faults).toStrictEqual([]);
   });
 
-  it('for script or markup that was smuggled into it: the policy forbids both', async () => {
+  it('blocks injected script and markup with its content security policy', async () => {
     const { page, faults } = await open();
     await page.goto(stack.url);
     await page.getByRole('button', { name: 'Sign in' }).waitFor();
@@ -442,7 +448,7 @@ describeInBrowser('the page is no way in', (open) => {
     expect(faults.join('\n')).toContain('Content Security Policy');
   });
 
-  it('for a frame around it', async () => {
+  it('cannot be shown in a frame of another site', async () => {
     const thief = createServer((_, response) =>
       response.setHeader('content-type', 'text/html').end(`<iframe src="${stack.url}/console"></iframe>`),
     );
@@ -454,7 +460,7 @@ describeInBrowser('the page is no way in', (open) => {
     thief.close();
   });
 
-  it('for a cookie: none is sent to the API, and none would open it', async () => {
+  it('sends no cookie to the API, which accepts none', async () => {
     const id = await newDeployment();
     const { page } = await open();
     const sent: (string | undefined)[] = [];
@@ -473,7 +479,7 @@ describeInBrowser('the page is no way in', (open) => {
     expect(status).toBe(401);
   });
 
-  it('for who reads what the browser keeps: the access token and the code are in none of it', async () => {
+  it('stores neither the access token nor the code in the browser', async () => {
     const { page } = await open();
     const secrets: string[] = [];
     page.on('request', (request) => {
@@ -491,17 +497,20 @@ describeInBrowser('the page is no way in', (open) => {
   });
 });
 
-describeInBrowser('who wants less motion', (open) => {
+describeInBrowser('reduced motion', (open) => {
   it.each([
     ['reduce', 'none'],
     ['no-preference', 'rise'],
-  ] as const)('%s: a dialog opens with the animation %s', async (reducedMotion, animation) => {
-    const id = await newDeployment();
-    const { page } = await open({ reducedMotion });
-    await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
-    await page.getByRole('dialog').waitFor();
-    expect(await page.evaluate(`getComputedStyle(document.querySelector('dialog')).animationName`)).toBe(
-      animation,
-    );
-  });
+  ] as const)(
+    'with prefers-reduced-motion: %s, a dialog opens with the animation %s',
+    async (reducedMotion, animation) => {
+      const id = await newDeployment();
+      const { page } = await open({ reducedMotion });
+      await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+      await page.getByRole('dialog').waitFor();
+      expect(await page.evaluate(`getComputedStyle(document.querySelector('dialog')).animationName`)).toBe(
+        animation,
+      );
+    },
+  );
 });

@@ -44,8 +44,8 @@ const trusting: ApiKey = {
   ],
 };
 
-describe('the form of a key', () => {
-  it('asks for no more than is filled in', () => {
+describe('the form for a key', () => {
+  it('sends only the fields that are filled in', () => {
     const fields = { ...emptyFields(SCOPES), name: 'ci' };
     expect(inputOf(fields, NOW)).toStrictEqual({ name: 'ci', scopes: SCOPES });
   });
@@ -56,28 +56,28 @@ describe('the form of a key', () => {
     ['90', '2030-04-01T12:00:00.000Z'],
     ['365', '2031-01-01T12:00:00.000Z'],
     ['never', undefined],
-  ])('makes of the expiry %s the moment %s', (expiry, expected) => {
+  ])('converts the expiry %s to the time %s', (expiry, expected) => {
     expect(inputOf({ ...emptyFields(SCOPES), expiry }, NOW).expiresAt).toBe(expected);
   });
 
-  it('makes of a date the end of that day, where the person is', () => {
+  it("converts a date to the end of that day in the person's time zone", () => {
     const { expiresAt } = inputOf({ ...emptyFields(SCOPES), expiry: 'date', date: '2030-02-03' }, NOW);
     expect(new Date(expiresAt ?? '').toString()).toContain('Feb 03 2030 23:59:59');
   });
 
-  it('takes networks a line, and between commas and spaces', () => {
+  it('accepts IP ranges separated by line breaks, commas or spaces', () => {
     const fields = { ...emptyFields(SCOPES), networks: ' 10.0.0.0/8,\n\n2001:db8::/32  192.0.2.0/24\n' };
     expect(inputOf(fields, NOW).networks).toStrictEqual(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']);
   });
 
   it.each(['https://ci.acme.test', GITHUB, `${GITHUB}/acme`, GITLAB, ...OTHERS])(
-    'begins a rule for %s with a claim that the service accepts as its tenant',
+    'starts a rule for %s with a claim that the service accepts as its tenant',
     (issuer) => {
       const { claims, hint } = claimsOf(issuer);
       const [rule] = inputOf({ ...emptyFields(SCOPES), rules: [newRule(issuer)] }, NOW).trust ?? [];
       expect(rule).toStrictEqual({ issuer, claims: { [claims[0] ?? '']: '' } });
       expect(bindsTenant({ issuer, claims: { [claims[0] ?? '']: '4711' } })).toBe(true);
-      // What the service says of a rule that binds none is in the hint.
+      // The hint contains what the service says about a rule without a tenant.
       const names = bindingOf(issuer)
         .replace(/^must bind (.*) to .*$/, '$1')
         .split(' or ');
@@ -87,12 +87,12 @@ describe('the form of a key', () => {
 
   it.each([
     ['with a secret', key],
-    ['with trust rules, bounds and an expiry', trusting],
-  ])('of a key %s changes nothing when nothing was typed', (_, of) => {
+    ['with trust rules, limits and an expiry', trusting],
+  ])('sends no changes for a key %s when nothing was typed', (_, of) => {
     expect(changesOf(of, fieldsOf(of), NOW)).toStrictEqual({});
   });
 
-  it('shows the claims of a rule in one order, whatever that of the answer is', () => {
+  it('shows the claims of a rule in a fixed order', () => {
     const claims = { sub: 'a', ref: 'b' };
     const [rule] = fieldsOf({ ...key, trust: [{ issuer: GITLAB, claims }] }).rules;
     expect(rule?.claims.map(({ name }) => name)).toStrictEqual(['ref', 'sub']);
@@ -103,25 +103,25 @@ describe('the form of a key', () => {
     ['an emptied description', { description: '' }, { description: null }],
     ['fewer scopes', { scopes: [] }, { scopes: [] }],
     ['disabling', { enabled: false }, { enabled: false }],
-    ['no expiry any more', { expiry: 'never' }, { expiresAt: null }],
+    ['the removal of the expiry', { expiry: 'never' }, { expiresAt: null }],
     ['another expiry', { expiry: '7' }, { expiresAt: '2030-01-08T12:00:00.000Z' }],
-    ['no networks any more', { networks: ' \n' }, { networks: [] }],
+    ['the removal of all IP ranges', { networks: ' \n' }, { networks: [] }],
     [
-      'one of two rules',
+      'the removal of one of two rules',
       { rules: fieldsOf(trusting).rules.slice(0, 1) },
       { trust: trusting.trust?.slice(0, 1) },
     ],
-  ])('sends %s, and that alone', (_, typed, expected) => {
+  ])('sends only %s when only that changed', (_, typed, expected) => {
     expect(changesOf(trusting, { ...fieldsOf(trusting), ...typed }, NOW)).toStrictEqual(expected);
   });
 
-  it('does not enable an idle or expired key by the way', () => {
+  it('does not enable an idle or expired key as a side effect', () => {
     const idle: ApiKey = { ...trusting, status: 'idle' };
     expect(changesOf(idle, { ...fieldsOf(idle), name: 'new' }, NOW)).toStrictEqual({ name: 'new' });
   });
 });
 
-describe('what the service finds wrong', () => {
+describe("the service's validation errors", () => {
   const faults = [
     { field: 'networks[1]', rule: 'must be a network' },
     { field: 'trust[0].claims.sub.prefix', rule: 'must end in / or :' },
@@ -135,12 +135,12 @@ describe('what the service finds wrong', () => {
     ['trust', undefined, 'must end in / or :'],
     ['scopes', undefined, undefined],
     ['name', undefined, undefined],
-  ])('is said at %s', (name, counted, expected) => {
+  ])('are shown at %s', (name, counted, expected) => {
     expect(faultOf(faults, name, counted)).toBe(expected);
   });
 });
 
-describe('the state of a key', () => {
+describe('the status of a key', () => {
   it.each([
     [{ status: 'active' }, 'Enabled', 'good'],
     [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY + 1).toISOString() }, 'Enabled', 'good'],
@@ -149,13 +149,13 @@ describe('the state of a key', () => {
     [{ status: 'disabled', expiresAt: new Date(NOW + 1).toISOString() }, 'Disabled', 'warning'],
     [{ status: 'idle' }, 'Idle', 'warning'],
     [{ status: 'leaked' }, 'Leaked', 'bad'],
-  ] as const)('%j is %s', (of, words, tone) => {
+  ] as const)('for %j is %s', (of, words, tone) => {
     expect(stateOf(of, NOW)).toStrictEqual({ words, tone });
   });
 });
 
-describe('a trust rule in words', () => {
-  it('has its issuer, what is bound, and what bounds it more', () => {
+describe('ruleWords', () => {
+  it('describes a trust rule by its issuer, its tenant and its other claims', () => {
     expect((trusting.trust ?? []).map(ruleWords)).toStrictEqual([
       'GitHub Actions: repository_id is 4711, sub begins with repo:acme/',
       'gitlab.com: project_id is 1, for https://keys.acme.test, each token once',
@@ -171,7 +171,7 @@ describe('a trust rule in words', () => {
 
 const ROLE = 'arn:aws:iam::111122223333:role/platform';
 
-describe('an event in words', () => {
+describe('eventWords and actorWords', () => {
   const event = (type: string, data: object = {}) => ({
     id: '01',
     type,
@@ -258,7 +258,7 @@ describe('an event in words', () => {
     ['call.refused', { count: 30, callers: 15 }, 'Rejected 30 calls by 15 other callers'],
     ['call.refused', { call: 'GET /new', status: 404 }, 'Rejected a call to GET /new (404)'],
     ['of.a.later.version', {}, 'of.a.later.version'],
-  ])('%s %j', (type, data, expected) => {
+  ])('describe the event %s %j', (type, data, expected) => {
     expect(eventWords(event(type, data))).toBe(expected);
   });
 
@@ -271,11 +271,11 @@ describe('an event in words', () => {
     ['system', 'source', { words: 'by the service: a change of the followed table' }],
     ['system', 'sweep', { words: 'by the service: the check of keys and rejected calls' }],
     ['system', 'of-a-later-version', { words: 'by the service: of-a-later-version' }],
-  ] as const)('names its actor: %s %s', (type, principal, expected) => {
+  ] as const)('describe the actor: %s %s', (type, principal, expected) => {
     expect(actorWords({ type, principal, address: '' })).toStrictEqual(expected);
   });
 
-  it('#57: names a person as a user, whatever the sub', () => {
+  it('#57: describe a person as a user, whatever the sub', () => {
     for (const principal of [
       'purge',
       'restore',

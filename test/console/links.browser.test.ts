@@ -7,7 +7,7 @@ const stack = await runStack();
 await makeDeployment(stack, 'demo', { name: 'Demo', groups: ['data-eng'] });
 const key = await makeKey(stack, 'demo');
 
-/** What a link can hold where the ID of a Deployment belongs. */
+/** What a link can contain in place of a Deployment's ID. */
 const HOSTILE = [
   `demo/api-keys/${key.id}/rotate?`,
   `demo/api-keys/${key.id}/rotate#`,
@@ -31,7 +31,7 @@ const HOSTILE = [
 ];
 
 describeInBrowser('a link to the console', (open) => {
-  it('#62: opens the page of its Deployment or an error, and makes no other call, whatever is in it', async () => {
+  it('#62: opens the page of its Deployment or an error and makes no other call, whatever it contains', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/token');
     const calls: string[] = [];
@@ -39,7 +39,7 @@ describeInBrowser('a link to the console', (open) => {
       const isCall = request.resourceType() === 'fetch';
       if (isCall) calls.push(`${request.method()} ${request.url().replace(stack.url, '')}`);
     });
-    // Within the page, as its own links do: the sign-in stays.
+    // Navigates within the page, as its own links do, so that the sign-in remains.
     const go = (link: string) =>
       page.evaluate(
         `(() => {
@@ -62,7 +62,7 @@ describeInBrowser('a link to the console', (open) => {
     }
     await go('/console');
     await page.getByRole('link', { name: 'Demo' }).waitFor();
-    // A browser itself takes /console/deployments/./events for the page of a Deployment named events.
+    // A browser itself resolves /console/deployments/./events to the page of a Deployment named events.
     const isOfPage = (one: string) => /^GET \/deployments(\/[\w-]+(\/(api-keys|events))?)?$/.test(one);
     expect(calls.filter((one) => !isOfPage(one))).toStrictEqual([]);
     expect(calls.length).toBeGreaterThan(HOSTILE.length);

@@ -35,8 +35,8 @@ const views = [
   '/token?deployment=demo',
 ];
 
-describe('the page', () => {
-  it.each(views)('answers %s, so that a reload keeps the place, and no cache keeps it', async (path) => {
+describe('the console page', () => {
+  it.each(views)('is served at %s, so that a reload stays on the page, and is not cached', async (path) => {
     const reply = await get(path);
     expect(reply.status).toBe(200);
     expect(reply.headers).toMatchObject({
@@ -48,7 +48,7 @@ describe('the page', () => {
     expect(reply.cookies).toStrictEqual([]);
   });
 
-  it('is where the root leads', async () => {
+  it('is the target of a redirect from the root', async () => {
     const reply = await get('/');
     expect(reply.status).toBe(302);
     expect(reply.headers).toMatchObject({
@@ -58,7 +58,7 @@ describe('the page', () => {
     });
   });
 
-  it('does not stand in the way of the API, which answers JSON and asks for a sign-in', async () => {
+  it("leaves the API's paths to the API, which responds with JSON and requires a sign-in", async () => {
     await makeDeployment(stack, 'demo');
     expect((await get('/deployments')).json).toStrictEqual({ message: 'Unauthorized' });
     const token = await stack.signIn('member');
@@ -67,7 +67,7 @@ describe('the page', () => {
     expect(listing.json.items).toHaveLength(1);
   });
 
-  it('is told the issuer, the client, the scopes and the issuers that keys can trust, and nothing else', async () => {
+  it('receives only the issuer, the client, the scopes and the issuers that keys can trust', async () => {
     const { text } = await get('/console');
     const [, content = ''] = /<meta name="console" content="([^"]*)">/.exec(text) ?? [];
     expect(JSON.parse(content.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)))).toStrictEqual({
@@ -79,7 +79,7 @@ describe('the page', () => {
     });
   });
 
-  it('has no script, style or handler inline, and asks for nothing from elsewhere', async () => {
+  it('has no inline script, style or handler, and loads nothing from other hosts', async () => {
     const { text } = await get('/console');
     expect(text).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:/i);
     expect([...text.matchAll(/<script[^>]*>([^<]*)</g)].map(([, inside]) => inside)).toStrictEqual(['']);
@@ -90,14 +90,14 @@ describe('the page', () => {
   });
 });
 
-describe('a file of the page', () => {
+describe('a file of the console page', () => {
   const types = [
     [page.script, 'text/javascript; charset=utf-8'],
     [page.style, 'text/css; charset=utf-8'],
     [page.icon, 'image/svg+xml'],
   ] as const;
 
-  it.each(types)('%s can be cached for ever, since its name holds its hash', async (name, type) => {
+  it.each(types)('is cached forever because its name contains its hash: %s', async (name, type) => {
     expect(name).toMatch(/-[0-9A-Z]{8}\.(js|css|svg)$/);
     const reply = await get(`/console/assets/${name}`);
     expect(reply.status).toBe(200);
@@ -111,14 +111,14 @@ describe('a file of the page', () => {
     expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[name] ?? '', 'base64')).toString());
   });
 
-  it('comes plain to who takes no gzip', async () => {
+  it('is sent uncompressed to a client that does not accept gzip', async () => {
     const reply = await get(`/console/assets/${page.script}`, { 'accept-encoding': 'identity' });
     expect(reply.headers).not.toHaveProperty('content-encoding');
     expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[page.script] ?? '', 'base64')).toString());
   });
 
   it.each(['main-00000000.js', 'index.html', 'constructor', '__proto__'])(
-    'that there is none of is 404, and not kept: %s',
+    'returns 404 and is not cached when it does not exist: %s',
     async (name) => {
       const reply = await get(`/console/assets/${name}`);
       expect(reply.status).toBe(404);
@@ -126,7 +126,7 @@ describe('a file of the page', () => {
     },
   );
 
-  it('weighs, with all the others and the page, less than 60 KiB compressed', async () => {
+  it('is small: all files together with the page are less than 60 KiB compressed', async () => {
     const files = Object.values(page.assets).map((gzipped) => Buffer.from(gzipped, 'base64').length);
     const html = Buffer.byteLength((await get('/console')).text);
     const total = files.reduce((sum, size) => sum + size, html);
@@ -134,7 +134,7 @@ describe('a file of the page', () => {
   });
 });
 
-describe('a view has a path', () => {
+describe("the console's views", () => {
   const id = 'etl_1-A';
   const keyId = `dk_${id}_01ARZ3NDEKTSV4RRFFQ69G5FAV`;
   it.each([
@@ -156,18 +156,18 @@ describe('a view has a path', () => {
     ['/console/deployments/etl/keys/x/secret/more', { page: 'unknown' }],
     ['/console/deployments/etl/keys/x/revoke', { page: 'unknown' }],
     ['/console/nowhere', { page: 'unknown' }],
-  ])('%s', (path, view) => {
+  ])('have the path %s', (path, view) => {
     expect(viewOf(path)).toStrictEqual(view);
   });
 
-  it('and the token page takes its Deployment from the query', () => {
+  it('include the token page, which takes its Deployment from the query', () => {
     const url = new URL(paths.token(id), 'http://localhost');
     const view = viewOf(url.pathname, Object.fromEntries(url.searchParams));
     expect(view).toStrictEqual({ page: 'token', deploymentId: id });
   });
 });
 
-describe('a time in words', () => {
+describe('a time relative to now', () => {
   const now = Date.parse('2030-01-01T12:00:00Z');
   it.each([
     ['2030-01-01T12:00:00Z', 'just now'],
@@ -181,7 +181,7 @@ describe('a time in words', () => {
     ['2030-01-01T12:00:30Z', 'in less than a minute'],
     ['2030-01-02T12:00:01Z', 'in 24 hours'],
     ['2030-04-01T12:00:00Z', 'in 3 months'],
-  ])('%s is %s', (time, words) => {
+  ])('is shown for %s as %s', (time, words) => {
     expect(ago(time, now)).toBe(words);
   });
 });

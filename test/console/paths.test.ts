@@ -6,10 +6,10 @@ const ORIGIN = 'https://keys.example.com';
 const KEY = 'dk_demo_01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
-// Its types need those of a browser, which are not those of the tests.
+// The types of this module need those of a browser, which the tests do not have.
 const { Api } = await import(new URL('../../functions/console/api.ts', import.meta.url).href);
 
-/** What somebody may put into a link in place of an ID. */
+/** What a link can contain in place of an ID. */
 const HOSTILE = [
   '',
   '.',
@@ -49,7 +49,7 @@ const hostile = fc.oneof(
 );
 const isSafe = (text: string) => /^[\w-]{1,128}$/.test(text);
 
-describe('a path', () => {
+describe('pathOf', () => {
   it('#62: rejects a segment that could lead to another path', () => {
     fc.assert(
       fc.property(hostile, (text) => {
@@ -61,7 +61,7 @@ describe('a path', () => {
     );
   });
 
-  it('#62: encodes every value of a query, and stays on its path', () => {
+  it('#62: encodes every value of a query and stays on its path', () => {
     fc.assert(
       fc.property(hostile, (cursor) => {
         const url = new URL(pathOf(['deployments'], { cursor, absent: undefined }), ORIGIN);
@@ -72,11 +72,11 @@ describe('a path', () => {
   });
 });
 
-describe('the console’s client of the API', () => {
+describe('the console’s API client', () => {
   const api = new Api({ accessToken: async () => 'token' });
   const input = { name: 'ci', scopes: ['code:deploy'] };
 
-  /** Every call of the API, with two IDs. */
+  /** Every call of the client, with two IDs. */
   const CALLS: [
     name: string,
     expected: (a: string, b: string) => string,
@@ -114,13 +114,13 @@ describe('the console’s client of the API', () => {
     return calls;
   }
 
-  it('covers every call', () => {
+  it('has each of its calls tested here', () => {
     const own = Object.keys(api).filter((name) => name !== 'deployments');
     expect(CALLS.map(([name]) => name).sort()).toStrictEqual(own.sort());
   });
 
   it.each(CALLS)(
-    '#62: makes the call that is meant, or none, whatever the IDs: %s',
+    '#62: makes only the intended call, or none, whatever the IDs: %s',
     async (_, expected, call) => {
       const usesBoth = expected('A', 'B').includes('B');
       await fc.assert(
@@ -141,7 +141,7 @@ describe('the console’s client of the API', () => {
     },
   );
 
-  it('#62: sends a cursor as one parameter, whatever is in it', async () => {
+  it('#62: sends a cursor as one parameter, whatever it contains', async () => {
     await fc.assert(
       fc.asyncProperty(hostile, async (cursor) => {
         const calls = watchCalls();
@@ -152,19 +152,19 @@ describe('the console’s client of the API', () => {
   });
 });
 
-describe('the view of a URL', () => {
+describe('viewAt', () => {
   const viewAt = (href: string) => {
     const { pathname, searchParams } = new URL(href, ORIGIN);
     return viewOf(pathname.replace(/\/+$/, ''), Object.fromEntries(searchParams));
   };
 
-  it('is the choice of a Deployment where a link to the token page names none', () => {
+  it('shows the choice of a Deployment for a link to the token page without one', () => {
     for (const link of ['/token', '/token?deployment=']) {
       expect(viewAt(link)).toStrictEqual({ page: 'token', deploymentId: undefined });
     }
   });
 
-  it('#62: is of a Deployment and a key of valid IDs, or it is unknown', () => {
+  it('#62: accepts only valid IDs of a Deployment and a key', () => {
     const isDeploymentId = (id: string) => /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id);
     fc.assert(
       fc.property(hostile, (text) => {
@@ -175,7 +175,7 @@ describe('the view of a URL', () => {
             ? { page: 'token', deploymentId }
             : { page: 'unknown' },
         );
-        // As the text is, and encoded as one segment.
+        // Tries the text unchanged, and encoded as one segment.
         for (const part of [text, encodeURIComponent(text.toWellFormed())]) {
           for (const path of [
             `/console/deployments/${part}`,

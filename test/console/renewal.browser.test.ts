@@ -6,7 +6,10 @@ import { makeDeployment, runStack } from '../support/stack.ts';
 const stack = await runStack({ context: { consoleScopes: 'openid,profile,offline_access' } });
 await makeDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
 
-/** The refresh tokens that the issuer gives the page from now on: one by a sign-in, one by each renewal. */
+/**
+ * The refresh tokens that the issuer gives to the page from now on: one for the sign-in, and one for each
+ * refresh.
+ */
 function watchRefreshTokens(page: Page): Promise<string>[] {
   const given: Promise<string>[] = [];
   page.on('response', (response) => {
@@ -16,7 +19,7 @@ function watchRefreshTokens(page: Page): Promise<string>[] {
   return given;
 }
 
-/** Opens a page that makes two calls at once, with an access token that has ended. */
+/** Opens a page that makes two calls at once, with an expired access token. */
 async function openAfterTheEnd(page: Page) {
   await page.getByRole('link', { name: 'ETL' }).waitFor();
   stack.clock.advance(2 * 3600);
@@ -24,8 +27,8 @@ async function openAfterTheEnd(page: Page) {
   await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
 }
 
-describeInBrowser('a sign-in that can be renewed', (open) => {
-  it('goes on without a word when the access token ends, and keeps the refresh token to itself', async () => {
+describeInBrowser('a sign-in with a refresh token', (open) => {
+  it('continues silently when the access token expires, and never exposes the refresh token', async () => {
     const { page } = await open();
     const given = watchRefreshTokens(page);
     await signIn(page, stack, 'member');
@@ -35,11 +38,11 @@ describeInBrowser('a sign-in that can be renewed', (open) => {
     for (const token of await Promise.all(given)) expect(kept).not.toContain(token);
   });
 
-  it('is renewed once for calls side by side, also for the one that hears of the end last', async () => {
+  it('is refreshed once for concurrent calls, including one that gets its 401 late', async () => {
     const { page } = await open();
     const given = watchRefreshTokens(page);
     await signIn(page, stack, 'member');
-    // The other call has renewed by then, and has been answered with the new token.
+    // The other call has refreshed the sign-in and has been answered with the new token.
     const otherIsDone = page.waitForResponse((one) => one.url().endsWith('/deployments/etl') && one.ok());
     let refused = 0;
     await page.route('**/deployments/etl/api-keys', async (route) => {

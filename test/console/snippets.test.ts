@@ -25,7 +25,7 @@ let key: CreatedKey;
 let folder: string;
 let log: string;
 
-/** Every program that a snippet may run; the rest is built into a shell. Each tells its arguments first. */
+/** Every program that a snippet may run. Everything else is built into a shell. Each logs its arguments first. */
 const PROGRAMS = ['curl', 'sed', 'od', 'sleep', 'stty'];
 
 beforeAll(async () => {
@@ -35,7 +35,7 @@ beforeAll(async () => {
   log = join(folder, 'arguments');
   for (const name of PROGRAMS) {
     const real = ['/usr/bin', '/bin'].map((place) => join(place, name)).find(existsSync);
-    // Nobody waits in a test: how long it would have slept is in its arguments.
+    // Tests do not wait. The arguments show how long it would have slept.
     const then = name === 'sleep' ? '' : `exec ${real} "$@"`;
     writeFileSync(join(folder, name), `#!/bin/sh\necho ${name} "$@" >>${log}\n${then}\n`);
     chmodSync(join(folder, name), 0o755);
@@ -53,7 +53,7 @@ function scriptOf(id: string, service: string, keyId: string): string {
   return code;
 }
 
-/** What each CI runs a script with, and what people have at home. The first of each in a normal run, all in CI. */
+/** The shells of each CI, and those that people have at home. A normal run uses the first of each, CI uses all. */
 const SHELLS: Record<string, string[][]> = {
   github: [['bash', '-e', '-c']],
   gitlab: [
@@ -100,7 +100,7 @@ function run(
   );
 }
 
-/** A service that answers as it is told, each answer once and the last one for ever, and keeps what it got. */
+/** A service that returns the given responses in order, the last one repeatedly, and records its requests. */
 async function pretend(tokenAnswers: number[], apiAnswers: number[]) {
   const got: { path: string; authorization: string; body: string }[] = [];
   const queues: Record<string, number[]> = { '/oauth/token': tokenAnswers, '/whoami': apiAnswers };
@@ -122,7 +122,10 @@ async function pretend(tokenAnswers: number[], apiAnswers: number[]) {
 
 const SECRET = 'dks_etl_canary_secret';
 
-/** Nothing but the line that hides a token shows one, and no program has a secret or token among its arguments. */
+/**
+ * Checks that only the line that masks a token shows it, and that no program has a secret or token among its
+ * arguments.
+ */
 function expectNoLeak(id: string, outcome: Outcome, secret: string): void {
   const masks = /^::add-mask::dkt_\S+$/gm;
   const shown = id === 'github' ? outcome.stdout.replace(masks, '') : outcome.stdout;
@@ -133,7 +136,7 @@ function expectNoLeak(id: string, outcome: Outcome, secret: string): void {
 }
 
 describe.each(runs)('the %s snippet in %j', (id, shell) => {
-  it('swaps the key, calls the API, and leaks nothing', async () => {
+  it("exchanges the key's secret, calls the API and leaks nothing", async () => {
     const outcome = await run(shell, scriptOf(id, stack.url, key.id), key.secret);
     expect(outcome.stderr).toBe('');
     expect(outcome.code).toBe(0);
@@ -142,14 +145,14 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     expectNoLeak(id, outcome, key.secret);
   });
 
-  it('leaks nothing where the shell traces its commands', async () => {
+  it('leaks nothing when the shell traces its commands', async () => {
     const [name = '', ...flags] = shell;
     const outcome = await run([name, '-x', ...flags], scriptOf(id, stack.url, key.id), key.secret);
     expect(outcome.code).toBe(0);
     expectNoLeak(id, outcome, key.secret);
   });
 
-  it('masks each access token where the CI can', async () => {
+  it('masks each access token if the CI can', async () => {
     const service = await pretend([200], [401, 200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     const masks = outcome.stdout.match(/^::add-mask::.*$/gm) ?? [];
@@ -159,7 +162,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('sends the secret as Basic credentials, and the token as a bearer', async () => {
+  it('sends the secret as Basic credentials and the token as a bearer token', async () => {
     const service = await pretend([200], [200]);
     await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(service.got).toStrictEqual([
@@ -173,7 +176,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('waits and tries again on 429 and 503, longer each time and never as long as its neighbours', async () => {
+  it('retries on 429 and 503 with growing, random delays', async () => {
     const service = await pretend([429, 503, 200], [503, 200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(0);
@@ -194,7 +197,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('gives up after five tries', async () => {
+  it('fails after five attempts', async () => {
     const service = await pretend([503], [200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(1);
@@ -203,20 +206,20 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it.each([401, 403])('swaps the key once more when the API says %d, and then succeeds', async (status) => {
-    const service = await pretend([200], [status, 200]);
-    const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
-    expect(outcome.code).toBe(0);
-    expect(service.got.map(({ authorization }) => authorization.split(' ')[1]?.slice(0, 16))).toStrictEqual([
-      expect.any(String),
-      'dkt_etl_canary_1',
-      expect.any(String),
-      'dkt_etl_canary_3',
-    ]);
-    service.close();
-  });
+  it.each([401, 403])(
+    'exchanges the secret once more when the API returns %d, and then succeeds',
+    async (status) => {
+      const service = await pretend([200], [status, 200]);
+      const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
+      expect(outcome.code).toBe(0);
+      expect(service.got.map(({ authorization }) => authorization.split(' ')[1]?.slice(0, 16))).toStrictEqual(
+        [expect.any(String), 'dkt_etl_canary_1', expect.any(String), 'dkt_etl_canary_3'],
+      );
+      service.close();
+    },
+  );
 
-  it.each([401, 403])('fails when the API says %d twice', async (status) => {
+  it.each([401, 403])('fails when the API returns %d twice', async (status) => {
     const service = await pretend([200], [status]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(1);
@@ -226,7 +229,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('fails at once when the key is refused', async () => {
+  it('fails immediately when the key is rejected', async () => {
     const service = await pretend([401], [200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome).toMatchObject({ code: 1, stdout: '', stderr: 'No access token: HTTP 401\n' });
@@ -234,18 +237,18 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('fails when nothing answers', async () => {
+  it('fails when the service does not respond', async () => {
     const outcome = await run(shell, scriptOf(id, 'http://127.0.0.1:1', 'dk_etl_x'), SECRET);
     expect(outcome.code).not.toBe(0);
     expectNoLeak(id, outcome, SECRET);
   });
 });
 
-describe('the step of a key without a secret', async () => {
+describe('the CI step for a key without a secret', async () => {
   const trust = [{ issuer: issuer.url, claims: { sub: 'a' } }];
   let keyId: string;
   let subject: string;
-  /** GitHub's own way to the token of a job. */
+  /** Emulates GitHub's way to get the token of a job. */
   const job = { asked: [] as (string | undefined)[], status: 200 };
   const github = createServer((request, response) => {
     job.asked.push(request.url, request.headers.authorization);
@@ -264,7 +267,7 @@ describe('the step of a key without a secret', async () => {
   });
   beforeEach(() => Object.assign(job, { asked: [], status: 200 }));
 
-  /** The script that the CI of an issuer would run, and what that CI gives it. */
+  /** The script that the CI of an issuer would run, and the environment of that CI. */
   function step(of: string, audience = stack.url) {
     const { code } = trustSnippet({ keyId, service: stack.url, issuer: of, audience });
     const url = `http://127.0.0.1:${(github.address() as AddressInfo).port}/job?v=2`;
@@ -284,7 +287,7 @@ describe('the step of a key without a secret', async () => {
   ] as const;
 
   it.each(steps)(
-    'of %s swaps the token of the CI, calls the API and leaks nothing, traced too',
+    "of %s exchanges the CI's token, calls the API and leaks nothing, even when traced",
     async (...of) => {
       const [id, from, [shell = '', ...flags]] = of;
       for (const traced of [[], ['-x']]) {
@@ -300,7 +303,7 @@ describe('the step of a key without a secret', async () => {
     },
   );
 
-  it('of GitHub asks for a token for the audience of the rule, whatever its characters', async () => {
+  it("of GitHub requests a token for the rule's audience, whatever its characters", async () => {
     const { script, env } = step(GITHUB, 'a b&c="d"$(e)\'');
     const outcome = await run(SHELLS.github?.[0] ?? [], script, 'none', env);
     expect(outcome.code).toBe(0);
@@ -309,11 +312,11 @@ describe('the step of a key without a secret', async () => {
     expect(authorization).toBe(`Bearer ${BEARER}`);
   });
 
-  it('of GitLab asks for the audience of the rule, whatever its characters', () => {
+  it("of GitLab requests the rule's audience, whatever its characters", () => {
     expect(step(GITLAB, `it's: "x" #y`).env).toHaveProperty(SUBJECT_NAME);
   });
 
-  it('fails plainly where GitHub gives no token, and where the service takes none', async () => {
+  it('fails with a clear message when GitHub returns no token, and when the service rejects the token', async () => {
     job.status = 403;
     const none = step(GITHUB);
     const refused = await run(SHELLS.github?.[0] ?? [], none.script, 'none', none.env);
@@ -324,7 +327,7 @@ describe('the step of a key without a secret', async () => {
   });
 });
 
-describe('at a terminal', () => {
+describe('the snippet in a terminal', () => {
   const PS1 = 'type here> ';
 
   /** Runs an interactive shell and answers one prompt, as a person would. */
@@ -333,16 +336,18 @@ describe('at a terminal', () => {
       env: { PATH: process.env.PATH, TERM: 'dumb', HOME: folder, PS1 },
     });
     let shown = '';
-    // What ends a line: zsh's line editor waits for the carriage return of a keyboard, bash's without a terminal does not.
+    // The end of a line: zsh's line editor waits for a keyboard's carriage return, and bash without a terminal
+    // does not.
     const enter = shell.startsWith('zsh') ? '\r' : '\n';
     const type = (lines: string) => child.stdin.write(`${lines}\n`.replaceAll('\n', enter));
-    // On a line of its own: the snippet, which is shown as it is typed, has it too.
+    // Must be at the start of a line, because the snippet itself contains the prompt and is shown as it is
+    // typed.
     const isAsked = new RegExp(`[\\r\\n]${prompt}\\s*$`);
-    /** What the person waits for, and then does. */
+    /** What the person waits for, and what they do then. */
     const steps: [() => boolean, () => void][] = [
-      // A shell that is still starting may drop what is typed.
+      // A starting shell may drop what is typed.
       [() => shown.includes(PS1), () => type(text)],
-      // The echo is switched off right after the prompt. Until then the Enter after the snippet, where it comes late, is shown.
+      // The echo is switched off right after the prompt. Until then, a late Enter after the snippet is shown.
       [() => isAsked.test(shown), () => setTimeout(() => type(answer), 1000)],
       [() => shown.includes('"principalType":'), () => type('exit')],
     ];
@@ -357,14 +362,14 @@ describe('at a terminal', () => {
     existsSync(`/usr/bin/${shell.split(' ')[0]}`),
   );
 
-  it.each(shells)('%s asks for the secret and does not show it', async (shell) => {
+  it.each(shells)('asks for the secret and does not show it: %s', async (shell) => {
     const shown = await paste(shell, scriptOf('curl', stack.url, key.id), 'Secret: ', key.secret);
     expect(shown).toContain(`"principalId":"${key.id}"`);
     expect(shown).not.toContain(key.secret);
     expect(shown).not.toMatch(/dkt_/);
   });
 
-  it.each(shells)('%s asks for a temporary token and does not show it', async (shell) => {
+  it.each(shells)('asks for a temporary token and does not show it: %s', async (shell) => {
     const { json } = await callAs(stack, 'member', 'POST', '/deployments/etl/temporary-tokens', { json: {} });
     const shown = await paste(
       shell,
@@ -377,15 +382,15 @@ describe('at a terminal', () => {
   });
 });
 
-describe('a snippet', () => {
-  it('holds no secret: it is the same for every key but for its ID', () => {
+describe('the snippets', () => {
+  it("contain no secret and differ between keys only by the key's ID", () => {
     for (const { code } of SNIPPETS) {
       const [one, other] = ['dk_etl_1', 'dk_etl_2'].map((keyId) => code({ keyId, service: stack.url }));
       expect(one?.replaceAll('dk_etl_1', 'dk_etl_2')).toBe(other);
     }
   });
 
-  it('takes the secret from the store of its CI', () => {
+  it("take the secret from the CI's secret store", () => {
     const github = SNIPPETS[0]?.code({ keyId: key.id, service: stack.url }) ?? '';
     expect(parse(github)[0].env).toStrictEqual({ [SECRET_NAME]: `\${{ secrets.${SECRET_NAME} }}` });
   });

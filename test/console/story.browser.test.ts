@@ -25,131 +25,135 @@ const shell = (script: string, secret: string) =>
 
 const clipboard = 'navigator.clipboard.readText()';
 
-describeInBrowser('the whole story, from sign-in to delete', (open) => {
+describeInBrowser('the console, from sign-in to deletion', (open) => {
   const screens: [string, typeof PHONE][] = [
     ['on a desktop', DESKTOP],
     ['on a phone', PHONE],
   ];
-  it.each(firstOf(screens))('%s, with nothing for axe to find', { timeout: 400_000 }, async (_, viewport) => {
-    const { page, faults } = await open({ viewport });
-    const jumps = await watchJumps(page);
+  it.each(firstOf(screens))(
+    'works on %s, without findings by axe',
+    { timeout: 400_000 },
+    async (_, viewport) => {
+      const { page, faults } = await open({ viewport });
+      const jumps = await watchJumps(page);
 
-    await page.goto(stack.url);
-    await page.getByRole('button', { name: 'Sign in' }).waitFor();
-    await expectCraft(page);
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('heading', { name: 'Who do you want to be?' }).waitFor();
-    await expectCraft(page);
-    await page.getByRole('link', { name: 'Max Member' }).click();
+      await page.goto(stack.url);
+      await page.getByRole('button', { name: 'Sign in' }).waitFor();
+      await expectCraft(page);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('heading', { name: 'Who do you want to be?' }).waitFor();
+      await expectCraft(page);
+      await page.getByRole('link', { name: 'Max Member' }).click();
 
-    await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
-    await page.getByRole('link', { name: 'ETL' }).waitFor();
-    await expectCraft(page);
-    await page.getByRole('link', { name: 'ETL' }).click();
+      await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
+      await page.getByRole('link', { name: 'ETL' }).waitFor();
+      await expectCraft(page);
+      await page.getByRole('link', { name: 'ETL' }).click();
 
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
-    await expectCraft(page);
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+      await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+      await expectCraft(page);
+      await page.getByRole('link', { name: 'Add API Key' }).first().click();
 
-    const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Name').fill('Deploy from main');
-    await dialog.getByLabel('Description').fill('Asks Ada');
-    await dialog.getByLabel('airflow:write').uncheck();
-    await dialog.getByLabel('Expires', { exact: true }).selectOption('In 90 days');
-    await expectCraft(page);
-    await dialog.getByRole('button', { name: 'Add API Key' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Name').fill('Deploy from main');
+      await dialog.getByLabel('Description').fill('Asks Ada');
+      await dialog.getByLabel('airflow:write').uncheck();
+      await dialog.getByLabel('Expires', { exact: true }).selectOption('In 90 days');
+      await expectCraft(page);
+      await dialog.getByRole('button', { name: 'Add API Key' }).click();
 
-    await dialog.getByText('This is the only time that the secret is shown.').waitFor();
-    await expectCraft(page);
-    const id = await dialog.locator('code').first().innerText();
-    expect(id).toMatch(/^dk_etl_[0-9A-Z]{26}$/);
-    await dialog.getByRole('button', { name: 'Copy Secret' }).click();
-    await dialog.getByText('Secret copied').waitFor();
-    const secret = String(await page.evaluate(clipboard));
-    expect(secret).toMatch(/^dks_etl_[0-9A-Z]{26}_[0-9A-Za-z]{49}$/);
-    for (const name of ['GitHub Actions', 'GitLab CI', 'CircleCI', 'curl']) {
-      await dialog.getByRole('tab', { name }).click();
-      await expect(dialog.getByRole('tabpanel').innerText()).resolves.toContain(id);
-    }
-    await expectCraft(page);
-    await dialog.getByRole('button', { name: 'Copy curl snippet' }).click();
-    const snippet = String(await page.evaluate(clipboard));
-    expect(JSON.parse((await shell(snippet, secret)).stdout)).toMatchObject({
-      principalId: id,
-      scope: 'deployment:etl code:deploy airflow:read',
-    });
-    await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
-    await dialog.waitFor({ state: 'detached' });
+      await dialog.getByText('This is the only time that the secret is shown.').waitFor();
+      await expectCraft(page);
+      const id = await dialog.locator('code').first().innerText();
+      expect(id).toMatch(/^dk_etl_[0-9A-Z]{26}$/);
+      await dialog.getByRole('button', { name: 'Copy Secret' }).click();
+      await dialog.getByText('Secret copied').waitFor();
+      const secret = String(await page.evaluate(clipboard));
+      expect(secret).toMatch(/^dks_etl_[0-9A-Z]{26}_[0-9A-Za-z]{49}$/);
+      for (const name of ['GitHub Actions', 'GitLab CI', 'CircleCI', 'curl']) {
+        await dialog.getByRole('tab', { name }).click();
+        await expect(dialog.getByRole('tabpanel').innerText()).resolves.toContain(id);
+      }
+      await expectCraft(page);
+      await dialog.getByRole('button', { name: 'Copy curl snippet' }).click();
+      const snippet = String(await page.evaluate(clipboard));
+      expect(JSON.parse((await shell(snippet, secret)).stdout)).toMatchObject({
+        principalId: id,
+        scope: 'deployment:etl code:deploy airflow:read',
+      });
+      await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
+      await dialog.waitFor({ state: 'detached' });
 
-    const card = page.getByRole('listitem').filter({ hasText: 'Deploy from main' });
-    await card.getByText('Enabled').waitFor();
-    await expectCraft(page);
-    await card.getByRole('button', { name: 'Copy ID' }).click();
-    await card.getByText('ID copied').waitFor();
-    expect(await page.evaluate(clipboard)).toBe(id);
-    await card.getByRole('link', { name: 'Edit Deploy from main' }).click();
+      const card = page.getByRole('listitem').filter({ hasText: 'Deploy from main' });
+      await card.getByText('Enabled').waitFor();
+      await expectCraft(page);
+      await card.getByRole('button', { name: 'Copy ID' }).click();
+      await card.getByText('ID copied').waitFor();
+      expect(await page.evaluate(clipboard)).toBe(id);
+      await card.getByRole('link', { name: 'Edit Deploy from main' }).click();
 
-    await dialog.getByLabel('Name').fill('Deploy from release');
-    await dialog.getByLabel('Expires', { exact: true }).selectOption('Never');
-    await expectCraft(page);
-    await dialog.getByRole('button', { name: 'Save' }).click();
-    await dialog.waitFor({ state: 'detached' });
-    await page.getByRole('heading', { name: 'Deploy from release' }).waitFor();
+      await dialog.getByLabel('Name').fill('Deploy from release');
+      await dialog.getByLabel('Expires', { exact: true }).selectOption('Never');
+      await expectCraft(page);
+      await dialog.getByRole('button', { name: 'Save' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      await page.getByRole('heading', { name: 'Deploy from release' }).waitFor();
 
-    await page.getByRole('link', { name: 'Temporary token', exact: true }).click();
-    await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
-    await expectCraft(page);
-    await page.getByLabel('airflow:read').uncheck();
-    await page.getByRole('button', { name: 'Get a temporary token' }).click();
-    await page.getByText('This is the only time that the token is shown.').waitFor();
-    await expectCraft(page);
-    await page.getByRole('button', { name: 'Copy Token' }).click();
-    await page.getByText('Token copied').waitFor();
-    const token = String(await page.evaluate(clipboard));
-    expect((await call(stack, 'GET', '/whoami', { token })).json).toMatchObject({
-      principalType: 'person',
-      deploymentId: 'etl',
-      scope: 'deployment:etl code:deploy airflow:write',
-    });
-    await page.getByRole('link', { name: 'See and revoke temporary tokens' }).click();
-    await page.getByRole('button', { name: /^Revoke the token/ }).waitFor();
-    await expectCraft(page);
-    await page.getByRole('button', { name: /^Revoke the token/ }).click();
-    await expectCraft(page);
-    await dialog.getByRole('button', { name: 'Revoke', exact: true }).click();
-    await page.getByRole('heading', { name: 'No temporary tokens' }).waitFor();
-    await expectCraft(page);
-    expect(await use(stack, token)).toBe(401);
+      await page.getByRole('link', { name: 'Temporary token', exact: true }).click();
+      await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
+      await expectCraft(page);
+      await page.getByLabel('airflow:read').uncheck();
+      await page.getByRole('button', { name: 'Get a temporary token' }).click();
+      await page.getByText('This is the only time that the token is shown.').waitFor();
+      await expectCraft(page);
+      await page.getByRole('button', { name: 'Copy Token' }).click();
+      await page.getByText('Token copied').waitFor();
+      const token = String(await page.evaluate(clipboard));
+      expect((await call(stack, 'GET', '/whoami', { token })).json).toMatchObject({
+        principalType: 'person',
+        deploymentId: 'etl',
+        scope: 'deployment:etl code:deploy airflow:write',
+      });
+      await page.getByRole('link', { name: 'See and revoke temporary tokens' }).click();
+      await page.getByRole('button', { name: /^Revoke the token/ }).waitFor();
+      await expectCraft(page);
+      await page.getByRole('button', { name: /^Revoke the token/ }).click();
+      await expectCraft(page);
+      await dialog.getByRole('button', { name: 'Revoke', exact: true }).click();
+      await page.getByRole('heading', { name: 'No temporary tokens' }).waitFor();
+      await expectCraft(page);
+      expect(await use(stack, token)).toBe(401);
 
-    await page.getByRole('link', { name: 'API Keys', exact: true }).click();
-    await page.getByRole('link', { name: 'Edit Deploy from release' }).click();
-    await dialog.getByRole('button', { name: 'Delete API Key' }).click();
-    const confirm = dialog.getByRole('button', { name: 'Delete API Key' });
-    await dialog.getByLabel('Type the key’s name').fill('Deploy from');
-    expect(await confirm.isDisabled()).toBe(true);
-    await expectCraft(page);
-    await dialog.getByLabel('Type the key’s name').fill('Deploy from release');
-    await confirm.click();
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
-    await expect(shell(snippet, secret)).rejects.toMatchObject({
-      code: 1,
-      stderr: 'No access token: HTTP 401\n',
-    });
+      await page.getByRole('link', { name: 'API Keys', exact: true }).click();
+      await page.getByRole('link', { name: 'Edit Deploy from release' }).click();
+      await dialog.getByRole('button', { name: 'Delete API Key' }).click();
+      const confirm = dialog.getByRole('button', { name: 'Delete API Key' });
+      await dialog.getByLabel('Type the key’s name').fill('Deploy from');
+      expect(await confirm.isDisabled()).toBe(true);
+      await expectCraft(page);
+      await dialog.getByLabel('Type the key’s name').fill('Deploy from release');
+      await confirm.click();
+      await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+      await expect(shell(snippet, secret)).rejects.toMatchObject({
+        code: 1,
+        stderr: 'No access token: HTTP 401\n',
+      });
 
-    // What is left is the word on a button that changes back. A line of text would count for more than this.
-    expect(await jumps()).toBeLessThan(0.001);
-    expect(faults).toStrictEqual([]);
-    const kept = `${await traces(page)}\n${logged.join('')}`;
-    for (const canary of [secret, token]) expect(kept).not.toContain(canary);
+      // The remainder is the label of a button that changes back. A line of text would count for more.
+      expect(await jumps()).toBeLessThan(0.001);
+      expect(faults).toStrictEqual([]);
+      const kept = `${await traces(page)}\n${logged.join('')}`;
+      for (const canary of [secret, token]) expect(kept).not.toContain(canary);
 
-    await page.getByRole('button', { name: 'Sign out' }).click();
-    await page.getByText('You are signed out.').waitFor();
-    await expectCraft(page);
-  });
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByText('You are signed out.').waitFor();
+      await expectCraft(page);
+    },
+  );
 });
 
-describeInBrowser('a secret', (open) => {
-  it('is gone after a reload, after the back button and after the forward button', async () => {
+describeInBrowser('a secret in the console', (open) => {
+  it('is hidden after a reload, after the back button and after the forward button', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing');
     await page.getByRole('link', { name: 'Add API Key' }).first().click();
@@ -181,11 +185,11 @@ describeInBrowser('a secret', (open) => {
   it.each([
     ['the list', '/console/deployments/billing'],
     ['another key', '/console/deployments/billing/keys/dk_billing_01ARZ3NDEKTSV4RRFFQ69G5FAV/secret'],
-  ])('is gone after a visit to %s, even before the browser has painted it', async (_, elsewhere) => {
+  ])('is hidden after a visit to %s, even before the browser has painted it', async (_, elsewhere) => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
     await page.getByLabel('Name').fill('at once');
-    // Back and forward as the browser tells a page of them, with nothing between but microtasks.
+    // Simulates the browser's back and forward events, with only microtasks in between.
     await page.evaluate(`
       const shown = () => document.querySelector('dialog')?.innerText ?? '';
       const go = async (path, isThere) => {
@@ -208,7 +212,7 @@ describeInBrowser('a secret', (open) => {
     expect(await page.getByRole('dialog').innerText()).toMatch(/^The secret is not shown again\n/);
   });
 
-  it('is not lost by a slip: Escape does not close the view that shows it', async () => {
+  it('stays visible when Escape is pressed by accident', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
     await page.getByLabel('Name').fill('slip');
@@ -218,7 +222,7 @@ describeInBrowser('a secret', (open) => {
     expect(await page.getByText('This is the only time').isVisible()).toBe(true);
   });
 
-  it('that was lost on the way is not asked for twice: the key is made once, and the page says so', async () => {
+  it('is not requested twice when the response was lost: the key is created once, and the page says so', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing');
     await page.getByRole('link', { name: 'Add API Key' }).first().click();

@@ -22,7 +22,7 @@ const stack = await runStack({
 const cardOf = (page: Page, name: string) => page.getByRole('listitem').filter({ hasText: name });
 const clipboard = 'navigator.clipboard.readText()';
 
-/** The secret that a dialog shows once; then closes it. */
+/** Reads the secret that a dialog shows once, and closes the dialog. */
 async function takeSecret(page: Page): Promise<string> {
   const dialog = page.getByRole('dialog');
   await dialog.getByText('This is the only time that the secret is shown.').waitFor();
@@ -34,8 +34,8 @@ async function takeSecret(page: Page): Promise<string> {
   return secret;
 }
 
-describeInBrowser('a key over the years', (open) => {
-  it('is rotated while its old secret goes on, and again after a lost answer', async () => {
+describeInBrowser('an API key in the console', (open) => {
+  it('can be rotated while its old secret stays valid, and again after a lost response', async () => {
     await makeDeployment(stack, 'rotation');
     const key = await makeKey(stack, 'rotation', { name: 'ci' });
     const token = await swap(stack, key);
@@ -88,7 +88,7 @@ describeInBrowser('a key over the years', (open) => {
     await dialog.getByText('The old secret is refused from now on.').waitFor();
     const third = await takeSecret(page);
     expect([await statusOf(second), await statusOf(third)]).toEqual([401, 200]);
-    // Every rotation until here has let the tokens live.
+    // Every rotation so far has kept the tokens valid.
     expect(await use(stack, token)).toBe(200);
 
     const unexpected = faults.filter((fault) => !fault.includes('ERR_FAILED'));
@@ -97,7 +97,7 @@ describeInBrowser('a key over the years', (open) => {
     for (const secret of [second, third]) expect(kept).not.toContain(secret);
   });
 
-  it('that leaked, or was reported as leaked, gets a new secret, and nothing from before is accepted', async () => {
+  it('gets a new secret after a leak, and its old secret and tokens are rejected', async () => {
     await makeDeployment(stack, 'leak');
     const key = await makeKey(stack, 'leak', { name: 'ci' });
     const { page, faults } = await open();
@@ -129,7 +129,7 @@ describeInBrowser('a key over the years', (open) => {
     expect(await card.getByRole('link', { name: 'Rotate ci' }).count()).toBe(0);
     await expectCraft(page);
     expect(await use(stack, next)).toBe(401);
-    // Not by a tick in the form: the secret that leaked would live again.
+    // The form cannot enable the key, because the leaked secret would be valid again.
     await card.getByRole('link', { name: 'Edit ci' }).click();
     await dialog.getByRole('button', { name: 'Save' }).waitFor();
     expect(await dialog.getByLabel('Enabled').count()).toBe(0);
@@ -143,7 +143,7 @@ describeInBrowser('a key over the years', (open) => {
     expect(faults).toStrictEqual([]);
   });
 
-  it('that expired or idled stays listed, says so, and goes on when it is told to', async () => {
+  it('stays listed with its status after it expires or becomes idle, and can be activated again', async () => {
     stack.clock.advance(-45 * DAY);
     const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
     await makeDeployment(stack, 'time');
@@ -192,8 +192,8 @@ describeInBrowser('a key over the years', (open) => {
   });
 });
 
-describeInBrowser('a key without a stored secret, and bound to networks', (open) => {
-  it('is added, shown with its rules and its step, used by a pipeline, and edited', async () => {
+describeInBrowser('an API key without a secret, limited to IP ranges', (open) => {
+  it('can be created, shown with its rules and its CI step, used by a pipeline, and edited', async () => {
     await makeDeployment(stack, 'trust');
     const subject = await issuer.sign({
       claims: { sub: 'etl', ref: 'refs/heads/main' },
@@ -244,7 +244,7 @@ describeInBrowser('a key without a stored secret, and bound to networks', (open)
     await card.getByText(`${new URL(issuer.url).host}: sub is etl`).waitFor();
     await card.getByText('Only from 127.0.0.0/8').waitFor();
     expect(await card.getByRole('link', { name: /^(Rotate|It leaked)/ }).count()).toBe(0);
-    // It holds no secret: a reload shows it again.
+    // The CI step contains no secret, so a reload shows it again.
     await card.getByRole('link', { name: 'CI step release' }).click();
     await page.reload();
     await dialog.getByText(`client_id=${id}`).waitFor();
@@ -274,14 +274,14 @@ describeInBrowser('a key without a stored secret, and bound to networks', (open)
     await dialog.waitFor({ state: 'detached' });
     await run();
     expect(await keyOf()).toMatchObject({ networks: [], trust: before.trust });
-    // The form's own refusals were answers of 400.
+    // The form's own rejections were 400 responses.
     expect(faults.filter((fault) => !fault.includes('400'))).toStrictEqual([]);
     expect(`${await traces(page)}\n${logged.join('')}`).not.toContain(subject);
   });
 });
 
-describeInBrowser('the events of a Deployment', (open) => {
-  it('are told in words to its members; to administrators also when it is gone', async () => {
+describeInBrowser('the events of a Deployment in the console', (open) => {
+  it('are described to members, and to administrators even after the Deployment was deleted', async () => {
     await makeDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
     await makeKey(stack, 'history', { name: 'ci' });
     const path = '/deployments/history';

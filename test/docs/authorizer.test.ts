@@ -13,21 +13,21 @@ const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', impo
 const FUNCTION_ARN = 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize';
 const REQUIRED = 'POST/deployments/:deploymentId/deploys=code:deploy';
 
-describe('every way to attach the authorizer', () => {
+describe('docs/authorizer.md: attaching the authorizer', () => {
   it.each(['CDK', 'SAM', 'Terraform', 'AWS CLI'])(
-    '%s sets the result cache to 0, and says so in words',
+    'sets the result cache to 0 with %s, and explains why',
     (way) => {
       const section = text.split(/^### /m).find((part) => part.startsWith(`${way}\n`));
       expect(section?.replaceAll(/\s+/g, ' ')).toMatch(/sets the result cache to 0/);
     },
   );
 
-  it('nginx keeps no result either', () => {
+  it('disables the cache of nginx', () => {
     expect(snippet('authorizer.md', 'nginx')).toContain('proxy_cache off;');
   });
 });
 
-it('what the list of scopes can hold is parsed as the document says', () => {
+it('docs/authorizer.md: the example of requiredScopes parses to the documented scopes', () => {
   const [, example = ''] = /^```\n(POST.*)\n```$/m.exec(text) ?? [];
   expect(Object.fromEntries(parseRequiredScopes(example) ?? [])).toStrictEqual({
     'POST/deployments/:deploymentId/deploys': ['code:deploy'],
@@ -36,7 +36,7 @@ it('what the list of scopes can hold is parsed as the document says', () => {
   });
 });
 
-it('every reason of a refusal stands in the table', () => {
+it('docs/authorizer.md: the table lists every reason for a denial', () => {
   const reasons: Record<CallRefusal, true> = {
     malformed: true,
     unknown: true,
@@ -53,14 +53,14 @@ it('every reason of a refusal stands in the table', () => {
   for (const reason of Object.keys(reasons)) expect(rows.join('\n')).toContain(`\`${reason}\``);
 });
 
-describe('the SAM template', () => {
+describe('docs/authorizer.md: the SAM template', () => {
   const tag = (name: string): ScalarTag => ({ tag: name, resolve: (value: string) => `${name} ${value}` });
   const { Resources, Parameters } = parse(snippet('authorizer.md', 'yaml'), {
     customTags: [tag('!Ref'), tag('!GetAtt')],
   });
   const { DeploymentKeys } = Resources.Api.Properties.Auth.Authorizers;
 
-  it('keeps no answer and speaks payload format 2.0 with simple responses', () => {
+  it('caches no result and uses payload format 2.0 with simple responses', () => {
     expect(DeploymentKeys).toStrictEqual({
       FunctionArn: '!Ref AuthorizerFunctionArn',
       FunctionInvokeRole: '!GetAtt AskTheAuthorizer.Arn',
@@ -72,7 +72,7 @@ describe('the SAM template', () => {
     expect(Resources.Api.Properties.Auth.DefaultAuthorizer).toBe('DeploymentKeys');
   });
 
-  it('gives API Gateway a role for the one function', () => {
+  it('gives API Gateway a role that can invoke only the authorizer', () => {
     const { AssumeRolePolicyDocument: trust, Policies } = Resources.AskTheAuthorizer.Properties;
     expect(trust.Statement).toStrictEqual([
       { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'apigateway.amazonaws.com' } },
@@ -82,7 +82,7 @@ describe('the SAM template', () => {
     ]);
   });
 
-  it('requires scopes of the route that it has', () => {
+  it('requires scopes for its route', () => {
     const { requiredScopes } = Resources.Api.Properties.StageVariables;
     const { Method, Path } = Resources.Receive.Properties.Events.Deploy.Properties;
     const route = `${Method}${Path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
@@ -90,7 +90,7 @@ describe('the SAM template', () => {
   });
 });
 
-/** Attributes of a Terraform block as they are written, by name; brackets and quotes must close. */
+/** Attributes of a Terraform block as written, by name. Brackets and quotes must close. */
 function terraform(source: string): Map<string, Record<string, string>> {
   const blocks = new Map<string, Record<string, string>>();
   for (const [, kind, type, name, body = ''] of source.matchAll(
@@ -108,11 +108,11 @@ function terraform(source: string): Map<string, Record<string, string>> {
   return blocks;
 }
 
-describe('the Terraform module', () => {
+describe('docs/authorizer.md: the Terraform module', () => {
   const source = snippet('authorizer.md', 'hcl');
   const blocks = terraform(source);
 
-  it('keeps no answer, and names the role as the credentials', () => {
+  it("caches no result and uses the role as the authorizer's credentials", () => {
     expect(blocks.get('aws_api_gateway_authorizer.deployment_keys')).toStrictEqual({
       name: '"deployment-keys"',
       rest_api_id: 'aws_api_gateway_rest_api.receiver.id',
@@ -125,14 +125,14 @@ describe('the Terraform module', () => {
     expect(blocks.get('var.authorizer_function_arn')?.default).toBe(`"${FUNCTION_ARN}"`);
   });
 
-  it('gives API Gateway a role for the one function', () => {
+  it('gives API Gateway a role that can invoke only the authorizer', () => {
     expect(source).toContain(
       'Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" }',
     );
     expect(source).toContain('Action = "lambda:InvokeFunction", Resource = var.authorizer_function_arn');
   });
 
-  it('refers to nothing of its own that it does not have', () => {
+  it('refers only to its own resources and the documented ones of the reader', () => {
     const others = ['rest_api.receiver', 'deployment.receiver', 'resource.deploys'].map(
       (it) => `aws_api_gateway_${it}`,
     );
@@ -141,15 +141,15 @@ describe('the Terraform module', () => {
     expect(references.filter((reference) => !known.includes(reference))).toStrictEqual([]);
   });
 
-  it('requires scopes by a stage variable that parses', () => {
+  it('sets the stage variable requiredScopes to a value that parses', () => {
     const [, value = ''] = /requiredScopes = "([^"]+)"/.exec(source) ?? [];
     expect(value).toBe(REQUIRED);
     expect(parseRequiredScopes(value)).toBeDefined();
   });
 });
 
-describe('the AWS CLI commands', () => {
-  /** Writes its arguments down, one command a line, and answers as --query asks. */
+describe('docs/authorizer.md: the AWS CLI commands', () => {
+  /** Writes down its arguments, one command a line, and responds as --query asks. */
   const STAND_IN = `#!/usr/bin/env node
 const args = process.argv.slice(2);
 require('node:fs').appendFileSync(process.env.CALLS, JSON.stringify(args) + '\\n');
@@ -173,7 +173,7 @@ console.log({ 'create-role': 'arn:aws:iam::444455556666:role/ask-the-authorizer'
     .split('\n')
     .map((line) => JSON.parse(line));
   rmSync(folder, { recursive: true });
-  /** The options of a command, by name; several values with a space between. */
+  /** The options of a command by name, with several values separated by spaces. */
   const optionsOf = (command: string): Record<string, string> => {
     const args = calls.find(([, name]) => name === command)?.slice(2) ?? [];
     const options: Record<string, string[]> = {};
@@ -189,7 +189,7 @@ console.log({ 'create-role': 'arn:aws:iam::444455556666:role/ask-the-authorizer'
     return Object.fromEntries(Object.entries(options).map(([option, values]) => [option, values.join(' ')]));
   };
 
-  it('make a role for the one function, an authorizer that keeps no answer, and attach it', () => {
+  it('create a role that can invoke only the authorizer, and attach an authorizer without a cache', () => {
     expect(calls.map(([service, command]) => `${service} ${command}`)).toStrictEqual([
       'iam create-role',
       'iam put-role-policy',

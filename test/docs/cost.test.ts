@@ -13,13 +13,13 @@ const rows = page
   .filter((line) => line.startsWith('| '))
   .map(cells);
 
-/** Dollars, as the page has them. */
+/** The price in dollars, as the page gives it. */
 function price(name: string): number {
   const [, dollars] = rows.find(([first]) => first === name) ?? [];
   expect(Number(dollars)).toBeGreaterThan(0);
   return Number(dollars);
 }
-/** Units of an operation of usual size, as test/service/units.test.ts holds them. */
+/** The units of an operation of typical size, as verified in test/service/units.test.ts. */
 function unitsOf(operation: string): [read: number, write: number] {
   const [, , units = ''] = rows.find(([first]) => first === operation) ?? [];
   const [read, write] = units.split(' + ').map(Number);
@@ -54,25 +54,28 @@ it.each([
     EXCHANGE,
     true,
   ],
-] as const)('a million %s', (title, operation, { ms, bytes }, hasGateway) => {
-  const [read, write] = unitsOf(operation);
-  const parts = [
-    read * price('1,000,000 read units on demand') + write * price('1,000,000 write units on demand'),
-    price('1,000,000 Lambda requests'),
-    0.25 * (ms / 1000) * 1e6 * price('1 GB-second of Lambda on arm64'),
-    (bytes / 1e9) * 1e6 * price('1 GB of logs taken in'),
-    hasGateway ? price('1,000,000 calls of an HTTP API') : 0,
-  ];
-  const sum = parts.reduce((a, b) => a + b);
-  const [, ...written] = rows.find(([first]) => first === title) ?? [];
-  // Rounding to the cent is all that may differ.
-  for (const [at, part] of [...parts, sum].entries()) {
-    expect(Math.abs(Number(written[at]) - part)).toBeLessThan(0.0051);
-  }
-  expect(written).toHaveLength(6);
-});
+] as const)(
+  'docs/cost.md gives the right price for a million %s',
+  (title, operation, { ms, bytes }, hasGateway) => {
+    const [read, write] = unitsOf(operation);
+    const parts = [
+      read * price('1,000,000 read units on demand') + write * price('1,000,000 write units on demand'),
+      price('1,000,000 Lambda requests'),
+      0.25 * (ms / 1000) * 1e6 * price('1 GB-second of Lambda on arm64'),
+      (bytes / 1e9) * 1e6 * price('1 GB of logs taken in'),
+      hasGateway ? price('1,000,000 calls of an HTTP API') : 0,
+    ];
+    const sum = parts.reduce((a, b) => a + b);
+    const [, ...written] = rows.find(([first]) => first === title) ?? [];
+    // The values may differ only by rounding to the cent.
+    for (const [at, part] of [...parts, sum].entries()) {
+      expect(Math.abs(Number(written[at]) - part)).toBeLessThan(0.0051);
+    }
+    expect(written).toHaveLength(6);
+  },
+);
 
-it('the line that counts a token is as long as the page says', () => {
+it('docs/cost.md gives the right length of the log line that counts a token', () => {
   let written = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     written = String(text);

@@ -9,7 +9,7 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 const app = inProcess(engine, { countsRejectedCalls: true });
 const TableName = 'keys';
-/** Like no other text. */
+/** A text that occurs nowhere else. */
 const WHO = 'sub-of-grace-4711';
 
 await app.register('etl');
@@ -42,13 +42,13 @@ type Item = Record<string, unknown>;
 const scan = async (input: object = {}): Promise<Item[]> =>
   (await app.table.client.send(new ScanCommand({ TableName, ...input }))).Items ?? [];
 
-/** What the page calls an item. */
+/** The page's name for an item. */
 function kindOf({ pk, sk }: Item): string {
   if (pk === 'REJECTED_CALLS') return pk;
   return String(pk).startsWith('EVENTS#') ? 'EVENTS' : (String(sk).split('#')[0] ?? '');
 }
 
-/** `KEY#…: createdBy` of everything in the table that holds one of these texts. */
+/** `KEY#…: createdBy` for everything in the table that contains one of these texts. */
 function placesOf(items: Item[], holds: (value: string) => boolean): Set<string> {
   const found = new Set<string>();
   const walk = (kind: string, path: string, value: unknown) => {
@@ -61,7 +61,7 @@ function placesOf(items: Item[], holds: (value: string) => boolean): Set<string>
   return found;
 }
 
-/** The same, of what the page says. */
+/** The same places, as the page lists them. */
 const documented = new Set(
   [...page.matchAll(/^\| [^|]* \| (`[A-Z_]+#?…?`: .*?) \|/gm)].flatMap(([, cell = '']) =>
     cell.split('; ').flatMap((part) => {
@@ -71,8 +71,8 @@ const documented = new Set(
   ),
 );
 
-describe('what is kept of people', () => {
-  it('is where the page says, and nowhere else', async () => {
+describe('docs/data.md: personal data', () => {
+  it('is stored only where the page says', async () => {
     expect(used.status).toBe(200);
     const items = await scan();
     const places = placesOf(items, (value) => /sub-of-grace|192\.0\.2\.|curl|^test$/.test(value));
@@ -97,14 +97,14 @@ describe('what is kept of people', () => {
       ExpressionAttributeValues: { ':who': WHO, ':system': 'system' },
     });
 
-  it('is found by the command of the page: each item that names somebody', async () => {
+  it("is found by the page's command, in each item that names the person", async () => {
     const naming = (await scan()).filter((item) => JSON.stringify(item).includes(WHO));
     const idsOf = (items: Item[]) => items.map(({ pk, sk }) => `${pk} ${sk}`).sort();
     expect(idsOf(await found())).toEqual(idsOf(naming));
     expect(naming.length).toBeGreaterThan(4);
   });
 
-  it('is erased by the expressions of the page, and the key works on', async () => {
+  it("is erased by the page's expressions, and the key keeps working", async () => {
     const rows = [...page.matchAll(/^ {3}\| `([A-Z]+)#…`( with `data\.sub`)? \| `(SET .*)` \|$/gm)];
     expect(rows).toHaveLength(3);
     for (const { pk, sk, data } of await found()) {
@@ -123,7 +123,7 @@ describe('what is kept of people', () => {
       }
     }
     const left = placesOf(await scan(), (value) => value.includes(WHO));
-    // Those go by themselves within a day, or are deleted.
+    // These items expire within a day or are deleted.
     expect([...left].sort()).toEqual(['GRANT: sub', 'IDEM: answer.body', 'REJECTED_CALLS: principal']);
     expect(await app.use(await app.swap(key))).toBe(200);
     expect((await app.call('GET', `${keys}/${key.id}`, { as: WHO })).json.createdBy).toBe('erased');

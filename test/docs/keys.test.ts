@@ -29,7 +29,7 @@ const bash = async (script: string, env: Record<string, string>) =>
   (await promisify(execFile)('bash', ['-c', `${JQ}\n${script}`], { env: { PATH: process.env.PATH, ...env } }))
     .stdout;
 
-it('the commands do what the document says, in their order', { timeout: 60_000 }, async () => {
+it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_000 }, async () => {
   const key = await makeKey(stack, 'etl');
   const script = ['set -eu', ...blocks('sh').map((block) => `${block}echo; echo ---`)].join('\n');
   const stdout = await bash(script, {
@@ -54,18 +54,18 @@ it('the commands do what the document says, in their order', { timeout: 60_000 }
   expect(JSON.parse(trust ?? '').trust).toHaveLength(1);
 });
 
-it('the event is as it is sent', async () => {
+it('docs/keys.md: the sample event has the fields of a real event', async () => {
   const { items } = (await callAs(stack, 'member', 'GET', '/deployments/etl/events')).json;
   const rotated = items.find(({ type }: { type: string }) => type === 'api_key.rotated');
   const documented = JSON.parse(blocks('json')[0] ?? '');
   const shape = ({ data, ...attributes }: { data: { actor: object } }) =>
     [attributes, data, data.actor].map((it) => Object.keys(it).toSorted());
-  // The document leaves the scopes out.
+  // The page omits the scopes.
   delete rotated.data.scopes;
   expect(shape(documented)).toStrictEqual(shape(rotated));
 });
 
-it('the steps of GitHub and GitLab swap the token of the pipeline, by no argument of a program', {
+it("docs/keys.md: the steps for GitHub and GitLab exchange the pipeline's token without passing it as an argument", {
   timeout: 60_000,
 }, async () => {
   const rule = { issuer: issuer.url, claims: { sub: 'repo:acme/etl' } };
@@ -80,7 +80,7 @@ it('the steps of GitHub and GitLab swap the token of the pipeline, by no argumen
     expect(script).not.toMatch(/(-d|-H|-u) *"?[^"|]*\$(SUBJECT|TOKEN|ACTIONS_ID_TOKEN_REQUEST_TOKEN)/);
   }
 
-  // As GitHub hands out the token of a job: for the asking, with a bearer token and the audience.
+  // GitHub returns the token of a job for a request with a bearer token and the audience.
   const asked: (string | undefined)[] = [];
   issuer.answer = (request, response) => {
     if (!request.url?.startsWith('/job?')) {

@@ -26,11 +26,11 @@ it.each([
   ['old secret after a rotation', `${RETIRE_AFTER / DAY} days by default; at most ${MAX_RETIRE_AFTER / DAY}`],
   ['record of an Idempotency-Key', `${IDEMPOTENCY_LIFETIME / HOUR} hours`],
   ['events', `${EVENT_LIFETIME / DAY} days`],
-])('the page on limits says what the code holds: %s', (what, most) => {
+])('docs/limits.md agrees with the code: %s', (what, most) => {
   expect(page).toContain(`| ${what} | ${most} |`);
 });
 
-it('the page on limits says how long a call waits for the table', () => {
+it('docs/limits.md says how long a call waits for DynamoDB', () => {
   const words = ['', 'one', 'two', 'three'];
   expect(page).toContain(`${words[CHECK_PATIENCE.attempts]} attempts of ${CHECK_PATIENCE.attemptTimeout} ms`);
   expect(page).toContain(

@@ -11,9 +11,9 @@ import { faultyEngine } from '../support/faulty-engine.ts';
 import { snippet } from '../support/snippets.ts';
 import { call, makeDeployment, makeKey, runStack, swap } from '../support/stack.ts';
 
-/** Debian's package puts it here, which is not on everybody's PATH. */
+/** Debian's package installs it here, which is not on everybody's PATH. */
 const nginx = ['/usr/sbin/nginx', 'nginx'].find((path) => spawnSync(path, ['-v']).status === 0);
-/** CI installs it: there its absence is a failure, elsewhere a test that was not run. */
+/** CI installs nginx, so its absence there is a failure. Elsewhere the tests are skipped. */
 const canRun = nginx !== undefined || process.env.CI !== undefined;
 
 const portOf = (server: { address(): unknown }) => (server.address() as AddressInfo).port;
@@ -26,7 +26,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** The application, nginx in front of it, and the service that nginx asks. */
+/** The application, nginx in front of it, and the service that nginx calls. */
 async function setUp() {
   if (nginx === undefined) throw new Error('nginx is not installed: apt-get install nginx');
   const engine = await faultyEngine();
@@ -80,7 +80,7 @@ describe.runIf(canRun)('nginx with the documented configuration', async () => {
     seen.length = 0;
   });
 
-  it('lets a good token in, and tells the application whose it is', async () => {
+  it('forwards a call with a valid token and passes the principal to the application', async () => {
     const { status, text } = await call(url, 'POST', '/anything?x=1', {
       token,
       body: 'payload',
@@ -105,13 +105,13 @@ describe.runIf(canRun)('nginx with the documented configuration', async () => {
   it.each([
     ['no token', undefined, 'Bearer'],
     ['garbage', 'garbage', 'Bearer error="invalid_token"'],
-  ])('answers 401 with the challenge to %s', async (_, presented, challenge) => {
+  ])('returns 401 with the challenge for %s', async (_, presented, challenge) => {
     const { status, headers } = await call(url, 'GET', '/', { token: presented });
     expect([status, headers['www-authenticate']]).toStrictEqual([401, challenge]);
     expect(seen).toStrictEqual([]);
   });
 
-  it('lets nobody in while the service cannot tell', async () => {
+  it('rejects every call while the service cannot check the token', async () => {
     engine.fault = { status: 500, name: 'InternalServerError' };
     const { status } = await call(url, 'GET', '/', { token });
     engine.fault = undefined;
@@ -119,17 +119,17 @@ describe.runIf(canRun)('nginx with the documented configuration', async () => {
     expect(seen).toStrictEqual([]);
   });
 
-  it('refuses a token as soon as its Deployment is deleted', async () => {
+  it('rejects a token as soon as its Deployment is deleted', async () => {
     expect((await call(url, 'GET', '/', { token })).status).toBe(200);
     await call(stack, 'DELETE', '/deployments/etl', { token: await stack.signIn('admin') });
     expect((await call(url, 'GET', '/', { token })).status).toBe(401);
   });
 
-  it('does not serve the check itself', async () => {
+  it('does not expose the endpoint for the check', async () => {
     expect((await call(url, 'GET', '/_whoami', { token })).status).toBe(404);
   });
 });
 
-it.runIf(!canRun)('nginx is not installed: its configuration in docs/authorizer.md was not tried', () => {
+it.runIf(!canRun)('nginx is not installed: its configuration in docs/authorizer.md was not tested', () => {
   expect(nginx).toBeUndefined();
 });

@@ -9,11 +9,11 @@ import { runStack } from '../support/stack.ts';
 
 const [, platformPrincipals = ''] = /platformPrincipals=(\S+)/.exec(snippet('platform.md', 'console')) ?? [];
 
-it('the setting is one that the stack takes', () => {
+it('docs/platform.md: the stack accepts the documented setting', () => {
   expect(readConfig({ platformPrincipals }).platformPrincipals).toHaveLength(2);
 });
 
-it('the policy allows each call under /platform, and no other', () => {
+it('docs/platform.md: the policy allows each call under /platform and no other', () => {
   const policy = JSON.parse(snippet('platform.md', 'json'));
   const api = 'arn:aws:execute-api:eu-west-1:111122223333:a1b2c3d4e5/$default';
   expect(evaluate(policy, `${api}/PUT/platform/deployments/etl`)).toBe('allowed');
@@ -22,13 +22,13 @@ it('the policy allows each call under /platform, and no other', () => {
   expect(snippet('platform.md', 'hcl')).toContain(`default = "${api}"`);
 });
 
-it('the workflow assumes a role that is listed', () => {
+it('docs/platform.md: the workflow assumes a listed role', () => {
   const { register } = parse(snippet('platform.md', 'yaml')).jobs;
   expect(platformPrincipals.split(',')).toContain(register.steps[0].with['role-to-assume']);
   expect(register.permissions).toStrictEqual({ 'id-token': 'write' });
 });
 
-describe('the commands', async () => {
+describe('docs/platform.md: the commands', async () => {
   const role = 'arn:aws:iam::000000000000:role/ci/platform';
   const stack = await runStack({ context: { platformPrincipals: role } });
   const run = (session: string) => {
@@ -47,7 +47,7 @@ describe('the commands', async () => {
     });
   };
 
-  it('register a Deployment and make a key', async () => {
+  it('register a Deployment and create a key', async () => {
     const { stdout } = await run('arn:aws:sts::000000000000:assumed-role/platform/run-7');
     expect(stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+$/);
   });

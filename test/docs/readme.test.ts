@@ -7,15 +7,15 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 const readme = textOf('README.md');
 
-/** Text without code, in which nothing is a link. */
+/** The text without code, in which nothing is a link. */
 const proseOf = (path: string) =>
   textOf(path)
     .replaceAll(/^```.*?^```/gms, '')
     .replaceAll(/`[^`\n]*`/g, '');
-/** Where a document leads, without other hosts. */
+/** The targets of a document's links, without other hosts. */
 const linksOf = (path: string) =>
   [...proseOf(path).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)\)/g)].map(([, target = '']) => target);
-/** The anchors of a document's headings, as GitHub makes them. */
+/** The anchors of a document's headings, as GitHub generates them. */
 const anchorsOf = (path: string) =>
   [
     ...textOf(path)
@@ -49,14 +49,14 @@ describe('the README', () => {
     expect(headings).toEqual(['I have a pipeline', 'I own an API', 'I run the stack', 'I use the console']);
   });
 
-  it('leads whoever has a pipeline first to what to do when a secret leaked', () => {
+  it('links first to what to do about a leaked secret for people with a pipeline', () => {
     const [, door = ''] = readme.split('### I have a pipeline');
     expect(/\[(.*?)\]\((.*?)\)/.exec(door)?.slice(1)).toEqual(['My secret leaked', 'docs/leaked.md']);
   });
 });
 
-describe('every document', () => {
-  it.each(documents)('%s: its links lead somewhere', (path) => {
+describe('the documentation', () => {
+  it.each(documents)('has no broken links in %s', (path) => {
     const broken = linksOf(path).filter((target) => {
       const [file = '', anchor] = target.split('#');
       const to = file === '' ? path : join(dirname(path), decodeURI(file));
@@ -73,7 +73,7 @@ describe('every document', () => {
         const [file = ''] = target.split('#');
         const to = join(dirname(path), file);
         if (to.endsWith('.md') && existsSync(join(root, to))) reached.add(to);
-        // A folder is listed where it is opened.
+        // A link to a folder reaches its files.
         if (file !== '' && documents.some((name) => dirname(name) === to)) {
           for (const name of documents) if (dirname(name) === to) reached.add(name);
         }

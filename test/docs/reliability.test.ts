@@ -11,7 +11,7 @@ const page = readFileSync(`${root}docs/reliability.md`, 'utf8');
 const named = new Set(
   [...page.matchAll(/npm run ([a-z-]+)\b(?!:)/g)].map(([, name]) => name as keyof typeof scripts),
 );
-// The one of mutations has packages of its own, which are not installed here.
+// The mutation tests have their own packages, which are not installed here.
 named.delete('mutation');
 
 async function run(name: keyof typeof scripts, ...options: string[]) {
@@ -23,7 +23,7 @@ async function run(name: keyof typeof scripts, ...options: string[]) {
 }
 
 describe('the commands of docs/reliability.md', () => {
-  it.each([...named])('npm run %s -- --help says how it is called, and runs nothing', async (name) => {
+  it.each([...named])('npm run %s -- --help prints its usage and runs nothing', async (name) => {
     const { code, stdout, stderr } = await run(name, '--help');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`\n  npm run ${name} [-- `);
@@ -34,13 +34,13 @@ describe('the commands of docs/reliability.md', () => {
     ['races', '--times', '0'],
     ['purge-scale', '--kills', '1e'],
     ['soak', '--loops', ''],
-  ] as const)('npm run %s -- %s %s is refused: it would find nothing wrong', async (name, option, text) => {
+  ] as const)('npm run %s -- %s %s is rejected, because it would run nothing', async (name, option, text) => {
     const { code, stdout, stderr } = await run(name, option, text);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr.split('\n')[0]).toBe(`${option} is to be a number above 0, not "${text}".`);
   });
 
-  it('npm run defects -- <none of them> is refused, and names them', async () => {
+  it('npm run defects -- <unknown name> is rejected with the list of names', async () => {
     const { code, stdout, stderr } = await run('defects', 'nosuch');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(

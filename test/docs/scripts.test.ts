@@ -21,13 +21,13 @@ const namesIn = (folder: string, extension: string) =>
     .filter((name) => name.endsWith(extension) && !name.includes('node_modules'))
     .map((name) => `${folder}/${name}`);
 
-/** The scripts of package.json that a text runs by npm: `npm test`, `npm run -s login`. */
+/** The package.json scripts that a text runs with npm: `npm test`, `npm run -s login`. */
 const scriptsIn = (text: string) =>
   [...text.matchAll(/\bnpm (?:(start|test)\b|run (?:-s |--silent )?([\w:-]+))/g)].map(
     ([, short, name]) => short ?? name ?? '',
   );
 
-/** Scripts that .ci/run need not name, each with the reason. */
+/** Scripts that .ci/run does not run, each with the reason. */
 const NOT_IN_CI: Record<string, string> = {
   'test:all': 'its two parts are run, npm test and npm run test:slow',
   fix: 'npm run check fails on everything that it would change',
@@ -43,7 +43,7 @@ describe('the scripts of package.json', () => {
   });
 
   it.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...namesIn('docs', '.md')])(
-    'include each script that %s names',
+    'include each script that %s runs',
     (document) => {
       expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(scriptsIn(textOf(document))));
     },
@@ -51,7 +51,7 @@ describe('the scripts of package.json', () => {
 });
 
 describe('.ci/run', () => {
-  /** Runs .ci/run with stand-ins for the programs of its steps, where the npm commands that begin with `broken` fail. */
+  /** Runs .ci/run with stand-ins for the programs of its steps. npm commands that start with `broken` fail. */
   function run(broken: string) {
     const folder = mkdtempSync(join(tmpdir(), 'ci-'));
     mkdirSync(join(folder, '.ci'));
@@ -89,7 +89,7 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     expect(run(broken)).toMatchObject({ status: 1, last });
   });
 
-  it('runs the steps after one that fails', () => {
+  it('continues with the steps after one that fails', () => {
     const { stdout } = run('run check');
     expect(stdout).toMatch(/^failed +\d+ s {2}npm run check$/m);
     expect(stdout).toMatch(/^passed +\d+ s {2}npm run migrate -- --help$/m);

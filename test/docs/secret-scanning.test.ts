@@ -8,7 +8,7 @@ import { mistyped } from '../support/mistyped.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const RANDOM = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
-/** Deployment IDs may look like a credential, or like a part of one. */
+/** Deployment IDs that look like a credential or like part of one. */
 const DEPLOYMENTS = [
   'a',
   'etl_prod-1',
@@ -24,7 +24,7 @@ const NONE = ['dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'dks_etl_secret', `dkt_etl_${
 const page = readFileSync('docs/secret-scanning.md', 'utf8');
 const gitHub = (field: string) => new RegExp(`${field}: \`(.*)\``).exec(page)?.[1] ?? '';
 
-/** The rule of each scanner, as it stands in the file that people copy: its first group is what it reports. */
+/** The rule of each scanner, as in the file that people copy. Its first group is what it reports. */
 const rules: Record<string, RegExp> = {
   gitleaks: new RegExp(
     /regex = '''(.*)'''/.exec(readFileSync('integrations/secret-scanning/gitleaks.toml', 'utf8'))?.[1] ?? '',
@@ -47,7 +47,8 @@ describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
 
   it.each(CONTEXTS)('#52: finds a credential of every kind %s', (_, put) => {
     for (const one of REAL) {
-      // What looks like a prefix before it is reported with it: a pattern cannot compute the check.
+      // Text before the credential that looks like a prefix is reported with it, because a pattern cannot
+      // compute the checksum.
       expect(
         found(put(one)).some((reported) => reported.endsWith(one)),
         put(one),
@@ -67,10 +68,10 @@ describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
 describe('check.mjs', () => {
   const run = (input: string) =>
     spawnSync(process.execPath, ['integrations/secret-scanning/check.mjs'], { input, encoding: 'utf8' });
-  /** What it prints for credentials: nothing secret. */
+  /** What it prints for these credentials, without the secret parts. */
   const printed = (credentials: string[]) => credentials.map((one) => `${one.slice(0, -49)}…\n`).join('');
 
-  it('computes the check of the documented example', () => {
+  it('computes the checksum of the documented example', () => {
     const [, command, output] = /\$ echo '(.*)' \| node .*\n(.*)\n/.exec(page) ?? [];
     const { stdout, status } = run(`${command}\n`);
     expect(stdout).toBe(`${output}\n`);
@@ -83,7 +84,7 @@ describe('check.mjs', () => {
     expect(run(text)).toMatchObject({ stdout: printed(REAL), status: 1 });
   });
 
-  it('#52: finds what the service finds in texts whose credentials overlap, are cut or follow one another', () => {
+  it('#52: finds what the service finds in texts whose credentials overlap, are truncated or follow one another', () => {
     const [first = '', second = ''] = REAL;
     const texts = [
       REAL.join(''),
@@ -94,11 +95,11 @@ describe('check.mjs', () => {
     for (const text of texts) expect(run(text).stdout).toBe(printed(findCredentials(text)));
   });
 
-  it('finds nothing in credentials with a wrong check', () => {
+  it('finds nothing in credentials with a wrong checksum', () => {
     expect(run(REAL.map(mistyped).join('\n'))).toMatchObject({ stdout: '', status: 0 });
   });
 
-  it('does not print what is secret', () => {
+  it('does not print the secret part of a credential', () => {
     const { stdout } = run(REAL.join('\n'));
     for (const one of REAL) expect(stdout).not.toContain(one.slice(-49));
   });

@@ -10,11 +10,11 @@ import { firstOf } from '../support/generated.ts';
 import { JQ } from '../support/jq.ts';
 
 const SERVICE = 'http://service.invalid';
-/** The service's URL in the README, which is for the stack on the reader's machine. */
+/** The service's URL in the README, which is the stack on the reader's machine. */
 const LOCAL_STACK = 'http://127.0.0.1:8787';
 const scripts = documentedScripts(SERVICE);
 
-/** What the documents expect in the environment. Whatever is secret holds the word canary. */
+/** What the documents expect in the environment. Every secret contains the word canary. */
 const ENVIRONMENT = {
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'job-canary',
   ACTIONS_ID_TOKEN_REQUEST_URL: `${SERVICE}/job?v=2`,
@@ -53,7 +53,7 @@ const ENVIRONMENT = {
   YOU: 'person-canary',
 };
 
-/** An answer to any call that the documents make. */
+/** A response to any call that the documents make. */
 const ANSWER = JSON.stringify({
   id: 'dk_etl_01JP0000000000000000000000',
   secret: 'dks_etl_canary',
@@ -78,7 +78,7 @@ const REJECTIONS: Record<string, (response: ServerResponse) => unknown> = {
 };
 
 interface Rejection {
-  /** Which call is rejected, from 1. A script that retries is rejected from there on. */
+  /** Which call is rejected, counted from 1. For a script that retries, every later call is rejected too. */
   nth: number;
   reject: (response: ServerResponse) => unknown;
 }
@@ -106,13 +106,16 @@ async function startService(retries: boolean, rejection?: Rejection) {
 
 const folder = mkdtempSync(join(tmpdir(), 'documented-shell-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-/** Programs that write down their arguments. Those of AWS and npm then call the service, and fail where it rejects. */
+/**
+ * Programs that write down their arguments. Those of AWS and npm then call the service, and fail if it rejects
+ * the call.
+ */
 const PROGRAMS: Record<string, string> = {
   aws: 'exec /usr/bin/curl -fsS "$SERVICE/aws"',
   npm: 'exec /usr/bin/curl -fsS "$SERVICE/npm"',
   npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
   curl: 'exec /usr/bin/curl "$@"',
-  // With the habit of jq 1.6, which succeeds when its input is empty, with -e too.
+  // Behaves like jq 1.6, which succeeds when its input is empty, even with -e.
   jq: existsSync('/usr/bin/jq')
     ? 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"'
     : `${JQ.replace('node', process.execPath)}\njq "$@"`,
@@ -126,7 +129,7 @@ for (const [name, text] of Object.entries(PROGRAMS)) {
   });
 }
 
-/** Runs a script on a service of its own. */
+/** Runs a script against its own service. */
 async function run(
   { text, retries }: Script,
   [shell = '', ...flags]: readonly string[],
@@ -137,7 +140,7 @@ async function run(
   const here = (value: string) => value.replaceAll(SERVICE, service.url).replaceAll(LOCAL_STACK, service.url);
   const env: Record<string, string> = {
     PATH: `${folder}:/usr/bin:/bin`,
-    // Or bash takes its input for that of a remote shell, and reads a configuration of the machine's.
+    // Otherwise bash takes its input for that of a remote shell and reads the machine's configuration.
     SHLVL: '1',
     SERVICE: service.url,
     ARGUMENTS: join(place, 'arguments'),
@@ -155,13 +158,13 @@ async function run(
 }
 
 const NAMES = Object.keys(REJECTIONS);
-/** The same list, beginning elsewhere: a run that tries only the first of each list tries them all in turn. */
+/** The same list from another start, so that a run that tries only the first of each list tries them all in turn. */
 const rotated = <T>(list: readonly T[], by: number) => [
   ...list.slice(by % list.length),
   ...list.slice(0, by % list.length),
 ];
 
-// A script runs several times, and some call ten times: that is slow on a busy machine.
+// A script runs several times, and some make ten calls, which is slow on a busy machine.
 const OPTIONS = { timeout: 120_000 };
 
 describe.each(scripts.map((script, n) => ({ ...script, n })))('#59: $name', OPTIONS, ({ n, ...script }) => {

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import type { Json } from '../support/template.ts';
 
 const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-/** CloudFormation's short forms are read as their values. */
+/** Reads CloudFormation's short forms as their values. */
 const read = (path: string): Json => parse(textOf(path), { logLevel: 'silent' });
 const filesIn = (folder: string) =>
   readdirSync(new URL(`../../${folder}`, import.meta.url)).map((name) => `${folder}/${name}`);
@@ -15,7 +15,7 @@ const GITHUB = [...OURS, 'docs/ci/github-deploy.yml'];
 const ALL = [...OURS, ...filesIn('docs/ci')];
 const scripts = Object.keys(JSON.parse(textOf('package.json')).scripts);
 
-/** Each command of a file's jobs, whatever the CI calls it. */
+/** Each command of a file's jobs, for any CI. */
 function commandsOf(path: string): string[] {
   const found: string[] = [];
   const walk = (value: Json, key = '') => {
@@ -30,7 +30,7 @@ function commandsOf(path: string): string[] {
 const jobsOf = (path: string): [string, Json][] => Object.entries(read(path).jobs);
 const stepsOf = (path: string): Json[] => jobsOf(path).flatMap(([, { steps }]) => steps);
 
-it('there are the workflow of the project, and one for each CI of the users, and the role', () => {
+it("the workflow files are the project's own, one for each CI of the users, and the role", () => {
   expect(ALL).toEqual([
     '.github/workflows/ci.yml',
     'docs/ci/circleci-deploy.yml',
@@ -43,12 +43,12 @@ it('there are the workflow of the project, and one for each CI of the users, and
 });
 
 describe.each(ALL)('%s', (path) => {
-  it('holds no secret and names none: whoever deploys proves itself by OIDC', () => {
+  it('contains no secret and names none, because deployments authenticate with OIDC', () => {
     const text = textOf(path);
     expect(text).not.toMatch(/secrets\.|AWS_SECRET_ACCESS_KEY|AWS_ACCESS_KEY_ID|aws-access-key-id|AKIA/);
   });
 
-  it('has commands that a shell can read, and that are there', () => {
+  it('has commands with valid shell syntax that run existing scripts', () => {
     const commands = commandsOf(path);
     expect(commands.length > 0).toBe(path !== 'docs/ci/role.yml');
     for (const command of commands) {
@@ -61,29 +61,29 @@ describe.each(ALL)('%s', (path) => {
 });
 
 describe.each(GITHUB)('%s, on GitHub', (path) => {
-  it('is given no more than to read, and a token for AWS in the job that deploys alone', () => {
+  it('has only read permissions, and a token for AWS only in the job that deploys', () => {
     expect(read(path).permissions).toEqual({ contents: 'read' });
     for (const [name, { permissions }] of jobsOf(path)) {
       expect(permissions).toEqual(name === 'deploy' ? { contents: 'read', 'id-token': 'write' } : undefined);
     }
   });
 
-  it('pins each action to a commit, leaves no credentials in the checkout, and runs no stranger’s code with more', () => {
+  it('pins each action to a commit, keeps no credentials in the checkout, and runs no third-party code with more', () => {
     const uses = [...textOf(path).matchAll(/uses: (.*)/g)].map(([, action]) => action);
     expect(uses.length).toBeGreaterThan(2);
     for (const action of uses) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
     const checkouts = stepsOf(path).filter(({ uses: action }) => action?.startsWith('actions/checkout@'));
     for (const { with: options } of checkouts) expect(options['persist-credentials']).toBe(false);
     expect(textOf(path)).not.toContain('pull_request_target');
-    // What an author of a pull request chooses must not become a part of a command.
+    // Text that the author of a pull request chooses must not become part of a command.
     for (const command of commandsOf(path)) expect(command).not.toContain('${{');
   });
 });
 
-describe('the workflow of the project', () => {
+describe("the project's own workflow", () => {
   const [ci = ''] = OURS;
 
-  it('audits, tests, and shows what a pull request does to the template of each stage', () => {
+  it('audits, tests, and shows how a pull request changes the template of each stage', () => {
     const { jobs } = read(ci);
     const commands = (job: string) => jobs[job].steps.flatMap(({ run }: Json) => run ?? []);
     expect(commands('audit')).toEqual([
@@ -93,17 +93,17 @@ describe('the workflow of the project', () => {
       'npm run licences',
     ]);
     expect(commands('tests').at(-1)).toBe('.ci/run');
-    // A failed `cdk diff` must not look like one without a difference.
+    // A failed `cdk diff` must not look like one without differences.
     expect(read(ci).defaults.run.shell).toBe('bash');
     expect(jobs.template.strategy.matrix.stage).toEqual(['development', 'production']);
     expect(commands('template').join()).toContain('npx cdk diff');
   });
 
-  it('stops a change that would replace, destroy or let go of what holds data', () => {
+  it('fails on a change that would replace, destroy or abandon a resource with data', () => {
     const last = read(ci).jobs.template.steps.at(-1).run;
     const [, pattern = ''] = /if grep -E '(.*)'/.exec(last) ?? [];
     const isStopped = (line: string) => new RegExp(pattern).test(line);
-    // As `cdk diff --template` has said them.
+    // Lines that `cdk diff --template` has printed.
     expect(isStopped('[~] AWS::DynamoDB::GlobalTable Default/Table/Default TableCD117FA1 replace')).toBe(
       true,
     );
@@ -114,7 +114,7 @@ describe('the workflow of the project', () => {
   });
 });
 
-it('what is pinned is kept up to date', () => {
+it('Dependabot updates every pinned dependency', () => {
   const { updates } = read('.github/dependabot.yml');
   const watched = updates.map((each: Json) => [each['package-ecosystem'], each.schedule.interval]);
   expect(watched).toEqual([
@@ -123,8 +123,8 @@ it('what is pinned is kept up to date', () => {
   ]);
 });
 
-describe('who deploys from a CI', () => {
-  it('is trusted by exact audience and subject, and may use the roles of the bootstrap alone', () => {
+describe('the role that a CI deploys with', () => {
+  it('is trusted by exact audience and subject, and may assume only the roles of the CDK bootstrap', () => {
     const { Deployer } = read('docs/ci/role.yml').Resources;
     const [trust] = Deployer.Properties.AssumeRolePolicyDocument.Statement;
     const issuer = 'token.actions.githubusercontent.com';
@@ -141,7 +141,7 @@ describe('who deploys from a CI', () => {
     });
   });
 
-  it('on GitHub in a protected environment; in every CI after a look at what changes', () => {
+  it('is used on GitHub in a protected environment, and in every CI after a review of the changes', () => {
     expect(read('docs/ci/github-deploy.yml').jobs.deploy.environment).toBe('production');
     for (const path of ALL.filter((name) => name.endsWith('-deploy.yml'))) {
       const commands = commandsOf(path).join('\n');

@@ -28,7 +28,7 @@ const admin = (method: string, path: string, json?: unknown) =>
     .signIn('admin')
     .then((token) => call(stack, method, path, { token, ...(json !== undefined && { json }) }));
 
-/** A Deployment, a key and a token of their own, for one row. */
+/** A separate Deployment, key and token for one row. */
 async function setUp(id: string, scope?: string) {
   await makeDeployment(stack, id);
   const key = await makeKey(stack, id);
@@ -55,11 +55,11 @@ interface Row {
   row: string;
   token?: string;
   deploymentId: string;
-  /** What a REST API answers, and an HTTP API. */
+  /** The responses of a REST API and of an HTTP API. */
   answers: readonly [rest: 401 | 403, http: 401 | 403];
-  /** The reasons that the log may give; none where the gateway answers by itself. */
+  /** The reasons that the log may give, or none if the gateway responds without the authorizer. */
   reasons: readonly string[];
-  /** Whether a TOKEN authorizer can know it: it sees neither path nor stage variables. */
+  /** Whether a TOKEN authorizer can detect it: it sees neither path nor stage variables. */
   isForToken?: false;
 }
 
@@ -129,7 +129,7 @@ const ROWS: Row[] = [
 const deploy = (kind: Kind, deploymentId: string, token?: string): Promise<Reply> =>
   call(APIS[kind], 'POST', `/deployments/${deploymentId}/deploys`, { token });
 
-/** Each kind of API words its refusals in its own way. */
+/** Each kind of API has its own error messages. */
 const REFUSALS: Record<'REST' | 'HTTP', Record<401 | 403, object>> = {
   REST: {
     401: { message: 'Unauthorized' },
@@ -138,7 +138,7 @@ const REFUSALS: Record<'REST' | 'HTTP', Record<401 | 403, object>> = {
   HTTP: { 401: { message: 'Unauthorized' }, 403: { message: 'Forbidden' } },
 };
 
-/** What the authorizer wrote about one request. */
+/** What the authorizer logged about one request. */
 const linesOf = (requestId: string | undefined) =>
   stack.logs
     .text('authorize')
@@ -153,12 +153,12 @@ const kinds = Object.keys(APIS) as Kind[];
 describe.each(kinds)('%s', (kind) => {
   const rows = ROWS.filter(({ isForToken = true }) => isForToken || kind !== 'REST, TOKEN');
 
-  it.each(rows)('refuses $row', async ({ token, deploymentId, answers, reasons }) => {
+  it.each(rows)('denies $row', async ({ token, deploymentId, answers, reasons }) => {
     const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
     const status = answers[family === 'REST' ? 0 : 1];
     const reply = await deploy(kind, deploymentId, token);
     expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
-    // The construct brings the challenge; the TOKEN authorizer is made by hand, and HTTP APIs cannot.
+    // The construct adds the challenge. The TOKEN authorizer is created by hand, and HTTP APIs cannot have one.
     const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
     expect(reply.headers['www-authenticate']).toBe(challenge);
 
@@ -170,13 +170,13 @@ describe.each(kinds)('%s', (kind) => {
     expect(JSON.stringify(lines)).not.toContain(token);
   });
 
-  it('lets a good token in', async () => {
+  it('allows a valid token', async () => {
     const reply = await deploy(kind, 'good', good.token);
     expect(reply.status).toBe(202);
     expect(linesOf(idOf(reply))).toStrictEqual([]);
   });
 
-  it('lets nobody in while the store does not answer', async () => {
+  it('denies every call while DynamoDB does not respond', async () => {
     engine.fault = { status: 400, name: 'AccessDeniedException' };
     try {
       const reply = await deploy(kind, 'good', good.token);
@@ -190,7 +190,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 });
 
-describe('what the API behind is told', () => {
+describe('the API behind the authorizer', () => {
   const context = () => ({
     principalId: good.key.id,
     principalType: 'api_key',
@@ -201,7 +201,7 @@ describe('what the API behind is told', () => {
   });
 
   it.each(['HTTP, IAM', 'REST, TOKEN'] as const)(
-    '%s: the context, flat strings, and no token',
+    'receives the context as flat strings, without the token: %s',
     async (kind) => {
       const reply = await deploy(kind, 'good', good.token);
       expect(reply.json).toStrictEqual(context());
@@ -210,7 +210,7 @@ describe('what the API behind is told', () => {
   );
 
   it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
-    '%s: the example says who deploys what',
+    'returns who deploys what in the example: %s',
     async (kind) => {
       const reply = await deploy(kind, 'good', good.token);
       expect(reply.json).toStrictEqual({ deploying: 'good', by: good.key.id });
@@ -218,7 +218,7 @@ describe('what the API behind is told', () => {
   );
 
   it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
-    '%s: another route asks for another scope',
+    'requires another scope on another route: %s',
     async (kind) => {
       const reply = await call(APIS[kind], 'GET', '/deployments/narrow/dags', { token: narrow.token });
       expect(reply.status).toBe(200);
@@ -231,16 +231,16 @@ describe('what the API behind is told', () => {
   );
 });
 
-it('1,000 checks of one token within a slide interval are at most one write a worker', async () => {
+it('1,000 checks of one token within a slide interval cause at most one write per worker', async () => {
   const { token, key } = await setUp('busy');
   const other = await swap(stack, key);
   stack.clock.advance(1);
-  // That the key was used is written now, for its other token: what follows writes slides alone.
+  // Records the use of the key now, with its other token, so that the following checks only extend tokens.
   await deploy('HTTP, simple', 'busy', other);
   stack.resetCalls();
   const statuses: number[] = [];
-  // One caller for each worker and API. Where a busy machine makes DynamoDB too slow for the check, it fails closed
-  // with 500: that caller asks again.
+  // One caller for each worker and API. If a busy machine makes DynamoDB too slow for the check, the authorizer
+  // fails closed with 500 and the caller retries.
   const caller = async (kind: Kind) => {
     for (let good = 0; good < 125; ) {
       const { status } = await deploy(kind, 'busy', token);
@@ -257,7 +257,7 @@ it('1,000 checks of one token within a slide interval are at most one write a wo
   expect(UpdateItem).toBeLessThanOrEqual(4);
 }, 60_000);
 
-it('no token and no secret has come into a log', () => {
+it('no token and no secret is in any log', () => {
   const text = stack.logs.text();
   for (const { token, key } of [good, narrow, revoked, keyless, disabled, gone, expired]) {
     expect(text).not.toContain(token);
