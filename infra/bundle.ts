@@ -21,6 +21,16 @@ export function functionNames(): string[] {
     .sort();
 }
 
+/** The functions in front of every call of somebody's API: each byte delays their start, so their maps are not deployed. */
+const WITHOUT_MAP = ['authorize', 'whoami'];
+
+/** The path of a bundle's source map: beside the bundle, or in a folder of its own when it is not deployed. */
+export function sourceMapOf(name: string, outdir = bundlesDirectory): string {
+  return WITHOUT_MAP.includes(name)
+    ? join(`${outdir}.maps`, name, 'index.js.map')
+    : join(outdir, name, 'index.js.map');
+}
+
 /** How esbuild bundles functions: by default those of the service. */
 export function bundling(
   names: readonly string[],
@@ -32,6 +42,9 @@ export function bundling(
     outdir,
     bundle: true,
     minify: true,
+    // Positions only: the sources are in the repository, and Node.js would read them at each error.
+    sourcemap: 'external',
+    sourcesContent: false,
     platform: 'node',
     target: 'node24',
     // CommonJS starts quicker than ESM on Lambda: an ESM import of node:http pulls in undici.
@@ -62,13 +75,19 @@ export function bundleFunctions(
 ): void {
   const sources = fingerprint([source, functionsDirectory, ...bundlers]);
   const bundled = `${outdir}.sources`;
-  const isThere = names.every((name) => existsSync(join(outdir, name, 'index.js')));
+  const isThere = names.every((name) =>
+    [join(outdir, name, 'index.js'), sourceMapOf(name, outdir)].every((path) => existsSync(path)),
+  );
   if (isThere && existsSync(bundled) && readFileSync(bundled, 'utf8') === sources) return;
   // If this is cut short, the next one begins anew.
   rmSync(bundled, { force: true });
   const built = buildSync({ ...bundling(names, source, outdir), write: false });
-  for (const { path, text } of built.outputFiles) {
-    write(path, text);
+  const textOf = new Map(built.outputFiles.map(({ path, text }) => [path, text]));
+  for (const name of names) {
+    const path = join(outdir, name, 'index.js');
+    const isSmall = WITHOUT_MAP.includes(name);
+    write(path, `${textOf.get(path)}${isSmall ? '' : '//# sourceMappingURL=index.js.map\n'}`);
+    write(sourceMapOf(name, outdir), textOf.get(`${path}.map`) ?? '');
     // Without it the nearest package.json decides, and this project's says that a .js is ESM.
     write(join(dirname(path), 'package.json'), '{"type":"commonjs"}\n');
   }

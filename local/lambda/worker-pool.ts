@@ -1,9 +1,10 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { buildSync } from 'esbuild';
+import { sourceMapOf } from '../../infra/bundle.ts';
 import type { Credential } from '../aws/sigv4.ts';
 import { type Clock, monotonicNow } from '../clock.ts';
 import { REGION, type Resource, type Template } from '../template.ts';
@@ -134,12 +135,18 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
   return { name, functionName, arn, roleArn: properties.Role, credential, timeout, pool };
 }
 
+/**
+ * Reads a function's code. A debugger finds the sources through the map that the build left beside the bundle: paths in
+ * the deployed map are relative to the build, not to the asset.
+ */
 function code(template: Template, resource: Resource, { Code, Handler }: FunctionProperties) {
   const module = `${Handler.split('.')[0]}.js`;
   if (Code.ZipFile !== undefined) return { source: Code.ZipFile, file: `/var/task/${module}` };
   const file = join(template.assetDirectory(resource) ?? '', module);
   if (!existsSync(file)) throw new Error(`${resource.path} has no ${module} in its asset.`);
-  return { source: readFileSync(file, 'utf8'), file };
+  const source = readFileSync(file, 'utf8').replace(/^\/\/# sourceMappingURL=.*\n$/m, '');
+  const map = sourceMapOf(nameOf(resource.path));
+  return { source: existsSync(map) ? `${source}//# sourceMappingURL=${pathToFileURL(map)}\n` : source, file };
 }
 
 interface PoolOptions

@@ -30,6 +30,7 @@ const scriptsIn = (text: string) =>
 /** Scripts that .ci/run does not run, each with the reason. */
 const NOT_IN_CI: Record<string, string> = {
   'test:all': 'its two parts are run, npm test and npm run test:slow',
+  'test:unit': 'npm test includes these tests',
   fix: 'npm run check fails on everything that it would change',
   prepack: 'npm pack runs it, in test/package.test.ts',
   postpack: 'npm pack runs it, in test/package.test.ts',

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { bundleFunctions, bundling, functionNames } from '../../infra/bundle.ts';
+import { bundleFunctions, bundling, functionNames, sourceMapOf } from '../../infra/bundle.ts';
 import { bundlesDirectory } from '../../infra/bundles.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
@@ -41,11 +41,20 @@ describe('the bundle of a function', () => {
   beforeAll(() => bundleFunctions());
 
   it.each(functionNames())('is one CommonJS file regardless of the package.json above it: %s', (name) => {
-    expect(readdirSync(join(bundlesDirectory, name)).sort()).toStrictEqual(['index.js', 'package.json']);
+    expect(readdirSync(join(bundlesDirectory, name)).sort()).toStrictEqual(
+      name in WEIGHT ? ['index.js', 'package.json'] : ['index.js', 'index.js.map', 'package.json'],
+    );
     expect(readFileSync(join(bundlesDirectory, name, 'package.json'), 'utf8')).toBe('{"type":"commonjs"}\n');
     const text = readFileSync(pathOf(name), 'utf8');
     expect(() => new Script(`(function (require, module, exports) {${text}\n})`)).not.toThrow();
     expect(text).toContain('module.exports');
+  });
+
+  it.each(functionNames())('has a source map that names the entry of %s', (name) => {
+    const { sources } = JSON.parse(readFileSync(sourceMapOf(name), 'utf8'));
+    expect(sources).toContain(`../../../functions/${name}.ts`);
+    const link = '//# sourceMappingURL=index.js.map\n';
+    expect(readFileSync(pathOf(name), 'utf8').endsWith(link)).toBe(!(name in WEIGHT));
   });
 
   it("requires only Node's own modules at run time", () => {

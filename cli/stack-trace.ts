@@ -1,0 +1,49 @@
+/** Replaces positions in bundled code by positions in the sources: the lines of a stack trace as CloudWatch shows them. */
+import { existsSync, readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
+import { dirname, relative, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { parseArgs } from 'node:util';
+import { bundleFunctions, functionNames, sourceMapOf } from '../infra/bundle.ts';
+
+const HELP = `Translates a stack trace of a deployed function into lines of the source code.
+
+  npm run -s stack-trace -- <function> <trace.txt
+  npm run -s stack-trace -- authorize --at 1:20874
+
+  <function>   the name of its file in functions/: ${functionNames().join(', ')}
+  --at         one position in the bundle, line:column, instead of a stack trace on standard input
+
+Check out the commit that is deployed first: the positions belong to its bundles.`;
+
+const { values, positionals } = parseArgs({
+  options: { at: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+  allowPositionals: true,
+});
+const [name = ''] = positionals;
+if (values.help) {
+  console.log(HELP);
+} else if (positionals.length !== 1 || !functionNames().includes(name)) {
+  console.error(`${name === '' ? 'Name a function.' : `There is no function "${name}".`}\n\n${HELP}`);
+  process.exitCode = 2;
+} else {
+  bundleFunctions();
+  const trace = values.at === undefined ? await text(process.stdin) : `index.js:${values.at}\n`;
+  process.stdout.write(translated(trace, sourceMapOf(name)));
+}
+
+/** @param path of the bundle's source map */
+function translated(trace: string, path: string): string {
+  if (!existsSync(path)) throw new Error(`There is no source map at ${path}.`);
+  const map = new SourceMap(JSON.parse(readFileSync(path, 'utf8')));
+  return trace.replaceAll(
+    /[^\s("]*index\.js:(?<line>\d+):(?<column>\d+)/g,
+    (position: string, ...rest: unknown[]) => {
+      const { line, column } = rest.at(-1) as { line: string; column: string };
+      const origin = map.findOrigin(Number(line), Number(column));
+      if (!('fileName' in origin)) return position;
+      const file = relative(process.cwd(), resolve(dirname(path), origin.fileName));
+      return `${file}:${origin.lineNumber}:${origin.columnNumber}`;
+    },
+  );
+}
