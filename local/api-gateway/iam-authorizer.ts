@@ -67,7 +67,7 @@ export class IamAuthorizer implements Authorizer {
 
   async decide(event: HttpApiEvent, _scopes: readonly string[], request: GatewayRequest): Promise<Decision> {
     const { identities, apiArn, clock } = this.#options;
-    const caller = verify(request, {
+    const caller = await verify(request, {
       service: 'execute-api',
       region: REGION,
       now: clock.now(),

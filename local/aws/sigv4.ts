@@ -1,11 +1,12 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { SignatureV4 } from '@smithy/signature-v4';
 import type { GatewayRequest } from '../api-gateway/gateway.ts';
 
 /** What signs requests. */
 export interface Credential {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Of temporary credentials: those of a role. */
+  /** Temporary credentials, such as a role's, have one. */
   readonly sessionToken?: string;
 }
 
@@ -14,88 +15,84 @@ export interface Verification<T extends Credential> {
   readonly region: string;
   /** Epoch milliseconds. */
   readonly now: number;
-  /** The credential with an access key's ID, where there is one. */
+  /** Returns the credential with this access key ID, if there is one. */
   readonly find: (accessKeyId: string) => T | undefined;
 }
 
-/** How far the signer's clock may be from ours, in milliseconds. */
-const SKEW = 5 * 60 * 1000;
+/** Largest difference between the signer's clock and ours, in milliseconds. */
+const CLOCK_SKEW = 5 * 60 * 1000;
 const AUTHORIZATION =
-  /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/(\d{8})\/[\w-]+\/[\w-]+\/aws4_request,\s*SignedHeaders=([a-z0-9;-]+),\s*Signature=([0-9a-f]{64})$/;
+  /^AWS4-HMAC-SHA256 Credential=(?<keyId>[^/,\s]+)\/\d{8}\/[\w-]+\/[\w-]+\/aws4_request,\s*SignedHeaders=(?<names>[a-z0-9;-]+),\s*Signature=(?<signature>[0-9a-f]{64})$/;
+const AMZ_DATE = /^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T(?<hour>\d\d)(?<minute>\d\d)(?<second>\d\d)Z$/;
 
 /**
- * Verifies a request that was signed in its headers, as the IAM User Guide says in "Create a signed AWS API request":
- * the names it was signed for, its date, and the signature over method, path, query, signed headers and body.
+ * Verifies a request that was signed in its headers: signs it again with AWS's own signer and compares. The
+ * requirements are those of the IAM User Guide, "Create a signed AWS API request".
  *
- * @returns the credential that signed it; undefined for a request that is not signed or not signed well
+ * @returns the credential that signed the request; undefined when the request is unsigned or its signature is wrong
  */
-export function verify<T extends Credential>(
+export async function verify<T extends Credential>(
   request: GatewayRequest,
   { service, region, now, find }: Verification<T>,
-): T | undefined {
+): Promise<T | undefined> {
   const headers = headersOf(request);
-  const [, keyId = '', day = '', names = '', signature = ''] =
-    AUTHORIZATION.exec(headers.get('authorization') ?? '') ?? [];
-  const credential = find(keyId);
-  if (!credential) return undefined;
+  const authorization = AUTHORIZATION.exec(headers.authorization ?? '')?.groups ?? {};
+  const { keyId = '', names = '', signature = '' } = authorization;
+  const credentials = find(keyId);
+  if (!credentials) return undefined;
 
-  const date = headers.get('x-amz-date') ?? '';
-  const isOfNow = date.startsWith(day) && Math.abs(timeOf(date) - now) <= SKEW;
-  const isOfSession = headers.get('x-amz-security-token') === credential.sessionToken;
-  const signed = names.split(';');
-  const mustBeSigned = ['host', ...[...headers.keys()].filter((name) => name.startsWith('x-amz-'))];
-  if (!isOfNow || !isOfSession || !mustBeSigned.every((name) => signed.includes(name))) return undefined;
+  const signingDate = dateOf(headers['x-amz-date'] ?? '');
+  const isRecent = Math.abs(signingDate.getTime() - now) <= CLOCK_SKEW;
+  const hasSessionToken = headers['x-amz-security-token'] === credentials.sessionToken;
+  const signableHeaders = new Set(names.split(';'));
+  const mustBeSigned = ['host', ...Object.keys(headers).filter((name) => name.startsWith('x-amz-'))];
+  const areSigned = mustBeSigned.every((name) => signableHeaders.has(name));
+  if (!isRecent || !hasSessionToken || !areSigned || !hasBodyHash(headers, request.body)) return undefined;
 
-  // Of what this gateway is, whatever the header says: a signature for another Region or service does not fit.
-  const scope = `${day}/${region}/${service}/aws4_request`;
-  const canonical = [
-    request.method,
-    canonicalPath(request.path),
-    canonicalQuery(request.query),
-    ...signed.map((name) => `${name}:${headers.get(name) ?? ''}`),
-    '',
-    names,
-    sha256(request.body),
-  ].join('\n');
-  const text = ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n');
-  const key = [day, region, service, 'aws4_request'].reduce<Buffer | string>(
-    hmac,
-    `AWS4${credential.secretAccessKey}`,
+  // Region and service are this gateway's, whatever the header says: a signature for others does not match.
+  const signer = new SignatureV4({ service, region, credentials, sha256: Sha256, applyChecksum: false });
+  const signed = await signer.sign(
+    {
+      method: request.method,
+      protocol: 'http:',
+      hostname: '127.0.0.1',
+      path: request.path,
+      query: queryOf(request.query),
+      headers: Object.fromEntries(Object.entries(headers).filter(([name]) => signableHeaders.has(name))),
+      body: request.body,
+    },
+    { signingDate, signableHeaders },
   );
-  return timingSafeEqual(hmac(key, text), Buffer.from(signature, 'hex')) ? credential : undefined;
+  const expected = AUTHORIZATION.exec(signed.headers.authorization ?? '')?.groups ?? {};
+  const isSame = expected.names === names && sameText(expected.signature ?? '', signature);
+  return isSame ? credentials : undefined;
 }
 
-/** By names in lower case; values trimmed, their inner spaces one, repeated ones joined. */
-function headersOf({ headers }: GatewayRequest): Map<string, string> {
-  const values = new Map<string, string>();
+/** By lower-case name; repeated headers are joined with commas, as RFC 9110 §5.2 says. */
+function headersOf({ headers }: GatewayRequest): Record<string, string> {
+  const joined = new Map<string, string>();
   for (const [name, value] of headers) {
     const key = name.toLowerCase();
-    const plain = value.trim().replaceAll(/ +/g, ' ');
-    values.set(key, values.has(key) ? `${values.get(key)},${plain}` : plain);
+    const before = joined.get(key);
+    joined.set(key, before === undefined ? value.trim() : `${before},${value.trim()}`);
   }
-  return values;
+  return Object.fromEntries(joined);
 }
 
-/** `20260131T120000Z` as epoch milliseconds; NaN for another form. */
-function timeOf(date: string): number {
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date) ?? [];
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+/** The signer trusts this header, so that it must say what the body is. */
+function hasBodyHash({ 'x-amz-content-sha256': claimed }: Record<string, string>, body: Buffer): boolean {
+  return claimed === undefined || claimed === createHash('sha256').update(body).digest('hex');
 }
 
-/** Every segment encoded once more: of all services S3 alone does not. */
-const canonicalPath = (path: string) => path.split('/').map(encoded).join('/');
-
-function canonicalQuery(query: string): string {
-  if (query === '') return '';
-  const pairs = query.split('&').map((pair) => {
+/** Decoded, since the signer encodes again; a repeated parameter is a list. */
+function queryOf(query: string): Record<string, string[]> {
+  const values = new Map<string, string[]>();
+  for (const pair of query.split('&').filter((pair) => pair !== '')) {
     const [name = '', ...value] = pair.split('=');
-    return [name, value.join('=')].map((part) => encoded(decoded(part)));
-  });
-  const text = (pair: string[]) => pair.join('=');
-  const byNameThenValue = ([a = '', x = '']: string[], [b = '', y = '']: string[]) =>
-    a === b ? (x < y ? -1 : 1) : a < b ? -1 : 1;
-  return pairs.sort(byNameThenValue).map(text).join('&');
+    const key = decoded(name);
+    values.set(key, [...(values.get(key) ?? []), decoded(value.join('='))]);
+  }
+  return Object.fromEntries(values);
 }
 
 function decoded(text: string): string {
@@ -106,9 +103,29 @@ function decoded(text: string): string {
   }
 }
 
-/** All but the unreserved characters of RFC 3986. */
-const encoded = (text: string) =>
-  encodeURIComponent(text).replaceAll(/[!'()*]/g, (it) => `%${it.charCodeAt(0).toString(16).toUpperCase()}`);
+/** `20260131T120000Z` as a date; an invalid date for any other form. */
+function dateOf(text: string): Date {
+  const { year, month, day, hour, minute, second } = AMZ_DATE.exec(text)?.groups ?? {};
+  return new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
 
-const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
-const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
+function sameText(one: string, other: string): boolean {
+  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+}
+
+/** SHA-256, or HMAC-SHA-256 where there is a secret, in the form that the signer takes. */
+class Sha256 {
+  readonly #hash;
+
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as string);
+  }
+
+  update(content: string | ArrayBuffer | ArrayBufferView): void {
+    this.#hash.update(content as string);
+  }
+
+  async digest(): Promise<Buffer> {
+    return this.#hash.digest();
+  }
+}

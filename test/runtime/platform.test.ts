@@ -72,8 +72,8 @@ describe('openPlatform', () => {
       protocol: 'HTTP/1.1',
       sourceIp: '',
     };
-    expect(verify(arrived, verification)).toBe(SIGNER);
-    expect(verify({ ...arrived, body: Buffer.from('{}') }, verification)).toBeUndefined();
+    expect(await verify(arrived, verification)).toBe(SIGNER);
+    expect(await verify({ ...arrived, body: Buffer.from('{}') }, verification)).toBeUndefined();
     expect(Object.fromEntries(request.headers)).toMatchObject({ 'Idempotency-Key': 'one' });
   });
 
