@@ -101,110 +101,29 @@ export async function startLocalStack(options: LocalStackOptions = {}) {
   }
 }
 
-async function start(options: LocalStackOptions, atStop: (closer: () => unknown) => void) {
-  const { port = 0, dataDirectory } = options;
+/** Registers what has to be closed; `stop` closes in the reverse order. */
+type AtStop = (closer: () => unknown) => void;
+
+async function start(options: LocalStackOptions, atStop: AtStop) {
   const clock = new Clock();
   const logs = new Logs(options.onLog);
 
   // The ports first: whoever has them shows that another stack runs on the same data.
-  const gateway = new Gateway(logs.write);
-  atStop(() => gateway.stop());
-  const url = await gateway.listen(port);
-  const issuer = new Issuer(clock);
-  atStop(() => issuer.stop());
-  const issuerUrl = await issuer.start(options.issuerPort ?? (port === 0 ? 0 : port + 1));
+  const { gateway, url, issuer, issuerUrl } = await listen(options, { clock, logs, atStop });
   const engineStarting = startEngine(options);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
-
-  const ownIssuer = {
-    issuer: issuerUrl,
-    audience: AUDIENCE,
-    adminGroup: ADMIN_GROUP,
-    consoleClientId: CLIENT_ID,
-  };
-  const context =
-    options.context?.issuer === undefined ? { ...ownIssuer, ...options.context } : options.context;
-  const outdir = mkdtempSync(join(tmpdir(), 'local-stack-'));
-  const discardAssembly = () => rmSync(outdir, { recursive: true, force: true });
-  atStop(discardAssembly);
-  const synthesise = options.synthesise ?? (await import('../infra/app.ts')).synthesise;
-  // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
-  const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
-  const synthesised = await withoutValidation(() => synthesise(context, outdir));
-  const assembly = withPlatformTable(synthesised, context.deploymentsSource);
-  const template = new Template(assembly, suffix, options.alterTemplate);
-
+  const { template, discardAssembly } = await synthesiseTemplate(options, issuerUrl, atStop);
   const engine = await engineStarting;
-  const proxy = new AwsProxy(engine.endpoint);
-  atStop(() => proxy.stop());
-  const awsEndpoint = await proxy.start();
-  const queues = makeQueues(template, awsEndpoint);
-  proxy.serveQueues(queues);
-  const buses = makeBuses(template);
-  proxy.serveBuses(buses);
-  const secrets = makeSecrets(template);
-  proxy.serveSecrets(secrets);
 
-  const client = DynamoDBDocumentClient.from(
-    new DynamoDBClient({
-      endpoint: engine.endpoint,
-      region: REGION,
-      credentials: ENGINE_CREDENTIALS,
-    }),
-  );
-  atStop(() => client.destroy());
-  const tables = await Promise.all(
-    template.ofType('AWS::DynamoDB::GlobalTable', 'AWS::DynamoDB::Table').map(async (resource) => {
-      const table = await makeTable(engine.endpoint, template, resource, options);
-      const ttl = new TimeToLive(engine.endpoint, table, clock, options.ttlLateness ?? TWO_DAYS);
-      return { resource, table, ttl };
-    }),
-  );
-  if (!engine.isOwn && dataDirectory === undefined) {
-    // Its owner did not ask for tables that no later run uses.
-    for (const { table } of tables) {
-      atStop(() => deleteTable(engine.endpoint, table.name));
-    }
-  }
-
-  const [api, ...otherApis] = template.ofType('AWS::ApiGatewayV2::Api', 'AWS::ApiGateway::RestApi');
-  const apis = new Map(api ? [[api, gateway]] : []);
-  const urls: Record<string, string> = {};
-  if (api) urls[api.path] = url;
-  for (const [index, other] of otherApis.entries()) {
-    const extra = new Gateway(logs.write);
-    atStop(() => extra.stop());
-    urls[other.path] = await extra.listen(port === 0 ? 0 : port + 2 + index);
-    apis.set(other, extra);
-  }
-  for (const resource of apis.keys()) template.set(resource, 'ApiEndpoint', urls[resource.path] ?? '');
-
+  const aws = await startAws(template, engine.endpoint, atStop);
+  const { client, tables } = await createTables(template, engine, { options, clock, atStop });
+  const { apis, urls } = await openApis(template, { gateway, url, port: options.port ?? 0, logs, atStop });
   const identities = new Identities();
-  const functions = template.ofType('AWS::Lambda::Function').map((resource) => {
-    const local = makeFunction(template, resource, { clock, awsEndpoint, log: logs.writeOf });
-    atStop(() => local.pool.stop());
-    const permissions = permissionsOf(template, roleOf(template, local.roleArn));
-    const sessionArn = `arn:aws:sts::${ACCOUNT}:assumed-role/${local.roleArn.split('/').pop()}/${local.functionName}`;
-    proxy.admit(local.credential.accessKeyId, { name: local.name, sessionArn, permissions });
-    identities.add({ ...local.credential, arn: sessionArn, permissions });
-    return { local, permissions };
-  });
+  const functions = startFunctions(template, { aws, clock, logs, identities, atStop });
   discardAssembly();
   const functionOf = (arn: string) => one(functions, ({ local }) => local.arn === arn, arn).local;
   const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
-
-  const invokers = new Invokers(template, functionOf);
-  const httpApis = new ApiReader(template, invokers, clock, identities);
-  const restApis = new RestApiReader(template, invokers, clock);
-  for (const [resource, server] of apis) {
-    if (resource.type === 'AWS::ApiGatewayV2::Api') {
-      server.serve(httpApis.httpApi(resource));
-    } else {
-      const { api: restApi, stage } = restApis.restApi(resource);
-      urls[resource.path] += `/${stage}`;
-      server.serve(restApi);
-    }
-  }
+  serveApis(template, { apis, urls, functionOf, clock, identities });
 
   const state = new State(options);
   atStop(() => state.save());
@@ -213,19 +132,20 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     endpoint: engine.endpoint,
     clock,
     tables,
-    queues,
+    queues: aws.queues,
     functionOf,
     permissionsOf: (target) => one(functions, ({ local }) => local === target, target.name).permissions,
     checkpoints: (mapping) => state.checkpoints(mapping),
     log: logs.write,
   });
-  for (const source of [...sources.streams, ...sources.queues, ...sources.schedules]) {
+  for (const source of [
+    ...sources.streams,
+    ...sources.queues,
+    ...sources.schedules,
+    ...tables.map(({ ttl }) => ttl),
+  ]) {
     source.start();
     atStop(() => source.stop());
-  }
-  for (const { ttl } of tables) {
-    ttl.start();
-    atStop(() => ttl.stop());
   }
 
   const access = tables.map(
@@ -250,7 +170,7 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     /** Where all tables can be reached without anybody's role. */
     engineEndpoint: engine.endpoint,
     /** Where AWS's services are for the functions: each caller may do what its role allows. */
-    awsEndpoint,
+    awsEndpoint: aws.endpoint,
     schedules: sources.schedules,
 
     /** An access token (or an ID token) of a person. */
@@ -275,36 +195,193 @@ async function start(options: LocalStackOptions, atStop: (closer: () => unknown)
     },
 
     /** The queue whose name contains a construct's: `StreamFailures`. */
-    queue: (name: string): Queue => one(queues, (queue) => queue.name.includes(name), name),
+    queue: (name: string): Queue => one(aws.queues, (queue) => queue.name.includes(name), name),
 
     /** The event buses, with what was put on them. */
-    buses,
+    buses: aws.buses,
 
     /** The secrets of Secrets Manager, with what was written to them. */
-    secrets,
+    secrets: aws.secrets,
 
     /** How many calls of each operation a function has made to DynamoDB and SQS that were let through. */
-    calls: (name: string): Record<string, number> => proxy.callsOf(named(name).name),
-    resetCalls: () => proxy.resetCalls(),
+    calls: (name: string): Record<string, number> => aws.proxy.callsOf(named(name).name),
+    resetCalls: () => aws.proxy.resetCalls(),
 
     /**
-     * Resolves when what was in streams and queues at the call is delivered, set aside or given up.
+     * Resolves when everything that was in streams and queues at the call is delivered or discarded.
      *
      * @param timeout milliseconds
      * @throws Error after that time
      */
     settled: async (timeout = 10_000): Promise<void> => {
-      const all = async () => {
-        for (const source of [...sources.streams, ...sources.queues, ...sources.streams])
+      // Streams twice: what a queue delivers can write what a stream must deliver.
+      const drain = async () => {
+        for (const source of [...sources.streams, ...sources.queues, ...sources.streams]) {
           await source.drained();
+        }
       };
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`Not settled within ${timeout} ms.`)), timeout);
       });
-      await Promise.race([all(), late]).finally(() => clearTimeout(timer));
+      await Promise.race([drain(), late]).finally(() => clearTimeout(timer));
     },
   };
+}
+
+/** Takes the ports of the first API and of the development issuer. */
+async function listen(
+  { port = 0, issuerPort = port === 0 ? 0 : port + 1 }: LocalStackOptions,
+  { clock, logs, atStop }: { clock: Clock; logs: Logs; atStop: AtStop },
+) {
+  const gateway = new Gateway(logs.write);
+  atStop(() => gateway.stop());
+  const url = await gateway.listen(port);
+  const issuer = new Issuer(clock);
+  atStop(() => issuer.stop());
+  return { gateway, url, issuer, issuerUrl: await issuer.start(issuerPort) };
+}
+
+/** Synthesises the app in this process, with the development issuer where the context names none. */
+async function synthesiseTemplate(
+  { context: given = {}, dataDirectory, synthesise, alterTemplate }: LocalStackOptions,
+  issuerUrl: string,
+  atStop: AtStop,
+) {
+  const ownIssuer = {
+    issuer: issuerUrl,
+    audience: AUDIENCE,
+    adminGroup: ADMIN_GROUP,
+    consoleClientId: CLIENT_ID,
+  };
+  const context = given.issuer === undefined ? { ...ownIssuer, ...given } : given;
+  const outdir = mkdtempSync(join(tmpdir(), 'local-stack-'));
+  const discardAssembly = () => rmSync(outdir, { recursive: true, force: true });
+  atStop(discardAssembly);
+  const synthesiseApp = synthesise ?? (await import('../infra/app.ts')).synthesise;
+  const synthesised = await withoutValidation(() => synthesiseApp(context, outdir));
+  const assembly = withPlatformTable(synthesised, context.deploymentsSource);
+  // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
+  const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
+  return { template: new Template(assembly, suffix, alterTemplate), discardAssembly };
+}
+
+/** The AWS services that functions call: DynamoDB is passed on to the engine, the others are emulated. */
+async function startAws(template: Template, engineEndpoint: string, atStop: AtStop) {
+  const proxy = new AwsProxy(engineEndpoint);
+  atStop(() => proxy.stop());
+  const endpoint = await proxy.start();
+  const queues = makeQueues(template, endpoint);
+  const buses = makeBuses(template);
+  const secrets = makeSecrets(template);
+  proxy.serveQueues(queues);
+  proxy.serveBuses(buses);
+  proxy.serveSecrets(secrets);
+  return { proxy, endpoint, queues, buses, secrets };
+}
+
+/** Creates the template's tables on the engine, with their TTL. */
+async function createTables(
+  template: Template,
+  engine: Awaited<ReturnType<typeof startEngine>>,
+  { options, clock, atStop }: { options: LocalStackOptions; clock: Clock; atStop: AtStop },
+) {
+  const { endpoint, isOwn } = engine;
+  const client = DynamoDBDocumentClient.from(
+    new DynamoDBClient({ endpoint, region: REGION, credentials: ENGINE_CREDENTIALS }),
+  );
+  atStop(() => client.destroy());
+  const tables = await Promise.all(
+    template.ofType('AWS::DynamoDB::GlobalTable', 'AWS::DynamoDB::Table').map(async (resource) => {
+      const table = await makeTable(endpoint, template, resource, options);
+      const ttl = new TimeToLive(endpoint, table, clock, options.ttlLateness ?? TWO_DAYS);
+      return { resource, table, ttl };
+    }),
+  );
+  if (!isOwn && options.dataDirectory === undefined) {
+    // Its owner did not ask for tables that no later run uses.
+    for (const { table } of tables) atStop(() => deleteTable(endpoint, table.name));
+  }
+  return { client, tables };
+}
+
+/** One gateway for each API of the template. The URLs must be known before functions are configured. */
+async function openApis(
+  template: Template,
+  first: { gateway: Gateway; url: string; port: number; logs: Logs; atStop: AtStop },
+) {
+  const { gateway, url, port, logs, atStop } = first;
+  const [api, ...otherApis] = template.ofType('AWS::ApiGatewayV2::Api', 'AWS::ApiGateway::RestApi');
+  const apis = new Map(api ? [[api, gateway]] : []);
+  const urls: Record<string, string> = {};
+  if (api) urls[api.path] = url;
+  for (const [index, other] of otherApis.entries()) {
+    const extra = new Gateway(logs.write);
+    atStop(() => extra.stop());
+    urls[other.path] = await extra.listen(port === 0 ? 0 : port + 2 + index);
+    apis.set(other, extra);
+  }
+  for (const resource of apis.keys()) template.set(resource, 'ApiEndpoint', urls[resource.path] ?? '');
+  return { apis, urls };
+}
+
+/** Every function of the template, each with the permissions of its role. */
+function startFunctions(
+  template: Template,
+  {
+    aws,
+    clock,
+    logs,
+    identities,
+    atStop,
+  }: {
+    aws: Awaited<ReturnType<typeof startAws>>;
+    clock: Clock;
+    logs: Logs;
+    identities: Identities;
+    atStop: AtStop;
+  },
+) {
+  return template.ofType('AWS::Lambda::Function').map((resource) => {
+    const local = makeFunction(template, resource, { clock, awsEndpoint: aws.endpoint, log: logs.writeOf });
+    atStop(() => local.pool.stop());
+    const permissions = permissionsOf(template, roleOf(template, local.roleArn));
+    const sessionArn = `arn:aws:sts::${ACCOUNT}:assumed-role/${local.roleArn.split('/').pop()}/${local.functionName}`;
+    aws.proxy.admit(local.credential.accessKeyId, { name: local.name, sessionArn, permissions });
+    identities.add({ ...local.credential, arn: sessionArn, permissions });
+    return { local, permissions };
+  });
+}
+
+/** Puts each API behind its gateway. The URL of a REST API ends in its stage. */
+function serveApis(
+  template: Template,
+  {
+    apis,
+    urls,
+    functionOf,
+    clock,
+    identities,
+  }: {
+    apis: ReadonlyMap<Resource, Gateway>;
+    urls: Record<string, string>;
+    functionOf: ConstructorParameters<typeof Invokers>[1];
+    clock: Clock;
+    identities: Identities;
+  },
+): void {
+  const invokers = new Invokers(template, functionOf);
+  const httpApis = new ApiReader(template, invokers, clock, identities);
+  const restApis = new RestApiReader(template, invokers, clock);
+  for (const [resource, server] of apis) {
+    if (resource.type === 'AWS::ApiGatewayV2::Api') {
+      server.serve(httpApis.httpApi(resource));
+    } else {
+      const { api, stage } = restApis.restApi(resource);
+      urls[resource.path] += `/${stage}`;
+      server.serve(api);
+    }
+  }
 }
 
 /** Validating the templates takes the CDK longer than all else at a start; `cdk synth` and its tests do it. */

@@ -6,8 +6,7 @@
 export function matchPath(template: string, path: string): Record<string, string> | undefined {
   const wanted = template.split('/');
   const given = path.split('/');
-  const isGreedy = wanted.at(-1)?.endsWith('+}') ?? false;
-  if (isGreedy ? given.length < wanted.length : given.length !== wanted.length) return undefined;
+  if (isGreedy(template) ? given.length < wanted.length : given.length !== wanted.length) return undefined;
 
   const parameters: Record<string, string> = {};
   for (const [index, segment] of wanted.entries()) {
@@ -19,6 +18,15 @@ export function matchPath(template: string, path: string): Record<string, string
   return parameters;
 }
 
-/** One digit a segment, the more specific path first: a literal goes before a parameter, that before a greedy one. */
-export const rankOf = (template: string): number[] =>
+/** Whether the path ends in a greedy parameter, `{path+}`. */
+export const isGreedy = (template: string): boolean => template.endsWith('+}');
+
+/** A number for each segment, the more specific the smaller: a literal, a parameter, a greedy parameter. */
+export const specificityOf = (template: string): number[] =>
   template.split('/').map((segment) => (segment.endsWith('+}') ? 2 : segment.startsWith('{') ? 1 : 0));
+
+/** Compares two lists by the first number that differs, for sorting. */
+export function compareNumbers(a: readonly number[], b: readonly number[]): number {
+  const differs = a.findIndex((number, index) => number !== b[index]);
+  return differs === -1 ? 0 : (a[differs] ?? 0) - (b[differs] ?? 0);
+}

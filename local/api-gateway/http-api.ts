@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
-import { matchPath, rankOf } from '../paths.ts';
+import { compareNumbers, isGreedy, matchPath, specificityOf } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
 import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
@@ -208,13 +208,12 @@ export function render(outcome: Outcome): GatewayResponse {
   };
 }
 
-const rank = (key: string) => {
+/** What decides between routes that match, the most important first; the smaller number wins. */
+function precedenceOf(key: string): number[] {
   const [method = '', path = ''] = key.split(' ');
-  const segments = rankOf(path);
-  return key === '$default'
-    ? '9'
-    : `${Math.max(...segments) === 2 ? 1 : 0}${segments.join('')}${method === 'ANY' ? 1 : 0}`;
-};
+  const segments = specificityOf(path);
+  return [Number(key === '$default'), Number(isGreedy(path)), ...segments, Number(method === 'ANY')];
+}
 
 /**
  * Chooses as AWS says: a full match before one with a greedy parameter, `$default` last; the more specific path,
@@ -227,9 +226,10 @@ export function chooseRoute<T extends { readonly key: string }>(
 ): { route: T; parameters: Record<string, string> } | undefined {
   const candidates = routes.flatMap((route) => {
     const parameters = matchRoute(route.key, method, path);
-    return parameters ? [{ route, parameters }] : [];
+    return parameters ? [{ route, parameters, precedence: precedenceOf(route.key) }] : [];
   });
-  return candidates.sort((a, b) => (rank(a.route.key) < rank(b.route.key) ? -1 : 1))[0];
+  const [first] = candidates.sort((a, b) => compareNumbers(a.precedence, b.precedence));
+  return first && { route: first.route, parameters: first.parameters };
 }
 
 /** @returns the path parameters; undefined when the route is another one. */

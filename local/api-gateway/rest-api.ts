@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
-import { matchPath, rankOf } from '../paths.ts';
+import { compareNumbers, matchPath, specificityOf } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
 import { commonLogTime } from './http-api.ts';
@@ -207,10 +207,10 @@ export function chooseMethod<T extends Pick<RestMethod, 'method' | 'resourcePath
 ): { method: T; parameters: Record<string, string> } | undefined {
   const matching = methods.flatMap((it) => {
     const parameters = matchPath(it.resourcePath, path);
-    return parameters ? [{ method: it, parameters, rank: rankOf(it.resourcePath).join('') }] : [];
+    return parameters ? [{ method: it, parameters, specificity: specificityOf(it.resourcePath) }] : [];
   });
-  const best = matching.map((it) => it.rank).sort()[0];
-  const ofResource = matching.filter((it) => it.rank === best);
+  const [best] = matching.map((it) => it.specificity).sort(compareNumbers);
+  const ofResource = matching.filter((it) => best && compareNumbers(it.specificity, best) === 0);
   return (
     ofResource.find((it) => it.method.method === method) ??
     ofResource.find((it) => it.method.method === 'ANY')

@@ -83,25 +83,35 @@ export class StreamSource {
   }
 
   async #run(): Promise<void> {
+    while (!this.#abort.signal.aborted) {
+      const isQuiet = await this.#readAll();
+      await this.#rest(isQuiet ? POLL_INTERVAL : BUSY_INTERVAL);
+    }
+  }
+
+  /** Reads every shard once. Returns whether nothing was new and nothing is under way. */
+  async #readAll(): Promise<boolean> {
+    try {
+      await this.#findShards();
+      const shards = [...this.#shards.values()];
+      const counts = await Promise.all(shards.map((shard) => this.#read(shard)));
+      const isQuiet = counts.every((count) => count === 0) && shards.every((shard) => shard.isIdle);
+      if (isQuiet) this.#quietRounds += 1;
+      return isQuiet;
+    } catch (error) {
+      // The engine is away. What was read is kept, and the stream is where it was when it comes back.
+      this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
+      for (const shard of this.#shards.values()) shard.iterator = undefined;
+      return true;
+    }
+  }
+
+  /** Waits before the next round; not longer than a busy interval while somebody waits for the stream. */
+  async #rest(interval: number): Promise<void> {
     const { signal } = this.#abort;
-    while (!signal.aborted) {
-      let isQuiet = true;
-      try {
-        await this.#findShards();
-        const shards = [...this.#shards.values()];
-        const counts = await Promise.all(shards.map((shard) => this.#read(shard)));
-        isQuiet = counts.every((count) => count === 0) && shards.every((shard) => shard.isIdle);
-        if (isQuiet) this.#quietRounds += 1;
-      } catch (error) {
-        // The engine is away. What was read is kept, and the stream is where it was when it comes back.
-        this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
-        for (const shard of this.#shards.values()) shard.iterator = undefined;
-      }
-      let rest = isQuiet ? POLL_INTERVAL : BUSY_INTERVAL;
-      do {
-        await sleep(BUSY_INTERVAL, undefined, { signal }).catch(() => {});
-        rest -= BUSY_INTERVAL;
-      } while (rest > 0 && this.#waiting === 0);
+    for (let left = interval; left > 0 && !signal.aborted; left -= BUSY_INTERVAL) {
+      await sleep(BUSY_INTERVAL, undefined, { signal }).catch(() => {});
+      if (this.#waiting > 0) return;
     }
   }
 
