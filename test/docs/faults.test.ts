@@ -17,9 +17,17 @@ const threats = readFileSync('docs/threat-model.md', 'utf8')
     return number ? [{ number: Number(number), threat, tests: tests.split('<br>') }] : [];
   });
 
-/** Whether the file has a test with this title. A title that ends in … needs to match only the start. */
+/** `| behaviour | source | `file`: title<br>… | not yet |` */
+const behaviours = readFileSync('docs/verified.md', 'utf8')
+  .split('\n')
+  .flatMap((line) => {
+    const [, behaviour = '', tests = ''] = /^\| (.*?) \| .*? \| (`.*) \| not yet \|$/.exec(line) ?? [];
+    return behaviour ? [{ behaviour, tests: tests.split('<br>') }] : [];
+  });
+
+/** Whether the file has a test with this title, or exists if there is no title. A title that ends in … needs to match only the start. */
 function isThere(test: string): boolean {
-  const [, file = '', title = ''] = /^`(.*?)`: (.*)$/.exec(test) ?? [];
+  const [, file = '', title = ''] = /^`(.*?)`(?:: (.*))?$/.exec(test) ?? [];
   const begin = title.endsWith(' …') ? title.slice(0, -1) : title;
   const source = readFileSync(file, 'utf8').replaceAll("\\'", "'");
   return ["'", '"', '`'].some((quote) => source.includes(quote + begin));
@@ -44,6 +52,16 @@ describe('docs/threat-model.md', () => {
   });
 
   it.each(threats)('names existing tests for T$number: $threat', ({ tests }) => {
+    expect(tests.filter((test) => !isThere(test))).toEqual([]);
+  });
+});
+
+describe('the list of emulated AWS behaviour', () => {
+  it('has rows with tests', () => {
+    expect(behaviours.length).toBeGreaterThan(50);
+  });
+
+  it.each(behaviours)('names existing tests for: $behaviour', ({ tests }) => {
     expect(tests.filter((test) => !isThere(test))).toEqual([]);
   });
 });
