@@ -25,7 +25,10 @@ const behaviours = readFileSync('docs/verified.md', 'utf8')
     return behaviour ? [{ behaviour, tests: tests.split('<br>') }] : [];
   });
 
-/** Whether the file has a test with this title, or exists if there is no title. A title that ends in … needs to match only the start. */
+/**
+ * Whether the file has a test with this title. A title that ends in … needs to match only the start. Without a title,
+ * the file needs to exist.
+ */
 function isThere(test: string): boolean {
   const [, file = '', title = ''] = /^`(.*?)`(?:: (.*))?$/.exec(test) ?? [];
   const begin = title.endsWith(' …') ? title.slice(0, -1) : title;
@@ -56,12 +59,12 @@ describe('docs/threat-model.md', () => {
   });
 });
 
-describe('the list of emulated AWS behaviour', () => {
-  it('has rows with tests', () => {
+describe('docs/verified.md', () => {
+  it('lists more than 50 rows with a test', () => {
     expect(behaviours.length).toBeGreaterThan(50);
   });
 
-  it.each(behaviours)('names existing tests for: $behaviour', ({ tests }) => {
+  it.each(behaviours)('names existing tests for "$behaviour"', ({ tests }) => {
     expect(tests.filter((test) => !isThere(test))).toEqual([]);
   });
 });
