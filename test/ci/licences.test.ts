@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { faultsOf, folderOf, isAllowed, SHIPPED, USED } from '../../.ci/licensed.ts';
 
-describe('a licence', () => {
+describe('isAllowed', () => {
   it.each([
     ['MIT', true],
     ['Apache-2.0', true],
@@ -14,11 +14,11 @@ describe('a licence', () => {
     ['(MIT OR (GPL-3.0-only AND MIT))', false],
     ['', false],
     [undefined, false],
-  ])('%s may be shipped: %s', (expression, expected) => {
+  ])('decides whether a package under %s may be shipped: %s', (expression, expected) => {
     expect(isAllowed(expression, SHIPPED)).toBe(expected);
   });
 
-  it('may be used, where its package is a tool, under MPL too', () => {
+  it('also allows MPL for packages that are only used as tools', () => {
     expect([isAllowed('MPL-2.0', USED), isAllowed('AGPL-3.0-only', USED)]).toEqual([true, false]);
   });
 });
@@ -31,7 +31,7 @@ describe('the licences of a lockfile', () => {
     'node_modules/c/node_modules/@d/e': { version: '3.0.0', dev: true },
   };
 
-  it('are judged by what is done with the package', () => {
+  it('are checked by how each package is used', () => {
     expect(faultsOf(packages, new Set())).toEqual([
       'node_modules/b 2.0.0 is shipped, and its licence is MPL-2.0.',
       'node_modules/c/node_modules/@d/e 3.0.0 is used, and its licence is not named.',
@@ -48,7 +48,7 @@ describe('the licences of a lockfile', () => {
     ['node_modules/c/node_modules/@d/e/dist/index.js', 'node_modules/c/node_modules/@d/e'],
     ['../x/node_modules/a/index.js', 'node_modules/a'],
     ['functions/purge.ts', undefined],
-  ])('%s lies in the package %s', (path, expected) => {
+  ])('belong to packages: %s is in %s', (path, expected) => {
     expect(folderOf(path)).toBe(expected);
   });
 });

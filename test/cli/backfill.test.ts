@@ -40,7 +40,7 @@ describe('a backfill', () => {
       ...more,
     });
 
-  it('that is interrupted goes on where it was, while rows come and go; what it had done is not done again', async () => {
+  it('continues after an interruption while rows come and go, and repeats nothing that is done', async () => {
     for (const id of IDS) await platform.put(rowOf(id));
     let pages = 0;
     const dies = {
@@ -51,7 +51,7 @@ describe('a backfill', () => {
     await expect(run(dies)).rejects.toThrow('dead');
     const first = await listed();
     expect(first).toHaveLength(4);
-    // The page in which it died is its position: it comes again.
+    // The position is the page during which it failed, so that page is read again.
     expect(kept).toMatchObject({ of: OF, part: 'rows', after: expect.anything() });
     const events = async () =>
       (await Promise.all(first.map((id) => service.partition(`EVENTS#${id}`)))).flat();
@@ -64,7 +64,7 @@ describe('a backfill', () => {
     expect(kept).toBeUndefined();
   });
 
-  it('that is run again finds nothing to do, but for rows that have gone: with prune', async () => {
+  it('finds nothing to do in a second run, except deleted rows with prune', async () => {
     await platform.remove('a');
     looked.length = 0;
     await run({ prunes: false });
@@ -89,7 +89,7 @@ describe('npm run backfill', () => {
   };
   const source = ['--source', JSON.stringify(platform.source)];
 
-  it('says what would be done, does it, tells of rows that are refused, and keeps its position until it is done', async () => {
+  it('prints what it would do, does it, reports rejected rows, and keeps its position until it is done', async () => {
     await platform.put(rowOf('x', { deployment: { S: 'no id' } }));
     await platform.put(rowOf('new'));
     const dry = await script('--table', 'keys', ...source, '--dry-run');
@@ -104,7 +104,7 @@ describe('npm run backfill', () => {
     expect(existsSync(join(folder, 'position.json'))).toBe(false);
   });
 
-  it('says what it needs, and which part of the setting is wrong', async () => {
+  it('lists its required options, and names the invalid part of the setting', async () => {
     expect(await script('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--dry-run') });
     const [untold, wrong, unknown, nowhere] = await Promise.all([
       script(...source),
@@ -131,7 +131,7 @@ describe('npm run backfill', () => {
     expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('--help says more') });
   });
 
-  it('refuses the position of another backfill', async () => {
+  it('rejects the position of another backfill', async () => {
     const file = join(folder, 'position.json');
     writeFileSync(file, JSON.stringify({ of: 'other', part: 'rows' }));
     const refused = await script('--table', 'keys', ...source);

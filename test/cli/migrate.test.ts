@@ -56,7 +56,7 @@ describe('npm run migrate', () => {
   const secrets = at('new-keys.csv');
   const usual = [keys, '--url', stack.url, '--secrets', secrets];
 
-  it('as a dry run says what it would make, and makes nothing', async () => {
+  it('prints what it would create in a dry run, and creates nothing', async () => {
     const { code, stdout } = await run([...usual, '--dry-run']);
     expect(code).toBe(0);
     expect(stdout).toBe(
@@ -66,7 +66,7 @@ describe('npm run migrate', () => {
     expect(() => statSync(secrets)).toThrow('ENOENT');
   });
 
-  it('makes the keys, and writes the secrets to a file of mode 0600 alone', async () => {
+  it('creates the keys and writes the secrets only to a file with mode 0600', async () => {
     const { code, stdout, stderr } = await run(usual);
     expect([code, stdout, stderr]).toEqual([0, '2 keys made, 0 were there already.\n', '2 of 2 keys\n']);
     expect(statSync(secrets).mode & 0o777).toBe(0o600);
@@ -99,14 +99,14 @@ describe('npm run migrate', () => {
     }
   });
 
-  it('run again makes none, and leaves the file as it is', async () => {
+  it('creates nothing in a second run and leaves the file unchanged', async () => {
     const before = readFileSync(secrets, 'utf8');
     expect((await run(usual)).stdout).toBe('0 keys made, 2 were there already.\n');
     expect(readFileSync(secrets, 'utf8')).toBe(before);
     expect(await listed('etl')).toHaveLength(2);
   });
 
-  it('goes on after a run that died before it could keep a secret: no second key, a secret that works', async () => {
+  it('continues after a run that failed before it stored a secret: no second key, and a valid secret', async () => {
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
     // The earlier run.
@@ -120,7 +120,7 @@ describe('npm run migrate', () => {
     expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
   });
 
-  it('registers Deployments where it is told to, with their groups, and takes the token from standard input', async () => {
+  it('registers Deployments with their groups on request, and reads the token from standard input', async () => {
     const rows = file('new.csv', 'deployment,name,groups\nbi,ci,data-eng; platform\n');
     const without = await run([rows, '--url', stack.url, '--secrets', at('bi.csv')]);
     expect([without.code, without.stderr]).toEqual([
@@ -137,7 +137,7 @@ describe('npm run migrate', () => {
     expect(madeIn(at('bi.csv'))).toHaveLength(1);
   });
 
-  it('#61: registers a Deployment with groups that contain spaces as they are', async () => {
+  it('#61: registers a Deployment with groups that contain spaces unchanged', async () => {
     const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
     expect(code).toBe(0);
@@ -145,7 +145,7 @@ describe('npm run migrate', () => {
     expect(json.groups).toEqual(['Data Platform', 'x admins', 'on call']);
   });
 
-  it('names each row that was refused, and makes the others', async () => {
+  it('reports each rejected row and creates the others', async () => {
     const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
     expect([code, stdout]).toEqual([1, '1 keys made, 0 were there already.\n']);
@@ -153,7 +153,7 @@ describe('npm run migrate', () => {
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
   });
 
-  it('makes nothing, nor says that it would, where the stack does not know a scope of a row', async () => {
+  it('creates nothing, and says so in a dry run, when the stack does not know a scope of a row', async () => {
     const before = (await listed('etl')).length;
     const rows = file('scopes.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
     for (const more of [['--dry-run'], []]) {
@@ -174,8 +174,8 @@ describe('npm run migrate', () => {
       'open.csv',
       /must be a file of mode 0600/,
     ],
-    ['a token that is none', () => {}, 'x.csv', /^The token was refused/],
-  ])('stops before it makes anything: %s', async (_, prepare, name, says) => {
+    ['a token that is invalid', () => {}, 'x.csv', /^The token was refused/],
+  ])('stops before it creates anything when it finds %s', async (_, prepare, name, says) => {
     prepare();
     const before = (await listed('etl')).length;
     const rows = file('one.csv', `deployment,name\netl,${name}\n`);
@@ -191,11 +191,11 @@ describe('npm run migrate', () => {
     [['--url', 'https://keys.example.com', '--secrets', 'x'], /^Name one CSV file\./],
     [['keys.csv', '--url', 'http://keys.example.com', '--secrets', 'x'], /^--url must be an https URL/],
     [['keys.csv', '--url', 'https://keys.example.com'], /^--secrets: name the file/],
-  ])('says what is missing: %j', async (args, says) => {
+  ])('names the missing option: %j', async (args, says) => {
     expect((await run(args)).stderr).toMatch(says);
   });
 
-  it('explains itself', async () => {
+  it('prints its options with --help', async () => {
     expect((await run(['--help'])).stdout).toContain('npm run migrate -- keys.csv --url');
   });
 });
@@ -203,8 +203,8 @@ describe('npm run migrate', () => {
 const RULE =
   'without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
 
-describe('a file of keys', () => {
-  it('#61: has groups between semicolons, each as it is, whatever is in it', () => {
+describe('the CSV file of keys', () => {
+  it('#61: has groups separated by semicolons, each unchanged, whatever it contains', () => {
     const group = fc
       .string({
         unit: fc.constantFrom('a', 'Z', ' ', ';', ',', '"', "'", '/', ':', '|', 'é', '漢', '\u00a0'),
@@ -222,7 +222,12 @@ describe('a file of keys', () => {
   });
 
   it.each([
-    ['a name with an outer space', 'name', 'ci ', `name must be 1 to 100 characters, ${RULE}.`],
+    [
+      'a name with leading or trailing white space',
+      'name',
+      'ci ',
+      `name must be 1 to 100 characters, ${RULE}.`,
+    ],
     ['a blank name', 'name', ' ', `name must be 1 to 100 characters, ${RULE}.`],
     [
       'an invisible character in a description',
@@ -230,7 +235,7 @@ describe('a file of keys', () => {
       'a\u200bb',
       `description must be 0 to 500 characters, ${RULE}.`,
     ],
-    ['scopes that are blank', 'scopes', ' ', 'scopes is blank. Leave it empty for all scopes of the stack.'],
+    ['blank scopes', 'scopes', ' ', 'scopes is blank. Leave it empty for all scopes of the stack.'],
     [
       'a group with an invisible character',
       'groups',
@@ -258,7 +263,7 @@ describe('a file of keys', () => {
     expect(() => readWanted(text)).toThrow(`Line 2: ${fault}`);
   });
 
-  it('is refused as a whole, with each fault and its line', () => {
+  it('is rejected as a whole, with each error and its line', () => {
     const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
     expect(() => readWanted(text)).toThrow(
       [
@@ -285,7 +290,7 @@ describe('a file of keys', () => {
     ['a,b\n,2', [{ a: '', b: '2' }]],
     ['a\n', []],
     ['', []],
-  ])('is CSV as RFC 4180 has it: %j', (text, rows) => {
+  ])('is parsed as RFC 4180 says: %j', (text, rows) => {
     expect(parseCsv(text).map(({ fields }) => fields)).toEqual(rows);
   });
 
@@ -293,7 +298,7 @@ describe('a file of keys', () => {
     ['a\n"x', 'Line 2 has a quote in the wrong place, or one that is never closed.'],
     ['a\nx"y"\n', 'Line 2 has a quote in the wrong place, or one that is never closed.'],
     ['a,b\n\n1\n', 'Line 3 has 1 fields, the first line 2.'],
-  ])('is refused when it is none: %j', (text, says) => {
+  ])('is rejected when it is malformed: %j', (text, says) => {
     expect(() => parseCsv(text)).toThrow(says);
   });
 });

@@ -44,7 +44,7 @@ async function itemsOf(table: Table): Promise<Item[]> {
   return items;
 }
 
-/** A table of its own with these items: what point-in-time recovery makes. */
+/** A separate table with these items, as point-in-time recovery creates it. */
 async function tableWith(tableName: string, items: Item[]): Promise<Table> {
   await makeTable(app.table.client as never, tableName);
   for (let at = 0; at < items.length; at += 25) {
@@ -63,7 +63,7 @@ const rotate = async (key: CreatedKey, retireOld: unknown): Promise<CreatedKey> 
   secret: must(await as('ada', 'POST', `${pathOf(key)}/rotate`, { retireOld }), 200).json.secret,
 });
 
-// Before the moment to which the table is restored.
+// Before the time to which the table is restored.
 const NAMES = [
   'kept',
   'deleted',
@@ -93,7 +93,7 @@ const temporary = must(await as('ada', 'POST', '/deployments/etl/temporary-token
 const backup = await itemsOf(app.table);
 const restored = await tableWith('restored', backup);
 
-// Since.
+// After that time.
 app.time.now += HOUR;
 const newToken = await app.swap(keys.kept);
 await as('ada', 'DELETE', pathOf(keys.deleted));
@@ -121,7 +121,7 @@ await app.register('again');
 const ofOtherLife = await app.makeKey('again');
 await app.register('new');
 const ofNew = await app.makeKey('new');
-// The damage: somebody removed items by hand.
+// The damage: somebody deletes items by hand.
 for (const { pk, sk } of await app.partition('DEPLOYMENT#damaged')) {
   await app.table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
 }
@@ -158,7 +158,7 @@ const EXPECTED = {
   },
   otherLives: [],
 };
-/** Without what differs from run to run: epochs, revisions, records of the restore, its events. */
+/** Removes what differs from run to run: epochs, revisions, records of the restore, its events. */
 const comparable = (items: Item[]) =>
   items
     .filter(({ pk, type }) => pk !== 'RESTORES' && type !== 'deployment.restored')
@@ -168,12 +168,12 @@ const comparable = (items: Item[]) =>
     .sort();
 
 describe('a restore from point-in-time recovery', () => {
-  it('as a dry run says all that it would do, and writes nothing', async () => {
+  it('reports everything that it would do in a dry run, and writes nothing', async () => {
     expect(await restore(usual({ isDryRun: true }))).toEqual(EXPECTED);
     expect(await itemsOf(app.table)).toEqual(damaged);
   });
 
-  it('killed after its 1st, 6th, 11th … write and started again, ends where one that was not interrupted ends', async () => {
+  it('reaches the same end as an uninterrupted restore when it is killed after its 1st, 6th, 11th … write and restarted', async () => {
     const whole = await tableWith('whole', damaged);
     await restore(usual({ into: whole, history: history(whole) }));
     const end = comparable(await itemsOf(whole));
@@ -190,7 +190,7 @@ describe('a restore from point-in-time recovery', () => {
     expect(killed).toBeGreaterThan(3);
   });
 
-  it('leaves out the doings of who did the damage; a Deployment that lives anew since keeps its new life', async () => {
+  it('ignores the changes of whoever did the damage, and keeps the new generation of a Deployment that was registered again', async () => {
     const into = await tableWith('ignoring', damaged);
     const report = await restore(usual({ into, history: history(into), ignored: ['admin'] }));
     expect(report).toMatchObject({
@@ -200,7 +200,7 @@ describe('a restore from point-in-time recovery', () => {
     const items = await itemsOf(into);
     const keyOf = ({ id }: CreatedKey) => items.find(({ sk }) => sk === `KEY#${id.slice(-26)}`);
     expect(keyOf(others.gone as CreatedKey)).toMatchObject({ enabled: true, epoch: app.time.now + 1 });
-    // Of the life that is over: the purge has yet to come.
+    // Of the earlier generation, which the purge has yet to delete.
     expect(keyOf(others.again as CreatedKey)?.epoch).toBe(0);
     expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: app.time.now + 1 });
   });
@@ -230,7 +230,7 @@ describe('a restore from point-in-time recovery', () => {
     },
   );
 
-  it('brings back what was there, and leaves the rest as it was since', async () => {
+  it('restores what was there and leaves later changes unchanged', async () => {
     const doubts: Record<string, string> = {};
     const onDoubt: Restoration['onDoubt'] = (keyId, why) => {
       doubts[keyId] = why;
@@ -247,7 +247,7 @@ describe('a restore from point-in-time recovery', () => {
     });
   });
 
-  it('refuses every token of before, of keys and of people, from either table', async () => {
+  it('rejects every earlier token of keys and people, from either table', async () => {
     for (const token of [oldToken, newToken, revivable, sinceToken, temporary]) {
       expect(await app.use(token)).toBe(401);
     }
@@ -265,24 +265,24 @@ describe('a restore from point-in-time recovery', () => {
     ['rotated-on-use', 401],
     ['bound', 401],
     ['leaked', 401],
-  ] as const)('the secret that the backup knows of the key %s: %d', async (name, status) => {
+  ] as const)('accepts or rejects the secret that the backup has of the key %s: %d', async (name, status) => {
     expect((await app.exchange(keys[name])).status).toBe(status);
   });
 
-  it('gives tokens that work, for keys that work', async () => {
+  it('lets active keys get new tokens', async () => {
     for (const key of [keys.kept, keys.victim, others.damaged as CreatedKey]) {
       expect(await app.use(await app.swap(key))).toBe(200);
     }
   });
 
-  it('leaves gone what was deleted since: key, Deployment, life', async () => {
+  it('does not restore a key, Deployment or generation that was deleted later', async () => {
     expect((await as('ada', 'GET', pathOf(keys.deleted))).status).toBe(404);
     expect((await as('admin', 'GET', '/deployments/gone')).status).toBe(404);
     for (const id of ['gone', 'again'])
       expect((await app.exchange(others[id] as CreatedKey)).status).toBe(401);
   });
 
-  it('narrows again what was narrowed, and shows what was edited', async () => {
+  it('applies later restrictions and edits again', async () => {
     const narrowed = (await as('ada', 'GET', pathOf(keys.narrowed))).json;
     expect(narrowed).toMatchObject({ name: 'narrow', scopes: ['airflow:read'] });
     expect((await as('ada', 'GET', '/deployments/etl')).json).toMatchObject({
@@ -291,12 +291,12 @@ describe('a restore from point-in-time recovery', () => {
     });
   });
 
-  it('a key that leaked is enabled by an immediate rotation alone', async () => {
+  it('leaves a leaked key disabled until an immediate rotation', async () => {
     expect((await patch(keys.leaked, { enabled: true })).status).toBe(409);
     expect(await app.use(await app.swap(await rotate(keys.leaked, 'now')))).toBe(200);
   });
 
-  it('a key that was rotated needs a new secret: that of since is lost, the old one retires when it was to', async () => {
+  it('requires a new secret for a rotated key: the later secret is lost, and the old one retires as planned', async () => {
     expect((await app.exchange(rotatedNow)).status).toBe(401);
     expect(await app.use(await app.swap(await rotate(rotatedNow, 'now')))).toBe(200);
     app.time.now += DAY * 1000;
@@ -304,14 +304,14 @@ describe('a restore from point-in-time recovery', () => {
     app.time.now -= DAY * 1000;
   });
 
-  it('a key that was made since works when somebody enables it', async () => {
+  it('leaves a key that was created later disabled until a person enables it', async () => {
     expect((await app.exchange(since)).status).toBe(401);
     expect((await patch(since, { enabled: true })).status).toBe(200);
     expect(await app.use(await app.swap(since))).toBe(200);
     expect(await app.use(sinceToken)).toBe(401);
   });
 
-  it('counts the keys of each Deployment, and is an event of it', async () => {
+  it('corrects the key count of each Deployment and records an event', async () => {
     const [deployment] = (await app.partition('DEPLOYMENT#etl')).filter(({ sk }) => sk === 'DEPLOYMENT');
     expect(deployment?.keyCount).toBe(
       (await as('ada', 'GET', '/deployments/etl/api-keys')).json.items.length,
@@ -324,15 +324,15 @@ describe('a restore from point-in-time recovery', () => {
     });
   });
 
-  it('run again when it is done, does nothing', async () => {
+  it('does nothing when it is run again after it is done', async () => {
     const before = await itemsOf(app.table);
     expect(await restore(usual())).toBeUndefined();
     expect(await itemsOf(app.table)).toEqual(before);
   });
 });
 
-describe('a restore under the name of a table that is gone', () => {
-  it('takes what happened since from an archive', async () => {
+describe('a restore under the name of a deleted table', () => {
+  it('reads later events from an archive', async () => {
     const lines = damaged
       .filter(({ pk }) => String(pk).startsWith('EVENTS#'))
       .map(({ pk, sk, ...event }) => ({ ...event, id: sk, deploymentId: String(pk).slice('EVENTS#'.length) }))
@@ -360,11 +360,11 @@ describe('a restore under the name of a table that is gone', () => {
     expect(has('DEPLOYMENT#etl', `KEY#${keys.deleted.id.slice(-26)}`)).toBe(false);
     expect(has('DEPLOYMENT#gone', 'DEPLOYMENT')).toBe(false);
     expect(has('DEPLOYMENTS', 'gone')).toBe(false);
-    // The purge finds its way to what is left of it.
+    // The purge finds what remains of the earlier generation.
     expect(items.filter(({ pk }) => pk === 'PURGES')).toHaveLength(2);
   });
 
-  it('without one disables every key, and kills every token', async () => {
+  it('disables every key and revokes every token without an archive', async () => {
     const inPlace = await tableWith('unknown', backup);
     const report = await restore(
       usual({ from: inPlace, into: inPlace, history: async () => [], disablesAll: true }),
@@ -392,7 +392,7 @@ describe('npm run restore', () => {
     );
   const point = new Date(POINT).toISOString();
 
-  it('says what is wrong with what it was given, all at once', async () => {
+  it('reports all invalid options at once', async () => {
     const { code, stderr } = await run('--point', 'yesterday');
     expect(code).toBe(1);
     expect(stderr).toBe(
@@ -403,7 +403,7 @@ describe('npm run restore', () => {
     );
   });
 
-  it('says which option it does not know', async () => {
+  it('names an unknown option', async () => {
     const { code, stderr } = await run('--form', 'keys');
     expect({ code, stderr }).toEqual({
       code: 1,
@@ -411,13 +411,13 @@ describe('npm run restore', () => {
     });
   });
 
-  it('will not guess what happened since where nothing tells', async () => {
+  it('refuses to run without a source of later events', async () => {
     const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
     expect(code).toBe(1);
     expect(stderr).toContain('give --archive with the events since, or --disable-all.');
   });
 
-  it('knows every option that the runbook gives it', async () => {
+  it('accepts every option that the runbook uses', async () => {
     const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
     const commands = [...runbook.matchAll(/npm run restore -- (.*)/g)].map(([, options]) => options);
     expect(commands).toHaveLength(3);
@@ -427,7 +427,7 @@ describe('npm run restore', () => {
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
-  it('shows a dry run; killed in the middle goes on; restores, and is done', async () => {
+  it('prints a dry run, continues after it is killed, restores, and reports that it is done', async () => {
     const into = await tableWith('by-command', damaged);
     const args = [
       '--from',
@@ -456,7 +456,10 @@ describe('npm run restore', () => {
   });
 });
 
-/** Runs the script and kills it with -9 when it puts back its nth Deployment: that write never reaches the engine. */
+/**
+ * Runs the script and kills it with SIGKILL when it restores its nth Deployment, before that write reaches the
+ * engine.
+ */
 async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   let seen = 0;
   const forwarded: Promise<Response>[] = [];
@@ -490,7 +493,7 @@ async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   expect(signal).toBe('SIGKILL');
 }
 
-/** A table on which every write after the first few fails, as for a process that is no more. */
+/** A table on which every write after the first few fails, as after the process died. */
 function dyingAfter(writes: number, table: Table): Table {
   let left = writes;
   const client = {

@@ -6,18 +6,18 @@ import { filesOfAction } from '../../integrations/github-action/build.ts';
 const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const metadata = parse(textOf('integrations/github-action/action.yml'));
 
-describe('the GitHub Action as it is committed', () => {
-  it.each([...filesOfAction()])('has the %s that `npm run action` writes', (path, text) => {
+describe('the committed GitHub Action', () => {
+  it.each([...filesOfAction()])('has the same %s that `npm run action` writes', (path, text) => {
     expect(textOf(path), 'Run `npm run action` and commit what it writes.').toBe(text);
   });
 
-  it('is at most 80 KiB, and minified by nothing', () => {
+  it('is at most 80 KiB and not minified', () => {
     const bundle = textOf('integrations/github-action/dist/index.cjs');
     expect(bundle.length).toBeLessThan(80 * 1024);
     expect(Math.max(...bundle.split('\n').map((line) => line.length))).toBeLessThan(400);
   });
 
-  it('runs its own file on Node 24 as a step, and whatever happens at the end of the job', () => {
+  it('runs its file on Node 24 as a step, and always at the end of the job', () => {
     expect(metadata.runs).toEqual({
       using: 'node24',
       main: 'dist/index.cjs',

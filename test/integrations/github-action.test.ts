@@ -43,7 +43,7 @@ beforeEach(() => {
   subjects.length = 0;
 });
 
-/** What GitHub gives a job that has the permission `id-token: write`. */
+/** What GitHub gives to a job that has the permission `id-token: write`. */
 const audiences: (string | null)[] = [];
 const subjects: string[] = [];
 const github = createServer(async (request, response) => {
@@ -73,7 +73,7 @@ const JOB = {
 const WITH = { url: stack.url, 'key-id': key.id, 'key-secret': key.secret };
 const TRUSTING = { url: stack.url, 'key-id': trusting.id };
 
-/** What was printed since the last test began. */
+/** What the current test has printed. */
 let printed: StepResult[] = [];
 afterEach(() => {
   for (const { output, outputs, state } of printed) {
@@ -91,7 +91,7 @@ async function run(phase: 'main' | 'post', options: StepOptions): Promise<StepRe
   return result;
 }
 
-/** The text of the one error of a step that has failed. */
+/** The text of the only error of a failed step. */
 async function failure(options: StepOptions): Promise<string> {
   const { code, output, outputs } = await run('main', options);
   expect(code, output).toBe(1);
@@ -125,7 +125,7 @@ describe('the GitHub Action with a secret', () => {
     expect(await use(stack, token)).toBe(401);
   });
 
-  it('asks for the scopes that it is given, on one line or several', async () => {
+  it('requests the given scopes, on one line or several', async () => {
     const { outputs } = await run('main', { with: { ...WITH, scope: 'code:deploy\nairflow:read\n' } });
     const { json } = await call(stack, 'GET', '/whoami', { token: outputs.token ?? '' });
     expect(json.scope).toBe('deployment:etl code:deploy airflow:read');
@@ -142,7 +142,7 @@ describe('the GitHub Action with a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(200);
   });
 
-  it('has nothing to revoke when it has failed', async () => {
+  it('revokes nothing after a failure', async () => {
     const { state } = await run('main', { with: { ...WITH, 'key-secret': '' } });
     expect(state).toEqual({ isPost: 'true' });
     const end = await run('post', { with: { ...WITH, 'key-secret': '' }, state });
@@ -163,7 +163,7 @@ describe('the GitHub Action with a secret', () => {
     expect(await use(stack, token)).toBe(200);
   });
 
-  it('names an empty secret, and why the run may have none', async () => {
+  it('reports an empty secret, and why the run may have none', async () => {
     const empty = { ...WITH, 'key-secret': '' };
     const sentence = 'key-secret is empty: is the secret set for this repository and environment?';
     expect(await failure({ with: empty })).toBe(sentence);
@@ -183,7 +183,7 @@ describe('the GitHub Action with a secret', () => {
     );
   });
 
-  it('names what is wrong with a secret without a call', async () => {
+  it('reports a malformed secret without calling the service', async () => {
     const url = 'http://127.0.0.1:1';
     const truncated =
       'key-secret is not a complete secret: was it truncated or changed when it was stored? A secret begins with dks_.';
@@ -236,7 +236,7 @@ describe('the GitHub Action without a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(401);
   });
 
-  it('gets a new OIDC token for each attempt, which a rule with singleUse needs when an answer is lost', async () => {
+  it('gets a new OIDC token for each attempt, which a rule with singleUse needs when a response is lost', async () => {
     front.next = ['lost', (response) => response.writeHead(503).end()];
     const given = { ...TRUSTING, url: front.url, audience: 'etl-pipelines' };
     const { code, output, outputs, pauses } = await run('main', { with: given, env: JOB });
@@ -270,13 +270,13 @@ describe('the GitHub Action without a secret', () => {
   });
 });
 
-describe('the GitHub Action, when the service is busy', () => {
+describe('the GitHub Action when the service is busy', () => {
   const busy =
     (status: number, headers: Record<string, string> = {}): Reaction =>
     (response) =>
       response.writeHead(status, headers).end('{"message":"Service Unavailable"}');
 
-  it('waits as long as Retry-After says, with jitter, and tries again', async () => {
+  it('waits as long as Retry-After says, with jitter, and retries', async () => {
     const soon = new Date(Date.now() + 20_000).toUTCString();
     front.next = [
       busy(429),
@@ -296,7 +296,7 @@ describe('the GitHub Action, when the service is busy', () => {
     expect(new Set(pauses.map((pause) => pause % 1000)).size).toBeGreaterThan(1);
   });
 
-  it.each([429, 503])('fails after five answers of HTTP %i', async (status) => {
+  it.each([429, 503])('fails after five responses of HTTP %i', async (status) => {
     front.next = Array.from({ length: 6 }, () => busy(status));
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url}: The service answered HTTP ${status} 5 times.`,
@@ -304,7 +304,7 @@ describe('the GitHub Action, when the service is busy', () => {
     expect(front.bodies).toHaveLength(5);
   });
 
-  it('fails at once when it would have to wait for more than a minute', async () => {
+  it('fails immediately when it would have to wait for more than a minute', async () => {
     front.next = [busy(503, { 'retry-after': '3600' })];
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
@@ -312,7 +312,7 @@ describe('the GitHub Action, when the service is busy', () => {
     expect(front.bodies).toHaveLength(1);
   });
 
-  it('retries the revocation too, and warns when that does not help', async () => {
+  it('also retries the revocation, and warns when that fails', async () => {
     const token = await swap(stack, key);
     const state = { isPost: 'true', token };
     front.next = Array.from({ length: 5 }, () => busy(503));
@@ -328,8 +328,8 @@ describe('the GitHub Action, when the service is busy', () => {
   });
 });
 
-describe('the GitHub Action, given a wrong URL', () => {
-  it('accepts only https, except for this machine', async () => {
+describe('the GitHub Action with a wrong URL', () => {
+  it('accepts only https, except for localhost', async () => {
     const https =
       'url must begin with https://, because the secret is sent there. http:// is allowed only for localhost.';
     const cases: [string, string][] = [
@@ -357,7 +357,7 @@ describe('the GitHub Action, given a wrong URL', () => {
     expect(code, output).toBe(0);
   });
 
-  it('says when nothing answers', async () => {
+  it('reports when nothing responds', async () => {
     const url = 'http://127.0.0.1:1';
     expect(await failure({ with: { ...WITH, url } })).toBe(
       `${url}: The connection failed 5 times (ECONNREFUSED). Is url right, and can the runner reach it?`,
@@ -365,10 +365,10 @@ describe('the GitHub Action, given a wrong URL', () => {
   });
 
   it.each<[string, Reaction]>([
-    ['a page', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')],
+    ['an HTML page', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')],
     ['a token of another service', (response) => response.end('{"access_token":"gho_1","expires_in":3600}')],
     ['a token that never expires', (response) => response.end(`{"access_token":"${stranger()}"}`)],
-    ['JSON that is no object', (response) => response.end('null')],
+    ['JSON that is not an object', (response) => response.end('null')],
     ['its own error', (response) => response.writeHead(404).end('{"message":"Not Found"}')],
     ['the secret', (response, body) => response.writeHead(400).end(body)],
     [
@@ -377,13 +377,13 @@ describe('the GitHub Action, given a wrong URL', () => {
         response.writeHead(400).end(JSON.stringify({ error: 'invalid_request', error_description: body })),
     ],
     [
-      'lines that are commands',
+      'lines that are runner commands',
       (response) =>
         response
           .writeHead(400)
           .end(JSON.stringify({ error: 'x', error_description: 'x\n::set-env name=PATH::/tmp\n##[error]' })),
     ],
-  ])('fails when another server answers with %s', async (_, reaction) => {
+  ])('fails when another server responds with %s', async (_, reaction) => {
     front.next = [reaction];
     expect(await failure({ with: { ...WITH, url: front.url } })).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the stack's output ApiUrl\?$/,
@@ -392,7 +392,7 @@ describe('the GitHub Action, given a wrong URL', () => {
   /** A token that another stack could issue for the key. */
   const stranger = () => mintCredential('token', 'etl', parseCredential(key.secret)?.ulid ?? '');
 
-  it('follows no redirect with the secret', async () => {
+  it('does not follow a redirect with the secret', async () => {
     front.next = [(response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()];
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url} answered HTTP 307 with a redirect, which the action does not follow, and not as Deployment API Keys ` +
@@ -402,7 +402,7 @@ describe('the GitHub Action, given a wrong URL', () => {
   });
 });
 
-it('prints no command of the runner that a value contains, whichever input it is in', {
+it('prints no runner command that a value contains, whichever input it is in', {
   timeout: 120_000,
 }, async () => {
   const command = fc.constantFrom(
@@ -424,7 +424,7 @@ it('prints no command of the runner that a value contains, whichever input it is
   );
 });
 
-describe.each(['README.md', 'docs/ci.md'])('the example of GitHub Actions in %s', (document) => {
+describe.each(['README.md', 'docs/ci.md'])('the GitHub Actions example in %s', (document) => {
   const text = readFileSync(new URL(`../../${document}`, import.meta.url), 'utf8');
   const blocks = Array.from(text.matchAll(/^ *```yaml\n(.*?)^ *```$/gms), ([, block = '']) =>
     parse(block),

@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { DAY, startTable } from '../support/in-process.ts';
 import { realService, runModel } from './model.ts';
 
-/** Few here; npm run model does 1,000 in CI, and 100,000 by hand. */
+/** A few runs here. `npm run model` makes 1,000 in CI, and 100,000 by hand. */
 const RUNS = 20;
 
 const engine = await startTable();
@@ -10,15 +10,15 @@ afterAll(() => engine.stop());
 
 it.each([
   ['with a slide interval', 300, undefined],
-  ['without a slide interval, exact to the second', 0, undefined],
-  ['with a cap on the age of tokens', 300, 3 * DAY],
+  ['without a slide interval, to the second', 0, undefined],
+  ['with a maximum token lifetime', 300, 3 * DAY],
 ])(
-  'whatever happens, every answer is that of the model: %s',
+  'the service responds like the model after any commands: %s',
   { timeout: 600_000 },
   async (_, interval, cap) => {
     const real = realService(engine, interval, cap);
     await runModel(real, Math.ceil(RUNS / (cap ? 4 : 1)));
-    // The commands came to something.
+    // Checks that the commands had enough effect.
     for (const what of ['check alive', 'check dead', 'purge step']) {
       expect(real.seen.get(what), what).toBeGreaterThan(0);
     }

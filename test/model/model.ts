@@ -5,15 +5,16 @@ import type { Engine } from '../support/engine.ts';
 import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../support/in-process.ts';
 
 /**
- * The service on a page, and random commands that must find it and the real one in agreement. Times are epoch
- * milliseconds. A token that was refused once is dead for good, whatever happens later: that is all of G3 and G5.
+ * A minimal model of the service, and random commands for which the model and the real service must agree. Times
+ * are in epoch milliseconds. A token that was denied once stays denied forever, whatever happens later: that is
+ * all of G3 and G5.
  */
 export interface Model {
   lives: (Life | undefined)[];
   keys: Key[];
   tokens: Token[];
   grants: Grant[];
-  /** What each Idempotency-Key has made. */
+  /** What each Idempotency-Key has created. */
   made: Map<string, { body: string; id: string; at: number }>;
 }
 interface Life {
@@ -23,7 +24,7 @@ interface Life {
 interface Key {
   life: Life;
   id: string;
-  /** Undefined when the answer that held it was lost. */
+  /** Undefined if the response that contained it was lost. */
   secret: string | undefined;
   enabled: boolean;
   epoch: number;
@@ -46,13 +47,13 @@ interface Grant {
   dead: boolean;
 }
 
-/** The real one: handlers and purge on the engine, and the records that a stream would still have to deliver. */
+/** The real service: handlers and purge on the engine, and the records that a stream has yet to deliver. */
 export interface Real {
   service: InProcess;
   records: DynamoDBRecord[];
-  /** Throws at a command to the table, from now, before or after it is done: the function dies there. */
+  /** Throws at the given call to the table, before or after it is done, as if the function crashed there. */
   crash: { in: number; when: 'before' | 'after' } | undefined;
-  /** What was seen, to tell that the commands came to something. */
+  /** What was seen, to show that the commands had an effect. */
   seen: Map<string, number>;
 }
 
@@ -98,7 +99,7 @@ export const newModel = (run: number): Model => ({
 
 type Verdict = 'alive' | 'dead' | 'either';
 
-/** What a check of this token must say now. */
+/** The result that a check of this token must have now. */
 function verdictOf({ key, ...token }: Token, { time, rules }: InProcess): Verdict {
   const { now } = time;
   const lifetime = rules.tokenLifetime * 1000;
@@ -145,7 +146,7 @@ async function checkGrant(grant: Grant, { service }: Real): Promise<void> {
   agree('check of a temporary token', expected, status === 200);
 }
 
-/** Takes down a Deployment's or key's record for the stream, as its item is now. */
+/** Stores a Deployment's or key's stream record, with its current item. */
 async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRecord | undefined> {
   const pk = `DEPLOYMENT#${life.id}`;
   const item = (await real.service.partition(pk)).find((one) => one.sk === sk);
@@ -154,7 +155,7 @@ async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRec
 
 async function removing(real: Real, life: Life, sk: string, path: string, dies: boolean): Promise<Reply> {
   const record = await recordOf(real, life, sk);
-  // The read of the Deployment, that of a key, the transaction: it dies at the last, before or after.
+  // The read of the Deployment, the read of a key, the transaction: it crashes at the last, before or after.
   if (dies)
     real.crash = { in: sk === 'DEPLOYMENT' ? 1 : 2, when: real.records.length % 2 ? 'before' : 'after' };
   let reply = await real.service.call('DELETE', path, admin);
@@ -168,7 +169,7 @@ async function removing(real: Real, life: Life, sk: string, path: string, dies: 
   return reply;
 }
 
-/** One step: how often it comes, whether it can come now, and what it does in model and service. */
+/** One step: its weight, whether it is possible now, and what it does in the model and the service. */
 interface Step {
   name: string;
   weight: number;
@@ -176,7 +177,7 @@ interface Step {
   run: (model: Model, real: Real, n: number) => Promise<void>;
 }
 
-/** A decision out of a step's number, apart from the other decisions out of it. */
+/** A decision derived from a step's number, independent of other decisions from it. */
 const roll = (n: number, sides: number) => (Math.imul(n ^ (sides * 0x9e3779b9), 0x85ebca6b) >>> 16) % sides;
 const pick = <T>(list: T[], n: number): T => list[n % list.length] as T;
 const lifeOf = (model: Model, n: number) => pick(model.lives as Life[], n);
@@ -248,7 +249,7 @@ const STEPS: Step[] = [
           name.startsWith(`${lifeNumber(life)} ${key} `) && now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
       );
       const dies = roll(n, 5) === 0;
-      // Reads of Deployment and record, then the transaction.
+      // Reads of the Deployment and the record, then the transaction.
       if (dies) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
       let reply = await call();
       real.crash = undefined;
@@ -309,7 +310,7 @@ const STEPS: Step[] = [
       });
       const { active } = must(reply, 200).json;
       agree('introspection', expected, active);
-      // It is not a use, but time goes one way.
+      // Introspection is not a use, but time never goes back.
       if (!active) token.dead = true;
     },
   },
@@ -444,7 +445,7 @@ const STEPS: Step[] = [
   },
 ];
 
-/** Lives have no name in the service; here, a number. */
+/** Lives have no name in the service; here each has a number. */
 const numbers = new WeakMap<Life, number>();
 let lives = 0;
 function lifeNumber(life: Life): number {
@@ -452,7 +453,7 @@ function lifeNumber(life: Life): number {
   return numbers.get(life) as number;
 }
 
-/** When all that was left to do is done: what is dead is gone, what lives is as the model has it. */
+/** After all remaining work is done: everything deleted is gone, and everything else matches the model. */
 export async function settle(model: Model, real: Real): Promise<void> {
   const { service } = real;
   real.crash = undefined;
@@ -515,13 +516,13 @@ const commands = () =>
 
 let runs = 0;
 
-/** Runs the commands against model and service, many times; throws with the shortest commands that differ. */
+/** Runs the commands against the model and the service many times. Throws with the shortest commands that differ. */
 export async function runModel(real: ReturnType<typeof realService>, numRuns: number, seed?: number) {
   await fc.assert(
     fc.asyncProperty(commands(), async (list) => {
       real.reset();
       const model = newModel(++runs);
-      // Something to begin with, so that most commands come to something.
+      // Start with some state, so that most commands have an effect.
       await STEPS[0]?.run(model, real, 0);
       for (const name of ['create a key', 'exchange', 'exchange']) await stepNamed(name).run(model, real, 2);
       const setup = () => ({ model, real });
