@@ -25,7 +25,7 @@ const SLOW = [
   'test/faults/{debugging,races,secrets}.test.ts',
   'test/infra/{app,names,rule-packs}.test.ts',
   'test/local/commands.test.ts',
-  'test/integrations/github-action.test.ts',
+  'test/integrations/{github-action,gitlab-component}.test.ts',
   'test/model/*.test.ts',
   'test/oauth/fuzz.test.ts',
   'test/package.test.ts',

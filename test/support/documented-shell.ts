@@ -38,7 +38,7 @@ export function documentedScripts(service: string): Script[] {
     ...documents.flatMap((path) => named(path, scriptsOfDocument(textOf(path)))),
     ...files.flatMap((path) => named(path, commandsOf(textOf(path)))),
     ...named('the output of npm start', printed(service)),
-  ].map((script) => ({ ...script, retries: false }));
+  ].map((script) => ({ ...script, retries: script.text.includes('--retry') }));
   const snippets = named('the console', snippetsOf(service)).map((script) => ({ ...script, retries: true }));
   return [...texts, ...snippets].filter(({ text }) => /\b(aws|curl|npm|npx)\b/.test(text));
 }
@@ -52,6 +52,9 @@ function scriptsOfDocument(markdown: string): string[] {
   return [...markdown.matchAll(/^( *)```(\w+)\n(.*?)^ *```$/gms)].flatMap(
     ([, indent = '', language = '', body = '']) => {
       const block = body.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
+      if (language === 'groovy') {
+        return Array.from(block.matchAll(/\bsh '''\n(.*?)'''/gs), ([, text = '']) => functions + text);
+      }
       if (language === 'yaml') return commandsOf(block).map((text) => functions + text);
       if (!['sh', 'bash', 'shell', 'console'].includes(language)) return [];
       const text =
@@ -69,8 +72,9 @@ function scriptsOfDocument(markdown: string): string[] {
 function commandsOf(yaml: string): string[] {
   const found: string[] = [];
   const walk = (value: unknown, key: string) => {
-    if (key === 'run' && typeof value === 'string') found.push(value);
-    else if (key === 'command') found.push(String(value));
+    if (['run', 'bash'].includes(key) && typeof value === 'string') found.push(value);
+    // Buildkite replaces $$ by $ when it reads the file.
+    else if (key === 'command') found.push(String(value).replaceAll('$$', () => '$'));
     else if (key === 'script') found.push([value].flat().join('\n'));
     else if (value && typeof value === 'object')
       for (const [name, of] of Object.entries(value)) walk(of, Array.isArray(value) ? key : name);

@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+
+const template = readFileSync(
+  new URL('../../integrations/gitlab-component/templates/token.yml', import.meta.url),
+  'utf8',
+);
+
+/** Inputs of a component, as `include` passes them. */
+export type Inputs = Readonly<Record<string, string | boolean>>;
+
+interface Job {
+  variables: Record<string, string>;
+  id_tokens: Record<string, { aud: string }>;
+  before_script: string[];
+  after_script: string[];
+}
+
+/**
+ * The jobs of the component with its inputs, as GitLab fills them in: it validates each by its regular expression, and then
+ * replaces text.
+ *
+ * @throws Error that names an input which is missing, unknown or not valid
+ */
+export function includeComponent(inputs: Inputs): Record<string, Job> {
+  const specified = parse(template.split(/^---$/m)[0] ?? '').spec.inputs;
+  for (const name of Object.keys(inputs)) if (!specified[name]) throw new Error(`unknown input: ${name}`);
+  const values = Object.entries<{ default?: unknown; regex?: string }>(specified).map(([name, input]) => {
+    const value = String(inputs[name] ?? input.default ?? '');
+    if (!(name in inputs) && input.default === undefined) throw new Error(`required: ${name}`);
+    if (input.regex && !new RegExp(input.regex).test(value)) throw new Error(`does not match: ${name}`);
+    return [name, value] as const;
+  });
+  const filled = values.reduce(
+    (text, [name, value]) => text.replaceAll(`$[[ inputs.${name} ]]`, value),
+    template,
+  );
+  return parseAllDocuments(filled)[1]?.toJS();
+}
+
+export interface JobOptions {
+  inputs: Inputs;
+  /** The commands of the job. */
+  script: string;
+  /** Command and arguments of the shell in the image. */
+  shell: readonly [string, ...string[]];
+  /** CI/CD variables, and the OIDC tokens that GitLab issues, by name. */
+  variables?: Readonly<Record<string, string>>;
+  /** Folder of programs that come before those of the machine. */
+  path: string;
+  /** As with CI_DEBUG_TRACE. */
+  isTraced?: boolean;
+}
+
+export interface JobResult {
+  /** Of before_script and script, which are one shell script. */
+  code: number | null;
+  /** What both of its shells have printed. */
+  output: string;
+  /** What after_script has printed. */
+  afterwards: string;
+  /** What is left in the folder of the project's temporary files. */
+  left: string[];
+}
+
+/** Runs a job that extends the component's, as the runner of GitLab does. */
+export async function runJob(options: JobOptions): Promise<JobResult> {
+  const { inputs, script, shell, variables, path, isTraced = false } = options;
+  const job = includeComponent(inputs)[String(inputs.job ?? '.deployment-token')];
+  if (!job) throw new Error('There is no such job.');
+  const place = mkdtempSync(join(tmpdir(), 'gitlab-runner-'));
+  const project = join(place, 'project');
+  mkdirSync(project);
+  const env = {
+    PATH: path,
+    SHLVL: '1',
+    CI_JOB_ID: '7',
+    CI_PROJECT_DIR: project,
+    ...job.variables,
+    ...variables,
+  };
+  const run = async (commands: readonly string[]) => {
+    // The runner's own first lines. It shows each command before it runs.
+    const prelude = `${isTraced ? 'set -o xtrace\n' : ''}if set -o | grep pipefail >/dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber`;
+    const shown = (command: string) => `echo '$ ${command.split('\n')[0]?.replaceAll("'", '')}'`;
+    const text = [prelude, ...commands.flatMap((command) => [shown(command), command])].join('\n');
+    const [program, ...flags] = shell;
+    writeFileSync(join(place, 'script'), text);
+    const child = spawn(program, [...flags, join(place, 'script')], { cwd: project, env });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+    child.stdin.end();
+    const code = await new Promise<number | null>((resolve, reject) =>
+      child.on('error', reject).on('close', resolve),
+    );
+    return { code, output };
+  };
+  const { code, output } = await run([...job.before_script, script]);
+  const afterwards = (await run(job.after_script)).output;
+  const left = readdirSync(place).includes('project.tmp') ? readdirSync(join(place, 'project.tmp')) : [];
+  rmSync(place, { recursive: true });
+  return { code, output: output + afterwards, afterwards, left };
+}
