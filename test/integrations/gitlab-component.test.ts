@@ -68,8 +68,8 @@ const SHELLS: [string, Pick<JobOptions, 'shell' | 'path'>][] = [
       ]
     : []),
 ];
-it.skipIf(hasBusybox)('the shell of BusyBox is tried where it is installed', () => {
-  expect(hasBusybox).toBe(false);
+it.runIf(!hasBusybox)('BusyBox is not installed: the GitLab component was not tried in its shell', () => {
+  expect(process.env.CI, '.ci/run installs it').toBeUndefined();
 });
 
 const INPUTS = { url: stack.url, 'key-id': key.id, 'secret-variable': 'MY_SECRET' };
