@@ -33,11 +33,11 @@ const stores: [string, CheckStore][] = [
   ['without it', leanCheckStore(store.wire, store.table)],
 ];
 
-describe.each(stores)('the store of a check, %s', (_, check) => {
-  describe('reads', () => {
+describe.each(stores)('the check store, %s', (_, check) => {
+  describe('read', () => {
     const key = apiKey({ networks: ['10.0.0.0/8'], validUntil: 5, lastUsedAt: 6 });
 
-    it('token, key and Deployment in one strongly consistent read, of them what it judges by', async () => {
+    it('returns token, key and Deployment in one strongly consistent read, with only the attributes that a check needs', async () => {
       await store.put(toToken(token({ scopes: ['a'] })), toApiKey(key), toDeployment(deployment()));
       const { issuedAt, expiresAt } = token();
       expect(await check.read(OF_TOKEN, HASH)).toEqual({
@@ -59,7 +59,7 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
       });
     });
 
-    it('a temporary token and its Deployment', async () => {
+    it('returns a temporary token and its Deployment', async () => {
       await store.put(toGrant(grant()), toDeployment(deployment()), toApiKey(key));
       const { sub, scopes, issuedAt, expiresAt } = grant();
       expect(await check.read(OF_GRANT, 'g'.repeat(43))).toEqual({
@@ -68,7 +68,7 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
       });
     });
 
-    it('each by itself, where others are missing; and nothing that is malformed, which it reports', async () => {
+    it('returns each item that exists, and reports and omits malformed ones', async () => {
       expect(await check.read(OF_TOKEN, HASH)).toEqual({});
       await store.put(toDeployment(deployment()));
       expect(await check.read(OF_TOKEN, HASH)).toEqual({ deployment: { generation: GENERATION } });
@@ -79,10 +79,10 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
     });
   });
 
-  describe('slides', () => {
+  describe('slide', () => {
     const slide = (until: number, now: number) => check.slide(OF_TOKEN, HASH, until, now, FROM);
 
-    it('a live token further, and notes the use on it', async () => {
+    it('extends a valid token and records the use on it', async () => {
       await store.put(toToken(token()));
       expect(await slide(END + 1, MADE_AT)).toBe(END + 1);
       expect(await store.get(ofToken)).toEqual({
@@ -92,19 +92,19 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
       });
     });
 
-    it('a temporary token too, were it asked to', async () => {
+    it('can also extend a temporary token', async () => {
       await store.put(toGrant(grant()));
       const { hash, expiresAt } = grant();
       expect(await check.slide(OF_GRANT, hash, expiresAt + 1, MADE_AT, FROM)).toBe(expiresAt + 1);
     });
 
-    it('none back: one that is as late or later stays, and its expiry is told', async () => {
+    it('never shortens a token, and returns the later expiry that it found', async () => {
       await store.put(toToken(token()));
       for (const until of [END, END - 1]) expect(await slide(until, MADE_AT)).toBe(END);
       expect(await store.get(ofToken)).toEqual(toToken(token()));
     });
 
-    it('none that has expired, to the second', async () => {
+    it('does not extend a token from the second of its expiry', async () => {
       await store.put(toToken(token()));
       for (const now of [END * 1000, END * 1000 + 999, (END + 1) * 1000]) {
         expect(await slide(END + 100_000, now)).toBeUndefined();
@@ -113,12 +113,12 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
       expect(await slide(END + 100_000, END * 1000 - 1)).toBe(END + 100_000);
     });
 
-    it('none that is gone: no ghost comes of it', async () => {
+    it('does not re-create a deleted token', async () => {
       expect(await slide(END + 1, MADE_AT)).toBeUndefined();
       expect(await store.get(ofToken)).toBeUndefined();
     });
 
-    it('none whose expiry is no number', async () => {
+    it('does not extend a token whose expiry is not a number', async () => {
       for (const expiresAt of ['x', 0.5, undefined]) {
         await store.put({ ...toToken(token()), expiresAt });
         expect(await slide(END + 1, MADE_AT)).toBeUndefined();
@@ -126,10 +126,10 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
     });
   });
 
-  describe('notes a use on the key', () => {
+  describe('touch', () => {
     const touch = (before: number, now: number) => check.touch(OF_TOKEN, before, now, FROM).catch(() => {});
 
-    it('the first, and again when the last was not after a moment', async () => {
+    it('records the first use of a key, and later uses when the last one is old enough', async () => {
       await store.put(toApiKey(apiKey()));
       await touch(10, 20);
       expect(await store.get(ofKey)).toEqual({ ...toApiKey(apiKey()), ...noted(20) });
@@ -139,13 +139,13 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
       expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 30 });
     });
 
-    it('that is there: no ghost comes of it', async () => {
+    it('does not re-create a deleted key', async () => {
       await touch(10, 20);
       expect(await store.partition(pk)).toEqual([]);
     });
   });
 
-  it('tells a key from a token of the same ULID in another Deployment', async () => {
+  it('finds no token of the same ULID in another Deployment', async () => {
     await store.put(
       { ...toToken(token()), pk: 'DEPLOYMENT#other' },
       toDeployment(deployment({ id: 'other' })),
@@ -158,7 +158,7 @@ describe.each(stores)('the store of a check, %s', (_, check) => {
   });
 });
 
-describe('the store of a check, without the SDK', () => {
+describe('the check store, without the SDK', () => {
   const answering = (outcome: Awaited<ReturnType<Wire>>) =>
     leanCheckStore(async () => outcome, { tableName: 'keys', onMalformed: () => {} });
   const busy = expect.objectContaining({
@@ -166,13 +166,13 @@ describe('the store of a check, without the SDK', () => {
     cause: expect.objectContaining({ message: 'BatchGetItem gave no answer' }),
   });
 
-  it('fails when an answer says nothing of the table', async () => {
+  it('fails when the response does not mention the table', async () => {
     for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }])
       await expect(answering({ done: true, output }).read(OF_TOKEN, HASH)).rejects.toEqual(busy);
     await expect(answering({ done: false, item: undefined }).read(OF_TOKEN, HASH)).rejects.toEqual(busy);
   });
 
-  it('takes none of several items but those that it asked for', async () => {
+  it('ignores returned items that it did not request', async () => {
     const generation = { S: newUlid(0) };
     const Responses = {
       keys: [
@@ -188,7 +188,7 @@ describe('the store of a check, without the SDK', () => {
     });
   });
 
-  it('takes values of a type that our items have not for malformed ones', async () => {
+  it('treats values of unexpected types as malformed', async () => {
     const item = (generation: object) => ({ pk: { S: pk }, sk: { S: 'DEPLOYMENT' }, generation });
     for (const generation of [
       { B: 'AAEC' },

@@ -25,7 +25,7 @@ const table: Table = {
 beforeEach(() => void send.mockReset());
 const inputs = () => send.mock.calls.map(([{ input }]) => input);
 
-describe('a failed call', () => {
+describe('errors of DynamoDB calls', () => {
   const fault = (name: string, httpStatusCode: number) =>
     new DynamoDBServiceException({ name, message: name, $fault: 'client', $metadata: { httpStatusCode } });
   const asked = async (error: unknown) => {
@@ -36,7 +36,7 @@ describe('a failed call', () => {
     return '503';
   };
 
-  it('of one that succeeds is none', async () => {
+  it('are absent when the call succeeds', async () => {
     expect(await ask(Promise.resolve(7))).toBe(7);
   });
 
@@ -49,44 +49,44 @@ describe('a failed call', () => {
     'ThrottlingException',
     'TimeoutError',
     'TransactionInProgressException',
-  ])('is a 503 where DynamoDB cannot answer now: %s', async (name) => {
+  ])('are a 503 when DynamoDB temporarily fails: %s', async (name) => {
     expect(await asked(fault(name, 400))).toBe('503');
     expect(TRANSIENT.has(name)).toBe(true);
   });
 
   it.each<[string, unknown]>([
-    ['a server error of any name', fault('SomethingNew', 500)],
-    ['a gateway', fault('UnknownError', 502)],
-    ['an answer that began well', fault('Unfinished', 200)],
-    ['an answer of another kind that began well', fault('Unfinished', 299)],
-    ['an answer that is no JSON', new SyntaxError('Unexpected end')],
-    ['a connection that broke', Object.assign(new Error('hang up'), { code: 'ECONNRESET' })],
-    ['a host that is not found', Object.assign(new Error('dns'), { code: 'ENOTFOUND', $metadata: {} })],
-  ])('is a 503 after %s', async (_, error) => {
+    ['a server error with any name', fault('SomethingNew', 500)],
+    ["a gateway's error page", fault('UnknownError', 502)],
+    ['a damaged response after a 2xx status', fault('Unfinished', 200)],
+    ['a response of another type after a 2xx status', fault('Unfinished', 299)],
+    ['a response that is not JSON', new SyntaxError('Unexpected end')],
+    ['a broken connection', Object.assign(new Error('hang up'), { code: 'ECONNRESET' })],
+    ['an unknown host', Object.assign(new Error('dns'), { code: 'ENOTFOUND', $metadata: {} })],
+  ])('are a 503 after %s', async (_, error) => {
     expect(await asked(error)).toBe('503');
   });
 
   it.each<[string, unknown]>([
-    ['no permission', fault('AccessDeniedException', 400)],
-    ['a redirection', fault('Redirected', 300)],
-    ['no table', fault('ResourceNotFoundException', 400)],
-    ['a refused condition', fault('ConditionalCheckFailedException', 400)],
+    ['missing permission', fault('AccessDeniedException', 400)],
+    ['a redirect', fault('Redirected', 300)],
+    ['a missing table', fault('ResourceNotFoundException', 400)],
+    ['a failed condition', fault('ConditionalCheckFailedException', 400)],
     ['a status below a server error', fault('Odd', 499)],
     ['a bug', new TypeError('x is not a function')],
-    ['a code that is none of the network', Object.assign(new Error('x'), { code: 'UNABLE' })],
+    ['a code that is not a network error', Object.assign(new Error('x'), { code: 'UNABLE' })],
     [
-      'a code of the network beside a status',
+      'a network error code together with a status',
       Object.assign(new Error('x'), { code: 'EACCES', $metadata: { httpStatusCode: 400 } }),
     ],
-    ['what is no error', { name: 'ThrottlingException' }],
+    ['a value that is not an error', { name: 'ThrottlingException' }],
     ['nothing', undefined],
-  ])('stays as it is after %s', async (_, error) => {
+  ])('are passed on unchanged after %s', async (_, error) => {
     expect(await asked(error)).toBe('as it is');
   });
 });
 
-describe('an update', () => {
-  it('sets what is there and removes what is not', () => {
+describe('assign', () => {
+  it('sets defined attributes and removes undefined ones', () => {
     expect(assign({ name: 'a', leak: undefined, epoch: 0, networks: undefined })).toStrictEqual({
       UpdateExpression: 'SET #name = :name, #epoch = :epoch REMOVE #leak, #networks',
       ExpressionAttributeNames: {
@@ -99,11 +99,11 @@ describe('an update', () => {
     });
   });
 
-  it('that removes nothing does not say so', () => {
+  it('writes no REMOVE clause when there is nothing to remove', () => {
     expect(assign({ name: 'a' }).UpdateExpression).toBe('SET #name = :name');
   });
 
-  it('removes attributes whose names have any characters', () => {
+  it('removes attributes whose names contain any characters', () => {
     expect(assign({ name: 'a', leak: undefined }, ['b#-', 'c'])).toStrictEqual({
       UpdateExpression: 'SET #name = :name REMOVE #leak, #other0, #other1',
       ExpressionAttributeNames: { '#name': 'name', '#leak': 'leak', '#other0': 'b#-', '#other1': 'c' },
@@ -118,7 +118,7 @@ describe('a read of several items', () => {
     cause: expect.objectContaining({ message: 'BatchGetItem left keys unprocessed' }),
   });
 
-  it('is strongly consistent, and finds each by its keys', async () => {
+  it('is strongly consistent and returns each item by its keys', async () => {
     const items = [
       { pk: 'q', sk: 'a', n: 3 },
       { ...key('b'), n: 2 },
@@ -134,14 +134,14 @@ describe('a read of several items', () => {
     ]);
   });
 
-  it('asks for some attributes alone', async () => {
+  it('requests only the given attributes', async () => {
     send.mockResolvedValue({ Responses: { keys: [] } });
     const projection = { ProjectionExpression: 'pk, #sub', ExpressionAttributeNames: { '#sub': 'sub' } };
     await readTogether(table, [key('a')], projection);
     expect(inputs()).toMatchObject([{ RequestItems: { keys: projection } }]);
   });
 
-  it('fails where a key is left unprocessed, or nothing is said of the table', async () => {
+  it('fails when a key is left unprocessed or the response does not mention the table', async () => {
     for (const output of [
       { Responses: { keys: [] }, UnprocessedKeys: { keys: { Keys: [key('a')] } } },
       { Responses: { other: [] } },
@@ -153,7 +153,7 @@ describe('a read of several items', () => {
   });
 });
 
-describe('a transaction', () => {
+describe('transact', () => {
   const pauses: number[] = [];
   beforeEach(() => {
     pauses.length = 0;
@@ -172,13 +172,13 @@ describe('a transaction', () => {
   const attempts = () => send.mock.calls.length;
   const writes = [{ Put: { TableName: 'keys', Item: key('a') } }];
 
-  it('is sent as it is', async () => {
+  it('sends the writes unchanged', async () => {
     send.mockResolvedValue({});
     expect(await transact(table, writes)).toBeUndefined();
     expect(inputs()).toEqual([{ TransactItems: writes }]);
   });
 
-  it('whose conditions fail says which, with what was there', async () => {
+  it('reports which conditions failed, with the stored items', async () => {
     const Item = { a: { S: 'b' } };
     const failed = { Code: 'ConditionalCheckFailed' };
     send.mockRejectedValue(
@@ -193,7 +193,7 @@ describe('a transaction', () => {
     expect(attempts()).toBe(1);
   });
 
-  it('writes the event of a change last, if it is not there yet, and reports only the other writes', async () => {
+  it('writes the event of a change last, if it does not exist yet, and reports only the other writes', async () => {
     send.mockRejectedValue(
       cancelled([{ Code: 'ConditionalCheckFailed' }, { Code: 'None' }, { Code: 'None' }]),
     );
@@ -209,14 +209,14 @@ describe('a transaction', () => {
     expect(inputs()).toEqual([{ TransactItems: [...writes, { Put }] }]);
   });
 
-  it('counts as written when its event is already there: an earlier attempt has written it', async () => {
+  it('succeeds when the event already exists, because an earlier attempt has written it', async () => {
     const failed = { Code: 'ConditionalCheckFailed' };
     send.mockRejectedValue(cancelled([failed, { Code: 'None' }, failed]));
     expect(await transact(table, writes, event())).toBeUndefined();
   });
 
   it.each(['TransactionConflict', 'ThrottlingError'])(
-    'that is cancelled by %s is tried six times, each after a longer pause, then a 503',
+    'retries a transaction cancelled by %s up to six attempts with growing pauses, and then throws a 503',
     async (Code) => {
       const error = cancelled([{ Code: 'None' }, { Code }]);
       send.mockRejectedValue(error);
@@ -226,7 +226,7 @@ describe('a transaction', () => {
     },
   );
 
-  it('that was cancelled for another reason, or for none, stays an error of ours', async () => {
+  it('passes on a cancellation with another reason or without one', async () => {
     for (const error of [
       cancelled([{ Code: 'ItemCollectionSizeLimitExceeded' }]),
       cancelled([]),
@@ -238,14 +238,14 @@ describe('a transaction', () => {
     expect(attempts()).toBe(3);
   });
 
-  it('that could not be asked for is a 503 at once', async () => {
+  it('throws a 503 immediately when the request fails', async () => {
     send.mockRejectedValue(Object.assign(new Error('x'), { name: 'ThrottlingException' }));
     await expect(transact(table, writes)).rejects.toMatchObject({ status: 503 });
     expect(attempts()).toBe(1);
   });
 });
 
-describe('the client of the AWS SDK', () => {
+describe('the AWS SDK client', () => {
   let stub: Stub;
   beforeAll(async () => {
     stub = await startStub();
@@ -260,26 +260,26 @@ describe('the client of the AWS SDK', () => {
   };
   const get = (of: DynamoDBDocumentClient) => of.send(new GetCommand({ TableName: 'keys', Key: key('a') }));
 
-  it('waits as long as the function can', () => {
+  it('has the retry policy of each function', () => {
     expect(CHECK_PATIENCE).toEqual({ attemptTimeout: 400, attempts: 2 });
     expect(CALL_PATIENCE).toEqual({ attemptTimeout: 1000, attempts: 3 });
     expect(PURGE_PATIENCE).toEqual({ attemptTimeout: 5000, attempts: 3 });
   });
 
-  it('gives up on a server that hangs, after its attempts', async () => {
+  it('stops waiting for a server that hangs, after its attempts', async () => {
     stub.reply(() => damaged.hang());
-    // As the SDK counts them: whether a call of so short a time gets as far as the stub is the machine's affair.
+    // Counted by the SDK: whether such a short call reaches the stub depends on the machine.
     const end = get(client({ attemptTimeout: 60, attempts: 2 }));
     await expect(end).rejects.toMatchObject({ name: 'TimeoutError', $metadata: { attempts: 2 } });
   });
 
-  it('has as many attempts as it is given', async () => {
+  it('makes as many attempts as configured', async () => {
     stub.reply((_, n) => (n < 2 ? failure(500, 'InternalServerError') : answer(200, {})));
     await expect(get(client({ attemptTimeout: 5000, attempts: 3 }))).resolves.toMatchObject({});
     expect(stub.calls).toHaveLength(3);
   });
 
-  it('leaves out what is undefined', async () => {
+  it('omits undefined values', async () => {
     stub.reply(() => answer(200, {}));
     const Item = { ...key('a'), b: undefined, list: [{ c: 1, d: undefined }] };
     await client({ attemptTimeout: 5000, attempts: 1 }).send(new PutCommand({ TableName: 'k', Item }));

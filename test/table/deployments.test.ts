@@ -25,8 +25,8 @@ const OTHER = newUlid(0);
 const events = async () => (await store.partition('EVENTS#etl')).map(({ type }) => type);
 const all = { after: undefined, limit: 100 };
 
-describe('a Deployment', () => {
-  it('is registered with its directory entry and its event, and read back', async () => {
+describe('the item of a Deployment', () => {
+  it('is created with its directory entry and its event, and read back', async () => {
     expect(await registerDeployment(table, etl, event({ type: 'deployment.registered' }))).toBe(true);
     expect(await store.get(ofEtl)).toEqual({ ...ofEtl, ...listed, keyCount });
     expect(await store.get(entryOfEtl)).toEqual({ ...entryOfEtl, ...listed });
@@ -35,7 +35,7 @@ describe('a Deployment', () => {
     expect(store.sent.at(-1)).toMatchObject({ name: 'Get', input: { ConsistentRead: true } });
   });
 
-  it('that is there is not registered again: nothing is written', async () => {
+  it('is not created again when it exists, and nothing is written', async () => {
     await registerDeployment(table, etl, event());
     const again = deployment({ name: 'other', generation: OTHER });
     expect(await registerDeployment(table, again, event({ id: newUlid(1) }))).toBe(false);
@@ -44,13 +44,13 @@ describe('a Deployment', () => {
     expect(await events()).toHaveLength(1);
   });
 
-  it('takes the place of a directory entry that an earlier life has left', async () => {
+  it('replaces a directory entry that an earlier generation left behind', async () => {
     await store.put({ ...entryOfEtl, name: 'left', groups: [], generation: OTHER, createdAt: 1 });
     expect(await registerDeployment(table, etl, event())).toBe(true);
     expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL', generation: GENERATION });
   });
 
-  it('is absent where there is none, and where it is malformed, which is reported', async () => {
+  it('is undefined when it does not exist, or is malformed, which is reported', async () => {
     expect(await readDeployment(table, 'etl')).toBeUndefined();
     expect(store.malformed).toEqual([]);
     await store.put({ ...ofEtl, name: 'ETL' });
@@ -58,7 +58,7 @@ describe('a Deployment', () => {
     expect(store.malformed).toEqual([ofEtl]);
   });
 
-  it('is edited in name and groups, here and in the directory, and keeps its count of keys', async () => {
+  it('is edited together with the directory entry, and keeps its count of keys', async () => {
     await registerDeployment(table, deployment({ keyCount: 7 }), event());
     const read = deployment({ keyCount: 3 });
     const changes = { name: 'new', groups: [] };
@@ -69,7 +69,7 @@ describe('a Deployment', () => {
     expect(await events()).toEqual(expect.arrayContaining(['deployment.edited']));
   });
 
-  it('of another life, or gone, is not edited: nothing is written', async () => {
+  it('is not edited when it is gone or of another generation', async () => {
     expect(await editDeployment(table, etl, { name: 'new' }, event())).toBe(false);
     await registerDeployment(table, etl, event());
     const other = deployment({ generation: OTHER });
@@ -91,7 +91,7 @@ describe('a Deployment', () => {
     expect(await events()).toEqual(expect.arrayContaining(['deployment.deleted']));
   });
 
-  it('of another life, or gone, is not deleted: nothing is written', async () => {
+  it('is not deleted when it is gone or of another generation', async () => {
     expect(await deleteDeployment(table, etl, event())).toBe(false);
     await registerDeployment(table, etl, event());
     expect(await deleteDeployment(table, deployment({ generation: OTHER }), event({ id: newUlid(1) }))).toBe(
@@ -109,31 +109,34 @@ describe('a damaged Deployment', () => {
   const item = { ...ofEtl, ...listed, keyCount };
 
   it.each<[string, object, object | undefined, string]>([
-    ['by its own item', { name: 7 }, undefined, GENERATION],
-    ['or else by the directory', { generation: 7 }, { generation: OTHER }, OTHER],
-    ['or else by the directory', { generation: undefined }, { generation: OTHER }, OTHER],
-    ['or else by none', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
-    ['or else by none', { generation: undefined }, undefined, NO_LIFE],
-    ['or else by none', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
-  ])('has its generation %s, and is deleted as it stands', async (_, wrong, inDirectory, generation) => {
-    await store.put({ ...item, ...wrong });
-    if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });
-    const damaged = await readDamagedDeployment(table, 'etl');
-    expect(damaged).toEqual({
-      id: 'etl',
-      generation,
-      stored: { generation: { ...item, ...wrong }.generation },
-    });
-    for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
-    expect(damaged && (await deleteDeployment(table, damaged, gone))).toBe(true);
-    expect(await store.get(ofEtl)).toBeUndefined();
-    expect(await store.get(entryOfEtl)).toBeUndefined();
-    expect(await store.partition('PURGES')).toEqual([
-      { pk: 'PURGES', sk: `etl#${generation}`, createdAt: 5 },
-    ]);
-  });
+    ['in its own item', { name: 7 }, undefined, GENERATION],
+    ['otherwise in the directory', { generation: 7 }, { generation: OTHER }, OTHER],
+    ['otherwise in the directory', { generation: undefined }, { generation: OTHER }, OTHER],
+    ['otherwise in neither', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
+    ['otherwise in neither', { generation: undefined }, undefined, NO_LIFE],
+    ['otherwise in neither', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
+  ])(
+    'has its generation %s, and is deleted in its damaged form',
+    async (_, wrong, inDirectory, generation) => {
+      await store.put({ ...item, ...wrong });
+      if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });
+      const damaged = await readDamagedDeployment(table, 'etl');
+      expect(damaged).toEqual({
+        id: 'etl',
+        generation,
+        stored: { generation: { ...item, ...wrong }.generation },
+      });
+      for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
+      expect(damaged && (await deleteDeployment(table, damaged, gone))).toBe(true);
+      expect(await store.get(ofEtl)).toBeUndefined();
+      expect(await store.get(entryOfEtl)).toBeUndefined();
+      expect(await store.partition('PURGES')).toEqual([
+        { pk: 'PURGES', sk: `etl#${generation}`, createdAt: 5 },
+      ]);
+    },
+  );
 
-  it('is not deleted once something else stands there, or nothing', async () => {
+  it('is not deleted after its item has changed or gone', async () => {
     for (const stored of [{ generation: 7 }, { generation: undefined }]) {
       const damaged = { id: 'etl', generation: GENERATION, stored };
       expect(await deleteDeployment(table, damaged, gone)).toBe(false);
@@ -146,7 +149,7 @@ describe('a damaged Deployment', () => {
   });
 });
 
-describe('what else is written with a Deployment', () => {
+describe('transactions on a Deployment', () => {
   const Put = {
     TableName: 'keys',
     Item: { pk: 'PURGES', sk: 'more' },
@@ -158,7 +161,7 @@ describe('what else is written with a Deployment', () => {
     ['a deletion', () => deleteDeployment(table, etl, event({ id: newUlid(2) }), [{ Put }])],
   ];
 
-  it.each(changes)('is written with %s, or neither is', async (_, change) => {
+  it.each(changes)('write the Deployment together with %s, or neither', async (_, change) => {
     if (_ !== 'a registration') await store.put({ ...ofEtl, ...listed, keyCount });
     await store.put(Put.Item);
     const before = await store.partition('DEPLOYMENT#etl');
@@ -170,7 +173,7 @@ describe('what else is written with a Deployment', () => {
   });
 });
 
-describe('the directory', () => {
+describe('the directory of Deployments', () => {
   const names = Array.from({ length: 5 }, (_, n) => `d${n}`);
   const entry = (sk: string, change: object = {}) => ({ pk: 'DEPLOYMENTS', sk, ...listed, ...change });
   beforeEach(() => store.put(...names.map((name, n) => entry(name, { groups: n % 2 ? ['odd'] : [] }))));
@@ -180,7 +183,7 @@ describe('the directory', () => {
   };
   const isOdd = ({ groups }: { groups: string[] }) => groups.includes('odd');
 
-  it('lists Deployments by their IDs, a page at a time, in one strongly consistent Query', async () => {
+  it('is listed by ID in pages, each with one strongly consistent Query', async () => {
     expect((await listDeployments(table, all)).items[0]).toEqual({ id: 'd0', ...listed, groups: [] });
     expect(await ids(table, all)).toEqual([names, false]);
     expect(await ids(table, { after: undefined, limit: 2 })).toEqual([['d0', 'd1'], true]);
@@ -192,15 +195,15 @@ describe('the directory', () => {
     expect(store.sent[2]?.input).toMatchObject({ Limit: 3 });
   });
 
-  it('lists those that are wanted, and says whether there are more of them', async () => {
+  it('can be filtered, and says whether there are more matching entries', async () => {
     expect(await ids(table, { ...all, isWanted: isOdd })).toEqual([['d1', 'd3'], false]);
     expect(await ids(table, { after: undefined, limit: 1, isWanted: isOdd })).toEqual([['d1'], true]);
     expect(await ids(table, { after: 'd1', limit: 1, isWanted: isOdd })).toEqual([['d3'], false]);
-    // In whole pages, however few are wanted.
+    // Reads whole pages, however few entries match.
     expect(store.sent.at(-1)?.input.Limit).toBeUndefined();
   });
 
-  it('leaves out what is malformed, and goes on behind it', async () => {
+  it('skips malformed entries and continues after them', async () => {
     await store.put(entry('d1', { name: 7 }), entry('d2', { generation: 'x' }));
     expect(await ids(table, { after: undefined, limit: 1 })).toEqual([['d0'], true]);
     expect(await ids(table, { after: 'd0', limit: 1 })).toEqual([['d3'], true]);

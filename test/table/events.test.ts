@@ -17,12 +17,12 @@ const { table } = store;
 afterAll(() => store.stop());
 beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
-/** The moment at which the Deployment was registered again. */
+/** The time at which the Deployment was registered again. */
 const REGISTERED_AT = MADE_AT - 1_000_000;
 const CURRENT = newUlid(REGISTERED_AT);
 const DAY = 24 * 60 * 60 * 1000;
 
-describe('the history of a Deployment', () => {
+describe('the events of a Deployment', () => {
   const ids = Array.from({ length: 5 }, (_, n) => newUlid(MADE_AT - 5 + n));
   const changes: Partial<ServiceEvent>[] = [
     {},
@@ -38,7 +38,7 @@ describe('the history of a Deployment', () => {
   };
   const queries = () => store.sent.map(({ name, input }) => [name, input.Limit]);
 
-  it('is written one event at a time, and read back whole', async () => {
+  it('are written one at a time and read back complete', async () => {
     const full = event({ id: newUlid(MADE_AT), data: { keyId: 'k', scopes: ['a'], count: 2, done: true } });
     await putEvent(table, full);
     const { id, deploymentId: _, ...rest } = full;
@@ -48,7 +48,7 @@ describe('the history of a Deployment', () => {
     expect(items).toEqual([full]);
   });
 
-  it('is listed newest first, a page at a time, without what has expired', async () => {
+  it('are listed newest first, in pages, without expired ones', async () => {
     await store.put(...events.map(toEvent));
     expect(await listed(undefined, 100)).toEqual([[4, 3, 1, 0], undefined]);
     expect(await listed(undefined, 2)).toEqual([[4, 3], 3]);
@@ -63,7 +63,7 @@ describe('the history of a Deployment', () => {
     expect(queries()).toEqual([['Query', 2]]);
   });
 
-  it('#56: costs one query that reads only the page, whatever 1,500 events an earlier generation left', async () => {
+  it('#56: are listed with one query that reads only the page, even after 1,500 events of an earlier generation', async () => {
     const dated = (at: number) => ({
       id: newUlid(at),
       createdAt: at,
@@ -78,7 +78,7 @@ describe('the history of a Deployment', () => {
     expect(await page(undefined, 1)).toEqual({ items: [edited], next: edited.id });
     expect(await page(edited.id, 1)).toEqual({ items: [registered], next: undefined });
     expect(await page(undefined, 100)).toEqual({ items: [edited, registered], next: undefined });
-    // An administrator sees them all, a page at a time, until they expire. TTL deletes them late.
+    // An administrator sees them all, in pages, until they expire. TTL deletes them late.
     const all = { after: undefined, limit: 2, now: MADE_AT };
     expect(await listEvents(table, 'etl', all)).toEqual({ items: [edited, registered], next: registered.id });
     const expired = { after: edited.id, limit: 1, now: REGISTERED_AT + 90 * DAY - 500 };
@@ -90,12 +90,12 @@ describe('the history of a Deployment', () => {
       ['Query', 3],
       ['Query', 2],
     ]);
-    // A cursor may be older than every event that is still shown.
+    // A cursor may be older than every event that is still listed.
     const old = { ...expired, after: earlier[0]?.id };
     expect(await listEvents(table, 'etl', old)).toEqual({ items: [], next: undefined });
   }, 120_000);
 
-  it('#56: costs two queries where the events of another generation are of the same moment', async () => {
+  it('#56: are listed with two queries when events of another generation have the same timestamp', async () => {
     const earlier = Array.from({ length: 300 }, () => event({ id: newUlid(REGISTERED_AT) }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
     await store.put(...[...earlier, registered].map(toEvent));
@@ -104,7 +104,7 @@ describe('the history of a Deployment', () => {
     expect(queries().length).toBeLessThanOrEqual(2);
   }, 120_000);
 
-  it('#56: costs two queries where more than 1 MB of another generation lies between, and continues there', async () => {
+  it('#56: are listed with two queries when more than 1 MB of another generation lies between, and the next page continues there', async () => {
     const data = { scopes: Array.from({ length: 24 }, () => 's'.repeat(64)) };
     const others = Array.from({ length: 900 }, (_, n) => event({ id: newUlid(REGISTERED_AT + n + 1), data }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
@@ -120,7 +120,7 @@ describe('the history of a Deployment', () => {
     expect(queries()).toHaveLength(4);
   }, 120_000);
 
-  it('#56: shows each event of the generation exactly once, in at most two queries a page, in any mix', async () => {
+  it('#56: are each listed exactly once, with at most two queries a page, in any mix of generations', async () => {
     const anyEvent = fc.record({
       at: fc.integer({ min: REGISTERED_AT - 5, max: REGISTERED_AT + 5 }),
       isCurrent: fc.boolean(),
@@ -162,7 +162,7 @@ describe('the history of a Deployment', () => {
     await fc.assert(property, { numRuns: sample(100) });
   });
 
-  it('leaves out what is malformed, and reports it', async () => {
+  it('are listed without malformed ones, which are reported', async () => {
     const damaged = { ...toEvent(event({ id: ids[4] as string })), actor: null };
     await store.put(...events.slice(0, 4).map(toEvent), damaged);
     expect(await listed(undefined, 100)).toEqual([[3, 1, 0], undefined]);
@@ -170,7 +170,7 @@ describe('the history of a Deployment', () => {
   });
 });
 
-describe('a record of the stream', () => {
+describe('a stream record', () => {
   const inserted = (image: object, change: object = {}) =>
     ({
       eventName: 'INSERT',
@@ -179,18 +179,18 @@ describe('a record of the stream', () => {
     }) as unknown as DynamoDBRecord;
   const noEvent = /^not a record of a new event$/;
 
-  it('tells of a new event', () => {
+  it('contains a new event', () => {
     expect(recordedEvent(inserted(toEvent(event())))).toEqual(event());
   });
 
   it.each<[string, DynamoDBRecord]>([
-    ['an event that was changed', inserted(toEvent(event()), { eventName: 'MODIFY' })],
-    ['an event that was removed', inserted(toEvent(event()), { eventName: 'REMOVE' })],
+    ['a changed event', inserted(toEvent(event()), { eventName: 'MODIFY' })],
+    ['a removed event', inserted(toEvent(event()), { eventName: 'REMOVE' })],
     ['nothing', { eventName: 'INSERT' } as DynamoDBRecord],
     ['no image', { eventName: 'INSERT', dynamodb: {} } as DynamoDBRecord],
     ['another item', inserted({ ...toEvent(event()), pk: 'DEPLOYMENT#etl' })],
     ['a damaged event', inserted({ ...toEvent(event()), createdAt: 'x' })],
-  ])('tells of no new event when it is of %s, without repeating it', (_, of) => {
+  ])('is rejected as a new event when it contains %s, without repeating it', (_, of) => {
     expect(() => recordedEvent(of)).toThrow(noEvent);
   });
 
@@ -205,7 +205,7 @@ describe('a record of the stream', () => {
     return { eventName, dynamodb } as DynamoDBRecord;
   };
 
-  it('tells of a removed Deployment or key', () => {
+  it('contains a removed Deployment or key', () => {
     expect(removedThing(removal())).toEqual({
       deploymentId: 'etl',
       generation: GENERATION,
@@ -221,27 +221,27 @@ describe('a record of the stream', () => {
   it.each<[string, DynamoDBRecord]>([
     ['a new item', removal({ eventName: 'INSERT' })],
     ['an item of another partition', removal({ pk: 'DEPLOYMENTS#etl' })],
-    ['an item whose partition ends so', removal({ pk: 'EVENTS#ent#etl' })],
-    ['a Deployment of no ID', removal({ pk: 'DEPLOYMENT#' })],
-    ['a Deployment of a wrong ID', removal({ pk: 'DEPLOYMENT#a#b' })],
-    ['a life of no generation', removal({ generation: 'x' })],
+    ['an item whose partition only ends in the right name', removal({ pk: 'EVENTS#ent#etl' })],
+    ['a Deployment without an ID', removal({ pk: 'DEPLOYMENT#' })],
+    ['a Deployment with an invalid ID', removal({ pk: 'DEPLOYMENT#a#b' })],
+    ['an item without a generation', removal({ generation: 'x' })],
     ['a token', removal({ sk: `TOKEN#${KEY_ULID}` })],
-    ['a key of no ULID', removal({ sk: 'KEY#x' })],
-    ['an item of another kind as long', removal({ sk: `ABC#${KEY_ULID}` })],
+    ['a key without a ULID', removal({ sk: 'KEY#x' })],
+    ['an item of another kind with the same length', removal({ sk: `ABC#${KEY_ULID}` })],
     ['nothing', { eventName: 'REMOVE' } as DynamoDBRecord],
     ['no keys and no image', { eventName: 'REMOVE', dynamodb: {} } as DynamoDBRecord],
     [
-      'keys of no type',
+      'keys without a type',
       { eventName: 'REMOVE', dynamodb: { Keys: { pk: {}, sk: {} }, OldImage: { generation: {} } } } as never,
     ],
-    ['keys of nothing', { eventName: 'REMOVE', dynamodb: { Keys: {}, OldImage: {} } } as never],
-  ])('tells of no removed Deployment or key when it is of %s', (_, of) => {
+    ['empty keys', { eventName: 'REMOVE', dynamodb: { Keys: {}, OldImage: {} } } as never],
+  ])('is rejected as a removed Deployment or key when it contains %s', (_, of) => {
     expect(() => removedThing(of)).toThrow(/^not a record of a removed Deployment or key$/);
   });
 });
 
 describe('the record of an Idempotency-Key', () => {
-  it('is read strongly consistent, whether it has expired or not', async () => {
+  it('is read strongly consistently, whether or not it has expired', async () => {
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
     await store.put(toIdempotencyRecord(record({ expiresAt: 1 })));
     const { bodyHash, answer } = record();
@@ -249,7 +249,7 @@ describe('the record of an Idempotency-Key', () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('that is malformed is absent, and reported', async () => {
+  it('is treated as missing and reported when it is malformed', async () => {
     await store.put({ ...toIdempotencyRecord(record()), answer: 'x' });
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` }]);

@@ -22,7 +22,7 @@ import { type Table, transact } from '../../functions/table/client.ts';
 import { deleteItems, itemsOfLife } from '../../functions/table/purge.ts';
 import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';
 
-/** Faults that no engine can be made to have. */
+/** Faults that no engine can be made to produce. */
 const dynamodb = mockClient(DynamoDBDocumentClient);
 const onMalformed = vi.fn();
 const table: Table = {
@@ -57,7 +57,7 @@ const rules = {
 };
 const use = () => check(token, { store: checkStore(table), clock: () => NOW, rules });
 
-/** What the client throws for an error answer of DynamoDB. */
+/** The error that the client throws for an error response from DynamoDB. */
 const fault = (name: string, httpStatusCode: number) =>
   new DynamoDBServiceException({
     name,
@@ -72,8 +72,8 @@ beforeEach(() => {
   onMalformed.mockReset();
 });
 
-describe('a check, where the table gives no certain answer (G7)', () => {
-  it('allows with all three items at hand, and slides', async () => {
+describe('a check without a certain response from DynamoDB (G7)', () => {
+  it('allows the call and extends the token when all three items were read', async () => {
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
     dynamodb.on(UpdateCommand).resolves({});
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: NOW / 1000 + 86_700 } });
@@ -87,12 +87,12 @@ describe('a check, where the table gives no certain answer (G7)', () => {
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('fails when the answer holds no items of the table at all', async () => {
+  it('fails when the response contains no items of the table', async () => {
     dynamodb.on(BatchGetCommand).resolves({});
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('fails when the slide that is due cannot be written', async () => {
+  it('fails when the token is due for an extension that cannot be written', async () => {
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
     dynamodb.on(UpdateCommand).rejects(
       new ProvisionedThroughputExceededException({
@@ -103,7 +103,7 @@ describe('a check, where the table gives no certain answer (G7)', () => {
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('is a 503 when the table throttles, breaks, hangs or cuts its answer off', async () => {
+  it('throws a 503 when DynamoDB throttles, fails, hangs or truncates its response', async () => {
     const network = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
     const timeout = Object.assign(new Error('timed out'), { name: 'TimeoutError' });
     const errors = [
@@ -121,7 +121,7 @@ describe('a check, where the table gives no certain answer (G7)', () => {
     }
   });
 
-  it('is an error of ours when permission or table is missing', async () => {
+  it('throws a server error when the permission or the table is missing', async () => {
     for (const name of ['AccessDeniedException', 'ResourceNotFoundException']) {
       const error = fault(name, 400);
       dynamodb.on(BatchGetCommand).rejects(error);
@@ -131,7 +131,7 @@ describe('a check, where the table gives no certain answer (G7)', () => {
   });
 });
 
-describe('an item of a wrong shape', () => {
+describe('a malformed item', () => {
   const wrong: [string, Item][] = [
     ['token without a generation', { ...tokenItem, generation: undefined }],
     ['token whose expiresAt is text', { ...tokenItem, expiresAt: String(tokenItem.expiresAt) }],
@@ -143,7 +143,7 @@ describe('an item of a wrong shape', () => {
     ['key whose own expiry is text', { ...keyItem, validUntil: 'never' }],
     ['Deployment whose generation is no ULID', { ...deploymentItem, generation: 'x' }],
   ];
-  it.each(wrong)('lets nobody in and is reported by its keys: %s', async (_, item) => {
+  it.each(wrong)('allows no call and is reported by its keys: %s', async (_, item) => {
     const rest = [tokenItem, keyItem, deploymentItem].filter(({ sk }) => sk !== item.sk);
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [...rest, item] } });
     expect(await use()).toMatchObject({ allowed: false });
@@ -160,7 +160,7 @@ describe('a transaction', () => {
       CancellationReasons: codes.map((Code) => ({ Code })),
     });
 
-  it('that collides with another is tried again until it is written', async () => {
+  it('is retried until it succeeds when it conflicts with another', async () => {
     dynamodb
       .on(TransactWriteCommand)
       .rejectsOnce(cancelled('None', 'TransactionConflict'))
@@ -170,24 +170,24 @@ describe('a transaction', () => {
     expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(3);
   });
 
-  it('that keeps colliding ends in a 503', { timeout: 10_000 }, async () => {
+  it('ends in a 503 when it keeps conflicting', { timeout: 10_000 }, async () => {
     dynamodb.on(TransactWriteCommand).rejects(cancelled('TransactionConflict'));
     await expect(transact(table, [])).rejects.toEqual(busy);
   });
 
-  it('whose condition fails is not tried again, and says which', async () => {
+  it('is not retried after a failed condition, and reports which one failed', async () => {
     dynamodb.on(TransactWriteCommand).rejects(cancelled('None', 'ConditionalCheckFailed'));
     expect(await transact(table, [])).toEqual([{ failed: false }, { failed: true, item: undefined }]);
     expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(1);
   });
 });
 
-describe('deleting many items', () => {
+describe('deleteItems', () => {
   const keys = Array.from({ length: 60 }, (_, n) => ({ pk: 'p', sk: String(n) }));
   const requestsOf = (input: { RequestItems: unknown }) =>
     (input.RequestItems as Record<string, { DeleteRequest: { Key: { sk: string } } }[]>).keys ?? [];
 
-  it('sends what is left unprocessed again until nothing is', async () => {
+  it('resends unprocessed deletions until none are left', async () => {
     const deleted = new Set<string>();
     dynamodb.on(BatchWriteCommand).callsFake((input) => {
       const requests = requestsOf(input);
@@ -199,7 +199,7 @@ describe('deleting many items', () => {
     expect(deleted.size).toBe(60);
   });
 
-  it('reports a failure of one batch after all have ended', async () => {
+  it('reports the failure of one batch after all batches have ended', async () => {
     let running = 0;
     dynamodb.on(BatchWriteCommand).callsFake(async (input) => {
       running++;
@@ -214,7 +214,7 @@ describe('deleting many items', () => {
   });
 });
 
-describe('reading what to purge', () => {
+describe('reading the items to purge', () => {
   const life = { deploymentId: 'etl', generation: ULID };
   const page = (n: number) => ({
     Items: [{ sk: `TOKEN#${n}`, generation: ULID }],
@@ -222,7 +222,7 @@ describe('reading what to purge', () => {
   });
   const queries = () => dynamodb.commandCalls(QueryCommand).length;
 
-  it('is one page ahead of the deletes, and no more', async () => {
+  it('fetches at most one page ahead of the deletions', async () => {
     for (let n = 0; n < 4; n++) dynamodb.on(QueryCommand).resolves(page(n));
     const pages = itemsOfLife(table, life);
     await pages.next();
@@ -249,7 +249,7 @@ describe('reading what to purge', () => {
     expect(running).toBe(0);
   });
 
-  it('fails where the page is needed, not before', async () => {
+  it('fails when the failed page is needed, not before', async () => {
     dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
     const pages = itemsOfLife(table, life);
     expect((await pages.next()).value?.keys).toHaveLength(1);

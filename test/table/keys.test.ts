@@ -28,14 +28,14 @@ const ofKey = { pk: 'DEPLOYMENT#etl', sk: `KEY#${KEY_ULID}` };
 const ofRecord = { pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
 const keyCount = async () => (await store.get(ofEtl))?.keyCount;
 const events = async () => (await store.partition('EVENTS#etl')).length;
-/** A key of a Deployment, as they stand in the table. */
+/** Stores a key and its Deployment. */
 const standing = (
   change: Parameters<typeof apiKey>[0] = {},
   ofDeployment: Parameters<typeof deployment>[0] = {},
 ) => store.put(toDeployment(deployment({ keyCount: 1, ...ofDeployment })), toApiKey(apiKey(change)));
 
-describe('a key', () => {
-  it('is made with its event, and counted', async () => {
+describe('the item of an API key', () => {
+  it('is created with its event, and counted', async () => {
     await store.put(toDeployment(etl));
     expect(await createApiKey(table, key, event())).toBe('created');
     expect(await store.get(ofKey)).toEqual({ ...ofKey, ...toApiKey(key) });
@@ -45,7 +45,7 @@ describe('a key', () => {
     expect(store.sent.at(-1)).toMatchObject({ name: 'Get', input: { ConsistentRead: true } });
   });
 
-  it('is read with all that it has', async () => {
+  it('is read with all its attributes', async () => {
     const whole = apiKey({
       description: 'of the nightly build',
       secrets: [
@@ -67,7 +67,7 @@ describe('a key', () => {
     expect(await readApiKey(table, etl, KEY_ULID)).toEqual(whole);
   });
 
-  it('shows the later one of the recorded uses of a secret', async () => {
+  it('has the later of the two recorded uses of a secret', async () => {
     const [secret] = key.secrets;
     const read = async (inSecrets: number | undefined, outside: unknown) => {
       const secrets = [{ ...secret, lastUsedAt: inSecrets } as never];
@@ -81,13 +81,13 @@ describe('a key', () => {
     expect(await read(undefined, 'x')).toBeUndefined();
   });
 
-  it('of another life is as good as absent', async () => {
+  it('is treated as missing when it is of another generation', async () => {
     await standing({ generation: OTHER });
     expect(await readApiKey(table, etl, KEY_ULID)).toBeUndefined();
     expect(await readApiKey(table, etl, OTHER)).toBeUndefined();
   });
 
-  it('is not made in a life that is over, nor where there is no Deployment', async () => {
+  it('is not created in an earlier generation or without a Deployment', async () => {
     expect(await createApiKey(table, key, event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await createApiKey(table, key, event())).toBe('gone');
@@ -95,7 +95,7 @@ describe('a key', () => {
     expect(await events()).toBe(0);
   });
 
-  it('is number 1,000 at most', async () => {
+  it('is not created when the Deployment has 1,000 keys', async () => {
     expect(MAX_KEYS).toBe(1000);
     await store.put(toDeployment(deployment({ keyCount: 999 })));
     expect(await createApiKey(table, key, event())).toBe('created');
@@ -103,19 +103,19 @@ describe('a key', () => {
     expect(await keyCount()).toBe(1000);
   });
 
-  it('is not made in a Deployment whose item is damaged', async () => {
+  it('is not created in a Deployment whose item is damaged', async () => {
     await store.put({ ...toDeployment(etl), generation: undefined });
     expect(await createApiKey(table, key, event())).toBe('gone');
   });
 
-  it('never takes the place of another', async () => {
+  it('never replaces another key', async () => {
     await standing();
     expect(await createApiKey(table, apiKey({ name: 'thief' }), event())).toBe('gone');
     expect(await store.get(ofKey)).toMatchObject({ name: 'ci' });
     expect(await keyCount()).toBe(1);
   });
 
-  it('is made once for an Idempotency-Key, and again when that is forgotten', async () => {
+  it('is created once for an Idempotency-Key, and again when that has expired', async () => {
     await store.put(toDeployment(etl));
     const make = (ms: number) => {
       const other = apiKey({ ulid: newUlid(ms) });
@@ -129,7 +129,7 @@ describe('a key', () => {
     expect(await keyCount()).toBe(2);
   });
 
-  it('that is repeated says so before it says that there is no room, or that the life is over', async () => {
+  it('is reported as repeated even when the Deployment is full or deleted', async () => {
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
     expect(await createApiKey(table, key, event(), record())).toBe('repeated');
     await store.put(toDeployment(deployment({ keyCount: 1000 })));
@@ -137,7 +137,7 @@ describe('a key', () => {
     expect(await createApiKey(table, key, event())).toBe('full');
   });
 
-  it('is deleted with its event, and counted down', async () => {
+  it('is deleted with its event, and the count is reduced', async () => {
     await standing();
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
@@ -145,7 +145,7 @@ describe('a key', () => {
     expect(await events()).toBe(1);
   });
 
-  it.each([0, -1, 'x'])('#65: is deleted where the number of keys is %s, which stays', async (count) => {
+  it.each([0, -1, 'x'])('#65: is deleted when the key count is %s, which stays unchanged', async (count) => {
     await store.put({ ...toDeployment(etl), keyCount: count }, toApiKey(apiKey()));
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
@@ -153,14 +153,14 @@ describe('a key', () => {
     expect(await events()).toBe(1);
   });
 
-  it('is not counted down in another generation of its Deployment', async () => {
+  it('does not reduce the key count of another generation of its Deployment', async () => {
     await standing({}, { generation: OTHER });
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
     expect(await keyCount()).toBe(1);
   });
 
-  it('is not deleted, and nothing is counted or recorded, where it is gone', async () => {
+  it('is not deleted, counted or recorded when it is already gone', async () => {
     await store.put(toDeployment(deployment({ keyCount: 1 })));
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(false);
     expect(await keyCount()).toBe(1);
@@ -168,7 +168,7 @@ describe('a key', () => {
   });
 });
 
-describe('an edit of a key', () => {
+describe('an edit of an API key', () => {
   const edited = apiKey({
     name: 'new',
     description: 'd',
@@ -181,7 +181,7 @@ describe('an edit of a key', () => {
     revision: 1,
   });
 
-  it('writes what can be edited, and leaves the rest: a use that was noted meanwhile', async () => {
+  it('writes the editable attributes and keeps the others, such as a use recorded meanwhile', async () => {
     await standing();
     await store.put({ ...toApiKey(key), lastUsedAt: 9, lastUsedAddress: 'a', lastUsedClient: 'c' });
     expect(await editApiKey(table, { ...edited, createdBy: 'eve', secrets: [] }, event())).toBe(true);
@@ -194,7 +194,7 @@ describe('an edit of a key', () => {
     expect(await events()).toBe(1);
   });
 
-  it('removes what is no longer there', async () => {
+  it('removes attributes that are no longer set', async () => {
     await standing(edited);
     expect(await editApiKey(table, apiKey({ revision: 2, epoch: 1 }), event())).toBe(true);
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ revision: 2, epoch: 1 })));
@@ -203,21 +203,21 @@ describe('an edit of a key', () => {
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another life', { generation: OTHER }],
-  ])('of a key of %s writes nothing', async (_, change) => {
+  ])('writes nothing to a key of %s', async (_, change) => {
     await standing(change);
     expect(await editApiKey(table, edited, event())).toBe(false);
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
     expect(await events()).toBe(0);
   });
 
-  it('of a key that is gone brings nothing back', async () => {
+  it('does not re-create a deleted key', async () => {
     expect(await editApiKey(table, edited, event())).toBe(false);
     expect(await store.get(ofKey)).toBeUndefined();
   });
 });
 
-describe('a report that a key leaked', () => {
-  it('is written with its event, and leaves the secrets as a use has changed them meanwhile', async () => {
+describe('a leak report on an API key', () => {
+  it('is written with its event and keeps secrets that were used meanwhile', async () => {
     const used = [{ ...key.secrets[0], lastUsedAt: 1 } as never];
     await standing({ secrets: used });
     const leaked = apiKey({
@@ -232,13 +232,13 @@ describe('a report that a key leaked', () => {
   });
 });
 
-describe('a rotation of a key', () => {
+describe('a rotation of an API key', () => {
   const secrets = [{ hash: 'n', createdAt: 2 }];
   const next = apiKey({ secrets, enabled: false, epoch: 1, activeSince: 3, revision: 1 });
   const [secret] = key.secrets as [SecretHash];
   const used = { ...secret, lastUsedAt: 1 };
 
-  it('writes the secrets and what goes with them, with its event and record', async () => {
+  it('writes the secrets and related attributes with an event and a record', async () => {
     await standing({ name: 'edited' });
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey({ ...next, name: 'edited' }));
@@ -253,7 +253,7 @@ describe('a rotation of a key', () => {
     expect(await store.get(ofKey)).toEqual(toApiKey(rotated));
   });
 
-  it('removes the last use of each secret that it drops, and of no other', async () => {
+  it('removes the recorded uses of each secret that it drops, and of no other', async () => {
     const other = { hash: 'other', createdAt: 1 };
     const read = apiKey({ secrets: [{ ...other, lastUsedAt: 5 }, used] });
     const uses = { 'lastUsedAt#other': 5, 'lastUsedAt#aaaaaaaa': 6 };
@@ -270,7 +270,7 @@ describe('a rotation of a key', () => {
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another life', { generation: OTHER }],
-  ])('of a key of %s writes nothing', async (_, change) => {
+  ])('writes nothing to a key of %s', async (_, change) => {
     await standing(change);
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('changed');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
@@ -278,7 +278,7 @@ describe('a rotation of a key', () => {
     expect(await events()).toBe(0);
   });
 
-  it('that keeps no secret does not depend on how they are used', async () => {
+  it('does not depend on recorded uses when it keeps no old secret', async () => {
     for (const change of [{ secrets: [used] }, { secrets: [] }, { 'lastUsedAt#aaaaaaaa': 7 }]) {
       await store.clear('EVENTS#etl');
       await store.put({ ...toApiKey(key), ...change });
@@ -299,15 +299,18 @@ describe('a rotation of a key', () => {
       [used, { hash: 'b', createdAt: 1 }],
       [{ hash: 'b', createdAt: 1, lastUsedAt: 1 }],
     ],
-  ])('that keeps a secret writes nothing after the first use of %s', async (_, read, standingSecrets) => {
-    await standing({ secrets: standingSecrets });
-    const kept = apiKey({ secrets: [secret, ...secrets], revision: 1 });
-    expect(await rotateApiKey(table, kept, apiKey({ secrets: read }), event())).toBe('changed');
-    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets: standingSecrets })));
-    expect(await events()).toBe(0);
-  });
+  ])(
+    'writes nothing after the first use of %s when it keeps an old secret',
+    async (_, read, standingSecrets) => {
+      await standing({ secrets: standingSecrets });
+      const kept = apiKey({ secrets: [secret, ...secrets], revision: 1 });
+      expect(await rotateApiKey(table, kept, apiKey({ secrets: read }), event())).toBe('changed');
+      expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ secrets: standingSecrets })));
+      expect(await events()).toBe(0);
+    },
+  );
 
-  it('that keeps a secret does not depend on its later uses', async () => {
+  it('does not depend on later uses of a secret that it keeps', async () => {
     await store.put({
       ...toApiKey(apiKey({ secrets: [{ ...used, lastUsedAt: 8 }] })),
       'lastUsedAt#aaaaaaaa': 9,
@@ -317,7 +320,7 @@ describe('a rotation of a key', () => {
     expect((await readApiKey(table, etl, KEY_ULID))?.secrets?.[0]?.lastUsedAt).toBe(9);
   });
 
-  it('is made once for an Idempotency-Key', async () => {
+  it('happens once for an Idempotency-Key', async () => {
     await standing();
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('repeated');
@@ -325,10 +328,10 @@ describe('a rotation of a key', () => {
   });
 });
 
-describe('what people are told of a key', () => {
+describe('a notice about an API key', () => {
   const notice = { type: 'expiring', of: 5 };
 
-  it('is noted on it with the event', async () => {
+  it('is recorded on the key, with an event', async () => {
     await standing();
     expect(await markApiKey(table, key, { notice }, event())).toBe(true);
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), notice });
@@ -338,7 +341,7 @@ describe('what people are told of a key', () => {
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another life', { generation: OTHER }],
-  ])('is not noted on a key of %s', async (_, change) => {
+  ])('is not recorded on a key of %s', async (_, change) => {
     await standing(change);
     expect(await markApiKey(table, key, { notice }, event())).toBe(false);
     expect(await store.get(ofKey)).not.toHaveProperty('notice');
@@ -346,7 +349,7 @@ describe('what people are told of a key', () => {
   });
 });
 
-describe('the keys of a Deployment', () => {
+describe('the API keys of a Deployment', () => {
   const ulids = Array.from({ length: 5 }, (_, n) => newUlid(n + 1));
   beforeEach(async () => {
     const keys = ulids.map((ulid, n) => apiKey({ ulid, generation: n === 1 ? OTHER : GENERATION }));
@@ -361,7 +364,7 @@ describe('the keys of a Deployment', () => {
     return [items.map(({ ulid }) => ulids.indexOf(ulid)), hasMore];
   };
 
-  it('are listed oldest first, of this life alone, in strongly consistent pages', async () => {
+  it('are listed oldest first, only of the current generation, in strongly consistent pages', async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 2, 3, 4], false]);
     expect(await listed(undefined, 1)).toEqual([[0], true]);
     expect(await listed(ulids[0], 2)).toEqual([[2, 3], true]);
@@ -374,7 +377,7 @@ describe('the keys of a Deployment', () => {
     expect(store.sent).toHaveLength(1);
   });
 
-  it('are listed by two queries, however many keys of an earlier generation wait for their purge', async () => {
+  it('are listed with two queries, however many keys of an earlier generation are yet to be purged', async () => {
     const earlier = Array.from({ length: 300 }, (_, n) => apiKey({ ulid: newUlid(n), generation: OTHER }));
     await store.put(...earlier.map(toApiKey));
     expect(await listed(undefined, 1)).toEqual([[0], true]);
@@ -384,7 +387,7 @@ describe('the keys of a Deployment', () => {
     ]);
   });
 
-  it('#65: are listed with the malformed of their generation or of none, which are reported', async () => {
+  it('#65: are listed with malformed keys of this generation or of none, which are reported', async () => {
     const sk = (n: number) => `KEY#${ulids[n]}`;
     await store.put(
       { ...ofKey, sk: sk(2), generation: GENERATION },

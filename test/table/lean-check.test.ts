@@ -37,10 +37,10 @@ const FROM = { address: '192.0.2.1', client: 'curl/8.5.0' };
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const OTHER_ULID = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
 
-/** A busy machine must not look like a hanging table. */
+/** A slow machine must not look like a table that hangs. */
 const UNHURRIED: Patience = { ...CHECK_PATIENCE, attemptTimeout: 5000 };
 
-/** The two stores, on the same endpoint; each says what it found malformed. */
+/** The two stores on the same endpoint. Each reports what it found malformed. */
 function bothStores(endpoint: string, { patience = UNHURRIED, tables = { lean: 'keys', sdk: 'keys' } } = {}) {
   vi.stubEnv('AWS_REGION', ACCESS.region);
   vi.stubEnv('AWS_ACCESS_KEY_ID', ACCESS.accessKeyId);
@@ -60,7 +60,7 @@ function bothStores(endpoint: string, { patience = UNHURRIED, tables = { lean: '
   return { lean, sdk, malformed };
 }
 
-/** What came of a call: its value, or the kind of its failure. */
+/** The outcome of a call: its value, or the kind of its failure. */
 async function outcome<T>(call: Promise<T>): Promise<{ value: T } | { status: number } | { error: string }> {
   try {
     return { value: await call };
@@ -76,7 +76,7 @@ beforeAll(async () => {
 });
 afterAll(() => stub.stop());
 
-/** Any Deployment ID, ULID and hash that a well-formed token can lead to. */
+/** Any Deployment ID, ULID and hash that a well-formed token can contain. */
 const credentials: fc.Arbitrary<{ credential: Credential; hash: string }> = fc.record({
   credential: fc.record({
     kind: fc.constantFrom('token' as const, 'temporary' as const),
@@ -86,10 +86,11 @@ const credentials: fc.Arbitrary<{ credential: Credential; hash: string }> = fc.r
   hash: fc.stringMatching(/^[A-Za-z0-9_-]{43}$/),
 });
 
-/** An attribute as DynamoDB may send it: mostly what our items have, sometimes what they never have. */
+/** An attribute as DynamoDB may send it: usually one that our items have, sometimes one that they never have. */
 const anyAttribute = fc.oneof(
   fc.string({ unit: 'grapheme' }).map((S) => ({ S })),
-  // DynamoDB writes no exponent where digits do. Above 2^53 a whole number is one that no item of ours has.
+  // DynamoDB does not use exponents where digits are enough. Items of this service have no whole number above
+  // 2^53.
   fc
     .oneof(fc.integer(), fc.double({ noNaN: true, min: -(2 ** 53), max: 2 ** 53 }))
     .filter((n) => !String(n).includes('e'))
@@ -152,11 +153,11 @@ const damagedItem = fc
   .map(([item, name, value]) => JSON.parse(JSON.stringify({ ...item, [name]: value })) as typeof item);
 const anyItem = fc.oneof({ weight: 3, arbitrary: wellFormed }, damagedItem);
 
-describe('the lean store of a check asks as the SDK asks, and reads as it reads', () => {
+describe('the lean check store compared with the SDK', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: NOW }));
   afterEach(() => void vi.useRealTimers());
 
-  /** Both calls, as the stub saw them. */
+  /** Both calls, as the stub received them. */
   async function compareCalls(number: number) {
     const [lean, sdk] = [stub.calls.slice(0, number), stub.calls.slice(number)];
     expect(stub.calls).toHaveLength(2 * number);
@@ -171,7 +172,7 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
     }
   }
 
-  it('in a read, whatever items come back, in whatever order', { timeout: 60_000 }, async () => {
+  it('sends the same reads and parses the same items, in any order', { timeout: 60_000 }, async () => {
     const { lean, sdk, malformed } = bothStores(stub.endpoint);
     let allowed = 0;
     const answers = fc.record({
@@ -199,11 +200,11 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
       allowed += 'value' in (results[0] ?? {}) ? 1 : 0;
     });
     await fc.assert(property, { numRuns: sample(1500) });
-    // Enough of them were good items that the rest says something; by chance they are now more, now fewer.
+    // Checks that enough items were valid for the other results to mean something. Their number is random.
     expect(allowed).toBeGreaterThan(sample(500));
   });
 
-  it('in the record of a use on its key', { timeout: 60_000 }, async () => {
+  it('sends the same writes to record a use on a key', { timeout: 60_000 }, async () => {
     const { lean, sdk } = bothStores(stub.endpoint);
     const whens = fc.nat({ max: 2_000_000_000_000 });
     const property = fc.asyncProperty(credentials, whens, whens, async ({ credential }, before, now) => {
@@ -215,7 +216,9 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
     await fc.assert(property, { numRuns: sample(200) });
   });
 
-  it('in a slide, whether the condition holds or fails on whatever item', { timeout: 60_000 }, async () => {
+  it('sends the same extensions, whether the condition holds or fails with any item', {
+    timeout: 60_000,
+  }, async () => {
     const { lean, sdk } = bothStores(stub.endpoint);
     const drawnReply = fc.oneof(
       fc.constant(answer(200, {})),
@@ -240,7 +243,7 @@ describe('the lean store of a check asks as the SDK asks, and reads as it reads'
   });
 });
 
-/** Every way in which one attempt can end, and what it must come to. */
+/** Every way in which one attempt can end, and the expected result. */
 const READ_OUTPUT = {
   Responses: {
     keys: [
@@ -262,7 +265,7 @@ interface Fault {
   end: End;
   /** The name of the error that ends the call. */
   error?: string;
-  /** What the SDK does otherwise: it takes a damaged answer for a good one, or gives up on it at once. */
+  /** Where the SDK differs: it accepts a damaged response, or does not retry it. */
   sdkDiffers?: true;
 }
 const faultsOf = (output: object): Record<string, Fault> => ({
@@ -296,7 +299,7 @@ const faultsOf = (output: object): Record<string, Fault> => ({
   },
 });
 
-/** What must come of two attempts that end like this, and how many are made. */
+/** The expected result of two attempts that end like this, and how many are made. */
 function expected<T>([first, second]: Fault[], value: T) {
   const last = first?.end === 'again' ? second : first;
   const attempts = first?.end === 'again' ? 2 : 1;
@@ -304,7 +307,7 @@ function expected<T>([first, second]: Fault[], value: T) {
   return { result: last?.end === 'never' ? { error: last.error } : { status: 503 }, attempts };
 }
 
-describe('a check whose first and second attempt each end in every way they can', () => {
+describe('a check whose first and second attempts end in every possible way', () => {
   const credential: Credential = { kind: 'token', deploymentId: 'etl', ulid: ULID };
   const hash = 'h'.repeat(43);
   const patience: Patience = { attemptTimeout: 1500, attempts: 2 };
@@ -333,7 +336,7 @@ describe('a check whose first and second attempt each end in every way they can'
   };
   const operations = { read, slide };
 
-  /** All pairs of ways for a first and a second attempt; the name of the table tells the stub which it is. */
+  /** All pairs of endings of the first and second attempt. The table's name tells the stub which pair it is. */
   const pairs = (['lean', 'sdk'] as const).flatMap((store) =>
     (['read', 'slide'] as const).flatMap((operation) =>
       Object.entries(faultsOf({})).flatMap(([first, one], m) =>
@@ -366,7 +369,7 @@ describe('a check whose first and second attempt each end in every way they can'
       const attempts = stub.calls.filter(({ body }) => body.includes(`"${tableName}"`)).length;
       ends.push({ ...pair, result, attempts });
     };
-    // Those that wait for nothing wait together; the others come a few at a time, since this is no test of load.
+    // Pairs that do not wait run together. The others run a few at a time, because this is not a load test.
     const waits = ({ first, second }: Pair) => [first, second].includes('no answer in time');
     const lean = pairs.filter(({ store }) => store === 'lean');
     const tried = [...lean, ...someOf(pairs.filter(({ store }) => store === 'sdk'))];
@@ -379,7 +382,7 @@ describe('a check whose first and second attempt each end in every way they can'
   it.each([
     ['reads', 'read'],
     ['slides', 'slide'],
-  ] as const)('%s when one of them is good, and else lets nobody in', (_, operation) => {
+  ] as const)('%s when one of the attempts succeeds, and otherwise fails closed', (_, operation) => {
     const all = ends.filter((end) => end.store === 'lean' && end.operation === operation);
     expect(all).toHaveLength(256);
     for (const { first, second, faults, result, attempts } of all) {
@@ -388,22 +391,25 @@ describe('a check whose first and second attempt each end in every way they can'
     }
   });
 
-  it.each(['read', 'slide'] as const)('%s as with the SDK, damaged answers apart', (operation) => {
-    const alike = ends.filter(
-      (end) =>
-        end.store === 'sdk' &&
-        end.operation === operation &&
-        !end.faults.some(({ sdkDiffers }) => sdkDiffers),
-    );
-    expect(alike.length).toBeGreaterThan(sample(100));
-    for (const { first, second, faults, result, attempts } of alike) {
-      const must = expected(faults, operations[operation].value);
-      expect({ first, second, result, attempts }).toEqual({ first, second, ...must });
-    }
-  });
+  it.each(['read', 'slide'] as const)(
+    'behaves like the SDK in a %s, except for damaged responses',
+    (operation) => {
+      const alike = ends.filter(
+        (end) =>
+          end.store === 'sdk' &&
+          end.operation === operation &&
+          !end.faults.some(({ sdkDiffers }) => sdkDiffers),
+      );
+      expect(alike.length).toBeGreaterThan(sample(100));
+      for (const { first, second, faults, result, attempts } of alike) {
+        const must = expected(faults, operations[operation].value);
+        expect({ first, second, result, attempts }).toEqual({ first, second, ...must });
+      }
+    },
+  );
 });
 
-describe('the lean store of a check', () => {
+describe('the lean check store', () => {
   const credential: Credential = { kind: 'token', deploymentId: 'etl', ulid: ULID };
   const hash = 'h'.repeat(43);
   const unprocessed = answer(200, {
@@ -411,7 +417,7 @@ describe('the lean store of a check', () => {
     UnprocessedKeys: { keys: { Keys: [marshall(deploymentKey('etl'))] } },
   });
 
-  it('asks again for keys left unprocessed, and fails when they stay so', async () => {
+  it('requests unprocessed keys again, and fails when they stay unprocessed', async () => {
     const { lean } = bothStores(stub.endpoint);
     stub.reply((_, n) => (n === 0 ? unprocessed : answer(200, READ_OUTPUT)));
     expect(await outcome(lean.read(credential, hash))).toMatchObject({
@@ -422,7 +428,7 @@ describe('the lean store of a check', () => {
     expect(stub.calls).toHaveLength(2);
   });
 
-  it('does not believe the item of a failed condition whose CRC is wrong', async () => {
+  it('does not trust the item of a failed condition with a wrong CRC', async () => {
     const { lean } = bothStores(stub.endpoint);
     const Item = { expiresAt: { N: String(NOW / 1000 + 99) } };
     const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item });
@@ -436,7 +442,7 @@ describe('the lean store of a check', () => {
     });
   });
 
-  it('fails when an answer holds nothing of the table', async () => {
+  it('fails when the response does not mention the table', async () => {
     const { lean } = bothStores(stub.endpoint);
     for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }]) {
       stub.reply(() => answer(200, output));
@@ -444,7 +450,7 @@ describe('the lean store of a check', () => {
     }
   });
 
-  it('gives up within its one time budget when nothing answers', async () => {
+  it('stops within its time budget when nothing responds', async () => {
     const { lean } = bothStores(stub.endpoint, { patience: CHECK_PATIENCE });
     stub.reply(() => damaged.hang());
     const begin = performance.now();
@@ -454,7 +460,7 @@ describe('the lean store of a check', () => {
       expect(outcome(lean.read(credential, hash)))
         .resolves.toStrictEqual({ status: 503 })
         .then(since),
-      // A busy machine fires timers late, this one too.
+      // A busy machine fires timers late, including this one.
       setTimeout(budget + 400).then(since),
     ]);
     expect(took).toBeGreaterThan(CHECK_PATIENCE.attemptTimeout);
@@ -462,14 +468,14 @@ describe('the lean store of a check', () => {
     expect(stub.calls).toHaveLength(2);
   });
 
-  it('keeps its connection over calls', async () => {
+  it('reuses its connection', async () => {
     const { lean } = bothStores(stub.endpoint);
     stub.reply(() => answer(200, READ_OUTPUT));
     for (let n = 0; n < 10; n++) await lean.read(credential, hash);
     expect(new Set(stub.calls.map(({ port }) => port)).size).toBe(1);
   });
 
-  it('signs without a session token where there is none, and for the endpoint as it is', async () => {
+  it('signs without a session token if there is none, and for the exact endpoint', async () => {
     const wire = openWire({ ...ACCESS, sessionToken: undefined, endpoint: stub.endpoint }, CHECK_PATIENCE);
     stub.reply(() => answer(200, {}));
     await wire('UpdateItem', {});
@@ -482,7 +488,7 @@ describe('the lean store of a check', () => {
   });
 });
 
-describe('over the engine, the lean store and the SDK', () => {
+describe('the lean store and the SDK on the engine', () => {
   let engine: Engine;
   let document: DynamoDBDocumentClient;
   beforeAll(async () => {
@@ -494,7 +500,7 @@ describe('over the engine, the lean store and the SDK', () => {
   });
   afterAll(() => engine.stop());
 
-  it('leave the same behind, whatever is there and whatever is done', { timeout: 60_000 }, async () => {
+  it('leave the same items after any sequence of operations', { timeout: 60_000 }, async () => {
     const { lean, sdk, malformed } = bothStores(engine.endpoint, { tables: { lean: 'lean', sdk: 'sdk' } });
     const seconds = NOW / 1000;
     const moment = fc.integer({ min: seconds - 3, max: seconds + 3 });

@@ -58,7 +58,7 @@ beforeEach(() => {
   stub.reply(() => answer(200, {}));
   malformed.length = 0;
 });
-/** A busy machine must not look like a hanging table. */
+/** A slow machine must not look like a table that hangs. */
 const UNHURRIED = { attemptTimeout: 5000, attempts: 3 };
 
 const deploymentIds = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
@@ -122,7 +122,7 @@ const keys: fc.Arbitrary<ApiKey> = fc
   })
   .map((key) => ({ ...key, enabled: key.enabled && !key.leak }));
 
-/** Each write of the store, and the command of the SDK that it stands for. */
+/** Each write of the store, and the SDK command that it replaces. */
 const writes: {
   name: string;
   lean: (token: Token, key: ApiKey, now: number) => Promise<unknown>;
@@ -257,8 +257,8 @@ const writes: {
   },
 ];
 
-describe('the lean store of pipelines asks as the SDK asks', () => {
-  it.each(writes)('to write $name', async ({ lean, sdk: command }) => {
+describe('the lean token store compared with the SDK', () => {
+  it.each(writes)('sends the same request to write $name', async ({ lean, sdk: command }) => {
     const property = fc.asyncProperty(tokens, keys, moments, async (token, key, now) => {
       stub.calls.length = 0;
       await lean(token, key, now);
@@ -266,7 +266,7 @@ describe('the lean store of pipelines asks as the SDK asks', () => {
       const [ours, theirs] = stub.calls.map(({ headers, input: { ClientRequestToken, ...input } }) => ({
         target: headers['x-amz-target'],
         input,
-        // DynamoDB takes a transaction that is sent twice with it as sent once.
+        // DynamoDB treats two transactions with the same token as one.
         isOnce: typeof ClientRequestToken === 'string' && ClientRequestToken.length === 36,
       }));
       expect(stub.calls).toHaveLength(2);
@@ -275,7 +275,7 @@ describe('the lean store of pipelines asks as the SDK asks', () => {
     await fc.assert(property, { numRuns: sample(250) });
   });
 
-  it('to read a key with its Deployment, and reads as it reads', async () => {
+  it('sends the same request to read a key with its Deployment, and parses the same items', async () => {
     const property = fc.asyncProperty(keys, fc.constantFrom('both', 'key', 'none'), async (key, present) => {
       const deployment = {
         id: key.deploymentId,
@@ -308,41 +308,41 @@ describe('the lean store of pipelines asks as the SDK asks', () => {
   });
 });
 
-describe('of a transaction that DynamoDB cancels', () => {
+describe('the lean token store, after DynamoDB cancels a transaction', () => {
   const [token] = fc.sample(tokens, { numRuns: 1, seed: 1 }) as [Token];
   const cancelled = (...codes: string[]) =>
     failure(400, 'TransactionCanceledException', { CancellationReasons: codes.map((Code) => ({ Code })) });
   const attempt = () => store.putTokenOfSubject(token, { hash: 'hash', previousHash: 'previous', until: 0 });
 
-  it('a condition that failed is no token', async () => {
+  it('issues no token when a condition failed', async () => {
     stub.reply(() => cancelled('None', 'ConditionalCheckFailed'));
     expect(await attempt()).toBe(false);
   });
 
-  it('a collision is tried again, as another request, until it is through', async () => {
+  it('retries a conflict with a new request until it succeeds', async () => {
     stub.reply(() => (stub.calls.length < 3 ? cancelled('TransactionConflict', 'None') : answer(200, {})));
     expect(await attempt()).toBe(true);
     expect(new Set(stub.calls.map(({ input }) => input.ClientRequestToken)).size).toBe(3);
   });
 
-  it('a collision that does not end is 503', async () => {
+  it('throws a 503 when the conflict persists', async () => {
     stub.reply(() => cancelled('TransactionConflict', 'None'));
     await expect(attempt()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('an answer that was lost is asked for again as the same request', async () => {
+  it('repeats the same request when the response was lost', async () => {
     stub.reply((_, n) => (n === 0 ? failure(500, 'InternalServerError') : answer(200, {})));
     expect(await attempt()).toBe(true);
     expect(new Set(stub.calls.map(({ input }) => input.ClientRequestToken)).size).toBe(1);
   });
 
-  it('any other cause is an error of ours, and no token', async () => {
+  it('throws a server error for any other reason, and issues no token', async () => {
     stub.reply(() => cancelled('ValidationError', 'None'));
     await expect(attempt()).rejects.toMatchObject({ name: 'TransactionCanceledException' });
   });
 });
 
-it('a read that leaves a key unprocessed is 503: absent and unread must never look the same', async () => {
+it('the lean token store throws a 503 when a key is left unprocessed, because unread must never look like missing', async () => {
   const UnprocessedKeys = { keys: { Keys: [marshall(deploymentKey('etl'))] } };
   const credential = { kind: 'token', deploymentId: 'etl', ulid: ULID } as const;
   for (const read of [() => store.readKey('etl', ULID), () => store.readToken(credential, 'hash')]) {
@@ -353,7 +353,7 @@ it('a read that leaves a key unprocessed is 503: absent and unread must never lo
   }
 });
 
-describe('a token is read with all that it stands on, and with its last use', () => {
+describe('the lean token store reads a token', () => {
   const [token] = fc.sample(tokens, { numRuns: 1, seed: 1 }) as [Token];
   const { deploymentId, ulid, hash } = token;
   const read = async (more: object) => {
@@ -363,7 +363,7 @@ describe('a token is read with all that it stands on, and with its last use', ()
     return store.readToken({ kind: 'token', deploymentId, ulid }, hash);
   };
 
-  it('in one strongly consistent read', async () => {
+  it('with its key, its Deployment and its last use in one strongly consistent read', async () => {
     const used = await read({ lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' });
     expect(used.lastUse).toEqual({ at: 7, address: '192.0.2.1', client: 'curl/8' });
     expect(used.token).toMatchObject({ generation: token.generation, expiresAt: token.expiresAt });
@@ -379,11 +379,11 @@ describe('a token is read with all that it stands on, and with its last use', ()
   });
 
   it.each<[string, object, unknown]>([
-    ['that was never recorded', {}, undefined],
-    ['of which only the time is kept', { lastUsedAt: 7 }, { at: 7, address: '', client: '' }],
-    ['that is malformed', { lastUsedAt: 'x' }, undefined],
-    ['whose origin is malformed', { lastUsedAt: 7, lastUsedAddress: 1 }, undefined],
-  ])('%s, and the token stands all the same', async (_, more, lastUse) => {
+    ['with an unrecorded last use', {}, undefined],
+    ['with only the time of its last use', { lastUsedAt: 7 }, { at: 7, address: '', client: '' }],
+    ['with a malformed last use', { lastUsedAt: 'x' }, undefined],
+    ['with a malformed origin of its last use', { lastUsedAt: 7, lastUsedAddress: 1 }, undefined],
+  ])('%s, and the token stays valid', async (_, more, lastUse) => {
     const found = await read(more);
     expect(found.lastUse).toEqual(lastUse);
     expect(found.token).toBeDefined();

@@ -40,8 +40,8 @@ async function all(pages: AsyncGenerator<PurgePage>): Promise<PurgePage[]> {
 }
 const sortKeys = (pages: PurgePage[]) => pages.map(({ keys }) => keys.map(({ sk }) => sk));
 
-describe('the generation of a Deployment', () => {
-  it('is read strongly consistent; there is none without a Deployment, or with a damaged one', async () => {
+describe('currentGeneration', () => {
+  it('reads strongly consistently, and returns undefined for a missing or damaged Deployment', async () => {
     expect(await currentGeneration(table, 'etl')).toBeUndefined();
     await store.put(toDeployment(deployment()));
     expect(await currentGeneration(table, 'etl')).toBe(GENERATION);
@@ -51,11 +51,11 @@ describe('the generation of a Deployment', () => {
   });
 });
 
-describe('what to purge', () => {
+describe('the items to purge', () => {
   const ofToken = (hash: string, change: Parameters<typeof token>[0] = {}) =>
     toToken(token({ hash, ...change }));
 
-  it('of a life are its tokens, then its keys, and what is of no life; never the Deployment itself', async () => {
+  it('of a generation are its tokens, then its keys, and items without a generation, but never the Deployment itself', async () => {
     await store.put(
       toDeployment(deployment()),
       toApiKey(apiKey()),
@@ -84,14 +84,14 @@ describe('what to purge', () => {
     });
   });
 
-  it('of a life goes on behind a sort key', async () => {
+  it('of a generation can be listed from a given sort key', async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
     expect(sortKeys(await all(itemsOfLife(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],
     ]);
   });
 
-  it('of a key are its tokens, of whatever life, and no more', async () => {
+  it('of a key are its tokens of any generation, and nothing else', async () => {
     await store.put(
       toApiKey(apiKey()),
       ofToken('a'),
@@ -108,8 +108,8 @@ describe('what to purge', () => {
     expect(sortKeys(await all(tokensOfKey(table, key, ofKey[1])))).toEqual([[ofKey[2]]]);
   });
 
-  it('comes in pages, each with the sort key to go on from', async () => {
-    // Of an answer DynamoDB has 1 MB at most, whatever of it is asked for.
+  it('are listed in pages, each with the sort key from which to continue', async () => {
+    // A response of DynamoDB has at most 1 MB, whatever part of it is requested.
     const hashes = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...hashes.map((hash) => ({ ...ofToken(hash), ballast: 'x'.repeat(300_000) })));
     const pages = await all(itemsOfLife(table, life));
@@ -127,7 +127,7 @@ describe('what to purge', () => {
   });
 });
 
-describe('deleting', () => {
+describe('deleteItems', () => {
   const keys = (n: number) => Array.from({ length: n }, (_, sk) => ({ pk: 'p', sk: String(sk) }));
   const send =
     vi.fn<
@@ -139,7 +139,7 @@ describe('deleting', () => {
   const batches = () => send.mock.calls.map(([{ input }]) => input.RequestItems.keys ?? []);
   beforeEach(() => void send.mockReset().mockResolvedValue({}));
 
-  it('is in batches of 25, each item once', async () => {
+  it('deletes in batches of 25, each item once', async () => {
     await deleteItems(fake, keys(60));
     expect(
       batches()
@@ -151,12 +151,12 @@ describe('deleting', () => {
     ).toEqual(new Set(keys(60)));
   });
 
-  it('of nothing asks for nothing', async () => {
+  it('sends no request when there is nothing to delete', async () => {
     await deleteItems(fake, []);
     expect(send).not.toHaveBeenCalled();
   });
 
-  it('goes eight batches at a time', async () => {
+  it('sends at most eight batches in parallel', async () => {
     let [running, most] = [0, 0];
     send.mockImplementation(async () => {
       most = Math.max(most, ++running);
@@ -169,7 +169,7 @@ describe('deleting', () => {
     expect(send).toHaveBeenCalledTimes(20);
   });
 
-  it('sends what is left unprocessed again, eight times in all, each after a longer random pause', async () => {
+  it('resends unprocessed deletions up to eight times, each after a longer random pause', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5);
     const left = [{ DeleteRequest: { Key: { pk: 'p', sk: '1' } } }];
     send.mockImplementation(async () => ({ UnprocessedItems: { keys: left } }));
@@ -181,15 +181,15 @@ describe('deleting', () => {
     expect(batches().map((batch) => batch.length)).toEqual([2, 1, 1, 1, 1, 1, 1, 1]);
   });
 
-  it('takes an answer that speaks of no table as done', async () => {
+  it('treats a response that does not mention the table as done', async () => {
     send.mockResolvedValue({ UnprocessedItems: {} });
     await deleteItems(fake, keys(1));
     expect(send).toHaveBeenCalledTimes(1);
   });
 });
 
-describe('a purge on record', () => {
-  it('has a marker of when it began first, and no directory entry of its life', async () => {
+describe('the record of a purge', () => {
+  it('consists of a marker with its start, and removes the directory entry of its generation', async () => {
     await store.put(toDirectoryEntry(deployment()));
     expect(await beginPurge(table, life, 5)).toBe(false);
     expect(await beginPurge(table, life, 9)).toBe(true);
@@ -197,12 +197,12 @@ describe('a purge on record', () => {
     expect(await store.partition('DEPLOYMENTS')).toEqual([]);
   });
 
-  it('is not on record where DynamoDB tells of no item that was there', async () => {
+  it('is not found when DynamoDB returns no previous item', async () => {
     const client = { send: async () => ({}) };
     expect(await beginPurge({ ...table, client } as unknown as Table, life, 5)).toBe(false);
   });
 
-  it('leaves the directory entry of another life', async () => {
+  it('keeps the directory entry of another generation', async () => {
     await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
     await beginPurge(table, life, 5);
     expect(await store.partition('DEPLOYMENTS')).toHaveLength(1);
@@ -221,7 +221,7 @@ describe('a purge on record', () => {
     await expect(beginPurge(failing, life, 5)).rejects.toThrow('down');
   });
 
-  it('ends once, with its marker, and with an event if there is one', async () => {
+  it('ends once, together with its marker and an optional event', async () => {
     await store.put({ ...marker, createdAt: 5 }, { ...marker, sk: `etl#${OTHER}`, createdAt: 5 });
     await endPurge(table, life, event({ type: 'deployment.purged' }));
     expect(await store.partition('PURGES')).toHaveLength(1);
@@ -233,7 +233,7 @@ describe('a purge on record', () => {
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
   });
 
-  it('is found when it began before a moment, on whichever page; what is no marker is not', {
+  it('is found when it is older than a given time, on any page, and items that are not markers are ignored', {
     timeout: 30_000,
   }, async () => {
     const found = async (before: number) => {

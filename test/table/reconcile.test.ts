@@ -25,7 +25,7 @@ const OTHER = newUlid(0);
 const life = { deploymentId: 'etl', generation: GENERATION };
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
 
-it('a pass over the table is kept by its name', async () => {
+it('the position of a pass over the table is stored under its name', async () => {
   expect(await readPass(table, 'TABLE')).toBeUndefined();
   await writePass(table, 'TABLE', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
   expect(await store.get({ pk: 'RECONCILIATION', sk: 'TABLE' })).toMatchObject({ startedAt: 5 });
@@ -36,7 +36,7 @@ it('a pass over the table is kept by its name', async () => {
   expect(store.sent[0]?.input).toMatchObject({ ConsistentRead: true });
 });
 
-describe('what the table holds', () => {
+describe('the scan of the table', () => {
   const all = async () => {
     const found: Found[] = [];
     let after: Awaited<ReturnType<typeof scanPage>>['next'];
@@ -50,7 +50,7 @@ describe('what the table holds', () => {
     return { found, pages };
   };
 
-  it('is found by life and kind; events, markers and positions are of no life', async () => {
+  it('finds items by generation and kind, and skips events, markers and positions', async () => {
     await store.put(
       toDeployment(deployment()),
       toDirectoryEntry(deployment()),
@@ -93,7 +93,7 @@ describe('what the table holds', () => {
     });
   });
 
-  it('is found page by page', async () => {
+  it('reads page by page', async () => {
     const ballast = 'x'.repeat(300_000);
     const sks = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...sks.map((sk) => ({ pk, sk, generation: GENERATION, ballast })));
@@ -103,8 +103,8 @@ describe('what the table holds', () => {
   });
 });
 
-describe('what is known of Deployments', () => {
-  it('is whether each is there, and in which life; of a damaged one, none', async () => {
+describe('the state of Deployments', () => {
+  it('tells whether each exists, and in which generation, or none if it is damaged', async () => {
     await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
     expect(await presentLives(table, ['etl', 'a b', 'gone'])).toEqual(
       new Map<string, object>([
@@ -115,7 +115,7 @@ describe('what is known of Deployments', () => {
     );
   });
 
-  it('is the generation under which each is listed; of a malformed directory entry, none', async () => {
+  it('tells the generation of each directory entry, or none if it is malformed', async () => {
     await store.put(toDirectoryEntry(deployment()), {
       ...toDirectoryEntry(deployment({ id: 'odd' })),
       name: 7,
@@ -130,7 +130,7 @@ describe('what is known of Deployments', () => {
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENTS', sk: 'odd' }]);
   });
 
-  it('is asked for a hundred at a time, strongly consistent, and not at all for none', async () => {
+  it('is read strongly consistently, a hundred at a time, and not at all for no IDs', async () => {
     const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
     expect((await presentLives(table, ids)).size).toBe(201);
     const keys = store.sent.map(
@@ -147,7 +147,7 @@ describe('what is known of Deployments', () => {
   });
 });
 
-it('a purge is under way while its marker is there', async () => {
+it('isBeingPurged is true while the marker of the purge exists', async () => {
   expect(await isBeingPurged(table, life)).toBe(false);
   await store.put({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   expect(await isBeingPurged(table, life)).toBe(true);
@@ -155,7 +155,7 @@ it('a purge is under way while its marker is there', async () => {
   isConsistent();
 });
 
-it('an item is still there while one of the same life is', async () => {
+it('an item is still there while it exists in the same generation', async () => {
   const found = (generation: string): Found => ({
     key: { pk, sk: 'X' },
     deploymentId: 'etl',
@@ -172,11 +172,11 @@ it('an item is still there while one of the same life is', async () => {
   isConsistent();
 });
 
-describe('a Deployment is listed again', () => {
+describe('listAgain', () => {
   const etl = deployment();
   const entry = () => store.get({ pk: 'DEPLOYMENTS', sk: 'etl' });
 
-  it('when its entry is missing, of another generation or malformed', async () => {
+  it('writes a directory entry that is missing, of another generation or malformed', async () => {
     await store.put(toDeployment(etl));
     expect(await listAgain(table, etl)).toBe(true);
     expect(await entry()).toEqual(toDirectoryEntry(etl));
@@ -187,7 +187,7 @@ describe('a Deployment is listed again', () => {
     }
   });
 
-  it('unless it was deleted, registered again or changed since it was read', async () => {
+  it('writes nothing when the Deployment was deleted, registered again or changed since it was read', async () => {
     expect(await listAgain(table, etl)).toBe(false);
     for (const change of [{ generation: OTHER }, { name: 'new' }, { groups: [] }]) {
       await store.put(toDeployment(deployment(change)));

@@ -31,8 +31,8 @@ const ofEtl = { pk: 'SOURCES', sk: 'etl' };
 const note = (next: Registration, known?: Registration, now = MADE_AT) =>
   noteRegistration(table, registrationWrite(table, next, known, now));
 
-describe('what was last heard of a Deployment', () => {
-  it('is noted, and read back strongly consistent', async () => {
+describe('the registration of a followed Deployment', () => {
+  it('is written, and read back strongly consistently', async () => {
     expect(await readRegistration(table, 'etl')).toBeUndefined();
     expect(await note(of())).toBe(true);
     const { id: _, ...rest } = of();
@@ -41,7 +41,7 @@ describe('what was last heard of a Deployment', () => {
     expect(store.sent.at(-1)?.input).toMatchObject({ ConsistentRead: true });
   });
 
-  it('is forgotten 90 days after a deletion, to the whole second, and never while it is there', async () => {
+  it('expires 90 days after a deletion, rounded up to the second, and never while the Deployment exists', async () => {
     expect(await note(of({ isPresent: false }), undefined, MADE_AT + 1)).toBe(true);
     expect(await store.get(ofEtl)).toMatchObject({ expiresAt: MADE_AT / 1000 + 1 + 90 * 86_400 });
     expect(await note(of(), of({ isPresent: false }))).toBe(true);
@@ -50,21 +50,21 @@ describe('what was last heard of a Deployment', () => {
 
   it.each<[string, Partial<Registration>]>([
     ['another change', { lastChange: '2'.padStart(40, '0') }],
-    ['another life', { generation: newUlid(0) }],
+    ['another generation', { generation: newUlid(0) }],
     ['its deletion', { isPresent: false }],
-  ])('is not noted over %s that was noted since', async (_, change) => {
+  ])('does not replace %s that was written meanwhile', async (_, change) => {
     await put(of(change));
     expect(await note(of({ lastChange: '3'.padStart(40, '0') }), of())).toBe(false);
     expect(await note(of())).toBe(false);
     expect(await readRegistration(table, 'etl')).toEqual(of(change));
   });
 
-  it('is not noted where a note that was read is gone', async () => {
+  it('is not written when it has been deleted since it was read', async () => {
     expect(await note(of(), of())).toBe(false);
     expect(await store.get(ofEtl)).toBeUndefined();
   });
 
-  it('fails where it cannot be written', async () => {
+  it('fails when it cannot be written', async () => {
     const client = { send: async () => Promise.reject(new Error('down')) };
     const failing = { ...table, client } as unknown as Table;
     await expect(noteRegistration(failing, registrationWrite(table, of(), undefined, 0))).rejects.toThrow(
@@ -72,7 +72,7 @@ describe('what was last heard of a Deployment', () => {
     );
   });
 
-  it('is as good as nothing where it is malformed, and reported', async () => {
+  it('is treated as missing when it is malformed, and reported', async () => {
     const good = toRegistration(of(), undefined);
     const wrong = {
       sk: ['', 'a#b', 7],
@@ -91,8 +91,8 @@ describe('what was last heard of a Deployment', () => {
   });
 });
 
-describe('of many', () => {
-  it('is read with what each Deployment is now, fifty at a time', async () => {
+describe('the registrations of many Deployments', () => {
+  it("are read with each Deployment's current state, fifty at a time", async () => {
     await put(of(), of({ id: 'other' }));
     await store.put(toDeployment(deployment()));
     expect(await readRegistered(table, ['etl', 'other', 'gone'])).toEqual(
@@ -111,7 +111,7 @@ describe('of many', () => {
     expect(store.sent).toHaveLength(3);
   });
 
-  it('is listed by their IDs, a page at a time', async () => {
+  it('are listed by ID in pages', async () => {
     const all = ['a', 'b', 'c'].map((id) => of({ id }));
     await put(...all);
     const first = await registrationsPage(table, { after: undefined, limit: 2 });

@@ -29,8 +29,8 @@ async function ended(now: number): Promise<RejectedCalls[]> {
   return all;
 }
 
-describe('a rejected call', () => {
-  it('is counted in one item of its caller and hour, with the last call about each Deployment', async () => {
+describe('the counts of rejected calls', () => {
+  it('are one item for each caller and hour, with the last call for each Deployment', async () => {
     await count('etl');
     await count('etl', { at: MADE_AT + 1, status: 403, code: 'forbidden' });
     await count('other');
@@ -49,12 +49,12 @@ describe('a rejected call', () => {
       'last#etl': rejectedCall({ at: MADE_AT + 1, status: 403, code: 'forbidden' }),
       'count#other': 1,
       'last#other': rejectedCall(),
-      // A week after the end of the hour.
+      // One week after the end of the hour.
       expiresAt: Date.parse('2027-01-22T09:00:00Z') / 1000,
     });
   });
 
-  it('is not mixed with the calls of an IAM principal that has the same name', async () => {
+  it('do not mix a person with an IAM principal of the same name', async () => {
     await count('etl', {}, 'arn:aws:iam::111122223333:role/deploy');
     const caller = { principal: 'arn:aws:iam::111122223333:role/deploy', type: 'iam' as const };
     await countRejectedCall(table, { caller, deploymentId: 'etl', call: rejectedCall() });
@@ -64,19 +64,19 @@ describe('a rejected call', () => {
     ]);
   });
 
-  it('is counted once for each of 100 calls at the same time', async () => {
+  it('are exact for 100 calls at the same time', async () => {
     await Promise.all(Array.from({ length: 100 }, () => count('etl')));
     expect(await store.partition('REJECTED_CALLS')).toMatchObject([{ callCount: 100, 'count#etl': 100 }]);
   });
 
-  it('never mixes with another attribute, whatever the Deployment is called', async () => {
+  it("never overwrite another attribute, whatever the Deployment's ID is", async () => {
     for (const id of ['pk', 'sk', 'expiresAt', 'principal', 'callCount', 'deployments']) await count(id);
     const [calls] = await ended(MADE_AT + HOUR);
     expect(calls).toMatchObject({ caller: { principal: 'eve' }, callCount: 6 });
     expect(calls?.deployments.map(({ count: of }) => of)).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
-  it('is only added to the sum when its caller has named ten other Deployments in that hour', async () => {
+  it('only increase the sum after a caller has named ten other Deployments in that hour', async () => {
     const longest = (n: number) => `${n}`.padEnd(64, 'd');
     const call = 'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}';
     const largest = {
@@ -98,7 +98,7 @@ describe('a rejected call', () => {
     expect(bytes).toBeLessThan(5 * 1024);
   });
 
-  it('is read when its hour has ended, not before', async () => {
+  it('are read after their hour has ended, not before', async () => {
     await count('etl');
     const end = MADE_AT + HOUR;
     expect(await ended(end - 1)).toEqual([]);
@@ -112,7 +112,7 @@ describe('a rejected call', () => {
     ]);
   });
 
-  it('is left to TTL and reported where its item is malformed', async () => {
+  it('are left to TTL and reported when their item is malformed', async () => {
     await count('etl');
     const [stored = {}] = await store.partition('REJECTED_CALLS');
     for (const damage of [
@@ -131,8 +131,8 @@ describe('a rejected call', () => {
   });
 });
 
-describe('moving rejected calls', () => {
-  it('writes the events and deletes the counts at once', async () => {
+describe('moveRejectedCalls', () => {
+  it('writes the events and deletes the counts in one transaction', async () => {
     await count('etl');
     const [calls] = await ended(MADE_AT + HOUR);
     expect(await moveRejectedCalls(table, calls as never, [event({ type: 'call.refused' })])).toBe(true);

@@ -36,11 +36,11 @@ const isConsistent = () => expect(store.sent.every(({ input }) => input.Consiste
 const ballast = 'x'.repeat(300_000);
 const ulids = Array.from({ length: 5 }, (_, n) => newUlid(n + 1));
 
-describe('a table', () => {
+describe('identityOf', () => {
   const described = (Table: object | undefined) =>
     identityOf({ client: { send: async () => ({ Table }) }, tableName: 'keys' } as unknown as Table);
 
-  it('is told from others by its ID, or else by its ARN and when it was made', async () => {
+  it('identifies a table by its ID, or otherwise by its ARN and creation time', async () => {
     expect(await described({ TableId: 'id-1', TableArn: 'arn' })).toBe('id-1');
     expect(await described({ TableArn: 'arn', CreationDateTime: new Date(0) })).toBe(
       'arn of 1970-01-01T00:00:00.000Z',
@@ -49,13 +49,13 @@ describe('a table', () => {
     expect(await described(undefined)).toBe('undefined of undefined');
   });
 
-  it('is asked by its name', async () => {
+  it('looks up the table by its name', async () => {
     await identityOf(table).catch(() => {});
     expect(store.sent[0]).toEqual({ name: 'DescribeTable', input: { TableName: 'keys' } });
   });
 });
 
-it('a restore is remembered by its ID', async () => {
+it('a restore is stored under its ID', async () => {
   expect(await readRestore(table, 'r')).toBeUndefined();
   isConsistent();
   await writeRestore(table, 'r', { startedAt: 1 });
@@ -85,7 +85,7 @@ it('writes no key of a Deployment that this restore has put back', async () => {
   expect(await store.get({ pk, sk: `KEY#${KEY_ULID}` })).toEqual(toApiKey(apiKey()));
 });
 
-it('every Deployment that has an item of its own is found, whichever page it is on, damaged or not', async () => {
+it('every Deployment with its own item is found, on any page, damaged or not', async () => {
   await store.put(
     { pk, sk: 'DEPLOYMENT', ballast },
     toDeployment(deployment({ id: 'other' })),
@@ -99,7 +99,7 @@ it('every Deployment that has an item of its own is found, whichever page it is 
   isConsistent();
 });
 
-it('a Deployment is read with the restore that brought it back', async () => {
+it('a Deployment is read with the ID of the restore that put it back', async () => {
   expect(await readRestored(table, 'etl')).toEqual({ deployment: undefined, restoredBy: undefined });
   await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
   expect(await readRestored(table, 'etl')).toEqual({ deployment: deployment(), restoredBy: 'r' });
@@ -109,10 +109,10 @@ it('a Deployment is read with the restore that brought it back', async () => {
   isConsistent();
 });
 
-describe('all keys of a life', () => {
+describe("the keys of a Deployment's generation", () => {
   const keys = ulids.map((ulid) => apiKey({ ulid }));
 
-  it('are read over all pages, without others and the malformed', async () => {
+  it('are read over all pages, without others and malformed ones', async () => {
     const [first, second, ...rest] = keys.map(toApiKey);
     await store.put(
       { ...first, ballast },
@@ -128,7 +128,7 @@ describe('all keys of a life', () => {
     isConsistent();
   });
 
-  it('are written as they shall be, and dropped', async () => {
+  it('are replaced and deleted', async () => {
     await store.put({ ...toApiKey(apiKey()), x: 1 });
     await putApiKey(table, apiKey({ name: 'new' }), 'r');
     expect(await store.partition(pk)).toEqual([toApiKey(apiKey({ name: 'new' }))]);
@@ -138,7 +138,7 @@ describe('all keys of a life', () => {
   });
 });
 
-it('everything that happened is read oldest first, of every life, without the malformed', async () => {
+it('all events are read oldest first, of every generation, without malformed ones', async () => {
   const [a, b] = [event({ id: ulids[0] ?? '', generation: OTHER }), event({ id: ulids[1] ?? '' })];
   await store.put(toEvent(b), toEvent(a), { ...toEvent(event()), actor: null });
   expect(await allEvents(table, 'etl')).toEqual([a, b]);
@@ -146,13 +146,13 @@ it('everything that happened is read oldest first, of every life, without the ma
   isConsistent();
 });
 
-it('temporary tokens are counted by their keys, of every life', async () => {
+it('temporary tokens are counted by their keys, in every generation', async () => {
   const items = [toGrant(grant()), toGrant(grant({ hash: 'h', generation: OTHER }))];
   await store.put(...items, toToken(token()));
   expect(await grantKeys(table, 'etl')).toEqual(items.map(({ sk }) => ({ pk, sk })));
 });
 
-it('a Deployment comes back with its directory entry and an event, and an old marker of its life goes', async () => {
+it('a Deployment is put back with its directory entry and an event, and without the old marker of its generation', async () => {
   const marker = { pk: 'PURGES', sk: `etl#${GENERATION}` };
   await store.put(marker, { ...marker, sk: `etl#${OTHER}` });
   await putBackDeployment(table, deployment(), 'r', event({ type: 'deployment.restored' }));

@@ -40,7 +40,7 @@ import {
 
 const pk = 'DEPLOYMENT#etl';
 
-/** Values that are none of: text, true or false, a whole number, a list of texts, a ULID. */
+/** Values of the wrong type for each of: text, boolean, whole number, list of texts, ULID. */
 const NOT = {
   text: [7, true, null, undefined, ['x'], { x: 1 }],
   flag: ['true', 1, 0, null, undefined],
@@ -64,8 +64,8 @@ function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wron
   expect(from(undefined)).toBeUndefined();
 }
 
-describe('every item is where the contract has it', () => {
-  it('keys', () => {
+describe('the keys of items follow the contract', () => {
+  it('for each kind of item', () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
     expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
@@ -78,7 +78,7 @@ describe('every item is where the contract has it', () => {
     expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   });
 
-  it('the keys of a check', () => {
+  it('for the items that a check reads', () => {
     const of = { deploymentId: 'etl', ulid: KEY_ULID };
     expect(checkedKeys({ kind: 'token', ...of }, 'h')).toEqual({
       deployment: { pk, sk: 'DEPLOYMENT' },
@@ -92,8 +92,8 @@ describe('every item is where the contract has it', () => {
   });
 });
 
-describe('an item is parsed when read: one of a wrong shape is as good as absent', () => {
-  it('Deployment', () => {
+describe('an item is parsed when read, and treated as missing when it is malformed', () => {
+  it('the item of a Deployment', () => {
     each(toDeployment(deployment()), fromDeployment, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#another', 'etl'],
       name: NOT.text,
@@ -107,7 +107,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     });
   });
 
-  it('directory entry', () => {
+  it('a directory entry', () => {
     each(toDirectoryEntry(deployment()), fromDirectoryEntry, {
       sk: [...NOT.text, '', 'a#b'],
       name: NOT.text,
@@ -117,7 +117,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     });
   });
 
-  it('key', () => {
+  it('the item of an API key', () => {
     const secret = { hash: 'a', createdAt: 1 };
     const rule = { issuer: 'i', claims: { sub: 'x' } };
     expect(fromApiKey(toApiKey(apiKey({ secrets: [secret], trust: [rule] })))).toMatchObject({
@@ -198,7 +198,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     });
   });
 
-  it('temporary token', () => {
+  it('a temporary token', () => {
     each(toGrant(grant()), fromGrant, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#another'],
       sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
@@ -212,7 +212,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     expect(fromGrant(bare)).toEqual(grant({ scopes: [] }));
   });
 
-  it('record of an Idempotency-Key', () => {
+  it('the record of an Idempotency-Key', () => {
     const answer = { status: 201, body: '{}' };
     each(toIdempotencyRecord(record()), fromIdempotencyRecord, {
       bodyHash: NOT.text,
@@ -229,7 +229,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     expect(fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer })).toMatchObject({ answer });
   });
 
-  it('event', () => {
+  it('an event', () => {
     const { actor } = event();
     each(toEvent(event()), fromEvent, {
       pk: [...NOT.text, 'EVENTS#', 'DEPLOYMENT#etl', 'OTHERS-etl'],
@@ -251,7 +251,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     });
   });
 
-  it('#57: an event of an earlier version, without the type of its actor, is read with one', () => {
+  it('#57: an event of an earlier version gets the type of its actor when it is read', () => {
     const { actor } = event();
     const { type: _, ...untyped } = { ...actor, principal: 'purge' };
     const read = (change: object) =>
@@ -261,7 +261,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     expect(read({ type: 'of-a-later-version' })).toEqual({ ...untyped, type: 'of-a-later-version' });
   });
 
-  it('and reported by its keys alone; what is absent is not', () => {
+  it('a malformed item is reported only by its keys, and a missing one is not reported', () => {
     const onMalformed = vi.fn();
     const key = { pk, sk: 'DEPLOYMENT' };
     expect(parse({ onMalformed }, toDeployment(deployment()), fromDeployment)).toEqual(deployment());
@@ -271,7 +271,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     expect(onMalformed.mock.calls).toEqual([[key]]);
   });
 
-  it('last use of a token, which may be unknown in part', () => {
+  it('the last use of a token, parts of which may be unknown', () => {
     const item = { lastUsedAt: 0, lastUsedAddress: 'a', lastUsedClient: 'c' };
     expect(fromLastUse(item)).toEqual({ at: 0, address: 'a', client: 'c' });
     expect(fromLastUse({ lastUsedAt: 5 })).toEqual({ at: 5, address: '', client: '' });
@@ -283,7 +283,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
     });
   });
 
-  it('an error that is no wrong shape is none', () => {
+  it('an unexpected error is thrown', () => {
     const broken = new Proxy(
       {},
       {
@@ -296,7 +296,7 @@ describe('an item is parsed when read: one of a wrong shape is as good as absent
   });
 });
 
-describe('what a check reads', () => {
+describe('the attributes that a check reads', () => {
   const onMalformed = vi.fn();
   const of = (kind: 'token' | 'temporary', ...items: Item[]) => {
     const hash = (kind === 'token' ? 't' : 'g').repeat(43);
@@ -307,7 +307,7 @@ describe('what a check reads', () => {
   };
   const attributes = Object.keys(toToken(token({ scopes: [] })));
 
-  it('holds every attribute that it judges by, and no hash of a secret', () => {
+  it('include everything that it needs, and no hash of a secret', () => {
     const { ProjectionExpression, ExpressionAttributeNames: names } = CHECKED_ATTRIBUTES;
     const read = ProjectionExpression.split(',').map((name) => names[name as keyof typeof names] ?? name);
     expect(read).toEqual([
@@ -328,7 +328,7 @@ describe('what a check reads', () => {
     for (const name of attributes) expect(read).toContain(name);
   });
 
-  it('of a token is the token, its key and its Deployment', () => {
+  it('for a token are those of the token, its key and its Deployment', () => {
     const scoped = toToken(token({ scopes: ['a', 'b:c'] }));
     expect(
       of('token', scoped, toApiKey(apiKey({ validUntil: 5, networks: ['n'] })), toDeployment(deployment())),
@@ -354,7 +354,7 @@ describe('what a check reads', () => {
     expect(of('token', toToken(token())).token?.scopes).toBeUndefined();
   });
 
-  it('of a temporary token is the token and its Deployment', () => {
+  it('for a temporary token are those of the token and its Deployment', () => {
     expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
       deployment: { generation: GENERATION },
       grant: {
@@ -367,7 +367,7 @@ describe('what a check reads', () => {
     });
   });
 
-  it('is left out where it is malformed, and reported', () => {
+  it('are omitted and reported when they are malformed', () => {
     const items = {
       token: toToken(token()),
       key: toApiKey(apiKey()),
@@ -401,13 +401,13 @@ describe('what a check reads', () => {
 });
 
 describe('a purge', () => {
-  it('takes the items of its life, and those that can be of no life', () => {
+  it('deletes items of its generation and those without a valid one', () => {
     expect(isOfLife({ generation: GENERATION }, GENERATION)).toBe(true);
     expect(isOfLife({ generation: KEY_ULID }, GENERATION)).toBe(false);
     for (const generation of NOT.ulid) expect(isOfLife({ generation }, GENERATION)).toBe(true);
   });
 
-  it('knows the life of its marker', () => {
+  it('reads the generation from its marker', () => {
     expect(lifeOfMarker({ sk: `a_b-c#${GENERATION}` })).toEqual({
       deploymentId: 'a_b-c',
       generation: GENERATION,

@@ -36,7 +36,7 @@ const row = (id: string, rest: Record<string, AttributeValue> = {}) => ({
 });
 const keyOf = (n: string) => ({ org: { S: 'acme' }, n: { N: n } });
 
-describe('a row is read by the attributes that the source names', () => {
+describe('an attribute of a followed table is read from', () => {
   const after = (attribute: AttributeValue) =>
     rowChange(
       {
@@ -49,7 +49,7 @@ describe('a row is read by the attributes that the source names', () => {
   it.each<[string, AttributeValue, unknown]>([
     ['text', { S: 'a' }, 'a'],
     ['a number', { N: '1.5' }, 1.5],
-    ['a flag', { BOOL: false }, false],
+    ['a boolean', { BOOL: false }, false],
     ['a set of text', { SS: ['a', 'b'] }, ['a', 'b']],
     ['a list', { L: [{ S: 'a' }, { N: '1' }, { L: [] }] }, ['a', 1, []]],
     ['null', { NULL: true }, null],
@@ -61,7 +61,7 @@ describe('a row is read by the attributes that the source names', () => {
   });
 });
 
-describe('a record of the stream tells of a change', () => {
+describe('a stream record of a followed table', () => {
   const images = { Keys: keyOf('1'), SequenceNumber: '7', ApproximateCreationDateTime: 5 };
   const [OldImage, NewImage] = [row('etl'), row('etl', { label: { S: 'ETL' } })];
   const change = (eventName: string, dynamodb: object | undefined) =>
@@ -69,7 +69,7 @@ describe('a record of the stream tells of a change', () => {
   const old = { deploymentId: 'etl', type: 'deployment' };
   const told = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
 
-  it('with what the row was, and what it is', () => {
+  it('contains the row before and after the change', () => {
     expect(change('MODIFY', { ...images, OldImage, NewImage })).toEqual({
       ...told,
       before: old,
@@ -94,14 +94,14 @@ describe('a record of the stream tells of a change', () => {
     ['a removal without the old image', 'REMOVE', { ...images, NewImage }],
     ['a change without keys', 'MODIFY', { OldImage, NewImage }],
     ['nothing', 'MODIFY', undefined],
-  ])('but not %s', (_, eventName, dynamodb) => {
+  ])('is rejected when it is %s', (_, eventName, dynamodb) => {
     expect(() => change(eventName, dynamodb)).toThrow(
       new RefusedRow('the stream must have keys, new and old images'),
     );
   });
 });
 
-describe('a table of somebody else', () => {
+describe('a followed table', () => {
   let client: DynamoDBClient;
   let stop: () => Promise<void>;
   const sent: { name: string; input: object }[] = [];
@@ -145,7 +145,7 @@ describe('a table of somebody else', () => {
   });
   const of = (n: string) => ({ deploymentId: `d${n}`, type: 'deployment' });
 
-  it('says what its key is', async () => {
+  it('returns the names of its key attributes', async () => {
     expect(await readKeyNames(table)).toEqual(['org', 'n']);
     const silent = (Table: object | undefined) =>
       readKeyNames({ client: { send: async () => ({ Table }) } as never, source });
@@ -153,7 +153,7 @@ describe('a table of somebody else', () => {
     expect(await silent({ KeySchema: [{}] })).toEqual(['']);
   });
 
-  it('is looked through page by page, in what the source names and the key', async () => {
+  it("is scanned page by page, with only the source's attributes and the key", async () => {
     const first = await scanRows(table, ['org', 'n'], { after: undefined, limit: 2 });
     expect(first.rows).toEqual(['1', '2'].map((n) => ({ key: keyOf(n), row: of(n) })));
     const second = await scanRows(table, ['org', 'n'], { after: first.next, limit: 2 });
@@ -173,7 +173,7 @@ describe('a table of somebody else', () => {
     });
   });
 
-  it('names an attribute of its key once, though the source names it too', async () => {
+  it('requests a key attribute once, even if the source names it too', async () => {
     const keyed = { ...source, id: 'org' };
     const { rows } = await scanRows({ ...table, source: keyed }, ['org', 'n'], {
       after: undefined,
@@ -183,7 +183,7 @@ describe('a table of somebody else', () => {
     expect(sent[0]?.input).toMatchObject({ ProjectionExpression: '#0, #1, #2, #3, #4' });
   });
 
-  it('has a row as it is now, by a strongly consistent read', async () => {
+  it('returns the current row with a strongly consistent read', async () => {
     expect(await readRow(table, keyOf('2'))).toEqual(of('2'));
     expect(await readRow(table, keyOf('9'))).toBeUndefined();
     expect(sent[0]?.input).toMatchObject({
@@ -195,7 +195,7 @@ describe('a table of somebody else', () => {
   });
 });
 
-describe('the client of such a table', () => {
+describe('the DynamoDB client for a followed table', () => {
   let stub: Stub;
   beforeAll(async () => {
     stub = await startStub();
@@ -209,7 +209,7 @@ describe('the client of such a table', () => {
     return openSource(source, patience);
   };
 
-  it('gives up on a server that hangs, after its attempts; it is a 503', async () => {
+  it('throws a 503 after its attempts when the server hangs', async () => {
     stub.reply(() => damaged.hang());
     const end = readRow(open({ attemptTimeout: 60, attempts: 2 }), keyOf('1'));
     await expect(end).rejects.toMatchObject({
@@ -218,7 +218,7 @@ describe('the client of such a table', () => {
     });
   });
 
-  it('has as many attempts as it is given', async () => {
+  it('makes as many attempts as configured', async () => {
     stub.reply(() => failure(500, 'InternalServerError'));
     const end = readRow(open({ attemptTimeout: 5000, attempts: 2 }), keyOf('1'));
     await expect(end).rejects.toMatchObject({ status: 503 });

@@ -18,8 +18,8 @@ const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
 const ofRecord = { pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
 const events = async () => (await store.partition('EVENTS#etl')).length;
 
-describe('a temporary token', () => {
-  it('is issued with its event and record, and read back', async () => {
+describe('the item of a temporary token', () => {
+  it('is created with its event and record, and read back', async () => {
     await store.put(toDeployment(etl));
     const two = grant({ scopes: ['a', 'b:c'] });
     expect(await putGrant(table, two, event(), record())).toBe('issued');
@@ -30,19 +30,19 @@ describe('a temporary token', () => {
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual(two);
   });
 
-  it('without scopes has none', async () => {
+  it('has no scopes when it was issued without any', async () => {
     await store.put(toGrant(grant({ scopes: [] })));
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toMatchObject({ scopes: [] });
   });
 
-  it('is issued once for an Idempotency-Key', async () => {
+  it('is created once for an Idempotency-Key', async () => {
     await store.put(toDeployment(etl), { ...ofRecord, expiresAt: MADE_AT });
     expect(await putGrant(table, grant(), event(), record())).toBe('repeated');
     expect(await store.get(ofGrant)).toBeUndefined();
     expect(await events()).toBe(0);
   });
 
-  it('is not issued in a life that is over, nor where there is no Deployment', async () => {
+  it('is not created in an earlier generation or without a Deployment', async () => {
     expect(await putGrant(table, grant(), event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await putGrant(table, grant(), event())).toBe('gone');
@@ -50,13 +50,13 @@ describe('a temporary token', () => {
     expect(await events()).toBe(0);
   });
 
-  it('never takes the place of another', async () => {
+  it('never replaces another token', async () => {
     await store.put(toDeployment(etl), toGrant(grant()));
     expect(await putGrant(table, grant({ sub: 'eve' }), event())).toBe('gone');
     expect(await store.get(ofGrant)).toMatchObject({ sub: 'ada' });
   });
 
-  it('is read until the second of its expiry, in its own life alone', async () => {
+  it('is read until the second of its expiry, and only in its own generation', async () => {
     await store.put(toGrant(grant()));
     const end = grant().expiresAt * 1000;
     expect(await readGrant(table, etl, KEY_ULID, end - 1)).toEqual(grant());
@@ -66,7 +66,7 @@ describe('a temporary token', () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('#65: that is malformed is found, so that it can be revoked, and reported', async () => {
+  it('#65: is found when it is malformed, so that it can be revoked, and is reported', async () => {
     const { deploymentId, ulid, hash } = grant();
     for (const change of [{ sub: 7 }, { generation: 7 }, { expiresAt: 8.64e12 + 1 }]) {
       store.malformed.length = 0;
@@ -78,7 +78,7 @@ describe('a temporary token', () => {
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toBeUndefined();
   });
 
-  it('is revoked with its event; one that is gone is not', async () => {
+  it('is deleted with an event, and without one when it is already gone', async () => {
     await store.put(toGrant(grant()));
     expect(await deleteGrant(table, grant(), event())).toBe(true);
     expect(await store.get(ofGrant)).toBeUndefined();
@@ -87,7 +87,7 @@ describe('a temporary token', () => {
   });
 });
 
-describe('temporary tokens', () => {
+describe('the temporary tokens of a Deployment', () => {
   const ulids = Array.from({ length: 6 }, (_, n) => newUlid(n + 1));
   const changes: Partial<Grant>[] = [
     {},
@@ -105,7 +105,7 @@ describe('temporary tokens', () => {
   };
   const isAdas = ({ sub }: Grant) => sub === 'ada';
 
-  it('that live now are listed oldest first, a page at a time', async () => {
+  it('are listed oldest first, in pages, while they are valid', async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 1, 4, 5], false]);
     expect(await listed(undefined, 2)).toEqual([[0, 1], true]);
     expect(await listed(ulids[0], 2)).toEqual([[1, 4], true]);
@@ -114,7 +114,7 @@ describe('temporary tokens', () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('that are wanted are listed, and whether there are more of them', async () => {
+  it('can be filtered, and the list says whether there are more', async () => {
     expect(await listed(undefined, 100, isAdas)).toEqual([[0, 4, 5], false]);
     expect(await listed(undefined, 3, isAdas)).toEqual([[0, 4, 5], false]);
     expect(await listed(undefined, 1, isAdas)).toEqual([[0], true]);

@@ -29,8 +29,8 @@ const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
 const FROM = { address: '192.0.2.1', client: 'curl/8' };
 const OTHER = newUlid(0);
 
-describe('a key that wants a token', () => {
-  it('is read with its Deployment, whole, in one strongly consistent read', async () => {
+describe('readKey', () => {
+  it('returns the key with its Deployment in one strongly consistent read', async () => {
     await store.put(toDeployment(deployment()), toApiKey(apiKey()));
     expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: apiKey() });
     const Keys = [marshall({ pk, sk: 'DEPLOYMENT' }), marshall(ofKey)];
@@ -38,7 +38,7 @@ describe('a key that wants a token', () => {
     expect(store.sent).toEqual([{ name: 'BatchGetItem', input }]);
   });
 
-  it('and its Deployment are absent each by itself, and where they are malformed', async () => {
+  it('returns neither a missing nor a malformed key or Deployment', async () => {
     expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: undefined, key: undefined });
     await store.put(toApiKey(apiKey()), { pk, sk: 'DEPLOYMENT', generation: GENERATION });
     expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
@@ -49,10 +49,10 @@ describe('a key that wants a token', () => {
   });
 });
 
-describe('all that a token stands on', () => {
+describe('readToken', () => {
   const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
 
-  it('is read with its last use, in one strongly consistent read', async () => {
+  it('returns the token, its key, its Deployment and its last use in one strongly consistent read', async () => {
     const used = { lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
     await store.put({ ...toToken(token()), ...used }, toApiKey(apiKey()), toDeployment(deployment()));
     const { generation, epoch, issuedAt, expiresAt } = token();
@@ -67,7 +67,7 @@ describe('all that a token stands on', () => {
     ]);
   });
 
-  it('is read of a temporary token too, which has no last use; nothing is known of what is not there', async () => {
+  it('returns a temporary token, which has no last use, and nothing for a token that does not exist', async () => {
     expect(await tokens.readToken(of('temporary'), 'g'.repeat(43))).toEqual({});
     await store.put(toGrant(grant()));
     const { generation, sub, scopes, issuedAt, expiresAt } = grant();
@@ -76,13 +76,13 @@ describe('all that a token stands on', () => {
     });
   });
 
-  it('is left out where it is malformed, and reported', async () => {
+  it('omits and reports malformed items', async () => {
     await store.put({ ...toToken(token()), epoch: 'x' });
     expect(await tokens.readToken(of('token'), 't'.repeat(43))).toEqual({});
     expect(store.malformed).toEqual([ofToken]);
   });
 
-  it('cannot be known from an answer that says nothing of the table, and is never that of another item', async () => {
+  it('fails when the response does not mention the table, and never returns another item', async () => {
     const answering = (output: Record<string, unknown>) =>
       leanTokenStore(async () => ({ done: true, output }), table).readToken(of('token'), 'h');
     for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }])
@@ -101,8 +101,8 @@ describe('all that a token stands on', () => {
   });
 });
 
-describe('a token', () => {
-  it('is one write: what a check reads, and a narrowed scope as a string', async () => {
+describe('the item of a token', () => {
+  it('is written in one request, with a narrowed scope as a string', async () => {
     await tokens.putToken(() => token());
     const { deploymentId: _, ulid: __, hash: ___, ...rest } = token();
     expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest });
@@ -113,7 +113,7 @@ describe('a token', () => {
     expect(store.sent).toHaveLength(3);
   });
 
-  it('is deleted in one write, also when it is gone', async () => {
+  it('is deleted in one request, even if it is already gone', async () => {
     await tokens.putToken(() => token());
     await tokens.deleteToken(token());
     expect(await store.get(ofToken)).toBeUndefined();
@@ -121,7 +121,7 @@ describe('a token', () => {
     expect(store.sent.map(({ name }) => name)).toEqual(['PutItem', 'DeleteItem', 'DeleteItem']);
   });
 
-  it('that leaked is deleted with an event, whichever kind it is; one that is gone leaves no event', async () => {
+  it('is deleted with an event when it leaked, whatever its kind, and without one when it is already gone', async () => {
     await store.put(toToken(token()), toGrant(grant()));
     const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
     await deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(1) }));
@@ -141,7 +141,7 @@ describe('the first token of a new secret', () => {
   const secrets = [{ ...fresh, lastUsedAt: 9 }];
   const firstUse = { secret: fresh, secrets, now: 9, from: FROM };
 
-  it('is written with the secrets of its key, with its last use and the event', async () => {
+  it('is written with the secrets of its key, its last use and the event', async () => {
     await store.put({ ...toApiKey(key), name: 'kept' });
     const first = { ...firstUse, event: event() };
     expect(await tokens.putTokenOfFirstUse(token(), key, first)).toBe(true);
@@ -154,7 +154,7 @@ describe('the first token of a new secret', () => {
     });
   });
 
-  it('does not depend on the recorded uses of the other secret', async () => {
+  it('does not depend on recorded uses of the other secret', async () => {
     const inUse = { ...old, lastUsedAt: 8 };
     await store.put({ ...toApiKey(apiKey({ secrets: [inUse, fresh] })), 'lastUsedAt#o': 8 });
     expect(await tokens.putTokenOfFirstUse(token(), key, firstUse)).toBe(true);
@@ -166,7 +166,7 @@ describe('the first token of a new secret', () => {
     ['another life', { generation: OTHER }],
     ['other secrets', { secrets: [] }],
     [
-      'a first use that came before',
+      'an earlier first use',
       {
         secrets: [
           { ...old, lastUsedAt: 3 },
@@ -174,8 +174,8 @@ describe('the first token of a new secret', () => {
         ],
       },
     ],
-    ['nothing at all', undefined],
-  ])('is not written when the key is by now of %s', async (_, change) => {
+    ['no item', undefined],
+  ])('is not written when the key now has %s', async (_, change) => {
     if (change) await store.put(toApiKey(apiKey({ secrets: key.secrets, ...change })));
     const before = await store.partition(pk);
     expect(await tokens.putTokenOfFirstUse(token(), key, firstUse)).toBe(false);
@@ -183,7 +183,7 @@ describe('the first token of a new secret', () => {
   });
 });
 
-describe('the use of a key', () => {
+describe('the use of an API key', () => {
   const key = apiKey({
     secrets: [
       { hash: 'a', createdAt: 1 },
@@ -192,13 +192,13 @@ describe('the use of a key', () => {
   });
   const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
 
-  it('by a secret is noted on the key and on that secret', async () => {
+  it('is recorded on the key and on the secret', async () => {
     await store.put(toApiKey(key));
     await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 9, FROM);
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used, 'lastUsedAt#b': 9 });
   });
 
-  it('is not noted on another secret that stands there by now, nor on a key that is gone', async () => {
+  it('is not recorded on another secret in the same position, or on a deleted key', async () => {
     const changed = apiKey({
       secrets: [
         { hash: 'x', createdAt: 1 },
@@ -214,7 +214,7 @@ describe('the use of a key', () => {
     expect(await store.get(ofKey)).toBeUndefined();
   });
 
-  it('by a secret is not noted when a later one is recorded', async () => {
+  it('is not recorded when a later one exists', async () => {
     const later = { ...toApiKey(key), ...used, 'lastUsedAt#b': 9 };
     await store.put(later);
     await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 20, FROM);
@@ -223,7 +223,7 @@ describe('the use of a key', () => {
     expect(await store.get(ofKey)).toEqual({ ...later, 'lastUsedAt#b': 20, lastUsedAt: 20 });
   });
 
-  it('without a secret is noted on the key, and brings none back', async () => {
+  it('is recorded on the key when no secret was used, and does not re-create a deleted key', async () => {
     const note = () => tokens.noteSubject(key, 8, 9, FROM);
     await note();
     expect(await store.get(ofKey)).toBeUndefined();
@@ -237,7 +237,7 @@ describe('the use of a key', () => {
   });
 });
 
-it('a token for a subject token that may come once is written with it, and never a second time', async () => {
+it('a token for a single-use subject token is written together with it, and never a second time', async () => {
   expect(await tokens.putTokenOfSubject(token(), { hash: 's', previousHash: 'p', until: 99 })).toBe(true);
   for (const used of [
     { pk: 'SUBJECT#s', sk: 'SUBJECT', expiresAt: 99 },

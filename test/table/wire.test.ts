@@ -37,8 +37,8 @@ const busy = (message: string | RegExp) =>
     cause: expect.objectContaining({ name: 'Unanswered', message: expect.stringMatching(message) }),
   });
 
-describe('a call of DynamoDB', () => {
-  it("is a signed POST of DynamoDB's JSON protocol", async () => {
+describe('a call to DynamoDB', () => {
+  it("is a signed POST in DynamoDB's JSON protocol", async () => {
     expect(await wire()('UpdateItem', { a: 1 })).toEqual({ done: true, output: { ok: true } });
     const [call] = stub.calls;
     expect(call).toMatchObject({ method: 'POST', path: '/', input: { a: 1 } });
@@ -53,7 +53,7 @@ describe('a call of DynamoDB', () => {
     expect(call?.headers).not.toHaveProperty('x-amz-security-token');
   });
 
-  it("is signed as AWS's own signer signs it, with another key on another day", async () => {
+  it("has the same signature as AWS's own signer, with any key on any day", async () => {
     onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2030, 0, 1, 23, 59, 59) });
     const call = wire();
@@ -71,12 +71,12 @@ describe('a call of DynamoDB', () => {
     }
   });
 
-  it('bears the session token of temporary credentials', async () => {
+  it('sends the session token of temporary credentials', async () => {
     await openWire({ ...ACCESS, sessionToken: 'st', endpoint: stub.endpoint }, UNHURRIED)('PutItem', {});
     expect(stub.calls[0]?.headers['x-amz-security-token']).toBe('st');
   });
 
-  it('goes to the path of the endpoint, and over the same connection again', async () => {
+  it("goes to the endpoint's path and reuses the connection", async () => {
     const call = openWire({ ...ACCESS, endpoint: `${stub.endpoint}/db` }, UNHURRIED);
     await call('PutItem', { n: 1 });
     await call('PutItem', { n: 2 });
@@ -88,7 +88,7 @@ describe('a call of DynamoDB', () => {
     ['eu-central-1', 'dynamodb.eu-central-1.amazonaws.com'],
     ['cn-north-1', 'dynamodb.cn-north-1.amazonaws.com.cn'],
     ['xx-cn-1', 'dynamodb.xx-cn-1.amazonaws.com'],
-  ])('goes to the Region by TLS where no endpoint is given: %s', async (region, host) => {
+  ])('goes to the Region over TLS when no endpoint is given: %s', async (region, host) => {
     const https = process.getBuiltinModule('node:https');
     const request = vi.spyOn(https, 'request').mockImplementation(() => {
       throw new Error('not from here');
@@ -100,7 +100,7 @@ describe('a call of DynamoDB', () => {
   it('leaves no timer behind, however it ends', async () => {
     const set = vi.spyOn(globalThis, 'setTimeout');
     const clear = vi.spyOn(globalThis, 'clearTimeout');
-    /** Those of attempts: each may take as long. */
+    /** The timers of attempts, which have the attempt's time limit. */
     const timers = () =>
       set.mock.results.filter((_, n) => set.mock.calls[n]?.[1] === 5000).map(({ value }) => value);
     const cleared = () => clear.mock.calls.map(([timer]) => timer);
@@ -111,15 +111,15 @@ describe('a call of DynamoDB', () => {
     expect(cleared()).toEqual(expect.arrayContaining(timers()));
   });
 
-  it('takes an answer that comes in pieces', async () => {
+  it('accepts a response in several chunks', async () => {
     const output = { text: 'é'.repeat(200_000) };
     stub.reply(() => answer(200, output));
     expect(await wire()('BatchGetItem', {})).toEqual({ done: true, output });
   });
 });
 
-describe('an answer', () => {
-  it('that a condition failed is one, with the item that was there', async () => {
+describe('a response from DynamoDB', () => {
+  it('for a failed condition is returned with the stored item', async () => {
     const Item = { a: { S: 'b' } };
     stub.reply(() => failure(400, 'ConditionalCheckFailedException', { Item }));
     expect(await wire()('UpdateItem', {})).toEqual({ done: false, item: Item });
@@ -128,7 +128,7 @@ describe('an answer', () => {
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('that no further attempt would mend is an error of its name', async () => {
+  it('with an error that a retry cannot fix is thrown with its name', async () => {
     stub.reply(() => failure(400, 'AccessDeniedException'));
     await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
       name: 'AccessDeniedException',
@@ -137,7 +137,7 @@ describe('an answer', () => {
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('that a transaction was cancelled says why', async () => {
+  it('for a cancelled transaction contains the reasons', async () => {
     const CancellationReasons = [{ Code: 'None' }, { Code: 'ConditionalCheckFailed' }];
     stub.reply(() => failure(400, 'TransactionCanceledException', { CancellationReasons }));
     await expect(wire()('TransactWriteItems', {})).rejects.toMatchObject({
@@ -146,7 +146,7 @@ describe('an answer', () => {
     });
   });
 
-  it('that is an error without a message, or without the prefix of its name, is read too', async () => {
+  it('with an error is read even without a message or without the prefix of its name', async () => {
     stub.reply(() => answer(400, { __type: 'ValidationException' }));
     await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
       name: 'ValidationException',
@@ -154,7 +154,7 @@ describe('an answer', () => {
     });
   });
 
-  it("that is not in DynamoDB's language is an error of its status", async () => {
+  it('in another format is thrown with its status', async () => {
     for (const reply of [damaged.page(403), answer(403, { x: 1 })]) {
       stub.reply(() => reply);
       await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
@@ -165,24 +165,20 @@ describe('an answer', () => {
   });
 });
 
-describe('an attempt', () => {
+describe('an attempt to call DynamoDB', () => {
   const output = { ok: true };
 
   it.each([
     ['throttled', () => failure(400, 'ThrottlingException'), /^400 ThrottlingException$/],
-    ['an error of the server', () => failure(500, 'Whatever'), /^500 Whatever$/],
-    ['a page of a proxy', () => damaged.page(502), /^502 Error$/],
-    [
-      'keys left unprocessed',
-      () => answer(200, { UnprocessedKeys: { keys: {} } }),
-      /^keys left unprocessed$/,
-    ],
+    ['a server error', () => failure(500, 'Whatever'), /^500 Whatever$/],
+    ["a proxy's HTML page", () => damaged.page(502), /^502 Error$/],
+    ['unprocessed keys', () => answer(200, { UnprocessedKeys: { keys: {} } }), /^keys left unprocessed$/],
     ['a wrong checksum', () => damaged.wrongCrc(output), /^the answer is damaged$/],
     ['no checksum', () => damaged.noCrc(output), /^the answer is damaged$/],
-    ['nothing at all', () => damaged.empty(), /^the answer is damaged$/],
-    ['less than it said', () => damaged.truncated(output), /^(?!no answer within)./],
-    ['a reset', () => damaged.reset(), /^(?!no answer within)./],
-  ])('that ends in %s is made again; after all of them it is a 503', async (_, reply, message) => {
+    ['no response', () => damaged.empty(), /^the answer is damaged$/],
+    ['a truncated response', () => damaged.truncated(output), /^(?!no answer within)./],
+    ['a connection reset', () => damaged.reset(), /^(?!no answer within)./],
+  ])('is retried after %s, and all failed attempts end in a 503', async (_, reply, message) => {
     stub.reply((_call, n) => (n < 2 ? reply() : answer(200, output)));
     expect(await wire()('BatchGetItem', { n: 1 })).toEqual({ done: true, output });
     expect(stub.calls).toHaveLength(3);
@@ -191,14 +187,14 @@ describe('an attempt', () => {
     expect(stub.calls).toHaveLength(3);
   });
 
-  it('that ends in an error with a wrong checksum is made again', async () => {
+  it('is retried after an error with a wrong checksum', async () => {
     const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item: {} });
     stub.reply(() => (response) => response.writeHead(400, { 'x-amz-crc32': 1 }).end(body));
     await expect(wire()('UpdateItem', {})).rejects.toEqual(busy('the answer is damaged'));
     expect(stub.calls).toHaveLength(3);
   });
 
-  it('that ends in a failed condition needs no checksum: not every engine sends one with an error', async () => {
+  it('needs no checksum on a failed condition, because not every engine sends one with an error', async () => {
     const Item = { n: { N: '1' } };
     const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item });
     stub.reply(() => (response) => response.writeHead(400).end(body));
@@ -206,33 +202,33 @@ describe('an attempt', () => {
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('of an answer without unprocessed keys is good', async () => {
+  it('succeeds with a response without unprocessed keys', async () => {
     stub.reply(() => answer(200, { UnprocessedKeys: {} }));
     expect(await wire()('BatchGetItem', {})).toMatchObject({ done: true });
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('comes after a random pause of up to 50 ms', async () => {
+  it('follows a random pause of up to 50 ms', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5);
     stub.reply(() => failure(500, 'InternalServerError'));
     await expect(wire()('UpdateItem', {})).rejects.toThrow();
     expect(pauses).toEqual([25, 25]);
   });
 
-  it('has its time, and is given up', async () => {
+  it('is aborted at its time limit', async () => {
     vi.spyOn(performance, 'now').mockReturnValue(0);
     const request = vi.spyOn(process.getBuiltinModule('node:http'), 'request');
     stub.reply(() => damaged.hang());
     await expect(wire({ attemptTimeout: 40, attempts: 2 })('UpdateItem', {})).rejects.toEqual(
       busy(/^no answer within 40 ms$/),
     );
-    // Its connection goes with it: an answer that comes after all finds nobody.
+    // The connection is destroyed, so that a late response is ignored.
     expect(request.mock.results.map(({ value }) => value.destroyed)).toEqual([true, true]);
-    // One between two: whether a call of so short a time gets as far as the stub is the machine's affair.
+    // One pause between two attempts: whether such a short call reaches the stub depends on the machine.
     expect(pauses).toHaveLength(1);
   });
 
-  it('has no more time than is left of the whole', async () => {
+  it('takes no longer than the remaining total time', async () => {
     // The clock is read once for the deadline, then before each attempt and after it.
     const times = [0, 0, 150, 190, 250];
     vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 300);
@@ -243,7 +239,7 @@ describe('an attempt', () => {
     expect(pauses).toHaveLength(1);
   });
 
-  it('is not made when the time is up', async () => {
+  it('is not made when the total time is over', async () => {
     const times = [0, 0, 10_000];
     vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 10_000);
     stub.reply(() => failure(500, 'InternalServerError'));
@@ -251,7 +247,7 @@ describe('an attempt', () => {
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('has a millisecond at the least', async () => {
+  it('has at least one millisecond', async () => {
     const times = [0, 500];
     vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 500);
     stub.reply(() => damaged.hang());
