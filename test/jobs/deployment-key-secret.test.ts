@@ -36,7 +36,7 @@ const rotated = (n: number) => ({ status: 200, body: keyOf(n) });
 const seen = (n: number) => ({ status: 200, body: { ...keyOf(n), secret: undefined } });
 const replayed = (status: number, n: number) => ({ status, body: { ...keyOf(n), secret: undefined } });
 
-/** Sends one request to a service that answers as told, call by call. */
+/** Sends one request to a service with these responses, call by call. */
 async function ask(change: object, answers: Answer[], { puts = [] as (Error | undefined)[] } = {}) {
   const calls: PlatformCall[] = [];
   const written: string[] = [];
@@ -64,8 +64,8 @@ async function ask(change: object, answers: Answer[], { puts = [] as (Error | un
   };
 }
 
-describe('a request of CloudFormation', () => {
-  it('to make a key carries its own ID as the Idempotency-Key, and tells whose the key is', async () => {
+describe('a CloudFormation request', () => {
+  it('to create a key sends its own ID as the Idempotency-Key, and names its resource in the description', async () => {
     const { calls, response } = await ask({}, [made(1), seen(1)]);
     expect(calls[0]).toStrictEqual({
       url: 'https://keys.example.com',
@@ -84,7 +84,7 @@ describe('a request of CloudFormation', () => {
     expect(response).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: KEY_ID });
   });
 
-  it('that comes again finds the key of the first and rotates it at once: nobody knows that secret', async () => {
+  it('to create a key that is repeated finds the first key and rotates it immediately, because its secret is lost', async () => {
     const { calls, written } = await ask({}, [replayed(201, 1), rotated(2), seen(2)]);
     expect(calls[1]).toMatchObject({
       method: 'POST',
@@ -95,7 +95,7 @@ describe('a request of CloudFormation', () => {
     expect(written).toStrictEqual(['dks_2']);
   });
 
-  it('to rotate that comes again rotates again, under no Idempotency-Key', async () => {
+  it('to rotate a key that is repeated rotates again, without an Idempotency-Key', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -113,13 +113,13 @@ describe('a request of CloudFormation', () => {
     expect(written).toStrictEqual(['dks_3']);
   });
 
-  it('that runs twice at once leaves the newest secret: who finds a newer one rotates again', async () => {
+  it('that runs twice at the same time stores the newest secret: the run that finds a newer one rotates again', async () => {
     const { written, response } = await ask({}, [made(1), seen(2), rotated(3), seen(3)]);
     expect(written).toStrictEqual(['dks_1', 'dks_3']);
     expect(response.Status).toBe('SUCCESS');
   });
 
-  it('that never finds its secret to be the newest fails', async () => {
+  it('fails when its secret never is the newest', async () => {
     const answers = [made(1), seen(2), rotated(3), seen(4), rotated(5), seen(6), rotated(7)];
     const { response } = await ask({}, answers);
     expect(response).toMatchObject({
@@ -129,7 +129,7 @@ describe('a request of CloudFormation', () => {
     });
   });
 
-  it('puts the secret into another secret, by rotating: the old value can be read by nobody', async () => {
+  it('to use another secret rotates the key, because nothing can read the old value', async () => {
     const { made: calls } = await ask(
       {
         RequestType: 'Update',
@@ -142,26 +142,36 @@ describe('a request of CloudFormation', () => {
   });
 });
 
-describe('a failure leaves a name by which the key can be deleted', () => {
+describe('a failed request returns an ID with which the key can be deleted', () => {
   const denied = Object.assign(new Error('not authorized to perform: secretsmanager:PutSecretValue'), {
     name: 'AccessDeniedException',
   });
 
   it.each<[string, Answer[], (Error | undefined)[], string]>([
     ['the secret cannot be written', [made(1)], [denied], KEY_ID],
-    ['the key cannot be looked at again', [made(1), { status: 503 }], [], KEY_ID],
+    ['the key cannot be read again', [made(1), { status: 503 }], [], KEY_ID],
     ['the lost secret cannot be replaced', [replayed(201, 1), { status: 500 }], [], KEY_ID],
-    ['the service does not answer: there may be a key', [new Error('did not answer in time')], [], 'unknown'],
-    ['the service fails: there may be a key', [{ status: 500 }], [], 'unknown'],
-    ['the service answers in another form', [{ status: 201, body: { id: 'dks_1' } }], [], 'unknown'],
-    ['the service refuses: there is none', [{ status: 403, body: { message: 'Forbidden' } }], [], 'not-made'],
     [
-      'the Deployment is not there: there is none',
+      'the service does not respond, so there may be a key',
+      [new Error('did not answer in time')],
+      [],
+      'unknown',
+    ],
+    ['the service fails, so there may be a key', [{ status: 500 }], [], 'unknown'],
+    ['the response has another format', [{ status: 201, body: { id: 'dks_1' } }], [], 'unknown'],
+    [
+      'the service rejects the request, so there is no key',
+      [{ status: 403, body: { message: 'Forbidden' } }],
+      [],
+      'not-made',
+    ],
+    [
+      'the Deployment does not exist, so there is no key',
       [{ status: 404, body: { detail: 'No such Deployment.' } }],
       [],
       'not-made',
     ],
-  ])('where %s', async (_, answers, puts, physicalId) => {
+  ])('when %s', async (_, answers, puts, physicalId) => {
     const { response } = await ask({}, answers, { puts });
     expect(response).toMatchObject({
       Status: 'FAILED',
@@ -171,7 +181,7 @@ describe('a failure leaves a name by which the key can be deleted', () => {
     expect(response).not.toHaveProperty('Data');
   });
 
-  it('and an update keeps the one that it has', async () => {
+  it('and keeps its ID on an update', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -193,44 +203,44 @@ describe('a failure leaves a name by which the key can be deleted', () => {
     ['SecretArn', 'etl'],
     ['DeploymentId', '*'],
     ['Scopes', 'code:deploy'],
-  ])('a wrong %s, %j, is named, makes nothing, and its deletion succeeds', async (name, value) => {
-    const ResourceProperties = { ...WANTED, [name]: value };
-    const { response } = await ask({ ResourceProperties }, []);
-    expect(response).toMatchObject({
-      Status: 'FAILED',
-      PhysicalResourceId: 'not-made',
-      Reason: `${name} is not what it must be.`,
-    });
-    const deletion = { RequestType: 'Delete', PhysicalResourceId: 'Stack-Key-1ABC', ResourceProperties };
-    expect((await ask(deletion, [])).response.Status).toBe('SUCCESS');
-  });
+  ])(
+    'a request with an invalid %s, %j, names it and creates nothing, and its deletion succeeds',
+    async (name, value) => {
+      const ResourceProperties = { ...WANTED, [name]: value };
+      const { response } = await ask({ ResourceProperties }, []);
+      expect(response).toMatchObject({
+        Status: 'FAILED',
+        PhysicalResourceId: 'not-made',
+        Reason: `${name} is not what it must be.`,
+      });
+      const deletion = { RequestType: 'Delete', PhysicalResourceId: 'Stack-Key-1ABC', ResourceProperties };
+      expect((await ask(deletion, [])).response.Status).toBe('SUCCESS');
+    },
+  );
 });
 
-describe('a deletion', () => {
+describe('the deletion of a key', () => {
   const deletion = (PhysicalResourceId: string) => ({ RequestType: 'Delete', PhysicalResourceId });
 
   it.each([
     ['succeeds', 204, 'SUCCESS'],
-    ['succeeds where key or Deployment is gone', 404, 'SUCCESS'],
-    ['fails where it is not known to have happened', 503, 'FAILED'],
-    ['fails where it is refused', 403, 'FAILED'],
+    ['succeeds when the key or the Deployment is gone', 404, 'SUCCESS'],
+    ['fails when the outcome is unknown', 503, 'FAILED'],
+    ['fails when it is rejected', 403, 'FAILED'],
   ])('%s', async (_, status, expected) => {
     const { response, made: calls } = await ask(deletion(KEY_ID), [{ status }]);
     expect(response).toMatchObject({ Status: expected, PhysicalResourceId: KEY_ID });
     expect(calls).toStrictEqual([`DELETE /${KEY_ID}`]);
   });
 
-  it.each(['unknown', 'Stack-Key-1ABC'])(
-    'of %s looks through every page for the keys of the resource',
-    async (id) => {
-      const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
-      const { response, made: calls } = await ask(deletion(id), [
-        { status: 200, body: { items: [other], nextCursor: 'next' } },
-        { status: 200, body: { items: [keyOf(1)] } },
-        { status: 204 },
-      ]);
-      expect(response.Status).toBe('SUCCESS');
-      expect(calls).toStrictEqual(['GET ?limit=100', 'GET ?limit=100&cursor=next', `DELETE /${KEY_ID}`]);
-    },
-  );
+  it.each(['unknown', 'Stack-Key-1ABC'])('of %s searches every page for keys of the resource', async (id) => {
+    const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
+    const { response, made: calls } = await ask(deletion(id), [
+      { status: 200, body: { items: [other], nextCursor: 'next' } },
+      { status: 200, body: { items: [keyOf(1)] } },
+      { status: 204 },
+    ]);
+    expect(response.Status).toBe('SUCCESS');
+    expect(calls).toStrictEqual(['GET ?limit=100', 'GET ?limit=100&cursor=next', `DELETE /${KEY_ID}`]);
+  });
 });

@@ -75,8 +75,8 @@ const beforeTransaction = (something: () => Promise<unknown>) => {
   };
 };
 
-describe('rows beside what is registered', () => {
-  it('are registered where nobody has heard of them; those that are none, deleted or refused are not', async () => {
+describe('reconciling the rows of a followed table', () => {
+  it('registers unknown rows, but no rows that are not Deployments, are deleted or are rejected', async () => {
     await platform.put(rowOf('a', { label: { S: 'A' } }));
     await platform.put(rowOf('b'));
     await platform.put(rowOf('c', { status: { S: 'deleted' } }));
@@ -84,14 +84,14 @@ describe('rows beside what is registered', () => {
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1, registered: 2 });
     expect(await listed()).toEqual(['a: A', 'b: b']);
     expect(refused).toEqual([expect.stringMatching(/^row-x: deployment must be text of the form/)]);
-    // What the stream brings of them later is nothing new.
+    // Later stream records about them change nothing.
     const generation = await generationOf('a');
     await follow();
     expect(await generationOf('a')).toBe(generation);
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1 });
   });
 
-  it('change nothing in a dry run, which tells the same', async () => {
+  it('reports the same in a dry run and changes nothing', async () => {
     await platform.put(rowOf('a'));
     const before = await table.client.send(new ScanCommand({ TableName: 'keys' }));
     expect((await rows({ isDryRun: true })).counts).toMatchObject({ registered: 1 });
@@ -99,7 +99,7 @@ describe('rows beside what is registered', () => {
     expect((await table.client.send(new ScanCommand({ TableName: 'keys' }))).Items).toEqual(before.Items);
   });
 
-  it('change what differs, and register again what was removed here by hand', async () => {
+  it('updates what differs, and registers again what was deleted here by hand', async () => {
     await platform.put(rowOf('a', { label: { S: 'old' } }));
     await platform.put(rowOf('b'));
     await follow();
@@ -111,14 +111,14 @@ describe('rows beside what is registered', () => {
     expect(await listed()).toEqual(['a: new', 'b: b']);
   });
 
-  it('take over what people registered', async () => {
+  it('takes over Deployments that people registered', async () => {
     await service.register('a', { name: 'a' });
     await platform.put(rowOf('a'));
     expect((await rows()).counts).toEqual({ ...none, looked: 1 });
     expect((await service.call('DELETE', '/deployments/a', { as: 'admin' })).status).toBe(409);
   });
 
-  it('register again, in another life, what came back while its stream was lost', async () => {
+  it('registers a row again in a new generation when it came back while the stream was lost', async () => {
     await platform.put(rowOf('a'));
     await platform.remove('a');
     const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];
@@ -127,7 +127,7 @@ describe('rows beside what is registered', () => {
     const lost = await platform.records();
     expect((await rows()).counts).toMatchObject({ registered: 1 });
     const generation = await generationOf('a');
-    // All that was before stays before it, and the lost change, should it come yet, is of the same row.
+    // Earlier changes stay earlier, and the lost change, if it still arrives, is about the same row.
     await sync([insert, removal, ...lost]);
     expect(await generationOf('a')).toBe(generation);
     await platform.remove('a');
@@ -137,8 +137,8 @@ describe('rows beside what is registered', () => {
     expect(await listed()).toEqual([]);
   });
 
-  describe('while the stream runs', () => {
-    it('a row that goes after it was read is not registered when the stream says so first', async () => {
+  describe('while the stream is running', () => {
+    it('does not register a row that was deleted after it was read, when the stream reports that first', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(async () => {
         await platform.remove('a');
@@ -148,7 +148,7 @@ describe('rows beside what is registered', () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('a row that goes after it was read is deleted when the stream says so later', async () => {
+    it('deletes a row that was deleted after it was read, when the stream reports that later', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(() => platform.remove('a'));
       expect((await rows()).counts).toMatchObject({ registered: 1 });
@@ -156,7 +156,7 @@ describe('rows beside what is registered', () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('a row that went before it is confirmed is left to the stream, whatever the page said', async () => {
+    it('leaves a row that was deleted before its confirmation to the stream', async () => {
       await platform.put(rowOf('a'));
       around = async (when, command) => {
         if (when !== 'after' || command.constructor.name !== 'BatchGetCommand') return;
@@ -167,7 +167,7 @@ describe('rows beside what is registered', () => {
       expect(await service.partition('SOURCES')).toEqual([]);
     });
 
-    it('a row that goes just after it is confirmed is not revived from the note that the stream then left', async () => {
+    it('does not re-create a row that was deleted just after its confirmation', async () => {
       await platform.put(rowOf('a'));
       const { client } = platform.from;
       const send = async (command: object) => {
@@ -183,7 +183,7 @@ describe('rows beside what is registered', () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('a row that the stream registers first is not registered twice', async () => {
+    it('does not register a row twice when the stream registers it first', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(follow);
       expect((await rows()).counts).toMatchObject({ registered: 0 });
@@ -193,7 +193,7 @@ describe('rows beside what is registered', () => {
       ]);
     });
 
-    it('a change that the stream brings first is not undone', async () => {
+    it('does not undo a change that the stream delivered first', async () => {
       await platform.put(rowOf('a', { label: { S: 'one' } }));
       await follow();
       await platform.put(rowOf('a', { label: { S: 'two' } }));
@@ -207,8 +207,8 @@ describe('rows beside what is registered', () => {
   });
 });
 
-describe('what is registered beside the rows', () => {
-  it('is deleted where its row is gone, and its access ends', async () => {
+describe('reconciling the registrations of a followed table', () => {
+  it('deletes a Deployment whose row is gone, and revokes its access', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
     const token = await service.swap(await service.makeKey('a'));
@@ -223,7 +223,7 @@ describe('what is registered beside the rows', () => {
     expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
   });
 
-  it('is left alone, all of it, when more is gone than a stream loses', async () => {
+  it('deletes nothing when more rows are missing than a lost stream explains', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
     for (const id of ['a', 'b', 'c']) await platform.remove(id);
@@ -236,7 +236,7 @@ describe('what is registered beside the rows', () => {
     expect(await listed()).toEqual([]);
   });
 
-  it('is not deleted when its row comes back and the stream says so first', async () => {
+  it('does not delete a Deployment whose row comes back, when the stream reports that first', async () => {
     await platform.put(rowOf('a'));
     await follow();
     await platform.remove('a');
@@ -249,7 +249,7 @@ describe('what is registered beside the rows', () => {
     expect(await listed()).toEqual(['a: back']);
   });
 
-  it('is not deleted for a name that our rules refuse', async () => {
+  it('does not delete a Deployment because of a rejected name', async () => {
     await platform.put(rowOf('a'));
     await follow();
     await platform.put(rowOf('a', { label: { S: '' } }));
@@ -257,7 +257,7 @@ describe('what is registered beside the rows', () => {
     expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
   });
 
-  it('is nobody’s but the source’s: what people made is not looked at', async () => {
+  it('ignores Deployments that people registered', async () => {
     await service.register('a');
     expect((await registrations()).counts).toEqual(none);
     expect(await listed()).toHaveLength(1);

@@ -31,7 +31,7 @@ const { table, time } = service;
 const admin = { as: 'admin' };
 const isScan = (command: object) => command instanceof ScanCommand;
 
-/** The table is one for the file: each test begins with an empty one and in a week of its own. */
+/** The tests share one table. Each starts with an empty table and in a separate week. */
 beforeEach(async () => {
   around = undefined;
   const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
@@ -44,7 +44,10 @@ const remove = (pk: string, sk: string) =>
   table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
 const put = (Item: Record<string, unknown>) => table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
-/** One slice. @returns what it logs; undefined when none was due */
+/**
+ * Runs one slice.
+ * @returns what it logs, or undefined if none was due
+ */
 async function slice(hasTime = () => true, of: Table = table) {
   let told: Record<string, string | number> | undefined;
   const log = (message: string, fields: Record<string, string | number>) => {
@@ -55,7 +58,7 @@ async function slice(hasTime = () => true, of: Table = table) {
   return told;
 }
 
-/** What the schedule and the queue of the purge do with what reconciliation leaves. */
+/** Does what the schedule and the queue of the purge do with the markers of reconciliation. */
 async function purgeMarked(): Promise<void> {
   time.now += LATER;
   await sweepMarkers(service.purge);
@@ -76,8 +79,8 @@ async function deploymentWithToken(id: string): Promise<{ key: CreatedKey; token
   return { key, token: await service.swap(key) };
 }
 
-describe('a life that is over, with items left and no purge on its way', () => {
-  it('is marked when its Deployment was removed by hand while the stream was down, and then purged; its events stay', async () => {
+describe('an ended generation that has items left and no purge', () => {
+  it('is marked and purged when its Deployment was deleted by hand while the stream was down, and its events are kept', async () => {
     await deploymentWithToken('gone');
     const { token } = await deploymentWithToken('stays');
     await remove('DEPLOYMENT#gone', 'DEPLOYMENT');
@@ -102,7 +105,7 @@ describe('a life that is over, with items left and no purge on its way', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('is marked under a Deployment that was made again: the older items go, the newer stay', async () => {
+  it('is marked when its Deployment was registered again: the older items are purged and the newer kept', async () => {
     await deploymentWithToken('again');
     const older = await generationOf('again');
     await remove('DEPLOYMENT#again', 'DEPLOYMENT');
@@ -116,7 +119,7 @@ describe('a life that is over, with items left and no purge on its way', () => {
     expect(await sortKeys('DEPLOYMENTS')).toEqual(['again']);
   });
 
-  it('is marked for items that name no life at all, and they alone go', async () => {
+  it('is marked for items without a valid generation, and only they are purged', async () => {
     const { token } = await deploymentWithToken('odd');
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(1)}`, generation: 7 });
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(2)}` });
@@ -127,7 +130,7 @@ describe('a life that is over, with items left and no purge on its way', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('is marked when nothing is left of it but its entry in the directory, which goes', async () => {
+  it('is marked when only its directory entry is left, which is deleted', async () => {
     await service.register('listed');
     await remove('DEPLOYMENT#listed', 'DEPLOYMENT');
     expect(await slice()).toMatchObject({ orphans: 1 });
@@ -136,12 +139,12 @@ describe('a life that is over, with items left and no purge on its way', () => {
     expect(await sortKeys('PURGES')).toEqual([]);
   });
 
-  it('is found in a second pass to be no more', async () => {
+  it('is gone in a second pass', async () => {
     await deploymentWithToken('once');
     await remove('DEPLOYMENT#once', 'DEPLOYMENT');
     expect(await slice()).toMatchObject({ orphans: 1 });
     time.now += WEEK;
-    // The marker waits: its purge is on its way.
+    // The marker waits for its purge.
     expect(await slice()).toMatchObject({ orphans: 0, items: 2 });
     await purgeMarked();
     time.now += WEEK;
@@ -150,13 +153,13 @@ describe('a life that is over, with items left and no purge on its way', () => {
   });
 });
 
-describe('nothing is marked', () => {
+describe('reconciliation marks nothing', () => {
   const unmarked = async (listed = 0) => {
     expect(await slice()).toMatchObject({ orphans: 0, listed });
     expect(await sortKeys('PURGES')).toEqual([]);
   };
 
-  it('of Deployments that live, with keys, tokens, temporary tokens and records, used or expired', async () => {
+  it('for Deployments with keys, tokens, temporary tokens and records, used or expired', async () => {
     const { token } = await deploymentWithToken('living');
     await service.call('POST', '/deployments/living/temporary-tokens', { ...admin, json: {} });
     await service.call('POST', '/deployments/living/api-keys', {
@@ -171,7 +174,7 @@ describe('nothing is marked', () => {
     expect(await service.use(token)).toBe(401);
   });
 
-  it('where a purge is under way', async () => {
+  it('while a purge is running', async () => {
     await deploymentWithToken('purged');
     await service.call('DELETE', '/deployments/purged', admin);
     const before = await service.partition('PURGES');
@@ -179,7 +182,7 @@ describe('nothing is marked', () => {
     expect(await service.partition('PURGES')).toEqual(before);
   });
 
-  it('where the purge ended while it looked', async () => {
+  it('when the purge ends during the pass', async () => {
     await deploymentWithToken('ended');
     const generation = await generationOf('ended');
     await service.call('DELETE', '/deployments/ended', admin);
@@ -192,10 +195,10 @@ describe('nothing is marked', () => {
     await unmarked();
   });
 
-  it('of a Deployment that was made, with a key and a token, while it looked', async () => {
+  it('for a Deployment that was registered, with a key and a token, during the pass', async () => {
     await deploymentWithToken('former');
     const former = await service.partition('DEPLOYMENT#former');
-    // As an eventually consistent read may show it: the key and token, and not yet the Deployment.
+    // An eventually consistent read may return the key and the token but not yet the Deployment.
     await remove('DEPLOYMENT#former', 'DEPLOYMENT');
     around = async (when, command) => {
       if (when !== 'after' || !isScan(command)) return;
@@ -206,7 +209,7 @@ describe('nothing is marked', () => {
     expect(await kindsOf('former')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('of a Deployment whose own item is damaged: that is reported, and somebody may mend it', async () => {
+  it('for a Deployment with a damaged item, which is reported so that it can be repaired', async () => {
     await deploymentWithToken('damaged');
     await put({ pk: 'DEPLOYMENT#damaged', sk: 'DEPLOYMENT', name: 'x' });
     await unmarked();
@@ -214,15 +217,15 @@ describe('nothing is marked', () => {
     expect(await kindsOf('damaged')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('of what no ID can name, which is reported', async () => {
+  it('for items under an invalid Deployment ID, which are reported', async () => {
     await put({ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x', generation: newUlid(1) });
     await unmarked();
     expect(service.malformed).toEqual([{ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x' }]);
   });
 });
 
-describe('a Deployment that is made again while its older life is marked', () => {
-  it.each(['BatchGetCommand', 'GetCommand', 'UpdateCommand'])('after %s keeps its own', async (name) => {
+describe('a Deployment that is registered again while its earlier generation is marked', () => {
+  it.each(['BatchGetCommand', 'GetCommand', 'UpdateCommand'])('keeps its items after %s', async (name) => {
     await deploymentWithToken('anew');
     await remove('DEPLOYMENT#anew', 'DEPLOYMENT');
     let fresh: { key: CreatedKey; token: string } | undefined;
@@ -240,10 +243,10 @@ describe('a Deployment that is made again while its older life is marked', () =>
   });
 });
 
-describe('a Deployment that is not listed', () => {
+describe('a Deployment without a valid directory entry', () => {
   const entry = async (id: string) => (await service.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
 
-  it('is listed again, as it is', async () => {
+  it('gets its directory entry back unchanged', async () => {
     await service.register('lost', { name: 'Lost', groups: ['a'] });
     const before = await entry('lost');
     await remove('DEPLOYMENTS', 'lost');
@@ -251,7 +254,7 @@ describe('a Deployment that is not listed', () => {
     expect(await entry('lost')).toEqual(before);
   });
 
-  it('or is listed under a life that is over, is listed under its own; that life is marked', async () => {
+  it('gets its directory entry back when the existing one is of an ended generation, which is marked', async () => {
     await service.register('stale', { name: 'Stale' });
     const before = await entry('stale');
     await put({ ...before, name: 'Older', generation: newUlid(1) });
@@ -259,7 +262,7 @@ describe('a Deployment that is not listed', () => {
     expect(await entry('stale')).toEqual(before);
   });
 
-  it('is listed again when its directory entry is malformed, whichever attribute is wrong', async () => {
+  it('gets its directory entry back when any attribute of the existing one is malformed', async () => {
     await service.register('odd', { name: 'Odd', groups: ['a'] });
     const before = await entry('odd');
     for (const wrong of [{ name: 7 }, { groups: ['a', 7] }, { groups: 'a' }, { createdAt: -1 }]) {
@@ -270,7 +273,7 @@ describe('a Deployment that is not listed', () => {
     }
   });
 
-  it('and is edited while it is mended, is listed as edited', async () => {
+  it('is listed with its new values when it is edited during the repair', async () => {
     await service.register('edited', { name: 'Before' });
     await remove('DEPLOYMENTS', 'edited');
     around = async (when, command) => {
@@ -282,7 +285,7 @@ describe('a Deployment that is not listed', () => {
     expect(await entry('edited')).toMatchObject({ name: 'After' });
   });
 
-  it('and is deleted while it is mended, stays unlisted', async () => {
+  it('stays unlisted when it is deleted during the repair', async () => {
     await service.register('deleted');
     await remove('DEPLOYMENTS', 'deleted');
     around = async (when, command) => {
@@ -295,8 +298,8 @@ describe('a Deployment that is not listed', () => {
   });
 });
 
-describe('a pass', () => {
-  it('begins once a week, and in between reads nothing but its position', async () => {
+describe('a reconciliation pass', () => {
+  it('starts once a week and otherwise reads only its position', async () => {
     expect(await slice()).toMatchObject({ message: 'reconciled' });
     time.now += WEEK - 1;
     meter.take();
@@ -306,7 +309,7 @@ describe('a pass', () => {
     expect(await slice()).toMatchObject({ message: 'reconciled' });
   });
 
-  it('goes on from slice to slice, after a crash too, and finds what lies behind', {
+  it('continues from slice to slice, even after a crash, and finds later items', {
     timeout: 60_000,
   }, async () => {
     const generation = newUlid(1);
@@ -316,7 +319,7 @@ describe('a pass', () => {
     let crashes = 0;
     for (let n = 0; n < 3; n++) {
       around = (when, command) => {
-        // It dies with its page read and its position not yet written.
+        // Fails with its page read and its position not yet written.
         if (when === 'before' && command instanceof PutCommand && crashes++ % 2 === 0)
           throw new Error('dead');
       };
@@ -327,7 +330,7 @@ describe('a pass', () => {
     around = undefined;
     expect(messages).toEqual(['reconciliation goes on later', 'reconciliation goes on later', 'reconciled']);
     expect(await sortKeys('PURGES')).toEqual([`large#${generation}`]);
-    // The week is counted from where the pass began.
+    // The week starts when the pass started.
     time.now = began + WEEK - 1;
     expect(await slice()).toBeUndefined();
     await purgeMarked();
@@ -347,7 +350,7 @@ describe('a pass', () => {
     expect(scans).toBe(PAGES);
   });
 
-  it('takes for each Deployment two strong reads, and half a unit for 4 KB of all that lies there', {
+  it('costs two strong reads for each Deployment, and half a read unit for 4 KB of all items', {
     timeout: 60_000,
   }, async () => {
     for (const id of ['a', 'b', 'c']) await service.register(id);
@@ -356,9 +359,10 @@ describe('a pass', () => {
     expect(await slice()).toMatchObject({ pages: 3, orphans: 0 });
     const { read, written } = meter.take();
     expect(written).toBe(1);
-    // Its position, the Deployments and their entries, and "a" twice again at the two pages that begin within it.
+    // Its position, the Deployments and their entries, and "a" twice more for the two pages that start within
+    // it.
     const scanned = read - 1 - 2 * 3 - 2;
-    // docs/cost.md: about 20,000 units for a million tokens.
+    // See docs/cost.md: about 20,000 units for a million tokens.
     expect(scanned / 2000).toBeGreaterThan(0.019);
     expect(scanned / 2000).toBeLessThan(0.021);
   });

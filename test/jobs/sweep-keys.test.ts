@@ -20,19 +20,19 @@ beforeEach(async () => {
   }
 });
 
-/** A run that has time for so many looks at the clock. */
+/** A run that has time to check the clock this many times. */
 async function run(looks = Number.POSITIVE_INFINITY): Promise<number> {
   let left = looks;
   const hasTime = () => left-- > 0;
   return sweepKeys({ table: store.table, clock: () => MADE_AT, maxIdleDays: undefined, hasTime });
 }
 
-/** The Deployments of whose key somebody was told, and how often. */
+/** The Deployments with a notice about their key, and how many. */
 const told = async () => {
   const counts = await Promise.all(IDS.map(async (id) => (await store.partition(`EVENTS#${id}`)).length));
   return Object.fromEntries(IDS.map((id, n) => [id, counts[n]]));
 };
-/** The Deployments whose keys were read since the last look. */
+/** The Deployments whose keys were read since the last call of this function. */
 const read = () =>
   store.sent
     .splice(0)
@@ -40,7 +40,7 @@ const read = () =>
     .map(({ input }) => (input.ExpressionAttributeValues as Record<string, string>)[':pk'])
     .flatMap((pk) => pk?.match(/^DEPLOYMENT#(.*)/)?.[1] ?? []);
 
-it('tells of every key, leaves no position behind, and begins at the beginning each time', async () => {
+it('the sweep sends a notice about every key, keeps no position, and starts from the beginning each time', async () => {
   for (const marked of [4, 0]) {
     expect(await run()).toBe(marked);
     expect(read()).toEqual(IDS);
@@ -49,13 +49,13 @@ it('tells of every key, leaves no position behind, and begins at the beginning e
   expect(await store.get(PASS)).toBeUndefined();
 });
 
-it('that runs out of time goes on next time behind what was done, and then begins anew', async () => {
+it('the sweep continues after a run without enough time, and then starts again from the beginning', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
   expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 0, gamma: 0 });
   read();
   await expect(run(1)).rejects.toThrow(OUT_OF_TIME);
   expect(read()).toEqual(['delta']);
-  // Within a Deployment: its keys are read again, and told of once.
+  // Within a Deployment the keys are read again, but a notice is sent once.
   expect(await run()).toBe(1);
   expect(read()).toEqual(['gamma']);
   expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 1, gamma: 1 });
@@ -63,7 +63,7 @@ it('that runs out of time goes on next time behind what was done, and then begin
   expect(read()).toEqual(IDS);
 });
 
-it('goes on where the Deployment that it had come to is gone', async () => {
+it('the sweep continues when the Deployment at its position was deleted', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
   await store.remove({ pk: 'DEPLOYMENTS', sk: 'beta' });
   read();
@@ -71,10 +71,10 @@ it('goes on where the Deployment that it had come to is gone', async () => {
   expect(read()).toEqual(['delta', 'gamma']);
 });
 
-it('that fails in its rest begins anew: what cannot be read holds up the others for one run alone', async () => {
+it('the sweep starts again after a failure in a continued run, so that an unreadable item delays the others only once', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
   const { client } = store.table;
-  // The table answers for its position and its directory, and then no more.
+  // The table responds with its position and its directory, and then fails.
   let calls = 0;
   const table = {
     ...store.table,

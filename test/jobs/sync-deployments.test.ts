@@ -42,7 +42,7 @@ const sync = (records: DynamoDBRecord[]) =>
   });
 const DONE = { batchItemFailures: [] };
 
-/** What the stream brings since the last call, applied. */
+/** Applies the stream records since the last call. */
 async function follow(): Promise<DynamoDBRecord[]> {
   const records = await platform.records();
   expect(await sync(records)).toEqual(DONE);
@@ -57,8 +57,8 @@ const eventsOf = async (of = id) =>
   (await service.partition(`EVENTS#${of}`)).map(({ type }) => String(type)).sort();
 const admin = { as: 'admin' };
 
-describe('a Deployment of the source', () => {
-  it('is registered, edited and deleted as its row is, and its access ends with it', async () => {
+describe('a Deployment of a followed table', () => {
+  it('is registered, edited and deleted together with its row, which also revokes its access', async () => {
     await platform.put(rowOf(id, { label: { S: 'Nightly' }, teams: { SS: ['b', 'a'] } }));
     const [{ dynamodb } = {}] = await follow();
     const deployment = await itemOf();
@@ -101,7 +101,7 @@ describe('a Deployment of the source', () => {
     ]);
   });
 
-  it('that comes again lives another life: its older keys stay dead, and the purge leaves the newer alone', async () => {
+  it('gets a new generation when its row comes back: older keys stay revoked, and the purge keeps the newer ones', async () => {
     await platform.put(rowOf(id));
     await follow();
     const [older, key] = [await itemOf(), await service.makeKey(id)];
@@ -122,7 +122,7 @@ describe('a Deployment of the source', () => {
     expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
   });
 
-  it('is one by the condition where, and none by the condition deleted', async () => {
+  it('is one only if the rule "where" holds and the rule "deleted" does not', async () => {
     const states: [object, boolean][] = [
       [{ type: { S: 'cluster' } }, false],
       [{}, true],
@@ -141,7 +141,7 @@ describe('a Deployment of the source', () => {
     expect(lives.size).toBe(2);
   });
 
-  it('whose row gets another ID is deleted, and the other is registered', async () => {
+  it('is deleted when its row gets another ID, which is registered', async () => {
     await platform.put(rowOf(id));
     await platform.put({ ...rowOf(id), deployment: { S: `${id}_other` } });
     await follow();
@@ -149,7 +149,7 @@ describe('a Deployment of the source', () => {
     expect(await itemOf(`${id}_other`)).toBeDefined();
   });
 
-  it('costs nothing when what changes in its row is not looked at', async () => {
+  it('costs nothing when only attributes change that the source does not name', async () => {
     await platform.put(rowOf(id));
     await follow();
     const commands: string[] = [];
@@ -160,8 +160,8 @@ describe('a Deployment of the source', () => {
   });
 });
 
-describe('a record that comes again, late or out of order', () => {
-  it('changes nothing: every record alone, all backwards, all twice, after a deletion and after another life', async () => {
+describe('a stream record that is repeated, late or out of order', () => {
+  it('changes nothing: each record alone, all in reverse, all twice, after a deletion and after a new generation', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);
@@ -193,7 +193,7 @@ describe('a record that comes again, late or out of order', () => {
     }
   });
 
-  it('revives nothing where the deletion came first and the registration was never seen', async () => {
+  it('does not register a Deployment when the deletion arrives first', async () => {
     await platform.put(rowOf(id));
     await platform.remove(id);
     const [insert, removal] = await platform.records();
@@ -203,7 +203,7 @@ describe('a record that comes again, late or out of order', () => {
     expect(await eventsOf()).toEqual([]);
   });
 
-  it('in two workers at once is applied once, and the newest wins', async () => {
+  it('is applied once in two concurrent workers, and the newest wins', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);
@@ -221,7 +221,7 @@ describe('a record that comes again, late or out of order', () => {
     expect((await noted())?.lastChange).toBe(SequenceNumber?.padStart(40, '0'));
   });
 
-  it('is ordered by its number, however many digits it has', async () => {
+  it('is ordered by its sequence number, whatever its number of digits', async () => {
     await platform.put(rowOf(id));
     await platform.remove(id);
     const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];
@@ -238,7 +238,7 @@ describe('a record that comes again, late or out of order', () => {
   });
 });
 
-describe('a change that our rules refuse', () => {
+describe('a rejected change', () => {
   const refused: [string, (of: string) => object, string][] = [
     ['no ID', () => ({ deployment: { S: 'no such id' } }), 'deployment must be text of the form'],
     ['a number for an ID', () => ({ deployment: { N: '7' } }), 'deployment must be text of the form'],
@@ -248,24 +248,27 @@ describe('a change that our rules refuse', () => {
     ['a control character', () => ({ label: { S: 'a\nb' } }), 'label must be 1 to 100 characters'],
     ['a number among groups', () => ({ teams: { L: [{ N: '1' }] } }), 'teams must be at most 20 texts'],
   ];
-  it.each(refused)('%s is set aside; its neighbours are applied', async (_, more, reason) => {
-    await platform.put(rowOf(`${id}_a`));
-    await platform.put(rowOf(id, more(id) as never));
-    await platform.put(rowOf(`${id}_b`));
-    const records = await follow();
-    expect(await itemOf(`${id}_a`)).toBeDefined();
-    expect(await itemOf(`${id}_b`)).toBeDefined();
-    expect(setAside).toEqual([
-      {
-        reason: expect.stringContaining(reason),
-        key: { key: { S: `row-${id}` } },
-        sequenceNumber: records[1]?.dynamodb?.SequenceNumber,
-      },
-    ]);
-    expect(await itemOf()).toBeUndefined();
-  });
+  it.each(refused)(
+    '%s is sent to the dead-letter queue, and its neighbours are applied',
+    async (_, more, reason) => {
+      await platform.put(rowOf(`${id}_a`));
+      await platform.put(rowOf(id, more(id) as never));
+      await platform.put(rowOf(`${id}_b`));
+      const records = await follow();
+      expect(await itemOf(`${id}_a`)).toBeDefined();
+      expect(await itemOf(`${id}_b`)).toBeDefined();
+      expect(setAside).toEqual([
+        {
+          reason: expect.stringContaining(reason),
+          key: { key: { S: `row-${id}` } },
+          sequenceNumber: records[1]?.dynamodb?.SequenceNumber,
+        },
+      ]);
+      expect(await itemOf()).toBeUndefined();
+    },
+  );
 
-  it('leaves a Deployment as it was, until a change comes that is taken', async () => {
+  it('leaves a Deployment unchanged until a valid change arrives', async () => {
     await platform.put(rowOf(id, { label: { S: 'good' } }));
     await platform.put(rowOf(id, { label: { S: '' } }));
     await follow();
@@ -276,7 +279,7 @@ describe('a change that our rules refuse', () => {
     expect(setAside).toHaveLength(1);
   });
 
-  it('and is an ID that was good before, ends the Deployment of that', async () => {
+  it('to an invalid ID deletes the Deployment of the former ID', async () => {
     await platform.put(rowOf(id));
     await platform.put({ ...rowOf(id), deployment: { S: 'no id' } });
     await follow();
@@ -284,7 +287,7 @@ describe('a change that our rules refuse', () => {
     expect(setAside).toHaveLength(1);
   });
 
-  it('is set aside also where a record has no images or no number', async () => {
+  it('is sent to the dead-letter queue when the record has no images or no sequence number', async () => {
     await platform.put(rowOf(id));
     const [{ NewImage: _, ...bare } = {}] = (await platform.records()).map(({ dynamodb }) => ({
       ...dynamodb,
@@ -293,7 +296,7 @@ describe('a change that our rules refuse', () => {
     expect(setAside).toEqual([expect.objectContaining({ reason: expect.stringContaining('images') })]);
   });
 
-  it('is tried again where it cannot be set aside, and holds up what is behind it so long', async () => {
+  it('is retried and blocks later records while the dead-letter queue is unavailable', async () => {
     isQueueDown = true;
     await platform.put(rowOf(`${id}_a`));
     await platform.put(rowOf(id, { deployment: { S: '?' } }));
@@ -306,7 +309,7 @@ describe('a change that our rules refuse', () => {
   });
 });
 
-it('a failure that may pass is reported, with nothing behind it done; the same batch again finishes', async () => {
+it('a temporary failure is reported without processing later records, and the same batch finishes on a retry', async () => {
   for (const n of [1, 2, 3]) await platform.put(rowOf(`${id}_${n}`));
   const records = await platform.records();
   let transactions = 0;
@@ -324,10 +327,10 @@ it('a failure that may pass is reported, with nothing behind it done; the same b
   expect(await eventsOf(`${id}_1`)).toEqual(['deployment.registered']);
 });
 
-describe('beside people', () => {
+describe('a followed table and people', () => {
   const put = (json: object) => service.call('PUT', `/deployments/${id}`, { ...admin, json });
 
-  it('what the source says of its Deployments is changed and deleted there alone', async () => {
+  it('rejects edits by people to what the source defines', async () => {
     await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
     await follow();
     const conflict = {
@@ -340,12 +343,12 @@ describe('beside people', () => {
     expect(await put({ name: 'Mine' })).toMatchObject(conflict);
     expect(await put({ groups: ['mine'] })).toMatchObject(conflict);
     expect(await service.call('DELETE', `/deployments/${id}`, admin)).toMatchObject(conflict);
-    // Said again as it is, it is no change.
+    // Repeating the current values is not a change.
     expect(await put({ name: 'Theirs', groups: [] })).toMatchObject({ status: 200 });
     expect(await itemOf()).toMatchObject({ name: 'Theirs' });
   });
 
-  it('what the source does not know stays theirs to change', async () => {
+  it('lets people edit what the source does not define', async () => {
     await platform.put(rowOf(id));
     await follow();
     const { groups: _, ...nameless } = platform.source;
@@ -354,7 +357,7 @@ describe('beside people', () => {
     expect(reply.status).toBe(200);
   });
 
-  it('a Deployment that they made is theirs, also when a row of its ID goes that was never seen', async () => {
+  it('keeps a Deployment that people registered, even when an unknown row with its ID is deleted', async () => {
     await service.register(id);
     const before = await itemOf();
     await platform.put(rowOf(id));
@@ -365,7 +368,7 @@ describe('beside people', () => {
     expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(204);
   });
 
-  it('a Deployment that they made is taken over, with its keys, when the source has it', async () => {
+  it('takes over a Deployment that people registered, with its keys, when a row with its ID appears', async () => {
     await service.register(id, { name: 'Ours' });
     const token = await service.swap(await service.makeKey(id));
     await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
@@ -375,7 +378,7 @@ describe('beside people', () => {
     expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(409);
   });
 
-  it('a Deployment that they made after the one of the source was removed by hand is theirs', async () => {
+  it('keeps a Deployment that people registered after the followed one was deleted by hand', async () => {
     await platform.put(rowOf(id));
     await follow();
     await service.table.client.send(
@@ -388,7 +391,7 @@ describe('beside people', () => {
     expect(await itemOf()).toMatchObject({ name: 'Still ours' });
   });
 
-  it('without the setting all Deployments are theirs again', async () => {
+  it('returns all Deployments to people when the setting is removed', async () => {
     await platform.put(rowOf(id));
     await follow();
     const without = inProcess(engine);
@@ -396,14 +399,14 @@ describe('beside people', () => {
   });
 });
 
-it('a Deployment that was changed in between is read again before it is written', async () => {
+it('a Deployment that changed meanwhile is read again before it is written', async () => {
   await platform.put(rowOf(id, { label: { S: 'one' } }));
   await follow();
   await platform.put(rowOf(id, { label: { S: 'two' } }));
   around = async (when, command) => {
     if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
     around = undefined;
-    // Another worker notes the same change first.
+    // Another worker records the same change first.
     await service.table.client.send(
       new UpdateCommand({
         TableName: 'keys',

@@ -42,7 +42,7 @@ const keyItem: Item = {
   createdBy: 'ada',
 };
 
-/** DynamoDB, as far as it is asked here: it holds these items. */
+/** A DynamoDB that supports what is used here and contains these items. */
 const dynamodb = vi.fn<Wire>();
 const store = leanTokenStore(dynamodb, { tableName: 'keys', onMalformed: vi.fn() });
 const holding = (...items: Item[]) =>
@@ -65,7 +65,7 @@ const refused = expect.objectContaining({
 });
 const wrong = mintCredential('secret', 'etl', ULID);
 
-describe('a refused client costs the same, whatever is wrong: one read and one compare', () => {
+describe('a rejected client costs one read and one comparison, with', () => {
   it.each<[string, string, Item[]]>([
     ['a wrong secret', wrong, [deploymentItem, keyItem]],
     ['an unknown key', wrong, [deploymentItem]],
@@ -73,7 +73,7 @@ describe('a refused client costs the same, whatever is wrong: one read and one c
     ['a key of an unknown Deployment', secret, [keyItem]],
     ['a disabled key', secret, [deploymentItem, { ...keyItem, enabled: false }]],
     ['an expired key', secret, [deploymentItem, { ...keyItem, validUntil: NOW }]],
-    ['a key of an earlier life', secret, [deploymentItem, { ...keyItem, generation: newUlid(0) }]],
+    ['a key of an earlier generation', secret, [deploymentItem, { ...keyItem, generation: newUlid(0) }]],
     ['a damaged key', secret, [deploymentItem, { ...keyItem, secrets: undefined }]],
   ])('%s', async (_, presented, items) => {
     holding(...items);
@@ -94,7 +94,7 @@ describe('a refused client costs the same, whatever is wrong: one read and one c
     expect(compares).toHaveBeenCalledTimes(1);
   });
 
-  it('and the right one costs no less', async () => {
+  it('the right secret, too', async () => {
     holding(deploymentItem, keyItem);
     expect((await ask(secret)).key.ulid).toBe(ULID);
     expect(dynamodb).toHaveBeenCalledTimes(1);
@@ -102,20 +102,20 @@ describe('a refused client costs the same, whatever is wrong: one read and one c
   });
 });
 
-describe('what is no secret of this ID costs no read', () => {
+describe('a malformed or foreign secret costs no read, with', () => {
   it.each([
-    ['a wrong check', mistyped(secret)],
+    ['a wrong checksum', mistyped(secret)],
     ['a token', mintCredential('token', 'etl', ULID)],
     ['a temporary token', mintCredential('temporary', 'etl', ULID)],
     ['the secret of another key', mintCredential('secret', 'etl', newUlid(0))],
     ['the secret of another Deployment', mintCredential('secret', 'other', ULID)],
-    ['nothing like it', 'password'],
+    ['unrelated text', 'password'],
   ])('%s', async (_, presented) => {
     await expect(ask(presented)).rejects.toEqual(refused);
     expect(dynamodb).not.toHaveBeenCalled();
   });
 
-  it('an ID that is none', async () => {
+  it('an invalid key ID', async () => {
     for (const id of ['', 'etl', ULID, `dk_etl_${ULID}\n`, `dks_etl_${ULID}`]) {
       await expect(ask(secret, id)).rejects.toEqual(refused);
     }

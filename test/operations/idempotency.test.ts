@@ -17,7 +17,10 @@ const newDeployment = async () => {
   return id;
 };
 
-/** What can be made once: where, with which body, and which field of the answer is secret. */
+/**
+ * What can be created once: the path, the bodies, the field of the response that is secret, and the prefix of
+ * the item.
+ */
 const THINGS = [
   ['api-keys', { name: 'ci' }, { name: 'cd' }, 'secret', 'KEY#'],
   ['temporary-tokens', { scopes: ['airflow:read'] }, {}, 'access_token', 'GRANT#'],
@@ -29,7 +32,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
   const made = async (id: string) =>
     (await service.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix));
 
-  it('makes it once; a retry gets the same status and body, says that it is one, and holds no secret', async () => {
+  it('creates one, and a retry gets the same status and body, marked as a replay, without the secret', async () => {
     const id = await newDeployment();
     const first = await make(id, 'retry-1');
     expect(first.status).toBe(201);
@@ -46,7 +49,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(value);
   });
 
-  it('#20 same Idempotency-Key, other body: 422, and nothing is made', async () => {
+  it('#20 same Idempotency-Key, other body: returns 422 and creates nothing', async () => {
     const id = await newDeployment();
     await make(id, 'key');
     const reply = await make(id, 'key', { json: other });
@@ -55,7 +58,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(1);
   });
 
-  it('#19 crash after the write, before the answer: the retry replays, and there is one', async () => {
+  it('#19 crash after the write, before the response: the retry replays it, and only one exists', async () => {
     const id = await newDeployment();
     afterWrite = () => {
       throw new Error('the function died');
@@ -68,7 +71,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(1);
   });
 
-  it('belongs to the principal, the path and the life of the Deployment', async () => {
+  it('is scoped to the principal, the path and the generation of the Deployment', async () => {
     const [id, another] = [await newDeployment(), await newDeployment()];
     const first = (await make(id, 'mine')).json.id;
     expect((await make(id, 'mine', { as: 'member' })).json.id).not.toBe(first);
@@ -80,7 +83,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(ofNewLife.json).toHaveProperty(secret);
   });
 
-  it('is remembered for 24 hours, whether TTL has deleted the record or not', async () => {
+  it('is remembered for 24 hours, whether or not TTL has deleted the record', async () => {
     const id = await newDeployment();
     const first = (await make(id, 'day')).json.id;
     const before = service.time.now;
@@ -97,7 +100,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     service.time.now = before;
   });
 
-  it('of two at once one makes it and the other replays', async () => {
+  it('creates one for concurrent calls and replays the response to the others', async () => {
     const id = await newDeployment();
     for (let round = 0; round < 10; round++) {
       const replies = await Promise.all([1, 2, 3].map(() => make(id, `race-${round}`)));
@@ -115,7 +118,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     ['with a control character', 'a\u0001'],
     ['not ASCII', 'schlüssel'],
     ['256 characters long', 'x'.repeat(256)],
-  ])('must be 1 to 255 printable characters: %s is a 400', async (_, key) => {
+  ])('must be 1 to 255 printable characters: %s returns 400', async (_, key) => {
     const id = await newDeployment();
     const reply = await make(id, key);
     expect(reply.status).toBe(400);
@@ -133,7 +136,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
   });
 });
 
-describe('a retry', () => {
+describe('a retry with an Idempotency-Key', () => {
   const create = (id: string, json: object) =>
     service.call('POST', `/deployments/${id}/api-keys`, {
       as: 'admin',
@@ -141,7 +144,7 @@ describe('a retry', () => {
       headers: { 'idempotency-key': 'k' },
     });
 
-  it('is answered although what its body asked for could not be made any more', async () => {
+  it('is answered even if the requested expiry has passed meanwhile', async () => {
     const id = await newDeployment();
     const json = { name: 'ci', expiresAt: new Date(service.time.now + 1000).toISOString() };
     const first = await create(id, json);
@@ -151,7 +154,7 @@ describe('a retry', () => {
     expect(again).toMatchObject({ status: 201, json: { id: first.json.id } });
   });
 
-  it('with a damaged record makes nothing', async () => {
+  it('creates nothing when its record is damaged', async () => {
     const id = await newDeployment();
     await create(id, { name: 'ci' });
     const items = await service.partition(`DEPLOYMENT#${id}`);

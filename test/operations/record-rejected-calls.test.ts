@@ -34,7 +34,7 @@ const record = ({ now = NEXT_HOUR, hasTime = (): boolean => true } = {}) =>
 const eventsOf = (id: string) => store.partition(`EVENTS#${id}`);
 
 describe('recording rejected calls', () => {
-  it('writes one event for each caller, hour and Deployment, with the number of calls and the last one', async () => {
+  it('writes one event for each caller, hour and Deployment, with the number of calls and the last call', async () => {
     await store.put(toDeployment(deployment()), toDeployment(deployment({ id: 'other' })));
     for (let n = 0; n < 120; n++) await count('etl', 'eve', { at: MADE_AT + n });
     await count('other');
@@ -70,14 +70,14 @@ describe('recording rejected calls', () => {
     expect(await record()).toBe(1);
   });
 
-  it('forgets the calls about an ID that never was a Deployment', async () => {
+  it('discards calls about an ID that never was a Deployment', async () => {
     await count('etl');
     expect(await record()).toBe(0);
     expect(await eventsOf('etl')).toEqual([]);
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('keeps the calls about a deleted Deployment for administrators until its last event expires, not longer', async () => {
+  it('keeps calls about a deleted Deployment for administrators until its last event expires', async () => {
     const deleted = event({ type: 'deployment.deleted', id: newUlid(MADE_AT) });
     await store.put(toEvent(deleted));
     await count('etl');
@@ -89,7 +89,7 @@ describe('recording rejected calls', () => {
     expect(await record({ now: end + HOUR })).toBe(0);
   });
 
-  it('does not tell the members of a new generation of calls about an earlier one', async () => {
+  it('hides calls about an earlier generation from the members of a new one', async () => {
     await store.put(toDeployment(deployment({ generation: newUlid(MADE_AT + 2) })));
     await count('etl', 'eve', { at: MADE_AT + 1 });
     await count('etl', 'ada', { at: MADE_AT + 2 });
@@ -101,7 +101,7 @@ describe('recording rejected calls', () => {
     expect(Object.fromEntries(generations)).toEqual({ eve: true, ada: false });
   });
 
-  it('names ten callers about a Deployment and counts the others in one more event', async () => {
+  it('lists ten callers per Deployment and counts the others in one more event', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 25; n++) {
       await count('etl', `eve-${n}`);
@@ -119,7 +119,7 @@ describe('recording rejected calls', () => {
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('reports how many calls were about Deployments that the caller named after the first ten', async () => {
+  it('reports the number of calls about Deployments that a caller named after the first ten', async () => {
     for (let n = 0; n < 14; n++) await count(`made-up-${n}`);
     expect(await record()).toBe(0);
     expect(logged).toEqual([
@@ -140,7 +140,7 @@ describe('recording rejected calls', () => {
     expect(await eventsOf('etl')).toHaveLength(5);
   });
 
-  it('records a call once when two runs do it at the same time', async () => {
+  it('records a call once when two runs overlap', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
     const written = await Promise.all([record(), record(), record()]);

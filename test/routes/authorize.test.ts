@@ -78,30 +78,30 @@ const rest = (authorization: string, change: Parameters<typeof restEvent>[0] = {
 
 const bearer = `Bearer ${TOKEN}`;
 
-describe('a good token', () => {
-  it('is authorized by the simple answer of an HTTP API, with the context', async () => {
+describe('the authorizer for a valid token', () => {
+  it('returns a simple response with the context to an HTTP API', async () => {
     expect(await setUp().handler(http(bearer))).toStrictEqual({ isAuthorized: true, context: CONTEXT });
   });
 
   it.each([
-    ['an HTTP API that asks for IAM answers', iam(bearer)],
-    ['a REST API, REQUEST', rest(bearer)],
-    ['a REST API, TOKEN', tokenEvent(bearer)],
-  ])('is allowed the whole stage of %s when no scopes are required by route', async (_, event) => {
+    ['an HTTP API with IAM policy responses', iam(bearer)],
+    ['a REST API of type REQUEST', rest(bearer)],
+    ['a REST API of type TOKEN', tokenEvent(bearer)],
+  ])('allows the whole stage of %s when routes require no scopes', async (_, event) => {
     expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/*`));
   });
 
   it.each([
     [
-      'an HTTP API that asks for IAM answers',
+      'an HTTP API with IAM policy responses',
       iam(bearer, { stageVariables: { requiredScopes: 'GET/request=code:deploy' } }),
     ],
     ['a REST API', rest(bearer, { stageVariables: { requiredScopes: 'GET/request=code:deploy' } })],
-  ])('is allowed the called method alone of %s when they are', async (_, event) => {
+  ])('allows only the called method of %s when routes require scopes', async (_, event) => {
     expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/GET/request`));
   });
 
-  it('is found in a header whose name is in any case, and in headers alone as in the sample', async () => {
+  it('finds the header in any case, and also without multi-value headers', async () => {
     const { handler } = setUp();
     expect(await handler(restEvent({ multiValueHeaders: { AUTHORIZATION: [bearer] } }))).toStrictEqual(
       allow(`${STAGE}/*`),
@@ -112,7 +112,7 @@ describe('a good token', () => {
   });
 });
 
-describe('a token that is no good', () => {
+describe('the authorizer for an invalid token', () => {
   const cases: [string, string, string, CheckedRecords, number][] = [
     ['that is garbage', 'Bearer garbage', 'malformed', GOOD, 0],
     ['with wrong check characters', mistyped(bearer), 'malformed', GOOD, 0],
@@ -129,7 +129,7 @@ describe('a token that is no good', () => {
     ],
   ];
 
-  it.each(cases)('%s: a REST API answers 401', async (_, header, reason, records, reads) => {
+  it.each(cases)('makes a REST API return 401 for %s', async (_, header, reason, records, reads) => {
     const { handler, report, store } = setUp(records);
     await expect(handler(rest(header))).rejects.toThrow(/^Unauthorized$/);
     await expect(handler(tokenEvent(header))).rejects.toThrow(/^Unauthorized$/);
@@ -141,7 +141,7 @@ describe('a token that is no good', () => {
     expect(store.read).toHaveBeenCalledTimes(2 * reads);
   });
 
-  it.each(cases)('%s: an HTTP API answers 403', async (_, header, reason, records) => {
+  it.each(cases)('makes an HTTP API return 403 for %s', async (_, header, reason, records) => {
     const { handler, report } = setUp(records);
     expect(await handler(http(header))).toStrictEqual(SIMPLE_REFUSAL);
     expect(await handler(iam(header))).toStrictEqual(DENY);
@@ -151,7 +151,7 @@ describe('a token that is no good', () => {
     ]);
   });
 
-  it('in two headers, or joined by a comma: refused, whichever is good', async () => {
+  it('denies a call with two Authorization headers, or two tokens joined by a comma, even if one is valid', async () => {
     const { handler, store } = setUp();
     await expect(
       handler(restEvent({ multiValueHeaders: { Authorization: [bearer, bearer] } })),
@@ -163,14 +163,14 @@ describe('a token that is no good', () => {
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('missing: refused', async () => {
+  it('denies a call without a token', async () => {
     const { handler } = setUp();
     expect(await handler(httpEvent())).toStrictEqual(SIMPLE_REFUSAL);
     await expect(handler(restEvent())).rejects.toThrow(/^Unauthorized$/);
   });
 });
 
-/** The three kinds that can refuse with 403, asked for one route of an API with these stage variables. */
+/** The three kinds of API that can return 403, called at one route with these stage variables. */
 const ofRoute = (
   template: string,
   path: string,
@@ -200,11 +200,11 @@ const ofRoute = (
   ];
 };
 
-describe('required scopes', () => {
+describe('the scopes that a route requires', () => {
   const refusals = (requiredScopes: string) => ofRoute('/request', '/request', {}, { requiredScopes });
 
   it.each(refusals('GET/request=airflow:read'))(
-    '%s: a lacking scope is 403 and no use',
+    'deny a call without the scope with 403 and do not extend the token: %s',
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -214,7 +214,7 @@ describe('required scopes', () => {
   );
 
   it.each(refusals('GET/request=code:deploy,airflow:read'))(
-    '%s: all of several are required',
+    'must all be in the token: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
@@ -223,7 +223,7 @@ describe('required scopes', () => {
   it.each(
     ['POST/request=any', 'GET/request', 'nonsense', '', 'GET/request=any&GET/request=any'].flatMap(refusals),
   )(
-    '%s: a route that is missing, or a value that does not parse, is 403 without a read',
+    'deny every call without reading the table if the route is missing or the value does not parse: %s',
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -232,12 +232,12 @@ describe('required scopes', () => {
     },
   );
 
-  it('a written any lets every good token in', async () => {
+  it('allow every valid token when the value is "any"', async () => {
     const [[, event] = []] = refusals('GET/request=any');
     expect(await setUp().handler(event as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
   });
 
-  it('a call by a method that its ANY route was not given is 403', async () => {
+  it('deny a method that the rules of an ANY route do not name', async () => {
     const [[, event] = []] = ofRoute(
       '/request',
       '/request',
@@ -248,7 +248,7 @@ describe('required scopes', () => {
     expect(await setUp().handler(event as AuthorizerEvent)).toStrictEqual(SIMPLE_REFUSAL);
   });
 
-  it('the $default route is written default', async () => {
+  it('are written as "default" for the $default route', async () => {
     const event = http(bearer, {
       routeKey: '$default',
       stageVariables: { requiredScopes: 'default=code:deploy' },
@@ -257,7 +257,7 @@ describe('required scopes', () => {
   });
 });
 
-describe('the Deployment that a call is about', () => {
+describe('the Deployment of a call', () => {
   const calls = (deploymentId: string, stageVariables = {}, name = 'deploymentId') =>
     ofRoute(
       `/deployments/{${name}}/dags`,
@@ -271,38 +271,41 @@ describe('the Deployment that a call is about', () => {
     ...calls('ETL'),
     ...calls('etl2', { requiredScopes: 'GET/deployments/:deploymentId/dags=any' }),
     ...calls('other', { deploymentParameter: 'd' }, 'd'),
-  ])('%s: a token of another is 403, decided before the store is read', async (_, event, answer) => {
-    const { handler, report, store } = setUp();
-    expect(await handler(event)).toStrictEqual(answer);
-    expect(report.refused).toHaveBeenCalledExactlyOnceWith('deployment', expect.anything());
-    expect(store.read).not.toHaveBeenCalled();
-  });
+  ])(
+    "must be the token's Deployment, which is checked before the table is read: %s",
+    async (_, event, answer) => {
+      const { handler, report, store } = setUp();
+      expect(await handler(event)).toStrictEqual(answer);
+      expect(report.refused).toHaveBeenCalledExactlyOnceWith('deployment', expect.anything());
+      expect(store.read).not.toHaveBeenCalled();
+    },
+  );
 
   it.each([...calls('etl'), ...calls('etl', { deploymentParameter: 'd' }, 'd')])(
-    '%s: its own token is let in',
+    'allows its own token: %s',
     async (_, event, refusal) => {
       expect(await setUp().handler(event)).not.toStrictEqual(refusal);
     },
   );
 
   it.each(ofRoute('/d/{deploymentId}', '/d/', {}, {}))(
-    '%s: a parameter without a value is no Deployment',
+    'is unknown when the path parameter has no value, so every token is denied: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
   );
 
   it.each(calls('etl', { deploymentParameter: '{d}' }))(
-    '%s: a deploymentParameter that is no name is 403',
+    'is unknown when deploymentParameter is not a valid name, so every token is denied: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
   );
 });
 
-describe('a path that a policy cannot name alone', () => {
+describe('a path that a policy cannot name exactly', () => {
   const requiredScopes = 'GET/files/:name=any';
-  it.each(['*', 'a?', `\${aws:username}`, 'a'.repeat(500)])('is refused: %s', async (name) => {
+  it.each(['*', 'a?', `\${aws:username}`, 'a'.repeat(500)])('is denied: %s', async (name) => {
     const { handler, report } = setUp();
     const [simple, ...others] = ofRoute('/files/{name}', `/files/${name}`, { name }, { requiredScopes });
     for (const [, event, answer] of others) expect(await handler(event)).toStrictEqual(answer);
@@ -311,13 +314,13 @@ describe('a path that a policy cannot name alone', () => {
   });
 });
 
-describe('where it cannot tell', () => {
+describe('the authorizer when it cannot decide', () => {
   it.each([
-    ['HTTP API, simple', http(bearer), ORIGIN],
-    ['HTTP API, IAM', iam(bearer), ORIGIN],
+    ['HTTP API, simple response', http(bearer), ORIGIN],
+    ['HTTP API, IAM policy response', iam(bearer), ORIGIN],
     ['REST API, REQUEST', rest(bearer), REST_ORIGIN],
     ['REST API, TOKEN', tokenEvent(bearer), { apiId: 'abcdef123', requestId: undefined }],
-  ])('%s: the store fails, and so does the call: a 500, reported', async (_, event, origin) => {
+  ])('fails with a reported 500 when DynamoDB fails: %s', async (_, event, origin) => {
     const { handler, report, store } = setUp();
     const error = unavailable(new Error('down'));
     store.read.mockRejectedValue(error);
@@ -326,14 +329,14 @@ describe('where it cannot tell', () => {
     expect(report.refused).not.toHaveBeenCalled();
   });
 
-  it('a slide that cannot be written fails the call', async () => {
+  it('fails the call when the extension of the token cannot be written', async () => {
     const { handler, store } = setUp();
     store.slide.mockRejectedValue(new Error('throttled'));
     await expect(handler(http(bearer))).rejects.toThrow('throttled');
   });
 });
 
-describe('any other event is an error that says what was expected', () => {
+describe('the authorizer rejects an unexpected event and names the expected ones', () => {
   it.each([
     ['payload 1.0 of an HTTP API', { ...rest(bearer), version: '1.0' }, 'type is REQUEST, version 1.0.'],
     [
@@ -341,10 +344,14 @@ describe('any other event is an error that says what was expected', () => {
       { type: 'REQUEST', methodArn: `${STAGE}/$connect`, headers: {}, requestContext: {} },
       'httpMethod is missing.',
     ],
-    ['an HTTP call', { version: '2.0', routeKey: 'GET /', headers: {} }, 'type is undefined, version 2.0.'],
+    [
+      'an HTTP request',
+      { version: '2.0', routeKey: 'GET /', headers: {} },
+      'type is undefined, version 2.0.',
+    ],
     ['nothing', null, 'type is undefined, version undefined.'],
     ['a text', 'TOKEN', 'type is undefined, version undefined.'],
-    ['a secret where a word should be', { type: `${bearer} x` }, 'type is string, version undefined.'],
+    ['a secret in place of a word', { type: `${bearer} x` }, 'type is string, version undefined.'],
   ])('%s', async (_, event, ending) => {
     const { handler, store } = setUp();
     const error = await handler(event as AuthorizerEvent).catch((thrown: Error) => thrown);
@@ -355,7 +362,7 @@ describe('any other event is an error that says what was expected', () => {
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('an authorizerResponse that is neither simple nor iam', async () => {
+  it('with an authorizerResponse that is neither simple nor iam', async () => {
     await expect(
       setUp().handler(http(bearer, { stageVariables: { authorizerResponse: 'IAM' } })),
     ).rejects.toThrow('The stage variable authorizerResponse must be simple or iam, or be left out.');

@@ -9,7 +9,7 @@ afterAll(() => engine.stop());
 const service = inProcess(engine);
 const admin = { as: 'admin' };
 
-/** Sets attributes of an item by hand, or removes them. */
+/** Sets or removes attributes of an item by hand. */
 async function damage(Key: { pk: string; sk: string }, attributes: Record<string, unknown>): Promise<void> {
   for (const [name, value] of Object.entries(attributes)) {
     await service.table.client.send(
@@ -40,49 +40,46 @@ async function newDeployment() {
 describe('a Deployment whose item was damaged by hand', () => {
   it.each<[string, object, 'of its life' | 'of none', object?]>([
     ['has no name', { name: undefined }, 'of its life'],
-    ['has groups that are no list', { groups: 'data-eng' }, 'of its life'],
-    ['counts no keys', { keyCount: 'one' }, 'of its life'],
+    ['has groups that are not a list', { groups: 'data-eng' }, 'of its life'],
+    ['has no key count', { keyCount: 'one' }, 'of its life'],
     ['has no generation, but the directory knows it', { generation: undefined }, 'of its life'],
-    ['has a generation that is none, but the directory knows it', { generation: 7 }, 'of its life'],
+    ['has an invalid generation, but the directory knows it', { generation: 7 }, 'of its life'],
     [
-      'has a generation that is none, and so has the directory',
+      'has an invalid generation, and so has the directory entry',
       { generation: 'x' },
       'of none',
       { generation: null },
     ],
     [
-      'has no generation, nor has the directory',
+      'has no generation, and neither has the directory entry',
       { generation: undefined },
       'of none',
       { generation: undefined },
     ],
-  ])(
-    'and %s: an administrator can delete it, which ends its access, and make it again',
-    async (_, wrong, life, listed) => {
-      const { id, token, path, generation } = await newDeployment();
-      await damage(item(id), wrong as Record<string, unknown>);
-      if (listed) await damage(entry(id), listed as Record<string, unknown>);
+  ])('can be deleted by an administrator and registered again when it %s', async (_, wrong, life, listed) => {
+    const { id, token, path, generation } = await newDeployment();
+    await damage(item(id), wrong as Record<string, unknown>);
+    if (listed) await damage(entry(id), listed as Record<string, unknown>);
 
-      expect(await service.use(token)).toBe('generation' in wrong ? 401 : 200);
-      expect((await service.call('GET', path, admin)).status).toBe(404);
-      const refused = await service.call('PUT', path, { ...admin, json: {} });
-      expect(refused).toMatchObject({ status: 409, json: { detail: expect.stringContaining('delete it') } });
-      expect((await service.call('DELETE', path, { as: 'member' })).status).toBe(404);
-      expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
+    expect(await service.use(token)).toBe('generation' in wrong ? 401 : 200);
+    expect((await service.call('GET', path, admin)).status).toBe(404);
+    const refused = await service.call('PUT', path, { ...admin, json: {} });
+    expect(refused).toMatchObject({ status: 409, json: { detail: expect.stringContaining('delete it') } });
+    expect((await service.call('DELETE', path, { as: 'member' })).status).toBe(404);
+    expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
 
-      expect((await service.call('DELETE', path, admin)).status).toBe(204);
-      expect(await service.use(token)).toBe(401);
-      expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_LIFE : generation}`]);
-      expect((await service.call('DELETE', path, admin)).status).toBe(404);
+    expect((await service.call('DELETE', path, admin)).status).toBe(204);
+    expect(await service.use(token)).toBe(401);
+    expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_LIFE : generation}`]);
+    expect((await service.call('DELETE', path, admin)).status).toBe(404);
 
-      await service.register(id);
-      const fresh = await service.swap(await service.makeKey(id));
-      expect(await service.use(fresh)).toBe(200);
-      expect(await service.use(token)).toBe(401);
-    },
-  );
+    await service.register(id);
+    const fresh = await service.swap(await service.makeKey(id));
+    expect(await service.use(fresh)).toBe(200);
+    expect(await service.use(token)).toBe(401);
+  });
 
-  it('is purged by its marker, without the record of the stream, which names no life', async () => {
+  it('is purged because of its marker, without a stream record, which contains no generation', async () => {
     const { id, path } = await newDeployment();
     await damage(item(id), { generation: 7 });
     await service.call('DELETE', path, admin);
@@ -97,7 +94,7 @@ describe('a Deployment whose item was damaged by hand', () => {
     expect(await markers(id)).toEqual([]);
   });
 
-  it('and that somebody mends meanwhile is not deleted for what it was', async () => {
+  it('is not deleted when it is repaired meanwhile', async () => {
     const { id, path, generation } = await newDeployment();
     await damage(item(id), { generation: 7 });
     let isMended = false;
