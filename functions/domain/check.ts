@@ -1,5 +1,6 @@
 import { type Clock, capped, expiryOfSlide, isLive, type Lifetimes } from './expiry.ts';
 import { type Credential, formatKeyId, parseCredential } from './identifiers.ts';
+import { isAllowedFrom, type KeyRejection, keyRejection } from './key-status.ts';
 import {
   type Caller,
   isUseDue,
@@ -8,7 +9,6 @@ import {
   recordedBefore,
   type UseOrigin,
 } from './last-use.ts';
-import { isWithin } from './networks.ts';
 import type { CheckedKey, Deployment, Grant, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
 import { hashOf } from './secrets.ts';
@@ -50,23 +50,19 @@ export interface CheckedRecords {
   grant?: Pick<Grant, 'generation' | 'sub' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined;
 }
 
-/** Why a token is refused; for the log and the metric, never for the one who sent it. */
+/** Why a token is denied; for the log and the metric, never for the caller. */
 export type Refusal =
-  /** Not of a token's form: decided without reading the store. */
+  /** It has not the form of a token: decided without reading the store. */
   | 'malformed'
-  /** No such token, or one that was revoked, purged or deleted by TTL. */
+  /** There is no such token, or it was revoked, purged or deleted by TTL. */
   | 'unknown'
-  /** Its time, its key's or the stack's cap is over. */
+  /** The token has expired. */
   | 'expired'
-  /** Its key or Deployment is deleted, or lives another life or epoch. */
-  | 'revoked'
-  /** Its key is disabled. */
-  | 'disabled'
-  /** It is good, but its key is bound to other networks than the call came from. */
-  | 'network'
-  /** It is good, but for another Deployment than the call is about. */
+  /** Its key or its Deployment cannot be used. An idle key still can: its tokens stay valid. */
+  | Exclude<KeyRejection, 'idle'>
+  /** The token is valid, but for another Deployment than the call is about. */
   | 'deployment'
-  /** It is good, but lacks a scope that the call requires. */
+  /** The token is valid, but lacks a scope that the call requires. */
   | 'scope';
 
 /** What a call requires of a token, beyond that it is good. */
@@ -123,8 +119,7 @@ export async function check(
   const records = await store.read(credential, hash);
   const verdict = judge(credential, records, now, rules);
   if (!verdict.allowed) return verdict;
-  const networks = records.key?.networks;
-  if (networks && !isWithin(demand.address, networks)) return refused('network');
+  if (records.key && !isAllowedFrom(records.key, demand.address)) return refused('network');
   if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refused('scope');
   const until = records.token && expiryOfSlide(records.token, now, rules);
   if (!until || !records.token) return verdict;
@@ -169,12 +164,10 @@ function judgeToken(
   rules: CheckRules,
 ): Verdict {
   if (!token) return refused('unknown');
-  if (!deployment || !key) return refused('revoked');
-  const isOfThisLife = token.generation === deployment.generation && key.generation === deployment.generation;
-  const isOfThisEpoch = token.epoch === key.epoch;
-  if (!isOfThisLife) return refused('revoked');
-  if (!key.enabled) return refused('disabled');
-  if (!isOfThisEpoch) return refused('revoked');
+  if (!key) return refused('revoked');
+  // Allowed IP ranges are checked last: only a valid token is denied for its network.
+  const rejection = keyRejection(key, { deployment, token, now, isIdle: false, from: 'anywhere' });
+  if (rejection) return refused(rejection);
   const keyEndsAt = key.validUntil === undefined ? Number.POSITIVE_INFINITY : key.validUntil / 1000;
   const expiresAt = Math.min(capped(token.expiresAt, token.issuedAt, rules), keyEndsAt);
   if (!isLive(expiresAt, now)) return refused('expired');

@@ -1,7 +1,6 @@
-import { type Clock, isLive } from '../domain/expiry.ts';
+import type { Clock } from '../domain/expiry.ts';
 import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
-import { isIdle } from '../domain/key-status.ts';
-import { isWithin } from '../domain/networks.ts';
+import { isIdle, keyRejection } from '../domain/key-status.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
@@ -23,7 +22,7 @@ export interface Client {
  */
 export async function authenticate(
   store: Pick<TokenStore, 'readKey'>,
-  { client: { clientId, clientSecret }, caller: { address } }: Pick<OAuthRequest, 'client' | 'caller'>,
+  { client: { clientId, clientSecret }, caller }: Pick<OAuthRequest, 'client' | 'caller'>,
   clock: Clock,
   maxIdleDays?: number,
 ): Promise<Client> {
@@ -35,12 +34,9 @@ export async function authenticate(
   const { deployment, key } = await store.readKey(id.deploymentId, id.ulid);
   const now = clock();
   const secret = secretOf(key, hashOf(clientSecret), now);
-  const isOfThisLife = key?.generation === deployment?.generation;
-  const isValid = key?.validUntil === undefined || isLive(key.validUntil / 1000, now);
-  if (key && isIdle(key, now, maxIdleDays)) throw invalidClient();
-  const isFromHere = !key?.networks || isWithin(address, key.networks);
-  if (!isFromHere) throw invalidClient();
-  if (!deployment || !key?.enabled || !secret || !isOfThisLife || !isValid) throw invalidClient();
+  if (!deployment || !key || !secret) throw invalidClient();
+  const use = { deployment, now, isIdle: isIdle(key, now, maxIdleDays), from: caller };
+  if (keyRejection(key, use)) throw invalidClient();
   return { deployment, key, secret };
 }
 

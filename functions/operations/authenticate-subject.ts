@@ -1,8 +1,6 @@
 import type { Clock } from '../domain/expiry.ts';
-import { isLive } from '../domain/expiry.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
-import { isIdle } from '../domain/key-status.ts';
-import { isWithin } from '../domain/networks.ts';
+import { isIdle, keyRejection } from '../domain/key-status.ts';
 import {
   hasWholeExpiry,
   parseSubjectToken,
@@ -51,11 +49,9 @@ export async function authenticateSubject(
   if (!id) throw rejectedSubject();
   const { deployment, key } = await store.readKey(id.deploymentId, id.ulid);
   const now = clock();
-  const isOfThisLife = key !== undefined && key.generation === deployment?.generation;
-  if (!deployment || !isOfThisLife || !key.enabled) throw rejectedSubject();
-  const isValid = key.validUntil === undefined || isLive(key.validUntil / 1000, now);
-  const isFromHere = !key.networks || isWithin(caller.address, key.networks);
-  if (!isValid || !isFromHere || isIdle(key, now, maxIdleDays)) throw rejectedSubject();
+  if (!deployment || !key) throw rejectedSubject();
+  const use = { deployment, now, isIdle: isIdle(key, now, maxIdleDays), from: caller };
+  if (keyRejection(key, use)) throw rejectedSubject();
 
   const matching = (key.trust ?? []).filter(
     (rule) =>

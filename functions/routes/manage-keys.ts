@@ -2,7 +2,7 @@ import { conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
-import { isIdle } from '../domain/key-status.ts';
+import { hasExpired, isIdle } from '../domain/key-status.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment, MalformedKey } from '../domain/records.ts';
@@ -240,8 +240,7 @@ function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: nu
   };
   // Also enabling: what disabled the key may have been an edit of the table by hand, which left its epoch.
   const isSwitched = key.enabled !== edited.enabled;
-  const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
-  const isExtended = wasExpired && edited.validUntil !== key.validUntil;
+  const isExtended = hasExpired(key, now) && edited.validUntil !== key.validUntil;
   const epoch = isSwitched || isExtended ? key.epoch + 1 : key.epoch;
   return { ...(changes.enabled === false ? disabled(edited) : edited), epoch };
 }

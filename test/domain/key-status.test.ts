@@ -1,5 +1,13 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isIdle, noticeOf, statusOf } from '../../functions/domain/key-status.ts';
+import {
+  isIdle,
+  type KeyRejection,
+  type KeyUse,
+  keyRejection,
+  noticeOf,
+  statusOf,
+} from '../../functions/domain/key-status.ts';
 import { apiKey } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;
@@ -75,5 +83,62 @@ describe('noticeOf', () => {
     ['sends no notice about a leaked key', { leak, validUntil: NOW - DAY }, 20, undefined],
   ])('%s', (_, change, maxIdleDays, notice) => {
     expect(noticeOf(of(change), NOW, maxIdleDays)).toEqual(notice);
+  });
+});
+
+describe('keyRejection', () => {
+  const GENERATION = apiKey().generation;
+  const OTHER = '01BX5ZZKBKACTAV9WEVGEMMVS0';
+  const key = apiKey({ epoch: 3, networks: ['192.0.2.0/24'], validUntil: NOW + 1 });
+  const use: KeyUse = {
+    deployment: { generation: GENERATION },
+    now: NOW,
+    isIdle: false,
+    from: { address: '192.0.2.7' },
+  };
+  const token = { generation: GENERATION, epoch: 3 };
+  /** Each fault, in the order in which it is reported. */
+  const FAULTS: [KeyRejection, Partial<typeof key>, Partial<KeyUse>][] = [
+    ['revoked', { generation: OTHER }, {}],
+    ['revoked', {}, { deployment: undefined }],
+    ['revoked', {}, { deployment: { generation: OTHER }, token: { ...token, generation: OTHER } }],
+    ['revoked', {}, { token: { ...token, generation: OTHER } }],
+    ['disabled', { enabled: false }, {}],
+    ['revoked', {}, { token: { ...token, epoch: 2 } }],
+    ['expired', { validUntil: NOW }, {}],
+    ['idle', {}, { isIdle: true }],
+    ['network', { networks: ['198.51.100.0/24'] }, {}],
+    ['network', { networks: [] }, {}],
+    ['network', {}, { from: {} }],
+  ];
+
+  it('accepts a key that can be used, with a token and without one', () => {
+    expect(keyRejection(key, use)).toBeUndefined();
+    expect(keyRejection(key, { ...use, token })).toBeUndefined();
+    expect(keyRejection({ ...key, validUntil: undefined }, use)).toBeUndefined();
+    expect(keyRejection({ ...key, networks: undefined }, { ...use, from: {} })).toBeUndefined();
+    expect(keyRejection(key, { ...use, from: 'anywhere' })).toBeUndefined();
+  });
+
+  it.each(FAULTS)('rejects a key as %s when it has %j and is used with %j', (reason, keyFault, useFault) => {
+    expect(keyRejection({ ...key, ...keyFault }, { ...use, ...useFault })).toBe(reason);
+  });
+
+  it('never accepts a key with one fault or more, and reports a reason that applies', () => {
+    const several = fc.subarray(FAULTS, { minLength: 1 });
+    fc.assert(
+      fc.property(several, (faults) => {
+        const faultyKey = Object.assign({}, key, ...faults.map(([, keyFault]) => keyFault));
+        const faultyUse = Object.assign({}, use, ...faults.map(([, , useFault]) => useFault));
+        const reason = keyRejection(faultyKey, faultyUse);
+        expect(faults.map(([it]) => it)).toContain(reason);
+      }),
+    );
+  });
+
+  it('reports a disabled key as disabled, although its tokens have an older epoch', () => {
+    const older = { ...token, epoch: 2 };
+    expect(keyRejection({ ...key, enabled: false }, { ...use, token: older })).toBe('disabled');
+    expect(keyRejection({ ...key, validUntil: NOW }, { ...use, token: older })).toBe('revoked');
   });
 });

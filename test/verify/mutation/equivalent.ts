@@ -11,7 +11,7 @@ export interface Equivalent {
 export const EQUIVALENT: readonly Equivalent[] = [
   {
     file: 'functions/domain/check.ts',
-    line: 'const touched = isUseDue(records.key?.lastUsedAt, rules.slideInterval, now)',
+    line: 'const touched = isUseDue(records.key?.lastUsedAt, before)',
     mutants: ['OptionalChaining: records.key?.lastUsedAt → records.key.lastUsedAt'],
     why: 'A token is judged good only with its key at hand.',
   },
@@ -51,8 +51,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/domain/key-status.ts',
-    line: "if (key.validUntil !== undefined && key.validUntil <= now) return 'expired';",
-    mutants: ['ConditionalExpression: key.validUntil !== undefined → true'],
+    line: 'return validUntil !== undefined && validUntil <= now;',
+    mutants: ['ConditionalExpression: validUntil !== undefined → true'],
     why: '`undefined <= now` is false as well.',
   },
   {
