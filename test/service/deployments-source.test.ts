@@ -6,7 +6,8 @@ import { assemblyOf } from '../support/assembly.ts';
 import { callAs, exchange, markers, partition, removeItem } from '../support/service.ts';
 import { makeKey, runStack, swap, use } from '../support/stack.ts';
 
-// Of its own: an engine that other files use too may show what was in the stream of an earlier table of that name.
+// The table's name is random, because a shared engine may return stream records of an earlier table with the
+// same name.
 const TABLE = `arn:aws:dynamodb:us-east-1:000000000000:table/platform-${randomUUID()}`;
 const SOURCE = {
   table: TABLE,
@@ -18,7 +19,7 @@ const SOURCE = {
   deleted: { status: 'deleted' },
 };
 
-/** The running stack, and beside it the platform's own table, whose stream it follows. */
+/** The running stack, and the platform's own table, whose stream it follows. */
 const stack = await runStack({ context: { deploymentsSource: SOURCE } });
 const platform = stack.tables[1];
 if (!platform) throw new Error('the platform has no table');
@@ -33,8 +34,8 @@ const seen = async (id: string) => (await callAs(stack, 'admin', 'GET', `/deploy
 const eventually = { timeout: 20_000, interval: 100 };
 const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
 
-describe('a Deployment of the platform', () => {
-  it('is registered, changed and deleted by its row alone; its keys go with it, to the last item', async () => {
+describe('a Deployment of a followed table', () => {
+  it('is registered, changed and deleted by its row only, and all its keys and tokens are deleted with it', async () => {
     await put('etl', { label: 'Nightly loads', teams: ['data-eng'] });
     await expect
       .poll(() => seen('etl'), eventually)
@@ -56,7 +57,7 @@ describe('a Deployment of the platform', () => {
     await remove('etl');
   });
 
-  it('with an ID that our rule refuses waits in the failure queue, and its neighbours do not', async () => {
+  it('with an invalid ID goes to the dead-letter queue without delaying other rows', async () => {
     await put('before');
     await put('no such id');
     await put('other', { type: 'cluster' });
@@ -74,7 +75,7 @@ describe('a Deployment of the platform', () => {
     expect((await callAs(stack, 'admin', 'GET', '/deployments/other')).status).toBe(404);
   });
 
-  it('that was missed by the stream is mended by the weekly comparison', async () => {
+  it('that the stream missed is corrected by the weekly reconciliation', async () => {
     await put('missed');
     await put('gone');
     await expect.poll(() => seen('missed'), eventually).toMatchObject({ name: 'missed' });
@@ -101,7 +102,7 @@ describe('a Deployment of the platform', () => {
   });
 });
 
-it('a source of another account cannot run on this machine, and says so', async () => {
+it('the emulator rejects a followed table in another account and says why', async () => {
   const table = TABLE.replace('000000000000', '111122223333');
   const elsewhere = { ...SOURCE, table, stream: `${table}/stream/2026-01-01T00:00:00.000` };
   const starting = startLocalStack({ synthesise: assemblyOf, context: { deploymentsSource: elsewhere } });

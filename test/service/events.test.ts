@@ -8,10 +8,10 @@ const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
 const service = await runStack();
 beforeEach(() => service.clock.freeze(NOON));
-// The tests themselves say when rejected calls become events.
+// The tests themselves decide when rejected calls become events.
 for (const schedule of service.schedules) if (schedule.name.includes('KeySweep')) await schedule.stop();
 
-/** On a busy machine an attempt times out although it was applied, and the call is counted twice. */
+/** On a busy machine an attempt can time out although it was applied, so that the call is counted twice. */
 const isAtLeast = (least: number) => (count: unknown) => Number(count) >= least && Number(count) < least + 10;
 
 /** Ends the hour, and does what is due then. */
@@ -32,7 +32,7 @@ type Json = Record<string, never> & { id: string; type: string; data: Record<str
 const events = async (path: string, person: 'admin' | 'member' = 'admin'): Promise<Json[]> =>
   (await callAs(service, person, 'GET', `${path}/events`)).json.items;
 const typesOf = (items: { type: string }[]) => items.map(({ type }) => type);
-/** What is on the bus about a Deployment, in the order of its arrival. */
+/** The events about a Deployment on the bus, in order of arrival. */
 async function published(deploymentId: string): Promise<Json[]> {
   await service.settled(30_000);
   const entries = service.buses.flatMap((bus) => bus.entries);
@@ -41,8 +41,8 @@ async function published(deploymentId: string): Promise<Json[]> {
     .filter(({ data }) => data.deploymentId === deploymentId);
 }
 
-describe('what happens to a Deployment', () => {
-  it('is listed, newest first, as CloudEvents, and each is on the bus with the same ID', async () => {
+describe('the events of a Deployment', () => {
+  it('are listed newest first as CloudEvents, and each is on the event bus with the same ID', async () => {
     const key = await newKey();
     service.clock.advance(1);
     await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: false } });
@@ -87,7 +87,7 @@ describe('what happens to a Deployment', () => {
     expect(JSON.stringify(onBus)).not.toMatch(/dk[stx]_|hash/);
   });
 
-  it('is listed by pages for 90 days', async () => {
+  it('are listed in pages for 90 days', async () => {
     const key = await newKey();
     const first = await callAs(service, 'member', 'GET', `${key.path}/events?limit=1`);
     const { nextCursor } = first.json;
@@ -105,7 +105,7 @@ describe('what happens to a Deployment', () => {
     expect(await events(key.path, 'member')).toEqual([]);
   });
 
-  it('is seen of its present life by members, of all lives by administrators, also after its deletion', async () => {
+  it('are visible to members for the current generation, and to administrators for every generation, even after deletion', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
     const gone = await callAs(service, 'member', 'GET', `${key.path}/events`);
@@ -118,7 +118,7 @@ describe('what happens to a Deployment', () => {
     expect((await events(key.path)).length).toBeGreaterThan(3);
   });
 
-  it('is nobody else’s to see', async () => {
+  it('are hidden from everyone else', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PUT', key.path, { json: { groups: [] } });
     const foreign = await callAs(service, 'member', 'GET', `${key.path}/events`);
@@ -127,7 +127,7 @@ describe('what happens to a Deployment', () => {
     expect((await callAs(service, 'admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
   });
 
-  it('includes rejected calls after the hour in which they were made, with the caller and the number', async () => {
+  it('include rejected calls after the hour in which they were made, with the caller and the number', async () => {
     const key = await newKey();
     const [, claims = ''] = (await service.signIn('member')).split('.');
     const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString());
@@ -152,7 +152,7 @@ describe('what happens to a Deployment', () => {
     expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
   });
 
-  it('#56: stays readable for its owners: 1,000 rejected calls of a stranger in an hour are one event', async () => {
+  it('#56: stay readable for its owners: 1,000 rejected calls of another person in an hour are one event', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PUT', key.path, { json: { groups: ['platform-admins'] } });
     for (let n = 0; n < 50; n++) {
@@ -170,7 +170,7 @@ describe('what happens to a Deployment', () => {
     expect(listed[0]?.data).toMatchObject({ count: expect.toSatisfy(isAtLeast(1000)), status: 404 });
   }, 120_000);
 
-  it('includes no rejected call about a Deployment that never was: anybody can make up IDs', async () => {
+  it('include no rejected call about a Deployment that never existed, because anyone can make up IDs', async () => {
     const invented = '/deployments/made-up';
     for (const [method, path] of [
       ['GET', invented],
@@ -187,7 +187,7 @@ describe('what happens to a Deployment', () => {
     expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
   });
 
-  it('includes the rejected calls about one that is gone, for as long as its own history and no longer', async () => {
+  it('include rejected calls about a deleted Deployment for as long as its other events', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
     await service.settled(30_000);
@@ -205,7 +205,7 @@ describe('what happens to a Deployment', () => {
     expect(await partition(service, `EVENTS#${key.deploymentId}`)).toHaveLength(before.length);
   });
 
-  it('comes to the bus again until the bus has taken it', async () => {
+  it('are sent to the event bus again until it accepts them', async () => {
     for (const bus of service.buses) bus.failures = 3;
     const key = await newKey();
     const onBus = await published(key.deploymentId);
@@ -217,7 +217,7 @@ describe('POST /leaks', () => {
   const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
   const statusOf = async (keyPath: string) => (await callAs(service, 'member', 'GET', keyPath)).json.status;
 
-  it('of a living secret disables its key and ends its tokens at once, until it is rotated now', async () => {
+  it('disables the key of an active secret and immediately revokes its tokens, until a rotation with "now"', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     expect(await use(service, token)).toBe(200);
@@ -239,7 +239,7 @@ describe('POST /leaks', () => {
     expect(await use(service, token)).toBe(401);
   });
 
-  it('begins a new epoch by itself: a token from before stays dead even where the key is enabled by hand', async () => {
+  it('starts a new epoch, so that older tokens stay revoked even when the key is enabled by hand', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     await report(key.secret);
@@ -248,7 +248,7 @@ describe('POST /leaks', () => {
     expect(await use(service, token)).toBe(401);
   });
 
-  it('of a living token revokes it alone', async () => {
+  it('revokes only the token that is reported', async () => {
     const key = await newKey();
     const [token, other] = [await swap(service, key), await swap(service, key)];
     expect((await report(token)).status).toBe(202);
@@ -262,7 +262,7 @@ describe('POST /leaks', () => {
     );
   });
 
-  it('sends one event without what leaked, however often it comes', async () => {
+  it('sends one event without the leaked credential, however often it is reported', async () => {
     const key = await newKey();
     await Promise.all([1, 2, 3].map(() => report(key.secret)));
     const leaks = (await events(key.path)).filter(({ type }) => type === 'api_key.leaked');
@@ -295,7 +295,7 @@ describe('POST /leaks', () => {
     expect(await statusOf(key.keyPath)).toBe('active');
   });
 
-  it('is refused when it is no report', async () => {
+  it('returns 400 for a malformed report', async () => {
     for (const json of [{}, { credential: 1 }, { credential: '' }, { credential: 'x', url: 'y' }, []]) {
       expect((await call(service, 'POST', '/leaks', { json })).status).toBe(400);
     }

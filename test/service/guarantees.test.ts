@@ -17,7 +17,7 @@ import {
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
-/** A moment in the middle of a second. */
+/** A time in the middle of a second. */
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
 const service = await runStack();
@@ -27,7 +27,7 @@ beforeEach(() => {
   exact.clock.freeze(NOON);
 });
 
-/** Takes the permission to slide a token from whoami's role. */
+/** Removes the permission to extend a token from whoami's role. */
 function withoutUpdate({ Resources }: CfnTemplate): void {
   for (const { Type, Metadata, Properties } of Object.values(Resources)) {
     const isOfWhoami = String(Metadata?.['aws:cdk:path']).includes('/Whoami/');
@@ -45,12 +45,12 @@ async function tokens(stack: LocalStack, id: string): Promise<{ expiresAt: numbe
   return items.filter(({ sk }) => String(sk).startsWith('TOKEN#')) as { expiresAt: number }[];
 }
 
-/** A Deployment of its own for each test. */
+/** A separate Deployment for each test. */
 let count = 0;
 const newId = () => `etl_${++count}`;
 
-describe('G1: a secret is returned once, by the call that made the key', () => {
-  it('and by no other call', async () => {
+describe('G1: a secret is returned once, by the call that creates the key', () => {
+  it('no other call returns the secret of a key', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const made = await callAs(service, 'admin', 'POST', `/deployments/${id}/api-keys`, {
@@ -66,7 +66,7 @@ describe('G1: a secret is returned once, by the call that made the key', () => {
     expect(patched.json).toEqual({ ...key, name: 'cd' });
   });
 
-  it('and is neither in the table nor in a log, and no more is a token', async () => {
+  it('neither a secret nor a token is in the table or in a log', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -83,8 +83,8 @@ describe('G1: a secret is returned once, by the call that made the key', () => {
   });
 });
 
-describe('G2: access is valid for 24 hours from each use', () => {
-  it('a token in use never ends by itself', async () => {
+describe('G2: a token stays valid for 24 hours after each use', () => {
+  it('a token in use never expires', async () => {
     const token = await newToken(service, newId());
     for (let day = 0; day < 10; day++) {
       service.clock.advance(DAY - 1);
@@ -92,7 +92,7 @@ describe('G2: access is valid for 24 hours from each use', () => {
     }
   });
 
-  it('it lasts for 24 hours from the last use at least, and the slide interval longer at most', async () => {
+  it('a token stays valid for at least 24 hours after its last use, and at most a slide interval longer', async () => {
     for (const [later, status] of [
       [DAY, 200],
       [DAY + 301, 401],
@@ -105,7 +105,7 @@ describe('G2: access is valid for 24 hours from each use', () => {
     }
   });
 
-  it('without a slide interval it is exact to the second, rounded up', async () => {
+  it('a token expires exactly on the second, rounded up, without a slide interval', async () => {
     for (const [later, status] of [
       [DAY, 200],
       [DAY + 0.499, 200],
@@ -120,7 +120,7 @@ describe('G2: access is valid for 24 hours from each use', () => {
     }
   });
 
-  it('a burst of uses within the slide interval is one write', async () => {
+  it('several uses within the slide interval cause one write', async () => {
     const token = await newToken(service, newId());
     service.clock.advance(60);
     const before = callsOf(service, 'whoami', 'UpdateItem');
@@ -131,20 +131,20 @@ describe('G2: access is valid for 24 hours from each use', () => {
     expect(callsOf(service, 'whoami', 'UpdateItem') - before).toBe(1);
   });
 
-  it('slides that land out of order never shorten it', async () => {
+  it('extensions that are written out of order never shorten a token', async () => {
     const id = newId();
     const token = await newToken(exact, id);
     exact.clock.advance(3600);
     const whoami = async () => (await call(exact, 'GET', '/whoami', { token })).json;
     const { expiresAt } = await whoami();
-    // A worker whose clock is behind writes late.
+    // A worker whose clock is slow writes late.
     exact.clock.advance(-1800);
     expect((await whoami()).expiresAt).toBe(expiresAt);
     const [item] = await tokens(exact, id);
     expect(new Date(Number(item?.expiresAt) * 1000).toISOString()).toBe(expiresAt);
   });
 
-  it("ends sooner by the key's own expiry", async () => {
+  it('a token expires earlier when its key expires', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const expiresAt = new Date(NOON + 3_600_000).toISOString();
@@ -158,7 +158,7 @@ describe('G2: access is valid for 24 hours from each use', () => {
     expect((await exchange(service, key)).status).toBe(401);
   });
 
-  it("ends sooner by the stack's cap on a token's age", async () => {
+  it("a token expires earlier at the stack's maximum token lifetime", async () => {
     const capped = await startLocalStack({ synthesise: assemblyOf, context: { maxTokenLifetime: 2 * DAY } });
     try {
       capped.clock.freeze(NOON);
@@ -177,8 +177,8 @@ describe('G2: access is valid for 24 hours from each use', () => {
   });
 });
 
-describe('G3: unused for 24 hours, access ends for good', () => {
-  it('1 s before it is live, at it and 1 s after it is dead; and a late use revives nothing', async () => {
+describe('G3: a token that is unused for 24 hours expires for good', () => {
+  it('a token is valid 1 s before its expiry, expired at it and 1 s later, and a late use does not extend it', async () => {
     for (const [later, status] of [
       [DAY - 1, 200],
       [DAY + 0.5, 401],
@@ -192,7 +192,7 @@ describe('G3: unused for 24 hours, access ends for good', () => {
     }
   });
 
-  it('an expired item that TTL has not deleted is not written by a late use', async () => {
+  it('a late use does not write an expired item that TTL has not deleted', async () => {
     const token = await newToken(service, newId());
     service.clock.advance(2 * DAY);
     const before = callsOf(service, 'whoami', 'UpdateItem');
@@ -201,8 +201,8 @@ describe('G3: unused for 24 hours, access ends for good', () => {
   });
 });
 
-describe('G5: what ends access ends it at once', () => {
-  it('deleting the key', async () => {
+describe('G5: access ends immediately', () => {
+  it('deleting a key revokes its tokens', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -215,7 +215,7 @@ describe('G5: what ends access ends it at once', () => {
     expect((await callAs(service, 'admin', 'DELETE', path)).status).toBe(404);
   });
 
-  it('disabling the key; enabled again, it gives new access and does not revive the old', async () => {
+  it('disabling a key revokes its tokens, and enabling it again does not restore them', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -229,7 +229,7 @@ describe('G5: what ends access ends it at once', () => {
     expect(await use(service, await swap(service, key))).toBe(200);
   });
 
-  it('an expired key that is extended does not revive its old tokens', async () => {
+  it('extending an expired key does not restore its old tokens', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
@@ -241,7 +241,7 @@ describe('G5: what ends access ends it at once', () => {
     expect(await use(service, await swap(service, key))).toBe(200);
   });
 
-  it('extending a key that still lives leaves its tokens alive', async () => {
+  it('extending an active key keeps its tokens valid', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
@@ -252,7 +252,7 @@ describe('G5: what ends access ends it at once', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('deleting the Deployment, on the very next call', async () => {
+  it('deleting a Deployment revokes its tokens by the next call', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -263,8 +263,8 @@ describe('G5: what ends access ends it at once', () => {
   });
 });
 
-describe('G6: a deleted Deployment is purged by itself', () => {
-  it('its keys and tokens are gone from the table, and so is the marker; events stay', async () => {
+describe('G6: a deleted Deployment is purged automatically', () => {
+  it('its keys and tokens are deleted from the table together with the marker, and events are kept', async () => {
     const id = newId();
     await makeDeployment(service, id);
     for (let n = 0; n < 3; n++) {
@@ -286,7 +286,7 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     ]);
   });
 
-  it('a deleted key takes its tokens with it, and leaves those of its neighbour', async () => {
+  it('deleting a key deletes its tokens and keeps those of another key', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const [gone, stays] = [await makeKey(service, id), await makeKey(service, id)];
@@ -304,7 +304,7 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('a Deployment made again under the same ID keeps its own keys, and revives no old one', async () => {
+  it('a Deployment registered again under the same ID keeps its new keys and restores no old one', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const old = await makeKey(service, id);
@@ -325,7 +325,7 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     expect(body.items.map((key: { id: string }) => key.id)).toEqual([fresh.id]);
   });
 
-  it('a Deployment whose item is removed by hand is refused at once, then purged', async () => {
+  it('a Deployment whose item is deleted by hand is rejected immediately and then purged', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const token = await swap(service, await makeKey(service, id));
@@ -337,10 +337,10 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     expect(body.items.map((one: { id: string }) => one.id)).not.toContain(id);
   });
 
-  it('a purge that was lost is taken up by the schedule', async () => {
+  it('the schedule continues a purge that was lost', async () => {
     const id = newId();
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
-    // What a stream that was down for a day leaves behind: no Deployment, its marker, an orphan.
+    // The state after a stream outage of a day: no Deployment, its marker, an orphaned item.
     await putItem(service, { pk: 'PURGES', sk: `${id}#${ulid}`, createdAt: NOON - 6 * 60_000 });
     await putItem(service, { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}`, generation: ulid });
     await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
@@ -348,7 +348,7 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
   });
 
-  it('what a Deployment left behind that is gone without a marker is found by reconciliation, and purged', async () => {
+  it('reconciliation finds and purges items of a deleted Deployment without a marker', async () => {
     const id = newId();
     const living = newId();
     const token = await newToken(service, living);
@@ -367,11 +367,11 @@ describe('G6: a deleted Deployment is purged by itself', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('a life that still goes on is not purged by a marker or a message of its own', async () => {
+  it('a marker or a message never purges the current generation of a Deployment', async () => {
     const id = newId();
     const token = await newToken(service, id);
     const [{ generation } = {}] = await partition(service, `DEPLOYMENT#${id}`);
-    // What a restored backup brings back: the Deployment, and the marker of a purge that had begun.
+    // The state after a restored backup: the Deployment, and the marker of a purge that had started.
     await putItem(service, { pk: 'PURGES', sk: `${id}#${generation}`, createdAt: NOON - 6 * 60_000 });
     await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
@@ -380,8 +380,8 @@ describe('G6: a deleted Deployment is purged by itself', () => {
   });
 });
 
-describe('G7: in doubt, nobody is let in', () => {
-  it('a token of the right form that nobody issued is refused without a write', async () => {
+describe('G7: access is denied in case of doubt', () => {
+  it('a well-formed token that was never issued is rejected without a write', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -391,7 +391,7 @@ describe('G7: in doubt, nobody is let in', () => {
     expect(callsOf(service, 'whoami', 'UpdateItem')).toBe(before);
   });
 
-  it('a token with a wrong check is refused without a read', async () => {
+  it('a token with a wrong checksum is rejected without a read', async () => {
     const token = await newToken(service, newId());
     const before = callsOf(service, 'whoami', 'BatchGetItem');
     for (const presented of [
@@ -406,7 +406,7 @@ describe('G7: in doubt, nobody is let in', () => {
     expect(callsOf(service, 'whoami', 'BatchGetItem')).toBe(before);
   });
 
-  it('a use that cannot be recorded is no use: without permission to write, the check fails', async () => {
+  it('a check fails when the use cannot be recorded because the permission to write is missing', async () => {
     const readOnly = await startLocalStack({ synthesise: assemblyOf, alterTemplate: withoutUpdate });
     try {
       readOnly.clock.freeze(NOON);

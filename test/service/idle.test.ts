@@ -31,7 +31,7 @@ async function notices(path: string): Promise<[string, unknown][]> {
 }
 
 describe('a key that is unused for maxIdleDays', () => {
-  it('is refused from then on, says so, and stays listed', async () => {
+  it('is rejected from then on, has the status idle, and stays listed', async () => {
     const key = await newKey();
     service.clock.freeze(day(30) - 1);
     expect(await statusOf(key.keyPath)).toBe('active');
@@ -46,7 +46,7 @@ describe('a key that is unused for maxIdleDays', () => {
     expect(listed).toMatchObject([{ id: key.id, status: 'idle' }]);
   });
 
-  it('is not refused while a token of it is in use', async () => {
+  it('stays active while one of its tokens is in use', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     for (let n = 1; n <= 31; n++) {
@@ -57,7 +57,7 @@ describe('a key that is unused for maxIdleDays', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('is taken into use again by enabling it or by rotating it; its old tokens stay dead', async () => {
+  it('becomes active again when it is enabled or rotated, and its old tokens stay expired', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.freeze(day(31));
@@ -73,7 +73,7 @@ describe('a key that is unused for maxIdleDays', () => {
 });
 
 describe('the daily sweep', () => {
-  it('tells once of a key that expires within 7 days and has expired, and again when its expiry is moved', async () => {
+  it('sends one notice when a key expires within 7 days, one when it has expired, and again after its expiry changes', async () => {
     const expiresAt = new Date(day(10)).toISOString();
     const key = await newKey({ name: 'ci', expiresAt });
     const told: [string, unknown][] = [];
@@ -96,7 +96,7 @@ describe('the daily sweep', () => {
     expect(await notices(key.path)).toEqual([...told, ['api_key.expiring', later]]);
   });
 
-  it('tells once of an idle key, and not of one that is disabled', async () => {
+  it('sends one notice about an idle key, and none about a disabled one', async () => {
     const [key, off] = [await newKey(), await newKey()];
     await callAs(service, 'member', 'PATCH', off.keyPath, { json: { enabled: false } });
     service.clock.freeze(day(30));
@@ -106,7 +106,7 @@ describe('the daily sweep', () => {
     expect(await notices(off.path)).toEqual([]);
   });
 
-  it('is woken by a schedule, once a day', async () => {
+  it('is invoked once a day by a schedule', async () => {
     const schedule = service.schedules.find(({ name }) => name.includes('KeySweep'));
     expect(await schedule?.fire()).toMatchObject([{ ok: true }]);
   });

@@ -17,7 +17,7 @@ const ROLE_NAME = 'etl-key-secret';
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
 const ID = 'etl';
 
-/** The service, and a stack of somebody who has a key of the Deployment etl in a secret. */
+/** The service, and a consumer's stack with a key of the Deployment etl in a secret. */
 const withConsumer = kept(
   'key-secret',
   async () => (context, outdir) =>
@@ -36,7 +36,7 @@ const stack = await runStack({ context: { platformPrincipals: ROLE }, synthesise
 const [secret] = stack.secrets;
 if (!secret) throw new Error('The stack has no secret.');
 
-/** Where CloudFormation waits for answers. */
+/** Where CloudFormation receives responses. */
 const answers: { type: string | undefined; text: string }[] = [];
 const cloudFormation = createServer(async (incoming, response) => {
   const chunks: Buffer[] = [];
@@ -59,7 +59,10 @@ const WANTED = {
   Scopes: ['code:deploy'],
 };
 
-/** Sends a request as CloudFormation does. @returns the answer that it got */
+/**
+ * Sends a request as CloudFormation does.
+ * @returns the response that it received
+ */
 async function ask(event: object): Promise<CloudFormationCustomResourceResponse> {
   const common = {
     ResponseURL,
@@ -84,15 +87,18 @@ const update = (PhysicalResourceId: string, changes: object, old: object = {}) =
 const remove = (PhysicalResourceId: string, event: object = {}) =>
   ask({ RequestType: 'Delete', PhysicalResourceId, ...event });
 
-/** What stands in the secret now. */
+/** The current value of the secret. */
 const current = (): { client_id: string; client_secret: string } =>
   JSON.parse(secret.versions.at(-1) ?? '{}');
-/** Whether ID and secret of a key can be swapped for a token. @returns 200 or 401 */
+/**
+ * Whether a key's ID and secret can be exchanged for a token.
+ * @returns 200 or 401
+ */
 const exchanged = async ({ client_id, client_secret } = current()) => {
   const form = { grant_type: 'client_credentials' };
   return (await call(stack, 'POST', '/oauth/token', { basic: [client_id, client_secret], form })).status;
 };
-/** Of the present life of the Deployment: what an earlier one left behind may not be purged yet. */
+/** The keys of the current generation. Those of an earlier one may not be purged yet. */
 const keyIds = async (): Promise<string[]> => {
   const { json } = await call(stack, 'GET', `/deployments/${ID}/api-keys`, {
     token: await stack.signIn('admin'),
@@ -102,7 +108,7 @@ const keyIds = async (): Promise<string[]> => {
 const shown = async (keyId: string) =>
   call(stack, 'GET', `/deployments/${ID}/api-keys/${keyId}`, { token: await stack.signIn('admin') });
 
-/** A Deployment etl with no keys, and the key that the resource makes in it. */
+/** Creates the Deployment etl without keys, and the key that the resource creates in it. */
 async function begin(): Promise<string> {
   const token = await stack.signIn('admin');
   await call(stack, 'DELETE', `/deployments/${ID}`, { token });
@@ -111,8 +117,8 @@ async function begin(): Promise<string> {
   return PhysicalResourceId;
 }
 
-describe('a key whose secret goes straight into Secrets Manager', () => {
-  it('is made with the stack: the secret holds what a pipeline needs, the answer its ARN and the ID of the key', async () => {
+describe('a key whose secret is stored in Secrets Manager', () => {
+  it("is created with the stack: the secret contains what a pipeline needs, the response its ARN and the key's ID", async () => {
     await makeDeployment(stack, ID);
     const RequestId = randomUUID();
     const answer = await create({ RequestId });
@@ -125,7 +131,7 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
       LogicalResourceId: 'Key',
       Data: { SecretArn: secret.arn, KeyId: client_id },
     });
-    // CloudFormation signed its address for an empty one.
+    // CloudFormation signed its URL for an empty content type.
     expect(answers.at(-1)?.type ?? '').toBe('');
     expect(rest).toStrictEqual({ client_secret: expect.stringMatching(/^dks_etl_/) });
     expect(await exchanged()).toBe(200);
@@ -137,7 +143,7 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
     });
   });
 
-  it('is made once, however often the same request comes, and the secret is one that works', async () => {
+  it('is created once, however often the request is repeated, and its secret is valid', async () => {
     await begin();
     const RequestId = randomUUID();
     const [first, second, third] = [
@@ -152,14 +158,14 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
     expect(await exchanged()).toBe(200);
   });
 
-  it('stays as it is where nothing changes', async () => {
+  it('stays unchanged when nothing changes', async () => {
     const id = await begin();
     const before = secret.versions.length;
     expect(await update(id, {})).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: id });
     expect(secret.versions).toHaveLength(before);
   });
 
-  it('gets a new secret when it is asked for, and the old one goes on for as long as it is told', async () => {
+  it('gets a new secret on request, and the old one stays valid for the configured time', async () => {
     const id = await begin();
     const first = current();
     await exchanged(first);
@@ -176,7 +182,7 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
     expect(Date.parse(old.retiresAt) - stack.clock.now()).toBeLessThanOrEqual(3_600_000);
   });
 
-  it('rotates once more where the same request comes again: its first answer is lost', async () => {
+  it('is rotated once more when the request is repeated, because its first response was lost', async () => {
     const id = await begin();
     const first = current();
     await exchanged(first);
@@ -195,7 +201,7 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
     expect(await exchanged(first)).toBe(200);
   });
 
-  it('is edited in place, and its secret stays', async () => {
+  it('is edited in place and keeps its secret', async () => {
     const id = await begin();
     const before = secret.versions.length;
     const changes = {
@@ -212,7 +218,7 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
       networks: ['127.0.0.0/8'],
     };
     expect((await shown(id)).json).toMatchObject(edited);
-    // A rollback takes it all back.
+    // A rollback reverts all of it.
     await update(id, {}, changes);
     const { expiresAt, ...rest } = (await shown(id)).json;
     expect(rest).toMatchObject({ name: 'ci', scopes: ['code:deploy'], networks: [] });
@@ -220,19 +226,19 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
     expect(secret.versions).toHaveLength(before);
   });
 
-  it('that was deleted by hand is made anew by the next change, under another ID', async () => {
+  it('is created again with another ID by the next change after it was deleted by hand', async () => {
     const id = await begin();
     await call(stack, 'DELETE', `/deployments/${ID}/api-keys/${id}`, { token: await stack.signIn('admin') });
     const answer = await update(id, { Rotation: '2026-11' });
     expect(answer.Status).toBe('SUCCESS');
     expect(answer.PhysicalResourceId).not.toBe(id);
     expect(await exchanged()).toBe(200);
-    // What CloudFormation then sends for the old one.
+    // What CloudFormation then sends for the old key.
     expect(await remove(id)).toMatchObject({ Status: 'SUCCESS' });
     expect(await exchanged()).toBe(200);
   });
 
-  it('is of another Deployment under another logical ID alone', async () => {
+  it('needs another logical ID to move to another Deployment', async () => {
     const id = await begin();
     expect(await update(id, { DeploymentId: 'other' })).toMatchObject({
       Status: 'FAILED',
@@ -242,8 +248,8 @@ describe('a key whose secret goes straight into Secrets Manager', () => {
   });
 });
 
-describe('goes with the stack', () => {
-  it('and is refused at once; a second deletion, and one after the Deployment’s, succeed', async () => {
+describe('deleting the stack of a key', () => {
+  it("rejects the key immediately, and a second deletion, or one after the Deployment's, succeeds", async () => {
     const id = await begin();
     const deleted = { Status: 'SUCCESS', PhysicalResourceId: id };
     expect(await remove(id)).toMatchObject(deleted);
@@ -254,7 +260,7 @@ describe('goes with the stack', () => {
     expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
   });
 
-  it('where CloudFormation never learnt its ID: that of this resource goes, and no other', async () => {
+  it('deletes only the key of this resource when CloudFormation never received its ID', async () => {
     await begin();
     const own = current();
     const byHand = await makeKey(stack, ID);
@@ -264,7 +270,7 @@ describe('goes with the stack', () => {
     expect(await keyIds()).toEqual([byHand.id, ofAnother.PhysicalResourceId]);
   });
 
-  it('where the first request was refused, nothing was made, and its deletion succeeds', async () => {
+  it('succeeds when the first request was rejected and created nothing', async () => {
     await begin();
     const before = await keyIds();
     const ResourceProperties = { ...WANTED, Scopes: ['no-such-scope'] };
@@ -284,12 +290,12 @@ describe('goes with the stack', () => {
   });
 });
 
-describe('its role', () => {
+describe("the role of a key's custom resource", () => {
   const role = stack.credentialOfFunction('deployment-key-secret');
   const as = (method: string, path: string, json?: object) =>
     signedCall(stack, role, method, `/platform${path}`, { json });
 
-  it('reaches the keys of its Deployment, though the service takes it for an administrator', async () => {
+  it('can manage the keys of its Deployment, for which the service treats it as an administrator', async () => {
     const id = await begin();
     const keys = `/deployments/${ID}/api-keys`;
     for (const [method, path, json] of [
@@ -304,7 +310,7 @@ describe('its role', () => {
     }
   });
 
-  it('reaches nothing else: IAM alone keeps it to its Deployment', async () => {
+  it('can do nothing else, because its IAM policy limits it to its Deployment', async () => {
     const id = await begin();
     await makeDeployment(stack, 'etl2');
     const foreign = await makeKey(stack, 'etl2');
@@ -325,9 +331,9 @@ describe('its role', () => {
       const reply = await as(method, path, json);
       expect([reply.status, reply.text], `${method} ${path}`).toStrictEqual([403, '{"message":"Forbidden"}']);
     }
-    // A key of another Deployment under the path of its own is not there.
+    // A key of another Deployment is not found under the path of its own Deployment.
     expect(await as('DELETE', `/deployments/${ID}/api-keys/${foreign.id}`)).toMatchObject({ status: 404 });
-    // Nor do dots lead out: they name no route.
+    // Dots in the path match no route either.
     for (const dots of ['../..', '%2e%2e/%2e%2e', '..%2F..']) {
       const { hostname, port } = new URL(stack.url);
       const path = `/platform/deployments/${ID}/api-keys/${dots}/etl2/api-keys`;
@@ -338,7 +344,7 @@ describe('its role', () => {
   });
 });
 
-it('no secret is in an answer, a log line or the table', async () => {
+it('no secret is in a response, a log line or the table', async () => {
   const secrets = secret.versions.map((version) => JSON.parse(version).client_secret);
   expect(secrets.length).toBeGreaterThan(10);
   const everything = [

@@ -24,7 +24,7 @@ async function newKey(networks?: string[]) {
 const bind = (path: string, networks: unknown) =>
   callAs(service, 'member', 'PATCH', path, { json: { networks } });
 
-/** Takes the permission to record a use from the role of issue-token. */
+/** Removes the permission to record a use from the role of issue-token. */
 function withoutUpdate({ Resources }: CfnTemplate): void {
   for (const { Type, Metadata, Properties } of Object.values(Resources)) {
     const isOfIssueToken = String(Metadata?.['aws:cdk:path']).includes('/IssueToken/');
@@ -36,8 +36,8 @@ function withoutUpdate({ Resources }: CfnTemplate): void {
   }
 }
 
-describe('a key that is bound to networks', () => {
-  it('gives tokens to callers from there and refuses others as if the secret were wrong', async () => {
+describe('a key with allowed IP ranges', () => {
+  it('issues tokens to callers within them and rejects others like a wrong secret', async () => {
     const inside = await newKey(HERE);
     expect((await exchange(service, inside)).status).toBe(200);
     const outside = await newKey(ELSEWHERE);
@@ -53,7 +53,7 @@ describe('a key that is bound to networks', () => {
     }
   });
 
-  it('acts on living tokens at the next check, and a refused token has not been used', async () => {
+  it('applies new ranges to existing tokens at the next check, and a rejected token counts as unused', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(3600);
@@ -69,7 +69,7 @@ describe('a key that is bound to networks', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('no header makes a caller come from elsewhere', async () => {
+  it('ignores headers that claim another address', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     await bind(key.path, ELSEWHERE);
@@ -85,7 +85,7 @@ describe('a key that is bound to networks', () => {
     expect(reply.status).toBe(401);
   });
 
-  it('is let in by the authorizer from there alone, of whatever kind of event', async () => {
+  it('is allowed by the authorizer only within them, for every kind of event', async () => {
     const key = await newKey();
     const authorization = `Bearer ${await swap(service, key)}`;
     await bind(key.path, ELSEWHERE);
@@ -116,7 +116,7 @@ describe('a key that is bound to networks', () => {
     }
   });
 
-  it('is refused where the event has no address; a key without bounds is not', async () => {
+  it('is denied when the event has no address, unlike a key without ranges', async () => {
     const key = await newKey();
     const event = tokenEvent(`Bearer ${await swap(service, key)}`);
     const effect = async () => {
@@ -131,7 +131,7 @@ describe('a key that is bound to networks', () => {
     expect(await effect()).toBe('Deny');
   });
 
-  it('a check stays one read', async () => {
+  it('is still checked with one read', async () => {
     const key = await newKey(HERE);
     const token = await swap(service, key);
     await use(service, token);
@@ -141,10 +141,10 @@ describe('a key that is bound to networks', () => {
   });
 });
 
-describe('networks are refused', () => {
+describe('invalid IP ranges', () => {
   const rule = 'must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix';
   it.each(['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', '::/129', 'office', ''])(
-    'when one is %j',
+    'are rejected when one is %j',
     async (one) => {
       const key = await newKey();
       const reply = await bind(key.path, ['10.0.0.0/8', one]);
@@ -152,7 +152,7 @@ describe('networks are refused', () => {
     },
   );
 
-  it('when there are more than 20', async () => {
+  it('are rejected when there are more than 20', async () => {
     const key = await newKey();
     const many = Array.from({ length: 21 }, (_, n) => `10.${n}.0.0/16`);
     expect((await bind(key.path, many.slice(1))).status).toBe(200);
@@ -166,7 +166,7 @@ describe('the last use of a key', () => {
   const keyOf = async (path: string) => (await callAs(service, 'member', 'GET', path)).json;
   const userAgent = (text: string) => ({ headers: { 'user-agent': text } });
 
-  it('is recorded with address and client, by exchange and by use, at most once a slideInterval', async () => {
+  it('is recorded with address and client on exchange and use, at most once per slide interval', async () => {
     const key = await newKey();
     expect((await keyOf(key.path)).lastUsedAt).toBeUndefined();
     const token = await swap(service, key);
@@ -188,7 +188,7 @@ describe('the last use of a key', () => {
     expect(later.credentials).toEqual(first.credentials);
   });
 
-  it('is recorded by each secret of a rotation too', async () => {
+  it('is recorded for each secret of a rotation, too', async () => {
     const key = await newKey();
     const { secret } = (await callAs(service, 'member', 'POST', `${key.path}/rotate`)).json;
     for (const one of [key, { ...key, secret }]) {
@@ -200,7 +200,7 @@ describe('the last use of a key', () => {
     }
   });
 
-  it('and that of a token are told apart: introspection has the token’s, which is no use itself', async () => {
+  it('is separate from that of a token, which introspection returns without using it', async () => {
     const key = await newKey();
     const [token, other] = [await swap(service, key), await swap(service, key)];
     const told = async (token: string, of = key, stack = service) => {
@@ -223,7 +223,7 @@ describe('the last use of a key', () => {
     expect(await told(mine)).toEqual([undefined, undefined]);
   });
 
-  it('keeps nothing of a client that is no short name: it might be a secret', async () => {
+  it('contains no client that is not a short name, because it might be a secret', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(600);
@@ -231,13 +231,13 @@ describe('the last use of a key', () => {
     expect((await keyOf(key.path)).lastUsedFrom).toEqual({ address: '127.0.0.1' });
   });
 
-  it('fails nothing: a key that is gone from under its record, a table that refuses it', async () => {
+  it('fails no call, even if the key is gone or the table denies the write', async () => {
     const token = await newToken(refusing, 'etl');
     expect(await use(refusing, token)).toBe(200);
     expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 1, PutItem: 1 });
   });
 
-  it('from a part of the address, or from nowhere, as the stack is told', async () => {
+  it('contains part of the address or none, as the stack configures', async () => {
     for (const [stack, expected] of [
       [truncating, { address: '127.0.0.0/24', client: 'node' }],
       [forgetting, undefined],

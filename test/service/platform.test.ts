@@ -24,8 +24,8 @@ const newDeployment = async () => {
   return id;
 };
 
-describe('under /platform a listed IAM principal is an administrator', () => {
-  it('that registers, lists, changes and deletes Deployments, and sees what happened', async () => {
+describe('a listed IAM principal under /platform', () => {
+  it('registers, lists, changes and deletes Deployments, and reads their events', async () => {
     const put = (json: object) => as().call('PUT', '/deployments/life', { json });
     expect(await put({ name: 'Life' })).toMatchObject({ status: 201, json: { id: 'life', name: 'Life' } });
     expect(await put({ groups: ['data-eng'] })).toMatchObject({
@@ -40,12 +40,12 @@ describe('under /platform a listed IAM principal is an administrator', () => {
     expect(events.items.map(({ type }: { type: string }) => type)).toEqual(
       expect.arrayContaining(['deployment.registered', 'deployment.edited', 'deployment.deleted']),
     );
-    // The purge may have ended by now, and tells of that itself.
+    // The purge may have ended by now and has its own event.
     const ofRole = events.items.filter(({ type }: { type: string }) => type !== 'deployment.purged');
     for (const { data } of ofRole) expect(data.actor).toMatchObject({ principal: ROLE, type: 'iam' });
   });
 
-  it('that makes, lists, edits, rotates and deletes keys; createdBy and the actor are the ARN of the role', async () => {
+  it('creates, lists, edits, rotates and deletes keys, with its ARN as createdBy and as the actor', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     const made = await as().call('POST', keys, { json: { name: 'ci' } });
@@ -69,7 +69,7 @@ describe('under /platform a listed IAM principal is an administrator', () => {
     expect(last).toMatchObject({ type: 'api_key.deleted', data: { actor: { principal: ROLE } } });
   });
 
-  it('whether it is a role or a user', async () => {
+  it('may be a role or a user', async () => {
     const id = await newDeployment();
     const { json } = await as(DEVELOPER).call('POST', `/deployments/${id}/api-keys`, {
       json: { name: 'ci' },
@@ -77,7 +77,7 @@ describe('under /platform a listed IAM principal is an administrator', () => {
     expect(json.createdBy).toBe(DEVELOPER.arn);
   });
 
-  it('that can list and revoke the temporary tokens of people, and can get none', async () => {
+  it("lists and revokes people's temporary tokens, and cannot get one", async () => {
     const id = await newDeployment();
     const tokens = `/deployments/${id}/temporary-tokens`;
     const { json } = await call(stack, 'POST', tokens, { token: await stack.signIn('admin'), json: {} });
@@ -89,7 +89,7 @@ describe('under /platform a listed IAM principal is an administrator', () => {
     });
   });
 
-  it('whose Idempotency-Key is that of the role: other sessions retry its calls, other callers do not', async () => {
+  it('shares Idempotency-Keys with other sessions of its role, and not with other callers', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     const what = { json: { name: 'ci' }, headers: { 'idempotency-key': 'one' } };
@@ -109,7 +109,7 @@ describe('under /platform a listed IAM principal is an administrator', () => {
     }
   });
 
-  it('whose cursors are its own', async () => {
+  it('has its own cursors', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     for (const name of ['a', 'b']) await as().call('POST', keys, { json: { name } });
@@ -122,8 +122,8 @@ describe('under /platform a listed IAM principal is an administrator', () => {
   });
 });
 
-describe('nobody else comes in under /platform', () => {
-  it('a principal of the account that is not listed: 403 by the function, and nothing happens', async () => {
+describe('everyone else under /platform is rejected', () => {
+  it('a principal that is not listed gets 403 from the function, and nothing changes', async () => {
     const id = await newDeployment();
     const before = await as().call('GET', `/deployments/${id}/events`);
     for (const [method, path, json] of [
@@ -147,12 +147,12 @@ describe('nobody else comes in under /platform', () => {
     expect((await as().call('GET', `/deployments/${id}/events`)).json).toEqual(before.json);
   });
 
-  it('a person with an access token: 403 by the gateway', async () => {
+  it('a person with an access token gets 403 from the gateway', async () => {
     const person = { token: await stack.signIn('admin') };
     expect(await call(stack, 'GET', '/platform/deployments', person)).toMatchObject(forbidden);
   });
 
-  it('a signed call on the routes of people: 401 by the gateway', async () => {
+  it('a signed call to the routes for people gets 401 from the gateway', async () => {
     expect(await signedCall(stack, deployer, 'GET', '/deployments')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',
@@ -164,19 +164,22 @@ describe('nobody else comes in under /platform', () => {
   const { sessionToken: _, ...withoutToken } = deployer;
   it.each<[string, Parameters<typeof as>]>([
     ['with another secret', [{ ...deployer, secretAccessKey: DEVELOPER.secretAccessKey }]],
-    ['with an access key that nobody has', [{ ...deployer, accessKeyId: 'AKIA0000000000000000' }]],
+    ['with an unknown access key', [{ ...deployer, accessKeyId: 'AKIA0000000000000000' }]],
     ['without the session token of a temporary credential', [withoutToken]],
-    ['with the session token of another', [{ ...deployer, sessionToken: stranger.sessionToken ?? '' }]],
-    ['with a session token where there is none', [{ ...DEVELOPER, sessionToken: 'x' }]],
+    [
+      'with the session token of another credential',
+      [{ ...deployer, sessionToken: stranger.sessionToken ?? '' }],
+    ],
+    ['with a session token for a long-term credential', [{ ...DEVELOPER, sessionToken: 'x' }]],
     ['more than five minutes ago', [deployer, ago(6 * MINUTES)]],
-    ['for a time to come', [deployer, ago(-6 * MINUTES)]],
+    ['in the future', [deployer, ago(-6 * MINUTES)]],
     ['for another Region', [deployer, { region: 'eu-west-1' }]],
     ['for another service', [deployer, { service: 'sts' }]],
-  ])('a call that was signed %s: 403 by the gateway', async (_, [who, how]) => {
+  ])('a call that was signed %s gets 403 from the gateway', async (_, [who, how]) => {
     expect(await as(who, how).call('GET', '/deployments')).toMatchObject(forbidden);
   });
 
-  it.each([4, -4])('but for a clock that is %i minutes off', async (minutes) => {
+  it.each([4, -4])('except that the clock may differ by %i minutes', async (minutes) => {
     expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject({
       status: 200,
     });
@@ -184,7 +187,7 @@ describe('nobody else comes in under /platform', () => {
 
   const SIGNED_AT = new Date();
   const amzDate = (at: Date) => at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  /** Signs one call, and sends it as another. */
+  /** Signs one call and sends it with changes. */
   const altered = async (change: {
     method?: string;
     path?: string;
@@ -207,19 +210,19 @@ describe('nobody else comes in under /platform', () => {
     ['body', { body: '{"name":"Altered"}' }],
     ['path', { path: '/platform/deployments/other?a=1&b=2' }],
     ['query', { path: '/platform/deployments/altered?a=1&b=3' }],
-    ['query, one more', { path: '/platform/deployments/altered?a=1&b=2&c=3' }],
-    ['query, all taken away', { path: '/platform/deployments/altered' }],
+    ['query, with one more parameter', { path: '/platform/deployments/altered?a=1&b=2&c=3' }],
+    ['query, without any parameters', { path: '/platform/deployments/altered' }],
     ['signed header', { headers: { 'content-type': 'text/plain' } }],
     ['date', { headers: { 'x-amz-date': amzDate(new Date(SIGNED_AT.getTime() + 1000)) } }],
-    ['header that says it is signed and is not', { headers: { 'x-amz-more': 'x' } }],
+    ['header that is listed as signed and is not', { headers: { 'x-amz-more': 'x' } }],
     ['signature', { headers: { authorization: undefined } }],
     ['method', { method: 'DELETE', body: '' }],
-  ])('a call whose %s was altered on the way: 403 by the gateway', async (_, change) => {
+  ])('a call whose %s was changed after signing gets 403 from the gateway', async (_, change) => {
     expect(await altered({})).toMatchObject({ status: expect.toBeOneOf([200, 201]) });
     expect(await altered(change)).toMatchObject(forbidden);
   });
 
-  it('the order of a query is not signed', async () => {
+  it('except that the order of query parameters may change', async () => {
     const reply = await altered({ path: '/platform/deployments/altered?b=2&a=1' });
     expect(reply.status).toBe(200);
   });
@@ -234,7 +237,7 @@ describe('curl --aws-sigv4', () => {
   };
   const user = ['--user', `${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey}`];
 
-  it('signs a reading call, with a query', async () => {
+  it('signs a GET with a query', async () => {
     expect(await curl(...user, `${stack.url}/platform/deployments?limit=1`)).toMatchObject({ status: 200 });
   });
 
@@ -255,7 +258,7 @@ describe('curl --aws-sigv4', () => {
     expect(await curl(...role, `${stack.url}/platform/deployments`)).toMatchObject({ status: 200 });
   });
 
-  it('is refused with another secret', async () => {
+  it('is rejected with another secret', async () => {
     const wrong = ['--user', `${DEVELOPER.accessKeyId}:x`, `${stack.url}/platform/deployments`];
     expect(await curl(...wrong)).toStrictEqual({ status: 403, json: { message: 'Forbidden' } });
   });

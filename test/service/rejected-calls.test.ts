@@ -24,7 +24,7 @@ const routes = Object.entries<object>(paths)
       .map((method): [string, string] => [method.toUpperCase(), path]),
   );
 
-/** Three IDs of the same length: a Deployment of others, one that was deleted, and one that never was. */
+/** Three IDs of the same length: a Deployment of other people, a deleted one, and one that never existed. */
 const IDS = ['others-1', 'erased-1', 'absent-1'] as const;
 
 let engine: Engine;
@@ -57,12 +57,12 @@ afterAll(async () => {
 });
 beforeEach(() => stack.clock.freeze(NOON));
 
-/** One step of a path: a slash, or only dots, would make another path of it. */
+/** One segment of a path. A slash, or only dots, would change the path. */
 const anyStep = fc
   .string({ minLength: 1, unit: 'grapheme-ascii' })
   .map((text) => `x${text}`.replaceAll('/', ''));
 
-/** What a caller can send with any call: valid, invalid and malformed. */
+/** What a caller can send with any call: valid, invalid and malformed values. */
 const anyRequest = fc.record({
   keyId: fc.oneof(fc.constant('a key of it'), anyStep),
   tokenId: fc.oneof(fc.constant(newUlid(NOON)), anyStep),
@@ -79,7 +79,7 @@ const anyRequest = fc.record({
 });
 
 describe('a call on a Deployment that the caller may not see', () => {
-  it('#54: gets the same answer by the same operations of the same size as a call on one that does not exist', async () => {
+  it('#54: gets the same response, with the same operations of the same size, as a call on one that does not exist', async () => {
     expect(routes.length).toBeGreaterThan(12);
     const token = await stack.signIn('member');
     const property = fc.asyncProperty(fc.constantFrom(...routes), anyRequest, async ([method, path], it) => {
@@ -101,7 +101,7 @@ describe('a call on a Deployment that the caller may not see', () => {
         const { date: _date, 'apigw-requestid': _id, ...others } = headers;
         seen.push({ status, text, headers: others, requests: meter.take().requests });
       }
-      // A call that is malformed whatever it is about is rejected before anything is read.
+      // A malformed call is rejected before anything is read, whatever it is about.
       if (seen[0]?.status !== 400) {
         expect(seen[0]?.status).toBe(404);
         expect(seen[0]?.requests).toEqual([
@@ -115,7 +115,7 @@ describe('a call on a Deployment that the caller may not see', () => {
     await fc.assert(property, { numRuns: sample(300) });
   }, 120_000);
 
-  it('#54: stays like one that does not exist when the caller has named ten other IDs in that hour', async () => {
+  it('#54: still looks like one that does not exist after the caller has named ten other IDs in that hour', async () => {
     stack.clock.freeze(NOON + 60 * 60 * 1000);
     for (let n = 0; n < 10; n++) await callAs(stack, 'member', 'GET', `/deployments/made-up-${n}`);
     const seen = [];
@@ -129,10 +129,10 @@ describe('a call on a Deployment that the caller may not see', () => {
     expect(seen[2]).toEqual(seen[0]);
   });
 
-  it('#54: costs no operation at all for an IAM principal that the stack does not list', async () => {
+  it('#54: costs no operation for an IAM principal that the stack does not list', async () => {
     const stranger = stack.credentialOf(`arn:aws:sts::${ACCOUNT}:assumed-role/stranger/build-7`);
     for (const [method, path] of routes) {
-      // Temporary tokens are for people.
+      // Temporary tokens are for people only.
       if (path.includes('temporary-tokens')) continue;
       for (const id of IDS) {
         const target = path.replace('{deploymentId}', id).replace('{keyId}', `${keys.get(id)}`);

@@ -10,7 +10,10 @@ const DEPLOYMENT = 'DEPLOYMENT#etl';
 const keyItem = (await partition(stack, DEPLOYMENT)).find(({ sk }) => String(sk).startsWith('KEY#'));
 const sk = String(keyItem?.sk);
 
-/** A client that calls the table with the credential of a function's role, as an attacker in that function would. */
+/**
+ * A client that calls the table with the credentials of a function's role, as an attacker in that function
+ * would.
+ */
 function clientOf(functionName: string): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
     endpoint: stack.awsEndpoint,
@@ -34,7 +37,7 @@ const DENIED = { name: 'AccessDeniedException' };
 
 describe('the role of a function', () => {
   it.each(['authorize', 'whoami'])(
-    'lets a compromised %s write the last use of a key, and nothing that decides about access',
+    'lets a compromised %s write the last use of a key, and nothing that affects access',
     async (name) => {
       const client = clientOf(name);
       await client.send(update(DEPLOYMENT, sk, 'lastUsedAt', 1));
@@ -64,14 +67,14 @@ describe('the role of a function', () => {
     ['manage-temporary-tokens', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
     ['list-events', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
     ['purge', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'SOURCES']],
-  ])('denies a compromised %s every update in the partitions of others', async (name, partitions) => {
+  ])('denies a compromised %s every update in unrelated partitions', async (name, partitions) => {
     const client = clientOf(name);
     for (const pk of partitions) {
       await expect(client.send(update(pk, 'x', 'expiresAt', 1)), pk).rejects.toMatchObject(DENIED);
     }
   });
 
-  it('lets a compromised list-events list events, and neither keys nor the directory', async () => {
+  it('lets a compromised list-events list events, but neither keys nor the directory', async () => {
     const client = clientOf('list-events');
     const query = (pk: string) =>
       new QueryCommand({

@@ -20,7 +20,7 @@ async function newKey(): Promise<CreatedKey & { path: string; deploymentId: stri
 const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
 const withSecret = (key: CreatedKey, secret: string) => exchange(service, { ...key, secret });
 
-/** Which of these secrets are accepted; asking uses them. */
+/** Which of these secrets are accepted. Checking counts as a use. */
 async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> {
   const answers: boolean[] = [];
   for (const secret of secrets) answers.push((await withSecret(key, secret)).status === 200);
@@ -28,7 +28,7 @@ async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> 
 }
 
 describe('a rotation', () => {
-  it('answers 200 with the key and a new secret, once', async () => {
+  it('returns 200 with the key and a new secret, once', async () => {
     const key = await newKey();
     const reply = await rotate(key.path);
     expect(reply.status).toBe(200);
@@ -45,7 +45,7 @@ describe('a rotation', () => {
     for (const text of [items, service.logs.text()]) expect(text).not.toContain(secret.slice(-49));
   });
 
-  it('by default leaves the old secret for 7 days: 1 ms before live, at it dead; its tokens live on', async () => {
+  it('keeps the old secret valid for 7 days by default, until the exact millisecond, and its tokens stay valid', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     const { secret } = (await rotate(key.path)).json;
@@ -59,7 +59,7 @@ describe('a rotation', () => {
     expect((await callAs(service, 'admin', 'GET', key.path)).json.credentials).toHaveLength(1);
   });
 
-  it('retires the old secret after as many seconds as it is told, 0 for none', async () => {
+  it('retires the old secret after the given number of seconds, 0 for immediately', async () => {
     const key = await newKey();
     const first = (await rotate(key.path, { retireOld: 60 })).json.secret;
     service.clock.advance(59);
@@ -72,7 +72,7 @@ describe('a rotation', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('never leaves more than two living secrets; one that nobody used gives way to the next', async () => {
+  it('never leaves more than two active secrets, and replaces one that was never used', async () => {
     const key = await newKey();
     const lost = (await rotate(key.path)).json.secret;
     const second = (await rotate(key.path)).json.secret;
@@ -81,7 +81,7 @@ describe('a rotation', () => {
     expect(await accepted(key, [key.secret, lost, second, third])).toEqual([false, false, true, true]);
   });
 
-  it('again does not let the old secret live longer', async () => {
+  it('never extends the old secret when it is repeated', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 60 });
     service.clock.advance(30);
@@ -97,7 +97,7 @@ describe('a rotation', () => {
     expect(event?.data).toEqual({ keyId: key.id, name: 'ci', scopes: key.scopes, retireOld: 'now' });
   });
 
-  it('with an Idempotency-Key is made once; a retry is answered without the secret', async () => {
+  it('happens once for an Idempotency-Key, and a retry gets the response without the secret', async () => {
     const key = await newKey();
     const again = { headers: { 'idempotency-key': 'rotate-1' } };
     const first = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
@@ -113,7 +113,7 @@ describe('a rotation', () => {
     expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
   });
 
-  it('loses nothing when many come at once: one of the secrets that were answered lives beside the old', async () => {
+  it('leaves the old secret and one of the returned ones active when many run at once', async () => {
     const key = await newKey();
     const replies = await Promise.all(Array.from({ length: 8 }, () => rotate(key.path)));
     expect(replies.every(({ status }) => status === 200 || status === 409)).toBe(true);
@@ -124,8 +124,8 @@ describe('a rotation', () => {
   });
 });
 
-describe('a rotation on_first_use', () => {
-  it('retires the old secret the moment the new one is first used', async () => {
+describe('a rotation with on_first_use', () => {
+  it('retires the old secret when the new one is first used', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
@@ -136,7 +136,7 @@ describe('a rotation on_first_use', () => {
     expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
   });
 
-  it('writes an event when the first use retires the old secret, and none for another use', async () => {
+  it('writes an event when the first use retires the old secret, and none for later uses', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     service.clock.advance(60);
@@ -156,7 +156,7 @@ describe('a rotation on_first_use', () => {
     });
   });
 
-  it('after 7 days at the latest', async () => {
+  it('retires the old secret after 7 days at the latest', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
@@ -165,14 +165,14 @@ describe('a rotation on_first_use', () => {
     expect(await accepted(key, [key.secret])).toEqual([false]);
   });
 
-  it('whose answer was lost is made good by another: the old secret goes on until the new one is used', async () => {
+  it('can be repeated after a lost response, and the old secret stays active until the new one is used', async () => {
     const key = await newKey();
     const lost = (await rotate(key.path, { retireOld: 'on_first_use' })).json.secret;
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, lost, secret, key.secret])).toEqual([true, false, true, false]);
   });
 
-  it('gives each of many first uses at once a token', async () => {
+  it('issues a token for each of many concurrent first uses', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const answers = await Promise.all(Array.from({ length: 4 }, () => withSecret(key, secret)));
@@ -180,7 +180,7 @@ describe('a rotation on_first_use', () => {
     expect(await accepted(key, [key.secret])).toEqual([false]);
   });
 
-  it('is not undone by a wrong new secret', async () => {
+  it('is not completed by a wrong new secret', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const wrong = mistyped(secret);
@@ -188,8 +188,8 @@ describe('a rotation on_first_use', () => {
   });
 });
 
-describe('a rotation now', () => {
-  it('refuses the old secret and every older token at the next check', async () => {
+describe('a rotation with "now"', () => {
+  it('rejects the old secret and every older token at the next check', async () => {
     const key = await newKey();
     const tokens = [await swap(service, key), await swap(service, key)];
     const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
@@ -208,16 +208,19 @@ describe('a rotation now', () => {
   });
 });
 
-describe('a rotation is refused', () => {
+describe('an invalid rotation', () => {
   const rule = 'must be "on_first_use", "now", or whole seconds from 0 to 7776000';
-  it.each([-1, 1.5, 90 * DAY + 1, '60', 'later', null, true])('for retireOld %j', async (retireOld) => {
-    const key = await newKey();
-    const reply = await rotate(key.path, { retireOld });
-    expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'retireOld', rule }]]);
-    expect(await accepted(key, [key.secret])).toEqual([true]);
-  });
+  it.each([-1, 1.5, 90 * DAY + 1, '60', 'later', null, true])(
+    'is rejected for retireOld %j',
+    async (retireOld) => {
+      const key = await newKey();
+      const reply = await rotate(key.path, { retireOld });
+      expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'retireOld', rule }]]);
+      expect(await accepted(key, [key.secret])).toEqual([true]);
+    },
+  );
 
-  it('with a field that it does not know, for an absent key, and to whom may not see the Deployment', async () => {
+  it('is rejected for an unknown field, a missing key, and a person who may not see the Deployment', async () => {
     const key = await newKey();
     const unknown = await rotate(key.path, { retire: 1 });
     expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);

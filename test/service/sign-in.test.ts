@@ -18,13 +18,13 @@ const register = async (groups: unknown) => {
   return (await call(service, 'PUT', '/deployments/etl', { token, json: {} })).status;
 };
 
-describe('a management call needs an access token of the configured issuer', () => {
-  it('no token, no call', async () => {
+describe('the access token of a management call', () => {
+  it('is required', async () => {
     const { status, json } = await call(service, 'GET', '/deployments');
     expect([status, json]).toEqual([401, NOT_SIGNED_IN_BY_GATEWAY]);
   });
 
-  it('one that is expired, of another issuer or for another audience is refused by the gateway', async () => {
+  it('is rejected by the gateway when it is expired, or of another issuer or audience', async () => {
     const now = Math.floor(Date.now() / 1000);
     for (const claims of [
       { exp: now - 60 },
@@ -38,7 +38,7 @@ describe('a management call needs an access token of the configured issuer', () 
     }
   });
 
-  it('one that is unsigned, or signed by a key that is not the issuer’s, is refused by the gateway', async () => {
+  it('is rejected by the gateway when it is unsigned or signed with another key', async () => {
     const [header = '', payload = '', signature = ''] = (await service.signIn('admin')).split('.');
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
@@ -59,7 +59,7 @@ describe('a management call needs an access token of the configured issuer', () 
     }
   });
 
-  it('an ID token, which the gateway lets pass, is refused', async () => {
+  it('is rejected by the service when it is an ID token, which the gateway accepts', async () => {
     const idToken = await service.signIn('admin', 'id', ({ payload }) => {
       payload.aud = 'deployment-api-keys';
     });
@@ -68,14 +68,14 @@ describe('a management call needs an access token of the configured issuer', () 
     expect(headers['www-authenticate']).toBe('Bearer error="invalid_token"');
   });
 
-  it('a token that bears any mark of an ID token is refused, whatever else it says', async () => {
+  it('is rejected when anything marks it as an ID token', async () => {
     for (const mark of [{ token_use: 'id' }, { nonce: 'n' }, { at_hash: 'h' }, { c_hash: 'h' }]) {
       const token = await service.signIn('admin', 'access', ({ payload }) => Object.assign(payload, mark));
       expect((await list(token)).status, JSON.stringify(mark)).toBe(401);
     }
   });
 
-  it('access tokens of Cognito, Auth0, Okta and RFC 9068 are accepted', async () => {
+  it('is accepted in the formats of Cognito, Auth0, Okta and RFC 9068', async () => {
     const shapes: [string, Record<string, unknown>][] = [
       ['JWT', { token_use: 'access', scope: undefined, aud: undefined, client_id: 'deployment-api-keys' }],
       ['JWT', { scope: 'openid profile' }],
@@ -92,7 +92,7 @@ describe('a management call needs an access token of the configured issuer', () 
     }
   });
 
-  it('a token without a sub is refused', async () => {
+  it('is rejected without a sub', async () => {
     const token = await service.signIn('admin', 'access', ({ payload }) =>
       Object.assign(payload, { sub: undefined }),
     );
@@ -104,12 +104,12 @@ describe('a management call needs an access token of the configured issuer', () 
   });
 });
 
-describe('an administrator is in the administrators’ group, as the JSON array of the token says', () => {
-  it('a group of exactly that name makes one', async () => {
+describe('the administrators’ group', () => {
+  it('makes an administrator of a person with a group of exactly that name', async () => {
     expect(await register(['x', 'admins'])).toBe(201);
   });
 
-  it('nothing that reads like it once the gateway has flattened it does', async () => {
+  it("makes no administrator of a person whose groups only look like it in the gateway's flattened claim", async () => {
     for (const groups of [
       ['x admins'],
       ['admins x'],
@@ -126,8 +126,8 @@ describe('an administrator is in the administrators’ group, as the JSON array 
   });
 });
 
-describe('a stack with an administrators’ scope', () => {
-  it('makes one of whoever has that scope, and of nobody by group', async () => {
+describe('the administrators’ scope', () => {
+  it('makes an administrator of a person with that scope, and groups do not count', async () => {
     const scoped = await runStack({
       context: { issuer: service.issuer, audience: 'deployment-api-keys', adminScope: 'keys:admin' },
     });

@@ -4,17 +4,17 @@ import { callAs, callsOf, partition } from '../support/service.ts';
 import { type Call, call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
-/** A moment in the middle of a second. */
+/** A time in the middle of a second. */
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const ALL = 'code:deploy airflow:read airflow:write';
 
-// Lifetimes of the stack that differ from a day in every way: a temporary token heeds none of them.
+// Lifetimes that all differ from a day, because a temporary token ignores them.
 const stack = await runStack({
   context: { tokenLifetime: '60', slideInterval: '0', maxTokenLifetime: '120' },
 });
 beforeEach(() => stack.clock.freeze(NOON));
 
-/** A Deployment of its own for each test, which the member may see. */
+/** Creates a separate Deployment for each test, which the member may see. */
 let count = 0;
 async function newDeployment(): Promise<string> {
   const id = `temp_${++count}`;
@@ -38,12 +38,12 @@ const otherMember = () =>
 
 const whoami = (token: string) => call(stack, 'GET', '/whoami', { token });
 
-/** The grant items of a Deployment. */
+/** The temporary token items of a Deployment. */
 const grants = async (id: string) =>
   (await partition(stack, `DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('GRANT#'));
 
 describe('a temporary token', () => {
-  it('comes whole in the answer that made it, and nowhere after', async () => {
+  it('is returned only by the call that created it', async () => {
     const id = await newDeployment();
     const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json: {} });
     expect(reply.status).toBe(201);
@@ -74,7 +74,7 @@ describe('a temporary token', () => {
     expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
   });
 
-  it('stands for the person in the context of the API behind the authorizer', async () => {
+  it('identifies the person in the context for the API behind the authorizer', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await whoami(access_token)).json).toStrictEqual({
@@ -87,7 +87,7 @@ describe('a temporary token', () => {
     });
   });
 
-  it('G4: is valid for 24 hours from its issue, whatever its use and the lifetimes of the stack', async () => {
+  it("G4: is valid for 24 hours from its issue, regardless of its use and the stack's lifetimes", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     for (let hour = 0; hour < 24; hour++) {
@@ -100,7 +100,7 @@ describe('a temporary token', () => {
     expect(await use(stack, access_token)).toBe(401);
   });
 
-  it('is never written again: a use of it is one read', async () => {
+  it('is never written again, so that a use costs one read', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const before = await grants(id);
@@ -116,14 +116,14 @@ describe('a temporary token', () => {
   it.each([
     [['airflow:read'], ' airflow:read'],
     [['airflow:write', 'code:deploy', 'airflow:write'], ' code:deploy airflow:write'],
-  ])('has the scopes that were asked for: %j', async (scopes, expected) => {
+  ])('has the requested scopes: %j', async (scopes, expected) => {
     const id = await newDeployment();
     const { access_token, scope } = await issue(id, 'member', { json: { scopes } });
     expect(scope).toBe(`deployment:${id}${expected}`);
     expect((await whoami(access_token)).json.scope).toBe(scope);
   });
 
-  it('needs no body: then it has all scopes', async () => {
+  it('has all scopes when the request has no body', async () => {
     const id = await newDeployment();
     expect((await issue(id, 'member', {})).scope).toBe(`deployment:${id} ${ALL}`);
   });
@@ -133,7 +133,7 @@ describe('a temporary token', () => {
     [{ scopes: 'code:deploy' }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [{ scopes: [] }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [{ lifetime: 99 }, 'lifetime', 'is not a field of this request'],
-  ])('is refused with %j', async (json, field, rule) => {
+  ])('is rejected with %j', async (json, field, rule) => {
     const id = await newDeployment();
     const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json });
     expect(reply.status).toBe(400);
@@ -141,7 +141,7 @@ describe('a temporary token', () => {
     expect(await grants(id)).toStrictEqual([]);
   });
 
-  it('ends at once with its Deployment, and does not live again with the next one of that ID', async () => {
+  it('is revoked with its Deployment, and stays revoked when the ID is registered again', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
@@ -151,7 +151,7 @@ describe('a temporary token', () => {
     expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
   });
 
-  it('does not end when its person leaves the group, and can still be revoked', async () => {
+  it('stays valid when its person leaves the group, and can still be revoked', async () => {
     const id = await newDeployment();
     const token = await issue(id);
     const moved = await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: { groups: ['others'] } });
@@ -162,7 +162,7 @@ describe('a temporary token', () => {
     expect(await use(stack, token.access_token)).toBe(401);
   });
 
-  it('is no secret of a key, and swaps for nothing', async () => {
+  it('is not a secret of a key and cannot be exchanged', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const key = await makeKey(stack, id);
@@ -175,7 +175,7 @@ describe('a temporary token', () => {
 });
 
 describe('a revoked temporary token', () => {
-  it('is refused from that moment; the others live on', async () => {
+  it('is rejected immediately, and other tokens stay valid', async () => {
     const id = await newDeployment();
     const [one, other] = [await issue(id), await issue(id)];
     expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(204);
@@ -185,7 +185,7 @@ describe('a revoked temporary token', () => {
     expect((await callAs(stack, 'member', 'GET', pathOf(id))).json.items).toHaveLength(1);
   });
 
-  it('and its issue leave events behind, without the token or its hash', async () => {
+  it('leaves events of its issue and revocation without the token or its hash', async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id, 'member', { json: { scopes: ['code:deploy'] } });
     const [grant] = await grants(id);
@@ -207,7 +207,7 @@ describe('a revoked temporary token', () => {
 });
 
 describe('the listing of temporary tokens', () => {
-  it('shows a member the own ones, and an administrator all', async () => {
+  it('shows members their own tokens, and administrators all', async () => {
     const id = await newDeployment();
     const mine = await issue(id);
     const token = await otherMember();
@@ -221,7 +221,7 @@ describe('the listing of temporary tokens', () => {
     );
   });
 
-  it('does not show an expired one, whether TTL has deleted it or not, and lets nobody revoke it', async () => {
+  it('omits an expired token, whether or not TTL has deleted it, and nobody can revoke it', async () => {
     const id = await newDeployment();
     const { id: tokenId } = await issue(id);
     stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
@@ -230,7 +230,7 @@ describe('the listing of temporary tokens', () => {
     expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
   });
 
-  it('goes page by page, with a cursor that is good for its caller alone', async () => {
+  it('is paginated with a cursor that is valid only for its caller', async () => {
     const id = await newDeployment();
     const made = [];
     for (let n = 0; n < 5; n++) {
@@ -251,14 +251,14 @@ describe('the listing of temporary tokens', () => {
   });
 });
 
-describe('who may not see the Deployment', () => {
+describe('the temporary tokens of another Deployment', () => {
   const calls = [
     ['POST', ''],
     ['GET', ''],
     ['DELETE', '/01ARZ3NDEKTSV4RRFFQ69G5FAV'],
   ] as const;
 
-  it.each(calls)('gets 404 for %s%s, as for one that is absent', async (method, rest) => {
+  it.each(calls)('return 404 for %s%s, as if the Deployment did not exist', async (method, rest) => {
     const id = `hidden_${++count}`;
     await makeDeployment(stack, id, { groups: ['others'] });
     const hidden = await callAs(
@@ -279,17 +279,17 @@ describe('who may not see the Deployment', () => {
     expect(hidden.json).toStrictEqual(absent.json);
   });
 
-  it.each(calls)('and who is not signed in gets 401 for %s%s', async (method, rest) => {
+  it.each(calls)('return 401 for %s%s without a sign-in', async (method, rest) => {
     const id = await newDeployment();
     expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
     const own = await issue(id);
-    // Nor does a temporary token, or a key's, open the door to more of them.
+    // Neither a temporary token nor a key's token can be used to get another one.
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(401);
     const ofKey = await swap(stack, await makeKey(stack, id));
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
   });
 
-  it('cannot revoke the token of somebody else in the same group, nor tell whether it is there', async () => {
+  it('of another person in the same group return 404 on revocation, as if they did not exist', async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id);
     const token = await otherMember();
@@ -301,7 +301,7 @@ describe('who may not see the Deployment', () => {
   });
 
   it.each(['nonsense', '%23', '01arz3ndektsv4rrffq69g5fav', 'x'.repeat(2000)])(
-    'and an ID that is none is 404: %s',
+    'return 404 for an invalid ID: %s',
     async (tokenId) => {
       const id = await newDeployment();
       expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);

@@ -29,7 +29,7 @@ interface Signing {
   expires?: number;
   kid?: string;
 }
-/** A subject token, good unless told otherwise. */
+/** A subject token, valid by default. */
 function subjectToken({
   claims = CLAIMS,
   from = issuer,
@@ -75,7 +75,7 @@ describe('a key with trust rules', () => {
     expect((await callAs(service, 'member', 'POST', `${keyPath}/rotate`)).status).toBe(409);
   });
 
-  it('gives a token of the same kind for a token of its issuer: it slides and can be revoked', async () => {
+  it("issues the usual kind of token for its issuer's token: it is extended on use and can be revoked", async () => {
     const { id, keyPath, deploymentId } = await newKey();
     const reply = await exchange(id, await subjectToken(), { scope: 'code:deploy' });
     expect(reply.status).toBe(200);
@@ -135,7 +135,7 @@ describe('a key with trust rules', () => {
     expect(await use(service, foreign)).toBe(200);
   });
 
-  it('reads the same to reject the revocation of an unknown token, whether the key exists or not', async () => {
+  it('costs the same reads to reject the revocation of an unknown token, whether or not the key exists', async () => {
     const { id, deploymentId } = await newKey();
     const ulid = id.slice(-26);
     const costs = async (keyId: string, deployment: string) => {
@@ -151,20 +151,20 @@ describe('a key with trust rules', () => {
   it.each<[string, object, object, boolean]>([
     ['an equal claim', { ref: 'refs/heads/main' }, CLAIMS, true],
     ['a number', { repository_id: '4711' }, { repository_id: 4711 }, true],
-    ['a prefix', { ref: { prefix: 'refs/heads/' } }, CLAIMS, true],
+    ['a matching prefix', { ref: { prefix: 'refs/heads/' } }, CLAIMS, true],
     ['another claim', { ref: 'refs/heads/dev' }, CLAIMS, false],
     ['a longer claim', { repository_id: '471' }, CLAIMS, false],
     ['another prefix', { ref: { prefix: 'refs/heads-evil/' } }, CLAIMS, false],
-    ['no such claim', { environment: 'production' }, CLAIMS, false],
+    ['a missing claim', { environment: 'production' }, CLAIMS, false],
     ['a claim that is an array', { repository_id: '4711' }, { repository_id: ['4711'] }, false],
-    ['one of two', { repository_id: '4711', ref: 'refs/heads/dev' }, CLAIMS, false],
-  ])('asks for each of its claims: %s', async (_, rule, claims, isAccepted) => {
+    ['one matching claim of two', { repository_id: '4711', ref: 'refs/heads/dev' }, CLAIMS, false],
+  ])('requires each of its claims: %s', async (_, rule, claims, isAccepted) => {
     const { id } = await newKey({ claims: { sub: SUB, ...rule } });
     const subject = await subjectToken({ claims: { sub: SUB, ...claims } });
     expect((await exchange(id, subject)).status).toBe(isAccepted ? 200 : 400);
   });
 
-  it('refuses every bad token alike', async () => {
+  it('rejects every invalid token in the same way', async () => {
     const { id } = await newKey();
     const good = await subjectToken();
     const [header, payload] = good.split('.');
@@ -197,7 +197,7 @@ describe('a key with trust rules', () => {
     expect(service.logs.text()).not.toContain(payload);
   });
 
-  it('of another Deployment, a key with a secret, and an unknown one refuse alike', async () => {
+  it('is rejected like a key of another Deployment, a key with a secret or an unknown key', async () => {
     const { deploymentId } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -209,7 +209,7 @@ describe('a key with trust rules', () => {
     }
   });
 
-  it('takes a token once where its rule says so, and as often as it comes where not', async () => {
+  it('accepts a token once if its rule says so, and repeatedly otherwise', async () => {
     const [often, once] = [await newKey(), await newKey({ singleUse: true })];
     const subject = await subjectToken();
     const statuses: number[] = [];
@@ -221,7 +221,7 @@ describe('a key with trust rules', () => {
     expect(many.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
   });
 
-  it('takes other rules, all of them at once, which act on the next exchange', async () => {
+  it('replaces all rules at once, effective on the next exchange', async () => {
     const { id, keyPath } = await newKey();
     const edit = (json: object) => callAs(service, 'member', 'PATCH', keyPath, { json });
     const first = (await exchange(id, await subjectToken())).json.access_token;
@@ -243,7 +243,7 @@ describe('a key with trust rules', () => {
     expect(edits[0].data.changed).toEqual(['trust']);
   });
 
-  it('never has both: neither no rules, nor rules beside a secret, nor those that a new key could not have', async () => {
+  it('rejects an empty list of rules, rules for a key with a secret, and rules that a new key could not have', async () => {
     const { deploymentId, keyPath } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -262,7 +262,7 @@ describe('a key with trust rules', () => {
     expect((await callAs(service, 'member', 'GET', keyPath)).json.trust).toEqual([rule]);
   });
 
-  it('is refused with a secret beside, from elsewhere, and with another type of token', async () => {
+  it('rejects an exchange with a secret, from outside its IP ranges, and with another type of token', async () => {
     const { id } = await newKey();
     const subject = await subjectToken();
     expect((await exchange(id, subject, { client_secret: 'x' })).status).toBe(400);
@@ -282,17 +282,17 @@ describe('a key with trust rules', () => {
   });
 });
 
-describe('an issuer', () => {
+describe('a trusted issuer', () => {
   const ofBroken = () => newKey({ issuer: broken.url });
   const ask = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
   let cases = 0;
 
   it.each<[string, RequestListener]>([
     ['redirects', (_, response) => response.writeHead(302, { location: `${issuer.url}/keys` }).end()],
-    ['answers more than 64 KiB', (_, response) => response.end(JSON.stringify({ x: 'x'.repeat(70_000) }))],
-    ['answers no JSON', (_, response) => response.end('<html>')],
+    ['returns more than 64 KiB', (_, response) => response.end(JSON.stringify({ x: 'x'.repeat(70_000) }))],
+    ['returns no JSON', (_, response) => response.end('<html>')],
     [
-      'says that it is another',
+      'names another issuer',
       (_, response) => response.end(JSON.stringify({ issuer: issuer.url, jwks_uri: `${issuer.url}/keys` })),
     ],
     [
@@ -301,10 +301,10 @@ describe('an issuer', () => {
         response.end(JSON.stringify({ issuer: broken.url, jwks_uri: 'https://10.0.0.1/keys' })),
     ],
     ['fails', (_, response) => response.writeHead(500).end()],
-    ['does not answer for 2 s', () => {}],
-  ])('that %s lets nobody in: 503', async (_, answer) => {
+    ['does not respond for 2 s', () => {}],
+  ])('causes a 503 and no token when it %s', async (_, answer) => {
     broken.answer = answer;
-    // A failure is remembered for 5 s.
+    // A failure is cached for 5 s.
     service.clock.freeze(NOON + ++cases * 6000);
     const { asked } = broken;
     const reply = await ask();
@@ -312,7 +312,7 @@ describe('an issuer', () => {
     expect(broken.asked).toBeGreaterThan(asked);
   });
 
-  it('is asked for its keys once in a while, whatever comes', async () => {
+  it('is asked for its keys only occasionally, whatever tokens arrive', async () => {
     broken.answer = undefined;
     const { id } = await newKey();
     await exchange(id, await subjectToken());
@@ -321,23 +321,27 @@ describe('an issuer', () => {
       await exchange(id, await subjectToken());
       await exchange(id, await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }));
     }
-    // Each of four workers has keys of its own.
+    // Each of four workers has its own keys.
     expect(issuer.asked - asked).toBeLessThanOrEqual(2 * 4);
   });
 });
 
-describe('trust rules are refused', () => {
+describe('trust rules are rejected', () => {
   it.each<[string, object, string]>([
-    ['of an issuer that the stack does not trust', { issuer: strange.url }, 'trust[0].issuer'],
+    ['with an issuer that the stack does not trust', { issuer: strange.url }, 'trust[0].issuer'],
     ['without a claim', { claims: {} }, 'trust[0].claims'],
     [
       'with a prefix that ends within a name',
       { claims: { sub: { prefix: 'repo:acme' } } },
       'trust[0].claims.sub.prefix',
     ],
-    ['of GitHub without a number', { issuer: GITHUB, claims: { sub: { prefix: 'repo:acme/' } } }, 'trust[0]'],
     [
-      'of GitHub with a number as a prefix',
+      'for GitHub without a number',
+      { issuer: GITHUB, claims: { sub: { prefix: 'repo:acme/' } } },
+      'trust[0]',
+    ],
+    [
+      'for GitHub with a number as a prefix',
       { issuer: GITHUB, claims: { repository_id: { prefix: '47/' } } },
       'trust[0]',
     ],
@@ -347,7 +351,7 @@ describe('trust rules are refused', () => {
     expect([reply.status, reply.json.errors[0].field]).toEqual([400, field]);
   });
 
-  it('not of GitHub with an owner', async () => {
+  it("except for GitHub with an owner's ID", async () => {
     const { reply } = await newKey({
       issuer: GITHUB,
       claims: { repository_owner_id: '1', ref: 'refs/heads/main' },

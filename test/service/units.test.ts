@@ -14,7 +14,7 @@ import { type CreatedKey, call, swap, use } from '../support/stack.ts';
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 24 * 60 * 60 * 1000;
 
-/** What people give their things: what is usual, and the largest that the API takes, in ASCII. */
+/** Typical sizes, and the largest that the API accepts, in ASCII. */
 const SIZES = {
   usual: {
     deployment: { name: 'Nightly loads', groups: ['data-eng', 'platform'] },
@@ -45,7 +45,7 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** Runs every operation once, in a Deployment of its own, and tells what each has cost. */
+/** Runs every operation once, in a separate Deployment, and returns the cost of each. */
 async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): Promise<Map<string, Bill>> {
   const spent = new Map<string, Bill>();
   async function costs<T extends { status: number } | number>(
@@ -110,7 +110,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await as('PUT', `/deployments/${others}`, { ...deployment, groups });
   const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
   await costs('Rejected call on a Deployment without access', 404, () => rejected(others));
-  // In another hour, since an item that lists both would be larger.
+  // In another hour, because an item that lists both would be larger.
   stack.clock.freeze(NOON + 5_000_000);
   await costs('Rejected call on a Deployment that does not exist', 404, () =>
     rejected(`absent${id.slice(6)}`),
@@ -121,19 +121,19 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   return spent;
 }
 
-/** A row of the table in the documents. */
+/** A row of the table in the documentation. */
 const row = (operation: string, usual: Bill, largest: Bill) => {
   const units = ({ read, written }: Bill) => `${read} + ${written}`;
   return `| ${operation} | ${usual.calls.join(', ') || 'none'} | ${units(usual)} | ${units(largest)} |`;
 };
 
-// On a busy machine a call may come too late for a check's patience, and is made twice.
+// On a busy machine an attempt can time out and is then repeated.
 const ONCE_MORE = { timeout: 120_000, retry: 2 };
 
-it('every operation costs the calls and units that the documents state', ONCE_MORE, async () => {
+it('every operation costs the calls and units that the documentation states', ONCE_MORE, async () => {
   stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
   onTestFinished(() => stack.stop());
-  // What nobody asks for must not be on the bill.
+  // Background calls must not count.
   for (const schedule of stack.schedules) schedule.stop();
   const usual = await bills('nightly-loads', SIZES.usual);
   const largest = await bills('d'.repeat(64), SIZES.largest);
@@ -152,7 +152,7 @@ it('every operation costs the calls and units that the documents state', ONCE_MO
   await stack.invoke('purge', { Records: [removal(id, generation)] });
   const { calls, written } = meter.take();
   expect(await partition(stack, `DEPLOYMENT#${id}`)).toStrictEqual([]);
-  // 1,000 items, the marker that is made sure of, and its end with the event in one transaction.
+  // 1,000 items, the confirmed marker, and its end with the event in one transaction.
   expect(written).toBe(1005);
   expect(calls.filter((name) => name === 'Query')).toHaveLength(2);
   expect(documents).toContain('1.03 write units an item');
@@ -179,7 +179,7 @@ async function seedTokens(deploymentId: string, generation: string, count: numbe
   }
 }
 
-/** What the stream says of a removed Deployment. */
+/** The stream record of a removed Deployment. */
 const removal = (id: string, generation: string) => ({
   eventName: 'REMOVE',
   eventSource: 'aws:dynamodb',
