@@ -95,7 +95,7 @@ const CONSOLE_ROUTES: readonly Route[] = [
 ];
 
 /**
- * The whole service. Read it as the diagram in the README: a table, functions around it, an API in front. One in
+ * The whole service. Read it as the diagram in docs/guarantees.md: a table, functions around it, an API in front. One in
  * a stack; as many stacks in an account as you like.
  *
  * @throws ConfigError a sentence for each property that is wrong

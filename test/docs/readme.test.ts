@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
-const readme = textOf('README.md');
 
 /** The text without code, in which nothing is a link. */
 const proseOf = (path: string) =>
@@ -36,25 +35,6 @@ const documents = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
-
-describe('the README', () => {
-  it('is under 200 lines', () => {
-    expect(readme.split('\n').length).toBeLessThan(200);
-  });
-
-  it('has four doors, in this order', () => {
-    const [, doors = ''] = readme.split(/^## Four doors$/m);
-    const headings = [...(doors.split(/^## /m)[0] ?? '').matchAll(/^### (.*)$/gm)].map(
-      ([, heading]) => heading,
-    );
-    expect(headings).toEqual(['I have a pipeline', 'I own an API', 'I run the stack', 'I use the console']);
-  });
-
-  it('links first to what to do about a leaked secret for people with a pipeline', () => {
-    const [, door = ''] = readme.split('### I have a pipeline');
-    expect(/\[(.*?)\]\((.*?)\)/.exec(door)?.slice(1)).toEqual(['My secret leaked', 'docs/leaked.md']);
-  });
-});
 
 describe('the documentation', () => {
   it.each(documents)('has no broken links in %s', (path) => {
