@@ -5,16 +5,16 @@ const OFFSET = 1;
 const RUNNING = -1n;
 
 /**
- * The time that functions, gateway, issuer, TTL and schedules see, in epoch milliseconds. It is the machine's
- * own until somebody freezes or advances it, and never goes backwards unless frozen at an earlier time. It lives
- * in shared memory, so that worker threads read it without asking.
+ * The time for functions, gateway, issuer, TTL and schedules, in epoch milliseconds. It follows the machine's clock
+ * until it is frozen or advanced. It never runs backwards unless it is frozen at an earlier time. Its state is in
+ * shared memory, so worker threads can read it directly.
  */
 export class Clock {
-  /** What another thread needs to read the same clock. */
+  /** The shared memory that another thread needs to read the same clock. */
   readonly memory: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
 
-  /** @param memory that of another thread's clock, so that both are one. */
+  /** @param memory memory of another thread's clock, to share that clock */
   constructor(memory = new SharedArrayBuffer(16)) {
     this.memory = memory;
     this.#cells = new BigInt64Array(memory);
@@ -22,38 +22,38 @@ export class Clock {
     if (isNew) Atomics.store(this.#cells, FROZEN, RUNNING);
   }
 
-  /** Epoch milliseconds. */
+  /** Returns the current time in epoch milliseconds. */
   now = (): number => {
     const frozen = Atomics.load(this.#cells, FROZEN);
     return frozen === RUNNING ? realNow() + Number(Atomics.load(this.#cells, OFFSET)) : Number(frozen);
   };
 
-  /** How far this clock is from the machine's, in milliseconds. */
+  /** Difference between this clock and the machine's, in milliseconds. Positive if this clock is ahead. */
   get drift(): number {
     return this.now() - realNow();
   }
 
-  /** Stops the clock. @param at epoch milliseconds; default: where it stands. */
+  /** Stops the clock. @param at epoch milliseconds. Default: the current time */
   freeze(at: number = this.now()): void {
     Atomics.store(this.#cells, FROZEN, BigInt(at));
   }
 
-  /** Moves the clock on, frozen or running. */
+  /** Moves the clock forward, whether it is frozen or running. @param seconds seconds */
   advance(seconds: number): void {
     const milliseconds = BigInt(Math.round(seconds * 1000));
     const cell = Atomics.load(this.#cells, FROZEN) === RUNNING ? OFFSET : FROZEN;
     Atomics.add(this.#cells, cell, milliseconds);
   }
 
-  /** Lets the clock run on from where it stands. */
+  /** Lets a frozen clock run on from its current time. */
   release(): void {
     Atomics.store(this.#cells, OFFSET, BigInt(this.drift));
     Atomics.store(this.#cells, FROZEN, RUNNING);
   }
 }
 
-/** This process's monotonic clock, in milliseconds: the same in every thread, and never virtual. */
+/** Returns the process's monotonic time in milliseconds. It is the same in every thread and never virtual. */
 export const monotonicNow = (): number => Number(hrtime.bigint() / 1_000_000n);
 
-/** Kept before any thread replaces its Date by one that reads a Clock. */
+/** Saved before a thread replaces its Date with one that reads a Clock. */
 const realNow = Date.now;

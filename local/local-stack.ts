@@ -34,27 +34,27 @@ import { State } from './state.ts';
 import { ACCOUNT, type Assembly, type CfnTemplate, REGION, type Resource, Template } from './template.ts';
 
 export interface LocalStackOptions extends DataOptions {
-  /** CDK context, as `cdk -c` takes it. The development issuer is filled in where no issuer is given. */
+  /** CDK context, as for `cdk -c`. If it names no issuer, the development issuer is used. */
   readonly context?: Readonly<Record<string, unknown>>;
-  /** Port of the first API. @default 0, any free one */
+  /** Port of the first API. @default 0, which picks any free port */
   readonly port?: number;
-  /** Port of the development issuer. @default the port after the API's; any free one where that is 0 */
+  /** Port of the development issuer. @default the API's port + 1, or any free port if the API's is 0 */
   readonly issuerPort?: number;
-  /** Seconds after its expiry that TTL deletes an item. @default two days, as on AWS in bad times */
+  /** Seconds between an item's expiry and its TTL deletion. @default two days, a long delay for AWS */
   readonly ttlLateness?: number;
   /**
-   * False leaves the tables without streams, and the functions that read them unwoken: the embedded engine's
+   * False creates tables without streams, so that the functions that read them never run. The embedded engine's
    * writes slow down as its stream grows. @default true
    */
   readonly stream?: boolean;
-  /** The CDK app. @default the service's */
+  /** The CDK app. @default the service's app */
   readonly synthesise?: (
     context: Readonly<Record<string, unknown>>,
     outdir: string,
   ) => Assembly | Promise<Assembly>;
-  /** Changes each synthesised template before anything is read from it, to see what breaks. */
+  /** Changes each synthesised template before it is read, to test what a change breaks. */
   readonly alterTemplate?: (template: CfnTemplate) => void;
-  /** Called with each line that a function or the runner writes. */
+  /** Receives each line that a function or the runner writes. */
   readonly onLog?: (line: string) => void;
 }
 
@@ -70,11 +70,14 @@ export class FunctionFailure extends Error {
   }
 }
 
-/** A table of the running stack, for tests and tools: nobody's role stands in the way. */
+/** Direct access to a table of the running stack, for tests and tools. No role restricts it. */
 export interface TableAccess {
   readonly name: string;
   readonly client: DynamoDBDocumentClient;
-  /** Deletes what is expired, as TTL does. @param lateness seconds since then, default 0 @returns how many items */
+  /**
+   * Deletes expired items as TTL does. @param lateness seconds since their expiry. Default: 0 @returns the number of
+   * deleted items
+   */
   readonly sweepExpired: (lateness?: number) => Promise<number>;
 }
 
@@ -83,10 +86,10 @@ export type LocalStack = Awaited<ReturnType<typeof startLocalStack>>;
 const TWO_DAYS = 2 * 24 * 60 * 60;
 
 /**
- * Runs the synthesised stack on this machine: routes, functions, table, streams, queues, schedules, TTL and a
- * development issuer, all as the template says.
+ * Runs the synthesised stack on this machine: routes, functions, tables, streams, queues, schedules, TTL and a
+ * development issuer, as the template defines them.
  *
- * @throws Error where the template asks for what is not imitated, or a port is taken
+ * @throws Error if the template uses something that is not emulated, or if a port is in use
  */
 export async function startLocalStack(options: LocalStackOptions = {}) {
   const closers: (() => unknown)[] = [];
@@ -101,14 +104,14 @@ export async function startLocalStack(options: LocalStackOptions = {}) {
   }
 }
 
-/** Registers what has to be closed; `stop` closes in the reverse order. */
+/** Registers a closer. `stop` runs the closers in reverse order. */
 type AtStop = (closer: () => unknown) => void;
 
 async function start(options: LocalStackOptions, atStop: AtStop) {
   const clock = new Clock();
   const logs = new Logs(options.onLog);
 
-  // The ports first: whoever has them shows that another stack runs on the same data.
+  // Open the ports first: a port in use shows that another stack already runs on the same data.
   const { gateway, url, issuer, issuerUrl } = await listen(options, { clock, logs, atStop });
   const engineStarting = startEngine(options);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
@@ -156,9 +159,11 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
     }),
   );
   return {
-    /** Base URL of the first API, without a slash at its end. */
+    /** Base URL of the first API, without a trailing slash. */
     url,
-    /** Base URLs of all APIs by construct path, each without a slash at its end; a REST API's with its stage. */
+    /**
+     * Base URLs of all APIs by construct path, without a trailing slash. The URL of a REST API includes its stage.
+     */
     urls,
     /** URL of the development issuer. */
     issuer: issuerUrl,
@@ -167,26 +172,30 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
     /** The first table. */
     table: access[0] as TableAccess,
     tables: access,
-    /** Where all tables can be reached without anybody's role. */
+    /** Endpoint for direct access to all tables, which no role restricts. */
     engineEndpoint: engine.endpoint,
-    /** Where AWS's services are for the functions: each caller may do what its role allows. */
+    /** Endpoint of the AWS services for the functions. Each caller may do what its role allows. */
     awsEndpoint: aws.endpoint,
     schedules: sources.schedules,
 
-    /** An access token (or an ID token) of a person. */
+    /** Returns an access token (default) or an ID token of a person. */
     signIn: (person: Person, kind?: 'access' | 'id', tamper?: Tamper) => issuer.signIn(person, kind, tamper),
 
-    /** A credential of an IAM user, or of a role's session, of the account: its own policies allow everything. */
+    /** Creates a credential of an IAM user or role session in the account. Its own policies allow everything. */
     credentialOf: (arn: string) => identities.make(arn),
 
-    /** The credential of a function's role, by the name of its file: for what the role may call, and what not. */
+    /**
+     * Returns the credential of a function's role, to test what the role allows. @param name name of the function's
+     * file
+     */
     credentialOfFunction: (name: string): Credential => named(name).credential,
 
     /**
-     * Invokes a function by the name of its file.
+     * Invokes a function.
      *
-     * @returns its answer
-     * @throws FunctionFailure
+     * @param name name of the function's file
+     * @returns the function's response
+     * @throws FunctionFailure if the function fails
      */
     invoke: async <T = unknown>(name: string, event: unknown): Promise<T> => {
       const outcome = await named(name).pool.invoke(event);
@@ -194,16 +203,16 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       throw new FunctionFailure(outcome.error);
     },
 
-    /** The queue whose name contains a construct's: `StreamFailures`. */
+    /** Returns the queue whose name contains a construct's name, such as `StreamFailures`. */
     queue: (name: string): Queue => one(aws.queues, (queue) => queue.name.includes(name), name),
 
-    /** The event buses, with what was put on them. */
+    /** The event buses, with their entries. */
     buses: aws.buses,
 
-    /** The secrets of Secrets Manager, with what was written to them. */
+    /** The secrets of Secrets Manager, with their values. */
     secrets: aws.secrets,
 
-    /** How many calls of each operation a function has made to DynamoDB and SQS that were let through. */
+    /** Returns the number of allowed calls that a function has made to AWS services, by operation. */
     calls: (name: string): Record<string, number> => aws.proxy.callsOf(named(name).name),
     resetCalls: () => aws.proxy.resetCalls(),
 
@@ -211,10 +220,10 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
      * Resolves when everything that was in streams and queues at the call is delivered or discarded.
      *
      * @param timeout milliseconds
-     * @throws Error after that time
+     * @throws Error if that takes longer than the timeout
      */
     settled: async (timeout = 10_000): Promise<void> => {
-      // Streams twice: what a queue delivers can write what a stream must deliver.
+      // Drain the streams twice: delivering a queue's message can write items whose records the streams must deliver.
       const drain = async () => {
         for (const source of [...sources.streams, ...sources.queues, ...sources.streams]) {
           await source.drained();
@@ -229,7 +238,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
   };
 }
 
-/** Takes the ports of the first API and of the development issuer. */
+/** Opens the ports of the first API and of the development issuer. */
 async function listen(
   { port = 0, issuerPort = port === 0 ? 0 : port + 1 }: LocalStackOptions,
   { clock, logs, atStop }: { clock: Clock; logs: Logs; atStop: AtStop },
@@ -242,7 +251,7 @@ async function listen(
   return { gateway, url, issuer, issuerUrl: await issuer.start(issuerPort) };
 }
 
-/** Synthesises the app in this process, with the development issuer where the context names none. */
+/** Synthesises the app in this process, with the development issuer if the context names none. */
 async function synthesiseTemplate(
   { context: given = {}, dataDirectory, synthesise, alterTemplate }: LocalStackOptions,
   issuerUrl: string,
@@ -261,12 +270,15 @@ async function synthesiseTemplate(
   const synthesiseApp = synthesise ?? (await import('../infra/app.ts')).synthesise;
   const synthesised = await withoutValidation(() => synthesiseApp(context, outdir));
   const assembly = withPlatformTable(synthesised, context.deploymentsSource);
-  // Kept data is found again by its names; anything else has names of its own, on a shared engine too.
+  // With kept data, names must be the same in every run. Otherwise each stack has its own names, also on a shared
+  // engine.
   const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
   return { template: new Template(assembly, suffix, alterTemplate), discardAssembly };
 }
 
-/** The AWS services that functions call: DynamoDB is passed on to the engine, the others are emulated. */
+/**
+ * Starts the AWS services that functions call. Calls to DynamoDB go to the engine; the other services are emulated.
+ */
 async function startAws(template: Template, engineEndpoint: string, atStop: AtStop) {
   const proxy = new AwsProxy(engineEndpoint);
   atStop(() => proxy.stop());
@@ -299,13 +311,13 @@ async function createTables(
     }),
   );
   if (!isOwn && options.dataDirectory === undefined) {
-    // Its owner did not ask for tables that no later run uses.
+    // Do not leave unused tables on an engine that someone else owns.
     for (const { table } of tables) atStop(() => deleteTable(endpoint, table.name));
   }
   return { client, tables };
 }
 
-/** One gateway for each API of the template. The URLs must be known before functions are configured. */
+/** Opens a gateway for each API of the template. Its URL must be known before functions are configured. */
 async function openApis(
   template: Template,
   first: { gateway: Gateway; url: string; port: number; logs: Logs; atStop: AtStop },
@@ -325,7 +337,7 @@ async function openApis(
   return { apis, urls };
 }
 
-/** Every function of the template, each with the permissions of its role. */
+/** Creates every function of the template, each with its role's permissions. */
 function startFunctions(
   template: Template,
   {
@@ -353,7 +365,7 @@ function startFunctions(
   });
 }
 
-/** Puts each API behind its gateway. The URL of a REST API ends in its stage. */
+/** Puts each API behind its gateway. The URL of a REST API ends with its stage. */
 function serveApis(
   template: Template,
   {
@@ -384,7 +396,7 @@ function serveApis(
   }
 }
 
-/** Validating the templates takes the CDK longer than all else at a start; `cdk synth` and its tests do it. */
+/** Validating the templates takes longer than everything else at startup. `cdk synth` and its tests validate them. */
 async function withoutValidation<T>(synthesise: () => T | Promise<T>): Promise<T> {
   const { CDK_VALIDATION: before } = process.env;
   process.env.CDK_VALIDATION = before ?? 'false';
@@ -398,7 +410,7 @@ async function withoutValidation<T>(synthesise: () => T | Promise<T>): Promise<T
 const roleOf = (template: Template, arn: string): Resource =>
   one(template.ofType('AWS::IAM::Role'), (role) => template.attribute(role, 'Arn') === arn, arn);
 
-/** @throws Error when there is none, or more than one. */
+/** Returns the only matching item. @throws Error if there is none or more than one */
 function one<T>(items: readonly T[], isIt: (item: T) => boolean, name: string): T {
   const [found, ...more] = items.filter(isIt);
   if (found === undefined) throw new Error(`The local stack has no ${name}.`);

@@ -2,7 +2,7 @@ import type { LogLine } from './lambda/worker-pool.ts';
 
 const MOST = 100_000;
 
-/** What functions and the runner wrote, newest last; the oldest lines go when there are too many. */
+/** The output of functions and the runner, newest last. Drops the oldest lines when there are too many. */
 export class Logs {
   readonly #lines: LogLine[] = [];
   readonly #onLine: (line: string) => void;
@@ -11,7 +11,7 @@ export class Logs {
     this.#onLine = onLine;
   }
 
-  /** A line of the runner itself. */
+  /** Adds a line of the runner itself. */
   write = (text: string): void => this.writeOf({ function: 'local', text });
 
   writeOf = (line: LogLine): void => {
@@ -20,7 +20,7 @@ export class Logs {
     this.#onLine(`${line.function}: ${line.text}`);
   };
 
-  /** Everything, or what one function wrote, as text. */
+  /** Returns all output, or only that of one function, as text. */
   text(functionName?: string): string {
     return this.#lines
       .filter((line) => functionName === undefined || line.function === functionName)

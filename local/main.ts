@@ -39,7 +39,7 @@ function readArguments() {
   return { ...values, context: Object.fromEntries(context) };
 }
 
-/** A first Deployment where there is none, so that the console has something to show. */
+/** Creates a first Deployment if there is none, so that the console has something to show. */
 async function welcome({ url, signIn }: LocalStack): Promise<void> {
   const headers = { authorization: `Bearer ${await signIn('admin')}`, 'content-type': 'application/json' };
   const listing = await fetch(`${url}/deployments?limit=1`, { headers });
@@ -75,7 +75,7 @@ async function run(): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
 
-  // Loaded here: it brings the CDK, which nobody who asks for help should wait for.
+  // Import this late: it loads the CDK, which `--help` should not wait for.
   const { synthesiseWithExample } = await import('../infra/example/app.ts');
   stack = await startLocalStack({
     port: port(),
@@ -83,7 +83,7 @@ async function run(): Promise<void> {
     context: { platformPrincipals: DEVELOPER.arn, ...context },
     dataDirectory: resolve(data),
     fresh,
-    // The API of somebody who uses the authorizer, next to the service.
+    // An API that uses the authorizer, next to the service.
     synthesise: synthesiseWithExample,
     onLog: (line) => process.stderr.write(line),
   });

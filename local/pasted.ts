@@ -3,8 +3,8 @@ import type { LocalStack } from './local-stack.ts';
 import { REGION } from './template.ts';
 
 /**
- * Commands that play the life of a key on the running stack, with curl, sed and grep. Each fails when the service rejects its
- * call; curl gets what is secret on standard input.
+ * Returns shell commands that show the life cycle of a key on the running stack, with curl, sed and grep. Each
+ * command fails if the service rejects its call. curl reads secrets from standard input.
  */
 export const story = ({ url, issuer, urls }: Pick<LocalStack, 'url' | 'issuer' | 'urls'>) => `
 API=${url}
@@ -23,6 +23,6 @@ call_as "$ADMIN" -X DELETE $API/deployments/demo -w '%{http_code}\\n'
 printf 'Authorization: Bearer %s' "$TOKEN" | curl -sS -H @- $API/whoami | grep Unauthorized
 `;
 
-/** A command that calls the running stack as an IAM principal. */
+/** Returns a command that calls the running stack as an IAM principal. */
 export const signedCall = ({ url }: Pick<LocalStack, 'url'>) =>
   `curl --fail-with-body -sS --aws-sigv4 aws:amz:${REGION}:execute-api --user ${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey} ${url}/platform/deployments`;

@@ -1,7 +1,7 @@
 /**
  * Matches a request's path with the path of a route or resource: `/things/{id}`, `/files/{path+}`.
  *
- * @returns the path parameters, as they stand in the path; undefined when it is another one
+ * @returns the path parameters as they appear in the path, or undefined if the path does not match
  */
 export function matchPath(template: string, path: string): Record<string, string> | undefined {
   const wanted = template.split('/');
@@ -18,10 +18,10 @@ export function matchPath(template: string, path: string): Record<string, string
   return parameters;
 }
 
-/** Whether the path ends in a greedy parameter, `{path+}`. */
+/** Returns whether the path ends in a greedy parameter, such as `{path+}`. */
 export const isGreedy = (template: string): boolean => template.endsWith('+}');
 
-/** A number for each segment, the more specific the smaller: a literal, a parameter, a greedy parameter. */
+/** Ranks each segment, most specific first: 0 for a literal, 1 for a parameter, 2 for a greedy parameter. */
 export const specificityOf = (template: string): number[] =>
   template.split('/').map((segment) => (segment.endsWith('+}') ? 2 : segment.startsWith('{') ? 1 : 0));
 

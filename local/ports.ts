@@ -1,18 +1,18 @@
 const DEFAULT_PORT = 8787;
 
 /**
- * The port of the local stack's API: PORT, or 8787.
+ * Returns the port of the local stack's API: PORT, or 8787.
  *
- * @throws Error when PORT is no port
+ * @throws Error if PORT is not a valid port
  */
 export function port(): number {
   return read('PORT') ?? DEFAULT_PORT;
 }
 
 /**
- * The port of the development issuer: ISSUER_PORT, or the one after the API's.
+ * Returns the port of the development issuer: ISSUER_PORT, or the API's port + 1.
  *
- * @throws Error when ISSUER_PORT is no port
+ * @throws Error if ISSUER_PORT is not a valid port
  */
 export function issuerPort(): number {
   const api = port();

@@ -6,8 +6,8 @@ import type { Checkpoints } from './lambda/stream.ts';
 const WRITE_DELAY = 100;
 
 /**
- * What a local stack remembers over restarts beside its tables: how far the streams are delivered. A stack that is
- * killed may forget the last moment; those records come again, as deliveries may.
+ * What a local stack keeps across restarts besides its tables: the progress of the stream deliveries. If a stack is
+ * killed, it can lose the latest progress; those records are delivered again, as at-least-once delivery allows.
  */
 export class State {
   readonly #file?: string;

@@ -12,7 +12,7 @@ Deployment is deleted, and the token is refused.
 It registers a Deployment under a new ID and leaves nothing behind but its events. The exit code is 1 when an
 answer is not what it should be.`;
 
-/** A step: what is asked, and what must be answered. */
+/** A step of the story: the request and the expected response. */
 interface Step {
   readonly says: string;
   readonly method: string;
@@ -26,7 +26,7 @@ interface Step {
 
 type Json = Record<string, unknown>;
 
-/** What nobody should read over a shoulder, wherever it stands in an answer. */
+/** Secrets and tokens, which are shortened wherever they appear in output. */
 const SECRET = /(dk[stx]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+/g;
 
 async function play(url: string, administrator: string): Promise<void> {
@@ -78,7 +78,7 @@ async function play(url: string, administrator: string): Promise<void> {
   });
 }
 
-/** @throws Error when the answer has another status than it should. */
+/** Runs a step. @throws Error if the response has an unexpected status */
 async function take(url: string, step: Step): Promise<Json> {
   const start = performance.now();
   const response = await fetch(`${url}${step.path}`, {

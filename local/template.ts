@@ -1,8 +1,8 @@
 import { resolve as resolvePath } from 'node:path';
 
-/** What of a synthesised cloud assembly is read here. The CDK's CloudAssembly is one. */
+/** The parts of a synthesised cloud assembly that are read here. The CDK's CloudAssembly implements it. */
 export interface Assembly {
-  /** Where the assets lie that the templates name. */
+  /** Folder of the assets that the templates refer to. */
   readonly directory: string;
   readonly stacks: readonly { readonly stackName: string; readonly template: unknown }[];
 }
@@ -23,7 +23,7 @@ export interface CfnResource {
 export interface Resource {
   readonly type: string;
   readonly logicalId: string;
-  /** Construct path, without the stack: `Authorize/Function/Resource`. */
+  /** Construct path without the stack: `Authorize/Function/Resource`. */
   readonly path: string;
   readonly stack: Stack;
   readonly definition: CfnResource;
@@ -44,7 +44,7 @@ const PSEUDO_PARAMETERS: Record<string, string> = {
   'AWS::URLSuffix': 'amazonaws.com',
 };
 
-/** How the ARN of a type ends, given the name. Of other types nothing here needs to know more than a name. */
+/** The end of an ARN for each resource type, given the resource's name. Other types need only a name here. */
 const ARN_OF: Record<string, (name: string) => string> = {
   'AWS::Lambda::Function': (name) => arn('lambda', `function:${name}`),
   'AWS::DynamoDB::GlobalTable': (name) => arn('dynamodb', `table/${name}`),
@@ -55,10 +55,10 @@ const ARN_OF: Record<string, (name: string) => string> = {
   'AWS::Events::Rule': (name) => arn('events', `rule/${name}`),
 };
 
-/** The shortest of the limits on names that AWS sets. */
+/** The shortest of AWS's limits on resource names, in characters. */
 const MAX_NAME = 63;
 
-/** The property by which a template may name a resource itself. */
+/** The property with which a template can name a resource itself. */
 const NAME_PROPERTY: Record<string, string> = {
   'AWS::Lambda::Function': 'FunctionName',
   'AWS::DynamoDB::GlobalTable': 'TableName',
@@ -72,8 +72,8 @@ const NAME_PROPERTY: Record<string, string> = {
 const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${resource}`;
 
 /**
- * The synthesised templates with their references resolved as CloudFormation would, against names and ARNs of
- * this machine. What it cannot resolve is an error that says so; nothing is guessed.
+ * The synthesised templates, with references resolved as CloudFormation would resolve them, to names and ARNs of this
+ * machine. A reference that cannot be resolved is an error; nothing is guessed.
  */
 export class Template {
   readonly resources: readonly Resource[];
@@ -82,8 +82,8 @@ export class Template {
   readonly #attributes = new Map<string, string>();
 
   /**
-   * @param suffix what physical names end with, where AWS puts random characters
-   * @param alter changes a stack's template before anything is read from it
+   * @param suffix the end of physical names, where AWS puts random characters
+   * @param alter changes a stack's template before it is read
    */
   constructor(assembly: Assembly, suffix: string, alter: (template: CfnTemplate) => void = () => {}) {
     this.#directory = assembly.directory;
@@ -105,23 +105,23 @@ export class Template {
     });
   }
 
-  /** The resources of some types, in the template's order. */
+  /** Returns the resources of the given types, in the template's order. */
   ofType(...types: string[]): Resource[] {
     return this.resources.filter((resource) => types.includes(resource.type));
   }
 
-  /** A resource's properties with every reference resolved. The caller names their shape; it is not checked. */
+  /** Returns a resource's properties with every reference resolved. The type argument is not checked. */
   properties<T>(resource: Resource): T {
     return this.#resolve(resource.definition.Properties ?? {}, resource.stack) as T;
   }
 
-  /** What `Ref` gives for a resource. */
+  /** Returns the result of `Ref` for a resource. */
   ref(resource: Resource): string {
     const override = this.#attributes.get(key(resource, 'Ref'));
     return override ?? this.#name(resource);
   }
 
-  /** What `Fn::GetAtt` gives for a resource. */
+  /** Returns the result of `Fn::GetAtt` for a resource. */
   attribute(resource: Resource, name: string): string {
     const override = this.#attributes.get(key(resource, name));
     if (override !== undefined) return override;
@@ -131,12 +131,12 @@ export class Template {
     return `${this.#name(resource)}.${name}`;
   }
 
-  /** Tells what `Ref` or an attribute of a resource is where only the running stack knows, such as a URL. */
+  /** Sets the result of `Ref` or an attribute that only the running stack knows, such as a URL. */
   set(resource: Resource, name: string, value: string): void {
     this.#attributes.set(key(resource, name), value);
   }
 
-  /** The resource of some types that an ARN or a name stands for. */
+  /** Returns the resource of the given types with an ARN or name. */
   find(arnOrName: string, ...types: string[]): Resource | undefined {
     const names = (resource: Resource) => [
       this.ref(resource),
@@ -146,19 +146,20 @@ export class Template {
     return this.ofType(...types).find((resource) => names(resource).includes(arnOrName));
   }
 
-  /** The folder of a function's code, where `cdk deploy` would zip it. */
+  /** Returns the folder of a function's code, which `cdk deploy` would zip. */
   assetDirectory(resource: Resource): string | undefined {
     const path = resource.definition.Metadata?.['aws:asset:path'];
     return typeof path === 'string' ? resolvePath(this.#directory, path) : undefined;
   }
 
-  /** Every resource's physical name. */
+  /** Returns the physical name of a resource. */
   #name(resource: Resource): string {
     const property = NAME_PROPERTY[resource.type];
     const given = property && resource.definition.Properties?.[property];
     if (given !== undefined) return String(this.#resolve(given, resource.stack));
     if (property === undefined) return resource.logicalId;
-    // The logical ID is what tells two resources apart, so the stack's name gives way. Its end is a hash.
+    // Names that are too long lose the end of the stack's name, because the logical ID, which ends in a hash, keeps
+    // them distinct.
     const room = MAX_NAME - 1 - this.#suffix.length;
     const id = resource.logicalId.slice(-room);
     return `${resource.stack.name.slice(0, room - id.length)}-${id}${this.#suffix}`.replace(/^-/, '');

@@ -42,7 +42,10 @@ interface AuthorizerProperties {
   EnableSimpleResponses?: boolean;
 }
 
-/** Reads HTTP APIs of the template: routes, integrations and authorizers. What is not imitated is an error. */
+/**
+ * Reads the template's HTTP APIs: routes, integrations and authorizers. Throws an Error for anything that is not
+ * emulated.
+ */
 export class ApiReader {
   readonly #template: Template;
   readonly #invokers: Invokers;

@@ -5,7 +5,7 @@ import type { Outcome } from '../lambda/worker-pool.ts';
 import { type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api.ts';
 
-/** What an authorizer says: an answer that ends the request, or what the function is told of the caller. */
+/** An authorizer's decision: a response that ends the request, or the caller's context for the function's event. */
 export type Decision =
   | { readonly refusal: GatewayResponse; readonly context?: undefined }
   | { readonly refusal?: undefined; readonly context: object };
@@ -13,21 +13,23 @@ export type Decision =
 /** An authorizer of an HTTP API. */
 export interface Authorizer {
   /**
-   * @param scopes of which the route wants one; none: the route does not ask.
-   * @param request as it arrived, which is what a signature is over
+   * Decides whether a call may go through.
+   *
+   * @param scopes scopes of the route; the token needs one of them. Empty: the route requires none.
+   * @param request the request exactly as it arrived, because a signature covers it
    */
   decide(event: HttpApiEvent, scopes: readonly string[], request: GatewayRequest): Promise<Decision>;
 }
 
-/** The kinds of identity source that are emulated. */
+/** The kinds of identity source that the emulator supports. */
 const SOURCE = /^\$(?:request\.header\.(?<header>[\w-]+)|stageVariables\.(?<variable>\w+))$/;
 
-/** @throws Error for an identity source of another kind. */
+/** @throws Error for an identity source that the emulator does not support */
 function assertKnown(source: string): void {
   if (!SOURCE.test(source)) throw new Error(`The local gateway does not know the identity source ${source}.`);
 }
 
-/** What a request has at an identity source; undefined where that is missing or empty. */
+/** Returns the request's value at an identity source, or undefined if it is missing or empty. */
 function identity(source: string, event: HttpApiEvent): string | undefined {
   const { header, variable } = SOURCE.exec(source)?.groups ?? {};
   const found =
@@ -42,7 +44,7 @@ export interface JwtAuthorizerOptions {
   readonly clock: Clock;
 }
 
-/** The JWT authorizer of HTTP APIs. */
+/** Emulates the JWT authorizer of HTTP APIs. */
 export class JwtAuthorizer implements Authorizer {
   readonly #options: JwtAuthorizerOptions;
   #keys?: Promise<ReturnType<typeof createRemoteJWKSet>>;
@@ -96,7 +98,9 @@ export class JwtAuthorizer implements Authorizer {
   }
 }
 
-/** AWS publishes two of its descriptions, of an expired token and of a wrong audience; the others are ours. */
+/**
+ * AWS documents two of these descriptions: for an expired token and for a wrong audience. The others are our wording.
+ */
 function describe(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired';
   if (error instanceof errors.JOSEError) return 'the token is invalid';
@@ -110,7 +114,7 @@ const unauthorized = (challenge: string): Decision => ({
 const scopesOf = (claims: JWTPayload): string[] =>
   [claims.scope ?? claims.scp ?? []].flat().flatMap((scope) => String(scope).split(' '));
 
-/** Every claim a string; a list as `[a b]`, the way Go prints one. */
+/** Converts every claim to a string. A list becomes `[a b]`, as Go prints it. */
 function flatten(claims: JWTPayload): Record<string, string> {
   const print = (value: unknown): string => {
     if (Array.isArray(value)) return `[${value.map(print).join(' ')}]`;
@@ -123,14 +127,14 @@ function flatten(claims: JWTPayload): Record<string, string> {
 
 export interface LambdaAuthorizerOptions {
   readonly identitySources: readonly string[];
-  /** Whether the function answers `isAuthorized`, not an IAM policy. */
+  /** True if the function returns `isAuthorized`; false if it returns an IAM policy. */
   readonly isSimple: boolean;
-  /** ARN of the API, to which a stage, method and path are added. */
+  /** ARN of the API, without stage, method and path. */
   readonly apiArn: string;
   readonly invoke: (event: object) => Promise<Outcome>;
 }
 
-/** The Lambda authorizer of HTTP APIs: event format 2.0, both answers, no cache. */
+/** Emulates the Lambda authorizer of HTTP APIs: event format 2.0, both response types, no cache. */
 export class LambdaAuthorizer implements Authorizer {
   readonly #options: LambdaAuthorizerOptions;
 
@@ -156,7 +160,7 @@ export class LambdaAuthorizer implements Authorizer {
   }
 }
 
-/** @returns undefined when the function's answer is not of the form that the authorizer is set to. */
+/** Returns the function's decision, or undefined if its response does not have the configured type. */
 function judge(
   answer: unknown,
   isSimple: boolean,

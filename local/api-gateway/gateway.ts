@@ -1,42 +1,42 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-/** A request as it arrived. */
+/** A request as it arrived at the gateway. */
 export interface GatewayRequest {
-  /** As the API's kind words its own: `JKJaXmPLvHcESHA=`, or a UUID. */
+  /** Request ID in the format of the API's type: `JKJaXmPLvHcESHA=` (HTTP API) or a UUID (REST API). */
   readonly id: string;
   readonly method: string;
-  /** Still percent-encoded. */
+  /** The path, still percent-encoded. */
   readonly path: string;
-  /** Without the question mark, still encoded. */
+  /** The query string without its question mark, still percent-encoded. */
   readonly query: string;
-  /** `HTTP/1.1` */
+  /** The HTTP version, such as `HTTP/1.1`. */
   readonly protocol: string;
-  /** In the order and case in which they came, repeated ones too. */
+  /** All headers in their original order and case, including repeated ones. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
   readonly sourceIp: string;
 }
 
-/** An answer to send. */
+/** The response to send. */
 export interface GatewayResponse {
   readonly status: number;
-  /** Set-Cookie may stand there more than once. */
+  /** The headers to send. A name may occur several times, as `Set-Cookie` does. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | Buffer;
 }
 
-/** One API behind a port. Kinds of API differ in what they make of a request; this file is what they share. */
+/** One API behind a port. Each API type handles requests in its own way; this file has what all types share. */
 export interface Api {
-  /** The header in which it tells the request's ID. */
+  /** Name of the response header with the request ID. */
   readonly idHeader: string;
   newId(): string;
   handle(request: GatewayRequest): Promise<GatewayResponse>;
-  /** What it says of a body that API Gateway does not take. */
+  /** Returns the response to a body that is larger than API Gateway allows. */
   tooLarge(): GatewayResponse;
 }
 
-/** The gateway's own answer: `{"message": …}`. */
+/** Builds the gateway's own JSON response: `{"message": …}`. */
 export function message(
   status: number,
   text: string,
@@ -49,12 +49,12 @@ export function message(
   };
 }
 
-/** API Gateway's limit for a request's body. */
+/** API Gateway's limit for a request body, in bytes. */
 const BODY_LIMIT = 10 * 1024 * 1024;
-/** API Gateway's limit for the request line and headers together. */
+/** API Gateway's limit for the request line and all headers together, in bytes. */
 const HEADER_LIMIT = 10_240;
 
-/** Serves one API on a port of 127.0.0.1, and on no other interface. */
+/** Serves one API on a port of 127.0.0.1 and on no other interface. */
 export class Gateway {
   readonly #server: Server;
   #api?: Api;
@@ -65,17 +65,17 @@ export class Gateway {
         log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
         outgoing.destroy();
       });
-      // A client that reuses a connection at the moment at which it is closed for idleness sees a reset: close none.
+      // Keep idle connections open: a client that reuses one just as the server closes it gets a connection reset.
       this.#server.keepAliveTimeout = 0;
     });
   }
 
   /**
-   * Takes the port; requests wait until there is an API.
+   * Opens the port. Requests wait until the API is set.
    *
-   * @param port 0: any free one
-   * @returns the base URL, without a slash at its end
-   * @throws Error with code EADDRINUSE when the port is taken
+   * @param port port number; 0 picks any free port
+   * @returns the base URL without a trailing slash
+   * @throws Error with code EADDRINUSE if the port is in use
    */
   async listen(port: number): Promise<string> {
     this.#server.listen(port, '127.0.0.1');
@@ -126,7 +126,7 @@ export class Gateway {
   }
 }
 
-/** @returns undefined when the body is larger than API Gateway takes. */
+/** Reads the request body. Returns undefined if it is larger than API Gateway allows. */
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;

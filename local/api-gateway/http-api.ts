@@ -6,17 +6,17 @@ import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
 import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
 
-/** A route of an HTTP API, with what stands behind it. */
+/** A route of an HTTP API, with its authorizer and its function. */
 export interface Route {
-  /** `GET /deployments/{deploymentId}`, `ANY /{proxy+}` or `$default` */
+  /** Route key: `GET /deployments/{deploymentId}`, `ANY /{proxy+}` or `$default`. */
   readonly key: string;
   readonly authorizer?: Authorizer;
-  /** What a person's token must have one of, where the authorizer is a JWT authorizer. */
+  /** Scopes of which the access token needs at least one, if the route has a JWT authorizer. */
   readonly authorizationScopes?: readonly string[];
   readonly invoke: (event: HttpApiEvent) => Promise<Outcome>;
 }
 
-/** Payload format 2.0, as the documentation of HTTP APIs' Lambda integrations has it. */
+/** The event in payload format 2.0, as documented for Lambda integrations of HTTP APIs. */
 export interface HttpApiEvent {
   readonly version: '2.0';
   readonly routeKey: string;
@@ -58,7 +58,10 @@ export interface HttpApiOptions {
   readonly clock: Clock;
 }
 
-/** An HTTP API: chooses the route, asks its authorizer, invokes its function and renders what that answers. */
+/**
+ * Emulates an HTTP API: selects the route, calls its authorizer, invokes its function and renders the function's
+ * response.
+ */
 export class HttpApi implements Api {
   readonly idHeader = 'apigw-requestid';
   readonly #options: HttpApiOptions;
@@ -138,7 +141,7 @@ export class HttpApi implements Api {
   }
 }
 
-/** @returns undefined when a percent sign begins nothing, or the bytes are no UTF-8. */
+/** Decodes a path. Returns undefined if a percent sign starts no valid escape or the bytes are not UTF-8. */
 function decoded(path: string): string | undefined {
   try {
     return decodeURIComponent(path);
@@ -159,7 +162,7 @@ const joined = (pairs: readonly (readonly [string, string])[]): Record<string, s
 const unlessEmpty = <T extends object>(record: T): T | undefined =>
   Object.keys(record).length > 0 ? record : undefined;
 
-/** `12/Mar/2020:19:03:58 +0000` */
+/** Formats a time in epoch milliseconds as in the common log format: `12/Mar/2020:19:03:58 +0000`. */
 export function commonLogTime(epochMilliseconds: number): string {
   const [, day, month, year, time] = new Date(epochMilliseconds).toUTCString().split(' ');
   return `${day}/${month}/${year}:${time} +0000`;
@@ -167,7 +170,9 @@ export function commonLogTime(epochMilliseconds: number): string {
 
 const TEXT_TYPE = /^(text\/.*|application\/(json|javascript|xml))$/;
 
-/** Anything but the known text types arrives encoded, forms and bodies without a type too. */
+/**
+ * Encodes every body in base64 except the known text types; forms and bodies without a content type are encoded too.
+ */
 function bodyOf(
   body: Buffer,
   headers: Record<string, string>,
@@ -178,7 +183,7 @@ function bodyOf(
   return { body: body.toString(isText ? 'utf8' : 'base64'), isBase64Encoded: !isText };
 }
 
-/** Turns what a function answered into what the client gets: both response formats of payload 2.0. */
+/** Converts a function's result to the HTTP response. Supports both response formats of payload 2.0. */
 export function render(outcome: Outcome): GatewayResponse {
   const failure = message(500, 'Internal Server Error');
   if (!outcome.ok) return failure;
@@ -200,7 +205,7 @@ export function render(outcome: Outcome): GatewayResponse {
     status: Number(statusCode),
     headers: [
       ...(hasType ? [] : [['content-type', 'text/plain; charset=utf-8'] as const]),
-      // The gateway measures the body itself.
+      // The gateway computes the content length itself.
       ...own.filter(([name]) => name !== 'content-length'),
       ...(cookies as string[]).map((cookie) => ['set-cookie', cookie] as const),
     ],
@@ -208,7 +213,7 @@ export function render(outcome: Outcome): GatewayResponse {
   };
 }
 
-/** What decides between routes that match, the most important first; the smaller number wins. */
+/** Ranks a matching route: the most important criterion comes first, and the smaller number wins. */
 function precedenceOf(key: string): number[] {
   const [method = '', path = ''] = key.split(' ');
   const segments = specificityOf(path);
@@ -216,8 +221,8 @@ function precedenceOf(key: string): number[] {
 }
 
 /**
- * Chooses as AWS says: a full match before one with a greedy parameter, `$default` last; the more specific path,
- * then the named method before ANY.
+ * Selects a route in AWS's order: a full match comes before a greedy parameter, and `$default` comes last. Among
+ * those, the more specific path wins, then a named method over ANY.
  */
 export function chooseRoute<T extends { readonly key: string }>(
   routes: readonly T[],
@@ -232,7 +237,7 @@ export function chooseRoute<T extends { readonly key: string }>(
   return first && { route: first.route, parameters: first.parameters };
 }
 
-/** @returns the path parameters; undefined when the route is another one. */
+/** Returns the path parameters, or undefined if the route does not match. */
 function matchRoute(key: string, method: string, path: string): Record<string, string> | undefined {
   if (key === '$default') return {};
   const [routeMethod, routePath = ''] = key.split(' ');

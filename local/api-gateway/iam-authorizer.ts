@@ -7,22 +7,25 @@ import type { Authorizer, Decision } from './authorizers.ts';
 import { type GatewayRequest, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api.ts';
 
-/** An IAM user or a role's session, and the credential with which it signs. */
+/** An IAM user or a role session, with its signing credential. */
 export interface Identity extends Credential {
-  /** `arn:aws:iam::…:user/name` or `arn:aws:sts::…:assumed-role/name/session` */
+  /** ARN of the principal: `arn:aws:iam::…:user/name` or `arn:aws:sts::…:assumed-role/name/session`. */
   readonly arn: string;
-  /** What it may do. @default everything, as an account's administrator may */
+  /** The principal's own permissions. @default everything, as for an administrator of the account */
   readonly permissions?: Permissions;
 }
 
-/** As whom `npm start` lets one call under /platform. It is no secret: the gateway serves this machine alone. */
+/**
+ * The principal that developers use for calls to `/platform` under `npm start`. Its key is not a secret: the gateway
+ * only serves this machine.
+ */
 export const DEVELOPER: Identity = {
   arn: `arn:aws:iam::${ACCOUNT}:user/developer`,
   accessKeyId: 'LOCAL000000DEVELOPER',
   secretAccessKey: 'local-development-only',
 };
 
-/** The IAM principals of the imitated account that have credentials. */
+/** The IAM principals of the emulated account that have credentials. */
 export class Identities {
   readonly #all = new Map<string, Identity>([[DEVELOPER.accessKeyId, DEVELOPER]]);
 
@@ -30,7 +33,10 @@ export class Identities {
     this.#all.set(identity.accessKeyId, identity);
   }
 
-  /** A new credential of a user, or of a role's session: that one is temporary and has a session token. */
+  /**
+   * Creates a credential for a user or for a role session. A session's credential is temporary and has a session
+   * token.
+   */
   make(arn: string): Identity {
     const accessKeyId = randomBytes(8).toString('hex').toUpperCase();
     const secretAccessKey = randomBytes(20).toString('hex');
@@ -52,12 +58,12 @@ export class Identities {
 
 export interface IamAuthorizerOptions {
   readonly identities: Identities;
-  /** ARN of the API, to which a stage, method and path are added. */
+  /** ARN of the API, without stage, method and path. */
   readonly apiArn: string;
   readonly clock: Clock;
 }
 
-/** What HTTP APIs do on a route with AWS_IAM: the signature, and what the caller's own policies allow. */
+/** Emulates AWS_IAM authorization of HTTP APIs: verifies the signature, then checks the caller's own policies. */
 export class IamAuthorizer implements Authorizer {
   readonly #options: IamAuthorizerOptions;
 
@@ -80,7 +86,10 @@ export class IamAuthorizer implements Authorizer {
   }
 }
 
-/** What the function is told of the caller. A session's ID is its role's, and its name. */
+/**
+ * Builds the caller's context for the function's event. The ID of a session is the ID of its role and the session's
+ * name.
+ */
 function contextOf({ arn, accessKeyId }: Identity) {
   const [, kind = '', name = '', session] = /:(user|assumed-role)\/([^/]+)(?:\/(.+))?$/.exec(arn) ?? [];
   const id = `${kind === 'user' ? 'AIDA' : 'AROA'}${sixteen(`${kind}/${name}`)}`;
@@ -96,5 +105,5 @@ function contextOf({ arn, accessKeyId }: Identity) {
   };
 }
 
-/** IDs of IAM stay the same, and are of capital letters and digits. */
+/** IAM IDs are stable and consist of capital letters and digits. */
 const sixteen = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16).toUpperCase();

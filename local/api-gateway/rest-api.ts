@@ -7,18 +7,21 @@ import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
 import { commonLogTime } from './http-api.ts';
 import type { RestResponses } from './rest-responses.ts';
 
-/** A method of a REST API, with what stands behind it. */
+/** A method of a REST API, with its authorizer and its function. */
 export interface RestMethod {
-  /** `GET`, …, or `ANY`. */
+  /** HTTP method, such as `GET`, or `ANY`. */
   readonly method: string;
-  /** `/deployments/{deploymentId}` */
+  /** Path of the resource, such as `/deployments/{deploymentId}`. */
   readonly resourcePath: string;
   readonly resourceId: string;
   readonly authorizer?: RestAuthorizer;
   readonly invoke: (event: object) => Promise<Outcome>;
 }
 
-/** What an authorizer says: the kind of gateway response that ends the request, or what the function is told. */
+/**
+ * An authorizer's decision: the type of gateway response that ends the request, or the context for the function's
+ * event.
+ */
 export type RestDecision =
   | {
       readonly refusal: 'UNAUTHORIZED' | 'ACCESS_DENIED' | 'AUTHORIZER_CONFIGURATION_ERROR';
@@ -31,10 +34,10 @@ export interface RestAuthorizer {
   decide(event: RestEvent): Promise<RestDecision>;
 }
 
-/** The event of a Lambda proxy integration (payload format 1.0), as the documentation of REST APIs has it. */
+/** The event of a Lambda proxy integration (payload format 1.0), as documented for REST APIs. */
 export interface RestEvent {
   readonly resource: string;
-  /** As it came: a REST API decodes neither path nor path parameters. */
+  /** The path as it arrived. A REST API decodes neither the path nor its parameters. */
   readonly path: string;
   readonly httpMethod: string;
   readonly headers: Readonly<Record<string, string>> | null;
@@ -57,7 +60,9 @@ export interface RestApiOptions {
   readonly clock: Clock;
 }
 
-/** A REST API (v1) behind its stage's path: chooses the method, asks its authorizer, invokes its function. */
+/**
+ * Emulates a REST API (v1) under its stage's path: selects the method, calls its authorizer and invokes its function.
+ */
 export class RestApi implements Api {
   readonly idHeader = 'x-amzn-requestid';
   readonly #options: RestApiOptions;
@@ -77,7 +82,7 @@ export class RestApi implements Api {
     if (!`${request.path}/`.startsWith(`${prefix}/`)) return responses.forbidden();
     const path = request.path.slice(prefix.length) || '/';
     const found = chooseMethod(methods, request.method, path);
-    // What a REST API says of a path or method that it does not have.
+    // The REST API's response to an unknown path or method.
     if (!found) return responses.answer('MISSING_AUTHENTICATION_TOKEN', 'Missing Authentication Token');
 
     const event = this.#event(request, path, found.method, found.parameters);
@@ -141,13 +146,13 @@ export class RestApi implements Api {
           userArn: null,
         },
       },
-      // Without binary media types every body is text.
+      // Without binary media types, a REST API treats every body as text.
       body: request.body.length === 0 ? null : request.body.toString('utf8'),
       isBase64Encoded: false,
     };
   }
 
-  /** Turns what a function answered into what the client gets. */
+  /** Converts a function's result to the HTTP response. */
   #render(outcome: Outcome): GatewayResponse {
     const malformed = () => this.#options.responses.answer('INTEGRATION_FAILURE', 'Internal server error');
     if (!outcome.ok) return malformed();
@@ -176,7 +181,7 @@ export class RestApi implements Api {
   }
 }
 
-/** API Gateway keeps some names for itself: a function's header of that name is sent under another. */
+/** API Gateway reserves these header names. It sends a function's header of that name under another name. */
 const REMAPPED = new Set(['authorization', 'connection', 'date', 'host', 'server', 'www-authenticate']);
 
 function remapped(name: string): string {
@@ -189,7 +194,7 @@ const header = (request: GatewayRequest, name: string): string =>
 
 const orNull = <T extends object>(record: T): T | null => (Object.keys(record).length > 0 ? record : null);
 
-/** All values of each name; names that differ in case stay apart. */
+/** Groups the values by name. Names that differ only in case stay separate. */
 function grouped(pairs: readonly (readonly [string, string])[]): Record<string, string[]> {
   const values = new Map<string, string[]>();
   for (const [name, value] of pairs) values.set(name, [...(values.get(name) ?? []), value]);
@@ -197,8 +202,9 @@ function grouped(pairs: readonly (readonly [string, string])[]): Record<string, 
 }
 
 /**
- * Chooses as a REST API does: first the resource, where a literal segment goes before a parameter and a parameter
- * before a greedy one; then its method, before ANY. A resource without the method is not looked past.
+ * Selects a method as a REST API does. First the resource: a literal segment comes before a parameter, and a
+ * parameter before a greedy one. Then the method: a named method comes before ANY. If the resource lacks the method,
+ * no other resource is tried.
  */
 export function chooseMethod<T extends Pick<RestMethod, 'method' | 'resourcePath'>>(
   methods: readonly T[],

@@ -37,7 +37,10 @@ interface AuthorizerProperties extends OfApi {
   AuthorizerResultTtlInSeconds?: number;
 }
 
-/** Reads REST APIs of the template: resources, methods, authorizers, responses. What is not imitated is an error. */
+/**
+ * Reads the template's REST APIs: resources, methods, authorizers and gateway responses. Throws an Error for anything
+ * that is not emulated.
+ */
 export class RestApiReader {
   readonly #template: Template;
   readonly #invokers: Invokers;
@@ -101,7 +104,7 @@ export class RestApiReader {
     if (properties.Type !== 'REQUEST' && properties.Type !== 'TOKEN') {
       throw new Error(`${resource.path}: authorizers of type ${properties.Type} do not run locally.`);
     }
-    // API Gateway's own default is 300 seconds.
+    // 300 seconds is API Gateway's own default.
     if (properties.AuthorizerResultTtlInSeconds !== 0) {
       throw new Error(`${resource.path}: only authorizers whose result cache is set to 0 run locally.`);
     }
@@ -125,7 +128,9 @@ export class RestApiReader {
       .filter(({ RestApiId }) => RestApiId === apiId);
   }
 
-  /** `/deployments/{deploymentId}`, put together from the resource up to the root. */
+  /**
+   * Returns the full path of a resource, such as `/deployments/{deploymentId}`, by following its parents to the root.
+   */
   #pathOf(api: Resource, resourceId: string): string {
     const parts: string[] = [];
     for (let id = resourceId; id !== this.#template.attribute(api, 'RootResourceId'); ) {

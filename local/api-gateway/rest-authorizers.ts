@@ -4,20 +4,20 @@ import type { RestAuthorizer, RestDecision, RestEvent } from './rest-api.ts';
 
 export interface RestAuthorizerOptions {
   readonly type: 'REQUEST' | 'TOKEN';
-  /** `method.request.header.Authorization` and the like. */
+  /** Identity sources, such as `method.request.header.Authorization`. */
   readonly identitySources: readonly string[];
-  /** What the token must look like, as a regular expression; of TOKEN alone. */
+  /** Regular expression that the token must match. Only for authorizers of type TOKEN. */
   readonly validation?: string;
-  /** ARN of the API, to which stage, method and path are added. */
+  /** ARN of the API, without stage, method and path. */
   readonly apiArn: string;
   readonly invoke: (event: object) => Promise<Outcome>;
 }
 
-/** The Lambda authorizers of REST APIs: both types, no cache. */
+/** Emulates the Lambda authorizers of REST APIs: both types (TOKEN and REQUEST), no cache. */
 export class RestLambdaAuthorizer implements RestAuthorizer {
   readonly #options: RestAuthorizerOptions;
 
-  /** @throws Error for an identity source that is not imitated */
+  /** @throws Error for an identity source that is not emulated */
   constructor(options: RestAuthorizerOptions) {
     this.#options = options;
     for (const source of options.identitySources) {
@@ -42,7 +42,7 @@ export class RestLambdaAuthorizer implements RestAuthorizer {
         ? { type, authorizationToken: identities[0], methodArn }
         : { type, methodArn, ...rest },
     );
-    // This one message of an error is a 401. Every other error is a 500.
+    // Only this exact error message gives a 401. Every other error gives a 500.
     if (!outcome.ok) return outcome.error.errorMessage === 'Unauthorized' ? UNAUTHORIZED : FAILED;
     return judge(JSON.parse(outcome.payload), methodArn);
   }
@@ -51,7 +51,7 @@ export class RestLambdaAuthorizer implements RestAuthorizer {
 const UNAUTHORIZED: RestDecision = { refusal: 'UNAUTHORIZED', message: 'Unauthorized' };
 const FAILED: RestDecision = { refusal: 'AUTHORIZER_CONFIGURATION_ERROR', message: null };
 
-/** What a REST API says of a policy that does not let the call through. */
+/** A REST API's messages for a policy that does not allow the call. */
 const DENIALS = {
   denied: 'User is not authorized to access this resource with an explicit deny',
   'not allowed': 'User is not authorized to access this resource',

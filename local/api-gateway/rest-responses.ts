@@ -1,6 +1,6 @@
 import type { GatewayResponse } from './gateway.ts';
 
-/** The kinds of a REST API's own answers that occur here: status, and the error type that it names in a header. */
+/** The types of gateway response that occur here: the status and the error type sent in a header. */
 const KINDS = {
   UNAUTHORIZED: [401, 'UnauthorizedException'],
   ACCESS_DENIED: [403, 'AccessDeniedException'],
@@ -20,11 +20,11 @@ export interface GatewayResponseProperties {
   readonly ResponseTemplates?: Readonly<Record<string, string>>;
 }
 
-/** What a REST API answers itself, as its gateway responses change it. */
+/** The responses that a REST API sends itself, as customized by its gateway responses. */
 export class RestResponses {
   readonly #own: readonly GatewayResponseProperties[];
 
-  /** @throws Error for a header that is not a constant, or a body of our own: they are not imitated. */
+  /** @throws Error for a header that is not a constant and for a custom body: neither is emulated */
   constructor(own: readonly GatewayResponseProperties[]) {
     this.#own = own;
     for (const { ResponseType, ResponseParameters = {}, ResponseTemplates } of own) {
@@ -37,7 +37,10 @@ export class RestResponses {
     }
   }
 
-  /** The answer of a kind. @param message null is what API Gateway says where an authorizer failed. */
+  /**
+   * Builds a response of a type. @param message the message; null for the response that API Gateway sends when an
+   * authorizer failed
+   */
   answer(kind: ResponseKind, message: string | null): GatewayResponse {
     const [status, errorType] = KINDS[kind];
     const own = this.#of(kind) ?? this.#of(status < 500 ? 'DEFAULT_4XX' : 'DEFAULT_5XX');
@@ -48,12 +51,12 @@ export class RestResponses {
     return {
       status: Number(own?.StatusCode ?? status),
       headers: [['content-type', 'application/json'], ['x-amzn-errortype', errorType], ...headers],
-      // An authorizer's refusal alone is worded with a capital.
+      // Only an authorizer's denial spells `Message` with a capital letter.
       body: JSON.stringify(kind === 'ACCESS_DENIED' ? { Message: message } : { message }),
     };
   }
 
-  /** For a stage that the API does not have; no gateway response changes it. */
+  /** Builds the response for a stage that the API does not have. Gateway responses do not change it. */
   forbidden(): GatewayResponse {
     return {
       status: 403,

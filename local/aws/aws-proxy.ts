@@ -8,21 +8,21 @@ import type { Named, Permissions } from './iam.ts';
 import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
 import { callQueue, type Queue, queueOf } from './sqs.ts';
 
-/** A function as the proxy knows it: by the access key that only its environment holds. */
+/** A function that calls the proxy, identified by its access key, which only its environment contains. */
 export interface Caller {
   readonly name: string;
-  /** ARN of its session, as error messages name it. */
+  /** ARN of the function's role session, as it appears in error messages. */
   readonly sessionArn: string;
   readonly permissions: Permissions;
 }
 
 type Json = Record<string, unknown>;
 
-/** An action that a call needs, and the resource that it needs it on. */
+/** An action that a call needs, and the resource that it acts on. */
 interface Need {
   readonly action: string;
   readonly resource: string;
-  /** What the call names, where it is one to DynamoDB. */
+  /** The keys and attributes in the call, if it goes to DynamoDB. */
   readonly named?: Named;
 }
 
@@ -41,17 +41,22 @@ interface ItemCall {
   readonly ExpressionAttributeValues?: Attributes;
 }
 
-/** What a call for one item or one partition names. The partition key of the stack's tables is the attribute `pk`. */
+/**
+ * Returns the partition key and attributes named in a call for one item or partition. The partition key is the
+ * attribute `pk` in every table of the stack.
+ */
 function namedBy(call: ItemCall): Named {
   const [, value = ''] = /\bpk\s*=\s*(:\w+)/.exec(call.KeyConditionExpression ?? '') ?? [];
   const pk = (call.Key ?? call.Item)?.pk?.S ?? call.ExpressionAttributeValues?.[value]?.S;
   return { leadingKeys: pk === undefined ? [] : [pk], attributes: attributesOf(call) };
 }
 
-/** Words of expressions that are no attributes. A function's name has a parenthesis behind it. */
+/**
+ * Keywords of expressions, which are not attribute names. Function names need no entry: a parenthesis follows them.
+ */
 const KEYWORDS = new Set(['SET', 'REMOVE', 'ADD', 'DELETE', 'AND', 'OR', 'NOT', 'BETWEEN', 'IN']);
 
-/** The top-level attributes that a call names: of its key or item, and in its expressions. */
+/** Returns the top-level attributes that a call names in its key or item and in its expressions. */
 function attributesOf(call: ItemCall): string[] {
   const { ExpressionAttributeNames: names = {} } = call;
   const expressions = [
@@ -68,7 +73,7 @@ function attributesOf(call: ItemCall): string[] {
   return [...new Set([...Object.keys(call.Key ?? call.Item ?? {}), ...inExpressions])];
 }
 
-/** What a batch names in one table: a read lists keys, a write puts items and deletes keys. */
+/** Returns what a batch names in one table. A read lists keys; a write puts items and deletes keys. */
 function namedByBatch(requests: unknown): Named {
   const calls = Array.isArray(requests)
     ? requests.map(({ PutRequest, DeleteRequest }): ItemCall => PutRequest ?? DeleteRequest)
@@ -92,7 +97,10 @@ const SERVICES: Record<string, string> = {
 const tableArn = (name: unknown) =>
   String(name).startsWith('arn:') ? String(name) : `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`;
 
-/** The parts of a transaction, each with the action that it needs by itself. There is no action for the whole. */
+/**
+ * The operations in a transaction and the action that each one needs. IAM has no action for the transaction as a
+ * whole.
+ */
 const TRANSACTION_PARTS: Record<string, string> = {
   Put: 'PutItem',
   Update: 'UpdateItem',
@@ -111,7 +119,7 @@ function needsOfTransaction(input: Json): Need[] {
   );
 }
 
-/** What a call to DynamoDB must be allowed. */
+/** Returns the permissions that a call to DynamoDB needs. */
 function needs(operation: string, input: Json): Need[] {
   if (operation.startsWith('Transact')) return needsOfTransaction(input);
   const action = `dynamodb:${operation}`;
@@ -128,9 +136,10 @@ function needs(operation: string, input: Json): Need[] {
 }
 
 /**
- * Stands where DynamoDB, SQS, EventBridge and Secrets Manager stand on AWS. It knows which function calls by the access key in the SigV4 header,
- * and lets through what that function's role allows: a permission that the template lacks fails here, not in
- * somebody's account. It counts what it lets through. Signatures are not verified: only functions know the keys.
+ * Emulates the endpoints of DynamoDB, SQS, EventBridge and Secrets Manager. The access key in the SigV4 header
+ * identifies the calling function, and the proxy allows only what that function's role allows. A missing permission
+ * in the template therefore fails here and not in someone's account. The proxy counts the calls that it allows. It
+ * does not verify signatures: only the functions know the keys.
  */
 export class AwsProxy {
   readonly #callers = new Map<string, Caller>();
@@ -146,11 +155,11 @@ export class AwsProxy {
 
   constructor(engineEndpoint: string) {
     this.#engine = new URL(engineEndpoint);
-    // A function sleeps between events and cannot see that an idle connection was closed: close none.
+    // Keep idle connections open: a function is suspended between events and would not notice that one was closed.
     this.#server.keepAliveTimeout = 0;
   }
 
-  /** @returns the endpoint that functions are given. */
+  /** Starts the proxy. @returns the endpoint that functions receive */
   async start(): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
@@ -181,12 +190,12 @@ export class AwsProxy {
     this.#callers.set(accessKeyId, caller);
   }
 
-  /** How many calls of each operation a function has made that were let through. */
+  /** Returns the number of allowed calls of a function, by operation. */
   callsOf(functionName: string): Record<string, number> {
     return Object.fromEntries(this.#calls.get(functionName) ?? []);
   }
 
-  /** Begins the counts anew. */
+  /** Resets all counts to zero. */
   resetCalls(): void {
     this.#calls.clear();
   }
@@ -240,7 +249,7 @@ export class AwsProxy {
     send(outgoing, 200, answer);
   }
 
-  /** Streams the call to the engine and the answer back, under the engine's one access key. */
+  /** Streams the call to the engine, with the engine's access key, and streams the response back. */
   #forward(incoming: IncomingMessage, body: Buffer, accessKeyId: string, outgoing: ServerResponse): void {
     const authorization = incoming.headers.authorization?.replace(
       accessKeyId,
@@ -261,7 +270,8 @@ export class AwsProxy {
         answer.pipe(outgoing);
       },
     );
-    // The engine is gone or cut us off: the caller sees what it would see, a connection that breaks.
+    // The engine stopped or closed the connection. Close the caller's connection too, as the caller would see it on
+    // AWS.
     forwarded.on('error', () => outgoing.destroy());
     outgoing.on('close', () => forwarded.destroy());
     forwarded.end(body);

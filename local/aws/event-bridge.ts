@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { Template } from '../template.ts';
 
-/** An entry that was put on a bus. */
+/** An entry of PutEvents. */
 export interface PutEntry {
   readonly Source: string;
   readonly DetailType: string;
-  /** JSON */
+  /** The event's detail as JSON text. */
   readonly Detail: string;
   readonly EventBusName: string;
 }
 
-/** An event bus in memory: it keeps what is put on it, for whoever looks. Rules with a pattern deliver nothing here. */
+/** An in-memory event bus. It keeps all entries for inspection; rules with a pattern deliver nothing here. */
 export class Bus {
   readonly name: string;
   readonly arn: string;
   readonly entries: PutEntry[] = [];
-  /** The next entries that it will not take. */
+  /** How many of the next entries the bus rejects. */
   failures = 0;
 
   constructor(name: string, arn: string) {
@@ -33,14 +33,14 @@ export class Bus {
   }
 }
 
-/** Makes the template's buses. */
+/** Creates the template's event buses. */
 export function makeBuses(template: Template): Bus[] {
   return template
     .ofType('AWS::Events::EventBus')
     .map((resource) => new Bus(template.ref(resource), template.attribute(resource, 'Arn')));
 }
 
-/** The buses that a PutEvents names; undefined for one that is not there. */
+/** Returns the bus of each entry of a PutEvents call; undefined for a bus that does not exist. */
 export function busesOf(buses: readonly Bus[], input: Record<string, unknown>): (Bus | undefined)[] {
   const entries = (input.Entries ?? []) as PutEntry[];
   return entries.map(({ EventBusName }) =>
@@ -48,7 +48,7 @@ export function busesOf(buses: readonly Bus[], input: Record<string, unknown>): 
   );
 }
 
-/** @returns the answer of PutEvents */
+/** Puts the entries on their buses. @returns the response of PutEvents */
 export function putEvents(buses: readonly (Bus | undefined)[], input: Record<string, unknown>): object {
   const entries = (input.Entries ?? []) as PutEntry[];
   const answers = entries.map((entry, index) => buses[index]?.put(entry) ?? {});

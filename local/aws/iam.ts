@@ -1,6 +1,6 @@
 import type { Resource, Template } from '../template.ts';
 
-/** One statement of an identity-based policy, as a template has it. */
+/** One statement of an identity-based policy, as in the template. */
 interface Statement {
   readonly Effect: 'Allow' | 'Deny';
   readonly Action?: string | string[];
@@ -8,13 +8,13 @@ interface Statement {
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | string[]>>>>;
 }
 
-/** What of a call to DynamoDB a condition can be about: the partition keys and the attributes that it names. */
+/** The parts of a DynamoDB call that a condition can refer to: its partition keys and attributes. */
 export interface Named {
   readonly leadingKeys?: readonly string[];
   readonly attributes?: readonly string[];
 }
 
-/** The conditions that are evaluated here. */
+/** The condition keys that the emulator evaluates. */
 const CONDITION_KEYS: Readonly<Record<string, keyof Named>> = {
   'dynamodb:LeadingKeys': 'leadingKeys',
   'dynamodb:Attributes': 'attributes',
@@ -24,10 +24,10 @@ const OPERATORS: Readonly<Record<string, (pattern: string, text: string) => bool
   'ForAllValues:StringLike': (pattern, text) => matches(pattern, text),
 };
 
-/** Why a call is refused, in the words that AWS ends its message with. */
+/** Why a call is denied, in the words that end AWS's error message. */
 export type Refusal = 'no identity-based policy allows' | 'an explicit deny in an identity-based policy';
 
-/** What AWS-managed policies a role may have here: they allow nothing that the local AWS proxy serves. */
+/** AWS managed policies that a role may have here. They allow nothing that the local AWS proxy serves. */
 const MANAGED_POLICIES = [
   ':iam::aws:policy/service-role/AWSLambdaBasicExecutionRole',
   ':iam::aws:policy/AWSXRayDaemonWriteAccess',
@@ -36,9 +36,9 @@ const MANAGED_POLICIES = [
 const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
 
 /**
- * Whether a text matches a pattern with the wildcards of IAM: `*` for any characters, `?` for one.
+ * Returns whether a text matches an IAM pattern: `*` stands for any characters, `?` for one.
  *
- * @param flags `i` where case does not matter, as in actions
+ * @param flags flags of the regular expression: `i` ignores case, as in actions
  */
 export function matches(pattern: string, text: string, flags = ''): boolean {
   const source = pattern
@@ -53,8 +53,8 @@ const speaksOf = (statement: Statement, action: string, resource: string) =>
   list(statement.Resource).some((pattern) => matches(pattern, resource));
 
 /**
- * Whether what a call names meets the statement's conditions. Where it names nothing, or that is not known here, it meets
- * none; on AWS `ForAllValues` would be met.
+ * Returns whether a call meets the statement's conditions. A call whose keys or attributes are unknown here meets
+ * none. AWS differs: `ForAllValues` would be met.
  */
 function isMet({ Condition = {} }: Statement, named: Named): boolean {
   return Object.entries(Condition).every(([operator, keys]) =>
@@ -77,12 +77,12 @@ const isEvaluated = ({ Condition }: Statement) => {
   );
 };
 
-/** What a role may do, by the policies that the template gives it. */
+/** A role's permissions, from the policies in the template. */
 export class Permissions {
   readonly #statements: readonly Statement[];
   readonly #found = new Map<string, readonly Statement[]>();
 
-  /** @throws Error when a statement has a part that is not evaluated here, so that nothing is allowed by oversight. */
+  /** @throws Error if a statement has a part that is not evaluated here, so that nothing is allowed by mistake */
   constructor(statements: readonly Statement[], owner: string) {
     for (const statement of statements) {
       const unknown = Object.keys(statement).filter(
@@ -98,8 +98,10 @@ export class Permissions {
   }
 
   /**
-   * @param named what a call to DynamoDB names
-   * @returns why a call is refused; undefined: it is allowed. Deny goes before Allow.
+   * Decides whether the role may perform an action on a resource. Deny takes precedence over Allow.
+   *
+   * @param named the keys and attributes in a call to DynamoDB
+   * @returns why the call is denied, or undefined if it is allowed
    */
   refusal(action: string, resource: string, named: Named = {}): Refusal | undefined {
     const effects = this.#statementsOn(action, resource)
@@ -119,7 +121,7 @@ export class Permissions {
   }
 }
 
-/** Reads what a role may do: its inline policies, and the policies that are attached to it. */
+/** Reads a role's permissions: its inline policies and the policies attached to it. */
 export function permissionsOf(template: Template, role: Resource): Permissions {
   const { Policies = [], ManagedPolicyArns = [] } = template.properties<{
     Policies?: { PolicyDocument: { Statement: Statement[] } }[];
@@ -144,10 +146,10 @@ export function permissionsOf(template: Template, role: Resource): Permissions {
 }
 
 /**
- * Makes sure that an AWS service may invoke a function, by the function's resource-based policy.
+ * Checks that a function's resource-based policy lets an AWS service invoke it.
  *
- * @param service `apigateway.amazonaws.com`, …
- * @throws Error when no AWS::Lambda::Permission says so: on AWS the invocation would fail
+ * @param service the service principal, such as `apigateway.amazonaws.com`
+ * @throws Error if no AWS::Lambda::Permission allows it; on AWS the invocation would fail
  */
 export function assertInvokable(
   template: Template,

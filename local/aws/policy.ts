@@ -1,6 +1,6 @@
 import { matches } from './iam.ts';
 
-/** One statement of a policy that an authorizer answers. */
+/** One statement of a policy that an authorizer returns. */
 interface Statement {
   readonly Effect: string;
   readonly Action: string | string[];
@@ -8,14 +8,14 @@ interface Statement {
 }
 
 const KNOWN_PARTS = ['Sid', 'Effect', 'Action', 'Resource'];
-/** API Gateway's limit for the ARN of a resource in a policy. */
+/** API Gateway's limit for the ARN of a resource in a policy, in characters. */
 const MAX_RESOURCE = 512;
 
 /**
- * Evaluates the policy that an authorizer answered for one call, as API Gateway does: Deny goes before Allow, and
- * what is not allowed is denied.
+ * Evaluates an authorizer's policy for one call, as API Gateway does: Deny takes precedence over Allow, and
+ * everything else is denied.
  *
- * @returns undefined when it is no policy that API Gateway takes, or has parts that are not evaluated here
+ * @returns undefined if API Gateway would not accept the policy, or if it has parts that are not evaluated here
  */
 export function evaluate(
   policyDocument: unknown,

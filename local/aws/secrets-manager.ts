@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { ACCOUNT, REGION, type Template } from '../template.ts';
 
-/** A secret of Secrets Manager, in memory. */
+/** An in-memory secret of Secrets Manager. */
 export interface Secret {
   readonly arn: string;
-  /** Its values, the current one last. */
+  /** The secret's values, oldest first. The last one is current. */
   readonly versions: string[];
 }
 
-/** Makes the template's secrets, without a value, and tells the template their ARNs: that is what `Ref` gives. */
+/** Creates the template's secrets without a value, and sets their ARNs as the result of `Ref`. */
 export function makeSecrets(template: Template): Secret[] {
   return template.ofType('AWS::SecretsManager::Secret').map((resource) => {
     const { Name, ...generated } = template.properties<{ Name?: string; GenerateSecretString?: object }>(
@@ -24,13 +24,13 @@ export function makeSecrets(template: Template): Secret[] {
   });
 }
 
-/** The secret that a call names by its ARN; undefined where there is none. */
+/** Returns the secret with the ARN in a call, or undefined if there is none. */
 export const secretOf = (
   secrets: readonly Secret[],
   { SecretId }: Record<string, unknown>,
 ): Secret | undefined => secrets.find(({ arn }) => arn === SecretId);
 
-/** @returns the answer; undefined for another operation than PutSecretValue */
+/** Runs a call. Returns its response, or undefined for any operation other than PutSecretValue. */
 export function callSecret(
   secret: Secret,
   operation: string,

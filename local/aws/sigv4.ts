@@ -2,34 +2,34 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { GatewayRequest } from '../api-gateway/gateway.ts';
 
-/** What signs requests. */
+/** A credential that signs requests. */
 export interface Credential {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Temporary credentials, such as a role's, have one. */
+  /** Session token of a temporary credential, such as a role's. */
   readonly sessionToken?: string;
 }
 
 export interface Verification<T extends Credential> {
   readonly service: string;
   readonly region: string;
-  /** Epoch milliseconds. */
+  /** The current time in epoch milliseconds. */
   readonly now: number;
   /** Returns the credential with this access key ID, if there is one. */
   readonly find: (accessKeyId: string) => T | undefined;
 }
 
-/** Largest difference between the signer's clock and ours, in milliseconds. */
+/** Maximum difference between the signer's clock and ours, in milliseconds. */
 const CLOCK_SKEW = 5 * 60 * 1000;
 const AUTHORIZATION =
   /^AWS4-HMAC-SHA256 Credential=(?<keyId>[^/,\s]+)\/\d{8}\/[\w-]+\/[\w-]+\/aws4_request,\s*SignedHeaders=(?<names>[a-z0-9;-]+),\s*Signature=(?<signature>[0-9a-f]{64})$/;
 const AMZ_DATE = /^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T(?<hour>\d\d)(?<minute>\d\d)(?<second>\d\d)Z$/;
 
 /**
- * Verifies a request that was signed in its headers: signs it again with AWS's own signer and compares. The
- * requirements are those of the IAM User Guide, "Create a signed AWS API request".
+ * Verifies a request that is signed in its headers: signs it again with AWS's own signer and compares the signatures.
+ * Follows the IAM User Guide, "Create a signed AWS API request".
  *
- * @returns the credential that signed the request; undefined when the request is unsigned or its signature is wrong
+ * @returns the credential that signed the request, or undefined if the request is unsigned or its signature is wrong
  */
 export async function verify<T extends Credential>(
   request: GatewayRequest,
@@ -49,7 +49,7 @@ export async function verify<T extends Credential>(
   const areSigned = mustBeSigned.every((name) => signableHeaders.has(name));
   if (!isRecent || !hasSessionToken || !areSigned || !hasBodyHash(headers, request.body)) return undefined;
 
-  // Region and service are this gateway's, whatever the header says: a signature for others does not match.
+  // Use this gateway's Region and service, not those in the header: a signature for any other then does not match.
   const signer = new SignatureV4({ service, region, credentials, sha256: Sha256, applyChecksum: false });
   const signed = await signer.sign(
     {
@@ -68,7 +68,7 @@ export async function verify<T extends Credential>(
   return isSame ? credentials : undefined;
 }
 
-/** By lower-case name; repeated headers are joined with commas, as RFC 9110 §5.2 says. */
+/** Returns the headers by lower-case name. Repeated headers are joined with commas (RFC 9110, section 5.2). */
 function headersOf({ headers }: GatewayRequest): Record<string, string> {
   const joined = new Map<string, string>();
   for (const [name, value] of headers) {
@@ -79,12 +79,12 @@ function headersOf({ headers }: GatewayRequest): Record<string, string> {
   return Object.fromEntries(joined);
 }
 
-/** The signer trusts this header, so that it must say what the body is. */
+/** Checks the body hash in the header, because the signer uses it without computing its own. */
 function hasBodyHash({ 'x-amz-content-sha256': claimed }: Record<string, string>, body: Buffer): boolean {
   return claimed === undefined || claimed === createHash('sha256').update(body).digest('hex');
 }
 
-/** Decoded, since the signer encodes again; a repeated parameter is a list. */
+/** Decodes the query, because the signer encodes it again. A repeated parameter becomes a list. */
 function queryOf(query: string): Record<string, string[]> {
   const values = new Map<string, string[]>();
   for (const pair of query.split('&').filter((pair) => pair !== '')) {
@@ -103,7 +103,7 @@ function decoded(text: string): string {
   }
 }
 
-/** `20260131T120000Z` as a date; an invalid date for any other form. */
+/** Parses a time such as `20260131T120000Z`. Returns an invalid Date for any other format. */
 function dateOf(text: string): Date {
   const { year, month, day, hour, minute, second } = AMZ_DATE.exec(text)?.groups ?? {};
   return new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
@@ -113,7 +113,7 @@ function sameText(one: string, other: string): boolean {
   return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
 }
 
-/** SHA-256, or HMAC-SHA-256 where there is a secret, in the form that the signer takes. */
+/** SHA-256, or HMAC-SHA-256 if a secret is given, with the interface that the signer expects. */
 class Sha256 {
   readonly #hash;
 

@@ -7,14 +7,14 @@ export interface Message {
   readonly body: string;
   readonly md5OfBody: string;
   readonly messageAttributes: Record<string, unknown>;
-  /** Epoch milliseconds, of this machine. */
+  /** When the message was sent, in epoch milliseconds of this machine's clock. */
   readonly sentAt: number;
-  /** How often it was received. */
+  /** How many times the message has been received. */
   receiveCount: number;
-  /** Of the last receipt; it deletes the message. */
+  /** Handle from the last receipt, which DeleteMessage needs. */
   receiptHandle?: string;
   firstReceivedAt?: number;
-  /** Epoch milliseconds, of this machine: hidden until then. */
+  /** When the message becomes visible, in epoch milliseconds of this machine's clock. */
   visibleAt: number;
 }
 
@@ -25,16 +25,16 @@ interface QueueProperties {
 }
 
 /**
- * A standard queue in memory: visibility timeout, delay, dead-letter queue. It goes by the machine's own time, as
- * the deliveries do; a frozen clock of the stack holds up no message.
+ * An in-memory standard queue with visibility timeout, delay and dead-letter queue. It uses this machine's clock, as
+ * the deliveries do, so freezing the stack's clock does not hold back messages.
  */
 export class Queue {
   readonly name: string;
   readonly arn: string;
   readonly url: string;
-  /** Seconds that a received message is hidden. */
+  /** How long a received message stays hidden, in seconds. */
   readonly visibilityTimeout: number;
-  /** Seconds before a message can be received first. */
+  /** How long a new message stays hidden, in seconds. */
   readonly delay: number;
   readonly #messages: Message[] = [];
   #deadLetters?: { queue: Queue; maxReceiveCount: number };
@@ -52,12 +52,12 @@ export class Queue {
     this.#deadLetters = { queue, maxReceiveCount };
   }
 
-  /** All messages, hidden ones too, oldest first. */
+  /** All messages, oldest first, including hidden ones. */
   get messages(): readonly Message[] {
     return this.#messages;
   }
 
-  /** @param delay seconds before it can be received. */
+  /** Adds a message. @param delay seconds until it can be received */
   send(body: string, messageAttributes: Record<string, unknown> = {}, delay = this.delay): Message {
     const message = {
       messageId: randomUUID(),
@@ -72,7 +72,7 @@ export class Queue {
     return message;
   }
 
-  /** Takes visible messages and hides them; those received too often go to the dead-letter queue instead. */
+  /** Returns visible messages and hides them. Messages received too often move to the dead-letter queue instead. */
   receive(most: number, visibilityTimeout = this.visibilityTimeout): Message[] {
     const now = Date.now();
     const visible = this.#messages.filter((message) => message.visibleAt <= now);
@@ -108,7 +108,7 @@ export class Queue {
   }
 }
 
-/** Makes the template's queues, reachable at an endpoint; what `Ref` gives for each becomes its URL there. */
+/** Creates the template's queues at an endpoint, and sets their URLs as the result of `Ref`. */
 export function makeQueues(template: Template, endpoint: string): Queue[] {
   const resources = template.ofType('AWS::SQS::Queue');
   const queues = resources.map((resource) => {
@@ -127,7 +127,7 @@ export function makeQueues(template: Template, endpoint: string): Queue[] {
 
 type Input = Record<string, unknown>;
 
-/** What the AWS JSON 1.0 protocol of SQS calls its operations, each on one queue. */
+/** The operations of SQS's AWS JSON 1.0 protocol, each on one queue. */
 const OPERATIONS: Record<string, (queue: Queue, input: Input) => object> = {
   SendMessage: (queue, input) => sent(queue, input),
   SendMessageBatch: (queue, input) => ({
@@ -173,12 +173,12 @@ function sent(queue: Queue, input: Input): object {
   return { MessageId: message.messageId, MD5OfMessageBody: message.md5OfBody };
 }
 
-/** The queue that a call names by URL or name. */
+/** Returns the queue that a call names by URL or name. */
 export function queueOf(queues: readonly Queue[], input: Input): Queue | undefined {
   return queues.find((queue) => queue.url === input.QueueUrl || queue.name === input.QueueName);
 }
 
-/** @returns the answer's body; undefined when SQS has no such operation here. */
+/** Runs a call. Returns the response body, or undefined for an unsupported operation. */
 export function callQueue(queue: Queue, operation: string, input: Input): object | undefined {
   return OPERATIONS[operation]?.(queue, input);
 }

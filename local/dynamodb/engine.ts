@@ -7,33 +7,39 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Resource, Template } from '../template.ts';
 
-/** A DynamoDB engine that answers on this machine. */
+/** A DynamoDB engine on this machine. */
 export interface Engine {
   readonly endpoint: string;
-  /** Whether it was started here, for this stack alone. */
+  /** True if the engine was started here, only for this stack. */
   readonly isOwn: boolean;
-  /** Stops the engine if it was started here; resolves when its process is gone. */
+  /** Stops the engine if it was started here. Resolves when its process has ended. */
   stop(): Promise<void>;
 }
 
-/** Where a stack keeps its data. */
+/** Where a stack stores its data. */
 export interface DataOptions {
-  /** @default in memory */
+  /** Folder for the data. @default the data stays in memory */
   readonly dataDirectory?: string;
-  /** Whether what an earlier run kept is forgotten. @default false */
+  /** True to discard the data of an earlier run. @default false */
   readonly fresh?: boolean;
 }
 
-/** The credentials with which every call reaches an engine: some keep a database for each access key. */
+/**
+ * The credentials of every call that reaches an engine. They are constant because some engines keep one database per
+ * access key.
+ */
 export const ENGINE_CREDENTIALS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 
 const PLATFORM_PACKAGE = '@dynoxide/linux-x64';
-/** Milliseconds. It takes 20, but a busy machine may let it wait. */
+/**
+ * Time limit for the engine's start, in milliseconds. A start takes about 20 ms, but can take longer on a busy
+ * machine.
+ */
 const START_TIMEOUT = 20_000;
 
 /**
- * The engine is the child of a shell that reads from this process: when this process ends, however hard, the
- * read ends too and the shell ends the engine. So no engine outlives the stack, not even after kill -9.
+ * The engine is the child of a shell that reads from a pipe to this process. When this process ends, even by kill -9,
+ * the read returns and the shell ends the engine. So no engine outlives the stack.
  */
 const END_WITH_PARENT = `
 exec 3<&0
@@ -44,7 +50,7 @@ wait "$engine"`;
 /**
  * Starts the embedded engine, or uses the one at DYNAMODB_ENDPOINT.
  *
- * @throws Error where the engine has no binary for this platform
+ * @throws Error if the engine has no binary for this platform
  */
 export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): Promise<Engine> {
   const given = process.env.DYNAMODB_ENDPOINT;
@@ -58,7 +64,8 @@ export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): P
     mkdirSync(dataDirectory, { recursive: true });
     options.push('--db-path', file);
   }
-  // A group of its own: the terminal's Ctrl-C reaches us, and we stop the engine when it is no longer used.
+  // Give the engine its own process group: Ctrl-C in the terminal then reaches only us, and we stop the engine when
+  // nothing uses it any more.
   const shell = spawn('/bin/sh', ['-c', END_WITH_PARENT, enginePath(), ...options], {
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
@@ -115,10 +122,10 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * Makes one call of DynamoDB's JSON protocol as it goes over the wire, which shows what SDKs hide and costs less.
+ * Sends one call in DynamoDB's JSON protocol without the SDK. This shows what SDKs hide and costs less.
  *
- * @param operation `DynamoDB_20120810.Scan`, `DynamoDBStreams_20120810.GetRecords`, …
- * @throws Error with the name that the engine gives it
+ * @param operation the target, such as `DynamoDB_20120810.Scan` or `DynamoDBStreams_20120810.GetRecords`
+ * @throws Error with the engine's error name
  */
 export async function callEngine<T>(endpoint: string, operation: string, input: object): Promise<T> {
   const response = await fetch(endpoint, {
@@ -146,23 +153,26 @@ interface TableDefinition {
   TimeToLiveSpecification?: { AttributeName: string; Enabled: boolean };
 }
 
-/** A table of the template, made on the engine. */
+/** A table of the template on the engine. */
 export interface LocalTable {
   readonly name: string;
-  /** The engine's own stream ARN; the template's functions are told AWS's. */
+  /** The engine's own stream ARN. The template's functions receive an AWS ARN instead. */
   readonly engineStreamArn?: string;
-  /** The names of its key attributes: partition key, then sort key. */
+  /** Names of the key attributes: the partition key, then the sort key if the table has one. */
   readonly keys: readonly string[];
-  /** The attribute by which TTL deletes. */
+  /** Name of the TTL attribute. */
   readonly ttlAttribute?: string;
 }
 
 export interface TableOptions extends Pick<DataOptions, 'fresh'> {
-  /** False leaves the stream out: the engine's writes slow down as its stream grows. @default true */
+  /**
+   * False creates the table without a stream, because the engine's writes slow down as its stream grows. @default
+   * true
+   */
   readonly stream?: boolean;
 }
 
-/** Makes a table as the template describes it, or finds it made by an earlier run. */
+/** Creates a table from the template, or reuses the one that an earlier run created. */
 export async function makeTable(
   endpoint: string,
   template: Template,
@@ -176,7 +186,8 @@ export async function makeTable(
   if (existing && JSON.stringify(existing.KeySchema) !== JSON.stringify(definition.KeySchema)) {
     throw new Error(`The local table ${name} has other keys than the template. Begin anew with --fresh.`);
   }
-  // Not told of TTL: an engine that knows it deletes by its own clock. ttl.ts deletes, by the stack's clock.
+  // Do not enable TTL on the engine: an engine that supports it deletes by its own clock. ttl.ts deletes by the
+  // stack's clock.
   const { TableDescription: table = existing } = existing
     ? {}
     : await callEngine<{ TableDescription: Description }>(endpoint, 'DynamoDB_20120810.CreateTable', {
@@ -204,7 +215,7 @@ interface Description {
   LatestStreamArn?: string;
 }
 
-/** Deletes a table, if it is there. */
+/** Deletes a table if it exists. */
 export async function deleteTable(endpoint: string, name: string): Promise<void> {
   await unlessAbsent(callEngine(endpoint, 'DynamoDB_20120810.DeleteTable', { TableName: name }));
 }
@@ -216,7 +227,7 @@ async function describe(endpoint: string, name: string): Promise<Description | u
   return answer?.Table;
 }
 
-/** @returns undefined when the engine says that there is no such table. */
+/** Returns undefined if the engine reports that the table does not exist. */
 async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;

@@ -1,6 +1,6 @@
 import { ACCOUNT, type Assembly, type CfnTemplate, REGION } from '../template.ts';
 
-/** The parts of the setting that say what the table is; the rest is for functions. */
+/** The parts of the setting that describe the table. Only functions use the other parts. */
 interface Source {
   readonly table: string;
   readonly stream: string;
@@ -11,11 +11,11 @@ const PREFIX = `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/`;
 const STREAM = '/stream/2026-01-01T00:00:00.000';
 
 /**
- * Adds the table that `deploymentsSource` names to what runs here, in a stack of its own: on AWS it is in somebody
- * else's template. Its key is the attribute with the ID.
+ * Adds the table in `deploymentsSource` to the assembly, in a stack of its own, because on AWS another template
+ * defines it. Its key is the attribute with the ID.
  *
- * @param setting the object or its JSON, judged by the synthesis; undefined: nothing is added
- * @throws Error for a table of another account, Region or stream than those of this machine
+ * @param setting the setting as an object or as JSON, validated by the synthesis. Undefined adds nothing.
+ * @throws Error if the table's account, Region or stream differs from this machine's
  */
 export function withPlatformTable(assembly: Assembly, setting: unknown): Assembly {
   if (setting === undefined) return assembly;

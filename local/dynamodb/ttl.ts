@@ -5,30 +5,34 @@ import { callEngine, type LocalTable } from './engine.ts';
 
 type Item = Readonly<Record<string, object>>;
 
-/** How records of TTL deletions tell who deleted. */
+/** The user identity in stream records of TTL deletions. */
 const SERVICE = { type: 'Service', principalId: 'dynamodb.amazonaws.com' };
 
 const SWEEP_INTERVAL = 5_000;
-/** How much longer than for a page a sweep in the background waits after it: the engine does nothing else meanwhile. */
+/**
+ * How long a background sweep rests after a page, as a multiple of the page's duration. The engine handles one
+ * request at a time.
+ */
 const REST = 10;
-/** DynamoDB ignores what expired more than five years ago. */
+/** DynamoDB ignores items that expired more than five years ago. In seconds. */
 const FIVE_YEARS = 5 * 365 * 24 * 60 * 60;
 
 /**
- * Deletes expired items as DynamoDB's TTL does: in the background, late, by the stack's clock. No engine here
- * does it so. What it deleted it knows again in the stream, where the service is named as the one who deleted.
+ * Deletes expired items as DynamoDB's TTL does: in the background and late, but by the stack's clock. The available
+ * engines cannot do that. It recognizes its own deletions in the stream and marks them as made by the DynamoDB
+ * service.
  */
 export class TimeToLive {
   readonly #endpoint: string;
   readonly #table: LocalTable;
   readonly #clock: Clock;
   readonly #lateness: number;
-  /** Keys of items that were deleted here and have not come through the stream yet. */
+  /** Keys of items that were deleted here and whose stream record has not arrived yet. */
   readonly #deleted = new Set<string>();
   readonly #end = new AbortController();
   #sweep: Promise<unknown> = Promise.resolve();
 
-  /** @param lateness seconds after its expiry that an item is still there. */
+  /** @param lateness seconds between an item's expiry and its deletion */
   constructor(endpoint: string, table: LocalTable, clock: Clock, lateness: number) {
     this.#endpoint = endpoint;
     this.#table = table;
@@ -40,7 +44,7 @@ export class TimeToLive {
     const { signal } = this.#end;
     while (!signal.aborted) {
       await pause(SWEEP_INTERVAL, undefined, { signal }).catch(() => {});
-      // An engine that is away is tried again at the next turn.
+      // If the engine does not respond, the next sweep tries again.
       if (!signal.aborted) await this.#next(() => this.#run(this.#lateness, signal)).catch(() => {});
     }
   }
@@ -51,30 +55,30 @@ export class TimeToLive {
   }
 
   /**
-   * Deletes what expired long enough ago.
+   * Deletes the items that expired long enough ago.
    *
-   * @param lateness seconds; default: the stack's
-   * @returns how many items
+   * @param lateness seconds since their expiry. Default: the stack's setting
+   * @returns the number of deleted items
    */
   sweep(lateness = this.#lateness): Promise<number> {
     return this.#next(() => this.#run(lateness));
   }
 
-  /** One sweep after the other. */
+  /** Runs sweeps one after the other. */
   #next(run: () => Promise<number>): Promise<number> {
     const sweep = this.#sweep.catch(() => {}).then(run);
     this.#sweep = sweep;
     return sweep;
   }
 
-  /** Adds to a record of the stream that TTL deleted the item, if it did. */
+  /** Marks a stream record as a TTL deletion if it is one. */
   complete = (record: StreamRecord): StreamRecord => {
     const isOurs = record.eventName === 'REMOVE' && this.#deleted.delete(keyOf(record.dynamodb.Keys));
     const { userIdentity: _, ...rest } = record;
     return isOurs ? { ...rest, userIdentity: SERVICE } : rest;
   };
 
-  /** @param background ends it; a sweep without one takes no rest */
+  /** @param background signal that ends the sweep; a sweep without a signal does not rest between pages */
   async #run(lateness: number, background?: AbortSignal): Promise<number> {
     const { name, ttlAttribute, keys } = this.#table;
     if (ttlAttribute === undefined) return 0;
@@ -112,7 +116,7 @@ export class TimeToLive {
     return deleted;
   }
 
-  /** Deletes an item unless it was slid since it was found. */
+  /** Deletes an item unless its expiry was extended since the scan. */
   async #delete(key: Item, expired: object): Promise<boolean> {
     const mark = keyOf(key);
     this.#deleted.add(mark);

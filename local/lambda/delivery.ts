@@ -4,13 +4,13 @@ import type { Queue } from '../aws/sqs.ts';
 import { REGION } from '../template.ts';
 import type { LocalFunction, Outcome } from './worker-pool.ts';
 
-/** A change of an item, as the engine gives it over the wire. */
+/** A change to an item, in the engine's format. */
 export interface StreamRecord {
   readonly eventID: string;
   readonly eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
   readonly userIdentity?: object;
   readonly dynamodb: {
-    /** Epoch seconds, of this machine. */
+    /** When the change was made, in epoch seconds of this machine's clock. */
     readonly ApproximateCreationDateTime: number;
     readonly Keys: Readonly<Record<string, object>>;
     readonly NewImage?: Readonly<Record<string, object>>;
@@ -19,15 +19,15 @@ export interface StreamRecord {
   };
 }
 
-/** A record on its way to a function. */
+/** A record that is being delivered to a function. */
 export interface Delivery {
   readonly record: StreamRecord;
   readonly shardId: string;
-  /** Delivered, filtered out or set aside: the stream's checkpoint may pass it. */
+  /** True once the record is delivered, filtered out or discarded, so that the stream's checkpoint can pass it. */
   isDone: boolean;
 }
 
-/** How batches are delivered, as the event source mapping of the template says. */
+/** How batches are delivered, from the template's event source mapping. */
 export interface DeliverySettings {
   readonly MaximumRetryAttempts?: number;
   readonly MaximumRecordAgeInSeconds?: number;
@@ -38,17 +38,17 @@ export interface DeliverySettings {
 export interface DelivererOptions {
   readonly settings: DeliverySettings;
   readonly function: LocalFunction;
-  /** The ARN that functions are told. */
+  /** The stream ARN in the function's events. */
   readonly streamArn: string;
   readonly onFailure?: Queue;
-  /** What the stack's clock is ahead of this machine's, in milliseconds. */
+  /** How far the stack's clock is ahead of this machine's, in milliseconds. */
   readonly drift: () => number;
   readonly signal: AbortSignal;
 }
 
 const RETRY_DELAY = { first: 50, most: 2_000 };
 
-/** Brings batches of one stream to one function: retries, bisects, sets aside. */
+/** Delivers batches of one stream to one function: retries, bisects, and discards what keeps failing. */
 export class Deliverer {
   readonly #options: DelivererOptions;
 
@@ -56,7 +56,7 @@ export class Deliverer {
     this.#options = options;
   }
 
-  /** Resolves when every record of the batch is done, or when the stack stops. */
+  /** Delivers a batch. Resolves when every record is done or when the stack stops. */
   async deliver(batch: readonly Delivery[], attempt = 0): Promise<void> {
     const { settings, signal, function: target } = this.#options;
     if (batch.length === 0 || signal.aborted) return;
@@ -67,7 +67,8 @@ export class Deliverer {
     const rest = batch.slice(failedAt);
     if (rest.length === 0) return;
 
-    // AWS: splitting does not consume the retry quota. A report splits at the record that it names first.
+    // On AWS, splitting a batch does not count as a retry. A failure report splits it at the first record that the
+    // report names.
     const mayBisect = settings.BisectBatchOnFunctionError ?? false;
     if (mayBisect && failedAt > 0) return this.deliver(rest, attempt);
     if (mayBisect && rest.length > 1) {
@@ -89,7 +90,7 @@ export class Deliverer {
     return most >= 0 && Date.now() / 1000 - created > most;
   }
 
-  /** Gives up on records: positions go to the failure queue, never the records themselves. */
+  /** Discards records. The failure queue receives their positions in the stream, never the records themselves. */
   #setAside(batch: readonly Delivery[], attempts: number): void {
     const { onFailure, function: target, streamArn } = this.#options;
     const [first, last] = [batch[0], batch.at(-1)];
@@ -120,7 +121,7 @@ export class Deliverer {
     for (const delivery of batch) delivery.isDone = true;
   }
 
-  /** The record as a function gets it: AWS's Region, ARN and time instead of the engine's. */
+  /** Returns the record as a function receives it, with AWS's Region, ARN and time in place of the engine's. */
   #event(record: StreamRecord): object {
     const { streamArn, drift } = this.#options;
     const created = record.dynamodb.ApproximateCreationDateTime + Math.round(drift() / 1000);
@@ -135,8 +136,9 @@ export class Deliverer {
 }
 
 /**
- * Where a batch is to be tried again from: its length when all of it succeeded. A report of failures counts where
- * the mapping asks for reports; one that names no record of the batch means the whole batch.
+ * Returns the index of the record from which the batch is retried, or the batch's length if all of it succeeded. A
+ * failure report only counts if the mapping enables reports. A report that names no record of the batch fails the
+ * whole batch.
  */
 function firstFailure(
   batch: readonly Delivery[],

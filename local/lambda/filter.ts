@@ -1,10 +1,10 @@
 type Json = unknown;
 
 /**
- * Whether an event passes the filter criteria of an event source mapping: any one of the patterns.
+ * Compiles the filter criteria of an event source mapping. An event passes if it matches any of the patterns.
  *
- * @param patterns as JSON text, from the template. None: everything passes.
- * @throws Error for a rule that is not imitated, so that no filter is wider or narrower here than on AWS
+ * @param patterns patterns of the template, as JSON text. Without patterns, every event passes.
+ * @throws Error for a rule that is not emulated, so that no filter is wider or narrower here than on AWS
  */
 export function compileFilter(patterns: readonly string[]): (event: Json) => boolean {
   const compiled = patterns.map((pattern) => compile(JSON.parse(pattern)));
@@ -63,7 +63,10 @@ const COMPARISONS: Record<string, (a: number, b: number) => boolean> = {
   '>=': (a, b) => a >= b,
 };
 
-/** `["<", 10]` or `[">", 0, "<=", 5]`, of JSON numbers: DynamoDB's are strings, and match nothing. */
+/**
+ * Compiles `["<", 10]` or `[">", 0, "<=", 5]`. These rules compare JSON numbers; DynamoDB's numbers are strings and
+ * never match.
+ */
 function compileNumeric(argument: Json): Rule {
   const parts = Array.isArray(argument) ? argument : [];
   const isWhole = parts.length === 2 || parts.length === 4;

@@ -7,7 +7,7 @@ export type Invoke = (event: object) => Promise<Outcome>;
 
 const GATEWAY = 'apigateway.amazonaws.com';
 
-/** How API Gateway comes to its functions: only where the template lets it. */
+/** Gives API Gateway access to functions, but only as the template permits. */
 export class Invokers {
   readonly #template: Template;
   readonly #functionOf: (arn: string) => LocalFunction;
@@ -18,8 +18,8 @@ export class Invokers {
   }
 
   /**
-   * By the function's own permission for API Gateway.
-   * @throws Error when there is no such function or permission
+   * Returns an invoker that relies on the function's own permission for API Gateway.
+   * @throws Error if the function or the permission does not exist
    */
   byPermission(functionArn: string, sourceArn: string): Invoke {
     const resource = this.#template.find(functionArn, 'AWS::Lambda::Function');
@@ -30,8 +30,8 @@ export class Invokers {
   }
 
   /**
-   * By a role that API Gateway may take on and that may invoke the function.
-   * @throws Error when one of the two is not so
+   * Returns an invoker that relies on a role that API Gateway can assume and that may invoke the function.
+   * @throws Error if API Gateway cannot assume the role or the role may not invoke the function
    */
   byRole(functionArn: string, roleArn: string): Invoke {
     const role = this.#template.find(roleArn, 'AWS::IAM::Role');
@@ -51,13 +51,16 @@ export class Invokers {
     return (event) => pool.invoke(event);
   }
 
-  /** An authorizer's function, by the role that it names or else by the function's permission. */
+  /**
+   * Returns an invoker for an authorizer's function: by the authorizer's role if it has one, otherwise by the
+   * function's permission.
+   */
   ofAuthorizer(uri: string | undefined, roleArn: string | undefined, sourceArn: string): Invoke {
     const functionArn = functionOfUri(uri);
     return roleArn ? this.byRole(functionArn, roleArn) : this.byPermission(functionArn, sourceArn);
   }
 }
 
-/** The function's ARN in the URI by which API Gateway invokes it; '' when it is none. */
+/** Returns the function's ARN in an API Gateway invocation URI, or '' if the URI contains none. */
 export const functionOfUri = (uri = ''): string =>
   /functions\/(arn:[^/]+)\/invocations$/.exec(uri)?.[1] ?? '';

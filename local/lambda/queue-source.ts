@@ -3,7 +3,7 @@ import type { Message, Queue } from '../aws/sqs.ts';
 import { REGION } from '../template.ts';
 import type { LocalFunction } from './worker-pool.ts';
 
-/** An event source mapping of a queue, as the template has it. */
+/** An event source mapping of a queue, from the template. */
 export interface QueueMapping {
   readonly BatchSize?: number;
   readonly MaximumBatchingWindowInSeconds?: number;
@@ -13,10 +13,13 @@ export interface QueueMapping {
 }
 
 const POLL_INTERVAL = 50;
-/** Batches at once when the mapping does not say: as many as a function has workers. */
+/** Concurrent batches if the mapping sets no limit: the number of workers of a function. */
 const CONCURRENCY = 4;
 
-/** Delivers a queue's messages to a function. What fails stays hidden for the visibility timeout, then comes again. */
+/**
+ * Delivers a queue's messages to a function. A failed message stays hidden for the visibility timeout and is then
+ * delivered again.
+ */
 export class QueueSource {
   readonly #queue: Queue;
   readonly #mapping: QueueMapping;
@@ -41,7 +44,7 @@ export class QueueSource {
     await this.#running;
   }
 
-  /** Resolves when no message waits or is under way: each is deleted, or in the dead-letter queue. */
+  /** Resolves when every message is deleted or in the dead-letter queue, and no delivery is in progress. */
   async drained(): Promise<void> {
     const isBusy = () => this.#queue.messages.length > 0 || this.#underWay.size > 0;
     while (isBusy() && !this.#abort.signal.aborted) await sleep(POLL_INTERVAL / 5);

@@ -9,11 +9,13 @@ const TICK = 100;
 /** A function that a rule invokes. */
 export interface ScheduleTarget {
   readonly function: LocalFunction;
-  /** JSON that is sent in place of the event. @default the event */
+  /** JSON that replaces the event. @default the event */
   readonly input: string | undefined;
 }
 
-/** An EventBridge rule with a schedule, by the stack's clock: whoever advances it by an hour, makes it due. */
+/**
+ * An EventBridge rule with a schedule, by the stack's clock: advancing the clock by an hour makes an hourly rule due.
+ */
 export class Schedule {
   /** Construct path of the rule. */
   readonly name: string;
@@ -25,7 +27,7 @@ export class Schedule {
   #timer?: NodeJS.Timeout;
   #underWay: Promise<unknown> = Promise.resolve();
 
-  /** @throws Error for an expression that is not `rate(…)`. */
+  /** @throws Error for a schedule expression other than `rate(…)` */
   constructor(
     name: string,
     ruleArn: string,
@@ -46,7 +48,7 @@ export class Schedule {
   start(): void {
     this.#timer = setInterval(() => {
       if (this.#clock.now() < this.#due) return;
-      // However far the clock was moved, what was missed meanwhile is one event, not many.
+      // After a large jump of the clock, send one event for all missed runs.
       this.#due = this.#clock.now() + this.#interval;
       void this.fire();
     }, TICK);
@@ -57,7 +59,7 @@ export class Schedule {
     await this.#underWay;
   }
 
-  /** Sends the event now, whatever the time, and waits for the functions. */
+  /** Sends the event now, regardless of the schedule, and waits for the functions. */
   fire(): Promise<Outcome[]> {
     const event = {
       version: '0',

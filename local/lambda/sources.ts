@@ -22,7 +22,7 @@ interface RuleProperties {
   Targets?: { Arn: string; Input?: string }[];
 }
 
-/** What the template's event sources are made from. */
+/** What the template's event sources need. */
 export interface SourceParts {
   readonly template: Template;
   readonly endpoint: string;
@@ -31,7 +31,7 @@ export interface SourceParts {
   readonly queues: readonly Queue[];
   readonly functionOf: (arn: string) => LocalFunction;
   readonly permissionsOf: (target: LocalFunction) => Permissions;
-  /** @param mapping the mapping's logical ID */
+  /** Returns the checkpoints of a mapping. @param mapping logical ID of the mapping */
   readonly checkpoints: (mapping: string) => Checkpoints;
   readonly log: (line: string) => void;
 }
@@ -39,7 +39,10 @@ export interface SourceParts {
 const STREAM_ACTIONS = ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'];
 const QUEUE_ACTIONS = ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'];
 
-/** Makes the template's event source mappings and schedules. What is not imitated or not permitted is an error. */
+/**
+ * Creates the template's event source mappings and schedules. Throws an Error for anything that is not emulated or
+ * not permitted.
+ */
 export function makeSources(parts: SourceParts): {
   streams: StreamSource[];
   queues: QueueSource[];
@@ -68,7 +71,7 @@ export function makeSources(parts: SourceParts): {
   return { streams, queues, schedules: makeSchedules(parts) };
 }
 
-/** @returns none when the stack was started without the table's stream. */
+/** Returns an empty list if the stack was started without the table's stream. */
 function streamSource(
   parts: SourceParts,
   resource: Resource,
@@ -129,7 +132,10 @@ function functionNamed(parts: SourceParts, nameOrArn: string): LocalFunction {
   return parts.functionOf(parts.template.attribute(resource, 'Arn'));
 }
 
-/** Lambda reads a source with the function's own role; CloudFormation refuses the mapping where it may not. */
+/**
+ * Checks the function's role: Lambda reads a source with that role, and CloudFormation rejects the mapping if the
+ * role lacks a permission.
+ */
 function assertAllowed(parts: SourceParts, target: LocalFunction, actions: string[], resource: string): void {
   const permissions = parts.permissionsOf(target);
   const missing = actions.filter((action) => permissions.refusal(action, resource));

@@ -10,7 +10,7 @@ import {
 } from './delivery.ts';
 import { compileFilter } from './filter.ts';
 
-/** An event source mapping of a stream, as the template has it. */
+/** An event source mapping of a stream, from the template. */
 export interface StreamMapping extends DeliverySettings {
   readonly StartingPosition?: string;
   readonly BatchSize?: number;
@@ -19,7 +19,7 @@ export interface StreamMapping extends DeliverySettings {
   readonly FilterCriteria?: { readonly Filters?: readonly { readonly Pattern: string }[] };
 }
 
-/** Where deliveries stand: of each shard, the last sequence number before which all are done. */
+/** The progress of the deliveries: for each shard, the last sequence number up to which every record is done. */
 export interface Checkpoints {
   get(shardId: string): string | undefined;
   set(shardId: string, sequenceNumber: string): void;
@@ -30,19 +30,19 @@ export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' |
   readonly engineStreamArn: string;
   readonly mapping: StreamMapping;
   readonly checkpoints: Checkpoints;
-  /** Adds what the engine does not say of a record, such as that TTL deleted the item. */
+  /** Adds what the engine's record lacks, such as the mark of a TTL deletion. */
   readonly complete: (record: StreamRecord) => StreamRecord;
   readonly log: (line: string) => void;
 }
 
-/** Milliseconds between two rounds while nothing happens: Lambda polls four times a second. */
+/** Pause between two rounds while the stream is quiet, in milliseconds. Lambda polls four times a second. */
 const POLL_INTERVAL = 250;
-/** Milliseconds between two rounds while records come, or somebody waits for them. */
+/** Pause between two rounds while records arrive or a caller waits for them, in milliseconds. */
 const BUSY_INTERVAL = 50;
-/** Records of a shard that may be under way before reading waits. */
+/** Maximum number of a shard's records in delivery. Reading pauses at this limit. */
 const BACKLOG = 5_000;
 
-/** Reads a table's stream for a function: filter, batches, lanes, checkpoint. */
+/** Reads a table's stream for a function: filters, batches, distributes to lanes and keeps checkpoints. */
 export class StreamSource {
   readonly #options: StreamSourceOptions;
   readonly #passes: (record: unknown) => boolean;
@@ -50,12 +50,12 @@ export class StreamSource {
   readonly #abort = new AbortController();
   readonly #shards = new Map<string, Shard>();
   #running?: Promise<void>;
-  /** Rounds that found nothing new while nothing was under way. */
+  /** Rounds that found no new records and no delivery in progress. */
   #quietRounds = 0;
-  /** How many wait for the end of what is in the stream. */
+  /** Number of callers that wait for the stream to drain. */
   #waiting = 0;
 
-  /** @throws Error for a setting or a filter rule that is not imitated. */
+  /** @throws Error for a setting or a filter rule that is not emulated */
   constructor(options: StreamSourceOptions) {
     const { mapping } = options;
     if ('TumblingWindowInSeconds' in mapping) throw new Error('The local runner has no tumbling windows.');
@@ -73,9 +73,9 @@ export class StreamSource {
     await this.#running;
   }
 
-  /** Resolves when all that was in the stream at the call is delivered or set aside. */
+  /** Resolves when every record that was in the stream at the call is delivered or discarded. */
   async drained(): Promise<void> {
-    // A round under way may have read before the caller's last write: the second from here has not.
+    // The current round may have read before the caller's last write. The round after next starts after it.
     const enough = this.#quietRounds + 2;
     this.#waiting += 1;
     while (this.#quietRounds < enough && !this.#abort.signal.aborted) await sleep(BUSY_INTERVAL / 5);
@@ -89,7 +89,7 @@ export class StreamSource {
     }
   }
 
-  /** Reads every shard once. Returns whether nothing was new and nothing is under way. */
+  /** Reads every shard once. Returns true if there were no new records and no delivery is in progress. */
   async #readAll(): Promise<boolean> {
     try {
       await this.#findShards();
@@ -99,14 +99,14 @@ export class StreamSource {
       if (isQuiet) this.#quietRounds += 1;
       return isQuiet;
     } catch (error) {
-      // The engine is away. What was read is kept, and the stream is where it was when it comes back.
+      // The engine does not respond. Keep what was read, and continue from there when the engine is back.
       this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
       for (const shard of this.#shards.values()) shard.iterator = undefined;
       return true;
     }
   }
 
-  /** Waits before the next round; not longer than a busy interval while somebody waits for the stream. */
+  /** Waits before the next round. While a caller waits for the stream, the pause is at most one busy interval. */
   async #rest(interval: number): Promise<void> {
     const { signal } = this.#abort;
     for (let left = interval; left > 0 && !signal.aborted; left -= BUSY_INTERVAL) {
@@ -115,7 +115,7 @@ export class StreamSource {
     }
   }
 
-  /** A shard that ends has successors; until then there is nothing to look for. */
+  /** Looks for new shards only after a shard was closed, because only then can it have successors. */
   async #findShards(): Promise<void> {
     if ([...this.#shards.values()].some((shard) => !shard.isClosed)) return;
     const { endpoint, engineStreamArn, mapping, checkpoints } = this.#options;
@@ -130,7 +130,7 @@ export class StreamSource {
     }
   }
 
-  /** @returns how many records there were. */
+  /** Reads new records of a shard. @returns their number */
   async #read(shard: Shard): Promise<number> {
     if (shard.isClosed || shard.underWay > BACKLOG) return shard.underWay;
     shard.iterator ??= await this.#iterator(shard);
@@ -166,19 +166,22 @@ export class StreamSource {
   }
 }
 
-/** Records of one item stay in order; those of different items may pass each other, in as many lanes as are set. */
+/**
+ * A queue of records. An item's records stay in order in one lane; records in different lanes can overtake each
+ * other. The mapping's parallelization factor sets the number of lanes.
+ */
 interface Lane {
   readonly waiting: Delivery[];
   isBusy: boolean;
   timer?: NodeJS.Timeout;
 }
 
-/** One shard of a stream: what was read of it, and how far it is done. */
+/** One shard of a stream, with its read position and its progress. */
 class Shard {
   readonly id: string;
   iterator?: string;
   isClosed = false;
-  /** The sequence number that was read last. */
+  /** Sequence number of the last record read. */
   position?: string;
   readonly #underWay: Delivery[] = [];
   readonly #deliverer: Deliverer;
@@ -206,12 +209,18 @@ class Shard {
     return this.#underWay.length === 0;
   }
 
-  /** Whether a record comes after all that were read. Sequence numbers are numbers of any length. */
+  /**
+   * Returns whether a record comes after all records read so far. Sequence numbers can exceed the range of a number,
+   * so BigInt compares them.
+   */
   isNew({ dynamodb }: StreamRecord): boolean {
     return this.position === undefined || BigInt(dynamodb.SequenceNumber) > BigInt(this.position);
   }
 
-  /** @param isWanted whether the filter lets it pass; if not, it is done at once. */
+  /**
+   * Queues a record for delivery. @param isWanted whether the filter accepts it; if not, the record is done
+   * immediately
+   */
   take(record: StreamRecord, isWanted: boolean): void {
     this.position = record.dynamodb.SequenceNumber;
     const delivery = { record, shardId: this.id, isDone: !isWanted };
@@ -222,7 +231,7 @@ class Shard {
     }
     const lane = this.#laneOf(record);
     lane.waiting.push(delivery);
-    // After this read, so that a batch holds what came with it.
+    // Wait until this read is complete, so that records read together share a batch.
     setImmediate(() => this.#pump(lane));
   }
 

@@ -10,12 +10,12 @@ import { type Clock, monotonicNow } from '../clock.ts';
 import { REGION, type Resource, type Template } from '../template.ts';
 import type { FunctionError, WorkerData, WorkerEvent, WorkerReport } from './worker.ts';
 
-/** How an invocation ended, as Lambda tells whoever invoked. */
+/** The result of an invocation, as Lambda returns it to the caller. */
 export type Outcome =
   | { readonly ok: true /** The answer as JSON. */; readonly payload: string }
   | { readonly ok: false; readonly error: FunctionError };
 
-/** A line that a function wrote. */
+/** A line of a function's output. */
 export interface LogLine {
   readonly function: string;
   readonly text: string;
@@ -33,22 +33,22 @@ interface FunctionProperties {
 
 /** A Lambda function of the template. */
 export interface LocalFunction {
-  /** The construct's name as a file of `functions/` is called: `issue-token`. */
+  /** Name of the function's file in `functions/`, derived from the construct's name: `issue-token`. */
   readonly name: string;
   readonly functionName: string;
   readonly arn: string;
   readonly roleArn: string;
-  /** Its role's, with which it signs what it calls. */
+  /** Credential of the function's role, which signs the function's calls. */
   readonly credential: Credential;
-  /** Time limit in milliseconds. */
+  /** Timeout in milliseconds. */
   readonly timeout: number;
   readonly pool: WorkerPool;
 }
 
-/** What a function needs that the template does not say. */
+/** What a function needs beyond the template. */
 export interface Surroundings {
   readonly clock: Clock;
-  /** Where DynamoDB and SQS answer it. */
+  /** Endpoint of the AWS services for the function. */
   readonly awsEndpoint: string;
   readonly log: (line: LogLine) => void;
 }
@@ -58,7 +58,7 @@ const INIT_TIMEOUT = 10_000;
 
 let bootstrap: string | undefined;
 
-/** worker.ts as JavaScript, made once: a thread that has to strip types itself takes twice as long to start. */
+/** worker.ts as JavaScript, compiled once: a thread that strips types itself takes twice as long to start. */
 function workerSource(): string {
   bootstrap ??= buildSync({
     entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
@@ -70,7 +70,7 @@ function workerSource(): string {
   return bootstrap ?? '';
 }
 
-/** `IssueToken/Function/Resource` → `issue-token` */
+/** Converts a construct path to a function name: `IssueToken/Function/Resource` → `issue-token`. */
 const nameOf = (path: string) =>
   (
     path
@@ -81,7 +81,7 @@ const nameOf = (path: string) =>
     .replace(/(?<=[a-z0-9])(?=[A-Z])/g, '-')
     .toLowerCase();
 
-/** Reads a function of the template and makes its pool. No worker starts before the first event. */
+/** Reads a function of the template and creates its pool. No worker starts before the first event. */
 export function makeFunction(template: Template, resource: Resource, around: Surroundings): LocalFunction {
   const properties = template.properties<FunctionProperties>(resource);
   const name = nameOf(resource.path);
@@ -89,7 +89,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
   const arn = template.attribute(resource, 'Arn');
   const memorySize = properties.MemorySize ?? 128;
   const timeout = (properties.Timeout ?? 3) * 1000;
-  // A fresh secret each time: the access key is how the AWS proxy tells one function from another.
+  // Each function gets its own access key, by which the AWS proxy identifies it.
   const credential = {
     accessKeyId: `ASIA${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 16).toUpperCase()}`,
     secretAccessKey: randomBytes(20).toString('hex'),
@@ -113,7 +113,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     AWS_ENDPOINT_URL_SQS: around.awsEndpoint,
     AWS_ENDPOINT_URL_EVENTBRIDGE: around.awsEndpoint,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: around.awsEndpoint,
-    // The SDK would read the files of whoever runs this; on Lambda there are none.
+    // Otherwise the SDK would read the developer's own AWS configuration files. Lambda has none.
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     LAMBDA_TASK_ROOT: '/var/task',
@@ -136,8 +136,8 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
 }
 
 /**
- * Reads a function's code. A debugger finds the sources through the map that the build left beside the bundle: paths in
- * the deployed map are relative to the build, not to the asset.
+ * Reads a function's code. A debugger finds the sources through the source map next to the bundle. The deployed map
+ * would not work: its paths are relative to the build folder, not to the asset.
  */
 function code(template: Template, resource: Resource, { Code, Handler }: FunctionProperties) {
   const module = `${Handler.split('.')[0]}.js`;
@@ -152,7 +152,7 @@ function code(template: Template, resource: Resource, { Code, Handler }: Functio
 interface PoolOptions
   extends Pick<WorkerData, 'source' | 'file' | 'handler' | 'functionName' | 'functionArn'> {
   readonly environment: Record<string, string>;
-  /** Milliseconds. */
+  /** Timeout in milliseconds. */
   readonly timeout: number;
   readonly memorySize: number;
   readonly size: number;
@@ -166,7 +166,7 @@ interface Job {
   readonly done: (outcome: Outcome) => void;
 }
 
-/** A worker thread and the one event that it has at most. */
+/** A worker thread and the event that it is handling, if any. */
 interface Sandbox {
   readonly worker: Worker;
   readonly gate: Int32Array;
@@ -176,8 +176,8 @@ interface Sandbox {
 }
 
 /**
- * The environments of one function: worker threads, started when events come, each with one event at a time.
- * Events beyond the last worker wait their turn. A worker that runs out of time or dies is replaced.
+ * The execution environments of one function: worker threads that start on demand and handle one event at a time.
+ * Events wait when all workers are busy. A worker that times out or crashes is replaced.
  */
 export class WorkerPool {
   readonly #options: PoolOptions;
@@ -189,7 +189,7 @@ export class WorkerPool {
     this.#options = options;
   }
 
-  /** Invokes the function and waits for its answer. It does not throw: a failure is an outcome. */
+  /** Invokes the function and waits for its result. Never throws: a failure is a result too. */
   invoke(event: unknown): Promise<Outcome> {
     return new Promise((done) => {
       const job = { requestId: randomUUID(), event: JSON.stringify(event), done };
@@ -199,7 +199,7 @@ export class WorkerPool {
     });
   }
 
-  /** Ends every worker. Events under way fail. */
+  /** Ends every worker. Events in progress fail. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     const sandboxes = [...this.#sandboxes];
@@ -290,7 +290,7 @@ export class WorkerPool {
     else job?.done({ ok: false, error: report.error });
   }
 
-  /** An environment that did not come up fails the event that it was started for. */
+  /** Fails the event for which an environment was started, because the environment could not start. */
   #broken(sandbox: Sandbox, reported: FunctionError): void {
     this.#options.log(`INIT_REPORT ${reported.errorType}: ${reported.errorMessage}\n`);
     sandbox.job ??= this.#waiting.shift();

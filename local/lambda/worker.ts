@@ -1,19 +1,19 @@
 /**
- * What runs in each worker thread: the part of Lambda's Node.js runtime that a function can notice. It loads the
- * handler, hands it one event at a time and stands still in between.
+ * The script of each worker thread: the part of Lambda's Node.js runtime that a function can observe. It loads the
+ * handler, passes it one event at a time and is suspended in between.
  */
 import Module from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Clock, monotonicNow } from '../clock.ts';
 
-/** What a worker is started with. */
+/** The data that a worker starts with. */
 export interface WorkerData {
   readonly source: string;
-  /** Where the source lies, for stack traces. */
+  /** Path of the source, for stack traces. */
   readonly file: string;
   readonly handler: string;
   readonly clock: SharedArrayBuffer;
-  /** Counts the events that were handed to this worker. */
+  /** Counts the events sent to this worker. */
   readonly gate: SharedArrayBuffer;
   readonly functionName: string;
   readonly functionArn: string;
@@ -23,20 +23,20 @@ export interface WorkerData {
 /** An event for a worker. */
 export interface WorkerEvent {
   readonly requestId: string;
-  /** The event as JSON. */
+  /** The event as JSON text. */
   readonly event: string;
-  /** When time is up, on this process's monotonic clock, in milliseconds. */
+  /** When the event times out, in milliseconds of this process's monotonic clock. */
   readonly deadline: number;
 }
 
-/** An error as Lambda reports it to whoever invoked the function. */
+/** An error as Lambda reports it to the caller. */
 export interface FunctionError {
   readonly errorType: string;
   readonly errorMessage: string;
   readonly trace?: string[];
 }
 
-/** What a worker says. */
+/** A message from the worker. */
 export type WorkerReport =
   | { readonly type: 'ready' }
   | { readonly type: 'broken'; readonly error: FunctionError }
@@ -68,14 +68,17 @@ function run(data: WorkerData, say: (report: WorkerReport) => void): void {
       say({ type: 'line', text: `${requestId}\tERROR\tInvoke Error\t${JSON.stringify(reported)}\n` });
       say({ type: 'error', requestId, error: reported });
     }
-    // Nothing runs on Lambda between two events: a promise left floating stands still until the next one comes.
-    // Unless that one is handed over already: then the gate counts more events than this one.
+    // Lambda suspends a function between two events, so an unawaited promise does not proceed until the next event.
+    // Do not suspend if the next event was already sent: the gate then counts more events than this one.
     setImmediate(() => Atomics.wait(new Int32Array(data.gate), 0, handed));
   });
   say({ type: 'ready' });
 }
 
-/** Compiles as CommonJS whatever a package.json above says, and finds nothing but what Node itself has. */
+/**
+ * Compiles the source as CommonJS, regardless of any package.json in a parent folder. The code can import only Node's
+ * own modules.
+ */
 function load({ source, file, handler }: WorkerData): Handler {
   const loaded = new Module(file) as Module & { _compile(source: string, file: string): void };
   loaded.filename = file;
@@ -108,7 +111,9 @@ function described(error: unknown): FunctionError {
   return { errorType: error.name, errorMessage: error.message, trace: error.stack?.split('\n') };
 }
 
-/** `new Date()`, `Date()` and `Date.now()` tell the stack's time; all else about dates stays as it is. */
+/**
+ * Makes `new Date()`, `Date()` and `Date.now()` return the stack's time. Everything else about dates is unchanged.
+ */
 function replaceDate(clock: Clock): void {
   const VirtualDate = new Proxy(Date, {
     construct: (target, args, newTarget) =>
@@ -120,7 +125,10 @@ function replaceDate(clock: Clock): void {
   globalThis.Date = VirtualDate;
 }
 
-/** Lines leave at once, in order with the answer: a stream would keep them while the worker stands still. */
+/**
+ * Sends lines immediately and in order with the response. A stream would hold them back while the worker is
+ * suspended.
+ */
 function captureOutput(say: (report: WorkerReport) => void): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.write = (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
@@ -132,5 +140,5 @@ function captureOutput(say: (report: WorkerReport) => void): void {
   }
 }
 
-// Last, so that everything above is there. Nobody imports this file but for its types.
+// Keep this call last, so that all definitions above exist. Other files import only types from this one.
 run(workerData, (report) => parentPort?.postMessage(report));

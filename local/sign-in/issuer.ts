@@ -4,7 +4,7 @@ import { Events, type MutableToken, OAuth2Server } from 'oauth2-mock-server';
 import type { Clock } from '../clock.ts';
 import { signInPage } from './sign-in-page.ts';
 
-/** Who can sign in here. Their groups are what the stack's settings and the story speak of. */
+/** The people who can sign in. The stack's settings and the story refer to their groups. */
 export const PEOPLE = {
   admin: {
     sub: 'admin-7d0c',
@@ -17,9 +17,9 @@ export const PEOPLE = {
 
 export type Person = keyof typeof PEOPLE;
 
-/** The group whose members are the local stack's administrators. */
+/** The group of the local stack's administrators. */
 export const ADMIN_GROUP = 'platform-admins';
-/** What the local stack's access tokens are for. */
+/** The audience of the local stack's access tokens. */
 export const AUDIENCE = 'deployment-api-keys';
 /** The public client that signs people in. */
 export const CLIENT_ID = 'deployment-api-keys-console';
@@ -29,21 +29,24 @@ const LIFETIME = 3600;
 export const isPerson = (name: unknown): name is Person =>
   typeof name === 'string' && Object.hasOwn(PEOPLE, name);
 
-/** Changes to a token, for a test that wants a bad one. */
+/** Changes a token, so that tests can get an invalid one. */
 export type Tamper = (token: MutableToken) => void;
 
-/** Remembers who signed in, as an issuer's own session does. */
+/** Cookie that remembers who signed in, like an issuer's session. */
 const COOKIE = 'development-issuer';
 const PATHS = { signIn: '/sign-in', signOut: '/sign-out', authorize: '/authorize' };
 
 /**
- * The development issuer: OIDC with RS256 keys made at each start. Nobody needs a password: a page offers the
- * people to choose from, and remembers the choice.
+ * The development issuer: OIDC with RS256 keys that are generated at each start. There are no passwords: a page lists
+ * the people to choose from and remembers the choice.
  */
 export class Issuer {
   readonly #server = new OAuth2Server();
   readonly #clock: Clock;
-  /** Whose a code or a refresh token is, and whether its tokens can be renewed. Each is good once. */
+  /**
+   * The person behind each code or refresh token, and whether its tokens can be renewed. Each code or token works
+   * once.
+   */
   readonly #grants = new Map<string, { person: Person; isOffline: boolean }>();
 
   constructor(clock: Clock) {
@@ -62,7 +65,7 @@ export class Issuer {
       const code = url.searchParams.get('code');
       const query = queryOf(request);
       const person = query.get('person');
-      // OpenID Connect Core §11.
+      // OpenID Connect Core, section 11.
       const isOffline = query.get('scope')?.split(' ').includes('offline_access') ?? false;
       if (code && isPerson(person)) this.#grants.set(code, { person, isOffline });
     });
@@ -70,7 +73,7 @@ export class Issuer {
       const person = this.#grantOf(body)?.person;
       const kind = 'amr' in token.payload ? 'access' : 'id';
       if (person) this.#fill(token, person, kind);
-      // A browser judges ID tokens by its own clock, which a test cannot move.
+      // Browsers check ID tokens against their own clock, which a test cannot move.
       if (kind === 'id') Object.assign(token.payload, timesFrom(Date.now()));
     });
     service.on(Events.BeforeResponse, (response, { body }) => {
@@ -132,7 +135,7 @@ export class Issuer {
       .end();
   }
 
-  /** @returns its URL, which is the tokens' `iss`. */
+  /** Starts the issuer. @returns its URL, which is the `iss` of its tokens */
   async start(port: number): Promise<string> {
     await this.#server.issuer.keys.generate('RS256');
     await this.#server.start(port, '127.0.0.1');
@@ -144,7 +147,7 @@ export class Issuer {
     if (this.#server.listening) await this.#server.stop();
   }
 
-  /** @returns an access token, or with `kind` an ID token, of a person. */
+  /** Returns an access token of a person, or an ID token if `kind` is `id`. */
   signIn(person: Person, kind: 'access' | 'id' = 'access', tamper: Tamper = () => {}): Promise<string> {
     return this.#server.issuer.buildToken({
       scopesOrTransform: (header, payload) => {
@@ -154,7 +157,10 @@ export class Issuer {
     });
   }
 
-  /** Access tokens after RFC 9068, ID tokens after OpenID Connect: a header, an audience and a scope apart. */
+  /**
+   * Fills in the claims: RFC 9068 for access tokens, OpenID Connect for ID tokens. The two differ in header, audience
+   * and scope.
+   */
   #fill({ header, payload }: MutableToken, person: Person, kind: 'access' | 'id'): void {
     const { sub, name, email, groups } = PEOPLE[person];
     const common = { sub, name, email, groups, jti: randomUUID(), ...timesFrom(this.#clock.now()) };
@@ -167,7 +173,7 @@ export class Issuer {
   }
 }
 
-/** The fields of a token request that say whom it speaks for. */
+/** The fields of a token request that identify the person. */
 type TokenRequest = Partial<Record<'grant_type' | 'username' | 'code' | 'refresh_token', unknown>>;
 
 /** @param now epoch milliseconds */

@@ -1,11 +1,11 @@
-/** One of those who can sign in, with the link that does it. */
+/** A person who can sign in, with the link that does it. */
 export interface Choice {
   readonly name: string;
   readonly groups: readonly string[];
   readonly href: string;
 }
 
-/** The development issuer's page: who do you want to be? */
+/** Returns the development issuer's sign-in page, which lists the people to choose from. */
 export function signInPage(choices: readonly Choice[]): string {
   const links = choices.map(
     ({ name, groups, href }) =>
