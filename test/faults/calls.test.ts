@@ -26,9 +26,9 @@ import * as records from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Each call and the purge, under each fault, at each point where a request goes to DynamoDB: once as a hiccup that hits one
- * request, once as an outage that begins there. Nobody may be let in, and the same call, made again when
- * all is well, must find or finish what it began. A fifth of these points in a normal run, all of them in CI.
+ * Runs each call and the purge under each fault, at each point where a request goes to DynamoDB: once as a
+ * hiccup that affects one request, once as an outage that starts there. No fault may give access, and a retry
+ * after it must find or finish what the call began. A normal run tests a fifth of these points, CI tests all.
  */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
@@ -39,19 +39,19 @@ afterAll(async () => {
 
 const ISSUER = 'https://issuer.test';
 const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
-/** One of each world, since it is accepted once per stack. */
+/** One for each world, because a stack accepts it once. */
 const subjectOf = ({ id }: World) => `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`;
-/** An issuer whose every token is good, for one key. */
+/** An issuer whose tokens are all valid, for one key. */
 const CLAIMS = { aud: 'https://service.test', sub: 'pipeline', exp: 2_000_000_000 };
 const trust = { issuers: [ISSUER], verify: async () => CLAIMS };
-/** Looks, and makes the retries. Nothing happens to it. */
+/** Inspects the table and makes the retries. No fault affects it. */
 const calm = inProcess(engine, { trust });
-/** When all was made; a check at the time of the calls has to slide. */
+/** When everything was created. A check at the time of the calls has to extend the token. */
 const early = calm.time.now;
 const later = early + 3_600_000;
 calm.time.now = later;
 
-/** Two attempts: what counts is what happens when they are used up. Only who hangs is waited for to the end. */
+/** Two attempts, because what matters is what happens after the last. Only a hang is waited for to the end. */
 function spoiledBy(kind: FaultKind): InProcess {
   const attemptTimeout = kind === 'hang' ? 300 : 20_000;
   const service = inProcess(engine, {
@@ -62,7 +62,7 @@ function spoiledBy(kind: FaultKind): InProcess {
   service.time.now = later;
   return service;
 }
-// Pauses before further attempts are random: here they are short.
+// Pauses before further attempts are random. Here they are short.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 interface World {
@@ -78,13 +78,16 @@ interface World {
 
 interface Operation {
   call: (service: InProcess, world: World) => Promise<Reply>;
-  /** What it answers when all is well, and what a second time. */
+  /** The expected status without a fault, and the expected status of a repetition. */
   done: number[];
-  /** What is there before. @default a Deployment with all that belongs to it */
+  /**
+   * What exists before the call.
+   * @default a Deployment with all its items
+   */
   world?: 'unregistered' | 'deleted';
-  /** What must be recorded before it may answer 2xx, and a fault that touches nothing of it is none. */
+  /** What must be recorded before a 2xx response. A fault that affects only this is harmless. */
   recorded?: (world: World) => Promise<void>;
-  /** What must hold after it was made again with success. */
+  /** What must hold after a successful retry. */
   holds: (world: World) => Promise<void>;
 }
 
@@ -108,7 +111,7 @@ const stays = async (world: World) => {
 const isDead = async (world: World) => {
   expect(await calm.use(world.token)).toBe(401);
 };
-/** A call that only looks leaves all as it was. */
+/** A call that only reads changes nothing. */
 const unchanged = async (world: World) => {
   expect(await items(world)).toEqual(sorted(itemsOf(world)));
 };
@@ -116,7 +119,7 @@ const slid = async (world: World) => {
   const item = (await items(world)).find(({ sk }) => String(sk).startsWith('TOKEN#'));
   expect(item?.expiresAt).toBe(Math.ceil(later / 1000) + DAY + 300);
 };
-/** What a function that answers no HTTP comes to. */
+/** The result of a function that does not respond over HTTP. */
 async function endOf(work: Promise<number>): Promise<Reply> {
   const status = await work.catch((error) => (error instanceof ServiceError ? error.status : 500));
   return { status, headers: { 'Retry-After': '1' }, text: '', json: undefined };
@@ -155,7 +158,7 @@ const OPERATIONS: Record<string, Operation> = {
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         },
       }),
-    // The answer that is lost is lost: the token may not come again.
+    // A lost response stays lost: the token may not be returned again.
     done: [200, 400],
     holds: async (world) =>
       expect([await count(world, 'SUBJECT#'), await count(world, 'TOKEN#')]).toEqual([1, 2]),
@@ -206,7 +209,7 @@ const OPERATIONS: Record<string, Operation> = {
     holds: unchanged,
   },
   'listing Deployments': {
-    // After this one, so that its requests are known.
+    // A cursor after this Deployment, so that the requests are known.
     call: (service, { id }) => service.call('GET', `/deployments?limit=1&cursor=${cursorAt(id)}`, admin),
     done: [200],
     holds: async (world) => {
@@ -349,7 +352,7 @@ const sorted = (some: Item[]) => some.sort((a, b) => (String(a.sk) < String(b.sk
 
 let worlds = 0;
 function nextWorld(): World {
-  // The text by which the proxy knows the requests about it.
+  // The text by which the proxy recognises requests about it.
   const id = `world-${++worlds}-x`;
   const [ulid, temporaryId] = [newUlid(early), newUlid(early)];
   const key = { id: formatKeyId(id, ulid), secret: mintCredential('secret', id, ulid) } as CreatedKey;
@@ -398,7 +401,7 @@ async function newWorld({ world: kind }: Operation): Promise<World> {
   return world;
 }
 
-/** Makes the call with the fault at one point; then again when all is well. */
+/** Makes the call with the fault at one point, and then again without a fault. */
 async function trial(
   name: string,
   operation: Operation,
@@ -415,14 +418,14 @@ async function trial(
 
   const isError = [500, 503].includes(reply.status);
   expect(isError || operation.done.includes(reply.status), label).toBe(true);
-  // A fault that stays is never answered as if all were well; one that the engine never saw is no fault.
+  // A permanent fault never leads to a success response, unless it does not reach the engine.
   const isHarmless = kind === 'delay' || (['conflict', 'unprocessed'].includes(kind) && !isError);
   const isRecorded = !isError && operation.recorded !== undefined;
   if (isRecorded) await operation.recorded?.(world);
   if (lasts && !isHarmless && !isRecorded) expect(isError, label).toBe(true);
   if (lasts && !isHarmless && at === 0) expect(isError, label).toBe(true);
   if (reply.status === 503) expect(reply.headers['Retry-After'], label).toBe('1');
-  // Of waiting: a busy machine takes longer for the work.
+  // The limit is for waiting. A busy machine takes longer for the work itself.
   expect(took, label).toBeLessThan(15_000);
 
   // The retry.
@@ -434,7 +437,7 @@ async function trial(
   });
 }
 
-/** The requests that the call makes when all is well. */
+/** The requests that the call makes without a fault. */
 async function requestsOf(operation: Operation): Promise<string[]> {
   const world = await newWorld(operation);
   const watch = proxy.inject(world.id);
@@ -444,7 +447,7 @@ async function requestsOf(operation: Operation): Promise<string[]> {
   return watch.operations;
 }
 
-/** Some at a time: they wait more than they work. */
+/** Runs some at a time, because they wait more than they work. */
 async function inParallel(trials: (() => Promise<unknown>)[]): Promise<void> {
   const worker = async () => {
     for (let next = trials.pop(); next; next = trials.pop()) await next();
@@ -452,7 +455,7 @@ async function inParallel(trials: (() => Promise<unknown>)[]): Promise<void> {
   await Promise.all(Array.from({ length: 12 }, worker));
 }
 
-/** Only transactions collide, and only batches leave something undone: to other requests nothing would happen. */
+/** Only transactions conflict, and only batches leave items unprocessed. Other requests cannot have these faults. */
 function canHappen(kind: FaultKind, request: string): boolean {
   if (kind === 'conflict') return request === 'TransactWriteItems';
   return kind !== 'unprocessed' || request.startsWith('Batch');
@@ -463,7 +466,7 @@ for (const [name, operation] of Object.entries(OPERATIONS)) requests.set(name, a
 
 describe('each call and the purge, at each of its requests to DynamoDB', () => {
   it.each(FAULTS)(
-    '%s: refuses or succeeds in time, and a retry finds or finishes it',
+    '%s: fails closed or succeeds in time, and a retry finds or finishes it',
     { timeout: 60_000 },
     async (kind) => {
       const spoiled = spoiledBy(kind);
@@ -479,7 +482,7 @@ describe('each call and the purge, at each of its requests to DynamoDB', () => {
     },
   );
 
-  it.each(Object.keys(OPERATIONS))('and there are such requests: %s', (name) => {
+  it.each(Object.keys(OPERATIONS))('makes at least one request to DynamoDB: %s', (name) => {
     expect(requests.get(name)).not.toEqual([]);
   });
 });

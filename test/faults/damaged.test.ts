@@ -15,9 +15,9 @@ import { inProcess, type Reply, startTable } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Row 65: somebody damages one attribute of one item that a check stands on, with every kind of value that an attribute can
- * have. Then access is ended by a call, and then somebody repairs the attribute. Access that an acknowledged call ended
- * must be ended before and after the repair. A key can always be ended.
+ * Row 65: damages one attribute of one item that a check needs, with every kind of value that an attribute can
+ * have. Then a call ends access, and then the attribute is repaired. Access that an acknowledged call ended must
+ * stay ended before and after the repair. A key can always be revoked.
  */
 const engine = await startTable();
 const raw = new DynamoDBClient({
@@ -35,7 +35,7 @@ const admin = { as: 'admin' };
 const ID = 'damaged';
 type Item = Record<string, AttributeValue>;
 
-/** An attribute that is removed, of another type, empty or out of range. */
+/** A missing attribute, or one of another type, empty or out of range. */
 const DAMAGES: (AttributeValue | undefined)[] = [
   undefined,
   { S: '' },
@@ -58,7 +58,7 @@ const DAMAGES: (AttributeValue | undefined)[] = [
 
 const isKeyName = (name: string) => name === 'pk' || name === 'sk';
 
-/** The value with one part of it damaged, at every place within it. */
+/** The value with one part damaged, at every place within it. */
 function damagedWithin(value: AttributeValue, damage: AttributeValue | undefined): AttributeValue[] {
   if (value.L) {
     return value.L.flatMap((one, n) => {
@@ -79,13 +79,13 @@ function damagedWithin(value: AttributeValue, damage: AttributeValue | undefined
 
 interface Damage {
   title: string;
-  /** Which of the Deployment's items, by the beginning of its sort key. */
+  /** The start of the sort key of the damaged item. */
   of: string;
   name: string;
   value: AttributeValue | undefined;
 }
 
-/** Every damage of every attribute of an item, and of those that it could have. */
+/** Every damage to every attribute of an item, including attributes that it could have. */
 function damagesOf(of: string, item: Item): Damage[] {
   const more = of === 'KEY#' ? ['leak', 'trust', 'notice', 'activeSince'] : [];
   return [...Object.keys(item).filter((name) => !isKeyName(name)), ...more].flatMap((name) => {
@@ -98,7 +98,7 @@ function damagesOf(of: string, item: Item): Damage[] {
   });
 }
 
-/** Whether the item is well-formed, but has other secrets: nothing can notice that. */
+/** Whether the item is well-formed but has other secrets, which nothing can detect. */
 function isOtherSecret(item: Item, name: string, value: AttributeValue | undefined): boolean {
   if (name !== 'secrets' || !value) return false;
   return fromApiKey(unmarshall({ ...item, secrets: value }, { wrapNumbers: Number })) !== undefined;
@@ -112,7 +112,7 @@ interface World {
   temporaryId: string;
 }
 
-/** A Deployment with a rotated key that has all it can have, a token and a temporary token. */
+/** A Deployment with a rotated key with every attribute, a token and a temporary token. */
 async function makeWorld(): Promise<World> {
   await service.register(ID, { name: 'ETL', groups: ['data-eng'] });
   const key = await service.makeKey(ID, {
@@ -150,7 +150,10 @@ const keyOf = ({ pk, sk }: Item): Item => ({ pk: pk as AttributeValue, sk: sk as
 const put = (Item: Item) => raw.send(new PutItemCommand({ TableName: 'keys', Item }));
 const itemOf = (world: World, of: string) => world.items.find(({ sk }) => sk?.S?.startsWith(of)) as Item;
 
-/** Everything as it was, with one attribute damaged. @returns the attribute as the table then holds it */
+/**
+ * Restores everything and damages one attribute.
+ * @returns the attribute as it is then stored
+ */
 async function damage(world: World, { of, name, value }: Damage): Promise<AttributeValue | undefined> {
   const entry = { ...marshall({ pk: 'DEPLOYMENTS', sk: ID }) };
   const { name: title, groups, generation, createdAt } = itemOf(world, 'DEPLOYMENT');
@@ -168,7 +171,7 @@ async function read(world: World, of: string): Promise<Item | undefined> {
   return (await raw.send(new GetItemCommand({ TableName: 'keys', Key, ConsistentRead: true }))).Item;
 }
 
-/** What an operator does who finds an attribute as the damage left it. */
+/** Repairs an attribute as an operator would who finds it in this state. */
 async function repair(
   world: World,
   { of, name }: Damage,
@@ -183,7 +186,7 @@ async function repair(
 
 const keyPath = ({ key }: World) => `/deployments/${ID}/api-keys/${key.id}`;
 
-/** Calls that end access. What each ends: the token, the secret or the temporary token. */
+/** Calls that end access, and what each ends: the token, the secret or the temporary token. */
 type Ended = 'token' | 'secret' | 'temporary';
 interface Ending {
   call: (world: World) => Promise<Reply>;
@@ -238,7 +241,7 @@ beforeAll(async () => {
   world = await makeWorld();
 });
 
-/** Which items a credential stands on. */
+/** The items that each credential depends on. */
 const ON: Record<string, Ended[]> = {
   'KEY#': ['token', 'secret'],
   'TOKEN#': ['token'],

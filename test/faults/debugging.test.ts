@@ -17,7 +17,7 @@ import { makeCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { makeDeployment, runStack } from '../support/stack.ts';
 
-/** Every environment variable by which Node.js or a library in the bundles writes more than we tell it to. */
+/** Every environment variable that makes Node.js or a bundled library write more than the service's own log. */
 const SWITCHES: Record<string, string> = {
   AWS_LAMBDA_LOG_LEVEL: 'TRACE',
   DEBUG: '*',
@@ -32,7 +32,7 @@ const SWITCHES: Record<string, string> = {
 const ROLE_NAME = 'etl-key-secret';
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
 const PLATFORM_TABLE = `arn:aws:dynamodb:us-east-1:${ACCOUNT}:table/platform-${randomUUID()}`;
-/** The service and a stack of somebody who has a key in a secret: every function that there is. */
+/** The service, and a consumer's stack with a key in a secret: every function that exists. */
 const withConsumer = kept(
   'debugging',
   async () => (context, outdir) =>
@@ -80,7 +80,10 @@ const cloudFormation = createServer(async (incoming, response) => {
 await once(cloudFormation, 'listening');
 afterAll(() => cloudFormation.close());
 
-/** Sends a request as CloudFormation does. @returns the answer that it got */
+/**
+ * Sends a request as CloudFormation does.
+ * @returns the response that it received
+ */
 async function askForSecret(RequestType: string, PhysicalResourceId?: string, more: object = {}) {
   const { port } = cloudFormation.address() as AddressInfo;
   const event = {
@@ -106,7 +109,7 @@ async function askForSecret(RequestType: string, PhysicalResourceId?: string, mo
   return JSON.parse(answers.at(-1) ?? '');
 }
 
-/** Asks the authorizer of a REST API about each text, as a token and as another header. */
+/** Calls the authorizer of a REST API with each text, as a token and as another header. */
 async function authorize(texts: string[]) {
   const methodArn = `arn:aws:execute-api:us-east-1:${ACCOUNT}:api/prod/GET/dags`;
   for (const authorizationToken of texts.flatMap((text) => [`Bearer ${text}`, text, `Bearer ${text}\n`])) {
@@ -166,7 +169,7 @@ it('#52: writes no secret in any form when every debugging switch is on, whether
 
   for (const name of functionNames()) {
     const written = stack.logs.text(name);
-    // These two make no call, and so have nothing to tell.
+    // These two make no calls, so they have nothing to log.
     if (!['console', 'metadata'].includes(name)) expect(written, `${name} has run`).toMatch(/^\w+ \d+: /m);
     expect(tracesOf(canaries, written), name).toEqual([]);
   }

@@ -10,7 +10,7 @@ const stack = await runStack();
 await makeDeployment(stack, 'inputs');
 const TOKENS = '/deployments/inputs/temporary-tokens';
 
-/** Signs in with a `sub`, as the issuer might write it. */
+/** Signs in with this `sub`, as the issuer would write it. */
 const signInAs = (sub: string, person: 'admin' | 'member' = 'member') =>
   stack.signIn(person, 'access', ({ payload }) => {
     payload.sub = sub;
@@ -30,7 +30,7 @@ const unprintable = fc.constantFrom(
   '\u2028',
   '😀',
 );
-/** Printable ASCII with one character in it that is not. */
+/** Printable ASCII with one character that is not. */
 const malformedSub = fc
   .tuple(
     fc.string({ unit: fc.constantFrom(...characters(0x20, 0x7e)), maxLength: 40 }),
@@ -72,7 +72,7 @@ describe('#57: a sub', () => {
     );
   });
 
-  it('#57: issues a temporary token for every printable sub, and /whoami answers with that sub', async () => {
+  it('#57: issues a temporary token for every printable sub, and /whoami returns that sub', async () => {
     await fc.assert(
       fc.asyncProperty(printable, async (sub) => {
         const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
@@ -81,14 +81,14 @@ describe('#57: a sub', () => {
           token: issued.json.access_token,
         });
         expect([status, json.principalId]).toStrictEqual([200, sub]);
-        // Recipients trim a header, so that a sub with outer spaces would be read as another person's.
+        // Recipients trim headers, so a sub with leading or trailing spaces would look like another person's.
         expect(headers['x-principal-id']).toBe(sub === sub.trim() ? sub : undefined);
       }),
       { numRuns: sample(100) },
     );
   });
 
-  it('#57: answers /whoami for a temporary token whose stored sub breaks the rule', async () => {
+  it('#57: /whoami accepts a temporary token whose stored sub breaks the rule', async () => {
     const issued = await callAs(stack, 'member', 'POST', TOKENS, { json: {} });
     const token: string = issued.json.access_token;
     const items = await partition(stack, 'DEPLOYMENT#inputs');
@@ -109,7 +109,7 @@ describe('#57: a sub', () => {
 
 describe('#57: a person whose sub is the name of a job', () => {
   it.each(['purge', 'restore', 'source', 'sweep', 'anonymous', 'system'])(
-    '#57: is a person in the events of the API and of the bus: %s',
+    '#57: is a person in the events of the API and the event bus: %s',
     async (sub) => {
       const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
       expect(issued.status).toBe(201);
@@ -128,7 +128,7 @@ describe('#57: a person whose sub is the name of a job', () => {
     },
   );
 
-  it('#57: is a person also in events of an earlier version, which had no types', async () => {
+  it('#57: is a person even in events of an earlier version, which had no types', async () => {
     const id = (n: number) => `${ulidPrefix(Date.now())}${String(n).padStart(16, '0')}`;
     const untyped = (n: number, actor: object) =>
       putItem(stack, {
@@ -151,7 +151,7 @@ describe('#57: a person whose sub is the name of a job', () => {
   });
 });
 
-/** All characters from one code to another, both included. */
+/** All characters between two codes, including both. */
 function characters(first: number, last: number): string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => String.fromCharCode(first + at));
 }

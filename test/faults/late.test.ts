@@ -13,8 +13,8 @@ import { apiKey, deployment, event } from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * The proxy holds back the first attempt of a write. The service repeats the write, what it wrote is revoked, and only then
- * does the first attempt reach the table. Nothing that was revoked may become valid again.
+ * The proxy holds back the first attempt of a write. The service repeats the write, the result is revoked, and
+ * only then the first attempt reaches the table. Nothing that was revoked may become valid again.
  */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
@@ -22,7 +22,7 @@ afterAll(async () => {
   await proxy.stop();
   await engine.stop();
 });
-// Pauses before further attempts are random: here they are short.
+// Pauses before further attempts are random. Here they are short.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 const ISSUER = 'https://issuer.test';
@@ -30,7 +30,7 @@ const part = (of: object) => Buffer.from(JSON.stringify(of)).toString('base64url
 const claims = { aud: 'https://service.test', sub: 'pipeline', exp: 2_000_000_000 };
 const trust = { issuers: [ISSUER], verify: async () => claims };
 const rules = { slideInterval: 0 };
-/** Sets up, revokes and checks: none of its calls are held back. */
+/** Sets up, revokes and checks. None of its calls are held back. */
 const calm = inProcess(engine, { trust, rules });
 const service = (attempts: number) =>
   inProcess(engine, {
@@ -45,7 +45,7 @@ interface World {
   id: string;
   path: string;
   key: CreatedKey;
-  /** A key with another secret that waits for its first use. */
+  /** A key with a second secret that was never used. */
   rotated: CreatedKey;
   /** A disabled key with one scope. */
   disabled: CreatedKey;
@@ -219,7 +219,7 @@ async function newWorld(): Promise<World> {
   return { id, path, key, rotated: { ...before, secret }, disabled, trusting: trusting.id, token };
 }
 
-/** All items but tokens. A late attempt may write a token, which nobody has; it must not change anything else. */
+/** All items except tokens. A late attempt may write a token that nobody has, but must not change anything else. */
 async function stored({ id }: World): Promise<object[]> {
   const partitions = [`DEPLOYMENT#${id}`, `DEPLOYMENT#${id}-2`, `EVENTS#${id}`, `EVENTS#${id}-2`];
   const items = (await Promise.all([...partitions, 'DEPLOYMENTS', 'PURGES'].map(calm.partition))).flat();
@@ -233,7 +233,7 @@ async function isAccepted({ token, secret }: Given): Promise<boolean[]> {
   ];
 }
 
-/** The positions, among the requests of the call, of those that write. */
+/** The positions of the writes among the requests of the call. */
 async function writesOf({ make }: Trial): Promise<number[]> {
   const world = await newWorld();
   const watch = proxy.holdBack(world.id, -1);

@@ -8,7 +8,7 @@ import { type CreatedKey, call, makeDeployment, makeKey, runStack, swap, use } f
 
 const service = await runStack();
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
-/** Deployments whose IDs look like a credential, or like a part of one. */
+/** Deployments whose IDs look like a credential or like part of one. */
 const DEPLOYMENTS = ['etl', 'dks_etl', `dkt_a_${ULID}_${'z'.repeat(31)}`];
 for (const id of DEPLOYMENTS) await makeDeployment(service, id);
 
@@ -32,7 +32,7 @@ const NONE = {
 };
 
 describe('POST /leaks', () => {
-  it.each(CONTEXTS)('#51: disables the key whose secret stands in a text %s', async (name, put) => {
+  it.each(CONTEXTS)('#51: disables the key whose secret is in a text %s', async (name, put) => {
     const ofContext = DEPLOYMENTS[name.length % DEPLOYMENTS.length] ?? '';
     const key = await makeKey(service, ofContext);
     expect((await exchange(service, key)).status).toBe(200);
@@ -41,7 +41,7 @@ describe('POST /leaks', () => {
     expect((await exchange(service, key)).status).toBe(401);
   });
 
-  it('#51: revokes the tokens that stand in a text, and no others', async () => {
+  it('#51: revokes the tokens that are in a text, and no others', async () => {
     const key = await makeKey(service, 'etl');
     const [token = '', other = ''] = [await swap(service, key), await swap(service, key)];
     const temporary: string = (
@@ -54,7 +54,7 @@ describe('POST /leaks', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('#51: handles every credential of a text, up to 20 different ones, however often each stands in it', async () => {
+  it('#51: handles up to 20 different credentials in a text, even if they are repeated', async () => {
     const keys = await makeKeys(20);
     const text = [...keys, ...keys].map(({ secret }) => secret).join('');
     expect((await report(text)).status).toBe(202);
@@ -72,7 +72,7 @@ describe('POST /leaks', () => {
     expect(await statusesOf(keys)).toEqual(Array(21).fill(200));
   });
 
-  it('#51: takes a text of up to 32 KiB in UTF-8, and rejects a longer one without handling it', async () => {
+  it('#51: accepts a text of up to 32 KiB in UTF-8, and rejects a longer one without handling it', async () => {
     const [key, other] = (await makeKeys(2)) as [CreatedKey, CreatedKey];
     const rule = 'must be 1 to 32768 bytes of text in UTF-8';
     const filled = (secret: string, bytes: number) =>
@@ -108,7 +108,7 @@ describe('POST /leaks', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('#51: returns 202 for credentials that are unknown, revoked or reported before', async () => {
+  it('#51: returns 202 for credentials that are unknown, revoked or already reported', async () => {
     const key = await makeKey(service, 'etl');
     const unknown = (['secret', 'token', 'temporary'] as const).map((kind) =>
       formatCredential({ kind, deploymentId: 'etl', ulid: ULID }, '0'.repeat(43)),
@@ -119,7 +119,7 @@ describe('POST /leaks', () => {
   });
 });
 
-describe('a report of which one credential cannot be handled', async () => {
+describe('a leak report with a credential that cannot be handled', async () => {
   const engine = await startTable();
   afterAll(() => engine.stop());
 
@@ -145,7 +145,7 @@ describe('a report of which one credential cannot be handled', async () => {
     expect(events).toHaveLength(12);
   });
 
-  it('#51: fails with 503 when its time is up, before it begins with another credential', async () => {
+  it('#51: fails with 503 when its time is up, before it starts with another credential', async () => {
     let reads = 0;
     const app = inProcess(engine, { around: (when) => void (when === 'before' && reads++) });
     const unknown = Array.from({ length: 20 }, (_, n) =>

@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { startTable } from '../support/in-process.ts';
 import { RACES, runRace } from './races.ts';
 
-/** Few here; a thousand of each by `npm run races`. */
+/** A few runs here. `npm run races` makes a thousand of each. */
 const TIMES = Number(process.env.RACES ?? 10);
 
 const engine = await startTable();

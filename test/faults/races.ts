@@ -6,19 +6,19 @@ import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Two things at once on one engine, again and again. Each race says how it ended, in a word, and throws when it ended as it
- * must not. Contenders go over connections of their own and start a random moment apart.
+ * Runs two operations at once on one engine, repeatedly. Each race returns a word for how it ended, and throws
+ * on an invalid end. The contenders use separate connections and start at slightly random times.
  */
 export interface Race {
-  /** The row of docs/faults.md, where there is one. */
+  /** The title, with the row of docs/faults.md if there is one. */
   title: string;
   run: (racers: Racers) => Promise<string>;
-  /** The ends that may happen. */
+  /** The allowed ends. */
   ends: RegExp;
 }
 
 interface Racers {
-  /** Prepares, and looks afterwards. */
+  /** Prepares, and inspects the result. */
   calm: InProcess;
   a: InProcess;
   b: InProcess;
@@ -27,7 +27,7 @@ interface Racers {
 
 const admin = { as: 'admin' };
 const HOUR = 3_600_000;
-/** A moment of up to a few calls' length, so that every interleaving comes up. */
+/** A random delay of up to the length of a few calls, so that every interleaving occurs. */
 const soon = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
 const after = async <T>(call: () => Promise<T>): Promise<T> => {
   await soon();
@@ -36,7 +36,7 @@ const after = async <T>(call: () => Promise<T>): Promise<T> => {
 const fail = (text: string): never => {
   throw new Error(text);
 };
-/** Lambda sends a record again until it is done. */
+/** Lambda sends a record again until it succeeds. */
 async function purged({ purge }: InProcess, record: DynamoDBRecord): Promise<void> {
   for (let tries = 1; ; tries++) {
     const { batchItemFailures } = await purgeFromStream([record], () => true, purge);
@@ -183,7 +183,7 @@ export const RACES: Race[] = [
       await calm.register(id);
       const token = await calm.swap(await calm.makeKey(id));
       calm.time.now = a.time.now;
-      // Half of the workers' clocks are ten seconds behind: their writes are the older ones.
+      // Half of the workers' clocks are ten seconds slow, so their writes are older.
       b.time.now = a.time.now - 10_000;
       const replies = await Promise.all(
         Array.from({ length: 100 }, (_, n) => (n % 2 ? a : b)).map((one) =>

@@ -33,7 +33,7 @@ async function newKey(): Promise<CreatedKey> {
   return app.makeKey(id);
 }
 
-/** One Deployment with its keys and its history, as a table holds them. */
+/** One Deployment with its keys and events, as a table contains them. */
 interface Held {
   id: string;
   items: Record<string, unknown>[];
@@ -53,7 +53,7 @@ async function held(id: string, table: Table = app.table): Promise<Held> {
   return { id, items };
 }
 
-/** A table of its own that holds this. */
+/** A separate table with these items. */
 async function tableOf({ items }: Held): Promise<Table> {
   const tableName = `table-${++sequence}`;
   await makeTable(app.table.client as never, tableName);
@@ -69,7 +69,7 @@ const without = ({ id, items }: Held, type: RegExp): Held => ({
   items: items.filter(({ sk, type: ofEvent }) => !type.test(String(ofEvent ?? sk))),
 });
 
-/** What is left of what the service used, when a backup is restored. */
+/** What remains of the service's table when a backup is restored. */
 const LEFT = {
   'the table': (now: Held) => now,
   'the table, whose first uses wrote no events': (now: Held) => without(now, /secret_retired/),
@@ -84,7 +84,7 @@ type Left = keyof typeof LEFT;
 /**
  * Restores a Deployment from a backup.
  * @param stopAfter how many writes succeed before the restore is interrupted and run again
- * @returns its key, and what was reported of it
+ * @returns its key, and the doubts reported about it
  */
 async function restored(
   before: Held,
@@ -123,7 +123,7 @@ async function restored(
   return { key, doubts: [...doubts] };
 }
 
-/** A table on which every write after the first few fails, as for a process that was killed. */
+/** A table on which every write after the first few fails, as after the process was killed. */
 function stoppingAfter(writes: number, table: Table): Table {
   let left = writes;
   const send = (command: object) => {
@@ -146,7 +146,7 @@ const isAccepted = (key: ApiKey | undefined, secret: string, at: number): boolea
   statusOf({ ...key, leak: undefined }, at, undefined) === 'active' &&
   livingSecrets(key, at).some(({ hash }) => hash === hashOf(secret));
 
-/** One change of a key, or one use. `of` chooses the secret: 0 is the newest. */
+/** One change of a key, or one use. `of` chooses the secret, where 0 is the newest. */
 type Step =
   | { do: 'rotate'; retireOld: unknown; as: string }
   | { do: 'exchange' | 'leak'; of: number }
@@ -192,17 +192,17 @@ const steps = (whos: string[]) =>
     { maxLength: 8 },
   );
 
-/** A key, and its secrets in the order in which they were generated. */
+/** A key, and its secrets in the order of their creation. */
 interface Lived {
   key: CreatedKey;
   secrets: string[];
 }
 
 async function live(lived: Lived, step: Step): Promise<void> {
-  // No two things happen in the same millisecond.
+  // No two operations happen in the same millisecond.
   app.time.now += 7;
   if (step.do === 'wait') app.time.now += step.seconds * 1000;
-  // What the service rejects changes nothing.
+  // Operations that the service rejects change nothing.
   else if (step.do === 'patch') await patch(lived.key, step.json, step.as);
   else if (step.do === 'rotate') {
     const { as, retireOld } = step;
@@ -217,7 +217,7 @@ async function live(lived: Lived, step: Step): Promise<void> {
 
 const anyLeft = fc.constantFrom(...(Object.keys(LEFT) as Left[]));
 
-/** A new key, and its Deployment as a backup has it after these steps. */
+/** A new key, and its Deployment after these steps, as in a backup. */
 async function backedUpAfter(earlier: Step[]) {
   const key = await newKey();
   const id = key.id.split('_')[1] as string;
@@ -226,12 +226,12 @@ async function backedUpAfter(earlier: Step[]) {
   return { id, lived, before: await held(id), point: app.time.now };
 }
 
-/** Times at which secrets are compared: a rotation can have set the end of a secret in the future. */
+/** Times at which secrets are compared, because a rotation can set a retirement in the future. */
 const soon = () => [0, HOUR, 25 * HOUR, 49 * HOUR, 9 * 24 * HOUR].map((after) => app.time.now + after);
 
 describe('a restore from a backup', () => {
   it.each(Object.keys(LEFT) as Left[])(
-    '#45: revives no secret that its successor retired by its first use since, where %s is left',
+    "#45: restores no secret that its successor's first use retired after the backup, when %s remains",
     async (left) => {
       const old = await newKey();
       app.time.now += 7;
@@ -253,7 +253,7 @@ describe('a restore from a backup', () => {
   );
 
   it.each(['the table', 'the table, whose first uses wrote no events'] as const)(
-    '#45: keeps the old secret of a rotation whose new secret has not been used, where %s is left',
+    '#45: keeps the old secret of a rotation whose new secret was not used, when %s remains',
     async (left) => {
       const old = await newKey();
       app.time.now += 7;
@@ -269,7 +269,7 @@ describe('a restore from a backup', () => {
     },
   );
 
-  it('#45: keeps a key disabled that is disabled or leaked today, though no event says so', async () => {
+  it('#45: keeps a key disabled that is disabled or leaked today, even if no event says so', async () => {
     for (const change of [
       { enabled: false },
       { enabled: false, leak: { reportedAt: 1, wasEnabled: true } },
@@ -292,7 +292,7 @@ describe('a restore from a backup', () => {
     { validUntil: app.time.now + HOUR },
     { networks: ['192.0.2.0/24'] },
     { trust: [] },
-  ])('#45: disables a key whose bounds today differ by %j, though no event says so', async (change) => {
+  ])('#45: disables a key that differs today by %j, even if no event says so', async (change) => {
     const made = await newKey();
     const id = made.id.split('_')[1] as string;
     const before = await held(id);
@@ -303,8 +303,8 @@ describe('a restore from a backup', () => {
   });
 
   it.each([
-    ['came back with --disable-all', /^$/, { disablesAll: true }],
-    ['was created since', /^KEY#/, {}],
+    ['was restored with --disable-all', /^$/, { disablesAll: true }],
+    ['was created after the backup', /^KEY#/, {}],
   ] as const)('#55: lets no rotation enable a leaked key that %s', async (_, lacks, options) => {
     const made = await newKey();
     await app.leak(made.secret);
@@ -313,7 +313,7 @@ describe('a restore from a backup', () => {
     expect(key?.leak).toEqual({ reportedAt: app.time.now, wasEnabled: false });
   });
 
-  it('#45: revives no token that was revoked with others of its key, when the key is gone from the table', async () => {
+  it('#45: restores no token that was revoked with others of its key, when the key is gone from the table', async () => {
     const made = await newKey();
     const [, id = '', ulid = ''] = /^dk_(.*)_(.*)$/.exec(made.id) ?? [];
     const backup = await tableOf(await held(id));
@@ -344,7 +344,7 @@ describe('a restore from a backup', () => {
     expect(await app.use(await app.swap(made))).toBe(200);
   });
 
-  it('#45: accepts no secret that was dead, and each that was alive or reports the key, whatever happened', async () => {
+  it('#45: accepts no secret that was invalid, and accepts or reports each valid one, whatever happened', async () => {
     const history = fc.record({
       left: anyLeft,
       earlier: steps(['ada']),
@@ -364,14 +364,14 @@ describe('a restore from a backup', () => {
         const revived = then.map((secrets, n) => secrets.filter((secret) => !now[n]?.includes(secret)));
         expect(revived.flat()).toEqual([]);
         if (end.doubts.length === 0) expect(then).toEqual(accepted(today, wereKnown));
-        // What a rotation would enable, it would enable today.
+        // A key that a rotation would enable would also be enabled by it today.
         if (end.key?.leak?.wasEnabled) expect(today?.leak?.wasEnabled).toBe(true);
       }),
       { numRuns: sample(300) },
     );
   }, 240_000);
 
-  it('#45: revives no secret that was dead before the first change of somebody who is ignored', async () => {
+  it('#45: restores no secret that was invalid before the first change of an ignored person', async () => {
     const history = fc.record({ left: anyLeft, earlier: steps(['ada']), since: steps(['ada', 'mallory']) });
     await fc.assert(
       fc.asyncProperty(history, async ({ left, earlier, since }) => {
@@ -388,7 +388,7 @@ describe('a restore from a backup', () => {
         }
         const { key: end } = await restored(before, await held(id), point, left, { ignored: ['mallory'] });
         expect(dead.filter((secret) => isAccepted(end, secret, app.time.now))).toEqual([]);
-        // A leaked key is enabled by nothing but a rotation.
+        // Only a rotation enables a leaked key.
         if (end?.leak) expect(end.enabled).toBe(false);
       }),
       { numRuns: sample(300) },

@@ -14,7 +14,7 @@ import {
 } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
-/** Ways to end what somebody else holds, while that somebody uses it as often as they can. */
+/** Ways to revoke a credential while somebody else uses it as often as possible. */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint, { collides: true });
 afterAll(async () => {
@@ -31,7 +31,7 @@ const rotate = (owner: InProcess, key: CreatedKey, retireOld: unknown) =>
 const disable = (owner: InProcess, key: CreatedKey) =>
   owner.call('PATCH', pathOf(key), { ...admin, json: { enabled: false } });
 
-/** Each ends every secret and every token of the key. */
+/** Each revokes every secret and every token of the key. */
 const REVOCATIONS: Record<string, (owner: InProcess, key: CreatedKey) => Promise<number>> = {
   'a rotation with "now"': async (owner, key) => (await rotate(owner, key, 'now')).status,
   'a leak report': (owner, key) => owner.leak(key.secret).then(() => 200),
@@ -48,7 +48,7 @@ async function newKey(owner: InProcess, body?: object): Promise<CreatedKey> {
   return owner.makeKey(id, body);
 }
 
-/** Clients that do the same in a loop. */
+/** Clients that repeat the same call in a loop. */
 async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<Reply>) {
   const replies: Reply[] = [];
   const late: Reply[] = [];
@@ -56,7 +56,7 @@ async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<
   const loops = clients.map(async (client) => {
     for (let wasRevoked = false; !wasRevoked; ) {
       wasRevoked = isRevoked;
-      // A call that ends without I/O must not keep everything else from running.
+      // A call without I/O must not block everything else.
       await setImmediate();
       const reply = await use(client);
       replies.push(reply);
@@ -69,7 +69,7 @@ async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<
     /** @returns replies to all calls, and to those that began after the revocation was acknowledged */
     end: async () => {
       isRevoked = true;
-      // Each ends after a call that began after the revocation.
+      // Each loop ends after a call that started after the revocation.
       await Promise.all(loops);
       return { replies, late };
     },
@@ -81,13 +81,13 @@ const tokensIn = (replies: Reply[]) =>
 
 describe('while five clients exchange its secret in a loop and every use is recorded', () => {
   it.each(Object.entries(REVOCATIONS))(
-    '#46: %s succeeds each time, and then neither the secret nor a token of it works',
+    '#46: %s succeeds each time, and then the secret and its tokens are rejected',
     { timeout: 120_000 },
     async (_, revoke) => {
       const [owner, clients] = [inProcess(engine, everyUse), five(everyUse)];
       for (let round = 0; round < 5; round++) {
         const key = await newKey(owner);
-        // Each exchange comes a second later, so that each is recorded.
+        // Each exchange happens a second later, so that each is recorded.
         const loop = await loopOf(clients, (client) => {
           client.time.now = owner.time.now += 1000;
           return client.exchange(key);
@@ -103,7 +103,7 @@ describe('while five clients exchange its secret in a loop and every use is reco
   );
 
   it.each(Object.entries(REVOCATIONS))(
-    '#46: %s succeeds each time, also where a transaction fails when it meets another write to its items',
+    '#46: %s succeeds each time, even when transactions conflict with other writes to their items',
     { timeout: 120_000 },
     async (_, revoke) => {
       const colliding = { ...everyUse, endpoint: proxy.endpoint };
@@ -141,7 +141,7 @@ it('#46: a leak report of a token succeeds each time while five clients use it i
   }
 });
 
-/** What a key can have been through, and the secrets that its holders then have, oldest first. */
+/** Possible histories of a key, and the secrets that its holders then have, oldest first. */
 const HISTORIES: Record<string, (owner: InProcess, key: CreatedKey) => Promise<string[]>> = {
   'was never used': async (_, { secret }) => [secret],
   'is in use': async (owner, key) => {
@@ -234,7 +234,7 @@ const trustInPlaceOfSecrets = ({ id }: CreatedKey, issuer: string) =>
     ExpressionAttributeValues: { ':none': [], ':rules': [{ issuer, claims: { sub: 'pipeline' } }] },
   });
 
-describe('a key that leaked', () => {
+describe('a leaked key', () => {
   const setEnabled = (service: InProcess, key: CreatedKey, enabled: boolean, as = 'admin') =>
     service.call('PATCH', pathOf(key), { as, json: { enabled } });
   const shown = async (service: InProcess, key: CreatedKey) =>
@@ -242,10 +242,10 @@ describe('a key that leaked', () => {
   const typesOf = async (service: InProcess, key: CreatedKey) =>
     (await service.partition(`EVENTS#${key.id.split('_')[1]}`)).map(({ type }) => type);
 
-  it('#55: stays disabled when an administrator disabled it, and a member then rotates it', async () => {
+  it('#55: stays disabled when an administrator disabled it and a member then rotates it', async () => {
     const service = inProcess(engine);
     const key = await newKey(service);
-    // Events of one millisecond have no order.
+    // Events of the same millisecond have no order.
     const later = () => void service.time.now++;
     later();
     await service.leak(key.secret);
@@ -284,7 +284,7 @@ describe('a key that leaked', () => {
     { minLength: 1, maxLength: 8 },
   );
 
-  it('#55: stays disabled whatever comes between, until somebody enables it', {
+  it('#55: stays disabled whatever happens, until a person enables it', {
     timeout: 60_000,
   }, async () => {
     const service = inProcess(engine);

@@ -9,7 +9,7 @@ import { inProcess, type Reply, removal, startTable } from '../support/in-proces
 import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
-/** Rows of docs/faults.md that need a world of their own. The number is the row's. */
+/** Rows of docs/faults.md that need their own setup. The number in a title is the row's. */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
 afterAll(async () => {
@@ -17,7 +17,7 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** What happens before or after a command of the service that is watched. */
+/** What happens before or after a command of the observed service. */
 let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
 const service = inProcess(engine);
 const watched = inProcess(engine, {
@@ -47,10 +47,10 @@ const remove = (Key: ItemKey) => service.table.client.send(new DeleteCommand({ T
 const always: HasTime = () => true;
 
 describe('checks', () => {
-  it('#2 TTL deletes between read and slide: refused, no ghost item', async () => {
+  it('#2 TTL deletes between read and extension: the call is denied and no item is re-created', async () => {
     for (const [gone, status, left] of [
       ['TOKEN#', 401, ['DEPLOYMENT', 'KEY']],
-      // The key that is deleted meanwhile is not brought back by the note of its use.
+      // Recording a use does not bring back a key that is deleted meanwhile.
       ['KEY#', 200, ['DEPLOYMENT', 'TOKEN']],
     ] as const) {
       const { id, key } = await newKey();
@@ -71,7 +71,7 @@ describe('checks', () => {
     }
   });
 
-  it('#37 a disabled key enabled again, an expired key extended: older tokens stay dead, whether used or not', async () => {
+  it('#37 a disabled key enabled again, an expired key extended: older tokens stay revoked, whether used or not', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     const patch = (json: object) => service.call('PATCH', path, { ...admin, json });
@@ -98,7 +98,7 @@ describe('checks', () => {
     }
   });
 
-  it('#24 secret as bearer, token as client_secret, temporary token of another Deployment: refused', async () => {
+  it('#24 secret as bearer, token as client_secret, temporary token of another Deployment: each is rejected', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     const grant = await service.call('POST', `/deployments/${id}/temporary-tokens`, { ...admin, json: {} });
@@ -120,7 +120,7 @@ describe('checks', () => {
     expect(await service.authorize(event as never)).toEqual({ isAuthorized: false, context: {} });
   });
 
-  it('#26 one character changed, truncated, extended: refused, wherever it is', async () => {
+  it('#26 one character changed, truncated, extended: the token is rejected, whatever the position', async () => {
     const { key } = await newKey();
     const token = await service.swap(key);
     const statuses = new Set<number>();
@@ -134,14 +134,14 @@ describe('checks', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('#36 1,000 forged, well-formed tokens at once: refused without a write; real callers still pass', {
+  it('#36 1,000 forged, well-formed tokens at once: they are rejected without a write, and valid callers are served', {
     timeout: 60_000,
   }, async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     service.time.now += 3_600_000;
     const writes = proxy.inject(`DEPLOYMENT#${id}"`);
-    // Here it is one thread that asks them all.
+    // Here one thread sends all the requests.
     const patience = { attemptTimeout: 20_000, attempts: 1 };
     const behind = inProcess(engine, { endpoint: proxy.endpoint, patience });
     behind.time.now = service.time.now;
@@ -150,12 +150,12 @@ describe('checks', () => {
     const real = Array.from({ length: 20 }, () => behind.use(token));
     expect(new Set(await Promise.all(all))).toEqual(new Set([401]));
     expect(new Set(await Promise.all(real))).toEqual(new Set([200]));
-    // The slides are the real callers', and the notes of the key's use beside them.
+    // The only writes are the extensions of the valid callers' tokens and the recorded uses of the key.
     expect(writes.operations.filter((one) => one !== 'BatchGetItem').length).toBeLessThanOrEqual(2 * 20);
     await writes.end();
   });
 
-  it('#38 an exchange that read the key just before its epoch was raised: its token is dead', async () => {
+  it('#38 an exchange that read the key just before its epoch was raised: its token is invalid', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     around = async (when, command) => {
@@ -171,8 +171,8 @@ describe('checks', () => {
   });
 });
 
-describe('DynamoDB in trouble', () => {
-  /** As deployed: with the patience of the functions, and the time limits of the template. */
+describe('DynamoDB faults', () => {
+  /** Configured as deployed: the retry policies of the functions and the time limits of the template. */
   const check = inProcess(engine, { endpoint: proxy.endpoint, patience: CHECK_PATIENCE });
   const called = inProcess(engine, { endpoint: proxy.endpoint, patience: CALL_PATIENCE });
   const CHECK_LIMIT = 5000;
@@ -197,7 +197,7 @@ describe('DynamoDB in trouble', () => {
     ['#16 AccessDenied, table missing', ['denied', 'missing'], [500, 503]],
   ];
   it.each(rows)(
-    '%s: checks, exchanges and management calls are refused within their time limits',
+    '%s: checks, exchanges and management calls fail within their time limits',
     { timeout: 30_000 },
     async (_, kinds, statuses) => {
       for (const kind of kinds) {
@@ -220,7 +220,7 @@ describe('DynamoDB in trouble', () => {
     },
   );
 
-  it('#14 the attempts of a call fit into its time limit, also when it asks DynamoDB three times', () => {
+  it('#14 the attempts of a call fit into its time limit, even when it calls DynamoDB three times', () => {
     const most = ({ attempts, attemptTimeout }: typeof CALL_PATIENCE) => attempts * attemptTimeout;
     expect(2 * most(CHECK_PATIENCE)).toBeLessThan(CHECK_LIMIT);
     expect(3 * most(CALL_PATIENCE)).toBeLessThan(CALL_LIMIT);
@@ -228,7 +228,7 @@ describe('DynamoDB in trouble', () => {
 });
 
 describe('the purge', () => {
-  it('#6 Deployment made again while the old purge is pending: old keys dead, new keys live, also after it', async () => {
+  it('#6 Deployment registered again while the old purge is pending: old keys stay revoked, and new keys stay active after it', async () => {
     const { id, key } = await newKey();
     const old = await service.swap(key);
     const generation = await inLife(id);
@@ -246,7 +246,7 @@ describe('the purge', () => {
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(generation);
   });
 
-  it('#7 purge event three times, out of order: same end state', async () => {
+  it('#7 purge event three times, out of order: the end state is the same', async () => {
     const { id, key } = await newKey();
     await service.swap(key);
     const keySk = `KEY#${key.id.slice(-26)}`;
@@ -278,7 +278,7 @@ describe('the purge', () => {
     expect(await markersOf(id)).toEqual([]);
   });
 
-  it('#8 poison stream record: it is reported, what came before it is done and what comes after is sent again', async () => {
+  it('#8 poison stream record: it is reported, earlier records are done and later ones are sent again', async () => {
     const [one, two] = [await newKey(), await newKey()];
     const records = [];
     for (const { id } of [one, two]) {
@@ -293,7 +293,7 @@ describe('the purge', () => {
     expect(end).toEqual({ batchItemFailures: [{ itemIdentifier: '2' }] });
     expect(await service.partition(`DEPLOYMENT#${one.id}`)).toEqual([]);
     expect(await service.partition(`DEPLOYMENT#${two.id}`)).not.toEqual([]);
-    // As Lambda does after bisecting: the bad one alone, then its neighbour.
+    // Lambda bisects the batch: first the bad record, then its neighbour.
     expect(await purgeFromStream([poison], always, service.purge)).toEqual({
       batchItemFailures: [{ itemIdentifier: '2' }],
     });
@@ -301,7 +301,7 @@ describe('the purge', () => {
     expect(await service.partition(`DEPLOYMENT#${two.id}`)).toEqual([]);
   });
 
-  it('#9 purge dies after k of n deletes, for every k: a rerun finishes', async () => {
+  it('#9 purge fails after k of n deletes, for every k: a second run finishes', async () => {
     for (let k = 0; k <= 5; k++) {
       const { id, key } = await newKey();
       for (let n = 0; n < 4; n++) await service.swap(key);
@@ -309,7 +309,7 @@ describe('the purge', () => {
       await service.call('DELETE', `/deployments/${id}`, admin);
       const items = await service.partition(`DEPLOYMENT#${id}`);
       expect(items).toHaveLength(5);
-      // It deletes from the last sort key down.
+      // It deletes from the last sort key backwards.
       for (const { pk, sk } of items.reverse().slice(0, k)) await remove({ pk: String(pk), sk: String(sk) });
       await purgeFromStream([removed(id, generation)], always, service.purge);
       expect(await service.partition(`DEPLOYMENT#${id}`), `k = ${k}`).toEqual([]);
@@ -317,12 +317,12 @@ describe('the purge', () => {
     }
   });
 
-  it('a life that still goes on is taken by no record, no marker and no message of its own', async () => {
+  it('no record, marker or message purges the current generation of a Deployment', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     const generation = await inLife(id);
     const before = await service.partition(`DEPLOYMENT#${id}`);
-    // What a restored backup brings back: the Deployment, and the marker of a purge that had begun.
+    // The state after a restored backup: the Deployment, and the marker of a purge that had started.
     const createdAt = service.time.now - 6 * 60_000;
     const marker = { pk: 'PURGES', sk: `${id}#${generation}`, createdAt };
     const stays = async (end: object) => {
@@ -346,7 +346,7 @@ describe('the purge', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('#10 Deployment with 10,000 tokens: purged over pages and time limits', {
+  it('#10 Deployment with 10,000 tokens: it is purged over several pages and time limits', {
     timeout: 60_000,
   }, async () => {
     const { id } = await newKey();
@@ -376,7 +376,7 @@ describe('the purge', () => {
     expect(await service.partition(`DEPLOYMENT#${neighbour}`)).toHaveLength(3);
   });
 
-  it('#12 stream down for more than 24 hours: the schedule finds the marker; the check refused all along', async () => {
+  it('#12 stream down for more than 24 hours: the schedule finds the marker, and checks deny access all the time', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     await service.call('DELETE', `/deployments/${id}`, admin);
@@ -397,7 +397,7 @@ describe('the purge', () => {
 });
 
 describe('requests', () => {
-  it('#22 wrong content type, base64 body, 1 MB body, bad UTF-8, %zz, __proto__, deep JSON: 4xx', async () => {
+  it('#22 wrong content type, base64 body, 1 MB body, bad UTF-8, %zz, __proto__, deep JSON: each is a 4xx', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys`;
     const json = { 'content-type': 'application/json' };
@@ -435,7 +435,7 @@ describe('requests', () => {
     expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(2);
   });
 
-  it('#23 two Authorization headers, comma-joined, tab, NUL: refused; bearer in any case is a bearer', async () => {
+  it('#23 two Authorization headers, comma-joined, tab, NUL: rejected; the scheme "bearer" is accepted in any case', async () => {
     const { key } = await newKey();
     const token = await service.swap(key);
     const use = async (authorization: string) =>
@@ -460,7 +460,7 @@ describe('requests', () => {
       expect(await use(`${scheme} ${token}`)).toBe(200);
   });
 
-  it("#27 quotes and newlines in a key's name: quotes are kept as they are, control characters are a 400", async () => {
+  it("#27 quotes and newlines in a key's name: quotes are kept unchanged, and control characters are a 400", async () => {
     const { id } = await newKey();
     for (const name of ['"; DROP TABLE keys; --', "it's <b>", '{{7*7}} \u2028 %0a', '=1+1']) {
       const { json } = await service.call('POST', `/deployments/${id}/api-keys`, {
@@ -478,12 +478,12 @@ describe('requests', () => {
   });
 });
 
-it('#34 next version deployed with live tokens; rollback: attributes that come and go leave tokens valid', async () => {
+it('#34 next version deployed with active tokens, then rolled back: added and removed attributes leave tokens valid', async () => {
   const { id, key } = await newKey();
   const token = await service.swap(key);
   const TableName = 'keys';
   for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
-    // Of a later version, and then rolled back: each item has what this one does not know.
+    // As after a later version and a rollback: each item has an attribute that this version does not know.
     await service.table.client.send(
       new PutCommand({ TableName, Item: { ...item, ofLaterVersion: { a: [1] } } }),
     );
@@ -492,7 +492,7 @@ it('#34 next version deployed with live tokens; rollback: attributes that come a
   const known = ['pk', 'sk', 'generation', 'epoch', 'issuedAt', 'expiresAt', 'enabled', 'scopes', 'secrets'];
   const ofKey = ['name', 'revision', 'createdAt', 'createdBy', 'groups', 'keyCount'];
   for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
-    // Of the first version: what the contract names and no more.
+    // As of the first version: only the attributes that the contract names.
     const Item = Object.fromEntries(
       Object.entries(item).filter(([name]) => [...known, ...ofKey].includes(name)),
     );
@@ -502,7 +502,7 @@ it('#34 next version deployed with live tokens; rollback: attributes that come a
   expect(await service.use(await service.swap(key))).toBe(200);
 });
 
-it("#42 the Deployment's item deleted by hand while the stream is off: its keys are refused at once", async () => {
+it("#42 the Deployment's item deleted by hand while the stream is off: its keys are rejected immediately", async () => {
   const { id, key } = await newKey();
   const token = await service.swap(key);
   const generation = await inLife(id);
@@ -510,7 +510,7 @@ it("#42 the Deployment's item deleted by hand while the stream is off: its keys 
   await remove(Key);
   expect(await service.use(token)).toBe(401);
   expect((await service.exchange(key)).status).toBe(401);
-  // What an update by hand brings back has no generation, and lets nobody in either.
+  // An item that an update by hand re-creates has no generation, and gives no access either.
   const ghost = { TableName: 'keys', Key, UpdateExpression: 'SET #n = :n' };
   await service.table.client.send(
     new UpdateCommand({

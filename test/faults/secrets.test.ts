@@ -10,11 +10,11 @@ import { partition } from '../support/service.ts';
 import { makeDeployment } from '../support/stack.ts';
 
 /**
- * Canaries: one secret of each kind goes through every call, in every place where somebody might put it, right and wrong.
- * Then none of them may be found anywhere but in the answer that gave it out.
+ * Canaries: one secret of each kind is sent with every call, in every place where a caller might put it, right
+ * and wrong. Afterwards none of them may be found anywhere except in the response that returned it.
  */
 const directory = mkdtempSync(join(tmpdir(), 'canary-'));
-// This reads the files of the embedded engine, whichever one the other tests use.
+// The test reads the embedded engine's files, regardless of the engine that other tests use.
 vi.stubEnv('DYNAMODB_ENDPOINT', '');
 const stack: LocalStack = await startLocalStack({ synthesise: assemblyOf, dataDirectory: directory });
 afterAll(async () => {
@@ -29,7 +29,7 @@ it('#31 a canary secret through every path and error: no hit in logs, metrics, t
   await makeDeployment(stack, id);
   const made = await makeCanaries(stack, id);
   const { token, temporary, person } = made.canaries;
-  // What fails inside.
+  // Internal failures.
   await expect(
     stack.invoke('authorize', { type: 'TOKEN', authorizationToken: `Bearer ${token}` }),
   ).rejects.toThrow();
@@ -62,6 +62,6 @@ it('#31 a canary secret through every path and error: no hit in logs, metrics, t
     expect(logs.includes(hash), `hash of ${name} in the logs`).toBe(false);
     expect(answers.includes(hash), `hash of ${name} in an answer`).toBe(false);
   }
-  // The search finds what is there.
+  // The search finds what exists.
   expect(files.join('\n')).toContain(createHash('sha256').update(temporary).digest('base64url'));
 });

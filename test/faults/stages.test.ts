@@ -4,7 +4,7 @@ import { kept } from '../support/assembly.ts';
 import { newToken } from '../support/service.ts';
 import { call, runStack } from '../support/stack.ts';
 
-/** The stages as somebody would make them who does not know of the variables: by hand, or in an app of their own. */
+/** Stages as created by somebody who does not know about the stage variables: by hand, or in another app. */
 const stack = await runStack({
   synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
   alterTemplate: ({ Resources }: CfnTemplate) => {
@@ -18,12 +18,12 @@ const stack = await runStack({
 const token = await newToken(stack, 'good');
 await newToken(stack, 'other');
 
-/** Calls an API of a consumer, with a token that is good for the Deployment `good`. */
+/** Calls a consumer's API with a token that is valid for the Deployment `good`. */
 const deploy = (api: string, deploymentId: string) =>
   call(stack.urls[`${api}/Resource`] ?? '', 'POST', `/deployments/${deploymentId}/deploys`, { token });
 
-describe('a stage that synthesis could not see, without the variables of its authorizer', () => {
-  it.each(['Rest', 'Http'])('#49: lets nobody in by the API %s: 401, without a check', async (api) => {
+describe("a stage without the authorizer's stage variables that synthesis cannot see", () => {
+  it.each(['Rest', 'Http'])('#49: returns 401 for every call to the API %s, without a check', async (api) => {
     stack.resetCalls();
     for (const deploymentId of ['good', 'other']) {
       const { status, json } = await deploy(api, deploymentId);
@@ -32,7 +32,7 @@ describe('a stage that synthesis could not see, without the variables of its aut
     expect(stack.calls('authorize')).toStrictEqual({});
   });
 
-  it('is the only reason: the same token is let in by an API whose authorizer asks for no variables', async () => {
+  it('denies only because of the missing variables: an API whose authorizer needs none allows the same token', async () => {
     expect((await deploy('Token', 'good')).status).toBe(202);
   });
 });

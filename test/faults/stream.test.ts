@@ -3,7 +3,7 @@ import { fill } from '../support/many-items.ts';
 import { callAs, markers, partition, putItem, removeItem } from '../support/service.ts';
 import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
-/** What only the stream of the running stack can show. */
+/** Behaviour that only the stream of the running stack can show. */
 const stack = await runStack();
 const table = { client: stack.table.client, tableName: stack.table.name, onMalformed: () => {} };
 let count = 0;
@@ -12,7 +12,7 @@ beforeEach(() => {
   id = `streamed_${++count}`;
 });
 
-it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream; its neighbour keeps all', {
+it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream, and another Deployment keeps everything', {
   timeout: 120_000,
 }, async () => {
   await makeDeployment(stack, `${id}_neighbour`);
@@ -26,7 +26,7 @@ it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream;
   expect(await use(stack, token)).toBe(200);
 });
 
-it('#8 poison stream record: to the failure queue; its neighbours are processed', {
+it('#8 poison stream record: it goes to the dead-letter queue, and its neighbours are processed', {
   timeout: 120_000,
 }, async () => {
   const neighbours = [`${id}_a`, `${id}_b`];

@@ -10,7 +10,7 @@ import { inProcess, startTable } from '../support/in-process.ts';
 import { callAs, partition } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
-/** Rows of docs/faults.md about tokens of a CI in the place of a secret. The number is the row's. */
+/** Rows of docs/faults.md about OIDC tokens from CI in place of a secret. The number in a title is the row's. */
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const UNAVAILABLE = {
@@ -27,7 +27,7 @@ const ecdsa = await startCiIssuer('ES256');
 const down = await startCiIssuer();
 const engine = await startTable();
 afterAll(() => engine.stop());
-/** Calls to the table since a test emptied it. */
+/** Calls to the table since a test emptied the list. */
 const calls: string[] = [];
 const verify = openIssuers(() => service.time.now);
 const service = inProcess(engine, {
@@ -51,7 +51,7 @@ const newDeployment = async () => {
   await service.register(id);
   return id;
 };
-/** A key whose one rule accepts each token once. */
+/** A key whose only rule accepts each token once. */
 async function newKey(deploymentId: string, rule: object = {}): Promise<{ id: string; path: string }> {
   const trust = [{ issuer: rsa.url, claims: { sub: 'pipeline' }, singleUse: true, ...rule }];
   const { id } = await service.makeKey(deploymentId, { name: 'ci', trust });
@@ -79,14 +79,14 @@ async function accepted(all: readonly [id: string, subject: string][]): Promise<
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-/** Each text that differs from this one only in the bits of its last character that base64url does not use. */
+/** Every text that differs from this one only in the unused base64url bits of its last character. */
 function withOtherUnusedBits(part: string): string[] {
   const bytes = Buffer.from(part, 'base64url');
   return [...ALPHABET]
     .map((last) => part.slice(0, -1) + last)
     .filter((text) => text !== part && Buffer.from(text, 'base64url').equals(bytes));
 }
-/** n of P-256: an ECDSA signature (r, s) is as good as (r, n - s). */
+/** The order n of P-256: the ECDSA signatures (r, s) and (r, n - s) are both valid. */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 function twinOf(jwt: string): string {
   const [header, payload, signature = ''] = jwt.split('.');
@@ -110,7 +110,7 @@ describe('a subject token under a singleUse rule', () => {
       Buffer.from(signature, 'base64url').toString('base64'),
     ].map((text) => `${header}.${payload}.${text}`);
     expect(others.length).toBeGreaterThan(15);
-    // Before the real one and after it: none is accepted, and none uses it up.
+    // Before the real token and after it, none of these is accepted, and none uses it up.
     for (const subject of others) expect(await outcome(id, subject)).toBe(400);
     expect(await outcome(id, jwt)).toBe(200);
     for (const subject of [jwt, ` ${jwt}`, `${jwt}\n`, ...others])
@@ -123,13 +123,13 @@ describe('a subject token under a singleUse rule', () => {
     for (const isTwinFirst of [false, true]) {
       const jwt = await subjectToken(ecdsa);
       const [first, second] = isTwinFirst ? [twinOf(jwt), jwt] : [jwt, twinOf(jwt)];
-      // The twin is a good signature: only what is remembered stops it.
+      // The twin is a valid signature. Only the record of the used token stops it.
       expect(await outcome(plain.id, twinOf(jwt))).toBe(200);
       expect(await accepted([first, second, first, second].map((subject) => [id, subject]))).toBe(1);
     }
   });
 
-  it('#43: rejects a subject token whose header or payload was encoded anew', async () => {
+  it('#43: rejects a subject token whose header or payload was re-encoded', async () => {
     const { id } = await newKey(await newDeployment());
     const jwt = await subjectToken();
     expect(await outcome(id, jwt)).toBe(200);
@@ -226,7 +226,7 @@ describe('a subject token under a singleUse rule', () => {
     expect(await outcome(id, fresh)).toBe(200);
   });
 
-  it('#43: leaves a record that the previous release looks for, while both releases answer calls', async () => {
+  it('#43: leaves a record that the previous release looks for, while both releases serve calls', async () => {
     const deploymentId = await newDeployment();
     const { id } = await newKey(deploymentId);
     const jwt = await subjectToken();
@@ -238,7 +238,7 @@ describe('a subject token under a singleUse rule', () => {
     ]);
   });
 
-  it('#43: accepts a subject token as often as it comes under a rule without singleUse', async () => {
+  it('#43: accepts a subject token repeatedly under a rule without singleUse', async () => {
     const deploymentId = await newDeployment();
     const [once, often] = [await newKey(deploymentId), await newKey(deploymentId, { singleUse: false })];
     const jwt = await subjectToken();
@@ -254,7 +254,7 @@ describe('a subject token under a singleUse rule', () => {
         audience: AUDIENCE,
         expires: NOW + 300,
       });
-      // Four characters for three bytes; then by single characters until it fits.
+      // Base64 has four characters for three bytes. The rest is padded by single characters.
       for (let pad = Math.floor(((length - empty.length) * 3) / 4) - 4; ; pad++) {
         const claims = { sub: 'pipeline', pad: 'x'.repeat(pad) };
         const jwt = await rsa.sign({ claims, audience: AUDIENCE, expires: NOW + 300 });
@@ -267,7 +267,7 @@ describe('a subject token under a singleUse rule', () => {
 });
 
 describe('a token exchange', () => {
-  /** IDs of keys that are there and can do it, that are there and cannot, and that are not there. */
+  /** IDs of keys that exist and can use the token, that exist and cannot, and that do not exist. */
   async function clientIds(issuer: string): Promise<Record<string, string>> {
     const deploymentId = await newDeployment();
     const rule = { issuer, singleUse: false };
@@ -284,14 +284,14 @@ describe('a token exchange', () => {
       'a key of an unknown Deployment': `dk_absent_${newUlid(START)}`,
     };
   }
-  /** What an exchange is answered, and which calls it makes to the table. */
+  /** The response to an exchange, and the calls that it makes to the table. */
   async function observed(id: string, subject: string) {
     calls.length = 0;
     const reply = await exchange(id, subject);
     return [reply.status, reply.json, [...calls]];
   }
 
-  it('#54: answers 503 to every client_id while a trusted issuer is down, without a call to the table', async () => {
+  it('#54: returns 503 for every client_id while a trusted issuer is down, without a call to the table', async () => {
     const ids = await clientIds(down.url);
     const subject = await subjectToken(down);
     down.answer = (_, response) => response.writeHead(500).end();
@@ -316,7 +316,7 @@ describe('a token exchange', () => {
     }
   });
 
-  it('#54: rejects a subject token that opens no key after one read, whatever the client_id', async () => {
+  it('#54: rejects a subject token that matches no key after one read, whatever the client_id', async () => {
     const { 'a key that trusts the issuer': opened = '', ...others } = await clientIds(rsa.url);
     const subject = await subjectToken();
     for (const [name, id] of Object.entries(others)) {
@@ -346,7 +346,7 @@ describe('a token exchange', () => {
       [0, 1],
       [4999, 1],
       [1, 2],
-      // A clock that was set back must not make it longer.
+      // A clock that was set back must not extend the wait.
       [-60_000, 3],
     ] as const) {
       service.time.now += wait;
@@ -359,7 +359,7 @@ describe('a token exchange', () => {
     expect((await exchange(id, subject)).status).toBe(200);
   });
 
-  it('#54: goes on with the keys that it has of an issuer that is down', async () => {
+  it('#54: continues with the cached keys of an issuer that is down', async () => {
     const { id } = await newKey(await newDeployment(), { singleUse: false });
     expect(await outcome(id, await subjectToken())).toBe(200);
     rsa.answer = (_, response) => response.writeHead(500).end();
@@ -398,7 +398,7 @@ describe('the exp of a subject token', () => {
     [String(NOW + 300), 200],
     [`${NOW + 300}.0`, 200],
     ['253402300799', 200],
-  ])('#58: an exp of %s answers %d, with and without singleUse', async (exp, status) => {
+  ])('#58: an exp of %s returns %d, with and without singleUse', async (exp, status) => {
     const deploymentId = await newDeployment();
     for (const singleUse of [true, false]) {
       const { id } = await newKey(deploymentId, { singleUse });
@@ -423,7 +423,7 @@ describe('the exp of a subject token', () => {
     );
     await fc.assert(
       fc.asyncProperty(exps, async (exp) => {
-        // JSON has no NaN and no Infinity, and JSON.stringify has no bigint.
+        // JSON has no NaN or Infinity, and JSON.stringify does not accept bigint.
         const text = typeof exp === 'bigint' ? String(exp) : JSON.stringify(exp);
         const isWhole = Number.isSafeInteger(exp) && exp > NOW - 5 && exp < 253_402_300_800;
         expect(await outcome(id, await rsa.signText(payload(text)))).toBe(isWhole ? 200 : 400);
@@ -452,7 +452,7 @@ describe('a used subject token in a deployed stack', async () => {
       timeout: 20_000,
       interval: 50,
     });
-    // What else looks for leftovers.
+    // Everything else that cleans up items.
     const tick = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
     for (const name of ['purge', 'reconcile']) await stack.invoke(name, tick);
     await makeDeployment(stack, 'etl');
@@ -469,7 +469,7 @@ describe('a used subject token in a deployed stack', async () => {
     const pk = `SUBJECT#${hashOf(`${rsa.url}\0${jwt.slice(0, jwt.lastIndexOf('.'))}`)}`;
     expect(await partition(stack, pk)).toEqual([{ pk, sk: 'SUBJECT', expiresAt: NOW + 160 }]);
 
-    // Clocks may differ by 5 s. TTL has deleted by then what it may, and not this.
+    // Clocks may differ by 5 s. By then TTL has deleted everything that it may, but not this record.
     stack.clock.freeze((NOW + 104) * 1000);
     await stack.table.sweepExpired();
     expect([await statusOf(id, jwt), await statusOf(id, last), await statusOf(id, last)]).toEqual([

@@ -8,7 +8,7 @@ import { toApiKey } from '../../functions/table/schema.ts';
 import { type InProcessCall, inProcess, type Reply, startTable } from '../support/in-process.ts';
 import { apiKey } from '../support/records.ts';
 
-/** Rows of docs/faults.md about the trust rules of keys. The number is the row's. */
+/** Rows of docs/faults.md about the trust rules of keys. The number in a title is the row's. */
 const GITHUB = 'https://token.actions.githubusercontent.com';
 const ENTERPRISE = `${GITHUB}/acme`;
 const GITLAB = 'https://gitlab.com';
@@ -19,7 +19,7 @@ const ISSUERS = [GITHUB, ENTERPRISE, GITLAB, BUILDKITE, CIRCLECI, OTHER];
 const PROJECT = 'oidc.circleci.com/project-id';
 const UUID = '0184990a-477b-4fa8-9968-496074483cee';
 
-/** What each issuer must bind, and whether by digits: the contract's table once more. */
+/** What each issuer must bind, and whether it must be a number. This repeats the table in the contract. */
 const BINDING: Record<string, { claims: string[]; isNumber: boolean; rule: string }> = {
   [GITHUB]: {
     claims: ['repository_id', 'repository_owner_id'],
@@ -47,7 +47,7 @@ const BINDING: Record<string, { claims: string[]; isNumber: boolean; rule: strin
 
 const engine = await startTable();
 afterAll(() => engine.stop());
-/** Nobody here can sign for these issuers: a token is taken at its word. */
+/** Nobody here can sign for these issuers, so tokens are accepted without a signature. */
 const verify = async (_: string, jwt: string) =>
   JSON.parse(Buffer.from(String(jwt.split('.')[1]), 'base64url').toString());
 const service = inProcess(engine, { rules: { slideInterval: 0 }, trust: { issuers: ISSUERS, verify } });
@@ -63,13 +63,13 @@ beforeEach(async () => {
   await service.register(deploymentId);
 });
 const create = (trust: unknown) => service.call('POST', keys, { ...admin, json: { name: 'ci', trust } });
-/** Sends a body as it is: JSON.stringify leaves nothing out, but an object literal cannot hold `__proto__`. */
+/** Sends a raw body, because an object literal cannot contain `__proto__`. */
 const send = (method: string, path: string, body: string, options: InProcessCall = admin) =>
   service.call(method, path, { ...options, body, headers: { 'content-type': 'application/json' } });
 const errorsOf = ({ status, json }: Reply) => [status, json.code, json.errors];
 const listed = async () => (await service.call('GET', keys, admin)).json.items;
 
-/** A key that an earlier version has written. */
+/** Stores a key as an earlier version wrote it. */
 async function putKey(trust: TrustRule[]): Promise<string> {
   const items = await service.partition(`DEPLOYMENT#${deploymentId}`);
   const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
@@ -166,7 +166,7 @@ describe('a trust rule that binds no tenant', () => {
     },
   );
 
-  it('#48: judges generated rules of every issuer by the table of the contract', async () => {
+  it("#48: validates generated rules of every issuer as the contract's table says", async () => {
     const names = [...new Set(Object.values(BINDING).flatMap(({ claims }) => claims)), 'ref', 'repository'];
     const rules = fc.oneof(
       fc.constantFrom(
@@ -209,7 +209,7 @@ describe('a trust rule that binds no tenant', () => {
   });
 
   it.each([GITHUB, ENTERPRISE, GITLAB, BUILDKITE])(
-    '#48: matches nothing where an earlier version has written it for %s',
+    '#48: matches nothing when an earlier version has written it for %s',
     async (issuer) => {
       const claims = { sub: 'repo:acme/app', ref: 'main', iss: issuer, aud: 'https://service.test' };
       const rules: TrustRule['claims'][] = [{ ref: 'main' }, { sub: { prefix: 'repo:' } }, { iss: issuer }];
@@ -220,7 +220,7 @@ describe('a trust rule that binds no tenant', () => {
         expect([reply.status, reply.json]).toEqual([400, REJECTED]);
         expect(await everything()).toEqual(before);
       }
-      // Beside a rule that binds a tenant, that rule alone decides.
+      // If the key also has a rule that binds a tenant, only that rule applies.
       const [name = ''] = BINDING[issuer]?.claims ?? [];
       const id = await putKey([
         { issuer, claims: { ref: 'main' } },
@@ -232,14 +232,14 @@ describe('a trust rule that binds no tenant', () => {
   );
 
   it.each([CIRCLECI, OTHER])(
-    '#48: keeps matching until it is edited where an earlier version has written it for %s',
+    '#48: keeps matching until it is edited when an earlier version has written it for %s',
     async (issuer) => {
       const unbound = { issuer, claims: { ref: 'main' } };
       const id = await putKey([unbound]);
       const path = `${keys}/${id}`;
       const subject = subjectToken(issuer, { ref: 'main' });
       expect((await exchange(id, subject)).status).toBe(200);
-      // Another change of the key is no edit of its rules.
+      // Another change to the key is not an edit of its rules.
       expect((await service.call('PATCH', path, { ...admin, json: { name: 'new' } })).status).toBe(200);
       expect((await exchange(id, subject)).status).toBe(200);
       const same = await service.call('PATCH', path, { ...admin, json: { trust: [unbound] } });
@@ -252,7 +252,7 @@ describe('a trust rule that binds no tenant', () => {
     },
   );
 
-  it('#48: is marked in the listing, and reported by the daily sweep once for each key', async () => {
+  it('#48: is marked in the list, and reported by the daily sweep once for each key', async () => {
     const ignored = { issuer: GITLAB, claims: { ref: 'main' } };
     const accepted = { issuer: OTHER, claims: { ref: 'main' } };
     const bound = { issuer: GITLAB, claims: { project_id: '1' } };
@@ -280,7 +280,7 @@ describe('a trust rule that binds no tenant', () => {
       expect(await reports()).toEqual([report]);
       expect(await marks()).toEqual({ [good]: undefined, [both]: marked });
     }
-    // An exchange writes nothing about it, and another report is one of its own.
+    // An exchange writes nothing about it, and another report has its own event.
     expect((await exchange(both, subjectToken(OTHER, { ref: 'main' }))).status).toBe(200);
     const expiresAt = new Date(START + 1000).toISOString();
     await service.call('PATCH', `${keys}/${both}`, { ...admin, json: { expiresAt } });
@@ -289,7 +289,7 @@ describe('a trust rule that binds no tenant', () => {
     expect(await reports()).toEqual([report]);
   });
 
-  it('#48: matches no number that JSON does not keep exact', async () => {
+  it('#48: matches no number that JSON cannot represent exactly', async () => {
     const { id } = (await create([{ issuer: GITLAB, claims: { project_id: '9007199254740992' } }])).json;
     const text = (number: string) =>
       subjectToken(GITLAB, { project_id: 'N' })
@@ -341,7 +341,7 @@ describe('a name that every object has', () => {
     },
   );
 
-  it('#53: rejects a trust rule or keeps every claim of it, whatever their names', async () => {
+  it('#53: rejects a trust rule or keeps all its claims, whatever their names', async () => {
     const names = fc.oneof(
       fc.constantFrom(
         ...OF_EVERY_OBJECT,
@@ -385,7 +385,7 @@ describe('a name that every object has', () => {
     );
   });
 
-  it.each(OF_EVERY_OBJECT)('#53: rejects the field %s in every body, and names it', async (name) => {
+  it.each(OF_EVERY_OBJECT)('#53: rejects the field %s in every body and names it', async (name) => {
     const { id } = (await create([{ issuer: OTHER, claims: { sub: 'x' } }])).json;
     const member = `"${name}": {"name": "x"}`;
     const rule = `"issuer": "${OTHER}", "claims": {"sub": "x"}`;
@@ -409,7 +409,7 @@ describe('a name that every object has', () => {
   });
 
   it.each(OF_EVERY_OBJECT)(
-    '#53: takes %s for an unknown parameter, an unknown scope and an unknown grant type',
+    '#53: treats %s as an unknown parameter, an unknown scope and an unknown grant type',
     async (name) => {
       const key = await service.makeKey(deploymentId);
       const basic = [key.id, key.secret] as const;

@@ -8,15 +8,15 @@ import { type InProcess, inProcess, type Reply, startTable } from '../support/in
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 /**
- * Changes of one Deployment at the same time. Each call stops before each of its commands to DynamoDB, and a generated
- * list says whose command comes next. The result must be that of the same calls made one after the other.
+ * Concurrent changes to one Deployment. Each call stops before each of its commands to DynamoDB, and a generated
+ * list chooses whose command comes next. The result must equal that of the same calls one after the other.
  */
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 const admin = { as: 'admin' };
-/** The platform's table says which groups a Deployment has; its name is for people to change. */
+/** The platform's table defines a Deployment's groups. People may change its name. */
 const source = { ...platform.source, name: undefined };
 const calm = inProcess(engine, { source });
 
@@ -42,7 +42,8 @@ const racers = Array.from({ length: 4 }, stepped);
 
 /**
  * Makes calls, one command at a time.
- * @param order which of the calls that are under way goes on, by its index, at each step; then the first
+ * @param order the index of the running call that continues at each step; after the list, the first call
+ * continues
  */
 async function interleaved<T>(
   calls: ((service: InProcess) => Promise<T>)[],
@@ -87,7 +88,7 @@ interface Fields {
   name: string;
   groups: string[];
 }
-/** What a call does, and what it does when the calls are made one after the other. */
+/** What a call does, and what it does when the calls run one after the other. */
 interface Change {
   call: (id: string) => (service: InProcess) => Promise<number>;
   /** @returns the Deployment after it, and the status of the answer */
@@ -107,7 +108,7 @@ const remove: Change = {
   [fc.toStringMethod]: () => 'DELETE',
 };
 
-/** Every state in which calls may end that are made one after the other, in any order, with their statuses. */
+/** Every state, with statuses, in which calls can end that run one after the other in any order. */
 function serialEnds(id: string, before: Fields | undefined, changes: Change[]): string[] {
   const ends = (state: Fields | undefined, left: number[], statuses: number[]): string[] =>
     left.length === 0
@@ -133,7 +134,7 @@ async function stored(id: string): Promise<Fields | undefined> {
   return item && ({ name: item.name, groups: item.groups } as Fields);
 }
 
-/** Whether a member of `data-eng` finds it by its ID, and in the listing. */
+/** Whether a member of `data-eng` finds it by its ID and in the list. */
 async function seenByMember(id: string): Promise<[number, boolean]> {
   const { status } = await calm.call('GET', `/deployments/${id}`, { as: 'member' });
   const ids: string[] = [];
@@ -158,7 +159,7 @@ const update = (Key: object, name: string, value: unknown) =>
       ExpressionAttributeValues: { ':v': value },
     }),
   );
-/** What somebody may have done to the directory entry by hand. */
+/** Damage that somebody may have done to the directory entry by hand. */
 const ENTRIES: Record<string, (id: string) => Promise<unknown>> = {
   whole: async () => {},
   missing: (id) => calm.table.client.send(new DeleteCommand({ TableName: 'keys', Key: entryKey(id) })),
@@ -186,10 +187,10 @@ const change = fc.oneof(
   { weight: 1, arbitrary: fc.constant(remove) },
 );
 
-describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
+describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
   const before: Fields = { name: 'old', groups: ['data-eng'] };
 
-  it('#44: keeps a new name and emptied groups that two calls write at the same time, whatever the order of their commands', async () => {
+  it('#44: keeps a new name and emptied groups that two calls write concurrently, in any order of their commands', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), order, async (isNameFirst, steps) => {
         const id = `pair_${++count}`;
@@ -204,7 +205,7 @@ describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: ends as if up to four changes, deletions and registrations came one after the other', async () => {
+  it('#44: ends as if up to four changes, deletions and registrations ran one after the other', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(change, { minLength: 2, maxLength: 4 }),
@@ -225,7 +226,7 @@ describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: leaves a whole directory entry behind, whatever it was before', async () => {
+  it('#44: leaves a complete directory entry, whatever it was before', async () => {
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...Object.keys(ENTRIES)), order, async (entry, steps) => {
         const id = `entry_${++count}`;
@@ -239,7 +240,7 @@ describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: keeps a new name beside groups that the followed table changes, and beside its deletion', async () => {
+  it('#44: keeps a new name while the followed table changes the groups or deletes the Deployment', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.boolean(), order, async (isDeleted, isSourceFirst, steps) => {
         const id = `followed_${++count}`;
@@ -268,7 +269,7 @@ describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: does not bring back groups that the followed table removes, when a call repeats them beside a new name', async () => {
+  it('#44: does not restore groups that the followed table removes when a call repeats them with a new name', async () => {
     await fc.assert(
       fc.asyncProperty(order, async (steps) => {
         const id = `repeated_${++count}`;
@@ -281,7 +282,7 @@ describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
           [put({ name: 'n', groups: ['data-eng'] }).call(id), follow],
           steps,
         );
-        // 409 where the call came second: then its groups are a change, and they are the source's.
+        // 409 if the call ran second: then its groups are a change, and they belong to the followed table.
         const name = status === 200 ? 'n' : id;
         expect([200, 409]).toContain(status);
         expect(await stored(id)).toEqual({ name, groups: [] });
@@ -290,7 +291,7 @@ describe('concurrent changes of one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: succeeds for 30 calls at the same time, and loses none of their fields', async () => {
+  it('#44: succeeds for 30 concurrent calls and loses none of their fields', async () => {
     const id = `many_${++count}`;
     await calm.register(id, before);
     const clients = Array.from({ length: 30 }, () => inProcess(engine));
