@@ -3,7 +3,7 @@ import { purgeFromQueue, purgeFromStream, sweepMarkers } from './jobs/purge.ts';
 import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
-import { purgeMeasures } from './runtime/report.ts';
+import { purgeReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { PURGE_PATIENCE } from './table/faults.ts';
 
@@ -12,13 +12,11 @@ const RESERVE = 10_000;
 
 const config = readPurgeConfig();
 const logger = newLogger('purge');
-const measures = purgeMeasures();
 const dependencies = {
   table: openTable(config, PURGE_PATIENCE, logger),
   clock: Date.now,
   defer: openQueue(config.continuationQueueUrl),
-  log: (message: string, fields: Record<string, string | number | undefined>) =>
-    logger.info(message, { ...fields, ...measures(message, fields) }),
+  report: purgeReport(logger),
 };
 
 type PurgeEvent = DynamoDBStreamEvent | SQSEvent | EventBridgeEvent<string, unknown>;

@@ -4,6 +4,7 @@ import { causeOf } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import type { Table } from '../table/client.ts';
 import {
   beginPurge,
@@ -37,8 +38,8 @@ export interface PurgeDependencies {
   clock: Clock;
   /** Hand a task to a later run. */
   defer: (task: PurgeTask) => Promise<void>;
-  /** Told of the end of each task. */
-  log: (message: string, fields: Record<string, string | number | undefined>) => void;
+  /** Reports what became of each task, and of each sweep. */
+  report: (outcome: PurgeOutcome) => void;
 }
 
 /** Markers younger than this, in milliseconds, belong to a purge that the stream has yet to begin or end. */
@@ -60,11 +61,9 @@ export async function purgeFromStream(
     try {
       await purgeRemoved(record, hasTime, dependencies);
     } catch (error) {
-      dependencies.log('purge failed', {
-        error: String(error),
-        sequenceNumber: record.dynamodb?.SequenceNumber,
-      });
-      return { batchItemFailures: [{ itemIdentifier: record.dynamodb?.SequenceNumber ?? '' }] };
+      const sequenceNumber = record.dynamodb?.SequenceNumber;
+      dependencies.report({ type: 'failed', error: String(error), sequenceNumber });
+      return { batchItemFailures: [{ itemIdentifier: sequenceNumber ?? '' }] };
     }
   }
   return { batchItemFailures: [] };
@@ -81,7 +80,7 @@ export async function purgeFromQueue(
     try {
       await purgeLeft(parseTask(body), hasTime, dependencies);
     } catch (error) {
-      dependencies.log('purge failed', { error: causeOf(error), messageId });
+      dependencies.report({ type: 'failed', error: causeOf(error), messageId });
       failed.push(messageId);
     }
   }
@@ -89,13 +88,13 @@ export async function purgeFromQueue(
 }
 
 /** On a schedule: put every purge that has not ended back on its way. */
-export async function sweepMarkers({ table, clock, defer, log }: PurgeDependencies): Promise<void> {
+export async function sweepMarkers({ table, clock, defer, report }: PurgeDependencies): Promise<void> {
   let found = 0;
   for await (const { createdAt, ...life } of unfinishedPurges(table, clock() - MARKER_AGE)) {
     await defer({ ...life, since: createdAt });
     found++;
   }
-  log('purge markers swept', { found });
+  report({ type: 'swept', found });
 }
 
 async function purgeRemoved(
@@ -113,7 +112,7 @@ async function purgeRemoved(
     if (isLiving) await purge({ ...life, keyUlid, since }, hasTime, dependencies);
     return;
   }
-  if (isLiving) return dependencies.log('not purged: it lives', { deployment_id: life.deploymentId });
+  if (isLiving) return dependencies.report({ type: 'current', deploymentId: life.deploymentId });
   // By hand or by the API: either way there is a marker from here on, until the purge has ended.
   const isOnRecord = await beginPurge(table, life, clock());
   await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
@@ -126,10 +125,10 @@ async function isPresentLife(table: Table, { deploymentId, generation }: Life): 
 
 /** What an earlier run or a marker has left to do. */
 async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
-  const { table, log } = dependencies;
+  const { table, report } = dependencies;
   if (task.keyUlid || !(await isPresentLife(table, task))) return purge(task, hasTime, dependencies);
   await endPurge(table, task, undefined);
-  log('not purged: it lives', { deployment_id: task.deploymentId });
+  report({ type: 'current', deploymentId: task.deploymentId });
 }
 
 /**
@@ -142,7 +141,7 @@ async function purge(
   dependencies: PurgeDependencies,
   isOnRecord = true,
 ): Promise<void> {
-  const { table, clock, defer, log } = dependencies;
+  const { table, clock, defer, report } = dependencies;
   const { keyUlid, after, since, ...life } = task;
   let deleted = task.deleted ?? 0;
   const pages = keyUlid
@@ -152,14 +151,14 @@ async function purge(
     await deleteItems(table, keys);
     deleted += keys.length;
     if (next !== undefined && !hasTime()) {
-      log('purge goes on later', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted });
+      report({ type: 'deferred', deploymentId: life.deploymentId, keyUlid, deleted });
       return defer({ ...life, keyUlid, after: next, deleted, since });
     }
   }
   if (!keyUlid) await endLife(life, deleted, isOnRecord, dependencies);
   const now = clock();
   const lag = since === undefined ? undefined : Math.max(0, now - since);
-  log('purged', { deployment_id: life.deploymentId, key_ulid: keyUlid, deleted, lag, time: now });
+  report({ type: 'purged', deploymentId: life.deploymentId, keyUlid, deleted, lag, time: now });
 }
 
 async function endLife(

@@ -1,6 +1,7 @@
+import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import * as ENV from './env.ts';
 import { writeLine } from './line.ts';
-import { counted, measured } from './metric.ts';
+import { counted, type Measure, measured } from './metric.ts';
 import * as METRIC from './metric-names.ts';
 
 interface Origin {
@@ -47,25 +48,51 @@ export function issueReport(env: Record<string, string | undefined> = process.en
   return () => writeLine('INFO', 'token issued', counted(METRIC.tokensIssued, { [METRIC.dimension]: stack }));
 }
 
-type Fields = Record<string, string | number | undefined>;
+/** The message of the log line for each outcome of a purge. */
+const PURGE_MESSAGES: Record<PurgeOutcome['type'], string> = {
+  purged: 'purged',
+  deferred: 'purge goes on later',
+  current: 'not purged: it lives',
+  failed: 'purge failed',
+  swept: 'purge markers swept',
+};
 
-/** What a line of the purge measures, as fields to add to it: nothing, where it tells of no end. */
-export function purgeMeasures(env: Record<string, string | undefined> = process.env) {
+/** Returns a function that logs the outcomes of purges, a line each, and measures those that end something. */
+export function purgeReport(
+  log: { info: (message: string, fields: Record<string, unknown>) => void },
+  env: Record<string, string | undefined> = process.env,
+) {
   const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
-  return (message: string, { deleted, lag, found }: Fields): Record<string, unknown> => {
-    if (message === 'purge markers swept') {
-      return measured({ [METRIC.oldPurgeMarkers]: { value: Number(found), unit: 'Count' } }, ofStack);
-    }
-    if (message !== 'purged') return {};
-    return measured(
-      {
-        [METRIC.itemsPurged]: { value: Number(deleted), unit: 'Count' },
-        ...(lag !== undefined && { [METRIC.purgeLag]: { value: Number(lag), unit: 'Milliseconds' } }),
-      },
-      ofStack,
-    );
+  return (outcome: PurgeOutcome): void => {
+    const { type, ...rest } = outcome;
+    const measures = purgeMeasures(outcome);
+    log.info(PURGE_MESSAGES[type], {
+      ...renamed(rest),
+      ...(measures && measured(measures, ofStack)),
+    });
   };
 }
+
+/** The fields of a log line, by the names that queries of the log use. */
+function renamed(fields: Record<string, unknown>): Record<string, unknown> {
+  const names: Record<string, string> = { deploymentId: 'deployment_id', keyUlid: 'key_ulid' };
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [names[name] ?? name, value]));
+}
+
+/** What an outcome measures; undefined when it ends nothing. */
+function purgeMeasures(outcome: PurgeOutcome): Record<string, Measure> | undefined {
+  if (outcome.type === 'swept') {
+    return { [METRIC.oldPurgeMarkers]: { value: outcome.found, unit: 'Count' } };
+  }
+  if (outcome.type !== 'purged') return undefined;
+  const { deleted, lag } = outcome;
+  return {
+    [METRIC.itemsPurged]: { value: deleted, unit: 'Count' },
+    ...(lag !== undefined && { [METRIC.purgeLag]: { value: lag, unit: 'Milliseconds' } }),
+  };
+}
+
+type Fields = Record<string, string | number | undefined>;
 
 /** What a slice of reconciliation measures, as fields to add to its line. */
 export function reconcileMeasures(env: Record<string, string | undefined> = process.env) {

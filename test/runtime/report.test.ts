@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
+import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
 import { logMalformed } from '../../functions/runtime/malformed.ts';
-import { checkReport, clientReport, issueReport, purgeMeasures } from '../../functions/runtime/report.ts';
+import { checkReport, clientReport, issueReport, purgeReport } from '../../functions/runtime/report.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
 const lines: string[] = [];
@@ -93,7 +94,6 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
     });
   });
 
-  const measures = purgeMeasures({ STACK_NAME: 'keys' });
   const ofPurge = (...units: [string, string][]) => ({
     Timestamp: NOW.getTime(),
     CloudWatchMetrics: [
@@ -105,11 +105,17 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
     ],
   });
 
-  it.each([
+  it.each<[string, PurgeOutcome, string, Record<string, unknown>]>([
     [
       'measures the number of deleted items and the delay of a completed purge',
-      ['purged', { deleted: 7, lag: 1200 }],
+      { type: 'purged', deploymentId: 'etl', keyUlid: 'K', deleted: 7, lag: 1200, time: 5 },
+      'purged',
       {
+        deployment_id: 'etl',
+        key_ulid: 'K',
+        deleted: 7,
+        lag: 1200,
+        time: 5,
         _aws: ofPurge(['ItemsPurged', 'Count'], ['PurgeLag', 'Milliseconds']),
         stack: 'keys',
         ItemsPurged: 7,
@@ -118,16 +124,46 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
     ],
     [
       'measures only the number of deleted items of a purge with an unknown start',
-      ['purged', { deleted: 0, lag: undefined }],
-      { _aws: ofPurge(['ItemsPurged', 'Count']), stack: 'keys', ItemsPurged: 0 },
+      { type: 'purged', deploymentId: 'etl', keyUlid: undefined, deleted: 0, lag: undefined, time: 5 },
+      'purged',
+      {
+        deployment_id: 'etl',
+        key_ulid: undefined,
+        deleted: 0,
+        lag: undefined,
+        time: 5,
+        _aws: ofPurge(['ItemsPurged', 'Count']),
+        stack: 'keys',
+        ItemsPurged: 0,
+      },
     ],
     [
       'measures the number of overdue markers of a sweep',
-      ['purge markers swept', { found: 3 }],
-      { _aws: ofPurge(['OldPurgeMarkers', 'Count']), stack: 'keys', OldPurgeMarkers: 3 },
+      { type: 'swept', found: 3 },
+      'purge markers swept',
+      { found: 3, _aws: ofPurge(['OldPurgeMarkers', 'Count']), stack: 'keys', OldPurgeMarkers: 3 },
     ],
-    ['measures nothing for other log lines', ['purge goes on later', { deleted: 7 }], {}],
-  ] as const)('%s', (_, [message, fields], expected) => {
-    expect(measures(message, fields)).toStrictEqual(expected);
+    [
+      'measures nothing when a later run continues a purge',
+      { type: 'deferred', deploymentId: 'etl', keyUlid: undefined, deleted: 7 },
+      'purge goes on later',
+      { deployment_id: 'etl', key_ulid: undefined, deleted: 7 },
+    ],
+    [
+      'measures nothing when a generation is not purged because it is the current one',
+      { type: 'current', deploymentId: 'etl' },
+      'not purged: it lives',
+      { deployment_id: 'etl' },
+    ],
+    [
+      'measures nothing when a purge fails',
+      { type: 'failed', error: 'throttled', messageId: 'm' },
+      'purge failed',
+      { error: 'throttled', messageId: 'm' },
+    ],
+  ])('%s', (_, outcome, message, fields) => {
+    const info = vi.fn();
+    purgeReport({ info }, { STACK_NAME: 'keys' })(outcome);
+    expect(info.mock.calls).toStrictEqual([[message, fields]]);
   });
 });

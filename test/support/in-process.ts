@@ -177,8 +177,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     defer: async (task) => {
       deferred.push(JSON.parse(JSON.stringify(task)));
     },
-    log: (_message, { error }) => {
-      if (error !== undefined) errors.push(error);
+    report: (outcome) => {
+      if (outcome.type === 'failed') errors.push(outcome.error);
     },
   };
 

@@ -295,8 +295,8 @@ const measures: Record<string, () => Promise<unknown>> = {
         table: ours,
         clock: Date.now,
         defer: async () => {},
-        log: (_, fields) => {
-          deleted = Number(fields.deleted ?? deleted);
+        report: (outcome) => {
+          if ('deleted' in outcome) deleted = outcome.deleted;
         },
       });
       if (result.batchItemFailures.length > 0) throw new Error('the purge failed');

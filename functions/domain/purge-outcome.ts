@@ -1,0 +1,24 @@
+/** What became of a step of a purge: one line of the log, and a metric for some. */
+export type PurgeOutcome =
+  | {
+      /** Every item is deleted. */
+      type: 'purged';
+      deploymentId: string;
+      /** Undefined when a whole generation of the Deployment was purged. */
+      keyUlid: string | undefined;
+      /** Items that were deleted, including those of earlier runs. */
+      deleted: number;
+      /** Milliseconds since the removal; undefined when nobody knows when that was. */
+      lag: number | undefined;
+      /** Epoch milliseconds. */
+      time: number;
+    }
+  /** Time ran out, and a later run deletes the rest. */
+  | { type: 'deferred'; deploymentId: string; keyUlid: string | undefined; deleted: number }
+  /** Nothing was purged, because the generation is the current one. */
+  | { type: 'current'; deploymentId: string }
+  /** The stream or the queue sends it again. */
+  | { type: 'failed'; error: string; sequenceNumber: string | undefined }
+  | { type: 'failed'; error: string; messageId: string }
+  /** The sweep has put unfinished purges back on their way. */
+  | { type: 'swept'; found: number };
