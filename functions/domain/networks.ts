@@ -48,19 +48,35 @@ function bitsOf(address: string): string | undefined {
   return bits?.startsWith(`${'0'.repeat(80)}${'1'.repeat(16)}`) ? bits.slice(96) : bits;
 }
 
-/** The eight groups of an IPv6 address, RFC 4291 §2.2. */
+/** The eight groups of an IPv6 address, RFC 4291 §2.2; undefined for text that is none. */
 function groupsOf(address: string): number[] | undefined {
+  const [before = [], after, ...more] = withoutDots(address).split('::').map(groupsIn);
+  if (!after) return isEight(before) ? before.map(fromHex) : undefined;
+  const missing = 8 - before.length - after.length;
+  if (more.length > 0 || missing < 1) return undefined;
+  const groups = [...before, ...Array<string>(missing).fill('0'), ...after];
+  return isEight(groups) ? groups.map(fromHex) : undefined;
+}
+
+/** An IPv6 address whose last 32 bits are written as IPv4 (`::ffff:192.0.2.1`), with two groups in their place. */
+function withoutDots(address: string): string {
   const at = address.lastIndexOf(':') + 1;
   const end = address.slice(at);
-  const [a = 0, b = 0, c = 0, d = 0] = end.split('.').map(Number);
-  const last = V4.test(end) ? [a * 256 + b, c * 256 + d].map((it) => it.toString(16)).join(':') : end;
-  const [head = '', tail, ...more] = `${address.slice(0, at)}${last}`.split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail ? tail.split(':') : [];
-  const missing = 8 - before.length - after.length;
-  const isWhole = tail === undefined ? missing === 0 : missing > 0 && more.length === 0;
-  if (!isWhole || ![...before, ...after].every((it) => /^[\da-f]{1,4}$/i.test(it))) return undefined;
-  return [...before, ...Array(missing).fill('0'), ...after].map((it) => Number.parseInt(it, 16));
+  if (!V4.test(end)) return address;
+  const bits = binary(end.split('.').map(Number), 8);
+  return `${address.slice(0, at)}${numberAt(bits, 0, 16).toString(16)}:${numberAt(bits, 16, 16).toString(16)}`;
+}
+
+function groupsIn(text: string): string[] {
+  return text === '' ? [] : text.split(':');
+}
+
+function isEight(groups: readonly string[]): boolean {
+  return groups.length === 8 && groups.every((group) => /^[\da-f]{1,4}$/i.test(group));
+}
+
+function fromHex(group: string): number {
+  return Number.parseInt(group, 16);
 }
 
 function binary(numbers: number[], length: number): string {

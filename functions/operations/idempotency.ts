@@ -7,47 +7,60 @@ import type { ManagementRequest } from '../http/management.ts';
 import type { Table } from '../table/client.ts';
 import { readIdempotencyRecord } from '../table/idempotency.ts';
 
-/**
- * Makes the record of what is about to be made, for the transaction that makes it; undefined where the call has
- * no Idempotency-Key.
- * @param answer what a retry is answered: without the secret
- * @param now epoch milliseconds
- */
-export type Remember = (answer: Answer, now: number) => IdempotencyRecord | undefined;
+/** A call that creates something once for each Idempotency-Key. Without such a key it always creates something. */
+export interface IdempotentCall {
+  /**
+   * Returns the answer of an earlier call with the same key, without the secret; undefined when there was none.
+   * @throws ServiceError 422 when that call had another body
+   */
+  earlierAnswer: () => Promise<Answer | undefined>;
+  /**
+   * Returns the record that belongs into the transaction that creates something; undefined without a key. The record
+   * makes the transaction fail when a call with the same key came first.
+   * @param answer what a retry gets: it must hold no secret
+   * @param now epoch milliseconds
+   */
+  record: (answer: Answer, now: number) => IdempotencyRecord | undefined;
+  /**
+   * Returns the answer of the call with the same key that came first, after the transaction failed because of it.
+   * @throws ServiceError 409 when its record cannot be read, 422 when it had another body
+   */
+  firstAnswer: () => Promise<Answer>;
+}
 
-/** How often to look again, when each time another call with the same key came first and left no record. */
-const ATTEMPTS = 3;
-
-/**
- * Makes something once for each Idempotency-Key, which belongs to the principal, the method and the path: a retry
- * makes nothing, and is answered as the first call was, without the secret.
- * @param make makes it, with the record in the same transaction; undefined when a call with the same key came first
- * @throws ServiceError 422 when the key came with another body before
- */
-export async function once(
+/** The Idempotency-Key of a call belongs to its principal, method and path, and to the Deployment's generation. */
+export function idempotentCall(
   table: Table,
   request: ManagementRequest,
   { id: deploymentId, generation }: Deployment,
   clock: Clock,
-  make: (remember: Remember) => Promise<Answer | undefined>,
-): Promise<Answer> {
+): IdempotentCall {
   const key = request.idempotencyKey();
   const { person, routeKey, params, bodyHash } = request;
   const hash = hashOf(JSON.stringify([person.sub, routeKey, params, key]));
   const claim = { deploymentId, generation, hash };
-  const remember: Remember = ({ status, headers, body }, now) => ({
-    ...claim,
-    bodyHash,
-    answer: { status, location: headers?.Location, body: JSON.stringify(body) },
-    expiresAt: Math.ceil(now / 1000) + IDEMPOTENCY_LIFETIME,
-  });
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+
+  const earlierAnswer = async () => {
     const record = key === undefined ? undefined : await readIdempotencyRecord(table, claim);
-    if (record && isLive(record.expiresAt, clock())) return replay(record, bodyHash);
-    const answer = await make(key === undefined ? () => undefined : remember);
-    if (answer) return answer;
-  }
-  throw conflict('A call with this Idempotency-Key is under way. Try again.');
+    return record && isLive(record.expiresAt, clock()) ? replay(record, bodyHash) : undefined;
+  };
+  return {
+    earlierAnswer,
+    record: ({ status, headers, body }, now) =>
+      key === undefined
+        ? undefined
+        : {
+            ...claim,
+            bodyHash,
+            answer: { status, location: headers?.Location, body: JSON.stringify(body) },
+            expiresAt: Math.ceil(now / 1000) + IDEMPOTENCY_LIFETIME,
+          },
+    firstAnswer: async () => {
+      const answer = await earlierAnswer();
+      if (!answer) throw conflict('A call with this Idempotency-Key is under way. Try again.');
+      return answer;
+    },
+  };
 }
 
 function replay(

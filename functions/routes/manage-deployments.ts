@@ -6,6 +6,7 @@ import type { Clock } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
 import { maySee, requireAdministrator, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
+import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { deploymentInput, pageInput, parseInput } from '../http/schemas.ts';
@@ -31,57 +32,69 @@ const PAUSE = 500;
 
 const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
-/** @param source the table that Deployments come from; undefined: people alone register them */
+/** @param source the table that Deployments come from; undefined: only people register them */
 export function deploymentRoutes(
   table: Table,
   clock: Clock,
   source?: DeploymentsSource,
 ): Record<string, ManagementRoute> {
   return {
-    'GET /deployments': async ({ person, query, routeKey }) => {
-      const { limit, cursor } = parseInput(pageInput, query, 'query');
-      const listing = [routeKey, person.sub];
-      const after = fromCursor(listing, cursor);
-      const isWanted = person.isAdministrator ? undefined : (one: ListedDeployment) => maySee(person, one);
-      const { items, hasMore } = await listDeployments(table, { after, limit, isWanted });
-      const last = items.at(-1);
-      const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
-      return { status: 200, body: { items: items.map(shown), nextCursor } };
-    },
-
-    'GET /deployments/{deploymentId}': async ({ person, params }) => ({
-      status: 200,
-      body: shown(visibleTo(person, await readDeployment(table, params.deploymentId))),
-    }),
-
-    'PUT /deployments/{deploymentId}': async (request) => {
-      const { deploymentId } = request.params;
-      const current = await readDeployment(table, deploymentId);
-      requireAdministrator(request.person, current);
-      const input = parseInput(deploymentInput, request.body());
-      for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
-        const written = found ? await edit(request, found, input) : await register(request, input);
-        if (written) return { status: found ? 200 : 201, body: shown(written) };
-        await pause(Math.random() * Math.min(PAUSE, 10 * 2 ** attempt));
-        found = await readDeployment(table, deploymentId);
-        if (!found && (await readDamagedDeployment(table, deploymentId))) throw conflict(MALFORMED);
-      }
-      throw conflict('Other calls keep changing this Deployment. Try again.');
-    },
-
-    'DELETE /deployments/{deploymentId}': async ({ person, params, actor }) => {
-      const deployment = await readDeployment(table, params.deploymentId);
-      requireAdministrator(person, deployment);
-      await requireOwn(deployment, true);
-      // A damaged one is as good as absent to all other calls: this is the way out.
-      const ending = deployment ?? (await readDamagedDeployment(table, params.deploymentId));
-      const event = ending && newEvent('deployment.deleted', ending, actor, clock());
-      if (!event || !(await deleteDeployment(table, ending, event))) throw notFound('Deployment');
-      return { status: 204 };
-    },
+    'GET /deployments': list,
+    'GET /deployments/{deploymentId}': get,
+    'PUT /deployments/{deploymentId}': put,
+    'DELETE /deployments/{deploymentId}': remove,
   };
 
-  /** @throws ServiceError 409 where the source says it, and would say it again */
+  async function list({ person, query, routeKey }: ManagementRequest): Promise<Answer> {
+    const { limit, cursor } = parseInput(pageInput, query, 'query');
+    const listing = [routeKey, person.sub];
+    const after = fromCursor(listing, cursor);
+    const isWanted = person.isAdministrator ? undefined : (one: ListedDeployment) => maySee(person, one);
+    const { items, hasMore } = await listDeployments(table, { after, limit, isWanted });
+    const last = items.at(-1);
+    const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
+    return { status: 200, body: { items: items.map(shown), nextCursor } };
+  }
+
+  async function get({ person, params }: ManagementRequest): Promise<Answer> {
+    const deployment = visibleTo(person, await readDeployment(table, params.deploymentId));
+    return { status: 200, body: shown(deployment) };
+  }
+
+  async function put(request: ManagementRequest): Promise<Answer> {
+    const { deploymentId } = request.params;
+    const current = await readDeployment(table, deploymentId);
+    requireAdministrator(request.person, current);
+    const input = parseInput(deploymentInput, request.body());
+    for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
+      const written = found ? await edit(request, found, input) : await register(request, input);
+      if (written) return { status: found ? 200 : 201, body: shown(written) };
+      await pause(Math.random() * Math.min(PAUSE, 10 * 2 ** attempt));
+      found = await readAgain(deploymentId);
+    }
+    throw conflict('Other calls keep changing this Deployment. Try again.');
+  }
+
+  /** @throws ServiceError 409 when the Deployment cannot be registered, because it is there with a malformed item */
+  async function readAgain(deploymentId: string): Promise<Deployment | undefined> {
+    const deployment = await readDeployment(table, deploymentId);
+    const isMalformed = !deployment && (await readDamagedDeployment(table, deploymentId));
+    if (isMalformed) throw conflict(MALFORMED);
+    return deployment;
+  }
+
+  async function remove({ person, params, actor }: ManagementRequest): Promise<Answer> {
+    const deployment = await readDeployment(table, params.deploymentId);
+    requireAdministrator(person, deployment);
+    await requireOwn(deployment, true);
+    // All other calls treat a malformed Deployment as absent. This one deletes it.
+    const deleted = deployment ?? (await readDamagedDeployment(table, params.deploymentId));
+    const event = deleted && newEvent('deployment.deleted', deleted, actor, clock());
+    if (!event || !(await deleteDeployment(table, deleted, event))) throw notFound('Deployment');
+    return { status: 204 };
+  }
+
+  /** @throws ServiceError 409 when the Deployment comes from the source, which would undo the change */
   async function requireOwn(deployment: Deployment | undefined, isSourced: boolean): Promise<void> {
     if (!source || !deployment || !isSourced) return;
     if (!isOfSource(deployment, await readRegistration(table, deployment.id))) return;

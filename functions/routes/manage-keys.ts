@@ -1,3 +1,4 @@
+import type { z } from 'zod/mini';
 import { conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
@@ -12,7 +13,7 @@ import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { keyChangesInput, newKeyInput, pageInput, parseInput, rotationInput } from '../http/schemas.ts';
-import { once } from '../operations/idempotency.ts';
+import { idempotentCall } from '../operations/idempotency.ts';
 import { shownKey } from '../operations/present-key.ts';
 import type { Table } from '../table/client.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
@@ -29,153 +30,149 @@ import {
   rotateApiKey,
 } from '../table/keys.ts';
 
-/** How often an edit is tried again after somebody else's came first. */
+/** How often a change of a key is tried when other calls change it at the same time. */
 const ATTEMPTS = 5;
 
+const CHANGED = 'The key is being changed by somebody else. Try again.';
 const MALFORMED =
   'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
+
+interface Dependencies {
+  clock: Clock;
+  /** Scopes that the stack knows. */
+  scopes: readonly string[];
+  maxIdleDays?: number | undefined;
+  /** Issuers that a trust rule may name. */
+  issuers?: readonly string[];
+}
 
 /** The calls on API keys. Each first makes sure that the person may see the Deployment. */
 export function keyRoutes(
   table: Table,
-  {
-    clock,
-    scopes: known,
-    maxIdleDays,
-    issuers,
-  }: {
-    clock: Clock;
-    scopes: readonly string[];
-    maxIdleDays?: number | undefined;
-    issuers?: readonly string[];
-  },
+  { clock, scopes: known, maxIdleDays, issuers }: Dependencies,
 ): Record<string, ManagementRoute> {
   return {
-    'POST /deployments/{deploymentId}/api-keys': async (request) => {
-      const deployment = await deploymentOf(request);
-      const body = request.body();
-      return once(table, request, deployment, clock, async (remember) => {
-        const now = clock();
-        const input = parseInput(newKeyInput(known, now, issuers), body);
-        const ulid = newUlid(now);
-        const secret = mintCredential('secret', deployment.id, ulid);
-        const key: ApiKey = {
-          deploymentId: deployment.id,
-          ulid,
-          name: input.name,
-          description: input.description ?? undefined,
-          scopes: input.scopes ?? [...known],
-          secrets: input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }],
-          trust: input.trust,
-          enabled: true,
-          validUntil: input.expiresAt,
-          networks: input.networks?.length ? input.networks : undefined,
-          epoch: 0,
-          generation: deployment.generation,
-          revision: 0,
-          createdAt: now,
-          createdBy: request.person.sub,
-        };
-        const shown = shownKey(key, now, maxIdleDays);
-        const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
-        const answer = { status: 201, headers, body: shown };
-        const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
-        const outcome = await createApiKey(table, key, event, remember(answer, now));
-        if (outcome === 'repeated') return undefined;
-        if (outcome === 'gone') throw notFound('Deployment');
-        if (outcome === 'full')
-          throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
-        return input.trust ? answer : { ...answer, body: { ...answer.body, secret } };
-      });
-    },
-
-    'GET /deployments/{deploymentId}/api-keys': async (request) => {
-      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-      const { limit, cursor } = parseInput(pageInput, request.query, 'query');
-      const listing = [request.routeKey, deployment.id, deployment.generation, request.person.sub];
-      const { items, hasMore } = await listApiKeys(table, deployment, {
-        after: fromCursor(listing, cursor),
-        limit,
-      });
-      const last = items.at(-1);
-      const now = clock();
-      const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
-      return {
-        status: 200,
-        body: { items: items.map((key) => shownKey(key, now, maxIdleDays)), nextCursor },
-      };
-    },
-
-    'GET /deployments/{deploymentId}/api-keys/{keyId}': async (request) => ({
-      status: 200,
-      body: shownKey(
-        await anyKeyOf(
-          request,
-          await readVisibleDeployment(table, request.person, request.params.deploymentId),
-        ),
-        clock(),
-        maxIdleDays,
-      ),
-    }),
-
-    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
-      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-      const now = clock();
-      const changes = parseInput(keyChangesInput(known, now, issuers), request.body());
-      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-        const key = await anyKeyOf(request, deployment);
-        if ('malformed' in key) return await disableOnly(request, deployment, key, changes, now);
-        if (key.leak && changes.enabled) {
-          throw conflict('This key leaked. Rotate it with retireOld "now" before you enable it.');
-        }
-        if (changes.trust && !key.trust) {
-          throw conflict('This key has a secret. Add another key for a pipeline without one.');
-        }
-        const edited = withChanges(key, changes, now, maxIdleDays);
-        const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
-        if (changed.length === 0) {
-          // An earlier call that timed out, such as one that enables the key, must not take effect after this one.
-          if (await beginRevision(table, key)) return { status: 200, body: shownKey(key, now, maxIdleDays) };
-          continue;
-        }
-        const event = newEvent(editEvent(key, edited), deployment, request.actor, now, {
-          ...eventData(edited),
-          changed,
-        });
-        if (await editApiKey(table, edited, event))
-          return { status: 200, body: shownKey(edited, now, maxIdleDays) };
-      }
-      throw conflict('The key is being changed by somebody else. Try again.');
-    },
-
-    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': async (request) => {
-      const deployment = await deploymentOf(request);
-      const { retireOld } = parseInput(rotationInput, request.body({}));
-      return once(table, request, deployment, clock, async (remember) => {
-        const now = clock();
-        for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-          const key = await keyOf(request, deployment);
-          const secret = mintCredential('secret', deployment.id, key.ulid);
-          const next = rotated(key, hashOf(secret), retireOld, now);
-          const answer = { status: 200, body: shownKey(next, now, maxIdleDays) };
-          const data = { ...eventData(key), retireOld };
-          const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
-          const outcome = await rotateApiKey(table, next, key, event, remember(answer, now));
-          if (outcome === 'repeated') return undefined;
-          if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
-        }
-        throw conflict('The key is being changed by somebody else. Try again.');
-      });
-    },
-
-    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': async (request) => {
-      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-      const key = await anyKeyOf(request, deployment);
-      const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
-      if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
-      return { status: 204 };
-    },
+    'POST /deployments/{deploymentId}/api-keys': create,
+    'GET /deployments/{deploymentId}/api-keys': list,
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': get,
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': edit,
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': rotate,
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': remove,
   };
+
+  async function create(request: ManagementRequest): Promise<Answer> {
+    const deployment = await deploymentOf(request);
+    const body = request.body();
+    const call = idempotentCall(table, request, deployment, clock);
+    const earlier = await call.earlierAnswer();
+    if (earlier) return earlier;
+
+    const now = clock();
+    // Only now: a retry is answered even when the expiry that it asks for has passed meanwhile.
+    const input = parseInput(newKeyInput(known, now, issuers), body);
+    const ulid = newUlid(now);
+    const secret = mintCredential('secret', deployment.id, ulid);
+    const secrets = input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }];
+    const key = newKey(input, {
+      ulid,
+      secrets,
+      scopes: known,
+      deployment,
+      createdBy: request.person.sub,
+      now,
+    });
+    const shown = shownKey(key, now, maxIdleDays);
+    const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
+    const answer = { status: 201, headers, body: shown };
+    const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
+    const outcome = await createApiKey(table, key, event, call.record(answer, now));
+    if (outcome === 'repeated') return call.firstAnswer();
+    if (outcome === 'gone') throw notFound('Deployment');
+    if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
+    return input.trust ? answer : { ...answer, body: { ...answer.body, secret } };
+  }
+
+  async function list(request: ManagementRequest): Promise<Answer> {
+    const { person, params, query, routeKey } = request;
+    const deployment = await readVisibleDeployment(table, person, params.deploymentId);
+    const { limit, cursor } = parseInput(pageInput, query, 'query');
+    const listing = [routeKey, deployment.id, deployment.generation, person.sub];
+    const after = fromCursor(listing, cursor);
+    const { items, hasMore } = await listApiKeys(table, deployment, { after, limit });
+    const last = items.at(-1);
+    const now = clock();
+    const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
+    return { status: 200, body: { items: items.map((key) => shownKey(key, now, maxIdleDays)), nextCursor } };
+  }
+
+  async function get(request: ManagementRequest): Promise<Answer> {
+    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+    const key = await anyKeyOf(request, deployment);
+    return { status: 200, body: shownKey(key, clock(), maxIdleDays) };
+  }
+
+  async function edit(request: ManagementRequest): Promise<Answer> {
+    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+    const now = clock();
+    const changes = parseInput(keyChangesInput(known, now, issuers), request.body());
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const key = await anyKeyOf(request, deployment);
+      if ('malformed' in key) return await disableOnly(request, deployment, key, changes, now);
+      requireAllowed(key, changes);
+      const edited = await write(request, deployment, key, changes, now);
+      if (edited) return { status: 200, body: shownKey(edited, now, maxIdleDays) };
+    }
+    throw conflict(CHANGED);
+  }
+
+  /** @returns the key after the changes; undefined when another call changed it first */
+  async function write(
+    { actor }: ManagementRequest,
+    deployment: Generation,
+    key: ApiKey,
+    changes: Changes,
+    now: number,
+  ): Promise<ApiKey | undefined> {
+    const edited = withChanges(key, changes, now, maxIdleDays);
+    const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
+    if (changed.length === 0) {
+      // An earlier call that timed out, such as one that enables the key, must not take effect after this one.
+      return (await beginRevision(table, key)) ? key : undefined;
+    }
+    const data = { ...eventData(edited), changed };
+    const event = newEvent(editEvent(key, edited), deployment, actor, now, data);
+    return (await editApiKey(table, edited, event)) ? edited : undefined;
+  }
+
+  async function rotate(request: ManagementRequest): Promise<Answer> {
+    const deployment = await deploymentOf(request);
+    const { retireOld } = parseInput(rotationInput, request.body({}));
+    const call = idempotentCall(table, request, deployment, clock);
+    const earlier = await call.earlierAnswer();
+    if (earlier) return earlier;
+
+    const now = clock();
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const key = await keyOf(request, deployment);
+      const secret = mintCredential('secret', deployment.id, key.ulid);
+      const next = rotated(key, hashOf(secret), retireOld, now);
+      const answer = { status: 200, body: shownKey(next, now, maxIdleDays) };
+      const data = { ...eventData(key), retireOld };
+      const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
+      const outcome = await rotateApiKey(table, next, key, event, call.record(answer, now));
+      if (outcome === 'repeated') return call.firstAnswer();
+      if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
+    }
+    throw conflict(CHANGED);
+  }
+
+  async function remove(request: ManagementRequest): Promise<Answer> {
+    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+    const key = await anyKeyOf(request, deployment);
+    const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
+    if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
+    return { status: 204 };
+  }
 
   async function deploymentOf({ person, params }: ManagementRequest): Promise<Deployment> {
     return visibleTo(person, await readDeployment(table, params.deploymentId));
@@ -216,11 +213,57 @@ export function keyRoutes(
   }
 }
 
-type Changes = ReturnType<typeof keyChangesInput>['_zod']['output'];
+/** @param now epoch milliseconds */
+function newKey(
+  input: z.infer<ReturnType<typeof newKeyInput>>,
+  {
+    ulid,
+    secrets,
+    scopes,
+    deployment: { id: deploymentId, generation },
+    createdBy,
+    now,
+  }: Pick<ApiKey, 'ulid' | 'secrets' | 'createdBy'> & {
+    /** The scopes of a key for which the call names none. */
+    scopes: readonly string[];
+    deployment: Generation;
+    now: number;
+  },
+): ApiKey {
+  return {
+    deploymentId,
+    ulid,
+    name: input.name,
+    description: input.description ?? undefined,
+    scopes: input.scopes ?? [...scopes],
+    secrets,
+    trust: input.trust,
+    enabled: true,
+    validUntil: input.expiresAt,
+    networks: input.networks?.length ? input.networks : undefined,
+    epoch: 0,
+    generation,
+    revision: 0,
+    createdAt: now,
+    createdBy,
+  };
+}
+
+type Changes = z.infer<ReturnType<typeof keyChangesInput>>;
+
+/** @throws ServiceError 409 when the state of the key does not allow the changes */
+function requireAllowed(key: ApiKey, changes: Changes): void {
+  if (key.leak && changes.enabled) {
+    throw conflict('This key leaked. Rotate it with retireOld "now" before you enable it.');
+  }
+  if (changes.trust && !key.trust) {
+    throw conflict('This key has a secret. Add another key for a pipeline without one.');
+  }
+}
 
 /**
- * The key after a PATCH. Disabling or enabling it, and extending one that has expired, begin a new epoch: what was issued
- * before stays dead even when the key lives again.
+ * The key after a PATCH. Disabling or enabling it, and extending it when it has expired, begin a new epoch: existing
+ * tokens stay revoked even when the key is active again.
  * @param now epoch milliseconds
  */
 function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: number | undefined): ApiKey {

@@ -11,7 +11,7 @@ import { hashOf } from '../domain/secrets.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.ts';
-import { once } from '../operations/idempotency.ts';
+import { idempotentCall } from '../operations/idempotency.ts';
 import type { Table } from '../table/client.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
 import type { Generation } from '../table/keys.ts';
@@ -35,39 +35,40 @@ export function temporaryTokenRoutes(
     'POST /deployments/{deploymentId}/temporary-tokens': async (request) => {
       const deployment = await deploymentOf(request);
       const input = parseInput(newTemporaryTokenInput(known), request.body({}));
-      return once(table, request, deployment, clock, async (remember) => {
-        const now = clock();
-        const ulid = newUlid(now);
-        const accessToken = mintCredential('temporary', deployment.id, ulid);
-        const grant: Grant = {
-          deploymentId: deployment.id,
-          ulid,
-          hash: hashOf(accessToken),
-          generation: deployment.generation,
-          sub: request.person.sub,
-          // As the check will give them: without repetition, and in the order of the stack.
-          scopes: effectiveScopes(input.scopes, undefined, known),
-          issuedAt: Math.floor(now / 1000),
-          expiresAt: expiryOfGrant(now),
-        };
-        const { id, expiresAt, scope } = shown(grant, known);
-        const answer = {
-          status: 201,
-          headers: { Location: `/deployments/${deployment.id}/temporary-tokens/${id}` },
-          body: {
-            id,
-            token_type: 'Bearer',
-            expires_in: Math.floor(grant.expiresAt - now / 1000),
-            expiresAt,
-            scope,
-          },
-        };
-        const event = newEvent('temporary_token.issued', deployment, request.actor, now, eventData(grant));
-        const outcome = await putGrant(table, grant, event, remember(answer, now));
-        if (outcome === 'repeated') return undefined;
-        if (outcome === 'gone') throw notFound('Deployment');
-        return { ...answer, body: { ...answer.body, access_token: accessToken } };
-      });
+      const call = idempotentCall(table, request, deployment, clock);
+      const earlier = await call.earlierAnswer();
+      if (earlier) return earlier;
+      const now = clock();
+      const ulid = newUlid(now);
+      const accessToken = mintCredential('temporary', deployment.id, ulid);
+      const grant: Grant = {
+        deploymentId: deployment.id,
+        ulid,
+        hash: hashOf(accessToken),
+        generation: deployment.generation,
+        sub: request.person.sub,
+        // As the check will give them: without repetition, and in the order of the stack.
+        scopes: effectiveScopes(input.scopes, undefined, known),
+        issuedAt: Math.floor(now / 1000),
+        expiresAt: expiryOfGrant(now),
+      };
+      const { id, expiresAt, scope } = shown(grant, known);
+      const answer = {
+        status: 201,
+        headers: { Location: `/deployments/${deployment.id}/temporary-tokens/${id}` },
+        body: {
+          id,
+          token_type: 'Bearer',
+          expires_in: Math.floor(grant.expiresAt - now / 1000),
+          expiresAt,
+          scope,
+        },
+      };
+      const event = newEvent('temporary_token.issued', deployment, request.actor, now, eventData(grant));
+      const outcome = await putGrant(table, grant, event, call.record(answer, now));
+      if (outcome === 'repeated') return call.firstAnswer();
+      if (outcome === 'gone') throw notFound('Deployment');
+      return { ...answer, body: { ...answer.body, access_token: accessToken } };
     },
 
     'GET /deployments/{deploymentId}/temporary-tokens': async (request) => {
