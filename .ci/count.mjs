@@ -1,11 +1,12 @@
-// Prints how many tests were skipped, and as the last line `N passed, N failed`. Exits with 1 when anything failed or no test ran.
+// Prints the number of skipped tests, then `N passed, N failed` as the last line. Exits with 1 if anything failed or if no
+// test ran.
 //
 //   node .ci/count.mjs <steps>
 //
-// steps    the steps of .ci/run, one on each line: passed or failed, time, command
+// steps    the steps of .ci/run, one per line: passed or failed, time, command
 //
-// Each test counts that is in the report of a step (`--outputFile.json=`), and so does each test file that fails before its
-// first test. Any other failed step counts as one failure, also a test step whose report has no failure.
+// It counts every test in a step's report (`--outputFile.json=`), and every test file that fails before its first test as one
+// failure. Any other failed step counts as one failure, even a test step whose report contains no failure.
 import { readFileSync } from 'node:fs';
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -19,7 +20,7 @@ if (total.skipped > 0) console.log(`${total.skipped} skipped`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 
-/** Counts the tests of a report; none for a step without a report, and where the test runner wrote none. */
+/** Counts the tests of a report. All counts are 0 if the step has no report, or if the test runner wrote none. */
 function countsOf(path) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const file of read(path)) {

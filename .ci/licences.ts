@@ -16,7 +16,9 @@ const HELP = `Checks the licences of all packages, as package-lock.json names th
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The folders of the packages whose code is in a bundle of a function, in the console or in the GitHub Action. */
+/**
+ * Returns the folders of the packages whose code is in a function's bundle, in the console or in the GitHub Action.
+ */
 function bundledFolders(): Set<string> {
   const page: BuildOptions = {
     entryPoints: [join(root, 'functions/console/main.tsx')],

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** SPDX identifiers of licences that ask for no more than to be kept beside the code. */
+/** SPDX identifiers of licences that only require us to ship the licence with the code. */
 export const SHIPPED: ReadonlySet<string> = new Set([
   '0BSD',
   'Apache-2.0',
@@ -16,10 +16,13 @@ export const SHIPPED: ReadonlySet<string> = new Set([
   'Zlib',
 ]);
 
-/** For tools that stay on the machine of whoever develops: also those that ask for their own changed files. */
+/**
+ * Licences for tools that stay on a developer's machine. These may also require us to publish our changes to their
+ * files.
+ */
 export const USED: ReadonlySet<string> = new Set([...SHIPPED, 'CC-BY-4.0', 'MPL-2.0', 'Python-2.0']);
 
-/** What the lockfile says of a package. */
+/** A package in the lockfile. */
 export interface LockedPackage {
   version?: string;
   license?: string;
@@ -28,14 +31,15 @@ export interface LockedPackage {
   devOptional?: boolean;
 }
 
-/** Where a package lies, of a file in it: `node_modules/a/node_modules/@b/c`. */
+/** Returns the folder of the package that contains a file, such as `node_modules/a/node_modules/@b/c`. */
 export function folderOf(path: string): string | undefined {
   return /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0].replace(/^.*?(?=node_modules\/)/, '');
 }
 
 /**
- * Whether a licence is allowed. Of `A OR B` one must be, of `A AND B` both.
- * @param expression SPDX, as package.json has it
+ * Returns whether a licence is allowed. `A OR B` needs one allowed licence, `A AND B` needs both.
+ *
+ * @param expression SPDX expression, as in package.json
  */
 export function isAllowed(expression: string | undefined, allowed: ReadonlySet<string>): boolean {
   if (!expression) return false;
@@ -47,8 +51,9 @@ export function isAllowed(expression: string | undefined, allowed: ReadonlySet<s
 }
 
 /**
- * A sentence for each package whose licence is not allowed for what is done with it.
- * @param packages of the lockfile, by their folders
+ * Returns a sentence for each package whose licence does not allow its use.
+ *
+ * @param packages packages of the lockfile, by folder
  * @param bundled folders of the packages whose code is in what we ship
  */
 export function faultsOf(
@@ -70,9 +75,10 @@ export function faultsOf(
 }
 
 /**
- * The licences of packages, as they must accompany code that contains these packages.
- * @param root the folder that has node_modules
- * @param folders of the packages
+ * Returns the licence texts that must accompany code that contains these packages.
+ *
+ * @param root folder that contains node_modules
+ * @param folders folders of the packages
  */
 export function noticesOf(root: string, folders: ReadonlySet<string>): string {
   const notices = [...folders].sort().map((folder) => {
@@ -83,7 +89,7 @@ export function noticesOf(root: string, folders: ReadonlySet<string>): string {
   return notices.join('\n\n');
 }
 
-/** The text of a package's licence, where it comes with one. */
+/** Returns the text of a package's licence, if the package contains one. */
 function licenceText(folder: string): string {
   const file = readdirSync(folder).find((name) => /^(licen[cs]e|copying)/i.test(name));
   if (!file) return 'The package comes without the text of its licence.';

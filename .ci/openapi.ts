@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { openApiText } from '../functions/openapi/document.ts';
 
-// `npm run openapi`: docs/openapi.json is made of the schemas, and a test fails when it is not current.
+// `npm run openapi`: generates docs/openapi.json from the schemas. A test fails if the file is not current.
 writeFileSync(new URL('../docs/openapi.json', import.meta.url), openApiText());

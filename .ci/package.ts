@@ -1,6 +1,6 @@
 /**
- * What `npm pack` needs: compiled constructs and bundled functions in dist/, and a package.json without the
- * optional dependencies, which are for developing this project alone. `--restore` puts package.json back.
+ * Prepares what `npm pack` needs: compiled constructs and bundled functions in dist/, and a package.json without the
+ * optional dependencies, which only developers of this project need. `--restore` restores package.json.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ function build(): void {
     },
   );
   bundleFunctions();
-  // Where the compiled constructs look for them, as the sources do.
+  // The compiled constructs look for the functions here, as the sources do.
   cpSync(bundlesDirectory, inProject('dist/.build/functions'), { recursive: true });
 }
 

@@ -9,24 +9,24 @@ import type { Assembly } from '../../local/template.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cache = join(root, '.build/assemblies');
 
-/** Stands for the issuer while synthesising: each stack of a test has an issuer of its own, on a port of its own. */
+/** Placeholder issuer for the synthesis: each test stack has its own issuer on its own port. */
 const ANY_ISSUER = 'http://127.0.0.1:1';
 
 type Context = Readonly<Record<string, unknown>>;
 type Synthesise = (context: Context, outdir: string) => CloudAssembly;
 
-/** Of everything that a synthesis reads. */
+/** Everything that a synthesis reads. */
 const SOURCES = ['functions', 'infra', 'test/support', 'cdk.json', 'package-lock.json'];
 
 /** Synthesises the service as infra/app.ts does. */
 export const assemblyOf = kept('service', async () => (await import('../../infra/app.ts')).synthesise);
 
 /**
- * Synthesises an app once for each context and state of the sources: loading the CDK takes longer than most test
- * files. What comes back is what a fresh synthesis gives.
+ * Synthesises an app once for each context and state of the sources, because loading the CDK takes longer than most
+ * test files. The result equals a fresh synthesis.
  *
- * @param name of the app, among those of the tests
- * @param load imports what synthesises it, when that is needed
+ * @param name name of the app, unique among the tests
+ * @param load imports the function that synthesises the app, only if needed
  */
 export function kept(name: string, load: () => Promise<Synthesise>): (context: Context) => Promise<Assembly> {
   return async (context) => {
@@ -47,7 +47,7 @@ function readAssembly(directory: string, issuer: string): Assembly {
     .map(([id, { properties }]) => {
       const text = readFileSync(join(directory, properties.templateFile), 'utf8');
       return {
-        // The manifest leaves a name out that is the stack's ID.
+        // The manifest omits the stack's name if it equals the stack's ID.
         stackName: properties.stackName ?? id,
         template: JSON.parse(text.replaceAll(ANY_ISSUER, () => issuer)),
       };
@@ -60,7 +60,7 @@ interface Artifact {
   properties: { stackName?: string; templateFile: string };
 }
 
-/** Written beside and moved there whole: test files run side by side. */
+/** Writes the assembly next to its final path, then renames it, because test files run in parallel. */
 async function synthesiseInto(
   directory: string,
   sources: string,

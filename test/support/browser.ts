@@ -5,8 +5,8 @@ import { afterAll, afterEach, describe, expect } from 'vitest';
 import type { LocalStack } from '../../local/local-stack.ts';
 
 /**
- * Where Debian puts them; CHROMIUM names another one. The shell comes first: it has no window and no bars to draw, and
- * takes a third of the other's CPU.
+ * Debian's paths; CHROMIUM sets another path. The headless shell comes first: it draws no window and uses a third of
+ * the CPU time.
  */
 const CHROMIUM =
   process.env.CHROMIUM ?? ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
@@ -15,7 +15,9 @@ const hasBrowser = CHROMIUM !== undefined && existsSync(CHROMIUM);
 export const PHONE = { width: 360, height: 740 };
 export const DESKTOP = { width: 1440, height: 900 };
 
-/** A browser that talks to nobody by itself. Its profile is in a temporary folder, which playwright removes. */
+/**
+ * Starts a browser that makes no requests of its own. Its profile is in a temporary folder, which Playwright removes.
+ */
 export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM as string,
@@ -33,8 +35,8 @@ export function launch(): Promise<Browser> {
 }
 
 /**
- * Tests that drive the console in a browser. Where there is none they are skipped, and it is said so; with CI
- * set they fail instead.
+ * Defines tests that drive the console in a browser. Without a browser, they are skipped with a message, or fail if
+ * CI is set.
  */
 export function describeInBrowser(title: string, tests: (open: OpenPage) => void): void {
   if (!hasBrowser && !process.env.CI) {
@@ -43,12 +45,13 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
         '(on Debian: apt-get install chromium-headless-shell), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
     );
   }
-  // Of the file, not of these tests. Not of the module: the screenshots are taken without vitest.
+  // Register the hook for the file, not for this describe. Not at import either: the screenshots are taken without
+  // Vitest.
   afterAll(async () => {
     await (await browser)?.close();
     browser = undefined;
   });
-  // A browser beside a local stack is slow on a busy machine; a test that hangs still ends.
+  // A browser and a local stack together are slow on a busy machine, but a hanging test must still end.
   describe.skipIf(!hasBrowser && !process.env.CI)(title, { timeout: 90_000 }, () => {
     afterEach(async () => {
       for (const context of (await browser)?.contexts() ?? []) await context.close();
@@ -60,12 +63,12 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
   });
 }
 
-/** One for the tests of a file, each of which has a profile of its own. */
+/** One browser for all tests of a file. Each test has its own profile. */
 let browser: Promise<Browser> | undefined;
 
 export interface Opened {
   readonly page: Page;
-  /** What went wrong in the page: errors, and what its policy forbade. */
+  /** Errors in the page and violations of its content security policy. */
   readonly faults: string[];
 }
 
@@ -91,7 +94,7 @@ async function openPage(browser: Browser, options: BrowserContextOptions = {}): 
 
 export const PEOPLE = { admin: 'Ada Admin', member: 'Max Member' };
 
-/** Opens a path of the console and signs in as one of the development issuer's people. */
+/** Opens a path of the console and signs in as a person of the development issuer. */
 export async function signIn(
   page: Page,
   stack: LocalStack,
@@ -104,12 +107,15 @@ export async function signIn(
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
 }
 
-/** What axe asks of a page in each colour scheme: its other rules do not depend on it. */
+/** The axe rules for each colour scheme. In the dark scheme only contrast can differ. */
 const RULES = { dark: { runOnly: ['color-contrast'] }, light: {} };
 
-/** Nothing that axe finds against WCAG 2.2 AA and its best practices, contrast in both colour schemes; no sideways scrolling. */
+/**
+ * Expects that axe finds no violation of WCAG 2.2 AA or its best practices, with contrast checked in both colour
+ * schemes, and that the page does not scroll sideways.
+ */
 export async function expectCraft(page: Page): Promise<void> {
-  // Until the page is left. It has no frames, so that nothing more is needed.
+  // Applies until the page is left. The page has no frames, so nothing else is needed.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
   for (const [colorScheme, rules] of Object.entries(RULES)) {
     await page.emulateMedia({ colorScheme: colorScheme as keyof typeof RULES });
@@ -124,7 +130,7 @@ export async function expectCraft(page: Page): Promise<void> {
   expect(overflow, `sideways scrolling at ${page.url()}`).toBe(0);
 }
 
-/** Lets the page count how far things jump that nobody has moved. */
+/** Starts measuring layout shifts that no user input caused. Returns a function that reads the sum. */
 export async function watchJumps(page: Page): Promise<() => Promise<number>> {
   await page.addInitScript(`
     window.jumps = 0;
@@ -135,7 +141,7 @@ export async function watchJumps(page: Page): Promise<() => Promise<number>> {
   return async () => Number(await page.evaluate('window.jumps'));
 }
 
-/** Everything that a page can keep or show outside of its memory: storage, cookies, addresses. */
+/** Returns everything that a page can store or show outside its memory: storage, cookies and addresses. */
 export async function traces(page: Page): Promise<string> {
   const stored = await page.evaluate(
     'JSON.stringify({ ...localStorage, ...sessionStorage, name: window.name, state: history.state })',

@@ -3,15 +3,15 @@ import { CONTEXTS } from './contexts.ts';
 import { callAs, exchange } from './service.ts';
 import { type Call, type CreatedKey, call, makeKey, type Reply, swap } from './stack.ts';
 
-/** One secret of each kind, and a key and a Deployment to use them with. */
+/** One secret or token of each kind, with the key and Deployment to use them with. */
 export interface Canaries {
   deploymentId: string;
   key: CreatedKey;
-  /** By what they are. Each may be in the one answer that gave it out, and nowhere else. */
+  /** The canaries by kind. Each may only occur in the one response that issued it. */
   canaries: { secret: string; token: string; revoked: string; temporary: string; person: string };
 }
 
-/** Makes canaries of a Deployment that is there. */
+/** Creates canaries for an existing Deployment. */
 export async function makeCanaries(stack: LocalStack, deploymentId: string): Promise<Canaries> {
   const key = await makeKey(stack, deploymentId);
   const token = await swap(stack, key);
@@ -23,8 +23,9 @@ export async function makeCanaries(stack: LocalStack, deploymentId: string): Pro
 }
 
 /**
- * Sends each canary through every call, in every place where somebody might put it, right and wrong.
- * @returns what came back
+ * Sends each canary through every call, in every place where a caller might put it by right or by mistake.
+ *
+ * @returns all responses
  */
 export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise<Reply[]> {
   const { deploymentId: id, key, canaries } = made;
@@ -35,7 +36,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   };
   const keys = `/deployments/${id}/api-keys`;
   const basic = [key.id, key.secret] as const;
-  // As it is meant.
+  // Correct use.
   await send('GET', '/whoami', { token });
   await send('GET', '/whoami', { token: temporary });
   await send('POST', '/oauth/introspect', { basic, form: { token } });
@@ -51,7 +52,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   ]) {
     await send('GET', path, { token: person });
   }
-  // In every wrong place.
+  // Every wrong place.
   for (const canary of Object.values(canaries)) {
     const grant = { grant_type: 'client_credentials' };
     await send('GET', '/whoami', { token: canary.slice(0, -1) });
@@ -120,14 +121,14 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
     await send('POST', '/leaks', { json: { [canary]: canary } });
     await send('POST', '/leaks', { json: { credential: mistypedIn(canary) } });
     await send('POST', '/leaks', { json: [canary] });
-    // What is secret in it alone, and encoded, as a name.
+    // Only the secret part, and its encoded form, as a name.
     for (const name of [coreOf(canary), Buffer.from(canary).toString('base64'), encodeURIComponent(canary)]) {
       await send('POST', keys, { token: person, json: { name: 'x', [name]: 1 } });
       await send('GET', `${keys}?${encodeURIComponent(name)}=1`, { token: person });
       await send('POST', '/leaks', { json: { [name]: 1 } });
     }
     if (canary !== person) {
-      // Too long for a Deployment, or of another form than a key ID.
+      // Too long for a Deployment ID, or not in the format of a key ID.
       await send('GET', `/deployments/${canary}/api-keys`, { token: person });
       await send('GET', `/deployments/${canary.slice(0, 64)}/api-keys`, { token: person });
       await send('GET', `${keys}/${canary}`, { token: person });
@@ -139,7 +140,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
     await send('POST', '/leaks', { json: { [name]: 1 } });
     await send('POST', keys, { token: person, json: { name: 'x', [name]: 1 } });
   }
-  // At last, what ends them.
+  // Finally, the calls that revoke the canaries.
   await send('POST', '/leaks', { json: { credential: `${token} ${temporary} ${revoked}` } });
   await send('POST', '/leaks', { json: { credential: `client_secret=${key.secret}` } });
   await exchange(stack, key);
@@ -148,20 +149,20 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   return replies;
 }
 
-/** With another check, so that nothing is done about it. */
+/** Returns the canary with a wrong check character, so that a leak report ignores it. */
 const mistypedIn = (canary: string) => `x "${canary.slice(0, -1)}-"`;
 
-/** What is secret in a canary: its random part, or the signature of a JWT. */
+/** Returns the secret part of a canary: its random part, or the signature of a JWT. */
 export function coreOf(canary: string): string {
   return canary.startsWith('eyJ') ? (canary.split('.')[2] ?? '') : canary.slice(-49, -6);
 }
 
-/** Every form in which a canary might be found. */
+/** Returns every form in which a canary might occur. */
 function formsOf(canary: string): Record<string, string> {
   const core = coreOf(canary);
   const bytes = [...Buffer.from(core)];
   const hex = bytes.map((byte) => byte.toString(16));
-  // The characters at both ends of base64 depend on what stands beside it.
+  // The characters at both ends of the base64 depend on the neighbouring bytes.
   const base64 = (shift: number) =>
     Buffer.from(`${'x'.repeat(shift)}${core}`)
       .toString('base64')
@@ -187,7 +188,7 @@ function formsOf(canary: string): Record<string, string> {
   };
 }
 
-/** Where a canary stands in a text, in whatever form; empty when it does not. */
+/** Lists the canaries that occur in a text, in any form. The list is empty if there are none. */
 export function tracesOf(canaries: Readonly<Record<string, string>>, text: string): string[] {
   return Object.entries(canaries).flatMap(([name, canary]) =>
     Object.entries(formsOf(canary)).flatMap(([form, it]) => {

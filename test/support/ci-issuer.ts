@@ -2,35 +2,37 @@ import { createServer, type RequestListener } from 'node:http';
 import { CompactSign, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 
-/** What is to be signed. */
+/** The claims and options of a token. */
 export interface Signing {
   readonly claims: object;
   readonly audience: string;
-  /** Epoch seconds. */
+  /** Expiry in epoch seconds. */
   readonly expires: number;
-  /** Who the token says it is from. @default the issuer itself */
+  /** The `iss` claim. @default the issuer itself */
   readonly iss?: string;
-  /** @default the issuer's one key */
+  /** Key ID in the header. @default the ID of the issuer's only key */
   readonly kid?: string;
 }
 
 export interface CiIssuer {
   url: string;
-  /** Its public key. */
+  /** The issuer's public key. */
   readonly jwk: JWK;
-  /** How many requests have come. */
+  /** Number of requests received. */
   asked: number;
-  /** Answers in the place of discovery and keys. */
+  /** If set, handles all requests instead of discovery and keys. */
   answer: RequestListener | undefined;
-  /** A token of it. */
+  /** Signs a token. */
   readonly sign: (signing: Signing) => Promise<string>;
-  /** A token whose payload is this text. */
+  /** Signs a token whose payload is this text. */
   readonly signText: (payload: string) => Promise<string>;
 }
 
 /**
- * An issuer of CI tokens for a test file, with real keys on this machine; what it answers can be changed.
- * @param alg an RSA signature is the same each time, an ECDSA one is not and has a twin
+ * Starts an issuer of CI tokens for a test file, on this machine, with real keys. Tests can change its responses.
+ *
+ * @param alg algorithm. An RSA signature is always the same; an ECDSA signature varies, and a second valid one can be
+ * derived from it.
  */
 export async function startCiIssuer(alg: 'RS256' | 'ES256' = 'RS256'): Promise<CiIssuer> {
   const keys = await generateKeyPair(alg);

@@ -10,7 +10,10 @@ import { DeploymentKeyAuthorizer } from '../../infra/deployment-key-authorizer.t
 import { addExample } from '../../infra/example/app.ts';
 import type { DeploymentKeysStack } from '../../infra/stack.ts';
 
-/** The service, the example API, and what only a hand-made API is: IAM answers, and a TOKEN authorizer. */
+/**
+ * The service, the example API, and an API with features that only hand-written APIs have: IAM policy responses and a
+ * TOKEN authorizer.
+ */
 export function synthesiseConsumers(
   context: Readonly<Record<string, unknown>>,
   outdir: string,

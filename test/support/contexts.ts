@@ -1,4 +1,4 @@
-/** Where a credential may stand in a text: what must be found, reported and redacted in each of them. */
+/** Texts around a credential. In each of them, the credential must be found, reported and redacted. */
 export const CONTEXTS: readonly (readonly [name: string, put: (credential: string) => string])[] = [
   ['alone', (it) => it],
   ['between spaces', (it) => ` ${it} `],

@@ -5,12 +5,12 @@ import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
 import { SNIPPETS, temporaryTokenSnippet, trustSnippet } from '../../functions/console/snippets.ts';
 import { signedCall, story } from '../../local/pasted.ts';
 
-/** Shell commands that we ask people or a CI to run. */
+/** Shell commands that the documentation asks people or a CI system to run. */
 export interface Script {
-  /** Where they stand, and how many there were before. */
+  /** The file, and the number of the script in it, counted from 0. */
   name: string;
   text: string;
-  /** Waits and sends a rejected call again. */
+  /** True if the script waits and repeats a rejected call. */
   retries: boolean;
 }
 
@@ -18,8 +18,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const textOf = (path: string) => readFileSync(`${root}${path}`, 'utf8');
 
 /**
- * Every script that calls something: the documents' blocks of shell and YAML, the files for CIs, the console's snippets, and
- * what `npm start` prints.
+ * Returns every script that calls something: shell and YAML blocks of the documents, files for CI systems, the
+ * console's snippets and the output of `npm start`.
  *
  * @param service the service's URL
  */
@@ -46,7 +46,7 @@ export function documentedScripts(service: string): Script[] {
 const named = (place: string, texts: string[]) =>
   texts.map((text, n) => ({ name: `${place}, script ${n + 1}`, text }));
 
-/** The blocks of a Markdown document, each with the functions that an earlier block defines. */
+/** Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. */
 function scriptsOfDocument(markdown: string): string[] {
   let functions = '';
   return [...markdown.matchAll(/^( *)```(\w+)\n(.*?)^ *```$/gms)].flatMap(
@@ -68,12 +68,12 @@ function scriptsOfDocument(markdown: string): string[] {
   );
 }
 
-/** The commands in the jobs of a CI, whatever it calls them. */
+/** Returns the commands in the jobs of a CI configuration, for any CI system. */
 function commandsOf(yaml: string): string[] {
   const found: string[] = [];
   const walk = (value: unknown, key: string) => {
     if (['run', 'bash'].includes(key) && typeof value === 'string') found.push(value);
-    // Buildkite replaces $$ by $ when it reads the file.
+    // Buildkite replaces `$$` with `$` when it reads the file.
     else if (key === 'command') found.push(String(value).replaceAll('$$', () => '$'));
     else if (key === 'script') found.push([value].flat().join('\n'));
     else if (value && typeof value === 'object')

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { crc32 } from 'node:zlib';
 
-/** A call as it came over the wire. */
+/** A call as the stub received it. */
 export interface RecordedCall {
   method: string;
   path: string;
   headers: IncomingHttpHeaders;
-  /** The client's port: one for each connection. */
+  /** The client's port, which identifies the connection. */
   port: number | undefined;
   body: string;
   /** The body as JSON. */
@@ -15,10 +15,10 @@ export interface RecordedCall {
   input: any;
 }
 
-/** How one call is answered. */
+/** Sends the response to one call. */
 export type Reply = (response: ServerResponse) => void;
 
-/** Answers as DynamoDB does, with the CRC-32 of the body. */
+/** Responds as DynamoDB does, with the body's CRC-32. */
 export function answer(status: number, output: object, type = 'application/x-amz-json-1.0'): Reply {
   const body = JSON.stringify(output);
   return (response) => {
@@ -26,12 +26,12 @@ export function answer(status: number, output: object, type = 'application/x-amz
   };
 }
 
-/** An error of DynamoDB. */
+/** Responds with an error of DynamoDB. */
 export function failure(status: number, name: string, rest: object = {}): Reply {
   return answer(status, { __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: name, ...rest });
 }
 
-/** Ways in which an answer never comes, or comes damaged; `output` is what it would have been. */
+/** Responses that never arrive or arrive damaged. `output` is the undamaged response. */
 export const damaged = {
   reset: (): Reply => (response) => response.socket?.resetAndDestroy(),
   hang: (): Reply => () => {},
@@ -67,17 +67,17 @@ export interface Stub {
   endpoint: string;
   /** All calls since the last `reset`. */
   calls: RecordedCall[];
-  /** Says how the n-th call with this input is answered, n from 0. */
+  /** Sets how calls are answered. @param choose receives the call and how often its input has occurred before */
   reply: (choose: (call: RecordedCall, n: number) => Reply) => void;
   stop: () => Promise<void>;
 }
 
-/** Something that speaks DynamoDB's protocol, says what it is told to say, and remembers what it was asked. */
+/** Starts a server that speaks DynamoDB's protocol, sends the responses that a test sets, and records the calls. */
 export async function startStub(): Promise<Stub> {
   let choose: (call: RecordedCall, n: number) => Reply = () => failure(500, 'InternalServerError');
   const calls: RecordedCall[] = [];
   const server = createServer((request, response) => {
-    // The SDK would set its clock by it.
+    // The SDK would adjust its clock to this header.
     response.sendDate = false;
     let body = '';
     request.setEncoding('utf8');

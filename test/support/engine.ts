@@ -5,23 +5,23 @@ import { createServer } from 'node:net';
 import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { callEngine, deleteTable } from '../../local/dynamodb/engine.ts';
 
-/** A DynamoDB of a test file's own, in memory, without stream and TTL. */
+/** A test file's own in-memory DynamoDB, without streams and TTL. */
 export interface Engine {
   endpoint: string;
   stop: () => Promise<void>;
 }
 
-/** The tables that this process has created and has not removed yet. */
+/** The tables that this process created and has not yet removed. */
 const made: string[] = [];
 
-/** Removes a table when this process stops its engine. Must be called in the process that stops it. */
+/** Removes a table when this process stops its engine. Call it in the process that stops the engine. */
 export const removeAtStop = (tableName: string) => void made.push(tableName);
 
 async function removeTables(endpoint: string): Promise<void> {
   for (const tableName of made.splice(0)) await deleteTable(endpoint, tableName);
 }
 
-/** Starts the embedded engine; with DYNAMODB_ENDPOINT set, uses the one that is there. */
+/** Starts the embedded engine, or uses the one at DYNAMODB_ENDPOINT if that is set. */
 export async function startEngine(): Promise<Engine> {
   const given = process.env.DYNAMODB_ENDPOINT?.replace(/\/$/, '');
   if (given) return { endpoint: given, stop: () => removeTables(given) };
@@ -46,7 +46,8 @@ export async function startEngine(): Promise<Engine> {
     );
     engine.kill('SIGKILL');
     await once(engine, 'exit');
-    // These tables ended with the engine. On one set by DYNAMODB_ENDPOINT they would stay, and the next file would find them.
+    // The embedded engine's tables end with it. On an engine at DYNAMODB_ENDPOINT they would remain and disturb the
+    // next test file.
     const removed = made.splice(0);
     const left = TableNames.filter((name) => !removed.includes(name));
     if (left.length > 0) {
@@ -58,7 +59,7 @@ export async function startEngine(): Promise<Engine> {
   return { endpoint, stop };
 }
 
-/** A table with the keys of ours. */
+/** Creates a table with the same keys as the service's table. */
 export async function makeTable(client: DynamoDBClient, tableName: string): Promise<void> {
   removeAtStop(tableName);
   await client.send(

@@ -4,7 +4,7 @@ import type {
   APIGatewayTokenAuthorizerEvent,
 } from 'aws-lambda';
 
-/** An HTTP API's event, payload 2.0, in the shape of AWS's sample; `GET /request` of stage `test`. */
+/** Returns an event of an HTTP API (payload 2.0) in the shape of AWS's sample: `GET /request` in stage `test`. */
 export function httpEvent(
   change: Partial<APIGatewayRequestAuthorizerEventV2> = {},
 ): APIGatewayRequestAuthorizerEventV2 {
@@ -43,7 +43,7 @@ export function httpEvent(
   };
 }
 
-/** A REST API's event of a REQUEST authorizer, in the shape of AWS's sample. */
+/** Returns an event for a REQUEST authorizer of a REST API, in the shape of AWS's sample. */
 export function restEvent(
   change: Partial<APIGatewayRequestAuthorizerEvent> = {},
 ): APIGatewayRequestAuthorizerEvent {
@@ -74,7 +74,7 @@ export function restEvent(
   };
 }
 
-/** A REST API's event of a TOKEN authorizer. */
+/** Returns an event for a TOKEN authorizer of a REST API. */
 export function tokenEvent(authorizationToken: string): APIGatewayTokenAuthorizerEvent {
   return {
     type: 'TOKEN',

@@ -3,10 +3,11 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import { crc32 } from 'node:zlib';
 
 /**
- * What can happen to a call between function and DynamoDB:
- * `hang` no answer ever; `delay` a late one; `reset` the connection breaks before the engine hears of it; `lost` it breaks
- * after the engine did the work; `truncated` half an answer; `500`; `throttled`; `denied`, `missing` no permission, no table;
- * `conflict` the transaction collides with another; `unprocessed` keys or items are left out, as DynamoDB may.
+ * Faults of a call between a function and DynamoDB:
+ * `hang`: no response ever arrives. `delay`: the response is late. `reset`: the connection breaks before the engine
+ * receives the call. `lost`: it breaks after the engine did the work. `truncated`: half a response. `500` and
+ * `throttled`: DynamoDB's errors. `denied`: no permission. `missing`: no table. `conflict`: the transaction collides
+ * with another. `unprocessed`: keys or items are left out, as DynamoDB may do.
  */
 export type FaultKind =
   | 'hang'
@@ -37,35 +38,37 @@ export const FAULTS: readonly FaultKind[] = [
 
 export interface Fault {
   kind: FaultKind;
-  /** Which of the calls that match it hits, from 0: that one alone, or it and all that follow. */
+  /** Which matching call fails, counted from 0: only that one, or that one and all later ones. */
   at: number;
   lasts: boolean;
 }
 
 interface Rule {
-  /** Text that a call's body must hold to be one of those. */
+  /** Text that a call's body must contain to match. */
   of: string;
   fault?: Fault | undefined;
-  /** What happens when the engine has answered, before the function hears of it. */
+  /** Runs after the engine responded and before the function receives the response. */
   afterwards?: ((operation: string) => Promise<void>) | undefined;
-  /** Which of those calls is held back, from 0. */
+  /** Which matching call is held back, counted from 0. */
   heldBack?: number | undefined;
-  /** Forwards what was held back. */
+  /** Forwards the calls that were held back. */
   held: (() => Promise<unknown>)[];
   operations: string[];
-  /** What has been begun of those calls. */
+  /** The matching calls that are in progress. */
   underWay: Promise<void>[];
 }
 
-/** How late a delayed answer comes, in milliseconds. */
+/** Delay of a late response, in milliseconds. */
 const DELAY = 60;
-/** How long a write of an item takes where writes collide, in milliseconds. */
+/** Duration of a write if writes collide, in milliseconds. */
 const WRITE = 4;
 
 /**
- * Stands between function and engine, on loopback, and spoils what it is told to. All else passes unchanged.
- * @param options.collides whether writes to one item at the same time collide, as they do in DynamoDB: it cancels a
- *   transaction that meets any other write of one of its items, and fails a single write that meets a transaction
+ * Starts a proxy between function and engine, on loopback, that causes the faults that a test sets. All other calls
+ * pass unchanged.
+ *
+ * @param options.collides whether concurrent writes of one item collide as in DynamoDB: it cancels a transaction that
+ * meets any other write of one of its items, and rejects a single write that meets a transaction
  */
 export async function startFaultProxy(
   engineEndpoint: string,
@@ -107,7 +110,7 @@ export async function startFaultProxy(
     await answered;
   }
 
-  /** The items that are being written, each with how often, and by how many transactions. */
+  /** Items that are being written, each with the number of writes and how many of them are transactions. */
   const writing = new Map<string, { writes: number; transactions: number }>();
 
   async function write(incoming: IncomingMessage, outgoing: ServerResponse, body: string, operation: string) {
@@ -172,7 +175,7 @@ export async function startFaultProxy(
       case 'missing':
         return fail(outgoing, 400, 'ResourceNotFoundException');
       case 'conflict':
-        // Only transactions and what meets them can collide; a read is told so by another name.
+        // Only transactions, and calls that meet one, can collide. A read receives another error name.
         return isTransaction
           ? cancel(outgoing, body, 'TransactionConflict')
           : pass(await forward(incoming, body), outgoing);
@@ -181,7 +184,10 @@ export async function startFaultProxy(
     }
   }
 
-  /** The engine does all but the last of a batch, which comes back as not done. Other operations know no such thing. */
+  /**
+   * Lets the engine process all but the last entry of a batch, which is returned as unprocessed. Other operations
+   * have no such response.
+   */
   async function leaveUndone(incoming: IncomingMessage, body: string, operation: string): Promise<Answer> {
     const input = JSON.parse(body);
     const [name, requested] = Object.entries<Requested>(input.RequestItems ?? {})[0] ?? [];
@@ -232,9 +238,10 @@ export async function startFaultProxy(
   return {
     endpoint: `http://127.0.0.1:${port}`,
     /**
-     * Watches the calls whose body holds a text, and spoils one of them or an outage's worth.
-     * @returns the operations of those calls so far, and how to end the fault: when that is done, none of the calls lands
-     *   any more, not even one that its function gave up
+     * Watches the calls whose body contains a text, and applies a fault to one of them or to several in a row.
+     *
+     * @returns the operations of those calls so far, and a function that ends the fault. Once it resolves, no watched
+     * call can reach the engine any more, even if its function stopped waiting for it.
      */
     inject(of: string, fault?: Fault, afterwards?: Rule['afterwards']) {
       const rule: Rule = { of, fault, afterwards, held: [], operations: [], underWay: [] };
@@ -246,10 +253,12 @@ export async function startFaultProxy(
       return { operations: rule.operations, end };
     },
     /**
-     * Holds back one call whose body holds a text: its connection breaks, and its bytes reach the engine only later.
-     * @param at which of those calls, from 0
-     * @param fault what happens to another of them
-     * @returns the operations of those calls so far, and what lets the call reach the engine, with all others unhindered
+     * Holds back one call whose body contains a text: its connection breaks, and the engine receives it only later.
+     *
+     * @param at which of those calls, counted from 0
+     * @param fault a fault for another of those calls
+     * @returns the operations of those calls so far, and a function that forwards the held call to the engine and
+     * lets all others pass
      */
     holdBack(of: string, at: number, fault?: Fault) {
       const rule: Rule = { of, fault, heldBack: at, held: [], operations: [], underWay: [] };
@@ -273,7 +282,7 @@ export type FaultProxy = Awaited<ReturnType<typeof startFaultProxy>>;
 
 type Requested = object[] | { Keys: object[] };
 
-/** The keys of the items that a call writes or checks, as text. */
+/** Returns the keys of the items that a call writes or checks, as text. */
 function itemsWritten(operation: string, body: string): string[] {
   const input = JSON.parse(body);
   const parts = operation === 'TransactWriteItems' ? input.TransactItems.flatMap(Object.values) : [input];
@@ -307,7 +316,7 @@ function fail(outgoing: ServerResponse, status: number, name: string, more: obje
   );
 }
 
-/** A transaction that is cancelled says why for each of its parts. */
+/** Responds with a cancelled transaction, which gives a reason for each of its parts. */
 function cancel(outgoing: ServerResponse, body: string, Code: string): void {
   const parts = JSON.parse(body).TransactItems.length;
   const CancellationReasons = Array.from({ length: parts }, (_, n) =>

@@ -3,7 +3,7 @@ import { createServer, request } from 'node:http';
 import { afterAll } from 'vitest';
 import { startEngine } from '../../local/dynamodb/engine.ts';
 
-/** What DynamoDB answers in place of the engine. */
+/** The error that DynamoDB sends instead of the engine's response. */
 export interface Fault {
   readonly status: number;
   /** Name of the exception, such as `ThrottlingException`. */
@@ -11,8 +11,8 @@ export interface Fault {
 }
 
 /**
- * Starts an engine that can be made to fail as the real one does, for a local stack that is started after it.
- * Its tables are as good as any others until `fault` is set.
+ * Starts an engine that can fail as the real one does, for a local stack that starts after it. The engine works
+ * normally until `fault` is set.
  */
 export async function faultyEngine(): Promise<{ fault: Fault | undefined }> {
   const engine = await startEngine();

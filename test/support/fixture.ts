@@ -8,7 +8,7 @@ const API = 'Api';
 const arnOf = (logicalId: string) => ({ 'Fn::GetAtt': [logicalId, 'Arn'] });
 const ref = (logicalId: string) => ({ Ref: logicalId });
 
-/** A statement that allows actions on a resource of the fixture, by default its table. */
+/** Returns a statement that allows actions on a resource of the fixture. The default is its table. */
 export const allow = (actions: string[], resource: unknown = arnOf(TABLE)) => ({
   Effect: 'Allow',
   Action: actions,
@@ -18,17 +18,17 @@ export const allow = (actions: string[], resource: unknown = arnOf(TABLE)) => ({
 export { arnOf, ref };
 
 export interface FixtureFunction {
-  /** Seconds. */
+  /** Timeout in seconds. */
   readonly timeout?: number;
   readonly environment?: Json;
   readonly statements?: readonly object[];
-  /** AWS services that may invoke it. */
+  /** AWS services that may invoke the function. */
   readonly invokableBy?: readonly string[];
 }
 
 /**
- * A template of a few resources, for tests of the local runner itself: a table with a stream, functions with their
- * code inline, and whatever else is added.
+ * A small template for tests of the local runner: a table with a stream, functions with inline code, and anything
+ * that a test adds.
  */
 export class Fixture {
   readonly resources: Record<string, CfnResource> = {
@@ -63,7 +63,7 @@ export class Fixture {
     return this;
   }
 
-  /** A function whose file would be called by its logical ID in kebab-case. @param source CommonJS */
+  /** Adds a function. Its file name would be the logical ID in kebab-case. @param source CommonJS source */
   function(logicalId: string, source: string, options: FixtureFunction = {}): this {
     const {
       timeout = 5,
@@ -89,7 +89,7 @@ export class Fixture {
     });
   }
 
-  /** @param key `GET /things/{id}` */
+  /** Adds a route. @param key route key, such as `GET /things/{id}` */
   route(key: string, functionId: string, authorizer: Json = {}): this {
     const id = `Route${Object.keys(this.resources).length}`;
     this.add(`${id}Integration`, 'AWS::ApiGatewayV2::Integration', {
@@ -106,7 +106,7 @@ export class Fixture {
     });
   }
 
-  /** An event source mapping of the table's stream. The function's role must allow it: see `readsStream`. */
+  /** Adds an event source mapping of the table's stream. The function's role must allow it: see `readsStream`. */
   stream(functionId: string, properties: Json = {}): this {
     return this.add(`${functionId}Stream`, 'AWS::Lambda::EventSourceMapping', {
       FunctionName: ref(functionId),
@@ -116,7 +116,7 @@ export class Fixture {
     });
   }
 
-  /** For `synthesise` of a local stack. */
+  /** For the `synthesise` option of a local stack. */
   get synthesise(): () => Assembly {
     return () => ({
       directory: '/nowhere',
@@ -125,13 +125,13 @@ export class Fixture {
   }
 }
 
-/** What a role needs for its function to be woken by the table's stream. */
+/** The permissions that a role needs for its function to read the table's stream. */
 export const readsStream = allow(
   ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((action) => `dynamodb:${action}`),
   { 'Fn::GetAtt': [TABLE, 'StreamArn'] },
 );
 
-/** Source of a function that calls DynamoDB or SQS with nothing but what Lambda gives it: `call(target, input)`. */
+/** Source of a function that calls DynamoDB or SQS with only what Lambda provides: `call(target, input)`. */
 export const CALLS_AWS = `
 const call = async (target, input) => {
   const service = target.startsWith('AmazonSQS') ? 'sqs' : 'dynamodb';

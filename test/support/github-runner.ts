@@ -11,13 +11,13 @@ import { parse } from 'yaml';
 const folder = fileURLToPath(new URL('../../integrations/github-action/', import.meta.url));
 const metadata = parse(readFileSync(join(folder, 'action.yml'), 'utf8'));
 
-/** What a step of a job is given, and what the runner has kept of it. */
+/** The inputs of a job's step, and the state that the runner kept of it. */
 export interface StepOptions {
-  /** The inputs as the workflow passes them. */
+  /** The inputs from the workflow. */
   with: Readonly<Record<string, string>>;
-  /** More of the runner's environment. */
+  /** Additional environment variables. */
   env?: Readonly<Record<string, string>>;
-  /** State that the step saved, for its end of the job. */
+  /** State that the step saved for the end of the job. */
   state?: Readonly<Record<string, string>>;
 }
 
@@ -27,13 +27,13 @@ export interface StepResult {
   output: string;
   outputs: Readonly<Record<string, string>>;
   state: Readonly<Record<string, string>>;
-  /** How long the step waited before it tried again, in milliseconds each; the tests do not wait. */
+  /** Pauses before retries, in milliseconds. Tests do not actually wait. */
   pauses: number[];
 }
 
 /**
- * Runs the action's `main` or `post` as the runner of GitHub does: the committed bundle, in a process of its own, with inputs
- * and their defaults from action.yml in the environment, and with files for outputs and state.
+ * Runs the action's `main` or `post` as GitHub's runner does: the committed bundle in its own process, with the
+ * inputs and their defaults from action.yml in the environment, and with files for outputs and state.
  */
 export async function runAction(
   phase: 'main' | 'post',
@@ -49,7 +49,7 @@ export async function runAction(
   );
   const files = { GITHUB_OUTPUT: inPlace('output'), GITHUB_STATE: inPlace('state') };
   const pauses = inPlace('pauses');
-  // Notes each pause and ends it at once.
+  // Records each pause and ends it immediately.
   const hook = inPlace(
     'pauses.cjs',
     `require('node:timers/promises').setTimeout = async (pause) =>
@@ -79,24 +79,27 @@ export async function runAction(
   return result;
 }
 
-/** The values in a file of the runner: `name<<delimiter`, lines, `delimiter`. */
+/** Reads the values in a file of the runner: `name<<delimiter`, lines, `delimiter`. */
 function valuesOf(text: string): Record<string, string> {
   const values = text.matchAll(/^(?<name>[^\n]+?)<<(?<delimiter>[^\n]+)\n(?<value>.*?)\n\k<delimiter>$/gms);
   return Object.fromEntries(Array.from(values, ({ groups = {} }) => [groups.name, groups.value]));
 }
 
-/** What a front does with one call in the place of forwarding it; `lost` forwards it and breaks the connection. */
+/** What a front does with a call instead of forwarding it. `lost` forwards the call and breaks the connection. */
 export type Reaction = 'lost' | ((response: ServerResponse, body: string) => unknown);
 
 export interface Front {
   url: string;
-  /** What it does with the next calls, in this order; it forwards all that follow. */
+  /** Reactions to the next calls, in order. All later calls are forwarded. */
   next: Reaction[];
   /** The bodies of all calls. */
   bodies: string[];
 }
 
-/** A server in front of the service, for a test file: what a gateway answers when a call does not reach the functions. */
+/**
+ * Starts a server in front of the service, for a test file. It can respond like a gateway when a call does not reach
+ * the functions.
+ */
 export async function startFront(target: string): Promise<Front> {
   const front: Front = { url: '', next: [], bodies: [] };
   const server = createServer(async (incoming, response) => {

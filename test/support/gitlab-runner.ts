@@ -20,10 +20,10 @@ interface Job {
 }
 
 /**
- * The jobs of the component with its inputs, as GitLab fills them in: it validates each by its regular expression, and then
- * replaces text.
+ * Returns the component's jobs with the given inputs. As in GitLab, each input is validated by its regular expression
+ * and then inserted as text.
  *
- * @throws Error that names an input which is missing, unknown or not valid
+ * @throws Error that names the missing, unknown or invalid input
  */
 export function includeComponent(inputs: Inputs): Record<string, Job> {
   const specified = parse(template.split(/^---$/m)[0] ?? '').spec.inputs;
@@ -43,30 +43,30 @@ export function includeComponent(inputs: Inputs): Record<string, Job> {
 
 export interface JobOptions {
   inputs: Inputs;
-  /** The commands of the job. */
+  /** The job's commands. */
   script: string;
-  /** Command and arguments of the shell in the image. */
+  /** Command and arguments of the image's shell. */
   shell: readonly [string, ...string[]];
-  /** CI/CD variables, and the OIDC tokens that GitLab issues, by name. */
+  /** CI/CD variables and the OIDC tokens that GitLab issues, by name. */
   variables?: Readonly<Record<string, string>>;
-  /** Folder of programs that come before those of the machine. */
+  /** Folder of programs that take precedence over the machine's. */
   path: string;
-  /** As with CI_DEBUG_TRACE. */
+  /** True to run with CI_DEBUG_TRACE. */
   isTraced?: boolean;
 }
 
 export interface JobResult {
-  /** Of before_script and script, which are one shell script. */
+  /** Exit code of before_script and script, which form one shell script. */
   code: number | null;
-  /** What both of its shells have printed. */
+  /** Output of both shells. */
   output: string;
-  /** What after_script has printed. */
+  /** Output of after_script. */
   afterwards: string;
-  /** What is left in the folder of the project's temporary files. */
+  /** Files that remain in the folder for the project's temporary files. */
   left: string[];
 }
 
-/** Runs a job that extends the component's, as the runner of GitLab does. */
+/** Runs a job that extends the component's job, as GitLab's runner does. */
 export async function runJob(options: JobOptions): Promise<JobResult> {
   const { inputs, script, shell, variables, path, isTraced = false } = options;
   const job = includeComponent(inputs)[String(inputs.job ?? '.deployment-token')];
@@ -83,7 +83,7 @@ export async function runJob(options: JobOptions): Promise<JobResult> {
     ...variables,
   };
   const run = async (commands: readonly string[]) => {
-    // The runner's own first lines. It shows each command before it runs.
+    // The runner's own first lines. It shows each command before it runs it.
     const prelude = `${isTraced ? 'set -o xtrace\n' : ''}if set -o | grep pipefail >/dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber`;
     const shown = (command: string) => `echo '$ ${command.split('\n')[0]?.replaceAll("'", '')}'`;
     const text = [prelude, ...commands.flatMap((command) => [shown(command), command])].join('\n');

@@ -5,13 +5,13 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** One import: the file that has it and what it names: a file of the project, or a package as it is written. */
+/** An import: the importing file, and the file of the project or the package that it imports. */
 export interface Import {
   readonly from: string;
   readonly to: string;
 }
 
-/** All files with this ending below a folder of the project, as paths from the project's root. */
+/** Returns all files below a folder with this extension, as paths from the project's root. */
 export function filesBelow(folder: string, ending = '.ts'): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith(ending) && !file.includes('node_modules'))
@@ -19,13 +19,13 @@ export function filesBelow(folder: string, ending = '.ts'): string[] {
     .sort();
 }
 
-/** The imports of files of the project, given as paths from its root. */
+/** Returns the imports of project files, given as paths from the root. */
 export const importsOfFiles = (files: readonly string[]): Promise<Import[]> =>
   importsOf(new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')])));
 
 /**
- * The imports of TypeScript sources, by path from the project's root: static and dynamic imports, re-exports and
- * `require`, those of types too, which point the wrong way just as well.
+ * Returns the imports of TypeScript sources, by path from the project's root: static and dynamic imports, re-exports
+ * and `require`. Type imports are included, because they can violate the layering too.
  */
 export async function importsOf(sources: ReadonlyMap<string, string>): Promise<Import[]> {
   const built = await build({
@@ -37,7 +37,7 @@ export async function importsOf(sources: ReadonlyMap<string, string>): Promise<I
     metafile: true,
     format: 'esm',
     platform: 'node',
-    // Keeps imports of which the file uses nothing at run time.
+    // Keeps imports that the file does not use at run time.
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     plugins: [
       {
@@ -66,7 +66,7 @@ export async function importsOf(sources: ReadonlyMap<string, string>): Promise<I
   }));
 }
 
-/** esbuild drops imports of types before it lists any, so they are made to look like imports of values. */
+/** esbuild drops type imports before it lists the imports, so this makes them look like value imports. */
 const withTypesAsValues = (source: string): string =>
   source
     .replaceAll(/^(\s*import) type (?=[\w{*])/gm, '$1 ')

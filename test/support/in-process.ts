@@ -40,7 +40,7 @@ const TABLE = 'keys';
 export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
 export const DAY = 24 * 60 * 60;
 
-/** What came back of a call in process. */
+/** The response to a call in process. */
 export interface Reply {
   status: number;
   headers: Record<string, string>;
@@ -49,34 +49,34 @@ export interface Reply {
   json: any;
 }
 
-/** Who makes a management call: a person's `sub`. `admin` is the administrator. */
+/** The caller of a management call: a person's `sub`. `admin` is the administrator. */
 export interface InProcessCall extends Omit<Call, 'body'> {
   as?: string;
   body?: string;
 }
 
 export interface InProcessOptions {
-  /** Where the functions find DynamoDB. @default the engine itself */
+  /** DynamoDB endpoint for the functions. @default the engine itself */
   endpoint?: string;
   rules?: Partial<CheckRules>;
-  /** @default long: a machine that is busy with other tests is no fault */
+  /** Retry policy. @default a long one, so that a busy machine causes no failures */
   patience?: Patience;
   /**
-   * Told of each call of the table before it is made, and after it is done: a command of the SDK, or the lean client's
-   * `{ operation, input }`; an error that it throws is the caller's. Checks are left out, unless they use the SDK.
+   * Runs before and after each call to the table. Receives a command of the SDK, or `{ operation, input }` of the
+   * client without the SDK. If it throws, the caller receives the error. Checks are left out unless they use the SDK.
    */
   around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
   /** The table that Deployments come from. */
   source?: DeploymentsSource;
-  /** Checks use the AWS SDK's client in place of the lean one. */
+  /** True if checks use the AWS SDK's client instead of the client without the SDK. */
   sdkChecks?: boolean;
-  /** Counts rejected calls. @default false, so that the requests of a call are those of its route */
+  /** Counts rejected calls. @default false, so that a call makes only the requests of its route */
   countsRejectedCalls?: boolean;
-  /** Whose tokens may open keys. @default nobody's */
+  /** The issuers whose tokens can be exchanged for access. @default none */
   trust?: TrustDependencies;
 }
 
-/** An engine for a test file with the table of ours, without stream. */
+/** Starts an engine for a test file, with the service's table but without a stream. */
 export async function startTable(): Promise<Engine> {
   const engine = await startEngine();
   process.env.AWS_REGION = REGION;
@@ -88,7 +88,7 @@ export async function startTable(): Promise<Engine> {
   return engine;
 }
 
-/** What functions wrote as errors: the causes of their 5xx. */
+/** Errors that functions logged: the causes of their 5xx responses. */
 const errors: unknown[] = [];
 const logger = new Logger({ serviceName: 'test', logLevel: 'SILENT' });
 logger.error = (...line) => {
@@ -96,8 +96,8 @@ logger.error = (...line) => {
 };
 
 /**
- * The functions without runner and gateway: handlers, http and table as they are deployed, on the engine. Thousands
- * of calls a second, and a clock that is an argument.
+ * Runs the functions without runner and gateway: handlers, HTTP code and table code as deployed, on the engine. It
+ * handles thousands of calls a second, and the clock is an argument.
  */
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, patience = { attemptTimeout: 10_000, attempts: 3 } } = options;
@@ -115,7 +115,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const onMalformed = (key: ItemKey) => malformed.push(key);
 
   const sdk = tableClient(patience);
-  // As AWS_ENDPOINT_URL_DYNAMODB would, which is read at the first call, when another service may have set another.
+  // Sets the endpoint as AWS_ENDPOINT_URL_DYNAMODB would. The SDK reads that variable only at the first call, when
+  // another service may have changed it.
   const { protocol, hostname, port } = new URL(endpoint);
   const located = async () => ({ protocol, hostname, port: Number(port), path: '/' });
   Object.assign(sdk.config, { endpoint: located, isCustomEndpoint: true });
@@ -182,7 +183,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     },
   };
 
-  /** Makes a call as a gateway would hand it on. */
+  /** Makes a call with the event that a gateway would pass on. */
   async function call(method: string, target: string, options: InProcessCall = {}): Promise<Reply> {
     const { path, rawQueryString, event } = eventOf(method, target, options);
     if (path === '/whoami') return replied(await ask({ ...event, routeKey: 'GET /whoami' }));
@@ -207,13 +208,13 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     table,
     rules,
     purge,
-    /** Tasks that the purge put on its queue. */
+    /** Tasks that the purge put in its queue. */
     deferred,
-    /** Keys of items of a wrong shape that were read. */
+    /** Keys of malformed items that were read. */
     malformed,
-    /** What checks failed with. */
+    /** Errors of checks. */
     reported,
-    /** Reports a text with secrets and tokens that somebody has found. */
+    /** Reports a text that contains leaked secrets and tokens. */
     leak: (text: string, hasTime = () => true): Promise<void> =>
       reportLeak(table, text, { address: '192.0.2.1', requestId: 'request' }, { ...check, hasTime }),
     authorize: authorizer(check) as (event: never) => Promise<AuthorizerResult>,
@@ -237,7 +238,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
         200,
       ).json.access_token,
     use: async (token: string): Promise<number> => (await call('GET', '/whoami', { token })).status,
-    /** Sets a Deployment's number of keys by hand. */
+    /** Sets a Deployment's number of keys directly in the table. */
     countKeys: async (id: string, keyCount: number): Promise<void> => {
       await sdk.send(
         new UpdateCommand({
@@ -248,7 +249,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
         }),
       );
     },
-    /** All items of a partition. */
+    /** Returns all items of a partition. */
     partition: async (pk: string): Promise<Record<string, unknown>[]> => {
       const items: Record<string, unknown>[] = [];
       let start: Record<string, unknown> | undefined;
@@ -272,13 +273,16 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
 
 export type InProcess = ReturnType<typeof inProcess>;
 
-/** @throws Error for another status: what a test builds on must not fail quietly */
+/**
+ * Returns a reply with an expected status. @throws Error for any other status, so that a test's setup does not fail
+ * unnoticed
+ */
 export function must(reply: Reply, ...statuses: number[]): Reply {
   if (statuses.includes(reply.status)) return reply;
   throw new Error(`Expected ${statuses}, got ${reply.status}: ${reply.text}`, { cause: errors.at(-1) });
 }
 
-/** The record that the stream would hold of a removed Deployment or key. */
+/** Returns the stream record for a removed Deployment or key. */
 export function removal(
   { pk, sk }: ItemKey,
   generation: string,
@@ -295,7 +299,10 @@ export function removal(
   };
 }
 
-/** What the gateway passes on for a person whose token it has verified: it looks at no signature again. */
+/**
+ * Returns a bearer token as the gateway passes it on after it verified the signature. Functions do not verify it
+ * again.
+ */
 function bearerOf(sub: string): string {
   const groups = sub === 'admin' ? ['platform-admins'] : ['data-eng'];
   const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');

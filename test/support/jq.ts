@@ -1,6 +1,7 @@
 /**
- * jq as a shell function that needs only Node, for machines without jq. It knows what the documents use: paths, `==`, `| length`,
- * several of them with a comma, `-r` and `-e`. As jq 1.6 does, it succeeds without output when its input is empty, with -e too.
+ * jq as a shell function that needs only Node, for machines without jq. It supports what the documents use: paths,
+ * `==`, `| length`, several filters separated by commas, `-r` and `-e`. Like jq 1.6, it succeeds without output if
+ * its input is empty, even with `-e`.
  */
 export const JQ = `jq() {
   node -e '

@@ -5,7 +5,7 @@ import { type Item, toApiKey, toToken } from '../../functions/table/schema.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00Z');
 
-/** Writes many keys and tokens of one life past all rules, as years of use leave them. */
+/** Writes many keys and tokens of one generation directly to the table, as many years of use would leave them. */
 export async function fill(
   table: Table,
   life: { deploymentId: string; generation: string; keys: number; tokens: number },

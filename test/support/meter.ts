@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 
-/** What calls have cost: their names in order, and capacity units as the engine reports them. */
+/** The cost of calls: their names in order, and the capacity units that the engine reports. */
 export interface Bill {
   calls: string[];
-  /** The same calls with the size of each request body in bytes. */
+  /** The same calls, with the size of each request body in bytes. */
   requests: string[];
   read: number;
   written: number;
@@ -16,8 +16,9 @@ const READS = ['GetItem', 'BatchGetItem', 'Query'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
 
 /**
- * Stands before an engine, asks for ReturnConsumedCapacity with every call, and adds it up.
- * @param scans whether Scans count: in a local stack they are those of its TTL
+ * Starts a proxy in front of an engine that requests ReturnConsumedCapacity for every call and adds it up.
+ *
+ * @param scans whether to count Scans; in a local stack, those belong to its TTL
  */
 export async function startMeter(engineEndpoint: string, { scans = false } = {}) {
   const reads = scans ? [...READS, 'Scan'] : READS;
@@ -62,7 +63,7 @@ export async function startMeter(engineEndpoint: string, { scans = false } = {})
 
   return {
     endpoint: `http://127.0.0.1:${port}`,
-    /** What has been spent since the last time. */
+    /** Returns the cost since the last call of `take`. */
     take: (): Bill => {
       const spent = bill;
       bill = noBill();

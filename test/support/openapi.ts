@@ -11,7 +11,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 (formats as unknown as typeof formats.default)(ajv);
 ajv.addSchema(document, 'openapi');
 
-/** What keeps a value from being what a schema of the document asks. @param pointer JSON pointer to the schema */
+/** Lists the violations of a schema of the document. @param pointer JSON pointer to the schema */
 export function faultsOf(pointer: string, value: unknown): string[] {
   const validate = ajv.compile({ $ref: `openapi#${pointer}` });
   return validate(value)
@@ -19,16 +19,16 @@ export function faultsOf(pointer: string, value: unknown): string[] {
     : (validate.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
 }
 
-/** One media type of a request or an answer in the document. */
+/** A media type of a request or response in the document. */
 export interface Content {
-  /** Such as `POST /oauth/token 200 application/json`. */
+  /** Name, such as `POST /oauth/token 200 application/json`. */
   readonly name: string;
   /** JSON pointer to its schema. */
   readonly schema: string;
   readonly examples: readonly (readonly [name: string, value: unknown])[];
 }
 
-/** Every media type in the document. */
+/** Returns every media type in the document. */
 export function contents(): Content[] {
   return operations().flatMap(({ name, pointer, operation }) => [
     ...contentsOf(`${name} request`, `${pointer}/requestBody`, operation.requestBody),
@@ -40,8 +40,9 @@ export function contents(): Content[] {
 }
 
 /**
- * What an answer has that the document does not allow, in status, media type or body.
- * @param route as the template has it: `GET /deployments/{deploymentId}`
+ * Lists what the document does not allow in a response: its status, media type or body.
+ *
+ * @param route route key in the template, such as `GET /deployments/{deploymentId}`
  */
 export function undocumented(
   route: string,
@@ -69,7 +70,7 @@ function operations() {
   );
 }
 
-/** A response, followed to where it stands when it is a reference. */
+/** Returns a response and its JSON pointer, with a reference resolved. */
 function resolved(pointer: string, response: Json): [pointer: string, response: Json] {
   const name = response.$ref?.split('/').at(-1);
   return name ? [`/components/responses/${name}`, document.components.responses[name]] : [pointer, response];

@@ -3,8 +3,9 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * The options of a developer's script, as `parseArgs` has them. Ends the process for --help, and for one that is unknown.
- * @param help what the script does and how it is called
+ * Reads the options of a developer's script with `parseArgs`. Ends the process for --help and for an unknown option.
+ *
+ * @param help what the script does and how to call it
  */
 export function readOptions<const T extends Options>(help: string, options: T) {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
@@ -19,8 +20,9 @@ export function readOptions<const T extends Options>(help: string, options: T) {
 }
 
 /**
- * Options that are numbers above 0: a run of "no" minutes would find nothing wrong.
- * @param defaults an option of which several may be given has a list
+ * Reads options that must be numbers above 0. A run of "no" minutes would otherwise find nothing wrong.
+ *
+ * @param defaults default values; a list if the option can be given more than once
  */
 export function numericOptions<T extends Record<string, number | number[]>>(help: string, defaults: T): T {
   const options = Object.entries(defaults).map(([name, value]) => [

@@ -16,7 +16,7 @@ const TABLES = 'arn:aws:dynamodb:us-east-1:000000000000:table/';
 
 export type PlatformRow = Record<string, AttributeValue>;
 
-/** A row of the platform's table that is a Deployment. */
+/** Returns a row of the platform's table that describes a Deployment. */
 export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
   key: { S: `row-${id}` },
   type: { S: 'deployment' },
@@ -25,8 +25,8 @@ export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
 });
 
 /**
- * A table of the platform's on an engine, with a stream of real records. Its name is its own: an engine that other files
- * use too may show what was in the stream of an earlier table of that name.
+ * Creates a platform's table on an engine, with a stream of real records. Its name is unique: an engine that other
+ * files share may still show the stream of an earlier table with the same name.
  */
 export async function makePlatformTable(endpoint: string) {
   const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials: ENGINE_CREDENTIALS });
@@ -45,7 +45,7 @@ export async function makePlatformTable(endpoint: string) {
   const stream = <T>(operation: string, input: object) =>
     callEngine<T>(endpoint, `DynamoDBStreams_20120810.${operation}`, input);
   let iterator: string | undefined;
-  /** Where the platform keeps its Deployments, beside other things. */
+  /** The setting for a table in which the platform stores Deployments and other items. */
   const source: DeploymentsSource = {
     table: TABLES + TableName,
     stream: `${TABLES}${TableName}/stream/2026-01-01T00:00:00.000`,
@@ -62,7 +62,7 @@ export async function makePlatformTable(endpoint: string) {
     put: (Item: PlatformRow) => client.send(new PutItemCommand({ TableName, Item })),
     remove: (id: string) =>
       client.send(new DeleteItemCommand({ TableName, Key: { key: { S: `row-${id}` } } })),
-    /** The records since the last call, as the stream's mapping would deliver them. */
+    /** Returns the records since the last call, as the stream's mapping would deliver them. */
     records: async (): Promise<DynamoDBRecord[]> => {
       if (!iterator) {
         const { StreamDescription } = await stream<{ StreamDescription: { Shards: { ShardId: string }[] } }>(

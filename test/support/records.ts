@@ -8,10 +8,10 @@ import type {
   Token,
 } from '../../functions/domain/records.ts';
 
-/** Records as years of use leave them: each with all that it must have, to be changed by a test. */
+/** Records with all attributes, as in a table that was used for years. Tests change them. */
 export const GENERATION = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 export const KEY_ULID = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
-/** Epoch milliseconds. */
+/** Creation time of the records, in epoch milliseconds. */
 export const MADE_AT = 1_800_000_000_000;
 
 export function deployment(change: Partial<Deployment> = {}): Deployment {
@@ -84,7 +84,7 @@ export function event(change: Partial<ServiceEvent> = {}): ServiceEvent {
   };
 }
 
-/** Of an Idempotency-Key. */
+/** Returns the record of an Idempotency-Key. */
 export function record(change: Partial<IdempotencyRecord> = {}): IdempotencyRecord {
   return {
     deploymentId: 'etl',

@@ -2,7 +2,7 @@ import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk
 import type { LocalStack } from '../../local/local-stack.ts';
 import { type Call, type CreatedKey, call, makeDeployment, makeKey, type Reply, swap } from './stack.ts';
 
-/** Makes a management call as one of the two people of the development issuer. */
+/** Makes a management call as one of two people of the development issuer. */
 export async function callAs(
   stack: LocalStack,
   person: 'admin' | 'member',
@@ -13,13 +13,13 @@ export async function callAs(
   return call(stack, method, path, { token: await stack.signIn(person), ...options });
 }
 
-/** A token of a new key of a new Deployment. */
+/** Returns a token of a new key of a new Deployment. */
 export async function newToken(stack: LocalStack, deploymentId: string): Promise<string> {
   await makeDeployment(stack, deploymentId);
   return swap(stack, await makeKey(stack, deploymentId));
 }
 
-/** All items of one partition of the first table, strongly consistent. */
+/** Returns all items of a partition of the first table, with strongly consistent reads. */
 export async function partition(stack: LocalStack, pk: string): Promise<Record<string, unknown>[]> {
   const { Items } = await stack.table.client.send(
     new QueryCommand({
@@ -32,22 +32,22 @@ export async function partition(stack: LocalStack, pk: string): Promise<Record<s
   return Items ?? [];
 }
 
-/** The purge markers of a Deployment. */
+/** Returns the purge markers of a Deployment. */
 export async function markers(stack: LocalStack, deploymentId: string): Promise<Record<string, unknown>[]> {
   return (await partition(stack, 'PURGES')).filter(({ sk }) => String(sk).startsWith(`${deploymentId}#`));
 }
 
-/** Writes an item by hand, past all rules. */
+/** Writes an item directly to the table. */
 export async function putItem(stack: LocalStack, item: Record<string, unknown>): Promise<void> {
   await stack.table.client.send(new PutCommand({ TableName: stack.table.name, Item: item }));
 }
 
-/** Removes an item by hand. */
+/** Removes an item directly from the table. */
 export async function removeItem(stack: LocalStack, pk: string, sk: string): Promise<void> {
   await stack.table.client.send(new DeleteCommand({ TableName: stack.table.name, Key: { pk, sk } }));
 }
 
-/** Sets one attribute of an item by hand. */
+/** Sets an attribute of an item directly in the table. */
 export async function setAttribute(
   stack: LocalStack,
   [pk, sk]: [string, string],
@@ -65,7 +65,7 @@ export async function setAttribute(
   );
 }
 
-/** Asks for an access token with a key, whatever the answer. */
+/** Requests an access token with a key and returns the response, whatever its status. */
 export function exchange(stack: LocalStack, key: CreatedKey): Promise<Reply> {
   return call(stack, 'POST', '/oauth/token', {
     basic: [key.id, key.secret],
@@ -73,7 +73,7 @@ export function exchange(stack: LocalStack, key: CreatedKey): Promise<Reply> {
   });
 }
 
-/** How many calls of one operation a function has made to the table. */
+/** Returns how many calls of an operation a function made to the table. */
 export function callsOf(stack: LocalStack, functionName: string, operation: string): number {
   return stack.calls(functionName)[operation] ?? 0;
 }

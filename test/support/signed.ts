@@ -4,13 +4,13 @@ import { Sha256 } from './sigv4.ts';
 import { type Call, call, type Reply } from './stack.ts';
 
 export interface Signing {
-  /** When it is signed. @default now */
+  /** Time of the signature. @default now */
   readonly at?: Date;
   readonly region?: string;
   readonly service?: string;
 }
 
-/** The headers that the AWS SDK's own signer puts on a request: what is signed, and the signature. */
+/** Returns the headers that the AWS SDK's own signer adds to a request: the signed headers and the signature. */
 export async function signedHeaders(
   url: string,
   credential: Credential,
@@ -39,7 +39,7 @@ export async function signedHeaders(
   return rest;
 }
 
-/** Makes a call that a credential has signed. */
+/** Makes a call signed with a credential. */
 export async function signedCall(
   target: { readonly url: string },
   credential: Credential,

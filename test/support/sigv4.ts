@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { RecordedCall } from './dynamodb-stub.ts';
 
-/** What the AWS SDK's signer wants of a hash. */
+/** A hash with the interface that the AWS SDK's signer requires. */
 export class Sha256 {
   readonly #hash;
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
@@ -16,7 +16,7 @@ export class Sha256 {
   }
 }
 
-/** Who signs, and for which Region. */
+/** The signing credential and the Region. */
 export interface Signatory {
   region: string;
   accessKeyId: string;
@@ -24,7 +24,7 @@ export interface Signatory {
   sessionToken?: string | undefined;
 }
 
-/** What AWS's own signer writes for the call that was recorded, at the instant that the call names. */
+/** Returns the Authorization header that AWS's own signer creates for a recorded call, at the time in the call. */
 export async function authorizationOf(
   { method, path, headers, body }: RecordedCall,
   { region, ...credentials }: Signatory,

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The one code block of a language in a document.
+ * Returns the only code block of a language in a document.
  *
- * @param document below docs/
- * @throws Error when there is none, or more than one
+ * @param document path below docs/
+ * @throws Error if there is none or more than one
  */
 export function snippet(document: string, language: string): string {
   const text = readFileSync(fileURLToPath(new URL(`../../docs/${document}`, import.meta.url)), 'utf8');

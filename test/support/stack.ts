@@ -3,20 +3,20 @@ import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../
 import { assemblyOf } from './assembly.ts';
 
 /**
- * Starts a local stack, of its own and in memory: for a test file, after whose tests it is stopped, or for the one test that
- * starts it.
+ * Starts an in-memory local stack. It stops after the test that starts it, or after the tests of the file if it is
+ * started outside a test.
  *
  *     const stack = await runStack({ context: { slideInterval: 0 } });
  */
 export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
   const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
-  // Within a test afterAll would be called by nobody.
+  // Inside a test, nothing would call afterAll.
   const atEnd = TestRunner.getCurrentTest() ? onTestFinished : afterAll;
   atEnd(() => stack.stop());
   return stack;
 }
 
-/** What to send. */
+/** The request to send. */
 export interface Call {
   /** Sent as `Authorization: Bearer …`. */
   readonly token?: string;
@@ -27,15 +27,15 @@ export interface Call {
   /** Sent as a form. */
   readonly form?: Readonly<Record<string, string>> | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
-/** What came back. */
+/** The response. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Each Set-Cookie header. */
+  /** The value of each `Set-Cookie` header. */
   readonly cookies: readonly string[];
   readonly text: string;
   /** The body as JSON; undefined when it is none. */
@@ -43,7 +43,7 @@ export interface Reply {
   readonly json: any;
 }
 
-/** Makes a request. @param target a stack, or a base URL without a slash at its end */
+/** Makes a request. @param target a stack, or a base URL without a trailing slash */
 export async function call(
   target: { readonly url: string } | string,
   method: string,
@@ -81,7 +81,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A key as its creation answers. */
+/** A key as the response to its creation describes it. */
 export interface CreatedKey {
   readonly id: string;
   readonly secret: string;
@@ -100,7 +100,7 @@ export async function makeDeployment(
   );
 }
 
-/** Makes a key as the administrator. */
+/** Creates a key as the administrator. */
 export async function makeKey(
   stack: LocalStack,
   deploymentId: string,
@@ -114,7 +114,7 @@ export async function makeKey(
   return reply.json;
 }
 
-/** Swaps a key for an access token. */
+/** Exchanges a key's secret for an access token. */
 export async function swap(stack: LocalStack, key: CreatedKey, scope?: string): Promise<string> {
   const form = { grant_type: 'client_credentials', ...(scope !== undefined && { scope }) };
   const reply = await expectStatus(
@@ -130,7 +130,10 @@ export async function use(stack: LocalStack, token: string): Promise<number> {
   return status;
 }
 
-/** @throws Error with the answer when it is not the expected one: what a test builds on must not fail quietly. */
+/**
+ * Returns the reply. @throws Error with the response if its status is not the expected one, so that a test's setup
+ * does not fail unnoticed
+ */
 async function expectStatus(status: number, reply: Promise<Reply>): Promise<Reply> {
   const answer = await reply;
   if (answer.status === status) return answer;

@@ -14,15 +14,16 @@ import { makeTable, startEngine } from './engine.ts';
 
 const NAME = 'keys';
 
-/** What the table's code has sent: a command of the SDK (`Put`), or an operation without it (`PutItem`). */
+/** A call that the table code sent: a command of the SDK (`Put`), or an operation without the SDK (`PutItem`). */
 export interface Sent {
   name: string;
   input: Record<string, unknown>;
 }
 
 /**
- * The table on an engine of its own, without the functions around it.
- * @returns with `sent`, the commands of the code under test, and calls that read and write past it
+ * Starts an engine with the table, without the functions around it.
+ *
+ * @returns the commands of the code under test in `sent`, and functions that read and write the table directly
  */
 export async function startStore() {
   const engine = await startEngine();
@@ -66,7 +67,7 @@ export async function startStore() {
     } while (start);
     return items;
   };
-  /** Puts or deletes, 25 in a batch. No two may be of the same item. */
+  /** Writes puts and deletes in batches of 25. A batch must not contain an item twice. */
   const write = async (requests: object[]) => {
     for (let at = 0; at < requests.length; at += 25) {
       const RequestItems = { [NAME]: requests.slice(at, at + 25) };
@@ -75,7 +76,7 @@ export async function startStore() {
   };
   return {
     table,
-    /** The same without the AWS SDK. */
+    /** The same client without the AWS SDK. */
     wire,
     sent,
     malformed,
@@ -87,9 +88,9 @@ export async function startStore() {
       return Item;
     },
     remove: ({ pk, sk }: ItemKey) => client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } })),
-    /** All items of a partition, in the order of their sort keys. */
+    /** Returns all items of a partition in the order of their sort keys. */
     partition,
-    /** Empties partitions and forgets what was sent: each test begins anew. */
+    /** Empties partitions and forgets the calls sent, so that each test starts fresh. */
     clear: async (...partitions: string[]) => {
       for (const pk of partitions) {
         await write((await partition(pk)).map(({ sk }) => ({ DeleteRequest: { Key: { pk, sk } } })));

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
 
-/** Context of a stack that signs people in with somebody's issuer. */
+/** Context of a stack with an external issuer. */
 export const WITH_ISSUER = {
   issuer: 'https://login.example.com/realms/staff',
   audience: 'deployment-keys',
   adminGroup: 'platform-admins',
 };
 
-/** Resources of somebody's account that settings name. */
+/** ARNs of resources in an account, for settings that name them. */
 export const ARN = {
   CERTIFICATE: 'arn:aws:acm:us-east-1:111122223333:certificate/0e3f1a2b-0000-4000-8000-000000000000',
   WEB_ACL: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
@@ -21,7 +21,7 @@ export const ARN = {
   TOPIC: 'arn:aws:sns:eu-west-1:111122223333:on-call',
 };
 
-/** A table of the platform's that Deployments come from, with every part. */
+/** The setting for a platform's table of Deployments, with every optional part. */
 export const SOURCE = {
   table: 'arn:aws:dynamodb:eu-west-1:111122223333:table/platform',
   stream: 'arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000',
@@ -33,7 +33,7 @@ export const SOURCE = {
   encryptionKey: ARN.KEY,
 };
 
-/** Context in which every setting is set. */
+/** Context that sets every setting. */
 export const EVERYTHING = {
   ...WITH_ISSUER,
   stage: 'production',
@@ -71,7 +71,7 @@ export type Json = any;
 
 const templates = new Map<string, Template>();
 
-/** The template that this context gives, made once in a process. */
+/** Returns the template for a context. It is created once per process. */
 export function templateOf(context: Readonly<Record<string, unknown>> = {}): Template {
   const key = JSON.stringify(context);
   const made = templates.get(key) ?? synthesiseAside(context);
@@ -88,7 +88,7 @@ function synthesiseAside(context: Readonly<Record<string, unknown>>): Template {
   }
 }
 
-/** The resource that the construct of this path made, without the stack's ID and the last part, `Resource`. */
+/** Returns the resource of a construct path, without the stack's ID and the last part, `Resource`. */
 export function resourceAt(template: Template, path: string): Json {
   const resources = Object.entries<Json>(template.toJSON().Resources);
   const found = resources.find(
@@ -98,5 +98,5 @@ export function resourceAt(template: Template, path: string): Json {
   return { id: found[0], ...found[1] };
 }
 
-/** The logical ID of the resource at a path. */
+/** Returns the logical ID of the resource at a path. */
 export const idAt = (template: Template, path: string): string => resourceAt(template, path).id;

@@ -1,4 +1,4 @@
 import { afterAll, vi } from 'vitest';
 
-// Or the next file of the process would lose in its first test what it has set itself.
+// Otherwise the first test of the next file in this process would lose the variables that the file sets.
 afterAll(() => void vi.unstubAllEnvs());
