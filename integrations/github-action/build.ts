@@ -1,6 +1,6 @@
 /**
- * Bundles the action into dist/, which GitHub runs as it is committed: `npm run action`. The root's node_modules hold what
- * it needs.
+ * `npm run action` bundles the action into dist/. GitHub runs the committed bundle. The action's dependencies are in
+ * the root's node_modules.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,7 @@ export const ACTION: BuildOptions = {
   banner: { js: `// Written by \`npm run action\` from ${folder}. Do not edit.` },
 };
 
-/** The files of dist/, by their path in the project. */
+/** Returns the files of dist/ by their path in the project. */
 export function filesOfAction(): Map<string, string> {
   const { outputFiles, metafile } = buildSync({ ...ACTION, write: false, metafile: true });
   const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => folderOf(path) ?? []));

@@ -3,7 +3,7 @@ import { Failure } from './failure.ts';
 import { readInputs } from './inputs.ts';
 import { exchange, revoke } from './service.ts';
 
-/** Gets an access token for the steps that follow. */
+/** Gets an access token for the following steps. */
 async function main(): Promise<void> {
   const inputs = readInputs();
   const { token, expiresAt } = await exchange(inputs);
@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   info(`The access token of ${inputs.keyId} expires at ${expiresAt} unless it is used.`);
 }
 
-/** Revokes that token. A failure does not fail the job: its work is done, and the token expires. */
+/** Revokes that token. A failure does not fail the job: the job's work is done, and the token will expire. */
 async function post(): Promise<void> {
   const token = getState('token');
   if (token === '') return info('There is no access token to revoke.');
@@ -21,13 +21,13 @@ async function post(): Promise<void> {
   info('The access token is revoked.');
 }
 
-/** @param error what main or post has thrown */
+/** Returns the message for an error. @param error what main or post threw */
 function messageOf(error: unknown): string {
   if (error instanceof Failure) return error.message;
   return `Unexpected error: ${error instanceof Error ? error.message : 'unknown'}`;
 }
 
-// GitHub runs this file twice: as the step, and at the end of the job with the state that the step has saved.
+// GitHub runs this file twice: as the step, and at the end of the job with the state that the step saved.
 if (getState('isPost') === 'true') {
   post().catch((error) =>
     warning(`The access token is not revoked. It expires 24 hours after its last use. ${messageOf(error)}`),

@@ -2,18 +2,18 @@ import { getBooleanInput, getInput, setSecret } from '@actions/core';
 import { parseCredential, parseKeyId } from '../../functions/domain/identifiers.ts';
 import { Failure, hintOfEvent } from './failure.ts';
 
-/** What a workflow passes to the action, validated. */
+/** The validated inputs of the action. */
 export interface Inputs {
-  /** URL of the service, without a slash at its end. */
+  /** URL of the service, without a trailing slash. */
   url: string;
   keyId: string;
-  /** Undefined: the job's OIDC token is used. */
+  /** The key's secret. Undefined if the job's OIDC token is used. */
   secret: string | undefined;
-  /** Separated by single spaces; empty for all scopes of the key. */
+  /** Scopes separated by single spaces. Empty for all scopes of the key. */
   scope: string;
   /** Audience of the OIDC token. */
   audience: string;
-  /** Whether the token is revoked at the end of the job. */
+  /** True to revoke the token at the end of the job. */
   revoke: boolean;
 }
 
@@ -21,13 +21,13 @@ export interface Inputs {
 const OIDC = 'oidc';
 
 /**
- * Reads and validates the inputs. A message repeats no value that may be a secret in the wrong place.
+ * Reads and validates the inputs. Messages never repeat a value, because it may be a secret in the wrong place.
  *
  * @throws Failure that names the input and says what to do
  */
 export function readInputs(): Inputs {
   const keySecret = getInput('key-secret');
-  // Before anything can be printed. GitHub masks only what comes from its own secrets.
+  // Mask the secret before anything can be printed. GitHub only masks values that come from its own secrets.
   if (keySecret !== '' && keySecret !== OIDC) setSecret(keySecret);
   const url = readUrl(getInput('url'));
   const keyId = readKeyId(getInput('key-id'));

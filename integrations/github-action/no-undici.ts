@@ -1,6 +1,6 @@
 /**
- * In the bundle this takes the place of undici, a megabyte that @actions/http-client needs only for the proxies of fetch.
- * The action does not use fetch.
+ * Replaces undici in the bundle. undici is about one megabyte, and @actions/http-client needs it only for proxies
+ * with fetch. The action does not use fetch.
  */
 export class ProxyAgent {
   constructor() {

@@ -5,30 +5,30 @@ import { parseCredential, parseKeyId } from '../../functions/domain/identifiers.
 import { Failure, hintOfEvent } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 
-/** How often a call is sent in all. */
+/** Maximum number of attempts for a call. */
 const ATTEMPTS = 5;
-/** The longest Retry-After, in seconds, that is worth waiting for in a job that costs by the minute. */
+/** Longest Retry-After to wait for, in seconds. Jobs are billed by the minute. */
 const LONGEST_WAIT = 60;
 
-/** An access token and when it expires without a use, RFC 3339. */
+/** An access token, and when it expires if it is not used (RFC 3339). */
 interface AccessToken {
   token: string;
   expiresAt: string;
 }
 
-/** What the service, or whatever is at its URL, has answered. */
+/** A response of the service, or of another server at its URL. */
 interface Answer {
   status: number;
-  /** The body's fields when it is a JSON object. */
+  /** The fields of the body, if it is a JSON object. */
   body: Record<string, unknown>;
   headers: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Exchanges the key's secret, or the OIDC token of the job, for an access token, which is masked before anything else
- * happens to it.
+ * Exchanges the key's secret or the job's OIDC token for an access token. Masks the access token before anything
+ * else.
  *
- * @throws Failure when the service rejects the exchange or cannot be reached
+ * @throws Failure if the service rejects the exchange or cannot be reached
  */
 export async function exchange(inputs: Inputs): Promise<AccessToken> {
   let subject = '';
@@ -43,7 +43,8 @@ export async function exchange(inputs: Inputs): Promise<AccessToken> {
         ...scope,
       };
     }
-    // A new one for each attempt: the service may accept each only once, and the answer to it may have been lost.
+    // Get a new OIDC token for each attempt: the service may accept each one only once, and the response to it may
+    // have been lost.
     subject = await subjectToken(inputs.audience);
     return {
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -65,9 +66,9 @@ export async function exchange(inputs: Inputs): Promise<AccessToken> {
 }
 
 /**
- * Revokes an access token. Without a secret, the token itself proves who sends it.
+ * Revokes an access token. Without a secret, the token itself authenticates the call.
  *
- * @throws Failure when the service has not confirmed it
+ * @throws Failure if the service did not confirm the revocation
  */
 export async function revoke(inputs: Inputs, token: string): Promise<void> {
   const client = { client_id: inputs.keyId, ...(inputs.secret && { client_secret: inputs.secret }) };
@@ -81,7 +82,7 @@ function isTokenOf(keyId: string, token: string): boolean {
   return credential?.kind === 'token' && isOfKey;
 }
 
-/** @throws Failure when the job has no OIDC token */
+/** Gets the job's OIDC token. @throws Failure if the job has none */
 async function subjectToken(audience: string): Promise<string> {
   if (!process.env.ACTIONS_ID_TOKEN_REQUEST_URL || !process.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN) {
     throw new Failure(
@@ -97,10 +98,10 @@ async function subjectToken(audience: string): Promise<string> {
 }
 
 /**
- * Sends a form, and sends it again after a pause when the service is busy or the connection fails.
+ * Sends a form. Sends it again after a pause if the service is busy or the connection fails.
  *
- * @param parameters makes the form's fields for each attempt
- * @throws Failure when the last attempt failed as well
+ * @param parameters creates the form's fields for each attempt
+ * @throws Failure if the last attempt failed too
  */
 async function send(
   url: string,
@@ -129,7 +130,7 @@ async function send(
 }
 
 async function postForm(url: string, form: string): Promise<Answer | Error> {
-  // It knows the proxy of a runner. A redirect would take the secret elsewhere.
+  // This client uses the runner's proxy. Do not follow redirects: they would send the secret to another server.
   const client = new HttpClient('deployment-api-keys-action', [], {
     allowRedirects: false,
     socketTimeout: 30_000,
@@ -152,7 +153,10 @@ function fieldsOf(text: string): Record<string, unknown> {
   }
 }
 
-/** Seconds to wait, whole or a date (RFC 9110 §10.2.3); 0 when the answer does not say. */
+/**
+ * Returns the seconds to wait, from a number or a date (RFC 9110, section 10.2.3). Returns 0 if the response has
+ * neither.
+ */
 function retryAfter({ headers }: Answer): number {
   const text = String(headers['retry-after'] ?? '');
   if (/^\d{1,9}$/.test(text)) return Number(text);
@@ -164,7 +168,7 @@ function codeOf(error: Error): string {
   return 'code' in error ? String(error.code) : error.message;
 }
 
-/** Why a call was rejected and what to do, with what the service says of it. */
+/** Explains why the service rejected a call and what to do, with the service's own message. */
 function rejection(inputs: Inputs, answer: Answer, subject: string): Failure {
   const { error, error_description: description } = answer.body;
   if (!isErrorText(error) || !isErrorText(description)) return notTheService(inputs, answer);
@@ -184,13 +188,16 @@ function rejection(inputs: Inputs, answer: Answer, subject: string): Failure {
   return new Failure(said);
 }
 
-/** Text of an OAuth error (RFC 6749 §5.2). Another server may answer anything, also with the secret that it was sent. */
+/**
+ * Returns whether a value is the text of an OAuth error (RFC 6749, section 5.2). Another server could respond with
+ * anything, even with the secret that it received.
+ */
 function isErrorText(value: unknown): value is string {
   const isOfGrammar = typeof value === 'string' && /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}$/.test(value);
   return isOfGrammar && !/dk[stx]_|eyJ/.test(value);
 }
 
-/** The claims that trust rules are about, to compare with the rules of the key. They are not secret. */
+/** Lists the token's claims that trust rules refer to, to compare with the key's rules. They are not secret. */
 function claimsOf(jwt: string): string {
   const names = ['iss', 'aud', 'sub', 'repository_id', 'repository_owner_id', 'ref', 'environment'];
   const claims = fieldsOf(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());

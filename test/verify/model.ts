@@ -9,7 +9,7 @@ const HELP = `Compares the service with a model of it over random runs, as many 
 Of eleven hundred runs five hundred have a slide interval, five hundred are exact to the second, and a hundred have a cap on
 the age of tokens. Prints progress and what was seen; a run that differs ends it with its seed.`;
 const { runs: all } = numericOptions(HELP, { runs: 1000 });
-/** A table serves as many runs as this: the engine's memory does not grow for ever. */
+/** Runs per table. A new table after this many keeps the engine's memory from growing without limit. */
 const ROUND = 100;
 const rules = [
   { name: 'slideInterval 300', interval: 300, cap: undefined, rounds: 5 },

@@ -2,9 +2,9 @@ import { RACES, runRace } from '../faults/races.ts';
 import { startTable } from '../support/in-process.ts';
 import { numericOptions } from '../support/options.ts';
 
-const HELP = `Runs each race many times, and prints how often each end came. One that must not come ends it.
+const HELP = `Runs each race many times and prints how often each outcome occurred. A forbidden outcome ends the run.
 
-  npm run races [-- --times 100]     1,000 where nothing is said`;
+  npm run races [-- --times 100]     default: 1,000`;
 const { times } = numericOptions(HELP, { times: 1000 });
 for (const race of RACES) {
   const engine = await startTable();

@@ -43,7 +43,7 @@ try {
   await stack.stop();
 }
 
-/** What there is to see. The keys are made in the past, the last one now. */
+/** Creates the data in the screenshots. Keys are created in the past, except the last one. */
 async function fill(): Promise<void> {
   stack.clock.advance(-40 * DAY);
   await makeDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng'] });

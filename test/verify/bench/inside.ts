@@ -40,9 +40,9 @@ import {
 } from './setup.ts';
 
 /**
- * Measures without HTTP in front, in this process, on an engine of its own: the process that creates tables must be the one
- * that stops the engine, which removes them. Sends the figures to the parent. Arguments: the measure's name, and the sizes
- * as JSON.
+ * Runs a measurement in this process, without HTTP, on its own engine. The process that creates tables must be the
+ * one that stops the engine, because stopping removes them. Sends the figures to the parent process. Arguments: the
+ * name of the measurement, and the sizes as JSON.
  */
 const [, , name = '', given = '{}'] = process.argv;
 const size = JSON.parse(given) as {
@@ -60,7 +60,7 @@ const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
 type Check = (event: unknown) => Promise<unknown>;
 
-/** Runs `count` calls, `connections` at a time. @returns CPU in microseconds a call, and calls a second */
+/** Makes `count` calls, `connections` at a time. @returns CPU time per call in microseconds, and calls per second */
 async function run(call: (n: number) => Promise<unknown>, count: number, connections = 1) {
   const cpu = process.cpuUsage();
   const begin = performance.now();
@@ -92,7 +92,7 @@ function wire() {
   return openWire({ region, accessKeyId, secretAccessKey, sessionToken, endpoint }, CHECK_PATIENCE);
 }
 
-/** The BatchGetItem of a check, and nothing else. */
+/** Makes only the BatchGetItem of a check. */
 function bareRead(token: string) {
   const call = wire();
   const credential = parseToken(token);
@@ -108,7 +108,10 @@ function bareRead(token: string) {
   return () => call('BatchGetItem', { RequestItems: { [TABLE]: request } });
 }
 
-/** The authorizer with a clock of its own, a second later at each look: each of 64 tokens in turn has to slide. */
+/**
+ * Returns the authorizer with a clock that advances by one second at each read, so that each check of the 64 tokens
+ * extends its token.
+ */
 function everySliding(): Check {
   const { now: real } = Date;
   let now = real();
@@ -125,7 +128,7 @@ function everySliding(): Check {
 const table = (): Table => ({ client: tableClient(CALL_PATIENCE), tableName: TABLE, onMalformed: () => {} });
 
 const measures: Record<string, () => Promise<unknown>> = {
-  /** CPU of the whole handler: ours, and the same on the SDK. */
+  /** CPU time of the whole handler: ours, and the same on the SDK. */
   cpu: async () => {
     const { tokens } = await seed(endpoint, 'cpu', { keys: 1, tokens: 64 });
     const handlers = { lean: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
@@ -138,15 +141,15 @@ const measures: Record<string, () => Promise<unknown>> = {
           await run((n) => check(authorizerEvent(tokens[n % 64] as string)), size.calls)
         ).cpu;
       }
-      // The first warms up.
+      // The first run is a warm-up.
       if (pass > 0) passes.push(cpu);
     }
     return passes;
   },
 
   /**
-   * Calls a second without HTTP in front, 32 at once, as Lambda calls a handler and an application calls better-auth:
-   * checks, with a slide due or not, beside its verification, exchanges beside its creation.
+   * Calls per second without HTTP, 32 at a time, as Lambda calls a handler and an application calls better-auth.
+   * Compares checks, with and without a due extension, to better-auth's verification, and exchanges to its creation.
    */
   asFunctions: async () => {
     const now = Date.now();
@@ -191,7 +194,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Median latency of a check, and of the bare read by the same client, turn by turn. */
+  /** Median latency of a check and of the bare read by the same client, measured alternately. */
   latency: async () => {
     const { tokens } = await seed(endpoint, 'latency', { keys: 1, tokens: 1 });
     const token = tokens[0] as string;
@@ -214,7 +217,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Units of a check, as the engine reports them. */
+  /** Capacity units of a check, as the engine reports them. */
   units: async () => {
     const meter = await startMeter(endpoint);
     const { tokens } = await seed(endpoint, 'units', { keys: 1, tokens: 2 });
@@ -230,11 +233,11 @@ const measures: Record<string, () => Promise<unknown>> = {
     };
     const notDue = await cost(token);
     now += 3_600_000;
-    // The first use of a key in a slide interval is recorded on the key too.
+    // The first use of a key in a slide interval also updates the key.
     return { notDue, dueAndRecorded: await cost(token), due: await cost(other) };
   },
 
-  /** Checks against tables of several sizes, and in a Deployment with 1,000 keys, turn by turn. */
+  /** Checks against tables of several sizes, and in a Deployment with 1,000 keys, measured alternately. */
   growth: async () => {
     const subjects: { name: string; check: Check; tokens: string[] }[] = [];
     for (const items of size.tables) {
@@ -263,7 +266,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return rates;
   },
 
-  /** Items a second that the purge deletes, and the best that the engine does with bare batches. */
+  /** Items per second that the purge deletes, and the engine's maximum with bare batches. */
   purge: async () => {
     const passes: { purge: number; raw: number; memory: number }[] = [];
     const ours = table();
@@ -307,7 +310,10 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Ends access in each of the ways, with checks under way, and counts what is let in after it was acknowledged. */
+  /**
+   * Revokes access in each possible way during running checks, and counts the checks that are allowed after the
+   * revocation was confirmed.
+   */
   deletes: async () => {
     const ours = table();
     const tokensOf = leanTokenStore(wire(), ours);

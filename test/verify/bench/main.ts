@@ -35,7 +35,7 @@ const options = readOptions(HELP, {
 });
 const here = import.meta.dirname;
 
-// Its dependencies are its own, so that the project's install stays light.
+// The benchmark has its own dependencies, so that installing the project stays fast.
 if (!existsSync(join(here, 'node_modules/autocannon'))) {
   const { status } = spawnSync('npm', ['ci', '--silent'], { cwd: here, stdio: 'inherit' });
   if (status !== 0) process.exit(1);
@@ -55,9 +55,9 @@ const size = options.quick
     };
 
 /**
- * Runs the load for some seconds; for longer when the machine is so busy that nothing is answered in them.
+ * Applies the load for a number of seconds, or for longer if the machine is too busy for any response in that time.
  *
- * @throws Error when an answer is not 200: a rejection is quick, and would look good
+ * @throws Error if a response is not 200: a rejection is fast and would improve the result
  */
 async function load(served: Served, connections: number, duration: number) {
   const result = await autocannon({ url: served.url, connections, duration, requests: served.requests });
@@ -101,7 +101,7 @@ for (const entry of entries)
 
 process.setMaxListeners(0);
 
-/** An engine of its own for each measure: what one leaves behind must not slow the next. */
+/** Starts a new engine for each measurement, because leftovers of one would slow down the next. */
 async function withEngine<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
   const engine = await startEngine();
   try {
@@ -124,20 +124,20 @@ function child<T>(file: string, args: string[]): { process: ChildProcess; answer
   return { process, answer };
 }
 
-/** A measure within one process, on an engine of that process's own. */
+/** Runs a measurement in a process of its own, on that process's own engine. */
 function inside<T>(name: string): Promise<T> {
   say(name);
   return child<T>('inside.ts', [name, JSON.stringify(size)]).answer;
 }
 
-/** CPU that a contender's process has used, in microseconds. */
+/** Returns the CPU time of a contender's process in microseconds. */
 async function cpuOf(contender: ChildProcess): Promise<number> {
   contender.send('cpu');
   const [{ user, system }] = await once(contender, 'message');
   return user + system;
 }
 
-/** Loads contenders turn by turn, in another order in each pass; the first pass warms up. */
+/** Measures contenders one after the other, in a different order in each pass. The first pass is a warm-up. */
 async function sideBySide(names: string[], endpoint: string, given: object): Promise<Rates> {
   say(names.join(', '));
   const running = names.map((name) => ({
@@ -223,7 +223,7 @@ const exchanges = await withEngine(async (endpoint) => {
 });
 
 const management = await withEngine(async (endpoint) => {
-  // No Deployment may come near its 1,000 keys.
+  // No Deployment may reach its limit of 1,000 keys.
   const deployments = Array.from({ length: 250 }, (_, n) => `made-${n}`);
   for (const id of deployments) await seed(endpoint, id, { keys: 0, tokens: 0 });
   const created = await sideBySide(['create a key', 'better-auth create'], endpoint, {
@@ -249,7 +249,7 @@ const pooled = await (async () => {
   return spread(rates);
 })();
 
-/** From the start of a process to its end, in milliseconds. */
+/** Time from the start of a process to its end, in milliseconds. */
 const starts = await withEngine(async (endpoint) => {
   say('starts');
   const { tokens } = await seed(endpoint, 'starts', { keys: 1, tokens: 1 });

@@ -1,9 +1,9 @@
-/** The middle one; of an even number the upper of the two. */
+/** Returns the median; for an even count, the upper of the two middle numbers. */
 export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 }
 
-/** Median, least and most of the passes of one measure. */
+/** Median, minimum and maximum of a measurement's passes. */
 export interface Spread {
   median: number;
   min: number;
@@ -14,7 +14,7 @@ export function spread(numbers: readonly number[]): Spread {
   return { median: median(numbers), min: Math.min(...numbers), max: Math.max(...numbers) };
 }
 
-/** Adds a number to the list of that name. */
+/** Adds a number to the list with that name. */
 export function push(lists: Record<string, number[]>, name: string | number, number: number): void {
   lists[name] = [...(lists[name] ?? []), number];
 }

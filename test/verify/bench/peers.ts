@@ -12,7 +12,7 @@ export async function betterAuth() {
     logger: { disabled: true },
     telemetry: { enabled: false },
     emailAndPassword: { enabled: true },
-    // Ten verifications of a key a day would otherwise be the limit.
+    // The default limit is ten verifications of a key per day.
     plugins: [apiKey({ rateLimit: { enabled: false } })],
   });
   await (await getMigrations(auth.options)).runMigrations();

@@ -1,10 +1,10 @@
 import { cpus, release, totalmem } from 'node:os';
 import { median, type Spread, spread } from './numbers.ts';
 
-/** Calls a second, and CPU of the contender's process in microseconds a call. */
+/** Calls per second, and CPU time of the contender's process in microseconds per call. */
 export type Rates = Record<string, Spread & { cpu?: number }>;
 
-/** All that one run has measured. */
+/** All measurements of one run. */
 export interface Figures {
   begun: { at: Date; load: number };
   loadAfter: number;
@@ -15,25 +15,25 @@ export interface Figures {
   exchanges: Rates;
   management: Rates;
   pooled: Spread;
-  /** Milliseconds; all but the empty file's over the empty file's median. */
+  /** Start times in milliseconds. All except the empty file's are relative to the empty file's median. */
   starts: Record<string, Spread>;
-  /** Bytes. */
+  /** Bundle sizes in bytes. */
   weights: Record<string, number>;
-  /** Microseconds of CPU. */
+  /** CPU time in microseconds. */
   cpu: { lean: number; sdk: number }[];
   asFunctions: AsFunctions[];
-  /** Milliseconds. */
+  /** Latency in milliseconds. */
   latency: { check: number; bare: number }[];
-  /** Read and write units. */
+  /** Read and write capacity units. */
   units: { notDue: number[]; due: number[]; dueAndRecorded: number[] };
-  /** Items a second; bytes of heap. */
+  /** Items per second; heap in bytes. */
   purge: { purge: number; raw: number; memory: number }[];
   deletes: { tries: number; accepted: number; before: number };
-  /** Checks a second. */
+  /** Checks per second. */
   growth: Record<string, number[]>;
 }
 
-/** Calls a second without HTTP in front; `verify` and `create` are better-auth's. */
+/** Calls per second without HTTP. `verify` and `create` are better-auth's. */
 export interface AsFunctions {
   check: number;
   sliding: number;
@@ -48,11 +48,11 @@ export interface Goal {
   goal: string;
   reached: string;
   isReached: boolean;
-  /** A rate or a duration, which depends on the machine and on what else runs there. */
+  /** True for a rate or duration, which depends on the machine and its other load. */
   isRate: boolean;
 }
 
-/** Of the medians. */
+/** Returns the ratio of the medians. */
 function ratio(rates: Record<string, Spread>, ours: string, peer: string): number {
   return (rates[ours]?.median ?? Number.NaN) / (rates[peer]?.median ?? Number.NaN);
 }
@@ -176,7 +176,7 @@ function table(head: string[], rows: string[][]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Rates beside each other, with their ratio to one of them. */
+/** Formats rates side by side, with their ratio to one of them. */
 function rateTable(unit: string, rates: Rates, one: string): string {
   const rows = Object.entries(rates).map(([name, all]) => [
     name,
@@ -356,7 +356,7 @@ What limits it on AWS: [scale](scale.md).
   return { markdown, svg: chart(figures) };
 }
 
-/** Ours, the other and their ratio, each the median (min–max) of the passes. */
+/** Returns our figure, the other one and their ratio, each as median (min–max) of the passes. */
 function beside(passes: number[][], digits = 0): string[] {
   const ours = spread(passes.map(([one = 0]) => one));
   const other = spread(passes.map(([, two = 0]) => two));
@@ -367,7 +367,7 @@ function beside(passes: number[][], digits = 0): string[] {
   ];
 }
 
-/** Horizontal bars, drawn in plain SVG so that it needs no tool to read or to review. */
+/** Draws horizontal bars as plain SVG, which can be read and reviewed without tools. */
 function chart({ checks, slides }: Figures): string {
   const bars = [
     ...bar('no slide due', checks.rates, 'better-auth verify'),

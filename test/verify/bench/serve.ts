@@ -10,8 +10,8 @@ import {
 } from './setup.ts';
 
 /**
- * One contender in a process of its own, behind the same node:http. Arguments: its name, the engine's endpoint, and
- * what it is given, as JSON. Sends what the load needs: where to call, and with which requests, in turn.
+ * Runs one contender in its own process, behind the same node:http server. Arguments: its name, the engine's endpoint
+ * and its data as JSON. Sends the load generator the URL and the requests to repeat.
  */
 export interface Served {
   url: string;
@@ -21,7 +21,7 @@ export interface Served {
 const [, , name = '', endpoint = '', given = '{}'] = process.argv;
 const input = JSON.parse(given);
 
-/** A server that makes of each request an event for a function, and of its answer a status. */
+/** Creates a server that passes each request to a function as an event and responds with the function's status. */
 function lambda(
   handler: (event: unknown, context: unknown) => Promise<unknown>,
   eventOf: (request: IncomingMessage, body: string) => object,
@@ -54,8 +54,9 @@ const check = (folder?: string, entry = 'authorize') =>
 const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
 /**
- * Every check a second after the one before, of the next of the 64 tokens: so each slides, in an interval of up to a
- * minute. The load cannot see to it, since each of its connections begins with the first token.
+ * Each check uses the next of 64 tokens and a clock one second later, so every check extends its token if the
+ * interval is at most a minute. The load generator cannot do this, because each of its connections starts with the
+ * first token.
  */
 async function slidingCheck() {
   let now = Date.now();
@@ -180,7 +181,7 @@ const SLIDE_INTERVALS: Record<string, number> = { sliding: 60, 'sliding, slideIn
 Object.assign(process.env, functionEnvironment(endpoint, SLIDE_INTERVALS[name]));
 const make = contenders[name];
 if (!make) throw new Error(`No contender is called ${name}.`);
-// What functions log is not what is measured, and must not fill the terminal.
+// The functions' log output is not measured and must not fill the terminal.
 process.stdout.write = () => true;
 const { listener, requests } = await make();
 const server = createServer({ keepAliveTimeout: 60_000 }, listener).listen(0, '127.0.0.1', () => {

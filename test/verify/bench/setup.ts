@@ -16,13 +16,13 @@ export const TABLE = 'keys';
 export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
 export const DAY = 24 * 60 * 60;
 
-/** What the template tells the functions, and what Lambda tells them of AWS. */
+/** Returns the environment that the template and Lambda give the functions. */
 export function functionEnvironment(endpoint: string, slideInterval = 300): Record<string, string> {
   return {
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'AKIDBENCH',
     AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
-    // As long as Lambda's.
+    // As long as Lambda's session token.
     AWS_SESSION_TOKEN: 'x'.repeat(900),
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
     AWS_LAMBDA_FUNCTION_NAME: 'bench',
@@ -39,12 +39,12 @@ export function functionEnvironment(endpoint: string, slideInterval = 300): Reco
 
 type Handler = (event: unknown, context?: unknown) => Promise<unknown>;
 
-/** The handler of a bundle: a function of the service as it is shipped, or an entry of the benchmark's own. */
+/** Loads the handler of a bundle: a function of the service as shipped, or one of the benchmark's entries. */
 export function handlerOf(name: string, folder = '.build/functions'): Handler {
   return createRequire(import.meta.url)(join(root, folder, name, 'index.js')).handler;
 }
 
-/** The authorizer on another table: a bundle reads its environment once, so it is loaded anew. */
+/** Loads the authorizer for another table. A bundle reads its environment only once, so it is loaded again. */
 export function authorizerOn(tableName: string): Handler {
   const path = join(root, '.build/functions/authorize/index.js');
   const require = createRequire(import.meta.url);
@@ -53,7 +53,7 @@ export function authorizerOn(tableName: string): Handler {
   return require(path).handler;
 }
 
-/** One call of DynamoDB without a client: nothing is signed in earnest, nothing parsed. */
+/** Makes a DynamoDB call without a client: the signature is fake and the response is not parsed. */
 export function rawCaller(endpoint: string) {
   const { hostname, port } = new URL(endpoint);
   const agent = new Agent({ keepAlive: true });
@@ -83,7 +83,7 @@ export const rawHeaders = (operation: string) => ({
     'AWS4-HMAC-SHA256 Credential=AKIDBENCH/20260101/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
 });
 
-/** Writes items 25 at a time, four batches at once. */
+/** Writes items in batches of 25, four batches at a time. */
 export async function putAll(endpoint: string, tableName: string, items: Iterable<Item>): Promise<void> {
   const call = rawCaller(endpoint);
   const source = items[Symbol.iterator]();
@@ -115,8 +115,9 @@ export interface Seeded {
 }
 
 /**
- * A Deployment with keys and tokens, written past the API.
- * @param now epoch milliseconds: when the tokens were issued
+ * Writes a Deployment with keys and tokens directly to the table.
+ *
+ * @param now when the tokens were issued, in epoch milliseconds
  */
 export async function seed(
   endpoint: string,
@@ -160,7 +161,7 @@ export async function seed(
     keyCount: keys,
     createdAt: now,
   });
-  // In the middle of a slide interval: no slide is due for two minutes.
+  // The middle of a slide interval: no token is due for an extension for two minutes.
   const expiresAt = Math.floor(now / 1000) + DAY + 290;
   const items = issued.map(({ ulid, token }) =>
     toToken({
@@ -177,7 +178,7 @@ export async function seed(
   return { id, generation, keys: made, tokens: issued.map(({ token }) => token) };
 }
 
-/** What an HTTP API sends to the authorizer. */
+/** Returns the event that an HTTP API sends to the authorizer. */
 export const authorizerEvent = (token: string) => ({
   version: '2.0',
   type: 'REQUEST',
@@ -215,10 +216,10 @@ export const lambdaContext = {
 };
 
 const part = (json: object) => Buffer.from(JSON.stringify(json)).toString('base64url');
-/** An administrator's access token, as the gateway passes it on when it has verified it. */
+/** An administrator's access token as the gateway passes it on after verifying it. */
 const ADMIN = `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part({ sub: 'bench', groups: ['platform-admins'] })}.c2ln`;
 
-/** What the service's own HTTP API sends to its functions. */
+/** Returns the event that the service's own HTTP API sends to its functions. */
 export const apiEvent = (
   routeKey: string,
   {

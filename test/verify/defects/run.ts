@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const HELP = `Plants defects. Each patch in test/verify/defects breaks one guarantee as a hurried change might. Applied alone in a copy of the
-project, it must make the test that it names fail; otherwise that guarantee is held by nothing.
+const HELP = `Checks that tests detect known defects. Each patch in test/verify/defects breaks one guarantee, as a careless change might. The
+patch is applied to a copy of the project, and the test that it names must fail. Otherwise no test protects that guarantee.
 
-  npm run defects [-- 03 slide …]     those alone whose names hold one of the words`;
+  npm run defects [-- 03 slide …]     run only patches whose names contain one of the words`;
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -36,7 +36,7 @@ function copyOfProject(): string {
     try {
       copyFileSync(join(root, file), join(copy, file));
     } catch (error) {
-      // Deleted here and not yet in git.
+      // The file was deleted but the deletion is not in git yet.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
@@ -44,7 +44,7 @@ function copyOfProject(): string {
   return copy;
 }
 
-/** @returns what is wrong; undefined when the named test fails, as it must */
+/** Tries one defect. @returns the problem, or undefined if the named test fails as it must */
 async function trial(name: string): Promise<string | undefined> {
   const patch = readFileSync(join(here, name), 'utf8');
   const [, file, title] = /^Fails: (\S+) > (.*)$/m.exec(patch) ?? [];

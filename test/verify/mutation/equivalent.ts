@@ -1,9 +1,9 @@
-/** Mutants that no test can tell from the source, and why. */
+/** Mutants that behave like the source, so no test can detect them, with the reason. */
 export interface Equivalent {
   file: string;
-  /** The line of the source in which they begin. */
+  /** The source line in which the mutants begin. */
   line: string;
-  /** As `npm run mutation` prints them. */
+  /** The mutants, as `npm run mutation` prints them. */
   mutants: string[];
   why: string;
 }

@@ -1,4 +1,7 @@
-/** What is mutated together, and the tests that must notice. A file of `tests` runs these sources itself, no bundle. */
+/**
+ * Sources that are mutated together, and the tests that must detect the mutants. The test files run these sources
+ * directly, not a bundle.
+ */
 export interface Part {
   mutate: string[];
   tests: string[];
@@ -17,7 +20,7 @@ export const PARTS: Record<string, Part> = {
     mutate: ['functions/table/*.ts', '!functions/table/{check,faults,lean-check,wire}.ts'],
     tests: ['test/table/!(check|lean-check|lean-tokens|wire).test.ts'],
   },
-  /** The two stores of a check, and the calls of DynamoDB without its SDK. */
+  /** The two stores of a check, and the calls to DynamoDB without its SDK. */
   check: {
     mutate: ['functions/table/{check,faults,lean-check,wire}.ts'],
     tests: ['test/table/{check,client,faults,wire}.test.ts'],

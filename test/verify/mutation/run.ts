@@ -1,6 +1,7 @@
 /**
- * Mutation testing, `npm run mutation`: each part of the sources is changed in every small way there is, and its tests must
- * notice. A change that none notices must be one that changes nothing, and stand in equivalent.ts with the reason.
+ * Mutation testing (`npm run mutation`). It makes small changes to each part of the sources, and the tests must
+ * detect them. A change that no test detects must be equivalent to the source and be listed in equivalent.ts with the
+ * reason.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,7 @@ const HELP = `Usage: npm run mutation -- [options]
 Takes about an hour and a half on one busy core in all, and a few minutes where little has changed. Exits with 1 when a part scores 90 % or less, when a mutant survives that is not
 listed in test/verify/mutation/equivalent.ts, or when one that is listed there does not survive.`;
 
-/** A part must kill more than this, in per cent; what is equivalent counts as survived. */
+/** Minimum mutation score in per cent, exclusive. Equivalent mutants count as survived. */
 const LEAST = 90;
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -54,7 +55,7 @@ if (unknown !== undefined || (values.file !== undefined && values.part.length !=
 
 const pathOf = (part: string, file: string) => `.build/mutation/${part}.${file}.json`;
 
-/** Runs Stryker on a part, at the lowest priority: it would take the machine for hours. */
+/** Runs Stryker on a part at the lowest priority, because it would slow down the machine for hours. */
 async function mutate(part: string): Promise<void> {
   const common = JSON.parse(readFileSync(new URL('stryker.config.json', import.meta.url), 'utf8'));
   const config = {
@@ -76,7 +77,10 @@ async function mutate(part: string): Promise<void> {
   if (code !== 0) throw new Error(`Stryker ended with ${code} on ${part}`);
 }
 
-/** So that they are tried again: Stryker does not see that a new test would notice a changed constant. */
+/**
+ * Removes the survivors from Stryker's cache so that they are tried again. Stryker does not notice when a new test
+ * would detect a changed constant.
+ */
 function forgetSurvivors(path: string): void {
   if (!existsSync(`${root}/${path}`)) return;
   const report = JSON.parse(readFileSync(`${root}/${path}`, 'utf8')) as Report;
@@ -86,7 +90,10 @@ function forgetSurvivors(path: string): void {
   writeFileSync(`${root}/${path}`, JSON.stringify(report));
 }
 
-/** What a mutant is, in words that outlive a moved line: `StringLiteral: 'utf8' → ""`. */
+/**
+ * Describes a mutant without its position, so that the text stays valid if the line moves: `StringLiteral: 'utf8' →
+ * ""`.
+ */
 function described(source: string, { mutatorName, location, replacement = '' }: Mutant): string {
   const { start, end } = location;
   const lines = source.split('\n').slice(start.line - 1, end.line);
@@ -99,7 +106,7 @@ function described(source: string, { mutatorName, location, replacement = '' }: 
 
 const shortened = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}…` : text);
 
-/** @returns whether all is well */
+/** Judges a part. @returns whether it has no problems */
 function judge(part: string): boolean {
   const { files } = JSON.parse(readFileSync(`${root}/${pathOf(part, 'report')}`, 'utf8')) as Report;
   const counts = new Map<string, number>();

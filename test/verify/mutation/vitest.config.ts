@@ -3,7 +3,7 @@ import { PARTS } from './parts.ts';
 
 export default defineConfig({
   test: {
-    // Set by run.ts: the runner of mutants hands on its environment and nothing else.
+    // Set by run.ts: Stryker's runner passes on only its environment.
     include: PARTS[process.env.MUTATED ?? '']?.tests ?? [],
     testTimeout: 30_000,
     restoreMocks: true,

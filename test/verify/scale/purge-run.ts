@@ -15,13 +15,18 @@ const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
   kills: 10_000,
 });
 
-/** As on Lambda: a run has a minute, and leaves what is left to the next one ten seconds before. */
+/**
+ * As on Lambda: a run has one minute, and leaves the rest to the next run ten seconds before its end. In
+ * milliseconds.
+ */
 const RUN = 50_000;
 const KEYS = 1000;
 
-/** Requests between two looks at the heap, which is swept before each: what is left is in use. */
+/**
+ * Requests between two heap measurements. Garbage is collected before each one, so the result is the memory in use.
+ */
 const LOOK = 20;
-/** What the purge itself may hold, in MiB, however many items there are: the pages and batches under way. */
+/** Maximum heap of the purge itself in MiB, for any number of items: the pages and batches in progress. */
 const MOST = 6;
 const { gc } = globalThis;
 if (!gc) throw new Error('run it with --expose-gc, as npm run purge-scale does');
@@ -38,7 +43,7 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   let requests = 0;
   let done = 0;
   let looks: number[] | undefined;
-  /** Milliseconds that the looks have taken: not the purge's. */
+  /** Time spent on heap measurements in milliseconds, which is not part of the purge. */
   let looking = 0;
   const service = inProcess(engine, {
     around: (when) => {
@@ -113,7 +118,7 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   if (most > MOST) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
 }
 
-// Its growth slows the engine's writes: the handler gets the event that the stream would have held.
+// A stream that grows slows down the engine's writes, so the handler receives the stream's event directly.
 console.log("The engine's stream is off.");
 for (const tokens of sizes) await purgeOf(tokens, false);
 await purgeOf(killedSize, true);

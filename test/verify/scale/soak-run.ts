@@ -23,13 +23,16 @@ too, and what was asked is asked again until it is certain.
   --loops       how many at a time. 6 where nothing is said`;
 const { minutes, loops } = numericOptions(HELP, { minutes: 30, loops: 6 });
 const duration = minutes * 60_000;
-/** Milliseconds that the engine stays away when it was killed. */
+/** How long the engine stays away after it was killed, in milliseconds. */
 const OUTAGE = 2000;
-/** Of the resident memory at half time, to which every worker has long been started, how much the end may have. */
+/** Maximum resident memory at the end relative to half time, when every worker has long been started. */
 const GROWTH = 1.3;
-/** Milliseconds from which growth is judged: in less, heaps that nothing has made collect yet look like growth. */
+/**
+ * Minimum duration for judging growth, in milliseconds. In shorter runs, heaps that were never collected look like
+ * growth.
+ */
 const STEADY = 10 * 60_000;
-/** The share of calls that may be refused with 503 while the engine is there. */
+/** Maximum share of calls that may get a 503 while the engine is running. */
 const BUSY = 0.02;
 
 const directory = mkdtempSync(join(tmpdir(), 'soak-'));
@@ -74,7 +77,7 @@ const waits: number[] = [];
 let isOver = false;
 let mayFail = 0;
 
-/** Asks until the answer is certain; anything but the expected statuses is a wrong answer. */
+/** Repeats a call until its response is certain. Any status that is not expected is an error. */
 async function ask(name: string, expected: number[], make: () => Promise<Reply>): Promise<Reply> {
   for (;;) {
     const began = performance.now();
@@ -84,7 +87,7 @@ async function ask(name: string, expected: number[], make: () => Promise<Reply>)
     if (waits.length > 10_000) waits.splice(0, 5000);
     if (expected.includes(reply.status)) return reply;
     const isOutage = [500, 503].includes(reply.status) && performance.now() < mayFail;
-    // A machine that is short of time may be too late for a check's patience: that is refused, and asked again.
+    // On a busy machine, a check can exceed its retry policy. It is then rejected and repeated.
     const isBusy = reply.status === 503;
     if (!isOutage && !isBusy) throw new Error(`${name}: ${reply.status} ${reply.text}, expected ${expected}`);
     const refusal = isOutage ? 'refused in an outage' : 'refused while busy';
@@ -98,7 +101,7 @@ const admin = async (method: string, path: string, options: object = {}) =>
 const roll = (sides: number) => Math.floor(Math.random() * sides);
 const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
 
-/** One Deployment of its own: what it must answer is known at each moment. */
+/** Runs calls on its own Deployment, whose correct responses are known at every moment. */
 async function loop(id: string): Promise<() => Promise<void>> {
   let keys: (Pick<CreatedKey, 'id'> & { secret: string | undefined; tokens: string[] })[] = [];
   const dead: string[] = [];
@@ -148,7 +151,7 @@ async function loop(id: string): Promise<() => Promise<void>> {
       if (token) await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
     }
   }
-  // The last word: no key lost, none come back, no token resurrected.
+  // Final state: no key is missing, no deleted key has come back, and no revoked token works.
   return async () => {
     const { json } = await admin('GET', `/deployments/${id}/api-keys`);
     const found = json.items.map((one: { id: string }) => one.id).sort();
@@ -167,7 +170,7 @@ async function loop(id: string): Promise<() => Promise<void>> {
   };
 }
 
-/** What this script itself does to table and purge, again until it is done. */
+/** Runs the script's own work on table and purge, and repeats it until it succeeds. */
 async function certain<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -201,7 +204,7 @@ setTimeout(() => {
 }, duration / 2);
 for (const share of [0.25, 0.5, 0.75]) {
   setTimeout(async () => {
-    // What was under way may still fail some seconds after the engine is back.
+    // Calls in progress may still fail for some seconds after the engine is back.
     mayFail = performance.now() + OUTAGE + 15_000;
     engine.kill('SIGKILL');
     await sleep(OUTAGE);

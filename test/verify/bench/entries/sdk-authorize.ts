@@ -7,7 +7,7 @@ import { CHECK_PATIENCE } from '../../../../functions/table/faults.ts';
 
 const { rules, tableName } = readTokenConfig();
 
-/** functions/authorize.ts, on the SDK. */
+/** functions/authorize.ts on the AWS SDK. */
 export const handler = authorizer({
   store: checkStore({ client: tableClient(CHECK_PATIENCE), tableName, onMalformed: () => {} }),
   clock: Date.now,
