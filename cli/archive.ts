@@ -4,12 +4,13 @@ import { typedActor } from '../functions/domain/actors.ts';
 import type { ServiceEvent } from '../functions/domain/events.ts';
 
 /**
- * Events that were kept outside of the table: files of JSON, one object after the other, with or without anything
- * between them, as Firehose writes what EventBridge gives it. Each is an EventBridge event or the CloudEvent in it.
+ * Reads events that were archived outside the table. The files contain JSON objects one after the other, with or
+ * without separators, as Firehose writes events from EventBridge. Each object is an EventBridge event or the CloudEvent
+ * that it contains.
  *
  * @param path a file, or a folder with files at any depth
- * @returns the events by the ID of their Deployment
- * @throws Error that names the file with something else in it
+ * @returns the events by Deployment ID
+ * @throws Error that names the file if it contains anything else
  */
 export function readArchive(path: string): Map<string, ServiceEvent[]> {
   if (!existsSync(path)) throw new Error(`--archive ${path} does not exist.`);
@@ -38,21 +39,21 @@ function eventsIn(file: string): ServiceEvent[] {
   }
 }
 
-/** Cuts a text into its outermost objects. */
+/** Splits a text into its outermost JSON objects. */
 function objectsIn(text: string): string[] {
   const objects: string[] = [];
   let depth = 0;
   let begin = 0;
-  // A string, in which braces count for nothing; or a brace.
+  // Match strings too, so that braces inside them are not counted.
   for (const { 0: found, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/g)) {
     if (found === '{' && depth++ === 0) begin = index;
     if (found === '}' && --depth === 0) objects.push(text.slice(begin, index + 1));
   }
-  if (depth !== 0) throw new Error('it ends in the middle of an object.');
+  if (depth !== 0) throw new Error('the file ends in the middle of an object.');
   return objects;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: it is judged here what it is.
+// biome-ignore lint/suspicious/noExplicitAny: this function validates the object.
 function eventOf(object: any): ServiceEvent {
   const { specversion, id, type, time, data } = object.detail ?? object;
   const { deploymentId, generation, actor, ...rest } = data ?? {};
@@ -61,7 +62,7 @@ function eventOf(object: any): ServiceEvent {
     specversion === '1.0' &&
     [id, type, deploymentId, generation].every((it) => typeof it === 'string') &&
     Number.isFinite(createdAt);
-  if (!isEvent) throw new Error('one of its objects is no event of this service.');
+  if (!isEvent) throw new Error('it contains an object that is not an event of this service.');
   const { principal = '', address = '', requestId = '', type: actorType } = actor ?? {};
   const typed = typedActor({ principal, address, requestId, type: actorType }, type);
   return { id, type, deploymentId, generation, actor: typed, createdAt, data: rest, expiresAt: 0 };

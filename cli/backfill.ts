@@ -6,21 +6,21 @@ import { openSource } from '../functions/table/source-rows.ts';
 import { ConfigError, type DeploymentsSource, readConfig } from '../infra/config.ts';
 import { backfill, type Position } from './backfilling.ts';
 
-const HELP = `Registers the Deployments that were in your table before the stack followed it.
-docs/deployments-source.md says how it is set up. Deploy the stack with the setting first: the stream may run meanwhile.
+const HELP = `Registers the Deployments that were in your table before you connected it to the stack.
+Deploy the stack with the setting deploymentsSource first (docs/deployments-source.md). The stream can run at the same time.
 
   npm run backfill -- --table <TableName> [--dry-run]
 
-  --table      the table that the service uses, the stack's output TableName
-  --source     the setting deploymentsSource as JSON; default: what cdk.json has as context
-  --dry-run    say what would be done, and write nothing
-  --prune      delete, too, what the stack registered from your table and that has no row there any more. Its keys
-               and tokens go with it
-  --position   the file that keeps how far it has come. Default: .backfill.json
+  --table      the service's table: the stack's output TableName
+  --source     the setting deploymentsSource as JSON. Default: the value in the context of cdk.json
+  --dry-run    print the changes, but write nothing
+  --prune      also delete each Deployment that the stack registered from your table and that has no row there any
+               more, with its keys and tokens
+  --position   the file that stores the progress. Default: .backfill.json
 
-Interrupted, it goes on where it was when it is run again; run again when it is done, it finds nothing to do. Region,
-credentials and endpoint are those of the AWS SDK's environment. It needs DescribeTable, Scan and GetItem on your
-table, and GetItem, BatchGetItem, Query, PutItem, UpdateItem and DeleteItem on the service's.`;
+If the command is interrupted, run it again, and it continues. After it has finished, another run changes nothing. It uses
+the Region, credentials and endpoint of the AWS SDK's environment. It needs DescribeTable, Scan and GetItem on your table, and
+GetItem, BatchGetItem, Query, PutItem, UpdateItem and DeleteItem on the service's table.`;
 
 class UsageError extends Error {}
 
@@ -40,11 +40,12 @@ function readArguments(args: string[]) {
   });
   if (values.help) return undefined;
   const { table, ...rest } = values;
-  if (table === undefined) throw new UsageError("--table: name the service's table, the output TableName.");
+  if (table === undefined)
+    throw new UsageError("--table is missing. Give the service's table: the stack's output TableName.");
   const { deploymentsSource } = readConfig({ deploymentsSource: values.source ?? ofCdkJson() });
   if (!deploymentsSource) {
     throw new UsageError(
-      '--source: give the setting deploymentsSource as JSON, or put it in the context of cdk.json.',
+      '--source is missing. Give the setting deploymentsSource as JSON, or add it to the context in cdk.json.',
     );
   }
   return { ...rest, table, source: deploymentsSource };
@@ -53,17 +54,17 @@ function readArguments(args: string[]) {
 const ofCdkJson = (): string | DeploymentsSource | undefined =>
   JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8')).context?.deploymentsSource;
 
-/** @throws UsageError for the position of another backfill */
+/** Reads the position of an interrupted backfill. @throws UsageError if the file belongs to another backfill */
 function positionIn(file: string, of: string): Position {
   if (!existsSync(file)) return { of, part: 'rows', after: undefined };
   const position: Position = JSON.parse(readFileSync(file, 'utf8'));
   if (position.of === of) return position;
   throw new UsageError(
-    `--position: ${file} is of another backfill, of ${position.of}. Remove it, or name another.`,
+    `--position: ${file} belongs to another backfill (${position.of}). Delete the file, or give another path.`,
   );
 }
 
-/** Whole or not at all, also where it is killed. */
+/** Stores the position atomically, so that a killed run leaves no partial file. */
 function keep(file: string, position: Position | undefined): void {
   if (position) {
     writeFileSync(`${file}.new`, JSON.stringify(position));
@@ -80,42 +81,42 @@ async function run(): Promise<void> {
   const table: Table = {
     client: tableClient(PATIENCE),
     tableName: options.table,
-    onMalformed: ({ pk, sk }) => console.error(`An item of ${options.table} has a wrong shape: ${pk} ${sk}`),
+    onMalformed: ({ pk, sk }) => console.error(`Skipped a malformed item of ${options.table}: ${pk} ${sk}`),
   };
   const of = `${source.table} into ${options.table}`;
   const begin: Position = isDryRun ? { of, part: 'rows', after: undefined } : positionIn(file, of);
-  if (begin.after) console.error('It goes on where it was interrupted.');
+  if (begin.after) console.error('Continuing from the last interrupted run.');
   await backfill({
     table,
     from: openSource(source, PATIENCE),
     clock: Date.now,
     isDryRun,
     prunes: prune,
-    // A person has asked for it.
+    // No limit: a person asked for the deletions.
     mostGone: Number.POSITIVE_INFINITY,
     begin,
     onPosition: (position) => {
       if (!isDryRun) keep(file, position);
     },
-    onRefused: (key, reason) => console.log(`refused: the row ${JSON.stringify(key)}: ${reason}`),
+    onRefused: (key, reason) => console.log(`rejected: row ${JSON.stringify(key)}: ${reason}`),
     onMended: (id, outcome) => console.log(`${outcome}: ${id}`),
     onProgress: ({ looked, registered, edited, deleted, refused }) =>
       console.error(
-        `${looked} looked at, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} refused`,
+        `${looked} read, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} rejected`,
       ),
   });
-  console.log(isDryRun ? 'This is what would be done. Nothing was written.' : 'Done.');
+  console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');
 }
 
 function describe(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   const isUsage =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (isUsage) return `${(error as Error).message}\n\nnpm run backfill -- --help says more.`;
+  if (isUsage) return `${(error as Error).message}\n\nRun npm run backfill -- --help for usage.`;
   if ((error as Error).name === 'ResourceNotFoundException') {
-    return `${causeOf(error)}\n--table must be the stack's output TableName, and the Region that of both tables.`;
+    return `${causeOf(error)}\nCheck that --table is the stack's output TableName, and that the Region is that of both tables.`;
   }
-  return `${causeOf(error)}\nRun it again: it goes on where it was.`;
+  return `${causeOf(error)}\nRun the command again to continue.`;
 }
 
 try {

@@ -5,28 +5,28 @@ import {
   compareRows,
 } from '../functions/jobs/reconcile-source.ts';
 
-/** How far a backfill has come. */
+/** The progress of a backfill. */
 export interface Position {
-  /** The source and the service's table, by which another run knows its own position. */
+  /** The source and the service's table. A later run compares them to check that the position is its own. */
   of: string;
   part: 'rows' | 'registrations';
   after: Record<string, unknown> | undefined;
 }
 
 export interface Backfill extends CompareDependencies {
-  /** Whether what is registered from the source, and has no row there, is deleted too. */
+  /** True to also delete Deployments that were registered from the source and have no row there any more. */
   prunes: boolean;
-  /** Where an earlier run was interrupted. */
+  /** Where to start: the position at which an earlier run was interrupted. */
   begin: Position;
-  /** Told after each page how far it has come; undefined: all is done. */
+  /** Receives the position before each page, and undefined when the backfill has finished. */
   onPosition: (position: Position | undefined) => void;
-  /** Told after each page of all counts so far. */
+  /** Receives the total counts after each page. */
   onProgress: (counts: Compared['counts']) => void;
 }
 
 /**
- * Registers what is in the source and not here, page by page. Every page can be repeated, so a run that goes on from
- * the last position that it told of misses nothing. The stream may run meanwhile.
+ * Registers the Deployments that the source has and the service lacks, page by page. Pages can be repeated safely, so a
+ * run that continues from the last reported position misses nothing. The stream can run at the same time.
  */
 export async function backfill({
   prunes,

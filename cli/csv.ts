@@ -1,25 +1,25 @@
 /**
- * The rows of a CSV text (RFC 4180) by the names in its first line.
+ * Parses CSV text (RFC 4180). The first line has the names of the columns.
  *
- * @returns each row with the line on which it begins
- * @throws Error for a quote that is never closed, or a row with another number of fields than the first
+ * @returns each row: its fields by column name, and the number of its first line, counted from 1
+ * @throws Error for a misplaced or unclosed quote, or for a row whose number of fields differs from the first line's
  */
 export function parseCsv(text: string): { line: number; fields: Record<string, string> }[] {
   const [header, ...rows] = recordsOf(text.replace(/^\uFEFF/, ''), ',');
   const names = header?.values.map((name) => name.trim()) ?? [];
   return rows.map(({ line, values }) => {
     if (values.length !== names.length) {
-      throw new Error(`Line ${line} has ${values.length} fields, the first line ${names.length}.`);
+      throw new Error(`Line ${line} has ${values.length} fields, but the first line has ${names.length}.`);
     }
     return { line, fields: Object.fromEntries(names.map((name, at) => [name, values[at] ?? ''])) };
   });
 }
 
 /**
- * The values of a list within a field, between semicolons, each without white space around it. One that holds a semicolon
- * is quoted, as a field that holds a comma is.
+ * Parses a list within a field. Semicolons separate the values, and white space around a value is removed. A value that
+ * contains a semicolon must be quoted, as a field that contains a comma.
  *
- * @throws Error for a quote in the wrong place, or one that is never closed
+ * @throws Error for a misplaced or unclosed quote
  */
 export function parseList(text: string): string[] {
   return recordsOf(text, ';')
@@ -28,7 +28,7 @@ export function parseList(text: string): string[] {
     .filter((value) => value !== '');
 }
 
-/** One value as a field of CSV. */
+/** Formats a value as a CSV field, quoted if necessary. */
 export function csvField(value: string): string {
   return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
@@ -38,17 +38,17 @@ function recordsOf(text: string, separator: ',' | ';'): { line: number; values: 
   let values: string[] = [];
   let line = 1;
   let begin = 1;
-  // A field, quoted or not, and what ends it.
+  // A field, quoted or not, and its separator or line end.
   const field = new RegExp(`(?:"((?:[^"]|"")*)"|([^"${separator}\\r\\n]*))(${separator}|\\r?\\n|$)`, 'y');
   while (field.lastIndex < text.length || values.length > 0) {
     const at = field.lastIndex;
     const match = field.exec(text);
-    if (!match) throw new Error(`Line ${line} has a quote in the wrong place, or one that is never closed.`);
+    if (!match) throw new Error(`Line ${line} has a misplaced or unclosed quote.`);
     const [whole, quoted, bare = '', end] = match;
     values.push(quoted === undefined ? bare : quoted.replaceAll('""', '"'));
     line += whole.split('\n').length - 1;
     if (end === separator) continue;
-    // An empty line is no record.
+    // Skip empty lines.
     if (values.length > 1 || values[0] !== '') records.push({ line: begin, values });
     values = [];
     begin = line;

@@ -14,21 +14,22 @@ import {
   type WantedKey,
 } from './migration.ts';
 
-const HELP = `Makes API keys from a CSV file, for pipelines that come from an older key service. docs/migrating.md
+const HELP = `Creates API keys from a CSV file, to move pipelines from an older key service. See docs/migrating.md.
 
   npm run migrate -- keys.csv --url https://keys.example.com --secrets new-keys.csv [--register] [--dry-run]
 
-  keys.csv     a first line with the names of its columns: deployment, name, and any of oldId, description,
-               scopes (between spaces), expiresAt (RFC 3339), groups (between semicolons, for --register; spaces
-               belong to a group, and one that holds a semicolon is quoted)
-  --url        the service: the stack's output ApiUrl
-  --secrets    where IDs and secrets are written, one line a key, as soon as it is made. Made with mode 0600. Rows
-               that are in it are not made again
-  --register   register the Deployments that are not there yet, with the row's groups
-  --dry-run    check the file and the Deployments, and make nothing
+  keys.csv     the keys to create. The first line names the columns: deployment, name, and optionally oldId,
+               description, scopes (separated by spaces), expiresAt (RFC 3339) and groups (separated by semicolons,
+               only for --register; a group can contain spaces, and must be quoted if it contains a semicolon)
+  --url        URL of the service: the stack's output ApiUrl
+  --secrets    the file for IDs and secrets, created with mode 0600. Each key is written to it as soon as it is
+               created. Rows whose key is already in the file are skipped
+  --register   register the missing Deployments, with the groups in their rows
+  --dry-run    check the file and the Deployments, but create nothing
 
-The token of an administrator comes from MIGRATE_TOKEN, or is the first line of standard input. No secret is printed.
-Run it again after an interruption: within 24 hours no key is made twice, and rows in --secrets never are.`;
+The access token of an administrator is read from MIGRATE_TOKEN, or from the first line of standard input. The command
+prints no secrets. If it is interrupted, run it again: it never creates rows in --secrets
+twice, and it creates no other row twice within 24 hours.`;
 
 const MADE_COLUMNS = ['deployment', 'name', 'oldId', 'id', 'secret'];
 
@@ -49,10 +50,10 @@ function readArguments(args: string[]) {
   if (values.help) return undefined;
   const [file, ...more] = positionals;
   const { url, secrets } = values;
-  if (file === undefined || more.length > 0) throw new UsageError('Name one CSV file.');
+  if (file === undefined || more.length > 0) throw new UsageError('Give exactly one CSV file.');
   if (url === undefined || !isSafe(url))
-    throw new UsageError('--url must be an https URL (http for this machine alone).');
-  if (secrets === undefined) throw new UsageError('--secrets: name the file for IDs and secrets.');
+    throw new UsageError('--url must be an https URL (http is only allowed for this machine).');
+  if (secrets === undefined) throw new UsageError('--secrets is missing. Give the file for IDs and secrets.');
   return { ...values, file, url: url.replace(/\/$/, ''), secrets };
 }
 
@@ -67,19 +68,21 @@ function isSafe(url: string): boolean {
 async function readToken(): Promise<string> {
   const given = process.env.MIGRATE_TOKEN;
   if (given) return given.trim();
-  if (process.stdin.isTTY) console.error('Paste the access token of an administrator, and press Enter:');
+  if (process.stdin.isTTY) console.error('Paste the access token of an administrator, then press Enter:');
   for await (const line of createInterface({ input: process.stdin })) {
     if (line.trim() !== '') return line.trim();
   }
-  throw new UsageError('The token of an administrator is missing: MIGRATE_TOKEN, or standard input.');
+  throw new UsageError(
+    'The access token of an administrator is missing. Set MIGRATE_TOKEN, or pass it on standard input.',
+  );
 }
 
-/** The keys that an earlier run has kept. @throws UsageError where others could read the file */
+/** Returns the keys that earlier runs created. @throws UsageError if other users could read the file */
 function keptIn(path: string): Set<string> {
   if (!existsSync(path)) return new Set();
   const { mode } = lstatSync(path);
   if ((mode & 0o777) !== 0o600 || !lstatSync(path).isFile()) {
-    throw new UsageError(`${path} must be a file of mode 0600: it holds secrets.`);
+    throw new UsageError(`${path} must be a file with mode 0600, because it contains secrets.`);
   }
   return new Set(parseCsv(readFileSync(path, 'utf8')).map(({ fields }) => identityOf(fields)));
 }
@@ -90,7 +93,7 @@ const identityOf = ({ deployment, oldId, name }: Record<string, unknown>) =>
 function keep(path: string, values: string[]): void {
   if (!existsSync(path)) {
     writeFileSync(path, `${MADE_COLUMNS.join(',')}\n`, { mode: 0o600, flag: 'wx' });
-    // The umask may have taken from the mode, never added to it.
+    // The umask may have removed bits from the mode.
     chmodSync(path, 0o600);
   }
   appendFileSync(path, `${values.map(csvField).join(',')}\n`, { flush: true });
@@ -114,16 +117,16 @@ async function run(): Promise<void> {
   }
   if (missing.size > 0 && !options.register) {
     throw new UsageError(
-      `These Deployments are not registered: ${[...missing.keys()].join(', ')}. Register them, or give --register.`,
+      `These Deployments are not registered: ${[...missing.keys()].join(', ')}. Register them, or use --register.`,
     );
   }
   if (options['dry-run']) {
     console.log(
-      `${open.length} keys would be made, ${wanted.length - open.length} are in ${options.secrets} already.`,
+      `${open.length} keys would be created, ${wanted.length - open.length} are already in ${options.secrets}.`,
     );
     for (const id of missing.keys()) console.log(`  ${id} would be registered`);
     for (const { line, deployment, body } of open)
-      console.log(`  line ${line}: ${body.name}, of ${deployment}`);
+      console.log(`  line ${line}: ${body.name}, for ${deployment}`);
     return;
   }
   for (const { deployment, groups } of missing.values()) await register(service, deployment, groups);
@@ -138,15 +141,15 @@ async function run(): Promise<void> {
     if ((at + 1) % 10 === 0 || at + 1 === open.length) console.error(`${at + 1} of ${open.length} keys`);
   }
   console.log(
-    `${open.length - refused.length} keys made, ${wanted.length - open.length} were there already.`,
+    `${open.length - refused.length} keys created, ${wanted.length - open.length} already existed.`,
   );
-  if (refused.length > 0) throw new Error(`${refused.length} refused:\n${refused.join('\n')}`);
+  if (refused.length > 0) throw new Error(`${refused.length} rejected:\n${refused.join('\n')}`);
 }
 
 function describe(error: unknown): string {
-  if (error instanceof UsageError) return `${error.message}\n\nnpm run migrate -- --help says more.`;
+  if (error instanceof UsageError) return `${error.message}\n\nRun npm run migrate -- --help for usage.`;
   if (error instanceof Refused && error.status === 401) {
-    return 'The token was refused: it has expired, or is none of an administrator. Run it again with a new one: it goes on.';
+    return 'The service rejected the token. Run the command again with a new access token of an administrator; it continues.';
   }
   return error instanceof Error ? error.message : String(error);
 }

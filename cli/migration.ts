@@ -3,26 +3,26 @@ import { isDeploymentId } from '../functions/domain/identifiers.ts';
 import { isPlainText, plainTextRule } from '../functions/domain/text.ts';
 import { parseCsv, parseList } from './csv.ts';
 
-/** A key to make, from one row of the file. */
+/** A key to create, from one row of the file. */
 export interface WantedKey {
   line: number;
-  /** What the older service calls it, for whoever swaps it in a pipeline. */
+  /** The key's ID in the older service, so that people can find the pipeline that uses it. */
   oldId: string;
   deployment: string;
   groups: string[];
   body: { name: string; description?: string; scopes?: string[]; expiresAt?: string };
-  /** Sent as Idempotency-Key: the same row makes one key, however often it is sent. */
+  /** Sent as Idempotency-Key, so that a repeated request for the row creates no second key. */
   idempotencyKey: string;
 }
 
-/** A key that was made. */
+/** A key that was created. */
 export interface MadeKey {
   wanted: WantedKey;
   id: string;
   secret: string;
 }
 
-/** The call was answered with what no retry changes. */
+/** The service rejected a call, and a retry would not help. */
 export class Refused extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -32,22 +32,23 @@ export class Refused extends Error {
 }
 
 const COLUMNS = ['deployment', 'name', 'oldId', 'description', 'scopes', 'expiresAt', 'groups'];
-/** Answers after which the same call may succeed. */
+/** Statuses after which a retry may succeed. */
 const PASSING = new Set([429, 500, 502, 503, 504]);
 const ATTEMPTS = 6;
 
 /**
- * Reads which keys are wanted.
- * @throws Error with a line for each fault, so that nothing begins with a file that is half right
+ * Reads the keys to create from CSV text.
+ *
+ * @throws Error with one line per fault, so that nothing is created from a file with errors
  */
 export function readWanted(csv: string): WantedKey[] {
   const rows = parseCsv(csv);
-  if (rows.length === 0) throw new Error('The file has no row below its first line.');
+  if (rows.length === 0) throw new Error('The file has no rows below the first line.');
   const faults: string[] = [];
   const columns = Object.keys(rows[0]?.fields ?? {});
   for (const name of columns) {
     if (!COLUMNS.includes(name))
-      faults.push(`Line 1: ${name} is no column. There are ${COLUMNS.join(', ')}.`);
+      faults.push(`Line 1: unknown column ${name}. Allowed columns: ${COLUMNS.join(', ')}.`);
   }
   for (const name of ['deployment', 'name']) {
     if (!columns.includes(name)) faults.push(`Line 1: the column ${name} is missing.`);
@@ -60,12 +61,11 @@ export function readWanted(csv: string): WantedKey[] {
     if (!isPlainText(name, 1, 100)) fault(`name ${plainTextRule(1, 100)}.`);
     if (description && !isPlainText(description, 0, 500)) fault(`description ${plainTextRule(0, 500)}.`);
     if (scopes && words(scopes).length === 0)
-      fault('scopes is blank. Leave it empty for all scopes of the stack.');
+      fault('scopes contains only white space. Leave it empty for all scopes of the stack.');
     if (expiresAt && Number.isNaN(Date.parse(expiresAt))) fault('expiresAt must be a time in RFC 3339.');
     const identity = JSON.stringify([deployment, oldId || name]);
     const before = lineOf.get(identity);
-    if (before !== undefined)
-      fault(`the same as line ${before}: give one of them another name, or an oldId.`);
+    if (before !== undefined) fault(`same key as line ${before}. Give one of them another name or oldId.`);
     lineOf.set(identity, line);
     return {
       line,
@@ -87,42 +87,46 @@ export function readWanted(csv: string): WantedKey[] {
 
 const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
 
-/** Groups as they are, spaces included: one that was split or cut would let other people in, or nobody. */
+/** Reads the groups and keeps their spaces: a split or shortened name would give access to other people, or to none. */
 function groupsOf(text: string, fault: (rule: string) => void): string[] {
   try {
     const groups = parseList(text);
     const wrong = groups.find((group) => !isPlainText(group, 1, 128));
     if (wrong !== undefined) fault(`groups: ${JSON.stringify(wrong)} ${plainTextRule(1, 128)}.`);
-    if (groups.length > 20) fault('groups must be at most 20.');
+    if (groups.length > 20) fault('groups must have at most 20 entries.');
     return groups;
   } catch {
-    fault('groups has a quote in the wrong place, or one that is never closed.');
+    fault('groups has a misplaced or unclosed quote.');
     return [];
   }
 }
 
 export interface Service {
-  /** Without a slash at its end. */
+  /** The base URL without a trailing slash. */
   url: string;
   /** An administrator's OIDC access token. */
   token: string;
-  /** Waits so many milliseconds. */
+  /** Waits for a number of milliseconds. */
   pause: (ms: number) => Promise<unknown>;
 }
 
-/** @throws Error with a line for each scope that the stack does not have, by its metadata (RFC 8414) */
+/**
+ * Checks that the stack has every scope in the rows, by its metadata (RFC 8414).
+ *
+ * @throws Error with one line per unknown scope
+ */
 export async function refuseUnknownScopes(service: Service, wanted: WantedKey[]): Promise<void> {
   const metadata = await call(service, 'GET', '/.well-known/oauth-authorization-server');
   const known = metadata.scopes_supported as string[];
   const faults = wanted.flatMap(({ line, body: { scopes = [] } }) =>
     scopes
       .filter((scope) => !known.includes(scope))
-      .map((scope) => `Line ${line}: the stack has no scope ${scope}. It has ${known.join(', ')}.`),
+      .map((scope) => `Line ${line}: unknown scope ${scope}. Scopes of the stack: ${known.join(', ')}.`),
   );
   if (faults.length > 0) throw new Error(faults.join('\n'));
 }
 
-/** Whether the Deployment is registered. */
+/** Returns whether the Deployment is registered. */
 export async function isRegistered(service: Service, deployment: string): Promise<boolean> {
   try {
     await call(service, 'GET', `/deployments/${deployment}`);
@@ -133,14 +137,16 @@ export async function isRegistered(service: Service, deployment: string): Promis
   }
 }
 
-/** Registers it; one that is there keeps its name, and gets these groups. */
+/** Registers a Deployment with these groups. An existing Deployment keeps its name and gets the groups. */
 export async function register(service: Service, deployment: string, groups: string[]): Promise<void> {
   await call(service, 'PUT', `/deployments/${deployment}`, { groups });
 }
 
 /**
- * Makes one key. Where an earlier run has made it and died before it could keep the secret, the key is rotated at
- * once: nobody has ever had that secret.
+ * Creates one key. If an earlier run created it but ended before it stored the secret, the key is rotated and its old
+ * secret retired immediately, because nobody ever received that secret.
+ *
+ * @throws Refused if the service rejects a call
  */
 export async function makeKey(service: Service, wanted: WantedKey): Promise<MadeKey> {
   const keys = `/deployments/${wanted.deployment}/api-keys`;

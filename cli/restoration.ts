@@ -22,56 +22,56 @@ import {
 } from '../functions/table/restore.ts';
 
 export interface Restoration {
-  /** What point-in-time recovery made. It is only read, unless it is `into` too. */
+  /** The table that point-in-time recovery created. It is only read, unless it is also `into`. */
   from: Table;
-  /** What the service uses. */
+  /** The table that the service uses. */
   into: Table;
-  /** Epoch milliseconds: the moment that was restored. */
+  /** The moment that was restored, in epoch milliseconds. */
   point: number;
-  /** What happened to a Deployment, of any time, in any order; an event may come twice. */
+  /** Returns all known events of a Deployment, in any order. Events may occur twice. */
   history: (deploymentId: string) => Promise<ServiceEvent[]>;
-  /** Subs of people and ARNs of IAM principals whose changes are the damage: they are not applied again. */
+  /** The `sub` of each person and the ARN of each IAM principal whose changes are the damage. They are not reapplied. */
   ignored: readonly string[];
-  /** Whether every key is disabled, because what happened since is not known. */
+  /** True to disable every key, because the later events are not known. */
   disablesAll: boolean;
   isDryRun: boolean;
   clock: Clock;
   onProgress: (done: number, all: number) => void;
-  /** Told of each key that a person must look at, at once: what an interrupted run has found is not found again. */
+  /** Receives each key that a person must check, as soon as it is found. A run that continues does not find it again. */
   onDoubt: (keyId: string, why: Doubt | 'everything is disabled') => void;
 }
 
-/** What a restore has done, or in a dry run would do. */
+/** The result of a restore, or what a dry run would do. */
 export interface RestoreReport {
   counts: Record<Count, number>;
-  /** Deployments that live another life than the backup has: that one stays. */
+  /** Deployments that were registered again since the backup. They keep their current generation. */
   otherLives: string[];
 }
 
 const COUNTS = [
-  'Deployments back',
-  'Deployments that were deleted since',
-  'Deployments that were made since',
-  'Deployments done before the interruption',
-  'keys back',
-  'keys that were deleted since',
+  'Deployments restored',
+  'Deployments deleted since',
+  'Deployments created since',
+  'Deployments restored before the interruption',
+  'keys restored',
+  'keys deleted since',
   'keys disabled',
   'temporary tokens deleted',
 ] as const;
 type Count = (typeof COUNTS)[number];
 
-/** Deployments under way at once. */
+/** Number of Deployments restored concurrently. */
 const PARALLEL = 4;
-/** Milliseconds: clocks of functions, and a backup's own precision. To do something again harms nothing. */
+/** Allowance for clock differences and a backup's precision, in milliseconds. Reapplying an event is harmless. */
 const MARGIN = 60_000;
 const ACTOR = systemActor('restore');
 
 /**
- * Puts what a backup holds back where the service uses it, and sees to it that nothing comes back to life: every
- * key begins a new epoch, every temporary token goes, and what was deleted, disabled, rotated or narrowed since is
- * so again. Keys that were made since are disabled. Stopped anywhere, it goes on where it was; done, it does nothing.
+ * Restores a backup to the service's table without making any revoked access valid again. Every key starts a new epoch,
+ * every temporary token is deleted, and later deletions, rotations and restrictions are reapplied. Keys created since the
+ * backup are disabled. An interrupted restore continues when it is started again; a finished one does nothing.
  *
- * @returns undefined when it has been done before
+ * @returns the report, or undefined if this restore already finished
  */
 export async function restore(restoration: Restoration): Promise<RestoreReport | undefined> {
   const { from, into, isDryRun, clock, onProgress } = restoration;
@@ -100,7 +100,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   const ends = await Promise.allSettled(
     Array.from({ length: PARALLEL }, () =>
       worker().catch((error: unknown) => {
-        // The others end what they are at, and begin nothing more.
+        // The other workers finish their current Deployment and start no more.
         waiting.length = 0;
         throw error;
       }),
@@ -121,7 +121,7 @@ async function restoreDeployment(
   const { from, into, isDryRun, clock } = restoration;
   const { deployment: was } = await readRestored(from, id);
   const { deployment: stands, restoredBy } = await readRestored(into, id);
-  if (restoredBy === restoreId) return count('Deployments done before the interruption');
+  if (restoredBy === restoreId) return count('Deployments restored before the interruption');
 
   const { events, ignored } = await eventsSince(id, restoration);
   const ofLife = (life: Deployment) => events.filter(({ generation }) => generation === life.generation);
@@ -133,21 +133,21 @@ async function restoreDeployment(
   const grants = await grantKeys(into, id);
   count('temporary tokens deleted', grants.length);
   if (!isDryRun) await deleteItems(into, grants);
-  if (was && !back) count('Deployments that were deleted since');
+  if (was && !back) count('Deployments deleted since');
   if (!life) {
-    // It stands there only where the backup is restored under the service's own name.
+    // It only exists if the backup was restored under the service's own table name.
     if (stands && !isDryRun) await deleteDeployment(into, stands, deletionOf(stands));
     return;
   }
   const keyCount = await restoreKeys(life, life === back);
-  count(life === back ? 'Deployments back' : 'Deployments that were made since');
+  count(life === back ? 'Deployments restored' : 'Deployments created since');
   const event = newEvent('deployment.restored', life, ACTOR, clock(), {
     restoredTo: new Date(restoration.point).toISOString(),
     keys: keyCount,
   });
   if (!isDryRun) await putBackDeployment(into, { ...life, keyCount }, restoreId, event);
 
-  /** @returns how many keys the life has then */
+  /** @returns how many keys the generation has afterwards */
   async function restoreKeys(life: Deployment, isBack: boolean): Promise<number> {
     const standing = await allApiKeys(into, life);
     const backed = isBack ? await allApiKeys(from, life) : new Map<string, ApiKey>();
@@ -164,14 +164,14 @@ async function restoreDeployment(
             today: isInPlace ? undefined : stands,
             point: restoration.point,
           })
-        : { key: stands && disabled(stands), doubts: new Set<Doubt>(['it was made since']) };
+        : { key: stands && disabled(stands), doubts: new Set<Doubt>(['it was created since']) };
       if (!key) {
-        count('keys that were deleted since');
+        count('keys deleted since');
         if (stands && !isDryRun) await dropApiKeys(into, id, [ulid]);
         continue;
       }
       const written = renewed(restoration.disablesAll ? disabled(key) : key, stands, clock());
-      count(before ? 'keys back' : 'keys disabled');
+      count(before ? 'keys restored' : 'keys disabled');
       if (before && !written.enabled && before.enabled) count('keys disabled');
       if (!isDryRun) await putApiKey(into, written, restoreId);
       for (const why of doubts) restoration.onDoubt(keyId, why);
@@ -190,7 +190,7 @@ async function restoreDeployment(
   }
 }
 
-/** What happened since, oldest first, and apart from it what counts as damage. */
+/** Returns the events since the backup, oldest first. Events that count as damage are in a list of their own. */
 async function eventsSince(
   id: string,
   { history, point, ignored }: Restoration,
@@ -204,15 +204,17 @@ async function eventsSince(
     ignored: since.filter(({ actor }) => isIgnored(actor)),
   };
 
-  /** A person can have the `sub` of a job or `anonymous`, and is ignored without what those did. */
+  /** Checks the type too: a person can have a `sub` equal to the name of a job or `anonymous`, whose events still count. */
   function isIgnored({ principal, type }: Actor): boolean {
     return (type === 'person' || type === 'iam') && ignored.includes(principal);
   }
 }
 
 /**
- * No token has this epoch, and no edit that was begun before can be written any more: not even where the key is gone
- * from the table, and its tokens are not. Nobody counts up to a moment in milliseconds.
+ * Raises the key's epoch and revision above all earlier values, so that no existing token stays valid and no earlier edit
+ * can still be written. This holds even if the key is missing from the table and its tokens are not: normal counting
+ * never reaches a time in milliseconds.
+ *
  * @param now epoch milliseconds
  */
 function renewed(key: ApiKey, standing: ApiKey | undefined, now: number): ApiKey {

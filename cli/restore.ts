@@ -5,29 +5,30 @@ import { allEvents } from '../functions/table/restore.ts';
 import { readArchive } from './archive.ts';
 import { type RestoreReport, restore } from './restoration.ts';
 
-const HELP = `Brings back what point-in-time recovery has restored, so that nothing dead comes back to life.
-docs/runbook.md, "Restore the table", has the steps around it. Stop the functions first.
+const HELP = `Copies the data that point-in-time recovery restored to the service's table. Revoked access stays revoked.
+Stop the functions first. docs/runbook.md, "Restore the table", has all steps.
 
   npm run restore -- --from <restored table> --into <the service's table> --point <time> [--dry-run]
 
-  --from       the table that point-in-time recovery made; it is only read
-  --into       the table that the service uses, the stack's output TableName. The same name twice: the restored
-               table has the service's own name, because that table was gone
-  --point      the moment that was restored, RFC 3339: 2030-01-01T12:00:00Z
-  --archive    events kept elsewhere (docs/keys.md, "Events"): a file, or a folder with files. They count beside
-               those of the table --into
-  --disable-all        disable every key: for when neither the old table nor an archive tells what happened since
-  --ignore-principal   the sub of a person, or the ARN of an IAM role or user, whose changes since are the damage and are not
-               applied again. May be given more than once
-  --dry-run    say what would be done, and write nothing
+  --from       the table that point-in-time recovery created. It is only read
+  --into       the service's table: the stack's output TableName. Give the same name as for --from if the service's
+               table was gone and the restored table has its name
+  --point      the moment that was restored, in RFC 3339: 2030-01-01T12:00:00Z
+  --archive    a file or folder with archived events (docs/keys.md, "Events"). They are used in addition to the
+               events in the table --into
+  --disable-all        disable every key. Use it if neither the old table nor an archive has the events since --point
+  --ignore-principal   the sub of a person, or the ARN of an IAM role or user, whose changes since --point are the
+               damage. They are not reapplied. Can be given more than once
+  --dry-run    print the changes, but write nothing
 
-Every access token and every temporary token is revoked. Keys keep working; those that were deleted, disabled, leaked,
-rotated or narrowed since are so again, and a secret that the table --into no longer has stays retired. Run it again after
-an interruption: it continues. Run it again when it is done: it does nothing.
+The restore revokes every access token and every temporary token. Keys keep working, but those that were
+deleted, disabled, reported as leaked, rotated or restricted since --point become so again. A secret that the table --into no
+longer has stays retired. If the command is interrupted, run it again, and it continues. After it has finished, another run
+changes nothing.
 
-Keys that a person must look at are printed as they are found. Where "its new secret is lost", rotate the key. Where "its
-old secret was retired", rotate it if the pipeline still uses the old one. All others are disabled until somebody
-enables them. Region, credentials and endpoint are those of the AWS SDK's environment.`;
+The command prints each key that a person must check. If "its new secret is lost", rotate the key. If "its old secret was
+retired", rotate the key if the pipeline still uses the old secret. All other printed keys are disabled until somebody
+enables them. The command uses the Region, credentials and endpoint of the AWS SDK's environment.`;
 
 class UsageError extends Error {}
 
@@ -51,14 +52,14 @@ function readArguments(args: string[]) {
     ? Date.parse(values.point ?? '')
     : Number.NaN;
   const faults = [
-    from === undefined && '--from: name the restored table.',
-    into === undefined && "--into: name the service's table.",
-    Number.isNaN(point) && '--point: give the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.',
+    from === undefined && '--from is missing. Give the restored table.',
+    into === undefined && "--into is missing. Give the service's table: the stack's output TableName.",
+    Number.isNaN(point) && '--point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.',
     from !== undefined &&
       from === into &&
       archive === undefined &&
       !values['disable-all'] &&
-      'The old table is gone: give --archive with the events since, or --disable-all.',
+      '--from and --into are the same table: also give --archive with the events since --point, or use --disable-all.',
   ].filter((fault) => fault !== false);
   if (from === undefined || into === undefined || faults.length > 0) throw new UsageError(faults.join('\n'));
   return { ...values, from, into, archive, point };
@@ -68,16 +69,16 @@ function openTable(tableName: string): Table {
   return {
     client: tableClient({ attemptTimeout: 5000, attempts: 8 }),
     tableName,
-    onMalformed: ({ pk, sk }) => console.error(`An item of ${tableName} has a wrong shape: ${pk} ${sk}`),
+    onMalformed: ({ pk, sk }) => console.error(`Skipped a malformed item of ${tableName}: ${pk} ${sk}`),
   };
 }
 
 function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
-  console.log(isDryRun ? 'This is what would be done. Nothing was written.' : 'Done.');
+  console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');
   for (const [name, number] of Object.entries(counts)) console.log(`${String(number).padStart(8)} ${name}`);
   if (otherLives.length > 0) {
     console.log(
-      '\nRegistered anew since. They stay, with their keys disabled, and the life in the backup does not come:',
+      '\nThese Deployments were registered again since. Their keys are disabled, and their previous generation in the backup is not restored:',
     );
     for (const id of otherLives) console.log(`  ${id}`);
   }
@@ -102,16 +103,16 @@ async function run(): Promise<void> {
     },
     onDoubt: (keyId, why) => console.log(`${keyId}: ${why}`),
   });
-  if (!report) return console.log('This restore was finished before. Nothing was done.');
+  if (!report) return console.log('This restore has already finished. Nothing was changed.');
   print(report, options['dry-run']);
 }
 
 function describe(error: unknown): string {
   const isUsage =
     error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (isUsage) return `${(error as Error).message}\n\nnpm run restore -- --help says more.`;
+  if (isUsage) return `${(error as Error).message}\n\nRun npm run restore -- --help for usage.`;
   const cause = error instanceof ServiceError ? error.cause : error;
-  return `${cause instanceof Error ? `${cause.name}: ${cause.message}` : cause}\nRun it again: it goes on where it was.`;
+  return `${cause instanceof Error ? `${cause.name}: ${cause.message}` : cause}\nRun the command again to continue.`;
 }
 
 try {

@@ -1,4 +1,4 @@
-/** Replaces positions in bundled code by positions in the sources: the lines of a stack trace as CloudWatch shows them. */
+/** Translates the positions in a stack trace from CloudWatch from bundled code to source files. */
 import { existsSync, readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
@@ -11,10 +11,10 @@ const HELP = `Translates a stack trace of a deployed function into lines of the 
   npm run -s stack-trace -- <function> <trace.txt
   npm run -s stack-trace -- authorize --at 1:20874
 
-  <function>   the name of its file in functions/: ${functionNames().join(', ')}
-  --at         one position in the bundle, line:column, instead of a stack trace on standard input
+  <function>   the function's file name in functions/: ${functionNames().join(', ')}
+  --at         one position in the bundle (line:column) instead of a stack trace on standard input
 
-Check out the commit that is deployed first: the positions belong to its bundles.`;
+First check out the deployed commit, because positions differ between builds.`;
 
 const { values, positionals } = parseArgs({
   options: { at: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
@@ -24,7 +24,7 @@ const [name = ''] = positionals;
 if (values.help) {
   console.log(HELP);
 } else if (positionals.length !== 1 || !functionNames().includes(name)) {
-  console.error(`${name === '' ? 'Name a function.' : `There is no function "${name}".`}\n\n${HELP}`);
+  console.error(`${name === '' ? 'The function is missing.' : `There is no function "${name}".`}\n\n${HELP}`);
   process.exitCode = 2;
 } else {
   bundleFunctions();
@@ -32,7 +32,7 @@ if (values.help) {
   process.stdout.write(translated(trace, sourceMapOf(name)));
 }
 
-/** @param path of the bundle's source map */
+/** Translates every position in a stack trace. @param path path of the bundle's source map */
 function translated(trace: string, path: string): string {
   if (!existsSync(path)) throw new Error(`There is no source map at ${path}.`);
   const map = new SourceMap(JSON.parse(readFileSync(path, 'utf8')));

@@ -8,7 +8,7 @@ export type Doubt =
   | 'its old secret was retired, because its new one may have been used'
   | 'its bounds are not known'
   | 'it is disabled today, and no event says why'
-  | 'it was made since';
+  | 'it was created since';
 
 /** A key as a backup had it, after what has happened to it since. */
 export interface Replayed {

@@ -94,12 +94,12 @@ describe('npm run backfill', () => {
     await platform.put(rowOf('new'));
     const dry = await script('--table', 'keys', ...source, '--dry-run');
     expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining('registered: new\n') });
-    expect(dry.stdout).toMatch(/Nothing was written.\n$/);
+    expect(dry.stdout).toMatch(/Dry run: nothing was written.\n$/);
     expect(await listed()).not.toContain('new');
     const done = await script('--table', 'keys', ...source);
     expect(done).toMatchObject({ code: 0, stdout: expect.stringMatching(/^registered: new\n/m) });
-    expect(done.stdout).toContain('refused: the row {"key":{"S":"row-x"}}: deployment must be text');
-    expect(done.stderr).toMatch(/^\d+ looked at, 1 registered, 0 changed, 0 deleted, 1 refused\n$/);
+    expect(done.stdout).toContain('rejected: row {"key":{"S":"row-x"}}: deployment must be text');
+    expect(done.stderr).toMatch(/^\d+ read, 1 registered, 0 changed, 0 deleted, 1 rejected\n$/);
     expect(await listed()).toContain('new');
     expect(existsSync(join(folder, 'position.json'))).toBe(false);
   });
@@ -115,12 +115,12 @@ describe('npm run backfill', () => {
     expect(nowhere).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /\n--table must be the stack's output TableName, and the Region that of both/,
+        /\nCheck that --table is the stack's output TableName, and that the Region is/,
       ),
     });
     expect(untold).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^--table: name the service's table/),
+      stderr: expect.stringMatching(/^--table is missing/),
     });
     expect(wrong).toMatchObject({
       code: 1,
@@ -128,7 +128,7 @@ describe('npm run backfill', () => {
         /^deploymentsSource must be .* Wrong or missing in it: table, stream, id\.\n$/,
       ),
     });
-    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('--help says more') });
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('--help for usage') });
   });
 
   it('rejects the position of another backfill', async () => {
@@ -137,7 +137,7 @@ describe('npm run backfill', () => {
     const refused = await script('--table', 'keys', ...source);
     expect(refused).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('is of another backfill, of other'),
+      stderr: expect.stringContaining('belongs to another backfill (other)'),
     });
     expect(JSON.parse(readFileSync(file, 'utf8')).of).toBe('other');
   });

@@ -60,7 +60,7 @@ describe('npm run migrate', () => {
     const { code, stdout } = await run([...usual, '--dry-run']);
     expect(code).toBe(0);
     expect(stdout).toBe(
-      `2 keys would be made, 0 are in ${secrets} already.\n  line 2: nightly, of etl\n  line 3: say "hi", of etl\n`,
+      `2 keys would be created, 0 are already in ${secrets}.\n  line 2: nightly, for etl\n  line 3: say "hi", for etl\n`,
     );
     expect(await listed('etl')).toEqual([]);
     expect(() => statSync(secrets)).toThrow('ENOENT');
@@ -68,7 +68,7 @@ describe('npm run migrate', () => {
 
   it('creates the keys and writes the secrets only to a file with mode 0600', async () => {
     const { code, stdout, stderr } = await run(usual);
-    expect([code, stdout, stderr]).toEqual([0, '2 keys made, 0 were there already.\n', '2 of 2 keys\n']);
+    expect([code, stdout, stderr]).toEqual([0, '2 keys created, 0 already existed.\n', '2 of 2 keys\n']);
     expect(statSync(secrets).mode & 0o777).toBe(0o600);
     const made = madeIn(secrets);
     expect(made).toEqual([
@@ -101,7 +101,7 @@ describe('npm run migrate', () => {
 
   it('creates nothing in a second run and leaves the file unchanged', async () => {
     const before = readFileSync(secrets, 'utf8');
-    expect((await run(usual)).stdout).toBe('0 keys made, 2 were there already.\n');
+    expect((await run(usual)).stdout).toBe('0 keys created, 2 already existed.\n');
     expect(readFileSync(secrets, 'utf8')).toBe(before);
     expect(await listed('etl')).toHaveLength(2);
   });
@@ -112,7 +112,7 @@ describe('npm run migrate', () => {
     // The earlier run.
     const lost = await makeKey({ url: stack.url, token, pause: async () => {} }, third as never);
     const { stdout } = await run([file('more.csv', text), ...usual.slice(1)]);
-    expect(stdout).toBe('1 keys made, 2 were there already.\n');
+    expect(stdout).toBe('1 keys created, 2 already existed.\n');
     expect(await listed('etl')).toHaveLength(3);
     const { id = '', secret = '' } = madeIn(secrets)[2] ?? {};
     expect(id).toBe(lost.id);
@@ -125,7 +125,7 @@ describe('npm run migrate', () => {
     const without = await run([rows, '--url', stack.url, '--secrets', at('bi.csv')]);
     expect([without.code, without.stderr]).toEqual([
       1,
-      'These Deployments are not registered: bi. Register them, or give --register.\n\nnpm run migrate -- --help says more.\n',
+      'These Deployments are not registered: bi. Register them, or use --register.\n\nRun npm run migrate -- --help for usage.\n',
     ]);
     const options = { env: {}, typed: `${token}\n` };
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('bi.csv'), '--register'], options);
@@ -148,8 +148,8 @@ describe('npm run migrate', () => {
   it('reports each rejected row and creates the others', async () => {
     const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
-    expect([code, stdout]).toEqual([1, '1 keys made, 0 were there already.\n']);
-    expect(stderr).toMatch(/1 refused:\nLine 3: 400 expiresAt/);
+    expect([code, stdout]).toEqual([1, '1 keys created, 0 already existed.\n']);
+    expect(stderr).toMatch(/1 rejected:\nLine 3: 400 expiresAt/);
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
   });
 
@@ -161,7 +161,8 @@ describe('npm run migrate', () => {
       expect(outcome).toEqual({
         code: 1,
         stdout: '',
-        stderr: 'Line 3: the stack has no scope no:such. It has code:deploy, airflow:read, airflow:write.\n',
+        stderr:
+          'Line 3: unknown scope no:such. Scopes of the stack: code:deploy, airflow:read, airflow:write.\n',
       });
     }
     expect(await listed('etl')).toHaveLength(before);
@@ -172,9 +173,9 @@ describe('npm run migrate', () => {
       'a secrets file that others can read',
       () => chmodSync(file('open.csv', 'a\n'), 0o644),
       'open.csv',
-      /must be a file of mode 0600/,
+      /must be a file with mode 0600/,
     ],
-    ['a token that is invalid', () => {}, 'x.csv', /^The token was refused/],
+    ['a token that is invalid', () => {}, 'x.csv', /^The service rejected the token/],
   ])('stops before it creates anything when it finds %s', async (_, prepare, name, says) => {
     prepare();
     const before = (await listed('etl')).length;
@@ -188,9 +189,9 @@ describe('npm run migrate', () => {
   });
 
   it.each([
-    [['--url', 'https://keys.example.com', '--secrets', 'x'], /^Name one CSV file\./],
+    [['--url', 'https://keys.example.com', '--secrets', 'x'], /^Give exactly one CSV file\./],
     [['keys.csv', '--url', 'http://keys.example.com', '--secrets', 'x'], /^--url must be an https URL/],
-    [['keys.csv', '--url', 'https://keys.example.com'], /^--secrets: name the file/],
+    [['keys.csv', '--url', 'https://keys.example.com'], /^--secrets is missing/],
   ])('names the missing option: %j', async (args, says) => {
     expect((await run(args)).stderr).toMatch(says);
   });
@@ -235,7 +236,12 @@ describe('the CSV file of keys', () => {
       'a\u200bb',
       `description must be 0 to 500 characters, ${RULE}.`,
     ],
-    ['blank scopes', 'scopes', ' ', 'scopes is blank. Leave it empty for all scopes of the stack.'],
+    [
+      'blank scopes',
+      'scopes',
+      ' ',
+      'scopes contains only white space. Leave it empty for all scopes of the stack.',
+    ],
     [
       'a group with an invisible character',
       'groups',
@@ -248,13 +254,8 @@ describe('the CSV file of keys', () => {
       'a'.repeat(129),
       `groups: "${'a'.repeat(129)}" must be 1 to 128 characters, ${RULE}.`,
     ],
-    ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must be at most 20.'],
-    [
-      'a quote in the middle of a group',
-      'groups',
-      'a"b',
-      'groups has a quote in the wrong place, or one that is never closed.',
-    ],
+    ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must have at most 20 entries.'],
+    ['a quote in the middle of a group', 'groups', 'a"b', 'groups has a misplaced or unclosed quote.'],
   ])('is rejected for %s', (_, column, value, fault) => {
     const fields = { deployment: 'etl', name: 'ci', [column]: value };
     const text = [Object.keys(fields), Object.values(fields).map(csvField)]
@@ -267,14 +268,14 @@ describe('the CSV file of keys', () => {
     const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
     expect(() => readWanted(text)).toThrow(
       [
-        'Line 1: colour is no column. There are deployment, name, oldId, description, scopes, expiresAt, groups.',
+        'Line 1: unknown column colour. Allowed columns: deployment, name, oldId, description, scopes, expiresAt, groups.',
         'Line 2: deployment must be an ID: letters, digits, _ and -, at most 64.',
         `Line 3: name must be 1 to 100 characters, ${RULE}.`,
-        'Line 5: the same as line 4: give one of them another name, or an oldId.',
+        'Line 5: same key as line 4. Give one of them another name or oldId.',
       ].join('\n'),
     );
     expect(() => readWanted('deployment\netl\n')).toThrow('Line 1: the column name is missing.');
-    expect(() => readWanted('deployment,name\n')).toThrow('The file has no row below its first line.');
+    expect(() => readWanted('deployment,name\n')).toThrow('The file has no rows below the first line.');
   });
 
   it.each([
@@ -295,9 +296,9 @@ describe('the CSV file of keys', () => {
   });
 
   it.each([
-    ['a\n"x', 'Line 2 has a quote in the wrong place, or one that is never closed.'],
-    ['a\nx"y"\n', 'Line 2 has a quote in the wrong place, or one that is never closed.'],
-    ['a,b\n\n1\n', 'Line 3 has 1 fields, the first line 2.'],
+    ['a\n"x', 'Line 2 has a misplaced or unclosed quote.'],
+    ['a\nx"y"\n', 'Line 2 has a misplaced or unclosed quote.'],
+    ['a,b\n\n1\n', 'Line 3 has 1 fields, but the first line has 2.'],
   ])('is rejected when it is malformed: %j', (text, says) => {
     expect(() => parseCsv(text)).toThrow(says);
   });

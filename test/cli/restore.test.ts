@@ -147,12 +147,12 @@ const usual = (change: Partial<Restoration> = {}): Restoration => ({
 
 const EXPECTED = {
   counts: {
-    'Deployments back': 2,
-    'Deployments that were deleted since': 2,
-    'Deployments that were made since': 2,
-    'Deployments done before the interruption': 0,
-    'keys back': 11,
-    'keys that were deleted since': 1,
+    'Deployments restored': 2,
+    'Deployments deleted since': 2,
+    'Deployments created since': 2,
+    'Deployments restored before the interruption': 0,
+    'keys restored': 11,
+    'keys deleted since': 1,
     'keys disabled': 6,
     'temporary tokens deleted': 1,
   },
@@ -195,7 +195,7 @@ describe('a restore from point-in-time recovery', () => {
     const report = await restore(usual({ into, history: history(into), ignored: ['admin'] }));
     expect(report).toMatchObject({
       otherLives: ['again'],
-      counts: { 'Deployments back': 3, 'Deployments that were deleted since': 0 },
+      counts: { 'Deployments restored': 3, 'Deployments deleted since': 0 },
     });
     const items = await itemsOf(into);
     const keyOf = ({ id }: CreatedKey) => items.find(({ sk }) => sk === `KEY#${id.slice(-26)}`);
@@ -241,9 +241,9 @@ describe('a restore from point-in-time recovery', () => {
       [keys['rotated-later'].id]: 'its new secret is lost',
       [keys['rotated-on-use'].id]: 'its new secret is lost',
       [keys.bound.id]: 'its bounds are not known',
-      [since.id]: 'it was made since',
-      [ofOtherLife.id]: 'it was made since',
-      [ofNew.id]: 'it was made since',
+      [since.id]: 'it was created since',
+      [ofOtherLife.id]: 'it was created since',
+      [ofNew.id]: 'it was created since',
     });
   });
 
@@ -349,10 +349,10 @@ describe('a restore under the name of a deleted table', () => {
       usual({ from: inPlace, into: inPlace, history: async (id) => archive.get(id) ?? [] }),
     );
     expect(report?.counts).toMatchObject({
-      'Deployments back': 2,
-      'Deployments that were deleted since': 2,
-      'keys back': 11,
-      'keys that were deleted since': 1,
+      'Deployments restored': 2,
+      'Deployments deleted since': 2,
+      'keys restored': 11,
+      'keys deleted since': 1,
     });
     const items = await itemsOf(inPlace);
     const has = (pk: string, sk: string) => items.some((item) => item.pk === pk && item.sk === sk);
@@ -369,7 +369,7 @@ describe('a restore under the name of a deleted table', () => {
     const report = await restore(
       usual({ from: inPlace, into: inPlace, history: async () => [], disablesAll: true }),
     );
-    expect(report?.counts).toMatchObject({ 'keys back': 14, 'keys disabled': 13 });
+    expect(report?.counts).toMatchObject({ 'keys restored': 14, 'keys disabled': 13 });
     const items = await itemsOf(inPlace);
     const before = new Map(backup.map((item) => [`${item.pk} ${item.sk}`, item]));
     const found = items.filter(({ sk }) => String(sk).startsWith('KEY#'));
@@ -396,10 +396,10 @@ describe('npm run restore', () => {
     const { code, stderr } = await run('--point', 'yesterday');
     expect(code).toBe(1);
     expect(stderr).toBe(
-      '--from: name the restored table.\n' +
-        "--into: name the service's table.\n" +
-        '--point: give the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n\n' +
-        'npm run restore -- --help says more.\n',
+      '--from is missing. Give the restored table.\n' +
+        "--into is missing. Give the service's table: the stack's output TableName.\n" +
+        '--point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n\n' +
+        'Run npm run restore -- --help for usage.\n',
     );
   });
 
@@ -407,14 +407,14 @@ describe('npm run restore', () => {
     const { code, stderr } = await run('--form', 'keys');
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: "Unknown option '--form'\n\nnpm run restore -- --help says more.\n",
+      stderr: "Unknown option '--form'\n\nRun npm run restore -- --help for usage.\n",
     });
   });
 
   it('refuses to run without a source of later events', async () => {
     const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
     expect(code).toBe(1);
-    expect(stderr).toContain('give --archive with the events since, or --disable-all.');
+    expect(stderr).toContain('give --archive with the events since --point, or use --disable-all.');
   });
 
   it('accepts every option that the runbook uses', async () => {
@@ -440,19 +440,17 @@ describe('npm run restore', () => {
       'mallory',
     ];
     const dry = await run(...args, '--dry-run');
-    expect(dry.stdout).toContain(
-      'This is what would be done. Nothing was written.\n       2 Deployments back',
-    );
+    expect(dry.stdout).toContain('Dry run: nothing was written.\n       2 Deployments restored');
     expect(await itemsOf(into)).toEqual(damaged);
     const isDone = ({ restoredBy }: Item) => restoredBy !== undefined;
     await killedAtDeployment(2, args);
     expect((await itemsOf(into)).filter(isDone)).toHaveLength(1);
     const real = await run(...args);
     expect(real.stdout).toContain('Done.\n');
-    expect(real.stdout).toContain('       1 Deployments done before the interruption\n');
+    expect(real.stdout).toContain('       1 Deployments restored before the interruption\n');
     expect((await itemsOf(into)).filter(isDone)).toHaveLength(4);
     expect(real.stderr).toContain('5 of 5 Deployments');
-    expect((await run(...args)).stdout).toBe('This restore was finished before. Nothing was done.\n');
+    expect((await run(...args)).stdout).toBe('This restore has already finished. Nothing was changed.\n');
   });
 });
 

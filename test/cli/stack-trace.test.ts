@@ -42,7 +42,7 @@ describe('npm run stack-trace', () => {
   });
 
   it.each([
-    ['no function', [], 'Name a function.'],
+    ['no function', [], 'The function is missing.'],
     ['an unknown function', ['nothing'], 'There is no function "nothing".'],
   ])('exits with 2 and prints the help for %s', (_, args, message) => {
     const { status, stderr } = run('', ...args);

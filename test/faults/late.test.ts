@@ -327,7 +327,7 @@ it('#47: restores no deleted key when the first attempt of any write of npm run 
     for (const collision of [undefined, { kind: 'conflict' as const, at: at + 1, lasts: false }]) {
       const name = await newTable();
       const late = proxy.holdBack(name, at, collision);
-      expect(await restoreInto(name)).toMatchObject({ counts: { 'keys back': 1 } });
+      expect(await restoreInto(name)).toMatchObject({ counts: { 'keys restored': 1 } });
       late.ignore();
       const into = named(calm, name);
       expect(await deleteApiKey(into, deployment(), apiKey().ulid, event())).toBe(true);
