@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = (input: string, ...args: string[]) =>
   spawnSync(process.execPath, ['cli/stack-trace.ts', ...args], { cwd: root, input, encoding: 'utf8' });
 
-/** Where a text stands in a bundle, as `line:column`, both counted from 1. */
+/** The position of a text in a bundle as `line:column`, both counted from 1. */
 function positionIn(name: string, text: string): string {
   const before = readFileSync(join(bundlesDirectory, name, 'index.js'), 'utf8').split(text)[0] ?? '';
   const lines = before.split('\n');
@@ -33,7 +33,7 @@ describe('npm run stack-trace', () => {
     expect(lines.slice(Number(line) - 3, Number(line) + 2).join('\n')).toContain(text);
   });
 
-  it('replaces positions in a stack trace, and leaves every other text as it is', () => {
+  it('replaces positions in a stack trace and keeps all other text unchanged', () => {
     const position = positionIn('authorize', 'policyDocument');
     const trace = `Error: no answer\n    at Ab (/var/task/index.js:${position})\n    at node:internal/x:1:2\n`;
     expect(run(trace, 'authorize').stdout).toMatch(

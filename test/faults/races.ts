@@ -54,7 +54,7 @@ const kinds = async ({ calm, id }: Racers) =>
 
 export const RACES: Race[] = [
   {
-    title: '#4 revocation races a slide: revoked wins',
+    title: '#4 revocation races an extension: the token stays revoked',
     ends: /^(allowed|refused), then dead$/,
     run: async ({ calm, a, b, id }) => {
       calm.time.now = a.time.now - HOUR;
@@ -73,7 +73,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#5 key made while its Deployment is deleted: refused or purged, never a live orphan',
+    title: '#5 key created while its Deployment is deleted: it is rejected or purged, and never works',
     ends: /^(made and purged|refused)$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;
@@ -92,7 +92,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#6 purge against re-creation: the new life keeps its key and token',
+    title: '#6 purge against re-registration: the new generation keeps its key and token',
     ends: /^new life whole, old gone$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;
@@ -115,7 +115,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#38 exchange against disabling: a token of the old epoch is dead',
+    title: '#38 exchange against disabling: a token of the old epoch is invalid',
     ends: /^(dead on arrival|refused)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -132,7 +132,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#38 exchange against an immediate rotation: a token of the old epoch is dead',
+    title: '#38 exchange against an immediate rotation: a token of the old epoch is invalid',
     ends: /^(dead on arrival|refused)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -151,7 +151,8 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: 'first exchange of a new secret against the next rotation: the one in use is kept, and no third',
+    title:
+      'first exchange of a new secret against the next rotation: the secret in use is kept, and never more than two are active',
     ends: /^(used and kept, the old one retired|refused, the old one kept)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -176,7 +177,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#3 100 checks of one token at once: one write, and expiry never moves back',
+    title: '#3 100 concurrent checks of one token: they cause one write and never shorten it',
     ends: /^100 allowed, \d+ writes$/,
     run: async ({ calm, a, b, id }) => {
       calm.time.now = a.time.now - HOUR;
@@ -203,7 +204,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#44: keeps a new name and emptied groups that two calls write at the same time',
+    title: '#44: keeps a new name and emptied groups that two calls write concurrently',
     ends: /^both kept$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -221,7 +222,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#32 1,000-key limit under 50 creates at once: never passed',
+    title: '#32 1,000-key limit under 50 concurrent creates: it is never exceeded',
     ends: /^\d+ made, at 1,000$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;

@@ -52,7 +52,7 @@ describe('pagination cursors', () => {
       expect(() => fromCursor(LISTING, text), text).toThrow(forged);
   });
 
-  it('that was forged with a position longer than any of ours is a 400', () => {
+  it('are rejected with a 400 when they are forged with a position longer than any of ours', () => {
     const longest = 'x'.repeat(256);
     expect(fromCursor(LISTING, toCursor(LISTING, longest))).toBe(longest);
     for (const position of [`${longest}x`, 'é'.repeat(129), 'x'.repeat(1025), 'x'.repeat(100_000)])

@@ -37,7 +37,7 @@ describe('the settings of the stack', () => {
     });
   });
 
-  it('without domainName the issuer is the URL of the request, and no domain output exists', () => {
+  it('the issuer is the URL of the request, and no domain output exists, without domainName', () => {
     expect(variablesOf(plain, 'Metadata')).not.toHaveProperty(ENV.publicUrl);
     expect(plain.toJSON().Outputs).not.toHaveProperty('DomainTarget');
     expect(ofType(plain, 'AWS::CloudFront::Distribution')).toStrictEqual([]);

@@ -113,7 +113,7 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_3']);
   });
 
-  it('that runs twice at the same time stores the newest secret: the run that finds a newer one rotates again', async () => {
+  it('running twice at the same time stores the newest secret: the run that finds a newer one rotates again', async () => {
     const { written, response } = await ask({}, [made(1), seen(2), rotated(3), seen(3)]);
     expect(written).toStrictEqual(['dks_1', 'dks_3']);
     expect(response.Status).toBe('SUCCESS');
@@ -181,7 +181,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
     expect(response).not.toHaveProperty('Data');
   });
 
-  it('and keeps its ID on an update', async () => {
+  it('returns the existing ID when an update fails', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -233,14 +233,17 @@ describe('the deletion of a key', () => {
     expect(calls).toStrictEqual([`DELETE /${KEY_ID}`]);
   });
 
-  it.each(['unknown', 'Stack-Key-1ABC'])('of %s searches every page for keys of the resource', async (id) => {
-    const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
-    const { response, made: calls } = await ask(deletion(id), [
-      { status: 200, body: { items: [other], nextCursor: 'next' } },
-      { status: 200, body: { items: [keyOf(1)] } },
-      { status: 204 },
-    ]);
-    expect(response.Status).toBe('SUCCESS');
-    expect(calls).toStrictEqual(['GET ?limit=100', 'GET ?limit=100&cursor=next', `DELETE /${KEY_ID}`]);
-  });
+  it.each(['unknown', 'Stack-Key-1ABC'])(
+    'searches every page for keys of the resource when the ID is %s',
+    async (id) => {
+      const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
+      const { response, made: calls } = await ask(deletion(id), [
+        { status: 200, body: { items: [other], nextCursor: 'next' } },
+        { status: 200, body: { items: [keyOf(1)] } },
+        { status: 204 },
+      ]);
+      expect(response.Status).toBe('SUCCESS');
+      expect(calls).toStrictEqual(['GET ?limit=100', 'GET ?limit=100&cursor=next', `DELETE /${KEY_ID}`]);
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { SignJWT } from 'jose';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
 
-/** Stands for whatever must not be reached: on all addresses of this machine. */
+/** Stands for every address that the service must not reach: listens on all addresses of this machine. */
 let reached = 0;
 const inside = createServer((socket) => {
   reached++;
@@ -26,7 +26,7 @@ const jwt = await new SignJWT({})
   .setExpirationTime('5m')
   .sign(new Uint8Array(32));
 
-/** Asks an issuer whose name has these addresses, one list at each look-up. */
+/** Fetches from an issuer whose name resolves to these addresses, one list per lookup. */
 async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${port}`) {
   const asked: string[] = [];
   const verify = openIssuers(Date.now, (hostname, _, callback) => {
@@ -40,7 +40,7 @@ async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${
   return { asked, status: error?.status, cause: String(error?.cause?.message) };
 }
 
-describe('an issuer whose name leads to an address that is not of the public Internet is not asked', () => {
+describe('a trusted issuer whose addresses are not all public', () => {
   it.each([
     ['this host', '0.0.0.0'],
     ['private', '10.0.0.1'],
@@ -49,7 +49,7 @@ describe('an issuer whose name leads to an address that is not of the public Int
     ['private', '192.168.1.1'],
     ['loopback', '127.0.0.1'],
     ['loopback', '127.255.0.9'],
-    ['link-local, where clouds keep credentials', '169.254.169.254'],
+    ['link-local, where clouds serve credentials', '169.254.169.254'],
     ['shared', '100.64.0.1'],
     ['benchmarks', '198.18.0.1'],
     ['multicast', '224.0.0.1'],
@@ -61,33 +61,33 @@ describe('an issuer whose name leads to an address that is not of the public Int
     ['IPv6 link-local', 'fe80::1'],
     ['IPv6 site-local', 'fec0::1'],
     ['IPv6 multicast', 'ff02::1'],
-    ['IPv4 mapped', '::ffff:169.254.169.254'],
-    ['IPv4 mapped, in hexadecimal', '::ffff:a00:1'],
-    ['IPv4 compatible', '::127.0.0.1'],
+    ['IPv4-mapped', '::ffff:169.254.169.254'],
+    ['IPv4-mapped, in hexadecimal', '::ffff:a00:1'],
+    ['IPv4-compatible', '::127.0.0.1'],
     ['NAT64 of a private address', '64:ff9b::a00:1'],
-    ['NAT64 of local use', '64:ff9b:1::a00:1'],
+    ['NAT64 for local use', '64:ff9b:1::a00:1'],
     ['6to4 of a private address', '2002:a00:1::1'],
     ['Teredo', '2001:0:a00:1::1'],
     ['documentation', '203.0.113.7'],
     ['IPv6 link-local with a scope ID', 'fe80::1%eth0'],
     ['global with a scope ID', '2d00::1%eth0'],
-  ])('%s: %s', async (_, one) => {
+  ])('is not contacted when it resolves to a non-public address: %s, %s', async (_, one) => {
     const { asked, status, cause } = await ask([[one]]);
     expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
     expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
   });
 
   it.each([
-    ['after a public one', ['1.2.3.4', '127.0.0.1']],
-    ['before a public one', ['::1', '2d00::1']],
-    ['among public ones', ['1.2.3.4', '::ffff:127.0.0.1', '2d00::1']],
-  ])('one %s', async (_, list) => {
+    ['after a public address', ['1.2.3.4', '127.0.0.1']],
+    ['before a public address', ['::1', '2d00::1']],
+    ['among public addresses', ['1.2.3.4', '::ffff:127.0.0.1', '2d00::1']],
+  ])('is not contacted when a non-public address comes %s', async (_, list) => {
     const { status, cause } = await ask([list]);
     expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
     expect(reached).toBe(0);
   });
 
-  it('nor one without any address', async () => {
+  it('is rejected when its name has no address', async () => {
     expect(await ask([[]])).toMatchObject({ status: 503, cause: 'no address' });
   });
 
@@ -99,19 +99,19 @@ describe('an issuer whose name leads to an address that is not of the public Int
     '[::ffff:10.0.0.1]',
     '192.168.257',
     '0xa9fea9fe',
-  ])('nor one that is such an address itself: %s', async (host) => {
+  ])('is rejected when its URL contains the address %s', async (host) => {
     const { asked, status, cause } = await ask([['1.2.3.4']], `https://${host}:${port}`);
     expect([status, cause, asked]).toEqual([503, 'not an address of an issuer', []]);
   });
 
-  it('nor one without TLS', async () => {
+  it('is rejected when its URL does not use TLS', async () => {
     const { cause, asked } = await ask([['1.2.3.4']], 'http://ci.acme.test');
     expect([cause, asked]).toEqual(['not an address of an issuer', []]);
   });
 });
 
-it('the address that was judged is the one that is connected to: a second answer is never asked for', async () => {
-  // 2d00::/8 is allocated to no one, so the connection fails.
+it('the service connects to the address that it checked and does not resolve the name again', async () => {
+  // 2d00::/8 is not allocated, so the connection fails.
   const { asked, status, cause } = await ask([['2d00::1'], ['127.0.0.1'], ['::1']]);
   expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
   expect(status).toBe(503);

@@ -57,7 +57,7 @@ describe('a Deployment of a followed table', () => {
     await remove('etl');
   });
 
-  it('with an invalid ID goes to the dead-letter queue without delaying other rows', async () => {
+  it('goes to the dead-letter queue without delaying other rows when its ID is invalid', async () => {
     await put('before');
     await put('no such id');
     await put('other', { type: 'cluster' });
@@ -75,7 +75,7 @@ describe('a Deployment of a followed table', () => {
     expect((await callAs(stack, 'admin', 'GET', '/deployments/other')).status).toBe(404);
   });
 
-  it('that the stream missed is corrected by the weekly reconciliation', async () => {
+  it('is corrected by the weekly reconciliation when the stream missed it', async () => {
     await put('missed');
     await put('gone');
     await expect.poll(() => seen('missed'), eventually).toMatchObject({ name: 'missed' });

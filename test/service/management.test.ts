@@ -244,7 +244,7 @@ describe('API keys', () => {
     expect((await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } })).status).toBe(201);
   });
 
-  it('of an earlier generation of the Deployment are not found and not listed', async () => {
+  it('are not found and not listed when they are of an earlier generation of the Deployment', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);

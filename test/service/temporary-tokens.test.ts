@@ -251,7 +251,7 @@ describe('the listing of temporary tokens', () => {
   });
 });
 
-describe('the temporary tokens of another Deployment', () => {
+describe('temporary tokens that the caller may not see', () => {
   const calls = [
     ['POST', ''],
     ['GET', ''],
@@ -289,7 +289,7 @@ describe('the temporary tokens of another Deployment', () => {
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
   });
 
-  it('of another person in the same group return 404 on revocation, as if they did not exist', async () => {
+  it('return 404 on revocation when they belong to another person in the same group, as if they did not exist', async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id);
     const token = await otherMember();

@@ -51,11 +51,11 @@ describe('currentGeneration', () => {
   });
 });
 
-describe('the items to purge', () => {
+describe('itemsOfLife and the items of a key', () => {
   const ofToken = (hash: string, change: Parameters<typeof token>[0] = {}) =>
     toToken(token({ hash, ...change }));
 
-  it('of a generation are its tokens, then its keys, and items without a generation, but never the Deployment itself', async () => {
+  it("lists a generation's tokens, then its keys, and items without a generation, but never the Deployment itself", async () => {
     await store.put(
       toDeployment(deployment()),
       toApiKey(apiKey()),
@@ -84,14 +84,14 @@ describe('the items to purge', () => {
     });
   });
 
-  it('of a generation can be listed from a given sort key', async () => {
+  it('lists the items of a generation from a given sort key', async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
     expect(sortKeys(await all(itemsOfLife(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],
     ]);
   });
 
-  it('of a key are its tokens of any generation, and nothing else', async () => {
+  it("lists a key's tokens of any generation, and nothing else", async () => {
     await store.put(
       toApiKey(apiKey()),
       ofToken('a'),
@@ -108,7 +108,7 @@ describe('the items to purge', () => {
     expect(sortKeys(await all(tokensOfKey(table, key, ofKey[1])))).toEqual([[ofKey[2]]]);
   });
 
-  it('are listed in pages, each with the sort key from which to continue', async () => {
+  it('lists pages, each with the sort key from which to continue', async () => {
     // A response of DynamoDB has at most 1 MB, whatever part of it is requested.
     const hashes = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...hashes.map((hash) => ({ ...ofToken(hash), ballast: 'x'.repeat(300_000) })));

@@ -104,7 +104,7 @@ describe('the scan of the table', () => {
 });
 
 describe('the state of Deployments', () => {
-  it('tells whether each exists, and in which generation, or none if it is damaged', async () => {
+  it('says whether each exists and in which generation, or in none if it is damaged', async () => {
     await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
     expect(await presentLives(table, ['etl', 'a b', 'gone'])).toEqual(
       new Map<string, object>([
@@ -115,7 +115,7 @@ describe('the state of Deployments', () => {
     );
   });
 
-  it('tells the generation of each directory entry, or none if it is malformed', async () => {
+  it('says the generation of each directory entry, or none if it is malformed', async () => {
     await store.put(toDirectoryEntry(deployment()), {
       ...toDirectoryEntry(deployment({ id: 'odd' })),
       name: 7,

@@ -208,7 +208,7 @@ describe('reported batch item failures', async () => {
     expect(reporting.failures()).toEqual([]);
   });
 
-  it('that persist make the batch fail', async () => {
+  it('make the batch fail when they persist', async () => {
     await reporting.put1('e', { how: 'report' });
     await reporting.stack.settled();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
