@@ -13,6 +13,7 @@ export interface Position {
   after: Record<string, unknown> | undefined;
 }
 
+/** The options and callbacks of a backfill. */
 export interface Backfill extends CompareDependencies {
   /** True to also delete Deployments that were registered from the source and have no row there any more. */
   prunes: boolean;

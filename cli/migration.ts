@@ -101,6 +101,7 @@ function groupsOf(text: string, fault: (rule: string) => void): string[] {
   }
 }
 
+/** The service in which keys are created. */
 export interface Service {
   /** The base URL without a trailing slash. */
   url: string;

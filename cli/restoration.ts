@@ -21,6 +21,7 @@ import {
   writeRestore,
 } from '../functions/table/restore.ts';
 
+/** The options and callbacks of a restore. */
 export interface Restoration {
   /** The table that point-in-time recovery created. It is only read, unless it is also `into`. */
   from: Table;

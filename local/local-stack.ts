@@ -33,6 +33,7 @@ import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } fr
 import { State } from './state.ts';
 import { ACCOUNT, type Assembly, type CfnTemplate, REGION, type Resource, Template } from './template.ts';
 
+/** The options of a local stack. All are optional. */
 export interface LocalStackOptions extends DataOptions {
   /** CDK context, as for `cdk -c`. If it names no issuer, the development issuer is used. */
   readonly context?: Readonly<Record<string, unknown>>;

@@ -13,6 +13,7 @@ export interface CfnTemplate {
   Outputs?: Record<string, { Value: unknown; Export?: { Name: unknown } }>;
 }
 
+/** A resource in a CloudFormation template. */
 export interface CfnResource {
   Type: string;
   Properties?: Record<string, unknown>;
@@ -34,7 +35,9 @@ interface Stack {
   readonly template: CfnTemplate;
 }
 
+/** The Region of the emulated account. */
 export const REGION = 'us-east-1';
+/** The ID of the emulated account. */
 export const ACCOUNT = '000000000000';
 
 const PSEUDO_PARAMETERS: Record<string, string> = {

@@ -10,6 +10,7 @@ import { folderOf, noticesOf } from '../../.ci/licensed.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = 'integrations/github-action';
 
+/** The build options of the action's bundle. */
 export const ACTION: BuildOptions = {
   absWorkingDir: root,
   entryPoints: [`${folder}/index.ts`],

@@ -37,6 +37,7 @@ function identity(source: string, event: HttpApiEvent): string | undefined {
   return found || undefined;
 }
 
+/** The settings of a JWT authorizer. */
 export interface JwtAuthorizerOptions {
   readonly identitySource: string;
   readonly issuer: string;
@@ -125,6 +126,7 @@ function flatten(claims: JWTPayload): Record<string, string> {
   return Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, print(value)]));
 }
 
+/** The settings of a Lambda authorizer of an HTTP API. */
 export interface LambdaAuthorizerOptions {
   readonly identitySources: readonly string[];
   /** True if the function returns `isAuthorized`; false if it returns an IAM policy. */

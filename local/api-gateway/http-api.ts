@@ -50,6 +50,7 @@ export interface HttpApiEvent {
   readonly isBase64Encoded: boolean;
 }
 
+/** What an HTTP API consists of. */
 export interface HttpApiOptions {
   readonly apiId: string;
   readonly stage: string;

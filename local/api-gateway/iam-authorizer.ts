@@ -56,6 +56,7 @@ export class Identities {
   find = (accessKeyId: string): Identity | undefined => this.#all.get(accessKeyId);
 }
 
+/** The settings of an IAM authorizer. */
 export interface IamAuthorizerOptions {
   readonly identities: Identities;
   /** ARN of the API, without stage, method and path. */

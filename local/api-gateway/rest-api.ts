@@ -51,6 +51,7 @@ export interface RestEvent {
   readonly isBase64Encoded: boolean;
 }
 
+/** What a REST API consists of. */
 export interface RestApiOptions {
   readonly apiId: string;
   readonly stage: string;

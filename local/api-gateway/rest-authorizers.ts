@@ -2,6 +2,7 @@ import { evaluate } from '../aws/policy.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
 import type { RestAuthorizer, RestDecision, RestEvent } from './rest-api.ts';
 
+/** The settings of a Lambda authorizer of a REST API. */
 export interface RestAuthorizerOptions {
   readonly type: 'REQUEST' | 'TOKEN';
   /** Identity sources, such as `method.request.header.Authorization`. */

@@ -20,7 +20,7 @@ export interface GatewayResponseProperties {
   readonly ResponseTemplates?: Readonly<Record<string, string>>;
 }
 
-/** The responses that a REST API sends itself, as customized by its gateway responses. */
+/** The responses that a REST API sends itself, as customised by its gateway responses. */
 export class RestResponses {
   readonly #own: readonly GatewayResponseProperties[];
 

@@ -10,6 +10,7 @@ export interface Credential {
   readonly sessionToken?: string;
 }
 
+/** What the signature of a request is verified against. */
 export interface Verification<T extends Credential> {
   readonly service: string;
   readonly region: string;

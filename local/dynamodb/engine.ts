@@ -164,6 +164,7 @@ export interface LocalTable {
   readonly ttlAttribute?: string;
 }
 
+/** The options for creating a table. */
 export interface TableOptions extends Pick<DataOptions, 'fresh'> {
   /**
    * False creates the table without a stream, because the engine's writes slow down as its stream grows. @default

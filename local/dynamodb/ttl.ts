@@ -19,7 +19,7 @@ const FIVE_YEARS = 5 * 365 * 24 * 60 * 60;
 
 /**
  * Deletes expired items as DynamoDB's TTL does: in the background and late, but by the stack's clock. The available
- * engines cannot do that. It recognizes its own deletions in the stream and marks them as made by the DynamoDB
+ * engines cannot do that. It recognises its own deletions in the stream and marks them as made by the DynamoDB
  * service.
  */
 export class TimeToLive {

@@ -35,6 +35,7 @@ export interface DeliverySettings {
   readonly FunctionResponseTypes?: readonly string[];
 }
 
+/** The stream and function of a deliverer, with its settings. */
 export interface DelivererOptions {
   readonly settings: DeliverySettings;
   readonly function: LocalFunction;

@@ -25,6 +25,7 @@ export interface Checkpoints {
   set(shardId: string, sequenceNumber: string): void;
 }
 
+/** The stream, function and mapping of a stream source. */
 export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' | 'signal'> {
   readonly endpoint: string;
   readonly engineStreamArn: string;
@@ -75,7 +76,7 @@ export class StreamSource {
 
   /** Resolves when every record that was in the stream at the call is delivered or discarded. */
   async drained(): Promise<void> {
-    // The current round may have read before the caller's last write. The round after next starts after it.
+    // The current round may have read before the caller's last write, so wait for a second quiet round.
     const enough = this.#quietRounds + 2;
     this.#waiting += 1;
     while (this.#quietRounds < enough && !this.#abort.signal.aborted) await sleep(BUSY_INTERVAL / 5);

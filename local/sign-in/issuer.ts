@@ -26,6 +26,7 @@ export const CLIENT_ID = 'deployment-api-keys-console';
 
 const LIFETIME = 3600;
 
+/** Returns whether a value names a person who can sign in. */
 export const isPerson = (name: unknown): name is Person =>
   typeof name === 'string' && Object.hasOwn(PEOPLE, name);
 

@@ -12,7 +12,9 @@ const CHROMIUM =
   process.env.CHROMIUM ?? ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
 const hasBrowser = CHROMIUM !== undefined && existsSync(CHROMIUM);
 
+/** The size of a phone in CSS pixels. */
 export const PHONE = { width: 360, height: 740 };
+/** The size of a desktop window in CSS pixels. */
 export const DESKTOP = { width: 1440, height: 900 };
 
 /**
@@ -66,6 +68,7 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
 /** One browser for all tests of a file. Each test has its own profile. */
 let browser: Promise<Browser> | undefined;
 
+/** A page of the console in a browser. */
 export interface Opened {
   readonly page: Page;
   /** Errors in the page and violations of its content security policy. */

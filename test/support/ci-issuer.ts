@@ -14,6 +14,7 @@ export interface Signing {
   readonly kid?: string;
 }
 
+/** A running issuer of CI tokens. */
 export interface CiIssuer {
   url: string;
   /** The issuer's public key. */

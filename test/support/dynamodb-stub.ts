@@ -63,6 +63,7 @@ export const damaged = {
       response.writeHead(status, { 'Content-Type': 'text/html' }).end('<h1>no</h1>'),
 };
 
+/** A running stub of DynamoDB. */
 export interface Stub {
   endpoint: string;
   /** All calls since the last `reset`. */

@@ -36,6 +36,7 @@ export const FAULTS: readonly FaultKind[] = [
   'unprocessed',
 ];
 
+/** A fault and the calls that it affects. */
 export interface Fault {
   kind: FaultKind;
   /** Which matching call fails, counted from 0: only that one, or that one and all later ones. */

@@ -17,6 +17,7 @@ export const allow = (actions: string[], resource: unknown = arnOf(TABLE)) => ({
 
 export { arnOf, ref };
 
+/** The options of a function in a fixture. */
 export interface FixtureFunction {
   /** Timeout in seconds. */
   readonly timeout?: number;

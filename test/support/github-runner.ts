@@ -21,6 +21,7 @@ export interface StepOptions {
   state?: Readonly<Record<string, string>>;
 }
 
+/** The result of a step. */
 export interface StepResult {
   code: number | null;
   /** Standard output and standard error. */
@@ -88,6 +89,7 @@ function valuesOf(text: string): Record<string, string> {
 /** What a front does with a call instead of forwarding it. `lost` forwards the call and breaks the connection. */
 export type Reaction = 'lost' | ((response: ServerResponse, body: string) => unknown);
 
+/** A running server in front of the service. */
 export interface Front {
   url: string;
   /** Reactions to the next calls, in order. All later calls are forwarded. */

@@ -41,6 +41,7 @@ export function includeComponent(inputs: Inputs): Record<string, Job> {
   return parseAllDocuments(filled)[1]?.toJS();
 }
 
+/** A job, and the shell and environment that run it. */
 export interface JobOptions {
   inputs: Inputs;
   /** The job's commands. */
@@ -55,6 +56,7 @@ export interface JobOptions {
   isTraced?: boolean;
 }
 
+/** The result of a job. */
 export interface JobResult {
   /** Exit code of before_script and script, which form one shell script. */
   code: number | null;

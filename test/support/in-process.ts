@@ -38,6 +38,7 @@ import type { Call, CreatedKey } from './stack.ts';
 const REGION = 'us-east-1';
 const TABLE = 'keys';
 export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
+/** One day in seconds. */
 export const DAY = 24 * 60 * 60;
 
 /** The response to a call in process. */
@@ -55,6 +56,7 @@ export interface InProcessCall extends Omit<Call, 'body'> {
   body?: string;
 }
 
+/** The options of the functions in process. */
 export interface InProcessOptions {
   /** DynamoDB endpoint for the functions. @default the engine itself */
   endpoint?: string;

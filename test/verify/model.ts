@@ -2,12 +2,12 @@ import { realService, runModel } from '../model/model.ts';
 import { DAY, startTable } from '../support/in-process.ts';
 import { numericOptions } from '../support/options.ts';
 
-const HELP = `Compares the service with a model of it over random runs, as many as one likes.
+const HELP = `Compares the service with a model of it in random runs.
 
-  npm run model [-- --runs 100000]     1,000 where nothing is said
+  npm run model [-- --runs 100000]     default: 1,000
 
-Of eleven hundred runs five hundred have a slide interval, five hundred are exact to the second, and a hundred have a cap on
-the age of tokens. Prints progress and what was seen; a run that differs ends it with its seed.`;
+Of every 1,100 runs, 500 have a slide interval, 500 are exact to the second, and 100 have a maximum age of tokens. Prints the
+progress and how often each kind of step occurred. Ends at the first run that differs, and prints its seed.`;
 const { runs: all } = numericOptions(HELP, { runs: 1000 });
 /** Runs per table. A new table after this many keeps the engine's memory from growing without limit. */
 const ROUND = 100;

@@ -21,14 +21,14 @@ import {
   TABLE,
 } from './setup.ts';
 
-const HELP = `Measures the service beside its peers on this machine, and writes docs/performance.md and docs/performance.svg. The
-exit code is 1 when a goal is missed.
+const HELP = `Compares the service with its peers on this machine, and writes docs/performance.md and docs/performance.svg. The
+exit code is 1 if a goal is missed.
 
   npm run bench [-- --quick] [-- --url https://<your stack>]
 
-  --quick     takes about two minutes and writes nothing. Its rates are rough, so a missed rate is only reported; wrong
-              answers and units still fail
-  --url       measures the latency of GET /whoami on a stack of yours instead, with the access token in DEPLOYMENT_TOKEN`;
+  --quick     take about two minutes and write nothing. The rates are rough, so a missed rate is only reported. Wrong
+              responses and units still fail
+  --url       only measure the latency of GET /whoami on your own stack, with the access token in DEPLOYMENT_TOKEN`;
 const options = readOptions(HELP, {
   quick: { type: 'boolean', default: false },
   url: { type: 'string' },

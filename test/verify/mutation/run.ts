@@ -12,15 +12,15 @@ import { PARTS } from './parts.ts';
 
 const HELP = `Usage: npm run mutation -- [options]
 
-  --part <name>   ${Object.keys(PARTS).join(', ')}; again for several. Default: all of them, one after the other
-  --file <path>   mutate this source alone, such as functions/domain/expiry.ts; it has to be of the one --part
-  --judge         mutate nothing: judge the reports of the last runs
-  --fresh         forget earlier results: without it, what has not changed is not run again
-  --workers <n>   test processes at once. Default: 1
+  --part <name>   ${Object.keys(PARTS).join(', ')}; can be given more than once. Default: all, one after the other
+  --file <path>   mutate only this source, such as functions/domain/expiry.ts. It must belong to the one given --part
+  --judge         mutate nothing, but judge the reports of the last runs
+  --fresh         discard earlier results. By default, unchanged sources are not tested again
+  --workers <n>   number of parallel test processes. Default: 1
   --help
 
-Takes about an hour and a half on one busy core in all, and a few minutes where little has changed. Exits with 1 when a part scores 90 % or less, when a mutant survives that is not
-listed in test/verify/mutation/equivalent.ts, or when one that is listed there does not survive.`;
+Takes about an hour and a half on one busy core, or a few minutes if little has changed. Exits with 1 if a part scores 90 % or
+less, if a mutant survives that is not listed in test/verify/mutation/equivalent.ts, or if a listed mutant does not survive.`;
 
 /** Minimum mutation score in per cent, exclusive. Equivalent mutants count as survived. */
 const LEAST = 90;

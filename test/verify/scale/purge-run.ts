@@ -3,13 +3,13 @@ import { inProcess, must, removal, startTable } from '../../support/in-process.t
 import { fill } from '../../support/many-items.ts';
 import { numericOptions } from '../../support/options.ts';
 
-const HELP = `Purges a Deployment of 1,000 keys and many tokens, and prints time per 1,000 items and memory; then one more, with the
-purge killed at random points.
+const HELP = `Purges a Deployment with 1,000 keys and many tokens, and prints the time per 1,000 items and the memory. Then purges
+another one, and kills the purge at random points.
 
   npm run purge-scale [-- --tokens 1000 [--tokens 3000 …]] [-- --kills 10000]
 
-  --tokens     how many tokens; again for several sizes. 1,000 to 100,000 where nothing is said
-  --kills      how many tokens there are where it is killed. 10,000 where nothing is said`;
+  --tokens     number of tokens; can be given more than once. Default: several sizes from 1,000 to 100,000
+  --kills      number of tokens in the purge that is killed. Default: 10,000`;
 const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
   tokens: [1000, 3000, 10_000, 30_000, 100_000],
   kills: 10_000,

@@ -13,14 +13,14 @@ import { numericOptions } from '../../support/options.ts';
 import { partition } from '../../support/service.ts';
 import { type CreatedKey, call, type Reply } from '../../support/stack.ts';
 
-const HELP = `Mixed traffic on the whole local stack, as fast as a few loops at a time go, with the engine killed by -9 three times and
-started again on its file. Every answer is compared with what it must be; while the engine is away, 500 and 503 are right
-too, and what was asked is asked again until it is certain.
+const HELP = `Sends mixed traffic to the whole local stack from a few parallel loops, as fast as they run. Kills the engine three times
+with kill -9 and restarts it on its file. Checks every response. While the engine is away, 500 and 503 are correct too, and
+calls are repeated until their result is certain.
 
   npm run soak [-- --minutes 2] [-- --loops 3]
 
-  --minutes     for how long. 30 where nothing is said
-  --loops       how many at a time. 6 where nothing is said`;
+  --minutes     duration in minutes. Default: 30
+  --loops       number of parallel loops. Default: 6`;
 const { minutes, loops } = numericOptions(HELP, { minutes: 30, loops: 6 });
 const duration = minutes * 60_000;
 /** How long the engine stays away after it was killed, in milliseconds. */
