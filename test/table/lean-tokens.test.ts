@@ -284,6 +284,7 @@ describe('the lean token store compared with the SDK', () => {
         generation: key.generation,
         keyCount: 1,
         createdAt: 0,
+        revision: undefined,
       };
       const items: Item[] = [
         ...(present === 'none' ? [] : [toApiKey(key)]),
