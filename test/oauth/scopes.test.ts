@@ -50,8 +50,8 @@ describe('the scopes of a token', () => {
     await editScopes(['code:deploy', 'airflow:read']);
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read');
-    await editScopes([]);
-    expect(await scopeOf(token)).toBe('deployment:etl');
+    await editScopes(['code:deploy']);
+    expect(await scopeOf(token)).toBe('deployment:etl code:deploy');
     expect(await scopeOf(narrowed)).toBe('deployment:etl');
   });
 
