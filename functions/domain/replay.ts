@@ -39,36 +39,16 @@ const KNOWN_FIELDS = new Set(['name', 'description', 'scopes', 'enabled']);
  * to a key that has it already, an event changes nothing.
  */
 export function replayKey(before: ApiKey, { events, ignored, today, point }: Since): Replayed {
+  if (events.some(({ type }) => type === 'api_key.deleted')) return { key: undefined, doubts: new Set() };
   const doubts = new Set<Doubt>();
   const ignoredRotations = ignored.filter(({ type }) => type === 'api_key.rotated');
   // After a rotation that is ignored, the secrets of today are part of the damage.
   const areSecretsKnown = today !== undefined && ignoredRotations.length === 0;
   let key = before;
-  for (const { type, createdAt, data } of events) {
-    if (type === 'api_key.deleted') return { key: undefined, doubts: new Set() };
-    if (type === 'api_key.leaked' && !key.leak) key = leaked(key, createdAt);
-    if (type === 'api_key.rotated') {
-      if (!key.secrets.some((secret) => secret.createdAt === createdAt)) {
-        const isSuccessorLost = doubts.has('its new secret is lost');
-        const kept = areSecretsKnown ? key.secrets : isSuccessorLost ? [] : keptForCertain(key, createdAt);
-        key = rotatedSince(key, createdAt, data.retireOld, kept);
-        doubts.add('its new secret is lost');
-      }
-      if (data.retireOld === 'now' && key.leak && key.leak.reportedAt <= createdAt) {
-        key = { ...key, enabled: key.leak.wasEnabled, leak: undefined };
-      }
-    }
-    if (type === 'api_key.secret_retired') {
-      const secretCreatedAt = Date.parse(String(data.secretCreatedAt));
-      const isIgnored = ignoredRotations.some((rotation) => rotation.createdAt === secretCreatedAt);
-      if (!isIgnored) key = { ...key, secrets: afterFirstUse(key.secrets, secretCreatedAt, createdAt) };
-    }
-    const changed = fieldsOf(data);
-    if (changed.includes('name') && typeof data.name === 'string') key = { ...key, name: data.name };
-    if (changed.includes('scopes') && Array.isArray(data.scopes)) key = { ...key, scopes: data.scopes };
-    if (changed.some((field) => !KNOWN_FIELDS.has(field))) doubts.add('its bounds are not known');
-    if (type === 'api_key.disabled') key = disabled(key);
-    if (type === 'api_key.enabled') key = { ...enabled(key), activeSince: createdAt };
+  for (const event of events) {
+    key = withKnownFields(afterEvent(key, event, { areSecretsKnown, ignoredRotations, doubts }), event);
+    if (fieldsOf(event.data).some((field) => !KNOWN_FIELDS.has(field)))
+      doubts.add('its bounds are not known');
   }
   if (areSecretsKnown) {
     if (today.secrets.some(({ hash }) => !before.secrets.some((secret) => secret.hash === hash))) {
@@ -81,6 +61,67 @@ export function replayKey(before: ApiKey, { events, ignored, today, point }: Sin
   }
   if (today) key = asStrictAsToday(withActivity(key, today), today, ignored, doubts);
   return { key: doubts.has('its bounds are not known') ? disabled(key) : key, doubts };
+}
+
+/** What the replay of one event depends on beside the key. */
+interface Replay {
+  /** Whether the key of today says which secrets are retired. */
+  areSecretsKnown: boolean;
+  ignoredRotations: readonly ServiceEvent[];
+  /** Replaying a rotation adds to them. */
+  doubts: Set<Doubt>;
+}
+
+/** The key after one event, but for the fields whose new value the event contains. */
+function afterEvent(key: ApiKey, event: ServiceEvent, replay: Replay): ApiKey {
+  switch (event.type) {
+    case 'api_key.leaked':
+      return key.leak ? key : leaked(key, event.createdAt);
+    case 'api_key.rotated':
+      return endedLeak(afterRotation(key, event, replay), event);
+    case 'api_key.secret_retired':
+      return afterRetirement(key, event, replay);
+    case 'api_key.disabled':
+      return disabled(key);
+    case 'api_key.enabled':
+      return { ...enabled(key), activeSince: event.createdAt };
+    default:
+      return key;
+  }
+}
+
+function withKnownFields(key: ApiKey, { data }: ServiceEvent): ApiKey {
+  const changed = fieldsOf(data);
+  const { name, scopes } = data;
+  return {
+    ...key,
+    ...(changed.includes('name') && typeof name === 'string' && { name }),
+    ...(changed.includes('scopes') && Array.isArray(scopes) && { scopes }),
+  };
+}
+
+/** The key after a rotation. A backup that has the new secret was made after the rotation: it stays as it is. */
+function afterRotation(key: ApiKey, { createdAt, data }: ServiceEvent, replay: Replay): ApiKey {
+  const { areSecretsKnown, doubts } = replay;
+  if (key.secrets.some((secret) => secret.createdAt === createdAt)) return key;
+  // After an earlier rotation nobody knows which of the two secrets this one has kept.
+  const isAnotherLost = doubts.has('its new secret is lost');
+  const kept = isAnotherLost ? [] : keptForCertain(key, createdAt);
+  doubts.add('its new secret is lost');
+  return rotatedSince(key, createdAt, data.retireOld, areSecretsKnown ? key.secrets : kept);
+}
+
+/** The key after a rotation, which ends a leak when it retires the old secrets at once. */
+function endedLeak(key: ApiKey, { createdAt, data }: ServiceEvent): ApiKey {
+  const isEnded = data.retireOld === 'now' && key.leak && key.leak.reportedAt <= createdAt;
+  return isEnded && key.leak ? { ...key, enabled: key.leak.wasEnabled, leak: undefined } : key;
+}
+
+/** The key after the first use of a secret retired the others. It is not applied for a secret of an ignored rotation. */
+function afterRetirement(key: ApiKey, { createdAt, data }: ServiceEvent, replay: Replay): ApiKey {
+  const secretCreatedAt = Date.parse(String(data.secretCreatedAt));
+  const isIgnored = replay.ignoredRotations.some((rotation) => rotation.createdAt === secretCreatedAt);
+  return isIgnored ? key : { ...key, secrets: afterFirstUse(key.secrets, secretCreatedAt, createdAt) };
 }
 
 /** The names of the fields that an event says have changed. */
