@@ -6,9 +6,12 @@ export const MAX_SCOPES = 16;
 /** Most characters in one scope. */
 export const MAX_SCOPE_LENGTH = 64;
 
-/** True for a word such as `airflow:read`. `deployment:<id>` is no such scope: a key cannot be given it. */
+/**
+ * Whether a stack can define this scope, such as `airflow:read`. Its first word cannot be `deployment`: with a scope such
+ * as `deployment:etl`, a token could claim another Deployment.
+ */
 export function isScope(text: string): boolean {
-  return text.length <= MAX_SCOPE_LENGTH && SCOPE.test(text);
+  return text.length <= MAX_SCOPE_LENGTH && SCOPE.test(text) && text.split(':', 1)[0] !== 'deployment';
 }
 
 /** The first scope of every token: which Deployment it is for. */

@@ -12,6 +12,17 @@ describe('scopes', () => {
     for (const text of bad) expect(isScope(text), text).toBe(false);
   });
 
+  it('isScope rejects every scope whose first word is deployment', () => {
+    const rest = fc.stringMatching(/^(:[a-z][a-z0-9-]{0,9}){0,4}$/);
+    fc.assert(
+      fc.property(rest, (it) => {
+        expect(isScope(`deployment${it}`)).toBe(false);
+        expect(isScope(`deployments${it}`)).toBe(true);
+        expect(isScope(`a:deployment${it}`)).toBe(true);
+      }),
+    );
+  });
+
   it("narrowScopes accepts a subset of the key's scopes in any order, and the key's own Deployment", () => {
     expect(narrowScopes('airflow:write code:deploy', known, 'etl')).toEqual(['code:deploy', 'airflow:write']);
     expect(narrowScopes('deployment:etl airflow:read', known, 'etl')).toEqual(['airflow:read']);
