@@ -27,7 +27,7 @@ const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
 describe('the examples of the OpenAPI document', () => {
   it.each(contents().map((content) => [content.name, content] as const))(
-    'include a valid one for %s',
+    'the examples of the OpenAPI document include a valid one for %s',
     (_, content) => {
       expect(content.examples.length).toBeGreaterThan(0);
       for (const [name, value] of content.examples)
@@ -35,7 +35,7 @@ describe('the examples of the OpenAPI document', () => {
     },
   );
 
-  it('are rejected if they are malformed', () => {
+  it('the examples of the OpenAPI document are rejected if they are malformed', () => {
     const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');
     expect(
       faultsOf(token?.schema ?? '', { access_token: 'x', token_type: 'Bearer', expires_in: 1.5 }),
@@ -67,11 +67,14 @@ describe('the examples of the OpenAPI document', () => {
   const withBody = Object.entries(OPERATIONS).flatMap(([route, { body }]) =>
     body ? [[route, body] as const] : [],
   );
-  it.each(withBody)('are accepted by the validation of %s', (route, { examples }) => {
-    const parse = PARSERS[route.replace('/platform', '')];
-    expect(parse).toBeDefined();
-    for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
-  });
+  it.each(withBody)(
+    'the examples of the OpenAPI document are accepted by the validation of %s',
+    (route, { examples }) => {
+      const parse = PARSERS[route.replace('/platform', '')];
+      expect(parse).toBeDefined();
+      for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
+    },
+  );
 });
 
 describe('the OpenAPI schemas and the validation agree on', () => {

@@ -31,7 +31,7 @@ describe('the licences of a lockfile', () => {
     'node_modules/c/node_modules/@d/e': { version: '3.0.0', dev: true },
   };
 
-  it('are checked by how each package is used', () => {
+  it('the licences of a lockfile are checked by how each package is used', () => {
     expect(faultsOf(packages, new Set())).toEqual([
       'node_modules/b 2.0.0 is shipped, and its licence is MPL-2.0.',
       'node_modules/c/node_modules/@d/e 3.0.0 is used, and its licence is not named.',
@@ -48,7 +48,7 @@ describe('the licences of a lockfile', () => {
     ['node_modules/c/node_modules/@d/e/dist/index.js', 'node_modules/c/node_modules/@d/e'],
     ['../x/node_modules/a/index.js', 'node_modules/a'],
     ['functions/purge.ts', undefined],
-  ])('belong to packages: %s is in %s', (path, expected) => {
+  ])('folderOf finds the package of a file: %s is in %s', (path, expected) => {
     expect(folderOf(path)).toBe(expected);
   });
 });

@@ -135,7 +135,7 @@ describe("the service's validation errors", () => {
     ['trust', undefined, 'must end in / or :'],
     ['scopes', undefined, undefined],
     ['name', undefined, undefined],
-  ])('are shown at %s', (name, counted, expected) => {
+  ])("the service's validation errors are shown at %s", (name, counted, expected) => {
     expect(faultOf(faults, name, counted)).toBe(expected);
   });
 });
@@ -149,7 +149,7 @@ describe('the status of a key', () => {
     [{ status: 'disabled', expiresAt: new Date(NOW + 1).toISOString() }, 'Disabled', 'warning'],
     [{ status: 'idle' }, 'Idle', 'warning'],
     [{ status: 'leaked' }, 'Leaked', 'bad'],
-  ] as const)('for %j is %s', (of, words, tone) => {
+  ] as const)('the console shows the status of the key %j as %s', (of, words, tone) => {
     expect(stateOf(of, NOW)).toStrictEqual({ words, tone });
   });
 });

@@ -156,11 +156,11 @@ describe("the console's views", () => {
     ['/console/deployments/etl/keys/x/secret/more', { page: 'unknown' }],
     ['/console/deployments/etl/keys/x/revoke', { page: 'unknown' }],
     ['/console/nowhere', { page: 'unknown' }],
-  ])('have the path %s', (path, view) => {
+  ])("the console's views have the path %s", (path, view) => {
     expect(viewOf(path)).toStrictEqual(view);
   });
 
-  it('include the token page, which takes its Deployment from the query', () => {
+  it("the console's views include the token page, which takes its Deployment from the query", () => {
     const url = new URL(paths.token(id), 'http://localhost');
     const view = viewOf(url.pathname, Object.fromEntries(url.searchParams));
     expect(view).toStrictEqual({ page: 'token', deploymentId: id });

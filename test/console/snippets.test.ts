@@ -287,7 +287,7 @@ describe('the CI step', async () => {
   ] as const;
 
   it.each(steps)(
-    "for %s exchanges the CI's token, calls the API and leaks nothing, even when traced",
+    "the CI step for %s exchanges the CI's token, calls the API and leaks nothing, even when traced",
     async (...of) => {
       const [id, from, [shell = '', ...flags]] = of;
       for (const traced of [[], ['-x']]) {
@@ -303,7 +303,7 @@ describe('the CI step', async () => {
     },
   );
 
-  it("for GitHub requests a token for the rule's audience, whatever its characters", async () => {
+  it("the CI step for GitHub requests a token for the rule's audience, whatever its characters", async () => {
     const { script, env } = step(GITHUB, 'a b&c="d"$(e)\'');
     const outcome = await run(SHELLS.github?.[0] ?? [], script, 'none', env);
     expect(outcome.code).toBe(0);
@@ -312,11 +312,11 @@ describe('the CI step', async () => {
     expect(authorization).toBe(`Bearer ${BEARER}`);
   });
 
-  it("for GitLab requests the rule's audience, whatever its characters", () => {
+  it("the CI step for GitLab requests the rule's audience, whatever its characters", () => {
     expect(step(GITLAB, `it's: "x" #y`).env).toHaveProperty(SUBJECT_NAME);
   });
 
-  it('for a key without a secret fails with a clear message when GitHub returns no token, and when the service rejects the token', async () => {
+  it('the CI step for a key without a secret fails with a clear message when GitHub returns no token, and when the service rejects the token', async () => {
     job.status = 403;
     const none = step(GITHUB);
     const refused = await run(SHELLS.github?.[0] ?? [], none.script, 'none', none.env);

@@ -37,14 +37,14 @@ const NOT_IN_CI: Record<string, string> = {
 };
 
 describe('the scripts of package.json', () => {
-  it('are all run by .ci/run', () => {
+  it('the scripts of package.json are all run by .ci/run', () => {
     const commands = [...textOf('.ci/run').matchAll(/^(?:step|beside) .*$/gm)].join('\n');
     const expected = Object.keys(manifest.scripts).filter((name) => !(name in NOT_IN_CI));
     expect([...new Set(scriptsIn(commands))].toSorted()).toEqual(expected.toSorted());
   });
 
   it.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...namesIn('docs', '.md')])(
-    'include each script that %s runs',
+    'the scripts of package.json include each script that %s runs',
     (document) => {
       expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(scriptsIn(textOf(document))));
     },

@@ -75,17 +75,17 @@ describe('the required scopes of a call', () => {
   const of = (method: string, template: string | undefined) =>
     required && scopesFor(required, method, template);
 
-  it('come from the rule for its method before the rule for ANY', () => {
+  it('the required scopes of a call come from the rule for its method before the rule for ANY', () => {
     expect(of('GET', '/jobs/{id}')).toStrictEqual(['airflow:read']);
     expect(of('DELETE', '/jobs/{id}')).toStrictEqual(['airflow:write']);
   });
 
-  it('are looked up by the path template, where {name} is :name and {name+} is :name...', () => {
+  it('the required scopes of a call are looked up by the path template, where {name} is :name and {name+} is :name...', () => {
     expect(of('PUT', '/files/{path+}')).toStrictEqual(['code:deploy']);
     expect(of('PUT', '/files/{path}')).toBeUndefined();
   });
 
-  it('are empty when the rule says "any"', () => {
+  it('the required scopes of a call are empty when the rule says "any"', () => {
     expect(of('GET', '/')).toStrictEqual([]);
     expect(of('GET', undefined)).toStrictEqual([]);
   });
@@ -101,7 +101,7 @@ describe('the required scopes of a call', () => {
     ['GET', 'x'],
     ['GET', '/{a b}'],
     ['GET', '/jobs/{id}/{id}'],
-  ])('are undefined for %s %s, which has no rule', (method, template) => {
+  ])('the required scopes of a call are undefined for %s %s, which has no rule', (method, template) => {
     expect(of(method, template)).toBeUndefined();
   });
 });

@@ -60,9 +60,12 @@ describe('bindsTenant', () => {
     ['https://git.acme.test', { sub: { prefix: 'project_path:' } }, false],
     ['https://git.acme.test', { project_id: '1' }, false],
     ['https://oidc.eks.eu-west-1.amazonaws.com/id/X', { sub: 'system:serviceaccount:ci:deploy' }, true],
-  ])('for a rule for %s with the claims %j: %s', (issuer, claims, isBound) => {
-    expect(bindsTenant({ issuer, claims })).toBe(isBound);
-  });
+  ])(
+    'bindsTenant returns whether a rule binds a tenant: a rule for %s with the claims %j: %s',
+    (issuer, claims, isBound) => {
+      expect(bindsTenant({ issuer, claims })).toBe(isBound);
+    },
+  );
 
   it('ignores inherited claims', () => {
     expect(bindsTenant({ issuer: GITHUB, claims: Object.create({ repository_id: '1' }) })).toBe(false);

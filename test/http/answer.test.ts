@@ -90,7 +90,7 @@ describe('a rejected request', () => {
 });
 
 describe('a failure', () => {
-  it('in DynamoDB is a 503 with Retry-After, and only the log shows the cause', async () => {
+  it('a failure in DynamoDB is a 503 with Retry-After, and only the log shows the cause', async () => {
     const cause = new Error('throttled');
     const answer = await rendered(asProblem, throwing(unavailable(cause)));
     expect(answer).toMatchObject({ statusCode: 503, headers: { 'Retry-After': '1', ...NO_STORE } });
@@ -99,7 +99,7 @@ describe('a failure', () => {
     expect(logger.info).not.toHaveBeenCalled();
   });
 
-  it('in our code is a 500 without details, and only the log shows the cause', async () => {
+  it('a failure in our code is a 500 without details, and only the log shows the cause', async () => {
     const fault = new TypeError('x is not a function');
     expect(await rendered(asProblem, throwing(fault))).toEqual({
       statusCode: 500,

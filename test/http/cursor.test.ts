@@ -33,7 +33,7 @@ describe('pagination cursors', () => {
     expect(fromCursor(LISTING, undefined)).toBeUndefined();
   });
 
-  it('are rejected with a 400 for another listing, caller or position', () => {
+  it('pagination cursors are rejected with a 400 for another listing, caller or position', () => {
     const cursor = toCursor(LISTING, 'etl');
     for (const listing of [
       ['GET /deployments', 'eve'],
@@ -46,13 +46,13 @@ describe('pagination cursors', () => {
     expect(() => fromCursor(LISTING, moved.toString('base64url'))).toThrow(forged);
   });
 
-  it('are rejected with a 400 when they are empty, truncated, padded or without a position', () => {
+  it('pagination cursors are rejected with a 400 when they are empty, truncated, padded or without a position', () => {
     const cursor = toCursor(LISTING, 'etl');
     for (const text of ['', 'x', cursor.slice(0, -1), `${cursor}=`, `${cursor}!`, toCursor(LISTING, '')])
       expect(() => fromCursor(LISTING, text), text).toThrow(forged);
   });
 
-  it('are rejected with a 400 when they are forged with a position longer than any of ours', () => {
+  it('pagination cursors are rejected with a 400 when they are forged with a position longer than any of ours', () => {
     const longest = 'x'.repeat(256);
     expect(fromCursor(LISTING, toCursor(LISTING, longest))).toBe(longest);
     for (const position of [`${longest}x`, 'é'.repeat(129), 'x'.repeat(1025), 'x'.repeat(100_000)])

@@ -217,7 +217,7 @@ describe('OAuth request parameters', () => {
     'subject_token',
     'token',
     'token_type_hint',
-  ])('are rejected in the query: %s', async (name) => {
+  ])('OAuth request parameters are rejected in the query: %s', async (name) => {
     expect(await send({ authorization: basic('a', 'b'), query: `x=1&${name}=` })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );

@@ -140,16 +140,19 @@ const granted = Object.fromEntries(
 );
 
 describe('the actions that each role allows', () => {
-  it('are listed here for every function', () => {
+  it('the actions that each role allows are listed here for every function', () => {
     expect(Object.keys(granted).toSorted()).toStrictEqual(Object.keys(WHY).toSorted());
   });
 
-  it('include dynamodb:Scan only for reconciliation', () => {
+  it('the actions that each role allows include dynamodb:Scan only for reconciliation', () => {
     const scanning = Object.keys(granted).filter((name) => granted[name]?.includes('dynamodb:Scan'));
     expect(scanning).toStrictEqual(['Reconcile']);
   });
 
-  it.each(Object.keys(WHY))('are exactly the listed ones for %s', (name) => {
-    expect([...new Set(granted[name])]).toStrictEqual(Object.keys(WHY[name] ?? {}).toSorted());
-  });
+  it.each(Object.keys(WHY))(
+    'the actions that each role allows are exactly the listed ones for %s',
+    (name) => {
+      expect([...new Set(granted[name])]).toStrictEqual(Object.keys(WHY[name] ?? {}).toSorted());
+    },
+  );
 });

@@ -201,7 +201,7 @@ describe('the outputs of the stack', () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('ConsoleClientId');
   });
 
-  it('belong to a stack whose constructs share one path', () => {
+  it('the outputs of the stack belong to a stack whose constructs share one path', () => {
     const paths = Object.values<Json>(template.toJSON().Resources).map(
       (resource) => resource.Metadata['aws:cdk:path'].split('/')[0],
     );

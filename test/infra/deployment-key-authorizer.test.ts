@@ -173,7 +173,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
     return Object.values(ofHttp)[0]?.Properties.StageVariables;
   };
 
-  it('become a stage variable that the function parses', () => {
+  it('requiredScopes become a stage variable that the function parses', () => {
     const routes = ['POST /deploys', 'GET /deployments/{deploymentId}/dags', 'ANY /files/{path+}', 'GET /'];
     const variables = variable(
       {
@@ -191,7 +191,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
     expect(parseRequiredScopes(variables.requiredScopes)?.size).toBe(4);
   });
 
-  it('become a stage variable of a REST API, together with its existing variables', () => {
+  it('requiredScopes become a stage variable of a REST API, together with its existing variables', () => {
     const { stack, api } = restApi({ deploymentParameter: 'd', requiredScopes: { 'GET /{d}': 'any' } }, [
       'GET /{d}',
     ]);
@@ -201,7 +201,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
     ]);
   });
 
-  it('become a variable of every stage that is named', () => {
+  it('requiredScopes become a variable of every stage that is named', () => {
     const stack = new Stack(new App(), 'Consumer');
     const api = new HttpApi(stack, 'Api');
     const beta = new HttpStage(stack, 'Beta', { httpApi: api, stageName: 'beta' });

@@ -8,7 +8,7 @@ new EventRules(stack, 'Rules', { eventBusName: 'keys' });
 const template = Template.fromStack(stack);
 
 describe('the example rules on the event bus', () => {
-  it('notify people of leaks and expiring keys through SNS', () => {
+  it('the example rules on the event bus notify people of leaks and expiring keys through SNS', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventBusName: 'keys',
       EventPattern: {
@@ -19,7 +19,7 @@ describe('the example rules on the event bus', () => {
     expect(Object.keys(template.findResources('AWS::SNS::Topic'))).toHaveLength(1);
   });
 
-  it('archive every event in S3, where nobody can change it', () => {
+  it('the example rules on the event bus archive every event in S3, where nobody can change it', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: { source: ['deployment-api-keys'] },
     });

@@ -41,7 +41,7 @@ const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Functio
 const tableName = { Ref: idAt(template, 'Table/Default') };
 
 describe('the Lambda functions', () => {
-  it('are the files directly in functions/, each found in the template under its own name', () => {
+  it('the Lambda functions are the files directly in functions/, each found in the template under its own name', () => {
     expect(functionNames()).toStrictEqual([...FILES, ...FOR_OTHERS].sort());
     template.resourceCountIs('AWS::Lambda::Function', FILES.length);
     expect(FILES.map((file) => at(file).Type)).toStrictEqual(FILES.map(() => 'AWS::Lambda::Function'));
@@ -84,7 +84,7 @@ describe('the Lambda functions', () => {
     expect(logs.Properties).toStrictEqual({ RetentionInDays: 30 });
   });
 
-  it('keep their logs after the stack is deleted in production, but not in development', () => {
+  it('the Lambda functions keep their logs after the stack is deleted in production, but not in development', () => {
     const policies = (stage: string) =>
       FILES.map(
         (file) =>
@@ -174,7 +174,7 @@ describe('the Lambda functions', () => {
     });
   });
 
-  it('include no console when the issuer has no client for it', () => {
+  it('the Lambda functions include no console when the issuer has no client for it', () => {
     const paths = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::Lambda::Function')).map(
       (resource) => resource.Metadata['aws:cdk:path'],
     );
@@ -182,7 +182,7 @@ describe('the Lambda functions', () => {
     expect(paths.join(' ')).not.toContain('Console');
   });
 
-  it('get no variables for settings that are not configured', () => {
+  it('the Lambda functions get no variables for settings that are not configured', () => {
     const namesIn = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::Lambda::Function')).flatMap((resource) =>
         Object.keys(resource.Properties.Environment.Variables),

@@ -16,13 +16,13 @@ describe('resources that others refer to', () => {
     ['in development', {}],
     ['in production', { stage: 'production' }],
     ['with every setting', EVERYTHING],
-  ])('keep their logical IDs, and so their names, %s', (_, context) => {
+  ])('resources that others refer to keep their logical IDs, and so their names, %s', (_, context) => {
     const template = templateOf(context);
     const found = Object.keys(REFERRED_TO).map((path) => [path, idAt(template, path)]);
     expect(Object.fromEntries(found)).toStrictEqual(REFERRED_TO);
   });
 
-  it('include the user pool, which keeps its people', () => {
+  it('resources that others refer to include the user pool, which keeps its people', () => {
     const idsOf = (type: string) => Object.keys(templateOf({}).findResources(type));
     expect(idsOf('AWS::Cognito::UserPool')).toStrictEqual(['PeopleE38C8D03']);
     expect(idsOf('AWS::Cognito::UserPoolClient')).toStrictEqual(['PeopleConsoleB356DBDB']);

@@ -23,7 +23,7 @@ const sections = new Map(
 );
 
 describe('the alarms', () => {
-  it('are exactly these, with these thresholds', () => {
+  it('the alarms are exactly these, with these thresholds', () => {
     const said = alarms.map((alarm) => [
       nameOf(alarm),
       `${alarm.ComparisonOperator} ${alarm.Threshold} in ${alarm.DatapointsToAlarm} of ${alarm.EvaluationPeriods}`,
@@ -59,11 +59,11 @@ describe('the alarms', () => {
     },
   );
 
-  it('stay quiet without data, because an idle stack measures nothing', () => {
+  it('the alarms stay quiet without data, because an idle stack measures nothing', () => {
     expect(new Set(alarms.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
   });
 
-  it('watch background work: undelivered events and the daily check of all keys', () => {
+  it('the alarms watch background work: undelivered events and the daily check of all keys', () => {
     const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
     expect(watched('UndeliveredEvents')).toMatchObject({
       Namespace: 'AWS/SQS',
@@ -102,7 +102,7 @@ describe('the alarms', () => {
 });
 
 describe('the alarms of a followed table', () => {
-  it('are three more, each with its section of the runbook', () => {
+  it('the alarms of a followed table are three more, each with its section of the runbook', () => {
     const followed: Json[] = Object.values(
       templateOf({ deploymentsSource: SOURCE }).findResources('AWS::CloudWatch::Alarm'),
     ).map((alarm: Json) => alarm.Properties);

@@ -211,7 +211,7 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
     expect(clashes(beta.template, beta.place, gamma.template, gamma.place)).toStrictEqual([]);
   });
 
-  it('have every physical name in common when they have the same stack name and Region', () => {
+  it('two stacks in one account have every physical name in common when they have the same stack name and Region', () => {
     const { template, stackName } = synthesised('production', { encryptionKey: ARN.KEY });
     const found = clashes(template, at(stackName), template, at(stackName));
     expect(found).toHaveLength(namesIn(template, at(stackName)).length);

@@ -119,11 +119,11 @@ describe('the schedule of the purge', () => {
 describe('the queues of the purge', () => {
   const QUEUES = ['StreamFailures', 'ContinuationFailures', 'Continuations'];
 
-  it('are three, in addition to the queue for events', () => {
+  it('the queues of the purge are three, in addition to the queue for events', () => {
     expect(Object.keys(template.findResources('AWS::SQS::Queue'))).toHaveLength(QUEUES.length + 1);
   });
 
-  it.each(QUEUES)('include %s, which is encrypted and requires TLS', (name) => {
+  it.each(QUEUES)('the queues of the purge include %s, which is encrypted and requires TLS', (name) => {
     const queue = resourceAt(template, `PurgeSources/${name}`);
     expect(queue.Properties.SqsManagedSseEnabled).toBe(true);
     expect(resourceAt(template, `PurgeSources/${name}/Policy`).Properties).toStrictEqual({
@@ -144,7 +144,7 @@ describe('the queues of the purge', () => {
   });
 
   it.each(['StreamFailures', 'ContinuationFailures'])(
-    'include %s, which keeps messages for 14 days',
+    'the queues of the purge include %s, which keeps messages for 14 days',
     (name) => {
       expect(resourceAt(template, `PurgeSources/${name}`).Properties.MessageRetentionPeriod).toBe(
         14 * 24 * 60 * 60,

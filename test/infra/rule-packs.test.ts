@@ -43,9 +43,12 @@ describe('the rule packs AwsSolutions and Serverless', { timeout: 120_000 }, () 
       { stage: 'production' },
     ],
     ['in production with every setting', EVERYTHING],
-  ])('have a documented reason for every finding %s', (_, context) => {
-    expect(refusalOf(context)).toBeUndefined();
-  });
+  ])(
+    'the rule packs AwsSolutions and Serverless have a documented reason for every finding %s',
+    (_, context) => {
+      expect(refusalOf(context)).toBeUndefined();
+    },
+  );
 
   it('stop synthesis with the name of a finding that has no reason, and of anything that CloudFormation would reject', () => {
     const refusal = refusalOf({}, (service) => {

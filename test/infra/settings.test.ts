@@ -8,7 +8,7 @@ const properties = readFileSync(new URL('../../infra/deployment-keys.ts', import
 
 describe('the settings', () => {
   it.each([...SETTINGS])(
-    'include %s, which is in docs/settings.md, is a property with a default, and is set in a test',
+    'the settings include %s, which is in docs/settings.md, is a property with a default, and is set in a test',
     (name) => {
       expect(page).toMatch(new RegExp(`^\\| .*\`${name}\``, 'm'));
       expect(properties).toMatch(

@@ -345,7 +345,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
 });
 
 describe('stages of a protected API', () => {
-  it('are accepted when they are named, whichever construct created them', () => {
+  it('stages of a protected API are accepted when they are named, whichever construct created them', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ app, stack, api }) => ({
       stages: [
         new http.HttpStage(stack, 'Alpha', { httpApi: api, stageName: 'alpha' }),
@@ -361,7 +361,7 @@ describe('stages of a protected API', () => {
     ]);
   });
 
-  it('are accepted when a CfnStage of a REST API is named', () => {
+  it('stages of a protected API are accepted when a CfnStage of a REST API is named', () => {
     const consumer = restConsumer({}, { deploy: false }, ({ stack, api }) => {
       const deployment = new rest.Deployment(stack, 'First', { api });
       const { restApiId } = api;
@@ -376,7 +376,7 @@ describe('stages of a protected API', () => {
     ]);
   });
 
-  it('are accepted when a default stage has other variables, and when they belong to other APIs', () => {
+  it('stages of a protected API are accepted when a default stage has other variables, and when they belong to other APIs', () => {
     const consumer = restConsumer({}, { deployOptions: { variables: { theirs: 'kept' } } });
     new rest.RestApi(consumer.stack, 'OtherRest', { cloudWatchRole: false }).root.addMethod('GET');
     const other = new http.HttpApi(consumer.stack, 'OtherHttp');
@@ -389,7 +389,7 @@ describe('stages of a protected API', () => {
     });
   });
 
-  it('are accepted when synthesis cannot see them, because API Gateway then returns 401 for every call', () => {
+  it('stages of a protected API are accepted when synthesis cannot see them, because API Gateway then returns 401 for every call', () => {
     const consumer = httpConsumer();
     const { stack } = consumer;
     const parameter = new CfnParameter(stack, 'ApiId');
@@ -408,7 +408,7 @@ describe('the identity sources of an authorizer', () => {
     handlerChecksDeployment: true,
   } as const;
 
-  it('are the header and every stage variable that it sets, so that a stage without them denies every call', () => {
+  it('the identity sources of an authorizer are the header and every stage variable that it sets, so that a stage without them denies every call', () => {
     expect(
       variablesIn(httpConsumer(options).stack, 'AWS::ApiGatewayV2::Authorizer', 'IdentitySource'),
     ).toStrictEqual([

@@ -65,7 +65,7 @@ async function ask(change: object, answers: Answer[], { puts = [] as (Error | un
 }
 
 describe('a CloudFormation request', () => {
-  it('to create a key sends its own ID as the Idempotency-Key, and names its resource in the description', async () => {
+  it('a CloudFormation request to create a key sends its own ID as the Idempotency-Key, and names its resource in the description', async () => {
     const { calls, response } = await ask({}, [made(1), seen(1)]);
     expect(calls[0]).toStrictEqual({
       url: 'https://keys.example.com',
@@ -84,7 +84,7 @@ describe('a CloudFormation request', () => {
     expect(response).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: KEY_ID });
   });
 
-  it('to create a key that is repeated finds the first key and rotates it immediately, because its secret is lost', async () => {
+  it('a CloudFormation request to create a key that is repeated finds the first key and rotates it immediately, because its secret is lost', async () => {
     const { calls, written } = await ask({}, [replayed(201, 1), rotated(2), seen(2)]);
     expect(calls[1]).toMatchObject({
       method: 'POST',
@@ -95,7 +95,7 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_2']);
   });
 
-  it('to rotate a key that is repeated rotates again, without an Idempotency-Key', async () => {
+  it('a CloudFormation request to rotate a key that is repeated rotates again, without an Idempotency-Key', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -113,7 +113,7 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_3']);
   });
 
-  it('running twice at the same time stores the newest secret: the run that finds a newer one rotates again', async () => {
+  it('a CloudFormation request that runs twice at the same time stores the newest secret: the run that finds a newer one rotates again', async () => {
     const { written, response } = await ask({}, [made(1), seen(2), rotated(3), seen(3)]);
     expect(written).toStrictEqual(['dks_1', 'dks_3']);
     expect(response.Status).toBe('SUCCESS');
@@ -129,7 +129,7 @@ describe('a CloudFormation request', () => {
     });
   });
 
-  it('to use another secret rotates the key, because nothing can read the old value', async () => {
+  it('a CloudFormation request to use another secret rotates the key, because nothing can read the old value', async () => {
     const { made: calls } = await ask(
       {
         RequestType: 'Update',
@@ -171,7 +171,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
       [],
       'not-made',
     ],
-  ])('when %s', async (_, answers, puts, physicalId) => {
+  ])('a failed request returns an ID for deleting the key when %s', async (_, answers, puts, physicalId) => {
     const { response } = await ask({}, answers, { puts });
     expect(response).toMatchObject({
       Status: 'FAILED',

@@ -159,7 +159,7 @@ describe('reconciliation marks nothing', () => {
     expect(await sortKeys('PURGES')).toEqual([]);
   };
 
-  it('for Deployments with keys, tokens, temporary tokens and records, used or expired', async () => {
+  it('reconciliation marks nothing for Deployments with keys, tokens, temporary tokens and records, used or expired', async () => {
     const { token } = await deploymentWithToken('living');
     await service.call('POST', '/deployments/living/temporary-tokens', { ...admin, json: {} });
     await service.call('POST', '/deployments/living/api-keys', {
@@ -174,7 +174,7 @@ describe('reconciliation marks nothing', () => {
     expect(await service.use(token)).toBe(401);
   });
 
-  it('while a purge is running', async () => {
+  it('reconciliation marks nothing while a purge is running', async () => {
     await deploymentWithToken('purged');
     await service.call('DELETE', '/deployments/purged', admin);
     const before = await service.partition('PURGES');
@@ -182,7 +182,7 @@ describe('reconciliation marks nothing', () => {
     expect(await service.partition('PURGES')).toEqual(before);
   });
 
-  it('when the purge ends during the pass', async () => {
+  it('reconciliation marks nothing when the purge ends during the pass', async () => {
     await deploymentWithToken('ended');
     const generation = await generationOf('ended');
     await service.call('DELETE', '/deployments/ended', admin);
@@ -195,7 +195,7 @@ describe('reconciliation marks nothing', () => {
     await unmarked();
   });
 
-  it('for a Deployment that was registered, with a key and a token, during the pass', async () => {
+  it('reconciliation marks nothing for a Deployment that was registered, with a key and a token, during the pass', async () => {
     await deploymentWithToken('former');
     const former = await service.partition('DEPLOYMENT#former');
     // An eventually consistent read may return the key and the token but not yet the Deployment.
@@ -209,7 +209,7 @@ describe('reconciliation marks nothing', () => {
     expect(await kindsOf('former')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('for a Deployment with a damaged item, which is reported so that it can be repaired', async () => {
+  it('reconciliation marks nothing for a Deployment with a damaged item, which is reported so that it can be repaired', async () => {
     await deploymentWithToken('damaged');
     await put({ pk: 'DEPLOYMENT#damaged', sk: 'DEPLOYMENT', name: 'x' });
     await unmarked();
@@ -217,7 +217,7 @@ describe('reconciliation marks nothing', () => {
     expect(await kindsOf('damaged')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('for items under an invalid Deployment ID, which are reported', async () => {
+  it('reconciliation marks nothing for items under an invalid Deployment ID, which are reported', async () => {
     await put({ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x', generation: newUlid(1) });
     await unmarked();
     expect(service.malformed).toEqual([{ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x' }]);
@@ -350,7 +350,7 @@ describe('a reconciliation pass', () => {
     expect(scans).toBe(PAGES);
   });
 
-  it('costs two strong reads for each Deployment, and half a read unit for 4 KB of all items', {
+  it('a reconciliation pass costs two strong reads for each Deployment, and half a read unit for 4 KB of all items', {
     timeout: 60_000,
   }, async () => {
     for (const id of ['a', 'b', 'c']) await service.register(id);

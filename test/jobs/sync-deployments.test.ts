@@ -149,7 +149,7 @@ describe('a Deployment of a followed table', () => {
     expect(await itemOf(`${id}_other`)).toBeDefined();
   });
 
-  it('costs nothing when only attributes change that the source does not name', async () => {
+  it('a Deployment of a followed table costs nothing when only attributes change that the source does not name', async () => {
     await platform.put(rowOf(id));
     await follow();
     const commands: string[] = [];
@@ -279,7 +279,7 @@ describe('a rejected change', () => {
     expect(setAside).toHaveLength(1);
   });
 
-  it('to an invalid ID deletes the Deployment of the former ID', async () => {
+  it('a change to an invalid ID deletes the Deployment of the former ID', async () => {
     await platform.put(rowOf(id));
     await platform.put({ ...rowOf(id), deployment: { S: 'no id' } });
     await follow();

@@ -41,7 +41,7 @@ async function editScopes(scopes: string[]): Promise<void> {
 }
 
 describe('the scopes of a token', () => {
-  it('are those of its key, or the narrower ones that were requested', async () => {
+  it('the scopes of a token are those of its key, or the narrower ones that were requested', async () => {
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read airflow:write');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read airflow:write');
   });

@@ -248,7 +248,7 @@ describe('the scopes that a route requires', () => {
     expect(await setUp().handler(event as AuthorizerEvent)).toStrictEqual(SIMPLE_REFUSAL);
   });
 
-  it('are written as "default" for the $default route', async () => {
+  it('the scopes that a route requires are written as "default" for the $default route', async () => {
     const event = http(bearer, {
       routeKey: '$default',
       stageVariables: { requiredScopes: 'default=code:deploy' },
@@ -362,7 +362,7 @@ describe('the authorizer rejects an unexpected event and names the expected ones
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('with an authorizerResponse that is neither simple nor iam', async () => {
+  it('the authorizer rejects an event with an authorizerResponse that is neither simple nor iam', async () => {
     await expect(
       setUp().handler(http(bearer, { stageVariables: { authorizerResponse: 'IAM' } })),
     ).rejects.toThrow('The stage variable authorizerResponse must be simple or iam, or be left out.');

@@ -42,7 +42,7 @@ async function published(deploymentId: string): Promise<Json[]> {
 }
 
 describe('the events of a Deployment', () => {
-  it('are listed newest first as CloudEvents, and each is on the event bus with the same ID', async () => {
+  it('the events of a Deployment are listed newest first as CloudEvents, and each is on the event bus with the same ID', async () => {
     const key = await newKey();
     service.clock.advance(1);
     await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: false } });
@@ -87,7 +87,7 @@ describe('the events of a Deployment', () => {
     expect(JSON.stringify(onBus)).not.toMatch(/dk[stx]_|hash/);
   });
 
-  it('are listed in pages for 90 days', async () => {
+  it('the events of a Deployment are listed in pages for 90 days', async () => {
     const key = await newKey();
     const first = await callAs(service, 'member', 'GET', `${key.path}/events?limit=1`);
     const { nextCursor } = first.json;
@@ -105,7 +105,7 @@ describe('the events of a Deployment', () => {
     expect(await events(key.path, 'member')).toEqual([]);
   });
 
-  it('are visible to members for the current generation, and to administrators for every generation, even after deletion', async () => {
+  it('the events of a Deployment are visible to members for the current generation, and to administrators for every generation, even after deletion', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
     const gone = await callAs(service, 'member', 'GET', `${key.path}/events`);
@@ -118,7 +118,7 @@ describe('the events of a Deployment', () => {
     expect((await events(key.path)).length).toBeGreaterThan(3);
   });
 
-  it('are hidden from everyone else', async () => {
+  it('the events of a Deployment are hidden from everyone else', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PUT', key.path, { json: { groups: [] } });
     const foreign = await callAs(service, 'member', 'GET', `${key.path}/events`);
@@ -127,7 +127,7 @@ describe('the events of a Deployment', () => {
     expect((await callAs(service, 'admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
   });
 
-  it('include rejected calls after the hour in which they were made, with the caller and the number', async () => {
+  it('the events of a Deployment include rejected calls after the hour in which they were made, with the caller and the number', async () => {
     const key = await newKey();
     const [, claims = ''] = (await service.signIn('member')).split('.');
     const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString());
@@ -170,7 +170,7 @@ describe('the events of a Deployment', () => {
     expect(listed[0]?.data).toMatchObject({ count: expect.toSatisfy(isAtLeast(1000)), status: 404 });
   }, 120_000);
 
-  it('include no rejected call about a Deployment that never existed, because anyone can make up IDs', async () => {
+  it('the events of a Deployment include no rejected call about a Deployment that never existed, because anyone can make up IDs', async () => {
     const invented = '/deployments/made-up';
     for (const [method, path] of [
       ['GET', invented],
@@ -187,7 +187,7 @@ describe('the events of a Deployment', () => {
     expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
   });
 
-  it('include rejected calls about a deleted Deployment for as long as its other events', async () => {
+  it('the events of a Deployment include rejected calls about a deleted Deployment for as long as its other events', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
     await service.settled(30_000);
@@ -205,7 +205,7 @@ describe('the events of a Deployment', () => {
     expect(await partition(service, `EVENTS#${key.deploymentId}`)).toHaveLength(before.length);
   });
 
-  it('are sent to the event bus again until it accepts them', async () => {
+  it('the events of a Deployment are sent to the event bus again until it accepts them', async () => {
     for (const bus of service.buses) bus.failures = 3;
     const key = await newKey();
     const onBus = await published(key.deploymentId);

@@ -28,7 +28,7 @@ const fieldProblem = (field: string, rule: string) =>
   problem(400, 'Bad Request', 'invalid_request', `${field} ${rule}`, [{ field, rule }]);
 
 describe('Deployments', () => {
-  it('are registered with 201 and changed with 200, where missing fields stay unchanged and [] clears', async () => {
+  it('Deployments are registered with 201 and changed with 200, where missing fields stay unchanged and [] clears', async () => {
     const id = newId();
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: body });
     const made = await put({ name: 'ETL', groups: ['data-eng'] });
@@ -47,7 +47,7 @@ describe('Deployments', () => {
     });
   });
 
-  it('have their ID as the default name, and an unchanged PUT changes nothing', async () => {
+  it('Deployments have their ID as the default name, and an unchanged PUT changes nothing', async () => {
     const id = newId();
     await callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: {} });
     const events = await partition(service, `EVENTS#${id}`);
@@ -57,7 +57,7 @@ describe('Deployments', () => {
     expect(await partition(service, `EVENTS#${id}`)).toEqual(events);
   });
 
-  it('are deleted once, with 204 and an empty body', async () => {
+  it('Deployments are deleted once, with 204 and an empty body', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const deleted = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
@@ -68,7 +68,7 @@ describe('Deployments', () => {
     expect(again.json).toEqual(noSuch('Deployment'));
   });
 
-  it('are listed in pages by ID, and a member sees only those of their groups', async () => {
+  it('Deployments are listed in pages by ID, and a member sees only those of their groups', async () => {
     const ids = ['p-1', 'p-2', 'p-3', 'p-4', 'p-5'];
     for (const id of ids) await makeDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
     const seen: string[] = [];
@@ -141,7 +141,7 @@ describe('permissions', () => {
 });
 
 describe('API keys', () => {
-  it('are created with 201, Location and all scopes of the stack by default', async () => {
+  it('API keys are created with 201, Location and all scopes of the stack by default', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const path = `/deployments/${id}/api-keys`;
@@ -168,7 +168,7 @@ describe('API keys', () => {
     });
   });
 
-  it('are edited field by field, and null clears a field', async () => {
+  it('API keys are edited field by field, and null clears a field', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const whole = {
@@ -189,7 +189,7 @@ describe('API keys', () => {
     expect((await patch({})).status).toBe(200);
   });
 
-  it('with text that only an earlier version accepted are shown unchanged, and their other fields can be edited', async () => {
+  it('API keys with text that only an earlier version accepted are shown unchanged, and their other fields can be edited', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -213,7 +213,7 @@ describe('API keys', () => {
     expect([again.status, again.json]).toEqual([400, fieldProblem('name', plainTextRule(1, 100))]);
   });
 
-  it('are listed in pages without a secret', async () => {
+  it('API keys are listed in pages without a secret', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const made: string[] = [];
@@ -229,7 +229,7 @@ describe('API keys', () => {
     expect(JSON.stringify([first, second])).not.toMatch(/dks_|hash|secret/);
   });
 
-  it('are limited to 1,000 per Deployment, and deleting one makes room', async () => {
+  it('API keys are limited to 1,000 per Deployment, and deleting one makes room', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -244,7 +244,7 @@ describe('API keys', () => {
     expect((await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } })).status).toBe(201);
   });
 
-  it('are not found and not listed when they are of an earlier generation of the Deployment', async () => {
+  it('API keys are not found and not listed when they are of an earlier generation of the Deployment', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -298,20 +298,23 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     [[], 'body', 'must be an object'],
     ['name', 'body', 'must be an object'],
   ];
-  it.each(bodies)('for a key with %j: %s', async (body, field, rule) => {
-    const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', { json: body });
-    expect(answer.headers['content-type']).toBe('application/problem+json');
-    expect([answer.status, answer.json]).toEqual([400, fieldProblem(field, rule)]);
-  });
+  it.each(bodies)(
+    'returns 400 with the field and the rule for a key with %j: %s',
+    async (body, field, rule) => {
+      const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', { json: body });
+      expect(answer.headers['content-type']).toBe('application/problem+json');
+      expect([answer.status, answer.json]).toEqual([400, fieldProblem(field, rule)]);
+    },
+  );
 
-  it('for all fields at once', async () => {
+  it('returns 400 with all invalid fields at once', async () => {
     const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
       json: { name: '', x: 1 },
     });
     expect(answer.json.errors.map((one: { field: string }) => one.field).sort()).toEqual(['name', 'x']);
   });
 
-  it('for more than 20 groups, or a group that is not 1 to 128 characters long', async () => {
+  it('returns 400 with the field and the rule for more than 20 groups, or a group that is not 1 to 128 characters long', async () => {
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${newId()}`, { json: body });
     const rule = 'must be an array of at most 20 groups';
     expect((await put({ groups: Array(21).fill('g') })).json).toEqual(fieldProblem('groups', rule));
@@ -321,7 +324,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     expect((await put({ groups: Array(20).fill('g'.repeat(128)) })).status).toBe(201);
   });
 
-  it('for an invalid Deployment ID in every call', async () => {
+  it('returns 400 with the field and the rule for an invalid Deployment ID in every call', async () => {
     const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
     for (const id of ['a%23b', 'KEY%23', '-a', 'a%00', 'x'.repeat(65), 'x'.repeat(2048), '%C3%A4']) {
       for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -333,7 +336,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     }
   });
 
-  it('for an invalid limit or cursor, including a cursor of another listing or caller', async () => {
+  it('returns 400 with the field and the rule for an invalid limit or cursor, including a cursor of another listing or caller', async () => {
     const id = newId();
     await makeDeployment(service, id, { groups: ['data-eng'] });
     for (let n = 0; n < 2; n++) await makeKey(service, id);
@@ -362,7 +365,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     }
   });
 
-  it('for a body that is not JSON, and as 415 or 413 for another content type or a body that is too large', async () => {
+  it('returns 400 for a body that is not JSON, 415 for another content type and 413 for a body that is too large', async () => {
     const post = (raw: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
       callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
         body: raw,

@@ -144,7 +144,7 @@ describe('a key with allowed IP ranges', () => {
 describe('invalid IP ranges', () => {
   const rule = 'must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix';
   it.each(['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', '::/129', 'office', ''])(
-    'are rejected when one is %j',
+    'invalid IP ranges are rejected when one is %j',
     async (one) => {
       const key = await newKey();
       const reply = await bind(key.path, ['10.0.0.0/8', one]);
@@ -152,7 +152,7 @@ describe('invalid IP ranges', () => {
     },
   );
 
-  it('are rejected when there are more than 20', async () => {
+  it('invalid IP ranges are rejected when there are more than 20', async () => {
     const key = await newKey();
     const many = Array.from({ length: 21 }, (_, n) => `10.${n}.0.0/16`);
     expect((await bind(key.path, many.slice(1))).status).toBe(200);

@@ -135,7 +135,7 @@ describe('a key with trust rules', () => {
     expect(await use(service, foreign)).toBe(200);
   });
 
-  it('costs the same reads to reject the revocation of an unknown token, whether or not the key exists', async () => {
+  it('a key with trust rules costs the same reads to reject the revocation of an unknown token, whether or not the key exists', async () => {
     const { id, deploymentId } = await newKey();
     const ulid = id.slice(-26);
     const costs = async (keyId: string, deployment: string) => {
@@ -351,7 +351,7 @@ describe('trust rules are rejected', () => {
     expect([reply.status, reply.json.errors[0].field]).toEqual([400, field]);
   });
 
-  it("except for GitHub with an owner's ID", async () => {
+  it("accepts a trust rule for GitHub with an owner's ID", async () => {
     const { reply } = await newKey({
       issuer: GITHUB,
       claims: { repository_owner_id: '1', ref: 'refs/heads/main' },

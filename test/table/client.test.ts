@@ -36,7 +36,7 @@ describe('errors of DynamoDB calls', () => {
     return '503';
   };
 
-  it('are absent when the call succeeds', async () => {
+  it('returns the result of a DynamoDB call that succeeds', async () => {
     expect(await ask(Promise.resolve(7))).toBe(7);
   });
 
@@ -49,7 +49,7 @@ describe('errors of DynamoDB calls', () => {
     'ThrottlingException',
     'TimeoutError',
     'TransactionInProgressException',
-  ])('are a 503 when DynamoDB temporarily fails: %s', async (name) => {
+  ])('DynamoDB errors are a 503 when DynamoDB temporarily fails: %s', async (name) => {
     expect(await asked(fault(name, 400))).toBe('503');
     expect(TRANSIENT.has(name)).toBe(true);
   });
@@ -62,7 +62,7 @@ describe('errors of DynamoDB calls', () => {
     ['a response that is not JSON', new SyntaxError('Unexpected end')],
     ['a broken connection', Object.assign(new Error('hang up'), { code: 'ECONNRESET' })],
     ['an unknown host', Object.assign(new Error('dns'), { code: 'ENOTFOUND', $metadata: {} })],
-  ])('are a 503 after %s', async (_, error) => {
+  ])('DynamoDB errors are a 503 after %s', async (_, error) => {
     expect(await asked(error)).toBe('503');
   });
 
@@ -80,7 +80,7 @@ describe('errors of DynamoDB calls', () => {
     ],
     ['a value that is not an error', { name: 'ThrottlingException' }],
     ['nothing', undefined],
-  ])('are passed on unchanged after %s', async (_, error) => {
+  ])('DynamoDB errors are passed on unchanged after %s', async (_, error) => {
     expect(await asked(error)).toBe('as it is');
   });
 });

@@ -38,7 +38,7 @@ describe('the events of a Deployment', () => {
   };
   const queries = () => store.sent.map(({ name, input }) => [name, input.Limit]);
 
-  it('are written one at a time and read back complete', async () => {
+  it('the events of a Deployment are written one at a time and read back complete', async () => {
     const full = event({ id: newUlid(MADE_AT), data: { keyId: 'k', scopes: ['a'], count: 2, done: true } });
     await putEvent(table, full);
     const { id, deploymentId: _, ...rest } = full;
@@ -48,7 +48,7 @@ describe('the events of a Deployment', () => {
     expect(items).toEqual([full]);
   });
 
-  it('are listed newest first, in pages, without expired ones', async () => {
+  it('the events of a Deployment are listed newest first, in pages, without expired ones', async () => {
     await store.put(...events.map(toEvent));
     expect(await listed(undefined, 100)).toEqual([[4, 3, 1, 0], undefined]);
     expect(await listed(undefined, 2)).toEqual([[4, 3], 3]);
@@ -162,7 +162,7 @@ describe('the events of a Deployment', () => {
     await fc.assert(property, { numRuns: sample(100) });
   });
 
-  it('are listed without malformed ones, which are reported', async () => {
+  it('the events of a Deployment are listed without malformed ones, which are reported', async () => {
     const damaged = { ...toEvent(event({ id: ids[4] as string })), actor: null };
     await store.put(...events.slice(0, 4).map(toEvent), damaged);
     expect(await listed(undefined, 100)).toEqual([[3, 1, 0], undefined]);

@@ -364,7 +364,7 @@ describe('the API keys of a Deployment', () => {
     return [items.map(({ ulid }) => ulids.indexOf(ulid)), hasMore];
   };
 
-  it('are listed oldest first, only of the current generation, in strongly consistent pages', async () => {
+  it('the API keys of a Deployment are listed oldest first, only of the current generation, in strongly consistent pages', async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 2, 3, 4], false]);
     expect(await listed(undefined, 1)).toEqual([[0], true]);
     expect(await listed(ulids[0], 2)).toEqual([[2, 3], true]);
@@ -377,7 +377,7 @@ describe('the API keys of a Deployment', () => {
     expect(store.sent).toHaveLength(1);
   });
 
-  it('are listed with two queries, however many keys of an earlier generation are yet to be purged', async () => {
+  it('the API keys of a Deployment are listed with two queries, however many keys of an earlier generation are yet to be purged', async () => {
     const earlier = Array.from({ length: 300 }, (_, n) => apiKey({ ulid: newUlid(n), generation: OTHER }));
     await store.put(...earlier.map(toApiKey));
     expect(await listed(undefined, 1)).toEqual([[0], true]);

@@ -364,7 +364,7 @@ describe('the lean token store reads a token', () => {
     return store.readToken({ kind: 'token', deploymentId, ulid }, hash);
   };
 
-  it('with its key, its Deployment and its last use in one strongly consistent read', async () => {
+  it('the lean token store reads a token with its key, its Deployment and its last use in one strongly consistent read', async () => {
     const used = await read({ lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' });
     expect(used.lastUse).toEqual({ at: 7, address: '192.0.2.1', client: 'curl/8' });
     expect(used.token).toMatchObject({ generation: token.generation, expiresAt: token.expiresAt });

@@ -92,7 +92,7 @@ describe('the registration of a followed Deployment', () => {
 });
 
 describe('the registrations of many Deployments', () => {
-  it("are read with each Deployment's current state, fifty at a time", async () => {
+  it("the registrations of many Deployments are read with each Deployment's current state, fifty at a time", async () => {
     await put(of(), of({ id: 'other' }));
     await store.put(toDeployment(deployment()));
     expect(await readRegistered(table, ['etl', 'other', 'gone'])).toEqual(
@@ -111,7 +111,7 @@ describe('the registrations of many Deployments', () => {
     expect(store.sent).toHaveLength(3);
   });
 
-  it('are listed by ID in pages', async () => {
+  it('the registrations of many Deployments are listed by ID in pages', async () => {
     const all = ['a', 'b', 'c'].map((id) => of({ id }));
     await put(...all);
     const first = await registrationsPage(table, { after: undefined, limit: 2 });

@@ -30,7 +30,7 @@ async function ended(now: number): Promise<RejectedCalls[]> {
 }
 
 describe('the counts of rejected calls', () => {
-  it('are one item for each caller and hour, with the last call for each Deployment', async () => {
+  it('the counts of rejected calls are one item for each caller and hour, with the last call for each Deployment', async () => {
     await count('etl');
     await count('etl', { at: MADE_AT + 1, status: 403, code: 'forbidden' });
     await count('other');
@@ -64,7 +64,7 @@ describe('the counts of rejected calls', () => {
     ]);
   });
 
-  it('are exact for 100 calls at the same time', async () => {
+  it('the counts of rejected calls are exact for 100 calls at the same time', async () => {
     await Promise.all(Array.from({ length: 100 }, () => count('etl')));
     expect(await store.partition('REJECTED_CALLS')).toMatchObject([{ callCount: 100, 'count#etl': 100 }]);
   });
@@ -98,7 +98,7 @@ describe('the counts of rejected calls', () => {
     expect(bytes).toBeLessThan(5 * 1024);
   });
 
-  it('are read after their hour has ended, not before', async () => {
+  it('the counts of rejected calls are read after their hour has ended, not before', async () => {
     await count('etl');
     const end = MADE_AT + HOUR;
     expect(await ended(end - 1)).toEqual([]);
@@ -112,7 +112,7 @@ describe('the counts of rejected calls', () => {
     ]);
   });
 
-  it('are left to TTL and reported when their item is malformed', async () => {
+  it('the counts of rejected calls are left to TTL and reported when their item is malformed', async () => {
     await count('etl');
     const [stored = {}] = await store.partition('REJECTED_CALLS');
     for (const damage of [

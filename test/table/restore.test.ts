@@ -112,7 +112,7 @@ it('a Deployment is read with the ID of the restore that put it back', async () 
 describe("the keys of a Deployment's generation", () => {
   const keys = ulids.map((ulid) => apiKey({ ulid }));
 
-  it('are read over all pages, without others and malformed ones', async () => {
+  it("the keys of a Deployment's generation are read over all pages, without others and malformed ones", async () => {
     const [first, second, ...rest] = keys.map(toApiKey);
     await store.put(
       { ...first, ballast },
@@ -128,7 +128,7 @@ describe("the keys of a Deployment's generation", () => {
     isConsistent();
   });
 
-  it('are replaced and deleted', async () => {
+  it("the keys of a Deployment's generation are replaced and deleted", async () => {
     await store.put({ ...toApiKey(apiKey()), x: 1 });
     await putApiKey(table, apiKey({ name: 'new' }), 'r');
     expect(await store.partition(pk)).toEqual([toApiKey(apiKey({ name: 'new' }))]);

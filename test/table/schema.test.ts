@@ -65,7 +65,7 @@ function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wron
 }
 
 describe('the keys of items follow the contract', () => {
-  it('for each kind of item', () => {
+  it('the keys of items follow the contract for each kind of item', () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
     expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
@@ -78,7 +78,7 @@ describe('the keys of items follow the contract', () => {
     expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   });
 
-  it('for the items that a check reads', () => {
+  it('the keys of items follow the contract for the items that a check reads', () => {
     const of = { deploymentId: 'etl', ulid: KEY_ULID };
     expect(checkedKeys({ kind: 'token', ...of }, 'h')).toEqual({
       deployment: { pk, sk: 'DEPLOYMENT' },
@@ -307,7 +307,7 @@ describe('the attributes that a check reads', () => {
   };
   const attributes = Object.keys(toToken(token({ scopes: [] })));
 
-  it('include everything that it needs, and no hash of a secret', () => {
+  it('the attributes that a check reads include everything that it needs, and no hash of a secret', () => {
     const { ProjectionExpression, ExpressionAttributeNames: names } = CHECKED_ATTRIBUTES;
     const read = ProjectionExpression.split(',').map((name) => names[name as keyof typeof names] ?? name);
     expect(read).toEqual([
@@ -328,7 +328,7 @@ describe('the attributes that a check reads', () => {
     for (const name of attributes) expect(read).toContain(name);
   });
 
-  it('for a token are those of the token, its key and its Deployment', () => {
+  it('the attributes that a check reads for a token are those of the token, its key and its Deployment', () => {
     const scoped = toToken(token({ scopes: ['a', 'b:c'] }));
     expect(
       of('token', scoped, toApiKey(apiKey({ validUntil: 5, networks: ['n'] })), toDeployment(deployment())),
@@ -354,7 +354,7 @@ describe('the attributes that a check reads', () => {
     expect(of('token', toToken(token())).token?.scopes).toBeUndefined();
   });
 
-  it('for a temporary token are those of the token and its Deployment', () => {
+  it('the attributes that a check reads for a temporary token are those of the token and its Deployment', () => {
     expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
       deployment: { generation: GENERATION },
       grant: {
@@ -367,7 +367,7 @@ describe('the attributes that a check reads', () => {
     });
   });
 
-  it('are omitted and reported when they are malformed', () => {
+  it('the attributes that a check reads are omitted and reported when they are malformed', () => {
     const items = {
       token: toToken(token()),
       key: toApiKey(apiKey()),

@@ -105,7 +105,7 @@ describe('the temporary tokens of a Deployment', () => {
   };
   const isAdas = ({ sub }: Grant) => sub === 'ada';
 
-  it('are listed oldest first, in pages, while they are valid', async () => {
+  it('the temporary tokens of a Deployment are listed oldest first, in pages, while they are valid', async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 1, 4, 5], false]);
     expect(await listed(undefined, 2)).toEqual([[0, 1], true]);
     expect(await listed(ulids[0], 2)).toEqual([[1, 4], true]);
@@ -120,7 +120,9 @@ describe('the temporary tokens of a Deployment', () => {
     expect(await listed(undefined, 1, isAdas)).toEqual([[0], true]);
   });
 
-  it('are listed over all pages of DynamoDB', { timeout: 30_000 }, async () => {
+  it('the temporary tokens of a Deployment are listed over all pages of DynamoDB', {
+    timeout: 30_000,
+  }, async () => {
     await store.clear(pk);
     const many = Array.from({ length: 400 }, (_, n) =>
       grant({ ulid: newUlid(n + 1), sub: `${n}${'x'.repeat(4000)}` }),

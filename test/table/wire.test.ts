@@ -119,7 +119,7 @@ describe('a call to DynamoDB', () => {
 });
 
 describe('a response from DynamoDB', () => {
-  it('for a failed condition is returned with the stored item', async () => {
+  it('a response from DynamoDB for a failed condition is returned with the stored item', async () => {
     const Item = { a: { S: 'b' } };
     stub.reply(() => failure(400, 'ConditionalCheckFailedException', { Item }));
     expect(await wire()('UpdateItem', {})).toEqual({ done: false, item: Item });
@@ -128,7 +128,7 @@ describe('a response from DynamoDB', () => {
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('with an error that a retry cannot fix is thrown with its name', async () => {
+  it('a response from DynamoDB with an error that a retry cannot fix is thrown with its name', async () => {
     stub.reply(() => failure(400, 'AccessDeniedException'));
     await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
       name: 'AccessDeniedException',
@@ -137,7 +137,7 @@ describe('a response from DynamoDB', () => {
     expect(stub.calls).toHaveLength(1);
   });
 
-  it('for a cancelled transaction contains the reasons', async () => {
+  it('a response from DynamoDB for a cancelled transaction contains the reasons', async () => {
     const CancellationReasons = [{ Code: 'None' }, { Code: 'ConditionalCheckFailed' }];
     stub.reply(() => failure(400, 'TransactionCanceledException', { CancellationReasons }));
     await expect(wire()('TransactWriteItems', {})).rejects.toMatchObject({
@@ -146,7 +146,7 @@ describe('a response from DynamoDB', () => {
     });
   });
 
-  it('with an error is read even without a message or without the prefix of its name', async () => {
+  it('a response from DynamoDB with an error is read even without a message or without the prefix of its name', async () => {
     stub.reply(() => answer(400, { __type: 'ValidationException' }));
     await expect(wire()('UpdateItem', {})).rejects.toMatchObject({
       name: 'ValidationException',
@@ -154,7 +154,7 @@ describe('a response from DynamoDB', () => {
     });
   });
 
-  it('in another format is thrown with its status', async () => {
+  it('a response from DynamoDB in another format is thrown with its status', async () => {
     for (const reply of [damaged.page(403), answer(403, { x: 1 })]) {
       stub.reply(() => reply);
       await expect(wire()('UpdateItem', {})).rejects.toMatchObject({

@@ -204,7 +204,7 @@ describe("the gateway's own responses", () => {
     expect(status).toBe(431);
   });
 
-  it('are available only on 127.0.0.1', async () => {
+  it('the emulated API listens only on 127.0.0.1', async () => {
     const { port } = new URL(stack.url);
     await expect(fetch(`http://[::1]:${port}/render`)).rejects.toThrow('fetch failed');
   });

@@ -433,7 +433,7 @@ describe('a REST API that is not emulated fails to start', () => {
         .method('GET', '/a', 'Echo'),
       'only constant headers',
     ],
-  ])('with %s', async (_, fixture, message) => {
+  ])('a REST API that is not emulated fails to start with %s', async (_, fixture, message) => {
     await expect(start(fixture)).rejects.toThrow(message);
   });
 });

@@ -100,7 +100,7 @@ describe('an emulated call to DynamoDB', () => {
     );
   });
 
-  it('on an index needs permission for the index, not for the table', async () => {
+  it('an emulated call to DynamoDB on an index needs permission for the index, not for the table', async () => {
     const { body } = await ddb('reader', 'Query', { TableName: '$TABLE', IndexName: 'i' });
     expect(body.message).toContain(
       `dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:000000000000:table/${stack.table.name}/index/i`,
@@ -221,7 +221,7 @@ describe('an emulated transaction', () => {
     ['Update', 'UpdateItem', { Key: key, UpdateExpression: 'SET a = pk' }],
     ['Delete', 'DeleteItem', { Key: key }],
     ['ConditionCheck', 'ConditionCheckItem', { Key: key, ConditionExpression: 'attribute_exists(pk)' }],
-  ])('with a %s needs dynamodb:%s', async (part, action, more) => {
+  ])('an emulated transaction with a %s needs dynamodb:%s', async (part, action, more) => {
     const { body } = await ddb('reader', 'TransactWriteItems', { TransactItems: [item(part, more)] });
     expect(body.message).toContain(`not authorized to perform: dynamodb:${action} on`);
   });
@@ -314,7 +314,7 @@ describe('startLocalStack rejects a template that would fail on AWS', () => {
     return startLocalStack({ synthesise: changed.synthesise, alterTemplate });
   };
 
-  it('when a function may not read the stream that triggers it', async () => {
+  it('startLocalStack rejects a template that would fail on AWS when a function may not read the stream that triggers it', async () => {
     const starting = start(
       (it) => it.stream('F'),
       (template) => {
@@ -326,7 +326,7 @@ describe('startLocalStack rejects a template that would fail on AWS', () => {
     );
   });
 
-  it('when API Gateway may not invoke the function of a route', async () => {
+  it('startLocalStack rejects a template that would fail on AWS when API Gateway may not invoke the function of a route', async () => {
     const starting = start((it) => {
       it.route('GET /x', 'F');
       delete it.resources.FPermission0;
@@ -345,12 +345,15 @@ describe('startLocalStack rejects a template that would fail on AWS', () => {
       'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['a'] },
       Bool: { 'aws:SecureTransport': 'true' },
     },
-  ])('when a policy has a condition that is not emulated: %j', async (Condition) => {
-    const starting = start((it) =>
-      it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition }] }),
-    );
-    await expect(starting).rejects.toThrow(
-      'The local runner does not evaluate Condition in a policy of GRole/Resource.',
-    );
-  });
+  ])(
+    'startLocalStack rejects a template that would fail on AWS when a policy has a condition that is not emulated: %j',
+    async (Condition) => {
+      const starting = start((it) =>
+        it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition }] }),
+      );
+      await expect(starting).rejects.toThrow(
+        'The local runner does not evaluate Condition in a policy of GRole/Resource.',
+      );
+    },
+  );
 });

@@ -208,7 +208,7 @@ describe('reported batch item failures', async () => {
     expect(reporting.failures()).toEqual([]);
   });
 
-  it('make the batch fail when they persist', async () => {
+  it('reported batch item failures make the batch fail when they persist', async () => {
     await reporting.put1('e', { how: 'report' });
     await reporting.stack.settled();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
@@ -237,7 +237,7 @@ describe('reported batch item failures with bisection', async () => {
 describe('parallel lanes of an emulated stream', async () => {
   const lanes = await run({ BatchSize: 1, ParallelizationFactor: 10, MaximumRetryAttempts: 4 });
 
-  it('keep the order of changes to one item, while other items pass one that fails', async () => {
+  it('parallel lanes of an emulated stream keep the order of changes to one item, while other items pass one that fails', async () => {
     const { client, name } = lanes.stack.table;
     await lanes.put1('stuck', { how: 'poison' });
     for (const n of [1, 2, 3]) {

@@ -168,7 +168,7 @@ describe('an error of an emulated function', () => {
     });
   });
 
-  it('while loading fails every event', async () => {
+  it('an error of an emulated function while loading fails every event', async () => {
     expect(await failure('broken')).toMatchObject({ errorType: 'RangeError', errorMessage: 'at init' });
     expect(await failure('broken')).toMatchObject({ errorType: 'RangeError' });
     expect(await failure('missing')).toMatchObject({ errorType: 'Runtime.HandlerNotFound' });
