@@ -6,19 +6,19 @@ import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Runs two operations at once on one engine, repeatedly. Each race returns a word for how it ended, and throws
- * on an invalid end. The contenders use separate connections and start at slightly random times.
+ * Two operations that run at the same time on one engine. `run` returns a word for the outcome, and throws if the
+ * state is invalid. The two services use separate connections and start at slightly random times.
  */
 export interface Race {
   /** The title, with the row of docs/faults.md if there is one. */
   title: string;
   run: (racers: Racers) => Promise<string>;
-  /** The allowed ends. */
+  /** Matches the allowed outcomes. */
   ends: RegExp;
 }
 
 interface Racers {
-  /** Prepares, and inspects the result. */
+  /** The service that prepares the race and inspects the result. */
   calm: InProcess;
   a: InProcess;
   b: InProcess;
@@ -36,7 +36,7 @@ const after = async <T>(call: () => Promise<T>): Promise<T> => {
 const fail = (text: string): never => {
   throw new Error(text);
 };
-/** Lambda sends a record again until it succeeds. */
+/** Processes a record as Lambda does, which sends it again until it succeeds. */
 async function purged({ purge }: InProcess, record: DynamoDBRecord): Promise<void> {
   for (let tries = 1; ; tries++) {
     const { batchItemFailures } = await purgeFromStream([record], () => true, purge);
@@ -251,7 +251,7 @@ export const RACES: Race[] = [
 
 let races = 0;
 
-/** @returns how often each end came */
+/** Runs a race repeatedly. @returns the number of times that each outcome occurred */
 export async function runRace(
   engine: Engine,
   { run, ends }: Race,

@@ -364,7 +364,7 @@ describe('a restore from a backup', () => {
         const revived = then.map((secrets, n) => secrets.filter((secret) => !now[n]?.includes(secret)));
         expect(revived.flat()).toEqual([]);
         if (end.doubts.length === 0) expect(then).toEqual(accepted(today, wereKnown));
-        // A key that a rotation would enable would also be enabled by it today.
+        // If a rotation would enable the restored key, it must also enable the key as it is today.
         if (end.key?.leak?.wasEnabled) expect(today?.leak?.wasEnabled).toBe(true);
       }),
       { numRuns: sample(300) },

@@ -492,7 +492,7 @@ it('#34 next version deployed with active tokens, then rolled back: added and re
   const known = ['pk', 'sk', 'generation', 'epoch', 'issuedAt', 'expiresAt', 'enabled', 'scopes', 'secrets'];
   const ofKey = ['name', 'revision', 'createdAt', 'createdBy', 'groups', 'keyCount'];
   for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
-    // As of the first version: only the attributes that the contract names.
+    // Items as the first version wrote them, with only the attributes that the contract names.
     const Item = Object.fromEntries(
       Object.entries(item).filter(([name]) => [...known, ...ofKey].includes(name)),
     );
@@ -510,7 +510,7 @@ it("#42 the Deployment's item deleted by hand while the stream is off: its keys 
   await remove(Key);
   expect(await service.use(token)).toBe(401);
   expect((await service.exchange(key)).status).toBe(401);
-  // An item that an update by hand re-creates has no generation, and gives no access either.
+  // An item re-created by a manual update has no generation, and does not give access either.
   const ghost = { TableName: 'keys', Key, UpdateExpression: 'SET #n = :n' };
   await service.table.client.send(
     new UpdateCommand({

@@ -110,7 +110,7 @@ describe('a subject token under a singleUse rule', () => {
       Buffer.from(signature, 'base64url').toString('base64'),
     ].map((text) => `${header}.${payload}.${text}`);
     expect(others.length).toBeGreaterThan(15);
-    // Before the real token and after it, none of these is accepted, and none uses it up.
+    // None of these is accepted, neither before the real token nor after it, and none uses up the real one.
     for (const subject of others) expect(await outcome(id, subject)).toBe(400);
     expect(await outcome(id, jwt)).toBe(200);
     for (const subject of [jwt, ` ${jwt}`, `${jwt}\n`, ...others])
@@ -296,7 +296,7 @@ describe('a token exchange', () => {
     const subject = await subjectToken(down);
     down.answer = (_, response) => response.writeHead(500).end();
     for (const [name, id] of Object.entries({ ...ids, 'no client_id of ours': 'x' })) {
-      // Whether the issuer was asked just before or not.
+      // Try both: the issuer was called just before, or a while ago.
       service.time.now += name.length % 2 ? 0 : 5000;
       const { headers } = await exchange(id, subject);
       expect(headers['Retry-After'], name).toBe('1');
@@ -452,7 +452,7 @@ describe('a used subject token in a deployed stack', async () => {
       timeout: 20_000,
       interval: 50,
     });
-    // Everything else that cleans up items.
+    // Run everything else that cleans up items.
     const tick = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
     for (const name of ['purge', 'reconcile']) await stack.invoke(name, tick);
     await makeDeployment(stack, 'etl');

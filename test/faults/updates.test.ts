@@ -88,10 +88,10 @@ interface Fields {
   name: string;
   groups: string[];
 }
-/** What a call does, and what it does when the calls run one after the other. */
+/** A call, and its effect when the calls run one after the other. */
 interface Change {
   call: (id: string) => (service: InProcess) => Promise<number>;
-  /** @returns the Deployment after it, and the status of the answer */
+  /** @returns the Deployment after the call, and the response's status */
   model: (id: string, before: Fields | undefined) => [Fields | undefined, number];
   [fc.toStringMethod]: () => string;
 }
@@ -108,7 +108,7 @@ const remove: Change = {
   [fc.toStringMethod]: () => 'DELETE',
 };
 
-/** Every state, with statuses, in which calls can end that run one after the other in any order. */
+/** Returns every final state, with the statuses, of the calls running one after the other in any order. */
 function serialEnds(id: string, before: Fields | undefined, changes: Change[]): string[] {
   const ends = (state: Fields | undefined, left: number[], statuses: number[]): string[] =>
     left.length === 0

@@ -6,8 +6,8 @@ import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../su
 
 /**
  * A minimal model of the service, and random commands for which the model and the real service must agree. Times
- * are in epoch milliseconds. A token that was denied once stays denied forever, whatever happens later: that is
- * all of G3 and G5.
+ * are in epoch milliseconds. A token that was denied once stays denied forever, whatever happens later. That
+ * covers the guarantees G3 and G5.
  */
 export interface Model {
   lives: (Life | undefined)[];
@@ -99,7 +99,7 @@ export const newModel = (run: number): Model => ({
 
 type Verdict = 'alive' | 'dead' | 'either';
 
-/** The result that a check of this token must have now. */
+/** Returns the result that a check of this token must have now. */
 function verdictOf({ key, ...token }: Token, { time, rules }: InProcess): Verdict {
   const { now } = time;
   const lifetime = rules.tokenLifetime * 1000;
@@ -155,7 +155,8 @@ async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRec
 
 async function removing(real: Real, life: Life, sk: string, path: string, dies: boolean): Promise<Reply> {
   const record = await recordOf(real, life, sk);
-  // The read of the Deployment, the read of a key, the transaction: it crashes at the last, before or after.
+  // The call reads the Deployment, reads the key if there is one, and writes a transaction. It crashes before or after that
+  // transaction.
   if (dies)
     real.crash = { in: sk === 'DEPLOYMENT' ? 1 : 2, when: real.records.length % 2 ? 'before' : 'after' };
   let reply = await real.service.call('DELETE', path, admin);
@@ -445,7 +446,7 @@ const STEPS: Step[] = [
   },
 ];
 
-/** Lives have no name in the service; here each has a number. */
+/** A number for each generation of a Deployment, which is part of the keys of `made`. */
 const numbers = new WeakMap<Life, number>();
 let lives = 0;
 function lifeNumber(life: Life): number {
@@ -453,7 +454,7 @@ function lifeNumber(life: Life): number {
   return numbers.get(life) as number;
 }
 
-/** After all remaining work is done: everything deleted is gone, and everything else matches the model. */
+/** Does all remaining work, then checks that everything deleted is gone and everything else matches the model. */
 export async function settle(model: Model, real: Real): Promise<void> {
   const { service } = real;
   real.crash = undefined;

@@ -42,7 +42,7 @@ const keyItem: Item = {
   createdBy: 'ada',
 };
 
-/** A DynamoDB that supports what is used here and contains these items. */
+/** A fake DynamoDB with these items. It supports only the calls of this test. */
 const dynamodb = vi.fn<Wire>();
 const store = leanTokenStore(dynamodb, { tableName: 'keys', onMalformed: vi.fn() });
 const holding = (...items: Item[]) =>

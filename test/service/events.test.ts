@@ -14,7 +14,7 @@ for (const schedule of service.schedules) if (schedule.name.includes('KeySweep')
 /** On a busy machine an attempt can time out although it was applied, so that the call is counted twice. */
 const isAtLeast = (least: number) => (count: unknown) => Number(count) >= least && Number(count) < least + 10;
 
-/** Ends the hour, and does what is due then. */
+/** Advances the clock by an hour and runs the job that records the rejected calls. */
 async function recordRejectedCalls() {
   service.clock.advance(60 * 60);
   await service.invoke('sweep-keys', { task: 'rejected-calls' });
