@@ -48,21 +48,21 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
   return async (request) => {
     const isExchange = request.parameters.get('grant_type') === TOKEN_EXCHANGE;
-    return isExchange ? exchange(request) : swap(request);
+    return isExchange ? exchangeSubject(request) : exchangeSecret(request);
   };
 
-  async function swap(request: OAuthRequest): Promise<Answer> {
+  async function exchangeSecret(request: OAuthRequest): Promise<Answer> {
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const proved = await authenticate(store, request, clock, maxIdleDays);
-      const answer = await issue(proved, request, requestedScopes(scope, proved.key, rules));
+      const client = await authenticate(store, request, clock, maxIdleDays);
+      const answer = await issue(client, request, requestedScopes(scope, client.key, rules));
       if (answer) return answer;
     }
     throw unavailable(new Error('the key is being changed'));
   }
 
   /** RFC 8693: a token of an issuer that the key trusts, in place of a secret. */
-  async function exchange(request: OAuthRequest): Promise<Answer> {
+  async function exchangeSubject(request: OAuthRequest): Promise<Answer> {
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
     const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
     const scopes = requestedScopes(scope, client.key, rules);
@@ -78,7 +78,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     scopes: string[] | undefined,
     once?: UsedSubject,
   ): Promise<Answer | undefined> {
-    const { deployment, key } = client;
+    const { deployment, key, secret } = client;
     const now = clock();
     const expiresAt = expiryOfIssue(now, rules);
     let accessToken = '';
@@ -95,7 +95,17 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
         expiresAt,
       };
     };
-    if (!(await record(newToken, client, request, now, once))) return undefined;
+    const from = originOf(request.caller, rules.lastUsedFrom);
+    const isWritten =
+      secret && isFirstUse(key, secret)
+        ? await store.putTokenOfFirstUse(newToken(), key, {
+            secret,
+            now,
+            from,
+            ...firstUse(client, secret, { ...from, requestId: request.requestId }, now),
+          })
+        : await putToken(newToken, noteUse(client, now, from), once);
+    if (!isWritten) return undefined;
     onIssued?.();
     return {
       status: 200,
@@ -113,32 +123,34 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     };
   }
 
-  /** @param newToken creates the token to write; each call creates another one */
-  async function record(
+  /**
+   * Writes the token, and waits for the use of its key to be recorded: nothing runs after the answer.
+   * @param newToken creates the token to write; each call creates another one
+   * @param once set when the subject token is accepted once
+   * @returns false when the subject token was used before
+   */
+  async function putToken(
     newToken: () => Token,
-    client: Client,
-    request: OAuthRequest,
-    now: number,
+    noted: Promise<void>,
     once: UsedSubject | undefined,
   ): Promise<boolean> {
-    const { key, secret } = client;
-    const from = originOf(request.caller, rules.lastUsedFrom);
-    if (secret && isFirstUse(key, secret)) {
-      const use = firstUse(client, secret, { ...from, requestId: request.requestId }, now);
-      return store.putTokenOfFirstUse(newToken(), key, { secret, now, from, ...use });
-    }
-    const before = recordedBefore(rules.slideInterval, now);
-    const note = () =>
-      secret ? store.noteExchange(key, secret, before, now, from) : store.noteSubject(key, before, now, from);
-    // Beside the token, and whatever becomes of it, but never left behind: nothing runs after the answer.
-    const isDue = isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before);
-    const noted = isDue ? note().catch(() => {}) : undefined;
-    const put = async () => {
-      if (once) return store.putTokenOfSubject(newToken(), once);
+    try {
+      if (once) return await store.putTokenOfSubject(newToken(), once);
       await store.putToken(newToken);
       return true;
-    };
-    return put().finally(() => noted);
+    } finally {
+      await noted;
+    }
+  }
+
+  /** Records the use of the key when that is due. It never fails: a token does not depend on it. */
+  async function noteUse({ key, secret }: Client, now: number, from: UseOrigin): Promise<void> {
+    const before = recordedBefore(rules.slideInterval, now);
+    if (!isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before)) return;
+    const noted = secret
+      ? store.noteExchange(key, secret, before, now, from)
+      : store.noteSubject(key, before, now, from);
+    await noted.catch(() => {});
   }
 }
 
