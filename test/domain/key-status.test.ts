@@ -89,6 +89,8 @@ describe('noticeOf', () => {
 describe('keyRejection', () => {
   const GENERATION = apiKey().generation;
   const OTHER = '01BX5ZZKBKACTAV9WEVGEMMVS0';
+  // Two faults with the same generation could cancel each other out.
+  const THIRD = '01BX5ZZKBKACTAV9WEVGEMMVS1';
   const key = apiKey({ epoch: 3, networks: ['192.0.2.0/24'], validUntil: NOW + 1 });
   const use: KeyUse = {
     deployment: { generation: GENERATION },
@@ -101,7 +103,7 @@ describe('keyRejection', () => {
   const FAULTS: [KeyRejection, Partial<typeof key>, Partial<KeyUse>][] = [
     ['revoked', { generation: OTHER }, {}],
     ['revoked', {}, { deployment: undefined }],
-    ['revoked', {}, { deployment: { generation: OTHER }, token: { ...token, generation: OTHER } }],
+    ['revoked', {}, { deployment: { generation: THIRD }, token: { ...token, generation: THIRD } }],
     ['revoked', {}, { token: { ...token, generation: OTHER } }],
     ['disabled', { enabled: false }, {}],
     ['revoked', {}, { token: { ...token, epoch: 2 } }],
