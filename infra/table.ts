@@ -195,8 +195,12 @@ export class Table extends Construct {
   /** @param uses of each action, without `dynamodb:`, the partitions that it names */
   #grant(grantee: ServiceFunction, uses: Readonly<Record<string, readonly string[]>>): void {
     grantee.tell({ [ENV.tableName]: this.tableName });
-    const actionsOf = Map.groupBy(Object.keys(uses), (action) => uses[action]?.join());
-    for (const [, actions] of actionsOf) this.#allow(grantee, actions, uses[actions[0] ?? ''] ?? []);
+    // Not Map.groupBy: Node.js 20, which may run a synthesis, does not have it.
+    const partitionSets = new Set(Object.values(uses).map((partitions) => partitions.join()));
+    for (const partitionSet of partitionSets) {
+      const actions = Object.keys(uses).filter((action) => uses[action]?.join() === partitionSet);
+      this.#allow(grantee, actions, partitionSet.split(','));
+    }
     if (this.#keyArn !== undefined) grantee.allowKey(KEY_ACTIONS, this.#keyArn);
   }
 
