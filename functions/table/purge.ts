@@ -1,9 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { BatchWriteCommand, DeleteCommand, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
-import { ask, below, queryPages, type Table, transact } from './client.ts';
+import { ask, below, isWritten, queryPages, type Table, transact } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -160,21 +159,17 @@ export async function beginPurge(
       }),
     ),
   );
-  try {
-    await ask(
-      client.send(
-        new DeleteCommand({
-          TableName: tableName,
-          Key: directoryKey(deploymentId),
-          ConditionExpression: 'generation = :generation',
-          ExpressionAttributeValues: { ':generation': generation },
-        }),
-      ),
-    );
-  } catch (error) {
-    // No entry, or one of a later life: as it should be.
-    if (!(error instanceof ConditionalCheckFailedException)) throw error;
-  }
+  // No entry, or one of a later generation: nothing to delete.
+  await isWritten(
+    client.send(
+      new DeleteCommand({
+        TableName: tableName,
+        Key: directoryKey(deploymentId),
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ':generation': generation },
+      }),
+    ),
+  );
   return before?.createdAt !== undefined;
 }
 

@@ -1,9 +1,8 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { RejectedCall, RejectedCalls } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
-import { ask, below, queryPages, type Table, transact } from './client.ts';
+import { ask, below, isWritten, queryPages, type Table, transact } from './client.ts';
 import {
   fromRejectedCalls,
   PARTITION,
@@ -50,39 +49,36 @@ export async function countRejectedCall(
     ':expiresAt': Math.ceil((call.at + HOUR) / 1000) + LIFETIME,
     ':one': 1,
   };
-  try {
-    await ask(
-      client.send(
-        new UpdateCommand({
-          TableName,
-          Key,
-          UpdateExpression: `${SET_COMMON}, #last = :last ADD callCount :one, #count :one, deployments :ids`,
-          ConditionExpression:
-            'attribute_not_exists(deployments) OR contains(deployments, :id) OR size(deployments) < :most',
-          ExpressionAttributeNames: { '#count': count, '#last': last },
-          ExpressionAttributeValues: {
-            ...values,
-            ':last': call,
-            ':id': deploymentId,
-            ':ids': new Set([deploymentId]),
-            ':most': MAX_DEPLOYMENTS,
-          },
-        }),
-      ),
-    );
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    await ask(
-      client.send(
-        new UpdateCommand({
-          TableName,
-          Key,
-          UpdateExpression: `${SET_COMMON} ADD callCount :one`,
-          ExpressionAttributeValues: values,
-        }),
-      ),
-    );
-  }
+  const isCounted = await isWritten(
+    client.send(
+      new UpdateCommand({
+        TableName,
+        Key,
+        UpdateExpression: `${SET_COMMON}, #last = :last ADD callCount :one, #count :one, deployments :ids`,
+        ConditionExpression:
+          'attribute_not_exists(deployments) OR contains(deployments, :id) OR size(deployments) < :most',
+        ExpressionAttributeNames: { '#count': count, '#last': last },
+        ExpressionAttributeValues: {
+          ...values,
+          ':last': call,
+          ':id': deploymentId,
+          ':ids': new Set([deploymentId]),
+          ':most': MAX_DEPLOYMENTS,
+        },
+      }),
+    ),
+  );
+  if (isCounted) return;
+  await ask(
+    client.send(
+      new UpdateCommand({
+        TableName,
+        Key,
+        UpdateExpression: `${SET_COMMON} ADD callCount :one`,
+        ExpressionAttributeValues: values,
+      }),
+    ),
+  );
 }
 
 /**
