@@ -8,7 +8,17 @@ import type {
   MalformedKey,
   SecretHash,
 } from '../domain/records.ts';
-import { ask, assign, below, isWritten, listingPages, readTogether, type Table, transact } from './client.ts';
+import {
+  ask,
+  assign,
+  below,
+  isWritten,
+  listingPages,
+  readTogether,
+  type Table,
+  transact,
+  updateIf,
+} from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import {
   apiKeyKey,
@@ -169,19 +179,21 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
         Update: {
           TableName,
           Key: apiKeyKey(key.deploymentId, key.ulid),
-          ...changes,
-          ConditionExpression: 'generation = :generation AND revision = :read',
-          ExpressionAttributeValues: {
-            ...changes.ExpressionAttributeValues,
-            ':generation': key.generation,
-            ':read': key.revision - 1,
-          },
+          ...updateIf(changes, isRevision(key.generation, key.revision - 1)),
         },
       },
     ],
     event,
   );
   return !refused;
+}
+
+/** The condition that a key has the generation and the revision that were read. */
+function isRevision(generation: string, revision: number) {
+  return {
+    ConditionExpression: 'generation = :generation AND revision = :read',
+    ExpressionAttributeValues: { ':generation': generation, ':read': revision },
+  };
 }
 
 /**
@@ -195,9 +207,7 @@ export function beginRevision({ client, tableName }: Table, key: ApiKey): Promis
   const update = new UpdateCommand({
     TableName: tableName,
     Key: apiKeyKey(deploymentId, ulid),
-    UpdateExpression: 'SET revision = :next',
-    ConditionExpression: 'generation = :generation AND revision = :read',
-    ExpressionAttributeValues: { ':next': revision + 1, ':generation': generation, ':read': revision },
+    ...updateIf(assign({ revision: revision + 1 }), isRevision(generation, revision)),
   });
   return isWritten(client.send(update));
 }
@@ -280,13 +290,7 @@ export async function markApiKey(
         Update: {
           TableName,
           Key: apiKeyKey(key.deploymentId, key.ulid),
-          ...changes,
-          ConditionExpression: 'generation = :generation AND revision = :read',
-          ExpressionAttributeValues: {
-            ...changes.ExpressionAttributeValues,
-            ':generation': key.generation,
-            ':read': key.revision,
-          },
+          ...updateIf(changes, isRevision(key.generation, key.revision)),
         },
       },
     ],
