@@ -281,7 +281,7 @@ const measures: Record<string, () => Promise<unknown>> = {
       const id = `purged-${pass}`;
       const { generation } = await seed(endpoint, id, { keys: 1, tokens: size.purged });
       const deployment = { id, generation, name: '', groups: [], keyCount: 1, createdAt: 0 };
-      const actor = { principal: 'bench', address: '192.0.2.1', requestId: '' };
+      const actor = { principal: 'bench', type: 'person' as const, address: '192.0.2.1', requestId: '' };
       await deleteDeployment(ours, deployment, newEvent('deployment.deleted', deployment, actor, Date.now()));
       const before = process.memoryUsage().heapUsed;
       const begin = performance.now();
@@ -324,10 +324,10 @@ const measures: Record<string, () => Promise<unknown>> = {
       const deployment = { id, generation, name: '', groups: [], keyCount: 1, createdAt: 0 };
       const key = fromApiKey(keys[0]?.item);
       if (!key) throw new Error('no key');
-      const actor = { principal: 'bench', address: '192.0.2.1', requestId: '' };
+      const actor = { principal: 'bench', type: 'person' as const, address: '192.0.2.1', requestId: '' };
       const event = newEvent('api_key.deleted', deployment, actor, Date.now());
       const ends = [
-        () => deleteApiKey(ours, key, event),
+        () => deleteApiKey(ours, deployment, key.ulid, event),
         () => editApiKey(ours, { ...key, enabled: false, epoch: 1, revision: 1 }, event),
         () => deleteDeployment(ours, deployment, event),
         () =>
