@@ -6,6 +6,7 @@ import {
 import {
   BatchGetCommand,
   DynamoDBDocumentClient,
+  GetCommand,
   QueryCommand,
   type QueryCommandInput,
   TransactWriteCommand,
@@ -69,6 +70,15 @@ function isTransient(error: unknown): boolean {
   // It began well and did not come to its end, or was not what it began as.
   const isDamaged = (status !== undefined && status < 300) || error instanceof SyntaxError;
   return TRANSIENT.has(error.name) || isServerFault || isNetworkFault || isDamaged;
+}
+
+/** Returns an item as it is now (a strongly consistent read), or undefined when there is none. */
+export async function readItem(
+  { client, tableName: TableName }: Table,
+  Key: ItemKey,
+): Promise<Item | undefined> {
+  const { Item } = await ask(client.send(new GetCommand({ TableName, Key, ConsistentRead: true })));
+  return Item;
 }
 
 export type Write = NonNullable<TransactWriteCommandInput['TransactItems']>[number];

@@ -1,13 +1,13 @@
-import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
 import {
-  ask,
   assign,
   below,
   isWritten,
   queryPages,
+  readItem,
   type Table,
   transact,
   updateIf,
@@ -18,8 +18,6 @@ import {
   directoryKey,
   fromDeployment,
   fromDirectoryEntry,
-  type Item,
-  type ItemKey,
   isGeneration,
   NO_LIFE,
   PARTITION,
@@ -34,11 +32,6 @@ export type ListedDeployment = Omit<Deployment, 'keyCount'>;
 /** The Deployment as it is now: a strongly consistent read. */
 export async function readDeployment(table: Table, id: string): Promise<Deployment | undefined> {
   return parse(table, await readItem(table, deploymentKey(id)), fromDeployment);
-}
-
-async function readItem({ client, tableName: TableName }: Table, Key: ItemKey): Promise<Item | undefined> {
-  const { Item } = await ask(client.send(new GetCommand({ TableName, Key, ConsistentRead: true })));
-  return Item;
 }
 
 /** What there is of a Deployment whose item is damaged: enough to end its life. */

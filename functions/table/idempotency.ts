@@ -1,6 +1,5 @@
-import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { IdempotencyRecord } from '../domain/records.ts';
-import { ask, type Refusals, type Table, type Write } from './client.ts';
+import { type Refusals, readItem, type Table, type Write } from './client.ts';
 import { fromIdempotencyRecord, idempotencyKey, parse, toIdempotencyRecord } from './schema.ts';
 
 /** What a retry finds of the call that it repeats. Strongly consistent; also one that has expired. */
@@ -8,12 +7,8 @@ export async function readIdempotencyRecord(
   table: Table,
   { deploymentId, generation, hash }: Pick<IdempotencyRecord, 'deploymentId' | 'generation' | 'hash'>,
 ): Promise<Pick<IdempotencyRecord, 'bodyHash' | 'answer' | 'expiresAt'> | undefined> {
-  const { client, tableName } = table;
-  const Key = idempotencyKey(deploymentId, generation, hash);
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key, ConsistentRead: true })),
-  );
-  return parse(table, Item, fromIdempotencyRecord);
+  const item = await readItem(table, idempotencyKey(deploymentId, generation, hash));
+  return parse(table, item, fromIdempotencyRecord);
 }
 
 /**

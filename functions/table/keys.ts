@@ -1,4 +1,4 @@
-import { GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type {
   ApiKey,
@@ -9,11 +9,11 @@ import type {
   SecretHash,
 } from '../domain/records.ts';
 import {
-  ask,
   assign,
   below,
   isWritten,
   listingPages,
+  readItem,
   readTogether,
   type Table,
   transact,
@@ -49,11 +49,7 @@ export async function readApiKey(
   { id, generation }: Generation,
   ulid: string,
 ): Promise<ApiKey | MalformedKey | undefined> {
-  const { client, tableName } = table;
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: apiKeyKey(id, ulid), ConsistentRead: true })),
-  );
-  return ofGeneration(generation, table, Item);
+  return ofGeneration(generation, table, await readItem(table, apiKeyKey(id, ulid)));
 }
 
 /**

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { BatchWriteCommand, DeleteCommand, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { BatchWriteCommand, DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
-import { ask, below, isWritten, queryPages, type Table, transact } from './client.ts';
+import { ask, below, isWritten, queryPages, readItem, type Table, transact } from './client.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -30,14 +30,9 @@ const PARALLEL = 8;
 const BATCH_ATTEMPTS = 8;
 
 /** The generation that the Deployment has now; undefined when there is none. Strongly consistent. */
-export async function currentGeneration(
-  { client, tableName }: Table,
-  id: string,
-): Promise<string | undefined> {
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
-  );
-  return typeof Item?.generation === 'string' ? Item.generation : undefined;
+export async function currentGeneration(table: Table, id: string): Promise<string | undefined> {
+  const item = await readItem(table, deploymentKey(id));
+  return typeof item?.generation === 'string' ? item.generation : undefined;
 }
 
 /** What to delete, page by page, and the sort key from which a later run may go on. */

@@ -1,7 +1,7 @@
-import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
-import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { isDeploymentId } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, type Projection, readTogether, type Table, transact } from './client.ts';
+import { ask, type Projection, readItem, readTogether, type Table, transact } from './client.ts';
 import { unchangedSince } from './deployments.ts';
 import type { Life } from './purge.ts';
 import {
@@ -10,6 +10,7 @@ import {
   fromDirectoryEntry,
   type Item,
   type ItemKey,
+  isGeneration,
   NO_LIFE,
   PARTITION,
   parse,
@@ -47,11 +48,9 @@ export interface Found {
 export type Present = { isThere: false } | { isThere: true; generation: string | undefined };
 
 /** Strongly consistent. @param name of the pass */
-export async function readPass({ client, tableName }: Table, name: string): Promise<Pass | undefined> {
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: passKey(name), ConsistentRead: true })),
-  );
-  return Item && { startedAt: Number(Item.startedAt), after: Item.after };
+export async function readPass(table: Table, name: string): Promise<Pass | undefined> {
+  const item = await readItem(table, passKey(name));
+  return item && { startedAt: Number(item.startedAt), after: item.after as Pass['after'] };
 }
 
 export async function writePass({ client, tableName }: Table, name: string, pass: Pass): Promise<void> {
@@ -94,20 +93,17 @@ function foundItem({ pk, sk, generation }: Item): Found[] {
     {
       key,
       deploymentId: isDeploymentId(id) ? id : undefined,
-      generation: isLife(generation) ? generation : NO_LIFE,
+      generation: isGeneration(generation) ? generation : NO_LIFE,
       kind: isEntry ? 'entry' : isDeployment ? 'deployment' : 'belonging',
     },
   ];
 }
 
-const isLife = (generation: unknown): generation is string =>
-  typeof generation === 'string' && isUlid(generation);
-
 /** What is known of each Deployment now. Strongly consistent. */
 export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
   const presentLife = (item: Item | undefined): Present => {
     if (!item) return { isThere: false };
-    return { isThere: true, generation: isLife(item.generation) ? item.generation : undefined };
+    return { isThere: true, generation: isGeneration(item.generation) ? item.generation : undefined };
   };
   return lookUp(table, ids, deploymentKey, presentLife, LIFE_ATTRIBUTES);
 }
@@ -147,14 +143,7 @@ export async function isBeingPurged(table: Table, { deploymentId, generation }: 
 /** Is the item still there, and of the same life? Strongly consistent. */
 export async function isStillThere(table: Table, { key, generation }: Found): Promise<boolean> {
   const item = await readItem(table, key);
-  return item !== undefined && (isLife(item.generation) ? item.generation : NO_LIFE) === generation;
-}
-
-async function readItem({ client, tableName }: Table, Key: ItemKey): Promise<Item | undefined> {
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key, ConsistentRead: true })),
-  );
-  return Item;
+  return item !== undefined && (isGeneration(item.generation) ? item.generation : NO_LIFE) === generation;
 }
 
 /**

@@ -1,6 +1,6 @@
-import { GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../domain/records.ts';
-import { ask, isWritten, readTogether, type Table, type Write } from './client.ts';
+import { ask, isWritten, readItem, readTogether, type Table, type Write } from './client.ts';
 import {
   deploymentKey,
   fromDeployment,
@@ -25,11 +25,7 @@ const BATCH = 50;
 
 /** What was last heard of a Deployment. Strongly consistent. */
 export async function readRegistration(table: Table, id: string): Promise<Registration | undefined> {
-  const { client, tableName } = table;
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: registrationKey(id), ConsistentRead: true })),
-  );
-  return parse(table, Item, fromRegistration);
+  return parse(table, await readItem(table, registrationKey(id)), fromRegistration);
 }
 
 /** What was last heard of each Deployment, and what it is now. Strongly consistent. */

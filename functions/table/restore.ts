@@ -1,8 +1,8 @@
 import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
-import { GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment } from '../domain/records.ts';
-import { ask, below, isWritten, queryPages, type Table, transact } from './client.ts';
+import { ask, below, isWritten, queryPages, readItem, type Table, transact } from './client.ts';
 import { deleteItems } from './purge.ts';
 import {
   apiKeyKey,
@@ -36,14 +36,8 @@ export interface RestoreRecord {
   finishedAt?: number | undefined;
 }
 
-export async function readRestore(
-  { client, tableName }: Table,
-  restoreId: string,
-): Promise<RestoreRecord | undefined> {
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: restoreKey(restoreId), ConsistentRead: true })),
-  );
-  return Item as RestoreRecord | undefined;
+export async function readRestore(table: Table, restoreId: string): Promise<RestoreRecord | undefined> {
+  return (await readItem(table, restoreKey(restoreId))) as RestoreRecord | undefined;
 }
 
 /** Records that a restore has started or finished. A finished one stays finished, also when its start is written late. */
@@ -86,11 +80,8 @@ export async function readRestored(
   table: Table,
   id: string,
 ): Promise<{ deployment: Deployment | undefined; restoredBy: unknown }> {
-  const { client, tableName } = table;
-  const { Item } = await ask(
-    client.send(new GetCommand({ TableName: tableName, Key: deploymentKey(id), ConsistentRead: true })),
-  );
-  return { deployment: parse(table, Item, fromDeployment), restoredBy: Item?.restoredBy };
+  const item = await readItem(table, deploymentKey(id));
+  return { deployment: parse(table, item, fromDeployment), restoredBy: item?.restoredBy };
 }
 
 /** All keys of one life of a Deployment. */
