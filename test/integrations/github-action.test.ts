@@ -11,13 +11,8 @@ import { parse } from 'yaml';
 import { parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import {
-  type Reaction,
-  runAction,
-  type StepOptions,
-  type StepResult,
-  startFront,
-} from '../support/github-runner.ts';
+import { busy, type Reaction, startFront } from '../support/front.ts';
+import { runAction, type StepOptions, type StepResult } from '../support/github-runner.ts';
 import { callAs } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
@@ -271,11 +266,6 @@ describe('the GitHub Action without a secret', () => {
 });
 
 describe('the GitHub Action when the service is busy', () => {
-  const busy =
-    (status: number, headers: Record<string, string> = {}): Reaction =>
-    (response) =>
-      response.writeHead(status, headers).end('{"message":"Service Unavailable"}');
-
   it('waits as long as Retry-After says, with jitter, and retries', async () => {
     const soon = new Date(Date.now() + 20_000).toUTCString();
     front.next = [
@@ -312,7 +302,7 @@ describe('the GitHub Action when the service is busy', () => {
     expect(front.bodies).toHaveLength(1);
   });
 
-  it('also retries the revocation, and warns when that fails', async () => {
+  it('retries the revocation, and warns when every attempt fails', async () => {
     const token = await swap(stack, key);
     const state = { isPost: 'true', token };
     front.next = Array.from({ length: 5 }, () => busy(503));

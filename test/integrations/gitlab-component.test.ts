@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { type Reaction, startFront } from '../support/github-runner.ts';
+import { busy, type Reaction, startFront } from '../support/front.ts';
 import {
   type Inputs,
   includeComponent,
@@ -111,10 +111,6 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     expect(said).toHaveLength(1);
     return said[0] ?? '';
   }
-  const busy =
-    (status: number, headers: Record<string, string> = {}): Reaction =>
-    (response) =>
-      response.writeHead(status, headers).end();
 
   it('gives the job a token for the secret, and revokes it afterwards', async () => {
     const script = `${USED}\n${SCRIPT}`;

@@ -1,11 +1,8 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 import { parse } from 'yaml';
 
 const folder = fileURLToPath(new URL('../../integrations/github-action/', import.meta.url));
@@ -84,47 +81,4 @@ export async function runAction(
 function valuesOf(text: string): Record<string, string> {
   const values = text.matchAll(/^(?<name>[^\n]+?)<<(?<delimiter>[^\n]+)\n(?<value>.*?)\n\k<delimiter>$/gms);
   return Object.fromEntries(Array.from(values, ({ groups = {} }) => [groups.name, groups.value]));
-}
-
-/** What a front does with a call instead of forwarding it. `lost` forwards the call and breaks the connection. */
-export type Reaction = 'lost' | ((response: ServerResponse, body: string) => unknown);
-
-/** A running server in front of the service. */
-export interface Front {
-  url: string;
-  /** Reactions to the next calls, in order. All later calls are forwarded. */
-  next: Reaction[];
-  /** The bodies of all calls. */
-  bodies: string[];
-}
-
-/**
- * Starts a server in front of the service, for a test file. It can respond like a gateway when a call does not reach
- * the functions.
- */
-export async function startFront(target: string): Promise<Front> {
-  const front: Front = { url: '', next: [], bodies: [] };
-  const server = createServer(async (incoming, response) => {
-    let body = '';
-    for await (const chunk of incoming) body += chunk;
-    front.bodies.push(body);
-    const reaction = front.next.shift();
-    if (typeof reaction === 'function') return reaction(response, body);
-    const { method, headers, url = '' } = incoming;
-    const forwarded = request(`${target}${url}`, { method, headers }, (answer) => {
-      if (reaction === 'lost') {
-        answer.resume().on('end', () => incoming.socket.destroy());
-        return;
-      }
-      response.writeHead(answer.statusCode ?? 500, answer.headers);
-      answer.pipe(response);
-    });
-    forwarded.end(body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  afterAll(() => {
-    server.close();
-  });
-  front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return front;
 }
