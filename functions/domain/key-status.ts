@@ -22,7 +22,7 @@ export type KeyRejection =
   | 'network';
 
 /** The part of a key that decides whether it can be used. */
-export type UsableKey = Pick<ApiKey, 'generation' | 'enabled' | 'epoch' | 'validUntil' | 'networks'>;
+type UsableKey = Pick<ApiKey, 'generation' | 'enabled' | 'epoch' | 'validUntil' | 'networks'>;
 
 /** How a key is used: by its secret, by a subject token, or by an access token that was issued for it. */
 export interface KeyUse {

@@ -14,6 +14,9 @@ export interface Deployment {
   createdAt: number;
 }
 
+/** One generation of a Deployment. */
+export type Generation = Pick<Deployment, 'id' | 'generation'>;
+
 /** The hash of a secret that a key accepts. */
 export interface SecretHash {
   hash: string;

@@ -1,6 +1,5 @@
 import { systemActor } from '../domain/actors.ts';
-import type { CheckRules } from '../domain/check.ts';
-import { scopeOf } from '../domain/check.ts';
+import { type CheckRules, scopeOf } from '../domain/check.ts';
 import { ServiceError, unavailable } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import { type Clock, expiryOfIssue } from '../domain/expiry.ts';

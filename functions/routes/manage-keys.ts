@@ -6,7 +6,7 @@ import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import { hasExpired, isIdle } from '../domain/key-status.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
-import type { ApiKey, Deployment, MalformedKey } from '../domain/records.ts';
+import type { ApiKey, Deployment, Generation, MalformedKey } from '../domain/records.ts';
 import { disabled, isWanted, rotated } from '../domain/rotation.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
@@ -23,7 +23,6 @@ import {
   deleteApiKey,
   disableMalformedKey,
   editApiKey,
-  type Generation,
   listApiKeys,
   MAX_KEYS,
   readApiKey,

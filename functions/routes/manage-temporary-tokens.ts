@@ -5,7 +5,7 @@ import { type Clock, expiryOfGrant } from '../domain/expiry.ts';
 import { isUlid } from '../domain/identifiers.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
-import type { Deployment, Grant } from '../domain/records.ts';
+import type { Deployment, Generation, Grant } from '../domain/records.ts';
 import { effectiveScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
@@ -14,7 +14,6 @@ import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.t
 import { idempotentCall } from '../operations/idempotency.ts';
 import type { Table } from '../table/client.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
-import type { Generation } from '../table/keys.ts';
 import {
   deleteGrant,
   listGrants,

@@ -1,7 +1,7 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
-import type { Deployment } from '../domain/records.ts';
+import type { Deployment, Generation } from '../domain/records.ts';
 import {
   assign,
   below,
@@ -60,11 +60,7 @@ export async function readDamagedDeployment(
  * one, but an administrator can end its keys and temporary tokens.
  * @throws ServiceError 404 where there is none, or none that the person may see
  */
-export async function readVisibleDeployment(
-  table: Table,
-  person: Person,
-  id: string,
-): Promise<Pick<Deployment, 'id' | 'generation'>> {
+export async function readVisibleDeployment(table: Table, person: Person, id: string): Promise<Generation> {
   const item = await readItem(table, deploymentKey(id));
   const deployment = parse(table, item, fromDeployment);
   // Where the generation is malformed too, no check accepts anything of the Deployment.
@@ -195,11 +191,7 @@ export function unchangedSince({ generation, revision, name, groups }: Deploymen
  */
 export async function deleteDeployment(
   table: Table,
-  {
-    id,
-    generation,
-    stored = { generation },
-  }: Pick<Deployment, 'id' | 'generation'> & Partial<DamagedDeployment>,
+  { id, generation, stored = { generation } }: Generation & Partial<DamagedDeployment>,
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {

@@ -2,7 +2,7 @@ import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type {
   ApiKey,
-  Deployment,
+  Generation,
   IdempotencyRecord,
   Leak,
   MalformedKey,
@@ -39,9 +39,6 @@ import {
 
 /** Most keys that a Deployment may have. */
 export const MAX_KEYS = 1000;
-
-/** One generation of a Deployment. */
-export type Generation = Pick<Deployment, 'id' | 'generation'>;
 
 /** A key of this generation of the Deployment, also a malformed one: what ends a key must find it. */
 export async function readApiKey(
@@ -90,7 +87,7 @@ function ofGeneration(
  */
 export async function listApiKeys(
   table: Table,
-  { id, generation }: Pick<Deployment, 'id' | 'generation'>,
+  { id, generation }: Generation,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<{ items: (ApiKey | MalformedKey)[]; hasMore: boolean }> {
   const keys = below(PARTITION.deployment(id), SORT.key);

@@ -1,7 +1,7 @@
 import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
-import type { ApiKey, Deployment } from '../domain/records.ts';
+import type { ApiKey, Deployment, Generation } from '../domain/records.ts';
 import { ask, below, isWritten, queryPages, readItem, type Table, transact } from './client.ts';
 import { deleteItems } from './purge.ts';
 import {
@@ -85,10 +85,7 @@ export async function readRestored(
 }
 
 /** All keys of one life of a Deployment. */
-export async function allApiKeys(
-  table: Table,
-  { id, generation }: Pick<Deployment, 'id' | 'generation'>,
-): Promise<Map<string, ApiKey>> {
+export async function allApiKeys(table: Table, { id, generation }: Generation): Promise<Map<string, ApiKey>> {
   const keys = new Map<string, ApiKey>();
   for await (const item of itemsBelow(table, PARTITION.deployment(id), SORT.key)) {
     const key = parse(table, item, fromApiKey);

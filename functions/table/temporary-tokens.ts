@@ -1,9 +1,8 @@
 import type { ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
-import type { Deployment, Grant, IdempotencyRecord } from '../domain/records.ts';
+import type { Deployment, Generation, Grant, IdempotencyRecord } from '../domain/records.ts';
 import { below, queryPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
-import type { Generation } from './keys.ts';
 import {
   deploymentKey,
   fromGrant,
@@ -17,8 +16,6 @@ import {
 } from './schema.ts';
 
 interface Listing {
-  /** Sort key prefix. */
-  prefix: string;
   /** ULID to begin after. */
   after: string | undefined;
   /** Epoch milliseconds: what has expired is as good as absent, whether TTL has deleted it or not. */
@@ -33,14 +30,10 @@ interface Listing {
 export async function listGrants(
   table: Table,
   deployment: Deployment,
-  {
-    isWanted,
-    limit,
-    ...rest
-  }: Omit<Listing, 'prefix'> & { isWanted?: (one: Grant) => boolean; limit: number },
+  { isWanted, limit, ...rest }: Listing & { isWanted?: (one: Grant) => boolean; limit: number },
 ): Promise<{ items: Grant[]; hasMore: boolean }> {
   const items: Grant[] = [];
-  for await (const grant of livingGrants(table, deployment, { ...rest, prefix: SORT.grant })) {
+  for await (const grant of livingGrants(table, deployment, rest)) {
     if (isWanted?.(grant) ?? true) items.push(grant);
     // One more than asked for tells whether there is a next page that this person may see.
     if (items.length > limit) break;
@@ -64,9 +57,8 @@ export async function readGrant(
   for await (const { items } of queryPages(table, below(PARTITION.deployment(id), grantOf(ulid)))) {
     for (const item of items) {
       const grant = parse(table, item, fromGrant);
-      const hash = String(item.sk).slice(grantOf(ulid).length);
       if (!isOfLife(item, generation)) continue;
-      if (!grant) return { deploymentId: id, ulid, hash };
+      if (!grant) return { deploymentId: id, ulid, hash: String(item.sk).slice(grantOf(ulid).length) };
       if (isLive(grant.expiresAt, now)) return grant;
     }
   }
@@ -76,11 +68,11 @@ export async function readGrant(
 async function* livingGrants(
   table: Table,
   { id, generation }: Deployment,
-  { prefix, after, now }: Listing,
+  { after, now }: Listing,
 ): AsyncGenerator<Grant> {
   // `~` follows every character of a hash: so begins what comes after all keys of that ULID.
   const start = after === undefined ? undefined : grantKey(id, after, '~');
-  for await (const { items } of queryPages(table, below(PARTITION.deployment(id), prefix), start)) {
+  for await (const { items } of queryPages(table, below(PARTITION.deployment(id), SORT.grant), start)) {
     for (const item of items) {
       const grant = parse(table, item, fromGrant);
       if (grant?.generation === generation && isLive(grant.expiresAt, now)) yield grant;
