@@ -4,7 +4,7 @@ import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
-import { hasLength, isPlainText, PLAIN_TEXT, plainTextRule } from '../domain/text.ts';
+import { hasLength, PLAIN_TEXT, plainTextRule } from '../domain/text.ts';
 import {
   bindingOf,
   bindsTenant,
@@ -18,25 +18,21 @@ import {
 // The OpenAPI document is made of these schemas too. It reads patterns and lengths as they stand; what a refinement
 // rules is said again in `meta`, where JSON Schema has a word for it.
 
-/** Text without control characters, its length counted in characters, as JSON Schema does, not in UTF-16 units. */
-const text = (least: number, most: number) => {
-  const rule = `must be ${least} to ${most} characters, without control characters`;
-  return z.string(rule).check(
-    z.regex(/^\P{Cc}*$/u, { error: rule, abort: true }),
+/** Text of a pattern, its length counted in characters, as JSON Schema does, not in UTF-16 units. */
+const textOf = (pattern: RegExp, rule: string, least: number, most: number) =>
+  z.string(rule).check(
+    z.regex(pattern, { error: rule, abort: true }),
     z.refine((it) => it.isWellFormed() && hasLength(it, least, most), rule),
     z.meta({ minLength: least, maxLength: most }),
   );
-};
+
+/** Text without control characters. */
+const text = (least: number, most: number) =>
+  textOf(/^\P{Cc}*$/u, `must be ${least} to ${most} characters, without control characters`, least, most);
 
 /** Text that people read: a name, a description, a group. */
-const plainText = (least: number, most: number) => {
-  const rule = plainTextRule(least, most);
-  return z.string(rule).check(
-    z.regex(PLAIN_TEXT, { error: rule, abort: true }),
-    z.refine((it) => isPlainText(it, least, most), rule),
-    z.meta({ minLength: least, maxLength: most }),
-  );
-};
+const plainText = (least: number, most: number) =>
+  textOf(PLAIN_TEXT, plainTextRule(least, most), least, most);
 
 const groups = z.array(plainText(1, 128), 'must be an array of at most 20 groups').check(z.maxLength(20));
 
