@@ -52,7 +52,7 @@ export interface CheckedRecords {
 
 /** Why a token is denied; for the log and the metric, never for the caller. */
 export type Refusal =
-  /** It has not the form of a token: decided without reading the store. */
+  /** It does not have the form of a token. Decided without reading the store. */
   | 'malformed'
   /** There is no such token, or it was revoked, purged or deleted by TTL. */
   | 'unknown'

@@ -2,7 +2,7 @@ import { isWithin } from './networks.ts';
 import type { ApiKey, Deployment, Token } from './records.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
-/** How long before a key expires people are notified, in milliseconds: 7 days. */
+/** How long before its expiry the service notifies people about a key, in milliseconds: 7 days. */
 const NOTICE = 7 * DAY;
 
 /** Why a key cannot be used. */
@@ -71,7 +71,7 @@ export function isAllowedFrom({ networks }: Pick<ApiKey, 'networks'>, address: s
 /** What people see of a key, in the order in which the reasons count. A key stays listed whatever its status is. */
 export type KeyStatus = 'active' | 'leaked' | 'disabled' | 'expired' | 'idle';
 
-/** Whether the key can be used by somebody, as it is shown to people. @param now epoch milliseconds */
+/** Returns the status that people see: whether the key can be used, and if not, why. @param now epoch milliseconds */
 export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefined): KeyStatus {
   if (key.leak) return 'leaked';
   if (!key.enabled) return 'disabled';

@@ -20,5 +20,5 @@ export type PurgeOutcome =
   /** The stream or the queue sends it again. */
   | { type: 'failed'; error: string; sequenceNumber: string | undefined }
   | { type: 'failed'; error: string; messageId: string }
-  /** The sweep has put unfinished purges back on their way. */
+  /** The sweep has queued unfinished purges again. */
   | { type: 'swept'; found: number };

@@ -87,7 +87,7 @@ export async function purgeFromQueue(
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
-/** On a schedule: put every purge that has not ended back on its way. */
+/** Runs on a schedule: queues every unfinished purge again. */
 export async function sweepMarkers({ table, clock, defer, report }: PurgeDependencies): Promise<void> {
   let found = 0;
   for await (const { createdAt, ...life } of unfinishedPurges(table, clock() - MARKER_AGE)) {

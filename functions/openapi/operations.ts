@@ -181,8 +181,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'client',
     summary: 'Give up an access token of the key',
     description:
-      'RFC 7009. A token of another key gets the same answer and stays active. A key with trust rules has no secret: it sends ' +
-      'client_id and token alone, and gets 401 unless it is a token of that key.',
+      'RFC 7009. A token of another key gets the same answer and stays active. A key with trust rules has no secret: send only ' +
+      'client_id and token. Returns 401 unless the token belongs to that key.',
     body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
     answers: {
       200: empty('If it was a token of this key, its access has ended.'),
@@ -270,11 +270,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       400: badBody,
       403: administratorsOnly,
       404: noSuchDeployment,
-      409: problem(
-        409,
-        'conflict',
-        'The Deployment is being changed by somebody else. Try again. If it is damaged, delete it.',
-      ),
+      409: problem(409, 'conflict', 'Other calls keep changing this Deployment. Try again.'),
     },
   },
   'DELETE /deployments/{deploymentId}': {

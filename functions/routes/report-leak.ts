@@ -86,7 +86,8 @@ async function leakKey(
     const now = clock();
     const { generation, key } = (await readLeakedKey(table, deploymentId, ulid)) ?? {};
     if (!generation || !key) return;
-    // Where the secrets cannot be read, this may be one of them: such a key gets no tokens anyway.
+    // Where the secrets cannot be read, this may be one of them. The key gets no new tokens anyway; the report revokes
+    // those that it has.
     const { secrets = [{ hash, createdAt: now }] } = key;
     const isValid = livingSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
     if (!isValid || (key.leak && !key.enabled)) return;

@@ -40,7 +40,7 @@ import {
 /** Most keys that a Deployment may have. */
 export const MAX_KEYS = 1000;
 
-/** A key of this generation of the Deployment, also a malformed one: what ends a key must find it. */
+/** Returns a key of this generation of the Deployment, even a malformed one: the calls that disable or delete it need it. */
 export async function readApiKey(
   table: Table,
   { id, generation }: Generation,
@@ -50,7 +50,7 @@ export async function readApiKey(
 }
 
 /**
- * A key and the generation of its Deployment, for a leak report: both also from malformed items.
+ * Returns a key and the generation of its Deployment, for a leak report. Either item may be malformed.
  * @returns undefined when there is no such Deployment, or no such key of its generation
  */
 export async function readLeakedKey(
@@ -69,7 +69,7 @@ export async function readLeakedKey(
   return key && { generation, key };
 }
 
-/** Of an item, the key of that generation. A malformed item that names none may be of it. */
+/** Returns the item as a key of that generation. A malformed item without a generation may belong to it. */
 function ofGeneration(
   generation: string,
   table: Table,
@@ -324,7 +324,7 @@ export async function deleteApiKey(
 
 /**
  * Disables a key whose item is malformed, for good: its tokens stay revoked, and edits that are under way fail, also
- * when somebody repairs the item. No condition but that the item is there.
+ * when somebody repairs the item. The only condition is that the item exists.
  * @param leak undefined: what the item has of a leak stays
  * @returns false when the key is gone already
  */

@@ -18,7 +18,7 @@ export async function readLeakedToken(
 
 /**
  * Revoke a token or temporary token that leaked; nothing when it is gone already.
- * @param event undefined: none, because the token is not valid now
+ * @param event undefined when the token is not valid now: then no event is written
  */
 export async function deleteLeakedToken(
   table: Table,
