@@ -1,6 +1,5 @@
 import type { OnMalformed } from '../table/schema.ts';
-import * as ENV from './env.ts';
-import { counted } from './metric.ts';
+import { counted, ofStack } from './metric.ts';
 import * as METRIC from './metric-names.ts';
 
 /** Where a function writes what an operator must see. */
@@ -16,11 +15,11 @@ export function logMalformed(
   log: ErrorLog,
   env: Record<string, string | undefined> = process.env,
 ): OnMalformed {
-  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
+  const dimension = ofStack(env);
   return ({ pk, sk }) =>
     log.error('malformed item', {
       pk,
       sk: sk.replace(/#[\w-]{43}$/, '#…'),
-      ...counted(METRIC.malformedItems, ofStack),
+      ...counted(METRIC.malformedItems, dimension),
     });
 }

@@ -1,3 +1,4 @@
+import * as ENV from './env.ts';
 import * as METRIC from './metric-names.ts';
 
 /** One value of a metric. */
@@ -5,6 +6,11 @@ export interface Measure {
   value: number;
   unit: 'Count' | 'Milliseconds';
 }
+
+/** Returns the dimension that every metric has: the name of the stack. */
+export const ofStack = (env: Record<string, string | undefined>) => ({
+  [METRIC.dimension]: env[ENV.stackName] ?? 'unknown',
+});
 
 /**
  * Fields that make a line of log a measurement: CloudWatch's embedded metric format.

@@ -1,7 +1,6 @@
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
-import * as ENV from './env.ts';
 import { writeLine } from './line.ts';
-import { counted, type Measure, measured } from './metric.ts';
+import { counted, type Measure, measured, ofStack } from './metric.ts';
 import * as METRIC from './metric-names.ts';
 
 interface Origin {
@@ -14,16 +13,16 @@ interface Origin {
  * for the alarm: in Lambda's metric a REST API's every 401 is an error.
  */
 export function checkReport(env: Record<string, string | undefined> = process.env) {
-  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
+  const dimension = ofStack(env);
   return {
     refused: (reason: string, origin: Origin) =>
-      writeLine('INFO', 'refused', { ...origin, ...counted(METRIC.checksRefused, { ...ofStack, reason }) }),
+      writeLine('INFO', 'refused', { ...origin, ...counted(METRIC.checksRefused, { ...dimension, reason }) }),
     failed: (error: unknown, origin: Origin) =>
       writeLine('ERROR', 'failed', {
         ...origin,
         // A ServiceError tells clients little; what it was is in its cause.
         error: String((error instanceof Error && error.cause) || error),
-        ...counted(METRIC.checksFailed, ofStack),
+        ...counted(METRIC.checksFailed, dimension),
       }),
   };
 }
@@ -33,19 +32,14 @@ export function checkReport(env: Record<string, string | undefined> = process.en
  * stands in the line that says why the call was refused.
  */
 export function clientReport(env: Record<string, string | undefined> = process.env) {
-  const stack = env[ENV.stackName] ?? 'unknown';
-  return () =>
-    writeLine(
-      'INFO',
-      'client refused',
-      counted(METRIC.refusedAuthentications, { [METRIC.dimension]: stack }),
-    );
+  const dimension = ofStack(env);
+  return () => writeLine('INFO', 'client refused', counted(METRIC.refusedAuthentications, dimension));
 }
 
 /** Counts the tokens that keys are swapped for, a line each. */
 export function issueReport(env: Record<string, string | undefined> = process.env) {
-  const stack = env[ENV.stackName] ?? 'unknown';
-  return () => writeLine('INFO', 'token issued', counted(METRIC.tokensIssued, { [METRIC.dimension]: stack }));
+  const dimension = ofStack(env);
+  return () => writeLine('INFO', 'token issued', counted(METRIC.tokensIssued, dimension));
 }
 
 /** The message of the log line for each outcome of a purge. */
@@ -62,13 +56,13 @@ export function purgeReport(
   log: { info: (message: string, fields: Record<string, unknown>) => void },
   env: Record<string, string | undefined> = process.env,
 ) {
-  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
+  const dimension = ofStack(env);
   return (outcome: PurgeOutcome): void => {
     const { type, ...rest } = outcome;
     const measures = purgeMeasures(outcome);
     log.info(PURGE_MESSAGES[type], {
       ...renamed(rest),
-      ...(measures && measured(measures, ofStack)),
+      ...(measures && measured(measures, dimension)),
     });
   };
 }
@@ -96,10 +90,10 @@ type Fields = Record<string, string | number | undefined>;
 
 /** What a slice of reconciliation measures, as fields to add to its line. */
 export function reconcileMeasures(env: Record<string, string | undefined> = process.env) {
-  const ofStack = { [METRIC.dimension]: env[ENV.stackName] ?? 'unknown' };
+  const dimension = ofStack(env);
   return ({ orphans, registered, edited, deleted }: Fields): Record<string, unknown> =>
     orphans !== undefined
-      ? measured({ [METRIC.orphansFound]: { value: Number(orphans), unit: 'Count' } }, ofStack)
+      ? measured({ [METRIC.orphansFound]: { value: Number(orphans), unit: 'Count' } }, dimension)
       : measured(
           {
             [METRIC.deploymentsMended]: {
@@ -107,6 +101,6 @@ export function reconcileMeasures(env: Record<string, string | undefined> = proc
               unit: 'Count',
             },
           },
-          ofStack,
+          dimension,
         );
 }
