@@ -26,8 +26,11 @@ const ciToken = await issuer.sign({
 });
 
 const bash = async (script: string, env: Record<string, string>) =>
-  (await promisify(execFile)('bash', ['-c', `${JQ}\n${script}`], { env: { PATH: process.env.PATH, ...env } }))
-    .stdout;
+  (
+    await promisify(execFile)('bash', ['--norc', '-c', `${JQ}\n${script}`], {
+      env: { PATH: process.env.PATH, ...env },
+    })
+  ).stdout;
 
 it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_000 }, async () => {
   const key = await makeKey(stack, 'etl');

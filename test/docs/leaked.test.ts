@@ -14,7 +14,7 @@ const stack = await runStack();
 
 /** Runs a command as a person would, typing what it asks for. */
 async function run(command: string, env: Record<string, string>, typed = ''): Promise<string> {
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', command], {
+  const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', command], {
     env: { PATH: process.env.PATH, API: stack.url, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });

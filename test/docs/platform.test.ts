@@ -34,7 +34,7 @@ describe('docs/platform.md: the commands', async () => {
   const run = (session: string) => {
     const { accessKeyId, secretAccessKey, sessionToken = '' } = stack.credentialOf(session);
     const script = ['set -euo pipefail; store_secret() { cat; }', snippet('platform.md', 'sh')].join('\n');
-    return promisify(execFile)('bash', ['-c', script], {
+    return promisify(execFile)('bash', ['--norc', '-c', script], {
       env: {
         PATH: process.env.PATH,
         PLATFORM_URL: stack.url,

@@ -438,7 +438,7 @@ describe.each(['README.md', 'docs/ci.md'])('the GitHub Actions example in %s', (
       expect(next.env.TOKEN).toMatch(/^\$\{\{ steps\.deployment\.outputs\.token \}\}$/);
       const API = next.env.API.replace('https://keys.example.com', stack.url);
       const env = { PATH: process.env.PATH, API, TOKEN: outputs.token };
-      const { stdout } = await promisify(execFile)('bash', ['-e', '-c', next.run], { env });
+      const { stdout } = await promisify(execFile)('bash', ['--norc', '-e', '-c', next.run], { env });
       expect(JSON.parse(stdout)).toMatchObject({ principalId: key.id });
     }
   });

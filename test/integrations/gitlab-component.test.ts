@@ -57,7 +57,7 @@ function alpine(): string {
   return programs('alpine', '/bin/sh', Object.fromEntries(applets.map((name) => [name, '/usr/bin/busybox'])));
 }
 const SHELLS: [string, Pick<JobOptions, 'shell' | 'path'>][] = [
-  ['bash', { shell: ['bash'], path: debian }],
+  ['bash', { shell: ['bash', '--norc'], path: debian }],
   ['sh, which is dash', { shell: ['dash'], path: debian }],
   ...(hasBusybox
     ? [
@@ -321,7 +321,7 @@ describe('the example of GitLab in docs/ci.md', () => {
       inputs: { ...inputs, url: stack.url, 'key-id': key.id },
       variables,
       script: example.deploy.script.join('\n'),
-      shell: ['bash'],
+      shell: ['bash', '--norc'],
       path: debian,
     });
     results.push(result);

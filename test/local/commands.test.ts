@@ -104,17 +104,18 @@ describe('npm start', { timeout: 180_000 }, () => {
     const signed = said()
       .split('\n')
       .find((line) => line.trim().startsWith('curl --fail-with-body -sS --aws-sigv4'));
-    const { stdout: listed } = await run('bash', ['-ec', signed ?? '']);
+    const { stdout: listed } = await run('bash', ['--norc', '-ec', signed ?? '']);
     expect(JSON.parse(listed).items).toMatchObject([{ id: 'demo' }]);
     const [, commands = ''] =
       /^```sh\n(API=.*?)^```$/ms.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
     const { stdout: answers } = await run('bash', [
+      '--norc',
       '-ec',
       `${JQ}\n${commands.replace('http://127.0.0.1:8787', url)}`,
     ]);
     expect(answers).toContain('"principalType":"api_key"');
     const story = said().slice(said().indexOf(`API=${url}`));
-    const { stdout } = await run('bash', ['-ec', story]);
+    const { stdout } = await run('bash', ['--norc', '-ec', story]);
     const [registered, used, deployed, dags, deleted, refused] = stdout.trim().split('\n');
     expect(JSON.parse(registered ?? '')).toMatchObject({ id: 'demo', groups: ['data-eng'] });
     expect(JSON.parse(used ?? '')).toMatchObject({ deploymentId: 'demo', principalType: 'api_key' });

@@ -207,7 +207,7 @@ describe('docs/oauth.md', () => {
     expect(blocks).toHaveLength(6);
     const script = [JQ, 'set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
     const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };
-    const { stdout } = await promisify(execFile)('bash', ['-c', script], { env });
+    const { stdout } = await promisify(execFile)('bash', ['--norc', '-c', script], { env });
     const [, context, narrowed, introspected, revoked, old] = stdout.split('\n');
     expect(JSON.parse(context ?? '')).toMatchObject({ principalId: key.id });
     expect(JSON.parse(narrowed ?? '').scope).toBe(`deployment:${DEPLOYMENT} code:deploy`);
