@@ -285,7 +285,7 @@ describe('a leaked key', () => {
   );
 
   it('#55: stays disabled whatever happens, until a person enables it', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const service = inProcess(engine);
     const property = fc.asyncProperty(steps, async (all) => {
