@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { causeOf } from '../functions/domain/errors.ts';
 import { type Table, tableClient } from '../functions/table/client.ts';
 import { openSource } from '../functions/table/source-rows.ts';
-import { ConfigError, type DeploymentsSource, readConfig } from '../infra/config.ts';
+import { ConfigError, readConfig } from '../infra/config.ts';
 import { backfill, type Position } from './backfilling.ts';
 
 const HELP = `Registers the Deployments that were in your table before you connected it to the stack.

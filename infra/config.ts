@@ -1,7 +1,10 @@
 import { Token } from 'aws-cdk-lib';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { z } from 'zod';
-import type { DeploymentKeysProps } from './deployment-keys.ts';
+import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
+import type { LastUsedFrom } from '../functions/domain/last-use.ts';
+import { isPrincipalArn } from '../functions/domain/principals.ts';
+import { isScope, MAX_SCOPES } from '../functions/domain/scopes.ts';
 
 /** Context from which no stack can be made: a sentence a line for each value that is wrong. */
 export class ConfigError extends Error {
@@ -25,7 +28,7 @@ export interface Config {
   /** Issuers whose tokens can open a key in place of a secret. */
   readonly trustedIssuers: readonly string[];
   /** How much is kept of where a key was used from. */
-  readonly lastUsedFrom: 'full' | 'truncated' | 'off';
+  readonly lastUsedFrom: LastUsedFrom;
   /** The scopes that exist. */
   readonly scopes: readonly string[];
   /** ARNs of the IAM roles and users that manage under /platform; absent: there is no such route. */
@@ -52,37 +55,6 @@ export interface Config {
   readonly tracing: boolean;
   /** The table that Deployments come from; absent: people alone register them. */
   readonly deploymentsSource?: DeploymentsSource;
-}
-
-/** What an attribute must be: this value, one of these, or there at all (or not). */
-export type AttributeRule =
-  | string
-  | number
-  | boolean
-  | readonly (string | number | boolean)[]
-  | { readonly exists: boolean };
-
-/** A rule for each of some attributes of a row; all of them must hold. */
-export type RowCondition = Readonly<Record<string, AttributeRule>>;
-
-/** A DynamoDB table of the platform's, in which Deployments are rows: in the stack's account and Region. */
-export interface DeploymentsSource {
-  /** ARN of the table. */
-  readonly table: string;
-  /** ARN of its stream, which must have new and old images. */
-  readonly stream: string;
-  /** The attribute with a Deployment's ID: in one row, and the same for as long as the Deployment lives. */
-  readonly id: string;
-  /** The attribute with its name. @default the ID is the name, and people may change it */
-  readonly name?: string;
-  /** The attribute with its groups: a list, a set or one text. @default none, and people may set them */
-  readonly groups?: string;
-  /** Which rows are Deployments. @default all */
-  readonly where?: RowCondition;
-  /** Which of these are deleted. @default none: a deleted Deployment has no row */
-  readonly deleted?: RowCondition;
-  /** ARN of the customer managed key that encrypts the table. @default none */
-  readonly encryptionKey?: string;
 }
 
 /** A name of one's own in front of the service. */
@@ -317,14 +289,7 @@ const settings = z.object({
     .enum(['full', 'truncated', 'off'])
     .default('full')
     .meta({ rule: 'full, truncated or off', example: 'truncated' }),
-  scopes: words(
-    z
-      .string()
-      .max(64)
-      // requiredScopes has a meaning of its own for `any`.
-      .regex(/^(?!deployment(:|$)|any$)[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/),
-    16,
-  )
+  scopes: words(z.string().refine(isScope), MAX_SCOPES)
     .default(['code:deploy', 'airflow:read', 'airflow:write'])
     .meta({
       rule:
@@ -333,7 +298,7 @@ const settings = z.object({
       example: 'code:deploy,airflow:read',
     }),
   platformPrincipals: words(
-    arn('iam', ':\\d{12}:(role|user)/([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}(?<=^.{1,255})'),
+    z.string().refine((text) => Token.isUnresolved(text) || isPrincipalArn(text)),
     20,
   )
     .optional()
@@ -454,7 +419,7 @@ const isMeantForUs = (key: string) => /^\w+$/.test(key);
  *
  * @throws ConfigError
  */
-export function readConfig(context: Readonly<Record<string, unknown>> | DeploymentKeysProps): Config {
+export function readConfig(context: object): Config {
   const refusals = Object.keys(context)
     .filter((key) => isMeantForUs(key) && !NAMES.includes(key as Name))
     .map((key) => `${key} is unknown: the settings are ${NAMES.join(', ')}, ${example('stage')}.`);

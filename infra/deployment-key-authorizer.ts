@@ -3,6 +3,8 @@ import * as rest from 'aws-cdk-lib/aws-apigateway';
 import * as http from 'aws-cdk-lib/aws-apigatewayv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct, type IConstruct } from 'constructs';
+import { DEPLOYMENT_PARAMETER, isParameterName, writtenRoute } from '../functions/domain/required-scopes.ts';
+import { isScope } from '../functions/domain/scopes.ts';
 import { setStageVariables, stageVariablesOf } from './stage-variables.ts';
 
 /** A route as `METHOD /path/{parameter}`; `$default` is an HTTP API's own. */
@@ -40,18 +42,8 @@ export interface DeploymentKeyAuthorizerProps {
   readonly stages?: readonly (rest.Stage | rest.CfnStage | http.HttpStage | http.CfnStage)[];
 }
 
-/** The path parameter that names the Deployment, unless the stage variable says otherwise. */
-const DEPLOYMENT_PARAMETER = 'deploymentId';
 /** Most characters of a stage variable's value. */
 const MAX_VARIABLE = 512;
-/** What a stage variable can hold. */
-const VARIABLE = /^[A-Za-z0-9\-._~:/?#&=,]+$/;
-const SCOPE = /^(?!any$)[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/;
-const PARAMETER = '[A-Za-z0-9_-]+';
-const SEGMENT = `(?:[A-Za-z0-9._~-][A-Za-z0-9._~:-]*|\\{${PARAMETER}\\})`;
-const ROUTE = new RegExp(
-  `^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|ANY) (/|(?:/${SEGMENT})*/(?:${SEGMENT}|\\{${PARAMETER}\\+\\}))$`,
-);
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w:$-]+$/;
 
 /**
@@ -181,9 +173,7 @@ export class DeploymentKeyAuthorizer
         `requiredScopes takes ${text.length} characters as a stage variable, which holds ${MAX_VARIABLE}: protect fewer routes with one API, or shorter paths.`,
       );
     }
-    if (!VARIABLE.test(text))
-      throw new Error(`requiredScopes cannot be written as a stage variable: ${text}`);
-    if (!new RegExp(`^${PARAMETER}$`).test(this.#parameter)) {
+    if (!isParameterName(this.#parameter)) {
       throw new Error('deploymentParameter must be the name of a path parameter, without braces.');
     }
     return { requiredScopes: text, ...(deploymentParameter !== undefined && { deploymentParameter }) };
@@ -253,22 +243,17 @@ function meet(route: string, rule: string): boolean {
   return path === rulePath && (method === ruleMethod || method === 'ANY' || ruleMethod === 'ANY');
 }
 
-/** A rule as the stage variable has it: a stage variable can hold neither braces nor spaces. */
+/** A rule as the stage variable writes it: a stage variable can hold neither braces nor spaces. */
 function written(route: string, scopes: readonly string[] | 'any'): string {
-  if (route !== '$default' && !ROUTE.test(route)) {
+  const name = writtenRoute(route);
+  if (name === undefined) {
     throw new Error(
       `"${route}" in requiredScopes must be a method and a path, such as "POST /deployments/{deploymentId}/deploys".`,
     );
   }
-  if (scopes !== 'any' && (scopes.length === 0 || !scopes.every((scope) => SCOPE.test(scope)))) {
+  if (scopes !== 'any' && (scopes.length === 0 || !scopes.every(isScope))) {
     throw new Error(`${route} in requiredScopes must have one or more scopes, or 'any'.`);
   }
-  const name =
-    route === '$default'
-      ? 'default'
-      : route
-          .replace(' ', '')
-          .replaceAll(/\{([^}+]+)(\+?)\}/g, (_, name, rest) => `:${name}${rest && '...'}`);
   return `${name}=${scopes === 'any' ? 'any' : scopes.join(',')}`;
 }
 

@@ -1,8 +1,9 @@
 import { Annotations, Stack, Tags } from 'aws-cdk-lib';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
+import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { Api, type Route } from './api.ts';
-import { type DeploymentsSource, readConfig, refuseForeignPrincipals, type SignIn } from './config.ts';
+import { readConfig, refuseForeignPrincipals, type SignIn } from './config.ts';
 import { EventBus } from './event-bus.ts';
 import { FollowedTable } from './followed-table.ts';
 import type { ServiceFunction } from './function.ts';

@@ -1,8 +1,8 @@
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { DeploymentsSource, RowCondition } from '../functions/domain/deployments-source.ts';
 import * as ENV from '../functions/runtime/env.ts';
-import type { DeploymentsSource, RowCondition } from './config.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
 import { readStream } from './stream-reader.ts';

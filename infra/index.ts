@@ -1,5 +1,10 @@
 /** What the package offers to other CDK apps: the service, the authorizer for the APIs behind it, and keys as secrets. */
-export { type AttributeRule, ConfigError, type DeploymentsSource, type RowCondition } from './config.ts';
+export type {
+  AttributeRule,
+  DeploymentsSource,
+  RowCondition,
+} from '../functions/domain/deployments-source.ts';
+export { ConfigError } from './config.ts';
 export {
   DeploymentKeyAuthorizer,
   type DeploymentKeyAuthorizerProps,

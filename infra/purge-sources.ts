@@ -5,6 +5,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
+import { PARTITION, SORT } from '../functions/table/key-prefixes.ts';
 import { acknowledge } from './acknowledge.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
@@ -46,8 +47,8 @@ export class PurgeSources extends Construct {
           eventName: lambda.FilterRule.isEqual('REMOVE'),
           dynamodb: {
             Keys: {
-              pk: { S: lambda.FilterRule.beginsWith('DEPLOYMENT#') },
-              sk: { S: ['DEPLOYMENT', ...lambda.FilterRule.beginsWith('KEY#')] },
+              pk: { S: lambda.FilterRule.beginsWith(PARTITION.deployment('')) },
+              sk: { S: [SORT.deployment, ...lambda.FilterRule.beginsWith(SORT.key)] },
             },
           },
         }),

@@ -2,6 +2,7 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
+import { PARTITION } from '../functions/table/key-prefixes.ts';
 import type { ServiceFunction } from './function.ts';
 import type { TableStream } from './stream-reader.ts';
 
@@ -12,15 +13,17 @@ export interface TableProps {
   readonly encryptionKey?: string;
 }
 
-/** Patterns of the partition keys of items, as functions/table/schema.ts makes them. */
-const DEPLOYMENT = 'DEPLOYMENT#*';
-const DIRECTORY = 'DEPLOYMENTS';
-const EVENTS = 'EVENTS#*';
-const PASSES = 'RECONCILIATION';
-const PURGES = 'PURGES';
-const REJECTED_CALLS = 'REJECTED_CALLS';
-const SOURCES = 'SOURCES';
-const USED_SUBJECT_TOKEN = 'SUBJECT#*';
+/** Patterns of partition keys, for conditions of IAM. */
+const DEPLOYMENT = PARTITION.deployment('*');
+const EVENTS = PARTITION.events('*');
+const USED_SUBJECT_TOKEN = PARTITION.subject('*');
+const {
+  directory: DIRECTORY,
+  passes: PASSES,
+  purges: PURGES,
+  rejectedCalls: REJECTED_CALLS,
+  sources: SOURCES,
+} = PARTITION;
 
 /** What an update by a check names: the key, the expiry of the token, and the last use. */
 const CHANGED_BY_CHECK = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];

@@ -3,27 +3,29 @@ import { DEPLOYMENT_ID, isDeploymentId } from './identifiers.ts';
 import { isPlainText, plainTextRule } from './text.ts';
 
 type Scalar = string | number | boolean;
-/** What an attribute must be: this value, one of these, or there at all (or not). */
-export type Rule = Scalar | readonly Scalar[] | { readonly exists: boolean };
-/** A rule for each of some attributes; all of them must hold. */
-export type Condition = Readonly<Record<string, Rule>>;
+/** What an attribute must be: this value, one of these values, or present (or absent). */
+export type AttributeRule = Scalar | readonly Scalar[] | { readonly exists: boolean };
+/** A rule for each of some attributes of a row. All of them must hold. */
+export type RowCondition = Readonly<Record<string, AttributeRule>>;
 
-/** A DynamoDB table of somebody else's, in which Deployments are rows. */
+/** A DynamoDB table of the platform, in the stack's account and Region, whose rows are Deployments. */
 export interface DeploymentsSource {
   /** ARN of the table. */
   readonly table: string;
-  /** ARN of its stream, with new and old images. */
+  /** ARN of its stream, which must have new and old images. */
   readonly stream: string;
-  /** The attribute that holds a Deployment's ID: in one row, for as long as it lives. */
+  /** The attribute that holds a Deployment's ID. Only one row has it, and it stays the same while the Deployment exists. */
   readonly id: string;
-  /** The attribute that holds its name; undefined: the table knows no names. */
+  /** The attribute that holds its name. @default the ID is the name, and people may change it */
   readonly name?: string | undefined;
-  /** The attribute that holds its groups, a list, a set or one string; undefined: the table knows no groups. */
+  /** The attribute that holds its groups: a list, a set or one string. @default none, and people may set them */
   readonly groups?: string | undefined;
-  /** Which rows are Deployments; undefined: all. */
-  readonly where?: Condition | undefined;
-  /** Which of these are deleted; undefined: none, a deleted Deployment has no row. */
-  readonly deleted?: Condition | undefined;
+  /** Which rows are Deployments. @default all */
+  readonly where?: RowCondition | undefined;
+  /** Which of these are deleted. @default none: a deleted Deployment has no row */
+  readonly deleted?: RowCondition | undefined;
+  /** ARN of the customer managed key that encrypts the table. @default none */
+  readonly encryptionKey?: string | undefined;
 }
 
 /**
@@ -68,7 +70,7 @@ export function deploymentOf(row: Row | undefined, source: DeploymentsSource): S
   return { id, name: nameOf(row, source, id), groups: groupsOf(row, source) };
 }
 
-function holds(condition: Condition, row: Row): boolean {
+function holds(condition: RowCondition, row: Row): boolean {
   return Object.entries(condition).every(([attribute, rule]) => {
     const value = row[attribute];
     if (typeof rule !== 'object') return value === rule;

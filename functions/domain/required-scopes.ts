@@ -10,9 +10,12 @@
  */
 import { isScope } from './scopes.ts';
 
-/** Written for a route that asks for no scope. */
+/** Written for a route that requires no scope. `isScope` reserves it. */
 const ANY_SCOPE = 'any';
 const DEFAULT_ROUTE = 'default';
+
+/** The path parameter that names the Deployment, unless the stage variable `deploymentParameter` names another. */
+export const DEPLOYMENT_PARAMETER = 'deploymentId';
 
 const PARAMETER = '[A-Za-z0-9_-]+';
 const LITERAL = '[A-Za-z0-9._~-][A-Za-z0-9._~:-]*';
@@ -45,7 +48,7 @@ export function parseRequiredScopes(text: string): RequiredScopes | undefined {
 function parseScopes(words: string): string[] | undefined {
   if (words === ANY_SCOPE) return [];
   const scopes = words.split(',');
-  return scopes.every((scope) => isScope(scope) && scope !== ANY_SCOPE) ? scopes : undefined;
+  return scopes.every(isScope) ? scopes : undefined;
 }
 
 /**
@@ -62,6 +65,17 @@ export function scopesFor(
   if (template === undefined) return required.get(DEFAULT_ROUTE);
   const path = writtenPath(template);
   return path === undefined ? undefined : (required.get(method + path) ?? required.get(`ANY${path}`));
+}
+
+/**
+ * A route as the stage variable writes it: `POST/deploys/:id` for `POST /deploys/{id}`, `default` for `$default`.
+ * @returns undefined for a route that it cannot write
+ */
+export function writtenRoute(route: string): string | undefined {
+  if (route === '$default') return DEFAULT_ROUTE;
+  const [method = '', template = '', ...rest] = route.split(' ');
+  const path = rest.length === 0 ? writtenPath(template) : undefined;
+  return path !== undefined && routePattern.test(method + path) ? method + path : undefined;
 }
 
 /** A path with its parameters as the stage variable writes them; undefined for one that it cannot write. */

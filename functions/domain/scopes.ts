@@ -6,12 +6,15 @@ export const MAX_SCOPES = 16;
 /** Most characters in one scope. */
 export const MAX_SCOPE_LENGTH = 64;
 
+/** Words with a meaning of their own: a token's first scope is `deployment:<id>`, and `any` in requiredScopes requires no scope. */
+const RESERVED = /^(deployment(:|$)|any$)/;
+
 /**
  * Whether a stack can define this scope, such as `airflow:read`. Its first word cannot be `deployment`: with a scope such
- * as `deployment:etl`, a token could claim another Deployment.
+ * as `deployment:etl`, a token could claim another Deployment. Nor can it be `any`.
  */
 export function isScope(text: string): boolean {
-  return text.length <= MAX_SCOPE_LENGTH && SCOPE.test(text) && text.split(':', 1)[0] !== 'deployment';
+  return text.length <= MAX_SCOPE_LENGTH && SCOPE.test(text) && !RESERVED.test(text);
 }
 
 /** The first scope of every token: which Deployment it is for. */

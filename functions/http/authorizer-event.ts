@@ -5,7 +5,12 @@ import type {
 } from 'aws-lambda';
 import type { Demand } from '../domain/check.ts';
 import type { Caller } from '../domain/last-use.ts';
-import { isParameterName, parseRequiredScopes, scopesFor } from '../domain/required-scopes.ts';
+import {
+  DEPLOYMENT_PARAMETER,
+  isParameterName,
+  parseRequiredScopes,
+  scopesFor,
+} from '../domain/required-scopes.ts';
 
 /** The events that API Gateway sends to an authorizer, as far as it may be attached. */
 export type AuthorizerEvent =
@@ -129,7 +134,7 @@ function theOneHeader(event: Fields): string | undefined {
  * @returns undefined when the stage variables do not parse or say nothing of this route: let nobody in
  */
 export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | undefined {
-  const { requiredScopes, deploymentParameter = 'deploymentId' } = stageVariables;
+  const { requiredScopes, deploymentParameter = DEPLOYMENT_PARAMETER } = stageVariables;
   if (typeof deploymentParameter !== 'string' || !isParameterName(deploymentParameter)) return undefined;
   if (route === undefined) return { scopes: [] };
 

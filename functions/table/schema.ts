@@ -24,6 +24,9 @@ import type {
   Token,
 } from '../domain/records.ts';
 import type { TrustRule } from '../domain/trust.ts';
+import { PARTITION, SORT } from './key-prefixes.ts';
+
+export { PARTITION, SORT };
 
 /** An item as the document client gives and takes it. */
 export type Item = Record<string, unknown>;
@@ -32,29 +35,7 @@ export interface ItemKey {
   sk: string;
 }
 
-/** Every partition or sort key of the table is made here. */
-export const PARTITION = {
-  deployment: (id: string) => `DEPLOYMENT#${id}`,
-  events: (id: string) => `EVENTS#${id}`,
-  /** The directory: a listing of Deployments is one Query. */
-  directory: 'DEPLOYMENTS',
-  purges: 'PURGES',
-  /** What was last heard of each Deployment from a table of somebody else's. */
-  sources: 'SOURCES',
-  /** How far reconciliation has come. */
-  passes: 'RECONCILIATION',
-  /** Rejected management calls, counted until the sweep moves them into the events of their Deployments. */
-  rejectedCalls: 'REJECTED_CALLS',
-} as const;
-
-export const SORT = {
-  deployment: 'DEPLOYMENT',
-  key: 'KEY#',
-  token: 'TOKEN#',
-  grant: 'GRANT#',
-  idempotency: 'IDEM#',
-} as const;
-
+// Every partition and sort key of the table is made here.
 export const deploymentKey = (id: string): ItemKey => ({ pk: PARTITION.deployment(id), sk: SORT.deployment });
 export const directoryKey = (id: string): ItemKey => ({ pk: PARTITION.directory, sk: id });
 export const apiKeyKey = (deploymentId: string, ulid: string): ItemKey => ({
@@ -78,11 +59,11 @@ export const idempotencyKey = (deploymentId: string, generation: string, hash: s
   sk: `${SORT.idempotency}${generation}#${hash}`,
 });
 /** A used subject token. It belongs to no Deployment, so that it is accepted once per stack and no purge removes it. */
-export const subjectKey = (hash: string): ItemKey => ({ pk: `SUBJECT#${hash}`, sk: 'SUBJECT' });
+export const subjectKey = (hash: string): ItemKey => ({ pk: PARTITION.subject(hash), sk: 'SUBJECT' });
 /** Where the previous release remembers a used subject token. Delete it with `putTokenOfSubject`'s second record. */
 export const previousSubjectKey = (deploymentId: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
-  sk: `SUBJECT#${hash}`,
+  sk: PARTITION.subject(hash),
 });
 export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
   pk: PARTITION.purges,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
+  type AttributeRule,
   attributesOf,
   BY_LOOKING,
   type DeploymentsSource,
@@ -8,7 +9,6 @@ import {
   generationOf,
   isDeployment,
   RefusedRow,
-  type Rule,
   sequenceOf,
 } from '../../functions/domain/deployments-source.ts';
 import { isUlid } from '../../functions/domain/identifiers.ts';
@@ -36,7 +36,7 @@ describe('isDeployment', () => {
     expect(isDeployment(undefined, bare)).toBe(false);
   });
 
-  it.each<[string, Rule, unknown, boolean]>([
+  it.each<[string, AttributeRule, unknown, boolean]>([
     ['equals the value', 'a', 'a', true],
     ['differs from the value', 'a', 'b', false],
     ['equals the number', 1, 1, true],

@@ -13,7 +13,7 @@ describe('isPrincipalArn', () => {
     DEEP,
     USER,
     'arn:aws:iam::123456789012:user/a/b/c+=,.@_-1',
-    `arn:aws:iam::123456789012:role/${'a'.repeat(224)}`,
+    `arn:aws:iam::123456789012:role/${'a/'.repeat(80)}${'a'.repeat(64)}`,
   ])('accepts %s', (arn) => {
     expect(isPrincipalArn(arn)).toBe(true);
   });
@@ -37,6 +37,7 @@ describe('isPrincipalArn', () => {
     `${ROLE} `,
     `${ROLE}\n`,
     `arn:aws:iam::123456789012:role/${'a/'.repeat(112)}c`,
+    `arn:aws:iam::123456789012:role/${'a'.repeat(65)}`,
     '123456789012',
     '',
   ])('rejects %j', (arn) => {

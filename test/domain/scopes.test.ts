@@ -23,6 +23,11 @@ describe('scopes', () => {
     );
   });
 
+  it('isScope rejects any, which requiredScopes writes for a route that requires no scope', () => {
+    expect(isScope('any')).toBe(false);
+    for (const good of ['any:thing', 'anything', 'a:any']) expect(isScope(good), good).toBe(true);
+  });
+
   it("narrowScopes accepts a subset of the key's scopes in any order, and the key's own Deployment", () => {
     expect(narrowScopes('airflow:write code:deploy', known, 'etl')).toEqual(['code:deploy', 'airflow:write']);
     expect(narrowScopes('deployment:etl airflow:read', known, 'etl')).toEqual(['airflow:read']);
