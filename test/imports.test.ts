@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
+import { circles, filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
 
 /** What each file may import: folders of the project, and packages. The first line that fits a file applies. */
 const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: string }[] = [
@@ -76,9 +76,9 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^/,
   },
   {
-    rule: 'infra names functions by path and imports only the names of their environment and metrics',
+    rule: 'infra imports rules from domain, key prefixes from table, and the names of environment variables and metrics',
     files: /^infra\//,
-    folders: /^(infra\/|functions\/runtime\/(env|metric-names)\.ts$)/,
+    folders: /^(infra\/|functions\/(domain\/|table\/key-prefixes\.ts$|runtime\/(env|metric-names)\.ts$))/,
     packages: /^/,
   },
 ];
@@ -178,11 +178,29 @@ describe('the import check', () => {
     ['functions/console/api.ts', '../domain/errors.ts'],
     ['functions/console/api.ts', 'node:crypto'],
     ['functions/http/errors.ts', '../console/api.ts'],
-    ['infra/stack.ts', '../functions/domain/key.ts'],
+    ['infra/stack.ts', '../functions/table/schema.ts'],
+    ['infra/stack.ts', '../functions/runtime/config.ts'],
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['local/main.ts', '../../functions/runtime/config.ts'],
     ['infra/stack.ts', '../test/support/template.ts'],
   ])('finds %s importing %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);
+  });
+});
+
+const FOLDERS = ['.ci', 'cli', 'functions', 'infra', 'integrations', 'local', 'test'];
+
+describe('circles of imports', () => {
+  it('the project has no circle of imports, not even of types', async () => {
+    const files = FOLDERS.flatMap((folder) => [...filesBelow(folder), ...filesBelow(folder, '.tsx')]);
+    expect(circles(await importsOfFiles(files))).toStrictEqual([]);
+  });
+
+  it('reports each circle with all of its files', () => {
+    const imports = ['ab', 'bc', 'ca', 'cd', 'de', 'ed', 'ff', 'ag', 'gh'].map(([from = '', to = '']) => ({
+      from,
+      to,
+    }));
+    expect(circles(imports)).toStrictEqual([['a', 'b', 'c'], ['d', 'e'], ['f']]);
   });
 });

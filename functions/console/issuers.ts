@@ -1,4 +1,4 @@
-import type { RuleFields } from './key-fields.ts';
+import { type RuleFields, sortedClaims } from './key-fields.ts';
 import type { TrustRule } from './resources.ts';
 
 interface KnownIssuer {
@@ -86,10 +86,6 @@ export const newRule = (issuer: string): RuleFields => ({
   claims: [{ name: claimsOf(issuer).claims[0] ?? '', match: 'is', value: '' }],
   singleUse: false,
 });
-
-/** Claims by their names: the service gives them in no order. */
-export const sortedClaims = (claims: TrustRule['claims']): [string, TrustRule['claims'][string]][] =>
-  Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
 
 /** `GitHub Actions: repository_id is 4711, ref begins with refs/heads/` */
 export function ruleWords({ issuer, audience, claims, singleUse }: TrustRule): string {

@@ -1,4 +1,3 @@
-import { sortedClaims } from './issuers.ts';
 import type { ApiKey, FieldFault, KeyChanges, KeyInput, TrustRule } from './resources.ts';
 
 const DAY = 86_400_000;
@@ -38,6 +37,10 @@ export interface RuleFields {
   claims: { name: string; match: 'is' | 'prefix'; value: string }[];
   singleUse: boolean;
 }
+
+/** Claims by their names: the service gives them in no order. */
+export const sortedClaims = (claims: TrustRule['claims']): [string, TrustRule['claims'][string]][] =>
+  Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
 
 export const emptyFields = (scopes: readonly string[]): KeyFields => ({
   name: '',

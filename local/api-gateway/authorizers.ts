@@ -3,7 +3,7 @@ import { evaluate } from '../aws/policy.ts';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
 import { type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
-import type { HttpApiEvent } from './http-api.ts';
+import type { HttpApiEvent } from './http-api-event.ts';
 
 /** An authorizer's decision: a response that ends the request, or the caller's context for the function's event. */
 export type Decision =

@@ -5,6 +5,7 @@ import { compareNumbers, isGreedy, matchPath, specificityOf } from '../paths.ts'
 import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
 import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
+import type { HttpApiEvent } from './http-api-event.ts';
 
 /** A route of an HTTP API, with its authorizer and its function. */
 export interface Route {
@@ -14,40 +15,6 @@ export interface Route {
   /** Scopes of which the access token needs at least one, if the route has a JWT authorizer. */
   readonly authorizationScopes?: readonly string[];
   readonly invoke: (event: HttpApiEvent) => Promise<Outcome>;
-}
-
-/** The event in payload format 2.0, as documented for Lambda integrations of HTTP APIs. */
-export interface HttpApiEvent {
-  readonly version: '2.0';
-  readonly routeKey: string;
-  readonly rawPath: string;
-  readonly rawQueryString: string;
-  readonly cookies?: readonly string[];
-  readonly headers: Readonly<Record<string, string>>;
-  readonly queryStringParameters?: Readonly<Record<string, string>>;
-  readonly pathParameters?: Readonly<Record<string, string>>;
-  readonly stageVariables?: Readonly<Record<string, string>>;
-  readonly requestContext: {
-    readonly accountId: string;
-    readonly apiId: string;
-    readonly authorizer?: object;
-    readonly domainName: string;
-    readonly domainPrefix: string;
-    readonly http: {
-      readonly method: string;
-      readonly path: string;
-      readonly protocol: string;
-      readonly sourceIp: string;
-      readonly userAgent: string;
-    };
-    readonly requestId: string;
-    readonly routeKey: string;
-    readonly stage: string;
-    readonly time: string;
-    readonly timeEpoch: number;
-  };
-  readonly body?: string;
-  readonly isBase64Encoded: boolean;
 }
 
 /** What an HTTP API consists of. */

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { Authorizer, Decision } from './authorizers.ts';
 import { type GatewayRequest, message } from './gateway.ts';
-import type { HttpApiEvent } from './http-api.ts';
+import type { HttpApiEvent } from './http-api-event.ts';
 
 /** An IAM user or a role session, with its signing credential. */
 export interface Identity extends Credential {

@@ -71,3 +71,24 @@ const withTypesAsValues = (source: string): string =>
   source
     .replaceAll(/^(\s*import) type (?=[\w{*])/gm, '$1 ')
     .replaceAll(/^(\s*export) type (?=\*|\{[^}]*\}\s*from)/gm, '$1 ');
+
+/** The circles among imports: groups of files of which each one reaches every other one, both sorted. */
+export function circles(imports: readonly Import[]): string[][] {
+  const importsFrom = Map.groupBy(imports, ({ from }) => from);
+  const reached = new Map([...importsFrom.keys()].map((file) => [file, reachedFrom(file)]));
+  const isReached = (from: string, to: string) => reached.get(from)?.has(to) === true;
+  const inCircle = [...importsFrom.keys()].filter((file) => isReached(file, file)).sort();
+  const groups = inCircle.map((file) => inCircle.filter((it) => isReached(file, it) && isReached(it, file)));
+  return groups.filter(([first], at) => first === inCircle[at]);
+
+  function reachedFrom(start: string): Set<string> {
+    const found = new Set<string>();
+    const open = [start];
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      const next = (importsFrom.get(file) ?? []).map(({ to }) => to).filter((to) => !found.has(to));
+      for (const to of next) found.add(to);
+      open.push(...next);
+    }
+    return found;
+  }
+}
