@@ -2,8 +2,8 @@ import { Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
 /**
- * Accepts findings of the rule packs `AwsSolutions` and `Serverless` of cdk-nag on one resource, each with the
- * reason that a reviewer reads. Written where the resource is made, so that it goes wherever the construct goes.
+ * Acknowledges findings of the cdk-nag rule packs `AwsSolutions` and `Serverless` on one resource, each with a reason. Call
+ * it where the resource is created, so that every app with the construct has the acknowledgement.
  */
 export function acknowledge(resource: IConstruct, reasons: Readonly<Record<string, string>>): void {
   for (const [rule, reason] of Object.entries(reasons)) {

@@ -18,32 +18,32 @@ import type { Domain, SignIn } from './config.ts';
 import { Front } from './front.ts';
 import type { ServiceFunction } from './function.ts';
 
-/** Methods of one path, as in `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
+/** Methods and a path, such as `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
 export type Route = `${string} /${string}`;
 
-/** How many requests a route takes, over all callers; more get the gateway's 429. */
+/** The rate limit of a route for all callers together. API Gateway answers further requests with 429. */
 export interface Ceiling {
-  /** Requests a second in the long run. */
+  /** Requests per second on average. */
   readonly rate: number;
-  /** Requests at once. */
+  /** Requests at the same time. */
   readonly burst: number;
 }
 
 export interface ApiProps {
-  /** The name under which it answers. @default API Gateway's own */
+  /** The custom domain. @default the domain of API Gateway */
   readonly domain?: Domain;
   /** Whether the access log outlives the stack. */
   readonly retainLogs: boolean;
-  /** Days that the access log is kept, one of CloudWatch Logs' own choices. */
+  /** Days that the access log is kept: one of the values that CloudWatch Logs allows. */
   readonly logRetention: number;
 }
 
-/** What no route may exceed: half of what an account is given, so that other APIs in it go on. */
+/** The limit of every route: half of an account's default quota, so that other APIs in the account stay available. */
 const CEILING: Ceiling = { rate: 5000, burst: 2500 };
 
 /**
- * Fields of a line of the access log. The route and not the path, neither query nor headers, and the type of an error
- * instead of its message, which may quote a header: a secret or token in the wrong place must not be kept.
+ * Fields of the access log. A misplaced secret or token must not be logged, so there is the route instead of the path, the
+ * type of an error instead of its message (which may quote a header), and neither a query string nor headers.
  */
 const LOGGED = {
   requestId: '$context.requestId',
@@ -59,18 +59,18 @@ const LOGGED = {
   bytes: '$context.responseLength',
 };
 
-/** The service's HTTP API: payload format 2.0, the `$default` stage. */
+/** The service's HTTP API, with payload format 2.0 and the stage `$default`. */
 export class Api extends Construct {
-  /** Where clients reach it, without a slash at its end. */
+  /** The URL of the API, without a slash at the end. */
   readonly url: string;
   /**
-   * Where IAM principals reach it: a signature is for one name, and behind a distribution the name that arrives is
-   * API Gateway's own.
+   * The URL for IAM principals. A SigV4 signature covers the host name, and behind a CloudFront distribution the host name
+   * that arrives is API Gateway's own.
    */
   readonly platformUrl: string;
-  /** How the resource begins that a caller's policy names: ARN of the stage. */
+  /** ARN of the stage. The resource in a caller's policy begins with it. */
   readonly stageArn: string;
-  /** What the DNS record of its own name points to; undefined without one. */
+  /** The target for the DNS record of the custom domain; undefined without one. */
   readonly domainTarget: string | undefined;
   readonly #api: HttpApi;
 
@@ -113,8 +113,8 @@ export class Api extends Construct {
   }
 
   /**
-   * Adds routes that need no sign-in: the function judges what a request carries.
-   * @param ceiling for each of these routes; by default that of every route, `CEILING`
+   * Adds routes without an authorizer. Their functions authenticate the request themselves.
+   * @param ceiling rate limit of each of these routes; `CEILING` by default
    */
   open(routes: ReadonlyMap<Route, ServiceFunction>, ceiling?: Ceiling): void {
     const added = this.#add(routes);
@@ -128,15 +128,15 @@ export class Api extends Construct {
     if (ceiling) this.#throttle(added, ceiling);
   }
 
-  /** Adds routes that API Gateway opens to a person's access token alone, verified against its issuer. */
+  /** Adds routes that need an access token of a person. API Gateway verifies the token against its issuer. */
   forPeople(signIn: SignIn, routes: ReadonlyMap<Route, ServiceFunction>): void {
     const people = new HttpJwtAuthorizer('People', signIn.issuer, { jwtAudience: [...signIn.audience] });
     this.#add(routes, people);
   }
 
   /**
-   * Adds routes under /platform that API Gateway opens to signed calls (SigV4) of principals whose own policies allow
-   * `execute-api:Invoke`. That may be anybody in the account, so the function has to look who it is.
+   * Adds routes under /platform that need a SigV4 signature. API Gateway admits every principal whose policies allow
+   * `execute-api:Invoke`, which may be anyone in the account. So the function must check the principal.
    */
   forPlatform(routes: ReadonlyMap<Route, ServiceFunction>): void {
     const signed = [...routes].map(([route, handler]): [Route, ServiceFunction] => {
@@ -166,7 +166,7 @@ export class Api extends Construct {
         ThrottlingRateLimit: rate,
         ThrottlingBurstLimit: burst,
       });
-      // API Gateway refuses settings of a route that it does not have yet.
+      // API Gateway rejects settings for a route that does not exist yet.
       stage.node.addDependency(route);
     }
   }

@@ -9,9 +9,9 @@ import { DeploymentKeysStack } from './stack.ts';
 export const STACK_ID = 'DeploymentApiKeys';
 
 /**
- * Adds the service to an app, by the app's context.
+ * Adds the service to an app. The settings come from the app's context.
  *
- * @throws ConfigError, before anything that takes time
+ * @throws ConfigError if a setting is wrong, before the functions are bundled
  */
 export function build(app: App): DeploymentKeysStack {
   const settings = app.node.getAllContext();
@@ -21,13 +21,13 @@ export function build(app: App): DeploymentKeysStack {
 }
 
 /**
- * Synthesises in this process what `cdk synth` would: the feature flags of cdk.json, the metadata that leads from
- * a resource to its construct and its asset.
+ * Synthesises in this process what `cdk synth` would, with the feature flags of cdk.json and the metadata that links each
+ * resource to its construct and asset.
  *
- * @param context as `cdk -c` takes it
- * @param outdir where the cloud assembly is written
- * @param addMore puts other stacks next to the service's
- * @throws ConfigError
+ * @param context settings, as `cdk -c` takes them
+ * @param outdir folder for the cloud assembly
+ * @param addMore adds other stacks to the app
+ * @throws ConfigError if a setting is wrong
  */
 export function synthesise(
   context: Readonly<Record<string, unknown>>,
@@ -49,7 +49,7 @@ export function synthesise(
   return app.synth();
 }
 
-/** Runs an app's code as `cdk` does, and says a wrong setting in a sentence instead of a stack trace. */
+/** Runs an app's code. For a wrong setting it prints the message without a stack trace. */
 export async function runApp(code: () => void | Promise<void>): Promise<void> {
   try {
     await code();
@@ -60,12 +60,12 @@ export async function runApp(code: () => void | Promise<void>): Promise<void> {
   }
 }
 
-// `cdk` runs this file, passes context and directory in the environment, and reads what is synthesised at exit.
+// `cdk` runs this file, passes context and output folder in the environment, and reads the assembly at exit.
 if (import.meta.main) {
   await runApp(async () => {
     const app = new App();
     build(app);
-    // Loaded here alone: the local stack has no use for it, and it takes a second.
+    // Loaded only here, because it takes a second and the local stack does not need it.
     const { applyRulePacks } = await import('./rule-packs.ts');
     applyRulePacks(app);
   });

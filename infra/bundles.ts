@@ -1,4 +1,4 @@
 import { fileURLToPath } from 'node:url';
 
-/** Where the bundles lie: one folder for each function, holding `index.js` with the export `handler`. */
+/** The folder of the bundles: one folder per function, with an `index.js` that exports `handler`. */
 export const bundlesDirectory = fileURLToPath(new URL('../.build/functions', import.meta.url));

@@ -5,7 +5,7 @@ import { buildSync } from 'esbuild';
 
 const sources = fileURLToPath(new URL('../functions/console', import.meta.url));
 
-/** The console, built: names that hold a hash of their content, and the files, gzipped and in base64. */
+/** The built console: file names with a hash of the content, and the files, gzipped and in base64. */
 export interface ConsolePage {
   readonly script: string;
   readonly style: string;
@@ -14,9 +14,9 @@ export interface ConsolePage {
 }
 
 /**
- * Builds what functions/console.ts serves: one script, one style sheet, one icon, nothing from elsewhere.
+ * Builds the files that functions/console.ts serves: one script, one style sheet and one icon.
  *
- * @throws esbuild's BuildFailure when a source does not compile.
+ * @throws BuildFailure of esbuild if a source does not compile
  */
 export function buildConsolePage(): ConsolePage {
   const built = buildSync({

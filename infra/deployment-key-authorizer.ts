@@ -7,49 +7,68 @@ import { DEPLOYMENT_PARAMETER, isParameterName, writtenRoute } from '../function
 import { isScope } from '../functions/domain/scopes.ts';
 import { setStageVariables, stageVariablesOf } from './stage-variables.ts';
 
-/** A route as `METHOD /path/{parameter}`; `$default` is an HTTP API's own. */
+/** A route, such as `GET /path/{parameter}`, or `$default` of an HTTP API. */
 export type ProtectedRoute = `${string} /${string}` | '$default';
 
 export interface DeploymentKeyAuthorizerProps {
-  /** The API to protect, of this stack. One authorizer is for one API. */
+  /** The API to protect. It must be in the same stack. Create one authorizer per API. */
   readonly api: rest.RestApi | http.HttpApi;
   /**
-   * ARN of the service's function `authorize`: its stack's output `AuthorizerFunctionArn`, or the same from its SSM
-   * parameter. It may be of another stack or account in the same Region. Another account must be one of the
-   * service's `consumerAccounts`.
+   * ARN of the service's authorizer function: the stack output `AuthorizerFunctionArn`, or its SSM parameter. The
+   * function can be in another stack or account, but must be in the same Region. Add another account to the service's
+   * `consumerAccounts`.
    */
   readonly functionArn: string;
   /**
-   * What a token must be allowed, by route: all of the scopes listed, or `any` for a good token alone. Every route
-   * that uses the authorizer stands here, or synthesis fails. `ANY /path` is for the methods not listed by name.
+   * The scopes that each route requires: a token needs all scopes of the list. `'any'` requires a valid token, but no
+   * scope. Synthesis fails if a route that uses the authorizer is missing here. `ANY /path` covers the methods that are
+   * not listed by name.
    */
   readonly requiredScopes: Readonly<Partial<Record<ProtectedRoute, readonly string[] | 'any'>>>;
   /**
-   * Whether your handlers compare the context's `deploymentId` with what they are about to touch. `false`: the
-   * authorizer alone decides, so every route must have the parameter `deploymentParameter`, or synthesis fails.
+   * Whether your handlers compare `deploymentId` of the authorizer's context with the Deployment that they access. If
+   * `false`, the authorizer compares it with the path, and synthesis fails if a route has no `deploymentParameter`.
    */
   readonly handlerChecksDeployment: boolean;
   /**
-   * The path parameter that says which Deployment a call is about. A token of another one is refused.
+   * The path parameter that contains the Deployment ID. The authorizer denies tokens of other Deployments.
    * @default deploymentId
    */
   readonly deploymentParameter?: string;
   /**
-   * Every stage of the API, which get the variables that tell the function what to check. Synthesis fails when the API
-   * has another stage in this app; API Gateway answers 401 to every call of a stage that synthesis could not see.
-   * @default the stage that the API made for itself
+   * All stages of the API. Each gets stage variables with the rules that the authorizer checks. Synthesis fails if the API
+   * has another stage in this app. API Gateway answers 401 to every call of a stage that was created elsewhere.
+   * @default the API's default stage
    */
   readonly stages?: readonly (rest.Stage | rest.CfnStage | http.HttpStage | http.CfnStage)[];
 }
 
-/** Most characters of a stage variable's value. */
+/** The most characters that the value of a stage variable can have. */
 const MAX_VARIABLE = 512;
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w:$-]+$/;
 
 /**
- * Protects an API with the service's access tokens: pass it as `authorizer` of a method or route. It answers no
- * call out of a cache, and cannot be told to: a cached answer outlives a revocation, and is a use that slides
- * nothing.
+ * Protects an API with the service's access tokens: pass it as the `authorizer` of a method or route.
+ *
+ * It never caches results, and caching can't be turned on: a cached result keeps a revoked token working, and does not
+ * extend a valid one.
+ *
+ * @example
+ * ```ts
+ * const api = new apigatewayv2.HttpApi(this, 'Api');
+ * const authorizer = new DeploymentKeyAuthorizer(this, 'Authorizer', {
+ *   api,
+ *   functionArn: service.authorizerFunctionArn,
+ *   requiredScopes: { 'POST /deployments/{deploymentId}/deploys': ['code:deploy'] },
+ *   handlerChecksDeployment: false,
+ * });
+ * api.addRoutes({
+ *   path: '/deployments/{deploymentId}/deploys',
+ *   methods: [apigatewayv2.HttpMethod.POST],
+ *   integration: new HttpLambdaIntegration('Deploy', handler),
+ *   authorizer,
+ * });
+ * ```
  */
 export class DeploymentKeyAuthorizer
   extends Construct
@@ -58,11 +77,11 @@ export class DeploymentKeyAuthorizer
   /** For a REST API's methods. */
   readonly authorizerId: string;
   readonly authorizationType = rest.AuthorizationType.CUSTOM;
-  /** What API Gateway calls the function as. It may do nothing else. */
+  /** The role with which API Gateway invokes the function. It allows nothing else. */
   readonly role: iam.Role;
   readonly #props: DeploymentKeyAuthorizerProps;
   readonly #parameter: string;
-  /** The stage variables that tell the function what this API requires. */
+  /** The stage variables with the rules of this API. */
   readonly #variables: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: DeploymentKeyAuthorizerProps) {
@@ -115,16 +134,16 @@ export class DeploymentKeyAuthorizer
       authorizerCredentials: this.role.roleArn,
       authorizerResultTtlInSeconds: 0,
     });
-    // Without it API Gateway's 401 does not say which scheme it wants (RFC 9110 §11.6.1).
+    // Without it, API Gateway's 401 does not name the required scheme (RFC 9110, section 11.6.1).
     new rest.GatewayResponse(this, 'Unauthorized', {
       restApi: api,
       type: rest.ResponseType.UNAUTHORIZED,
       responseHeaders: { 'WWW-Authenticate': "'Bearer'" },
     });
-    // A REST API goes on serving what it last deployed until it is deployed anew.
+    // A REST API serves its last deployment until it is deployed again.
     api.latestDeployment?.node.addDependency(authorizer);
-    const told = [authorizer.logicalId, this.#uri(), identitySource];
-    api.latestDeployment?.addToLogicalId({ deploymentKeyAuthorizer: told });
+    const inDeployment = [authorizer.logicalId, this.#uri(), identitySource];
+    api.latestDeployment?.addToLogicalId({ deploymentKeyAuthorizer: inDeployment });
     return authorizer.ref;
   }
 
@@ -146,14 +165,14 @@ export class DeploymentKeyAuthorizer
   }
 
   /**
-   * Identity sources beside the header: API Gateway answers 401, without asking the function, where one is missing. So a
-   * stage that was made without them, out of sight of this construct, lets nobody in.
+   * Stage variables that are identity sources besides the header. If one is missing, API Gateway answers 401 without
+   * invoking the function. So a stage that this construct does not know denies every call.
    */
   #variableNames(): string[] {
     return Object.keys(this.#variables);
   }
 
-  /** Where API Gateway invokes the function, in the function's own Region. */
+  /** The URI by which API Gateway invokes the function, in the function's Region. */
   #uri(): string {
     const { functionArn } = this.#props;
     const [, partition, , region] = Token.isUnresolved(functionArn)
@@ -162,7 +181,7 @@ export class DeploymentKeyAuthorizer
     return `arn:${partition}:apigateway:${region}:lambda:path/2015-03-31/functions/${functionArn}/invocations`;
   }
 
-  /** @throws Error a sentence for a property that is wrong */
+  /** @throws Error naming the wrong property */
   #readVariables(): Record<string, string> {
     const { requiredScopes, deploymentParameter } = this.#props;
     const rules = Object.entries(requiredScopes).map(([route, scopes]) => written(route, scopes ?? []));
@@ -179,7 +198,7 @@ export class DeploymentKeyAuthorizer
     return { requiredScopes: text, ...(deploymentParameter !== undefined && { deploymentParameter }) };
   }
 
-  /** What would be refused, or let through, against all intention. Asked when everything has been added. */
+  /** Returns the errors of routes and stages. It runs at synthesis, when all of them have been added. */
   #faults(): string[] {
     const protectedRoutes = this.#protectedRoutes();
     const listed = Object.keys(this.#props.requiredScopes);
@@ -205,7 +224,7 @@ export class DeploymentKeyAuthorizer
     ];
   }
 
-  /** Stages that would not check what the others check. */
+  /** Returns an error for each stage with other rules than this authorizer's. */
   #stageFaults(): string[] {
     const required = { ...this.#variables, deploymentParameter: this.#parameter };
     return stageVariablesOf(resourceOf(this.#props.api)).flatMap(({ path, variables }) => {
@@ -236,14 +255,14 @@ export class DeploymentKeyAuthorizer
   }
 }
 
-/** Whether some call of a route is judged by a rule: it is of the same path, and of its method or of any. */
+/** Whether a rule applies to calls of a route: their paths are equal, and their methods are equal or `ANY`. */
 function meet(route: string, rule: string): boolean {
   const [method, path] = route.split(' ');
   const [ruleMethod, rulePath] = rule.split(' ');
   return path === rulePath && (method === ruleMethod || method === 'ANY' || ruleMethod === 'ANY');
 }
 
-/** A rule as the stage variable writes it: a stage variable can hold neither braces nor spaces. */
+/** Returns a rule as the stage variable contains it, without braces and spaces, which it can't contain. */
 function written(route: string, scopes: readonly string[] | 'any'): string {
   const name = writtenRoute(route);
   if (name === undefined) {
@@ -263,7 +282,7 @@ function ownStage(api: rest.RestApi | http.HttpApi): rest.Stage | http.IStage {
   throw new Error(`${api.node.path} made no stage for itself: name its stages.`);
 }
 
-/** The resource of a construct that stands for one, or the resource itself. */
+/** Returns the CloudFormation resource of a construct, or the resource itself. */
 function resourceOf(construct: IConstruct): CfnResource {
   const resource = CfnResource.isCfnResource(construct) ? construct : construct.node.defaultChild;
   if (resource && CfnResource.isCfnResource(resource)) return resource;

@@ -12,23 +12,23 @@ import type { Table } from './table.ts';
 
 export interface EventBusProps {
   readonly table: Table;
-  /** The function that sends what is new in the table's events to the bus. */
+  /** The function that sends new events from the table to the bus. */
   readonly publisher: ServiceFunction;
 }
 
 /**
- * The bus on which the service tells what happened. It is the second reader of the table's stream, and the last: a
- * shard has two at most. Whoever wants the events makes a rule on the bus.
+ * The event bus to which the service publishes its events. To receive events, create a rule on the bus. The publisher
+ * is the second reader of the table's stream, and a shard of DynamoDB Streams supports no more than two.
  */
 export class EventBus extends Construct {
   readonly busName: string;
-  /** Where events wait that could not be told. */
+  /** The dead-letter queue for events that could not be published. */
   readonly failures: sqs.IQueue;
 
   constructor(scope: Construct, id: string, { table, publisher }: EventBusProps) {
     super(scope, id);
     const bus = new events.EventBus(this, 'Default', {
-      // A bus must have a name. The CDK's own lacks the stack's, so that of a second stage would be equal.
+      // The CDK's generated name does not contain the stack's name, so two stages would have the same one.
       eventBusName: `${Stack.of(this).stackName}-events`,
       description: 'What happens to Deployments and their keys',
     });
@@ -46,7 +46,7 @@ export class EventBus extends Construct {
         }),
       ],
       batchSize: 100,
-      // The default is to retry for ever with the shard blocked. What is given up stays in the listing of events.
+      // By default, Lambda retries forever and blocks the shard. A discarded event stays in the listing of events.
       retryAttempts: 10,
     });
   }

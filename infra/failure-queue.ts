@@ -3,7 +3,7 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 
-/** Where what was given up waits two weeks for a person. Empty in a healthy stack. */
+/** A dead-letter queue. Messages are kept for 14 days. It is empty in a healthy stack. */
 export class FailureQueue extends sqs.Queue {
   constructor(scope: Construct, id: string) {
     super(scope, id, {

@@ -3,12 +3,11 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Tells one state of files from another: names and contents, not times.
+ * Returns a hash of the names and contents of files. Their times don't count.
  *
- * Not the CDK's own, which whoever only asks whether something changed would have to load, and that takes longer than
- * most of what they do.
+ * The CDK has such a function, but loading the CDK takes too long for a caller that only asks whether a file has changed.
  *
- * @param paths of files, and of folders with all that is in them; what is named twice is read once
+ * @param paths paths of files and folders; a folder stands for all files in it
  * @returns 20 hexadecimal digits
  */
 export function fingerprint(paths: readonly string[]): string {

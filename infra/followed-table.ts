@@ -9,16 +9,16 @@ import { readStream } from './stream-reader.ts';
 
 export interface FollowedTableProps {
   readonly source: DeploymentsSource;
-  /** The function that applies the changes of the table's rows. */
+  /** The function that applies changes of the rows. */
   readonly sync: ServiceFunction;
-  /** The function that compares the table with what is registered. */
+  /** The function that compares the rows with the registered Deployments. */
   readonly reconcile: ServiceFunction;
 }
 
-/** A table of the platform's in which Deployments are rows: its stream registers, changes and deletes them. */
+/** A table of the platform that has one row per Deployment. Its stream registers, changes and deletes Deployments. */
 export class FollowedTable extends Construct {
   readonly sync: ServiceFunction;
-  /** Where changes wait that our rules refuse, and those that were given up. */
+  /** The dead-letter queue for changes that the service rejects or cannot apply. */
   readonly failures: sqs.IQueue;
 
   constructor(scope: Construct, id: string, { source, sync, reconcile }: FollowedTableProps) {
@@ -33,7 +33,7 @@ export class FollowedTable extends Construct {
 
   #follow({ stream: streamArn, encryptionKey, where }: DeploymentsSource): void {
     const { sync, failures } = this;
-    // What is read again from the oldest record changes nothing.
+    // Applying a record again changes nothing, so the mapping can start at the oldest record.
     readStream(
       sync,
       { streamArn, encryptionKey },
@@ -41,8 +41,8 @@ export class FollowedTable extends Construct {
         failures,
         filters: filtersOf(where),
         batchSize: 100,
-        // What can never succeed the function sets aside by itself. The rest may pass, and until then what is behind it
-        // waits: a deletion must not be lost. Hours of an outage are ridden out; then the comparison mends.
+        // The function itself sends changes that can never succeed to the queue. It retries all others for hours, and
+        // later changes wait, because a deletion must not be lost. After that, reconciliation repairs the difference.
         retryAttempts: 1000,
       },
     );
@@ -50,8 +50,8 @@ export class FollowedTable extends Construct {
 }
 
 /**
- * Rows that are no Deployments, before and after, wake nobody: as far as a filter can say so. It compares text and
- * numbers, each under its type; what it cannot say, the function looks at.
+ * Returns stream filters that skip changes of rows that are not Deployments, or undefined if no filter can tell. A filter
+ * compares only text and numbers. The function checks all other conditions.
  */
 function filtersOf(where: RowCondition = {}): Record<string, unknown>[] | undefined {
   const image: Record<string, object> = {};

@@ -8,19 +8,19 @@ import { acknowledge } from './acknowledge.ts';
 import type { Domain } from './config.ts';
 
 export interface FrontProps {
-  /** The name that the distribution answers to, its certificate and its web ACL. */
+  /** The domain name of the distribution, its certificate and its web ACL. */
   readonly domain: Domain;
   readonly api: HttpApi;
 }
 
 /**
- * A CloudFront distribution in front of the API, for its web ACL: an HTTP API can have none of its own. It caches
- * nothing. The API's own endpoint stays on behind it, and the addresses that the API sees are CloudFront's. It writes no
- * log: CloudFront's standard log holds query strings and referrers, and so the sign-in codes of the console and whatever
- * token a client wrongly puts there. The log whose fields can be chosen can only be created in us-east-1.
+ * A CloudFront distribution with a web ACL in front of the API, because an HTTP API cannot have a web ACL. It caches
+ * nothing. The API's own endpoint stays reachable, and the API sees CloudFront's addresses. The distribution writes no
+ * log: CloudFront's standard log contains query strings and referrers, and so sign-in codes of the console and tokens that
+ * clients put there by mistake. A log with selected fields can only be created in us-east-1.
  */
 export class Front extends Construct {
-  /** What the DNS record of the domain points to. */
+  /** The target for the domain's DNS record. */
   readonly domainTarget: string;
 
   constructor(scope: Construct, id: string, { domain, api }: FrontProps) {
@@ -38,9 +38,9 @@ export class Front extends Construct {
           originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
         }),
         allowedMethods: cloudfront.AllowedMethods.ALLOW_ALL,
-        // A cached answer outlives a revocation, and another caller could get it.
+        // A cached response stays valid after a revocation, and another caller could get it.
         cachePolicy: cloudfront.CachePolicy.CACHING_DISABLED,
-        // API Gateway chooses the API by the Host header, which must be its own.
+        // API Gateway selects the API by the Host header, so it must be the API's own host name.
         originRequestPolicy: cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
         viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
       },

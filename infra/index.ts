@@ -1,4 +1,4 @@
-/** What the package offers to other CDK apps: the service, the authorizer for the APIs behind it, and keys as secrets. */
+/** The constructs for other CDK apps: the service, its authorizer, and keys in Secrets Manager. */
 export type {
   AttributeRule,
   DeploymentsSource,

@@ -14,19 +14,19 @@ import type { Table } from './table.ts';
 
 export interface PurgeSourcesProps {
   readonly table: Table;
-  /** The function that purges; it must be one that may wake itself. */
+  /** The function that purges. It must have `mayWakeItself`. */
   readonly purge: ServiceFunction;
 }
 
-/** Deliveries of a message or record before it is set aside for a person to look at. */
+/** How often a message or record is delivered before it goes to the dead-letter queue. */
 const TRIES = 5;
 
 /**
- * What wakes the purge: the table's stream when a Deployment or a key is removed, a queue in which a purge that
- * ran out of time leaves the rest, and a schedule for what both have missed.
+ * The three event sources of the purge: the table's stream, when a Deployment or a key is deleted; a queue, for the rest
+ * of a purge that ran out of time; and a schedule, for purges that both have missed.
  */
 export class PurgeSources extends Construct {
-  /** Where what was given up waits for a person. */
+  /** The dead-letter queues of the stream and of the queue. */
   readonly failureQueues: { readonly stream: sqs.IQueue; readonly continuation: sqs.IQueue };
 
   constructor(scope: Construct, id: string, props: PurgeSourcesProps) {
@@ -54,9 +54,9 @@ export class PurgeSources extends Construct {
         }),
       ],
       batchSize: 10,
-      // A large Deployment does not hold up the others. Order holds for one item only; the purge needs no more.
+      // A large Deployment does not delay the others. The purge needs no order between items.
       parallelizationFactor: 10,
-      // The default is to retry for ever with the shard blocked. What is given up here the schedule takes up.
+      // By default, Lambda retries forever and blocks the shard. The schedule continues purges that the stream discards.
       retryAttempts: TRIES,
     });
     return failures;
@@ -65,7 +65,7 @@ export class PurgeSources extends Construct {
   #wakeByContinuation({ purge }: PurgeSourcesProps): sqs.IQueue {
     const failures = new FailureQueue(this, 'ContinuationFailures');
     const continuations = this.#queue('Continuations', {
-      // AWS asks for six times the function's time limit, so that no message is delivered while it is worked on.
+      // AWS recommends six times the function's time limit, so that no message is delivered twice at the same time.
       visibilityTimeout: Duration.seconds(6 * purge.timeout.toSeconds()),
       deadLetterQueue: { queue: failures, maxReceiveCount: TRIES },
     });
@@ -92,7 +92,7 @@ export class PurgeSources extends Construct {
       schedule: events.Schedule.rate(Duration.minutes(15)),
       targets: [new LambdaFunction(purge.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) })],
     });
-    // A failed run needs no retry of its own: the next one comes anyway.
+    // A failed run needs no retry: the next one starts within 15 minutes.
     purge.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
     const reason =
       'The event says nothing but that it is time. The next one comes 15 minutes later and finds the same markers; ' +

@@ -6,11 +6,11 @@ import { acknowledge } from './acknowledge.ts';
 import type { ServiceFunction } from './function.ts';
 
 export interface ReconciliationProps {
-  /** The function that looks through the table, a slice at a time. */
+  /** The function that scans the table, one slice per invocation. */
   readonly reconcile: ServiceFunction;
 }
 
-/** Wakes reconciliation as often as markers are swept. It keeps the week by itself: most times it has nothing to do. */
+/** Invokes reconciliation every 15 minutes. Reconciliation runs once a week, so most invocations have nothing to do. */
 export class Reconciliation extends Construct {
   constructor(scope: Construct, id: string, { reconcile }: ReconciliationProps) {
     super(scope, id);
@@ -21,7 +21,7 @@ export class Reconciliation extends Construct {
         new LambdaFunction(reconcile.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) }),
       ],
     });
-    // A failed slice needs no retry of its own: the next event begins it again.
+    // A failed slice needs no retry: the next event starts it again.
     reconcile.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
     const reason =
       'The event says nothing but that it is time. The next one comes 15 minutes later and goes on from the same ' +

@@ -7,19 +7,19 @@ import type { Concurrency } from './config.ts';
 
 export interface SharedAuthorizerProps {
   readonly function: LambdaFunction;
-  /** AWS accounts whose APIs may call it, besides its own. @default none */
+  /** Other AWS accounts whose APIs may call the authorizer. @default none */
   readonly consumerAccounts?: readonly string[];
-  /** Environments kept warm stand behind an alias, which is then what others call. @default none */
+  /** Provisioned concurrency, if any. It belongs to an alias, which other APIs then call. @default none */
   readonly concurrency?: Concurrency;
 }
 
 /**
- * The owner's side of the authorizer: tells its ARN, also as SSM parameter, and lets other accounts call
- * it. APIs of the own account need no permission here: `DeploymentKeyAuthorizer` brings a role that has it, so
- * that this stack never refers to a consumer's.
+ * Shares the authorizer with other APIs: publishes its ARN as an SSM parameter, and lets other accounts call it. APIs of
+ * the same account need no permission here, because `DeploymentKeyAuthorizer` creates a role that has it. So this stack
+ * never refers to a consumer's.
  */
 export class SharedAuthorizer extends Construct {
-  /** What other APIs call. */
+  /** The ARN that other APIs call. */
   readonly arn: string;
 
   constructor(scope: Construct, id: string, props: SharedAuthorizerProps) {

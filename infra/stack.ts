@@ -6,7 +6,7 @@ export interface DeploymentKeysStackProps extends StackProps {
   readonly settings?: DeploymentKeysProps;
 }
 
-/** `DeploymentKeys` in a stack of its own, and what its users need to know as outputs. */
+/** A stack that contains `DeploymentKeys`, with outputs for its users. */
 export class DeploymentKeysStack extends Stack {
   /** For the `DeploymentKeyAuthorizer` of other stacks. */
   readonly authorizerFunctionArn: string;
@@ -16,7 +16,7 @@ export class DeploymentKeysStack extends Stack {
 
   constructor(scope: Construct, id: string, { settings, ...props }: DeploymentKeysStackProps) {
     super(scope, id, props);
-    // A part named Default does not count in logical IDs: the stack is the service.
+    // The ID Default is not part of logical IDs, so the service's resources have short ones.
     const service = new DeploymentKeys(this, 'Default', settings);
     this.authorizerFunctionArn = service.authorizerFunctionArn;
     this.platformUrl = service.platformUrl;

@@ -11,9 +11,9 @@ import {
 } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
-/** The variables by which calls of a stage are judged. */
+/** The stage variables that the authorizer gets with the calls of a stage. */
 export interface StageVariables {
-  /** Path of the resource that makes the stage. */
+  /** Construct path of the resource that creates the stage. */
   readonly path: string;
   readonly variables: Readonly<Record<string, unknown>>;
 }
@@ -21,18 +21,18 @@ export interface StageVariables {
 type Properties = Readonly<Record<string, unknown>>;
 
 /**
- * What makes a stage, by CloudFormation type: every set of variables that its calls may see. A canary's calls see the
- * stage's variables with its own over them.
+ * For each CloudFormation type that creates a stage: the sets of variables that calls of the stage can get. Calls of a
+ * canary get the stage's variables, overridden by the canary's.
  */
 const VARIABLES_OF: Readonly<Record<string, (properties: Properties) => Properties[]>> = {
   'AWS::ApiGatewayV2::Stage': ({ StageVariables }) => [Object(StageVariables)],
   'AWS::ApiGateway::Stage': ({ Variables, CanarySetting }) => withCanaries(Variables, [CanarySetting]),
-  // With a stage's name a deployment makes that stage by itself.
+  // A deployment with a StageName creates that stage.
   'AWS::ApiGateway::Deployment': ({ StageName, StageDescription, DeploymentCanarySettings }) => {
     const { Variables, CanarySetting } = Object(StageDescription);
     return StageName === undefined ? [] : withCanaries(Variables, [CanarySetting, DeploymentCanarySettings]);
   },
-  // Quick create: the API makes the stage $default by itself.
+  // Quick create: the API creates the stage $default.
   'AWS::ApiGatewayV2::Api': ({ Target }) => (Target === undefined ? [] : [{}]),
 };
 
@@ -41,7 +41,7 @@ function withCanaries(variables: unknown, canaries: unknown[]): Properties[] {
   return [undefined, ...overrides].map((override) => ({ ...Object(variables), ...Object(override) }));
 }
 
-/** Sets variables of a stage, over those of the same names that it has. */
+/** Sets variables of a stage. They replace variables of the same names. */
 export function setStageVariables(stage: CfnResource, variables: Readonly<Record<string, string>>): void {
   const property = stage.cfnResourceType === 'AWS::ApiGateway::Stage' ? 'Variables' : 'StageVariables';
   for (const [name, value] of Object.entries(variables)) {
@@ -50,9 +50,8 @@ export function setStageVariables(stage: CfnResource, variables: Readonly<Record
 }
 
 /**
- * The variables of every stage of an API, as CloudFormation will get them: of stages made by any construct, in any stack
- * of the app. A stage that names the API otherwise than by a reference (an ID as text, an imported value, a parameter)
- * can't be seen.
+ * Returns the variables of every stage of an API in the app, as the template will have them. It does not find a stage that
+ * refers to the API by an ID as text, an imported value or a parameter.
  *
  * @param api the resource of the API
  */
@@ -71,7 +70,7 @@ export function stageVariablesOf(api: CfnResource): StageVariables[] {
     });
 }
 
-/** Whether a resource is the API or names it: by a reference, or by an intrinsic function written by hand in its stack. */
+/** Whether a resource is the API, or refers to it by a CDK reference or a hand-written intrinsic function. */
 function isOf(
   api: CfnResource,
   resource: CfnResource,
@@ -87,7 +86,7 @@ function isOf(
   );
 }
 
-/** A resource's properties in their final form, and what its property for the API refers to. */
+/** Returns the resolved properties of a resource, and the constructs that its API property refers to. */
 function rendered(resource: CfnResource): { properties: Properties; apis: ReadonlySet<IConstruct> } {
   const resolver = new ApiReferences();
   const { Resources } = Tokenization.resolve(resource._toCloudFormation(), {
@@ -101,7 +100,7 @@ function rendered(resource: CfnResource): { properties: Properties; apis: Readon
   return { properties: Properties, apis: resolver.targets };
 }
 
-/** Resolves as the CDK does, and notes what the property for the API refers to, whatever becomes of it in another stack. */
+/** A resolver that also collects the constructs that the API property refers to, in any stack. */
 class ApiReferences extends DefaultTokenResolver {
   readonly targets = new Set<IConstruct>();
 
@@ -114,7 +113,7 @@ class ApiReferences extends DefaultTokenResolver {
     context: IResolveContext,
     postProcessor: IPostProcessor,
   ): unknown {
-    // Resources, the logical ID, Properties, and then the property.
+    // The path is Resources, the logical ID, Properties, and then the name of the property.
     const isForApi = /^(rest)?apiId$/i.test(context.documentPath[3] ?? '');
     if (isForApi && Reference.isReference(token)) this.targets.add(token.target);
     return super.resolveToken(token, context, postProcessor);

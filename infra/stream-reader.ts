@@ -3,11 +3,11 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { ServiceFunction } from './function.ts';
 
-/** The stream of a table, and what reading it takes. */
+/** The stream of a table. */
 export interface TableStream {
   /** ARN of the stream. */
   readonly streamArn: string;
-  /** ARN of the customer managed key that encrypts the table, and so its stream. @default the AWS managed key */
+  /** ARN of the customer managed key that encrypts the table and its stream. @default the AWS managed key */
   readonly encryptionKey?: string | undefined;
 }
 
@@ -21,8 +21,8 @@ export interface StreamReaderProps
 }
 
 /**
- * Has a table's stream wake a function. The function's role gets all that this takes, the key of the stream included:
- * a reader that can't decrypt raises no error of the function, only its iterator gets older.
+ * Invokes a function with the records of a table's stream, and grants its role what this needs, including the use of the
+ * stream's KMS key. A reader that can't decrypt the stream causes no error in the function. Only its iterator age grows.
  */
 export function readStream(
   reader: ServiceFunction,
@@ -38,11 +38,11 @@ export function readStream(
   reader.allow(['sqs:SendMessage'], failures.queueArn);
   reader.function.addEventSourceMapping('Stream', {
     eventSourceArn: streamArn,
-    // From the oldest record, so that a new mapping misses nothing that the stream still has.
+    // The oldest record, so that a new mapping misses no record that the stream still has.
     startingPosition: lambda.StartingPosition.TRIM_HORIZON,
     reportBatchItemFailures: true,
     bisectBatchOnError: true,
-    // As long as a stream keeps a record: an outage of hours loses nothing.
+    // The retention of a stream, so that an outage of hours loses nothing.
     maxRecordAge: Duration.hours(24),
     onFailure: { bind: () => ({ destination: failures.queueArn }) },
     ...options,

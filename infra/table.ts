@@ -7,13 +7,13 @@ import type { ServiceFunction } from './function.ts';
 import type { TableStream } from './stream-reader.ts';
 
 export interface TableProps {
-  /** Whether the table outlives the stack and refuses to be deleted. */
+  /** Whether the table outlives the stack and has deletion protection. */
   readonly retain: boolean;
   /** ARN of the customer managed key that encrypts it. @default the AWS managed key */
   readonly encryptionKey?: string;
 }
 
-/** Patterns of partition keys, for conditions of IAM. */
+/** Patterns of partition keys for IAM conditions. */
 const DEPLOYMENT = PARTITION.deployment('*');
 const EVENTS = PARTITION.events('*');
 const USED_SUBJECT_TOKEN = PARTITION.subject('*');
@@ -25,15 +25,15 @@ const {
   sources: SOURCES,
 } = PARTITION;
 
-/** What an update by a check names: the key, the expiry of the token, and the last use. */
+/** The attributes in the update of a check: the primary key, the token's expiry and the last use. */
 const CHANGED_BY_CHECK = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
 
-/** What DynamoDB does with the key of a table on behalf of whoever reads and writes it. */
+/** What DynamoDB does with the table's KMS key on behalf of its callers. */
 const KEY_ACTIONS = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];
 
 /**
- * The one table. Each kind of use is handed out whole: the environment that names the table and the IAM actions
- * that the use makes, no more. A transaction is authorised by the actions of its parts.
+ * The service's table. Each `grant…` method gives a function one kind of use: the environment variable with the table's
+ * name, and only the IAM actions that the use needs. A transaction needs the actions of its parts.
  */
 export class Table extends Construct {
   readonly tableName: string;
@@ -56,7 +56,7 @@ export class Table extends Construct {
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     if (props.encryptionKey !== undefined) {
-      // The CDK has a property for it that works only where the Region is known at synthesis.
+      // The CDK's property for it works only if the Region is known at synthesis.
       const { defaultChild } = table.node;
       const sse = { KMSMasterKeyId: props.encryptionKey };
       (defaultChild as dynamodb.CfnGlobalTable).addPropertyOverride('Replicas.0.SSESpecification', sse);
@@ -68,13 +68,13 @@ export class Table extends Construct {
     this.stream = { streamArn: table.tableStreamArn, encryptionKey: props.encryptionKey };
   }
 
-  /** To check a token and slide it. It can delete nothing, and change no attribute that decides about access. */
+  /** To check a token and extend its expiry. It can't delete items or change attributes that decide about access. */
   grantCheck(grantee: ServiceFunction): void {
     this.#grant(grantee, { BatchGetItem: [DEPLOYMENT] });
     this.#allow(grantee, ['UpdateItem'], [DEPLOYMENT], CHANGED_BY_CHECK);
   }
 
-  /** To swap a key for a token: one read, one write; and to mark which of a key's secrets was used. */
+  /** To exchange a key for a token (one read, one write), and to record which of the key's secrets was used. */
   grantIssue(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       BatchGetItem: [DEPLOYMENT],
@@ -83,17 +83,17 @@ export class Table extends Construct {
     });
   }
 
-  /** To tell what a token may do, which is no use of it: reads alone. */
+  /** To introspect a token. Read-only; introspection does not extend the token. */
   grantIntrospect(grantee: ServiceFunction): void {
     this.#grant(grantee, { BatchGetItem: [DEPLOYMENT] });
   }
 
-  /** To delete the token that a key gives up: one read of the key, one deletion. */
+  /** To revoke a token at its key's request: one read of the key, one deletion. */
   grantRevoke(grantee: ServiceFunction): void {
     this.#grant(grantee, { BatchGetItem: [DEPLOYMENT], DeleteItem: [DEPLOYMENT] });
   }
 
-  /** To register, list, change and delete Deployments, with marker and event. */
+  /** To register, list, change and delete Deployments, with their purge markers and events. */
   grantManageDeployments(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
@@ -104,7 +104,7 @@ export class Table extends Construct {
     });
   }
 
-  /** To make, list, change and delete keys, with the Deployment's count of them and the event. */
+  /** To create, list, change and delete keys, with the Deployment's count of keys and the events. */
   grantManageKeys(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT],
@@ -115,7 +115,7 @@ export class Table extends Construct {
     });
   }
 
-  /** To issue, list and revoke the temporary tokens of a Deployment that is checked to live in the same transaction. */
+  /** To issue, list and revoke temporary tokens. The same transaction checks that the Deployment exists. */
   grantManageTemporaryTokens(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT],
@@ -127,12 +127,12 @@ export class Table extends Construct {
     });
   }
 
-  /** To list events, and count a rejected listing. */
+  /** To list events, and to count a rejected listing. */
   grantListEvents(grantee: ServiceFunction): void {
     this.#grant(grantee, { GetItem: [DEPLOYMENT], Query: [EVENTS], UpdateItem: [REJECTED_CALLS] });
   }
 
-  /** To look at every key and mark some, with the event; to continue where time ran out; to move rejected calls. */
+  /** To read every key and mark some, with the events; to resume after a time-out; to move rejected calls to the events. */
   grantSweepKeys(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT, PASSES],
@@ -143,7 +143,7 @@ export class Table extends Construct {
     });
   }
 
-  /** To disable a key or delete a token, with the event. */
+  /** To disable a leaked key or delete a leaked token, with the event. */
   grantReportLeak(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       BatchGetItem: [DEPLOYMENT],
@@ -153,7 +153,7 @@ export class Table extends Construct {
     });
   }
 
-  /** To delete what a removed Deployment or key leaves behind: alone in deleting many at once. */
+  /** To delete the remaining items of a deleted Deployment or key. Only the purge may use BatchWriteItem. */
   grantPurge(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT],
@@ -165,7 +165,7 @@ export class Table extends Construct {
     });
   }
 
-  /** To register, change and delete Deployments as a source says, with what was heard of it, marker and event. */
+  /** To register, change and delete Deployments from a followed table, with its latest rows, purge markers and events. */
   grantFollowSource(grantee: ServiceFunction): void {
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
@@ -175,15 +175,15 @@ export class Table extends Construct {
     });
   }
 
-  /** To compare what was heard from a source with what is registered, and repair what differs. */
+  /** To compare the rows of a followed table with the registered Deployments, and to repair differences. */
   grantCompareSource(grantee: ServiceFunction): void {
     this.#grant(grantee, { Query: [SOURCES], BatchGetItem: [DEPLOYMENT, SOURCES] });
     this.grantFollowSource(grantee);
   }
 
-  /** To look through the whole table, alone in that; to leave purge markers and mend the directory. */
+  /** To scan the whole table, write purge markers and repair the directory. Only reconciliation may use Scan. */
   grantReconcile(grantee: ServiceFunction): void {
-    // A Scan names no partition: a condition on it would be met by any.
+    // A Scan names no partition key, so a condition on leading keys would always be met.
     grantee.allow(['dynamodb:Scan'], this.#arn);
     this.#grant(grantee, {
       GetItem: [DEPLOYMENT, DIRECTORY, PASSES, PURGES],
@@ -195,7 +195,7 @@ export class Table extends Construct {
     });
   }
 
-  /** @param uses of each action, without `dynamodb:`, the partitions that it names */
+  /** @param uses the partitions that each action names; actions are written without `dynamodb:` */
   #grant(grantee: ServiceFunction, uses: Readonly<Record<string, readonly string[]>>): void {
     grantee.tell({ [ENV.tableName]: this.tableName });
     // Not Map.groupBy: Node.js 20, which may run a synthesis, does not have it.
@@ -208,8 +208,8 @@ export class Table extends Construct {
   }
 
   /**
-   * Allows actions on items of some partitions, so that a function that is taken over reaches no others.
-   * @param attributes that the actions may name; all where left out
+   * Allows actions on items of some partitions only, so that a compromised function reaches no others.
+   * @param attributes the attributes that the actions may name; all of them by default
    */
   #allow(
     grantee: ServiceFunction,

@@ -5,24 +5,24 @@ import { acknowledge } from './acknowledge.ts';
 import type { SignIn } from './config.ts';
 
 export interface UserPoolProps {
-  /** Where people return to with their code: an https URL. */
+  /** The https URL to which sign-in returns the authorization code. */
   readonly callbackUrl: string;
-  /** Where people are led after they have signed out: an https URL. */
+  /** The https URL that people see after they sign out. */
   readonly signedOutUrl: string;
-  /** Whether the people in it outlive the stack. */
+  /** Whether the user pool outlives the stack. */
   readonly retain: boolean;
 }
 
-/** The people of a stack that was given no issuer: nobody signs up, administrators invite. */
+/** The user pool of a stack without an external issuer. Administrators invite people; nobody can sign up. */
 export class UserPool extends Construct implements SignIn {
   readonly issuer: string;
   readonly audience: string[];
   readonly groupsClaim = 'cognito:groups';
   readonly adminGroup = 'administrators';
   readonly consoleClientId: string;
-  /** The domain of its sign-in pages, where a code is swapped for tokens too. */
+  /** The domain of the sign-in pages and of the token endpoint. */
   readonly consoleOrigins: string[];
-  /** The commands that make the first administrator, in order. */
+  /** The commands that create the first administrator, in order. */
   readonly firstAdministrator: readonly string[];
 
   constructor(scope: Construct, id: string, props: UserPoolProps) {
@@ -48,17 +48,17 @@ export class UserPool extends Construct implements SignIn {
         'The Plus plan is paid for by the active user. Nobody signs up by themselves: administrators invite.',
     });
     pool.addGroup('Administrators', { groupName: this.adminGroup });
-    // A prefix must be unique in the Region: the last part of the stack's own UUID makes it so.
+    // The prefix must be unique in the Region. The last part of the stack's UUID is.
     const stackUuid = Fn.select(2, Fn.split('/', Aws.STACK_ID));
     const domain = pool.addDomain('Domain', {
       cognitoDomain: { domainPrefix: `deployment-keys-${Fn.select(4, Fn.split('-', stackUuid))}` },
     });
     const client = pool.addClient('Console', {
-      // A public client: a page can keep no secret, it proves itself by PKCE.
+      // A public client with PKCE, because a web page cannot keep a secret.
       generateSecret: false,
       preventUserExistenceErrors: true,
       accessTokenValidity: Duration.hours(1),
-      // For the holder of AWS credentials alone: a token from the command line, where there is no browser.
+      // Only for holders of AWS credentials: a token for the command line, without a browser.
       authFlows: { adminUserPassword: true },
       supportedIdentityProviders: [cognito.UserPoolClientIdentityProvider.COGNITO],
       oAuth: {
@@ -72,7 +72,7 @@ export class UserPool extends Construct implements SignIn {
     this.issuer = pool.userPoolProviderUrl;
     this.consoleClientId = client.userPoolClientId;
     this.consoleOrigins = [domain.baseUrl()];
-    // Cognito's access tokens have no `aud`; API Gateway then compares `client_id`.
+    // Cognito's access tokens have no `aud` claim. API Gateway compares `client_id` instead.
     this.audience = [client.userPoolClientId];
 
     const who = `--region ${Aws.REGION} --user-pool-id ${pool.userPoolId} --username you@example.com`;
