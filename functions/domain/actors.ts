@@ -1,17 +1,17 @@
 import { isPrincipalArn } from './principals.ts';
 import type { Actor } from './records.ts';
 
-/** What the service does by itself: its jobs, and the retirement of a secret by an exchange of the newer one. */
+/** The parts of the service that act without a caller: its jobs, and an exchange that retires an old secret. */
 const JOBS = ['exchange', 'purge', 'restore', 'source', 'sweep'] as const;
 
-/** The actor of what a job of the service does by itself. */
+/** Returns the actor of an action that a job of the service performs without a caller. */
 export function systemActor(job: (typeof JOBS)[number]): Actor {
   return { principal: job, type: 'system', address: '', requestId: '' };
 }
 
 /**
- * An actor as an event holds it, with its type. Events of earlier versions have none: there, only a job has no address,
- * and only the reporter of a leak is anonymous.
+ * Returns the actor of an event with its type filled in. Events written by earlier versions have no type. In those,
+ * only a job has an empty address, and only the reporter of a leak is anonymous.
  */
 export function typedActor(actor: Omit<Actor, 'type'> & { type?: Actor['type'] }, eventType: string): Actor {
   return { ...actor, type: actor.type ?? untypedActorType(actor, eventType) };

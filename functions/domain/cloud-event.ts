@@ -1,14 +1,14 @@
 import type { ServiceEvent } from './events.ts';
 
-/** What `source` of an event on the bus is, and what rules match. */
+/** The `source` attribute of every event on the bus. EventBridge rules match it. */
 export const EVENT_SOURCE = 'deployment-api-keys';
 
-/** An event as it is sent: the attributes of CloudEvents 1.0. It never holds a secret or a hash. */
+/** Converts an event to CloudEvents 1.0, the form in which it is sent. It never contains a secret or a hash. */
 export function cloudEventOf({ id, type, deploymentId, generation, actor, createdAt, data }: ServiceEvent) {
   const keyId = typeof data.keyId === 'string' ? `/api-keys/${data.keyId}` : '';
   return {
     specversion: '1.0',
-    // Of the event itself: a second delivery has the same.
+    // The ID of the event, so every delivery of it has the same ID.
     id,
     source: EVENT_SOURCE,
     type,

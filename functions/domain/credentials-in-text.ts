@@ -1,16 +1,16 @@
 import { CHECK_LENGTH, parseCredential, parseKeyId, RANDOM_LENGTH, ULID } from './identifiers.ts';
 
-/** How a credential begins. */
+/** The start of a credential. */
 const BEGIN = /dk[stx]_/g;
-/** The most characters before the `_` that precedes its ULID: `dks_` and a Deployment ID. */
+/** The maximum number of characters before the `_` that precedes the ULID: `dks_` and a Deployment ID. */
 const MAX_BEGIN = 4 + 64;
 
 /**
- * Every secret and token in a text, each once: any part of it that has the form and a valid check, whatever stands before
- * and after.
+ * Returns every secret and token in a text, each of them once. A credential is any substring with the right form and a
+ * valid check, whatever surrounds it.
  *
- * How a credential ends has a fixed form and length, so no two ends overlap, and the search takes a time proportional to
- * the text. One end can have several beginnings: a Deployment ID may look like the beginning of a credential.
+ * The end of a credential has a fixed form and length, so no two ends overlap and the search takes linear time. One end
+ * can have several possible starts, because a Deployment ID may look like the start of a credential.
  */
 export function findCredentials(text: string): string[] {
   const ends = new RegExp(`_${ULID}_[0-9A-Za-z]{${RANDOM_LENGTH + CHECK_LENGTH}}`, 'g');
@@ -25,7 +25,10 @@ export function findCredentials(text: string): string[] {
   return [...found];
 }
 
-/** What follows the ULID of a credential, however it was mistyped or cut; but not a ULID, which ends a key's ID. */
+/**
+ * Whatever follows the ULID of a credential, even if it was mistyped or cut off. A ULID does not match, because a key
+ * ID ends in one.
+ */
 const RANDOM = new RegExp(`(${ULID}_)(?!${ULID}(?![\\w-]))[^\\s"'\\\\&]+`, 'gi');
 /** A credential whose ULID was mistyped. */
 const MALFORMED = /(dk[stx]_)[^\s"'\\&]+/gi;
@@ -33,9 +36,9 @@ const MALFORMED = /(dk[stx]_)[^\s"'\\&]+/gi;
 const LONGER_THAN_ULID = /[0-9A-Za-z]{27}/;
 
 /**
- * The text without what is secret in credentials, also in those that `findCredentials` does not find: mistyped, cut, in
- * another case. What follows is removed too, up to the next space, quote, backslash or `&`. A text that is a key's ID stays
- * as it is, whatever its Deployment ID looks like.
+ * Removes the secret part of credentials from a text. It also finds credentials that `findCredentials` does not:
+ * mistyped, cut off, or in another case. Removes everything up to the next space, quote, backslash or `&`. Leaves a
+ * text that is a key ID unchanged, whatever its Deployment ID looks like.
  */
 export function redactCredentials(text: string): string {
   if (parseKeyId(text)) return text;

@@ -22,44 +22,44 @@ export interface DeploymentsSource {
   readonly groups?: string | undefined;
   /** Which rows are Deployments. @default all */
   readonly where?: RowCondition | undefined;
-  /** Which of these are deleted. @default none: a deleted Deployment has no row */
+  /** Which of those rows are deleted Deployments. @default none: a deleted Deployment has no row */
   readonly deleted?: RowCondition | undefined;
   /** ARN of the customer managed key that encrypts the table. @default none */
   readonly encryptionKey?: string | undefined;
 }
 
 /**
- * A row by its attributes: text, numbers, flags, `null`, and lists or sets of text as arrays. Anything else is
- * there, and equal to nothing.
+ * A row by attribute: strings, numbers, booleans, `null`, and lists or sets of strings as arrays. A value of any other
+ * type counts as present, but equals nothing.
  */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** What a row says of a Deployment. A field that the table does not know is undefined. */
+/** A Deployment as its row describes it. A field without an attribute in the source is undefined. */
 export interface SourcedDeployment {
   readonly id: string;
   readonly name: string | undefined;
   readonly groups: string[] | undefined;
 }
 
-/** A row that our rules refuse for good: trying again changes nothing. */
+/** A row that breaks the rules of the service. Retrying does not help. */
 export class RefusedRow extends Error {
   override readonly name = 'RefusedRow';
 }
 
-/** The attributes that are looked at; of others nothing is known. */
+/** Returns the names of the attributes that the source uses. The service reads no others. */
 export function attributesOf({ id, name, groups, where = {}, deleted = {} }: DeploymentsSource): string[] {
   const all = [id, name, groups, ...Object.keys(where), ...Object.keys(deleted)];
   return [...new Set(all.filter((it) => it !== undefined))];
 }
 
-/** Is a row a Deployment, and not deleted? Its ID may be one that our rules refuse. */
+/** Reports whether a row is a Deployment that is not deleted. Its ID may still be invalid. */
 export function isDeployment(row: Row | undefined, { where, deleted }: DeploymentsSource): row is Row {
   return row !== undefined && holds(where ?? {}, row) && !(deleted && holds(deleted, row));
 }
 
 /**
- * The Deployment that a row is; undefined for one that is none, or deleted.
- * @throws RefusedRow when our rules do not take it
+ * Returns the Deployment that a row describes, or undefined if the row is not a Deployment or is deleted.
+ * @throws RefusedRow when its ID, name or groups are invalid
  */
 export function deploymentOf(row: Row | undefined, source: DeploymentsSource): SourcedDeployment | undefined {
   if (!isDeployment(row, source)) return undefined;
@@ -78,7 +78,7 @@ function holds(condition: RowCondition, row: Row): boolean {
   });
 }
 
-/** A row without a name is called by its ID. */
+/** The name of a row without a name is its ID. */
 function nameOf(row: Row, { name }: DeploymentsSource, id: string): string | undefined {
   if (name === undefined) return undefined;
   const value = row[name] ?? id;
@@ -90,7 +90,7 @@ function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined
   if (groups === undefined) return undefined;
   const value = row[groups] ?? [];
   const all = Array.isArray(value) ? value : [value];
-  // A set has no order of its own: without one, each reading of it would look like a change.
+  // The order of a set is arbitrary. Unsorted groups would look like a change on every read.
   if (all.length <= 20 && all.every((it) => isText(it, 128))) return [...new Set(all)].sort();
   throw new RefusedRow(`${groups} must be at most 20 texts; each ${plainTextRule(1, 128)}`);
 }
@@ -101,9 +101,10 @@ const isText = (value: unknown, most: number): value is string =>
 const ULID_DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /**
- * The generation of the life that a change begins: a ULID of the change's moment with, in place of random bits, 80
- * bits of SHA-256 of its sequence number. The same change always begins the same life, and another one another.
- * A sequence number itself does not fit: it has up to 40 digits, 133 bits, and a ULID has 128.
+ * Returns the generation that starts with a change: a ULID of the change's time. 80 bits of SHA-256 of the sequence
+ * number take the place of its random bits. The same change always gives the same generation, and different changes
+ * give different ones. The sequence number itself does not fit: it has up to 40 digits (133 bits), and a ULID has 128
+ * bits.
  * @param at epoch milliseconds
  */
 export function generationOf(id: string, sequence: string, at: number): string {
@@ -114,11 +115,14 @@ export function generationOf(id: string, sequence: string, at: number): string {
   return digits;
 }
 
-/** A sequence number of a stream, in a form whose order as text is its order as a number. */
+/**
+ * Pads a sequence number of a stream, so that sorting as text sorts by number.
+ * @throws RefusedRow when it is missing
+ */
 export function sequenceOf(number: string | undefined): string {
   if (number !== undefined && /^\d{1,40}$/.test(number)) return number.padStart(40, '0');
   throw new RefusedRow('the record has no sequence number');
 }
 
-/** Comes before every change of a stream: what is known by looking, and from no record. */
+/** Sorts before every sequence number. Marks what the service read from the table instead of from a stream record. */
 export const BY_LOOKING = '0'.repeat(40);

@@ -13,8 +13,8 @@ interface Details {
 }
 
 /**
- * The one error that a client may see. It carries its HTTP status, a code (RFC 6749 §5.2 for /oauth/*) and a
- * sentence without secrets; http/ renders it. Anything else that is thrown becomes a bare 500.
+ * The only error whose details a client sees. It has an HTTP status, a code (RFC 6749 §5.2 for /oauth/*) and a sentence
+ * without secrets; http/ renders it. Any other error becomes a 500 without details.
  */
 export class ServiceError extends Error {
   readonly status: number;
@@ -32,23 +32,23 @@ export class ServiceError extends Error {
   }
 }
 
-/** 400: the request's fields break rules; every one is named. */
+/** Returns a 400 that names every invalid field. */
 export function invalidFields(errors: FieldError[]): ServiceError {
   const detail = errors.map(({ field, rule }) => `${field} ${rule}`).join('; ');
   return new ServiceError(400, 'invalid_request', detail, { errors });
 }
 
-/** 404: it is absent, or not for this person to see. The two must look the same. */
+/** Returns a 404. Absent resources and those that the caller may not see must look the same. */
 export function notFound(what: 'Deployment' | 'API key' | 'temporary token'): ServiceError {
   return new ServiceError(404, 'not_found', `No such ${what}.`);
 }
 
-/** 409: the state of the thing does not allow it. */
+/** Returns a 409: the current state of the resource does not allow the operation. */
 export function conflict(detail: string): ServiceError {
   return new ServiceError(409, 'conflict', detail);
 }
 
-/** 503: the store cannot answer now; nothing was granted. */
+/** Returns a 503: the store cannot answer now, and nothing was granted. */
 export function unavailable(cause: unknown): ServiceError {
   return new ServiceError(503, 'temporarily_unavailable', 'The service is busy. Try again in a second.', {
     headers: { 'Retry-After': '1' },
@@ -56,7 +56,7 @@ export function unavailable(cause: unknown): ServiceError {
   });
 }
 
-/** What went wrong, for the log: a ServiceError tells clients little, and has what it was in its cause. */
+/** Returns the cause of an error, for the log: what a ServiceError hides from clients, or the error itself. */
 export function causeOf(error: unknown): string {
   return String(error instanceof ServiceError ? (error.cause ?? error) : error);
 }

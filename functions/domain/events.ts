@@ -4,7 +4,7 @@ import type { Actor } from './records.ts';
 /** How long an event is kept, in seconds: 90 days. */
 export const EVENT_LIFETIME = 90 * 24 * 60 * 60;
 
-/** What can happen to a Deployment, its keys and the temporary tokens of people. */
+/** What can happen to a Deployment, to its keys and to people's temporary tokens. */
 export type EventType =
   | 'deployment.registered'
   | 'deployment.edited'
@@ -29,9 +29,9 @@ export type EventType =
   | 'temporary_token.issued'
   | 'temporary_token.revoked';
 
-/** One entry of a Deployment's history. It outlives the Deployment and never holds a secret or a hash. */
+/** One entry of a Deployment's history. It outlives the Deployment and never contains a secret or a hash. */
 export interface ServiceEvent {
-  /** ULID of its moment. */
+  /** A ULID of the time of the event. */
   id: string;
   type: EventType;
   deploymentId: string;
@@ -39,14 +39,14 @@ export interface ServiceEvent {
   actor: Actor;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** The key's ID, the fields that changed, counts: flat and without secrets. */
+  /** The key ID, changed fields or counts. Flat, and without secrets. */
   data: Record<string, string | number | boolean | string[]>;
   /** Epoch seconds: the TTL attribute. */
   expiresAt: number;
 }
 
 /**
- * A new event.
+ * Creates an event.
  * @param now epoch milliseconds
  */
 export function newEvent(

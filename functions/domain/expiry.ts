@@ -1,18 +1,18 @@
 /** The time now, in epoch milliseconds. */
 export type Clock = () => number;
 
-/** How long access is valid. All in whole seconds. */
+/** How long tokens are valid. All values are whole seconds. */
 export interface Lifetimes {
-  /** From a use, and from the issue, until access ends. */
+  /** How long a token is valid after its issue and after each use. */
   tokenLifetime: number;
-  /** How much later than that it may end, so that a burst of uses is one write. 0: exact. */
+  /** How much later a token may expire, so that a burst of uses costs one write. With 0, expiry is exact. */
   slideInterval: number;
-  /** From the issue until access ends whatever its use; undefined: a token in use never ends by itself. */
+  /** How long a token can be valid after its issue, however often it is used; undefined means no limit. */
   maxTokenLifetime?: number | undefined;
 }
 
 /**
- * Expiry is decided here, on read: the table's TTL deletes days late.
+ * Reports whether a token has not expired. Every read must check this, because DynamoDB's TTL deletes items days late.
  * @param expiresAt epoch seconds
  * @param now epoch milliseconds
  */
@@ -21,7 +21,7 @@ export function isLive(expiresAt: number, now: number): boolean {
 }
 
 /**
- * The `expiresAt` of a token issued now: rounded up, since access never ends early.
+ * Returns the `expiresAt` of a token issued now. It is rounded up, because a token never expires early.
  * @param now epoch milliseconds
  * @returns epoch seconds
  */
@@ -29,11 +29,11 @@ export function expiryOfIssue(now: number, lifetimes: Lifetimes): number {
   return capped(Math.ceil(now / 1000 + lifetimes.tokenLifetime), Math.floor(now / 1000), lifetimes);
 }
 
-/** How long a temporary token is valid, in seconds: 24 hours, whatever its use and the stack's lifetimes (G4). */
+/** How long a temporary token is valid, in seconds: 24 hours, regardless of use and of the stack's settings (G4). */
 export const GRANT_LIFETIME = 24 * 60 * 60;
 
 /**
- * The `expiresAt` of a temporary token issued now.
+ * Returns the `expiresAt` of a temporary token issued now.
  * @param now epoch milliseconds
  * @returns epoch seconds
  */
@@ -45,8 +45,9 @@ export function expiryOfGrant(now: number): number {
 export const IDEMPOTENCY_LIFETIME = 24 * 60 * 60;
 
 /**
- * The `expiresAt` that a use now slides a token to, or undefined when no slide is due. It is put slideInterval
- * beyond the promise, and due only when the promise is no longer covered: that makes a burst one write.
+ * Returns the `expiresAt` to which a use now extends a token, or undefined when no extension is due. An extension adds
+ * slideInterval to tokenLifetime. The next one is due only when `expiresAt` no longer covers tokenLifetime from now, so
+ * a burst of uses costs one write.
  * @param now epoch milliseconds
  * @returns epoch seconds
  */
@@ -62,7 +63,7 @@ export function expiryOfSlide(
 }
 
 /**
- * `expiresAt` under the stack's maxTokenLifetime as it is now, so that a lower one acts on living tokens.
+ * Limits `expiresAt` to the stack's current maxTokenLifetime, so that a lower setting also applies to existing tokens.
  * @param issuedAt epoch seconds
  * @returns epoch seconds
  */

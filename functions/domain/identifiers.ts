@@ -1,19 +1,19 @@
 import { crc32 } from 'node:zlib';
 
-/** A Deployment's ID, chosen by the platform. The longest is 64 characters. */
+/** A Deployment's ID, at most 64 characters, chosen by the platform. */
 export const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
 export const ULID = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** Characters of the random part: 62^43 is just over 2^256. */
+/** Length of the random part. 62^43 is just over 2^256. */
 export const RANDOM_LENGTH = 43;
-/** Characters of the check. */
+/** Length of the check. */
 export const CHECK_LENGTH = 6;
 
 const deploymentIdPattern = new RegExp(`^${DEPLOYMENT_ID}$`);
 const ulidPattern = new RegExp(`^${ULID}$`);
 const keyIdPattern = new RegExp(`^dk_(${DEPLOYMENT_ID})_(${ULID})$`);
-// The three parts on the right have fixed lengths and no `_`, so a Deployment ID that holds `_` is not ambiguous.
+// The three parts on the right have fixed lengths and contain no `_`, so a Deployment ID may contain `_`.
 const credentialPattern = new RegExp(
   `^(dks|dkt|dkx)_(${DEPLOYMENT_ID})_(${ULID})_[0-9A-Za-z]{${RANDOM_LENGTH}}[0-9A-Za-z]{${CHECK_LENGTH}}$`,
 );
@@ -21,40 +21,40 @@ const credentialPattern = new RegExp(
 const KINDS = { dks: 'secret', dkt: 'token', dkx: 'temporary' } as const;
 const PREFIXES = { secret: 'dks', token: 'dkt', temporary: 'dkx' } as const;
 
-/** `secret`: a key's client_secret. `token`: an access token from a key. `temporary`: a person's token. */
+/** `secret`: a key's client_secret. `token`: an access token of a key. `temporary`: a person's temporary token. */
 export type CredentialKind = keyof typeof PREFIXES;
 
-/** What a well-formed secret or token says of itself. That it is well formed proves nothing else. */
+/** The parts of a well-formed secret or token. Being well-formed does not make it valid. */
 export interface Credential {
   kind: CredentialKind;
   deploymentId: string;
-  /** ULID of the key (secret, token) or of the grant (temporary). */
+  /** ULID of the key (for a secret or token) or of the temporary token. */
   ulid: string;
 }
 
-/** True for a Deployment ID: `^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`. */
+/** Reports whether text is a Deployment ID: `^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`. */
 export function isDeploymentId(text: string): boolean {
   return deploymentIdPattern.test(text);
 }
 
-/** True for an upper-case ULID that fits 128 bits. */
+/** Reports whether text is an upper-case ULID that fits in 128 bits. */
 export function isUlid(text: string): boolean {
   return ulidPattern.test(text);
 }
 
-/** The key's public ID, the OAuth client_id: `dk_<deploymentId>_<ULID>`. */
+/** Returns a key's public ID, the OAuth client_id: `dk_<deploymentId>_<ULID>`. */
 export function formatKeyId(deploymentId: string, ulid: string): string {
   return `dk_${deploymentId}_${ulid}`;
 }
 
-/** The parts of a key ID, or undefined when the text is none. */
+/** Returns the parts of a key ID, or undefined when the text is not one. */
 export function parseKeyId(text: string): { deploymentId: string; ulid: string } | undefined {
   const [, deploymentId, ulid] = keyIdPattern.exec(text) ?? [];
   return deploymentId && ulid ? { deploymentId, ulid } : undefined;
 }
 
 /**
- * Put a secret or token together: prefix, Deployment, ULID, random part and check.
+ * Builds a secret or token from its prefix, Deployment ID, ULID, random part and check.
  * @param random exactly 43 base62 characters
  */
 export function formatCredential({ kind, deploymentId, ulid }: Credential, random: string): string {
@@ -63,8 +63,8 @@ export function formatCredential({ kind, deploymentId, ulid }: Credential, rando
 }
 
 /**
- * The parts of a secret or token, or undefined when its prefix, length, alphabet or check is wrong. The check
- * is against typing errors and for scanners: anybody can compute it.
+ * Returns the parts of a secret or token, or undefined when its prefix, length, alphabet or check is wrong. The check
+ * detects typing errors and helps secret scanners. It proves nothing, because anyone can compute it.
  */
 export function parseCredential(text: string): Credential | undefined {
   const [, prefix, deploymentId, ulid] = credentialPattern.exec(text) ?? [];
@@ -74,7 +74,7 @@ export function parseCredential(text: string): Credential | undefined {
 }
 
 /**
- * A whole number in base62, most significant digit first, padded on the left with `0`.
+ * Formats a whole number in base62, most significant digit first, padded on the left with `0`.
  * @param value not negative
  */
 export function base62(value: bigint, length: number): string {
@@ -83,7 +83,7 @@ export function base62(value: bigint, length: number): string {
   return digits.padStart(length, '0');
 }
 
-/** CRC-32 (zlib's) over the ASCII bytes, as six base62 characters. */
+/** Returns the CRC-32 (as in zlib) of the ASCII bytes, as six base62 characters. */
 function checkOf(body: string): string {
   return base62(BigInt(crc32(body)), CHECK_LENGTH);
 }

@@ -2,7 +2,7 @@ import { isWithin } from './networks.ts';
 import type { ApiKey, Deployment, Token } from './records.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
-/** How long before its expiry the service notifies people about a key, in milliseconds: 7 days. */
+/** How long before a key expires the service notifies people, in milliseconds: 7 days. */
 const NOTICE = 7 * DAY;
 
 /** Why a key cannot be used. */
@@ -58,20 +58,31 @@ export function keyRejection(
   return from === 'anywhere' || isAllowedFrom(key, from.address) ? undefined : 'network';
 }
 
-/** @param now epoch milliseconds */
+/**
+ * Reports whether the key has expired.
+ * @param now epoch milliseconds
+ */
 export function hasExpired({ validUntil }: Pick<ApiKey, 'validUntil'>, now: number): boolean {
   return validUntil !== undefined && validUntil <= now;
 }
 
-/** Whether the key can be used from this address. A key without networks can be used from any. */
+/**
+ * Reports whether the key can be used from this address. A key without allowed IP ranges can be used from any address.
+ */
 export function isAllowedFrom({ networks }: Pick<ApiKey, 'networks'>, address: string | undefined): boolean {
   return !networks || isWithin(address, networks);
 }
 
-/** What people see of a key, in the order in which the reasons count. A key stays listed whatever its status is. */
+/**
+ * The status of a key that people see. When several apply, the order is leaked, disabled, expired, idle. A key is
+ * listed whatever its status.
+ */
 export type KeyStatus = 'active' | 'leaked' | 'disabled' | 'expired' | 'idle';
 
-/** Returns the status that people see: whether the key can be used, and if not, why. @param now epoch milliseconds */
+/**
+ * Returns the status that people see.
+ * @param now epoch milliseconds
+ */
 export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefined): KeyStatus {
   if (key.leak) return 'leaked';
   if (!key.enabled) return 'disabled';
@@ -80,23 +91,24 @@ export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefin
 }
 
 /**
- * Whether the key has been unused for too long. Then it gets no new tokens; those that it has stay valid.
+ * Reports whether the key has been unused for too long. An idle key gets no new tokens; its existing tokens stay valid.
  * @param now epoch milliseconds
- * @param maxIdleDays undefined when no time is too long
+ * @param maxIdleDays undefined when keys never become idle
  */
 export function isIdle(key: ApiKey, now: number, maxIdleDays: number | undefined): boolean {
   return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;
 }
 
-/** When the key was last used, created, or reactivated, in epoch milliseconds. */
+/** Returns when the key was last used, created or reactivated, in epoch milliseconds. */
 function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): number {
   return Math.max(createdAt, activeSince, lastUsedAt);
 }
 
 /**
- * The notice that people get about a key that time has changed, and the moment that it is about. They get one notice
- * for each moment.
+ * Returns the notice that people get about a key that expires soon, has expired or is idle, and the time that it is
+ * about. People get one notice for each such time.
  * @param now epoch milliseconds
+ * @returns undefined when there is nothing to notify people about
  */
 export function noticeOf(
   key: ApiKey,

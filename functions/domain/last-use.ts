@@ -1,29 +1,32 @@
 import { truncated } from './networks.ts';
 
-/** Where a call came from, as API Gateway tells: never from a header that a proxy is believed to have set. */
+/** Where a call came from, as API Gateway reports it. Never taken from a header, which a client could forge. */
 export interface Caller {
-  /** Undefined where the event has none. */
+  /** Undefined when the event has no address. */
   address?: string | undefined;
   userAgent?: string | undefined;
 }
 
-/** How much is kept of where a key or token was used from. That it was used is kept in any case. */
+/** How much the service records of where a key or token was used from. It always records that it was used. */
 export type LastUsedFrom = 'full' | 'truncated' | 'off';
 
-/** What is kept; '' where nothing is. */
+/** Where a use came from, as recorded. A field that is not recorded is ''. */
 export interface UseOrigin {
   address: string;
   /** Name and version of the client: the first word of its User-Agent. */
   client: string;
 }
 
-/** A use that was recorded. */
+/** A recorded use. */
 export interface LastUse extends UseOrigin {
   /** Epoch milliseconds. */
   at: number;
 }
 
-/** A longer first word is no program's name, and might be a secret in the wrong place: none of it is kept. */
+/**
+ * A product name and version. A longer first word is not recorded: it may be a secret that was sent in the wrong
+ * header.
+ */
 const PRODUCT = /^[\w.+-]{1,32}(\/[\w.+-]{1,32})?(?=[ (]|$)/;
 
 export function originOf({ address = '', userAgent = '' }: Caller, mode: LastUsedFrom): UseOrigin {
@@ -35,9 +38,9 @@ export function originOf({ address = '', userAgent = '' }: Caller, mode: LastUse
 }
 
 /**
- * Returns the latest recorded use, in epoch milliseconds, after which a use now is recorded again: at most one per
- * slideInterval, and at most one per second whatever slideInterval is. A transaction fails while another write to its
- * item is under way, so without this limit the holder of a credential could block its revocation by using it.
+ * Returns the latest recorded use, in epoch milliseconds, after which a use now is recorded again. A use is recorded at
+ * most once per slideInterval and at most once per second. A transaction fails while another write to its item is in
+ * progress; without this limit, the holder of a credential could block its revocation by using it continuously.
  * @param slideInterval seconds
  * @param now epoch milliseconds
  */
@@ -46,9 +49,9 @@ export function recordedBefore(slideInterval: number, now: number): number {
 }
 
 /**
- * Whether a use is to be recorded.
- * @param lastUsedAt the last recorded use, epoch milliseconds
- * @param before as `recordedBefore` returns it
+ * Reports whether a use must be recorded.
+ * @param lastUsedAt the last recorded use, in epoch milliseconds
+ * @param before the result of `recordedBefore`
  */
 export function isUseDue(lastUsedAt: number | undefined, before: number): boolean {
   return lastUsedAt === undefined || lastUsedAt <= before;

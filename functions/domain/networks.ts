@@ -1,9 +1,9 @@
-/** Most networks that a key may be bound to. */
+/** The maximum number of allowed IP ranges of a key. */
 export const MAX_NETWORKS = 20;
 
 const V4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-/** True for IPv4 or IPv6 in CIDR notation, with no bit set beyond its prefix: `10.0.0.0/8`, `2001:db8::/32`. */
+/** Reports whether text is an IPv4 or IPv6 range in CIDR notation without host bits: `10.0.0.0/8`, `2001:db8::/32`. */
 export function isNetwork(text: string): boolean {
   const [address = '', length = '', ...rest] = text.split('/');
   const bits = bitsOf(address);
@@ -13,7 +13,8 @@ export function isNetwork(text: string): boolean {
 }
 
 /**
- * Is the caller in one of these networks? Nobody is in one that is malformed, and no address is in none.
+ * Reports whether an address is in one of these ranges. Malformed ranges contain no address, and an undefined address
+ * is in no range.
  * @param address as API Gateway saw it
  */
 export function isWithin(address: string | undefined, networks: readonly string[]): boolean {
@@ -29,7 +30,7 @@ export function isWithin(address: string | undefined, networks: readonly string[
   });
 }
 
-/** An address without the part that points to one machine: the first 24 bits of IPv4, 48 of IPv6. */
+/** Returns the network part of an address: the first 24 bits of IPv4, the first 48 bits of IPv6. */
 export function truncated(address: string): string {
   const bits = bitsOf(address) ?? '';
   if (bits.length === 32) return `${[0, 8, 16].map((at) => numberAt(bits, at, 8)).join('.')}.0/24`;
@@ -40,7 +41,10 @@ function numberAt(bits: string, at: number, length: number): number {
   return Number.parseInt(bits.slice(at, at + length), 2);
 }
 
-/** 32 or 128 characters, each 0 or 1; undefined for what is no address. IPv4 within IPv6 is IPv4. */
+/**
+ * Returns an address as 32 or 128 characters, each 0 or 1; undefined if the text is not an address. IPv4-mapped IPv6
+ * counts as IPv4.
+ */
 function bitsOf(address: string): string | undefined {
   if (V4.test(address)) return binary(address.split('.').map(Number), 8);
   const groups = groupsOf(address);
@@ -48,7 +52,7 @@ function bitsOf(address: string): string | undefined {
   return bits?.startsWith(`${'0'.repeat(80)}${'1'.repeat(16)}`) ? bits.slice(96) : bits;
 }
 
-/** The eight groups of an IPv6 address, RFC 4291 §2.2; undefined for text that is none. */
+/** Returns the eight groups of an IPv6 address (RFC 4291 §2.2), or undefined if the text is not one. */
 function groupsOf(address: string): number[] | undefined {
   const [before = [], after, ...more] = withoutDots(address).split('::').map(groupsIn);
   if (!after) return isEight(before) ? before.map(fromHex) : undefined;
@@ -58,7 +62,9 @@ function groupsOf(address: string): number[] | undefined {
   return isEight(groups) ? groups.map(fromHex) : undefined;
 }
 
-/** An IPv6 address whose last 32 bits are written as IPv4 (`::ffff:192.0.2.1`), with two groups in their place. */
+/**
+ * Rewrites an IPv6 address whose last 32 bits are in IPv4 notation (`::ffff:192.0.2.1`), so that they are two groups.
+ */
 function withoutDots(address: string): string {
   const at = address.lastIndexOf(':') + 1;
   const end = address.slice(at);

@@ -1,40 +1,43 @@
 import type { TrustRule } from './trust.ts';
-/** A Deployment in one of its lives. */
+/** One generation of a Deployment. */
 export interface Deployment {
   id: string;
   name: string;
-  /** People in one of these groups may see it and manage its keys. */
+  /** Members of these groups may see the Deployment and manage its keys. */
   groups: string[];
-  /** ULID of this life: a Deployment made again under the same ID has another. */
+  /** A ULID. A Deployment registered again under the same ID gets a new one. */
   generation: string;
   keyCount: number;
-  /** One more with each change of its name or groups; undefined before the first. */
+  /** Grows by one with each change of the name or groups; undefined before the first change. */
   revision?: number | undefined;
   /** Epoch milliseconds. */
   createdAt: number;
 }
 
-/** One generation of a Deployment. */
+/** Identifies one generation of a Deployment. */
 export type Generation = Pick<Deployment, 'id' | 'generation'>;
 
-/** The hash of a secret that a key accepts. */
+/** The hash of a secret of a key. */
 export interface SecretHash {
   hash: string;
   /** Epoch milliseconds. */
   createdAt: number;
-  /** Epoch milliseconds: from then on it is refused. */
+  /** Epoch milliseconds. From then on the service rejects the secret. */
   retiresAt?: number | undefined;
-  /** It is refused as soon as the newer one has been used. */
+  /** Whether the first use of the newer secret retires this one. */
   retiresOnFirstUse?: boolean | undefined;
-  /** Epoch milliseconds: its last exchange, as far as it was recorded. */
+  /** Epoch milliseconds: the last recorded exchange with this secret. */
   lastUsedAt?: number | undefined;
 }
 
-/** Somebody has shown a living secret of the key that should have been nowhere. */
+/** A report that an active secret of the key was exposed. */
 export interface Leak {
   /** Epoch milliseconds. */
   reportedAt: number;
-  /** Whether the rotation that ends the leak enables the key: it was enabled, and nobody has disabled it since. */
+  /**
+   * Whether the rotation that ends the leak enables the key again: true if it was enabled and no one has disabled it
+   * since.
+   */
   wasEnabled: boolean;
 }
 
@@ -45,46 +48,46 @@ export interface ApiKey {
   name: string;
   description?: string | undefined;
   scopes: string[];
-  /** Oldest first. Retired ones may still stand here: `livingSecrets` tells. */
+  /** Oldest first. May include retired secrets; `livingSecrets` leaves them out. */
   secrets: SecretHash[];
   enabled: boolean;
-  /** Set from the report until the key is rotated at once; all the while it is disabled. */
+  /** Set from the report of a leak until a rotation with `retireOld` "now". Meanwhile the key is disabled. */
   leak?: Leak | undefined;
-  /** The key's own expiry, epoch milliseconds. Not the TTL attribute: an expired key stays listed. */
+  /** The key's own expiry, in epoch milliseconds. Not the TTL attribute, because an expired key stays listed. */
   validUntil?: number | undefined;
-  /** Its tokens copy this number; those of another are dead. */
+  /** Each token copies this number when it is issued. A token with another number is revoked. */
   epoch: number;
-  /** The life of the Deployment that it belongs to. */
+  /** The generation of the Deployment to which the key belongs. */
   generation: string;
-  /** Grows with each edit, so that two edits at once do not lose one. */
+  /** Grows with each edit, so that of two concurrent edits neither is lost. */
   revision: number;
   /** Epoch milliseconds. */
   createdAt: number;
   /** `sub` of the person, or the ARN of the role. */
   createdBy: string;
-  /** Epoch milliseconds: as far as it was recorded, at most once a slideInterval. */
+  /** Epoch milliseconds: the last recorded use, recorded at most once per slideInterval. */
   lastUsedAt?: number | undefined;
-  /** From where; '' where that is not kept. */
+  /** Source address of the last recorded use; '' where addresses are not recorded. */
   lastUsedAddress?: string | undefined;
   lastUsedClient?: string | undefined;
-  /** Epoch milliseconds: when a key that was idle was taken into use again, or was rotated. */
+  /** Epoch milliseconds: when an idle key was reactivated, or when the key was last rotated. */
   activeSince?: number | undefined;
-  /** What people were told of it last, and of which moment in epoch milliseconds. */
+  /** The last notice that people got about the key, and the time that it was about in epoch milliseconds. */
   notice?: { type: string; of: number } | undefined;
   /** Epoch milliseconds: when the sweep reported trust rules that bind no tenant. */
   unboundReportedAt?: number | undefined;
-  /** Whose tokens open it in place of a secret: then it has none. */
+  /** Which tokens the key accepts instead of a secret. A key with trust rules has no secret. */
   trust?: TrustRule[] | undefined;
-  /** CIDRs from which alone it can be used; undefined: from anywhere. */
+  /** Allowed IP ranges (CIDR); undefined means any address. */
   networks?: string[] | undefined;
 }
 
-/** A key whose item is malformed. It gets no tokens. It can be listed, disabled and deleted. */
+/** A key whose item is malformed. It gets no tokens, but people can list, disable and delete it. */
 export interface MalformedKey {
   malformed: true;
   deploymentId: string;
   ulid: string;
-  /** Each of these is undefined where the item does not have it, well-formed. */
+  /** This and the following fields are undefined where the item has no well-formed value. */
   name: string | undefined;
   description: string | undefined;
   scopes: string[] | undefined;
@@ -94,13 +97,13 @@ export interface MalformedKey {
   createdBy: string | undefined;
 }
 
-/** What a check needs of a key. */
+/** The fields of a key that a check needs. */
 export type CheckedKey = Pick<
   ApiKey,
   'scopes' | 'enabled' | 'validUntil' | 'epoch' | 'generation' | 'lastUsedAt' | 'networks'
 >;
 
-/** An access token that was got with a key. */
+/** An access token that was issued for a key. */
 export interface Token {
   deploymentId: string;
   /** ULID of the key. */
@@ -109,7 +112,7 @@ export interface Token {
   hash: string;
   generation: string;
   epoch: number;
-  /** Set when the request narrowed the scopes; otherwise the token follows its key. */
+  /** Set when the request narrowed the scopes; otherwise the token has its key's scopes. */
   scopes?: string[] | undefined;
   /** Epoch seconds. */
   issuedAt: number;
@@ -120,7 +123,7 @@ export interface Token {
 /** A temporary token of a person. */
 export interface Grant {
   deploymentId: string;
-  /** ULID of the grant. */
+  /** ULID of the temporary token. */
   ulid: string;
   hash: string;
   generation: string;
@@ -133,14 +136,14 @@ export interface Grant {
   expiresAt: number;
 }
 
-/** Who changed something, for the event that the change writes. */
+/** Who changed something, as the change's event records it. */
 export interface Actor {
   /**
-   * `sub` of the person, ARN of the IAM role or user, name of the job, or `anonymous`. A person can have any `sub`: who it
-   * is depends on the type too.
+   * The person's `sub`, the ARN of the IAM role or user, the name of the job, or `anonymous`. Only together with the
+   * type does it identify an actor, because a person can have any `sub`.
    */
   principal: string;
-  /** A signed-in person, an IAM principal, a job of the service, or a caller who did not sign in. */
+  /** A signed-in person, an IAM principal, a job of the service, or an anonymous caller. */
   type: 'person' | 'iam' | 'system' | 'anonymous';
   /** Source address as API Gateway saw it. */
   address: string;
@@ -148,16 +151,16 @@ export interface Actor {
   requestId: string;
 }
 
-/** That a call with an Idempotency-Key has made something, so that a retry of it makes nothing. */
+/** Records that a call with an Idempotency-Key created something, so that a retry of it creates nothing. */
 export interface IdempotencyRecord {
   deploymentId: string;
-  /** The life of the Deployment in which it was made: a record of an earlier one stands for nothing. */
+  /** The generation of the Deployment in which it was created. A record of another generation does not count. */
   generation: string;
   /** Hash of principal, route and Idempotency-Key, base64url. */
   hash: string;
   /** Hash of the body, base64url. */
   bodyHash: string;
-  /** What was answered, without the secret. */
+  /** The answer to the call, without the secret. */
   answer: { status: number; location?: string | undefined; body: string };
   /** Epoch seconds: the TTL attribute. */
   expiresAt: number;
@@ -181,10 +184,10 @@ export interface RejectedCall {
 /** The rejected calls of one caller in one hour. */
 export interface RejectedCalls {
   caller: Pick<Actor, 'principal' | 'type'>;
-  /** Such as `2030-01-01T12`, in UTC. */
+  /** The hour in UTC, such as `2030-01-01T12`. */
   hour: string;
-  /** How many there were, including those about Deployments that are not listed below. */
+  /** The number of calls, including those about Deployments that are not listed below. */
   callCount: number;
-  /** The first Deployments that the caller named in that hour, whether they exist or not. */
+  /** The first Deployments that the caller named in that hour, whether or not they exist. */
   deployments: { deploymentId: string; count: number; last: RejectedCall }[];
 }

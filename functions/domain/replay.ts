@@ -2,7 +2,7 @@ import type { ServiceEvent } from './events.ts';
 import type { ApiKey, Deployment, SecretHash } from './records.ts';
 import { disabled, isWanted, livingSecrets } from './rotation.ts';
 
-/** Why a person must look at a key that came back from a backup. */
+/** Why a person must review a key that was restored from a backup. */
 export type Doubt =
   | 'its new secret is lost'
   | 'its old secret was retired, because its new one may have been used'
@@ -10,39 +10,44 @@ export type Doubt =
   | 'it is disabled today, and no event says why'
   | 'it was created since';
 
-/** A key as a backup had it, after what has happened to it since. */
+/** A key of a backup, with later changes applied. */
 export interface Replayed {
-  /** Undefined: it was deleted. */
+  /** Undefined if the key was deleted. */
   key: ApiKey | undefined;
   doubts: ReadonlySet<Doubt>;
 }
 
-/** What is known of a key since its backup. */
+/** What is known about a key since the backup. */
 export interface Since {
-  /** Events of the key, oldest first, without those that are ignored. */
+  /** Events of the key, oldest first, without the ignored ones. */
   events: readonly ServiceEvent[];
-  /** Events of the key by principals whose changes are the damage: they are not applied again. */
+  /** Events of the key caused by principals whose changes are the damage. They are not applied. */
   ignored: readonly ServiceEvent[];
-  /** The key as the service has it today. Undefined: it is gone, or all that is left is the backup. */
+  /** The key as the service has it today; undefined if it is gone, or if the backup is all that is left. */
   today: ApiKey | undefined;
-  /** The moment of the backup, epoch milliseconds. */
+  /** Time of the backup, in epoch milliseconds. */
   point: number;
 }
 
-/** Fields whose new value an event contains, or that decide nothing. Expiry, networks and trust rules are not among them. */
+/**
+ * Fields that need no review: an event contains their new value, or they decide nothing. Not among them: expiry,
+ * allowed IP ranges and trust rules.
+ */
 const KNOWN_FIELDS = new Set(['name', 'description', 'scopes', 'enabled']);
 
 /**
- * Applies to a key of a backup what has happened to it since. The key as it is today makes the result stricter, and never
- * looser: an event can be missing, and nothing else says which secrets are gone. An event names the fields that
- * have changed, and of most of them not the new value: a key whose bounds are not known is disabled. Applied again
- * to a key that has it already, an event changes nothing.
+ * Applies the changes since the backup to a key of the backup.
+ *
+ * Events can be missing, and only today's key shows which secrets are gone. Today's key therefore makes the result
+ * stricter, but never less strict. An event names the changed fields, but has the new value of few of them. If a key's
+ * bounds (expiry, allowed IP ranges, trust rules or scopes) are not known, the result is disabled. Applying an event
+ * again changes nothing.
  */
 export function replayKey(before: ApiKey, { events, ignored, today, point }: Since): Replayed {
   if (events.some(({ type }) => type === 'api_key.deleted')) return { key: undefined, doubts: new Set() };
   const doubts = new Set<Doubt>();
   const ignoredRotations = ignored.filter(({ type }) => type === 'api_key.rotated');
-  // After a rotation that is ignored, the secrets of today are part of the damage.
+  // After an ignored rotation, today's secrets are part of the damage.
   const areSecretsKnown = today !== undefined && ignoredRotations.length === 0;
   let key = before;
   for (const event of events) {
@@ -63,16 +68,16 @@ export function replayKey(before: ApiKey, { events, ignored, today, point }: Sin
   return { key: doubts.has('its bounds are not known') ? disabled(key) : key, doubts };
 }
 
-/** What the replay of one event depends on beside the key. */
+/** What the replay of one event depends on, besides the key. */
 interface Replay {
-  /** Whether the key of today says which secrets are retired. */
+  /** Whether today's key shows which secrets are retired. */
   areSecretsKnown: boolean;
   ignoredRotations: readonly ServiceEvent[];
-  /** Replaying a rotation adds to them. */
+  /** Replaying a rotation adds to these. */
   doubts: Set<Doubt>;
 }
 
-/** The key after one event, but for the fields whose new value the event contains. */
+/** Returns the key after one event, without the fields whose new value the event contains. */
 function afterEvent(key: ApiKey, event: ServiceEvent, replay: Replay): ApiKey {
   switch (event.type) {
     case 'api_key.leaked':
@@ -100,31 +105,37 @@ function withKnownFields(key: ApiKey, { data }: ServiceEvent): ApiKey {
   };
 }
 
-/** The key after a rotation. A backup that has the new secret was made after the rotation: it stays as it is. */
+/**
+ * Returns the key after a rotation. A backup that has the new secret is from after the rotation, so the key is
+ * unchanged.
+ */
 function afterRotation(key: ApiKey, { createdAt, data }: ServiceEvent, replay: Replay): ApiKey {
   const { areSecretsKnown, doubts } = replay;
   if (key.secrets.some((secret) => secret.createdAt === createdAt)) return key;
-  // After an earlier rotation nobody knows which of the two secrets this one has kept.
+  // If an earlier rotation came first, it is unknown which of the two secrets this rotation kept.
   const isAnotherLost = doubts.has('its new secret is lost');
   const kept = isAnotherLost ? [] : keptForCertain(key, createdAt);
   doubts.add('its new secret is lost');
   return rotatedSince(key, createdAt, data.retireOld, areSecretsKnown ? key.secrets : kept);
 }
 
-/** The key after a rotation, which ends a leak when it retires the old secrets at once. */
+/** Returns the key after a rotation. A rotation that retires the old secrets immediately ends a leak. */
 function endedLeak(key: ApiKey, { createdAt, data }: ServiceEvent): ApiKey {
   const isEnded = data.retireOld === 'now' && key.leak && key.leak.reportedAt <= createdAt;
   return isEnded && key.leak ? { ...key, enabled: key.leak.wasEnabled, leak: undefined } : key;
 }
 
-/** The key after the first use of a secret retired the others. It is not applied for a secret of an ignored rotation. */
+/**
+ * Returns the key after the first use of a secret retired the others. Ignores the event if the secret came from an
+ * ignored rotation.
+ */
 function afterRetirement(key: ApiKey, { createdAt, data }: ServiceEvent, replay: Replay): ApiKey {
   const secretCreatedAt = Date.parse(String(data.secretCreatedAt));
   const isIgnored = replay.ignoredRotations.some((rotation) => rotation.createdAt === secretCreatedAt);
   return isIgnored ? key : { ...key, secrets: afterFirstUse(key.secrets, secretCreatedAt, createdAt) };
 }
 
-/** The names of the fields that an event says have changed. */
+/** Returns the names of the fields that changed, according to an event. */
 function fieldsOf({ changed }: ServiceEvent['data']): readonly string[] {
   return Array.isArray(changed) ? changed : [];
 }
@@ -133,20 +144,23 @@ function leaked(key: ApiKey, reportedAt: number): ApiKey {
   return { ...key, enabled: false, leak: { reportedAt, wasEnabled: isWanted(key) } };
 }
 
-/** The key as somebody has enabled it: a leaked one stays disabled until it is rotated. */
+/** Returns the key as after someone enabled it. A leaked key stays disabled until it is rotated. */
 function enabled(key: ApiKey): ApiKey {
   return key.leak ? { ...key, leak: { ...key.leak, wasEnabled: true } } : { ...key, enabled: true };
 }
 
-/** The secret, which retires then at the latest, whether its successor is used or not. @param at epoch milliseconds */
+/**
+ * Returns the secret with its retirement set to `at` at the latest, regardless of its successor's use.
+ * @param at epoch milliseconds
+ */
 function retired(secret: SecretHash, at: number): SecretHash {
   return { ...secret, retiresAt: Math.min(secret.retiresAt ?? at, at), retiresOnFirstUse: undefined };
 }
 
 /**
- * The secrets that a rotation can only have kept. Of two, it keeps the newer one if that was used: where no use is
- * recorded, nobody knows, since a use leaves an event only where it retires a secret.
- * @param at the time of the rotation, epoch milliseconds
+ * Returns the secrets that a rotation certainly kept. Of two secrets, a rotation keeps the newer one if it was used. If
+ * no use of it is recorded, this is unknown, because a use causes an event only when it retires a secret.
+ * @param at time of the rotation, in epoch milliseconds
  */
 function keptForCertain(key: ApiKey, at: number): SecretHash[] {
   const [first, second, ...more] = livingSecrets(key, at);
@@ -156,8 +170,8 @@ function keptForCertain(key: ApiKey, at: number): SecretHash[] {
 }
 
 /**
- * The secret that came with the rotation is known to nobody but its holder. The kept ones retire when the rotation
- * said; where that was at the first use of the new one, which may have been at once, they have retired.
+ * Returns the key after a rotation whose new secret only its holder knows. The kept secrets retire when the rotation
+ * says. If that is at the first use of the new secret, they count as retired, because that use may have come at once.
  */
 function rotatedSince(
   key: ApiKey,
@@ -171,8 +185,8 @@ function rotatedSince(
 }
 
 /**
- * The secrets after the first use of one of them.
- * @param createdAt of the secret that was used, epoch milliseconds
+ * Returns the secrets after the first use of one of them.
+ * @param createdAt of the used secret, in epoch milliseconds
  * @param usedAt epoch milliseconds
  */
 function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt: number): SecretHash[] {
@@ -183,12 +197,15 @@ function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt
   });
 }
 
-/** Whether a secret of the backup waits for the first use of its successor. */
+/** Reports whether, at the backup, a secret was to retire at the first use of its successor. */
 function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: number): boolean {
   return retiresOnFirstUse === true && (retiresAt === undefined || retiresAt > point);
 }
 
-/** A secret that the key lacks today has retired. It stays in the list: a key without secrets cannot be rotated. */
+/**
+ * Returns the secret as today's key has it. A secret that today's key lacks is retired, but stays in the list: a key
+ * without secrets cannot be rotated.
+ */
 function asToday(secret: SecretHash, { secrets }: ApiKey, point: number): SecretHash {
   const same = secrets.find(({ hash }) => hash === secret.hash);
   if (!same) return retired(secret, point);
@@ -200,7 +217,7 @@ function asToday(secret: SecretHash, { secrets }: ApiKey, point: number): Secret
   };
 }
 
-/** A key counts as idle after the restore when it did so before. */
+/** Keeps a key idle after the restore if it was idle before. */
 function withActivity(key: ApiKey, today: ApiKey): ApiKey {
   const isUsedSince = (today.lastUsedAt ?? 0) > (key.lastUsedAt ?? 0);
   const { lastUsedAt, lastUsedAddress, lastUsedClient } = isUsedSince ? today : key;
@@ -208,7 +225,10 @@ function withActivity(key: ApiKey, today: ApiKey): ApiKey {
   return { ...key, lastUsedAt, lastUsedAddress, lastUsedClient, activeSince };
 }
 
-/** Today's key is disabled, leaked or bound otherwise than the events say: then the key is disabled, and reported. */
+/**
+ * Returns a key that is no less strict than today's. If today's key is disabled or leaked and no event says why, the
+ * result is disabled too, and the difference is reported; so are bounds that differ from what the events say.
+ */
 function asStrictAsToday(
   key: ApiKey,
   today: ApiKey,
@@ -229,7 +249,7 @@ function asStrictAsToday(
   return isDisabledToday ? disabled(marked) : marked;
 }
 
-/** The same text for values that are equal: the table does not keep the order of fields. */
+/** Returns equal text for equal values. The table does not preserve the order of fields. */
 function canonical(value: unknown): string | undefined {
   return JSON.stringify(value, (_, part) =>
     part !== null && typeof part === 'object' && !Array.isArray(part)
@@ -239,9 +259,9 @@ function canonical(value: unknown): string | undefined {
 }
 
 /**
- * The same for a Deployment.
- * @param events of this life of it, oldest first
- * @returns undefined when this life was ended
+ * Applies the changes since the backup to a Deployment of the backup.
+ * @param events of this generation, oldest first
+ * @returns undefined when this generation was deleted
  */
 export function replayDeployment(
   before: Deployment,

@@ -1,16 +1,16 @@
 /**
- * Which scopes each route of an API requires, as its stage variable `requiredScopes` says:
+ * Parses the stage variable `requiredScopes`, which lists the scopes that each route of an API requires:
  *
  *     POST/deploys=code:deploy&GET/deployments/:deploymentId/dags=airflow:read,airflow:write&GET/ping=any
  *
- * Stage variables take nothing but `A-Za-z0-9-._~:/?#&=,`, so a parameter is written `:name`, and one that takes
- * the rest of the path `:name...`. Scopes between commas are all required; `any` asks for a good token alone and
- * must be written. Method `ANY` stands for the methods that the path does not name; `default` is an HTTP API's
- * `$default` route.
+ * Stage variables may only contain `A-Za-z0-9-._~:/?#&=,`. A parameter is therefore written `:name`, and one that takes
+ * the rest of the path `:name...`. All of a route's comma-separated scopes are required. `any` accepts every valid
+ * token; it cannot be left out. Method `ANY` stands for the methods that the path does not list, and `default` for the
+ * `$default` route of an HTTP API.
  */
 import { isScope } from './scopes.ts';
 
-/** Written for a route that requires no scope. `isScope` reserves it. */
+/** Stands for a route that requires no scope. `isScope` reserves the word. */
 const ANY_SCOPE = 'any';
 const DEFAULT_ROUTE = 'default';
 
@@ -27,12 +27,12 @@ const literalPattern = new RegExp(`^${LITERAL}$`);
 const parameterPattern = new RegExp(`^\\{(${PARAMETER})(\\+?)\\}$`);
 const parameterNamePattern = new RegExp(`^${PARAMETER}$`);
 
-/** Scopes by route; parsed, so that nothing half understood is ever enforced. */
+/** Scopes by route. */
 export type RequiredScopes = ReadonlyMap<string, readonly string[]>;
 
 /**
- * Parse the stage variable, strictly and whole.
- * @returns undefined when any part of it is malformed, or a route stands in it twice
+ * Parses the stage variable strictly.
+ * @returns undefined when any part of it is malformed, or when it lists a route twice
  */
 export function parseRequiredScopes(text: string): RequiredScopes | undefined {
   const required = new Map<string, readonly string[]>();
@@ -52,10 +52,10 @@ function parseScopes(words: string): string[] | undefined {
 }
 
 /**
- * The scopes that a call must have.
- * @param method of the call itself, such as `GET`
- * @param template the route's path as API Gateway has it, `/deployments/{deploymentId}`; undefined for `$default`
- * @returns undefined when no rule is for this route: it must not be let through
+ * Returns the scopes that a call must have.
+ * @param method of the call, such as `GET`
+ * @param template the route's path as API Gateway writes it, `/deployments/{deploymentId}`; undefined for `$default`
+ * @returns undefined when no rule matches the route: the call must be denied
  */
 export function scopesFor(
   required: RequiredScopes,
@@ -68,8 +68,8 @@ export function scopesFor(
 }
 
 /**
- * A route as the stage variable writes it: `POST/deploys/:id` for `POST /deploys/{id}`, `default` for `$default`.
- * @returns undefined for a route that it cannot write
+ * Returns a route as the stage variable writes it: `POST/deploys/:id` for `POST /deploys/{id}`, `default` for `$default`.
+ * @returns undefined for a route that cannot be written there
  */
 export function writtenRoute(route: string): string | undefined {
   if (route === '$default') return DEFAULT_ROUTE;
@@ -78,7 +78,7 @@ export function writtenRoute(route: string): string | undefined {
   return path !== undefined && routePattern.test(method + path) ? method + path : undefined;
 }
 
-/** A path with its parameters as the stage variable writes them; undefined for one that it cannot write. */
+/** Returns a path with its parameters written as in the stage variable, or undefined if it cannot be written there. */
 function writtenPath(template: string): string | undefined {
   if (template === '/') return template;
   const [root, ...segments] = template.split('/');
@@ -90,7 +90,7 @@ function writtenPath(template: string): string | undefined {
   return root === '' && !written.includes(undefined) ? `/${written.join('/')}` : undefined;
 }
 
-/** True for the name of a path parameter, without braces. */
+/** Reports whether text is the name of a path parameter, without braces. */
 export function isParameterName(text: string): boolean {
   return parameterNamePattern.test(text);
 }

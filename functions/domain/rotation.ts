@@ -3,19 +3,19 @@ import type { ApiKey, SecretHash } from './records.ts';
 
 const DAY = 24 * 60 * 60;
 
-/** How long the old secret of a key is accepted after a rotation that says nothing else, in seconds: 7 days. */
+/** How long the old secret is accepted after a rotation by default, in seconds: 7 days. */
 export const RETIRE_AFTER = 7 * DAY;
-/** The longest that a rotation may ask for, in seconds: 90 days. */
+/** The longest time for which a rotation can keep the old secret, in seconds: 90 days. */
 export const MAX_RETIRE_AFTER = 90 * DAY;
 
 /**
- * When a rotation retires the old secret: after so many seconds; when the new one is first used, after 7 days at
- * the latest; or now, together with every token that was got before.
+ * When a rotation retires the old secret: after this many seconds; at the first use of the new secret, but after 7 days
+ * at the latest; or immediately, together with all tokens issued so far.
  */
 export type RetireOld = number | 'on_first_use' | 'now';
 
 /**
- * The secrets of a key that are accepted at this moment, oldest first: never more than two.
+ * Returns the secrets of a key that are accepted now, oldest first. There are never more than two.
  * @param now epoch milliseconds
  */
 export function livingSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number): SecretHash[] {
@@ -23,10 +23,10 @@ export function livingSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number)
 }
 
 /**
- * The key with a new secret.
+ * Returns the key with a new secret.
  * @param hash of the new secret
  * @param now epoch milliseconds
- * @throws ServiceError 409 for a key that has no secret, or must not keep the one that it has
+ * @throws ServiceError 409 when the key has no secret, or leaked and `retireOld` is not "now"
  */
 export function rotated(key: ApiKey, hash: string, retireOld: RetireOld, now: number): ApiKey {
   if (key.secrets.length === 0) throw conflict('This key has no secret: it trusts an issuer.');
@@ -42,26 +42,27 @@ export function rotated(key: ApiKey, hash: string, retireOld: RetireOld, now: nu
 }
 
 /**
- * Whether people want the key to be enabled: a leak disables a key that is wanted, until a rotation ends the leak.
+ * Reports whether people want the key to be enabled. A leak disables the key until a rotation, which enables it again
+ * only if it is wanted.
  */
 export function isWanted({ enabled, leak }: Pick<ApiKey, 'enabled' | 'leak'>): boolean {
   return leak ? leak.wasEnabled : enabled;
 }
 
-/** The key as somebody has disabled it: it stays disabled when a rotation ends a leak. */
+/** Returns the key as after someone disabled it. It stays disabled when a rotation ends a leak. */
 export function disabled(key: ApiKey): ApiKey {
   return { ...key, enabled: false, leak: key.leak && { ...key.leak, wasEnabled: false } };
 }
 
 /**
- * Which secret stays beside the new one. A newer one that nobody has used is the lost answer of an earlier
- * rotation: it gives way, so that the one in use goes on.
+ * Returns the old secret that a rotation keeps. If no one has used the newer of two, the answer with it was probably
+ * lost. It is then dropped, so that the secret in use keeps working.
  */
 function keptSecret([first, second]: SecretHash[]): SecretHash | undefined {
   return second?.lastUsedAt === undefined ? first : second;
 }
 
-/** No rotation lets a secret live longer than an earlier one has said. */
+/** Returns the secret with its retirement set. A rotation never extends an earlier retirement. */
 function retiring(secret: SecretHash, retireOld: Exclude<RetireOld, 'now'>, now: number): SecretHash {
   const isOnFirstUse = retireOld === 'on_first_use';
   const latest = now + (isOnFirstUse ? RETIRE_AFTER : retireOld) * 1000;
@@ -73,16 +74,16 @@ function retiring(secret: SecretHash, retireOld: Exclude<RetireOld, 'now'>, now:
 }
 
 /**
- * Whether this use of a secret is its first while the key has another. It is written in one transaction with its token,
- * because the next rotation keeps a secret that is in use, and because it can retire the other one.
+ * Reports whether this is the first use of a secret while the key has another. Such a use is written in one transaction
+ * with its token: it can retire the other secret, and the next rotation keeps a secret that is in use.
  */
 export function isFirstUse({ secrets }: Pick<ApiKey, 'secrets'>, { lastUsedAt }: SecretHash): boolean {
   return lastUsedAt === undefined && secrets.length > 1;
 }
 
 /**
- * The secrets of a key after the first use of one of them.
- * @param used its hash
+ * Returns the secrets of a key after the first use of one of them.
+ * @param used hash of the secret that was used
  * @param now epoch milliseconds
  */
 export function afterUse(key: Pick<ApiKey, 'secrets'>, used: string, now: number): SecretHash[] {

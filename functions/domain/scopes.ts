@@ -1,33 +1,33 @@
-/** The form of a scope, but for its length. */
+/** The form of a scope, except for its length. */
 export const SCOPE = /^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)*$/;
 
-/** Most scopes that a key may have. */
+/** The maximum number of scopes of a key. */
 export const MAX_SCOPES = 16;
-/** Most characters in one scope. */
+/** The maximum length of a scope, in characters. */
 export const MAX_SCOPE_LENGTH = 64;
 
-/** Words with a meaning of their own: a token's first scope is `deployment:<id>`, and `any` in requiredScopes requires no scope. */
+/** Reserved words. A token's first scope is `deployment:<id>`, and `any` in requiredScopes means that no scope is required. */
 const RESERVED = /^(deployment(:|$)|any$)/;
 
 /**
- * Whether a stack can define this scope, such as `airflow:read`. Its first word cannot be `deployment`: with a scope such
- * as `deployment:etl`, a token could claim another Deployment. Nor can it be `any`.
+ * Reports whether a stack can define this scope, such as `airflow:read`. Its first word cannot be `deployment`: with a
+ * scope such as `deployment:etl`, a token could claim another Deployment. The scope cannot be `any` either.
  */
 export function isScope(text: string): boolean {
   return text.length <= MAX_SCOPE_LENGTH && SCOPE.test(text) && !RESERVED.test(text);
 }
 
-/** The first scope of every token: which Deployment it is for. */
+/** Returns the first scope of every token, which names its Deployment. */
 export function deploymentScope(deploymentId: string): string {
   return `deployment:${deploymentId}`;
 }
 
 /**
- * What a token request asks for, against what the key may give.
- * @param requested the `scope` parameter, RFC 6749 §3.3: words with one space between
- * @param allowed scopes that the key has and the stack knows
- * @returns the scopes that the token is limited to, whatever its key gains later; undefined when the list is
- *   malformed, or asks for another Deployment or a scope that the key lacks
+ * Narrows the scopes of a token to those that its request asks for.
+ * @param requested the `scope` parameter (RFC 6749 §3.3): scopes separated by single spaces
+ * @param allowed scopes that the key has and the stack defines
+ * @returns the only scopes that the token can ever have, even if its key gains more later; undefined when the list is
+ *   malformed, or asks for another Deployment or for a scope that the key lacks
  */
 export function narrowScopes(
   requested: string,
@@ -41,9 +41,11 @@ export function narrowScopes(
 }
 
 /**
- * The scopes that count now: of the token, still on the key, still known to the stack. Always a subset of each,
- * so that an edit of the key or the stack acts on living tokens.
+ * Returns the scopes that count now: those of the token that its key still has and the stack still defines. Removing a
+ * scope from the key or the stack therefore also affects existing tokens.
  * @param granted the token's own, narrowed scopes; undefined for a token that follows its key
+ * @param ofKey the key's scopes; undefined for a temporary token
+ * @param known scopes that the stack defines
  */
 export function effectiveScopes(
   granted: readonly string[] | undefined,

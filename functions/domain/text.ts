@@ -1,11 +1,12 @@
 /**
- * What names, descriptions and groups are made of: no control characters; none that are invisible or that change the
- * direction of others (format characters and what Unicode lets a renderer ignore, such as zero-width spaces and
- * variation selectors); no white space or blank pattern at either end.
+ * The characters that names, descriptions and groups may contain. Excluded are control characters, invisible characters
+ * and those that change the direction of text: format characters, and what Unicode lets a renderer ignore, such as
+ * zero-width spaces and variation selectors. White space and blank Braille patterns are not allowed at the start or
+ * end.
  */
 export const PLAIN_TEXT = /^(?![\s\u2800])[^\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]*(?<![\s\u2800])$/u;
 
-/** The rule in words, to read after the name of what breaks it. */
+/** Returns the rule as an error message states it after the name of the field. */
 export function plainTextRule(least: number, most: number): string {
   return (
     `must be ${least} to ${most} characters, without control, zero-width and bidirectional formatting characters, ` +
@@ -18,7 +19,7 @@ export function isPlainText(text: string, least: number, most: number): boolean 
   return hasLength(text, least, most) && text.isWellFormed() && PLAIN_TEXT.test(text);
 }
 
-/** Counts only what cannot be too long anyway: a character is at most two units. */
+/** Counts characters only in text that may be short enough: a character has at most two UTF-16 units. */
 export function hasLength(text: string, least: number, most: number): boolean {
   if (text.length > 2 * most) return false;
   const length = [...text].length;

@@ -1,37 +1,38 @@
-/** Most rules of a key, and most claims of a rule. */
+/** The maximum number of rules of a key. */
 export const MAX_RULES = 10;
+/** The maximum number of claims of a rule. */
 export const MAX_CLAIMS = 10;
 
 export const GITHUB = 'https://token.actions.githubusercontent.com';
 
-/** What a claim must be: this text, or text that begins with the prefix. */
+/** What a claim must be: exactly this text, or text that begins with the prefix. */
 export type ClaimRule = string | { prefix: string };
 
-/** Whose tokens a key accepts in place of a secret. */
+/** Which tokens a key accepts instead of a secret. */
 export interface TrustRule {
   /** One of the stack's trusted issuers. */
   issuer: string;
-  /** The token's `aud`; undefined: the URL of this service. */
+  /** The required `aud` claim; undefined means the URL of this service. */
   audience?: string | undefined;
   claims: Record<string, ClaimRule>;
-  /** Each token is accepted once. */
+  /** Whether each token is accepted only once. */
   singleUse?: boolean | undefined;
 }
 
-/** How the tokens of an issuer say which tenant they are from: by an identifier that nobody can register again. */
+/** Which claims of an issuer's tokens identify the tenant, by an identifier that no one else can register later. */
 interface Tenancy {
   issuer: RegExp;
   /** A rule must bind one of these claims to exact text. */
   claims: readonly string[];
-  /** That text must be digits. */
+  /** Whether that text must consist of digits. */
   isNumber?: boolean;
-  /** Every customer of the issuer has tokens of this one URL: a rule that binds no tenant matches nothing. */
+  /** Whether all customers of the issuer share this URL. If so, a rule that binds no tenant matches nothing. */
   isShared?: boolean;
 }
 
 const TENANCIES: readonly Tenancy[] = [
   {
-    // An enterprise can have a URL of its own, which ends in its slug. `sub` can be customised.
+    // An enterprise can have its own URL, which ends in its slug. Organizations can customise `sub`.
     issuer: /^https:\/\/token\.actions\.githubusercontent\.com(\/|$)/,
     claims: ['repository_id', 'repository_owner_id'],
     isNumber: true,
@@ -50,7 +51,7 @@ const OTHER: Omit<Tenancy, 'issuer'> = { claims: ['sub'] };
 
 const tenancyOf = (issuer: string) => TENANCIES.find((one) => one.issuer.test(issuer)) ?? OTHER;
 
-/** Does the rule bind the tenant whose tokens it accepts? */
+/** Reports whether a rule binds the tenant whose tokens it accepts. */
 export function bindsTenant({ issuer, claims: rules }: TrustRule): boolean {
   const { claims, isNumber } = tenancyOf(issuer);
   return claims.some((name) => {
@@ -59,19 +60,22 @@ export function bindsTenant({ issuer, claims: rules }: TrustRule): boolean {
   });
 }
 
-/** What a rule for tokens of an issuer must bind, as an error message says it. */
+/** Returns what a rule for an issuer must bind, as an error message states it. */
 export function bindingOf(issuer: string): string {
   const { claims, isNumber } = tenancyOf(issuer);
   return `must bind ${claims.join(' or ')} to ${isNumber ? 'a number, in digits' : 'exact text'}`;
 }
 
-/** A rule that binds no tenant. The API accepts none any more; a key may have one of an earlier version. */
+/**
+ * A rule that binds no tenant. The API no longer accepts such rules, but keys created by earlier versions may have
+ * them.
+ */
 export interface UnboundRule {
-  /** Its place among the key's rules, from 0. */
+  /** Position among the key's rules, from 0. */
   index: number;
   /** What it must bind. */
   detail: string;
-  /** True when it matches nothing, false when it keeps matching until it is edited. */
+  /** True when the rule matches nothing; false when it keeps matching until someone edits it. */
   ignored: boolean;
 }
 
@@ -83,14 +87,16 @@ export function unboundRules(rules: readonly TrustRule[] = []): UnboundRule[] {
 
 const isIgnored = (rule: TrustRule) => tenancyOf(rule.issuer).isShared === true && !bindsTenant(rule);
 
-/** A prefix ends where a name ends, so that `acme/` does not let `acme-evil/` in. */
+/**
+ * Reports whether text can be a prefix. It must end at the end of a name, so that `acme/` does not match `acme-evil/`.
+ */
 export function isPrefix(text: string): boolean {
   return /[/:]$/.test(text);
 }
 
 /**
- * No claim of a rule has one of these names: the registered ones are checked by other means, and those that every object
- * has could be taken for the object's own.
+ * Claim names that a rule cannot use. The service checks the registered claims by other means, and a name that every
+ * object has could match the object's own property.
  */
 export const RESERVED_CLAIMS: readonly string[] = [
   'iss',
@@ -102,7 +108,7 @@ export const RESERVED_CLAIMS: readonly string[] = [
 ];
 
 /**
- * Does a verified token satisfy a rule?
+ * Reports whether a verified token satisfies a rule.
  * @param claims of a token whose signature, issuer, audience and times have been verified
  */
 export function satisfies(rule: TrustRule, claims: Readonly<Record<string, unknown>>): boolean {
@@ -114,7 +120,10 @@ export function satisfies(rule: TrustRule, claims: Readonly<Record<string, unkno
   });
 }
 
-/** A claim as text. Undefined for numbers that JSON does not keep exact: two identifiers could become one. */
+/**
+ * Returns a claim as text. Undefined for numbers that JSON does not keep exact, because two identifiers could become
+ * equal.
+ */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined;
   return typeof value === 'string' || typeof value === 'boolean' ? String(value) : undefined;
