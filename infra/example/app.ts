@@ -12,7 +12,7 @@ const bundles = fileURLToPath(new URL('../../.build/example', import.meta.url));
 /** The construct ID of the example's stack. */
 export const EXAMPLE_ID = 'DeployReceiver';
 
-/** Adds the example to an app that has the service. */
+/** Adds the example to an app that contains the service. */
 export function addExample(app: App, service: DeploymentKeysStack): void {
   bundleFunctions(handlers, bundles, ['receive-deploy', 'list-dags']);
   new DeployReceiverStack(app, EXAMPLE_ID, {
@@ -22,7 +22,7 @@ export function addExample(app: App, service: DeploymentKeysStack): void {
   });
 }
 
-/** Synthesises the service with the example API next to it, in a stack of its own. */
+/** Synthesises the service and, in a separate stack, the example API. */
 export function synthesiseWithExample(
   context: Readonly<Record<string, unknown>>,
   outdir: string,

@@ -7,11 +7,11 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 
 export interface EventRulesProps {
-  /** Output `EventBusName` of the service. */
+  /** The service's stack output `EventBusName`. */
   readonly eventBusName: string;
 }
 
-/** Two uses of the service's events: people are told what they must act on, and all of it is kept where nobody can change it. */
+/** Sends events that need action to a topic, and archives all events in a bucket with object lock. */
 export class EventRules extends Construct {
   readonly topic: sns.Topic;
   readonly archive: s3.Bucket;

@@ -8,13 +8,13 @@ import type { Construct } from 'constructs';
 import { DeploymentKeyAuthorizer } from '../deployment-key-authorizer.ts';
 
 export interface DeployReceiverStackProps extends StackProps {
-  /** The service's output `AuthorizerFunctionArn`. */
+  /** The service's stack output `AuthorizerFunctionArn`. */
   readonly authorizerFunctionArn: string;
-  /** Where the handlers' bundles lie, one folder each. */
+  /** The folder of the handlers' bundles, with one folder for each. */
   readonly bundles: string;
 }
 
-/** What each route asks of a token. Both routes name their Deployment, so the handlers need not compare it. */
+/** The scopes that each route requires. Both paths contain the Deployment ID, so the handlers need not compare it. */
 const protection = {
   requiredScopes: {
     'POST /deployments/{deploymentId}/deploys': ['code:deploy'],
@@ -23,7 +23,7 @@ const protection = {
   handlerChecksDeployment: false,
 };
 
-/** Somebody else's API, behind the authorizer of deployment-api-keys: the same one as REST and as HTTP API. */
+/** An example of an API behind the authorizer, once as a REST API and once as an HTTP API. */
 export class DeployReceiverStack extends Stack {
   constructor(scope: Construct, id: string, props: DeployReceiverStackProps) {
     const { authorizerFunctionArn: functionArn, bundles, ...stackProps } = props;

@@ -1,12 +1,12 @@
 import type { APIGatewayEvent, APIGatewayProxyEventV2WithLambdaAuthorizer } from 'aws-lambda';
 
-/** What the authorizer tells of the caller. */
+/** The authorizer's context: who makes the call. */
 export interface Caller {
   /** The key's ID, or the person's `sub`. */
   principalId: string;
   principalType: string;
   deploymentId: string;
-  /** Words with one space between; the first is `deployment:<id>`. */
+  /** Scopes, separated by single spaces. The first is `deployment:<id>`. */
   scope: string;
 }
 

@@ -1,6 +1,6 @@
 import { callerOf, type Event } from './caller.ts';
 
-/** GET /deployments/{deploymentId}/dags: lists what runs in a Deployment. */
+/** GET /deployments/{deploymentId}/dags: lists the DAGs of a Deployment. */
 export const handler = async (event: Event) => {
   const { deploymentId, scope } = callerOf(event);
   return {

@@ -1,6 +1,6 @@
 import { callerOf, type Event } from './caller.ts';
 
-/** POST /deployments/{deploymentId}/deploys: takes new code for a Deployment. This one only says what it would do. */
+/** POST /deployments/{deploymentId}/deploys: receives code for a Deployment. The example only reports what it would do. */
 export const handler = async (event: Event) => {
   const { deploymentId, principalId } = callerOf(event);
   return {
