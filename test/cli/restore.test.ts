@@ -17,7 +17,8 @@ import { reportLeak } from '../../functions/routes/report-leak.ts';
 import type { Table } from '../../functions/table/client.ts';
 import { allEvents } from '../../functions/table/restore.ts';
 import { makeTable } from '../support/engine.ts';
-import { DAY, inProcess, must, startTable } from '../support/in-process.ts';
+import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
+import { restoration, stoppingAfter } from '../support/interrupted.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 const engine = await startTable();
@@ -54,7 +55,7 @@ async function tableWith(tableName: string, items: Item[]): Promise<Table> {
   return named(tableName);
 }
 
-const pathOf = (key: CreatedKey) => `/deployments/${key.id.split('_')[1]}/api-keys/${key.id}`;
+const pathOf = (key: CreatedKey) => `/deployments/${partsOf(key.id).deploymentId}/api-keys/${key.id}`;
 const as = (who: string, method: string, path: string, json?: object) =>
   app.call(method, path, { as: who, ...(json && { json }) });
 const patch = (key: CreatedKey, json: object) => as('ada', 'PATCH', pathOf(key), json);
@@ -129,21 +130,16 @@ await app.table.client.send(
   new DeleteCommand({ TableName: 'keys', Key: { pk: 'DEPLOYMENTS', sk: 'damaged' } }),
 );
 const damaged = await itemsOf(app.table);
-const history = (table: Table) => (id: string) => allEvents(table, id);
 
-const usual = (change: Partial<Restoration> = {}): Restoration => ({
-  from: restored,
-  into: app.table,
-  point: POINT,
-  history: history(app.table),
-  ignored: ['mallory'],
-  disablesAll: false,
-  isDryRun: false,
-  clock: () => app.time.now,
-  onProgress: () => {},
-  onDoubt: () => {},
-  ...change,
-});
+const usual = (change: Partial<Restoration> = {}): Restoration =>
+  restoration({
+    from: restored,
+    into: app.table,
+    point: POINT,
+    ignored: ['mallory'],
+    clock: () => app.time.now,
+    ...change,
+  });
 
 const EXPECTED = {
   counts: {
@@ -175,13 +171,13 @@ describe('a restore from point-in-time recovery', () => {
 
   it('reaches the same end as an uninterrupted restore when it is killed after its 1st, 6th, 11th … write and restarted', async () => {
     const whole = await tableWith('whole', damaged);
-    await restore(usual({ into: whole, history: history(whole) }));
+    await restore(usual({ into: whole }));
     const end = comparable(await itemsOf(whole));
     let killed = 0;
     for (let writes = 1; writes < 200; writes += 5) {
       const into = await tableWith(`killed-${writes}`, damaged);
-      const options = usual({ into, history: history(into) });
-      const died = await restore({ ...options, into: dyingAfter(writes, into) }).catch(String);
+      const options = usual({ into });
+      const died = await restore({ ...options, into: stoppingAfter(writes, into) }).catch(String);
       if (typeof died === 'string') killed++;
       await restore(options);
       expect(comparable(await itemsOf(into))).toEqual(end);
@@ -192,7 +188,7 @@ describe('a restore from point-in-time recovery', () => {
 
   it('ignores the changes of whoever did the damage, and keeps the new generation of a Deployment that was registered again', async () => {
     const into = await tableWith('ignoring', damaged);
-    const report = await restore(usual({ into, history: history(into), ignored: ['admin'] }));
+    const report = await restore(usual({ into, ignored: ['admin'] }));
     expect(report).toMatchObject({
       otherLives: ['again'],
       counts: { 'Deployments restored': 3, 'Deployments deleted since': 0 },
@@ -489,17 +485,4 @@ async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   proxy.closeAllConnections();
   proxy.close();
   expect(signal).toBe('SIGKILL');
-}
-
-/** A table on which every write after the first few fails, as after the process died. */
-function dyingAfter(writes: number, table: Table): Table {
-  let left = writes;
-  const client = {
-    send: (command: object) => {
-      const isWrite = /^(Put|Transact|BatchWrite|Delete)/.test(command.constructor.name);
-      if (isWrite && --left < 0) throw new Error('killed');
-      return table.client.send(command as never);
-    },
-  };
-  return { ...table, client: client as never };
 }

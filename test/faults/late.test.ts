@@ -9,6 +9,7 @@ import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
 import { makeTable } from '../support/engine.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';
+import { restoration } from '../support/interrupted.ts';
 import { apiKey, deployment, event } from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
@@ -305,18 +306,15 @@ it('#47: restores no deleted key when the first attempt of any write of npm run 
     await backup.client.send(new PutCommand({ TableName: backup.tableName, Item }));
   }
   const restoreInto = (tableName: string) =>
-    restore({
-      from: backup,
-      into: named(patient, tableName),
-      point: calm.time.now,
-      history: (id) => allEvents(named(calm, tableName), id),
-      ignored: [],
-      disablesAll: false,
-      isDryRun: false,
-      clock: () => calm.time.now,
-      onProgress: () => {},
-      onDoubt: () => {},
-    });
+    restore(
+      restoration({
+        from: backup,
+        into: named(patient, tableName),
+        point: calm.time.now,
+        history: (id) => allEvents(named(calm, tableName), id),
+        clock: () => calm.time.now,
+      }),
+    );
   const trial = await newTable();
   const watch = proxy.holdBack(trial, -1);
   await restoreInto(trial);

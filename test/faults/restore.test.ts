@@ -1,4 +1,4 @@
-import { BatchWriteCommand, DeleteCommand, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { BatchWriteCommand, DeleteCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { restore } from '../../cli/restoration.ts';
@@ -11,7 +11,8 @@ import { allApiKeys, allEvents, readRestored } from '../../functions/table/resto
 import { toApiKey, toDeployment, toDirectoryEntry, toEvent } from '../../functions/table/schema.ts';
 import { makeTable } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
-import { DAY, inProcess, must, startTable } from '../support/in-process.ts';
+import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
+import { restoration, stoppingAfter } from '../support/interrupted.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 const engine = await startTable();
@@ -19,7 +20,7 @@ afterAll(() => engine.stop());
 const app = inProcess(engine);
 const HOUR = 3600 * 1000;
 
-const pathOf = ({ id }: CreatedKey) => `/deployments/${id.split('_')[1]}/api-keys/${id}`;
+const pathOf = ({ id }: CreatedKey) => `/deployments/${partsOf(id).deploymentId}/api-keys/${id}`;
 const rotate = async (key: CreatedKey, retireOld: unknown, as = 'ada'): Promise<CreatedKey> => ({
   ...key,
   secret: must(await app.call('POST', `${pathOf(key)}/rotate`, { as, json: { retireOld } }), 200).json.secret,
@@ -104,35 +105,23 @@ async function restored(
   const archived = leave ? into : await tableOf(archive);
   const doubts = new Set<string>();
   const run = (table: Table) =>
-    restore({
-      from: leave ? from : table,
-      into: table,
-      point,
-      history: (id) => allEvents(archived, id),
-      ignored,
-      disablesAll,
-      isDryRun: false,
-      clock: () => app.time.now,
-      onProgress: () => {},
-      onDoubt: (_, why) => void doubts.add(why),
-    });
+    restore(
+      restoration({
+        from: leave ? from : table,
+        into: table,
+        point,
+        history: (id) => allEvents(archived, id),
+        ignored,
+        disablesAll,
+        clock: () => app.time.now,
+        onDoubt: (_, why) => void doubts.add(why),
+      }),
+    );
   if (stopAfter !== undefined) await run(stoppingAfter(stopAfter, into)).catch(() => {});
   await run(into);
   const { deployment } = await readRestored(into, before.id);
   const [key] = deployment ? [...(await allApiKeys(into, deployment)).values()] : [];
   return { key, doubts: [...doubts] };
-}
-
-/** A table on which every write after the first few fails, as after the process was killed. */
-function stoppingAfter(writes: number, table: Table): Table {
-  let left = writes;
-  const send = (command: object) => {
-    if (/^(Put|Transact|BatchWrite|Delete|Update)/.test(command.constructor.name) && --left < 0) {
-      throw new Error('killed');
-    }
-    return table.client.send(command as never);
-  };
-  return { ...table, client: { send } as unknown as DynamoDBDocumentClient };
 }
 
 const keyIn = async (table: Table, id: string): Promise<ApiKey | undefined> => {
@@ -220,7 +209,7 @@ const anyLeft = fc.constantFrom(...(Object.keys(LEFT) as Left[]));
 /** A new key, and its Deployment after these steps, as in a backup. */
 async function backedUpAfter(earlier: Step[]) {
   const key = await newKey();
-  const id = key.id.split('_')[1] as string;
+  const { deploymentId: id } = partsOf(key.id);
   const lived: Lived = { key, secrets: [key.secret] };
   for (const step of earlier) await live(lived, step);
   return { id, lived, before: await held(id), point: app.time.now };
@@ -236,7 +225,7 @@ describe('a restore from a backup', () => {
       const old = await newKey();
       app.time.now += 7;
       const next = await rotate(old, 'on_first_use');
-      const id = old.id.split('_')[1] as string;
+      const { deploymentId: id } = partsOf(old.id);
       const before = await held(id);
       const point = app.time.now;
       app.time.now += HOUR;
@@ -258,7 +247,7 @@ describe('a restore from a backup', () => {
       const old = await newKey();
       app.time.now += 7;
       const next = await rotate(old, 'on_first_use');
-      const id = old.id.split('_')[1] as string;
+      const { deploymentId: id } = partsOf(old.id);
       const before = await held(id);
       const point = app.time.now;
       app.time.now += HOUR;
@@ -275,7 +264,7 @@ describe('a restore from a backup', () => {
       { enabled: false, leak: { reportedAt: 1, wasEnabled: true } },
     ]) {
       const made = await newKey();
-      const id = made.id.split('_')[1] as string;
+      const { deploymentId: id } = partsOf(made.id);
       const before = await held(id);
       const now = {
         id,
@@ -294,7 +283,7 @@ describe('a restore from a backup', () => {
     { trust: [] },
   ])('#45: disables a key that differs today by %j, even if no event says so', async (change) => {
     const made = await newKey();
-    const id = made.id.split('_')[1] as string;
+    const { deploymentId: id } = partsOf(made.id);
     const before = await held(id);
     const items = before.items.map((item) => (/^KEY#/.test(String(item.sk)) ? { ...item, ...change } : item));
     const { key, doubts } = await restored(before, { id, items }, app.time.now, 'the table');
@@ -308,14 +297,14 @@ describe('a restore from a backup', () => {
   ] as const)('#55: lets no rotation enable a leaked key that %s', async (_, lacks, options) => {
     const made = await newKey();
     await app.leak(made.secret);
-    const now = await held(made.id.split('_')[1] as string);
+    const now = await held(partsOf(made.id).deploymentId);
     const { key } = await restored(without(now, lacks), now, app.time.now, 'the table', options);
     expect(key?.leak).toEqual({ reportedAt: app.time.now, wasEnabled: false });
   });
 
   it('#45: restores no token that was revoked with others of its key, when the key is gone from the table', async () => {
     const made = await newKey();
-    const [, id = '', ulid = ''] = /^dk_(.*)_(.*)$/.exec(made.id) ?? [];
+    const { deploymentId: id, ulid } = partsOf(made.id);
     const backup = await tableOf(await held(id));
     const point = app.time.now;
     const tokens: string[] = [];
@@ -328,18 +317,7 @@ describe('a restore from a backup', () => {
     }
     const Key = { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}` };
     await app.table.client.send(new DeleteCommand({ TableName: app.table.tableName, Key }));
-    await restore({
-      from: backup,
-      into: app.table,
-      point,
-      history: (of) => allEvents(app.table, of),
-      ignored: [],
-      disablesAll: false,
-      isDryRun: false,
-      clock: () => app.time.now,
-      onProgress: () => {},
-      onDoubt: () => {},
-    });
+    await restore(restoration({ from: backup, into: app.table, point, clock: () => app.time.now }));
     for (const token of tokens) expect(await app.use(token)).toBe(401);
     expect(await app.use(await app.swap(made))).toBe(200);
   });

@@ -9,6 +9,7 @@ import {
   type InProcess,
   type InProcessOptions,
   inProcess,
+  partsOf,
   type Reply,
   startTable,
 } from '../support/in-process.ts';
@@ -24,7 +25,7 @@ afterAll(async () => {
 
 const admin = { as: 'admin' };
 const everyUse = { rules: { slideInterval: 0 } };
-const pathOf = ({ id }: CreatedKey) => `/deployments/${id.split('_')[1]}/api-keys/${id}`;
+const pathOf = ({ id }: CreatedKey) => `/deployments/${partsOf(id).deploymentId}/api-keys/${id}`;
 const rotate = (owner: InProcess, key: CreatedKey, retireOld: unknown) =>
   owner.call('POST', `${pathOf(key)}/rotate`, { ...admin, json: { retireOld } });
 
@@ -226,13 +227,15 @@ it('#46: a key with trust rules is disabled and deleted while five clients excha
   }
 });
 
-const trustInPlaceOfSecrets = ({ id }: CreatedKey, issuer: string) =>
-  new UpdateCommand({
+function trustInPlaceOfSecrets({ id }: CreatedKey, issuer: string): UpdateCommand {
+  const { deploymentId, ulid } = partsOf(id);
+  return new UpdateCommand({
     TableName: 'keys',
-    Key: { pk: `DEPLOYMENT#${id.split('_')[1]}`, sk: `KEY#${id.slice(-26)}` },
+    Key: { pk: `DEPLOYMENT#${deploymentId}`, sk: `KEY#${ulid}` },
     UpdateExpression: 'SET secrets = :none, trust = :rules',
     ExpressionAttributeValues: { ':none': [], ':rules': [{ issuer, claims: { sub: 'pipeline' } }] },
   });
+}
 
 describe('a leaked key', () => {
   const setEnabled = (service: InProcess, key: CreatedKey, enabled: boolean, as = 'admin') =>
@@ -240,7 +243,7 @@ describe('a leaked key', () => {
   const shown = async (service: InProcess, key: CreatedKey) =>
     (await service.call('GET', pathOf(key), { as: 'ada' })).json;
   const typesOf = async (service: InProcess, key: CreatedKey) =>
-    (await service.partition(`EVENTS#${key.id.split('_')[1]}`)).map(({ type }) => type);
+    (await service.partition(`EVENTS#${partsOf(key.id).deploymentId}`)).map(({ type }) => type);
 
   it('#55: stays disabled when an administrator disabled it and a member then rotates it', async () => {
     const service = inProcess(engine);

@@ -9,6 +9,7 @@ import type {
 } from 'aws-lambda';
 import type { CheckRules } from '../../functions/domain/check.ts';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
+import { parseKeyId } from '../../functions/domain/identifiers.ts';
 import { managementHandler } from '../../functions/http/management.ts';
 import { oauthHandler } from '../../functions/http/oauth.ts';
 import type { PurgeDependencies, PurgeTask } from '../../functions/jobs/purge.ts';
@@ -282,6 +283,13 @@ export type InProcess = ReturnType<typeof inProcess>;
 export function must(reply: Reply, ...statuses: number[]): Reply {
   if (statuses.includes(reply.status)) return reply;
   throw new Error(`Expected ${statuses}, got ${reply.status}: ${reply.text}`, { cause: errors.at(-1) });
+}
+
+/** Returns the parts of a key ID. @throws Error when the text is not a key ID */
+export function partsOf(keyId: string): { deploymentId: string; ulid: string } {
+  const parts = parseKeyId(keyId);
+  if (!parts) throw new Error(`"${keyId}" is not a key ID`);
+  return parts;
 }
 
 /** Returns the stream record for a removed Deployment or key. */
