@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EVERYTHING, type Json, templateOf } from '../support/template.ts';
+import { EVERYTHING, type Json, LOGGED, templateOf } from '../support/template.ts';
 
 const behindCloudFront = (stage: string) => {
   const { domainName, certificateArn, webAclArn } = EVERYTHING;
@@ -8,21 +8,6 @@ const behindCloudFront = (stage: string) => {
 
 const resourcesOf = (template: Json, type: RegExp): Json[] =>
   Object.values<Json>(template.Resources).filter(({ Type }) => type.test(Type));
-
-/** What the access log may contain: nothing into which a caller can put a token or a sign-in code. */
-const LOGGED = [
-  '$context.authorizer.claims.sub',
-  '$context.error.responseType',
-  '$context.identity.sourceIp',
-  '$context.identity.userArn',
-  '$context.integrationLatency',
-  '$context.requestId',
-  '$context.requestTime',
-  '$context.responseLatency',
-  '$context.responseLength',
-  '$context.routeKey',
-  '$context.status',
-];
 
 describe('a stack behind CloudFront', () => {
   it.each(['development', 'production'])(

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
-import type { CfnTemplate } from '../../local/template.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { mistyped } from '../support/mistyped.ts';
 import {
@@ -13,6 +12,7 @@ import {
   partition,
   putItem,
   removeItem,
+  withoutUpdate,
 } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
@@ -26,18 +26,6 @@ beforeEach(() => {
   service.clock.freeze(NOON);
   exact.clock.freeze(NOON);
 });
-
-/** Removes the permission to extend a token from whoami's role. */
-function withoutUpdate({ Resources }: CfnTemplate): void {
-  for (const { Type, Metadata, Properties } of Object.values(Resources)) {
-    const isOfWhoami = String(Metadata?.['aws:cdk:path']).includes('/Whoami/');
-    if (Type !== 'AWS::IAM::Policy' || !isOfWhoami) continue;
-    const policy = Properties?.PolicyDocument as { Statement: { Action: string | string[] }[] } | undefined;
-    for (const statement of policy?.Statement ?? []) {
-      statement.Action = [statement.Action].flat().filter((action) => action !== 'dynamodb:UpdateItem');
-    }
-  }
-}
 
 /** The token items of a Deployment. */
 async function tokens(stack: LocalStack, id: string): Promise<{ expiresAt: number }[]> {
@@ -407,7 +395,10 @@ describe('G7: access is denied in case of doubt', () => {
   });
 
   it('a check fails when the use cannot be recorded because the permission to write is missing', async () => {
-    const readOnly = await startLocalStack({ synthesise: assemblyOf, alterTemplate: withoutUpdate });
+    const readOnly = await startLocalStack({
+      synthesise: assemblyOf,
+      alterTemplate: withoutUpdate('Whoami'),
+    });
     try {
       readOnly.clock.freeze(NOON);
       const token = await newToken(readOnly, newId());

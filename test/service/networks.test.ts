@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { CfnTemplate } from '../../local/template.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
-import { callAs, exchange, newToken } from '../support/service.ts';
+import { callAs, exchange, newToken, withoutUpdate } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -9,7 +8,7 @@ const HERE = ['127.0.0.0/8', '::1/128'];
 const ELSEWHERE = ['192.0.2.0/24', '2001:db8::/32'];
 
 const service = await runStack();
-const refusing = await runStack({ alterTemplate: withoutUpdate });
+const refusing = await runStack({ alterTemplate: withoutUpdate('IssueToken') });
 const truncating = await runStack({ context: { lastUsedFrom: 'truncated' } });
 const forgetting = await runStack({ context: { lastUsedFrom: 'off' } });
 beforeEach(() => service.clock.freeze(NOON));
@@ -23,18 +22,6 @@ async function newKey(networks?: string[]) {
 }
 const bind = (path: string, networks: unknown) =>
   callAs(service, 'member', 'PATCH', path, { json: { networks } });
-
-/** Removes the permission to record a use from the role of issue-token. */
-function withoutUpdate({ Resources }: CfnTemplate): void {
-  for (const { Type, Metadata, Properties } of Object.values(Resources)) {
-    const isOfIssueToken = String(Metadata?.['aws:cdk:path']).includes('/IssueToken/');
-    if (Type !== 'AWS::IAM::Policy' || !isOfIssueToken) continue;
-    const policy = Properties?.PolicyDocument as { Statement: { Action: string | string[] }[] } | undefined;
-    for (const statement of policy?.Statement ?? []) {
-      statement.Action = [statement.Action].flat().filter((action) => action !== 'dynamodb:UpdateItem');
-    }
-  }
-}
 
 describe('a key with allowed IP ranges', () => {
   it('issues tokens to callers within them and rejects others like a wrong secret', async () => {

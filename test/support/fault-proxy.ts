@@ -279,8 +279,6 @@ export async function startFaultProxy(
   };
 }
 
-export type FaultProxy = Awaited<ReturnType<typeof startFaultProxy>>;
-
 type Requested = object[] | { Keys: object[] };
 
 /** Returns the keys of the items that a call writes or checks, as text. */

@@ -1,5 +1,6 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { LocalStack } from '../../local/local-stack.ts';
+import type { CfnTemplate } from '../../local/template.ts';
 import { type Call, type CreatedKey, call, makeDeployment, makeKey, type Reply, swap } from './stack.ts';
 
 /** Makes a management call as one of two people of the development issuer. */
@@ -77,3 +78,17 @@ export function exchange(stack: LocalStack, key: CreatedKey): Promise<Reply> {
 export function callsOf(stack: LocalStack, functionName: string, operation: string): number {
   return stack.calls(functionName)[operation] ?? 0;
 }
+
+/** Returns a change of a template that removes the permission to update items from the role of a function. */
+export const withoutUpdate =
+  (construct: string) =>
+  ({ Resources }: CfnTemplate): void => {
+    for (const { Type, Metadata, Properties } of Object.values(Resources)) {
+      const isOfFunction = String(Metadata?.['aws:cdk:path']).includes(`/${construct}/`);
+      if (Type !== 'AWS::IAM::Policy' || !isOfFunction) continue;
+      const policy = Properties?.PolicyDocument as { Statement: { Action: string | string[] }[] } | undefined;
+      for (const statement of policy?.Statement ?? []) {
+        statement.Action = [statement.Action].flat().filter((action) => action !== 'dynamodb:UpdateItem');
+      }
+    }
+  };

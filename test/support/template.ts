@@ -66,6 +66,21 @@ export const EVERYTHING = {
   deploymentsSource: JSON.stringify(SOURCE),
 };
 
+/** The sorted fields of the access log: none into which a caller can put a token, a secret or a sign-in code. */
+export const LOGGED = [
+  '$context.authorizer.claims.sub',
+  '$context.error.responseType',
+  '$context.identity.sourceIp',
+  '$context.identity.userArn',
+  '$context.integrationLatency',
+  '$context.requestId',
+  '$context.requestTime',
+  '$context.responseLatency',
+  '$context.responseLength',
+  '$context.routeKey',
+  '$context.status',
+];
+
 // biome-ignore lint/suspicious/noExplicitAny: a template is JSON, and a test asserts what it finds there.
 export type Json = any;
 
