@@ -1,5 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -79,7 +87,9 @@ const OIDC = { DEPLOYMENT_ID_TOKEN: subject };
 /** Leaves the token where the test finds it, and prints when it expires. */
 const SCRIPT = `printf %s "$DEPLOYMENT_TOKEN" >${join(folder, 'token')}; sh -c 'echo "expires $DEPLOYMENT_TOKEN_EXPIRES_AT"'`;
 const token = () => readFileSync(join(folder, 'token'), 'utf8');
-const USED = `[ "$(printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -s -o /dev/null -w '%{http_code}' -H @- "$DEPLOYMENT_KEYS_URL/whoami")" = 200 ]`;
+/** Does not exist, unless a shell has evaluated the value of a variable. */
+const evaluated = join(folder, 'evaluated');
+const USED = `[ "$(printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -s -o /dev/null -w '%{http_code}' -H @- ${stack.url}/whoami)" = 200 ]`;
 
 let results: JobResult[] = [];
 beforeEach(() => {
@@ -132,6 +142,29 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     expect(afterwards).toContain('The access token is revoked.\n');
     expect(await use(stack, token())).toBe(401);
   });
+
+  it.each([
+    ['DEPLOYMENT_KEYS_URL', front.url],
+    ['DEPLOYMENT_KEY_ID', `dk_etl_1_${'0'.repeat(26)}`],
+    ['DEPLOYMENT_SECRET_VARIABLE', `x}$(touch ${evaluated})`],
+    ['DEPLOYMENT_SCOPE', 'code:erase'],
+    ['DEPLOYMENT_REVOKE', 'false'],
+  ])(
+    'uses the inputs, and sends nothing elsewhere, when a variable of the pipeline sets %s',
+    async (name, value) => {
+      for (const [inputs, variables] of [
+        [INPUTS, SECRET],
+        [TRUSTING, OIDC],
+      ] as const) {
+        const script = `${USED}\n${SCRIPT}`;
+        const { code, output, afterwards } = await run(inputs, { ...variables, [name]: value }, { script });
+        expect(front.bodies).toEqual([]);
+        expect(existsSync(evaluated)).toBe(false);
+        expect(code, output).toBe(0);
+        expect(afterwards).toContain('The access token is revoked.\n');
+      }
+    },
+  );
 
   it('revokes the token of a job that has failed', async () => {
     const { code, afterwards } = await run(INPUTS, SECRET, { script: `${SCRIPT}\nfalse\necho no` });
@@ -271,15 +304,34 @@ describe('the inputs of the GitLab component', () => {
     ['url', 'http://localhost.example.com'],
     ['url', 'https://keys.example.com/'],
     ['url', 'https://keys.example.com\nx: y'],
-    ['url', "https://keys.example.com'"],
     ['key-id', key.secret],
     ['key-id', 'ci'],
     ['secret-variable', '$MY_SECRET'],
     ['secret-variable', 'A;id'],
     ['scope', 'code:deploy&grant_type=x'],
     ['job', 'deploy'],
+    ['revoke', 'yes'],
   ])('include no %s %j', (name, value) => {
     expect(() => includeComponent({ ...INPUTS, [name]: value })).toThrow(`does not match: ${name}`);
+  });
+
+  it.each([
+    ['url', 'https://keys.example.com:443/v1'],
+    ['url', 'http://localhost:8080/v1'],
+    ['key-id', key.id],
+    ['secret-variable', 'MY_SECRET'],
+    ['secret-variable', ''],
+    ['scope', 'code:deploy airflow:read'],
+    ['scope', ''],
+    ['job', '.deploy'],
+  ])('include no %s that ends a quotation in a shell: %j with such a character anywhere', (name, value) => {
+    expect(() => includeComponent({ ...INPUTS, [name]: value })).not.toThrow();
+    for (const character of '\'"`\\$\n\r\0') {
+      for (let at = 0; at <= value.length; at++) {
+        const changed = value.slice(0, at) + character + value.slice(at);
+        expect(() => includeComponent({ ...INPUTS, [name]: changed })).toThrow(`does not match: ${name}`);
+      }
+    }
   });
 
   it('include each with a description', () => {

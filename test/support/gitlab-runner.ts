@@ -13,29 +13,32 @@ const template = readFileSync(
 export type Inputs = Readonly<Record<string, string | boolean>>;
 
 interface Job {
-  variables: Record<string, string>;
+  variables?: Record<string, string>;
   id_tokens: Record<string, { aud: string }>;
   before_script: string[];
   after_script: string[];
 }
 
 /**
- * Returns the component's jobs with the given inputs. As in GitLab, each input is validated by its regular expression
- * and then inserted as text.
+ * Returns the component's jobs with the given inputs. As in GitLab, each input is validated by its type and its
+ * regular expression, and then inserted as text.
  *
  * @throws Error that names the missing, unknown or invalid input
  */
 export function includeComponent(inputs: Inputs): Record<string, Job> {
   const specified = parse(template.split(/^---$/m)[0] ?? '').spec.inputs;
   for (const name of Object.keys(inputs)) if (!specified[name]) throw new Error(`unknown input: ${name}`);
-  const values = Object.entries<{ default?: unknown; regex?: string }>(specified).map(([name, input]) => {
-    const value = String(inputs[name] ?? input.default ?? '');
-    if (!(name in inputs) && input.default === undefined) throw new Error(`required: ${name}`);
+  type Input = { type?: 'boolean'; default?: unknown; regex?: string };
+  const values = Object.entries<Input>(specified).map(([name, input]) => {
+    const given = inputs[name] ?? input.default;
+    if (given === undefined) throw new Error(`required: ${name}`);
+    const value = String(given);
+    if (typeof given !== (input.type ?? 'string')) throw new Error(`does not match: ${name}`);
     if (input.regex && !new RegExp(input.regex).test(value)) throw new Error(`does not match: ${name}`);
     return [name, value] as const;
   });
   const filled = values.reduce(
-    (text, [name, value]) => text.replaceAll(`$[[ inputs.${name} ]]`, value),
+    (text, [name, value]) => text.replaceAll(`$[[ inputs.${name} ]]`, () => value),
     template,
   );
   return parseAllDocuments(filled)[1]?.toJS();
