@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
 import { bundlesDirectory } from './bundles.ts';
@@ -21,14 +21,13 @@ export function functionNames(): string[] {
     .sort();
 }
 
-/** The functions in front of every call of somebody's API: each byte delays their start, so their maps are not deployed. */
+/** Functions that run in front of every API call. Each byte delays their start, so their source maps are not deployed. */
 const WITHOUT_MAP = ['authorize', 'whoami'];
+const hasDeployedMap = (name: string) => !WITHOUT_MAP.includes(name);
 
 /** The path of a bundle's source map: beside the bundle, or in a folder of its own when it is not deployed. */
 export function sourceMapOf(name: string, outdir = bundlesDirectory): string {
-  return WITHOUT_MAP.includes(name)
-    ? join(`${outdir}.maps`, name, 'index.js.map')
-    : join(outdir, name, 'index.js.map');
+  return join(hasDeployedMap(name) ? outdir : `${outdir}.maps`, name, 'index.js.map');
 }
 
 /** How esbuild bundles functions: by default those of the service. */
@@ -82,12 +81,15 @@ export function bundleFunctions(
   // If this is cut short, the next one begins anew.
   rmSync(bundled, { force: true });
   const built = buildSync({ ...bundling(names, source, outdir), write: false });
-  const textOf = new Map(built.outputFiles.map(({ path, text }) => [path, text]));
+  const textOf = (path: string) => {
+    const file = built.outputFiles.find((output) => output.path === resolve(path));
+    if (!file) throw new Error(`esbuild wrote no ${path}.`);
+    return file.text;
+  };
   for (const name of names) {
     const path = join(outdir, name, 'index.js');
-    const isSmall = WITHOUT_MAP.includes(name);
-    write(path, `${textOf.get(path)}${isSmall ? '' : '//# sourceMappingURL=index.js.map\n'}`);
-    write(sourceMapOf(name, outdir), textOf.get(`${path}.map`) ?? '');
+    write(path, `${textOf(path)}${hasDeployedMap(name) ? '//# sourceMappingURL=index.js.map\n' : ''}`);
+    write(sourceMapOf(name, outdir), textOf(`${path}.map`));
     // Without it the nearest package.json decides, and this project's says that a .js is ESM.
     write(join(dirname(path), 'package.json'), '{"type":"commonjs"}\n');
   }
