@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { type BuildOptions, buildSync } from 'esbuild';
 import { bundling, functionNames } from '../infra/bundle.ts';
 import { ACTION } from '../integrations/github-action/build.ts';
-import { faultsOf, folderOf, type LockedPackage, noticesOf } from './licensed.ts';
+import { faultsOf, foldersOf, type LockedPackage, noticesOf } from './licensed.ts';
 
 const HELP = `Checks the licences of all packages, as package-lock.json names them. Part of npm run check.
 
@@ -32,7 +32,7 @@ function bundledFolders(): Set<string> {
     const { metafile } = buildSync({ ...options, absWorkingDir: root, write: false, metafile: true });
     return Object.keys(metafile?.inputs ?? {});
   });
-  return new Set(inputs.flatMap((path) => folderOf(path) ?? []));
+  return foldersOf(inputs);
 }
 
 function run(): void {

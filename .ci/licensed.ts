@@ -36,6 +36,11 @@ export function folderOf(path: string): string | undefined {
   return /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0].replace(/^.*?(?=node_modules\/)/, '');
 }
 
+/** Returns the folders of the packages that contain these files. */
+export function foldersOf(paths: readonly string[]): Set<string> {
+  return new Set(paths.flatMap((path) => folderOf(path) ?? []));
+}
+
 /**
  * Returns whether a licence is allowed. `A OR B` needs one allowed licence, `A AND B` needs both.
  *

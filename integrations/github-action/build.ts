@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
-import { folderOf, noticesOf } from '../../.ci/licensed.ts';
+import { foldersOf, noticesOf } from '../../.ci/licensed.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = 'integrations/github-action';
@@ -27,7 +27,7 @@ export const ACTION: BuildOptions = {
 /** Returns the files of dist/ by their path in the project. */
 export function filesOfAction(): Map<string, string> {
   const { outputFiles, metafile } = buildSync({ ...ACTION, write: false, metafile: true });
-  const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => folderOf(path) ?? []));
+  const folders = foldersOf(Object.keys(metafile.inputs));
   return new Map([
     [`${folder}/dist/index.cjs`, outputFiles[0]?.text ?? ''],
     [`${folder}/dist/THIRD-PARTY-LICENCES.txt`, noticesOf(root, folders)],
