@@ -17,7 +17,6 @@ export interface WantedKey {
 
 /** A key that was created. */
 export interface MadeKey {
-  wanted: WantedKey;
   id: string;
   secret: string;
 }
@@ -35,6 +34,10 @@ const COLUMNS = ['deployment', 'name', 'oldId', 'description', 'scopes', 'expire
 /** Statuses after which a retry may succeed. */
 const PASSING = new Set([429, 500, 502, 503, 504]);
 const ATTEMPTS = 6;
+
+/** Returns what identifies a key among the rows: its Deployment and its old ID, or its name if it has no old ID. */
+export const identityOf = ({ deployment = '', oldId, name = '' }: Partial<Record<string, string>>): string =>
+  JSON.stringify([deployment, oldId || name]);
 
 /**
  * Reads the keys to create from CSV text.
@@ -63,7 +66,7 @@ export function readWanted(csv: string): WantedKey[] {
     if (scopes && words(scopes).length === 0)
       fault('scopes contains only white space. Leave it empty for all scopes of the stack.');
     if (expiresAt && Number.isNaN(Date.parse(expiresAt))) fault('expiresAt must be a time in RFC 3339.');
-    const identity = JSON.stringify([deployment, oldId || name]);
+    const identity = identityOf(fields);
     const before = lineOf.get(identity);
     if (before !== undefined) fault(`same key as line ${before}. Give one of them another name or oldId.`);
     lineOf.set(identity, line);
@@ -153,9 +156,9 @@ export async function makeKey(service: Service, wanted: WantedKey): Promise<Made
   const keys = `/deployments/${wanted.deployment}/api-keys`;
   const made = await call(service, 'POST', keys, wanted.body, { 'idempotency-key': wanted.idempotencyKey });
   const id = String(made.id);
-  if (typeof made.secret === 'string') return { wanted, id, secret: made.secret };
+  if (typeof made.secret === 'string') return { id, secret: made.secret };
   const rotated = await call(service, 'POST', `${keys}/${id}/rotate`, { retireOld: 'now' });
-  return { wanted, id, secret: String(rotated.secret) };
+  return { id, secret: String(rotated.secret) };
 }
 
 async function call(

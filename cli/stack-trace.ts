@@ -1,5 +1,5 @@
 /** Translates the positions in a stack trace from CloudWatch from bundled code to source files. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -24,7 +24,8 @@ const [name = ''] = positionals;
 if (values.help) {
   console.log(HELP);
 } else if (positionals.length !== 1 || !functionNames().includes(name)) {
-  console.error(`${name === '' ? 'The function is missing.' : `There is no function "${name}".`}\n\n${HELP}`);
+  const isOne = positionals.length === 1;
+  console.error(`${isOne ? `There is no function "${name}".` : 'Give exactly one function.'}\n\n${HELP}`);
   process.exitCode = 2;
 } else {
   bundleFunctions();
@@ -34,7 +35,6 @@ if (values.help) {
 
 /** Translates every position in a stack trace. @param path path of the bundle's source map */
 function translated(trace: string, path: string): string {
-  if (!existsSync(path)) throw new Error(`There is no source map at ${path}.`);
   const map = new SourceMap(JSON.parse(readFileSync(path, 'utf8')));
   return trace.replaceAll(
     /[^\s("]*index\.js:(?<line>\d+):(?<column>\d+)/g,

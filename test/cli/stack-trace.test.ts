@@ -42,7 +42,8 @@ describe('npm run stack-trace', () => {
   });
 
   it.each([
-    ['no function', [], 'The function is missing.'],
+    ['no function', [], 'Give exactly one function.'],
+    ['two functions', ['authorize', 'purge'], 'Give exactly one function.'],
     ['an unknown function', ['nothing'], 'There is no function "nothing".'],
   ])('exits with 2 and prints the help for %s', (_, args, message) => {
     const { status, stderr } = run('', ...args);
