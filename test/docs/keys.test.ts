@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { JQ } from '../support/jq.ts';
 import { callAs } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
@@ -27,7 +26,7 @@ const ciToken = await issuer.sign({
 
 const bash = async (script: string, env: Record<string, string>) =>
   (
-    await promisify(execFile)('bash', ['--norc', '-c', `${JQ}\n${script}`], {
+    await promisify(execFile)('bash', ['--norc', '-c', script], {
       env: { PATH: process.env.PATH, ...env },
     })
   ).stdout;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { documentedScripts, type Script } from '../support/documented-shell.ts';
 import { firstOf } from '../support/generated.ts';
-import { JQ } from '../support/jq.ts';
 
 const SERVICE = 'http://service.invalid';
 /** The service's URL in the README, which is the stack on the reader's machine. */
@@ -118,9 +117,7 @@ const PROGRAMS: Record<string, string> = {
   npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
   curl: 'exec /usr/bin/curl "$@"',
   // Behaves like jq 1.6, which succeeds when its input is empty, even with -e.
-  jq: existsSync('/usr/bin/jq')
-    ? 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"'
-    : `${JQ.replace('node', process.execPath)}\njq "$@"`,
+  jq: 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"',
   store_secret: 'exec cat',
   sleep: '',
   stty: '',

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { JQ } from '../support/jq.ts';
 import { call } from '../support/stack.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -111,7 +110,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     const { stdout: answers } = await run('bash', [
       '--norc',
       '-ec',
-      `${JQ}\n${commands.replace('http://127.0.0.1:8787', url)}`,
+      commands.replace('http://127.0.0.1:8787', url),
     ]);
     expect(answers).toContain('"principalType":"api_key"');
     const story = said().slice(said().indexOf(`API=${url}`));

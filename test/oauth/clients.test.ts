@@ -5,7 +5,6 @@ import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { ClientCredentials } from 'simple-oauth2';
 import { describe, expect, it } from 'vitest';
-import { JQ } from '../support/jq.ts';
 import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
 
 /** OAuth clients that pipelines commonly use, unmodified. The first one is row 33 of the OAuth rules. */
@@ -205,7 +204,7 @@ describe('docs/oauth.md', () => {
 
   it('has commands that run in order, exactly as written', async () => {
     expect(blocks).toHaveLength(6);
-    const script = [JQ, 'set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
+    const script = ['set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
     const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };
     const { stdout } = await promisify(execFile)('bash', ['--norc', '-c', script], { env });
     const [, context, narrowed, introspected, revoked, old] = stdout.split('\n');
