@@ -5,24 +5,27 @@ import type { MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
 
-/** What a route answers, before it is rendered. */
+/** The answer of a route, before it is rendered. */
 export interface Answer {
   status: number;
-  /** JSON; left out for an empty body. */
+  /** Sent as JSON. Undefined means an empty body. */
   body?: unknown;
   headers?: Record<string, string>;
 }
 
 type Render = (error: ServiceError) => Answer;
 
-/** RFC 9457. The code is one of ours; `errors` names each field and its rule. */
+/**
+ * Renders an error as RFC 9457 problem details. `code` is specific to this service; `errors` names each field and its
+ * rule.
+ */
 export const asProblem: Render = ({ status, code, message, errors, headers }) => ({
   status,
   headers: { 'Content-Type': 'application/problem+json', ...headers },
   body: { type: 'about:blank', title: STATUS_CODES[status], status, code, detail: message, errors },
 });
 
-/** RFC 6749 §5.2; also RFC 7009 §2.2.1 and RFC 7662 §2.3, which refer to it. */
+/** Renders an error by RFC 6749 §5.2, as RFC 7009 §2.2.1 and RFC 7662 §2.3 also require. */
 export const asOAuthError: Render = ({ status, code, message, headers }) => ({
   status,
   headers: { ...headers },
@@ -30,15 +33,15 @@ export const asOAuthError: Render = ({ status, code, message, headers }) => ({
 });
 
 /**
- * Adds the invocation to every line of the log. It never logs the event, whatever POWERTOOLS_LOGGER_LOG_EVENT says: the
- * redactor does not see the credentials in a body that arrives in base64.
+ * Adds the invocation to every log line. It never logs the event, not even with POWERTOOLS_LOGGER_LOG_EVENT set: a body
+ * can arrive in base64, where the redactor does not see credentials.
  */
 export const invocation = (logger: Logger) =>
   injectLambdaContext(logger, { resetKeys: true, logEvent: false });
 
 /**
- * Render what a route answers or throws. This is the one place where an error becomes an answer: a ServiceError
- * as it says, anything else as a bare 500 whose cause goes to the log alone.
+ * Renders what a route returns or throws. A ServiceError becomes the answer that it describes. Any other error becomes
+ * a 500 without details, and only the log gets its cause.
  */
 export function answers<E extends APIGatewayProxyEventV2>(
   logger: Logger,
@@ -64,7 +67,7 @@ export function answers<E extends APIGatewayProxyEventV2>(
   };
 }
 
-/** No answer of ours may be kept by a cache: each is about secrets, or may be refused a second later. */
+/** Forbids caches to store any answer. Answers contain secrets, or can become outdated within a second. */
 function rendered({ status, body, headers }: Answer): APIGatewayProxyStructuredResultV2 {
   return {
     statusCode: status,

@@ -12,26 +12,26 @@ import {
   scopesFor,
 } from '../domain/required-scopes.ts';
 
-/** The events that API Gateway sends to an authorizer, as far as it may be attached. */
+/** The authorizer events of API Gateway that the service supports. */
 export type AuthorizerEvent =
   | APIGatewayRequestAuthorizerEventV2
   | APIGatewayRequestAuthorizerEvent
   | APIGatewayTokenAuthorizerEvent;
 
-/** What an authorizer is asked, parsed out of its event. */
+/** A call to authorize, parsed from its event. */
 export interface AuthorizerCall {
-  /** What the API understands: `simple` and `iam` are answers of an HTTP API, `rest` of a REST API. */
+  /** Which answer the API expects: `simple` and `iam` from an HTTP API, `rest` from a REST API. */
   answer: 'simple' | 'iam' | 'rest';
-  /** The Authorization header; undefined when there is none, or more than one. */
+  /** The Authorization header; undefined if there is none or more than one. */
   authorization: string | undefined;
   /** `arn:aws:execute-api:<region>:<account>:<api>/<stage>/<method>/<path>` */
   arn: string;
-  /** Path parameters of the route and stage variables: what `demandOf` reads. */
+  /** What `demandOf` needs, together with the stage variables. */
   route: { method: string; template: string | undefined; parameters: Texts } | undefined;
   stageVariables: Texts;
-  /** Where the call came from; a TOKEN event does not tell. */
+  /** Where the call came from. A TOKEN event does not contain it. */
   caller: Caller;
-  /** The consumer's API and its ID of this request, for the log. A TOKEN event has no request ID. */
+  /** ID of the API that the authorizer protects, and of the request, for the log. A TOKEN event has no request ID. */
   apiId: string | undefined;
   requestId: string | undefined;
 }
@@ -43,8 +43,8 @@ const EXPECTED =
   'Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN';
 
 /**
- * Parse an event: from here on nothing is assumed of it.
- * @throws Error for any other event, saying what was expected: API Gateway makes it a 500
+ * Parses an event without assumptions about its form.
+ * @throws Error for any other event. The message says what was expected. API Gateway answers with 500.
  */
 export function parseAuthorizerEvent(event: unknown): AuthorizerCall {
   const it = fields(event);
@@ -60,7 +60,7 @@ function parseHttp(event: Fields): AuthorizerCall {
   const stageVariables = fields(event.stageVariables);
   return {
     answer: answerOf(stageVariables.authorizerResponse),
-    // API Gateway joins two headers with a comma, which is no bearer token.
+    // API Gateway joins two headers with a comma, which a bearer token cannot contain.
     authorization: optionalText(fields(event.headers).authorization),
     arn: text(event.routeArn, 'routeArn'),
     route: {
@@ -93,7 +93,7 @@ function parseRest(event: Fields): AuthorizerCall {
   };
 }
 
-/** A TOKEN event has nothing but these: no path, no stage variables, no address. */
+/** A TOKEN event has only these fields: no path, stage variables or address. */
 function parseToken(event: Fields): AuthorizerCall {
   const arn = text(event.methodArn, 'methodArn');
   return {
@@ -108,7 +108,7 @@ function parseToken(event: Fields): AuthorizerCall {
   };
 }
 
-/** The events of both answers are alike, so the API has to say which it expects. */
+/** Events do not show which answer the HTTP API expects, so a stage variable must. */
 function answerOf(variable: unknown): 'simple' | 'iam' {
   if (variable === undefined || variable === 'simple') return 'simple';
   if (variable === 'iam') return 'iam';
@@ -119,7 +119,10 @@ function callerOf({ sourceIp, userAgent }: Fields): Caller {
   return { address: optionalText(sourceIp), userAgent: optionalText(userAgent) };
 }
 
-/** One header exactly, its name in any case: two are refused, whichever of them API Gateway would pick. */
+/**
+ * Returns the value of the Authorization header, in any case. Returns undefined for two such headers, because API
+ * Gateway might use either.
+ */
 function theOneHeader(event: Fields): string | undefined {
   const headers = event.multiValueHeaders ?? event.headers;
   const values = Object.entries(fields(headers))
@@ -129,9 +132,9 @@ function theOneHeader(event: Fields): string | undefined {
 }
 
 /**
- * What the API demands of a token for this call, by its stage variables: `requiredScopes`, and the Deployment by
- * the path parameter `deploymentId`, or the one that `deploymentParameter` names.
- * @returns undefined when the stage variables do not parse or say nothing of this route: let nobody in
+ * Returns what the API requires of a token for this call, according to its stage variables. `requiredScopes` lists
+ * scopes. The Deployment is the path parameter `deploymentId`, or the one that `deploymentParameter` names.
+ * @returns undefined when the stage variables are malformed or do not list this route: the call must be denied
  */
 export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | undefined {
   const { requiredScopes, deploymentParameter = DEPLOYMENT_PARAMETER } = stageVariables;
@@ -146,7 +149,9 @@ export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | un
   return scopes && { deploymentId, scopes };
 }
 
-/** Undefined when the route has no such parameter; '' when it has one without a value, which is no Deployment. */
+/**
+ * Returns undefined when the route has no such parameter, and '' when its value is missing. '' is not a Deployment ID.
+ */
 function parameterOf(
   { template, parameters }: NonNullable<AuthorizerCall['route']>,
   name: string,
@@ -156,7 +161,7 @@ function parameterOf(
   return optionalText(parameters[name]) ?? '';
 }
 
-/** An object's fields; none for null, which API Gateway sends for an empty map. */
+/** Returns the fields of an object. API Gateway sends null for an empty map. */
 function fields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
@@ -170,7 +175,7 @@ function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** For the error message: what is no short word is not repeated. */
+/** Returns text that is safe in an error message. Only a short word is repeated; for other values, it is the type. */
 function named(value: unknown): string {
   return typeof value === 'string' && /^[\w.]{1,16}$/.test(value) ? value : typeof value;
 }

@@ -1,12 +1,12 @@
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { invalidFields, ServiceError } from '../domain/errors.ts';
 
-/** Most bytes of a body; API Gateway itself would pass 10 MB. */
+/** The maximum size of a body, in bytes. API Gateway itself accepts 10 MB. */
 export const MAX_BODY = 64 * 1024;
 
 /**
- * The body as text. Its size is judged before anything parses it.
- * @throws ServiceError 413 over 64 KiB, 400 when it is not UTF-8
+ * Returns the body as text. Checks its size before anything parses it.
+ * @throws ServiceError 413 over 64 KiB; 400 when it is not UTF-8
  */
 export function bodyText({
   body = '',
@@ -23,14 +23,14 @@ export function bodyText({
   }
 }
 
-/** The media type in lower case, without parameters. */
+/** Returns the media type in lower case, without parameters. */
 export function mediaType(headers: APIGatewayProxyEventV2['headers']): string {
   return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
 /**
- * The body as JSON, not yet judged.
- * @throws ServiceError 415 for another media type, 413 and 400 as for bodyText, 400 when it is not JSON
+ * Returns the body parsed as JSON, but not validated.
+ * @throws ServiceError 415 for another media type; 413 and 400 as in bodyText; 400 when it is not JSON
  */
 export function jsonBody(event: APIGatewayProxyEventV2): unknown {
   const text = bodyText(event);
@@ -40,7 +40,7 @@ export function jsonBody(event: APIGatewayProxyEventV2): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // JSON.parse quotes the body in its message: it may hold a secret.
+    // The error of JSON.parse is dropped: its message quotes the body, which may contain a secret.
     throw invalidFields([{ field: 'body', rule: 'must be JSON' }]);
   }
 }

@@ -1,8 +1,8 @@
 import { type Access, scopeOf } from '../domain/check.ts';
 
 /**
- * What an API behind the authorizer is told of the caller: flat strings, since API Gateway passes nothing else.
- * A type, not an interface, so that it fits API Gateway's index signature.
+ * What an API behind the authorizer learns about the caller. All values are strings, because API Gateway passes nothing
+ * else. It is a type instead of an interface, so that it fits API Gateway's index signature.
  */
 export type AuthorizerContext = {
   /** Key ID, or the person's `sub`. */
@@ -10,11 +10,11 @@ export type AuthorizerContext = {
   /** `api_key` or `person`. */
   principalType: string;
   deploymentId: string;
-  /** `deployment:<id>` and the scopes, one space between. */
+  /** `deployment:<id>` and the scopes, separated by spaces. */
   scope: string;
   /** RFC 3339, UTC. */
   issuedAt: string;
-  /** RFC 3339, UTC: when access ends without a further use. */
+  /** RFC 3339, UTC: when the token expires unless it is used again. */
   expiresAt: string;
 };
 

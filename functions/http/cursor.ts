@@ -4,26 +4,26 @@ import { invalidFields } from '../domain/errors.ts';
 const DIGEST_LENGTH = 16;
 
 /**
- * The most bytes of a position. Ours are IDs and hashes. Anybody can compute the digest, and DynamoDB rejects a sort key over
- * 1,024 bytes with an error that would be a 500.
+ * The maximum size of a position, in bytes. The service's positions are IDs and hashes. Anyone can compute the digest,
+ * and DynamoDB rejects a sort key over 1,024 bytes with an error that would become a 500.
  */
 const MAX_POSITION = 256;
 
-/** Which listing a cursor is for, and whose: `[route, deploymentId, sub]`. */
+/** Identifies a listing and its caller: `[route, deploymentId, sub]`. */
 export type Listing = readonly string[];
 
 /**
- * An opaque cursor. It is a position and no permission: it is bound to its listing and caller so that a mix-up is
- * an error, while what may be seen is decided anew for each page.
- * @param position where the next page begins; never of a thing that the caller may not see
+ * Returns an opaque cursor. It is a position, not a permission: access is checked again for each page. It is bound to
+ * its listing and caller, so that using it elsewhere is an error.
+ * @param position where the next page begins. It must not reveal anything that the caller may not see.
  */
 export function toCursor(listing: Listing, position: string): string {
   return Buffer.concat([digest(listing, position), Buffer.from(position)]).toString('base64url');
 }
 
 /**
- * @returns the position; undefined when there is no cursor
- * @throws ServiceError 400 for one that this listing did not give this caller
+ * Returns the position in a cursor, or undefined when there is no cursor.
+ * @throws ServiceError 400 when the cursor is not from this listing and caller
  */
 export function fromCursor(listing: Listing, cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;

@@ -11,22 +11,22 @@ import { issuerOf } from './issuer.ts';
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
-/** A call of an OAuth client, as a route sees it. */
+/** A call by an OAuth client, as passed to a route. */
 export interface OAuthRequest {
-  /** Parameters of the body, each once and with a value. */
+  /** Parameters of the body. Each has one value, which is not empty. */
   parameters: ReadonlyMap<string, string>;
   client: ClientCredentials;
   caller: Caller;
   /** API Gateway's request ID. */
   requestId: string;
-  /** The service's issuer, RFC 8414 §2. */
+  /** The service's issuer (RFC 8414 §2). */
   issuer: string;
 }
 
-/** What a client says it is, not yet verified. */
+/** The credentials that a client sent, not yet verified. */
 export interface ClientCredentials {
   clientId: string;
-  /** Empty when none was sent: no key's secret is empty. */
+  /** Empty when none was sent. A key's secret is never empty. */
   clientSecret: string;
 }
 
@@ -34,17 +34,25 @@ export type OAuthRoute = (request: OAuthRequest) => Promise<Answer>;
 
 export interface OAuthHandlerOptions {
   logger: Logger;
-  /** Told of each refused authentication, once. */
+  /** Called once for each failed client authentication. */
   onRefusedClient: () => void;
-  /** Accept JSON with the same fields: the token call does, for pipelines that were written for an older service. */
+  /**
+   * Whether JSON with the same fields is accepted. The token endpoint does, for pipelines written for an older service.
+   */
   acceptsJson?: boolean;
-  /** Accept a client_id without a secret, which the route then judges: the revocation call does. */
+  /**
+   * Whether a client_id without a secret is accepted. The revocation endpoint does; its route decides what it may do.
+   */
   acceptsNoSecret?: boolean;
-  /** The URL under which clients know the service, where it has a name of its own. */
+  /** The URL at which clients know the service, if it is not that of API Gateway. */
   publicUrl?: string | undefined;
 }
 
-/** A function that OAuth clients call: what its routes have in common, in the order in which it happens. */
+/**
+ * Returns a Lambda handler for OAuth clients. It parses the request and calls the route, which authenticates the
+ * client.
+ * @param routes by their route keys, such as `POST /oauth/token`
+ */
 export function oauthHandler(
   routes: Record<string, OAuthRoute>,
   { logger, onRefusedClient, acceptsJson = false, acceptsNoSecret = false, publicUrl }: OAuthHandlerOptions,
@@ -55,12 +63,12 @@ export function oauthHandler(
     .use(refusals(onRefusedClient))
     .handler(async (event): Promise<Answer> => {
       const route = routes[event.routeKey];
-      // The gateway has no route that is not in the map: this is a fault of the stack.
+      // API Gateway has only the routes in this map. Any other means that the stack is faulty.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const parameters = bodyParameters(event, acceptsJson);
       refuseQueryParameters(event.rawQueryString, parameters);
       const client = clientCredentials(event.headers.authorization, parameters, acceptsNoSecret);
-      // Only what has a key ID's form: anything else could be a secret in the wrong place.
+      // Logged only if it has the form of a key ID: anything else could be a secret in the wrong field.
       if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
       const { sourceIp: address, userAgent } = event.requestContext.http;
       return route({
@@ -73,7 +81,7 @@ export function oauthHandler(
     });
 }
 
-/** Tells of each invalid_client: whatever the cause, it counts the same. */
+/** Reports each invalid_client, whatever its cause. */
 function refusals(onRefusedClient: () => void): MiddlewareObj<APIGatewayProxyEventV2> {
   return {
     onError: ({ error }) => {
@@ -82,14 +90,14 @@ function refusals(onRefusedClient: () => void): MiddlewareObj<APIGatewayProxyEve
   };
 }
 
-/** RFC 6749 §5.2: the request is malformed. */
+/** Returns a 400 for a malformed request (RFC 6749 §5.2). */
 export function invalidRequest(detail: string): ServiceError {
   return new ServiceError(400, 'invalid_request', detail);
 }
 
 /**
- * RFC 6749 §5.2: the client is not who it says it is. One body for every cause, so that it tells no caller
- * whether an ID exists. The challenge is RFC 7617's.
+ * Returns a 401 for a client that failed to authenticate (RFC 6749 §5.2). The body is the same for every cause, so that
+ * it does not reveal whether an ID exists. The challenge follows RFC 7617.
  */
 export function invalidClient(): ServiceError {
   return new ServiceError(401, 'invalid_client', 'Client authentication failed.', {
@@ -97,7 +105,7 @@ export function invalidClient(): ServiceError {
   });
 }
 
-/** Parameters that mean something here, and so may not come in a URL, which ends up in logs (RFC 6749 §2.3.1). */
+/** Parameters that are not allowed in a URL, because URLs end up in logs (RFC 6749 §2.3.1). */
 const BODY_ONLY = [
   'access_token',
   'client_id',
@@ -109,16 +117,19 @@ const BODY_ONLY = [
   'token_type_hint',
 ];
 
-/** Parameters that a client may repeat (RFC 8693 §2.1, RFC 8707 §2). They mean nothing here, and no route gets them. */
+/**
+ * Parameters that a client may repeat (RFC 8693 §2.1, RFC 8707 §2). The service ignores them, so routes do not get
+ * them.
+ */
 const REPEATABLE = ['audience', 'resource'];
 
-/** RFC 6749 §3.2. */
+/** Rejects repeated parameters (RFC 6749 §3.2). */
 function refuseRepeated(names: readonly string[]): void {
   const single = names.filter((name) => !REPEATABLE.includes(name));
   if (new Set(single).size < single.length) throw invalidRequest('No parameter may come twice.');
 }
 
-/** What a route gets: a parameter without a value is as good as absent. */
+/** Returns the parameters that a route gets. A parameter without a value counts as absent. */
 const given = (pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, string> =>
   new Map(pairs.filter(([name, value]) => value !== '' && !REPEATABLE.includes(name)));
 
@@ -129,7 +140,10 @@ function refuseQueryParameters(rawQueryString: string, parameters: ReadonlyMap<s
   refuseRepeated(names);
 }
 
-/** @throws ServiceError 400, 413 */
+/**
+ * Returns the parameters of a body.
+ * @throws ServiceError 400, 413
+ */
 function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): ReadonlyMap<string, string> {
   const text = bodyText(event);
   const type = mediaType(event.headers);
@@ -138,7 +152,7 @@ function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): Re
   throw invalidRequest('Send the body as application/x-www-form-urlencoded.');
 }
 
-/** The parameters of a form. URLSearchParams alone forgives too much. */
+/** Parses the parameters of a form. URLSearchParams accepts malformed input, so it is checked first. */
 export function formParameters(text: string): ReadonlyMap<string, string> {
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a broken percent-encoding.');
   const pairs = [...new URLSearchParams(text)];
@@ -147,7 +161,7 @@ export function formParameters(text: string): ReadonlyMap<string, string> {
   return given(pairs);
 }
 
-/** The same as JSON: an object of strings, in which a parameter that may be repeated may be a list of strings. */
+/** Parses parameters sent as a JSON object of strings. A parameter that may be repeated may be a list of strings. */
 function jsonParameters(text: string): ReadonlyMap<string, string> {
   let fields: unknown;
   try {
@@ -160,7 +174,8 @@ function jsonParameters(text: string): ReadonlyMap<string, string> {
   if (!isObject || pairs.some(([, value]) => typeof value !== 'string')) {
     throw invalidRequest('The body must be a JSON object of strings.');
   }
-  // JSON.parse keeps the last of two equal names, so they are read from the text: a string before a colon is one.
+  // JSON.parse keeps only the last of two equal names. The names are therefore read from the text, as strings before a
+  // colon.
   const strings = [...text.matchAll(/(?<string>"(?:[^"\\]|\\.)*")\s*(?<colon>:?)/g)];
   refuseRepeated(
     strings.flatMap(({ groups = {} }) => (groups.colon ? [JSON.parse(groups.string ?? '')] : [])),
@@ -173,8 +188,9 @@ function isRepeatedInJson([name, value]: [string, unknown]): boolean {
 }
 
 /**
- * The client's ID and secret, by client_secret_basic or client_secret_post: by one of them (RFC 6749 §2.3).
- * @throws ServiceError 400 for two mechanisms or malformed Basic credentials, 401 for none
+ * Returns the client's ID and secret. The client must use either client_secret_basic or client_secret_post, not both
+ * (RFC 6749 §2.3).
+ * @throws ServiceError 400 for both methods or malformed Basic credentials; 401 for none
  */
 function clientCredentials(
   authorization: string | undefined,
@@ -202,7 +218,10 @@ function clientCredentials(
   return basic;
 }
 
-/** RFC 6749 §2.3.1: base64 of two form-encoded halves. Split first, then decode: a decoded half may hold a colon. */
+/**
+ * Parses base64 of two form-encoded halves (RFC 6749 §2.3.1). Splits before decoding, because a decoded half may
+ * contain a colon.
+ */
 function basicCredentials(authorization: string): ClientCredentials {
   const malformed = () => invalidRequest('The Authorization header is not valid Basic authentication.');
   const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? [];
@@ -216,7 +235,10 @@ function basicCredentials(authorization: string): ClientCredentials {
   }
 }
 
-/** @throws URIError for a broken percent-encoding */
+/**
+ * Decodes a form-encoded value.
+ * @throws URIError for a malformed percent-encoding
+ */
 function formDecode(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '));
 }

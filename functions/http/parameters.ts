@@ -2,10 +2,13 @@ import * as z from 'zod/mini';
 import { ServiceError } from '../domain/errors.ts';
 import { invalidRequest, TOKEN_EXCHANGE } from './oauth.ts';
 
-/** client_secret_post, RFC 6749 §2.3.1; whom they authenticate is decided before all else. */
+/** Client authentication in the body: client_secret_post (RFC 6749 §2.3.1). It has already been checked. */
 const clientParameters = { client_id: z.optional(z.string()), client_secret: z.optional(z.string()) };
 
-/** A form repeats them, JSON can have a list. Pipelines that were written for an older service send an audience. */
+/**
+ * Ignored parameters. A form may repeat them, and JSON may have a list. Pipelines written for an older service send an
+ * audience.
+ */
 const ignored = z.optional(z.union([z.string(), z.array(z.string())]));
 const ignoredParameters = { audience: ignored, resource: ignored };
 
@@ -14,7 +17,7 @@ export const tokenParameters = z.object({
   ...clientParameters,
   grant_type: z.literal('client_credentials'),
   scope: z.optional(z.string()),
-  /** Ignored, and repeated as often as the client likes: RFC 8693 §2.1, RFC 8707 §2. */
+  /** Ignored, and may be repeated (RFC 8693 §2.1, RFC 8707 §2). */
   ...ignoredParameters,
 });
 
@@ -35,7 +38,10 @@ export const exchangeParameters = z.object({
   ...ignoredParameters,
 });
 
-/** POST /oauth/introspect and /oauth/revoke: RFC 7662 §2.1, RFC 7009 §2.1. A hint can be wrong, so none is used. */
+/**
+ * POST /oauth/introspect (RFC 7662 §2.1) and /oauth/revoke (RFC 7009 §2.1). The hint is ignored, because it can be
+ * wrong.
+ */
 export const presentedParameters = z.object({
   ...clientParameters,
   token: z.string(),
@@ -43,7 +49,7 @@ export const presentedParameters = z.object({
 });
 
 /**
- * The parameters that mean something to a call; all others are ignored (RFC 6749 §3.2).
+ * Returns the parameters that a call uses. All others are ignored (RFC 6749 §3.2).
  * @throws ServiceError 400 unsupported_grant_type or invalid_request
  */
 export function parseParameters<T>(schema: z.ZodMiniType<T>, parameters: ReadonlyMap<string, string>): T {

@@ -3,13 +3,15 @@ import { ServiceError } from '../domain/errors.ts';
 import { isSub, MAX_SUB_LENGTH, type PeopleConfig, type Person } from '../domain/people.ts';
 
 /**
- * The person behind a management call. API Gateway has verified signature, issuer, audience and expiry; but it
- * passes ID tokens as well, and hands on array claims flattened to `[a b]`, in which a group named `x admins`
- * reads like two. So the claims are read from the token itself, which has just been verified.
- * @throws ServiceError 401 for what is not an access token, or has a malformed `sub`
+ * Returns the person behind a management call.
+ *
+ * API Gateway has verified the signature, issuer, audience and expiry of the token. But it also accepts ID tokens, and
+ * it passes array claims flattened to `[a b]`, in which a group named `x admins` looks like two groups. The claims are
+ * therefore read from the verified token itself.
+ * @throws ServiceError 401 when it is not an access token or its `sub` is malformed
  */
 export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config: PeopleConfig): Person {
-  // Without the gateway's word there is nothing that has verified the token.
+  // Without this, API Gateway has not verified the token.
   if (!event.requestContext.authorizer?.jwt) throw notSignedIn('The request is not signed in.');
   const [header, claims] = partsOf(event.headers.authorization);
   if (!header || !claims || !isAccessToken(header, claims))
@@ -27,7 +29,7 @@ export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config:
 
 type Claims = Record<string, unknown>;
 
-/** Header and payload of the bearer JWT, or nothing where it is none. */
+/** Returns header and payload of the bearer JWT, or an empty array if it is not a JWT. */
 function partsOf(authorization = ''): [Claims?, Claims?] {
   const [, header, payload] = /^Bearer +([\w-]+)\.([\w-]+)\.[\w-]+$/i.exec(authorization) ?? [];
   if (!header || !payload) return [];
@@ -40,8 +42,8 @@ function partsOf(authorization = ''): [Claims?, Claims?] {
 }
 
 /**
- * An access token says so: by RFC 9068's `typ`, by Cognito's `token_use`, or by scopes, which ID tokens lack.
- * One that bears a mark of an ID token (OpenID Connect Core §2, §3.1.3.6) is none, whatever else it says.
+ * Reports whether a JWT is an access token. It must have RFC 9068's `typ`, Cognito's `token_use`, or scopes, which ID
+ * tokens lack. A token with a claim of ID tokens (OpenID Connect Core §2, §3.1.3.6) is never an access token.
  */
 function isAccessToken(header: Claims, claims: Claims): boolean {
   const isIdToken =
@@ -52,7 +54,9 @@ function isAccessToken(header: Claims, claims: Claims): boolean {
   return !isIdToken && (isTyped || isCognitos || hasScopes);
 }
 
-/** `scope` is one string (RFC 8693 §4.2); some issuers have `scp` as an array. */
+/**
+ * Returns the scopes of a token. `scope` is one string (RFC 8693 §4.2); some issuers have an array named `scp` instead.
+ */
 function scopesOf({ scope, scp }: Claims): string[] {
   return typeof scope === 'string' ? scope.split(' ') : textsOf(scp);
 }
@@ -61,7 +65,7 @@ function textsOf(claim: unknown): string[] {
   return Array.isArray(claim) ? claim.filter((one) => typeof one === 'string') : [];
 }
 
-/** RFC 6750 §3. */
+/** Returns a 401 with a Bearer challenge (RFC 6750 §3). */
 function notSignedIn(detail: string): ServiceError {
   return new ServiceError(401, 'invalid_token', detail, {
     headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },

@@ -7,17 +7,17 @@ import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
 import { invalidClient, type OAuthRequest } from '../http/oauth.ts';
 import type { TokenStore } from '../table/lean-tokens.ts';
 
-/** A key that has proved itself, and its Deployment. */
+/** An authenticated key and its Deployment. */
 export interface Client {
   deployment: Deployment;
   key: ApiKey;
-  /** The one of the key's secrets by which it did; undefined: by a token of an issuer that it trusts. */
+  /** The secret with which the client authenticated; undefined if it used a token of a trusted issuer. */
   secret: SecretHash | undefined;
 }
 
 /**
- * Is this the client that it says it is? Costs one read and one compare, whether the ID is unknown or the
- * secret wrong; a malformed secret, or one of another ID, costs no read.
+ * Authenticates a client by its ID and secret. An unknown ID and a wrong secret cost the same: one read and one
+ * comparison. A malformed secret, or one of another ID, costs no read.
  * @throws ServiceError 401 invalid_client, the same for every cause; 503 when the table cannot answer
  */
 export async function authenticate(
@@ -40,7 +40,7 @@ export async function authenticate(
   return { deployment, key, secret };
 }
 
-/** The living secret that was presented. Compares with something even where there is none. */
+/** Returns the active secret that was presented. Compares hashes even when the key has no active secret. */
 function secretOf(key: ApiKey | undefined, presented: string, now: number): SecretHash | undefined {
   const living = key ? livingSecrets(key, now) : [];
   if (living.length === 0) sameHash(HASH_OF_NOTHING, presented);

@@ -16,23 +16,25 @@ import type { Client } from './authenticate-client.ts';
 export interface TrustDependencies {
   /** Issuers that the stack trusts. */
   issuers: readonly string[];
-  /** Verifies signature, issuer and times. @returns the claims of a valid token; undefined for any other */
+  /** Verifies signature, issuer and times. Returns the claims of a valid token; undefined for any other. */
   verify: (issuer: string, jwt: string) => Promise<VerifiedClaims | undefined>;
 }
 
 /** A key that accepts the presented subject token. */
 export interface TrustedClient extends Client {
-  /** Set when the rule accepts each token once. */
+  /** Set when the rule accepts each token only once. */
   once: UsedSubject | undefined;
 }
 
-/** Every cause of a rejection has the same answer (RFC 8693 §2.2.2), so that it reveals nothing about token or key. */
+/**
+ * Returns the answer to every rejected subject token (RFC 8693 §2.2.2). It reveals nothing about the token or the key.
+ */
 export const rejectedSubject = () => invalidRequest('subject_token is not accepted for this client_id.');
 
 /**
- * Authenticates a client by the token of a trusted issuer (RFC 8693). The token is verified before the key is read, so
- * that a forged token, or an issuer that is down, has the same answer after the same steps for every client_id.
- * @throws ServiceError 400 invalid_request; 503 when table or issuer cannot answer
+ * Authenticates a client by the token of a trusted issuer (RFC 8693). The token is verified before the key is read. A
+ * forged token, or an issuer that is down, therefore has the same answer after the same steps for every client_id.
+ * @throws ServiceError 400 invalid_request; 503 when the table or the issuer cannot answer
  */
 export async function authenticateSubject(
   store: Pick<TokenStore, 'readKey'>,
@@ -58,12 +60,12 @@ export async function authenticateSubject(
       rule.issuer === subject.issuer && isFor(claims, rule.audience ?? ourselves) && satisfies(rule, claims),
   );
   if (matching.length === 0) throw rejectedSubject();
-  // One matching rule without singleUse is enough.
+  // The token stays reusable if any matching rule lacks singleUse.
   const once = matching.every((rule) => rule.singleUse) ? usedSubject(subject, claims) : undefined;
   return { deployment, key, secret: undefined, once };
 }
 
-/** `aud` is one audience or a list of them (RFC 7519 §4.1.3). */
+/** Reports whether a token is for this audience. `aud` is one audience or a list (RFC 7519 §4.1.3). */
 function isFor({ aud }: VerifiedClaims, audience: string): boolean {
   return [aud].flat().includes(audience);
 }

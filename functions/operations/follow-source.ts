@@ -12,30 +12,30 @@ import {
 } from '../table/deployments.ts';
 import { noteRegistration, type Registration, registrationWrite } from '../table/registrations.ts';
 
-/** What was done to a Deployment so that it is what its source says. */
+/** What was done to make a Deployment match its source. */
 export type Outcome = 'registered' | 'edited' | 'deleted' | 'unchanged';
 
 export interface Settling {
-  /** What was noted of it when it was last read. */
+  /** The registration recorded when the source was last read. */
   known: Registration | undefined;
-  /** What the source has; undefined: it has it no more. */
+  /** The Deployment in the source; undefined if the source no longer has it. */
   wanted: SourcedDeployment | undefined;
-  /** What is to be noted, `generation` being that of a life that begins with it. */
+  /** The registration to record. `generation` is that of a Deployment registered now. */
   next: Omit<Registration, 'isPresent'>;
 }
 
 interface Dependencies {
   table: Table;
   clock: Clock;
-  /** Whether to say what would be done, and do nothing. */
+  /** Whether to return what would be done without doing it. */
   isDryRun?: boolean;
 }
 
 const ACTOR = systemActor('source');
 
 /**
- * Make a Deployment what its source says, and note that in the same transaction.
- * @returns undefined when somebody else came first, and nothing is done
+ * Makes a Deployment match its source, and records that in the same transaction.
+ * @returns undefined when another write came first and nothing was done
  */
 export async function settle(
   { known, wanted, next }: Settling,
@@ -70,12 +70,18 @@ export async function settle(
   return end('edited', () => editDeployment(table, current, changes, event, [noted]));
 }
 
-/** Has the source registered this life, or taken it over? One that people made, and it never had, is theirs. */
+/**
+ * Reports whether the source registered this generation or took it over. Otherwise people registered it, and the source
+ * leaves it alone.
+ */
 export function isOfSource({ generation }: Deployment, known: Registration | undefined): boolean {
   return known?.isPresent === true && known.generation === generation;
 }
 
-/** Does it have the name and groups of its source, as far as that knows any? */
+/**
+ * Reports whether the Deployment has the name and groups of its source. A field that the source does not have always
+ * matches.
+ */
 export function isAsWanted(current: Deployment, { name, groups }: SourcedDeployment): boolean {
   const isNamed = name === undefined || name === current.name;
   return isNamed && (groups === undefined || JSON.stringify(groups) === JSON.stringify(current.groups));

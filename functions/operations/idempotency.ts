@@ -7,28 +7,34 @@ import type { ManagementRequest } from '../http/management.ts';
 import type { Table } from '../table/client.ts';
 import { readIdempotencyRecord } from '../table/idempotency.ts';
 
-/** A call that creates something once for each Idempotency-Key. Without such a key it always creates something. */
+/**
+ * A call that creates something once for each Idempotency-Key. Without an Idempotency-Key, it always creates something.
+ */
 export interface IdempotentCall {
   /**
-   * Returns the answer of an earlier call with the same key, without the secret; undefined when there was none.
+   * Returns the answer of an earlier call with the same Idempotency-Key, without the secret; undefined if there was
+   * none.
    * @throws ServiceError 422 when that call had another body
    */
   earlierAnswer: () => Promise<Answer | undefined>;
   /**
-   * Returns the record that belongs into the transaction that creates something; undefined without a key. The record
-   * makes the transaction fail when a call with the same key came first.
-   * @param answer what a retry gets: it must hold no secret
+   * Returns the record to write in the transaction that creates something; undefined without an Idempotency-Key. The
+   * record makes the transaction fail if a call with the same Idempotency-Key came first.
+   * @param answer what a retry gets: it must not contain a secret
    * @param now epoch milliseconds
    */
   record: (answer: Answer, now: number) => IdempotencyRecord | undefined;
   /**
-   * Returns the answer of the call with the same key that came first, after the transaction failed because of it.
+   * Returns the answer of the call that came first, after the transaction failed because of it.
    * @throws ServiceError 409 when its record cannot be read, 422 when it had another body
    */
   firstAnswer: () => Promise<Answer>;
 }
 
-/** The Idempotency-Key of a call belongs to its principal, method and path, and to the Deployment's generation. */
+/**
+ * Returns the idempotent call of a request. Its Idempotency-Key is scoped to principal, method and path, and to the
+ * Deployment's generation.
+ */
 export function idempotentCall(
   table: Table,
   request: ManagementRequest,

@@ -6,7 +6,7 @@ import { livingSecrets } from '../domain/rotation.ts';
 import { unboundRules } from '../domain/trust.ts';
 
 /**
- * A key as the API shows it: never its secret, and nothing made from it.
+ * Returns a key as the API shows it, without secrets or hashes.
  * @param now epoch milliseconds
  */
 export function shownKey(key: ApiKey | MalformedKey, now: number, maxIdleDays?: number) {
@@ -40,7 +40,10 @@ function shownWellFormedKey(key: ApiKey, now: number, maxIdleDays: number | unde
   };
 }
 
-/** Of a malformed item, what can be read. It gets no tokens. While it is enabled, those that it has may be valid. */
+/**
+ * Returns the readable fields of a malformed item. It gets no new tokens. While it is enabled, its existing tokens may
+ * be valid.
+ */
 function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
   const id = formatKeyId(deploymentId, ulid);
   return {
@@ -58,7 +61,7 @@ function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
   };
 }
 
-/** Undefined where nothing was kept of it. */
+/** Returns where a key was last used from; undefined if that was not recorded. */
 function fromWhere({ lastUsedAddress, lastUsedClient }: ApiKey) {
   const from = { address: lastUsedAddress || undefined, client: lastUsedClient || undefined };
   return from.address || from.client ? from : undefined;

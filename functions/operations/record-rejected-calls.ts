@@ -11,8 +11,8 @@ import { listEvents, putEvent } from '../table/events.ts';
 import { countRejectedCall, endedRejectedCalls, moveRejectedCalls } from '../table/rejected-calls.ts';
 
 /**
- * Counts the rejected calls about Deployments. Nothing about the Deployment is read: the caller must not find out
- * whether it exists.
+ * Returns a function that counts rejected calls by Deployment. It reads nothing about the Deployment, because the
+ * caller must not learn whether it exists.
  */
 export function rejectedCallCounter(table: Table, clock: Clock) {
   return async ({ params, routeKey, actor }: ManagementRequest, error: ServiceError): Promise<void> => {
@@ -28,31 +28,31 @@ export function rejectedCallCounter(table: Table, clock: Clock) {
 interface Dependencies {
   table: Table;
   clock: Clock;
-  /** Whether there is time for another caller. */
+  /** Whether there is time to record another caller. */
   hasTime: () => boolean;
   log: (message: string, fields: Record<string, string | number>) => void;
 }
 
-/** Most events of one run about one Deployment that name a caller. A last event counts what other callers did. */
+/** In one run, at most this many events about a Deployment name a caller. One more event sums up the other callers. */
 const MAX_CALLERS = 10;
 
-/** Where the calls about one Deployment belong, and what this run has recorded of them. */
+/** The history of one Deployment to which calls are added, and what this run has recorded in it. */
 interface History {
-  /** '' where the Deployment does not exist any more. */
+  /** '' if the Deployment no longer exists. */
   generation: string;
-  /** Epoch seconds. Absent where the Deployment exists. */
+  /** Epoch seconds. Undefined if the Deployment exists. */
   expiresAt?: number;
   callers: number;
   others: { calls: number; callers: number };
 }
 
 /**
- * Moves the counts of all hours that have ended into the events of the Deployments: one event for each caller, hour
- * and Deployment. A Deployment that was deleted still gets them, for administrators, until its last event expires. IDs
- * that never were a Deployment get none.
+ * Moves the counts of all past hours into the Deployments' events: one event for each caller, hour and Deployment. A
+ * deleted Deployment still gets them, for administrators, until its last event expires. An ID that was never registered
+ * gets none.
  *
- * @returns how many events were written
- * @throws Error when time ran out; the next run continues with what is left
+ * @returns the number of events written
+ * @throws Error when time ran out; the next run continues with the rest
  */
 export async function recordRejectedCalls({ table, clock, hasTime, log }: Dependencies): Promise<number> {
   const now = clock();
@@ -78,7 +78,7 @@ export async function recordRejectedCalls({ table, clock, hasTime, log }: Depend
     const named = existing.filter(({ history }) => history.callers < MAX_CALLERS);
     const events = named.map(({ deploymentId, count, last, history }) => {
       const { at, call, status, code, address, requestId } = last;
-      // Who registered the ID after the call was made has nothing to do with it.
+      // A generation that was registered after the call has nothing to do with it.
       const isOfGeneration = history.generation !== '' && timeOfUlid(history.generation) <= at;
       const generation = isOfGeneration ? history.generation : '';
       const data = { call, status, code, count, lastAt: new Date(at).toISOString() };
@@ -123,7 +123,10 @@ export async function recordRejectedCalls({ table, clock, hasTime, log }: Depend
   }
 }
 
-/** Events about a deleted Deployment expire with its last own event, so that they do not extend its history. */
+/**
+ * Returns the event with the expiry of the history. Events about a deleted Deployment expire with its last event, so
+ * that they do not extend its history.
+ */
 function inHistory(event: ServiceEvent, { expiresAt = event.expiresAt }: History): ServiceEvent {
   return { ...event, expiresAt };
 }
