@@ -126,7 +126,7 @@ const REPEATABLE = ['audience', 'resource'];
 /** Rejects repeated parameters (RFC 6749 §3.2). */
 function refuseRepeated(names: readonly string[]): void {
   const single = names.filter((name) => !REPEATABLE.includes(name));
-  if (new Set(single).size < single.length) throw invalidRequest('No parameter may come twice.');
+  if (new Set(single).size < single.length) throw invalidRequest('Parameters must not be repeated.');
 }
 
 /** Returns the parameters that a route gets. A parameter without a value counts as absent. */
@@ -154,7 +154,7 @@ function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): Re
 
 /** Parses the parameters of a form. URLSearchParams accepts malformed input, so it is checked first. */
 export function formParameters(text: string): ReadonlyMap<string, string> {
-  if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a broken percent-encoding.');
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a malformed percent-encoding.');
   const pairs = [...new URLSearchParams(text)];
   if (pairs.flat().some((part) => part.includes('\uFFFD'))) throw invalidRequest('The body must be UTF-8.');
   refuseRepeated(pairs.map(([name]) => name));
@@ -201,7 +201,7 @@ function clientCredentials(
   const clientSecret = parameters.get('client_secret');
   if (parameters.get('grant_type') === TOKEN_EXCHANGE) {
     if (authorization !== undefined || clientSecret) {
-      throw invalidRequest('A token exchange has subject_token in place of a secret.');
+      throw invalidRequest('A token exchange requires a subject_token instead of a secret.');
     }
     return { clientId: clientId ?? '', clientSecret: '' };
   }
@@ -211,7 +211,7 @@ function clientCredentials(
   }
   if (!/^Basic /i.test(authorization)) throw invalidClient();
   const basic = basicCredentials(authorization);
-  if (clientSecret) throw invalidRequest('The client must authenticate in one way, not in two.');
+  if (clientSecret) throw invalidRequest('Use only one client authentication method.');
   if (clientId && clientId !== basic.clientId) {
     throw invalidRequest('client_id in the body differs from the one in the Authorization header.');
   }

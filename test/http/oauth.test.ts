@@ -175,7 +175,7 @@ describe('client authentication', () => {
   it('returns 400 for Basic together with a secret in the body', async () => {
     for (const body of [POST, 'client_secret=b'])
       expect(await send({ authorization: basic('a', 'b'), body })).toMatchObject(
-        badRequest('The client must authenticate in one way, not in two.'),
+        badRequest('Use only one client authentication method.'),
       );
   });
 
@@ -202,7 +202,7 @@ describe('client authentication', () => {
       { body, authorization: '' },
     ])
       expect(await send(sent)).toMatchObject(
-        badRequest('A token exchange has subject_token in place of a secret.'),
+        badRequest('A token exchange requires a subject_token instead of a secret.'),
       );
   });
 });
@@ -228,10 +228,12 @@ describe('OAuth request parameters', () => {
       badRequest('Parameters belong in the body, not in the query.'),
     );
     expect(await send({ body: POST, query: 'x=1&x=2' })).toMatchObject(
-      badRequest('No parameter may come twice.'),
+      badRequest('Parameters must not be repeated.'),
     );
     expect(await send({ body: POST, query: 'x=1&y=1' })).toMatchObject({ status: 200 });
-    expect(await send({ body: `${POST}&x=1&x=1` })).toMatchObject(badRequest('No parameter may come twice.'));
+    expect(await send({ body: `${POST}&x=1&x=1` })).toMatchObject(
+      badRequest('Parameters must not be repeated.'),
+    );
   });
 
   it('must be form-encoded, or JSON where the endpoint accepts it', async () => {
@@ -262,12 +264,12 @@ describe('OAuth request parameters', () => {
     [
       'a repeated name',
       '{"client_id":"a","client_id":"b","client_secret":"c"}',
-      'No parameter may come twice.',
+      'Parameters must not be repeated.',
     ],
     [
       'a repeated name, once escaped',
       '{"client_id":"a","client_i\\u0064":"b"}',
-      'No parameter may come twice.',
+      'Parameters must not be repeated.',
     ],
     [
       'an array for another parameter',
@@ -285,7 +287,7 @@ describe('OAuth request parameters', () => {
       'The body must be a JSON object of strings.',
     ],
     ['null as audience', '{"client_id":"a","audience":null}', 'The body must be a JSON object of strings.'],
-    ['a repeated value with quotes in it', '{"a":"\\"","a":"\\\\"}', 'No parameter may come twice.'],
+    ['a repeated value with quotes in it', '{"a":"\\"","a":"\\\\"}', 'Parameters must not be repeated.'],
   ])('must be a flat object of strings when sent as JSON, not %s', async (_, body, description) => {
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
       badRequest(description),
@@ -315,7 +317,7 @@ describe('OAuth request parameters', () => {
         const single = some.map(([one]) => one).filter((one) => one !== 'audience' && one !== 'resource');
         const answer = await send({ body, type }, { acceptsJson: true });
         if (new Set(single).size < single.length) {
-          expect(answer).toMatchObject(badRequest('No parameter may come twice.'));
+          expect(answer).toMatchObject(badRequest('Parameters must not be repeated.'));
         } else {
           expect(answer).toMatchObject({ status: 200 });
           const passed = all.filter(([one, value]) => value !== '' && !/^(audience|resource)$/.test(one));
@@ -348,7 +350,7 @@ describe('formParameters', () => {
   it.each(['a=%', 'a=%4', 'a=%zz', 'a=%4g', '%=a', 'a=%41%'])(
     'rejects broken percent-encoding: %s',
     (text) => {
-      expect(() => formParameters(text)).toThrow('The body has a broken percent-encoding.');
+      expect(() => formParameters(text)).toThrow('The body has a malformed percent-encoding.');
     },
   );
 

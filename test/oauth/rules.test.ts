@@ -126,7 +126,7 @@ describe('POST /oauth/token', () => {
   });
 
   it('5: Basic and a secret in the body together get 400 (6749 §2.3)', async () => {
-    const twice = invalidRequest('The client must authenticate in one way, not in two.');
+    const twice = invalidRequest('Use only one client authentication method.');
     const secret = { ...grant, client_secret: key.secret };
     expect(whole(await token({ basic, form: secret }))).toStrictEqual(twice);
     expect(whole(await token({ basic, form: { ...secret, client_id: key.id } }))).toStrictEqual(twice);
@@ -139,7 +139,7 @@ describe('POST /oauth/token', () => {
   });
 
   it('7: a repeated parameter gets 400, in the body, or in body and query (6749 §3.2)', async () => {
-    const twice = invalidRequest('No parameter may come twice.');
+    const twice = invalidRequest('Parameters must not be repeated.');
     const forms = [
       'grant_type=client_credentials&grant_type=client_credentials',
       'grant_type=client_credentials&scope=code:deploy&scope=airflow:read',
