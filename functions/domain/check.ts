@@ -63,7 +63,9 @@ export type Refusal =
   /** The token is valid, but for another Deployment than the call is about. */
   | 'deployment'
   /** The token is valid, but lacks a scope that the call requires. */
-  | 'scope';
+  | 'scope'
+  /** The token is valid, but the call is malformed, so nobody knows what it requires. */
+  | 'request';
 
 /** What a call requires of a token, beyond that it is good. */
 export interface Demand extends Caller {
@@ -71,6 +73,8 @@ export interface Demand extends Caller {
   deploymentId?: string | undefined;
   /** Scopes that the token must have, all of them. */
   scopes: readonly string[];
+  /** Whether the call is malformed. The token is then judged and not used. @default false */
+  isMalformed?: boolean;
 }
 
 /** A good token is enough. */
@@ -120,6 +124,7 @@ export async function check(
   const verdict = judge(credential, records, now, rules);
   if (!verdict.allowed) return verdict;
   if (records.key && !isAllowedFrom(records.key, demand.address)) return refused('network');
+  if (demand.isMalformed) return refused('request');
   if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refused('scope');
   const until = records.token && expiryOfSlide(records.token, now, rules);
   if (!until || !records.token) return verdict;

@@ -15,11 +15,13 @@ interface Dependencies {
 
 /**
  * GET /whoami: the authorizer's check over plain HTTP, for proxies that guard what is not behind API Gateway.
- * It is a use. The token comes in the header alone, never in the query (RFC 6750 §5.3).
+ * It is a use. The token comes only in the header, never in the query (RFC 6750 §5.3). A valid token with any query
+ * parameter is a 400 and not a use: the parameter may be a requirement that this version does not know.
  */
 export function whoami(dependencies: Dependencies) {
   return async ({
     headers,
+    rawQueryString,
     requestContext,
   }: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
     const { apiId, requestId, http } = requestContext;
@@ -27,11 +29,15 @@ export function whoami(dependencies: Dependencies) {
     if (headers.authorization === undefined) return answer(401, { message: 'Unauthorized' }, challenge());
     try {
       const token = bearerToken(headers.authorization);
+      const isMalformed = new URLSearchParams(rawQueryString).size > 0;
+      const { sourceIp: address, userAgent } = http;
       const verdict = token
-        ? await check(token, dependencies, { scopes: [], address: http.sourceIp, userAgent: http.userAgent })
+        ? await check(token, dependencies, { scopes: [], isMalformed, address, userAgent })
         : { allowed: false as const, reason: 'malformed' as const };
       if (!verdict.allowed) {
         dependencies.report.refused(verdict.reason, { apiId, requestId });
+        if (verdict.reason === 'request')
+          return answer(400, { message: 'This call has no query parameters.' });
         return answer(401, { message: 'Unauthorized' }, challenge('invalid_token'));
       }
       const context = contextOf(verdict.access);
