@@ -139,6 +139,7 @@ describe('the responses of the stack match the OpenAPI document', async () => {
     ['POST /leaks', 400, '/leaks', { json: { credential: 'x' } }],
     ['POST /leaks', 400, '/leaks', { json: {} }],
     ['GET /whoami', 200, '/whoami', { token }],
+    ['GET /whoami', 400, '/whoami?scopes=a', { token }],
     ['GET /whoami', 401, '/whoami'],
     ['GET /deployments', 200, '/deployments', { token: admin }],
     ['GET /deployments', 400, '/deployments?limit=0', { token: admin }],
@@ -215,6 +216,7 @@ describe('the responses of the stack match the OpenAPI document', async () => {
   const signed: [route: string, status: number, path: string, json?: object][] = [
     ['GET /platform/deployments', 200, '/platform/deployments'],
     ['GET /platform/deployments', 400, '/platform/deployments?limit=0'],
+    ['GET /platform/deployments', 400, '/platform/deployments?limits=1'],
     ['PUT /platform/deployments/{deploymentId}', 201, '/platform/deployments/more', {}],
     ['PUT /platform/deployments/{deploymentId}', 200, dags, { name: 'DAGs' }],
     ['PUT /platform/deployments/{deploymentId}', 400, dags, { name: 1 }],

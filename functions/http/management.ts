@@ -13,6 +13,7 @@ import { type Answer, answers, asProblem, invocation } from './answer.ts';
 import { jsonBody } from './body.ts';
 import { personOf } from './person.ts';
 import { isPlatformRoute, PLATFORM, principalOf } from './principal.ts';
+import { requireKnownParameters } from './query.ts';
 
 type ManagementEvent = APIGatewayProxyEventV2WithJWTAuthorizer | APIGatewayProxyEventV2WithIAMAuthorizer;
 
@@ -23,6 +24,7 @@ export interface ManagementRequest {
   actor: Actor;
   /** From the path; '' where the route has none. A Deployment ID is known to be well formed. */
   params: { deploymentId: string; keyId: string; tokenId: string };
+  /** The parameters of the query: those of the route, each at most once, and those of a signature. */
   query: Record<string, string | undefined>;
   /** `METHOD /path/{parameter}`, as API Gateway has it: with /platform where the call came so. */
   routeKey: string;
@@ -66,12 +68,14 @@ export function managementHandler(
     .use(invocation(logger))
     .use(answers(logger, asProblem))
     .handler(async (event): Promise<Answer> => {
-      const route = routes[event.routeKey.replace(` ${PLATFORM}/`, ' /')];
+      const routeKey = event.routeKey.replace(` ${PLATFORM}/`, ' /');
+      const route = routes[routeKey];
       // The gateway has no route that is not in the map: this is a fault of the stack.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const request = requestOf(event, callers);
       logger.appendKeys({ principal: request.person.sub, deployment_id: request.params.deploymentId });
       try {
+        requireKnownParameters(event.rawQueryString, routeKey);
         return await route(request);
       } catch (error) {
         const isRejection = error instanceof ServiceError && error.status < 500;
@@ -111,7 +115,7 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
       requestId,
     },
     params: { deploymentId, keyId, tokenId },
-    query: event.queryStringParameters ?? {},
+    query: Object.fromEntries(new URLSearchParams(event.rawQueryString)),
     routeKey: event.routeKey,
     base: isPlatformRoute(event.routeKey) ? PLATFORM : '',
     body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : jsonBody(event)),

@@ -198,7 +198,7 @@ export const pageInput = (() => {
 })();
 
 /** The most fields that an error names: it is logged, and one request could break thousands of rules. */
-const MAX_NAMED = 20;
+export const MAX_NAMED = 20;
 
 /**
  * The input as the schema has it.
@@ -223,14 +223,15 @@ function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
 
 /** `trust[0].claims`. The first step is a name: every input is an object. */
 function pathOf(steps: PropertyKey[]): string {
-  const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${shown(String(step))}`));
+  const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${shownName(String(step))}`));
   return path.join('').slice(1);
 }
 
 /** The most characters of a name that an error repeats. What is secret in a credential is longer. */
 const MAX_SHOWN = 40;
 
-/** A name that the caller chose, without what may be secret in it: errors are logged. */
-function shown(name: string): string {
+/** Returns a name that the caller chose, without what may be secret in it: errors are logged. */
+export function shownName(name: string): string {
+  if (name === '') return '(empty name)';
   return name.length > MAX_SHOWN ? `(name of ${name.length} characters)` : redactCredentials(name);
 }

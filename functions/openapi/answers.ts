@@ -287,4 +287,4 @@ export const oauthError = z
 
 export const gatewayMessage = z
   .object({ message: z.string() })
-  .meta({ id: 'GatewayMessage', description: 'What API Gateway answers itself.' });
+  .meta({ id: 'GatewayMessage', description: 'A message of API Gateway itself, or of `/whoami`.' });

@@ -186,7 +186,8 @@ export function openApiDocument() {
       version,
       description:
         'A Deployment has API keys. A pipeline swaps a key for an access token, which each use keeps alive for ' +
-        'another 24 hours. Clients ignore fields that they do not know: new ones may come.',
+        'another 24 hours. Clients ignore fields that they do not know: new ones may come. A management call with a query ' +
+        'parameter that it does not have, or with a repeated one, gets 400; those of a signature (`X-Amz-*`) are accepted.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [

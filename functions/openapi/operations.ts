@@ -214,7 +214,9 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'Checks',
     caller: 'token',
     summary: 'Check an access token as the authorizer does',
-    description: 'It is a use. For the `auth_request` of nginx, or ForwardAuth of Traefik.',
+    description:
+      'The call is a use. With a valid token, any query parameter gets 400, and the call is not a use. For the `auth_request` of ' +
+      'nginx, or ForwardAuth of Traefik.',
     answers: {
       200: json(
         'Whose token it is.',
@@ -233,6 +235,9 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
           'X-Scope': EXAMPLE.scope,
         },
       ),
+      400: json('The token is valid, but the call has a query parameter.', answers.gatewayMessage, {
+        message: 'This call has no query parameters.',
+      }),
     },
   },
   'GET /deployments': {

@@ -31,6 +31,7 @@ async function send(
   );
   const event = {
     routeKey: KEYS,
+    rawQueryString: '',
     headers: { authorization: BEARER, ...headers },
     pathParameters: { deploymentId: 'etl', keyId: 'k-1' },
     isBase64Encoded: false,
@@ -51,12 +52,12 @@ const asked = () => route.mock.calls[0]?.[0] as ManagementRequest;
 
 describe('a call to the management API', () => {
   it('reaches its route with the person, the path and the query', async () => {
-    expect(await send({ queryStringParameters: { limit: '5' }, body: '{"a":1}' })).toEqual({ status: 204 });
+    expect(await send({ rawQueryString: 'X-Amz-Date=a%20b', body: '{"a":1}' })).toEqual({ status: 204 });
     expect(asked()).toMatchObject({
       person: { sub: 'ada', groups: ['a'], isAdministrator: true },
       actor: { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' },
       params: { deploymentId: 'etl', keyId: 'k-1', tokenId: '' },
-      query: { limit: '5' },
+      query: { 'X-Amz-Date': 'a b' },
       routeKey: KEYS,
       base: '',
       bodyHash: hashOf('{"a":1}'),

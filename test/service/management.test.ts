@@ -365,6 +365,32 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     }
   });
 
+  it('returns 400 with the names of unknown and repeated query parameters, however they are encoded', async () => {
+    const unknown = 'is not a parameter of this request';
+    const attempts: [query: string, field: string, rule: string][] = [
+      ['limits=1', 'limits', unknown],
+      ['Limit=1', 'Limit', unknown],
+      ['=1', '(empty name)', unknown],
+      ['limit%00=1', 'limit\0', unknown],
+      ['%6Cimit=1&limit=1', 'limit', 'must be given only once'],
+      ['limit=1&limit=1', 'limit', 'must be given only once'],
+      ['cursor=a&cursor=b', 'cursor', 'must be given only once'],
+      ['limit=1&__proto__=1', '__proto__', unknown],
+      ['constructor', 'constructor', unknown],
+      ['%5F%5Fproto%5F%5F=1', '__proto__', unknown],
+      ['%FF=1', '\uFFFD', unknown],
+      ['a%26limit=1', 'a&limit', unknown],
+    ];
+    for (const [query, field, rule] of attempts) {
+      const answer = await callAs(service, 'admin', 'GET', `/deployments/rules/api-keys?${query}`);
+      expect([answer.status, answer.json], query).toEqual([400, fieldProblem(field, rule)]);
+    }
+    for (const query of ['limit=1&', '&&', '%6Cimit=%31', 'X-Amz-Date=1&X-Amz-Date=2']) {
+      const answer = await callAs(service, 'admin', 'GET', `/deployments/rules/api-keys?${query}`);
+      expect(answer.status, query).toBe(200);
+    }
+  });
+
   it('returns 400 for a body that is not JSON, 415 for another content type and 413 for a body that is too large', async () => {
     const post = (raw: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
       callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {

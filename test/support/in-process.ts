@@ -188,7 +188,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
 
   /** Makes a call with the event that a gateway would pass on. */
   async function call(method: string, target: string, options: InProcessCall = {}): Promise<Reply> {
-    const { path, rawQueryString, event } = eventOf(method, target, options);
+    const { path, event } = eventOf(method, target, options);
     if (path === '/whoami') return replied(await ask({ ...event, routeKey: 'GET /whoami' }));
     if (path.startsWith('/oauth/')) {
       return replied(await pipeline({ ...event, routeKey: `${method} ${path}` }, context()));
@@ -199,8 +199,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
       const pathParameters = Object.fromEntries(
         Object.entries(match.groups ?? {}).map(([name, text]) => [name, decodeURIComponent(text)]),
       );
-      const queryStringParameters = Object.fromEntries(new URLSearchParams(rawQueryString));
-      return replied(await manage({ ...event, routeKey, pathParameters, queryStringParameters }, context()));
+      return replied(await manage({ ...event, routeKey, pathParameters }, context()));
     }
     throw new Error(`no route for ${method} ${path}`);
   }
@@ -349,7 +348,7 @@ function eventOf(method: string, target: string, options: InProcessCall) {
     body: body ?? text,
     isBase64Encoded: false,
   } as unknown as APIGatewayProxyEventV2WithJWTAuthorizer;
-  return { path, rawQueryString, event };
+  return { path, event };
 }
 
 const context = () => ({ awsRequestId: 'request', getRemainingTimeInMillis: () => 10_000 }) as Context;
