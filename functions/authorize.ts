@@ -5,7 +5,7 @@ import { checkReport } from './runtime/report.ts';
 
 const { rules, ...config } = readTokenConfig();
 
-/** The authorizer in front of other APIs: check a token, slide it. */
+/** The authorizer in front of other APIs. It checks a token and extends its expiry. */
 export const handler = authorizer({
   store: openCheckStore(config),
   clock: Date.now,

@@ -1,8 +1,8 @@
 import { type ConsoleFiles, consolePage } from './routes/console.ts';
 import { readConsoleConfig } from './runtime/config.ts';
 
-/** The page's files as JSON, which the bundler puts in the place of this name. */
+/** The page's files as JSON. The bundler replaces this name. */
 declare const CONSOLE_FILES: string;
 
-/** The console for people: one page and its files. */
+/** The console: one page and its files. */
 export const handler = consolePage(JSON.parse(CONSOLE_FILES) as ConsoleFiles, readConsoleConfig());

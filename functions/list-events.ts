@@ -10,7 +10,7 @@ const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('list-events');
 const table = openTable(config, CALL_PATIENCE, logger);
 
-/** What happened to a Deployment. */
+/** GET …/events */
 export const handler = managementHandler(eventRoutes(table, Date.now), {
   logger,
   people,

@@ -10,7 +10,7 @@ const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-deployments');
 const table = openTable(config, CALL_PATIENCE, logger);
 
-/** Deployments: register, change, list, delete. */
+/** Registers, changes, lists and deletes Deployments. */
 export const handler = managementHandler(deploymentRoutes(table, Date.now, readDeploymentsSource()), {
   logger,
   people,

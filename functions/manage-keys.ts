@@ -10,7 +10,7 @@ const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-keys');
 const table = openTable(config, CALL_PATIENCE, logger);
 
-/** API keys of a Deployment: create, list, get, edit, delete. */
+/** Creates, lists, gets, edits, rotates and deletes API keys of a Deployment. */
 export const handler = managementHandler(
   keyRoutes(table, {
     clock: Date.now,

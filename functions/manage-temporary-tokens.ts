@@ -10,7 +10,7 @@ const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-temporary-tokens');
 const table = openTable(config, CALL_PATIENCE, logger);
 
-/** Temporary tokens of signed-in people: issue, list, revoke. */
+/** Issues, lists and revokes temporary tokens of signed-in people. */
 export const handler = managementHandler(
   temporaryTokenRoutes(table, { clock: Date.now, scopes: readScopes() }),
   { logger, people, platformPrincipals, onRejected: rejectedCallCounter(table, Date.now) },

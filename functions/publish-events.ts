@@ -7,6 +7,6 @@ import { newLogger } from './runtime/logger.ts';
 const logger = newLogger('publish-events');
 const send = openBus(readBusName());
 
-/** Woken by the table's stream for each new event, which it sends to the bus. */
+/** Sends each new event to the bus. Invoked by the table's stream. */
 export const handler = ({ Records }: DynamoDBStreamEvent) =>
   publishFromStream(Records, { send, log: (message, fields) => logger.error(message, fields) });

@@ -7,7 +7,7 @@ import { purgeReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { PURGE_PATIENCE } from './table/faults.ts';
 
-/** Milliseconds that the last page of a run, and what follows it, may take. */
+/** Milliseconds reserved for the last page of a run and what follows it. */
 const RESERVE = 10_000;
 
 const config = readPurgeConfig();
@@ -21,7 +21,7 @@ const dependencies = {
 
 type PurgeEvent = DynamoDBStreamEvent | SQSEvent | EventBridgeEvent<string, unknown>;
 
-/** Woken by the table's stream, by the queue of what is left to do, and by a schedule. */
+/** Invoked by the table's stream, by the queue of unfinished purges, and by a schedule. */
 export const handler = async (event: PurgeEvent, context: Context) => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
   if (!('Records' in event)) return sweepMarkers(dependencies);

@@ -8,9 +8,12 @@ import { openTable } from './runtime/table.ts';
 import { PURGE_PATIENCE } from './table/faults.ts';
 import { openSource } from './table/source-rows.ts';
 
-/** Milliseconds that the last page of a slice, and what follows it, may take. */
+/** Milliseconds reserved for the last page of a slice and what follows it. */
 const RESERVE = 60_000;
-/** Most Deployments of a page that it deletes without a person: streams lose a few changes, not a table. */
+/**
+ * The maximum number of Deployments of a page that are deleted without a person. Streams lose a few changes, not a
+ * whole table.
+ */
 const MOST_GONE = 5;
 
 const logger = newLogger('reconcile');
@@ -31,7 +34,7 @@ if (source) {
   looks.push({ name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) });
 }
 
-/** Woken by a schedule, far more often than a pass begins: each time one slice of it, if one is due. */
+/** Runs one slice of a pass if one is due. Invoked by a schedule, far more often than passes start. */
 export const handler = async (_event: unknown, context: Context): Promise<void> => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
   const log = (message: string, fields: Record<string, string | number>) =>

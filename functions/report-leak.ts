@@ -14,10 +14,10 @@ const logger = newLogger('report-leak');
 const table = openTable(config, CALL_PATIENCE, logger);
 const dependencies = { clock: Date.now, rules };
 
-/** Milliseconds that the last credentials of a report may take. */
+/** Milliseconds reserved for the last credentials of a report. */
 const RESERVE = 7000;
 
-/** POST /leaks: the answer does not tell whether a credential was valid. */
+/** POST /leaks. The answer does not reveal whether a credential was valid. */
 export const handler = middy<APIGatewayProxyEventV2>()
   .use(invocation(logger))
   .use(answers(logger, asProblem))

@@ -6,19 +6,19 @@ import { newLogger } from './runtime/logger.ts';
 import { openTable } from './runtime/table.ts';
 import { CALL_PATIENCE } from './table/faults.ts';
 
-/** Milliseconds that one key, and what follows it, may take. */
+/** Milliseconds reserved for one key and what follows it. */
 const RESERVE = 10_000;
 
 const logger = newLogger('sweep-keys');
 const table = openTable(readTableConfig(), CALL_PATIENCE, logger);
 const maxIdleDays = readMaxIdleDays();
 
-/** What the hourly schedule sends. The daily one sends an event of EventBridge, which has no `task`. */
+/** The event that the hourly schedule sends. The daily one sends an EventBridge event, which has no `task`. */
 interface SweepEvent {
   task?: 'rejected-calls';
 }
 
-/** Invoked by two schedules: once an hour for the rejected calls, and once a day for the keys too. */
+/** Invoked by two schedules: hourly for the rejected calls, and daily also for the keys. */
 export const handler = async ({ task }: SweepEvent, context: Context): Promise<void> => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
   if (task === undefined) {

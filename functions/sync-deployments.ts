@@ -11,7 +11,7 @@ const logger = newLogger('sync-deployments');
 const table = openTable(config, PURGE_PATIENCE, logger);
 const setAside = openQueue(refusedChangesQueueUrl);
 
-/** Woken by the stream of the platform's table of Deployments, which it follows. */
+/** Applies changes of the platform's table of Deployments. Invoked by that table's stream. */
 export const handler = ({ Records }: DynamoDBStreamEvent) =>
   syncFromStream(Records, {
     table,

@@ -149,9 +149,7 @@ export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | un
   return scopes && { deploymentId, scopes };
 }
 
-/**
- * Returns undefined when the route has no such parameter, and '' when its value is missing. '' is not a Deployment ID.
- */
+/** Undefined when the route has no such parameter; '' when it has one without a value, which is no Deployment. */
 function parameterOf(
   { template, parameters }: NonNullable<AuthorizerCall['route']>,
   name: string,

@@ -6,32 +6,32 @@ import type {
 import * as z from 'zod/mini';
 import { isDeploymentId, parseKeyId } from '../domain/identifiers.ts';
 
-/** One call of the service under /platform. */
+/** A call to the service's API under /platform. */
 export interface PlatformCall {
-  /** `https://keys.example.com`, without a slash at its end. */
+  /** Such as `https://keys.example.com`, without a trailing slash. */
   url: string;
-  /** Of the service: a signature names it. */
+  /** The AWS Region of the service, which is part of the signature. */
   region: string;
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** With its query. */
+  /** Path with query. */
   path: string;
-  /** JSON; left out for none. */
+  /** Sent as JSON. Undefined means no body. */
   body?: object | undefined;
   idempotencyKey?: string | undefined;
 }
 
 interface Dependencies {
   /**
-   * Makes a signed call, and makes it again where that can help.
-   * @returns the last answer; `body` is undefined where it is no JSON
-   * @throws Error when there was none
+   * Makes a signed call and retries it where that can help.
+   * @returns the last answer; its `body` is undefined if it is not JSON
+   * @throws Error when there was no answer
    */
   call: (call: PlatformCall) => Promise<{ status: number; body: unknown }>;
-  /** Makes a text the current version of a secret. */
+  /** Sets the current version of a secret. */
   putSecret: (secretArn: string, value: string) => Promise<void>;
 }
 
-/** What the template says. CloudFormation makes a string of every number. */
+/** The resource's properties in the template. CloudFormation converts numbers to strings. */
 const properties = z.object({
   PlatformUrl: z.string().check(z.regex(/^(https:\/\/|http:\/\/127\.0\.0\.1:)[^/\s]+$/)),
   PlatformRegion: z.string().check(z.regex(/^[a-z0-9-]+$/)),
@@ -41,13 +41,13 @@ const properties = z.object({
   Scopes: z.array(z.string()),
   ExpiresAt: z.optional(z.string()),
   Networks: z.optional(z.array(z.string())),
-  /** Any text: another one than before asks for another secret. */
+  /** Any string. Changing it rotates the secret. */
   Rotation: z.optional(z.string()),
   RetireOld: z.optional(z.string()),
 });
 type Properties = z.infer<typeof properties>;
 
-/** What is read of a key. */
+/** The fields of a key that are used here. */
 const key = z.object({
   id: z.string().check(z.refine((it) => parseKeyId(it) !== undefined)),
   description: z.nullable(z.string()),
@@ -57,16 +57,23 @@ const key = z.object({
 type Key = z.infer<typeof key>;
 const page = z.object({ items: z.array(key), nextCursor: z.optional(z.string()) });
 
-/** Physical IDs where there is no key: it is known that none was made; or it is not. */
+/** The physical ID when certainly no key was created. */
 const NOT_MADE = 'not-made';
+/** The physical ID when it is unknown whether a key was created. */
 const UNKNOWN = 'unknown';
-/** How often to begin anew where somebody else rotated the key while its secret was being written. */
+/** How many times to store a secret when someone else rotates the key at the same time. */
 const ATTEMPTS = 3;
 
 /**
- * The life of a key whose secret goes straight into Secrets Manager: makes, edits, rotates and deletes it, as
- * CloudFormation asks. The answer holds the ARN of the secret and the ID of the key, which is the physical ID; the
- * secret itself is in no answer, log line or error.
+ * Handles a request of CloudFormation for a key whose secret is stored in Secrets Manager: creates, edits, rotates or
+ * deletes the key. The response contains the ARN of the secret and the key's ID, which is the physical ID. The secret
+ * itself never appears in a response, log line or error.
+ * @returns the response. Errors become a response with status FAILED and their message as the reason.
+ * @example
+ * ```
+ * const response = await keySecret(event, { call: openPlatform(readAccess(), deadline), putSecret: openSecrets() });
+ * await respond(event.ResponseURL, response);
+ * ```
  */
 export async function keySecret(
   event: CloudFormationCustomResourceEvent,
@@ -89,7 +96,7 @@ export async function keySecret(
 }
 
 class KeyOfStack {
-  /** The key's ID as soon as it is known, so that whatever fails after that leaves a name by which to delete it. */
+  /** The key's ID from the moment that it is known, so that CloudFormation can delete the key after a failure. */
   physicalId: string;
   readonly #event: CloudFormationCustomResourceEvent;
   readonly #dependencies: Dependencies;
@@ -100,14 +107,20 @@ class KeyOfStack {
     this.#dependencies = dependencies;
   }
 
-  /** @throws Error for properties that break a rule */
+  /**
+   * Returns the validated properties.
+   * @throws Error when a property is invalid
+   */
   get wanted(): Properties {
     const { data, error } = properties.safeParse(this.#event.ResourceProperties);
     if (data) return data;
     throw new Error(`${String(error.issues[0]?.path[0])} is not what it must be.`);
   }
 
-  /** Makes the key. A retry of the same request finds the key of the first, whose secret is lost: it is rotated. */
+  /**
+   * Creates the key. A retry of the same request finds the key of the first attempt, whose secret is lost, and rotates
+   * it.
+   */
   async create(): Promise<void> {
     const { Name: name, Scopes: scopes, ExpiresAt: expiresAt, Networks: networks } = this.wanted;
     const body = { name, scopes, expiresAt, networks, description: this.#mark() };
@@ -120,7 +133,7 @@ class KeyOfStack {
     await this.#store(made.secret === undefined ? await this.#rotate('now') : made);
   }
 
-  /** Edits the key, and rotates it where that is asked for. One that is gone is made anew, under another ID. */
+  /** Edits the key, and rotates it if requested. A key that no longer exists is created again, under another ID. */
   async update({ OldResourceProperties }: CloudFormationCustomResourceUpdateEvent): Promise<void> {
     const { wanted } = this;
     const { data: before } = properties.safeParse(OldResourceProperties);
@@ -146,12 +159,12 @@ class KeyOfStack {
   }
 
   /**
-   * Deletes the key. Where CloudFormation was never told its ID, it sends one of its own: then the key is the one that
-   * says that it is of this resource.
+   * Deletes the key. If CloudFormation never received its ID, it sends a physical ID of its own. Then the key is found
+   * by its description.
    */
   async delete(): Promise<void> {
     const isWrong = properties.safeParse(this.#event.ResourceProperties).data === undefined;
-    // With properties like these nothing was ever made.
+    // Nothing was ever created with invalid properties.
     if (isWrong || this.physicalId === NOT_MADE) return;
     const ids = parseKeyId(this.physicalId) ? [this.physicalId] : await this.#marked();
     for (const id of ids) {
@@ -160,7 +173,7 @@ class KeyOfStack {
     }
   }
 
-  /** What says whose the key is: to people, and to a deletion that does not know its ID. */
+  /** Returns the key's description. It shows people which resource the key belongs to, and lets a deletion find it. */
   #mark(): string {
     return `CloudFormation: ${this.#event.LogicalResourceId} of ${this.#event.StackId}`;
   }
@@ -179,7 +192,9 @@ class KeyOfStack {
     return ids;
   }
 
-  /** A new secret for the key. A retry of the same request learns none, and so rotates once more. */
+  /**
+   * Generates a new secret for the key. A retry of the same request does not get the secret, so it rotates once more.
+   */
   async #rotate(retireOld: unknown, idempotencyKey?: string): Promise<Key> {
     const path = `/${this.physicalId}/rotate`;
     const { status, body } = await this.#call('POST', path, { retireOld }, idempotencyKey);
@@ -190,8 +205,8 @@ class KeyOfStack {
   }
 
   /**
-   * Writes the secret, and makes sure that it was still the newest when it was written: Lambda may run one request
-   * twice at once.
+   * Stores the secret, and checks afterwards that it is still the newest one: Lambda may process a request twice at
+   * once.
    */
   async #store(made: Key): Promise<void> {
     const newest = ({ credentials }: Key) => credentials.at(-1)?.createdAt;
@@ -211,7 +226,10 @@ class KeyOfStack {
     return this.#dependencies.call({ url, region, method, path: `${keys}${path}`, body, idempotencyKey });
   }
 
-  /** @throws Error for another status than the one expected, in the service's words; or for another form */
+  /**
+   * Parses the answer of the service.
+   * @throws Error with the service's message when the status is not the expected one, or when the answer is malformed
+   */
   #parse<T>(schema: z.ZodMiniType<T>, body: unknown, status: number, expected: number): T {
     const { detail, message } = Object(body) as { detail?: unknown; message?: unknown };
     if (status !== expected) {
@@ -219,13 +237,13 @@ class KeyOfStack {
       throw new Error(`${PlatformUrl} answered ${status} for ${DeploymentId}: ${detail ?? message ?? ''}`);
     }
     const parsed = schema.safeParse(body);
-    // Its message could quote what it found.
+    // The parser's message is dropped, because it could quote the secret.
     if (!parsed.success) throw new Error('The service answered in a form that is not known.');
     return parsed.data;
   }
 }
 
-/** As the service has it; undefined for what it does unless told otherwise. */
+/** Converts RetireOld to the API's form. Undefined requests the API's default. */
 function retirement(text: string | undefined): string | number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : text;
 }

@@ -3,17 +3,17 @@ import { type CloudEvent, cloudEventOf } from '../domain/cloud-event.ts';
 import { recordedEvent } from '../table/events.ts';
 
 interface Dependencies {
-  /** Sends events in their order. @returns how many of them, from the first, have arrived */
+  /** Sends events in order. Returns how many were accepted, counted from the first. */
   send: (events: CloudEvent[]) => Promise<number>;
   log: (message: string, fields: Record<string, string | undefined>) => void;
 }
 
-/** Most that EventBridge takes at a time. */
+/** The maximum number of events that EventBridge accepts in one call. */
 const BATCH = 10;
 
 /**
- * New events of the table on their way to the bus, at least once each. The first that fails is reported with all
- * after it; Lambda sends them again from there.
+ * Sends new events of the table to the bus, each at least once. On a failure, it reports the first event that was not
+ * sent, and Lambda retries from there.
  */
 export async function publishFromStream(
   records: DynamoDBRecord[],
@@ -36,8 +36,8 @@ export async function publishFromStream(
 }
 
 /**
- * The events before the first record that is none.
- * @throws Error when that is the first
+ * Returns the events before the first malformed record.
+ * @throws Error when the first record is malformed
  */
 function eventsOf(records: DynamoDBRecord[]): CloudEvent[] {
   const events: CloudEvent[] = [];

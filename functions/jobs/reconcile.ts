@@ -16,13 +16,13 @@ import {
 } from '../table/reconcile.ts';
 import { type Item, NO_LIFE } from '../table/schema.ts';
 
-/** Something that is looked through page by page. */
+/** Something that a pass reads page by page. */
 export interface Look {
-  /** The name under which its position is kept. */
+  /** Name under which the pass stores its position. */
   name: string;
   /**
-   * Looks at a page, and mends what it finds; it can be repeated.
-   * @param after where the page before ended; undefined: from the start
+   * Reads a page and repairs what it finds. Repeating it is harmless.
+   * @param after where the previous page ended; undefined means the start
    */
   page: (after: Item | undefined) => Promise<{ counts: Record<string, number>; next: Item | undefined }>;
 }
@@ -30,20 +30,20 @@ export interface Look {
 export interface ReconcileDependencies {
   table: Table;
   clock: Clock;
-  /** True while there is time for a further page. */
+  /** Whether there is time for another page. */
   hasTime: () => boolean;
-  /** Told of the end of each slice. */
+  /** Called at the end of each slice. */
   log: (message: string, fields: Record<string, string | number>) => void;
 }
 
-/** A pass begins a week after the one before began, in milliseconds. */
+/** Time from the start of one pass to the start of the next, in milliseconds: one week. */
 const INTERVAL = 7 * 24 * 60 * 60 * 1000;
-/** Most pages that one slice reads: of our own table, a quarter of a million items. */
+/** The maximum number of pages in one slice. For the service's own table, these are 250,000 items. */
 export const PAGES = 250;
 
 /**
- * One slice of a weekly pass, or nothing when none is due. A slice that fails or comes twice is read again: every
- * step can be repeated.
+ * Runs one slice of a weekly pass, or nothing if none is due. A slice that fails or runs twice is read again, because
+ * every step can be repeated.
  */
 export async function reconcile(
   { name, page }: Look,
@@ -64,15 +64,15 @@ export async function reconcile(
   log(after ? 'reconciliation goes on later' : 'reconciled', { pass: name, ...sums });
 }
 
-/** Where to go on: in the pass that is under way, or at the start of the next when that is due. */
+/** Returns where to continue: in the current pass, or at the start of the next one if it is due. */
 function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
   if (last?.after) return last;
   return last && now - last.startedAt < INTERVAL ? undefined : { startedAt: now, after: undefined };
 }
 
 /**
- * The whole table. It finds what belongs to a life that is over and that no purge is about to delete, and leaves a
- * marker for it, so that the purge does; and Deployments that the directory does not list, which it lists.
+ * Reconciles the service's whole table. It finds items of deleted generations that no purge will delete, and writes a
+ * purge marker for them. It also adds Deployments that are missing from the directory.
  */
 export function ownTable({ table, clock }: { table: Table; clock: Clock }): Look {
   return {
@@ -84,7 +84,7 @@ export function ownTable({ table, clock }: { table: Table; clock: Clock }): Look
   };
 }
 
-/** An item of a life that seems to be over. */
+/** An item that seems to belong to a deleted generation. */
 interface Suspect extends Life {
   item: Found;
 }
@@ -101,10 +101,10 @@ async function judgePage(
     const isDamaged = kind === 'deployment' && generation === NO_LIFE;
     if (deploymentId === undefined || isDamaged) table.onMalformed(key);
     else if (kind === 'deployment') deployments.set(deploymentId, generation);
-    // Nearly all others come just after their Deployment's item, and are of its life.
+    // Nearly all other items directly follow their Deployment's item and belong to its generation.
     else if (kind === 'entry' || deployments.get(deploymentId) !== generation) {
       const life = `${deploymentId}#${generation}`;
-      // An entry is overwritten when the Deployment is made again; anything else is a better witness.
+      // Prefers other items to directory entries, which are overwritten when the Deployment is registered again.
       if (kind === 'belonging' || !suspects.has(life)) suspects.set(life, { deploymentId, generation, item });
     }
   }
@@ -112,17 +112,17 @@ async function judgePage(
   return { orphans, listed: await listUnlisted(deployments, table) };
 }
 
-/** Leave a marker for each life that is over for certain. @returns how many */
+/** Writes a purge marker for each generation that is certainly deleted. Returns how many. */
 async function markOrphans(suspects: Suspect[], table: Table, now: number): Promise<number> {
   const present = await presentLives(table, [...new Set(suspects.map((it) => it.deploymentId))]);
   let orphans = 0;
   for (const { item, ...life } of suspects) {
     const current = present.get(life.deploymentId);
-    // Whose own item is damaged may be mended by hand: its life is not known to be over.
+    // A malformed Deployment item may be repaired by hand, so its generation does not count as deleted.
     const isOver =
       current && (!current.isThere || (current.generation ?? life.generation) !== life.generation);
     if (!isOver) continue;
-    // In this order: a purge that has ended has deleted the item before it removed its marker.
+    // The order matters: a purge deletes all items before it removes its marker.
     if ((await isBeingPurged(table, life)) || !(await isStillThere(table, item))) continue;
     await beginPurge(table, life, now);
     orphans++;
@@ -130,7 +130,7 @@ async function markOrphans(suspects: Suspect[], table: Table, now: number): Prom
   return orphans;
 }
 
-/** List each Deployment that the directory does not have in its present life. @returns how many */
+/** Adds each Deployment whose current generation is missing from the directory. Returns how many. */
 async function listUnlisted(deployments: ReadonlyMap<string, string>, table: Table): Promise<number> {
   const entries = await listedLives(table, [...deployments.keys()]);
   const missing = [...deployments].filter(([id, generation]) => entries.get(id) !== generation);

@@ -15,21 +15,21 @@ interface Dependencies {
   table: Table;
   clock: Clock;
   maxIdleDays: number | undefined;
-  /** True while there is time for a further page. */
+  /** Whether there is time for another key. */
   hasTime: () => boolean;
 }
 
 const PAGE = 100;
-/** The pass over all keys, by the name under which its position is kept. */
+/** Name under which the pass over all keys stores its position. */
 const PASS = 'KEYS';
 const ACTOR = systemActor('sweep');
 
 /**
- * Once a day: report each key that expires within 7 days, has expired or is idle, or has trust rules that bind no
- * tenant, by an event, once. It decides nothing: whether a key is accepted is decided on each read.
- * @returns how many reports were written
- * @throws Error when time ran out: what was marked stays so, and the next run, Lambda's retry or tomorrow's, goes on
- *   behind the last Deployment that was done
+ * Reports keys that expire within 7 days, have expired, are idle, or have trust rules that bind no tenant. Each is
+ * reported once, by an event. The sweep does not change whether a key is accepted: every read decides that.
+ * @returns the number of events written
+ * @throws Error when time ran out. Reports so far are kept, and the next run (Lambda's retry or the next day's)
+ *   continues after the last Deployment that was completed.
  */
 export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependencies): Promise<number> {
   const startedAt = clock();
@@ -45,7 +45,10 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
   }
   return marked;
 
-  /** Where a run that had no more time left off: once, so that a rest that fails is begun anew and blocks nothing. */
+  /**
+   * Returns where an earlier run stopped for lack of time, and clears it. If this run also fails, the next starts from
+   * the beginning, so that one position cannot block the sweep forever.
+   */
   async function takePosition(): Promise<string | undefined> {
     const after = (await readPass(table, PASS))?.after;
     if (after === undefined) return undefined;
@@ -58,14 +61,14 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
     throw new Error('the sweep of keys ran out of time');
   }
 
-  /** @returns how many reports were written */
+  /** Returns the number of events written. */
   async function report(deployment: ListedDeployment, key: ApiKey): Promise<number> {
     const now = clock();
     let written = 0;
     for (const { type, reported, data } of reportsOf(key, now, maxIdleDays)) {
       const keyId = formatKeyId(key.deploymentId, key.ulid);
       const event = newEvent(type, deployment, ACTOR, now, { keyId, name: key.name, ...data });
-      // One that somebody has edited meanwhile is looked at again tomorrow.
+      // A key that someone has edited in the meantime is checked again the next day.
       if (await markApiKey(table, key, reported, event)) written++;
     }
     return written;
@@ -74,12 +77,15 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
 
 interface Report {
   type: EventType;
-  /** By what the key's item remembers that it was reported. */
+  /** What to record in the key's item, so that it is not reported again. */
   reported: Parameters<typeof markApiKey>[2];
   data: ServiceEvent['data'];
 }
 
-/** What is to be reported about a key and was not reported yet. @param now epoch milliseconds */
+/**
+ * Returns what has not been reported about a key yet.
+ * @param now epoch milliseconds
+ */
 function reportsOf(key: ApiKey, now: number, maxIdleDays: number | undefined): Report[] {
   const reports: Report[] = [];
   const notice = noticeOf(key, now, maxIdleDays);
@@ -97,7 +103,7 @@ function reportsOf(key: ApiKey, now: number, maxIdleDays: number | undefined): R
   return reports;
 }
 
-/** @param from ID to begin after */
+/** Lists all Deployments after the given ID. */
 async function* deployments(table: Table, from: string | undefined): AsyncGenerator<ListedDeployment> {
   let after = from;
   do {

@@ -16,7 +16,7 @@ import { noteRegistration, type Registration, registrationWrite } from '../table
 export type Outcome = 'registered' | 'edited' | 'deleted' | 'unchanged';
 
 export interface Settling {
-  /** The registration recorded when the source was last read. */
+  /** What was noted of it when it was last read. */
   known: Registration | undefined;
   /** The Deployment in the source; undefined if the source no longer has it. */
   wanted: SourcedDeployment | undefined;
@@ -70,10 +70,7 @@ export async function settle(
   return end('edited', () => editDeployment(table, current, changes, event, [noted]));
 }
 
-/**
- * Reports whether the source registered this generation or took it over. Otherwise people registered it, and the source
- * leaves it alone.
- */
+/** Has the source registered this life, or taken it over? One that people made, and it never had, is theirs. */
 export function isOfSource({ generation }: Deployment, known: Registration | undefined): boolean {
   return known?.isPresent === true && known.generation === generation;
 }

@@ -1,17 +1,17 @@
 import { gunzipSync } from 'node:zlib';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 
-/** The console as infra/console-page.ts builds it. */
+/** The files of the console, as infra/console-page.ts builds them. */
 export interface ConsoleFiles {
-  /** Names of the files that the page asks for. */
+  /** File names of the script and the style sheet. */
   script: string;
   style: string;
   icon: string;
-  /** Every file by its name, which holds its hash: gzipped, base64. */
+  /** Every file by name, gzipped and in base64. Each name contains a hash of the content. */
   assets: Record<string, string>;
 }
 
-/** What the page is told. Everybody may read it. */
+/** The configuration of the console. It is public. */
 export interface PageConfig {
   issuer: string;
   clientId: string;
@@ -27,8 +27,8 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * The console: one page whatever the path, so that a reload keeps the place, and the files that it asks for.
- * Everything private comes from the API; this hands out what is the same for everybody.
+ * Serves the console. Every path returns the same page, so that a reload stays in place. The page and its files contain
+ * nothing private; private data comes only from the API.
  */
 export function consolePage(files: ConsoleFiles, { origins, ...config }: PageConfig & { origins: string[] }) {
   const headers = securityHeaders(origins);
@@ -78,7 +78,10 @@ export function consolePage(files: ConsoleFiles, { origins, ...config }: PageCon
   }
 }
 
-/** No inline script or style, no frame around it, nobody to talk to but this service and the issuer. */
+/**
+ * Returns headers that forbid inline scripts and styles, framing, and requests to other origins than the given ones and
+ * this service.
+ */
 function securityHeaders(origins: string[]): Record<string, string> {
   const policy = [
     `default-src 'none'`,
@@ -126,7 +129,7 @@ function page({ script, style, icon }: ConsoleFiles, config: PageConfig): string
 `;
 }
 
-/** For an attribute between double quotes. */
+/** Escapes text for an HTML attribute in double quotes. */
 function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -15,8 +15,8 @@ interface Dependencies {
 }
 
 /**
- * POST /oauth/introspect (RFC 7662). A key sees the tokens and temporary tokens of its Deployment; all else is
- * inactive, and no more is said (§2.2). It is not a use: nothing is written.
+ * POST /oauth/introspect (RFC 7662). A key sees the access tokens and temporary tokens of its Deployment. For any other
+ * token, the answer is only that it is inactive (§2.2). Introspection is not a use, so nothing is written.
  */
 export function introspectRoute(
   { readKey, readToken }: Pick<TokenStore, 'readKey' | 'readToken'>,
@@ -41,7 +41,7 @@ export function introspectRoute(
 
 interface Found {
   access: Access;
-  /** Undefined where none was recorded: until a use slides the token, and for the token of a person. */
+  /** Undefined when no use is recorded: before the first extension, and for temporary tokens. */
   lastUse: LastUse | undefined;
 }
 
@@ -49,7 +49,7 @@ function described({ access, lastUse }: Found, issuer: string) {
   const { principalId, principalType, deploymentId, issuedAt, expiresAt } = access;
   return {
     active: true,
-    // A person's temporary token was asked for by no client.
+    // No client requested a person's temporary token.
     client_id: principalType === 'api_key' ? principalId : undefined,
     scope: scopeOf(access),
     exp: expiresAt,
@@ -63,7 +63,7 @@ function described({ access, lastUse }: Found, issuer: string) {
   };
 }
 
-/** Undefined where nothing was kept of it. */
+/** Returns where a token was last used from; undefined if that was not recorded. */
 function fromWhere({ address, client }: Partial<LastUse> = {}) {
   return address || client ? { address: address || undefined, client: client || undefined } : undefined;
 }

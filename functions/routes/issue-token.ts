@@ -31,17 +31,18 @@ interface Dependencies {
   clock: Clock;
   rules: CheckRules;
   maxIdleDays?: number | undefined;
-  /** Told of each token. */
+  /** Called for each token that was issued. */
   onIssued?: () => void;
   trust: TrustDependencies;
 }
 
-/** How often an exchange is tried again after a change of its key came in between. */
+/** How many times an exchange is attempted when other calls change its key at the same time. */
 const ATTEMPTS = 5;
 
 /**
- * POST /oauth/token: a key's ID and secret for an access token (RFC 6749 §4.4). One read and one write. The
- * token copies generation and epoch as they were read: if the key changes in between, the token is dead.
+ * POST /oauth/token: exchanges a key's ID and secret for an access token (RFC 6749 §4.4), at the cost of one read and
+ * one write. The token copies the generation and epoch that were read. If the key changes in between, the token is
+ * revoked from the start.
  */
 export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuthRoute {
   const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
@@ -60,7 +61,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     throw unavailable(new Error('the key is being changed'));
   }
 
-  /** RFC 8693: a token of an issuer that the key trusts, in place of a secret. */
+  /** Exchanges a token of an issuer that the key trusts (RFC 8693). */
   async function exchangeSubject(request: OAuthRequest): Promise<Answer> {
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
     const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
@@ -70,7 +71,10 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
   }
 
-  /** @returns undefined when the key was changed meanwhile and has to be read again */
+  /**
+   * Issues a token.
+   * @returns undefined when the key has changed and must be read again, or when the subject token was used before
+   */
   async function issue(
     client: Client,
     request: OAuthRequest,
@@ -108,7 +112,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     onIssued?.();
     return {
       status: 200,
-      // RFC 6749 §5.1 asks for it beside Cache-Control.
+      // RFC 6749 §5.1 requires this in addition to Cache-Control.
       headers: { Pragma: 'no-cache' },
       body: {
         access_token: accessToken,
@@ -123,9 +127,10 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   }
 
   /**
-   * Writes the token, and waits for the use of its key to be recorded: nothing runs after the answer.
-   * @param newToken creates the token to write; each call creates another one
-   * @param once set when the subject token is accepted once
+   * Writes the token, and waits until the use of its key is recorded: Lambda runs nothing after the answer.
+   * @param newToken creates the token to write. Each call creates a new one.
+   * @param noted settles when the use is recorded
+   * @param once set when the subject token is accepted only once
    * @returns false when the subject token was used before
    */
   async function putToken(
@@ -142,7 +147,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
     }
   }
 
-  /** Records the use of the key when that is due. It never fails: a token does not depend on it. */
+  /** Records the use of the key if that is due. It never fails, because issuing a token does not depend on it. */
   async function noteUse({ key, secret }: Client, now: number, from: UseOrigin): Promise<void> {
     const before = recordedBefore(rules.slideInterval, now);
     if (!isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before)) return;
@@ -154,8 +159,7 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
 }
 
 /**
- * What the first use of a secret makes of its key: the secrets that it has then, and an event when one of the others
- * retires with it.
+ * Returns the secrets that a key has after the first use of one of them, and an event if that use retires another one.
  */
 function firstUse(
   { deployment, key }: Client,
@@ -179,7 +183,10 @@ function firstUse(
   return { secrets, event };
 }
 
-/** Undefined for a token that shall follow its key. */
+/**
+ * Returns the scopes of a request, or undefined for a token that has its key's scopes.
+ * @throws ServiceError 400 invalid_scope
+ */
 function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRules): string[] | undefined {
   if (scope === undefined) return undefined;
   const allowed = effectiveScopes(undefined, key.scopes, rules.scopes);
@@ -188,7 +195,7 @@ function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRul
   throw new ServiceError(400, 'invalid_scope', 'scope is malformed, or asks for what the key does not have.');
 }
 
-/** Whole seconds from now until the token, or the key under it, ends without a use. */
+/** Returns the whole seconds until the token expires without a use, or its key expires. */
 function lifetimeFrom(
   now: number,
   expiresAt: number,

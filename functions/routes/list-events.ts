@@ -10,8 +10,8 @@ import { readDeployment } from '../table/deployments.ts';
 import { listEvents } from '../table/events.ts';
 
 /**
- * What happened to a Deployment, newest first. Members see the events of its current generation. Administrators see
- * those of all generations, also when the Deployment does not exist any more.
+ * GET …/events: the events of a Deployment, newest first. Members see the events of its current generation.
+ * Administrators see those of all generations, even if the Deployment no longer exists.
  */
 export function eventRoutes(table: Table, clock: Clock): Record<string, ManagementRoute> {
   return {

@@ -25,14 +25,20 @@ import {
 } from '../table/deployments.ts';
 import { readRegistration } from '../table/registrations.ts';
 
-/** How often a change is tried when other calls change the Deployment at the same time. */
+/** How many times a change is attempted when other calls change the Deployment at the same time. */
 const ATTEMPTS = 12;
-/** The longest pause between two attempts, in milliseconds. The pause is random, so that callers come apart. */
+/**
+ * The longest pause between two attempts, in milliseconds. Pauses are random, so that concurrent callers do not collide
+ * again.
+ */
 const PAUSE = 500;
 
 const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
-/** @param source the table that Deployments come from; undefined: only people register them */
+/**
+ * Returns the routes for Deployments.
+ * @param source the table that the service follows; undefined if only people register Deployments
+ */
 export function deploymentRoutes(
   table: Table,
   clock: Clock,
@@ -75,7 +81,10 @@ export function deploymentRoutes(
     throw conflict('Other calls keep changing this Deployment. Try again.');
   }
 
-  /** @throws ServiceError 409 when the Deployment cannot be registered, because it is there with a malformed item */
+  /**
+   * Reads the Deployment again after a failed attempt.
+   * @throws ServiceError 409 when its item is malformed, so that it can be neither edited nor registered
+   */
   async function readAgain(deploymentId: string): Promise<Deployment | undefined> {
     const deployment = await readDeployment(table, deploymentId);
     const isMalformed = !deployment && (await readDamagedDeployment(table, deploymentId));
@@ -94,7 +103,10 @@ export function deploymentRoutes(
     return { status: 204 };
   }
 
-  /** @throws ServiceError 409 when the Deployment comes from the source, which would undo the change */
+  /**
+   * Rejects a change of a Deployment that comes from the source, which would undo the change.
+   * @throws ServiceError 409
+   */
   async function requireOwn(deployment: Deployment | undefined, isSourced: boolean): Promise<void> {
     if (!source || !deployment || !isSourced) return;
     if (!isOfSource(deployment, await readRegistration(table, deployment.id))) return;
@@ -124,7 +136,7 @@ export function deploymentRoutes(
     { name, groups }: DeploymentChanges,
   ): Promise<Deployment | undefined> {
     const isOther = JSON.stringify(groups) !== JSON.stringify(current.groups);
-    // No more than what differs: another field may be changed meanwhile, also by the source.
+    // Writes only what differs, because another call or the source may change the other field at the same time.
     const changes: DeploymentChanges = {
       ...(name !== undefined && name !== current.name && { name }),
       ...(groups && isOther && { groups }),
@@ -144,7 +156,7 @@ export function deploymentRoutes(
   }
 }
 
-/** A Deployment as the API shows it. */
+/** Returns a Deployment as the API shows it. */
 function shown({ id, name, groups, createdAt }: ListedDeployment) {
   return { id, name, groups, createdAt: new Date(createdAt).toISOString() };
 }

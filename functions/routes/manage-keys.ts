@@ -29,7 +29,7 @@ import {
   rotateApiKey,
 } from '../table/keys.ts';
 
-/** How often a change of a key is tried when other calls change it at the same time. */
+/** How many times a change of a key is attempted when other calls change it at the same time. */
 const ATTEMPTS = 5;
 
 const CHANGED = 'The key is being changed by somebody else. Try again.';
@@ -38,14 +38,14 @@ const MALFORMED =
 
 interface Dependencies {
   clock: Clock;
-  /** Scopes that the stack knows. */
+  /** Scopes that the stack defines. */
   scopes: readonly string[];
   maxIdleDays?: number | undefined;
   /** Issuers that a trust rule may name. */
   issuers?: readonly string[];
 }
 
-/** The calls on API keys. Each first makes sure that the person may see the Deployment. */
+/** Returns the routes for API keys. Each of them first checks that the person may see the Deployment. */
 export function keyRoutes(
   table: Table,
   { clock, scopes: known, maxIdleDays, issuers }: Dependencies,
@@ -67,7 +67,7 @@ export function keyRoutes(
     if (earlier) return earlier;
 
     const now = clock();
-    // Only now: a retry is answered even when the expiry that it asks for has passed meanwhile.
+    // The input is validated only now, so that a retry succeeds even if the expiry in it has passed in the meantime.
     const input = parseInput(newKeyInput(known, now, issuers), body);
     const ulid = newUlid(now);
     const secret = mintCredential('secret', deployment.id, ulid);
@@ -124,7 +124,10 @@ export function keyRoutes(
     throw conflict(CHANGED);
   }
 
-  /** @returns the key after the changes; undefined when another call changed it first */
+  /**
+   * Writes the changes.
+   * @returns the key after the changes; undefined when another call changed it first
+   */
   async function write(
     { actor }: ManagementRequest,
     deployment: Generation,
@@ -177,7 +180,10 @@ export function keyRoutes(
     return visibleTo(person, await readDeployment(table, params.deploymentId));
   }
 
-  /** @throws ServiceError 409 for a malformed key */
+  /**
+   * Returns the key of a request.
+   * @throws ServiceError 409 for a malformed key
+   */
   async function keyOf(request: ManagementRequest, deployment: Deployment): Promise<ApiKey> {
     const key = await anyKeyOf(request, deployment);
     if ('malformed' in key) throw conflict(MALFORMED);
@@ -195,7 +201,10 @@ export function keyRoutes(
     return key;
   }
 
-  /** The one change that a malformed key allows. */
+  /**
+   * Disables a malformed key, which is the only change that it allows.
+   * @throws ServiceError 409 for other changes
+   */
   async function disableOnly(
     { actor }: ManagementRequest,
     deployment: Generation,
@@ -212,7 +221,10 @@ export function keyRoutes(
   }
 }
 
-/** @param now epoch milliseconds */
+/**
+ * Returns the key that a call creates.
+ * @param now epoch milliseconds
+ */
 function newKey(
   input: z.infer<ReturnType<typeof newKeyInput>>,
   {
@@ -223,7 +235,7 @@ function newKey(
     createdBy,
     now,
   }: Pick<ApiKey, 'ulid' | 'secrets' | 'createdBy'> & {
-    /** The scopes of a key for which the call names none. */
+    /** The scopes of a key if the call does not name any. */
     scopes: readonly string[];
     deployment: Generation;
     now: number;
@@ -250,7 +262,10 @@ function newKey(
 
 type Changes = z.infer<ReturnType<typeof keyChangesInput>>;
 
-/** @throws ServiceError 409 when the state of the key does not allow the changes */
+/**
+ * Rejects changes that the state of the key does not allow.
+ * @throws ServiceError 409
+ */
 function requireAllowed(key: ApiKey, changes: Changes): void {
   if (key.leak && changes.enabled) {
     throw conflict('This key leaked. Rotate it with retireOld "now" before you enable it.');
@@ -261,8 +276,8 @@ function requireAllowed(key: ApiKey, changes: Changes): void {
 }
 
 /**
- * The key after a PATCH. Disabling or enabling it, and extending it when it has expired, begin a new epoch: existing
- * tokens stay revoked even when the key is active again.
+ * Returns the key after a PATCH. Disabling it, enabling it, and extending it after its expiry start a new epoch:
+ * existing tokens stay revoked even when the key is active again.
  * @param now epoch milliseconds
  */
 function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: number | undefined): ApiKey {
@@ -280,7 +295,8 @@ function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: nu
     activeSince: changes.enabled && isIdle(key, now, maxIdleDays) ? now : key.activeSince,
     revision: key.revision + 1,
   };
-  // Also enabling: what disabled the key may have been an edit of the table by hand, which left its epoch.
+  // Enabling starts a new epoch too: someone may have disabled the key by hand in the table and left the epoch
+  // unchanged.
   const isSwitched = key.enabled !== edited.enabled;
   const isExtended = hasExpired(key, now) && edited.validUntil !== key.validUntil;
   const epoch = isSwitched || isExtended ? key.epoch + 1 : key.epoch;
@@ -298,7 +314,7 @@ function editEvent(before: ApiKey, after: ApiKey): EventType {
   return after.enabled ? 'api_key.enabled' : 'api_key.disabled';
 }
 
-/** Whether an idle key is taken into use again. */
+/** Reports whether an idle key was reactivated. */
 function isAwakened(before: ApiKey, after: ApiKey): boolean {
   return before.activeSince !== after.activeSince;
 }

@@ -14,24 +14,24 @@ import { deleteLeakedToken, readLeakedToken } from '../table/tokens.ts';
 interface Dependencies {
   clock: Clock;
   rules: CheckRules;
-  /** Whether there is time to begin with another credential. */
+  /** Whether there is time to handle another credential. */
   hasTime: () => boolean;
 }
 
-/** The most different credentials in one report. */
+/** The maximum number of different credentials in one report. */
 export const MAX_CREDENTIALS = 20;
-/** How many credentials are handled at the same time. */
+/** How many credentials are handled concurrently. */
 const AT_ONCE = 5;
 
-/** How often a report is tried again after a change of the key came in between. */
+/** How many times a report is attempted when other calls change the key at the same time. */
 const ATTEMPTS = 5;
 
 /**
- * Somebody has found secrets or tokens of ours and sends the text in which they stand. A valid secret disables its key
- * until the key is rotated with `now`, and a valid token is revoked; an expired, revoked or unknown credential changes
- * nothing. A credential needs no other proof: whoever holds it could do worse.
- * @throws ServiceError 400 for a text without a credential, or with too many: then nothing was done; 503 when one of them
- *   could not be handled: the others were, and the report can be repeated
+ * Handles a report of a text that contains leaked secrets or tokens. An active secret disables its key until the key is
+ * rotated with `retireOld` "now". A valid token is revoked. An expired, revoked or unknown credential changes nothing.
+ * Reporting needs no other proof, because the holder of a credential could do worse with it.
+ * @throws ServiceError 400 when the text contains no credential or too many, and nothing was done; 503 when at least
+ *   one credential could not be handled. The others were, and the report can be repeated.
  */
 export async function reportLeak(
   table: Table,
@@ -86,8 +86,8 @@ async function leakKey(
     const now = clock();
     const { generation, key } = (await readLeakedKey(table, deploymentId, ulid)) ?? {};
     if (!generation || !key) return;
-    // Where the secrets cannot be read, this may be one of them. The key gets no new tokens anyway; the report revokes
-    // those that it has.
+    // If the secrets cannot be read, the presented one may be among them. A malformed key gets no new tokens anyway;
+    // the report revokes the existing ones.
     const { secrets = [{ hash, createdAt: now }] } = key;
     const isValid = livingSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
     if (!isValid || (key.leak && !key.enabled)) return;
@@ -122,7 +122,7 @@ async function leakToken(
   const { records, isThere } = await readLeakedToken(table, credential, hash);
   if (!isThere) return;
   const verdict = judge(credential, records, now, rules);
-  // What makes it invalid now may be an item that somebody repairs.
+  // It may be invalid only because of a malformed item that someone could repair.
   if (!verdict.allowed || !records.deployment) return deleteLeakedToken(table, credential, hash, undefined);
   const { deploymentId, ulid } = credential;
   const isOfKey = credential.kind === 'token';

@@ -8,8 +8,8 @@ import { authenticate } from '../operations/authenticate-client.ts';
 import type { TokenStore } from '../table/lean-tokens.ts';
 
 /**
- * POST /oauth/revoke (RFC 7009): 200 whatever the token, so that the answer tells nothing; only a token of the
- * client's own key is deleted (§2.1). When the table cannot answer it is a 503, never a 200 (§2.2.1).
+ * POST /oauth/revoke (RFC 7009). The answer is 200 for any token, so that it reveals nothing. Only a token of the
+ * client's own key is deleted (§2.1). When the table cannot answer, the status is 503, never 200 (§2.2.1).
  */
 export function revokeRoute(
   store: Pick<TokenStore, 'readKey' | 'readToken' | 'deleteToken'>,
@@ -22,15 +22,15 @@ export function revokeRoute(
     const { token } = parseParameters(presentedParameters, request.parameters);
     const credential = ownToken(request, token);
     if (credential) await store.deleteToken({ ...credential, hash: hashOf(token) });
-    // Left out, API Gateway would say text/plain, which simple-oauth2 takes for an error.
+    // Without this header, API Gateway adds text/plain, which simple-oauth2 treats as an error.
     return { status: 200, headers: { 'Content-Type': 'application/json' } };
   };
 }
 
 /**
- * A key with trust rules has no secret: its client is a public one, and the token that it revokes proves who sends it
- * (RFC 7009 §2.1, §5). The token is read first, so that nobody without one learns whether a key exists, from the answer or
- * from its time.
+ * Authenticates a client without a secret. A key with trust rules has no secret, so its client is public, and the token
+ * to revoke authenticates it (RFC 7009 §2.1, §5). The token is read first. Callers without a valid token thus cannot
+ * find out whether a key exists, neither from the answer nor from its timing.
  * @throws ServiceError 401 invalid_client, the same for every cause; 503 when the table cannot answer
  */
 async function authenticateByToken(
@@ -44,7 +44,7 @@ async function authenticateByToken(
   if (key?.secrets.length !== 0) throw invalidClient();
 }
 
-/** The parts of a token that names the client's key; undefined for all else. */
+/** Returns the parts of an access token of the client's key; undefined for any other token. */
 function ownToken({ client }: Pick<OAuthRequest, 'client'>, token: string): Credential | undefined {
   const credential = parseToken(token);
   const isOwn =

@@ -14,9 +14,9 @@ interface Dependencies {
 }
 
 /**
- * GET /whoami: the authorizer's check over plain HTTP, for proxies that guard what is not behind API Gateway.
- * It is a use. The token comes only in the header, never in the query (RFC 6750 §5.3). A valid token with any query
- * parameter is a 400 and not a use: the parameter may be a requirement that this version does not know.
+ * GET /whoami: performs the authorizer's check over plain HTTP, for proxies in front of APIs without API Gateway. It
+ * counts as a use. It accepts the token only in the header, never in the query (RFC 6750 §5.3). A valid token with any
+ * query parameter gets a 400, which is not a use: the parameter may be a requirement that this version does not know.
  */
 export function whoami(dependencies: Dependencies) {
   return async ({
@@ -25,7 +25,7 @@ export function whoami(dependencies: Dependencies) {
     requestContext,
   }: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
     const { apiId, requestId, http } = requestContext;
-    // RFC 6750 §3.1: who sent no token is told no error.
+    // RFC 6750 §3.1: a request without a token gets a challenge without an error code.
     if (headers.authorization === undefined) return answer(401, { message: 'Unauthorized' }, challenge());
     try {
       const token = bearerToken(headers.authorization);
@@ -56,14 +56,14 @@ export function whoami(dependencies: Dependencies) {
 }
 
 /**
- * Reports whether text arrives unchanged as a header (RFC 9110 §5.5): recipients trim it, and interpret other than
- * printable ASCII characters differently. A principal that does not is left out rather than read as another one.
+ * Reports whether text arrives unchanged as a header (RFC 9110 §5.5). Recipients trim values, and interpret characters
+ * other than printable ASCII in different ways. A principal that would not arrive unchanged is left out.
  */
 function isHeaderValue(text: string): boolean {
   return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text);
 }
 
-/** RFC 6750 §3. */
+/** Returns the headers of a Bearer challenge (RFC 6750 §3). */
 function challenge(error?: string): Record<string, string> {
   return { 'WWW-Authenticate': error ? `Bearer error="${error}"` : 'Bearer' };
 }

@@ -6,7 +6,7 @@ import { readAccess, type TableConfig } from './config.ts';
 import { writeLine } from './line.ts';
 import { logMalformed } from './malformed.ts';
 
-/** The store of the functions in front of every call: its connection is made once and kept. */
+/** Returns the store of the functions that run on every call. Its connection is reused across invocations. */
 export function openCheckStore({ tableName }: TableConfig): CheckStore {
   const onMalformed = logMalformed({ error: (message, fields) => writeLine('ERROR', message, fields) });
   return leanCheckStore(openWire(readAccess(), CHECK_PATIENCE), { tableName, onMalformed });

@@ -9,7 +9,7 @@ import * as ENV from './env.ts';
 
 type Environment = Record<string, string | undefined>;
 
-/** How one variable is read: undefined when it is not what it must be. */
+/** An environment variable: its name, its rule in words, and a parser that returns undefined for an invalid value. */
 interface Variable<T> {
   name: string;
   rule: string;
@@ -51,7 +51,7 @@ const lastUsedFrom: Variable<LastUsedFrom> = {
   read: (it) => (it === 'full' || it === 'truncated' || it === 'off' ? it : undefined),
 };
 
-/** Its parts were judged at synthesis. */
+/** Its fields were validated at synthesis. */
 const deploymentsSource: Variable<DeploymentsSource> = {
   name: ENV.deploymentsSource,
   rule: 'must be JSON of a source with table and id',
@@ -65,7 +65,7 @@ const deploymentsSource: Variable<DeploymentsSource> = {
   },
 };
 
-/** A variable that may be left out. */
+/** Makes a variable optional. */
 const maybe = <T>({ name, rule, read }: Variable<T>): Variable<{ value: T | undefined }> => ({
   name,
   rule: `${rule}, or be left out`,
@@ -79,8 +79,8 @@ const maybe = <T>({ name, rule, read }: Variable<T>): Variable<{ value: T | unde
 type Values<V> = { [K in keyof V]: V[K] extends Variable<infer T> ? T : never };
 
 /**
- * Read a function's variables, once, at its start.
- * @throws Error that names every variable that is missing or wrong, and never a value
+ * Reads a function's environment variables at its start.
+ * @throws Error that names every missing or invalid variable, but never a value
  */
 function readAll<V extends Record<string, Variable<unknown>>>(env: Environment, variables: V): Values<V> {
   const faults: string[] = [];
@@ -97,12 +97,12 @@ export interface TableConfig {
   tableName: string;
 }
 
-/** For a function that needs no more than the table. */
+/** Configuration of functions that need only the table. */
 export function readTableConfig(env: Environment = process.env): TableConfig {
   return readAll(env, { tableName: text(ENV.tableName) });
 }
 
-/** For every function that checks or issues tokens. */
+/** Configuration of functions that check or issue tokens. */
 export interface TokenConfig extends TableConfig {
   rules: CheckRules;
 }
@@ -120,8 +120,8 @@ export function readTokenConfig(env: Environment = process.env): TokenConfig {
 }
 
 /**
- * As whom and where to call DynamoDB, by the names that Lambda sets and the AWS SDK reads too. Lambda sets
- * credentials once in the life of an environment.
+ * Reads the credentials and Region for DynamoDB, from the variables that Lambda sets. They stay the same for the
+ * lifetime of an execution environment.
  */
 export function readAccess(env: Environment = process.env): Access {
   const required = readAll(env, {
@@ -129,13 +129,13 @@ export function readAccess(env: Environment = process.env): Access {
     accessKeyId: text('AWS_ACCESS_KEY_ID'),
     secretAccessKey: text('AWS_SECRET_ACCESS_KEY'),
   });
-  // The AWS SDK takes an empty one for none.
+  // Like the AWS SDK, treats an empty session token as absent.
   const sessionToken = env.AWS_SESSION_TOKEN || undefined;
   const endpoint = env.AWS_ENDPOINT_URL_DYNAMODB || undefined;
   return { ...required, sessionToken, endpoint };
 }
 
-/** For the functions that people and IAM principals call. */
+/** Configuration of functions that people and IAM principals call. */
 export interface ManagementConfig extends TableConfig {
   people: PeopleConfig;
   /** ARNs of the IAM roles and users that may call under /platform. */
@@ -157,27 +157,27 @@ export function readManagementConfig(env: Environment = process.env): Management
   };
 }
 
-/** The scopes that the stack knows. */
+/** Reads the scopes that the stack defines. */
 export function readScopes(env: Environment = process.env): string[] {
   return readAll(env, { scopes }).scopes;
 }
 
-/** The URL under which clients know the service, where it has a name of its own. */
+/** Reads the URL at which clients know the service; undefined if that is the URL of API Gateway. */
 export function readPublicUrl(env: Environment = process.env): string | undefined {
   return readAll(env, { publicUrl: maybe(text(ENV.publicUrl)) }).publicUrl.value;
 }
 
-/** For the page that people sign in to. */
+/** Configuration of the console. */
 export interface ConsoleConfig {
   issuer: string;
   clientId: string;
-  /** What it asks of the issuer, separated by spaces. */
+  /** Scopes that the console requests from the issuer, separated by spaces. */
   signInScope: string;
-  /** Origins that the page may talk to, beside its own. */
+  /** Origins to which the page may send requests, other than its own. */
   origins: string[];
-  /** The scopes that the stack knows. */
+  /** Scopes that the stack defines. */
   scopes: string[];
-  /** Issuers whose tokens can open a key in place of a secret. */
+  /** Issuers whose tokens keys can accept instead of a secret. */
   trustedIssuers: string[];
 }
 
@@ -205,27 +205,27 @@ export function readPurgeConfig(env: Environment = process.env): PurgeConfig {
   });
 }
 
-/** The bus to which events are sent. */
+/** Reads the name of the event bus. */
 export function readBusName(env: Environment = process.env): string {
   return readAll(env, { busName: text(ENV.eventBusName) }).busName;
 }
 
-/** Days without a use after which a key is refused; undefined: never. */
+/** Reads the number of days without use after which a key is idle; undefined means never. */
 export function readMaxIdleDays(env: Environment = process.env): number | undefined {
   return readAll(env, { maxIdleDays: maybe(days(ENV.maxIdleDays)) }).maxIdleDays.value;
 }
 
-/** Issuers whose tokens can open a key; none: token exchange is off. */
+/** Reads the issuers whose tokens keys can accept. An empty list means that token exchange is off. */
 export function readTrustedIssuers(env: Environment = process.env): string[] {
   return readAll(env, { issuers: maybe(text(ENV.trustedIssuers)) }).issuers.value?.split(' ') ?? [];
 }
 
-/** The table of Deployments that the service follows; undefined: there is none. */
+/** Reads the table of Deployments that the service follows; undefined if there is none. */
 export function readDeploymentsSource(env: Environment = process.env): DeploymentsSource | undefined {
   return readAll(env, { source: maybe(deploymentsSource) }).source.value;
 }
 
-/** For the function that follows a table of Deployments. */
+/** Configuration of the function that follows a table of Deployments. */
 export interface SyncConfig extends TableConfig {
   source: DeploymentsSource;
   refusedChangesQueueUrl: string;

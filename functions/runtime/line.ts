@@ -1,8 +1,7 @@
 import { redacting } from './redact.ts';
 
 /**
- * One line of log as the logger of the other functions writes it, without its weight: for the functions in
- * front of every call.
+ * Writes one log line in the format of the logger, without loading the logger. For functions that run on every call.
  */
 export function writeLine(
   level: 'INFO' | 'WARN' | 'ERROR',

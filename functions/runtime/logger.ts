@@ -1,7 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { redacting } from './redact.ts';
 
-/** The log of a function: one JSON object a line, with every string and property name in it redacted. */
+/** Returns a function's logger. It writes one JSON object per line, and redacts every string and property name. */
 export function newLogger(service: string): Logger {
   return new Logger({
     serviceName: service,
@@ -10,7 +10,7 @@ export function newLogger(service: string): Logger {
   });
 }
 
-/** Of an error only what says what went wrong: its other properties can hold a request, or items of the table. */
+/** Returns the properties of an error that say what went wrong. Others can contain a request or items of the table. */
 function described(error: Error & { code?: unknown; $metadata?: unknown }): object {
   const { name, message, stack, cause, code, $metadata } = error;
   return { name, message, code, stack, cause, $metadata };

@@ -2,14 +2,14 @@ import type { OnMalformed } from '../table/schema.ts';
 import { counted, ofStack } from './metric.ts';
 import * as METRIC from './metric-names.ts';
 
-/** Where a function writes what an operator must see. */
+/** Where a function logs what an operator must see. */
 export interface ErrorLog {
   error: (message: string, fields: Record<string, unknown>) => void;
 }
 
 /**
- * Logs a malformed item by its keys, without the hash in a token's key and never by its content, and counts it for the
- * alarm.
+ * Returns a function that logs a malformed item and counts it for the alarm. The log line contains the item's keys,
+ * without the hash of a token, and never its content.
  */
 export function logMalformed(
   log: ErrorLog,

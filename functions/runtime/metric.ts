@@ -13,8 +13,8 @@ export const ofStack = (env: Record<string, string | undefined>) => ({
 });
 
 /**
- * Fields that make a line of log a measurement: CloudWatch's embedded metric format.
- * @param dimensions never of a caller's choice: each value that they take is a metric that is paid for
+ * Returns fields that turn a log line into a measurement (CloudWatch embedded metric format).
+ * @param dimensions values that no caller can choose: each distinct value is a metric that costs money
  */
 export function measured(
   measures: Record<string, Measure>,
@@ -37,6 +37,6 @@ export function measured(
   };
 }
 
-/** Fields that make a line of log count one. */
+/** Returns fields that turn a log line into a count of one. */
 export const counted = (metric: string, dimensions: Record<string, string>): Record<string, unknown> =>
   measured({ [metric]: { value: 1, unit: 'Count' } }, dimensions);

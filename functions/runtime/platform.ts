@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import aws4 from 'aws4';
 
-/** As whom calls are signed. */
+/** Credentials that sign calls. */
 export interface Signer {
   accessKeyId: string;
   secretAccessKey: string;
@@ -9,34 +9,36 @@ export interface Signer {
 }
 
 export interface SignedCall {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   url: string;
   region: string;
   method: string;
-  /** With its query. */
+  /** Path with query. */
   path: string;
-  /** JSON; left out for none. */
+  /** Sent as JSON. Undefined means no body. */
   body?: object | undefined;
   idempotencyKey?: string | undefined;
 }
 
 export interface SignedAnswer {
   status: number;
-  /** Undefined where it is no JSON. */
+  /** Undefined if it is not JSON. */
   body: unknown;
 }
 
-/** Milliseconds that one attempt may take, and all attempts of a call. */
+/** The time limit of one attempt, in milliseconds. */
 const ATTEMPT = 10_000;
+/** The time limit of a call with all its attempts, in milliseconds. */
 const PATIENCE = 60_000;
 /** The longest pause between two attempts, in milliseconds. */
 const PAUSE = 8_000;
 
 /**
- * Calls of the service under /platform, signed (SigV4). What can mend itself is tried again: no answer, throttling,
- * an error of the other side, and the gateway's 403, since IAM takes a while to learn of a new role.
+ * Returns a function that makes signed calls (SigV4) to the service's API under /platform. It retries what may be
+ * temporary: no answer, throttling, 5xx responses, and API Gateway's 403, because IAM needs time to propagate a new
+ * role.
  *
- * @param deadline epoch milliseconds after which no attempt begins
+ * @param deadline epoch milliseconds; no attempt starts later
  * @throws Error from the call when there was no answer at all
  */
 export function openPlatform(signer: Signer, deadline: number) {

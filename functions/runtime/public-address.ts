@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 
 /**
- * IPv4 blocks that host no public server: IANA's special-purpose registry, multicast and the reserved class E.
+ * IPv4 blocks without public servers: IANA's special-purpose registry, multicast and the reserved class E.
  * https://www.iana.org/assignments/iana-ipv4-special-registry
  */
 const SPECIAL_IPV4 = [
@@ -26,18 +26,20 @@ const SPECIAL_IPV4 = [
 ];
 
 /**
- * The only IPv6 block from which public addresses are assigned. Outside of it are loopback, IPv4-mapped addresses,
- * NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), unique local, link-local and multicast addresses.
+ * The only IPv6 block from which public addresses are assigned. It excludes loopback, IPv4-mapped, NAT64 (64:ff9b::/96
+ * and 64:ff9b:1::/48), unique local, link-local and multicast addresses.
  */
 const GLOBAL_UNICAST_IPV6 = '2000::/3';
 
 /**
- * Blocks within global unicast that host no public server, or hold an IPv4 address (Teredo in 2001::/32, 6to4).
+ * Blocks within global unicast that have no public servers, or that contain an IPv4 address (Teredo in 2001::/32,
+ * 6to4).
  * https://www.iana.org/assignments/iana-ipv6-special-registry
  */
 const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '2620:4f:8000::/48', '3fff::/20'];
 
-// One list for each family: BlockList matches IPv4 addresses against IPv6 blocks too, as IPv4-mapped ones.
+// One list for each family, because BlockList also matches IPv4 addresses against IPv6 blocks, as IPv4-mapped
+// addresses.
 const specialIpv4 = blockList('ipv4', SPECIAL_IPV4);
 const globalUnicastIpv6 = blockList('ipv6', [GLOBAL_UNICAST_IPV6]);
 const specialIpv6 = blockList('ipv6', SPECIAL_IPV6);

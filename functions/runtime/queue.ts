@@ -1,6 +1,6 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 
-/** A queue to put JSON on. Its client is made once, at start, and kept over calls. */
+/** Returns a function that sends JSON to a queue. The client is created once and reused across invocations. */
 export function openQueue(queueUrl: string): (message: object) => Promise<void> {
   const client = new SQSClient({
     requestHandler: { connectionTimeout: 2000, requestTimeout: 2000, throwOnRequestTimeout: true },

@@ -1,14 +1,14 @@
 import { redactCredentials } from '../domain/credentials-in-text.ts';
 
-/** What may be a JWT, judged by its length and its full stop. */
+/** A possible JWT, recognised by its length and its dot. */
 const JWT = /eyJ[\w.-]*/g;
 const WITH_HEADER_AND_PAYLOAD = /^eyJ[\w-]{12,}\./;
 /** The credentials of an Authorization header. */
 const AUTHORIZATION = /(Basic|Bearer)(?:\s|\+|%20)+[^\s",]+/gi;
 
 /**
- * The text without secrets and tokens: ours, JWTs and the credentials of an Authorization header, whatever stands before
- * them. It is the last line of defence: what calls it must not be given a secret in the first place.
+ * Removes secrets and tokens from a text: those of this service, JWTs and the credentials of an Authorization header,
+ * whatever precedes them. This is only a last line of defence: callers must not pass secrets in the first place.
  */
 export function redact(text: string): string {
   return redactCredentials(text)
@@ -17,8 +17,8 @@ export function redact(text: string): string {
 }
 
 /**
- * A replacer for JSON.stringify that redacts every string and property name before they are escaped: an escaped line
- * break ends in a letter, which would then stand before the secret.
+ * A replacer for JSON.stringify that redacts every string and property name before it is escaped. An escaped line break
+ * ends in a letter, which would then directly precede the secret and hide it.
  */
 export function redacting(_name: string, value: unknown): unknown {
   if (typeof value === 'string') return redact(value);
@@ -26,7 +26,7 @@ export function redacting(_name: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, it]) => [redact(name), it]));
 }
 
-/** An object that is written by the names of its properties. The logger has a form of its own for errors. */
+/** Reports whether a value is an object that is written with its property names. The logger formats errors itself. */
 function isNamed(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error);
 }

@@ -3,14 +3,14 @@ import { redacting } from './redact.ts';
 const ATTEMPTS = 3;
 
 /**
- * Answers CloudFormation at the address that its request names. The address lets whoever has it answer, so it is in
- * no error.
- * @throws Error when it took no answer: Lambda then sends the request again
+ * Sends a response to CloudFormation, at the URL in its request. Anyone with the URL can respond, so errors do not
+ * contain it.
+ * @throws Error when CloudFormation did not accept the response. Lambda then retries the request.
  */
 export async function respond(url: string, response: object): Promise<void> {
   const body = JSON.stringify(response, redacting);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    // The address is signed for an empty content type.
+    // The URL is signed for an empty content type.
     const headers = { 'content-type': '' };
     const signal = AbortSignal.timeout(5000);
     const answer = await fetch(url, { method: 'PUT', headers, body, signal }).catch(() => undefined);

@@ -1,6 +1,8 @@
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
-/** Secrets Manager. Its client is made once, at start, and kept over calls. */
+/**
+ * Returns a function that stores a value in Secrets Manager. The client is created once and reused across invocations.
+ */
 export function openSecrets(): (secretArn: string, value: string) => Promise<void> {
   const client = new SecretsManagerClient({
     requestHandler: { connectionTimeout: 2000, requestTimeout: 5000, throwOnRequestTimeout: true },

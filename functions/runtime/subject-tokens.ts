@@ -8,28 +8,30 @@ import type { Clock } from '../domain/expiry.ts';
 import type { VerifiedClaims } from '../domain/subject-token.ts';
 import { isPublicAddress } from './public-address.ts';
 
-/** Milliseconds that one document of an issuer may take, and the bytes that it may have. */
+/** The time limit for fetching a document of an issuer, in milliseconds. */
 const TIMEOUT = 2000;
+/** The maximum size of such a document, in bytes. */
 const MAX_BYTES = 64 * 1024;
-/** Milliseconds that keys are kept; and that must pass before an unknown key makes us ask again. */
+/** How long an issuer's keys are cached, in milliseconds. */
 const KEPT = 10 * 60 * 1000;
+/** How old cached keys must be before a token with an unknown key causes a new request, in milliseconds. */
 const ASKED_AGAIN = 30 * 1000;
-/** Milliseconds after a failure before the issuer is asked again. */
+/** How long after a failure the issuer is not asked again, in milliseconds. */
 const PAUSE = 5 * 1000;
-/** Seconds that the clocks may differ. */
+/** The clock difference that is tolerated, in seconds. */
 const TOLERANCE = 5;
-/** No `none`, and no HMAC: the key would be public. */
+/** Excludes `none`, and HMAC, whose key would be public. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
- * Verifies the signature, issuer and times of a token; not its audience, which each trust rule names. The issuer's keys
- * are kept over calls.
+ * Verifies the signature, issuer and times of a token. Does not check the audience, which each trust rule names. The
+ * issuer's keys are cached across invocations.
  * @returns the claims of a valid token; undefined for any other
  */
 export type VerifyToken = (issuer: string, jwt: string) => Promise<VerifiedClaims | undefined>;
 
-/** All addresses of a name, as `node:dns` looks them up. */
+/** Resolves a host name to all its addresses, as `node:dns` does. */
 export type Resolve = (
   hostname: string,
   options: LookupAllOptions,
@@ -48,7 +50,11 @@ interface Failure {
   at: number;
 }
 
-/** @throws ServiceError 503 from the verifier when the issuer cannot be asked, and for 5 seconds after it could not */
+/**
+ * Returns a function that verifies tokens of trusted issuers.
+ * @param resolve replaces the DNS lookup
+ * @throws ServiceError 503 from the returned function when the issuer cannot be reached, and for 5 seconds afterwards
+ */
 export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToken {
   const kept = new Map<string, Kept>();
   const failures = new Map<string, Failure>();
@@ -95,7 +101,7 @@ export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToke
 }
 
 async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySet> {
-  // One that the stack's owner runs on this machine; no other may lead there.
+  // An issuer that the stack's owner runs locally. Only such an issuer may have a loopback address.
   const isLocal = LOOPBACK.test(new URL(issuer).hostname);
   const discovery = await fetchJson(
     `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
@@ -109,7 +115,7 @@ async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySe
   return keys as JSONWebKeySet;
 }
 
-/** Bounded in time and size, follows no redirect, and reaches public addresses only. */
+/** Fetches JSON with limits on time and size. Follows no redirects, and connects only to public addresses. */
 function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise<object> {
   const url = new URL(address);
   const isSafe =
@@ -147,7 +153,7 @@ function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise
   });
 }
 
-/** Resolves a name at the moment of connecting, so that what was judged is what is connected to. */
+/** Resolves a name when connecting, so that the connection uses the address that was checked. */
 function publicLookup(resolve: Resolve): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {

@@ -4,7 +4,7 @@ import { openWire } from '../table/wire.ts';
 import { readAccess } from './config.ts';
 import { type ErrorLog, logMalformed } from './malformed.ts';
 
-/** The store of the functions that pipelines call: its connection is made once and kept. */
+/** Returns the store of the functions that pipelines call. Its connection is reused across invocations. */
 export function openTokenStore({ tableName }: { tableName: string }, log: ErrorLog): TokenStore {
   return leanTokenStore(openWire(readAccess(), CALL_PATIENCE), { tableName, onMalformed: logMalformed(log) });
 }
