@@ -2,10 +2,10 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { parseArgs } from 'node:util';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { causeOf } from '../functions/domain/errors.ts';
-import { type Table, tableClient } from '../functions/table/client.ts';
 import { openSource } from '../functions/table/source-rows.ts';
 import { ConfigError, readConfig } from '../infra/config.ts';
 import { backfill, type Position } from './backfilling.ts';
+import { openTable, RETRIES, runCommand, UsageError } from './command.ts';
 
 const HELP = `Registers the Deployments that were in your table before you connected it to the stack.
 Deploy the stack with the setting deploymentsSource first (docs/deployments-source.md). The stream can run at the same time.
@@ -22,10 +22,6 @@ Deploy the stack with the setting deploymentsSource first (docs/deployments-sour
 If the command is interrupted, run it again, and it continues. After it has finished, another run changes nothing. It uses
 the Region, credentials and endpoint of the AWS SDK's environment. It needs DescribeTable, Scan and GetItem on your table, and
 GetItem, BatchGetItem, Query, PutItem, UpdateItem and DeleteItem on the service's table.`;
-
-class UsageError extends Error {}
-
-const PATIENCE = { attemptTimeout: 5000, attempts: 8 };
 
 function readArguments(args: string[]) {
   const { values } = parseArgs({
@@ -79,17 +75,12 @@ async function run(): Promise<void> {
   const options = readArguments(process.argv.slice(2));
   if (!options) return console.log(HELP);
   const { source, prune, position: file, 'dry-run': isDryRun } = options;
-  const table: Table = {
-    client: tableClient(PATIENCE),
-    tableName: options.table,
-    onMalformed: ({ pk, sk }) => console.error(`Skipped a malformed item of ${options.table}: ${pk} ${sk}`),
-  };
   const of = `${source.table} into ${options.table}`;
   const begin: Position = isDryRun ? { of, part: 'rows', after: undefined } : positionIn(file, of);
   if (begin.after) console.error('Continuing from the last interrupted run.');
   await backfill({
-    table,
-    from: openSource(source, PATIENCE),
+    table: openTable(options.table),
+    from: openSource(source, RETRIES),
     clock: Date.now,
     isDryRun,
     prunes: prune,
@@ -111,18 +102,10 @@ async function run(): Promise<void> {
 
 function describe(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
-  const isUsage =
-    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (isUsage) return `${(error as Error).message}\n\nRun npm run backfill -- --help for usage.`;
   if ((error as Error).name === 'ResourceNotFoundException') {
     return `${causeOf(error)}\nCheck that --table is the stack's output TableName, and that the Region is that of both tables.`;
   }
   return `${causeOf(error)}\nRun the command again to continue.`;
 }
 
-try {
-  await run();
-} catch (error) {
-  console.error(describe(error));
-  process.exitCode = 1;
-}
+await runCommand('backfill', run, describe);

@@ -2,14 +2,16 @@ import { appendFileSync, chmodSync, existsSync, lstatSync, readFileSync, writeFi
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { runCommand, UsageError } from './command.ts';
 import { csvField, parseCsv } from './csv.ts';
 import {
+  createKey,
+  identityOf,
   isRegistered,
-  makeKey,
-  Refused,
+  Rejected,
   readWanted,
-  refuseUnknownScopes,
   register,
+  rejectUnknownScopes,
   type Service,
   type WantedKey,
 } from './migration.ts';
@@ -31,9 +33,7 @@ The access token of an administrator is read from MIGRATE_TOKEN, or from the fir
 prints no secrets. If it is interrupted, run it again: it never creates rows in --secrets
 twice, and it creates no other row twice within 24 hours.`;
 
-const MADE_COLUMNS = ['deployment', 'name', 'oldId', 'id', 'secret'];
-
-class UsageError extends Error {}
+const CREATED_COLUMNS = ['deployment', 'name', 'oldId', 'id', 'secret'];
 
 function readArguments(args: string[]) {
   const { values, positionals } = parseArgs({
@@ -80,19 +80,16 @@ async function readToken(): Promise<string> {
 /** Returns the keys that earlier runs created. @throws UsageError if other users could read the file */
 function keptIn(path: string): Set<string> {
   if (!existsSync(path)) return new Set();
-  const { mode } = lstatSync(path);
-  if ((mode & 0o777) !== 0o600 || !lstatSync(path).isFile()) {
+  const file = lstatSync(path);
+  if ((file.mode & 0o777) !== 0o600 || !file.isFile()) {
     throw new UsageError(`${path} must be a file with mode 0600, because it contains secrets.`);
   }
   return new Set(parseCsv(readFileSync(path, 'utf8')).map(({ fields }) => identityOf(fields)));
 }
 
-const identityOf = ({ deployment, oldId, name }: Record<string, unknown>) =>
-  JSON.stringify([deployment, oldId || name]);
-
 function keep(path: string, values: string[]): void {
   if (!existsSync(path)) {
-    writeFileSync(path, `${MADE_COLUMNS.join(',')}\n`, { mode: 0o600, flag: 'wx' });
+    writeFileSync(path, `${CREATED_COLUMNS.join(',')}\n`, { mode: 0o600, flag: 'wx' });
     // The umask may have removed bits from the mode.
     chmodSync(path, 0o600);
   }
@@ -105,11 +102,11 @@ async function run(): Promise<void> {
   const wanted = readWanted(readFileSync(options.file, 'utf8'));
   const kept = keptIn(options.secrets);
   const service: Service = { url: options.url, token: await readToken(), pause };
-  const isKept = ({ deployment, oldId, body }: WantedKey) =>
-    kept.has(identityOf({ deployment, oldId, name: body.name }));
-  const open = wanted.filter((key) => !isKept(key));
-  const refused: string[] = [];
-  await refuseUnknownScopes(service, open);
+  const open = wanted.filter(
+    ({ deployment, oldId, body }) => !kept.has(identityOf({ deployment, oldId, name: body.name })),
+  );
+  const rejected: string[] = [];
+  await rejectUnknownScopes(service, open);
 
   const missing = new Map<string, WantedKey>();
   for (const key of new Map(open.map((each) => [each.deployment, each])).values()) {
@@ -132,31 +129,25 @@ async function run(): Promise<void> {
   for (const { deployment, groups } of missing.values()) await register(service, deployment, groups);
   for (const [at, key] of open.entries()) {
     try {
-      const { id, secret } = await makeKey(service, key);
+      const { id, secret } = await createKey(service, key);
       keep(options.secrets, [key.deployment, key.body.name, key.oldId, id, secret]);
     } catch (error) {
-      if (!(error instanceof Refused) || error.status === 401) throw error;
-      refused.push(`Line ${key.line}: ${error.message}`);
+      if (!(error instanceof Rejected) || error.status === 401) throw error;
+      rejected.push(`Line ${key.line}: ${error.message}`);
     }
     if ((at + 1) % 10 === 0 || at + 1 === open.length) console.error(`${at + 1} of ${open.length} keys`);
   }
   console.log(
-    `${open.length - refused.length} keys created, ${wanted.length - open.length} already existed.`,
+    `${open.length - rejected.length} keys created, ${wanted.length - open.length} already existed.`,
   );
-  if (refused.length > 0) throw new Error(`${refused.length} rejected:\n${refused.join('\n')}`);
+  if (rejected.length > 0) throw new Error(`${rejected.length} rejected:\n${rejected.join('\n')}`);
 }
 
 function describe(error: unknown): string {
-  if (error instanceof UsageError) return `${error.message}\n\nRun npm run migrate -- --help for usage.`;
-  if (error instanceof Refused && error.status === 401) {
+  if (error instanceof Rejected && error.status === 401) {
     return 'The service rejected the token. Run the command again with a new access token of an administrator; it continues.';
   }
   return error instanceof Error ? error.message : String(error);
 }
 
-try {
-  await run();
-} catch (error) {
-  console.error(describe(error));
-  process.exitCode = 1;
-}
+await runCommand('migrate', run, describe);

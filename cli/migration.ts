@@ -16,13 +16,13 @@ export interface WantedKey {
 }
 
 /** A key that was created. */
-export interface MadeKey {
+export interface NewKey {
   id: string;
   secret: string;
 }
 
 /** The service rejected a call, and a retry would not help. */
-export class Refused extends Error {
+export class Rejected extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
     super(message);
@@ -32,7 +32,7 @@ export class Refused extends Error {
 
 const COLUMNS = ['deployment', 'name', 'oldId', 'description', 'scopes', 'expiresAt', 'groups'];
 /** Statuses after which a retry may succeed. */
-const PASSING = new Set([429, 500, 502, 503, 504]);
+const TRANSIENT = new Set([429, 500, 502, 503, 504]);
 const ATTEMPTS = 6;
 
 /** Returns what identifies a key among the rows: its Deployment and its old ID, or its name if it has no old ID. */
@@ -67,8 +67,8 @@ export function readWanted(csv: string): WantedKey[] {
       fault('scopes contains only white space. Leave it empty for all scopes of the stack.');
     if (expiresAt && Number.isNaN(Date.parse(expiresAt))) fault('expiresAt must be a time in RFC 3339.');
     const identity = identityOf(fields);
-    const before = lineOf.get(identity);
-    if (before !== undefined) fault(`same key as line ${before}. Give one of them another name or oldId.`);
+    const earlier = lineOf.get(identity);
+    if (earlier !== undefined) fault(`same key as line ${earlier}. Give one of them another name or oldId.`);
     lineOf.set(identity, line);
     return {
       line,
@@ -119,7 +119,7 @@ export interface Service {
  *
  * @throws Error with one line per unknown scope
  */
-export async function refuseUnknownScopes(service: Service, wanted: WantedKey[]): Promise<void> {
+export async function rejectUnknownScopes(service: Service, wanted: WantedKey[]): Promise<void> {
   const metadata = await call(service, 'GET', '/.well-known/oauth-authorization-server');
   const known = metadata.scopes_supported as string[];
   const faults = wanted.flatMap(({ line, body: { scopes = [] } }) =>
@@ -136,7 +136,7 @@ export async function isRegistered(service: Service, deployment: string): Promis
     await call(service, 'GET', `/deployments/${deployment}`);
     return true;
   } catch (error) {
-    if (error instanceof Refused && error.status === 404) return false;
+    if (error instanceof Rejected && error.status === 404) return false;
     throw error;
   }
 }
@@ -150,13 +150,15 @@ export async function register(service: Service, deployment: string, groups: str
  * Creates one key. If an earlier run created it but ended before it stored the secret, the key is rotated and its old
  * secret retired immediately, because nobody ever received that secret.
  *
- * @throws Refused if the service rejects a call
+ * @throws Rejected if the service rejects a call
  */
-export async function makeKey(service: Service, wanted: WantedKey): Promise<MadeKey> {
+export async function createKey(service: Service, wanted: WantedKey): Promise<NewKey> {
   const keys = `/deployments/${wanted.deployment}/api-keys`;
-  const made = await call(service, 'POST', keys, wanted.body, { 'idempotency-key': wanted.idempotencyKey });
-  const id = String(made.id);
-  if (typeof made.secret === 'string') return { id, secret: made.secret };
+  const created = await call(service, 'POST', keys, wanted.body, {
+    'idempotency-key': wanted.idempotencyKey,
+  });
+  const id = String(created.id);
+  if (typeof created.secret === 'string') return { id, secret: created.secret };
   const rotated = await call(service, 'POST', `${keys}/${id}/rotate`, { retireOld: 'now' });
   return { id, secret: String(rotated.secret) };
 }
@@ -182,8 +184,8 @@ async function call(
     });
     if (response.ok) return (await response.json()) as Record<string, unknown>;
     const { detail, message } = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-    if (!PASSING.has(response.status) || attempt === ATTEMPTS) {
-      throw new Refused(response.status, `${response.status} ${detail ?? message ?? response.statusText}`);
+    if (!TRANSIENT.has(response.status) || attempt === ATTEMPTS) {
+      throw new Rejected(response.status, `${response.status} ${detail ?? message ?? response.statusText}`);
     }
     await pause((Number(response.headers.get('retry-after')) || 2 ** attempt) * 1000);
   }

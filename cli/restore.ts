@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { ServiceError } from '../functions/domain/errors.ts';
-import { type Table, tableClient } from '../functions/table/client.ts';
+import { causeOf } from '../functions/domain/errors.ts';
 import { allEvents } from '../functions/table/restore.ts';
 import { readArchive } from './archive.ts';
+import { openTable, runCommand, UsageError } from './command.ts';
 import { type RestoreReport, restore } from './restoration.ts';
 
 const HELP = `Copies the data that point-in-time recovery restored to the service's table. Revoked access stays revoked.
@@ -29,8 +29,6 @@ changes nothing.
 The command prints each key that a person must check. If "its new secret is lost", rotate the key. If "its old secret was
 retired", rotate the key if the pipeline still uses the old secret. All other printed keys are disabled until somebody
 enables them. The command uses the Region, credentials and endpoint of the AWS SDK's environment.`;
-
-class UsageError extends Error {}
 
 function readArguments(args: string[]) {
   const { values } = parseArgs({
@@ -63,14 +61,6 @@ function readArguments(args: string[]) {
   ].filter((fault) => fault !== false);
   if (from === undefined || into === undefined || faults.length > 0) throw new UsageError(faults.join('\n'));
   return { ...values, from, into, archive, point };
-}
-
-function openTable(tableName: string): Table {
-  return {
-    client: tableClient({ attemptTimeout: 5000, attempts: 8 }),
-    tableName,
-    onMalformed: ({ pk, sk }) => console.error(`Skipped a malformed item of ${tableName}: ${pk} ${sk}`),
-  };
 }
 
 function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
@@ -107,17 +97,4 @@ async function run(): Promise<void> {
   print(report, options['dry-run']);
 }
 
-function describe(error: unknown): string {
-  const isUsage =
-    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  if (isUsage) return `${(error as Error).message}\n\nRun npm run restore -- --help for usage.`;
-  const cause = error instanceof ServiceError ? error.cause : error;
-  return `${cause instanceof Error ? `${cause.name}: ${cause.message}` : cause}\nRun the command again to continue.`;
-}
-
-try {
-  await run();
-} catch (error) {
-  console.error(describe(error));
-  process.exitCode = 1;
-}
+await runCommand('restore', run, (error) => `${causeOf(error)}\nRun the command again to continue.`);

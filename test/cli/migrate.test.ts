@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { csvField, parseCsv } from '../../cli/csv.ts';
-import { makeKey, readWanted } from '../../cli/migration.ts';
+import { createKey, readWanted } from '../../cli/migration.ts';
 import { callAs, exchange } from '../support/service.ts';
 import { makeDeployment, runStack, swap, use } from '../support/stack.ts';
 
@@ -110,7 +110,7 @@ describe('npm run migrate', () => {
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
     // The earlier run.
-    const lost = await makeKey({ url: stack.url, token, pause: async () => {} }, third as never);
+    const lost = await createKey({ url: stack.url, token, pause: async () => {} }, third as never);
     const { stdout } = await run([file('more.csv', text), ...usual.slice(1)]);
     expect(stdout).toBe('1 keys created, 2 already existed.\n');
     expect(await listed('etl')).toHaveLength(3);
