@@ -76,12 +76,12 @@ export const fieldsOf = (key: ApiKey): KeyFields => ({
 
 /** The key that the form asks for. @param now epoch milliseconds */
 export function inputOf(fields: KeyFields, now: number): KeyInput {
-  const { description, networks, rules } = fields;
+  const { name, description, scopes, networks, rules } = trimmed(fields);
   const expiresAt = expiryOf(fields, now);
   return {
-    name: fields.name.trim(),
-    scopes: fields.scopes,
-    ...(description.trim() && { description: description.trim() }),
+    name,
+    scopes,
+    ...(description && { description }),
     ...(expiresAt && { expiresAt }),
     ...(linesOf(networks).length > 0 && { networks: linesOf(networks) }),
     ...(rules.length > 0 && { trust: rules.map(ruleOf) }),
@@ -94,17 +94,26 @@ export function inputOf(fields: KeyFields, now: number): KeyInput {
  */
 export function changesOf(key: ApiKey, fields: KeyFields, now: number): KeyChanges {
   const before = fieldsOf(key);
-  const isChanged = (name: keyof KeyFields) => JSON.stringify(fields[name]) !== JSON.stringify(before[name]);
+  const { name, description, scopes, enabled, networks, rules } = trimmed(fields);
+  const isChanged = (field: keyof KeyFields) =>
+    JSON.stringify(fields[field]) !== JSON.stringify(before[field]);
   return {
-    ...(isChanged('name') && { name: fields.name.trim() }),
-    ...(isChanged('description') && { description: fields.description.trim() || null }),
-    ...(isChanged('scopes') && { scopes: fields.scopes }),
-    ...(isChanged('enabled') && { enabled: fields.enabled }),
+    ...(isChanged('name') && { name }),
+    ...(isChanged('description') && { description: description || null }),
+    ...(isChanged('scopes') && { scopes }),
+    ...(isChanged('enabled') && { enabled }),
     ...(isChanged('expiry') && { expiresAt: expiryOf(fields, now) }),
-    ...(isChanged('networks') && { networks: linesOf(fields.networks) }),
-    ...(isChanged('rules') && { trust: fields.rules.map(ruleOf) }),
+    ...(isChanged('networks') && { networks: linesOf(networks) }),
+    ...(isChanged('rules') && { trust: rules.map(ruleOf) }),
   };
 }
+
+/** The fields without white space around the name and the description, which the service rejects. */
+const trimmed = (fields: KeyFields): KeyFields => ({
+  ...fields,
+  name: fields.name.trim(),
+  description: fields.description.trim(),
+});
 
 /** @returns RFC 3339, the end of the day for a date; null for never */
 function expiryOf({ expiry, date }: KeyFields, now: number): string | null {
