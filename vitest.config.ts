@@ -2,12 +2,12 @@ import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-// Each process loads the CDK or the SDK; compiled code that is kept makes that quicker by a third.
+// Each process loads the CDK or the SDK. The compile cache makes this a third faster.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('.build/compiled', import.meta.url));
 
-// The benchmark and the mutation runs install packages of their own under test/, with tests of theirs.
+// The benchmark and the mutation runs install their own packages under test/, and these contain tests.
 const PACKAGES = '**/node_modules/**';
-// Files that replace a module, or what a whole process has.
+// Files that replace a module or change something of the whole process.
 const ALONE = [
   'test/operations/authenticate-client.test.ts',
   'test/local/dynamodb/engine.test.ts',
@@ -15,8 +15,8 @@ const ALONE = [
   'test/table/{faults,purge,wire}.test.ts',
 ];
 
-// Files that take long: the browser, recipes, command lines, whole templates. `npm run test:slow` runs them, and with all
-// their inputs those that try a fifth of them in `npm test`.
+// Slow files: they start a browser or commands, run the documented recipes, or synthesise whole templates. `npm run test:slow`
+// runs them. It also runs, with all inputs, the files that use a fifth of their inputs in `npm test`.
 const SLOW = [
   'test/console/*.browser.test.ts',
   'test/console/snippets.test.ts',
@@ -37,21 +37,21 @@ export default defineConfig({
   test: {
     globalSetup: 'test/support/temporary.ts',
     setupFiles: 'test/support/tidy.ts',
-    // Validating a template takes the CDK longer than making it: test/infra/rule-packs.test.ts does it for all.
+    // The CDK needs more time to validate a template than to write it. test/infra/rule-packs.test.ts validates all.
     env: { CDK_VALIDATION: 'false' },
     pool: 'forks',
-    // Tests start engines, workers and whole local stacks, and wait for them: more than one for each of two cores. On
-    // somebody else's engine one after another: their tables have the same names.
+    // Tests mostly wait for the engines, workers and local stacks that they start, so two cores can run three files. With
+    // an external engine they run one after another, because their tables have the same names.
     maxWorkers: process.env.DYNAMODB_ENDPOINT ? 1 : 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     restoreMocks: true,
     unstubEnvs: true,
-    // A test that asserts nothing holds nothing.
+    // A test without an assertion can't fail.
     expect: { requireAssertions: true },
     projects: [
       { extends: true, test: { name: 'alone', include: ALONE } },
-      // Files of these share processes, one after another: starting one for each takes longer than most do.
+      // These files share processes, because most need less time than the start of a process.
       {
         extends: true,
         test: {
@@ -66,7 +66,7 @@ export default defineConfig({
   },
 });
 
-/** The test files that try some of their inputs only, unless GENERATED is `all`. */
+/** Returns the test files that use only some of their inputs, unless GENERATED is `all`. */
 function sampled(): string[] {
   const files = globSync('test/**/*.test.ts', { exclude: (path) => path.includes('node_modules') });
   return files.filter((path) => readFileSync(path, 'utf8').includes('support/generated.ts'));

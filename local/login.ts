@@ -6,21 +6,21 @@ const HELP = `Prints an access token of the running local stack, for curl.
   npm run -s login -- admin       an administrator
   npm run -s login -- member      a member of the group data-eng
 
-PORT, or ISSUER_PORT, as given to npm start.`;
+Set PORT or ISSUER_PORT as for npm start.`;
 
 async function login(name: string | undefined): Promise<string> {
-  if (!isPerson(name)) throw new Error(`Who? One of ${Object.keys(PEOPLE).join(', ')}.\n\n${HELP}`);
+  if (!isPerson(name)) throw new Error(`Give a person: ${Object.keys(PEOPLE).join(' or ')}.\n\n${HELP}`);
   const issuer = `http://127.0.0.1:${issuerPort()}`;
   const response = await fetch(`${issuer}/token`, {
     method: 'POST',
     body: new URLSearchParams({ grant_type: 'password', username: name }),
   }).catch(() => undefined);
   if (!response) {
-    throw new Error(`Nothing answers at ${issuer}. Start the stack with npm start, with the same PORT.`);
+    throw new Error(`No server responds at ${issuer}. Start the stack with npm start and the same PORT.`);
   }
   const body = (await response.json().catch(() => ({}))) as { access_token?: string };
   if (body.access_token) return body.access_token;
-  throw new Error(`What answers at ${issuer} is not the local stack's sign-in.`);
+  throw new Error(`The server at ${issuer} is not the sign-in of the local stack.`);
 }
 
 const [name] = process.argv.slice(2);

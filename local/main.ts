@@ -12,15 +12,15 @@ const DATA_DIRECTORY = fileURLToPath(new URL('../.local', import.meta.url));
 
 const HELP = `Runs the whole service on this machine.
 
-  npm start                       at http://127.0.0.1:8787, with the data of the last run
-  npm start -- --fresh            with no data
-  npm start -- -c name=value …    with configuration, as cdk takes it: -c tokenLifetime=3 -c slideInterval=0
-  npm start -- --data folder      with its data there instead of .local/
+  npm start                       starts at http://127.0.0.1:8787, with the data of the last run
+  npm start -- --fresh            deletes the data of the last run
+  npm start -- -c name=value …    changes settings, as for cdk: -c tokenLifetime=3 -c slideInterval=0
+  npm start -- --data folder      stores the data in this folder instead of .local/
 
-  PORT=9000 npm start             at another port; the sign-in takes the next one, or ISSUER_PORT
-  DYNAMODB_ENDPOINT=http://…      uses that DynamoDB instead of the embedded one
+  PORT=9000 npm start             uses another port. The sign-in uses the next one, or ISSUER_PORT
+  DYNAMODB_ENDPOINT=http://…      uses this DynamoDB instead of the embedded engine
 
-Ctrl-C stops it.`;
+Press Ctrl-C to stop.`;
 
 function readArguments() {
   const { values } = parseArgs({
@@ -33,7 +33,7 @@ function readArguments() {
   });
   const context = values.context.map((setting) => {
     const at = setting.indexOf('=');
-    if (at < 1) throw new Error(`-c wants name=value, not ${setting}`);
+    if (at < 1) throw new Error(`-c: "${setting}" must be name=value.`);
     return [setting.slice(0, at), setting.slice(at + 1)] as const;
   });
   return { ...values, context: Object.fromEntries(context) };

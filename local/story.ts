@@ -2,15 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { startLocalStack } from './local-stack.ts';
 
-const HELP = `Plays the life of a key: a Deployment is registered, a key made, swapped for a token and used; the
-Deployment is deleted, and the token is refused.
+const HELP = `Tries the service: registers a Deployment, creates a key, exchanges it for a token, uses the token, deletes the
+Deployment, and checks that the token and the key are rejected.
 
-  npm run story                                    against a local stack of its own, on free ports
-  npm run story -- --url https://… --token …       against a deployed one; the token is an administrator's
-                                                   OIDC access token (or in STORY_TOKEN, off the command line)
+  npm run story                                    starts a local stack on free ports
+  npm run story -- --url https://… --token …       calls a deployed stack. The token is the OIDC access token of an
+                                                   administrator. STORY_TOKEN keeps it off the command line
 
-It registers a Deployment under a new ID and leaves nothing behind but its events. The exit code is 1 when an
-answer is not what it should be.`;
+The Deployment gets a new ID. Only its events remain. The exit code is 1 if a response is not the expected one.`;
 
 /** A step of the story: the request and the expected response. */
 interface Step {
@@ -43,7 +42,7 @@ async function play(url: string, administrator: string): Promise<void> {
     status: 201,
   });
   const key = await step({
-    says: 'and makes a key: its secret is shown this once',
+    says: 'creates a key, whose secret is returned only once',
     method: 'POST',
     path: `${deployment}/api-keys`,
     bearer: administrator,
@@ -51,7 +50,7 @@ async function play(url: string, administrator: string): Promise<void> {
     status: 201,
   });
   const { access_token: token } = await step({
-    says: 'A pipeline swaps ID and secret for an access token',
+    says: 'A pipeline exchanges the ID and the secret for an access token',
     method: 'POST',
     path: '/oauth/token',
     basic: [String(key.id), String(key.secret)],
@@ -59,7 +58,7 @@ async function play(url: string, administrator: string): Promise<void> {
     status: 200,
   });
   const use = { method: 'GET', path: '/whoami', bearer: String(token) };
-  await step({ ...use, says: 'and uses it', status: 200 });
+  await step({ ...use, says: 'uses the token', status: 200 });
   await step({
     says: 'The administrator deletes the Deployment',
     method: 'DELETE',
@@ -67,9 +66,9 @@ async function play(url: string, administrator: string): Promise<void> {
     bearer: administrator,
     status: 204,
   });
-  await step({ ...use, says: 'and the token is refused at once', status: 401 });
+  await step({ ...use, says: 'The token is rejected immediately', status: 401 });
   await step({
-    says: 'as is the key',
+    says: 'The key is rejected too',
     method: 'POST',
     path: '/oauth/token',
     basic: [String(key.id), String(key.secret)],
@@ -90,13 +89,13 @@ async function take(url: string, step: Step): Promise<Json> {
     },
     body: step.json ? JSON.stringify(step.json) : step.form && new URLSearchParams(step.form),
   }).catch(() => {
-    throw new Error(`Nothing answers at ${url}.`);
+    throw new Error(`No server responds at ${url}.`);
   });
   const text = await response.text();
   const milliseconds = Math.round(performance.now() - start);
   console.log(`${step.says}\n  ${step.method} ${step.path}`);
   console.log(`  ${response.status} in ${milliseconds} ms ${text.replace(SECRET, '$1…')}\n`);
-  if (response.status !== step.status) throw new Error(`This should have been ${step.status}.`);
+  if (response.status !== step.status) throw new Error(`The response should have the status ${step.status}.`);
   return text === '' ? {} : JSON.parse(text);
 }
 
@@ -113,17 +112,18 @@ async function run(): Promise<void> {
     return;
   }
   if (values.url !== undefined) {
-    if (!values.token) throw new Error('--url needs --token, an access token of an administrator.');
+    if (!values.token)
+      throw new Error('--token is missing. Give an access token of an administrator, or set STORY_TOKEN.');
     return play(values.url.replace(/\/+$/, ''), values.token);
   }
   const start = performance.now();
   const stack = await startLocalStack();
   try {
-    console.log(`A local stack is up at ${stack.url} after ${Math.round(performance.now() - start)} ms.\n`);
+    console.log(`A local stack runs at ${stack.url} after ${Math.round(performance.now() - start)} ms.\n`);
     await play(stack.url, await stack.signIn('admin'));
     const settling = performance.now();
     await stack.settled();
-    console.log(`The purge was done ${Math.round(performance.now() - settling)} ms later.`);
+    console.log(`The purge finished ${Math.round(performance.now() - settling)} ms later.`);
   } finally {
     await stack.stop();
   }

@@ -194,14 +194,14 @@ describe('npm run login', () => {
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toMatch(
-      /^Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Start the stack with npm start, with the same PORT\.\n/,
+      /^No server responds at http:\/\/127\.0\.0\.1:\d+\. Start the stack with npm start and the same PORT\.\n/,
     );
   });
 
   it('rejects a name other than admin and member', async () => {
     const { code, stderr } = await run('npm', ['run', '-s', 'login', '--', 'eve']);
     expect(code).toBe(1);
-    expect(stderr).toContain('Who? One of admin, member.');
+    expect(stderr).toContain('Give a person: admin or member.');
   });
 });
 
@@ -228,6 +228,6 @@ describe('npm run story', { timeout: 180_000 }, () => {
     const { code, stderr } = await run('npm', ['run', '-s', 'story', '--', '--url', broken, '--token', 'x']);
     server.close();
     expect(code).toBe(1);
-    expect(stderr).toContain('This should have been 201.');
+    expect(stderr).toContain('The response should have the status 201.');
   });
 });
