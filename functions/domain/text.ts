@@ -1,10 +1,11 @@
 /**
- * The characters that names, descriptions and groups may contain. Excluded are control characters, invisible characters
- * and those that change the direction of text: format characters, and what Unicode lets a renderer ignore, such as
- * zero-width spaces and variation selectors. White space and blank Braille patterns are not allowed at the start or
+ * The characters that names, descriptions and groups may contain. Excluded are control characters, all line breaks
+ * (Unicode counts U+2028 and U+2029 among the separators), invisible characters and those that change the direction of
+ * text: format characters, and what Unicode lets a renderer ignore, such as zero-width spaces and variation selectors. White space and blank Braille patterns are not allowed at the start or
  * end.
  */
-export const PLAIN_TEXT = /^(?![\s\u2800])[^\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]*(?<![\s\u2800])$/u;
+export const PLAIN_TEXT =
+  /^(?![\s\u2800])[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]*(?<![\s\u2800])$/u;
 
 /** Returns the rule as an error message states it after the name of the field. */
 export function plainTextRule(least: number, most: number): string {

@@ -118,10 +118,20 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
     query: Object.fromEntries(new URLSearchParams(event.rawQueryString)),
     routeKey: event.routeKey,
     base: isPlatformRoute(event.routeKey) ? PLATFORM : '',
-    body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : jsonBody(event)),
+    body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : bodyOf(event)),
     bodyHash: hashOf(event.body ?? ''),
     idempotencyKey: () => idempotencyKeyOf(event.headers['idempotency-key']),
   };
+}
+
+/** @throws ServiceError 400, 413, 415 */
+function bodyOf(event: ManagementEvent): unknown {
+  const body = jsonBody(event);
+  // A gateway that passes a body on as text puts U+FFFD in place of bytes that are not UTF-8.
+  if (event.body?.includes('\uFFFD')) {
+    throw new ServiceError(400, 'invalid_request', 'The body must be UTF-8.');
+  }
+  return body;
 }
 
 /** Any name that the client finds for the call. Without commas: API Gateway joins a repeated header with them. */

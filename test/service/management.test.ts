@@ -391,7 +391,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     }
   });
 
-  it('returns 400 for a body that is not JSON, 415 for another content type and 413 for a body that is too large', async () => {
+  it('returns 400 for a body that is not JSON or not UTF-8, 415 for another content type and 413 for a body that is too large', async () => {
     const post = (raw: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
       callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
         body: raw,
@@ -400,6 +400,12 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     expect((await post('{')).json).toEqual(fieldProblem('body', 'must be JSON'));
     expect((await post('')).json).toEqual(fieldProblem('body', 'must be JSON'));
     expect((await post('['.repeat(60_000))).json).toEqual(fieldProblem('body', 'must be JSON'));
+    const notUtf8 = problem(400, 'Bad Request', 'invalid_request', 'The body must be UTF-8.');
+    // A byte that begins no character, one that is cut off, an overlong slash, and a surrogate.
+    for (const bytes of [[0xff], [0xe2, 0x82], [0xc0, 0xaf], [0xed, 0xa0, 0x80]]) {
+      const body = new Uint8Array([...Buffer.from('{"name":"ci'), ...bytes, ...Buffer.from('"}')]);
+      expect((await post(body)).json).toEqual(notUtf8);
+    }
     expect((await post('{}', 'text/plain')).json).toEqual(
       problem(
         415,
