@@ -103,7 +103,8 @@ export class DeploymentKeySecret extends Construct {
         'Secrets Manager cannot rotate it by itself: a new secret is the service’s to give. The property rotation asks for one.',
     });
 
-    const maker = new ServiceFunction(this, 'deployment-key-secret', {
+    const maker = new ServiceFunction(this, 'DeploymentKeySecret', {
+      file: 'deployment-key-secret',
       description: `Makes the key ${props.keyName} of the Deployment ${deploymentId} and keeps its secret`,
       timeout: Duration.minutes(5),
       roleName: props.roleName,

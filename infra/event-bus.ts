@@ -33,7 +33,7 @@ export class EventBus extends Construct {
       description: 'What happens to Deployments and their keys',
     });
     this.busName = bus.eventBusName;
-    publisher.tell({ [ENV.eventBusName]: bus.eventBusName });
+    publisher.addEnvironment({ [ENV.eventBusName]: bus.eventBusName });
     publisher.allow(['events:PutEvents'], bus.eventBusArn);
 
     this.failures = new FailureQueue(this, 'StreamFailures');

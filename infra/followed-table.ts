@@ -25,7 +25,7 @@ export class FollowedTable extends Construct {
     super(scope, id);
     this.sync = sync;
     this.failures = new FailureQueue(this, 'Failures');
-    sync.tell({ [ENV.refusedChangesQueueUrl]: this.failures.queueUrl });
+    sync.addEnvironment({ [ENV.refusedChangesQueueUrl]: this.failures.queueUrl });
     this.#follow(source);
     reconcile.allow(['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Scan'], source.table);
     if (source.encryptionKey !== undefined) reconcile.allowKey(['Decrypt'], source.encryptionKey);

@@ -22,6 +22,8 @@ export interface Operation {
 }
 
 export interface ServiceFunctionProps extends Operation {
+  /** Name of the file in `functions/`, without `.ts`. */
+  readonly file: string;
   /** What the function does. The Lambda console shows it. */
   readonly description: string;
   /** The function's time limit. */
@@ -35,7 +37,7 @@ export interface ServiceFunctionProps extends Operation {
   /** Why the function has no dead-letter queue. @default the reason for functions that API Gateway invokes */
   readonly withoutDeadLetters?: string;
   /** Reserved concurrency. @default the unreserved concurrency of the account */
-  readonly reservedConcurrency?: number;
+  readonly reservedConcurrency?: number | undefined;
   /** Whether the function may send messages to a queue that invokes it. @default false */
   readonly mayWakeItself?: boolean;
 }
@@ -49,13 +51,8 @@ export class ServiceFunction extends Construct {
   readonly role: iam.Role;
   readonly timeout: Duration;
 
-  /** @param file name of the file in `functions/`, without `.ts`; the construct's ID is the same in PascalCase. */
-  constructor(scope: Construct, file: string, props: ServiceFunctionProps) {
-    super(
-      scope,
-      file.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-    );
-
+  constructor(scope: Construct, id: string, props: ServiceFunctionProps) {
+    super(scope, id);
     this.timeout = props.timeout;
     const logGroup = new logs.LogGroup(this, 'Logs', {
       retention: props.logRetention,
@@ -72,7 +69,7 @@ export class ServiceFunction extends Construct {
       description: props.description,
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
-      code: lambda.Code.fromAsset(join(bundlesDirectory, file)),
+      code: lambda.Code.fromAsset(join(bundlesDirectory, props.file)),
       handler: 'index.handler',
       memorySize: props.memory ?? 256,
       timeout: props.timeout,
@@ -82,7 +79,7 @@ export class ServiceFunction extends Construct {
       tracing: props.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
       recursiveLoop: props.mayWakeItself ? lambda.RecursiveLoop.ALLOW : lambda.RecursiveLoop.TERMINATE,
     });
-    this.tell(props.environment ?? {});
+    this.addEnvironment(props.environment ?? {});
     acknowledge(this.function, {
       'Serverless-LambdaDLQ':
         props.withoutDeadLetters ??
@@ -102,7 +99,7 @@ export class ServiceFunction extends Construct {
   }
 
   /** Adds environment variables. */
-  tell(environment: Environment): void {
+  addEnvironment(environment: Environment): void {
     for (const [name, value] of Object.entries(environment)) {
       if (value !== undefined) this.function.addEnvironment(name, value);
     }

@@ -69,7 +69,7 @@ export class PurgeSources extends Construct {
       visibilityTimeout: Duration.seconds(6 * purge.timeout.toSeconds()),
       deadLetterQueue: { queue: failures, maxReceiveCount: TRIES },
     });
-    purge.tell({ [ENV.continuationQueueUrl]: continuations.queueUrl });
+    purge.addEnvironment({ [ENV.continuationQueueUrl]: continuations.queueUrl });
     purge.allow(
       ['sqs:SendMessage', 'sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
       continuations.queueArn,
