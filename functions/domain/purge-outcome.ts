@@ -17,6 +17,10 @@ export type PurgeOutcome =
   | { type: 'deferred'; deploymentId: string; keyUlid: string | undefined; deleted: number }
   /** Nothing was purged, because the generation is the current one. */
   | { type: 'current'; deploymentId: string }
+  /** Nothing was purged, because the item of the Deployment is malformed: the generation may be the current one. */
+  | { type: 'malformed'; deploymentId: string }
+  /** Nothing was purged, because the item of the key exists. */
+  | { type: 'key_exists'; deploymentId: string; keyUlid: string }
   /** The stream or the queue sends it again. */
   | { type: 'failed'; error: string; sequenceNumber: string | undefined }
   | { type: 'failed'; error: string; messageId: string }

@@ -8,11 +8,12 @@ import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import type { Table } from '../table/client.ts';
 import {
   beginPurge,
-  currentGeneration,
   deleteItems,
   endPurge,
+  hasApiKey,
   itemsOfLife,
   type Life,
+  readPresent,
   tokensOfKey,
   unfinishedPurges,
 } from '../table/purge.ts';
@@ -90,7 +91,7 @@ export async function purgeFromQueue(
 /** Runs on a schedule: queues every unfinished purge again. */
 export async function sweepMarkers({ table, clock, defer, report }: PurgeDependencies): Promise<void> {
   let found = 0;
-  for await (const { createdAt, ...life } of unfinishedPurges(table, clock() - MARKER_AGE)) {
+  for await (const { createdAt, ...life } of unfinishedPurges(table, clock(), MARKER_AGE)) {
     await defer({ ...life, since: createdAt });
     found++;
   }
@@ -102,33 +103,60 @@ async function purgeRemoved(
   hasTime: HasTime,
   dependencies: PurgeDependencies,
 ): Promise<void> {
-  const { table, clock } = dependencies;
+  const { table, clock, report } = dependencies;
   const { keyUlid, ...life } = removedThing(record);
+  const { deploymentId } = life;
   const seconds = record.dynamodb?.ApproximateCreationDateTime;
   const since = seconds === undefined ? undefined : seconds * 1000;
-  const isLiving = await isPresentLife(table, life);
+  const state = await stateOf(table, life);
   if (keyUlid) {
     // A key that went with its Deployment: the purge of that life takes its tokens too.
-    if (isLiving) await purge({ ...life, keyUlid, since }, hasTime, dependencies);
+    if (state !== 'over') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
     return;
   }
-  if (isLiving) return dependencies.report({ type: 'current', deploymentId: life.deploymentId });
+  if (state !== 'over') return report({ type: state, deploymentId });
   // By hand or by the API: either way there is a marker from here on, until the purge has ended.
   const isOnRecord = await beginPurge(table, life, clock());
   await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
 }
 
-/** A life that somebody has put back by hand, from a backup, say, must not be purged by an old record or marker. */
-async function isPresentLife(table: Table, { deploymentId, generation }: Life): Promise<boolean> {
-  return (await currentGeneration(table, deploymentId)) === generation;
-}
-
 /** What an earlier run or a marker has left to do. */
 async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
   const { table, report } = dependencies;
-  if (task.keyUlid || !(await isPresentLife(table, task))) return purge(task, hasTime, dependencies);
-  await endPurge(table, task, undefined);
-  report({ type: 'current', deploymentId: task.deploymentId });
+  const { keyUlid, deploymentId } = task;
+  if (keyUlid) return purgeKey({ ...task, keyUlid }, hasTime, dependencies);
+  const state = await stateOf(table, task);
+  if (state === 'over') return purge(task, hasTime, dependencies);
+  // The marker stays until somebody has repaired or deleted a malformed Deployment: each sweep finds it again.
+  if (state === 'current') await endPurge(table, task, undefined);
+  report({ type: state, deploymentId });
+}
+
+/**
+ * Whether a generation is over. One that somebody has put back by hand, from a backup, say, must not be purged by an old
+ * record or marker; nor may that of a malformed Deployment, which may be this one.
+ */
+async function stateOf(
+  table: Table,
+  { deploymentId, generation }: Life,
+): Promise<'over' | 'current' | 'malformed'> {
+  const present = await readPresent(table, deploymentId);
+  if (!present.isThere) return 'over';
+  if (present.generation === undefined) return 'malformed';
+  return present.generation === generation ? 'current' : 'over';
+}
+
+/** Purges the tokens of a deleted key, unless its item is there: somebody may have put it back by hand. */
+async function purgeKey(
+  task: PurgeTask & { keyUlid: string },
+  hasTime: HasTime,
+  dependencies: PurgeDependencies,
+): Promise<void> {
+  const { deploymentId, keyUlid } = task;
+  if (await hasApiKey(dependencies.table, deploymentId, keyUlid)) {
+    return dependencies.report({ type: 'key_exists', deploymentId, keyUlid });
+  }
+  await purge(task, hasTime, dependencies);
 }
 
 /**
@@ -184,12 +212,16 @@ async function endLife(
 function parseTask(body: string): PurgeTask {
   const { deploymentId, generation, keyUlid, after, deleted, since } = JSON.parse(body);
   const isTask =
-    isDeploymentId(String(deploymentId)) &&
-    isUlid(String(generation)) &&
-    (keyUlid === undefined || isUlid(String(keyUlid))) &&
-    (after === undefined || typeof after === 'string') &&
-    (deleted === undefined || Number.isSafeInteger(deleted)) &&
+    isText(deploymentId) &&
+    isDeploymentId(deploymentId) &&
+    isText(generation) &&
+    isUlid(generation) &&
+    (keyUlid === undefined || (isText(keyUlid) && isUlid(keyUlid))) &&
+    (after === undefined || (isText(after) && after !== '')) &&
+    (deleted === undefined || (Number.isSafeInteger(deleted) && deleted >= 0)) &&
     (since === undefined || Number.isFinite(since));
   if (!isTask) throw new Error('not a purge task');
   return { deploymentId, generation, keyUlid, after, deleted, since };
 }
+
+const isText = (value: unknown): value is string => typeof value === 'string';

@@ -47,6 +47,8 @@ const PURGE_MESSAGES: Record<PurgeOutcome['type'], string> = {
   purged: 'purged',
   deferred: 'purge goes on later',
   current: 'not purged: it lives',
+  malformed: 'not purged: the Deployment is malformed',
+  key_exists: 'not purged: the key exists',
   failed: 'purge failed',
   swept: 'purge markers swept',
 };

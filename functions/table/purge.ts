@@ -4,12 +4,17 @@ import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { ask, below, isWritten, queryPages, readItem, type Table, transact } from './client.ts';
 import {
+  apiKeyKey,
   deploymentKey,
   directoryKey,
+  fromMarker,
+  type Item,
   type ItemKey,
+  isGeneration,
   isOfLife,
   lifeOfMarker,
   PARTITION,
+  parse,
   purgeMarkerKey,
   SORT,
   tokensOf,
@@ -29,10 +34,25 @@ const BATCH = 25;
 const PARALLEL = 8;
 const BATCH_ATTEMPTS = 8;
 
-/** The generation that the Deployment has now; undefined when there is none. Strongly consistent. */
-export async function currentGeneration(table: Table, id: string): Promise<string | undefined> {
-  const item = await readItem(table, deploymentKey(id));
-  return typeof item?.generation === 'string' ? item.generation : undefined;
+/** What is known of a Deployment now. A malformed one is there, and its `generation` may be unknown. */
+export type Present = { isThere: false } | { isThere: true; generation: string | undefined };
+
+export function presentLife(item: Item | undefined): Present {
+  if (!item) return { isThere: false };
+  return { isThere: true, generation: isGeneration(item.generation) ? item.generation : undefined };
+}
+
+/** Returns what is known of a Deployment, and reports an item whose generation is malformed. Strongly consistent. */
+export async function readPresent(table: Table, id: string): Promise<Present> {
+  const key = deploymentKey(id);
+  const present = presentLife(await readItem(table, key));
+  if (present.isThere && present.generation === undefined) table.onMalformed(key);
+  return present;
+}
+
+/** Reports whether a key has an item, even a malformed one. Strongly consistent. */
+export async function hasApiKey(table: Table, deploymentId: string, ulid: string): Promise<boolean> {
+  return (await readItem(table, apiKeyKey(deploymentId, ulid))) !== undefined;
 }
 
 /** What to delete, page by page, and the sort key from which a later run may go on. */
@@ -183,22 +203,27 @@ export async function endPurge(
 }
 
 /**
- * Lives whose purge has not ended.
- * @param before epoch milliseconds: only those whose purge began earlier
+ * Lives whose purge has not ended. A marker whose `createdAt` is malformed is one of them: only those that say they are
+ * recent are left out.
+ * @param now epoch milliseconds
+ * @param age milliseconds: leaves out markers created at most this long before `now`, or after it by another clock
+ * @returns `createdAt` is undefined where it is malformed
  */
 export async function* unfinishedPurges(
   table: Table,
-  before: number,
-): AsyncGenerator<Life & { createdAt: number }> {
+  now: number,
+  age: number,
+): AsyncGenerator<Life & { createdAt: number | undefined }> {
   const old = {
     KeyConditionExpression: 'pk = :purges',
-    FilterExpression: 'createdAt < :before',
-    ExpressionAttributeValues: { ':purges': PARTITION.purges, ':before': before },
+    FilterExpression: 'NOT createdAt BETWEEN :from AND :to',
+    ExpressionAttributeValues: { ':purges': PARTITION.purges, ':from': now - age, ':to': now + age },
   };
   for await (const { items } of queryPages(table, old)) {
     for (const item of items) {
+      const createdAt = parse(table, item, fromMarker)?.createdAt;
       const life = lifeOfMarker(item);
-      if (life) yield { ...life, createdAt: Number(item.createdAt) };
+      if (life) yield { ...life, createdAt };
     }
   }
 }

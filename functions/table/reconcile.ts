@@ -3,7 +3,7 @@ import { isDeploymentId } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
 import { ask, type Projection, readItem, readTogether, type Table, transact } from './client.ts';
 import { unchangedSince } from './deployments.ts';
-import type { Life } from './purge.ts';
+import { type Life, type Present, presentLife } from './purge.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -43,9 +43,6 @@ export interface Found {
   /** The Deployment's own item, its entry in the directory, or what belongs to it. */
   kind: 'deployment' | 'entry' | 'belonging';
 }
-
-/** What is known of a Deployment now. A damaged one is there, and nobody can say which life it is in. */
-export type Present = { isThere: false } | { isThere: true; generation: string | undefined };
 
 /** Strongly consistent. @param name of the pass */
 export async function readPass(table: Table, name: string): Promise<Pass | undefined> {
@@ -101,10 +98,6 @@ function foundItem({ pk, sk, generation }: Item): Found[] {
 
 /** What is known of each Deployment now. Strongly consistent. */
 export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
-  const presentLife = (item: Item | undefined): Present => {
-    if (!item) return { isThere: false };
-    return { isThere: true, generation: isGeneration(item.generation) ? item.generation : undefined };
-  };
   return lookUp(table, ids, deploymentKey, presentLife, LIFE_ATTRIBUTES);
 }
 

@@ -547,3 +547,9 @@ function idOf(item: Item, prefix: string): string {
     (value): value is string => pk.startsWith(prefix) && is.text(value) && isDeploymentId(value),
   );
 }
+/** When a Deployment was deleted, as its purge marker says. */
+export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
+  const isMarker = item && lifeOfMarker(item);
+  return isMarker && parsed(item, (it) => ({ createdAt: required(it.createdAt, is.whole) }));
+}
+

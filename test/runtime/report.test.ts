@@ -156,6 +156,18 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
       { deployment_id: 'etl' },
     ],
     [
+      'measures nothing when a Deployment is not purged because its item is malformed',
+      { type: 'malformed', deploymentId: 'etl' },
+      'not purged: the Deployment is malformed',
+      { deployment_id: 'etl' },
+    ],
+    [
+      'measures nothing when the tokens of a key are not purged because the key exists',
+      { type: 'key_exists', deploymentId: 'etl', keyUlid: 'K' },
+      'not purged: the key exists',
+      { deployment_id: 'etl', key_ulid: 'K' },
+    ],
+    [
       'measures nothing when a purge fails',
       { type: 'failed', error: 'throttled', messageId: 'm' },
       'purge failed',

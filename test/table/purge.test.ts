@@ -3,11 +3,12 @@ import { newUlid } from '../../functions/domain/mint.ts';
 import type { Table } from '../../functions/table/client.ts';
 import {
   beginPurge,
-  currentGeneration,
   deleteItems,
   endPurge,
+  hasApiKey,
   itemsOfLife,
   type PurgePage,
+  readPresent,
   tokensOfKey,
   unfinishedPurges,
 } from '../../functions/table/purge.ts';
@@ -40,14 +41,26 @@ async function all(pages: AsyncGenerator<PurgePage>): Promise<PurgePage[]> {
 }
 const sortKeys = (pages: PurgePage[]) => pages.map(({ keys }) => keys.map(({ sk }) => sk));
 
-describe('currentGeneration', () => {
-  it('reads strongly consistently, and returns undefined for a missing or damaged Deployment', async () => {
-    expect(await currentGeneration(table, 'etl')).toBeUndefined();
+describe('readPresent', () => {
+  it('reads strongly consistently, and distinguishes a missing Deployment from a malformed one, which it reports', async () => {
+    expect(await readPresent(table, 'etl')).toEqual({ isThere: false });
     await store.put(toDeployment(deployment()));
-    expect(await currentGeneration(table, 'etl')).toBe(GENERATION);
+    expect(await readPresent(table, 'etl')).toEqual({ isThere: true, generation: GENERATION });
+    expect(store.malformed).toEqual([]);
     await store.put({ ...ofEtl, generation: 7 });
-    expect(await currentGeneration(table, 'etl')).toBeUndefined();
+    expect(await readPresent(table, 'etl')).toEqual({ isThere: true, generation: undefined });
+    expect(store.malformed).toEqual([ofEtl]);
     for (const { input } of store.sent) expect(input).toMatchObject({ Key: ofEtl, ConsistentRead: true });
+  });
+});
+
+describe('hasApiKey', () => {
+  it('reads strongly consistently, and finds a malformed key', async () => {
+    const Key = { pk, sk: `KEY#${KEY_ULID}` };
+    expect(await hasApiKey(table, 'etl', KEY_ULID)).toBe(false);
+    await store.put(Key);
+    expect(await hasApiKey(table, 'etl', KEY_ULID)).toBe(true);
+    for (const { input } of store.sent) expect(input).toMatchObject({ Key, ConsistentRead: true });
   });
 });
 
@@ -238,7 +251,7 @@ describe('the record of a purge', () => {
   }, async () => {
     const found = async (before: number) => {
       const lives = [];
-      for await (const one of unfinishedPurges(table, before)) lives.push(one);
+      for await (const one of unfinishedPurges(table, before + 10, 10)) lives.push(one);
       return lives;
     };
     await store.put({ ...marker, createdAt: 5 }, { pk: 'PURGES', sk: 'x', createdAt: 1 });

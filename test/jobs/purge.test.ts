@@ -1,0 +1,226 @@
+import fc from 'fast-check';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
+import {
+  type PurgeDependencies,
+  type PurgeTask,
+  purgeFromQueue,
+  purgeFromStream,
+  sweepMarkers,
+} from '../../functions/jobs/purge.ts';
+import { toApiKey, toDeployment, toToken } from '../../functions/table/schema.ts';
+import { sample } from '../support/generated.ts';
+import { removal } from '../support/in-process.ts';
+import { apiKey, deployment, GENERATION, KEY_ULID, MADE_AT, token } from '../support/records.ts';
+import { startStore } from '../support/store.ts';
+
+const store = await startStore();
+afterAll(() => store.stop());
+
+const OTHER = '01BRZ3NDEKTSV4RRFFQ69G5FAV';
+const ULIDS = [GENERATION, OTHER];
+const PARTITIONS = ['DEPLOYMENT#etl', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl'];
+const ofDeployment = { pk: 'DEPLOYMENT#etl', sk: 'DEPLOYMENT' };
+const ofKey = { pk: 'DEPLOYMENT#etl', sk: `KEY#${KEY_ULID}` };
+const reports: PurgeOutcome[] = [];
+const deferred: PurgeTask[] = [];
+const dependencies: PurgeDependencies = {
+  table: store.table,
+  clock: () => MADE_AT,
+  defer: async (task) => void deferred.push(JSON.parse(JSON.stringify(task))),
+  report: (outcome) => void reports.push(outcome),
+};
+const reset = async () => {
+  await store.clear(...PARTITIONS);
+  reports.length = 0;
+  deferred.length = 0;
+};
+beforeEach(reset);
+const always = () => true;
+const fromQueue = (...bodies: unknown[]) =>
+  purgeFromQueue(
+    bodies.map((body, n) => ({ messageId: `m${n}`, body: JSON.stringify(body) }) as never),
+    always,
+    dependencies,
+  );
+const done = { batchItemFailures: [] };
+
+/** Values that no generation and no moment has. `undefined` is an attribute that is missing. */
+const damaged = fc.constantFrom(undefined, '', 'x', GENERATION.toLowerCase(), 7, -1, true, null, [], {}, [
+  GENERATION,
+]);
+
+/** The key of every token of the key. */
+const tokens = async () =>
+  (await store.partition('DEPLOYMENT#etl')).filter(({ sk }) => String(sk).startsWith('TOKEN#')).length;
+
+describe('a task that names a key', () => {
+  const key = fc.oneof(
+    fc.constant(undefined),
+    fc.constant(toApiKey(apiKey())),
+    fc.constant(toApiKey(apiKey({ generation: OTHER }))),
+    fc
+      .record({ name: fc.constantFrom('generation', 'enabled', 'secrets', 'createdBy'), value: damaged })
+      .map(({ name, value }) => ({ ...toApiKey(apiKey()), [name]: value })),
+  );
+  const life = fc.oneof(
+    fc.constant(undefined),
+    fc.constantFrom(...ULIDS).map((generation) => toDeployment(deployment({ generation }))),
+    damaged.map((generation) => ({ ...toDeployment(deployment()), generation })),
+  );
+  const present = (item: object | undefined) => (item ? [JSON.parse(JSON.stringify(item))] : []);
+
+  it.each(['queue', 'stream'])(
+    'deletes no token of a key whose item exists, whatever the items and the task from the %s are',
+    async (from) => {
+      const task = fc.record({
+        generation: fc.constantFrom(...ULIDS),
+        after: fc.option(fc.constant(`TOKEN#${KEY_ULID}#b`), { nil: undefined }),
+        deleted: fc.option(fc.nat(), { nil: undefined }),
+      });
+      await fc.assert(
+        fc.asyncProperty(key, life, task, async (key, life, { generation, ...rest }) => {
+          await reset();
+          const items = ['a', 'b'].map((hash) => toToken(token({ hash })));
+          await store.put(...items, ...present(key), ...present(life));
+          const end =
+            from === 'queue'
+              ? await fromQueue({ deploymentId: 'etl', generation, keyUlid: KEY_ULID, ...rest })
+              : await purgeFromStream([removal(ofKey, generation)], always, dependencies);
+          expect(end).toEqual(done);
+          const isOther = ULIDS.some((it) => it !== generation && it === life?.generation);
+          const isLeftToItsLife = from === 'stream' && (!life || isOther);
+          if (key) {
+            expect(await tokens()).toBe(2);
+            expect(reports).toEqual(
+              isLeftToItsLife ? [] : [{ type: 'key_exists', deploymentId: 'etl', keyUlid: KEY_ULID }],
+            );
+          } else {
+            const isResumed = from === 'queue' && rest.after !== undefined;
+            expect(await tokens()).toBe(isLeftToItsLife ? 2 : isResumed ? 1 : 0);
+          }
+        }),
+        { numRuns: sample(150) },
+      );
+    },
+  );
+});
+
+describe('a task that names a generation', () => {
+  it.each(['queue', 'stream', 'sweep'])(
+    'deletes nothing of a Deployment whose item is malformed, and keeps the marker until the item is repaired, in a task from the %s',
+    async (from) => {
+      await fc.assert(
+        fc.asyncProperty(damaged, fc.constantFrom(...ULIDS), async (generation, purged) => {
+          await reset();
+          const life = { deploymentId: 'etl', generation: purged };
+          const marker = { pk: 'PURGES', sk: `etl#${purged}`, createdAt: 0 };
+          const key = toApiKey(apiKey());
+          const noGeneration = { pk: 'DEPLOYMENT#etl', sk: 'X' };
+          await store.put(
+            JSON.parse(JSON.stringify({ ...toDeployment(deployment()), generation })),
+            key,
+            noGeneration,
+            toToken(token()),
+            marker,
+          );
+          const before = await store.partition('DEPLOYMENT#etl');
+          if (from === 'sweep') await sweepMarkers(dependencies);
+          const end =
+            from === 'stream'
+              ? await purgeFromStream([removal(ofDeployment, purged)], always, dependencies)
+              : await fromQueue(...(from === 'sweep' ? deferred : [life]));
+          expect(end).toEqual(done);
+          expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
+          expect(await store.partition('PURGES')).toEqual([marker]);
+          expect(reports.at(-1)).toEqual({ type: 'malformed', deploymentId: 'etl' });
+          expect(store.malformed).toEqual([ofDeployment]);
+
+          // Repaired into another generation: the next sweep finishes the purge.
+          const repaired = toDeployment(deployment({ generation: purged === OTHER ? GENERATION : OTHER }));
+          await store.put(repaired);
+          deferred.length = 0;
+          await sweepMarkers(dependencies);
+          expect(await fromQueue(...deferred)).toEqual(done);
+          expect(await store.partition('PURGES')).toEqual([]);
+          const left = purged === GENERATION ? [repaired] : [repaired, key, toToken(token())];
+          expect((await store.partition('DEPLOYMENT#etl')).map(({ sk }) => sk)).toEqual(
+            left.map(({ sk }) => sk),
+          );
+        }),
+        { numRuns: sample(60) },
+      );
+    },
+  );
+});
+
+describe('a message that is not a task', () => {
+  it('fails, whatever it contains, and deletes nothing', async () => {
+    const good = { deploymentId: 'etl', generation: GENERATION, keyUlid: KEY_ULID, deleted: 1, since: 5 };
+    const wrong = {
+      deploymentId: [undefined, '', 'a#b', 7, ['etl'], null],
+      generation: [undefined, '', 'x', GENERATION.toLowerCase(), [GENERATION], null],
+      keyUlid: ['', 'x', 7, [KEY_ULID], null],
+      after: [7, null, [], ''],
+      deleted: [-1, 0.5, '1', null, 2 ** 53],
+      since: ['1', null, []],
+    };
+    const bodies = Object.entries(wrong).flatMap(([name, values]) =>
+      values.map((value) => ({ ...good, [name]: value })),
+    );
+    await store.put(toToken(token()));
+    const others = [null, 7, 'x', []];
+    const { batchItemFailures } = await fromQueue(...bodies, ...others);
+    expect(batchItemFailures).toHaveLength(bodies.length + others.length);
+    expect(await tokens()).toBe(1);
+  });
+});
+
+describe('the sweep of purge markers', () => {
+  it('finds every marker but those of the last five minutes, whatever createdAt is', async () => {
+    const moments = [
+      undefined,
+      '',
+      'x',
+      -1,
+      0,
+      0.5,
+      MADE_AT - 300_001,
+      MADE_AT + 300_001,
+      Number.MAX_SAFE_INTEGER,
+      true,
+      null,
+      [],
+      {},
+    ];
+    for (const createdAt of moments) {
+      await reset();
+      const marker = JSON.parse(JSON.stringify({ pk: 'PURGES', sk: `etl#${GENERATION}`, createdAt }));
+      await store.put(marker, toToken(token()));
+      await sweepMarkers(dependencies);
+      expect(reports, `createdAt is ${createdAt}`).toEqual([{ type: 'swept', found: 1 }]);
+      expect(await fromQueue(...deferred)).toEqual(done);
+      expect(await store.partition('PURGES'), `createdAt is ${createdAt}`).toEqual([]);
+      expect(await tokens()).toBe(0);
+    }
+    for (const createdAt of [MADE_AT - 299_000, MADE_AT, MADE_AT + 299_000]) {
+      await reset();
+      await store.put({ pk: 'PURGES', sk: `etl#${GENERATION}`, createdAt });
+      await sweepMarkers(dependencies);
+      expect(reports, `createdAt is ${createdAt}`).toEqual([{ type: 'swept', found: 0 }]);
+    }
+  });
+
+  it('reports a malformed marker', async () => {
+    await store.put(
+      { pk: 'PURGES', sk: `etl#${GENERATION}`, createdAt: 'x' },
+      { pk: 'PURGES', sk: 'x', createdAt: 0 },
+    );
+    await sweepMarkers(dependencies);
+    expect(deferred).toEqual([{ deploymentId: 'etl', generation: GENERATION }]);
+    expect(store.malformed).toEqual([
+      { pk: 'PURGES', sk: `etl#${GENERATION}` },
+      { pk: 'PURGES', sk: 'x' },
+    ]);
+  });
+});
