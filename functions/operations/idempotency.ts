@@ -7,6 +7,9 @@ import type { ManagementRequest } from '../http/management.ts';
 import type { Table } from '../table/client.ts';
 import { readIdempotencyRecord } from '../table/idempotency.ts';
 
+const UNREADABLE =
+  'A call with this Idempotency-Key is under way, or its record is malformed. Try again, or use a new key.';
+
 /**
  * A call that creates something once for each Idempotency-Key. Without an Idempotency-Key, it always creates something.
  */
@@ -63,7 +66,8 @@ export function idempotentCall(
           },
     firstAnswer: async () => {
       const answer = await earlierAnswer();
-      if (!answer) throw conflict('A call with this Idempotency-Key is under way. Try again.');
+      // The record may also be malformed. Creating another one would break the promise of the key.
+      if (!answer) throw conflict(UNREADABLE);
       return answer;
     },
   };

@@ -164,7 +164,16 @@ const isLeak = (value: unknown): value is Leak =>
 
 function isAnswer(value: unknown): value is IdempotencyRecord['answer'] {
   const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
-  return is.whole(status) && is.text(body) && (location === undefined || is.text(location));
+  const isSuccess = status === 200 || status === 201;
+  return isSuccess && is.text(body) && isJsonObject(body) && (location === undefined || is.text(location));
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    return isFields(JSON.parse(text));
+  } catch {
+    return false;
+  }
 }
 
 function isSecret(value: Partial<Record<keyof SecretHash, unknown>> | null): boolean {

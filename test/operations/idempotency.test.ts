@@ -1,3 +1,4 @@
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DAY, inProcess, type Reply, startTable } from '../support/in-process.ts';
 
@@ -154,16 +155,35 @@ describe('a retry with an Idempotency-Key', () => {
     expect(again).toMatchObject({ status: 201, json: { id: first.json.id } });
   });
 
-  it('creates nothing when its record is damaged', async () => {
-    const id = await newDeployment();
-    await create(id, { name: 'ci' });
-    const items = await service.partition(`DEPLOYMENT#${id}`);
-    const record = items.find(({ sk }) => String(sk).startsWith('IDEM#'));
-    const { PutCommand } = await import('@aws-sdk/lib-dynamodb');
-    await service.table.client.send(
-      new PutCommand({ TableName: 'keys', Item: { ...record, answer: 'yes', expiresAt: undefined } }),
-    );
-    expect((await create(id, { name: 'ci' })).status).toBe(409);
-    expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(items.length);
-  });
+  it.each<[string, object]>([
+    ['answer is text', { answer: 'yes' }],
+    ['expiry is missing', { expiresAt: undefined }],
+    ...['', '{', 'null', '7', '[]', '"x"'].map((body): [string, object] => [
+      `body is ${JSON.stringify(body)}`,
+      { answer: { status: 201, body } },
+    ]),
+    ...[0, 199, 204, 404, 500, 1000, 2 ** 53 - 1].map((status): [string, object] => [
+      `status is ${status}`,
+      { answer: { status, body: '{}' } },
+    ]),
+  ])(
+    'creates nothing, returns 409 and reports the record when it is malformed: its %s',
+    async (_, damage) => {
+      const id = await newDeployment();
+      await create(id, { name: 'ci' });
+      const items = await service.partition(`DEPLOYMENT#${id}`);
+      const record = items.find(({ sk }) => String(sk).startsWith('IDEM#'));
+      await service.table.client.send(new PutCommand({ TableName: 'keys', Item: { ...record, ...damage } }));
+      service.malformed.length = 0;
+      const reply = await create(id, { name: 'ci' });
+      expect(reply.json).toMatchObject({
+        status: 409,
+        code: 'conflict',
+        detail:
+          'A call with this Idempotency-Key is under way, or its record is malformed. Try again, or use a new key.',
+      });
+      expect(service.malformed).toContainEqual({ pk: record?.pk, sk: record?.sk });
+      expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(items.length);
+    },
+  );
 });
