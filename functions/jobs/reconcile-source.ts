@@ -12,8 +12,8 @@ import { isAsWanted, isOfSource, type Outcome, settle } from '../operations/foll
 import type { Table } from '../table/client.ts';
 import {
   type Registration,
+  readKnownRegistration,
   readRegistered,
-  readRegistration,
   registrationsPage,
 } from '../table/registrations.ts';
 import { type RowKey, readKeyNames, readRow, type SourceTable, scanRows } from '../table/source-rows.ts';
@@ -80,7 +80,7 @@ export async function compareRows(after: Position, dependencies: CompareDependen
   }
 
   async function confirm(key: RowKey, id: string): Promise<Outcome | undefined> {
-    const known = await readRegistration(table, id);
+    const known = await readKnownRegistration(table, id);
     const deployment = judged(key, await readRow(from, key));
     if (deployment?.id !== id) return undefined;
     const generation = newUlid(dependencies.clock());

@@ -1,5 +1,6 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda';
 import {
+  BY_LOOKING,
   type DeploymentsSource,
   deploymentOf,
   generationOf,
@@ -14,7 +15,8 @@ import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import { settle } from '../operations/follow-source.ts';
 import type { Table } from '../table/client.ts';
-import { readRegistration } from '../table/registrations.ts';
+import { readDamagedDeployment } from '../table/deployments.ts';
+import { readKnownRegistration } from '../table/registrations.ts';
 import { type RowChange, rowChange } from '../table/source-rows.ts';
 
 export interface SyncDependencies {
@@ -92,9 +94,11 @@ async function apply(
     row: change.key,
   };
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const known = await readRegistration(table, id);
-    if (known && known.lastChange >= sequence) return;
+    const known = await readKnownRegistration(table, id);
+    if ((known?.lastChange ?? BY_LOOKING) >= sequence) return;
     if (await settle({ known, wanted, next }, { table, clock })) return;
   }
+  // Nobody can follow the row until somebody has repaired or deleted the Deployment: the changes behind it go on.
+  if (await readDamagedDeployment(table, id)) throw new RefusedRow('the Deployment is malformed');
   throw new Error('the Deployment is being changed by somebody else');
 }

@@ -2,22 +2,29 @@ import { systemActor } from '../domain/actors.ts';
 import type { SourcedDeployment } from '../domain/deployments-source.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
-import type { Deployment } from '../domain/records.ts';
+import type { Deployment, Generation } from '../domain/records.ts';
 import type { Table } from '../table/client.ts';
 import {
   deleteDeployment,
   editDeployment,
+  readDamagedDeployment,
   readDeployment,
   registerDeployment,
 } from '../table/deployments.ts';
-import { noteRegistration, type Registration, registrationWrite } from '../table/registrations.ts';
+import {
+  type MalformedRegistration,
+  noteRegistration,
+  type Registration,
+  registrationWrite,
+} from '../table/registrations.ts';
+import { NO_LIFE } from '../table/schema.ts';
 
 /** What was done to make a Deployment match its source. */
 export type Outcome = 'registered' | 'edited' | 'deleted' | 'unchanged';
 
 export interface Settling {
-  /** What was noted of it when it was last read. */
-  known: Registration | undefined;
+  /** The registration recorded when the source was last read. */
+  known: Registration | MalformedRegistration | undefined;
   /** The Deployment in the source; undefined if the source no longer has it. */
   wanted: SourcedDeployment | undefined;
   /** The registration to record. `generation` is that of a Deployment registered now. */
@@ -50,10 +57,12 @@ export async function settle(
 
   if (!wanted) {
     const noted = note(known?.generation ?? next.generation);
-    if (!current || !isOfSource(current, known))
+    // A malformed Deployment ends with its row too.
+    const deleted = current ?? (await readDamagedDeployment(table, next.id));
+    if (!deleted || !isOfSource(deleted, known))
       return end('unchanged', () => noteRegistration(table, noted));
-    const event = newEvent('deployment.deleted', current, ACTOR, now);
-    return end('deleted', () => deleteDeployment(table, current, event, [noted]));
+    const event = newEvent('deployment.deleted', deleted, ACTOR, now);
+    return end('deleted', () => deleteDeployment(table, deleted, event, [noted]));
   }
   if (!current) {
     const { name = next.id, groups = [] } = wanted;
@@ -70,9 +79,17 @@ export async function settle(
   return end('edited', () => editDeployment(table, current, changes, event, [noted]));
 }
 
-/** Has the source registered this life, or taken it over? One that people made, and it never had, is theirs. */
-export function isOfSource({ generation }: Deployment, known: Registration | undefined): boolean {
-  return known?.isPresent === true && known.generation === generation;
+/**
+ * Reports whether the source registered this generation or took it over. Otherwise people registered it, and the source
+ * leaves it alone. If the generation of one of them is malformed, the source is taken to have it: deleting a row must
+ * end its Deployment.
+ */
+export function isOfSource(
+  { generation }: Generation,
+  known: Pick<Registration | MalformedRegistration, 'generation' | 'isPresent'> | undefined,
+): boolean {
+  if (!known?.isPresent) return false;
+  return known.generation === generation || known.generation === undefined || generation === NO_LIFE;
 }
 
 /**

@@ -4,8 +4,10 @@ import { ask, isWritten, readItem, readTogether, type Table, type Write } from '
 import {
   deploymentKey,
   fromDeployment,
+  fromMalformedRegistration,
   fromRegistration,
   type Item,
+  type MalformedRegistration,
   PARTITION,
   parse,
   type Registration,
@@ -13,7 +15,7 @@ import {
   toRegistration,
 } from './schema.ts';
 
-export type { Registration } from './schema.ts';
+export type { MalformedRegistration, Registration } from './schema.ts';
 
 /**
  * How long a deletion is remembered, in seconds: 90 days. A stream can replay a record for one day, and what a
@@ -28,7 +30,16 @@ export async function readRegistration(table: Table, id: string): Promise<Regist
   return parse(table, await readItem(table, registrationKey(id)), fromRegistration);
 }
 
-/** What was last heard of each Deployment, and what it is now. Strongly consistent. */
+/** What was last heard of a Deployment, also by a malformed item, which must not stop what follows. Strongly consistent. */
+export async function readKnownRegistration(
+  table: Table,
+  id: string,
+): Promise<Registration | MalformedRegistration | undefined> {
+  const item = await readItem(table, registrationKey(id));
+  return parse(table, item, fromRegistration) ?? (item && fromMalformedRegistration(item));
+}
+
+/** What was last heard of each Deployment, and what it is now. Malformed items are left out. Strongly consistent. */
 export async function readRegistered(
   table: Table,
   ids: readonly string[],
@@ -77,25 +88,28 @@ export async function registrationsPage(
 export function registrationWrite(
   { tableName: TableName }: Table,
   next: Registration,
-  known: Registration | undefined,
+  known: Registration | MalformedRegistration | undefined,
   now: number,
 ): Write & { Put: object } {
   // A deletion is forgotten in the end; what is there is not.
   const expiresAt = next.isPresent ? undefined : Math.ceil(now / 1000) + MEMORY;
   const Item = toRegistration(next, expiresAt);
   if (!known) return { Put: { TableName, Item, ConditionExpression: 'attribute_not_exists(pk)' } };
-  const isUnchanged = 'lastChange = :lastChange AND generation = :generation AND isPresent = :isPresent';
+  return { Put: { TableName, Item, ...isAsRead('stored' in known ? known.stored : known) } };
+}
+
+/** The condition that the item exists and its attributes are as they were read: not of their type where they were not. */
+function isAsRead({ lastChange, generation, isPresent }: MalformedRegistration['stored']) {
+  const read = { lastChange, generation, isPresent };
+  const conditions = Object.entries(read).map(([name, value]) =>
+    value === undefined ? `NOT attribute_type(${name}, :type_${name})` : `${name} = :${name}`,
+  );
+  const values = Object.entries(read).map(([name, value]) =>
+    value === undefined ? [`:type_${name}`, name === 'isPresent' ? 'BOOL' : 'S'] : [`:${name}`, value],
+  );
   return {
-    Put: {
-      TableName,
-      Item,
-      ConditionExpression: isUnchanged,
-      ExpressionAttributeValues: {
-        ':lastChange': known.lastChange,
-        ':generation': known.generation,
-        ':isPresent': known.isPresent,
-      },
-    },
+    ConditionExpression: ['attribute_exists(pk)', ...conditions].join(' AND '),
+    ExpressionAttributeValues: Object.fromEntries(values),
   };
 }
 

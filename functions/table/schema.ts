@@ -520,8 +520,36 @@ export function toRegistration({ id, ...attributes }: Registration, expiresAt: n
 
 export function fromRegistration(item: Item | undefined): Registration | undefined {
   return parsed(item, (it) => ({
+/** A registration whose item is malformed: enough to follow the next change, and to replace the item. */
+export interface MalformedRegistration {
+  /** Undefined where it can't be read, as the next one. */
+  lastChange: string | undefined;
+  generation: string | undefined;
+  /** True where it can't be read: the source had the Deployment, and whoever deletes its row ends it. */
+  isPresent: boolean;
+  /** What the item holds, undefined where that is of another type. */
+  stored: { [name in 'lastChange' | 'generation' | 'isPresent']: Registration[name] | undefined };
+}
+
+export function fromMalformedRegistration(item: Item): MalformedRegistration {
+  const { lastChange, generation, isPresent } = item;
+  return {
+    lastChange: isSequence(lastChange) ? lastChange : undefined,
+    generation: is.ulid(generation) ? generation : undefined,
+    isPresent: is.flag(isPresent) ? isPresent : true,
+    stored: {
+      lastChange: is.text(lastChange) ? lastChange : undefined,
+      generation: is.text(generation) ? generation : undefined,
+      isPresent: is.flag(isPresent) ? isPresent : undefined,
+    },
+  };
+}
+
+/** Text that is no sequence number would come after every change, and none would be followed. */
+const isSequence = (value: unknown): value is string => is.text(value) && /^\d{40}$/.test(value);
+
     id: required(it.sk, (value): value is string => is.text(value) && isDeploymentId(value)),
-    lastChange: required(it.lastChange, is.text),
+    lastChange: required(it.lastChange, isSequence),
     generation: required(it.generation, is.ulid),
     isPresent: required(it.isPresent, is.flag),
     row: required(it.row, isFields),

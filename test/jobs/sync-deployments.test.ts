@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { isUlid } from '../../functions/domain/identifiers.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
+import { someOf } from '../support/generated.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
@@ -418,4 +419,96 @@ it('a Deployment that changed meanwhile is read again before it is written', asy
   };
   await follow();
   expect(await itemOf()).toMatchObject({ name: 'one' });
+});
+
+/** Values of an attribute of another type, or of another form. `undefined` is an attribute that is missing. */
+const DAMAGES = [
+  undefined,
+  '',
+  'x',
+  -1,
+  0.5,
+  7,
+  2 ** 53 - 1,
+  null,
+  [],
+  ['x'],
+  {},
+  { x: 'x' },
+  new Set(['x']),
+];
+const damagesOf = (item: Record<string, unknown>) =>
+  Object.keys(item)
+    .filter((name) => name !== 'pk' && name !== 'sk')
+    .flatMap((name) => DAMAGES.map((value) => ({ name, value })));
+const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
+
+describe('a malformed item', { timeout: 300_000 }, () => {
+  it('of a registration keeps no Deployment from being edited and deleted with its row, whatever is malformed in it', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    for (const { name, value } of someOf(damagesOf((await noted()) ?? {}))) {
+      const label = `${name} is ${JSON.stringify(value)}`;
+      await platform.put(rowOf(id, { label: { S: 'one' } }));
+      await follow();
+      const good = await noted();
+      await rewrite({ ...good, [name]: value });
+      await platform.put(rowOf(id, { label: { S: 'two' } }));
+      await follow();
+      expect(await itemOf(), label).toMatchObject({ name: 'two' });
+      expect(await noted(), label).toMatchObject({ generation: good?.generation, isPresent: true });
+      await rewrite({ ...good, [name]: value });
+      await platform.remove(id);
+      await follow();
+      expect(await itemOf(), label).toBeUndefined();
+      expect(await noted(), label).toMatchObject({ isPresent: false });
+    }
+  });
+
+  it('of a registration is not replaced when it has changed since it was read', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    const { isPresent: _, ...rest } = (await noted()) ?? {};
+    await rewrite(rest);
+    await platform.put(rowOf(id, { label: { S: 'two' } }));
+    const last = '9'.repeat(40);
+    around = async (when, command) => {
+      if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+      around = undefined;
+      await rewrite({ ...rest, isPresent: true, lastChange: last });
+    };
+    await follow();
+    expect(await noted()).toMatchObject({ lastChange: last });
+    expect(await itemOf()).not.toMatchObject({ name: 'two' });
+  });
+
+  it('of a Deployment is deleted with its row; any other change of the row is set aside, and later ones go on', async () => {
+    await platform.put(rowOf(id));
+    await follow();
+    const item = (await itemOf()) ?? {};
+    const entry = (await entryOf()) ?? {};
+    for (const { name, value } of someOf(damagesOf({ ...item, revision: 1 }))) {
+      const label = `${name} is ${JSON.stringify(value)}`;
+      await platform.put(rowOf(id, { label: { S: 'one' } }));
+      await follow();
+      const { generation } = (await itemOf()) ?? {};
+      const damaged = { ...item, generation, [name]: value };
+      await rewrite(damaged);
+      await rewrite({ ...entry, generation });
+      setAside.length = 0;
+      await platform.put(rowOf(id, { label: { S: 'two' } }));
+      await platform.put(rowOf(`${id}_behind`));
+      await follow();
+      const isMalformed = setAside.length > 0;
+      if (isMalformed) {
+        expect(setAside, label).toMatchObject([{ reason: 'the Deployment is malformed' }]);
+      } else expect(await itemOf(), label).toMatchObject({ name: 'two' });
+      expect(await itemOf(`${id}_behind`), label).toBeDefined();
+      await platform.remove(id);
+      await platform.remove(`${id}_behind`);
+      await follow();
+      expect(await itemOf(), label).toBeUndefined();
+      expect(await entryOf(), label).toBeUndefined();
+    }
+  });
 });

@@ -76,7 +76,7 @@ describe('the registration of a followed Deployment', () => {
     const good = toRegistration(of(), undefined);
     const wrong = {
       sk: ['', 'a#b', 7],
-      lastChange: [7, undefined],
+      lastChange: [7, undefined, '', 'x', '1', '1'.repeat(41)],
       generation: ['x', undefined],
       isPresent: ['true', undefined],
       row: [null, 'x', [], undefined],
