@@ -149,7 +149,24 @@ export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | un
   return scopes && { deploymentId, scopes };
 }
 
-/** Undefined when the route has no such parameter; '' when it has one without a value, which is no Deployment. */
+/**
+ * A segment `.` or `..`, or an empty one except at the end. Its dots and slashes may be percent-encoded, even repeatedly. A
+ * slash may be a backslash, and some servers ignore what follows a semicolon (`..;x`).
+ */
+const detour =
+  /(?:^|[/\\]|%(?:25)*(?:2f|5c))(?:(?:\.|%(?:25)*2e){1,2}(?:$|[/\\;]|%(?:25)*(?:2f|5c|3b))|[/\\]|%(?:25)*(?:2f|5c))/i;
+
+/**
+ * Reports whether a path parameter has a segment such as `..`. The API, or a server behind it, might resolve it to the path
+ * of another Deployment.
+ */
+export function hasDetour({ route }: AuthorizerCall): boolean {
+  return Object.values(route?.parameters ?? {}).some((value) => detour.test(String(value)));
+}
+
+/**
+ * Returns undefined when the route has no such parameter, and '' when its value is missing. '' is not a Deployment ID.
+ */
 function parameterOf(
   { template, parameters }: NonNullable<AuthorizerCall['route']>,
   name: string,

@@ -5,6 +5,7 @@ import {
   type AuthorizerCall,
   type AuthorizerEvent,
   demandOf,
+  hasDetour,
   parseAuthorizerEvent,
 } from '../http/authorizer-event.ts';
 import { bearerToken } from '../http/bearer.ts';
@@ -19,7 +20,10 @@ export type CallRefusal =
   | Refusal
   /** The stage variables do not parse, or `requiredScopes` says nothing of this route. */
   | 'configuration'
-  /** The policy would have to name a path with `*`, `?` or `${`, or a longer one than policies can. */
+  /**
+   * The policy would have to name a path with `*`, `?` or `${`, or a longer one than policies can; or the path names a
+   * Deployment and has segments such as `..`.
+   */
   | 'path';
 
 /** Where it is told who was refused and what failed. Nothing secret is told. */
@@ -79,6 +83,7 @@ export function authorizer(dependencies: Dependencies) {
 async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise<Decision> {
   const demand = demandOf(call);
   if (!demand) return { allowed: false, reason: 'configuration' };
+  if (demand.deploymentId !== undefined && hasDetour(call)) return { allowed: false, reason: 'path' };
   if (call.answer !== 'simple' && isByRoute(call) && !isNameable(call.arn)) {
     return { allowed: false, reason: 'path' };
   }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import type { CheckedRecords, CheckStore } from '../../functions/domain/check.ts';
 import { unavailable } from '../../functions/domain/errors.ts';
@@ -255,6 +256,74 @@ describe('the scopes that a route requires', () => {
     });
     expect(await setUp().handler(event)).toMatchObject({ isAuthorized: true });
   });
+});
+
+describe('a path that names a Deployment', () => {
+  const greedy = (proxy: string, name = 'proxy') =>
+    ofRoute(
+      `/deployments/{deploymentId}/{${name}+}`,
+      `/deployments/etl/${proxy}`,
+      { deploymentId: 'etl', [name]: proxy },
+      {},
+    );
+  /** What a server may read as a dot or a slash. */
+  const encoded = (text: string) =>
+    fc.constantFrom(
+      text,
+      ...['%', '%25', '%2525'].flatMap((it) => [hex(it, text), hex(it, text).toUpperCase()]),
+    );
+  const hex = (prefix: string, text: string) => `${prefix}${text.charCodeAt(0).toString(16)}`;
+  const dot = encoded('.');
+  const slash = fc.oneof(encoded('/'), encoded('\\'));
+  const segment = fc
+    .array(fc.constantFrom(...'ab1.-_~:@%+ '), { minLength: 1, maxLength: 6 })
+    .map((characters) => characters.join(''))
+    .filter((text) => !/^\.{1,2}$/.test(text));
+  const join = (...parts: fc.Arbitrary<string>[]) => fc.tuple(...parts).map((texts) => texts.join(''));
+  const nothing = fc.constant('');
+  const dots = fc.oneof(dot, join(dot, dot));
+  const step = fc.oneof(dots, join(dots, encoded(';'), fc.oneof(nothing, segment)));
+  const before = fc.oneof(nothing, join(segment, slash));
+  const after = fc.oneof(nothing, join(slash, segment), slash);
+  const detour = fc.oneof(
+    join(before, step, after),
+    join(before, slash, after),
+    join(segment, slash, slash, after),
+  );
+
+  it('is denied with 403 before the table is read if one of its parameters has a segment such as "..", however it is encoded', async () => {
+    await fc.assert(
+      fc.asyncProperty(detour, fc.constantFrom('proxy', 'dag'), async (text, name) => {
+        for (const [, event, answer] of greedy(text, name)) {
+          const { handler, report, store } = setUp();
+          expect(await handler(event)).toStrictEqual(answer);
+          expect(report.refused).toHaveBeenCalledExactlyOnceWith('path', expect.anything());
+          expect(store.read).not.toHaveBeenCalled();
+        }
+      }),
+    );
+  });
+
+  it('is allowed if its parameters have any other segments', async () => {
+    const plain = join(
+      fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/')),
+      fc.constantFrom('', '/'),
+    );
+    await fc.assert(
+      fc.asyncProperty(plain, async (text) => {
+        for (const [, event, refusal] of greedy(text)) {
+          expect(await setUp().handler(event)).not.toStrictEqual(refusal);
+        }
+      }),
+    );
+  });
+
+  it.each(ofRoute('/{proxy+}', '/../x', { proxy: '../x' }, {}))(
+    'is the only one: without a Deployment in the path, the handler checks it: %s',
+    async (_, event, refusal) => {
+      expect(await setUp().handler(event)).not.toStrictEqual(refusal);
+    },
+  );
 });
 
 describe('the Deployment of a call', () => {
