@@ -450,8 +450,9 @@ function List<T>({ listing, more, loading, empty, children }: ListProps<T>) {
   const { data } = listing;
   if (!data && listing.error !== undefined) return <Failure error={listing.error} retry={listing.reload} />;
   if (!data) return <Skeleton rows={3} label={loading} />;
-  if (data.items.length === 0) return <>{empty}</>;
   const { nextCursor } = data;
+  // A page may be empty and not the last one.
+  if (data.items.length === 0 && !nextCursor) return <>{empty}</>;
   const showMore = () =>
     run(async () => {
       const next = await more(nextCursor ?? '');

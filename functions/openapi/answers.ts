@@ -59,7 +59,8 @@ const expiresIn = z
   .meta({ description: 'Seconds until access ends if the token is not used.', example: 86_400 });
 
 const nextCursor = z.string().optional().meta({
-  description: 'Ask with it as `cursor` for what comes after; absent on the last page.',
+  description:
+    'Ask with it as `cursor` for what comes after; absent on the last page. A page may be short or empty and still have it.',
 });
 
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor });

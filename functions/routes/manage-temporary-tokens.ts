@@ -75,14 +75,13 @@ export function temporaryTokenRoutes(
       const { person, routeKey, query } = request;
       const { limit, cursor } = parseInput(pageInput, query, 'query');
       const listing = [routeKey, deployment.id, deployment.generation, person.sub];
-      const { items, hasMore } = await listGrants(table, deployment, {
+      const { items, next } = await listGrants(table, deployment, {
         after: fromCursor(listing, cursor),
         limit,
         now: clock(),
         isWanted: (grant) => isOf(person, grant),
       });
-      const last = items.at(-1);
-      const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
+      const nextCursor = next === undefined ? undefined : toCursor(listing, next);
       return { status: 200, body: { items: items.map((grant) => shown(grant, known)), nextCursor } };
     },
 

@@ -54,6 +54,7 @@ export const grantKey = (deploymentId: string, ulid: string, hash: string): Item
   pk: PARTITION.deployment(deploymentId),
   sk: grantOf(ulid) + hash,
 });
+export const ulidOfGrant = ({ sk }: ItemKey): string => sk.split('#')[1] ?? '';
 export const idempotencyKey = (deploymentId: string, generation: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: `${SORT.idempotency}${generation}#${hash}`,
@@ -162,6 +163,7 @@ const isRejectedCall = (value: unknown): value is RejectedCall =>
 const isLeak = (value: unknown): value is Leak =>
   is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak).wasEnabled);
 
+/** Only calls that created something are recorded, and each was answered with a JSON object. */
 function isAnswer(value: unknown): value is IdempotencyRecord['answer'] {
   const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
   const isSuccess = status === 200 || status === 201;
@@ -518,8 +520,6 @@ export function toRegistration({ id, ...attributes }: Registration, expiresAt: n
   return { ...registrationKey(id), ...attributes, expiresAt };
 }
 
-export function fromRegistration(item: Item | undefined): Registration | undefined {
-  return parsed(item, (it) => ({
 /** A registration whose item is malformed: enough to follow the next change, and to replace the item. */
 export interface MalformedRegistration {
   /** Undefined where it can't be read, as the next one. */
@@ -548,6 +548,8 @@ export function fromMalformedRegistration(item: Item): MalformedRegistration {
 /** Text that is no sequence number would come after every change, and none would be followed. */
 const isSequence = (value: unknown): value is string => is.text(value) && /^\d{40}$/.test(value);
 
+export function fromRegistration(item: Item | undefined): Registration | undefined {
+  return parsed(item, (it) => ({
     id: required(it.sk, (value): value is string => is.text(value) && isDeploymentId(value)),
     lastChange: required(it.lastChange, isSequence),
     generation: required(it.generation, is.ulid),
@@ -577,6 +579,12 @@ export function lifeOfMarker(item: Item): { deploymentId: string; generation: st
   return isMarker && rest.length === 0 ? { deploymentId, generation } : undefined;
 }
 
+/** When a Deployment was deleted, as its purge marker says. */
+export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
+  const isMarker = item && lifeOfMarker(item);
+  return isMarker && parsed(item, (it) => ({ createdAt: required(it.createdAt, is.whole) }));
+}
+
 function idOf(item: Item, prefix: string): string {
   const pk = required(item.pk, is.text);
   return required(
@@ -584,9 +592,3 @@ function idOf(item: Item, prefix: string): string {
     (value): value is string => pk.startsWith(prefix) && is.text(value) && isDeploymentId(value),
   );
 }
-/** When a Deployment was deleted, as its purge marker says. */
-export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
-  const isMarker = item && lifeOfMarker(item);
-  return isMarker && parsed(item, (it) => ({ createdAt: required(it.createdAt, is.whole) }));
-}
-

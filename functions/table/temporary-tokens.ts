@@ -1,7 +1,7 @@
 import type { ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
 import type { Deployment, Generation, Grant, IdempotencyRecord } from '../domain/records.ts';
-import { below, queryPages, type Table, transact } from './client.ts';
+import { below, listingPages, queryPages, type Table, transact } from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import {
   deploymentKey,
@@ -13,6 +13,7 @@ import {
   parse,
   SORT,
   toGrant,
+  ulidOfGrant,
 } from './schema.ts';
 
 interface Listing {
@@ -22,23 +23,38 @@ interface Listing {
   now: number;
 }
 
+/** Most queries that one page costs: one of as many items as it shows, and one of 1 MB. */
+const MAX_QUERIES = 2;
+
 /**
- * Temporary tokens of this life of the Deployment that live now, oldest first.
+ * Temporary tokens of this life of the Deployment that live now, oldest first. Nobody limits how many there are, so a page
+ * may be short or empty and have a `next` position all the same.
  * @param isWanted picks some; all of them when left out
  * @param limit most to return
+ * @returns `next`: the ULID after which the next page begins; undefined when this is the last one
  */
 export async function listGrants(
   table: Table,
-  deployment: Deployment,
-  { isWanted, limit, ...rest }: Listing & { isWanted?: (one: Grant) => boolean; limit: number },
-): Promise<{ items: Grant[]; hasMore: boolean }> {
+  { id, generation }: Deployment,
+  { isWanted, limit, after, now }: Listing & { isWanted?: (one: Grant) => boolean; limit: number },
+): Promise<{ items: Grant[]; next: string | undefined }> {
+  const grants = below(PARTITION.deployment(id), SORT.grant);
+  // `~` follows every character of a hash: so begins what comes after all keys of that ULID.
+  const start = after === undefined ? undefined : grantKey(id, after, '~');
   const items: Grant[] = [];
-  for await (const grant of livingGrants(table, deployment, rest)) {
-    if (isWanted?.(grant) ?? true) items.push(grant);
-    // One more than asked for tells whether there is a next page that this person may see.
-    if (items.length > limit) break;
+  let queries = 0;
+  // One more than asked for tells whether there is a next page.
+  for await (const page of listingPages(table, grants, limit + 1, start)) {
+    for (const item of page.items) {
+      const grant = parse(table, item, fromGrant);
+      const isValid = grant?.generation === generation && isLive(grant.expiresAt, now);
+      if (isValid && (isWanted?.(grant) ?? true)) items.push(grant);
+      if (items.length > limit) return { items: items.slice(0, limit), next: items.at(limit - 1)?.ulid };
+    }
+    queries++;
+    if (queries === MAX_QUERIES) return { items, next: page.next && ulidOfGrant(page.next) };
   }
-  return { items: items.slice(0, limit), hasMore: items.length > limit };
+  return { items, next: undefined };
 }
 
 /** A temporary token whose item is malformed: enough to delete it. */
@@ -63,21 +79,6 @@ export async function readGrant(
     }
   }
   return undefined;
-}
-
-async function* livingGrants(
-  table: Table,
-  { id, generation }: Deployment,
-  { after, now }: Listing,
-): AsyncGenerator<Grant> {
-  // `~` follows every character of a hash: so begins what comes after all keys of that ULID.
-  const start = after === undefined ? undefined : grantKey(id, after, '~');
-  for await (const { items } of queryPages(table, below(PARTITION.deployment(id), SORT.grant), start)) {
-    for (const item of items) {
-      const grant = parse(table, item, fromGrant);
-      if (grant?.generation === generation && isLive(grant.expiresAt, now)) yield grant;
-    }
-  }
 }
 
 /**
