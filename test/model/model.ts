@@ -335,7 +335,7 @@ const STEPS: Step[] = [
       });
       must(reply, isThere(key) ? 200 : 404);
       if (!isThere(key)) return;
-      if (key.enabled && !enabled) key.epoch += 1;
+      if (key.enabled !== enabled) key.epoch += 1;
       key.enabled = enabled;
     },
   },
