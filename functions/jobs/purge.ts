@@ -13,6 +13,7 @@ import {
   hasApiKey,
   itemsOfLife,
   type Life,
+  leaveMarker,
   readPresent,
   tokensOfKey,
   unfinishedPurges,
@@ -114,6 +115,8 @@ async function purgeRemoved(
     if (state !== 'over') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
     return;
   }
+  // A malformed item cannot be of the generation that was removed, unless somebody has put that back. A sweep decides.
+  if (state === 'malformed') await leaveMarker(table, life, clock());
   if (state !== 'over') return report({ type: state, deploymentId });
   // By hand or by the API: either way there is a marker from here on, until the purge has ended.
   const isOnRecord = await beginPurge(table, life, clock());

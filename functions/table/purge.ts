@@ -158,7 +158,29 @@ async function deleteBatch({ client, tableName }: Table, keys: ItemKey[]): Promi
  * @param now epoch milliseconds
  * @returns whether it was on record already: it has not ended since
  */
-export async function beginPurge(
+export async function beginPurge(table: Table, life: Life, now: number): Promise<boolean> {
+  const { client, tableName } = table;
+  const isOnRecord = await leaveMarker(table, life, now);
+  // No entry, or one of a later generation: nothing to delete.
+  await isWritten(
+    client.send(
+      new DeleteCommand({
+        TableName: tableName,
+        Key: directoryKey(life.deploymentId),
+        ConditionExpression: 'generation = :generation',
+        ExpressionAttributeValues: { ':generation': life.generation },
+      }),
+    ),
+  );
+  return isOnRecord;
+}
+
+/**
+ * Leaves a purge marker for a generation, from which a sweep begins its purge.
+ * @param now epoch milliseconds
+ * @returns whether there was one already
+ */
+export async function leaveMarker(
   { client, tableName }: Table,
   { deploymentId, generation }: Life,
   now: number,
@@ -171,17 +193,6 @@ export async function beginPurge(
         UpdateExpression: 'SET createdAt = if_not_exists(createdAt, :now)',
         ExpressionAttributeValues: { ':now': now },
         ReturnValues: 'ALL_OLD',
-      }),
-    ),
-  );
-  // No entry, or one of a later generation: nothing to delete.
-  await isWritten(
-    client.send(
-      new DeleteCommand({
-        TableName: tableName,
-        Key: directoryKey(deploymentId),
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues: { ':generation': generation },
       }),
     ),
   );
