@@ -37,6 +37,7 @@ const ENVIRONMENT = {
   DEPLOYMENT_TOKEN: 'dkx_canary',
   FUNCTIONS: 'keys-Authorize keys-Purge',
   FUNCTION_ARN: 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize',
+  IMAGE: '111122223333.dkr.ecr.eu-west-1.amazonaws.com/airflow:1',
   KEYS: `${SERVICE}/deployments/etl/api-keys`,
   KEYS_URL: SERVICE,
   KEY_ID: 'dk_etl_01JP0000000000000000000000',
@@ -45,6 +46,7 @@ const ENVIRONMENT = {
   PERSON: 'person-canary',
   PLATFORM_URL: SERVICE,
   POINT: '2030-01-01T12:00:00Z',
+  REGISTRY: '111122223333.dkr.ecr.eu-west-1.amazonaws.com',
   ROUTE_ID: 'route1',
   RUN_ID: 'run-7',
   SUB: 'ada',
@@ -116,6 +118,8 @@ const PROGRAMS: Record<string, string> = {
   npm: 'exec /usr/bin/curl -fsS "$SERVICE/npm"',
   npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
   curl: 'exec /usr/bin/curl "$@"',
+  // Fails without a password, as Docker does.
+  docker: '[ "$1" != login ] || grep -q .',
   // Behaves like jq 1.6, which succeeds when its input is empty, even with -e.
   jq: 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"',
   store_secret: 'exec cat',

@@ -5,7 +5,10 @@ import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { ClientCredentials } from 'simple-oauth2';
 import { describe, expect, it } from 'vitest';
-import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+import { snippet } from '../support/snippets.ts';
+import { call, makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+
+const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
 /** OAuth clients that pipelines commonly use, unmodified. The first one is row 33 of the OAuth rules. */
 const stack = await runStack();
@@ -108,6 +111,49 @@ describe('openid-client', () => {
     expect(await openid.tokenIntrospection(config, granted.access_token)).toMatchObject({ active: true });
     await openid.tokenRevocation(config, granted.access_token);
     expect(await openid.tokenIntrospection(config, granted.access_token)).toStrictEqual({ active: false });
+  });
+
+  it("needs the option algorithm: 'oauth2', because the service has no OpenID configuration", async () => {
+    const discovery = openid.discovery(
+      new URL(stack.url),
+      key.id,
+      undefined,
+      openid.ClientSecretBasic(key.secret),
+      {
+        execute: [openid.allowInsecureRequests],
+      },
+    );
+    await expect(discovery).rejects.toMatchObject({
+      message: 'unexpected HTTP response status code',
+      cause: { status: 404 },
+    });
+  });
+
+  it.each([401, 403])('exchanges again in the documented program when the API answers %i', async (status) => {
+    const [, program = ''] = snippet('oauth.md', 'js').split(/^import .*;$/m);
+    // The service of this test has no TLS.
+    const discovery = (
+      ...[url, id, metadata, authentication, options]: Parameters<typeof openid.discovery>
+    ) =>
+      openid.discovery(url, id, metadata, authentication, {
+        ...options,
+        execute: [openid.allowInsecureRequests],
+      });
+    const tokens: string[] = [];
+    const revokedAtFirst: typeof fetch = async (url, init) => {
+      const token = new Headers(init?.headers).get('authorization')?.slice('Bearer '.length) ?? '';
+      tokens.push(token);
+      if (tokens.length === 1) {
+        await call(stack, 'POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
+      }
+      const response = await fetch(url, init);
+      return response.status === 401 ? new Response(null, { status }) : response;
+    };
+    const run = new AsyncFunction('openid', 'process', 'fetch', `${program}\nreturn response;`);
+    const env = { KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret, API: `${stack.url}/whoami` };
+    const response: Response = await run({ ...openid, discovery }, { env }, revokedAtFirst);
+    expect(await response.json()).toMatchObject({ principalId: key.id });
+    expect(new Set(tokens).size).toBe(2);
   });
 });
 
