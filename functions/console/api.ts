@@ -18,11 +18,11 @@ interface Page<T> {
   nextCursor?: string;
 }
 
-/** What went wrong, in words for the person. */
+/** An error with a message that people understand. */
 export class ApiError extends Error {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
-  /** Where fields were wrong: `trust[0].claims.ref`, say, and its rule. */
+  /** The invalid fields, such as `trust[0].claims.ref`, and the rule that each breaks. */
   readonly fields: readonly FieldFault[];
 
   constructor(status: number, message: string, fields: readonly FieldFault[] = []) {
@@ -32,7 +32,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The service's API, as the person who is signed in. */
+/** Calls the service's API as the signed-in person. */
 export class Api {
   readonly #session: Session;
 
@@ -83,7 +83,11 @@ export class Api {
     return this.#call<T>('GET', segments, { query: { cursor } });
   }
 
-  /** @param attempt makes a second try of the same call make nothing twice */
+  /**
+   * Calls the API, and renews the sign-in once if the API answers 401.
+   * @param attempt Idempotency-Key, so that a retry of the same call creates nothing twice
+   * @throws ApiError
+   */
   async #call<T>(
     method: string,
     segments: readonly string[],
@@ -99,7 +103,7 @@ export class Api {
       token = await this.#session.accessToken();
       return fetch(path, {
         method,
-        // No cookie authorises anything here, so none is sent.
+        // No cookie authorizes anything here.
         credentials: 'omit',
         cache: 'no-store',
         headers: {
@@ -124,9 +128,9 @@ export class Api {
 }
 
 const WORDS: Record<number, string> = {
-  401: 'Your sign-in has ended.',
-  404: 'This is not there, or not for you to see.',
-  429: 'Too many calls at once. Wait a moment and try again.',
+  401: 'Your session has expired. Sign in again.',
+  404: 'Not found, or you don’t have access.',
+  429: 'Too many requests. Wait a moment and try again.',
   503: 'The service is busy. Try again in a moment.',
 };
 

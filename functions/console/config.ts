@@ -1,16 +1,16 @@
-/** What the service tells the page. */
+/** The configuration that the service writes into the page. */
 export interface Config {
   issuer: string;
   clientId: string;
-  /** OAuth scopes to ask of the issuer, separated by spaces. */
+  /** OAuth scopes to request from the issuer, separated by spaces. */
   signInScope: string;
-  /** The scopes that keys and tokens may have. */
+  /** The scopes that keys and tokens can have. */
   scopes: string[];
-  /** Issuers whose tokens can open a key in place of a secret. */
+  /** Issuers whose tokens keys can accept instead of a secret. */
   trustedIssuers: string[];
 }
 
-/** Read from the page, which the service has filled in. */
+/** Reads the configuration from the page. */
 export function readConfig(): Config {
   const content = document.querySelector<HTMLMetaElement>('meta[name=console]')?.content;
   return JSON.parse(content ?? '');

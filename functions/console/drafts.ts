@@ -1,23 +1,23 @@
 const DRAFT = 'console.draft';
 
 /**
- * What somebody has typed when the sign-in ends: kept over the redirect and given back once. Only fields of
- * forms; no secret is ever typed here.
+ * Keeps what people typed when their session expires. It survives the redirect to the issuer and is returned once. It
+ * contains only form fields, and nobody types a secret into those.
  */
 export class Drafts {
   #open: { path: string; fields: object } | undefined;
 
-  /** The form that is open now, as it stands. */
+  /** Records the fields of the form that is open now. */
   note(path: string, fields: object | undefined): void {
     this.#open = fields && { path, fields };
   }
 
-  /** Before leaving for the issuer. */
+  /** Stores the draft before leaving for the issuer. */
   keep(): void {
     if (this.#open) sessionStorage.setItem(DRAFT, JSON.stringify(this.#open));
   }
 
-  /** @returns what was typed at this path, if that was kept */
+  /** Returns the fields that were typed at this path, if they were stored. */
   take<T extends object>(path: string): T | undefined {
     const stored = sessionStorage.getItem(DRAFT);
     if (!stored) return undefined;

@@ -1,19 +1,19 @@
 import type { ServiceEvent } from './resources.ts';
 import { dayOf, duration } from './words.ts';
 
-/** What a rejected call was made for, by its route. */
+/** What a rejected call tried to do, by route. */
 const CALLS = new Map(
   Object.entries({
     'GET /deployments/{deploymentId}': 'read the Deployment',
     'PUT /deployments/{deploymentId}': 'register or change the Deployment',
     'DELETE /deployments/{deploymentId}': 'delete the Deployment',
     'GET /deployments/{deploymentId}/events': 'read the events',
-    'POST /deployments/{deploymentId}/api-keys': 'add an API Key',
-    'GET /deployments/{deploymentId}/api-keys': 'list the API Keys',
-    'GET /deployments/{deploymentId}/api-keys/{keyId}': 'read an API Key',
-    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': 'edit an API Key',
-    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': 'delete an API Key',
-    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': 'rotate an API Key',
+    'POST /deployments/{deploymentId}/api-keys': 'create an API key',
+    'GET /deployments/{deploymentId}/api-keys': 'list the API keys',
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': 'read an API key',
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': 'edit an API key',
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': 'delete an API key',
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': 'rotate an API key',
     'POST /deployments/{deploymentId}/temporary-tokens': 'get a temporary token',
     'GET /deployments/{deploymentId}/temporary-tokens': 'list the temporary tokens',
     'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': 'revoke a temporary token',
@@ -25,9 +25,9 @@ const FIELDS = new Map([
   ['trust', 'trust rules'],
 ]);
 
-/** What happened, in a sentence without its end. A type that is not known here is told as it is. */
+/** Describes an event in a sentence without a full stop. Returns an unknown type unchanged. */
 export function eventWords({ type, data }: ServiceEvent): string {
-  const key = `API Key “${data.name ?? data.keyId}”`;
+  const key = `API key “${data.name ?? data.keyId}”`;
   switch (type) {
     case 'deployment.registered':
       return 'Deployment registered';
@@ -36,11 +36,11 @@ export function eventWords({ type, data }: ServiceEvent): string {
     case 'deployment.deleted':
       return 'Deployment deleted';
     case 'deployment.purged':
-      return `What was left of the Deployment deleted for good: ${data.deleted} items`;
+      return `Data of the deleted Deployment permanently deleted: ${data.deleted} items`;
     case 'deployment.restored':
-      return 'Deployment brought back from a backup; all earlier tokens ended';
+      return 'Deployment restored from a backup; all earlier tokens revoked';
     case 'api_key.created':
-      return `${key} added`;
+      return `${key} created`;
     case 'api_key.edited':
       return `${key} edited${changedWords(data.changed)}`;
     case 'api_key.rotated':
@@ -78,17 +78,22 @@ export function eventWords({ type, data }: ServiceEvent): string {
   }
 }
 
-/** What one caller tried; or, without a `call`, how often the callers did that have no event of their own. */
+/**
+ * Describes the rejected calls of one caller, or, without a `call`, those of all callers without an event of their own.
+ */
 function rejectedWords({ call, status, count, callers }: ServiceEvent['data']): string {
   if (call === undefined) return `Rejected ${count} calls by ${callers} other callers`;
   const last = `${callWords(String(call))} (${status})`;
-  // An event of an earlier version is one call and has no count.
+  // An event of an earlier version stands for one call and has no count.
   return Number(count ?? 1) === 1
     ? `Rejected a call to ${last}`
     : `Rejected ${count} calls; the last one was to ${last}`;
 }
 
-/** @param call a route, of people or of the platform */
+/**
+ * Describes a route.
+ * @param call a route with or without /platform
+ */
 const callWords = (call: string) => CALLS.get(call.replace(' /platform/', ' /')) ?? call;
 
 function changedWords(changed: unknown): string {
@@ -97,11 +102,11 @@ function changedWords(changed: unknown): string {
 }
 
 function retirementWords(retireOld: unknown): string {
-  if (retireOld === 'on_first_use') return 'the old secret goes on until the new one is used';
-  if (retireOld === 'now') return 'the old secret and all older tokens refused at once';
+  if (retireOld === 'on_first_use') return 'the old secret stays valid until the new one is used';
+  if (retireOld === 'now') return 'the old secret and all earlier tokens revoked immediately';
   return retireOld === 0
-    ? 'the old secret refused at once'
-    : `the old secret goes on for ${duration(Number(retireOld))}`;
+    ? 'the old secret revoked immediately'
+    : `the old secret stays valid for ${duration(Number(retireOld))}`;
 }
 
 const JOBS = new Map([
@@ -113,8 +118,8 @@ const JOBS = new Map([
 ]);
 
 /**
- * Who did it, in words, and apart from them the `sub` or ARN of a person or an IAM principal: a person can have any
- * `sub`, also one that reads like a job.
+ * Describes who caused an event. The `sub` or ARN of a person or an IAM principal is returned separately, because a
+ * person can have any `sub`, even one that looks like the name of a job.
  */
 export function actorWords({ principal, type }: ServiceEvent['data']['actor']): {
   words: string;

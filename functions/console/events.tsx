@@ -2,7 +2,7 @@ import { actorWords, eventWords } from './event-words.ts';
 import { Time } from './parts.tsx';
 import type { ServiceEvent } from './resources.ts';
 
-/** One line of a Deployment's history. */
+/** One event of a Deployment. */
 export function EventItem({ event }: { event: ServiceEvent }) {
   const { keyId, actor } = event.data;
   const { words, principal } = actorWords(actor);

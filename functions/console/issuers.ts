@@ -3,9 +3,11 @@ import type { TrustRule } from './resources.ts';
 
 interface KnownIssuer {
   label: string;
-  /** Claims by which its pipelines are told apart; the first identifies a tenant, and nobody can register it again. */
+  /**
+   * Claims that distinguish its pipelines. The first one identifies a tenant, and no one else can register it later.
+   */
   claims: readonly string[];
-  /** What a rule must bind, and where to find it. */
+  /** What a rule must bind, and where people find the value. */
   hint: string;
 }
 
@@ -14,7 +16,7 @@ export const GITLAB = 'https://gitlab.com';
 const BUILDKITE = 'https://agent.buildkite.com';
 const CIRCLECI = 'https://oidc.circleci.com/org/';
 
-/** Also for an enterprise with an issuer of its own, whose URL ends in its slug. */
+/** Includes an enterprise's own issuer, whose URL ends in its slug. */
 export const isGitHub = (issuer: string): boolean => `${issuer}/`.startsWith(`${GITHUB}/`);
 
 const KNOWN: readonly [isIt: (issuer: string) => boolean, KnownIssuer][] = [
@@ -65,21 +67,21 @@ const KNOWN: readonly [isIt: (issuer: string) => boolean, KnownIssuer][] = [
 
 const knownIssuer = (issuer: string) => KNOWN.find(([isIt]) => isIt(issuer))?.[1];
 
-/** What people call an issuer. */
+/** Returns the name of an issuer for people. */
 export const issuerLabel = (issuer: string): string => {
   const label = knownIssuer(issuer)?.label ?? new URL(issuer).host;
   const isOfEnterprise = isGitHub(issuer) && issuer !== GITHUB;
   return isOfEnterprise ? `${label} (${issuer.slice(GITHUB.length + 1)})` : label;
 };
 
-/** Claims to offer for a rule of an issuer, and where their values are found. */
+/** Returns the claims to suggest for a rule of an issuer, and where to find their values. */
 export const claimsOf = (issuer: string): Omit<KnownIssuer, 'label'> =>
   knownIssuer(issuer) ?? {
     claims: ['sub'],
     hint: 'A rule must bind sub to the exact text that this issuer’s tokens have.',
   };
 
-/** A rule to begin with. */
+/** Returns a new rule for an issuer. */
 export const newRule = (issuer: string): RuleFields => ({
   issuer,
   audience: '',
@@ -87,12 +89,12 @@ export const newRule = (issuer: string): RuleFields => ({
   singleUse: false,
 });
 
-/** `GitHub Actions: repository_id is 4711, ref begins with refs/heads/` */
+/** Describes a rule: `GitHub Actions: repository_id is 4711, ref begins with refs/heads/` */
 export function ruleWords({ issuer, audience, claims, singleUse }: TrustRule): string {
   const conditions = sortedClaims(claims).map(([name, rule]) =>
     typeof rule === 'string' ? `${name} is ${rule}` : `${name} begins with ${rule.prefix}`,
   );
-  if (audience) conditions.push(`for ${audience}`);
-  if (singleUse) conditions.push('each token once');
+  if (audience) conditions.push(`audience is ${audience}`);
+  if (singleUse) conditions.push('each token only once');
   return `${issuerLabel(issuer)}: ${conditions.join(', ')}`;
 }

@@ -43,7 +43,7 @@ export function KeyCard(props: Props) {
       </p>
       <Scopes scopes={scopes} />
       {trust && (
-        <ul class="rules" aria-label="Opened by">
+        <ul class="rules" aria-label="Trust rules">
           {trust.map((rule) => (
             <li key={ruleWords(rule)}>{ruleWords(rule)}</li>
           ))}
@@ -73,8 +73,8 @@ function WayBack({ apiKey, deploymentId, onChange }: Props) {
     return (
       <Notice kind="error">
         <p>
-          Reported as leaked {leakedAt && <Time of={leakedAt} />}. The key and all its tokens are refused. Use{' '}
-          <a href={paths.key(deploymentId, id, 'leaked')}>It leaked</a> for a new secret.
+          Reported as leaked {leakedAt && <Time of={leakedAt} />}. The service rejects the key and all its
+          tokens. <a href={paths.key(deploymentId, id, 'leaked')}>Replace the secret</a> to use the key again.
         </p>
       </Notice>
     );
@@ -83,8 +83,8 @@ function WayBack({ apiKey, deploymentId, onChange }: Props) {
     return (
       <Notice kind="warning">
         <p>
-          It is refused. <a href={paths.key(deploymentId, id, 'edit')}>Give it a later expiry</a> to go on;
-          tokens from before stay dead.
+          This key has expired. <a href={paths.key(deploymentId, id, 'edit')}>Set a later expiry</a> to use it
+          again. Existing tokens stay revoked.
         </p>
       </Notice>
     );
@@ -92,10 +92,10 @@ function WayBack({ apiKey, deploymentId, onChange }: Props) {
   if (status !== 'idle') return null;
   return (
     <Notice kind="warning">
-      <p>It is refused, because nobody has used it for too long.</p>
+      <p>The service rejects this key because it has not been used for too long.</p>
       {error !== undefined && <Failure error={error} />}
       <button type="button" onClick={useAgain} disabled={isBusy}>
-        Use it again<span class="unseen">: {name}</span>
+        Reactivate key<span class="unseen">: {name}</span>
       </button>
     </Notice>
   );
@@ -124,7 +124,7 @@ function Facts({ apiKey }: { apiKey: ApiKey }) {
       <div>
         <dt>Last used</dt>
         <dd>
-          {lastUsedAt ? <Time of={lastUsedAt} /> : 'not yet'}
+          {lastUsedAt ? <Time of={lastUsedAt} /> : 'never'}
           {lastUsedFrom?.address && (
             <>
               {' '}
@@ -162,10 +162,10 @@ function Secret({ which, credential }: { which: string; credential: Credential }
     <div>
       <dt>{which}</dt>
       <dd>
-        made <Time of={createdAt} />, {lastUsedAt ? 'last used ' : 'not used yet'}
+        created <Time of={createdAt} />, {lastUsedAt ? 'last used ' : 'never used'}
         {lastUsedAt && <Time of={lastUsedAt} />}
-        {retiresAt && ', refused '}
-        {retiresOnFirstUse && 'once the new one is used, or '}
+        {retiresAt && ', retires '}
+        {retiresOnFirstUse && 'when the new one is used, or '}
         {retiresAt && <Time of={retiresAt} />}
       </dd>
     </div>

@@ -12,15 +12,15 @@ import { useAction, useLoad, useTools } from './state.ts';
 
 export interface KeyDialogProps {
   deploymentId: string;
-  /** Back to the list. */
+  /** Returns to the list. */
   onClose: () => void;
-  /** The list is to be read again. */
+  /** Reloads the list. */
   onChange: () => void;
-  /** The key is gone from the list. */
+  /** Removes the key from the list. */
   onDeleted: (keyId: string) => void;
 }
 
-/** The dialog that the URL names, over the list of keys. */
+/** The dialog that the URL names, on top of the list of keys. */
 export function KeyDialogs({ dialog, ...props }: KeyDialogProps & { dialog: KeyDialog }) {
   if (dialog.name === 'add') return <AddKey {...props} />;
   if (dialog.name === 'secret') return <Secret key={dialog.keyId} {...props} keyId={dialog.keyId} />;
@@ -37,11 +37,11 @@ function AddKey({ deploymentId, onClose, onChange }: KeyDialogProps) {
     route(paths.key(deploymentId, key.id, key.trust ? 'ci' : 'secret'), true);
   };
   return (
-    <Dialog title="Add API Key" onClose={onClose}>
+    <Dialog title="Create API key" onClose={onClose}>
       <KeyForm
         path={paths.addKey(deploymentId)}
         initial={emptyFields(config.scopes)}
-        action="Add API Key"
+        action="Create API key"
         onSubmit={submit}
         onCancel={onClose}
       />
@@ -49,25 +49,27 @@ function AddKey({ deploymentId, onClose, onChange }: KeyDialogProps) {
   );
 }
 
-/** The one time that the secret is seen: of a new key, or of one that was rotated. */
+/** Shows the secret of a new or rotated key, which is possible only once. */
 function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: string }) {
   const { made, setMade } = useTools();
   const { route } = useLocation();
-  // Whichever way this view is left, the secret goes with it. A layout effect is in force when the secret is in the
-  // page; what comes after the paint would miss somebody who goes back at once.
+  // Leaving this view in any way drops the secret. A layout effect runs before the secret is painted; a normal effect
+  // would be too late if someone goes back at once.
   useLayoutEffect(() => () => setMade(undefined), []);
   const key = made?.id === keyId ? made : undefined;
   if (!key?.secret) {
     return (
       <Dialog title="The secret is not shown again" onClose={onClose}>
-        <p>A secret is shown once, when it is made. If it is lost, rotate the key: that makes another one.</p>
+        <p>
+          A secret is shown only once, when it is created. If you lost it, rotate the key to get a new one.
+        </p>
         <LabelledValue label="ID" text={keyId} />
         <footer>
           <button type="button" onClick={() => route(paths.key(deploymentId, keyId, 'rotate'), true)}>
-            Rotate
+            Rotate key
           </button>
           <button type="button" class="primary" onClick={onClose}>
-            Back to API Keys
+            Back to API keys
           </button>
         </footer>
       </Dialog>
@@ -83,14 +85,14 @@ function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: stri
     >
       <Notice kind="warning">
         <p>
-          <strong>This is the only time that the secret is shown.</strong> Copy it now to where your pipeline
-          keeps its secrets.
+          <strong>This is the only time that the secret is shown.</strong> Copy it now and store it where your
+          pipeline keeps its secrets.
         </p>
       </Notice>
       {isRotated && <OldSecret apiKey={key} />}
       <LabelledValue label="ID" text={keyId} />
       <LabelledValue label="Secret" text={key.secret} />
-      <h3>Use it</h3>
+      <h3>Use the secret</h3>
       <Tabs
         label="Where to use it"
         tabs={SNIPPETS.map(({ id, label, store, code }) => ({
@@ -113,13 +115,13 @@ function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: stri
   );
 }
 
-/** What becomes of the secret from before. */
+/** Says when the previous secret retires. */
 function OldSecret({ apiKey: { credentials } }: { apiKey: NewKey }) {
   const [old, fresh] = credentials;
-  if (!fresh || !old?.retiresAt) return <p>The old secret is refused from now on.</p>;
+  if (!fresh || !old?.retiresAt) return <p>The old secret no longer works.</p>;
   return (
     <p>
-      The old secret is refused {old.retiresOnFirstUse && 'once this one is used, or '}
+      The old secret retires {old.retiresOnFirstUse && 'when this one is used, or '}
       <Time of={old.retiresAt} />
       {old.retiresOnFirstUse && ' at the latest'}.
     </p>
@@ -130,7 +132,7 @@ type OneKeyProps = KeyDialogProps & { keyId: string; name: Exclude<OneKeyDialog,
 
 const ONE_KEY = { edit: EditKey, delete: DeleteKey, rotate: Rotate, leaked: ItLeaked, ci: CiStep };
 
-/** A dialog about a key as it is now. */
+/** A dialog for an existing key, which it loads. */
 function OneKey({ keyId, name, ...props }: OneKeyProps) {
   const { deploymentId, onClose } = props;
   const { api } = useTools();
@@ -138,7 +140,7 @@ function OneKey({ keyId, name, ...props }: OneKeyProps) {
   const Content = ONE_KEY[name];
   if (key) return <Content {...props} apiKey={key} />;
   return (
-    <Dialog title="API Key" onClose={onClose}>
+    <Dialog title="API key" onClose={onClose}>
       {error ? <Failure error={error} retry={reload} /> : <Skeleton rows={3} label="Loading the key" />}
     </Dialog>
   );
@@ -153,7 +155,7 @@ function EditKey({ deploymentId, apiKey, onClose, onChange }: KeyDialogProps & {
     onClose();
   };
   return (
-    <Dialog title="Edit API Key" onClose={onClose}>
+    <Dialog title="Edit API key" onClose={onClose}>
       <KeyForm
         path={paths.key(deploymentId, apiKey.id, 'edit')}
         initial={fieldsOf(apiKey)}
@@ -184,11 +186,11 @@ function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: KeyDialogProps 
     });
   };
   return (
-    <Dialog title="Delete API Key" onClose={onClose}>
+    <Dialog title="Delete API key" onClose={onClose}>
       <form onSubmit={submit}>
         <p>
-          Whatever uses <strong class="name">{apiKey.name}</strong> is refused at once, and its tokens do not
-          come back. This cannot be undone.
+          Anything using <strong class="name">{apiKey.name}</strong> loses access immediately, and all its
+          tokens are revoked. This can’t be undone.
         </p>
         {error !== undefined && <Failure error={error} />}
         <Field label="Type the key’s name to delete it">
@@ -208,7 +210,7 @@ function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: KeyDialogProps 
             Cancel
           </button>
           <button type="submit" class="danger" disabled={!isConfirmed || isBusy}>
-            {isBusy ? 'Deleting…' : 'Delete API Key'}
+            {isBusy ? 'Deleting…' : 'Delete API key'}
           </button>
         </footer>
       </form>
@@ -216,14 +218,14 @@ function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: KeyDialogProps 
   );
 }
 
-/** The step for the CI of a key without a secret: it holds none, so it can be seen at any time. */
+/** The CI setup of a key without a secret. It contains no secret, so people can open it at any time. */
 function CiStep({ apiKey: { id, name, trust = [] }, onClose }: KeyDialogProps & { apiKey: ApiKey }) {
   const steps = new Map(
     trust.map(({ issuer, audience = location.origin }) => [`${issuer} ${audience}`, { issuer, audience }]),
   );
   return (
-    <Dialog title={`${name} in your CI`} isWide onClose={onClose}>
-      <p>There is no secret to store. The CI proves itself by a token of its own, which this step swaps.</p>
+    <Dialog title={`Set up your CI for ${name}`} isWide onClose={onClose}>
+      <p>There is no secret to store. This step exchanges an OIDC token of your CI for an access token.</p>
       <LabelledValue label="ID" text={id} />
       <Tabs
         label="Where to use it"

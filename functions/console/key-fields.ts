@@ -1,36 +1,36 @@
 import type { ApiKey, FieldFault, KeyChanges, KeyInput, TrustRule } from './resources.ts';
 
 const DAY = 86_400_000;
-/** How long people are told before it that a key expires, as its event is. */
+/** How long before a key expires the console warns, in milliseconds. The same as for the event `api_key.expiring`. */
 const NOTICE = 7 * DAY;
 
-/** When a key shall expire. */
+/** The expiry times that the form offers. */
 export const EXPIRIES = [
   { value: 'never', label: 'Never' },
   { value: '7', label: 'In 7 days' },
   { value: '30', label: 'In 30 days' },
   { value: '90', label: 'In 90 days' },
-  { value: '365', label: 'In a year' },
+  { value: '365', label: 'In 1 year' },
   { value: 'date', label: 'On a date…' },
 ] as const;
 
-/** What the form of a key holds; all of it survives a sign-in that ends in between. No secret is typed here. */
+/** The fields of the key form. They are kept when a session expires. No one types a secret here. */
 export interface KeyFields {
   name: string;
   description: string;
   scopes: string[];
   enabled: boolean;
-  /** One of EXPIRIES, or `kept` for the expiry that the key has. */
+  /** A value of EXPIRIES, or `kept` for the key's existing expiry. */
   expiry: string;
-  /** `2027-01-31`, for `date`. */
+  /** Such as `2027-01-31`. Used if `expiry` is `date`. */
   date: string;
-  /** One CIDR a line. */
+  /** One CIDR range per line. */
   networks: string;
   /** Empty for a key with a secret. */
   rules: RuleFields[];
 }
 
-/** A trust rule as it is typed: claims in their order, twice the same perhaps. */
+/** A trust rule in the form. Claims are in the order in which they were typed, and may contain duplicates. */
 export interface RuleFields {
   issuer: string;
   audience: string;
@@ -38,7 +38,7 @@ export interface RuleFields {
   singleUse: boolean;
 }
 
-/** Claims by their names: the service gives them in no order. */
+/** Sorts claims by name, because the service returns them in no particular order. */
 export const sortedClaims = (claims: TrustRule['claims']): [string, TrustRule['claims'][string]][] =>
   Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
 
@@ -53,7 +53,7 @@ export const emptyFields = (scopes: readonly string[]): KeyFields => ({
   rules: [],
 });
 
-/** A key as its form shows it. */
+/** Returns the form fields of a key. */
 export const fieldsOf = (key: ApiKey): KeyFields => ({
   name: key.name,
   description: key.description ?? '',
@@ -74,7 +74,10 @@ export const fieldsOf = (key: ApiKey): KeyFields => ({
   })),
 });
 
-/** The key that the form asks for. @param now epoch milliseconds */
+/**
+ * Returns the request that creates the key in the form.
+ * @param now epoch milliseconds
+ */
 export function inputOf(fields: KeyFields, now: number): KeyInput {
   const { name, description, scopes, networks, rules } = trimmed(fields);
   const expiresAt = expiryOf(fields, now);
@@ -89,8 +92,9 @@ export function inputOf(fields: KeyFields, now: number): KeyInput {
 }
 
 /**
- * What the form changes of the key, and nothing else: to send what is as it was could undo what somebody else has
- * changed, or take an idle key into use again. @param now epoch milliseconds
+ * Returns only the fields that the form changes. Sending an unchanged field could undo another person's change, or
+ * reactivate an idle key.
+ * @param now epoch milliseconds
  */
 export function changesOf(key: ApiKey, fields: KeyFields, now: number): KeyChanges {
   const before = fieldsOf(key);
@@ -108,21 +112,21 @@ export function changesOf(key: ApiKey, fields: KeyFields, now: number): KeyChang
   };
 }
 
-/** The fields without white space around the name and the description, which the service rejects. */
+/** Removes white space around the name and the description, which the service rejects. */
 const trimmed = (fields: KeyFields): KeyFields => ({
   ...fields,
   name: fields.name.trim(),
   description: fields.description.trim(),
 });
 
-/** @returns RFC 3339, the end of the day for a date; null for never */
+/** Returns the expiry as RFC 3339: for a date, the end of that day. Returns null for never. */
 function expiryOf({ expiry, date }: KeyFields, now: number): string | null {
   if (expiry === 'never') return null;
   if (expiry === 'date') return new Date(`${date}T23:59:59`).toISOString();
   return new Date(now + Number(expiry) * DAY).toISOString();
 }
 
-/** One value a line, or between commas or spaces. */
+/** Splits text at line breaks, commas and spaces. */
 const linesOf = (text: string): string[] => text.split(/[\s,]+/).filter((line) => line !== '');
 
 const ruleOf = ({ issuer, audience, claims, singleUse }: RuleFields): TrustRule => ({
@@ -135,8 +139,8 @@ const ruleOf = ({ issuer, audience, claims, singleUse }: RuleFields): TrustRule 
 });
 
 /**
- * What is wrong with a field or a part of it, in words for the person: `trust` is about `trust[0].claims` too.
- * @param names what a number in brackets counts: `line`
+ * Returns the error message of a field or of a part of it: `trust` also matches `trust[0].claims`.
+ * @param counted what a number in brackets counts, such as `line`
  */
 export function faultOf(faults: readonly FieldFault[], name: string, counted?: string): string | undefined {
   const isAbout = (field: string) => ['', '[', '.'].includes(field.slice(name.length, name.length + 1));
@@ -145,7 +149,10 @@ export function faultOf(faults: readonly FieldFault[], name: string, counted?: s
   return fault && (counted && index ? `${counted} ${Number(index) + 1} ${fault.rule}` : fault.rule);
 }
 
-/** How a key is, in a word: whether it can be used, or why not. @param now epoch milliseconds */
+/**
+ * Returns the status of a key as people see it.
+ * @param now epoch milliseconds
+ */
 export function stateOf(
   { status, expiresAt }: Pick<ApiKey, 'status' | 'expiresAt'>,
   now: number,

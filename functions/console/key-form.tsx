@@ -8,14 +8,14 @@ import { TrustRules } from './trust-rules.tsx';
 import { dayOf } from './words.ts';
 
 interface KeyFormProps {
-  /** URL of this form, under which its draft is kept. */
+  /** URL of this form, which identifies its draft. */
   path: string;
   initial: KeyFields;
-  /** The expiry that the key has, RFC 3339. */
+  /** The key's current expiry, RFC 3339. */
   expiresAt?: string | undefined;
-  /** Whether the key is there already: then it keeps its way of proving itself. */
+  /** Whether the key already exists. Then its kind of authentication cannot change. */
   isMade?: boolean;
-  /** A leaked key is not enabled here, but by being rotated. */
+  /** Whether the key leaked. Then only a rotation can enable it. */
   isLeaked?: boolean;
   action: string;
   onSubmit: (fields: KeyFields, attempt: string) => Promise<void>;
@@ -23,7 +23,7 @@ interface KeyFormProps {
   onDelete?: () => void;
 }
 
-/** The fields whose faults are said where they are. */
+/** The fields that show their errors themselves. */
 const SHOWN = ['name', 'description', 'scopes', 'expiresAt', 'networks', 'trust'];
 
 export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ...on }: KeyFormProps) {
@@ -38,14 +38,14 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy) return;
-    // The same again after a lost answer must not make a second key.
+    // A retry after a lost answer must not create a second key.
     const body = JSON.stringify(fields);
     if (attempt.current.body !== body) attempt.current = { body, id: crypto.randomUUID() };
     run(() => on.onSubmit(fields, attempt.current.id));
   };
   const faults = error instanceof ApiError ? error.fields : [];
   const isSaid = SHOWN.some((field) => faultOf(faults, field) !== undefined);
-  const kept = expiresAt ? [{ value: 'kept', label: `On ${dayOf(expiresAt)}, as it is` }] : [];
+  const kept = expiresAt ? [{ value: 'kept', label: `On ${dayOf(expiresAt)} (unchanged)` }] : [];
   const [issuer] = config.trustedIssuers;
   const hasRules = fields.rules.length > 0;
 
@@ -68,7 +68,7 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
       </Field>
       <Field
         label="Description"
-        hint="Optional: where it is used, whom to ask."
+        hint="Optional. Where the key is used, and who to ask about it."
         error={faultOf(faults, 'description')}
       >
         {(attributes) => (
@@ -83,11 +83,11 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
       </Field>
       {!isMade && issuer !== undefined && (
         <fieldset class="field">
-          <legend>The pipeline proves itself by</legend>
+          <legend>Authentication</legend>
           <div class="choices">
             <label class="choice">
               <input type="radio" name="kind" checked={!hasRules} onChange={() => set({ rules: [] })} />
-              <span>a secret</span>
+              <span>Client secret</span>
             </label>
             <label class="choice">
               <input
@@ -96,7 +96,7 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
                 checked={hasRules}
                 onChange={() => set({ rules: [newRule(issuer)] })}
               />
-              <span>a token of its CI, without a stored secret</span>
+              <span>OIDC token from CI (no stored secret)</span>
             </label>
           </div>
         </fieldset>
@@ -143,8 +143,8 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
         )}
       </Field>
       <Field
-        label="Networks"
-        hint="Optional: networks from which alone it can be used, one a line."
+        label="Allowed IP ranges"
+        hint="Optional. One CIDR range per line. Leave empty to allow any address."
         error={faultOf(faults, 'networks', 'line')}
       >
         {(attributes) => (
@@ -170,14 +170,14 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
             <span>Enabled</span>
           </label>
           <p class="hint">
-            Disabling ends access at once. Tokens from before stay dead when it is enabled again.
+            Disabling a key revokes its tokens immediately. They stay revoked even if you re-enable the key.
           </p>
         </div>
       )}
       <footer>
         {on.onDelete && (
           <button type="button" class="danger-quiet" onClick={on.onDelete}>
-            Delete API Key
+            Delete API key
           </button>
         )}
         <span class="gap" />
@@ -185,7 +185,7 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
           Cancel
         </button>
         <button type="submit" class="primary" disabled={isBusy}>
-          {isBusy ? 'Saving…' : action}
+          {isBusy ? (isMade ? 'Saving…' : 'Creating…') : action}
         </button>
       </footer>
     </form>

@@ -57,13 +57,13 @@ function App() {
 
 const here = () => location.pathname + location.search;
 
-/** On the way back from the issuer. */
+/** Completes a sign-in after the redirect from the issuer. */
 function Returning({ session }: { session: Session }) {
   const { route } = useLocation();
   const [error, setError] = useState<unknown>();
   useEffect(() => {
     const url = new URL(location.href);
-    // The code leaves the address bar and the history before anything else happens.
+    // Removes the code from the address bar and the history before anything else happens.
     history.replaceState(null, '', paths.signedIn());
     session.complete(url).then(
       (returnTo) => route(returnTo, true),
@@ -75,9 +75,7 @@ function Returning({ session }: { session: Session }) {
   return (
     <Welcome session={session} returnTo={paths.deployments()}>
       <Failure error={undefined} />
-      <p class="quiet">
-        {isDenied ? 'The sign-in was refused.' : 'The sign-in did not work. Begin it again from here.'}
-      </p>
+      <p class="quiet">{isDenied ? 'The issuer denied the sign-in.' : 'The sign-in failed. Try again.'}</p>
     </Welcome>
   );
 }
@@ -86,7 +84,7 @@ function SignInPage({ session, isSignedOut }: { session: Session; isSignedOut: b
   const [isReturning] = useState(session.isReturning && !isSignedOut);
   const [error, setError] = useState<unknown>();
   useEffect(() => {
-    // A reload in the middle of the work: the issuer still knows the person.
+    // After a reload, the issuer still has the person's session.
     if (isReturning) session.begin(here()).catch(setError);
   }, []);
   if (isReturning && error === undefined) return <Waiting words="Signing you in…" />;
@@ -119,7 +117,7 @@ function Welcome({ session, returnTo, children }: WelcomeProps) {
     <main class="welcome">
       <Mark />
       <Heading title="Sign in">Deployment API Keys</Heading>
-      <p class="lead">Keys for your pipelines, temporary tokens for yourself.</p>
+      <p class="lead">API keys for your pipelines, temporary tokens for you.</p>
       {children}
       {error !== undefined && <Failure error={error} />}
       <button
@@ -134,7 +132,7 @@ function Welcome({ session, returnTo, children }: WelcomeProps) {
   );
 }
 
-/** The sign-in ended while the page was open: what was typed is kept. */
+/** Asks to sign in again when the session has expired. What people typed is kept. */
 function SignInEnded({ session, drafts }: { session: Session; drafts: Drafts }) {
   const { isBusy, error, run } = useAction();
   const again = () =>
@@ -143,8 +141,8 @@ function SignInEnded({ session, drafts }: { session: Session; drafts: Drafts }) 
       return session.begin(here());
     });
   return (
-    <Dialog title="Your sign-in has ended" isDismissible={false} onClose={again}>
-      <p>Sign in again to go on. You come back to this place, and what you have typed is kept.</p>
+    <Dialog title="Your session has expired" isDismissible={false} onClose={again}>
+      <p>Sign in again to continue. You will return to this page, and your input is kept.</p>
       {error !== undefined && <Failure error={error} />}
       <footer>
         <button type="button" class="primary" onClick={again} disabled={isBusy}>
@@ -185,7 +183,7 @@ function UnknownPage() {
   return (
     <main>
       <div class="head">
-        <Heading title="Not found">There is no such page</Heading>
+        <Heading title="Not found">Page not found</Heading>
       </div>
       <p>
         <a href={paths.deployments()}>All Deployments</a>
@@ -206,7 +204,7 @@ function Mark() {
   );
 }
 
-// A page that the browser kept whole, for the back button after a sign-out say, begins anew.
+// Reloads a page that the browser restored from its cache, for example by the back button after signing out.
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
 const root = document.getElementById('app');

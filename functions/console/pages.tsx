@@ -40,8 +40,8 @@ export function DeploymentsPage() {
         empty={
           <Empty title="No Deployments yet">
             <p>
-              A Deployment appears here once your platform has registered it and you are in one of its groups.
-              Ask an administrator of the platform if you expected one.
+              A Deployment appears here when your platform has registered it and you are in one of its groups.
+              If one is missing, ask an administrator of the platform.
             </p>
           </Empty>
         }
@@ -76,7 +76,7 @@ function GoneDeployment() {
     <details class="gone">
       <summary>Events of a deleted Deployment</summary>
       <form onSubmit={submit}>
-        <Field label="ID of the Deployment" hint="For administrators, for 90 days after each event.">
+        <Field label="Deployment ID" hint="Only for administrators. Events are kept for 90 days.">
           {(attributes) => (
             <span class="side-by-side">
               <input
@@ -104,7 +104,7 @@ export function KeysPage({ deploymentId, dialog }: { deploymentId: string; dialo
   const close = useClose(paths.keys(deploymentId), dialog !== undefined);
   const add = (
     <a class="button primary" href={paths.addKey(deploymentId)}>
-      Add API Key
+      Create API key
     </a>
   );
   return (
@@ -112,10 +112,10 @@ export function KeysPage({ deploymentId, dialog }: { deploymentId: string; dialo
       <List
         listing={listing}
         more={(cursor) => api.keys(deploymentId, cursor)}
-        loading="Loading the API Keys"
+        loading="Loading API keys"
         empty={
-          <Empty title="No API Keys yet">
-            <p>An API Key lets a pipeline get access to this Deployment, for 24 hours from each use.</p>
+          <Empty title="No API keys yet">
+            <p>A pipeline uses an API key to get access tokens for this Deployment.</p>
             {add}
           </Empty>
         }
@@ -143,7 +143,7 @@ export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) 
   const [revoking, setRevoking] = useState<TemporaryToken>();
   const get = (
     <a class="button primary" href={paths.token(deploymentId)}>
-      Get a temporary token
+      Create temporary token
     </a>
   );
   return (
@@ -154,7 +154,7 @@ export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) 
         loading="Loading the temporary tokens"
         empty={
           <Empty title="No temporary tokens">
-            <p>A temporary token gives you access as yourself for 24 hours, to try something from a shell.</p>
+            <p>Use a temporary token to call APIs as yourself for 24 hours, for example from a shell.</p>
             {get}
           </Empty>
         }
@@ -168,7 +168,7 @@ export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) 
               <button
                 type="button"
                 onClick={() => setRevoking(token)}
-                aria-label={`Revoke the token that was issued ${exactTime(token.createdAt)}`}
+                aria-label={`Revoke the token issued ${exactTime(token.createdAt)}`}
               >
                 Revoke
               </button>
@@ -203,14 +203,14 @@ export function EventsPage({ deploymentId }: { deploymentId: string }) {
   const listing = useLoad<Listing<ServiceEvent>>(`events ${deploymentId}`, () => api.events(deploymentId));
   return (
     <DeploymentFrame deploymentId={deploymentId} tab="events">
-      <p class="lead">What happened in the last 90 days, newest first.</p>
+      <p class="lead">Events of the last 90 days, newest first.</p>
       <List
         listing={listing}
         more={(cursor) => api.events(deploymentId, cursor)}
         loading="Loading the events"
         empty={
           <Empty title="No events">
-            <p>Nothing has happened here in the last 90 days.</p>
+            <p>Nothing has happened in the last 90 days.</p>
           </Empty>
         }
       >
@@ -237,10 +237,10 @@ function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
       onClose();
     });
   return (
-    <Dialog title="Revoke the token" onClose={onClose}>
+    <Dialog title="Revoke temporary token" onClose={onClose}>
       <p>
-        The token that was issued <Time of={token.createdAt} /> to <span class="who">{token.createdBy}</span>{' '}
-        is refused at once. This cannot be undone.
+        Anything using the token issued <Time of={token.createdAt} /> to{' '}
+        <span class="who">{token.createdBy}</span> loses access immediately. This can’t be undone.
       </p>
       {error !== undefined && <Failure error={error} />}
       <footer>
@@ -248,7 +248,7 @@ function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
           Cancel
         </button>
         <button type="button" class="danger" onClick={revoke} disabled={isBusy}>
-          {isBusy ? 'Revoking…' : 'Revoke'}
+          {isBusy ? 'Revoking…' : 'Revoke token'}
         </button>
       </footer>
     </Dialog>
@@ -268,13 +268,14 @@ export function TokenPage({ deploymentId }: { deploymentId: string | undefined }
         <Heading title="Temporary token">Temporary token</Heading>
       </div>
       <p class="lead">
-        Access as yourself for 24 hours, whatever you do with it. For a pipeline, add an API Key instead.
+        Call APIs as yourself for 24 hours. Using the token does not extend it. For a pipeline, create an API
+        key instead.
       </p>
       {error !== undefined && <Failure error={error} retry={reload} />}
       {!data && error === undefined && <Skeleton rows={1} label="Loading your Deployments" />}
       {data && deployments.length === 0 && !deploymentId && (
         <Empty title="No Deployments yet">
-          <p>A temporary token is for one Deployment, and there is none that you may see.</p>
+          <p>A temporary token is for one Deployment, and you don’t have access to any.</p>
         </Empty>
       )}
       {data && (deployments.length > 1 || deploymentId) && (
@@ -330,8 +331,8 @@ function GetToken({ deploymentId }: { deploymentId: string }) {
       <section class="card result" aria-label="Your temporary token">
         <Notice kind="warning">
           <p>
-            <strong>This is the only time that the token is shown.</strong> It ends{' '}
-            <Time of={token.expiresAt} />: {exactTime(token.expiresAt)}.
+            <strong>This is the only time that the token is shown.</strong> It expires{' '}
+            <Time of={token.expiresAt} /> ({exactTime(token.expiresAt)}).
           </p>
         </Notice>
         <LabelledValue label="Token" text={token.access_token} />
@@ -340,9 +341,9 @@ function GetToken({ deploymentId }: { deploymentId: string }) {
         <Code text={temporaryTokenSnippet({ service: location.origin })} what="curl snippet" />
         <div class="actions">
           <button type="button" onClick={() => setToken(undefined)}>
-            Get another one
+            Create another token
           </button>
-          <a href={paths.temporaryTokens(deploymentId)}>See and revoke temporary tokens</a>
+          <a href={paths.temporaryTokens(deploymentId)}>View and revoke temporary tokens</a>
         </div>
       </section>
     );
@@ -351,14 +352,17 @@ function GetToken({ deploymentId }: { deploymentId: string }) {
     <>
       {token && (
         <Notice kind="error">
-          <p>The token was made, but it was lost on the way. Get another one; this one ends by itself.</p>
+          <p>
+            The token was created, but the response was lost. Create another one. The lost token expires in 24
+            hours.
+          </p>
         </Notice>
       )}
       {error !== undefined && <Failure error={error} />}
       <ScopeChoice known={config.scopes} chosen={scopes} onChange={setScopes} />
       <div class="actions">
         <button type="button" class="primary" onClick={get} disabled={isBusy}>
-          {isBusy ? 'Getting it…' : 'Get a temporary token'}
+          {isBusy ? 'Creating the token…' : 'Create temporary token'}
         </button>
       </div>
     </>
@@ -375,7 +379,7 @@ export function useDropWhenHidden(drop: () => void) {
 
 /** The pages of a Deployment. */
 const TABS = [
-  { tab: 'keys', title: 'API Keys', path: paths.keys },
+  { tab: 'keys', title: 'API keys', path: paths.keys },
   { tab: 'temporary-tokens', title: 'Temporary tokens', path: paths.temporaryTokens },
   { tab: 'events', title: 'Events', path: paths.events },
 ] as const;
@@ -419,7 +423,7 @@ function DeploymentFrame({ deploymentId, tab, action, children }: FrameProps) {
         {action}
       </div>
       {!isGone && (
-        <nav aria-label="Of this Deployment" class="sections">
+        <nav aria-label="This Deployment" class="sections">
           {TABS.map((one) => (
             <a
               key={one.tab}

@@ -3,12 +3,12 @@ import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hook
 import { ApiError } from './api.ts';
 import { ago, exactTime } from './words.ts';
 
-/** A page's heading, which takes the focus when the page opens, and the title of the tab. */
+/** The heading of a page and the title of the tab. The heading gets the focus when the page opens. */
 export function Heading({ children, title }: { children: ComponentChildren; title: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Deployment API Keys`;
-    // Not on the first page after loading: there the browser's own start of the document is right.
+    // On the first page after loading, the focus stays where the browser put it: at the start of the document.
     if (document.activeElement !== document.body || hasNavigated) heading.current?.focus();
     hasNavigated = true;
   }, [title]);
@@ -20,7 +20,7 @@ export function Heading({ children, title }: { children: ComponentChildren; titl
 }
 let hasNavigated = false;
 
-/** In words, with the exact time on hover. */
+/** A relative time, with the exact time on hover. */
 export function Time({ of }: { of: string }) {
   return (
     <time dateTime={of} title={exactTime(of)}>
@@ -29,7 +29,7 @@ export function Time({ of }: { of: string }) {
   );
 }
 
-/** Puts a text on the clipboard and says so, aloud too. */
+/** Copies a text to the clipboard and confirms it, also to screen readers. */
 export function CopyButton({ text, what }: { text: string; what: string }) {
   const [outcome, setOutcome] = useState<'copied' | 'failed'>();
   useEffect(() => {
@@ -47,7 +47,7 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   };
   const said = {
     copied: `${what} copied`,
-    failed: `${what} could not be copied. Select it and copy it by hand.`,
+    failed: `Could not copy ${what}. Select it and copy it manually.`,
   };
   return (
     <>
@@ -65,7 +65,7 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** A value to be copied whole: an ID, a secret, a token. */
+/** A value to copy as a whole: an ID, a secret or a token. */
 export function Value({ text, what }: { text: string; what: string }) {
   return (
     <span class="value">
@@ -75,7 +75,7 @@ export function Value({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** A value under its name, with room. */
+/** A value below its label. */
 export function LabelledValue({ label, text }: { label: string; text: string }) {
   return (
     <div class="labelled">
@@ -102,7 +102,7 @@ export function Icon({ name }: { name: keyof typeof ICONS }) {
   );
 }
 
-/** Something to know: a warning, or what went wrong. */
+/** A warning or an error message. */
 export function Notice({ kind, children }: { kind: 'warning' | 'error'; children: ComponentChildren }) {
   return (
     <div class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'note'}>
@@ -112,7 +112,7 @@ export function Notice({ kind, children }: { kind: 'warning' | 'error'; children
   );
 }
 
-/** What went wrong, with the way on. */
+/** An error message, with a button to try again. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   return (
     <Notice kind="error">
@@ -127,10 +127,10 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
 }
 
 function wordsOf(error: unknown): string {
-  return error instanceof ApiError ? error.message : 'Something went wrong here. Try again.';
+  return error instanceof ApiError ? error.message : 'Something went wrong. Try again.';
 }
 
-/** Places of what is being loaded, as high as what will come. */
+/** Placeholders that are as high as the content that is loading. */
 export function Skeleton({ rows, label }: { rows: number; label: string }) {
   return (
     <div class="skeleton" role="status" aria-label={label}>
@@ -141,7 +141,7 @@ export function Skeleton({ rows, label }: { rows: number; label: string }) {
   );
 }
 
-/** Nothing there yet, and what to do about it. */
+/** Shown instead of an empty list, with what to do next. */
 export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <div class="empty">
@@ -165,22 +165,24 @@ export function Scopes({ scopes }: { scopes: readonly string[] }) {
 
 interface DialogProps {
   title: string;
-  /** Wide enough for code. @default false */
+  /** Whether the dialog is wide enough for code. @default false */
   isWide?: boolean;
-  /** Escape and the cross close it, unless what it shows would be lost. @default true */
+  /**
+   * Whether Escape and the close button close the dialog. False if it shows something that would be lost. @default true
+   */
   isDismissible?: boolean;
   onClose: () => void;
   children: ComponentChildren;
 }
 
-/** A modal dialog: the browser holds the focus in it and gives it back. */
+/** A modal dialog. The browser keeps the focus in it and returns the focus when it closes. */
 export function Dialog({ title, isWide, isDismissible = true, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
     const element = dialog.current;
     const from = document.activeElement;
-    // From one dialog to the next, the way back is still the first one's.
+    // When one dialog replaces another, the focus returns to what opened the first one.
     if (from instanceof HTMLElement && from !== document.body && !from.closest('dialog')) opener = from;
     element?.showModal();
     return () => {
@@ -192,7 +194,7 @@ export function Dialog({ title, isWide, isDismissible = true, onClose, children 
     event.preventDefault();
     if (isDismissible) onClose();
   };
-  // A second Escape closes a dialog whatever `cancel` says: the key itself must be stopped.
+  // Browsers close a dialog on a second Escape even if `cancel` was prevented, so the key itself is handled.
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Escape') return;
     event.preventDefault();
@@ -219,7 +221,7 @@ export function Dialog({ title, isWide, isDismissible = true, onClose, children 
   );
 }
 
-/** What had the focus before the first dialog. */
+/** The element that had the focus before the first dialog. */
 let opener: HTMLElement | undefined;
 
 function giveFocusBack(): void {
@@ -239,7 +241,7 @@ interface FieldProps {
   }) => JSX.Element;
 }
 
-/** A control with its label, its hint and what is wrong with it. */
+/** A form control with its label, hint and error message. */
 export function Field({ label, hint, error, children }: FieldProps) {
   const id = useId();
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
@@ -274,7 +276,7 @@ interface ScopeChoiceProps {
 
 export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps) {
   const id = useId();
-  // A key may have a scope that the stack no longer knows: it can be taken away here, not given.
+  // If a key has a scope that the stack no longer defines, people can remove it here, but not add it.
   const offered = [...known, ...chosen.filter((scope) => !known.includes(scope))];
   const change = (scope: string, isChosen: boolean) =>
     onChange(offered.filter((one) => (one === scope ? isChosen : chosen.includes(one))));
@@ -302,7 +304,7 @@ export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps
   );
 }
 
-/** Code to copy whole. It scrolls by itself, with the keyboard too. */
+/** Code to copy as a whole. It has its own scroll bar, which the keyboard can reach. */
 export function Code({ text, what }: { text: string; what: string }) {
   return (
     <div class="code">
@@ -315,7 +317,7 @@ export function Code({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** Tabs after the ARIA practices: one stop of the Tab key, arrows go from one to the next. */
+/** Tabs that follow the ARIA Authoring Practices: the Tab key reaches the list once, and arrow keys move within it. */
 export function Tabs({
   label,
   tabs,

@@ -1,4 +1,4 @@
-/** What the URL says is to be seen. Whatever is secret has no URL. */
+/** The view that a URL shows. Views with a secret have no URL of their own. */
 export type View =
   | { page: 'signed-in' | 'signed-out' | 'deployments' | 'unknown' }
   | { page: 'keys'; deploymentId: string; dialog?: KeyDialog | undefined }
@@ -11,12 +11,12 @@ const ONE_KEY_DIALOGS = ['edit', 'delete', 'secret', 'rotate', 'leaked', 'ci'] a
 /** A dialog about one key. */
 export type OneKeyDialog = (typeof ONE_KEY_DIALOGS)[number];
 
-/** Deployment and key IDs, as the service gives them out. Neither has a character that a URL encodes. */
+/** The form of Deployment and key IDs. Neither contains a character that a URL must encode. */
 const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
 const KEY_ID = `dk_${DEPLOYMENT_ID}_[0-9A-Z]{26}`;
 
 /**
- * Builds the path of a page or of an API call, the only way in which IDs and other values get into a URL.
+ * Builds the path of a page or of an API call. IDs and other values get into URLs only through this function.
  * @param segments fixed words and IDs, without slashes
  * @param query parameters; undefined ones are left out
  * @throws Error for text that would lead to another path
@@ -33,7 +33,7 @@ const ROOT = '/console';
 const ofDeployment = (deploymentId: string, ...rest: string[]) =>
   pathOf(['console', 'deployments', deploymentId, ...rest]);
 
-/** The path of each view: what `viewOf` reads. */
+/** The path of each view. `viewOf` parses them. */
 export const paths = {
   deployments: () => ROOT,
   signedIn: () => `${ROOT}/signed-in`,
@@ -49,7 +49,10 @@ export const paths = {
 
 const match = (pattern: string, path: string) => new RegExp(`^${pattern}$`).exec(path)?.slice(1);
 
-/** @param path without a slash at its end */
+/**
+ * Returns the view of a path.
+ * @param path without a trailing slash
+ */
 export function viewOf(path: string, query: Record<string, string> = {}): View {
   if (path === paths.deployments()) return { page: 'deployments' };
   if (path === paths.signedIn()) return { page: 'signed-in' };
@@ -67,7 +70,7 @@ export function viewOf(path: string, query: Record<string, string> = {}): View {
   return { page: 'keys', deploymentId, dialog: { name: name as OneKeyDialog, keyId } };
 }
 
-/** A link can hold anything for an ID. */
+/** The ID in a link can be any text. */
 function tokenView(deploymentId: string | undefined): View {
   const isMalformed = deploymentId !== undefined && !match(DEPLOYMENT_ID, deploymentId);
   return isMalformed ? { page: 'unknown' } : { page: 'token', deploymentId };

@@ -1,4 +1,4 @@
-/** What the service's API takes and gives, as far as the page knows it. */
+/** The resources of the service's API, as far as the console uses them. */
 
 export interface Deployment {
   id: string;

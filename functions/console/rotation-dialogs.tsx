@@ -16,46 +16,46 @@ interface Props {
 const DAY = 86_400;
 const CHOICES: { value: string; retireOld: RetireOld; label: string; hint: string }[] = [
   [7 * DAY, 'After 7 days'],
-  [3600, 'After an hour'],
-  [DAY, 'After a day'],
+  [3600, 'After 1 hour'],
+  [DAY, 'After 1 day'],
   [30 * DAY, 'After 30 days'],
   [90 * DAY, 'After 90 days'],
 ].map(([retireOld, label]) => ({
   value: String(retireOld),
   retireOld: Number(retireOld),
   label: String(label),
-  hint: 'Until then both secrets are accepted. Tokens live on.',
+  hint: 'Both secrets work until then. Existing tokens stay valid.',
 }));
 CHOICES.push(
   {
     value: 'on_first_use',
     retireOld: 'on_first_use',
-    label: 'When the new one is first used',
+    label: 'When the new secret is first used',
     hint:
-      'For a key with one user only: a second one would be locked out by the first. After 7 days at the latest. ' +
-      'Tokens live on.',
+      'Only for a key with a single user: the first user of the new secret locks out all others. The old secret ' +
+      'retires after 7 days at the latest. Existing tokens stay valid.',
   },
   {
     value: '0',
     retireOld: 0,
-    label: 'At once',
-    hint: 'Whoever still has the old secret is refused from now on. Tokens live on: if it leaked, use It leaked.',
+    label: 'Immediately',
+    hint: 'The old secret stops working. Existing tokens stay valid. If the secret leaked, use Report a leak instead.',
   },
 );
 
-/** A new secret, while the old one goes on for a while. */
+/** Rotates a key. The old secret keeps working for a while. */
 export function Rotate(props: Props) {
   const { apiKey } = props;
   const [value, setValue] = useState(String(7 * DAY));
   const choice = CHOICES.find((one) => one.value === value);
   if (apiKey.status === 'leaked') return <ItLeaked {...props} />;
   return (
-    <NewSecret {...props} title="Rotate" retireOld={choice?.retireOld ?? 7 * DAY} action="Rotate">
+    <NewSecret {...props} title="Rotate key" retireOld={choice?.retireOld ?? 7 * DAY} action="Rotate key">
       <p>
-        <strong class="name">{apiKey.name}</strong> gets a new secret, which is shown once.
+        <strong class="name">{apiKey.name}</strong> gets a new secret, which is shown only once.
       </p>
       <GivesWay {...props} />
-      <Field label="The old secret is refused" hint={choice?.hint}>
+      <Field label="Retire the old secret" hint={choice?.hint}>
         {(attributes) => (
           <select
             autoFocus
@@ -75,7 +75,7 @@ export function Rotate(props: Props) {
   );
 }
 
-/** There are never more than two living secrets: which of two makes room. */
+/** Says which secret a rotation drops, because a key never has more than two active secrets. */
 function GivesWay({ apiKey: { credentials } }: Props) {
   const [old, fresh] = credentials;
   if (!old || !fresh) return null;
@@ -83,35 +83,41 @@ function GivesWay({ apiKey: { credentials } }: Props) {
     <Notice kind="warning">
       {fresh.lastUsedAt === undefined ? (
         <p>
-          The secret that was made <Time of={fresh.createdAt} /> has never been used: the new one takes its
-          place. The older one goes on.
+          The secret created <Time of={fresh.createdAt} /> has never been used, so the new one replaces it.
+          The older secret keeps working.
         </p>
       ) : (
         <p>
-          The key has two secrets already, and never has more: the older one, made <Time of={old.createdAt} />
-          , is refused at once.
+          The key already has two secrets, which is the maximum. The older one, created{' '}
+          <Time of={old.createdAt} />, stops working immediately.
         </p>
       )}
     </Notice>
   );
 }
 
-/** A new secret, and nothing from before is accepted: the way out for a key whose secret somebody has seen. */
+/** Replaces the secret of a key that leaked, and revokes all existing secrets and tokens. */
 export function ItLeaked(props: Props) {
   const { name, status, leakedAt } = props.apiKey;
   return (
-    <NewSecret {...props} title="It leaked" retireOld="now" action="Replace the secret now" isDanger>
+    <NewSecret
+      {...props}
+      title={status === 'leaked' ? 'Replace the leaked secret' : 'Report a leak'}
+      retireOld="now"
+      action="Replace secret"
+      isDanger
+    >
       {status === 'leaked' && (
         <p>
           <strong class="name">{name}</strong> was reported as leaked {leakedAt && <Time of={leakedAt} />} and
-          disabled. A new secret takes it into use again, if it was in use before.
+          disabled. A new secret enables it again if it was enabled before.
         </p>
       )}
       <Notice kind="warning">
         <p>
-          <strong>Nothing from before is accepted.</strong> The old secrets of{' '}
-          <span class="name">{name}</span> are refused at once, and every older token at its next check. Its
-          pipelines stop until they have the new secret.
+          <strong>All existing secrets and tokens of this key stop working.</strong> Anything using{' '}
+          <span class="name">{name}</span> loses access immediately, until it has the new secret. This can’t
+          be undone.
         </p>
       </Notice>
     </NewSecret>
@@ -135,7 +141,7 @@ function NewSecret({ deploymentId, apiKey, onClose, onChange, ...props }: NewSec
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy) return;
-    // The same again after a lost answer must not rotate twice.
+    // A retry after a lost answer must not rotate twice.
     const isSame = attempt.current.id !== '' && attempt.current.retireOld === retireOld;
     if (!isSame) attempt.current = { retireOld, id: crypto.randomUUID() };
     run(async () => {

@@ -2,36 +2,38 @@ import * as oauth from 'oauth4webapi';
 import type { Config } from './config.ts';
 import { paths } from './paths.ts';
 
-/** Who is signed in. Held in memory alone: a reload forgets it. */
+/** The tokens of the signed-in person. They are kept only in memory, so a reload loses them. */
 interface SignedIn {
   accessToken: string;
   refreshToken: string | undefined;
-  /** Epoch milliseconds; undefined when the issuer did not say. */
+  /** Epoch milliseconds; undefined if the issuer did not report it. */
   expiresAt: number | undefined;
 }
 
 export type SignInState =
   | { name: 'out' }
   | { name: 'in'; person: string }
-  /** Was signed in; the issuer or the service no longer accepts it. */
+  /** The person was signed in, but the issuer or the service no longer accepts the sign-in. */
   | { name: 'ended'; person: string };
 
-/** What crosses the redirect in sessionStorage, and is removed at once on return. */
+/** What sessionStorage keeps during the redirect to the issuer. It is removed on return. */
 interface Crossing {
   state: string;
   nonce: string;
   verifier: string;
-  /** Where the person was. */
+  /** The path at which the person was. */
   returnTo: string;
 }
 
 const CROSSING = 'console.sign-in';
-/** Set while somebody is signed in in this tab, so that a reload goes straight on. No secret. */
+/** Set while someone is signed in in this tab, so that a reload signs in again without a click. Not a secret. */
 const RETURNING = 'console.returning';
-/** Renewed so much before the end that the call that follows does not come too late, in milliseconds. */
+/**
+ * How long before it expires an access token is renewed, in milliseconds, so that the next call does not come too late.
+ */
 const MARGIN = 30_000;
 
-/** Sign-in by OIDC: code flow with PKCE, as a public client. */
+/** Signs people in with OpenID Connect: authorization code flow with PKCE, as a public client. */
 export class Session {
   state: SignInState = { name: 'out' };
   readonly #config: Config;
@@ -45,19 +47,19 @@ export class Session {
   constructor(config: Config, onChange: () => void) {
     this.#config = config;
     this.#client = { client_id: config.clientId };
-    // The stack accepts an http issuer on a loopback host alone: the development issuer.
+    // The stack accepts an http issuer only on a loopback host, for development.
     this.#options = { [oauth.allowInsecureRequests]: config.issuer.startsWith('http:') };
     this.#onChange = onChange;
   }
 
-  /** Somebody was signed in in this tab before it was reloaded. */
+  /** Whether someone was signed in in this tab before the page was reloaded. */
   get isReturning(): boolean {
     return sessionStorage.getItem(RETURNING) !== null;
   }
 
   /**
-   * Leave for the issuer.
-   * @param returnTo path to come back to
+   * Starts a sign-in by redirecting to the issuer.
+   * @param returnTo path to return to
    */
   async begin(returnTo: string): Promise<void> {
     const { authorization_endpoint } = await this.#authorizationServer();
@@ -85,10 +87,10 @@ export class Session {
   }
 
   /**
-   * Come back from the issuer: swap the code for tokens.
-   * @param url as it was on arrival
-   * @returns the path where the person was
-   * @throws Error when the issuer refused, or the answer is not to a sign-in that this tab began
+   * Completes a sign-in after the redirect from the issuer: exchanges the code for tokens.
+   * @param url the URL of the page on arrival
+   * @returns the path at which the person was
+   * @throws Error when the issuer denied the sign-in, or when this tab did not start it
    */
   async complete(url: URL): Promise<string> {
     const stored = sessionStorage.getItem(CROSSING);
@@ -119,7 +121,7 @@ export class Session {
     return returnTo;
   }
 
-  /** The access token, renewed when it is about to end; undefined when nobody is signed in. */
+  /** Returns the access token, renewed if it is about to expire; undefined when no one is signed in. */
   async accessToken(): Promise<string | undefined> {
     const { expiresAt } = this.#signedIn ?? {};
     const isEnding = expiresAt !== undefined && Date.now() > expiresAt - MARGIN;
@@ -128,12 +130,13 @@ export class Session {
   }
 
   /**
-   * @param ended the access token that is to be replaced; undefined when there was none
+   * Renews the sign-in, unless another call has already done so.
+   * @param ended the access token to replace; undefined if there was none
    * @returns false when the sign-in cannot be renewed
    */
   async renew(ended: string | undefined): Promise<boolean> {
-    // The issuer may accept a refresh token once. Calls side by side share one renewal, also the call that hears of
-    // the end when the renewal is done.
+    // Some issuers accept a refresh token only once, so concurrent calls share one renewal. A call that learns of the
+    // expiry after the renewal uses the new token.
     if (this.#signedIn && this.#signedIn.accessToken !== ended) return true;
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = undefined;
@@ -161,14 +164,14 @@ export class Session {
     }
   }
 
-  /** The service refused the access token, and it could not be renewed. */
+  /** Ends the session after the service rejected the access token and it could not be renewed. */
   end(): void {
     if (this.state.name !== 'in') return;
     this.#signedIn = undefined;
     this.#become({ name: 'ended', person: this.state.person });
   }
 
-  /** Forget everything here, then end the session at the issuer, where it offers that. */
+  /** Forgets the tokens, and then ends the session at the issuer if it supports that. */
   async signOut(): Promise<void> {
     this.#signedIn = undefined;
     sessionStorage.removeItem(RETURNING);
@@ -178,10 +181,10 @@ export class Session {
     const signedOut = `${location.origin}${paths.signedOut()}`;
     if (!end_session_endpoint) return location.assign(signedOut);
     const url = new URL(end_session_endpoint);
-    // OpenID Connect RP-Initiated Logout §2 without id_token_hint, which would put a token into a URL.
+    // OpenID Connect RP-Initiated Logout §2. Leaves out id_token_hint, which would put a token into a URL.
     url.searchParams.set('client_id', this.#config.clientId);
     url.searchParams.set('post_logout_redirect_uri', signedOut);
-    // Cognito's name for the same.
+    // Cognito's name for the same parameter.
     url.searchParams.set('logout_uri', signedOut);
     location.assign(url);
   }

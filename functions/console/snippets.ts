@@ -1,24 +1,24 @@
 import { GITLAB, isGitHub } from './issuers.ts';
 
 /**
- * Ready steps for CI. The secret comes from the CI's own store and reaches curl on standard input, never among
- * its arguments, which every process on the machine can read. POSIX shell, and zsh: `status` and `path` are
- * taken there.
+ * Ready-made steps for CI. The secret comes from the CI's secret store and reaches curl on standard input, never as an
+ * argument, because every process on the machine can read arguments. The steps work in POSIX shells and in zsh, where
+ * the names `status` and `path` are reserved.
  */
 export interface SnippetInput {
   keyId: string;
-  /** URL of the service, without a slash at its end. */
+  /** URL of the service, without a trailing slash. */
   service: string;
 }
 
-/** Name of the secret in the CI's store. */
+/** Name of the secret in the CI's secret store. */
 export const SECRET_NAME = 'DEPLOYMENT_KEY_SECRET';
 
 export interface Snippet {
   id: string;
-  /** Where it is for. */
+  /** The CI that the snippet is for. */
   label: string;
-  /** Where the secret goes first. */
+  /** Where to store the secret first. */
   store: string;
   code: (input: SnippetInput) => string;
 }
@@ -55,7 +55,7 @@ ${indented(6, script(input, bySecret(input)))}`,
   {
     id: 'curl',
     label: 'curl',
-    store: `Paste this into a shell: it asks for the secret. In a script, set ${SECRET_NAME} from where you keep it.`,
+    store: `Paste this into a shell, which then asks for the secret. In a script, set ${SECRET_NAME} from your secret store.`,
     code: (input) => `(
 set +x
 ${asked('Secret', SECRET_NAME)}${withoutComments(script(input, bySecret(input)))})
@@ -63,25 +63,28 @@ ${asked('Secret', SECRET_NAME)}${withoutComments(script(input, bySecret(input)))
   },
 ];
 
-/** Hides a value from the log of GitHub Actions. */
+/** Hides a value in the log of GitHub Actions. */
 const MASKED = `echo "::add-mask::$token"`;
 
 const bySecret = ({ keyId }: SnippetInput) =>
   `request "user = \\"${keyId}:$${SECRET_NAME}\\"" --data grant_type=client_credentials "$service/oauth/token"`;
 
-/** For a key that trusts an issuer. */
+/** Input of a step for a key that trusts an issuer. */
 export interface TrustInput extends SnippetInput {
   issuer: string;
-  /** What the CI's token must be made for. */
+  /** The required audience of the CI's token. */
   audience: string;
 }
 
-/** A ready step for a key without a secret: the CI's own token is swapped, and reaches curl on standard input. */
+/**
+ * Returns a ready-made step for a key without a secret. It exchanges the CI's own token, which reaches curl on standard
+ * input.
+ */
 export function trustSnippet(input: TrustInput): { hint: string; code: string } {
   const { issuer, audience } = input;
   if (isGitHub(issuer)) {
     return {
-      hint: 'A step of a job with permissions: {id-token: write}. There is nothing to store.',
+      hint: 'Add this step to a job with permissions: {id-token: write}. There is nothing to store.',
       code: `- name: Call with a Deployment key
   run: |
 ${indented(4, script(input, `${askGitHub(audience)}\n  ${bySubject(input)}`, MASKED))}`,
@@ -89,7 +92,7 @@ ${indented(4, script(input, `${askGitHub(audience)}\n  ${bySubject(input)}`, MAS
   }
   if (issuer === GITLAB) {
     return {
-      hint: 'A job of its own, or a part of yours. There is nothing to store. The image needs curl.',
+      hint: 'Add this job, or copy its parts to yours. There is nothing to store. The image needs curl.',
       code: `call-with-deployment-key:
   id_tokens:
     ${SUBJECT_NAME}:
@@ -100,28 +103,29 @@ ${indented(6, script(input, bySubject(input)))}`,
     };
   }
   return {
-    hint: `Let the CI put its token, made for the audience ${audience}, into the variable ${SUBJECT_NAME}.`,
+    hint: `Request a token with the audience ${audience} from your CI, and put it into the variable ${SUBJECT_NAME}.`,
     code: script(input, bySubject(input)),
   };
 }
 
-/** Name of the variable that holds the CI's own token. */
+/** Name of the variable with the CI's own token. */
 export const SUBJECT_NAME = 'CI_SUBJECT_TOKEN';
 
-/** GitHub gives a job its token for the asking. */
+/** Requests the job's token from GitHub. */
 const askGitHub = (audience: string) =>
   `request "header = \\"Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN\\"" \\
     "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=${encodeURIComponent(audience)}"
   if [ "$code" != 200 ]; then echo "No token of GitHub: HTTP $code" >&2; exit 1; fi
   ${SUBJECT_NAME}=$(printf '%s' "$body" | sed -n 's/.*"value" *: *"\\([A-Za-z0-9_.-]*\\)".*/\\1/p')`;
 
-/** RFC 8693, of a token that holds no character which a form would have to encode. */
+/** Exchanges a token (RFC 8693). The token contains no characters that a form would have to encode. */
 const bySubject = ({ keyId }: TrustInput) =>
   `request "data = \\"grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=${keyId}&\
 subject_token_type=urn:ietf:params:oauth:token-type:jwt&subject_token=$${SUBJECT_NAME}\\"" "$service/oauth/token"`;
 
 /**
- * @param swap the line that asks for an access token
+ * Returns a script that gets an access token and calls the API.
+ * @param swap the line that requests an access token
  * @param onToken what to do with a new access token, for a CI that can mask it
  */
 function script({ service }: SnippetInput, swap: string, onToken?: string): string {
@@ -160,7 +164,10 @@ esac
 `;
 }
 
-/** How a person uses a temporary token in a shell: asked for it, so that it stays out of the history. */
+/**
+ * Returns a snippet to use a temporary token in a shell. It prompts for the token, to keep it out of the shell's
+ * history.
+ */
 export function temporaryTokenSnippet({ service }: Pick<SnippetInput, 'service'>): string {
   return `(
 set +x
@@ -170,7 +177,7 @@ ${asked('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"
 `;
 }
 
-/** Asks at the terminal for a variable that is not set; the Enter after a pasted snippet is no answer. */
+/** Prompts for a variable that is not set. Ignores empty lines, because a pasted snippet ends with one. */
 function asked(what: string, name: string): string {
   const isUnset = `[ -z "\${${name}:-}" ]`;
   return `if ${isUnset}; then
@@ -184,7 +191,7 @@ fi
 `;
 }
 
-/** An interactive zsh takes no comments. */
+/** Removes comments, which an interactive zsh does not accept. */
 function withoutComments(text: string): string {
   return text.replace(/^# .*\n| # .*$/gm, '');
 }

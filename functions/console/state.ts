@@ -5,12 +5,12 @@ import type { Config } from './config.ts';
 import type { Drafts } from './drafts.ts';
 import type { NewKey } from './resources.ts';
 
-/** What every page may need. */
+/** What every page can use. */
 export interface Tools {
   api: Api;
   config: Config;
   drafts: Drafts;
-  /** The key that was just made, with its secret: in memory, until its view closes. */
+  /** The key that was just created or rotated, with its secret. Kept in memory until its view closes. */
   made: NewKey | undefined;
   setMade: (key: NewKey | undefined) => void;
 }
@@ -26,13 +26,13 @@ export function useTools(): Tools {
 export interface Loaded<T> {
   data: T | undefined;
   error: unknown;
-  /** Load again; what is there stays on show meanwhile. */
+  /** Loads again. Meanwhile the existing data stays visible. */
   reload: () => void;
-  /** Change what is on show, for a change that the service has confirmed. */
+  /** Changes the visible data after the service has confirmed a change. */
   update: (change: (data: T) => T) => void;
 }
 
-/** Loads when `key` changes; an answer that comes too late is dropped. */
+/** Loads data whenever `key` changes, and ignores answers that arrive too late. */
 export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
   const [held, setHeld] = useState<{ key: string; data?: T; error?: unknown }>({ key });
   const latest = useRef(0);
@@ -62,13 +62,13 @@ export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
   return { data: current.data, error: current.error, reload, update };
 }
 
-/** A listing that grows page by page. */
+/** A list that is loaded page by page. */
 export interface Listing<T> {
   items: T[];
   nextCursor?: string | undefined;
 }
 
-/** Something that is being done: a submission, a revocation. */
+/** Returns the state of an action, such as a submission or a revocation, and a function that runs one. */
 export function useAction() {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();

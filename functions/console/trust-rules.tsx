@@ -4,7 +4,7 @@ import { faultOf, type RuleFields } from './key-fields.ts';
 import { Field, Icon } from './parts.tsx';
 import type { FieldFault } from './resources.ts';
 
-/** Most rules of a key, and most claims of a rule: the service's limits. */
+/** The maximum number of rules of a key, and of claims of a rule. The service has the same limits. */
 const MOST = 10;
 
 interface RulesProps {
@@ -15,7 +15,7 @@ interface RulesProps {
   onChange: (rules: RuleFields[]) => void;
 }
 
-/** Whose tokens open the key: a pipeline that satisfies one of the rules is let in. */
+/** The trust rules of a key. It accepts a token that satisfies one of them. */
 export function TrustRules({ rules, issuers, faults, onChange }: RulesProps) {
   const change = (at: number, rule: RuleFields | undefined) =>
     onChange(rules.flatMap((one, index) => (index === at ? (rule ?? []) : one)));
@@ -35,7 +35,7 @@ export function TrustRules({ rules, issuers, faults, onChange }: RulesProps) {
       {rules.length < MOST && (
         <p class="field">
           <button type="button" onClick={() => onChange([...rules, newRule(issuers[0] ?? '')])}>
-            Add another rule
+            Add rule
           </button>
         </p>
       )}
@@ -44,11 +44,11 @@ export function TrustRules({ rules, issuers, faults, onChange }: RulesProps) {
 }
 
 interface RuleProps extends Pick<RulesProps, 'issuers' | 'faults'> {
-  /** From 1. */
+  /** Starts at 1. */
   number: number;
   rule: RuleFields;
   onChange: (rule: RuleFields) => void;
-  /** Undefined for the only one. */
+  /** Undefined if it is the only rule. */
   onRemove: (() => void) | undefined;
 }
 
@@ -64,12 +64,12 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
     });
   const at = `trust[${number - 1}]`;
   const wrong = faultOf(faults, at);
-  // One that the stack no longer trusts can be seen here, and is refused.
+  // An issuer that the stack no longer trusts is still shown, but the service rejects rules for it.
   const offered = issuers.includes(rule.issuer) ? issuers : [...issuers, rule.issuer];
   return (
     <fieldset class="rule" aria-describedby={`${id}-hint${wrong ? ` ${id}-error` : ''}`}>
-      <legend>{number === 1 && !onRemove ? 'Trust' : `Rule ${number}`}</legend>
-      <Field label="Tokens of">
+      <legend>{number === 1 && !onRemove ? 'Trust rule' : `Trust rule ${number}`}</legend>
+      <Field label="Issuer">
         {(attributes) => (
           <select
             {...attributes}
@@ -105,7 +105,7 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
             onInput={(event) => setClaim(index, { name: event.currentTarget.value })}
           />
           <select
-            aria-label={`How claim ${index + 1} is compared`}
+            aria-label={`Condition of claim ${index + 1}`}
             value={match}
             onChange={(event) => setClaim(index, { match: event.currentTarget.value as typeof match })}
           >
@@ -144,18 +144,18 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
             type="button"
             onClick={() => set({ claims: [...rule.claims, { name: '', match: 'is', value: '' }] })}
           >
-            Add a claim
+            Add claim
           </button>
         )}
         {onRemove && (
           <button type="button" class="danger-quiet" onClick={onRemove}>
-            Remove the rule
+            Remove rule
           </button>
         )}
       </div>
       <details open={rule.audience !== '' || rule.singleUse}>
-        <summary>More bounds</summary>
-        <Field label="Audience" hint={`By default this service: ${location.origin}`}>
+        <summary>More conditions</summary>
+        <Field label="Audience" hint={`Leave empty for this service: ${location.origin}`}>
           {(attributes) => (
             <input
               {...attributes}
@@ -173,9 +173,9 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
             checked={rule.singleUse}
             onChange={(event) => set({ singleUse: event.currentTarget.checked })}
           />
-          <span>Each token once</span>
+          <span>Accept each token only once</span>
         </label>
-        <p class="hint">Not for GitLab, whose token is the same for a whole job.</p>
+        <p class="hint">Do not use this for GitLab, where all steps of a job share one token.</p>
       </details>
     </fieldset>
   );

@@ -1,4 +1,7 @@
-/** Each with the seconds from which it is used, and its own length. Days begin late: `in 24 hours`, not `tomorrow`. */
+/**
+ * Each unit with the number of seconds from which it is used, and its length in seconds. Days start at two, so that the
+ * text is `in 24 hours` instead of `tomorrow`.
+ */
 const UNITS = [
   ['year', 365 * 86_400, 365 * 86_400],
   ['month', 60 * 86_400, 30 * 86_400],
@@ -12,7 +15,7 @@ const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle:
 const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
 
 /**
- * `3 hours ago`, `in 24 hours`, `just now`.
+ * Returns a relative time: `3 hours ago`, `in 24 hours`, `just now`.
  * @param time RFC 3339
  * @param now epoch milliseconds
  */
@@ -23,13 +26,13 @@ export function ago(time: string, now: number): string {
   return relative.format(Math.round(seconds / length), unit);
 }
 
-/** `23 Nov 2026, 06:20:31 UTC` */
+/** Formats a time: `23 Nov 2026, 06:20:31 UTC` */
 export const exactTime = (time: string): string => exact.format(new Date(time));
 
-/** `23 Nov 2026` */
+/** Formats a date: `23 Nov 2026` */
 export const dayOf = (time: string): string => day.format(new Date(time));
 
-/** `7 days`, `1 hour`, `90 seconds`: the largest unit that is whole. */
+/** Formats a duration in the largest unit without a remainder: `7 days`, `1 hour`, `90 seconds` */
 export function duration(seconds: number): string {
   const [unit, length] = (
     [

@@ -77,14 +77,11 @@ const scopes = (known: readonly string[]) => {
 
 /** Where a key can be used from; none: from anywhere. */
 const networks = (() => {
-  const rule = `must be an array of at most ${MAX_NETWORKS} networks`;
+  const rule = `must be an array of at most ${MAX_NETWORKS} CIDR ranges`;
   const one = z
     .string()
     .check(
-      z.refine(
-        isNetwork,
-        'must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix',
-      ),
+      z.refine(isNetwork, 'must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits'),
     );
   return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
 })();

@@ -55,15 +55,15 @@ describeInBrowser('the keyboard', (open) => {
     await tabTo(page, /^Max Member/);
     await page.keyboard.press('Enter');
 
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
-    await tabTo(page, 'Add API Key');
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
+    await tabTo(page, 'Create API key');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
     expect(await focused(page)).toBe('Name');
     await page.keyboard.type('by hand');
     await tabTo(page, 'airflow:write');
     await page.keyboard.press('Space');
-    await tabTo(page, 'Add API Key');
+    await tabTo(page, 'Create API key');
     await page.keyboard.press('Enter');
 
     await page.getByText('This is the only time').waitFor();
@@ -81,7 +81,7 @@ describeInBrowser('the keyboard', (open) => {
 
     await tabTo(page, 'Edit by hand');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    await page.getByRole('heading', { name: 'Edit API key' }).waitFor();
     await tabTo(page, 'Enabled');
     await page.keyboard.press('Space');
     await tabTo(page, 'Save');
@@ -92,14 +92,14 @@ describeInBrowser('the keyboard', (open) => {
     expect(await focused(page)).toBe('Edit by hand');
 
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
-    await tabTo(page, 'Delete API Key');
+    await page.getByRole('heading', { name: 'Edit API key' }).waitFor();
+    await tabTo(page, 'Delete API key');
     await page.keyboard.press('Enter');
-    await page.getByText('This cannot be undone.').waitFor();
+    await page.getByText('This can’t be undone.').waitFor();
     expect(await focused(page)).toBe('Type the key’s name to delete it');
     await page.keyboard.type('by hand');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(await keysOf(id)).toStrictEqual([]);
     // The button is gone, so the focus moves to the page's heading.
     await expect.poll(() => focused(page), PATIENTLY).toBe(`Deployment ${count}`);
@@ -113,8 +113,8 @@ describeInBrowser('the keyboard', (open) => {
     const id = await newDeployment();
     const { page } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
-    await tabTo(page, 'Add API Key');
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
+    await tabTo(page, 'Create API key');
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
     for (let press = 0; press < 15; press++) {
@@ -127,7 +127,7 @@ describeInBrowser('the keyboard', (open) => {
     }
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    await expect.poll(() => focused(page), PATIENTLY).toBe('Add API Key');
+    await expect.poll(() => focused(page), PATIENTLY).toBe('Create API key');
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
   });
 });
@@ -138,11 +138,11 @@ describeInBrowser('the address of the console page', (open) => {
     const { page } = await open();
     await signIn(page, stack, 'member');
     await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}/add-key`);
     await page.goBack();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.goBack();
@@ -156,10 +156,10 @@ describeInBrowser('the address of the console page', (open) => {
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
     await page.getByRole('link', { name: 'Edit kept' }).click();
-    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    await page.getByRole('heading', { name: 'Edit API key' }).waitFor();
     const address = page.url();
     await page.reload();
-    await page.getByRole('heading', { name: 'Edit API Key' }).waitFor();
+    await page.getByRole('heading', { name: 'Edit API key' }).waitFor();
     expect(page.url()).toBe(address);
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
@@ -168,7 +168,7 @@ describeInBrowser('the address of the console page', (open) => {
   it('shows "not found" for an unknown page', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/nowhere');
-    await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+    await page.getByRole('heading', { name: 'Page not found' }).waitFor();
     await expectCraft(page);
   });
 });
@@ -187,13 +187,13 @@ describeInBrowser('a member in the console', (open) => {
       [id, '/temporary-tokens'],
     ]) {
       await page.goto(`${stack.url}/console/deployments/${target}${rest}`);
-      await page.getByText('This is not there, or not for you to see.').waitFor();
+      await page.getByText('Not found, or you don’t have access.').waitFor();
       expect(await page.content()).not.toContain('not yours');
     }
     await expectCraft(page);
     await page.goto(`${stack.url}/token?deployment=${id}`);
-    await page.getByRole('button', { name: 'Get a temporary token' }).click();
-    await page.getByText('This is not there, or not for you to see.').waitFor();
+    await page.getByRole('button', { name: 'Create temporary token' }).click();
+    await page.getByText('Not found, or you don’t have access.').waitFor();
   });
 });
 
@@ -219,17 +219,17 @@ describeInBrowser('the page /token', (open) => {
     const { page } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', '/token');
     const choice = page.getByLabel('Deployment', { exact: true });
-    expect(await page.getByRole('button', { name: 'Get a temporary token' }).count()).toBe(0);
+    expect(await page.getByRole('button', { name: 'Create temporary token' }).count()).toBe(0);
     await expectCraft(page);
     await choice.selectOption(id ?? '');
     expect(page.url()).toBe(`${stack.url}/token?deployment=${id}`);
-    await page.getByRole('button', { name: 'Get a temporary token' }).click();
+    await page.getByRole('button', { name: 'Create temporary token' }).click();
     const token = await page.locator('.result code').first().innerText();
     expect(token).toMatch(new RegExp(`^dkx_${id}_`));
     expect(await traces(page)).not.toContain(token);
     // Neither a reload nor another choice shows the token again.
     await page.reload();
-    await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
+    await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
     expect(await page.content()).not.toContain(token);
   });
 });
@@ -239,23 +239,23 @@ describeInBrowser('a sign-in to the console', (open) => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name').fill('typed before');
     await page.getByLabel('Description').fill('and kept');
     await page.getByLabel('airflow:read').uncheck();
     stack.clock.advance(2 * 3600);
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
-    await page.getByRole('heading', { name: 'Your sign-in has ended' }).waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
+    await page.getByRole('heading', { name: 'Your session has expired' }).waitFor();
     expect(await keysOf(id)).toStrictEqual([]);
     await expectCraft(page);
     await page.getByRole('button', { name: 'Sign in again' }).click();
 
-    await page.getByRole('heading', { name: 'Add API Key' }).waitFor();
+    await page.getByRole('heading', { name: 'Create API key' }).waitFor();
     expect(await page.getByLabel('Name').inputValue()).toBe('typed before');
     expect(await page.getByLabel('Description').inputValue()).toBe('and kept');
     expect(await page.evaluate('sessionStorage.length')).toBe(1);
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByText('This is the only time').waitFor();
     expect(await keysOf(id)).toMatchObject([
       { name: 'typed before', description: 'and kept', scopes: ['code:deploy', 'airflow:write'] },
@@ -270,10 +270,10 @@ describeInBrowser('a sign-in to the console', (open) => {
     await link.waitFor();
     stack.clock.advance(2 * 3600);
     await link.click();
-    await page.getByRole('heading', { name: 'Your sign-in has ended' }).waitFor();
-    expect(await page.getByRole('heading', { name: 'No API Keys yet' }).count()).toBe(0);
+    await page.getByRole('heading', { name: 'Your session has expired' }).waitFor();
+    expect(await page.getByRole('heading', { name: 'No API keys yet' }).count()).toBe(0);
     await page.getByRole('button', { name: 'Sign in again' }).click();
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
   });
 
   it('leaves nothing behind after signing out, not even for the back button', async () => {
@@ -300,7 +300,7 @@ describeInBrowser('a sign-in to the console', (open) => {
   ])('does not sign in when the redirect was not requested, %s', async (_, query) => {
     const { page } = await open();
     await page.goto(`${stack.url}/console/signed-in${query}`);
-    await page.getByText('The sign-in did not work. Begin it again from here.').waitFor();
+    await page.getByText('The sign-in failed. Try again.').waitFor();
     expect(page.url()).toBe(`${stack.url}/console/signed-in`);
     await expectCraft(page);
     await page.getByRole('button', { name: 'Sign in' }).click();
@@ -323,7 +323,7 @@ describeInBrowser('a sign-in to the console', (open) => {
 describeInBrowser('the console on API errors', (open) => {
   it.each([
     ['the service is busy', 503, 'The service is busy. Try again in a moment.'],
-    ['there are too many requests', 429, 'Too many calls at once. Wait a moment and try again.'],
+    ['there are too many requests', 429, 'Too many requests. Wait a moment and try again.'],
     ['the service fails', 500, 'Something went wrong. Try again in a moment.'],
     [
       'the service cannot be reached',
@@ -344,14 +344,14 @@ describeInBrowser('the console on API errors', (open) => {
     await expectCraft(page);
     await page.unroute(failing);
     await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
 
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name').fill('kept');
     await page.route(failing, (route) =>
       status === 0 ? route.abort() : route.fulfill({ status, contentType: 'text/html', body: '<p>oops' }),
     );
-    const add = page.getByRole('dialog').getByRole('button', { name: 'Add API Key' });
+    const add = page.getByRole('dialog').getByRole('button', { name: 'Create API key' });
     await add.click();
     await page.getByRole('dialog').getByText(words).waitFor();
     await page.unroute(failing);
@@ -369,7 +369,7 @@ describeInBrowser('the console on API errors', (open) => {
       const { scopes } = route.request().postDataJSON();
       await route.continue({ postData: JSON.stringify({ name: '\u0007', scopes }) });
     });
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     const wrong =
       'Name must be 1 to 100 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
     await page.getByText(wrong).waitFor();
@@ -393,10 +393,10 @@ describeInBrowser('the console on API errors', (open) => {
       await route.continue();
     });
     await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
-    await page.getByRole('status', { name: 'Loading the API Keys' }).waitFor();
+    await page.getByRole('status', { name: 'Loading API keys' }).waitFor();
     await expectCraft(page);
     answer();
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
   });
 });
@@ -414,7 +414,7 @@ describeInBrowser('the security of the console page', (open) => {
     expect(await page.getByText(SCRIPT, { exact: true }).count()).toBe(3);
     await page.getByRole('link', { name: /^Edit/ }).click();
     expect(await page.getByLabel('Name').inputValue()).toBe(SCRIPT);
-    await page.getByRole('button', { name: 'Delete API Key' }).click();
+    await page.getByRole('button', { name: 'Delete API key' }).click();
     await page.getByRole('dialog').getByText(SCRIPT).waitFor();
     expect(await page.title()).toContain(SCRIPT);
     await page.goto(`${stack.url}/token`);
@@ -470,7 +470,7 @@ describeInBrowser('the security of the console page', (open) => {
       }
     });
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
-    await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(sent.length).toBeGreaterThan(0);
     expect(new Set(sent)).toStrictEqual(new Set([undefined]));
     const status = await page.evaluate(

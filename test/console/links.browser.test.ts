@@ -53,9 +53,9 @@ describeInBrowser('a link to the console', (open) => {
     for (const text of HOSTILE) {
       const part = encodeURIComponent(text);
       await go(`/token?deployment=${part}`);
-      await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+      await page.getByRole('heading', { name: 'Page not found' }).waitFor();
       await go('/token');
-      await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
+      await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
       await go(`/console/deployments/${part}`);
       await go(`/console/deployments/${part}/events`);
       await go(`/console/deployments/demo/keys/${part}/rotate`);

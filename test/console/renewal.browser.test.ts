@@ -24,7 +24,7 @@ async function openAfterTheEnd(page: Page) {
   await page.getByRole('link', { name: 'ETL' }).waitFor();
   stack.clock.advance(2 * 3600);
   await page.getByRole('link', { name: 'ETL' }).click();
-  await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+  await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
 }
 
 describeInBrowser('a sign-in with a refresh token', (open) => {

@@ -50,9 +50,9 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
       await expectCraft(page);
       await page.getByRole('link', { name: 'ETL' }).click();
 
-      await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+      await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
       await expectCraft(page);
-      await page.getByRole('link', { name: 'Add API Key' }).first().click();
+      await page.getByRole('link', { name: 'Create API key' }).first().click();
 
       const dialog = page.getByRole('dialog');
       await dialog.getByLabel('Name').fill('Deploy from main');
@@ -60,7 +60,7 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
       await dialog.getByLabel('airflow:write').uncheck();
       await dialog.getByLabel('Expires', { exact: true }).selectOption('In 90 days');
       await expectCraft(page);
-      await dialog.getByRole('button', { name: 'Add API Key' }).click();
+      await dialog.getByRole('button', { name: 'Create API key' }).click();
 
       await dialog.getByText('This is the only time that the secret is shown.').waitFor();
       await expectCraft(page);
@@ -100,10 +100,10 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
       await page.getByRole('heading', { name: 'Deploy from release' }).waitFor();
 
       await page.getByRole('link', { name: 'Temporary token', exact: true }).click();
-      await page.getByRole('button', { name: 'Get a temporary token' }).waitFor();
+      await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
       await expectCraft(page);
       await page.getByLabel('airflow:read').uncheck();
-      await page.getByRole('button', { name: 'Get a temporary token' }).click();
+      await page.getByRole('button', { name: 'Create temporary token' }).click();
       await page.getByText('This is the only time that the token is shown.').waitFor();
       await expectCraft(page);
       await page.getByRole('button', { name: 'Copy Token' }).click();
@@ -114,26 +114,26 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
         deploymentId: 'etl',
         scope: 'deployment:etl code:deploy airflow:write',
       });
-      await page.getByRole('link', { name: 'See and revoke temporary tokens' }).click();
-      await page.getByRole('button', { name: /^Revoke the token/ }).waitFor();
+      await page.getByRole('link', { name: 'View and revoke temporary tokens' }).click();
+      await page.getByRole('button', { name: /^Revoke the token issued/ }).waitFor();
       await expectCraft(page);
-      await page.getByRole('button', { name: /^Revoke the token/ }).click();
+      await page.getByRole('button', { name: /^Revoke the token issued/ }).click();
       await expectCraft(page);
-      await dialog.getByRole('button', { name: 'Revoke', exact: true }).click();
+      await dialog.getByRole('button', { name: 'Revoke token' }).click();
       await page.getByRole('heading', { name: 'No temporary tokens' }).waitFor();
       await expectCraft(page);
       expect(await use(stack, token)).toBe(401);
 
-      await page.getByRole('link', { name: 'API Keys', exact: true }).click();
+      await page.getByRole('link', { name: 'API keys', exact: true }).click();
       await page.getByRole('link', { name: 'Edit Deploy from release' }).click();
-      await dialog.getByRole('button', { name: 'Delete API Key' }).click();
-      const confirm = dialog.getByRole('button', { name: 'Delete API Key' });
+      await dialog.getByRole('button', { name: 'Delete API key' }).click();
+      const confirm = dialog.getByRole('button', { name: 'Delete API key' });
       await dialog.getByLabel('Type the key’s name').fill('Deploy from');
       expect(await confirm.isDisabled()).toBe(true);
       await expectCraft(page);
       await dialog.getByLabel('Type the key’s name').fill('Deploy from release');
       await confirm.click();
-      await page.getByRole('heading', { name: 'No API Keys yet' }).waitFor();
+      await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
       await expect(shell(snippet, secret)).rejects.toMatchObject({
         code: 1,
         stderr: 'No access token: HTTP 401\n',
@@ -156,9 +156,9 @@ describeInBrowser('a secret in the console', (open) => {
   it('is hidden after a reload, after the back button and after the forward button', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing');
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name').fill('once');
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByText('This is the only time').waitFor();
     const secret = await page.locator('dialog code').nth(1).innerText();
     expect(secret).toMatch(/^dks_billing_/);
@@ -169,12 +169,12 @@ describeInBrowser('a secret in the console', (open) => {
     await page.reload();
     await page.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
     expect(await page.content()).not.toContain(secret);
-    await page.getByRole('button', { name: 'Back to API Keys' }).click();
+    await page.getByRole('button', { name: 'Back to API keys' }).click();
     await page.getByRole('heading', { name: 'once' }).waitFor();
 
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name').fill('twice');
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByText('This is the only time').waitFor();
     await page.goBack();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
@@ -206,7 +206,7 @@ describeInBrowser('a secret in the console', (open) => {
         document.documentElement.id = 'back';
       }).observe(document.body, { childList: true, subtree: true });
     `);
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.locator('#back').waitFor();
     expect(await page.content()).not.toContain('dks_billing_');
     expect(await page.getByRole('dialog').innerText()).toMatch(/^The secret is not shown again\n/);
@@ -216,7 +216,7 @@ describeInBrowser('a secret in the console', (open) => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
     await page.getByLabel('Name').fill('slip');
-    await page.getByRole('dialog').getByRole('button', { name: 'Add API Key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByText('This is the only time').waitFor();
     for (let press = 0; press < 3; press++) await page.keyboard.press('Escape');
     expect(await page.getByText('This is the only time').isVisible()).toBe(true);
@@ -225,7 +225,7 @@ describeInBrowser('a secret in the console', (open) => {
   it('is not requested twice when the response was lost: the key is created once, and the page says so', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing');
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name').fill('lost answer');
     let isLost = false;
     await page.route('**/api-keys', async (route) => {
@@ -234,7 +234,7 @@ describeInBrowser('a secret in the console', (open) => {
       await route.fetch();
       await route.abort();
     });
-    const add = page.getByRole('dialog').getByRole('button', { name: 'Add API Key' });
+    const add = page.getByRole('dialog').getByRole('button', { name: 'Create API key' });
     await add.click();
     await page.getByText('The service cannot be reached.').waitFor();
     await add.click();

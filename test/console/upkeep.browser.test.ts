@@ -42,8 +42,8 @@ describeInBrowser('an API key in the console', (open) => {
     const statusOf = async (secret: string) => (await exchange(stack, { ...key, secret })).status;
     const { page, faults } = await open({ viewport: PHONE });
     const dialog = page.getByRole('dialog');
-    const rotate = dialog.getByRole('button', { name: 'Rotate' });
-    const when = dialog.getByLabel('The old secret is refused');
+    const rotate = dialog.getByRole('button', { name: 'Rotate key' });
+    const when = dialog.getByLabel('Retire the old secret');
     await signIn(page, stack, 'member', '/console/deployments/rotation');
 
     await page.getByRole('link', { name: 'Rotate ci' }).click();
@@ -51,20 +51,20 @@ describeInBrowser('an API key in the console', (open) => {
     expect(await when.evaluate('document.activeElement === document.querySelector("dialog select")')).toBe(
       true,
     );
-    await when.selectOption('When the new one is first used');
-    await dialog.getByText('For a key with one user only').waitFor();
-    await when.selectOption('After a day');
+    await when.selectOption('When the new secret is first used');
+    await dialog.getByText('Only for a key with a single user').waitFor();
+    await when.selectOption('After 1 day');
     await expectCraft(page);
     await rotate.click();
     await dialog.getByRole('heading', { name: 'ci has a new secret' }).waitFor();
-    await dialog.getByText('The old secret is refused in 24 hours.').waitFor();
+    await dialog.getByText('The old secret retires in 24 hours.').waitFor();
     const second = await takeSecret(page);
     expect([await statusOf(key.secret), await statusOf(second)]).toEqual([200, 200]);
     const card = cardOf(page, 'ci');
-    await card.getByText('made just now, not used yet').waitFor();
+    await card.getByText('created just now, never used').waitFor();
     await page.reload();
-    await card.getByText('made just now, last used just now', { exact: true }).waitFor();
-    await card.getByText('made just now, last used just now, refused in 24 hours').waitFor();
+    await card.getByText('created just now, last used just now', { exact: true }).waitFor();
+    await card.getByText('created just now, last used just now, retires in 24 hours').waitFor();
     await expectCraft(page);
 
     let isLost = false;
@@ -75,17 +75,17 @@ describeInBrowser('an API key in the console', (open) => {
       await route.abort();
     });
     await page.getByRole('link', { name: 'Rotate ci' }).click();
-    await dialog.getByText(/has two secrets already, and never has more: the older one/).waitFor();
+    await dialog.getByText(/already has two secrets, which is the maximum. The older one/).waitFor();
     await rotate.click();
     await dialog.getByText('The service cannot be reached.').waitFor();
     await rotate.click();
     await dialog.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
     expect([await statusOf(key.secret), await statusOf(second)]).toEqual([401, 200]);
     await rotate.click();
-    await dialog.getByText(/has never been used: the new one takes its place/).waitFor();
-    await when.selectOption('At once');
+    await dialog.getByText(/has never been used, so the new one replaces it/).waitFor();
+    await when.selectOption('Immediately');
     await rotate.click();
-    await dialog.getByText('The old secret is refused from now on.').waitFor();
+    await dialog.getByText('The old secret no longer works.').waitFor();
     const third = await takeSecret(page);
     expect([await statusOf(second), await statusOf(third)]).toEqual([401, 200]);
     // Every rotation so far has kept the tokens valid.
@@ -102,7 +102,7 @@ describeInBrowser('an API key in the console', (open) => {
     const key = await makeKey(stack, 'leak', { name: 'ci' });
     const { page, faults } = await open();
     const dialog = page.getByRole('dialog');
-    const replace = dialog.getByRole('button', { name: 'Replace the secret now' });
+    const replace = dialog.getByRole('button', { name: 'Replace secret' });
     await signIn(page, stack, 'member', '/console/deployments/leak');
     const replaced = async (secret: string) => {
       const next = await takeSecret(page);
@@ -113,7 +113,7 @@ describeInBrowser('an API key in the console', (open) => {
 
     const token = await swap(stack, key);
     await page.getByRole('link', { name: 'It leaked ci' }).click();
-    await dialog.getByText('Nothing from before is accepted.').waitFor();
+    await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
     expect(await use(stack, token)).toBe(200);
     await expectCraft(page);
     await replace.click();
@@ -134,7 +134,7 @@ describeInBrowser('an API key in the console', (open) => {
     await dialog.getByRole('button', { name: 'Save' }).waitFor();
     expect(await dialog.getByLabel('Enabled').count()).toBe(0);
     await dialog.getByRole('button', { name: 'Cancel' }).click();
-    await card.getByRole('link', { name: 'It leaked', exact: true }).click();
+    await card.getByRole('link', { name: 'Replace the secret', exact: true }).click();
     await dialog.getByText(/was reported as leaked just now and disabled/).waitFor();
     await replace.click();
     const third = await replaced(second);
@@ -171,18 +171,18 @@ describeInBrowser('an API key in the console', (open) => {
       await cardOf(page, name).getByText(state, { exact: true }).first().waitFor();
     }
     await cardOf(page, 'deploy').getByText('just now from 127.0.0.1 by node').waitFor();
-    await cardOf(page, 'wall').getByText('not yet').waitFor();
+    await cardOf(page, 'wall').getByText('never').waitFor();
     const expiry = cardOf(page, 'audit').getByText('in 3 days');
     expect(await expiry.getAttribute('title')).toMatch(/ \d{4}, \d\d:\d\d:\d\d/);
     await expectCraft(page);
 
     expect((await exchange(stack, idle)).status).toBe(401);
-    await page.getByRole('button', { name: /^Use it again.*wall$/ }).click();
+    await page.getByRole('button', { name: /^Reactivate key.*wall$/ }).click();
     await cardOf(page, 'wall').getByText('Enabled').waitFor();
     expect((await exchange(stack, idle)).status).toBe(200);
 
     expect((await exchange(stack, expired)).status).toBe(401);
-    await cardOf(page, 'backfill').getByRole('link', { name: 'Give it a later expiry' }).click();
+    await cardOf(page, 'backfill').getByRole('link', { name: 'Set a later expiry' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Expires', { exact: true }).selectOption('In 7 days');
     await dialog.getByRole('button', { name: 'Save' }).click();
@@ -193,7 +193,7 @@ describeInBrowser('an API key in the console', (open) => {
 });
 
 describeInBrowser('an API key without a secret, limited to IP ranges', (open) => {
-  it('can be created, shown with its rules and its CI step, used by a pipeline, and edited', async () => {
+  it('can be created, shown with its rules and its CI setup, used by a pipeline, and edited', async () => {
     await makeDeployment(stack, 'trust');
     const subject = await issuer.sign({
       claims: { sub: 'etl', ref: 'refs/heads/main' },
@@ -203,32 +203,32 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     const { page, faults } = await open({ viewport: PHONE });
     const dialog = page.getByRole('dialog');
     await signIn(page, stack, 'member', '/console/deployments/trust');
-    await page.getByRole('link', { name: 'Add API Key' }).first().click();
+    await page.getByRole('link', { name: 'Create API key' }).first().click();
     await dialog.getByLabel('Name', { exact: true }).fill('release');
-    await dialog.getByLabel('a token of its CI, without a stored secret').check();
-    await dialog.getByLabel('Networks').fill('127.0.0.0/8\n127.0.0.1/8');
+    await dialog.getByLabel('OIDC token from CI (no stored secret)').check();
+    await dialog.getByLabel('Allowed IP ranges').fill('127.0.0.0/8\n127.0.0.1/8');
     const claim = dialog.getByLabel('Claim 1', { exact: true });
     const value = dialog.getByLabel('Value of claim 1');
-    await dialog.getByLabel('Tokens of').selectOption('GitHub Actions');
+    await dialog.getByLabel('Issuer').selectOption('GitHub Actions');
     expect(await claim.inputValue()).toBe('repository_id');
     await claim.fill('ref');
     await value.fill('refs/heads/main');
-    const add = dialog.getByRole('button', { name: 'Add API Key' });
+    const add = dialog.getByRole('button', { name: 'Create API key' });
     await add.click();
     await dialog
-      .getByText('Networks line 2 must be a network such as 203.0.113.0/24 or 2001:db8::/32')
+      .getByText('Allowed IP ranges line 2 must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32')
       .waitFor();
     await dialog.getByText('The rule must bind repository_id or repository_owner_id').waitFor();
-    expect(await dialog.getByLabel('Networks').getAttribute('aria-invalid')).toBe('true');
+    expect(await dialog.getByLabel('Allowed IP ranges').getAttribute('aria-invalid')).toBe('true');
     expect(await value.getAttribute('aria-invalid')).toBe('true');
     await expectCraft(page);
-    await dialog.getByLabel('Networks').fill('127.0.0.0/8');
-    await dialog.getByLabel('Tokens of').selectOption(issuer.url);
+    await dialog.getByLabel('Allowed IP ranges').fill('127.0.0.0/8');
+    await dialog.getByLabel('Issuer').selectOption(issuer.url);
     expect(await claim.inputValue()).toBe('sub');
     await value.fill('etl');
     await add.click();
 
-    await dialog.getByRole('heading', { name: 'release in your CI' }).waitFor();
+    await dialog.getByRole('heading', { name: 'Set up your CI for release' }).waitFor();
     await expectCraft(page);
     await dialog.getByRole('button', { name: /^Copy .* step$/ }).click();
     await dialog.getByText(/step copied/).waitFor();
@@ -254,13 +254,13 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
       (await callAs(stack, 'member', 'GET', `/deployments/trust/api-keys/${id}`)).json;
     const before = await keyOf();
     await card.getByRole('link', { name: 'Edit release' }).click();
-    await dialog.getByRole('button', { name: 'Add a claim' }).click();
+    await dialog.getByRole('button', { name: 'Add claim' }).click();
     await dialog.getByLabel('Claim 2', { exact: true }).fill('ref');
-    await dialog.getByLabel('How claim 2 is compared').selectOption('begins with');
+    await dialog.getByLabel('Condition of claim 2').selectOption('begins with');
     await dialog.getByLabel('Value of claim 2').fill('refs/tags/');
-    await dialog.getByRole('button', { name: 'Add another rule' }).click();
+    await dialog.getByRole('button', { name: 'Add rule' }).click();
     await dialog.getByLabel('Value of claim 1').nth(1).fill('x');
-    await dialog.getByRole('button', { name: 'Remove the rule' }).nth(1).click();
+    await dialog.getByRole('button', { name: 'Remove rule' }).nth(1).click();
     await dialog.getByRole('button', { name: 'Save' }).click();
     await card.getByText('ref begins with refs/tags/').waitFor();
     const after = await keyOf();
@@ -269,7 +269,7 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await expect(run()).rejects.toMatchObject({ code: 1, stderr: 'No access token: HTTP 400\n' });
     await card.getByRole('link', { name: 'Edit release' }).click();
     await dialog.getByRole('button', { name: 'Remove claim 1' }).click();
-    await dialog.getByLabel('Networks').fill('');
+    await dialog.getByLabel('Allowed IP ranges').fill('');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.waitFor({ state: 'detached' });
     await run();
@@ -300,7 +300,7 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
     await page.getByRole('link', { name: 'Events', exact: true }).click();
     await page.getByText('Rejected 3 calls; the last one was to delete the Deployment (403)').waitFor();
     const rejection = page.getByText('Rejected a call to delete the Deployment (403)');
-    await page.getByText('API Key “ci” added').waitFor();
+    await page.getByText('API key “ci” created').waitFor();
     await page.getByText('Deployment registered').waitFor();
     expect(await page.getByText(/^just now by user member\S* from 127\.0\.0\.1$/).count()).toBe(1);
     await expectCraft(page);
@@ -316,13 +316,13 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
 
     await callAs(stack, 'admin', 'DELETE', path);
     await page.reload();
-    await page.getByText('This is not there, or not for you to see.').waitFor();
+    await page.getByText('Not found, or you don’t have access.').waitFor();
     expect(await page.content()).not.toContain('registered');
 
     const other = (await open()).page;
     await signIn(other, stack, 'admin');
     await other.getByText('Events of a deleted Deployment').click();
-    await other.getByLabel('ID of the Deployment').fill('history');
+    await other.getByLabel('Deployment ID').fill('history');
     await expectCraft(other);
     await other.getByRole('button', { name: 'Show' }).click();
     await other.getByText('Deployment deleted', { exact: true }).waitFor();

@@ -249,11 +249,11 @@ describe('the input for a new key', () => {
   });
 
   it('accepts at most 20 IP ranges in CIDR notation', () => {
-    const rule = ['networks must be an array of at most 20 networks'];
+    const rule = ['networks must be an array of at most 20 CIDR ranges'];
     expect(broken(newKey, { name: 'ci', networks: list(21, '10.0.0.0/8') })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', networks: '10.0.0.0/8' })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', networks: ['10.0.0.0/8', '10.0.0.1/8'] })).toEqual([
-      'networks[1] must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix',
+      'networks[1] must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits',
     ]);
   });
 
@@ -369,7 +369,7 @@ describe('the input for changes to a key', () => {
     ]);
     expect(broken(keyChanges, { enabled: 'true' })).toEqual(['enabled must be true or false']);
     expect(broken(keyChanges, { networks: null })).toEqual([
-      'networks must be an array of at most 20 networks',
+      'networks must be an array of at most 20 CIDR ranges',
     ]);
     expect(broken(keyChanges, { trust: [] })).toEqual(['trust must be an array of 1 to 10 rules']);
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];

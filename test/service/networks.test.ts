@@ -129,7 +129,7 @@ describe('a key with allowed IP ranges', () => {
 });
 
 describe('invalid IP ranges', () => {
-  const rule = 'must be a network such as 203.0.113.0/24 or 2001:db8::/32, no bit set beyond its prefix';
+  const rule = 'must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits';
   it.each(['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', '::/129', 'office', ''])(
     'invalid IP ranges are rejected when one is %j',
     async (one) => {
@@ -144,7 +144,7 @@ describe('invalid IP ranges', () => {
     const many = Array.from({ length: 21 }, (_, n) => `10.${n}.0.0/16`);
     expect((await bind(key.path, many.slice(1))).status).toBe(200);
     const reply = await bind(key.path, many);
-    const most = 'must be an array of at most 20 networks';
+    const most = 'must be an array of at most 20 CIDR ranges';
     expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'networks', rule: most }]]);
   });
 });
