@@ -4,11 +4,11 @@ import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../domain/id
 import { MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
 
-/** What the service answers with. What it is asked with is in functions/http, where the same schemas validate it. */
+/** The schemas of answers. Those of requests are in functions/http, where they also validate the requests. */
 
 const KEY_ULID = '01KEY0000000000000000000ET';
 const GRANT_ULID = '01TEMP000000000000000000AD';
-/** Well formed, and plainly nobody's. */
+/** Well-formed, but obviously an example. */
 const random = '0'.repeat(43);
 export const EXAMPLE = {
   deploymentId: 'etl',
@@ -45,22 +45,22 @@ export const temporaryTokenId = z
 const scopes = z
   .array(z.string().regex(SCOPE).max(MAX_SCOPE_LENGTH))
   .max(MAX_SCOPES)
-  .meta({ id: 'Scopes', description: 'Out of those that the stack knows.' });
+  .meta({ id: 'Scopes', description: 'Scopes that the stack defines.' });
 
 const scope = z.string().meta({
   id: 'Scope',
-  description: 'RFC 6749 §3.3. The first is always `deployment:` and the ID of the Deployment.',
+  description: 'RFC 6749 §3.3. The first scope is always `deployment:` and the ID of the Deployment.',
   example: EXAMPLE.scope,
 });
 
 const expiresIn = z
   .int()
   .min(0)
-  .meta({ description: 'Seconds until access ends if the token is not used.', example: 86_400 });
+  .meta({ description: 'Seconds until the token expires if it is not used.', example: 86_400 });
 
 const nextCursor = z.string().optional().meta({
   description:
-    'Ask with it as `cursor` for what comes after; absent on the last page. A page may be short or empty and still have it.',
+    'Send it as `cursor` to get the next page. Absent on the last page. A page can be short or empty and still have it.',
 });
 
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor });
@@ -78,19 +78,20 @@ const apiKeyFields = {
   scopes,
   enabled: z.boolean(),
   status: z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
-    description: 'Whether it can be used now, and if not, why. `leaked`: until it is rotated `now`.',
+    description:
+      'Whether the key can be used, and if not, why. A key stays `leaked` until it is rotated with `now`.',
   }),
   malformed: z
     .literal(true)
     .optional()
     .meta({
       description:
-        'Its item in the table is malformed. It gets no tokens; while it is `active`, tokens that it has may be valid. ' +
-        'It can only be disabled or deleted, until somebody repairs the item.',
+        'Its item in the table is malformed. The key gets no new tokens. While it is `active`, its existing tokens may be valid. ' +
+        'Until someone repairs the item, the key can only be disabled or deleted.',
     }),
   leakedAt: time
     .optional()
-    .meta({ description: 'When it was reported as leaked; until it is rotated `now`.' }),
+    .meta({ description: 'When the key was reported as leaked. Absent after a rotation with `now`.' }),
   createdAt: time,
   createdBy: z.string().meta({ description: '`sub` of the person, or the ARN of the IAM role or user.' }),
   expiresAt: time.optional(),
@@ -98,11 +99,11 @@ const apiKeyFields = {
   lastUsedFrom: z
     .object({ address: z.string().optional(), client: z.string().optional() })
     .optional()
-    .meta({ description: 'As much as the stack keeps of it: all, a part of the address, or nothing.' }),
+    .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
   networks: z
     .array(z.string())
     .max(MAX_NETWORKS)
-    .meta({ description: 'CIDRs from which alone it can be used; none: from anywhere.' }),
+    .meta({ description: 'Allowed IP ranges (CIDR). An empty array allows any address.' }),
   trust: z
     .array(
       z.object({
@@ -113,7 +114,9 @@ const apiKeyFields = {
       }),
     )
     .optional()
-    .meta({ description: 'Whose tokens open it in place of a secret: then it has none.' }),
+    .meta({
+      description: 'Which tokens the key accepts instead of a secret. A key with trust rules has no secret.',
+    }),
   unboundTrust: z
     .array(z.object({ index: z.int(), detail: z.string(), ignored: z.boolean() }))
     .optional()
@@ -126,16 +129,16 @@ const apiKeyFields = {
     .array(
       z.object({
         createdAt: time,
-        retiresAt: time.optional().meta({ description: 'From then on it is refused.' }),
+        retiresAt: time.optional().meta({ description: 'When the service starts to reject this secret.' }),
         retiresOnFirstUse: z
           .boolean()
           .optional()
-          .meta({ description: 'It is refused once the newer one has been used.' }),
+          .meta({ description: 'Whether the first use of the newer secret retires this one.' }),
         lastUsedAt: time.optional(),
       }),
     )
     .max(2)
-    .meta({ description: 'The secrets that are accepted now, oldest first; never the secrets themselves.' }),
+    .meta({ description: 'The active secrets, oldest first, without their values.' }),
 };
 
 export const apiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });
@@ -145,7 +148,7 @@ export const apiKeyWithSecret = z
     ...apiKeyFields,
     secret: credential('dks').optional().meta({
       description:
-        'The `client_secret`. It is in this answer alone; not in that of a retry, and none for a key with `trust`.',
+        'The `client_secret`. Only this answer contains it. Absent in the answer to a retry, and for a key with `trust`.',
     }),
   })
   .meta({ id: 'ApiKeyWithSecret' });
@@ -158,7 +161,7 @@ export const event = z
     id: z
       .string()
       .regex(new RegExp(`^${ULID}$`))
-      .meta({ description: 'The same in every delivery.' }),
+      .meta({ description: 'The same in every delivery of the event.' }),
     source: z.literal(EVENT_SOURCE),
     type: z.string(),
     subject: z.string(),
@@ -166,7 +169,9 @@ export const event = z
     datacontenttype: z.literal('application/json'),
     data: z.looseObject({
       deploymentId,
-      generation: z.string().meta({ description: 'The life of the Deployment; empty where there was none.' }),
+      generation: z
+        .string()
+        .meta({ description: 'The generation of the Deployment; empty if the Deployment did not exist.' }),
       actor: z.object({
         principal: z.string().meta({
           description: '`sub` of the person, ARN of the IAM principal, name of the job, or `anonymous`.',
@@ -177,7 +182,7 @@ export const event = z
       }),
     }),
   })
-  .meta({ id: 'Event', description: 'CloudEvents 1.0. The event bus gets the same.' });
+  .meta({ id: 'Event', description: 'CloudEvents 1.0, in the same form as on the event bus.' });
 
 export const events = page(event);
 
@@ -188,7 +193,7 @@ export const temporaryToken = z
 export const newTemporaryToken = z
   .object({
     id: temporaryTokenId,
-    access_token: credential('dkx').optional().meta({ description: 'Not in the answer of a retry.' }),
+    access_token: credential('dkx').optional().meta({ description: 'Absent in the answer to a retry.' }),
     token_type: z.literal('Bearer'),
     expires_in: expiresIn,
     expiresAt: time,
@@ -207,9 +212,9 @@ export const token = z
     issued_token_type: z
       .literal('urn:ietf:params:oauth:token-type:access_token')
       .optional()
-      .meta({ description: 'RFC 8693 §2.2.1, of a token exchange.' }),
+      .meta({ description: 'Only for a token exchange (RFC 8693 §2.2.1).' }),
   })
-  .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use makes the token valid for another 24 hours.' });
+  .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use extends the token to 24 hours from then.' });
 
 export const introspection = z
   .union([
@@ -218,9 +223,9 @@ export const introspection = z
       active: z.literal(true),
       client_id: keyId
         .optional()
-        .meta({ description: 'Absent for a temporary token: no client asked for it.' }),
+        .meta({ description: 'Absent for a temporary token, which no client requested.' }),
       scope,
-      exp: z.int().meta({ description: 'Epoch seconds: when access ends without a further use.' }),
+      exp: z.int().meta({ description: 'Epoch seconds: when the token expires if it is not used.' }),
       iat: z.int().meta({ description: 'Epoch seconds.' }),
       token_type: z.literal('Bearer'),
       sub: z.string().meta({ description: 'ID of the key, or `sub` of the person.' }),
@@ -228,12 +233,12 @@ export const introspection = z
       deployment_id: deploymentId,
       last_used_at: z.int().optional().meta({
         description:
-          'Epoch seconds, as late as a slide may be. Absent until a use has slid the token, and for a temporary token.',
+          'Epoch seconds of the use that last extended the token. Absent before the first extension, and for a temporary token.',
       }),
       last_used_from: z
         .object({ address: z.string().optional(), client: z.string().optional() })
         .optional()
-        .meta({ description: 'As much as the stack keeps of it: all, a part of the address, or nothing.' }),
+        .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
     }),
   ])
   .meta({ id: 'Introspection', description: 'RFC 7662 §2.2.' });
@@ -263,14 +268,14 @@ export const context = z
     issuedAt: time,
     expiresAt: time,
   })
-  .meta({ id: 'Context', description: 'What the authorizer tells an API of its caller.' });
+  .meta({ id: 'Context', description: 'What the authorizer passes to an API about the caller.' });
 
 export const problem = z
   .object({
     type: z.literal('about:blank'),
     title: z.string(),
     status: z.int(),
-    code: z.string().meta({ description: 'For programs; more may come.' }),
+    code: z.string().meta({ description: 'For programs. New codes can be added.' }),
     detail: z.string().meta({ description: 'For people.' }),
     errors: z
       .array(z.object({ field: z.string(), rule: z.string() }))

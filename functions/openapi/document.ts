@@ -7,14 +7,14 @@ import { gateway, oauthError, orGateway, problem } from './responses.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-/** What a path can name. */
+/** The schemas of path parameters. */
 const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   deploymentId,
   keyId,
   tokenId: temporaryTokenId,
 };
 
-/** The empty one: or by client_id and client_secret in the body, for which OpenAPI has no word. */
+/** The empty requirement stands for client_id and client_secret in the body, which OpenAPI cannot describe. */
 const SECURITY: Readonly<Record<Caller, Record<string, string[]>[]>> = {
   anyone: [],
   client: [{ client: [] }, {}],
@@ -29,14 +29,14 @@ const BUSY = 'The service is busy. Try again in a second.';
 const TOO_LARGE = 'The body must be at most 65536 bytes.';
 const FAULT = 'Something went wrong here. It has been recorded.';
 
-/** What every route can answer on which API Gateway stands before a function. */
+/** Answers that API Gateway can give on every route. */
 const OF_ALL: ZodOpenApiResponsesObject = {
   429: { id: 'Throttled', ...gateway('Too Many Requests') },
   500: { id: 'Fault', ...gateway('Internal Server Error') },
   503: { id: 'Unavailable', ...gateway('Service Unavailable') },
 };
 
-/** What the functions of the management calls answer where something is wrong on our side. */
+/** Answers of management calls when the service fails. */
 const OF_MANAGEMENT: ZodOpenApiResponsesObject = {
   500: {
     id: 'ManagementFault',
@@ -68,7 +68,7 @@ const OF_CALLER: Readonly<Record<Caller, ZodOpenApiResponsesObject>> = {
     401: {
       id: 'TokenRefused',
       ...gateway('Unauthorized'),
-      description: 'No token, or one that is refused: the challenge tells which.',
+      description: 'The token is missing or invalid. The challenge shows which.',
       headers: {
         'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer error="invalid_token"' },
       },
@@ -113,8 +113,8 @@ const IDEMPOTENCY_KEY = z.object({
     .optional()
     .meta({
       description:
-        'A name of your choice for this call, for 24 hours: a retry with the same one makes nothing new and is answered ' +
-        'as the first call was, with `Idempotent-Replayed: true` and without the secret.',
+        'Identifies this call for 24 hours. A retry with the same Idempotency-Key creates nothing. It gets the answer of the ' +
+        'first call, with `Idempotent-Replayed: true` and without the secret.',
       example: '2f1f3c5e-5a0e-4c55-8d0f-5f2f4f8d7d3a',
     }),
 });
@@ -135,7 +135,7 @@ function operationOf(path: string, operation: Operation): ZodOpenApiOperationObj
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   const parameters = names.map((name) => {
     const schema = PATH_PARAMETERS[name];
-    if (!schema) throw new Error(`Nothing says what {${name}} is.`);
+    if (!schema) throw new Error(`No schema describes the path parameter {${name}}.`);
     return [name, schema];
   });
   return {
@@ -172,7 +172,7 @@ function requestBodyOf({
   };
 }
 
-/** The OpenAPI document of the whole API, made of the schemas that validate. */
+/** Returns the OpenAPI document of the whole API, built from the schemas that validate requests. */
 export function openApiDocument() {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const [key, operation] of Object.entries(OPERATIONS)) {
@@ -185,27 +185,27 @@ export function openApiDocument() {
       title: 'Deployment API Keys',
       version,
       description:
-        'A Deployment has API keys. A pipeline swaps a key for an access token, which each use keeps alive for ' +
-        'another 24 hours. Clients ignore fields that they do not know: new ones may come. A management call with a query ' +
-        'parameter that it does not have, or with a repeated one, gets 400; those of a signature (`X-Amz-*`) are accepted.',
+        'A Deployment has API keys. A pipeline exchanges a key for an access token. Each use extends the token to 24 hours from ' +
+        'then. Clients must ignore fields that they do not know, because new ones can be added. A management call with an unknown or ' +
+        'repeated query parameter gets 400; those of a signature (`X-Amz-*`) are accepted.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [
       {
         url: 'https://{host}',
-        description: 'Where the stack answers: its output ApiUrl, or its domainName.',
+        description: 'The URL of the stack: its output ApiUrl, or its domainName.',
         variables: { host: { default: 'keys.acme.test' } },
       },
       { url: 'http://127.0.0.1:8787', description: 'npm start' },
     ],
     tags: [
-      { name: 'OAuth', description: 'For pipelines: tokens from keys.' },
-      { name: 'Checks', description: 'Whose token it is.' },
+      { name: 'OAuth', description: 'For pipelines: get, introspect and revoke access tokens.' },
+      { name: 'Checks', description: 'Check a token.' },
       { name: 'Deployments', description: 'For people and platforms.' },
       { name: 'API keys', description: 'For people and platforms.' },
       { name: 'Temporary tokens', description: 'For people.' },
-      { name: 'Events', description: 'What happened.' },
-      { name: 'Leaks', description: 'For whoever finds a secret or token.' },
+      { name: 'Events', description: 'The history of Deployments.' },
+      { name: 'Leaks', description: 'For anyone who finds a secret or token.' },
     ],
     paths,
     components: {
@@ -214,7 +214,7 @@ export function openApiDocument() {
           type: 'http',
           scheme: 'basic',
           description:
-            'ID and secret of a key, as client_secret_basic. Or in the body, as client_secret_post.',
+            'ID and secret of a key (client_secret_basic). Alternatively in the body (client_secret_post).',
         },
         token: { type: 'http', scheme: 'bearer', description: 'An access token or a temporary token.' },
         person: {
@@ -229,7 +229,7 @@ export function openApiDocument() {
           name: 'Authorization',
           description:
             'AWS Signature Version 4, for the service `execute-api`, by an IAM role or user that is one of the stack’s ' +
-            '`platformPrincipals`. Where there are none, there are no such routes.',
+            '`platformPrincipals`. Without any, the stack has no such routes.',
           'x-amazon-apigateway-authtype': 'awsSigv4',
         },
       },
@@ -237,7 +237,7 @@ export function openApiDocument() {
   });
 }
 
-/** The document as it is committed. */
+/** Returns the document as it is stored in docs/openapi.json. */
 export function openApiText(): string {
   return `${JSON.stringify(openApiDocument(), null, 2)}\n`;
 }

@@ -18,15 +18,15 @@ import { EXAMPLE } from './answers.ts';
 import { empty, json, oauthError, problem } from './responses.ts';
 
 /**
- * Who may call: `client`, a key that authenticates itself; `token`, the bearer of an access token; `person`, one who
- * is signed in; `platform`, an IAM principal that has signed the call; `anyone`.
+ * Who may call. `client`: an authenticated key. `token`: the holder of a token. `person`: a signed-in person.
+ * `platform`: an IAM principal that signed the call.
  */
 export type Caller = 'anyone' | 'client' | 'token' | 'person' | 'platform';
 
 // biome-ignore lint/suspicious/noExplicitAny: the schemas are of two kinds, zod's and zod/mini's, which zod-openapi takes both
 type Schema = any;
 
-/** One route, but for what all routes of its caller have in common. */
+/** One route, without what all routes with the same caller have in common. */
 export interface Operation {
   readonly id: string;
   readonly tag: 'OAuth' | 'Checks' | 'Deployments' | 'API keys' | 'Temporary tokens' | 'Events' | 'Leaks';
@@ -47,7 +47,7 @@ export interface Operation {
   readonly answers: ZodOpenApiResponsesObject;
 }
 
-/** Stands in for the scopes of a stack and for now: the document needs the form of an input, not its moment. */
+/** Used instead of a stack's scopes: the document describes the form of requests and is the same for every stack. */
 const ANY_SCOPES: readonly string[] = [];
 const FORM = 'application/x-www-form-urlencoded';
 const CREATED_AT = '2027-01-15T08:00:00.000Z';
@@ -111,16 +111,16 @@ const badDeploymentId = problem(
 );
 const administratorsOnly = problem(403, 'forbidden', 'Only an administrator may do this.');
 
-/** The routes that everybody has, by their keys. */
+/** The routes outside /platform, by route key. */
 const EVERYBODYS: Readonly<Record<string, Operation>> = {
   'POST /oauth/token': {
     id: 'issueToken',
     tag: 'OAuth',
     caller: 'client',
-    summary: 'Swap the ID and secret of a key for an access token',
+    summary: 'Exchange the ID and secret of a key for an access token',
     description:
       'RFC 6749 §4.4. JSON with the same fields is accepted as well. `audience`, `resource` and unknown parameters are ignored; the first two may be repeated. ' +
-      'RFC 8693 for a key with `trust`: a token of an issuer that it trusts, in place of the secret.',
+      'A key with `trust` exchanges a token of a trusted issuer instead of a secret (RFC 8693).',
     body: {
       schema: z.union([tokenParameters, exchangeParameters]),
       types: [FORM, 'application/json'],
@@ -148,18 +148,19 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
         { access_token: EXAMPLE.token, token_type: 'Bearer', expires_in: 86_400, scope: EXAMPLE.scope },
         { Pragma: 'no-cache' },
       ),
-      400: oauthError('invalid_scope', 'scope is malformed, or asks for what the key does not have.'),
+      400: oauthError('invalid_scope', 'scope is malformed, or requests a scope that the key does not have.'),
     },
   },
   'POST /oauth/introspect': {
     id: 'introspectToken',
     tag: 'OAuth',
     caller: 'client',
-    summary: 'Ask what a token of the key’s Deployment may do',
-    description: 'RFC 7662. It is not a use of the token.',
+    summary: 'Get the status and scopes of a token',
+    description:
+      'RFC 7662. A key can introspect the tokens of its Deployment. Introspection does not extend the token.',
     body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
     answers: {
-      200: json('The token, or that it is not active.', answers.introspection, {
+      200: json('The token, or `{"active":false}`.', answers.introspection, {
         active: true,
         client_id: EXAMPLE.keyId,
         scope: EXAMPLE.scope,
@@ -179,13 +180,13 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     id: 'revokeToken',
     tag: 'OAuth',
     caller: 'client',
-    summary: 'Give up an access token of the key',
+    summary: 'Revoke an access token of the key',
     description:
       'RFC 7009. A token of another key gets the same answer and stays active. A key with trust rules has no secret: send only ' +
       'client_id and token. Returns 401 unless the token belongs to that key.',
     body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
     answers: {
-      200: empty('If it was a token of this key, its access has ended.'),
+      200: empty('If the token belongs to this key, it is revoked.'),
       400: oauthError('invalid_request', 'token is missing.'),
     },
   },
@@ -194,7 +195,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'OAuth',
     caller: 'anyone',
     summary: 'Metadata of the token service',
-    description: 'RFC 8414. The issuer is the URL used.',
+    description: 'RFC 8414. The issuer is the URL that the client used.',
     answers: {
       200: json('The metadata.', answers.metadata, {
         issuer: 'https://keys.acme.test',
@@ -219,7 +220,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'nginx, or ForwardAuth of Traefik.',
     answers: {
       200: json(
-        'Whose token it is.',
+        'The holder of the token.',
         answers.context,
         {
           principalId: EXAMPLE.keyId,
@@ -244,7 +245,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     id: 'listDeployments',
     tag: 'Deployments',
     caller: 'person',
-    summary: 'List the Deployments that one may see',
+    summary: 'List the Deployments that the caller may see',
     query: pageInput,
     answers: {
       200: json('A page.', answers.deployments, { items: [deployment], nextCursor: EXAMPLE.cursor }),
@@ -267,11 +268,11 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'Deployments',
     caller: 'person',
     summary: 'Register or change a Deployment',
-    description: 'For administrators. Absent fields stay as they are.',
+    description: 'Only for administrators. Absent fields keep their values.',
     body: { schema: deploymentInput, examples: { register: { name: 'ETL', groups: ['data-eng'] } } },
     answers: {
-      200: json('It is changed.', answers.deployment, deployment),
-      201: json('It is registered.', answers.deployment, deployment),
+      200: json('The Deployment was changed.', answers.deployment, deployment),
+      201: json('The Deployment was registered.', answers.deployment, deployment),
       400: badBody,
       403: administratorsOnly,
       404: noSuchDeployment,
@@ -283,9 +284,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'Deployments',
     caller: 'person',
     summary: 'Delete a Deployment with its keys and tokens',
-    description: 'For administrators. Its access ends at once; its items are then deleted without help.',
+    description:
+      'Only for administrators. Its keys and tokens stop working immediately. The service then deletes its data automatically.',
     answers: {
-      204: empty('It is deleted.'),
+      204: empty('Deleted.'),
       400: badDeploymentId,
       403: administratorsOnly,
       404: noSuchDeployment,
@@ -301,7 +303,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     once: true,
     tag: 'API keys',
     caller: 'person',
-    summary: 'Make an API key',
+    summary: 'Create an API key',
     body: {
       schema: newKeyInput(ANY_SCOPES, 0),
       examples: {
@@ -366,10 +368,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'Edit an API key',
     description:
-      'Absent fields stay as they are; `null` clears. Fewer scopes and other networks act on living tokens at their ' +
-      'next check; other trust rules act on the next exchange. Tokens from before the key was disabled, or from ' +
-      'before it expired, stay dead. `enabled` takes an idle key into use again. A leaked key can be disabled, so that ' +
-      'rotating it does not enable it; it can be enabled only after a rotation with `now`.',
+      'Absent fields keep their values; `null` clears a field. Changes to scopes and allowed IP ranges apply to existing ' +
+      'tokens at their next check. Changes to trust rules apply to the next exchange. Tokens that were issued before the key was ' +
+      'disabled or expired stay revoked. Setting `enabled` to true reactivates an idle key. A leaked key can be disabled, so ' +
+      'that rotating it does not enable it. It can be enabled only after a rotation with `now`.',
     body: {
       schema: keyChangesInput(ANY_SCOPES, 0),
       examples: {
@@ -383,7 +385,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       200: json('The key.', answers.apiKey, { ...apiKey, enabled: false, status: 'disabled' }),
       400: badBody,
       404: problem(404, 'not_found', 'No such API key.'),
-      409: problem(409, 'conflict', 'The key is being changed by somebody else. Try again.'),
+      409: problem(409, 'conflict', 'Someone else is changing this key. Try again.'),
     },
   },
   'DELETE /deployments/{deploymentId}/api-keys/{keyId}': {
@@ -391,9 +393,9 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'API keys',
     caller: 'person',
     summary: 'Delete an API key',
-    description: 'Its access ends at once.',
+    description: 'The key and its tokens stop working immediately.',
     answers: {
-      204: empty('It is deleted.'),
+      204: empty('Deleted.'),
       400: badDeploymentId,
       404: problem(404, 'not_found', 'No such API key.'),
     },
@@ -403,12 +405,13 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     once: true,
     tag: 'API keys',
     caller: 'person',
-    summary: 'Give an API key a new secret',
+    summary: 'Rotate the secret of an API key',
     description:
-      'The old secret goes on for as many seconds as `retireOld` says, 7 days by default; `on_first_use`, for a key ' +
-      'with one user only: until the new one is first used, for 7 days at most; `now`: not at all, and every older ' +
-      'token is refused at its next check. There are never more than two living secrets: a newer one that was ' +
-      'never used gives way, else the older.',
+      '`retireOld` is the number of seconds for which the old secret keeps working; the default is 7 days. With ' +
+      '`on_first_use`, meant for a key with a single user, it works until the first use of the new secret, but at most for 7 ' +
+      'days. With `now`, it stops working immediately, and all existing tokens are rejected at their next check. A key ' +
+      'never has more than two active secrets. If it has two, the rotation drops the newer one if that was never used, and ' +
+      'otherwise the older one.',
     body: {
       schema: rotationInput,
       required: false,
@@ -434,10 +437,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     id: 'listEvents',
     tag: 'Events',
     caller: 'person',
-    summary: 'List what happened to a Deployment in 90 days, newest first',
+    summary: 'List the events of a Deployment in the last 90 days, newest first',
     description:
-      'Members see its present life; administrators all, also after its deletion. `call.refused` counts the rejected calls of one ' +
-      'caller in one hour, and is written after that hour.',
+      'Members see the events of the current generation. Administrators see those of all generations, even after a deletion. ' +
+      '`call.refused` counts the rejected calls of one caller in one hour, and is written after that hour.',
     query: pageInput,
     answers: {
       200: json('A page.', answers.events, { items: [event] }),
@@ -449,12 +452,12 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     id: 'reportLeak',
     tag: 'Leaks',
     caller: 'anyone',
-    summary: 'Report a secret or token that was found somewhere',
+    summary: 'Report a leaked secret or token',
     description:
       'Send the secret or token, or the text that contains it: quotes, white space, variable names, `Bearer` and whole lines ' +
       'around it do not matter. Up to 32 KiB in UTF-8, with up to 20 different secrets and tokens; encoded text (base64, ' +
-      'percent) is not decoded. A valid secret disables its key until the key is rotated `now`; a valid token is revoked; ' +
-      'expired, revoked and unknown ones change nothing. The answer does not tell which it was. Repeating a report is harmless.',
+      'percent) is not decoded. A valid secret disables its key until the key is rotated with `now`. A valid token is revoked. ' +
+      'Expired, revoked and unknown ones change nothing. The answer does not reveal which it was. Repeating a report is harmless.',
     body: {
       schema: leakInput,
       examples: {
@@ -486,8 +489,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     once: true,
     tag: 'Temporary tokens',
     caller: 'person',
-    summary: 'Get a token for 24 hours',
-    description: 'Whatever its use, it is valid for 24 hours from now.',
+    summary: 'Create a temporary token',
+    description: 'The token is valid for 24 hours. Using it does not extend it.',
     body: {
       schema: newTemporaryTokenInput(ANY_SCOPES),
       required: false,
@@ -507,8 +510,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
         },
         { Location: `/deployments/${EXAMPLE.deploymentId}/temporary-tokens/${EXAMPLE.temporaryTokenId}` },
       ),
-      400: problem(400, 'invalid_request', 'scopes must be an array of at most 16 scopes', {
-        errors: [{ field: 'scopes', rule: 'must be an array of at most 16 scopes' }],
+      400: problem(400, 'invalid_request', 'scopes must be an array of 1 to 16 scopes', {
+        errors: [{ field: 'scopes', rule: 'must be an array of 1 to 16 scopes' }],
       }),
       404: noSuchDeployment,
     },
@@ -517,8 +520,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     id: 'listTemporaryTokens',
     tag: 'Temporary tokens',
     caller: 'person',
-    summary: 'List one’s temporary tokens',
-    description: 'For an administrator: all of the Deployment.',
+    summary: 'List temporary tokens',
+    description: 'People see their own tokens. Administrators see all tokens of the Deployment.',
     query: pageInput,
     answers: {
       200: json('A page.', answers.temporaryTokens, { items: [temporaryToken] }),
@@ -532,22 +535,22 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'Revoke a temporary token',
     answers: {
-      204: empty('Its access has ended.'),
+      204: empty('The token was revoked.'),
       400: badDeploymentId,
       404: problem(404, 'not_found', 'No such temporary token.'),
     },
   },
 };
 
-/** Alone among the calls of persons not there under /platform: nobody but a person gets a temporary token. */
+/** The only call of people that is missing under /platform, because only a person can get a temporary token. */
 const PERSONAL = 'POST /deployments/{deploymentId}/temporary-tokens';
 
-/** The calls of persons as IAM principals make them, who are administrators. */
+/** The calls of people, as IAM principals make them under /platform. IAM principals are administrators. */
 const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
   Object.entries(EVERYBODYS)
     .filter(([key, { caller }]) => caller === 'person' && key !== PERSONAL)
     .map(([key, operation]) => {
-      // An administrator meets none of the refusals that are for others.
+      // An administrator never gets a 403.
       const answers = Object.fromEntries(
         Object.entries(operation.answers).filter(([status]) => status !== '403'),
       );
@@ -556,5 +559,5 @@ const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
     }),
 );
 
-/** Every route of the service by its key, as API Gateway has it. */
+/** Every route of the service, by its route key in API Gateway. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = { ...EVERYBODYS, ...PLATFORMS };

@@ -12,7 +12,7 @@ const headersOf = (headers: Headers) =>
     ]),
   );
 
-/** A JSON answer with one example. */
+/** Describes a JSON answer with one example. */
 export const json = (
   description: string,
   schema: ZodType,
@@ -24,7 +24,7 @@ export const json = (
   content: { 'application/json': { schema, example } },
 });
 
-/** An answer without a body. */
+/** Describes an answer without a body. */
 export const empty = (description: string): ZodOpenApiResponseObject => ({
   description,
   headers: headersOf({ 'Cache-Control': 'no-store' }),
@@ -43,7 +43,7 @@ const TITLES: Record<number, string> = {
   503: 'Service Unavailable',
 };
 
-/** A management error of the function. */
+/** Describes an error of a management call. */
 export const problem = (
   status: number,
   code: string,
@@ -67,7 +67,7 @@ export const problem = (
   },
 });
 
-/** An error of /oauth/* that the function answers. */
+/** Describes an error of /oauth/*. */
 export const oauthError = (
   error: string,
   description: string,
@@ -75,13 +75,13 @@ export const oauthError = (
 ): ZodOpenApiResponseObject =>
   json(description, answers.oauthError, { error, error_description: description }, headers);
 
-/** An answer of API Gateway itself. */
+/** Describes an answer of API Gateway. */
 export const gateway = (message: string): ZodOpenApiResponseObject => ({
   description: `${message}, by API Gateway.`,
   content: { 'application/json': { schema: answers.gatewayMessage, example: { message } } },
 });
 
-/** The function's answer, or API Gateway's in its place. */
+/** Describes the service's answer, or API Gateway's instead. */
 export function orGateway(
   { content = {}, ...response }: ZodOpenApiResponseObject,
   message: string,

@@ -192,7 +192,11 @@ function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRul
   const allowed = effectiveScopes(undefined, key.scopes, rules.scopes);
   const scopes = narrowScopes(scope, allowed, key.deploymentId);
   if (scopes) return scopes;
-  throw new ServiceError(400, 'invalid_scope', 'scope is malformed, or asks for what the key does not have.');
+  throw new ServiceError(
+    400,
+    'invalid_scope',
+    'scope is malformed, or requests a scope that the key does not have.',
+  );
 }
 
 /** Returns the whole seconds until the token expires without a use, or its key expires. */

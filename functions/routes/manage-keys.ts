@@ -32,7 +32,7 @@ import {
 /** How many times a change of a key is attempted when other calls change it at the same time. */
 const ATTEMPTS = 5;
 
-const CHANGED = 'The key is being changed by somebody else. Try again.';
+const CHANGED = 'Someone else is changing this key. Try again.';
 const MALFORMED =
   'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
 

@@ -78,7 +78,10 @@ const refusal = (error: string, description: string, status = 400, headers: obje
 });
 const invalidRequest = (description: string) => refusal('invalid_request', description);
 const invalidClient = refusal('invalid_client', 'Client authentication failed.', 401, CHALLENGE);
-const invalidScope = refusal('invalid_scope', 'scope is malformed, or asks for what the key does not have.');
+const invalidScope = refusal(
+  'invalid_scope',
+  'scope is malformed, or requests a scope that the key does not have.',
+);
 const issued = (scope: string, of = key) =>
   ok(
     {
