@@ -13,17 +13,20 @@ import type { CheckedKey, Deployment, Grant, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
 import { hashOf } from './secrets.ts';
 
-/** Where a check finds its records. Every method throws when the store gives no certain answer (G7). */
+/** Where a check reads and writes records. Every method throws when the store gives no certain answer (G7). */
 export interface CheckStore {
-  /** One strongly consistent read of all that the token stands on. Absent or malformed records are left out. */
+  /**
+   * Reads everything that the token depends on, in one strongly consistent read. Leaves out absent and malformed
+   * records.
+   */
   read(credential: Credential, hash: string): Promise<CheckedRecords>;
   /**
-   * Make a live token valid until `until`, and never shorten it.
+   * Extends a valid token to `until`. Never shortens it.
    * @param until epoch seconds
    * @param now epoch milliseconds
-   * @param from recorded with it
-   * @returns the token's `expiresAt` in epoch seconds: `until`, or a later one that another use has written;
-   *   undefined when the token is expired or gone
+   * @param from recorded with the use
+   * @returns the token's `expiresAt` in epoch seconds: `until`, or a later time that another use has written; undefined
+   *   when the token has expired or does not exist
    */
   slide(
     credential: Credential,
@@ -33,81 +36,89 @@ export interface CheckStore {
     from: UseOrigin,
   ): Promise<number | undefined>;
   /**
-   * Record the use on the token's key, unless another was recorded later than `before`.
+   * Records the use in the token's key, unless a use later than `before` is recorded.
    * @param before epoch milliseconds
    * @param now epoch milliseconds
    */
   touch(credential: Credential, before: number, now: number, from: UseOrigin): Promise<void>;
 }
 
-/** What the store holds now for one presented token. */
+/** The current records of a presented token. */
 export interface CheckedRecords {
   deployment?: Pick<Deployment, 'generation'> | undefined;
-  /** Only for tokens of a key. */
+  /** Only for access tokens. */
   key?: CheckedKey | undefined;
   token?: Pick<Token, 'generation' | 'epoch' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined;
   /** Only for temporary tokens. */
   grant?: Pick<Grant, 'generation' | 'sub' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined;
 }
 
-/** Why a token is denied; for the log and the metric, never for the caller. */
+/** Why a call is denied. For the log and the metric, never for the caller. */
 export type Refusal =
-  /** It does not have the form of a token. Decided without reading the store. */
+  /** The token does not have the form of a token. This is decided without reading the store. */
   | 'malformed'
-  /** There is no such token, or it was revoked, purged or deleted by TTL. */
+  /** The token does not exist, or it was revoked, purged or deleted by TTL. */
   | 'unknown'
   /** The token has expired. */
   | 'expired'
-  /** Its key or its Deployment cannot be used. An idle key still can: its tokens stay valid. */
+  /** Its key or its Deployment cannot be used. An idle key does not count, because its tokens stay valid. */
   | Exclude<KeyRejection, 'idle'>
-  /** The token is valid, but for another Deployment than the call is about. */
+  /** The token is valid, but the call is about another Deployment. */
   | 'deployment'
   /** The token is valid, but lacks a scope that the call requires. */
   | 'scope'
-  /** The token is valid, but the call is malformed, so nobody knows what it requires. */
+  /** The token is valid, but the call is malformed, so that its requirements are unknown. */
   | 'request';
 
-/** What a call requires of a token, beyond that it is good. */
+/** What a call requires in addition to a valid token. */
 export interface Demand extends Caller {
-  /** The Deployment that the call is about; undefined: the call names none. */
+  /** The Deployment that the call is about; undefined if it names none. */
   deploymentId?: string | undefined;
-  /** Scopes that the token must have, all of them. */
+  /** Scopes that the token must have. All of them are required. */
   scopes: readonly string[];
-  /** Whether the call is malformed. The token is then judged and not used. @default false */
+  /**
+   * Whether the call is malformed. The token is then checked, but the call is denied and is not a use. @default false
+   */
   isMalformed?: boolean;
 }
 
-/** A good token is enough. */
+/** Requires only a valid token. */
 const NOTHING_MORE: Demand = { scopes: [] };
 
-/** What a good token may do, and until when. */
+/** What a valid token gives access to, and until when. */
 export interface Access {
   /** Key ID, or the person's `sub`. */
   principalId: string;
   principalType: 'api_key' | 'person';
   deploymentId: string;
-  /** Without the `deployment:<id>` that leads the scope string. */
+  /** Without the first scope, `deployment:<id>`. */
   scopes: string[];
   /** Epoch seconds. */
   issuedAt: number;
-  /** Epoch seconds: when access ends without a further use. */
+  /** Epoch seconds: when the token expires unless it is used again. */
   expiresAt: number;
 }
 
 export type Verdict = { allowed: true; access: Access } | { allowed: false; reason: Refusal };
 
-/** What the stack has decided about all tokens. */
+/** The settings of the stack for all tokens. */
 export interface CheckRules extends Lifetimes {
-  /** Scopes that the stack knows. */
+  /** Scopes that the stack defines. */
   scopes: readonly string[];
   lastUsedFrom: LastUsedFrom;
 }
 
 /**
- * A use: check a token and slide it when that is due. Keeps no state between calls. A token that is refused, for
- * a lacking scope as for any other reason, has not been used.
- * @param presented what came as the bearer token, untrusted
- * @throws whatever the store throws: the caller must let nobody in
+ * Checks a token, and extends it when that is due. A call that it allows is a use; a denied call is not. Keeps no state
+ * between calls.
+ * @param presented the text presented as the bearer token, untrusted
+ * @param demand what the call requires in addition to a valid token
+ * @throws whatever the store throws. The caller must then deny the call.
+ * @example
+ * ```
+ * const verdict = await check(token, { store, clock: Date.now, rules }, { deploymentId: 'etl', scopes: ['airflow:read'] });
+ * if (verdict.allowed) console.log(verdict.access.principalId);
+ * ```
  */
 export async function check(
   presented: string,
@@ -130,25 +141,28 @@ export async function check(
   if (!until || !records.token) return verdict;
 
   const from = originOf(demand, rules.lastUsedFrom);
-  // Beside the slide, and whatever becomes of it, but never left behind: nothing runs after the answer.
+  // Runs concurrently with the extension, whether or not that succeeds. It is awaited, because Lambda runs nothing
+  // after the answer.
   const before = recordedBefore(rules.slideInterval, now);
   const touched = isUseDue(records.key?.lastUsedAt, before)
     ? store.touch(credential, before, now, from).catch(() => {})
     : undefined;
   const expiresAt = await store.slide(credential, hash, until, now, from).finally(() => touched);
-  // Revoked, or swept by TTL, between the read and the write.
+  // The token was revoked, or deleted by TTL, between the read and the write.
   if (expiresAt === undefined) return refused('unknown');
   return judge(credential, { ...records, token: { ...records.token, expiresAt } }, now, rules);
 }
 
-/** The parts of an access token or a temporary token; undefined for all else, a key's secret included. */
+/**
+ * Returns the parts of an access token or a temporary token; undefined for any other text, including a key's secret.
+ */
 export function parseToken(presented: string): Credential | undefined {
   const credential = parseCredential(presented);
   return credential?.kind === 'secret' ? undefined : credential;
 }
 
 /**
- * Is this token good at this moment? Used by the check, and by introspection, which is not a use.
+ * Reports whether a token is valid now. Used by the check, and by introspection, which is not a use.
  * @param now epoch milliseconds
  */
 export function judge(
@@ -170,7 +184,7 @@ function judgeToken(
 ): Verdict {
   if (!token) return refused('unknown');
   if (!key) return refused('revoked');
-  // Allowed IP ranges are checked last: only a valid token is denied for its network.
+  // Allowed IP ranges are checked last, so that only a valid token is denied because of its address.
   const rejection = keyRejection(key, { deployment, token, now, isIdle: false, from: 'anywhere' });
   if (rejection) return refused(rejection);
   const keyEndsAt = key.validUntil === undefined ? Number.POSITIVE_INFINITY : key.validUntil / 1000;
@@ -211,7 +225,7 @@ function judgeGrant(
   };
 }
 
-/** The scope string: `deployment:<id>` and then the words, RFC 6749 §3.3. */
+/** Returns the scope string: `deployment:<id>` and the scopes (RFC 6749 §3.3). */
 export function scopeOf({ deploymentId, scopes }: Pick<Access, 'deploymentId' | 'scopes'>): string {
   return [deploymentScope(deploymentId), ...scopes].join(' ');
 }

@@ -1,14 +1,14 @@
-/** What became of a step of a purge: one line of the log, and a metric for some. */
+/** The outcome of a step of a purge. Each is one log line, and some are also metrics. */
 export type PurgeOutcome =
   | {
-      /** Every item is deleted. */
+      /** All items were deleted. */
       type: 'purged';
       deploymentId: string;
       /** Undefined when a whole generation of the Deployment was purged. */
       keyUlid: string | undefined;
       /** Items that were deleted, including those of earlier runs. */
       deleted: number;
-      /** Milliseconds since the removal; undefined when nobody knows when that was. */
+      /** Milliseconds since the deletion; undefined if its time is unknown. */
       lag: number | undefined;
       /** Epoch milliseconds. */
       time: number;
@@ -21,7 +21,7 @@ export type PurgeOutcome =
   | { type: 'malformed'; deploymentId: string }
   /** Nothing was purged, because the item of the key exists. */
   | { type: 'key_exists'; deploymentId: string; keyUlid: string }
-  /** The stream or the queue sends it again. */
+  /** Failed. The stream or the queue delivers it again. */
   | { type: 'failed'; error: string; sequenceNumber: string | undefined }
   | { type: 'failed'; error: string; messageId: string }
   /** The sweep has queued unfinished purges again. */

@@ -150,8 +150,8 @@ export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | un
 }
 
 /**
- * A segment `.` or `..`, or an empty one except at the end. Its dots and slashes may be percent-encoded, even repeatedly. A
- * slash may be a backslash, and some servers ignore what follows a semicolon (`..;x`).
+ * Matches a segment `.` or `..`, or an empty segment that is not the last. Dots and slashes may be percent-encoded,
+ * even repeatedly. A slash may be a backslash, and some servers ignore what follows a semicolon (`..;x`).
  */
 const detour =
   /(?:^|[/\\]|%(?:25)*(?:2f|5c))(?:(?:\.|%(?:25)*2e){1,2}(?:$|[/\\;]|%(?:25)*(?:2f|5c|3b))|[/\\]|%(?:25)*(?:2f|5c))/i;

@@ -17,30 +17,30 @@ import { requireKnownParameters } from './query.ts';
 
 type ManagementEvent = APIGatewayProxyEventV2WithJWTAuthorizer | APIGatewayProxyEventV2WithIAMAuthorizer;
 
-/** A call of a signed-in person or an IAM principal, as a route sees it. */
+/** A call by a signed-in person or an IAM principal, as passed to a route. */
 export interface ManagementRequest {
   person: Person;
-  /** The same, for the record. */
+  /** The same caller, as events record it. */
   actor: Actor;
-  /** From the path; '' where the route has none. A Deployment ID is known to be well formed. */
+  /** Path parameters; '' if the route does not have one. A Deployment ID has been validated. */
   params: { deploymentId: string; keyId: string; tokenId: string };
-  /** The parameters of the query: those of the route, each at most once, and those of a signature. */
+  /** Query parameters of the route and of a signature. Each occurs at most once. */
   query: Record<string, string | undefined>;
-  /** `METHOD /path/{parameter}`, as API Gateway has it: with /platform where the call came so. */
+  /** `METHOD /path/{parameter}`, as in API Gateway. Includes /platform if the caller used it. */
   routeKey: string;
-  /** What stands before every path that this caller calls. */
+  /** The prefix of all paths for this caller. */
   base: '' | typeof PLATFORM;
   /**
-   * The JSON body, not yet judged.
-   * @param whenEmpty what stands for no body at all, where none is needed
+   * Returns the body parsed as JSON, but not validated.
+   * @param whenEmpty what to return for an empty body, if the body is optional
    * @throws ServiceError 400, 413, 415
    */
   body: (whenEmpty?: object) => unknown;
-  /** The body as it came, hashed: two requests with one hash ask for the same. */
+  /** Hash of the body. Equal hashes mean equal requests. */
   bodyHash: string;
   /**
-   * The Idempotency-Key, undefined where there is none.
-   * @throws ServiceError 400 for one that is malformed
+   * Returns the Idempotency-Key; undefined if there is none.
+   * @throws ServiceError 400 when it is malformed
    */
   idempotencyKey: () => string | undefined;
 }
@@ -50,15 +50,16 @@ export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
 export interface ManagementOptions {
   logger: Logger;
   people: PeopleConfig;
-  /** ARNs of the IAM roles and users that may call under /platform. @default nobody */
+  /** ARNs of the IAM roles and users that may call under /platform. @default none */
   platformPrincipals?: readonly string[];
-  /** Records a rejected call. Where that fails, the call is rejected all the same. */
+  /** Records a rejected call. If that fails, the call is rejected anyway. */
   onRejected: (request: ManagementRequest, error: ServiceError) => Promise<void>;
 }
 
 /**
- * A function that people and IAM principals call: what its routes have in common, in the order in which it happens.
- * @param routes by their keys without /platform: it is the same route, whoever calls
+ * Returns a Lambda handler for people and IAM principals. It identifies the caller, parses the request and calls the
+ * route.
+ * @param routes by their route keys without /platform, because a route is the same for both kinds of callers
  */
 export function managementHandler(
   routes: Record<string, ManagementRoute>,
@@ -70,7 +71,7 @@ export function managementHandler(
     .handler(async (event): Promise<Answer> => {
       const routeKey = event.routeKey.replace(` ${PLATFORM}/`, ' /');
       const route = routes[routeKey];
-      // The gateway has no route that is not in the map: this is a fault of the stack.
+      // API Gateway has only the routes in this map. Any other means that the stack is faulty.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const request = requestOf(event, callers);
       logger.appendKeys({ principal: request.person.sub, deployment_id: request.params.deploymentId });
@@ -91,7 +92,10 @@ export function managementHandler(
 
 type Callers = Pick<ManagementOptions, 'people' | 'platformPrincipals'>;
 
-/** @throws ServiceError 401 or 403 for a caller that has no business here */
+/**
+ * Returns the caller.
+ * @throws ServiceError 401 or 403 when the caller is not authorized
+ */
 function callerOf(event: ManagementEvent, { people, platformPrincipals = [] }: Callers): Person {
   return isPlatformRoute(event.routeKey)
     ? principalOf(event as APIGatewayProxyEventV2WithIAMAuthorizer, platformPrincipals)
@@ -124,17 +128,24 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
   };
 }
 
-/** @throws ServiceError 400, 413, 415 */
+/**
+ * Returns the body parsed as JSON.
+ * @throws ServiceError 400, 413, 415
+ */
 function bodyOf(event: ManagementEvent): unknown {
   const body = jsonBody(event);
-  // A gateway that passes a body on as text puts U+FFFD in place of bytes that are not UTF-8.
+  // A gateway that passes a body as text replaces bytes that are not UTF-8 with U+FFFD.
   if (event.body?.includes('\uFFFD')) {
     throw new ServiceError(400, 'invalid_request', 'The body must be UTF-8.');
   }
   return body;
 }
 
-/** Any name that the client finds for the call. Without commas: API Gateway joins a repeated header with them. */
+/**
+ * Returns the Idempotency-Key of a header. It cannot contain commas, because API Gateway joins repeated headers with
+ * them.
+ * @throws ServiceError 400 when it is malformed
+ */
 function idempotencyKeyOf(header: string | undefined): string | undefined {
   if (header === undefined || /^[!-+\--~]{1,255}$/.test(header)) return header;
   const rule = 'must be 1 to 255 printable ASCII characters without space and comma';

@@ -1,7 +1,7 @@
 import { invalidFields } from '../domain/errors.ts';
 import { MAX_NAMED, pageInput, shownName } from './schemas.ts';
 
-/** The query parameters of each management route that has any, by the route's key without /platform. */
+/** The query parameters of each management route that has any, by route key without /platform. */
 const PARAMETERS: ReadonlyMap<string, readonly string[]> = new Map(
   [
     'GET /deployments',
@@ -12,18 +12,18 @@ const PARAMETERS: ReadonlyMap<string, readonly string[]> = new Map(
 );
 
 /**
- * The query parameters of a signature (SigV4) belong to no route. Clients write some of them in lower case, as they write
- * the headers that they stand for.
+ * The query parameters of a signature (SigV4) belong to no route. Clients write some of them in lower case, like the
+ * headers that they replace.
  */
 const SIGNATURE = /^X-Amz-/i;
 
 /**
- * Rejects query parameters that the route does not have, because a misspelled one must not pass for none, and repeated
- * ones, because it would be unclear which value counts.
+ * Rejects query parameters that the route does not have, because a misspelled one must not be ignored. Also rejects
+ * repeated ones, because it would be unclear which value counts.
  *
- * @param rawQueryString as it was sent: API Gateway joins the values of a repeated parameter with commas
+ * @param rawQueryString the query as it was sent: API Gateway joins the values of a repeated parameter with commas
  * @param routeKey without /platform
- * @throws ServiceError 400 that names these parameters, the first 20 of them
+ * @throws ServiceError 400 that names the parameters, at most 20
  */
 export function requireKnownParameters(rawQueryString: string, routeKey: string): void {
   const known = PARAMETERS.get(routeKey) ?? [];

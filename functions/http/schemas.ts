@@ -15,10 +15,10 @@ import {
   type TrustRule,
 } from '../domain/trust.ts';
 
-// The OpenAPI document is made of these schemas too. It reads patterns and lengths as they stand; what a refinement
-// rules is said again in `meta`, where JSON Schema has a word for it.
+// The OpenAPI document is built from these schemas too. It takes patterns and lengths from them. Rules that a
+// refinement checks are repeated in `meta` where JSON Schema can express them.
 
-/** Text of a pattern, its length counted in characters, as JSON Schema does, not in UTF-16 units. */
+/** Text that matches a pattern. Its length is counted in characters, as in JSON Schema, not in UTF-16 units. */
 const textOf = (pattern: RegExp, rule: string, least: number, most: number) =>
   z.string(rule).check(
     z.regex(pattern, { error: rule, abort: true }),
@@ -30,7 +30,7 @@ const textOf = (pattern: RegExp, rule: string, least: number, most: number) =>
 const text = (least: number, most: number) =>
   textOf(/^\P{Cc}*$/u, `must be ${least} to ${most} characters, without control characters`, least, most);
 
-/** Text that people read: a name, a description, a group. */
+/** Text for people: a name, a description or a group. */
 const plainText = (least: number, most: number) =>
   textOf(PLAIN_TEXT, plainTextRule(least, most), least, most);
 
@@ -45,7 +45,7 @@ export const deploymentInput = z.strictObject({
 const enabled = z.boolean('must be true or false');
 
 /**
- * A key's own expiry, as epoch milliseconds.
+ * A key's expiry, as epoch milliseconds.
  * @param now epoch milliseconds
  */
 const expiresAt = (now: number) => {
@@ -59,11 +59,14 @@ const expiresAt = (now: number) => {
   );
 };
 
-/** @param known scopes that the stack knows */
+/**
+ * Scopes of a key or token.
+ * @param known scopes that the stack defines
+ */
 const scopes = (known: readonly string[]) => {
   const rule = `must be an array of 1 to ${MAX_SCOPES} scopes`;
   const oneOfThem = `must be one of ${known.join(', ')}`;
-  // Not an enum: which scopes there are is the stack's to say, and the document is the same for every stack.
+  // Not an enum, because the stack defines the scopes, and the document is the same for every stack.
   const scope = z.string(oneOfThem).check(
     z.regex(SCOPE, { error: oneOfThem, abort: true }),
     z.refine((it) => known.includes(it), oneOfThem),
@@ -75,7 +78,7 @@ const scopes = (known: readonly string[]) => {
   );
 };
 
-/** Where a key can be used from; none: from anywhere. */
+/** Allowed IP ranges of a key. An empty array allows any address. */
 const networks = (() => {
   const rule = `must be an array of at most ${MAX_NETWORKS} CIDR ranges`;
   const one = z
@@ -86,7 +89,7 @@ const networks = (() => {
   return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
 })();
 
-/** Rejects the names that no claim of a rule can have. A record alone drops `__proto__` without a word. */
+/** Rejects claim names that a rule cannot use. Without this, a record would silently drop `__proto__`. */
 const claimNames = z.transform((claims: unknown, context) => {
   const names = typeof claims === 'object' && claims !== null ? Object.keys(claims) : [];
   for (const name of names.filter((it) => RESERVED_CLAIMS.includes(it))) {
@@ -95,7 +98,10 @@ const claimNames = z.transform((claims: unknown, context) => {
   return claims;
 });
 
-/** Whose tokens open a key. @param issuers that the stack trusts */
+/**
+ * The trust rules of a key.
+ * @param issuers that the stack trusts
+ */
 const trust = (issuers: readonly string[]) => {
   const rule = `must be an array of 1 to ${MAX_RULES} rules`;
   const prefixRule = 'must be a text, or a prefix that ends in / or :';
@@ -120,7 +126,7 @@ const trust = (issuers: readonly string[]) => {
     .check(
       z.refine(bindsTenant, {
         error: ({ input }) => bindingOf((input as TrustRule).issuer),
-        // Only of a rule that has no other fault.
+        // Checked only for a rule without other errors.
         when: ({ issues }) => issues.length === 0,
       }),
     );
@@ -138,7 +144,7 @@ export const newKeyInput = (known: readonly string[], now: number, issuers: read
     trust: z.optional(trust(issuers)),
   });
 
-/** PATCH …/api-keys/{keyId}: null clears. */
+/** PATCH …/api-keys/{keyId}. null clears a field. */
 export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
   z.strictObject({
     name: z.optional(plainText(1, 100)),
@@ -166,10 +172,10 @@ export const rotationInput = (() => {
 export const newTemporaryTokenInput = (known: readonly string[]) =>
   z.strictObject({ scopes: z.optional(scopes(known)) });
 
-/** The most bytes of the text of a leak report. */
+/** The maximum size of the text of a leak report, in bytes. */
 export const MAX_REPORT = 32 * 1024;
 
-/** POST /leaks: any text, which may be a line of a log or a whole file. */
+/** POST /leaks. The text can be a log line or a whole file. */
 export const leakInput = (() => {
   const rule = `must be 1 to ${MAX_REPORT} bytes of text in UTF-8`;
   const credential = z.string(rule).check(
@@ -179,7 +185,7 @@ export const leakInput = (() => {
   return z.strictObject({ credential });
 })();
 
-/** Query of a listing. */
+/** The query of a listing. */
 export const pageInput = (() => {
   const rule = 'must be a whole number from 1 to 100';
   const digits = z
@@ -194,13 +200,16 @@ export const pageInput = (() => {
   });
 })();
 
-/** The most fields that an error names: it is logged, and one request could break thousands of rules. */
+/**
+ * The maximum number of fields that an error names. Errors are logged, and one request could break thousands of rules.
+ */
 export const MAX_NAMED = 20;
 
 /**
- * The input as the schema has it.
- * @param whole what to call the input when it is no object at all
- * @throws ServiceError 400 that names the fields, the first 20 of them, and their rules
+ * Validates input against a schema.
+ * @param whole what errors call the input if it is not an object
+ * @returns the input as the schema transforms it
+ * @throws ServiceError 400 that names the invalid fields, at most 20, and their rules
  */
 export function parseInput<T>(schema: z.ZodMiniType<T>, input: unknown, whole = 'body'): T {
   const result = z.safeParse(schema, input, { reportInput: true });
@@ -218,16 +227,19 @@ function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
   return [{ field: pathOf(issue.path), rule }];
 }
 
-/** `trust[0].claims`. The first step is a name: every input is an object. */
+/**
+ * Formats the path of a field, such as `trust[0].claims`. It always starts with a name, because every input is an
+ * object.
+ */
 function pathOf(steps: PropertyKey[]): string {
   const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${shownName(String(step))}`));
   return path.join('').slice(1);
 }
 
-/** The most characters of a name that an error repeats. What is secret in a credential is longer. */
+/** The maximum length of a name that an error repeats, in characters. The secret part of a credential is longer. */
 const MAX_SHOWN = 40;
 
-/** Returns a name that the caller chose, without what may be secret in it: errors are logged. */
+/** Returns a name that the caller chose, with secrets removed, because errors are logged. */
 export function shownName(name: string): string {
   if (name === '') return '(empty name)';
   return name.length > MAX_SHOWN ? `(name of ${name.length} characters)` : redactCredentials(name);

@@ -20,39 +20,39 @@ import {
 } from '../table/purge.ts';
 import { removedThing } from '../table/removed.ts';
 
-/** One thing to purge: a life of a Deployment, or the tokens of one deleted key; and how far an earlier run came. */
+/** What to purge: a generation of a Deployment or the tokens of a deleted key, and how far an earlier run came. */
 export interface PurgeTask {
   deploymentId: string;
-  /** The life to purge, or the life in which the key was deleted. */
+  /** The generation to purge, or the one in which the key was deleted. */
   generation: string;
-  /** The deleted key; left out for a whole life. */
+  /** The deleted key; undefined for a whole generation. */
   keyUlid?: string | undefined;
-  /** Sort key to go on from. */
+  /** Sort key after which to continue. */
   after?: string | undefined;
   /** Items deleted by earlier runs. */
   deleted?: number | undefined;
-  /** When it was removed, epoch milliseconds; left out by who does not know. */
+  /** When the Deployment or key was deleted, in epoch milliseconds; undefined if that is unknown. */
   since?: number | undefined;
 }
 
 export interface PurgeDependencies {
   table: Table;
   clock: Clock;
-  /** Hand a task to a later run. */
+  /** Passes a task to a later run. */
   defer: (task: PurgeTask) => Promise<void>;
-  /** Reports what became of each task, and of each sweep. */
+  /** Called with the outcome of each task and of each sweep. */
   report: (outcome: PurgeOutcome) => void;
 }
 
-/** Markers younger than this, in milliseconds, belong to a purge that the stream has yet to begin or end. */
+/** How old a marker must be, in milliseconds, before the sweep takes it up. The stream handles younger ones. */
 const MARKER_AGE = 5 * 60 * 1000;
 
-/** True while there is time for a further page. */
+/** Returns whether there is time for another page. */
 export type HasTime = () => boolean;
 
 /**
- * Records of removed Deployments and keys, in their order. The first that fails is reported with all after it, so
- * that none overtakes another; Lambda sends them again from there.
+ * Purges what the records of removed Deployments and keys name, in order. On a failure, it reports the first failed
+ * record, and Lambda retries from there, so that no record overtakes another.
  */
 export async function purgeFromStream(
   records: DynamoDBRecord[],
@@ -71,7 +71,10 @@ export async function purgeFromStream(
   return { batchItemFailures: [] };
 }
 
-/** Tasks of a run that had no time left, or that the sweep found: each stands alone. */
+/**
+ * Purges the tasks in a queue: those of runs that ran out of time, and those that a sweep found. The tasks are
+ * independent.
+ */
 export async function purgeFromQueue(
   records: SQSRecord[],
   hasTime: HasTime,
@@ -89,7 +92,7 @@ export async function purgeFromQueue(
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
-/** Runs on a schedule: queues every unfinished purge again. */
+/** Queues every unfinished purge again. Runs on a schedule. */
 export async function sweepMarkers({ table, clock, defer, report }: PurgeDependencies): Promise<void> {
   let found = 0;
   for await (const { createdAt, ...life } of unfinishedPurges(table, clock(), MARKER_AGE)) {
@@ -111,33 +114,34 @@ async function purgeRemoved(
   const since = seconds === undefined ? undefined : seconds * 1000;
   const state = await stateOf(table, life);
   if (keyUlid) {
-    // A key that went with its Deployment: the purge of that life takes its tokens too.
+    // If the key was deleted with its Deployment, the purge of that generation also deletes the key's tokens.
     if (state !== 'over') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
     return;
   }
-  // A malformed item cannot be of the generation that was removed, unless somebody has put that back. A sweep decides.
+  // A malformed item can belong to the removed generation only if someone restored it. A later sweep decides.
   if (state === 'malformed') await leaveMarker(table, life, clock());
   if (state !== 'over') return report({ type: state, deploymentId });
-  // By hand or by the API: either way there is a marker from here on, until the purge has ended.
+  // Whether it was deleted by hand or by the API, from here on it has a marker until the purge is complete.
   const isOnRecord = await beginPurge(table, life, clock());
   await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
 }
 
-/** What an earlier run or a marker has left to do. */
+/** Continues what an earlier run or a marker left to do. */
 async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
   const { table, report } = dependencies;
   const { keyUlid, deploymentId } = task;
   if (keyUlid) return purgeKey({ ...task, keyUlid }, hasTime, dependencies);
   const state = await stateOf(table, task);
   if (state === 'over') return purge(task, hasTime, dependencies);
-  // The marker stays until somebody has repaired or deleted a malformed Deployment: each sweep finds it again.
+  // The marker of a malformed Deployment stays until someone repairs or deletes it. Each sweep finds the marker again.
   if (state === 'current') await endPurge(table, task, undefined);
   report({ type: state, deploymentId });
 }
 
 /**
- * Whether a generation is over. One that somebody has put back by hand, from a backup, say, must not be purged by an old
- * record or marker; nor may that of a malformed Deployment, which may be this one.
+ * Reports whether a generation is deleted. A generation that someone restored by hand, for example from a backup, must
+ * not be purged because of an old record or marker. The same holds for a malformed Deployment, which may be of this
+ * generation.
  */
 async function stateOf(
   table: Table,
@@ -149,7 +153,7 @@ async function stateOf(
   return present.generation === generation ? 'current' : 'over';
 }
 
-/** Purges the tokens of a deleted key, unless its item is there: somebody may have put it back by hand. */
+/** Purges the tokens of a deleted key, unless its item exists: someone may have restored it by hand. */
 async function purgeKey(
   task: PurgeTask & { keyUlid: string },
   hasTime: HasTime,
@@ -163,8 +167,9 @@ async function purgeKey(
 }
 
 /**
- * Delete page by page; when time runs out, leave the rest to a later run, and succeed: retries are for failures.
- * @param isOnRecord false where the marker is of this run: then nothing is known of an earlier one
+ * Deletes items page by page. When time runs out, it leaves the rest to a later run and succeeds, because retries are
+ * only for failures.
+ * @param isOnRecord false if this run created the marker, so that no earlier run is known
  */
 async function purge(
   task: PurgeTask,
@@ -207,11 +212,14 @@ async function endLife(
       deleted,
     },
   );
-  // A record that comes again after the end finds neither marker nor items: it has nothing to tell.
+  // A record that is delivered again after the end finds neither a marker nor items. It must not cause another event.
   await endPurge(table, { deploymentId, generation }, isOnRecord || deleted > 0 ? event : undefined);
 }
 
-/** @throws Error for a message that is none of ours; it ends in the dead-letter queue */
+/**
+ * Parses a message of the queue.
+ * @throws Error for any other message, which ends up in the dead-letter queue
+ */
 function parseTask(body: string): PurgeTask {
   const { deploymentId, generation, keyUlid, after, deleted, since } = JSON.parse(body);
   const isTask =

@@ -22,21 +22,24 @@ export interface CompareDependencies {
   table: Table;
   from: SourceTable;
   clock: Clock;
-  /** Told of each row that our rules refuse, by its key. */
+  /** Called with the key of each row that breaks the rules of the service. */
   onRefused: (key: RowKey, reason: string) => void;
-  /** Told of each Deployment that was not what its source says. */
+  /** Called for each Deployment that differed from its source. */
   onMended?: (id: string, outcome: Outcome) => void;
-  /** Whether to say what would be done, and do nothing. */
+  /** Whether to report what would be done without doing it. */
   isDryRun?: boolean;
-  /** Most Deployments of a page that may be gone from the source; of more, none is deleted. */
+  /**
+   * The maximum number of Deployments of a page that may be missing from the source. If more are missing, none is
+   * deleted.
+   */
   mostGone: number;
-  /** Rows of a page. @default 500 */
+  /** The number of rows in a page. @default 500 */
   limit?: number;
 }
 
 type Position = Record<string, unknown> | undefined;
 
-/** What a page had, and where the next begins. */
+/** The result of a page, and where the next one starts. */
 export interface Compared {
   counts: Record<'looked' | 'refused' | Exclude<Outcome, 'unchanged'>, number>;
   next: Position;
@@ -46,9 +49,10 @@ const ROWS = 500;
 const REGISTRATIONS = 100;
 
 /**
- * Rows of the source beside what is registered: what is missing is registered, what differs is changed. Each finding
- * is confirmed in an order in which no change can be lost: what was last noted, then the row, then a write that is
- * refused if something else has been noted since. A change that the stream brings later is newer than this.
+ * Compares rows of the source with the registrations: registers missing Deployments and updates those that differ.
+ *
+ * Each difference is confirmed in an order that loses no change: it reads the registration, then the row, and then
+ * writes only if the registration has not changed. A change that the stream delivers later is newer.
  */
 export async function compareRows(after: Position, dependencies: CompareDependencies): Promise<Compared> {
   const { table, from, limit = ROWS } = dependencies;
@@ -90,8 +94,8 @@ export async function compareRows(after: Position, dependencies: CompareDependen
 }
 
 /**
- * What is registered beside the source: what that no longer has is deleted, in the same order of reads.
- * @throws Error when more than `mostGone` are missing: then it may be the table that is wrong, and none is deleted
+ * Compares registrations with the source, and deletes Deployments that are no longer there. Confirms in the same order.
+ * @throws Error when more than `mostGone` are missing. None is deleted then, because the source itself may be wrong.
  */
 export async function compareRegistrations(
   after: Position,

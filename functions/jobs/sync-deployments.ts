@@ -23,18 +23,18 @@ export interface SyncDependencies {
   table: Table;
   source: DeploymentsSource;
   clock: Clock;
-  /** Sets a record aside that our rules refuse, for a person to look at. */
+  /** Stores a record that breaks the rules of the service, for a person to review. */
   setAside: (refusal: object) => Promise<void>;
   log: (message: string, fields: Record<string, string | undefined>) => void;
 }
 
-/** How often a change is tried again after somebody else's came first. */
+/** How many times a change is attempted when other writes come first. */
 const ATTEMPTS = 5;
 
 /**
- * Changes of somebody else's table, in their order. One that our rules refuse is set aside, and those behind it go
- * on. Any other failure is reported with all after it, so that none overtakes another; Lambda sends them again from
- * there.
+ * Applies the changes of the platform's table, in order. A change that breaks the rules of the service is set aside,
+ * and the changes after it continue. On any other failure, it reports the failed record, and Lambda retries from there,
+ * so that no change overtakes another.
  */
 export async function syncFromStream(
   records: DynamoDBRecord[],
@@ -64,11 +64,14 @@ async function syncOrSetAside(record: DynamoDBRecord, dependencies: SyncDependen
   }
 }
 
-/** @throws RefusedRow when our rules refuse it for good */
+/**
+ * Applies one record.
+ * @throws RefusedRow when it breaks the rules of the service
+ */
 async function sync(record: DynamoDBRecord, dependencies: SyncDependencies): Promise<void> {
   const { source } = dependencies;
   const change = rowChange(record, source);
-  // Nothing of what is looked at has changed: a heartbeat in the row costs no read.
+  // None of the attributes that the service uses has changed. A heartbeat in the row therefore costs no read.
   if (JSON.stringify(change.before) === JSON.stringify(change.after)) return;
   const was = idIn(change.before, source);
   if (was !== idIn(change.after, source) && typeof was === 'string' && isDeploymentId(was)) {
@@ -81,7 +84,7 @@ async function sync(record: DynamoDBRecord, dependencies: SyncDependencies): Pro
 const idIn = (row: Row | undefined, source: DeploymentsSource): unknown =>
   isDeployment(row, source) ? row[source.id] : undefined;
 
-/** Apply a change once, and only after all that came before it: an older one, or the same again, changes nothing. */
+/** Applies a change once, and only if it is newer than the last one. Older and repeated changes have no effect. */
 async function apply(
   { id, wanted, change }: { id: string; wanted: SourcedDeployment | undefined; change: RowChange },
   { table, clock }: SyncDependencies,
@@ -98,7 +101,7 @@ async function apply(
     if ((known?.lastChange ?? BY_LOOKING) >= sequence) return;
     if (await settle({ known, wanted, next }, { table, clock })) return;
   }
-  // Nobody can follow the row until somebody has repaired or deleted the Deployment: the changes behind it go on.
+  // The row cannot be followed until someone repairs or deletes the Deployment. The changes after it continue.
   if (await readDamagedDeployment(table, id)) throw new RefusedRow('the Deployment is malformed');
   throw new Error('the Deployment is being changed by somebody else');
 }

@@ -57,7 +57,7 @@ export async function settle(
 
   if (!wanted) {
     const noted = note(known?.generation ?? next.generation);
-    // A malformed Deployment ends with its row too.
+    // A malformed Deployment is also deleted when its row is.
     const deleted = current ?? (await readDamagedDeployment(table, next.id));
     if (!deleted || !isOfSource(deleted, known))
       return end('unchanged', () => noteRegistration(table, noted));

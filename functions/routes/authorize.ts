@@ -15,24 +15,24 @@ export type AuthorizerResult =
   | APIGatewaySimpleAuthorizerWithContextResult<Partial<AuthorizerContext>>
   | APIGatewayAuthorizerResult;
 
-/** Why a call is refused: for the token, or for what the API's stage and path are. */
+/** Why a call is denied: because of the token, or because of the API's stage variables or the path. */
 export type CallRefusal =
   | Refusal
-  /** The stage variables do not parse, or `requiredScopes` says nothing of this route. */
+  /** The stage variables are malformed, or `requiredScopes` does not list this route. */
   | 'configuration'
   /**
-   * The policy would have to name a path with `*`, `?` or `${`, or a longer one than policies can; or the path names a
-   * Deployment and has segments such as `..`.
+   * The path cannot be named in a policy, because it contains `*`, `?` or `${` or is too long; or it names a Deployment
+   * and has segments such as `..`.
    */
   | 'path';
 
-/** Where it is told who was refused and what failed. Nothing secret is told. */
+/** Receives the denials and failures of checks, without secrets. */
 export interface CheckReport {
   refused: (reason: CallRefusal, call: CallOrigin) => void;
   failed: (error: unknown, call: CallOrigin) => void;
 }
 
-/** Whose call it was. */
+/** The API and request that a call belongs to. */
 export interface CallOrigin {
   apiId?: string | undefined;
   requestId?: string | undefined;
@@ -45,7 +45,7 @@ interface Dependencies {
   report: CheckReport;
 }
 
-/** Refusals of a good token, a 403. Every other is of the token itself, for which a REST API answers 401. */
+/** Denials of a valid token or of the call, which get 403. A REST API answers all others with 401. */
 const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
   'network',
   'deployment',
@@ -54,15 +54,19 @@ const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
   'path',
 ]);
 
-/** Most characters of an ARN in a policy that API Gateway takes. */
+/** The maximum length of an ARN in a policy, in characters, that API Gateway accepts. */
 const MAX_RESOURCE = 512;
 
 type Decision = Extract<Verdict, { allowed: true }> | { allowed: false; reason: CallRefusal };
 
 /**
- * The custom authorizer of other APIs.
- * @throws Error `Unauthorized` (exactly, which API Gateway makes a 401) for a REST API where the token is no
- *   good; any other error becomes a 500, and nobody is let in
+ * Returns the Lambda authorizer that other APIs put in front of their routes.
+ * @throws Error with the message `Unauthorized` when the token is not valid and the API is a REST API. API Gateway
+ *   turns exactly this message into a 401. It turns any other error into a 500, which also denies the call.
+ * @example
+ * ```
+ * export const handler = authorizer({ store, clock: Date.now, rules, report: checkReport() });
+ * ```
  */
 export function authorizer(dependencies: Dependencies) {
   return async (event: AuthorizerEvent): Promise<AuthorizerResult> => {
@@ -93,7 +97,7 @@ async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise
     : { allowed: false, reason: 'malformed' };
 }
 
-/** An HTTP API's simple answer. A refusal of it is always a 403. */
+/** Returns the simple answer for an HTTP API. It turns a denial into a 403. */
 function simpleAnswer(decision: Decision): AuthorizerResult {
   return decision.allowed
     ? { isAuthorized: true, context: contextOf(decision.access) }
@@ -120,8 +124,9 @@ function policy(principalId: string, Effect: 'Allow' | 'Deny', Resource: string)
 }
 
 /**
- * Where scopes are required by route, the called method alone, so that a result cache made by hand refuses the
- * next route instead of letting it through. Otherwise the whole stage: any route would be let through anyway.
+ * Returns what an Allow policy names. If the API requires scopes by route, that is only the called method, so that a
+ * result cache that someone has enabled denies other routes. Otherwise it is the whole stage, where every route would
+ * be allowed.
  */
 function allowedBy(call: AuthorizerCall): string {
   return isByRoute(call) ? call.arn : wholeStage(call);
@@ -135,7 +140,9 @@ function wholeStage({ arn }: AuthorizerCall): string {
   return `${arn.split('/', 2).join('/')}/*`;
 }
 
-/** A path can hold what a policy would take as a wildcard or a variable. */
+/**
+ * Reports whether a policy can name the ARN. A path can contain characters that are wildcards or variables in a policy.
+ */
 function isNameable(arn: string): boolean {
   return arn.length <= MAX_RESOURCE && !/[*?]|\$\{/.test(arn);
 }

@@ -23,8 +23,8 @@ import {
 } from '../table/temporary-tokens.ts';
 
 /**
- * The calls on temporary tokens: a person's own, and for an administrator all. Each first makes sure that the
- * person may see the Deployment.
+ * Returns the routes for temporary tokens. People see their own tokens, administrators all. Each route first checks
+ * that the person may see the Deployment.
  */
 export function temporaryTokenRoutes(
   table: Table,
@@ -46,7 +46,7 @@ export function temporaryTokenRoutes(
         hash: hashOf(accessToken),
         generation: deployment.generation,
         sub: request.person.sub,
-        // As the check will give them: without repetition, and in the order of the stack.
+        // As the check will return them: without duplicates, and in the order of the stack's scopes.
         scopes: effectiveScopes(input.scopes, undefined, known),
         issuedAt: Math.floor(now / 1000),
         expiresAt: expiryOfGrant(now),
@@ -115,11 +115,11 @@ function eventData({ ulid, sub, scopes }: Pick<Grant, 'ulid'> & Partial<Grant>) 
   return { temporaryTokenId: ulid, ...(sub !== undefined && { sub }), ...(scopes && { scopes }) };
 }
 
-/** A temporary token as a listing shows it: never the token itself, and nothing made from it. */
+/** Returns a temporary token as a listing shows it, without the token itself or its hash. */
 function shown({ ulid, deploymentId, sub, scopes, issuedAt, expiresAt }: Grant, known: readonly string[]) {
   return {
     id: ulid,
-    // What it may do now: a scope that the stack no longer knows is worth nothing.
+    // Leaves out scopes that the stack no longer defines, because they have no effect.
     scope: scopeOf({ deploymentId, scopes: effectiveScopes(scopes, undefined, known) }),
     createdAt: new Date(issuedAt * 1000).toISOString(),
     createdBy: sub,

@@ -9,8 +9,8 @@ interface Origin {
 }
 
 /**
- * What becomes of checks that let nobody in: one line each, which is a metric too. Failures have one of their own,
- * for the alarm: in Lambda's metric a REST API's every 401 is an error.
+ * Returns functions that log checks that did not allow the call, one line each, and count them. Failures have their own
+ * metric for the alarm, because Lambda counts every 401 of a REST API as an error.
  */
 export function checkReport(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
@@ -20,7 +20,7 @@ export function checkReport(env: Record<string, string | undefined> = process.en
     failed: (error: unknown, origin: Origin) =>
       writeLine('ERROR', 'failed', {
         ...origin,
-        // A ServiceError tells clients little; what it was is in its cause.
+        // The cause of a ServiceError has the details that clients do not see.
         error: String((error instanceof Error && error.cause) || error),
         ...counted(METRIC.checksFailed, dimension),
       }),
@@ -28,15 +28,15 @@ export function checkReport(env: Record<string, string | undefined> = process.en
 }
 
 /**
- * Counts clients that could not prove themselves: one metric for the stack, whatever they sent. Whose key it was
- * stands in the line that says why the call was refused.
+ * Returns a function that counts failed client authentications, whatever their cause, in one metric for the stack. The
+ * log line about the rejection has the client ID.
  */
 export function clientReport(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
   return () => writeLine('INFO', 'client refused', counted(METRIC.refusedAuthentications, dimension));
 }
 
-/** Counts the tokens that keys are swapped for, a line each. */
+/** Returns a function that counts issued access tokens, with a log line each. */
 export function issueReport(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
   return () => writeLine('INFO', 'token issued', counted(METRIC.tokensIssued, dimension));
@@ -53,7 +53,7 @@ const PURGE_MESSAGES: Record<PurgeOutcome['type'], string> = {
   swept: 'purge markers swept',
 };
 
-/** Returns a function that logs the outcomes of purges, a line each, and measures those that end something. */
+/** Returns a function that logs the outcomes of purges, one line each, and measures those that complete something. */
 export function purgeReport(
   log: { info: (message: string, fields: Record<string, unknown>) => void },
   env: Record<string, string | undefined> = process.env,
@@ -69,13 +69,13 @@ export function purgeReport(
   };
 }
 
-/** The fields of a log line, by the names that queries of the log use. */
+/** Renames the fields of a log line to the names that log queries use. */
 function renamed(fields: Record<string, unknown>): Record<string, unknown> {
   const names: Record<string, string> = { deploymentId: 'deployment_id', keyUlid: 'key_ulid' };
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [names[name] ?? name, value]));
 }
 
-/** What an outcome measures; undefined when it ends nothing. */
+/** Returns the measures of an outcome; undefined if it completes nothing. */
 function purgeMeasures(outcome: PurgeOutcome): Record<string, Measure> | undefined {
   if (outcome.type === 'swept') {
     return { [METRIC.oldPurgeMarkers]: { value: outcome.found, unit: 'Count' } };
@@ -90,7 +90,7 @@ function purgeMeasures(outcome: PurgeOutcome): Record<string, Measure> | undefin
 
 type Fields = Record<string, string | number | undefined>;
 
-/** What a slice of reconciliation measures, as fields to add to its line. */
+/** Returns a function that measures a slice of reconciliation, as fields to add to its log line. */
 export function reconcileMeasures(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
   return ({ orphans, registered, edited, deleted }: Fields): Record<string, unknown> =>
