@@ -27,7 +27,7 @@ const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
 describe('the examples of the OpenAPI document', () => {
   it.each(contents().map((content) => [content.name, content] as const))(
-    'the examples of the OpenAPI document include a valid one for %s',
+    'include a valid one for %s',
     (_, content) => {
       expect(content.examples.length).toBeGreaterThan(0);
       for (const [name, value] of content.examples)
@@ -35,7 +35,7 @@ describe('the examples of the OpenAPI document', () => {
     },
   );
 
-  it('the examples of the OpenAPI document are rejected if they are malformed', () => {
+  it('are rejected if they are malformed', () => {
     const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');
     expect(
       faultsOf(token?.schema ?? '', { access_token: 'x', token_type: 'Bearer', expires_in: 1.5 }),
@@ -67,17 +67,14 @@ describe('the examples of the OpenAPI document', () => {
   const withBody = Object.entries(OPERATIONS).flatMap(([route, { body }]) =>
     body ? [[route, body] as const] : [],
   );
-  it.each(withBody)(
-    'the examples of the OpenAPI document are accepted by the validation of %s',
-    (route, { examples }) => {
-      const parse = PARSERS[route.replace('/platform', '')];
-      expect(parse).toBeDefined();
-      for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
-    },
-  );
+  it.each(withBody)('are accepted by the validation of %s', (route, { examples }) => {
+    const parse = PARSERS[route.replace('/platform', '')];
+    expect(parse).toBeDefined();
+    for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
+  });
 });
 
-describe('the OpenAPI schemas and the validation agree on', () => {
+describe('the OpenAPI schemas and the validation', () => {
   const schema =
     '/paths/~1deployments~1%7BdeploymentId%7D~1api-keys/post/requestBody/content/application~1json/schema';
   const isAccepted = (body: object) => {
@@ -101,13 +98,13 @@ describe('the OpenAPI schemas and the validation agree on', () => {
     ['a time without a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00' }, false],
     ['a time with a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00+02:00' }, true],
     ['an unknown field', { name: 'ci', secret: 'x' }, false],
-  ])('%s', (_, body, expected) => {
+  ])('agree on whether %s is valid', (_, body, expected) => {
     expect(faultsOf(schema, body).length === 0).toBe(expected);
     expect(isAccepted(body)).toBe(expected);
   });
 });
 
-describe('the responses of the stack match the OpenAPI document', async () => {
+describe('the OpenAPI document', async () => {
   const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
@@ -202,7 +199,7 @@ describe('the responses of the stack match the OpenAPI document', async () => {
     ['DELETE /deployments/{deploymentId}', 204, '/deployments/etl', { token: admin }],
   ];
 
-  it.each(calls)('%s, %d', async (route, status, path, request) => {
+  it.each(calls)('describes the response of %s with status %d', async (route, status, path, request) => {
     const reply = await call(stack, route.split(' ')[0] ?? '', path, request);
     expect(reply.status).toBe(status);
     expect(undocumented(route, reply)).toStrictEqual([]);
@@ -249,13 +246,16 @@ describe('the responses of the stack match the OpenAPI document', async () => {
     ['DELETE /platform/deployments/{deploymentId}', 204, dags],
   ];
 
-  it.each(signed)('%s, %d, for an IAM principal', async (route, status, path, json) => {
-    const reply = await signedCall(stack, DEVELOPER, route.split(' ')[0] ?? '', path, { json });
-    expect(reply.status).toBe(status);
-    expect(undocumented(route, reply)).toStrictEqual([]);
-  });
+  it.each(signed)(
+    'describes the response of %s with status %d to an IAM principal',
+    async (route, status, path, json) => {
+      const reply = await signedCall(stack, DEVELOPER, route.split(' ')[0] ?? '', path, { json });
+      expect(reply.status).toBe(status);
+      expect(undocumented(route, reply)).toStrictEqual([]);
+    },
+  );
 
-  it('403 under /platform, from the gateway and for a principal that is not listed', async () => {
+  it('describes the 403 under /platform, from the gateway and to a principal that is not listed', async () => {
     const stranger = stack.credentialOf('arn:aws:iam::000000000000:user/stranger');
     for (const reply of [
       await call(stack, 'GET', '/platform/deployments'),
@@ -266,7 +266,7 @@ describe('the responses of the stack match the OpenAPI document', async () => {
     }
   });
 
-  it('each route at least once', () => {
+  it('has no route that these tests do not call', () => {
     const called = [...calls, ...signed].map(([route]) => route);
     expect(new Set(called)).toStrictEqual(new Set(Object.keys(OPERATIONS)));
   });

@@ -65,7 +65,7 @@ const refused = expect.objectContaining({
 });
 const wrong = mintCredential('secret', 'etl', ULID);
 
-describe('a rejected client costs one read and one comparison, with', () => {
+describe('a client authentication', () => {
   it.each<[string, string, Item[]]>([
     ['a wrong secret', wrong, [deploymentItem, keyItem]],
     ['an unknown key', wrong, [deploymentItem]],
@@ -75,7 +75,7 @@ describe('a rejected client costs one read and one comparison, with', () => {
     ['an expired key', secret, [deploymentItem, { ...keyItem, validUntil: NOW }]],
     ['a key of an earlier generation', secret, [deploymentItem, { ...keyItem, generation: newUlid(0) }]],
     ['a damaged key', secret, [deploymentItem, { ...keyItem, secrets: undefined }]],
-  ])('%s', async (_, presented, items) => {
+  ])('is rejected after one read and one comparison with %s', async (_, presented, items) => {
     holding(...items);
     await expect(ask(presented)).rejects.toEqual(refused);
     expect(dynamodb.mock.calls).toStrictEqual([
@@ -94,15 +94,13 @@ describe('a rejected client costs one read and one comparison, with', () => {
     expect(compares).toHaveBeenCalledTimes(1);
   });
 
-  it('the right secret, too', async () => {
+  it('succeeds after one read and one comparison with the right secret', async () => {
     holding(deploymentItem, keyItem);
     expect((await ask(secret)).key.ulid).toBe(ULID);
     expect(dynamodb).toHaveBeenCalledTimes(1);
     expect(compares).toHaveBeenCalledTimes(1);
   });
-});
 
-describe('a malformed or foreign secret costs no read, with', () => {
   it.each([
     ['a wrong checksum', mistyped(secret)],
     ['a token', mintCredential('token', 'etl', ULID)],
@@ -110,12 +108,12 @@ describe('a malformed or foreign secret costs no read, with', () => {
     ['the secret of another key', mintCredential('secret', 'etl', newUlid(0))],
     ['the secret of another Deployment', mintCredential('secret', 'other', ULID)],
     ['unrelated text', 'password'],
-  ])('%s', async (_, presented) => {
+  ])('is rejected without a read when it presents %s', async (_, presented) => {
     await expect(ask(presented)).rejects.toEqual(refused);
     expect(dynamodb).not.toHaveBeenCalled();
   });
 
-  it('an invalid key ID', async () => {
+  it('is rejected without a read when it presents an invalid key ID', async () => {
     for (const id of ['', 'etl', ULID, `dk_etl_${ULID}\n`, `dks_etl_${ULID}`]) {
       await expect(ask(secret, id)).rejects.toEqual(refused);
     }

@@ -64,8 +64,8 @@ function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wron
   expect(from(undefined)).toBeUndefined();
 }
 
-describe('the keys of items follow the contract', () => {
-  it('the keys of items follow the contract for each kind of item', () => {
+describe('the keys of items', () => {
+  it('have the form of their kind of item', () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
     expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
@@ -78,7 +78,7 @@ describe('the keys of items follow the contract', () => {
     expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   });
 
-  it('the keys of items follow the contract for the items that a check reads', () => {
+  it('are the same in the reads of a check', () => {
     const of = { deploymentId: 'etl', ulid: KEY_ULID };
     expect(checkedKeys({ kind: 'token', ...of }, 'h')).toEqual({
       deployment: { pk, sk: 'DEPLOYMENT' },
@@ -92,8 +92,8 @@ describe('the keys of items follow the contract', () => {
   });
 });
 
-describe('an item is parsed when read, and treated as missing when it is malformed', () => {
-  it('the item of a Deployment', () => {
+describe('the parser of items', () => {
+  it('reads a Deployment, and no malformed one', () => {
     each(toDeployment(deployment()), fromDeployment, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#another', 'etl'],
       name: NOT.text,
@@ -107,7 +107,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     });
   });
 
-  it('a directory entry', () => {
+  it('reads a directory entry, and no malformed one', () => {
     each(toDirectoryEntry(deployment()), fromDirectoryEntry, {
       sk: [...NOT.text, '', 'a#b'],
       name: NOT.text,
@@ -117,7 +117,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     });
   });
 
-  it('the item of an API key', () => {
+  it('reads an API key, and no malformed one', () => {
     const secret = { hash: 'a', createdAt: 1 };
     const rule = { issuer: 'i', claims: { sub: 'x' } };
     expect(fromApiKey(toApiKey(apiKey({ secrets: [secret], trust: [rule] })))).toMatchObject({
@@ -198,7 +198,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     });
   });
 
-  it('a temporary token', () => {
+  it('reads a temporary token, and no malformed one', () => {
     each(toGrant(grant()), fromGrant, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#another'],
       sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
@@ -212,7 +212,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     expect(fromGrant(bare)).toEqual(grant({ scopes: [] }));
   });
 
-  it('the record of an Idempotency-Key', () => {
+  it('reads the record of an Idempotency-Key, and no malformed one', () => {
     const answer = { status: 201, body: '{}' };
     each(toIdempotencyRecord(record()), fromIdempotencyRecord, {
       bodyHash: NOT.text,
@@ -229,7 +229,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     expect(fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer })).toMatchObject({ answer });
   });
 
-  it('an event', () => {
+  it('reads an event, and no malformed one', () => {
     const { actor } = event();
     each(toEvent(event()), fromEvent, {
       pk: [...NOT.text, 'EVENTS#', 'DEPLOYMENT#etl', 'OTHERS-etl'],
@@ -251,7 +251,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     });
   });
 
-  it('#57: an event of an earlier version gets the type of its actor when it is read', () => {
+  it('#57: gives an event of an earlier version the type of its actor', () => {
     const { actor } = event();
     const { type: _, ...untyped } = { ...actor, principal: 'purge' };
     const read = (change: object) =>
@@ -261,7 +261,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     expect(read({ type: 'of-a-later-version' })).toEqual({ ...untyped, type: 'of-a-later-version' });
   });
 
-  it('a malformed item is reported only by its keys, and a missing one is not reported', () => {
+  it('reports a malformed item only by its keys, and does not report a missing one', () => {
     const onMalformed = vi.fn();
     const key = { pk, sk: 'DEPLOYMENT' };
     expect(parse({ onMalformed }, toDeployment(deployment()), fromDeployment)).toEqual(deployment());
@@ -271,7 +271,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     expect(onMalformed.mock.calls).toEqual([[key]]);
   });
 
-  it('the last use of a token, parts of which may be unknown', () => {
+  it('reads the last use of a token, parts of which may be unknown', () => {
     const item = { lastUsedAt: 0, lastUsedAddress: 'a', lastUsedClient: 'c' };
     expect(fromLastUse(item)).toEqual({ at: 0, address: 'a', client: 'c' });
     expect(fromLastUse({ lastUsedAt: 5 })).toEqual({ at: 5, address: '', client: '' });
@@ -283,7 +283,7 @@ describe('an item is parsed when read, and treated as missing when it is malform
     });
   });
 
-  it('an unexpected error is thrown', () => {
+  it('throws an unexpected error', () => {
     const broken = new Proxy(
       {},
       {
@@ -307,7 +307,7 @@ describe('the attributes that a check reads', () => {
   };
   const attributes = Object.keys(toToken(token({ scopes: [] })));
 
-  it('the attributes that a check reads include everything that it needs, and no hash of a secret', () => {
+  it('include everything that it needs, and no hash of a secret', () => {
     const { ProjectionExpression, ExpressionAttributeNames: names } = CHECKED_ATTRIBUTES;
     const read = ProjectionExpression.split(',').map((name) => names[name as keyof typeof names] ?? name);
     expect(read).toEqual([
@@ -328,7 +328,7 @@ describe('the attributes that a check reads', () => {
     for (const name of attributes) expect(read).toContain(name);
   });
 
-  it('the attributes that a check reads for a token are those of the token, its key and its Deployment', () => {
+  it('are, for a token, those of the token, its key and its Deployment', () => {
     const scoped = toToken(token({ scopes: ['a', 'b:c'] }));
     expect(
       of('token', scoped, toApiKey(apiKey({ validUntil: 5, networks: ['n'] })), toDeployment(deployment())),
@@ -354,7 +354,7 @@ describe('the attributes that a check reads', () => {
     expect(of('token', toToken(token())).token?.scopes).toBeUndefined();
   });
 
-  it('the attributes that a check reads for a temporary token are those of the token and its Deployment', () => {
+  it('are, for a temporary token, those of the token and its Deployment', () => {
     expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
       deployment: { generation: GENERATION },
       grant: {
@@ -367,7 +367,7 @@ describe('the attributes that a check reads', () => {
     });
   });
 
-  it('the attributes that a check reads are omitted and reported when they are malformed', () => {
+  it('are omitted and reported when they are malformed', () => {
     const items = {
       token: toToken(token()),
       key: toApiKey(apiKey()),

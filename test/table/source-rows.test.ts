@@ -36,7 +36,7 @@ const row = (id: string, rest: Record<string, AttributeValue> = {}) => ({
 });
 const keyOf = (n: string) => ({ org: { S: 'acme' }, n: { N: n } });
 
-describe('an attribute of a followed table is read from', () => {
+describe('an attribute of a followed table', () => {
   const after = (attribute: AttributeValue) =>
     rowChange(
       {
@@ -56,7 +56,7 @@ describe('an attribute of a followed table is read from', () => {
     ['a map', { M: { a: { S: 'b' } } }, {}],
     ['binary', { B: new Uint8Array([1]) }, {}],
     ['a set of numbers', { NS: ['1'] }, {}],
-  ])('%s', (_, attribute, value) => {
+  ])('is read from %s', (_, attribute, value) => {
     expect(after(attribute)).toEqual({ label: value });
   });
 });
