@@ -152,7 +152,7 @@ export function goals(figures: Figures): Goal[] {
       isRate: false,
     },
     {
-      measure: 'accepted after the delete was acknowledged',
+      measure: 'checks allowed after the deletion had succeeded',
       against: `${deletes.tries} tries`,
       goal: '0',
       reached: String(deletes.accepted),
@@ -215,19 +215,19 @@ export function report(figures: Figures): { markdown: string; svg: string } {
   const markdown = `# Performance
 
 Written by \`npm run bench\`; do not edit. **Not measured on AWS.** Everything runs on one machine over loopback, against the
-embedded engine with its stream off, so only the ratios mean anything, and those only within one run.
+embedded engine with its stream off. Compare only ratios, and only within one run.
 
 Measured ${begun.at.toISOString().slice(0, 16).replace('T', ' ')} UTC on ${cpus().length} cores (${processor?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()},
 Node ${process.versions.node}. Load average ${begun.load.toFixed(1)} before the run and ${loadAfter.toFixed(1)} at its end${
     isShared
-      ? ': **the machine was shared with other work while this was measured, so that even\nratios are rough; run it again on a quiet one**'
+      ? ': **other processes used the machine during the run, so even\nthe ratios are rough; run it again on an idle machine**'
       : ''
-  }. Contenders take turns in another order in each of ${passes} passes,
-after one to warm up; figures are the median, and the least and most, of the passes. An answer that is not a success fails the run.
-The CPU of a contender's process leaves out the engine, which is a process of its own for us and part of the process for the peers:
-it is what the rate would follow if each process had a core to itself.
+  }. After a pass to warm up, there are ${passes} passes, each with another
+order of the contenders. Figures are the median, minimum and maximum of the passes. A response that is not a success fails the run.
+The CPU time of a contender's process excludes the engine, which is a separate process for our service and part of the process for the
+peers. The rate would follow this time if each process had its own core.
 
-To measure the latency of your own stack, run this near it. \`$KEYS_URL\` is the stack's output \`ApiUrl\`; \`DEPLOYMENT_TOKEN\` must
+To measure the latency of your own stack, run this command near it. \`$KEYS_URL\` is the stack's output \`ApiUrl\`; \`DEPLOYMENT_TOKEN\` must
 hold an access token:
 
 \`\`\`sh
@@ -247,16 +247,16 @@ ${table(
   ]),
 )}
 
-Why some are missed, and how near they are to what is possible: [limits](performance-limits.md).
+[Performance limits](performance-limits.md) explains why some goals are missed, and what is possible.
 
-![Checks a second beside the peers, better-auth = 1](performance.svg)
+![Checks per second compared with the peers, better-auth = 1](performance.svg)
 
 ## Side by side, 32 connections
 
-Each contender is one process behind \`node:http\`. Ours is the bundle that is deployed, in front of the engine, a process of its own.
-better-auth has its api-key plugin, without its rate limit, on \`node:sqlite\` in memory; it writes at each verification.
-oidc-provider keeps its tokens in memory and writes nothing. The naive design gets token, key and Deployment one after the
-other with lib-dynamodb, and puts the token back.
+Each contender is one process behind \`node:http\`. Ours is the deployed bundle, with the engine as a separate process. better-auth uses
+its api-key plugin, without a rate limit, on \`node:sqlite\` in memory, and writes at each verification. oidc-provider stores its tokens
+in memory and writes nothing. The naive design reads the token, the key and the Deployment one after the other with lib-dynamodb, and
+writes the whole token.
 
 ### Checks, no slide due
 
@@ -276,32 +276,32 @@ ${rateTable('calls/s', management, 'better-auth create')}
 
 ### The local stack
 
-\`GET /whoami\` through the whole local stack, with its gateway, pools of workers and the proxy that imitates IAM:
-${range(pooled)} checks/s. It is made to behave like AWS, not to be quick.
+\`GET /whoami\` through the whole local stack, with its gateway, pools of workers and the proxy that emulates IAM:
+${range(pooled)} checks/s. The local stack is built to behave like AWS, not to be fast.
 
 ## CPU, latency and start
 
 ${table(
-  ['', 'ours', 'beside it', 'ratio'],
+  ['', 'ours', 'compared with', 'ratio'],
   [
     [
-      'CPU of a check, whole handler, µs; beside it on SDK v3',
+      'CPU of a check, whole handler, µs; compared with SDK v3',
       ...beside(cpu.map(({ lean, sdk }) => [lean, sdk])),
     ],
     [
-      'checks/s, no slide due, called as functions, 32 at once; beside it better-auth verify',
+      'checks/s, no slide due, called as functions, 32 at once; compared with better-auth verify',
       ...beside(asFunctions.map((one) => [one.check, one.verify])),
     ],
     [
-      'checks/s, every one sliding, called as functions, 32 at once; beside it better-auth verify',
+      'checks/s, every one sliding, called as functions, 32 at once; compared with better-auth verify',
       ...beside(asFunctions.map((one) => [one.sliding, one.verify])),
     ],
     [
-      'exchanges/s, called as functions, 32 at once; beside it better-auth create',
+      'exchanges/s, called as functions, 32 at once; compared with better-auth create',
       ...beside(asFunctions.map((one) => [one.exchange, one.create])),
     ],
     [
-      'p50 of a check, 1 connection, ms; beside it one bare BatchGetItem',
+      'p50 of a check, 1 connection, ms; compared with one bare BatchGetItem',
       ...beside(
         latency.map((one) => [one.check, one.bare]),
         3,
@@ -319,7 +319,7 @@ ${table(
   ]),
 )}
 
-The bound on the bundle's size is a test, \`test/infra/bundle.test.ts\`. Units of every operation: [cost](cost.md).
+\`test/infra/bundle.test.ts\` limits the size of the bundle. [Cost](cost.md) lists the units of every operation.
 
 ## Purge
 
@@ -334,12 +334,12 @@ ${table(
   ],
 )}
 
-## Refused at once
+## Rejected immediately
 
-Access was ended by deleting and disabling keys, revoking tokens and deleting Deployments, with checks under way (${whole(deletes.before)}
-of them allowed before the end). Of ${whole(deletes.tries)} checks begun after the end was acknowledged, ${deletes.accepted} were let in.
+While checks ran, keys were deleted and disabled, tokens revoked and Deployments deleted. ${whole(deletes.before)} checks were allowed before.
+Of ${whole(deletes.tries)} checks that began after such a call had succeeded, ${deletes.accepted} were allowed.
 
-## As it grows
+## Larger tables, more connections
 
 ${table(
   ['checks in a table with', 'checks/s: median (min–max)', 'ratio'],
@@ -351,7 +351,7 @@ ${table(
   Object.entries(checks.connections).map(([count, rates]) => [count, range(rates)]),
 )}
 
-What limits it on AWS: [scale](scale.md).
+[Scale](scale.md) describes the limits on AWS.
 `;
   return { markdown, svg: chart(figures) };
 }
@@ -383,9 +383,9 @@ function chart({ checks, slides }: Figures): string {
   });
   const height = 48 + 26 * bars.length;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="760" height="${height}" viewBox="0 0 760 ${height}" font-family="system-ui, sans-serif" font-size="13" role="img">
-  <title>Checks a second at 32 connections, better-auth verify = 1</title>
+  <title>Checks per second at 32 connections, better-auth verify = 1</title>
   <rect width="760" height="${height}" fill="#ffffff"/>
-  <text x="12" y="20" font-weight="bold">Checks a second at 32 connections, better-auth verify = 1</text>
+  <text x="12" y="20" font-weight="bold">Checks per second at 32 connections, better-auth verify = 1</text>
 ${rows.join('\n')}
 </svg>
 `;
