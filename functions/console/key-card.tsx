@@ -8,11 +8,11 @@ import { useAction, useTools } from './state.ts';
 interface Props {
   apiKey: ApiKey;
   deploymentId: string;
-  /** The list is to be read again. */
+  /** Reloads the list. */
   onChange: () => void;
 }
 
-/** A key as the list shows it: how it is, what can be done, what is known of its use. */
+/** A key in the list: its status, its actions and its use. */
 export function KeyCard(props: Props) {
   const { apiKey, deploymentId } = props;
   const { id, name, description, scopes, status, trust, networks } = apiKey;
@@ -29,9 +29,10 @@ export function KeyCard(props: Props) {
         <span class={`state ${state.tone}`}>{state.words}</span>
         <div class="buttons">
           {action('edit', 'Edit')}
-          {trust && action('ci', 'CI step')}
+          {trust && action('ci', 'CI setup')}
           {!trust && status !== 'leaked' && action('rotate', 'Rotate')}
-          {!trust && action('leaked', 'It leaked', 'danger-quiet')}
+          {!trust &&
+            action('leaked', status === 'leaked' ? 'Replace secret' : 'Report a leak', 'danger-quiet')}
         </div>
       </div>
       <WayBack {...props} />
@@ -59,7 +60,7 @@ export function KeyCard(props: Props) {
   );
 }
 
-/** Why a key is refused, where it is, and how it goes on. */
+/** Says why the service rejects a key, and how to use the key again. */
 function WayBack({ apiKey, deploymentId, onChange }: Props) {
   const { api } = useTools();
   const { isBusy, error, run } = useAction();
@@ -101,7 +102,7 @@ function WayBack({ apiKey, deploymentId, onChange }: Props) {
   );
 }
 
-/** Trust rules of an earlier version that bind no tenant: what follows from it, and what to do. */
+/** Warns about trust rules of an earlier version that bind no tenant. */
 function UnboundTrust({ apiKey: { id, unboundTrust = [] }, deploymentId }: Props) {
   if (unboundTrust.length === 0) return null;
   return (

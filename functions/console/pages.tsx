@@ -58,13 +58,16 @@ export function DeploymentsPage() {
           </li>
         )}
       </List>
-      {/* Not before the list is there: it would jump. */}
+      {/* Shown only after the list has loaded, so that it does not jump. */}
       {listing.data && <GoneDeployment />}
     </main>
   );
 }
 
-/** Its history outlives a Deployment: an administrator finds it by the ID. */
+/**
+ * Finds the events of a deleted Deployment by its ID. They outlive the Deployment, and only administrators can see
+ * them.
+ */
 function GoneDeployment() {
   const { route } = useLocation();
   const [id, setId] = useState('');
@@ -197,7 +200,7 @@ export function TemporaryTokensPage({ deploymentId }: { deploymentId: string }) 
   );
 }
 
-/** What happened to a Deployment, also to one that is not there any more. */
+/** The events of a Deployment, which may be deleted. */
 export function EventsPage({ deploymentId }: { deploymentId: string }) {
   const { api } = useTools();
   const listing = useLoad<Listing<ServiceEvent>>(`events ${deploymentId}`, () => api.events(deploymentId));
@@ -255,7 +258,7 @@ function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
   );
 }
 
-/** `/token`: a temporary access token to copy. */
+/** `/token`: creates a temporary token to copy. */
 export function TokenPage({ deploymentId }: { deploymentId: string | undefined }) {
   const { api } = useTools();
   const { data, error, reload } = useLoad<Listing<Deployment>>('deployments', () => api.deployments());
@@ -303,7 +306,7 @@ export function TokenPage({ deploymentId }: { deploymentId: string | undefined }
   );
 }
 
-/** The first page of Deployments may not hold the one that the URL names. */
+/** Adds the Deployment in the URL to the choices, because it may not be on the first page. */
 function offered(deployments: Deployment[], named: string | undefined): Pick<Deployment, 'id' | 'name'>[] {
   const isMissing = named !== undefined && !deployments.some(({ id }) => id === named);
   return isMissing ? [{ id: named, name: named }, ...deployments] : deployments;
@@ -369,7 +372,10 @@ function GetToken({ deploymentId }: { deploymentId: string }) {
   );
 }
 
-/** A page that the browser keeps for the back button must not keep what is shown once. */
+/**
+ * Drops a secret when the page is hidden, so that a page that the browser keeps for the back button does not contain
+ * it.
+ */
 export function useDropWhenHidden(drop: () => void) {
   useEffect(() => {
     addEventListener('pagehide', drop);
@@ -391,12 +397,12 @@ interface FrameProps {
   children: ComponentChildren;
 }
 
-/** What the pages of a Deployment share: its name and the way between them. */
+/** What all pages of a Deployment share: its name and the navigation. */
 function DeploymentFrame({ deploymentId, tab, action, children }: FrameProps) {
   const { api } = useTools();
   const { data, error, reload } = useLoad(`deployment ${deploymentId}`, () => api.deployment(deploymentId));
   const name = data?.name ?? deploymentId;
-  // Its events outlive a Deployment: who may see them is for their own call to say.
+  // Events outlive a Deployment. Their own API call decides whether the person may see them.
   const isGone = tab === 'events' && error instanceof ApiError && error.status === 404;
   if (error !== undefined && !isGone) {
     return (
@@ -448,7 +454,7 @@ interface ListProps<T> {
   children: (item: T) => ComponentChildren;
 }
 
-/** A listing in each of its states. */
+/** A list in all its states: loading, failed, empty, and page by page. */
 function List<T>({ listing, more, loading, empty, children }: ListProps<T>) {
   const { isBusy, error, run } = useAction();
   const { data } = listing;
@@ -481,12 +487,12 @@ const without = <T extends { id: string }>({ items, ...page }: Listing<T>, id: s
   items: items.filter((item) => item.id !== id),
 });
 
-/** The scopes without the one that names the Deployment, which the page does already. */
+/** Removes the scope that names the Deployment, which the page already shows. */
 const withoutDeployment = (scope: string) => scope.split(' ').slice(1);
 
 /**
- * Closing a dialog goes back to where it was opened, so that the back button does not open it again; a dialog
- * that the URL opened is replaced by its page.
+ * Returns a function that closes a dialog. It goes back to where the dialog was opened, so that the back button does
+ * not open it again. A dialog opened by its URL is replaced by its page.
  */
 function useClose(page: string, isOpen: boolean): () => void {
   const { route } = useLocation();

@@ -20,17 +20,19 @@ export interface ApiKey {
   expiresAt?: string;
   lastUsedAt?: string;
   lastUsedFrom?: { address?: string; client?: string };
-  /** CIDRs from which alone it can be used; none: from anywhere. */
+  /** Allowed IP ranges (CIDR). An empty array allows any address. */
   networks: string[];
-  /** Whose tokens open it in place of a secret. */
+  /** Which tokens the key accepts instead of a secret. */
   trust?: TrustRule[];
-  /** Rules that bind no tenant: an ignored one matches nothing, any other keeps matching until it is edited. */
+  /**
+   * Trust rules that bind no tenant. An ignored one matches nothing; any other keeps matching until someone edits it.
+   */
   unboundTrust?: { index: number; detail: string; ignored: boolean }[];
-  /** The secrets that are accepted now, oldest first. */
+  /** The active secrets, oldest first. */
   credentials: Credential[];
 }
 
-/** One of a key's secrets, without the secret. */
+/** A secret of a key, without its value. */
 export interface Credential {
   createdAt: string;
   retiresAt?: string;
@@ -40,16 +42,16 @@ export interface Credential {
 
 export interface TrustRule {
   issuer: string;
-  /** The service's URL where it is left out. */
+  /** The default is the service's URL. */
   audience?: string;
   claims: Record<string, string | { prefix: string }>;
   singleUse?: boolean;
 }
 
-/** When a rotation retires the old secret: after so many seconds, or as the words say. */
+/** When a rotation retires the old secret: after this many seconds, on the first use of the new one, or immediately. */
 export type RetireOld = number | 'on_first_use' | 'now';
 
-/** One entry of a Deployment's history, as CloudEvents has it. */
+/** One event of a Deployment, as CloudEvents 1.0. */
 export interface ServiceEvent {
   id: string;
   type: string;
@@ -72,19 +74,19 @@ export interface TemporaryToken {
 
 export interface IssuedToken {
   id: string;
-  /** Absent where the answer repeats an earlier one. */
+  /** Absent if the answer is to a retry. */
   access_token?: string;
   expiresAt: string;
   scope: string;
 }
 
-/** A key as the call that made it, or gave it a new secret, answers. */
+/** The answer to creating or rotating a key. */
 export interface NewKey extends ApiKey {
-  /** Absent where the answer repeats an earlier one, since a secret is told once; and with trust rules. */
+  /** Absent if the answer is to a retry, because a secret is returned only once, and if the key has trust rules. */
   secret?: string;
 }
 
-/** What a key is made with. */
+/** The request that creates a key. */
 export interface KeyInput {
   name: string;
   description?: string;
@@ -95,7 +97,7 @@ export interface KeyInput {
   trust?: TrustRule[];
 }
 
-/** What is to change of a key; null clears. */
+/** Changes to a key. null clears a field. */
 export interface KeyChanges extends Partial<Omit<KeyInput, 'description' | 'expiresAt'>> {
   description?: string | null;
   expiresAt?: string | null;

@@ -112,7 +112,7 @@ describeInBrowser('an API key in the console', (open) => {
     };
 
     const token = await swap(stack, key);
-    await page.getByRole('link', { name: 'It leaked ci' }).click();
+    await page.getByRole('link', { name: 'Report a leak ci' }).click();
     await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
     expect(await use(stack, token)).toBe(200);
     await expectCraft(page);
@@ -243,9 +243,9 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     const card = cardOf(page, 'release');
     await card.getByText(`${new URL(issuer.url).host}: sub is etl`).waitFor();
     await card.getByText('Only from 127.0.0.0/8').waitFor();
-    expect(await card.getByRole('link', { name: /^(Rotate|It leaked)/ }).count()).toBe(0);
+    expect(await card.getByRole('link', { name: /^(Rotate|Report a leak)/ }).count()).toBe(0);
     // The CI step contains no secret, so a reload shows it again.
-    await card.getByRole('link', { name: 'CI step release' }).click();
+    await card.getByRole('link', { name: 'CI setup release' }).click();
     await page.reload();
     await dialog.getByText(`client_id=${id}`).waitFor();
     await dialog.getByRole('button', { name: 'Done' }).click();

@@ -118,7 +118,7 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await dialog.getByLabel('Retire the old secret').selectOption('After 30 days');
   await shoot('11-rotate');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('link', { name: 'It leaked Laptop' }).click();
+  await page.getByRole('link', { name: 'Replace secret Laptop' }).click();
   await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
   await shoot('12-it-leaked');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
@@ -126,7 +126,7 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await dialog.getByLabel('Issuer').waitFor();
   await shoot('13-trust');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('link', { name: 'CI step Nightly' }).click();
+  await page.getByRole('link', { name: 'CI setup Nightly' }).click();
   await dialog.getByRole('button', { name: 'Done' }).waitFor();
   await shoot('14-ci-step');
   await dialog.getByRole('button', { name: 'Done' }).click();
