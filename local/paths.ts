@@ -1,11 +1,14 @@
 /**
- * Matches a request's path with the path of a route or resource: `/things/{id}`, `/files/{path+}`.
+ * Matches a request's path with the path of a route or resource: `/things/{id}`, `/files/{path+}`. API Gateway ignores
+ * additional slashes at the beginning of a request's path and one at its end.
  *
  * @returns the path parameters as they appear in the path, or undefined if the path does not match
  */
 export function matchPath(template: string, path: string): Record<string, string> | undefined {
   const wanted = template.split('/');
-  const given = path.split('/');
+  const given = withOneLeadingSlash(path)
+    .replace(/(?<=.)\/$/, '')
+    .split('/');
   if (isGreedy(template) ? given.length < wanted.length : given.length !== wanted.length) return undefined;
 
   const parameters: Record<string, string> = {};
@@ -17,6 +20,9 @@ export function matchPath(template: string, path: string): Record<string, string
   }
   return parameters;
 }
+
+/** Replaces the slashes at the beginning of a path by one. */
+export const withOneLeadingSlash = (path: string): string => path.replace(/^\/+/, '/');
 
 /** Returns whether the path ends in a greedy parameter, such as `{path+}`. */
 export const isGreedy = (template: string): boolean => template.endsWith('+}');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
-import { compareNumbers, isGreedy, matchPath, specificityOf } from '../paths.ts';
+import { compareNumbers, isGreedy, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
 import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
@@ -45,8 +45,9 @@ export class HttpApi implements Api {
   async handle(request: GatewayRequest): Promise<GatewayResponse> {
     const { stage } = this.#options;
     const prefix = stage === '$default' ? '' : `/${stage}`;
-    if (!`${request.path}/`.startsWith(`${prefix}/`)) return message(404, 'Not Found');
-    const path = decoded(request.path.slice(prefix.length) || '/');
+    const received = prefix === '' ? request.path : withOneLeadingSlash(request.path);
+    if (!`${received}/`.startsWith(`${prefix}/`)) return message(404, 'Not Found');
+    const path = decoded(received.slice(prefix.length) || '/');
     if (path === undefined) return message(400, 'Bad Request');
     const found = chooseRoute(this.#options.routes, request.method, path);
     if (!found) return message(404, 'Not Found');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
-import { compareNumbers, matchPath, specificityOf } from '../paths.ts';
+import { compareNumbers, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
 import { commonLogTime } from './http-api.ts';
@@ -37,7 +37,10 @@ export interface RestAuthorizer {
 /** The event of a Lambda proxy integration (payload format 1.0), as documented for REST APIs. */
 export interface RestEvent {
   readonly resource: string;
-  /** The path as it arrived. A REST API decodes neither the path nor its parameters. */
+  /**
+   * The path as it arrived, without the stage and with one slash at its beginning. A REST API decodes neither the path
+   * nor its parameters.
+   */
   readonly path: string;
   readonly httpMethod: string;
   readonly headers: Readonly<Record<string, string>> | null;
@@ -80,8 +83,9 @@ export class RestApi implements Api {
   async handle(request: GatewayRequest): Promise<GatewayResponse> {
     const { stage, methods, responses } = this.#options;
     const prefix = `/${stage}`;
-    if (!`${request.path}/`.startsWith(`${prefix}/`)) return responses.forbidden();
-    const path = request.path.slice(prefix.length) || '/';
+    const received = withOneLeadingSlash(request.path);
+    if (!`${received}/`.startsWith(`${prefix}/`)) return responses.forbidden();
+    const path = withOneLeadingSlash(received.slice(prefix.length)) || '/';
     const found = chooseMethod(methods, request.method, path);
     // The REST API's response to an unknown path or method.
     if (!found) return responses.answer('MISSING_AUTHENTICATION_TOKEN', 'Missing Authentication Token');
@@ -127,7 +131,8 @@ export class RestApi implements Api {
         httpMethod: request.method,
         requestTime: commonLogTime(now),
         requestTimeEpoch: now,
-        path: `/${stage}${path}`,
+        // Keeps the slashes between the stage and the path.
+        path: withOneLeadingSlash(request.path),
         accountId: ACCOUNT,
         protocol: request.protocol,
         stage,

@@ -176,6 +176,16 @@ describe.each(kinds)('%s', (kind) => {
     expect(linesOf(idOf(reply))).toStrictEqual([]);
   });
 
+  it.each(['/deployments/good/deploys/', '//deployments/good/deploys'])(
+    'makes the same decision for the path %s, which API Gateway routes too',
+    async (path) => {
+      const post = async (token: string) => (await call(APIS[kind], 'POST', path, { token })).status;
+      expect(await post(good.token)).toBe(202);
+      // A TOKEN authorizer does not see the path.
+      if (kind !== 'REST, TOKEN') expect(await post(narrow.token)).toBe(403);
+    },
+  );
+
   it('denies every call while DynamoDB does not respond', async () => {
     engine.fault = { status: 400, name: 'AccessDeniedException' };
     try {

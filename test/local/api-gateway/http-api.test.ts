@@ -12,6 +12,7 @@ const fixture = new Fixture()
   .function('Slow', 'exports.handler = () => new Promise(() => setInterval(() => {}, 1000));', { timeout: 1 })
   .route('POST /echo', 'Echo')
   .route('GET /things/{id}/parts/{part}', 'Echo')
+  .route('GET /rest/{rest+}', 'Echo')
   .route('GET /render', 'Render')
   .route('GET /fail', 'Fail')
   .route('GET /slow', 'Slow');
@@ -125,6 +126,18 @@ describe('the emulated event in payload format 2.0', () => {
     expect(event).toMatchObject({ body: 'AP8=', isBase64Encoded: true });
   });
 
+  it.each([
+    ['/things/a/parts/b/', { id: 'a', part: 'b' }],
+    ['//things/a/parts/b', { id: 'a', part: 'b' }],
+    ['///things/a/parts/b/', { id: 'a', part: 'b' }],
+    ['/rest/a//b/', { rest: 'a//b' }],
+  ])('has the path %s as received, and parameters without the outer slashes', async (path, parameters) => {
+    const event = await echo('GET', path);
+    expect(event.rawPath).toBe(path);
+    expect(event.requestContext.http.path).toBe(path);
+    expect(event.pathParameters).toEqual(parameters);
+  });
+
   it('keeps __proto__ as an ordinary name', async () => {
     const event = await echo('POST', '/echo?__proto__=x');
     expect(Object.getOwnPropertyDescriptor(event.queryStringParameters, '__proto__')?.value).toBe('x');
@@ -177,7 +190,6 @@ describe("the gateway's own responses", () => {
   it.each([
     ['no such route', 'GET', '/nowhere', 404, 'Not Found'],
     ['another method of a route', 'DELETE', '/echo', 404, 'Not Found'],
-    ['a trailing slash', 'POST', '/echo/', 404, 'Not Found'],
     ['an empty path parameter', 'GET', '/things//parts/1', 404, 'Not Found'],
     ['a path that cannot be decoded', 'GET', '/things/%zz/parts/1', 400, 'Bad Request'],
     ['a function that throws', 'GET', '/fail', 500, 'Internal Server Error'],
@@ -230,6 +242,12 @@ describe('chooseRoute', () => {
     ['GET', '/pets/a/b/c', 'GET /pets/{proxy+}', { proxy: 'a/b/c' }],
     ['POST', '/other/path', 'ANY /{proxy+}', { proxy: 'other/path' }],
     ['GET', '/', '$default', {}],
+    ['GET', '//', '$default', {}],
+    ['GET', '/pets/dog/', 'GET /pets/dog', {}],
+    ['GET', '//pets/dog', 'GET /pets/dog', {}],
+    ['GET', '/pets/cat/', 'GET /pets/{id}', { id: 'cat' }],
+    ['GET', '/pets/a/b/c/', 'GET /pets/{proxy+}', { proxy: 'a/b/c' }],
+    ['GET', '/pets/a//c', 'GET /pets/{proxy+}', { proxy: 'a//c' }],
   ])('chooses for %s %s the route %s', (method, path, key, parameters) => {
     expect(chooseRoute(routes, method, path)).toEqual({ route: { key }, parameters });
   });

@@ -143,6 +143,21 @@ describe('the emulated event of a REST API', () => {
     expect(headers['apigw-requestid']).toBeUndefined();
   });
 
+  it.each([
+    ['a trailing slash', '/prod/rest/a/b/', '/rest/a/b/', '/prod/rest/a/b/', 'a/b'],
+    ['two slashes inside', '/prod/rest/a//b', '/rest/a//b', '/prod/rest/a//b', 'a//b'],
+    ['two slashes after the stage', '/prod//rest/a', '/rest/a', '/prod//rest/a', 'a'],
+    ['two slashes before the stage', '//prod/rest/a', '/rest/a', '/prod/rest/a', 'a'],
+  ])('has the path as API Gateway passes it for %s', async (_, sent, path, pathWithStage, proxy) => {
+    const { json: event } = await call(new URL(url).origin, 'GET', sent);
+    expect(event).toMatchObject({
+      resource: '/rest/{proxy+}',
+      path,
+      pathParameters: { proxy },
+      requestContext: { path: pathWithStage },
+    });
+  });
+
   it("#53: keeps query parameters that have the names of Object.prototype's properties", async () => {
     const names = Object.getOwnPropertyNames(Object.prototype);
     const query = names.map((name) => `${name}=1&${name}=2`).join('&');
@@ -241,6 +256,11 @@ it.each([
   // API Gateway chooses the resource first and does not look for the method elsewhere.
   ['POST', '/things/fixed', undefined],
   ['GET', '/things/', undefined],
+  ['GET', '/things/fixed/', 'GET /things/fixed'],
+  ['GET', '//things/fixed', 'GET /things/fixed'],
+  ['GET', '/things/other/', 'GET /things/{id}'],
+  ['GET', '/things/a/b/', 'GET /things/{rest+}'],
+  ['GET', '/things//b', 'GET /things/{rest+}'],
 ])('a REST API routes a call of %s %s to %s', (method, path, expected) => {
   const methods = ['GET /things/{rest+}', 'GET /things/{id}', 'ANY /things/{id}', 'GET /things/fixed'].map(
     (route) => {
