@@ -86,7 +86,7 @@ export interface DeploymentKeysProps {
   readonly deploymentsSource?: string | DeploymentsSource;
 }
 
-/** What the console answers: its page on every path of a view, so that a reload keeps the place, and its files. */
+/** Routes of the console: its page on the path of every view, so that a reload stays in place, and its files. */
 const CONSOLE_ROUTES: readonly Route[] = [
   'GET /',
   'GET /console',
@@ -96,33 +96,38 @@ const CONSOLE_ROUTES: readonly Route[] = [
 ];
 
 /**
- * The whole service. Read it as the diagram in docs/guarantees.md: a table, functions around it, an API in front. One in
- * a stack; as many stacks in an account as you like.
+ * The whole service: a table, the functions that use it, and an API in front of them, as in the diagram in
+ * docs/guarantees.md. A stack can have one; an account can have any number of such stacks.
  *
- * @throws ConfigError a sentence for each property that is wrong
+ * @example
+ * ```ts
+ * const keys = new DeploymentKeys(stack, 'Keys', { stage: 'production', adminGroup: 'platform-admins' });
+ * new CfnOutput(stack, 'ApiUrl', { value: keys.url });
+ * ```
+ * @throws ConfigError with one sentence for each invalid property
  */
 export class DeploymentKeys extends Construct {
-  /** Where the service answers, without a slash at its end. */
+  /** URL of the service, without a trailing slash. */
   readonly url: string;
-  /** Where IAM principals call, without a slash at its end; undefined where there are no `platformPrincipals`. */
+  /** URL for IAM principals, without a trailing slash; undefined without `platformPrincipals`. */
   readonly platformUrl: string | undefined;
   /**
-   * How the resource begins of every call under /platform, for the `execute-api:Invoke` of a caller's policy: the
-   * method and the path follow. Undefined where there are no `platformPrincipals`.
+   * ARN prefix of all calls under /platform, for `execute-api:Invoke` in a caller's policy. Append method and path.
+   * Undefined without `platformPrincipals`.
    */
   readonly platformArn: string | undefined;
-  /** For `DeploymentKeyAuthorizer`, in this stack or any other. */
+  /** ARN of the authorizer function, for `DeploymentKeyAuthorizer` in this stack or another one. */
   readonly authorizerFunctionArn: string;
   readonly tableName: string;
-  /** The bus on which it tells what happened: whoever wants to know makes a rule on it. */
+  /** Name of the bus with the service's events. Add a rule to it to receive them. */
   readonly eventBusName: string;
-  /** Who signs people in. */
+  /** The OIDC issuer that signs people in. */
   readonly issuer: string;
-  /** The public client with which people sign in; undefined: the issuer has none for the console. */
+  /** The client ID with which people sign in to the console; undefined if the stack has no console client. */
   readonly consoleClientId: string | undefined;
-  /** What the DNS record of `domainName` points to; undefined without that name. */
+  /** The target for the DNS record of `domainName`; undefined without `domainName`. */
   readonly domainTarget: string | undefined;
-  /** The commands that make the first administrator, in order; none where people sign in elsewhere. */
+  /** The commands that create the first administrator, in order; empty if people sign in with another issuer. */
   readonly firstAdministrator: readonly string[];
 
   constructor(scope: Construct, id: string, props: DeploymentKeysProps = {}) {
@@ -159,7 +164,7 @@ export class DeploymentKeys extends Construct {
         ['POST /oauth/introspect', functions.introspect],
         ['POST /oauth/revoke', functions.revoke],
       ]),
-      // A ceiling on what strangers can make the service cost; far above what a thousand pipelines ask for.
+      // Limits the cost that anonymous callers can cause. A thousand pipelines need far less.
       { rate: 100, burst: 200 },
     );
     api.open(
@@ -168,7 +173,7 @@ export class DeploymentKeys extends Construct {
         ['GET /whoami', functions.whoami],
       ]),
     );
-    // Strangers report leaks: apart from the exchange, so that a flood of reports holds up no pipeline.
+    // Anonymous callers report leaks. A limit of their own keeps a flood of reports from blocking pipelines.
     api.open(new Map([['POST /leaks', functions.reportLeak]]), { rate: 10, burst: 20 });
     const page = functions.console;
     if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));

@@ -61,7 +61,7 @@ export type Refusal =
   | 'unknown'
   /** The token has expired. */
   | 'expired'
-  /** Its key or its Deployment cannot be used. An idle key does not count, because its tokens stay valid. */
+  /** The token's key or Deployment cannot be used. Never `idle`, because the tokens of an idle key stay valid. */
   | Exclude<KeyRejection, 'idle'>
   /** The token is valid, but the call is about another Deployment. */
   | 'deployment'

@@ -5,7 +5,7 @@ import { isPlainText, plainTextRule } from './text.ts';
 type Scalar = string | number | boolean;
 /** What an attribute must be: this value, one of these values, or present (or absent). */
 export type AttributeRule = Scalar | readonly Scalar[] | { readonly exists: boolean };
-/** A rule for each of some attributes of a row. All of them must hold. */
+/** Rules for attributes of a row. All of them must hold. */
 export type RowCondition = Readonly<Record<string, AttributeRule>>;
 
 /** A DynamoDB table of the platform, in the stack's account and Region, whose rows are Deployments. */

@@ -36,7 +36,7 @@ export interface Since {
 const KNOWN_FIELDS = new Set(['name', 'description', 'scopes', 'enabled']);
 
 /**
- * Applies the changes since the backup to a key of the backup.
+ * Applies to a key from a backup the changes that were made after the backup.
  *
  * Events can be missing, and only today's key shows which secrets are gone. Today's key therefore makes the result
  * stricter, but never less strict. An event names the changed fields, but has the new value of few of them. If a key's
@@ -144,7 +144,7 @@ function leaked(key: ApiKey, reportedAt: number): ApiKey {
   return { ...key, enabled: false, leak: { reportedAt, wasEnabled: isWanted(key) } };
 }
 
-/** Returns the key as after someone enabled it. A leaked key stays disabled until it is rotated. */
+/** Returns the key as enabled by a person. A leaked key stays disabled until it is rotated. */
 function enabled(key: ApiKey): ApiKey {
   return key.leak ? { ...key, leak: { ...key.leak, wasEnabled: true } } : { ...key, enabled: true };
 }
@@ -259,7 +259,7 @@ function canonical(value: unknown): string | undefined {
 }
 
 /**
- * Applies the changes since the backup to a Deployment of the backup.
+ * Applies to a Deployment from a backup the changes that were made after the backup.
  * @param events of this generation, oldest first
  * @returns undefined when this generation was deleted
  */

@@ -49,7 +49,7 @@ export function isWanted({ enabled, leak }: Pick<ApiKey, 'enabled' | 'leak'>): b
   return leak ? leak.wasEnabled : enabled;
 }
 
-/** Returns the key as after someone disabled it. It stays disabled when a rotation ends a leak. */
+/** Returns the key as disabled by a person. It stays disabled even when a rotation ends a leak. */
 export function disabled(key: ApiKey): ApiKey {
   return { ...key, enabled: false, leak: key.leak && { ...key.leak, wasEnabled: false } };
 }

@@ -20,7 +20,7 @@ type ManagementEvent = APIGatewayProxyEventV2WithJWTAuthorizer | APIGatewayProxy
 /** A call by a signed-in person or an IAM principal, as passed to a route. */
 export interface ManagementRequest {
   person: Person;
-  /** The same caller, as events record it. */
+  /** The caller, in the form that events record. */
   actor: Actor;
   /** Path parameters; '' if the route does not have one. A Deployment ID has been validated. */
   params: { deploymentId: string; keyId: string; tokenId: string };

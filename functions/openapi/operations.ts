@@ -545,7 +545,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
 /** The only call of people that is missing under /platform, because only a person can get a temporary token. */
 const PERSONAL = 'POST /deployments/{deploymentId}/temporary-tokens';
 
-/** The calls of people, as IAM principals make them under /platform. IAM principals are administrators. */
+/** The calls of people, as available to IAM principals under /platform. IAM principals are administrators. */
 const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
   Object.entries(EVERYBODYS)
     .filter(([key, { caller }]) => caller === 'person' && key !== PERSONAL)

@@ -80,9 +80,9 @@ export async function settle(
 }
 
 /**
- * Reports whether the source registered this generation or took it over. Otherwise people registered it, and the source
- * leaves it alone. If the generation of one of them is malformed, the source is taken to have it: deleting a row must
- * end its Deployment.
+ * Reports whether the Deployment follows the source: whether the source registered this generation or took it over. All
+ * other Deployments were registered by people, and the source leaves them alone. A malformed generation, of the
+ * Deployment or of its registration, counts as equal, so that deleting a row always deletes its Deployment.
  */
 export function isOfSource(
   { generation }: Generation,

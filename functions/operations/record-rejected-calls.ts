@@ -78,7 +78,7 @@ export async function recordRejectedCalls({ table, clock, hasTime, log }: Depend
     const named = existing.filter(({ history }) => history.callers < MAX_CALLERS);
     const events = named.map(({ deploymentId, count, last, history }) => {
       const { at, call, status, code, address, requestId } = last;
-      // A generation that was registered after the call has nothing to do with it.
+      // The call does not belong to a generation that was registered after it.
       const isOfGeneration = history.generation !== '' && timeOfUlid(history.generation) <= at;
       const generation = isOfGeneration ? history.generation : '';
       const data = { call, status, code, count, lastAt: new Date(at).toISOString() };
