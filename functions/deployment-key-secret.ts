@@ -18,6 +18,6 @@ export const handler = async (event: CloudFormationCustomResourceEvent, context:
   const response = await keySecret(event, { call: openPlatform(readAccess(), deadline), putSecret });
   const { Status: status, PhysicalResourceId: physicalId, Reason: reason } = response;
   const { RequestType: type, RequestId: requestId, LogicalResourceId: logicalId } = event;
-  logger.info('request of CloudFormation', { type, requestId, logicalId, status, physicalId, reason });
+  logger.info('CloudFormation request', { type, requestId, logicalId, status, physicalId, reason });
   await respond(event.ResponseURL, response);
 };

@@ -27,7 +27,7 @@ if (source) {
     from: openSource(source, PURGE_PATIENCE),
     clock: Date.now,
     onRefused: (key: object, reason: string) =>
-      logger.warn('row refused', { key: JSON.stringify(key), reason }),
+      logger.warn('row rejected', { key: JSON.stringify(key), reason }),
     mostGone: MOST_GONE,
   };
   looks.push({ name: 'ROWS', page: (after) => compareRows(after, comparison) });

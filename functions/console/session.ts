@@ -28,9 +28,7 @@ interface Crossing {
 const CROSSING = 'console.sign-in';
 /** Set while someone is signed in in this tab, so that a reload signs in again without a click. Not a secret. */
 const RETURNING = 'console.returning';
-/**
- * How long before it expires an access token is renewed, in milliseconds, so that the next call does not come too late.
- */
+/** How long before its expiry an access token is renewed, in milliseconds, so that no call uses an expired one. */
 const MARGIN = 30_000;
 
 /** Signs people in with OpenID Connect: authorization code flow with PKCE, as a public client. */

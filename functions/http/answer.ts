@@ -61,7 +61,7 @@ export function answers<E extends APIGatewayProxyEventV2>(
           ? error
           : new ServiceError(500, 'server_error', 'Something went wrong here. It has been recorded.');
       if (known.status >= 500) logger.error('failed', (known.cause ?? error) as Error);
-      else logger.info('refused', { status: known.status, code: known.code, detail: known.message });
+      else logger.info('rejected', { status: known.status, code: known.code, detail: known.message });
       request.response = rendered(render(known));
     },
   };

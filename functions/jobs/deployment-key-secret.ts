@@ -114,7 +114,7 @@ class KeyOfStack {
   get wanted(): Properties {
     const { data, error } = properties.safeParse(this.#event.ResourceProperties);
     if (data) return data;
-    throw new Error(`${String(error.issues[0]?.path[0])} is not what it must be.`);
+    throw new Error(`${String(error.issues[0]?.path[0])} is missing or invalid.`);
   }
 
   /**
@@ -138,7 +138,7 @@ class KeyOfStack {
     const { wanted } = this;
     const { data: before } = properties.safeParse(OldResourceProperties);
     if (before && before.DeploymentId !== wanted.DeploymentId) {
-      throw new Error('DeploymentId cannot change: give the resource another logical ID.');
+      throw new Error('DeploymentId cannot change. Give the resource another logical ID.');
     }
     const isOther = (name: keyof Properties) =>
       JSON.stringify(before?.[name]) !== JSON.stringify(wanted[name]);
@@ -200,7 +200,7 @@ class KeyOfStack {
     const { status, body } = await this.#call('POST', path, { retireOld }, idempotencyKey);
     const rotated = this.#parse(key, body, status, 200);
     if (rotated.secret !== undefined) return rotated;
-    if (idempotencyKey === undefined) throw new Error('The service gave no secret.');
+    if (idempotencyKey === undefined) throw new Error('The service returned no secret.');
     return this.#rotate(retireOld);
   }
 
@@ -217,7 +217,7 @@ class KeyOfStack {
       if (newest(this.#parse(key, body, status, 200)) === newest(latest)) return;
       latest = await this.#rotate('now');
     }
-    throw new Error('Somebody else rotates this key at the same time.');
+    throw new Error('Someone else is rotating this key at the same time. Try again.');
   }
 
   #call(method: PlatformCall['method'], path: string, body?: object, idempotencyKey?: string) {
@@ -238,7 +238,7 @@ class KeyOfStack {
     }
     const parsed = schema.safeParse(body);
     // The parser's message is dropped, because it could quote the secret.
-    if (!parsed.success) throw new Error('The service answered in a form that is not known.');
+    if (!parsed.success) throw new Error('The service returned a malformed answer.');
     return parsed.data;
   }
 }

@@ -25,7 +25,7 @@ export async function publishFromStream(
       const batch = eventsOf(records.slice(sent, sent + BATCH));
       const arrived = await send(batch);
       sent += arrived;
-      if (arrived < batch.length) throw new Error('the bus did not take an event');
+      if (arrived < batch.length) throw new Error('the bus rejected an event');
     }
     return { batchItemFailures: [] };
   } catch (error) {

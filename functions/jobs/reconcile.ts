@@ -61,7 +61,7 @@ export async function reconcile(
     after = next;
   } while (after && Number(sums.pages) < PAGES && hasTime());
   await writePass(table, name, { startedAt: pass.startedAt, after });
-  log(after ? 'reconciliation goes on later' : 'reconciled', { pass: name, ...sums });
+  log(after ? 'reconciliation continues later' : 'reconciled', { pass: name, ...sums });
 }
 
 /** Returns where to continue: in the current pass, or at the start of the next one if it is due. */

@@ -60,7 +60,7 @@ async function syncOrSetAside(record: DynamoDBRecord, dependencies: SyncDependen
     const { SequenceNumber, Keys } = record.dynamodb ?? {};
     const { message: reason } = error;
     await dependencies.setAside({ reason, key: Keys, sequenceNumber: SequenceNumber });
-    dependencies.log('change refused', { reason, sequenceNumber: SequenceNumber });
+    dependencies.log('change rejected', { reason, sequenceNumber: SequenceNumber });
   }
 }
 
@@ -71,7 +71,7 @@ async function syncOrSetAside(record: DynamoDBRecord, dependencies: SyncDependen
 async function sync(record: DynamoDBRecord, dependencies: SyncDependencies): Promise<void> {
   const { source } = dependencies;
   const change = rowChange(record, source);
-  // None of the attributes that the service uses has changed. A heartbeat in the row therefore costs no read.
+  // If the change affects none of the attributes that the service uses, it costs no read. Rows may have heartbeats.
   if (JSON.stringify(change.before) === JSON.stringify(change.after)) return;
   const was = idIn(change.before, source);
   if (was !== idIn(change.after, source) && typeof was === 'string' && isDeploymentId(was)) {
@@ -103,5 +103,5 @@ async function apply(
   }
   // The row cannot be followed until someone repairs or deletes the Deployment. The changes after it continue.
   if (await readDamagedDeployment(table, id)) throw new RefusedRow('the Deployment is malformed');
-  throw new Error('the Deployment is being changed by somebody else');
+  throw new Error('someone else is changing the Deployment');
 }

@@ -16,7 +16,7 @@ export function checkReport(env: Record<string, string | undefined> = process.en
   const dimension = ofStack(env);
   return {
     refused: (reason: string, origin: Origin) =>
-      writeLine('INFO', 'refused', { ...origin, ...counted(METRIC.checksRefused, { ...dimension, reason }) }),
+      writeLine('INFO', 'denied', { ...origin, ...counted(METRIC.checksRefused, { ...dimension, reason }) }),
     failed: (error: unknown, origin: Origin) =>
       writeLine('ERROR', 'failed', {
         ...origin,
@@ -33,7 +33,7 @@ export function checkReport(env: Record<string, string | undefined> = process.en
  */
 export function clientReport(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
-  return () => writeLine('INFO', 'client refused', counted(METRIC.refusedAuthentications, dimension));
+  return () => writeLine('INFO', 'client rejected', counted(METRIC.refusedAuthentications, dimension));
 }
 
 /** Returns a function that counts issued access tokens, with a log line each. */
@@ -45,7 +45,7 @@ export function issueReport(env: Record<string, string | undefined> = process.en
 /** The message of the log line for each outcome of a purge. */
 const PURGE_MESSAGES: Record<PurgeOutcome['type'], string> = {
   purged: 'purged',
-  deferred: 'purge goes on later',
+  deferred: 'purge continues later',
   current: 'not purged: it lives',
   malformed: 'not purged: the Deployment is malformed',
   key_exists: 'not purged: the key exists',

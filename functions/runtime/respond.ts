@@ -16,5 +16,5 @@ export async function respond(url: string, response: object): Promise<void> {
     const answer = await fetch(url, { method: 'PUT', headers, body, signal }).catch(() => undefined);
     if (answer?.ok) return;
   }
-  throw new Error('CloudFormation did not take the answer.');
+  throw new Error('CloudFormation did not accept the response.');
 }

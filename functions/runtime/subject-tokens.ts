@@ -109,7 +109,8 @@ async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySe
     resolve,
   );
   const { issuer: named, jwks_uri: uri } = discovery as { issuer?: unknown; jwks_uri?: unknown };
-  if (named !== issuer || typeof uri !== 'string') throw new Error('the issuer does not say who it is');
+  if (named !== issuer || typeof uri !== 'string')
+    throw new Error('the discovery document has another issuer or no jwks_uri');
   const keys = (await fetchJson(uri, isLocal, resolve)) as { keys?: unknown };
   if (!Array.isArray(keys.keys)) throw new Error('the issuer has no keys');
   return keys as JSONWebKeySet;
@@ -122,7 +123,7 @@ function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise
     url.protocol === 'https:' || (isLocal && url.protocol === 'http:' && LOOPBACK.test(url.hostname));
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (!isSafe || (!isLocal && isIP(host) !== 0 && !isPublicAddress(host))) {
-    throw new Error('not an address of an issuer');
+    throw new Error('not an address that an issuer may have');
   }
   const get = url.protocol === 'https:' ? getSecure : getPlain;
   return new Promise((fulfil, reject) => {
@@ -136,13 +137,14 @@ function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise
       response.on('data', (chunk: Buffer) => {
         size += chunk.length;
         chunks.push(chunk);
-        if (size > MAX_BYTES) request.destroy(new Error('the issuer answered too much'));
+        if (size > MAX_BYTES) request.destroy(new Error('the answer of the issuer is too large'));
       });
       response.on('error', reject);
       response.on('end', () => {
         try {
           const json: unknown = JSON.parse(Buffer.concat(chunks).toString());
-          if (typeof json !== 'object' || json === null) throw new Error('the issuer answered no object');
+          if (typeof json !== 'object' || json === null)
+            throw new Error('the answer of the issuer is not a JSON object');
           fulfil(json);
         } catch (error) {
           reject(error);

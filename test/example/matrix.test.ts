@@ -166,7 +166,7 @@ describe.each(kinds)('%s', (kind) => {
     if (kind === 'REST, TOKEN' || reasons.length === 0) return;
     expect(lines).toHaveLength(1);
     expect(reasons).toContain(lines[0].reason);
-    expect(lines[0]).toMatchObject({ message: 'refused', apiId: expect.any(String), ChecksRefused: 1 });
+    expect(lines[0]).toMatchObject({ message: 'denied', apiId: expect.any(String), ChecksRefused: 1 });
     expect(JSON.stringify(lines)).not.toContain(token);
   });
 

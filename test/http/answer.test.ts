@@ -83,7 +83,7 @@ describe('a rejected request', () => {
   it('is logged at level info, not as an error', async () => {
     await rendered(asProblem, throwing(notFound('API key')));
     expect(calls('info')).toEqual([
-      ['refused', { status: 404, code: 'not_found', detail: 'No such API key.' }],
+      ['rejected', { status: 404, code: 'not_found', detail: 'No such API key.' }],
     ]);
     expect(logger.error).not.toHaveBeenCalled();
   });

@@ -125,7 +125,7 @@ describe('a CloudFormation request', () => {
     expect(response).toMatchObject({
       Status: 'FAILED',
       PhysicalResourceId: KEY_ID,
-      Reason: 'Somebody else rotates this key at the same time.',
+      Reason: 'Someone else is rotating this key at the same time. Try again.',
     });
   });
 
@@ -211,7 +211,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
       expect(response).toMatchObject({
         Status: 'FAILED',
         PhysicalResourceId: 'not-made',
-        Reason: `${name} is not what it must be.`,
+        Reason: `${name} is missing or invalid.`,
       });
       const deletion = { RequestType: 'Delete', PhysicalResourceId: 'Stack-Key-1ABC', ResourceProperties };
       expect((await ask(deletion, [])).response.Status).toBe('SUCCESS');

@@ -328,7 +328,11 @@ describe('a reconciliation pass', () => {
       time.now += 15 * 60_000;
     }
     around = undefined;
-    expect(messages).toEqual(['reconciliation goes on later', 'reconciliation goes on later', 'reconciled']);
+    expect(messages).toEqual([
+      'reconciliation continues later',
+      'reconciliation continues later',
+      'reconciled',
+    ]);
     expect(await sortKeys('PURGES')).toEqual([`large#${generation}`]);
     // The week starts when the pass started.
     time.now = began + WEEK - 1;

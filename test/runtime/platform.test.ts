@@ -136,7 +136,7 @@ describe('the response to CloudFormation', () => {
   it('is sent up to three times and then fails with an error that does not contain the URL', async () => {
     replies = ['reset', { status: 500 }, { status: 503 }];
     await expect(respond(`${url}/?X-Amz-Signature=x`, {})).rejects.toThrow(
-      /^CloudFormation did not take the answer\.$/,
+      /^CloudFormation did not accept the response\.$/,
     );
     expect(received).toHaveLength(3);
   });

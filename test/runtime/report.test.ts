@@ -31,7 +31,7 @@ describe('the log line of a denied or failed check', () => {
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
         level: 'INFO',
-        message: 'refused',
+        message: 'denied',
         timestamp: '2027-01-15T08:00:00.000Z',
         ...origin,
         _aws: metric('ChecksRefused', ['stack', 'reason']),
@@ -67,7 +67,7 @@ describe('the log line of a denied or failed check', () => {
 describe("log lines with a metric in CloudWatch's embedded metric format", () => {
   it.each([
     ['an issued token', issueReport, 'token issued', 'TokensIssued'],
-    ['a failed client authentication', clientReport, 'client refused', 'RefusedAuthentications'],
+    ['a failed client authentication', clientReport, 'client rejected', 'RefusedAuthentications'],
   ])('writes one line with one metric for %s', (_, reporter, message, name) => {
     reporter({ STACK_NAME: 'keys' })();
     expect(lines).toHaveLength(1);
@@ -146,7 +146,7 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
     [
       'measures nothing when a later run continues a purge',
       { type: 'deferred', deploymentId: 'etl', keyUlid: undefined, deleted: 7 },
-      'purge goes on later',
+      'purge continues later',
       { deployment_id: 'etl', key_ulid: undefined, deleted: 7 },
     ],
     [

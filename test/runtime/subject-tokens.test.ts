@@ -101,12 +101,12 @@ describe('a trusted issuer whose addresses are not all public', () => {
     '0xa9fea9fe',
   ])('is rejected when its URL contains the address %s', async (host) => {
     const { asked, status, cause } = await ask([['1.2.3.4']], `https://${host}:${port}`);
-    expect([status, cause, asked]).toEqual([503, 'not an address of an issuer', []]);
+    expect([status, cause, asked]).toEqual([503, 'not an address that an issuer may have', []]);
   });
 
   it('is rejected when its URL does not use TLS', async () => {
     const { cause, asked } = await ask([['1.2.3.4']], 'http://ci.acme.test');
-    expect([cause, asked]).toEqual(['not an address of an issuer', []]);
+    expect([cause, asked]).toEqual(['not an address that an issuer may have', []]);
   });
 });
 

@@ -243,7 +243,7 @@ describe('a key whose secret is stored in Secrets Manager', () => {
     expect(await update(id, { DeploymentId: 'other' })).toMatchObject({
       Status: 'FAILED',
       PhysicalResourceId: id,
-      Reason: 'DeploymentId cannot change: give the resource another logical ID.',
+      Reason: 'DeploymentId cannot change. Give the resource another logical ID.',
     });
   });
 });
@@ -353,7 +353,7 @@ it('no secret is in a response, a log line or the table', async () => {
     JSON.stringify(await partition(stack, `DEPLOYMENT#${ID}`)),
     JSON.stringify(await partition(stack, `EVENTS#${ID}`)),
   ].join();
-  expect(everything.includes('request of CloudFormation')).toBe(true);
+  expect(everything.includes('CloudFormation request')).toBe(true);
   for (const text of [...secrets, 'dks_', 'X-Amz-Signature'])
     expect(everything.includes(text), text.slice(0, 4)).toBe(false);
 });
