@@ -125,10 +125,10 @@ subject_token_type=urn:ietf:params:oauth:token-type:jwt&subject_token=$${SUBJECT
 
 /**
  * Returns a script that gets an access token and calls the API.
- * @param swap the line that requests an access token
+ * @param exchange the line that requests an access token
  * @param onToken what to do with a new access token, for a CI that can mask it
  */
-function script({ service }: SnippetInput, swap: string, onToken?: string): string {
+function script({ service }: SnippetInput, exchange: string, onToken?: string): string {
   return `set -eu +x
 service='${service}'
 api="$service/whoami" # the API to call
@@ -147,7 +147,7 @@ request() {
   done
 }
 exchange() {
-  ${swap}
+  ${exchange}
   if [ "$code" != 200 ]; then echo "No access token: HTTP $code" >&2; exit 1; fi
   token=$(printf '%s' "$body" | sed -n 's/.*"access_token" *: *"\\([A-Za-z0-9_-]*\\)".*/\\1/p')
   if [ -z "$token" ]; then echo "No access token in the answer" >&2; exit 1; fi

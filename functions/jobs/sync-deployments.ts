@@ -32,8 +32,8 @@ export interface SyncDependencies {
 const ATTEMPTS = 5;
 
 /**
- * Applies the changes of the platform's table, in order. A change that breaks the rules of the service is set aside,
- * and the changes after it continue. On any other failure, it reports the failed record, and Lambda retries from there,
+ * Applies the changes of the platform's table, in order. A change that breaks the rules of the service goes to the
+ * dead-letter queue, and the changes after it continue. On any other failure, it reports the failed record, and Lambda retries from there,
  * so that no change overtakes another.
  */
 export async function syncFromStream(

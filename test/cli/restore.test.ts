@@ -407,7 +407,7 @@ describe('npm run restore', () => {
     });
   });
 
-  it('refuses to run without a source of later events', async () => {
+  it('does not run without a source of later events', async () => {
     const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
     expect(code).toBe(1);
     expect(stderr).toContain('give --archive with the events since --point, or use --disable-all.');

@@ -443,8 +443,8 @@ const damagesOf = (item: Record<string, unknown>) =>
     .flatMap((name) => DAMAGES.map((value) => ({ name, value })));
 const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
-describe('a malformed item', { timeout: 300_000 }, () => {
-  it('of a registration keeps no Deployment from being edited and deleted with its row, whatever is malformed in it', async () => {
+describe('the stream of a followed table', { timeout: 300_000 }, () => {
+  it('edits and deletes a Deployment with its row, whatever is malformed in its registration', async () => {
     await platform.put(rowOf(id));
     await follow();
     for (const { name, value } of someOf(damagesOf((await noted()) ?? {}))) {
@@ -465,7 +465,7 @@ describe('a malformed item', { timeout: 300_000 }, () => {
     }
   });
 
-  it('of a registration is not replaced when it has changed since it was read', async () => {
+  it('does not replace a malformed registration that has changed since it was read', async () => {
     await platform.put(rowOf(id));
     await follow();
     const { isPresent: _, ...rest } = (await noted()) ?? {};
@@ -482,7 +482,7 @@ describe('a malformed item', { timeout: 300_000 }, () => {
     expect(await itemOf()).not.toMatchObject({ name: 'two' });
   });
 
-  it('of a Deployment is deleted with its row; any other change of the row is set aside, and later ones go on', async () => {
+  it('deletes a malformed Deployment with its row, and sends any other change of the row to the dead-letter queue', async () => {
     await platform.put(rowOf(id));
     await follow();
     const item = (await itemOf()) ?? {};

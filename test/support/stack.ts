@@ -38,7 +38,7 @@ export interface Reply {
   /** The value of each `Set-Cookie` header. */
   readonly cookies: readonly string[];
   readonly text: string;
-  /** The body as JSON; undefined when it is none. */
+  /** The body as JSON; undefined if it is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: a test says in its assertion what it expects to find here
   readonly json: any;
 }
