@@ -14,7 +14,7 @@ import {
   scanPage,
   writePass,
 } from '../table/reconcile.ts';
-import { type Item, NO_LIFE } from '../table/schema.ts';
+import { type Item, NO_LIFE, passKey } from '../table/schema.ts';
 
 /** Something that a pass reads page by page. */
 export interface Look {
@@ -54,7 +54,12 @@ export async function reconcile(
   const sums: Record<string, number> = { pages: 0 };
   let { after } = pass;
   do {
-    const { counts, next } = await page(after);
+    const { counts, next } = await page(after).catch((error) => {
+      // The position is malformed. It must not stop this pass and all later ones: it starts again.
+      if (after === undefined || error.name !== 'ValidationException') throw error;
+      table.onMalformed(passKey(name));
+      return page(undefined);
+    });
     for (const [count, value] of Object.entries({ ...counts, pages: 1 })) {
       sums[count] = (sums[count] ?? 0) + value;
     }
@@ -67,7 +72,8 @@ export async function reconcile(
 /** Returns where to continue: in the current pass, or at the start of the next one if it is due. */
 function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
   if (last?.after) return last;
-  return last && now - last.startedAt < INTERVAL ? undefined : { startedAt: now, after: undefined };
+  // A time in the future is a malformed one.
+  return last && Math.abs(now - last.startedAt) < INTERVAL ? undefined : { startedAt: now, after: undefined };
 }
 
 /**

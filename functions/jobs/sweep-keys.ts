@@ -53,7 +53,7 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
     const after = (await readPass(table, PASS))?.after;
     if (after === undefined) return undefined;
     await writePass(table, PASS, { startedAt, after: undefined });
-    return String(after.sk);
+    return typeof after.sk === 'string' ? after.sk : undefined;
   }
 
   async function outOfTime(): Promise<never> {

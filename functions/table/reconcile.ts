@@ -8,6 +8,7 @@ import {
   deploymentKey,
   directoryKey,
   fromDirectoryEntry,
+  fromPass,
   type Item,
   type ItemKey,
   isGeneration,
@@ -46,8 +47,7 @@ export interface Found {
 
 /** Strongly consistent. @param name of the pass */
 export async function readPass(table: Table, name: string): Promise<Pass | undefined> {
-  const item = await readItem(table, passKey(name));
-  return item && { startedAt: Number(item.startedAt), after: item.after as Pass['after'] };
+  return parse(table, await readItem(table, passKey(name)), fromPass);
 }
 
 export async function writePass({ client, tableName }: Table, name: string, pass: Pass): Promise<void> {

@@ -579,6 +579,16 @@ export function lifeOfMarker(item: Item): { deploymentId: string; generation: st
   return isMarker && rest.length === 0 ? { deploymentId, generation } : undefined;
 }
 
+/** How far a pass has come. Where it continues is a key of the table that it reads. */
+export function fromPass(
+  item: Item | undefined,
+): { startedAt: number; after: Record<string, unknown> | undefined } | undefined {
+  return parsed(item, (it) => ({
+    startedAt: required(it.startedAt, is.whole),
+    after: optional(it.after, isFields),
+  }));
+}
+
 /** When a Deployment was deleted, as its purge marker says. */
 export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
   const isMarker = item && lifeOfMarker(item);
