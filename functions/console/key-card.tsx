@@ -15,9 +15,9 @@ interface Props {
 /** A key in the list: its status, its actions and its use. */
 export function KeyCard(props: Props) {
   const { apiKey, deploymentId } = props;
-  const { id, name, description, scopes, status, trust, networks } = apiKey;
+  const { id, name, description, scopes, status, malformed, trust, networks } = apiKey;
   const state = stateOf(apiKey, Date.now());
-  const action = (dialog: 'edit' | 'rotate' | 'leaked' | 'ci', label: string, quiet = '') => (
+  const action = (dialog: 'edit' | 'rotate' | 'leaked' | 'ci' | 'delete', label: string, quiet = '') => (
     <a class={`button ${quiet}`} href={paths.key(deploymentId, id, dialog)} aria-label={`${label} ${name}`}>
       {label}
     </a>
@@ -28,14 +28,20 @@ export function KeyCard(props: Props) {
         <h2 class="name">{name}</h2>
         <span class={`state ${state.tone}`}>{state.words}</span>
         <div class="buttons">
-          {action('edit', 'Edit')}
-          {trust && action('ci', 'CI setup')}
-          {!trust && status !== 'leaked' && action('rotate', 'Rotate')}
-          {!trust &&
-            action('leaked', status === 'leaked' ? 'Replace secret' : 'Report a leak', 'danger-quiet')}
+          {malformed ? (
+            action('delete', 'Delete', 'danger-quiet')
+          ) : (
+            <>
+              {action('edit', 'Edit')}
+              {trust && action('ci', 'CI setup')}
+              {!trust && status !== 'leaked' && action('rotate', 'Rotate')}
+              {!trust &&
+                action('leaked', status === 'leaked' ? 'Replace secret' : 'Report a leak', 'danger-quiet')}
+            </>
+          )}
         </div>
       </div>
-      <WayBack {...props} />
+      {malformed ? <Malformed {...props} /> : <WayBack {...props} />}
       <UnboundTrust {...props} />
       {description && <p class="description">{description}</p>}
       <p class="value-line">
@@ -57,6 +63,32 @@ export function KeyCard(props: Props) {
       )}
       <Facts apiKey={apiKey} />
     </li>
+  );
+}
+
+/** Says what a malformed key can still do, and offers to disable it. */
+function Malformed({ apiKey: { id, name, enabled }, deploymentId, onChange }: Props) {
+  const { api } = useTools();
+  const { isBusy, error, run } = useAction();
+  const disable = () =>
+    run(async () => {
+      await api.editKey(deploymentId, id, { enabled: false });
+      onChange();
+    });
+  return (
+    <Notice kind="error">
+      <p>
+        Somebody has damaged this key in the table, so it gets no new tokens.{' '}
+        {enabled && 'Its existing tokens may still be valid: disable the key to revoke them. '}
+        Delete it and create another one, or ask an operator of the service to repair it.
+      </p>
+      {error !== undefined && <Failure error={error} />}
+      {enabled && (
+        <button type="button" onClick={disable} disabled={isBusy}>
+          Disable<span class="unseen">: {name}</span>
+        </button>
+      )}
+    </Notice>
   );
 }
 
@@ -138,7 +170,9 @@ function Facts({ apiKey }: { apiKey: ApiKey }) {
       <div>
         <dt>Created</dt>
         <dd>
-          <Time of={createdAt} /> by <span class="who">{createdBy}</span>
+          <Time of={createdAt} />
+          {createdBy && ' by '}
+          {createdBy && <span class="who">{createdBy}</span>}
         </dd>
       </div>
       {expiresAt && (

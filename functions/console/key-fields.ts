@@ -154,9 +154,10 @@ export function faultOf(faults: readonly FieldFault[], name: string, counted?: s
  * @param now epoch milliseconds
  */
 export function stateOf(
-  { status, expiresAt }: Pick<ApiKey, 'status' | 'expiresAt'>,
+  { status, expiresAt, malformed }: Pick<ApiKey, 'status' | 'expiresAt' | 'malformed'>,
   now: number,
 ): { words: string; tone: 'good' | 'warning' | 'bad' } {
+  if (malformed) return { words: status === 'active' ? 'Malformed' : 'Malformed, disabled', tone: 'bad' };
   const isExpiring = expiresAt !== undefined && Date.parse(expiresAt) - now <= NOTICE;
   if (status === 'active') {
     return isExpiring ? { words: 'Expires soon', tone: 'warning' } : { words: 'Enabled', tone: 'good' };

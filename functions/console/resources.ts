@@ -14,6 +14,8 @@ export interface ApiKey {
   scopes: string[];
   enabled: boolean;
   status: 'active' | 'leaked' | 'disabled' | 'expired' | 'idle';
+  /** True if the item of the key is malformed. It can only be disabled and deleted. */
+  malformed?: boolean;
   leakedAt?: string;
   createdAt: string;
   createdBy: string;

@@ -152,6 +152,13 @@ describe('the status of a key', () => {
   ] as const)('the console shows the status of the key %j as %s', (of, words, tone) => {
     expect(stateOf(of, NOW)).toStrictEqual({ words, tone });
   });
+
+  it.each([
+    ['active', 'Malformed'],
+    ['disabled', 'Malformed, disabled'],
+  ] as const)('says first that a key is malformed: %s', (status, words) => {
+    expect(stateOf({ status, malformed: true }, NOW)).toStrictEqual({ words, tone: 'bad' });
+  });
 });
 
 describe('ruleWords', () => {

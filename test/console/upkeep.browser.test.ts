@@ -97,6 +97,38 @@ describeInBrowser('an API key in the console', (open) => {
     for (const secret of [second, third]) expect(kept).not.toContain(secret);
   });
 
+  it('is marked when its item is malformed, and can be disabled and deleted, which revokes its tokens', async () => {
+    await makeDeployment(stack, 'malformed');
+    const key = await makeKey(stack, 'malformed', { name: 'ci' });
+    const token = await swap(stack, key);
+    const item = (await partition(stack, 'DEPLOYMENT#malformed')).find(({ sk }) =>
+      String(sk).startsWith('KEY#'),
+    );
+    const { createdBy: _, ...damaged } = item ?? {};
+    await putItem(stack, damaged);
+    const { page, faults } = await open({ viewport: PHONE });
+    await signIn(page, stack, 'member', '/console/deployments/malformed');
+    const card = cardOf(page, 'ci');
+    await card.getByText('Malformed', { exact: true }).waitFor();
+    await card.getByText('Its existing tokens may still be valid').waitFor();
+    expect(await card.getByRole('link').allInnerTexts()).toEqual(['Delete']);
+    expect(await use(stack, token)).toBe(200);
+    await expectCraft(page);
+    await card.getByRole('button', { name: /^Disable.*ci$/ }).click();
+    await card.getByText('Malformed, disabled').waitFor();
+    expect(await use(stack, token)).toBe(401);
+    expect(await card.getByRole('button', { name: /^Disable.*ci$/ }).count()).toBe(0);
+
+    await card.getByRole('link', { name: 'Delete ci' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Type the key’s name to delete it').fill('ci');
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await card.waitFor({ state: 'detached' });
+    const kinds = (await partition(stack, 'DEPLOYMENT#malformed')).map(({ sk }) => String(sk).split('#')[0]);
+    expect(kinds).not.toContain('KEY');
+    expect(faults).toStrictEqual([]);
+  });
+
   it('gets a new secret after a leak, and its old secret and tokens are rejected', async () => {
     await makeDeployment(stack, 'leak');
     const key = await makeKey(stack, 'leak', { name: 'ci' });
