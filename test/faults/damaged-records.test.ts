@@ -94,6 +94,8 @@ const create = () =>
     headers: { 'idempotency-key': 'once' },
   });
 
+const rejected = () => service.call('GET', `/deployments/${ID}/api-keys/none`, admin);
+
 /** Everything that reads or writes the items. */
 const USES: Record<string, () => Promise<unknown>> = {
   'list Deployments': async () => (await service.call('GET', '/deployments', admin)).status,
@@ -104,7 +106,7 @@ const USES: Record<string, () => Promise<unknown>> = {
   'list events, page by page': async () =>
     (await service.call('GET', `/deployments/${ID}/events?limit=1`, admin)).status,
   'repeat a call': async () => (await create()).status,
-  'get as a member': async () => (await service.call('GET', `/deployments/${ID}`, { as: 'member' })).status,
+  'be rejected': async () => (await rejected()).status,
   'edit the Deployment': async () =>
     (await service.call('PUT', `/deployments/${ID}`, { ...admin, json: { groups: ['data-eng'] } })).status,
   'sweep keys': () => sweepKeys({ table, clock, maxIdleDays: 30, hasTime: always }).then(() => {}),
@@ -143,6 +145,7 @@ const KINDS: Record<string, (item: Item) => boolean> = {
   'a purge marker': ({ pk }) => pk === 'PURGES',
   'the position of the reconciliation': ({ pk, sk }) => pk === 'RECONCILIATION' && sk === 'TABLE',
   'the position of the sweep of keys': ({ pk, sk }) => pk === 'RECONCILIATION' && sk === 'KEYS',
+  'counts of rejected calls': ({ pk }) => pk === 'REJECTED_CALLS',
 };
 
 let world: Item[];
@@ -150,7 +153,7 @@ beforeAll(async () => {
   await service.register(ID);
   must(await create(), 201);
   await service.swap(await service.makeKey(ID));
-  await service.call('GET', `/deployments/${ID}`, { as: 'member' });
+  must(await rejected(), 404);
   await put({ pk: 'PURGES', sk: `${ID}#${newUlid(0)}`, createdAt: START - HOUR });
   const directory = { pk: 'DEPLOYMENTS', sk: ID };
   await put({ pk: 'RECONCILIATION', sk: 'TABLE', startedAt: START - HOUR, after: directory });
