@@ -1,13 +1,18 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
 import { parseRequiredScopes } from '../../functions/domain/required-scopes.ts';
 import type { CallRefusal } from '../../functions/routes/authorize.ts';
-import { snippet } from '../support/snippets.ts';
+import { kept } from '../support/assembly.ts';
+import { snippet, snippetsOf } from '../support/snippets.ts';
+import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', import.meta.url)), 'utf8');
 const FUNCTION_ARN = 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize';
@@ -57,20 +62,35 @@ it('docs/authorizer.md: the table lists every reason for a denial', () => {
 describe('docs/authorizer.md: the SAM template', () => {
   const tag = (name: string): ScalarTag => ({ tag: name, resolve: (value: string) => `${name} ${value}` });
   const { Resources, Parameters } = parse(snippet('authorizer.md', 'yaml'), {
-    customTags: [tag('!Ref'), tag('!GetAtt')],
+    customTags: [tag('!Ref'), tag('!GetAtt'), tag('!Sub')],
   });
-  const { DeploymentKeys } = Resources.Api.Properties.Auth.Authorizers;
+  const { HttpApi, RestApi } = Resources;
+  const identity = { Headers: ['Authorization'], StageVariables: ['requiredScopes'], ReauthorizeEvery: 0 };
 
-  it('caches no result and uses payload format 2.0 with simple responses', () => {
-    expect(DeploymentKeys).toStrictEqual({
+  it('caches no result of the HTTP API and uses payload format 2.0 with simple responses', () => {
+    const { Auth } = HttpApi.Properties;
+    expect(Auth.Authorizers.DeploymentKeys).toStrictEqual({
       FunctionArn: '!Ref AuthorizerFunctionArn',
       FunctionInvokeRole: '!GetAtt AskTheAuthorizer.Arn',
       AuthorizerPayloadFormatVersion: '2.0',
       EnableSimpleResponses: true,
-      Identity: { Headers: ['Authorization'], StageVariables: ['requiredScopes'], ReauthorizeEvery: 0 },
+      Identity: identity,
     });
     expect(Parameters.AuthorizerFunctionArn.Default).toBe(FUNCTION_ARN);
-    expect(Resources.Api.Properties.Auth.DefaultAuthorizer).toBe('DeploymentKeys');
+    expect(Auth.DefaultAuthorizer).toBe('DeploymentKeys');
+  });
+
+  it('caches no result of the REST API, and creates one stage and no permission of the function', () => {
+    const { Auth, OpenApiVersion } = RestApi.Properties;
+    expect(Auth.Authorizers.DeploymentKeys).toStrictEqual({
+      FunctionPayloadType: 'REQUEST',
+      FunctionArn: '!Ref AuthorizerFunctionArn',
+      FunctionInvokeRole: '!GetAtt AskTheAuthorizer.Arn',
+      DisableFunctionDefaultPermissions: true,
+      Identity: identity,
+    });
+    expect(Auth.DefaultAuthorizer).toBe('DeploymentKeys');
+    expect(OpenApiVersion).toBe('3.0.1');
   });
 
   it('gives API Gateway a role that can invoke only the authorizer', () => {
@@ -83,9 +103,11 @@ describe('docs/authorizer.md: the SAM template', () => {
     ]);
   });
 
-  it('requires scopes for its route', () => {
-    const { requiredScopes } = Resources.Api.Properties.StageVariables;
-    const { Method, Path } = Resources.Receive.Properties.Events.Deploy.Properties;
+  it.each([
+    ['Http', HttpApi.Properties.StageVariables],
+    ['Rest', RestApi.Properties.Variables],
+  ])('requires scopes for the route of the API %s', (event, { requiredScopes }) => {
+    const { Method, Path } = Resources.Receive.Properties.Events[event].Properties;
     const route = `${Method}${Path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
     expect([...(parseRequiredScopes(requiredScopes)?.keys() ?? [])]).toStrictEqual([route]);
   });
@@ -95,7 +117,7 @@ describe('docs/authorizer.md: the SAM template', () => {
 function terraform(source: string): Map<string, Record<string, string>> {
   const blocks = new Map<string, Record<string, string>>();
   for (const [, kind, type, name, body = ''] of source.matchAll(
-    /^(resource|variable) "(\w+)"(?: "(\w+)")? \{\n(.*?)^\}$/gms,
+    /^(resource|variable|output) "(\w+)"(?: "(\w+)")? \{\n(.*?)^\}$/gms,
   )) {
     const open: string[] = [];
     for (const [at] of body.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').matchAll(/[[\](){}]/g)) {
@@ -104,7 +126,8 @@ function terraform(source: string): Map<string, Record<string, string>> {
     }
     expect(open).toStrictEqual([]);
     const attributes = [...body.matchAll(/^ {2}(\w+) += (.*)$/gm)].map(([, key, value]) => [key, value]);
-    blocks.set(kind === 'variable' ? `var.${type}` : `${type}.${name}`, Object.fromEntries(attributes));
+    const key = kind === 'resource' ? `${type}.${name}` : `${kind === 'variable' ? 'var' : kind}.${type}`;
+    blocks.set(key, Object.fromEntries(attributes));
   }
   return blocks;
 }
@@ -126,6 +149,34 @@ describe('docs/authorizer.md: the Terraform module', () => {
     expect(blocks.get('var.authorizer_function_arn')?.default).toBe(`"${FUNCTION_ARN}"`);
   });
 
+  it('caches no result of the HTTP API and uses payload format 2.0 with simple responses', () => {
+    expect(blocks.get('aws_apigatewayv2_authorizer.deployment_keys')).toStrictEqual({
+      name: '"deployment-keys"',
+      api_id: 'aws_apigatewayv2_api.receiver.id',
+      authorizer_type: '"REQUEST"',
+      identity_sources: '["$request.header.Authorization", "$stageVariables.requiredScopes"]',
+      authorizer_payload_format_version: '"2.0"',
+      enable_simple_responses: 'true',
+      authorizer_uri: `"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/\${var.authorizer_function_arn}/invocations"`,
+      authorizer_credentials_arn: 'aws_iam_role.ask_the_authorizer.arn',
+      authorizer_result_ttl_in_seconds: '0',
+    });
+  });
+
+  it('deploys the REST API again when the authorizer, a method or an integration changes', () => {
+    const [, triggers = ''] = /redeployment = sha1\(jsonencode\(\[\n(.*?)\]\)\)/s.exec(source) ?? [];
+    expect(triggers.match(/\w+\.\w+/g)).toStrictEqual([
+      'aws_api_gateway_authorizer.deployment_keys',
+      'aws_api_gateway_gateway_response.unauthorized',
+      'aws_api_gateway_method.deploy',
+      'aws_api_gateway_integration.deploy',
+    ]);
+    expect(blocks.get('aws_api_gateway_stage.production')?.deployment_id).toBe(
+      'aws_api_gateway_deployment.receiver.id',
+    );
+    expect(blocks.get('aws_apigatewayv2_stage.default')?.auto_deploy).toBe('true');
+  });
+
   it('gives API Gateway a role that can invoke only the authorizer', () => {
     expect(source).toContain(
       'Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" }',
@@ -134,49 +185,71 @@ describe('docs/authorizer.md: the Terraform module', () => {
   });
 
   it('refers only to its own resources and the documented ones of the reader', () => {
-    const others = ['rest_api.receiver', 'deployment.receiver', 'resource.deploys'].map(
-      (it) => `aws_api_gateway_${it}`,
-    );
+    const rest = ['rest_api.receiver', 'resource.deploys', 'integration.deploy'];
+    const http = ['api.receiver', 'integration.deploy'];
+    const others = [
+      ...rest.map((it) => `aws_api_gateway_${it}`),
+      ...http.map((it) => `aws_apigatewayv2_${it}`),
+    ];
     const known = [...blocks.keys(), ...others];
     const references = [...source.matchAll(/\b(aws_\w+\.\w+|var\.\w+)/g)].map(([reference]) => reference);
     expect(references.filter((reference) => !known.includes(reference))).toStrictEqual([]);
   });
 
-  it('sets the stage variable requiredScopes to a value that parses', () => {
-    const [, value = ''] = /requiredScopes = "([^"]+)"/.exec(source) ?? [];
-    expect(value).toBe(REQUIRED);
-    expect(parseRequiredScopes(value)).toBeDefined();
+  it('sets the stage variable requiredScopes of both APIs to a value that parses', () => {
+    const values = Array.from(source.matchAll(/requiredScopes = "([^"]+)"/g), ([, value]) => value);
+    expect(values).toStrictEqual([REQUIRED, REQUIRED]);
+    expect(parseRequiredScopes(REQUIRED)).toBeDefined();
   });
 });
 
 describe('docs/authorizer.md: the AWS CLI commands', () => {
-  /** Writes down its arguments, one command a line, and responds as --query asks. */
+  const ROLE_ARN = 'arn:aws:iam::444455556666:role/ask-the-authorizer';
+  const URI = `arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/${FUNCTION_ARN}/invocations`;
+  /** Records its arguments, one command a line, and answers what --query asks for. */
   const STAND_IN = `#!/usr/bin/env node
 const args = process.argv.slice(2);
 require('node:fs').appendFileSync(process.env.CALLS, JSON.stringify(args) + '\\n');
-console.log({ 'create-role': 'arn:aws:iam::444455556666:role/ask-the-authorizer', 'create-authorizer': 'auth1' }[args[1]] ?? '{}');
+console.log({
+  'get-parameter': '${FUNCTION_ARN}',
+  'create-role': '${ROLE_ARN}',
+  'create-authorizer': 'auth1',
+  'get-apis': 'api1',
+  'get-routes': 'route1',
+  'get-stage': process.env.AUTO_DEPLOYS,
+  'get-rest-apis': 'rest1',
+  'get-resources': 'resource1',
+}[args[1]] ?? '{}');
 `;
-  const folder = mkdtempSync(join(tmpdir(), 'cli-'));
-  writeFileSync(join(folder, 'aws'), STAND_IN);
-  chmodSync(join(folder, 'aws'), 0o755);
-  execFileSync('sh', ['-c', snippet('authorizer.md', 'sh')], {
-    env: {
-      PATH: `${folder}${delimiter}${process.env.PATH}`,
-      CALLS: join(folder, 'calls'),
-      FUNCTION_ARN,
-      API_ID: 'api1',
-      ROUTE_ID: 'route1',
-      AWS_REGION: 'eu-west-1',
-    },
-  });
-  const calls: string[][] = readFileSync(join(folder, 'calls'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  rmSync(folder, { recursive: true });
+
+  /** Runs all commands, and returns the calls of `aws`. */
+  function run(autoDeploys: 'True' | 'False'): string[][] {
+    const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+    writeFileSync(join(folder, 'aws'), STAND_IN);
+    chmodSync(join(folder, 'aws'), 0o755);
+    const script = [
+      'prove_guard() { aws prove-guard "$1"; }',
+      ...snippetsOf('authorizer.md', 'sh', 'AWS CLI'),
+    ];
+    execFileSync('sh', ['-c', script.join('\n')], {
+      env: {
+        PATH: `${folder}${delimiter}${process.env.PATH}`,
+        CALLS: join(folder, 'calls'),
+        AUTO_DEPLOYS: autoDeploys,
+        AWS_REGION: 'eu-west-1',
+        DEPLOYMENT: 'etl',
+      },
+    });
+    const calls = readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
+    rmSync(folder, { recursive: true });
+    return calls.map((line) => JSON.parse(line));
+  }
+  const calls = run('True');
+  const callsOfManualStage = run('False');
+  const commandsOf = (made: string[][]) => made.map(([service, command]) => `${service} ${command}`);
   /** The options of a command by name, with several values separated by spaces. */
-  const optionsOf = (command: string): Record<string, string> => {
-    const args = calls.find(([, name]) => name === command)?.slice(2) ?? [];
+  const optionsOf = (service: string, command: string): Record<string, string> => {
+    const args = calls.find(([of, name]) => of === service && name === command)?.slice(2) ?? [];
     const options: Record<string, string[]> = {};
     let name = '';
     for (const arg of args) {
@@ -190,39 +263,147 @@ console.log({ 'create-role': 'arn:aws:iam::444455556666:role/ask-the-authorizer'
     return Object.fromEntries(Object.entries(options).map(([option, values]) => [option, values.join(' ')]));
   };
 
-  it('create a role that can invoke only the authorizer, and attach an authorizer without a cache', () => {
-    expect(calls.map(([service, command]) => `${service} ${command}`)).toStrictEqual([
+  it('find the function and create a role that can invoke only that function', () => {
+    expect(commandsOf(calls).slice(0, 3)).toStrictEqual([
+      'ssm get-parameter',
       'iam create-role',
       'iam put-role-policy',
+    ]);
+    const trust = optionsOf('iam', 'create-role')['--assume-role-policy-document'] ?? '';
+    expect(JSON.parse(trust).Statement).toStrictEqual([
+      { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'apigateway.amazonaws.com' } },
+    ]);
+    const policy = optionsOf('iam', 'put-role-policy')['--policy-document'] ?? '';
+    expect(JSON.parse(policy).Statement).toStrictEqual([
+      { Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: FUNCTION_ARN },
+    ]);
+  });
+
+  it('attach an authorizer without a cache to the HTTP API, and prove that it guards', () => {
+    expect(commandsOf(calls).slice(3, 10)).toStrictEqual([
+      'apigatewayv2 get-apis',
+      'apigatewayv2 get-routes',
       'apigatewayv2 create-authorizer',
       'apigatewayv2 update-stage',
       'apigatewayv2 update-route',
+      'apigatewayv2 get-stage',
+      'prove-guard https://api1.execute-api.eu-west-1.amazonaws.com/deployments/etl/deploys',
     ]);
-    expect(
-      JSON.parse(optionsOf('create-role')['--assume-role-policy-document'] ?? '').Statement,
-    ).toStrictEqual([
-      { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'apigateway.amazonaws.com' } },
-    ]);
-    expect(JSON.parse(optionsOf('put-role-policy')['--policy-document'] ?? '').Statement).toStrictEqual([
-      { Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource: FUNCTION_ARN },
-    ]);
-    expect(optionsOf('create-authorizer')).toStrictEqual({
+    expect(optionsOf('apigatewayv2', 'create-authorizer')).toStrictEqual({
       '--api-id': 'api1',
       '--name': 'deployment-keys',
       '--authorizer-type': 'REQUEST',
       '--identity-source': '$request.header.Authorization $stageVariables.requiredScopes',
       '--authorizer-payload-format-version': '2.0',
       '--enable-simple-responses': '',
-      '--authorizer-uri': `arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/${FUNCTION_ARN}/invocations`,
-      '--authorizer-credentials-arn': 'arn:aws:iam::444455556666:role/ask-the-authorizer',
+      '--authorizer-uri': URI,
+      '--authorizer-credentials-arn': ROLE_ARN,
       '--authorizer-result-ttl-in-seconds': '0',
       '--query': 'AuthorizerId',
       '--output': 'text',
     });
-    expect(optionsOf('update-stage')).toMatchObject({
+    expect(optionsOf('apigatewayv2', 'update-stage')).toMatchObject({
       '--stage-name': '$default',
       '--stage-variables': `requiredScopes=${REQUIRED}`,
     });
-    expect(optionsOf('update-route')).toMatchObject({ '--route-id': 'route1', '--authorizer-id': 'auth1' });
+    expect(optionsOf('apigatewayv2', 'update-route')).toMatchObject({
+      '--route-id': 'route1',
+      '--authorizer-id': 'auth1',
+    });
   });
+
+  it('deploy the HTTP API when its stage does not deploy by itself', () => {
+    expect(commandsOf(calls)).not.toContain('apigatewayv2 create-deployment');
+    expect(commandsOf(callsOfManualStage)).toContain('apigatewayv2 create-deployment');
+  });
+
+  it('attach an authorizer without a cache to the REST API, deploy it, and prove that it guards', () => {
+    expect(commandsOf(calls).slice(10)).toStrictEqual([
+      'apigateway get-rest-apis',
+      'apigateway get-resources',
+      'apigateway create-authorizer',
+      'apigateway put-gateway-response',
+      'apigateway update-stage',
+      'apigateway update-method',
+      'apigateway create-deployment',
+      'prove-guard https://rest1.execute-api.eu-west-1.amazonaws.com/production/deployments/etl/deploys',
+    ]);
+    expect(optionsOf('apigateway', 'create-authorizer')).toStrictEqual({
+      '--rest-api-id': 'rest1',
+      '--name': 'deployment-keys',
+      '--type': 'REQUEST',
+      '--identity-source': 'method.request.header.Authorization,stageVariables.requiredScopes',
+      '--authorizer-uri': URI,
+      '--authorizer-credentials': ROLE_ARN,
+      '--authorizer-result-ttl-in-seconds': '0',
+      '--query': 'id',
+      '--output': 'text',
+    });
+    const patches = (command: string) =>
+      JSON.parse(optionsOf('apigateway', command)['--patch-operations'] ?? '');
+    expect(patches('update-stage')).toStrictEqual([
+      { op: 'replace', path: '/variables/requiredScopes', value: REQUIRED },
+    ]);
+    expect(patches('update-method')).toStrictEqual([
+      { op: 'replace', path: '/authorizationType', value: 'CUSTOM' },
+      { op: 'replace', path: '/authorizerId', value: 'auth1' },
+    ]);
+  });
+});
+
+describe('docs/authorizer.md: prove_guard', async () => {
+  const stack = await runStack({
+    synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
+  });
+  await makeDeployment(stack, 'etl');
+  const key = await makeKey(stack, 'etl');
+
+  /** Runs it on an API whose URL is given. */
+  function prove(url: string | undefined): Promise<{ code: number; output: string }> {
+    const script = [...snippetsOf('authorizer.md', 'sh', 'Attach the authorizer'), 'prove_guard "$API"'];
+    const env = {
+      PATH: process.env.PATH,
+      API: `${url}/deployments/etl/deploys`,
+      KEYS_URL: stack.url,
+      KEY_ID: key.id,
+      KEY_SECRET: key.secret,
+    };
+    return new Promise((resolve) =>
+      execFile('sh', ['-euc', script.join('\n')], { env }, (error, output) =>
+        resolve({ code: error ? Number(error.code) : 0, output }),
+      ),
+    );
+  }
+
+  it.each(['Rest', 'Http'])('succeeds on the guarded %s API', async (api) => {
+    expect(await prove(stack.urls[`${api}/Resource`])).toStrictEqual({
+      code: 0,
+      output: 'no token: 401, wrong scope: 403, right scope: 202\n',
+    });
+  });
+
+  it.each([
+    ['without a guard', 200, 200],
+    ['whose guard checks no scope', 401, 202],
+    ['whose guard denies every call', 401, 403],
+  ])('fails on an API %s', async (_, withoutToken, withToken) => {
+    const api = createServer(({ headers }, response) =>
+      response.writeHead(headers.authorization ? withToken : withoutToken).end(),
+    ).listen(0, '127.0.0.1');
+    await once(api, 'listening');
+    onTestFinished(() => void api.close());
+    const { port } = api.address() as AddressInfo;
+    expect(await prove(`http://127.0.0.1:${port}`)).toStrictEqual({
+      code: 1,
+      output: `no token: ${withoutToken}, wrong scope: ${withToken}, right scope: ${withToken}\n`,
+    });
+  });
+});
+
+const hasTerraform = spawnSync('terraform', ['version']).status === 0;
+it.runIf(hasTerraform)('docs/authorizer.md: terraform fmt leaves the Terraform module unchanged', () => {
+  const source = snippet('authorizer.md', 'hcl');
+  // Terraform fails if the file with its settings is named and does not exist.
+  const env = { ...process.env, TF_CLI_CONFIG_FILE: '/dev/null' };
+  expect(execFileSync('terraform', ['fmt', '-'], { input: source, env, encoding: 'utf8' })).toBe(source);
 });

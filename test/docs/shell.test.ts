@@ -11,6 +11,7 @@ import { firstOf } from '../support/generated.ts';
 const SERVICE = 'http://service.invalid';
 /** The service's URL in the README, which is the stack on the reader's machine. */
 const LOCAL_STACK = 'http://127.0.0.1:8787';
+const NGINX = 'http://127.0.0.1:8080';
 const scripts = documentedScripts(SERVICE);
 
 /** What the documents expect in the environment. Every secret contains the word canary. */
@@ -37,6 +38,7 @@ const ENVIRONMENT = {
   DEPLOYMENT_TOKEN: 'dkx_canary',
   FUNCTIONS: 'keys-Authorize keys-Purge',
   FUNCTION_ARN: 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize',
+  HTTP_URL: `${SERVICE}/deployments`,
   IMAGE: '111122223333.dkr.ecr.eu-west-1.amazonaws.com/airflow:1',
   KEYS: `${SERVICE}/deployments/etl/api-keys`,
   KEYS_URL: SERVICE,
@@ -47,12 +49,14 @@ const ENVIRONMENT = {
   PLATFORM_URL: SERVICE,
   POINT: '2030-01-01T12:00:00Z',
   REGISTRY: '111122223333.dkr.ecr.eu-west-1.amazonaws.com',
-  ROUTE_ID: 'route1',
+  REST_URL: `${SERVICE}/deployments`,
+  ROLE_ARN: 'arn:aws:iam::444455556666:role/ask-the-authorizer',
   RUN_ID: 'run-7',
   SUB: 'ada',
   SUBJECT: 'subject.canary.signature',
   TABLE: 'keys-Table',
   TOKEN: 'dkt_canary',
+  URI: 'arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/keys-Authorize/invocations',
   YOU: 'person-canary',
 };
 
@@ -72,9 +76,10 @@ const ANSWER = JSON.stringify({
   principalType: 'api_key',
 });
 
-/** The ways in which a call fails. */
-const REJECTIONS: Record<string, (response: ServerResponse) => unknown> = {
-  '401': (response) => response.writeHead(401).end('{"error":"invalid_client"}'),
+/** The ways in which a call fails. Where a document expects 401, the API lets the call pass instead. */
+const REJECTIONS: Record<string, (response: ServerResponse, expected?: number) => unknown> = {
+  '401': (response, expected) =>
+    response.writeHead(expected === 401 ? 200 : 401).end('{"error":"invalid_client"}'),
   '400': (response) => response.writeHead(400).end('{"code":"invalid","detail":"name: Required."}'),
   '503 without a body': (response) => response.writeHead(503, { 'retry-after': '1' }).end(),
   'a connection reset': (response) => response.destroy(),
@@ -83,20 +88,29 @@ const REJECTIONS: Record<string, (response: ServerResponse) => unknown> = {
 interface Rejection {
   /** Which call is rejected, counted from 1. For a script that retries, every later call is rejected too. */
   nth: number;
-  reject: (response: ServerResponse) => unknown;
+  reject: (response: ServerResponse, expected?: number) => unknown;
 }
 
-/** A service that accepts every call but one. After a deletion it rejects the tokens. */
+/**
+ * A service that accepts every call but one. After a deletion it rejects the tokens. Behind it is an API whose route
+ * `deploys` requires the scope code:deploy.
+ */
 async function startService(retries: boolean, rejection?: Rejection) {
   let calls = 0;
   let isDeleted = false;
-  const server = createServer((request, response) => {
-    request.resume();
+  let scope: string | undefined;
+  const server = createServer(async (request, response) => {
     calls++;
-    const { method, url = '' } = request;
-    if (rejection && (calls === rejection.nth || (retries && calls > rejection.nth))) {
-      return rejection.reject(response);
+    const nth = calls;
+    const { method, url = '', headers } = request;
+    const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
+    const expected = headers.authorization === undefined ? 401 : scope === 'code:deploy' ? 200 : 403;
+    const isGuarded = url.endsWith('/deploys');
+    if (rejection && (nth === rejection.nth || (retries && nth > rejection.nth))) {
+      return rejection.reject(response, isGuarded ? expected : undefined);
     }
+    if (isGuarded) return response.writeHead(expected).end();
+    if (url === '/oauth/token') scope = form.get('scope') ?? undefined;
     if (method === 'DELETE') isDeleted = true;
     if (url === '/whoami' && isDeleted) return response.writeHead(401).end('{"message":"Unauthorized"}');
     const answer = { '/aws': 'keys-Table', '/npm': 'person-canary', '/npx': '' }[url] ?? ANSWER;
@@ -117,7 +131,13 @@ const PROGRAMS: Record<string, string> = {
   aws: 'exec /usr/bin/curl -fsS "$SERVICE/aws"',
   npm: 'exec /usr/bin/curl -fsS "$SERVICE/npm"',
   npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
-  curl: 'exec /usr/bin/curl "$@"',
+  // APIs on AWS are the fake service.
+  curl: `for argument in "$@"; do
+  case "$argument" in https://*.amazonaws.com/*) argument="$SERVICE/\${argument#https://*/}" ;; esac
+  set -- "$@" "$argument"; shift
+done
+exec /usr/bin/curl "$@"`,
+  terraform: '[ "$1" != output ] || printf %s "$SERVICE/deployments"',
   // Fails without a password, as Docker does.
   docker: '[ "$1" != login ] || grep -q .',
   // Behaves like jq 1.6, which succeeds when its input is empty, even with -e.
@@ -140,7 +160,8 @@ async function run(
 ) {
   const service = await startService(retries, rejection);
   const place = mkdtempSync(join(folder, 'run-'));
-  const here = (value: string) => value.replaceAll(SERVICE, service.url).replaceAll(LOCAL_STACK, service.url);
+  const here = (value: string) =>
+    [SERVICE, LOCAL_STACK, NGINX].reduce((text, url) => text.replaceAll(url, service.url), value);
   const env: Record<string, string> = {
     PATH: `${folder}:/usr/bin:/bin`,
     // Otherwise bash takes its input for that of a remote shell and reads the machine's configuration.
