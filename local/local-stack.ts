@@ -8,6 +8,7 @@ import { ApiReader } from './api-gateway/apis.ts';
 import { Gateway } from './api-gateway/gateway.ts';
 import { Identities } from './api-gateway/iam-authorizer.ts';
 import { RestApiReader } from './api-gateway/rest-apis.ts';
+import type { ServedRequest } from './api-gateway/served-request.ts';
 import { AwsProxy } from './aws/aws-proxy.ts';
 import { makeBuses } from './aws/event-bridge.ts';
 import { permissionsOf } from './aws/iam.ts';
@@ -27,7 +28,7 @@ import { TimeToLive } from './dynamodb/ttl.ts';
 import { Invokers } from './lambda/invokers.ts';
 import { makeSources } from './lambda/sources.ts';
 import type { FunctionError } from './lambda/worker.ts';
-import { makeFunction } from './lambda/worker-pool.ts';
+import { type LogLine, makeFunction } from './lambda/worker-pool.ts';
 import { Logs } from './logs.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './sign-in/issuer.ts';
 import { State } from './state.ts';
@@ -56,7 +57,11 @@ export interface LocalStackOptions extends DataOptions {
   /** Changes each synthesised template before it is read, to test what a change breaks. */
   readonly alterTemplate?: (template: CfnTemplate) => void;
   /** Receives each line that a function or the runner writes. */
-  readonly onLog?: (line: string) => void;
+  readonly onLog?: (line: LogLine) => void;
+  /** Receives each request to an API after its response. */
+  readonly onRequest?: (request: ServedRequest) => void;
+  /** Receives the name of each step of the start as it begins. */
+  readonly onStep?: (label: string) => void;
 }
 
 /** An invocation that ended in an error, as Lambda reports it. */
@@ -116,12 +121,18 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
   const { gateway, url, issuer, issuerUrl } = await listen(options, { clock, logs, atStop });
   const engineStarting = startEngine(options);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
+  const step = options.onStep ?? (() => {});
+  step('Synthesising the stack');
   const { template, discardAssembly } = await synthesiseTemplate(options, issuerUrl, atStop);
+
+  step('Creating the tables');
   const engine = await engineStarting;
 
   const aws = await startAws(template, engine.endpoint, atStop);
   const { client, tables } = await createTables(template, engine, { options, clock, atStop });
-  const { apis, urls } = await openApis(template, { gateway, url, port: options.port ?? 0, logs, atStop });
+
+  step('Starting functions and APIs');
+  const { apis, urls } = await openApis(template, { gateway, url, options, logs, atStop });
   const identities = new Identities();
   const functions = startFunctions(template, { aws, clock, logs, identities, atStop });
   discardAssembly();
@@ -241,10 +252,10 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
 
 /** Opens the ports of the first API and of the development issuer. */
 async function listen(
-  { port = 0, issuerPort = port === 0 ? 0 : port + 1 }: LocalStackOptions,
+  { port = 0, issuerPort = port === 0 ? 0 : port + 1, onRequest }: LocalStackOptions,
   { clock, logs, atStop }: { clock: Clock; logs: Logs; atStop: AtStop },
 ) {
-  const gateway = new Gateway(logs.write);
+  const gateway = new Gateway(logs.write, onRequest);
   atStop(() => gateway.stop());
   const url = await gateway.listen(port);
   const issuer = new Issuer(clock);
@@ -321,15 +332,16 @@ async function createTables(
 /** Opens a gateway for each API of the template. Its URL must be known before functions are configured. */
 async function openApis(
   template: Template,
-  first: { gateway: Gateway; url: string; port: number; logs: Logs; atStop: AtStop },
+  first: { gateway: Gateway; url: string; options: LocalStackOptions; logs: Logs; atStop: AtStop },
 ) {
-  const { gateway, url, port, logs, atStop } = first;
+  const { gateway, url, options, logs, atStop } = first;
+  const { port = 0, onRequest } = options;
   const [api, ...otherApis] = template.ofType('AWS::ApiGatewayV2::Api', 'AWS::ApiGateway::RestApi');
   const apis = new Map(api ? [[api, gateway]] : []);
   const urls: Record<string, string> = {};
   if (api) urls[api.path] = url;
   for (const [index, other] of otherApis.entries()) {
-    const extra = new Gateway(logs.write);
+    const extra = new Gateway(logs.write, onRequest);
     atStop(() => extra.stop());
     urls[other.path] = await extra.listen(port === 0 ? 0 : port + 2 + index);
     apis.set(other, extra);

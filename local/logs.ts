@@ -5,9 +5,9 @@ const MOST = 100_000;
 /** The output of functions and the runner, newest last. Drops the oldest lines when there are too many. */
 export class Logs {
   readonly #lines: LogLine[] = [];
-  readonly #onLine: (line: string) => void;
+  readonly #onLine: (line: LogLine) => void;
 
-  constructor(onLine: (line: string) => void = () => {}) {
+  constructor(onLine: (line: LogLine) => void = () => {}) {
     this.#onLine = onLine;
   }
 
@@ -17,7 +17,7 @@ export class Logs {
   writeOf = (line: LogLine): void => {
     this.#lines.push(line);
     if (this.#lines.length > MOST) this.#lines.splice(0, MOST / 10);
-    this.#onLine(`${line.function}: ${line.text}`);
+    this.#onLine(line);
   };
 
   /** Returns all output, or only that of one function, as text. */

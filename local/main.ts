@@ -1,39 +1,45 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { ConfigError } from '../infra/config.ts';
-import { DEVELOPER } from './api-gateway/iam-authorizer.ts';
-import { ENGINE_CREDENTIALS } from './dynamodb/engine.ts';
-import { type LocalStack, startLocalStack } from './local-stack.ts';
-import { signedCall, story } from './pasted.ts';
+// Import everything else late. It takes seconds to load, and the first line of output should not wait for it.
+import type { ServedRequest } from './api-gateway/served-request.ts';
+import type { LogLine } from './lambda/worker-pool.ts';
+import type { LocalStack } from './local-stack.ts';
+import { readOptions, UsageError } from './options.ts';
 import { issuerPort, port } from './ports.ts';
+import { Progress, paint, printable } from './terminal.ts';
 
 const DATA_DIRECTORY = fileURLToPath(new URL('../.local', import.meta.url));
 
-const HELP = `Runs the whole service on this machine.
+const HELP = `Runs the whole service on this machine, emulated from its synthesised template.
 
-  npm start                       starts at http://127.0.0.1:8787, with the data of the last run
-  npm start -- --fresh            deletes the data of the last run
-  npm start -- -c name=value …    changes settings, as for cdk: -c tokenLifetime=3 -c slideInterval=0
-  npm start -- --data folder      stores the data in this folder instead of .local/
+Usage: npm start -- [options]
 
-  PORT=9000 npm start             uses another port. The sign-in uses the next one, or ISSUER_PORT
-  DYNAMODB_ENDPOINT=http://…      uses this DynamoDB instead of the embedded engine
+Options:
+  -c, --context <name=value>  Set a setting, as with cdk -c. Repeat it for more settings:
+                              -c tokenLifetime=3 -c slideInterval=0
+      --data <folder>         Keep the data in this folder. Default: .local
+      --fresh                 Delete the data of the last run first.
+      --json                  Print each request, and each line that a function logs, as JSON.
+  -h, --help                  Show this help.
 
-Press Ctrl-C to stop.`;
+Environment:
+  PORT                        Port of the API. Default: 8787
+  ISSUER_PORT                 Port of the sign-in. Default: PORT + 1
+  DYNAMODB_ENDPOINT           URL of a DynamoDB to use instead of the embedded engine.
+  NO_COLOR, FORCE_COLOR       Turn colours off or on. Default: on in a terminal`;
 
 function readArguments() {
-  const { values } = parseArgs({
-    options: {
-      context: { type: 'string', short: 'c', multiple: true, default: [] },
-      data: { type: 'string', default: DATA_DIRECTORY },
-      fresh: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+  const values = readOptions('npm start', {
+    context: { type: 'string', short: 'c', multiple: true, default: [] as string[] },
+    data: { type: 'string', default: DATA_DIRECTORY },
+    fresh: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
   });
   const context = values.context.map((setting) => {
     const at = setting.indexOf('=');
-    if (at < 1) throw new Error(`-c: "${setting}" must be name=value.`);
+    if (at < 1)
+      throw new UsageError(`-c takes name=value, such as -c tokenLifetime=3, not ${printable(setting)}`);
     return [setting.slice(0, at), setting.slice(at + 1)] as const;
   });
   return { ...values, context: Object.fromEntries(context) };
@@ -49,18 +55,46 @@ async function welcome({ url, signIn }: LocalStack): Promise<void> {
   await fetch(`${url}/deployments/demo`, { method: 'PUT', headers, body });
 }
 
+/** Describes an error, without a stack trace if the user can correct the cause. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, port: taken } = error as NodeJS.ErrnoException & { port?: number };
   if (code === 'EADDRINUSE') {
     return `Port ${taken} is in use. Stop what listens there, or choose another: PORT=9000 npm start`;
   }
-  const isForTheUser = error instanceof ConfigError || code?.startsWith('ERR_PARSE_ARGS');
+  const isForTheUser = error instanceof UsageError || error.name === 'ConfigError';
   return isForTheUser ? error.message : (error.stack ?? error.message);
 }
 
+/** Where a run writes. With --json, standard output has only lines of JSON. */
+interface Output {
+  readonly progress: Progress;
+  readonly onRequest: (request: ServedRequest) => void;
+  readonly onLog: (line: LogLine) => void;
+  /** Begins to show requests. Those of the start itself are not shown. */
+  readonly showRequests: () => void;
+}
+
+async function openOutput(stream: NodeJS.WriteStream, isJson: boolean): Promise<Output> {
+  const progress = new Progress(stream);
+  progress.line(paint(stream, 'bold', 'Starting Deployment API Keys'));
+  progress.step('Loading the CDK');
+  const { functionJson, functionLines, requestJson, requestLine } = await import('./activity.ts');
+  let isReady = false;
+  const onRequest = (request: ServedRequest) => {
+    if (!isReady) return;
+    if (isJson) console.log(requestJson(request));
+    else progress.line(requestLine(request, stream));
+  };
+  const onLog = (line: LogLine) => {
+    if (isJson) for (const text of functionJson(line)) console.log(text);
+    else for (const text of functionLines(line)) progress.line(paint(stream, 'red', text));
+  };
+  return { progress, onRequest, onLog, showRequests: () => (isReady = true) };
+}
+
 async function run(): Promise<void> {
-  const { context, data, fresh, help } = readArguments();
+  const { context, data, fresh, json, help } = readArguments();
   if (help) {
     console.log(HELP);
     return;
@@ -75,35 +109,36 @@ async function run(): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
 
-  // Import this late: it loads the CDK, which `--help` should not wait for.
-  const { synthesiseWithExample } = await import('../infra/example/app.ts');
-  stack = await startLocalStack({
-    port: port(),
-    issuerPort: issuerPort(),
-    context: { platformPrincipals: DEVELOPER.arn, ...context },
-    dataDirectory: resolve(data),
-    fresh,
-    // An API that uses the authorizer, next to the service.
-    synthesise: synthesiseWithExample,
-    onLog: (line) => process.stderr.write(line),
-  });
-  if (isEnding) return end();
-  await welcome(stack);
-  console.log(`Deployment API Keys at ${stack.url}, sign-in at ${stack.issuer}. Ctrl-C stops it.`);
-  console.log(`The console: open ${stack.url} in a browser.`);
-  console.log(
-    `An API behind the authorizer (infra/example): REST at ${stack.urls['Rest/Resource']}, HTTP at ${stack.urls['Http/Resource']}.`,
-  );
-  if (String(context.platformPrincipals ?? DEVELOPER.arn).includes(DEVELOPER.arn)) {
-    console.log(`Management calls as the IAM principal ${DEVELOPER.arn}:\n  ${signedCall(stack)}`);
+  const start = performance.now();
+  const stream = json ? process.stderr : process.stdout;
+  const { progress, showRequests, onLog, onRequest } = await openOutput(stream, json);
+  try {
+    const { synthesiseWithExample } = await import('../infra/example/app.ts');
+    const { startLocalStack } = await import('./local-stack.ts');
+    const { DEVELOPER } = await import('./api-gateway/iam-authorizer.ts');
+    stack = await startLocalStack({
+      port: port(),
+      issuerPort: issuerPort(),
+      context: { platformPrincipals: DEVELOPER.arn, ...context },
+      dataDirectory: resolve(data),
+      fresh,
+      // An API that uses the authorizer, next to the service.
+      synthesise: synthesiseWithExample,
+      onLog,
+      onRequest,
+      onStep: (label) => progress.step(label),
+    });
+    if (isEnding) return end();
+    progress.step('Making the first call');
+    await welcome(stack);
+    progress.done();
+    const { summary } = await import('./summary.ts');
+    progress.line(summary(stack, { stream, context, data, took: performance.now() - start }));
+    showRequests();
+  } catch (error) {
+    progress.fail();
+    throw error;
   }
-  if (context.deploymentsSource !== undefined) {
-    const table = stack.tables.at(-1)?.name;
-    console.log(
-      `The platform's table of Deployments: ${table} at ${stack.engineEndpoint}, access key ${ENGINE_CREDENTIALS.accessKeyId}, any secret.`,
-    );
-  }
-  console.log(`\nA story to paste into another terminal, in this folder:\n${story(stack)}`);
 }
 
 try {

@@ -1,9 +1,12 @@
+import { UsageError } from './options.ts';
+import { printable } from './terminal.ts';
+
 const DEFAULT_PORT = 8787;
 
 /**
  * Returns the port of the local stack's API: PORT, or 8787.
  *
- * @throws Error if PORT is not a valid port
+ * @throws UsageError if PORT is not a valid port
  */
 export function port(): number {
   return read('PORT') ?? DEFAULT_PORT;
@@ -12,7 +15,7 @@ export function port(): number {
 /**
  * Returns the port of the development issuer: ISSUER_PORT, or the API's port + 1.
  *
- * @throws Error if ISSUER_PORT is not a valid port
+ * @throws UsageError if ISSUER_PORT is not a valid port
  */
 export function issuerPort(): number {
   const api = port();
@@ -24,5 +27,5 @@ function read(name: string): number | undefined {
   if (text === undefined || text === '') return undefined;
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0 && value <= 65_534) return value;
-  throw new Error(`${name} must be a number from 0 to 65534; it is ${text}.`);
+  throw new UsageError(`${name} must be a whole number from 0 to 65534, not ${printable(text)}.`);
 }

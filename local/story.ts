@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
-import { startLocalStack } from './local-stack.ts';
+import { readOptions, UsageError } from './options.ts';
+import { duration, Progress, paint, printable, withoutSecrets } from './terminal.ts';
 
-const HELP = `Tries the service: registers a Deployment, creates a key, exchanges it for a token, uses the token, deletes the
-Deployment, and checks that the token and the key are rejected.
+const HELP = `Plays the life of a key: registers a Deployment, creates a key, exchanges it for a token and uses the token.
+Then deletes the Deployment and shows that the token and the key are rejected.
 
-  npm run story                                    starts a local stack on free ports
-  npm run story -- --url https://… --token …       calls a deployed stack. The token is the OIDC access token of an
-                                                   administrator. STORY_TOKEN keeps it off the command line
+Usage: npm run story -- [options]
 
-The Deployment gets a new ID. Only its events remain. The exit code is 1 if a response is not the expected one.`;
+Options:
+      --url <url>        Play it against a deployed stack. Default: a local stack of its own, on free ports
+      --token <token>    An administrator's OIDC access token, for --url. STORY_TOKEN keeps it off the command line.
+  -h, --help             Show this help.
+
+Registers a Deployment under a new ID and leaves only its events behind. The exit code is 1 if a response differs from
+the expected one.`;
 
 /** A step of the story: the request and the expected response. */
 interface Step {
@@ -25,8 +29,7 @@ interface Step {
 
 type Json = Record<string, unknown>;
 
-/** Secrets and tokens, which are shortened wherever they appear in output. */
-const SECRET = /(dk[stx]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+/g;
+const output = process.stdout;
 
 async function play(url: string, administrator: string): Promise<void> {
   const deploymentId = `story-${randomBytes(4).toString('hex')}`;
@@ -42,7 +45,7 @@ async function play(url: string, administrator: string): Promise<void> {
     status: 201,
   });
   const key = await step({
-    says: 'creates a key, whose secret is returned only once',
+    says: 'The administrator creates a key, whose secret is returned only once',
     method: 'POST',
     path: `${deployment}/api-keys`,
     bearer: administrator,
@@ -58,7 +61,7 @@ async function play(url: string, administrator: string): Promise<void> {
     status: 200,
   });
   const use = { method: 'GET', path: '/whoami', bearer: String(token) };
-  await step({ ...use, says: 'uses the token', status: 200 });
+  await step({ ...use, says: 'The pipeline uses the token', status: 200 });
   await step({
     says: 'The administrator deletes the Deployment',
     method: 'DELETE',
@@ -77,7 +80,7 @@ async function play(url: string, administrator: string): Promise<void> {
   });
 }
 
-/** Runs a step. @throws Error if the response has an unexpected status */
+/** Runs a step. @throws UsageError if the response has an unexpected status */
 async function take(url: string, step: Step): Promise<Json> {
   const start = performance.now();
   const response = await fetch(`${url}${step.path}`, {
@@ -89,23 +92,29 @@ async function take(url: string, step: Step): Promise<Json> {
     },
     body: step.json ? JSON.stringify(step.json) : step.form && new URLSearchParams(step.form),
   }).catch(() => {
-    throw new Error(`No server responds at ${url}.`);
+    throw new UsageError(`No server responds at ${printable(url)}.`);
   });
   const text = await response.text();
-  const milliseconds = Math.round(performance.now() - start);
-  console.log(`${step.says}\n  ${step.method} ${step.path}`);
-  console.log(`  ${response.status} in ${milliseconds} ms ${text.replace(SECRET, '$1…')}\n`);
-  if (response.status !== step.status) throw new Error(`The response should have the status ${step.status}.`);
-  return text === '' ? {} : JSON.parse(text);
+  const took = duration(performance.now() - start);
+  const isExpected = response.status === step.status;
+  const mark = isExpected ? paint(output, 'green', '✓') : paint(output, 'red', '✗');
+  const shown = printable(withoutSecrets(text));
+  console.log(`${mark} ${paint(output, 'bold', step.says)} ${paint(output, 'dim', took)}`);
+  console.log(`  ${step.method} ${step.path}`);
+  console.log(paint(output, 'dim', `  ${response.status} ${shown}`.trimEnd()));
+  if (!isExpected) throw new UsageError(`The response should have the status ${step.status}.`);
+  try {
+    return text === '' ? {} : JSON.parse(text);
+  } catch {
+    throw new UsageError('The response is not JSON.');
+  }
 }
 
 async function run(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      url: { type: 'string' },
-      token: { type: 'string', default: process.env.STORY_TOKEN },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+  const values = readOptions('npm run story', {
+    url: { type: 'string' },
+    token: { type: 'string', default: process.env.STORY_TOKEN },
+    help: { type: 'boolean', short: 'h', default: false },
   });
   if (values.help) {
     console.log(HELP);
@@ -113,17 +122,26 @@ async function run(): Promise<void> {
   }
   if (values.url !== undefined) {
     if (!values.token)
-      throw new Error('--token is missing. Give an access token of an administrator, or set STORY_TOKEN.');
+      throw new UsageError(
+        '--token is missing. Give an access token of an administrator, or set STORY_TOKEN.',
+      );
     return play(values.url.replace(/\/+$/, ''), values.token);
   }
-  const start = performance.now();
-  const stack = await startLocalStack();
+  const progress = new Progress(output);
+  progress.line(paint(output, 'bold', 'Starting a local stack'));
+  progress.step('Loading the CDK');
+  const { startLocalStack } = await import('./local-stack.ts');
+  const stack = await startLocalStack({ onStep: (label) => progress.step(label) }).catch((error) => {
+    progress.fail();
+    throw error;
+  });
   try {
-    console.log(`A local stack runs at ${stack.url} after ${Math.round(performance.now() - start)} ms.\n`);
+    progress.done();
+    progress.line();
     await play(stack.url, await stack.signIn('admin'));
-    const settling = performance.now();
+    progress.step('Purging what it left');
     await stack.settled();
-    console.log(`The purge finished ${Math.round(performance.now() - settling)} ms later.`);
+    progress.done();
   } finally {
     await stack.stop();
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { codeOf, type ServedRequest, withoutUnknown } from './served-request.ts';
 
 /** A request as it arrived at the gateway. */
 export interface GatewayRequest {
@@ -31,6 +32,10 @@ export interface Api {
   /** Name of the response header with the request ID. */
   readonly idHeader: string;
   newId(): string;
+  /** The paths of all routes, such as `/deployments/{deploymentId}`. */
+  readonly routes: readonly string[];
+  /** Returns the path of the route that a request matches, or undefined if none matches. */
+  routeOf(method: string, path: string): string | undefined;
   handle(request: GatewayRequest): Promise<GatewayResponse>;
   /** Returns the response to a body that is larger than API Gateway allows. */
   tooLarge(): GatewayResponse;
@@ -57,12 +62,15 @@ const HEADER_LIMIT = 10_240;
 /** Serves one API on a port of 127.0.0.1 and on no other interface. */
 export class Gateway {
   readonly #server: Server;
+  readonly #onRequest: (request: ServedRequest) => void;
   #api?: Api;
 
-  constructor(log: (line: string) => void) {
+  constructor(log: (line: string) => void, onRequest: (request: ServedRequest) => void = () => {}) {
+    this.#onRequest = onRequest;
     this.#server = createServer({ maxHeaderSize: HEADER_LIMIT }, (incoming, outgoing) => {
       this.#serve(incoming, outgoing).catch((error) => {
-        log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
+        const hasClientLeft = !incoming.complete;
+        if (!hasClientLeft) log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
         outgoing.destroy();
       });
       // Keep idle connections open: a client that reuses one just as the server closes it gets a connection reset.
@@ -97,8 +105,15 @@ export class Gateway {
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const start = performance.now();
     const id = this.#api?.newId() ?? '';
     const response = await this.#answer(incoming, await readBody(incoming), id);
+    this.#onRequest({
+      ...this.#shown(incoming),
+      status: response.status,
+      code: codeOf(response),
+      milliseconds: performance.now() - start,
+    });
     if (outgoing.destroyed) return;
     const idHeader = this.#api?.idHeader ?? 'apigw-requestid';
     for (const [name, value] of [...response.headers, [idHeader, id] as const]) {
@@ -107,6 +122,13 @@ export class Gateway {
     const body = Buffer.from(response.body);
     outgoing.writeHead(response.status, { 'content-length': body.length });
     outgoing.end(body);
+  }
+
+  /** Returns what may be shown of a request. */
+  #shown({ method = 'GET', url = '/' }: IncomingMessage): Pick<ServedRequest, 'method' | 'path'> {
+    const [path] = splitOnce(url, '?');
+    const route = this.#api?.routeOf(method, path);
+    return { method, path: route ?? withoutUnknown(path, this.#api?.routes ?? []) };
   }
 
   async #answer(incoming: IncomingMessage, body: Buffer | undefined, id: string): Promise<GatewayResponse> {

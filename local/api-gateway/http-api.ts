@@ -42,12 +42,35 @@ export class HttpApi implements Api {
 
   tooLarge = (): GatewayResponse => message(413, 'Request Entity Too Large');
 
-  async handle(request: GatewayRequest): Promise<GatewayResponse> {
+  get routes(): string[] {
+    return this.#options.routes.map(({ key }) => this.#pathOf(key));
+  }
+
+  routeOf(method: string, path: string): string | undefined {
+    const inStage = decoded(this.#pathInStage(path) ?? '');
+    const found = inStage && chooseRoute(this.#options.routes, method, inStage);
+    return found ? this.#pathOf(found.route.key) : undefined;
+  }
+
+  /** The path of the stage, which precedes that of the route. */
+  get #prefix(): string {
     const { stage } = this.#options;
-    const prefix = stage === '$default' ? '' : `/${stage}`;
-    const received = prefix === '' ? request.path : withOneLeadingSlash(request.path);
-    if (!`${received}/`.startsWith(`${prefix}/`)) return message(404, 'Not Found');
-    const path = decoded(received.slice(prefix.length) || '/');
+    return stage === '$default' ? '' : `/${stage}`;
+  }
+
+  #pathOf = (key: string): string => `${this.#prefix}${key.split(' ')[1] ?? `/${key}`}`;
+
+  /** Returns the path after the stage, still percent-encoded, or undefined if the path is not in the stage. */
+  #pathInStage(path: string): string | undefined {
+    const received = this.#prefix === '' ? path : withOneLeadingSlash(path);
+    if (!`${received}/`.startsWith(`${this.#prefix}/`)) return undefined;
+    return received.slice(this.#prefix.length) || '/';
+  }
+
+  async handle(request: GatewayRequest): Promise<GatewayResponse> {
+    const inStage = this.#pathInStage(request.path);
+    if (inStage === undefined) return message(404, 'Not Found');
+    const path = decoded(inStage);
     if (path === undefined) return message(400, 'Bad Request');
     const found = chooseRoute(this.#options.routes, request.method, path);
     if (!found) return message(404, 'Not Found');

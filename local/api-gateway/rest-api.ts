@@ -80,12 +80,30 @@ export class RestApi implements Api {
   tooLarge = (): GatewayResponse =>
     this.#options.responses.answer('REQUEST_TOO_LARGE', 'Request Entity Too Large');
 
+  get routes(): string[] {
+    const { stage, methods } = this.#options;
+    return methods.map(({ resourcePath }) => `/${stage}${resourcePath}`);
+  }
+
+  routeOf(method: string, path: string): string | undefined {
+    const { stage, methods } = this.#options;
+    const inStage = this.#pathInStage(path);
+    const found = inStage === undefined ? undefined : chooseMethod(methods, method, inStage);
+    return found && `/${stage}${found.method.resourcePath}`;
+  }
+
+  /** Returns the path after the stage, or undefined if the path is not in the stage. */
+  #pathInStage(path: string): string | undefined {
+    const prefix = `/${this.#options.stage}`;
+    const received = withOneLeadingSlash(path);
+    if (!`${received}/`.startsWith(`${prefix}/`)) return undefined;
+    return withOneLeadingSlash(received.slice(prefix.length)) || '/';
+  }
+
   async handle(request: GatewayRequest): Promise<GatewayResponse> {
-    const { stage, methods, responses } = this.#options;
-    const prefix = `/${stage}`;
-    const received = withOneLeadingSlash(request.path);
-    if (!`${received}/`.startsWith(`${prefix}/`)) return responses.forbidden();
-    const path = withOneLeadingSlash(received.slice(prefix.length)) || '/';
+    const { methods, responses } = this.#options;
+    const path = this.#pathInStage(request.path);
+    if (path === undefined) return responses.forbidden();
     const found = chooseMethod(methods, request.method, path);
     // The REST API's response to an unknown path or method.
     if (!found) return responses.answer('MISSING_AUTHENTICATION_TOKEN', 'Missing Authentication Token');

@@ -1,3 +1,4 @@
+import { UsageError } from '../options.ts';
 import { ACCOUNT, type Assembly, type CfnTemplate, REGION } from '../template.ts';
 
 /** The parts of the setting that describe the table. Only functions use the other parts. */
@@ -15,14 +16,14 @@ const STREAM = '/stream/2026-01-01T00:00:00.000';
  * defines it. Its key is the attribute with the ID.
  *
  * @param setting the setting as an object or as JSON, validated by the synthesis. Undefined adds nothing.
- * @throws Error if the table's account, Region or stream differs from this machine's
+ * @throws UsageError if the table's account, Region or stream differs from this machine's
  */
 export function withPlatformTable(assembly: Assembly, setting: unknown): Assembly {
   if (setting === undefined) return assembly;
   const { table, stream, id }: Source = typeof setting === 'string' ? JSON.parse(setting) : setting;
   if (!table.startsWith(PREFIX) || stream !== table + STREAM) {
-    throw new Error(
-      `Locally deploymentsSource must name a table ${PREFIX}<name>, and as its stream the same with ${STREAM}.`,
+    throw new UsageError(
+      `deploymentsSource: on this machine, table must be ${PREFIX}<name>, and stream must be the same followed by ${STREAM}.`,
     );
   }
   const template: CfnTemplate = {

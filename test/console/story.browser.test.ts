@@ -15,7 +15,7 @@ import { firstOf } from '../support/generated.ts';
 import { call, makeDeployment, runStack, use } from '../support/stack.ts';
 
 const logged: string[] = [];
-const stack = await runStack({ onLog: (line) => logged.push(line) });
+const stack = await runStack({ onLog: ({ text }) => logged.push(text) });
 await makeDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
 await makeDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
 

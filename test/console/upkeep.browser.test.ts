@@ -16,7 +16,7 @@ const logged: string[] = [];
 const issuer = await startCiIssuer();
 const stack = await runStack({
   context: { maxIdleDays: 30, trustedIssuers: [issuer.url, GITHUB] },
-  onLog: (line) => logged.push(line),
+  onLog: ({ text }) => logged.push(text),
 });
 
 const cardOf = (page: Page, name: string) => page.getByRole('listitem').filter({ hasText: name });

@@ -58,12 +58,17 @@ function processes(...words: string[]): number[] {
 /** The engines that use this file's data. */
 const engines = () => processes(join(data, 'dynamodb.sqlite'));
 
-/** Runs `npm start` and waits until it prints its URL. */
-async function start(...options: string[]): Promise<{ child: ChildProcess; said: () => string }> {
+/** Runs `npm start` and waits until it is ready. Returns what it prints, and when it printed its first line. */
+async function start(...options: string[]) {
+  const began = performance.now();
+  let firstLine = 0;
   const child = spawn('npm', ['start', '--silent', '--', '--data', data, ...options], { cwd: root, env });
   running.add(child);
   let said = '';
+  let stdout = '';
   child.stdout?.on('data', (chunk) => {
+    firstLine ||= performance.now() - began;
+    stdout += chunk;
     said += chunk;
   });
   child.stderr?.on('data', (chunk) => {
@@ -71,12 +76,13 @@ async function start(...options: string[]): Promise<{ child: ChildProcess; said:
   });
   await vi.waitFor(
     () => {
-      if (child.exitCode === null) expect(said).toContain('grep Unauthorized\n');
+      if (child.exitCode === null) expect(said).toContain('\nRequests:\n');
     },
     // It takes 3 s, and longer on a busy machine.
     { timeout: 100_000, interval: 50 },
   );
-  return { child, said: () => said };
+  const ready = performance.now() - began;
+  return { child, said: () => said, stdout: () => stdout, firstLine, ready };
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -97,9 +103,25 @@ async function run(command: string, options: string[], environment: object = env
 const login = async (who: string) => (await run('npm', ['run', '-s', 'login', '--', who])).stdout.trim();
 
 describe('npm start', { timeout: 180_000 }, () => {
-  it('prints its URL, and the commands that it prints and those of the README work', async () => {
-    const { child, said } = await start('--fresh');
-    expect(said()).toContain(`Deployment API Keys at ${url}, sign-in at http://127.0.0.1:${port + 1}.`);
+  it('prints progress and its URLs, and the commands that it prints and those of the README work', async () => {
+    const { child, said, firstLine, ready } = await start('--fresh');
+    // Half a second of the three that it takes on an idle machine.
+    expect(firstLine).toBeLessThan(ready / 3);
+    const [title, ...steps] = said().slice(0, said().indexOf('\n\n')).split('\n');
+    expect(title).toBe('Starting Deployment API Keys');
+    expect(steps.map((step) => step.replace(/ +✓ \d+(\.\d)? m?s$/, ''))).toEqual([
+      '  Loading the CDK',
+      '  Synthesising the stack',
+      '  Creating the tables',
+      '  Starting functions and APIs',
+      '  Making the first call',
+    ]);
+    expect(said()).toMatch(/\nDeployment API Keys is ready after \d+\.\d s\. Press Ctrl-C to stop it\.\n/);
+    expect(said()).toContain(
+      `\n  Console and API   ${url}\n  Sign-in           http://127.0.0.1:${port + 1}\n`,
+    );
+    // Without a terminal there are no colours.
+    expect(said()).not.toContain('\u001b');
     const signed = said()
       .split('\n')
       .find((line) => line.trim().startsWith('curl --fail-with-body -sS --aws-sigv4'));
@@ -113,17 +135,39 @@ describe('npm start', { timeout: 180_000 }, () => {
       commands.replace('http://127.0.0.1:8787', url),
     ]);
     expect(answers).toContain('"principalType":"api_key"');
-    const story = said().slice(said().indexOf(`API=${url}`));
+    const story = said().slice(said().indexOf(`API=${url}`), said().indexOf('\nRequests:\n'));
     const { stdout } = await run('bash', ['--norc', '-ec', story]);
-    const [registered, used, deployed, dags, deleted, refused] = stdout.trim().split('\n');
-    expect(JSON.parse(registered ?? '')).toMatchObject({ id: 'demo', groups: ['data-eng'] });
-    expect(JSON.parse(used ?? '')).toMatchObject({ deploymentId: 'demo', principalType: 'api_key' });
-    expect(deployed).toContain('demo');
+    const [registered, used, deployed, dags, deleted, rejected] = stdout.trim().split('\n');
+    const { id } = JSON.parse(registered ?? '');
+    expect(id).toMatch(/^story-\d+$/);
+    expect(JSON.parse(used ?? '')).toMatchObject({ deploymentId: id, principalType: 'api_key' });
+    expect(deployed).toContain(id);
     expect(dags).toContain('dags');
     expect(deleted).toBe('204');
-    expect(JSON.parse(refused ?? '')).toEqual({ message: 'Unauthorized' });
+    expect(JSON.parse(rejected ?? '')).toEqual({ message: 'Unauthorized' });
 
-    const body = { json: { groups: ['data-eng'] }, token: await login('admin') };
+    const requests = said().slice(said().indexOf('\nRequests:\n') + '\nRequests:\n'.length);
+    expect(
+      requests
+        .trimEnd()
+        .split('\n')
+        .slice(-8)
+        .map((line) => line.replace(/ \d+ ms$/, '')),
+    ).toEqual([
+      'PUT /deployments/{deploymentId} 201',
+      'POST /deployments/{deploymentId}/api-keys 201',
+      'POST /oauth/token 200',
+      'GET /whoami 200',
+      'POST /prod/deployments/{deploymentId}/deploys 202',
+      'GET /deployments/{deploymentId}/dags 200',
+      'DELETE /deployments/{deploymentId} 204',
+      'GET /whoami 401 invalid_token',
+    ]);
+    // The seeded Deployment is still there.
+    const admin = await login('admin');
+    expect(await call(url, 'GET', '/deployments/demo', { token: admin })).toMatchObject({ status: 200 });
+
+    const body = { json: { groups: ['data-eng'] }, token: admin };
     expect(await call(url, 'PUT', '/deployments/kept', body)).toMatchObject({ status: 201 });
     expect(engines()).not.toEqual([]);
     await end(child, 'SIGTERM');
@@ -134,7 +178,7 @@ describe('npm start', { timeout: 180_000 }, () => {
   it('keeps its data over restarts, and leaves no engine running when it is killed', async () => {
     const { child } = await start();
     const { json } = await call(url, 'GET', '/deployments', { token: await login('member') });
-    expect(json.items.map((item: { id: string }) => item.id)).toEqual(['kept']);
+    expect(json.items.map((item: { id: string }) => item.id)).toEqual(['demo', 'kept']);
     // npm's child is the stack itself. Killed like this, neither can clean up.
     const [engine] = engines();
     expect(engine).toBeDefined();
@@ -144,18 +188,39 @@ describe('npm start', { timeout: 180_000 }, () => {
     await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
   });
 
-  it('deletes its data with --fresh, accepts settings, and reports a port that is in use', async () => {
-    const { child } = await start('--fresh', '-c', 'tokenLifetime=60');
+  it('deletes its data with --fresh, accepts settings, logs JSON, and reports a port that is in use', async () => {
+    const { child, stdout } = await start('--fresh', '--json', '-c', 'tokenLifetime=60');
     const admin = await login('admin');
     const { json } = await call(url, 'GET', '/deployments', { token: admin });
     expect(json.items.map((item: { id: string }) => item.id)).toEqual(['demo']);
     await call(url, 'PUT', '/deployments/d', { token: admin, json: {} });
     const key = await call(url, 'POST', '/deployments/d/api-keys', { token: admin, json: { name: 'ci' } });
-    const swapped = await call(url, 'POST', '/oauth/token', {
+    const exchanged = await call(url, 'POST', '/oauth/token', {
       basic: [key.json.id, key.json.secret],
       form: { grant_type: 'client_credentials' },
     });
-    expect(swapped.json.expires_in).toBe(60);
+    expect(exchanged.json.expires_in).toBe(60);
+    await call(url, 'POST', '/oauth/token', {
+      basic: [exchanged.json.access_token, key.json.secret],
+      form: { grant_type: 'client_credentials' },
+    });
+    // Standard output has JSON only: the requests, and what the functions log.
+    const request = {
+      time: expect.any(String),
+      method: 'POST',
+      path: '/oauth/token',
+      ms: expect.any(Number),
+    };
+    await vi.waitFor(() => {
+      const lines = stdout()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(lines).toContainEqual({ ...request, status: 200 });
+      expect(lines).toContainEqual({ ...request, status: 401, code: 'invalid_client' });
+      expect(lines).toContainEqual(expect.objectContaining({ level: 'INFO', code: 'invalid_client' }));
+    }, 10_000);
+    expect(stdout()).not.toMatch(/dk[stx]_/);
 
     const second = await run('npm', ['start', '--silent', '--', '--data', data]);
     expect(second).toMatchObject({
@@ -183,7 +248,23 @@ describe('npm start', { timeout: 180_000 }, () => {
   it('prints its options with --help', async () => {
     const { code, stdout } = await run('npm', ['start', '--silent', '--', '--help']);
     expect(code).toBe(0);
-    expect(stdout).toContain('npm start -- --fresh');
+    expect(stdout).toContain('--fresh                 Delete the data');
+  });
+
+  it.each([
+    [['--frsh'], 'Unknown option --frsh. Did you mean --fresh?'],
+    [['-c', 'tokenLifetime'], '-c takes name=value, such as -c tokenLifetime=3, not tokenLifetime'],
+  ])('reports the mistake in %j without a stack trace, before it starts', async (options, expected) => {
+    const { code, stdout, stderr } = await run('npm', ['start', '--silent', '--', ...options]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.split('\n')[0]).toBe(expected);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it('reports an option in front of which -- is missing', async () => {
+    const { code, stderr } = await run('npm', ['start', '--silent', '--fresh']);
+    expect(code).toBe(1);
+    expect(stderr).toBe('npm read --fresh as an option of its own. Run npm start -- --fresh\n');
   });
 });
 
@@ -201,7 +282,16 @@ describe('npm run login', () => {
   it('rejects a name other than admin and member', async () => {
     const { code, stderr } = await run('npm', ['run', '-s', 'login', '--', 'eve']);
     expect(code).toBe(1);
-    expect(stderr).toContain('Give a person: admin or member.');
+    expect(stderr).toMatch(/^Unknown person eve\.\n\nPrints an access token/);
+  });
+
+  it('suggests the name that was probably meant, and names both when none is given', async () => {
+    const { stderr } = await run('npm', ['run', '-s', 'login', '--', 'amdin']);
+    expect(stderr).toMatch(/^Unknown person amdin\. Did you mean admin\?\n/);
+    expect(await run('npm', ['run', '-s', 'login'])).toMatchObject({
+      code: 1,
+      stderr: 'Usage: npm run -s login -- <admin|member>\n',
+    });
   });
 });
 
@@ -209,7 +299,17 @@ describe('npm run story', { timeout: 180_000 }, () => {
   it('runs against its own stack and prints no secret', async () => {
     const { code, stdout } = await run('npm', ['run', '-s', 'story']);
     expect(code).toBe(0);
-    expect(stdout.match(/^ {2}\d{3} in \d+ ms/gm)?.map((line: string) => line.trim().slice(0, 3))).toEqual([
+    const steps = stdout.slice(stdout.indexOf('\n\n')).replaceAll(/ \d+(\.\d)? m?s$/gm, ' #');
+    expect(steps.match(/^✓ .*$/gm)).toEqual([
+      '✓ An administrator registers a Deployment #',
+      '✓ The administrator creates a key, whose secret is returned only once #',
+      '✓ A pipeline exchanges the ID and the secret for an access token #',
+      '✓ The pipeline uses the token #',
+      '✓ The administrator deletes the Deployment #',
+      '✓ The token is rejected immediately #',
+      '✓ The key is rejected too #',
+    ]);
+    expect(steps.match(/^ {2}\d{3}\b/gm)?.map((line: string) => line.trim())).toEqual([
       '201',
       '201',
       '200',
@@ -225,9 +325,19 @@ describe('npm run story', { timeout: 180_000 }, () => {
     const server = createServer((_, answer) => answer.writeHead(500).end('{}')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const broken = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { code, stderr } = await run('npm', ['run', '-s', 'story', '--', '--url', broken, '--token', 'x']);
+    const { code, stdout, stderr } = await run('npm', [
+      'run',
+      '-s',
+      'story',
+      '--',
+      '--url',
+      broken,
+      '--token',
+      'x',
+    ]);
     server.close();
     expect(code).toBe(1);
-    expect(stderr).toContain('The response should have the status 201.');
+    expect(stdout).toMatch(/^✗ An administrator registers a Deployment \d+ m?s\n/);
+    expect(stderr).toBe('The response should have the status 201.\n');
   });
 });

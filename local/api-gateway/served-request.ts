@@ -1,0 +1,57 @@
+/** What may be shown of a request: no text of the caller, so no secret either. */
+export interface ServedRequest {
+  readonly method: string;
+  /** The path of the route. If no route matches, the requested path with `…` for everything that no route names. */
+  readonly path: string;
+  readonly status: number;
+  /** The code of the problem or OAuth error, if the response has one. */
+  readonly code?: string;
+  readonly milliseconds: number;
+}
+
+const MOST_SEGMENTS = 8;
+
+/**
+ * Replaces each segment of a path that occurs in no route by `…`.
+ *
+ *     withoutUnknown('/oauth/dks_etl_…', ['/oauth/token']) // '/oauth/…'
+ */
+export function withoutUnknown(path: string, routes: readonly string[]): string {
+  const known = new Set(routes.flatMap((route) => route.split('/')));
+  const segments = path
+    .split('/')
+    .slice(1)
+    .map((segment) => (known.has(segment) && !segment.startsWith('{') ? segment : '…'))
+    // One sign for several unknown segments in a row.
+    .filter((segment, index, all) => segment !== '…' || all[index - 1] !== '…');
+  if (segments.length > MOST_SEGMENTS) segments.splice(MOST_SEGMENTS, Number.POSITIVE_INFINITY, '…');
+  return `/${segments.join('/')}`;
+}
+
+/** Codes are snake case without digits. No credential has this form. */
+const CODE = /^[a-z]+(_[a-z]+){0,5}$/;
+const CHALLENGE = /\berror="([a-z_]+)"/;
+
+interface ErrorResponse {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string | Buffer;
+}
+
+/** Returns the code of an error response: of the problem, the OAuth error or the `WWW-Authenticate` challenge. */
+export function codeOf({ status, headers, body }: ErrorResponse): string | undefined {
+  if (status < 400) return undefined;
+  const { code, error } = fieldsOf(body);
+  const challenge = headers.find(([name]) => /^(x-amzn-remapped-)?www-authenticate$/i.test(name))?.[1] ?? '';
+  return [code, error, CHALLENGE.exec(challenge)?.[1]].find(
+    (it): it is string => typeof it === 'string' && it.length <= 40 && CODE.test(it),
+  );
+}
+
+function fieldsOf(body: string | Buffer): { code?: unknown; error?: unknown } {
+  try {
+    return JSON.parse(body.toString()) ?? {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,73 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { printable } from './terminal.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** A mistake in how a command was called. Its message is all that the user needs, so it is printed without a stack. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/**
+ * Reads the options of a command that npm runs.
+ *
+ *     const { fresh } = readOptions('npm start', { fresh: { type: 'boolean', default: false } });
+ *
+ * @throws UsageError for an unknown option, with the option that was probably meant, and for an option that npm took
+ * for itself because `--` is missing
+ */
+export function readOptions<const T extends Options>(command: string, options: T) {
+  for (const name of Object.keys(options)) {
+    // npm has options of its own with these names, which a user's configuration may set.
+    const isOfNpm = name === 'json' || name === 'help';
+    if (!isOfNpm && process.env[`npm_config_${name}`] !== undefined) {
+      throw new UsageError(`npm read --${name} as an option of its own. Run ${command} -- --${name}`);
+    }
+  }
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new UsageError(
+      `${describe(error as Error, options)}\nRun ${command} -- --help to list the options.`,
+    );
+  }
+}
+
+/** Says which argument is wrong and what was probably meant. */
+function describe({ message }: Error, options: Options): string {
+  const { tokens } = parseArgs({ options, strict: false, allowPositionals: true, tokens: true });
+  for (const token of tokens) {
+    if (token.kind === 'option' && !Object.hasOwn(options, token.name)) {
+      return `Unknown option ${printable(token.rawName)}.${suggestion(token.name, Object.keys(options), '--')}`;
+    }
+    if (token.kind === 'positional') {
+      return `Unexpected argument ${printable(token.value)}.${suggestion(token.value, Object.keys(options), '--')}`;
+    }
+  }
+  return printable(message);
+}
+
+/** Returns ` Did you mean …?` with the most similar name, or an empty string if none is similar. */
+export function suggestion(given: string, names: readonly string[], prefix = ''): string {
+  const text = given.toLowerCase();
+  const [best] = names
+    .map((name) => ({ name, distance: text !== '' && name.startsWith(text) ? 0 : distanceOf(text, name) }))
+    .filter(({ name, distance }) => distance <= Math.ceil(name.length / 3))
+    .toSorted((a, b) => a.distance - b.distance);
+  return best ? ` Did you mean ${prefix}${best.name}?` : '';
+}
+
+/** Returns the Levenshtein distance: the number of characters to insert, delete or replace. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  // No name is so long that more of the text could matter.
+  for (const [i, character] of [...a.slice(0, 64)].entries()) {
+    const next = [i + 1];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + Number(character !== b[j - 1]);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

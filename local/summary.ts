@@ -1,0 +1,60 @@
+import { relative, resolve } from 'node:path';
+import { DEVELOPER } from './api-gateway/iam-authorizer.ts';
+import { ENGINE_CREDENTIALS } from './dynamodb/engine.ts';
+import type { LocalStack } from './local-stack.ts';
+import { signedCall, story } from './pasted.ts';
+import { duration, paint, printable } from './terminal.ts';
+
+/** What the summary says besides the stack. */
+interface SummaryOptions {
+  /** The stream that the summary is written to, which decides about colours. */
+  readonly stream: NodeJS.WriteStream;
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Folder of the data. */
+  readonly data: string;
+  /** Milliseconds that the start took. */
+  readonly took: number;
+}
+
+/** Returns what a developer needs to know of a stack that has started: its addresses, and commands to paste. */
+export function summary(stack: LocalStack, { stream, context, data, took }: SummaryOptions): string {
+  const heading = (text: string) => paint(stream, 'bold', text);
+  const source = stack.tables.at(-1)?.name;
+  const rows: Record<string, readonly string[]> = {
+    'Console and API': [stack.url],
+    'Sign-in': [stack.issuer],
+    'Example APIs': [`${stack.urls['Rest/Resource']} (REST)`, `${stack.urls['Http/Resource']} (HTTP)`],
+    Data: [
+      process.env.DYNAMODB_ENDPOINT ? stack.engineEndpoint : printable(relative('', resolve(data)) || '.'),
+    ],
+    ...(context.deploymentsSource !== undefined && {
+      'Deployments table': [
+        `${source} at ${stack.engineEndpoint}, access key ${ENGINE_CREDENTIALS.accessKeyId}, any secret`,
+      ],
+    }),
+  };
+  const isDeveloperAllowed = String(context.platformPrincipals ?? DEVELOPER.arn).includes(DEVELOPER.arn);
+  return [
+    '',
+    `${heading('Deployment API Keys is ready')} after ${duration(took)}. Press Ctrl-C to stop it.`,
+    '',
+    ...aligned(stream, rows),
+    ...(isDeveloperAllowed
+      ? ['', heading('Make a management call as an IAM principal:'), '', signedCall(stack)]
+      : []),
+    '',
+    heading('See the life of a key. Paste this into a second terminal, in this folder:'),
+    story(stack),
+    heading('Requests:'),
+  ].join('\n');
+}
+
+/** Returns aligned lines of names and values, one line a value. */
+const aligned = (stream: NodeJS.WriteStream, rows: Readonly<Record<string, readonly string[]>>): string[] => {
+  const width = Math.max(...Object.keys(rows).map((name) => name.length)) + 3;
+  return Object.entries(rows).flatMap(([name, values]) =>
+    values.map(
+      (value, index) => `  ${(index === 0 ? name : '').padEnd(width)}${paint(stream, 'cyan', value)}`,
+    ),
+  );
+};
