@@ -105,7 +105,7 @@ export class Monitoring extends Construct {
     // A line of log for each allowed check would cost about as much as the check's own invocation.
     const allowed = new cloudwatch.MathExpression({
       label: 'Allowed',
-      expression: `a + w - FILL(f, 0) - FILL(${refused}, 0)`,
+      expression: `FILL(a, 0) + FILL(w, 0) - FILL(f, 0) - FILL(${refused}, 0)`,
       usingMetrics: {
         a: invocations[0] as cloudwatch.Metric,
         w: invocations[1] as cloudwatch.Metric,
@@ -136,7 +136,8 @@ export class Monitoring extends Construct {
     });
     const throttled = new cloudwatch.MathExpression({
       label: 'Throttled',
-      expression: 'a + w',
+      // Without FILL, there is no data unless both functions were called in the same period.
+      expression: 'FILL(a, 0) + FILL(w, 0)',
       usingMetrics: {
         a: authorize.metricThrottles({ period: FIVE_MINUTES }),
         w: whoami.metricThrottles({ period: FIVE_MINUTES }),

@@ -63,6 +63,13 @@ describe('the alarms', () => {
     expect(new Set(alarms.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
   });
 
+  it('the alarm for throttled checks fires when only one of the two functions has data', () => {
+    const { Metrics } = alarms.find((alarm) => nameOf(alarm) === 'ThrottledChecks');
+    const [expression] = Metrics.flatMap((metric: Json) => metric.Expression ?? []);
+    // A sum has no data where a summand has none.
+    expect(expression).toBe('FILL(a, 0) + FILL(w, 0)');
+  });
+
   it('the alarms watch background work: undelivered events and the daily check of all keys', () => {
     const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
     expect(watched('UndeliveredEvents')).toMatchObject({
