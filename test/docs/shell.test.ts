@@ -44,7 +44,10 @@ const ENVIRONMENT = {
   KEYS_URL: SERVICE,
   KEY_ID: 'dk_etl_01JP0000000000000000000000',
   KEY_SECRET: 'dks_canary',
+  LOG_GROUP: 'deployment-api-keys-production-AuthorizeLogs',
+  NEW: 'keys-new-Table',
   NEW_SECRET: 'dks_canary_new',
+  OLD: 'keys-old-Table',
   PERSON: 'person-canary',
   PLATFORM_URL: SERVICE,
   POINT: '2030-01-01T12:00:00Z',
@@ -56,6 +59,7 @@ const ENVIRONMENT = {
   SUBJECT: 'subject.canary.signature',
   TABLE: 'keys-Table',
   TOKEN: 'dkt_canary',
+  USER_POOL: 'eu-west-1_Example',
   URI: 'arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/keys-Authorize/invocations',
   YOU: 'person-canary',
 };

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { bundleFunctions } from '../../infra/bundle.ts';
 import { DeploymentKeys } from '../../infra/deployment-keys.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
-import { ARN, EVERYTHING, type Json } from '../support/template.ts';
+import { ARN, EVERYTHING, type Json, templateOf } from '../support/template.ts';
 
 beforeAll(() => {
   bundleFunctions();
@@ -224,4 +224,16 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
       ]),
     );
   });
+});
+
+it('a failed first deployment in production leaves only resources with generated names, which block no other attempt', () => {
+  const { Resources } = templateOf({ stage: 'production' }).toJSON();
+  const left = Object.values<Json>(Resources).filter(({ DeletionPolicy }) => DeletionPolicy === 'Retain');
+  expect(new Set(left.map(({ Type }) => Type))).toStrictEqual(
+    new Set(['AWS::Cognito::UserPool', 'AWS::DynamoDB::GlobalTable', 'AWS::Logs::LogGroup']),
+  );
+  const named = left.filter(({ Properties }) =>
+    ['LogGroupName', 'TableName', 'UserPoolName'].some((name) => name in Properties),
+  );
+  expect(named).toStrictEqual([]);
 });
