@@ -82,12 +82,16 @@ export class JwtAuthorizer implements Authorizer {
       this.#keys = undefined;
       throw error;
     });
+    const now = this.#options.clock.now();
     const { payload } = await jwtVerify(token, keys, {
       issuer: this.#options.issuer,
       algorithms: ['RS256'],
       requiredClaims: ['exp'],
-      currentDate: new Date(this.#options.clock.now()),
+      currentDate: new Date(now),
     });
+    if (payload.iat !== undefined && payload.iat > Math.floor(now / 1000)) {
+      throw new errors.JWTClaimValidationFailed('issued in the future', payload, 'iat');
+    }
     return payload;
   }
 

@@ -131,6 +131,7 @@ describe('the emulated JWT authorizer', () => {
     ['of another audience', 'the token does not have a valid audience', { aud: 'other' }],
     ['that has expired', 'the token has expired', { exp: 1 }],
     ['that is not valid yet', 'the token is invalid', { nbf: 4_000_000_000 }],
+    ['that was issued in the future', 'the token is invalid', { iat: 4_000_000_000 }],
     ['of another issuer', 'the token is invalid', { iss: 'https://elsewhere.example' }],
     ['that never expires', 'the token is invalid', { exp: undefined }],
   ])('rejects a token %s: %s', async (_, why, change) => {
@@ -140,6 +141,15 @@ describe('the emulated JWT authorizer', () => {
     expect(reply.headers['www-authenticate']).toBe(
       `Bearer scope="" error="invalid_token" error_description="${why}"`,
     );
+  });
+
+  it('accepts a token in the second of its issue, and rejects it one second earlier', async () => {
+    stack.clock.freeze(1_800_000_000_999);
+    const issuedAt = (iat: number) =>
+      stack.signIn('admin', 'access', ({ payload }) => Object.assign(payload, { iat }));
+    const replies = [await as(await issuedAt(1_800_000_000)), await as(await issuedAt(1_800_000_001))];
+    stack.clock.release();
+    expect(replies.map(({ status }) => status)).toEqual([200, 401]);
   });
 
   it('uses the clock of the stack', async () => {
