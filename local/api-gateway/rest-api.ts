@@ -105,8 +105,7 @@ export class RestApi implements Api {
     const path = this.#pathInStage(request.path);
     if (path === undefined) return responses.forbidden();
     const found = chooseMethod(methods, request.method, path);
-    // The REST API's response to an unknown path or method.
-    if (!found) return responses.answer('MISSING_AUTHENTICATION_TOKEN', 'Missing Authentication Token');
+    if (!found) return responses.unknownMethod(header(request, 'authorization'));
 
     const event = this.#event(request, path, found.method, found.parameters);
     const decision = await found.method.authorizer?.decide(event);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { GatewayResponse } from './gateway.ts';
 
 /** The types of gateway response that occur here: the status and the error type sent in a header. */
@@ -41,8 +42,8 @@ export class RestResponses {
    * Builds a response of a type. @param message the message; null for the response that API Gateway sends when an
    * authorizer failed
    */
-  answer(kind: ResponseKind, message: string | null): GatewayResponse {
-    const [status, errorType] = KINDS[kind];
+  answer(kind: ResponseKind, message: string | null, errorType: string = KINDS[kind][1]): GatewayResponse {
+    const [status] = KINDS[kind];
     const own = this.#of(kind) ?? this.#of(status < 500 ? 'DEFAULT_4XX' : 'DEFAULT_5XX');
     const headers = Object.entries(own?.ResponseParameters ?? {}).map(
       ([name, value]) =>
@@ -54,6 +55,23 @@ export class RestResponses {
       // Only an authorizer's denial spells `Message` with a capital letter.
       body: JSON.stringify(kind === 'ACCESS_DENIED' ? { Message: message } : { message }),
     };
+  }
+
+  /**
+   * Builds the response to an unknown path or method. API Gateway reads an Authorization header as a signature there, and
+   * its message contains the header's hash.
+   *
+   * @param authorization value of the header, or '' if there is none
+   */
+  unknownMethod(authorization: string): GatewayResponse {
+    const kind = 'MISSING_AUTHENTICATION_TOKEN';
+    if (authorization === '') return this.answer(kind, 'Missing Authentication Token');
+    const hash = createHash('sha256').update(authorization).digest('base64');
+    return this.answer(
+      kind,
+      `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${hash}'.`,
+      'IncompleteSignatureException',
+    );
   }
 
   /** Builds the response for a stage that the API does not have. Gateway responses do not change it. */

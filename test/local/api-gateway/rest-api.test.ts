@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { chooseMethod } from '../../../local/api-gateway/rest-api.ts';
 import { evaluate } from '../../../local/aws/policy.ts';
@@ -85,6 +86,11 @@ const stack = await runStack({
       RestApiId: ref('Api'),
       ResponseType: 'UNAUTHORIZED',
       ResponseParameters: { 'gatewayresponse.header.WWW-Authenticate': "'Bearer'" },
+    })
+    .add('MissingToken', 'AWS::ApiGateway::GatewayResponse', {
+      RestApiId: ref('Api'),
+      ResponseType: 'MISSING_AUTHENTICATION_TOKEN',
+      ResponseParameters: { 'gatewayresponse.header.X-Own': "'yes'" },
     })
     .add('Default5xx', 'AWS::ApiGateway::GatewayResponse', {
       RestApiId: ref('Api'),
@@ -220,6 +226,29 @@ describe('the response of an emulated REST API', () => {
       'MissingAuthenticationTokenException',
       { message: 'Missing Authentication Token' },
     ]);
+  });
+
+  it.each([
+    ['an unknown path', 'GET', '/nothing', 'Bearer secret'],
+    ['an unknown method of a path', 'DELETE', '/things/fixed', 'bearer secret'],
+    ['an unknown path and another scheme', 'GET', '/nothing', 'Basic secret'],
+  ])('is 403 with the hash of the Authorization header for %s', async (_, method, path, authorization) => {
+    const { status, headers, json, text } = await call(url, method, path, { headers: { authorization } });
+    const hash = createHash('sha256').update(authorization).digest('base64');
+    expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
+      403,
+      'IncompleteSignatureException',
+      {
+        message: `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${hash}'.`,
+      },
+    ]);
+    expect(headers['x-own']).toBe('yes');
+    expect(text).not.toContain('secret');
+  });
+
+  it('is 403 Missing Authentication Token for an unknown path with an empty Authorization header', async () => {
+    const { json } = await call(url, 'GET', '/nothing', { headers: { authorization: '' } });
+    expect(json).toStrictEqual({ message: 'Missing Authentication Token' });
   });
 
   it('is 403 Forbidden for an unknown stage', async () => {
