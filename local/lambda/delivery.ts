@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from '../aws/sqs.ts';
 import { REGION } from '../template.ts';
+import { failedItems } from './item-failures.ts';
 import type { LocalFunction, Outcome } from './worker-pool.ts';
 
 /** A change to an item, in the engine's format. */
@@ -58,8 +59,9 @@ export class Deliverer {
   }
 
   /** Delivers a batch. Resolves when every record is done or when the stack stops. */
-  async deliver(batch: readonly Delivery[], attempt = 0): Promise<void> {
+  async deliver(records: readonly Delivery[], attempt = 0): Promise<void> {
     const { settings, signal, function: target } = this.#options;
+    const batch = this.#discardTooOld(records, attempt);
     if (batch.length === 0 || signal.aborted) return;
     const outcome = await target.pool.invoke({ Records: batch.map(({ record }) => this.#event(record)) });
     if (signal.aborted) return;
@@ -78,21 +80,35 @@ export class Deliverer {
       return this.deliver(rest.slice(half), attempt);
     }
     const { MaximumRetryAttempts: most = -1 } = settings;
-    const isExhausted = most >= 0 && attempt >= most;
-    if (isExhausted || this.#isTooOld(rest)) return this.#setAside(rest, attempt + 1);
+    if (most >= 0 && attempt >= most) {
+      return this.#discard(rest, attempt + 1, 'RetryAttemptsExhausted', {
+        statusCode: 200,
+        executedVersion: '$LATEST',
+        functionError: outcome.ok ? null : 'Unhandled',
+      });
+    }
     const delay = Math.min(RETRY_DELAY.first * 2 ** attempt, RETRY_DELAY.most);
     await sleep(delay, undefined, { signal }).catch(() => {});
     return this.deliver(rest, attempt + 1);
   }
 
-  #isTooOld([oldest]: readonly Delivery[]): boolean {
+  /** Discards the records at the start of a batch that have exceeded the maximum age. Returns the other records. */
+  #discardTooOld(batch: readonly Delivery[], attempts: number): readonly Delivery[] {
     const { MaximumRecordAgeInSeconds: most = -1 } = this.#options.settings;
-    const created = oldest?.record.dynamodb.ApproximateCreationDateTime ?? 0;
-    return most >= 0 && Date.now() / 1000 - created > most;
+    const oldest = most < 0 ? 0 : Date.now() / 1000 - most;
+    const young = batch.findIndex(({ record }) => record.dynamodb.ApproximateCreationDateTime >= oldest);
+    const count = young === -1 ? batch.length : young;
+    if (count > 0) this.#discard(batch.slice(0, count), attempts, 'RecordAgeExceeded');
+    return batch.slice(count);
   }
 
-  /** Discards records. The failure queue receives their positions in the stream, never the records themselves. */
-  #setAside(batch: readonly Delivery[], attempts: number): void {
+  /**
+   * Discards records. The failure queue receives their positions in the stream, never the records themselves.
+   *
+   * @param attempts how often the function was invoked with these records
+   * @param responseContext the last response of the function. AWS sends none for records that are too old
+   */
+  #discard(batch: readonly Delivery[], attempts: number, condition: string, responseContext?: object): void {
     const { onFailure, function: target, streamArn } = this.#options;
     const [first, last] = [batch[0], batch.at(-1)];
     const arrival = (delivery?: Delivery) =>
@@ -102,10 +118,10 @@ export class Deliverer {
         requestContext: {
           requestId: randomUUID(),
           functionArn: target.arn,
-          condition: 'RetryAttemptsExhausted',
+          condition,
           approximateInvokeCount: attempts,
         },
-        responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' },
+        responseContext,
         version: '1.0',
         timestamp: new Date().toISOString(),
         DDBStreamBatchInfo: {
@@ -136,21 +152,14 @@ export class Deliverer {
   }
 }
 
-/**
- * Returns the index of the record from which the batch is retried, or the batch's length if all of it succeeded. A
- * failure report only counts if the mapping enables reports. A report that names no record of the batch fails the
- * whole batch.
- */
+/** Returns the index of the record from which the batch is retried, or the batch's length if all of it succeeded. */
 function firstFailure(
   batch: readonly Delivery[],
   outcome: Outcome,
-  { FunctionResponseTypes = [] }: DeliverySettings,
+  { FunctionResponseTypes }: DeliverySettings,
 ): number {
-  if (!outcome.ok) return 0;
-  if (!FunctionResponseTypes.includes('ReportBatchItemFailures')) return batch.length;
-  const failures = JSON.parse(outcome.payload)?.batchItemFailures ?? [];
-  const failedAt = failures.map(({ itemIdentifier }: { itemIdentifier?: string }) =>
-    batch.findIndex(({ record }) => record.dynamodb.SequenceNumber === itemIdentifier),
-  );
-  return Math.max(0, Math.min(batch.length, ...failedAt));
+  const numbers = batch.map(({ record }) => record.dynamodb.SequenceNumber);
+  const failed = failedItems(numbers, outcome, FunctionResponseTypes);
+  const first = numbers.findIndex((number) => failed.has(number));
+  return first === -1 ? batch.length : first;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message, Queue } from '../aws/sqs.ts';
 import { REGION } from '../template.ts';
+import { failedItems } from './item-failures.ts';
 import type { LocalFunction } from './worker-pool.ts';
 
 /** An event source mapping of a queue, from the template. */
@@ -69,12 +70,10 @@ export class QueueSource {
     const outcome = await this.#function.pool.invoke({
       Records: messages.map((message) => this.#event(message)),
     });
-    if (!outcome.ok) return;
-    const reports = this.#mapping.FunctionResponseTypes?.includes('ReportBatchItemFailures') ?? false;
-    const failures = reports ? (JSON.parse(outcome.payload)?.batchItemFailures ?? []) : [];
-    const failed = failures.map((failure: { itemIdentifier: string }) => failure.itemIdentifier);
+    const ids = messages.map((message) => message.messageId);
+    const failed = failedItems(ids, outcome, this.#mapping.FunctionResponseTypes);
     for (const message of messages) {
-      if (!failed.includes(message.messageId)) this.#queue.delete(message.receiptHandle ?? '');
+      if (!failed.has(message.messageId)) this.#queue.delete(message.receiptHandle ?? '');
     }
   }
 

@@ -17,6 +17,8 @@ const fixture = new Fixture()
     `exports.handler = async ({ Records }) => {
       console.log(JSON.stringify(Records));
       if (Records.some((record) => record.body === 'fail')) throw new Error('no');
+      if (Records.some((record) => record.body === 'report none')) return { batchItemFailures: [{ itemIdentifier: '' }] };
+      if (Records.some((record) => record.body === 'report another')) return { batchItemFailures: [{ itemIdentifier: 'x' }] };
       return { batchItemFailures: Records.filter((record) => record.body === 'report')
         .map((record) => ({ itemIdentifier: record.messageId })) };
     };`,
@@ -81,7 +83,7 @@ describe('an emulated SQS queue', () => {
     expect(work.messages).toEqual([]);
   });
 
-  it.each(['fail', 'report'])(
+  it.each(['fail', 'report', 'report none', 'report another'])(
     'delivers a message again after a failure (%s), and then sends it to the dead-letter queue',
     async (body) => {
       stack.logs.clear();

@@ -212,7 +212,12 @@ describe('reported batch item failures', async () => {
     await reporting.put1('e', { how: 'report' });
     await reporting.stack.settled();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
-    expect(reporting.failures()).toHaveLength(1);
+    expect(reporting.failures()).toMatchObject([
+      {
+        requestContext: { condition: 'RetryAttemptsExhausted', approximateInvokeCount: 3 },
+        responseContext: { statusCode: 200, functionError: null },
+      },
+    ]);
   });
 });
 
@@ -270,13 +275,47 @@ describe('the filter of an emulated stream', async () => {
   });
 });
 
-describe('the maximum record age of an emulated stream', async () => {
-  const ageing = await run({ MaximumRecordAgeInSeconds: 0, MaximumRetryAttempts: -1 });
+describe('the maximum record age of an emulated stream', () => {
+  /** Waits for the next full second: DynamoDB gives the time of a change in whole seconds. */
+  const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() % 1000)));
 
-  it('ends retries that have no other limit', async () => {
-    await new Promise((resolve) => setTimeout(resolve, 1100 - (Date.now() % 1000)));
+  it('ends retries that have no other limit, and names the condition RecordAgeExceeded', async () => {
+    const ageing = await run({ MaximumRecordAgeInSeconds: 1, MaximumRetryAttempts: -1 });
+    await nextSecond();
     await ageing.put1('old', { how: 'poison' });
     await ageing.stack.settled();
-    expect(ageing.failures()).toHaveLength(1);
+    const invocations = ageing.batches().length;
+    expect(invocations).toBeGreaterThan(0);
+    const [failure, ...others] = ageing.failures();
+    expect(others).toEqual([]);
+    expect(failure).toEqual({
+      requestContext: {
+        requestId: expect.any(String),
+        functionArn: expect.stringContaining(':function:fixture-Watch-'),
+        condition: 'RecordAgeExceeded',
+        approximateInvokeCount: invocations,
+      },
+      version: '1.0',
+      timestamp: expect.any(String),
+      DDBStreamBatchInfo: expect.objectContaining({ batchSize: 1 }),
+    });
+  });
+
+  it('discards records that are too old before the function is invoked with them', async () => {
+    const late = await run({
+      BatchSize: 10,
+      MaximumBatchingWindowInSeconds: 2,
+      MaximumRecordAgeInSeconds: 1,
+      MaximumRetryAttempts: 0,
+    });
+    await late.put(['a'], ['b']);
+    await late.stack.settled();
+    expect(late.batches()).toEqual([]);
+    expect(late.failures()).toMatchObject([
+      {
+        requestContext: { condition: 'RecordAgeExceeded', approximateInvokeCount: 0 },
+        DDBStreamBatchInfo: { batchSize: 2 },
+      },
+    ]);
   });
 });
