@@ -47,14 +47,26 @@ exec 3<&0
 { read -r _ <&3; kill "$engine"; } >/dev/null 2>&1 &
 wait "$engine"`;
 
+/** Where DynamoDB Local listens by default. */
+const DYNAMODB_LOCAL = 'http://127.0.0.1:8000';
+/** The command that CONTRIBUTING.md documents for platforms without the embedded engine. */
+const START_DYNAMODB_LOCAL = 'docker run --rm -p 127.0.0.1:8000:8000 amazon/dynamodb-local';
+
 /**
- * Starts the embedded engine, or uses the one at DYNAMODB_ENDPOINT.
+ * Starts the embedded engine. Uses the engine at DYNAMODB_ENDPOINT instead if that is set, or DynamoDB Local on a platform
+ * without the embedded engine.
  *
- * @throws Error if the engine has no binary for this platform
+ * @param dynamoDbLocal where DynamoDB Local listens. @default its own default
+ * @throws MissingEngine if there is no engine
  */
-export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): Promise<Engine> {
+export async function startEngine(
+  { dataDirectory, fresh }: DataOptions = {},
+  dynamoDbLocal: string = DYNAMODB_LOCAL,
+): Promise<Engine> {
   const given = process.env.DYNAMODB_ENDPOINT;
   if (given) return { endpoint: given.replace(/\/$/, ''), isOwn: false, stop: async () => {} };
+  const binary = embeddedEngine();
+  if (binary === undefined) return runningEngine(dynamoDbLocal);
 
   const port = await freePort();
   const options = ['--host', '127.0.0.1', '--port', String(port)];
@@ -66,7 +78,7 @@ export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): P
   }
   // Give the engine its own process group: Ctrl-C in the terminal then reaches only us, and we stop the engine when
   // nothing uses it any more.
-  const shell = spawn('/bin/sh', ['-c', END_WITH_PARENT, enginePath(), ...options], {
+  const shell = spawn('/bin/sh', ['-c', END_WITH_PARENT, binary, ...options], {
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
@@ -87,15 +99,34 @@ export async function startEngine({ dataDirectory, fresh }: DataOptions = {}): P
   throw new Error(`The embedded DynamoDB did not start. ${complaints}`);
 }
 
-function enginePath(): string {
+/** No engine runs. `npm start` shows errors of this name without a stack trace. */
+class MissingEngine extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Returns the path of the embedded engine, or undefined if this platform has none. */
+function embeddedEngine(): string | undefined {
   try {
     return createRequire(import.meta.url).resolve(`${PLATFORM_PACKAGE}/dynoxide`);
   } catch {
-    throw new Error(
-      `There is no embedded DynamoDB for ${process.platform} on ${process.arch} (${PLATFORM_PACKAGE} is not installed). ` +
-        'Start another one, DynamoDB Local for instance, and name it: DYNAMODB_ENDPOINT=http://127.0.0.1:8000',
+    return undefined;
+  }
+}
+
+/** Returns DynamoDB Local if it runs. */
+async function runningEngine(endpoint: string): Promise<Engine> {
+  try {
+    // The synthesis that follows blocks this process, so a connection kept open would be closed before its next use.
+    await callEngine(endpoint, 'DynamoDB_20120810.ListTables', {}, { connection: 'close' });
+  } catch (cause) {
+    throw new MissingEngine(
+      `There is no embedded DynamoDB for ${process.platform} on ${process.arch}, and no DynamoDB Local responds at ${endpoint}. ` +
+        `Start it in another terminal:\n  ${START_DYNAMODB_LOCAL}\n` +
+        'For a DynamoDB at another address, set DYNAMODB_ENDPOINT.',
+      { cause },
     );
   }
+  return { endpoint, isOwn: false, stop: async () => {} };
 }
 
 async function answers(endpoint: string, process: ChildProcess): Promise<boolean> {
@@ -125,9 +156,15 @@ async function freePort(): Promise<number> {
  * Sends one call in DynamoDB's JSON protocol without the SDK. This shows what SDKs hide and costs less.
  *
  * @param operation the target, such as `DynamoDB_20120810.Scan` or `DynamoDBStreams_20120810.GetRecords`
+ * @param headers additional headers
  * @throws Error with the engine's error name
  */
-export async function callEngine<T>(endpoint: string, operation: string, input: object): Promise<T> {
+export async function callEngine<T>(
+  endpoint: string,
+  operation: string,
+  input: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const response = await fetch(endpoint, {
     method: 'POST',
     headers: {
@@ -135,6 +172,7 @@ export async function callEngine<T>(endpoint: string, operation: string, input: 
       'x-amz-target': operation,
       'x-amz-date': '20260101T000000Z',
       authorization: `AWS4-HMAC-SHA256 Credential=${ENGINE_CREDENTIALS.accessKeyId}/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0`,
+      ...headers,
     },
     body: JSON.stringify(input),
   });
