@@ -462,7 +462,7 @@ describe('requests', () => {
 
   it("#27 quotes and newlines in a key's name: quotes are kept unchanged, and control characters are a 400", async () => {
     const { id } = await newKey();
-    for (const name of ['"; DROP TABLE keys; --', "it's <b>", '{{7*7}} \u2028 %0a', '=1+1']) {
+    for (const name of ['"; DROP TABLE keys; --', "it's <b>", '{{7*7}} %0a', '=1+1']) {
       const { json } = await service.call('POST', `/deployments/${id}/api-keys`, {
         ...admin,
         json: { name },
@@ -471,7 +471,7 @@ describe('requests', () => {
       const got = await service.call('GET', `/deployments/${id}/api-keys/${json.id}`, admin);
       expect(got.json.name).toBe(name);
     }
-    for (const name of ['a\nb', 'a\rb', 'a\0b', '\u001b[31m', '\u007f']) {
+    for (const name of ['a\nb', 'a\u2028b', 'a\rb', 'a\0b', '\u001b[31m', '\u007f']) {
       const reply = await service.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name } });
       expect(reply.status, JSON.stringify(name)).toBe(400);
     }
