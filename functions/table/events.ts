@@ -5,7 +5,7 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
 import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
-import { ask, listingPages, type Table, TRANSLATION } from './client.ts';
+import { ask, listingPages, type Table } from './client.ts';
 import { eventKey, fromEvent, PARTITION, parse, toEvent } from './schema.ts';
 
 /** Write an event that belongs to no change. */
@@ -71,8 +71,9 @@ export async function listEvents(
  */
 export function recordedEvent({ eventName, dynamodb }: DynamoDBRecord): ServiceEvent {
   const image = dynamodb?.NewImage as Record<string, AttributeValue> | undefined;
+  // Not the options of the document client, which it changes: with those, `unmarshall` expects a single attribute.
   const event =
-    eventName === 'INSERT' && image ? fromEvent(unmarshall(image, TRANSLATION.unmarshallOptions)) : undefined;
+    eventName === 'INSERT' && image ? fromEvent(unmarshall(image, { wrapNumbers: Number })) : undefined;
   if (!event) throw new Error('not a record of a new event');
   return event;
 }

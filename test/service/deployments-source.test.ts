@@ -107,6 +107,7 @@ it('the emulator rejects a followed table in another account and says why', asyn
   const elsewhere = { ...SOURCE, table, stream: `${table}/stream/2026-01-01T00:00:00.000` };
   const starting = startLocalStack({ synthesise: assemblyOf, context: { deploymentsSource: elsewhere } });
   await expect(starting).rejects.toThrow(
-    'Locally deploymentsSource must name a table arn:aws:dynamodb:us-east-1:000000000000:table/<name>',
+    'deploymentsSource: on this machine, table must be arn:aws:dynamodb:us-east-1:000000000000:table/<name>, and stream ' +
+      'must be the same followed by /stream/2026-01-01T00:00:00.000.',
   );
 });
