@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { causeOf } from '../functions/domain/errors.ts';
 import { openSource } from '../functions/table/source-rows.ts';
-import { ConfigError, readConfig } from '../infra/config.ts';
+import { ConfigError, readSettings } from '../infra/settings.ts';
 import { backfill, type Position } from './backfilling.ts';
 import { openTable, RETRIES, runCommand, UsageError } from './command.ts';
 
@@ -39,7 +39,7 @@ function readArguments(args: string[]) {
   const { table, ...rest } = values;
   if (table === undefined)
     throw new UsageError("--table is missing. Give the service's table: the stack's output TableName.");
-  const { deploymentsSource } = readConfig({ deploymentsSource: values.source ?? ofCdkJson() });
+  const { deploymentsSource } = readSettings({ deploymentsSource: values.source ?? ofCdkJson() });
   if (!deploymentsSource) {
     throw new UsageError(
       '--source is missing. Give the setting deploymentsSource as JSON, or add it to the context in cdk.json.',

@@ -14,9 +14,9 @@ import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import type { Domain, SignIn } from './config.ts';
 import { Front } from './front.ts';
 import type { ServiceFunction } from './function.ts';
+import type { Domain, SignIn } from './settings.ts';
 
 /** Methods and a path, such as `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
 export type Route = `${string} /${string}`;
@@ -80,7 +80,7 @@ export class Api extends Construct {
     const ownName =
       domain && !isBehindDistribution
         ? new DomainName(this, 'Domain', {
-            domainName: domain.name,
+            domainName: domain.domainName,
             certificate: Certificate.fromCertificateArn(this, 'Certificate', domain.certificateArn),
           })
         : undefined;
@@ -100,7 +100,7 @@ export class Api extends Construct {
       throttlingRateLimit: CEILING.rate,
       throttlingBurstLimit: CEILING.burst,
     };
-    this.url = domain ? `https://${domain.name}` : this.#api.apiEndpoint;
+    this.url = domain ? `https://${domain.domainName}` : this.#api.apiEndpoint;
     this.stageArn = Stack.of(this).formatArn({
       service: 'execute-api',
       resource: this.#api.apiId,

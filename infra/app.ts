@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { bundleFunctions } from './bundle.ts';
-import { ConfigError, readConfig } from './config.ts';
+import { ConfigError, readSettings } from './settings.ts';
 import { DeploymentKeysStack } from './stack.ts';
 
 /** The construct ID of the stack, and so the first part of every construct's path. */
@@ -15,7 +15,7 @@ export const STACK_ID = 'DeploymentApiKeys';
  */
 export function build(app: App): DeploymentKeysStack {
   const settings = app.node.getAllContext();
-  const { stage } = readConfig(settings);
+  const { stage } = readSettings(settings);
   bundleFunctions();
   return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${stage}`, settings });
 }

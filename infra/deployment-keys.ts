@@ -3,7 +3,7 @@ import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { Api, type Route } from './api.ts';
-import { readConfig, refuseForeignPrincipals, type SignIn } from './config.ts';
+import type { DeploymentKeysProps } from './deployment-keys-props.ts';
 import { EventBus } from './event-bus.ts';
 import { FollowedTable } from './followed-table.ts';
 import type { ServiceFunction } from './function.ts';
@@ -12,79 +12,10 @@ import { KeySweep } from './key-sweep.ts';
 import { Monitoring } from './monitoring.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { Reconciliation } from './reconciliation.ts';
+import { readSettings, rejectForeignPrincipals, type SignIn } from './settings.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
 import { Table } from './table.ts';
 import { UserPool } from './user-pool.ts';
-
-/** The service's settings: the same words, units and rules as in CDK context. Durations are whole seconds. */
-export interface DeploymentKeysProps {
-  /** `production` keeps table, logs and people when the stack is destroyed. @default development */
-  readonly stage?: 'development' | 'production';
-  /** The OIDC issuer that signs people in, exactly as its tokens have it. @default a Cognito user pool is made */
-  readonly issuer?: string;
-  /** Accepted values of `aud` (or of `client_id`, where a token has no `aud`). @default none; required with `issuer` */
-  readonly audience?: string | readonly string[];
-  /** Claim of the access token that lists a person's groups. @default groups */
-  readonly groupsClaim?: string;
-  /** Group whose members are administrators. @default nobody is one by group */
-  readonly adminGroup?: string;
-  /** Scope whose holders are administrators. @default nobody is one by scope */
-  readonly adminScope?: string;
-  /** The public client with which the console signs people in. @default none, and so no console with an issuer */
-  readonly consoleClientId?: string;
-  /** OAuth scopes that the console asks of the issuer. @default openid, profile, email */
-  readonly consoleScopes?: string | readonly string[];
-  /** Where the console finds the issuer's endpoints, beside the issuer's own origin. @default nowhere else */
-  readonly consoleOrigins?: string | readonly string[];
-  /** Whether there is a page for people. @default true */
-  readonly console?: boolean;
-  /** How long access is valid from a use. @default 86400 */
-  readonly tokenLifetime?: number;
-  /** How long a slide may be put off. @default 300 */
-  readonly slideInterval?: number;
-  /** When a token ends whatever its use, counted from its issue. @default never */
-  readonly maxTokenLifetime?: number;
-  /** Days without a use after which a key is refused. @default never */
-  readonly maxIdleDays?: number;
-  /** Issuers whose tokens can open a key in place of a secret, or none. @default GitHub Actions and gitlab.com */
-  readonly trustedIssuers?: string | readonly string[];
-  /** How much is kept of where a key was used from: full, truncated or off. @default full */
-  readonly lastUsedFrom?: 'full' | 'truncated' | 'off';
-  /** The scopes that exist. @default code:deploy, airflow:read, airflow:write */
-  readonly scopes?: string | readonly string[];
-  /** The name under which the service answers: it is then the issuer, and the default endpoint is off. @default API Gateway's */
-  readonly domainName?: string;
-  /** ARN of the certificate of `domainName`, in the stack's Region; with `webAclArn` in us-east-1. @default none */
-  readonly certificateArn?: string;
-  /**
-   * ARN of a web ACL for CloudFront, of us-east-1: a distribution stands in front. API Gateway's own endpoint stays
-   * on behind it, and source addresses become CloudFront's. @default no distribution
-   */
-  readonly webAclArn?: string;
-  /** ARN of the customer managed key that encrypts the table. @default the AWS managed key */
-  readonly encryptionKey?: string;
-  /** ARN of the policy that bounds every role. @default none */
-  readonly permissionsBoundary?: string;
-  /** Concurrency of the authorizer, `reserved=200,provisioned=5` in context. @default what the account has left */
-  readonly authorizerConcurrency?: string | { readonly reserved?: number; readonly provisioned?: number };
-  /** ARN of the SNS topic that every alarm tells. @default alarms tell nobody */
-  readonly alarmTopic?: string;
-  /** Days that logs are kept, one of CloudWatch Logs' own choices. @default 30 */
-  readonly logRetention?: number;
-  /**
-   * ARNs of IAM roles and users of the stack's own account that manage Deployments and keys under /platform, as
-   * administrators. @default none, and no such route
-   */
-  readonly platformPrincipals?: string | readonly string[];
-  /** AWS accounts whose APIs may use the authorizer, besides the stack's own. @default none */
-  readonly consumerAccounts?: string | readonly string[];
-  /** Tags of every resource, `team=platform,cost-centre=4711` in context. @default none */
-  readonly tags?: string | Readonly<Record<string, string>>;
-  /** Whether X-Ray traces the functions. @default false */
-  readonly tracing?: boolean;
-  /** The platform's own table of Deployments, which is followed; JSON in context. @default people register them */
-  readonly deploymentsSource?: string | DeploymentsSource;
-}
 
 /** Routes of the console: its page on the path of every view, so that a reload stays in place, and its files. */
 const CONSOLE_ROUTES: readonly Route[] = [
@@ -132,28 +63,28 @@ export class DeploymentKeys extends Construct {
 
   constructor(scope: Construct, id: string, props: DeploymentKeysProps = {}) {
     super(scope, id);
-    const config = readConfig(props);
-    refuseForeignPrincipals(config, Stack.of(this).account);
-    const retain = config.stage === 'production';
-    const table = new Table(this, 'Table', { retain, encryptionKey: config.encryptionKey });
+    const settings = readSettings(props);
+    rejectForeignPrincipals(settings, Stack.of(this).account);
+    const retain = settings.stage === 'production';
+    const table = new Table(this, 'Table', { retain, encryptionKey: settings.encryptionKey });
     const api = new Api(this, 'Api', {
-      domain: config.domain,
+      domain: settings.domain,
       retainLogs: retain,
-      logRetention: config.logRetention,
+      logRetention: settings.logRetention,
     });
-    const pool = config.signIn
+    const pool = settings.signIn
       ? undefined
       : new UserPool(this, 'People', {
           callbackUrl: `${api.url}/console/signed-in`,
           signedOutUrl: `${api.url}/console/signed-out`,
           retain,
         });
-    const signIn = (config.signIn ?? pool) as SignIn;
+    const signIn = (settings.signIn ?? pool) as SignIn;
 
-    const functions = addFunctions(this, { config, signIn, table });
+    const functions = addFunctions(this, { settings, signIn, table });
     const sources = new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
     new KeySweep(this, 'KeySweep', { sweep: functions.sweepKeys });
-    const followed = this.#follow(config.deploymentsSource, functions);
+    const followed = this.#follow(settings.deploymentsSource, functions);
     new Reconciliation(this, 'Reconciliation', { reconcile: functions.reconcile });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
     this.eventBusName = bus.busName;
@@ -192,11 +123,11 @@ export class DeploymentKeys extends Construct {
       ['POST /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
     ];
     api.forPeople(signIn, new Map([...managed, ...personal]));
-    if (config.platformPrincipals) api.forPlatform(new Map(managed));
+    if (settings.platformPrincipals) api.forPlatform(new Map(managed));
 
     new Monitoring(this, 'Monitoring', {
       stackName: Stack.of(this).stackName,
-      topicArn: config.alarmTopic,
+      topicArn: settings.alarmTopic,
       authorize: functions.authorize.function,
       whoami: functions.whoami.function,
       purge: functions.purge.function,
@@ -209,26 +140,26 @@ export class DeploymentKeys extends Construct {
     });
     const shared = new SharedAuthorizer(this, 'SharedAuthorizer', {
       function: functions.authorize.function,
-      consumerAccounts: config.consumerAccounts,
-      concurrency: config.authorizerConcurrency,
+      consumerAccounts: settings.consumerAccounts,
+      concurrency: settings.authorizerConcurrency,
     });
 
-    const administrators = [signIn.adminGroup, signIn.adminScope, config.platformPrincipals];
+    const administrators = [signIn.adminGroup, signIn.adminScope, settings.platformPrincipals];
     if (administrators.every((some) => some === undefined)) {
       Annotations.of(this).addWarningV2(
         'deployment-api-keys:no-administrators',
         'Nobody can register a Deployment: set adminGroup, adminScope or platformPrincipals, for example -c adminGroup=platform-admins.',
       );
     }
-    if (config.permissionsBoundary !== undefined) {
-      const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', config.permissionsBoundary);
+    if (settings.permissionsBoundary !== undefined) {
+      const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', settings.permissionsBoundary);
       PermissionsBoundary.of(this).apply(boundary);
     }
-    for (const [name, value] of Object.entries(config.tags)) Tags.of(this).add(name, value);
+    for (const [name, value] of Object.entries(settings.tags)) Tags.of(this).add(name, value);
 
     this.url = api.url;
-    this.platformUrl = config.platformPrincipals && api.platformUrl;
-    this.platformArn = config.platformPrincipals && api.stageArn;
+    this.platformUrl = settings.platformPrincipals && api.platformUrl;
+    this.platformArn = settings.platformPrincipals && api.stageArn;
     this.domainTarget = api.domainTarget;
     this.authorizerFunctionArn = shared.arn;
     this.tableName = table.tableName;

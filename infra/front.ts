@@ -5,7 +5,7 @@ import * as cloudfront from 'aws-cdk-lib/aws-cloudfront';
 import { HttpOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import type { Domain } from './config.ts';
+import type { Domain } from './settings.ts';
 
 export interface FrontProps {
   /** The domain name of the distribution, its certificate and its web ACL. */
@@ -27,7 +27,7 @@ export class Front extends Construct {
     super(scope, id);
     const distribution = new cloudfront.Distribution(this, 'Default', {
       comment: 'API keys for Deployments',
-      domainNames: [domain.name],
+      domainNames: [domain.domainName],
       certificate: Certificate.fromCertificateArn(this, 'Certificate', domain.certificateArn),
       webAclId: domain.webAclArn,
       minimumProtocolVersion: cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,

@@ -1,12 +1,12 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import type { Config, SignIn } from './config.ts';
 import { type Environment, ServiceFunction } from './function.ts';
+import type { Settings, SignIn } from './settings.ts';
 import type { Table, TableUse } from './table.ts';
 
 export interface FunctionsProps {
-  readonly config: Config;
+  readonly settings: Settings;
   readonly signIn: SignIn;
   readonly table: Table;
 }
@@ -32,7 +32,7 @@ interface Specification {
 }
 
 /** Every function of the service; undefined for one that the settings leave out. */
-const specifications = ({ config, signIn }: FunctionsProps) =>
+const specifications = ({ settings, signIn }: FunctionsProps) =>
   ({
     authorize: {
       id: 'Authorize',
@@ -41,7 +41,7 @@ const specifications = ({ config, signIn }: FunctionsProps) =>
       timeout: Duration.seconds(5),
       environment: ['tokens', 'scopes'],
       table: ['readToken', 'extendToken'],
-      reservedConcurrency: config.authorizerConcurrency?.reserved,
+      reservedConcurrency: settings.authorizerConcurrency?.reserved,
     },
     whoami: {
       id: 'Whoami',
@@ -154,9 +154,9 @@ const specifications = ({ config, signIn }: FunctionsProps) =>
       timeout: Duration.minutes(5),
       memory: 512,
       environment: ['deploymentsSource'],
-      table: config.deploymentsSource ? ['reconcile', 'compareSource', 'followSource'] : ['reconcile'],
+      table: settings.deploymentsSource ? ['reconcile', 'compareSource', 'followSource'] : ['reconcile'],
     },
-    syncDeployments: config.deploymentsSource && {
+    syncDeployments: settings.deploymentsSource && {
       id: 'SyncDeployments',
       file: 'sync-deployments',
       description: "Registers, changes and deletes Deployments as the platform's own table does",
@@ -166,7 +166,7 @@ const specifications = ({ config, signIn }: FunctionsProps) =>
     },
     // Without a client at the issuer, no one could sign in to the console.
     console:
-      !config.console || signIn.consoleClientId === undefined
+      !settings.console || signIn.consoleClientId === undefined
         ? undefined
         : {
             id: 'Console',
@@ -181,27 +181,27 @@ const specifications = ({ config, signIn }: FunctionsProps) =>
 type EnvironmentGroup = keyof ReturnType<typeof environmentGroups>;
 
 /** Environment variables, in groups of which a function gets all or none. */
-const environmentGroups = (stack: Stack, config: Config, signIn: SignIn) =>
+const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
   ({
     tokens: {
-      [ENV.tokenLifetime]: String(config.tokenLifetime),
-      [ENV.slideInterval]: String(config.slideInterval),
-      [ENV.maxTokenLifetime]: config.maxTokenLifetime?.toString(),
-      [ENV.lastUsedFrom]: config.lastUsedFrom,
+      [ENV.tokenLifetime]: String(settings.tokenLifetime),
+      [ENV.slideInterval]: String(settings.slideInterval),
+      [ENV.maxTokenLifetime]: settings.maxTokenLifetime?.toString(),
+      [ENV.lastUsedFrom]: settings.lastUsedFrom,
     },
-    scopes: { [ENV.scopes]: config.scopes.join(' ') },
-    idleKeys: { [ENV.maxIdleDays]: config.maxIdleDays?.toString() },
-    trustedIssuers: { [ENV.trustedIssuers]: config.trustedIssuers.join(' ') || undefined },
-    publicUrl: { [ENV.publicUrl]: config.domain && `https://${config.domain.name}` },
+    scopes: { [ENV.scopes]: settings.scopes.join(' ') },
+    idleKeys: { [ENV.maxIdleDays]: settings.maxIdleDays?.toString() },
+    trustedIssuers: { [ENV.trustedIssuers]: settings.trustedIssuers.join(' ') || undefined },
+    publicUrl: { [ENV.publicUrl]: settings.domain && `https://${settings.domain.domainName}` },
     people: {
       [ENV.groupsClaim]: signIn.groupsClaim,
       [ENV.adminGroup]: signIn.adminGroup,
       [ENV.adminScope]: signIn.adminScope,
-      [ENV.platformPrincipals]: config.platformPrincipals?.join(' '),
+      [ENV.platformPrincipals]: settings.platformPrincipals?.join(' '),
     },
     deploymentsSource: {
       // If the same app creates the table, its ARNs are known only at deployment.
-      [ENV.deploymentsSource]: config.deploymentsSource && stack.toJsonString(config.deploymentsSource),
+      [ENV.deploymentsSource]: settings.deploymentsSource && stack.toJsonString(settings.deploymentsSource),
     },
     console: {
       [ENV.issuer]: signIn.issuer,
@@ -222,9 +222,9 @@ export type Functions = {
 
 /** Adds every function with its limits, its environment and its access to the table. */
 export function addFunctions(scope: Construct, props: FunctionsProps): Functions {
-  const { config, signIn, table } = props;
+  const { settings, signIn, table } = props;
   const stack = Stack.of(scope);
-  const groups = environmentGroups(stack, config, signIn);
+  const groups = environmentGroups(stack, settings, signIn);
   const add = ({ id, environment = [], table: uses = [], writesMetrics = true, ...rest }: Specification) => {
     const serviceFunction = new ServiceFunction(scope, id, {
       ...rest,
@@ -232,9 +232,9 @@ export function addFunctions(scope: Construct, props: FunctionsProps): Functions
         writesMetrics ? { [ENV.stackName]: stack.stackName } : {},
         ...environment.map((group) => groups[group]),
       ),
-      retainLogs: config.stage === 'production',
-      logRetention: config.logRetention,
-      tracing: config.tracing,
+      retainLogs: settings.stage === 'production',
+      logRetention: settings.logRetention,
+      tracing: settings.tracing,
     });
     for (const use of uses) table.grant(serviceFunction, use);
     return serviceFunction;

@@ -4,11 +4,12 @@ export type {
   DeploymentsSource,
   RowCondition,
 } from '../functions/domain/deployments-source.ts';
-export { ConfigError } from './config.ts';
 export {
   DeploymentKeyAuthorizer,
   type DeploymentKeyAuthorizerProps,
   type ProtectedRoute,
 } from './deployment-key-authorizer.ts';
 export { DeploymentKeySecret, type DeploymentKeySecretProps } from './deployment-key-secret.ts';
-export { DeploymentKeys, type DeploymentKeysProps } from './deployment-keys.ts';
+export { DeploymentKeys } from './deployment-keys.ts';
+export type { DeploymentKeysProps } from './deployment-keys-props.ts';
+export { ConfigError } from './settings.ts';

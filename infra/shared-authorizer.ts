@@ -3,14 +3,14 @@ import { AccountPrincipal } from 'aws-cdk-lib/aws-iam';
 import { Alias, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
-import type { Concurrency } from './config.ts';
+import type { Settings } from './settings.ts';
 
 export interface SharedAuthorizerProps {
   readonly function: LambdaFunction;
   /** Other AWS accounts whose APIs may call the authorizer. @default none */
   readonly consumerAccounts?: readonly string[];
   /** Provisioned concurrency, if any. It belongs to an alias, which other APIs then call. @default none */
-  readonly concurrency?: Concurrency;
+  readonly concurrency?: Settings['authorizerConcurrency'];
 }
 
 /**

@@ -1,6 +1,7 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { DeploymentKeys, type DeploymentKeysProps } from './deployment-keys.ts';
+import { DeploymentKeys } from './deployment-keys.ts';
+import type { DeploymentKeysProps } from './deployment-keys-props.ts';
 
 export interface DeploymentKeysStackProps extends StackProps {
   readonly settings?: DeploymentKeysProps;

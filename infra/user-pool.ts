@@ -2,7 +2,7 @@ import { Aws, Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import type { SignIn } from './config.ts';
+import type { SignIn } from './settings.ts';
 
 export interface UserPoolProps {
   /** The https URL to which sign-in returns the authorization code. */

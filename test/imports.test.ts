@@ -66,7 +66,7 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'the command line imports domain, table, jobs, operations and what synthesis reads of the settings',
     files: /^cli\//,
-    folders: /^(cli\/|functions\/(domain|table|jobs|operations)\/|infra\/(bundle|config)\.ts$)/,
+    folders: /^(cli\/|functions\/(domain|table|jobs|operations)\/|infra\/(bundle|settings)\.ts$)/,
     packages: /^(node:|esbuild$)/,
   },
   {
@@ -163,7 +163,7 @@ describe('the import check', () => {
     ['functions/runtime/config.ts', '../http/errors.ts'],
     ['functions/authorize.ts', './purge.ts'],
     ['functions/authorize.ts', '@aws-sdk/client-dynamodb'],
-    ['functions/authorize.ts', '../infra/config.ts'],
+    ['functions/authorize.ts', '../infra/settings.ts'],
     ['functions/authorize.ts', '../test/support/template.ts'],
     ['functions/routes/issue-token.ts', '../runtime/config.ts'],
     ['functions/routes/issue-token.ts', '../issue-token.ts'],

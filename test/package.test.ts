@@ -98,7 +98,7 @@ describe('npm pack', () => {
     const installed = join(app, 'node_modules/deployment-api-keys');
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     expect(manifest.optionalDependencies).toBeUndefined();
-    expect(Object.keys(manifest.dependencies)).toStrictEqual(['cdk-monitoring-constructs', 'zod']);
+    expect(Object.keys(manifest.dependencies)).toStrictEqual(['cdk-monitoring-constructs', 'leven', 'zod']);
     expect(Object.keys(manifest.peerDependencies)).toStrictEqual(['aws-cdk-lib', 'constructs']);
     expect(existsSync(join(installed, 'dist/infra/index.d.ts'))).toBe(true);
     expect(existsSync(join(installed, 'functions'))).toBe(false);

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { readConfig } from '../../infra/config.ts';
+import { readSettings } from '../../infra/settings.ts';
 import { evaluate } from '../../local/aws/policy.ts';
 import { snippet } from '../support/snippets.ts';
 import { runStack } from '../support/stack.ts';
@@ -10,7 +10,7 @@ import { runStack } from '../support/stack.ts';
 const [, platformPrincipals = ''] = /platformPrincipals=(\S+)/.exec(snippet('platform.md', 'console')) ?? [];
 
 it('docs/platform.md: the stack accepts the documented setting', () => {
-  expect(readConfig({ platformPrincipals }).platformPrincipals).toHaveLength(2);
+  expect(readSettings({ platformPrincipals }).platformPrincipals).toHaveLength(2);
 });
 
 it('docs/platform.md: the policy allows each call under /platform and no other', () => {

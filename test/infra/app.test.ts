@@ -7,7 +7,7 @@ import { App, type Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
-import { ConfigError } from '../../infra/config.ts';
+import { ConfigError } from '../../infra/settings.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { ARN, templateOf, WITH_ISSUER } from '../support/template.ts';
 

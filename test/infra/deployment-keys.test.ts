@@ -183,6 +183,8 @@ describe('the DeploymentKeys construct', () => {
       'tokenLifetime must be whole seconds from 1 to 31536000, for example -c tokenLifetime=86400.',
     );
     const misspelt = { tokenLifetme: 60 } as object;
-    expect(() => new DeploymentKeys(new Stack(), 'Keys', misspelt)).toThrow(/^tokenLifetme is unknown: /);
+    expect(() => new DeploymentKeys(new Stack(), 'Keys', misspelt)).toThrow(
+      'tokenLifetme is not a setting. Did you mean tokenLifetime? ',
+    );
   });
 });

@@ -3,8 +3,8 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { AttributeType, StreamViewType, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { describe, expect, it } from 'vitest';
 import * as ENV from '../../functions/runtime/env.ts';
-import { ConfigError, readConfig } from '../../infra/config.ts';
 import { DeploymentKeys } from '../../infra/deployment-keys.ts';
+import { ConfigError, readSettings } from '../../infra/settings.ts';
 import { idAt, type Json, resourceAt, SOURCE, templateOf } from '../support/template.ts';
 
 const { encryptionKey: _, ...plain } = SOURCE;
@@ -97,8 +97,10 @@ describe('a followed table (deploymentsSource)', () => {
 
 describe('the setting deploymentsSource', () => {
   it('is JSON in the context, and an object in cdk.json and in a property', () => {
-    expect(readConfig({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(SOURCE);
-    expect(readConfig({ deploymentsSource: SOURCE }).deploymentsSource).toStrictEqual(SOURCE);
+    expect(readSettings({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(
+      SOURCE,
+    );
+    expect(readSettings({ deploymentsSource: SOURCE }).deploymentsSource).toStrictEqual(SOURCE);
   });
 
   const wrong: [string, unknown, string][] = [
@@ -128,7 +130,7 @@ describe('the setting deploymentsSource', () => {
     ['two wrong parts', { ...plain, encryptionKey: 'alias/x', groups: 3 }, 'groups, encryptionKey'],
   ];
   it.each(wrong)('rejects %s with a sentence that names the error', (_, deploymentsSource, where) => {
-    const read = () => readConfig({ deploymentsSource } as object);
+    const read = () => readSettings({ deploymentsSource } as object);
     expect(read).toThrow(ConfigError);
     expect(read).toThrow(
       /^deploymentsSource must be JSON with table and stream, .*, for example -c deploymentsSource='\{/,

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { describedSettings } from '../infra/settings.ts';
+
+/** The page with the table of settings. */
+export const PAGE = new URL('../docs/settings.md', import.meta.url);
+/** The properties of the construct. */
+export const PROPS = new URL('../infra/deployment-keys-props.ts', import.meta.url);
+
+type Setting = ReturnType<typeof describedSettings>[number];
+
+/** Returns a page with the table of all settings in place of its table, the only one whose first column is `setting`. */
+export function describedIn(page: URL): string {
+  const rows = describedSettings().map(
+    (setting) => `| \`${setting.name}\` | ${defaultOf(setting)} | ${setting.description} |\n`,
+  );
+  const head = '| setting | default | what it does |\n|---|---|---|\n';
+  return readFileSync(page, 'utf8').replace(/^\| setting \|(.*\n\|)*.*\n/m, () => head + rows.join(''));
+}
+
+/** Returns the source of the interface `DeploymentKeysProps`, with a comment for each property. */
+export function propsText(): string {
+  const members = describedSettings().map((setting) => {
+    const text = setting.description.replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, '$1 (docs/$2)');
+    const comment = [...wrapped(`${text}.`), '', `@default ${defaultOf(setting)}`];
+    const lines = comment.map((line) => `   * ${line}`.trimEnd());
+    return `  /**\n${lines.join('\n')}\n   */\n  readonly ${setting.name}?: SettingInputs['${setting.name}'];\n`;
+  });
+  return `// \`npm run settings\` writes this file from infra/settings.ts.
+import type { SettingInputs } from './settings.ts';
+
+/** The settings of the service. CDK context has the same names, units and rules. */
+export interface DeploymentKeysProps {
+${members.join('')}}
+`;
+}
+
+/** The default of a setting as \`-c\` accepts it, or what applies without the setting. */
+function defaultOf({ absent, standard }: Setting): string {
+  if (absent !== undefined) return absent;
+  return typeof standard === 'number' ? String(standard) : `\`${standard}\``;
+}
+
+/** Breaks a text into lines of up to 112 characters. */
+function wrapped(text: string): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = `${lines.at(-1)} ${word}`.trimStart();
+    if (line.length <= 112) lines[lines.length - 1] = line;
+    else lines.push(word);
+  }
+  return lines;
+}
