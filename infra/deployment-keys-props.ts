@@ -11,7 +11,8 @@ export interface DeploymentKeysProps {
    */
   readonly stage?: SettingInputs['stage'];
   /**
-   * The OIDC issuer with which people sign in, exactly as in the `iss` of its tokens.
+   * The OIDC issuer with which people sign in, exactly as in the `iss` of its tokens. It must be reachable from the
+   * internet when the stack is deployed.
    *
    * @default creates a Cognito user pool
    */
@@ -144,7 +145,8 @@ export interface DeploymentKeysProps {
   readonly permissionsBoundary?: SettingInputs['permissionsBoundary'];
   /**
    * `reserved=200`: reserved for the authorizer, and its maximum. `provisioned=5`: environments kept warm, which
-   * cost money while idle; `AuthorizerFunctionArn` is then an alias.
+   * cost money while idle; `AuthorizerFunctionArn` is then an alias. A new account
+   * (docs/first-deploy.md#1-check-the-account) may have too little concurrency for either.
    *
    * @default the unreserved concurrency of the account
    */
@@ -169,7 +171,8 @@ export interface DeploymentKeysProps {
    */
   readonly platformPrincipals?: SettingInputs['platformPrincipals'];
   /**
-   * AWS accounts whose APIs may use the authorizer, in addition to the stack's own.
+   * AWS accounts whose APIs may use the authorizer, at most 50. Each takes about 350 bytes of the function's policy,
+   * which Lambda limits to 20 KB.
    *
    * @default none
    */

@@ -148,7 +148,9 @@ const schema = z.object({
     .refine((text) => Token.isUnresolved(text) || isIssuer(text))
     .optional()
     .register(descriptions, {
-      description: 'The OIDC issuer with which people sign in, exactly as in the `iss` of its tokens',
+      description:
+        'The OIDC issuer with which people sign in, exactly as in the `iss` of its tokens. It must be reachable from the ' +
+        'internet when the stack is deployed',
       absent: 'creates a Cognito user pool',
       rule: 'an https URL without query, fragment or credentials (http only for a loopback host)',
       example: 'https://login.example.com/realms/staff',
@@ -318,7 +320,7 @@ const schema = z.object({
   }),
   authorizerConcurrency: concurrency.optional().register(descriptions, {
     description:
-      '`reserved=200`: reserved for the authorizer, and its maximum. `provisioned=5`: environments kept warm, which cost money while idle; `AuthorizerFunctionArn` is then an alias',
+      '`reserved=200`: reserved for the authorizer, and its maximum. `provisioned=5`: environments kept warm, which cost money while idle; `AuthorizerFunctionArn` is then an alias. A [new account](first-deploy.md#1-check-the-account) may have too little concurrency for either',
     absent: 'the unreserved concurrency of the account',
     rule: 'reserved=N, provisioned=N or both between commas, N from 1 to 10000, provisioned no more than reserved',
     example: 'reserved=200,provisioned=5',
