@@ -337,7 +337,7 @@ describe('npm run story', { timeout: 180_000 }, () => {
     ]);
     server.close();
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^✗ An administrator registers a Deployment \d+ m?s\n/);
+    expect(stdout).toMatch(/^✗ An administrator registers a Deployment [\d.]+ m?s\n/);
     expect(stderr).toBe('The response should have the status 201.\n');
   });
 });

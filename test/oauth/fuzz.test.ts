@@ -61,16 +61,7 @@ const method = mostly(
 const CALLS = ['/oauth/token', '/oauth/introspect', '/oauth/revoke'] as const;
 const path = mostly(
   among('keeps', ...CALLS, '/oauth/token'),
-  among(
-    'spoils',
-    '/oauth/token/',
-    '/oauth//token',
-    '/OAUTH/token',
-    '/oauth/token%00',
-    '/oauth',
-    '/oauth/token/x',
-    '/%',
-  ),
+  among('spoils', '/oauth//token', '/OAUTH/token', '/oauth/token%00', '/oauth', '/oauth/token/x', '/%'),
 );
 
 /** What is sent as the client's ID and secret. */
