@@ -114,7 +114,8 @@ async function startService(retries: boolean, rejection?: Rejection) {
       return rejection.reject(response, isGuarded ? expected : undefined);
     }
     if (isGuarded) return response.writeHead(expected).end();
-    if (url === '/oauth/token') scope = form.get('scope') ?? undefined;
+    // Without a scope, a token has all scopes of its key.
+    if (url === '/oauth/token') scope = form.get('scope') ?? 'code:deploy';
     if (method === 'DELETE') isDeleted = true;
     if (url === '/whoami' && isDeleted) return response.writeHead(401).end('{"message":"Unauthorized"}');
     const answer = { '/aws': 'keys-Table', '/npm': 'person-canary', '/npx': '' }[url] ?? ANSWER;
