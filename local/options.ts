@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import leven from 'leven';
 import { printable } from './terminal.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -49,25 +50,11 @@ function describe({ message }: Error, options: Options): string {
 
 /** Returns ` Did you mean …?` with the most similar name, or an empty string if none is similar. */
 export function suggestion(given: string, names: readonly string[], prefix = ''): string {
-  const text = given.toLowerCase();
+  // No name is so long that more of the text could matter.
+  const text = given.slice(0, 64).toLowerCase();
   const [best] = names
-    .map((name) => ({ name, distance: text !== '' && name.startsWith(text) ? 0 : distanceOf(text, name) }))
+    .map((name) => ({ name, distance: text !== '' && name.startsWith(text) ? 0 : leven(text, name) }))
     .filter(({ name, distance }) => distance <= Math.ceil(name.length / 3))
     .toSorted((a, b) => a.distance - b.distance);
   return best ? ` Did you mean ${prefix}${best.name}?` : '';
-}
-
-/** Returns the Levenshtein distance: the number of characters to insert, delete or replace. */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  // No name is so long that more of the text could matter.
-  for (const [i, character] of [...a.slice(0, 64)].entries()) {
-    const next = [i + 1];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + Number(character !== b[j - 1]);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
