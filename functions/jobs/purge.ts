@@ -115,12 +115,12 @@ async function purgeRemoved(
   const state = await stateOf(table, life);
   if (keyUlid) {
     // If the key was deleted with its Deployment, the purge of that generation also deletes the key's tokens.
-    if (state !== 'over') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
+    if (state !== 'deleted') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
     return;
   }
   // A malformed item can belong to the removed generation only if someone restored it. A later sweep decides.
   if (state === 'malformed') await leaveMarker(table, life, clock());
-  if (state !== 'over') return report({ type: state, deploymentId });
+  if (state !== 'deleted') return report({ type: state, deploymentId });
   // Whether it was deleted by hand or by the API, from here on it has a marker until the purge is complete.
   const isOnRecord = await beginPurge(table, life, clock());
   await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
@@ -132,7 +132,7 @@ async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeD
   const { keyUlid, deploymentId } = task;
   if (keyUlid) return purgeKey({ ...task, keyUlid }, hasTime, dependencies);
   const state = await stateOf(table, task);
-  if (state === 'over') return purge(task, hasTime, dependencies);
+  if (state === 'deleted') return purge(task, hasTime, dependencies);
   // The marker of a malformed Deployment stays until someone repairs or deletes it. Each sweep finds the marker again.
   if (state === 'current') await endPurge(table, task, undefined);
   report({ type: state, deploymentId });
@@ -146,11 +146,11 @@ async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeD
 async function stateOf(
   table: Table,
   { deploymentId, generation }: Life,
-): Promise<'over' | 'current' | 'malformed'> {
+): Promise<'deleted' | 'current' | 'malformed'> {
   const present = await readPresent(table, deploymentId);
-  if (!present.isThere) return 'over';
+  if (!present.isThere) return 'deleted';
   if (present.generation === undefined) return 'malformed';
-  return present.generation === generation ? 'current' : 'over';
+  return present.generation === generation ? 'current' : 'deleted';
 }
 
 /** Purges the tokens of a deleted key, unless its item exists: someone may have restored it by hand. */
