@@ -15,9 +15,9 @@ import { Construct } from 'constructs';
 import * as METRIC from '../functions/runtime/metric-names.ts';
 
 export interface MonitoringProps {
-  /** Name of the stack, which all metrics of the functions have as dimension. */
+  /** Name of the stack: the dimension of all metrics that the functions write. */
   readonly stackName: string;
-  /** ARN of the topic that every alarm tells. @default none */
+  /** ARN of the SNS topic that every alarm notifies. @default alarms notify no one */
   readonly topicArn?: string;
   readonly authorize: IFunction;
   readonly whoami: IFunction;
@@ -25,33 +25,33 @@ export interface MonitoringProps {
   readonly sweepKeys: IFunction;
   readonly reconcile: IFunction;
   readonly publishEvents: IFunction;
-  /** The platform's table that Deployments come from. @default there is none */
+  /** The followed table of Deployments. @default none */
   readonly followed?:
     | { readonly sync: { readonly function: IFunction }; readonly failures: IQueue }
     | undefined;
   readonly tableName: string;
-  /** Where things wait for a person: empty in a healthy stack. */
+  /** The dead-letter queues. They are empty in a healthy stack. */
   readonly failureQueues: { readonly stream: IQueue; readonly continuation: IQueue; readonly events: IQueue };
 }
 
-/** When somebody is called, and where the runbook says what to do. */
+/** When an alarm fires, and which section of the runbook says what to do. */
 interface Call {
-  /** The alarm's name, after the stack's. */
+  /** Name of the alarm, without the stack's name. */
   readonly name: string;
-  /** What has happened, in a sentence. */
+  /** What has happened, as a sentence. */
   readonly says: string;
   /** The section of docs/runbook.md. */
   readonly section: string;
-  /** The value from which on it calls. */
+  /** The alarm fires when the metric has at least this value. */
   readonly from: number;
-  /** How many periods in a row. @default 1 */
+  /** For how many periods in a row. @default 1 */
   readonly periods?: number;
 }
 
 const FIVE_MINUTES = Duration.minutes(5);
 const QUARTER = Duration.minutes(15);
 
-/** A dashboard of how the service does, and the alarms that call a person. docs/runbook.md has a section for each. */
+/** The dashboard and the alarms of the service. docs/runbook.md has a section for each alarm. */
 export class Monitoring extends Construct {
   readonly #props: MonitoringProps;
 
@@ -69,7 +69,7 @@ export class Monitoring extends Construct {
         action: topic && new SnsAlarmActionStrategy({ onAlarmTopic: topic }),
       },
       dashboardFactory: new DefaultDashboardFactory(this, 'Dashboards', {
-        // Dashboards are global to an account: in a second Region the stack's name alone would be taken.
+        // Dashboard names are global to an account, so the stack's name alone would be taken in a second Region.
         dashboardNamePrefix: `${stackName}-${Stack.of(this).region}`,
         createDashboard: true,
         createSummaryDashboard: false,
@@ -113,7 +113,7 @@ export class Monitoring extends Construct {
       },
       period: FIVE_MINUTES,
     });
-    // DynamoDB counts them: nearly all single updates are slides and notes of a last use. Others count a rejected
+    // DynamoDB counts them: nearly all single updates extend a token or record a last use. The others count a rejected
     // management call or begin a purge.
     const updates = new cloudwatch.Metric({
       namespace: 'AWS/DynamoDB',
@@ -243,7 +243,7 @@ const iteratorAge = (reader: IFunction) =>
 const waiting = (queue: IQueue) =>
   queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES });
 
-// Nobody is locked out: that would let a stranger lock out an honest pipeline, and guessing 256 bits is hopeless.
+// No key is locked after failed attempts: a stranger could lock out a pipeline, and 256 bits can't be guessed.
 const REJECTED_AUTHENTICATIONS: Call = {
   name: 'RejectedAuthentications',
   says: 'Many calls failed with invalid_client: a pipeline uses an old secret, or somebody is guessing secrets.',
@@ -258,7 +258,7 @@ const FAILED_SWEEPS: Call = {
   from: 1,
 };
 
-// Not Lambda's own Errors: there a REST API's every 401 is one.
+// Not Lambda's metric Errors, which counts every 401 of a REST API.
 const FAILED_CHECKS: Call = {
   name: 'FailedChecks',
   says: 'Checks fail with 500, so calls with valid tokens fail.',
@@ -286,7 +286,7 @@ const OLD_PURGE_MARKERS: Call = {
   says: 'A purge has not finished for an hour. The deleted items are still in the table; their credentials are rejected.',
   section: 'old-purge-markers',
   from: 1,
-  // Each sweep puts them back on their way: one that is there four times in a row does not move.
+  // Each sweep continues the purge. A marker that four sweeps in a row find makes no progress.
   periods: 4,
 };
 
@@ -331,7 +331,7 @@ const FAILED_RECONCILIATION: Call = {
   says: 'The weekly reconciliation makes no progress.',
   section: 'failed-reconciliation',
   from: 1,
-  // Each event begins the slice again: one that fails four times in a row does not pass by itself.
+  // Each event starts the slice again. A slice that fails four times in a row needs a person.
   periods: 4,
 };
 
