@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { startLocalStack } from '../../local/local-stack.ts';
 import { DESKTOP, launch, PHONE, signIn } from '../support/browser.ts';
@@ -15,7 +16,8 @@ wide in light colours, and 360 pixels wide in dark ones.
   npm run screenshots [-- --into <folder>]
 
   --into     where to write them. Default: docs/screenshots`;
-const { into } = readOptions(HELP, { into: { type: 'string', default: import.meta.dirname } });
+const DOCUMENTED = fileURLToPath(new URL('../../docs/screenshots', import.meta.url));
+const { into } = readOptions(HELP, { into: { type: 'string', default: DOCUMENTED } });
 mkdirSync(into, { recursive: true });
 
 const stack = await startLocalStack({ context: { maxIdleDays: 30 } });
