@@ -1,17 +1,17 @@
 import { isPrincipalArn } from './principals.ts';
 import type { Actor } from './records.ts';
 
-/** The parts of the service that act without a caller: its jobs, and an exchange that retires an old secret. */
-const JOBS = ['exchange', 'purge', 'restore', 'source', 'sweep'] as const;
+/** Parts of the service that act without a caller: the jobs, and an exchange that retires an old secret. */
+const JOBS = ['end-access', 'exchange', 'purge', 'restore', 'source', 'sweep'] as const;
 
-/** Returns the actor of an action that a job of the service performs without a caller. */
+/** Returns the actor for an action that one of the service's jobs performs without a caller. */
 export function systemActor(job: (typeof JOBS)[number]): Actor {
   return { principal: job, type: 'system', address: '', requestId: '' };
 }
 
 /**
- * Returns the actor of an event with its type filled in. Events written by earlier versions have no type. In those,
- * only a job has an empty address, and only the reporter of a leak is anonymous.
+ * Returns the actor of an event, with the actor's type filled in. Events written by earlier versions have no type. In
+ * such events, only a job has an empty address, and only the reporter of a leak is anonymous.
  */
 export function typedActor(actor: Omit<Actor, 'type'> & { type?: Actor['type'] }, eventType: string): Actor {
   return { ...actor, type: actor.type ?? untypedActorType(actor, eventType) };

@@ -1,5 +1,6 @@
+import { precedesEnd } from './access.ts';
 import { type Clock, capped, expiryOfSlide, isLive, type Lifetimes } from './expiry.ts';
-import { type Credential, formatKeyId, parseCredential } from './identifiers.ts';
+import { type Credential, formatKeyId, parseCredential, publicId } from './identifiers.ts';
 import { isAllowedFrom, type KeyRejection, keyRejection } from './key-status.ts';
 import {
   type Caller,
@@ -13,22 +14,21 @@ import type { CheckedKey, Deployment, Grant, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
 import { hashOf } from './secrets.ts';
 
-/** Where a check reads and writes records. Every method throws when the store gives no certain answer (G7). */
+/** The store in which a check reads and writes records. Every method throws if the outcome is uncertain (G7). */
 export interface CheckStore {
   /**
-   * Reads everything that the token depends on, in one strongly consistent read. Leaves out absent and malformed
-   * records.
+   * Reads all records on which the token depends, in one strongly consistent read. Omits absent and malformed records.
    */
   read(credential: Credential, hash: string): Promise<CheckedRecords>;
   /**
-   * Extends a valid token to `until`. Never shortens it.
+   * Extends the expiry of a valid token to `until`. Never shortens it.
    * @param until epoch seconds
    * @param now epoch milliseconds
-   * @param from recorded with the use
+   * @param from client and address to record with the use
    * @returns the token's `expiresAt` in epoch seconds: `until`, or a later time that another use has written; undefined
    *   when the token has expired or does not exist
    */
-  slide(
+  extend(
     credential: Credential,
     hash: string,
     until: number,
@@ -36,72 +36,101 @@ export interface CheckStore {
     from: UseOrigin,
   ): Promise<number | undefined>;
   /**
-   * Records the use in the token's key, unless a use later than `before` is recorded.
+   * Records the use in the item of the token's key, unless a use later than `before` is already recorded.
    * @param before epoch milliseconds
    * @param now epoch milliseconds
    */
-  touch(credential: Credential, before: number, now: number, from: UseOrigin): Promise<void>;
+  recordUse(credential: Credential, before: number, now: number, from: UseOrigin): Promise<void>;
 }
 
 /** The current records of a presented token. */
-export interface CheckedRecords {
+export interface TokenRecords {
   deployment?: Pick<Deployment, 'generation'> | undefined;
-  /** Only for access tokens. */
+  /** The token's key; present only for an access token. */
   key?: CheckedKey | undefined;
   token?: Pick<Token, 'generation' | 'epoch' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined;
-  /** Only for temporary tokens. */
-  grant?: Pick<Grant, 'generation' | 'sub' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined;
+  /** The temporary token; present only for a temporary token. */
+  grant?: CheckedGrant | undefined;
 }
 
-/** Why a call is denied. For the log and the metric, never for the caller. */
+/** All records on which a check bases its decision. */
+export interface CheckedRecords extends TokenRecords {
+  /**
+   * Returns when the access of the temporary token's holder was ended. Uses one strongly consistent read, within the
+   * check's time budget.
+   * @returns epoch milliseconds, `Infinity` for a blocked person or a malformed record; undefined if access was never
+   *   ended
+   */
+  readEnd: (grant: CheckedGrant) => Promise<number | undefined>;
+}
+
+/** The fields of a temporary token that a check needs. */
+export type CheckedGrant = Pick<
+  Grant,
+  'generation' | 'sub' | 'signedInAt' | 'scopes' | 'issuedAt' | 'expiresAt'
+>;
+
+/** Why a call is denied. The reason appears only in the log and the metric; the caller never sees it. */
 export type Refusal =
-  /** The token does not have the form of a token. This is decided without reading the store. */
+  /** The text does not have the format of a token. The check decides this without reading the store. */
   | 'malformed'
   /** The token does not exist, or it was revoked, purged or deleted by TTL. */
   | 'unknown'
   /** The token has expired. */
   | 'expired'
-  /** The token's key or Deployment cannot be used. Never `idle`, because the tokens of an idle key stay valid. */
+  /** The token's key was deleted, or its item is malformed. */
+  | 'deleted'
+  /**
+   * The token's key or Deployment cannot be used. The reason is never `idle`, because an idle key's tokens stay valid.
+   */
   | Exclude<KeyRejection, 'idle'>
-  /** The token is valid, but the call is about another Deployment. */
+  /** The token is valid, but does not belong to the Deployment that the call names. */
   | 'deployment'
   /** The token is valid, but lacks a scope that the call requires. */
   | 'scope'
-  /** The token is valid, but the call is malformed, so that its requirements are unknown. */
+  /** The token is valid, but the call is malformed, so its requirements are unknown. */
   | 'request';
 
-/** What a call requires in addition to a valid token. */
+/** A call's requirements in addition to a valid token. */
 export interface Demand extends Caller {
-  /** The Deployment that the call is about; undefined if it names none. */
+  /** The Deployment that the call names; undefined if the call does not name a Deployment. */
   deploymentId?: string | undefined;
   /** Scopes that the token must have. All of them are required. */
   scopes: readonly string[];
   /**
-   * Whether the call is malformed. The token is then checked, but the call is denied and is not a use. @default false
+   * Why the call is denied even with a valid token, if that is known before the check. Such a call does not extend the
+   * token.
    */
-  isMalformed?: boolean;
+  deniedFor?: Refusal | undefined;
 }
 
-/** Requires only a valid token. */
+/** Requirements that any valid token meets. */
 const NOTHING_MORE: Demand = { scopes: [] };
 
-/** What a valid token gives access to, and until when. */
+/** The access that a valid token gives, and when that access expires. */
 export interface Access {
-  /** Key ID, or the person's `sub`. */
+  /** ID of the token's key, or `sub` of the person. */
   principalId: string;
   principalType: 'api_key' | 'person';
   deploymentId: string;
-  /** Without the first scope, `deployment:<id>`. */
+  /** Scopes without the first one, `deployment:<id>`. */
   scopes: string[];
-  /** Epoch seconds. */
+  /** When the token was issued, in epoch seconds. */
   issuedAt: number;
-  /** Epoch seconds: when the token expires unless it is used again. */
+  /** When the token expires unless it is used again, in epoch seconds. */
   expiresAt: number;
 }
 
-export type Verdict = { allowed: true; access: Access } | { allowed: false; reason: Refusal };
+export type Verdict = { allowed: true; access: Access } | Denial;
 
-/** The settings of the stack for all tokens. */
+interface Denial {
+  allowed: false;
+  reason: Refusal;
+  /** The public ID of the presented token, for the log. Undefined if the text does not have the format of a token. */
+  id?: string;
+}
+
+/** The stack's settings for all tokens. */
 export interface CheckRules extends Lifetimes {
   /** Scopes that the stack defines. */
   scopes: readonly string[];
@@ -109,11 +138,11 @@ export interface CheckRules extends Lifetimes {
 }
 
 /**
- * Checks a token, and extends it when that is due. A call that it allows is a use; a denied call is not. Keeps no state
- * between calls.
- * @param presented the text presented as the bearer token, untrusted
+ * Checks a token, and extends its expiry when an extension is due. Only an allowed call counts as a use of the token.
+ * The check keeps no state between calls.
+ * @param presented the text that was presented as the bearer token, which cannot be trusted
  * @param demand what the call requires in addition to a valid token
- * @throws whatever the store throws. The caller must then deny the call.
+ * @throws any error from the store. The caller must then deny the call.
  * @example
  * ```
  * const verdict = await check(token, { store, clock: Date.now, rules }, { deploymentId: 'etl', scopes: ['airflow:read'] });
@@ -127,29 +156,30 @@ export async function check(
 ): Promise<Verdict> {
   const credential = parseToken(presented);
   if (!credential) return refused('malformed');
+  const refusedToken = (reason: Refusal): Denial => ({ allowed: false, reason, id: publicId(credential) });
   const isForAnother = demand.deploymentId !== undefined && demand.deploymentId !== credential.deploymentId;
-  if (isForAnother) return refused('deployment');
+  if (isForAnother) return refusedToken('deployment');
   const now = clock();
   const hash = hashOf(presented);
   const records = await store.read(credential, hash);
-  const verdict = judge(credential, records, now, rules);
-  if (!verdict.allowed) return verdict;
-  if (records.key && !isAllowedFrom(records.key, demand.address)) return refused('network');
-  if (demand.isMalformed) return refused('request');
-  if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refused('scope');
+  const verdict = await judge(credential, records, now, rules);
+  if (!verdict.allowed) return refusedToken(verdict.reason);
+  if (records.key && !isAllowedFrom(records.key, demand.address)) return refusedToken('network');
+  if (demand.deniedFor) return refusedToken(demand.deniedFor);
+  if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refusedToken('scope');
   const until = records.token && expiryOfSlide(records.token, now, rules);
   if (!until || !records.token) return verdict;
 
   const from = originOf(demand, rules.lastUsedFrom);
-  // Runs concurrently with the extension, whether or not that succeeds. It is awaited, because Lambda runs nothing
-  // after the answer.
+  // Record the key's last use at the same time as the extension, whether or not the extension succeeds. Wait for the
+  // record, because Lambda runs nothing after the response.
   const before = recordedBefore(rules.slideInterval, now);
-  const touched = isUseDue(records.key?.lastUsedAt, before)
-    ? store.touch(credential, before, now, from).catch(() => {})
+  const recorded = isUseDue(records.key?.lastUsedAt, before)
+    ? store.recordUse(credential, before, now, from).catch(() => {})
     : undefined;
-  const expiresAt = await store.slide(credential, hash, until, now, from).finally(() => touched);
+  const expiresAt = await store.extend(credential, hash, until, now, from).finally(() => recorded);
   // The token was revoked, or deleted by TTL, between the read and the write.
-  if (expiresAt === undefined) return refused('unknown');
+  if (expiresAt === undefined) return refusedToken('unknown');
   return judge(credential, { ...records, token: { ...records.token, expiresAt } }, now, rules);
 }
 
@@ -162,74 +192,74 @@ export function parseToken(presented: string): Credential | undefined {
 }
 
 /**
- * Reports whether a token is valid now. Used by the check, and by introspection, which is not a use.
+ * Reports whether a token is currently valid. The check uses this, and so does introspection, which does not count as a
+ * use of the token.
  * @param now epoch milliseconds
+ * @throws any error from reading the end of the holder's access
  */
-export function judge(
+export async function judge(
   credential: Credential,
   records: CheckedRecords,
   now: number,
   rules: CheckRules,
-): Verdict {
+): Promise<Verdict> {
   return credential.kind === 'temporary'
     ? judgeGrant(credential, records, now, rules)
     : judgeToken(credential, records, now, rules);
 }
 
-function judgeToken(
-  { deploymentId, ulid }: Credential,
-  { deployment, key, token }: CheckedRecords,
+/** Reports whether an access token is currently valid. @param now epoch milliseconds */
+export function judgeToken(
+  credential: Credential,
+  { deployment, key, token }: TokenRecords,
   now: number,
   rules: CheckRules,
 ): Verdict {
   if (!token) return refused('unknown');
-  if (!key) return refused('revoked');
-  // Allowed IP ranges are checked last, so that only a valid token is denied because of its address.
+  if (!key) return refused('deleted');
+  // Check the allowed IP ranges last, so that this reason applies only to tokens that are otherwise valid.
   const rejection = keyRejection(key, { deployment, token, now, isIdle: false, from: 'anywhere' });
   if (rejection) return refused(rejection);
-  const keyEndsAt = key.validUntil === undefined ? Number.POSITIVE_INFINITY : key.validUntil / 1000;
+  const keyEndsAt = (key.validUntil ?? Infinity) / 1000;
   const expiresAt = Math.min(capped(token.expiresAt, token.issuedAt, rules), keyEndsAt);
   if (!isLive(expiresAt, now)) return refused('expired');
-  return {
-    allowed: true,
-    access: {
-      principalId: formatKeyId(deploymentId, ulid),
-      principalType: 'api_key',
-      deploymentId,
-      scopes: effectiveScopes(token.scopes, key.scopes, rules.scopes),
-      issuedAt: token.issuedAt,
-      expiresAt: Math.floor(expiresAt),
-    },
-  };
+  const scopes = effectiveScopes(token.scopes, key.scopes, rules.scopes);
+  const keyId = formatKeyId(credential.deploymentId, credential.ulid);
+  return allowed('api_key', keyId, credential, scopes, { ...token, expiresAt: Math.floor(expiresAt) });
 }
 
-function judgeGrant(
-  { deploymentId }: Credential,
-  { deployment, grant }: CheckedRecords,
+async function judgeGrant(
+  credential: Credential,
+  { deployment, grant, readEnd }: CheckedRecords,
   now: number,
   rules: CheckRules,
-): Verdict {
+): Promise<Verdict> {
   if (!grant) return refused('unknown');
-  if (grant.generation !== deployment?.generation) return refused('revoked');
+  if (grant.generation !== deployment?.generation) return refused('generation');
   if (!isLive(grant.expiresAt, now)) return refused('expired');
+  if (precedesEnd(await readEnd(grant), grant.signedInAt)) return refused('revoked');
+  const scopes = effectiveScopes(grant.scopes, undefined, rules.scopes);
+  return allowed('person', grant.sub, credential, scopes, grant);
+}
+
+function allowed(
+  principalType: Access['principalType'],
+  principalId: string,
+  { deploymentId }: Credential,
+  scopes: string[],
+  { issuedAt, expiresAt }: Pick<Access, 'issuedAt' | 'expiresAt'>,
+): Verdict {
   return {
     allowed: true,
-    access: {
-      principalId: grant.sub,
-      principalType: 'person',
-      deploymentId,
-      scopes: effectiveScopes(grant.scopes, undefined, rules.scopes),
-      issuedAt: grant.issuedAt,
-      expiresAt: grant.expiresAt,
-    },
+    access: { principalId, principalType, deploymentId, scopes, issuedAt, expiresAt },
   };
 }
 
-/** Returns the scope string: `deployment:<id>` and the scopes (RFC 6749 §3.3). */
+/** Returns the scope string: `deployment:<id>` followed by the scopes (RFC 6749 §3.3). */
 export function scopeOf({ deploymentId, scopes }: Pick<Access, 'deploymentId' | 'scopes'>): string {
   return [deploymentScope(deploymentId), ...scopes].join(' ');
 }
 
-function refused(reason: Refusal): Verdict {
+function refused(reason: Refusal): Denial {
   return { allowed: false, reason };
 }

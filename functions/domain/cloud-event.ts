@@ -1,22 +1,30 @@
+import { OF_PEOPLE } from './access.ts';
 import type { ServiceEvent } from './events.ts';
 
-/** The `source` attribute of every event on the bus. EventBridge rules match it. */
+/** The `source` attribute of every event on the bus. EventBridge rules match this value. */
 export const EVENT_SOURCE = 'deployment-api-keys';
 
-/** Converts an event to CloudEvents 1.0, the form in which it is sent. It never contains a secret or a hash. */
+/**
+ * Converts an event to CloudEvents 1.0, the format in which it is sent. The result never contains a secret or a
+ * complete hash.
+ */
 export function cloudEventOf({ id, type, deploymentId, generation, actor, createdAt, data }: ServiceEvent) {
-  const keyId = typeof data.keyId === 'string' ? `/api-keys/${data.keyId}` : '';
   return {
     specversion: '1.0',
-    // The ID of the event, so every delivery of it has the same ID.
+    // Use the ID of the stored event, so that every delivery of the event has the same ID.
     id,
     source: EVENT_SOURCE,
     type,
-    subject: `deployments/${deploymentId}${keyId}`,
+    subject: subjectOf(deploymentId, data),
     time: new Date(createdAt).toISOString(),
     datacontenttype: 'application/json',
-    data: { deploymentId, generation, actor, ...data },
+    data: { ...(deploymentId !== OF_PEOPLE.id && { deploymentId, generation }), actor, ...data },
   };
+}
+
+function subjectOf(deploymentId: string, { keyId, sub }: ServiceEvent['data']): string {
+  if (deploymentId === OF_PEOPLE.id) return `people/${encodeURIComponent(String(sub))}`;
+  return `deployments/${deploymentId}${typeof keyId === 'string' ? `/api-keys/${keyId}` : ''}`;
 }
 
 export type CloudEvent = ReturnType<typeof cloudEventOf>;

@@ -3,63 +3,92 @@ import { DEPLOYMENT_ID, isDeploymentId } from './identifiers.ts';
 import { isPlainText, plainTextRule } from './text.ts';
 
 type Scalar = string | number | boolean;
-/** What an attribute must be: this value, one of these values, or present (or absent). */
+/**
+ * Condition for an attribute: the attribute must equal a value, equal one of several values, be present, or be absent.
+ */
 export type AttributeRule = Scalar | readonly Scalar[] | { readonly exists: boolean };
-/** Rules for attributes of a row. All of them must hold. */
+/** Conditions for the attributes of a row. A row must meet all of them. */
 export type RowCondition = Readonly<Record<string, AttributeRule>>;
 
-/** A DynamoDB table of the platform, in the stack's account and Region, whose rows are Deployments. */
+/**
+ * Limits on the number of Deployments that can be deleted by changes to a followed table before a person must confirm
+ * more deletions.
+ */
+export interface DeletionLimit {
+  /** Maximum number of deletions per hour. @default 20 */
+  readonly perHour?: number | undefined;
+  /**
+   * Maximum share of the table's Deployments that can be deleted per day, from 0 to 1; 1 means no limit. In a small
+   * table, up to three deletions are allowed if they affect at most half of the Deployments. One deletion is always
+   * allowed.
+   * @default 0.25
+   */
+  readonly share?: number | undefined;
+}
+
+/** One of the platform's DynamoDB tables, in the stack's account and Region. Its rows are Deployments. */
 export interface DeploymentsSource {
   /** ARN of the table. */
   readonly table: string;
-  /** ARN of its stream, which must have new and old images. */
+  /** ARN of the table's stream, which must have new and old images. */
   readonly stream: string;
-  /** The attribute that holds a Deployment's ID. Only one row has it, and it stays the same while the Deployment exists. */
+  /**
+   * The attribute that holds a Deployment's ID. The ID must be unique among the rows and must not change while the
+   * Deployment exists.
+   */
   readonly id: string;
-  /** The attribute that holds its name. @default the ID is the name, and people may change it */
+  /** The attribute that holds a Deployment's name. @default the ID is the name, and people can change the name */
   readonly name?: string | undefined;
-  /** The attribute that holds its groups: a list, a set or one string. @default none, and people may set them */
+  /**
+   * The attribute that holds a Deployment's groups: a list, a set or a single string.
+   * @default none; people can set the groups
+   */
   readonly groups?: string | undefined;
-  /** Which rows are Deployments. @default all */
+  /** Condition for the rows that are Deployments. @default every row */
   readonly where?: RowCondition | undefined;
-  /** Which of those rows are deleted Deployments. @default none: a deleted Deployment has no row */
+  /** Condition for the rows that are deleted Deployments. @default none: a deleted Deployment has no row */
   readonly deleted?: RowCondition | undefined;
-  /** ARN of the customer managed key that encrypts the table. @default none */
+  /**
+   * Limits on how many Deployments can be deleted before a person must confirm more deletions.
+   * @default 20 per hour, and a quarter per day
+   */
+  readonly deletions?: DeletionLimit | undefined;
+  /** ARN of the customer managed KMS key that encrypts the table. @default none */
   readonly encryptionKey?: string | undefined;
 }
 
 /**
- * A row by attribute: strings, numbers, booleans, `null`, and lists or sets of strings as arrays. A value of any other
- * type counts as present, but equals nothing.
+ * A row as a map from attribute names to values. Values are strings, numbers, booleans, `null`, and arrays for lists or
+ * sets of strings. A value of any other type counts as present, but equals nothing.
  */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** A Deployment as its row describes it. A field without an attribute in the source is undefined. */
+/** A Deployment as its row describes it. A field is undefined if the source does not name an attribute for it. */
 export interface SourcedDeployment {
   readonly id: string;
   readonly name: string | undefined;
   readonly groups: string[] | undefined;
 }
 
-/** A row that breaks the rules of the service. Retrying does not help. */
+/** Thrown for a row that violates the service's rules. Retrying does not help. */
 export class RefusedRow extends Error {
   override readonly name = 'RefusedRow';
 }
 
-/** Returns the names of the attributes that the source uses. The service reads no others. */
+/** Returns the names of the attributes that the source uses. The service reads no other attributes. */
 export function attributesOf({ id, name, groups, where = {}, deleted = {} }: DeploymentsSource): string[] {
   const all = [id, name, groups, ...Object.keys(where), ...Object.keys(deleted)];
   return [...new Set(all.filter((it) => it !== undefined))];
 }
 
-/** Reports whether a row is a Deployment that is not deleted. Its ID may still be invalid. */
+/** Reports whether a row is a Deployment that is not deleted. The Deployment's ID can still be invalid. */
 export function isDeployment(row: Row | undefined, { where, deleted }: DeploymentsSource): row is Row {
   return row !== undefined && holds(where ?? {}, row) && !(deleted && holds(deleted, row));
 }
 
 /**
  * Returns the Deployment that a row describes, or undefined if the row is not a Deployment or is deleted.
- * @throws RefusedRow when its ID, name or groups are invalid
+ * @throws RefusedRow if the row's ID, name or groups are invalid
  */
 export function deploymentOf(row: Row | undefined, source: DeploymentsSource): SourcedDeployment | undefined {
   if (!isDeployment(row, source)) return undefined;
@@ -78,7 +107,7 @@ function holds(condition: RowCondition, row: Row): boolean {
   });
 }
 
-/** The name of a row without a name is its ID. */
+/** If a row has no name, its ID is the name. */
 function nameOf(row: Row, { name }: DeploymentsSource, id: string): string | undefined {
   if (name === undefined) return undefined;
   const value = row[name] ?? id;
@@ -90,7 +119,8 @@ function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined
   if (groups === undefined) return undefined;
   const value = row[groups] ?? [];
   const all = Array.isArray(value) ? value : [value];
-  // The order of a set is arbitrary. Unsorted groups would look like a change on every read.
+  // Sort the groups, because the order of a set is arbitrary and unsorted groups would look like a change on every
+  // read.
   if (all.length <= 20 && all.every((it) => isText(it, 128))) return [...new Set(all)].sort();
   throw new RefusedRow(`${groups} must be at most 20 texts; each ${plainTextRule(1, 128)}`);
 }
@@ -101,10 +131,10 @@ const isText = (value: unknown, most: number): value is string =>
 const ULID_DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /**
- * Returns the generation that starts with a change: a ULID of the change's time. 80 bits of SHA-256 of the sequence
- * number take the place of its random bits. The same change always gives the same generation, and different changes
- * give different ones. The sequence number itself does not fit: it has up to 40 digits (133 bits), and a ULID has 128
- * bits.
+ * Returns the ID of the generation that starts with a change. The ID is a ULID with the time of the change. Instead of
+ * random bits, it contains 80 bits of the SHA-256 hash of the sequence number. The same change always gives the same
+ * generation, and different changes give different generations. The sequence number itself does not fit into the ULID:
+ * a sequence number has up to 40 digits (133 bits), and a ULID has 128 bits.
  * @param at epoch milliseconds
  */
 export function generationOf(id: string, sequence: string, at: number): string {
@@ -116,13 +146,16 @@ export function generationOf(id: string, sequence: string, at: number): string {
 }
 
 /**
- * Pads a sequence number of a stream, so that sorting as text sorts by number.
- * @throws RefusedRow when it is missing
+ * Pads a sequence number from a stream, so that sorting sequence numbers as text also sorts them as numbers.
+ * @throws RefusedRow if the sequence number is missing
  */
 export function sequenceOf(number: string | undefined): string {
   if (number !== undefined && /^\d{1,40}$/.test(number)) return number.padStart(40, '0');
   throw new RefusedRow('the record has no sequence number');
 }
 
-/** Sorts before every sequence number. Marks what the service read from the table instead of from a stream record. */
+/**
+ * Placeholder that sorts before every sequence number. It marks data that the service read from the table instead of
+ * from a stream record.
+ */
 export const BY_LOOKING = '0'.repeat(40);

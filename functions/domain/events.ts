@@ -1,47 +1,56 @@
 import { newUlid } from './mint.ts';
 import type { Actor } from './records.ts';
 
-/** How long an event is kept, in seconds: 90 days. */
+/** How long the service keeps an event, in seconds: 90 days. */
 export const EVENT_LIFETIME = 90 * 24 * 60 * 60;
 
-/** What can happen to a Deployment, to its keys and to people's temporary tokens. */
-export type EventType =
-  | 'deployment.registered'
-  | 'deployment.edited'
-  | 'deployment.deleted'
-  | 'deployment.purged'
-  | 'deployment.restored'
-  | 'api_key.created'
-  | 'api_key.edited'
-  | 'api_key.rotated'
-  | 'api_key.secret_retired'
-  | 'api_key.disabled'
-  | 'api_key.enabled'
-  | 'api_key.deleted'
-  | 'api_key.leaked'
-  | 'api_key.expiring'
-  | 'api_key.expired'
-  | 'api_key.idle'
-  | 'api_key.trust_unbound'
-  | 'call.refused'
-  | 'token.leaked'
-  | 'temporary_token.leaked'
-  | 'temporary_token.issued'
-  | 'temporary_token.revoked';
+/** Types of events about a Deployment, its keys, their access tokens, and people's temporary tokens. */
+export const EVENT_TYPES = [
+  'deployment.registered',
+  'deployment.edited',
+  'deployment.deleted',
+  'deployment.purged',
+  'deployment.restored',
+  'api_key.created',
+  'api_key.edited',
+  'api_key.rotated',
+  'api_key.secret_retired',
+  'api_key.secret_retiring',
+  'api_key.disabled',
+  'api_key.enabled',
+  'api_key.deleted',
+  'api_key.leaked',
+  'api_key.expiring',
+  'api_key.expired',
+  'api_key.idle',
+  'api_key.trust_unbound',
+  'api_key.tokens_revoked',
+  'call.refused',
+  'token.revoked',
+  'token.leaked',
+  'temporary_token.leaked',
+  'temporary_token.issued',
+  'temporary_token.revoked',
+  'person.access_ended',
+  'person.access_restored',
+  'person.keys_found',
+] as const;
 
-/** One entry of a Deployment's history. It outlives the Deployment and never contains a secret or a hash. */
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** One entry in a Deployment's history. Events outlive the Deployment and never contain a secret or a complete hash. */
 export interface ServiceEvent {
-  /** A ULID of the time of the event. */
+  /** ULID of the event, which contains its time. */
   id: string;
   type: EventType;
   deploymentId: string;
   generation: string;
   actor: Actor;
-  /** Epoch milliseconds. */
+  /** Time of the event, in epoch milliseconds. */
   createdAt: number;
-  /** The key ID, changed fields or counts. Flat, and without secrets. */
+  /** The key ID, the changed fields, or counts, as a flat object without secrets. */
   data: Record<string, string | number | boolean | string[]>;
-  /** Epoch seconds: the TTL attribute. */
+  /** When the event expires, in epoch seconds. This is the TTL attribute. */
   expiresAt: number;
 }
 

@@ -1,18 +1,22 @@
-/** The time now, in epoch milliseconds. */
+/** Returns the current time in epoch milliseconds. */
 export type Clock = () => number;
 
 /** How long tokens are valid. All values are whole seconds. */
 export interface Lifetimes {
-  /** How long a token is valid after its issue and after each use. */
+  /** How long a token is valid after it is issued and after each use. */
   tokenLifetime: number;
-  /** How much later a token may expire, so that a burst of uses costs one write. With 0, expiry is exact. */
+  /**
+   * How long a token can stay valid beyond tokenLifetime after its last use. This tolerance lets a burst of uses cost
+   * only one write. With 0, a token expires exactly tokenLifetime after its last use.
+   */
   slideInterval: number;
-  /** How long a token can be valid after its issue, however often it is used; undefined means no limit. */
+  /** Maximum time for which a token is valid after it is issued, however often it is used; undefined means no limit. */
   maxTokenLifetime?: number | undefined;
 }
 
 /**
- * Reports whether a token has not expired. Every read must check this, because DynamoDB's TTL deletes items days late.
+ * Reports whether a token has not expired. Every read must check this, because DynamoDB's TTL can delete items days
+ * late.
  * @param expiresAt epoch seconds
  * @param now epoch milliseconds
  */
@@ -21,7 +25,7 @@ export function isLive(expiresAt: number, now: number): boolean {
 }
 
 /**
- * Returns the `expiresAt` of a token issued now. It is rounded up, because a token never expires early.
+ * Returns the `expiresAt` of a token issued now, rounded up, because a token must never expire early.
  * @param now epoch milliseconds
  * @returns epoch seconds
  */
@@ -30,7 +34,7 @@ export function expiryOfIssue(now: number, lifetimes: Lifetimes): number {
 }
 
 /** How long a temporary token is valid, in seconds: 24 hours, regardless of use and of the stack's settings (G4). */
-export const GRANT_LIFETIME = 24 * 60 * 60;
+export const GRANT_LIFETIME = 86_400;
 
 /**
  * Returns the `expiresAt` of a temporary token issued now.
@@ -41,13 +45,13 @@ export function expiryOfGrant(now: number): number {
   return Math.ceil(now / 1000) + GRANT_LIFETIME;
 }
 
-/** How long an Idempotency-Key is remembered, in seconds: 24 hours. */
-export const IDEMPOTENCY_LIFETIME = 24 * 60 * 60;
+/** How long the service remembers an Idempotency-Key, in seconds: 24 hours. */
+export const IDEMPOTENCY_LIFETIME = 86_400;
 
 /**
- * Returns the `expiresAt` to which a use now extends a token, or undefined when no extension is due. An extension adds
- * slideInterval to tokenLifetime. The next one is due only when `expiresAt` no longer covers tokenLifetime from now, so
- * a burst of uses costs one write.
+ * Returns the new `expiresAt` for a token that is used now, or undefined if no extension is due. An extension adds
+ * slideInterval to tokenLifetime. The next extension is due only when `expiresAt` is less than tokenLifetime away, so a
+ * burst of uses costs one write.
  * @param now epoch milliseconds
  * @returns epoch seconds
  */

@@ -1,19 +1,22 @@
 import { crc32 } from 'node:zlib';
 
-/** A Deployment's ID, at most 64 characters, chosen by the platform. */
+/** A Deployment's ID, chosen by the platform. At most 64 characters. */
 export const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_-]{0,63}';
 export const ULID = '[0-7][0-9A-HJKMNP-TV-Z]{25}';
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** Length of the random part. 62^43 is just over 2^256. */
+/** Length of the random part of a credential, in characters. 62^43 is just over 2^256. */
 export const RANDOM_LENGTH = 43;
-/** Length of the check. */
+/** Length of the check, in characters. */
 export const CHECK_LENGTH = 6;
 
-const deploymentIdPattern = new RegExp(`^${DEPLOYMENT_ID}$`);
+// Few bundles need this pattern, and esbuild leaves it out of the other bundles only if the expression is marked as
+// pure.
+const deploymentIdPattern = /* @__PURE__ */ new RegExp(`^${DEPLOYMENT_ID}$`);
 const ulidPattern = new RegExp(`^${ULID}$`);
 const keyIdPattern = new RegExp(`^dk_(${DEPLOYMENT_ID})_(${ULID})$`);
-// The three parts on the right have fixed lengths and contain no `_`, so a Deployment ID may contain `_`.
+// The three parts to the right of the Deployment ID have fixed lengths and do not contain `_`, so a Deployment ID can
+// contain `_`.
 const credentialPattern = new RegExp(
   `^(dks|dkt|dkx)_(${DEPLOYMENT_ID})_(${ULID})_[0-9A-Za-z]{${RANDOM_LENGTH}}[0-9A-Za-z]{${CHECK_LENGTH}}$`,
 );
@@ -21,14 +24,17 @@ const credentialPattern = new RegExp(
 const KINDS = { dks: 'secret', dkt: 'token', dkx: 'temporary' } as const;
 const PREFIXES = { secret: 'dks', token: 'dkt', temporary: 'dkx' } as const;
 
-/** `secret`: a key's client_secret. `token`: an access token of a key. `temporary`: a person's temporary token. */
+/**
+ * Kinds of credential. `secret`: a key's client_secret. `token`: an access token of a key. `temporary`: a person's
+ * temporary token.
+ */
 export type CredentialKind = keyof typeof PREFIXES;
 
-/** The parts of a well-formed secret or token. Being well-formed does not make it valid. */
+/** The parts of a well-formed secret or token, which is not necessarily valid. */
 export interface Credential {
   kind: CredentialKind;
   deploymentId: string;
-  /** ULID of the key (for a secret or token) or of the temporary token. */
+  /** ULID of the key (for a secret or an access token) or of the temporary token. */
   ulid: string;
 }
 
@@ -47,7 +53,15 @@ export function formatKeyId(deploymentId: string, ulid: string): string {
   return `dk_${deploymentId}_${ulid}`;
 }
 
-/** Returns the parts of a key ID, or undefined when the text is not one. */
+/**
+ * Returns the ID that logs use for a presented credential: the ID of its key, or `dkx_<deploymentId>_<ULID>` for a
+ * temporary token.
+ */
+export function publicId({ kind, deploymentId, ulid }: Credential): string {
+  return `${kind === 'temporary' ? 'dkx' : 'dk'}_${deploymentId}_${ulid}`;
+}
+
+/** Returns the parts of a key ID, or undefined if the text is not a key ID. */
 export function parseKeyId(text: string): { deploymentId: string; ulid: string } | undefined {
   const [, deploymentId, ulid] = keyIdPattern.exec(text) ?? [];
   return deploymentId && ulid ? { deploymentId, ulid } : undefined;
@@ -64,7 +78,8 @@ export function formatCredential({ kind, deploymentId, ulid }: Credential, rando
 
 /**
  * Returns the parts of a secret or token, or undefined when its prefix, length, alphabet or check is wrong. The check
- * detects typing errors and helps secret scanners. It proves nothing, because anyone can compute it.
+ * detects typing errors and helps secret scanners. It does not prove that a credential is genuine, because anyone can
+ * compute it.
  */
 export function parseCredential(text: string): Credential | undefined {
   const [, prefix, deploymentId, ulid] = credentialPattern.exec(text) ?? [];
@@ -74,7 +89,7 @@ export function parseCredential(text: string): Credential | undefined {
 }
 
 /**
- * Formats a whole number in base62, most significant digit first, padded on the left with `0`.
+ * Formats a whole number in base62, most significant digit first, left-padded with `0`.
  * @param value not negative
  */
 export function base62(value: bigint, length: number): string {
@@ -86,4 +101,11 @@ export function base62(value: bigint, length: number): string {
 /** Returns the CRC-32 (as in zlib) of the ASCII bytes, as six base62 characters. */
 function checkOf(body: string): string {
   return base62(BigInt(crc32(body)), CHECK_LENGTH);
+}
+
+/** Reports whether text has the format of an access token of this key. */
+export function isTokenOf(keyId: string, text: string): boolean {
+  const [key, credential] = [parseKeyId(keyId), parseCredential(text)];
+  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
+  return credential?.kind === 'token' && isOfKey;
 }

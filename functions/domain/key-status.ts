@@ -1,44 +1,50 @@
 import { isWithin } from './networks.ts';
 import type { ApiKey, Deployment, Token } from './records.ts';
 
-const DAY = 24 * 60 * 60 * 1000;
-/** How long before a key expires the service notifies people, in milliseconds: 7 days. */
-const NOTICE = 7 * DAY;
+/** Milliseconds. */
+const DAY = 86_400_000;
+/** How long before a key's expiry the service notifies people, in milliseconds: 7 days. */
+const NOTICE = 604_800_000;
 
 /** Why a key cannot be used. */
 export type KeyRejection =
+  /** The Deployment was deleted, or it was registered again after the key was created or the token was issued. */
+  | 'generation'
   /**
-   * The key, or the presented token, belongs to another generation of the Deployment, or the Deployment is deleted; or
-   * the token was issued before the key was last disabled, enabled, extended, or rotated with `retireOld` "now".
+   * All tokens of the key were revoked: someone disabled the key, revoked its tokens, extended the key after it had
+   * expired, rotated it with `retireOld` "now", or reported a leak.
    */
   | 'revoked'
-  /** The key is disabled. A leaked key is disabled until somebody rotates it. */
+  /** The key is disabled. A leaked key is disabled until someone rotates it. */
   | 'disabled'
   /** The key has expired. */
   | 'expired'
-  /** Nobody has used the key for too long. */
+  /** The key has not been used for too long. */
   | 'idle'
-  /** The call does not come from the key's allowed IP ranges. */
+  /** The call comes from outside the key's allowed IP ranges. */
   | 'network';
 
-/** The part of a key that decides whether it can be used. */
+/** The fields of a key that decide whether it can be used. */
 type UsableKey = Pick<ApiKey, 'generation' | 'enabled' | 'epoch' | 'validUntil' | 'networks'>;
 
-/** How a key is used: by its secret, by a subject token, or by an access token that was issued for it. */
+/** A use of a key: with its secret, with a subject token, or with an access token that was issued for it. */
 export interface KeyUse {
-  /** The key's Deployment; undefined when it is deleted. */
+  /** The key's Deployment; undefined if it was deleted. */
   deployment: Pick<Deployment, 'generation'> | undefined;
-  /** The presented access token; undefined when a secret or a subject token is presented. */
+  /** The presented access token; undefined if the client presented a secret or a subject token. */
   token?: Pick<Token, 'generation' | 'epoch'>;
-  /** Epoch milliseconds. */
+  /** Current time in epoch milliseconds. */
   now: number;
-  /** Whether the key has been unused for too long, as `isIdle` returns it. */
+  /** Whether the key has been unused for too long: the result of `isIdle`. */
   isIdle: boolean;
-  /** Where the call comes from, as API Gateway saw it; `anywhere` when allowed IP ranges do not matter. */
+  /** Source address of the call as API Gateway saw it; `anywhere` to ignore the allowed IP ranges. */
   from: { address?: string | undefined } | 'anywhere';
 }
 
-/** Returns the first reason why a key cannot be used, or undefined when it can. Nothing else decides this. */
+/**
+ * Returns the first reason why a key cannot be used; undefined if the key can be used. Only this function decides
+ * whether a key can be used.
+ */
 export function keyRejection(
   key: UsableKey,
   use: KeyUse & { isIdle: false },
@@ -49,8 +55,8 @@ export function keyRejection(
   { deployment, token = key, now, isIdle, from }: KeyUse,
 ): KeyRejection | undefined {
   const generation = deployment?.generation;
-  if (key.generation !== generation || token.generation !== generation) return 'revoked';
-  // A disabled key has a new epoch as well. This reason says more.
+  if (key.generation !== generation || token.generation !== generation) return 'generation';
+  // Disabling a key also changes its epoch, so both reasons apply. "Disabled" is the more specific reason.
   if (!key.enabled) return 'disabled';
   if (token.epoch !== key.epoch) return 'revoked';
   if (hasExpired(key, now)) return 'expired';
@@ -74,13 +80,13 @@ export function isAllowedFrom({ networks }: Pick<ApiKey, 'networks'>, address: s
 }
 
 /**
- * The status of a key that people see. When several apply, the order is leaked, disabled, expired, idle. A key is
- * listed whatever its status.
+ * The status of a key, as people see it. If several statuses apply, the first of these is shown: leaked, disabled,
+ * expired, idle. Keys are listed regardless of their status.
  */
 export type KeyStatus = 'active' | 'leaked' | 'disabled' | 'expired' | 'idle';
 
 /**
- * Returns the status that people see.
+ * Returns the status of a key, as people see it.
  * @param now epoch milliseconds
  */
 export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefined): KeyStatus {
@@ -91,24 +97,25 @@ export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefin
 }
 
 /**
- * Reports whether the key has been unused for too long. An idle key gets no new tokens; its existing tokens stay valid.
+ * Reports whether the key has been unused for too long. An idle key cannot get new tokens; its existing tokens stay
+ * valid.
  * @param now epoch milliseconds
- * @param maxIdleDays undefined when keys never become idle
+ * @param maxIdleDays undefined if keys never become idle
  */
 export function isIdle(key: ApiKey, now: number, maxIdleDays: number | undefined): boolean {
   return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;
 }
 
-/** Returns when the key was last used, created or reactivated, in epoch milliseconds. */
+/** Returns when the key was last used, created or reactivated, whichever is latest, in epoch milliseconds. */
 function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): number {
   return Math.max(createdAt, activeSince, lastUsedAt);
 }
 
 /**
- * Returns the notice that people get about a key that expires soon, has expired or is idle, and the time that it is
- * about. People get one notice for each such time.
+ * Returns the notice about a key that expires soon, has expired or is idle, and the time to which the notice refers.
+ * People get one notice for each such time.
  * @param now epoch milliseconds
- * @returns undefined when there is nothing to notify people about
+ * @returns undefined if there is nothing to notify people about
  */
 export function noticeOf(
   key: ApiKey,

@@ -1,16 +1,16 @@
 import { truncated } from './networks.ts';
 
-/** Where a call came from, as API Gateway reports it. Never taken from a header, which a client could forge. */
+/** Source of a call, as API Gateway reports it. It is never taken from a header that a client could forge. */
 export interface Caller {
-  /** Undefined when the event has no address. */
+  /** Source address of the call; undefined if the event does not contain a source address. */
   address?: string | undefined;
   userAgent?: string | undefined;
 }
 
-/** How much the service records of where a key or token was used from. It always records that it was used. */
+/** How much the service records about where a key or token was used from. The service always records the use itself. */
 export type LastUsedFrom = 'full' | 'truncated' | 'off';
 
-/** Where a use came from, as recorded. A field that is not recorded is ''. */
+/** Recorded source of a use. A field that is not recorded is ''. */
 export interface UseOrigin {
   address: string;
   /** Name and version of the client: the first word of its User-Agent. */
@@ -19,13 +19,20 @@ export interface UseOrigin {
 
 /** A recorded use. */
 export interface LastUse extends UseOrigin {
-  /** Epoch milliseconds. */
+  /** Time of the use, in epoch milliseconds. */
   at: number;
 }
 
+/** The key for which a token was issued, the request that issued the token, and the source of that request. */
+export interface Issue extends UseOrigin {
+  keyId: string;
+  /** Request ID from API Gateway. */
+  requestId: string;
+}
+
 /**
- * A product name and version. A longer first word is not recorded: it may be a secret that was sent in the wrong
- * header.
+ * A product name and version. The service does not record a first word that is longer, because that word might be a
+ * secret that was sent in the wrong header.
  */
 const PRODUCT = /^[\w.+-]{1,32}(\/[\w.+-]{1,32})?(?=[ (]|$)/;
 
@@ -38,9 +45,10 @@ export function originOf({ address = '', userAgent = '' }: Caller, mode: LastUse
 }
 
 /**
- * Returns the latest recorded use, in epoch milliseconds, after which a use now is recorded again. A use is recorded at
- * most once per slideInterval and at most once per second. A transaction fails while another write to its item is in
- * progress; without this limit, the holder of a credential could block its revocation by using it continuously.
+ * Returns the limit for recording a use now, in epoch milliseconds: the service records the use only if the last
+ * recorded use is not later than this limit. The service records a use at most once per slideInterval and at most once
+ * per second. Without this limit, the holder of a credential could block its revocation by using it continuously,
+ * because a transaction fails while another write to the same item is in progress.
  * @param slideInterval seconds
  * @param now epoch milliseconds
  */

@@ -1,8 +1,10 @@
 import { notFound, ServiceError } from './errors.ts';
-import type { Deployment } from './records.ts';
+import type { Deployment, SignIn } from './records.ts';
 
-/** How to recognise administrators, and which claim holds a person's groups. */
+/** Settings that say how to recognise administrators, and which claim holds a person's groups. */
 export interface PeopleConfig {
+  /** The issuer that signs people in. */
+  issuer: string;
   groupsClaim: string;
   adminGroup: string | undefined;
   adminScope: string | undefined;
@@ -14,24 +16,30 @@ export interface Person {
   sub: string;
   groups: readonly string[];
   isAdministrator: boolean;
+  /** The person's sign-in; undefined for an IAM principal, because IAM ends the access of principals. */
+  signIn: SignIn | undefined;
 }
 
 /** The maximum length of a `sub`, in characters (OpenID Connect Core §2). */
 export const MAX_SUB_LENGTH = 255;
 
-/** Reports whether text can be a person's `sub`: 1 to 255 printable ASCII characters. */
+/** Reports whether text is a well-formed `sub` of a person: 1 to 255 printable ASCII characters. */
 export function isSub(text: string): boolean {
   return text.length <= MAX_SUB_LENGTH && /^[\x20-\x7e]+$/.test(text);
 }
 
-/** Reports whether a person may see a Deployment: administrators see all, members see those of their groups. */
+/**
+ * Reports whether a person is allowed to see a Deployment. Administrators see every Deployment; members see the
+ * Deployments of their groups.
+ */
 export function maySee(person: Person, { groups }: Pick<Deployment, 'groups'>): boolean {
   return person.isAdministrator || groups.some((group) => person.groups.includes(group));
 }
 
 /**
- * Returns the Deployment if the person may see it.
- * @throws ServiceError 404 when it is absent or the person may not see it, with the same answer in both cases
+ * Returns the Deployment if the person is allowed to see it.
+ * @throws ServiceError 404 if the Deployment does not exist or the person is not allowed to see it; the response is the
+ * same in both cases
  */
 export function visibleTo(person: Person, deployment: Deployment | undefined): Deployment {
   if (!deployment || !maySee(person, deployment)) throw notFound('Deployment');
@@ -39,11 +47,16 @@ export function visibleTo(person: Person, deployment: Deployment | undefined): D
 }
 
 /**
- * Rejects anyone who is not an administrator. Only administrators register, change and delete Deployments.
- * @throws ServiceError 403; 404 when the person may not see the Deployment
+ * Rejects anyone who is not an administrator. Only administrators can register, change and delete Deployments.
+ * @throws ServiceError 403; 404 if the person is not allowed to see the Deployment
  */
-export function requireAdministrator(person: Person, deployment: Deployment | undefined): void {
-  if (person.isAdministrator) return;
-  visibleTo(person, deployment);
+export function requireAdministratorOf(person: Person, deployment: Deployment | undefined): void {
+  if (!person.isAdministrator) visibleTo(person, deployment);
+  requireAdministrator(person);
+}
+
+/** Rejects anyone who is not an administrator. @throws ServiceError 403 */
+export function requireAdministrator({ isAdministrator }: Person): void {
+  if (isAdministrator) return;
   throw new ServiceError(403, 'forbidden', 'Only an administrator may do this.');
 }

@@ -3,40 +3,48 @@ import type { TrustRule } from './trust.ts';
 export interface Deployment {
   id: string;
   name: string;
-  /** Members of these groups may see the Deployment and manage its keys. */
+  /** Groups whose members can see the Deployment and manage its keys. */
   groups: string[];
-  /** A ULID. A Deployment registered again under the same ID gets a new one. */
+  /** ULID of the generation. A Deployment that is registered again under the same ID gets a new generation. */
   generation: string;
   keyCount: number;
-  /** Grows by one with each change of the name or groups; undefined before the first change. */
+  /**
+   * Revision of the Deployment, which increases by one with each change to the name or groups; undefined before the
+   * first change.
+   */
   revision?: number | undefined;
-  /** Epoch milliseconds. */
+  /** When the Deployment was registered, in epoch milliseconds. */
   createdAt: number;
 }
 
 /** Identifies one generation of a Deployment. */
 export type Generation = Pick<Deployment, 'id' | 'generation'>;
 
-/** The hash of a secret of a key. */
+/** Hash of a key's secret. */
 export interface SecretHash {
   hash: string;
-  /** Epoch milliseconds. */
+  /** When the secret was created, in epoch milliseconds. */
   createdAt: number;
-  /** Epoch milliseconds. From then on the service rejects the secret. */
+  /** When the service starts to reject the secret, in epoch milliseconds. */
   retiresAt?: number | undefined;
-  /** Whether the first use of the newer secret retires this one. */
+  /** Whether the first use of the newer secret retires this secret. */
   retiresOnFirstUse?: boolean | undefined;
-  /** Epoch milliseconds: the last recorded exchange with this secret. */
+  /** When the last recorded exchange with this secret took place, in epoch milliseconds. */
   lastUsedAt?: number | undefined;
+  /**
+   * `sub` of the person, or ARN of the principal, who rotated the key and received this secret; undefined means the
+   * key's creator.
+   */
+  setBy?: string | undefined;
 }
 
-/** A report that an active secret of the key was exposed. */
+/** A report that one of the key's active secrets was exposed. */
 export interface Leak {
-  /** Epoch milliseconds. */
+  /** When the leak was reported, in epoch milliseconds. */
   reportedAt: number;
   /**
-   * Whether the rotation that ends the leak enables the key again: true if it was enabled and no one has disabled it
-   * since.
+   * Whether the rotation that ends the leak re-enables the key. True if the key was enabled before the leak and no one
+   * has disabled it since.
    */
   wasEnabled: boolean;
 }
@@ -48,46 +56,58 @@ export interface ApiKey {
   name: string;
   description?: string | undefined;
   scopes: string[];
-  /** Oldest first. May include retired secrets; `livingSecrets` leaves them out. */
+  /** The key's secrets, oldest first. The list can include retired secrets; `livingSecrets` omits them. */
   secrets: SecretHash[];
   enabled: boolean;
-  /** Set from the report of a leak until a rotation with `retireOld` "now". Meanwhile the key is disabled. */
+  /**
+   * The leak report for the key, from the time of the report until a rotation with `retireOld` "now". The key is
+   * disabled in the meantime.
+   */
   leak?: Leak | undefined;
-  /** The key's own expiry, in epoch milliseconds. Not the TTL attribute, because an expired key stays listed. */
+  /**
+   * The key's own expiry, in epoch milliseconds. This is not the TTL attribute, because expired keys stay in the list.
+   */
   validUntil?: number | undefined;
-  /** Each token copies this number when it is issued. A token with another number is revoked. */
+  /** The key's epoch, which each token copies when it is issued. A token with a different epoch is revoked. */
   epoch: number;
   /** The generation of the Deployment to which the key belongs. */
   generation: string;
-  /** Grows with each edit, so that of two concurrent edits neither is lost. */
+  /** Revision of the key, which increases with each edit, so that neither of two concurrent edits is lost. */
   revision: number;
-  /** Epoch milliseconds. */
+  /** When the key was created, in epoch milliseconds. */
   createdAt: number;
-  /** `sub` of the person, or the ARN of the role. */
+  /** Creator: the `sub` of a person, or the ARN of a role. */
   createdBy: string;
-  /** Epoch milliseconds: the last recorded use, recorded at most once per slideInterval. */
+  /** Time of the last recorded use, in epoch milliseconds. A use is recorded at most once per slideInterval. */
   lastUsedAt?: number | undefined;
-  /** Source address of the last recorded use; '' where addresses are not recorded. */
+  /** Source address of the last recorded use; '' if addresses are not recorded. */
   lastUsedAddress?: string | undefined;
   lastUsedClient?: string | undefined;
-  /** Epoch milliseconds: when an idle key was reactivated, or when the key was last rotated. */
+  /** When the key was last reactivated after being idle, or last rotated, in epoch milliseconds. */
   activeSince?: number | undefined;
-  /** The last notice that people got about the key, and the time that it was about in epoch milliseconds. */
+  /** The last notice that people got about the key, and the time to which the notice refers, in epoch milliseconds. */
   notice?: { type: string; of: number } | undefined;
-  /** Epoch milliseconds: when the sweep reported trust rules that bind no tenant. */
+  /** When the sweep reported that the key has trust rules that do not bind a tenant, in epoch milliseconds. */
   unboundReportedAt?: number | undefined;
-  /** Which tokens the key accepts instead of a secret. A key with trust rules has no secret. */
+  /** Rules for the tokens that the key accepts instead of a secret. A key with trust rules has no secret. */
   trust?: TrustRule[] | undefined;
+  /** `sub` of the person, or ARN of the principal, who last set the trust rules; undefined means the key's creator. */
+  trustSetBy?: string | undefined;
+  /**
+   * When the key was last enabled, in epoch milliseconds, and the `sub` or ARN of the person or principal who enabled
+   * it.
+   */
+  lastEnabled?: { at: number; by: string } | undefined;
   /** Allowed IP ranges (CIDR); undefined means any address. */
   networks?: string[] | undefined;
 }
 
-/** A key whose item is malformed. It gets no tokens, but people can list, disable and delete it. */
+/** A key whose item is malformed. It cannot be exchanged for tokens, but people can list, disable and delete it. */
 export interface MalformedKey {
   malformed: true;
   deploymentId: string;
   ulid: string;
-  /** This and the following fields are undefined where the item has no well-formed value. */
+  /** This field and the fields after it are undefined if the item has no well-formed value for them. */
   name: string | undefined;
   description: string | undefined;
   scopes: string[] | undefined;
@@ -95,6 +115,7 @@ export interface MalformedKey {
   enabled: boolean | undefined;
   leak: Leak | undefined;
   createdBy: string | undefined;
+  trustSetBy: string | undefined;
 }
 
 /** The fields of a key that a check needs. */
@@ -108,19 +129,19 @@ export interface Token {
   deploymentId: string;
   /** ULID of the key. */
   ulid: string;
-  /** SHA-256 of the token, base64url. */
+  /** SHA-256 hash of the token, base64url. */
   hash: string;
   generation: string;
   epoch: number;
-  /** Set when the request narrowed the scopes; otherwise the token has its key's scopes. */
+  /** The token's own scopes, if the request narrowed them; undefined for a token that has its key's scopes. */
   scopes?: string[] | undefined;
-  /** Epoch seconds. */
+  /** When the access token was issued, in epoch seconds. */
   issuedAt: number;
-  /** Epoch seconds: the TTL attribute. */
+  /** When the item expires, in epoch seconds. This is the TTL attribute. */
   expiresAt: number;
 }
 
-/** A temporary token of a person. */
+/** A person's temporary token. */
 export interface Grant {
   deploymentId: string;
   /** ULID of the temporary token. */
@@ -129,55 +150,120 @@ export interface Grant {
   generation: string;
   /** The person's `sub`. */
   sub: string;
+  /** When the person signed in, in epoch seconds; undefined for tokens that earlier versions issued. */
+  signedInAt?: number | undefined;
   scopes: string[];
-  /** Epoch seconds. */
+  /** When the temporary token was issued, in epoch seconds. */
   issuedAt: number;
-  /** Epoch seconds: the TTL attribute. */
+  /** When the item expires, in epoch seconds. This is the TTL attribute. */
   expiresAt: number;
 }
 
-/** Who changed something, as the change's event records it. */
+/** A person's identity. A `sub` is unique only together with its issuer. */
+export interface PersonId {
+  issuer: string;
+  sub: string;
+}
+
+/** The sign-in on which a person's call is based. */
+export interface SignIn extends PersonId {
+  /**
+   * Time of the sign-in, in epoch seconds. A refreshed session keeps the time of the original sign-in if the issuer's
+   * tokens have `auth_time`.
+   */
+  at: number;
+}
+
+/** What the job does with the keys of a person whose access was ended. */
+export type KeysOfPerson = 'report' | 'disable';
+
+/** The job that finds the keys of a person whose access was ended. */
+export interface AccessJob {
+  /** ID of the job: a new ULID each time access is ended. */
+  id: string;
+  keys: KeysOfPerson;
+  /** ID of the last Deployment whose keys the job has completely processed. */
+  after?: string | undefined;
+  found: number;
+  disabled: number;
+  /** When the job finished, in epoch milliseconds. */
+  finishedAt?: number | undefined;
+}
+
+/** The record of a person whose access was ended. */
+export interface AccessRecord extends PersonId {
+  /**
+   * When access was ended, in epoch milliseconds. The service rejects sign-ins and temporary tokens up to this time,
+   * which never decreases.
+   */
+  endedAt: number;
+  /** Whether the service rejects all sign-ins until an administrator restores access. */
+  blocked: boolean;
+  /** Revision of the record, which increases with each change by an administrator. */
+  revision: number;
+  job: AccessJob;
+}
+
+/** A key that the job has found to belong to the person. */
+export interface HeldKey {
+  keyId: string;
+  /** The job that last found the key. */
+  jobId: string;
+  name: string;
+  /** Why the key belongs to the person: they created it, last set its trust rules, or received one of its secrets. */
+  reasons: ('created' | 'secret' | 'trust')[];
+  /** Whether the job disabled the key. */
+  disabled: boolean;
+}
+
+/** The actor who made a change, as recorded in the event about that change. */
 export interface Actor {
   /**
-   * The person's `sub`, the ARN of the IAM role or user, the name of the job, or `anonymous`. Only together with the
-   * type does it identify an actor, because a person can have any `sub`.
+   * The person's `sub`, the ARN of the IAM role or user, the name of the job, or `anonymous`. This ID identifies an
+   * actor only together with the type, because a person can have any `sub`.
    */
   principal: string;
-  /** A signed-in person, an IAM principal, a job of the service, or an anonymous caller. */
+  /** Type of the actor: a signed-in person, an IAM principal, a job of the service, or an anonymous caller. */
   type: 'person' | 'iam' | 'system' | 'anonymous';
-  /** Source address as API Gateway saw it. */
+  /** Source address of the call, as API Gateway saw it. */
   address: string;
-  /** API Gateway's request ID. */
+  /** Request ID of the call, from API Gateway. */
   requestId: string;
 }
 
-/** Records that a call with an Idempotency-Key created something, so that a retry of it creates nothing. */
+/**
+ * The record that a call with an Idempotency-Key has created something, so that retrying the call does not create
+ * anything else.
+ */
 export interface IdempotencyRecord {
   deploymentId: string;
-  /** The generation of the Deployment in which it was created. A record of another generation does not count. */
+  /**
+   * The generation of the Deployment in which the call created something. The service ignores a record from another
+   * generation.
+   */
   generation: string;
-  /** Hash of principal, route and Idempotency-Key, base64url. */
+  /** Hash of the principal, the route and the Idempotency-Key, base64url. */
   hash: string;
-  /** Hash of the body, base64url. */
+  /** Hash of the request body, base64url. */
   bodyHash: string;
-  /** The answer to the call, without the secret. */
+  /** The response to the call, without the secret. */
   answer: { status: number; location?: string | undefined; body: string };
-  /** Epoch seconds: the TTL attribute. */
+  /** When the item expires, in epoch seconds. This is the TTL attribute. */
   expiresAt: number;
 }
 
 /** A management call that the service rejected with a 4xx status. */
 export interface RejectedCall {
-  /** Epoch milliseconds. */
+  /** When the call was rejected, in epoch milliseconds. */
   at: number;
-  /** Its route, `METHOD /path/{parameter}`. */
+  /** Route of the call, `METHOD /path/{parameter}`. */
   call: string;
   status: number;
-  /** The error's code. */
+  /** Code of the error. */
   code: string;
-  /** Source address as API Gateway saw it. */
+  /** Source address of the call, as API Gateway saw it. */
   address: string;
-  /** API Gateway's request ID. */
+  /** Request ID of the call, from API Gateway. */
   requestId: string;
 }
 
@@ -186,8 +272,8 @@ export interface RejectedCalls {
   caller: Pick<Actor, 'principal' | 'type'>;
   /** The hour in UTC, such as `2030-01-01T12`. */
   hour: string;
-  /** The number of calls, including those about Deployments that are not listed below. */
+  /** Number of calls, including calls about Deployments that the list does not contain. */
   callCount: number;
-  /** The first Deployments that the caller named in that hour, whether or not they exist. */
+  /** The first Deployments that the caller named in this hour, whether or not they exist. */
   deployments: { deploymentId: string; count: number; last: RejectedCall }[];
 }

@@ -1,53 +1,56 @@
 import type { ServiceEvent } from './events.ts';
-import type { ApiKey, Deployment, SecretHash } from './records.ts';
-import { disabled, isWanted, livingSecrets } from './rotation.ts';
+import { isUlid, parseKeyId } from './identifiers.ts';
+import { newUlid, timeOfUlid } from './mint.ts';
+import type { AccessRecord, ApiKey, Deployment, PersonId, SecretHash } from './records.ts';
+import { disabled, isRetireAfter, isWanted, livingSecrets } from './rotation.ts';
 
-/** Why a person must review a key that was restored from a backup. */
+/** A reason why a person must review a key that was restored from a backup. */
 export type Doubt =
   | 'its new secret is lost'
   | 'its old secret was retired, because its new one may have been used'
   | 'its bounds are not known'
   | 'it is disabled today, and no event says why'
-  | 'it was created since';
+  | 'it was created since'
+  | 'an event of its Deployment is malformed, so it may have been revoked';
 
-/** A key of a backup, with later changes applied. */
+/** A key from a backup, with later changes applied. */
 export interface Replayed {
-  /** Undefined if the key was deleted. */
+  /** The key with the later changes applied; undefined if the key was deleted. */
   key: ApiKey | undefined;
   doubts: ReadonlySet<Doubt>;
 }
 
-/** What is known about a key since the backup. */
+/** Known changes to a key since the backup. */
 export interface Since {
-  /** Events of the key, oldest first, without the ignored ones. */
+  /** Events of the key, oldest first, without the ignored events. */
   events: readonly ServiceEvent[];
-  /** Events of the key caused by principals whose changes are the damage. They are not applied. */
+  /** Events about the key that were caused by the actors who did the damage. The replay does not apply these events. */
   ignored: readonly ServiceEvent[];
-  /** The key as the service has it today; undefined if it is gone, or if the backup is all that is left. */
+  /** The key as the service currently stores it; undefined if the key was deleted, or if only the backup is left. */
   today: ApiKey | undefined;
   /** Time of the backup, in epoch milliseconds. */
   point: number;
 }
 
 /**
- * Fields that need no review: an event contains their new value, or they decide nothing. Not among them: expiry,
- * allowed IP ranges and trust rules.
+ * Fields that do not need a review after a change, because the event contains their new value or because they do not
+ * affect access. Changes to the expiry, the allowed IP ranges and the trust rules do need a review.
  */
 const KNOWN_FIELDS = new Set(['name', 'description', 'scopes', 'enabled']);
 
 /**
- * Applies to a key from a backup the changes that were made after the backup.
+ * Applies the changes made after a backup to a key from that backup.
  *
- * Events can be missing, and only today's key shows which secrets are gone. Today's key therefore makes the result
- * stricter, but never less strict. An event names the changed fields, but has the new value of few of them. If a key's
- * bounds (expiry, allowed IP ranges, trust rules or scopes) are not known, the result is disabled. Applying an event
- * again changes nothing.
+ * Some events can be missing, and only the current key shows which secrets no longer exist. The current key can
+ * therefore make the result stricter, but never less strict. An event names all changed fields, but contains new values
+ * for only a few of them. If a key's bounds (expiry, allowed IP ranges, trust rules or scopes) are not known, the
+ * resulting key is disabled. Applying an event a second time changes nothing.
  */
 export function replayKey(before: ApiKey, { events, ignored, today, point }: Since): Replayed {
   if (events.some(({ type }) => type === 'api_key.deleted')) return { key: undefined, doubts: new Set() };
   const doubts = new Set<Doubt>();
   const ignoredRotations = ignored.filter(({ type }) => type === 'api_key.rotated');
-  // After an ignored rotation, today's secrets are part of the damage.
+  // If the replay ignored a rotation, the current secrets are part of the damage.
   const areSecretsKnown = today !== undefined && ignoredRotations.length === 0;
   let key = before;
   for (const event of events) {
@@ -68,16 +71,16 @@ export function replayKey(before: ApiKey, { events, ignored, today, point }: Sin
   return { key: doubts.has('its bounds are not known') ? disabled(key) : key, doubts };
 }
 
-/** What the replay of one event depends on, besides the key. */
+/** Input for the replay of one event, in addition to the key. */
 interface Replay {
-  /** Whether today's key shows which secrets are retired. */
+  /** Whether the current key shows which secrets are retired. */
   areSecretsKnown: boolean;
   ignoredRotations: readonly ServiceEvent[];
-  /** Replaying a rotation adds to these. */
+  /** Reasons to review the key. Replaying a rotation can add to them. */
   doubts: Set<Doubt>;
 }
 
-/** Returns the key after one event, without the fields whose new value the event contains. */
+/** Returns the key after one event. `withKnownFields` applies the new values that the event contains. */
 function afterEvent(key: ApiKey, event: ServiceEvent, replay: Replay): ApiKey {
   switch (event.type) {
     case 'api_key.leaked':
@@ -106,28 +109,28 @@ function withKnownFields(key: ApiKey, { data }: ServiceEvent): ApiKey {
 }
 
 /**
- * Returns the key after a rotation. A backup that has the new secret is from after the rotation, so the key is
- * unchanged.
+ * Returns the key after a rotation. If the key already has the new secret, the backup was taken after the rotation, and
+ * the key does not change.
  */
 function afterRotation(key: ApiKey, { createdAt, data }: ServiceEvent, replay: Replay): ApiKey {
   const { areSecretsKnown, doubts } = replay;
   if (key.secrets.some((secret) => secret.createdAt === createdAt)) return key;
-  // If an earlier rotation came first, it is unknown which of the two secrets this rotation kept.
+  // If there was an earlier rotation, it is unknown which of the two secrets this rotation kept.
   const isAnotherLost = doubts.has('its new secret is lost');
   const kept = isAnotherLost ? [] : keptForCertain(key, createdAt);
   doubts.add('its new secret is lost');
   return rotatedSince(key, createdAt, data.retireOld, areSecretsKnown ? key.secrets : kept);
 }
 
-/** Returns the key after a rotation. A rotation that retires the old secrets immediately ends a leak. */
+/** Returns the key after a rotation. The rotation ends a leak if it retires the old secrets immediately. */
 function endedLeak(key: ApiKey, { createdAt, data }: ServiceEvent): ApiKey {
   const isEnded = data.retireOld === 'now' && key.leak && key.leak.reportedAt <= createdAt;
   return isEnded && key.leak ? { ...key, enabled: key.leak.wasEnabled, leak: undefined } : key;
 }
 
 /**
- * Returns the key after the first use of a secret retired the others. Ignores the event if the secret came from an
- * ignored rotation.
+ * Returns the key after the first use of a secret, which retired the key's other secrets. Ignores the event if the
+ * secret came from an ignored rotation.
  */
 function afterRetirement(key: ApiKey, { createdAt, data }: ServiceEvent, replay: Replay): ApiKey {
   const secretCreatedAt = Date.parse(String(data.secretCreatedAt));
@@ -135,7 +138,25 @@ function afterRetirement(key: ApiKey, { createdAt, data }: ServiceEvent, replay:
   return isIgnored ? key : { ...key, secrets: afterFirstUse(key.secrets, secretCreatedAt, createdAt) };
 }
 
-/** Returns the names of the fields that changed, according to an event. */
+/**
+ * Reports whether an event is complete, which means that it says what happened and to which key. If an event is
+ * incomplete, someone has edited its item by hand, and the original event might have been a revocation.
+ */
+export function isUnderstood({ id, type, deploymentId, generation, createdAt, data }: ServiceEvent): boolean {
+  if (!/^[a-z_]+\.[a-z_]+$/.test(type) || (isUlid(id) && timeOfUlid(id) !== createdAt)) return false;
+  if (type.startsWith('deployment.')) return isUlid(generation);
+  if (!type.startsWith('api_key.')) return true;
+  const isOfKey = typeof data.keyId === 'string' && parseKeyId(data.keyId)?.deploymentId === deploymentId;
+  return isOfKey && (!NAMES_FIELDS.has(type) || isNames(data.changed));
+}
+
+/** Event types that always name at least one changed field. */
+const NAMES_FIELDS = new Set<string>(['api_key.edited', 'api_key.disabled', 'api_key.enabled']);
+
+const isNames = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((it) => typeof it === 'string');
+
+/** Returns the names of the fields that changed according to an event. */
 function fieldsOf({ changed }: ServiceEvent['data']): readonly string[] {
   return Array.isArray(changed) ? changed : [];
 }
@@ -144,13 +165,13 @@ function leaked(key: ApiKey, reportedAt: number): ApiKey {
   return { ...key, enabled: false, leak: { reportedAt, wasEnabled: isWanted(key) } };
 }
 
-/** Returns the key as enabled by a person. A leaked key stays disabled until it is rotated. */
+/** Returns the key after a person enabled it. A leaked key stays disabled until it is rotated. */
 function enabled(key: ApiKey): ApiKey {
   return key.leak ? { ...key, leak: { ...key.leak, wasEnabled: true } } : { ...key, enabled: true };
 }
 
 /**
- * Returns the secret with its retirement set to `at` at the latest, regardless of its successor's use.
+ * Returns the secret with a retirement time of `at` or earlier, whether or not its successor is used.
  * @param at epoch milliseconds
  */
 function retired(secret: SecretHash, at: number): SecretHash {
@@ -158,8 +179,9 @@ function retired(secret: SecretHash, at: number): SecretHash {
 }
 
 /**
- * Returns the secrets that a rotation certainly kept. Of two secrets, a rotation keeps the newer one if it was used. If
- * no use of it is recorded, this is unknown, because a use causes an event only when it retires a secret.
+ * Returns the secrets that a rotation certainly kept. When there are two secrets, a rotation keeps the newer one if it
+ * was used. If no event shows a use of the newer secret, it is unknown which one the rotation kept, because a use
+ * causes an event only if it retires a secret.
  * @param at time of the rotation, in epoch milliseconds
  */
 function keptForCertain(key: ApiKey, at: number): SecretHash[] {
@@ -170,8 +192,9 @@ function keptForCertain(key: ApiKey, at: number): SecretHash[] {
 }
 
 /**
- * Returns the key after a rotation whose new secret only its holder knows. The kept secrets retire when the rotation
- * says. If that is at the first use of the new secret, they count as retired, because that use may have come at once.
+ * Returns the key after a rotation whose new secret only its holder knows. The kept secrets retire at the time that the
+ * rotation set. If they retire at the first use of the new secret, they are treated as already retired, because that
+ * use might have followed immediately.
  */
 function rotatedSince(
   key: ApiKey,
@@ -179,14 +202,14 @@ function rotatedSince(
   retireOld: unknown,
   kept: readonly SecretHash[],
 ): ApiKey {
-  const until = typeof retireOld === 'number' ? createdAt + retireOld * 1000 : createdAt;
+  const until = isRetireAfter(retireOld) ? createdAt + retireOld * 1000 : createdAt;
   const secrets = key.secrets.map((secret) => retired(secret, kept.includes(secret) ? until : createdAt));
   return { ...key, secrets, activeSince: createdAt };
 }
 
 /**
- * Returns the secrets after the first use of one of them.
- * @param createdAt of the used secret, in epoch milliseconds
+ * Returns the secrets after one of them was used for the first time.
+ * @param createdAt creation time of the used secret, in epoch milliseconds
  * @param usedAt epoch milliseconds
  */
 function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt: number): SecretHash[] {
@@ -197,14 +220,16 @@ function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt
   });
 }
 
-/** Reports whether, at the backup, a secret was to retire at the first use of its successor. */
+/**
+ * Reports whether, at the time of the backup, a secret was still due to be retired by the first use of its successor.
+ */
 function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: number): boolean {
   return retiresOnFirstUse === true && (retiresAt === undefined || retiresAt > point);
 }
 
 /**
- * Returns the secret as today's key has it. A secret that today's key lacks is retired, but stays in the list: a key
- * without secrets cannot be rotated.
+ * Returns the secret as it is in the current key. If the current key does not have the secret, returns the secret as
+ * retired. A retired secret stays in the list because a key without secrets cannot be rotated.
  */
 function asToday(secret: SecretHash, { secrets }: ApiKey, point: number): SecretHash {
   const same = secrets.find(({ hash }) => hash === secret.hash);
@@ -217,7 +242,7 @@ function asToday(secret: SecretHash, { secrets }: ApiKey, point: number): Secret
   };
 }
 
-/** Keeps a key idle after the restore if it was idle before. */
+/** Sets the time of the key's last activity, so that a key that was idle before the restore stays idle after it. */
 function withActivity(key: ApiKey, today: ApiKey): ApiKey {
   const isUsedSince = (today.lastUsedAt ?? 0) > (key.lastUsedAt ?? 0);
   const { lastUsedAt, lastUsedAddress, lastUsedClient } = isUsedSince ? today : key;
@@ -226,8 +251,9 @@ function withActivity(key: ApiKey, today: ApiKey): ApiKey {
 }
 
 /**
- * Returns a key that is no less strict than today's. If today's key is disabled or leaked and no event says why, the
- * result is disabled too, and the difference is reported; so are bounds that differ from what the events say.
+ * Returns a key that is no less strict than the current key. If the current key is disabled or leaked and no event says
+ * why, the returned key is disabled too, and the function reports the difference. It also reports bounds that differ
+ * from the bounds in the events.
  */
 function asStrictAsToday(
   key: ApiKey,
@@ -249,7 +275,7 @@ function asStrictAsToday(
   return isDisabledToday ? disabled(marked) : marked;
 }
 
-/** Returns equal text for equal values. The table does not preserve the order of fields. */
+/** Returns equal text for equal values, because the table does not preserve the order of fields. */
 function canonical(value: unknown): string | undefined {
   return JSON.stringify(value, (_, part) =>
     part !== null && typeof part === 'object' && !Array.isArray(part)
@@ -259,9 +285,9 @@ function canonical(value: unknown): string | undefined {
 }
 
 /**
- * Applies to a Deployment from a backup the changes that were made after the backup.
- * @param events of this generation, oldest first
- * @returns undefined when this generation was deleted
+ * Applies the changes made after a backup to a Deployment from that backup.
+ * @param events events of this generation, oldest first
+ * @returns undefined if this generation was deleted
  */
 export function replayDeployment(
   before: Deployment,
@@ -275,4 +301,34 @@ export function replayDeployment(
     if (Array.isArray(data.groups)) deployment = { ...deployment, groups: data.groups };
   }
   return deployment;
+}
+
+/**
+ * Updates a person's record with each later event that ended or restored their access.
+ * @param record the latest known record; undefined if only the events mention the person
+ * @param events about people, oldest first
+ * @param now epoch milliseconds
+ * @returns the record with a new job, which finds the person's keys again; undefined if the person's access was never
+ * ended
+ */
+export function replayPerson(
+  person: PersonId,
+  record: AccessRecord | undefined,
+  events: readonly ServiceEvent[],
+  now: number,
+): AccessRecord | undefined {
+  let endedAt = record?.endedAt;
+  let isBlocked = record?.blocked ?? false;
+  let keys = record?.job.keys ?? 'report';
+  for (const { type, createdAt, data } of events) {
+    if (data.sub !== person.sub || data.issuer !== person.issuer) continue;
+    if (type === 'person.access_restored') isBlocked = false;
+    if (type !== 'person.access_ended') continue;
+    endedAt = Math.max(endedAt ?? 0, createdAt);
+    isBlocked = data.blocked === true;
+    if (data.keys === 'disable') keys = 'disable';
+  }
+  if (endedAt === undefined) return undefined;
+  const job = { id: newUlid(now), keys, found: 0, disabled: 0 };
+  return { ...person, endedAt, blocked: isBlocked, revision: Math.max(record?.revision ?? 0, now) + 1, job };
 }

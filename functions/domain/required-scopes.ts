@@ -1,38 +1,41 @@
 /**
- * Parses the stage variable `requiredScopes`, which lists the scopes that each route of an API requires:
+ * Parses the `requiredScopes` stage variable, which lists the scopes that each route of an API requires:
  *
  *     POST/deploys=code:deploy&GET/deployments/:deploymentId/dags=airflow:read,airflow:write&GET/ping=any
  *
- * Stage variables may only contain `A-Za-z0-9-._~:/?#&=,`. A parameter is therefore written `:name`, and one that takes
- * the rest of the path `:name...`. All of a route's comma-separated scopes are required. `any` accepts every valid
- * token; it cannot be left out. Method `ANY` stands for the methods that the path does not list, and `default` for the
- * `$default` route of an HTTP API.
+ * Stage variables may only contain `A-Za-z0-9-._~:/?#&=,`. A path parameter is therefore written `:name`, and a
+ * parameter that matches the rest of the path is written `:name...`. All of a route's comma-separated scopes are
+ * required. `any` accepts every valid token, and must be given explicitly for a route that requires no scopes. Method
+ * `ANY` stands for the methods that the path does not list, and `default` for the `$default` route of an HTTP API.
  */
 import { isScope } from './scopes.ts';
 
-/** Stands for a route that requires no scope. `isScope` reserves the word. */
+/** Marks a route that does not require a scope. `isScope` reserves the word. */
 const ANY_SCOPE = 'any';
 const DEFAULT_ROUTE = 'default';
 
-/** The path parameter that names the Deployment, unless the stage variable `deploymentParameter` names another. */
+/**
+ * The path parameter that names the Deployment, unless the `deploymentParameter` stage variable names a different
+ * parameter.
+ */
 export const DEPLOYMENT_PARAMETER = 'deploymentId';
 
 const PARAMETER = '[A-Za-z0-9_-]+';
 const LITERAL = '[A-Za-z0-9._~-][A-Za-z0-9._~:-]*';
 const METHOD = 'GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|ANY';
 const routePattern = new RegExp(
-  `^(?:(?:${METHOD})(?:/|(?:/(?:${LITERAL}|:${PARAMETER}))+(?:/:${PARAMETER}\\.\\.\\.)?|/:${PARAMETER}\\.\\.\\.)|${DEFAULT_ROUTE})$`,
+  `^((${METHOD})(/|(/(${LITERAL}|:${PARAMETER}))+(/:${PARAMETER}\\.\\.\\.)?|/:${PARAMETER}\\.\\.\\.)|${DEFAULT_ROUTE})$`,
 );
 const literalPattern = new RegExp(`^${LITERAL}$`);
 const parameterPattern = new RegExp(`^\\{(${PARAMETER})(\\+?)\\}$`);
 const parameterNamePattern = new RegExp(`^${PARAMETER}$`);
 
-/** Scopes by route. */
+/** Required scopes by route. */
 export type RequiredScopes = ReadonlyMap<string, readonly string[]>;
 
 /**
  * Parses the stage variable strictly.
- * @returns undefined when any part of it is malformed, or when it lists a route twice
+ * @returns undefined if any part of the variable is malformed, or if it lists a route twice
  */
 export function parseRequiredScopes(text: string): RequiredScopes | undefined {
   const required = new Map<string, readonly string[]>();
@@ -52,10 +55,10 @@ function parseScopes(words: string): string[] | undefined {
 }
 
 /**
- * Returns the scopes that a call must have.
- * @param method of the call, such as `GET`
+ * Returns the scopes that a call's token must have.
+ * @param method HTTP method of the call, such as `GET`
  * @param template the route's path as API Gateway writes it, `/deployments/{deploymentId}`; undefined for `$default`
- * @returns undefined when no rule matches the route: the call must be denied
+ * @returns undefined if no rule matches the route; the caller must then deny the call
  */
 export function scopesFor(
   required: RequiredScopes,
@@ -68,8 +71,9 @@ export function scopesFor(
 }
 
 /**
- * Returns a route as the stage variable writes it: `POST/deploys/:id` for `POST /deploys/{id}`, `default` for `$default`.
- * @returns undefined for a route that cannot be written there
+ * Returns a route in the notation of the stage variable: `POST/deploys/:id` for `POST /deploys/{id}`, `default` for
+ * `$default`.
+ * @returns undefined if this notation cannot express the route
  */
 export function writtenRoute(route: string): string | undefined {
   if (route === '$default') return DEFAULT_ROUTE;
@@ -78,7 +82,10 @@ export function writtenRoute(route: string): string | undefined {
   return path !== undefined && routePattern.test(method + path) ? method + path : undefined;
 }
 
-/** Returns a path with its parameters written as in the stage variable, or undefined if it cannot be written there. */
+/**
+ * Returns a path with its parameters in the notation of the stage variable, or undefined if this notation cannot
+ * express the path.
+ */
 function writtenPath(template: string): string | undefined {
   if (template === '/') return template;
   const [root, ...segments] = template.split('/');

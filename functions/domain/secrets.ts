@@ -1,11 +1,23 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 /**
- * Returns the only form in which a secret or token is stored: SHA-256, base64url (43 characters). It needs no salt and
- * no slow hash, because the input holds 256 random bits.
+ * Returns the hash of a secret or token, which is the only form in which the service stores it: SHA-256, base64url (43
+ * characters). A salt or a slow hash is not needed, because the input contains 256 random bits.
  */
 export function hashOf(credential: string): string {
   return createHash('sha256').update(credential).digest('base64url');
+}
+
+/** Pattern of an access token's ID. */
+export const TOKEN_ID = /^[A-Za-z0-9_-]{22}$/;
+
+/**
+ * Returns the public ID of an access token: the first 22 characters of its hash, which contain 132 bits. With the ID,
+ * the service finds the token without a scan, because the token's sort key ends in the hash. The ID does not reveal the
+ * token.
+ */
+export function tokenIdOf(hash: string): string {
+  return hash.slice(0, 22);
 }
 
 /** Compares two hashes in constant time. Hashes that are not 32 bytes long are never equal. */
@@ -14,5 +26,8 @@ export function sameHash(a: string, b: string): boolean {
   return left.length === 32 && right.length === 32 && timingSafeEqual(left, right);
 }
 
-/** A hash that no credential has, so that an unknown ID costs the same comparison as a wrong secret. */
-export const HASH_OF_NOTHING = Buffer.alloc(32).toString('base64url');
+/**
+ * A hash that does not match any credential. Comparing with this hash makes an unknown ID cost as much as a wrong
+ * secret.
+ */
+export const HASH_OF_NOTHING = /* @__PURE__ */ Buffer.alloc(32).toString('base64url');

@@ -1,10 +1,13 @@
 import { hashOf } from './secrets.ts';
 
 /** The maximum length of a subject token, in characters. */
-const MAX_LENGTH = 16 * 1024;
-/** The last second of the year 9999: the latest `exp` that is accepted. */
-const LATEST_EXPIRY = 253_402_300_799;
-/** How long the service remembers a used subject token beyond its `exp`, in seconds. Clocks may differ by less. */
+export const MAX_SUBJECT_TOKEN = 16 * 1024;
+/** How far in the future the `exp` of a subject token can be, in seconds. CI tokens are valid for minutes or hours. */
+const LONGEST_LIFETIME = 24 * 60 * 60;
+/**
+ * How long the service remembers a used subject token beyond its `exp`, in seconds. This is more than the largest
+ * possible difference between the clocks.
+ */
 const REMEMBERED = 60;
 
 /** A JWT that a pipeline presents instead of a secret (RFC 8693), parsed but not yet verified. */
@@ -12,29 +15,51 @@ export interface SubjectToken {
   jwt: string;
   /** The `iss` claim. */
   issuer: string;
-  /** What the signature covers: the first two parts and the dot between them. */
+  /** The text that the signature covers: the first two parts and the dot between them. */
   signingInput: string;
 }
 
-/** The claims of a JWT whose signature, issuer and times have been verified. */
+/** The claims of a JWT whose signature has been verified. */
 export type VerifiedClaims = Readonly<Record<string, unknown>>;
 
-/** What the service remembers of a subject token, so that it accepts the token only once. */
+/** The reason why the times in a correctly signed token are not plausible for a CI job. */
+export type TimeFault =
+  | 'no_expiry'
+  /** `exp`, `nbf` or `iat` is not a number, or `exp` is not a whole number. */
+  | 'malformed_time'
+  | 'expired'
+  | 'not_yet_valid'
+  | 'expires_before_issue'
+  | 'expires_too_late';
+
+/** The result of verifying a JWT. The token is valid only if the result has no fault. */
+export type Verification =
+  | { claims: VerifiedClaims; fault?: undefined }
+  | { claims: VerifiedClaims; fault: TimeFault }
+  | { claims?: undefined; fault: 'signature' };
+
+/** Data that the service stores about a used subject token, so that it accepts the token only once. */
 export interface UsedSubject {
-  /** SHA-256 of issuer and signing input, base64url. The signature is left out, because one token can have many. */
+  /**
+   * SHA-256 hash of the issuer and the signing input, base64url. The hash does not cover the signature, because one
+   * token can have many valid signatures.
+   */
   hash: string;
-  /** SHA-256 of the whole JWT, base64url: what the previous release remembers. */
+  /** SHA-256 hash of the whole JWT, base64url. The previous release stores this hash. */
   previousHash: string;
-  /** Epoch seconds. By then the token has expired, even if clocks differ. */
+  /**
+   * When the service can forget the token, in epoch seconds. By then, the token has expired even if the clocks differ.
+   */
   until: number;
 }
 
 /**
  * Parses a subject token strictly, so that each token has only one form.
- * @returns undefined unless it is exactly three parts in canonical base64url, of which the first two hold JSON objects
+ * @returns undefined unless the text has exactly three parts in canonical base64url, and the first two parts hold JSON
+ * objects
  */
 export function parseSubjectToken(jwt: string): SubjectToken | undefined {
-  if (jwt.length > MAX_LENGTH) return undefined;
+  if (jwt.length > MAX_SUBJECT_TOKEN) return undefined;
   const parts = jwt.split('.');
   if (parts.length !== 3 || !parts.every(isCanonical)) return undefined;
   const [header, payload] = parts.slice(0, 2).map(objectIn);
@@ -43,7 +68,7 @@ export function parseSubjectToken(jwt: string): SubjectToken | undefined {
   return { jwt, issuer, signingInput: jwt.slice(0, jwt.lastIndexOf('.')) };
 }
 
-/** Reports whether text is base64url without padding, white space or unused bits that are set (RFC 4648 §3.5). */
+/** Reports whether text is base64url without padding or white space, and with all unused bits zero (RFC 4648 §3.5). */
 function isCanonical(part: string): boolean {
   return part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part;
 }
@@ -58,16 +83,22 @@ function objectIn(part: string): Record<string, unknown> | undefined {
 }
 
 /**
- * Reports whether `exp` is a whole number of seconds up to the year 9999. It becomes a TTL, and DynamoDB ignores any
- * other value there.
+ * Returns the fault in a subject token's times, other than that the token has expired or is not yet valid. `exp` must
+ * be a whole number of seconds, because it becomes a TTL, and DynamoDB ignores a TTL in any other form. `exp` must be
+ * at most 24 hours in the future, and later than `iat`.
+ * @param now epoch milliseconds
+ * @returns undefined if the times are plausible for a CI job
  */
-export function hasWholeExpiry({ exp }: VerifiedClaims): boolean {
-  return Number.isSafeInteger(exp) && (exp as number) <= LATEST_EXPIRY;
+export function timeFaultOf({ exp, iat }: VerifiedClaims, now: number): TimeFault | undefined {
+  if (!Number.isSafeInteger(exp) || !(iat === undefined || typeof iat === 'number')) return 'malformed_time';
+  const expiry = exp as number;
+  if (iat !== undefined && expiry <= iat) return 'expires_before_issue';
+  return expiry <= Math.floor(now / 1000) + LONGEST_LIFETIME ? undefined : 'expires_too_late';
 }
 
 /**
- * Returns what to remember of a verified subject token.
- * @param claims of the token, with a whole `exp`
+ * Returns the data to store about a verified subject token.
+ * @param claims the token's claims; `exp` must be a whole number
  */
 export function usedSubject(
   { jwt, issuer, signingInput }: SubjectToken,

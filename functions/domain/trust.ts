@@ -1,102 +1,195 @@
-/** The maximum number of rules of a key. */
+import { isShared, PRESETS, type Preset, type PresetName, presetOfUrl } from './issuer-presets.ts';
+
+/** Maximum number of trust rules per key. */
 export const MAX_RULES = 10;
-/** The maximum number of claims of a rule. */
+/** Maximum number of claims per trust rule. */
 export const MAX_CLAIMS = 10;
 
 export const GITHUB = 'https://token.actions.githubusercontent.com';
 
-/** What a claim must be: exactly this text, or text that begins with the prefix. */
+/** Condition for a claim: the claim must equal the given text, or begin with the given prefix. */
 export type ClaimRule = string | { prefix: string };
 
-/** Which tokens a key accepts instead of a secret. */
+/** Rule for tokens that a key accepts instead of a secret. */
 export interface TrustRule {
-  /** One of the stack's trusted issuers. */
+  /** The tokens' issuer. It must be one of the stack's trusted issuers. */
   issuer: string;
   /** The required `aud` claim; undefined means the URL of this service. */
   audience?: string | undefined;
   claims: Record<string, ClaimRule>;
-  /** Whether each token is accepted only once. */
+  /** Whether the key accepts each token only once. */
   singleUse?: boolean | undefined;
 }
 
-/** Which claims of an issuer's tokens identify the tenant, by an identifier that no one else can register later. */
-interface Tenancy {
-  issuer: RegExp;
-  /** A rule must bind one of these claims to exact text. */
-  claims: readonly string[];
-  /** Whether that text must consist of digits. */
-  isNumber?: boolean;
-  /** Whether all customers of the issuer share this URL. If so, a rule that binds no tenant matches nothing. */
-  isShared?: boolean;
+/**
+ * An issuer that the stack trusts: only its URL, or an entry that also says what applies to the issuer's rules and
+ * tokens.
+ */
+export type TrustedIssuer = string | IssuerEntry;
+
+export interface IssuerEntry {
+  /** URL of the issuer, which is the `iss` claim of its tokens. */
+  issuer: string;
+  /** The kind of CI. @default the preset that the URL determines, if there is one */
+  preset?: PresetName | undefined;
+  /** The claims that every rule must match exactly, without patterns. */
+  bind?: readonly string[] | undefined;
+  /**
+   * The `aud` claim that a rule requires if the rule itself does not name an audience. @default the URL of this service
+   */
+  audience?: string | undefined;
+  /** Whether the issuer's keys are part of the stack. Such keys are never fetched. @default false */
+  hasInlineKeys?: boolean | undefined;
 }
 
-const TENANCIES: readonly Tenancy[] = [
-  {
-    // An enterprise can have its own URL, which ends in its slug. Organizations can customise `sub`.
-    issuer: /^https:\/\/token\.actions\.githubusercontent\.com(\/|$)/,
-    claims: ['repository_id', 'repository_owner_id'],
-    isNumber: true,
-    isShared: true,
-  },
-  {
-    issuer: /^https:\/\/gitlab\.com$/,
-    claims: ['project_id', 'namespace_id'],
-    isNumber: true,
-    isShared: true,
-  },
-  { issuer: /^https:\/\/agent\.buildkite\.com$/, claims: ['organization_id', 'pipeline_id'], isShared: true },
-  { issuer: /^https:\/\/oidc\.circleci\.com\/org\//, claims: ['oidc.circleci.com/project-id'] },
-];
-const OTHER: Omit<Tenancy, 'issuer'> = { claims: ['sub'] };
+/** Returns the URL of an issuer. */
+export const urlOf = (issuer: TrustedIssuer): string => (typeof issuer === 'string' ? issuer : issuer.issuer);
 
-const tenancyOf = (issuer: string) => TENANCIES.find((one) => one.issuer.test(issuer)) ?? OTHER;
+/** Returns the issuer with this URL; undefined if the stack does not trust it. */
+export const findIssuer = (issuers: readonly TrustedIssuer[], url: string): TrustedIssuer | undefined =>
+  issuers.find((one) => urlOf(one) === url);
 
-/** Reports whether a rule binds the tenant whose tokens it accepts. */
-export function bindsTenant({ issuer, claims: rules }: TrustRule): boolean {
-  const { claims, isNumber } = tenancyOf(issuer);
-  return claims.some((name) => {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-    return typeof rule === 'string' && (!isNumber || /^[0-9]+$/.test(rule));
-  });
-}
+/** Returns the entry for an issuer. If only a URL is given, the entry contains nothing else. */
+export const entryOf = (issuer: TrustedIssuer): IssuerEntry =>
+  typeof issuer === 'string' ? { issuer } : issuer;
 
-/** Returns what a rule for an issuer must bind, as an error message states it. */
-export function bindingOf(issuer: string): string {
-  const { claims, isNumber } = tenancyOf(issuer);
-  return `must bind ${claims.join(' or ')} to ${isNumber ? 'a number, in digits' : 'exact text'}`;
+/** Returns an issuer's preset. A preset that the URL determines comes first, so that no setting can weaken it. */
+function presetOf(issuer: TrustedIssuer): Preset | undefined {
+  const { issuer: url, preset } = entryOf(issuer);
+  const name = presetOfUrl(url) ?? preset;
+  return name && PRESETS[name];
 }
 
 /**
- * A rule that binds no tenant. The API no longer accepts such rules, but keys created by earlier versions may have
- * them.
+ * Returns the algorithms with which an issuer signs according to its preset; undefined for an issuer without a preset.
  */
-export interface UnboundRule {
-  /** Position among the key's rules, from 0. */
-  index: number;
-  /** What it must bind. */
-  detail: string;
-  /** True when the rule matches nothing; false when it keeps matching until someone edits it. */
-  ignored: boolean;
+export const algorithmsOf = (issuer: TrustedIssuer): readonly string[] | undefined =>
+  presetOf(issuer)?.algorithms;
+
+interface Binding {
+  /** Claims, at least one of which a rule must bind; empty if `all` replaces them. */
+  anyOf: readonly string[];
+  /** Whether the text to which a claim in `anyOf` is bound must consist of digits. */
+  isNumber: boolean;
+  /** Claims that a rule must all bind to exact text. */
+  all: readonly string[];
 }
 
-export function unboundRules(rules: readonly TrustRule[] = []): UnboundRule[] {
-  return rules.flatMap((rule, index) =>
-    bindsTenant(rule) ? [] : [{ index, detail: bindingOf(rule.issuer), ignored: isIgnored(rule) }],
+/**
+ * Returns the claims that every rule for an issuer must bind. `sub` counts only if neither the preset nor the setting
+ * names a different claim.
+ */
+function requiredBinding(issuer: TrustedIssuer): Binding {
+  const { claims = ['sub'], isNumber = false } = presetOf(issuer) ?? {};
+  const all = entryOf(issuer).bind ?? [];
+  const isReplaced = all.length > 0 && claims.includes('sub');
+  return { anyOf: isReplaced ? [] : claims, isNumber, all };
+}
+
+/**
+ * Reports whether a rule binds the tenant whose tokens it accepts.
+ * @param issuer the issuer's entry in the stack's setting
+ */
+export function bindsTenant({ issuer: url, claims: rules }: TrustRule, issuer: TrustedIssuer = url): boolean {
+  const { anyOf, isNumber, all } = requiredBinding(issuer);
+  const isBound = (name: string, form: RegExp) => {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+    return typeof rule === 'string' && form.test(rule);
+  };
+  return (
+    all.every((name) => isBound(name, /\S/)) &&
+    (anyOf.length === 0 || anyOf.some((name) => isBound(name, isNumber ? /^[0-9]+$/ : /\S/)))
   );
 }
 
-const isIgnored = (rule: TrustRule) => tenancyOf(rule.issuer).isShared === true && !bindsTenant(rule);
+/** Returns the claims that a rule for an issuer must bind, worded for an error message. */
+export function bindingOf(issuer: TrustedIssuer): string {
+  const { anyOf, isNumber, all } = requiredBinding(issuer);
+  const parts = [
+    ...(anyOf.length > 0
+      ? [`${anyOf.join(' or ')} to ${isNumber ? 'a number, in digits' : 'exact text'}`]
+      : []),
+    ...(all.length > 0 ? [`${all.join(' and ')} to exact text`] : []),
+  ];
+  return `must bind ${parts.join(', and ')}`;
+}
 
 /**
- * Reports whether text can be a prefix. It must end at the end of a name, so that `acme/` does not match `acme-evil/`.
+ * A rule that does not bind a tenant. The API no longer accepts such rules, but keys that earlier versions created can
+ * still have them.
+ */
+export interface UnboundRule {
+  /** Index among the key's rules, starting at 0. */
+  index: number;
+  /** The claims that the rule must bind. */
+  detail: string;
+  /** True if the rule never matches a token; false if it keeps matching until someone edits it. */
+  ignored: boolean;
+}
+
+/** @param issuers issuers that the stack trusts */
+export function unboundRules(
+  rules: readonly TrustRule[] = [],
+  issuers: readonly TrustedIssuer[] = [],
+): UnboundRule[] {
+  return rules.flatMap((rule, index) => {
+    const issuer = findIssuer(issuers, rule.issuer) ?? rule.issuer;
+    if (bindsTenant(rule, issuer)) return [];
+    return [{ index, detail: bindingOf(issuer), ignored: isIgnored(rule) }];
+  });
+}
+
+/**
+ * Reports whether a rule never matches a token because it does not bind a tenant, although all of the issuer's
+ * customers share its URL.
+ */
+export const isIgnored = (rule: TrustRule) => isShared(rule.issuer) && !bindsTenant(rule);
+
+/** A rule that accepts tokens from every branch of its tenant. */
+export interface BroadRule {
+  /** Index among the key's rules, starting at 0. */
+  index: number;
+  /** Description of the claims that would limit the rule. */
+  detail: string;
+}
+
+/**
+ * Returns the rules that bind a tenant but accept all of its pipelines. Such rules are allowed, but rarely intended.
+ * @param issuers issuers that the stack trusts
+ */
+export function broadRules(
+  rules: readonly TrustRule[] = [],
+  issuers: readonly TrustedIssuer[] = [],
+): BroadRule[] {
+  return rules.flatMap((rule, index) => {
+    const groups = presetOf(findIssuer(issuers, rule.issuer) ?? rule.issuer)?.branch;
+    if (!groups || groups.some((group) => group.every((name) => isLimited(rule.claims, name)))) return [];
+    const words = groups.filter((group) => !group.includes('sub')).map((group) => group.join(' with '));
+    return [{ index, detail: `accepts every branch; to limit it, add ${words.join(', or ')}` }];
+  });
+}
+
+/**
+ * Reports whether a rule limits a claim. A prefix such as `refs/heads/` does not limit a claim, because it accepts all
+ * branches.
+ */
+function isLimited(rules: TrustRule['claims'], name: string): boolean {
+  const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+  if (rule === undefined) return false;
+  return typeof rule === 'string' || !/^refs\/([a-z]+\/)?$/.test(rule.prefix);
+}
+
+/**
+ * Reports whether text is allowed as a prefix. A prefix must end with a complete name, so that `acme/` does not match
+ * `acme-evil/`.
  */
 export function isPrefix(text: string): boolean {
   return /[/:]$/.test(text);
 }
 
 /**
- * Claim names that a rule cannot use. The service checks the registered claims by other means, and a name that every
- * object has could match the object's own property.
+ * Claim names that a rule cannot use. The service checks the registered claims in other ways. A name that every
+ * JavaScript object has as a property could match that property instead of a claim.
  */
 export const RESERVED_CLAIMS: readonly string[] = [
   'iss',
@@ -107,22 +200,20 @@ export const RESERVED_CLAIMS: readonly string[] = [
   ...Object.getOwnPropertyNames(Object.prototype),
 ];
 
-/**
- * Reports whether a verified token satisfies a rule.
- * @param claims of a token whose signature, issuer, audience and times have been verified
- */
-export function satisfies(rule: TrustRule, claims: Readonly<Record<string, unknown>>): boolean {
-  if (isIgnored(rule)) return false;
-  return Object.entries(rule.claims).every(([name, one]) => {
-    const value = textOf(Object.hasOwn(claims, name) ? claims[name] : undefined);
-    if (value === undefined) return false;
-    return typeof one === 'string' ? value === one : value.startsWith(one.prefix);
-  });
+/** Reports whether the claim with this name satisfies a rule. */
+export function satisfiesClaim(
+  one: ClaimRule,
+  name: string,
+  claims: Readonly<Record<string, unknown>>,
+): boolean {
+  const value = textOf(Object.hasOwn(claims, name) ? claims[name] : undefined);
+  if (value === undefined) return false;
+  return typeof one === 'string' ? value === one : value.startsWith(one.prefix);
 }
 
 /**
- * Returns a claim as text. Undefined for numbers that JSON does not keep exact, because two identifiers could become
- * equal.
+ * Returns a claim as text. Returns undefined for numbers that JSON parsing does not keep exact, because two different
+ * identifiers could become equal.
  */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined;

@@ -2,8 +2,8 @@ import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge
 import type { CloudEvent } from '../domain/cloud-event.ts';
 
 /**
- * Returns a function that sends events to the bus, and returns how many were accepted, counted from the first. The
- * client is created once and reused across invocations.
+ * Returns a function that sends events to the bus, and returns the number of events that were accepted before the first
+ * failure. The client is created once and reused across invocations.
  */
 export function openBus(busName: string): (events: CloudEvent[]) => Promise<number> {
   const client = new EventBridgeClient({

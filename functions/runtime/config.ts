@@ -1,19 +1,27 @@
+import type { JSONWebKeySet } from 'jose';
 import type { CheckRules } from '../domain/check.ts';
 import type { DeploymentsSource } from '../domain/deployments-source.ts';
+import type { KeyPolicy } from '../domain/key-policy.ts';
 import type { LastUsedFrom } from '../domain/last-use.ts';
 import type { PeopleConfig } from '../domain/people.ts';
 import { isPrincipalArn } from '../domain/principals.ts';
 import { isScope } from '../domain/scopes.ts';
-import type { Access } from '../table/wire.ts';
+import type { TrustedIssuer } from '../domain/trust.ts';
+import type { Access } from '../table/https-transport.ts';
 import * as ENV from './env.ts';
 
 type Environment = Record<string, string | undefined>;
 
-/** An environment variable: its name, its rule in words, and a parser that returns undefined for an invalid value. */
+/**
+ * Definition of an environment variable: its name, a description of its rule, and a parser that returns undefined for
+ * an invalid value.
+ */
 interface Variable<T> {
   name: string;
   rule: string;
   read: (text: string | undefined) => T | undefined;
+  /** Whether the variable is optional. @default false */
+  isOptional?: boolean;
 }
 
 const text = (name: string): Variable<string> => ({
@@ -24,7 +32,7 @@ const text = (name: string): Variable<string> => ({
 
 const seconds = (name: string, least: number): Variable<number> => ({
   name,
-  rule: `must be a whole number of seconds, at least ${least}`,
+  rule: `must be whole seconds, at least ${least}`,
   read: (it) => (it && /^\d{1,10}$/.test(it) && Number(it) >= least ? Number(it) : undefined),
 });
 
@@ -32,6 +40,12 @@ const days = (name: string): Variable<number> => ({
   ...seconds(name, 1),
   rule: 'must be a whole number of days',
 });
+
+const writeUnits: Variable<number> = {
+  name: ENV.writeUnits,
+  rule: 'must be a number of write units per second',
+  read: (it) => (it && /^\d{1,5}(\.\d{1,2})?$/.test(it) && Number(it) > 0 ? Number(it) : undefined),
+};
 
 const scopes: Variable<string[]> = {
   name: ENV.scopes,
@@ -48,45 +62,82 @@ const principals: Variable<string[]> = {
 const lastUsedFrom: Variable<LastUsedFrom> = {
   name: ENV.lastUsedFrom,
   rule: 'must be full, truncated or off',
-  read: (it) => (it === 'full' || it === 'truncated' || it === 'off' ? it : undefined),
+  read: (it) => (['full', 'truncated', 'off'] as const).find((choice) => choice === it),
 };
 
-/** Its fields were validated at synthesis. */
+const flag = (name: string): Variable<boolean> => ({
+  name,
+  rule: 'must be true or false',
+  read: (it) => (it === 'true' || it === 'false' ? it === 'true' : undefined),
+});
+
+/**
+ * Returns the value of a variable that contains JSON, whose fields the CDK app has already validated; undefined if the
+ * variable contains anything else.
+ */
+function parsed<T>(text: string | undefined, isIt: (json: unknown) => boolean): T | undefined {
+  try {
+    const json = JSON.parse(text ?? '');
+    return isIt(json) ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isObject = (json: unknown): json is Record<string, unknown> =>
+  typeof json === 'object' && json !== null && !Array.isArray(json);
+
 const deploymentsSource: Variable<DeploymentsSource> = {
   name: ENV.deploymentsSource,
   rule: 'must be JSON of a source with table and id',
-  read: (it = '') => {
-    try {
-      const source = JSON.parse(it);
-      return typeof source?.table === 'string' && typeof source.id === 'string' ? source : undefined;
-    } catch {
-      return undefined;
-    }
+  read: (it) =>
+    parsed(it, (json) => isObject(json) && typeof json.table === 'string' && typeof json.id === 'string'),
+};
+
+const trustedIssuers: Variable<TrustedIssuer[]> = {
+  name: ENV.trustedIssuers,
+  rule: 'must be URLs with one space between, or a JSON array of issuers',
+  read: (it) => {
+    if (!it?.startsWith('[')) return (it || undefined)?.split(' ');
+    return parsed(
+      it,
+      (json) =>
+        Array.isArray(json) && json.every((one) => typeof (isObject(one) ? one.issuer : one) === 'string'),
+    );
   },
 };
 
-/** Makes a variable optional. */
-const maybe = <T>({ name, rule, read }: Variable<T>): Variable<{ value: T | undefined }> => ({
-  name,
-  rule: `${rule}, or be left out`,
-  read: (it) => {
-    if (it === undefined) return { value: undefined };
-    const value = read(it);
-    return value === undefined ? undefined : { value };
-  },
+const issuerKeys: Variable<Record<string, JSONWebKeySet>> = {
+  name: ENV.issuerKeys,
+  rule: 'must be a JSON object of key sets',
+  read: (it) =>
+    parsed(
+      it,
+      (json) =>
+        isObject(json) && Object.values(json).every((set) => isObject(set) && Array.isArray(set.keys)),
+    ),
+};
+
+/** Returns an optional version of a variable. */
+const maybe = <T>(variable: Variable<T>): Variable<T | undefined> => ({
+  ...variable,
+  rule: `${variable.rule}, or be left out`,
+  isOptional: true,
 });
 
 type Values<V> = { [K in keyof V]: V[K] extends Variable<infer T> ? T : never };
 
 /**
- * Reads a function's environment variables at its start.
+ * Reads a function's environment variables when the function starts.
  * @throws Error that names every missing or invalid variable, but never a value
  */
 function readAll<V extends Record<string, Variable<unknown>>>(env: Environment, variables: V): Values<V> {
   const faults: string[] = [];
-  const values = Object.entries(variables).map(([key, { name, rule, read }]) => {
-    const value = read(env[name]);
-    if (value === undefined) faults.push(`${name} ${rule}`);
+  const values = Object.entries(variables).map(([key, { name, rule, read, isOptional }]) => {
+    const given = env[name];
+    const value = read(given);
+    const isLeftOut = isOptional && given === undefined;
+    if (value === undefined && !isLeftOut) faults.push(`${name} ${rule}`);
     return [key, value];
   });
   if (faults.length > 0) throw new Error(`The function is not configured: ${faults.join('; ')}.`);
@@ -105,23 +156,26 @@ export function readTableConfig(env: Environment = process.env): TableConfig {
 /** Configuration of functions that check or issue tokens. */
 export interface TokenConfig extends TableConfig {
   rules: CheckRules;
+  /** The issuer that signs people in. */
+  issuer: string;
 }
 
 export function readTokenConfig(env: Environment = process.env): TokenConfig {
-  const { tableName, maxTokenLifetime, ...rest } = readAll(env, {
+  const { tableName, issuer, ...rules } = readAll(env, {
     tableName: text(ENV.tableName),
+    issuer: text(ENV.issuer),
     tokenLifetime: seconds(ENV.tokenLifetime, 1),
     slideInterval: seconds(ENV.slideInterval, 0),
     maxTokenLifetime: maybe(seconds(ENV.maxTokenLifetime, 1)),
     scopes,
     lastUsedFrom,
   });
-  return { tableName, rules: { ...rest, maxTokenLifetime: maxTokenLifetime.value } };
+  return { tableName, issuer, rules };
 }
 
 /**
- * Reads the credentials and Region for DynamoDB, from the variables that Lambda sets. They stay the same for the
- * lifetime of an execution environment.
+ * Reads the credentials and Region for DynamoDB from the variables that Lambda sets. These variables do not change
+ * during the lifetime of an execution environment.
  */
 export function readAccess(env: Environment = process.env): Access {
   const required = readAll(env, {
@@ -135,26 +189,28 @@ export function readAccess(env: Environment = process.env): Access {
   return { ...required, sessionToken, endpoint };
 }
 
-/** Configuration of functions that people and IAM principals call. */
+/** Configuration of functions that serve people and IAM principals. */
 export interface ManagementConfig extends TableConfig {
   people: PeopleConfig;
-  /** ARNs of the IAM roles and users that may call under /platform. */
+  /** ARNs of the IAM roles and users that are allowed to call routes under /platform. */
   platformPrincipals: string[];
 }
 
 export function readManagementConfig(env: Environment = process.env): ManagementConfig {
-  const { tableName, groupsClaim, adminGroup, adminScope, platformPrincipals } = readAll(env, {
+  const { tableName, platformPrincipals } = readAll(env, {
     tableName: text(ENV.tableName),
+    platformPrincipals: maybe(principals),
+  });
+  return { tableName, people: readPeople(env), platformPrincipals: platformPrincipals ?? [] };
+}
+
+function readPeople(env: Environment): PeopleConfig {
+  return readAll(env, {
+    issuer: text(ENV.issuer),
     groupsClaim: text(ENV.groupsClaim),
     adminGroup: maybe(text(ENV.adminGroup)),
     adminScope: maybe(text(ENV.adminScope)),
-    platformPrincipals: maybe(principals),
   });
-  return {
-    tableName,
-    people: { groupsClaim, adminGroup: adminGroup.value, adminScope: adminScope.value },
-    platformPrincipals: platformPrincipals.value ?? [],
-  };
 }
 
 /** Reads the scopes that the stack defines. */
@@ -162,23 +218,26 @@ export function readScopes(env: Environment = process.env): string[] {
   return readAll(env, { scopes }).scopes;
 }
 
-/** Reads the URL at which clients know the service; undefined if that is the URL of API Gateway. */
+/** Reads the URL that clients use for the service; undefined if clients use API Gateway's URL. */
 export function readPublicUrl(env: Environment = process.env): string | undefined {
-  return readAll(env, { publicUrl: maybe(text(ENV.publicUrl)) }).publicUrl.value;
+  return readAll(env, { publicUrl: maybe(text(ENV.publicUrl)) }).publicUrl;
 }
 
 /** Configuration of the console. */
 export interface ConsoleConfig {
   issuer: string;
   clientId: string;
-  /** Scopes that the console requests from the issuer, separated by spaces. */
+  /** Scopes that the console requests from the issuer, space-separated. */
   signInScope: string;
-  /** Origins to which the page may send requests, other than its own. */
+  /** Origins to which the page is allowed to send requests, in addition to its own origin. */
   origins: string[];
   /** Scopes that the stack defines. */
   scopes: string[];
-  /** Issuers whose tokens keys can accept instead of a secret. */
-  trustedIssuers: string[];
+  /** Issuers whose tokens a key can accept instead of a secret. */
+  trustedIssuers: TrustedIssuer[];
+  /** How the console recognises administrators, to show them the actions that only administrators can take. */
+  people: Omit<PeopleConfig, 'issuer'>;
+  policy: KeyPolicy;
 }
 
 export function readConsoleConfig(env: Environment = process.env): ConsoleConfig {
@@ -189,20 +248,49 @@ export function readConsoleConfig(env: Environment = process.env): ConsoleConfig
     origins: maybe(text(ENV.consoleOrigins)),
     scopes,
   });
-  const others = origins.value?.split(' ') ?? [];
+  const others = origins?.split(' ') ?? [];
   const allowed = [...new Set([new URL(issuer).origin, ...others])];
-  return { ...rest, issuer, origins: allowed, trustedIssuers: readTrustedIssuers(env) };
+  const { groupsClaim, adminGroup, adminScope } = readPeople(env);
+  return {
+    ...rest,
+    issuer,
+    origins: allowed,
+    trustedIssuers: readTrustedIssuers(env),
+    people: { groupsClaim, adminGroup, adminScope },
+    policy: readKeyPolicy(env),
+  };
 }
 
-export interface PurgeConfig extends TableConfig {
+/** The table that a job uses. */
+export interface JobConfig extends TableConfig {
+  /** Maximum number of write units that the job uses per second; undefined means no limit. */
+  writeUnits: number | undefined;
+}
+
+export function readJobConfig(env: Environment = process.env): JobConfig {
+  return readAll(env, { tableName: text(ENV.tableName), writeUnits: maybe(writeUnits) });
+}
+
+export interface PurgeConfig extends JobConfig {
   continuationQueueUrl: string;
 }
 
 export function readPurgeConfig(env: Environment = process.env): PurgeConfig {
   return readAll(env, {
     tableName: text(ENV.tableName),
+    writeUnits: maybe(writeUnits),
     continuationQueueUrl: text(ENV.continuationQueueUrl),
   });
+}
+
+/** Reads the URL of the queue for people whose access was ended and whose keys the job must find. */
+export function readPeopleQueueUrl(env: Environment = process.env): string {
+  return readAll(env, { url: text(ENV.peopleQueueUrl) }).url;
+}
+
+/** Reads the ID of the stack's own user pool; undefined if people sign in with a different issuer. */
+export function readUserPoolId(env: Environment = process.env): string | undefined {
+  return readAll(env, { id: maybe(text(ENV.userPoolId)) }).id;
 }
 
 /** Reads the name of the event bus. */
@@ -210,22 +298,35 @@ export function readBusName(env: Environment = process.env): string {
   return readAll(env, { busName: text(ENV.eventBusName) }).busName;
 }
 
-/** Reads the number of days without use after which a key is idle; undefined means never. */
+/** Reads the number of days without use after which a key becomes idle; undefined means never. */
 export function readMaxIdleDays(env: Environment = process.env): number | undefined {
-  return readAll(env, { maxIdleDays: maybe(days(ENV.maxIdleDays)) }).maxIdleDays.value;
+  return readAll(env, { maxIdleDays: maybe(days(ENV.maxIdleDays)) }).maxIdleDays;
 }
 
-/** Reads the issuers whose tokens keys can accept. An empty list means that token exchange is off. */
-export function readTrustedIssuers(env: Environment = process.env): string[] {
-  return readAll(env, { issuers: maybe(text(ENV.trustedIssuers)) }).issuers.value?.split(' ') ?? [];
+/** Reads the stack's rules for keys. */
+export function readKeyPolicy(env: Environment = process.env): KeyPolicy {
+  return readAll(env, {
+    maxKeyDays: maybe(days(ENV.maxKeyDays)),
+    keysWithSecrets: maybe(flag(ENV.keysWithSecrets)),
+  });
 }
 
-/** Reads the table of Deployments that the service follows; undefined if there is none. */
+/** Reads the issuers whose tokens keys can accept. An empty list turns token exchange off. */
+export function readTrustedIssuers(env: Environment = process.env): TrustedIssuer[] {
+  return readAll(env, { issuers: maybe(trustedIssuers) }).issuers ?? [];
+}
+
+/** Reads the issuers' keys that are part of the stack, by issuer. */
+export function readIssuerKeys(env: Environment = process.env): Map<string, JSONWebKeySet> {
+  return new Map(Object.entries(readAll(env, { keys: maybe(issuerKeys) }).keys ?? {}));
+}
+
+/** Reads the table of Deployments that the service follows; undefined if there is no such table. */
 export function readDeploymentsSource(env: Environment = process.env): DeploymentsSource | undefined {
-  return readAll(env, { source: maybe(deploymentsSource) }).source.value;
+  return readAll(env, { source: maybe(deploymentsSource) }).source;
 }
 
-/** Configuration of the function that follows a table of Deployments. */
+/** Configuration of the function that applies the changes to a followed table of Deployments. */
 export interface SyncConfig extends TableConfig {
   source: DeploymentsSource;
   refusedChangesQueueUrl: string;

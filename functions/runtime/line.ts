@@ -1,7 +1,7 @@
 import { redacting } from './redact.ts';
 
 /**
- * Writes one log line in the format of the logger, without loading the logger. For functions that run on every call.
+ * Writes one log line in the logger's format without loading the logger. Use it in functions that run on every call.
  */
 export function writeLine(
   level: 'INFO' | 'WARN' | 'ERROR',
@@ -11,3 +11,8 @@ export function writeLine(
   const line = { level, message, timestamp: new Date().toISOString(), ...fields };
   process.stdout.write(`${JSON.stringify(line, redacting)}\n`);
 }
+
+/** An `ErrorLog` that writes its lines with `writeLine`. */
+export const errorLine = {
+  error: writeLine.bind(undefined, 'ERROR'),
+};

@@ -10,7 +10,10 @@ export function newLogger(service: string): Logger {
   });
 }
 
-/** Returns the properties of an error that say what went wrong. Others can contain a request or items of the table. */
+/**
+ * Returns the properties of an error that describe the problem. Other properties can contain a request or items from
+ * the table.
+ */
 function described(error: Error & { code?: unknown; $metadata?: unknown }): object {
   const { name, message, stack, cause, code, $metadata } = error;
   return { name, message, code, stack, cause, $metadata };

@@ -2,14 +2,14 @@ import type { OnMalformed } from '../table/schema.ts';
 import { counted, ofStack } from './metric.ts';
 import * as METRIC from './metric-names.ts';
 
-/** Where a function logs what an operator must see. */
+/** The log to which a function writes errors that an operator must see. */
 export interface ErrorLog {
   error: (message: string, fields: Record<string, unknown>) => void;
 }
 
 /**
- * Returns a function that logs a malformed item and counts it for the alarm. The log line contains the item's keys,
- * without the hash of a token, and never its content.
+ * Returns a function that logs a malformed item and counts it for the alarm. The log line contains the item's primary
+ * key without the hash of a token, and never contains the item's content.
  */
 export function logMalformed(
   log: ErrorLog,

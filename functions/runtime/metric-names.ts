@@ -1,28 +1,46 @@
 /**
- * The names of the metrics that functions write and infra watches, and of their common dimension. Import it whole, as
- * `METRIC`, so that a bundle contains only the names that its function writes.
+ * Names of the metrics that functions write and infra monitors, and the name of their common dimension. Import the
+ * module as a namespace, `METRIC`, so that a bundle contains only the names that its function writes.
  */
 
 export const namespace = 'DeploymentApiKeys';
-/** Its value is the name of the stack, which separates several stacks in one account. */
+/** Dimension whose value is the name of the stack, which separates several stacks in one account. */
 export const dimension = 'stack';
-/** Calls of /oauth/* that failed with invalid_client. */
+/** Number of calls to /oauth/* that failed with invalid_client. */
 export const refusedAuthentications = 'RefusedAuthentications';
-/** Checks that denied the call. A second dimension, `reason`, says why. */
+/** Number of checks that denied a call. A second dimension, `reason`, says why. */
 export const checksRefused = 'ChecksRefused';
-/** Checks that failed with an error, and so with a 500, because the store gave no certain answer. */
+/**
+ * Number of checks that failed with an error, and therefore with a 500, because the outcome of a store operation was
+ * uncertain.
+ */
 export const checksFailed = 'ChecksFailed';
-/** Access tokens issued for keys. */
+/** Number of API calls, apart from checks, to which the service responded with 500 or 503. */
+export const callsFailed = 'CallsFailed';
+/**
+ * Number of events that a completed sweep of all keys wrote. The metric's sample count shows that the daily schedule
+ * still runs.
+ */
+export const keysSwept = 'KeysSwept';
+/** Number of access tokens issued for keys. */
 export const tokensIssued = 'TokensIssued';
-/** Items deleted by purges, counted at the end of each purge. */
+/** Number of items deleted by purges, recorded at the end of each purge. */
 export const itemsPurged = 'ItemsPurged';
-/** Milliseconds from the deletion of a Deployment or key to the end of its purge. */
+/** Time from the deletion of a Deployment or key to the end of its purge, in milliseconds. */
 export const purgeLag = 'PurgeLag';
-/** Purge markers older than five minutes, counted at each sweep. */
+/** Number of purge markers older than five minutes, recorded at each sweep. */
 export const oldPurgeMarkers = 'OldPurgeMarkers';
-/** Deleted generations of Deployments that had items left and no purge in progress, counted at each slice of a pass. */
+/**
+ * Number of deleted Deployment generations that still had items but no purge in progress, recorded at each slice of a
+ * pass.
+ */
 export const orphansFound = 'OrphansFound';
-/** Deployments that differed from their source and were repaired, counted at each slice of a comparison. */
+/** Number of Deployments that differed from their source and were repaired, recorded at each slice of a comparison. */
 export const deploymentsMended = 'DeploymentsMended';
-/** Reads of malformed items, which means that someone has damaged an item of the table. */
+/**
+ * Number of deletions that the limit for a followed table stopped, plus one for each run of reconciliation until a
+ * person confirms the deletions.
+ */
+export const deletionsStopped = 'DeletionsStopped';
+/** Number of reads of malformed items. A malformed item means that someone has damaged an item in the table. */
 export const malformedItems = 'MalformedItems';

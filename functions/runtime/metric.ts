@@ -14,7 +14,8 @@ export const ofStack = (env: Record<string, string | undefined>) => ({
 
 /**
  * Returns fields that turn a log line into a measurement (CloudWatch embedded metric format).
- * @param dimensions values that no caller can choose: each distinct value is a metric that costs money
+ * @param dimensions dimensions whose values callers cannot choose, because each distinct value creates a metric that
+ * costs money
  */
 export function measured(
   measures: Record<string, Measure>,
@@ -37,6 +38,6 @@ export function measured(
   };
 }
 
-/** Returns fields that turn a log line into a count of one. */
+/** Returns fields that turn a log line into a metric with the value 1. */
 export const counted = (metric: string, dimensions: Record<string, string>): Record<string, unknown> =>
   measured({ [metric]: { value: 1, unit: 'Count' } }, dimensions);

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import aws4 from 'aws4';
 
-/** Credentials that sign calls. */
+/** Credentials for signing calls. */
 export interface Signer {
   accessKeyId: string;
   secretAccessKey: string;
@@ -9,37 +9,37 @@ export interface Signer {
 }
 
 export interface SignedCall {
-  /** Without a trailing slash. */
+  /** URL of the service, without a trailing slash. */
   url: string;
   region: string;
   method: string;
-  /** Path with query. */
+  /** Path of the call, including the query string. */
   path: string;
-  /** Sent as JSON. Undefined means no body. */
+  /** Body, sent as JSON. Undefined means no body. */
   body?: object | undefined;
   idempotencyKey?: string | undefined;
 }
 
 export interface SignedAnswer {
   status: number;
-  /** Undefined if it is not JSON. */
+  /** Parsed body; undefined if the body is not JSON. */
   body: unknown;
 }
 
-/** The time limit of one attempt, in milliseconds. */
+/** Time limit for one attempt, in milliseconds. */
 const ATTEMPT = 10_000;
-/** The time limit of a call with all its attempts, in milliseconds. */
+/** Time limit for a call, including all its attempts, in milliseconds. */
 const PATIENCE = 60_000;
-/** The longest pause between two attempts, in milliseconds. */
+/** Maximum pause between attempts, in milliseconds. */
 const PAUSE = 8_000;
 
 /**
- * Returns a function that makes signed calls (SigV4) to the service's API under /platform. It retries what may be
- * temporary: no answer, throttling, 5xx responses, and API Gateway's 403, because IAM needs time to propagate a new
- * role.
+ * Returns a function that makes signed calls (SigV4) to the service's API under /platform. The function retries
+ * failures that might be temporary: no response, throttling, 5xx responses, and API Gateway's 403, because IAM needs
+ * time to propagate a new role.
  *
- * @param deadline epoch milliseconds; no attempt starts later
- * @throws Error from the call when there was no answer at all
+ * @param deadline latest time at which an attempt can start, in epoch milliseconds
+ * @throws Error from the returned function if no attempt got a response
  */
 export function openPlatform(signer: Signer, deadline: number) {
   return async (call: SignedCall): Promise<SignedAnswer> => {

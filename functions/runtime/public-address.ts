@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net';
 
 /**
- * IPv4 blocks without public servers: IANA's special-purpose registry, multicast and the reserved class E.
- * https://www.iana.org/assignments/iana-ipv4-special-registry
+ * IPv4 blocks that have no public servers: those in IANA's special-purpose registry, multicast and the reserved class
+ * E. https://www.iana.org/assignments/iana-ipv4-special-registry
  */
 const SPECIAL_IPV4 = [
   '0.0.0.0/8',
@@ -32,21 +32,20 @@ const SPECIAL_IPV4 = [
 const GLOBAL_UNICAST_IPV6 = '2000::/3';
 
 /**
- * Blocks within global unicast that have no public servers, or that contain an IPv4 address (Teredo in 2001::/32,
- * 6to4).
- * https://www.iana.org/assignments/iana-ipv6-special-registry
+ * Blocks within global unicast that have no public servers, or whose addresses embed an IPv4 address (Teredo in
+ * 2001::/32, 6to4). https://www.iana.org/assignments/iana-ipv6-special-registry
  */
 const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '2620:4f:8000::/48', '3fff::/20'];
 
-// One list for each family, because BlockList also matches IPv4 addresses against IPv6 blocks, as IPv4-mapped
-// addresses.
+// Use one list for each address family, because a BlockList also matches IPv4 addresses, as IPv4-mapped addresses,
+// against IPv6 blocks.
 const specialIpv4 = blockList('ipv4', SPECIAL_IPV4);
 const globalUnicastIpv6 = blockList('ipv6', [GLOBAL_UNICAST_IPV6]);
 const specialIpv6 = blockList('ipv6', SPECIAL_IPV6);
 
 /**
- * Reports whether a public server can have an IP address. An address with a scope ID, such as `fe80::1%eth0`, is not
- * public, and neither is text that is not an IP address.
+ * Reports whether an IP address can belong to a public server. An address with a scope ID, such as `fe80::1%eth0`, is
+ * not public, and neither is text that is not an IP address.
  */
 export function isPublicAddress(address: string): boolean {
   if (address.includes('%')) return false;

@@ -1,14 +1,15 @@
 import { redactCredentials } from '../domain/credentials-in-text.ts';
 
-/** A possible JWT, recognised by its length and its dot. */
+/** Matches text that might be a JWT, based on its length and its dot. */
 const JWT = /eyJ[\w.-]*/g;
 const WITH_HEADER_AND_PAYLOAD = /^eyJ[\w-]{12,}\./;
-/** The credentials of an Authorization header. */
-const AUTHORIZATION = /(Basic|Bearer)(?:\s|\+|%20)+[^\s",]+/gi;
+/** Matches the credentials in an Authorization header. */
+const AUTHORIZATION = /(Basic|Bearer)(\s|\+|%20)+[^\s",]+/gi;
 
 /**
- * Removes secrets and tokens from a text: those of this service, JWTs and the credentials of an Authorization header,
- * whatever precedes them. This is only a last line of defence: callers must not pass secrets in the first place.
+ * Removes secrets and tokens from text: this service's credentials, JWTs, and the credentials in an Authorization
+ * header. The text before them does not matter. This is only the last line of defence; callers must not pass secrets in
+ * the first place.
  */
 export function redact(text: string): string {
   return redactCredentials(text)
@@ -17,8 +18,8 @@ export function redact(text: string): string {
 }
 
 /**
- * A replacer for JSON.stringify that redacts every string and property name before it is escaped. An escaped line break
- * ends in a letter, which would then directly precede the secret and hide it.
+ * A replacer for JSON.stringify that redacts every string and property name before they are escaped. An escaped line
+ * break ends in a letter. If a secret directly followed that letter, the redactor would not find the secret.
  */
 export function redacting(_name: string, value: unknown): unknown {
   if (typeof value === 'string') return redact(value);
@@ -26,7 +27,9 @@ export function redacting(_name: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, it]) => [redact(name), it]));
 }
 
-/** Reports whether a value is an object that is written with its property names. The logger formats errors itself. */
+/**
+ * Reports whether a value is an object that the log shows with its property names. The logger formats errors itself.
+ */
 function isNamed(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error);
 }

@@ -5,31 +5,34 @@ import { isIP, type LookupFunction } from 'node:net';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import type { VerifiedClaims } from '../domain/subject-token.ts';
+import type { TimeFault, Verification } from '../domain/subject-token.ts';
+import { algorithmsOf, entryOf, findIssuer, type TrustedIssuer, urlOf } from '../domain/trust.ts';
 import { isPublicAddress } from './public-address.ts';
 
-/** The time limit for fetching a document of an issuer, in milliseconds. */
+/** Time limit for fetching a document from an issuer, in milliseconds. */
 const TIMEOUT = 2000;
-/** The maximum size of such a document, in bytes. */
+/** Maximum size of a document from an issuer, in bytes. */
 const MAX_BYTES = 64 * 1024;
 /** How long an issuer's keys are cached, in milliseconds. */
 const KEPT = 10 * 60 * 1000;
-/** How old cached keys must be before a token with an unknown key causes a new request, in milliseconds. */
+/** Minimum age of cached keys before a token with an unknown key causes a new request, in milliseconds. */
 const ASKED_AGAIN = 30 * 1000;
-/** How long after a failure the issuer is not asked again, in milliseconds. */
+/** How long after a failure the service waits before it calls the issuer again, in milliseconds. */
 const PAUSE = 5 * 1000;
-/** The clock difference that is tolerated, in seconds. */
+/** Tolerated clock difference, in seconds. */
 const TOLERANCE = 5;
-/** Excludes `none`, and HMAC, whose key would be public. */
+/**
+ * Accepted algorithms for an issuer without a preset. The list excludes `none`, and also HMAC, because its key would be
+ * public.
+ */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /**
- * Verifies the signature, issuer and times of a token. Does not check the audience, which each trust rule names. The
- * issuer's keys are cached across invocations.
- * @returns the claims of a valid token; undefined for any other
+ * Verifies a token's signature, issuer and times. Does not check the audience, because each trust rule names its own
+ * audience. The issuer's keys are cached across invocations.
  */
-export type VerifyToken = (issuer: string, jwt: string) => Promise<VerifiedClaims | undefined>;
+export type VerifyToken = (issuer: string, jwt: string) => Promise<Verification>;
 
 /** Resolves a host name to all its addresses, as `node:dns` does. */
 export type Resolve = (
@@ -40,26 +43,44 @@ export type Resolve = (
 
 interface Kept {
   keys: JSONWebKeySet;
-  /** Epoch milliseconds. */
+  /** Time at which the keys were fetched, in epoch milliseconds. */
   at: number;
 }
 
 interface Failure {
   cause: unknown;
-  /** Epoch milliseconds. */
+  /** Time of the failure, in epoch milliseconds. */
   at: number;
 }
 
+/** The stack's settings for its issuers. */
+interface Trusted {
+  issuers?: readonly TrustedIssuer[];
+  /** The keys that are part of the stack, by issuer. */
+  inlineKeys?: ReadonlyMap<string, JSONWebKeySet>;
+  /** Function that replaces the DNS lookup. */
+  resolve?: Resolve;
+}
+
 /**
- * Returns a function that verifies tokens of trusted issuers.
- * @param resolve replaces the DNS lookup
+ * Returns a function that verifies tokens from trusted issuers.
+ * @throws Error if an issuer has inline keys but its keys are not given
  * @throws ServiceError 503 from the returned function when the issuer cannot be reached, and for 5 seconds afterwards
  */
-export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToken {
+export function openIssuers(
+  clock: Clock,
+  { issuers = [], inlineKeys = new Map(), resolve = lookup }: Trusted = {},
+): VerifyToken {
+  for (const issuer of issuers) {
+    const isMissing = entryOf(issuer).hasInlineKeys && !inlineKeys.has(urlOf(issuer));
+    if (isMissing) throw new Error(`The function has no keys of ${urlOf(issuer)}.`);
+  }
   const kept = new Map<string, Kept>();
   const failures = new Map<string, Failure>();
 
   async function keysOf(issuer: string, oldest: number): Promise<Kept> {
+    const inline = inlineKeys.get(issuer);
+    if (inline) return { keys: inline, at: clock() };
     const found = kept.get(issuer);
     if (found && found.at > oldest) return found;
     const failure = failures.get(issuer);
@@ -78,7 +99,7 @@ export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToke
     const verify = async ({ keys }: Kept): Promise<JWTPayload> => {
       const options = {
         issuer,
-        algorithms: ALGORITHMS,
+        algorithms: [...(algorithmsOf(findIssuer(issuers, issuer) ?? issuer) ?? ALGORITHMS)],
         requiredClaims: ['exp'],
         clockTolerance: TOLERANCE,
         currentDate: new Date(clock()),
@@ -87,21 +108,42 @@ export function openIssuers(clock: Clock, resolve: Resolve = lookup): VerifyToke
     };
     const found = await keysOf(issuer, clock() - KEPT);
     try {
-      return await verify(found).catch(async (error: unknown) => {
-        // The issuer may have a new key.
+      const claims = await verify(found).catch(async (error: unknown) => {
+        // Fetch the keys again, because the issuer might have a new key.
         const mayAsk = error instanceof errors.JWKSNoMatchingKey && found.at <= clock() - ASKED_AGAIN;
         if (!mayAsk) throw error;
         return verify(await keysOf(issuer, clock() - ASKED_AGAIN));
       });
+      return { claims };
     } catch (error) {
-      if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
-      throw error;
+      return verificationOf(error);
     }
   };
 }
 
+/**
+ * Returns the verification result for a token that jose rejected. jose reports errors about claims only after it has
+ * verified the signature, and these errors contain the claims.
+ * @throws any other error
+ */
+function verificationOf(error: unknown): Verification {
+  if (error instanceof errors.JWTExpired) return { claims: error.payload, fault: 'expired' };
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const fault = claimFaultOf(error);
+    if (fault) return { claims: error.payload, fault };
+  }
+  if (error instanceof errors.JOSEError || error instanceof TypeError) return { fault: 'signature' };
+  throw error;
+}
+
+function claimFaultOf({ claim, reason }: errors.JWTClaimValidationFailed): TimeFault | undefined {
+  if (claim === 'exp' && reason === 'missing') return 'no_expiry';
+  if (!['exp', 'nbf', 'iat'].includes(claim)) return undefined;
+  return claim === 'nbf' && reason === 'check_failed' ? 'not_yet_valid' : 'malformed_time';
+}
+
 async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySet> {
-  // An issuer that the stack's owner runs locally. Only such an issuer may have a loopback address.
+  // Matches an issuer that the stack's owner runs locally. Only such an issuer can have a loopback address.
   const isLocal = LOOPBACK.test(new URL(issuer).hostname);
   const discovery = await fetchJson(
     `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
@@ -116,7 +158,7 @@ async function fetchKeys(issuer: string, resolve: Resolve): Promise<JSONWebKeySe
   return keys as JSONWebKeySet;
 }
 
-/** Fetches JSON with limits on time and size. Follows no redirects, and connects only to public addresses. */
+/** Fetches JSON with limits on time and size. Does not follow redirects, and connects only to public addresses. */
 function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise<object> {
   const url = new URL(address);
   const isSafe =
@@ -155,7 +197,7 @@ function fetchJson(address: string, isLocal: boolean, resolve: Resolve): Promise
   });
 }
 
-/** Resolves a name when connecting, so that the connection uses the address that was checked. */
+/** Resolve the host name while connecting, so that the connection uses the address that was checked. */
 function publicLookup(resolve: Resolve): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {

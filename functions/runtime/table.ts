@@ -1,8 +1,14 @@
-import { type Table, tableClient } from '../table/client.ts';
-import type { Patience } from '../table/faults.ts';
+import type { Port } from '../table/port.ts';
+import type { RetryPolicy, Table } from '../table/table.ts';
+import type { TableConfig } from './config.ts';
 import { type ErrorLog, logMalformed } from './malformed.ts';
 
-/** Opens the function's table. The client is created once and reused across invocations. */
-export function openTable({ tableName }: { tableName: string }, patience: Patience, log: ErrorLog): Table {
-  return { client: tableClient(patience), tableName, onMalformed: logMalformed(log) };
+/** Opens the function's table. The function creates the connection once and reuses it across invocations. */
+export function openTable(
+  { tableName }: TableConfig,
+  port: Port,
+  retryPolicy: RetryPolicy,
+  log: ErrorLog,
+): Table {
+  return { port, tableName, retryPolicy, onMalformed: logMalformed(log) };
 }

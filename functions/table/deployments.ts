@@ -1,18 +1,7 @@
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
-import {
-  assign,
-  below,
-  isWritten,
-  queryPages,
-  readItem,
-  type Table,
-  transact,
-  updateIf,
-  type Write,
-} from './client.ts';
+import * as PARTITION from './partition-keys.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -20,30 +9,43 @@ import {
   fromDirectoryEntry,
   isGeneration,
   NO_LIFE,
-  PARTITION,
   parse,
   purgeMarkerKey,
   toDeployment,
   toDirectoryEntry,
 } from './schema.ts';
+import {
+  inPartition,
+  isUpdated,
+  listPage,
+  readItem,
+  setAttributes,
+  type Table,
+  transact,
+  type Write,
+  withCondition,
+} from './table.ts';
 
 export type ListedDeployment = Omit<Deployment, 'keyCount'>;
 
-/** The Deployment as it is now: a strongly consistent read. */
+/** Reads a Deployment. The read is strongly consistent. */
 export async function readDeployment(table: Table, id: string): Promise<Deployment | undefined> {
   return parse(table, await readItem(table, deploymentKey(id)), fromDeployment);
 }
 
-/** What there is of a Deployment whose item is damaged: enough to end its life. */
+/** The readable fields of a Deployment whose item is malformed. These fields are enough to delete the Deployment. */
 export interface DamagedDeployment {
   id: string;
-  /** By its own item, or else by the directory, or else `NO_LIFE`. */
+  /**
+   * The generation in the Deployment's own item; if that is malformed, the generation in the directory; if that is
+   * malformed too, `NO_LIFE`.
+   */
   generation: string;
-  /** What stands in the item. */
+  /** The generation in the item, exactly as stored. */
   stored: { generation?: unknown };
 }
 
-/** A malformed Deployment. @returns undefined when there is none, or a well-formed one */
+/** Reads a malformed Deployment. @returns undefined if there is no such Deployment, or if it is well-formed */
 export async function readDamagedDeployment(
   table: Table,
   id: string,
@@ -56,54 +58,74 @@ export async function readDamagedDeployment(
 }
 
 /**
- * The Deployment, for the calls that end access in it or show what can be ended. Nobody is in the groups of a malformed
- * one, but an administrator can end its keys and temporary tokens.
- * @throws ServiceError 404 where there is none, or none that the person may see
+ * Reads a Deployment for the calls that list and revoke its keys and temporary tokens. A malformed Deployment has no
+ * groups, but administrators can still revoke its keys and temporary tokens.
+ * @throws ServiceError 404 if there is no such Deployment, or if the person is not allowed to see it
  */
 export async function readVisibleDeployment(table: Table, person: Person, id: string): Promise<Generation> {
   const item = await readItem(table, deploymentKey(id));
   const deployment = parse(table, item, fromDeployment);
-  // Where the generation is malformed too, no check accepts anything of the Deployment.
+  // If the generation is also malformed, there is nothing to revoke, because every check of the Deployment's
+  // credentials fails.
   const generation = item?.generation;
   const canBeEnded = !deployment && person.isAdministrator && isGeneration(generation);
   return canBeEnded ? { id, generation } : visibleTo(person, deployment);
 }
 
 /**
- * Deployments in the order of their IDs.
- * @param after ID to begin after
- * @param limit most to return
- * @param isWanted picks some; all of them when left out
+ * Lists Deployments in the order of their IDs.
+ * @param prefix prefix that the IDs must have. @default any
+ * @param after ID after which to start
+ * @param limit the maximum number of Deployments
+ * @param isWanted function that selects Deployments. @default all
+ * @returns `next`: the ID after which the next page starts; undefined on the last page
  */
 export async function listDeployments(
   table: Table,
   {
+    prefix = '',
     after,
     limit,
     isWanted,
-  }: { after: string | undefined; limit: number; isWanted?: (one: ListedDeployment) => boolean },
-): Promise<{ items: ListedDeployment[]; hasMore: boolean }> {
-  const directory = {
-    ...below(PARTITION.directory, ''),
-    // Who picks a few reads the directory in whole pages.
-    Limit: isWanted ? undefined : limit + 1,
-  };
-  const start = after === undefined ? undefined : directoryKey(after);
-  const listed: ListedDeployment[] = [];
-  for await (const { items } of queryPages(table, directory, start)) {
-    for (const item of items) {
+  }: {
+    prefix?: string | undefined;
+    after: string | undefined;
+    limit: number;
+    isWanted?: ((one: ListedDeployment) => boolean) | undefined;
+  },
+): Promise<{ items: ListedDeployment[]; next: string | undefined }> {
+  const { items, next } = await listPage(table, inPartition(PARTITION.directory, prefix), {
+    start: after === undefined ? undefined : directoryKey(after),
+    limit,
+    // For a selective listing, read more than one page at a time. Otherwise, a person who can see only a few
+    // Deployments would need many small pages.
+    isSelective: isWanted !== undefined,
+    entryOf: (item) => {
       const one = parse(table, item, fromDirectoryEntry);
-      if (one && (isWanted?.(one) ?? true)) listed.push(one);
-    }
-    // One more than asked for tells whether there is a next page that this person may see.
-    if (listed.length > limit) break;
-  }
-  return { items: listed.slice(0, limit), hasMore: listed.length > limit };
+      // Check the prefix again, because not every engine that emulates DynamoDB respects case in begins_with.
+      return one?.id.startsWith(prefix) && (isWanted?.(one) ?? true) ? one : undefined;
+    },
+  });
+  return { items, next: next?.sk };
+}
+
+/** Lists all Deployments after the given ID. */
+export async function* allDeployments(
+  table: Table,
+  from: string | undefined,
+): AsyncGenerator<ListedDeployment> {
+  let after = from;
+  do {
+    const { items, next } = await listDeployments(table, { after, limit: 100 });
+    yield* items;
+    after = next;
+  } while (after !== undefined);
 }
 
 /**
- * @param more what else is written with it, or not at all
- * @returns false when a Deployment of that ID is there already
+ * Registers a Deployment.
+ * @param more further writes in the same transaction
+ * @returns false if a Deployment with that ID already exists
  */
 export async function registerDeployment(
   table: Table,
@@ -111,14 +133,14 @@ export async function registerDeployment(
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
   const isNew = 'attribute_not_exists(pk)';
   const refused = await transact(
     table,
     [
-      { Put: { TableName, Item: toDeployment(deployment), ConditionExpression: isNew } },
-      // Unconditional: an entry that is left from a life that ended by hand must not stand in the way.
-      { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+      { Put: { Item: toDeployment(deployment), ConditionExpression: isNew } },
+      // This write has no condition, because the directory might still contain the entry of an earlier generation that
+      // someone deleted by hand.
+      { Put: { Item: toDirectoryEntry(deployment) } },
       ...more,
     ],
     event,
@@ -126,15 +148,15 @@ export async function registerDeployment(
   return !refused;
 }
 
-/** What can be changed of a Deployment. A field that is left out keeps its value. */
+/** Changes to a Deployment. An omitted field keeps its value. */
 export type DeploymentChanges = Partial<Pick<Deployment, 'name' | 'groups'>>;
 
 /**
- * Changes a Deployment, in its item and in the directory, and begins a new revision of it.
- * @param read the Deployment as it was read
- * @param changes at least one
- * @param more what else is written with it, or not at all
- * @returns false, and nothing is written, when the Deployment has been changed or deleted since it was read
+ * Changes a Deployment both in its item and in the directory, and starts a new revision.
+ * @param read the Deployment as read
+ * @param changes at least one change
+ * @param more further writes in the same transaction
+ * @returns false, without writing anything, if the Deployment was changed or deleted since it was read
  */
 export async function editDeployment(
   table: Table,
@@ -143,27 +165,23 @@ export async function editDeployment(
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
   const Update = {
-    TableName,
     Key: deploymentKey(read.id),
-    ...updateIf(assign({ ...changes, revision: nextRevision(read) }), unchangedSince(read)),
+    ...withCondition(setAttributes({ ...changes, revision: nextRevision(read) }), unchangedSince(read)),
   };
-  const entry = { Put: { TableName, Item: toDirectoryEntry({ ...read, ...changes }) } };
+  const entry = { Put: { Item: toDirectoryEntry({ ...read, ...changes }) } };
   const refused = await transact(table, [{ Update }, entry, ...more], event);
   return !refused;
 }
 
 /**
- * Begins a new revision of a Deployment without changing anything else. An earlier edit that timed out, such as one that
- * adds a group, then has no effect when it reaches the table.
- * @returns false when the Deployment has been changed or deleted since it was read
+ * Starts a new revision of a Deployment and changes nothing else. An earlier edit that timed out, for example an edit
+ * that adds a group, then has no effect when it reaches the table.
+ * @returns false if the Deployment was changed or deleted since it was read
  */
-export function beginDeploymentRevision({ client, tableName }: Table, read: Deployment): Promise<boolean> {
-  const update = updateIf(assign({ revision: nextRevision(read) }), unchangedSince(read));
-  return isWritten(
-    client.send(new UpdateCommand({ TableName: tableName, Key: deploymentKey(read.id), ...update })),
-  );
+export function beginDeploymentRevision(table: Table, read: Deployment): Promise<boolean> {
+  const update = withCondition(setAttributes({ revision: nextRevision(read) }), unchangedSince(read));
+  return isUpdated(table, { Key: deploymentKey(read.id), ...update });
 }
 
 const nextRevision = ({ revision = 0 }: Deployment) => revision + 1;
@@ -185,9 +203,9 @@ export function unchangedSince({ generation, revision, name, groups }: Deploymen
 }
 
 /**
- * End this life of the Deployment, and leave the marker that the purge removes as its last act.
- * @param more what else is written with it, or not at all
- * @returns false when that life is over already
+ * Deletes a generation of a Deployment, and writes the marker that the purge deletes as its last step.
+ * @param more further writes in the same transaction
+ * @returns false if that generation is already deleted
  */
 export async function deleteDeployment(
   table: Table,
@@ -195,13 +213,12 @@ export async function deleteDeployment(
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
   const refused = await transact(
     table,
     [
-      { Delete: { TableName, Key: deploymentKey(id), ...isAsRead(stored) } },
-      { Delete: { TableName, Key: directoryKey(id) } },
-      { Put: { TableName, Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
+      { Delete: { Key: deploymentKey(id), ...isAsRead(stored) } },
+      { Delete: { Key: directoryKey(id) } },
+      { Put: { Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
       ...more,
     ],
     event,
@@ -210,8 +227,9 @@ export async function deleteDeployment(
 }
 
 /**
- * The Deployment is there, and its generation is the one that was read. A damaged one may have none, or another type of
- * value, which need not be one that can be written: it is enough that it is no text now.
+ * The condition that the Deployment exists and has the generation that was read. In a malformed Deployment, the
+ * generation can be missing, or can have a value that a condition cannot contain. The condition is then that the
+ * generation is not a string.
  */
 function isAsRead({ generation }: DamagedDeployment['stored']) {
   return typeof generation === 'string'

@@ -1,79 +1,114 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
 import { isLive } from '../domain/expiry.ts';
 import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
-import { ask, listingPages, type Table } from './client.ts';
-import { eventKey, fromEvent, PARTITION, parse, toEvent } from './schema.ts';
+import * as PARTITION from './partition-keys.ts';
+import { eventKey, fromEvent, parse, toEvent } from './schema.ts';
+import { plainItem } from './sdk-transport.ts';
+import { listPage, putItem, type Table } from './table.ts';
 
-/** Write an event that belongs to no change. */
-export async function putEvent({ client, tableName }: Table, event: ServiceEvent): Promise<void> {
-  await ask(client.send(new PutCommand({ TableName: tableName, Item: toEvent(event) })));
+/** Writes an event on its own, without a change that it describes. */
+export async function putEvent(table: Table, event: ServiceEvent): Promise<void> {
+  await putItem(table, { Item: toEvent(event) });
 }
 
-/** Most queries that one page costs. */
+/** Maximum number of queries for one page. */
 const MAX_QUERIES = 2;
-/** Milliseconds by which the clock of the function that registers a Deployment may be ahead of another's. */
+/** Tolerated difference between the clocks of two functions, in milliseconds. */
 const CLOCK_DIFFERENCE = 1000;
 
+/** Filter for a listing of events. By default, a listing shows all events. */
+export interface EventFilter {
+  type?: string | undefined;
+  keyId?: string | undefined;
+}
+
+interface EventsPage {
+  /** ID of the event to start after. */
+  after: string | undefined;
+  /** Maximum number of events to return. */
+  limit: number;
+  /** Current time in epoch milliseconds. */
+  now: number;
+  /** Selects the events of one generation. @default all */
+  generation?: string | undefined;
+  filter?: EventFilter;
+}
+
 /**
- * What happened to a Deployment in 90 days, newest first. The events of earlier generations and the expired ones are
- * older than the rest, so a page costs what it shows, however many of them there are. Only where many events of
- * another generation lie between those that are shown, a page may be short and have a `next` position all the same.
- * @param after ID to begin after
- * @param limit most to return
- * @param now epoch milliseconds
- * @param generation shows only the events of this one; all generations when left out
- * @returns `next`: the ID after which the next page begins; undefined when this is the last one
+ * Lists a Deployment's events from the last 90 days, newest first. Expired events and events of earlier generations are
+ * older than all other events, so their number does not affect the cost of a page. If many events of another generation
+ * lie between the wanted events, a page can be short and still have a `next` position. With a filter, a page reads at
+ * most 1 MB, and can be short or empty while still having `next`.
+ * @returns `next`: the ID after which the next page starts; undefined on the last page
  */
 export async function listEvents(
   table: Table,
   deploymentId: string,
-  {
-    after,
-    limit,
-    now,
-    generation,
-  }: { after: string | undefined; limit: number; now: number; generation?: string | undefined },
+  { after, limit, now, generation, filter = {} }: EventsPage,
 ): Promise<{ items: ServiceEvent[]; next: string | undefined }> {
-  const oldest = now - (EVENT_LIFETIME + 1) * 1000;
-  const registered = generation === undefined ? 0 : timeOfUlid(generation) - CLOCK_DIFFERENCE;
-  const first = ulidPrefix(Math.max(oldest, registered));
-  // DynamoDB rejects a start outside the range.
+  const first = firstEventId(generation, now);
+  // DynamoDB rejects a start position outside the query's range.
   if (after !== undefined && after < first) return { items: [], next: undefined };
+  const { ExpressionAttributeValues: values, ...filtered } = filterExpression(filter);
+  // DynamoDB applies a filter only after reading. If the query had the page's limit, it would read only a few events
+  // and return almost none of them.
+  const isSelective = filtered.FilterExpression !== undefined;
   const newestFirst = {
     KeyConditionExpression: 'pk = :pk AND sk >= :first',
-    ExpressionAttributeValues: { ':pk': PARTITION.events(deploymentId), ':first': first },
+    ...filtered,
+    ExpressionAttributeValues: { ':pk': PARTITION.events(deploymentId), ':first': first, ...values },
     ScanIndexForward: false,
   };
-  const start = after === undefined ? undefined : eventKey(deploymentId, after);
-  const items: ServiceEvent[] = [];
-  let queries = 0;
-  // One more than asked for tells whether there is a next page.
-  for await (const page of listingPages(table, newestFirst, limit + 1, start)) {
-    for (const item of page.items) {
+  const { items, next } = await listPage(table, newestFirst, {
+    start: after === undefined ? undefined : eventKey(deploymentId, after),
+    limit,
+    isSelective,
+    maxQueries: isSelective ? 1 : MAX_QUERIES,
+    entryOf: (item) => {
       const event = parse(table, item, fromEvent);
-      const isWanted = generation === undefined || event?.generation === generation;
-      if (event && isWanted && isLive(event.expiresAt, now)) items.push(event);
-      if (items.length > limit) return { items: items.slice(0, limit), next: items.at(limit - 1)?.id };
-    }
-    queries++;
-    if (queries === MAX_QUERIES) return { items, next: page.next?.sk };
-  }
-  return { items, next: undefined };
+      const isOfGeneration = generation === undefined || event?.generation === generation;
+      return event && isOfGeneration && isLive(event.expiresAt, now) ? event : undefined;
+    },
+  });
+  return { items, next: next?.sk };
+}
+
+/** Returns an ID that sorts before all unexpired events of the generation, or of all generations. */
+function firstEventId(generation: string | undefined, now: number): string {
+  const oldest = now - (EVENT_LIFETIME + 1) * 1000;
+  const registered = generation === undefined ? 0 : timeOfUlid(generation) - CLOCK_DIFFERENCE;
+  return ulidPrefix(Math.max(oldest, registered));
+}
+
+/** Returns the Query parameters that exclude events outside the filter. */
+function filterExpression({ type, keyId }: EventFilter): Filtered {
+  const wanted = [
+    { path: '#type', placeholder: '#type', name: 'type', value: type },
+    { path: '#data.keyId', placeholder: '#data', name: 'data', value: keyId },
+  ].filter(({ value }) => value !== undefined);
+  if (wanted.length === 0) return {};
+  return {
+    FilterExpression: wanted.map(({ path, name }) => `${path} = :${name}`).join(' AND '),
+    ExpressionAttributeNames: Object.fromEntries(wanted.map(({ placeholder, name }) => [placeholder, name])),
+    ExpressionAttributeValues: Object.fromEntries(wanted.map(({ name, value }) => [`:${name}`, value])),
+  };
+}
+
+interface Filtered {
+  FilterExpression?: string;
+  ExpressionAttributeNames?: Record<string, string>;
+  ExpressionAttributeValues?: Record<string, unknown>;
 }
 
 /**
- * The event that an INSERT record of the stream tells of.
- * @throws Error without content, for a record of another kind or a damaged image
+ * Returns the event that an INSERT record of the stream contains.
+ * @throws Error for any other record, and for a malformed event; the message does not contain any part of the record
  */
 export function recordedEvent({ eventName, dynamodb }: DynamoDBRecord): ServiceEvent {
   const image = dynamodb?.NewImage as Record<string, AttributeValue> | undefined;
-  // Not the options of the document client, which it changes: with those, `unmarshall` expects a single attribute.
-  const event =
-    eventName === 'INSERT' && image ? fromEvent(unmarshall(image, { wrapNumbers: Number })) : undefined;
+  const event = eventName === 'INSERT' && image ? fromEvent(plainItem(image)) : undefined;
   if (!event) throw new Error('not a record of a new event');
   return event;
 }

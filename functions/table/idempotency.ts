@@ -1,8 +1,11 @@
 import type { IdempotencyRecord } from '../domain/records.ts';
-import { type Refusals, readItem, type Table, type Write } from './client.ts';
 import { fromIdempotencyRecord, idempotencyKey, parse, toIdempotencyRecord } from './schema.ts';
+import { type Part, readItem, type Table, type Write } from './table.ts';
 
-/** What a retry finds of the call that it repeats. Strongly consistent; also one that has expired. */
+/**
+ * Reads the record of an earlier call with the same Idempotency-Key, even if the record has expired. The read is
+ * strongly consistent.
+ */
 export async function readIdempotencyRecord(
   table: Table,
   { deploymentId, generation, hash }: Pick<IdempotencyRecord, 'deploymentId' | 'generation' | 'hash'>,
@@ -12,31 +15,30 @@ export async function readIdempotencyRecord(
 }
 
 /**
- * The write that goes, last, into the transaction of what it records: none without a record. Its condition fails
- * where a call with the same key came first.
+ * Returns the write that stores the record of a call. This write must be the last one in the transaction that it
+ * records. Its condition fails if an earlier call used the same Idempotency-Key.
+ * @param record undefined if the call has no Idempotency-Key; there is then nothing to write
  * @param now epoch milliseconds
  */
-export function recordWrites(
-  { tableName: TableName }: Table,
-  record: IdempotencyRecord | undefined,
-  now: number,
-): Write[] {
+export function recordWrites(record: IdempotencyRecord | undefined, now: number): Write[] {
   if (!record) return [];
   const isNew = 'attribute_not_exists(pk)';
-  const isForgotten = 'expiresAt <= :now';
+  const hasExpired = 'expiresAt <= :now';
   return [
     {
       Put: {
-        TableName,
         Item: toIdempotencyRecord(record),
-        ConditionExpression: `${isNew} OR ${isForgotten}`,
+        ConditionExpression: `${isNew} OR ${hasExpired}`,
         ExpressionAttributeValues: { ':now': Math.floor(now / 1000) },
       },
     },
   ];
 }
 
-/** Did a call with the same key come first? That goes before every other refusal: its retry is to be answered. */
-export function isRepeated(refused: Refusals, record: IdempotencyRecord | undefined): boolean {
+/**
+ * Reports whether an earlier call used the same Idempotency-Key. Check this before checking other conditions, because a
+ * retry gets the earlier response.
+ */
+export function isRepeated(refused: Part[], record: IdempotencyRecord | undefined): boolean {
   return record !== undefined && refused.at(-1)?.failed === true;
 }

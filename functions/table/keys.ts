@@ -1,29 +1,22 @@
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type {
   ApiKey,
+  CheckedKey,
   Generation,
   IdempotencyRecord,
   Leak,
   MalformedKey,
   SecretHash,
+  SignIn,
 } from '../domain/records.ts';
-import {
-  assign,
-  below,
-  isWritten,
-  listingPages,
-  readItem,
-  readTogether,
-  type Table,
-  transact,
-  updateIf,
-} from './client.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
+import * as PARTITION from './partition-keys.ts';
+import { accessCheck, isRejectedPerson } from './people.ts';
 import {
   apiKeyKey,
   deploymentKey,
   fromApiKey,
+  fromCheckedKey,
   fromDeployment,
   fromMalformedKey,
   type Item,
@@ -31,16 +24,30 @@ import {
   isOfLife,
   lastUseOf,
   NO_LIFE,
-  PARTITION,
   parse,
-  SORT,
   toApiKey,
 } from './schema.ts';
+import * as SORT from './sort-keys.ts';
+import {
+  inPartition,
+  isUpdated,
+  listPage,
+  readItem,
+  readTogether,
+  setAttributes,
+  type Table,
+  transact,
+  type Write,
+  withCondition,
+} from './table.ts';
 
-/** Most keys that a Deployment may have. */
+/** Maximum number of keys per Deployment. */
 export const MAX_KEYS = 1000;
 
-/** Returns a key of this generation of the Deployment, even a malformed one: the calls that disable or delete it need it. */
+/**
+ * Returns a key of this generation of the Deployment. Also returns a malformed key, so that calls can disable or delete
+ * such a key.
+ */
 export async function readApiKey(
   table: Table,
   { id, generation }: Generation,
@@ -50,8 +57,22 @@ export async function readApiKey(
 }
 
 /**
- * Returns a key and the generation of its Deployment, for a leak report. Either item may be malformed.
- * @returns undefined when there is no such Deployment, or no such key of its generation
+ * Returns a key, and the fields that a check reads. These fields can be well-formed even if the key is malformed.
+ * @returns undefined if this generation has no such key
+ */
+export async function readKeyOfTokens(
+  table: Table,
+  { id, generation }: Generation,
+  ulid: string,
+): Promise<{ key: ApiKey | MalformedKey; checked: CheckedKey | undefined } | undefined> {
+  const item = await readItem(table, apiKeyKey(id, ulid));
+  const key = ofGeneration(generation, table, item);
+  return key && { key, checked: fromCheckedKey(item) };
+}
+
+/**
+ * Returns a key and the generation of its Deployment, for a leak report. The items of both can be malformed.
+ * @returns undefined if there is no such Deployment, or its generation has no such key
  */
 export async function readLeakedKey(
   table: Table,
@@ -63,13 +84,16 @@ export async function readLeakedKey(
   const [deployment, item] = [found(keys.deployment), found(keys.key)];
   if (!deployment || !item) return undefined;
   parse(table, deployment, fromDeployment);
-  // Where the Deployment names none, the key may be of its generation.
+  // If the Deployment's generation is malformed, the key might belong to it.
   const generation = [deployment.generation, item.generation].find(isGeneration) ?? NO_LIFE;
   const key = ofGeneration(generation, table, item);
   return key && { generation, key };
 }
 
-/** Returns the item as a key of that generation. A malformed item without a generation may belong to it. */
+/**
+ * Returns the item as a key of the given generation. A malformed item without a generation is included, because it
+ * might belong to the given generation.
+ */
 function ofGeneration(
   generation: string,
   table: Table,
@@ -81,77 +105,107 @@ function ofGeneration(
 }
 
 /**
- * The keys of this life of the Deployment, also malformed ones, oldest first.
- * @param after ULID to begin after
- * @param limit most to return
+ * Lists the keys of one generation of a Deployment, including malformed keys.
+ * @param order by creation
+ * @param after ULID of the key to start after
+ * @param limit maximum number of keys to return
+ * @returns `next`: the ULID after which the next page starts; undefined on the last page
  */
 export async function listApiKeys(
   table: Table,
   { id, generation }: Generation,
-  { after, limit }: { after: string | undefined; limit: number },
-): Promise<{ items: (ApiKey | MalformedKey)[]; hasMore: boolean }> {
-  const keys = below(PARTITION.deployment(id), SORT.key);
-  const start = after === undefined ? undefined : apiKeyKey(id, after);
-  const listed: (ApiKey | MalformedKey)[] = [];
-  for await (const { items } of listingPages(table, keys, limit + 1, start)) {
-    for (const item of items) {
-      const key = ofGeneration(generation, table, item);
-      if (key) listed.push(key);
-    }
-    if (listed.length > limit) break;
-  }
-  return { items: listed.slice(0, limit), hasMore: listed.length > limit };
+  {
+    order = 'oldest',
+    after,
+    limit,
+  }: { order?: 'oldest' | 'newest'; after: string | undefined; limit: number },
+): Promise<{ items: (ApiKey | MalformedKey)[]; next: string | undefined }> {
+  const keys = { ...inPartition(PARTITION.deployment(id), SORT.key), ScanIndexForward: order === 'oldest' };
+  const { items, next } = await listPage(table, keys, {
+    start: after === undefined ? undefined : apiKeyKey(id, after),
+    limit,
+    entryOf: (item) => ofGeneration(generation, table, item),
+  });
+  return { items, next: next?.sk.slice(SORT.key.length) };
+}
+
+/** Lists all keys of one generation of a Deployment, including malformed keys. */
+export async function* allApiKeys(
+  table: Table,
+  deployment: Generation,
+): AsyncGenerator<ApiKey | MalformedKey> {
+  let after: string | undefined;
+  do {
+    const { items, next } = await listApiKeys(table, deployment, { after, limit: 100 });
+    yield* items;
+    after = next;
+  } while (after !== undefined);
+}
+
+/** Additional writes and checks for the transaction in which a call creates something. */
+export interface Creation {
+  /** Record of the call's Idempotency-Key. */
+  record?: IdempotencyRecord | undefined;
+  /** The caller's sign-in; undefined for an IAM principal. */
+  signIn: SignIn | undefined;
 }
 
 /**
- * @param record of the call's Idempotency-Key
- * @returns `full` at the Deployment's limit of keys, `gone` when that life of it is over, `repeated` when a call with
- *   the same Idempotency-Key came first
+ * Creates a key.
+ * @returns `full` if the Deployment has the maximum number of keys, `gone` if that generation of the Deployment is
+ *   deleted, `repeated` if an earlier call used the same Idempotency-Key, `ended` if the caller's access was ended
  */
 export async function createApiKey(
   table: Table,
   key: ApiKey,
   event: ServiceEvent,
-  record?: IdempotencyRecord,
-): Promise<'created' | 'full' | 'gone' | 'repeated'> {
-  const { tableName: TableName } = table;
-  const isThisLife = 'generation = :generation';
+  { record, signIn }: Creation,
+): Promise<'created' | 'full' | 'gone' | 'repeated' | 'ended'> {
+  const isThisGeneration = 'generation = :generation';
   const hasRoom = 'keyCount < :most';
   const refused = await transact(
     table,
     [
       {
         Update: {
-          TableName,
           Key: deploymentKey(key.deploymentId),
           UpdateExpression: 'SET keyCount = keyCount + :one',
-          ConditionExpression: `${isThisLife} AND ${hasRoom}`,
+          ConditionExpression: `${isThisGeneration} AND ${hasRoom}`,
           ExpressionAttributeValues: { ':generation': key.generation, ':most': MAX_KEYS, ':one': 1 },
           ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
         },
       },
-      { Put: { TableName, Item: toApiKey(key), ConditionExpression: 'attribute_not_exists(pk)' } },
-      ...recordWrites(table, record, event.createdAt),
+      { Put: { Item: toApiKey(key), ConditionExpression: 'attribute_not_exists(pk)' } },
+      ...accessCheck(signIn),
+      ...recordWrites(record, event.createdAt),
     ],
     event,
   );
   if (!refused) return 'created';
   if (isRepeated(refused, record)) return 'repeated';
+  if (isRejectedPerson(signIn, refused, 2)) return 'ended';
   const [deployment] = refused;
-  const isStillThisLife = deployment?.failed && deployment.item?.generation?.S === key.generation;
-  return isStillThisLife ? 'full' : 'gone';
+  const isStillThere = deployment?.failed && deployment.item?.generation === key.generation;
+  return isStillThere ? 'full' : 'gone';
 }
 
 /**
- * Writes an edit of a key, or a report that it leaked. Its secrets stay as they are.
- * @param key the key after it; its `revision` is one more than the one that was read
- * @returns false when the key was edited, rotated or deleted since it was read
+ * Writes an edited key, or a report that the key leaked. The key's secrets do not change.
+ * @param key the key after the change; its `revision` is one more than the revision that was read
+ * @param signIn sign-in to check in the transaction; undefined for an IAM principal or a job
+ * @param more further writes in the same transaction
+ * @returns `changed` if the key was edited, rotated or deleted since it was read; `ended` if the person's access was
+ * ended
  */
-export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent): Promise<boolean> {
-  const { tableName: TableName } = table;
+export async function editApiKey(
+  table: Table,
+  key: ApiKey,
+  event: ServiceEvent,
+  { signIn, more = [] }: { signIn?: SignIn | undefined; more?: Write[] } = {},
+): Promise<'written' | 'changed' | 'ended'> {
   const { name, description, scopes, enabled, leak, validUntil, networks, trust } = key;
-  const { activeSince, epoch, revision } = key;
-  const changes = assign({
+  const { activeSince, lastEnabled, trustSetBy, epoch, revision } = key;
+  const changes = setAttributes({
     name,
     description,
     scopes,
@@ -161,6 +215,8 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
     networks,
     trust,
     activeSince,
+    lastEnabled,
+    trustSetBy,
     epoch,
     revision,
   });
@@ -168,17 +224,19 @@ export async function editApiKey(table: Table, key: ApiKey, event: ServiceEvent)
     table,
     [
       {
-        // A Put of the whole item would lose a lastUsedAt that is written beside a use.
+        // A Put of the whole item could overwrite a use that another call records at the same time.
         Update: {
-          TableName,
           Key: apiKeyKey(key.deploymentId, key.ulid),
-          ...updateIf(changes, isRevision(key.generation, key.revision - 1)),
+          ...withCondition(changes, isRevision(key.generation, key.revision - 1)),
         },
       },
+      ...accessCheck(signIn),
+      ...more,
     ],
     event,
   );
-  return !refused;
+  if (!refused) return 'written';
+  return isRejectedPerson(signIn, refused, 1) ? 'ended' : 'changed';
 }
 
 /** The condition that a key has the generation and the revision that were read. */
@@ -190,45 +248,39 @@ function isRevision(generation: string, revision: number) {
 }
 
 /**
- * Begins a new revision of a key without changing anything else. An earlier write of the key that timed out then has no
+ * Starts a new revision of a key and changes nothing else. An earlier write to the key that timed out then has no
  * effect when it reaches the table.
- * @param key as it was read
- * @returns false when the key was edited, rotated or deleted since it was read
+ * @param key the key as read
+ * @returns false if the key was edited, rotated or deleted since it was read
  */
-export function beginRevision({ client, tableName }: Table, key: ApiKey): Promise<boolean> {
+export function beginRevision(table: Table, key: ApiKey): Promise<boolean> {
   const { deploymentId, ulid, generation, revision } = key;
-  const update = new UpdateCommand({
-    TableName: tableName,
-    Key: apiKeyKey(deploymentId, ulid),
-    ...updateIf(assign({ revision: revision + 1 }), isRevision(generation, revision)),
-  });
-  return isWritten(client.send(update));
+  const update = withCondition(setAttributes({ revision: revision + 1 }), isRevision(generation, revision));
+  return isUpdated(table, { Key: apiKeyKey(deploymentId, ulid), ...update });
 }
 
 /**
  * Writes a key after a rotation.
- * @param next the key after it; its `revision` is one more than that of `read`
- * @param read the key as it was read
- * @param record of the call's Idempotency-Key
- * @returns `changed` when the key was edited, rotated or deleted since it was read, or when one of the secrets on which
- *   the rotation depends was used for the first time; `repeated` when a call with the same Idempotency-Key came first
+ * @param next the key after the rotation; its `revision` is one more than that of `read`
+ * @param read the key as read
+ * @returns `changed` if the key was edited, rotated or deleted since it was read, or if a secret on which the rotation
+ *   depends was used for the first time since then; `repeated` if an earlier call used the same Idempotency-Key
  */
 export async function rotateApiKey(
   table: Table,
   next: ApiKey,
   read: ApiKey,
   event: ServiceEvent,
-  record?: IdempotencyRecord,
-): Promise<'written' | 'changed' | 'repeated'> {
-  const { tableName: TableName } = table;
-  const { secrets, enabled, epoch, leak, activeSince, revision } = next;
+  { record, signIn }: Creation,
+): Promise<'written' | 'changed' | 'repeated' | 'ended'> {
+  const { secrets, enabled, epoch, leak, activeSince, validUntil, revision } = next;
   const isKept = ({ hash }: SecretHash) => secrets.some((secret) => secret.hash === hash);
   const dropped = read.secrets.filter((secret) => !isKept(secret));
-  const changes = assign(
-    { secrets, enabled, epoch, leak, activeSince, revision },
+  const changes = setAttributes(
+    { secrets, enabled, epoch, leak, activeSince, validUntil, revision },
     dropped.map(({ hash }) => lastUseOf(hash)),
   );
-  // A rotation that keeps no secret depends on nothing that the holder of one can write.
+  // A rotation that keeps no secret does not depend on anything that the holder of a secret can write.
   const unused = read.secrets.some(isKept)
     ? read.secrets.flatMap(({ hash, lastUsedAt }, n) => (lastUsedAt === undefined ? [{ hash, n }] : []))
     : [];
@@ -240,7 +292,6 @@ export async function rotateApiKey(
     [
       {
         Update: {
-          TableName,
           Key: apiKeyKey(next.deploymentId, next.ulid),
           ...changes,
           ConditionExpression: `generation = :generation AND revision = :read${areUnused.join('')}`,
@@ -256,17 +307,19 @@ export async function rotateApiKey(
           },
         },
       },
-      ...recordWrites(table, record, event.createdAt),
+      ...accessCheck(signIn),
+      ...recordWrites(record, event.createdAt),
     ],
     event,
   );
   if (!refused) return 'written';
-  return isRepeated(refused, record) ? 'repeated' : 'changed';
+  if (isRepeated(refused, record)) return 'repeated';
+  return isRejectedPerson(signIn, refused, 1) ? 'ended' : 'changed';
 }
 
 /**
- * Record what the sweep has reported about a key, with the event that reports it.
- * @returns false when somebody has edited or deleted it since it was read
+ * Records in the key that the sweep has made a report, and writes the event for that report.
+ * @returns false if the key was edited or deleted since it was read
  */
 export async function markApiKey(
   table: Table,
@@ -274,16 +327,14 @@ export async function markApiKey(
   reported: Pick<ApiKey, 'notice'> | Pick<ApiKey, 'unboundReportedAt'>,
   event: ServiceEvent,
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
-  const changes = assign(reported);
+  const changes = setAttributes(reported);
   const refused = await transact(
     table,
     [
       {
         Update: {
-          TableName,
           Key: apiKeyKey(key.deploymentId, key.ulid),
-          ...updateIf(changes, isRevision(key.generation, key.revision)),
+          ...withCondition(changes, isRevision(key.generation, key.revision)),
         },
       },
     ],
@@ -293,8 +344,8 @@ export async function markApiKey(
 }
 
 /**
- * Deletes a key, also a malformed one, and one of a malformed Deployment: the only condition is that it is there.
- * @returns false when the key is gone already
+ * Deletes a key. The key or its Deployment can be malformed; the only condition is that the key exists.
+ * @returns false if the key is already deleted
  */
 export async function deleteApiKey(
   table: Table,
@@ -302,13 +353,11 @@ export async function deleteApiKey(
   ulid: string,
   event: ServiceEvent,
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
   const remove = {
-    Delete: { TableName, Key: apiKeyKey(id, ulid), ConditionExpression: 'attribute_exists(pk)' },
+    Delete: { Key: apiKeyKey(id, ulid), ConditionExpression: 'attribute_exists(pk)' },
   };
   const count = {
     Update: {
-      TableName,
       Key: deploymentKey(id),
       UpdateExpression: 'SET keyCount = keyCount - :one',
       ConditionExpression: 'generation = :generation AND keyCount BETWEEN :one AND :most',
@@ -318,32 +367,59 @@ export async function deleteApiKey(
   const refused = await transact(table, [remove, count], event);
   if (!refused) return true;
   if (refused[0]?.failed) return false;
-  // What the Deployment's item holds must not keep a key alive. A negative number of keys would be malformed.
+  // A malformed Deployment must not prevent the deletion of its keys. In this case, the Deployment's key count does not
+  // change, because the count must not become negative.
   return !(await transact(table, [remove], event));
 }
 
 /**
- * Disables a key whose item is malformed, for good: its tokens stay revoked, and edits that are under way fail, also
- * when somebody repairs the item. The only condition is that the item exists.
- * @param leak undefined: what the item has of a leak stays
- * @returns false when the key is gone already
+ * Revokes all tokens of a key. The key's secrets stay valid. The update does not depend on anything that another call
+ * or the holder of a credential can change. It starts a new revision, so that an edit that has read the earlier epoch
+ * cannot restore that epoch.
+ * @returns false if the key is already deleted
  */
-export async function disableMalformedKey(
+export async function revokeTokens(
   table: Table,
-  { deploymentId, ulid }: MalformedKey,
+  { generation }: Generation,
+  key: ApiKey | MalformedKey,
+  event: ServiceEvent,
+): Promise<boolean> {
+  if ('malformed' in key) return isMalformedKeyChanged(table, key, {}, event);
+  const Update = {
+    Key: apiKeyKey(key.deploymentId, key.ulid),
+    UpdateExpression: 'SET epoch = epoch + :one, revision = revision + :one',
+    ConditionExpression: 'generation = :generation',
+    ExpressionAttributeValues: { ':generation': generation, ':one': 1 },
+  };
+  return !(await transact(table, [{ Update }], event));
+}
+
+/**
+ * Permanently disables a key whose item is malformed. Even if someone repairs the item, the key's tokens stay revoked
+ * and pending edits fail.
+ * @param leak undefined to keep the item's existing leak report
+ * @returns false if the key is already deleted
+ */
+export function disableMalformedKey(
+  table: Table,
+  key: MalformedKey,
   leak: Leak | undefined,
   event: ServiceEvent,
 ): Promise<boolean> {
-  const { tableName: TableName } = table;
-  // The moment is higher than any epoch or revision that was counted, and what stands in the item may be malformed.
-  const changes = assign({
-    enabled: false,
-    epoch: event.createdAt,
-    revision: event.createdAt,
-    ...(leak && { leak }),
-  });
+  return isMalformedKeyChanged(table, key, { enabled: false, ...(leak && { leak }) }, event);
+}
+
+/** Changes a malformed key and revokes its tokens. The only condition of the write is that the item exists. */
+async function isMalformedKeyChanged(
+  table: Table,
+  { deploymentId, ulid }: MalformedKey,
+  changes: Partial<Pick<ApiKey, 'enabled' | 'leak'>>,
+  event: ServiceEvent,
+): Promise<boolean> {
+  // The stored epoch and revision can be malformed. The current time in milliseconds is higher than any real count.
+  const next = setAttributes({ ...changes, epoch: event.createdAt, revision: event.createdAt });
   const Key = apiKeyKey(deploymentId, ulid);
-  const update = { Update: { TableName, Key, ...changes, ConditionExpression: 'attribute_exists(pk)' } };
+  const update = { Update: { Key, ...next, ConditionExpression: 'attribute_exists(pk)' } };
   const refused = await transact(table, [update], event);
   return !refused;
 }

@@ -1,8 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { BatchWriteCommand, DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
-import { ask, below, isWritten, queryPages, readItem, type Table, transact } from './client.ts';
+import * as PARTITION from './partition-keys.ts';
 import {
   apiKeyKey,
   deploymentKey,
@@ -13,28 +10,38 @@ import {
   isGeneration,
   isOfLife,
   lifeOfMarker,
-  PARTITION,
   parse,
   purgeMarkerKey,
-  SORT,
   tokensOf,
 } from './schema.ts';
+import * as SORT from './sort-keys.ts';
+import {
+  deleteBatch,
+  deleteItem,
+  inPartition,
+  queryPages,
+  readItem,
+  type Table,
+  transact,
+  updateItem,
+} from './table.ts';
 
-/** One life of a Deployment. */
+/** A generation of a Deployment. */
 export interface Life {
   deploymentId: string;
   generation: string;
 }
 
-/** Items read and judged at a time; a page is the unit between two looks at the clock. */
+/** Number of items per page. The purge checks the remaining time after each page. */
 const PAGE = 1000;
-/** DynamoDB takes at most 25 writes in a batch. */
+/** BatchWriteItem accepts at most 25 writes. */
 const BATCH = 25;
-/** Batches under way at once: enough to hide the round trip, well below a partition's 1,000 writes a second. */
+/**
+ * Number of concurrent batches: enough to hide latency, and well below a partition's limit of 1,000 writes per second.
+ */
 const PARALLEL = 8;
-const BATCH_ATTEMPTS = 8;
 
-/** What is known of a Deployment now. A malformed one is there, and its `generation` may be unknown. */
+/** Whether a Deployment exists, and its generation. A malformed generation is undefined. */
 export type Present = { isThere: false } | { isThere: true; generation: string | undefined };
 
 export function presentLife(item: Item | undefined): Present {
@@ -42,7 +49,10 @@ export function presentLife(item: Item | undefined): Present {
   return { isThere: true, generation: isGeneration(item.generation) ? item.generation : undefined };
 }
 
-/** Returns what is known of a Deployment, and reports an item whose generation is malformed. Strongly consistent. */
+/**
+ * Returns whether a Deployment exists, and its generation. Reports an item whose generation is malformed. The read is
+ * strongly consistent.
+ */
 export async function readPresent(table: Table, id: string): Promise<Present> {
   const key = deploymentKey(id);
   const present = presentLife(await readItem(table, key));
@@ -50,21 +60,21 @@ export async function readPresent(table: Table, id: string): Promise<Present> {
   return present;
 }
 
-/** Reports whether a key has an item, even a malformed one. Strongly consistent. */
+/** Reports whether a key has an item, even if the item is malformed. The read is strongly consistent. */
 export async function hasApiKey(table: Table, deploymentId: string, ulid: string): Promise<boolean> {
   return (await readItem(table, apiKeyKey(deploymentId, ulid))) !== undefined;
 }
 
-/** What to delete, page by page, and the sort key from which a later run may go on. */
+/** One page of items to delete, and the sort key from which a later run can continue. */
 export interface PurgePage {
   keys: ItemKey[];
   next: string | undefined;
 }
 
 /**
- * All that is left of one life: tokens first, then keys. What belongs to another life stays, and so does the
+ * Returns the items of one generation, with tokens before keys. Omits the items of other generations and the
  * Deployment's own item.
- * @param after sort key to go on from
+ * @param after sort key from which to continue
  */
 export async function* itemsOfLife(
   table: Table,
@@ -73,14 +83,14 @@ export async function* itemsOfLife(
 ): AsyncGenerator<PurgePage> {
   const pk = PARTITION.deployment(deploymentId);
   for await (const { items, next } of oneAhead(pages(table, { pk, prefix: '', after }))) {
-    const dead = items.filter((item) => item.sk !== SORT.deployment && isOfLife(item, generation));
-    yield { keys: dead.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
+    const removable = items.filter((item) => item.sk !== SORT.deployment && isOfLife(item, generation));
+    yield { keys: removable.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
   }
 }
 
 /**
- * All tokens of one deleted key. A ULID is never used again, so there is no other life to spare.
- * @param after sort key to go on from
+ * Returns all tokens of a deleted key. ULIDs are never reused, so all these tokens can be deleted.
+ * @param after sort key from which to continue
  */
 export async function* tokensOfKey(
   table: Table,
@@ -93,39 +103,44 @@ export async function* tokensOfKey(
   }
 }
 
-/** A partition in the descending order of its sort keys, which puts tokens before keys. Strongly consistent. */
+/**
+ * Reads a partition in descending order of the sort keys, so that tokens come before keys. The read is strongly
+ * consistent.
+ */
 function pages(
   table: Table,
   { pk, prefix, after }: { pk: string; prefix: string; after: string | undefined },
 ) {
   const descending = {
-    ...below(pk, prefix),
+    ...inPartition(pk, prefix),
     ProjectionExpression: 'sk, generation',
     ScanIndexForward: false,
-    Limit: PAGE,
+    Limit: Math.min(PAGE, table.pageSize ?? PAGE),
   };
   return queryPages(table, descending, after === undefined ? undefined : { pk, sk: after });
 }
 
-/** Begins to read the next page while the one before is worked on; there are never more than the two. */
+/** Reads the next page while the caller handles the current one. Never holds more than two pages. */
 async function* oneAhead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
   let coming = pages.next();
   try {
     for (let page = await coming; !page.done; page = await coming) {
       coming = pages.next();
-      // A failure is thrown where the page is awaited; until then it must not count as unhandled.
+      // The loop throws the error when it awaits the page. Without this handler, Node would report an unhandled
+      // rejection before that.
       coming.catch(() => {});
       yield page.value;
     }
   } finally {
-    // Also when the reader stops early: nothing may be left running when the function answers.
+    // Wait for the pending call, because no call must still be running when the function responds, even if the caller
+    // stops early.
     await coming.catch(() => {});
   }
 }
 
 /**
- * Delete items, however many, in parallel batches; what DynamoDB leaves unprocessed is sent again.
- * @throws ServiceError 503 when some stay unprocessed
+ * Deletes any number of items in concurrent batches, and retries unprocessed deletions.
+ * @throws ServiceError 503 if some deletions remain unprocessed
  */
 export async function deleteItems(table: Table, keys: ItemKey[]): Promise<void> {
   const batches: ItemKey[][] = [];
@@ -133,92 +148,67 @@ export async function deleteItems(table: Table, keys: ItemKey[]): Promise<void> 
   const worker = async () => {
     for (let batch = batches.pop(); batch; batch = batches.pop()) await deleteBatch(table, batch);
   };
-  // All of them end before this does: nothing may be left running when the function answers.
+  // Wait for all workers, because no call must still be running when the function responds.
   const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, worker));
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed) throw failed.reason;
 }
 
-async function deleteBatch({ client, tableName }: Table, keys: ItemKey[]): Promise<void> {
-  let requests = keys.map((Key) => ({ DeleteRequest: { Key } }));
-  for (let attempt = 1; requests.length > 0; attempt++) {
-    const { UnprocessedItems } = await ask(
-      client.send(new BatchWriteCommand({ RequestItems: { [tableName]: requests } })),
-    );
-    requests = (UnprocessedItems?.[tableName] ?? []) as typeof requests;
-    if (requests.length === 0) return;
-    if (attempt === BATCH_ATTEMPTS) throw unavailable(new Error(`${requests.length} items stay unprocessed`));
-    await pause(Math.random() * 50 * 2 ** attempt);
-  }
-}
-
 /**
- * Make sure that the purge of this life is on record: a Deployment whose item was removed by hand has left no
- * marker, and its directory entry is still there.
+ * Ensures that the generation has a purge marker, and that the directory does not list the generation. If someone
+ * deleted a Deployment's item by hand, there is no marker and the directory entry remains.
  * @param now epoch milliseconds
- * @returns whether it was on record already: it has not ended since
+ * @returns whether the marker already existed, which means that an earlier purge has not finished
  */
 export async function beginPurge(table: Table, life: Life, now: number): Promise<boolean> {
-  const { client, tableName } = table;
-  const isOnRecord = await leaveMarker(table, life, now);
-  // No entry, or one of a later generation: nothing to delete.
-  await isWritten(
-    client.send(
-      new DeleteCommand({
-        TableName: tableName,
-        Key: directoryKey(life.deploymentId),
-        ConditionExpression: 'generation = :generation',
-        ExpressionAttributeValues: { ':generation': life.generation },
-      }),
-    ),
-  );
-  return isOnRecord;
+  const wasMarked = await leaveMarker(table, life, now);
+  // If there is no directory entry, or if the entry belongs to a later generation, there is nothing to delete.
+  await deleteItem(table, {
+    Key: directoryKey(life.deploymentId),
+    ConditionExpression: 'generation = :generation',
+    ExpressionAttributeValues: { ':generation': life.generation },
+  });
+  return wasMarked;
 }
 
 /**
- * Leaves a purge marker for a generation, from which a sweep begins its purge.
+ * Writes a purge marker for a generation. A sweep starts purges from these markers.
  * @param now epoch milliseconds
- * @returns whether there was one already
+ * @returns whether the marker already existed
  */
 export async function leaveMarker(
-  { client, tableName }: Table,
+  table: Table,
   { deploymentId, generation }: Life,
   now: number,
 ): Promise<boolean> {
-  const { Attributes: before } = await ask(
-    client.send(
-      new UpdateCommand({
-        TableName: tableName,
-        Key: purgeMarkerKey(deploymentId, generation),
-        UpdateExpression: 'SET createdAt = if_not_exists(createdAt, :now)',
-        ExpressionAttributeValues: { ':now': now },
-        ReturnValues: 'ALL_OLD',
-      }),
-    ),
-  );
-  return before?.createdAt !== undefined;
+  const marked = await updateItem(table, {
+    Key: purgeMarkerKey(deploymentId, generation),
+    UpdateExpression: 'SET createdAt = if_not_exists(createdAt, :now)',
+    ExpressionAttributeValues: { ':now': now },
+    ReturnValues: 'ALL_OLD',
+  });
+  return marked.kind === 'done' && marked.output.Attributes?.createdAt !== undefined;
 }
 
 /**
- * The last act of a purge: remove the marker, and with it write the event, if there is one. Where another run has
- * ended the purge, there is nothing left to do or to tell.
+ * Performs the last step of a purge: deletes the marker and writes the event, if there is one. Writes nothing if
+ * another run has already finished the purge.
  */
 export async function endPurge(
   table: Table,
   { deploymentId, generation }: Life,
   event: ServiceEvent | undefined,
 ): Promise<void> {
-  const { tableName: TableName } = table;
   const Key = purgeMarkerKey(deploymentId, generation);
-  await transact(table, [{ Delete: { TableName, Key, ConditionExpression: 'attribute_exists(pk)' } }], event);
+  await transact(table, [{ Delete: { Key, ConditionExpression: 'attribute_exists(pk)' } }], event);
 }
 
 /**
- * Lives whose purge has not ended. A marker whose `createdAt` is malformed is one of them: only those that say they are
- * recent are left out.
+ * Returns each generation whose purge has not finished, with the time of its marker. It includes generations whose
+ * marker has a malformed `createdAt`.
  * @param now epoch milliseconds
- * @param age milliseconds: leaves out markers created at most this long before `now`, or after it by another clock
- * @returns `createdAt` is undefined where it is malformed
+ * @param age milliseconds; omits markers whose `createdAt` is within this time of `now`, in the past or the future
+ * @returns `createdAt` in epoch milliseconds, or undefined if it is malformed
  */
 export async function* unfinishedPurges(
   table: Table,

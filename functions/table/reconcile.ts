@@ -1,8 +1,7 @@
-import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import type { Deployment } from '../domain/records.ts';
-import { ask, type Projection, readItem, readTogether, type Table, transact } from './client.ts';
 import { unchangedSince } from './deployments.ts';
+import * as PARTITION from './partition-keys.ts';
 import { type Life, type Present, presentLife } from './purge.ts';
 import {
   deploymentKey,
@@ -13,69 +12,64 @@ import {
   type ItemKey,
   isGeneration,
   NO_LIFE,
-  PARTITION,
   parse,
   passKey,
   purgeMarkerKey,
-  SORT,
   toDirectoryEntry,
 } from './schema.ts';
+import * as SORT from './sort-keys.ts';
+import { type Projection, putItem, readItem, readTogether, scanPage, type Table, transact } from './table.ts';
 
-/** Items read at a time. Small enough that a Scan leaves most of a partition's 3,000 read units a second. */
+/**
+ * Number of items per page of a Scan: few enough to leave most of a partition's 3,000 read units per second to other
+ * calls.
+ */
 const PAGE = 1000;
-/** BatchGetItem takes at most 100 keys. */
+/** BatchGetItem accepts at most 100 keys. */
 const BATCH = 100;
 
-/** How far a pass over everything has come. */
+/** The progress of a pass over a whole table. */
 export interface Pass {
-  /** Epoch milliseconds. */
+  /** When the pass started, in epoch milliseconds. */
   startedAt: number;
-  /** Where to go on; undefined: the pass has come to its end. */
+  /** Position at which to continue; undefined if the pass has finished. */
   after: Item | undefined;
 }
 
-/** What reconciliation needs to know of an item. */
+/** The fields of an item that reconciliation uses. */
 export interface Found {
   key: ItemKey;
-  /** The Deployment that it is of; undefined for a text that can be no ID. */
+  /** The Deployment to which the item belongs; undefined if the item's key does not contain a valid ID. */
   deploymentId: string | undefined;
-  /** `NO_LIFE` where it names none. */
+  /** Generation of the item; `NO_LIFE` if it has no valid generation. */
   generation: string;
-  /** The Deployment's own item, its entry in the directory, or what belongs to it. */
+  /** Kind of item: the Deployment's own item, its directory entry, or any other item of the Deployment. */
   kind: 'deployment' | 'entry' | 'belonging';
 }
 
-/** Strongly consistent. @param name of the pass */
+/** Reads the progress of a pass. The read is strongly consistent. @param name name of the pass */
 export async function readPass(table: Table, name: string): Promise<Pass | undefined> {
   return parse(table, await readItem(table, passKey(name)), fromPass);
 }
 
-export async function writePass({ client, tableName }: Table, name: string, pass: Pass): Promise<void> {
-  await ask(client.send(new PutCommand({ TableName: tableName, Item: { ...passKey(name), ...pass } })));
+export async function writePass(table: Table, name: string, pass: Pass): Promise<void> {
+  await putItem(table, { Item: { ...passKey(name), ...pass } });
 }
 
-/** What tells to which life an item belongs. */
+/** Attributes that identify the generation to which an item belongs. */
 const LIFE_ATTRIBUTES = { ProjectionExpression: 'pk, sk, generation' };
 
 /**
- * The next items of the table that belong to a life, wherever they are: eventually consistent, so each is no more
- * than a suspicion. A Deployment's own item comes before its other items. Events, markers and positions belong to
- * no life.
+ * Scans the next items that belong to a generation. The Scan is eventually consistent, so check each item again before
+ * acting on it. A Deployment's own item comes before its other items. Omits events, purge markers and the items that
+ * hold the progress of passes.
  */
-export async function scanPage(
-  { client, tableName }: Table,
+export async function scanGenerations(
+  table: Table,
   after: Item | undefined,
 ): Promise<{ found: Found[]; next: Item | undefined }> {
-  const { Items = [], LastEvaluatedKey } = await ask(
-    client.send(
-      new ScanCommand({
-        TableName: tableName,
-        ...LIFE_ATTRIBUTES,
-        Limit: PAGE,
-        ExclusiveStartKey: after,
-      }),
-    ),
-  );
+  const page = { ...LIFE_ATTRIBUTES, Limit: PAGE, ExclusiveStartKey: after };
+  const { Items = [], LastEvaluatedKey } = await scanPage(table, page);
   return { found: Items.flatMap(foundItem), next: LastEvaluatedKey };
 }
 
@@ -96,14 +90,14 @@ function foundItem({ pk, sk, generation }: Item): Found[] {
   ];
 }
 
-/** What is known of each Deployment now. Strongly consistent. */
+/** Returns whether each Deployment exists, and its generation. The read is strongly consistent. */
 export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
   return lookUp(table, ids, deploymentKey, presentLife, LIFE_ATTRIBUTES);
 }
 
 /**
- * The generation under which each Deployment is listed; undefined when it has no directory entry, or a malformed one.
- * Strongly consistent.
+ * Returns the generation in each Deployment's directory entry; undefined if the entry is missing or malformed. The read
+ * is strongly consistent.
  */
 export async function listedLives(
   table: Table,
@@ -128,27 +122,26 @@ async function lookUp<T>(
   return all;
 }
 
-/** Is the purge of this life under way? Strongly consistent. */
+/** Reports whether a purge of this generation is in progress. The read is strongly consistent. */
 export async function isBeingPurged(table: Table, { deploymentId, generation }: Life): Promise<boolean> {
   return (await readItem(table, purgeMarkerKey(deploymentId, generation))) !== undefined;
 }
 
-/** Is the item still there, and of the same life? Strongly consistent. */
+/** Reports whether the item still exists and has the same generation. The read is strongly consistent. */
 export async function isStillThere(table: Table, { key, generation }: Found): Promise<boolean> {
   const item = await readItem(table, key);
   return item !== undefined && (isGeneration(item.generation) ? item.generation : NO_LIFE) === generation;
 }
 
 /**
- * List a Deployment whose directory entry is missing, malformed or of another generation.
- * @param deployment as it was read
- * @returns false when somebody else has changed or deleted it since: that change has written the entry
+ * Rewrites a Deployment's directory entry if the entry is missing, is malformed or belongs to another generation.
+ * @param deployment the Deployment as read
+ * @returns false if the Deployment was changed or deleted since it was read; that change has also written the entry
  */
 export async function listAgain(table: Table, deployment: Deployment): Promise<boolean> {
-  const { tableName: TableName } = table;
   const refused = await transact(table, [
-    { ConditionCheck: { TableName, Key: deploymentKey(deployment.id), ...unchangedSince(deployment) } },
-    { Put: { TableName, Item: toDirectoryEntry(deployment) } },
+    { ConditionCheck: { Key: deploymentKey(deployment.id), ...unchangedSince(deployment) } },
+    { Put: { Item: toDirectoryEntry(deployment) } },
   ]);
   return !refused;
 }

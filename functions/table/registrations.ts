@@ -1,6 +1,5 @@
-import { PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import type { Deployment } from '../domain/records.ts';
-import { ask, isWritten, readItem, readTogether, type Table, type Write } from './client.ts';
+import * as PARTITION from './partition-keys.ts';
 import {
   deploymentKey,
   fromDeployment,
@@ -8,29 +7,29 @@ import {
   fromRegistration,
   type Item,
   type MalformedRegistration,
-  PARTITION,
   parse,
   type Registration,
   registrationKey,
   toRegistration,
 } from './schema.ts';
+import { inPartition, putItem, queryPage, readItem, readTogether, type Table, type Write } from './table.ts';
 
 export type { MalformedRegistration, Registration } from './schema.ts';
 
 /**
- * How long a deletion is remembered, in seconds: 90 days. A stream can replay a record for one day, and what a
- * failure queue holds is 14 days old at most.
+ * How long the service remembers a deletion, in seconds: 90 days. A stream can replay a record for one day, and a
+ * dead-letter queue keeps a record for at most 14 days.
  */
 const MEMORY = 90 * 24 * 60 * 60;
-/** BatchGetItem takes at most 100 keys; each Deployment has two. */
+/** BatchGetItem accepts at most 100 keys, and each Deployment needs two. */
 const BATCH = 50;
 
-/** What was last heard of a Deployment. Strongly consistent. */
+/** Reads the last known state of a Deployment in the followed table. The read is strongly consistent. */
 export async function readRegistration(table: Table, id: string): Promise<Registration | undefined> {
   return parse(table, await readItem(table, registrationKey(id)), fromRegistration);
 }
 
-/** What was last heard of a Deployment, also by a malformed item, which must not stop what follows. Strongly consistent. */
+/** Like `readRegistration`, but also reads a malformed item, so that the next change can replace it. */
 export async function readKnownRegistration(
   table: Table,
   id: string,
@@ -39,7 +38,7 @@ export async function readKnownRegistration(
   return parse(table, item, fromRegistration) ?? (item && fromMalformedRegistration(item));
 }
 
-/** What was last heard of each Deployment, and what it is now. Malformed items are left out. Strongly consistent. */
+/** Reads the registration and the Deployment of each ID. Omits malformed items. The read is strongly consistent. */
 export async function readRegistered(
   table: Table,
   ids: readonly string[],
@@ -58,47 +57,45 @@ export async function readRegistered(
   return all;
 }
 
-/** Registrations in the order of their IDs, strongly consistent. */
+/**
+ * Reads a page of registrations in the order of their IDs. The read is strongly consistent.
+ * @returns `malformed`: the number of items that are omitted because they are malformed
+ */
 export async function registrationsPage(
   table: Table,
   { after, limit }: { after: Item | undefined; limit: number },
-): Promise<{ registrations: Registration[]; next: Item | undefined }> {
-  const { client, tableName } = table;
-  const { Items = [], LastEvaluatedKey } = await ask(
-    client.send(
-      new QueryCommand({
-        TableName: tableName,
-        KeyConditionExpression: 'pk = :sources',
-        ExpressionAttributeValues: { ':sources': PARTITION.sources },
-        ConsistentRead: true,
-        Limit: limit,
-        ExclusiveStartKey: after,
-      }),
-    ),
-  );
+): Promise<{ registrations: Registration[]; malformed: number; next: Item | undefined }> {
+  const { Items = [], LastEvaluatedKey } = await queryPage(table, {
+    ...inPartition(PARTITION.sources, ''),
+    Limit: limit,
+    ExclusiveStartKey: after,
+  });
   const registrations = Items.flatMap((item) => parse(table, item, fromRegistration) ?? []);
-  return { registrations, next: LastEvaluatedKey };
+  return { registrations, malformed: Items.length - registrations.length, next: LastEvaluatedKey };
 }
 
 /**
- * The part of a transaction that notes what was heard. It is refused when something else has been noted since.
- * @param known what was noted when it was last read
+ * Returns the write that stores a registration. The write's condition fails if the registration was changed since it
+ * was read.
+ * @param known the registration as read
  * @param now epoch milliseconds
  */
 export function registrationWrite(
-  { tableName: TableName }: Table,
   next: Registration,
   known: Registration | MalformedRegistration | undefined,
   now: number,
-): Write & { Put: object } {
-  // A deletion is forgotten in the end; what is there is not.
+): Required<Pick<Write, 'Put'>> {
+  // The service remembers a deletion only for a limited time, but a Deployment for as long as it exists.
   const expiresAt = next.isPresent ? undefined : Math.ceil(now / 1000) + MEMORY;
   const Item = toRegistration(next, expiresAt);
-  if (!known) return { Put: { TableName, Item, ConditionExpression: 'attribute_not_exists(pk)' } };
-  return { Put: { TableName, Item, ...isAsRead('stored' in known ? known.stored : known) } };
+  if (!known) return { Put: { Item, ConditionExpression: 'attribute_not_exists(pk)' } };
+  return { Put: { Item, ...isAsRead('stored' in known ? known.stored : known) } };
 }
 
-/** The condition that the item exists and its attributes are as they were read: not of their type where they were not. */
+/**
+ * The condition that the item exists with the attributes that were read. If an attribute had the wrong type, the
+ * condition is that it still has the wrong type.
+ */
 function isAsRead({ lastChange, generation, isPresent }: MalformedRegistration['stored']) {
   const read = { lastChange, generation, isPresent };
   const conditions = Object.entries(read).map(([name, value]) =>
@@ -113,10 +110,18 @@ function isAsRead({ lastChange, generation, isPresent }: MalformedRegistration['
   };
 }
 
-/** Note what was heard where the Deployment needs no change. @returns false when something else was noted since */
+/** Reports a registration as malformed because DynamoDB rejects its row key. */
+export function reportMalformedRegistration({ onMalformed }: Table, { id }: Registration): void {
+  onMalformed(registrationKey(id));
+}
+
+/**
+ * Stores a registration for a Deployment that needs no change.
+ * @returns false if the registration was changed since it was read
+ */
 export function noteRegistration(
   table: Table,
   { Put }: ReturnType<typeof registrationWrite>,
 ): Promise<boolean> {
-  return isWritten(table.client.send(new PutCommand(Put as never)));
+  return putItem(table, Put);
 }

@@ -1,21 +1,22 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
-import { PARTITION, SORT } from './schema.ts';
+import * as PARTITION from './partition-keys.ts';
+import * as SORT from './sort-keys.ts';
 
-/** A Deployment that was removed, or a key of it. */
-export interface RemovedThing {
+/** A deleted Deployment or key. */
+export interface Removal {
   deploymentId: string;
   generation: string;
-  /** The removed key; undefined for a removed Deployment. */
+  /** ULID of the deleted key; undefined for a deleted Deployment. */
   keyUlid: string | undefined;
 }
 
 /**
- * What a REMOVE record of the stream says.
- * @throws Error without content, for a record of another kind or a damaged image: it cannot be worked on, and ends
- *   in the failure queue
+ * Returns the Deployment or key that a REMOVE record of the stream describes.
+ * @throws Error for any other record, and for a malformed record, which then goes to the dead-letter queue; the message
+ *   does not contain any part of the record
  */
-export function removedThing({ eventName, dynamodb }: DynamoDBRecord): RemovedThing {
+export function removalOf({ eventName, dynamodb }: DynamoDBRecord): Removal {
   const pk = dynamodb?.Keys?.pk?.S ?? '';
   const sk = dynamodb?.Keys?.sk?.S ?? '';
   const generation = dynamodb?.OldImage?.generation?.S ?? '';

@@ -1,8 +1,6 @@
-import { DescribeTableCommand } from '@aws-sdk/client-dynamodb';
-import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, Generation } from '../domain/records.ts';
-import { ask, below, isWritten, queryPages, readItem, type Table, transact } from './client.ts';
+import * as PARTITION from './partition-keys.ts';
 import { deleteItems } from './purge.ts';
 import {
   apiKeyKey,
@@ -10,72 +8,97 @@ import {
   fromApiKey,
   fromDeployment,
   fromEvent,
+  fromRestoreRecord,
   type Item,
   type ItemKey,
-  PARTITION,
   parse,
   purgeMarkerKey,
+  type RestoreOptions,
+  type RestoreRecord,
   restoreKey,
-  SORT,
   toApiKey,
   toDeployment,
   toDirectoryEntry,
 } from './schema.ts';
+import * as SORT from './sort-keys.ts';
+import {
+  inPartition,
+  outputOf,
+  putItem,
+  queryPages,
+  readItem,
+  scanPage,
+  type Table,
+  transact,
+} from './table.ts';
 
-/** Tells this table from every other, also from one that had its name before. */
-export async function identityOf({ client, tableName }: Table): Promise<string> {
-  const { Table: table } = await client.send(new DescribeTableCommand({ TableName: tableName }));
-  return table?.TableId ?? `${table?.TableArn} of ${table?.CreationDateTime?.toISOString()}`;
+export type { RestoreOptions, RestoreRecord } from './schema.ts';
+
+/** Returns text that identifies this table. A deleted table that had the same name gets different text. */
+export async function identityOf(table: Table): Promise<string> {
+  const {
+    TableId,
+    TableArn,
+    CreationDateTime: createdAt = 0,
+  } = (await outputOf(table, 'DescribeTable', { TableName: table.tableName })).Table ?? {};
+  // The SDK converts the seconds that DynamoDB returns to a Date.
+  const date = typeof createdAt === 'number' ? new Date(createdAt * 1000) : createdAt;
+  return TableId ?? `${TableArn} of ${date.toISOString()}`;
 }
 
-/** What is remembered of a restore in the table that it is made into. */
-export interface RestoreRecord {
-  /** Epoch milliseconds. */
-  startedAt: number;
-  /** Epoch milliseconds. */
-  finishedAt?: number | undefined;
+/** Returns the table's current write capacity in units per second; undefined for a table with on-demand capacity. */
+export async function provisionedWrites(table: Table): Promise<number | undefined> {
+  const { Table: described } = await outputOf(table, 'DescribeTable', { TableName: table.tableName });
+  return described?.ProvisionedThroughput?.WriteCapacityUnits || undefined;
 }
 
+/**
+ * Reads the stored progress of a restore. A malformed record is treated as missing: the restore runs again, which
+ * changes nothing.
+ */
 export async function readRestore(table: Table, restoreId: string): Promise<RestoreRecord | undefined> {
-  return (await readItem(table, restoreKey(restoreId))) as RestoreRecord | undefined;
+  return parse(table, await readItem(table, restoreKey(restoreId)), fromRestoreRecord);
 }
 
-/** Records that a restore has started or finished. A finished one stays finished, also when its start is written late. */
+/**
+ * Records that a restore has started or finished. A write of the start that arrives late does not replace the finish.
+ * @returns false if the restore has finished, or was started with other options
+ */
 export async function writeRestore(
-  { client, tableName }: Table,
+  table: Table,
   restoreId: string,
-  record: RestoreRecord,
-): Promise<void> {
-  const put = new PutCommand({
-    TableName: tableName,
-    Item: { ...restoreKey(restoreId), ...record },
-    ConditionExpression: 'attribute_not_exists(finishedAt)',
+  { startedAt, finishedAt, options }: RestoreRecord & { options: RestoreOptions },
+): Promise<boolean> {
+  const Item = { ...restoreKey(restoreId), startedAt, finishedAt, options };
+  const isWritten = await putItem(table, {
+    Item,
+    // A record written by an earlier version does not contain options.
+    ConditionExpression:
+      'NOT attribute_type(finishedAt, :number) AND (attribute_not_exists(options) OR options = :options)',
+    ExpressionAttributeValues: { ':number': 'N', ':options': options },
   });
-  await isWritten(client.send(put));
+  if (isWritten || (await readRestore(table, restoreId))) return isWritten;
+  // A malformed record is treated as missing.
+  return putItem(table, { Item });
 }
 
-/** Every Deployment that has an item of its own. Reads the whole table: what is damaged may lack its directory entry. */
-export async function* scanDeploymentIds({ client, tableName }: Table): AsyncGenerator<string> {
-  let start: Record<string, unknown> | undefined;
+/** Returns the ID of every Deployment that has an item. Scans the table, because a directory entry might be missing. */
+export async function* scanDeploymentIds(table: Table): AsyncGenerator<string> {
+  let start: Item | undefined;
   do {
-    const page = await ask(
-      client.send(
-        new ScanCommand({
-          TableName: tableName,
-          FilterExpression: 'sk = :deployment',
-          ExpressionAttributeValues: { ':deployment': SORT.deployment },
-          ProjectionExpression: 'pk',
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      ),
-    );
+    const page = await scanPage(table, {
+      FilterExpression: 'sk = :deployment',
+      ExpressionAttributeValues: { ':deployment': SORT.deployment },
+      ProjectionExpression: 'pk',
+      ConsistentRead: true,
+      ExclusiveStartKey: start,
+    });
     for (const { pk } of page.Items ?? []) yield String(pk).slice(PARTITION.deployment('').length);
     start = page.LastEvaluatedKey;
   } while (start);
 }
 
-/** A Deployment and the restore that last brought it back. */
+/** Reads a Deployment and the ID of the restore that last restored it. The read is strongly consistent. */
 export async function readRestored(
   table: Table,
   id: string,
@@ -84,7 +107,7 @@ export async function readRestored(
   return { deployment: parse(table, item, fromDeployment), restoredBy: item?.restoredBy };
 }
 
-/** All keys of one life of a Deployment. */
+/** Reads all keys of a generation of a Deployment. The read is strongly consistent. */
 export async function allApiKeys(table: Table, { id, generation }: Generation): Promise<Map<string, ApiKey>> {
   const keys = new Map<string, ApiKey>();
   for await (const item of itemsBelow(table, PARTITION.deployment(id), SORT.key)) {
@@ -94,38 +117,49 @@ export async function allApiKeys(table: Table, { id, generation }: Generation): 
   return keys;
 }
 
-/** Everything that happened to a Deployment, in all its lives, oldest first. */
-export async function allEvents(table: Table, deploymentId: string): Promise<ServiceEvent[]> {
-  const events: ServiceEvent[] = [];
-  for await (const item of itemsBelow(table, PARTITION.events(deploymentId), '')) {
-    const event = parse(table, item, fromEvent);
-    if (event) events.push(event);
-  }
-  return events;
+/** The known events of a Deployment. */
+export interface History {
+  /** Events of all generations of the Deployment, oldest first. */
+  events: ServiceEvent[];
+  /** IDs of events whose items are malformed, so that their content is unknown. */
+  malformed: string[];
 }
 
-/** The condition that a restore has not put back a Deployment: from then on its keys can be deleted and edited. */
-const isNotBack = (restoreId: string) => ({
+/** Reads all events of a Deployment. The read is strongly consistent. */
+export async function allEvents(table: Table, deploymentId: string): Promise<History> {
+  const history: History = { events: [], malformed: [] };
+  for await (const item of itemsBelow(table, PARTITION.events(deploymentId), '')) {
+    const event = parse(table, item, fromEvent);
+    if (event) history.events.push(event);
+    else history.malformed.push(String(item.sk));
+  }
+  return history;
+}
+
+/**
+ * The condition that this restore has not restored the Deployment yet. After the Deployment is restored, people can
+ * edit its keys again.
+ */
+const isNotRestored = (restoreId: string) => ({
   ConditionExpression: 'attribute_not_exists(restoredBy) OR restoredBy <> :restoreId',
   ExpressionAttributeValues: { ':restoreId': restoreId },
 });
 
 /**
- * Replaces a key, or creates it. A write that timed out changes nothing when it reaches the table after the restore has put
- * the key's Deployment back.
- * @throws Error when another run of the same restore has put the Deployment back
+ * Replaces or creates a key. A write that timed out has no effect if it reaches the table after the Deployment was
+ * restored.
+ * @throws Error if another run of the same restore has restored the Deployment
  */
 export async function putApiKey(table: Table, key: ApiKey, restoreId: string): Promise<void> {
-  const { tableName: TableName } = table;
   const { deploymentId } = key;
   const refused = await transact(table, [
-    { ConditionCheck: { TableName, Key: deploymentKey(deploymentId), ...isNotBack(restoreId) } },
-    { Put: { TableName, Item: toApiKey(key) } },
+    { ConditionCheck: { Key: deploymentKey(deploymentId), ...isNotRestored(restoreId) } },
+    { Put: { Item: toApiKey(key) } },
   ]);
   if (refused) throw new Error(`another run of this restore has put ${deploymentId} back; run it again`);
 }
 
-/** Deletes keys, without event: what they went by is on record. */
+/** Deletes keys without writing events, because the events about their deletion already exist. */
 export async function dropApiKeys(table: Table, deploymentId: string, ulids: string[]): Promise<void> {
   await deleteItems(
     table,
@@ -133,7 +167,7 @@ export async function dropApiKeys(table: Table, deploymentId: string, ulids: str
   );
 }
 
-/** The temporary tokens of a Deployment, of every life. */
+/** Returns the item keys of a Deployment's temporary tokens, from every generation. */
 export async function grantKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
   const keys: ItemKey[] = [];
   for await (const { pk, sk } of itemsBelow(table, PARTITION.deployment(deploymentId), SORT.grant)) {
@@ -143,8 +177,8 @@ export async function grantKeys(table: Table, deploymentId: string): Promise<Ite
 }
 
 /**
- * The last write of a Deployment's restore: from then on its keys are accepted, and a restore that goes on where it
- * was interrupted leaves it alone. An old purge marker of the life goes.
+ * Performs the last step of restoring a Deployment. From then on, the service accepts the Deployment's keys, and a
+ * restore that continues after an interruption skips the Deployment. Also deletes the generation's purge marker.
  */
 export async function putBackDeployment(
   table: Table,
@@ -152,19 +186,18 @@ export async function putBackDeployment(
   restoreId: string,
   event: ServiceEvent,
 ): Promise<void> {
-  const { tableName: TableName } = table;
   const { id, generation } = deployment;
   await transact(
     table,
     [
-      { Put: { TableName, Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
-      { Put: { TableName, Item: toDirectoryEntry(deployment) } },
-      { Delete: { TableName, Key: purgeMarkerKey(id, generation) } },
+      { Put: { Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
+      { Put: { Item: toDirectoryEntry(deployment) } },
+      { Delete: { Key: purgeMarkerKey(id, generation) } },
     ],
     event,
   );
 }
 
 async function* itemsBelow(table: Table, pk: string, prefix: string): AsyncGenerator<Item> {
-  for await (const { items } of queryPages(table, below(pk, prefix))) yield* items;
+  for await (const { items } of queryPages(table, inPartition(pk, prefix))) yield* items;
 }

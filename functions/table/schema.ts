@@ -1,54 +1,61 @@
 /**
- * The table, whole: keys, the shape of each item, to and from it. One partition a Deployment, no index.
- * Items are parsed when read: `from…` gives undefined for an item of a wrong shape, and a reader treats that as
- * absent, so a damaged item lets nobody in.
+ * The schema of the whole table: the keys and attributes of each item, and its conversion to and from records. There is
+ * one partition per Deployment and no index. `from…` returns undefined for a malformed item. Readers treat such an item
+ * as absent, so that it gives no one access.
  */
 
+import { OF_PEOPLE } from '../domain/access.ts';
 import { typedActor } from '../domain/actors.ts';
-import type { CheckedRecords } from '../domain/check.ts';
+import type { CheckedGrant, TokenRecords } from '../domain/check.ts';
+import type { Deletions } from '../domain/deletion-limit.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { LastUse } from '../domain/last-use.ts';
 import type {
+  AccessJob,
+  AccessRecord,
   Actor,
   ApiKey,
   CheckedKey,
   Deployment,
   Grant,
+  HeldKey,
   IdempotencyRecord,
   Leak,
   MalformedKey,
+  PersonId,
   RejectedCall,
   RejectedCalls,
   SecretHash,
   Token,
 } from '../domain/records.ts';
+import { hashOf } from '../domain/secrets.ts';
 import type { TrustRule } from '../domain/trust.ts';
-import { PARTITION, SORT } from './key-prefixes.ts';
+import * as PARTITION from './partition-keys.ts';
+import * as is from './shapes.ts';
+import * as SORT from './sort-keys.ts';
 
-export { PARTITION, SORT };
-
-/** An item as the document client gives and takes it. */
+/** An item with plain values. */
 export type Item = Record<string, unknown>;
 export interface ItemKey {
   pk: string;
   sk: string;
 }
 
-// Every partition and sort key of the table is made here.
+// All partition keys and sort keys in the table.
 export const deploymentKey = (id: string): ItemKey => ({ pk: PARTITION.deployment(id), sk: SORT.deployment });
 export const directoryKey = (id: string): ItemKey => ({ pk: PARTITION.directory, sk: id });
 export const apiKeyKey = (deploymentId: string, ulid: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: SORT.key + ulid,
 });
-/** Prefix of the sort keys of all tokens of one key. */
+/** Prefix of the sort keys for all of one key's tokens. */
 export const tokensOf = (ulid: string) => `${SORT.token}${ulid}#`;
 export const tokenKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: tokensOf(ulid) + hash,
 });
-/** Prefix of the sort key of one temporary token. */
+/** Prefix of a temporary token's sort key. */
 export const grantOf = (ulid: string) => `${SORT.grant}${ulid}#`;
 export const grantKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
@@ -59,12 +66,38 @@ export const idempotencyKey = (deploymentId: string, generation: string, hash: s
   pk: PARTITION.deployment(deploymentId),
   sk: `${SORT.idempotency}${generation}#${hash}`,
 });
-/** A used subject token. It belongs to no Deployment, so that it is accepted once per stack and no purge removes it. */
+/**
+ * Key of a used subject token. The item does not belong to a Deployment, so that the token is accepted only once in the
+ * whole stack, and no purge removes the item.
+ */
 export const subjectKey = (hash: string): ItemKey => ({ pk: PARTITION.subject(hash), sk: 'SUBJECT' });
-/** Where the previous release remembers a used subject token. Delete it with `putTokenOfSubject`'s second record. */
+/**
+ * Key of the item in which the previous release remembers a used subject token. Delete this function together with the
+ * second record in `putTokenOfSubject`.
+ */
 export const previousSubjectKey = (deploymentId: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: PARTITION.subject(hash),
+});
+/** Key of the person's record. Neither the issuer nor the `sub` can contain NUL. */
+export const personKey = ({ issuer, sub }: PersonId): ItemKey => ({
+  pk: PARTITION.person(hashOf(`${issuer}\0${sub}`)),
+  sk: 'PERSON',
+});
+/** Key of the item for an API key that the job has found, in the partition of the API key's holder. */
+export const heldKeyKey = (person: PersonId, keyId: string): ItemKey => ({
+  pk: personKey(person).pk,
+  sk: SORT.key + keyId,
+});
+/** Key of the person's entry in the list of people. */
+export const peopleEntryKey = (person: PersonId): ItemKey => ({
+  pk: PARTITION.people,
+  sk: personKey(person).pk,
+});
+/** Key of the item that marks a person's job as unfinished. */
+export const accessJobKey = (person: PersonId): ItemKey => ({
+  pk: PARTITION.people,
+  sk: `JOB#${personKey(person).pk}`,
 });
 export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
   pk: PARTITION.purges,
@@ -72,38 +105,34 @@ export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKe
 });
 export const registrationKey = (id: string): ItemKey => ({ pk: PARTITION.sources, sk: id });
 export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: name });
+/**
+ * Key of the item that counts the deletions of a followed table. The item is not in the partition `SOURCES`, where each
+ * sort key is a Deployment's ID.
+ */
+export const deletionsKey = (): ItemKey => ({ pk: PARTITION.deletions, sk: 'DELETIONS' });
 
-/** @param hour such as `2030-01-01T12`, in UTC */
+/** @param hour hour in UTC, such as `2030-01-01T12` */
 export const rejectedCallsKey = (callerHash: string, hour: string): ItemKey => ({
   pk: PARTITION.rejectedCalls,
   sk: `${callerHash}#${hour}`,
 });
-/** The attributes about one Deployment. No Deployment ID contains `#`, so none can name another attribute. */
+/**
+ * Names of the attributes for one Deployment. A Deployment ID cannot contain `#`, so no ID can produce the name of a
+ * different attribute.
+ */
 export const rejectedCallsAttributes = (deploymentId: string) => ({
   count: `count#${deploymentId}`,
   last: `last#${deploymentId}`,
 });
 
-/** What is remembered of a restore from a backup, in the table that it was made into. */
+/** The progress of a restore, stored in the target table. */
 export const restoreKey = (restoreId: string): ItemKey => ({ pk: 'RESTORES', sk: restoreId });
 
-/** What the attributes of an item must be. */
-const is = {
-  text: (value: unknown): value is string => typeof value === 'string',
-  flag: (value: unknown): value is boolean => typeof value === 'boolean',
-  /** A count, an epoch, a moment in epoch milliseconds: whole, not negative, and no later than a Date can be. */
-  whole: (value: unknown): value is number =>
-    Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 8.64e15,
-  /** A moment in epoch seconds. */
-  seconds: (value: unknown): value is number => is.whole(value) && value <= 8.64e12,
-  texts: (value: unknown): value is string[] => Array.isArray(value) && value.every(is.text),
-  ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
-};
-
 /**
- * The attribute of a key that holds when one of its secrets was last used. It is outside `secrets` because the holder
- * of a secret can write it at any time: whatever changes the secrets must not depend on it. `secrets` holds only a
- * secret's first use while the key has another one, and what earlier versions recorded.
+ * The attribute of a key that records when one of the key's secrets was last used. It is separate from `secrets`
+ * because the holder of a secret can change this time at any moment, and a change to the secrets must not depend on it.
+ * `secrets` contains only the first use of a secret while the key has another secret, and uses that earlier versions
+ * recorded.
  */
 export const lastUseOf = (hash: string) => `lastUsedAt#${hash.slice(0, 8)}`;
 
@@ -115,19 +144,19 @@ function secretsOf(item: Item): SecretHash[] {
   });
 }
 
-// What the check does not read stands by itself: a bundle holds an object whole.
+// These functions are kept separate from `is`, so that the authorizer's bundle does not contain them.
 const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
 
-/** A map. The AWS SDK reads sets and binary values as objects of other classes. */
+/** Reports whether a value is a map. The AWS SDK returns sets and binary values as objects of other classes. */
 const isFields = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
-/** No key is stored with an empty list, which would reject every call. */
+/** Rejects an empty list of IP ranges, because it would reject every call. The service never stores an empty list. */
 const isNetworks = (value: unknown): value is string[] => is.texts(value) && value.length > 0;
 
 function isActor(value: unknown): value is Omit<Actor, 'type'> & { type?: Actor['type'] } {
   const { principal, type, address, requestId } = (value ?? {}) as Partial<Record<keyof Actor, unknown>>;
-  // Also a type of a later version, which a rollback may leave; an earlier one wrote none.
+  // A later version might have written a different type before a rollback, and earlier versions wrote no type.
   const isTyped = type === undefined || is.text(type);
   return is.text(principal) && isTyped && is.text(address) && is.text(requestId);
 }
@@ -141,13 +170,16 @@ function isTrustRule(value: unknown): boolean {
     (audience === undefined || is.text(audience)) &&
     (singleUse === undefined || is.flag(singleUse)) &&
     isFields(claims) &&
-    // A rule without claims, or with an empty prefix, would accept every token of its issuer. No key is stored so.
+    // A rule without claims, or with an empty prefix, would accept every token of its issuer. The API rejects such rules.
     Object.keys(claims).length > 0 &&
     Object.values(claims).every(
       (rule) => is.text(rule) || (isFields(rule) && is.text(rule.prefix) && rule.prefix !== ''),
     )
   );
 }
+
+const isEnabling = (value: unknown): value is NonNullable<ApiKey['lastEnabled']> =>
+  isFields(value) && is.whole(value.at) && is.text(value.by);
 
 const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
   isFields(value) && is.text(value.type) && is.whole(value.of);
@@ -163,7 +195,7 @@ const isRejectedCall = (value: unknown): value is RejectedCall =>
 const isLeak = (value: unknown): value is Leak =>
   is.whole((value as Leak | null)?.reportedAt) && is.flag((value as Leak).wasEnabled);
 
-/** Only calls that created something are recorded, and each was answered with a JSON object. */
+/** Parses the response to a call that created something, which is always a JSON object. */
 function isAnswer(value: unknown): value is IdempotencyRecord['answer'] {
   const { status, body, location } = (value ?? {}) as Partial<IdempotencyRecord['answer']>;
   const isSuccess = status === 200 || status === 201;
@@ -184,39 +216,39 @@ function isSecret(value: Partial<Record<keyof SecretHash, unknown>> | null): boo
     is.whole(value.createdAt) &&
     (value.retiresAt === undefined || is.whole(value.retiresAt)) &&
     (value.retiresOnFirstUse === undefined || is.flag(value.retiresOnFirstUse)) &&
-    (value.lastUsedAt === undefined || is.whole(value.lastUsedAt))
+    (value.lastUsedAt === undefined || is.whole(value.lastUsedAt)) &&
+    (value.setBy === undefined || is.text(value.setBy))
   );
 }
 
-/** The value when it has the shape, undefined when it is absent; anything else is an error of the item. */
+/** Returns the value, or undefined if it is absent. @throws Malformed if it has another type */
 function optional<T>(value: unknown, has: (value: unknown) => value is T): T | undefined {
-  if (value === undefined) return undefined;
-  if (!has(value)) throw new WrongShape();
-  return value;
+  return value === undefined ? undefined : required(value, has);
 }
 
+/** @throws Malformed if the value is absent or has another type */
 function required<T>(value: unknown, has: (value: unknown) => value is T): T {
-  if (!has(value)) throw new WrongShape();
+  if (!has(value)) throw new Malformed();
   return value;
 }
 
-class WrongShape extends Error {}
+class Malformed extends Error {}
 
-/** Run a parser; an item of a wrong shape is undefined, as an absent one is. */
+/** Runs a parser. @returns undefined if the item is absent or malformed */
 function parsed<T>(item: Item | undefined, parse: (item: Item) => T): T | undefined {
   if (!item) return undefined;
   try {
     return parse(item);
   } catch (error) {
-    if (error instanceof WrongShape) return undefined;
+    if (error instanceof Malformed) return undefined;
     throw error;
   }
 }
 
-/** Told of each item of a wrong shape, by its keys alone; the reader goes on as if it were absent. */
+/** Called with the key of each malformed item. The reader then treats the item as absent. */
 export type OnMalformed = (key: ItemKey) => void;
 
-/** Parse an item that was read; one of a wrong shape is reported and then as good as absent. */
+/** Parses an item, and reports it if it is malformed. @returns undefined if the item is absent or malformed */
 export function parse<T>(
   { onMalformed }: { onMalformed: OnMalformed },
   item: Item | undefined,
@@ -227,18 +259,18 @@ export function parse<T>(
   return record;
 }
 
-/** A key and the Deployment that it belongs to, each absent when the item is absent or malformed. */
+/** A key and its Deployment. Each of them is undefined if its item is absent or malformed. */
 export interface KeyRecords {
   deployment: Deployment | undefined;
   key: ApiKey | undefined;
 }
 
-/** The keys of what a check reads for one presented token. */
+/** Keys of the items that a check reads for a token. */
 export interface CheckedKeys {
   deployment: ItemKey;
-  /** Only for tokens of a key. */
+  /** Key of the item for the token's API key; undefined for a temporary token. */
   key?: ItemKey;
-  /** The token or temporary token itself. */
+  /** Key of the presented access token or temporary token. */
   presented: ItemKey;
 }
 
@@ -249,22 +281,25 @@ export function checkedKeys({ kind, deploymentId, ulid }: Credential, hash: stri
     : { deployment, key: apiKeyKey(deploymentId, ulid), presented: tokenKey(deploymentId, ulid, hash) };
 }
 
-/** What a check reads of each item; a key's secret hashes never leave the table for it. Reserved words have a `#`. */
+/**
+ * The attributes that a check reads. They do not include the hashes of secrets. Names with `#` stand for attributes
+ * whose names are reserved words.
+ */
 export const CHECKED_ATTRIBUTES = {
   ProjectionExpression:
-    'pk,sk,generation,epoch,enabled,validUntil,scopes,#scope,#sub,issuedAt,expiresAt,lastUsedAt,networks',
+    'pk,sk,generation,epoch,enabled,validUntil,scopes,#scope,#sub,signedInAt,issuedAt,expiresAt,lastUsedAt,networks',
   ExpressionAttributeNames: { '#scope': 'scope', '#sub': 'sub' },
 };
 
-/** The part of an update that records a use. */
+/** The part of an update expression that records a use. */
 export const LAST_USE = 'lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client';
 
-/** The records of a check, from the items that were read under its keys. */
+/** Converts the items that a check read to its records. */
 export function fromChecked(
   reader: { onMalformed: OnMalformed },
   { deployment, key, presented }: CheckedKeys,
   found: (key: ItemKey) => Item | undefined,
-): CheckedRecords {
+): TokenRecords {
   const item = found(presented);
   return {
     deployment: parse(reader, found(deployment), fromCheckedDeployment),
@@ -279,7 +314,10 @@ export function toDeployment(deployment: Deployment): Item {
   return { ...deploymentKey(id), name, groups, generation, keyCount, revision, createdAt };
 }
 
-/** The directory entry: what a listing shows, and the generation that guards it. */
+/**
+ * Creates the directory entry. It contains the fields that a listing shows, and the generation, which is the condition
+ * for deleting the entry.
+ */
 export function toDirectoryEntry({ id, name, groups, generation, createdAt }: Deployment): Item {
   return { ...directoryKey(id), name, groups, generation, createdAt };
 }
@@ -296,7 +334,7 @@ export function fromDeployment(item: Item | undefined): Deployment | undefined {
   }));
 }
 
-/** A Deployment as the directory lists it: without the number of keys. */
+/** Returns a Deployment from its directory entry, without the number of keys. */
 export function fromDirectoryEntry(item: Item | undefined): Omit<Deployment, 'keyCount'> | undefined {
   return parsed(item, (it) => ({
     id: required(it.sk, (value): value is string => is.text(value) && isDeploymentId(value)),
@@ -307,7 +345,7 @@ export function fromDirectoryEntry(item: Item | undefined): Omit<Deployment, 'ke
   }));
 }
 
-/** The life that a check compares with. */
+/** Returns the generation that a check compares with the generations of the key and the token. */
 function fromCheckedDeployment(item: Item | undefined): { generation: string } | undefined {
   return parsed(item, (it) => ({ generation: required(it.generation, is.ulid) }));
 }
@@ -332,6 +370,8 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     notice: optional(it.notice, isNotice),
     unboundReportedAt: optional(it.unboundReportedAt, is.whole),
     trust: optional(it.trust, isTrust),
+    trustSetBy: optional(it.trustSetBy, is.text),
+    lastEnabled: optional(it.lastEnabled, isEnabling),
     lastUsedAddress: optional(it.lastUsedAddress, is.text),
     lastUsedClient: optional(it.lastUsedClient, is.text),
   }));
@@ -340,7 +380,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
   return hasCredential && !isEnabledLeak ? key : undefined;
 }
 
-/** What can be read of a key whose item `fromApiKey` does not take. Each attribute is judged by itself. */
+/** Returns the readable attributes of a malformed key. Omits malformed attributes. */
 export function fromMalformedKey(item: Item): MalformedKey | undefined {
   const isInPlace = isUlid(String(item.sk).slice(SORT.key.length));
   if (!isInPlace) return undefined;
@@ -359,10 +399,11 @@ export function fromMalformedKey(item: Item): MalformedKey | undefined {
     enabled: readable(item.enabled, is.flag),
     leak: readable(item.leak, isLeak),
     createdBy: readable(item.createdBy, is.text),
+    trustSetBy: readable(item.trustSetBy, is.text),
   };
 }
 
-function fromCheckedKey(item: Item | undefined): CheckedKey | undefined {
+export function fromCheckedKey(item: Item | undefined): CheckedKey | undefined {
   return parsed(item, checkedKey);
 }
 
@@ -394,19 +435,35 @@ function fromCheckedToken(
   }));
 }
 
-function fromCheckedGrant(
-  item: Item | undefined,
-): Pick<Grant, 'generation' | 'sub' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined {
+/** The sort key of every token that the service writes ends in a SHA-256 hash. */
+const isHash = (value: unknown): value is string => is.text(value) && /^[A-Za-z0-9_-]{43}$/.test(value);
+
+export function fromToken(item: Item | undefined): Token | undefined {
+  const checked = fromCheckedToken(item);
+  const [, ulid, hash] = String(item?.sk).split('#');
+  return (
+    checked &&
+    parsed(item, (it) => ({
+      ...checked,
+      deploymentId: idOf(it, PARTITION.deployment('')),
+      ulid: required(ulid, is.ulid),
+      hash: required(hash, isHash),
+    }))
+  );
+}
+
+function fromCheckedGrant(item: Item | undefined): CheckedGrant | undefined {
   return parsed(item, (it) => ({
     generation: required(it.generation, is.ulid),
     sub: required(it.sub, is.text),
+    signedInAt: optional(it.signedInAt, is.seconds),
     scopes: scopesOf(it) ?? [],
     issuedAt: required(it.issuedAt, is.seconds),
     expiresAt: required(it.expiresAt, is.seconds),
   }));
 }
 
-/** When and from where a token was used last, as far as that was recorded: a check does not read it. */
+/** Returns the time and source of a token's last use, if they were recorded. Checks do not read these attributes. */
 export function fromLastUse(item: Item | undefined): LastUse | undefined {
   if (item?.lastUsedAt === undefined) return undefined;
   return parsed(item, (it) => ({
@@ -434,7 +491,7 @@ export function fromGrant(item: Item | undefined): Grant | undefined {
   );
 }
 
-/** Scopes are stored as their OAuth string; the empty string is no scope at all. */
+/** Scopes are stored as a single OAuth scope string. The empty string means no scopes. */
 function scopesOf(item: Item): string[] | undefined {
   return optional(item.scope, is.text)
     ?.split(' ')
@@ -445,7 +502,7 @@ export function toIdempotencyRecord({ deploymentId, hash, ...attributes }: Idemp
   return { ...idempotencyKey(deploymentId, attributes.generation, hash), ...attributes };
 }
 
-/** What a retry is judged by and answered with. */
+/** Returns the hash of an earlier call's body, and the response to that call. */
 export function fromIdempotencyRecord(
   item: Item | undefined,
 ): Pick<IdempotencyRecord, 'bodyHash' | 'answer' | 'expiresAt'> | undefined {
@@ -453,6 +510,77 @@ export function fromIdempotencyRecord(
     bodyHash: required(it.bodyHash, is.text),
     answer: required(it.answer, isAnswer),
     expiresAt: required(it.expiresAt, is.seconds),
+  }));
+}
+
+/**
+ * Returns when a person's access was ended, in epoch milliseconds. If the record is malformed, every temporary token is
+ * rejected.
+ * @returns undefined if there is no item
+ */
+export function fromEnd(reader: { onMalformed: OnMalformed }, item: Item | undefined): number | undefined {
+  return item && (parse(reader, item, endOf) ?? Infinity);
+}
+
+const endOf = (item: Item | undefined) =>
+  parsed(item, (it) => (required(it.blocked, is.flag) ? Infinity : required(it.endedAt, is.whole)));
+
+const isKeysOfPerson = (value: unknown): value is AccessJob['keys'] =>
+  value === 'report' || value === 'disable';
+
+const isAccessJob = (value: unknown): value is AccessJob =>
+  isFields(value) &&
+  is.ulid(value.id) &&
+  isKeysOfPerson(value.keys) &&
+  (value.after === undefined || is.text(value.after)) &&
+  is.whole(value.found) &&
+  is.whole(value.disabled) &&
+  (value.finishedAt === undefined || is.whole(value.finishedAt));
+
+export function toAccessRecord(record: AccessRecord): Item {
+  return { ...personKey(record), ...record };
+}
+
+export function fromAccessRecord(item: Item | undefined): AccessRecord | undefined {
+  return parsed(item, (it) => ({
+    endedAt: required(it.endedAt, is.whole),
+    blocked: required(it.blocked, is.flag),
+    issuer: required(it.issuer, is.text),
+    sub: required(it.sub, is.text),
+    revision: required(it.revision, is.whole),
+    job: required(it.job, isAccessJob),
+  }));
+}
+
+/** Returns the person from an entry in the list of people. */
+export function fromPersonId(item: Item | undefined): PersonId | undefined {
+  return parsed(item, personOf);
+}
+
+const personOf = (item: Item): PersonId => ({
+  issuer: required(item.issuer, is.text),
+  sub: required(item.sub, is.text),
+});
+
+/** Returns the person and the job from an unfinished job's marker. */
+export function fromJobMark(item: Item | undefined): (PersonId & { jobId: string }) | undefined {
+  return parsed(item, (it) => ({ ...personOf(it), jobId: required(it.jobId, is.ulid) }));
+}
+
+export function toHeldKey(person: PersonId, key: HeldKey): Item {
+  return { ...heldKeyKey(person, key.keyId), ...key };
+}
+
+const isReasons = (value: unknown): value is HeldKey['reasons'] =>
+  is.texts(value) && value.every((it) => ['created', 'secret', 'trust'].includes(it));
+
+export function fromHeldKey(item: Item | undefined): HeldKey | undefined {
+  return parsed(item, (it) => ({
+    keyId: required(it.keyId, is.text),
+    jobId: required(it.jobId, is.ulid),
+    name: required(it.name, is.text),
+    reasons: required(it.reasons, isReasons),
+    disabled: required(it.disabled, is.flag),
   }));
 }
 
@@ -468,9 +596,10 @@ export function toEvent({ id, deploymentId, ...attributes }: ServiceEvent): Item
 export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
   return parsed(item, (it) => ({
     id: required(it.sk, is.ulid),
-    // Also one of an earlier version, which a rollback may leave: no code branches on it.
+    // Accepts any text, because a different version might have written a type that this version does not know, and no
+    // code depends on the type.
     type: required(it.type, is.text) as ServiceEvent['type'],
-    deploymentId: idOf(it, PARTITION.events('')),
+    deploymentId: it.pk === PARTITION.events(OF_PEOPLE.id) ? OF_PEOPLE.id : idOf(it, PARTITION.events('')),
     generation: required(it.generation, is.text),
     actor: typedActor(required(it.actor, isActor), required(it.type, is.text)),
     createdAt: required(it.createdAt, is.whole),
@@ -502,32 +631,37 @@ export function fromRejectedCalls(item: Item | undefined): RejectedCalls | undef
   });
 }
 
-/** What was last heard of a Deployment from a table of somebody else's, and done. */
+/** The last change from a followed table that was applied to a Deployment. */
 export interface Registration {
   id: string;
-  /** The last change that was applied: its sequence number in 40 digits. */
+  /** The sequence number of the change, padded to 40 digits. */
   lastChange: string;
-  /** The life of the Deployment that is the source's, or was. */
+  /** The generation under which the source registered the Deployment. */
   generation: string;
-  /** Whether the source has it. */
+  /** Whether the source contains the Deployment. */
   isPresent: boolean;
-  /** The key of its row, in DynamoDB's own form. */
+  /** Primary key of the Deployment's row, as DynamoDB attribute values. */
   row: Record<string, unknown>;
 }
 
-/** @param expiresAt epoch seconds: until when a deletion is remembered */
+/** @param expiresAt time until which a deletion is remembered, in epoch seconds */
 export function toRegistration({ id, ...attributes }: Registration, expiresAt: number | undefined): Item {
   return { ...registrationKey(id), ...attributes, expiresAt };
 }
 
-/** A registration whose item is malformed: enough to follow the next change, and to replace the item. */
+/**
+ * A registration whose item is malformed. It has the fields needed to apply the next change and to replace the item.
+ */
 export interface MalformedRegistration {
-  /** Undefined where it can't be read, as the next one. */
+  /** The sequence number of the last change; undefined if malformed. The same applies to `generation`. */
   lastChange: string | undefined;
   generation: string | undefined;
-  /** True where it can't be read: the source had the Deployment, and whoever deletes its row ends it. */
+  /**
+   * Whether the source contains the Deployment. True if the attribute is malformed, so that deleting the row also
+   * deletes the Deployment.
+   */
   isPresent: boolean;
-  /** What the item holds, undefined where that is of another type. */
+  /** The attributes of the item. An attribute of the wrong type is undefined. */
   stored: { [name in 'lastChange' | 'generation' | 'isPresent']: Registration[name] | undefined };
 }
 
@@ -545,7 +679,10 @@ export function fromMalformedRegistration(item: Item): MalformedRegistration {
   };
 }
 
-/** Text that is no sequence number would come after every change, and none would be followed. */
+/**
+ * Accepts only sequence numbers with 40 digits. Other text could sort after every sequence number, and no further
+ * change would then be applied.
+ */
 const isSequence = (value: unknown): value is string => is.text(value) && /^\d{40}$/.test(value);
 
 export function fromRegistration(item: Item | undefined): Registration | undefined {
@@ -554,32 +691,49 @@ export function fromRegistration(item: Item | undefined): Registration | undefin
     lastChange: required(it.lastChange, isSequence),
     generation: required(it.generation, is.ulid),
     isPresent: required(it.isPresent, is.flag),
-    row: required(it.row, isFields),
+    row: required(it.row, isRowKey),
   }));
 }
 
 /**
- * Does the purge of this life take the item? Also one whose generation is no ULID: no read of it can ever be
- * of a living Deployment.
+ * Reports whether a value is the primary key of a row in another table: one or two DynamoDB attribute values of types
+ * that a key can have.
+ */
+export function isRowKey(value: unknown): value is Registration['row'] {
+  const attributes = isFields(value) ? Object.values(value) : [];
+  return (attributes.length === 1 || attributes.length === 2) && attributes.every(isKeyAttribute);
+}
+
+function isKeyAttribute(value: unknown): boolean {
+  if (!isFields(value) || Object.keys(value).length !== 1) return false;
+  return is.text(value.S) || is.text(value.N) || value.B instanceof Uint8Array;
+}
+
+/**
+ * Reports whether the purge of this generation deletes the item. The purge also deletes items with a malformed
+ * generation, because such items do not belong to any generation.
  */
 export function isOfLife(item: Item, generation: string): boolean {
   return item.generation === generation || !is.ulid(item.generation);
 }
 
-/** Whether an attribute names a generation. */
+/** Reports whether an attribute is a valid generation. */
 export const isGeneration = (value: unknown): value is string => is.ulid(value);
 
-/** Stands for the life of an item that names none: no Deployment has it, and its purge takes all such items. */
-export const NO_LIFE = '0'.repeat(26);
+/**
+ * Placeholder generation for an item without a valid generation. No Deployment has this generation, and its purge
+ * deletes all such items.
+ */
+export const NO_LIFE = /* @__PURE__ */ '0'.repeat(26);
 
-/** The life that a purge marker stands for. */
+/** Returns the Deployment and generation of a purge marker. */
 export function lifeOfMarker(item: Item): { deploymentId: string; generation: string } | undefined {
   const [deploymentId, generation, ...rest] = String(item.sk).split('#');
   const isMarker = deploymentId && generation && isDeploymentId(deploymentId) && isUlid(generation);
   return isMarker && rest.length === 0 ? { deploymentId, generation } : undefined;
 }
 
-/** How far a pass has come. Where it continues is a key of the table that it reads. */
+/** Returns the progress of a pass. `after` is a key of the table that the pass reads. */
 export function fromPass(
   item: Item | undefined,
 ): { startedAt: number; after: Record<string, unknown> | undefined } | undefined {
@@ -589,7 +743,73 @@ export function fromPass(
   }));
 }
 
-/** When a Deployment was deleted, as its purge marker says. */
+/** Returns the deletions that are counted for a followed table, and the item's revision. */
+export function fromDeletions(item: Item | undefined): (Deletions & { revision: string }) | undefined {
+  return parsed(item, (it) => ({
+    hour: { startedAt: required(it.hourStartedAt, is.whole), deleted: required(it.hourDeleted, is.whole) },
+    day: { startedAt: required(it.dayStartedAt, is.whole), deleted: required(it.dayDeleted, is.whole) },
+    present: required(it.present, is.whole),
+    stoppedAt: optional(it.stoppedAt, is.whole),
+    revision: required(it.revision, is.ulid),
+  }));
+}
+
+export function toDeletions({
+  hour,
+  day,
+  present,
+  stoppedAt,
+  revision,
+}: Deletions & { revision: string }): Item {
+  return {
+    ...deletionsKey(),
+    hourStartedAt: hour.startedAt,
+    hourDeleted: hour.deleted,
+    dayStartedAt: day.startedAt,
+    dayDeleted: day.deleted,
+    present,
+    stoppedAt,
+    revision,
+  };
+}
+
+/** The progress of a restore, stored in the target table. */
+export interface RestoreRecord {
+  /** When the restore started, in epoch milliseconds. */
+  startedAt: number;
+  /** When the restore finished, in epoch milliseconds. */
+  finishedAt?: number | undefined;
+  /** Options of the restore; undefined for a restore by an earlier version. */
+  options?: RestoreOptions | undefined;
+}
+
+/** The options that decide what a restore does with a backup. */
+export interface RestoreOptions {
+  /** Time of the backup, in epoch milliseconds. */
+  point: number;
+  /** Actors whose changes the restore does not reapply, sorted. */
+  ignored: string[];
+  disablesAll: boolean;
+  /** Path to the event archive, as given; undefined if no path was given. */
+  archive?: string | undefined;
+}
+
+const isRestoreOptions = (value: unknown): value is RestoreOptions =>
+  isFields(value) &&
+  is.whole(value.point) &&
+  is.texts(value.ignored) &&
+  is.flag(value.disablesAll) &&
+  (value.archive === undefined || is.text(value.archive));
+
+export function fromRestoreRecord(item: Item | undefined): RestoreRecord | undefined {
+  return parsed(item, (it) => ({
+    startedAt: required(it.startedAt, is.whole),
+    finishedAt: optional(it.finishedAt, is.whole),
+    options: optional(it.options, isRestoreOptions),
+  }));
+}
+
+/** Returns when a Deployment was deleted, in epoch milliseconds. */
 export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
   const isMarker = item && lifeOfMarker(item);
   return isMarker && parsed(item, (it) => ({ createdAt: required(it.createdAt, is.whole) }));

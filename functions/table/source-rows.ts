@@ -7,27 +7,28 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { attributesOf, type DeploymentsSource, RefusedRow, type Row } from '../domain/deployments-source.ts';
-import { ask } from './client.ts';
-import type { Patience } from './faults.ts';
+import { unavailable } from '../domain/errors.ts';
+import { sdkFailure } from './sdk-transport.ts';
+import type { RetryPolicy } from './table.ts';
 
-/** The key of a row of somebody else's table, in DynamoDB's own form. */
+/** The primary key of a row in the followed table, as DynamoDB attribute values. */
 export type RowKey = Record<string, AttributeValue>;
 type Image = Record<string, AttributeValue>;
 
-/** A change of one row, as the stream of its table tells it. */
+/** A change to a single row. */
 export interface RowChange {
   key: RowKey;
-  /** As the stream has it: up to 40 digits. */
+  /** Sequence number from the stream, with up to 40 digits. */
   sequenceNumber: string | undefined;
-  /** Epoch milliseconds, to the second. */
+  /** Time of the change in epoch milliseconds, with a resolution of one second. */
   at: number;
   before: Row | undefined;
   after: Row | undefined;
 }
 
 /**
- * The change that a record tells of.
- * @throws RefusedRow for one without the images that it must have
+ * Returns the change that a stream record describes.
+ * @throws RefusedRow if the record lacks an image that its kind requires
  */
 export function rowChange({ eventName, dynamodb }: DynamoDBRecord, source: DeploymentsSource): RowChange {
   const { Keys, OldImage, NewImage, SequenceNumber, ApproximateCreationDateTime = 0 } = dynamodb ?? {};
@@ -42,13 +43,16 @@ export function rowChange({ eventName, dynamodb }: DynamoDBRecord, source: Deplo
   };
 }
 
-/** Somebody else's table of Deployments, to read. */
+/** The followed Deployments table, which belongs to a different service. */
 export interface SourceTable {
   client: DynamoDBClient;
   source: DeploymentsSource;
 }
 
-export function openSource(source: DeploymentsSource, { attemptTimeout, attempts }: Patience): SourceTable {
+export function openSource(
+  source: DeploymentsSource,
+  { attemptTimeout, attempts }: RetryPolicy,
+): SourceTable {
   const requestHandler = {
     connectionTimeout: attemptTimeout,
     requestTimeout: attemptTimeout,
@@ -57,22 +61,32 @@ export function openSource(source: DeploymentsSource, { attemptTimeout, attempts
   return { client: new DynamoDBClient({ maxAttempts: attempts, requestHandler }), source };
 }
 
-/** The names of the attributes that are the key of its rows. */
+/** @throws ServiceError 503 if the table is unavailable */
+async function answered<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    const { kind } = sdkFailure(error);
+    throw kind === 'not applied' || kind === 'unknown' ? unavailable(error) : error;
+  }
+}
+
+/** Returns the names of the table's key attributes. */
 export async function readKeyNames({ client, source }: SourceTable): Promise<string[]> {
-  const { Table } = await ask(client.send(new DescribeTableCommand({ TableName: nameOf(source) })));
+  const { Table } = await answered(client.send(new DescribeTableCommand({ TableName: nameOf(source) })));
   return (Table?.KeySchema ?? []).map(({ AttributeName }) => AttributeName ?? '');
 }
 
 /**
- * The next rows, eventually consistent.
- * @param keyNames the attributes that are the key
+ * Reads the next page of rows. The read is eventually consistent.
+ * @param keyNames the names of the key attributes
  */
 export async function scanRows(
   { client, source }: SourceTable,
   keyNames: readonly string[],
   { after, limit }: { after: RowKey | undefined; limit: number },
 ): Promise<{ rows: { key: RowKey; row: Row }[]; next: RowKey | undefined }> {
-  const { Items = [], LastEvaluatedKey } = await ask(
+  const { Items = [], LastEvaluatedKey } = await answered(
     client.send(
       new ScanCommand({
         TableName: nameOf(source),
@@ -89,9 +103,9 @@ export async function scanRows(
   return { rows, next: LastEvaluatedKey };
 }
 
-/** One row as it is now: a strongly consistent read. */
+/** Reads one row. The read is strongly consistent. */
 export async function readRow({ client, source }: SourceTable, key: RowKey): Promise<Row | undefined> {
-  const { Item } = await ask(
+  const { Item } = await answered(
     client.send(
       new GetItemCommand({
         TableName: nameOf(source),
@@ -104,7 +118,7 @@ export async function readRow({ client, source }: SourceTable, key: RowKey): Pro
   return Item && toRow(Item, source);
 }
 
-/** The table's name: it is in the same account and Region. */
+/** The table's name, taken from its ARN. The table is in the same account and Region. */
 const nameOf = ({ table }: DeploymentsSource) => table.slice(table.indexOf('/') + 1);
 
 function projection(names: readonly string[]) {
@@ -115,7 +129,9 @@ function projection(names: readonly string[]) {
   };
 }
 
-/** Only what the source names is read: nothing else in a row can make it one that is refused. */
+/**
+ * Returns the attributes that the setting names. Ignores all other attributes, so that they cannot make a row invalid.
+ */
 function toRow(image: Image, source: DeploymentsSource): Row {
   const named = attributesOf(source).flatMap((name) => {
     const value = image[name];
@@ -130,6 +146,6 @@ function plain(value: AttributeValue): unknown {
   if (value.BOOL !== undefined) return value.BOOL;
   if (value.SS !== undefined) return value.SS;
   if (value.L !== undefined) return value.L.map(plain);
-  // A map, binary: there, and nothing that a rule could name.
+  // A map or a binary value counts as present, but no rule can match its value.
   return value.NULL ? null : {};
 }

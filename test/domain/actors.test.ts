@@ -4,7 +4,7 @@ import { systemActor, typedActor } from '../../functions/domain/actors.ts';
 const ROLE = 'arn:aws:iam::111122223333:role/platform';
 
 describe('actors', () => {
-  it('gives a job of the service the type "system"', () => {
+  it('sets the actor type to "system" in events that the service\'s own jobs cause', () => {
     expect(systemActor('purge')).toStrictEqual({
       principal: 'purge',
       type: 'system',
@@ -13,7 +13,7 @@ describe('actors', () => {
     });
   });
 
-  it('keeps the type that an event was written with', () => {
+  it('keeps the actor type with which an event was written', () => {
     for (const type of ['person', 'iam', 'system', 'anonymous'] as const) {
       const actor = { principal: 'purge', type, address: '', requestId: '' };
       expect(typedActor(actor, 'api_key.leaked')).toStrictEqual(actor);
@@ -31,7 +31,7 @@ describe('actors', () => {
     ['iam', ROLE, '192.0.2.1', 'api_key.created'],
     ['person', 'ada', '192.0.2.1', 'api_key.created'],
   ])(
-    'derives the type %s for the principal %s of an event without a type',
+    'derives the actor type %s for the principal %s of an event without a type',
     (type, principal, address, eventType) => {
       const actor = { principal, address, requestId: 'r-1' };
       expect(typedActor(actor, eventType)).toStrictEqual({ ...actor, type });

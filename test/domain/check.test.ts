@@ -1,12 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import {
-  type CheckedRecords,
   type CheckRules,
   type CheckStore,
   check,
   type Demand,
   parseToken,
   scopeOf,
+  type TokenRecords,
 } from '../../functions/domain/check.ts';
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
@@ -29,7 +29,7 @@ const RULES: CheckRules = {
 };
 const deployment = { generation: ULID };
 const key = { generation: ULID, epoch: 3, enabled: true, scopes: ['airflow:read', 'code:deploy'] };
-/** A token whose expiry is not due for an extension. */
+/** A token whose expiry does not need to be extended yet. */
 const token = { generation: ULID, epoch: 3, issuedAt: SECOND - 60, expiresAt: SECOND + DAY };
 const grant = {
   generation: ULID,
@@ -38,22 +38,23 @@ const grant = {
   issuedAt: SECOND - 60,
   expiresAt: SECOND + 1,
 };
-const GOOD: CheckedRecords = { deployment, key, token };
+const GOOD: TokenRecords = { deployment, key, token };
 
-function setUp(records: CheckedRecords, rules: Partial<CheckRules> = {}) {
+function setUp(records: TokenRecords, rules: Partial<CheckRules> = {}, endedAt?: number) {
   const store = {
-    read: vi.fn<CheckStore['read']>(async () => records),
-    slide: vi.fn<CheckStore['slide']>(async (_credential, _hash, until) => until),
-    touch: vi.fn<CheckStore['touch']>(async () => {}),
+    read: vi.fn<CheckStore['read']>(async () => ({ ...records, readEnd: async () => endedAt })),
+    extend: vi.fn<CheckStore['extend']>(async (_credential, _hash, until) => until),
+    recordUse: vi.fn<CheckStore['recordUse']>(async () => {}),
   };
   const use = (presented = TOKEN, demand?: Demand) =>
     check(presented, { store, clock: () => NOW, rules: { ...RULES, ...rules } }, demand);
   return { store, use };
 }
-const refused = (reason: string) => ({ allowed: false, reason });
+/** Checks a string that has the format of a token. */
+const refused = (reason: string, id = formatKeyId('etl', ULID)) => ({ allowed: false, reason, id });
 
-describe('the check of a valid access token', () => {
-  it("allows the call as the token's API key and returns the expiry", async () => {
+describe('checking a valid access token', () => {
+  it("the check allows a call in the name of the token's API key, and returns the token's expiry", async () => {
     const { store, use } = setUp(GOOD);
     expect(await use()).toStrictEqual({
       allowed: true,
@@ -67,31 +68,31 @@ describe('the check of a valid access token', () => {
       },
     });
     expect(store.read).toHaveBeenCalledExactlyOnceWith(OF_TOKEN, hashOf(TOKEN));
-    expect(store.slide).not.toHaveBeenCalled();
-    expect(store.touch).not.toHaveBeenCalled();
+    expect(store.extend).not.toHaveBeenCalled();
+    expect(store.recordUse).not.toHaveBeenCalled();
   });
 
-  it("returns the token's narrowed scopes that its key and the stack still have", async () => {
+  it("the check returns only those of the token's narrowed scopes that its key and the stack still have", async () => {
     const scopes = ['airflow:write', 'airflow:read', 'gone:scope'];
     const { use } = setUp({ ...GOOD, token: { ...token, scopes } });
     expect(await use()).toMatchObject({ access: { scopes: ['airflow:read'] } });
   });
 
-  it("returns the key's expiry in whole seconds when the key expires before the token", async () => {
+  it("the check returns the key's expiry in whole seconds when the key expires before the token", async () => {
     const { use } = setUp({ ...GOOD, key: { ...key, validUntil: NOW + 60_500 } });
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 60 } });
   });
 
-  it("returns the stack's maximum token lifetime as the expiry when it ends first", async () => {
+  it("the check returns the end of the stack's maximum token lifetime as the expiry if that comes first", async () => {
     const { use } = setUp(GOOD, { maxTokenLifetime: 100 });
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 40 } });
   });
 });
 
-describe('the check of a temporary token', () => {
+describe('checking a temporary token', () => {
   const records = { deployment, grant };
 
-  it('allows the call as the person and neither extends the token nor records a use on a key', async () => {
+  it("checking a temporary token allows the call in the person's name, without extending the token or recording use of a key", async () => {
     const { store, use } = setUp(records);
     expect(await use(TEMPORARY)).toStrictEqual({
       allowed: true,
@@ -104,38 +105,42 @@ describe('the check of a temporary token', () => {
         expiresAt: SECOND + 1,
       },
     });
-    expect(store.slide).not.toHaveBeenCalled();
-    expect(store.touch).not.toHaveBeenCalled();
+    expect(store.extend).not.toHaveBeenCalled();
+    expect(store.recordUse).not.toHaveBeenCalled();
   });
 
-  it.each<[string, string, CheckedRecords]>([
+  it.each<[string, string, TokenRecords]>([
     ['that does not exist', 'unknown', { deployment }],
-    ['whose Deployment was deleted', 'revoked', { grant }],
-    ['of an earlier generation of its Deployment', 'revoked', { deployment: { generation: OTHER }, grant }],
+    ['whose Deployment was deleted', 'generation', { grant }],
+    [
+      'of an earlier generation of its Deployment',
+      'generation',
+      { deployment: { generation: OTHER }, grant },
+    ],
     ['at its expiry', 'expired', { deployment, grant: { ...grant, expiresAt: SECOND } }],
   ])('denies a temporary token %s: %s', async (_, reason, these) => {
-    expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason));
+    expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason, `dkx_etl_${ULID}`));
   });
 });
 
-describe('the check of an invalid access token', () => {
-  it.each<[string, string, CheckedRecords]>([
+describe('checking an invalid access token', () => {
+  it.each<[string, string, TokenRecords]>([
     ['that does not exist', 'unknown', { deployment, key }],
-    ['whose Deployment was deleted', 'revoked', { key, token }],
-    ['whose key was deleted', 'revoked', { deployment, token }],
+    ['whose Deployment was deleted', 'generation', { key, token }],
+    ['whose key was deleted', 'deleted', { deployment, token }],
     [
       'of another generation of its Deployment',
-      'revoked',
+      'generation',
       { deployment, key, token: { ...token, generation: OTHER } },
     ],
     [
       'whose key is of another generation',
-      'revoked',
+      'generation',
       { deployment, key: { ...key, generation: OTHER }, token },
     ],
     [
       'whose Deployment is now in another generation',
-      'revoked',
+      'generation',
       { deployment: { generation: OTHER }, key, token },
     ],
     ['of an earlier epoch', 'revoked', { deployment, key: { ...key, epoch: 4 }, token }],
@@ -146,10 +151,10 @@ describe('the check of an invalid access token', () => {
   ])('denies a token %s: %s', async (_, reason, records) => {
     const { store, use } = setUp(records);
     expect(await use()).toStrictEqual(refused(reason));
-    expect(store.slide).not.toHaveBeenCalled();
+    expect(store.extend).not.toHaveBeenCalled();
   });
 
-  it("denies a token that is older than the stack's maximum token lifetime: expired", async () => {
+  it("denies a token as expired when it is older than the stack's maximum token lifetime", async () => {
     expect(await setUp(GOOD, { maxTokenLifetime: 60 }).use()).toStrictEqual(refused('expired'));
   });
 
@@ -158,11 +163,11 @@ describe('the check of an invalid access token', () => {
     ['garbage', 'garbage'],
   ])('denies %s without reading the table: malformed', async (_, presented) => {
     const { store, use } = setUp(GOOD);
-    expect(await use(presented)).toStrictEqual(refused('malformed'));
+    expect(await use(presented)).toStrictEqual({ allowed: false, reason: 'malformed' });
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('denies a token for another Deployment, or for no named Deployment, without reading the table', async () => {
+  it('denies a token for another Deployment, or a call that names no Deployment, without reading the table', async () => {
     const { store, use } = setUp(GOOD);
     for (const deploymentId of ['other', '']) {
       expect(await use(TOKEN, { deploymentId, scopes: [] })).toStrictEqual(refused('deployment'));
@@ -171,7 +176,7 @@ describe('the check of an invalid access token', () => {
     expect(await use(TOKEN, { deploymentId: 'etl', scopes: [] })).toMatchObject({ allowed: true });
   });
 
-  it("denies a call from outside the key's allowed IP ranges and does not extend the token", async () => {
+  it("denies a call from outside the key's allowed IP ranges, without extending the token", async () => {
     const { store, use } = setUp({
       ...GOOD,
       key: { ...key, networks: ['192.0.2.0/24'] },
@@ -179,34 +184,34 @@ describe('the check of an invalid access token', () => {
     });
     expect(await use(TOKEN, { scopes: [], address: '198.51.100.1' })).toStrictEqual(refused('network'));
     expect(await use(TOKEN, { scopes: [] })).toStrictEqual(refused('network'));
-    expect(store.slide).not.toHaveBeenCalled();
+    expect(store.extend).not.toHaveBeenCalled();
     expect(await use(TOKEN, { scopes: [], address: '192.0.2.9' })).toMatchObject({ allowed: true });
   });
 
-  it('denies a call when one of several required scopes is missing and does not extend the token', async () => {
+  it('denies a call whose token lacks one of several required scopes, without extending the token', async () => {
     const { store, use } = setUp({ ...GOOD, token: { ...token, expiresAt: SECOND + 60 } });
     expect(await use(TOKEN, { scopes: ['code:deploy', 'airflow:write'] })).toStrictEqual(refused('scope'));
-    expect(store.slide).not.toHaveBeenCalled();
+    expect(store.extend).not.toHaveBeenCalled();
     expect(await use(TOKEN, { scopes: ['code:deploy', 'airflow:read'] })).toMatchObject({ allowed: true });
   });
 });
 
-describe('the use of an access token', () => {
+describe('using an access token', () => {
   const due = { ...GOOD, token: { ...token, expiresAt: SECOND + 60 } };
   const from = { address: '192.0.2.1', client: 'curl/8.5.0' };
   const demand = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
 
-  it('extends the token and records the use on its key', async () => {
+  it("extends the token and records the use on the token's key", async () => {
     const { store, use } = setUp(due);
     expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: SECOND + DAY + 300 } });
-    expect(store.slide).toHaveBeenCalledExactlyOnceWith(
+    expect(store.extend).toHaveBeenCalledExactlyOnceWith(
       OF_TOKEN,
       hashOf(TOKEN),
       SECOND + DAY + 300,
       NOW,
       from,
     );
-    expect(store.touch).toHaveBeenCalledExactlyOnceWith(OF_TOKEN, NOW - 300_000, NOW, from);
+    expect(store.recordUse).toHaveBeenCalledExactlyOnceWith(OF_TOKEN, NOW - 300_000, NOW, from);
   });
 
   it('records a use on the key at most once per slide interval', async () => {
@@ -216,41 +221,41 @@ describe('the use of an access token', () => {
     ] as const) {
       const { store, use } = setUp({ ...due, key: { ...key, lastUsedAt } });
       await use();
-      expect(store.touch).toHaveBeenCalledTimes(times);
-      expect(store.slide).toHaveBeenCalledTimes(1);
+      expect(store.recordUse).toHaveBeenCalledTimes(times);
+      expect(store.extend).toHaveBeenCalledTimes(1);
     }
   });
 
   it('returns the later expiry when another use has already extended the token', async () => {
     const { store, use } = setUp(due);
-    store.slide.mockResolvedValue(SECOND + 2 * DAY);
+    store.extend.mockResolvedValue(SECOND + 2 * DAY);
     expect(await use()).toMatchObject({ access: { expiresAt: SECOND + 2 * DAY } });
   });
 
-  it('denies the call when the token is deleted between the read and the write', async () => {
+  it('denies a call when its token is deleted between the read and the write', async () => {
     const { store, use } = setUp(due);
-    store.slide.mockResolvedValue(undefined);
+    store.extend.mockResolvedValue(undefined);
     expect(await use()).toStrictEqual(refused('unknown'));
   });
 
-  it('fails when the extension cannot be written', async () => {
+  it("a check fails when the token's extension cannot be written", async () => {
     const { store, use } = setUp(due);
-    store.slide.mockRejectedValue(new Error('down'));
+    store.extend.mockRejectedValue(new Error('down'));
     await expect(use()).rejects.toThrow('down');
   });
 
   it('allows the call when recording the use on the key fails', async () => {
     const { store, use } = setUp(due);
-    store.touch.mockRejectedValue(new Error('down'));
+    store.recordUse.mockRejectedValue(new Error('down'));
     expect(await use()).toMatchObject({ allowed: true });
   });
 
-  it('waits for the write to the key, whether or not the extension succeeds', async () => {
+  it('a check waits until the use is recorded on the key, whether or not the extension succeeds', async () => {
     for (const end of [async () => SECOND + 60, async () => Promise.reject(new Error('down'))]) {
       const { store, use } = setUp(due);
       let isNoted = false;
-      store.slide.mockImplementation(end);
-      store.touch.mockImplementation(async () => {
+      store.extend.mockImplementation(end);
+      store.recordUse.mockImplementation(async () => {
         for (let turn = 0; turn < 20; turn++) await Promise.resolve();
         isNoted = true;
       });
@@ -260,13 +265,13 @@ describe('the use of an access token', () => {
   });
 });
 
-it('parses access tokens and temporary tokens as tokens, but no secret', () => {
+it('parses access tokens and temporary tokens as tokens, but not secrets', () => {
   expect(parseToken(TOKEN)).toEqual(OF_TOKEN);
   expect(parseToken(TEMPORARY)).toEqual({ kind: 'temporary', deploymentId: 'etl', ulid: ULID });
   expect(parseToken(mintCredential('secret', 'etl', ULID))).toBeUndefined();
 });
 
-it('returns a scope string that begins with the Deployment (RFC 6749 §3.3)', () => {
+it('returns a scope string that begins with the Deployment (RFC 6749, section 3.3)', () => {
   expect(scopeOf({ deploymentId: 'etl', scopes: ['a:b', 'c'] })).toBe('deployment:etl a:b c');
   expect(scopeOf({ deploymentId: 'etl', scopes: [] })).toBe('deployment:etl');
 });

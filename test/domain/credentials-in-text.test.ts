@@ -8,7 +8,7 @@ import { mistyped } from '../support/mistyped.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const KINDS = ['secret', 'token', 'temporary'] as const;
-/** Valid Deployment IDs that look like a credential or like part of one. */
+/** Valid Deployment IDs that look like a credential or like part of a credential. */
 const DEPLOYMENTS = [
   'a',
   'etl_prod-1',
@@ -28,7 +28,7 @@ const CREDENTIALS = KINDS.flatMap((kind) =>
   ),
 );
 
-/** The reference implementation: every substring of the text that is a credential. */
+/** The reference implementation, which returns every substring of the text that is a credential. */
 function everyCredential(text: string): string[] {
   const found = new Set<string>();
   for (let start = 0; start < text.length; start++) {
@@ -41,26 +41,27 @@ function everyCredential(text: string): string[] {
 }
 
 describe('findCredentials', () => {
-  it.each(CONTEXTS)('#51: finds a credential of every kind %s', (_, put) => {
+  it.each(CONTEXTS)('#51: finds every kind of credential %s', (_, put) => {
     for (const credential of CREDENTIALS) expect(findCredentials(put(credential))).toEqual([credential]);
   });
 
-  it('#51: finds each credential in a text once, in order of appearance', () => {
+  it('#51: finds each credential once, in order of appearance', () => {
     for (const separator of ['', ' ', '_', 'dks_', ',', '\n']) {
       const text = [...CREDENTIALS, ...CREDENTIALS].join(separator);
       expect(findCredentials(text), separator).toEqual(CREDENTIALS);
     }
   });
 
-  it('#51: finds a credential whose prefix completes the end of a truncated one', () => {
+  it('#51: finds a credential even if its prefix completes a truncated credential before it', () => {
     const [first = '', second = ''] = CREDENTIALS;
-    // The `dks` of the second one replaces the last three characters that the first one lacks.
+    // The `dks` of the second credential stands in place of the last three characters of the first credential, which
+    // are missing.
     for (let cut = 1; cut <= 60; cut++) {
       expect(findCredentials(first.slice(0, -cut) + second)).toEqual([second]);
     }
   });
 
-  it('finds nothing in a key ID or in a credential that was mistyped or truncated', () => {
+  it('finds nothing in a key ID, or in a credential that is mistyped or truncated', () => {
     for (const credential of CREDENTIALS) {
       const others = [
         mistyped(credential),
@@ -104,7 +105,7 @@ describe('findCredentials', () => {
     ['ends', `_${ULID}_${'0'.repeat(49)}`],
     ['ends with every prefix that fits', `${'dks_'.repeat(17)}_${ULID}_${'0'.repeat(49)}`],
     ['truncated credentials', `dks_a_${ULID}_${'0'.repeat(48)}`],
-  ])('takes time linear in the length of the text, for 32 KiB of %s', (_, part) => {
+  ])('takes time that is linear in the length of the text, for 32 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((32 * 1024) / part.length));
     const begin = process.cpuUsage();
     expect(findCredentials(text)).toEqual([]);
@@ -114,13 +115,13 @@ describe('findCredentials', () => {
 });
 
 describe('redactCredentials', () => {
-  /** Whether the text shows any eight characters of the credential's random part or checksum. */
+  /** Reports whether the text contains any eight characters of the credential's random part or checksum. */
   const isShown = (credential: string, text: string) =>
     Array.from({ length: 42 }, (_, at) => credential.slice(-49).slice(at, at + 8)).some((part) =>
       text.toLowerCase().includes(part.toLowerCase()),
     );
 
-  it.each(CONTEXTS)('#52: leaves no secret part of a credential %s', (_, put) => {
+  it.each(CONTEXTS)('#52: redaction leaves no secret part of a credential %s', (_, put) => {
     for (const credential of CREDENTIALS) {
       expect(redactCredentials(put(credential))).not.toSatisfy((text: string) => isShown(credential, text));
     }
@@ -130,7 +131,7 @@ describe('redactCredentials', () => {
     ['was mistyped at its end', mistyped],
     ['was mistyped in its random part', (it) => `${it.slice(0, -30)}-${it.slice(-29)}`],
     ['has one character too many in its random part', (it) => `${it.slice(0, -30)}.${it.slice(-30)}`],
-    ['holds a zero-width character', (it) => `${it.slice(0, -49)}\u200b${it.slice(-49)}`],
+    ['contains a zero-width character', (it) => `${it.slice(0, -49)}\u200b${it.slice(-49)}`],
     ['was mistyped in the ULID', (it) => it.replace('01ARZ', '01ARU')],
     ['lacks one character of the ULID', (it) => it.replace('01ARZ', '1ARZ')],
     ['has a Deployment ID that is too long', (it) => it.replace(/^(dk[stx]_)/, `$1${'y'.repeat(64)}`)],
@@ -141,7 +142,7 @@ describe('redactCredentials', () => {
     ['has lost its prefix and Deployment ID', (it) => it.slice(-76)],
     ['is in lower case, like a header name', (it) => it.toLowerCase()],
     ['is in upper case', (it) => it.toUpperCase()],
-  ])('#52: leaves no secret part of a credential that %s', (_, change) => {
+  ])('#52: redaction leaves no secret part of a credential that %s', (_, change) => {
     for (const credential of CREDENTIALS) {
       for (const [, put] of CONTEXTS) {
         expect(redactCredentials(put(change(credential)))).not.toSatisfy((text: string) =>
@@ -151,14 +152,14 @@ describe('redactCredentials', () => {
     }
   });
 
-  it('keeps the parts that are not secret: the kind, the Deployment and the key', () => {
+  it('redaction keeps the parts of a credential that are not secret: the kind, the Deployment and the key', () => {
     const credential = mistyped(
       formatCredential({ kind: 'token', deploymentId: 'etl', ulid: ULID }, 'x'.repeat(43)),
     );
     expect(redactCredentials(`Bearer ${credential}, x`)).toBe(`Bearer dkt_etl_${ULID}_… x`);
   });
 
-  it('keeps the IDs of keys and Deployments, whatever they look like', () => {
+  it('redaction keeps key and Deployment IDs, even if they look like a credential', () => {
     for (const deploymentId of DEPLOYMENTS.filter((id) => !id.includes(`${ULID}_`))) {
       const text = `{"id":"dk_${deploymentId}_${ULID}","pk":"DEPLOYMENT#${deploymentId}"}`;
       expect(redactCredentials(text)).toBe(text);
@@ -171,7 +172,7 @@ describe('redactCredentials', () => {
     ['digits', '0'],
     ['ULIDs', `${ULID}_`],
     ['runs of characters that are one too short', `dks_${'a'.repeat(26)}-`],
-  ])('takes time linear in the length of the text, for 64 KiB of %s', (_, part) => {
+  ])('takes time that is linear in the length of the text, for 64 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((64 * 1024) / part.length));
     const begin = process.cpuUsage();
     redactCredentials(text);

@@ -18,7 +18,7 @@ const whole: DeploymentsSource = { ...bare, name: 'label', groups: 'teams' };
 const row = { deploymentId: 'etl', label: 'ETL', teams: ['b', 'a'] };
 const refused = (message: string) => expect.objectContaining({ name: 'RefusedRow', message });
 
-it('attributesOf lists each attribute that the source names once', () => {
+it('attributesOf lists each attribute that the source names, without duplicates', () => {
   expect(attributesOf(bare)).toEqual(['deploymentId']);
   const where = { type: 'deployment', label: { exists: true } };
   expect(attributesOf({ ...whole, where, deleted: { state: 'gone', type: 'x' } })).toEqual([
@@ -58,7 +58,7 @@ describe('isDeployment', () => {
     },
   );
 
-  it('requires all rules to hold', () => {
+  it('counts a row as a Deployment only when all rules of the source match', () => {
     const where = { deploymentId: 'etl', label: 'ETL' };
     expect(isDeployment(row, { ...bare, where })).toBe(true);
     expect(isDeployment({ ...row, label: 'x' }, { ...bare, where })).toBe(false);
@@ -72,7 +72,7 @@ const RULE =
   'and without white space at the start or end';
 
 describe('deploymentOf', () => {
-  it('reads the ID of a row and, where the source names them, its name and groups', () => {
+  it("reads a row's ID, and its name and groups if the source names attributes for them", () => {
     expect(deploymentOf(row, bare)).toEqual({ id: 'etl', name: undefined, groups: undefined });
     expect(deploymentOf(row, whole)).toEqual({ id: 'etl', name: 'ETL', groups: ['a', 'b'] });
     expect(deploymentOf(undefined, whole)).toBeUndefined();
@@ -89,7 +89,7 @@ describe('deploymentOf', () => {
     },
   );
 
-  it('reads a name of 1 to 100 characters and falls back to the ID when the row has none', () => {
+  it('reads a name of 1 to 100 characters from a row, or uses the ID when the row has no name', () => {
     const name = (label: unknown) => deploymentOf({ ...row, label }, whole)?.name;
     for (const missing of [undefined, null]) expect(name(missing)).toBe('etl');
     for (const good of ['a', '😀'.repeat(100)]) expect(name(good)).toBe(good);
@@ -110,7 +110,7 @@ describe('deploymentOf', () => {
       expect(() => name(bad)).toThrow(refused(`label must be 1 to 100 characters, ${RULE}`));
   });
 
-  it('reads groups from a list, a set or a single text, sorted and without duplicates, and none when the row has none', () => {
+  it("reads a row's groups from a list, a set or a single string, sorted and without duplicates, or no groups if the row has none", () => {
     const groups = (teams: unknown) => deploymentOf({ ...row, teams }, whole)?.groups;
     for (const missing of [undefined, null]) expect(groups(missing)).toEqual([]);
     expect(groups('a')).toEqual(['a']);
@@ -139,8 +139,8 @@ describe('deploymentOf', () => {
   });
 });
 
-describe('the generation that a source change starts', () => {
-  it('is a ULID of the time of the change, with 80 bits from the Deployment ID and the sequence number', () => {
+describe('the generation that a change in the source starts', () => {
+  it('a generation is a ULID that consists of the time of the source change and 80 bits derived from the Deployment ID and the sequence number', () => {
     const at = Date.parse('2030-01-01T12:00:00Z');
     const generation = generationOf('etl', '7', at);
     expect(isUlid(generation)).toBe(true);
@@ -163,14 +163,14 @@ describe('the generation that a source change starts', () => {
 });
 
 describe('sequenceOf', () => {
-  it('pads a sequence number to 40 digits, so that text order is numeric order', () => {
+  it('pads a sequence number to 40 digits, so that string order matches numeric order', () => {
     expect(sequenceOf('7')).toBe('0000000000000000000000000000000000000007');
     expect(sequenceOf('9'.repeat(40))).toBe('9'.repeat(40));
     expect(sequenceOf('10') > sequenceOf('9')).toBe(true);
     expect(BY_LOOKING).toBe(sequenceOf('0'));
   });
 
-  it('rejects a record without a valid sequence number', () => {
+  it('rejects a stream record without a valid sequence number', () => {
     for (const bad of [undefined, '', 'x', '1x', 'x1', '-1', '1'.repeat(41), '1\n'])
       expect(() => sequenceOf(bad)).toThrow(refused('the record has no sequence number'));
   });

@@ -20,15 +20,15 @@ const seen = ({ name, status, code, message, errors, headers, cause }: ServiceEr
 const bare = { name: 'ServiceError', errors: undefined, headers: {}, cause: undefined };
 
 it('ServiceError carries a status, a code and a sentence for the client', () => {
-  expect(seen(new ServiceError(418, 'teapot', 'Short and stout.'))).toEqual({
+  expect(seen(new ServiceError(409, 'conflict', 'Short and stout.'))).toEqual({
     ...bare,
-    status: 418,
-    code: 'teapot',
+    status: 409,
+    code: 'conflict',
     message: 'Short and stout.',
   });
 });
 
-it('invalidFields is a 400 that names each invalid field', () => {
+it('invalidFields creates a 400 that names each invalid field', () => {
   const errors = [
     { field: 'name', rule: 'must be text' },
     { field: 'scopes[2]', rule: 'must be known' },
@@ -42,7 +42,7 @@ it('invalidFields is a 400 that names each invalid field', () => {
   });
 });
 
-it('notFound is a 404 that names the kind of resource', () => {
+it('notFound creates a 404 that names the kind of resource', () => {
   expect(seen(notFound('API key'))).toEqual({
     ...bare,
     status: 404,
@@ -51,11 +51,11 @@ it('notFound is a 404 that names the kind of resource', () => {
   });
 });
 
-it('conflict is a 409', () => {
+it('conflict creates a 409', () => {
   expect(seen(conflict('Full.'))).toEqual({ ...bare, status: 409, code: 'conflict', message: 'Full.' });
 });
 
-it('unavailable is a 503 with Retry-After that keeps its cause for the log', () => {
+it('unavailable creates a 503 with Retry-After, and keeps the cause for the log', () => {
   const cause = new Error('throttled');
   expect(seen(unavailable(cause))).toEqual({
     ...bare,
@@ -67,7 +67,7 @@ it('unavailable is a 503 with Retry-After that keeps its cause for the log', () 
   });
 });
 
-it('causeOf returns the cause of an error for the log, or the error itself when it has none', () => {
+it('causeOf returns the cause of an error, or the error itself if it has no cause', () => {
   expect(causeOf(unavailable(new Error('throttled')))).toBe('Error: throttled');
   expect(causeOf(conflict('Full.'))).toBe('ServiceError: Full.');
   expect(causeOf(Object.assign(new TypeError('x'), { cause: 'y' }))).toBe('TypeError: x');

@@ -7,7 +7,7 @@ const life = { id: 'etl', generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
 const actor = { principal: 'ada', type: 'person' as const, address: '192.0.2.1', requestId: 'r-1' };
 
 describe('events', () => {
-  it('newEvent sets the time of the event and an expiry 90 days after the next whole second', () => {
+  it("newEvent sets the event's time, and an expiry 90 days after the next whole second", () => {
     const event = newEvent('api_key.created', life, actor, NOW, { name: 'ci' });
     expect(event).toEqual({
       id: event.id,

@@ -21,19 +21,19 @@ const lifetimes: fc.Arbitrary<Lifetimes> = fc.record({
 });
 
 describe('expiry', () => {
-  it('a token is valid until the second of its expiry and expired from then on', () => {
+  it('a token is valid until the second in which it expires, and expired from that second on', () => {
     const expiresAt = NOW / 1000;
     expect(isLive(expiresAt, NOW - 1)).toBe(true);
     expect(isLive(expiresAt, NOW)).toBe(false);
     expect(isLive(expiresAt, NOW + 1)).toBe(false);
   });
 
-  it('a new token is valid for the token lifetime, rounded up to the second', () => {
+  it('a new token is valid for the configured token lifetime, rounded up to the second', () => {
     expect(expiryOfIssue(NOW, standard)).toBe(NOW / 1000 + DAY);
     expect(expiryOfIssue(NOW + 1, standard)).toBe(NOW / 1000 + DAY + 1);
   });
 
-  it('a use in the same second as the issue does not extend the token, and a use one second later does', () => {
+  it('using a token in the second in which it was issued does not extend the token, but using it one second later does', () => {
     const token = { issuedAt: NOW / 1000, expiresAt: expiryOfIssue(NOW, standard) };
     expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
     expect(expiryOfSlide(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);
@@ -46,13 +46,13 @@ describe('expiry', () => {
     expect(expiryOfSlide(token, NOW + 300_001, standard)).toBe(NOW / 1000 + 301 + DAY + 300);
   });
 
-  it('without a slide interval each use extends the token to exactly one lifetime later, rounded up', () => {
+  it('without a slide interval, each use extends the token to exactly one lifetime later, rounded up', () => {
     const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY };
     expect(expiryOfSlide(token, NOW + 1, exact)).toBe(NOW / 1000 + DAY + 1);
     expect(expiryOfSlide(token, NOW + 1000, exact)).toBe(NOW / 1000 + DAY + 1);
   });
 
-  it('a token stays valid for at least the lifetime after any use, and at most a slide interval and one second longer', () => {
+  it('a token stays valid for at least its lifetime after each use, and for at most one slide interval plus one second more', () => {
     fc.assert(
       fc.property(lifetimes, moments, fc.nat(100 * DAY * 1000), (rules, issue, later) => {
         const use = issue + later;
@@ -66,7 +66,7 @@ describe('expiry', () => {
     );
   });
 
-  it('no extension exceeds the maximum token lifetime, and none is due once the token has reached it', () => {
+  it('no extension exceeds the maximum token lifetime, and a token that has reached it is no longer extended', () => {
     const capped: Lifetimes = { ...standard, maxTokenLifetime: 2 * DAY };
     const issuedAt = NOW / 1000;
     const near = NOW + 1.5 * DAY * 1000;

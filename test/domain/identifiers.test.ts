@@ -31,7 +31,7 @@ const credentials: fc.Arbitrary<Credential> = fc.record({
 const randoms = text(BASE62, 43);
 
 describe('identifiers', () => {
-  it('parseCredential reads back every credential that formatCredential writes', () => {
+  it('parseCredential parses every credential that formatCredential writes', () => {
     fc.assert(
       fc.property(credentials, randoms, (credential, random) => {
         expect(parseCredential(formatCredential(credential, random))).toEqual(credential);
@@ -39,7 +39,7 @@ describe('identifiers', () => {
     );
   });
 
-  it('parseCredential reads from the right when a Deployment ID looks like the rest of a credential', () => {
+  it('parseCredential parses from the right, because a Deployment ID can look like the rest of a credential', () => {
     const deploymentId = 'a_01ARZ3NDEKTSV4RRFFQ69G5FAV_b';
     const ulid = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
     const credential = { kind: 'token' as const, deploymentId, ulid };
@@ -47,7 +47,7 @@ describe('identifiers', () => {
     expect(parseKeyId(formatKeyId(deploymentId, ulid))).toEqual({ deploymentId, ulid });
   });
 
-  it('isUlid accepts 26 upper-case characters that fit into 128 bits', () => {
+  it('isUlid accepts 26 upper-case characters that encode at most 128 bits', () => {
     for (const good of ['01ARZ3NDEKTSV4RRFFQ69G5FAV', '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'])
       expect(isUlid(good)).toBe(true);
     const bad = [
@@ -65,7 +65,7 @@ describe('identifiers', () => {
     for (const text of [...bad, ...long]) expect(isUlid(text), text).toBe(false);
   });
 
-  it('parseCredential rejects a malformed text even if its checksum is correct', () => {
+  it('parseCredential rejects malformed text even if its checksum is correct', () => {
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
     const good = formatCredential({ kind: 'token', deploymentId: 'etl', ulid }, 'x'.repeat(43)).slice(0, -6);
     const withCheck = (body: string) => body + base62(BigInt(crc32(body)), 6);
@@ -101,7 +101,7 @@ describe('identifiers', () => {
     );
   });
 
-  it('parseCredential rejects a credential that is truncated, extended, padded or has a line break', () => {
+  it('parseCredential rejects a credential that is truncated, extended or padded, or that contains a line break', () => {
     const whole = formatCredential(
       { kind: 'secret', deploymentId: 'etl', ulid: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
       '0'.repeat(43),
@@ -127,9 +127,9 @@ describe('identifiers', () => {
     );
   });
 
-  it('the checksum is CRC-32 in base62, six characters long', () => {
-    // Calculated with another program: the CRC-32 of "dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_" and 43 zeros is
-    // 0xd74498f7, in base62 3wPtNH.
+  it('the checksum is a CRC-32 in base62 with six characters', () => {
+    // Calculated independently: the CRC-32 of "dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_" and 43 zeros is 0xd74498f7, which
+    // is 3wPtNH in base62.
     const body = `dkt_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV_${'0'.repeat(43)}`;
     const credential = { kind: 'token' as const, deploymentId: 'etl', ulid: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
     expect(formatCredential(credential, '0'.repeat(43))).toBe(`${body}3wPtNH`);

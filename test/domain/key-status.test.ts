@@ -24,11 +24,11 @@ describe('statusOf', () => {
     ['disabled', { enabled: false, validUntil: NOW }],
     ['leaked', { leak }],
     ['leaked', { leak, enabled: false, validUntil: NOW }],
-  ])('returns %s for a key with %j', (status, change) => {
+  ])('returns the status %s for a key with %j', (status, change) => {
     expect(statusOf(of(change), NOW, undefined)).toBe(status);
   });
 
-  it('returns idle after maxIdleDays without a use, when the stack sets it', () => {
+  it('returns the status idle for a key that has not been used for maxIdleDays, if the stack sets maxIdleDays', () => {
     expect(statusOf(of({}), NOW, 30)).toBe('idle');
     expect(statusOf(of({}), NOW - 1, 30)).toBe('active');
     expect(statusOf(of({}), NOW, undefined)).toBe('active');
@@ -36,7 +36,7 @@ describe('statusOf', () => {
   });
 });
 
-it('isIdle counts from the latest of creation, last use and reactivation', () => {
+it("isIdle counts from the key's creation, last use or reactivation, whichever is latest", () => {
   expect(isIdle(of({}), NOW, 30)).toBe(true);
   for (const change of [{ lastUsedAt: NOW - 30 * DAY + 1 }, { activeSince: NOW - 30 * DAY + 1 }]) {
     expect(isIdle(of(change), NOW, 30)).toBe(false);
@@ -89,7 +89,7 @@ describe('noticeOf', () => {
 describe('keyRejection', () => {
   const GENERATION = apiKey().generation;
   const OTHER = '01BX5ZZKBKACTAV9WEVGEMMVS0';
-  // Two faults with the same generation could cancel each other out.
+  // Uses a third generation, because two faults with the same generation could cancel each other out.
   const THIRD = '01BX5ZZKBKACTAV9WEVGEMMVS1';
   const key = apiKey({ epoch: 3, networks: ['192.0.2.0/24'], validUntil: NOW + 1 });
   const use: KeyUse = {
@@ -101,10 +101,10 @@ describe('keyRejection', () => {
   const token = { generation: GENERATION, epoch: 3 };
   /** Each fault, in the order in which it is reported. */
   const FAULTS: [KeyRejection, Partial<typeof key>, Partial<KeyUse>][] = [
-    ['revoked', { generation: OTHER }, {}],
-    ['revoked', {}, { deployment: undefined }],
-    ['revoked', {}, { deployment: { generation: THIRD }, token: { ...token, generation: THIRD } }],
-    ['revoked', {}, { token: { ...token, generation: OTHER } }],
+    ['generation', { generation: OTHER }, {}],
+    ['generation', {}, { deployment: undefined }],
+    ['generation', {}, { deployment: { generation: THIRD }, token: { ...token, generation: THIRD } }],
+    ['generation', {}, { token: { ...token, generation: OTHER } }],
     ['disabled', { enabled: false }, {}],
     ['revoked', {}, { token: { ...token, epoch: 2 } }],
     ['expired', { validUntil: NOW }, {}],
@@ -114,7 +114,7 @@ describe('keyRejection', () => {
     ['network', {}, { from: {} }],
   ];
 
-  it('accepts a key that can be used, with a token and without one', () => {
+  it('accepts an active key, with and without a token', () => {
     expect(keyRejection(key, use)).toBeUndefined();
     expect(keyRejection(key, { ...use, token })).toBeUndefined();
     expect(keyRejection({ ...key, validUntil: undefined }, use)).toBeUndefined();
@@ -122,11 +122,14 @@ describe('keyRejection', () => {
     expect(keyRejection(key, { ...use, from: 'anywhere' })).toBeUndefined();
   });
 
-  it.each(FAULTS)('rejects a key as %s when it has %j and is used with %j', (reason, keyFault, useFault) => {
-    expect(keyRejection({ ...key, ...keyFault }, { ...use, ...useFault })).toBe(reason);
-  });
+  it.each(FAULTS)(
+    'reports the reason %s for a key with %j that is used with %j',
+    (reason, keyFault, useFault) => {
+      expect(keyRejection({ ...key, ...keyFault }, { ...use, ...useFault })).toBe(reason);
+    },
+  );
 
-  it('never accepts a key with one fault or more, and reports a reason that applies', () => {
+  it('never accepts a key with a fault, and reports a reason that applies', () => {
     const several = fc.subarray(FAULTS, { minLength: 1 });
     fc.assert(
       fc.property(several, (faults) => {

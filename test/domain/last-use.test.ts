@@ -12,7 +12,7 @@ describe('originOf', () => {
     expect(originOf(caller, mode)).toStrictEqual(kept);
   });
 
-  it('records an empty address and client when the request has neither', () => {
+  it('records an empty address and client when the request contains neither of them', () => {
     for (const mode of ['full', 'truncated', 'off'] as const)
       expect(originOf({}, mode)).toStrictEqual({ address: '', client: '' });
   });
@@ -39,7 +39,7 @@ describe('originOf', () => {
   );
 });
 
-it('isUseDue returns true when no use is recorded, or when the last one is old enough', () => {
+it('isUseDue returns true when no use is recorded, or when the last recorded use is old enough', () => {
   expect(isUseDue(undefined, 700_000)).toBe(true);
   expect(isUseDue(700_000, 700_000)).toBe(true);
   expect(isUseDue(700_001, 700_000)).toBe(false);
@@ -51,7 +51,7 @@ it('recordedBefore allows one recorded use per slide interval', () => {
 });
 
 it.each([0, 1])(
-  'recordedBefore allows at most one recorded use per second when slideInterval is %i',
+  'recordedBefore allows at most one recorded use a second when slideInterval is %i',
   (slideInterval) => {
     for (const now of [1_000_000, 1_000_001, 1_000_999]) {
       expect(isUseDue(1_000_000, recordedBefore(slideInterval, now))).toBe(false);

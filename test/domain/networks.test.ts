@@ -12,7 +12,7 @@ describe('isNetwork', () => {
     '2001:db8::/32',
     '::1/128',
     '64:ff9b::192.0.2.0/120',
-  ])('accepts %s', (text) => expect(isNetwork(text)).toBe(true));
+  ])('accepts the IP range %s', (text) => expect(isNetwork(text)).toBe(true));
 
   it.each([
     ['without a prefix length', '10.0.0.0'],
@@ -36,13 +36,13 @@ describe('isNetwork', () => {
     ['with a "::" that replaces nothing', '1:2:3:4::5:6:7:8/128'],
     ['with spaces', ' 10.0.0.0/8'],
     ['with two slashes', '10.0.0.0/8/8'],
-    ['that is words', 'everywhere'],
+    ['that is a word', 'everywhere'],
     ['that is empty', ''],
-  ])('rejects a range %s: %s', (_, text) => expect(isNetwork(text)).toBe(false));
+  ])('rejects an IP range %s: %s', (_, text) => expect(isNetwork(text)).toBe(false));
 });
 
 const addresses = fc.oneof(fc.ipV4(), fc.ipV6());
-/** Returns the network of an address in CIDR notation: all bits beyond the prefix are zero. */
+/** Returns the network that contains an address, in CIDR notation. All bits beyond the prefix are zero. */
 function canonical(address: string, length: number): string {
   const isV4 = isIPv4(address);
   const hex = isV4
@@ -72,7 +72,7 @@ function groups(address: string): string[] {
 }
 
 describe('isWithin', () => {
-  it("agrees with Node's BlockList", () => {
+  it("matches the same addresses as Node's BlockList", () => {
     const property = fc.property(
       addresses,
       addresses,
@@ -85,7 +85,7 @@ describe('isWithin', () => {
         const list = new BlockList();
         list.addSubnet(base, bits, isV4 ? 'ipv4' : 'ipv6');
         const network = canonical(base, bits);
-        // `isWithin` treats an IPv4-mapped IPv6 address as IPv4, and a range cannot be written that way.
+        // `isWithin` treats an IPv4-mapped IPv6 address as IPv4, and a range cannot use that notation.
         fc.pre(![one, base].some((it) => !isIPv4(it) && groups(it).slice(0, 6).join() === '0,0,0,0,0,ffff'));
         expect(isWithin(one, [network]), `${one} in ${network}`).toBe(
           list.check(one, isIPv4(one) ? 'ipv4' : 'ipv6') && isV4 === isIPv4(one),
@@ -95,14 +95,14 @@ describe('isWithin', () => {
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('matches an IPv4-mapped IPv6 address against IPv4 ranges, and no address against the other family', () => {
+  it('matches an IPv4-mapped IPv6 address against IPv4 ranges, and every other address only against ranges of its own family', () => {
     expect(isWithin('::ffff:192.0.2.7', ['192.0.2.0/24'])).toBe(true);
     expect(isWithin('::ffff:c000:207', ['192.0.2.0/24'])).toBe(true);
     expect(isWithin('192.0.2.7', ['::/0'])).toBe(false);
     expect(isWithin('2001:db8::1', ['0.0.0.0/0'])).toBe(false);
   });
 
-  it('matches an address in any range of a list, and nothing if the list is empty, a range is malformed or the address is missing', () => {
+  it('matches an address in any range of a list, and no address if the list is empty, a range is malformed or the address is missing', () => {
     expect(isWithin('192.0.2.7', ['10.0.0.0/8', '192.0.2.0/24'])).toBe(true);
     expect(isWithin('192.0.2.7', [])).toBe(false);
     for (const network of ['', '/', '/0', '192.0.2.0', '192.0.2.0/', 'x/0', '192.0.2.7/24']) {

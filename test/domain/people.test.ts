@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { maySee, type Person, requireAdministrator, visibleTo } from '../../functions/domain/people.ts';
+import { maySee, type Person, requireAdministratorOf, visibleTo } from '../../functions/domain/people.ts';
 import { deployment } from '../support/records.ts';
 
 const person = (change: Partial<Person> = {}): Person => ({
   sub: 'ada',
   groups: [],
   isAdministrator: false,
+  signIn: undefined,
   ...change,
 });
 const etl = deployment({ groups: ['data-eng', 'ml'] });
@@ -18,8 +19,8 @@ const noSuchDeployment = expect.objectContaining({
   message: 'No such Deployment.',
 });
 
-describe('access of people to a Deployment', () => {
-  it('administrators and members of one of its groups may see a Deployment', () => {
+describe("people's access to a Deployment", () => {
+  it("administrators and members of a Deployment's groups may see the Deployment", () => {
     expect([admin, member, stranger, person()].map((one) => maySee(one, etl))).toEqual([
       true,
       true,
@@ -30,17 +31,17 @@ describe('access of people to a Deployment', () => {
     expect(maySee(admin, { groups: [] })).toBe(true);
   });
 
-  it('visibleTo returns the same 404 for a missing Deployment and for one that the person may not see', () => {
+  it('visibleTo returns the same 404 for a missing Deployment as for a Deployment that is hidden from the person', () => {
     expect(visibleTo(member, etl)).toBe(etl);
     expect(visibleTo(admin, etl)).toBe(etl);
     expect(() => visibleTo(stranger, etl)).toThrow(noSuchDeployment);
     expect(() => visibleTo(admin, undefined)).toThrow(noSuchDeployment);
   });
 
-  it('requireAdministrator throws 403 for a member who may see the Deployment and 404 for everyone else', () => {
-    expect(requireAdministrator(admin, etl)).toBeUndefined();
-    expect(requireAdministrator(admin, undefined)).toBeUndefined();
-    expect(() => requireAdministrator(member, etl)).toThrow(
+  it('requireAdministratorOf throws 403 for a member who may see the Deployment, and 404 for everyone else', () => {
+    expect(requireAdministratorOf(admin, etl)).toBeUndefined();
+    expect(requireAdministratorOf(admin, undefined)).toBeUndefined();
+    expect(() => requireAdministratorOf(member, etl)).toThrow(
       expect.objectContaining({
         status: 403,
         code: 'forbidden',
@@ -48,6 +49,6 @@ describe('access of people to a Deployment', () => {
       }),
     );
     for (const one of [etl, undefined])
-      expect(() => requireAdministrator(stranger, one)).toThrow(noSuchDeployment);
+      expect(() => requireAdministratorOf(stranger, one)).toThrow(noSuchDeployment);
   });
 });

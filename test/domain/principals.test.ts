@@ -14,7 +14,7 @@ describe('isPrincipalArn', () => {
     USER,
     'arn:aws:iam::123456789012:user/a/b/c+=,.@_-1',
     `arn:aws:iam::123456789012:role/${'a/'.repeat(80)}${'a'.repeat(64)}`,
-  ])('accepts %s', (arn) => {
+  ])('accepts %s as an IAM principal', (arn) => {
     expect(isPrincipalArn(arn)).toBe(true);
   });
 
@@ -40,7 +40,7 @@ describe('isPrincipalArn', () => {
     `arn:aws:iam::123456789012:role/${'a'.repeat(65)}`,
     '123456789012',
     '',
-  ])('rejects %j', (arn) => {
+  ])('rejects %j as an IAM principal', (arn) => {
     expect(isPrincipalArn(arn)).toBe(false);
   });
 });
@@ -48,21 +48,21 @@ describe('isPrincipalArn', () => {
 describe('listedPrincipal', () => {
   const listed = [USER, ROLE, DEEP];
 
-  it('returns the listed ARN for a listed user, and for a session of a listed role', () => {
+  it('returns the listed ARN for a listed user and for any session of a listed role', () => {
     expect(listedPrincipal(USER, listed)).toBe(USER);
     expect(listedPrincipal(session('ci'), listed)).toBe(ROLE);
-    // The ARN of a session does not contain the path of its role.
+    // A session's ARN does not contain the path of the session's role.
     expect(listedPrincipal(session('ci', 'aws-cn'), listed)).toBe(DEEP);
   });
 
   it.each([
     ['another user', 'arn:aws:iam::123456789012:user/eve'],
-    ['a user of the same name under a path', 'arn:aws:iam::123456789012:user/x/ada'],
-    ['a user of another account', 'arn:aws:iam::210987654321:user/ada'],
+    ['a user with the same name under a path', 'arn:aws:iam::123456789012:user/x/ada'],
+    ['a user from another account', 'arn:aws:iam::210987654321:user/ada'],
     ['a role whose name starts with a listed name', session('ci2')],
     ['a role whose name ends with a listed name', session('xci')],
-    ['a role of another account', session('ci', 'aws', '210987654321')],
-    ['a role of another partition', session('ci', 'aws-us-gov')],
+    ['a role from another account', session('ci', 'aws', '210987654321')],
+    ['a role from another partition', session('ci', 'aws-us-gov')],
     ['the ARN of the role itself, because roles call as sessions', ROLE],
     ['a role with the name of a listed user', session('ada')],
     ['the root user', 'arn:aws:iam::123456789012:root'],
@@ -73,11 +73,11 @@ describe('listedPrincipal', () => {
     ['text before a session ARN', `x${session('ci')}`],
     ['nothing', ''],
     ['the text "undefined"', 'undefined'],
-  ])('returns undefined for %s', (_, caller) => {
+  ])('returns no listed principal for %s', (_, caller) => {
     expect(listedPrincipal(caller, listed)).toBeUndefined();
   });
 
-  it('returns undefined when the list is empty or holds no principal', () => {
+  it('returns undefined when the list is empty or contains no valid principal', () => {
     expect(listedPrincipal(session('ci'), [])).toBeUndefined();
     expect(listedPrincipal('x', ['x', '', 'arn:aws:iam::123456789012:root'])).toBeUndefined();
     expect(listedPrincipal('', [''])).toBeUndefined();

@@ -18,12 +18,12 @@ const replayedWith = (before: typeof key, since: Partial<Since>) => {
 };
 
 describe('replaying events onto a key from a backup', () => {
-  it('leaves a key unchanged when nothing has happened to it', () => {
+  it('leaves a key unchanged when it has no later events', () => {
     expect(replayed(key)).toEqual({ key, doubts: [] });
     expect(replayed(key, since('api_key.created'), since('api_key.idle'))).toEqual({ key, doubts: [] });
   });
 
-  it('removes a key that was deleted since the backup, and reports no doubts', () => {
+  it('removes a key that was deleted after the backup, and reports nothing as uncertain', () => {
     const events = [
       since('api_key.edited', { changed: ['networks'] }),
       since('api_key.deleted'),
@@ -32,7 +32,7 @@ describe('replaying events onto a key from a backup', () => {
     expect(replayed(key, ...events)).toEqual({ key: undefined, doubts: [] });
   });
 
-  it('disables a key that leaked since the backup, and records whether it was enabled', () => {
+  it('disables a key that leaked after the backup, and records whether it was enabled', () => {
     for (const enabled of [true, false]) {
       expect(replayed(apiKey({ enabled }), since('api_key.leaked'))).toEqual({
         key: apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: enabled } }),
@@ -43,7 +43,7 @@ describe('replaying events onto a key from a backup', () => {
     expect(replayed(leaked, since('api_key.leaked'))).toEqual({ key: leaked, doubts: [] });
   });
 
-  it('applies a disabling and a later enabling', () => {
+  it('applies events that disabled a key and later enabled it again', () => {
     const disabled = since('api_key.disabled');
     expect(replayed(key, disabled)).toEqual({ key: apiKey({ enabled: false }), doubts: [] });
     expect(replayed(key, disabled, since('api_key.enabled', {}, LATER + 1))).toEqual({
@@ -52,7 +52,7 @@ describe('replaying events onto a key from a backup', () => {
     });
   });
 
-  it('applies the new name and scopes of an edit', () => {
+  it('applies the new name and scopes from an edit', () => {
     const data = { name: 'new', scopes: ['a'] };
     const edited = (changed: ServiceEvent['data'][string], rest: ServiceEvent['data'] = data) =>
       replayed(key, since('api_key.edited', { ...rest, changed })).key;
@@ -86,33 +86,33 @@ describe('replaying a rotation onto a key from a backup', () => {
   const rotatedSince = (retireOld: string | number, before = key) =>
     replayed(before, since('api_key.rotated', { retireOld }));
 
-  it('keeps the old secret for as long as the rotation said', () => {
+  it('keeps the old secret for as long as the rotation specified', () => {
     expect(rotatedSince(60)).toEqual({
       key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER + 60_000 } as never] }),
       doubts,
     });
   });
 
-  it.each(['now', 'on_first_use'])('drops the old secret when the rotation retires it %s', (retireOld) => {
+  it.each(['now', 'on_first_use'])('discards the old secret when the rotation retired it %s', (retireOld) => {
     expect(rotatedSince(retireOld)).toEqual({
       key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER } as never] }),
       doubts,
     });
   });
 
-  it('never extends the retirement that an earlier rotation set', () => {
+  it('never postpones the retirement time that an earlier rotation set', () => {
     const retiring = apiKey({ secrets: [{ ...secret, retiresAt: LATER + 5 } as never] });
     expect(rotatedSince(60, retiring).key?.secrets).toEqual([{ ...secret, retiresAt: LATER + 5 }]);
     const longer = apiKey({ secrets: [{ ...secret, retiresAt: LATER + 90_000 } as never] });
     expect(rotatedSince(60, longer).key?.secrets).toEqual([{ ...secret, retiresAt: LATER + 60_000 }]);
   });
 
-  it('leaves a key unchanged when it already has the secret of that rotation', () => {
+  it('leaves a key unchanged when it already has the secret that the rotation created', () => {
     const known = apiKey({ secrets: [secret as never, { hash: 'n', createdAt: LATER }] });
     expect(rotatedSince(0, known)).toEqual({ key: known, doubts: [] });
   });
 
-  it('ends a leak after an immediate rotation, and enables the key if it was enabled before', () => {
+  it('an immediate rotation clears the leak and enables the key if it was enabled before', () => {
     for (const wasEnabled of [true, false]) {
       const leaked = apiKey({ enabled: false, leak: { reportedAt: 1, wasEnabled } });
       expect(rotatedSince('now', leaked).key).toMatchObject({ enabled: wasEnabled, leak: undefined });
@@ -122,14 +122,14 @@ describe('replaying a rotation onto a key from a backup', () => {
   });
 });
 
-describe('replaying onto a key from a backup: its secrets', () => {
+describe('replaying secrets onto a key from a backup', () => {
   const old = { hash: 'o'.repeat(43), createdAt: MADE_AT };
   const next = { hash: 'n'.repeat(43), createdAt: MADE_AT + 1 };
   const waiting = apiKey({ secrets: [{ ...old, retiresAt: LATER + 9, retiresOnFirstUse: true }, next] });
   const firstUse = since('api_key.secret_retired', { secretCreatedAt: new Date(MADE_AT + 1).toISOString() });
   const mayHaveBeenUsed = 'its old secret was retired, because its new one may have been used';
 
-  it('#45: retires the old secret when an event says that the new one was used', () => {
+  it('#45: retires the old secret when an event shows that the new secret was used', () => {
     const secrets = [
       { ...old, retiresAt: LATER },
       { ...next, lastUsedAt: LATER },
@@ -139,12 +139,12 @@ describe('replaying onto a key from a backup: its secrets', () => {
     expect(replayed(waiting, other).key?.secrets[1]).toEqual(next);
   });
 
-  it('#45: retires the old secret and reports it when nothing says whether the new one was used', () => {
+  it('#45: retires the old secret and reports it when it is unknown whether the new secret was used', () => {
     const secrets = [{ ...old, retiresAt: MADE_AT }, next];
     expect(replayed(waiting)).toEqual({ key: apiKey({ secrets }), doubts: [mayHaveBeenUsed] });
   });
 
-  it('#45: does not apply the first use of a secret that came with an ignored rotation', () => {
+  it('#45: ignores the first use of a secret from an ignored rotation', () => {
     const [rotation, use] = [since('api_key.rotated', {}, MADE_AT + 5), LATER];
     const secretCreatedAt = new Date(MADE_AT + 5).toISOString();
     const events = [since('api_key.secret_retired', { secretCreatedAt }, use)];
@@ -152,7 +152,7 @@ describe('replaying onto a key from a backup: its secrets', () => {
     expect(doubts).toEqual([mayHaveBeenUsed]);
   });
 
-  it('#45: retires secrets that the key lacks today, and keeps the others with their retirement and last use', () => {
+  it('#45: retires secrets that the current key lacks, and keeps the other secrets with their retirement time and last use', () => {
     const today = apiKey({
       secrets: [{ ...next, retiresAt: LATER + 5, lastUsedAt: LATER }],
       lastUsedAt: LATER,
@@ -169,14 +169,14 @@ describe('replaying onto a key from a backup: its secrets', () => {
     expect(replayedWith(waiting, { today: waiting })).toEqual({ key: waiting, doubts: [] });
   });
 
-  it("#45: copies no secret from today's key, and reports that it is lost", () => {
+  it('#45: does not copy a secret from the current key, and reports the secret as lost', () => {
     expect(replayedWith(apiKey({ secrets: [old] }), { today: apiKey({ secrets: [old, next] }) })).toEqual({
       key: apiKey({ secrets: [old] }),
       doubts: ['its new secret is lost'],
     });
   });
 
-  it('#45: keeps only the secret that a later rotation certainly kept, out of two', () => {
+  it('#45: keeps only one of two secrets: the secret that a later rotation certainly kept', () => {
     const rotation = since('api_key.rotated', { retireOld: 60 });
     const endsOf = (secrets: object[], change: Partial<Since> = {}) =>
       replayedWith(apiKey({ secrets: secrets as never }), { events: [rotation], ...change }).key?.secrets.map(
@@ -193,19 +193,19 @@ describe('replaying onto a key from a backup: its secrets', () => {
   });
 });
 
-describe("replaying onto a key from a backup: comparison with today's key", () => {
+describe('comparing a key from a backup with the current key', () => {
   const disabledToday = 'it is disabled today, and no event says why';
   const unknownBounds = 'its bounds are not known';
   const changed = (...fields: string[]) => [since('api_key.edited', { changed: fields })];
 
-  it('#45: disables and reports a key that is disabled today when no ignored event explains it', () => {
+  it('#45: disables and reports a key that is currently disabled when no ignored event explains why', () => {
     const today = apiKey({ enabled: false });
     expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
     expect(replayedWith(key, { today, ignored: changed('enabled') })).toEqual({ key, doubts: [] });
     expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
   });
 
-  it('#45: marks and reports a key as leaked when it is leaked today', () => {
+  it('#45: restores and reports the leak mark of a key that is marked as leaked at the time of the restore', () => {
     for (const wasEnabled of [true, false]) {
       const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
       expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
@@ -221,7 +221,7 @@ describe("replaying onto a key from a backup: comparison with today's key", () =
     ['networks', { networks: ['192.0.2.0/24'] }],
     ['trust', { trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] }],
   ] as const)(
-    '#45: disables and reports a key whose %s differ today, unless an ignored event explains it',
+    '#45: disables and reports a key whose %s changed after the backup, unless an ignored event explains the difference',
     (field, change) => {
       const today = apiKey(change as never);
       expect(replayedWith(key, { today })).toEqual({
@@ -233,13 +233,13 @@ describe("replaying onto a key from a backup: comparison with today's key", () =
     },
   );
 
-  it('leaves a key unchanged when only the order of fields in its trust rules differs today', () => {
+  it("leaves a key unchanged when its trust rules differ from the current key's rules only in the order of their fields", () => {
     const trusts = apiKey({ trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] });
     const today = apiKey({ trust: [{ claims: { d: 'e', b: 'c' }, issuer: 'a' }] });
     expect(replayedWith(trusts, { today })).toEqual({ key: trusts, doubts: [] });
   });
 
-  it('counts idle days from the same moment as today', () => {
+  it("starts counting a key's idle days at the same time as for the current key", () => {
     const enabled = [since('api_key.enabled')];
     const before = apiKey({ activeSince: MADE_AT, lastUsedAt: MADE_AT });
     expect(replayedWith(before, { events: enabled, today: before }).key).toEqual(before);
@@ -247,7 +247,7 @@ describe("replaying onto a key from a backup: comparison with today's key", () =
     expect(replayedWith(before, { events: enabled, today }).key).toEqual(today);
   });
 
-  it('#55: keeps a key disabled after a rotation when a person disabled it or its expiry and allowed IP ranges are unknown', () => {
+  it('#55: keeps a key disabled after a rotation when a person disabled the key, or when its expiry and allowed IP ranges are unknown', () => {
     const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: true } });
     const ended = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
     expect(replayed(leaked, since('api_key.disabled')).key).toEqual(ended);
@@ -275,7 +275,7 @@ describe("replaying onto a key from a backup: comparison with today's key", () =
 describe('replaying events onto a Deployment from a backup', () => {
   const etl = deployment();
 
-  it('applies the latest name and groups', () => {
+  it('applies the latest name and groups to a Deployment', () => {
     const data = { name: 'new', groups: ['a'] };
     expect(replayDeployment(etl, [])).toEqual(etl);
     expect(replayDeployment(etl, [since('deployment.edited', data)])).toEqual(deployment(data));
@@ -283,7 +283,7 @@ describe('replaying events onto a Deployment from a backup', () => {
     expect(replayDeployment(etl, [since('deployment.registered', data)])).toEqual(etl);
   });
 
-  it('removes a Deployment that was deleted since the backup', () => {
+  it('removes a Deployment that was deleted after the backup', () => {
     const events = [since('deployment.deleted'), since('deployment.edited', { name: 'new' })];
     expect(replayDeployment(etl, events)).toBeUndefined();
   });

@@ -8,7 +8,7 @@ const parsed = (text: string) => {
 };
 
 describe('parseRequiredScopes', () => {
-  it('reads scopes by method and path', () => {
+  it('reads required scopes by method and path', () => {
     expect(
       parsed(
         'POST/deploys=code:deploy&GET/deployments/:deploymentId/dags=airflow:read,airflow:write&GET/=any',
@@ -20,7 +20,7 @@ describe('parseRequiredScopes', () => {
     });
   });
 
-  it('reads ANY, the $default route and a parameter for the rest of the path', () => {
+  it('reads scope rules for ANY, for the $default route and for a greedy path parameter', () => {
     expect(parsed('ANY/files/:path...=airflow:read&default=any&ANY/:proxy...=any')).toStrictEqual({
       'ANY/files/:path...': ['airflow:read'],
       default: [],
@@ -56,7 +56,7 @@ describe('parseRequiredScopes', () => {
     expect(parseRequiredScopes(text)).toBeUndefined();
   });
 
-  it('never throws, and reads only rules that can be written back unchanged', () => {
+  it('never throws an error for malformed scope rules, and reads only rules that it can write back unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'GETANY/:a.=&,{}*') }), (text) => {
         const required = parseRequiredScopes(text);
@@ -68,24 +68,24 @@ describe('parseRequiredScopes', () => {
   });
 });
 
-describe('the required scopes of a call', () => {
+describe("a call's required scopes", () => {
   const required = parseRequiredScopes(
     'GET/jobs/:id=airflow:read&ANY/jobs/:id=airflow:write&ANY/files/:path...=code:deploy&default=any&GET/=any',
   );
   const of = (method: string, template: string | undefined) =>
     required && scopesFor(required, method, template);
 
-  it('the required scopes of a call come from the rule for its method before the rule for ANY', () => {
+  it("the rule for a call's method takes precedence over the rule for ANY", () => {
     expect(of('GET', '/jobs/{id}')).toStrictEqual(['airflow:read']);
     expect(of('DELETE', '/jobs/{id}')).toStrictEqual(['airflow:write']);
   });
 
-  it('the required scopes of a call are looked up by the path template, where {name} is :name and {name+} is :name...', () => {
+  it("looks up a call's required scopes by the path template, in which {name} is written as :name and {name+} as :name...", () => {
     expect(of('PUT', '/files/{path+}')).toStrictEqual(['code:deploy']);
     expect(of('PUT', '/files/{path}')).toBeUndefined();
   });
 
-  it('the required scopes of a call are empty when the rule says "any"', () => {
+  it('a call requires no scopes when its rule is "any"', () => {
     expect(of('GET', '/')).toStrictEqual([]);
     expect(of('GET', undefined)).toStrictEqual([]);
   });
@@ -101,7 +101,7 @@ describe('the required scopes of a call', () => {
     ['GET', 'x'],
     ['GET', '/{a b}'],
     ['GET', '/jobs/{id}/{id}'],
-  ])('the required scopes of a call are undefined for %s %s, which has no rule', (method, template) => {
+  ])("a call's required scopes are undefined for %s %s, which has no rule", (method, template) => {
     expect(of(method, template)).toBeUndefined();
   });
 });

@@ -22,11 +22,11 @@ const secret = (hash: string, change: Partial<SecretHash> = {}): SecretHash => (
 });
 const fresh = { hash: 'new', createdAt: NOW };
 
-it('an old secret stays valid for 7 days by default and for at most 90', () => {
+it('an old secret stays valid for 7 days by default and for at most 90 days', () => {
   expect([RETIRE_AFTER, MAX_RETIRE_AFTER]).toEqual([604_800, 7_776_000]);
 });
 
-it('a secret is accepted until the moment of its retirement', () => {
+it('a secret is accepted until the moment it retires', () => {
   const secrets = [secret('a', { retiresAt: NOW }), secret('b', { retiresAt: NOW + 1 }), secret('c')];
   expect(livingSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
 });
@@ -35,7 +35,7 @@ describe('rotated', () => {
   const secretsAfter = (secrets: SecretHash[], retireOld: RetireOld) =>
     rotated(apiKey({ secrets }), 'new', retireOld, NOW);
 
-  it('increments the revision, keeps the epoch and restarts the idle period', () => {
+  it('a rotation increments the revision, keeps the epoch and restarts the idle period', () => {
     const key = apiKey({ revision: 4, epoch: 2 });
     expect(rotated(key, 'new', 60, NOW)).toEqual({
       ...key,
@@ -110,7 +110,7 @@ describe('rotated', () => {
     expect(secretsAfter(secrets, retireOld).secrets).toEqual(expected);
   });
 
-  it('keeps only the new secret with "now", starts a new epoch and does not enable or disable the key', () => {
+  it('a rotation with "now" keeps only the new secret, starts a new epoch, and neither enables nor disables the key', () => {
     for (const enabled of [true, false]) {
       const key = apiKey({ secrets: [secret('a'), secret('b')], epoch: 2, enabled });
       expect(rotated(key, 'new', 'now', NOW)).toEqual({
@@ -124,14 +124,14 @@ describe('rotated', () => {
     }
   });
 
-  it('ends a leak with "now", and enables the key if it was enabled before', () => {
+  it('a rotation with "now" clears a leak, and enables the key if it was enabled before', () => {
     for (const wasEnabled of [true, false]) {
       const key = apiKey({ enabled: false, leak: { reportedAt: NOW - 1, wasEnabled } });
       expect(rotated(key, 'new', 'now', NOW)).toMatchObject({ enabled: wasEnabled, leak: undefined });
     }
   });
 
-  it('throws a 409 for a leaked key unless the rotation is "now", and for a key without a secret', () => {
+  it('a rotation throws a 409 for a key without a secret, and for a leaked key unless the old secret is retired "now"', () => {
     const leaked = apiKey({ leak: { reportedAt: NOW - 1, wasEnabled: true } });
     for (const retireOld of [60, 'on_first_use'] as const) {
       expect(() => rotated(leaked, 'new', retireOld, NOW)).toThrow(
@@ -146,7 +146,7 @@ describe('rotated', () => {
   });
 });
 
-it('isWanted is true for an enabled key and for one that only a leak disables', () => {
+it('isWanted returns true for an enabled key and for a key that is disabled only because of a leak', () => {
   const leak = (wasEnabled: boolean) => ({ reportedAt: NOW, wasEnabled });
   expect([isWanted(apiKey()), isWanted(apiKey({ enabled: false }))]).toEqual([true, false]);
   expect([true, false].map((was) => isWanted(apiKey({ enabled: false, leak: leak(was) })))).toEqual([
@@ -155,7 +155,7 @@ it('isWanted is true for an enabled key and for one that only a leak disables', 
   ]);
 });
 
-it('a rotation that ends a leak does not enable a key that a person disabled', () => {
+it('a rotation that clears a leak does not enable a key that a person disabled', () => {
   expect(disabled(apiKey())).toEqual(apiKey({ enabled: false }));
   const leaked = disabled(apiKey({ enabled: false, leak: { reportedAt: NOW, wasEnabled: true } }));
   expect(leaked).toEqual(apiKey({ enabled: false, leak: { reportedAt: NOW, wasEnabled: false } }));
@@ -163,7 +163,7 @@ it('a rotation that ends a leak does not enable a key that a person disabled', (
 });
 
 describe('isFirstUse', () => {
-  it('is true while the secret has no recorded use and the key has another secret, even a retired one', () => {
+  it('isFirstUse returns true while the secret has no recorded use and the key has another secret, even a retired one', () => {
     const [old, retired] = [secret('a'), secret('a', { retiresAt: NOW })];
     for (const other of [old, retired]) {
       expect(isFirstUse({ secrets: [other, secret('b')] }, secret('b'))).toBe(true);
@@ -175,7 +175,7 @@ describe('isFirstUse', () => {
 });
 
 describe('afterUse', () => {
-  it('records the use on that secret only', () => {
+  it("a secret's first use is recorded only on that secret", () => {
     const secrets = [secret('a', { retiresAt: NOW + DAY }), secret('b')];
     expect(afterUse({ secrets }, 'b', NOW)).toEqual([secrets[0], secret('b', { lastUsedAt: NOW })]);
     expect(afterUse({ secrets }, 'a', NOW)).toEqual([
@@ -184,7 +184,7 @@ describe('afterUse', () => {
     ]);
   });
 
-  it('retires a secret that waits for the first use when the newest secret is used', () => {
+  it('the first use of the newest secret retires an old secret that was kept only until that use', () => {
     const old = secret('a', { retiresAt: NOW + DAY, retiresOnFirstUse: true });
     expect(afterUse({ secrets: [old, secret('b')] }, 'b', NOW)).toEqual([secret('b', { lastUsedAt: NOW })]);
     expect(afterUse({ secrets: [old, secret('b')] }, 'a', NOW)).toEqual([
@@ -193,7 +193,7 @@ describe('afterUse', () => {
     ]);
   });
 
-  it('retires no newer secret when an older one is used, and never the used secret itself', () => {
+  it('the first use of an older secret retires neither a newer secret nor itself', () => {
     const waiting = secret('b', { retiresOnFirstUse: true });
     expect(afterUse({ secrets: [secret('a'), waiting] }, 'a', NOW)).toEqual([
       secret('a', { lastUsedAt: NOW }),
@@ -202,7 +202,7 @@ describe('afterUse', () => {
     expect(afterUse({ secrets: [waiting] }, 'b', NOW)).toEqual([{ ...waiting, lastUsedAt: NOW }]);
   });
 
-  it('retires every waiting secret when the newest one is used', () => {
+  it('the first use of the newest secret retires every old secret that was kept only until that use', () => {
     const old = secret('a', { retiresOnFirstUse: true });
     expect(afterUse({ secrets: [old, secret('b'), secret('c')] }, 'c', NOW)).toEqual([
       secret('b'),

@@ -23,7 +23,7 @@ describe('scopes', () => {
     );
   });
 
-  it('isScope rejects any, which requiredScopes writes for a route that requires no scope', () => {
+  it('isScope rejects "any", which requiredScopes uses for a route that requires no scope', () => {
     expect(isScope('any')).toBe(false);
     for (const good of ['any:thing', 'anything', 'a:any']) expect(isScope(good), good).toBe(true);
   });
@@ -34,7 +34,7 @@ describe('scopes', () => {
     expect(narrowScopes('deployment:etl', known, 'etl')).toEqual([]);
   });
 
-  it('narrowScopes rejects unknown scopes, another Deployment and malformed text', () => {
+  it('narrowScopes rejects unknown scopes, a different Deployment and malformed text', () => {
     const bad = [
       'admin',
       'code:deploy admin',

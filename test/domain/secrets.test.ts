@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { HASH_OF_NOTHING, hashOf, sameHash } from '../../functions/domain/secrets.ts';
+import { HASH_OF_NOTHING, hashOf, sameHash, TOKEN_ID, tokenIdOf } from '../../functions/domain/secrets.ts';
 
 it('hashOf returns the SHA-256 of a secret in base64url', () => {
   // FIPS 180-2, appendix B.1.
@@ -9,12 +9,24 @@ it('hashOf returns the SHA-256 of a secret in base64url', () => {
   expect(hashOf('abc')).toHaveLength(43);
 });
 
+it('tokenIdOf returns the first 22 characters of a hash', () => {
+  expect(tokenIdOf(hashOf('abc'))).toBe('ungWv48Bz-pBQUDeXa4iI7');
+});
+
+it('TOKEN_ID matches exactly 22 characters of base64url', () => {
+  const id = tokenIdOf(hashOf('abc'));
+  expect(TOKEN_ID.test(id)).toBe(true);
+  for (const text of ['', id.slice(1), `${id}A`, `A${id}`, `${id}\n`, `${id.slice(1)}+`, `${id.slice(1)}=`]) {
+    expect(TOKEN_ID.test(text)).toBe(false);
+  }
+});
+
 it('sameHash compares all bytes', () => {
   expect(sameHash(hashOf('abc'), hashOf('abc'))).toBe(true);
   expect(sameHash(hashOf('abc'), hashOf('abd'))).toBe(false);
 });
 
-it('sameHash never matches text that is not a SHA-256, not even with itself', () => {
+it('sameHash never matches text that is not a SHA-256 hash, not even with itself', () => {
   const short = Buffer.alloc(31, 1).toString('base64url');
   const long = Buffer.alloc(33, 1).toString('base64url');
   for (const text of ['', short, long]) expect(sameHash(text, text)).toBe(false);

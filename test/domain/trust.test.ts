@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { decide, matchingRules } from '../../functions/domain/subject-decision.ts';
 import {
   bindingOf,
   bindsTenant,
@@ -7,7 +8,6 @@ import {
   MAX_CLAIMS,
   MAX_RULES,
   RESERVED_CLAIMS,
-  satisfies,
   type TrustRule,
   unboundRules,
 } from '../../functions/domain/trust.ts';
@@ -15,6 +15,12 @@ import {
 it('a key has at most 10 trust rules, and a rule at most 10 claims', () => {
   expect([MAX_RULES, MAX_CLAIMS]).toEqual([10, 10]);
 });
+
+/** Reports whether a token with these claims matches a rule for its issuer and audience. */
+function satisfies(rule: TrustRule, claims: Record<string, unknown>): boolean {
+  const subject = { jwt: 'a.b.c', issuer: rule.issuer, signingInput: 'a.b' };
+  return matchingRules(decide([rule], { subject, claims: { aud: 'x', ...claims } }, 'x')).length > 0;
+}
 
 const BUILDKITE = 'https://agent.buildkite.com';
 const CIRCLECI = 'https://oidc.circleci.com/org/01234567-89ab-cdef-0123-456789abcdef';
@@ -67,11 +73,11 @@ describe('bindsTenant', () => {
     },
   );
 
-  it('ignores inherited claims', () => {
+  it('bindsTenant ignores inherited claims', () => {
     expect(bindsTenant({ issuer: GITHUB, claims: Object.create({ repository_id: '1' }) })).toBe(false);
   });
 
-  it('bindingOf names the missing claim for each issuer', () => {
+  it("bindingOf names the claim that each issuer's rules must bind", () => {
     expect([GITHUB, 'https://gitlab.com', BUILDKITE, CIRCLECI, 'https://x.test'].map(bindingOf)).toEqual([
       'must bind repository_id or repository_owner_id to a number, in digits',
       'must bind project_id or namespace_id to a number, in digits',
@@ -90,7 +96,7 @@ describe('unboundRules', () => {
     [BUILDKITE, { ref: 'main' }, true],
     [CIRCLECI, { ref: 'main' }, false],
     ['https://git.acme.test', { ref: 'main' }, false],
-  ])('lists the rule for %s with %j (ignored: %s)', (issuer, claims, ignored) => {
+  ])('unboundRules lists a rule for %s with %j (ignored: %s)', (issuer, claims, ignored) => {
     const bound = { issuer: 'https://x.test', claims: { sub: 'x' } };
     expect(satisfies({ issuer, claims }, { ref: 'main' })).toBe(!ignored);
     expect(unboundRules([bound, { issuer, claims }])).toEqual([
@@ -98,12 +104,12 @@ describe('unboundRules', () => {
     ]);
   });
 
-  it('returns nothing when a key has no rules', () => {
+  it('unboundRules returns no rules when a key has none', () => {
     expect([unboundRules(), unboundRules([])]).toEqual([[], []]);
   });
 });
 
-it('reserves registered claim names and names that every object has', () => {
+it('treats registered claim names, and property names that every object has, as reserved', () => {
   expect(RESERVED_CLAIMS).toEqual([
     ...['iss', 'aud', 'exp', 'nbf', 'iat', 'constructor', '__defineGetter__', '__defineSetter__'],
     ...['hasOwnProperty', '__lookupGetter__', '__lookupSetter__', 'isPrototypeOf', 'propertyIsEnumerable'],
@@ -111,7 +117,7 @@ it('reserves registered claim names and names that every object has', () => {
   ]);
 });
 
-it('isPrefix requires / or : at the end', () => {
+it('isPrefix requires a prefix to end with / or :', () => {
   expect(['acme/', 'repo:', 'acme', 'a/b', 'a:b', ''].map(isPrefix)).toEqual([
     true,
     true,
@@ -126,27 +132,27 @@ describe('satisfies', () => {
   const ok = (claims: Parameters<typeof satisfies>[0]['claims'], of: Record<string, unknown>) =>
     satisfies({ issuer: 'https://ci.test', claims }, of);
 
-  it('compares each claim with the text or its prefix', () => {
+  it("compares each claim with the rule's text or prefix", () => {
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'acme/etl', c: 1 })).toBe(true);
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'evil/acme/' })).toBe(false);
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'y', b: 'acme/etl' })).toBe(false);
     expect(ok({ a: 'x' }, { a: 'xy' })).toBe(false);
   });
 
-  it('compares numbers and booleans as text', () => {
+  it('compares claims that are numbers or booleans as text', () => {
     expect(ok({ a: '7', b: 'true', c: { prefix: '1' } }, { a: 7, b: true, c: 12 })).toBe(true);
   });
 
-  it('never matches a number that is not a safe integer', () => {
+  it('never matches a numeric claim that is not a safe integer', () => {
     for (const value of [2 ** 53, -(2 ** 53), 1e21, 1.5, 0.1, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(ok({ a: String(value) }, { a: value })).toBe(false);
     }
     expect(ok({ a: String(Number.MAX_SAFE_INTEGER) }, { a: Number.MAX_SAFE_INTEGER })).toBe(true);
-    // JSON.parse reads two different identifiers as the same number.
+    // JSON.parse turns two different identifiers into the same number.
     expect(ok({ a: '9007199254740992' }, JSON.parse('{"a": 9007199254740993}'))).toBe(false);
   });
 
-  it('never matches a claim that is missing, inherited or not a single value', () => {
+  it('never matches a claim that is missing, inherited or has more than one value', () => {
     expect(ok({ a: 'undefined' }, {})).toBe(false);
     expect(ok({ toString: { prefix: 'function' } }, {})).toBe(false);
     expect(ok({ a: 'x' }, Object.create({ a: 'x' }))).toBe(false);

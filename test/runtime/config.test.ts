@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   readAccess,
+  readJobConfig,
   readManagementConfig,
   readPurgeConfig,
   readScopes,
@@ -8,6 +9,7 @@ import {
 } from '../../functions/runtime/config.ts';
 
 const whole = {
+  ISSUER: 'https://login.test',
   TABLE_NAME: 'keys',
   TOKEN_LIFETIME_SECONDS: '86400',
   SLIDE_INTERVAL_SECONDS: '300',
@@ -16,9 +18,10 @@ const whole = {
 };
 
 describe("reading a function's configuration", () => {
-  it('reads every variable, and optional ones may be missing', () => {
+  it('reads every configuration variable, including optional ones that are missing', () => {
     expect(readTokenConfig(whole)).toEqual({
       tableName: 'keys',
+      issuer: 'https://login.test',
       rules: {
         tokenLifetime: 86400,
         slideInterval: 300,
@@ -29,26 +32,45 @@ describe("reading a function's configuration", () => {
     });
     expect(readManagementConfig({ ...whole, GROUPS_CLAIM: 'groups', ADMIN_GROUP: 'admins' })).toEqual({
       tableName: 'keys',
-      people: { groupsClaim: 'groups', adminGroup: 'admins', adminScope: undefined },
+      people: {
+        issuer: 'https://login.test',
+        groupsClaim: 'groups',
+        adminGroup: 'admins',
+        adminScope: undefined,
+      },
       platformPrincipals: [],
     });
     expect(readScopes(whole)).toEqual(['code:deploy', 'airflow:read']);
   });
 
-  it('names every variable that is missing or invalid, with its rule and without its value', () => {
+  it('names every configuration variable that is missing or invalid, with the rule but without the value', () => {
     expect(() =>
       readTokenConfig({ TOKEN_LIFETIME_SECONDS: '0', SLIDE_INTERVAL_SECONDS: '-1', SCOPES: 'A' }),
     ).toThrow(
       new Error(
-        'The function is not configured: TABLE_NAME must be set; ' +
-          'TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1; ' +
-          'SLIDE_INTERVAL_SECONDS must be a whole number of seconds, at least 0; ' +
+        'The function is not configured: TABLE_NAME must be set; ISSUER must be set; ' +
+          'TOKEN_LIFETIME_SECONDS must be whole seconds, at least 1; ' +
+          'SLIDE_INTERVAL_SECONDS must be whole seconds, at least 0; ' +
           'SCOPES must be scopes with one space between; LAST_USED_FROM must be full, truncated or off.',
       ),
     );
     expect(() => readPurgeConfig({ TABLE_NAME: 'keys' })).toThrow(
       new Error('The function is not configured: CONTINUATION_QUEUE_URL must be set.'),
     );
+  });
+
+  it("reads a job's write units, and rejects anything but a positive number", () => {
+    const read = (units?: string) => readJobConfig({ TABLE_NAME: 'keys', WRITE_UNITS_PER_SECOND: units });
+    expect(read()).toStrictEqual({ tableName: 'keys', writeUnits: undefined });
+    expect(read('1.04')).toStrictEqual({ tableName: 'keys', writeUnits: 1.04 });
+    for (const units of ['0', '0.00', '-1', '1e3', 'Infinity', 'x', '1.']) {
+      expect(() => read(units), units).toThrow(
+        new Error(
+          'The function is not configured: ' +
+            'WRITE_UNITS_PER_SECOND must be a number of write units per second, or be left out.',
+        ),
+      );
+    }
   });
 
   it('treats an empty session token or endpoint as missing, as the AWS SDK does', () => {
@@ -69,9 +91,9 @@ describe("reading a function's configuration", () => {
     );
   });
 
-  it('rejects an optional variable that is set but invalid', () => {
+  it('rejects an optional configuration variable if it is set but invalid', () => {
     expect(() => readTokenConfig({ ...whole, MAX_TOKEN_LIFETIME_SECONDS: '1e3' })).toThrow(
-      'MAX_TOKEN_LIFETIME_SECONDS must be a whole number of seconds, at least 1, or be left out',
+      'MAX_TOKEN_LIFETIME_SECONDS must be whole seconds, at least 1, or be left out',
     );
     const managed = { ...whole, GROUPS_CLAIM: 'groups' };
     for (const wrong of ['', '*', 'arn:aws:iam::111122223333:role/a,arn:aws:iam::111122223333:role/*']) {

@@ -57,7 +57,7 @@ const call = {
 };
 
 describe('openPlatform', () => {
-  it('signs a call as API Gateway verifies it: body, query and the session token of the role', async () => {
+  it("signs a call so that API Gateway can verify the body, the query string and the role's session token", async () => {
     replies = [{ status: 201, body: '{"id":"x"}' }];
     expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 201, body: { id: 'x' } });
     const [{ url: target = '', ...request } = {} as Received] = received;
@@ -89,7 +89,7 @@ describe('openPlatform', () => {
   });
 
   it.each([400, 403, 404, 409, 422])(
-    'does not retry a call that the service rejected with %i',
+    'does not retry a call that the service rejected with the status %i',
     async (status) => {
       replies = [{ status, body: '{"code":"forbidden","detail":"No."}' }];
       expect(await openPlatform(SIGNER, soon())(call)).toMatchObject({ status });
@@ -97,7 +97,7 @@ describe('openPlatform', () => {
     },
   );
 
-  it('returns the last response when the time is up, and throws when there was none', async () => {
+  it('returns the last response when time runs out, and throws if there was no response', async () => {
     replies = [{ status: 403, body: FORBIDDEN }, 'reset'];
     const platform = openPlatform(SIGNER, Date.now());
     expect(await platform(call)).toMatchObject({ status: 403 });
@@ -107,7 +107,7 @@ describe('openPlatform', () => {
 });
 
 describe('the response to CloudFormation', () => {
-  it('has no content type, because its URL was signed without one', async () => {
+  it('the response to CloudFormation has no content type, because its URL was signed without one', async () => {
     replies = [{ status: 200 }];
     await respond(`${url}/answer?X-Amz-Signature=x`, { Status: 'SUCCESS' });
     expect(received).toMatchObject([
@@ -118,7 +118,7 @@ describe('the response to CloudFormation', () => {
   });
 
   it.each(CONTEXTS)(
-    '#52: contains no secret part of a credential %s, and keeps IDs unchanged',
+    '#52: the response to CloudFormation contains no secret part of a credential %s, and keeps IDs unchanged',
     async (_, put) => {
       replies = [{ status: 200 }];
       const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -133,7 +133,7 @@ describe('the response to CloudFormation', () => {
     },
   );
 
-  it('is sent up to three times and then fails with an error that does not contain the URL', async () => {
+  it('sends the response to CloudFormation up to three times, and then fails with an error that does not contain the URL', async () => {
     replies = ['reset', { status: 500 }, { status: 503 }];
     await expect(respond(`${url}/?X-Amz-Signature=x`, {})).rejects.toThrow(
       /^CloudFormation did not accept the response\.$/,
@@ -142,7 +142,7 @@ describe('the response to CloudFormation', () => {
   });
 });
 
-it('openSecrets writes a value as the current version of the secret', async () => {
+it("openSecrets writes a value as the secret's current version", async () => {
   process.env.AWS_REGION = 'eu-west-1';
   const manager = mockClient(SecretsManagerClient);
   manager.on(PutSecretValueCommand).resolves({});

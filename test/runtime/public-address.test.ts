@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPublicAddress } from '../../functions/runtime/public-address.ts';
 
-/** Every block of IANA's special-purpose registry for IPv4, and multicast. None of them has public servers. */
+/**
+ * Every block in IANA's special-purpose registry for IPv4, and multicast. None of these blocks contains public servers.
+ */
 const IPV4_BLOCKS = [
   ['this network', '0.0.0.0/8'],
   ['private', '10.0.0.0/8'],
@@ -30,7 +32,7 @@ const IPV4_BLOCKS = [
   ['limited broadcast', '255.255.255.255/32'],
 ] as const;
 
-/** Every block of IANA's special-purpose registry for IPv6, and other blocks without public servers. */
+/** Every block in IANA's special-purpose registry for IPv6, and other blocks without public servers. */
 const IPV6_BLOCKS = [
   ['unspecified', '::/128'],
   ['loopback', '::1/128'],
@@ -63,7 +65,7 @@ const IPV6_BLOCKS = [
   ['multicast', 'ff00::/8'],
 ] as const;
 
-/** Prefixes under which IPv6 embeds an IPv4 address, and the number of bits after it. */
+/** Prefixes under which IPv6 embeds an IPv4 address, and the number of bits after that address. */
 const CARRIERS = [
   ['IPv4-mapped', 0xffffn << 32n, 0n],
   ['IPv4-compatible', 0n, 0n],

@@ -21,8 +21,8 @@ afterEach(() => {
   written.length = 0;
 });
 
-describe('redaction of the log', () => {
-  it('keeps the kind, the Deployment and the key of a credential', () => {
+describe('log redaction', () => {
+  it("redaction keeps a credential's kind, Deployment and key", () => {
     for (const credential of CREDENTIALS) {
       expect(redact(`{"a":"x ${credential}","b":"dk_etl_${ULID}"}`)).toBe(
         `{"a":"x ${credential.slice(0, -49)}…","b":"dk_etl_${ULID}"}`,
@@ -30,18 +30,18 @@ describe('redaction of the log', () => {
     }
   });
 
-  it('removes JWTs and the credentials of an Authorization header', () => {
+  it('redaction removes JWTs and the credentials of an Authorization header', () => {
     expect(redact('token eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln end')).toBe('token eyJ… end');
     expect(redact('"authorization":"Basic YTpi"')).toBe('"authorization":"Basic…"');
     expect(redact('"authorization":"bearer abc.def"')).toBe('"authorization":"bearer…"');
   });
 
-  it.each(CONTEXTS)('#52: removes a JWT %s', (_, put) => {
+  it.each(CONTEXTS)('#52: redaction removes a JWT %s', (_, put) => {
     expect(redact(put(JWT))).not.toContain(JWT.slice(40, 60));
   });
 
   it.each(['', ' ', '"', '\\"', '\\n', '%3D', '_', 'x', '7', 'authorization='])(
-    '#52: removes the credentials of an Authorization header after %j',
+    '#52: redaction removes the credentials of an Authorization header that follows %j',
     (before) => {
       for (const scheme of ['Basic ', 'bearer\t', 'Basic+', 'BEARER%20']) {
         expect(redact(`${before}${scheme}YTpiY2Rl, x`)).toBe(`${before}${/^\w+/.exec(scheme)}…, x`);
@@ -49,7 +49,7 @@ describe('redaction of the log', () => {
     },
   );
 
-  it('keeps words that only look like the start of a JWT', () => {
+  it('redaction keeps words that only resemble the start of a JWT', () => {
     for (const text of ['heyJude.production', 'surveyJson', 'keyJar-of-the-production-account']) {
       expect(redact(text)).toBe(text);
     }
@@ -60,7 +60,7 @@ describe('redaction of the log', () => {
     ['starts of JWTs and hyphens', 'eyJ-'],
     ['spaces after Basic', `Basic${' '.repeat(64 * 1024)}`],
     ['schemes', 'Bearer '],
-  ])('takes time linear in the length of the text, for 64 KiB of %s', (_, part) => {
+  ])('takes time that is linear in the length of the text, for 64 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((64 * 1024) / part.length));
     const begin = process.cpuUsage();
     redact(text);
@@ -68,7 +68,7 @@ describe('redaction of the log', () => {
   });
 });
 
-/** Everything that writes text to a log, by name. Each writes a value or an object. */
+/** All functions that write to a log, by name. Each writes a primitive or an object. */
 const WRITERS: Record<string, (value: object) => unknown> = {
   writeLine: (value) => writeLine('ERROR', 'failed', { value }),
   'the message of writeLine': (value) => writeLine('ERROR', String(Object.values(value)[0])),
@@ -83,14 +83,14 @@ const WRITERS: Record<string, (value: object) => unknown> = {
 
 describe.each(Object.entries(WRITERS))('%s', (_, write) => {
   it.each(CONTEXTS)(
-    '#52: writes no secret part of a credential %s, nor of one in a property name',
+    '#52: the log contains no secret part of a credential %s, not even in a property name',
     (_, put) => {
       for (const credential of CREDENTIALS) {
         const text = put(credential);
         write({ [text]: text, list: [text, { [text]: [text] }] });
         const all = written.join('');
         expect(all).not.toBe('');
-        // Any eight characters of the random part.
+        // No eight consecutive characters of the random part may occur.
         for (let at = 0; at < 35; at++) expect(all).not.toContain(RANDOM.slice(at, at + 8));
       }
     },

@@ -25,15 +25,16 @@ const metric = (Name: string, dimensions: string[]) => ({
   ],
 });
 
-describe('the log line of a denied or failed check', () => {
-  it('contains the reason of a denial, the consumer and a metric by reason', () => {
-    report.refused('expired', origin);
+describe('the log line for a denied or failed check', () => {
+  it('the log line for a denied check contains the reason, the consumer, the key and a metric for the reason', () => {
+    report.refused('expired', { ...origin, client_id: 'dk_etl_K' });
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
         level: 'INFO',
         message: 'denied',
         timestamp: '2027-01-15T08:00:00.000Z',
         ...origin,
+        client_id: 'dk_etl_K',
         _aws: metric('ChecksRefused', ['stack', 'reason']),
         stack: 'keys',
         reason: 'expired',
@@ -42,7 +43,7 @@ describe('the log line of a denied or failed check', () => {
     ]);
   });
 
-  it('contains the cause of a failure, and a separate metric for an alarm', () => {
+  it('the log line for a failed check contains the cause, and a separate metric for an alarm', () => {
     report.failed(unavailable(new Error('ThrottlingException')), origin);
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
@@ -58,30 +59,52 @@ describe('the log line of a denied or failed check', () => {
     ]);
   });
 
-  it('contains no credential, even if the error does', () => {
+  it('the log line for a failed check contains no credential, even if the error does', () => {
     report.failed(new Error('bad header Bearer dkt_etl_abc'), origin);
     expect(lines.join()).not.toContain('dkt_etl_abc');
   });
 });
 
 describe("log lines with a metric in CloudWatch's embedded metric format", () => {
+  const issue = { keyId: 'dk_etl_K', requestId: 'r-1', address: '198.51.100.7', client: 'curl/8.14.1' };
+
   it.each([
-    ['an issued token', issueReport, 'token issued', 'TokensIssued'],
-    ['a failed client authentication', clientReport, 'client rejected', 'RefusedAuthentications'],
-  ])('writes one line with one metric for %s', (_, reporter, message, name) => {
-    reporter({ STACK_NAME: 'keys' })();
+    [
+      'an issued token, with its key, the request and where it came from',
+      () => issueReport({ STACK_NAME: 'keys' })(issue),
+      'token issued',
+      'TokensIssued',
+      { client_id: 'dk_etl_K', request_id: 'r-1', address: '198.51.100.7', client: 'curl/8.14.1' },
+    ],
+    [
+      'an issued token without address and client when these are not recorded',
+      () => issueReport({ STACK_NAME: 'keys' })({ ...issue, address: '', client: '' }),
+      'token issued',
+      'TokensIssued',
+      { client_id: 'dk_etl_K', request_id: 'r-1' },
+    ],
+    [
+      'a failed client authentication',
+      () => clientReport({ STACK_NAME: 'keys' })(),
+      'client rejected',
+      'RefusedAuthentications',
+      {},
+    ],
+  ])('writes one line with one metric for %s', (_, write, message, name, fields) => {
+    write();
     expect(lines).toHaveLength(1);
     expect(JSON.parse(String(lines[0]))).toStrictEqual({
       level: 'INFO',
       message,
       timestamp: '2027-01-15T08:00:00.000Z',
+      ...fields,
       _aws: metric(name, ['stack']),
       stack: 'keys',
       [name]: 1,
     });
   });
 
-  it('#65: counts each read of a malformed item in the metric of its alarm, and logs its keys without the hash of a token', () => {
+  it("#65: counts each read of a malformed item in the alarm's metric, and logs the item's keys without the hash of a token", () => {
     const fields = vi.fn();
     const onMalformed = logMalformed({ error: fields }, { STACK_NAME: 'keys' });
     onMalformed({ pk: 'DEPLOYMENT#etl', sk: `TOKEN#x#${'t'.repeat(43)}` });
@@ -169,13 +192,15 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
     ],
     [
       'measures nothing when a purge fails',
-      { type: 'failed', error: 'throttled', messageId: 'm' },
+      { type: 'failed', error: 'throttled', messageId: 'm', deploymentId: 'etl', keyUlid: undefined },
       'purge failed',
-      { error: 'throttled', messageId: 'm' },
+      { error: 'throttled', messageId: 'm', deployment_id: 'etl', key_ulid: undefined },
     ],
   ])('%s', (_, outcome, message, fields) => {
-    const info = vi.fn();
-    purgeReport({ info }, { STACK_NAME: 'keys' })(outcome);
-    expect(info.mock.calls).toStrictEqual([[message, fields]]);
+    const log = { info: vi.fn(), error: vi.fn() };
+    purgeReport(log, { STACK_NAME: 'keys' })(outcome);
+    const [used, unused] = outcome.type === 'failed' ? [log.error, log.info] : [log.info, log.error];
+    expect(used.mock.calls).toStrictEqual([[message, fields]]);
+    expect(unused).not.toHaveBeenCalled();
   });
 });

@@ -2,9 +2,11 @@ import type { LookupAddress } from 'node:dns';
 import { createServer } from 'node:net';
 import { SignJWT } from 'jose';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+import { openIssuers, type Resolve } from '../../functions/runtime/subject-tokens.ts';
 
-/** Stands for every address that the service must not reach: listens on all addresses of this machine. */
+/**
+ * A server that stands for every address that the service must not reach. It listens on all addresses of this machine.
+ */
 let reached = 0;
 const inside = createServer((socket) => {
   reached++;
@@ -26,13 +28,14 @@ const jwt = await new SignJWT({})
   .setExpirationTime('5m')
   .sign(new Uint8Array(32));
 
-/** Fetches from an issuer whose name resolves to these addresses, one list per lookup. */
+/** Fetches from an issuer whose name resolves to these addresses; each lookup returns the next list. */
 async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${port}`) {
   const asked: string[] = [];
-  const verify = openIssuers(Date.now, (hostname, _, callback) => {
+  const resolve: Resolve = (hostname, _, callback) => {
     const list = lists[Math.min(asked.push(hostname), lists.length) - 1] ?? [];
     setImmediate(callback, null, list.map(address));
-  });
+  };
+  const verify = openIssuers(Date.now, { resolve });
   const error = await verify(issuer, jwt).then(
     () => undefined,
     (error) => error,
@@ -71,7 +74,7 @@ describe('a trusted issuer whose addresses are not all public', () => {
     ['documentation', '203.0.113.7'],
     ['IPv6 link-local with a scope ID', 'fe80::1%eth0'],
     ['global with a scope ID', '2d00::1%eth0'],
-  ])('is not contacted when it resolves to a non-public address: %s, %s', async (_, one) => {
+  ])('does not contact a trusted issuer that resolves to a non-public address: %s, %s', async (_, one) => {
     const { asked, status, cause } = await ask([[one]]);
     expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
     expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
@@ -81,13 +84,13 @@ describe('a trusted issuer whose addresses are not all public', () => {
     ['after a public address', ['1.2.3.4', '127.0.0.1']],
     ['before a public address', ['::1', '2d00::1']],
     ['among public addresses', ['1.2.3.4', '::ffff:127.0.0.1', '2d00::1']],
-  ])('is not contacted when a non-public address comes %s', async (_, list) => {
+  ])('does not contact a trusted issuer when a non-public address comes %s', async (_, list) => {
     const { status, cause } = await ask([list]);
     expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
     expect(reached).toBe(0);
   });
 
-  it('is rejected when its name has no address', async () => {
+  it('rejects a trusted issuer whose name has no address', async () => {
     expect(await ask([[]])).toMatchObject({ status: 503, cause: 'no address' });
   });
 
@@ -99,18 +102,18 @@ describe('a trusted issuer whose addresses are not all public', () => {
     '[::ffff:10.0.0.1]',
     '192.168.257',
     '0xa9fea9fe',
-  ])('is rejected when its URL contains the address %s', async (host) => {
+  ])('rejects a trusted issuer whose URL contains the address %s', async (host) => {
     const { asked, status, cause } = await ask([['1.2.3.4']], `https://${host}:${port}`);
     expect([status, cause, asked]).toEqual([503, 'not an address that an issuer may have', []]);
   });
 
-  it('is rejected when its URL does not use TLS', async () => {
+  it('rejects a trusted issuer whose URL does not use TLS', async () => {
     const { cause, asked } = await ask([['1.2.3.4']], 'http://ci.acme.test');
     expect([cause, asked]).toEqual(['not an address that an issuer may have', []]);
   });
 });
 
-it('the service connects to the address that it checked and does not resolve the name again', async () => {
+it('connects to a trusted issuer at the checked address and does not resolve the name again', async () => {
   // 2d00::/8 is not allocated, so the connection fails.
   const { asked, status, cause } = await ask([['2d00::1'], ['127.0.0.1'], ['::1']]);
   expect([asked, reached]).toEqual([['ci.acme.test'], 0]);

@@ -25,17 +25,17 @@ const OTHER = newUlid(0);
 const events = async () => (await store.partition('EVENTS#etl')).map(({ type }) => type);
 const all = { after: undefined, limit: 100 };
 
-describe('the item of a Deployment', () => {
-  it('is created with its directory entry and its event, and read back', async () => {
+describe("a Deployment's item", () => {
+  it('creates a Deployment with its directory entry and event, and reads it back', async () => {
     expect(await registerDeployment(table, etl, event({ type: 'deployment.registered' }))).toBe(true);
     expect(await store.get(ofEtl)).toEqual({ ...ofEtl, ...listed, keyCount });
     expect(await store.get(entryOfEtl)).toEqual({ ...entryOfEtl, ...listed });
     expect(await events()).toEqual(['deployment.registered']);
     expect(await readDeployment(table, 'etl')).toEqual(etl);
-    expect(store.sent.at(-1)).toMatchObject({ name: 'Get', input: { ConsistentRead: true } });
+    expect(store.sent.at(-1)).toMatchObject({ operation: 'GetItem', input: { ConsistentRead: true } });
   });
 
-  it('is not created again when it exists, and nothing is written', async () => {
+  it('writes nothing when the Deployment to create already exists', async () => {
     await registerDeployment(table, etl, event());
     const again = deployment({ name: 'other', generation: OTHER });
     expect(await registerDeployment(table, again, event({ id: newUlid(1) }))).toBe(false);
@@ -50,7 +50,7 @@ describe('the item of a Deployment', () => {
     expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL', generation: GENERATION });
   });
 
-  it('is undefined when it does not exist, or is malformed, which is reported', async () => {
+  it('returns undefined for a missing or malformed Deployment, and reports the malformed one', async () => {
     expect(await readDeployment(table, 'etl')).toBeUndefined();
     expect(store.malformed).toEqual([]);
     await store.put({ ...ofEtl, name: 'ETL' });
@@ -58,7 +58,7 @@ describe('the item of a Deployment', () => {
     expect(store.malformed).toEqual([ofEtl]);
   });
 
-  it('is edited together with the directory entry, and keeps its count of keys', async () => {
+  it('edits a Deployment together with its directory entry, and leaves the key count unchanged', async () => {
     await registerDeployment(table, deployment({ keyCount: 7 }), event());
     const read = deployment({ keyCount: 3 });
     const changes = { name: 'new', groups: [] };
@@ -69,7 +69,7 @@ describe('the item of a Deployment', () => {
     expect(await events()).toEqual(expect.arrayContaining(['deployment.edited']));
   });
 
-  it('is not edited when it is gone or of another generation', async () => {
+  it('does not edit a Deployment that is gone or belongs to another generation', async () => {
     expect(await editDeployment(table, etl, { name: 'new' }, event())).toBe(false);
     await registerDeployment(table, etl, event());
     const other = deployment({ generation: OTHER });
@@ -79,7 +79,7 @@ describe('the item of a Deployment', () => {
     expect(await events()).toHaveLength(1);
   });
 
-  it('is deleted with its directory entry, and leaves a marker and an event', async () => {
+  it('deletes a Deployment with its directory entry, and leaves a marker and an event', async () => {
     await registerDeployment(table, etl, event());
     const deleted = event({ id: newUlid(1), type: 'deployment.deleted', createdAt: 5 });
     expect(await deleteDeployment(table, etl, deleted)).toBe(true);
@@ -91,7 +91,7 @@ describe('the item of a Deployment', () => {
     expect(await events()).toEqual(expect.arrayContaining(['deployment.deleted']));
   });
 
-  it('is not deleted when it is gone or of another generation', async () => {
+  it('does not delete a Deployment that is gone or belongs to another generation', async () => {
     expect(await deleteDeployment(table, etl, event())).toBe(false);
     await registerDeployment(table, etl, event());
     expect(await deleteDeployment(table, deployment({ generation: OTHER }), event({ id: newUlid(1) }))).toBe(
@@ -116,7 +116,7 @@ describe('a damaged Deployment', () => {
     ['otherwise in neither', { generation: undefined }, undefined, NO_LIFE],
     ['otherwise in neither', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
   ])(
-    'has its generation %s, and is deleted in its damaged form',
+    'a damaged Deployment has its generation %s, and can be deleted in its damaged form',
     async (_, wrong, inDirectory, generation) => {
       await store.put({ ...item, ...wrong });
       if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });
@@ -136,7 +136,7 @@ describe('a damaged Deployment', () => {
     },
   );
 
-  it('is not deleted after its item has changed or gone', async () => {
+  it('does not delete a damaged Deployment whose item has changed or is gone', async () => {
     for (const stored of [{ generation: 7 }, { generation: undefined }]) {
       const damaged = { id: 'etl', generation: GENERATION, stored };
       expect(await deleteDeployment(table, damaged, gone)).toBe(false);
@@ -161,7 +161,7 @@ describe('transactions on a Deployment', () => {
     ['a deletion', () => deleteDeployment(table, etl, event({ id: newUlid(2) }), [{ Put }])],
   ];
 
-  it.each(changes)('write the Deployment together with %s, or neither', async (_, change) => {
+  it.each(changes)('a transaction writes the Deployment together with %s, or neither', async (_, change) => {
     if (_ !== 'a registration') await store.put({ ...ofEtl, ...listed, keyCount });
     await store.put(Put.Item);
     const before = await store.partition('DEPLOYMENT#etl');
@@ -173,17 +173,18 @@ describe('transactions on a Deployment', () => {
   });
 });
 
-describe('the directory of Deployments', () => {
+describe('the Deployment directory', () => {
   const names = Array.from({ length: 5 }, (_, n) => `d${n}`);
   const entry = (sk: string, change: object = {}) => ({ pk: 'DEPLOYMENTS', sk, ...listed, ...change });
   beforeEach(() => store.put(...names.map((name, n) => entry(name, { groups: n % 2 ? ['odd'] : [] }))));
   const ids = async (...args: Parameters<typeof listDeployments>) => {
-    const { items, hasMore } = await listDeployments(...args);
-    return [items.map((one) => one.id), hasMore];
+    const { items, next } = await listDeployments(...args);
+    if (next !== undefined) expect(next).toBe(items.at(-1)?.id);
+    return [items.map((one) => one.id), next !== undefined];
   };
   const isOdd = ({ groups }: { groups: string[] }) => groups.includes('odd');
 
-  it('is listed by ID in pages, each with one strongly consistent Query', async () => {
+  it('lists the directory by ID in pages, each read with one strongly consistent Query', async () => {
     expect((await listDeployments(table, all)).items[0]).toEqual({ id: 'd0', ...listed, groups: [] });
     expect(await ids(table, all)).toEqual([names, false]);
     expect(await ids(table, { after: undefined, limit: 2 })).toEqual([['d0', 'd1'], true]);
@@ -195,15 +196,15 @@ describe('the directory of Deployments', () => {
     expect(store.sent[2]?.input).toMatchObject({ Limit: 3 });
   });
 
-  it('can be filtered, and says whether there are more matching entries', async () => {
+  it('filters the directory, and reports whether more entries match', async () => {
     expect(await ids(table, { ...all, isWanted: isOdd })).toEqual([['d1', 'd3'], false]);
     expect(await ids(table, { after: undefined, limit: 1, isWanted: isOdd })).toEqual([['d1'], true]);
     expect(await ids(table, { after: 'd1', limit: 1, isWanted: isOdd })).toEqual([['d3'], false]);
-    // Reads whole pages, however few entries match.
+    // The listing reads whole pages, no matter how few entries match.
     expect(store.sent.at(-1)?.input.Limit).toBeUndefined();
   });
 
-  it('skips malformed entries and continues after them', async () => {
+  it('skips malformed directory entries and continues after them', async () => {
     await store.put(entry('d1', { name: 7 }), entry('d2', { generation: 'x' }));
     expect(await ids(table, { after: undefined, limit: 1 })).toEqual([['d0'], true]);
     expect(await ids(table, { after: 'd0', limit: 1 })).toEqual([['d3'], true]);

@@ -6,7 +6,7 @@ import type { ServiceEvent } from '../../functions/domain/events.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { listEvents, putEvent, recordedEvent } from '../../functions/table/events.ts';
 import { readIdempotencyRecord } from '../../functions/table/idempotency.ts';
-import { removedThing } from '../../functions/table/removed.ts';
+import { removalOf } from '../../functions/table/removed.ts';
 import { toEvent, toIdempotencyRecord } from '../../functions/table/schema.ts';
 import { sample } from '../support/generated.ts';
 import { event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
@@ -22,7 +22,7 @@ const REGISTERED_AT = MADE_AT - 1_000_000;
 const CURRENT = newUlid(REGISTERED_AT);
 const DAY = 24 * 60 * 60 * 1000;
 
-describe('the events of a Deployment', () => {
+describe("a Deployment's events", () => {
   const ids = Array.from({ length: 5 }, (_, n) => newUlid(MADE_AT - 5 + n));
   const changes: Partial<ServiceEvent>[] = [
     {},
@@ -36,9 +36,9 @@ describe('the events of a Deployment', () => {
     const { items, next } = await listEvents(table, 'etl', { after, limit, now: MADE_AT, generation });
     return [items.map(({ id }) => ids.indexOf(id)), next && ids.indexOf(next)];
   };
-  const queries = () => store.sent.map(({ name, input }) => [name, input.Limit]);
+  const queries = () => store.sent.map(({ operation, input }) => [operation, input.Limit]);
 
-  it('the events of a Deployment are written one at a time and read back complete', async () => {
+  it("a Deployment's events are written one at a time and read back completely", async () => {
     const full = event({ id: newUlid(MADE_AT), data: { keyId: 'k', scopes: ['a'], count: 2, done: true } });
     await putEvent(table, full);
     const { id, deploymentId: _, ...rest } = full;
@@ -48,7 +48,7 @@ describe('the events of a Deployment', () => {
     expect(items).toEqual([full]);
   });
 
-  it('the events of a Deployment are listed newest first, in pages, without expired ones', async () => {
+  it("a Deployment's events are listed newest first, in pages, without expired events", async () => {
     await store.put(...events.map(toEvent));
     expect(await listed(undefined, 100)).toEqual([[4, 3, 1, 0], undefined]);
     expect(await listed(undefined, 2)).toEqual([[4, 3], 3]);
@@ -63,7 +63,7 @@ describe('the events of a Deployment', () => {
     expect(queries()).toEqual([['Query', 2]]);
   });
 
-  it('#56: are listed with one query that reads only the page, even after 1,500 events of an earlier generation', async () => {
+  it('#56: lists events with one query that reads only the page, even after 1,500 events of an earlier generation', async () => {
     const dated = (at: number) => ({
       id: newUlid(at),
       createdAt: at,
@@ -78,7 +78,7 @@ describe('the events of a Deployment', () => {
     expect(await page(undefined, 1)).toEqual({ items: [edited], next: edited.id });
     expect(await page(edited.id, 1)).toEqual({ items: [registered], next: undefined });
     expect(await page(undefined, 100)).toEqual({ items: [edited, registered], next: undefined });
-    // An administrator sees them all, in pages, until they expire. TTL deletes them late.
+    // An administrator sees all events, in pages, until they expire. TTL deletes expired events with a delay.
     const all = { after: undefined, limit: 2, now: MADE_AT };
     expect(await listEvents(table, 'etl', all)).toEqual({ items: [edited, registered], next: registered.id });
     const expired = { after: edited.id, limit: 1, now: REGISTERED_AT + 90 * DAY - 500 };
@@ -90,12 +90,12 @@ describe('the events of a Deployment', () => {
       ['Query', 3],
       ['Query', 2],
     ]);
-    // A cursor may be older than every event that is still listed.
+    // A cursor can point to a time before all events that are still listed.
     const old = { ...expired, after: earlier[0]?.id };
     expect(await listEvents(table, 'etl', old)).toEqual({ items: [], next: undefined });
   }, 120_000);
 
-  it('#56: are listed with two queries when events of another generation have the same timestamp', async () => {
+  it('#56: lists events with two queries when events of another generation have the same timestamp', async () => {
     const earlier = Array.from({ length: 300 }, () => event({ id: newUlid(REGISTERED_AT) }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
     await store.put(...[...earlier, registered].map(toEvent));
@@ -104,7 +104,7 @@ describe('the events of a Deployment', () => {
     expect(queries().length).toBeLessThanOrEqual(2);
   }, 120_000);
 
-  it('#56: are listed with two queries when more than 1 MB of another generation lies between, and the next page continues there', async () => {
+  it("#56: a page ends after two queries when more than 1 MB of another generation's events lies in between, and the next page continues from that position", async () => {
     const data = { scopes: Array.from({ length: 24 }, () => 's'.repeat(64)) };
     const others = Array.from({ length: 900 }, (_, n) => event({ id: newUlid(REGISTERED_AT + n + 1), data }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
@@ -120,7 +120,7 @@ describe('the events of a Deployment', () => {
     expect(queries()).toHaveLength(4);
   }, 120_000);
 
-  it('#56: are each listed exactly once, with at most two queries a page, in any mix of generations', async () => {
+  it('#56: lists each event exactly once, with at most two queries a page, however the generations are mixed', async () => {
     const anyEvent = fc.record({
       at: fc.integer({ min: REGISTERED_AT - 5, max: REGISTERED_AT + 5 }),
       isCurrent: fc.boolean(),
@@ -162,7 +162,7 @@ describe('the events of a Deployment', () => {
     await fc.assert(property, { numRuns: sample(100) });
   });
 
-  it('the events of a Deployment are listed without malformed ones, which are reported', async () => {
+  it("omits malformed events from a Deployment's events, and reports them", async () => {
     const damaged = { ...toEvent(event({ id: ids[4] as string })), actor: null };
     await store.put(...events.slice(0, 4).map(toEvent), damaged);
     expect(await listed(undefined, 100)).toEqual([[3, 1, 0], undefined]);
@@ -179,7 +179,7 @@ describe('a stream record', () => {
     }) as unknown as DynamoDBRecord;
   const noEvent = /^not a record of a new event$/;
 
-  it('contains a new event', () => {
+  it('reads a new event from a stream record', () => {
     expect(recordedEvent(inserted(toEvent(event())))).toEqual(event());
   });
 
@@ -190,7 +190,7 @@ describe('a stream record', () => {
     ['no image', { eventName: 'INSERT', dynamodb: {} } as DynamoDBRecord],
     ['another item', inserted({ ...toEvent(event()), pk: 'DEPLOYMENT#etl' })],
     ['a damaged event', inserted({ ...toEvent(event()), createdAt: 'x' })],
-  ])('is rejected as a new event when it contains %s, without repeating it', (_, of) => {
+  ])('rejects a stream record as a new event when it contains %s, without repeating its content', (_, of) => {
     expect(() => recordedEvent(of)).toThrow(noEvent);
   });
 
@@ -205,13 +205,13 @@ describe('a stream record', () => {
     return { eventName, dynamodb } as DynamoDBRecord;
   };
 
-  it('contains a removed Deployment or key', () => {
-    expect(removedThing(removal())).toEqual({
+  it('reads a removed Deployment or key from a stream record', () => {
+    expect(removalOf(removal())).toEqual({
       deploymentId: 'etl',
       generation: GENERATION,
       keyUlid: undefined,
     });
-    expect(removedThing(removal({ sk: `KEY#${KEY_ULID}` }))).toEqual({
+    expect(removalOf(removal({ sk: `KEY#${KEY_ULID}` }))).toEqual({
       deploymentId: 'etl',
       generation: GENERATION,
       keyUlid: KEY_ULID,
@@ -235,13 +235,13 @@ describe('a stream record', () => {
       { eventName: 'REMOVE', dynamodb: { Keys: { pk: {}, sk: {} }, OldImage: { generation: {} } } } as never,
     ],
     ['empty keys', { eventName: 'REMOVE', dynamodb: { Keys: {}, OldImage: {} } } as never],
-  ])('is rejected as a removed Deployment or key when it contains %s', (_, of) => {
-    expect(() => removedThing(of)).toThrow(/^not a record of a removed Deployment or key$/);
+  ])('rejects a stream record as a removed Deployment or key when it contains %s', (_, of) => {
+    expect(() => removalOf(of)).toThrow(/^not a record of a removed Deployment or key$/);
   });
 });
 
-describe('the record of an Idempotency-Key', () => {
-  it('is read strongly consistently, whether or not it has expired', async () => {
+describe("an Idempotency-Key's record", () => {
+  it("reads an Idempotency-Key's record with a strongly consistent read, whether or not the record has expired", async () => {
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
     await store.put(toIdempotencyRecord(record({ expiresAt: 1 })));
     const { bodyHash, answer } = record();
@@ -249,7 +249,7 @@ describe('the record of an Idempotency-Key', () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('is treated as missing and reported when it is malformed', async () => {
+  it('treats a malformed Idempotency-Key record as missing, and reports it', async () => {
     await store.put({ ...toIdempotencyRecord(record()), answer: 'x' });
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` }]);

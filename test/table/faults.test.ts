@@ -17,19 +17,16 @@ import { check } from '../../functions/domain/check.ts';
 import { ServiceError } from '../../functions/domain/errors.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
-import { checkStore } from '../../functions/table/check.ts';
-import { type Table, transact } from '../../functions/table/client.ts';
+import { checkStore } from '../../functions/table/checks.ts';
 import { deleteItems, itemsOfLife } from '../../functions/table/purge.ts';
 import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';
+import { CHECK_RETRIES, transact } from '../../functions/table/table.ts';
+import { tableOn } from '../support/store.ts';
 
-/** Faults that no engine can be made to produce. */
+/** Tests of faults that an engine cannot be made to produce. */
 const dynamodb = mockClient(DynamoDBDocumentClient);
 const onMalformed = vi.fn();
-const table: Table = {
-  client: dynamodb as unknown as DynamoDBDocumentClient,
-  tableName: 'keys',
-  onMalformed,
-};
+const table = tableOn(dynamodb, { onMalformed, retryPolicy: CHECK_RETRIES });
 
 const NOW = 1_800_000_000_000;
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -55,7 +52,7 @@ const rules = {
   scopes: ['code:deploy'],
   lastUsedFrom: 'full' as const,
 };
-const use = () => check(token, { store: checkStore(table), clock: () => NOW, rules });
+const use = () => check(token, { store: checkStore(table, 'https://login.test'), clock: () => NOW, rules });
 
 /** The error that the client throws for an error response from DynamoDB. */
 const fault = (name: string, httpStatusCode: number) =>
@@ -72,14 +69,14 @@ beforeEach(() => {
   onMalformed.mockReset();
 });
 
-describe('a check without a certain response from DynamoDB (G7)', () => {
-  it('allows the call and extends the token when all three items were read', async () => {
+describe('a check that lacks a reliable response from DynamoDB (G7)', () => {
+  it('a check allows the call and extends the token when all three items were read', async () => {
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
     dynamodb.on(UpdateCommand).resolves({});
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: NOW / 1000 + 86_700 } });
   });
 
-  it('fails when a key is left unprocessed, whatever else was read', async () => {
+  it('a check fails when DynamoDB leaves a key unprocessed, regardless of the other items', async () => {
     dynamodb.on(BatchGetCommand).resolves({
       Responses: { keys: [tokenItem, keyItem, deploymentItem] },
       UnprocessedKeys: { keys: { Keys: [deploymentKey('etl')] } },
@@ -87,12 +84,12 @@ describe('a check without a certain response from DynamoDB (G7)', () => {
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('fails when the response contains no items of the table', async () => {
+  it('a check fails when the response contains no items from the table', async () => {
     dynamodb.on(BatchGetCommand).resolves({});
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('fails when the token is due for an extension that cannot be written', async () => {
+  it('a check fails when the token must be extended but the write fails', async () => {
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
     dynamodb.on(UpdateCommand).rejects(
       new ProvisionedThroughputExceededException({
@@ -103,7 +100,7 @@ describe('a check without a certain response from DynamoDB (G7)', () => {
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('throws a 503 when DynamoDB throttles, fails, hangs or truncates its response', async () => {
+  it('a check throws a 503 when DynamoDB throttles, fails, hangs or truncates its response', async () => {
     const network = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
     const timeout = Object.assign(new Error('timed out'), { name: 'TimeoutError' });
     const errors = [
@@ -121,7 +118,7 @@ describe('a check without a certain response from DynamoDB (G7)', () => {
     }
   });
 
-  it('throws a server error when the permission or the table is missing', async () => {
+  it('a check throws a server error when the permission or the table is missing', async () => {
     for (const name of ['AccessDeniedException', 'ResourceNotFoundException']) {
       const error = fault(name, 400);
       dynamodb.on(BatchGetCommand).rejects(error);
@@ -143,13 +140,16 @@ describe('a malformed item', () => {
     ['key whose own expiry is text', { ...keyItem, validUntil: 'never' }],
     ['Deployment whose generation is no ULID', { ...deploymentItem, generation: 'x' }],
   ];
-  it.each(wrong)('allows no call and is reported by its keys: %s', async (_, item) => {
-    const rest = [tokenItem, keyItem, deploymentItem].filter(({ sk }) => sk !== item.sk);
-    dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [...rest, item] } });
-    expect(await use()).toMatchObject({ allowed: false });
-    expect(onMalformed.mock.calls).toEqual([[{ pk: item.pk, sk: item.sk }]]);
-    expect(dynamodb.commandCalls(UpdateCommand)).toHaveLength(0);
-  });
+  it.each(wrong)(
+    'a check denies the call if an item is malformed, and reports the item by its keys: %s',
+    async (_, item) => {
+      const rest = [tokenItem, keyItem, deploymentItem].filter(({ sk }) => sk !== item.sk);
+      dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [...rest, item] } });
+      expect(await use()).toMatchObject({ allowed: false });
+      expect(onMalformed.mock.calls).toEqual([[{ pk: item.pk, sk: item.sk }]]);
+      expect(dynamodb.commandCalls(UpdateCommand)).toHaveLength(0);
+    },
+  );
 });
 
 describe('a transaction', () => {
@@ -160,7 +160,7 @@ describe('a transaction', () => {
       CancellationReasons: codes.map((Code) => ({ Code })),
     });
 
-  it('is retried until it succeeds when it conflicts with another', async () => {
+  it('retries a transaction that conflicts with another one until it succeeds', async () => {
     dynamodb
       .on(TransactWriteCommand)
       .rejectsOnce(cancelled('None', 'TransactionConflict'))
@@ -170,12 +170,12 @@ describe('a transaction', () => {
     expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(3);
   });
 
-  it('ends in a 503 when it keeps conflicting', { timeout: 10_000 }, async () => {
+  it('a transaction that keeps conflicting ends in a 503', { timeout: 10_000 }, async () => {
     dynamodb.on(TransactWriteCommand).rejects(cancelled('TransactionConflict'));
     await expect(transact(table, [])).rejects.toEqual(busy);
   });
 
-  it('is not retried after a failed condition, and reports which one failed', async () => {
+  it('does not retry a transaction after a failed condition, and reports which condition failed', async () => {
     dynamodb.on(TransactWriteCommand).rejects(cancelled('None', 'ConditionalCheckFailed'));
     expect(await transact(table, [])).toEqual([{ failed: false }, { failed: true, item: undefined }]);
     expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(1);
@@ -187,7 +187,7 @@ describe('deleteItems', () => {
   const requestsOf = (input: { RequestItems: unknown }) =>
     (input.RequestItems as Record<string, { DeleteRequest: { Key: { sk: string } } }[]>).keys ?? [];
 
-  it('resends unprocessed deletions until none are left', async () => {
+  it('resends unprocessed deletions until no deletions are left', async () => {
     const deleted = new Set<string>();
     dynamodb.on(BatchWriteCommand).callsFake((input) => {
       const requests = requestsOf(input);
@@ -199,7 +199,7 @@ describe('deleteItems', () => {
     expect(deleted.size).toBe(60);
   });
 
-  it('reports the failure of one batch after all batches have ended', async () => {
+  it('reports a failed batch of deletions after all batches have ended', async () => {
     let running = 0;
     dynamodb.on(BatchWriteCommand).callsFake(async (input) => {
       running++;
@@ -222,7 +222,7 @@ describe('reading the items to purge', () => {
   });
   const queries = () => dynamodb.commandCalls(QueryCommand).length;
 
-  it('fetches at most one page ahead of the deletions', async () => {
+  it('the purge fetches at most one page ahead of the deletions', async () => {
     for (let n = 0; n < 4; n++) dynamodb.on(QueryCommand).resolves(page(n));
     const pages = itemsOfLife(table, life);
     await pages.next();
@@ -234,7 +234,7 @@ describe('reading the items to purge', () => {
     await pages.return(undefined);
   });
 
-  it('leaves nothing running when the purge stops early', async () => {
+  it('reading the items to purge leaves nothing running when the purge stops early', async () => {
     let running = 0;
     dynamodb.on(QueryCommand).callsFake(async () => {
       running++;
@@ -249,7 +249,7 @@ describe('reading the items to purge', () => {
     expect(running).toBe(0);
   });
 
-  it('fails when the failed page is needed, not before', async () => {
+  it('the purge fails only when it needs the page that failed', async () => {
     dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
     const pages = itemsOfLife(table, life);
     expect((await pages.next()).value?.keys).toHaveLength(1);

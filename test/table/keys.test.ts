@@ -1,15 +1,16 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ServiceEvent } from '../../functions/domain/events.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
-import type { SecretHash } from '../../functions/domain/records.ts';
+import type { ApiKey, IdempotencyRecord, SecretHash } from '../../functions/domain/records.ts';
 import {
-  createApiKey,
+  createApiKey as create,
   deleteApiKey,
   editApiKey,
   listApiKeys,
   MAX_KEYS,
   markApiKey,
   readApiKey,
-  rotateApiKey,
+  rotateApiKey as rotate,
 } from '../../functions/table/keys.ts';
 import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
@@ -28,24 +29,34 @@ const ofKey = { pk: 'DEPLOYMENT#etl', sk: `KEY#${KEY_ULID}` };
 const ofRecord = { pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
 const keyCount = async () => (await store.get(ofEtl))?.keyCount;
 const events = async () => (await store.partition('EVENTS#etl')).length;
+/** Calls by an IAM principal, whose access the transaction does not check. */
+const createApiKey = (of: typeof table, one: ApiKey, its: ServiceEvent, made?: IdempotencyRecord) =>
+  create(of, one, its, { record: made, signIn: undefined });
+const rotateApiKey = (
+  of: typeof table,
+  next: ApiKey,
+  read: ApiKey,
+  its: ServiceEvent,
+  made?: IdempotencyRecord,
+) => rotate(of, next, read, its, { record: made, signIn: undefined });
 /** Stores a key and its Deployment. */
 const standing = (
   change: Parameters<typeof apiKey>[0] = {},
   ofDeployment: Parameters<typeof deployment>[0] = {},
 ) => store.put(toDeployment(deployment({ keyCount: 1, ...ofDeployment })), toApiKey(apiKey(change)));
 
-describe('the item of an API key', () => {
-  it('is created with its event, and counted', async () => {
+describe("an API key's item", () => {
+  it('creates a key with its event, and increases the key count', async () => {
     await store.put(toDeployment(etl));
     expect(await createApiKey(table, key, event())).toBe('created');
     expect(await store.get(ofKey)).toEqual({ ...ofKey, ...toApiKey(key) });
     expect(await readApiKey(table, etl, KEY_ULID)).toEqual(key);
     expect(await keyCount()).toBe(1);
     expect(await events()).toBe(1);
-    expect(store.sent.at(-1)).toMatchObject({ name: 'Get', input: { ConsistentRead: true } });
+    expect(store.sent.at(-1)).toMatchObject({ operation: 'GetItem', input: { ConsistentRead: true } });
   });
 
-  it('is read with all its attributes', async () => {
+  it('reads a key with all its attributes', async () => {
     const whole = apiKey({
       description: 'of the nightly build',
       secrets: [
@@ -67,7 +78,7 @@ describe('the item of an API key', () => {
     expect(await readApiKey(table, etl, KEY_ULID)).toEqual(whole);
   });
 
-  it('has the later of the two recorded uses of a secret', async () => {
+  it("returns the later of a secret's two recorded uses", async () => {
     const [secret] = key.secrets;
     const read = async (inSecrets: number | undefined, outside: unknown) => {
       const secrets = [{ ...secret, lastUsedAt: inSecrets } as never];
@@ -81,13 +92,13 @@ describe('the item of an API key', () => {
     expect(await read(undefined, 'x')).toBeUndefined();
   });
 
-  it('is treated as missing when it is of another generation', async () => {
+  it('treats a key from another generation as missing', async () => {
     await standing({ generation: OTHER });
     expect(await readApiKey(table, etl, KEY_ULID)).toBeUndefined();
     expect(await readApiKey(table, etl, OTHER)).toBeUndefined();
   });
 
-  it('is not created in an earlier generation or without a Deployment', async () => {
+  it('does not create a key in an earlier generation, or if the Deployment does not exist', async () => {
     expect(await createApiKey(table, key, event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await createApiKey(table, key, event())).toBe('gone');
@@ -95,7 +106,7 @@ describe('the item of an API key', () => {
     expect(await events()).toBe(0);
   });
 
-  it('is not created when the Deployment has 1,000 keys', async () => {
+  it('does not create a key when the Deployment has 1,000 keys', async () => {
     expect(MAX_KEYS).toBe(1000);
     await store.put(toDeployment(deployment({ keyCount: 999 })));
     expect(await createApiKey(table, key, event())).toBe('created');
@@ -103,19 +114,19 @@ describe('the item of an API key', () => {
     expect(await keyCount()).toBe(1000);
   });
 
-  it('is not created in a Deployment whose item is damaged', async () => {
+  it('does not create a key in a Deployment whose item is damaged', async () => {
     await store.put({ ...toDeployment(etl), generation: undefined });
     expect(await createApiKey(table, key, event())).toBe('gone');
   });
 
-  it('never replaces another key', async () => {
+  it('creating a key never replaces another key', async () => {
     await standing();
     expect(await createApiKey(table, apiKey({ name: 'thief' }), event())).toBe('gone');
     expect(await store.get(ofKey)).toMatchObject({ name: 'ci' });
     expect(await keyCount()).toBe(1);
   });
 
-  it('is created once for an Idempotency-Key, and again when that has expired', async () => {
+  it('creates only one key for an Idempotency-Key, and another key when the Idempotency-Key has expired', async () => {
     await store.put(toDeployment(etl));
     const make = (ms: number) => {
       const other = apiKey({ ulid: newUlid(ms) });
@@ -129,7 +140,7 @@ describe('the item of an API key', () => {
     expect(await keyCount()).toBe(2);
   });
 
-  it('is reported as repeated even when the Deployment is full or deleted', async () => {
+  it('reports that a call to create a key was repeated, even if the Deployment is full or deleted', async () => {
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
     expect(await createApiKey(table, key, event(), record())).toBe('repeated');
     await store.put(toDeployment(deployment({ keyCount: 1000 })));
@@ -137,7 +148,7 @@ describe('the item of an API key', () => {
     expect(await createApiKey(table, key, event())).toBe('full');
   });
 
-  it('is deleted with its event, and the count is reduced', async () => {
+  it('deletes a key with its event, and reduces the key count', async () => {
     await standing();
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
@@ -145,22 +156,25 @@ describe('the item of an API key', () => {
     expect(await events()).toBe(1);
   });
 
-  it.each([0, -1, 'x'])('#65: is deleted when the key count is %s, which stays unchanged', async (count) => {
-    await store.put({ ...toDeployment(etl), keyCount: count }, toApiKey(apiKey()));
-    expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
-    expect(await store.get(ofKey)).toBeUndefined();
-    expect(await keyCount()).toBe(count);
-    expect(await events()).toBe(1);
-  });
+  it.each([0, -1, 'x'])(
+    '#65: deletes a key when the key count is %s, and leaves the count unchanged',
+    async (count) => {
+      await store.put({ ...toDeployment(etl), keyCount: count }, toApiKey(apiKey()));
+      expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
+      expect(await store.get(ofKey)).toBeUndefined();
+      expect(await keyCount()).toBe(count);
+      expect(await events()).toBe(1);
+    },
+  );
 
-  it('does not reduce the key count of another generation of its Deployment', async () => {
+  it('deleting a key does not reduce the key count of another generation of the Deployment', async () => {
     await standing({}, { generation: OTHER });
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
     expect(await keyCount()).toBe(1);
   });
 
-  it('is not deleted, counted or recorded when it is already gone', async () => {
+  it('does not delete, count or record a key that has already been deleted', async () => {
     await store.put(toDeployment(deployment({ keyCount: 1 })));
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(false);
     expect(await keyCount()).toBe(1);
@@ -168,7 +182,7 @@ describe('the item of an API key', () => {
   });
 });
 
-describe('an edit of an API key', () => {
+describe('an edit to an API key', () => {
   const edited = apiKey({
     name: 'new',
     description: 'd',
@@ -181,10 +195,10 @@ describe('an edit of an API key', () => {
     revision: 1,
   });
 
-  it('writes the editable attributes and keeps the others, such as a use recorded meanwhile', async () => {
+  it("an edit writes a key's editable attributes and keeps the other attributes, such as a use recorded in the meantime", async () => {
     await standing();
     await store.put({ ...toApiKey(key), lastUsedAt: 9, lastUsedAddress: 'a', lastUsedClient: 'c' });
-    expect(await editApiKey(table, { ...edited, createdBy: 'eve', secrets: [] }, event())).toBe(true);
+    expect(await editApiKey(table, { ...edited, createdBy: 'eve', secrets: [] }, event())).toBe('written');
     expect(await readApiKey(table, etl, KEY_ULID)).toEqual({
       ...edited,
       lastUsedAt: 9,
@@ -194,30 +208,30 @@ describe('an edit of an API key', () => {
     expect(await events()).toBe(1);
   });
 
-  it('removes attributes that are no longer set', async () => {
+  it("an edit removes a key's attributes that are no longer set", async () => {
     await standing(edited);
-    expect(await editApiKey(table, apiKey({ revision: 2, epoch: 1 }), event())).toBe(true);
+    expect(await editApiKey(table, apiKey({ revision: 2, epoch: 1 }), event())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ revision: 2, epoch: 1 })));
   });
 
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
-    ['another life', { generation: OTHER }],
-  ])('writes nothing to a key of %s', async (_, change) => {
+    ['another generation', { generation: OTHER }],
+  ])('an edit writes nothing to a key that now has %s', async (_, change) => {
     await standing(change);
-    expect(await editApiKey(table, edited, event())).toBe(false);
+    expect(await editApiKey(table, edited, event())).toBe('changed');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
     expect(await events()).toBe(0);
   });
 
-  it('does not re-create a deleted key', async () => {
-    expect(await editApiKey(table, edited, event())).toBe(false);
+  it('an edit does not re-create a deleted key', async () => {
+    expect(await editApiKey(table, edited, event())).toBe('changed');
     expect(await store.get(ofKey)).toBeUndefined();
   });
 });
 
 describe('a leak report on an API key', () => {
-  it('is written with its event and keeps secrets that were used meanwhile', async () => {
+  it('a leak report is written with its event and keeps secrets that were used in the meantime', async () => {
     const used = [{ ...key.secrets[0], lastUsedAt: 1 } as never];
     await standing({ secrets: used });
     const leaked = apiKey({
@@ -226,7 +240,7 @@ describe('a leak report on an API key', () => {
       leak: { reportedAt: 4, wasEnabled: true },
       revision: 1,
     });
-    expect(await editApiKey(table, leaked, event())).toBe(true);
+    expect(await editApiKey(table, leaked, event())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey({ ...leaked, secrets: used }));
     expect(await events()).toBe(1);
   });
@@ -238,7 +252,7 @@ describe('a rotation of an API key', () => {
   const [secret] = key.secrets as [SecretHash];
   const used = { ...secret, lastUsedAt: 1 };
 
-  it('writes the secrets and related attributes with an event and a record', async () => {
+  it('a rotation writes the secrets and related attributes together with an event and a record', async () => {
     await standing({ name: 'edited' });
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey({ ...next, name: 'edited' }));
@@ -253,7 +267,7 @@ describe('a rotation of an API key', () => {
     expect(await store.get(ofKey)).toEqual(toApiKey(rotated));
   });
 
-  it('removes the recorded uses of each secret that it drops, and of no other', async () => {
+  it('a rotation removes the recorded uses of exactly those secrets that it drops', async () => {
     const other = { hash: 'other', createdAt: 1 };
     const read = apiKey({ secrets: [{ ...other, lastUsedAt: 5 }, used] });
     const uses = { 'lastUsedAt#other': 5, 'lastUsedAt#aaaaaaaa': 6 };
@@ -269,8 +283,8 @@ describe('a rotation of an API key', () => {
 
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
-    ['another life', { generation: OTHER }],
-  ])('writes nothing to a key of %s', async (_, change) => {
+    ['another generation', { generation: OTHER }],
+  ])('a rotation writes nothing to a key that now has %s', async (_, change) => {
     await standing(change);
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('changed');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
@@ -278,7 +292,7 @@ describe('a rotation of an API key', () => {
     expect(await events()).toBe(0);
   });
 
-  it('does not depend on recorded uses when it keeps no old secret', async () => {
+  it('a rotation does not depend on recorded uses when it keeps no old secret', async () => {
     for (const change of [{ secrets: [used] }, { secrets: [] }, { 'lastUsedAt#aaaaaaaa': 7 }]) {
       await store.clear('EVENTS#etl');
       await store.put({ ...toApiKey(key), ...change });
@@ -300,7 +314,7 @@ describe('a rotation of an API key', () => {
       [{ hash: 'b', createdAt: 1, lastUsedAt: 1 }],
     ],
   ])(
-    'writes nothing after the first use of %s when it keeps an old secret',
+    'a rotation that keeps an old secret writes nothing after the first use of %s',
     async (_, read, standingSecrets) => {
       await standing({ secrets: standingSecrets });
       const kept = apiKey({ secrets: [secret, ...secrets], revision: 1 });
@@ -310,7 +324,7 @@ describe('a rotation of an API key', () => {
     },
   );
 
-  it('does not depend on later uses of a secret that it keeps', async () => {
+  it('a rotation does not depend on later uses of a secret that it keeps', async () => {
     await store.put({
       ...toApiKey(apiKey({ secrets: [{ ...used, lastUsedAt: 8 }] })),
       'lastUsedAt#aaaaaaaa': 9,
@@ -320,7 +334,7 @@ describe('a rotation of an API key', () => {
     expect((await readApiKey(table, etl, KEY_ULID))?.secrets?.[0]?.lastUsedAt).toBe(9);
   });
 
-  it('happens once for an Idempotency-Key', async () => {
+  it('a key is rotated only once for an Idempotency-Key', async () => {
     await standing();
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('repeated');
@@ -331,7 +345,7 @@ describe('a rotation of an API key', () => {
 describe('a notice about an API key', () => {
   const notice = { type: 'expiring', of: 5 };
 
-  it('is recorded on the key, with an event', async () => {
+  it('records a notice on the key, with an event', async () => {
     await standing();
     expect(await markApiKey(table, key, { notice }, event())).toBe(true);
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), notice });
@@ -340,8 +354,8 @@ describe('a notice about an API key', () => {
 
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
-    ['another life', { generation: OTHER }],
-  ])('is not recorded on a key of %s', async (_, change) => {
+    ['another generation', { generation: OTHER }],
+  ])('does not record a notice on a key that now has %s', async (_, change) => {
     await standing(change);
     expect(await markApiKey(table, key, { notice }, event())).toBe(false);
     expect(await store.get(ofKey)).not.toHaveProperty('notice');
@@ -360,11 +374,12 @@ describe('the API keys of a Deployment', () => {
     });
   });
   const listed = async (after: string | undefined, limit: number) => {
-    const { items, hasMore } = await listApiKeys(table, etl, { after, limit });
-    return [items.map(({ ulid }) => ulids.indexOf(ulid)), hasMore];
+    const { items, next } = await listApiKeys(table, etl, { after, limit });
+    if (next !== undefined) expect(next).toBe(items.at(-1)?.ulid);
+    return [items.map(({ ulid }) => ulids.indexOf(ulid)), next !== undefined];
   };
 
-  it('the API keys of a Deployment are listed oldest first, only of the current generation, in strongly consistent pages', async () => {
+  it('lists the API keys of the current generation, oldest first, in strongly consistent pages', async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 2, 3, 4], false]);
     expect(await listed(undefined, 1)).toEqual([[0], true]);
     expect(await listed(ulids[0], 2)).toEqual([[2, 3], true]);
@@ -377,17 +392,17 @@ describe('the API keys of a Deployment', () => {
     expect(store.sent).toHaveLength(1);
   });
 
-  it('the API keys of a Deployment are listed with two queries, however many keys of an earlier generation are yet to be purged', async () => {
+  it("lists a Deployment's API keys with two queries, no matter how many keys of an earlier generation still have to be purged", async () => {
     const earlier = Array.from({ length: 300 }, (_, n) => apiKey({ ulid: newUlid(n), generation: OTHER }));
     await store.put(...earlier.map(toApiKey));
     expect(await listed(undefined, 1)).toEqual([[0], true]);
-    expect(store.sent.map(({ name, input }) => [name, input.Limit])).toEqual([
+    expect(store.sent.map(({ operation, input }) => [operation, input.Limit])).toEqual([
       ['Query', 2],
       ['Query', undefined],
     ]);
   });
 
-  it('#65: are listed with malformed keys of this generation or of none, which are reported', async () => {
+  it('#65: also lists and reports malformed keys of this generation or without a generation', async () => {
     const sk = (n: number) => `KEY#${ulids[n]}`;
     await store.put(
       { ...ofKey, sk: sk(2), generation: GENERATION },

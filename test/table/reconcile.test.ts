@@ -8,7 +8,7 @@ import {
   listedLives,
   presentLives,
   readPass,
-  scanPage,
+  scanGenerations,
   writePass,
 } from '../../functions/table/reconcile.ts';
 import { NO_LIFE, toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
@@ -25,7 +25,7 @@ const OTHER = newUlid(0);
 const life = { deploymentId: 'etl', generation: GENERATION };
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
 
-it('the position of a pass over the table is stored under its name', async () => {
+it("stores the position of a pass over the table under the pass's name", async () => {
   expect(await readPass(table, 'TABLE')).toBeUndefined();
   await writePass(table, 'TABLE', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
   expect(await store.get({ pk: 'RECONCILIATION', sk: 'TABLE' })).toMatchObject({ startedAt: 5 });
@@ -39,10 +39,10 @@ it('the position of a pass over the table is stored under its name', async () =>
 describe('the scan of the table', () => {
   const all = async () => {
     const found: Found[] = [];
-    let after: Awaited<ReturnType<typeof scanPage>>['next'];
+    let after: Awaited<ReturnType<typeof scanGenerations>>['next'];
     let pages = 0;
     do {
-      const page = await scanPage(table, after);
+      const page = await scanGenerations(table, after);
       found.push(...page.found);
       after = page.next;
       pages++;
@@ -50,7 +50,7 @@ describe('the scan of the table', () => {
     return { found, pages };
   };
 
-  it('finds items by generation and kind, and skips events, markers and positions', async () => {
+  it('the scan finds items by generation and kind, and skips events, markers and positions', async () => {
     await store.put(
       toDeployment(deployment()),
       toDirectoryEntry(deployment()),
@@ -88,12 +88,12 @@ describe('the scan of the table', () => {
     );
     expect(NO_LIFE).toBe('00000000000000000000000000');
     expect(store.sent[0]).toMatchObject({
-      name: 'Scan',
+      operation: 'Scan',
       input: { Limit: 1000, ProjectionExpression: 'pk, sk, generation' },
     });
   });
 
-  it('reads page by page', async () => {
+  it('the scan reads the table page by page', async () => {
     const ballast = 'x'.repeat(300_000);
     const sks = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...sks.map((sk) => ({ pk, sk, generation: GENERATION, ballast })));
@@ -103,8 +103,8 @@ describe('the scan of the table', () => {
   });
 });
 
-describe('the state of Deployments', () => {
-  it('says whether each exists and in which generation, or in none if it is damaged', async () => {
+describe('the current state of Deployments', () => {
+  it('returns whether each Deployment exists, and its generation unless the Deployment is damaged', async () => {
     await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
     expect(await presentLives(table, ['etl', 'a b', 'gone'])).toEqual(
       new Map<string, object>([
@@ -115,7 +115,7 @@ describe('the state of Deployments', () => {
     );
   });
 
-  it('says the generation of each directory entry, or none if it is malformed', async () => {
+  it('returns the generation of each directory entry, or no generation if the entry is malformed', async () => {
     await store.put(toDirectoryEntry(deployment()), {
       ...toDirectoryEntry(deployment({ id: 'odd' })),
       name: 7,
@@ -130,7 +130,7 @@ describe('the state of Deployments', () => {
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENTS', sk: 'odd' }]);
   });
 
-  it('is read strongly consistently, a hundred at a time, and not at all for no IDs', async () => {
+  it('reads the state of Deployments with strongly consistent reads, a hundred at a time, and reads nothing for an empty list', async () => {
     const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
     expect((await presentLives(table, ids)).size).toBe(201);
     const keys = store.sent.map(
@@ -147,7 +147,7 @@ describe('the state of Deployments', () => {
   });
 });
 
-it('isBeingPurged is true while the marker of the purge exists', async () => {
+it("isBeingPurged returns true while the purge's marker exists", async () => {
   expect(await isBeingPurged(table, life)).toBe(false);
   await store.put({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   expect(await isBeingPurged(table, life)).toBe(true);
@@ -155,7 +155,7 @@ it('isBeingPurged is true while the marker of the purge exists', async () => {
   isConsistent();
 });
 
-it('an item is still there while it exists in the same generation', async () => {
+it('an item counts as present only while it exists in the same generation', async () => {
   const found = (generation: string): Found => ({
     key: { pk, sk: 'X' },
     deploymentId: 'etl',
@@ -176,7 +176,7 @@ describe('listAgain', () => {
   const etl = deployment();
   const entry = () => store.get({ pk: 'DEPLOYMENTS', sk: 'etl' });
 
-  it('writes a directory entry that is missing, of another generation or malformed', async () => {
+  it('writes a directory entry if it is missing, malformed or belongs to another generation', async () => {
     await store.put(toDeployment(etl));
     expect(await listAgain(table, etl)).toBe(true);
     expect(await entry()).toEqual(toDirectoryEntry(etl));
@@ -187,7 +187,7 @@ describe('listAgain', () => {
     }
   });
 
-  it('writes nothing when the Deployment was deleted, registered again or changed since it was read', async () => {
+  it('does not write a directory entry when the Deployment was deleted, registered again or changed after it was read', async () => {
     expect(await listAgain(table, etl)).toBe(false);
     for (const change of [{ generation: OTHER }, { name: 'new' }, { groups: [] }]) {
       await store.put(toDeployment(deployment(change)));

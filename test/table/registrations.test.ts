@@ -1,6 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
-import type { Table } from '../../functions/table/client.ts';
 import {
   noteRegistration,
   type Registration,
@@ -11,7 +10,7 @@ import {
 } from '../../functions/table/registrations.ts';
 import { fromRegistration, toDeployment, toRegistration } from '../../functions/table/schema.ts';
 import { deployment, GENERATION, MADE_AT } from '../support/records.ts';
-import { startStore } from '../support/store.ts';
+import { startStore, tableOn } from '../support/store.ts';
 
 const store = await startStore();
 const { table } = store;
@@ -29,10 +28,10 @@ const of = (change: Partial<Registration> = {}): Registration => ({
 const put = (...some: Registration[]) => store.put(...some.map((one) => toRegistration(one, undefined)));
 const ofEtl = { pk: 'SOURCES', sk: 'etl' };
 const note = (next: Registration, known?: Registration, now = MADE_AT) =>
-  noteRegistration(table, registrationWrite(table, next, known, now));
+  noteRegistration(table, registrationWrite(next, known, now));
 
-describe('the registration of a followed Deployment', () => {
-  it('is written, and read back strongly consistently', async () => {
+describe("a followed Deployment's registration", () => {
+  it("writes a followed Deployment's registration, and reads it back with a strongly consistent read", async () => {
     expect(await readRegistration(table, 'etl')).toBeUndefined();
     expect(await note(of())).toBe(true);
     const { id: _, ...rest } = of();
@@ -41,7 +40,7 @@ describe('the registration of a followed Deployment', () => {
     expect(store.sent.at(-1)?.input).toMatchObject({ ConsistentRead: true });
   });
 
-  it('expires 90 days after a deletion, rounded up to the second, and never while the Deployment exists', async () => {
+  it('a registration expires 90 days after a deletion, rounded up to the second, and never while the Deployment exists', async () => {
     expect(await note(of({ isPresent: false }), undefined, MADE_AT + 1)).toBe(true);
     expect(await store.get(ofEtl)).toMatchObject({ expiresAt: MADE_AT / 1000 + 1 + 90 * 86_400 });
     expect(await note(of(), of({ isPresent: false }))).toBe(true);
@@ -52,47 +51,45 @@ describe('the registration of a followed Deployment', () => {
     ['another change', { lastChange: '2'.padStart(40, '0') }],
     ['another generation', { generation: newUlid(0) }],
     ['its deletion', { isPresent: false }],
-  ])('does not replace %s that was written meanwhile', async (_, change) => {
+  ])('does not replace %s that was written in the meantime', async (_, change) => {
     await put(of(change));
     expect(await note(of({ lastChange: '3'.padStart(40, '0') }), of())).toBe(false);
     expect(await note(of())).toBe(false);
     expect(await readRegistration(table, 'etl')).toEqual(of(change));
   });
 
-  it('is not written when it has been deleted since it was read', async () => {
+  it('does not write a registration that was deleted after it was read', async () => {
     expect(await note(of(), of())).toBe(false);
     expect(await store.get(ofEtl)).toBeUndefined();
   });
 
-  it('fails when it cannot be written', async () => {
-    const client = { send: async () => Promise.reject(new Error('down')) };
-    const failing = { ...table, client } as unknown as Table;
-    await expect(noteRegistration(failing, registrationWrite(table, of(), undefined, 0))).rejects.toThrow(
-      'down',
-    );
+  it('throws an error when a registration cannot be written', async () => {
+    const failing = tableOn({ send: async () => Promise.reject(new Error('down')) });
+    await expect(noteRegistration(failing, registrationWrite(of(), undefined, 0))).rejects.toThrow('down');
   });
 
-  it('is treated as missing when it is malformed, and reported', async () => {
+  it('treats a malformed registration as missing, and reports it', async () => {
     const good = toRegistration(of(), undefined);
     const wrong = {
       sk: ['', 'a#b', 7],
       lastChange: [7, undefined, '', 'x', '1', '1'.repeat(41)],
       generation: ['x', undefined],
       isPresent: ['true', undefined],
-      row: [null, 'x', [], undefined],
+      row: [null, 'x', [], undefined, {}, { key: 'x' }, { key: { S: 7 } }, { key: { S: 'x', N: '7' } }],
     };
     expect(fromRegistration(good)).toEqual(of());
     for (const [name, values] of Object.entries(wrong))
       for (const value of values) expect(fromRegistration({ ...good, [name]: value })).toBeUndefined();
     await store.put({ ...good, isPresent: 'yes' });
     expect(await readRegistration(table, 'etl')).toBeUndefined();
-    expect((await registrationsPage(table, { after: undefined, limit: 5 })).registrations).toEqual([]);
+    const page = await registrationsPage(table, { after: undefined, limit: 5 });
+    expect(page).toEqual({ registrations: [], malformed: 1, next: undefined });
     expect(store.malformed).toEqual([ofEtl, ofEtl]);
   });
 });
 
 describe('the registrations of many Deployments', () => {
-  it("the registrations of many Deployments are read with each Deployment's current state, fifty at a time", async () => {
+  it("reads the registrations of many Deployments with each Deployment's current state, fifty at a time", async () => {
     await put(of(), of({ id: 'other' }));
     await store.put(toDeployment(deployment()));
     expect(await readRegistered(table, ['etl', 'other', 'gone'])).toEqual(
@@ -111,13 +108,13 @@ describe('the registrations of many Deployments', () => {
     expect(store.sent).toHaveLength(3);
   });
 
-  it('the registrations of many Deployments are listed by ID in pages', async () => {
+  it('lists the registrations of many Deployments in pages ordered by ID', async () => {
     const all = ['a', 'b', 'c'].map((id) => of({ id }));
     await put(...all);
     const first = await registrationsPage(table, { after: undefined, limit: 2 });
     expect(first.registrations).toEqual(all.slice(0, 2));
     const second = await registrationsPage(table, { after: first.next, limit: 2 });
-    expect(second).toEqual({ registrations: all.slice(2), next: undefined });
+    expect(second).toEqual({ registrations: all.slice(2), malformed: 0, next: undefined });
     for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true, Limit: 2 });
   });
 });

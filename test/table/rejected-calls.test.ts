@@ -30,7 +30,7 @@ async function ended(now: number): Promise<RejectedCalls[]> {
 }
 
 describe('the counts of rejected calls', () => {
-  it('the counts of rejected calls are one item for each caller and hour, with the last call for each Deployment', async () => {
+  it('one item for each caller and hour contains the number of rejected calls, and the last call for each Deployment', async () => {
     await count('etl');
     await count('etl', { at: MADE_AT + 1, status: 403, code: 'forbidden' });
     await count('other');
@@ -49,12 +49,12 @@ describe('the counts of rejected calls', () => {
       'last#etl': rejectedCall({ at: MADE_AT + 1, status: 403, code: 'forbidden' }),
       'count#other': 1,
       'last#other': rejectedCall(),
-      // One week after the end of the hour.
+      // The expiry is one week after the end of the hour.
       expiresAt: Date.parse('2027-01-22T09:00:00Z') / 1000,
     });
   });
 
-  it('do not mix a person with an IAM principal of the same name', async () => {
+  it('the counts of rejected calls distinguish a person from an IAM principal with the same name', async () => {
     await count('etl', {}, 'arn:aws:iam::111122223333:role/deploy');
     const caller = { principal: 'arn:aws:iam::111122223333:role/deploy', type: 'iam' as const };
     await countRejectedCall(table, { caller, deploymentId: 'etl', call: rejectedCall() });
@@ -64,19 +64,19 @@ describe('the counts of rejected calls', () => {
     ]);
   });
 
-  it('the counts of rejected calls are exact for 100 calls at the same time', async () => {
+  it('the counts of rejected calls are exact for 100 concurrent calls', async () => {
     await Promise.all(Array.from({ length: 100 }, () => count('etl')));
     expect(await store.partition('REJECTED_CALLS')).toMatchObject([{ callCount: 100, 'count#etl': 100 }]);
   });
 
-  it("never overwrite another attribute, whatever the Deployment's ID is", async () => {
+  it("the counts of rejected calls never overwrite another attribute, regardless of the Deployment's ID", async () => {
     for (const id of ['pk', 'sk', 'expiresAt', 'principal', 'callCount', 'deployments']) await count(id);
     const [calls] = await ended(MADE_AT + HOUR);
     expect(calls).toMatchObject({ caller: { principal: 'eve' }, callCount: 6 });
     expect(calls?.deployments.map(({ count: of }) => of)).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
-  it('only increase the sum after a caller has named ten other Deployments in that hour', async () => {
+  it('once a caller has named ten Deployments in an hour, calls about other Deployments only increase the sum', async () => {
     const longest = (n: number) => `${n}`.padEnd(64, 'd');
     const call = 'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}';
     const largest = {
@@ -98,7 +98,7 @@ describe('the counts of rejected calls', () => {
     expect(bytes).toBeLessThan(5 * 1024);
   });
 
-  it('the counts of rejected calls are read after their hour has ended, not before', async () => {
+  it('the counts of rejected calls are read only after their hour has ended', async () => {
     await count('etl');
     const end = MADE_AT + HOUR;
     expect(await ended(end - 1)).toEqual([]);
@@ -112,7 +112,7 @@ describe('the counts of rejected calls', () => {
     ]);
   });
 
-  it('the counts of rejected calls are left to TTL and reported when their item is malformed', async () => {
+  it('reports a malformed item with counts of rejected calls, and lets TTL delete it', async () => {
     await count('etl');
     const [stored = {}] = await store.partition('REJECTED_CALLS');
     for (const damage of [
@@ -132,7 +132,7 @@ describe('the counts of rejected calls', () => {
 });
 
 describe('moveRejectedCalls', () => {
-  it('writes the events and deletes the counts in one transaction', async () => {
+  it('writes the events of rejected calls and deletes the counts in one transaction', async () => {
     await count('etl');
     const [calls] = await ended(MADE_AT + HOUR);
     expect(await moveRejectedCalls(table, calls as never, [event({ type: 'call.refused' })])).toBe(true);
@@ -142,7 +142,7 @@ describe('moveRejectedCalls', () => {
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
   });
 
-  it('writes nothing when a late call was counted since they were read', async () => {
+  it('does not write events if a late rejected call was counted after the counts were read', async () => {
     await count('etl');
     const [calls] = await ended(MADE_AT + HOUR);
     await count('etl');

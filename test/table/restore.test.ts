@@ -1,12 +1,12 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
-import type { Table } from '../../functions/table/client.ts';
 import {
   allApiKeys,
   allEvents,
   dropApiKeys,
   grantKeys,
   identityOf,
+  provisionedWrites,
   putApiKey,
   putBackDeployment,
   readRestore,
@@ -23,7 +23,7 @@ import {
   toToken,
 } from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, grant, KEY_ULID, token } from '../support/records.ts';
-import { startStore } from '../support/store.ts';
+import { startStore, tableOn } from '../support/store.ts';
 
 const store = await startStore();
 const { table } = store;
@@ -36,46 +36,77 @@ const isConsistent = () => expect(store.sent.every(({ input }) => input.Consiste
 const ballast = 'x'.repeat(300_000);
 const ulids = Array.from({ length: 5 }, (_, n) => newUlid(n + 1));
 
-describe('identityOf', () => {
+describe('provisionedWrites', () => {
   const described = (Table: object | undefined) =>
-    identityOf({ client: { send: async () => ({ Table }) }, tableName: 'keys' } as unknown as Table);
+    provisionedWrites(tableOn({ send: async () => ({ Table }) }));
 
-  it('identifies a table by its ID, or otherwise by its ARN and creation time', async () => {
+  it("returns a provisioned table's write capacity, and nothing for an on-demand table", async () => {
+    expect(await described({ ProvisionedThroughput: { WriteCapacityUnits: 80 } })).toBe(80);
+    expect(await described({ ProvisionedThroughput: { WriteCapacityUnits: 0 } })).toBeUndefined();
+    expect(await described({})).toBeUndefined();
+    expect(await provisionedWrites(table)).toBeUndefined();
+  });
+});
+
+describe('identityOf', () => {
+  const described = (Table: object | undefined) => identityOf(tableOn({ send: async () => ({ Table }) }));
+
+  it('identifies a table by its ID or, without an ID, by its ARN and creation time', async () => {
     expect(await described({ TableId: 'id-1', TableArn: 'arn' })).toBe('id-1');
     expect(await described({ TableArn: 'arn', CreationDateTime: new Date(0) })).toBe(
       'arn of 1970-01-01T00:00:00.000Z',
     );
-    expect(await described({ TableArn: 'arn' })).toBe('arn of undefined');
-    expect(await described(undefined)).toBe('undefined of undefined');
+    // The creation time is in seconds, as DynamoDB sends it.
+    expect(await described({ TableArn: 'arn', CreationDateTime: 1 })).toBe('arn of 1970-01-01T00:00:01.000Z');
   });
 
   it('looks up the table by its name', async () => {
     await identityOf(table).catch(() => {});
-    expect(store.sent[0]).toEqual({ name: 'DescribeTable', input: { TableName: 'keys' } });
+    expect(store.sent[0]).toEqual({ operation: 'DescribeTable', input: { TableName: 'keys' } });
   });
 });
 
-it('a restore is stored under its ID', async () => {
+const options = { point: 1, ignored: ['mallory'], disablesAll: false };
+
+it("a restore's record is stored under the restore's ID", async () => {
   expect(await readRestore(table, 'r')).toBeUndefined();
   isConsistent();
-  await writeRestore(table, 'r', { startedAt: 1 });
-  expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 1 });
-  await writeRestore(table, 'r', { startedAt: 1, finishedAt: 2 });
+  expect(await writeRestore(table, 'r', { startedAt: 1, options })).toBe(true);
+  expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 1, options });
+  expect(await writeRestore(table, 'r', { startedAt: 1, finishedAt: 2, options })).toBe(true);
   expect(await store.get({ pk: 'RESTORES', sk: 'r' })).toEqual({
     pk: 'RESTORES',
     sk: 'r',
     startedAt: 1,
     finishedAt: 2,
+    options,
   });
 });
 
-it('keeps a restore finished when its start is written again', async () => {
-  await writeRestore(table, 'r', { startedAt: 1, finishedAt: 2 });
-  await writeRestore(table, 'r', { startedAt: 1 });
+it('replaces the record of a started restore with different options only if the record is malformed or belongs to an earlier restore', async () => {
+  const other = { ...options, ignored: [] };
+  await writeRestore(table, 'r', { startedAt: 1, options });
+  expect(await writeRestore(table, 'r', { startedAt: 2, options: other })).toBe(false);
+  expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 1, options });
+  const key = { pk: 'RESTORES', sk: 'r' };
+  for (const item of [
+    { ...key, startedAt: 1 },
+    { ...key, startedAt: 'x', options },
+    { ...key, startedAt: 1, options: 'x' },
+  ]) {
+    await store.put(item);
+    expect(await writeRestore(table, 'r', { startedAt: 2, options: other })).toBe(true);
+    expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 2, options: other });
+  }
+});
+
+it('a restore stays finished when its start is recorded again', async () => {
+  await writeRestore(table, 'r', { startedAt: 1, finishedAt: 2, options });
+  expect(await writeRestore(table, 'r', { startedAt: 1, options })).toBe(false);
   expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 1, finishedAt: 2 });
 });
 
-it('writes no key of a Deployment that this restore has put back', async () => {
+it('does not write the keys of a Deployment that the same restore has already put back', async () => {
   await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
   await expect(putApiKey(table, apiKey(), 'r')).rejects.toThrow(
     'another run of this restore has put etl back; run it again',
@@ -85,7 +116,7 @@ it('writes no key of a Deployment that this restore has put back', async () => {
   expect(await store.get({ pk, sk: `KEY#${KEY_ULID}` })).toEqual(toApiKey(apiKey()));
 });
 
-it('every Deployment with its own item is found, on any page, damaged or not', async () => {
+it('finds every Deployment that has its own item, on any page, even if the item is damaged', async () => {
   await store.put(
     { pk, sk: 'DEPLOYMENT', ballast },
     toDeployment(deployment({ id: 'other' })),
@@ -99,7 +130,7 @@ it('every Deployment with its own item is found, on any page, damaged or not', a
   isConsistent();
 });
 
-it('a Deployment is read with the ID of the restore that put it back', async () => {
+it('reads a Deployment with the ID of the restore that put it back', async () => {
   expect(await readRestored(table, 'etl')).toEqual({ deployment: undefined, restoredBy: undefined });
   await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
   expect(await readRestored(table, 'etl')).toEqual({ deployment: deployment(), restoredBy: 'r' });
@@ -112,7 +143,7 @@ it('a Deployment is read with the ID of the restore that put it back', async () 
 describe("the keys of a Deployment's generation", () => {
   const keys = ulids.map((ulid) => apiKey({ ulid }));
 
-  it("the keys of a Deployment's generation are read over all pages, without others and malformed ones", async () => {
+  it("reads the keys of a Deployment's generation across all pages, and omits malformed keys and keys of other generations", async () => {
     const [first, second, ...rest] = keys.map(toApiKey);
     await store.put(
       { ...first, ballast },
@@ -128,7 +159,7 @@ describe("the keys of a Deployment's generation", () => {
     isConsistent();
   });
 
-  it("the keys of a Deployment's generation are replaced and deleted", async () => {
+  it("replaces and deletes the keys of a Deployment's generation", async () => {
     await store.put({ ...toApiKey(apiKey()), x: 1 });
     await putApiKey(table, apiKey({ name: 'new' }), 'r');
     expect(await store.partition(pk)).toEqual([toApiKey(apiKey({ name: 'new' }))]);
@@ -138,21 +169,21 @@ describe("the keys of a Deployment's generation", () => {
   });
 });
 
-it('all events are read oldest first, of every generation, without malformed ones', async () => {
+it('reads all events of every generation, oldest first, with the IDs of malformed events', async () => {
   const [a, b] = [event({ id: ulids[0] ?? '', generation: OTHER }), event({ id: ulids[1] ?? '' })];
   await store.put(toEvent(b), toEvent(a), { ...toEvent(event()), actor: null });
-  expect(await allEvents(table, 'etl')).toEqual([a, b]);
+  expect(await allEvents(table, 'etl')).toEqual({ events: [a, b], malformed: [event().id] });
   expect(store.malformed).toHaveLength(1);
   isConsistent();
 });
 
-it('temporary tokens are counted by their keys, in every generation', async () => {
+it('counts temporary tokens of every generation by their item keys', async () => {
   const items = [toGrant(grant()), toGrant(grant({ hash: 'h', generation: OTHER }))];
   await store.put(...items, toToken(token()));
   expect(await grantKeys(table, 'etl')).toEqual(items.map(({ sk }) => ({ pk, sk })));
 });
 
-it('a Deployment is put back with its directory entry and an event, and without the old marker of its generation', async () => {
+it("puts a Deployment back with its directory entry and an event, and without its generation's old marker", async () => {
   const marker = { pk: 'PURGES', sk: `etl#${GENERATION}` };
   await store.put(marker, { ...marker, sk: `etl#${OTHER}` });
   await putBackDeployment(table, deployment(), 'r', event({ type: 'deployment.restored' }));

@@ -3,14 +3,18 @@ import {
   CHECKED_ATTRIBUTES,
   checkedKeys,
   directoryKey,
+  fromAccessRecord,
   fromApiKey,
   fromChecked,
   fromDeployment,
   fromDirectoryEntry,
   fromEvent,
   fromGrant,
+  fromHeldKey,
   fromIdempotencyRecord,
+  fromJobMark,
   fromLastUse,
+  fromPersonId,
   type Item,
   isOfLife,
   lifeOfMarker,
@@ -18,11 +22,13 @@ import {
   previousSubjectKey,
   purgeMarkerKey,
   subjectKey,
+  toAccessRecord,
   toApiKey,
   toDeployment,
   toDirectoryEntry,
   toEvent,
   toGrant,
+  toHeldKey,
   toIdempotencyRecord,
   toToken,
 } from '../../functions/table/schema.ts';
@@ -40,7 +46,7 @@ import {
 
 const pk = 'DEPLOYMENT#etl';
 
-/** Values of the wrong type for each of: text, boolean, whole number, list of texts, ULID. */
+/** Invalid values for each type: string, boolean, integer, list of strings, ULID. */
 const NOT = {
   text: [7, true, null, undefined, ['x'], { x: 1 }],
   flag: ['true', 1, 0, null, undefined],
@@ -51,7 +57,7 @@ const NOT = {
 };
 const orAbsent = (values: unknown[]) => values.filter((value) => value !== undefined);
 
-/** For each attribute, the values that make an item malformed. */
+/** The values of each attribute that make an item malformed. */
 type Wrong = Record<string, unknown[]>;
 function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wrong) {
   for (const [name, values] of Object.entries(wrong)) {
@@ -64,8 +70,8 @@ function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wron
   expect(from(undefined)).toBeUndefined();
 }
 
-describe('the keys of items', () => {
-  it('have the form of their kind of item', () => {
+describe('item keys', () => {
+  it("an item's keys have the format for its kind", () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
     expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
@@ -78,7 +84,7 @@ describe('the keys of items', () => {
     expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   });
 
-  it('are the same in the reads of a check', () => {
+  it("a check reads each item by its key in the format for the item's kind", () => {
     const of = { deploymentId: 'etl', ulid: KEY_ULID };
     expect(checkedKeys({ kind: 'token', ...of }, 'h')).toEqual({
       deployment: { pk, sk: 'DEPLOYMENT' },
@@ -92,8 +98,8 @@ describe('the keys of items', () => {
   });
 });
 
-describe('the parser of items', () => {
-  it('reads a Deployment, and no malformed one', () => {
+describe('the item parser', () => {
+  it("parses a Deployment's item, and rejects a malformed one", () => {
     each(toDeployment(deployment()), fromDeployment, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#another', 'etl'],
       name: NOT.text,
@@ -107,7 +113,7 @@ describe('the parser of items', () => {
     });
   });
 
-  it('reads a directory entry, and no malformed one', () => {
+  it('parses a directory entry, and rejects a malformed one', () => {
     each(toDirectoryEntry(deployment()), fromDirectoryEntry, {
       sk: [...NOT.text, '', 'a#b'],
       name: NOT.text,
@@ -117,7 +123,7 @@ describe('the parser of items', () => {
     });
   });
 
-  it('reads an API key, and no malformed one', () => {
+  it('parses an API key, and rejects a malformed one', () => {
     const secret = { hash: 'a', createdAt: 1 };
     const rule = { issuer: 'i', claims: { sub: 'x' } };
     expect(fromApiKey(toApiKey(apiKey({ secrets: [secret], trust: [rule] })))).toMatchObject({
@@ -147,7 +153,7 @@ describe('the parser of items', () => {
         undefined,
         null,
         'x',
-        // Neither a secret nor a trust rule.
+        // A key with neither a secret nor a trust rule.
         [],
         { 0: secret },
         [secret, null],
@@ -191,19 +197,20 @@ describe('the parser of items', () => {
           { sub: { prefix: 7 } },
         ]),
         ...change(rule, 'claims', [{ a: 'x', b: 7 }]),
-        // Rules that would accept every token of the issuer.
+        // Trust rules that would accept every token of the issuer.
         ...change(rule, 'claims', [{}, new Set(), new Uint8Array(), { sub: { prefix: '' } }]),
         ...change(rule, 'singleUse', orAbsent(NOT.flag)),
       ],
     });
   });
 
-  it('reads a temporary token, and no malformed one', () => {
+  it('parses a temporary token, and rejects a malformed one', () => {
     each(toGrant(grant()), fromGrant, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#another'],
       sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
       generation: NOT.ulid,
       sub: NOT.text,
+      signedInAt: orAbsent(NOT.seconds),
       scope: orAbsent(NOT.text),
       issuedAt: NOT.seconds,
       expiresAt: NOT.seconds,
@@ -212,7 +219,7 @@ describe('the parser of items', () => {
     expect(fromGrant(bare)).toEqual(grant({ scopes: [] }));
   });
 
-  it('reads the record of an Idempotency-Key, and no malformed one', () => {
+  it("parses an Idempotency-Key's record, and rejects a malformed one", () => {
     const answer = { status: 201, body: '{}' };
     each(toIdempotencyRecord(record()), fromIdempotencyRecord, {
       bodyHash: NOT.text,
@@ -229,10 +236,60 @@ describe('the parser of items', () => {
     expect(fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer })).toMatchObject({ answer });
   });
 
-  it('reads an event, and no malformed one', () => {
+  it('parses the record of a person whose access ended, and rejects a malformed one', () => {
+    const job = { id: KEY_ULID, keys: 'report', found: 0, disabled: 0 } as const;
+    const record = { issuer: 'https://login.test', sub: 'ada', endedAt: 5, blocked: false, revision: 0, job };
+    each(toAccessRecord(record), fromAccessRecord, {
+      issuer: NOT.text,
+      sub: NOT.text,
+      endedAt: NOT.whole,
+      blocked: NOT.flag,
+      revision: NOT.whole,
+      job: [
+        null,
+        undefined,
+        'x',
+        ...NOT.ulid.map((id) => ({ ...job, id })),
+        ...NOT.text.map((keys) => ({ ...job, keys })),
+        { ...job, keys: 'delete' },
+        ...orAbsent(NOT.text).map((after) => ({ ...job, after })),
+        ...NOT.whole.map((found) => ({ ...job, found })),
+        ...NOT.whole.map((count) => ({ ...job, disabled: count })),
+        ...orAbsent(NOT.whole).map((finishedAt) => ({ ...job, finishedAt })),
+      ],
+    });
+    const mark = { pk: 'PEOPLE', sk: 'JOB#x', issuer: 'https://login.test', sub: 'ada', jobId: KEY_ULID };
+    each(mark, fromJobMark, { issuer: NOT.text, sub: NOT.text, jobId: NOT.ulid });
+    each(mark, fromPersonId, { issuer: NOT.text, sub: NOT.text });
+  });
+
+  it("parses the record of a key found by the job that ends a person's access, and rejects a malformed record", () => {
+    const held = {
+      keyId: 'dk_etl_x',
+      jobId: KEY_ULID,
+      name: 'ci',
+      reasons: ['created' as const],
+      disabled: true,
+    };
+    each(toHeldKey({ issuer: 'https://login.test', sub: 'ada' }, held), fromHeldKey, {
+      keyId: NOT.text,
+      jobId: NOT.ulid,
+      name: NOT.text,
+      reasons: [...NOT.texts, ['admired']],
+      disabled: NOT.flag,
+    });
+  });
+
+  it('parses an event about people, which does not belong to a Deployment', () => {
+    const item = toEvent({ ...event(), deploymentId: '', generation: '' });
+    expect(item.pk).toBe('EVENTS#');
+    expect(fromEvent(item)).toMatchObject({ deploymentId: '', generation: '' });
+  });
+
+  it('parses an event, and rejects a malformed one', () => {
     const { actor } = event();
     each(toEvent(event()), fromEvent, {
-      pk: [...NOT.text, 'EVENTS#', 'DEPLOYMENT#etl', 'OTHERS-etl'],
+      pk: [...NOT.text, 'EVENTS#a b', 'DEPLOYMENT#etl', 'OTHERS-etl'],
       sk: NOT.ulid,
       type: NOT.text,
       generation: NOT.text,
@@ -251,7 +308,7 @@ describe('the parser of items', () => {
     });
   });
 
-  it('#57: gives an event of an earlier version the type of its actor', () => {
+  it('#57: adds the actor type to an event from an earlier version', () => {
     const { actor } = event();
     const { type: _, ...untyped } = { ...actor, principal: 'purge' };
     const read = (change: object) =>
@@ -261,7 +318,7 @@ describe('the parser of items', () => {
     expect(read({ type: 'of-a-later-version' })).toEqual({ ...untyped, type: 'of-a-later-version' });
   });
 
-  it('reports a malformed item only by its keys, and does not report a missing one', () => {
+  it('reports a malformed item by its keys only, and does not report a missing item', () => {
     const onMalformed = vi.fn();
     const key = { pk, sk: 'DEPLOYMENT' };
     expect(parse({ onMalformed }, toDeployment(deployment()), fromDeployment)).toEqual(deployment());
@@ -271,7 +328,7 @@ describe('the parser of items', () => {
     expect(onMalformed.mock.calls).toEqual([[key]]);
   });
 
-  it('reads the last use of a token, parts of which may be unknown', () => {
+  it("parses a token's last use even if parts of it are unknown", () => {
     const item = { lastUsedAt: 0, lastUsedAddress: 'a', lastUsedClient: 'c' };
     expect(fromLastUse(item)).toEqual({ at: 0, address: 'a', client: 'c' });
     expect(fromLastUse({ lastUsedAt: 5 })).toEqual({ at: 5, address: '', client: '' });
@@ -283,7 +340,7 @@ describe('the parser of items', () => {
     });
   });
 
-  it('throws an unexpected error', () => {
+  it('the item parser rethrows an unexpected error', () => {
     const broken = new Proxy(
       {},
       {
@@ -307,7 +364,7 @@ describe('the attributes that a check reads', () => {
   };
   const attributes = Object.keys(toToken(token({ scopes: [] })));
 
-  it('include everything that it needs, and no hash of a secret', () => {
+  it('the attributes that a check reads include everything it needs, and no hash of a secret', () => {
     const { ProjectionExpression, ExpressionAttributeNames: names } = CHECKED_ATTRIBUTES;
     const read = ProjectionExpression.split(',').map((name) => names[name as keyof typeof names] ?? name);
     expect(read).toEqual([
@@ -320,6 +377,7 @@ describe('the attributes that a check reads', () => {
       'scopes',
       'scope',
       'sub',
+      'signedInAt',
       'issuedAt',
       'expiresAt',
       'lastUsedAt',
@@ -328,7 +386,7 @@ describe('the attributes that a check reads', () => {
     for (const name of attributes) expect(read).toContain(name);
   });
 
-  it('are, for a token, those of the token, its key and its Deployment', () => {
+  it('the check of a token reads attributes of the token, its key and its Deployment', () => {
     const scoped = toToken(token({ scopes: ['a', 'b:c'] }));
     expect(
       of('token', scoped, toApiKey(apiKey({ validUntil: 5, networks: ['n'] })), toDeployment(deployment())),
@@ -354,7 +412,7 @@ describe('the attributes that a check reads', () => {
     expect(of('token', toToken(token())).token?.scopes).toBeUndefined();
   });
 
-  it('are, for a temporary token, those of the token and its Deployment', () => {
+  it('the check of a temporary token reads attributes of the token and its Deployment', () => {
     expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
       deployment: { generation: GENERATION },
       grant: {
@@ -367,7 +425,7 @@ describe('the attributes that a check reads', () => {
     });
   });
 
-  it('are omitted and reported when they are malformed', () => {
+  it('omits and reports malformed items that a check reads', () => {
     const items = {
       token: toToken(token()),
       key: toApiKey(apiKey()),
@@ -401,13 +459,13 @@ describe('the attributes that a check reads', () => {
 });
 
 describe('a purge', () => {
-  it('deletes items of its generation and those without a valid one', () => {
+  it('a purge covers items of its generation and items without a valid generation', () => {
     expect(isOfLife({ generation: GENERATION }, GENERATION)).toBe(true);
     expect(isOfLife({ generation: KEY_ULID }, GENERATION)).toBe(false);
     for (const generation of NOT.ulid) expect(isOfLife({ generation }, GENERATION)).toBe(true);
   });
 
-  it('reads the generation from its marker', () => {
+  it("reads a purge's generation from its marker", () => {
     expect(lifeOfMarker({ sk: `a_b-c#${GENERATION}` })).toEqual({
       deploymentId: 'a_b-c',
       generation: GENERATION,

@@ -36,7 +36,7 @@ const row = (id: string, rest: Record<string, AttributeValue> = {}) => ({
 });
 const keyOf = (n: string) => ({ org: { S: 'acme' }, n: { N: n } });
 
-describe('an attribute of a followed table', () => {
+describe("a followed table's attributes", () => {
   const after = (attribute: AttributeValue) =>
     rowChange(
       {
@@ -56,12 +56,12 @@ describe('an attribute of a followed table', () => {
     ['a map', { M: { a: { S: 'b' } } }, {}],
     ['binary', { B: new Uint8Array([1]) }, {}],
     ['a set of numbers', { NS: ['1'] }, {}],
-  ])('is read from %s', (_, attribute, value) => {
+  ])('reads an attribute of a followed table from %s', (_, attribute, value) => {
     expect(after(attribute)).toEqual({ label: value });
   });
 });
 
-describe('a stream record of a followed table', () => {
+describe("a followed table's stream record", () => {
   const images = { Keys: keyOf('1'), SequenceNumber: '7', ApproximateCreationDateTime: 5 };
   const [OldImage, NewImage] = [row('etl'), row('etl', { label: { S: 'ETL' } })];
   const change = (eventName: string, dynamodb: object | undefined) =>
@@ -69,7 +69,7 @@ describe('a stream record of a followed table', () => {
   const old = { deploymentId: 'etl', type: 'deployment' };
   const told = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
 
-  it('contains the row before and after the change', () => {
+  it("a followed table's stream record contains the row before and after the change", () => {
     expect(change('MODIFY', { ...images, OldImage, NewImage })).toEqual({
       ...told,
       before: old,
@@ -94,7 +94,7 @@ describe('a stream record of a followed table', () => {
     ['a removal without the old image', 'REMOVE', { ...images, NewImage }],
     ['a change without keys', 'MODIFY', { OldImage, NewImage }],
     ['nothing', 'MODIFY', undefined],
-  ])('is rejected when it is %s', (_, eventName, dynamodb) => {
+  ])('rejects an attribute of a followed table when it is %s', (_, eventName, dynamodb) => {
     expect(() => change(eventName, dynamodb)).toThrow(
       new RefusedRow('the stream must have keys, new and old images'),
     );
@@ -145,7 +145,7 @@ describe('a followed table', () => {
   });
   const of = (n: string) => ({ deploymentId: `d${n}`, type: 'deployment' });
 
-  it('returns the names of its key attributes', async () => {
+  it("returns the names of a followed table's key attributes", async () => {
     expect(await readKeyNames(table)).toEqual(['org', 'n']);
     const silent = (Table: object | undefined) =>
       readKeyNames({ client: { send: async () => ({ Table }) } as never, source });
@@ -153,7 +153,7 @@ describe('a followed table', () => {
     expect(await silent({ KeySchema: [{}] })).toEqual(['']);
   });
 
-  it("is scanned page by page, with only the source's attributes and the key", async () => {
+  it("scans a followed table page by page, reading only the key and the source's attributes", async () => {
     const first = await scanRows(table, ['org', 'n'], { after: undefined, limit: 2 });
     expect(first.rows).toEqual(['1', '2'].map((n) => ({ key: keyOf(n), row: of(n) })));
     const second = await scanRows(table, ['org', 'n'], { after: first.next, limit: 2 });
@@ -173,7 +173,7 @@ describe('a followed table', () => {
     });
   });
 
-  it('requests a key attribute once, even if the source names it too', async () => {
+  it('requests a key attribute only once, even if the source also names it', async () => {
     const keyed = { ...source, id: 'org' };
     const { rows } = await scanRows({ ...table, source: keyed }, ['org', 'n'], {
       after: undefined,
@@ -183,7 +183,7 @@ describe('a followed table', () => {
     expect(sent[0]?.input).toMatchObject({ ProjectionExpression: '#0, #1, #2, #3, #4' });
   });
 
-  it('returns the current row with a strongly consistent read', async () => {
+  it('reads the current row of a followed table with a strongly consistent read', async () => {
     expect(await readRow(table, keyOf('2'))).toEqual(of('2'));
     expect(await readRow(table, keyOf('9'))).toBeUndefined();
     expect(sent[0]?.input).toMatchObject({
@@ -209,7 +209,7 @@ describe('the DynamoDB client for a followed table', () => {
     return openSource(source, patience);
   };
 
-  it('throws a 503 after its attempts when the server hangs', async () => {
+  it('the client for a followed table throws a 503 after its last attempt when the server hangs', async () => {
     stub.reply(() => damaged.hang());
     const end = readRow(open({ attemptTimeout: 60, attempts: 2 }), keyOf('1'));
     await expect(end).rejects.toMatchObject({
@@ -218,7 +218,7 @@ describe('the DynamoDB client for a followed table', () => {
     });
   });
 
-  it('makes as many attempts as configured', async () => {
+  it('the client for a followed table makes as many attempts as configured', async () => {
     stub.reply(() => failure(500, 'InternalServerError'));
     const end = readRow(open({ attemptTimeout: 5000, attempts: 2 }), keyOf('1'));
     await expect(end).rejects.toMatchObject({ status: 503 });

@@ -1,8 +1,14 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ServiceEvent } from '../../functions/domain/events.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
-import type { Grant } from '../../functions/domain/records.ts';
+import type { Grant, IdempotencyRecord } from '../../functions/domain/records.ts';
 import { toDeployment, toGrant } from '../../functions/table/schema.ts';
-import { deleteGrant, listGrants, putGrant, readGrant } from '../../functions/table/temporary-tokens.ts';
+import {
+  deleteGrant,
+  listGrants,
+  putGrant as put,
+  readGrant,
+} from '../../functions/table/temporary-tokens.ts';
 import { deployment, event, GENERATION, grant, KEY_ULID, MADE_AT, record } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
@@ -16,10 +22,13 @@ const etl = deployment();
 const OTHER = newUlid(0);
 const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
 const ofRecord = { pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
+/** A call by an IAM principal, whose access the transaction does not check. */
+const putGrant = (of: typeof table, one: Grant, its: ServiceEvent, made?: IdempotencyRecord) =>
+  put(of, one, its, { record: made, signIn: undefined });
 const events = async () => (await store.partition('EVENTS#etl')).length;
 
-describe('the item of a temporary token', () => {
-  it('is created with its event and record, and read back', async () => {
+describe("a temporary token's item", () => {
+  it('creates a temporary token with its event and record, and reads it back', async () => {
     await store.put(toDeployment(etl));
     const two = grant({ scopes: ['a', 'b:c'] });
     expect(await putGrant(table, two, event(), record())).toBe('issued');
@@ -30,19 +39,19 @@ describe('the item of a temporary token', () => {
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual(two);
   });
 
-  it('has no scopes when it was issued without any', async () => {
+  it('a temporary token has no scopes when it was issued without any', async () => {
     await store.put(toGrant(grant({ scopes: [] })));
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toMatchObject({ scopes: [] });
   });
 
-  it('is created once for an Idempotency-Key', async () => {
+  it('creates a temporary token only once for an Idempotency-Key', async () => {
     await store.put(toDeployment(etl), { ...ofRecord, expiresAt: MADE_AT });
     expect(await putGrant(table, grant(), event(), record())).toBe('repeated');
     expect(await store.get(ofGrant)).toBeUndefined();
     expect(await events()).toBe(0);
   });
 
-  it('is not created in an earlier generation or without a Deployment', async () => {
+  it('does not create a temporary token in an earlier generation, or if the Deployment does not exist', async () => {
     expect(await putGrant(table, grant(), event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await putGrant(table, grant(), event())).toBe('gone');
@@ -50,13 +59,13 @@ describe('the item of a temporary token', () => {
     expect(await events()).toBe(0);
   });
 
-  it('never replaces another token', async () => {
+  it('creating a temporary token never replaces another token', async () => {
     await store.put(toDeployment(etl), toGrant(grant()));
     expect(await putGrant(table, grant({ sub: 'eve' }), event())).toBe('gone');
     expect(await store.get(ofGrant)).toMatchObject({ sub: 'ada' });
   });
 
-  it('is read until the second of its expiry, and only in its own generation', async () => {
+  it('reads a temporary token until the second in which it expires, and only in its own generation', async () => {
     await store.put(toGrant(grant()));
     const end = grant().expiresAt * 1000;
     expect(await readGrant(table, etl, KEY_ULID, end - 1)).toEqual(grant());
@@ -66,7 +75,7 @@ describe('the item of a temporary token', () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('#65: is found when it is malformed, so that it can be revoked, and is reported', async () => {
+  it('#65: finds and reports a malformed temporary token, so that it can be revoked', async () => {
     const { deploymentId, ulid, hash } = grant();
     for (const change of [{ sub: 7 }, { generation: 7 }, { expiresAt: 8.64e12 + 1 }]) {
       store.malformed.length = 0;
@@ -78,7 +87,7 @@ describe('the item of a temporary token', () => {
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toBeUndefined();
   });
 
-  it('is deleted with an event, and without one when it is already gone', async () => {
+  it('deletes a temporary token with an event, and writes no event when the token is already gone', async () => {
     await store.put(toGrant(grant()));
     expect(await deleteGrant(table, grant(), event())).toBe(true);
     expect(await store.get(ofGrant)).toBeUndefined();
@@ -87,7 +96,7 @@ describe('the item of a temporary token', () => {
   });
 });
 
-describe('the temporary tokens of a Deployment', () => {
+describe("a Deployment's temporary tokens", () => {
   const ulids = Array.from({ length: 6 }, (_, n) => newUlid(n + 1));
   const changes: Partial<Grant>[] = [
     {},
@@ -105,7 +114,7 @@ describe('the temporary tokens of a Deployment', () => {
   };
   const isAdas = ({ sub }: Grant) => sub === 'ada';
 
-  it('the temporary tokens of a Deployment are listed oldest first, in pages, while they are valid', async () => {
+  it("lists a Deployment's valid temporary tokens oldest first, in pages", async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 1, 4, 5], undefined]);
     expect(await listed(undefined, 2)).toEqual([[0, 1], 1]);
     expect(await listed(ulids[0], 2)).toEqual([[1, 4], 4]);
@@ -114,13 +123,13 @@ describe('the temporary tokens of a Deployment', () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('can be filtered, and the list says whether there are more', async () => {
+  it("filters a Deployment's temporary tokens, and reports whether there are more", async () => {
     expect(await listed(undefined, 100, isAdas)).toEqual([[0, 4, 5], undefined]);
     expect(await listed(undefined, 3, isAdas)).toEqual([[0, 4, 5], undefined]);
     expect(await listed(undefined, 1, isAdas)).toEqual([[0], 0]);
   });
 
-  it('cost at most two queries a page, however many there are, and each is listed once over all pages', {
+  it('lists each temporary token exactly once across all pages, with at most two queries a page, no matter how many tokens there are', {
     timeout: 60_000,
   }, async () => {
     await store.clear(pk);

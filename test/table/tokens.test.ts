@@ -1,9 +1,8 @@
-import { marshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
-import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
+import { recordUse } from '../../functions/table/checks.ts';
 import { toApiKey, toDeployment, toEvent, toGrant, toToken } from '../../functions/table/schema.ts';
-import { deleteLeakedToken } from '../../functions/table/tokens.ts';
+import * as tokens from '../../functions/table/tokens.ts';
 import {
   apiKey,
   deployment,
@@ -17,8 +16,7 @@ import {
 import { startStore } from '../support/store.ts';
 
 const store = await startStore();
-const { table } = store;
-const tokens = leanTokenStore(store.wire, table);
+const table = store.httpsTable;
 afterAll(() => store.stop());
 beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
@@ -30,21 +28,24 @@ const FROM = { address: '192.0.2.1', client: 'curl/8' };
 const OTHER = newUlid(0);
 
 describe('readKey', () => {
-  it('returns the key with its Deployment in one strongly consistent read', async () => {
+  it('readKey returns the key with its Deployment in one strongly consistent read', async () => {
     await store.put(toDeployment(deployment()), toApiKey(apiKey()));
-    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: apiKey() });
-    const Keys = [marshall({ pk, sk: 'DEPLOYMENT' }), marshall(ofKey)];
+    expect(await tokens.readKey(table, 'etl', KEY_ULID)).toEqual({ deployment: deployment(), key: apiKey() });
+    const Keys = [{ pk, sk: 'DEPLOYMENT' }, ofKey];
     const input = { RequestItems: { keys: { ConsistentRead: true, Keys } } };
-    expect(store.sent).toEqual([{ name: 'BatchGetItem', input }]);
+    expect(store.sent).toEqual([{ operation: 'BatchGetItem', input }]);
   });
 
-  it('returns neither a missing nor a malformed key or Deployment', async () => {
-    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: undefined, key: undefined });
+  it('readKey omits a key or Deployment that is missing or malformed', async () => {
+    expect(await tokens.readKey(table, 'etl', KEY_ULID)).toEqual({ deployment: undefined, key: undefined });
     await store.put(toApiKey(apiKey()), { pk, sk: 'DEPLOYMENT', generation: GENERATION });
-    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
+    expect(await tokens.readKey(table, 'etl', KEY_ULID)).toEqual({ deployment: undefined, key: apiKey() });
     expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }]);
     await store.put({ ...toApiKey(apiKey()), enabled: 'yes' }, toDeployment(deployment()));
-    expect(await tokens.readKey('etl', KEY_ULID)).toEqual({ deployment: deployment(), key: undefined });
+    expect(await tokens.readKey(table, 'etl', KEY_ULID)).toEqual({
+      deployment: deployment(),
+      key: undefined,
+    });
     expect(store.malformed).toEqual([{ pk, sk: 'DEPLOYMENT' }, ofKey]);
   });
 });
@@ -52,99 +53,91 @@ describe('readKey', () => {
 describe('readToken', () => {
   const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
 
-  it('returns the token, its key, its Deployment and its last use in one strongly consistent read', async () => {
+  it('readToken returns the token, its key, its Deployment and its last use in one strongly consistent read', async () => {
     const used = { lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
     await store.put({ ...toToken(token()), ...used }, toApiKey(apiKey()), toDeployment(deployment()));
     const { generation, epoch, issuedAt, expiresAt } = token();
-    expect(await tokens.readToken(of('token'), 't'.repeat(43))).toEqual({
-      deployment: { generation },
-      key: { scopes: ['code:deploy'], enabled: true, epoch: 0, generation },
-      token: { generation, epoch, issuedAt, expiresAt },
+    expect(await tokens.readToken(table, of('token'), 't'.repeat(43))).toEqual({
+      records: {
+        deployment: { generation },
+        key: { scopes: ['code:deploy'], enabled: true, epoch: 0, generation },
+        token: { generation, epoch, issuedAt, expiresAt },
+      },
       lastUse: { at: 7, address: '192.0.2.1', client: 'curl/8' },
+      isThere: true,
     });
     expect(store.sent).toMatchObject([
-      { name: 'BatchGetItem', input: { RequestItems: { keys: { ConsistentRead: true } } } },
+      { operation: 'BatchGetItem', input: { RequestItems: { keys: { ConsistentRead: true } } } },
     ]);
   });
 
-  it('returns a temporary token, which has no last use, and nothing for a token that does not exist', async () => {
-    expect(await tokens.readToken(of('temporary'), 'g'.repeat(43))).toEqual({});
+  it('readToken returns a temporary token, which has no last use, and returns nothing for a missing token', async () => {
+    expect(await tokens.readToken(table, of('temporary'), 'g'.repeat(43))).toEqual({
+      records: {},
+      isThere: false,
+    });
     await store.put(toGrant(grant()));
     const { generation, sub, scopes, issuedAt, expiresAt } = grant();
-    expect(await tokens.readToken(of('temporary'), 'g'.repeat(43))).toEqual({
-      grant: { generation, sub, scopes, issuedAt, expiresAt },
+    expect(await tokens.readToken(table, of('temporary'), 'g'.repeat(43))).toEqual({
+      records: { grant: { generation, sub, scopes, issuedAt, expiresAt } },
+      isThere: true,
     });
   });
 
-  it('omits and reports malformed items', async () => {
+  it('readToken omits and reports malformed items', async () => {
     await store.put({ ...toToken(token()), epoch: 'x' });
-    expect(await tokens.readToken(of('token'), 't'.repeat(43))).toEqual({});
+    expect(await tokens.readToken(table, of('token'), 't'.repeat(43))).toEqual({
+      records: {},
+      isThere: true,
+    });
     expect(store.malformed).toEqual([ofToken]);
-  });
-
-  it('fails when the response does not mention the table, and never returns another item', async () => {
-    const answering = (output: Record<string, unknown>) =>
-      leanTokenStore(async () => ({ done: true, output }), table).readToken(of('token'), 'h');
-    for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }])
-      await expect(answering(output)).rejects.toMatchObject({
-        status: 503,
-        cause: { message: 'BatchGetItem gave no answer' },
-      });
-    const generation = { S: OTHER };
-    const strangers = [
-      {},
-      { pk: { S: pk } },
-      { pk: { S: 'DEPLOYMENT#other' }, sk: { S: 'DEPLOYMENT' }, generation },
-      { pk: { S: pk }, sk: { S: 'OTHER' }, generation },
-    ];
-    expect(await answering({ Responses: { keys: strangers } })).toEqual({});
   });
 });
 
-describe('the item of a token', () => {
-  it('is written in one request, with a narrowed scope as a string', async () => {
-    await tokens.putToken(() => token());
+describe("a token's item", () => {
+  it('writes a token in one request, with its narrowed scope as a string', async () => {
+    await tokens.putToken(table, () => token());
     const { deploymentId: _, ulid: __, hash: ___, ...rest } = token();
     expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest });
-    await tokens.putToken(() => token({ scopes: ['a', 'b:c'] }));
+    await tokens.putToken(table, () => token({ scopes: ['a', 'b:c'] }));
     expect(await store.get(ofToken)).toEqual({ ...ofToken, ...rest, scope: 'a b:c' });
-    await tokens.putToken(() => token({ scopes: [] }));
+    await tokens.putToken(table, () => token({ scopes: [] }));
     expect(await store.get(ofToken)).toMatchObject({ scope: '' });
     expect(store.sent).toHaveLength(3);
   });
 
-  it('is deleted in one request, even if it is already gone', async () => {
-    await tokens.putToken(() => token());
-    await tokens.deleteToken(token());
+  it('deletes a token in one request, even if it is already gone', async () => {
+    await tokens.putToken(table, () => token());
+    await tokens.deleteToken(table, token());
     expect(await store.get(ofToken)).toBeUndefined();
-    await tokens.deleteToken(token());
-    expect(store.sent.map(({ name }) => name)).toEqual(['PutItem', 'DeleteItem', 'DeleteItem']);
+    await tokens.deleteToken(table, token());
+    expect(store.sent.map(({ operation }) => operation)).toEqual(['PutItem', 'DeleteItem', 'DeleteItem']);
   });
 
-  it('is deleted with an event when it leaked, whatever its kind, and without one when it is already gone', async () => {
+  it('deletes a leaked token of any kind with an event, and writes no event when the token is already gone', async () => {
     await store.put(toToken(token()), toGrant(grant()));
     const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
-    await deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(1) }));
+    await tokens.deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(1) }));
     expect(await store.get(ofToken)).toBeUndefined();
-    await deleteLeakedToken(table, of('temporary'), 'g'.repeat(43), event({ id: newUlid(2) }));
+    await tokens.deleteLeakedToken(table, of('temporary'), 'g'.repeat(43), event({ id: newUlid(2) }));
     expect(await store.get(ofGrant)).toBeUndefined();
     expect(await store.partition('EVENTS#etl')).toHaveLength(2);
-    await deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(3) }));
+    await tokens.deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(3) }));
     expect(await store.partition('EVENTS#etl')).toHaveLength(2);
   });
 });
 
-describe('the first token of a new secret', () => {
+describe("a new secret's first token", () => {
   const old = { hash: 'o', createdAt: 1, retiresOnFirstUse: true };
   const fresh = { hash: 'n', createdAt: 2 };
   const key = apiKey({ secrets: [old, fresh] });
   const secrets = [{ ...fresh, lastUsedAt: 9 }];
   const firstUse = { secret: fresh, secrets, now: 9, from: FROM };
 
-  it('is written with the secrets of its key, its last use and the event', async () => {
+  it("writes a new secret's first token together with the key's secrets, its last use and the event", async () => {
     await store.put({ ...toApiKey(key), name: 'kept' });
     const first = { ...firstUse, event: event() };
-    expect(await tokens.putTokenOfFirstUse(token(), key, first)).toBe(true);
+    expect(await tokens.putTokenOfFirstUse(table, token(), key, first)).toBe(true);
     expect(await store.get(ofToken)).toBeDefined();
     expect(await store.partition('EVENTS#etl')).toEqual([toEvent(event())]);
     const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
@@ -154,16 +147,16 @@ describe('the first token of a new secret', () => {
     });
   });
 
-  it('does not depend on recorded uses of the other secret', async () => {
+  it("writing a new secret's first token does not depend on recorded uses of the other secret", async () => {
     const inUse = { ...old, lastUsedAt: 8 };
     await store.put({ ...toApiKey(apiKey({ secrets: [inUse, fresh] })), 'lastUsedAt#o': 8 });
-    expect(await tokens.putTokenOfFirstUse(token(), key, firstUse)).toBe(true);
+    expect(await tokens.putTokenOfFirstUse(table, token(), key, firstUse)).toBe(true);
     expect(await store.partition('EVENTS#etl')).toEqual([]);
   });
 
   it.each<[string, Parameters<typeof apiKey>[0] | undefined]>([
     ['a later revision', { revision: 1 }],
-    ['another life', { generation: OTHER }],
+    ['another generation', { generation: OTHER }],
     ['other secrets', { secrets: [] }],
     [
       'an earlier first use',
@@ -175,15 +168,15 @@ describe('the first token of a new secret', () => {
       },
     ],
     ['no item', undefined],
-  ])('is not written when the key now has %s', async (_, change) => {
+  ])("does not write a new secret's first token when the key now has %s", async (_, change) => {
     if (change) await store.put(toApiKey(apiKey({ secrets: key.secrets, ...change })));
     const before = await store.partition(pk);
-    expect(await tokens.putTokenOfFirstUse(token(), key, firstUse)).toBe(false);
+    expect(await tokens.putTokenOfFirstUse(table, token(), key, firstUse)).toBe(false);
     expect(await store.partition(pk)).toEqual(before);
   });
 });
 
-describe('the use of an API key', () => {
+describe('using an API key', () => {
   const key = apiKey({
     secrets: [
       { hash: 'a', createdAt: 1 },
@@ -192,13 +185,33 @@ describe('the use of an API key', () => {
   });
   const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
 
-  it('is recorded on the key and on the secret', async () => {
+  it('records a use on the key and on the secret', async () => {
     await store.put(toApiKey(key));
-    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 9, FROM);
+    await tokens.recordSecretUse(table, key, { hash: 'b', createdAt: 2 }, { before: 8, now: 9, from: FROM });
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used, 'lastUsedAt#b': 9 });
   });
 
-  it('is not recorded on another secret in the same position, or on a deleted key', async () => {
+  it('records a use together with the event that reports it; writes neither if a later use is already recorded', async () => {
+    await store.put({ ...toApiKey(key), 'lastUsedAt#b': 8 });
+    const secret = { hash: 'b', createdAt: 2 };
+    const note = (before: number, id: number) =>
+      tokens.recordSecretUse(table, key, secret, {
+        before,
+        now: 9,
+        from: FROM,
+        event: event({ id: newUlid(id) }),
+      });
+    await note(7, 1);
+    expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), 'lastUsedAt#b': 8 });
+    expect(await store.partition('EVENTS#etl')).toEqual([]);
+    await note(8, 2);
+    expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used, 'lastUsedAt#b': 9 });
+    expect(await store.partition('EVENTS#etl')).toEqual([
+      toEvent(event({ id: expect.any(String) as never })),
+    ]);
+  });
+
+  it('does not record a use on a different secret that took the same position, or on a deleted key', async () => {
     const changed = apiKey({
       secrets: [
         { hash: 'x', createdAt: 1 },
@@ -206,7 +219,8 @@ describe('the use of an API key', () => {
       ],
     });
     await store.put(toApiKey(changed));
-    const note = () => tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 9, FROM);
+    const note = () =>
+      tokens.recordSecretUse(table, key, { hash: 'b', createdAt: 2 }, { before: 8, now: 9, from: FROM });
     await note();
     expect(await store.get(ofKey)).toEqual(toApiKey(changed));
     await store.remove(ofKey);
@@ -214,31 +228,33 @@ describe('the use of an API key', () => {
     expect(await store.get(ofKey)).toBeUndefined();
   });
 
-  it('is not recorded when a later one exists', async () => {
+  it('does not record a use if a later use has already been recorded', async () => {
     const later = { ...toApiKey(key), ...used, 'lastUsedAt#b': 9 };
     await store.put(later);
-    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 8, 20, FROM);
+    await tokens.recordSecretUse(table, key, { hash: 'b', createdAt: 2 }, { before: 8, now: 20, from: FROM });
     expect(await store.get(ofKey)).toEqual(later);
-    await tokens.noteExchange(key, { hash: 'b', createdAt: 2 }, 9, 20, FROM);
+    await tokens.recordSecretUse(table, key, { hash: 'b', createdAt: 2 }, { before: 9, now: 20, from: FROM });
     expect(await store.get(ofKey)).toEqual({ ...later, 'lastUsedAt#b': 20, lastUsedAt: 20 });
   });
 
-  it('is recorded on the key when no secret was used, and does not re-create a deleted key', async () => {
-    const note = () => tokens.noteSubject(key, 8, 9, FROM);
+  it('records a use only on the key if no secret was used, and does not re-create a deleted key', async () => {
+    const note = () => recordUse(table, key, 8, 9, FROM);
     await note();
     expect(await store.get(ofKey)).toBeUndefined();
     await store.put(toApiKey(key));
     await note();
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used });
-    await tokens.noteSubject(key, 8, 20, FROM);
+    await recordUse(table, key, 8, 20, FROM);
     expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 9 });
-    await tokens.noteSubject(key, 9, 20, FROM);
+    await recordUse(table, key, 9, 20, FROM);
     expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 20 });
   });
 });
 
-it('a token for a single-use subject token is written together with it, and never a second time', async () => {
-  expect(await tokens.putTokenOfSubject(token(), { hash: 's', previousHash: 'p', until: 99 })).toBe(true);
+it('writes a token together with its single-use subject token, but never a second time', async () => {
+  expect(await tokens.putTokenOfSubject(table, token(), { hash: 's', previousHash: 'p', until: 99 })).toBe(
+    true,
+  );
   for (const used of [
     { pk: 'SUBJECT#s', sk: 'SUBJECT', expiresAt: 99 },
     { pk, sk: 'SUBJECT#p', generation: GENERATION, expiresAt: 99 },
@@ -251,7 +267,7 @@ it('a token for a single-use subject token is written together with it, and neve
     { hash: 's', previousHash: 'q' },
     { hash: 'r', previousHash: 'p' },
   ]) {
-    expect(await tokens.putTokenOfSubject(again, { ...used, until: 100 })).toBe(false);
+    expect(await tokens.putTokenOfSubject(table, again, { ...used, until: 100 })).toBe(false);
   }
   expect(await store.partition(pk)).toHaveLength(2);
 });

@@ -1,0 +1,29 @@
+import type { SignIn } from './records.ts';
+
+/** Tolerated difference between the clocks of the issuer and the service, in milliseconds. */
+const TOLERANCE = 5000;
+
+/**
+ * Reports whether a sign-in precedes the end of the person's access. For a temporary token, pass the sign-in that
+ * created it.
+ * @param endedAt epoch milliseconds; undefined if the person's access was never ended
+ * @param signedInAt epoch seconds; 0 if the time is not known
+ */
+export function precedesEnd(endedAt: number | undefined, signedInAt = 0): boolean {
+  return endedAt !== undefined && signedInAt * 1000 <= endedAt + TOLERANCE;
+}
+
+/**
+ * Returns a limit for the time at which the person's access was ended. The service accepts this sign-in only if access
+ * was ended before the limit.
+ * @returns epoch milliseconds
+ */
+export function latestEnd({ at }: SignIn): number {
+  return at * 1000 - TOLERANCE;
+}
+
+/**
+ * Placeholder for the Deployment in events about people, which do not belong to any Deployment. A real Deployment ID is
+ * never empty.
+ */
+export const OF_PEOPLE = { id: '', generation: '' };

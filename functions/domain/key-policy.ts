@@ -1,0 +1,93 @@
+import { ServiceError } from './errors.ts';
+import { hasExpired } from './key-status.ts';
+import type { ApiKey } from './records.ts';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** The stack's rules for keys. They apply when a key is created, edited or rotated; existing keys keep working. */
+export interface KeyPolicy {
+  /** Maximum number of days from a key's creation or last rotation to its expiry; undefined means no limit. */
+  maxKeyDays?: number | undefined;
+  /** Whether people can create keys with a secret. @default true */
+  keysWithSecrets?: boolean | undefined;
+}
+
+/** How a key violates the policy: the key has no expiry, expires too late, or has a secret. */
+export type PolicyViolation = 'no_expiry' | 'expiry_too_late' | 'secret';
+
+/** Returns how a key violates the policy. Only keys that are older than the policy can violate it. */
+export function policyViolations(key: ApiKey, policy: KeyPolicy): PolicyViolation[] {
+  const latest = latestExpiry(key, policy);
+  const violations: PolicyViolation[] = [];
+  if (latest !== undefined && key.validUntil === undefined) violations.push('no_expiry');
+  if (latest !== undefined && key.validUntil !== undefined && key.validUntil > latest) {
+    violations.push('expiry_too_late');
+  }
+  if (policy.keysWithSecrets === false && key.secrets.length > 0) violations.push('secret');
+  return violations;
+}
+
+/**
+ * Returns a new key that conforms to the policy. A key without an expiry gets the latest expiry that the policy allows.
+ * @param now epoch milliseconds
+ * @throws ServiceError 409 `policy`
+ */
+export function newKeyWithinPolicy(key: ApiKey, policy: KeyPolicy, now: number): ApiKey {
+  if (policy.keysWithSecrets === false && key.secrets.length > 0) {
+    throw forbidden('This service allows no keys with a secret. Create the key with trust rules.');
+  }
+  return { ...key, validUntil: expiryWithinPolicy(key, key.validUntil, policy, now) };
+}
+
+/**
+ * Returns a key's expiry after an edit. Without a policy, this is the requested expiry.
+ * @param wanted epoch milliseconds; undefined for no expiry, which the policy replaces with the latest expiry that it
+ * allows
+ * @param now epoch milliseconds
+ * @returns epoch milliseconds
+ * @throws ServiceError 409 `policy` if the requested expiry is later than the policy allows
+ */
+export function expiryWithinPolicy(
+  key: ApiKey,
+  wanted: number | undefined,
+  policy: KeyPolicy,
+  now: number,
+): number | undefined {
+  const latest = latestExpiry(key, policy);
+  if (latest === undefined) return wanted;
+  if (latest <= now) {
+    const advice = key.secrets.length > 0 ? 'Rotate it first.' : 'Create another key.';
+    throw forbidden(`This key has reached the limit of ${policy.maxKeyDays} days. ${advice}`);
+  }
+  if (wanted !== undefined && wanted > latest) {
+    throw forbidden(`expiresAt must be ${new Date(latest).toISOString()} or earlier, or null for that time.`);
+  }
+  return wanted ?? latest;
+}
+
+/**
+ * Returns a key's expiry after a rotation. If the key had no expiry, or expired at the latest time that the policy
+ * allowed, it now expires at the new latest allowed time. A rotation never extends an earlier expiry or an expired key.
+ * @param rotated the key with its new secret
+ * @param now epoch milliseconds
+ * @returns epoch milliseconds
+ */
+export function expiryAfterRotation(
+  key: ApiKey,
+  rotated: ApiKey,
+  policy: KeyPolicy,
+  now: number,
+): number | undefined {
+  const latest = latestExpiry(rotated, policy);
+  const isChosen = key.validUntil !== undefined && key.validUntil !== latestExpiry(key, policy);
+  if (latest === undefined || hasExpired(key, now)) return key.validUntil;
+  return isChosen ? Math.min(Number(key.validUntil), latest) : latest;
+}
+
+/** Returns the latest expiry that the policy allows, in epoch milliseconds; undefined if the policy sets no limit. */
+function latestExpiry({ createdAt, secrets }: ApiKey, { maxKeyDays }: KeyPolicy): number | undefined {
+  const rotatedAt = secrets.at(-1)?.createdAt ?? createdAt;
+  return maxKeyDays === undefined ? undefined : Math.max(createdAt, rotatedAt) + maxKeyDays * DAY;
+}
+
+const forbidden = (detail: string) => new ServiceError(409, 'policy', detail);

@@ -1,0 +1,91 @@
+import type { CheckStore } from '../domain/check.ts';
+import { isLive } from '../domain/expiry.ts';
+import type { UseOrigin } from '../domain/last-use.ts';
+import type { ApiKey, PersonId } from '../domain/records.ts';
+import {
+  apiKeyKey,
+  CHECKED_ATTRIBUTES,
+  checkedKeys,
+  fromChecked,
+  fromEnd,
+  LAST_USE,
+  personKey,
+} from './schema.ts';
+import { deadlineOf, readTogether, type Table, updateItem } from './table.ts';
+
+/**
+ * Returns the store that a check reads from and writes to.
+ * @param issuer the issuer that signs people in
+ */
+export function checkStore(table: Table, issuer: string): CheckStore {
+  return {
+    async read(credential, hash) {
+      // Both reads together have only the time budget of a single read.
+      const inTime = { ...table, deadline: deadlineOf(table.retryPolicy) };
+      const keys = checkedKeys(credential, hash);
+      const found = await readTogether(inTime, Object.values(keys), CHECKED_ATTRIBUTES);
+      return {
+        ...fromChecked(table, keys, found),
+        readEnd: ({ sub }) => readEnd(inTime, { issuer, sub }),
+      };
+    },
+
+    async extend(credential, hash, until, now, from) {
+      // The condition also fails if there is no item, so that the update does not create an item.
+      const isStillValid = 'expiresAt > :now';
+      const isNotLater = 'expiresAt < :new';
+      const outcome = await updateItem(table, {
+        Key: checkedKeys(credential, hash).presented,
+        UpdateExpression: `SET expiresAt = :new, ${LAST_USE}`,
+        ConditionExpression: `${isStillValid} AND ${isNotLater}`,
+        ExpressionAttributeValues: {
+          ':new': until,
+          ':now': Math.floor(now / 1000),
+          ...lastUse(now, from),
+        },
+        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+      });
+      if (outcome.kind === 'done') return until;
+      // Another use has extended the token further, or the token was deleted.
+      const expiresAt = outcome.reasons[0]?.Item?.expiresAt as number;
+      return Number.isSafeInteger(expiresAt) && isLive(expiresAt, now) ? expiresAt : undefined;
+    },
+
+    recordUse: (...use) => recordUse(table, ...use),
+  };
+}
+
+/**
+ * Returns when a person's access was ended. Uses one strongly consistent read.
+ * @returns epoch milliseconds; undefined if access was never ended
+ */
+export async function readEnd(table: Table, person: PersonId): Promise<number | undefined> {
+  const key = personKey(person);
+  return fromEnd(table, (await readTogether(table, [key]))(key));
+}
+
+/**
+ * Records a use of a key, unless a use after `before` is already recorded or the key was deleted.
+ * @param before epoch milliseconds
+ * @param now epoch milliseconds
+ */
+export async function recordUse(
+  table: Table,
+  { deploymentId, ulid }: Pick<ApiKey, 'deploymentId' | 'ulid'>,
+  before: number,
+  now: number,
+  from: UseOrigin,
+): Promise<void> {
+  const isDue = '(attribute_not_exists(lastUsedAt) OR lastUsedAt <= :before)';
+  await updateItem(table, {
+    Key: apiKeyKey(deploymentId, ulid),
+    UpdateExpression: `SET ${LAST_USE}`,
+    ConditionExpression: `attribute_exists(pk) AND ${isDue}`,
+    ExpressionAttributeValues: { ':before': before, ...lastUse(now, from) },
+  });
+}
+
+/** Returns the values of `LAST_USE`. @param now epoch milliseconds */
+export function lastUse(now: number, { address, client }: UseOrigin) {
+  return { ':at': now, ':address': address, ':client': client };
+}

@@ -1,0 +1,294 @@
+import { latestEnd } from '../domain/access.ts';
+import type { ServiceEvent } from '../domain/events.ts';
+import type { AccessJob, AccessRecord, HeldKey, PersonId, SignIn } from '../domain/records.ts';
+import * as PARTITION from './partition-keys.ts';
+import {
+  accessJobKey,
+  fromAccessRecord,
+  fromHeldKey,
+  fromJobMark,
+  fromPersonId,
+  heldKeyKey,
+  type ItemKey,
+  parse,
+  peopleEntryKey,
+  personKey,
+  toAccessRecord,
+  toHeldKey,
+} from './schema.ts';
+import * as SORT from './sort-keys.ts';
+import {
+  deleteItem,
+  inPartition,
+  isUpdated,
+  listPage,
+  type Part,
+  putItem,
+  queryPages,
+  readItem,
+  readTogether,
+  type Table,
+  transact,
+  type Write,
+} from './table.ts';
+
+/**
+ * Returns the part of a transaction that checks that the person's access was not ended. The check takes place when the
+ * transaction is applied, so that even a call that is already in progress gives the person nothing after access was
+ * ended.
+ * @param signIn undefined for an IAM principal or a job, for which nothing is checked
+ */
+export function accessCheck(signIn: SignIn | undefined): Write[] {
+  if (!signIn) return [];
+  return [
+    {
+      ConditionCheck: {
+        Key: personKey(signIn),
+        // The condition also fails if the item is malformed.
+        ConditionExpression: 'attribute_not_exists(pk) OR (endedAt < :latest AND blocked = :no)',
+        ExpressionAttributeValues: { ':latest': latestEnd(signIn), ':no': false },
+      },
+    },
+  ];
+}
+
+/**
+ * Reports whether a transaction failed because of its access check.
+ * @param at index of the access check in the transaction
+ */
+export function isRejectedPerson(signIn: SignIn | undefined, rejected: Part[], at: number): boolean {
+  return signIn !== undefined && rejected[at]?.failed === true;
+}
+
+/** Reads a person's record. @returns the record, and whether an item exists, even if it is malformed */
+export async function readAccessRecord(
+  table: Table,
+  person: PersonId,
+): Promise<{ record: AccessRecord | undefined; isThere: boolean }> {
+  const item = await readItem(table, personKey(person));
+  return { record: parse(table, item, fromAccessRecord), isThere: item !== undefined };
+}
+
+/** The result of changing a person's record; `ended` if the access of the person who makes the change was ended. */
+export type AccessChange = 'written' | 'changed' | 'ended';
+
+/**
+ * Ends a person's access in one transaction, regardless of the number of sign-ins and temporary tokens that it revokes.
+ * @param record the record after the change
+ * @param read the record as read; undefined if there was no record, `malformed` if it could not be parsed
+ * @param by sign-in of the person who ends the access
+ */
+export async function endAccess(
+  table: Table,
+  record: AccessRecord,
+  read: AccessRecord | 'malformed' | undefined,
+  event: ServiceEvent,
+  by: SignIn | undefined,
+): Promise<AccessChange> {
+  const { issuer, sub, job } = record;
+  const writes = [
+    { Put: { Item: toAccessRecord(record), ...unchanged(read, record.endedAt) } },
+    { Put: { Item: { ...peopleEntryKey(record), issuer, sub } } },
+    { Put: { Item: { ...accessJobKey(record), issuer, sub, jobId: job.id } } },
+  ];
+  return change(table, writes, record, event, by);
+}
+
+/**
+ * The condition that a person's record has not changed since it was read. Only a later end of access can replace a
+ * malformed record.
+ */
+function unchanged(read: AccessRecord | 'malformed' | undefined, endedAt: number) {
+  if (read === undefined) return { ConditionExpression: 'attribute_not_exists(pk)' };
+  return read === 'malformed'
+    ? {
+        ConditionExpression: 'attribute_exists(pk) AND NOT endedAt > :endedAt',
+        ExpressionAttributeValues: { ':endedAt': endedAt },
+      }
+    : isRevision(read);
+}
+
+const isRevision = ({ revision }: AccessRecord) => ({
+  ConditionExpression: 'revision = :read',
+  ExpressionAttributeValues: { ':read': revision },
+});
+
+/**
+ * Restores a person's access, so that the service accepts their new sign-ins again.
+ * @param record the record as read
+ * @param by sign-in of the person who restores the access
+ */
+export async function unblockPerson(
+  table: Table,
+  record: AccessRecord,
+  event: ServiceEvent,
+  by: SignIn | undefined,
+): Promise<AccessChange> {
+  const { ConditionExpression, ExpressionAttributeValues: values } = isRevision(record);
+  const update = {
+    Update: {
+      Key: personKey(record),
+      UpdateExpression: 'SET blocked = :no, revision = :next',
+      ConditionExpression,
+      ExpressionAttributeValues: { ...values, ':no': false, ':next': record.revision + 1 },
+    },
+  };
+  return change(table, [update], record, event, by);
+}
+
+async function change(
+  table: Table,
+  writes: Write[],
+  person: PersonId,
+  event: ServiceEvent,
+  by: SignIn | undefined,
+): Promise<AccessChange> {
+  // A transaction cannot check an item that it writes. The check is unnecessary here, because people gain nothing by
+  // ending their own access.
+  const isOwn = by !== undefined && personKey(by).pk === personKey(person).pk;
+  const caller = isOwn ? undefined : by;
+  const rejected = await transact(table, [...writes, ...accessCheck(caller)], event);
+  if (!rejected) return 'written';
+  return isRejectedPerson(caller, rejected, writes.length) ? 'ended' : 'changed';
+}
+
+/**
+ * Returns the people whose access was ended. The order is not chronological.
+ * @param after position to start after
+ * @param limit maximum number of items to return
+ */
+export async function listPeople(
+  table: Table,
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<{ items: AccessRecord[]; next: string | undefined }> {
+  const { sk } = personKey({ issuer: '', sub: '' });
+  const { items: keys, next } = await listPage(table, inPartition(PARTITION.people, PARTITION.person('')), {
+    start: after === undefined ? undefined : { pk: PARTITION.people, sk: after },
+    limit,
+    entryOf: (entry): ItemKey => ({ pk: String(entry.sk), sk }),
+  });
+  const found = keys.length > 0 ? await readTogether(table, keys) : () => undefined;
+  return { items: keys.flatMap((key) => parse(table, found(key), fromAccessRecord) ?? []), next: next?.sk };
+}
+
+/** Returns every person whose access was ended. */
+export async function* allPeople(table: Table): AsyncGenerator<PersonId> {
+  for await (const { items } of queryPages(table, inPartition(PARTITION.people, PARTITION.person('')))) {
+    for (const item of items) {
+      const person = parse(table, item, fromPersonId);
+      if (person) yield person;
+    }
+  }
+}
+
+/**
+ * Writes a record from a backup and restarts its job.
+ * @returns false if a record with a later end of access has been written in the meantime
+ */
+export async function restorePerson(table: Table, record: AccessRecord): Promise<boolean> {
+  const { issuer, sub, job, endedAt } = record;
+  const rejected = await transact(table, [
+    {
+      Put: {
+        Item: toAccessRecord(record),
+        ConditionExpression: 'attribute_not_exists(pk) OR NOT endedAt > :endedAt',
+        ExpressionAttributeValues: { ':endedAt': endedAt },
+      },
+    },
+    { Put: { Item: { ...peopleEntryKey(record), issuer, sub } } },
+    { Put: { Item: { ...accessJobKey(record), issuer, sub, jobId: job.id } } },
+  ]);
+  return !rejected;
+}
+
+/** Returns the markers of unfinished jobs, each with its person and the ID of the job. */
+export async function* markedJobs(table: Table): AsyncGenerator<PersonId & { jobId: string }> {
+  for await (const { items } of queryPages(table, inPartition(PARTITION.people, 'JOB#'))) {
+    for (const item of items) {
+      const mark = parse(table, item, fromJobMark);
+      if (mark) yield mark;
+    }
+  }
+}
+
+/** Deletes the marker of a job, unless another job has replaced it. */
+export async function deleteMark(table: Table, person: PersonId, jobId: string): Promise<void> {
+  await deleteItem(table, markOf(person, jobId));
+}
+
+const markOf = (person: PersonId, jobId: string) => ({
+  Key: accessJobKey(person),
+  ConditionExpression: 'jobId = :id',
+  ExpressionAttributeValues: { ':id': jobId },
+});
+
+/** Records the progress of a job. @returns false if the job has finished, or if another job has replaced it */
+export function writeJob(table: Table, person: PersonId, job: AccessJob): Promise<boolean> {
+  return isUpdated(table, jobUpdate(person, job));
+}
+
+const jobUpdate = (person: PersonId, job: AccessJob) => ({
+  Key: personKey(person),
+  UpdateExpression: 'SET #job = :job',
+  ConditionExpression: '#job.#id = :id AND attribute_not_exists(#job.finishedAt)',
+  ExpressionAttributeNames: { '#job': 'job', '#id': 'id' },
+  ExpressionAttributeValues: { ':job': job, ':id': job.id },
+});
+
+/** Marks a job as finished. @returns false if another job has replaced it, or if it was already finished */
+export async function finishJob(
+  table: Table,
+  person: PersonId,
+  job: AccessJob,
+  event: ServiceEvent,
+): Promise<boolean> {
+  const writes = [{ Update: jobUpdate(person, job) }, { Delete: markOf(person, job.id) }];
+  const rejected = await transact(table, writes, event);
+  return !rejected;
+}
+
+/** Returns the record of a key that the job has found; undefined if the job has not found the key. */
+export async function readHeldKey(
+  table: Table,
+  person: PersonId,
+  keyId: string,
+): Promise<HeldKey | undefined> {
+  return parse(table, await readItem(table, heldKeyKey(person, keyId)), fromHeldKey);
+}
+
+/** Returns the write that records a found key. Its condition fails if the same job has already recorded the key. */
+export function heldKeyWrite(person: PersonId, key: HeldKey): Write {
+  return {
+    Put: {
+      Item: toHeldKey(person, key),
+      ConditionExpression: 'attribute_not_exists(pk) OR jobId <> :job',
+      ExpressionAttributeValues: { ':job': key.jobId },
+    },
+  };
+}
+
+/** Records a key that the job has found but does not change. */
+export async function putHeldKey(table: Table, person: PersonId, key: HeldKey): Promise<void> {
+  await putItem(table, heldKeyWrite(person, key).Put as never);
+}
+
+/**
+ * Returns the keys that a job has found.
+ * @param after ID of the key to start after
+ * @param limit maximum number of items to return
+ */
+export async function listHeldKeys(
+  table: Table,
+  person: PersonId,
+  { jobId, after, limit }: { jobId: string; after: string | undefined; limit: number },
+): Promise<{ items: HeldKey[]; next: string | undefined }> {
+  const { items, next } = await listPage(table, inPartition(personKey(person).pk, SORT.key), {
+    start: after === undefined ? undefined : heldKeyKey(person, after),
+    limit,
+    entryOf: (item) => {
+      const key = parse(table, item, fromHeldKey);
+      return key?.jobId === jobId ? key : undefined;
+    },
+  });
+  return { items, next: next?.sk.slice(SORT.key.length) };
+}

@@ -1,0 +1,110 @@
+import { type AttributeValue, DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  BatchGetCommand,
+  BatchWriteCommand,
+  DeleteCommand,
+  DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  ScanCommand,
+  TransactWriteCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
+import { type DynamoError, type Failure, failureOf, type Outcome, outcomeOf, type Port } from './port.ts';
+import type { Item } from './schema.ts';
+
+/**
+ * Returns the options with which the AWS SDK converts items to plain values and back. This is a function because the
+ * document client modifies the options object.
+ */
+export const translation = () => ({
+  marshallOptions: { removeUndefinedValues: true },
+  // By default, a number with more digits than a double can hold throws an error, so one damaged item would make a
+  // whole listing fail.
+  unmarshallOptions: { wrapNumbers: Number },
+});
+
+/** Converts an item that the document client has not converted. */
+export const plainItem = (item: Record<string, AttributeValue>): Item =>
+  unmarshall(item, translation().unmarshallOptions);
+
+/**
+ * Creates a document client. The AWS SDK reads its endpoint, Region and credentials from the environment. The client
+ * makes only one attempt per call, because `call` retries.
+ */
+export function documentClient(): DynamoDBDocumentClient {
+  return DynamoDBDocumentClient.from(new DynamoDBClient({ maxAttempts: 1 }), translation());
+}
+
+const COMMANDS = {
+  GetItem: GetCommand,
+  BatchGetItem: BatchGetCommand,
+  Query: QueryCommand,
+  Scan: ScanCommand,
+  PutItem: PutCommand,
+  UpdateItem: UpdateCommand,
+  DeleteItem: DeleteCommand,
+  BatchWriteItem: BatchWriteCommand,
+  TransactWriteItems: TransactWriteCommand,
+  DescribeTable: DescribeTableCommand,
+};
+
+/** Calls DynamoDB with the AWS SDK, for the functions whose startup time and CPU time matter less. */
+export function sdkTransport(client: Pick<DynamoDBDocumentClient, 'send'> = documentClient()): Port {
+  return (async (operation, input, timeout): Promise<Outcome> => {
+    const command = new COMMANDS[operation](input as never) as never;
+    try {
+      return outcomeOf(await within(timeout, (abortSignal) => client.send(command, { abortSignal })));
+    } catch (error) {
+      return sdkFailure(error);
+    }
+  }) as Port;
+}
+
+/**
+ * Returns the outcome that an AWS SDK error means.
+ * @throws anything that is not an Error
+ */
+export function sdkFailure(error: unknown): Failure {
+  if (!(error instanceof Error)) throw error;
+  const { $metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: string };
+  const status = $metadata?.httpStatusCode;
+  const isNetworkFault = code?.startsWith('E') === true && status === undefined;
+  // The response had a successful status, but was truncated or malformed.
+  const isDamaged = (status !== undefined && status < 300) || error instanceof SyntaxError;
+  if (isNetworkFault || isDamaged || error.name === 'TimeoutError') return { kind: 'unknown', error };
+  return failureOf(withPlainItems(error), status ?? 0);
+}
+
+type StoredItem = Record<string, AttributeValue> | undefined;
+
+/** Converts the items in an error, which the document client does not convert. */
+function withPlainItems(error: Error): DynamoError {
+  const { Item: item, CancellationReasons: reasons } = error as {
+    Item?: StoredItem;
+    CancellationReasons?: { Code?: string; Item?: StoredItem }[];
+  };
+  return Object.assign(error, {
+    Item: item && plainItem(item),
+    CancellationReasons: reasons?.map(({ Code, Item }) => ({ Code, Item: Item && plainItem(Item) })),
+  });
+}
+
+/** Limit the time until the end of the response, because the SDK's own time limits do not include the response body. */
+async function within<T>(timeout: number, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const aborter = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(Object.assign(new Error('timeout'), { name: 'TimeoutError' }));
+      aborter.abort();
+    }, timeout);
+  });
+  try {
+    return await Promise.race([send(aborter.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

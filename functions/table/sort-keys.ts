@@ -1,0 +1,10 @@
+/**
+ * The sort keys in a Deployment's partition: the key of the Deployment's own item, and the prefixes of all other items.
+ * Import the module as a namespace.
+ */
+
+export const deployment = 'DEPLOYMENT';
+export const key = 'KEY#';
+export const token = 'TOKEN#';
+export const grant = 'GRANT#';
+export const idempotency = 'IDEM#';

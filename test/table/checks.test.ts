@@ -1,0 +1,243 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { CheckStore } from '../../functions/domain/check.ts';
+import { newUlid } from '../../functions/domain/mint.ts';
+import { checkStore } from '../../functions/table/checks.ts';
+import {
+  CHECKED_ATTRIBUTES,
+  personKey,
+  toApiKey,
+  toDeployment,
+  toGrant,
+  toToken,
+} from '../../functions/table/schema.ts';
+import { apiKey, deployment, GENERATION, grant, KEY_ULID, MADE_AT, token } from '../support/records.ts';
+import { startStore, tableOn } from '../support/store.ts';
+
+const store = await startStore();
+afterAll(() => store.stop());
+beforeEach(() => store.clear(pk));
+
+const pk = 'DEPLOYMENT#etl';
+const HASH = 't'.repeat(43);
+const OF_TOKEN = { kind: 'token', deploymentId: 'etl', ulid: KEY_ULID } as const;
+const OF_GRANT = { ...OF_TOKEN, kind: 'temporary' } as const;
+const ofToken = { pk, sk: `TOKEN#${KEY_ULID}#${HASH}` };
+const ofKey = { pk, sk: `KEY#${KEY_ULID}` };
+const ofPerson = personKey({ issuer: 'https://login.test', sub: grant().sub });
+const FROM = { address: '192.0.2.1', client: 'curl/8' };
+const noted = (at: number) => ({ lastUsedAt: at, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' });
+const END = token().expiresAt;
+
+const stores: [string, CheckStore][] = [
+  ['through the SDK', checkStore(store.table, 'https://login.test')],
+  ['over HTTPS', checkStore(store.httpsTable, 'https://login.test')],
+];
+
+describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
+  describe('read', () => {
+    const key = apiKey({ networks: ['10.0.0.0/8'], validUntil: 5, lastUsedAt: 6 });
+
+    it('a check reads the token, key and Deployment in one strongly consistent read, with only the attributes that it needs', async () => {
+      await store.put(toToken(token({ scopes: ['a'] })), toApiKey(key), toDeployment(deployment()));
+      const { issuedAt, expiresAt } = token();
+      expect(await check.read(OF_TOKEN, HASH)).toEqual({
+        readEnd: expect.any(Function),
+        deployment: { generation: GENERATION },
+        key: {
+          scopes: ['code:deploy'],
+          enabled: true,
+          validUntil: 5,
+          epoch: 0,
+          generation: GENERATION,
+          lastUsedAt: 6,
+          networks: ['10.0.0.0/8'],
+        },
+        token: { generation: GENERATION, epoch: 0, scopes: ['a'], issuedAt, expiresAt },
+      });
+      expect(store.sent).toHaveLength(1);
+      expect(store.sent[0]?.input).toMatchObject({
+        RequestItems: { keys: { ConsistentRead: true, ...CHECKED_ATTRIBUTES } },
+      });
+    });
+
+    it('a check reads a temporary token together with its Deployment', async () => {
+      await store.put(toGrant(grant()), toDeployment(deployment()), toApiKey(key));
+      const { sub, scopes, signedInAt, issuedAt, expiresAt } = grant();
+      expect(await check.read(OF_GRANT, 'g'.repeat(43))).toEqual({
+        readEnd: expect.any(Function),
+        deployment: { generation: GENERATION },
+        grant: { generation: GENERATION, sub, scopes, signedInAt, issuedAt, expiresAt },
+      });
+    });
+
+    it("a check reads the time when a person's access ended in one more strongly consistent read", async () => {
+      const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
+      const endOf = async (attributes?: object) => {
+        if (attributes) await store.put({ ...ofPerson, blocked: false, ...attributes });
+        const end = await readEnd(grant());
+        await store.remove(ofPerson);
+        return end;
+      };
+      expect(await endOf()).toBeUndefined();
+      expect(await endOf({ endedAt: 5 })).toBe(5);
+      expect(await endOf({ endedAt: 5, blocked: true })).toBe(Infinity);
+      expect(store.malformed).toEqual([]);
+      store.sent.length = 0;
+      await readEnd(grant());
+      expect(store.sent.map(({ input }) => input)).toMatchObject([
+        { RequestItems: { keys: { ConsistentRead: true, Keys: [ofPerson] } } },
+      ]);
+    });
+
+    it.each([
+      { endedAt: 'x' },
+      { endedAt: -1 },
+      { endedAt: undefined },
+      { blocked: undefined },
+      { blocked: 'no' },
+      { blocked: null },
+    ])("treats a person's access as ended when their record is malformed: %j", async (attributes) => {
+      const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
+      await store.put({ ...ofPerson, endedAt: 5, blocked: false, ...attributes });
+      expect(await readEnd(grant())).toBe(Infinity);
+      expect(store.malformed).toEqual([ofPerson]);
+      await store.remove(ofPerson);
+    });
+
+    it('the check store returns all valid items, and omits and reports malformed items', async () => {
+      expect(await check.read(OF_TOKEN, HASH)).toEqual({ readEnd: expect.any(Function) });
+      await store.put(toDeployment(deployment()));
+      expect(await check.read(OF_TOKEN, HASH)).toEqual({
+        readEnd: expect.any(Function),
+        deployment: { generation: GENERATION },
+      });
+      expect(store.malformed).toEqual([]);
+      await store.put({ ...toApiKey(key), enabled: 'true' });
+      expect(await check.read(OF_TOKEN, HASH)).toEqual({
+        readEnd: expect.any(Function),
+        deployment: { generation: GENERATION },
+      });
+      expect(store.malformed).toEqual([ofKey]);
+    });
+  });
+
+  describe('extend', () => {
+    const extend = (until: number, now: number) => check.extend(OF_TOKEN, HASH, until, now, FROM);
+
+    it("the check store extends a valid token and records the token's use", async () => {
+      await store.put(toToken(token()));
+      expect(await extend(END + 1, MADE_AT)).toBe(END + 1);
+      expect(await store.get(ofToken)).toEqual({
+        ...toToken(token()),
+        expiresAt: END + 1,
+        ...noted(MADE_AT),
+      });
+    });
+
+    it('the check store can also extend a temporary token', async () => {
+      await store.put(toGrant(grant()));
+      const { hash, expiresAt } = grant();
+      expect(await check.extend(OF_GRANT, hash, expiresAt + 1, MADE_AT, FROM)).toBe(expiresAt + 1);
+    });
+
+    it("the check store never shortens a token's expiry, and returns any later expiry that it finds", async () => {
+      await store.put(toToken(token()));
+      for (const until of [END, END - 1]) expect(await extend(until, MADE_AT)).toBe(END);
+      expect(await store.get(ofToken)).toEqual(toToken(token()));
+    });
+
+    it('does not extend a token at or after the second of its expiry', async () => {
+      await store.put(toToken(token()));
+      for (const now of [END * 1000, END * 1000 + 999, (END + 1) * 1000]) {
+        expect(await extend(END + 100_000, now)).toBeUndefined();
+      }
+      expect(await store.get(ofToken)).toEqual(toToken(token()));
+      expect(await extend(END + 100_000, END * 1000 - 1)).toBe(END + 100_000);
+    });
+
+    it('recording a use does not re-create a deleted token', async () => {
+      expect(await extend(END + 1, MADE_AT)).toBeUndefined();
+      expect(await store.get(ofToken)).toBeUndefined();
+    });
+
+    it('does not extend a token whose expiry is not a number', async () => {
+      for (const expiresAt of ['x', 0.5, undefined]) {
+        await store.put({ ...toToken(token()), expiresAt });
+        expect(await extend(END + 1, MADE_AT)).toBeUndefined();
+      }
+    });
+  });
+
+  describe('recordUse', () => {
+    const recordUse = (before: number, now: number) =>
+      check.recordUse(OF_TOKEN, before, now, FROM).catch(() => {});
+
+    it('records the first use of a key, and later uses when the last recorded use is old enough', async () => {
+      await store.put(toApiKey(apiKey()));
+      await recordUse(10, 20);
+      expect(await store.get(ofKey)).toEqual({ ...toApiKey(apiKey()), ...noted(20) });
+      await recordUse(19, 30);
+      expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 20 });
+      await recordUse(20, 30);
+      expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 30 });
+    });
+
+    it('recording a use does not re-create a deleted key', async () => {
+      await recordUse(10, 20);
+      expect(await store.partition(pk)).toEqual([]);
+    });
+  });
+
+  it('does not find a token with the same ULID in another Deployment', async () => {
+    await store.put(
+      { ...toToken(token()), pk: 'DEPLOYMENT#other' },
+      toDeployment(deployment({ id: 'other' })),
+    );
+    expect(await check.read({ ...OF_TOKEN, deploymentId: 'other' }, HASH)).toMatchObject({
+      token: { epoch: 0 },
+    });
+    expect(await check.read(OF_TOKEN, HASH)).toEqual({ readEnd: expect.any(Function) });
+    await store.clear('DEPLOYMENT#other');
+  });
+});
+
+describe('the check store', () => {
+  const answering = (...items: object[]) =>
+    checkStore(tableOn({ send: async () => ({ Responses: { keys: items } }) }), 'https://login.test');
+
+  it('the check store fails when the response does not mention the table', async () => {
+    for (const output of [{}, { Responses: {} }, { Responses: { other: [] } }]) {
+      const read = checkStore(tableOn({ send: async () => output }), 'https://login.test').read(
+        OF_TOKEN,
+        HASH,
+      );
+      await expect(read).rejects.toMatchObject({
+        status: 503,
+        cause: { message: 'incomplete' },
+      });
+    }
+  });
+
+  it('the check store ignores returned items that it did not request', async () => {
+    const generation = newUlid(0);
+    const check = answering(
+      {},
+      { pk },
+      { pk: 'DEPLOYMENT#other', sk: 'DEPLOYMENT', generation },
+      { pk, sk: 'OTHER', generation },
+      { pk, sk: 'DEPLOYMENT', generation: GENERATION },
+    );
+    expect(await check.read(OF_TOKEN, HASH)).toEqual({
+      readEnd: expect.any(Function),
+      deployment: { generation: GENERATION },
+    });
+  });
+
+  it('the check store treats values of unexpected types as malformed', async () => {
+    for (const generation of [new Uint8Array(2), new Set([GENERATION]), [GENERATION], null]) {
+      expect(await answering({ pk, sk: 'DEPLOYMENT', generation }).read(OF_TOKEN, HASH)).toEqual({
+        readEnd: expect.any(Function),
+      });
+    }
+  });
+});

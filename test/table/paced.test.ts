@@ -1,0 +1,105 @@
+import { expect, it } from 'vitest';
+import { pacedPort } from '../../functions/table/paced.ts';
+import type { Outcome, Port } from '../../functions/table/port.ts';
+
+/** A clock that only pauses advance, and a port that records when each call reaches it. */
+function recorded(respond: (operation: string) => Outcome = () => ({ kind: 'done', output: {} })) {
+  let now = 1000;
+  const calls: { at: number; operation: string; input: object }[] = [];
+  const port = (async (operation, input) => {
+    calls.push({ at: now - 1000, operation, input });
+    return respond(operation);
+  }) as Port;
+  const pauses: { until: number; resolve: (value?: unknown) => void }[] = [];
+  const pause = (milliseconds: number) => {
+    // Pauses end in order of their end times, one in each turn of the event loop.
+    setImmediate(() => {
+      const [first] = pauses.sort((a, b) => a.until - b.until).splice(0, 1);
+      now = Math.max(now, first?.until ?? now);
+      first?.resolve();
+    });
+    return new Promise((resolve) => pauses.push({ until: now + milliseconds, resolve }));
+  };
+  return {
+    calls,
+    port,
+    time: { now: () => now, pause },
+    pass: (milliseconds: number) => (now += milliseconds),
+  };
+}
+
+const TableName = 'keys';
+const put = { TableName, Item: { pk: 'A', sk: 'B' } };
+const consumed = (units: number): Outcome => ({
+  kind: 'done',
+  output: { ConsumedCapacity: { CapacityUnits: units } },
+});
+
+it('delays each write until the capacity units that earlier writes used have become available again', async () => {
+  const { calls, port, time } = recorded();
+  const paced = pacedPort(port, 4, time);
+  for (let n = 0; n < 3; n++) await paced('PutItem', put, 1);
+  await paced('UpdateItem', { TableName, Key: {} }, 1);
+  await paced('DeleteItem', { TableName, Key: {} }, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 250, 500, 750, 1000]);
+});
+
+it('counts each write of a batch once, and each write of a transaction twice', async () => {
+  const { calls, port, time } = recorded();
+  const paced = pacedPort(port, 10, time);
+  const writes = Array.from({ length: 25 }, () => ({ DeleteRequest: { Key: {} } }));
+  await paced('BatchWriteItem', { RequestItems: { keys: writes } }, 1);
+  await paced('TransactWriteItems', { TransactItems: [{ Put: put }, { Put: put }] }, 1);
+  await paced('PutItem', put, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 2500, 2900]);
+});
+
+it('charges the units that DynamoDB reports instead of the estimate', async () => {
+  const { calls, port, time } = recorded(() => consumed(7));
+  const paced = pacedPort(port, 1, time);
+  for (let n = 0; n < 2; n++) await paced('PutItem', put, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 7000]);
+  expect(calls[0]?.input).toStrictEqual({ ...put, ReturnConsumedCapacity: 'TOTAL' });
+});
+
+it('adds up the units that DynamoDB reports for each table of a batch', async () => {
+  const { calls, port, time } = recorded(() => ({
+    kind: 'done',
+    output: { ConsumedCapacity: [{ CapacityUnits: 2 }, { CapacityUnits: 3 }] },
+  }));
+  const paced = pacedPort(port, 1, time);
+  for (let n = 0; n < 2; n++) await paced('BatchWriteItem', { RequestItems: { keys: [] } }, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 5000]);
+});
+
+it('charges the estimated units for a write whose condition failed', async () => {
+  const { calls, port, time } = recorded(() => ({ kind: 'condition failed', reasons: [] }));
+  const paced = pacedPort(port, 2, time);
+  for (let n = 0; n < 2; n++) await paced('PutItem', put, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 500]);
+});
+
+it('delays concurrent writes so that they run one after another', async () => {
+  const { calls, port, time } = recorded();
+  const paced = pacedPort(port, 1, time);
+  await Promise.all([paced('PutItem', put, 1), paced('PutItem', put, 1), paced('PutItem', put, 1)]);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 1000, 2000]);
+});
+
+it('does not accumulate units while nothing is written', async () => {
+  const { calls, port, time, pass } = recorded();
+  const paced = pacedPort(port, 1, time);
+  await paced('PutItem', put, 1);
+  pass(60_000);
+  for (let n = 0; n < 2; n++) await paced('PutItem', put, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 60_000, 61_000]);
+});
+
+it('neither delays nor changes reads', async () => {
+  const { calls, port, time } = recorded();
+  const paced = pacedPort(port, 1, time);
+  await paced('PutItem', put, 1);
+  const get = { TableName, Key: {} };
+  await paced('GetItem', get, 1);
+  expect(calls[1]).toStrictEqual({ at: 0, operation: 'GetItem', input: get });
+});
