@@ -6,13 +6,13 @@ import { openPlatform } from './runtime/platform.ts';
 import { respond } from './runtime/respond.ts';
 import { openSecrets } from './runtime/secret.ts';
 
-/** Milliseconds reserved for what follows the last call: storing the secret and responding. */
+/** Time reserved for the work after the last call (storing the secret and responding), in milliseconds. */
 const RESERVE = 60_000;
 
 const logger = newLogger('deployment-key-secret');
 const putSecret = openSecrets();
 
-/** A custom resource of CloudFormation, in the stacks that use the construct DeploymentKeySecret. */
+/** Lambda handler of the CloudFormation custom resource in stacks that use the DeploymentKeySecret construct. */
 export const handler = async (event: CloudFormationCustomResourceEvent, context: Context): Promise<void> => {
   const deadline = Date.now() + context.getRemainingTimeInMillis() - RESERVE;
   const response = await keySecret(event, { call: openPlatform(readAccess(), deadline), putSecret });

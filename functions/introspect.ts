@@ -1,21 +1,29 @@
 import { oauthHandler } from './http/oauth.ts';
 import { introspectRoute } from './routes/introspect.ts';
-import { readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
+import { readAccess, readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport } from './runtime/report.ts';
-import { openTokenStore } from './runtime/token-store.ts';
+import { clientReport, failureReport } from './runtime/report.ts';
+import { openTable } from './runtime/table.ts';
+import { httpsTransport } from './table/https-transport.ts';
+import { CALL_RETRIES } from './table/table.ts';
+import { openConnection } from './table/warm-up.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('introspect');
+const table = openTable(config, httpsTransport(readAccess()), CALL_RETRIES, logger);
 
 /** POST /oauth/introspect */
 export const handler = oauthHandler(
   {
-    'POST /oauth/introspect': introspectRoute(openTokenStore(config, logger), {
+    'POST /oauth/introspect': introspectRoute(table, {
       clock: Date.now,
       rules,
+      peopleIssuer: config.issuer,
       maxIdleDays: readMaxIdleDays(),
     }),
   },
-  { logger, onRefusedClient: clientReport(), publicUrl: readPublicUrl() },
+  { logger, onFailed: failureReport(), onRefusedClient: clientReport(), publicUrl: readPublicUrl() },
 );
+
+/** Runs during Lambda's init phase, before the first call. */
+export const warmUp = () => openConnection(table);

@@ -1,25 +1,45 @@
 import { oauthHandler } from './http/oauth.ts';
 import { tokenRoute } from './routes/issue-token.ts';
-import { readMaxIdleDays, readPublicUrl, readTokenConfig, readTrustedIssuers } from './runtime/config.ts';
+import {
+  readAccess,
+  readIssuerKeys,
+  readMaxIdleDays,
+  readPublicUrl,
+  readTokenConfig,
+  readTrustedIssuers,
+} from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport, issueReport } from './runtime/report.ts';
+import { clientReport, failureReport, issueReport } from './runtime/report.ts';
 import { openIssuers } from './runtime/subject-tokens.ts';
-import { openTokenStore } from './runtime/token-store.ts';
+import { openTable } from './runtime/table.ts';
+import { httpsTransport } from './table/https-transport.ts';
+import { CALL_RETRIES } from './table/table.ts';
+import { openConnection } from './table/warm-up.ts';
 
 const { rules, ...config } = readTokenConfig();
+const issuers = readTrustedIssuers();
 const logger = newLogger('issue-token');
-const store = openTokenStore(config, logger);
+const table = openTable(config, httpsTransport(readAccess()), CALL_RETRIES, logger);
 
 /** POST /oauth/token */
 export const handler = oauthHandler(
   {
-    'POST /oauth/token': tokenRoute(store, {
+    'POST /oauth/token': tokenRoute(table, {
       clock: Date.now,
       rules,
       maxIdleDays: readMaxIdleDays(),
       onIssued: issueReport(),
-      trust: { issuers: readTrustedIssuers(), verify: openIssuers(Date.now) },
+      trust: { issuers, verify: openIssuers(Date.now, { issuers, inlineKeys: readIssuerKeys() }) },
     }),
   },
-  { logger, onRefusedClient: clientReport(), acceptsJson: true, publicUrl: readPublicUrl() },
+  {
+    logger,
+    onFailed: failureReport(),
+    onRefusedClient: clientReport(),
+    acceptsJson: true,
+    publicUrl: readPublicUrl(),
+  },
 );
+
+/** Runs during Lambda's init phase, before the first call. */
+export const warmUp = () => openConnection(table);

@@ -1,27 +1,52 @@
 import { managementHandler } from './http/management.ts';
 import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
+import { accessRequirement } from './operations/require-access.ts';
+import { accessTokenRoutes } from './routes/manage-access-tokens.ts';
 import { keyRoutes } from './routes/manage-keys.ts';
-import { readManagementConfig, readMaxIdleDays, readScopes, readTrustedIssuers } from './runtime/config.ts';
+import {
+  readIssuerKeys,
+  readKeyPolicy,
+  readManagementConfig,
+  readMaxIdleDays,
+  readPublicUrl,
+  readTokenConfig,
+  readTrustedIssuers,
+} from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
+import { failureReport } from './runtime/report.ts';
+import { openIssuers } from './runtime/subject-tokens.ts';
 import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/faults.ts';
+import { sdkTransport } from './table/sdk-transport.ts';
+import { CALL_RETRIES } from './table/table.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
+const { rules } = readTokenConfig();
+const issuers = readTrustedIssuers();
 const logger = newLogger('manage-keys');
-const table = openTable(config, CALL_PATIENCE, logger);
+const table = openTable(config, sdkTransport(), CALL_RETRIES, logger);
 
-/** Creates, lists, gets, edits, rotates and deletes API keys of a Deployment. */
+/**
+ * Lambda handler that creates, lists, gets, edits, rotates and deletes a Deployment's API keys, explains their trust
+ * rules, and lists and revokes their tokens.
+ */
 export const handler = managementHandler(
-  keyRoutes(table, {
-    clock: Date.now,
-    scopes: readScopes(),
-    maxIdleDays: readMaxIdleDays(),
-    issuers: readTrustedIssuers(),
-  }),
+  {
+    ...keyRoutes(table, {
+      clock: Date.now,
+      scopes: rules.scopes,
+      maxIdleDays: readMaxIdleDays(),
+      trust: { issuers, verify: openIssuers(Date.now, { issuers, inlineKeys: readIssuerKeys() }) },
+      policy: readKeyPolicy(),
+    }),
+    ...accessTokenRoutes(table, { clock: Date.now, rules }),
+  },
   {
     logger,
     people,
     platformPrincipals,
+    publicUrl: readPublicUrl(),
+    requireAccess: accessRequirement(table),
+    onFailed: failureReport(),
     onRejected: rejectedCallCounter(table, Date.now),
   },
 );

@@ -1,17 +1,27 @@
 import { managementHandler } from './http/management.ts';
 import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
+import { accessRequirement } from './operations/require-access.ts';
 import { temporaryTokenRoutes } from './routes/manage-temporary-tokens.ts';
 import { readManagementConfig, readScopes } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
+import { failureReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/faults.ts';
+import { sdkTransport } from './table/sdk-transport.ts';
+import { CALL_RETRIES } from './table/table.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-temporary-tokens');
-const table = openTable(config, CALL_PATIENCE, logger);
+const table = openTable(config, sdkTransport(), CALL_RETRIES, logger);
 
-/** Issues, lists and revokes temporary tokens of signed-in people. */
+/** Lambda handler that issues, lists and revokes signed-in people's temporary tokens. */
 export const handler = managementHandler(
   temporaryTokenRoutes(table, { clock: Date.now, scopes: readScopes() }),
-  { logger, people, platformPrincipals, onRejected: rejectedCallCounter(table, Date.now) },
+  {
+    logger,
+    people,
+    platformPrincipals,
+    requireAccess: accessRequirement(table),
+    onFailed: failureReport(),
+    onRejected: rejectedCallCounter(table, Date.now),
+  },
 );

@@ -7,6 +7,6 @@ import { newLogger } from './runtime/logger.ts';
 const logger = newLogger('publish-events');
 const send = openBus(readBusName());
 
-/** Sends each new event to the bus. Invoked by the table's stream. */
+/** Lambda handler that sends each new event to the bus. The table's stream invokes it. */
 export const handler = ({ Records }: DynamoDBStreamEvent) =>
   publishFromStream(Records, { send, log: (message, fields) => logger.error(message, fields) });

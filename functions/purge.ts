@@ -1,19 +1,19 @@
 import type { Context, DynamoDBStreamEvent, EventBridgeEvent, SQSEvent } from 'aws-lambda';
 import { purgeFromQueue, purgeFromStream, sweepMarkers } from './jobs/purge.ts';
 import { readPurgeConfig } from './runtime/config.ts';
+import { openJobTable } from './runtime/job-table.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { purgeReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
-import { PURGE_PATIENCE } from './table/faults.ts';
+import { PURGE_RETRIES } from './table/table.ts';
 
-/** Milliseconds reserved for the last page of a run and what follows it. */
+/** Time reserved for the last page of a run and the work after it, in milliseconds. */
 const RESERVE = 10_000;
 
 const config = readPurgeConfig();
 const logger = newLogger('purge');
 const dependencies = {
-  table: openTable(config, PURGE_PATIENCE, logger),
+  table: openJobTable(config, PURGE_RETRIES, logger),
   clock: Date.now,
   defer: openQueue(config.continuationQueueUrl),
   report: purgeReport(logger),
@@ -21,7 +21,7 @@ const dependencies = {
 
 type PurgeEvent = DynamoDBStreamEvent | SQSEvent | EventBridgeEvent<string, unknown>;
 
-/** Invoked by the table's stream, by the queue of unfinished purges, and by a schedule. */
+/** Lambda handler for the purge. The table's stream, the queue for unfinished purges, and a schedule invoke it. */
 export const handler = async (event: PurgeEvent, context: Context) => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
   if (!('Records' in event)) return sweepMarkers(dependencies);

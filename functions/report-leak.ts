@@ -6,21 +6,23 @@ import { leakInput, parseInput } from './http/schemas.ts';
 import { reportLeak } from './routes/report-leak.ts';
 import { readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
+import { failureReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/faults.ts';
+import { sdkTransport } from './table/sdk-transport.ts';
+import { CALL_RETRIES } from './table/table.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');
-const table = openTable(config, CALL_PATIENCE, logger);
+const table = openTable(config, sdkTransport(), CALL_RETRIES, logger);
 const dependencies = { clock: Date.now, rules };
 
-/** Milliseconds reserved for the last credentials of a report. */
+/** Time reserved for processing the last credentials in a report, in milliseconds. */
 const RESERVE = 7000;
 
-/** POST /leaks. The answer does not reveal whether a credential was valid. */
+/** Lambda handler for POST /leaks. The response does not reveal whether a credential was valid. */
 export const handler = middy<APIGatewayProxyEventV2>()
   .use(invocation(logger))
-  .use(answers(logger, asProblem))
+  .use(answers(logger, asProblem, failureReport()))
   .handler(async (event, context): Promise<Answer> => {
     const { credential } = parseInput(leakInput, jsonBody(event));
     const { requestId, http } = event.requestContext;

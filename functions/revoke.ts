@@ -1,15 +1,21 @@
 import { oauthHandler } from './http/oauth.ts';
 import { revokeRoute } from './routes/revoke.ts';
-import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
+import { readAccess, readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport } from './runtime/report.ts';
-import { openTokenStore } from './runtime/token-store.ts';
+import { clientReport, failureReport } from './runtime/report.ts';
+import { openTable } from './runtime/table.ts';
+import { httpsTransport } from './table/https-transport.ts';
+import { CALL_RETRIES } from './table/table.ts';
+import { openConnection } from './table/warm-up.ts';
 
 const logger = newLogger('revoke');
-const store = openTokenStore(readTableConfig(), logger);
+const table = openTable(readTableConfig(), httpsTransport(readAccess()), CALL_RETRIES, logger);
 
 /** POST /oauth/revoke */
 export const handler = oauthHandler(
-  { 'POST /oauth/revoke': revokeRoute(store, Date.now, readMaxIdleDays()) },
-  { logger, onRefusedClient: clientReport(), acceptsNoSecret: true },
+  { 'POST /oauth/revoke': revokeRoute(table, Date.now, readMaxIdleDays()) },
+  { logger, onFailed: failureReport(), onRefusedClient: clientReport(), acceptsNoSecret: true },
 );
+
+/** Runs during Lambda's init phase, before the first call. */
+export const warmUp = () => openConnection(table);

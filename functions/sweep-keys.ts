@@ -1,29 +1,35 @@
 import type { Context } from 'aws-lambda';
 import { sweepKeys } from './jobs/sweep-keys.ts';
 import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
-import { readMaxIdleDays, readTableConfig } from './runtime/config.ts';
+import { readJobConfig, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
+import { openJobTable } from './runtime/job-table.ts';
 import { newLogger } from './runtime/logger.ts';
-import { openTable } from './runtime/table.ts';
-import { CALL_PATIENCE } from './table/faults.ts';
+import { sweepMeasures } from './runtime/report.ts';
+import { CALL_RETRIES } from './table/table.ts';
 
-/** Milliseconds reserved for one key and what follows it. */
+/** Time reserved for one key and the work after it, in milliseconds. */
 const RESERVE = 10_000;
 
 const logger = newLogger('sweep-keys');
-const table = openTable(readTableConfig(), CALL_PATIENCE, logger);
+const table = openJobTable(readJobConfig(), CALL_RETRIES, logger);
+const measures = sweepMeasures();
 const maxIdleDays = readMaxIdleDays();
+const issuers = readTrustedIssuers();
 
-/** The event that the hourly schedule sends. The daily one sends an EventBridge event, which has no `task`. */
+/** The event that the hourly schedule sends. The daily schedule sends an EventBridge event, which has no `task`. */
 interface SweepEvent {
   task?: 'rejected-calls';
 }
 
-/** Invoked by two schedules: hourly for the rejected calls, and daily also for the keys. */
+/**
+ * Lambda handler with two schedules: an hourly schedule for the rejected calls, and a daily schedule that also checks
+ * the keys.
+ */
 export const handler = async ({ task }: SweepEvent, context: Context): Promise<void> => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
   if (task === undefined) {
-    const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, hasTime });
-    logger.info('keys swept', { marked });
+    const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, issuers, hasTime });
+    logger.info('keys swept', { marked, ...measures(marked) });
   }
   const log = (message: string, fields: object) => logger.warn(message, { ...fields });
   const events = await recordRejectedCalls({ table, clock: Date.now, hasTime, log });

@@ -3,15 +3,18 @@ import { syncFromStream } from './jobs/sync-deployments.ts';
 import { readSyncConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
+import { changeReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
-import { PURGE_PATIENCE } from './table/faults.ts';
+import { sdkTransport } from './table/sdk-transport.ts';
+import { PURGE_RETRIES } from './table/table.ts';
 
 const { source, refusedChangesQueueUrl, ...config } = readSyncConfig();
 const logger = newLogger('sync-deployments');
-const table = openTable(config, PURGE_PATIENCE, logger);
+const table = openTable(config, sdkTransport(), PURGE_RETRIES, logger);
+const onOutcome = changeReport(logger);
 const setAside = openQueue(refusedChangesQueueUrl);
 
-/** Applies changes of the platform's table of Deployments. Invoked by that table's stream. */
+/** Lambda handler that applies changes to the platform's table of Deployments. That table's stream invokes it. */
 export const handler = ({ Records }: DynamoDBStreamEvent) =>
   syncFromStream(Records, {
     table,
@@ -19,4 +22,5 @@ export const handler = ({ Records }: DynamoDBStreamEvent) =>
     clock: Date.now,
     setAside,
     log: (message, fields) => logger.warn(message, fields),
+    onOutcome,
   });

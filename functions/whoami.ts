@@ -1,14 +1,23 @@
 import { whoami } from './routes/whoami.ts';
-import { openCheckStore } from './runtime/check-store.ts';
-import { readTokenConfig } from './runtime/config.ts';
+import { readAccess, readTokenConfig } from './runtime/config.ts';
+import { errorLine } from './runtime/line.ts';
 import { checkReport } from './runtime/report.ts';
+import { openTable } from './runtime/table.ts';
+import { checkStore } from './table/checks.ts';
+import { httpsTransport } from './table/https-transport.ts';
+import { CHECK_RETRIES } from './table/table.ts';
+import { openConnection } from './table/warm-up.ts';
 
 const { rules, ...config } = readTokenConfig();
+const table = openTable(config, httpsTransport(readAccess()), CHECK_RETRIES, errorLine);
 
 /** GET /whoami */
 export const handler = whoami({
-  store: openCheckStore(config),
+  store: checkStore(table, config.issuer),
   clock: Date.now,
   rules,
   report: checkReport(),
 });
+
+/** Runs during Lambda's init phase, before the first call. */
+export const warmUp = () => openConnection(table);

@@ -5,10 +5,10 @@ import type { MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { ServiceError } from '../domain/errors.ts';
 
-/** The answer of a route, before it is rendered. */
+/** A route's response, before it is rendered. */
 export interface Answer {
   status: number;
-  /** Sent as JSON. Undefined means an empty body. */
+  /** Body, sent as JSON. Undefined means an empty body. */
   body?: unknown;
   headers?: Record<string, string>;
 }
@@ -16,16 +16,16 @@ export interface Answer {
 type Render = (error: ServiceError) => Answer;
 
 /**
- * Renders an error as RFC 9457 problem details. `code` is specific to this service; `errors` names each field and its
- * rule.
+ * Renders an error as RFC 9457 problem details. `type` is a link to the code's section on the stack's `/errors` page.
+ * `code` is specific to this service; `errors` names each invalid field and its rule.
  */
 export const asProblem: Render = ({ status, code, message, errors, headers }) => ({
   status,
   headers: { 'Content-Type': 'application/problem+json', ...headers },
-  body: { type: 'about:blank', title: STATUS_CODES[status], status, code, detail: message, errors },
+  body: { type: `/errors#${code}`, title: STATUS_CODES[status], status, code, detail: message, errors },
 });
 
-/** Renders an error by RFC 6749 §5.2, as RFC 7009 §2.2.1 and RFC 7662 §2.3 also require. */
+/** Renders an error in the format of RFC 6749 §5.2, which RFC 7009 §2.2.1 and RFC 7662 §2.3 also require. */
 export const asOAuthError: Render = ({ status, code, message, headers }) => ({
   status,
   headers: { ...headers },
@@ -33,19 +33,21 @@ export const asOAuthError: Render = ({ status, code, message, headers }) => ({
 });
 
 /**
- * Adds the invocation to every log line. It never logs the event, not even with POWERTOOLS_LOGGER_LOG_EVENT set: a body
- * can arrive in base64, where the redactor does not see credentials.
+ * Adds the invocation's details to every log line. Never logs the event, even if POWERTOOLS_LOGGER_LOG_EVENT is set,
+ * because the body can be encoded in base64 and the redactor cannot find credentials in base64.
  */
 export const invocation = (logger: Logger) =>
   injectLambdaContext(logger, { resetKeys: true, logEvent: false });
 
 /**
- * Renders what a route returns or throws. A ServiceError becomes the answer that it describes. Any other error becomes
- * a 500 without details, and only the log gets its cause.
+ * Renders a route's result, or the error that the route throws. A ServiceError becomes the response that it describes.
+ * Any other error becomes a 500 without details, and only the log contains its cause.
+ * @param onFailed called for each response with a status of 500 or higher
  */
 export function answers<E extends APIGatewayProxyEventV2>(
   logger: Logger,
   render: Render,
+  onFailed: () => void = () => {},
 ): MiddlewareObj<E, Answer | APIGatewayProxyStructuredResultV2> {
   return {
     before: ({ event }) => {
@@ -60,14 +62,19 @@ export function answers<E extends APIGatewayProxyEventV2>(
         error instanceof ServiceError
           ? error
           : new ServiceError(500, 'server_error', 'Something went wrong here. It has been recorded.');
-      if (known.status >= 500) logger.error('failed', (known.cause ?? error) as Error);
-      else logger.info('rejected', { status: known.status, code: known.code, detail: known.message });
+      if (known.status >= 500) {
+        logger.error('failed', (known.cause ?? error) as Error);
+        onFailed();
+      } else {
+        const { status, code, message: detail, cause: reason } = known;
+        logger.info('rejected', { status, code, detail, reason });
+      }
       request.response = rendered(render(known));
     },
   };
 }
 
-/** Forbids caches to store any answer. Answers contain secrets, or can become outdated within a second. */
+/** Forbids caching of any response, because responses contain secrets or can become outdated within a second. */
 function rendered({ status, body, headers }: Answer): APIGatewayProxyStructuredResultV2 {
   return {
     statusCode: status,

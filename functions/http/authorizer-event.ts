@@ -12,26 +12,26 @@ import {
   scopesFor,
 } from '../domain/required-scopes.ts';
 
-/** The authorizer events of API Gateway that the service supports. */
+/** The types of API Gateway authorizer events that the service supports. */
 export type AuthorizerEvent =
   | APIGatewayRequestAuthorizerEventV2
   | APIGatewayRequestAuthorizerEvent
   | APIGatewayTokenAuthorizerEvent;
 
-/** A call to authorize, parsed from its event. */
+/** A call that must be authorized, parsed from its event. */
 export interface AuthorizerCall {
-  /** Which answer the API expects: `simple` and `iam` from an HTTP API, `rest` from a REST API. */
+  /** Response format that the API expects: `simple` or `iam` for an HTTP API, `rest` for a REST API. */
   answer: 'simple' | 'iam' | 'rest';
-  /** The Authorization header; undefined if there is none or more than one. */
+  /** The Authorization header; undefined if the request has no such header, or more than one. */
   authorization: string | undefined;
   /** `arn:aws:execute-api:<region>:<account>:<api>/<stage>/<method>/<path>` */
   arn: string;
-  /** What `demandOf` needs, together with the stage variables. */
+  /** The route of the call. Together with the stage variables, this is the input for `demandOf`. */
   route: { method: string; template: string | undefined; parameters: Texts } | undefined;
   stageVariables: Texts;
-  /** Where the call came from. A TOKEN event does not contain it. */
+  /** Source of the call. A TOKEN event does not contain it. */
   caller: Caller;
-  /** ID of the API that the authorizer protects, and of the request, for the log. A TOKEN event has no request ID. */
+  /** IDs of the protected API and the request, for the log. A TOKEN event has no request ID. */
   apiId: string | undefined;
   requestId: string | undefined;
 }
@@ -43,8 +43,8 @@ const EXPECTED =
   'Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN';
 
 /**
- * Parses an event without assumptions about its form.
- * @throws Error for any other event. The message says what was expected. API Gateway answers with 500.
+ * Parses an event without assumptions about its structure.
+ * @throws Error for an unsupported event, with a message that says what was expected; API Gateway then returns 500
  */
 export function parseAuthorizerEvent(event: unknown): AuthorizerCall {
   const it = fields(event);
@@ -56,46 +56,40 @@ export function parseAuthorizerEvent(event: unknown): AuthorizerCall {
 
 function parseHttp(event: Fields): AuthorizerCall {
   const context = fields(event.requestContext);
-  const [, template] = text(event.routeKey, 'routeKey').split(' ');
-  const stageVariables = fields(event.stageVariables);
+  const [, template] = text(event, 'routeKey').split(' ');
+  const shared = requestOf(event, context, context.http);
   return {
-    answer: answerOf(stageVariables.authorizerResponse),
-    // API Gateway joins two headers with a comma, which a bearer token cannot contain.
+    ...shared,
+    answer: answerOf(shared.stageVariables.authorizerResponse),
+    // API Gateway joins repeated headers with a comma, and a bearer token cannot contain a comma.
     authorization: optionalText(fields(event.headers).authorization),
-    arn: text(event.routeArn, 'routeArn'),
+    arn: text(event, 'routeArn'),
     route: {
-      method: text(fields(context.http).method, 'requestContext.http.method'),
+      method: text(fields(context.http), 'method', 'requestContext.http.method'),
       template,
       parameters: fields(event.pathParameters),
     },
-    stageVariables,
-    caller: callerOf(fields(context.http)),
-    apiId: optionalText(context.apiId),
-    requestId: optionalText(context.requestId),
   };
 }
 
 function parseRest(event: Fields): AuthorizerCall {
   const context = fields(event.requestContext);
   return {
+    ...requestOf(event, context, context.identity),
     answer: 'rest',
     authorization: theOneHeader(event),
-    arn: text(event.methodArn, 'methodArn'),
+    arn: text(event, 'methodArn'),
     route: {
-      method: text(event.httpMethod, 'httpMethod'),
-      template: text(event.resource, 'resource'),
+      method: text(event, 'httpMethod'),
+      template: text(event, 'resource'),
       parameters: fields(event.pathParameters),
     },
-    stageVariables: fields(event.stageVariables),
-    caller: callerOf(fields(context.identity)),
-    apiId: optionalText(context.apiId),
-    requestId: optionalText(context.requestId),
   };
 }
 
-/** A TOKEN event has only these fields: no path, stage variables or address. */
+/** A TOKEN event has only these fields. It has no path, stage variables or source address. */
 function parseToken(event: Fields): AuthorizerCall {
-  const arn = text(event.methodArn, 'methodArn');
+  const arn = text(event, 'methodArn');
   return {
     answer: 'rest',
     authorization: optionalText(event.authorizationToken),
@@ -108,20 +102,27 @@ function parseToken(event: Fields): AuthorizerCall {
   };
 }
 
-/** Events do not show which answer the HTTP API expects, so a stage variable must. */
+/** An event does not show which response format the HTTP API expects, so a stage variable must specify it. */
 function answerOf(variable: unknown): 'simple' | 'iam' {
   if (variable === undefined || variable === 'simple') return 'simple';
   if (variable === 'iam') return 'iam';
   throw new Error('The stage variable authorizerResponse must be simple or iam, or be left out.');
 }
 
-function callerOf({ sourceIp, userAgent }: Fields): Caller {
-  return { address: optionalText(sourceIp), userAgent: optionalText(userAgent) };
+/** Returns those details of a request that both kinds of API provide. */
+function requestOf(event: Fields, { apiId, requestId }: Fields, client: unknown) {
+  const { sourceIp, userAgent } = fields(client);
+  return {
+    stageVariables: fields(event.stageVariables),
+    caller: { address: optionalText(sourceIp), userAgent: optionalText(userAgent) },
+    apiId: optionalText(apiId),
+    requestId: optionalText(requestId),
+  };
 }
 
 /**
- * Returns the value of the Authorization header, in any case. Returns undefined for two such headers, because API
- * Gateway might use either.
+ * Returns the value of the Authorization header. The case of the header's name does not matter. Returns undefined if
+ * there are two such headers, because API Gateway might use either.
  */
 function theOneHeader(event: Fields): string | undefined {
   const headers = event.multiValueHeaders ?? event.headers;
@@ -132,9 +133,10 @@ function theOneHeader(event: Fields): string | undefined {
 }
 
 /**
- * Returns what the API requires of a token for this call, according to its stage variables. `requiredScopes` lists
- * scopes. The Deployment is the path parameter `deploymentId`, or the one that `deploymentParameter` names.
- * @returns undefined when the stage variables are malformed or do not list this route: the call must be denied
+ * Returns the API's requirements for the token in this call, according to the API's stage variables. `requiredScopes`
+ * lists the required scopes. The path parameter `deploymentId`, or the one that `deploymentParameter` names, holds the
+ * Deployment.
+ * @returns undefined if the stage variables are malformed or do not list this route; the caller must then deny the call
  */
 export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | undefined {
   const { requiredScopes, deploymentParameter = DEPLOYMENT_PARAMETER } = stageVariables;
@@ -150,22 +152,22 @@ export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | un
 }
 
 /**
- * Matches a segment `.` or `..`, or an empty segment that is not the last. Dots and slashes may be percent-encoded,
- * even repeatedly. A slash may be a backslash, and some servers ignore what follows a semicolon (`..;x`).
+ * Matches a segment `.` or `..`, or an empty segment that is not the last. Dots and slashes can be percent-encoded,
+ * even repeatedly. A backslash can replace a slash, and some servers ignore the text after a semicolon (`..;x`).
  */
-const detour =
-  /(?:^|[/\\]|%(?:25)*(?:2f|5c))(?:(?:\.|%(?:25)*2e){1,2}(?:$|[/\\;]|%(?:25)*(?:2f|5c|3b))|[/\\]|%(?:25)*(?:2f|5c))/i;
+const detour = /(^|[/\\]|%(25)*(2f|5c))((\.|%(25)*2e){1,2}($|[/\\;]|%(25)*(2f|5c|3b))|[/\\]|%(25)*(2f|5c))/i;
 
 /**
- * Reports whether a path parameter has a segment such as `..`. The API, or a server behind it, might resolve it to the path
- * of another Deployment.
+ * Reports whether a path parameter has a segment such as `..`, which the API or a server behind it might resolve to the
+ * path of another Deployment.
  */
 export function hasDetour({ route }: AuthorizerCall): boolean {
   return Object.values(route?.parameters ?? {}).some((value) => detour.test(String(value)));
 }
 
 /**
- * Returns undefined when the route has no such parameter, and '' when its value is missing. '' is not a Deployment ID.
+ * Returns undefined if the route has no parameter for the Deployment. Returns '' if the parameter's value is missing,
+ * because '' is not a valid Deployment ID.
  */
 function parameterOf(
   { template, parameters }: NonNullable<AuthorizerCall['route']>,
@@ -181,8 +183,10 @@ function fields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
 
-function text(value: unknown, name: string): string {
-  if (typeof value === 'string' && value !== '') return value;
+/** Returns the text in a field. */
+function text(of: Fields, field: string, name = field): string {
+  const value = optionalText(of[field]);
+  if (value) return value;
   throw new Error(`${EXPECTED}; ${name} is missing.`);
 }
 
@@ -190,7 +194,10 @@ function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Returns text that is safe in an error message. Only a short word is repeated; for other values, it is the type. */
+/**
+ * Describes a value in a form that is safe in an error message. Returns a short word unchanged, and only the type of
+ * any other value.
+ */
 function named(value: unknown): string {
   return typeof value === 'string' && /^[\w.]{1,16}$/.test(value) ? value : typeof value;
 }

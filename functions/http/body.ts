@@ -1,12 +1,12 @@
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { invalidFields, ServiceError } from '../domain/errors.ts';
 
-/** The maximum size of a body, in bytes. API Gateway itself accepts 10 MB. */
+/** Maximum size of a body, in bytes. API Gateway itself accepts up to 10 MB. */
 export const MAX_BODY = 64 * 1024;
 
 /**
- * Returns the body as text. Checks its size before anything parses it.
- * @throws ServiceError 413 over 64 KiB; 400 when it is not UTF-8
+ * Returns the body as text, after checking its size.
+ * @throws ServiceError 413 if the body is larger than 64 KiB; 400 if it is not UTF-8
  */
 export function bodyText({
   body = '',
@@ -30,7 +30,7 @@ export function mediaType(headers: APIGatewayProxyEventV2['headers']): string {
 
 /**
  * Returns the body parsed as JSON, but not validated.
- * @throws ServiceError 415 for another media type; 413 and 400 as in bodyText; 400 when it is not JSON
+ * @throws ServiceError 415 for a media type other than JSON; 413 and 400 as in bodyText; 400 if the body is not JSON
  */
 export function jsonBody(event: APIGatewayProxyEventV2): unknown {
   const text = bodyText(event);
@@ -40,7 +40,7 @@ export function jsonBody(event: APIGatewayProxyEventV2): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The error of JSON.parse is dropped: its message quotes the body, which may contain a secret.
+    // Discards the error from JSON.parse, because its message quotes the body, which can contain a secret.
     throw invalidFields([{ field: 'body', rule: 'must be JSON' }]);
   }
 }

@@ -1,20 +1,20 @@
 import { type Access, scopeOf } from '../domain/check.ts';
 
 /**
- * What an API behind the authorizer learns about the caller. All values are strings, because API Gateway passes nothing
- * else. It is a type instead of an interface, so that it fits API Gateway's index signature.
+ * Information about the caller that the authorizer passes to an API. All values are strings, because API Gateway passes
+ * only strings. It is declared as a type, not as an interface, to be compatible with API Gateway's index signature.
  */
 export type AuthorizerContext = {
-  /** Key ID, or the person's `sub`. */
+  /** ID of the token's key, or `sub` of the person. */
   principalId: string;
   /** `api_key` or `person`. */
   principalType: string;
   deploymentId: string;
-  /** `deployment:<id>` and the scopes, separated by spaces. */
+  /** `deployment:<id>` and the scopes, space-separated. */
   scope: string;
   /** RFC 3339, UTC. */
   issuedAt: string;
-  /** RFC 3339, UTC: when the token expires unless it is used again. */
+  /** When the token expires unless it is used again, in RFC 3339 (UTC). */
   expiresAt: string;
 };
 

@@ -4,8 +4,9 @@ import { invalidFields } from '../domain/errors.ts';
 const DIGEST_LENGTH = 16;
 
 /**
- * The maximum size of a position, in bytes. The service's positions are IDs and hashes. Anyone can compute the digest,
- * and DynamoDB rejects a sort key over 1,024 bytes with an error that would become a 500.
+ * Maximum size of a position, in bytes. The service's own positions are IDs and hashes, which are shorter. The limit is
+ * necessary because anyone can compute a cursor's digest. For a sort key over 1,024 bytes, DynamoDB returns an error
+ * that would become a 500.
  */
 const MAX_POSITION = 256;
 
@@ -13,17 +14,17 @@ const MAX_POSITION = 256;
 export type Listing = readonly string[];
 
 /**
- * Returns an opaque cursor. It is a position, not a permission: access is checked again for each page. It is bound to
- * its listing and caller, so that using it elsewhere is an error.
- * @param position where the next page begins. It must not reveal anything that the caller may not see.
+ * Returns an opaque cursor. A cursor is a position, not a permission: the service checks access again for each page.
+ * The cursor is bound to its listing and caller. Using a cursor for a different listing or caller is an error.
+ * @param position where the next page begins; must not reveal anything that the caller is not allowed to see
  */
 export function toCursor(listing: Listing, position: string): string {
   return Buffer.concat([digest(listing, position), Buffer.from(position)]).toString('base64url');
 }
 
 /**
- * Returns the position in a cursor, or undefined when there is no cursor.
- * @throws ServiceError 400 when the cursor is not from this listing and caller
+ * Returns the position in a cursor, or undefined if there is no cursor.
+ * @throws ServiceError 400 if the cursor belongs to a different listing or caller
  */
 export function fromCursor(listing: Listing, cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;

@@ -3,8 +3,9 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/;
 
 /**
- * Returns the issuer: the URL that the client used, because clients compare the two (RFC 8414 §3.3). Its domain is the
- * one that API Gateway served the request for, which no header can change and which supports only https.
+ * Returns the service's issuer URL. It is the URL that the client called, because clients compare the issuer with that
+ * URL (RFC 8414 §3.3). API Gateway reports the domain for which it served the request. No header can change this
+ * domain, and API Gateway serves it only over https.
  * @param publicUrl the URL that clients use, if another service is in front of API Gateway
  */
 export function issuerOf(

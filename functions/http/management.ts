@@ -7,10 +7,11 @@ import type {
 import { invalidFields, ServiceError } from '../domain/errors.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import type { PeopleConfig, Person } from '../domain/people.ts';
-import type { Actor } from '../domain/records.ts';
+import type { Actor, SignIn } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import { type Answer, answers, asProblem, invocation } from './answer.ts';
 import { jsonBody } from './body.ts';
+import { issuerOf } from './issuer.ts';
 import { personOf } from './person.ts';
 import { isPlatformRoute, PLATFORM, principalOf } from './principal.ts';
 import { requireKnownParameters } from './query.ts';
@@ -20,14 +21,19 @@ type ManagementEvent = APIGatewayProxyEventV2WithJWTAuthorizer | APIGatewayProxy
 /** A call by a signed-in person or an IAM principal, as passed to a route. */
 export interface ManagementRequest {
   person: Person;
-  /** The caller, in the form that events record. */
+  /** The caller, in the form in which events store it. */
   actor: Actor;
-  /** Path parameters; '' if the route does not have one. A Deployment ID has been validated. */
-  params: { deploymentId: string; keyId: string; tokenId: string };
-  /** Query parameters of the route and of a signature. Each occurs at most once. */
+  /** Path parameters; '' for a parameter that the route does not have. The Deployment ID has already been validated. */
+  params: { deploymentId: string; keyId: string; tokenId: string; accessTokenId: string };
+  /** Query parameters of the route and of a SigV4 signature. Each parameter occurs at most once. */
   query: Record<string, string | undefined>;
-  /** `METHOD /path/{parameter}`, as in API Gateway. Includes /platform if the caller used it. */
+  /**
+   * Route of the call, `METHOD /path/{parameter}`, as in API Gateway. Includes /platform if the caller used that
+   * prefix.
+   */
   routeKey: string;
+  /** The service's issuer, which is also the default audience of a trust rule. */
+  issuer: string;
   /** The prefix of all paths for this caller. */
   base: '' | typeof PLATFORM;
   /**
@@ -36,11 +42,11 @@ export interface ManagementRequest {
    * @throws ServiceError 400, 413, 415
    */
   body: (whenEmpty?: object) => unknown;
-  /** Hash of the body. Equal hashes mean equal requests. */
+  /** Hash of the body. Requests with equal hashes have equal bodies. */
   bodyHash: string;
   /**
    * Returns the Idempotency-Key; undefined if there is none.
-   * @throws ServiceError 400 when it is malformed
+   * @throws ServiceError 400 if it is malformed
    */
   idempotencyKey: () => string | undefined;
 }
@@ -50,31 +56,41 @@ export type ManagementRoute = (request: ManagementRequest) => Promise<Answer>;
 export interface ManagementOptions {
   logger: Logger;
   people: PeopleConfig;
-  /** ARNs of the IAM roles and users that may call under /platform. @default none */
+  /** ARNs of the IAM roles and users that are allowed to call routes under /platform. @default none */
   platformPrincipals?: readonly string[];
-  /** Records a rejected call. If that fails, the call is rejected anyway. */
+  /** The URL that clients use, if another service is in front of API Gateway. @default the domain of the request */
+  publicUrl?: string | undefined;
+  /** Called for each response with a status of 500 or higher. */
+  onFailed?: () => void;
+  /**
+   * Rejects a person whose access was ended.
+   * @throws ServiceError 401
+   */
+  requireAccess: (signIn: SignIn) => Promise<void>;
+  /** Records a rejected call. If the recording fails, the service still rejects the call. */
   onRejected: (request: ManagementRequest, error: ServiceError) => Promise<void>;
 }
 
 /**
- * Returns a Lambda handler for people and IAM principals. It identifies the caller, parses the request and calls the
- * route.
- * @param routes by their route keys without /platform, because a route is the same for both kinds of callers
+ * Returns a Lambda handler for people and IAM principals. The handler identifies the caller, parses the request and
+ * calls the route.
+ * @param routes routes by route key without /platform, because a route is the same for both kinds of callers
  */
 export function managementHandler(
   routes: Record<string, ManagementRoute>,
-  { logger, onRejected, ...callers }: ManagementOptions,
+  { logger, onFailed, onRejected, requireAccess, ...callers }: ManagementOptions,
 ) {
   return middy<ManagementEvent>()
     .use(invocation(logger))
-    .use(answers(logger, asProblem))
+    .use(answers(logger, asProblem, onFailed))
     .handler(async (event): Promise<Answer> => {
       const routeKey = event.routeKey.replace(` ${PLATFORM}/`, ' /');
       const route = routes[routeKey];
-      // API Gateway has only the routes in this map. Any other means that the stack is faulty.
+      // API Gateway has only the routes in this map, so a call to any other route means that the stack is faulty.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const request = requestOf(event, callers);
       logger.appendKeys({ principal: request.person.sub, deployment_id: request.params.deploymentId });
+      if (request.person.signIn) await requireAccess(request.person.signIn);
       try {
         requireKnownParameters(event.rawQueryString, routeKey);
         return await route(request);
@@ -90,11 +106,11 @@ export function managementHandler(
     });
 }
 
-type Callers = Pick<ManagementOptions, 'people' | 'platformPrincipals'>;
+type Callers = Pick<ManagementOptions, 'people' | 'platformPrincipals' | 'publicUrl'>;
 
 /**
  * Returns the caller.
- * @throws ServiceError 401 or 403 when the caller is not authorized
+ * @throws ServiceError 401 or 403 if the caller is not authorized
  */
 function callerOf(event: ManagementEvent, { people, platformPrincipals = [] }: Callers): Person {
   return isPlatformRoute(event.routeKey)
@@ -104,7 +120,7 @@ function callerOf(event: ManagementEvent, { people, platformPrincipals = [] }: C
 
 function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest {
   const person = callerOf(event, callers);
-  const { deploymentId = '', keyId = '', tokenId = '' } = event.pathParameters ?? {};
+  const { deploymentId = '', keyId = '', tokenId = '', accessTokenId = '' } = event.pathParameters ?? {};
   if (event.routeKey.includes('{deploymentId}') && !isDeploymentId(deploymentId)) {
     const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
     throw invalidFields([{ field: 'deploymentId', rule }]);
@@ -118,9 +134,10 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
       address: http.sourceIp,
       requestId,
     },
-    params: { deploymentId, keyId, tokenId },
+    params: { deploymentId, keyId, tokenId, accessTokenId },
     query: Object.fromEntries(new URLSearchParams(event.rawQueryString)),
     routeKey: event.routeKey,
+    issuer: issuerOf(event, callers.publicUrl),
     base: isPlatformRoute(event.routeKey) ? PLATFORM : '',
     body: (whenEmpty) => (whenEmpty && !event.body ? whenEmpty : bodyOf(event)),
     bodyHash: hashOf(event.body ?? ''),
@@ -134,7 +151,7 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
  */
 function bodyOf(event: ManagementEvent): unknown {
   const body = jsonBody(event);
-  // A gateway that passes a body as text replaces bytes that are not UTF-8 with U+FFFD.
+  // When API Gateway passes a body as text, it replaces bytes that are not UTF-8 with U+FFFD.
   if (event.body?.includes('\uFFFD')) {
     throw new ServiceError(400, 'invalid_request', 'The body must be UTF-8.');
   }
@@ -142,9 +159,9 @@ function bodyOf(event: ManagementEvent): unknown {
 }
 
 /**
- * Returns the Idempotency-Key of a header. It cannot contain commas, because API Gateway joins repeated headers with
- * them.
- * @throws ServiceError 400 when it is malformed
+ * Returns the Idempotency-Key from a header. The key must not contain commas, because API Gateway joins repeated
+ * headers with a comma.
+ * @throws ServiceError 400 if it is malformed
  */
 function idempotencyKeyOf(header: string | undefined): string | undefined {
   if (header === undefined || /^[!-+\--~]{1,255}$/.test(header)) return header;

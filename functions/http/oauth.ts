@@ -1,6 +1,7 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
+import type { ClientRejection } from '../domain/client-rejection.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
 import type { Caller } from '../domain/last-use.ts';
@@ -13,11 +14,11 @@ export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 /** A call by an OAuth client, as passed to a route. */
 export interface OAuthRequest {
-  /** Parameters of the body. Each has one value, which is not empty. */
+  /** Parameters from the body. Each has exactly one value, which is not empty. */
   parameters: ReadonlyMap<string, string>;
   client: ClientCredentials;
   caller: Caller;
-  /** API Gateway's request ID. */
+  /** Request ID from API Gateway. */
   requestId: string;
   /** The service's issuer (RFC 8414 §2). */
   issuer: string;
@@ -26,7 +27,7 @@ export interface OAuthRequest {
 /** The credentials that a client sent, not yet verified. */
 export interface ClientCredentials {
   clientId: string;
-  /** Empty when none was sent. A key's secret is never empty. */
+  /** The secret; empty if the client sent no secret. A key's secret is never empty. */
   clientSecret: string;
 }
 
@@ -34,42 +35,53 @@ export type OAuthRoute = (request: OAuthRequest) => Promise<Answer>;
 
 export interface OAuthHandlerOptions {
   logger: Logger;
+  /** Called for each response with a status of 500 or higher. */
+  onFailed?: () => void;
   /** Called once for each failed client authentication. */
   onRefusedClient: () => void;
   /**
-   * Whether JSON with the same fields is accepted. The token endpoint does, for pipelines written for an older service.
+   * Whether the endpoint also accepts JSON with the same fields. The token endpoint accepts JSON for pipelines that
+   * were written for an older service.
    */
   acceptsJson?: boolean;
   /**
-   * Whether a client_id without a secret is accepted. The revocation endpoint does; its route decides what it may do.
+   * Whether the endpoint accepts a client_id without a secret. The revocation endpoint does; its route decides what
+   * such a client is allowed to do.
    */
   acceptsNoSecret?: boolean;
-  /** The URL at which clients know the service, if it is not that of API Gateway. */
+  /** The URL that clients use for the service, if it is not API Gateway's URL. */
   publicUrl?: string | undefined;
 }
 
 /**
- * Returns a Lambda handler for OAuth clients. It parses the request and calls the route, which authenticates the
- * client.
- * @param routes by their route keys, such as `POST /oauth/token`
+ * Returns a Lambda handler for OAuth clients. The handler parses the request and calls the route, which authenticates
+ * the client.
+ * @param routes routes by route key, such as `POST /oauth/token`
  */
 export function oauthHandler(
   routes: Record<string, OAuthRoute>,
-  { logger, onRefusedClient, acceptsJson = false, acceptsNoSecret = false, publicUrl }: OAuthHandlerOptions,
+  {
+    logger,
+    onFailed,
+    onRefusedClient,
+    acceptsJson = false,
+    acceptsNoSecret = false,
+    publicUrl,
+  }: OAuthHandlerOptions,
 ) {
   return middy<APIGatewayProxyEventV2>()
     .use(invocation(logger))
-    .use(answers(logger, asOAuthError))
+    .use(answers(logger, asOAuthError, onFailed))
     .use(refusals(onRefusedClient))
     .handler(async (event): Promise<Answer> => {
       const route = routes[event.routeKey];
-      // API Gateway has only the routes in this map. Any other means that the stack is faulty.
+      // API Gateway has only the routes in this map, so a call to any other route means that the stack is faulty.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const parameters = bodyParameters(event, acceptsJson);
       refuseQueryParameters(event.rawQueryString, parameters);
+      logClientId(logger, parameters.get('client_id'));
       const client = clientCredentials(event.headers.authorization, parameters, acceptsNoSecret);
-      // Logged only if it has the form of a key ID: anything else could be a secret in the wrong field.
-      if (parseKeyId(client.clientId)) logger.appendKeys({ client_id: client.clientId });
+      logClientId(logger, client.clientId);
       const { sourceIp: address, userAgent } = event.requestContext.http;
       return route({
         parameters,
@@ -81,7 +93,15 @@ export function oauthHandler(
     });
 }
 
-/** Reports each invalid_client, whatever its cause. */
+/**
+ * Adds the client ID to every log line if it has the format of a key ID. Any other text could be a secret that was sent
+ * in the wrong place.
+ */
+function logClientId(logger: Logger, clientId: string | undefined): void {
+  if (clientId && parseKeyId(clientId)) logger.appendKeys({ client_id: clientId });
+}
+
+/** Reports each invalid_client error, regardless of its cause. */
 function refusals(onRefusedClient: () => void): MiddlewareObj<APIGatewayProxyEventV2> {
   return {
     onError: ({ error }) => {
@@ -90,18 +110,23 @@ function refusals(onRefusedClient: () => void): MiddlewareObj<APIGatewayProxyEve
   };
 }
 
-/** Returns a 400 for a malformed request (RFC 6749 §5.2). */
-export function invalidRequest(detail: string): ServiceError {
-  return new ServiceError(400, 'invalid_request', detail);
+/**
+ * Returns a 400 for a malformed request (RFC 6749 §5.2).
+ * @param cause cause of the error, which only the log contains
+ */
+export function invalidRequest(detail: string, cause?: unknown): ServiceError {
+  return new ServiceError(400, 'invalid_request', detail, { cause });
 }
 
 /**
- * Returns a 401 for a client that failed to authenticate (RFC 6749 §5.2). The body is the same for every cause, so that
- * it does not reveal whether an ID exists. The challenge follows RFC 7617.
+ * Returns the 401 for a client that failed to authenticate (RFC 6749 §5.2). The body is the same for every cause, so
+ * that it does not reveal whether an ID exists. The challenge follows RFC 7617.
+ * @param reason reason for the failure, which only the log contains
  */
-export function invalidClient(): ServiceError {
+export function invalidClient(reason: ClientRejection): ServiceError {
   return new ServiceError(401, 'invalid_client', 'Client authentication failed.', {
     headers: { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' },
+    cause: reason,
   });
 }
 
@@ -118,8 +143,8 @@ const BODY_ONLY = [
 ];
 
 /**
- * Parameters that a client may repeat (RFC 8693 §2.1, RFC 8707 §2). The service ignores them, so routes do not get
- * them.
+ * Parameters that a client may repeat (RFC 8693 §2.1, RFC 8707 §2). The service ignores them and does not pass them to
+ * routes.
  */
 const REPEATABLE = ['audience', 'resource'];
 
@@ -129,7 +154,7 @@ function refuseRepeated(names: readonly string[]): void {
   if (new Set(single).size < single.length) throw invalidRequest('Parameters must not be repeated.');
 }
 
-/** Returns the parameters that a route gets. A parameter without a value counts as absent. */
+/** Returns the parameters to pass to a route. A parameter without a value counts as absent. */
 const given = (pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, string> =>
   new Map(pairs.filter(([name, value]) => value !== '' && !REPEATABLE.includes(name)));
 
@@ -141,7 +166,7 @@ function refuseQueryParameters(rawQueryString: string, parameters: ReadonlyMap<s
 }
 
 /**
- * Returns the parameters of a body.
+ * Returns the parameters in a body.
  * @throws ServiceError 400, 413
  */
 function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): ReadonlyMap<string, string> {
@@ -152,7 +177,7 @@ function bodyParameters(event: APIGatewayProxyEventV2, acceptsJson: boolean): Re
   throw invalidRequest('Send the body as application/x-www-form-urlencoded.');
 }
 
-/** Parses the parameters of a form. URLSearchParams accepts malformed input, so it is checked first. */
+/** Parses the parameters of a form. Checks the input first, because URLSearchParams accepts malformed input. */
 export function formParameters(text: string): ReadonlyMap<string, string> {
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a malformed percent-encoding.');
   const pairs = [...new URLSearchParams(text)];
@@ -161,7 +186,7 @@ export function formParameters(text: string): ReadonlyMap<string, string> {
   return given(pairs);
 }
 
-/** Parses parameters sent as a JSON object of strings. A parameter that may be repeated may be a list of strings. */
+/** Parses parameters sent as a JSON object of strings. A repeatable parameter can be a list of strings. */
 function jsonParameters(text: string): ReadonlyMap<string, string> {
   let fields: unknown;
   try {
@@ -174,8 +199,8 @@ function jsonParameters(text: string): ReadonlyMap<string, string> {
   if (!isObject || pairs.some(([, value]) => typeof value !== 'string')) {
     throw invalidRequest('The body must be a JSON object of strings.');
   }
-  // JSON.parse keeps only the last of two equal names. The names are therefore read from the text, as strings before a
-  // colon.
+  // JSON.parse keeps only the last value of a repeated name. To detect repetitions, this function reads the names from
+  // the text, as strings before a colon.
   const strings = [...text.matchAll(/(?<string>"(?:[^"\\]|\\.)*")\s*(?<colon>:?)/g)];
   refuseRepeated(
     strings.flatMap(({ groups = {} }) => (groups.colon ? [JSON.parse(groups.string ?? '')] : [])),
@@ -190,7 +215,8 @@ function isRepeatedInJson([name, value]: [string, unknown]): boolean {
 /**
  * Returns the client's ID and secret. The client must use either client_secret_basic or client_secret_post, not both
  * (RFC 6749 §2.3).
- * @throws ServiceError 400 for both methods or malformed Basic credentials; 401 for none
+ * @throws ServiceError 400 if the client uses both methods or sends malformed Basic credentials; 401 if it sends no
+ * credentials
  */
 function clientCredentials(
   authorization: string | undefined,
@@ -206,10 +232,10 @@ function clientCredentials(
     return { clientId: clientId ?? '', clientSecret: '' };
   }
   if (authorization === undefined) {
-    if (!clientId || !(clientSecret || acceptsNoSecret)) throw invalidClient();
+    if (!clientId || !(clientSecret || acceptsNoSecret)) throw invalidClient('no_credentials');
     return { clientId, clientSecret: clientSecret ?? '' };
   }
-  if (!/^Basic /i.test(authorization)) throw invalidClient();
+  if (!/^Basic /i.test(authorization)) throw invalidClient('no_credentials');
   const basic = basicCredentials(authorization);
   if (clientSecret) throw invalidRequest('Use only one client authentication method.');
   if (clientId && clientId !== basic.clientId) {
@@ -219,8 +245,8 @@ function clientCredentials(
 }
 
 /**
- * Parses base64 of two form-encoded halves (RFC 6749 §2.3.1). Splits before decoding, because a decoded half may
- * contain a colon.
+ * Parses Basic credentials: an ID and a secret, each form-encoded, joined by a colon and encoded in base64 (RFC 6749
+ * §2.3.1). Splits the text before form-decoding it, because a decoded ID or secret can contain a colon.
  */
 function basicCredentials(authorization: string): ClientCredentials {
   const malformed = () => invalidRequest('The Authorization header is not valid Basic authentication.');

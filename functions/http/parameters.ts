@@ -2,12 +2,15 @@ import * as z from 'zod/mini';
 import { ServiceError } from '../domain/errors.ts';
 import { invalidRequest, TOKEN_EXCHANGE } from './oauth.ts';
 
-/** Client authentication in the body: client_secret_post (RFC 6749 §2.3.1). It has already been checked. */
+/**
+ * Client authentication in the body: client_secret_post (RFC 6749 §2.3.1). The client's credentials have already been
+ * checked.
+ */
 const clientParameters = { client_id: z.optional(z.string()), client_secret: z.optional(z.string()) };
 
 /**
- * Ignored parameters. A form may repeat them, and JSON may have a list. Pipelines written for an older service send an
- * audience.
+ * Parameters that the service ignores. A form can repeat them, and JSON can contain them as a list. Pipelines that were
+ * written for an older service send an audience.
  */
 const ignored = z.optional(z.union([z.string(), z.array(z.string())]));
 const ignoredParameters = { audience: ignored, resource: ignored };
@@ -17,14 +20,14 @@ export const tokenParameters = z.object({
   ...clientParameters,
   grant_type: z.literal('client_credentials'),
   scope: z.optional(z.string()),
-  /** Ignored, and may be repeated (RFC 8693 §2.1, RFC 8707 §2). */
+  /** Parameters that the service ignores, and that a request can repeat (RFC 8693 §2.1, RFC 8707 §2). */
   ...ignoredParameters,
 });
 
 /** RFC 8693 §3. */
 export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
 
-/** POST /oauth/token with a token of a trusted issuer, RFC 8693 §2.1. */
+/** Parameters of POST /oauth/token when the client presents a token from a trusted issuer (RFC 8693 §2.1). */
 export const exchangeParameters = z.object({
   client_id: z.string(),
   grant_type: z.literal(TOKEN_EXCHANGE),
@@ -39,8 +42,8 @@ export const exchangeParameters = z.object({
 });
 
 /**
- * POST /oauth/introspect (RFC 7662 §2.1) and /oauth/revoke (RFC 7009 §2.1). The hint is ignored, because it can be
- * wrong.
+ * Parameters of POST /oauth/introspect (RFC 7662 §2.1) and /oauth/revoke (RFC 7009 §2.1). The service ignores the hint,
+ * because it can be wrong.
  */
 export const presentedParameters = z.object({
   ...clientParameters,
@@ -49,7 +52,7 @@ export const presentedParameters = z.object({
 });
 
 /**
- * Returns the parameters that a call uses. All others are ignored (RFC 6749 §3.2).
+ * Returns the parameters that the endpoint uses. Ignores all other parameters (RFC 6749 §3.2).
  * @throws ServiceError 400 unsupported_grant_type or invalid_request
  */
 export function parseParameters<T>(schema: z.ZodMiniType<T>, parameters: ReadonlyMap<string, string>): T {

@@ -1,17 +1,17 @@
 import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
-import { ServiceError } from '../domain/errors.ts';
+import { notSignedIn } from '../domain/errors.ts';
 import { isSub, MAX_SUB_LENGTH, type PeopleConfig, type Person } from '../domain/people.ts';
 
 /**
  * Returns the person behind a management call.
  *
- * API Gateway has verified the signature, issuer, audience and expiry of the token. But it also accepts ID tokens, and
- * it passes array claims flattened to `[a b]`, in which a group named `x admins` looks like two groups. The claims are
- * therefore read from the verified token itself.
- * @throws ServiceError 401 when it is not an access token or its `sub` is malformed
+ * API Gateway has verified the signature, issuer, audience and expiry of the token. But API Gateway also accepts ID
+ * tokens, and it flattens array claims to `[a b]`, so that a group named `x admins` looks like two groups. This
+ * function therefore reads the claims from the verified token itself.
+ * @throws ServiceError 401 if the token is not an access token or its `sub` is malformed
  */
 export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config: PeopleConfig): Person {
-  // Without this, API Gateway has not verified the token.
+  // If this field is missing, API Gateway has not verified the token.
   if (!event.requestContext.authorizer?.jwt) throw notSignedIn('The request is not signed in.');
   const [header, claims] = partsOf(event.headers.authorization);
   if (!header || !claims || !isAccessToken(header, claims))
@@ -24,12 +24,28 @@ export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config:
   const groups = textsOf(claims[config.groupsClaim]);
   const isInAdminGroup = config.adminGroup !== undefined && groups.includes(config.adminGroup);
   const hasAdminScope = config.adminScope !== undefined && scopesOf(claims).includes(config.adminScope);
-  return { sub: claims.sub, groups, isAdministrator: isInAdminGroup || hasAdminScope };
+  const signIn = { issuer: config.issuer, sub: claims.sub, at: signedInAt(claims) };
+  return { sub: claims.sub, groups, isAdministrator: isInAdminGroup || hasAdminScope, signIn };
+}
+
+/** Latest plausible time in seconds (the year 5138). A greater value is not in seconds. */
+const LATEST = 1e11;
+
+/**
+ * Returns when the person signed in: `auth_time`, which a refreshed token keeps, or `iat` if there is no `auth_time`.
+ * If both exist, the earlier time counts, because no one signs in after the token was issued, and because an issuer
+ * might use milliseconds.
+ * @returns epoch seconds; 0 if the token has no valid time, so that any end of the person's access rejects the token
+ */
+function signedInAt({ auth_time: authTime, iat }: Claims): number {
+  const times = [authTime, iat].filter((time) => time !== undefined);
+  const areValid = times.every((time) => typeof time === 'number' && time >= 0 && time <= LATEST);
+  return areValid && times.length > 0 ? Math.floor(Math.min(...times.map(Number))) : 0;
 }
 
 type Claims = Record<string, unknown>;
 
-/** Returns header and payload of the bearer JWT, or an empty array if it is not a JWT. */
+/** Returns the header and the payload of the bearer JWT, or an empty array if the bearer token is not a JWT. */
 function partsOf(authorization = ''): [Claims?, Claims?] {
   const [, header, payload] = /^Bearer +([\w-]+)\.([\w-]+)\.[\w-]+$/i.exec(authorization) ?? [];
   if (!header || !payload) return [];
@@ -42,8 +58,9 @@ function partsOf(authorization = ''): [Claims?, Claims?] {
 }
 
 /**
- * Reports whether a JWT is an access token. It must have RFC 9068's `typ`, Cognito's `token_use`, or scopes, which ID
- * tokens lack. A token with a claim of ID tokens (OpenID Connect Core §2, §3.1.3.6) is never an access token.
+ * Reports whether a JWT is an access token. An access token must have the `typ` that RFC 9068 defines, Cognito's
+ * `token_use`, or scopes, which ID tokens do not have. A token with a claim that only ID tokens have (OpenID Connect
+ * Core §2, §3.1.3.6) is never an access token.
  */
 function isAccessToken(header: Claims, claims: Claims): boolean {
   const isIdToken =
@@ -55,7 +72,8 @@ function isAccessToken(header: Claims, claims: Claims): boolean {
 }
 
 /**
- * Returns the scopes of a token. `scope` is one string (RFC 8693 §4.2); some issuers have an array named `scp` instead.
+ * Returns the scopes of a token. `scope` is a single string (RFC 8693 §4.2); some issuers use an array named `scp`
+ * instead.
  */
 function scopesOf({ scope, scp }: Claims): string[] {
   return typeof scope === 'string' ? scope.split(' ') : textsOf(scp);
@@ -63,11 +81,4 @@ function scopesOf({ scope, scp }: Claims): string[] {
 
 function textsOf(claim: unknown): string[] {
   return Array.isArray(claim) ? claim.filter((one) => typeof one === 'string') : [];
-}
-
-/** Returns a 401 with a Bearer challenge (RFC 6750 §3). */
-function notSignedIn(detail: string): ServiceError {
-  return new ServiceError(401, 'invalid_token', detail, {
-    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
-  });
 }

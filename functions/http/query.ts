@@ -1,28 +1,32 @@
 import { invalidFields } from '../domain/errors.ts';
-import { MAX_NAMED, pageInput, shownName } from './schemas.ts';
+import { deploymentsInput, eventsInput, keysInput, MAX_NAMED, pageInput, shownName } from './schemas.ts';
 
-/** The query parameters of each management route that has any, by route key without /platform. */
+/** The query parameters of the management routes, by route key without /platform. */
 const PARAMETERS: ReadonlyMap<string, readonly string[]> = new Map(
-  [
-    'GET /deployments',
-    'GET /deployments/{deploymentId}/api-keys',
-    'GET /deployments/{deploymentId}/temporary-tokens',
-    'GET /deployments/{deploymentId}/events',
-  ].map((routeKey) => [routeKey, Object.keys(pageInput.shape)]),
+  Object.entries({
+    'GET /deployments': deploymentsInput,
+    'GET /deployments/{deploymentId}/api-keys': keysInput,
+    'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens': pageInput,
+    'GET /deployments/{deploymentId}/temporary-tokens': pageInput,
+    'GET /deployments/{deploymentId}/events': eventsInput,
+    'GET /people': pageInput,
+    'GET /people/events': pageInput,
+  }).map(([routeKey, input]) => [routeKey, Object.keys(input.shape)]),
 );
 
 /**
- * The query parameters of a signature (SigV4) belong to no route. Clients write some of them in lower case, like the
- * headers that they replace.
+ * The query parameters of a SigV4 signature, which do not belong to any route. Clients write some of them in lower
+ * case, like the headers that they replace.
  */
 const SIGNATURE = /^X-Amz-/i;
 
 /**
- * Rejects query parameters that the route does not have, because a misspelled one must not be ignored. Also rejects
- * repeated ones, because it would be unclear which value counts.
+ * Rejects query parameters that the route does not have, because a misspelled parameter must not be ignored. Also
+ * rejects repeated parameters, because it would be unclear which value to use.
  *
- * @param rawQueryString the query as it was sent: API Gateway joins the values of a repeated parameter with commas
- * @param routeKey without /platform
+ * @param rawQueryString the query string as sent, because API Gateway joins the values of a repeated parameter with
+ * commas
+ * @param routeKey route key without /platform
  * @throws ServiceError 400 that names the parameters, at most 20
  */
 export function requireKnownParameters(rawQueryString: string, routeKey: string): void {

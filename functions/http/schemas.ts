@@ -1,24 +1,30 @@
 import * as z from 'zod/mini';
 import { redactCredentials } from '../domain/credentials-in-text.ts';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
+import { EVENT_TYPES } from '../domain/events.ts';
+import { DEPLOYMENT_ID, parseKeyId } from '../domain/identifiers.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
+import { isSub, MAX_SUB_LENGTH } from '../domain/people.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
+import { MAX_SUBJECT_TOKEN } from '../domain/subject-token.ts';
 import { hasLength, PLAIN_TEXT, plainTextRule } from '../domain/text.ts';
 import {
   bindingOf,
   bindsTenant,
+  findIssuer,
   isPrefix,
   MAX_CLAIMS,
   MAX_RULES,
   RESERVED_CLAIMS,
+  type TrustedIssuer,
   type TrustRule,
 } from '../domain/trust.ts';
 
-// The OpenAPI document is built from these schemas too. It takes patterns and lengths from them. Rules that a
-// refinement checks are repeated in `meta` where JSON Schema can express them.
+// The OpenAPI document is also generated from these schemas, including patterns and lengths. If a refinement checks a
+// rule that JSON Schema can express, `meta` repeats the rule.
 
-/** Text that matches a pattern. Its length is counted in characters, as in JSON Schema, not in UTF-16 units. */
+/** Schema of text that matches a pattern. The length limits count characters, as in JSON Schema, not UTF-16 units. */
 const textOf = (pattern: RegExp, rule: string, least: number, most: number) =>
   z.string(rule).check(
     z.regex(pattern, { error: rule, abort: true }),
@@ -26,11 +32,11 @@ const textOf = (pattern: RegExp, rule: string, least: number, most: number) =>
     z.meta({ minLength: least, maxLength: most }),
   );
 
-/** Text without control characters. */
+/** Schema of text without control characters. */
 const text = (least: number, most: number) =>
   textOf(/^\P{Cc}*$/u, `must be ${least} to ${most} characters, without control characters`, least, most);
 
-/** Text for people: a name, a description or a group. */
+/** Schema of human-readable text: a name, a description or a group. */
 const plainText = (least: number, most: number) =>
   textOf(PLAIN_TEXT, plainTextRule(least, most), least, most);
 
@@ -45,7 +51,7 @@ export const deploymentInput = z.strictObject({
 const enabled = z.boolean('must be true or false');
 
 /**
- * A key's expiry, as epoch milliseconds.
+ * Schema of a key's expiry, which becomes epoch milliseconds.
  * @param now epoch milliseconds
  */
 const expiresAt = (now: number) => {
@@ -60,13 +66,14 @@ const expiresAt = (now: number) => {
 };
 
 /**
- * Scopes of a key or token.
+ * Schema of the scopes that a key or token has.
  * @param known scopes that the stack defines
  */
 const scopes = (known: readonly string[]) => {
   const rule = `must be an array of 1 to ${MAX_SCOPES} scopes`;
   const oneOfThem = `must be one of ${known.join(', ')}`;
-  // Not an enum, because the stack defines the scopes, and the document is the same for every stack.
+  // This is not an enum, because each stack defines its own scopes, but the OpenAPI document is the same for every
+  // stack.
   const scope = z.string(oneOfThem).check(
     z.regex(SCOPE, { error: oneOfThem, abort: true }),
     z.refine((it) => known.includes(it), oneOfThem),
@@ -78,7 +85,7 @@ const scopes = (known: readonly string[]) => {
   );
 };
 
-/** Allowed IP ranges of a key. An empty array allows any address. */
+/** Schema of a key's allowed IP ranges. An empty array allows any address. */
 const networks = (() => {
   const rule = `must be an array of at most ${MAX_NETWORKS} CIDR ranges`;
   const one = z
@@ -89,7 +96,9 @@ const networks = (() => {
   return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
 })();
 
-/** Rejects claim names that a rule cannot use. Without this, a record would silently drop `__proto__`. */
+/**
+ * Rejects claim names that a rule cannot use. Without this check, a record schema would silently discard `__proto__`.
+ */
 const claimNames = z.transform((claims: unknown, context) => {
   const names = typeof claims === 'object' && claims !== null ? Object.keys(claims) : [];
   for (const name of names.filter((it) => RESERVED_CLAIMS.includes(it))) {
@@ -99,10 +108,11 @@ const claimNames = z.transform((claims: unknown, context) => {
 });
 
 /**
- * The trust rules of a key.
- * @param issuers that the stack trusts
+ * Schema of a key's trust rules.
+ * @param issuers issuers that the stack trusts
  */
-const trust = (issuers: readonly string[]) => {
+const trust = (issuers: readonly TrustedIssuer[]) => {
+  const issuerOf = ({ issuer }: TrustRule) => findIssuer(issuers, issuer) ?? issuer;
   const rule = `must be an array of 1 to ${MAX_RULES} rules`;
   const prefixRule = 'must be a text, or a prefix that ends in / or :';
   const prefix = z.strictObject({ prefix: text(2, 256).check(z.refine(isPrefix, prefixRule)) }, prefixRule);
@@ -118,15 +128,17 @@ const trust = (issuers: readonly string[]) => {
   );
   const one = z
     .strictObject({
-      issuer: z.string().check(z.refine((it) => issuers.includes(it), 'must be one that the stack trusts')),
+      issuer: z
+        .string()
+        .check(z.refine((it) => findIssuer(issuers, it) !== undefined, 'must be one that the stack trusts')),
       audience: z.optional(text(1, 256)),
       claims,
       singleUse: z.optional(z.boolean('must be true or false')),
     })
     .check(
-      z.refine(bindsTenant, {
-        error: ({ input }) => bindingOf((input as TrustRule).issuer),
-        // Checked only for a rule without other errors.
+      z.refine((rule: TrustRule) => bindsTenant(rule, issuerOf(rule)), {
+        error: ({ input }) => bindingOf(issuerOf(input as TrustRule)),
+        // This check runs only if the rule has no other errors.
         when: ({ issues }) => issues.length === 0,
       }),
     );
@@ -134,7 +146,7 @@ const trust = (issuers: readonly string[]) => {
 };
 
 /** POST …/api-keys */
-export const newKeyInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
+export const newKeyInput = (known: readonly string[], now: number, issuers: readonly TrustedIssuer[] = []) =>
   z.strictObject({
     name: plainText(1, 100),
     description: z.optional(z.nullable(plainText(0, 500))),
@@ -144,8 +156,12 @@ export const newKeyInput = (known: readonly string[], now: number, issuers: read
     trust: z.optional(trust(issuers)),
   });
 
-/** PATCH …/api-keys/{keyId}. null clears a field. */
-export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>
+/** Body of PATCH …/api-keys/{keyId}. null clears a field. */
+export const keyChangesInput = (
+  known: readonly string[],
+  now: number,
+  issuers: readonly TrustedIssuer[] = [],
+) =>
   z.strictObject({
     name: z.optional(plainText(1, 100)),
     description: z.optional(z.nullable(plainText(0, 500))),
@@ -168,14 +184,21 @@ export const rotationInput = (() => {
   });
 })();
 
+/** POST …/api-keys/{keyId}/explain */
+export const explainInput = (() => {
+  const rule = `must be a JWT of 1 to ${MAX_SUBJECT_TOKEN} characters`;
+  const token = z.string(rule).check(z.minLength(1, rule), z.maxLength(MAX_SUBJECT_TOKEN, rule));
+  return z.strictObject({ subject_token: token });
+})();
+
 /** POST …/temporary-tokens */
 export const newTemporaryTokenInput = (known: readonly string[]) =>
   z.strictObject({ scopes: z.optional(scopes(known)) });
 
-/** The maximum size of the text of a leak report, in bytes. */
+/** Maximum size of the text in a leak report, in bytes. */
 export const MAX_REPORT = 32 * 1024;
 
-/** POST /leaks. The text can be a log line or a whole file. */
+/** Body of POST /leaks. The text can be a log line or a whole file. */
 export const leakInput = (() => {
   const rule = `must be 1 to ${MAX_REPORT} bytes of text in UTF-8`;
   const credential = z.string(rule).check(
@@ -185,7 +208,7 @@ export const leakInput = (() => {
   return z.strictObject({ credential });
 })();
 
-/** The query of a listing. */
+/** Query parameters of a listing. */
 export const pageInput = (() => {
   const rule = 'must be a whole number from 1 to 100';
   const digits = z
@@ -200,15 +223,63 @@ export const pageInput = (() => {
   });
 })();
 
+/** Query parameters of a listing of Deployments. */
+export const deploymentsInput = (() => {
+  const rule =
+    'must be the beginning of a Deployment ID: 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
+  const prefix = z.string().check(z.regex(new RegExp(`^${DEPLOYMENT_ID}$`), rule));
+  return z.extend(pageInput, { prefix: z.optional(prefix) });
+})();
+
+/** Query parameters of a listing of keys. */
+export const keysInput = z.extend(pageInput, {
+  order: z._default(z.enum(['oldest', 'newest'], 'must be oldest or newest'), 'oldest'),
+});
+
+const sub = z
+  .string()
+  .check(
+    z.refine(isSub, `must be 1 to ${MAX_SUB_LENGTH} printable ASCII characters`),
+    z.meta({ minLength: 1, maxLength: MAX_SUB_LENGTH, pattern: '^[ -~]+$' }),
+  );
+
+/** POST /people/end-access */
+export const endAccessInput = z.strictObject({
+  sub,
+  keys: z._default(z.enum(['report', 'disable'], 'must be "report" or "disable"'), 'report'),
+  block: z._default(z.boolean('must be true or false'), false),
+});
+
+/** POST /people/restore-access */
+export const restoreAccessInput = z.strictObject({ sub });
+
+/** Body of POST /people/find. A `sub` is never sent in a URL, because other systems might log URLs. */
+export const findPersonInput = z.strictObject({
+  sub,
+  limit: z._default(z.int('must be a whole number from 1 to 100').check(z.minimum(1), z.maximum(100)), 100),
+  cursor: z.optional(z.string()),
+});
+
+/** Query parameters of a listing of events. */
+export const eventsInput = (() => {
+  const type = z.string().check(
+    z.refine((it) => (EVENT_TYPES as readonly string[]).includes(it), 'must be the type of an event'),
+    z.meta({ enum: [...EVENT_TYPES] }),
+  );
+  const keyId = z.string().check(z.refine((it) => parseKeyId(it) !== undefined, 'must be the ID of a key'));
+  return z.extend(pageInput, { type: z.optional(type), keyId: z.optional(keyId) });
+})();
+
 /**
- * The maximum number of fields that an error names. Errors are logged, and one request could break thousands of rules.
+ * Maximum number of fields that an error names. Errors are logged, and a single request could violate thousands of
+ * rules.
  */
 export const MAX_NAMED = 20;
 
 /**
  * Validates input against a schema.
- * @param whole what errors call the input if it is not an object
- * @returns the input as the schema transforms it
+ * @param whole name that errors use for the input if it is not an object
+ * @returns the input, transformed by the schema
  * @throws ServiceError 400 that names the invalid fields, at most 20, and their rules
  */
 export function parseInput<T>(schema: z.ZodMiniType<T>, input: unknown, whole = 'body'): T {
@@ -228,7 +299,7 @@ function fieldErrors(issue: z.core.$ZodIssue, whole: string): FieldError[] {
 }
 
 /**
- * Formats the path of a field, such as `trust[0].claims`. It always starts with a name, because every input is an
+ * Formats the path of a field, such as `trust[0].claims`. The path always starts with a name, because every input is an
  * object.
  */
 function pathOf(steps: PropertyKey[]): string {
@@ -236,10 +307,10 @@ function pathOf(steps: PropertyKey[]): string {
   return path.join('').slice(1);
 }
 
-/** The maximum length of a name that an error repeats, in characters. The secret part of a credential is longer. */
+/** Maximum length of a name that an error repeats, in characters. The secret part of a credential is longer. */
 const MAX_SHOWN = 40;
 
-/** Returns a name that the caller chose, with secrets removed, because errors are logged. */
+/** Returns a name chosen by the caller, with secrets removed, because errors are logged. */
 export function shownName(name: string): string {
   if (name === '') return '(empty name)';
   return name.length > MAX_SHOWN ? `(name of ${name.length} characters)` : redactCredentials(name);

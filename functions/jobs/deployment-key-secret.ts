@@ -8,23 +8,23 @@ import { isDeploymentId, parseKeyId } from '../domain/identifiers.ts';
 
 /** A call to the service's API under /platform. */
 export interface PlatformCall {
-  /** Such as `https://keys.example.com`, without a trailing slash. */
+  /** URL of the service, such as `https://keys.example.com`, without a trailing slash. */
   url: string;
   /** The AWS Region of the service, which is part of the signature. */
   region: string;
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** Path with query. */
+  /** Path of the call, including the query string. */
   path: string;
-  /** Sent as JSON. Undefined means no body. */
+  /** Body, sent as JSON. Undefined means no body. */
   body?: object | undefined;
   idempotencyKey?: string | undefined;
 }
 
 interface Dependencies {
   /**
-   * Makes a signed call and retries it where that can help.
-   * @returns the last answer; its `body` is undefined if it is not JSON
-   * @throws Error when there was no answer
+   * Sends a signed request, and retries it if a retry can help.
+   * @returns the last response; its `body` is undefined if it is not JSON
+   * @throws Error if there was no response
    */
   call: (call: PlatformCall) => Promise<{ status: number; body: unknown }>;
   /** Sets the current version of a secret. */
@@ -47,7 +47,7 @@ const properties = z.object({
 });
 type Properties = z.infer<typeof properties>;
 
-/** The fields of a key that are used here. */
+/** The key fields that this resource uses. */
 const key = z.object({
   id: z.string().check(z.refine((it) => parseKeyId(it) !== undefined)),
   description: z.nullable(z.string()),
@@ -57,15 +57,15 @@ const key = z.object({
 type Key = z.infer<typeof key>;
 const page = z.object({ items: z.array(key), nextCursor: z.optional(z.string()) });
 
-/** The physical ID when certainly no key was created. */
+/** The physical ID to use if it is certain that no key was created. */
 const NOT_MADE = 'not-made';
-/** The physical ID when it is unknown whether a key was created. */
+/** The physical ID to use if it is unknown whether a key was created. */
 const UNKNOWN = 'unknown';
-/** How many times to store a secret when someone else rotates the key at the same time. */
+/** Maximum number of attempts to store a secret if someone else rotates the key at the same time. */
 const ATTEMPTS = 3;
 
 /**
- * Handles a request of CloudFormation for a key whose secret is stored in Secrets Manager: creates, edits, rotates or
+ * Handles a CloudFormation request for a key whose secret is stored in Secrets Manager: creates, edits, rotates or
  * deletes the key. The response contains the ARN of the secret and the key's ID, which is the physical ID. The secret
  * itself never appears in a response, log line or error.
  * @returns the response. Errors become a response with status FAILED and their message as the reason.
@@ -96,7 +96,7 @@ export async function keySecret(
 }
 
 class KeyOfStack {
-  /** The key's ID from the moment that it is known, so that CloudFormation can delete the key after a failure. */
+  /** The key's ID, set as soon as it is known, so that CloudFormation can delete the key after a failure. */
   physicalId: string;
   readonly #event: CloudFormationCustomResourceEvent;
   readonly #dependencies: Dependencies;
@@ -109,7 +109,7 @@ class KeyOfStack {
 
   /**
    * Returns the validated properties.
-   * @throws Error when a property is invalid
+   * @throws Error if a property is invalid
    */
   get wanted(): Properties {
     const { data, error } = properties.safeParse(this.#event.ResourceProperties);
@@ -118,8 +118,8 @@ class KeyOfStack {
   }
 
   /**
-   * Creates the key. A retry of the same request finds the key of the first attempt, whose secret is lost, and rotates
-   * it.
+   * Creates the key. A retry of the same request finds the key that the first attempt created, and rotates it, because
+   * that key's secret is lost.
    */
   async create(): Promise<void> {
     const { Name: name, Scopes: scopes, ExpiresAt: expiresAt, Networks: networks } = this.wanted;
@@ -133,7 +133,7 @@ class KeyOfStack {
     await this.#store(made.secret === undefined ? await this.#rotate('now') : made);
   }
 
-  /** Edits the key, and rotates it if requested. A key that no longer exists is created again, under another ID. */
+  /** Edits the key, and rotates it if requested. If the key no longer exists, creates it again with a different ID. */
   async update({ OldResourceProperties }: CloudFormationCustomResourceUpdateEvent): Promise<void> {
     const { wanted } = this;
     const { data: before } = properties.safeParse(OldResourceProperties);
@@ -159,12 +159,12 @@ class KeyOfStack {
   }
 
   /**
-   * Deletes the key. If CloudFormation never received its ID, it sends a physical ID of its own. Then the key is found
-   * by its description.
+   * Deletes the key. If CloudFormation never received the key's ID, it sends a physical ID that it generated itself.
+   * This function then finds the key by its description.
    */
   async delete(): Promise<void> {
     const isWrong = properties.safeParse(this.#event.ResourceProperties).data === undefined;
-    // Nothing was ever created with invalid properties.
+    // If the properties are invalid, no key was ever created.
     if (isWrong || this.physicalId === NOT_MADE) return;
     const ids = parseKeyId(this.physicalId) ? [this.physicalId] : await this.#marked();
     for (const id of ids) {
@@ -173,7 +173,9 @@ class KeyOfStack {
     }
   }
 
-  /** Returns the key's description. It shows people which resource the key belongs to, and lets a deletion find it. */
+  /**
+   * Returns the key's description. It shows people which resource the key belongs to, and lets a deletion find the key.
+   */
   #mark(): string {
     return `CloudFormation: ${this.#event.LogicalResourceId} of ${this.#event.StackId}`;
   }
@@ -193,7 +195,8 @@ class KeyOfStack {
   }
 
   /**
-   * Generates a new secret for the key. A retry of the same request does not get the secret, so it rotates once more.
+   * Generates a new secret for the key. A retry of the same request does not get this secret, so it rotates the key
+   * once more.
    */
   async #rotate(retireOld: unknown, idempotencyKey?: string): Promise<Key> {
     const path = `/${this.physicalId}/rotate`;
@@ -205,8 +208,8 @@ class KeyOfStack {
   }
 
   /**
-   * Stores the secret, and checks afterwards that it is still the newest one: Lambda may process a request twice at
-   * once.
+   * Stores the secret, and then checks that it is still the key's newest secret, because Lambda can process the same
+   * request twice at the same time.
    */
   async #store(made: Key): Promise<void> {
     const newest = ({ credentials }: Key) => credentials.at(-1)?.createdAt;
@@ -227,8 +230,8 @@ class KeyOfStack {
   }
 
   /**
-   * Parses the answer of the service.
-   * @throws Error with the service's message when the status is not the expected one, or when the answer is malformed
+   * Parses the service's response.
+   * @throws Error with the service's message if the status is not the expected status, or if the response is malformed
    */
   #parse<T>(schema: z.ZodMiniType<T>, body: unknown, status: number, expected: number): T {
     const { detail, message } = Object(body) as { detail?: unknown; message?: unknown };
@@ -237,13 +240,13 @@ class KeyOfStack {
       throw new Error(`${PlatformUrl} answered ${status} for ${DeploymentId}: ${detail ?? message ?? ''}`);
     }
     const parsed = schema.safeParse(body);
-    // The parser's message is dropped, because it could quote the secret.
+    // Discards the parser's message, because the message could quote the secret.
     if (!parsed.success) throw new Error('The service returned a malformed answer.');
     return parsed.data;
   }
 }
 
-/** Converts RetireOld to the API's form. Undefined requests the API's default. */
+/** Converts RetireOld to the API's format. Undefined requests the API's default. */
 function retirement(text: string | undefined): string | number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : text;
 }

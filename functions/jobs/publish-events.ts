@@ -3,7 +3,7 @@ import { type CloudEvent, cloudEventOf } from '../domain/cloud-event.ts';
 import { recordedEvent } from '../table/events.ts';
 
 interface Dependencies {
-  /** Sends events in order. Returns how many were accepted, counted from the first. */
+  /** Sends events in order, and returns the number of events that were accepted before the first failure. */
   send: (events: CloudEvent[]) => Promise<number>;
   log: (message: string, fields: Record<string, string | undefined>) => void;
 }
@@ -12,8 +12,8 @@ interface Dependencies {
 const BATCH = 10;
 
 /**
- * Sends new events of the table to the bus, each at least once. On a failure, it reports the first event that was not
- * sent, and Lambda retries from there.
+ * Sends new events from the table to the bus. Sends each event at least once. If sending fails, reports the first event
+ * that was not sent, and Lambda retries from that event.
  */
 export async function publishFromStream(
   records: DynamoDBRecord[],
@@ -37,7 +37,7 @@ export async function publishFromStream(
 
 /**
  * Returns the events before the first malformed record.
- * @throws Error when the first record is malformed
+ * @throws Error if the first record is malformed
  */
 function eventsOf(records: DynamoDBRecord[]): CloudEvent[] {
   const events: CloudEvent[] = [];

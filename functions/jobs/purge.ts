@@ -5,7 +5,6 @@ import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
-import type { Table } from '../table/client.ts';
 import {
   beginPurge,
   deleteItems,
@@ -18,41 +17,45 @@ import {
   tokensOfKey,
   unfinishedPurges,
 } from '../table/purge.ts';
-import { removedThing } from '../table/removed.ts';
+import { removalOf } from '../table/removed.ts';
+import type { Table } from '../table/table.ts';
 
-/** What to purge: a generation of a Deployment or the tokens of a deleted key, and how far an earlier run came. */
+/**
+ * A purge to run: what to purge (a generation of a Deployment, or the tokens of a deleted key), and the progress of
+ * earlier runs.
+ */
 export interface PurgeTask {
   deploymentId: string;
-  /** The generation to purge, or the one in which the key was deleted. */
+  /** The generation to purge, or the generation in which the key was deleted. */
   generation: string;
-  /** The deleted key; undefined for a whole generation. */
+  /** The deleted key; undefined to purge a whole generation. */
   keyUlid?: string | undefined;
-  /** Sort key after which to continue. */
+  /** Sort key of the item after which to continue. */
   after?: string | undefined;
-  /** Items deleted by earlier runs. */
+  /** Number of items that earlier runs deleted. */
   deleted?: number | undefined;
-  /** When the Deployment or key was deleted, in epoch milliseconds; undefined if that is unknown. */
+  /** When the Deployment or key was deleted, in epoch milliseconds; undefined if the time is unknown. */
   since?: number | undefined;
 }
 
 export interface PurgeDependencies {
   table: Table;
   clock: Clock;
-  /** Passes a task to a later run. */
+  /** Passes a task on to a later run. */
   defer: (task: PurgeTask) => Promise<void>;
-  /** Called with the outcome of each task and of each sweep. */
+  /** Called with the outcome of each task and each sweep. */
   report: (outcome: PurgeOutcome) => void;
 }
 
-/** How old a marker must be, in milliseconds, before the sweep takes it up. The stream handles younger ones. */
+/** Minimum age of a marker, in milliseconds, before the sweep handles it. The stream handles younger markers. */
 const MARKER_AGE = 5 * 60 * 1000;
 
-/** Returns whether there is time for another page. */
+/** Reports whether there is time for one more page. */
 export type HasTime = () => boolean;
 
 /**
- * Purges what the records of removed Deployments and keys name, in order. On a failure, it reports the first failed
- * record, and Lambda retries from there, so that no record overtakes another.
+ * Runs the purges for stream records of removed Deployments and keys, in order. If a purge fails, reports the first
+ * failed record. Lambda then retries from that record, so that no record overtakes another.
  */
 export async function purgeFromStream(
   records: DynamoDBRecord[],
@@ -63,8 +66,9 @@ export async function purgeFromStream(
     try {
       await purgeRemoved(record, hasTime, dependencies);
     } catch (error) {
-      const sequenceNumber = record.dynamodb?.SequenceNumber;
-      dependencies.report({ type: 'failed', error: String(error), sequenceNumber });
+      const { SequenceNumber: sequenceNumber, Keys } = record.dynamodb ?? {};
+      const { pk, sk } = { pk: Keys?.pk?.S, sk: Keys?.sk?.S };
+      dependencies.report({ type: 'failed', error: causeOf(error), sequenceNumber, pk, sk });
       return { batchItemFailures: [{ itemIdentifier: sequenceNumber ?? '' }] };
     }
   }
@@ -72,8 +76,8 @@ export async function purgeFromStream(
 }
 
 /**
- * Purges the tasks in a queue: those of runs that ran out of time, and those that a sweep found. The tasks are
- * independent.
+ * Runs the purge tasks in a queue: tasks left over from runs that ran out of time, and tasks that a sweep found. The
+ * tasks are independent of each other.
  */
 export async function purgeFromQueue(
   records: SQSRecord[],
@@ -82,17 +86,20 @@ export async function purgeFromQueue(
 ): Promise<SQSBatchResponse> {
   const failed: string[] = [];
   for (const { messageId, body } of records) {
+    let task: PurgeTask | undefined;
     try {
-      await purgeLeft(parseTask(body), hasTime, dependencies);
+      task = parseTask(body);
+      await purgeLeft(task, hasTime, dependencies);
     } catch (error) {
-      dependencies.report({ type: 'failed', error: causeOf(error), messageId });
+      const { deploymentId, keyUlid } = task ?? {};
+      dependencies.report({ type: 'failed', error: causeOf(error), messageId, deploymentId, keyUlid });
       failed.push(messageId);
     }
   }
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
-/** Queues every unfinished purge again. Runs on a schedule. */
+/** Requeues every unfinished purge. A schedule runs this function. */
 export async function sweepMarkers({ table, clock, defer, report }: PurgeDependencies): Promise<void> {
   let found = 0;
   for await (const { createdAt, ...life } of unfinishedPurges(table, clock(), MARKER_AGE)) {
@@ -108,7 +115,7 @@ async function purgeRemoved(
   dependencies: PurgeDependencies,
 ): Promise<void> {
   const { table, clock, report } = dependencies;
-  const { keyUlid, ...life } = removedThing(record);
+  const { keyUlid, ...life } = removalOf(record);
   const { deploymentId } = life;
   const seconds = record.dynamodb?.ApproximateCreationDateTime;
   const since = seconds === undefined ? undefined : seconds * 1000;
@@ -118,15 +125,16 @@ async function purgeRemoved(
     if (state !== 'deleted') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
     return;
   }
-  // A malformed item can belong to the removed generation only if someone restored it. A later sweep decides.
+  // A malformed item can belong to the removed generation only if someone has restored the item. A later sweep decides
+  // whether to purge it.
   if (state === 'malformed') await leaveMarker(table, life, clock());
   if (state !== 'deleted') return report({ type: state, deploymentId });
-  // Whether it was deleted by hand or by the API, from here on it has a marker until the purge is complete.
+  // The marker stays until the purge is complete, whether the Deployment was deleted by hand or through the API.
   const isOnRecord = await beginPurge(table, life, clock());
   await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
 }
 
-/** Continues what an earlier run or a marker left to do. */
+/** Continues a purge that an earlier run or a marker left unfinished. */
 async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeDependencies): Promise<void> {
   const { table, report } = dependencies;
   const { keyUlid, deploymentId } = task;
@@ -139,9 +147,9 @@ async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeD
 }
 
 /**
- * Reports whether a generation is deleted. A generation that someone restored by hand, for example from a backup, must
- * not be purged because of an old record or marker. The same holds for a malformed Deployment, which may be of this
- * generation.
+ * Returns whether a generation was deleted. If someone has restored the generation by hand, for example from a backup,
+ * an old record or marker must not cause a purge of it. The same applies if the Deployment's item is malformed, because
+ * the item might belong to this generation.
  */
 async function stateOf(
   table: Table,
@@ -153,7 +161,10 @@ async function stateOf(
   return present.generation === generation ? 'current' : 'deleted';
 }
 
-/** Purges the tokens of a deleted key, unless its item exists: someone may have restored it by hand. */
+/**
+ * Purges the tokens of a deleted key. Does nothing if the key's item exists, because someone might have restored it by
+ * hand.
+ */
 async function purgeKey(
   task: PurgeTask & { keyUlid: string },
   hasTime: HasTime,
@@ -167,9 +178,9 @@ async function purgeKey(
 }
 
 /**
- * Deletes items page by page. When time runs out, it leaves the rest to a later run and succeeds, because retries are
- * only for failures.
- * @param isOnRecord false if this run created the marker, so that no earlier run is known
+ * Deletes items page by page. If time runs out, leaves the remaining items to a later run and reports success, because
+ * retries are only for failures.
+ * @param isOnRecord false if this run created the marker, which means that no earlier run is known
  */
 async function purge(
   task: PurgeTask,
@@ -212,12 +223,13 @@ async function endLife(
       deleted,
     },
   );
-  // A record that is delivered again after the end finds neither a marker nor items. It must not cause another event.
+  // If a record is delivered again after the purge has finished, no marker and no items are left. Such a record must
+  // not cause another event.
   await endPurge(table, { deploymentId, generation }, isOnRecord || deleted > 0 ? event : undefined);
 }
 
 /**
- * Parses a message of the queue.
+ * Parses a message from the queue.
  * @throws Error for any other message, which ends up in the dead-letter queue
  */
 function parseTask(body: string): PurgeTask {

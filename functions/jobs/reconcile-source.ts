@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   BY_LOOKING,
   deploymentOf,
@@ -9,39 +10,47 @@ import {
 import type { Clock } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
 import { isAsWanted, isOfSource, type Outcome, settle } from '../operations/follow-source.ts';
-import type { Table } from '../table/client.ts';
+import { readDeletions } from '../table/deletions.ts';
 import {
   type Registration,
   readKnownRegistration,
   readRegistered,
   registrationsPage,
+  reportMalformedRegistration,
 } from '../table/registrations.ts';
+import { isRowKey } from '../table/schema.ts';
 import { type RowKey, readKeyNames, readRow, type SourceTable, scanRows } from '../table/source-rows.ts';
+import type { Table, Write } from '../table/table.ts';
+import { MalformedPosition } from './reconcile.ts';
 
 export interface CompareDependencies {
   table: Table;
   from: SourceTable;
   clock: Clock;
-  /** Called with the key of each row that breaks the rules of the service. */
+  /** Called with the key of each row that violates the service's rules. */
   onRefused: (key: RowKey, reason: string) => void;
-  /** Called for each Deployment that differed from its source. */
-  onMended?: (id: string, outcome: Outcome) => void;
-  /** Whether to report what would be done without doing it. */
-  isDryRun?: boolean;
   /**
-   * The maximum number of Deployments of a page that may be missing from the source. If more are missing, none is
-   * deleted.
+   * Called for each Deployment that differed from its source, even if the limit stopped the deletion of the Deployment.
+   */
+  onMended?: (id: string, outcome: Outcome) => void;
+  /** Whether to report the changes without applying them. */
+  isDryRun?: boolean;
+  /** Limits the deletions. @default no limit, because a person has confirmed the deletions (`settle`) */
+  countDeletion?: () => Promise<Write[] | undefined>;
+  /**
+   * The maximum number of Deployments per page that can be missing from the source. If more are missing, the comparison
+   * deletes none of them.
    */
   mostGone: number;
-  /** The number of rows in a page. @default 500 */
+  /** Number of rows per page. @default 500 */
   limit?: number;
 }
 
 type Position = Record<string, unknown> | undefined;
 
-/** The result of a page, and where the next one starts. */
+/** The result of comparing one page, and the position at which the next page starts. */
 export interface Compared {
-  counts: Record<'looked' | 'refused' | Exclude<Outcome, 'unchanged'>, number>;
+  counts: Record<'looked' | 'refused' | 'malformed' | Exclude<Outcome, 'unchanged'>, number>;
   next: Position;
 }
 
@@ -49,13 +58,16 @@ const ROWS = 500;
 const REGISTRATIONS = 100;
 
 /**
- * Compares rows of the source with the registrations: registers missing Deployments and updates those that differ.
+ * Compares rows of the source with the registrations. Registers missing Deployments and updates Deployments that
+ * differ.
  *
- * Each difference is confirmed in an order that loses no change: it reads the registration, then the row, and then
- * writes only if the registration has not changed. A change that the stream delivers later is newer.
+ * To avoid losing changes, it confirms each difference in this order: it reads the registration, then the row, and then
+ * writes only if the registration has not changed. Changes that the stream delivers later are newer.
  */
 export async function compareRows(after: Position, dependencies: CompareDependencies): Promise<Compared> {
   const { table, from, limit = ROWS } = dependencies;
+  // If a position is malformed, the AWS SDK throws errors that differ from those that DynamoDB returns.
+  if (after && !isRowKey(after)) throw new MalformedPosition('The stored position is malformed.');
   const keyNames = await readKeyNames(from);
   const page = await scanRows(from, keyNames, { after: after as RowKey | undefined, limit });
   const { counts, settled } = counting(dependencies);
@@ -67,7 +79,9 @@ export async function compareRows(after: Position, dependencies: CompareDependen
   const registered = await readRegistered(table, [...new Set(wanted.map(({ id }) => id))]);
   for (const { key, ...row } of wanted) {
     const { deployment, registration } = registered.get(row.id) ?? {};
-    const isFine = deployment && isOfSource(deployment, registration) && isAsWanted(deployment, row);
+    const isSameRow = isDeepStrictEqual(registration?.row, key);
+    const isFine =
+      isSameRow && deployment && isOfSource(deployment, registration) && isAsWanted(deployment, row);
     if (!isFine) settled(row.id, await confirm(key, row.id));
   }
   return { counts, next: page.next };
@@ -94,16 +108,21 @@ export async function compareRows(after: Position, dependencies: CompareDependen
 }
 
 /**
- * Compares registrations with the source, and deletes Deployments that are no longer there. Confirms in the same order.
- * @throws Error when more than `mostGone` are missing. None is deleted then, because the source itself may be wrong.
+ * Compares registrations with the source, and deletes Deployments that the source no longer has. Confirms each
+ * difference in the same order as `compareRows`. A malformed registration is counted and reported, and does not affect
+ * other registrations. Its Deployment is kept until `compareRows` or the stream replaces the registration, or until
+ * someone repairs it.
+ * @throws Error if more than `mostGone` Deployments are missing. In this case the function deletes none, because the
+ * source itself might be wrong.
  */
 export async function compareRegistrations(
   after: Position,
   dependencies: CompareDependencies,
 ): Promise<Compared> {
   const { table, from, mostGone } = dependencies;
-  const { registrations, next } = await registrationsPage(table, { after, limit: REGISTRATIONS });
+  const { registrations, malformed, next } = await registrationsPage(table, { after, limit: REGISTRATIONS });
   const { counts, settled } = counting(dependencies);
+  counts.malformed = malformed;
   const present = registrations.filter(({ isPresent }) => isPresent);
   counts.looked = present.length;
   const gone: Registration[] = [];
@@ -120,14 +139,33 @@ export async function compareRegistrations(
   }
   return { counts, next };
 
-  async function isInSource({ id, row: key }: Registration): Promise<boolean> {
-    const row = await readRow(from, key as RowKey);
-    return isDeployment(row, from.source) && row[from.source.id] === id;
+  async function isInSource(registration: Registration): Promise<boolean> {
+    try {
+      const row = await readRow(from, registration.row as RowKey);
+      return isDeployment(row, from.source) && row[from.source.id] === registration.id;
+    } catch (error) {
+      // The source table rejects the row's key, so the registration is malformed, and nothing is known about its row.
+      if (!isRejectedKey(error)) throw error;
+      counts.malformed++;
+      reportMalformedRegistration(table, registration);
+      return true;
+    }
   }
 }
 
+/**
+ * Reports whether deletions are stopped until a person confirms them, or whether the count of deletions is malformed.
+ * Uses a strongly consistent read.
+ */
+export async function areDeletionsStopped(table: Table): Promise<boolean> {
+  const deletions = await readDeletions(table);
+  return deletions === 'malformed' || deletions?.stoppedAt !== undefined;
+}
+
+const isRejectedKey = (error: unknown) => error instanceof Error && error.name === 'ValidationException';
+
 function counting({ onMended }: CompareDependencies) {
-  const counts = { looked: 0, refused: 0, registered: 0, edited: 0, deleted: 0 };
+  const counts = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
   const settled = (id: string, outcome: Outcome | undefined) => {
     if (outcome === undefined || outcome === 'unchanged') return;
     counts[outcome]++;

@@ -1,5 +1,4 @@
 import type { Clock } from '../domain/expiry.ts';
-import type { Table } from '../table/client.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { beginPurge, type Life } from '../table/purge.ts';
 import {
@@ -11,39 +10,46 @@ import {
   type Pass,
   presentLives,
   readPass,
-  scanPage,
+  scanGenerations,
   writePass,
 } from '../table/reconcile.ts';
 import { type Item, NO_LIFE, passKey } from '../table/schema.ts';
+import type { Table } from '../table/table.ts';
 
-/** Something that a pass reads page by page. */
+/** A data source that a pass reads page by page. */
 export interface Look {
   /** Name under which the pass stores its position. */
   name: string;
   /**
-   * Reads a page and repairs what it finds. Repeating it is harmless.
-   * @param after where the previous page ended; undefined means the start
+   * Reads a page and repairs the problems in it. Reading a page again is harmless.
+   * @param after position at which the previous page ended; undefined for the first page
+   * @throws MalformedPosition if nothing can be read from that position
    */
   page: (after: Item | undefined) => Promise<{ counts: Record<string, number>; next: Item | undefined }>;
+}
+
+/** Thrown when the stored position of a pass is not valid for the data that the pass reads. */
+export class MalformedPosition extends Error {
+  override readonly name = 'MalformedPosition';
 }
 
 export interface ReconcileDependencies {
   table: Table;
   clock: Clock;
-  /** Whether there is time for another page. */
+  /** Reports whether there is time for one more page. */
   hasTime: () => boolean;
   /** Called at the end of each slice. */
   log: (message: string, fields: Record<string, string | number>) => void;
 }
 
-/** Time from the start of one pass to the start of the next, in milliseconds: one week. */
+/** Time from the start of one pass to the start of the next pass, in milliseconds: one week. */
 const INTERVAL = 7 * 24 * 60 * 60 * 1000;
-/** The maximum number of pages in one slice. For the service's own table, these are 250,000 items. */
+/** Maximum number of pages in one slice. In the service's own table, this number of pages holds 250,000 items. */
 export const PAGES = 250;
 
 /**
- * Runs one slice of a weekly pass, or nothing if none is due. A slice that fails or runs twice is read again, because
- * every step can be repeated.
+ * Runs one slice of a weekly pass, or does nothing if no slice is due. A slice that fails is run again. Running a slice
+ * twice is safe, because every step is repeatable.
  */
 export async function reconcile(
   { name, page }: Look,
@@ -55,8 +61,10 @@ export async function reconcile(
   let { after } = pass;
   do {
     const { counts, next } = await page(after).catch((error) => {
-      // The position is malformed. It must not stop this pass and all later ones: it starts again.
-      if (after === undefined || error.name !== 'ValidationException') throw error;
+      // The pass restarts from the beginning, because a malformed position must not block this pass and all later
+      // passes.
+      const isOfPosition = error instanceof MalformedPosition || error.name === 'ValidationException';
+      if (after === undefined || !isOfPosition) throw error;
       table.onMalformed(passKey(name));
       return page(undefined);
     });
@@ -69,22 +77,22 @@ export async function reconcile(
   log(after ? 'reconciliation continues later' : 'reconciled', { pass: name, ...sums });
 }
 
-/** Returns where to continue: in the current pass, or at the start of the next one if it is due. */
+/** Returns the position at which to continue: in the current pass, or at the start of the next pass if it is due. */
 function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
   if (last?.after) return last;
-  // A time in the future is a malformed one.
+  // A start time in the future counts as malformed.
   return last && Math.abs(now - last.startedAt) < INTERVAL ? undefined : { startedAt: now, after: undefined };
 }
 
 /**
- * Reconciles the service's whole table. It finds items of deleted generations that no purge will delete, and writes a
- * purge marker for them. It also adds Deployments that are missing from the directory.
+ * Reconciles the service's whole table. Finds items of deleted generations that no purge will delete, and writes a
+ * purge marker for each such generation. Also adds Deployments that are missing from the directory.
  */
 export function ownTable({ table, clock }: { table: Table; clock: Clock }): Look {
   return {
     name: 'TABLE',
     page: async (after) => {
-      const { found, next } = await scanPage(table, after);
+      const { found, next } = await scanGenerations(table, after);
       return { counts: { items: found.length, ...(await judgePage(found, table, clock())) }, next };
     },
   };
@@ -107,10 +115,11 @@ async function judgePage(
     const isDamaged = kind === 'deployment' && generation === NO_LIFE;
     if (deploymentId === undefined || isDamaged) table.onMalformed(key);
     else if (kind === 'deployment') deployments.set(deploymentId, generation);
-    // Nearly all other items directly follow their Deployment's item and belong to its generation.
+    // Nearly all items of a Deployment directly follow the Deployment's own item and belong to the same generation.
     else if (kind === 'entry' || deployments.get(deploymentId) !== generation) {
       const life = `${deploymentId}#${generation}`;
-      // Prefers other items to directory entries, which are overwritten when the Deployment is registered again.
+      // Prefer any other item to a directory entry, because registering the Deployment again overwrites its directory
+      // entry.
       if (kind === 'belonging' || !suspects.has(life)) suspects.set(life, { deploymentId, generation, item });
     }
   }
@@ -118,17 +127,17 @@ async function judgePage(
   return { orphans, listed: await listUnlisted(deployments, table) };
 }
 
-/** Writes a purge marker for each generation that is certainly deleted. Returns how many. */
+/** Writes a purge marker for each generation that is certainly deleted. Returns the number of markers. */
 async function markOrphans(suspects: Suspect[], table: Table, now: number): Promise<number> {
   const present = await presentLives(table, [...new Set(suspects.map((it) => it.deploymentId))]);
   let orphans = 0;
   for (const { item, ...life } of suspects) {
     const current = present.get(life.deploymentId);
-    // A malformed Deployment item may be repaired by hand, so its generation does not count as deleted.
+    // Someone might repair a malformed Deployment item by hand, so its generation does not count as deleted.
     const isOver =
       current && (!current.isThere || (current.generation ?? life.generation) !== life.generation);
     if (!isOver) continue;
-    // The order matters: a purge deletes all items before it removes its marker.
+    // Look for the marker before the item, because a purge deletes all items before it removes its marker.
     if ((await isBeingPurged(table, life)) || !(await isStillThere(table, item))) continue;
     await beginPurge(table, life, now);
     orphans++;
@@ -136,7 +145,9 @@ async function markOrphans(suspects: Suspect[], table: Table, now: number): Prom
   return orphans;
 }
 
-/** Adds each Deployment whose current generation is missing from the directory. Returns how many. */
+/**
+ * Adds each Deployment whose current generation is missing from the directory. Returns the number of added Deployments.
+ */
 async function listUnlisted(deployments: ReadonlyMap<string, string>, table: Table): Promise<number> {
   const entries = await listedLives(table, [...deployments.keys()]);
   const missing = [...deployments].filter(([id, generation]) => entries.get(id) !== generation);

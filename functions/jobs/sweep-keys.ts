@@ -4,39 +4,48 @@ import type { Clock } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { noticeOf } from '../domain/key-status.ts';
 import type { ApiKey } from '../domain/records.ts';
-import { unboundRules } from '../domain/trust.ts';
-import type { Table } from '../table/client.ts';
-import { type ListedDeployment, listDeployments } from '../table/deployments.ts';
-import { listApiKeys, markApiKey } from '../table/keys.ts';
+import { type TrustedIssuer, unboundRules } from '../domain/trust.ts';
+import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
+import { allApiKeys, markApiKey } from '../table/keys.ts';
 import { readPass, writePass } from '../table/reconcile.ts';
 import { directoryKey } from '../table/schema.ts';
+import type { Table } from '../table/table.ts';
 
 interface Dependencies {
   table: Table;
   clock: Clock;
   maxIdleDays: number | undefined;
-  /** Whether there is time for another key. */
+  /** Issuers that the stack trusts. */
+  issuers: readonly TrustedIssuer[];
+  /** Reports whether there is time for one more key. */
   hasTime: () => boolean;
 }
 
-const PAGE = 100;
 /** Name under which the pass over all keys stores its position. */
 const PASS = 'KEYS';
 const ACTOR = systemActor('sweep');
 
 /**
- * Reports keys that expire within 7 days, have expired, are idle, or have trust rules that bind no tenant. Each is
- * reported once, by an event. The sweep does not change whether a key is accepted: every read decides that.
+ * Reports keys that expire within 7 days, have expired, are idle, or have trust rules that do not bind a tenant. It
+ * reports each of these conditions once, with an event. The sweep has no effect on whether a key is accepted, because
+ * the service decides that each time it reads the key.
  * @returns the number of events written
- * @throws Error when time ran out. Reports so far are kept, and the next run (Lambda's retry or the next day's)
- *   continues after the last Deployment that was completed.
+ * @throws Error if time runs out. Earlier reports are kept, and the next run (Lambda's retry or the next day's run)
+ *   continues after the last completed Deployment.
  */
-export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependencies): Promise<number> {
+export async function sweepKeys({
+  table,
+  clock,
+  maxIdleDays,
+  issuers,
+  hasTime,
+}: Dependencies): Promise<number> {
   const startedAt = clock();
   let marked = 0;
   let done = await takePosition();
-  for await (const deployment of deployments(table, done)) {
-    for await (const key of keysOf(table, deployment)) {
+  for await (const deployment of allDeployments(table, done)) {
+    for await (const key of allApiKeys(table, deployment)) {
+      if ('malformed' in key) continue;
       if (!hasTime()) return outOfTime();
       marked += await report(deployment, key);
     }
@@ -46,8 +55,8 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
   return marked;
 
   /**
-   * Returns where an earlier run stopped for lack of time, and clears it. If this run also fails, the next starts from
-   * the beginning, so that one position cannot block the sweep forever.
+   * Returns and clears the position at which an earlier run ran out of time. If this run also fails, the next run
+   * starts from the beginning, so that one position cannot block the sweep forever.
    */
   async function takePosition(): Promise<string | undefined> {
     const after = (await readPass(table, PASS))?.after;
@@ -61,14 +70,14 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
     throw new Error('the sweep of keys ran out of time');
   }
 
-  /** Returns the number of events written. */
+  /** Writes the due reports about a key. Returns the number of events written. */
   async function report(deployment: ListedDeployment, key: ApiKey): Promise<number> {
     const now = clock();
     let written = 0;
-    for (const { type, reported, data } of reportsOf(key, now, maxIdleDays)) {
+    for (const { type, reported, data } of reportsOf(key, now, { maxIdleDays, issuers })) {
       const keyId = formatKeyId(key.deploymentId, key.ulid);
       const event = newEvent(type, deployment, ACTOR, now, { keyId, name: key.name, ...data });
-      // A key that someone has edited in the meantime is checked again the next day.
+      // If someone has edited the key in the meantime, the sweep checks it again the next day.
       if (await markApiKey(table, key, reported, event)) written++;
     }
     return written;
@@ -77,16 +86,20 @@ export async function sweepKeys({ table, clock, maxIdleDays, hasTime }: Dependen
 
 interface Report {
   type: EventType;
-  /** What to record in the key's item, so that it is not reported again. */
+  /** Data to record in the key's item, so that the sweep does not repeat a report. */
   reported: Parameters<typeof markApiKey>[2];
   data: ServiceEvent['data'];
 }
 
 /**
- * Returns what has not been reported about a key yet.
+ * Returns the reports about a key that are due and have not been written yet.
  * @param now epoch milliseconds
  */
-function reportsOf(key: ApiKey, now: number, maxIdleDays: number | undefined): Report[] {
+function reportsOf(
+  key: ApiKey,
+  now: number,
+  { maxIdleDays, issuers }: Pick<Dependencies, 'maxIdleDays' | 'issuers'>,
+): Report[] {
   const reports: Report[] = [];
   const notice = noticeOf(key, now, maxIdleDays);
   if (notice && (notice.type !== key.notice?.type || notice.of !== key.notice.of)) {
@@ -94,30 +107,11 @@ function reportsOf(key: ApiKey, now: number, maxIdleDays: number | undefined): R
     const data: Report['data'] = notice.type === 'idle' ? { lastActiveAt: moment } : { expiresAt: moment };
     reports.push({ type: `api_key.${notice.type}`, reported: { notice }, data });
   }
-  const unbound = unboundRules(key.trust);
+  const unbound = unboundRules(key.trust, issuers);
   if (unbound.length > 0 && key.unboundReportedAt === undefined) {
     const ignored = unbound.filter((rule) => rule.ignored).length;
     const data = { ignoredRules: ignored, acceptedRules: unbound.length - ignored };
     reports.push({ type: 'api_key.trust_unbound', reported: { unboundReportedAt: now }, data });
   }
   return reports;
-}
-
-/** Lists all Deployments after the given ID. */
-async function* deployments(table: Table, from: string | undefined): AsyncGenerator<ListedDeployment> {
-  let after = from;
-  do {
-    const { items, hasMore } = await listDeployments(table, { after, limit: PAGE });
-    yield* items;
-    after = hasMore ? items.at(-1)?.id : undefined;
-  } while (after !== undefined);
-}
-
-async function* keysOf(table: Table, deployment: ListedDeployment): AsyncGenerator<ApiKey> {
-  let after: string | undefined;
-  do {
-    const { items, hasMore } = await listApiKeys(table, deployment, { after, limit: PAGE });
-    for (const key of items) if (!('malformed' in key)) yield key;
-    after = hasMore ? items.at(-1)?.ulid : undefined;
-  } while (after !== undefined);
 }

@@ -13,28 +13,31 @@ import {
 import { causeOf } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
-import { settle } from '../operations/follow-source.ts';
-import type { Table } from '../table/client.ts';
+import { type Outcome, settle } from '../operations/follow-source.ts';
+import { deletionLimit } from '../operations/limit-deletions.ts';
 import { readDamagedDeployment } from '../table/deployments.ts';
 import { readKnownRegistration } from '../table/registrations.ts';
 import { type RowChange, rowChange } from '../table/source-rows.ts';
+import type { Table } from '../table/table.ts';
 
 export interface SyncDependencies {
   table: Table;
   source: DeploymentsSource;
   clock: Clock;
-  /** Stores a record that breaks the rules of the service, for a person to review. */
+  /** Stores a record that violates the service's rules, so that a person can review it. */
   setAside: (refusal: object) => Promise<void>;
   log: (message: string, fields: Record<string, string | undefined>) => void;
+  /** Called with each applied change, and with each deletion that the limit stopped. */
+  onOutcome: (id: string, outcome: Outcome, sequenceNumber: string | undefined) => void;
 }
 
-/** How many times a change is attempted when other writes come first. */
+/** Maximum number of attempts to apply a change if other writes keep coming first. */
 const ATTEMPTS = 5;
 
 /**
- * Applies the changes of the platform's table, in order. A change that breaks the rules of the service goes to the
- * dead-letter queue, and the changes after it continue. On any other failure, it reports the failed record, and Lambda retries from there,
- * so that no change overtakes another.
+ * Applies the changes to the platform's table, in order. A change that violates the service's rules goes to the
+ * dead-letter queue, and processing continues with the next change. After any other failure, this function reports the
+ * failed record, and Lambda retries from that record, so that no change overtakes another.
  */
 export async function syncFromStream(
   records: DynamoDBRecord[],
@@ -65,13 +68,14 @@ async function syncOrSetAside(record: DynamoDBRecord, dependencies: SyncDependen
 }
 
 /**
- * Applies one record.
- * @throws RefusedRow when it breaks the rules of the service
+ * Applies one stream record.
+ * @throws RefusedRow if the row violates the service's rules
  */
 async function sync(record: DynamoDBRecord, dependencies: SyncDependencies): Promise<void> {
   const { source } = dependencies;
   const change = rowChange(record, source);
-  // If the change affects none of the attributes that the service uses, it costs no read. Rows may have heartbeats.
+  // A change to attributes that the service does not use does not cost a read. For example, rows can contain
+  // heartbeats.
   if (JSON.stringify(change.before) === JSON.stringify(change.after)) return;
   const was = idIn(change.before, source);
   if (was !== idIn(change.after, source) && typeof was === 'string' && isDeploymentId(was)) {
@@ -84,11 +88,15 @@ async function sync(record: DynamoDBRecord, dependencies: SyncDependencies): Pro
 const idIn = (row: Row | undefined, source: DeploymentsSource): unknown =>
   isDeployment(row, source) ? row[source.id] : undefined;
 
-/** Applies a change once, and only if it is newer than the last one. Older and repeated changes have no effect. */
+/**
+ * Applies a change only once, and only if it is newer than the last applied change. Older and repeated changes have no
+ * effect.
+ */
 async function apply(
   { id, wanted, change }: { id: string; wanted: SourcedDeployment | undefined; change: RowChange },
-  { table, clock }: SyncDependencies,
+  { table, source, clock, onOutcome }: SyncDependencies,
 ): Promise<void> {
+  const countDeletion = deletionLimit({ table, limit: source.deletions, clock });
   const sequence = sequenceOf(change.sequenceNumber);
   const next = {
     id,
@@ -99,9 +107,11 @@ async function apply(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const known = await readKnownRegistration(table, id);
     if ((known?.lastChange ?? BY_LOOKING) >= sequence) return;
-    if (await settle({ known, wanted, next }, { table, clock })) return;
+    const outcome = await settle({ known, wanted, next }, { table, clock, countDeletion });
+    if (outcome) return onOutcome(id, outcome, change.sequenceNumber);
   }
-  // The row cannot be followed until someone repairs or deletes the Deployment. The changes after it continue.
+  // The service cannot follow this row until someone repairs or deletes the Deployment. It continues with the changes
+  // after it.
   if (await readDamagedDeployment(table, id)) throw new RefusedRow('the Deployment is malformed');
   throw new Error('someone else is changing the Deployment');
 }

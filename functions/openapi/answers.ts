@@ -3,18 +3,20 @@ import { EVENT_SOURCE } from '../domain/cloud-event.ts';
 import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../domain/identifiers.ts';
 import { MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
+import { TOKEN_ID } from '../domain/secrets.ts';
 
-/** The schemas of answers. Those of requests are in functions/http, where they also validate the requests. */
+/** The schemas of responses. The schemas of requests are in functions/http, where they also validate the requests. */
 
 const KEY_ULID = '01KEY0000000000000000000ET';
 const GRANT_ULID = '01TEMP000000000000000000AD';
-/** Well-formed, but obviously an example. */
+/** A well-formed credential that is clearly an example. */
 const random = '0'.repeat(43);
 export const EXAMPLE = {
   deploymentId: 'etl',
   keyId: formatKeyId('etl', KEY_ULID),
   secret: formatCredential({ kind: 'secret', deploymentId: 'etl', ulid: KEY_ULID }, random),
   token: formatCredential({ kind: 'token', deploymentId: 'etl', ulid: KEY_ULID }, random),
+  accessTokenId: 'K7gNU3sdo-OL0wNhqoVWhr',
   temporaryTokenId: GRANT_ULID,
   temporaryToken: formatCredential({ kind: 'temporary', deploymentId: 'etl', ulid: GRANT_ULID }, random),
   scopes: ['code:deploy', 'airflow:read'],
@@ -30,7 +32,11 @@ const credential = (prefix: string) =>
 export const deploymentId = z
   .string()
   .regex(new RegExp(`^${DEPLOYMENT_ID}$`))
-  .meta({ id: 'DeploymentId', description: 'Chosen by the platform.', example: EXAMPLE.deploymentId });
+  .meta({
+    id: 'DeploymentId',
+    description: 'ID of a Deployment, chosen by the platform.',
+    example: EXAMPLE.deploymentId,
+  });
 
 export const keyId = z
   .string()
@@ -41,6 +47,12 @@ export const temporaryTokenId = z
   .string()
   .regex(new RegExp(`^${ULID}$`))
   .meta({ id: 'TemporaryTokenId', example: EXAMPLE.temporaryTokenId });
+
+export const accessTokenId = z.string().regex(TOKEN_ID).meta({
+  id: 'AccessTokenId',
+  description: 'The first 22 base64url characters of the SHA-256 hash of the access token.',
+  example: EXAMPLE.accessTokenId,
+});
 
 const scopes = z
   .array(z.string().regex(SCOPE).max(MAX_SCOPE_LENGTH))
@@ -60,7 +72,7 @@ const expiresIn = z
 
 const nextCursor = z.string().optional().meta({
   description:
-    'Send it as `cursor` to get the next page. Absent on the last page. A page can be short or empty and still have it.',
+    'Send this value as `cursor` to get the next page. Absent on the last page. A page can be short or empty and still have a cursor.',
 });
 
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor });
@@ -71,22 +83,26 @@ export const deployment = z
 
 export const deployments = page(deployment);
 
+const keyStatus = z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
+  description:
+    'Whether the key can be used, or why not. A key stays `leaked` until it is rotated with `now`.',
+});
+
+const claimRule = z.union([z.string(), z.object({ prefix: z.string() })]);
+
 const apiKeyFields = {
   id: keyId,
   name: z.string(),
   description: z.string().nullable(),
   scopes,
   enabled: z.boolean(),
-  status: z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
-    description:
-      'Whether the key can be used, and if not, why. A key stays `leaked` until it is rotated with `now`.',
-  }),
+  status: keyStatus,
   malformed: z
     .literal(true)
     .optional()
     .meta({
       description:
-        'Its item in the table is malformed. The key gets no new tokens. While it is `active`, its existing tokens may be valid. ' +
+        'The key’s item in the table is malformed. The key gets no new tokens. While it is `active`, its existing tokens may be valid. ' +
         'Until someone repairs the item, the key can only be disabled or deleted.',
     }),
   leakedAt: time
@@ -109,7 +125,7 @@ const apiKeyFields = {
       z.object({
         issuer: z.url(),
         audience: z.string().optional(),
-        claims: z.record(z.string(), z.union([z.string(), z.object({ prefix: z.string() })])),
+        claims: z.record(z.string(), claimRule),
         singleUse: z.boolean().optional(),
       }),
     )
@@ -122,8 +138,23 @@ const apiKeyFields = {
     .optional()
     .meta({
       description:
-        'Rules of an earlier version that bind no tenant, by their index in `trust`. An `ignored` rule matches nothing; ' +
-        'any other keeps matching until it is edited.',
+        'Rules of an earlier version that bind no tenant, by their index in `trust`. An `ignored` rule matches no token; ' +
+        'any other rule keeps matching until it is edited.',
+    }),
+  broadTrust: z
+    .array(z.object({ index: z.int(), detail: z.string() }))
+    .optional()
+    .meta({
+      description:
+        'Rules that accept tokens from every branch of their tenant: the index of each rule in `trust`, and which claims would limit it. Absent if ' +
+        'there are none.',
+    }),
+  policyViolations: z
+    .array(z.enum(['no_expiry', 'expiry_too_late', 'secret']))
+    .optional()
+    .meta({
+      description:
+        'How a key that is older than the stack’s key policy violates the policy. The key keeps working. Absent if the key violates no rule.',
     }),
   credentials: z
     .array(
@@ -133,7 +164,7 @@ const apiKeyFields = {
         retiresOnFirstUse: z
           .boolean()
           .optional()
-          .meta({ description: 'Whether the first use of the newer secret retires this one.' }),
+          .meta({ description: 'Whether the first use of the newer secret retires this secret.' }),
         lastUsedAt: time.optional(),
       }),
     )
@@ -148,20 +179,51 @@ export const apiKeyWithSecret = z
     ...apiKeyFields,
     secret: credential('dks').optional().meta({
       description:
-        'The `client_secret`. Only this answer contains it. Absent in the answer to a retry, and for a key with `trust`.',
+        'The `client_secret`. Only this response contains it. Absent in the response to a retry, and for a key with `trust`.',
     }),
   })
   .meta({ id: 'ApiKeyWithSecret' });
 
 export const apiKeys = page(apiKey);
 
-export const event = z
+export const explanation = z
+  .object({
+    status: keyStatus,
+    matches: z.boolean().meta({ description: 'Whether at least one rule matches.' }),
+    rules: z.array(
+      z.object({
+        index: z.int().meta({ description: 'Position of the rule in the key’s `trust`, starting at 0.' }),
+        issuer: z.url(),
+        matches: z.boolean(),
+        differences: z
+          .array(
+            z.object({
+              kind: z.enum(['signature', 'time', 'issuer', 'audience', 'tenant', 'claim']).meta({
+                description:
+                  '`tenant`: a rule of an earlier version that binds no tenant, and so matches nothing.',
+              }),
+              claim: z.string().optional(),
+              expected: claimRule.optional(),
+              actual: z.string().max(256).optional().meta({
+                description:
+                  'Absent if the token does not have the claim, or its signature is invalid. A list, an object or null is shown as JSON.',
+              }),
+              detail: z.string().meta({ description: 'For people.' }),
+            }),
+          )
+          .meta({ description: 'Empty if the rule matches.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'Explanation' });
+
+const event = z
   .object({
     specversion: z.literal('1.0'),
     id: z
       .string()
       .regex(new RegExp(`^${ULID}$`))
-      .meta({ description: 'The same in every delivery of the event.' }),
+      .meta({ description: 'The ID of the event, which is the same in every delivery.' }),
     source: z.literal(EVENT_SOURCE),
     type: z.string(),
     subject: z.string(),
@@ -186,14 +248,69 @@ export const event = z
 
 export const events = page(event);
 
-export const temporaryToken = z
+export const personEvents = page(
+  event.extend({
+    data: z.looseObject({
+      sub: z.string(),
+      actor: z.object({
+        principal: z.string(),
+        type: z.enum(['person', 'iam', 'system', 'anonymous']),
+        address: z.string(),
+        requestId: z.string(),
+      }),
+    }),
+  }),
+);
+
+const personFields = {
+  sub: z.string(),
+  endedAt: time.optional().meta({
+    description:
+      'The service rejects temporary tokens and sign-ins up to this time. Absent if access was never ended.',
+  }),
+  blocked: z.boolean().meta({ description: 'Whether the service rejects every sign-in of the person.' }),
+  job: z
+    .object({
+      keys: z.enum(['report', 'disable']),
+      status: z.enum(['running', 'finished']),
+      found: z.int(),
+      disabled: z.int(),
+      finishedAt: time.optional(),
+    })
+    .optional()
+    .meta({ description: 'The job that finds the keys of the person.' }),
+};
+
+export const person = z.object(personFields).meta({ id: 'Person' });
+
+export const people = page(person);
+
+export const foundPerson = z
+  .object({
+    ...personFields,
+    keys: z.array(
+      z.object({
+        id: keyId,
+        name: z.string(),
+        reasons: z.array(z.enum(['created', 'secret', 'trust'])).meta({
+          description:
+            'The person created the key, received an active secret of the key, or last set its trust rules.',
+        }),
+        disabled: z.boolean().meta({ description: 'Whether the job disabled the key.' }),
+      }),
+    ),
+    nextCursor,
+  })
+  .meta({ id: 'FoundPerson' });
+
+const temporaryToken = z
   .object({ id: temporaryTokenId, scope, createdAt: time, createdBy: z.string(), expiresAt: time })
   .meta({ id: 'TemporaryToken' });
 
 export const newTemporaryToken = z
   .object({
     id: temporaryTokenId,
-    access_token: credential('dkx').optional().meta({ description: 'Absent in the answer to a retry.' }),
+    access_token: credential('dkx').optional().meta({ description: 'Absent in the response to a retry.' }),
     token_type: z.literal('Bearer'),
     expires_in: expiresIn,
     expiresAt: time,
@@ -202,6 +319,26 @@ export const newTemporaryToken = z
   .meta({ id: 'NewTemporaryToken' });
 
 export const temporaryTokens = page(temporaryToken);
+
+const accessToken = z
+  .object({
+    id: accessTokenId,
+    issuedAt: time,
+    expiresAt: time.meta({ description: 'When the token expires if it is not used.' }),
+    scope: scope.optional().meta({
+      description: 'Absent if the request did not narrow the scopes: the token has those of its key.',
+    }),
+    lastUsedAt: time.optional().meta({
+      description: 'The use that last extended the token. Absent before the first extension.',
+    }),
+    lastUsedFrom: z
+      .object({ address: z.string().optional(), client: z.string().optional() })
+      .optional()
+      .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
+  })
+  .meta({ id: 'AccessToken' });
+
+export const accessTokens = page(accessToken);
 
 export const token = z
   .object({
@@ -214,7 +351,7 @@ export const token = z
       .optional()
       .meta({ description: 'Only for a token exchange (RFC 8693 §2.2.1).' }),
   })
-  .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use extends the token to 24 hours from then.' });
+  .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use extends the token to 24 hours from that use.' });
 
 export const introspection = z
   .union([
@@ -259,6 +396,19 @@ export const metadata = z
   })
   .meta({ id: 'Metadata', description: 'RFC 8414 §2.' });
 
+/** Query parameters of GET /whoami. */
+export const requirement = z.object({
+  scope: z.string().optional().meta({
+    description:
+      'The scopes that the token must have, separated by spaces. The stack must define each scope.',
+    example: 'code:deploy airflow:read',
+  }),
+  deployment: z
+    .string()
+    .optional()
+    .meta({ description: 'ID of the Deployment that the token must belong to.', example: 'etl' }),
+});
+
 export const context = z
   .object({
     principalId: z.string().meta({ description: 'ID of the key, or `sub` of the person.' }),
@@ -268,15 +418,20 @@ export const context = z
     issuedAt: time,
     expiresAt: time,
   })
-  .meta({ id: 'Context', description: 'What the authorizer passes to an API about the caller.' });
+  .meta({
+    id: 'Context',
+    description: 'The information about the caller that the authorizer passes to an API.',
+  });
 
 export const problem = z
   .object({
-    type: z.literal('about:blank'),
+    type: z.string().meta({
+      description: 'Relative reference to the explanation of the code: `/errors#<code>` of the stack.',
+    }),
     title: z.string(),
     status: z.int(),
-    code: z.string().meta({ description: 'For programs. New codes can be added.' }),
-    detail: z.string().meta({ description: 'For people.' }),
+    code: z.string().meta({ description: 'The error code, for programs. New codes can be added.' }),
+    detail: z.string().meta({ description: 'A description of the error, for people.' }),
     errors: z
       .array(z.object({ field: z.string(), rule: z.string() }))
       .optional()
@@ -286,8 +441,8 @@ export const problem = z
 
 export const oauthError = z
   .object({
-    error: z.string().meta({ description: 'For programs.' }),
-    error_description: z.string().meta({ description: 'For people.' }),
+    error: z.string().meta({ description: 'The error code, for programs.' }),
+    error_description: z.string().meta({ description: 'A description of the error, for people.' }),
   })
   .meta({ id: 'OAuthError', description: 'RFC 6749 §5.2.' });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
-import { deploymentId, keyId, temporaryTokenId } from './answers.ts';
+import { accessTokenId, deploymentId, keyId, temporaryTokenId } from './answers.ts';
 import { type Caller, OPERATIONS, type Operation } from './operations.ts';
 import { gateway, oauthError, orGateway, problem } from './responses.ts';
 
@@ -12,9 +12,10 @@ const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   deploymentId,
   keyId,
   tokenId: temporaryTokenId,
+  accessTokenId,
 };
 
-/** The empty requirement stands for client_id and client_secret in the body, which OpenAPI cannot describe. */
+/** The empty security requirement stands for client_id and client_secret in the body, which OpenAPI cannot describe. */
 const SECURITY: Readonly<Record<Caller, Record<string, string[]>[]>> = {
   anyone: [],
   client: [{ client: [] }, {}],
@@ -29,14 +30,14 @@ const BUSY = 'The service is busy. Try again in a second.';
 const TOO_LARGE = 'The body must be at most 65536 bytes.';
 const FAULT = 'Something went wrong here. It has been recorded.';
 
-/** Answers that API Gateway can give on every route. */
+/** Responses that API Gateway can return on every route. */
 const OF_ALL: ZodOpenApiResponsesObject = {
   429: { id: 'Throttled', ...gateway('Too Many Requests') },
   500: { id: 'Fault', ...gateway('Internal Server Error') },
   503: { id: 'Unavailable', ...gateway('Service Unavailable') },
 };
 
-/** Answers of management calls when the service fails. */
+/** Responses to management calls when the service fails. */
 const OF_MANAGEMENT: ZodOpenApiResponsesObject = {
   500: {
     id: 'ManagementFault',
@@ -68,7 +69,7 @@ const OF_CALLER: Readonly<Record<Caller, ZodOpenApiResponsesObject>> = {
     401: {
       id: 'TokenRefused',
       ...gateway('Unauthorized'),
-      description: 'The token is missing or invalid. The challenge shows which.',
+      description: 'The token is missing or invalid, as the challenge shows.',
       headers: {
         'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer error="invalid_token"' },
       },
@@ -113,8 +114,8 @@ const IDEMPOTENCY_KEY = z.object({
     .optional()
     .meta({
       description:
-        'Identifies this call for 24 hours. A retry with the same Idempotency-Key creates nothing. It gets the answer of the ' +
-        'first call, with `Idempotent-Replayed: true` and without the secret.',
+        'Identifies this call for 24 hours. A retry with the same Idempotency-Key creates nothing. The retry gets the response to ' +
+        'the first call, with `Idempotent-Replayed: true` and without the secret.',
       example: '2f1f3c5e-5a0e-4c55-8d0f-5f2f4f8d7d3a',
     }),
 });
@@ -172,7 +173,7 @@ function requestBodyOf({
   };
 }
 
-/** Returns the OpenAPI document of the whole API, built from the schemas that validate requests. */
+/** Returns the OpenAPI document of the whole API. It is generated from the schemas that validate requests. */
 export function openApiDocument() {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const [key, operation] of Object.entries(OPERATIONS)) {
@@ -188,6 +189,10 @@ export function openApiDocument() {
         'A Deployment has API keys. A pipeline exchanges a key for an access token. Each use extends the token to 24 hours from ' +
         'then. Clients must ignore fields that they do not know, because new ones can be added. A management call with an unknown or ' +
         'repeated query parameter gets 400; those of a signature (`X-Amz-*`) are accepted.',
+      contact: {
+        name: 'Issues of the project',
+        url: 'https://github.com/deployment-api-keys/deployment-api-keys/issues',
+      },
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [
@@ -205,7 +210,9 @@ export function openApiDocument() {
       { name: 'API keys', description: 'For people and platforms.' },
       { name: 'Temporary tokens', description: 'For people.' },
       { name: 'Events', description: 'The history of Deployments.' },
+      { name: 'People', description: 'For administrators.' },
       { name: 'Leaks', description: 'For anyone who finds a secret or token.' },
+      { name: 'Reference', description: 'For clients and their developers.' },
     ],
     paths,
     components: {
@@ -214,7 +221,7 @@ export function openApiDocument() {
           type: 'http',
           scheme: 'basic',
           description:
-            'ID and secret of a key (client_secret_basic). Alternatively in the body (client_secret_post).',
+            'ID and secret of a key (client_secret_basic). A client can also send them in the body (client_secret_post).',
         },
         token: { type: 'http', scheme: 'bearer', description: 'An access token or a temporary token.' },
         person: {
@@ -237,7 +244,7 @@ export function openApiDocument() {
   });
 }
 
-/** Returns the document as it is stored in docs/openapi.json. */
+/** Returns the content of docs/openapi.json. */
 export function openApiText(): string {
   return `${JSON.stringify(openApiDocument(), null, 2)}\n`;
 }

@@ -6,48 +6,64 @@ import { TOKEN_EXCHANGE } from '../http/oauth.ts';
 import { exchangeParameters, presentedParameters, tokenParameters } from '../http/parameters.ts';
 import {
   deploymentInput,
+  deploymentsInput,
+  endAccessInput,
+  eventsInput,
+  explainInput,
+  findPersonInput,
   keyChangesInput,
+  keysInput,
   leakInput,
   newKeyInput,
   newTemporaryTokenInput,
   pageInput,
+  restoreAccessInput,
   rotationInput,
 } from '../http/schemas.ts';
 import * as answers from './answers.ts';
 import { EXAMPLE } from './answers.ts';
-import { empty, json, oauthError, problem } from './responses.ts';
+import { cacheable, empty, json, oauthError, problem } from './responses.ts';
 
 /**
- * Who may call. `client`: an authenticated key. `token`: the holder of a token. `person`: a signed-in person.
- * `platform`: an IAM principal that signed the call.
+ * The kind of caller that a route allows. `client`: an authenticated key. `token`: the holder of a token. `person`: a
+ * signed-in person. `platform`: an IAM principal that signed the call.
  */
 export type Caller = 'anyone' | 'client' | 'token' | 'person' | 'platform';
 
 // biome-ignore lint/suspicious/noExplicitAny: the schemas are of two kinds, zod's and zod/mini's, which zod-openapi takes both
 type Schema = any;
 
-/** One route, without what all routes with the same caller have in common. */
+/** Description of one route, without the parts that all routes with the same kind of caller share. */
 export interface Operation {
   readonly id: string;
-  readonly tag: 'OAuth' | 'Checks' | 'Deployments' | 'API keys' | 'Temporary tokens' | 'Events' | 'Leaks';
+  readonly tag:
+    | 'OAuth'
+    | 'Checks'
+    | 'Deployments'
+    | 'API keys'
+    | 'Temporary tokens'
+    | 'Events'
+    | 'Leaks'
+    | 'People'
+    | 'Reference';
   readonly caller: Caller;
   readonly summary: string;
   readonly description?: string;
   readonly query?: Schema;
-  /** Takes an Idempotency-Key. @default false */
+  /** Whether the route accepts an Idempotency-Key. @default false */
   readonly once?: boolean;
   readonly body?: {
     readonly schema: Schema;
     readonly examples: Readonly<Record<string, unknown>>;
-    /** @default `application/json` */
+    /** Accepted media types of the body. @default `application/json` */
     readonly types?: readonly string[];
-    /** @default true */
+    /** Whether the body is required. @default true */
     readonly required?: boolean;
   };
   readonly answers: ZodOpenApiResponsesObject;
 }
 
-/** Used instead of a stack's scopes: the document describes the form of requests and is the same for every stack. */
+/** Placeholder for a stack's scopes: the document describes the format of requests and is the same for every stack. */
 const ANY_SCOPES: readonly string[] = [];
 const FORM = 'application/x-www-form-urlencoded';
 const CREATED_AT = '2027-01-15T08:00:00.000Z';
@@ -97,6 +113,16 @@ const temporaryToken = {
   expiresAt: LATER,
 };
 
+const ended = {
+  sub: EXAMPLE.sub,
+  endedAt: CREATED_AT,
+  blocked: false,
+  job: { keys: 'report', status: 'finished', found: 1, disabled: 0, finishedAt: CREATED_AT },
+};
+const badSub = problem(400, 'invalid_request', 'sub must be 1 to 255 printable ASCII characters', {
+  errors: [{ field: 'sub', rule: 'must be 1 to 255 printable ASCII characters' }],
+});
+
 const noSuchDeployment = problem(404, 'not_found', 'No such Deployment.');
 const badPage = problem(400, 'invalid_request', 'limit must be a whole number from 1 to 100', {
   errors: [{ field: 'limit', rule: 'must be a whole number from 1 to 100' }],
@@ -111,7 +137,7 @@ const badDeploymentId = problem(
 );
 const administratorsOnly = problem(403, 'forbidden', 'Only an administrator may do this.');
 
-/** The routes outside /platform, by route key. */
+/** Routes outside /platform, by route key. */
 const EVERYBODYS: Readonly<Record<string, Operation>> = {
   'POST /oauth/token': {
     id: 'issueToken',
@@ -182,11 +208,11 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'client',
     summary: 'Revoke an access token of the key',
     description:
-      'RFC 7009. A token of another key gets the same answer and stays active. A key with trust rules has no secret: send only ' +
-      'client_id and token. Returns 401 unless the token belongs to that key.',
+      'RFC 7009. Revoking a token of another key returns the same response, and the token stays active. A key with trust rules ' +
+      'has no secret: send only client_id and token. In that case, the call returns 401 unless the token belongs to the key.',
     body: { schema: presentedParameters, types: [FORM], examples: { token: { token: EXAMPLE.token } } },
     answers: {
-      200: empty('If the token belongs to this key, it is revoked.'),
+      200: empty('The token is revoked if it belongs to this key.'),
       400: oauthError('invalid_request', 'token is missing.'),
     },
   },
@@ -194,7 +220,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     id: 'getMetadata',
     tag: 'OAuth',
     caller: 'anyone',
-    summary: 'Metadata of the token service',
+    summary: 'Get the metadata of the token service',
     description: 'RFC 8414. The issuer is the URL that the client used.',
     answers: {
       200: json('The metadata.', answers.metadata, {
@@ -210,14 +236,37 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       }),
     },
   },
+  'GET /openapi.json': {
+    id: 'getOpenApi',
+    tag: 'Reference',
+    caller: 'anyone',
+    summary: 'Get this OpenAPI document',
+    answers: {
+      200: cacheable('The OpenAPI document.', 'application/json', { openapi: '3.1.1' }),
+    },
+  },
+  'GET /errors': {
+    id: 'getErrors',
+    tag: 'Reference',
+    caller: 'anyone',
+    summary: 'Get the page that explains every error code',
+    answers: {
+      200: cacheable(
+        'A page with a section for each error code. The code is the fragment of the section.',
+        'text/html',
+        '<!doctype html>…',
+      ),
+    },
+  },
   'GET /whoami': {
     id: 'whoAmI',
     tag: 'Checks',
     caller: 'token',
     summary: 'Check an access token as the authorizer does',
     description:
-      'The call is a use. With a valid token, any query parameter gets 400, and the call is not a use. For the `auth_request` of ' +
-      'nginx, or ForwardAuth of Traefik.',
+      'For proxies and middleware in front of an API. The query contains the requirements of the call. A call that returns 200 ' +
+      'counts as a use of the token; other calls do not. An invalid token gets 401, regardless of the query.',
+    query: answers.requirement,
     answers: {
       200: json(
         'The holder of the token.',
@@ -236,19 +285,35 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
           'X-Scope': EXAMPLE.scope,
         },
       ),
-      400: json('The token is valid, but the call has a query parameter.', answers.gatewayMessage, {
-        message: 'This call has no query parameters.',
-      }),
+      400: json(
+        'A parameter is unknown, empty or repeated, or the stack has no such scope.',
+        answers.gatewayMessage,
+        {
+          message:
+            'The query may contain scope and deployment, each once and not empty. Each scope must be one of the stack.',
+        },
+      ),
+      403: json(
+        'The token lacks a scope, or belongs to another Deployment.',
+        answers.gatewayMessage,
+        { message: 'Forbidden' },
+        { 'WWW-Authenticate': 'Bearer error="insufficient_scope", scope="code:deploy"' },
+      ),
     },
   },
   'GET /deployments': {
     id: 'listDeployments',
     tag: 'Deployments',
     caller: 'person',
-    summary: 'List the Deployments that the caller may see',
-    query: pageInput,
+    summary: 'List the Deployments that the caller can access',
+    description:
+      'Sorted by ID. With `prefix`, the list contains only Deployments whose ID starts with the prefix.',
+    query: deploymentsInput,
     answers: {
-      200: json('A page.', answers.deployments, { items: [deployment], nextCursor: EXAMPLE.cursor }),
+      200: json('A page of Deployments.', answers.deployments, {
+        items: [deployment],
+        nextCursor: EXAMPLE.cursor,
+      }),
       400: badPage,
     },
   },
@@ -285,9 +350,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'Delete a Deployment with its keys and tokens',
     description:
-      'Only for administrators. Its keys and tokens stop working immediately. The service then deletes its data automatically.',
+      'Only for administrators. The Deployment’s keys and tokens stop working immediately. The service then deletes its data ' +
+      'automatically.',
     answers: {
-      204: empty('Deleted.'),
+      204: empty('The Deployment was deleted.'),
       400: badDeploymentId,
       403: administratorsOnly,
       404: noSuchDeployment,
@@ -304,6 +370,9 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'API keys',
     caller: 'person',
     summary: 'Create an API key',
+    description:
+      'With the setting `maxKeyDays`, a key without `expiresAt` gets the latest allowed expiry. Returns 409 with the code ' +
+      '`policy` for a later expiry, and for a key with a secret if the stack allows no keys with secrets.',
     body: {
       schema: newKeyInput(ANY_SCOPES, 0),
       examples: {
@@ -335,9 +404,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'API keys',
     caller: 'person',
     summary: 'List the keys of a Deployment',
-    query: pageInput,
+    description: 'Sorted by creation time, oldest first unless `order` is `newest`.',
+    query: keysInput,
     answers: {
-      200: json('A page.', answers.apiKeys, {
+      200: json('A page of API keys.', answers.apiKeys, {
         items: [
           {
             ...apiKey,
@@ -371,7 +441,8 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'Absent fields keep their values; `null` clears a field. Changes to scopes and allowed IP ranges apply to existing ' +
       'tokens at their next check. Changes to trust rules apply to the next exchange. Tokens that were issued before the key was ' +
       'disabled or expired stay revoked. Setting `enabled` to true reactivates an idle key. A leaked key can be disabled, so ' +
-      'that rotating it does not enable it. It can be enabled only after a rotation with `now`.',
+      'that rotating it does not enable it. A leaked key can be enabled only after a rotation with `now`. With the setting ' +
+      '`maxKeyDays`, `"expiresAt": null` sets the latest allowed expiry, and a later expiry returns 409 with the code `policy`.',
     body: {
       schema: keyChangesInput(ANY_SCOPES, 0),
       examples: {
@@ -395,7 +466,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     summary: 'Delete an API key',
     description: 'The key and its tokens stop working immediately.',
     answers: {
-      204: empty('Deleted.'),
+      204: empty('The key was deleted.'),
       400: badDeploymentId,
       404: problem(404, 'not_found', 'No such API key.'),
     },
@@ -408,10 +479,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     summary: 'Rotate the secret of an API key',
     description:
       '`retireOld` is the number of seconds for which the old secret keeps working; the default is 7 days. With ' +
-      '`on_first_use`, meant for a key with a single user, it works until the first use of the new secret, but at most for 7 ' +
-      'days. With `now`, it stops working immediately, and all existing tokens are rejected at their next check. A key ' +
-      'never has more than two active secrets. If it has two, the rotation drops the newer one if that was never used, and ' +
-      'otherwise the older one.',
+      '`on_first_use`, meant for a key with a single user, the old secret works until the first use of the new secret, but at ' +
+      'most for 7 days. With `now`, the old secret stops working immediately, and all existing tokens are rejected at their ' +
+      'next check. A key never has more than two active secrets. If the key has two, the rotation removes the newer secret if ' +
+      'it was never used, and otherwise the older secret.',
     body: {
       schema: rotationInput,
       required: false,
@@ -433,19 +504,210 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       409: problem(409, 'conflict', 'This key leaked. Rotate it with retireOld "now".'),
     },
   },
+  'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens': {
+    id: 'listAccessTokens',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'List the active access tokens of an API key',
+    description:
+      'The list is not sorted by time. It omits expired and revoked tokens, so a page can be short or empty and still have ' +
+      '`nextCursor`. Listing a token does not count as a use.',
+    query: pageInput,
+    answers: {
+      200: json('A page of access tokens.', answers.accessTokens, {
+        items: [
+          {
+            id: EXAMPLE.accessTokenId,
+            issuedAt: CREATED_AT,
+            expiresAt: LATER,
+            scope: EXAMPLE.scope,
+            lastUsedAt: CREATED_AT,
+            lastUsedFrom: { address: '203.0.113.7', client: 'curl/8.5.0' },
+          },
+        ],
+      }),
+      400: badPage,
+      404: problem(404, 'not_found', 'No such API key.'),
+    },
+  },
+  'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens': {
+    id: 'revokeAccessTokens',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Revoke all access tokens of an API key',
+    description:
+      'All existing tokens are rejected at their next check. The secret and the trust rules keep working, so the key can get new ' +
+      'tokens. Rotate the key with `now` if someone else may have its secret.',
+    answers: {
+      204: empty('The tokens were revoked.'),
+      400: badDeploymentId,
+      404: problem(404, 'not_found', 'No such API key.'),
+    },
+  },
+  'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}': {
+    id: 'revokeAccessToken',
+    tag: 'API keys',
+    caller: 'person',
+    summary: 'Revoke an access token',
+    description: 'The token is rejected at its next check. Other tokens of the key stay valid.',
+    answers: {
+      204: empty('The token was revoked.'),
+      400: badDeploymentId,
+      404: problem(404, 'not_found', 'No such access token.'),
+    },
+  },
+  'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': {
+    id: 'explainSubjectToken',
+    tag: 'API keys',
+    caller: 'person',
+    summary: "Explain why an API key accepts or rejects a CI's OIDC token",
+    description:
+      'Returns the decision of the exchange: the trust rule that matches, or the differences from each rule. The response ' +
+      'contains only `iss`, `aud`, the times and the claims that the rules name, each truncated to 256 characters, and nothing ' +
+      'from the token unless its signature is valid. The service neither stores nor logs the token, and a rule with `singleUse` ' +
+      'still accepts it. The response does not say whether the token was used before, and does not consider the allowed IP ' +
+      'ranges of the key. At most 10 calls a second.',
+    body: {
+      schema: explainInput,
+      examples: { token: { subject_token: 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl' } },
+    },
+    answers: {
+      200: json('The decision about each rule.', answers.explanation, {
+        status: 'active',
+        matches: false,
+        rules: [
+          {
+            index: 0,
+            issuer: GITHUB,
+            matches: false,
+            differences: [
+              {
+                kind: 'claim',
+                claim: 'ref',
+                expected: 'refs/heads/main',
+                actual: 'refs/heads/feature',
+                detail: 'The claim ref is not exactly the expected text.',
+              },
+            ],
+          },
+        ],
+      }),
+      400: problem(400, 'invalid_request', 'subject_token must be a JWT of 1 to 16384 characters', {
+        errors: [{ field: 'subject_token', rule: 'must be a JWT of 1 to 16384 characters' }],
+      }),
+      404: problem(404, 'not_found', 'No such API key.'),
+      409: problem(
+        409,
+        'conflict',
+        'This key has a secret and no trust rules, so it accepts no token of a CI.',
+      ),
+    },
+  },
   'GET /deployments/{deploymentId}/events': {
     id: 'listEvents',
     tag: 'Events',
     caller: 'person',
     summary: 'List the events of a Deployment in the last 90 days, newest first',
     description:
-      'Members see the events of the current generation. Administrators see those of all generations, even after a deletion. ' +
-      '`call.refused` counts the rejected calls of one caller in one hour, and is written after that hour.',
-    query: pageInput,
+      'Members see the events of the current generation. Administrators see the events of all generations, even after a deletion. ' +
+      '`call.refused` counts the rejected calls of one caller in one hour, and is written after that hour. With `type` or ' +
+      '`keyId`, a call reads at most 1 MB of events: a page can be short or empty and still have `nextCursor`.',
+    query: eventsInput,
     answers: {
-      200: json('A page.', answers.events, { items: [event] }),
+      200: json('A page of events.', answers.events, { items: [event] }),
       400: badPage,
       404: noSuchDeployment,
+    },
+  },
+  'POST /people/end-access': {
+    id: 'endAccess',
+    tag: 'People',
+    caller: 'person',
+    summary: "End a person's access",
+    description:
+      'Only for administrators. From then on, the service rejects the person’s temporary tokens in every Deployment and their ' +
+      'earlier sign-ins. With `block`, it rejects every sign-in until access is restored. A job then reports the person’s keys, ' +
+      'or disables them with `"keys": "disable"`. Repeating the call moves the end of access forward.',
+    body: {
+      schema: endAccessInput,
+      examples: { end: { sub: EXAMPLE.sub }, leaver: { sub: EXAMPLE.sub, keys: 'disable', block: true } },
+    },
+    answers: {
+      202: json('Access is ended, and the job starts.', answers.person, ended),
+      400: badSub,
+      403: administratorsOnly,
+      409: problem(409, 'conflict', "Other calls keep changing this person's access. Try again."),
+    },
+  },
+  'POST /people/restore-access': {
+    id: 'restoreAccess',
+    tag: 'People',
+    caller: 'person',
+    summary: 'Accept new sign-ins of a blocked person again',
+    description:
+      'Only for administrators, who cannot restore their own access. Earlier sign-ins and temporary tokens stay rejected, and keys stay disabled.',
+    body: { schema: restoreAccessInput, examples: { restore: { sub: EXAMPLE.sub } } },
+    answers: {
+      200: json('The access of the person.', answers.person, ended),
+      400: badSub,
+      403: administratorsOnly,
+      409: problem(409, 'conflict', 'You cannot restore your own access.'),
+    },
+  },
+  'POST /people/find': {
+    id: 'findPerson',
+    tag: 'People',
+    caller: 'person',
+    summary: "Get a person's access, and the keys that the job found",
+    description: 'Only for administrators. The request has a body so that the `sub` is in no URL.',
+    body: { schema: findPersonInput, examples: { find: { sub: EXAMPLE.sub } } },
+    answers: {
+      200: json('The access and the keys of the person.', answers.foundPerson, {
+        ...ended,
+        keys: [{ id: EXAMPLE.keyId, name: 'ci', reasons: ['created', 'secret'], disabled: false }],
+      }),
+      400: badSub,
+      403: administratorsOnly,
+      409: problem(
+        409,
+        'conflict',
+        "The record of this person is malformed. End the person's access again first.",
+      ),
+    },
+  },
+  'GET /people': {
+    id: 'listPeople',
+    tag: 'People',
+    caller: 'person',
+    summary: 'List the people whose access was ended',
+    description: 'Only for administrators.',
+    query: pageInput,
+    answers: {
+      200: json('A page of people.', answers.people, { items: [ended] }),
+      400: badPage,
+      403: administratorsOnly,
+    },
+  },
+  'GET /people/events': {
+    id: 'listPeopleEvents',
+    tag: 'People',
+    caller: 'person',
+    summary: 'List the events about people in the last 90 days, newest first',
+    description: 'Only for administrators.',
+    query: pageInput,
+    answers: {
+      200: json('A page of events.', answers.personEvents, {
+        items: [
+          {
+            ...event,
+            type: 'person.access_ended',
+            subject: `people/${EXAMPLE.sub}`,
+            data: { actor: event.data.actor, sub: EXAMPLE.sub, keys: 'report', blocked: false },
+          },
+        ],
+      }),
+      400: badPage,
+      403: administratorsOnly,
     },
   },
   'POST /leaks': {
@@ -455,9 +717,10 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     summary: 'Report a leaked secret or token',
     description:
       'Send the secret or token, or the text that contains it: quotes, white space, variable names, `Bearer` and whole lines ' +
-      'around it do not matter. Up to 32 KiB in UTF-8, with up to 20 different secrets and tokens; encoded text (base64, ' +
-      'percent) is not decoded. A valid secret disables its key until the key is rotated with `now`. A valid token is revoked. ' +
-      'Expired, revoked and unknown ones change nothing. The answer does not reveal which it was. Repeating a report is harmless.',
+      'around it do not matter. The text can have up to 32 KiB in UTF-8, with up to 20 different secrets and tokens; the service ' +
+      'does not decode encoded text (base64, percent-encoding). A valid secret disables its key until the key is rotated with `now`. A valid token is revoked. ' +
+      'Expired, revoked and unknown secrets and tokens change nothing. The response does not reveal which case applied. ' +
+      'Repeating a report is harmless.',
     body: {
       schema: leakInput,
       examples: {
@@ -466,7 +729,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       },
     },
     answers: {
-      202: empty('Every secret and token in the text has been handled.'),
+      202: empty('The service has handled every secret and token in the text.'),
       400: problem(
         400,
         'invalid_request',
@@ -490,7 +753,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     tag: 'Temporary tokens',
     caller: 'person',
     summary: 'Create a temporary token',
-    description: 'The token is valid for 24 hours. Using it does not extend it.',
+    description: 'The token is valid for 24 hours. Use does not extend it.',
     body: {
       schema: newTemporaryTokenInput(ANY_SCOPES),
       required: false,
@@ -524,7 +787,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     description: 'People see their own tokens. Administrators see all tokens of the Deployment.',
     query: pageInput,
     answers: {
-      200: json('A page.', answers.temporaryTokens, { items: [temporaryToken] }),
+      200: json('A page of temporary tokens.', answers.temporaryTokens, { items: [temporaryToken] }),
       400: badPage,
       404: noSuchDeployment,
     },
@@ -542,15 +805,15 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
   },
 };
 
-/** The only call of people that is missing under /platform, because only a person can get a temporary token. */
+/** The only call for people that does not exist under /platform, because only a person can get a temporary token. */
 const PERSONAL = 'POST /deployments/{deploymentId}/temporary-tokens';
 
-/** The calls of people, as available to IAM principals under /platform. IAM principals are administrators. */
+/** The calls for people, in the form that IAM principals use under /platform. IAM principals are administrators. */
 const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
   Object.entries(EVERYBODYS)
     .filter(([key, { caller }]) => caller === 'person' && key !== PERSONAL)
     .map(([key, operation]) => {
-      // An administrator never gets a 403.
+      // IAM principals are administrators, so they never get this 403.
       const answers = Object.fromEntries(
         Object.entries(operation.answers).filter(([status]) => status !== '403'),
       );
@@ -559,5 +822,5 @@ const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
     }),
 );
 
-/** Every route of the service, by its route key in API Gateway. */
+/** Every route of the service, by API Gateway route key. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = { ...EVERYBODYS, ...PLATFORMS };

@@ -1,4 +1,5 @@
 import type { ZodType } from 'zod';
+import * as z from 'zod/mini';
 import type { ZodOpenApiResponseObject } from 'zod-openapi';
 import * as answers from './answers.ts';
 
@@ -12,7 +13,7 @@ const headersOf = (headers: Headers) =>
     ]),
   );
 
-/** Describes a JSON answer with one example. */
+/** Describes a JSON response with one example. */
 export const json = (
   description: string,
   schema: ZodType,
@@ -24,7 +25,18 @@ export const json = (
   content: { 'application/json': { schema, example } },
 });
 
-/** Describes an answer without a body. */
+/** Describes a public file that caches can store. */
+export const cacheable = (
+  description: string,
+  type: 'application/json' | 'text/html',
+  example: unknown,
+): ZodOpenApiResponseObject => ({
+  description,
+  headers: headersOf({ 'Cache-Control': 'public, max-age=3600' }),
+  content: { [type]: { schema: type === 'text/html' ? z.string() : z.looseObject({}), example } },
+});
+
+/** Describes a response without a body. */
 export const empty = (description: string): ZodOpenApiResponseObject => ({
   description,
   headers: headersOf({ 'Cache-Control': 'no-store' }),
@@ -43,7 +55,7 @@ const TITLES: Record<number, string> = {
   503: 'Service Unavailable',
 };
 
-/** Describes an error of a management call. */
+/** Describes an error response to a management call. */
 export const problem = (
   status: number,
   code: string,
@@ -56,7 +68,7 @@ export const problem = (
     'application/problem+json': {
       schema: answers.problem,
       example: {
-        type: 'about:blank',
+        type: `/errors#${code}`,
         title: TITLES[status],
         status,
         code,
@@ -67,7 +79,7 @@ export const problem = (
   },
 });
 
-/** Describes an error of /oauth/*. */
+/** Describes an error response from /oauth/*. */
 export const oauthError = (
   error: string,
   description: string,
@@ -75,13 +87,13 @@ export const oauthError = (
 ): ZodOpenApiResponseObject =>
   json(description, answers.oauthError, { error, error_description: description }, headers);
 
-/** Describes an answer of API Gateway. */
+/** Describes a response that API Gateway itself returns. */
 export const gateway = (message: string): ZodOpenApiResponseObject => ({
   description: `${message}, by API Gateway.`,
   content: { 'application/json': { schema: answers.gatewayMessage, example: { message } } },
 });
 
-/** Describes the service's answer, or API Gateway's instead. */
+/** Describes a response that comes either from the service or from API Gateway. */
 export function orGateway(
   { content = {}, ...response }: ZodOpenApiResponseObject,
   message: string,

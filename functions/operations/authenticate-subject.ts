@@ -1,71 +1,61 @@
+import type { ClientRejection } from '../domain/client-rejection.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
 import { isIdle, keyRejection } from '../domain/key-status.ts';
-import {
-  hasWholeExpiry,
-  parseSubjectToken,
-  type UsedSubject,
-  usedSubject,
-  type VerifiedClaims,
-} from '../domain/subject-token.ts';
-import { satisfies } from '../domain/trust.ts';
+import { decide, matchingRules, noMatchReason } from '../domain/subject-decision.ts';
+import { type UsedSubject, usedSubject } from '../domain/subject-token.ts';
 import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';
-import type { TokenStore } from '../table/lean-tokens.ts';
+import type { Table } from '../table/table.ts';
+import { readKey } from '../table/tokens.ts';
 import type { Client } from './authenticate-client.ts';
-
-export interface TrustDependencies {
-  /** Issuers that the stack trusts. */
-  issuers: readonly string[];
-  /** Verifies signature, issuer and times. Returns the claims of a valid token; undefined for any other. */
-  verify: (issuer: string, jwt: string) => Promise<VerifiedClaims | undefined>;
-}
+import { examineSubject, type TrustDependencies } from './examine-subject.ts';
 
 /** A key that accepts the presented subject token. */
 export interface TrustedClient extends Client {
-  /** Set when the rule accepts each token only once. */
+  /** The subject token to remember, if the rule accepts each token only once. */
   once: UsedSubject | undefined;
 }
 
 /**
- * Returns the answer to every rejected subject token (RFC 8693 §2.2.2). It reveals nothing about the token or the key.
+ * Returns the error for every rejected subject token (RFC 8693 §2.2.2). It reveals nothing about the token or the key.
+ * @param reason reason for the rejection, which only the log contains
  */
-export const rejectedSubject = () => invalidRequest('subject_token is not accepted for this client_id.');
+export const rejectedSubject = (reason: ClientRejection) =>
+  invalidRequest('subject_token is not accepted for this client_id.', reason);
 
 /**
- * Authenticates a client by the token of a trusted issuer (RFC 8693). The token is verified before the key is read. A
- * forged token, or an issuer that is down, therefore has the same answer after the same steps for every client_id.
- * @throws ServiceError 400 invalid_request; 503 when the table or the issuer cannot answer
+ * Authenticates a client by a token from a trusted issuer (RFC 8693). The service verifies the token before it reads
+ * the key. If the token is forged or the issuer is down, every client_id therefore gets the same response after the
+ * same steps.
+ * @throws ServiceError 400 invalid_request; 503 if the table or the issuer is unavailable
  */
 export async function authenticateSubject(
-  store: Pick<TokenStore, 'readKey'>,
+  table: Table,
   { client: { clientId }, caller, issuer: ourselves }: Pick<OAuthRequest, 'client' | 'caller' | 'issuer'>,
   subjectToken: string,
   { clock, maxIdleDays, trust }: { clock: Clock; maxIdleDays: number | undefined; trust: TrustDependencies },
 ): Promise<TrustedClient> {
-  const subject = parseSubjectToken(subjectToken);
-  if (!subject || !trust.issuers.includes(subject.issuer)) throw rejectedSubject();
-  const claims = await trust.verify(subject.issuer, subject.jwt);
-  if (!claims || !hasWholeExpiry(claims)) throw rejectedSubject();
+  const token = await examineSubject(subjectToken, { clock, trust });
+  if (!token) throw rejectedSubject('malformed_subject_token');
+  if (token.fault === 'untrusted_issuer') throw rejectedSubject('untrusted_issuer');
+  if (token.fault) throw rejectedSubject('invalid_subject_token');
 
   const id = parseKeyId(clientId);
-  if (!id) throw rejectedSubject();
-  const { deployment, key } = await store.readKey(id.deploymentId, id.ulid);
+  if (!id) throw rejectedSubject('malformed_id');
+  const { deployment, key } = await readKey(table, id.deploymentId, id.ulid);
   const now = clock();
-  if (!deployment || !key) throw rejectedSubject();
+  if (!deployment) throw rejectedSubject('unknown_deployment');
+  if (!key) throw rejectedSubject('unknown_key');
   const use = { deployment, now, isIdle: isIdle(key, now, maxIdleDays), from: caller };
-  if (keyRejection(key, use)) throw rejectedSubject();
+  const rejection = keyRejection(key, use);
+  if (rejection) throw rejectedSubject(rejection);
 
-  const matching = (key.trust ?? []).filter(
-    (rule) =>
-      rule.issuer === subject.issuer && isFor(claims, rule.audience ?? ourselves) && satisfies(rule, claims),
-  );
-  if (matching.length === 0) throw rejectedSubject();
-  // The token stays reusable if any matching rule lacks singleUse.
-  const once = matching.every((rule) => rule.singleUse) ? usedSubject(subject, claims) : undefined;
+  const decisions = decide(key.trust ?? [], token, ourselves, trust.issuers);
+  const matching = matchingRules(decisions);
+  if (matching.length === 0) throw rejectedSubject(noMatchReason(decisions));
+  // The token can be used again if at least one matching rule does not set singleUse.
+  const once = matching.every((rule) => rule.singleUse)
+    ? usedSubject(token.subject, token.claims)
+    : undefined;
   return { deployment, key, secret: undefined, once };
-}
-
-/** Reports whether a token is for this audience. `aud` is one audience or a list (RFC 7519 §4.1.3). */
-function isFor({ aud }: VerifiedClaims, audience: string): boolean {
-  return [aud].flat().includes(audience);
 }

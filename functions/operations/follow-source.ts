@@ -3,7 +3,6 @@ import type { SourcedDeployment } from '../domain/deployments-source.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
-import type { Table } from '../table/client.ts';
 import {
   deleteDeployment,
   editDeployment,
@@ -18,51 +17,70 @@ import {
   registrationWrite,
 } from '../table/registrations.ts';
 import { NO_LIFE } from '../table/schema.ts';
+import type { Table, Write } from '../table/table.ts';
 
-/** What was done to make a Deployment match its source. */
-export type Outcome = 'registered' | 'edited' | 'deleted' | 'unchanged';
+/** How a Deployment was changed to match its source. */
+export type Outcome =
+  | 'registered'
+  | 'edited'
+  | 'deleted'
+  /** The Deployment should be deleted, but deletions are stopped until a person confirms them. */
+  | 'stopped'
+  | 'unchanged';
 
 export interface Settling {
-  /** The registration recorded when the source was last read. */
+  /** The registration that was recorded when the source was last read. */
   known: Registration | MalformedRegistration | undefined;
-  /** The Deployment in the source; undefined if the source no longer has it. */
+  /** The Deployment in the source; undefined if the source no longer contains it. */
   wanted: SourcedDeployment | undefined;
-  /** The registration to record. `generation` is that of a Deployment registered now. */
+  /** The registration to record. If this change registers the Deployment, the Deployment gets this `generation`. */
   next: Omit<Registration, 'isPresent'>;
 }
 
 interface Dependencies {
   table: Table;
   clock: Clock;
-  /** Whether to return what would be done without doing it. */
+  /** Whether to return the outcome without applying the change. */
   isDryRun?: boolean;
+  /**
+   * Returns the writes that count a deletion, or undefined if deletions are stopped (`deletionLimit`).
+   * @default neither counts nor stops deletions, because a person has confirmed them
+   */
+  countDeletion?: () => Promise<Write[] | undefined>;
 }
 
 const ACTOR = systemActor('source');
 
 /**
- * Makes a Deployment match its source, and records that in the same transaction.
- * @returns undefined when another write came first and nothing was done
+ * Makes a Deployment match its source, and records the registration in the same transaction.
+ * @returns undefined if another write came first, so that nothing was changed
  */
 export async function settle(
   { known, wanted, next }: Settling,
-  { table, clock, isDryRun = false }: Dependencies,
+  { table, clock, isDryRun = false, countDeletion = async () => [] }: Dependencies,
 ): Promise<Outcome | undefined> {
   const current = await readDeployment(table, next.id);
   const now = clock();
-  const note = (generation: string) =>
-    registrationWrite(table, { ...next, generation, isPresent: wanted !== undefined }, known, now);
+  const note = (generation: string, isPresent = wanted !== undefined) =>
+    registrationWrite({ ...next, generation, isPresent }, known, now);
   const end = async (outcome: Outcome, write: () => Promise<boolean>) =>
     isDryRun || (await write()) ? outcome : undefined;
 
   if (!wanted) {
     const noted = note(known?.generation ?? next.generation);
-    // A malformed Deployment is also deleted when its row is.
+    // Deleting a row also deletes its Deployment if the Deployment is malformed.
     const deleted = current ?? (await readDamagedDeployment(table, next.id));
     if (!deleted || !isOfSource(deleted, known))
       return end('unchanged', () => noteRegistration(table, noted));
+    const counted = isDryRun ? [] : await countDeletion();
+    // Record the change as applied and the Deployment as present. From now on, only a comparison of both tables can
+    // delete the Deployment, so that it is kept if its row comes back.
+    if (!counted) {
+      const kept = note(known?.generation ?? deleted.generation, true);
+      return end('stopped', () => noteRegistration(table, kept));
+    }
     const event = newEvent('deployment.deleted', deleted, ACTOR, now);
-    return end('deleted', () => deleteDeployment(table, deleted, event, [noted]));
+    return end('deleted', () => deleteDeployment(table, deleted, event, [noted, ...counted]));
   }
   if (!current) {
     const { name = next.id, groups = [] } = wanted;
@@ -80,9 +98,10 @@ export async function settle(
 }
 
 /**
- * Reports whether the Deployment follows the source: whether the source registered this generation or took it over. All
- * other Deployments were registered by people, and the source leaves them alone. A malformed generation, of the
- * Deployment or of its registration, counts as equal, so that deleting a row always deletes its Deployment.
+ * Reports whether the Deployment follows the source, which means that the source registered this generation or took it
+ * over. All other Deployments were registered by people, and the source does not change them. If the generation of the
+ * Deployment or its registration is malformed, the two generations count as equal, so that deleting a row always
+ * deletes its Deployment.
  */
 export function isOfSource(
   { generation }: Generation,
@@ -93,7 +112,7 @@ export function isOfSource(
 }
 
 /**
- * Reports whether the Deployment has the name and groups of its source. A field that the source does not have always
+ * Reports whether the Deployment has the name and groups of its source. A field that the source does not define always
  * matches.
  */
 export function isAsWanted(current: Deployment, { name, groups }: SourcedDeployment): boolean {

@@ -4,39 +4,40 @@ import type { Deployment, IdempotencyRecord } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ManagementRequest } from '../http/management.ts';
-import type { Table } from '../table/client.ts';
 import { readIdempotencyRecord } from '../table/idempotency.ts';
+import type { Table } from '../table/table.ts';
 
 const UNREADABLE =
   'A call with this Idempotency-Key is under way, or its record is malformed. Try again, or use a new key.';
 
 /**
- * A call that creates something once for each Idempotency-Key. Without an Idempotency-Key, it always creates something.
+ * A call that creates something only once for each Idempotency-Key. Without an Idempotency-Key, each call creates
+ * something.
  */
 export interface IdempotentCall {
   /**
-   * Returns the answer of an earlier call with the same Idempotency-Key, without the secret; undefined if there was
-   * none.
-   * @throws ServiceError 422 when that call had another body
+   * Returns the response to an earlier call with the same Idempotency-Key, without the secret; undefined if there was
+   * no such call.
+   * @throws ServiceError 422 if that call had a different body
    */
   earlierAnswer: () => Promise<Answer | undefined>;
   /**
    * Returns the record to write in the transaction that creates something; undefined without an Idempotency-Key. The
-   * record makes the transaction fail if a call with the same Idempotency-Key came first.
-   * @param answer what a retry gets: it must not contain a secret
+   * record's condition makes the transaction fail if a call with the same Idempotency-Key came first.
+   * @param answer the response to a retry; must not contain a secret
    * @param now epoch milliseconds
    */
   record: (answer: Answer, now: number) => IdempotencyRecord | undefined;
   /**
-   * Returns the answer of the call that came first, after the transaction failed because of it.
-   * @throws ServiceError 409 when its record cannot be read, 422 when it had another body
+   * Returns the response to the earlier call that made the transaction fail.
+   * @throws ServiceError 409 if the record of that call cannot be read, 422 if the call had a different body
    */
   firstAnswer: () => Promise<Answer>;
 }
 
 /**
- * Returns the idempotent call of a request. Its Idempotency-Key is scoped to principal, method and path, and to the
- * Deployment's generation.
+ * Returns the idempotent call that a request makes. The Idempotency-Key is scoped to principal, method and path, and to
+ * the Deployment's generation.
  */
 export function idempotentCall(
   table: Table,
@@ -66,7 +67,7 @@ export function idempotentCall(
           },
     firstAnswer: async () => {
       const answer = await earlierAnswer();
-      // The record may also be malformed. Creating another one would break the promise of the key.
+      // The record might be malformed. Creating something again would violate the Idempotency-Key's guarantee.
       if (!answer) throw conflict(UNREADABLE);
       return answer;
     },

@@ -1,20 +1,33 @@
 import { formatKeyId } from '../domain/identifiers.ts';
+import { type KeyPolicy, policyViolations } from '../domain/key-policy.ts';
 import { type KeyStatus, statusOf } from '../domain/key-status.ts';
+import type { UseOrigin } from '../domain/last-use.ts';
 import { timeOfUlid } from '../domain/mint.ts';
 import type { ApiKey, MalformedKey } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
-import { unboundRules } from '../domain/trust.ts';
+import { broadRules, type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 
-/**
- * Returns a key as the API shows it, without secrets or hashes.
- * @param now epoch milliseconds
- */
-export function shownKey(key: ApiKey | MalformedKey, now: number, maxIdleDays?: number) {
-  return 'malformed' in key ? shownMalformedKey(key) : shownWellFormedKey(key, now, maxIdleDays);
+/** The stack's rules that affect how the API shows a key. */
+export interface KeyRules {
+  /** Number of days without use after which a key becomes idle; undefined if keys never become idle. */
+  maxIdleDays: number | undefined;
+  policy: KeyPolicy;
+  /** Issuers that the stack trusts. */
+  issuers: readonly TrustedIssuer[];
 }
 
-function shownWellFormedKey(key: ApiKey, now: number, maxIdleDays: number | undefined) {
-  const unbound = unboundRules(key.trust);
+/**
+ * Returns a key in the API's format, without secrets or hashes.
+ * @param now epoch milliseconds
+ */
+export function shownKey(key: ApiKey | MalformedKey, now: number, rules: KeyRules) {
+  return 'malformed' in key ? shownMalformedKey(key) : shownWellFormedKey(key, now, rules);
+}
+
+function shownWellFormedKey(key: ApiKey, now: number, { maxIdleDays, policy, issuers }: KeyRules) {
+  const unbound = unboundRules(key.trust, issuers);
+  const broad = broadRules(key.trust, issuers);
+  const violations = policyViolations(key, policy);
   return {
     id: formatKeyId(key.deploymentId, key.ulid),
     name: key.name,
@@ -27,10 +40,12 @@ function shownWellFormedKey(key: ApiKey, now: number, maxIdleDays: number | unde
     createdBy: key.createdBy,
     expiresAt: time(key.validUntil),
     lastUsedAt: time(key.lastUsedAt),
-    lastUsedFrom: fromWhere(key),
+    lastUsedFrom: shownOrigin({ address: key.lastUsedAddress, client: key.lastUsedClient }),
     networks: key.networks ?? [],
     trust: key.trust,
     unboundTrust: unbound.length > 0 ? unbound : undefined,
+    broadTrust: broad.length > 0 ? broad : undefined,
+    policyViolations: violations.length > 0 ? violations : undefined,
     credentials: livingSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
       createdAt: time(createdAt),
       retiresAt: time(retiresAt),
@@ -41,8 +56,8 @@ function shownWellFormedKey(key: ApiKey, now: number, maxIdleDays: number | unde
 }
 
 /**
- * Returns the readable fields of a malformed item. It gets no new tokens. While it is enabled, its existing tokens may
- * be valid.
+ * Returns the readable fields of a key whose item is malformed. Such a key cannot get new tokens. While the key is
+ * enabled, its existing tokens can be valid.
  */
 function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
   const id = formatKeyId(deploymentId, ulid);
@@ -61,10 +76,9 @@ function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
   };
 }
 
-/** Returns where a key was last used from; undefined if that was not recorded. */
-function fromWhere({ lastUsedAddress, lastUsedClient }: ApiKey) {
-  const from = { address: lastUsedAddress || undefined, client: lastUsedClient || undefined };
-  return from.address || from.client ? from : undefined;
+/** Returns the source of the last use of a key or token; undefined if it was not recorded. */
+export function shownOrigin({ address, client }: Partial<UseOrigin>) {
+  return address || client ? { address: address || undefined, client: client || undefined } : undefined;
 }
 
 function time(ms: number | undefined): string | undefined {

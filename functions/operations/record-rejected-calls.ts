@@ -5,14 +5,14 @@ import type { Clock } from '../domain/expiry.ts';
 import { timeOfUlid } from '../domain/mint.ts';
 import type { RejectedCalls } from '../domain/records.ts';
 import type { ManagementRequest } from '../http/management.ts';
-import type { Table } from '../table/client.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { listEvents, putEvent } from '../table/events.ts';
 import { countRejectedCall, endedRejectedCalls, moveRejectedCalls } from '../table/rejected-calls.ts';
+import type { Table } from '../table/table.ts';
 
 /**
- * Returns a function that counts rejected calls by Deployment. It reads nothing about the Deployment, because the
- * caller must not learn whether it exists.
+ * Returns a function that counts rejected calls by Deployment. The function does not read anything about the
+ * Deployment, because the caller must not learn whether the Deployment exists.
  */
 export function rejectedCallCounter(table: Table, clock: Clock) {
   return async ({ params, routeKey, actor }: ManagementRequest, error: ServiceError): Promise<void> => {
@@ -28,19 +28,22 @@ export function rejectedCallCounter(table: Table, clock: Clock) {
 interface Dependencies {
   table: Table;
   clock: Clock;
-  /** Whether there is time to record another caller. */
+  /** Reports whether there is time to record one more caller. */
   hasTime: () => boolean;
   log: (message: string, fields: Record<string, string | number>) => void;
 }
 
-/** In one run, at most this many events about a Deployment name a caller. One more event sums up the other callers. */
+/**
+ * Maximum number of events that name a caller, for each Deployment and run. One additional event summarizes all other
+ * callers.
+ */
 const MAX_CALLERS = 10;
 
-/** The history of one Deployment to which calls are added, and what this run has recorded in it. */
+/** The history of a Deployment to which this run adds events, with counts of what the run has added so far. */
 interface History {
-  /** '' if the Deployment no longer exists. */
+  /** Current generation; '' if the Deployment no longer exists. */
   generation: string;
-  /** Epoch seconds. Undefined if the Deployment exists. */
+  /** When the history expires, in epoch seconds; undefined if the Deployment exists. */
   expiresAt?: number;
   callers: number;
   others: { calls: number; callers: number };
@@ -48,11 +51,11 @@ interface History {
 
 /**
  * Moves the counts of all past hours into the Deployments' events: one event for each caller, hour and Deployment. A
- * deleted Deployment still gets them, for administrators, until its last event expires. An ID that was never registered
- * gets none.
+ * deleted Deployment still gets such events until its last event expires, but only administrators see them. No events
+ * are written for an ID that was never registered.
  *
  * @returns the number of events written
- * @throws Error when time ran out; the next run continues with the rest
+ * @throws Error if time runs out; the next run continues with the rest
  */
 export async function recordRejectedCalls({ table, clock, hasTime, log }: Dependencies): Promise<number> {
   const now = clock();
@@ -78,7 +81,7 @@ export async function recordRejectedCalls({ table, clock, hasTime, log }: Depend
     const named = existing.filter(({ history }) => history.callers < MAX_CALLERS);
     const events = named.map(({ deploymentId, count, last, history }) => {
       const { at, call, status, code, address, requestId } = last;
-      // The call does not belong to a generation that was registered after it.
+      // A call cannot belong to a generation that was registered after the call.
       const isOfGeneration = history.generation !== '' && timeOfUlid(history.generation) <= at;
       const generation = isOfGeneration ? history.generation : '';
       const data = { call, status, code, count, lastAt: new Date(at).toISOString() };
@@ -124,8 +127,8 @@ export async function recordRejectedCalls({ table, clock, hasTime, log }: Depend
 }
 
 /**
- * Returns the event with the expiry of the history. Events about a deleted Deployment expire with its last event, so
- * that they do not extend its history.
+ * Returns the event, with its expiry limited by that of the history. An event about a deleted Deployment expires with
+ * the Deployment's last event, so that it does not extend the history.
  */
 function inHistory(event: ServiceEvent, { expiresAt = event.expiresAt }: History): ServiceEvent {
   return { ...event, expiresAt };

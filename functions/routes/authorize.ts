@@ -15,27 +15,33 @@ export type AuthorizerResult =
   | APIGatewaySimpleAuthorizerWithContextResult<Partial<AuthorizerContext>>
   | APIGatewayAuthorizerResult;
 
-/** Why a call is denied: because of the token, or because of the API's stage variables or the path. */
+/** The reason why a call is denied: the token, the API's stage variables, or the path. */
 export type CallRefusal =
   | Refusal
+  /**
+   * The call has no token. API Gateway itself rejects such calls to other APIs, so only `/whoami` reports this reason.
+   */
+  | 'missing'
   /** The stage variables are malformed, or `requiredScopes` does not list this route. */
   | 'configuration'
   /**
-   * The path cannot be named in a policy, because it contains `*`, `?` or `${` or is too long; or it names a Deployment
-   * and has segments such as `..`.
+   * A policy cannot name the path, because the path contains `*`, `?` or `${`, or is too long. Or the path names a
+   * Deployment and has segments such as `..`.
    */
   | 'path';
 
-/** Receives the denials and failures of checks, without secrets. */
+/** Receives reports of denied and failed checks. The reports contain no secrets. */
 export interface CheckReport {
   refused: (reason: CallRefusal, call: CallOrigin) => void;
   failed: (error: unknown, call: CallOrigin) => void;
 }
 
-/** The API and request that a call belongs to. */
+/** Identifiers of a call's API, request and token, for the log. */
 export interface CallOrigin {
   apiId?: string | undefined;
   requestId?: string | undefined;
+  /** The public ID of the presented token. Undefined if the text does not have the format of a token. */
+  client_id?: string | undefined;
 }
 
 interface Dependencies {
@@ -45,7 +51,7 @@ interface Dependencies {
   report: CheckReport;
 }
 
-/** Denials of a valid token or of the call, which get 403. A REST API answers all others with 401. */
+/** Reasons for which a caller with a valid token gets a 403. For all other reasons, a REST API returns a 401. */
 const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
   'network',
   'deployment',
@@ -54,15 +60,15 @@ const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
   'path',
 ]);
 
-/** The maximum length of an ARN in a policy, in characters, that API Gateway accepts. */
+/** Maximum length of an ARN that API Gateway accepts in a policy, in characters. */
 const MAX_RESOURCE = 512;
 
-type Decision = Extract<Verdict, { allowed: true }> | { allowed: false; reason: CallRefusal };
+type Decision = Extract<Verdict, { allowed: true }> | { allowed: false; reason: CallRefusal; id?: string };
 
 /**
- * Returns the Lambda authorizer that other APIs put in front of their routes.
- * @throws Error with the message `Unauthorized` when the token is not valid and the API is a REST API. API Gateway
- *   turns exactly this message into a 401. It turns any other error into a 500, which also denies the call.
+ * Returns the Lambda authorizer that other APIs use for their routes.
+ * @throws Error with the message `Unauthorized` if the token is not valid and the API is a REST API. API Gateway turns
+ *   an error with exactly this message into a 401. It turns any other error into a 500, which also denies the call.
  * @example
  * ```
  * export const handler = authorizer({ store, clock: Date.now, rules, report: checkReport() });
@@ -79,7 +85,8 @@ export function authorizer(dependencies: Dependencies) {
       dependencies.report.failed(error, origin);
       throw error;
     }
-    if (!decision.allowed) dependencies.report.refused(decision.reason, origin);
+    if (!decision.allowed)
+      dependencies.report.refused(decision.reason, { ...origin, client_id: decision.id });
     return call.answer === 'simple' ? simpleAnswer(decision) : policyAnswer(call, decision);
   };
 }
@@ -97,7 +104,7 @@ async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise
     : { allowed: false, reason: 'malformed' };
 }
 
-/** Returns the simple answer for an HTTP API. It turns a denial into a 403. */
+/** Returns the simple response for an HTTP API. API Gateway turns a denial into a 403. */
 function simpleAnswer(decision: Decision): AuthorizerResult {
   return decision.allowed
     ? { isAuthorized: true, context: contextOf(decision.access) }
@@ -124,9 +131,9 @@ function policy(principalId: string, Effect: 'Allow' | 'Deny', Resource: string)
 }
 
 /**
- * Returns what an Allow policy names. If the API requires scopes by route, that is only the called method, so that a
- * result cache that someone has enabled denies other routes. Otherwise it is the whole stage, where every route would
- * be allowed.
+ * Returns the resource ARN of an Allow policy. If the API requires scopes by route, the ARN names only the called
+ * method. If someone has enabled caching of results, a cached policy then denies other routes. If the API does not
+ * require scopes by route, the ARN names the whole stage, because the token would be allowed on every route.
  */
 function allowedBy(call: AuthorizerCall): string {
   return isByRoute(call) ? call.arn : wholeStage(call);
@@ -141,7 +148,8 @@ function wholeStage({ arn }: AuthorizerCall): string {
 }
 
 /**
- * Reports whether a policy can name the ARN. A path can contain characters that are wildcards or variables in a policy.
+ * Reports whether a policy can name the ARN. A path can contain characters that act as wildcards or variables in a
+ * policy.
  */
 function isNameable(arn: string): boolean {
   return arn.length <= MAX_RESOURCE && !/[*?]|\$\{/.test(arn);

@@ -1,23 +1,26 @@
 import { gunzipSync } from 'node:zlib';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import { escaped, pageHeaders } from '../http/page-headers.ts';
 
-/** The files of the console, as infra/console-page.ts builds them. */
+/** The files of the console, built by infra/console-page.ts. */
 export interface ConsoleFiles {
-  /** File names of the script and the style sheet. */
+  /** Names of the script file and the style sheet file. */
   script: string;
   style: string;
   icon: string;
-  /** Every file by name, gzipped and in base64. Each name contains a hash of the content. */
+  /** The files by name, each gzipped and encoded in base64. Each name contains a hash of the file's content. */
   assets: Record<string, string>;
 }
 
-/** The configuration of the console. It is public. */
+/** The console's configuration, which is public. */
 export interface PageConfig {
   issuer: string;
   clientId: string;
   signInScope: string;
   scopes: string[];
   trustedIssuers: string[];
+  people: { groupsClaim: string; adminGroup: string | undefined; adminScope: string | undefined };
+  policy: { maxKeyDays?: number | undefined; keysWithSecrets?: boolean | undefined };
 }
 
 const TYPES: Record<string, string> = {
@@ -27,11 +30,17 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * Serves the console. Every path returns the same page, so that a reload stays in place. The page and its files contain
- * nothing private; private data comes only from the API.
+ * Serves the console. Every path returns the same page, so that reloading keeps the current view. The page and its
+ * files contain nothing private; private data comes only from the API.
  */
 export function consolePage(files: ConsoleFiles, { origins, ...config }: PageConfig & { origins: string[] }) {
-  const headers = securityHeaders(origins);
+  // Forbids inline scripts and styles, and requests to any origin other than the given ones and this service.
+  const headers = pageHeaders([
+    `script-src 'self'`,
+    `style-src 'self'`,
+    `img-src 'self'`,
+    `connect-src 'self' ${origins.join(' ')}`,
+  ]);
   const html = page(files, config);
 
   return async (event: APIGatewayProxyEventV2): Promise<APIGatewayProxyStructuredResultV2> => {
@@ -63,7 +72,7 @@ export function consolePage(files: ConsoleFiles, { origins, ...config }: PageCon
     const ofFile = {
       ...headers,
       'Content-Type': type,
-      // The name changes with the content.
+      // The file's name changes with its content, so caches can keep it forever.
       'Cache-Control': 'public, max-age=31536000, immutable',
       Vary: 'Accept-Encoding',
     };
@@ -76,35 +85,6 @@ export function consolePage(files: ConsoleFiles, { origins, ...config }: PageCon
         }
       : { statusCode: 200, headers: ofFile, body: gunzipSync(Buffer.from(gzipped, 'base64')).toString() };
   }
-}
-
-/**
- * Returns headers that forbid inline scripts and styles, framing, and requests to other origins than the given ones and
- * this service.
- */
-function securityHeaders(origins: string[]): Record<string, string> {
-  const policy = [
-    `default-src 'none'`,
-    `script-src 'self'`,
-    `style-src 'self'`,
-    `img-src 'self'`,
-    `connect-src 'self' ${origins.join(' ')}`,
-    `base-uri 'none'`,
-    `form-action 'none'`,
-    `frame-ancestors 'none'`,
-    `require-trusted-types-for 'script'`,
-    `trusted-types 'none'`,
-  ];
-  return {
-    'Content-Security-Policy': policy.join('; '),
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-    'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), clipboard-write=(self)',
-    'Referrer-Policy': 'no-referrer',
-    'Strict-Transport-Security': 'max-age=31536000',
-    'X-Content-Type-Options': 'nosniff',
-    'X-Frame-Options': 'DENY',
-  };
 }
 
 function page({ script, style, icon }: ConsoleFiles, config: PageConfig): string {
@@ -127,9 +107,4 @@ function page({ script, style, icon }: ConsoleFiles, config: PageConfig): string
 </body>
 </html>
 `;
-}
-
-/** Escapes text for an HTML attribute in double quotes. */
-function escaped(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

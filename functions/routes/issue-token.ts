@@ -1,13 +1,13 @@
 import { systemActor } from '../domain/actors.ts';
 import { type CheckRules, scopeOf } from '../domain/check.ts';
 import { ServiceError, unavailable } from '../domain/errors.ts';
-import { newEvent } from '../domain/events.ts';
+import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import { type Clock, expiryOfIssue } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
-import { isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
+import { type Issue, isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
 import { mintCredential } from '../domain/mint.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
-import { afterUse, isFirstUse, livingSecrets } from '../domain/rotation.ts';
+import { afterUse, isFirstUse, livingSecrets, retiringSince } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { UsedSubject } from '../domain/subject-token.ts';
@@ -20,31 +20,36 @@ import {
   tokenParameters,
 } from '../http/parameters.ts';
 import { authenticate, type Client } from '../operations/authenticate-client.ts';
+import { authenticateSubject, rejectedSubject } from '../operations/authenticate-subject.ts';
+import type { TrustDependencies } from '../operations/examine-subject.ts';
+import { recordUse } from '../table/checks.ts';
+import type { Table } from '../table/table.ts';
 import {
-  authenticateSubject,
-  rejectedSubject,
-  type TrustDependencies,
-} from '../operations/authenticate-subject.ts';
-import type { FirstUse, TokenStore } from '../table/lean-tokens.ts';
+  type FirstUse,
+  putToken,
+  putTokenOfFirstUse,
+  putTokenOfSubject,
+  recordSecretUse,
+} from '../table/tokens.ts';
 
 interface Dependencies {
   clock: Clock;
   rules: CheckRules;
   maxIdleDays?: number | undefined;
-  /** Called for each token that was issued. */
-  onIssued?: () => void;
+  /** Called for each issued token. */
+  onIssued?: (issue: Issue) => void;
   trust: TrustDependencies;
 }
 
-/** How many times an exchange is attempted when other calls change its key at the same time. */
+/** Maximum number of attempts to complete an exchange if other calls change its key at the same time. */
 const ATTEMPTS = 5;
 
 /**
- * POST /oauth/token: exchanges a key's ID and secret for an access token (RFC 6749 §4.4), at the cost of one read and
- * one write. The token copies the generation and epoch that were read. If the key changes in between, the token is
- * revoked from the start.
+ * POST /oauth/token: exchanges a key's ID and secret for an access token (RFC 6749 §4.4). An exchange costs one read
+ * and one write. The token copies the generation and epoch that the exchange read. If another call changes the
+ * generation or the epoch before the token is stored, the token is revoked from the start.
  */
-export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuthRoute {
+export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute {
   const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
   return async (request) => {
     const isExchange = request.parameters.get('grant_type') === TOKEN_EXCHANGE;
@@ -54,26 +59,26 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   async function exchangeSecret(request: OAuthRequest): Promise<Answer> {
     const { scope } = parseParameters(tokenParameters, request.parameters);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const client = await authenticate(store, request, clock, maxIdleDays);
+      const client = await authenticate(table, request, clock, maxIdleDays);
       const answer = await issue(client, request, requestedScopes(scope, client.key, rules));
       if (answer) return answer;
     }
     throw unavailable(new Error('the key is being changed'));
   }
 
-  /** Exchanges a token of an issuer that the key trusts (RFC 8693). */
+  /** Exchanges a token from an issuer that the key trusts (RFC 8693). */
   async function exchangeSubject(request: OAuthRequest): Promise<Answer> {
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
-    const client = await authenticateSubject(store, request, subject, { clock, maxIdleDays, trust });
+    const client = await authenticateSubject(table, request, subject, { clock, maxIdleDays, trust });
     const scopes = requestedScopes(scope, client.key, rules);
     const answer = await issue(client, request, scopes, client.once);
-    if (!answer) throw rejectedSubject();
+    if (!answer) throw rejectedSubject('used_subject_token');
     return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
   }
 
   /**
    * Issues a token.
-   * @returns undefined when the key has changed and must be read again, or when the subject token was used before
+   * @returns undefined if the key has changed and must be read again, or if the subject token was used before
    */
   async function issue(
     client: Client,
@@ -99,20 +104,16 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
       };
     };
     const from = originOf(request.caller, rules.lastUsedFrom);
+    const use = { ...from, now, requestId: request.requestId };
     const isWritten =
       secret && isFirstUse(key, secret)
-        ? await store.putTokenOfFirstUse(newToken(), key, {
-            secret,
-            now,
-            from,
-            ...firstUse(client, secret, { ...from, requestId: request.requestId }, now),
-          })
-        : await putToken(newToken, noteUse(client, now, from), once);
+        ? await putTokenOfFirstUse(table, newToken(), key, firstUse(client, secret, use))
+        : await write(newToken, recordUseOf(client, use), once);
     if (!isWritten) return undefined;
-    onIssued?.();
+    onIssued?.({ keyId: formatKeyId(deployment.id, key.ulid), requestId: request.requestId, ...from });
     return {
       status: 200,
-      // RFC 6749 §5.1 requires this in addition to Cache-Control.
+      // RFC 6749 §5.1 requires the Pragma header in addition to Cache-Control.
       headers: { Pragma: 'no-cache' },
       body: {
         access_token: accessToken,
@@ -127,64 +128,90 @@ export function tokenRoute(store: TokenStore, dependencies: Dependencies): OAuth
   }
 
   /**
-   * Writes the token, and waits until the use of its key is recorded: Lambda runs nothing after the answer.
-   * @param newToken creates the token to write. Each call creates a new one.
-   * @param noted settles when the use is recorded
-   * @param once set when the subject token is accepted only once
-   * @returns false when the subject token was used before
+   * Writes the token, and waits until the use of its key is recorded, because Lambda runs nothing after the response.
+   * @param newToken function that creates the token to write; each call returns a new token
+   * @param recorded promise that settles when the use is recorded
+   * @param once the subject token to store, if it is accepted only once
+   * @returns false if the subject token was used before
    */
-  async function putToken(
+  async function write(
     newToken: () => Token,
-    noted: Promise<void>,
+    recorded: Promise<void>,
     once: UsedSubject | undefined,
   ): Promise<boolean> {
     try {
-      if (once) return await store.putTokenOfSubject(newToken(), once);
-      await store.putToken(newToken);
+      if (once) return await putTokenOfSubject(table, newToken(), once);
+      await putToken(table, newToken);
       return true;
     } finally {
-      await noted;
+      await recorded;
     }
   }
 
-  /** Records the use of the key if that is due. It never fails, because issuing a token does not depend on it. */
-  async function noteUse({ key, secret }: Client, now: number, from: UseOrigin): Promise<void> {
-    const before = recordedBefore(rules.slideInterval, now);
-    if (!isUseDue(secret ? secret.lastUsedAt : key.lastUsedAt, before)) return;
-    const noted = secret
-      ? store.noteExchange(key, secret, before, now, from)
-      : store.noteSubject(key, before, now, from);
-    await noted.catch(() => {});
+  /**
+   * Records the use of the key if a record is due. Never fails, because issuing a token does not depend on the record.
+   */
+  async function recordUseOf(client: Client, use: Use): Promise<void> {
+    const { key, secret } = client;
+    const { now } = use;
+    const interval = recordedBefore(rules.slideInterval, now);
+    if (!secret) {
+      if (!isUseDue(key.lastUsedAt, interval)) return;
+      return recordUse(table, key, interval, now, use).catch(() => {});
+    }
+    const event = retiringEvent(client, secret, use);
+    // Always record a use that is reported, so that later uses are not reported again.
+    const before = event ? Number(retiringSince(key, secret)) - 1 : interval;
+    if (!isUseDue(secret.lastUsedAt, before)) return;
+    await recordSecretUse(table, key, secret, { before, now, from: use, event }).catch(() => {});
   }
 }
 
+/** The circumstances of an exchange: its time in epoch milliseconds, its source and its request ID. */
+type Use = UseOrigin & { now: number; requestId: string };
+
 /**
- * Returns the secrets that a key has after the first use of one of them, and an event if that use retires another one.
+ * Returns a key's secrets after one of them was used for the first time. Also returns an event if that use retires
+ * another secret, or if the used secret retires soon.
  */
-function firstUse(
+function firstUse(client: Client, secret: SecretHash, use: Use): FirstUse {
+  const { key } = client;
+  const { now } = use;
+  const secrets = afterUse(key, secret.hash, now);
+  const hasRetired = secrets.length < livingSecrets(key, now).length;
+  const event = hasRetired
+    ? secretEvent('api_key.secret_retired', client, secret, use)
+    : retiringEvent(client, secret, use);
+  return { secret, secrets, event, now, from: use };
+}
+
+/** Returns an event for the first recorded use of an old secret on its last day; undefined for every other use. */
+function retiringEvent(client: Client, secret: SecretHash, use: Use): ServiceEvent | undefined {
+  const { retiresAt, lastUsedAt = 0 } = secret;
+  const since = retiringSince(client.key, secret);
+  if (retiresAt === undefined || since === undefined || use.now < since || lastUsedAt >= since)
+    return undefined;
+  const data = { retiresAt: new Date(retiresAt).toISOString() };
+  return secretEvent('api_key.secret_retiring', client, secret, use, data);
+}
+
+function secretEvent(
+  type: EventType,
   { deployment, key }: Client,
-  { hash, createdAt }: SecretHash,
-  { address, requestId }: UseOrigin & { requestId: string },
-  now: number,
-): Pick<FirstUse, 'secrets' | 'event'> {
-  const secrets = afterUse(key, hash, now);
-  if (secrets.length === livingSecrets(key, now).length) return { secrets };
-  const event = newEvent(
-    'api_key.secret_retired',
-    deployment,
-    { ...systemActor('exchange'), address, requestId },
-    now,
-    {
-      keyId: formatKeyId(key.deploymentId, key.ulid),
-      name: key.name,
-      secretCreatedAt: new Date(createdAt).toISOString(),
-    },
-  );
-  return { secrets, event };
+  { createdAt }: SecretHash,
+  { now, address, requestId }: Use,
+  data: ServiceEvent['data'] = {},
+): ServiceEvent {
+  return newEvent(type, deployment, { ...systemActor('exchange'), address, requestId }, now, {
+    keyId: formatKeyId(key.deploymentId, key.ulid),
+    name: key.name,
+    secretCreatedAt: new Date(createdAt).toISOString(),
+    ...data,
+  });
 }
 
 /**
- * Returns the scopes of a request, or undefined for a token that has its key's scopes.
+ * Returns the requested scopes, or undefined for a token that has all its key's scopes.
  * @throws ServiceError 400 invalid_scope
  */
 function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRules): string[] | undefined {
@@ -199,7 +226,7 @@ function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRul
   );
 }
 
-/** Returns the whole seconds until the token expires without a use, or its key expires. */
+/** Returns the number of whole seconds until the token (if it is not used) or its key expires, whichever is earlier. */
 function lifetimeFrom(
   now: number,
   expiresAt: number,

@@ -4,14 +4,13 @@ import { conflict, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
-import { maySee, requireAdministrator, visibleTo } from '../domain/people.ts';
+import { maySee, requireAdministratorOf, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
-import { deploymentInput, pageInput, parseInput } from '../http/schemas.ts';
+import { deploymentInput, deploymentsInput, parseInput } from '../http/schemas.ts';
 import { isOfSource } from '../operations/follow-source.ts';
-import type { Table } from '../table/client.ts';
 import {
   beginDeploymentRevision,
   type DeploymentChanges,
@@ -24,11 +23,12 @@ import {
   registerDeployment,
 } from '../table/deployments.ts';
 import { readRegistration } from '../table/registrations.ts';
+import type { Table } from '../table/table.ts';
 
-/** How many times a change is attempted when other calls change the Deployment at the same time. */
+/** Maximum number of attempts to make a change if other calls change the Deployment at the same time. */
 const ATTEMPTS = 12;
 /**
- * The longest pause between two attempts, in milliseconds. Pauses are random, so that concurrent callers do not collide
+ * Maximum pause between two attempts, in milliseconds. Pauses are random, so that concurrent callers do not collide
  * again.
  */
 const PAUSE = 500;
@@ -36,8 +36,8 @@ const PAUSE = 500;
 const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
 /**
- * Returns the routes for Deployments.
- * @param source the table that the service follows; undefined if only people register Deployments
+ * Returns the routes for managing Deployments.
+ * @param source the followed table; undefined if only people register Deployments
  */
 export function deploymentRoutes(
   table: Table,
@@ -52,13 +52,12 @@ export function deploymentRoutes(
   };
 
   async function list({ person, query, routeKey }: ManagementRequest): Promise<Answer> {
-    const { limit, cursor } = parseInput(pageInput, query, 'query');
-    const listing = [routeKey, person.sub];
+    const { limit, cursor, prefix } = parseInput(deploymentsInput, query, 'query');
+    const listing = [routeKey, person.sub, ...(prefix === undefined ? [] : [prefix])];
     const after = fromCursor(listing, cursor);
     const isWanted = person.isAdministrator ? undefined : (one: ListedDeployment) => maySee(person, one);
-    const { items, hasMore } = await listDeployments(table, { after, limit, isWanted });
-    const last = items.at(-1);
-    const nextCursor = hasMore && last ? toCursor(listing, last.id) : undefined;
+    const { items, next } = await listDeployments(table, { prefix, after, limit, isWanted });
+    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
     return { status: 200, body: { items: items.map(shown), nextCursor } };
   }
 
@@ -70,7 +69,7 @@ export function deploymentRoutes(
   async function put(request: ManagementRequest): Promise<Answer> {
     const { deploymentId } = request.params;
     const current = await readDeployment(table, deploymentId);
-    requireAdministrator(request.person, current);
+    requireAdministratorOf(request.person, current);
     const input = parseInput(deploymentInput, request.body());
     for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
       const written = found ? await edit(request, found, input) : await register(request, input);
@@ -83,7 +82,7 @@ export function deploymentRoutes(
 
   /**
    * Reads the Deployment again after a failed attempt.
-   * @throws ServiceError 409 when its item is malformed, so that it can be neither edited nor registered
+   * @throws ServiceError 409 if the Deployment's item is malformed, which prevents both editing and registering it
    */
   async function readAgain(deploymentId: string): Promise<Deployment | undefined> {
     const deployment = await readDeployment(table, deploymentId);
@@ -94,9 +93,9 @@ export function deploymentRoutes(
 
   async function remove({ person, params, actor }: ManagementRequest): Promise<Answer> {
     const deployment = await readDeployment(table, params.deploymentId);
-    requireAdministrator(person, deployment);
+    requireAdministratorOf(person, deployment);
     await requireOwn(deployment, true);
-    // All other calls treat a malformed Deployment as absent. This one deletes it.
+    // This call also deletes a malformed Deployment. All other calls treat such a Deployment as absent.
     const deleted = deployment ?? (await readDamagedDeployment(table, params.deploymentId));
     const event = deleted && newEvent('deployment.deleted', deleted, actor, clock());
     if (!event || !(await deleteDeployment(table, deleted, event))) throw notFound('Deployment');
@@ -104,7 +103,7 @@ export function deploymentRoutes(
   }
 
   /**
-   * Rejects a change of a Deployment that comes from the source, which would undo the change.
+   * Rejects a change to a Deployment that comes from the source, because the source would undo the change.
    * @throws ServiceError 409
    */
   async function requireOwn(deployment: Deployment | undefined, isSourced: boolean): Promise<void> {
@@ -136,14 +135,16 @@ export function deploymentRoutes(
     { name, groups }: DeploymentChanges,
   ): Promise<Deployment | undefined> {
     const isOther = JSON.stringify(groups) !== JSON.stringify(current.groups);
-    // Writes only what differs, because another call or the source may change the other field at the same time.
+    // Write only the fields that differ, because another call or the source might change the other field at the same
+    // time.
     const changes: DeploymentChanges = {
       ...(name !== undefined && name !== current.name && { name }),
       ...(groups && isOther && { groups }),
     };
     const fields = Object.keys(changes) as (keyof DeploymentChanges)[];
     if (fields.length === 0) {
-      // An earlier call that timed out, such as one that adds a group, must not take effect after this one.
+      // Start a new revision, so that an earlier call that timed out, for example a call that adds a group, cannot take
+      // effect after this call.
       return (await beginDeploymentRevision(table, current)) ? current : undefined;
     }
     await requireOwn(
@@ -156,7 +157,7 @@ export function deploymentRoutes(
   }
 }
 
-/** Returns a Deployment as the API shows it. */
+/** Returns a Deployment in the API's format. */
 function shown({ id, name, groups, createdAt }: ListedDeployment) {
   return { id, name, groups, createdAt: new Date(createdAt).toISOString() };
 }

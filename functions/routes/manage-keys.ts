@@ -1,21 +1,35 @@
 import type { z } from 'zod/mini';
-import { conflict, notFound } from '../domain/errors.ts';
+import { accessEnded, conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
-import { hasExpired, isIdle } from '../domain/key-status.ts';
+import {
+  expiryAfterRotation,
+  expiryWithinPolicy,
+  type KeyPolicy,
+  newKeyWithinPolicy,
+} from '../domain/key-policy.ts';
+import { hasExpired, isIdle, statusOf } from '../domain/key-status.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment, Generation, MalformedKey } from '../domain/records.ts';
-import { disabled, isWanted, rotated } from '../domain/rotation.ts';
+import { disabled, isWanted, type RetireOld, rotated } from '../domain/rotation.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
-import { keyChangesInput, newKeyInput, pageInput, parseInput, rotationInput } from '../http/schemas.ts';
+import {
+  explainInput,
+  keyChangesInput,
+  keysInput,
+  newKeyInput,
+  parseInput,
+  rotationInput,
+} from '../http/schemas.ts';
+import type { TrustDependencies } from '../operations/examine-subject.ts';
+import { explainSubject } from '../operations/explain-subject.ts';
 import { idempotentCall } from '../operations/idempotency.ts';
-import { shownKey } from '../operations/present-key.ts';
-import type { Table } from '../table/client.ts';
+import { type KeyRules, shownKey } from '../operations/present-key.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
 import {
   beginRevision,
@@ -28,11 +42,13 @@ import {
   readApiKey,
   rotateApiKey,
 } from '../table/keys.ts';
+import type { Table } from '../table/table.ts';
 
-/** How many times a change of a key is attempted when other calls change it at the same time. */
+/** Maximum number of attempts to change a key if other calls change it at the same time. */
 const ATTEMPTS = 5;
 
 const CHANGED = 'Someone else is changing this key. Try again.';
+const WITHOUT_RULES = 'This key has a secret and no trust rules, so it accepts no token of a CI.';
 const MALFORMED =
   'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
 
@@ -41,21 +57,25 @@ interface Dependencies {
   /** Scopes that the stack defines. */
   scopes: readonly string[];
   maxIdleDays?: number | undefined;
-  /** Issuers that a trust rule may name. */
-  issuers?: readonly string[];
+  /** The issuers that a trust rule can name, and the verifier of their tokens. */
+  trust: TrustDependencies;
+  /** The stack's rules for keys. @default every key is allowed */
+  policy?: KeyPolicy;
 }
 
-/** Returns the routes for API keys. Each of them first checks that the person may see the Deployment. */
+/** Returns the routes for API keys. Each route first checks that the person is allowed to see the Deployment. */
 export function keyRoutes(
   table: Table,
-  { clock, scopes: known, maxIdleDays, issuers }: Dependencies,
+  { clock, scopes: known, maxIdleDays, trust, policy = {} }: Dependencies,
 ): Record<string, ManagementRoute> {
+  const rules: KeyRules = { maxIdleDays, policy, issuers: trust.issuers };
   return {
     'POST /deployments/{deploymentId}/api-keys': create,
     'GET /deployments/{deploymentId}/api-keys': list,
     'GET /deployments/{deploymentId}/api-keys/{keyId}': get,
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': edit,
     'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': rotate,
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': explain,
     'DELETE /deployments/{deploymentId}/api-keys/{keyId}': remove,
   };
 
@@ -67,25 +87,22 @@ export function keyRoutes(
     if (earlier) return earlier;
 
     const now = clock();
-    // The input is validated only now, so that a retry succeeds even if the expiry in it has passed in the meantime.
-    const input = parseInput(newKeyInput(known, now, issuers), body);
+    // Validate the input only now, so that a retry succeeds even if the requested expiry has passed in the meantime.
+    const input = parseInput(newKeyInput(known, now, trust.issuers), body);
     const ulid = newUlid(now);
     const secret = mintCredential('secret', deployment.id, ulid);
     const secrets = input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }];
-    const key = newKey(input, {
-      ulid,
-      secrets,
-      scopes: known,
-      deployment,
-      createdBy: request.person.sub,
-      now,
-    });
-    const shown = shownKey(key, now, maxIdleDays);
+    const createdBy = request.person.sub;
+    const asked = newKey(input, { ulid, secrets, scopes: known, deployment, createdBy, now });
+    const key = newKeyWithinPolicy(asked, policy, now);
+    const shown = shownKey(key, now, rules);
     const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
     const answer = { status: 201, headers, body: shown };
     const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
-    const outcome = await createApiKey(table, key, event, call.record(answer, now));
+    const record = call.record(answer, now);
+    const outcome = await createApiKey(table, key, event, { record, signIn: request.person.signIn });
     if (outcome === 'repeated') return call.firstAnswer();
+    if (outcome === 'ended') throw accessEnded();
     if (outcome === 'gone') throw notFound('Deployment');
     if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
     return input.trust ? answer : { ...answer, body: { ...answer.body, secret } };
@@ -94,56 +111,62 @@ export function keyRoutes(
   async function list(request: ManagementRequest): Promise<Answer> {
     const { person, params, query, routeKey } = request;
     const deployment = await readVisibleDeployment(table, person, params.deploymentId);
-    const { limit, cursor } = parseInput(pageInput, query, 'query');
+    const { limit, cursor, order } = parseInput(keysInput, query, 'query');
     const listing = [routeKey, deployment.id, deployment.generation, person.sub];
+    if (order === 'newest') listing.push(order);
     const after = fromCursor(listing, cursor);
-    const { items, hasMore } = await listApiKeys(table, deployment, { after, limit });
-    const last = items.at(-1);
+    const { items, next } = await listApiKeys(table, deployment, { order, after, limit });
     const now = clock();
-    const nextCursor = hasMore && last ? toCursor(listing, last.ulid) : undefined;
-    return { status: 200, body: { items: items.map((key) => shownKey(key, now, maxIdleDays)), nextCursor } };
+    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+    return { status: 200, body: { items: items.map((key) => shownKey(key, now, rules)), nextCursor } };
   }
 
   async function get(request: ManagementRequest): Promise<Answer> {
     const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
     const key = await anyKeyOf(request, deployment);
-    return { status: 200, body: shownKey(key, clock(), maxIdleDays) };
+    return { status: 200, body: shownKey(key, clock(), rules) };
   }
 
   async function edit(request: ManagementRequest): Promise<Answer> {
     const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
     const now = clock();
-    const changes = parseInput(keyChangesInput(known, now, issuers), request.body());
+    const changes = parseInput(keyChangesInput(known, now, trust.issuers), request.body());
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const key = await anyKeyOf(request, deployment);
       if ('malformed' in key) return await disableOnly(request, deployment, key, changes, now);
       requireAllowed(key, changes);
       const edited = await write(request, deployment, key, changes, now);
-      if (edited) return { status: 200, body: shownKey(edited, now, maxIdleDays) };
+      if (edited) return { status: 200, body: shownKey(edited, now, rules) };
     }
     throw conflict(CHANGED);
   }
 
   /**
    * Writes the changes.
-   * @returns the key after the changes; undefined when another call changed it first
+   * @returns the key after the changes; undefined if another call changed the key first
    */
   async function write(
-    { actor }: ManagementRequest,
+    { actor, person }: ManagementRequest,
     deployment: Generation,
     key: ApiKey,
     changes: Changes,
     now: number,
   ): Promise<ApiKey | undefined> {
-    const edited = withChanges(key, changes, now, maxIdleDays);
+    const edited = withActor(withChanges(key, changes, now, rules), key, changes, {
+      at: now,
+      by: person.sub,
+    });
     const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
     if (changed.length === 0) {
-      // An earlier call that timed out, such as one that enables the key, must not take effect after this one.
+      // Start a new revision, so that an earlier call that timed out, for example a call that enables the key, cannot
+      // take effect after this call.
       return (await beginRevision(table, key)) ? key : undefined;
     }
     const data = { ...eventData(edited), changed };
     const event = newEvent(editEvent(key, edited), deployment, actor, now, data);
-    return (await editApiKey(table, edited, event)) ? edited : undefined;
+    const outcome = await editApiKey(table, edited, event, { signIn: person.signIn });
+    if (outcome === 'ended') throw accessEnded();
+    return outcome === 'written' ? edited : undefined;
   }
 
   async function rotate(request: ManagementRequest): Promise<Answer> {
@@ -157,15 +180,34 @@ export function keyRoutes(
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const key = await keyOf(request, deployment);
       const secret = mintCredential('secret', deployment.id, key.ulid);
-      const next = rotated(key, hashOf(secret), retireOld, now);
-      const answer = { status: 200, body: shownKey(next, now, maxIdleDays) };
+      const next = afterRotation(key, { hash: hashOf(secret), retireOld, now, setBy: request.person.sub });
+      const answer = { status: 200, body: shownKey(next, now, rules) };
       const data = { ...eventData(key), retireOld };
       const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
-      const outcome = await rotateApiKey(table, next, key, event, call.record(answer, now));
+      const record = call.record(answer, now);
+      const outcome = await rotateApiKey(table, next, key, event, { record, signIn: request.person.signIn });
       if (outcome === 'repeated') return call.firstAnswer();
+      if (outcome === 'ended') throw accessEnded();
       if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
     }
     throw conflict(CHANGED);
+  }
+
+  async function explain(request: ManagementRequest): Promise<Answer> {
+    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+    const { subject_token: subjectToken } = parseInput(explainInput, request.body());
+    const key = await keyOf(request, deployment);
+    if (!key.trust) throw conflict(WITHOUT_RULES);
+    const decisions = await explainSubject(key.trust, subjectToken, request.issuer, { clock, trust });
+    return { status: 200, body: { status: statusOf(key, clock(), maxIdleDays), ...decisions } };
+  }
+
+  function afterRotation(
+    key: ApiKey,
+    { hash, retireOld, now, setBy }: { hash: string; retireOld: RetireOld; now: number; setBy: string },
+  ): ApiKey {
+    const next = rotated(key, hash, retireOld, now, setBy);
+    return { ...next, validUntil: expiryAfterRotation(key, next, policy, now) };
   }
 
   async function remove(request: ManagementRequest): Promise<Answer> {
@@ -181,10 +223,10 @@ export function keyRoutes(
   }
 
   /**
-   * Returns the key of a request.
+   * Returns the key that a request names.
    * @throws ServiceError 409 for a malformed key
    */
-  async function keyOf(request: ManagementRequest, deployment: Deployment): Promise<ApiKey> {
+  async function keyOf(request: ManagementRequest, deployment: Generation): Promise<ApiKey> {
     const key = await anyKeyOf(request, deployment);
     if ('malformed' in key) throw conflict(MALFORMED);
     return key;
@@ -202,7 +244,7 @@ export function keyRoutes(
   }
 
   /**
-   * Disables a malformed key, which is the only change that it allows.
+   * Disables a malformed key. No other change to a malformed key is possible.
    * @throws ServiceError 409 for other changes
    */
   async function disableOnly(
@@ -217,12 +259,12 @@ export function keyRoutes(
     const data = { ...eventData(key), changed: ['enabled'] };
     const event = newEvent('api_key.disabled', deployment, actor, now, data);
     if (!(await disableMalformedKey(table, key, undefined, event))) throw notFound('API key');
-    return { status: 200, body: shownKey({ ...key, enabled: false }, now) };
+    return { status: 200, body: shownKey({ ...key, enabled: false }, now, rules) };
   }
 }
 
 /**
- * Returns the key that a call creates.
+ * Returns the new key that a call creates.
  * @param now epoch milliseconds
  */
 function newKey(
@@ -235,7 +277,7 @@ function newKey(
     createdBy,
     now,
   }: Pick<ApiKey, 'ulid' | 'secrets' | 'createdBy'> & {
-    /** The scopes of a key if the call does not name any. */
+    /** Scopes that a key gets if the call does not name any scopes. */
     scopes: readonly string[];
     deployment: Generation;
     now: number;
@@ -263,7 +305,7 @@ function newKey(
 type Changes = z.infer<ReturnType<typeof keyChangesInput>>;
 
 /**
- * Rejects changes that the state of the key does not allow.
+ * Rejects changes that the key's state does not allow.
  * @throws ServiceError 409
  */
 function requireAllowed(key: ApiKey, changes: Changes): void {
@@ -276,11 +318,12 @@ function requireAllowed(key: ApiKey, changes: Changes): void {
 }
 
 /**
- * Returns the key after a PATCH. Disabling it, enabling it, and extending it after its expiry start a new epoch:
- * existing tokens stay revoked even when the key is active again.
+ * Returns the key after a PATCH. Disabling the key, enabling it, or extending it after it has expired starts a new
+ * epoch, so that existing tokens stay revoked even when the key is active again.
  * @param now epoch milliseconds
+ * @throws ServiceError 409 if the policy forbids the new expiry
  */
-function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: number | undefined): ApiKey {
+function withChanges(key: ApiKey, changes: Changes, now: number, { maxIdleDays, policy }: KeyRules): ApiKey {
   const { expiresAt = key.validUntil, description = key.description, ...rest } = changes;
   const { networks = key.networks ?? [] } = rest;
   const edited: ApiKey = {
@@ -289,18 +332,31 @@ function withChanges(key: ApiKey, changes: Changes, now: number, maxIdleDays: nu
     scopes: rest.scopes ?? key.scopes,
     enabled: rest.enabled ?? key.enabled,
     description: description ?? undefined,
-    validUntil: expiresAt ?? undefined,
+    // The policy applies only to the fields that change.
+    validUntil:
+      expiresAt === key.validUntil
+        ? key.validUntil
+        : expiryWithinPolicy(key, expiresAt ?? undefined, policy, now),
     networks: networks.length > 0 ? networks : undefined,
     trust: rest.trust ?? key.trust,
     activeSince: changes.enabled && isIdle(key, now, maxIdleDays) ? now : key.activeSince,
     revision: key.revision + 1,
   };
-  // Enabling starts a new epoch too: someone may have disabled the key by hand in the table and left the epoch
-  // unchanged.
+  // Enabling the key also starts a new epoch, because someone might have disabled the key by hand in the table without
+  // changing the epoch.
   const isSwitched = key.enabled !== edited.enabled;
   const isExtended = hasExpired(key, now) && edited.validUntil !== key.validUntil;
   const epoch = isSwitched || isExtended ? key.epoch + 1 : key.epoch;
   return { ...(changes.enabled === false ? disabled(edited) : edited), epoch };
+}
+
+/** Returns the edited key, and records in it who enabled it or set its trust rules. */
+function withActor(edited: ApiKey, key: ApiKey, changes: Changes, edit: { at: number; by: string }): ApiKey {
+  return {
+    ...edited,
+    ...(changes.enabled && (!isWanted(key) || isAwakened(key, edited)) && { lastEnabled: edit }),
+    ...(changes.trust && { trustSetBy: edit.by }),
+  };
 }
 
 function isChanged(before: ApiKey, after: ApiKey, field: string): boolean {
@@ -314,7 +370,7 @@ function editEvent(before: ApiKey, after: ApiKey): EventType {
   return after.enabled ? 'api_key.enabled' : 'api_key.disabled';
 }
 
-/** Reports whether an idle key was reactivated. */
+/** Reports whether an edit reactivated an idle key. */
 function isAwakened(before: ApiKey, after: ApiKey): boolean {
   return before.activeSince !== after.activeSince;
 }

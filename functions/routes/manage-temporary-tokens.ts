@@ -1,5 +1,5 @@
 import { scopeOf } from '../domain/check.ts';
-import { notFound } from '../domain/errors.ts';
+import { accessEnded, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import { type Clock, expiryOfGrant } from '../domain/expiry.ts';
 import { isUlid } from '../domain/identifiers.ts';
@@ -12,8 +12,8 @@ import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.ts';
 import { idempotentCall } from '../operations/idempotency.ts';
-import type { Table } from '../table/client.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
+import type { Table } from '../table/table.ts';
 import {
   deleteGrant,
   listGrants,
@@ -23,8 +23,8 @@ import {
 } from '../table/temporary-tokens.ts';
 
 /**
- * Returns the routes for temporary tokens. People see their own tokens, administrators all. Each route first checks
- * that the person may see the Deployment.
+ * Returns the routes for temporary tokens. People see their own tokens, and administrators see all tokens. Each route
+ * first checks that the person is allowed to see the Deployment.
  */
 export function temporaryTokenRoutes(
   table: Table,
@@ -46,7 +46,9 @@ export function temporaryTokenRoutes(
         hash: hashOf(accessToken),
         generation: deployment.generation,
         sub: request.person.sub,
-        // As the check will return them: without duplicates, and in the order of the stack's scopes.
+        signedInAt: request.person.signIn?.at,
+        // Store the scopes as a check will return them: without duplicates, and in the order in which the stack defines
+        // them.
         scopes: effectiveScopes(input.scopes, undefined, known),
         issuedAt: Math.floor(now / 1000),
         expiresAt: expiryOfGrant(now),
@@ -64,8 +66,10 @@ export function temporaryTokenRoutes(
         },
       };
       const event = newEvent('temporary_token.issued', deployment, request.actor, now, eventData(grant));
-      const outcome = await putGrant(table, grant, event, call.record(answer, now));
+      const record = call.record(answer, now);
+      const outcome = await putGrant(table, grant, event, { record, signIn: request.person.signIn });
       if (outcome === 'repeated') return call.firstAnswer();
+      if (outcome === 'ended') throw accessEnded();
       if (outcome === 'gone') throw notFound('Deployment');
       return { ...answer, body: { ...answer.body, access_token: accessToken } };
     },
@@ -115,11 +119,11 @@ function eventData({ ulid, sub, scopes }: Pick<Grant, 'ulid'> & Partial<Grant>) 
   return { temporaryTokenId: ulid, ...(sub !== undefined && { sub }), ...(scopes && { scopes }) };
 }
 
-/** Returns a temporary token as a listing shows it, without the token itself or its hash. */
+/** Returns a temporary token in the format of a listing, without the token itself or its hash. */
 function shown({ ulid, deploymentId, sub, scopes, issuedAt, expiresAt }: Grant, known: readonly string[]) {
   return {
     id: ulid,
-    // Leaves out scopes that the stack no longer defines, because they have no effect.
+    // Omit scopes that the stack no longer defines, because they have no effect.
     scope: scopeOf({ deploymentId, scopes: effectiveScopes(scopes, undefined, known) }),
     createdAt: new Date(issuedAt * 1000).toISOString(),
     createdBy: sub,

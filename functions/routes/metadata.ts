@@ -4,9 +4,9 @@ import { TOKEN_EXCHANGE } from '../http/oauth.ts';
 const CLIENT_AUTHENTICATION = ['client_secret_basic', 'client_secret_post'];
 
 /**
- * GET /.well-known/oauth-authorization-server (RFC 8414). `response_types_supported` is left out: the service has no
+ * GET /.well-known/oauth-authorization-server (RFC 8414). Omits `response_types_supported`, because the service has no
  * authorization endpoint, and §3.2 forbids empty arrays.
- * @param scopes that the stack defines
+ * @param scopes scopes that the stack defines
  * @param exchanges whether keys can trust issuers, so that the token endpoint supports the grant type of RFC 8693
  */
 export function metadata(issuer: string, scopes: readonly string[], exchanges: boolean): Answer {

@@ -7,31 +7,33 @@ import { type Credential, formatKeyId, parseCredential } from '../domain/identif
 import type { Actor } from '../domain/records.ts';
 import { livingSecrets } from '../domain/rotation.ts';
 import { hashOf, sameHash } from '../domain/secrets.ts';
-import type { Table } from '../table/client.ts';
 import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts';
-import { deleteLeakedToken, readLeakedToken } from '../table/tokens.ts';
+import type { Table } from '../table/table.ts';
+import { deleteLeakedToken, readToken } from '../table/tokens.ts';
 
 interface Dependencies {
   clock: Clock;
   rules: CheckRules;
-  /** Whether there is time to handle another credential. */
+  /** Reports whether there is time to handle one more credential. */
   hasTime: () => boolean;
 }
 
-/** The maximum number of different credentials in one report. */
+/** Maximum number of different credentials in one report. */
 export const MAX_CREDENTIALS = 20;
-/** How many credentials are handled concurrently. */
+/** Number of credentials that a report handles concurrently. */
 const AT_ONCE = 5;
 
-/** How many times a report is attempted when other calls change the key at the same time. */
+/** Maximum number of attempts to record a leak if other calls change the key at the same time. */
 const ATTEMPTS = 5;
 
 /**
- * Handles a report of a text that contains leaked secrets or tokens. An active secret disables its key until the key is
- * rotated with `retireOld` "now". A valid token is revoked. An expired, revoked or unknown credential changes nothing.
- * Reporting needs no other proof, because the holder of a credential could do worse with it.
- * @throws ServiceError 400 when the text contains no credential or too many, and nothing was done; 503 when at least
- *   one credential could not be handled. The others were, and the report can be repeated.
+ * Handles a leak report, which is text that contains leaked secrets or tokens. If the text contains an active secret,
+ * disables the secret's key until the key is rotated with `retireOld` "now". If it contains a valid token, revokes the
+ * token. An expired, revoked or unknown credential changes nothing. The report needs no other proof, because the holder
+ * of a credential could do worse with it.
+ * @throws ServiceError 400 if the text contains no credential or too many, in which case nothing was changed; 503 if at
+ *   least one credential could not be handled. The other credentials were handled, and the caller can repeat the
+ *   report.
  */
 export async function reportLeak(
   table: Table,
@@ -86,8 +88,8 @@ async function leakKey(
     const now = clock();
     const { generation, key } = (await readLeakedKey(table, deploymentId, ulid)) ?? {};
     if (!generation || !key) return;
-    // If the secrets cannot be read, the presented one may be among them. A malformed key gets no new tokens anyway;
-    // the report revokes the existing ones.
+    // If the secrets in the item cannot be read, the presented secret might be among them. A malformed key cannot get
+    // new tokens anyway. The report revokes its existing tokens.
     const { secrets = [{ hash, createdAt: now }] } = key;
     const isValid = livingSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
     if (!isValid || (key.leak && !key.enabled)) return;
@@ -106,7 +108,7 @@ async function leakKey(
       revision: key.revision + 1,
     };
     const event = newEvent('api_key.leaked', life, actor, now, { keyId, name: key.name });
-    if (await editApiKey(table, leaked, event)) return;
+    if ((await editApiKey(table, leaked, event)) === 'written') return;
   }
   throw unavailable(new Error('the key is being changed'));
 }
@@ -119,10 +121,11 @@ async function leakToken(
   { clock, rules }: Dependencies,
 ): Promise<void> {
   const now = clock();
-  const { records, isThere } = await readLeakedToken(table, credential, hash);
+  const { records, isThere } = await readToken(table, credential, hash);
   if (!isThere) return;
-  const verdict = judge(credential, records, now, rules);
-  // It may be invalid only because of a malformed item that someone could repair.
+  // A valid token counts as leaked even if its holder's access was ended.
+  const verdict = await judge(credential, { ...records, readEnd: async () => undefined }, now, rules);
+  // The token might be invalid only because an item is malformed, and someone could repair that item.
   if (!verdict.allowed || !records.deployment) return deleteLeakedToken(table, credential, hash, undefined);
   const { deploymentId, ulid } = credential;
   const isOfKey = credential.kind === 'token';

@@ -13,7 +13,7 @@ const calls = (method: 'error' | 'info' | 'appendKeys') => vi.mocked(logger[meth
 
 const EVENT = { routeKey: 'GET /x', requestContext: { requestId: 'r-1' } } as APIGatewayProxyEventV2;
 
-/** The HTTP response to what a route returns or throws. */
+/** Returns the HTTP response for a value that a route returns or throws. */
 async function rendered(render: typeof asProblem, route: () => Answer) {
   const handler = middy<APIGatewayProxyEventV2>()
     .use(answers(logger, render))
@@ -27,7 +27,7 @@ const throwing = (one: unknown) => () => {
 const NO_STORE = { 'Cache-Control': 'no-store' };
 
 describe('a successful response', () => {
-  it('has a JSON body and forbids caching', async () => {
+  it('a successful response has a JSON body and forbids caching', async () => {
     expect(
       await rendered(asProblem, () => ({ status: 201, body: { a: 1 }, headers: { Location: '/a' } })),
     ).toEqual({
@@ -37,7 +37,7 @@ describe('a successful response', () => {
     });
   });
 
-  it('has no content type when it has no body', async () => {
+  it('a response without a body has no content type', async () => {
     expect(await rendered(asProblem, () => ({ status: 204 }))).toEqual({
       statusCode: 204,
       headers: NO_STORE,
@@ -54,13 +54,13 @@ describe('a successful response', () => {
 });
 
 describe('a rejected request', () => {
-  it('gets a problem document (RFC 9457) that names each invalid field on the management API', async () => {
+  it('the management API rejects a request with a problem document (RFC 9457) that names each invalid field', async () => {
     const errors = [{ field: 'name', rule: 'must be text' }];
     expect(await rendered(asProblem, throwing(invalidFields(errors)))).toEqual({
       statusCode: 400,
       headers: { 'Content-Type': 'application/problem+json', ...NO_STORE },
       body: {
-        type: 'about:blank',
+        type: '/errors#invalid_request',
         title: 'Bad Request',
         status: 400,
         code: 'invalid_request',
@@ -70,7 +70,7 @@ describe('a rejected request', () => {
     });
   });
 
-  it('gets an OAuth error (RFC 6749 §5.2) with its headers on the OAuth endpoints', async () => {
+  it('the OAuth endpoints reject a request with an OAuth error and its headers (RFC 6749, section 5.2)', async () => {
     const challenge = { 'WWW-Authenticate': 'Basic' };
     const refused = new ServiceError(401, 'invalid_client', 'No.', { headers: challenge });
     expect(await rendered(asOAuthError, throwing(refused))).toEqual({
@@ -80,7 +80,7 @@ describe('a rejected request', () => {
     });
   });
 
-  it('is logged at level info, not as an error', async () => {
+  it('logs a rejected request at level info, not as an error', async () => {
     await rendered(asProblem, throwing(notFound('API key')));
     expect(calls('info')).toEqual([
       ['rejected', { status: 404, code: 'not_found', detail: 'No such API key.' }],
@@ -90,7 +90,7 @@ describe('a rejected request', () => {
 });
 
 describe('a failure', () => {
-  it('a failure in DynamoDB is a 503 with Retry-After, and only the log shows the cause', async () => {
+  it('returns 503 with Retry-After when DynamoDB fails, and only the log shows the cause', async () => {
     const cause = new Error('throttled');
     const answer = await rendered(asProblem, throwing(unavailable(cause)));
     expect(answer).toMatchObject({ statusCode: 503, headers: { 'Retry-After': '1', ...NO_STORE } });
@@ -99,13 +99,13 @@ describe('a failure', () => {
     expect(logger.info).not.toHaveBeenCalled();
   });
 
-  it('a failure in our code is a 500 without details, and only the log shows the cause', async () => {
+  it('returns 500 without details when our code fails, and only the log shows the cause', async () => {
     const fault = new TypeError('x is not a function');
     expect(await rendered(asProblem, throwing(fault))).toEqual({
       statusCode: 500,
       headers: { 'Content-Type': 'application/problem+json', ...NO_STORE },
       body: {
-        type: 'about:blank',
+        type: '/errors#server_error',
         title: 'Internal Server Error',
         status: 500,
         code: 'server_error',
@@ -115,7 +115,7 @@ describe('a failure', () => {
     expect(calls('error')).toEqual([['failed', fault]]);
   });
 
-  it('logs a ServiceError itself when it has no cause', async () => {
+  it('logs the ServiceError itself when the error has no cause', async () => {
     const fault = new ServiceError(500, 'server_error', 'Broken.');
     await rendered(asOAuthError, throwing(fault));
     expect(calls('error')).toEqual([['failed', fault]]);

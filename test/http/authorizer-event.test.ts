@@ -13,7 +13,7 @@ const parse = (event: unknown) => () => parseAuthorizerEvent(event);
 const without = (event: object, name: string) => ({ ...event, [name]: undefined });
 
 describe('parseAuthorizerEvent', () => {
-  it('reads everything about the call from an HTTP API event', () => {
+  it('reads all details of the call from an HTTP API event', () => {
     const event = httpEvent({
       headers: { authorization: 'Bearer x' },
       pathParameters: { a: 'b' },
@@ -31,7 +31,7 @@ describe('parseAuthorizerEvent', () => {
     });
   });
 
-  it('reads everything about the call from a REST API event of type REQUEST', () => {
+  it('reads all details of the call from a REST API event of type REQUEST', () => {
     const event = restEvent({
       multiValueHeaders: { Authorization: ['Bearer x'] },
       pathParameters: { a: 'b' },
@@ -62,11 +62,11 @@ describe('parseAuthorizerEvent', () => {
     });
   });
 
-  it('returns no template for the $default route', () => {
+  it('returns no path template for the $default route', () => {
     expect(parseAuthorizerEvent(httpEvent({ routeKey: '$default' })).route?.template).toBeUndefined();
   });
 
-  it('treats null maps as empty', () => {
+  it('treats a null map in an authorizer event as empty', () => {
     const http = parseAuthorizerEvent({
       ...httpEvent(),
       headers: null,
@@ -78,7 +78,7 @@ describe('parseAuthorizerEvent', () => {
     expect(parseAuthorizerEvent(rest)).toMatchObject({ authorization: undefined, stageVariables: {} });
   });
 
-  it("throws for an event that is not an authorizer's and names the expected types", () => {
+  it('throws an error that names the expected types for an event that is not an authorizer event', () => {
     const named = (type: string, version: string) => `${EXPECTED}; type is ${type}, version ${version}.`;
     for (const event of [undefined, null, 'x', {}])
       expect(parse(event)).toThrow(named('undefined', 'undefined'));
@@ -87,7 +87,7 @@ describe('parseAuthorizerEvent', () => {
     expect(parse({ type: { a: 1 }, version: 2 })).toThrow(named('object', 'number'));
   });
 
-  it('does not repeat a type or version that is not a short word in the log', () => {
+  it('does not log an event type or version unless it is a short word', () => {
     for (const type of ['x'.repeat(17), 'a b', 'a\n', '', 'é', ' a'])
       expect(parse({ type, version: '2.0' })).toThrow(`; type is string, version 2.0.`);
     expect(parse({ type: 'x'.repeat(16) })).toThrow(`; type is ${'x'.repeat(16)}, version undefined.`);
@@ -103,7 +103,7 @@ describe('parseAuthorizerEvent', () => {
     ['resource', without(restEvent(), 'resource')],
     ['methodArn', without(tokenEvent('x'), 'methodArn')],
     ['methodArn', { ...tokenEvent('x'), methodArn: 7 }],
-  ])('throws for an event without %s and says so', (name, event) => {
+  ])('throws an error that names what is missing in an event without %s', (name, event) => {
     expect(parse(event)).toThrow(`${EXPECTED}; ${name} is missing.`);
   });
 });
@@ -125,23 +125,23 @@ describe('parseAuthorizerEvent for an HTTP API', () => {
 describe('the Authorization header', () => {
   const ofRest = (change: object) => parseAuthorizerEvent(restEvent(change)).authorization;
 
-  it('is found in any case on a REST API', () => {
+  it('finds the Authorization header in a REST API event regardless of its case', () => {
     for (const name of ['Authorization', 'authorization', 'AUTHORIZATION'])
       expect(ofRest({ multiValueHeaders: { Accept: ['x'], [name]: ['Bearer x'] } })).toBe('Bearer x');
   });
 
-  it('is read from "headers" on a REST API without multi-value headers', () => {
+  it('reads the Authorization header from "headers" in a REST API event without multi-value headers', () => {
     expect(ofRest({ multiValueHeaders: null, headers: { Authorization: 'Bearer x' } })).toBe('Bearer x');
     expect(ofRest({ multiValueHeaders: {}, headers: { Authorization: 'Bearer x' } })).toBeUndefined();
   });
 
-  it('is ignored when it occurs twice', () => {
+  it('ignores an Authorization header that occurs twice', () => {
     expect(ofRest({ multiValueHeaders: { Authorization: ['Bearer x', 'Bearer x'] } })).toBeUndefined();
     expect(ofRest({ multiValueHeaders: { Authorization: ['x'], authorization: ['x'] } })).toBeUndefined();
     expect(ofRest({ multiValueHeaders: { Authorization: [] } })).toBeUndefined();
   });
 
-  it('is ignored when it is not text', () => {
+  it('ignores an Authorization header that is not a string', () => {
     expect(ofRest({ multiValueHeaders: { Authorization: [7] } })).toBeUndefined();
     const headers = { authorization: 7 } as never;
     expect(parseAuthorizerEvent(httpEvent({ headers })).authorization).toBeUndefined();
@@ -149,7 +149,7 @@ describe('the Authorization header', () => {
   });
 });
 
-it('parseAuthorizerEvent ignores a caller, API ID or request ID that is not text', () => {
+it('parseAuthorizerEvent ignores a caller, API ID or request ID that is not a string', () => {
   const context = { apiId: 7, requestId: 7 };
   const nothing = {
     caller: { address: undefined, userAgent: undefined },
@@ -168,7 +168,7 @@ describe('demandOf', () => {
   const demand = (change: Partial<AuthorizerCall>) =>
     demandOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
 
-  it('requires no scopes without a stage variable, only the Deployment', () => {
+  it('without a stage variable, requires only the Deployment and no scopes', () => {
     expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
     expect(demand({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
       deploymentId: undefined,
@@ -180,21 +180,21 @@ describe('demandOf', () => {
     });
   });
 
-  it('requires the scopes of the route', () => {
+  it('requires the scopes that the stage variable lists for the route', () => {
     const stageVariables = { requiredScopes: 'GET/d/:deploymentId=a:b,c' };
     expect(demand({ stageVariables })).toStrictEqual({ deploymentId: 'etl', scopes: ['a:b', 'c'] });
   });
 
   it.each([
     ['is missing from it', 'POST/d/:deploymentId=any'],
-    ['is in one that does not parse', 'nonsense'],
-    ['is in one that is empty', ''],
-    ['is in one that is not text', 7],
+    ['is in a variable that does not parse', 'nonsense'],
+    ['is in an empty variable', ''],
+    ['is in a variable that is not text', 7],
   ])('returns undefined when the stage variable is set and the route %s', (_, requiredScopes) => {
     expect(demand({ stageVariables: { requiredScopes } })).toBeUndefined();
   });
 
-  it('reads the Deployment from the parameter that the stage names', () => {
+  it('reads the Deployment from the path parameter that the stage variable names', () => {
     const ofName = { method: 'GET', template: '/d/{name}', parameters: { name: 'etl', deploymentId: 'x' } };
     expect(demand({ route: ofName, stageVariables: { deploymentParameter: 'name' } })).toMatchObject({
       deploymentId: 'etl',
@@ -204,7 +204,7 @@ describe('demandOf', () => {
     expect(demand({ route: undefined, stageVariables: { deploymentParameter: '' } })).toBeUndefined();
   });
 
-  it('requires an empty Deployment ID, which matches no token, when the parameter of the route has no value', () => {
+  it("requires an empty Deployment ID, which matches no token, when the route's path parameter has no value", () => {
     for (const template of ['/d/{deploymentId}', '/{deploymentId+}', '/x/{deploymentId}/y'])
       expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
         deploymentId: '',

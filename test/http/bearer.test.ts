@@ -7,7 +7,7 @@ it.each([
   ['bEARER abc', 'abc'],
   ['Bearer   abc', 'abc'],
   ['Bearer a.b_c~d+e/f-g==', 'a.b_c~d+e/f-g=='],
-])('RFC 6750 §2.1: bearerToken reads the token from %s', (header, token) => {
+])('bearerToken reads the token from %s (RFC 6750, section 2.1)', (header, token) => {
   expect(bearerToken(header)).toBe(token);
 });
 
@@ -29,7 +29,7 @@ it.each([
   'Basic abc',
   'Bearer a b',
   'Bearer ä',
-])('RFC 6750 §2.1: bearerToken finds no token in %j', (header) => {
+])('bearerToken finds no token in %j (RFC 6750, section 2.1)', (header) => {
   expect(bearerToken(header)).toBeUndefined();
 });
 

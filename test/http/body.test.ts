@@ -7,13 +7,13 @@ const tooLarge = problem(413, 'invalid_request', 'The body must be at most 65536
 const notUtf8 = problem(400, 'invalid_request', 'The body must be UTF-8.');
 
 describe('bodyText', () => {
-  it('decodes a body with or without base64', () => {
+  it('reads a request body whether it is plain or base64-encoded', () => {
     expect(bodyText({ body: 'é', isBase64Encoded: false })).toBe('é');
     expect(bodyText({ body: 'w6k=', isBase64Encoded: true })).toBe('é');
     expect(bodyText({ isBase64Encoded: false })).toBe('');
   });
 
-  it('accepts at most 64 KiB, counted in bytes', () => {
+  it('accepts a request body of at most 64 KiB, counted in bytes', () => {
     expect(bodyText({ body: 'x'.repeat(65_536), isBase64Encoded: false })).toHaveLength(65_536);
     expect(bodyText({ body: 'é'.repeat(32_768), isBase64Encoded: false })).toHaveLength(32_768);
     expect(() => bodyText({ body: 'x'.repeat(65_537), isBase64Encoded: false })).toThrow(tooLarge);
@@ -22,7 +22,7 @@ describe('bodyText', () => {
     expect(() => bodyText({ body: base64, isBase64Encoded: true })).toThrow(tooLarge);
   });
 
-  it('rejects a body that is not UTF-8', () => {
+  it('rejects a request body that is not UTF-8', () => {
     const thrown = () =>
       bodyText({ body: Buffer.from([0x7b, 0xff]).toString('base64'), isBase64Encoded: true });
     expect(thrown).toThrow(notUtf8);
@@ -30,7 +30,7 @@ describe('bodyText', () => {
   });
 });
 
-it('mediaType returns the type in lower case without parameters, and empty text when there is none', () => {
+it('mediaType returns the type in lower case and without parameters, or an empty string if there is no type', () => {
   expect(mediaType({ 'content-type': 'Application/JSON ; charset=utf-8; x=y' })).toBe('application/json');
   expect(mediaType({ 'content-type': ' text/plain ' })).toBe('text/plain');
   expect(mediaType({})).toBe('');
@@ -40,19 +40,19 @@ describe('jsonBody', () => {
   const event = (body: string, type?: string) =>
     ({ body, isBase64Encoded: false, headers: { 'content-type': type } }) as never;
 
-  it('accepts any JSON value', () => {
+  it('accepts any JSON value as the body', () => {
     expect(jsonBody(event('{"a":[1]}', 'application/json'))).toEqual({ a: [1] });
     expect(jsonBody(event('null', 'application/json; charset=utf-8'))).toBeNull();
   });
 
-  it('returns 415 when the content type is not JSON, whatever the body holds', () => {
+  it('returns 415 when the content type is not JSON, regardless of the body', () => {
     for (const type of [undefined, '', 'text/plain', 'application/jsonp'])
       expect(() => jsonBody(event('{}', type))).toThrow(
         problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),
       );
   });
 
-  it('returns 400 for invalid JSON and does not repeat it', () => {
+  it('returns 400 for invalid JSON and does not repeat the invalid text', () => {
     expect(() => jsonBody(event('{"secret', 'application/json'))).toThrow(
       expect.objectContaining({
         status: 400,
@@ -63,7 +63,7 @@ describe('jsonBody', () => {
     );
   });
 
-  it('returns 413 for a body that is too large, before it checks the content type', () => {
+  it('returns 413 for a body that is too large before checking the content type', () => {
     expect(() => jsonBody(event('x'.repeat(65_537), 'text/plain'))).toThrow(tooLarge);
   });
 });

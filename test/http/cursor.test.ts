@@ -9,7 +9,7 @@ const forged = expect.objectContaining({
 });
 
 describe('pagination cursors', () => {
-  it('return the position for the same listing and caller', () => {
+  it('a cursor is decoded to its position for the same listing and caller', () => {
     fc.assert(
       fc.property(
         fc.array(fc.string()),
@@ -23,17 +23,17 @@ describe('pagination cursors', () => {
     );
   });
 
-  it('consist of 16 bytes and the position', () => {
+  it('a cursor consists of 16 bytes and the position', () => {
     const bytes = Buffer.from(toCursor(LISTING, 'etl'), 'base64url');
     expect(bytes).toHaveLength(19);
     expect(bytes.subarray(16).toString()).toBe('etl');
   });
 
-  it('return the first page when there is no cursor', () => {
+  it('returns the first page when the call has no cursor', () => {
     expect(fromCursor(LISTING, undefined)).toBeUndefined();
   });
 
-  it('pagination cursors are rejected with a 400 for another listing, caller or position', () => {
+  it('returns 400 for a pagination cursor that belongs to a different listing, caller or position', () => {
     const cursor = toCursor(LISTING, 'etl');
     for (const listing of [
       ['GET /deployments', 'eve'],
@@ -46,13 +46,13 @@ describe('pagination cursors', () => {
     expect(() => fromCursor(LISTING, moved.toString('base64url'))).toThrow(forged);
   });
 
-  it('pagination cursors are rejected with a 400 when they are empty, truncated, padded or without a position', () => {
+  it('returns 400 for a pagination cursor that is empty, truncated, padded or without a position', () => {
     const cursor = toCursor(LISTING, 'etl');
     for (const text of ['', 'x', cursor.slice(0, -1), `${cursor}=`, `${cursor}!`, toCursor(LISTING, '')])
       expect(() => fromCursor(LISTING, text), text).toThrow(forged);
   });
 
-  it('pagination cursors are rejected with a 400 when they are forged with a position longer than any of ours', () => {
+  it('returns 400 for a forged pagination cursor whose position is longer than any real position', () => {
     const longest = 'x'.repeat(256);
     expect(fromCursor(LISTING, toCursor(LISTING, longest))).toBe(longest);
     for (const position of [`${longest}x`, 'é'.repeat(129), 'x'.repeat(1025), 'x'.repeat(100_000)])

@@ -7,7 +7,7 @@ const eventOf = (domainName: string, headers: Record<string, string> = {}) =>
 
 describe('the issuer', () => {
   it.each(['abc123.execute-api.eu-west-1.amazonaws.com', 'keys.example.com'])(
-    '30: is https and the domain of the request, whatever a header says: %s',
+    "30: the issuer is an https URL with the request's domain, regardless of the headers: %s",
     (domainName) => {
       const forged = { 'x-forwarded-proto': 'http', 'x-forwarded-host': 'evil.test', host: 'evil.test' };
       expect(issuerOf(eventOf(domainName), undefined)).toBe(`https://${domainName}`);
@@ -16,14 +16,14 @@ describe('the issuer', () => {
   );
 
   it.each(['127.0.0.1:8787', '127.100.200.30', 'localhost', 'localhost:8787', '[::1]:8787'])(
-    'uses http only on the local machine: %s',
+    'the issuer uses http only on the local machine: %s',
     (host) => {
       expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`http://${host}`);
       expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'https' }), undefined)).toBe(`https://${host}`);
     },
   );
 
-  it('is the public URL when the stack sets one', () => {
+  it('the issuer is the public URL when the stack sets one', () => {
     const event = eventOf('abc123.execute-api.eu-west-1.amazonaws.com');
     expect(issuerOf(event, 'https://keys.example.com')).toBe('https://keys.example.com');
   });
@@ -34,7 +34,7 @@ describe('the issuer', () => {
     'evil.test:8787',
     'evil.localhost',
     'x127.0.0.1:8787',
-  ])('is https for the domain %s, which only resembles a local one', (host) => {
+  ])('the issuer uses https for the domain %s, which only resembles a local domain', (host) => {
     expect(issuerOf(eventOf(host, { 'x-forwarded-proto': 'http' }), undefined)).toBe(`https://${host}`);
   });
 });

@@ -17,8 +17,15 @@ beforeEach(() => {
 const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
 const BEARER = `Bearer ${part({ typ: 'at+jwt' })}.${part({ sub: 'ada', groups: ['a'] })}.c2ln`;
 const KEYS = 'GET /deployments/{deploymentId}/api-keys/{keyId}';
-const people = { groupsClaim: 'groups', adminGroup: 'a', adminScope: undefined };
+const people = {
+  issuer: 'https://login.test',
+  groupsClaim: 'groups',
+  adminGroup: 'a',
+  adminScope: undefined,
+};
 const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
+
+const requireAccess = vi.fn(async () => {});
 
 async function send(
   change: object = {},
@@ -27,7 +34,7 @@ async function send(
 ) {
   const handler = managementHandler(
     { [KEYS]: route, 'GET /deployments': route },
-    { logger, people, onRejected, ...options },
+    { logger, people, onRejected, requireAccess, ...options },
   );
   const event = {
     routeKey: KEYS,
@@ -51,12 +58,17 @@ async function send(
 const asked = () => route.mock.calls[0]?.[0] as ManagementRequest;
 
 describe('a call to the management API', () => {
-  it('reaches its route with the person, the path and the query', async () => {
+  it('a management call reaches its route with the person, the path and the query string', async () => {
     expect(await send({ rawQueryString: 'X-Amz-Date=a%20b', body: '{"a":1}' })).toEqual({ status: 204 });
     expect(asked()).toMatchObject({
-      person: { sub: 'ada', groups: ['a'], isAdministrator: true },
+      person: {
+        sub: 'ada',
+        groups: ['a'],
+        isAdministrator: true,
+        signIn: { issuer: 'https://login.test', sub: 'ada', at: 0 },
+      },
       actor: { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' },
-      params: { deploymentId: 'etl', keyId: 'k-1', tokenId: '' },
+      params: { deploymentId: 'etl', keyId: 'k-1', tokenId: '', accessTokenId: '' },
       query: { 'X-Amz-Date': 'a b' },
       routeKey: KEYS,
       base: '',
@@ -67,26 +79,26 @@ describe('a call to the management API', () => {
     expect(onRejected).not.toHaveBeenCalled();
   });
 
-  it('reaches its route without parameters and query when it has none', async () => {
+  it('a management call without parameters or a query string reaches its route', async () => {
     await send({ routeKey: 'GET /deployments', pathParameters: undefined });
     expect(asked()).toMatchObject({
-      params: { deploymentId: '', keyId: '', tokenId: '' },
+      params: { deploymentId: '', keyId: '', tokenId: '', accessTokenId: '' },
       query: {},
       bodyHash: hashOf(''),
     });
   });
 
-  it('returns 401 when the person is not signed in', async () => {
+  it('a management call returns 401 when the person is not signed in', async () => {
     expect(await send({}, { authorization: 'Bearer x' })).toMatchObject({ status: 401 });
     expect(route).not.toHaveBeenCalled();
   });
 
-  it('returns 500 when no route matches', async () => {
+  it('a management call returns 500 when no route matches', async () => {
     expect(await send({ routeKey: 'GET /other' })).toMatchObject({ status: 500 });
     expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for GET /other' });
   });
 
-  it('returns 400 with the rule for a malformed Deployment ID', async () => {
+  it('returns 400 and states the rule when a Deployment ID is malformed', async () => {
     for (const pathParameters of [{ deploymentId: 'a#b' }, { deploymentId: '' }, {}, undefined])
       expect(await send({ pathParameters })).toMatchObject({
         status: 400,
@@ -103,7 +115,7 @@ describe('a call to the management API', () => {
   });
 });
 
-describe('a call of an IAM principal under /platform', () => {
+describe('a call by an IAM principal under /platform', () => {
   const USER = 'arn:aws:iam::123456789012:user/ada';
   const signed = {
     requestId: 'r-1',
@@ -112,7 +124,7 @@ describe('a call of an IAM principal under /platform', () => {
   };
   const routeKey = KEYS.replace(' /', ' /platform/');
 
-  it('reaches the same route, as an administrator', async () => {
+  it("a call by an IAM principal reaches the same route, with an administrator's rights", async () => {
     expect(await send({ routeKey, requestContext: signed }, {}, { platformPrincipals: [USER] })).toEqual({
       status: 204,
     });
@@ -124,13 +136,13 @@ describe('a call of an IAM principal under /platform', () => {
     });
   });
 
-  it('returns 403 when the stack lists no principals, and for a person', async () => {
+  it('a path under /platform returns 403 when the stack lists no principals, and when a person calls it', async () => {
     expect(await send({ routeKey, requestContext: signed })).toMatchObject({ status: 403 });
     expect(await send({ routeKey }, {}, { platformPrincipals: [USER] })).toMatchObject({ status: 403 });
     expect(route).not.toHaveBeenCalled();
   });
 
-  it('returns 401 on the paths for people', async () => {
+  it('an IAM principal gets 401 on the routes for people', async () => {
     expect(await send({ requestContext: signed }, {}, { platformPrincipals: [USER] })).toMatchObject({
       status: 401,
     });
@@ -149,7 +161,7 @@ describe('the request body', () => {
     return status === 204 ? result : status;
   };
 
-  it('is JSON and may be omitted when the route has a default', async () => {
+  it('a request body must be JSON, and can be omitted when the route has a default', async () => {
     expect(await body({ body: '{"a":1}' })).toEqual({ a: 1 });
     expect(await body({ body: '{"a":1}' }, { b: 2 })).toEqual({ a: 1 });
     expect(await body({}, { b: 2 })).toEqual({ b: 2 });
@@ -170,12 +182,12 @@ describe('the Idempotency-Key header', () => {
     return status === 204 ? result : body.errors;
   };
 
-  it('is passed on unchanged, and is optional', async () => {
+  it('the Idempotency-Key header is optional and is passed to the route unchanged', async () => {
     expect(await key()).toBeUndefined();
     for (const one of ['a', '!', '~', '+-', 'x'.repeat(255), '{"#$%&*.']) expect(await key(one)).toBe(one);
   });
 
-  it('must be 1 to 255 printable characters without space and comma', async () => {
+  it('an Idempotency-Key must be 1 to 255 printable characters without spaces or commas', async () => {
     const rule = 'must be 1 to 255 printable ASCII characters without space and comma';
     for (const one of ['', 'a b', 'a,b', ' a', 'a ', 'a\n', '\u007f', 'é', 'x'.repeat(256)])
       expect(await key(one), one).toEqual([{ field: 'Idempotency-Key', rule }]);
@@ -183,7 +195,7 @@ describe('the Idempotency-Key header', () => {
 });
 
 describe('a rejected call to the management API', () => {
-  it('is recorded before the response is returned', async () => {
+  it('records a rejected call before the response is returned', async () => {
     route.mockRejectedValue(notFound('API key'));
     let isRecorded = false;
     onRejected.mockImplementation(async () => {
@@ -195,7 +207,7 @@ describe('a rejected call to the management API', () => {
     expect(onRejected).toHaveBeenCalledExactlyOnceWith(asked(), expect.objectContaining({ status: 404 }));
   });
 
-  it('is still rejected when recording fails, and the failure is logged', async () => {
+  it('still rejects a call when the rejection cannot be recorded, and logs the failure', async () => {
     route.mockRejectedValue(notFound('API key'));
     const cause = new Error('down');
     onRejected.mockRejectedValue(cause);
@@ -203,7 +215,7 @@ describe('a rejected call to the management API', () => {
     expect(vi.mocked(logger.error).mock.calls).toEqual([['rejected call not recorded', cause]]);
   });
 
-  it('is not recorded when the call failed for another reason', async () => {
+  it('does not record a call as rejected when it failed for another reason', async () => {
     route.mockRejectedValueOnce(unavailable(new Error('down'))).mockRejectedValueOnce(new Error('bug'));
     expect(await send()).toMatchObject({ status: 503 });
     expect(await send()).toMatchObject({ status: 500 });

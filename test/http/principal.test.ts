@@ -18,16 +18,21 @@ it('isPlatformRoute matches paths under /platform, which IAM authorises', () => 
 });
 
 describe('an IAM principal', () => {
-  it('becomes an administrator with its ARN as the sub when the stack lists it', () => {
-    expect(behind({ iam: { userArn: USER } })).toEqual({ sub: USER, groups: [], isAdministrator: true });
+  it('an IAM principal that the stack lists becomes an administrator with its ARN as the sub', () => {
+    expect(behind({ iam: { userArn: USER } })).toEqual({
+      sub: USER,
+      groups: [],
+      isAdministrator: true,
+      signIn: undefined,
+    });
   });
 
-  it('is rejected when the stack does not list it', () => {
+  it('rejects an IAM principal that the stack does not list', () => {
     expect(() => behind({ iam: { userArn: USER } }, [])).toThrow(refused);
     expect(() => behind({ iam: { userArn: `${USER}2` } })).toThrow(refused);
   });
 
-  it('is matched by its exact ARN, and not by similar text', () => {
+  it('matches an IAM principal only by its exact ARN', () => {
     const role = 'arn:aws:iam::123456789012:role/ci';
     const session = 'arn:aws:sts::123456789012:assumed-role/ci/s';
     expect(behind({ iam: { userArn: session } }, [role])).toMatchObject({ sub: role });
@@ -35,7 +40,7 @@ describe('an IAM principal', () => {
       expect(() => behind({ iam: { userArn } }, [role])).toThrow(refused);
   });
 
-  it('is rejected when API Gateway has not authenticated it', () => {
+  it('rejects an IAM principal that API Gateway has not authenticated', () => {
     for (const authorizer of [
       undefined,
       {},

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
 import { OPERATIONS } from '../../functions/openapi/operations.ts';
-import { DAY, inProcess, startTable } from '../support/in-process.ts';
+import { inProcess, startTable } from '../support/in-process.ts';
 
 const UNKNOWN = 'is not a parameter of this request';
 const REPEATED = 'must be given only once';
@@ -12,8 +13,8 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 const service = inProcess(engine);
 await service.register('query');
-const key = await service.makeKey('query');
 const absent = newUlid(0);
+const ofTokens = await service.makeKey('query');
 
 /** Every management route, with the query parameters that its OpenAPI operation describes. */
 const ROUTES = Object.entries(OPERATIONS)
@@ -22,8 +23,10 @@ const ROUTES = Object.entries(OPERATIONS)
     const [method = '', path = ''] = route.split(' ');
     const target = path
       .replace('{deploymentId}', 'query')
+      .replace('{keyId}/tokens', `${ofTokens.id}/tokens`)
       .replace('{keyId}', formatKeyId('query', absent))
-      .replace('{tokenId}', absent);
+      .replace('{tokenId}', absent)
+      .replace('{accessTokenId}', tokenIdOf(hashOf('absent')));
     return { route, method, target, known: Object.keys(query?.shape ?? {}) };
   });
 const LISTINGS = ROUTES.filter(({ known }) => known.length > 0);
@@ -31,7 +34,10 @@ const LISTINGS = ROUTES.filter(({ known }) => known.length > 0);
 const percentEncoded = (text: string) =>
   [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 
-/** Unknown names, as text and as they are sent: misspelled, empty, properties of every object. */
+/**
+ * Unknown names, each as plain text and URL-encoded: a misspelled name, an empty name, and names that every object
+ * inherits.
+ */
 const unknownName = fc
   .oneof(
     fc.constantFrom('limits', 'Limit', 'limit ', 'limit\0', 'cursor[]', 'scope', 'access_token', 'X-Amz'),
@@ -44,7 +50,7 @@ const sentAs = fc.constantFrom(encodeURIComponent, percentEncoded);
 const shown = (name: string) => (name === '' ? '(empty name)' : name);
 
 const problem = (errors: { field: string; rule: string }[]) => ({
-  type: 'about:blank',
+  type: '/errors#invalid_request',
   title: 'Bad Request',
   status: 400,
   code: 'invalid_request',
@@ -52,52 +58,63 @@ const problem = (errors: { field: string; rule: string }[]) => ({
   errors,
 });
 
-describe('a query parameter of a management call', () => {
-  it.each(ROUTES)('gets 400 with its name if the route does not have it: $route', async (it) => {
-    const { method, target, known } = it;
-    const property = fc.asyncProperty(
-      unknownName,
-      sentAs,
-      fc.constantFrom('', '=', '=1'),
-      async (name, send, value) => {
-        const query = ['X-Amz-Date=1', ...known.map((one) => `${one}=1`), `${send(name)}${value}`].join('&');
-        // A pair without name and value is not a parameter.
-        fc.pre(name !== '' || value !== '');
-        const reply = await service.call(method, `${target}?${query}`, { as: 'admin', json: {} });
-        expect([reply.status, reply.json]).toEqual([400, problem([{ field: shown(name), rule: UNKNOWN }])]);
-      },
-    );
-    await fc.assert(property, { numRuns: 30 });
-  });
+describe('query parameters of management calls', () => {
+  it.each(ROUTES)(
+    'returns 400 and names a query parameter that the route does not have: $route',
+    async (it) => {
+      const { method, target, known } = it;
+      const property = fc.asyncProperty(
+        unknownName,
+        sentAs,
+        fc.constantFrom('', '=', '=1'),
+        async (name, send, value) => {
+          const query = ['X-Amz-Date=1', ...known.map((one) => `${one}=1`), `${send(name)}${value}`].join(
+            '&',
+          );
+          // A pair that has neither a name nor a value is not a parameter.
+          fc.pre(name !== '' || value !== '');
+          const reply = await service.call(method, `${target}?${query}`, { as: 'admin', json: {} });
+          expect([reply.status, reply.json]).toEqual([400, problem([{ field: shown(name), rule: UNKNOWN }])]);
+        },
+      );
+      await fc.assert(property, { numRuns: 30 });
+    },
+  );
 
-  it.each(LISTINGS)('gets 400 with its name if it is repeated: $route', async ({ target, known }) => {
-    const property = fc.asyncProperty(
-      fc.constantFrom(...known),
-      fc.array(fc.constantFrom('', '1', '2', '%31'), { minLength: 2, maxLength: 4 }),
-      sentAs,
-      async (name, values, send) => {
-        const query = values.map((value, n) => `${n === 0 ? name : send(name)}=${value}`).join('&');
-        const reply = await service.call('GET', `${target}?${query}`, { as: 'admin' });
-        expect([reply.status, reply.json]).toEqual([400, problem([{ field: name, rule: REPEATED }])]);
-      },
-    );
-    await fc.assert(property, { numRuns: 30 });
-  });
+  it.each(LISTINGS)(
+    'returns 400 and names a query parameter that is repeated: $route',
+    async ({ target, known }) => {
+      const property = fc.asyncProperty(
+        fc.constantFrom(...known),
+        fc.array(fc.constantFrom('', '1', '2', '%31'), { minLength: 2, maxLength: 4 }),
+        sentAs,
+        async (name, values, send) => {
+          const query = values.map((value, n) => `${n === 0 ? name : send(name)}=${value}`).join('&');
+          const reply = await service.call('GET', `${target}?${query}`, { as: 'admin' });
+          expect([reply.status, reply.json]).toEqual([400, problem([{ field: name, rule: REPEATED }])]);
+        },
+      );
+      await fc.assert(property, { numRuns: 30 });
+    },
+  );
 
-  it.each(LISTINGS)('is accepted under a percent-encoded name: $route', async ({ target }) => {
+  it.each(LISTINGS)('accepts a query parameter with a percent-encoded name: $route', async ({ target }) => {
     const reply = await service.call('GET', `${target}?${percentEncoded('limit')}=%31`, { as: 'admin' });
     expect(reply.status).toBe(200);
   });
 
-  it.each(ROUTES)('is accepted if it belongs to a signature: $route', async ({ method, target }) => {
-    const call = (query: string) => service.call(method, `${target}${query}`, { as: 'stranger', json: {} });
-    const without = await call('');
-    const signed = await call('?X-Amz-Date=1&x-amz-signature=2&X-Amz-Security-Token=&&');
-    expect(signed.status).toBe(without.status);
-    expect(signed.text).not.toContain(UNKNOWN);
-  });
+  it.each(ROUTES)(
+    'accepts a query parameter that belongs to a signature: $route',
+    async ({ method, target }) => {
+      const call = (query: string) => service.call(method, `${target}${query}`, { as: 'stranger', json: {} });
+      const without = await call('');
+      const signed = await call('?X-Amz-Date=1&x-amz-signature=2&X-Amz-Security-Token=&&');
+      expect(signed.status).toBe(without.status);
+      expect(signed.text).not.toContain(UNKNOWN);
+    },
+  );
 
-  it('gets the same 400 for a Deployment that does not exist and for one that the caller may not see', async () => {
+  it('an unknown query parameter returns the same 400 for a missing Deployment as for a Deployment hidden from the caller', async () => {
     await service.register('hidden', { groups: [] });
     for (const id of ['hidden', 'none']) {
       const reply = await service.call('GET', `/deployments/${id}/api-keys?a=1&b=&a=2&limit=1&limit=1`, {
@@ -114,7 +131,7 @@ describe('a query parameter of a management call', () => {
     }
   });
 
-  it('is shown without what may be secret in its name', async () => {
+  it("shows a query parameter's name without parts that could be secret", async () => {
     const secret = mintCredential('secret', 'query', newUlid(0));
     const names = [secret, `x${secret.slice(0, 39)}`, secret.slice(0, 40), `a=${secret}`];
     const query = names.map(encodeURIComponent).join('&');
@@ -124,13 +141,13 @@ describe('a query parameter of a management call', () => {
     expect(reply.text).not.toContain(secret.slice(33, 39));
   });
 
-  it('is listed among the first 20 only', async () => {
+  it('lists at most 20 invalid query parameters', async () => {
     const names = Array.from({ length: 30 }, (_, n) => `name${n}`);
     const reply = await service.call('GET', `/deployments?${names.join('&')}`, { as: 'admin' });
     expect(reply.json).toEqual(problem(names.slice(0, 20).map((field) => ({ field, rule: UNKNOWN }))));
   });
 
-  it('changes nothing when it gets 400', async () => {
+  it('a call with an invalid query parameter changes nothing', async () => {
     await service.register('kept');
     const created = await service.makeKey('kept');
     const before = await service.partition('DEPLOYMENT#kept');
@@ -148,47 +165,5 @@ describe('a query parameter of a management call', () => {
       expect([reply.status, reply.json.detail]).toEqual([400, `dryRun ${UNKNOWN}`]);
     }
     expect(await service.partition('DEPLOYMENT#kept')).toEqual(before);
-  });
-});
-
-describe('a query parameter of /whoami', () => {
-  it('gets 400 for a valid token, and the call is not a use', async () => {
-    const token = await service.swap(key);
-    const issuedAt = service.time.now;
-    service.time.now += (DAY - 1) * 1000;
-    const property = fc.asyncProperty(
-      fc.oneof(unknownName, fc.constantFrom('scope', 'deployment', 'limit', 'X-Amz-Date')),
-      sentAs,
-      fc.constantFrom('=', '=1'),
-      async (name, send, value) => {
-        const query = `${send(name)}${value}&${send(name)}${value}`;
-        const reply = await service.call('GET', `/whoami?${query}`, { token });
-        expect([reply.status, reply.json]).toEqual([400, { message: 'This call has no query parameters.' }]);
-        expect(reply.headers).toEqual({ 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
-      },
-    );
-    await fc.assert(property, { numRuns: 50 });
-    service.time.now = issuedAt + (DAY + 1) * 1000;
-    expect(await service.use(token)).toBe(401);
-  });
-
-  it('gets 401 without a valid token', async () => {
-    const revoked = await service.swap(key);
-    await service.leak(revoked);
-    const tokens = [mintCredential('token', 'query', newUlid(0)), 'x', revoked];
-    for (const token of tokens) {
-      const reply = await service.call('GET', '/whoami?scopes=a', { token });
-      expect([reply.status, reply.json]).toEqual([401, { message: 'Unauthorized' }]);
-      expect(reply.headers['WWW-Authenticate']).toBe('Bearer error="invalid_token"');
-    }
-    const reply = await service.call('GET', '/whoami?scopes=a');
-    expect([reply.status, reply.headers['WWW-Authenticate']]).toEqual([401, 'Bearer']);
-  });
-
-  it('may be absent after the question mark', async () => {
-    const token = await service.swap(await service.makeKey('query'));
-    for (const query of ['?', '?&', '?&&']) {
-      expect((await service.call('GET', `/whoami${query}`, { token })).status).toBe(200);
-    }
   });
 });

@@ -41,14 +41,14 @@ const text = (least: number, most: number) =>
 const list = <T>(length: number, one: T) => Array.from({ length }, () => one);
 
 describe('request input', () => {
-  it('is rejected by the name of its part when it is not an object', () => {
+  it('rejects input that is not an object, and names the part of the request that contains it', () => {
     for (const input of [null, 'x', 7, [], undefined]) {
       expect(broken(deploymentInput, input)).toEqual(['body must be an object']);
       expect(broken(deploymentInput, input, 'query')).toEqual(['query must be an object']);
     }
   });
 
-  it('#52: names an unknown field, unless the name is long enough to be a secret', () => {
+  it('#52: names an unknown field, unless its name is long enough to be a secret', () => {
     const input = { a: 1, ['b'.repeat(40)]: 2, ['c'.repeat(41)]: 3, __proto__x: 4 };
     expect(broken(deploymentInput, input)).toEqual([
       'a is not a field of this request',
@@ -58,7 +58,7 @@ describe('request input', () => {
     ]);
   });
 
-  it('#52: never repeats a secret from a name that the caller chose, at any depth', () => {
+  it('#52: never repeats a secret from a name that the caller chose, at any level of nesting', () => {
     const random = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
     const secret = formatCredential({ kind: 'secret', deploymentId: 'etl', ulid }, random);
@@ -84,7 +84,7 @@ describe('request input', () => {
     expect(said).toEqual(Array.from({ length: 20 }, (_, n) => `field${n} is not a field of this request`));
   });
 
-  it('names each invalid field at any depth, and says that a missing one is required', () => {
+  it('names each invalid field at any level of nesting, and reports a missing field as required', () => {
     expect(broken(newKey, { description: 7, scopes: ['code:deploy', 'x'] })).toEqual([
       `name is required: ${plain(1, 100)}`,
       `description ${plain(0, 500)}`,
@@ -97,7 +97,7 @@ describe('a text field', () => {
   const name = (value: unknown) => broken(deploymentInput, { name: value });
   const rule = [`name ${plain(1, 100)}`];
 
-  it('is measured in characters, not in UTF-16 units', () => {
+  it('measures the length of input in characters, not in UTF-16 units', () => {
     for (const good of [
       'a',
       'x'.repeat(100),
@@ -115,7 +115,7 @@ describe('a text field', () => {
       expect(name(bad)).toEqual(rule);
   });
 
-  it('rejects control characters, lone surrogates and other types', () => {
+  it('rejects text with control characters or lone surrogates, and values that are not strings', () => {
     for (const bad of ['a\nb', '\n', 'a\0', '\u007f', '\u0085', 'a\ud800', 7, null, ['a']])
       expect(name(bad)).toEqual(rule);
   });
@@ -141,29 +141,32 @@ describe('a text field', () => {
     ['groups[0]', 128, (value: string) => broken(deploymentInput, { groups: [value] })],
     ['description', 500, (value: string) => broken(newKey, { name: 'ci', description: value })],
     ['description', 500, (value: string) => broken(keyChanges, { description: value })],
-  ] as const)('has no invisible characters and no outer white space: %s, %d', (field, most, judge) => {
-    const refusal = [`${field} ${plain(field === 'description' ? 0 : 1, most)}`];
-    const invisible = fc
-      .constantFrom(...control, ...zeroWidth, ...bidirectional)
-      .map((code) => String.fromCodePoint(code));
-    fc.assert(
-      fc.property(around, invisible, fc.nat(2), ([before, after], wrong, place) => {
-        const value = [wrong + after, before + wrong + after, before + wrong][place] ?? '';
-        expect(judge(value), JSON.stringify(value)).toEqual(refusal);
-      }),
-      { numRuns: 300 },
-    );
-    for (const space of white.map((code) => String.fromCodePoint(code))) {
-      for (const value of [space, `${space}a`, `a${space}`, `${space}a${space}`]) {
-        expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+  ] as const)(
+    'text in a request has no invisible characters and no leading or trailing white space: %s, %d',
+    (field, most, judge) => {
+      const refusal = [`${field} ${plain(field === 'description' ? 0 : 1, most)}`];
+      const invisible = fc
+        .constantFrom(...control, ...zeroWidth, ...bidirectional)
+        .map((code) => String.fromCodePoint(code));
+      fc.assert(
+        fc.property(around, invisible, fc.nat(2), ([before, after], wrong, place) => {
+          const value = [wrong + after, before + wrong + after, before + wrong][place] ?? '';
+          expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+        }),
+        { numRuns: 300 },
+      );
+      for (const space of white.map((code) => String.fromCodePoint(code))) {
+        for (const value of [space, `${space}a`, `a${space}`, `${space}a${space}`]) {
+          expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+        }
       }
-    }
-    expect(judge('a b')).toBeUndefined();
-  });
+      expect(judge('a b')).toBeUndefined();
+    },
+  );
 });
 
 describe('the input for a Deployment', () => {
-  it('accepts a name and groups, both optional', () => {
+  it('accepts an optional name and optional groups for a Deployment', () => {
     for (const input of [
       {},
       { name: 'ETL' },
@@ -173,7 +176,7 @@ describe('the input for a Deployment', () => {
       expect(parseInput(deploymentInput, input)).toEqual(input);
   });
 
-  it('accepts at most 20 groups of 1 to 128 characters', () => {
+  it('accepts at most 20 groups of 1 to 128 characters for a Deployment', () => {
     const rule = ['groups must be an array of at most 20 groups'];
     expect(broken(deploymentInput, { groups: list(21, 'g') })).toEqual(rule);
     expect(broken(deploymentInput, { groups: 'g' })).toEqual(rule);
@@ -185,7 +188,7 @@ describe('the input for a Deployment', () => {
 });
 
 describe('the input for a new key', () => {
-  it('requires a name, and all other fields are optional', () => {
+  it('requires only a name for a new key; all other fields are optional', () => {
     expect(parseInput(newKey, { name: 'ci' })).toEqual({ name: 'ci' });
     const networks = list(20, '10.0.0.0/8');
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
@@ -213,7 +216,7 @@ describe('the input for a new key', () => {
     expect(broken(newKey, { name: 'ci', enabled: true })).toEqual(['enabled is not a field of this request']);
   });
 
-  it('has 1 to 16 scopes, of those that the stack knows', () => {
+  it('accepts 1 to 16 scopes that the stack knows for a new key', () => {
     const rule = ['scopes must be an array of 1 to 16 scopes'];
     expect(broken(newKey, { name: 'ci', scopes: [] })).toEqual(rule);
     expect(broken(keyChanges, { scopes: [] })).toEqual(rule);
@@ -233,7 +236,7 @@ describe('the input for a new key', () => {
     ]);
   });
 
-  it('requires an expiry in the future with a time zone', () => {
+  it("requires a new key's expiry to be in the future and to have a time zone", () => {
     const rule = ['expiresAt must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z'];
     for (const bad of [
       '2030-01-01T12:00:00Z',
@@ -248,7 +251,7 @@ describe('the input for a new key', () => {
     expect(broken(newKey, { name: 'ci', expiresAt: '2030-01-01T12:00:00.001Z' })).toBeUndefined();
   });
 
-  it('accepts at most 20 IP ranges in CIDR notation', () => {
+  it('accepts at most 20 IP ranges in CIDR notation for a new key', () => {
     const rule = ['networks must be an array of at most 20 CIDR ranges'];
     expect(broken(newKey, { name: 'ci', networks: list(21, '10.0.0.0/8') })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', networks: '10.0.0.0/8' })).toEqual(rule);
@@ -257,7 +260,7 @@ describe('the input for a new key', () => {
     ]);
   });
 
-  it('rejects every trusted issuer when the stack trusts none', () => {
+  it('rejects a trust rule for any issuer when the stack trusts none', () => {
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
     expect(broken(newKeyInput(KNOWN, NOW), { name: 'ci', trust })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
@@ -270,7 +273,7 @@ describe('a trust rule', () => {
   const of = (trust: unknown) => broken(newKey, { name: 'ci', trust });
   const one = (change: object) => of([{ ...rule, ...change }]);
 
-  it('requires an issuer and claims; audience and single use are optional', () => {
+  it('requires an issuer and claims in a trust rule; audience and single use are optional', () => {
     for (const change of [
       {},
       { audience: 'a'.repeat(256), singleUse: true },
@@ -288,7 +291,7 @@ describe('a trust rule', () => {
     expect(of(list(10, rule))).toBeUndefined();
   });
 
-  it('is one of 1 to 10 rules', () => {
+  it('accepts 1 to 10 trust rules', () => {
     for (const bad of [[], list(11, rule), rule, null])
       expect(of(bad)).toEqual(['trust must be an array of 1 to 10 rules']);
   });
@@ -299,7 +302,7 @@ describe('a trust rule', () => {
     for (const bad of [{}, many, 'x', null]) expect(one({ claims: bad })).toEqual(claims);
   });
 
-  it('matches each claim with a text, or with a prefix that ends in / or :', () => {
+  it('accepts exact text, or a prefix that ends with / or :, for each claim of a trust rule', () => {
     const claim = ['trust[0].claims.sub must be a text, or a prefix that ends in / or :'];
     for (const bad of ['', 'x'.repeat(257)])
       expect(one({ claims: { sub: bad } })).toEqual([`trust[0].claims.sub ${text(1, 256)}`]);
@@ -316,12 +319,12 @@ describe('a trust rule', () => {
     ]);
   });
 
-  it('rejects an empty, overlong or unprintable claim name', () => {
+  it('rejects a trust rule with an empty, overlong or unprintable claim name', () => {
     for (const bad of ['', 'x'.repeat(101), 'a\n'])
       expect(one({ claims: { [bad]: 'x' } })).not.toBeUndefined();
   });
 
-  it('rejects an unknown issuer, an invalid audience or singleUse, and unknown fields', () => {
+  it('rejects a trust rule with an unknown issuer, an invalid audience or singleUse, or an unknown field', () => {
     expect(one({ issuer: 'https://evil.test' })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
     ]);
@@ -332,7 +335,7 @@ describe('a trust rule', () => {
     expect(of([7])).toHaveLength(1);
   });
 
-  it('must bind a tenant of its issuer', () => {
+  it('rejects a trust rule that does not bind a tenant of its issuer', () => {
     expect(one({ issuer: GITHUB, claims: { repository: 'a/b' } })).toEqual([
       'trust[0] must bind repository_id or repository_owner_id to a number, in digits',
     ]);
@@ -340,7 +343,7 @@ describe('a trust rule', () => {
     expect(one({ claims: { ref: 'main' } })).toEqual(['trust[0] must bind sub to exact text']);
   });
 
-  it('reports each reserved claim name', () => {
+  it('rejects and reports each reserved claim name', () => {
     const claims = JSON.parse('{"sub": "x", "__proto__": "x", "iss": {}, "constructor": "x"}');
     expect(one({ claims })).toEqual([
       'trust[0].claims must not name the claim __proto__',
@@ -350,8 +353,8 @@ describe('a trust rule', () => {
   });
 });
 
-describe('the input for changes to a key', () => {
-  it('accepts each field, and null only for description and expiresAt', () => {
+describe('the input for editing a key', () => {
+  it('accepts a change to each field of a key, and accepts null only for description and expiresAt', () => {
     const all = {
       name: 'a',
       scopes: ['code:deploy'],
@@ -381,14 +384,14 @@ describe('the input for changes to a key', () => {
   });
 });
 
-describe('the input for a rotation', () => {
-  it('retires the old secret after 7 days by default', () => {
+describe('the input for rotating a key', () => {
+  it('a rotation retires the old secret after 7 days by default', () => {
     expect(parseInput(rotationInput, {})).toEqual({ retireOld: 604_800 });
     for (const retireOld of ['on_first_use', 'now', 0, 7_776_000])
       expect(parseInput(rotationInput, { retireOld })).toEqual({ retireOld });
   });
 
-  it('accepts whole seconds up to 90 days, "on_first_use" or "now"', () => {
+  it('a rotation accepts whole seconds up to 90 days, "on_first_use" or "now"', () => {
     for (const retireOld of [-1, 7_776_001, 1.5, '60', 'later', null, true])
       expect(broken(rotationInput, { retireOld })).toEqual([
         'retireOld must be "on_first_use", "now", or whole seconds from 0 to 7776000',
@@ -419,7 +422,7 @@ it('the input for a leak report accepts any text of 1 to 32768 bytes, including 
   expect(broken(leakInput, { credential: 'x', y: 1 })).toEqual(['y is not a field of this request']);
 });
 
-it('a page has 1 to 100 items, and 100 by default', () => {
+it('a page has 1 to 100 items, or 100 by default', () => {
   expect(parseInput(pageInput, {})).toEqual({ limit: 100 });
   expect(parseInput(pageInput, { limit: '1', cursor: 'c', x: 'y' })).toEqual({ limit: 1, cursor: 'c' });
   for (const limit of ['9', '10', '99', '100'])
@@ -428,21 +431,21 @@ it('a page has 1 to 100 items, and 100 by default', () => {
     expect(broken(pageInput, { limit }, 'query')).toEqual(['limit must be a whole number from 1 to 100']);
 });
 
-describe('the OpenAPI schema of the input', () => {
+describe('the OpenAPI schema of request input', () => {
   const said = (schema: Schema) => z.toJSONSchema(schema, { io: 'input' }).properties ?? {};
 
-  it('gives the length of a text in characters', () => {
+  it('the OpenAPI schema gives text lengths in characters', () => {
     expect(said(deploymentInput).name).toMatchObject({ type: 'string', minLength: 1, maxLength: 100 });
     expect(said(newKey).description).toMatchObject({
       anyOf: [{ type: 'string', minLength: 0, maxLength: 500 }, { type: 'null' }],
     });
   });
 
-  it('gives the length of a scope', () => {
+  it('the OpenAPI schema gives the maximum length of a scope', () => {
     expect(said(newKey).scopes).toMatchObject({ maxItems: 16, items: { maxLength: 64 } });
   });
 
-  it('declares the limit of a page as an integer', () => {
+  it('the OpenAPI schema declares the page limit as an integer', () => {
     expect(said(pageInput).limit).toMatchObject({ type: 'integer', minimum: 1, maximum: 100, default: 100 });
     expect(said(pageInput).limit).not.toHaveProperty('pattern', expect.anything());
   });

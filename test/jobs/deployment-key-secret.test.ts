@@ -36,7 +36,7 @@ const rotated = (n: number) => ({ status: 200, body: keyOf(n) });
 const seen = (n: number) => ({ status: 200, body: { ...keyOf(n), secret: undefined } });
 const replayed = (status: number, n: number) => ({ status, body: { ...keyOf(n), secret: undefined } });
 
-/** Sends one request to a service with these responses, call by call. */
+/** Sends one request. The service returns these responses, one for each call. */
 async function ask(change: object, answers: Answer[], { puts = [] as (Error | undefined)[] } = {}) {
   const calls: PlatformCall[] = [];
   const written: string[] = [];
@@ -65,7 +65,7 @@ async function ask(change: object, answers: Answer[], { puts = [] as (Error | un
 }
 
 describe('a CloudFormation request', () => {
-  it('a CloudFormation request to create a key sends its own ID as the Idempotency-Key, and names its resource in the description', async () => {
+  it("a CloudFormation request creates a key with the request's ID as the Idempotency-Key, and identifies the resource in the description", async () => {
     const { calls, response } = await ask({}, [made(1), seen(1)]);
     expect(calls[0]).toStrictEqual({
       url: 'https://keys.example.com',
@@ -84,7 +84,7 @@ describe('a CloudFormation request', () => {
     expect(response).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: KEY_ID });
   });
 
-  it('a CloudFormation request to create a key that is repeated finds the first key and rotates it immediately, because its secret is lost', async () => {
+  it('a repeated CloudFormation request to create a key finds the first key and rotates it immediately, because its secret is lost', async () => {
     const { calls, written } = await ask({}, [replayed(201, 1), rotated(2), seen(2)]);
     expect(calls[1]).toMatchObject({
       method: 'POST',
@@ -95,7 +95,7 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_2']);
   });
 
-  it('a CloudFormation request to rotate a key that is repeated rotates again, without an Idempotency-Key', async () => {
+  it('a repeated CloudFormation request to rotate a key rotates it again, without an Idempotency-Key', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -113,13 +113,13 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_3']);
   });
 
-  it('a CloudFormation request that runs twice at the same time stores the newest secret: the run that finds a newer one rotates again', async () => {
+  it('when a CloudFormation request is handled twice concurrently, the newest secret is stored: the run that finds a newer secret rotates the key again', async () => {
     const { written, response } = await ask({}, [made(1), seen(2), rotated(3), seen(3)]);
     expect(written).toStrictEqual(['dks_1', 'dks_3']);
     expect(response.Status).toBe('SUCCESS');
   });
 
-  it('fails when its secret never is the newest', async () => {
+  it('a CloudFormation request fails if the secret that it created never becomes the newest', async () => {
     const answers = [made(1), seen(2), rotated(3), seen(4), rotated(5), seen(6), rotated(7)];
     const { response } = await ask({}, answers);
     expect(response).toMatchObject({
@@ -129,7 +129,7 @@ describe('a CloudFormation request', () => {
     });
   });
 
-  it('a CloudFormation request to use another secret rotates the key, because nothing can read the old value', async () => {
+  it('a CloudFormation request that changes where the secret is stored rotates the key, because nothing can read the old value', async () => {
     const { made: calls } = await ask(
       {
         RequestType: 'Update',
@@ -142,7 +142,7 @@ describe('a CloudFormation request', () => {
   });
 });
 
-describe('a failed request returns an ID with which the key can be deleted', () => {
+describe('a failed request returns an ID that can be used to delete the key', () => {
   const denied = Object.assign(new Error('not authorized to perform: secretsmanager:PutSecretValue'), {
     name: 'AccessDeniedException',
   });
@@ -158,7 +158,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
       'unknown',
     ],
     ['the service fails, so there may be a key', [{ status: 500 }], [], 'unknown'],
-    ['the response has another format', [{ status: 201, body: { id: 'dks_1' } }], [], 'unknown'],
+    ['the response has an unexpected format', [{ status: 201, body: { id: 'dks_1' } }], [], 'unknown'],
     [
       'the service rejects the request, so there is no key',
       [{ status: 403, body: { message: 'Forbidden' } }],
@@ -181,7 +181,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
     expect(response).not.toHaveProperty('Data');
   });
 
-  it('returns the existing ID when an update fails', async () => {
+  it('a failed update request returns the existing ID', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -204,7 +204,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
     ['DeploymentId', '*'],
     ['Scopes', 'code:deploy'],
   ])(
-    'a request with an invalid %s, %j, names it and creates nothing, and its deletion succeeds',
+    "a request with an invalid %s, %j, fails with an error that names the property and creates nothing; the rollback's Delete request succeeds",
     async (name, value) => {
       const ResourceProperties = { ...WANTED, [name]: value };
       const { response } = await ask({ ResourceProperties }, []);
@@ -219,7 +219,7 @@ describe('a failed request returns an ID with which the key can be deleted', () 
   );
 });
 
-describe('the deletion of a key', () => {
+describe('deleting a key', () => {
   const deletion = (PhysicalResourceId: string) => ({ RequestType: 'Delete', PhysicalResourceId });
 
   it.each([
@@ -227,14 +227,14 @@ describe('the deletion of a key', () => {
     ['succeeds when the key or the Deployment is gone', 404, 'SUCCESS'],
     ['fails when the outcome is unknown', 503, 'FAILED'],
     ['fails when it is rejected', 403, 'FAILED'],
-  ])('%s', async (_, status, expected) => {
+  ])('the deletion of a key %s', async (_, status, expected) => {
     const { response, made: calls } = await ask(deletion(KEY_ID), [{ status }]);
     expect(response).toMatchObject({ Status: expected, PhysicalResourceId: KEY_ID });
     expect(calls).toStrictEqual([`DELETE /${KEY_ID}`]);
   });
 
   it.each(['unknown', 'Stack-Key-1ABC'])(
-    'searches every page for keys of the resource when the ID is %s',
+    "the deletion searches every page for the resource's keys when the ID is %s",
     async (id) => {
       const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
       const { response, made: calls } = await ask(deletion(id), [

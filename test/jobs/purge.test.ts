@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { unavailable } from '../../functions/domain/errors.ts';
 import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
 import {
   type PurgeDependencies,
@@ -45,12 +46,12 @@ const fromQueue = (...bodies: unknown[]) =>
   );
 const done = { batchItemFailures: [] };
 
-/** Values that no generation and no moment has. `undefined` is an attribute that is missing. */
+/** Values that are neither a generation nor a time. `undefined` stands for a missing attribute. */
 const damaged = fc.constantFrom(undefined, '', 'x', GENERATION.toLowerCase(), 7, -1, true, null, [], {}, [
   GENERATION,
 ]);
 
-/** The key of every token of the key. */
+/** The item keys of all tokens of the key. */
 const tokens = async () =>
   (await store.partition('DEPLOYMENT#etl')).filter(({ sk }) => String(sk).startsWith('TOKEN#')).length;
 
@@ -71,7 +72,7 @@ describe('a task that names a key', () => {
   const present = (item: object | undefined) => (item ? [JSON.parse(JSON.stringify(item))] : []);
 
   it.each(['queue', 'stream'])(
-    'deletes no token of a key whose item exists, whatever the items and the task from the %s are',
+    "a task from the %s that names a key deletes no token while the key's item exists, regardless of other items",
     async (from) => {
       const task = fc.record({
         generation: fc.constantFrom(...ULIDS),
@@ -108,7 +109,7 @@ describe('a task that names a key', () => {
 
 describe('a task that names a generation', () => {
   it.each(['queue', 'stream', 'sweep'])(
-    'deletes nothing of a Deployment whose item is malformed, and keeps the marker until the item is repaired, in a task from the %s',
+    'a task from the %s deletes nothing from a Deployment whose item is malformed, and keeps the marker until the item is repaired',
     async (from) => {
       await fc.assert(
         fc.asyncProperty(damaged, fc.constantFrom(...ULIDS), async (generation, purged) => {
@@ -136,7 +137,7 @@ describe('a task that names a generation', () => {
           expect(reports.at(-1)).toEqual({ type: 'malformed', deploymentId: 'etl' });
           expect(store.malformed).toEqual([ofDeployment]);
 
-          // Repaired into another generation: the next sweep finishes the purge.
+          // After someone repairs the item with a different generation, the next sweep finishes the purge.
           const repaired = toDeployment(deployment({ generation: purged === OTHER ? GENERATION : OTHER }));
           await store.put(repaired);
           deferred.length = 0;
@@ -155,7 +156,7 @@ describe('a task that names a generation', () => {
 });
 
 describe('a message that is not a task', () => {
-  it('fails, whatever it contains, and deletes nothing', async () => {
+  it('the purge fails on a message that is not a task, regardless of its content, and deletes nothing', async () => {
     const good = { deploymentId: 'etl', generation: GENERATION, keyUlid: KEY_ULID, deleted: 1, since: 5 };
     const wrong = {
       deploymentId: [undefined, '', 'a#b', 7, ['etl'], null],
@@ -176,8 +177,51 @@ describe('a message that is not a task', () => {
   });
 });
 
+describe('a failed purge', () => {
+  it('reports a failed purge with its cause and the key of the removed item that it could not read', async () => {
+    const record = {
+      eventName: 'REMOVE',
+      dynamodb: {
+        SequenceNumber: '7',
+        Keys: { pk: { S: 'DEPLOYMENT#etl' }, sk: { S: 'DEPLOYMENT' } },
+        OldImage: { generation: { N: '5' } },
+      },
+    } as const;
+    expect(await purgeFromStream([record], always, dependencies)).toEqual({
+      batchItemFailures: [{ itemIdentifier: '7' }],
+    });
+    expect(reports).toStrictEqual([
+      {
+        type: 'failed',
+        error: 'Error: not a record of a removed Deployment or key',
+        sequenceNumber: '7',
+        pk: 'DEPLOYMENT#etl',
+        sk: 'DEPLOYMENT',
+      },
+    ]);
+  });
+
+  it("reports a failed purge with the table's error and the task's Deployment", async () => {
+    const clock = () => {
+      throw unavailable(new Error('ThrottlingException'));
+    };
+    const task = { deploymentId: 'etl', generation: GENERATION };
+    const message = { messageId: 'm', body: JSON.stringify(task) } as never;
+    await purgeFromQueue([message], always, { ...dependencies, clock });
+    expect(reports).toStrictEqual([
+      {
+        type: 'failed',
+        error: 'Error: ThrottlingException',
+        messageId: 'm',
+        deploymentId: 'etl',
+        keyUlid: undefined,
+      },
+    ]);
+  });
+});
+
 describe('the sweep of purge markers', () => {
-  it('finds every marker but those of the last five minutes, whatever createdAt is', async () => {
+  it('the sweep finds every purge marker that was not written in the last five minutes, regardless of createdAt', async () => {
     const moments = [
       undefined,
       '',
@@ -211,7 +255,7 @@ describe('the sweep of purge markers', () => {
     }
   });
 
-  it('reports a malformed marker', async () => {
+  it('the sweep reports a malformed purge marker', async () => {
     await store.put(
       { pk: 'PURGES', sk: `etl#${GENERATION}`, createdAt: 'x' },
       { pk: 'PURGES', sk: 'x', createdAt: 0 },

@@ -8,14 +8,14 @@ import {
   compareRows,
 } from '../../functions/jobs/reconcile-source.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
-import { inProcess, startTable } from '../support/in-process.ts';
+import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
-let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
+let around: InProcessOptions['around'];
 const service = inProcess(engine, {
   source: platform.source,
   around: (when, command) => around?.(when, command),
@@ -57,6 +57,7 @@ const sync = async (records: DynamoDBRecord[]) => {
     clock,
     setAside: async () => {},
     log,
+    onOutcome: log,
   });
   expect(done).toEqual({ batchItemFailures: [] });
 };
@@ -64,19 +65,19 @@ const follow = async () => sync(await platform.records());
 const listed = async () => (await service.partition('DEPLOYMENTS')).map(({ sk, name }) => `${sk}: ${name}`);
 const generationOf = async (id: string) =>
   (await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
-const none = { looked: 0, refused: 0, registered: 0, edited: 0, deleted: 0 };
+const none = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
 
-/** Does something once, just before the first transaction. */
+/** Runs a function once, just before the first transaction. */
 const beforeTransaction = (something: () => Promise<unknown>) => {
   around = async (when, command) => {
-    if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+    if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
     around = undefined;
     await something();
   };
 };
 
-describe('reconciling the rows of a followed table', () => {
-  it('registers unknown rows, but no rows that are not Deployments, are deleted or are rejected', async () => {
+describe("reconciling a followed table's rows", () => {
+  it('reconciliation registers unknown rows, except rows that are not Deployments, are deleted or are rejected', async () => {
     await platform.put(rowOf('a', { label: { S: 'A' } }));
     await platform.put(rowOf('b'));
     await platform.put(rowOf('c', { status: { S: 'deleted' } }));
@@ -84,14 +85,14 @@ describe('reconciling the rows of a followed table', () => {
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1, registered: 2 });
     expect(await listed()).toEqual(['a: A', 'b: b']);
     expect(refused).toEqual([expect.stringMatching(/^row-x: deployment must be text of the form/)]);
-    // Later stream records about them change nothing.
+    // Stream records about these rows that arrive later change nothing.
     const generation = await generationOf('a');
     await follow();
     expect(await generationOf('a')).toBe(generation);
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1 });
   });
 
-  it('reports the same in a dry run and changes nothing', async () => {
+  it('a reconciliation dry run reports the changes that a real run would make, and writes nothing', async () => {
     await platform.put(rowOf('a'));
     const before = await table.client.send(new ScanCommand({ TableName: 'keys' }));
     expect((await rows({ isDryRun: true })).counts).toMatchObject({ registered: 1 });
@@ -99,7 +100,7 @@ describe('reconciling the rows of a followed table', () => {
     expect((await table.client.send(new ScanCommand({ TableName: 'keys' }))).Items).toEqual(before.Items);
   });
 
-  it('updates what differs, and registers again what was deleted here by hand', async () => {
+  it('reconciliation updates Deployments that differ from their rows, and registers Deployments again that were deleted by hand', async () => {
     await platform.put(rowOf('a', { label: { S: 'old' } }));
     await platform.put(rowOf('b'));
     await follow();
@@ -111,14 +112,14 @@ describe('reconciling the rows of a followed table', () => {
     expect(await listed()).toEqual(['a: new', 'b: b']);
   });
 
-  it('takes over Deployments that people registered', async () => {
+  it('reconciliation takes over Deployments that people registered', async () => {
     await service.register('a', { name: 'a' });
     await platform.put(rowOf('a'));
     expect((await rows()).counts).toEqual({ ...none, looked: 1 });
     expect((await service.call('DELETE', '/deployments/a', { as: 'admin' })).status).toBe(409);
   });
 
-  it('registers a row again in a new generation when it came back while the stream was lost', async () => {
+  it('reconciliation registers a row in a new generation if the row came back while the stream was lost', async () => {
     await platform.put(rowOf('a'));
     await platform.remove('a');
     const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];
@@ -127,7 +128,8 @@ describe('reconciling the rows of a followed table', () => {
     const lost = await platform.records();
     expect((await rows()).counts).toMatchObject({ registered: 1 });
     const generation = await generationOf('a');
-    // Earlier changes stay earlier, and the lost change, if it still arrives, is about the same row.
+    // The service still treats earlier changes as earlier. If the lost change arrives after all, it concerns the same
+    // row.
     await sync([insert, removal, ...lost]);
     expect(await generationOf('a')).toBe(generation);
     await platform.remove('a');
@@ -137,8 +139,8 @@ describe('reconciling the rows of a followed table', () => {
     expect(await listed()).toEqual([]);
   });
 
-  describe('while the stream is running', () => {
-    it('does not register a row that was deleted after it was read, when the stream reports that first', async () => {
+  describe('reconciling while the stream is running', () => {
+    it('does not register a row that was deleted after being read if the stream reports the deletion first', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(async () => {
         await platform.remove('a');
@@ -148,7 +150,7 @@ describe('reconciling the rows of a followed table', () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('deletes a row that was deleted after it was read, when the stream reports that later', async () => {
+    it('deletes the Deployment of a row that was deleted after being read if the stream reports the deletion later', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(() => platform.remove('a'));
       expect((await rows()).counts).toMatchObject({ registered: 1 });
@@ -156,10 +158,10 @@ describe('reconciling the rows of a followed table', () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('leaves a row that was deleted before its confirmation to the stream', async () => {
+    it('reconciliation does not register a row that was deleted before its confirmation, and leaves the deletion to the stream', async () => {
       await platform.put(rowOf('a'));
       around = async (when, command) => {
-        if (when !== 'after' || command.constructor.name !== 'BatchGetCommand') return;
+        if (when !== 'after' || command.operation !== 'BatchGetItem') return;
         around = undefined;
         await platform.remove('a');
       };
@@ -167,7 +169,7 @@ describe('reconciling the rows of a followed table', () => {
       expect(await service.partition('SOURCES')).toEqual([]);
     });
 
-    it('does not re-create a row that was deleted just after its confirmation', async () => {
+    it('does not re-create the Deployment of a row that was deleted just after its confirmation', async () => {
       await platform.put(rowOf('a'));
       const { client } = platform.from;
       const send = async (command: object) => {
@@ -183,7 +185,7 @@ describe('reconciling the rows of a followed table', () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('does not register a row twice when the stream registers it first', async () => {
+    it('does not register a row again when the stream has registered it first', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(follow);
       expect((await rows()).counts).toMatchObject({ registered: 0 });
@@ -193,7 +195,7 @@ describe('reconciling the rows of a followed table', () => {
       ]);
     });
 
-    it('does not undo a change that the stream delivered first', async () => {
+    it('reconciliation does not undo a change that the stream has already applied', async () => {
       await platform.put(rowOf('a', { label: { S: 'one' } }));
       await follow();
       await platform.put(rowOf('a', { label: { S: 'two' } }));
@@ -208,7 +210,7 @@ describe('reconciling the rows of a followed table', () => {
 });
 
 describe('reconciling the registrations of a followed table', () => {
-  it('deletes a Deployment whose row is gone, and revokes its access', async () => {
+  it('reconciliation deletes a Deployment whose row is gone, and revokes its access', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
     const token = await service.swap(await service.makeKey('a'));
@@ -223,7 +225,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
   });
 
-  it('deletes nothing when more rows are missing than a lost stream explains', async () => {
+  it('reconciliation deletes nothing when more rows are missing than a lost stream can explain', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
     for (const id of ['a', 'b', 'c']) await platform.remove(id);
@@ -236,7 +238,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect(await listed()).toEqual([]);
   });
 
-  it('does not delete a Deployment whose row comes back, when the stream reports that first', async () => {
+  it('keeps a Deployment whose row comes back if the stream reports the row first', async () => {
     await platform.put(rowOf('a'));
     await follow();
     await platform.remove('a');
@@ -249,7 +251,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect(await listed()).toEqual(['a: back']);
   });
 
-  it('does not delete a Deployment because of a rejected name', async () => {
+  it('keeps a Deployment whose row has a rejected name', async () => {
     await platform.put(rowOf('a'));
     await follow();
     await platform.put(rowOf('a', { label: { S: '' } }));
@@ -257,7 +259,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
   });
 
-  it('ignores Deployments that people registered', async () => {
+  it('reconciliation ignores Deployments that people registered', async () => {
     await service.register('a');
     expect((await registrations()).counts).toEqual(none);
     expect(await listed()).toHaveLength(1);

@@ -3,12 +3,13 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { ownTable, PAGES, reconcile } from '../../functions/jobs/reconcile.ts';
-import type { Table } from '../../functions/table/client.ts';
 import { NO_LIFE } from '../../functions/table/schema.ts';
-import { inProcess, startTable } from '../support/in-process.ts';
+import type { Table } from '../../functions/table/table.ts';
+import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
 import { startMeter } from '../support/meter.ts';
 import type { CreatedKey } from '../support/stack.ts';
+import { type Sent, tableOn } from '../support/store.ts';
 
 const HOUR = 3_600_000;
 const WEEK = 7 * 24 * HOUR;
@@ -21,17 +22,17 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** What happens before or after a command of reconciliation. */
-let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
+/** Runs before or after each reconciliation command. */
+let around: InProcessOptions['around'];
 const service = inProcess(engine, {
   endpoint: meter.endpoint,
   around: (when, command) => around?.(when, command),
 });
 const { table, time } = service;
 const admin = { as: 'admin' };
-const isScan = (command: object) => command instanceof ScanCommand;
+const isScan = (sent: Sent) => sent.operation === 'Scan';
 
-/** The tests share one table. Each starts with an empty table and in a separate week. */
+/** The tests share one table. Each test starts with an empty table and runs in its own week. */
 beforeEach(async () => {
   around = undefined;
   const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
@@ -46,7 +47,7 @@ const put = (Item: Record<string, unknown>) => table.client.send(new PutCommand(
 
 /**
  * Runs one slice.
- * @returns what it logs, or undefined if none was due
+ * @returns its log entry, or undefined if no slice was due
  */
 async function slice(hasTime = () => true, of: Table = table) {
   let told: Record<string, string | number> | undefined;
@@ -58,7 +59,7 @@ async function slice(hasTime = () => true, of: Table = table) {
   return told;
 }
 
-/** Does what the schedule and the queue of the purge do with the markers of reconciliation. */
+/** Purges the markers that reconciliation wrote, as the purge's schedule and queue do. */
 async function purgeMarked(): Promise<void> {
   time.now += LATER;
   await sweepMarkers(service.purge);
@@ -79,8 +80,8 @@ async function deploymentWithToken(id: string): Promise<{ key: CreatedKey; token
   return { key, token: await service.swap(key) };
 }
 
-describe('an ended generation that has items left and no purge', () => {
-  it('is marked and purged when its Deployment was deleted by hand while the stream was down, and its events are kept', async () => {
+describe('an ended generation that still has items but is not being purged', () => {
+  it('marks and purges a generation whose Deployment was deleted by hand while the stream was down, and keeps its events', async () => {
     await deploymentWithToken('gone');
     const { token } = await deploymentWithToken('stays');
     await remove('DEPLOYMENT#gone', 'DEPLOYMENT');
@@ -105,7 +106,7 @@ describe('an ended generation that has items left and no purge', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('is marked when its Deployment was registered again: the older items are purged and the newer kept', async () => {
+  it('marks an ended generation whose Deployment was registered again: purges the older items and keeps the newer ones', async () => {
     await deploymentWithToken('again');
     const older = await generationOf('again');
     await remove('DEPLOYMENT#again', 'DEPLOYMENT');
@@ -119,7 +120,7 @@ describe('an ended generation that has items left and no purge', () => {
     expect(await sortKeys('DEPLOYMENTS')).toEqual(['again']);
   });
 
-  it('is marked for items without a valid generation, and only they are purged', async () => {
+  it('marks a Deployment for items without a valid generation, and purges only those items', async () => {
     const { token } = await deploymentWithToken('odd');
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(1)}`, generation: 7 });
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(2)}` });
@@ -130,7 +131,7 @@ describe('an ended generation that has items left and no purge', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('is marked when only its directory entry is left, which is deleted', async () => {
+  it('marks an ended generation that has only its directory entry left, and deletes the entry', async () => {
     await service.register('listed');
     await remove('DEPLOYMENT#listed', 'DEPLOYMENT');
     expect(await slice()).toMatchObject({ orphans: 1 });
@@ -139,12 +140,12 @@ describe('an ended generation that has items left and no purge', () => {
     expect(await sortKeys('PURGES')).toEqual([]);
   });
 
-  it('is gone in a second pass', async () => {
+  it('a second reconciliation pass finds nothing left of an ended generation', async () => {
     await deploymentWithToken('once');
     await remove('DEPLOYMENT#once', 'DEPLOYMENT');
     expect(await slice()).toMatchObject({ orphans: 1 });
     time.now += WEEK;
-    // The marker waits for its purge.
+    // The marker is waiting for its purge.
     expect(await slice()).toMatchObject({ orphans: 0, items: 2 });
     await purgeMarked();
     time.now += WEEK;
@@ -159,7 +160,7 @@ describe('reconciliation marks nothing', () => {
     expect(await sortKeys('PURGES')).toEqual([]);
   };
 
-  it('reconciliation marks nothing for Deployments with keys, tokens, temporary tokens and records, used or expired', async () => {
+  it('reconciliation marks nothing for Deployments with keys, tokens, temporary tokens and records, whether used or expired', async () => {
     const { token } = await deploymentWithToken('living');
     await service.call('POST', '/deployments/living/temporary-tokens', { ...admin, json: {} });
     await service.call('POST', '/deployments/living/api-keys', {
@@ -209,7 +210,7 @@ describe('reconciliation marks nothing', () => {
     expect(await kindsOf('former')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('reconciliation marks nothing for a Deployment with a damaged item, which is reported so that it can be repaired', async () => {
+  it('reconciliation marks nothing for a Deployment with a damaged item, and reports the item so that it can be repaired', async () => {
     await deploymentWithToken('damaged');
     await put({ pk: 'DEPLOYMENT#damaged', sk: 'DEPLOYMENT', name: 'x' });
     await unmarked();
@@ -217,7 +218,7 @@ describe('reconciliation marks nothing', () => {
     expect(await kindsOf('damaged')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('reconciliation marks nothing for items under an invalid Deployment ID, which are reported', async () => {
+  it('reconciliation marks nothing for items under an invalid Deployment ID, and reports them', async () => {
     await put({ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x', generation: newUlid(1) });
     await unmarked();
     expect(service.malformed).toEqual([{ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x' }]);
@@ -225,28 +226,31 @@ describe('reconciliation marks nothing', () => {
 });
 
 describe('a Deployment that is registered again while its earlier generation is marked', () => {
-  it.each(['BatchGetCommand', 'GetCommand', 'UpdateCommand'])('keeps its items after %s', async (name) => {
-    await deploymentWithToken('anew');
-    await remove('DEPLOYMENT#anew', 'DEPLOYMENT');
-    let fresh: { key: CreatedKey; token: string } | undefined;
-    around = async (when, command) => {
-      if (when !== 'after' || command.constructor.name !== name) return;
-      around = undefined;
-      fresh = await deploymentWithToken('anew');
-    };
-    await slice();
-    expect(fresh).toBeDefined();
-    await purgeMarked();
-    expect(await kindsOf('anew')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
-    expect(await sortKeys('DEPLOYMENTS')).toEqual(['anew']);
-    expect(await service.use(fresh?.token ?? '')).toBe(200);
-  });
+  it.each(['BatchGetItem', 'GetItem', 'UpdateItem'])(
+    'a Deployment keeps its items if it is registered again after %s, while its earlier generation is being marked',
+    async (name) => {
+      await deploymentWithToken('anew');
+      await remove('DEPLOYMENT#anew', 'DEPLOYMENT');
+      let fresh: { key: CreatedKey; token: string } | undefined;
+      around = async (when, command) => {
+        if (when !== 'after' || command.operation !== name) return;
+        around = undefined;
+        fresh = await deploymentWithToken('anew');
+      };
+      await slice();
+      expect(fresh).toBeDefined();
+      await purgeMarked();
+      expect(await kindsOf('anew')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
+      expect(await sortKeys('DEPLOYMENTS')).toEqual(['anew']);
+      expect(await service.use(fresh?.token ?? '')).toBe(200);
+    },
+  );
 });
 
 describe('a Deployment without a valid directory entry', () => {
   const entry = async (id: string) => (await service.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
 
-  it('gets its directory entry back unchanged', async () => {
+  it('a Deployment without a directory entry gets the entry back unchanged', async () => {
     await service.register('lost', { name: 'Lost', groups: ['a'] });
     const before = await entry('lost');
     await remove('DEPLOYMENTS', 'lost');
@@ -254,7 +258,7 @@ describe('a Deployment without a valid directory entry', () => {
     expect(await entry('lost')).toEqual(before);
   });
 
-  it('gets its directory entry back when the existing one is of an ended generation, which is marked', async () => {
+  it("a Deployment's directory entry is replaced when it belongs to an ended generation that has a purge marker", async () => {
     await service.register('stale', { name: 'Stale' });
     const before = await entry('stale');
     await put({ ...before, name: 'Older', generation: newUlid(1) });
@@ -262,7 +266,7 @@ describe('a Deployment without a valid directory entry', () => {
     expect(await entry('stale')).toEqual(before);
   });
 
-  it('gets its directory entry back when any attribute of the existing one is malformed', async () => {
+  it('a Deployment gets its directory entry back when any attribute of the existing entry is malformed', async () => {
     await service.register('odd', { name: 'Odd', groups: ['a'] });
     const before = await entry('odd');
     for (const wrong of [{ name: 7 }, { groups: ['a', 7] }, { groups: 'a' }, { createdAt: -1 }]) {
@@ -273,11 +277,11 @@ describe('a Deployment without a valid directory entry', () => {
     }
   });
 
-  it('is listed with its new values when it is edited during the repair', async () => {
+  it('a Deployment that is edited while its directory entry is repaired is listed with the new values', async () => {
     await service.register('edited', { name: 'Before' });
     await remove('DEPLOYMENTS', 'edited');
     around = async (when, command) => {
-      if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+      if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
       around = undefined;
       await service.register('edited', { name: 'After' });
     };
@@ -285,11 +289,11 @@ describe('a Deployment without a valid directory entry', () => {
     expect(await entry('edited')).toMatchObject({ name: 'After' });
   });
 
-  it('stays unlisted when it is deleted during the repair', async () => {
+  it('a Deployment that is deleted while its directory entry is repaired stays unlisted', async () => {
     await service.register('deleted');
     await remove('DEPLOYMENTS', 'deleted');
     around = async (when, command) => {
-      if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+      if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
       around = undefined;
       await service.call('DELETE', '/deployments/deleted', admin);
     };
@@ -299,7 +303,7 @@ describe('a Deployment without a valid directory entry', () => {
 });
 
 describe('a reconciliation pass', () => {
-  it('starts once a week and otherwise reads only its position', async () => {
+  it('a reconciliation pass starts once a week; at other times, only its position is read', async () => {
     expect(await slice()).toMatchObject({ message: 'reconciled' });
     time.now += WEEK - 1;
     meter.take();
@@ -309,7 +313,18 @@ describe('a reconciliation pass', () => {
     expect(await slice()).toMatchObject({ message: 'reconciled' });
   });
 
-  it('continues from slice to slice, even after a crash, and finds later items', {
+  it.each([
+    ['a week ahead', () => time.now + WEEK],
+    ['the latest time that is well-formed', () => 8.64e15],
+  ])(
+    'a pass starts when the time of the last pass is in the future, because such a time is malformed: %s',
+    async (_, startedAt) => {
+      await put({ pk: 'RECONCILIATION', sk: 'TABLE', startedAt: startedAt() });
+      expect(await slice()).toMatchObject({ message: 'reconciled' });
+    },
+  );
+
+  it('a reconciliation pass continues from slice to slice, even after a crash, and finds later items', {
     timeout: 60_000,
   }, async () => {
     const generation = newUlid(1);
@@ -319,8 +334,8 @@ describe('a reconciliation pass', () => {
     let crashes = 0;
     for (let n = 0; n < 3; n++) {
       around = (when, command) => {
-        // Fails with its page read and its position not yet written.
-        if (when === 'before' && command instanceof PutCommand && crashes++ % 2 === 0)
+        // The run fails after it has read its page and before it has written its position.
+        if (when === 'before' && command.operation === 'PutItem' && crashes++ % 2 === 0)
           throw new Error('dead');
       };
       await expect(slice(() => false)).rejects.toThrow('dead');
@@ -341,20 +356,20 @@ describe('a reconciliation pass', () => {
     expect(await sortKeys('DEPLOYMENT#large')).toEqual([]);
   });
 
-  it(`reads at most ${PAGES} pages a slice, however large the table`, async () => {
+  it(`a reconciliation pass reads at most ${PAGES} pages per slice, regardless of the table's size`, async () => {
     let scans = 0;
     const endless = {
       send: async (command: object) => {
-        if (!isScan(command)) return {};
+        if (!(command instanceof ScanCommand)) return {};
         scans++;
         return { Items: [], LastEvaluatedKey: { pk: 'EVENTS#x', sk: String(scans) } };
       },
-    } as unknown as Table['client'];
-    expect(await slice(() => true, { ...table, client: endless })).toMatchObject({ pages: PAGES });
+    };
+    expect(await slice(() => true, tableOn(endless))).toMatchObject({ pages: PAGES });
     expect(scans).toBe(PAGES);
   });
 
-  it('a reconciliation pass costs two strong reads for each Deployment, and half a read unit for 4 KB of all items', {
+  it('a reconciliation pass costs two strongly consistent reads for each Deployment, plus half a read unit for each 4 KB of items', {
     timeout: 60_000,
   }, async () => {
     for (const id of ['a', 'b', 'c']) await service.register(id);
@@ -363,8 +378,8 @@ describe('a reconciliation pass', () => {
     expect(await slice()).toMatchObject({ pages: 3, orphans: 0 });
     const { read, written } = meter.take();
     expect(written).toBe(1);
-    // Its position, the Deployments and their entries, and "a" twice more for the two pages that start within
-    // it.
+    // The count does not include the reads of the position, of the Deployments and of their entries, or two more reads
+    // of the Deployment "a", because two pages start in the middle of "a".
     const scanned = read - 1 - 2 * 3 - 2;
     // See docs/cost.md: about 20,000 units for a million tokens.
     expect(scanned / 2000).toBeGreaterThan(0.019);

@@ -2,23 +2,28 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { backfill } from '../../cli/backfilling.ts';
+import type { DeletionLimit } from '../../functions/domain/deployments-source.ts';
 import { isUlid } from '../../functions/domain/identifiers.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
+import { areDeletionsStopped, compareRegistrations } from '../../functions/jobs/reconcile-source.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
+import { deletionLimit } from '../../functions/operations/limit-deletions.ts';
 import { someOf } from '../support/generated.ts';
-import { inProcess, startTable } from '../support/in-process.ts';
+import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
-let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
+let around: InProcessOptions['around'];
 const service = inProcess(engine, {
   source: platform.source,
   around: (when, command) => around?.(when, command),
 });
 const setAside: object[] = [];
+const outcomes: string[] = [];
 let isQueueDown = false;
 let count = 0;
 let id = '';
@@ -26,24 +31,26 @@ beforeEach(async () => {
   around = undefined;
   isQueueDown = false;
   setAside.length = 0;
+  outcomes.length = 0;
   id = `sourced_${++count}`;
   await platform.records();
 });
 
-const sync = (records: DynamoDBRecord[]) =>
+const sync = (records: DynamoDBRecord[], source = platform.source) =>
   syncFromStream(records, {
     table: service.table,
-    source: platform.source,
+    source,
     clock: () => service.time.now,
     setAside: async (refusal) => {
       if (isQueueDown) throw new Error('the queue is down');
       setAside.push(refusal);
     },
     log: () => {},
+    onOutcome: (id, outcome) => outcomes.push(`${outcome} ${id}`),
   });
 const DONE = { batchItemFailures: [] };
 
-/** Applies the stream records since the last call. */
+/** Applies the stream records that were written since the last call of this function. */
 async function follow(): Promise<DynamoDBRecord[]> {
   const records = await platform.records();
   expect(await sync(records)).toEqual(DONE);
@@ -59,7 +66,7 @@ const eventsOf = async (of = id) =>
 const admin = { as: 'admin' };
 
 describe('a Deployment of a followed table', () => {
-  it('is registered, edited and deleted together with its row, which also revokes its access', async () => {
+  it('registers, edits and deletes a Deployment together with its row, and the deletion revokes its access', async () => {
     await platform.put(rowOf(id, { label: { S: 'Nightly' }, teams: { SS: ['b', 'a'] } }));
     const [{ dynamodb } = {}] = await follow();
     const deployment = await itemOf();
@@ -102,7 +109,7 @@ describe('a Deployment of a followed table', () => {
     ]);
   });
 
-  it('gets a new generation when its row comes back: older keys stay revoked, and the purge keeps the newer ones', async () => {
+  it('a Deployment gets a new generation when its row comes back: older keys stay revoked, and the purge spares newer keys', async () => {
     await platform.put(rowOf(id));
     await follow();
     const [older, key] = [await itemOf(), await service.makeKey(id)];
@@ -123,7 +130,7 @@ describe('a Deployment of a followed table', () => {
     expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
   });
 
-  it('is one only if the rule "where" holds and the rule "deleted" does not', async () => {
+  it('a row counts as a Deployment only if it matches the "where" rule and does not match the "deleted" rule', async () => {
     const states: [object, boolean][] = [
       [{ type: { S: 'cluster' } }, false],
       [{}, true],
@@ -142,7 +149,7 @@ describe('a Deployment of a followed table', () => {
     expect(lives.size).toBe(2);
   });
 
-  it('is deleted when its row gets another ID, which is registered', async () => {
+  it('deletes a Deployment when its row gets a different ID, and registers the new ID', async () => {
     await platform.put(rowOf(id));
     await platform.put({ ...rowOf(id), deployment: { S: `${id}_other` } });
     await follow();
@@ -150,11 +157,11 @@ describe('a Deployment of a followed table', () => {
     expect(await itemOf(`${id}_other`)).toBeDefined();
   });
 
-  it('a Deployment of a followed table costs nothing when only attributes change that the source does not name', async () => {
+  it('a row change costs nothing when it affects only attributes that the source does not name', async () => {
     await platform.put(rowOf(id));
     await follow();
     const commands: string[] = [];
-    around = (_, command) => void commands.push(command.constructor.name);
+    around = (_, command) => void commands.push(command.operation);
     await platform.put(rowOf(id, { heartbeat: { N: '12345678901234567890123456789012345678' } }));
     expect(await follow()).toHaveLength(1);
     expect(commands).toEqual([]);
@@ -162,7 +169,7 @@ describe('a Deployment of a followed table', () => {
 });
 
 describe('a stream record that is repeated, late or out of order', () => {
-  it('changes nothing: each record alone, all in reverse, all twice, after a deletion and after a new generation', async () => {
+  it('repeated or late stream records change nothing: one at a time, in reverse order, all twice, after a deletion and after a new generation', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);
@@ -194,7 +201,7 @@ describe('a stream record that is repeated, late or out of order', () => {
     }
   });
 
-  it('does not register a Deployment when the deletion arrives first', async () => {
+  it('does not register a Deployment when the record of its deletion arrives first', async () => {
     await platform.put(rowOf(id));
     await platform.remove(id);
     const [insert, removal] = await platform.records();
@@ -204,7 +211,7 @@ describe('a stream record that is repeated, late or out of order', () => {
     expect(await eventsOf()).toEqual([]);
   });
 
-  it('is applied once in two concurrent workers, and the newest wins', async () => {
+  it('two concurrent workers apply a stream record once, and the newest record takes effect', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);
@@ -222,7 +229,7 @@ describe('a stream record that is repeated, late or out of order', () => {
     expect((await noted())?.lastChange).toBe(SequenceNumber?.padStart(40, '0'));
   });
 
-  it('is ordered by its sequence number, whatever its number of digits', async () => {
+  it('orders stream records by sequence number, regardless of the number of digits', async () => {
     await platform.put(rowOf(id));
     await platform.remove(id);
     const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];
@@ -250,7 +257,7 @@ describe('a rejected change', () => {
     ['a number among groups', () => ({ teams: { L: [{ N: '1' }] } }), 'teams must be at most 20 texts'],
   ];
   it.each(refused)(
-    '%s is sent to the dead-letter queue, and its neighbours are applied',
+    'sends %s to the dead-letter queue, and applies the adjacent records',
     async (_, more, reason) => {
       await platform.put(rowOf(`${id}_a`));
       await platform.put(rowOf(id, more(id) as never));
@@ -269,7 +276,7 @@ describe('a rejected change', () => {
     },
   );
 
-  it('leaves a Deployment unchanged until a valid change arrives', async () => {
+  it('a rejected change leaves a Deployment unchanged until a valid change arrives', async () => {
     await platform.put(rowOf(id, { label: { S: 'good' } }));
     await platform.put(rowOf(id, { label: { S: '' } }));
     await follow();
@@ -280,7 +287,7 @@ describe('a rejected change', () => {
     expect(setAside).toHaveLength(1);
   });
 
-  it('a change to an invalid ID deletes the Deployment of the former ID', async () => {
+  it('a change to an invalid ID deletes the Deployment with the previous ID', async () => {
     await platform.put(rowOf(id));
     await platform.put({ ...rowOf(id), deployment: { S: 'no id' } });
     await follow();
@@ -288,7 +295,7 @@ describe('a rejected change', () => {
     expect(setAside).toHaveLength(1);
   });
 
-  it('is sent to the dead-letter queue when the record has no images or no sequence number', async () => {
+  it('sends a stream record without images or a sequence number to the dead-letter queue', async () => {
     await platform.put(rowOf(id));
     const [{ NewImage: _, ...bare } = {}] = (await platform.records()).map(({ dynamodb }) => ({
       ...dynamodb,
@@ -297,7 +304,7 @@ describe('a rejected change', () => {
     expect(setAside).toEqual([expect.objectContaining({ reason: expect.stringContaining('images') })]);
   });
 
-  it('is retried and blocks later records while the dead-letter queue is unavailable', async () => {
+  it('retries a rejected change, and does not process later records, while the dead-letter queue is unavailable', async () => {
     isQueueDown = true;
     await platform.put(rowOf(`${id}_a`));
     await platform.put(rowOf(id, { deployment: { S: '?' } }));
@@ -310,12 +317,12 @@ describe('a rejected change', () => {
   });
 });
 
-it('a temporary failure is reported without processing later records, and the same batch finishes on a retry', async () => {
+it('reports a temporary failure without processing later records, and finishes the same batch on a retry', async () => {
   for (const n of [1, 2, 3]) await platform.put(rowOf(`${id}_${n}`));
   const records = await platform.records();
   let transactions = 0;
   around = (when, command) => {
-    const isDown = when === 'before' && command.constructor.name === 'TransactWriteCommand';
+    const isDown = when === 'before' && command.operation === 'TransactWriteItems';
     if (isDown && ++transactions === 2) throw Object.assign(new Error('x'), { name: 'ThrottlingException' });
   };
   const { SequenceNumber } = records[1]?.dynamodb ?? {};
@@ -328,10 +335,10 @@ it('a temporary failure is reported without processing later records, and the sa
   expect(await eventsOf(`${id}_1`)).toEqual(['deployment.registered']);
 });
 
-describe('a followed table and people', () => {
+describe('changes by people to Deployments of a followed table', () => {
   const put = (json: object) => service.call('PUT', `/deployments/${id}`, { ...admin, json });
 
-  it('rejects edits by people to what the source defines', async () => {
+  it('rejects edits by people to fields that the source defines', async () => {
     await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
     await follow();
     const conflict = {
@@ -349,7 +356,7 @@ describe('a followed table and people', () => {
     expect(await itemOf()).toMatchObject({ name: 'Theirs' });
   });
 
-  it('lets people edit what the source does not define', async () => {
+  it('lets people edit fields that the source does not define', async () => {
     await platform.put(rowOf(id));
     await follow();
     const { groups: _, ...nameless } = platform.source;
@@ -358,7 +365,7 @@ describe('a followed table and people', () => {
     expect(reply.status).toBe(200);
   });
 
-  it('keeps a Deployment that people registered, even when an unknown row with its ID is deleted', async () => {
+  it('keeps a Deployment that a person registered, even when an unknown row with the same ID is deleted', async () => {
     await service.register(id);
     const before = await itemOf();
     await platform.put(rowOf(id));
@@ -369,7 +376,7 @@ describe('a followed table and people', () => {
     expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(204);
   });
 
-  it('takes over a Deployment that people registered, with its keys, when a row with its ID appears', async () => {
+  it('takes over a Deployment that a person registered, with its keys, when a row with its ID appears', async () => {
     await service.register(id, { name: 'Ours' });
     const token = await service.swap(await service.makeKey(id));
     await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
@@ -379,7 +386,7 @@ describe('a followed table and people', () => {
     expect((await service.call('DELETE', `/deployments/${id}`, admin)).status).toBe(409);
   });
 
-  it('keeps a Deployment that people registered after the followed one was deleted by hand', async () => {
+  it('keeps a Deployment that a person registered after the followed Deployment was deleted by hand', async () => {
     await platform.put(rowOf(id));
     await follow();
     await service.table.client.send(
@@ -392,7 +399,7 @@ describe('a followed table and people', () => {
     expect(await itemOf()).toMatchObject({ name: 'Still ours' });
   });
 
-  it('returns all Deployments to people when the setting is removed', async () => {
+  it('people can edit all Deployments again when the setting is removed', async () => {
     await platform.put(rowOf(id));
     await follow();
     const without = inProcess(engine);
@@ -400,14 +407,14 @@ describe('a followed table and people', () => {
   });
 });
 
-it('a Deployment that changed meanwhile is read again before it is written', async () => {
+it('reads a Deployment again before writing it if it has changed in the meantime', async () => {
   await platform.put(rowOf(id, { label: { S: 'one' } }));
   await follow();
   await platform.put(rowOf(id, { label: { S: 'two' } }));
   around = async (when, command) => {
-    if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+    if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
     around = undefined;
-    // Another worker records the same change first.
+    // Another worker has already recorded the same change.
     await service.table.client.send(
       new UpdateCommand({
         TableName: 'keys',
@@ -421,7 +428,7 @@ it('a Deployment that changed meanwhile is read again before it is written', asy
   expect(await itemOf()).toMatchObject({ name: 'one' });
 });
 
-/** Values of an attribute of another type, or of another form. `undefined` is an attribute that is missing. */
+/** Values whose type or format differs from the attribute's. `undefined` stands for a missing attribute. */
 const DAMAGES = [
   undefined,
   '',
@@ -443,8 +450,8 @@ const damagesOf = (item: Record<string, unknown>) =>
     .flatMap((name) => DAMAGES.map((value) => ({ name, value })));
 const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
-describe('the stream of a followed table', { timeout: 300_000 }, () => {
-  it('edits and deletes a Deployment with its row, whatever is malformed in its registration', async () => {
+describe("a followed table's stream", { timeout: 300_000 }, () => {
+  it('edits and deletes a Deployment with its row, whichever attribute of its registration is malformed', async () => {
     await platform.put(rowOf(id));
     await follow();
     for (const { name, value } of someOf(damagesOf((await noted()) ?? {}))) {
@@ -465,7 +472,7 @@ describe('the stream of a followed table', { timeout: 300_000 }, () => {
     }
   });
 
-  it('does not replace a malformed registration that has changed since it was read', async () => {
+  it('does not replace a malformed registration that changed after it was read', async () => {
     await platform.put(rowOf(id));
     await follow();
     const { isPresent: _, ...rest } = (await noted()) ?? {};
@@ -473,7 +480,7 @@ describe('the stream of a followed table', { timeout: 300_000 }, () => {
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     const last = '9'.repeat(40);
     around = async (when, command) => {
-      if (when !== 'before' || command.constructor.name !== 'TransactWriteCommand') return;
+      if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
       around = undefined;
       await rewrite({ ...rest, isPresent: true, lastChange: last });
     };
@@ -482,7 +489,7 @@ describe('the stream of a followed table', { timeout: 300_000 }, () => {
     expect(await itemOf()).not.toMatchObject({ name: 'two' });
   });
 
-  it('deletes a malformed Deployment with its row, and sends any other change of the row to the dead-letter queue', async () => {
+  it('deletes a malformed Deployment together with its row, and sends any other change of the row to the dead-letter queue', async () => {
     await platform.put(rowOf(id));
     await follow();
     const item = (await itemOf()) ?? {};
@@ -510,5 +517,266 @@ describe('the stream of a followed table', { timeout: 300_000 }, () => {
       expect(await itemOf(), label).toBeUndefined();
       expect(await entryOf(), label).toBeUndefined();
     }
+  });
+});
+
+describe('#66: the limit on deletions that a followed table causes', { timeout: 120_000 }, () => {
+  const HOUR = 60 * 60_000;
+  /** Applies records under a limit; `{}` applies the default limit. */
+  const limited = (records: DynamoDBRecord[], deletions: DeletionLimit = {}) =>
+    sync(records, { ...platform.source, deletions });
+  const clock = () => service.time.now;
+  const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
+  const drop = (pk: string, sk: unknown) =>
+    service.table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
+  const count = async () => (await service.partition('DELETIONS'))[0];
+  const stillThere = async (ids: string[]) => {
+    const items = await Promise.all(ids.map((one) => itemOf(one)));
+    return ids.filter((_, n) => items[n] !== undefined);
+  };
+
+  /** The limit must not count the Deployments of other tests, or their deletions. */
+  async function forgetAll() {
+    for (const name of ['SOURCES', 'DELETIONS']) {
+      for (const { sk } of await service.partition(name)) await drop(name, sk);
+    }
+  }
+
+  /** Registers the Deployments in the platform's table. No others exist. */
+  async function several(number: number): Promise<string[]> {
+    await forgetAll();
+    const ids = Array.from({ length: number }, (_, n) => `${id}-${n}`);
+    for (const one of ids) await platform.put(rowOf(one));
+    await follow();
+    outcomes.length = 0;
+    return ids;
+  }
+
+  /** Removes rows and returns the stream records of the removal. */
+  async function lose(ids: string[]): Promise<DynamoDBRecord[]> {
+    for (const one of ids) await platform.remove(one);
+    return platform.records();
+  }
+
+  /** Does the same as `npm run backfill -- --prune`. */
+  const prune = () =>
+    backfill({
+      table: service.table,
+      from: platform.from,
+      clock,
+      onRefused: () => {},
+      most: 100,
+      prunes: true,
+      begin: { of: '', part: 'rows', after: undefined },
+      onPosition: () => {},
+      onProgress: () => {},
+    });
+  const reconciled = async (deletions: DeletionLimit = {}) => {
+    const countDeletion = deletionLimit({ table: service.table, limit: deletions, clock });
+    const comparison = { table: service.table, from: platform.from, clock, onRefused: () => {}, mostGone: 5 };
+    return (await compareRegistrations(undefined, { ...comparison, countDeletion })).counts;
+  };
+
+  it('#66: keeps most Deployments of a table that loses all rows, so that their keys still work when the rows come back', async () => {
+    const ids = await several(8);
+    const keys = [];
+    for (const one of ids) keys.push(await service.makeKey(one));
+    const records = await lose(ids);
+    expect(await limited(records)).toEqual(DONE);
+    expect(outcomes).toEqual(ids.map((one, n) => `${n < 3 ? 'deleted' : 'stopped'} ${one}`));
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+    for (const key of keys.slice(3)) expect((await service.exchange(key)).status).toBe(200);
+
+    for (const one of ids.slice(3)) await platform.put(rowOf(one, { label: { S: 'back' } }));
+    expect(await limited([...records, ...(await platform.records())])).toEqual(DONE);
+    await prune();
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+    expect(await itemOf(ids[7])).toMatchObject({ name: 'back' });
+    for (const key of keys.slice(3)) expect((await service.exchange(key)).status).toBe(200);
+    for (const key of keys.slice(0, 3)) expect((await service.exchange(key)).status).toBe(401);
+  });
+
+  it('#66: applies later registrations and changes while deletions are stopped', async () => {
+    const ids = await several(2);
+    expect(await limited(await lose(ids))).toEqual(DONE);
+    await platform.put(rowOf(`${id}-new`));
+    await platform.put(rowOf(`${id}-new`, { teams: { SS: ['a'] } }));
+    expect(await limited(await platform.records())).toEqual(DONE);
+    expect(outcomes.slice(1)).toEqual([`stopped ${ids[1]}`, `registered ${id}-new`, `edited ${id}-new`]);
+  });
+
+  it('#66: stops deletions until a person prunes, no matter how long that takes, and then deletes the Deployments whose rows are gone', async () => {
+    const ids = await several(6);
+    const [back, later] = [ids[3] ?? '', ids[5] ?? ''];
+    await limited(await lose(ids.slice(0, 5)));
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+    expect(await areDeletionsStopped(service.table)).toBe(true);
+    await platform.put(rowOf(back));
+    for (let day = 0; day < 3; day++) {
+      service.time.now += 24 * HOUR;
+      expect(await limited(await platform.records())).toEqual(DONE);
+      expect(await reconciled()).toMatchObject({ deleted: 0, stopped: 1 });
+    }
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+
+    await prune();
+    expect(await stillThere(ids)).toEqual([back, later]);
+    expect(await areDeletionsStopped(service.table)).toBe(false);
+    expect(await limited(await lose([later]))).toEqual(DONE);
+    expect(await stillThere(ids)).toEqual([back]);
+  });
+
+  it('#66: adds up deletions that are spread over a day', async () => {
+    const ids = await several(12);
+    for (const one of ids) {
+      await limited(await lose([one]));
+      service.time.now += HOUR;
+    }
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+  });
+
+  it('#66: allows the same number of deletions again in the next hour and on the next day', async () => {
+    const ids = await several(8);
+    const perHour = { perHour: 2, share: 1 };
+    await limited(await lose(ids.slice(0, 2)), perHour);
+    service.time.now += HOUR;
+    await limited(await lose(ids.slice(2, 4)), perHour);
+    service.time.now += 24 * HOUR;
+    await limited(await lose(ids.slice(4, 6)));
+    service.time.now += 24 * HOUR;
+    await limited(await lose(ids.slice(6, 7)));
+    expect(await stillThere(ids)).toEqual(ids.slice(7));
+    expect(outcomes.filter((one) => one.startsWith('stopped'))).toEqual([]);
+  });
+
+  it('#66: counts a deletion only once when its batch is delivered again', async () => {
+    const ids = await several(12);
+    const records = await lose(ids.slice(0, 2));
+    for (let time = 0; time < 5; time++) expect(await limited(records)).toEqual(DONE);
+    expect(await count()).toMatchObject({ hourDeleted: 2, dayDeleted: 2, present: 12 });
+    await limited(await lose(ids.slice(2, 3)));
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+  });
+
+  it('#66: does not count a deletion that could not be written', async () => {
+    const [one = ''] = await several(2);
+    const records = await lose([one]);
+    around = async (when, command) => {
+      if (when === 'before' && command.operation === 'TransactWriteItems')
+        throw new Error('the table is down');
+    };
+    expect((await limited(records)).batchItemFailures).toHaveLength(1);
+    around = undefined;
+    expect(await count()).toBeUndefined();
+    expect(await limited(records)).toEqual(DONE);
+    expect(outcomes).toEqual([`deleted ${one}`]);
+  });
+
+  it('#66: does not exceed the limit when several shards delete at the same time', async () => {
+    const ids = await several(12);
+    const records = await lose(ids);
+    const left = records.map((record) => [record]);
+    // Lambda redelivers records whose deletions the service could not count at the first attempt.
+    for (let time = 0; time < 12; time++) await Promise.all(left.map((shard) => limited(shard)));
+    expect(await stillThere(ids)).toHaveLength(9);
+    expect(await count()).toMatchObject({ dayDeleted: 3, stoppedAt: service.time.now });
+  });
+
+  it('#66: counts each deletion of a Deployment that is repeatedly registered and deleted', async () => {
+    await several(1);
+    const one = `${id}-0`;
+    for (let time = 0; time < 4; time++) {
+      await limited(await lose([one]), { perHour: 3, share: 1 });
+      await platform.put(rowOf(one));
+      await limited(await platform.records(), { perHour: 3, share: 1 });
+    }
+    expect(outcomes.filter((outcome) => !outcome.startsWith('registered'))).toEqual([
+      ...Array(3).fill(`deleted ${one}`),
+      `stopped ${one}`,
+      `unchanged ${one}`,
+    ]);
+  });
+
+  it('#66: the limit by share also takes into account Deployments that were registered since the day began', async () => {
+    const [one = ''] = await several(4);
+    await limited(await lose([one]));
+    const more = Array.from({ length: 17 }, (_, n) => `${id}-more-${n}`);
+    for (const it of more) await platform.put(rowOf(it));
+    await follow();
+    await limited(await lose(more));
+    // A quarter of 21 Deployments is 5.
+    expect(await stillThere(more)).toHaveLength(13);
+  });
+
+  it('#66: does not limit deletions by share when the share is 1, and stops every deletion when the rate is 0', async () => {
+    const ids = await several(6);
+    await limited(await lose(ids.slice(0, 4)), { share: 1 });
+    expect(await stillThere(ids)).toEqual(ids.slice(4));
+    await limited(await lose(ids.slice(4, 5)), { perHour: 0 });
+    expect(await stillThere(ids)).toEqual(ids.slice(4));
+  });
+
+  it('#66: stops deletions while any attribute of the deletion count is malformed, until a person prunes', async () => {
+    const ids = await several(8);
+    await limited(await lose(ids.slice(0, 1)));
+    const good = (await count()) ?? {};
+    await prune();
+    expect(await count()).toBeUndefined();
+    await limited(await lose(ids.slice(1, 2)));
+    expect(Object.keys(good).toSorted()).toEqual(
+      [
+        'dayDeleted',
+        'dayStartedAt',
+        'hourDeleted',
+        'hourStartedAt',
+        'pk',
+        'present',
+        'revision',
+        'sk',
+      ].toSorted(),
+    );
+    const records = await lose(ids.slice(2, 3));
+    for (const { name, value } of damagesOf({ ...good, stoppedAt: 1 })) {
+      // A plausible value does not count as damage, because it only represents a different count.
+      if (typeof value === 'number' && Number.isInteger(value) && value >= 0) continue;
+      if (name === 'revision' && isUlid(String(value))) continue;
+      if (name === 'stoppedAt' && value === undefined) continue;
+      const label = `${name} is ${JSON.stringify(value)}`;
+      await rewrite({ ...good, [name]: value });
+      expect(await areDeletionsStopped(service.table), label).toBe(true);
+      expect(await deletionLimit({ table: service.table, limit: {}, clock })(), label).toBeUndefined();
+    }
+    await rewrite({ ...good, dayDeleted: 'none' });
+    expect(await limited(records)).toEqual(DONE);
+    expect(await stillThere(ids)).toEqual(ids.slice(2));
+    await prune();
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+    expect(await areDeletionsStopped(service.table)).toBe(false);
+    await limited(await lose(ids.slice(3, 4)));
+    expect(await stillThere(ids)).toEqual(ids.slice(4));
+  });
+
+  it('#66: also limits deletions by reconciliation, and counts them together with deletions by the stream', async () => {
+    const ids = await several(8);
+    await limited(await lose(ids.slice(0, 2)));
+    await lose(ids.slice(2, 5));
+    expect(await reconciled()).toMatchObject({ looked: 6, deleted: 1, stopped: 2 });
+    expect(await stillThere(ids)).toEqual(ids.slice(3));
+    expect(await reconciled()).toMatchObject({ looked: 5, deleted: 0, stopped: 2 });
+    await prune();
+    expect(await stillThere(ids)).toEqual(ids.slice(5));
+  });
+
+  it('#66: a Deployment whose deletion was stopped follows its row again when the row comes back under a different key', async () => {
+    const [one = '', two = ''] = await several(2);
+    await limited(await lose([one, two]));
+    expect(await stillThere([two])).toEqual([two]);
+    await platform.put({ ...rowOf(two), key: { S: `row-other-${two}` } });
+    await limited(await platform.records());
+    await prune();
+    expect(await stillThere([two])).toEqual([two]);
+    await platform.remove(`other-${two}`);
+    await limited(await platform.records());
+    expect(await stillThere([two])).toEqual([]);
   });
 });

@@ -1,11 +1,11 @@
-import { marshall } from '@aws-sdk/util-dynamodb';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ClientRejection } from '../../functions/domain/client-rejection.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { authenticate } from '../../functions/operations/authenticate-client.ts';
-import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
+import type { Port } from '../../functions/table/port.ts';
 import { apiKeyKey, deploymentKey, type Item } from '../../functions/table/schema.ts';
-import type { Wire } from '../../functions/table/wire.ts';
+import type { Table } from '../../functions/table/table.ts';
 import { mistyped } from '../support/mistyped.ts';
 
 const { compares } = vi.hoisted(() => ({ compares: vi.fn() }));
@@ -42,80 +42,102 @@ const keyItem: Item = {
   createdBy: 'ada',
 };
 
-/** A fake DynamoDB with these items. It supports only the calls of this test. */
-const dynamodb = vi.fn<Wire>();
-const store = leanTokenStore(dynamodb, { tableName: 'keys', onMalformed: vi.fn() });
+/** A fake DynamoDB that contains the given items and supports only the calls that this test makes. */
+const dynamodb = vi.fn<Port>();
+const table = {
+  port: dynamodb,
+  tableName: 'keys',
+  retryPolicy: { attemptTimeout: 1000, attempts: 1 },
+  onMalformed: vi.fn(),
+} as unknown as Table;
 const holding = (...items: Item[]) =>
-  dynamodb.mockResolvedValue({
-    done: true,
-    output: { Responses: { keys: items.map((item) => marshall(item, { removeUndefinedValues: true })) } },
-  });
+  dynamodb.mockResolvedValue({ kind: 'done', output: { Responses: { keys: items } } as never });
 const ask = (clientSecret: string, clientId = `dk_etl_${ULID}`) =>
-  authenticate(store, { client: { clientId, clientSecret }, caller: {} }, () => NOW);
+  authenticate(table, { client: { clientId, clientSecret }, caller: {} }, () => NOW);
 
 beforeEach(() => {
   dynamodb.mockReset();
   compares.mockReset();
 });
 
-const refused = expect.objectContaining({
-  status: 401,
-  code: 'invalid_client',
-  message: 'Client authentication failed.',
-});
+const refusedFor = (reason: ClientRejection) =>
+  expect.objectContaining({
+    status: 401,
+    code: 'invalid_client',
+    message: 'Client authentication failed.',
+    cause: reason,
+  });
+/** The number of hash comparisons that every authentication makes. */
+const COMPARISONS = 4;
+const leak = { reportedAt: NOW - 1, wasEnabled: true };
+const retired = [
+  { hash: hashOf(secret), createdAt: NOW - 2, retiresAt: NOW },
+  { hash: hashOf('another'), createdAt: NOW - 1 },
+];
 const wrong = mintCredential('secret', 'etl', ULID);
 
-describe('a client authentication', () => {
-  it.each<[string, string, Item[]]>([
-    ['a wrong secret', wrong, [deploymentItem, keyItem]],
-    ['an unknown key', wrong, [deploymentItem]],
-    ['an unknown Deployment', wrong, []],
-    ['a key of an unknown Deployment', secret, [keyItem]],
-    ['a disabled key', secret, [deploymentItem, { ...keyItem, enabled: false }]],
-    ['an expired key', secret, [deploymentItem, { ...keyItem, validUntil: NOW }]],
-    ['a key of an earlier generation', secret, [deploymentItem, { ...keyItem, generation: newUlid(0) }]],
-    ['a damaged key', secret, [deploymentItem, { ...keyItem, secrets: undefined }]],
-  ])('is rejected after one read and one comparison with %s', async (_, presented, items) => {
-    holding(...items);
-    await expect(ask(presented)).rejects.toEqual(refused);
-    expect(dynamodb.mock.calls).toStrictEqual([
-      [
-        'BatchGetItem',
-        {
-          RequestItems: {
-            keys: {
-              ConsistentRead: true,
-              Keys: [deploymentKey('etl'), apiKeyKey('etl', ULID)].map((key) => marshall(key)),
+describe('client authentication', () => {
+  it.each<[string, string, Item[], ClientRejection]>([
+    ['a wrong secret', wrong, [deploymentItem, keyItem], 'wrong_secret'],
+    ['an unknown key', wrong, [deploymentItem], 'unknown_key'],
+    ['an unknown Deployment', wrong, [], 'unknown_deployment'],
+    ['a key of an unknown Deployment', secret, [keyItem], 'unknown_deployment'],
+    ['a disabled key', secret, [deploymentItem, { ...keyItem, enabled: false }], 'disabled'],
+    ['an expired key', secret, [deploymentItem, { ...keyItem, validUntil: NOW }], 'expired'],
+    [
+      'a key of an earlier generation',
+      secret,
+      [deploymentItem, { ...keyItem, generation: newUlid(0) }],
+      'generation',
+    ],
+    ['a leaked key', secret, [deploymentItem, { ...keyItem, enabled: false, leak }], 'leaked'],
+    ['a retired secret', secret, [deploymentItem, { ...keyItem, secrets: retired }], 'retired_secret'],
+    ['a damaged key', secret, [deploymentItem, { ...keyItem, secrets: undefined }], 'unknown_key'],
+  ])(
+    'rejects client authentication with %s after one read and the same number of comparisons',
+    async (_, presented, items, reason) => {
+      holding(...items);
+      await expect(ask(presented)).rejects.toEqual(refusedFor(reason));
+      expect(dynamodb.mock.calls).toStrictEqual([
+        [
+          'BatchGetItem',
+          {
+            RequestItems: {
+              keys: {
+                ConsistentRead: true,
+                Keys: [deploymentKey('etl'), apiKeyKey('etl', ULID)],
+              },
             },
           },
-        },
-      ],
-    ]);
-    expect(compares).toHaveBeenCalledTimes(1);
-  });
+          expect.any(Number),
+        ],
+      ]);
+      expect(compares).toHaveBeenCalledTimes(COMPARISONS);
+    },
+  );
 
-  it('succeeds after one read and one comparison with the right secret', async () => {
+  it('client authentication with the right secret succeeds after one read and a fixed number of comparisons', async () => {
     holding(deploymentItem, keyItem);
     expect((await ask(secret)).key.ulid).toBe(ULID);
     expect(dynamodb).toHaveBeenCalledTimes(1);
-    expect(compares).toHaveBeenCalledTimes(1);
+    expect(compares).toHaveBeenCalledTimes(COMPARISONS);
   });
 
-  it.each([
-    ['a wrong checksum', mistyped(secret)],
-    ['a token', mintCredential('token', 'etl', ULID)],
-    ['a temporary token', mintCredential('temporary', 'etl', ULID)],
-    ['the secret of another key', mintCredential('secret', 'etl', newUlid(0))],
-    ['the secret of another Deployment', mintCredential('secret', 'other', ULID)],
-    ['unrelated text', 'password'],
-  ])('is rejected without a read when it presents %s', async (_, presented) => {
-    await expect(ask(presented)).rejects.toEqual(refused);
+  it.each<[string, string, ClientRejection]>([
+    ['a wrong checksum', mistyped(secret), 'malformed_secret'],
+    ['a token', mintCredential('token', 'etl', ULID), 'malformed_secret'],
+    ['a temporary token', mintCredential('temporary', 'etl', ULID), 'malformed_secret'],
+    ['the secret of another key', mintCredential('secret', 'etl', newUlid(0)), 'other_key'],
+    ['the secret of another Deployment', mintCredential('secret', 'other', ULID), 'other_key'],
+    ['unrelated text', 'password', 'malformed_secret'],
+  ])('rejects client authentication with %s without a read', async (_, presented, reason) => {
+    await expect(ask(presented)).rejects.toEqual(refusedFor(reason));
     expect(dynamodb).not.toHaveBeenCalled();
   });
 
-  it('is rejected without a read when it presents an invalid key ID', async () => {
+  it('rejects client authentication with an invalid key ID without a read', async () => {
     for (const id of ['', 'etl', ULID, `dk_etl_${ULID}\n`, `dks_etl_${ULID}`]) {
-      await expect(ask(secret, id)).rejects.toEqual(refused);
+      await expect(ask(secret, id)).rejects.toEqual(refusedFor('malformed_id'));
     }
     expect(dynamodb).not.toHaveBeenCalled();
   });

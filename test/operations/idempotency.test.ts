@@ -7,7 +7,7 @@ afterAll(() => engine.stop());
 let afterWrite: (() => void) | undefined;
 const service = inProcess(engine, {
   around: (when, command) => {
-    if (when === 'after' && command.constructor.name === 'TransactWriteCommand') afterWrite?.();
+    if (when === 'after' && command.operation === 'TransactWriteItems') afterWrite?.();
   },
 });
 
@@ -19,8 +19,8 @@ const newDeployment = async () => {
 };
 
 /**
- * What can be created once: the path, the bodies, the field of the response that is secret, and the prefix of
- * the item.
+ * Resources that can be created with an Idempotency-Key: the path, two bodies, the response field with the secret, and
+ * the prefix of the item's sort key.
  */
 const THINGS = [
   ['api-keys', { name: 'ci' }, { name: 'cd' }, 'secret', 'KEY#'],
@@ -33,7 +33,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
   const made = async (id: string) =>
     (await service.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix));
 
-  it('creates one, and a retry gets the same status and body, marked as a replay, without the secret', async () => {
+  it('a call with an Idempotency-Key creates one item; a retry gets the same status and body without the secret, and is marked as a replay', async () => {
     const id = await newDeployment();
     const first = await make(id, 'retry-1');
     expect(first.status).toBe(201);
@@ -50,7 +50,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(value);
   });
 
-  it('#20 same Idempotency-Key, other body: returns 422 and creates nothing', async () => {
+  it('#20 returns 422 and creates nothing when an Idempotency-Key is reused with a different body', async () => {
     const id = await newDeployment();
     await make(id, 'key');
     const reply = await make(id, 'key', { json: other });
@@ -59,7 +59,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(1);
   });
 
-  it('#19 crash after the write, before the response: the retry replays it, and only one exists', async () => {
+  it('#19 a retry after a crash between the write and the response replays the response, and only one item exists', async () => {
     const id = await newDeployment();
     afterWrite = () => {
       throw new Error('the function died');
@@ -72,7 +72,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(1);
   });
 
-  it('is scoped to the principal, the path and the generation of the Deployment', async () => {
+  it('an Idempotency-Key is scoped to the principal, the path and the generation of the Deployment', async () => {
     const [id, another] = [await newDeployment(), await newDeployment()];
     const first = (await make(id, 'mine')).json.id;
     expect((await make(id, 'mine', { as: 'member' })).json.id).not.toBe(first);
@@ -84,7 +84,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(ofNewLife.json).toHaveProperty(secret);
   });
 
-  it('is remembered for 24 hours, whether or not TTL has deleted the record', async () => {
+  it('an Idempotency-Key is remembered for 24 hours, whether or not TTL has deleted the record', async () => {
     const id = await newDeployment();
     const first = (await make(id, 'day')).json.id;
     const before = service.time.now;
@@ -101,7 +101,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     service.time.now = before;
   });
 
-  it('creates one for concurrent calls and replays the response to the others', async () => {
+  it('concurrent calls with the same Idempotency-Key create one item, and every call but the first gets a replay', async () => {
     const id = await newDeployment();
     for (let round = 0; round < 10; round++) {
       const replies = await Promise.all([1, 2, 3].map(() => make(id, `race-${round}`)));
@@ -119,7 +119,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     ['with a control character', 'a\u0001'],
     ['not ASCII', 'schlüssel'],
     ['256 characters long', 'x'.repeat(256)],
-  ])('must be 1 to 255 printable characters: %s returns 400', async (_, key) => {
+  ])('an Idempotency-Key must be 1 to 255 printable characters: %s returns 400', async (_, key) => {
     const id = await newDeployment();
     const reply = await make(id, key);
     expect(reply.status).toBe(400);
@@ -132,7 +132,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(0);
   });
 
-  it('may be 255 characters long', async () => {
+  it('an Idempotency-Key can be 255 characters long', async () => {
     expect((await make(await newDeployment(), '~'.repeat(255))).status).toBe(201);
   });
 });
@@ -145,7 +145,7 @@ describe('a retry with an Idempotency-Key', () => {
       headers: { 'idempotency-key': 'k' },
     });
 
-  it('is answered even if the requested expiry has passed meanwhile', async () => {
+  it('a retry with an Idempotency-Key gets the response even if the requested expiry has passed in the meantime', async () => {
     const id = await newDeployment();
     const json = { name: 'ci', expiresAt: new Date(service.time.now + 1000).toISOString() };
     const first = await create(id, json);
@@ -167,7 +167,7 @@ describe('a retry with an Idempotency-Key', () => {
       { answer: { status, body: '{}' } },
     ]),
   ])(
-    'creates nothing, returns 409 and reports the record when it is malformed: its %s',
+    "if an Idempotency-Key's record is malformed, a call creates nothing and returns 409, and the record is reported: its %s",
     async (_, damage) => {
       const id = await newDeployment();
       await create(id, { name: 'ci' });

@@ -34,7 +34,7 @@ const record = ({ now = NEXT_HOUR, hasTime = (): boolean => true } = {}) =>
 const eventsOf = (id: string) => store.partition(`EVENTS#${id}`);
 
 describe('recording rejected calls', () => {
-  it('writes one event for each caller, hour and Deployment, with the number of calls and the last call', async () => {
+  it('writes one event about rejected calls for each caller, hour and Deployment, with the number of calls and the last call', async () => {
     await store.put(toDeployment(deployment()), toDeployment(deployment({ id: 'other' })));
     for (let n = 0; n < 120; n++) await count('etl', 'eve', { at: MADE_AT + n });
     await count('other');
@@ -62,7 +62,7 @@ describe('recording rejected calls', () => {
     expect(await record()).toBe(0);
   });
 
-  it('leaves the current hour until it has ended', async () => {
+  it('does not write events about rejected calls until their hour has ended', async () => {
     await store.put(toDeployment(deployment()));
     await count('etl');
     expect(await record({ now: NEXT_HOUR - 1 })).toBe(0);
@@ -70,14 +70,14 @@ describe('recording rejected calls', () => {
     expect(await record()).toBe(1);
   });
 
-  it('discards calls about an ID that never was a Deployment', async () => {
+  it('discards rejected calls about an ID that was never a Deployment', async () => {
     await count('etl');
     expect(await record()).toBe(0);
     expect(await eventsOf('etl')).toEqual([]);
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('keeps calls about a deleted Deployment for administrators until its last event expires', async () => {
+  it('keeps rejected calls about a deleted Deployment for administrators until its last event expires', async () => {
     const deleted = event({ type: 'deployment.deleted', id: newUlid(MADE_AT) });
     await store.put(toEvent(deleted));
     await count('etl');
@@ -89,7 +89,7 @@ describe('recording rejected calls', () => {
     expect(await record({ now: end + HOUR })).toBe(0);
   });
 
-  it('hides calls about an earlier generation from the members of a new one', async () => {
+  it('hides rejected calls about an earlier generation from members of a new generation', async () => {
     await store.put(toDeployment(deployment({ generation: newUlid(MADE_AT + 2) })));
     await count('etl', 'eve', { at: MADE_AT + 1 });
     await count('etl', 'ada', { at: MADE_AT + 2 });
@@ -101,7 +101,7 @@ describe('recording rejected calls', () => {
     expect(Object.fromEntries(generations)).toEqual({ eve: true, ada: false });
   });
 
-  it('lists ten callers per Deployment and counts the others in one more event', async () => {
+  it("lists rejected calls by ten callers per Deployment, and counts all other callers' calls in one additional event", async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 25; n++) {
       await count('etl', `eve-${n}`);
@@ -119,7 +119,7 @@ describe('recording rejected calls', () => {
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('reports the number of calls about Deployments that a caller named after the first ten', async () => {
+  it('reports the number of rejected calls about Deployments that a caller named after the first ten', async () => {
     for (let n = 0; n < 14; n++) await count(`made-up-${n}`);
     expect(await record()).toBe(0);
     expect(logged).toEqual([
@@ -130,7 +130,7 @@ describe('recording rejected calls', () => {
     ]);
   });
 
-  it('continues in the next run when time runs out', async () => {
+  it('recording rejected calls continues in the next run after a run has run out of time', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
     let left = 2;
@@ -140,7 +140,7 @@ describe('recording rejected calls', () => {
     expect(await eventsOf('etl')).toHaveLength(5);
   });
 
-  it('records a call once when two runs overlap', async () => {
+  it('records a rejected call once even when two runs overlap', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
     const written = await Promise.all([record(), record(), record()]);

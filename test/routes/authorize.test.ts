@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import type { CheckedRecords, CheckStore } from '../../functions/domain/check.ts';
+import type { CheckStore, TokenRecords } from '../../functions/domain/check.ts';
 import { unavailable } from '../../functions/domain/errors.ts';
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
@@ -42,21 +42,21 @@ const DENY = {
 };
 const SIMPLE_REFUSAL = { isAuthorized: false, context: {} };
 
-const GOOD: CheckedRecords = {
+const GOOD: TokenRecords = {
   deployment: { generation: ULID },
   key: { generation: ULID, epoch: 0, enabled: true, scopes: ['code:deploy'] },
   token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000 - 3600, expiresAt: NOW / 1000 + 60 },
 };
-const EXPIRED: CheckedRecords = {
+const EXPIRED: TokenRecords = {
   ...GOOD,
   token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000 - 3600, expiresAt: NOW / 1000 },
 };
 
-function setUp(records: CheckedRecords = GOOD) {
+function setUp(records: TokenRecords = GOOD) {
   const store = {
-    read: vi.fn<CheckStore['read']>(async () => records),
-    slide: vi.fn<CheckStore['slide']>(async (_credential, _hash, until) => until),
-    touch: vi.fn<CheckStore['touch']>(async () => {}),
+    read: vi.fn<CheckStore['read']>(async () => ({ ...records, readEnd: async () => undefined })),
+    extend: vi.fn<CheckStore['extend']>(async (_credential, _hash, until) => until),
+    recordUse: vi.fn<CheckStore['recordUse']>(async () => {}),
   };
   const report = { refused: vi.fn(), failed: vi.fn() };
   const rules = {
@@ -80,7 +80,7 @@ const rest = (authorization: string, change: Parameters<typeof restEvent>[0] = {
 const bearer = `Bearer ${TOKEN}`;
 
 describe('the authorizer for a valid token', () => {
-  it('returns a simple response with the context to an HTTP API', async () => {
+  it('the authorizer returns a simple response with the context to an HTTP API', async () => {
     expect(await setUp().handler(http(bearer))).toStrictEqual({ isAuthorized: true, context: CONTEXT });
   });
 
@@ -88,7 +88,7 @@ describe('the authorizer for a valid token', () => {
     ['an HTTP API with IAM policy responses', iam(bearer)],
     ['a REST API of type REQUEST', rest(bearer)],
     ['a REST API of type TOKEN', tokenEvent(bearer)],
-  ])('allows the whole stage of %s when routes require no scopes', async (_, event) => {
+  ])('the authorizer allows the whole stage of %s when routes require no scopes', async (_, event) => {
     expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/*`));
   });
 
@@ -98,11 +98,11 @@ describe('the authorizer for a valid token', () => {
       iam(bearer, { stageVariables: { requiredScopes: 'GET/request=code:deploy' } }),
     ],
     ['a REST API', rest(bearer, { stageVariables: { requiredScopes: 'GET/request=code:deploy' } })],
-  ])('allows only the called method of %s when routes require scopes', async (_, event) => {
+  ])('the authorizer allows only the called method of %s when routes require scopes', async (_, event) => {
     expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/GET/request`));
   });
 
-  it('finds the header in any case, and also without multi-value headers', async () => {
+  it('the authorizer finds the Authorization header regardless of its case, and also without multi-value headers', async () => {
     const { handler } = setUp();
     expect(await handler(restEvent({ multiValueHeaders: { AUTHORIZATION: [bearer] } }))).toStrictEqual(
       allow(`${STAGE}/*`),
@@ -114,13 +114,13 @@ describe('the authorizer for a valid token', () => {
 });
 
 describe('the authorizer for an invalid token', () => {
-  const cases: [string, string, string, CheckedRecords, number][] = [
+  const cases: [string, string, string, TokenRecords, number][] = [
     ['that is garbage', 'Bearer garbage', 'malformed', GOOD, 0],
     ['with wrong check characters', mistyped(bearer), 'malformed', GOOD, 0],
     ['of another scheme', `Basic ${TOKEN}`, 'malformed', GOOD, 0],
     ['unknown', bearer, 'unknown', { ...GOOD, token: undefined }, 1],
     ['expired', bearer, 'expired', EXPIRED, 1],
-    ['of a deleted key', bearer, 'revoked', { ...GOOD, key: undefined }, 1],
+    ['of a deleted key', bearer, 'deleted', { ...GOOD, key: undefined }, 1],
     [
       'of a disabled key',
       bearer,
@@ -130,29 +130,37 @@ describe('the authorizer for an invalid token', () => {
     ],
   ];
 
-  it.each(cases)('makes a REST API return 401 for %s', async (_, header, reason, records, reads) => {
-    const { handler, report, store } = setUp(records);
-    await expect(handler(rest(header))).rejects.toThrow(/^Unauthorized$/);
-    await expect(handler(tokenEvent(header))).rejects.toThrow(/^Unauthorized$/);
-    expect(report.refused.mock.calls).toStrictEqual([
-      [reason, REST_ORIGIN],
-      [reason, { apiId: 'abcdef123', requestId: undefined }],
-    ]);
-    expect(report.failed).not.toHaveBeenCalled();
-    expect(store.read).toHaveBeenCalledTimes(2 * reads);
-  });
+  /** The report names the key, unless the text does not have the form of a token. */
+  const idFor = (reason: string) => (reason === 'malformed' ? undefined : CONTEXT.principalId);
 
-  it.each(cases)('makes an HTTP API return 403 for %s', async (_, header, reason, records) => {
+  it.each(cases)(
+    'the authorizer makes a REST API return 401 for %s',
+    async (_, header, reason, records, reads) => {
+      const { handler, report, store } = setUp(records);
+      const client_id = idFor(reason);
+      await expect(handler(rest(header))).rejects.toThrow(/^Unauthorized$/);
+      await expect(handler(tokenEvent(header))).rejects.toThrow(/^Unauthorized$/);
+      expect(report.refused.mock.calls).toStrictEqual([
+        [reason, { ...REST_ORIGIN, client_id }],
+        [reason, { apiId: 'abcdef123', requestId: undefined, client_id }],
+      ]);
+      expect(report.failed).not.toHaveBeenCalled();
+      expect(store.read).toHaveBeenCalledTimes(2 * reads);
+    },
+  );
+
+  it.each(cases)('the authorizer makes an HTTP API return 403 for %s', async (_, header, reason, records) => {
     const { handler, report } = setUp(records);
+    const client_id = idFor(reason);
     expect(await handler(http(header))).toStrictEqual(SIMPLE_REFUSAL);
     expect(await handler(iam(header))).toStrictEqual(DENY);
     expect(report.refused.mock.calls).toStrictEqual([
-      [reason, ORIGIN],
-      [reason, ORIGIN],
+      [reason, { ...ORIGIN, client_id }],
+      [reason, { ...ORIGIN, client_id }],
     ]);
   });
 
-  it('denies a call with two Authorization headers, or two tokens joined by a comma, even if one is valid', async () => {
+  it('the authorizer denies a call with two Authorization headers, or two tokens joined by a comma, even if one is valid', async () => {
     const { handler, store } = setUp();
     await expect(
       handler(restEvent({ multiValueHeaders: { Authorization: [bearer, bearer] } })),
@@ -164,14 +172,14 @@ describe('the authorizer for an invalid token', () => {
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('denies a call without a token', async () => {
+  it('the authorizer denies a call without a token', async () => {
     const { handler } = setUp();
     expect(await handler(httpEvent())).toStrictEqual(SIMPLE_REFUSAL);
     await expect(handler(restEvent())).rejects.toThrow(/^Unauthorized$/);
   });
 });
 
-/** The three kinds of API that can return 403, called at one route with these stage variables. */
+/** Calls of one route with these stage variables, for the three kinds of API that can return 403. */
 const ofRoute = (
   template: string,
   path: string,
@@ -205,17 +213,17 @@ describe('the scopes that a route requires', () => {
   const refusals = (requiredScopes: string) => ofRoute('/request', '/request', {}, { requiredScopes });
 
   it.each(refusals('GET/request=airflow:read'))(
-    'deny a call without the scope with 403 and do not extend the token: %s',
+    'returns 403 for a call without a required scope and does not extend the token: %s',
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
       expect(report.refused).toHaveBeenCalledExactlyOnceWith('scope', expect.anything());
-      expect(store.slide).not.toHaveBeenCalled();
+      expect(store.extend).not.toHaveBeenCalled();
     },
   );
 
   it.each(refusals('GET/request=code:deploy,airflow:read'))(
-    'must all be in the token: %s',
+    'the token must have all required scopes: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
@@ -224,7 +232,7 @@ describe('the scopes that a route requires', () => {
   it.each(
     ['POST/request=any', 'GET/request', 'nonsense', '', 'GET/request=any&GET/request=any'].flatMap(refusals),
   )(
-    'deny every call without reading the table if the route is missing or the value does not parse: %s',
+    'denies every call without reading the table if the route is missing or the value does not parse: %s',
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -233,12 +241,12 @@ describe('the scopes that a route requires', () => {
     },
   );
 
-  it('allow every valid token when the value is "any"', async () => {
+  it('a route whose required scopes are "any" allows every valid token', async () => {
     const [[, event] = []] = refusals('GET/request=any');
     expect(await setUp().handler(event as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
   });
 
-  it('deny a method that the rules of an ANY route do not name', async () => {
+  it("denies a method that an ANY route's rules do not list", async () => {
     const [[, event] = []] = ofRoute(
       '/request',
       '/request',
@@ -249,7 +257,7 @@ describe('the scopes that a route requires', () => {
     expect(await setUp().handler(event as AuthorizerEvent)).toStrictEqual(SIMPLE_REFUSAL);
   });
 
-  it('the scopes that a route requires are written as "default" for the $default route', async () => {
+  it('the rule for the $default route is written as "default"', async () => {
     const event = http(bearer, {
       routeKey: '$default',
       stageVariables: { requiredScopes: 'default=code:deploy' },
@@ -266,7 +274,7 @@ describe('a path that names a Deployment', () => {
       { deploymentId: 'etl', [name]: proxy },
       {},
     );
-  /** What a server may read as a dot or a slash. */
+  /** Encodings that a server may decode as a dot or a slash. */
   const encoded = (text: string) =>
     fc.constantFrom(
       text,
@@ -291,7 +299,7 @@ describe('a path that names a Deployment', () => {
     join(segment, slash, slash, after),
   );
 
-  it('is denied with 403 before the table is read if one of its parameters has a segment such as "..", however it is encoded', async () => {
+  it('returns 403 before reading the table if a path parameter has a segment such as "..", regardless of its encoding', async () => {
     await fc.assert(
       fc.asyncProperty(detour, fc.constantFrom('proxy', 'dag'), async (text, name) => {
         for (const [, event, answer] of greedy(text, name)) {
@@ -304,7 +312,7 @@ describe('a path that names a Deployment', () => {
     );
   });
 
-  it('is allowed if its parameters have any other segments', async () => {
+  it('allows a path if its parameters have only other segments', async () => {
     const plain = join(
       fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/')),
       fc.constantFrom('', '/'),
@@ -319,14 +327,14 @@ describe('a path that names a Deployment', () => {
   });
 
   it.each(ofRoute('/{proxy+}', '/../x', { proxy: '../x' }, {}))(
-    'is the only one: without a Deployment in the path, the handler checks it: %s',
+    'without a Deployment in the path, the handler checks the Deployment: %s',
     async (_, event, refusal) => {
       expect(await setUp().handler(event)).not.toStrictEqual(refusal);
     },
   );
 });
 
-describe('the Deployment of a call', () => {
+describe("a call's Deployment", () => {
   const calls = (deploymentId: string, stageVariables = {}, name = 'deploymentId') =>
     ofRoute(
       `/deployments/{${name}}/dags`,
@@ -341,7 +349,7 @@ describe('the Deployment of a call', () => {
     ...calls('etl2', { requiredScopes: 'GET/deployments/:deploymentId/dags=any' }),
     ...calls('other', { deploymentParameter: 'd' }, 'd'),
   ])(
-    "must be the token's Deployment, which is checked before the table is read: %s",
+    "a call's Deployment must be the token's Deployment, which is checked before the table is read: %s",
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -351,21 +359,21 @@ describe('the Deployment of a call', () => {
   );
 
   it.each([...calls('etl'), ...calls('etl', { deploymentParameter: 'd' }, 'd')])(
-    'allows its own token: %s',
+    "allows a call whose path names the token's Deployment: %s",
     async (_, event, refusal) => {
       expect(await setUp().handler(event)).not.toStrictEqual(refusal);
     },
   );
 
   it.each(ofRoute('/d/{deploymentId}', '/d/', {}, {}))(
-    'is unknown when the path parameter has no value, so every token is denied: %s',
+    "denies every token when the Deployment's path parameter has no value: %s",
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
   );
 
   it.each(calls('etl', { deploymentParameter: '{d}' }))(
-    'is unknown when deploymentParameter is not a valid name, so every token is denied: %s',
+    'denies every token when deploymentParameter is not a valid name: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
@@ -374,13 +382,16 @@ describe('the Deployment of a call', () => {
 
 describe('a path that a policy cannot name exactly', () => {
   const requiredScopes = 'GET/files/:name=any';
-  it.each(['*', 'a?', `\${aws:username}`, 'a'.repeat(500)])('is denied: %s', async (name) => {
-    const { handler, report } = setUp();
-    const [simple, ...others] = ofRoute('/files/{name}', `/files/${name}`, { name }, { requiredScopes });
-    for (const [, event, answer] of others) expect(await handler(event)).toStrictEqual(answer);
-    expect(report.refused.mock.calls.map(([reason]) => reason)).toStrictEqual(['path', 'path']);
-    expect(await handler(simple?.[1] as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
-  });
+  it.each(['*', 'a?', `\${aws:username}`, 'a'.repeat(500)])(
+    'denies a path that a policy cannot name exactly: %s',
+    async (name) => {
+      const { handler, report } = setUp();
+      const [simple, ...others] = ofRoute('/files/{name}', `/files/${name}`, { name }, { requiredScopes });
+      for (const [, event, answer] of others) expect(await handler(event)).toStrictEqual(answer);
+      expect(report.refused.mock.calls.map(([reason]) => reason)).toStrictEqual(['path', 'path']);
+      expect(await handler(simple?.[1] as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
+    },
+  );
 });
 
 describe('the authorizer when it cannot decide', () => {
@@ -389,7 +400,7 @@ describe('the authorizer when it cannot decide', () => {
     ['HTTP API, IAM policy response', iam(bearer), ORIGIN],
     ['REST API, REQUEST', rest(bearer), REST_ORIGIN],
     ['REST API, TOKEN', tokenEvent(bearer), { apiId: 'abcdef123', requestId: undefined }],
-  ])('fails with a reported 500 when DynamoDB fails: %s', async (_, event, origin) => {
+  ])('the authorizer fails with a reported 500 when DynamoDB fails: %s', async (_, event, origin) => {
     const { handler, report, store } = setUp();
     const error = unavailable(new Error('down'));
     store.read.mockRejectedValue(error);
@@ -398,14 +409,14 @@ describe('the authorizer when it cannot decide', () => {
     expect(report.refused).not.toHaveBeenCalled();
   });
 
-  it('fails the call when the extension of the token cannot be written', async () => {
+  it("the authorizer fails the call when the token's extension cannot be written", async () => {
     const { handler, store } = setUp();
-    store.slide.mockRejectedValue(new Error('throttled'));
+    store.extend.mockRejectedValue(new Error('throttled'));
     await expect(handler(http(bearer))).rejects.toThrow('throttled');
   });
 });
 
-describe('the authorizer rejects an unexpected event and names the expected ones', () => {
+describe('the authorizer rejects an unexpected event and names the expected types', () => {
   it.each([
     ['payload 1.0 of an HTTP API', { ...rest(bearer), version: '1.0' }, 'type is REQUEST, version 1.0.'],
     [
@@ -419,7 +430,7 @@ describe('the authorizer rejects an unexpected event and names the expected ones
       'type is undefined, version 2.0.',
     ],
     ['nothing', null, 'type is undefined, version undefined.'],
-    ['a text', 'TOKEN', 'type is undefined, version undefined.'],
+    ['text', 'TOKEN', 'type is undefined, version undefined.'],
     ['a secret in place of a word', { type: `${bearer} x` }, 'type is string, version undefined.'],
   ])('%s', async (_, event, ending) => {
     const { handler, store } = setUp();
@@ -431,7 +442,7 @@ describe('the authorizer rejects an unexpected event and names the expected ones
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('the authorizer rejects an event with an authorizerResponse that is neither simple nor iam', async () => {
+  it('the authorizer rejects an event whose authorizerResponse is neither simple nor iam', async () => {
     await expect(
       setUp().handler(http(bearer, { stageVariables: { authorizerResponse: 'IAM' } })),
     ).rejects.toThrow('The stage variable authorizerResponse must be simple or iam, or be left out.');

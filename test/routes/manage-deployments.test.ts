@@ -56,30 +56,33 @@ describe('a Deployment whose item was damaged by hand', () => {
       'of none',
       { generation: undefined },
     ],
-  ])('can be deleted by an administrator and registered again when it %s', async (_, wrong, life, listed) => {
-    const { id, token, path, generation } = await newDeployment();
-    await damage(item(id), wrong as Record<string, unknown>);
-    if (listed) await damage(entry(id), listed as Record<string, unknown>);
+  ])(
+    'an administrator can delete a damaged Deployment, and register it again, if it %s',
+    async (_, wrong, life, listed) => {
+      const { id, token, path, generation } = await newDeployment();
+      await damage(item(id), wrong as Record<string, unknown>);
+      if (listed) await damage(entry(id), listed as Record<string, unknown>);
 
-    expect(await service.use(token)).toBe('generation' in wrong ? 401 : 200);
-    expect((await service.call('GET', path, admin)).status).toBe(404);
-    const refused = await service.call('PUT', path, { ...admin, json: {} });
-    expect(refused).toMatchObject({ status: 409, json: { detail: expect.stringContaining('delete it') } });
-    expect((await service.call('DELETE', path, { as: 'member' })).status).toBe(404);
-    expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
+      expect(await service.use(token)).toBe('generation' in wrong ? 401 : 200);
+      expect((await service.call('GET', path, admin)).status).toBe(404);
+      const refused = await service.call('PUT', path, { ...admin, json: {} });
+      expect(refused).toMatchObject({ status: 409, json: { detail: expect.stringContaining('delete it') } });
+      expect((await service.call('DELETE', path, { as: 'member' })).status).toBe(404);
+      expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(3);
 
-    expect((await service.call('DELETE', path, admin)).status).toBe(204);
-    expect(await service.use(token)).toBe(401);
-    expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_LIFE : generation}`]);
-    expect((await service.call('DELETE', path, admin)).status).toBe(404);
+      expect((await service.call('DELETE', path, admin)).status).toBe(204);
+      expect(await service.use(token)).toBe(401);
+      expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_LIFE : generation}`]);
+      expect((await service.call('DELETE', path, admin)).status).toBe(404);
 
-    await service.register(id);
-    const fresh = await service.swap(await service.makeKey(id));
-    expect(await service.use(fresh)).toBe(200);
-    expect(await service.use(token)).toBe(401);
-  });
+      await service.register(id);
+      const fresh = await service.swap(await service.makeKey(id));
+      expect(await service.use(fresh)).toBe(200);
+      expect(await service.use(token)).toBe(401);
+    },
+  );
 
-  it('is purged because of its marker, without a stream record, which contains no generation', async () => {
+  it('a damaged Deployment is purged through its marker, because its stream record contains no generation', async () => {
     const { id, path } = await newDeployment();
     await damage(item(id), { generation: 7 });
     await service.call('DELETE', path, admin);
@@ -94,13 +97,13 @@ describe('a Deployment whose item was damaged by hand', () => {
     expect(await markers(id)).toEqual([]);
   });
 
-  it('is not deleted when it is repaired meanwhile', async () => {
+  it('a damaged Deployment is not deleted if its item is repaired in the meantime', async () => {
     const { id, path, generation } = await newDeployment();
     await damage(item(id), { generation: 7 });
     let isMended = false;
     const slow = inProcess(engine, {
       around: async (when, command) => {
-        const isDeletion = when === 'before' && command.constructor.name === 'TransactWriteCommand';
+        const isDeletion = when === 'before' && command.operation === 'TransactWriteItems';
         if (isDeletion && !isMended) await damage(item(id), { generation });
         isMended ||= isDeletion;
       },

@@ -1,0 +1,150 @@
+import type { SQSRecord } from 'aws-lambda';
+import { OF_PEOPLE } from '../domain/access.ts';
+import { systemActor } from '../domain/actors.ts';
+import { causeOf } from '../domain/errors.ts';
+import { newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { mustBeDisabled, reasonsToHold } from '../domain/held-keys.ts';
+import { formatKeyId } from '../domain/identifiers.ts';
+import type { AccessRecord, ApiKey, HeldKey, MalformedKey, PersonId } from '../domain/records.ts';
+import { disabled } from '../domain/rotation.ts';
+import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
+import { allApiKeys, disableMalformedKey, editApiKey, readApiKey } from '../table/keys.ts';
+import {
+  deleteMark,
+  finishJob,
+  heldKeyWrite,
+  markedJobs,
+  putHeldKey,
+  readAccessRecord,
+  readHeldKey,
+  writeJob,
+} from '../table/people.ts';
+import type { Table } from '../table/table.ts';
+
+export interface EndAccessDependencies {
+  table: Table;
+  clock: Clock;
+  /** Reports whether there is time for one more Deployment. */
+  hasTime: () => boolean;
+  /** Starts the job again for the remaining Deployments. */
+  defer: (person: PersonId) => Promise<void>;
+  /** Signs the person out everywhere if the stack uses its own user pool; undefined for any other issuer. */
+  signOut: ((sub: string) => Promise<void>) | undefined;
+}
+
+/** Maximum number of times that the job reads a key if someone changes the key at the same time. */
+const ATTEMPTS = 5;
+const ACTOR = systemActor('end-access');
+
+/** Runs the jobs for the people that a queue's messages name. */
+export async function endAccessFromQueue(
+  records: SQSRecord[],
+  dependencies: EndAccessDependencies,
+): Promise<void> {
+  for (const { body } of records) await runJob(parsePerson(body), dependencies);
+}
+
+/**
+ * Runs all unfinished jobs, which are the jobs whose message was lost or whose run failed. Also deletes the markers of
+ * jobs that no longer exist.
+ * @throws AggregateError if some jobs failed, after all other jobs have run
+ */
+export async function endAccessOfAll(dependencies: EndAccessDependencies): Promise<void> {
+  const { table, hasTime } = dependencies;
+  const errors: unknown[] = [];
+  for await (const { jobId, ...person } of markedJobs(table)) {
+    if (!hasTime()) break;
+    try {
+      const isLeftOver = (await runJob(person, dependencies)) === 'nothing to do';
+      if (isLeftOver) await deleteMark(table, person, jobId);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, errors.map(causeOf).join('; '));
+}
+
+/**
+ * Finds the keys of a person whose access was ended, and disables them if requested. Reads all Deployments and keys
+ * with strongly consistent queries, and continues where an earlier run stopped.
+ * @returns `nothing to do` if the job has finished or the person's record was deleted, but not if the record is
+ * malformed, because someone can repair it
+ */
+async function runJob(
+  person: PersonId,
+  dependencies: EndAccessDependencies,
+): Promise<'nothing to do' | undefined> {
+  const { table, clock, hasTime, defer, signOut } = dependencies;
+  const { record, isThere } = await readAccessRecord(table, person);
+  if (!record) return isThere ? undefined : 'nothing to do';
+  if (record.job.finishedAt !== undefined) return 'nothing to do';
+  if (record.job.after === undefined) await signOut?.(person.sub);
+  let { job } = record;
+  for await (const deployment of allDeployments(table, job.after)) {
+    if (!hasTime()) {
+      if (await writeJob(table, person, job)) await defer(person);
+      return undefined;
+    }
+    for await (const key of allApiKeys(table, deployment)) {
+      const held = await hold(key, deployment, { ...record, job }, dependencies);
+      if (held) job = { ...job, found: job.found + 1, disabled: job.disabled + (held.disabled ? 1 : 0) };
+    }
+    job = { ...job, after: deployment.id };
+  }
+  const now = clock();
+  const data = { ...person, keys: job.keys, found: job.found, disabled: job.disabled };
+  const event = newEvent('person.keys_found', OF_PEOPLE, ACTOR, now, data);
+  await finishJob(table, person, { ...job, finishedAt: now }, event);
+  return undefined;
+}
+
+/**
+ * Records a key that belongs to the person, and disables it if required.
+ * @returns undefined if the key does not belong to the person
+ */
+async function hold(
+  listed: ApiKey | MalformedKey,
+  deployment: ListedDeployment,
+  record: AccessRecord,
+  { table, clock }: EndAccessDependencies,
+): Promise<HeldKey | undefined> {
+  const keyId = formatKeyId(listed.deploymentId, listed.ulid);
+  let key: ApiKey | MalformedKey | undefined = listed;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const now = clock();
+    const reasons = key ? reasonsToHold(key, record.sub, now) : [];
+    if (!key || reasons.length === 0) return undefined;
+    const earlier = await readHeldKey(table, record, keyId);
+    // An earlier run has already processed this key. If someone has enabled the key since then, it stays enabled.
+    if (earlier?.jobId === record.job.id) return earlier;
+    const held = { keyId, jobId: record.job.id, name: key.name ?? keyId, reasons, disabled: true };
+    const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
+    const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
+    if ('malformed' in key) {
+      const isToDisable = record.job.keys === 'disable' && key.enabled !== false;
+      if (isToDisable) await disableMalformedKey(table, key, undefined, event);
+      await putHeldKey(table, record, { ...held, disabled: isToDisable });
+      return { ...held, disabled: isToDisable };
+    }
+    if (!mustBeDisabled(key, record)) {
+      await putHeldKey(table, record, { ...held, disabled: false });
+      return { ...held, disabled: false };
+    }
+    const next = { ...disabled(key), epoch: key.epoch + 1, revision: key.revision + 1 };
+    const more = [heldKeyWrite(record, held)];
+    if ((await editApiKey(table, next, event, { more })) === 'written') return held;
+    key = await readApiKey(table, deployment, listed.ulid);
+  }
+  throw new Error(`${keyId} keeps changing`);
+}
+
+/**
+ * Parses a message from the queue.
+ * @throws Error for any other message, which ends up in the dead-letter queue
+ */
+function parsePerson(body: string): PersonId {
+  const { issuer, sub } = JSON.parse(body);
+  if (typeof issuer !== 'string' || typeof sub !== 'string') throw new Error('not a person');
+  return { issuer, sub };
+}

@@ -1,0 +1,50 @@
+import { currentDeletions, isWithinRate, isWithinShare, withOneMore } from '../domain/deletion-limit.ts';
+import type { DeletionLimit } from '../domain/deployments-source.ts';
+import { unavailable } from '../domain/errors.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { countPresent, deletionsWrite, readDeletions, storeDeletions } from '../table/deletions.ts';
+import type { Table, Write } from '../table/table.ts';
+
+interface Dependencies {
+  table: Table;
+  limit: DeletionLimit | undefined;
+  clock: Clock;
+}
+
+/** Maximum number of times that the count is read if concurrent deletions keep changing it. */
+const ATTEMPTS = 5;
+
+/**
+ * Limits the number of Deployments that changes to a followed table can delete. A table that loses its rows would
+ * otherwise delete every Deployment, with its keys, within seconds. Once the limit has stopped a deletion, it stops all
+ * deletions until a person has compared both tables. A malformed count also stops all deletions.
+ *
+ * @returns a function that returns the writes that count one more deletion, or undefined if deletions are stopped. Add
+ * these writes to the transaction that deletes the Deployment. A repeated change is then counted only once, and
+ * concurrent deletions together cannot exceed the limit
+ */
+export function deletionLimit({ table, limit = {}, clock }: Dependencies) {
+  return async (): Promise<Write[] | undefined> => {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const read = await readDeletions(table);
+      if (read === 'malformed' || read?.stoppedAt !== undefined) return undefined;
+      const now = clock();
+      const current = currentDeletions(read, now);
+      let deletions = { ...current, present: current.present ?? (await countPresent(table)) };
+      if (!isWithinShare(deletions, limit)) {
+        // Also count the Deployments that were registered since the day began.
+        const known = (await countPresent(table)) + deletions.day.deleted;
+        deletions = { ...deletions, present: Math.max(deletions.present, known) };
+      }
+      if (isWithinRate(deletions, limit) && isWithinShare(deletions, limit)) {
+        return [deletionsWrite(withOneMore(deletions), read, now)];
+      }
+      const isStopped = await storeDeletions(
+        table,
+        deletionsWrite({ ...deletions, stoppedAt: now }, read, now),
+      );
+      if (isStopped) return undefined;
+    }
+    throw unavailable(new Error('other deletions were counted first'));
+  };
+}

@@ -1,0 +1,158 @@
+import { OF_PEOPLE } from '../domain/access.ts';
+import { cloudEventOf } from '../domain/cloud-event.ts';
+import { accessEnded, conflict } from '../domain/errors.ts';
+import { newEvent } from '../domain/events.ts';
+import type { Clock } from '../domain/expiry.ts';
+import { newUlid } from '../domain/mint.ts';
+import { requireAdministrator } from '../domain/people.ts';
+import type { AccessJob, AccessRecord, HeldKey, PersonId } from '../domain/records.ts';
+import type { Answer } from '../http/answer.ts';
+import { fromCursor, toCursor } from '../http/cursor.ts';
+import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
+import {
+  endAccessInput,
+  findPersonInput,
+  pageInput,
+  parseInput,
+  restoreAccessInput,
+} from '../http/schemas.ts';
+import { listEvents } from '../table/events.ts';
+import { endAccess, listHeldKeys, listPeople, readAccessRecord, unblockPerson } from '../table/people.ts';
+import type { Table } from '../table/table.ts';
+
+/** Maximum number of attempts to make a change if other calls change the same person at the same time. */
+const ATTEMPTS = 10;
+const CHANGED = "Other calls keep changing this person's access. Try again.";
+const MALFORMED = "The record of this person is malformed. End the person's access again first.";
+
+interface Dependencies {
+  clock: Clock;
+  /** The issuer that signs people in. */
+  issuer: string;
+  /** Starts the job that finds the person's keys. If this call fails, a schedule starts the job. */
+  startJob: (person: PersonId) => Promise<void>;
+}
+
+/** Returns the routes that end and restore people's access. Only administrators can call these routes. */
+export function peopleRoutes(
+  table: Table,
+  { clock, issuer, startJob }: Dependencies,
+): Record<string, ManagementRoute> {
+  return {
+    'POST /people/end-access': end,
+    'POST /people/restore-access': restore,
+    'POST /people/find': find,
+    'GET /people': list,
+    'GET /people/events': events,
+  };
+
+  async function end(request: ManagementRequest): Promise<Answer> {
+    requireAdministrator(request.person);
+    const { sub, keys, block } = parseInput(endAccessInput, request.body());
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const { record, isThere } = await readAccessRecord(table, { issuer, sub });
+      const now = clock();
+      const next: AccessRecord = {
+        issuer,
+        sub,
+        // The end of access never moves back, even if the clock of the function that wrote the earlier end was ahead.
+        endedAt: Math.max(now, record?.endedAt ?? 0),
+        blocked: block || (record?.blocked ?? isThere),
+        // A malformed record can have any revision. The current time in milliseconds is higher than any real number of
+        // changes.
+        revision: record ? record.revision + 1 : now,
+        job: newJob(now, keys, record?.job),
+      };
+      const data = { issuer, sub, keys: next.job.keys, blocked: next.blocked };
+      const event = newEvent('person.access_ended', OF_PEOPLE, request.actor, now, data);
+      const read = record ?? (isThere ? 'malformed' : undefined);
+      const outcome = await endAccess(table, next, read, event, request.person.signIn);
+      if (outcome === 'ended') throw accessEnded();
+      if (outcome === 'written') {
+        await startJob({ issuer, sub });
+        return { status: 202, body: shownPerson(next) };
+      }
+    }
+    throw conflict(CHANGED);
+  }
+
+  async function restore(request: ManagementRequest): Promise<Answer> {
+    const { person, actor } = request;
+    requireAdministrator(person);
+    const { sub } = parseInput(restoreAccessInput, request.body());
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const { record, isThere } = await readAccessRecord(table, { issuer, sub });
+      if (!record && isThere) throw conflict(MALFORMED);
+      if (!record?.blocked) return { status: 200, body: record ? shownPerson(record) : unknownPerson(sub) };
+      // A transaction cannot both change and check the same item, so callers cannot restore their own access.
+      if (person.signIn?.sub === sub) throw conflict('You cannot restore your own access.');
+      const event = newEvent('person.access_restored', OF_PEOPLE, actor, clock(), { issuer, sub });
+      const outcome = await unblockPerson(table, record, event, person.signIn);
+      if (outcome === 'ended') throw accessEnded();
+      if (outcome === 'written') return { status: 200, body: shownPerson({ ...record, blocked: false }) };
+    }
+    throw conflict(CHANGED);
+  }
+
+  async function find(request: ManagementRequest): Promise<Answer> {
+    requireAdministrator(request.person);
+    const { sub, limit, cursor } = parseInput(findPersonInput, request.body());
+    const { record, isThere } = await readAccessRecord(table, { issuer, sub });
+    if (!record && isThere) throw conflict(MALFORMED);
+    if (!record) return { status: 200, body: { ...unknownPerson(sub), keys: [] } };
+    const listing = [request.routeKey, sub, record.job.id, request.person.sub];
+    const after = fromCursor(listing, cursor);
+    const { items, next } = await listHeldKeys(table, record, { jobId: record.job.id, after, limit });
+    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+    return { status: 200, body: { ...shownPerson(record), keys: items.map(shownKey), nextCursor } };
+  }
+
+  async function list({ person, query, routeKey }: ManagementRequest): Promise<Answer> {
+    requireAdministrator(person);
+    const { limit, cursor } = parseInput(pageInput, query, 'query');
+    const listing = [routeKey, person.sub];
+    const { items, next } = await listPeople(table, { after: fromCursor(listing, cursor), limit });
+    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+    return { status: 200, body: { items: items.map(shownPerson), nextCursor } };
+  }
+
+  async function events({ person, query, routeKey }: ManagementRequest): Promise<Answer> {
+    requireAdministrator(person);
+    const { limit, cursor } = parseInput(pageInput, query, 'query');
+    const listing = [routeKey, person.sub];
+    const after = fromCursor(listing, cursor);
+    const { items, next } = await listEvents(table, OF_PEOPLE.id, { after, limit, now: clock() });
+    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+    return { status: 200, body: { items: items.map(cloudEventOf), nextCursor } };
+  }
+}
+
+/** Returns a new job. If an earlier job that disables keys has not finished, the new job also disables keys. */
+function newJob(now: number, keys: AccessJob['keys'], earlier: AccessJob | undefined): AccessJob {
+  const isUnfinished = earlier?.keys === 'disable' && earlier.finishedAt === undefined;
+  return { id: newUlid(now), keys: isUnfinished ? 'disable' : keys, found: 0, disabled: 0 };
+}
+
+function unknownPerson(sub: string) {
+  return { sub, blocked: false };
+}
+
+function shownPerson({ sub, endedAt, blocked, job }: AccessRecord) {
+  const { keys, found, disabled, finishedAt } = job;
+  return {
+    sub,
+    endedAt: new Date(endedAt).toISOString(),
+    blocked,
+    job: {
+      keys,
+      status: finishedAt === undefined ? 'running' : 'finished',
+      found,
+      disabled,
+      finishedAt: finishedAt === undefined ? undefined : new Date(finishedAt).toISOString(),
+    },
+  };
+}
+
+function shownKey({ keyId, name, reasons, disabled }: HeldKey) {
+  return { id: keyId, name, reasons, disabled };
+}
