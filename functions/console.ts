@@ -1,8 +1,14 @@
+import { urlOf } from './domain/trust.ts';
 import { type ConsoleFiles, consolePage } from './routes/console.ts';
 import { readConsoleConfig } from './runtime/config.ts';
 
-/** The page's files as JSON. The bundler replaces this name. */
+/** The page's files as JSON. The bundler replaces this identifier with that JSON. */
 declare const CONSOLE_FILES: string;
 
-/** The console: one page and its files. */
-export const handler = consolePage(JSON.parse(CONSOLE_FILES) as ConsoleFiles, readConsoleConfig());
+const { trustedIssuers, ...config } = readConsoleConfig();
+
+/** Serves the console: a single page and its files. */
+export const handler = consolePage(JSON.parse(CONSOLE_FILES) as ConsoleFiles, {
+  ...config,
+  trustedIssuers: trustedIssuers.map(urlOf),
+});

@@ -1,12 +1,18 @@
 import { pathOf } from './paths.ts';
 import type {
+  AccessJob,
+  AccessToken,
   ApiKey,
   Deployment,
+  DeploymentChanges,
+  Explanation,
   FieldFault,
+  FoundPerson,
   IssuedToken,
   KeyChanges,
   KeyInput,
   NewKey,
+  PersonAccess,
   RetireOld,
   ServiceEvent,
   TemporaryToken,
@@ -18,11 +24,11 @@ interface Page<T> {
   nextCursor?: string;
 }
 
-/** An error with a message that people understand. */
+/** An error with a human-readable message. */
 export class ApiError extends Error {
-  /** HTTP status; 0 when there was no answer. */
+  /** HTTP status; 0 if there was no response. */
   readonly status: number;
-  /** The invalid fields, such as `trust[0].claims.ref`, and the rule that each breaks. */
+  /** The invalid fields, such as `trust[0].claims.ref`, each with the rule that it violates. */
   readonly fields: readonly FieldFault[];
 
   constructor(status: number, message: string, fields: readonly FieldFault[] = []) {
@@ -32,7 +38,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Calls the service's API as the signed-in person. */
+/** Client that calls the service's API as the signed-in person. */
 export class Api {
   readonly #session: Session;
 
@@ -40,11 +46,23 @@ export class Api {
     this.#session = session;
   }
 
-  deployments = (cursor?: string) => this.#get<Page<Deployment>>(['deployments'], cursor);
+  /** @param prefix prefix that the IDs must have */
+  deployments = (cursor?: string, prefix?: string) =>
+    this.#call<Page<Deployment>>('GET', ['deployments'], { query: { prefix, cursor } });
+
   deployment = (id: string) => this.#get<Deployment>(['deployments', id]);
 
+  /** Registers a Deployment, or changes the given fields of an existing Deployment. */
+  putDeployment = (id: string, changes: DeploymentChanges) =>
+    this.#call<Deployment>('PUT', ['deployments', id], { body: changes });
+
+  deleteDeployment = (id: string) => this.#call<void>('DELETE', ['deployments', id]);
+
+  /** The keys of a Deployment, newest first. */
   keys = (deploymentId: string, cursor?: string) =>
-    this.#get<Page<ApiKey>>(['deployments', deploymentId, 'api-keys'], cursor);
+    this.#call<Page<ApiKey>>('GET', ['deployments', deploymentId, 'api-keys'], {
+      query: { order: 'newest', cursor },
+    });
 
   key = (deploymentId: string, keyId: string) =>
     this.#get<ApiKey>(['deployments', deploymentId, 'api-keys', keyId]);
@@ -64,8 +82,34 @@ export class Api {
   deleteKey = (deploymentId: string, keyId: string) =>
     this.#call<void>('DELETE', ['deployments', deploymentId, 'api-keys', keyId]);
 
-  events = (deploymentId: string, cursor?: string) =>
-    this.#get<Page<ServiceEvent>>(['deployments', deploymentId, 'events'], cursor);
+  /**
+   * Lists the active access tokens of a key, in no particular order. A page can be empty without being the last one.
+   */
+  accessTokens = (deploymentId: string, keyId: string, cursor?: string) =>
+    this.#call<Page<AccessToken>>('GET', ['deployments', deploymentId, 'api-keys', keyId, 'tokens'], {
+      query: { limit: '25', cursor },
+    });
+
+  revokeAccessToken = (deploymentId: string, keyId: string, id: string) =>
+    this.#call<void>('DELETE', ['deployments', deploymentId, 'api-keys', keyId, 'tokens', id]);
+
+  revokeAllAccessTokens = (deploymentId: string, keyId: string) =>
+    this.#call<void>('DELETE', ['deployments', deploymentId, 'api-keys', keyId, 'tokens']);
+
+  /**
+   * Explains which of a key's trust rules match a CI token. The service neither stores nor logs the token.
+   * @param token the CI's token, which is sent only in the body
+   */
+  explain = (deploymentId: string, keyId: string, token: string) =>
+    this.#call<Explanation>('POST', ['deployments', deploymentId, 'api-keys', keyId, 'explain'], {
+      body: { subject_token: token },
+    });
+
+  /** @param keyId returns only events about this key; undefined for all events of the Deployment */
+  events = (deploymentId: string, cursor?: string, keyId?: string) =>
+    this.#call<Page<ServiceEvent>>('GET', ['deployments', deploymentId, 'events'], {
+      query: { keyId, cursor },
+    });
 
   temporaryTokens = (deploymentId: string, cursor?: string) =>
     this.#get<Page<TemporaryToken>>(['deployments', deploymentId, 'temporary-tokens'], cursor);
@@ -79,13 +123,28 @@ export class Api {
   revokeToken = (deploymentId: string, id: string) =>
     this.#call<void>('DELETE', ['deployments', deploymentId, 'temporary-tokens', id]);
 
+  /** Lists the people whose access was ended. Only administrators can use the calls about people. */
+  people = (cursor?: string) => this.#get<Page<PersonAccess>>(['people'], cursor);
+
+  peopleEvents = (cursor?: string) => this.#get<Page<ServiceEvent>>(['people', 'events'], cursor);
+
+  /** @param sub the person's `sub`, which is sent only in the body, because other systems might log URLs */
+  findPerson = (sub: string, cursor?: string) =>
+    this.#call<FoundPerson>('POST', ['people', 'find'], { body: { sub, ...(cursor && { cursor }) } });
+
+  endAccess = (sub: string, { keys, block }: { keys: AccessJob['keys']; block: boolean }) =>
+    this.#call<PersonAccess>('POST', ['people', 'end-access'], { body: { sub, keys, block } });
+
+  restoreAccess = (sub: string) =>
+    this.#call<PersonAccess>('POST', ['people', 'restore-access'], { body: { sub } });
+
   #get<T>(segments: string[], cursor?: string): Promise<T> {
     return this.#call<T>('GET', segments, { query: { cursor } });
   }
 
   /**
-   * Calls the API, and renews the sign-in once if the API answers 401.
-   * @param attempt Idempotency-Key, so that a retry of the same call creates nothing twice
+   * Calls the API. If the API returns 401, renews the sign-in and repeats the call once.
+   * @param attempt Idempotency-Key, so that a retry of the same call does not create anything twice
    * @throws ApiError
    */
   async #call<T>(
@@ -103,7 +162,7 @@ export class Api {
       token = await this.#session.accessToken();
       return fetch(path, {
         method,
-        // No cookie authorizes anything here.
+        // The page sends no cookies, because the API ignores them.
         credentials: 'omit',
         cache: 'no-store',
         headers: {

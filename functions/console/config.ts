@@ -1,13 +1,20 @@
-/** The configuration that the service writes into the page. */
+/** The configuration that the service embeds in the console page. */
 export interface Config {
   issuer: string;
   clientId: string;
-  /** OAuth scopes to request from the issuer, separated by spaces. */
+  /** OAuth scopes to request from the issuer, space-separated. */
   signInScope: string;
   /** The scopes that keys and tokens can have. */
   scopes: string[];
-  /** Issuers whose tokens keys can accept instead of a secret. */
+  /** Issuers whose tokens a key can accept instead of a secret. */
   trustedIssuers: string[];
+  /**
+   * How to recognise administrators. The console uses this only to choose which actions to show; the API authorizes
+   * every call itself.
+   */
+  people: { groupsClaim: string; adminGroup?: string; adminScope?: string };
+  /** The stack's rules for keys: the maximum lifetime in days, and whether keys can have a secret. */
+  policy: { maxKeyDays?: number; keysWithSecrets?: boolean };
 }
 
 /** Reads the configuration from the page. */

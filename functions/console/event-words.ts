@@ -1,7 +1,7 @@
 import type { ServiceEvent } from './resources.ts';
 import { dayOf, duration } from './words.ts';
 
-/** What a rejected call tried to do, by route. */
+/** The action that a rejected call attempted, by route. */
 const CALLS = new Map(
   Object.entries({
     'GET /deployments/{deploymentId}': 'read the Deployment',
@@ -14,6 +14,10 @@ const CALLS = new Map(
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': 'edit an API key',
     'DELETE /deployments/{deploymentId}/api-keys/{keyId}': 'delete an API key',
     'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': 'rotate an API key',
+    'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens': 'list the access tokens of an API key',
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens': 'revoke all access tokens of an API key',
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}': 'revoke an access token',
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': 'explain a token of a CI',
     'POST /deployments/{deploymentId}/temporary-tokens': 'get a temporary token',
     'GET /deployments/{deploymentId}/temporary-tokens': 'list the temporary tokens',
     'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': 'revoke a temporary token',
@@ -25,7 +29,7 @@ const FIELDS = new Map([
   ['trust', 'trust rules'],
 ]);
 
-/** Describes an event in a sentence without a full stop. Returns an unknown type unchanged. */
+/** Describes an event in a sentence without a full stop. Returns an unknown event type unchanged. */
 export function eventWords({ type, data }: ServiceEvent): string {
   const key = `API key “${data.name ?? data.keyId}”`;
   switch (type) {
@@ -47,6 +51,8 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return `${key} rotated; ${retirementWords(data.retireOld)}`;
     case 'api_key.secret_retired':
       return `${key}: the first use of its new secret retired the old one`;
+    case 'api_key.secret_retiring':
+      return `${key}: its old secret is still in use and stops working on ${dayOf(String(data.retiresAt))}`;
     case 'api_key.disabled':
       return `${key} disabled`;
     case 'api_key.enabled':
@@ -63,6 +69,10 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return `${key} is idle: unused since ${dayOf(String(data.lastActiveAt))}`;
     case 'api_key.trust_unbound':
       return `${key} has trust rules that bind no tenant${Number(data.ignoredRules) > 0 ? ' and match nothing' : ''}`;
+    case 'api_key.tokens_revoked':
+      return `All access tokens of ${key} revoked`;
+    case 'token.revoked':
+      return `Access token of ${key} revoked`;
     case 'token.leaked':
       return 'Access token reported as leaked, and revoked';
     case 'temporary_token.leaked':
@@ -71,6 +81,12 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return 'Temporary token issued';
     case 'temporary_token.revoked':
       return 'Temporary token revoked';
+    case 'person.access_ended':
+      return `Access of ${data.sub} ended${data.blocked ? ', and new sign-ins blocked' : ''}`;
+    case 'person.access_restored':
+      return `Access of ${data.sub} restored`;
+    case 'person.keys_found':
+      return `Search for the API keys of ${data.sub} finished: ${data.found} found, ${data.disabled} disabled`;
     case 'call.refused':
       return rejectedWords(data);
     default:
@@ -79,12 +95,13 @@ export function eventWords({ type, data }: ServiceEvent): string {
 }
 
 /**
- * Describes the rejected calls of one caller, or, without a `call`, those of all callers without an event of their own.
+ * Describes one caller's rejected calls. Without a `call`, describes the calls of all callers that have no event of
+ * their own.
  */
 function rejectedWords({ call, status, count, callers }: ServiceEvent['data']): string {
   if (call === undefined) return `Rejected ${count} calls by ${callers} other callers`;
   const last = `${callWords(String(call))} (${status})`;
-  // An event of an earlier version stands for one call and has no count.
+  // Events written by earlier versions do not have a count, and each represents one call.
   return Number(count ?? 1) === 1
     ? `Rejected a call to ${last}`
     : `Rejected ${count} calls; the last one was to ${last}`;
@@ -111,6 +128,7 @@ function retirementWords(retireOld: unknown): string {
 
 const JOBS = new Map([
   ['exchange', 'the first use of a new secret'],
+  ['end-access', 'the end of a person’s access'],
   ['purge', 'the purge of a deleted Deployment'],
   ['restore', 'a restore from a backup'],
   ['source', 'a change of the followed table'],
@@ -118,8 +136,8 @@ const JOBS = new Map([
 ]);
 
 /**
- * Describes who caused an event. The `sub` or ARN of a person or an IAM principal is returned separately, because a
- * person can have any `sub`, even one that looks like the name of a job.
+ * Describes who caused an event. Returns the `sub` of a person or the ARN of an IAM principal separately, because a
+ * person can have any `sub`, even a `sub` that looks like the name of a job.
  */
 export function actorWords({ principal, type }: ServiceEvent['data']['actor']): {
   words: string;

@@ -1,75 +1,85 @@
-import { useLayoutEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { issuerLabel } from './issuers.ts';
+import { RevokeAllTokens } from './access-tokens.tsx';
+import type { Config } from './config.ts';
+import { CancelButton, Dialog } from './dialog.tsx';
+import { ExplainToken } from './explain-dialog.tsx';
+import { issuerLabel, newRule } from './issuers.ts';
+import { DialogFooter, type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
 import { changesOf, emptyFields, fieldsOf, inputOf, type KeyFields } from './key-fields.ts';
-import { KeyForm } from './key-form.tsx';
-import { Code, Dialog, Failure, Field, LabelledValue, Notice, Skeleton, Tabs, Time } from './parts.tsx';
+import { type Attempt, KeyForm } from './key-form.tsx';
+import { Code, ConfirmField, Failure, LabelledValue, Notice, Skeleton, Tabs, Time } from './parts.tsx';
 import { type KeyDialog, type OneKeyDialog, paths } from './paths.ts';
-import type { ApiKey, NewKey } from './resources.ts';
-import { ItLeaked, Rotate } from './rotation-dialogs.tsx';
-import { SNIPPETS, trustSnippet } from './snippets.ts';
+import type { NewKey } from './resources.ts';
+import { ReportLeak, Rotate } from './rotation-dialogs.tsx';
+import { SNIPPETS, trustStep } from './snippets.ts';
 import { useAction, useLoad, useTools } from './state.ts';
 
-export interface KeyDialogProps {
-  deploymentId: string;
-  /** Returns to the list. */
-  onClose: () => void;
-  /** Reloads the list. */
-  onChange: () => void;
-  /** Removes the key from the list. */
-  onDeleted: (keyId: string) => void;
-}
-
-/** The dialog that the URL names, on top of the list of keys. */
+/** Shows the dialog that the URL names, on top of the table or the key's page. */
 export function KeyDialogs({ dialog, ...props }: KeyDialogProps & { dialog: KeyDialog }) {
   if (dialog.name === 'add') return <AddKey {...props} />;
   if (dialog.name === 'secret') return <Secret key={dialog.keyId} {...props} keyId={dialog.keyId} />;
-  return <OneKey key={dialog.keyId} {...props} keyId={dialog.keyId} name={dialog.name} />;
+  return <OneKey key={`${dialog.keyId} ${dialog.name}`} {...props} keyId={dialog.keyId} name={dialog.name} />;
 }
 
-function AddKey({ deploymentId, onClose, onChange }: KeyDialogProps) {
+function AddKey({ deploymentId, table, onClose, changes }: KeyDialogProps) {
   const { api, config, setMade } = useTools();
   const { route } = useLocation();
-  const submit = async (fields: KeyFields, attempt: string) => {
-    const key = await api.addKey(deploymentId, inputOf(fields, Date.now()), attempt);
+  const [initial] = useState(() => newFields(config));
+  const [isDirty, setDirty] = useState(false);
+  const submit = async (fields: KeyFields, attempt: Attempt) => {
+    const key = await api.addKey(deploymentId, inputOf(fields, attempt.at), attempt.id);
+    const { secret: _, ...shown } = key;
+    changes.onChanged(shown);
     setMade(key);
-    onChange();
-    route(paths.key(deploymentId, key.id, key.trust ? 'ci' : 'secret'), true);
+    setDirty(false);
+    route(paths.keyDialog(deploymentId, key.id, key.trust ? 'ci' : 'secret', table), true);
   };
   return (
-    <Dialog title="Create API key" onClose={onClose}>
+    <Dialog title="Create API key" isDirty={isDirty} onClose={onClose}>
       <KeyForm
         path={paths.addKey(deploymentId)}
-        initial={emptyFields(config.scopes)}
+        initial={initial}
         action="Create API key"
+        onDirty={setDirty}
         onSubmit={submit}
-        onCancel={onClose}
       />
     </Dialog>
   );
 }
 
-/** Shows the secret of a new or rotated key, which is possible only once. */
-function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: string }) {
+/** Returns the form fields of a new key. If the stack forbids secrets, the key starts with a trust rule. */
+function newFields({ policy, trustedIssuers: [issuer] }: Config): KeyFields {
+  const fields = emptyFields(policy.maxKeyDays);
+  return policy.keysWithSecrets === false && issuer !== undefined
+    ? { ...fields, rules: [newRule(issuer)] }
+    : fields;
+}
+
+/** Shows the secret of a new or rotated key. This is possible only once. */
+function Secret({ deploymentId, table, keyId, onClose }: KeyDialogProps & { keyId: string }) {
   const { made, setMade } = useTools();
   const { route } = useLocation();
-  // Leaving this view in any way drops the secret. A layout effect runs before the secret is painted; a normal effect
-  // would be too late if someone goes back at once.
+  // Discards the secret when the person leaves this view in any way. A layout effect registers this before the browser
+  // paints the secret; a normal effect would be too late if the person goes back immediately.
   useLayoutEffect(() => () => setMade(undefined), []);
   const key = made?.id === keyId ? made : undefined;
   if (!key?.secret) {
     return (
       <Dialog title="The secret is not shown again" onClose={onClose}>
         <p>
-          A secret is shown only once, when it is created. If you lost it, rotate the key to get a new one.
+          A secret is shown only once, when it is created. If you lost it, rotate the secret to get a new one.
         </p>
         <LabelledValue label="ID" text={keyId} />
         <footer>
-          <button type="button" onClick={() => route(paths.key(deploymentId, keyId, 'rotate'), true)}>
-            Rotate key
+          <button
+            type="button"
+            onClick={() => route(paths.keyDialog(deploymentId, keyId, 'rotate', table), true)}
+          >
+            Rotate secret
           </button>
           <button type="button" class="primary" onClick={onClose}>
-            Back to API keys
+            Close
           </button>
         </footer>
       </Dialog>
@@ -78,7 +88,7 @@ function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: stri
   const isRotated = key.credentials.at(-1)?.createdAt !== key.createdAt;
   return (
     <Dialog
-      title={isRotated ? `${key.name} has a new secret` : `${key.name} is ready`}
+      title={isRotated ? `New secret of ${key.name}` : `${key.name} is ready`}
       isWide
       isDismissible={false}
       onClose={onClose}
@@ -92,16 +102,20 @@ function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: stri
       {isRotated && <OldSecret apiKey={key} />}
       <LabelledValue label="ID" text={keyId} />
       <LabelledValue label="Secret" text={key.secret} />
-      <h3>Use the secret</h3>
+      <h3>Use it in your pipeline</h3>
       <Tabs
         label="Where to use it"
-        tabs={SNIPPETS.map(({ id, label, store, code }) => ({
+        tabs={SNIPPETS.map(({ id, label, store, short, hardened }) => ({
           id,
           label,
           body: (
             <>
               <p class="hint">{store}</p>
-              <Code text={code({ keyId, service: location.origin })} what={`${label} snippet`} />
+              <Steps
+                label={label}
+                short={short({ keyId, service: location.origin })}
+                hardened={hardened({ keyId, service: location.origin })}
+              />
             </>
           ),
         }))}
@@ -115,7 +129,22 @@ function Secret({ deploymentId, keyId, onClose }: KeyDialogProps & { keyId: stri
   );
 }
 
-/** Says when the previous secret retires. */
+/** Shows a short snippet, with the hardened script in a section that people can expand. */
+function Steps({ label, short, hardened }: { label: string; short: string; hardened: string }) {
+  return (
+    <>
+      <Code text={short} what={`${label} snippet`} />
+      <details>
+        <summary>
+          Hardened shell script: retries, one new token after a 401, no arguments with secrets
+        </summary>
+        <Code text={hardened} what={`hardened ${label} script`} />
+      </details>
+    </>
+  );
+}
+
+/** Text that says when the previous secret stops working. */
 function OldSecret({ apiKey: { credentials } }: { apiKey: NewKey }) {
   const [old, fresh] = credentials;
   if (!fresh || !old?.retiresAt) return <p>The old secret no longer works.</p>;
@@ -130,49 +159,63 @@ function OldSecret({ apiKey: { credentials } }: { apiKey: NewKey }) {
 
 type OneKeyProps = KeyDialogProps & { keyId: string; name: Exclude<OneKeyDialog, 'secret'> };
 
-const ONE_KEY = { edit: EditKey, delete: DeleteKey, rotate: Rotate, leaked: ItLeaked, ci: CiStep };
+const ONE_KEY = {
+  edit: EditKey,
+  delete: DeleteKey,
+  disable: DisableKey,
+  rotate: Rotate,
+  leaked: ReportLeak,
+  ci: CiStep,
+  explain: ExplainToken,
+  'revoke-tokens': RevokeAllTokens,
+};
 
-/** A dialog for an existing key, which it loads. */
+/** A dialog that loads an existing key. */
 function OneKey({ keyId, name, ...props }: OneKeyProps) {
   const { deploymentId, onClose } = props;
   const { api } = useTools();
-  const { data: key, error, reload } = useLoad(keyId, () => api.key(deploymentId, keyId));
+  const { data: key, error, reload } = useLoad(`key ${keyId}`, () => api.key(deploymentId, keyId));
+  // A deleted key is removed from the cache while its dialog is still closing.
+  const last = useRef(key);
+  last.current = key ?? last.current;
   const Content = ONE_KEY[name];
-  if (key) return <Content {...props} apiKey={key} />;
+  if (last.current) return <Content {...props} apiKey={last.current} />;
   return (
     <Dialog title="API key" onClose={onClose}>
       {error ? <Failure error={error} retry={reload} /> : <Skeleton rows={3} label="Loading the key" />}
+      <footer>
+        <CancelButton>Close</CancelButton>
+      </footer>
     </Dialog>
   );
 }
 
-function EditKey({ deploymentId, apiKey, onClose, onChange }: KeyDialogProps & { apiKey: ApiKey }) {
-  const { api } = useTools();
-  const { route } = useLocation();
+function EditKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) {
+  const { api, say } = useTools();
+  // The form shows the key as it was when the dialog opened, so only the person's own edits count as changes.
+  const [before] = useState(apiKey);
+  const [isDirty, setDirty] = useState(false);
   const submit = async (fields: KeyFields) => {
-    await api.editKey(deploymentId, apiKey.id, changesOf(apiKey, fields, Date.now()));
-    onChange();
+    changes.onChanged(await api.editKey(deploymentId, before.id, changesOf(before, fields, Date.now())));
+    say('Changes saved');
     onClose();
   };
   return (
-    <Dialog title="Edit API key" onClose={onClose}>
+    <Dialog title="Edit API key" isDirty={isDirty} onClose={onClose}>
       <KeyForm
-        path={paths.key(deploymentId, apiKey.id, 'edit')}
-        initial={fieldsOf(apiKey)}
-        expiresAt={apiKey.expiresAt}
-        isMade
-        isLeaked={apiKey.status === 'leaked'}
+        path={paths.keyDialog(deploymentId, before.id, 'edit')}
+        initial={fieldsOf(before)}
+        apiKey={before}
         action="Save"
+        onDirty={setDirty}
         onSubmit={submit}
-        onCancel={onClose}
-        onDelete={() => route(paths.key(deploymentId, apiKey.id, 'delete'), true)}
       />
     </Dialog>
   );
 }
 
-function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: KeyDialogProps & { apiKey: ApiKey }) {
-  const { api } = useTools();
+function DeleteKey({ deploymentId, apiKey, onClose, onGone = onClose, changes }: OneKeyDialogProps) {
+  const { api, say } = useTools();
   const { isBusy, error, run } = useAction();
   const [typed, setTyped] = useState('');
   const isConfirmed = typed.trim() === apiKey.name.trim();
@@ -181,45 +224,61 @@ function DeleteKey({ deploymentId, apiKey, onClose, onDeleted }: KeyDialogProps 
     if (!isConfirmed || isBusy) return;
     run(async () => {
       await api.deleteKey(deploymentId, apiKey.id);
-      onDeleted(apiKey.id);
-      onClose();
+      onGone();
+      changes.onDeleted([apiKey.id]);
+      say(`API key “${apiKey.name}” deleted`);
     });
   };
   return (
     <Dialog title="Delete API key" onClose={onClose}>
       <form onSubmit={submit}>
         <p>
-          Anything using <strong class="name">{apiKey.name}</strong> loses access immediately, and all its
-          tokens are revoked. This can’t be undone.
+          Anything using this key loses access immediately, and all its tokens are revoked. This can’t be
+          undone.
         </p>
+        <KeyFacts apiKey={apiKey} />
         {error !== undefined && <Failure error={error} />}
-        <Field label="Type the key’s name to delete it">
-          {(attributes) => (
-            <input
-              {...attributes}
-              value={typed}
-              onInput={(event) => setTyped(event.currentTarget.value)}
-              autoComplete="off"
-              spellcheck={false}
-              autoFocus
-            />
-          )}
-        </Field>
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="danger" disabled={!isConfirmed || isBusy}>
-            {isBusy ? 'Deleting…' : 'Delete API key'}
-          </button>
-        </footer>
+        <ConfirmField label="Type the key’s name to delete it" value={typed} onInput={setTyped} />
+        <DialogFooter
+          isBusy={isBusy}
+          isDisabled={!isConfirmed}
+          busy="Deleting…"
+          action="Delete API key"
+          isDanger
+        />
       </form>
     </Dialog>
   );
 }
 
-/** The CI setup of a key without a secret. It contains no secret, so people can open it at any time. */
-function CiStep({ apiKey: { id, name, trust = [] }, onClose }: KeyDialogProps & { apiKey: ApiKey }) {
+function DisableKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) {
+  const { api, say } = useTools();
+  const { isBusy, error, run } = useAction();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    run(async () => {
+      changes.onChanged(await api.editKey(deploymentId, apiKey.id, { enabled: false }));
+      say(`API key “${apiKey.name}” disabled`);
+      onClose();
+    });
+  };
+  return (
+    <Dialog title="Disable API key" onClose={onClose}>
+      <form onSubmit={submit}>
+        <p>
+          Anything using this key loses access immediately. Its tokens are revoked, and stay revoked even if
+          you re-enable the key.
+        </p>
+        <KeyFacts apiKey={apiKey} />
+        {error !== undefined && <Failure error={error} />}
+        <DialogFooter isBusy={isBusy} busy="Disabling…" action="Disable API key" isDanger />
+      </form>
+    </Dialog>
+  );
+}
+
+/** Shows the CI setup for a key without a secret. The setup contains no secret, so people can open it at any time. */
+function CiStep({ apiKey: { id, name, trust = [] }, onClose }: OneKeyDialogProps) {
   const steps = new Map(
     trust.map(({ issuer, audience = location.origin }) => [`${issuer} ${audience}`, { issuer, audience }]),
   );
@@ -230,7 +289,12 @@ function CiStep({ apiKey: { id, name, trust = [] }, onClose }: KeyDialogProps & 
       <Tabs
         label="Where to use it"
         tabs={[...steps].map(([step, { issuer, audience }]) => {
-          const { hint, code } = trustSnippet({ keyId: id, service: location.origin, issuer, audience });
+          const { hint, short, hardened } = trustStep({
+            keyId: id,
+            service: location.origin,
+            issuer,
+            audience,
+          });
           const label = issuerLabel(issuer);
           return {
             id: step,
@@ -238,7 +302,7 @@ function CiStep({ apiKey: { id, name, trust = [] }, onClose }: KeyDialogProps & 
             body: (
               <>
                 <p class="hint">{hint}</p>
-                <Code text={code} what={`${label} step`} />
+                <Steps label={label} short={short} hardened={hardened} />
               </>
             ),
           };

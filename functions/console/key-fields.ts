@@ -1,36 +1,42 @@
 import type { ApiKey, FieldFault, KeyChanges, KeyInput, TrustRule } from './resources.ts';
 
 const DAY = 86_400_000;
-/** How long before a key expires the console warns, in milliseconds. The same as for the event `api_key.expiring`. */
+/**
+ * How long before a key's expiry the console shows a warning, in milliseconds. The `api_key.expiring` event uses the
+ * same period.
+ */
 const NOTICE = 7 * DAY;
 
 /** The expiry times that the form offers. */
-export const EXPIRIES = [
-  { value: 'never', label: 'Never' },
+const EXPIRIES = [
   { value: '7', label: 'In 7 days' },
   { value: '30', label: 'In 30 days' },
   { value: '90', label: 'In 90 days' },
   { value: '365', label: 'In 1 year' },
   { value: 'date', label: 'On a date…' },
+  { value: 'never', label: 'Never' },
 ] as const;
 
-/** The fields of the key form. They are kept when a session expires. No one types a secret here. */
+/**
+ * The fields of the key form. The console keeps them when a session expires, which is safe because no field holds a
+ * secret.
+ */
 export interface KeyFields {
   name: string;
   description: string;
   scopes: string[];
   enabled: boolean;
-  /** A value of EXPIRIES, or `kept` for the key's existing expiry. */
+  /** The chosen expiry: one of the values in EXPIRIES, or `kept` for the key's existing expiry. */
   expiry: string;
-  /** Such as `2027-01-31`. Used if `expiry` is `date`. */
+  /** A date, such as `2027-01-31`. Used if `expiry` is `date`. */
   date: string;
-  /** One CIDR range per line. */
+  /** Allowed IP ranges, one CIDR range per line. */
   networks: string;
-  /** Empty for a key with a secret. */
+  /** The key's trust rules; empty for a key that has a secret. */
   rules: RuleFields[];
 }
 
-/** A trust rule in the form. Claims are in the order in which they were typed, and may contain duplicates. */
+/** A trust rule in the form. Its claims are in the order in which they were entered, and can contain duplicates. */
 export interface RuleFields {
   issuer: string;
   audience: string;
@@ -38,16 +44,38 @@ export interface RuleFields {
   singleUse: boolean;
 }
 
-/** Sorts claims by name, because the service returns them in no particular order. */
+/** Sorts claims by name, because the service returns claims in no particular order. */
 export const sortedClaims = (claims: TrustRule['claims']): [string, TrustRule['claims'][string]][] =>
   Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
 
-export const emptyFields = (scopes: readonly string[]): KeyFields => ({
+/** Default lifetime of a new key, in days. */
+const DEFAULT_DAYS = 90;
+
+/**
+ * Returns the expiry times that the stack allows, including the latest possible time.
+ * @param maxKeyDays maximum lifetime of a key in days; undefined if there is no maximum
+ */
+export function expiriesWithin(maxKeyDays: number | undefined): { value: string; label: string }[] {
+  if (maxKeyDays === undefined) return [...EXPIRIES];
+  const within = EXPIRIES.filter(({ value }) => value === 'date' || Number(value) < maxKeyDays);
+  const label = maxKeyDays === 1 ? 'In 1 day (the maximum)' : `In ${maxKeyDays} days (the maximum)`;
+  return [...within, { value: MAXIMUM, label }];
+}
+
+/** The expiry option that makes the service set the latest expiry that the stack allows. */
+const MAXIMUM = 'maximum';
+
+/**
+ * Returns the form fields of a new key. The fields contain an expiry but no scopes, so that people choose what a key
+ * can do and for how long.
+ * @param maxKeyDays maximum lifetime of a key in days; undefined if there is no maximum
+ */
+export const emptyFields = (maxKeyDays?: number): KeyFields => ({
   name: '',
   description: '',
-  scopes: [...scopes],
+  scopes: [],
   enabled: true,
-  expiry: 'never',
+  expiry: maxKeyDays !== undefined && maxKeyDays <= DEFAULT_DAYS ? MAXIMUM : String(DEFAULT_DAYS),
   date: '',
   networks: '',
   rules: [],
@@ -75,7 +103,7 @@ export const fieldsOf = (key: ApiKey): KeyFields => ({
 });
 
 /**
- * Returns the request that creates the key in the form.
+ * Returns the request that creates a key from the form fields.
  * @param now epoch milliseconds
  */
 export function inputOf(fields: KeyFields, now: number): KeyInput {
@@ -92,8 +120,8 @@ export function inputOf(fields: KeyFields, now: number): KeyInput {
 }
 
 /**
- * Returns only the fields that the form changes. Sending an unchanged field could undo another person's change, or
- * reactivate an idle key.
+ * Returns only the fields that were edited in the form. Sending an unchanged field could undo another person's change,
+ * or reactivate an idle key.
  * @param now epoch milliseconds
  */
 export function changesOf(key: ApiKey, fields: KeyFields, now: number): KeyChanges {
@@ -112,16 +140,19 @@ export function changesOf(key: ApiKey, fields: KeyFields, now: number): KeyChang
   };
 }
 
-/** Removes white space around the name and the description, which the service rejects. */
+/** Trims the name and the description, because the service rejects surrounding white space. */
 const trimmed = (fields: KeyFields): KeyFields => ({
   ...fields,
   name: fields.name.trim(),
   description: fields.description.trim(),
 });
 
-/** Returns the expiry as RFC 3339: for a date, the end of that day. Returns null for never. */
+/**
+ * Returns the expiry in RFC 3339: for a date, the end of that day. Returns null for "never" and for "maximum", because
+ * the service then sets the expiry.
+ */
 function expiryOf({ expiry, date }: KeyFields, now: number): string | null {
-  if (expiry === 'never') return null;
+  if (expiry === 'never' || expiry === MAXIMUM) return null;
   if (expiry === 'date') return new Date(`${date}T23:59:59`).toISOString();
   return new Date(now + Number(expiry) * DAY).toISOString();
 }
@@ -139,8 +170,8 @@ const ruleOf = ({ issuer, audience, claims, singleUse }: RuleFields): TrustRule 
 });
 
 /**
- * Returns the error message of a field or of a part of it: `trust` also matches `trust[0].claims`.
- * @param counted what a number in brackets counts, such as `line`
+ * Returns the error message for a field, or for a part of that field: `trust` also matches `trust[0].claims`.
+ * @param counted name of the items that the index in brackets counts, such as `line`
  */
 export function faultOf(faults: readonly FieldFault[], name: string, counted?: string): string | undefined {
   const isAbout = (field: string) => ['', '[', '.'].includes(field.slice(name.length, name.length + 1));
@@ -150,17 +181,27 @@ export function faultOf(faults: readonly FieldFault[], name: string, counted?: s
 }
 
 /**
- * Returns the status of a key as people see it.
+ * Reports whether an active key expires within a week.
+ * @param now epoch milliseconds
+ */
+export const isExpiring = (
+  { status, expiresAt }: Pick<ApiKey, 'status'> & { expiresAt?: string | undefined },
+  now: number,
+): boolean => status === 'active' && expiresAt !== undefined && Date.parse(expiresAt) - now <= NOTICE;
+
+/**
+ * Returns the status of a key as the console displays it.
  * @param now epoch milliseconds
  */
 export function stateOf(
-  { status, expiresAt, malformed }: Pick<ApiKey, 'status' | 'expiresAt' | 'malformed'>,
+  { status, expiresAt, malformed }: Pick<ApiKey, 'status' | 'malformed'> & { expiresAt?: string | undefined },
   now: number,
 ): { words: string; tone: 'good' | 'warning' | 'bad' } {
   if (malformed) return { words: status === 'active' ? 'Malformed' : 'Malformed, disabled', tone: 'bad' };
-  const isExpiring = expiresAt !== undefined && Date.parse(expiresAt) - now <= NOTICE;
   if (status === 'active') {
-    return isExpiring ? { words: 'Expires soon', tone: 'warning' } : { words: 'Enabled', tone: 'good' };
+    return isExpiring({ status, expiresAt }, now)
+      ? { words: 'Expires soon', tone: 'warning' }
+      : { words: 'Active', tone: 'good' };
   }
   const words = { leaked: 'Leaked', disabled: 'Disabled', expired: 'Expired', idle: 'Idle' };
   return { words: words[status], tone: status === 'leaked' ? 'bad' : 'warning' };

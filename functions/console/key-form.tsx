@@ -1,57 +1,71 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api.ts';
 import { newRule } from './issuers.ts';
-import { EXPIRIES, faultOf, type KeyFields } from './key-fields.ts';
+import { DialogFooter } from './key-actions.tsx';
+import { expiriesWithin, faultOf, type KeyFields } from './key-fields.ts';
 import { Failure, Field, ScopeChoice } from './parts.tsx';
+import type { ApiKey } from './resources.ts';
 import { useAction, useTools } from './state.ts';
 import { TrustRules } from './trust-rules.tsx';
 import { dayOf } from './words.ts';
 
-interface KeyFormProps {
-  /** URL of this form, which identifies its draft. */
-  path: string;
-  initial: KeyFields;
-  /** The key's current expiry, RFC 3339. */
-  expiresAt?: string | undefined;
-  /** Whether the key already exists. Then its kind of authentication cannot change. */
-  isMade?: boolean;
-  /** Whether the key leaked. Then only a rotation can enable it. */
-  isLeaked?: boolean;
-  action: string;
-  onSubmit: (fields: KeyFields, attempt: string) => Promise<void>;
-  onCancel: () => void;
-  onDelete?: () => void;
+/** A submission of the form. A retry with the same fields counts as the same attempt. */
+export interface Attempt {
+  /** Idempotency-Key */
+  id: string;
+  /** Time of the first submission, in epoch milliseconds. */
+  at: number;
 }
 
-/** The fields that show their errors themselves. */
+interface KeyFormProps {
+  /** URL of the form, which identifies its draft. */
+  path: string;
+  initial: KeyFields;
+  /** The key, if it already exists. An existing key cannot switch between a secret and trust rules. */
+  apiKey?: ApiKey;
+  action: string;
+  /** Called when the form starts to hold unsaved input, and when the input is no longer unsaved. */
+  onDirty: (isDirty: boolean) => void;
+  onSubmit: (fields: KeyFields, attempt: Attempt) => Promise<void>;
+}
+
+/** The fields that display their own errors. */
 const SHOWN = ['name', 'description', 'scopes', 'expiresAt', 'networks', 'trust'];
 
-export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ...on }: KeyFormProps) {
+export function KeyForm({ path, initial, apiKey, action, ...on }: KeyFormProps) {
   const { config, drafts } = useTools();
   const { isBusy, error, run } = useAction();
   const [fields, setFields] = useState<KeyFields>(() => drafts.take<KeyFields>(path) ?? initial);
   const set = (changes: Partial<KeyFields>) => setFields((before) => ({ ...before, ...changes }));
   useEffect(() => drafts.note(path, fields), [fields]);
   useEffect(() => () => drafts.note(path, undefined), []);
+  const [start] = useState(() => JSON.stringify(initial));
+  const isDirty = JSON.stringify(fields) !== start;
+  useEffect(() => on.onDirty(isDirty), [isDirty]);
+  const [lacksScope, setLacksScope] = useState(false);
 
-  const attempt = useRef({ body: '', id: '' });
+  const attempt = useRef<Attempt & { body: string }>({ body: '', id: '', at: 0 });
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy) return;
-    // A retry after a lost answer must not create a second key.
+    setLacksScope(fields.scopes.length === 0);
+    if (fields.scopes.length === 0) return focusScopes(event.currentTarget);
+    // A retry after a lost response must not create a second key, so it repeats the same request, including the expiry.
     const body = JSON.stringify(fields);
-    if (attempt.current.body !== body) attempt.current = { body, id: crypto.randomUUID() };
-    run(() => on.onSubmit(fields, attempt.current.id));
+    if (attempt.current.body !== body) attempt.current = { body, id: crypto.randomUUID(), at: Date.now() };
+    run(() => on.onSubmit(fields, attempt.current));
   };
   const faults = error instanceof ApiError ? error.fields : [];
-  const isSaid = SHOWN.some((field) => faultOf(faults, field) !== undefined);
+  const isShown = SHOWN.some((field) => faultOf(faults, field) !== undefined);
+  const { expiresAt, status } = apiKey ?? {};
   const kept = expiresAt ? [{ value: 'kept', label: `On ${dayOf(expiresAt)} (unchanged)` }] : [];
   const [issuer] = config.trustedIssuers;
   const hasRules = fields.rules.length > 0;
+  const allowsSecrets = config.policy.keysWithSecrets !== false;
 
   return (
     <form onSubmit={submit}>
-      {error !== undefined && !isSaid && <Failure error={error} />}
+      {error !== undefined && !isShown && <Failure error={error} />}
       <Field label="Name" error={faultOf(faults, 'name')}>
         {(attributes) => (
           <input
@@ -81,12 +95,18 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
           />
         )}
       </Field>
-      {!isMade && issuer !== undefined && (
+      {!apiKey && issuer !== undefined && (
         <fieldset class="field">
           <legend>Authentication</legend>
           <div class="choices">
             <label class="choice">
-              <input type="radio" name="kind" checked={!hasRules} onChange={() => set({ rules: [] })} />
+              <input
+                type="radio"
+                name="kind"
+                checked={!hasRules}
+                disabled={!allowsSecrets}
+                onChange={() => set({ rules: [] })}
+              />
               <span>Client secret</span>
             </label>
             <label class="choice">
@@ -112,8 +132,11 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
       <ScopeChoice
         known={config.scopes}
         chosen={fields.scopes}
-        error={faultOf(faults, 'scopes')}
-        onChange={(scopes) => set({ scopes })}
+        error={lacksScope ? 'must include at least one' : faultOf(faults, 'scopes')}
+        onChange={(scopes) => {
+          setLacksScope(false);
+          set({ scopes });
+        }}
       />
       <Field label="Expires" error={faultOf(faults, 'expiresAt')}>
         {(attributes) => (
@@ -123,7 +146,7 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
               value={fields.expiry}
               onChange={(event) => set({ expiry: event.currentTarget.value })}
             >
-              {[...kept, ...EXPIRIES].map(({ value, label }) => (
+              {[...kept, ...expiriesWithin(config.policy.maxKeyDays)].map(({ value, label }) => (
                 <option key={value} value={value}>
                   {label}
                 </option>
@@ -159,7 +182,7 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
           />
         )}
       </Field>
-      {isMade && !isLeaked && (
+      {apiKey && status !== 'leaked' && (
         <div class="field">
           <label class="choice">
             <input
@@ -174,20 +197,17 @@ export function KeyForm({ path, initial, expiresAt, isMade, isLeaked, action, ..
           </p>
         </div>
       )}
-      <footer>
-        {on.onDelete && (
-          <button type="button" class="danger-quiet" onClick={on.onDelete}>
-            Delete API key
-          </button>
-        )}
-        <span class="gap" />
-        <button type="button" onClick={on.onCancel}>
-          Cancel
-        </button>
-        <button type="submit" class="primary" disabled={isBusy}>
-          {isBusy ? (isMade ? 'Saving…' : 'Creating…') : action}
-        </button>
-      </footer>
+      <DialogFooter
+        isBusy={isBusy}
+        busy={apiKey ? 'Saving…' : 'Creating…'}
+        action={action}
+        isDisabled={apiKey && !isDirty}
+      />
     </form>
   );
+}
+
+/** Moves the focus to the first scope, so that the person sees the error and can correct it immediately. */
+function focusScopes(form: EventTarget | null): void {
+  if (form instanceof HTMLFormElement) form.querySelector<HTMLElement>('.scopes-choice input')?.focus();
 }

@@ -1,57 +1,140 @@
-import { render } from 'preact';
-import { useEffect, useMemo, useReducer, useState } from 'preact/hooks';
+import { type ComponentChildren, type FunctionComponent, render } from 'preact';
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import { LocationProvider, useLocation } from 'preact-iso';
 import { Api } from './api.ts';
 import { readConfig } from './config.ts';
+import { Dialog } from './dialog.tsx';
 import { Drafts } from './drafts.ts';
-import {
-  DeploymentsPage,
-  EventsPage,
-  KeysPage,
-  TemporaryTokensPage,
-  TokenPage,
-  useDropWhenHidden,
-} from './pages.tsx';
-import { Dialog, Failure, Heading, Icon } from './parts.tsx';
-import { paths, viewOf } from './paths.ts';
+import { listenForLoss, releaseGuard } from './guard.ts';
+import { Failure, Heading, Icon, Skeleton } from './parts.tsx';
+import { paths, type View, viewOf } from './paths.ts';
+import type { NamedPerson, Person } from './person.ts';
 import type { NewKey } from './resources.ts';
 import { Session } from './session.ts';
-import { type Tools, ToolsContext, useAction } from './state.ts';
+import { type Tools, ToolsContext, useAction, useDropWhenHidden } from './state.ts';
+import { type Toast, Toasts } from './toasts.tsx';
 
 const config = readConfig();
 
 function App() {
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   const session = useMemo(() => new Session(config, () => redraw(undefined as never)), []);
-  const [made, setMade] = useState<NewKey>();
-  useDropWhenHidden(() => setMade(undefined));
-  const tools = useMemo<Tools>(() => {
-    const drafts = new Drafts();
-    return { api: new Api(session), config, drafts, made: undefined, setMade };
-  }, []);
   const { path, query } = useLocation();
   const view = viewOf(path, query);
   const { state } = session;
-
   if (view.page === 'signed-in') return <Returning session={session} />;
   if (state.name === 'out') {
     return <SignInPage session={session} isSignedOut={view.page === 'signed-out'} />;
   }
+  return <SignedIn session={session} person={state.person} hasEnded={state.name === 'ended'} view={view} />;
+}
+
+interface SignedInProps {
+  session: Session;
+  person: Person;
+  hasEnded: boolean;
+  view: View;
+}
+
+/** Shows the pages for a signed-in person, together with the parts that all pages share. */
+function SignedIn({ session, person, hasEnded, view }: SignedInProps) {
+  const [made, setMade] = useState<NewKey>();
+  const [changed, setChanged] = useState<string>();
+  const [chosenPerson, choosePerson] = useState<NamedPerson>();
+  const [areExact, setExact] = useState(false);
+  const [toast, setToast] = useState<Toast>();
+  const count = useRef(0);
+  const [, redraw] = useReducer((drawn: number) => drawn + 1, 0);
+  useDropWhenHidden(() => setMade(undefined));
+  useScroll(view);
+  const still = useMemo(
+    () => ({
+      api: new Api(session),
+      config,
+      drafts: new Drafts(),
+      cache: new Map<string, unknown>(),
+      redraw: () => redraw(undefined as never),
+      setMade,
+      setChanged,
+      choosePerson,
+      say: (text: string) => setToast({ id: ++count.current, text }),
+    }),
+    [],
+  );
+  const times = { areExact, toggle: () => setExact(!areExact) };
+  const tools: Tools = { ...still, person, made, changed, chosenPerson, times };
   return (
-    <ToolsContext.Provider value={{ ...tools, made }}>
-      <Header session={session} person={state.person} isToken={view.page === 'token'} />
-      {view.page === 'deployments' && <DeploymentsPage />}
-      {view.page === 'keys' && (
-        <KeysPage key={view.deploymentId} deploymentId={view.deploymentId} dialog={view.dialog} />
-      )}
-      {view.page === 'temporary-tokens' && (
-        <TemporaryTokensPage key={view.deploymentId} deploymentId={view.deploymentId} />
-      )}
-      {view.page === 'events' && <EventsPage key={view.deploymentId} deploymentId={view.deploymentId} />}
-      {view.page === 'token' && <TokenPage deploymentId={view.deploymentId} />}
-      {(view.page === 'unknown' || view.page === 'signed-out') && <UnknownPage />}
-      {state.name === 'ended' && <SignInEnded session={session} drafts={tools.drafts} />}
+    <ToolsContext.Provider value={tools}>
+      <Header session={session} person={person} view={view} />
+      <LazyPage view={view} />
+      <Toasts toast={toast} onDrop={() => setToast(undefined)} />
+      {hasEnded && <SignInEnded session={session} drafts={still.drafts} />}
     </ToolsContext.Provider>
+  );
+}
+
+/** Scrolls a new page to its top. Going back restores the previous scroll position. */
+function useScroll(view: View): void {
+  const { wasPush } = useLocation() as ReturnType<typeof useLocation> & { wasPush: boolean };
+  const place = [
+    view.page,
+    'deploymentId' in view && view.deploymentId,
+    view.page === 'key' && view.keyId,
+  ].join(' ');
+  useLayoutEffect(() => {
+    if (wasPush) scrollTo(0, 0);
+  }, [place]);
+}
+
+type PageName = Exclude<View['page'], 'signed-in' | 'signed-out' | 'unknown'>;
+type PageComponent = FunctionComponent<{ view: never }>;
+
+/** The console's pages. Each is a separate file, which the browser loads when a person opens the page. */
+const PAGES: Partial<Record<View['page'], () => Promise<{ default: unknown }>>> = {
+  deployments: () => import('./deployments-page.tsx'),
+  keys: () => import('./keys-page.tsx'),
+  key: () => import('./key-page.tsx'),
+  'temporary-tokens': () => import('./tokens-page.tsx'),
+  token: () => import('./tokens-page.tsx'),
+  events: () => import('./events-page.tsx'),
+  people: () => import('./people-page.tsx'),
+} satisfies Partial<Record<PageName, unknown>>;
+
+/** The pages that have been loaded so far. */
+const loaded = new Map<View['page'], PageComponent>();
+
+function LazyPage({ view }: { view: View }) {
+  const [, redraw] = useReducer((count: number) => count + 1, 0);
+  const [failed, setFailed] = useState<View['page']>();
+  const load = PAGES[view.page];
+  const Page = loaded.get(view.page);
+  useEffect(() => {
+    if (!load || Page) return;
+    load().then(
+      (module) => {
+        loaded.set(view.page, module.default as PageComponent);
+        redraw(undefined as never);
+      },
+      () => setFailed(view.page),
+    );
+  }, [view.page]);
+  if (!load) return <UnknownPage />;
+  if (Page) return <Page key={'deploymentId' in view ? view.deploymentId : ''} view={view as never} />;
+  if (failed !== view.page) {
+    return (
+      <main>
+        <Skeleton rows={6} isTable label="Loading the page" />
+      </main>
+    );
+  }
+  return (
+    <main>
+      <Heading title="Not loaded">This page could not be loaded</Heading>
+      <p class="lead">The service cannot be reached, or the console was updated. Reload to continue.</p>
+      <button type="button" class="primary" onClick={() => location.reload()}>
+        Reload
+      </button>
+    </main>
   );
 }
 
@@ -80,18 +163,17 @@ function Returning({ session }: { session: Session }) {
   );
 }
 
+/** Signs the person in without a click if the issuer still has their session; otherwise, asks the person to sign in. */
 function SignInPage({ session, isSignedOut }: { session: Session; isSignedOut: boolean }) {
-  const [isReturning] = useState(session.isReturning && !isSignedOut);
+  const [isSilent] = useState(session.canBeSilent && !isSignedOut);
   const [error, setError] = useState<unknown>();
   useEffect(() => {
-    // After a reload, the issuer still has the person's session.
-    if (isReturning) session.begin(here()).catch(setError);
+    if (isSilent) session.begin(here(), true).catch(setError);
   }, []);
-  if (isReturning && error === undefined) return <Waiting words="Signing you in…" />;
+  if (isSilent && error === undefined) return <Waiting words="Signing you in…" />;
   return (
-    <Welcome session={session} returnTo={isSignedOut ? paths.deployments() : here()}>
+    <Welcome session={session} returnTo={isSignedOut ? paths.deployments() : here()} failure={error}>
       {isSignedOut && <p role="status">You are signed out.</p>}
-      {error !== undefined && <Failure error={error} />}
     </Welcome>
   );
 }
@@ -108,11 +190,13 @@ function Waiting({ words }: { words: string }) {
 interface WelcomeProps {
   session: Session;
   returnTo: string;
-  children?: preact.ComponentChildren;
+  /** Error from the attempt to sign in without a prompt. */
+  failure?: unknown;
+  children?: ComponentChildren;
 }
 
-function Welcome({ session, returnTo, children }: WelcomeProps) {
-  const { isBusy, error, run } = useAction();
+function Welcome({ session, returnTo, failure, children }: WelcomeProps) {
+  const { isBusy, error = failure, run } = useAction();
   return (
     <main class="welcome">
       <Mark />
@@ -132,12 +216,13 @@ function Welcome({ session, returnTo, children }: WelcomeProps) {
   );
 }
 
-/** Asks to sign in again when the session has expired. What people typed is kept. */
+/** Asks the person to sign in again after the session has expired. Form input is kept. */
 function SignInEnded({ session, drafts }: { session: Session; drafts: Drafts }) {
   const { isBusy, error, run } = useAction();
   const again = () =>
     run(() => {
       drafts.keep();
+      releaseGuard();
       return session.begin(here());
     });
   return (
@@ -153,7 +238,9 @@ function SignInEnded({ session, drafts }: { session: Session; drafts: Drafts }) 
   );
 }
 
-function Header({ session, person, isToken }: { session: Session; person: string; isToken: boolean }) {
+function Header({ session, person, view }: { session: Session; person: Person; view: View }) {
+  const isCurrent = (page: View['page']) => (view.page === page ? 'page' : undefined);
+  const isElsewhere = view.page === 'token' || view.page === 'people';
   return (
     <header class="top">
       <a class="brand" href={paths.deployments()}>
@@ -161,15 +248,32 @@ function Header({ session, person, isToken }: { session: Session; person: string
         <span>Deployment API Keys</span>
       </a>
       <nav aria-label="Main">
-        <a href={paths.deployments()} aria-current={isToken ? undefined : 'true'}>
+        <a href={paths.deployments()} aria-current={isElsewhere ? undefined : 'true'}>
           Deployments
         </a>
-        <a href={paths.token()} aria-current={isToken ? 'page' : undefined}>
-          Temporary token
+        <a href={paths.token()} aria-current={isCurrent('token')}>
+          Temporary tokens
+        </a>
+        {person.isAdministrator && (
+          <a href={paths.people()} aria-current={isCurrent('people')}>
+            People
+          </a>
+        )}
+        {/* Opens in a new tab, so that the current view is kept. */}
+        <a
+          href="/openapi.json"
+          target="_blank"
+          rel="noreferrer"
+          aria-label="API reference (opens in a new tab)"
+        >
+          API
         </a>
       </nav>
       <div class="person">
-        <span class="who">{person}</span>
+        <bdi class="who" title={person.isAdministrator ? `${person.sub}, administrator` : person.sub}>
+          {person.name}
+        </bdi>
+        {person.isAdministrator && <span class="role">Administrator</span>}
         <button type="button" class="plain" onClick={() => session.signOut()}>
           <Icon name="out" />
           <span>Sign out</span>
@@ -204,9 +308,11 @@ function Mark() {
   );
 }
 
-// Reloads a page that the browser restored from its cache, for example by the back button after signing out.
+// Reloads a page that the browser restored from its cache, for example when the person presses the back button after
+// signing out.
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 
+listenForLoss();
 const root = document.getElementById('app');
 if (root) {
   render(

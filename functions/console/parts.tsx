@@ -1,14 +1,18 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
 import { ApiError } from './api.ts';
-import { ago, exactTime } from './words.ts';
+import { paths } from './paths.ts';
+import type { Origin } from './resources.ts';
+import { useTools } from './state.ts';
+import { ago, exactTime, scopeWords } from './words.ts';
 
-/** The heading of a page and the title of the tab. The heading gets the focus when the page opens. */
+/** Sets the heading of a page and the title of the browser tab. The heading gets the focus when the page opens. */
 export function Heading({ children, title }: { children: ComponentChildren; title: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Deployment API Keys`;
-    // On the first page after loading, the focus stays where the browser put it: at the start of the document.
+    // When the console has just loaded, the focus stays where the browser put it: at the start of the document.
     if (document.activeElement !== document.body || hasNavigated) heading.current?.focus();
     hasNavigated = true;
   }, [title]);
@@ -20,16 +24,88 @@ export function Heading({ children, title }: { children: ComponentChildren; titl
 }
 let hasNavigated = false;
 
-/** A relative time, with the exact time on hover. */
-export function Time({ of }: { of: string }) {
+/**
+ * Shows a relative time, or the exact time if the person has pressed `ExactTimes`. The tooltip shows the other form.
+ * @param isExact whether to show both forms where there is space
+ */
+export function Time({ of, isExact = false }: { of: string; isExact?: boolean }) {
+  const { times } = useTools();
+  const exact = exactTime(of);
+  const relative = ago(of, Date.now());
   return (
-    <time dateTime={of} title={exactTime(of)}>
-      {ago(of, Date.now())}
+    <time dateTime={of} title={times.areExact ? relative : exact}>
+      {times.areExact ? exact : relative}
+      {isExact && !times.areExact && <span class="exact">{exact}</span>}
     </time>
   );
 }
 
-/** Copies a text to the clipboard and confirms it, also to screen readers. */
+/**
+ * A button that switches all times on the page between relative and exact times. Unlike a tooltip, it works with touch
+ * screens and the keyboard.
+ */
+export function ExactTimes() {
+  const { times } = useTools();
+  return (
+    <button type="button" class="small" aria-pressed={times.areExact} onClick={times.toggle}>
+      Exact times
+    </button>
+  );
+}
+
+interface PersonNameProps {
+  sub: string;
+  name?: string | undefined;
+  /** Whether the text starts a sentence. @default false */
+  isFirst?: boolean;
+  /** Whether to show the name as text without a link. @default false */
+  isPlain?: boolean;
+}
+
+/**
+ * Shows the name of a person: `you`, the name if the service knows it, or the `sub`. For administrators, it is a link
+ * to the page where they can end that person's access.
+ */
+export function PersonName({ sub, name, isFirst = false, isPlain = false }: PersonNameProps) {
+  const { person, choosePerson } = useTools();
+  const { route } = useLocation();
+  if (sub === person.sub) return <>{isFirst ? 'You' : 'you'}</>;
+  // A key's creator can also be an IAM principal, whose access only the AWS account's administrators can end.
+  if (person.isAdministrator && !isPlain && !sub.startsWith('arn:')) {
+    const open = () => {
+      choosePerson({ sub, name });
+      route(paths.people());
+    };
+    return (
+      <button type="button" class="link who" title={name && sub} onClick={open}>
+        <bdi>{name ?? sub}</bdi>
+      </button>
+    );
+  }
+  return (
+    <bdi class="who" title={name && sub}>
+      {name ?? sub}
+    </bdi>
+  );
+}
+
+/** Describes the source of a call: `from 203.0.113.7 by github-actions`. */
+export function CameFrom({ origin: { address, client } }: { origin: Origin }) {
+  if (!address) return null;
+  return (
+    <>
+      from <code>{address}</code>
+      {client && (
+        <>
+          {' '}
+          by <bdi>{client}</bdi>
+        </>
+      )}
+    </>
+  );
+}
+
+/** Copies text to the clipboard, and shows a confirmation that screen readers also announce. */
 export function CopyButton({ text, what }: { text: string; what: string }) {
   const [outcome, setOutcome] = useState<'copied' | 'failed'>();
   useEffect(() => {
@@ -65,8 +141,8 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** A value to copy as a whole: an ID, a secret or a token. */
-export function Value({ text, what }: { text: string; what: string }) {
+/** A value with a copy button: an ID, a secret or a token. */
+function Value({ text, what }: { text: string; what: string }) {
   return (
     <span class="value">
       <code>{text}</code>
@@ -75,7 +151,7 @@ export function Value({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** A value below its label. */
+/** A label with its value below. */
 export function LabelledValue({ label, text }: { label: string; text: string }) {
   return (
     <div class="labelled">
@@ -92,6 +168,11 @@ const ICONS = {
   warning: 'M12 4l9 16H3zM12 10v4M12 17v.01',
   key: 'M12 12a4 4 0 1 1-8 0a4 4 0 0 1 8 0zM12 12h9v3.5M17 12v3',
   out: 'M14 4H6a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h8M10 12h10M17 8.5l3.5 3.5l-3.5 3.5',
+  more: 'M5.5 12v.01M12 12v.01M18.5 12v.01',
+  search: 'M10.5 17a6.5 6.5 0 1 1 0-13a6.5 6.5 0 0 1 0 13zM15.5 15.5L20 20',
+  stack: 'M12 4l8 4l-8 4l-8-4zM4 12l8 4l8-4M4 16l8 4l8-4',
+  people:
+    'M9 11a3.5 3.5 0 1 0 0-7a3.5 3.5 0 0 0 0 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 0 1 0 6M21 20c0-3-1.500-5-4-5.700',
 } as const;
 
 export function Icon({ name }: { name: keyof typeof ICONS }) {
@@ -130,22 +211,28 @@ function wordsOf(error: unknown): string {
   return error instanceof ApiError ? error.message : 'Something went wrong. Try again.';
 }
 
-/** Placeholders that are as high as the content that is loading. */
-export function Skeleton({ rows, label }: { rows: number; label: string }) {
+/** Placeholders that are as tall as the content that is loading. */
+export function Skeleton({ rows, label, isTable }: { rows: number; label: string; isTable?: boolean }) {
   return (
-    <div class="skeleton" role="status" aria-label={label}>
+    <div class={isTable ? 'skeleton table' : 'skeleton'} role="status" aria-label={label}>
       {Array.from({ length: rows }, (_, index) => (
-        <div key={index} class="card" />
+        <div key={index} class={isTable ? 'row' : 'card'} />
       ))}
     </div>
   );
 }
 
-/** Shown instead of an empty list, with what to do next. */
-export function Empty({ title, children }: { title: string; children: ComponentChildren }) {
+interface EmptyProps {
+  title: string;
+  icon?: keyof typeof ICONS;
+  children: ComponentChildren;
+}
+
+/** The text that appears instead of an empty list, and says what to do next. */
+export function Empty({ title, icon = 'key', children }: EmptyProps) {
   return (
     <div class="empty">
-      <Icon name="key" />
+      <Icon name={icon} />
       <h2>{title}</h2>
       {children}
     </div>
@@ -163,76 +250,9 @@ export function Scopes({ scopes }: { scopes: readonly string[] }) {
   );
 }
 
-interface DialogProps {
-  title: string;
-  /** Whether the dialog is wide enough for code. @default false */
-  isWide?: boolean;
-  /**
-   * Whether Escape and the close button close the dialog. False if it shows something that would be lost. @default true
-   */
-  isDismissible?: boolean;
-  onClose: () => void;
-  children: ComponentChildren;
-}
-
-/** A modal dialog. The browser keeps the focus in it and returns the focus when it closes. */
-export function Dialog({ title, isWide, isDismissible = true, onClose, children }: DialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useLayoutEffect(() => {
-    const element = dialog.current;
-    const from = document.activeElement;
-    // When one dialog replaces another, the focus returns to what opened the first one.
-    if (from instanceof HTMLElement && from !== document.body && !from.closest('dialog')) opener = from;
-    element?.showModal();
-    return () => {
-      element?.close();
-      setTimeout(giveFocusBack);
-    };
-  }, []);
-  const onCancel = (event: Event) => {
-    event.preventDefault();
-    if (isDismissible) onClose();
-  };
-  // Browsers close a dialog on a second Escape even if `cancel` was prevented, so the key itself is handled.
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape') return;
-    event.preventDefault();
-    if (isDismissible) onClose();
-  };
-  return (
-    <dialog
-      ref={dialog}
-      class={isWide ? 'wide' : undefined}
-      aria-labelledby={id}
-      onCancel={onCancel}
-      onKeyDown={onKeyDown}
-    >
-      <header>
-        <h2 id={id}>{title}</h2>
-        {isDismissible && (
-          <button type="button" class="plain" aria-label="Close" onClick={onClose}>
-            <Icon name="close" />
-          </button>
-        )}
-      </header>
-      {children}
-    </dialog>
-  );
-}
-
-/** The element that had the focus before the first dialog. */
-let opener: HTMLElement | undefined;
-
-function giveFocusBack(): void {
-  if (document.querySelector('dialog[open]') || document.activeElement !== document.body) return;
-  const back = opener?.isConnected ? opener : document.querySelector('h1');
-  back?.focus();
-}
-
 interface FieldProps {
   label: string;
-  hint?: string;
+  hint?: string | undefined;
   error?: string | undefined;
   children: (attributes: {
     id: string;
@@ -267,6 +287,33 @@ export function Field({ label, hint, error, children }: FieldProps) {
   );
 }
 
+interface ConfirmFieldProps {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+}
+
+/** A confirmation field, in which people type the name or ID of the key or Deployment that the action affects. */
+export function ConfirmField({ label, value, onInput }: ConfirmFieldProps) {
+  return (
+    <Field label={label}>
+      {(attributes) => (
+        <input
+          {...attributes}
+          class="mono"
+          dir="auto"
+          autoComplete="off"
+          autoCapitalize="off"
+          spellcheck={false}
+          value={value}
+          onInput={(event) => onInput(event.currentTarget.value)}
+          autoFocus
+        />
+      )}
+    </Field>
+  );
+}
+
 interface ScopeChoiceProps {
   known: readonly string[];
   chosen: readonly string[];
@@ -276,14 +323,14 @@ interface ScopeChoiceProps {
 
 export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps) {
   const id = useId();
-  // If a key has a scope that the stack no longer defines, people can remove it here, but not add it.
+  // If a key has a scope that the stack no longer defines, people can remove that scope here but not add it.
   const offered = [...known, ...chosen.filter((scope) => !known.includes(scope))];
   const change = (scope: string, isChosen: boolean) =>
     onChange(offered.filter((one) => (one === scope ? isChosen : chosen.includes(one))));
   return (
     <fieldset class="field" aria-describedby={error ? id : undefined}>
       <legend>Scopes</legend>
-      <div class="choices">
+      <div class="choices scopes-choice">
         {offered.map((scope) => (
           <label key={scope} class="choice">
             <input
@@ -291,7 +338,10 @@ export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps
               checked={chosen.includes(scope)}
               onChange={(event) => change(scope, event.currentTarget.checked)}
             />
-            <span class="mono">{scope}</span>
+            <span>
+              <span class="mono">{scope}</span>
+              {scopeWords(scope) && <span class="hint">{scopeWords(scope)}</span>}
+            </span>
           </label>
         ))}
       </div>
@@ -304,7 +354,66 @@ export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps
   );
 }
 
-/** Code to copy as a whole. It has its own scroll bar, which the keyboard can reach. */
+interface SearchProps {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+}
+
+/** A search field, which the Escape key clears. */
+export function Search({ label, value, onInput }: SearchProps) {
+  return (
+    <span class="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        aria-label={label}
+        placeholder={label}
+        autoComplete="off"
+        spellcheck={false}
+        maxLength={200}
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+    </span>
+  );
+}
+
+interface PagesProps {
+  page: number;
+  count: number;
+  size: number;
+  /** Name of the items in the list, such as `API keys`. */
+  label: string;
+  pathOf: (page: number) => string;
+}
+
+/** Links to the previous and next pages of a list. */
+export function Pages({ page, count, size, label, pathOf }: PagesProps) {
+  if (count <= size) return null;
+  const last = Math.ceil(count / size);
+  const link = (to: number, words: string) =>
+    to < 1 || to > last ? (
+      <span class="button" aria-disabled="true">
+        {words}
+      </span>
+    ) : (
+      <a class="button" href={pathOf(to)}>
+        {words}
+      </a>
+    );
+  return (
+    <nav class="pages" aria-label={`Pages of ${label}`}>
+      {link(page - 1, 'Previous')}
+      <span>
+        {(page - 1) * size + 1}–{Math.min(page * size, count)} of {count.toLocaleString('en')}
+      </span>
+      {link(page + 1, 'Next')}
+    </nav>
+  );
+}
+
+/** A code block with a copy button. It has its own scroll bar, and can be scrolled with the keyboard. */
 export function Code({ text, what }: { text: string; what: string }) {
   return (
     <div class="code">

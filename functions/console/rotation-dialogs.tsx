@@ -1,17 +1,14 @@
 import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { Dialog, Failure, Field, Notice, Time } from './parts.tsx';
+import { Dialog } from './dialog.tsx';
+import { DialogFooter, type OneKeyDialogProps } from './key-actions.tsx';
+import { Failure, Field, Notice, Time } from './parts.tsx';
 import { paths } from './paths.ts';
-import type { ApiKey, RetireOld } from './resources.ts';
+import type { RetireOld } from './resources.ts';
 import { useAction, useTools } from './state.ts';
 
-interface Props {
-  deploymentId: string;
-  apiKey: ApiKey;
-  onClose: () => void;
-  onChange: () => void;
-}
+type Props = OneKeyDialogProps;
 
 const DAY = 86_400;
 const CHOICES: { value: string; retireOld: RetireOld; label: string; hint: string }[] = [
@@ -43,14 +40,19 @@ CHOICES.push(
   },
 );
 
-/** Rotates a key. The old secret keeps working for a while. */
+/** Dialog that rotates a key. The old secret keeps working for a limited time. */
 export function Rotate(props: Props) {
   const { apiKey } = props;
   const [value, setValue] = useState(String(7 * DAY));
   const choice = CHOICES.find((one) => one.value === value);
-  if (apiKey.status === 'leaked') return <ItLeaked {...props} />;
+  if (apiKey.status === 'leaked') return <ReportLeak {...props} />;
   return (
-    <NewSecret {...props} title="Rotate key" retireOld={choice?.retireOld ?? 7 * DAY} action="Rotate key">
+    <NewSecret
+      {...props}
+      title="Rotate secret"
+      retireOld={choice?.retireOld ?? 7 * DAY}
+      action="Rotate secret"
+    >
       <p>
         <strong class="name">{apiKey.name}</strong> gets a new secret, which is shown only once.
       </p>
@@ -75,7 +77,7 @@ export function Rotate(props: Props) {
   );
 }
 
-/** Says which secret a rotation drops, because a key never has more than two active secrets. */
+/** Text that says which secret a rotation would remove, because a key never has more than two active secrets. */
 function GivesWay({ apiKey: { credentials } }: Props) {
   const [old, fresh] = credentials;
   if (!old || !fresh) return null;
@@ -96,8 +98,8 @@ function GivesWay({ apiKey: { credentials } }: Props) {
   );
 }
 
-/** Replaces the secret of a key that leaked, and revokes all existing secrets and tokens. */
-export function ItLeaked(props: Props) {
+/** Replaces the secret of a leaked key, and revokes all its existing secrets and tokens. */
+export function ReportLeak(props: Props) {
   const { name, status, leakedAt } = props.apiKey;
   return (
     <NewSecret
@@ -128,11 +130,11 @@ interface NewSecretProps extends Props {
   title: string;
   retireOld: RetireOld;
   action: string;
-  isDanger?: boolean;
+  isDanger?: boolean | undefined;
   children: ComponentChildren;
 }
 
-function NewSecret({ deploymentId, apiKey, onClose, onChange, ...props }: NewSecretProps) {
+function NewSecret({ deploymentId, apiKey, table, onClose, changes, ...props }: NewSecretProps) {
   const { api, setMade } = useTools();
   const { route } = useLocation();
   const { isBusy, error, run } = useAction();
@@ -141,13 +143,15 @@ function NewSecret({ deploymentId, apiKey, onClose, onChange, ...props }: NewSec
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy) return;
-    // A retry after a lost answer must not rotate twice.
+    // A retry after a lost response must not rotate the key twice.
     const isSame = attempt.current.id !== '' && attempt.current.retireOld === retireOld;
     if (!isSame) attempt.current = { retireOld, id: crypto.randomUUID() };
     run(async () => {
-      setMade(await api.rotateKey(deploymentId, apiKey.id, retireOld, attempt.current.id));
-      onChange();
-      route(paths.key(deploymentId, apiKey.id, 'secret'), true);
+      const made = await api.rotateKey(deploymentId, apiKey.id, retireOld, attempt.current.id);
+      const { secret: _, ...key } = made;
+      changes.onChanged(key);
+      setMade(made);
+      route(paths.keyDialog(deploymentId, apiKey.id, 'secret', table), true);
     });
   };
   return (
@@ -155,14 +159,7 @@ function NewSecret({ deploymentId, apiKey, onClose, onChange, ...props }: NewSec
       <form onSubmit={submit}>
         {children}
         {error !== undefined && <Failure error={error} />}
-        <footer>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class={isDanger ? 'danger' : 'primary'} disabled={isBusy}>
-            {isBusy ? 'Rotating…' : action}
-          </button>
-        </footer>
+        <DialogFooter isBusy={isBusy} busy="Rotating…" action={action} isDanger={isDanger} />
       </form>
     </Dialog>
   );

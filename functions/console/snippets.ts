@@ -1,9 +1,9 @@
 import { GITLAB, isGitHub } from './issuers.ts';
 
 /**
- * Ready-made steps for CI. The secret comes from the CI's secret store and reaches curl on standard input, never as an
- * argument, because every process on the machine can read arguments. The steps work in POSIX shells and in zsh, where
- * the names `status` and `path` are reserved.
+ * Ready-made steps for CI. The secret comes from the CI's secret store. The steps pass it to curl on standard input and
+ * never as an argument, because every process on the machine can read arguments. The steps work in POSIX shells and in
+ * zsh, where the names `status` and `path` are reserved.
  */
 export interface SnippetInput {
   keyId: string;
@@ -16,19 +16,39 @@ export const SECRET_NAME = 'DEPLOYMENT_KEY_SECRET';
 
 export interface Snippet {
   id: string;
-  /** The CI that the snippet is for. */
+  /** The CI system for which the snippet is written. */
   label: string;
-  /** Where to store the secret first. */
+  /** Instructions for first storing the secret in the CI system. */
   store: string;
-  code: (input: SnippetInput) => string;
+  /** A few lines that get an access token and call the API. */
+  short: (input: SnippetInput) => string;
+  /** A shell script that does the same with only curl, retries failed calls, and renews the token once. */
+  hardened: (input: SnippetInput) => string;
 }
+
+/** Path where a user's repository contains a copy of this project. */
+const COPY = 'acme/deployment-api-keys';
 
 export const SNIPPETS: readonly Snippet[] = [
   {
     id: 'github',
     label: 'GitHub Actions',
-    store: `Settings → Secrets and variables → Actions: add the secret as ${SECRET_NAME}. Then add this step.`,
-    code: (input) => `- name: Call with a Deployment key
+    store:
+      `Settings → Secrets and variables → Actions: add the secret as ${SECRET_NAME}. ` +
+      `Replace ${COPY} with your copy of this project.`,
+    short: ({ keyId, service }) => `- uses: ${COPY}/integrations/github-action@v0.2.0
+  id: deployment
+  with:
+    url: ${service}
+    key-id: ${keyId}
+    key-secret: \${{ secrets.${SECRET_NAME} }}
+- run: |
+    printf 'Authorization: Bearer %s' "$TOKEN" | curl -fsS -H @- "$API"
+  env:
+    TOKEN: \${{ steps.deployment.outputs.token }}
+    API: ${service}/whoami
+`,
+    hardened: (input) => `- name: Call with a Deployment key
   env:
     ${SECRET_NAME}: \${{ secrets.${SECRET_NAME} }}
   run: |
@@ -37,8 +57,24 @@ ${indented(4, script(input, bySecret(input), MASKED))}`,
   {
     id: 'gitlab',
     label: 'GitLab CI',
-    store: `Settings → CI/CD → Variables: add the secret as ${SECRET_NAME}, masked and protected. The image needs curl.`,
-    code: (input) => `call-with-deployment-key:
+    store:
+      `Settings → CI/CD → Variables: add the secret as ${SECRET_NAME}, masked and protected. ` +
+      `Replace ${COPY} with your copy of the component. The image needs curl.`,
+    short: ({ keyId, service }) => `include:
+  - component: $CI_SERVER_FQDN/${COPY}/token@0.2.0
+    inputs:
+      url: ${service}
+      key-id: ${keyId}
+      secret-variable: ${SECRET_NAME}
+deploy:
+  extends: .deployment-token
+  variables:
+    API: ${service}/whoami
+  script:
+    - |
+      printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -fsS -H @- "$API"
+`,
+    hardened: (input) => `call-with-deployment-key:
   script:
     - |
 ${indented(6, script(input, bySecret(input)))}`,
@@ -46,8 +82,10 @@ ${indented(6, script(input, bySecret(input)))}`,
   {
     id: 'circleci',
     label: 'CircleCI',
-    store: `Project settings → Environment variables, or a context: add the secret as ${SECRET_NAME}. Then add this step.`,
-    code: (input) => `- run:
+    store: `Project settings → Environment variables, or a context: add the secret as ${SECRET_NAME}. Then add this step. The image needs curl and jq.`,
+    short: (input) => `- run: |
+${indented(4, fourLines(input))}`,
+    hardened: (input) => `- run:
     name: Call with a Deployment key
     command: |
 ${indented(6, script(input, bySecret(input)))}`,
@@ -55,60 +93,117 @@ ${indented(6, script(input, bySecret(input)))}`,
   {
     id: 'curl',
     label: 'curl',
-    store: `Paste this into a shell, which then asks for the secret. In a script, set ${SECRET_NAME} from your secret store.`,
-    code: (input) => `(
+    store: `Set ${SECRET_NAME} from your secret store. Needs curl and jq. The script below needs only curl, and asks for the secret when you paste it into a shell.`,
+    short: fourLines,
+    hardened: (input) => `(
 set +x
 ${asked('Secret', SECRET_NAME)}${withoutComments(script(input, bySecret(input)))})
 `,
   },
 ];
 
-/** Hides a value in the log of GitHub Actions. */
+/** Gets a token and calls the API. The secret and the token are passed to curl on standard input. */
+function fourLines({ keyId, service }: SnippetInput): string {
+  return `ANSWER=$(printf 'user = "%s:%s"' '${keyId}' "$${SECRET_NAME}" |
+  curl -fsS -K - --retry 4 -d grant_type=client_credentials '${service}/oauth/token')
+TOKEN=$(printf '%s' "$ANSWER" | jq -er .access_token)
+printf 'Authorization: Bearer %s' "$TOKEN" | curl -fsS -H @- '${service}/whoami'
+`;
+}
+
+/** Masks a value in the log of GitHub Actions. */
 const MASKED = `echo "::add-mask::$token"`;
 
 const bySecret = ({ keyId }: SnippetInput) =>
   `request "user = \\"${keyId}:$${SECRET_NAME}\\"" --data grant_type=client_credentials "$service/oauth/token"`;
 
-/** Input of a step for a key that trusts an issuer. */
+/** Input for the CI step of a key that trusts an issuer. */
 export interface TrustInput extends SnippetInput {
   issuer: string;
   /** The required audience of the CI's token. */
   audience: string;
 }
 
-/**
- * Returns a ready-made step for a key without a secret. It exchanges the CI's own token, which reaches curl on standard
- * input.
- */
-export function trustSnippet(input: TrustInput): { hint: string; code: string } {
-  const { issuer, audience } = input;
+/** A ready-made step for a key without a secret. */
+export interface TrustStep {
+  /** Instructions to show together with the step. */
+  hint: string;
+  /** A few lines that get an access token and call the API. */
+  short: string;
+  /** A shell script that does the same with only curl, retries failed calls, and renews the token once. */
+  hardened: string;
+}
+
+/** Returns the step that exchanges the CI's own token. The token is passed to curl on standard input. */
+export function trustStep(input: TrustInput): TrustStep {
+  const { issuer, audience, keyId, service } = input;
+  const quoted = `'${audience.replaceAll("'", "''")}'`;
   if (isGitHub(issuer)) {
     return {
-      hint: 'Add this step to a job with permissions: {id-token: write}. There is nothing to store.',
-      code: `- name: Call with a Deployment key
+      hint: `Add these steps to a job with permissions: {id-token: write}. There is nothing to store. Replace ${COPY} with your copy of this project.`,
+      short: `- uses: ${COPY}/integrations/github-action@v0.2.0
+  id: deployment
+  with:
+    url: ${service}
+    key-id: ${keyId}
+${audience === service ? '' : `    audience: ${quoted}\n`}- run: |
+    printf 'Authorization: Bearer %s' "$TOKEN" | curl -fsS -H @- "$API"
+  env:
+    TOKEN: \${{ steps.deployment.outputs.token }}
+    API: ${service}/whoami
+`,
+      hardened: `- name: Call with a Deployment key
   run: |
 ${indented(4, script(input, `${askGitHub(audience)}\n  ${bySubject(input)}`, MASKED))}`,
     };
   }
   if (issuer === GITLAB) {
-    return {
-      hint: 'Add this job, or copy its parts to yours. There is nothing to store. The image needs curl.',
-      code: `call-with-deployment-key:
+    const job = (body: string) => `call-with-deployment-key:
   id_tokens:
     ${SUBJECT_NAME}:
-      aud: '${audience.replaceAll("'", "''")}'
+      aud: ${quoted}
   script:
     - |
-${indented(6, script(input, bySubject(input)))}`,
+${indented(6, body)}`;
+    return {
+      hint: `Add this to your pipeline. There is nothing to store. Replace ${COPY} with your copy of the component. The image needs curl.`,
+      // The component can only request a token whose audience is the service's URL.
+      short:
+        audience !== service
+          ? job(subjectLines(input))
+          : `include:
+  - component: $CI_SERVER_FQDN/${COPY}/token@0.2.0
+    inputs:
+      url: ${service}
+      key-id: ${keyId}
+deploy:
+  extends: .deployment-token
+  variables:
+    API: ${service}/whoami
+  script:
+    - |
+      printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -fsS -H @- "$API"
+`,
+      hardened: job(script(input, bySubject(input))),
     };
   }
   return {
-    hint: `Request a token with the audience ${audience} from your CI, and put it into the variable ${SUBJECT_NAME}.`,
-    code: script(input, bySubject(input)),
+    hint: `Request a token with the audience ${audience} from your CI, and put it into the variable ${SUBJECT_NAME}. The lines need curl and jq.`,
+    short: subjectLines(input),
+    hardened: script(input, bySubject(input)),
   };
 }
 
-/** Name of the variable with the CI's own token. */
+/** Exchanges the CI's own token and calls the API. Both tokens are passed to curl on standard input. */
+function subjectLines({ keyId, service }: TrustInput): string {
+  return `ANSWER=$(printf 'data = "${subjectForm(keyId)}%s"' "$${SUBJECT_NAME}" |
+  curl -fsS -K - --retry 4 '${service}/oauth/token')
+TOKEN=$(printf '%s' "$ANSWER" | jq -er .access_token)
+printf 'Authorization: Bearer %s' "$TOKEN" | curl -fsS -H @- '${service}/whoami'
+`;
+}
+
+/** Name of the environment variable that holds the CI's own token. */
 export const SUBJECT_NAME = 'CI_SUBJECT_TOKEN';
 
 /** Requests the job's token from GitHub. */
@@ -118,15 +213,19 @@ const askGitHub = (audience: string) =>
   if [ "$code" != 200 ]; then echo "No token of GitHub: HTTP $code" >&2; exit 1; fi
   ${SUBJECT_NAME}=$(printf '%s' "$body" | sed -n 's/.*"value" *: *"\\([A-Za-z0-9_.-]*\\)".*/\\1/p')`;
 
-/** Exchanges a token (RFC 8693). The token contains no characters that a form would have to encode. */
+/** Exchanges a token (RFC 8693). The token does not contain characters that need to be encoded in a form. */
 const bySubject = ({ keyId }: TrustInput) =>
-  `request "data = \\"grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=${keyId}&\
-subject_token_type=urn:ietf:params:oauth:token-type:jwt&subject_token=$${SUBJECT_NAME}\\"" "$service/oauth/token"`;
+  `request "data = \\"${subjectForm(keyId)}$${SUBJECT_NAME}\\"" "$service/oauth/token"`;
+
+/** Returns the form that the exchange sends, up to the token. */
+const subjectForm = (keyId: string) =>
+  `grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=${keyId}&\
+subject_token_type=urn:ietf:params:oauth:token-type:jwt&subject_token=`;
 
 /**
  * Returns a script that gets an access token and calls the API.
  * @param exchange the line that requests an access token
- * @param onToken what to do with a new access token, for a CI that can mask it
+ * @param onToken line to run with each new access token, for a CI that can mask it
  */
 function script({ service }: SnippetInput, exchange: string, onToken?: string): string {
   return `set -eu +x
@@ -165,8 +264,8 @@ esac
 }
 
 /**
- * Returns a snippet to use a temporary token in a shell. It prompts for the token, to keep it out of the shell's
- * history.
+ * Returns a snippet for using a temporary token in a shell. The snippet prompts for the token, to keep it out of the
+ * shell's history.
  */
 export function temporaryTokenSnippet({ service }: Pick<SnippetInput, 'service'>): string {
   return `(
@@ -177,7 +276,10 @@ ${asked('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"
 `;
 }
 
-/** Prompts for a variable that is not set. Ignores empty lines, because a pasted snippet ends with one. */
+/**
+ * Prompts for the value of a variable that is not set. Ignores empty lines, because a pasted snippet ends with an empty
+ * line.
+ */
 function asked(what: string, name: string): string {
   const isUnset = `[ -z "\${${name}:-}" ]`;
   return `if ${isUnset}; then
@@ -191,7 +293,7 @@ fi
 `;
 }
 
-/** Removes comments, which an interactive zsh does not accept. */
+/** Removes comments, because an interactive zsh does not accept them. */
 function withoutComments(text: string): string {
   return text.replace(/^# .*\n| # .*$/gm, '');
 }

@@ -1,6 +1,6 @@
 /**
- * Each unit with the number of seconds from which it is used, and its length in seconds. Days start at two, so that the
- * text is `in 24 hours` instead of `tomorrow`.
+ * The time units, each with the smallest number of seconds for which it is used, and its length in seconds. The unit
+ * "day" is used from two days on, so that the text is `in 24 hours` instead of `tomorrow`.
  */
 const UNITS = [
   ['year', 365 * 86_400, 365 * 86_400],
@@ -32,7 +32,7 @@ export const exactTime = (time: string): string => exact.format(new Date(time));
 /** Formats a date: `23 Nov 2026` */
 export const dayOf = (time: string): string => day.format(new Date(time));
 
-/** Formats a duration in the largest unit without a remainder: `7 days`, `1 hour`, `90 seconds` */
+/** Formats a duration in the largest unit that divides it evenly: `7 days`, `1 hour`, `90 seconds` */
 export function duration(seconds: number): string {
   const [unit, length] = (
     [
@@ -43,4 +43,25 @@ export function duration(seconds: number): string {
   ).find(([, each]) => seconds > 0 && seconds % each === 0) ?? ['second', 1];
   const count = seconds / length;
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+const DEFAULT_SCOPES = new Map([
+  ['code:deploy', 'Deploy code to this Deployment'],
+  ['airflow:read', 'Read from the Airflow API, such as DAGs and their runs'],
+  ['airflow:write', 'Change things with the Airflow API, such as triggering DAG runs'],
+]);
+const VERBS = new Map([
+  ['read', 'Read'],
+  ['write', 'Create and change'],
+  ['deploy', 'Deploy'],
+  ['admin', 'Administer'],
+  ['delete', 'Delete'],
+]);
+
+/** Describes a scope, such as `Read logs` for `logs:read`. Returns undefined for a scope that has no description. */
+export function scopeWords(scope: string): string | undefined {
+  const [resource = '', verb = '', ...rest] = scope.split(':');
+  const words = VERBS.get(verb);
+  const derived = words && rest.length === 0 ? `${words} ${resource.replaceAll('-', ' ')}` : undefined;
+  return DEFAULT_SCOPES.get(scope) ?? derived;
 }

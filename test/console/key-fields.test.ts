@@ -1,9 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { actorWords, eventWords } from '../../functions/console/event-words.ts';
-import { claimsOf, GITHUB, GITLAB, newRule, ruleWords } from '../../functions/console/issuers.ts';
+import {
+  claimsOf,
+  fitsPreset,
+  GITHUB,
+  GITLAB,
+  isTenant,
+  newRule,
+  presetOf,
+  presetValue,
+  ruleWords,
+  withPresetValue,
+} from '../../functions/console/issuers.ts';
 import {
   changesOf,
   emptyFields,
+  expiriesWithin,
   faultOf,
   fieldsOf,
   inputOf,
@@ -44,11 +56,94 @@ const trusting: ApiKey = {
   ],
 };
 
+describe("an issuer's trust-rule preset", () => {
+  const fieldOf = (issuer: string, label: string) => {
+    const field = presetOf(issuer)?.fields.find((one) => one.label === label);
+    if (!field) throw new Error(`no field ${label}`);
+    return field;
+  };
+  it.each([
+    [GITHUB, 'Repository ID', 'repository_id', 'refs/heads/main'],
+    [`${GITHUB}/acme`, 'Repository ID', 'repository_id', 'refs/heads/main'],
+    [GITLAB, 'Project ID', 'project_id', 'main'],
+  ])(
+    "the preset for %s binds the tenant's ID and, if a branch is given, the branch",
+    (issuer, label, claim, ref) => {
+      const start = newRule(issuer);
+      const named = { ...start, claims: withPresetValue(fieldOf(issuer, label), start, ' 4711 ') };
+      expect(inputOf({ ...emptyFields(), rules: [named] }, NOW).trust).toStrictEqual([
+        { issuer, claims: { [claim]: '4711' } },
+      ]);
+      const branch = fieldOf(issuer, 'Branch');
+      const limited = { ...named, claims: withPresetValue(branch, named, 'main') };
+      expect(inputOf({ ...emptyFields(), rules: [limited] }, NOW).trust).toStrictEqual([
+        { issuer, claims: { [claim]: '4711', ref, ref_type: 'branch' } },
+      ]);
+      expect(presetValue(branch, limited)).toBe('main');
+      expect(withPresetValue(branch, limited, '')).toStrictEqual(named.claims);
+      expect(bindsTenant({ issuer, claims: { [claim]: '4711' } })).toBe(true);
+      const preset = presetOf(issuer);
+      expect(preset && [start, named, limited].map((rule) => fitsPreset(preset, rule))).toStrictEqual([
+        true,
+        true,
+        true,
+      ]);
+    },
+  );
+
+  it('a trust rule that no preset can represent is shown as a list of claims', () => {
+    const preset = presetOf(GITHUB);
+    if (!preset) throw new Error('no preset');
+    for (const claims of [
+      [{ name: 'ref', match: 'prefix' as const, value: 'refs/heads/' }],
+      [{ name: 'ref', match: 'is' as const, value: 'refs/tags/v1' }],
+      [{ name: 'ref_type', match: 'is' as const, value: 'tag' }],
+      [{ name: 'sub', match: 'is' as const, value: 'x' }],
+    ]) {
+      expect(fitsPreset(preset, { claims })).toBe(false);
+    }
+    expect(presetOf('https://ci.acme.test')).toBeUndefined();
+  });
+
+  it.each([
+    ['acme/etl', true],
+    ['group/sub.group/a_b-c', true],
+    ['acme', false],
+    ['acme/etl; rm -rf ~', false],
+    ['acme/$(id)', false],
+    ['https://evil.example/x', false],
+  ])('puts only the name of a repository into a command: %s', (text, expected) => {
+    expect(isTenant(text)).toBe(expected);
+  });
+});
+
 describe('the form for a key', () => {
-  it('sends only the fields that are filled in', () => {
-    const fields = { ...emptyFields(SCOPES), name: 'ci' };
+  it('the form for a key starts without scopes and with an expiry in 90 days', () => {
+    expect(inputOf({ ...emptyFields(), name: 'ci' }, NOW)).toStrictEqual({
+      name: 'ci',
+      scopes: [],
+      expiresAt: '2030-04-01T12:00:00.000Z',
+    });
+  });
+
+  it('the form for a key sends only the fields that were filled in', () => {
+    const fields = { ...emptyFields(), name: 'ci', scopes: SCOPES, expiry: 'never' };
     expect(inputOf(fields, NOW)).toStrictEqual({ name: 'ci', scopes: SCOPES });
   });
+
+  it.each([
+    [undefined, '90', ['7', '30', '90', '365', 'date', 'never']],
+    [365, '90', ['7', '30', '90', 'date', 'maximum']],
+    [90, 'maximum', ['7', '30', 'date', 'maximum']],
+    [1, 'maximum', ['date', 'maximum']],
+  ])(
+    'with a maximum of %s days, the form offers only expiries within this limit and starts with %s',
+    (most, first, offered) => {
+      expect(emptyFields(most).expiry).toBe(first);
+      expect(expiriesWithin(most).map(({ value }) => value)).toStrictEqual(offered);
+      expect(inputOf({ ...emptyFields(most), expiry: 'maximum' }, NOW)).not.toHaveProperty('expiresAt');
+    },
+  );
 
   it.each([
     ['7', '2030-01-08T12:00:00.000Z'],
@@ -57,27 +152,27 @@ describe('the form for a key', () => {
     ['365', '2031-01-01T12:00:00.000Z'],
     ['never', undefined],
   ])('converts the expiry %s to the time %s', (expiry, expected) => {
-    expect(inputOf({ ...emptyFields(SCOPES), expiry }, NOW).expiresAt).toBe(expected);
+    expect(inputOf({ ...emptyFields(), expiry }, NOW).expiresAt).toBe(expected);
   });
 
-  it("converts a date to the end of that day in the person's time zone", () => {
-    const { expiresAt } = inputOf({ ...emptyFields(SCOPES), expiry: 'date', date: '2030-02-03' }, NOW);
+  it("converts an expiry date to the end of that day in the person's time zone", () => {
+    const { expiresAt } = inputOf({ ...emptyFields(), expiry: 'date', date: '2030-02-03' }, NOW);
     expect(new Date(expiresAt ?? '').toString()).toContain('Feb 03 2030 23:59:59');
   });
 
   it('accepts IP ranges separated by line breaks, commas or spaces', () => {
-    const fields = { ...emptyFields(SCOPES), networks: ' 10.0.0.0/8,\n\n2001:db8::/32  192.0.2.0/24\n' };
+    const fields = { ...emptyFields(), networks: ' 10.0.0.0/8,\n\n2001:db8::/32  192.0.2.0/24\n' };
     expect(inputOf(fields, NOW).networks).toStrictEqual(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']);
   });
 
   it.each(['https://ci.acme.test', GITHUB, `${GITHUB}/acme`, GITLAB, ...OTHERS])(
-    'starts a rule for %s with a claim that the service accepts as its tenant',
+    'starts a trust rule for %s with a claim that the service accepts as the tenant',
     (issuer) => {
       const { claims, hint } = claimsOf(issuer);
-      const [rule] = inputOf({ ...emptyFields(SCOPES), rules: [newRule(issuer)] }, NOW).trust ?? [];
+      const [rule] = inputOf({ ...emptyFields(), rules: [newRule(issuer)] }, NOW).trust ?? [];
       expect(rule).toStrictEqual({ issuer, claims: { [claims[0] ?? '']: '' } });
       expect(bindsTenant({ issuer, claims: { [claims[0] ?? '']: '4711' } })).toBe(true);
-      // The hint contains what the service says about a rule without a tenant.
+      // The hint contains the service's error message about a rule without a tenant.
       const names = bindingOf(issuer)
         .replace(/^must bind (.*) to .*$/, '$1')
         .split(' or ');
@@ -88,11 +183,11 @@ describe('the form for a key', () => {
   it.each([
     ['with a secret', key],
     ['with trust rules, limits and an expiry', trusting],
-  ])('sends no changes for a key %s when nothing was typed', (_, of) => {
+  ])('sends no changes for a key %s when nothing was edited', (_, of) => {
     expect(changesOf(of, fieldsOf(of), NOW)).toStrictEqual({});
   });
 
-  it('shows the claims of a rule in a fixed order', () => {
+  it("shows a trust rule's claims in a fixed order", () => {
     const claims = { sub: 'a', ref: 'b' };
     const [rule] = fieldsOf({ ...key, trust: [{ issuer: GITLAB, claims }] }).rules;
     expect(rule?.claims.map(({ name }) => name)).toStrictEqual(['ref', 'sub']);
@@ -111,11 +206,11 @@ describe('the form for a key', () => {
       { rules: fieldsOf(trusting).rules.slice(0, 1) },
       { trust: trusting.trust?.slice(0, 1) },
     ],
-  ])('sends only %s when only that changed', (_, typed, expected) => {
+  ])('sends only %s when only that field changed', (_, typed, expected) => {
     expect(changesOf(trusting, { ...fieldsOf(trusting), ...typed }, NOW)).toStrictEqual(expected);
   });
 
-  it('does not enable an idle or expired key as a side effect', () => {
+  it('editing an idle or expired key does not also enable it', () => {
     const idle: ApiKey = { ...trusting, status: 'idle' };
     expect(changesOf(idle, { ...fieldsOf(idle), name: 'new' }, NOW)).toStrictEqual({ name: 'new' });
   });
@@ -135,15 +230,15 @@ describe("the service's validation errors", () => {
     ['trust', undefined, 'must end in / or :'],
     ['scopes', undefined, undefined],
     ['name', undefined, undefined],
-  ])("the service's validation errors are shown at %s", (name, counted, expected) => {
+  ])("shows the service's validation errors next to %s", (name, counted, expected) => {
     expect(faultOf(faults, name, counted)).toBe(expected);
   });
 });
 
-describe('the status of a key', () => {
+describe("a key's status", () => {
   it.each([
-    [{ status: 'active' }, 'Enabled', 'good'],
-    [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY + 1).toISOString() }, 'Enabled', 'good'],
+    [{ status: 'active' }, 'Active', 'good'],
+    [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY + 1).toISOString() }, 'Active', 'good'],
     [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY).toISOString() }, 'Expires soon', 'warning'],
     [{ status: 'expired', expiresAt: new Date(NOW - 1).toISOString() }, 'Expired', 'warning'],
     [{ status: 'disabled', expiresAt: new Date(NOW + 1).toISOString() }, 'Disabled', 'warning'],
@@ -156,13 +251,16 @@ describe('the status of a key', () => {
   it.each([
     ['active', 'Malformed'],
     ['disabled', 'Malformed, disabled'],
-  ] as const)('says first that a key is malformed: %s', (status, words) => {
-    expect(stateOf({ status, malformed: true }, NOW)).toStrictEqual({ words, tone: 'bad' });
-  });
+  ] as const)(
+    'the console shows "malformed" before any other status of a malformed key: %s',
+    (status, words) => {
+      expect(stateOf({ status, malformed: true }, NOW)).toStrictEqual({ words, tone: 'bad' });
+    },
+  );
 });
 
 describe('ruleWords', () => {
-  it('describes a trust rule by its issuer, its tenant and its other claims', () => {
+  it('describes a trust rule by its issuer, its tenant and the other claims', () => {
     expect((trusting.trust ?? []).map(ruleWords)).toStrictEqual([
       'GitHub Actions: repository_id is 4711, sub begins with repo:acme/',
       'gitlab.com: project_id is 1, audience is https://keys.acme.test, each token only once',
@@ -221,6 +319,11 @@ describe('eventWords and actorWords', () => {
       { secretCreatedAt: '2030-01-01T12:00:00Z' },
       'API key “ci”: the first use of its new secret retired the old one',
     ],
+    [
+      'api_key.secret_retiring',
+      { secretCreatedAt: '2029-12-01T12:00:00Z', retiresAt: '2030-01-08T12:00:00Z' },
+      'API key “ci”: its old secret is still in use and stops working on 8 Jan 2030',
+    ],
     ['api_key.disabled', {}, 'API key “ci” disabled'],
     ['api_key.enabled', {}, 'API key “ci” enabled'],
     ['api_key.deleted', {}, 'API key “ci” deleted'],
@@ -242,6 +345,8 @@ describe('eventWords and actorWords', () => {
       { ignoredRules: 0, acceptedRules: 1 },
       'API key “ci” has trust rules that bind no tenant',
     ],
+    ['api_key.tokens_revoked', {}, 'All access tokens of API key “ci” revoked'],
+    ['token.revoked', {}, 'Access token of API key “ci” revoked'],
     ['token.leaked', {}, 'Access token reported as leaked, and revoked'],
     ['temporary_token.leaked', {}, 'Temporary token reported as leaked, and revoked'],
     ['temporary_token.issued', {}, 'Temporary token issued'],
@@ -269,7 +374,7 @@ describe('eventWords and actorWords', () => {
     ['call.refused', { count: 30, callers: 15 }, 'Rejected 30 calls by 15 other callers'],
     ['call.refused', { call: 'GET /new', status: 404 }, 'Rejected a call to GET /new (404)'],
     ['of.a.later.version', {}, 'of.a.later.version'],
-  ])('describe the event %s %j', (type, data, expected) => {
+  ])('eventWords describes the event %s %j', (type, data, expected) => {
     expect(eventWords(event(type, data))).toBe(expected);
   });
 
@@ -282,11 +387,11 @@ describe('eventWords and actorWords', () => {
     ['system', 'source', { words: 'by the service: a change of the followed table' }],
     ['system', 'sweep', { words: 'by the service: the check of keys and rejected calls' }],
     ['system', 'of-a-later-version', { words: 'by the service: of-a-later-version' }],
-  ] as const)('describe the actor: %s %s', (type, principal, expected) => {
+  ] as const)('actorWords describes the actor: %s %s', (type, principal, expected) => {
     expect(actorWords({ type, principal, address: '' })).toStrictEqual(expected);
   });
 
-  it('#57: describe a person as a user, whatever the sub', () => {
+  it('#57: actorWords describes a person as a user, regardless of the sub', () => {
     for (const principal of [
       'purge',
       'restore',

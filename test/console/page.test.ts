@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { paths, viewOf } from '../../functions/console/paths.ts';
+import { EMPTY_QUERY, type TableQuery, tableQueryOf } from '../../functions/console/table-query.ts';
 import { ago } from '../../functions/console/words.ts';
 import { buildConsolePage } from '../../infra/console-page.ts';
 import { CLIENT_ID } from '../../local/sign-in/issuer.ts';
@@ -31,24 +32,28 @@ const views = [
   '/console/deployments/demo/keys/dk_demo_01ARZ3NDEKTSV4RRFFQ69G5FAV/edit',
   '/console/deployments/demo/temporary-tokens',
   '/console/deployments/demo/events',
+  '/console/people',
   '/token',
   '/token?deployment=demo',
 ];
 
 describe('the console page', () => {
-  it.each(views)('is served at %s, so that a reload stays on the page, and is not cached', async (path) => {
-    const reply = await get(path);
-    expect(reply.status).toBe(200);
-    expect(reply.headers).toMatchObject({
-      ...securityHeaders,
-      'cache-control': 'no-store',
-      'content-type': 'text/html; charset=utf-8',
-    });
-    expect(reply.text).toBe((await get('/console')).text);
-    expect(reply.cookies).toStrictEqual([]);
-  });
+  it.each(views)(
+    'serves the console page at %s, so that a reload stays on the same page, and forbids caching',
+    async (path) => {
+      const reply = await get(path);
+      expect(reply.status).toBe(200);
+      expect(reply.headers).toMatchObject({
+        ...securityHeaders,
+        'cache-control': 'no-store',
+        'content-type': 'text/html; charset=utf-8',
+      });
+      expect(reply.text).toBe((await get('/console')).text);
+      expect(reply.cookies).toStrictEqual([]);
+    },
+  );
 
-  it('is the target of a redirect from the root', async () => {
+  it('the root path redirects to the console page', async () => {
     const reply = await get('/');
     expect(reply.status).toBe(302);
     expect(reply.headers).toMatchObject({
@@ -58,7 +63,7 @@ describe('the console page', () => {
     });
   });
 
-  it("leaves the API's paths to the API, which responds with JSON and requires a sign-in", async () => {
+  it('the API still serves its own paths, responds with JSON and requires a sign-in', async () => {
     await makeDeployment(stack, 'demo');
     expect((await get('/deployments')).json).toStrictEqual({ message: 'Unauthorized' });
     const token = await stack.signIn('member');
@@ -67,7 +72,7 @@ describe('the console page', () => {
     expect(listing.json.items).toHaveLength(1);
   });
 
-  it('receives only the issuer, the client, the scopes and the issuers that keys can trust', async () => {
+  it('the console page receives only the issuer, the client, the scopes, the trusted issuers, the rule for administrators, and the key policy', async () => {
     const { text } = await get('/console');
     const [, content = ''] = /<meta name="console" content="([^"]*)">/.exec(text) ?? [];
     expect(JSON.parse(content.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)))).toStrictEqual({
@@ -76,10 +81,12 @@ describe('the console page', () => {
       signInScope: 'openid profile email',
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
       trustedIssuers: ['https://token.actions.githubusercontent.com', 'https://gitlab.com'],
+      people: { groupsClaim: 'groups', adminGroup: 'platform-admins' },
+      policy: {},
     });
   });
 
-  it('has no inline script, style or handler, and loads nothing from other hosts', async () => {
+  it('the console page has no inline script, style or handler, and loads nothing from other hosts', async () => {
     const { text } = await get('/console');
     expect(text).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:/i);
     expect([...text.matchAll(/<script[^>]*>([^<]*)</g)].map(([, inside]) => inside)).toStrictEqual(['']);
@@ -90,35 +97,38 @@ describe('the console page', () => {
   });
 });
 
-describe('a file of the console page', () => {
+describe('a file that the console page loads', () => {
   const types = [
     [page.script, 'text/javascript; charset=utf-8'],
     [page.style, 'text/css; charset=utf-8'],
     [page.icon, 'image/svg+xml'],
   ] as const;
 
-  it.each(types)('is cached forever because its name contains its hash: %s', async (name, type) => {
-    expect(name).toMatch(/-[0-9A-Z]{8}\.(js|css|svg)$/);
-    const reply = await get(`/console/assets/${name}`);
-    expect(reply.status).toBe(200);
-    expect(reply.headers).toMatchObject({
-      ...securityHeaders,
-      'cache-control': 'public, max-age=31536000, immutable',
-      'content-encoding': 'gzip',
-      'content-type': type,
-      vary: 'Accept-Encoding',
-    });
-    expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[name] ?? '', 'base64')).toString());
-  });
+  it.each(types)(
+    'serves a console file that can be cached forever, because its name contains its hash: %s',
+    async (name, type) => {
+      expect(name).toMatch(/-[0-9A-Z]{8}\.(js|css|svg)$/);
+      const reply = await get(`/console/assets/${name}`);
+      expect(reply.status).toBe(200);
+      expect(reply.headers).toMatchObject({
+        ...securityHeaders,
+        'cache-control': 'public, max-age=31536000, immutable',
+        'content-encoding': 'gzip',
+        'content-type': type,
+        vary: 'Accept-Encoding',
+      });
+      expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[name] ?? '', 'base64')).toString());
+    },
+  );
 
-  it('is sent uncompressed to a client that does not accept gzip', async () => {
+  it('sends a console file uncompressed to a client that does not accept gzip', async () => {
     const reply = await get(`/console/assets/${page.script}`, { 'accept-encoding': 'identity' });
     expect(reply.headers).not.toHaveProperty('content-encoding');
     expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[page.script] ?? '', 'base64')).toString());
   });
 
   it.each(['main-00000000.js', 'index.html', 'constructor', '__proto__'])(
-    'returns 404 and is not cached when it does not exist: %s',
+    'returns an uncached 404 for a console file that does not exist: %s',
     async (name) => {
       const reply = await get(`/console/assets/${name}`);
       expect(reply.status).toBe(404);
@@ -126,41 +136,104 @@ describe('a file of the console page', () => {
     },
   );
 
-  it('is small: all files together with the page are less than 60 KiB compressed', async () => {
-    const files = Object.values(page.assets).map((gzipped) => Buffer.from(gzipped, 'base64').length);
+  it("the console's first load is at most 60 KiB compressed, and every other page loads only when it is opened", async () => {
+    const sizeOf = (name: string) => Buffer.from(page.assets[name] ?? '', 'base64').length;
+    const textOf = (name: string) => gunzipSync(Buffer.from(page.assets[name] ?? '', 'base64')).toString();
+    /** Returns the scripts that a script imports immediately, and those that it imports on demand. */
+    const importsOf = (name: string) => {
+      const names = (pattern: RegExp) => [...textOf(name).matchAll(pattern)].map((found) => found[1] ?? '');
+      return {
+        atOnce: names(/(?:from|import)"\.\/(page-[\w-]+\.js)"/g),
+        later: names(/import\("\.\/(page-[\w-]+\.js)"\)/g),
+      };
+    };
+    const withImports = (name: string): string[] => [name, ...importsOf(name).atOnce.flatMap(withImports)];
+    const pages = importsOf(page.script).later;
+    expect(new Set(pages).size).toBe(6);
     const html = Buffer.byteLength((await get('/console')).text);
-    const total = files.reduce((sum, size) => sum + size, html);
-    expect(total).toBeLessThan(60 * 1024);
+    for (const one of pages) {
+      const files = new Set([
+        page.script,
+        page.style,
+        page.icon,
+        ...withImports(page.script),
+        ...withImports(one),
+      ]);
+      const total = [...files].reduce((sum, name) => sum + sizeOf(name), html);
+      expect(total, one).toBeLessThanOrEqual(60 * 1024);
+      expect(files.size, one).toBeLessThan(Object.keys(page.assets).length);
+    }
   });
 });
 
 describe("the console's views", () => {
   const id = 'etl_1-A';
   const keyId = `dk_${id}_01ARZ3NDEKTSV4RRFFQ69G5FAV`;
+  const FILTERED: TableQuery = {
+    search: 'a b&c',
+    filter: 'never-used',
+    column: 'name',
+    isDescending: false,
+    number: 3,
+    selected: ['RFFQ69G5', 'FQ69G5FA'],
+  };
+  const ALL: TableQuery = { ...EMPTY_QUERY, selected: 'all' };
   it.each([
-    [paths.deployments(), { page: 'deployments' }],
+    [paths.deployments(), { page: 'deployments', search: '', number: 1, isRegistering: false }],
+    [paths.deployments('etl', 2), { page: 'deployments', search: 'etl', number: 2, isRegistering: false }],
+    [paths.register(), { page: 'deployments', search: '', number: 1, isRegistering: true }],
     [paths.signedIn(), { page: 'signed-in' }],
     [paths.signedOut(), { page: 'signed-out' }],
-    [paths.keys(id), { page: 'keys', deploymentId: id }],
-    [paths.addKey(id), { page: 'keys', deploymentId: id, dialog: { name: 'add' } }],
-    [paths.key(id, keyId, 'edit'), { page: 'keys', deploymentId: id, dialog: { name: 'edit', keyId } }],
-    [paths.key(id, keyId, 'delete'), { page: 'keys', deploymentId: id, dialog: { name: 'delete', keyId } }],
-    [paths.key(id, keyId, 'secret'), { page: 'keys', deploymentId: id, dialog: { name: 'secret', keyId } }],
-    [paths.key(id, keyId, 'rotate'), { page: 'keys', deploymentId: id, dialog: { name: 'rotate', keyId } }],
-    [paths.key(id, keyId, 'leaked'), { page: 'keys', deploymentId: id, dialog: { name: 'leaked', keyId } }],
-    [paths.key(id, keyId, 'ci'), { page: 'keys', deploymentId: id, dialog: { name: 'ci', keyId } }],
-    [paths.events(id), { page: 'events', deploymentId: id }],
+    [paths.keys(id), { page: 'keys', deploymentId: id, table: EMPTY_QUERY }],
+    [paths.keys(id, FILTERED), { page: 'keys', deploymentId: id, table: FILTERED }],
+    [paths.keys(id, ALL), { page: 'keys', deploymentId: id, table: ALL }],
+    [paths.addKey(id), { page: 'keys', deploymentId: id, table: EMPTY_QUERY, dialog: { name: 'add' } }],
+    [
+      paths.keyDialog(id, keyId, 'edit', FILTERED),
+      { page: 'keys', deploymentId: id, table: FILTERED, dialog: { name: 'edit', keyId } },
+    ],
+    [
+      paths.settings(id),
+      { page: 'keys', deploymentId: id, table: EMPTY_QUERY, dialog: { name: 'settings' } },
+    ],
+    [
+      paths.deleteDeployment(id),
+      { page: 'keys', deploymentId: id, table: EMPTY_QUERY, dialog: { name: 'delete-deployment' } },
+    ],
+    [paths.key(id, keyId), { page: 'key', deploymentId: id, keyId }],
+    [paths.keyDialog(id, keyId, 'delete'), { page: 'key', deploymentId: id, keyId, dialog: 'delete' }],
+    [paths.keyDialog(id, keyId, 'secret'), { page: 'key', deploymentId: id, keyId, dialog: 'secret' }],
+    [paths.keyDialog(id, keyId, 'rotate'), { page: 'key', deploymentId: id, keyId, dialog: 'rotate' }],
+    [paths.keyDialog(id, keyId, 'leaked'), { page: 'key', deploymentId: id, keyId, dialog: 'leaked' }],
+    [paths.keyDialog(id, keyId, 'ci'), { page: 'key', deploymentId: id, keyId, dialog: 'ci' }],
+    [paths.events(id), { page: 'events', deploymentId: id, type: '', keyId: '' }],
+    [paths.people(), { page: 'people' }],
     [paths.temporaryTokens(id), { page: 'temporary-tokens', deploymentId: id }],
     [paths.token(), { page: 'token', deploymentId: undefined }],
     ['/console/deployments/a%2Fb', { page: 'unknown' }],
     ['/console/deployments/etl/keys/x/secret/more', { page: 'unknown' }],
     ['/console/deployments/etl/keys/x/revoke', { page: 'unknown' }],
     ['/console/nowhere', { page: 'unknown' }],
-  ])("the console's views have the path %s", (path, view) => {
-    expect(viewOf(path)).toStrictEqual(view);
+  ])('the console has a view with the path %s', (path, view) => {
+    const { pathname, searchParams } = new URL(path, 'http://localhost');
+    expect(viewOf(pathname, Object.fromEntries(searchParams))).toStrictEqual(view);
   });
 
-  it("the console's views include the token page, which takes its Deployment from the query", () => {
+  it.each([
+    ['page=0', {}],
+    ['page=1e3', {}],
+    ['sort=secret', {}],
+    ['status=constructor', {}],
+    ['selected=<script>', {}],
+    ['selected=ABCDEFGH.x', { selected: ['ABCDEFGH'] }],
+  ])('the key table accepts any query: %s', (search, expected) => {
+    expect(tableQueryOf(Object.fromEntries(new URLSearchParams(search)))).toStrictEqual({
+      ...EMPTY_QUERY,
+      ...expected,
+    });
+  });
+
+  it('the token page gets its Deployment from the query string', () => {
     const url = new URL(paths.token(id), 'http://localhost');
     const view = viewOf(url.pathname, Object.fromEntries(url.searchParams));
     expect(view).toStrictEqual({ page: 'token', deploymentId: id });
@@ -181,7 +254,7 @@ describe('a time relative to now', () => {
     ['2030-01-01T12:00:30Z', 'in less than a minute'],
     ['2030-01-02T12:00:01Z', 'in 24 hours'],
     ['2030-04-01T12:00:00Z', 'in 3 months'],
-  ])('is shown for %s as %s', (time, words) => {
+  ])('shows the time %s relative to now: %s', (time, words) => {
     expect(ago(time, now)).toBe(words);
   });
 });

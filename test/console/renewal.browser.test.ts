@@ -7,7 +7,7 @@ const stack = await runStack({ context: { consoleScopes: 'openid,profile,offline
 await makeDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
 
 /**
- * The refresh tokens that the issuer gives to the page from now on: one for the sign-in, and one for each
+ * Records the refresh tokens that the issuer returns to the page from now on: one for the sign-in, and one for each
  * refresh.
  */
 function watchRefreshTokens(page: Page): Promise<string>[] {
@@ -19,7 +19,7 @@ function watchRefreshTokens(page: Page): Promise<string>[] {
   return given;
 }
 
-/** Opens a page that makes two calls at once, with an expired access token. */
+/** Opens a page that makes two concurrent calls with an expired access token. */
 async function openAfterTheEnd(page: Page) {
   await page.getByRole('link', { name: 'ETL' }).waitFor();
   stack.clock.advance(2 * 3600);
@@ -28,7 +28,7 @@ async function openAfterTheEnd(page: Page) {
 }
 
 describeInBrowser('a sign-in with a refresh token', (open) => {
-  it('continues silently when the access token expires, and never exposes the refresh token', async () => {
+  it('the console renews an expired access token silently and never exposes the refresh token', async () => {
     const { page } = await open();
     const given = watchRefreshTokens(page);
     await signIn(page, stack, 'member');
@@ -38,14 +38,14 @@ describeInBrowser('a sign-in with a refresh token', (open) => {
     for (const token of await Promise.all(given)) expect(kept).not.toContain(token);
   });
 
-  it('is refreshed once for concurrent calls, including one that gets its 401 late', async () => {
+  it('the console refreshes the sign-in once for concurrent calls, including a call whose 401 response arrives late', async () => {
     const { page } = await open();
     const given = watchRefreshTokens(page);
     await signIn(page, stack, 'member');
-    // The other call has refreshed the sign-in and has been answered with the new token.
+    // The other call has refreshed the sign-in, used the new token and received a response.
     const otherIsDone = page.waitForResponse((one) => one.url().endsWith('/deployments/etl') && one.ok());
     let refused = 0;
-    await page.route('**/deployments/etl/api-keys', async (route) => {
+    await page.route('**/deployments/etl/api-keys*', async (route) => {
       const response = await route.fetch();
       if (response.status() === 401 && refused++ === 0) await otherIsDone;
       await route.fulfill({ response });

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
@@ -12,7 +13,7 @@ import {
   SNIPPETS,
   SUBJECT_NAME,
   temporaryTokenSnippet,
-  trustSnippet,
+  trustStep,
 } from '../../functions/console/snippets.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { firstOf } from '../support/generated.ts';
@@ -25,7 +26,10 @@ let key: CreatedKey;
 let folder: string;
 let log: string;
 
-/** Every program that a snippet may run. Everything else is built into a shell. Each logs its arguments first. */
+/**
+ * Every program that a snippet may run; all other commands are built into the shell. Each program logs its arguments
+ * first.
+ */
 const PROGRAMS = ['curl', 'sed', 'od', 'sleep', 'stty'];
 
 beforeAll(async () => {
@@ -35,7 +39,7 @@ beforeAll(async () => {
   log = join(folder, 'arguments');
   for (const name of PROGRAMS) {
     const real = ['/usr/bin', '/bin'].map((place) => join(place, name)).find(existsSync);
-    // Tests do not wait. The arguments show how long it would have slept.
+    // `sleep` does not wait in tests. Its arguments show how long the script would have slept.
     const then = name === 'sleep' ? '' : `exec ${real} "$@"`;
     writeFileSync(join(folder, name), `#!/bin/sh\necho ${name} "$@" >>${log}\n${then}\n`);
     chmodSync(join(folder, name), 0o755);
@@ -44,16 +48,19 @@ beforeAll(async () => {
 beforeEach(() => writeFileSync(log, ''));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The shell script that the CI would run. */
+/** Returns the shell script that the CI would run. */
 function scriptOf(id: string, service: string, keyId: string): string {
-  const code = SNIPPETS.find((snippet) => snippet.id === id)?.code({ keyId, service }) ?? '';
+  const code = SNIPPETS.find((snippet) => snippet.id === id)?.hardened({ keyId, service }) ?? '';
   if (id === 'github') return parse(code)[0].run;
   if (id === 'gitlab') return parse(code)['call-with-deployment-key'].script.join('\n');
   if (id === 'circleci') return parse(code)[0].run.command;
   return code;
 }
 
-/** The shells of each CI, and those that people have at home. A normal run uses the first of each, CI uses all. */
+/**
+ * The shells that each CI uses, and the shells on people's own machines. A normal run tests only the first shell of
+ * each list; CI tests them all.
+ */
 const SHELLS: Record<string, string[][]> = {
   github: [['bash', '-e', '-c']],
   gitlab: [
@@ -77,7 +84,7 @@ interface Outcome {
   code: number | null;
   stdout: string;
   stderr: string;
-  /** One line for each program that ran. */
+  /** The log, with one line for each program that ran. */
   arguments: string;
 }
 
@@ -100,7 +107,7 @@ function run(
   );
 }
 
-/** A service that returns the given responses in order, the last one repeatedly, and records its requests. */
+/** A service that returns the given responses in order, repeats the last response, and records its requests. */
 async function pretend(tokenAnswers: number[], apiAnswers: number[]) {
   const got: { path: string; authorization: string; body: string }[] = [];
   const queues: Record<string, number[]> = { '/oauth/token': tokenAnswers, '/whoami': apiAnswers };
@@ -123,8 +130,8 @@ async function pretend(tokenAnswers: number[], apiAnswers: number[]) {
 const SECRET = 'dks_etl_canary_secret';
 
 /**
- * Checks that only the line that masks a token shows it, and that no program has a secret or token among its
- * arguments.
+ * Checks that a token appears only in the line that masks it, and that no program gets a secret or token as an
+ * argument.
  */
 function expectNoLeak(id: string, outcome: Outcome, secret: string): void {
   const masks = /^::add-mask::dkt_\S+$/gm;
@@ -136,7 +143,7 @@ function expectNoLeak(id: string, outcome: Outcome, secret: string): void {
 }
 
 describe.each(runs)('the %s snippet in %j', (id, shell) => {
-  it("exchanges the key's secret, calls the API and leaks nothing", async () => {
+  it("a snippet exchanges the key's secret, calls the API and leaks nothing", async () => {
     const outcome = await run(shell, scriptOf(id, stack.url, key.id), key.secret);
     expect(outcome.stderr).toBe('');
     expect(outcome.code).toBe(0);
@@ -145,14 +152,14 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     expectNoLeak(id, outcome, key.secret);
   });
 
-  it('leaks nothing when the shell traces its commands', async () => {
+  it('a snippet leaks nothing when the shell traces its commands', async () => {
     const [name = '', ...flags] = shell;
     const outcome = await run([name, '-x', ...flags], scriptOf(id, stack.url, key.id), key.secret);
     expect(outcome.code).toBe(0);
     expectNoLeak(id, outcome, key.secret);
   });
 
-  it('masks each access token if the CI can', async () => {
+  it('a snippet masks each access token if the CI supports masking', async () => {
     const service = await pretend([200], [401, 200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     const masks = outcome.stdout.match(/^::add-mask::.*$/gm) ?? [];
@@ -162,7 +169,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('sends the secret as Basic credentials and the token as a bearer token', async () => {
+  it('a snippet sends the secret as Basic credentials and the access token as a bearer token', async () => {
     const service = await pretend([200], [200]);
     await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(service.got).toStrictEqual([
@@ -176,7 +183,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('retries on 429 and 503 with growing, random delays', async () => {
+  it('a snippet retries on 429 and 503 with increasing, random delays', async () => {
     const service = await pretend([429, 503, 200], [503, 200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(0);
@@ -197,7 +204,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('fails after five attempts', async () => {
+  it('a snippet fails after five attempts', async () => {
     const service = await pretend([503], [200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(1);
@@ -207,7 +214,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
   });
 
   it.each([401, 403])(
-    'exchanges the secret once more when the API returns %d, and then succeeds',
+    'a snippet exchanges the secret again when the API returns %d, and then succeeds',
     async (status) => {
       const service = await pretend([200], [status, 200]);
       const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
@@ -219,7 +226,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     },
   );
 
-  it.each([401, 403])('fails when the API returns %d twice', async (status) => {
+  it.each([401, 403])('a snippet fails when the API returns %d twice', async (status) => {
     const service = await pretend([200], [status]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(1);
@@ -229,7 +236,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('fails immediately when the key is rejected', async () => {
+  it('a snippet fails immediately when the service rejects the key', async () => {
     const service = await pretend([401], [200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome).toMatchObject({ code: 1, stdout: '', stderr: 'No access token: HTTP 401\n' });
@@ -237,7 +244,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('fails when the service does not respond', async () => {
+  it('a snippet fails when the service does not respond', async () => {
     const outcome = await run(shell, scriptOf(id, 'http://127.0.0.1:1', 'dk_etl_x'), SECRET);
     expect(outcome.code).not.toBe(0);
     expectNoLeak(id, outcome, SECRET);
@@ -248,7 +255,7 @@ describe('the CI step', async () => {
   const trust = [{ issuer: issuer.url, claims: { sub: 'a' } }];
   let keyId: string;
   let subject: string;
-  /** Emulates GitHub's way to get the token of a job. */
+  /** Emulates the GitHub endpoint that issues a job's token. */
   const job = { asked: [] as (string | undefined)[], status: 200 };
   const github = createServer((request, response) => {
     job.asked.push(request.url, request.headers.authorization);
@@ -267,9 +274,9 @@ describe('the CI step', async () => {
   });
   beforeEach(() => Object.assign(job, { asked: [], status: 200 }));
 
-  /** The script that the CI of an issuer would run, and the environment of that CI. */
+  /** Returns the script that the issuer's CI would run, and the environment of that CI. */
   function step(of: string, audience = stack.url) {
-    const { code } = trustSnippet({ keyId, service: stack.url, issuer: of, audience });
+    const { hardened: code } = trustStep({ keyId, service: stack.url, issuer: of, audience });
     const url = `http://127.0.0.1:${(github.address() as AddressInfo).port}/job?v=2`;
     const ofGitHub = { ACTIONS_ID_TOKEN_REQUEST_TOKEN: BEARER, ACTIONS_ID_TOKEN_REQUEST_URL: url };
     if (of === GITHUB) return { script: parse(code)[0].run, env: ofGitHub };
@@ -287,7 +294,7 @@ describe('the CI step', async () => {
   ] as const;
 
   it.each(steps)(
-    "the CI step for %s exchanges the CI's token, calls the API and leaks nothing, even when traced",
+    'the CI step for %s exchanges the CI token, calls the API and leaks nothing, even when traced',
     async (...of) => {
       const [id, from, [shell = '', ...flags]] = of;
       for (const traced of [[], ['-x']]) {
@@ -303,7 +310,33 @@ describe('the CI step', async () => {
     },
   );
 
-  it("the CI step for GitHub requests a token for the rule's audience, whatever its characters", async () => {
+  it('the short CI step for any issuer exchanges the CI token, calls the API and prints neither token', async () => {
+    const { short } = trustStep({
+      keyId,
+      service: stack.url,
+      issuer: 'https://ci.acme.test',
+      audience: 'any',
+    });
+    const env = { PATH: process.env.PATH, [SUBJECT_NAME]: subject };
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-ec', short], { env });
+    expect(JSON.parse(stdout)).toMatchObject({ principalId: keyId });
+    expect(stdout + stderr).not.toContain(subject);
+    expect(stdout + stderr).not.toMatch(/dkt_/);
+  });
+
+  it("the short CI steps for GitHub and GitLab use the action and the component, with the rule's audience", () => {
+    const stepFor = (of: string, audience: string) =>
+      parse(trustStep({ keyId, service: stack.url, issuer: of, audience }).short);
+    const inputs = { url: stack.url, 'key-id': keyId };
+    expect(stepFor(GITHUB, stack.url)[0].with).toStrictEqual(inputs);
+    expect(stepFor(GITHUB, "it's")[0].with).toStrictEqual({ ...inputs, audience: "it's" });
+    expect(stepFor(GITLAB, stack.url).include[0].inputs).toStrictEqual(inputs);
+    // The component has no input for an audience.
+    const job = stepFor(GITLAB, "it's")['call-with-deployment-key'];
+    expect(job.id_tokens).toStrictEqual({ [SUBJECT_NAME]: { aud: "it's" } });
+  });
+
+  it("the CI step for GitHub requests a token for the rule's audience, whatever characters the audience contains", async () => {
     const { script, env } = step(GITHUB, 'a b&c="d"$(e)\'');
     const outcome = await run(SHELLS.github?.[0] ?? [], script, 'none', env);
     expect(outcome.code).toBe(0);
@@ -312,11 +345,11 @@ describe('the CI step', async () => {
     expect(authorization).toBe(`Bearer ${BEARER}`);
   });
 
-  it("the CI step for GitLab requests the rule's audience, whatever its characters", () => {
+  it("the CI step for GitLab requests the rule's audience, whatever characters the audience contains", () => {
     expect(step(GITLAB, `it's: "x" #y`).env).toHaveProperty(SUBJECT_NAME);
   });
 
-  it('the CI step for a key without a secret fails with a clear message when GitHub returns no token, and when the service rejects the token', async () => {
+  it('the CI step for a key without a secret fails with a clear message when GitHub returns no token or the service rejects the token', async () => {
     job.status = 403;
     const none = step(GITHUB);
     const refused = await run(SHELLS.github?.[0] ?? [], none.script, 'none', none.env);
@@ -327,7 +360,7 @@ describe('the CI step', async () => {
   });
 });
 
-describe('the snippet in a terminal', () => {
+describe('the terminal snippet', () => {
   const PS1 = 'type here> ';
 
   /** Runs an interactive shell and answers one prompt, as a person would. */
@@ -336,18 +369,19 @@ describe('the snippet in a terminal', () => {
       env: { PATH: process.env.PATH, TERM: 'dumb', HOME: folder, PS1 },
     });
     let shown = '';
-    // The end of a line: zsh's line editor waits for a keyboard's carriage return, and bash without a terminal
+    // The end of a line. zsh's line editor waits for the carriage return that a keyboard sends; bash without a terminal
     // does not.
     const enter = shell.startsWith('zsh') ? '\r' : '\n';
     const type = (lines: string) => child.stdin.write(`${lines}\n`.replaceAll('\n', enter));
-    // Must be at the start of a line, because the snippet itself contains the prompt and is shown as it is
-    // typed.
+    // The prompt must be at the start of a line, because the snippet also contains the prompt, and the shell echoes the
+    // snippet as it is typed.
     const isAsked = new RegExp(`[\\r\\n]${prompt}\\s*$`);
-    /** What the person waits for, and what they do then. */
+    /** The output that the person waits for in each step, and what the person does when it appears. */
     const steps: [() => boolean, () => void][] = [
-      // A starting shell may drop what is typed.
+      // A shell may drop input that is typed while it starts.
       [() => shown.includes(PS1), () => type(text)],
-      // The echo is switched off right after the prompt. Until then, a late Enter after the snippet is shown.
+      // The snippet turns off the echo immediately after the prompt. Until then, the terminal still echoes input, such
+      // as a late press of Enter.
       [() => isAsked.test(shown), () => setTimeout(() => type(answer), 1000)],
       [() => shown.includes('"principalType":'), () => type('exit')],
     ];
@@ -362,36 +396,52 @@ describe('the snippet in a terminal', () => {
     existsSync(`/usr/bin/${shell.split(' ')[0]}`),
   );
 
-  it.each(shells)('asks for the secret and does not show it: %s', async (shell) => {
+  it.each(shells)('the terminal snippet asks for the secret and does not show it: %s', async (shell) => {
     const shown = await paste(shell, scriptOf('curl', stack.url, key.id), 'Secret: ', key.secret);
     expect(shown).toContain(`"principalId":"${key.id}"`);
     expect(shown).not.toContain(key.secret);
     expect(shown).not.toMatch(/dkt_/);
   });
 
-  it.each(shells)('asks for a temporary token and does not show it: %s', async (shell) => {
-    const { json } = await callAs(stack, 'member', 'POST', '/deployments/etl/temporary-tokens', { json: {} });
-    const shown = await paste(
-      shell,
-      temporaryTokenSnippet({ service: stack.url }),
-      'Token: ',
-      json.access_token,
-    );
-    expect(shown).toContain('"principalType":"person"');
-    expect(shown).not.toContain(json.access_token);
-  });
+  it.each(shells)(
+    'the terminal snippet asks for a temporary token and does not show it: %s',
+    async (shell) => {
+      const { json } = await callAs(stack, 'member', 'POST', '/deployments/etl/temporary-tokens', {
+        json: {},
+      });
+      const shown = await paste(
+        shell,
+        temporaryTokenSnippet({ service: stack.url }),
+        'Token: ',
+        json.access_token,
+      );
+      expect(shown).toContain('"principalType":"person"');
+      expect(shown).not.toContain(json.access_token);
+    },
+  );
 });
 
 describe('the snippets', () => {
-  it("contain no secret and differ between keys only by the key's ID", () => {
-    for (const { code } of SNIPPETS) {
+  it("snippets contain no secret, and snippets for different keys differ only in the key's ID", () => {
+    for (const { hardened: code } of SNIPPETS) {
       const [one, other] = ['dk_etl_1', 'dk_etl_2'].map((keyId) => code({ keyId, service: stack.url }));
       expect(one?.replaceAll('dk_etl_1', 'dk_etl_2')).toBe(other);
     }
   });
 
-  it("take the secret from the CI's secret store", () => {
-    const github = SNIPPETS[0]?.code({ keyId: key.id, service: stack.url }) ?? '';
+  it('the snippets for GitHub, GitLab and CircleCI are valid YAML and call the API with the token', () => {
+    const input = { keyId: key.id, service: stack.url };
+    const [github, gitlab, circleci] = SNIPPETS.map(({ short }) => short(input));
+    const call = (name: string) => `printf 'Authorization: Bearer %s' "$${name}" | curl -fsS -H @- "$API"\n`;
+    expect(parse(github ?? '')[1].run).toBe(call('TOKEN'));
+    expect(parse(gitlab ?? '').deploy.script).toStrictEqual([call('DEPLOYMENT_TOKEN')]);
+    expect(parse(circleci ?? '')[0].run).toContain(`/whoami'\n`);
+    for (const { id, hardened } of SNIPPETS)
+      if (id !== 'curl') expect(parse(hardened(input)), id).toBeTypeOf('object');
+  });
+
+  it("snippets read the secret from the CI's secret store", () => {
+    const github = SNIPPETS[0]?.hardened({ keyId: key.id, service: stack.url }) ?? '';
     expect(parse(github)[0].env).toStrictEqual({ [SECRET_NAME]: `\${{ secrets.${SECRET_NAME} }}` });
   });
 });

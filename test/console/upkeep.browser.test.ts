@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { GITHUB } from '../../functions/console/issuers.ts';
 import { SUBJECT_NAME } from '../../functions/console/snippets.ts';
 import { newEvent } from '../../functions/domain/events.ts';
 import { toEvent } from '../../functions/table/schema.ts';
-import { describeInBrowser, expectCraft, PHONE, signIn, traces } from '../support/browser.ts';
+import { act, describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs, exchange, partition, putItem } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
@@ -19,7 +19,8 @@ const stack = await runStack({
   onLog: ({ text }) => logged.push(text),
 });
 
-const cardOf = (page: Page, name: string) => page.getByRole('listitem').filter({ hasText: name });
+/** Opens a key's page from the table. */
+const openKey = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
 const clipboard = 'navigator.clipboard.readText()';
 
 /** Reads the secret that a dialog shows once, and closes the dialog. */
@@ -35,18 +36,19 @@ async function takeSecret(page: Page): Promise<string> {
 }
 
 describeInBrowser('an API key in the console', (open) => {
-  it('can be rotated while its old secret stays valid, and again after a lost response', async () => {
+  it('a key can be rotated while its old secret stays valid, and rotated again after a lost response', async () => {
     await makeDeployment(stack, 'rotation');
     const key = await makeKey(stack, 'rotation', { name: 'ci' });
     const token = await swap(stack, key);
     const statusOf = async (secret: string) => (await exchange(stack, { ...key, secret })).status;
     const { page, faults } = await open({ viewport: PHONE });
     const dialog = page.getByRole('dialog');
-    const rotate = dialog.getByRole('button', { name: 'Rotate key' });
+    const rotate = dialog.getByRole('button', { name: 'Rotate secret' });
     const when = dialog.getByLabel('Retire the old secret');
     await signIn(page, stack, 'member', '/console/deployments/rotation');
 
-    await page.getByRole('link', { name: 'Rotate ci' }).click();
+    await openKey(page, 'ci');
+    await page.getByRole('link', { name: 'Rotate secret' }).click();
     expect(await when.inputValue()).toBe(String(7 * DAY));
     expect(await when.evaluate('document.activeElement === document.querySelector("dialog select")')).toBe(
       true,
@@ -56,15 +58,15 @@ describeInBrowser('an API key in the console', (open) => {
     await when.selectOption('After 1 day');
     await expectCraft(page);
     await rotate.click();
-    await dialog.getByRole('heading', { name: 'ci has a new secret' }).waitFor();
+    await dialog.getByRole('heading', { name: 'New secret of ci' }).waitFor();
     await dialog.getByText('The old secret retires in 24 hours.').waitFor();
     const second = await takeSecret(page);
     expect([await statusOf(key.secret), await statusOf(second)]).toEqual([200, 200]);
-    const card = cardOf(page, 'ci');
-    await card.getByText('created just now, never used').waitFor();
+    const secrets = page.getByRole('region', { name: 'Secrets' });
+    await secrets.getByText('never used').waitFor();
     await page.reload();
-    await card.getByText('created just now, last used just now', { exact: true }).waitFor();
-    await card.getByText('created just now, last used just now, retires in 24 hours').waitFor();
+    await secrets.getByText('last used just now').nth(1).waitFor();
+    await secrets.getByText('retires in 24 hours').waitFor();
     await expectCraft(page);
 
     let isLost = false;
@@ -74,21 +76,21 @@ describeInBrowser('an API key in the console', (open) => {
       await route.fetch();
       await route.abort();
     });
-    await page.getByRole('link', { name: 'Rotate ci' }).click();
+    await page.getByRole('link', { name: 'Rotate secret' }).click();
     await dialog.getByText(/already has two secrets, which is the maximum. The older one/).waitFor();
     await rotate.click();
     await dialog.getByText('The service cannot be reached.').waitFor();
     await rotate.click();
     await dialog.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
     expect([await statusOf(key.secret), await statusOf(second)]).toEqual([401, 200]);
-    await rotate.click();
+    await dialog.getByRole('button', { name: 'Rotate secret' }).click();
     await dialog.getByText(/has never been used, so the new one replaces it/).waitFor();
     await when.selectOption('Immediately');
     await rotate.click();
     await dialog.getByText('The old secret no longer works.').waitFor();
     const third = await takeSecret(page);
     expect([await statusOf(second), await statusOf(third)]).toEqual([401, 200]);
-    // Every rotation so far has kept the tokens valid.
+    // All rotations up to this point have kept the tokens valid.
     expect(await use(stack, token)).toBe(200);
 
     const unexpected = faults.filter((fault) => !fault.includes('ERR_FAILED'));
@@ -97,7 +99,61 @@ describeInBrowser('an API key in the console', (open) => {
     for (const secret of [second, third]) expect(kept).not.toContain(secret);
   });
 
-  it('is marked when its item is malformed, and can be disabled and deleted, which revokes its tokens', async () => {
+  it("a key's page lists its active tokens and can revoke one or all of them, while the key's secret keeps working", async () => {
+    await makeDeployment(stack, 'active');
+    const key = await makeKey(stack, 'active', { name: 'ci' });
+    const narrowed = await swap(stack, key, 'airflow:read');
+    const used = await swap(stack, key);
+    stack.clock.advance(600);
+    // The browser of the other tests has the clock of the machine.
+    onTestFinished(() => void stack.clock.advance(-600));
+    expect(await use(stack, used)).toBe(200);
+    const { page, faults } = await open({ viewport: PHONE });
+    const dialog = page.getByRole('dialog');
+    const tokens = page.getByRole('region', { name: 'Active tokens' });
+    const rows = tokens.getByRole('listitem').filter({ hasText: 'Issued' });
+    await signIn(page, stack, 'member', `/console/deployments/active/keys/${key.id}`);
+
+    // The most recently used token comes first.
+    await rows.first().getByText('from 127.0.0.1 by node').waitFor();
+    expect(await rows.nth(1).innerText()).toMatch(/Never used\s+airflow:read\s+Revoke$/);
+    await tokens.getByRole('heading', { name: 'Active tokens 2' }).waitFor();
+    await expectCraft(page);
+    await rows
+      .nth(1)
+      .getByRole('button', { name: /^Revoke the token issued/ })
+      .click();
+    await dialog.getByText('The key keeps working').waitFor();
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: 'Revoke token' }).click();
+    await page.getByText('Access token of API key “ci” revoked').waitFor();
+    expect(await rows.count()).toBe(1);
+    expect([await use(stack, narrowed), await use(stack, used)]).toEqual([401, 200]);
+
+    await tokens.getByRole('link', { name: 'Revoke all tokens' }).click();
+    await dialog.getByText(key.id).waitFor();
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: 'Revoke all tokens' }).click();
+    await tokens.getByText('No pipeline has an active access token from this key.').waitFor();
+    await page.getByText('All access tokens of API key “ci” revoked').waitFor();
+    expect(await use(stack, used)).toBe(401);
+    expect(await use(stack, await swap(stack, key))).toBe(200);
+
+    // If a call fails, the rest of the page stays unchanged. Further pages are loaded on request.
+    await page.route('**/tokens?limit=25', (route) => route.fulfill({ status: 503, body: '' }));
+    await page.reload();
+    await tokens.getByText('The service is busy.').waitFor();
+    await page.getByText('API key “ci” created').waitFor();
+    await page.unroute('**/tokens?limit=25');
+    await Promise.all(Array.from({ length: 26 }, () => swap(stack, key)));
+    await tokens.getByRole('button', { name: 'Try again' }).click();
+    await tokens.getByRole('heading', { name: 'Active tokens 25+' }).waitFor();
+    await tokens.getByRole('button', { name: 'Show more tokens' }).click();
+    await tokens.getByRole('heading', { name: /^Active tokens 27$/ }).waitFor();
+    expect(faults.filter((fault) => !fault.includes('503'))).toStrictEqual([]);
+  });
+
+  it('marks a key whose item is malformed; the key can still be disabled and deleted, which revokes its tokens', async () => {
     await makeDeployment(stack, 'malformed');
     const key = await makeKey(stack, 'malformed', { name: 'ci' });
     const token = await swap(stack, key);
@@ -108,28 +164,35 @@ describeInBrowser('an API key in the console', (open) => {
     await putItem(stack, damaged);
     const { page, faults } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', '/console/deployments/malformed');
-    const card = cardOf(page, 'ci');
-    await card.getByText('Malformed', { exact: true }).waitFor();
-    await card.getByText('Its existing tokens may still be valid').waitFor();
-    expect(await card.getByRole('link').allInnerTexts()).toEqual(['Delete']);
+    await rowOf(page, 'ci').getByText('Malformed', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Actions for ci' }).click();
+    expect(await page.getByRole('menuitem').allInnerTexts()).toEqual([
+      'Revoke all tokens',
+      'Disable',
+      'Delete',
+    ]);
+    await page.keyboard.press('Escape');
+    await openKey(page, 'ci');
+    await page.getByText('Its existing tokens may still be valid').waitFor();
     expect(await use(stack, token)).toBe(200);
     await expectCraft(page);
-    await card.getByRole('button', { name: /^Disable.*ci$/ }).click();
-    await card.getByText('Malformed, disabled').waitFor();
+    await page.getByRole('link', { name: 'disable the key' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Disable API key' }).click();
+    await page.getByText('Malformed, disabled').waitFor();
     expect(await use(stack, token)).toBe(401);
-    expect(await card.getByRole('button', { name: /^Disable.*ci$/ }).count()).toBe(0);
+    expect(await page.getByRole('link', { name: 'disable the key' }).count()).toBe(0);
 
-    await card.getByRole('link', { name: 'Delete ci' }).click();
+    await act(page, 'ci', 'Delete');
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Type the key’s name to delete it').fill('ci');
-    await dialog.getByRole('button', { name: 'Delete' }).click();
-    await card.waitFor({ state: 'detached' });
+    await dialog.getByRole('button', { name: 'Delete API key' }).click();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     const kinds = (await partition(stack, 'DEPLOYMENT#malformed')).map(({ sk }) => String(sk).split('#')[0]);
     expect(kinds).not.toContain('KEY');
     expect(faults).toStrictEqual([]);
   });
 
-  it('gets a new secret after a leak, and its old secret and tokens are rejected', async () => {
+  it('a leaked key gets a new secret, and the service rejects its old secret and tokens', async () => {
     await makeDeployment(stack, 'leak');
     const key = await makeKey(stack, 'leak', { name: 'ci' });
     const { page, faults } = await open();
@@ -138,13 +201,14 @@ describeInBrowser('an API key in the console', (open) => {
     await signIn(page, stack, 'member', '/console/deployments/leak');
     const replaced = async (secret: string) => {
       const next = await takeSecret(page);
-      await cardOf(page, 'ci').getByText('Enabled').waitFor();
+      await page.locator('.titles').getByText('Active').waitFor();
       expect((await exchange(stack, { ...key, secret })).status).toBe(401);
       return next;
     };
 
     const token = await swap(stack, key);
-    await page.getByRole('link', { name: 'Report a leak ci' }).click();
+    await openKey(page, 'ci');
+    await act(page, 'ci', 'Report a leak');
     await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
     expect(await use(stack, token)).toBe(200);
     await expectCraft(page);
@@ -155,18 +219,17 @@ describeInBrowser('an API key in the console', (open) => {
     const next = await swap(stack, { ...key, secret: second });
     await call(stack, 'POST', '/leaks', { json: { credential: second } });
     await page.reload();
-    const card = cardOf(page, 'ci');
-    await card.getByText('Leaked', { exact: true }).waitFor();
-    await card.getByText('Reported as leaked just now.').waitFor();
-    expect(await card.getByRole('link', { name: 'Rotate ci' }).count()).toBe(0);
+    await page.getByText('Leaked', { exact: true }).waitFor();
+    await page.getByText('Reported as leaked just now.').waitFor();
+    expect(await page.getByRole('link', { name: 'Rotate secret' }).count()).toBe(0);
     await expectCraft(page);
     expect(await use(stack, next)).toBe(401);
     // The form cannot enable the key, because the leaked secret would be valid again.
-    await card.getByRole('link', { name: 'Edit ci' }).click();
+    await page.getByRole('link', { name: 'Edit', exact: true }).click();
     await dialog.getByRole('button', { name: 'Save' }).waitFor();
     expect(await dialog.getByLabel('Enabled').count()).toBe(0);
     await dialog.getByRole('button', { name: 'Cancel' }).click();
-    await card.getByRole('link', { name: 'Replace the secret', exact: true }).click();
+    await page.getByRole('link', { name: 'Replace the secret', exact: true }).click();
     await dialog.getByText(/was reported as leaked just now and disabled/).waitFor();
     await replace.click();
     const third = await replaced(second);
@@ -175,7 +238,7 @@ describeInBrowser('an API key in the console', (open) => {
     expect(faults).toStrictEqual([]);
   });
 
-  it('stays listed with its status after it expires or becomes idle, and can be activated again', async () => {
+  it('a key stays in the list with its status after it expires or becomes idle, and can be activated again', async () => {
     stack.clock.advance(-45 * DAY);
     const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
     await makeDeployment(stack, 'time');
@@ -198,34 +261,44 @@ describeInBrowser('an API key in the console', (open) => {
       ['spare', 'Disabled'],
       ['backfill', 'Expired'],
       ['audit', 'Expires soon'],
-      ['deploy', 'Enabled'],
+      ['deploy', 'Active'],
     ] as const) {
-      await cardOf(page, name).getByText(state, { exact: true }).first().waitFor();
+      await rowOf(page, name).getByText(state, { exact: true }).waitFor();
     }
-    await cardOf(page, 'deploy').getByText('just now from 127.0.0.1 by node').waitFor();
-    await cardOf(page, 'wall').getByText('never').waitFor();
-    const expiry = cardOf(page, 'audit').getByText('in 3 days');
+    await rowOf(page, 'wall').getByText('never').first().waitFor();
+    const expiry = rowOf(page, 'audit').getByText('in 3 days');
     expect(await expiry.getAttribute('title')).toMatch(/ \d{4}, \d\d:\d\d:\d\d/);
+    // The exact times are also available without a mouse.
+    await page.getByRole('button', { name: 'Exact times' }).click();
+    await rowOf(page, 'audit')
+      .getByText(/ \d{4}, \d\d:\d\d:\d\d/)
+      .first()
+      .waitFor();
+    await page.getByRole('button', { name: 'Exact times' }).click();
     await expectCraft(page);
+    await openKey(page, 'deploy');
+    await page.getByText('from 127.0.0.1 by node').waitFor();
+    await page.goBack();
 
     expect((await exchange(stack, idle)).status).toBe(401);
-    await page.getByRole('button', { name: /^Reactivate key.*wall$/ }).click();
-    await cardOf(page, 'wall').getByText('Enabled').waitFor();
+    await act(page, 'wall', 'Reactivate');
+    await rowOf(page, 'wall').getByText('Active').waitFor();
     expect((await exchange(stack, idle)).status).toBe(200);
 
     expect((await exchange(stack, expired)).status).toBe(401);
-    await cardOf(page, 'backfill').getByRole('link', { name: 'Set a later expiry' }).click();
+    await openKey(page, 'backfill');
+    await page.getByRole('link', { name: 'Set a later expiry' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Expires', { exact: true }).selectOption('In 7 days');
     await dialog.getByRole('button', { name: 'Save' }).click();
-    await cardOf(page, 'backfill').getByText('Expires soon').waitFor();
+    await page.getByText('Expires soon').waitFor();
     expect((await exchange(stack, expired)).status).toBe(200);
     expect(faults).toStrictEqual([]);
   });
 });
 
 describeInBrowser('an API key without a secret, limited to IP ranges', (open) => {
-  it('can be created, shown with its rules and its CI setup, used by a pipeline, and edited', async () => {
+  it('a key without a secret can be created, displayed with its rules and CI setup, used by a pipeline, and edited', async () => {
     await makeDeployment(stack, 'trust');
     const subject = await issuer.sign({
       claims: { sub: 'etl', ref: 'refs/heads/main' },
@@ -237,11 +310,23 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await signIn(page, stack, 'member', '/console/deployments/trust');
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     await dialog.getByLabel('Name', { exact: true }).fill('release');
+    await dialog.getByLabel('code:deploy').check();
     await dialog.getByLabel('OIDC token from CI (no stored secret)').check();
     await dialog.getByLabel('Allowed IP ranges').fill('127.0.0.0/8\n127.0.0.1/8');
     const claim = dialog.getByLabel('Claim 1', { exact: true });
     const value = dialog.getByLabel('Value of claim 1');
     await dialog.getByLabel('Issuer').selectOption('GitHub Actions');
+    await dialog.getByText('Every workflow on every branch of the repository can use this key.').waitFor();
+    await dialog.getByLabel('Repository', { exact: true }).fill('acme/etl');
+    await dialog.getByText('gh api repos/acme/etl --jq .id').waitFor();
+    await dialog.getByLabel('Repository ID').fill('4711');
+    await dialog.getByLabel('Branch (optional)').fill('main');
+    expect(await dialog.getByText('Every workflow on every branch').count()).toBe(0);
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: 'Edit claims' }).click();
+    expect(await dialog.getByLabel('Claim 3', { exact: true }).inputValue()).toBe('ref_type');
+    await dialog.getByRole('button', { name: 'Remove claim 3' }).click();
+    await dialog.getByRole('button', { name: 'Remove claim 2' }).click();
     expect(await claim.inputValue()).toBe('repository_id');
     await claim.fill('ref');
     await value.fill('refs/heads/main');
@@ -262,30 +347,31 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
 
     await dialog.getByRole('heading', { name: 'Set up your CI for release' }).waitFor();
     await expectCraft(page);
-    await dialog.getByRole('button', { name: /^Copy .* step$/ }).click();
-    await dialog.getByText(/step copied/).waitFor();
+    await dialog.getByRole('button', { name: /^Copy (?!hardened).* snippet$/ }).click();
+    await dialog.getByText(/snippet copied/).waitFor();
     const step = String(await page.evaluate(clipboard));
     const id = await dialog.locator('code').first().innerText();
     const run = () =>
-      promisify(execFile)('sh', ['-c', step], { env: { PATH: process.env.PATH, [SUBJECT_NAME]: subject } });
+      promisify(execFile)('sh', ['-ec', step], { env: { PATH: process.env.PATH, [SUBJECT_NAME]: subject } });
     expect(JSON.parse((await run()).stdout)).toMatchObject({ principalId: id, deploymentId: 'trust' });
     await dialog.getByRole('button', { name: 'Done' }).click();
     await dialog.waitFor({ state: 'detached' });
 
-    const card = cardOf(page, 'release');
-    await card.getByText(`${new URL(issuer.url).host}: sub is etl`).waitFor();
-    await card.getByText('Only from 127.0.0.0/8').waitFor();
-    expect(await card.getByRole('link', { name: /^(Rotate|Report a leak)/ }).count()).toBe(0);
+    await openKey(page, 'release');
+    const rules = page.getByRole('region', { name: 'Trust rules' });
+    await rules.getByText(`${new URL(issuer.url).host}: sub is etl`).waitFor();
+    await page.getByText('127.0.0.0/8').waitFor();
+    expect(await page.getByRole('link', { name: 'Rotate secret' }).count()).toBe(0);
     // The CI step contains no secret, so a reload shows it again.
-    await card.getByRole('link', { name: 'CI setup release' }).click();
+    await page.getByRole('link', { name: 'CI setup' }).click();
     await page.reload();
-    await dialog.getByText(`client_id=${id}`).waitFor();
+    await dialog.getByText(`client_id=${id}`).first().waitFor();
     await dialog.getByRole('button', { name: 'Done' }).click();
 
     const keyOf = async () =>
       (await callAs(stack, 'member', 'GET', `/deployments/trust/api-keys/${id}`)).json;
     const before = await keyOf();
-    await card.getByRole('link', { name: 'Edit release' }).click();
+    await page.getByRole('link', { name: 'Edit', exact: true }).click();
     await dialog.getByRole('button', { name: 'Add claim' }).click();
     await dialog.getByLabel('Claim 2', { exact: true }).fill('ref');
     await dialog.getByLabel('Condition of claim 2').selectOption('begins with');
@@ -294,31 +380,107 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await dialog.getByLabel('Value of claim 1').nth(1).fill('x');
     await dialog.getByRole('button', { name: 'Remove rule' }).nth(1).click();
     await dialog.getByRole('button', { name: 'Save' }).click();
-    await card.getByText('ref begins with refs/tags/').waitFor();
+    await rules.getByText('ref begins with refs/tags/').waitFor();
     const after = await keyOf();
     const claims = { sub: 'etl', ref: { prefix: 'refs/tags/' } };
     expect(after).toEqual({ ...before, trust: [{ issuer: issuer.url, claims }] });
-    await expect(run()).rejects.toMatchObject({ code: 1, stderr: 'No access token: HTTP 400\n' });
-    await card.getByRole('link', { name: 'Edit release' }).click();
+    await expect(run()).rejects.toMatchObject({
+      code: expect.any(Number),
+      stderr: expect.stringContaining('The requested URL returned error: 400'),
+    });
+    await page.getByRole('link', { name: 'Edit', exact: true }).click();
     await dialog.getByRole('button', { name: 'Remove claim 1' }).click();
     await dialog.getByLabel('Allowed IP ranges').fill('');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.waitFor({ state: 'detached' });
     await run();
     expect(await keyOf()).toMatchObject({ networks: [], trust: before.trust });
-    // The form's own rejections were 400 responses.
+    // The requests that the form rejected got 400 responses.
     expect(faults.filter((fault) => !fault.includes('400'))).toStrictEqual([]);
     expect(`${await traces(page)}\n${logged.join('')}`).not.toContain(subject);
   });
 });
 
+describeInBrowser('the explanation of a token of a CI', (open) => {
+  it('the dialog that explains a CI token shows which claim differs, and forgets the token when the dialog closes', async () => {
+    await makeDeployment(stack, 'explain');
+    const claims = { sub: 'etl', ref: 'refs/heads/main' };
+    const trust = [
+      { issuer: issuer.url, claims },
+      { issuer: issuer.url, claims: { sub: 'etl', ref: { prefix: 'refs/tags/' } } },
+    ];
+    const key = await makeKey(stack, 'explain', { name: 'release', trust });
+    const expires = Math.floor(stack.clock.now() / 1000) + 3600;
+    const sign = (ref: string) => issuer.sign({ claims: { sub: 'etl', ref }, audience: stack.url, expires });
+    const other = await sign('refs/heads/feature');
+    const { page, faults } = await open({ viewport: PHONE });
+    const dialog = page.getByRole('dialog');
+    const field = dialog.getByLabel('OIDC token');
+    const explain = dialog.getByRole('button', { name: 'Explain token' });
+    const rules = dialog.getByRole('listitem');
+    const bodies: string[] = [];
+    page.on('request', (request) => {
+      if (`${request.url()} ${JSON.stringify(request.headers())}`.includes(other))
+        bodies.push('a URL or a header');
+      else if (request.postData()?.includes(other)) bodies.push(new URL(request.url()).pathname);
+    });
+    await signIn(page, stack, 'member', `/console/deployments/explain/keys/${key.id}`);
+    await page.getByRole('link', { name: 'Explain a token' }).click();
+    await field.fill('not a token');
+    await explain.click();
+    await dialog.getByText('OIDC token must be a JWT: three parts').waitFor();
+    await expectCraft(page);
+    await field.fill(` ${other}\n`);
+    await explain.click();
+    await dialog.getByText('The token satisfies none of the trust rules.').waitFor();
+    await rules.nth(0).getByText('The claim ref is not exactly the expected text.').waitFor();
+    await rules.nth(0).getByText('refs/heads/main', { exact: true }).waitFor();
+    await rules.nth(0).getByText('refs/heads/feature', { exact: true }).waitFor();
+    await rules.nth(1).getByText('does not begin with the expected prefix').waitFor();
+    await expectCraft(page);
+    expect(bodies).toStrictEqual([`/deployments/explain/api-keys/${key.id}/explain`]);
+    const kept = `${await traces(page)}\n${logged.join('')}`;
+    for (const part of [other, ...other.split('.')]) expect(kept).not.toContain(part);
+
+    // Leaving the dialog in any way discards the token.
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await page.goForward();
+    await dialog.waitFor();
+    expect(await field.inputValue()).toBe('');
+    await field.fill(other);
+    await page.evaluate('dispatchEvent(new PageTransitionEvent("pagehide"))');
+    await expect.poll(() => field.inputValue()).toBe('');
+    await field.fill(other);
+    await page.reload();
+    await dialog.waitFor();
+    expect(await field.inputValue()).toBe('');
+
+    await field.fill(await sign('refs/heads/main'));
+    await explain.click();
+    await rules.nth(0).getByText('Matches', { exact: true }).waitFor();
+    expect(await dialog.getByRole('link', { name: 'Edit trust rules' }).count()).toBe(0);
+    await callAs(stack, 'member', 'PATCH', `/deployments/explain/api-keys/${key.id}`, {
+      json: { enabled: false },
+    });
+    await explain.click();
+    await dialog.getByText('rejects every token for this key while its status is “Disabled”').waitFor();
+    await field.fill(other);
+    await explain.click();
+    await dialog.getByRole('link', { name: 'Edit trust rules' }).click();
+    await dialog.getByRole('heading', { name: 'Edit API key' }).waitFor();
+    expect(await page.content()).not.toContain(other);
+    expect(faults.filter((fault) => !fault.includes('400'))).toStrictEqual([]);
+  });
+});
+
 describeInBrowser('the events of a Deployment in the console', (open) => {
-  it('are described to members, and to administrators even after the Deployment was deleted', async () => {
+  it("shows a Deployment's events to members, and to administrators even after the Deployment was deleted", async () => {
     await makeDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
     await makeKey(stack, 'history', { name: 'ci' });
     const path = '/deployments/history';
     const [{ generation } = {}] = await partition(stack, 'DEPLOYMENT#history');
-    // What the sweep writes an hour later.
+    // The sweep writes these events one hour later.
     const reject = (count: number) => {
       const life = { id: 'history', generation: String(generation) };
       const actor = { principal: 'member', type: 'person', address: '127.0.0.1', requestId: 'r' } as const;
@@ -356,7 +518,7 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
     await other.getByText('Events of a deleted Deployment').click();
     await other.getByLabel('Deployment ID').fill('history');
     await expectCraft(other);
-    await other.getByRole('button', { name: 'Show' }).click();
+    await other.getByRole('button', { name: 'Show events' }).click();
     await other.getByText('Deployment deleted', { exact: true }).waitFor();
     expect(new URL(other.url()).pathname).toBe('/console/deployments/history/events');
   });

@@ -1,0 +1,199 @@
+import { useState } from 'preact/hooks';
+import { CancelButton, Dialog } from './dialog.tsx';
+import { DialogFooter, KeyFacts, type OneKeyDialogProps, useKeyChanges } from './key-actions.tsx';
+import { CameFrom, Failure, Scopes, Time } from './parts.tsx';
+import { paths } from './paths.ts';
+import type { AccessToken, ApiKey } from './resources.ts';
+import { type Listing, type Loaded, useAction, useLoad, useTools } from './state.ts';
+import { exactTime } from './words.ts';
+
+/** Returns the cache key for an API key's loaded access tokens. */
+const listingOf = (keyId: string) => `access-tokens ${keyId}`;
+
+/** Loads the first active access tokens of a key. */
+export function useAccessTokens(deploymentId: string, keyId: string): Loaded<Listing<AccessToken>> {
+  const { api } = useTools();
+  return useLoad(listingOf(keyId), () => api.accessTokens(deploymentId, keyId));
+}
+
+interface CardProps {
+  apiKey: ApiKey;
+  deploymentId: string;
+  listing: Loaded<Listing<AccessToken>>;
+}
+
+/** Shows the active access tokens of a key, most recently used first. */
+export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
+  const { api } = useTools();
+  const { isBusy, error, run } = useAction();
+  const { onTokensRevoked } = useKeyChanges(deploymentId);
+  const [revoking, setRevoking] = useState<AccessToken>();
+  const { data, update } = listing;
+  const tokens = (data?.items ?? []).toSorted(byUse);
+  const nextCursor = data?.nextCursor;
+  const showMore = () =>
+    run(async () => {
+      const next = await api.accessTokens(deploymentId, apiKey.id, nextCursor);
+      update(({ items }) => ({ items: [...items, ...next.items], nextCursor: next.nextCursor }));
+    });
+  return (
+    <section class="card" aria-label="Active tokens">
+      <div class="card-head">
+        <h2>
+          Active tokens{' '}
+          {data && (
+            <span class="count">
+              {tokens.length.toLocaleString('en')}
+              {nextCursor && '+'}
+            </span>
+          )}
+        </h2>
+        {(tokens.length > 0 || nextCursor) && (
+          <a href={paths.keyDialog(deploymentId, apiKey.id, 'revoke-tokens')}>Revoke all tokens</a>
+        )}
+      </div>
+      {listing.error !== undefined && <Failure error={listing.error} retry={listing.reload} />}
+      {data && tokens.length === 0 && !nextCursor && (
+        <p class="quiet">No pipeline has an active access token from this key.</p>
+      )}
+      {tokens.length > 0 && (
+        <ul class="rows">
+          {tokens.map((token) => (
+            <TokenRow key={token.id} token={token} onRevoke={() => setRevoking(token)} />
+          ))}
+        </ul>
+      )}
+      {error !== undefined && <Failure error={error} />}
+      {nextCursor && (
+        <p>
+          <button type="button" onClick={showMore} disabled={isBusy}>
+            {isBusy ? 'Loading…' : 'Show more tokens'}
+          </button>
+        </p>
+      )}
+      {revoking && (
+        <RevokeToken
+          deploymentId={deploymentId}
+          keyId={apiKey.id}
+          token={revoking}
+          onClose={() => setRevoking(undefined)}
+          onRevoked={() => {
+            update(({ items, ...page }) => ({
+              ...page,
+              items: items.filter(({ id }) => id !== revoking.id),
+            }));
+            onTokensRevoked(apiKey.id);
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+/** Shows when a token was last used, and from where. */
+function LastUse({ token: { lastUsedAt, lastUsedFrom } }: { token: AccessToken }) {
+  if (!lastUsedAt) return <p class="quiet">Never used</p>;
+  return (
+    <p class="quiet">
+      Last used <Time of={lastUsedAt} /> {lastUsedFrom && <CameFrom origin={lastUsedFrom} />}
+    </p>
+  );
+}
+
+/** Compares tokens by their last use, most recent first. Sorting RFC 3339 times as text also sorts them by time. */
+function byUse(one: AccessToken, other: AccessToken): number {
+  const [a, b] = [one, other].map(({ lastUsedAt, issuedAt }) => lastUsedAt ?? issuedAt) as [string, string];
+  return a < b ? 1 : a > b ? -1 : 0;
+}
+
+function TokenRow({ token, onRevoke }: { token: AccessToken; onRevoke: () => void }) {
+  const { issuedAt, expiresAt, scope } = token;
+  return (
+    <li class="row-with-button">
+      <div>
+        <strong>
+          Issued <Time of={issuedAt} />
+        </strong>{' '}
+        <span class="quiet">
+          expires <Time of={expiresAt} />
+        </span>
+        <LastUse token={token} />
+        {scope !== undefined && <Scopes scopes={scope.split(' ').slice(1)} />}
+      </div>
+      <button
+        type="button"
+        class="small"
+        onClick={onRevoke}
+        aria-label={`Revoke the token issued ${exactTime(issuedAt)}`}
+      >
+        Revoke
+      </button>
+    </li>
+  );
+}
+
+interface RevokeProps {
+  deploymentId: string;
+  keyId: string;
+  token: AccessToken;
+  onClose: () => void;
+  onRevoked: () => void;
+}
+
+function RevokeToken({ deploymentId, keyId, token, onClose, onRevoked }: RevokeProps) {
+  const { api, say } = useTools();
+  const { isBusy, error, run } = useAction();
+  const revoke = () =>
+    run(async () => {
+      await api.revokeAccessToken(deploymentId, keyId, token.id);
+      onClose();
+      onRevoked();
+      say('Token revoked');
+    });
+  return (
+    <Dialog title="Revoke access token" onClose={onClose}>
+      <p>
+        Anything using the token issued <Time of={token.issuedAt} /> loses access immediately. This can’t be
+        undone. The key keeps working, so its pipeline can get a new token.
+      </p>
+      <LastUse token={token} />
+      {error !== undefined && <Failure error={error} />}
+      <footer>
+        <CancelButton />
+        <button type="button" class="danger" onClick={revoke} disabled={isBusy}>
+          {isBusy ? 'Revoking…' : 'Revoke token'}
+        </button>
+      </footer>
+    </Dialog>
+  );
+}
+
+/** Dialog that revokes all access tokens of a key. The key keeps its secret or trust rules. */
+export function RevokeAllTokens({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) {
+  const { api, cache, say } = useTools();
+  const { isBusy, error, run } = useAction();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    run(async () => {
+      await api.revokeAllAccessTokens(deploymentId, apiKey.id);
+      cache.set(listingOf(apiKey.id), { items: [] });
+      changes.onTokensRevoked(apiKey.id);
+      say(`All tokens of “${apiKey.name}” revoked`);
+      onClose();
+    });
+  };
+  return (
+    <Dialog title="Revoke all tokens" onClose={onClose}>
+      <form onSubmit={submit}>
+        <p>
+          Anything using an access token of this key loses access immediately. This can’t be undone. The key
+          keeps working, so its pipelines can get new tokens. If its secret leaked,{' '}
+          <strong>report the leak</strong> instead.
+        </p>
+        <KeyFacts apiKey={apiKey} />
+        {error !== undefined && <Failure error={error} />}
+        <DialogFooter isBusy={isBusy} busy="Revoking…" action="Revoke all tokens" isDanger />
+      </form>
+    </Dialog>
+  );
+}

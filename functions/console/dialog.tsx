@@ -1,0 +1,144 @@
+import { type ComponentChildren, createContext } from 'preact';
+import { useContext, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { guard, releaseGuard } from './guard.ts';
+import { Icon } from './parts.tsx';
+
+interface DialogProps {
+  title: string;
+  /** Whether the dialog is wide enough for code. @default false */
+  isWide?: boolean;
+  /**
+   * Whether Escape and the close button close the dialog. False if closing would lose something that the dialog shows.
+   * @default true
+   */
+  isDismissible?: boolean;
+  /** Whether the dialog holds unsaved input. If so, closing it asks for confirmation first. @default false */
+  isDirty?: boolean;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+/** Closes the dialog, after asking for confirmation if unsaved input would be lost. */
+const CloseContext = createContext<() => void>(() => {});
+
+/**
+ * A modal dialog. The browser keeps the focus inside the dialog, and restores the previous focus when the dialog
+ * closes.
+ */
+export function Dialog({ title, isWide, isDismissible = true, isDirty = false, ...props }: DialogProps) {
+  const { onClose, children } = props;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  const [isAsking, setAsking] = useState(false);
+  useOpen(dialog);
+  // The cleanup of a layout effect runs as soon as the dialog closes. The cleanup of a normal effect runs later, so the
+  // page would still protect a form that is no longer there.
+  useLayoutEffect(() => {
+    if (!isDirty) return;
+    guard(() => setAsking(true));
+    return releaseGuard;
+  }, [isDirty]);
+  const close = () => {
+    if (!isDismissible) return;
+    if (isDirty) setAsking(true);
+    else onClose();
+  };
+  return (
+    <dialog ref={dialog} class={isWide ? 'wide' : undefined} aria-labelledby={id} {...onEscape(close)}>
+      <header>
+        <h2 id={id}>{title}</h2>
+        {isDismissible && (
+          <button type="button" class="plain" aria-label="Close" onClick={close}>
+            <Icon name="close" />
+          </button>
+        )}
+      </header>
+      <CloseContext.Provider value={close}>{children}</CloseContext.Provider>
+      {isAsking && <Discard onKeep={() => setAsking(false)} onDiscard={onClose} />}
+    </dialog>
+  );
+}
+
+/** Asks whether to discard the input in the dialog underneath. */
+function Discard({ onKeep, onDiscard }: { onKeep: () => void; onDiscard: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useLayoutEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+  return (
+    <dialog ref={dialog} class="small" role="alertdialog" aria-labelledby={id} {...onEscape(onKeep)}>
+      <header>
+        <h2 id={id}>Discard your changes?</h2>
+      </header>
+      <p>What you entered has not been saved.</p>
+      <footer>
+        <button type="button" class="primary" onClick={onKeep} autoFocus>
+          Keep editing
+        </button>
+        <button
+          type="button"
+          class="danger-quiet"
+          onClick={() => {
+            releaseGuard();
+            onDiscard();
+          }}
+        >
+          Discard changes
+        </button>
+      </footer>
+    </dialog>
+  );
+}
+
+/** A button that closes its dialog. */
+export function CancelButton({ children = 'Cancel' }: { children?: string }) {
+  const close = useContext(CloseContext);
+  return (
+    <button type="button" onClick={close}>
+      {children}
+    </button>
+  );
+}
+
+/**
+ * Handles Escape. Browsers close a dialog on a second Escape even if the page prevented `cancel`, so this function
+ * handles the key press itself.
+ */
+const onEscape = (close: () => void) => ({
+  onCancel: (event: Event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    if (!(event instanceof KeyboardEvent)) close();
+  },
+  onKeyDown: (event: KeyboardEvent) => {
+    if (event.key !== 'Escape') return;
+    event.preventDefault();
+    event.stopPropagation();
+    close();
+  },
+});
+
+/** Opens a modal dialog, and restores the previous focus when the dialog closes. */
+function useOpen(dialog: { current: HTMLDialogElement | null }): void {
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    const from = document.activeElement;
+    // When one dialog replaces another, the focus returns to the element that opened the first dialog.
+    if (from instanceof HTMLElement && from !== document.body && !from.closest('dialog')) opener = from;
+    element?.showModal();
+    return () => {
+      element?.close();
+      setTimeout(giveFocusBack);
+    };
+  }, []);
+}
+
+/** The element that had the focus before the first dialog opened. */
+let opener: HTMLElement | undefined;
+
+function giveFocusBack(): void {
+  if (document.querySelector('dialog[open]') || document.activeElement !== document.body) return;
+  const back = opener?.isConnected ? opener : document.querySelector('h1');
+  back?.focus();
+}

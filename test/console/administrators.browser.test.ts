@@ -1,0 +1,277 @@
+import { expect, it } from 'vitest';
+import { describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
+import { callAs } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+
+const stack = await runStack();
+const path = '/console/deployments/etl-2';
+
+describeInBrowser('an administrator after the first deployment of the stack', (open) => {
+  it('an administrator registers, changes and deletes a Deployment, and creates its first key', {
+    timeout: 180_000,
+  }, async () => {
+    const member = (await open({ viewport: PHONE })).page;
+    await signIn(member, stack, 'member');
+    await member.getByRole('heading', { name: 'No Deployments for you yet' }).waitFor();
+    await member.getByText('data-eng').waitFor();
+    expect(await member.getByRole('link', { name: 'Register Deployment' }).count()).toBe(0);
+    expect(await member.getByText('Events of a deleted Deployment').count()).toBe(0);
+    await expectCraft(member);
+
+    const { page, faults } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'admin');
+    await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
+    await expectCraft(page);
+    await page.getByRole('link', { name: 'Register Deployment' }).click();
+    const register = dialog.getByRole('button', { name: 'Register Deployment' });
+    await dialog.getByLabel('ID').fill('not an ID');
+    await register.click();
+    // The browser rejects the malformed ID before the console makes a call.
+    expect(
+      await dialog.getByLabel('ID').evaluate('document.querySelector("dialog input:invalid") !== null'),
+    ).toBe(true);
+    await dialog.getByLabel('ID').fill('etl-1');
+    await dialog.getByLabel('Name').fill(' Nightly ETL ');
+    await dialog.getByLabel('Groups').fill('data-eng\n\n ml ');
+    await expectCraft(page);
+    await register.click();
+    await page.getByText('Deployment “Nightly ETL” registered').waitFor();
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
+    expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
+      name: 'Nightly ETL',
+      groups: ['data-eng', 'ml'],
+    });
+    await page.getByRole('link', { name: 'Create API key' }).click();
+    await dialog.getByLabel('Name').fill('first');
+    // If no scope is selected, the form shows an error and makes no call.
+    await dialog.getByRole('button', { name: 'Create API key' }).click();
+    await dialog.getByText('Scopes must include at least one').waitFor();
+    await dialog.getByLabel('code:deploy').check();
+    await dialog.getByRole('button', { name: 'Create API key' }).click();
+    await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
+    await dialog.waitFor({ state: 'detached' });
+
+    // Registering an existing ID again does not change that Deployment.
+    await page.getByRole('link', { name: 'Deployments', exact: true }).first().click();
+    await page.getByRole('link', { name: 'Register Deployment' }).click();
+    await dialog.getByLabel('ID').fill('etl-1');
+    await dialog.getByLabel('Name').fill('Overwritten');
+    await register.click();
+    await dialog.getByText('ID is already registered').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Discard changes' }).click();
+    await rowOf(page, 'Nightly ETL').getByRole('link').click();
+
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await dialog.getByLabel('Groups').fill('data-eng');
+    await dialog.getByLabel('Name').fill('ETL');
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('heading', { name: 'ETL', exact: true }).waitFor();
+    expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
+      name: 'ETL',
+      groups: ['data-eng'],
+    });
+
+    const token = await swap(stack, await makeKey(stack, 'etl-1'));
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await dialog.getByRole('link', { name: 'Delete Deployment' }).click();
+    const remove = dialog.getByRole('button', { name: 'Delete Deployment' });
+    await dialog.getByLabel('Type etl-1 to delete the Deployment').fill('ETL');
+    expect(await remove.isDisabled()).toBe(true);
+    await dialog.getByLabel('Type etl-1 to delete the Deployment').fill('etl-1');
+    await expectCraft(page);
+    await remove.click();
+    await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
+    expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).status).toBe(404);
+    expect(await use(stack, token)).toBe(401);
+    // The console had checked that the ID was not in use.
+    expect(faults.filter((fault) => !fault.includes('404'))).toStrictEqual([]);
+  });
+
+  it("a member does not see the administrator's settings and cannot open the dialogs by URL", async () => {
+    await makeDeployment(stack, 'etl-2');
+    const { page } = await open();
+    await signIn(page, stack, 'member', path);
+    await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
+    expect(await page.getByRole('link', { name: 'Settings' }).count()).toBe(0);
+    for (const dialog of ['/console/register', `${path}/settings`, `${path}/delete`]) {
+      await page.goto(`${stack.url}${dialog}`);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page
+        .getByText(/Deployments?/)
+        .first()
+        .waitFor();
+      expect(await page.getByRole('dialog').count()).toBe(0);
+    }
+  });
+});
+
+describeInBrowser('156 Deployments in the console', (open) => {
+  it('the list and the token page find each of 156 Deployments by ID or name', {
+    timeout: 180_000,
+  }, async () => {
+    for (let from = 0; from < 156; from += 3) {
+      await Promise.all(
+        Array.from({ length: 3 }, (_, at) => from + at).map((index) =>
+          makeDeployment(stack, `many-${String(index).padStart(3, '0')}`, {
+            name: index === 150 ? 'خط الأنابيب' : `Team ${index}`,
+            groups: ['data-eng'],
+          }),
+        ),
+      );
+    }
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console');
+    await page.getByText('157 Deployments').waitFor();
+    await expectCraft(page);
+    await page.getByRole('searchbox').fill('many-155');
+    await page.getByText('1 of 157 Deployments').waitFor();
+    await rowOf(page, 'Team 155').getByRole('link').click();
+    await page.getByRole('heading', { name: 'Team 155' }).waitFor();
+    await page.goBack();
+    await page.getByText('1 of 157 Deployments').waitFor();
+    await page.getByRole('searchbox').fill('');
+    await page.getByRole('link', { name: 'Next' }).click();
+    await page.getByText('51–100 of 157').waitFor();
+
+    // The console loads at most 1,000 Deployments. The API finds all others by the beginning of their ID.
+    const isLater = ({ searchParams }: URL) => searchParams.get('cursor') !== null;
+    await page.route(
+      (url) => url.pathname === '/deployments' && isLater(url),
+      (route) => route.fulfill({ json: { items: [], nextCursor: 'more' } }),
+    );
+    await page.goto(`${stack.url}/console`);
+    await page.getByText('The first 100 Deployments').waitFor();
+    await page.getByRole('searchbox').fill('many-15');
+    await page.getByText('6 Deployments found. Beyond the first 100, only').waitFor();
+    await rowOf(page, 'Team 155').waitFor();
+    await expectCraft(page);
+    await page.goto(`${stack.url}/token`);
+    await page.getByRole('combobox', { name: 'Deployment' }).fill('many-155');
+    await page.getByRole('option', { name: 'Team 155' }).waitFor();
+    await page.unrouteAll();
+
+    await page.goto(`${stack.url}/token`);
+    const picker = page.getByRole('combobox', { name: 'Deployment' });
+    await picker.fill('team 155');
+    await page.getByRole('option').first().click();
+    expect(new URL(page.url()).search).toBe('?deployment=many-155');
+    await page.getByRole('button', { name: 'Create temporary token' }).click();
+    await page.getByText('This is the only time that the token is shown.').waitFor();
+    await page.getByText('It expires 24 hours after issue; using it doesn’t extend it.').waitFor();
+  });
+});
+
+describeInBrowser('the end of a person’s access in the console', (open) => {
+  it('an administrator can end a person’s access, follow the job, and restore the access', {
+    timeout: 180_000,
+  }, async () => {
+    await makeDeployment(stack, 'leaver');
+    const keys = '/deployments/leaver/api-keys';
+    const body = { json: { name: 'theirs', scopes: ['code:deploy'] } };
+    const theirs = (await callAs(stack, 'member', 'POST', keys, body)).json;
+    await makeKey(stack, 'leaver', { name: 'other' });
+    const token = (
+      await callAs(stack, 'member', 'POST', '/deployments/leaver/temporary-tokens', { json: {} })
+    ).json.access_token;
+    const readKeys = async () => (await callAs(stack, 'admin', 'GET', keys)).json.items;
+    const { page, faults } = await open();
+    const urls: string[] = [];
+    page.on('request', (request) => urls.push(request.url()));
+    const dialog = page.getByRole('dialog');
+    const end = dialog.getByRole('button', { name: 'End access', exact: true });
+    await signIn(page, stack, 'admin', '/console/deployments/leaver');
+
+    await rowOf(page, 'theirs').getByRole('button', { name: 'member-2f41' }).click();
+    await dialog.getByText('Access was never ended').waitFor();
+    await dialog.getByRole('heading', { name: 'member-2f41' }).waitFor();
+    await expectCraft(page);
+    await end.click();
+    expect(await dialog.getByLabel('Block until access is restored').isChecked()).toBe(true);
+    expect(await dialog.getByLabel('Find and list').isChecked()).toBe(true);
+    await dialog.getByLabel('Find and disable').check();
+    await expectCraft(page);
+    expect(await use(stack, token)).toBe(200);
+    // The job finishes too quickly for the page to show it as running.
+    await page.route(
+      '**/people/find',
+      async (route) => {
+        const found = await (await route.fetch()).json();
+        await route.fulfill({
+          json: { ...found, job: { ...found.job, status: 'running', disabled: 0 }, keys: [] },
+        });
+      },
+      { times: 1 },
+    );
+    await end.click();
+    await dialog.getByText(/^Searching all keys: \d keys? found so far$/).waitFor();
+    await page.getByText('Access of member-2f41 ended', { exact: true }).waitFor();
+    expect(await use(stack, token)).toBe(401);
+    await dialog.getByText('1 key found, 1 disabled').waitFor();
+    await dialog.getByText('Blocked').waitFor();
+    await dialog.getByText('The person created it and received an active secret.').waitFor();
+    await expectCraft(page);
+    expect(
+      (await readKeys()).map(({ name, enabled }: { name: string; enabled: boolean }) => [name, enabled]),
+    ).toStrictEqual([
+      ['theirs', false],
+      ['other', true],
+    ]);
+    await dialog.getByRole('link', { name: 'theirs' }).click();
+    await page.getByText('This key is disabled.').waitFor();
+    expect(new URL(page.url()).pathname).toBe(`/console/deployments/leaver/keys/${theirs.id}`);
+
+    // The list and the events also show the end of access, and the person can be found by their ID.
+    await page.getByRole('link', { name: 'People' }).click();
+    await rowOf(page, 'member-2f41').getByText('1 key found, 1 disabled').waitFor();
+    await page.getByText('Access of member-2f41 ended, and new sign-ins blocked').waitFor();
+    await expectCraft(page);
+    stack.clock.advance(60);
+    expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(401);
+    await page.getByLabel('ID of a person').fill('member-2f41');
+    await page.getByRole('button', { name: 'Find person' }).click();
+    await dialog.getByRole('button', { name: 'Restore access' }).click();
+    await dialog.getByText('Allowed').waitFor();
+    expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(200);
+    expect(await use(stack, token)).toBe(401);
+    await page.keyboard.press('Escape');
+    await rowOf(page, 'member-2f41').getByText('Allowed').waitFor();
+
+    // Ending your own access requires a confirmation.
+    await page.getByLabel('ID of a person').fill('admin-7d0c');
+    await page.keyboard.press('Enter');
+    await end.click();
+    await dialog.getByText('This is you.').waitFor();
+    expect(await end.isDisabled()).toBe(true);
+    await dialog.getByLabel('Type admin-7d0c to end your own access').fill('admin-7d0c');
+    expect(await end.isDisabled()).toBe(false);
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.keyboard.press('Escape');
+    // On a phone, no word in the navigation is broken across lines.
+    await page.setViewportSize(PHONE);
+    const links = await page.getByRole('navigation', { name: 'Main' }).getByRole('link').all();
+    const boxes = await Promise.all(links.map((link) => link.boundingBox()));
+    for (const box of boxes) expect(box?.height).toBeLessThanOrEqual(40);
+    expect(Math.max(...boxes.map((box) => (box?.x ?? 0) + (box?.width ?? 0)))).toBeLessThanOrEqual(
+      PHONE.width,
+    );
+    await expectCraft(page);
+    expect(urls.filter((url) => url.includes('member-2f41'))).toStrictEqual([]);
+    expect(await traces(page)).not.toContain('member-2f41');
+    expect(faults).toStrictEqual([]);
+  });
+
+  it('a member cannot open the People page, and the console makes no calls about people for members', async () => {
+    const { page } = await open({ viewport: PHONE });
+    const calls: string[] = [];
+    page.on('request', (request) => calls.push(new URL(request.url()).pathname));
+    await signIn(page, stack, 'member', '/console/people');
+    await page.getByText('Only administrators can see this page.').waitFor();
+    expect(await page.getByRole('link', { name: 'People' }).count()).toBe(0);
+    expect(calls).not.toContain('/people');
+    await expectCraft(page);
+  });
+});

@@ -1,0 +1,358 @@
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/mint.ts';
+import { toApiKey } from '../../functions/table/schema.ts';
+import { act, DESKTOP, describeInBrowser, expectCraft, PHONE, rowOf, signIn } from '../support/browser.ts';
+import { callAs, partition, putItem } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const stack = await runStack();
+const DAY = 86_400_000;
+
+/**
+ * Writes keys directly to the table, as if someone had created one key each hour over a year, the last one an hour ago.
+ */
+async function fill(deploymentId: string, keys: number): Promise<void> {
+  const [deployment] = await partition(stack, `DEPLOYMENT#${deploymentId}`);
+  const now = Date.now();
+  const item = (index: number) => {
+    const createdAt = now - (keys - index) * 3_600_000;
+    return toApiKey({
+      deploymentId,
+      ulid: newUlid(createdAt),
+      name: `pipeline ${index}`,
+      ...(index % 100 === 7 && { description: 'Asks Ada' }),
+      scopes: ['code:deploy'],
+      secrets: [{ hash: 'x'.repeat(43), createdAt }],
+      enabled: index % 10 !== 3,
+      epoch: 0,
+      generation: String(deployment?.generation),
+      revision: 0,
+      createdAt,
+      createdBy: 'member-2f41',
+      ...(index % 50 === 5 && { expiresAt: Math.ceil((now + 3 * DAY) / 1000) }),
+    });
+  };
+  for (let from = 0; from < keys; from += 50) {
+    const indices = Array.from({ length: Math.min(50, keys - from) }, (_, at) => from + at);
+    await Promise.all(indices.map((index) => putItem(stack, item(index))));
+  }
+}
+
+beforeAll(async () => {
+  await makeDeployment(stack, 'large');
+  await fill('large', 999);
+  await makeDeployment(stack, 'small');
+  await fill('small', 20);
+}, 120_000);
+
+const names = (page: Page) => page.locator('tbody .main-cell a').allInnerTexts();
+const search = (page: Page) => page.getByRole('searchbox');
+const statusOf = (page: Page, words: string) => page.getByRole('status').filter({ hasText: words }).first();
+
+/**
+ * Returns the time from typing in the search field until the table shows the result, in milliseconds. It is the
+ * shortest of several measurements, because other processes on the machine can only slow a measurement down.
+ */
+async function timeOfSearch(page: Page): Promise<number> {
+  const times = (await page.evaluate(`(async () => {
+    const input = document.querySelector('input[type=search]');
+    const times = [];
+    for (const text of ['p', '', 'pi', '', 'pip', '', 'pipe', '']) {
+      const start = performance.now();
+      input.value = text;
+      input.dispatchEvent(new InputEvent('input', { bubbles: true }));
+      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+      document.body.getBoundingClientRect();
+      times.push(performance.now() - start);
+    }
+    return times;
+  })()`)) as number[];
+  return Math.min(...times);
+}
+
+describeInBrowser('the table of API keys', (open) => {
+  it('the table shows 1,000 keys with at most 1,500 elements, and searches them nearly as fast as 20 keys', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/small');
+    await statusOf(page, '20 API keys').waitFor();
+    const small = await timeOfSearch(page);
+    await page.goto(`${stack.url}/console/deployments/large`);
+    await statusOf(page, '999 API keys').waitFor();
+    expect(await page.evaluate('document.querySelectorAll("*").length')).toBeLessThanOrEqual(1500);
+    expect(await timeOfSearch(page)).toBeLessThanOrEqual(3 * Math.max(small, 16));
+    // The table lists the newest keys first, and a desktop window shows many rows.
+    expect((await names(page)).slice(0, 2)).toStrictEqual(['pipeline 998', 'pipeline 997']);
+    const heights = (await page.evaluate(
+      '[...document.querySelectorAll("tbody tr")].slice(0, 20).map((row) => row.getBoundingClientRect().height)',
+    )) as number[];
+    for (const height of heights) expect(height).toBeLessThanOrEqual(48);
+    const visible = (await page.evaluate(
+      '[...document.querySelectorAll("tbody tr")].filter((row) => row.getBoundingClientRect().bottom <= innerHeight).length',
+    )) as number;
+    expect(visible).toBeGreaterThanOrEqual(12);
+    await expectCraft(page);
+  });
+
+  it('the table shows the newest keys while older keys load, and keeps a key that is created in the meantime', async () => {
+    const { page } = await open({ viewport: PHONE });
+    const calls: string[] = [];
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route('**/api-keys?*cursor=*', async (route) => {
+      await held;
+      return route.continue();
+    });
+    page.on('request', (request) => {
+      if (request.url().includes('/api-keys')) calls.push(request.url().replace(stack.url, ''));
+    });
+    await signIn(page, stack, 'member', '/console/deployments/large');
+    await statusOf(page, 'Loading: 100 API keys so far').waitFor();
+    expect(calls[0]).toBe('/deployments/large/api-keys?order=newest');
+    const first = await names(page);
+    expect(first.slice(0, 2)).toStrictEqual(['pipeline 998', 'pipeline 997']);
+    expect(first).toHaveLength(50);
+    await expectCraft(page);
+    const top = async () => (await page.locator('tbody tr').first().boundingBox())?.y;
+    const before = await top();
+    await page.getByRole('link', { name: 'Create API key' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('meanwhile');
+    await page.getByLabel('code:deploy').check();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
+    await page.getByRole('button', { name: 'I have saved the secret' }).click();
+    release();
+    // The first response does not contain the new key, so the page loads the keys again.
+    await statusOf(page, '1,000 API keys').waitFor();
+    expect((await names(page)).slice(0, 2)).toStrictEqual(['meanwhile', 'pipeline 998']);
+    expect(await top()).toBe(before);
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    const id =
+      (await rowOf(page, 'meanwhile')
+        .getByTitle(/^dk_large_/)
+        .getAttribute('title')) ?? '';
+    await callAs(stack, 'member', 'DELETE', `/deployments/large/api-keys/${id}`);
+  });
+
+  it('the table keeps its search, filter, order, page and selection in the URL, and the back button restores them', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/large');
+    await statusOf(page, '999 API keys').waitFor();
+    await page
+      .getByRole('navigation', { name: 'Filter by status' })
+      .getByRole('link', { name: /^Disabled/ })
+      .click();
+    await statusOf(page, '100 of 999 API keys').waitFor();
+    await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click();
+    expect((await names(page))[0]).toBe('pipeline 3');
+    await page.getByRole('link', { name: 'Next' }).click();
+    await search(page).fill('pipeline 9');
+    await statusOf(page, '19 of 999 API keys').waitFor();
+    await page.getByLabel('Select pipeline 93', { exact: true }).check();
+    await page.getByLabel('Select pipeline 903', { exact: true }).check();
+    await page.getByText('2 selected').waitFor();
+    const address = page.url();
+    expect(Object.keys(Object.fromEntries(new URL(address).searchParams)).sort()).toStrictEqual([
+      'q',
+      'selected',
+      'sort',
+      'status',
+    ]);
+    const before = await names(page);
+
+    await page.getByRole('link', { name: 'pipeline 93', exact: true }).click();
+    await page.getByRole('heading', { name: 'pipeline 93' }).waitFor();
+    await page.goBack();
+    await page.getByText('2 selected').waitFor();
+    expect(page.url()).toBe(address);
+    expect(await names(page)).toStrictEqual(before);
+    expect(await search(page).inputValue()).toBe('pipeline 9');
+    // The view stays the same in another tab and after a reload.
+    await page.reload();
+    await page.getByText('2 selected').waitFor();
+    expect(await names(page)).toStrictEqual(before);
+  });
+
+  it('the table searches the names, IDs and descriptions of keys', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/large');
+    await statusOf(page, '999 API keys').waitFor();
+    await search(page).fill('ASKS ada');
+    await statusOf(page, '10 of 999 API keys').waitFor();
+    await search(page).fill('ada 107');
+    await statusOf(page, '1 of 999 API keys').waitFor();
+    const id = await page.locator('tbody code').getAttribute('title');
+    await search(page).fill(String(id).slice(-9));
+    await statusOf(page, '1 of 999 API keys').waitFor();
+    expect(await names(page)).toStrictEqual(['pipeline 107']);
+    await search(page).fill('no such key');
+    await page.getByText('No API key matches.').waitFor();
+    await expectCraft(page);
+    await page.getByRole('link', { name: 'Show all' }).click();
+    await statusOf(page, '999 API keys').waitFor();
+  });
+
+  it("scrolls to a new or edited key and highlights it, regardless of the table's page or filter", async () => {
+    await makeDeployment(stack, 'pinned');
+    await fill('pinned', 150);
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/pinned?sort=name&status=disabled');
+    await statusOf(page, '15 of 150 API keys').waitFor();
+    await page.getByRole('link', { name: 'Create API key' }).click();
+    await dialog.getByLabel('Name').fill('zeta');
+    await dialog.getByLabel('code:deploy').check();
+    await dialog.getByRole('button', { name: 'Create API key' }).click();
+    await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await expect.poll(() => page.locator('tr.changed').innerText()).toContain('zeta');
+    expect((await names(page))[0]).toBe('zeta');
+
+    await page.goto(`${stack.url}/console/deployments/pinned?page=2`);
+    await rowOf(page, 'pipeline 60').waitFor();
+    await act(page, 'pipeline 60', 'Edit');
+    await dialog.getByLabel('Name').fill('renamed');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(new URL(page.url()).search).toBe('?page=2');
+    expect(await page.locator('tr.changed').innerText()).toContain('renamed');
+    const box = await page.locator('tr.changed').boundingBox();
+    expect(box?.y).toBeGreaterThanOrEqual(0);
+    expect(Number(box?.y)).toBeLessThan(DESKTOP.height);
+  });
+
+  it('disables, enables and deletes many keys at once, and can retry the calls that failed', {
+    timeout: 180_000,
+  }, async () => {
+    await makeDeployment(stack, 'bulk');
+    await fill('bulk', 60);
+    const all = async () => {
+      const items: { id: string; enabled: boolean }[] = (
+        await callAs(stack, 'member', 'GET', '/deployments/bulk/api-keys')
+      ).json.items;
+      return items;
+    };
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/bulk');
+    await statusOf(page, '60 API keys').waitFor();
+    await page.getByLabel('Select all API keys on this page').check();
+    await page.getByText('50 selected').waitFor();
+    await page.getByRole('button', { name: 'Select all 60' }).click();
+    await page.getByText('60 selected').waitFor();
+    await expectCraft(page);
+
+    let failures = 2;
+    await page.route('**/api-keys/*', (route) =>
+      route.request().method() === 'PATCH' && failures-- > 0
+        ? route.fulfill({ status: 503, body: '{}' })
+        : route.continue(),
+    );
+    await page.getByRole('button', { name: 'Disable' }).click();
+    await dialog.getByText('6 API keys already disabled.').waitFor();
+    await expectCraft(page);
+    await dialog.getByRole('button', { name: 'Disable 54 API keys' }).click();
+    await dialog
+      .getByText('2 API keys could not be disabled: The service is busy. Try again in a moment.')
+      .waitFor();
+    expect((await all()).filter(({ enabled }) => enabled)).toHaveLength(2);
+    await dialog.getByRole('button', { name: 'Try again: Disable 2 API keys' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText('2 API keys disabled').waitFor();
+    expect((await all()).filter(({ enabled }) => enabled)).toHaveLength(0);
+
+    await search(page).fill('pipeline 5');
+    await page.getByLabel('Select all API keys on this page').check();
+    await page.getByText('15 selected').waitFor();
+    await page.getByRole('button', { name: 'Enable' }).click();
+    await dialog.getByRole('button', { name: 'Enable 15 API keys' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect((await all()).filter(({ enabled }) => enabled)).toHaveLength(15);
+
+    await page.getByLabel('Select all API keys on this page').check();
+    await page.getByRole('button', { name: 'Delete' }).click();
+    const confirm = dialog.getByRole('button', { name: 'Delete 15 API keys' });
+    expect(await confirm.isDisabled()).toBe(true);
+    await dialog.getByLabel('Type bulk to delete them').fill('bulk');
+    await confirm.click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByText('No API key matches.').waitFor();
+    expect(await all()).toHaveLength(45);
+  });
+
+  it('before a deletion, shows how the key differs from other keys with the same name', async () => {
+    await makeDeployment(stack, 'twins');
+    const [one, other] = [
+      await makeKey(stack, 'twins', { name: 'twin' }),
+      await makeKey(stack, 'twins', { name: 'twin' }),
+    ];
+    const { page } = await open({ viewport: PHONE });
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/twins');
+    await page
+      .locator('tr', { has: page.getByTitle(one.id) })
+      .getByRole('button', { name: 'Actions for twin' })
+      .click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    await dialog.getByText(one.id).waitFor();
+    await dialog.getByText('admin-7d0c').waitFor();
+    await dialog.getByText('never', { exact: true }).waitFor();
+    await expectCraft(page);
+    await dialog.getByLabel('Type the key’s name to delete it').fill('twin');
+    await dialog.getByRole('button', { name: 'Delete API key' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const { items } = (await callAs(stack, 'member', 'GET', '/deployments/twins/api-keys')).json;
+    expect(items.map(({ id }: { id: string }) => id)).toStrictEqual([other.id]);
+  });
+
+  it('keeps the loaded keys when loading the Deployment or reloading the list fails', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/small');
+    await statusOf(page, '20 API keys').waitFor();
+    await page.getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByText('Deployment registered').waitFor();
+    await page.route('**/deployments/small**', (route) => route.fulfill({ status: 500, body: '' }));
+    await page.goBack();
+    await page.getByRole('alert').first().waitFor();
+    expect(await names(page)).toHaveLength(20);
+    await page.unroute('**/deployments/small**');
+    await page.getByRole('button', { name: 'Try again' }).first().click();
+    await expectCraft(page);
+  });
+});
+
+describeInBrowser('a form with input that is not saved', (open) => {
+  it('a form asks for confirmation before Escape, Cancel or the back button discards unsaved input', async () => {
+    const { page } = await open();
+    const question = page.getByRole('alertdialog');
+    await signIn(page, stack, 'member', '/console/deployments/small');
+    await statusOf(page, '20 API keys').waitFor();
+    await page.getByRole('link', { name: 'Create API key' }).click();
+    const name = page.getByLabel('Name', { exact: true });
+    await name.fill('typed');
+    const address = page.url();
+    for (const leave of [
+      () => page.keyboard.press('Escape'),
+      () => page.getByRole('button', { name: 'Cancel' }).click(),
+      () => page.goBack(),
+    ]) {
+      await leave();
+      await question.getByText('Discard your changes?').waitFor();
+      await question.getByRole('button', { name: 'Keep editing' }).click();
+      await question.waitFor({ state: 'detached' });
+      expect(await name.inputValue()).toBe('typed');
+      expect(page.url()).toBe(address);
+    }
+    await page.keyboard.press('Escape');
+    await expectCraft(page);
+    await question.getByRole('button', { name: 'Discard changes' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await expect.poll(() => new URL(page.url()).pathname).toBe('/console/deployments/small');
+    // Without input, Escape closes the form immediately.
+    await page.getByRole('link', { name: 'Create API key' }).click();
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+});
