@@ -1,4 +1,4 @@
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import {
   type CfnRoute,
   type CfnStage,
@@ -11,39 +11,32 @@ import {
 import { HttpIamAuthorizer, HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
-import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import { Front } from './front.ts';
 import type { ServiceFunction } from './function.ts';
-import type { Domain, SignIn } from './settings.ts';
+import { type LogSettings, ServiceLogGroup } from './log-group.ts';
+import type { Domain, RateLimit, SignIn } from './settings.ts';
+import { stackSuffix } from './stack-suffix.ts';
 
-/** Methods and a path, such as `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
+/** One or more methods and a path, such as `GET /deployments` or `PUT|GET|DELETE /deployments/{deploymentId}`. */
 export type Route = `${string} /${string}`;
 
-/** The rate limit of a route for all callers together. API Gateway answers further requests with 429. */
-export interface Ceiling {
-  /** Requests per second on average. */
-  readonly rate: number;
-  /** Requests at the same time. */
-  readonly burst: number;
-}
+/** The routes that have their own limit. */
+type Limits = ReadonlyMap<Route, RateLimit>;
 
-export interface ApiProps {
-  /** The custom domain. @default the domain of API Gateway */
+/** The settings of the access log and the custom domain. */
+export interface ApiProps extends LogSettings {
+  /** The custom domain. @default API Gateway's domain */
   readonly domain?: Domain;
-  /** Whether the access log outlives the stack. */
-  readonly retainLogs: boolean;
-  /** Days that the access log is kept: one of the values that CloudWatch Logs allows. */
-  readonly logRetention: number;
+  /** The limit for each route that does not have its own limit. */
+  readonly defaultRateLimit: RateLimit;
 }
-
-/** The limit of every route: half of an account's default quota, so that other APIs in the account stay available. */
-const CEILING: Ceiling = { rate: 5000, burst: 2500 };
 
 /**
- * Fields of the access log. A misplaced secret or token must not be logged, so there is the route instead of the path, the
- * type of an error instead of its message (which may quote a header), and neither a query string nor headers.
+ * Fields of the access log. The log must not contain a secret or token that was sent in the wrong place. It therefore
+ * contains the route instead of the path, and the type of an error instead of its message, which can quote a header. It
+ * omits the query string and the headers.
  */
 const LOGGED = {
   requestId: '$context.requestId',
@@ -59,22 +52,23 @@ const LOGGED = {
   bytes: '$context.responseLength',
 };
 
-/** The service's HTTP API, with payload format 2.0 and the stage `$default`. */
+/** The service's HTTP API, with payload format 2.0 and the `$default` stage. */
 export class Api extends Construct {
-  /** The URL of the API, without a slash at the end. */
+  /** The URL of the API, without a trailing slash. */
   readonly url: string;
   /**
-   * The URL for IAM principals. A SigV4 signature covers the host name, and behind a CloudFront distribution the host name
-   * that arrives is API Gateway's own.
+   * The URL for IAM principals. A SigV4 signature covers the host name, and API Gateway receives its own host name even
+   * if a CloudFront distribution is in front of it.
    */
   readonly platformUrl: string;
-  /** ARN of the stage. The resource in a caller's policy begins with it. */
+  /** ARN of the stage. The resource ARN in a caller's policy begins with this ARN. */
   readonly stageArn: string;
-  /** The target for the DNS record of the custom domain; undefined without one. */
+  /** The target for the DNS record of the custom domain; undefined if there is no custom domain. */
   readonly domainTarget: string | undefined;
+  readonly accessLogGroupName: string;
   readonly #api: HttpApi;
 
-  constructor(scope: Construct, id: string, { domain, retainLogs, logRetention }: ApiProps) {
+  constructor(scope: Construct, id: string, { domain, defaultRateLimit, ...logSettings }: ApiProps) {
     super(scope, id);
     const isBehindDistribution = domain?.webAclArn !== undefined;
     const ownName =
@@ -90,15 +84,19 @@ export class Api extends Construct {
       defaultDomainMapping: ownName && { domainName: ownName },
       disableExecuteApiEndpoint: ownName && true,
     });
-    const accessLog = new LogGroup(this, 'AccessLog', {
-      retention: logRetention,
-      removalPolicy: retainLogs ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    const accessLog = new ServiceLogGroup(this, 'AccessLog', {
+      ...logSettings,
+      // For a log group without this prefix, API Gateway extends a resource policy that all APIs in the account share
+      // and that is limited to 5,120 characters. The name must be different for each new stack, because a retained log
+      // group keeps its name.
+      logGroupName: `/aws/vendedlogs/apis/${Stack.of(this).stackName}-${stackSuffix()}`,
     });
+    this.accessLogGroupName = accessLog.logGroupName;
     const stage = this.#stage();
     stage.accessLogSettings = { destinationArn: accessLog.logGroupArn, format: JSON.stringify(LOGGED) };
     stage.defaultRouteSettings = {
-      throttlingRateLimit: CEILING.rate,
-      throttlingBurstLimit: CEILING.burst,
+      throttlingRateLimit: defaultRateLimit.rate,
+      throttlingBurstLimit: defaultRateLimit.burst,
     };
     this.url = domain ? `https://${domain.domainName}` : this.#api.apiEndpoint;
     this.stageArn = Stack.of(this).formatArn({
@@ -113,37 +111,49 @@ export class Api extends Construct {
   }
 
   /**
-   * Adds routes without an authorizer. Their functions authenticate the request themselves.
-   * @param ceiling rate limit of each of these routes; `CEILING` by default
+   * Adds routes without an authorizer. The functions behind these routes authenticate the request themselves.
+   * @param limit the limit of each of these routes; `defaultRateLimit` by default
    */
-  open(routes: ReadonlyMap<Route, ServiceFunction>, ceiling?: Ceiling): void {
+  open(routes: ReadonlyMap<Route, ServiceFunction>, limit?: RateLimit): void {
     const added = this.#add(routes);
     for (const route of added) {
       acknowledge(route, {
         'AwsSolutions-APIG4':
           'Open to who has not signed in: it takes the secret of a key or an access token and judges it itself, or it ' +
-          'is public (the metadata of OAuth, the files of the console). API Gateway has no authorizer for either.',
+          'is public (the metadata of OAuth, the reference, the files of the console). API Gateway has no authorizer for either.',
       });
     }
-    if (ceiling) this.#throttle(added, ceiling);
+    if (limit) this.#throttle(added, limit);
   }
 
-  /** Adds routes that need an access token of a person. API Gateway verifies the token against its issuer. */
-  forPeople(signIn: SignIn, routes: ReadonlyMap<Route, ServiceFunction>): void {
+  /**
+   * Adds routes that need a person's access token. API Gateway verifies the token with the keys of its issuer.
+   * @param limits limits by route; `defaultRateLimit` for any other route
+   */
+  forPeople(signIn: SignIn, routes: ReadonlyMap<Route, ServiceFunction>, limits: Limits = new Map()): void {
     const people = new HttpJwtAuthorizer('People', signIn.issuer, { jwtAudience: [...signIn.audience] });
-    this.#add(routes, people);
+    this.#addLimited(routes, people, limits);
   }
 
   /**
    * Adds routes under /platform that need a SigV4 signature. API Gateway admits every principal whose policies allow
-   * `execute-api:Invoke`, which may be anyone in the account. So the function must check the principal.
+   * `execute-api:Invoke`, which could be anyone in the account, so the function must check the principal.
+   * @param limits limits by route without /platform; `defaultRateLimit` for any other route
    */
-  forPlatform(routes: ReadonlyMap<Route, ServiceFunction>): void {
-    const signed = [...routes].map(([route, handler]): [Route, ServiceFunction] => {
-      const [methods, path] = route.split(' ');
-      return [`${methods} /platform${path}`, handler];
-    });
-    this.#add(new Map(signed), new HttpIamAuthorizer());
+  forPlatform(routes: ReadonlyMap<Route, ServiceFunction>, limits: Limits = new Map()): void {
+    this.#addLimited(underPlatform(routes), new HttpIamAuthorizer(), underPlatform(limits));
+  }
+
+  #addLimited(
+    routes: ReadonlyMap<Route, ServiceFunction>,
+    authorizer: IHttpRouteAuthorizer,
+    limits: Limits,
+  ): void {
+    for (const one of routes) {
+      const added = this.#add(new Map([one]), authorizer);
+      const limit = limits.get(one[0]);
+      if (limit) this.#throttle(added, limit);
+    }
   }
 
   #add(routes: ReadonlyMap<Route, ServiceFunction>, authorizer?: IHttpRouteAuthorizer): HttpRoute[] {
@@ -158,7 +168,7 @@ export class Api extends Construct {
     });
   }
 
-  #throttle(routes: readonly HttpRoute[], { rate, burst }: Ceiling): void {
+  #throttle(routes: readonly HttpRoute[], { rate, burst }: RateLimit): void {
     const stage = this.#stage();
     for (const route of routes) {
       const { routeKey } = route.node.defaultChild as CfnRoute;
@@ -166,7 +176,7 @@ export class Api extends Construct {
         ThrottlingRateLimit: rate,
         ThrottlingBurstLimit: burst,
       });
-      // API Gateway rejects settings for a route that does not exist yet.
+      // Make the stage depend on the route, because API Gateway rejects settings for a route that does not exist yet.
       stage.node.addDependency(route);
     }
   }
@@ -174,4 +184,9 @@ export class Api extends Construct {
   #stage(): CfnStage {
     return this.#api.defaultStage?.node.defaultChild as CfnStage;
   }
+}
+
+/** Returns the routes with the prefix /platform. */
+function underPlatform<T>(routes: ReadonlyMap<Route, T>): Map<Route, T> {
+  return new Map([...routes].map(([route, it]) => [route.replace(' /', ' /platform/') as Route, it]));
 }

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { App } from 'aws-cdk-lib';
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { bundleFunctions } from './bundle.ts';
+import { EMULATED } from './deployable.ts';
 import { ConfigError, readSettings } from './settings.ts';
 import { DeploymentKeysStack } from './stack.ts';
 
-/** The construct ID of the stack, and so the first part of every construct's path. */
+/** The construct ID of the stack, which is the first part of every construct's path. */
 export const STACK_ID = 'DeploymentApiKeys';
 
 /**
@@ -21,12 +22,13 @@ export function build(app: App): DeploymentKeysStack {
 }
 
 /**
- * Synthesises in this process what `cdk synth` would, with the feature flags of cdk.json and the metadata that links each
- * resource to its construct and asset.
+ * Synthesises the app in this process as `cdk synth` does, with the feature flags in cdk.json and the metadata that
+ * links each resource to its construct and asset. Also accepts issuers on this machine, because the emulator can reach
+ * them.
  *
- * @param context settings, as `cdk -c` takes them
+ * @param context settings in the format of `cdk -c`
  * @param outdir folder for the cloud assembly
- * @param addMore adds other stacks to the app
+ * @param addMore function that adds other stacks to the app
  * @throws ConfigError if a setting is wrong
  */
 export function synthesise(
@@ -42,6 +44,7 @@ export function synthesise(
       ...cdkJson.context,
       'aws:cdk:enable-path-metadata': true,
       'aws:cdk:enable-asset-metadata': true,
+      [EMULATED]: true,
       ...context,
     },
   });
@@ -49,7 +52,7 @@ export function synthesise(
   return app.synth();
 }
 
-/** Runs an app's code. For a wrong setting it prints the message without a stack trace. */
+/** Runs an app's code. If a setting is wrong, prints the error message without a stack trace. */
 export async function runApp(code: () => void | Promise<void>): Promise<void> {
   try {
     await code();
@@ -60,12 +63,13 @@ export async function runApp(code: () => void | Promise<void>): Promise<void> {
   }
 }
 
-// `cdk` runs this file, passes context and output folder in the environment, and reads the assembly at exit.
+// `cdk` runs this file and passes the context and the output folder in the environment. When the process exits, `cdk`
+// reads the assembly.
 if (import.meta.main) {
   await runApp(async () => {
     const app = new App();
     build(app);
-    // Loaded only here, because it takes a second and the local stack does not need it.
+    // Load this module only here, because loading it takes a second and the local stack does not need it.
     const { applyRulePacks } = await import('./rule-packs.ts');
     applyRulePacks(app);
   });

@@ -3,17 +3,25 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync } from 'esbuild';
-import { bundlesDirectory } from './bundles.ts';
+import { bundlesDirectory, entryText, WARMED_UP } from './bundles.ts';
 import { buildConsolePage } from './console-page.ts';
 import { fingerprint } from './fingerprint.ts';
 
 const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url));
-/** What decides over a bundle besides the functions' sources: how they are bundled, and the packages. */
-const bundlers = ['bundle.ts', 'console-page.ts', '../package-lock.json'].map((file) =>
+/** Path of the OpenAPI document, which functions/reference.ts serves. */
+const OPENAPI = '../docs/openapi.json';
+/**
+ * Files that affect a bundle in addition to the functions' sources: the bundling code, the OpenAPI document and the
+ * package lock file.
+ */
+const bundlers = ['bundle.ts', 'console-page.ts', OPENAPI, '../package-lock.json'].map((file) =>
   fileURLToPath(new URL(file, import.meta.url)),
 );
 
-/** The deployed functions: the names, without `.ts`, of the files directly in `functions/`, sorted. */
+/**
+ * The names of the deployed functions, sorted. They are the names, without `.ts`, of the files directly in
+ * `functions/`.
+ */
 export function functionNames(): string[] {
   return readdirSync(functionsDirectory, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
@@ -21,16 +29,18 @@ export function functionNames(): string[] {
     .sort();
 }
 
-/** Functions that run in front of every API call. Each byte delays their start, so their source maps are not deployed. */
+/** Functions that run before every API call. Every byte delays their start, so their source maps are not deployed. */
 const WITHOUT_MAP = ['authorize', 'whoami'];
 const hasDeployedMap = (name: string) => !WITHOUT_MAP.includes(name);
 
-/** The path of a bundle's source map: beside the bundle, or in a folder of its own when it is not deployed. */
+/** The path of a bundle's source map: beside the bundle, or in a separate folder if the map is not deployed. */
 export function sourceMapOf(name: string, outdir = bundlesDirectory): string {
   return join(hasDeployedMap(name) ? outdir : `${outdir}.maps`, name, 'index.js.map');
 }
 
-/** How esbuild bundles functions: by default those of the service. */
+const entryOf = (name: string, outdir: string) => join(outdir, name, 'entry.mjs');
+
+/** Options with which esbuild bundles functions. By default, they apply to the functions of the service. */
 export function bundling(
   names: readonly string[],
   source = functionsDirectory,
@@ -41,31 +51,41 @@ export function bundling(
     outdir,
     bundle: true,
     minify: true,
-    // Positions only: the sources are in the repository, and Node.js would read them at each error.
+    // The source map contains only positions. The sources are in the repository, and Node.js would have to read them
+    // for each error.
     sourcemap: 'external',
     sourcesContent: false,
     platform: 'node',
     target: 'node24',
-    // CommonJS starts quicker than ESM on Lambda: an ESM import of node:http pulls in undici.
+    // CommonJS starts faster than ESM on Lambda, because an ESM import of node:http loads undici.
     format: 'cjs',
-    // The ESM builds of packages can be tree-shaken; with esbuild's defaults for Node the SDK weighs more.
+    // The ESM builds of packages can be tree-shaken. With esbuild's defaults for Node, the SDK is larger.
     mainFields: ['module', 'main'],
-    // functions/console.ts hands out the page, so it carries it.
-    // As a string: of an object esbuild would make a module, which every other function would carry and run.
-    define: { CONSOLE_FILES: JSON.stringify(JSON.stringify(buildConsolePage())) },
+    // The files that functions/console.ts and functions/reference.ts serve. They are strings, because esbuild would turn an
+    // object into a module that every function contains and runs.
+    define: {
+      CONSOLE_FILES: JSON.stringify(JSON.stringify(buildConsolePage())),
+      OPENAPI_DOCUMENT: JSON.stringify(servedDocument()),
+    },
     legalComments: 'none',
     logLevel: 'silent',
   };
 }
 
+/** The OpenAPI document without white space, as a stack serves it. The `servers` entry names that stack. */
+function servedDocument(): string {
+  const document = JSON.parse(readFileSync(new URL(OPENAPI, import.meta.url), 'utf8'));
+  return JSON.stringify({ ...document, servers: [{ url: '/' }] });
+}
+
 /**
- * Bundles functions for Node 24 and removes bundles of functions that are gone. Does nothing where the bundles of these
- * very sources lie already.
+ * Bundles functions for Node 24, and removes bundles of functions that no longer exist. Does nothing if up-to-date
+ * bundles already exist.
  *
- * @param source the folder of the functions' files
- * @param outdir where a folder for each function is made
- * @param names the functions' files, without `.ts`
- * @throws esbuild's BuildFailure when a function does not compile.
+ * @param source the folder that contains the functions' files
+ * @param outdir folder in which to create a folder for each function
+ * @param names names of the functions' files, without `.ts`
+ * @throws esbuild's BuildFailure if a function does not compile
  */
 export function bundleFunctions(
   source = functionsDirectory,
@@ -75,10 +95,15 @@ export function bundleFunctions(
   const sources = fingerprint([source, functionsDirectory, ...bundlers]);
   const bundled = `${outdir}.sources`;
   const isThere = names.every((name) =>
-    [join(outdir, name, 'index.js'), sourceMapOf(name, outdir)].every((path) => existsSync(path)),
+    [
+      join(outdir, name, 'index.js'),
+      sourceMapOf(name, outdir),
+      ...(WARMED_UP.includes(name) ? [entryOf(name, outdir)] : []),
+    ].every((path) => existsSync(path)),
   );
   if (isThere && existsSync(bundled) && readFileSync(bundled, 'utf8') === sources) return;
-  // If this is cut short, the next one begins anew.
+  // Delete the record of the bundled sources first, so that the next run starts from scratch if this run is
+  // interrupted.
   rmSync(bundled, { force: true });
   const built = buildSync({ ...bundling(names, source, outdir), write: false });
   const textOf = (path: string) => {
@@ -90,7 +115,9 @@ export function bundleFunctions(
     const path = join(outdir, name, 'index.js');
     write(path, `${textOf(path)}${hasDeployedMap(name) ? '//# sourceMappingURL=index.js.map\n' : ''}`);
     write(sourceMapOf(name, outdir), textOf(`${path}.map`));
-    // Without it the nearest package.json decides, and this project's says that a .js is ESM.
+    if (WARMED_UP.includes(name)) write(entryOf(name, outdir), entryText());
+    // Without this file, the nearest package.json would apply, and this project's package.json says that .js files are
+    // ESM.
     write(join(dirname(path), 'package.json'), '{"type":"commonjs"}\n');
   }
   for (const folder of readdirSync(outdir)) {
@@ -99,7 +126,7 @@ export function bundleFunctions(
   writeFileSync(bundled, sources);
 }
 
-/** Changes a file at once or not at all, for processes that synthesise at the same time. */
+/** Changes a file atomically, because several processes can synthesise at the same time. */
 function write(path: string, text: string): void {
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
   mkdirSync(dirname(path), { recursive: true });

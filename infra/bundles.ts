@@ -1,4 +1,47 @@
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/**
+ * Functions that callers wait for, and that therefore open their connection during init. Only an ES module can await
+ * anything during init, so `entry.mjs` loads the bundle of such a function. The bundle itself stays CommonJS, which
+ * starts faster.
+ */
+export const WARMED_UP = ['authorize', 'introspect', 'issue-token', 'revoke', 'whoami'];
 
 /** The folder of the bundles: one folder per function, with an `index.js` that exports `handler`. */
 export const bundlesDirectory = fileURLToPath(new URL('../.build/functions', import.meta.url));
+
+/**
+ * Returns the module that Lambda loads for a function that opens its connection during init, or whose code sets
+ * environment variables. The module uses `createRequire`, because Node would parse an imported CommonJS module to find
+ * its exports.
+ * @param variables environment variables to set before the function starts
+ */
+export function entryText(variables?: Readonly<Record<string, string>>): string {
+  return `import { createRequire } from 'node:module';
+${variables ? `Object.assign(process.env, ${JSON.stringify(variables)});\n` : ''}\
+const { handler, warmUp } = createRequire(import.meta.url)('./index.js');
+await warmUp${variables ? '?.' : ''}().catch(() => {});
+export { handler };
+`;
+}
+
+/**
+ * Copies a bundle and adds environment variables that might not fit into the 4 KB that Lambda allows for the
+ * environment.
+ * @param outdir folder in which to create the copy
+ * @returns the folder of the copy
+ */
+export function bundleWith(
+  name: string,
+  variables: Readonly<Record<string, string>>,
+  outdir: string,
+): string {
+  const text = entryText(variables);
+  const folder = join(outdir, `code.${name}.${createHash('sha256').update(text).digest('hex').slice(0, 16)}`);
+  if (!existsSync(folder)) cpSync(join(bundlesDirectory, name), folder, { recursive: true });
+  writeFileSync(join(folder, 'entry.mjs'), text);
+  return folder;
+}

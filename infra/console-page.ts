@@ -5,7 +5,7 @@ import { buildSync } from 'esbuild';
 
 const sources = fileURLToPath(new URL('../functions/console', import.meta.url));
 
-/** The built console: file names with a hash of the content, and the files, gzipped and in base64. */
+/** The built console: each file, gzipped and encoded in base64, under a name that contains a hash of its content. */
 export interface ConsolePage {
   readonly script: string;
   readonly style: string;
@@ -14,7 +14,7 @@ export interface ConsolePage {
 }
 
 /**
- * Builds the files that functions/console.ts serves: one script, one style sheet and one icon.
+ * Builds the files that functions/console.ts serves: the script, a script for each page, one style sheet and one icon.
  *
  * @throws BuildFailure of esbuild if a source does not compile
  */
@@ -23,6 +23,9 @@ export function buildConsolePage(): ConsolePage {
     entryPoints: ['main.tsx', 'style.css', 'icon.svg'].map((file) => join(sources, file)),
     outdir: sources,
     entryNames: '[name]-[hash]',
+    // Each page is a separate file, which the browser loads when a person opens the page.
+    chunkNames: 'page-[hash]',
+    splitting: true,
     write: false,
     bundle: true,
     minify: true,
@@ -35,9 +38,9 @@ export function buildConsolePage(): ConsolePage {
     logLevel: 'silent',
   });
   const files = new Map(built.outputFiles.map(({ path, contents }) => [basename(path), contents]));
-  const named = (ending: string) => {
-    const name = [...files.keys()].find((file) => file.endsWith(ending));
-    if (name === undefined) throw new Error(`The console has no file that ends in ${ending}.`);
+  const named = (pattern: RegExp) => {
+    const name = [...files.keys()].find((file) => pattern.test(file));
+    if (name === undefined) throw new Error(`The console has no file with a name like ${pattern}.`);
     return name;
   };
   const assets = [...files].map(([name, contents]) => [
@@ -45,9 +48,9 @@ export function buildConsolePage(): ConsolePage {
     gzipSync(contents, { level: 9 }).toString('base64'),
   ]);
   return {
-    script: named('.js'),
-    style: named('.css'),
-    icon: named('.svg'),
+    script: named(/^main-.*\.js$/),
+    style: named(/\.css$/),
+    icon: named(/\.svg$/),
     assets: Object.fromEntries(assets),
   };
 }

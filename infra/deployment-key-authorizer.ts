@@ -7,51 +7,53 @@ import { DEPLOYMENT_PARAMETER, isParameterName, writtenRoute } from '../function
 import { isScope } from '../functions/domain/scopes.ts';
 import { setStageVariables, stageVariablesOf } from './stage-variables.ts';
 
-/** A route, such as `GET /path/{parameter}`, or `$default` of an HTTP API. */
+/** A route, such as `GET /path/{parameter}`, or an HTTP API's `$default` route. */
 export type ProtectedRoute = `${string} /${string}` | '$default';
 
 export interface DeploymentKeyAuthorizerProps {
   /** The API to protect. It must be in the same stack. Create one authorizer per API. */
   readonly api: rest.RestApi | http.HttpApi;
   /**
-   * ARN of the service's authorizer function: the stack output `AuthorizerFunctionArn`, or its SSM parameter. The
+   * ARN of the service's authorizer function: the stack's `AuthorizerFunctionArn` output, or its SSM parameter. The
    * function can be in another stack or account, but must be in the same Region. Add another account to the service's
    * `consumerAccounts`.
    */
   readonly functionArn: string;
   /**
-   * The scopes that each route requires: a token needs all scopes of the list. `'any'` requires a valid token, but no
-   * scope. Synthesis fails if a route that uses the authorizer is missing here. `ANY /path` covers the methods that are
-   * not listed by name.
+   * The scopes that each route requires. A token needs all of a route's scopes. `'any'` requires a valid token, but no
+   * scope. Synthesis fails if a route that uses the authorizer is missing from this map. `ANY /path` covers the methods
+   * that are not listed by name.
    */
   readonly requiredScopes: Readonly<Partial<Record<ProtectedRoute, readonly string[] | 'any'>>>;
   /**
-   * Whether your handlers compare `deploymentId` of the authorizer's context with the Deployment that they access. If
-   * `false`, the authorizer compares it with the path, and synthesis fails if a route has no `deploymentParameter`.
+   * Whether your handlers compare `deploymentId` in the authorizer's context with the Deployment that they access. If
+   * `false`, the authorizer compares the token's Deployment with the path, and synthesis fails if a route has no
+   * `deploymentParameter`.
    */
   readonly handlerChecksDeployment: boolean;
   /**
-   * The path parameter that contains the Deployment ID. The authorizer denies tokens of other Deployments.
+   * The path parameter that contains the Deployment ID. The authorizer denies tokens that belong to other Deployments.
    * @default deploymentId
    */
   readonly deploymentParameter?: string;
   /**
-   * All stages of the API. Each gets stage variables with the rules that the authorizer checks. Synthesis fails if the API
-   * has another stage in this app. API Gateway answers 401 to every call of a stage that was created elsewhere.
+   * All stages of the API. Each stage gets stage variables with the rules that the authorizer checks. Synthesis fails
+   * if the API has another stage in this app. API Gateway returns 401 for every call to a stage that was created
+   * elsewhere.
    * @default the API's default stage
    */
   readonly stages?: readonly (rest.Stage | rest.CfnStage | http.HttpStage | http.CfnStage)[];
 }
 
-/** The most characters that the value of a stage variable can have. */
+/** Maximum length of a stage variable's value, in characters. */
 const MAX_VARIABLE = 512;
 const FUNCTION_ARN = /^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w:$-]+$/;
 
 /**
- * Protects an API with the service's access tokens: pass it as the `authorizer` of a method or route.
+ * Protects an API with the service's access tokens. Pass the construct as the `authorizer` of a method or route.
  *
- * It never caches results, and caching can't be turned on: a cached result keeps a revoked token working, and does not
- * extend a valid one.
+ * The authorizer never caches results, and you cannot turn caching on, because a cached result keeps a revoked token
+ * working and does not extend a valid token.
  *
  * @example
  * ```ts
@@ -74,14 +76,14 @@ export class DeploymentKeyAuthorizer
   extends Construct
   implements rest.IAuthorizer, http.IHttpRouteAuthorizer
 {
-  /** For a REST API's methods. */
+  /** Binds the authorizer to the methods of a REST API. */
   readonly authorizerId: string;
   readonly authorizationType = rest.AuthorizationType.CUSTOM;
-  /** The role with which API Gateway invokes the function. It allows nothing else. */
+  /** The role with which API Gateway invokes the authorizer function. The role does not allow anything else. */
   readonly role: iam.Role;
   readonly #props: DeploymentKeyAuthorizerProps;
   readonly #parameter: string;
-  /** The stage variables with the rules of this API. */
+  /** The stage variables that contain the rules for this API. */
   readonly #variables: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: DeploymentKeyAuthorizerProps) {
@@ -112,7 +114,7 @@ export class DeploymentKeyAuthorizer
     this.node.addValidation({ validate: () => this.#faults() });
   }
 
-  /** For an HTTP API's routes. */
+  /** Binds the authorizer to the routes of an HTTP API. */
   bind({ route }: http.HttpRouteAuthorizerBindOptions): http.HttpRouteAuthorizerConfig {
     if (route.httpApi !== this.#props.api) {
       throw new Error(`${this.node.path} is the authorizer of another API: make one for each API.`);
@@ -134,13 +136,13 @@ export class DeploymentKeyAuthorizer
       authorizerCredentials: this.role.roleArn,
       authorizerResultTtlInSeconds: 0,
     });
-    // Without it, API Gateway's 401 does not name the required scheme (RFC 9110, section 11.6.1).
+    // Without this header, API Gateway's 401 does not name the required scheme (RFC 9110, section 11.6.1).
     new rest.GatewayResponse(this, 'Unauthorized', {
       restApi: api,
       type: rest.ResponseType.UNAUTHORIZED,
       responseHeaders: { 'WWW-Authenticate': "'Bearer'" },
     });
-    // A REST API serves its last deployment until it is deployed again.
+    // A REST API keeps serving its last deployment until someone redeploys the API.
     api.latestDeployment?.node.addDependency(authorizer);
     const inDeployment = [authorizer.logicalId, this.#uri(), identitySource];
     api.latestDeployment?.addToLogicalId({ deploymentKeyAuthorizer: inDeployment });
@@ -165,14 +167,14 @@ export class DeploymentKeyAuthorizer
   }
 
   /**
-   * Stage variables that are identity sources besides the header. If one is missing, API Gateway answers 401 without
-   * invoking the function. So a stage that this construct does not know denies every call.
+   * Stage variables that are identity sources in addition to the header. If one of them is missing, API Gateway returns
+   * 401 without invoking the function. A stage that this construct does not know therefore denies every call.
    */
   #variableNames(): string[] {
     return Object.keys(this.#variables);
   }
 
-  /** The URI by which API Gateway invokes the function, in the function's Region. */
+  /** The URI with which API Gateway invokes the function, in the function's Region. */
   #uri(): string {
     const { functionArn } = this.#props;
     const [, partition, , region] = Token.isUnresolved(functionArn)
@@ -181,7 +183,7 @@ export class DeploymentKeyAuthorizer
     return `arn:${partition}:apigateway:${region}:lambda:path/2015-03-31/functions/${functionArn}/invocations`;
   }
 
-  /** @throws Error naming the wrong property */
+  /** @throws Error that names the invalid property */
   #readVariables(): Record<string, string> {
     const { requiredScopes, deploymentParameter } = this.#props;
     const rules = Object.entries(requiredScopes).map(([route, scopes]) => written(route, scopes ?? []));
@@ -198,7 +200,7 @@ export class DeploymentKeyAuthorizer
     return { requiredScopes: text, ...(deploymentParameter !== undefined && { deploymentParameter }) };
   }
 
-  /** Returns the errors of routes and stages. It runs at synthesis, when all of them have been added. */
+  /** Returns the errors in routes and stages. Runs during synthesis, after the app has added all routes and stages. */
   #faults(): string[] {
     const protectedRoutes = this.#protectedRoutes();
     const listed = Object.keys(this.#props.requiredScopes);
@@ -224,7 +226,7 @@ export class DeploymentKeyAuthorizer
     ];
   }
 
-  /** Returns an error for each stage with other rules than this authorizer's. */
+  /** Returns an error for each stage whose rules differ from this authorizer's rules. */
   #stageFaults(): string[] {
     const required = { ...this.#variables, deploymentParameter: this.#parameter };
     return stageVariablesOf(resourceOf(this.#props.api)).flatMap(({ path, variables }) => {
@@ -255,14 +257,17 @@ export class DeploymentKeyAuthorizer
   }
 }
 
-/** Whether a rule applies to calls of a route: their paths are equal, and their methods are equal or `ANY`. */
+/**
+ * Reports whether a rule applies to calls of a route: the paths must be equal, and the methods must be equal unless one
+ * of them is `ANY`.
+ */
 function meet(route: string, rule: string): boolean {
   const [method, path] = route.split(' ');
   const [ruleMethod, rulePath] = rule.split(' ');
   return path === rulePath && (method === ruleMethod || method === 'ANY' || ruleMethod === 'ANY');
 }
 
-/** Returns a rule as the stage variable contains it, without braces and spaces, which it can't contain. */
+/** Returns a rule in the format of the stage variable, which cannot contain braces or spaces. */
 function written(route: string, scopes: readonly string[] | 'any'): string {
   const name = writtenRoute(route);
   if (name === undefined) {
@@ -282,7 +287,7 @@ function ownStage(api: rest.RestApi | http.HttpApi): rest.Stage | http.IStage {
   throw new Error(`${api.node.path} made no stage for itself: name its stages.`);
 }
 
-/** Returns the CloudFormation resource of a construct, or the resource itself. */
+/** Returns the CloudFormation resource of a construct, or the construct itself if it is such a resource. */
 function resourceOf(construct: IConstruct): CfnResource {
   const resource = CfnResource.isCfnResource(construct) ? construct : construct.node.defaultChild;
   if (resource && CfnResource.isCfnResource(resource)) return resource;

@@ -7,16 +7,19 @@ import { acknowledge } from './acknowledge.ts';
 import { ServiceFunction } from './function.ts';
 
 export interface DeploymentKeySecretProps {
-  /** The service's stack output `PlatformUrl`. The service must be in the same account. */
+  /** The service stack's `PlatformUrl` output. The service must be in the same account. */
   readonly platformUrl: string;
-  /** The service's stack output `PlatformArn`. */
+  /** The service stack's `PlatformArn` output. */
   readonly platformArn: string;
   /**
    * Name of the role that creates the key. Before you deploy this construct, add the role's ARN,
    * `arn:aws:iam::<account>:role/<roleName>`, to the service's `platformPrincipals`.
    */
   readonly roleName: string;
-  /** ID of the key's Deployment. The role has access to no other. If you change it, a new secret replaces this one. */
+  /**
+   * ID of the key's Deployment. The role cannot access any other Deployment. If you change the ID, a new secret
+   * replaces the existing one.
+   */
   readonly deploymentId: string;
   /** Name of the key: 1 to 100 characters. */
   readonly keyName: string;
@@ -29,8 +32,8 @@ export interface DeploymentKeySecretProps {
   /** Any string. Changing it rotates the secret. @default none */
   readonly rotation?: string;
   /**
-   * How long the old secret stays valid after a rotation: a number of seconds, until the new secret is first used, or not
-   * at all (`'now'`).
+   * How long the old secret stays valid after a rotation: a number of seconds, until the new secret is first used, or
+   * no time at all (`'now'`).
    * @default 604800, 7 days
    */
   readonly retireOld?: number | 'on_first_use' | 'now';
@@ -38,11 +41,35 @@ export interface DeploymentKeySecretProps {
   readonly secretName?: string;
   /** ARN of the KMS key that encrypts the secret. @default the AWS managed key of Secrets Manager */
   readonly encryptionKey?: string;
-  /** Days that the function's log is kept: one of the values that CloudWatch Logs allows. @default 30 */
+  /**
+   * Number of days that CloudWatch Logs keeps the function's log. It must be one of the values that CloudWatch Logs
+   * allows.
+   * @default 30
+   */
   readonly logRetention?: number;
 }
 
-/** The rules for values that an IAM policy contains, with their wording. A `*` would match more than one resource. */
+/**
+ * Makes synthesis fail if the service's app contains a `DeploymentKeySecret`. Call this function for a service that
+ * forbids new keys with a secret, where deploying that construct would fail.
+ */
+export function rejectKeySecrets(service: Construct): void {
+  service.node.addValidation({
+    validate: () =>
+      service.node.root.node
+        .findAll()
+        .filter((one) => one instanceof DeploymentKeySecret)
+        .map(
+          ({ node: { path } }) =>
+            `keysWithSecrets must be true, because ${path} creates a key with a secret.`,
+        ),
+  });
+}
+
+/**
+ * The rules for values that become part of an IAM policy, and their error messages. A `*` would match more than one
+ * resource.
+ */
 const RULES = {
   deploymentId: {
     isKept: (it: string) => /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(it),
@@ -55,8 +82,8 @@ const RULES = {
 } as const;
 
 /**
- * An API key with its secret in AWS Secrets Manager, as `{"client_id": …, "client_secret": …}`. The secret is not in the
- * template, outputs, logs or state of CloudFormation. Deleting the stack deletes the key.
+ * An API key with its secret in AWS Secrets Manager, as `{"client_id": …, "client_secret": …}`. The secret does not
+ * appear in CloudFormation's template, outputs, logs or state. Deleting the stack deletes the key.
  *
  * @example
  * ```ts
@@ -69,14 +96,14 @@ const RULES = {
  *   scopes: ['code:deploy'],
  * });
  * ```
- * @throws Error naming the wrong property
+ * @throws Error that names the invalid property
  */
 export class DeploymentKeySecret extends Construct {
-  /** The secret. A resource that refers to it is created after the key. */
+  /** The secret. CloudFormation creates resources that refer to it only after it has created the key. */
   readonly secret: secretsmanager.ISecret;
-  /** ID of the key, its `client_id`. */
+  /** ID of the key, which is also its `client_id`. */
   readonly keyId: string;
-  /** ARN of the role that must be one of the service's `platformPrincipals`. */
+  /** ARN of the role. The service's `platformPrincipals` must contain this ARN. */
   readonly roleArn: string;
 
   constructor(scope: Construct, id: string, props: DeploymentKeySecretProps) {
@@ -90,12 +117,13 @@ export class DeploymentKeySecret extends Construct {
       throw new Error('scopes must name at least one scope, for example code:deploy.');
     }
 
-    // The IDs contain the Deployment, so another Deployment gets other resources. CloudFormation then creates the new ones
-    // before it deletes the old ones, and a rollback finds the old ones unchanged.
+    // The construct IDs contain the Deployment, so a different Deployment leads to new resources. CloudFormation
+    // creates the new resources before it deletes the old ones, so a rollback finds the old resources unchanged.
     const secret = new secretsmanager.CfnSecret(this, `Secret-${deploymentId}`, {
       name: props.secretName,
       description: `ID and secret of the API key ${props.keyName} of the Deployment ${deploymentId}`,
-      // Without a value, a reader gets an error until the key exists, and not a text that looks like a secret.
+      // The secret has no initial value. Until the key exists, a reader therefore gets an error instead of text that
+      // looks like a secret.
       kmsKeyId: encryptionKey,
     });
     acknowledge(secret, {
@@ -105,12 +133,14 @@ export class DeploymentKeySecret extends Construct {
 
     const maker = new ServiceFunction(this, 'DeploymentKeySecret', {
       file: 'deployment-key-secret',
-      description: `Makes the key ${props.keyName} of the Deployment ${deploymentId} and keeps its secret`,
+      description: `Creates the key ${props.keyName} of the Deployment ${deploymentId} and keeps its secret`,
       timeout: Duration.minutes(5),
       roleName: props.roleName,
       retainLogs: false,
       logRetention: props.logRetention ?? 30,
       tracing: false,
+      // The function runs only when the stack changes.
+      platformLogs: true,
       withoutDeadLetters:
         'CloudFormation calls it, waits for its answer, and says in the stack’s events when there was none.',
     });
@@ -119,7 +149,8 @@ export class DeploymentKeySecret extends Construct {
     const key = new CustomResource(this, `Key-${deploymentId}`, {
       resourceType: 'Custom::DeploymentKeySecret',
       serviceToken: maker.function.functionArn,
-      // Enough for three runs of the function with Lambda's pauses. The default is an hour.
+      // The timeout is long enough for three runs of the function, including the pauses that Lambda adds between them.
+      // The default is an hour.
       serviceTimeout: Duration.minutes(20),
       properties: {
         PlatformUrl: props.platformUrl,
@@ -145,8 +176,9 @@ export class DeploymentKeySecret extends Construct {
   }
 
   /**
-   * Allows calls on the keys of this Deployment, and writing (not reading) this secret. It is a separate policy with the
-   * Deployment in its ID, so that the old policy exists until it has been used to delete the old key.
+   * Allows calls for this Deployment's keys, and allows writing (but not reading) this secret. This is a separate
+   * policy with the Deployment in its ID, so that the old policy still exists when the function needs it to delete the
+   * old key.
    */
   #reach(maker: ServiceFunction, secretArn: string, props: DeploymentKeySecretProps): iam.Policy {
     const { deploymentId, platformArn, encryptionKey } = props;

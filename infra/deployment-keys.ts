@@ -3,6 +3,8 @@ import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { Api, type Route } from './api.ts';
+import { rejectUndeployable } from './deployable.ts';
+import { rejectKeySecrets } from './deployment-key-secret.ts';
 import type { DeploymentKeysProps } from './deployment-keys-props.ts';
 import { EventBus } from './event-bus.ts';
 import { FollowedTable } from './followed-table.ts';
@@ -10,14 +12,15 @@ import type { ServiceFunction } from './function.ts';
 import { addFunctions, type Functions } from './functions.ts';
 import { KeySweep } from './key-sweep.ts';
 import { Monitoring } from './monitoring.ts';
+import { PeopleJob } from './people-job.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { Reconciliation } from './reconciliation.ts';
-import { readSettings, rejectForeignPrincipals, type SignIn } from './settings.ts';
+import { readSettings, type SignIn } from './settings.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
 import { Table } from './table.ts';
 import { UserPool } from './user-pool.ts';
 
-/** Routes of the console: its page on the path of every view, so that a reload stays in place, and its files. */
+/** The console's routes: its files, and the page under the path of every view, so that reloading keeps the view. */
 const CONSOLE_ROUTES: readonly Route[] = [
   'GET /',
   'GET /console',
@@ -26,9 +29,11 @@ const CONSOLE_ROUTES: readonly Route[] = [
   'GET /token',
 ];
 
+const EXPLAIN: Route = 'POST /deployments/{deploymentId}/api-keys/{keyId}/explain';
+
 /**
  * The whole service: a table, the functions that use it, and an API in front of them, as in the diagram in
- * docs/guarantees.md. A stack can have one; an account can have any number of such stacks.
+ * docs/guarantees.md. A stack can contain one instance; an account can have any number of such stacks.
  *
  * @example
  * ```ts
@@ -40,35 +45,46 @@ const CONSOLE_ROUTES: readonly Route[] = [
 export class DeploymentKeys extends Construct {
   /** URL of the service, without a trailing slash. */
   readonly url: string;
-  /** URL for IAM principals, without a trailing slash; undefined without `platformPrincipals`. */
+  /** URL for IAM principals, without a trailing slash; undefined if `platformPrincipals` is not set. */
   readonly platformUrl: string | undefined;
   /**
-   * ARN prefix of all calls under /platform, for `execute-api:Invoke` in a caller's policy. Append method and path.
-   * Undefined without `platformPrincipals`.
+   * ARN prefix of all calls under /platform, for `execute-api:Invoke` in a caller's policy. Append the method and the
+   * path. Undefined if `platformPrincipals` is not set.
    */
   readonly platformArn: string | undefined;
-  /** ARN of the authorizer function, for `DeploymentKeyAuthorizer` in this stack or another one. */
+  /** ARN of the authorizer function, for `DeploymentKeyAuthorizer` in this stack or another stack. */
   readonly authorizerFunctionArn: string;
   readonly tableName: string;
-  /** Name of the bus with the service's events. Add a rule to it to receive them. */
+  /** Name of the bus with the service's events. To receive events, add a rule to the bus. */
   readonly eventBusName: string;
   /** The OIDC issuer that signs people in. */
   readonly issuer: string;
   /** The client ID with which people sign in to the console; undefined if the stack has no console client. */
   readonly consoleClientId: string | undefined;
-  /** The target for the DNS record of `domainName`; undefined without `domainName`. */
+  /** The target for the DNS record of `domainName`; undefined if `domainName` is not set. */
   readonly domainTarget: string | undefined;
-  /** The commands that create the first administrator, in order; empty if people sign in with another issuer. */
+  /**
+   * The names of the functions, the queues and the access log that the runbook's commands need. Each name is a stack
+   * output.
+   */
+  readonly operatorNames: Readonly<Record<string, string>>;
+  /** The commands that create the first administrator, in order; empty if people sign in with a different issuer. */
   readonly firstAdministrator: readonly string[];
 
   constructor(scope: Construct, id: string, props: DeploymentKeysProps = {}) {
     super(scope, id);
     const settings = readSettings(props);
-    rejectForeignPrincipals(settings, Stack.of(this).account);
+    if (!settings.keysWithSecrets) rejectKeySecrets(this);
+    rejectUndeployable(settings, Stack.of(this));
     const retain = settings.stage === 'production';
-    const table = new Table(this, 'Table', { retain, encryptionKey: settings.encryptionKey });
+    const table = new Table(this, 'Table', {
+      retain,
+      encryptionKey: settings.encryptionKey,
+      capacity: settings.capacity,
+    });
     const api = new Api(this, 'Api', {
       domain: settings.domain,
+      defaultRateLimit: settings.defaultRateLimit,
       retainLogs: retain,
       logRetention: settings.logRetention,
     });
@@ -82,8 +98,18 @@ export class DeploymentKeys extends Construct {
     const signIn = (settings.signIn ?? pool) as SignIn;
 
     const functions = addFunctions(this, { settings, signIn, table });
-    const sources = new PurgeSources(this, 'PurgeSources', { table, purge: functions.purge });
+    const sources = new PurgeSources(this, 'PurgeSources', {
+      table,
+      purge: functions.purge,
+      accountConcurrency: settings.accountConcurrency,
+      isProvisioned: settings.capacity !== undefined,
+    });
     new KeySweep(this, 'KeySweep', { sweep: functions.sweepKeys });
+    const people = new PeopleJob(this, 'PeopleJob', {
+      job: functions.endAccess,
+      managePeople: functions.managePeople,
+    });
+    if (pool) functions.endAccess.allow(['cognito-idp:AdminUserGlobalSignOut'], pool.userPoolArn);
     const followed = this.#follow(settings.deploymentsSource, functions);
     new Reconciliation(this, 'Reconciliation', { reconcile: functions.reconcile });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
@@ -95,17 +121,18 @@ export class DeploymentKeys extends Construct {
         ['POST /oauth/introspect', functions.introspect],
         ['POST /oauth/revoke', functions.revoke],
       ]),
-      // Limits the cost that anonymous callers can cause. A thousand pipelines need far less.
-      { rate: 100, burst: 200 },
+      settings.oauthRateLimit,
     );
     api.open(
       new Map([
         ['GET /.well-known/oauth-authorization-server', functions.metadata],
         ['GET /whoami', functions.whoami],
+        ['GET /errors', functions.reference],
+        ['GET /openapi.json', functions.reference],
       ]),
     );
-    // Anonymous callers report leaks. A limit of their own keeps a flood of reports from blocking pipelines.
-    api.open(new Map([['POST /leaks', functions.reportLeak]]), { rate: 10, burst: 20 });
+    // Anonymous callers can report leaks. A separate limit keeps a flood of reports from blocking pipelines.
+    api.open(new Map([['POST /leaks', functions.reportLeak]]), settings.leaksRateLimit);
     const page = functions.console;
     if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));
     const managed: [Route, ServiceFunction][] = [
@@ -115,15 +142,25 @@ export class DeploymentKeys extends Construct {
       ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
       ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
       ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],
+      ['GET|DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens', functions.manageKeys],
+      ['DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}', functions.manageKeys],
+      [EXPLAIN, functions.manageKeys],
       ['GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
       ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
+      ['POST /people/end-access', functions.managePeople],
+      ['POST /people/restore-access', functions.managePeople],
+      ['POST /people/find', functions.managePeople],
+      ['GET /people', functions.managePeople],
+      ['GET /people/events', functions.managePeople],
     ];
-    // A temporary token is a person's own: no role gets one.
+    // Only a person can get a temporary token, so this route does not exist under /platform.
     const personal: [Route, ServiceFunction][] = [
       ['POST /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
     ];
-    api.forPeople(signIn, new Map([...managed, ...personal]));
-    if (settings.platformPrincipals) api.forPlatform(new Map(managed));
+    // The limit is low because each call can cause a request for an issuer's signing keys.
+    const limits = new Map([[EXPLAIN, { rate: 10, burst: 10 }]]);
+    api.forPeople(signIn, new Map([...managed, ...personal]), limits);
+    if (settings.platformPrincipals) api.forPlatform(new Map(managed), limits);
 
     new Monitoring(this, 'Monitoring', {
       stackName: Stack.of(this).stackName,
@@ -133,9 +170,26 @@ export class DeploymentKeys extends Construct {
       purge: functions.purge.function,
       sweepKeys: functions.sweepKeys.function,
       reconcile: functions.reconcile.function,
+      endAccess: functions.endAccess.function,
       publishEvents: functions.publishEvents.function,
+      publicRoutes: [
+        functions.issueToken,
+        functions.introspect,
+        functions.revoke,
+        functions.metadata,
+        functions.reference,
+        functions.reportLeak,
+      ].map((it) => it.function),
+      routesForPeople: [
+        functions.manageDeployments,
+        functions.manageKeys,
+        functions.manageTemporaryTokens,
+        functions.managePeople,
+        functions.listEvents,
+        ...(page ? [page] : []),
+      ].map((it) => it.function),
       tableName: table.tableName,
-      failureQueues: { ...sources.failureQueues, events: bus.failures },
+      failureQueues: { ...sources.failureQueues, events: bus.failures, people: people.failures },
       followed,
     });
     const shared = new SharedAuthorizer(this, 'SharedAuthorizer', {
@@ -165,10 +219,24 @@ export class DeploymentKeys extends Construct {
     this.tableName = table.tableName;
     this.issuer = signIn.issuer;
     this.consoleClientId = signIn.consoleClientId;
+    this.operatorNames = {
+      AccessLogGroupName: api.accessLogGroupName,
+      PurgeFunctionName: functions.purge.function.functionName,
+      SweepKeysFunctionName: functions.sweepKeys.function.functionName,
+      PublishEventsFunctionName: functions.publishEvents.function.functionName,
+      StreamFailuresUrl: sources.failureQueues.stream.queueUrl,
+      ContinuationFailuresArn: sources.failureQueues.continuation.queueArn,
+      EventFailuresUrl: bus.failures.queueUrl,
+      PeopleFailuresUrl: people.failures.queueUrl,
+      ...(followed && {
+        SyncDeploymentsFunctionName: followed.sync.function.functionName,
+        SourceFailuresUrl: followed.failures.queueUrl,
+      }),
+    };
     this.firstAdministrator = pool?.firstAdministrator ?? [];
   }
 
-  /** Without a source there is no function for it. */
+  /** Adds the construct that follows a source of Deployments. Returns undefined if there is no source. */
   #follow(source: DeploymentsSource | undefined, functions: Functions): FollowedTable | undefined {
     const { syncDeployments: sync, reconcile } = functions;
     return source && sync && new FollowedTable(this, 'DeploymentsSource', { source, sync, reconcile });

@@ -4,7 +4,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import { PARTITION } from '../functions/table/key-prefixes.ts';
+import * as PARTITION from '../functions/table/partition-keys.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
 import { readStream } from './stream-reader.ts';
@@ -17,8 +17,9 @@ export interface EventBusProps {
 }
 
 /**
- * The event bus to which the service publishes its events. To receive events, create a rule on the bus. The publisher
- * is the second reader of the table's stream, and a shard of DynamoDB Streams supports no more than two.
+ * The event bus to which the service publishes its events. To receive events, create a rule on the bus. The function
+ * that publishes the events is the second reader of the table's stream, and a shard of DynamoDB Streams supports no
+ * more than two readers.
  */
 export class EventBus extends Construct {
   readonly busName: string;
@@ -28,7 +29,7 @@ export class EventBus extends Construct {
   constructor(scope: Construct, id: string, { table, publisher }: EventBusProps) {
     super(scope, id);
     const bus = new events.EventBus(this, 'Default', {
-      // The CDK's generated name does not contain the stack's name, so two stages would have the same one.
+      // The name that the CDK generates does not contain the stack's name, so two stages would get the same bus name.
       eventBusName: `${Stack.of(this).stackName}-events`,
       description: 'What happens to Deployments and their keys',
     });
@@ -46,7 +47,8 @@ export class EventBus extends Construct {
         }),
       ],
       batchSize: 100,
-      // By default, Lambda retries forever and blocks the shard. A discarded event stays in the listing of events.
+      // By default, Lambda retries forever and blocks the shard. An event that Lambda discards is not lost, because the
+      // list of events still contains it.
       retryAttempts: 10,
     });
   }

@@ -3,7 +3,7 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 
-/** A dead-letter queue. Messages are kept for 14 days. It is empty in a healthy stack. */
+/** A dead-letter queue, which keeps messages for 14 days. In a healthy stack, the queue is empty. */
 export class FailureQueue extends sqs.Queue {
   constructor(scope: Construct, id: string) {
     super(scope, id, {

@@ -3,11 +3,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Returns a hash of the names and contents of files. Their times don't count.
+ * Returns a hash of the names and contents of files, ignoring their timestamps.
  *
- * The CDK has such a function, but loading the CDK takes too long for a caller that only asks whether a file has changed.
+ * The CDK has a similar function, but loading the CDK takes too long for a caller that only needs to know whether a
+ * file has changed.
  *
- * @param paths paths of files and folders; a folder stands for all files in it
+ * @param paths paths of files and folders; a folder means all files in it
  * @returns 20 hexadecimal digits
  */
 export function fingerprint(paths: readonly string[]): string {

@@ -9,13 +9,16 @@ import { readStream } from './stream-reader.ts';
 
 export interface FollowedTableProps {
   readonly source: DeploymentsSource;
-  /** The function that applies changes of the rows. */
+  /** The function that applies changes in the table's rows to the registered Deployments. */
   readonly sync: ServiceFunction;
   /** The function that compares the rows with the registered Deployments. */
   readonly reconcile: ServiceFunction;
 }
 
-/** A table of the platform that has one row per Deployment. Its stream registers, changes and deletes Deployments. */
+/**
+ * One of the platform's tables, with one row for each Deployment. The service registers, changes and deletes
+ * Deployments according to the table's stream.
+ */
 export class FollowedTable extends Construct {
   readonly sync: ServiceFunction;
   /** The dead-letter queue for changes that the service rejects or cannot apply. */
@@ -28,21 +31,22 @@ export class FollowedTable extends Construct {
     sync.addEnvironment({ [ENV.refusedChangesQueueUrl]: this.failures.queueUrl });
     this.#follow(source);
     reconcile.allow(['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Scan'], source.table);
-    if (source.encryptionKey !== undefined) reconcile.allowKey(['Decrypt'], source.encryptionKey);
+    if (source.encryptionKey !== undefined) reconcile.allowKey(['Decrypt'], { arn: source.encryptionKey });
   }
 
   #follow({ stream: streamArn, encryptionKey, where }: DeploymentsSource): void {
     const { sync, failures } = this;
-    // Applying a record again changes nothing, so the mapping can start at the oldest record.
+    // Reapplying a record does not change anything, so the mapping can start at the oldest record.
     readStream(
       sync,
-      { streamArn, encryptionKey },
+      { streamArn, encryptionKey: encryptionKey === undefined ? undefined : { arn: encryptionKey } },
       {
         failures,
         filters: filtersOf(where),
         batchSize: 100,
-        // The function itself sends changes that can never succeed to the queue. It retries all others for hours, and
-        // later changes wait, because a deletion must not be lost. After that, reconciliation repairs the difference.
+        // If a change can never succeed, the function itself sends it to the queue. Because a deletion must not be
+        // lost, Lambda retries every other change for hours, while later changes wait. After that time, reconciliation
+        // repairs the difference.
         retryAttempts: 1000,
       },
     );
@@ -50,8 +54,8 @@ export class FollowedTable extends Construct {
 }
 
 /**
- * Returns stream filters that skip changes of rows that are not Deployments, or undefined if no filter can tell. A filter
- * compares only text and numbers. The function checks all other conditions.
+ * Returns stream filters that skip changes to rows that are not Deployments; undefined if a filter cannot tell these
+ * rows apart. A filter compares only text and numbers; the Lambda function checks all other conditions.
  */
 function filtersOf(where: RowCondition = {}): Record<string, unknown>[] | undefined {
   const image: Record<string, object> = {};

@@ -8,16 +8,17 @@ import { acknowledge } from './acknowledge.ts';
 import type { Domain } from './settings.ts';
 
 export interface FrontProps {
-  /** The domain name of the distribution, its certificate and its web ACL. */
+  /** The distribution's domain name, certificate and web ACL. */
   readonly domain: Domain;
   readonly api: HttpApi;
 }
 
 /**
- * A CloudFront distribution with a web ACL in front of the API, because an HTTP API cannot have a web ACL. It caches
- * nothing. The API's own endpoint stays reachable, and the API sees CloudFront's addresses. The distribution writes no
- * log: CloudFront's standard log contains query strings and referrers, and so sign-in codes of the console and tokens that
- * clients put there by mistake. A log with selected fields can only be created in us-east-1.
+ * A CloudFront distribution with a web ACL in front of the API, because an HTTP API cannot have a web ACL. The
+ * distribution does not cache anything. The API's own endpoint stays reachable, and the API sees CloudFront's
+ * addresses. The distribution does not write a log: CloudFront's standard log contains query strings and referrers,
+ * which include the console's sign-in codes and any tokens that clients put there by mistake. A log with only selected
+ * fields would have to be created in us-east-1.
  */
 export class Front extends Construct {
   /** The target for the domain's DNS record. */
@@ -38,9 +39,9 @@ export class Front extends Construct {
           originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
         }),
         allowedMethods: cloudfront.AllowedMethods.ALLOW_ALL,
-        // A cached response stays valid after a revocation, and another caller could get it.
+        // A cached response would stay valid after a revocation, and another caller could get it.
         cachePolicy: cloudfront.CachePolicy.CACHING_DISABLED,
-        // API Gateway selects the API by the Host header, so it must be the API's own host name.
+        // API Gateway selects the API by the Host header, so the header must contain the API's own host name.
         originRequestPolicy: cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
         viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
       },

@@ -1,9 +1,12 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
+import { rejectLargeEnvironment } from './deployable.ts';
 import { type Environment, ServiceFunction } from './function.ts';
+import { PROVISIONED_PURGES } from './purge-sources.ts';
 import type { Settings, SignIn } from './settings.ts';
 import type { Table, TableUse } from './table.ts';
+import { entriesWithoutKeys, inlineKeys } from './trusted-issuers.ts';
 
 export interface FunctionsProps {
   readonly settings: Settings;
@@ -11,34 +14,40 @@ export interface FunctionsProps {
   readonly table: Table;
 }
 
-/** What distinguishes one function from the others. */
+/** Properties that distinguish one function from the others. */
 interface Specification {
-  /** Construct ID. It never changes, because CloudFormation would replace the function and its role and log group. */
+  /**
+   * Construct ID, which must never change, because CloudFormation would replace the function together with its role and
+   * log group.
+   */
   readonly id: string;
   /** Name of the file in `functions/`, without `.ts`. */
   readonly file: string;
   readonly description: string;
   readonly timeout: Duration;
-  /** In MiB. @default 256 */
-  readonly memory?: number;
-  /** Groups of environment variables. @default none */
+  /** Group that determines the function's memory. @default people */
+  readonly memory?: keyof Settings['memory'];
+  /** Groups of environment variables that the function needs. @default none */
   readonly environment?: readonly EnvironmentGroup[];
-  /** What it does with the table. @default nothing */
+  /** Variables that are deployed with the code, because they can be too large for the environment. @default none */
+  readonly bundled?: Environment | undefined;
+  /** How the function uses the table. @default no access */
   readonly table?: readonly TableUse[];
-  /** Whether it writes metrics, and so needs the stack's name. @default true */
+  /** Whether the function writes metrics, for which it needs the stack's name. @default true */
   readonly writesMetrics?: boolean;
   readonly reservedConcurrency?: number | undefined;
   readonly mayWakeItself?: boolean;
 }
 
-/** Every function of the service; undefined for one that the settings leave out. */
+/** Every function of the service; undefined for a function that the settings omit. */
 const specifications = ({ settings, signIn }: FunctionsProps) =>
   ({
     authorize: {
       id: 'Authorize',
       file: 'authorize',
-      description: 'Checks an access token for the APIs behind it, and slides it',
+      description: 'Checks an access token for the APIs behind it, and extends it',
       timeout: Duration.seconds(5),
+      memory: 'checks',
       environment: ['tokens', 'scopes'],
       table: ['readToken', 'extendToken'],
       reservedConcurrency: settings.authorizerConcurrency?.reserved,
@@ -46,41 +55,54 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
     whoami: {
       id: 'Whoami',
       file: 'whoami',
-      description: 'Checks an access token, slides it and says whose it is',
+      description: 'Checks an access token, extends it and returns its holder',
       timeout: Duration.seconds(5),
+      memory: 'checks',
       environment: ['tokens', 'scopes'],
       table: ['readToken', 'extendToken'],
     },
     issueToken: {
       id: 'IssueToken',
       file: 'issue-token',
-      description: 'Swaps the ID and secret of a key for an access token',
+      description: 'Exchanges the ID and secret of a key for an access token',
       timeout: Duration.seconds(10),
+      memory: 'tokens',
       environment: ['tokens', 'scopes', 'idleKeys', 'trustedIssuers', 'publicUrl'],
+      bundled: issuerKeys(settings),
       table: ['issue'],
     },
     introspect: {
       id: 'Introspect',
       file: 'introspect',
-      description: 'Tells a key what a token of its Deployment may do',
+      description: 'Returns the status and scopes of a token to a key of its Deployment',
       timeout: Duration.seconds(10),
+      memory: 'tokens',
       environment: ['tokens', 'scopes', 'idleKeys', 'publicUrl'],
       table: ['readToken'],
     },
     revoke: {
       id: 'Revoke',
       file: 'revoke',
-      description: 'Deletes a token that its key gives up',
+      description: 'Revokes a token for the key that it belongs to',
       timeout: Duration.seconds(10),
+      memory: 'tokens',
       environment: ['idleKeys'],
       table: ['revoke'],
     },
     metadata: {
       id: 'Metadata',
       file: 'metadata',
-      description: 'Tells OAuth clients where the token service answers',
+      description: 'Serves the metadata of the authorization server to OAuth clients',
       timeout: Duration.seconds(5),
+      memory: 'tokens',
       environment: ['scopes', 'trustedIssuers', 'publicUrl'],
+      writesMetrics: false,
+    },
+    reference: {
+      id: 'Reference',
+      file: 'reference',
+      description: 'Serves the explanations of errors and the OpenAPI document',
+      timeout: Duration.seconds(5),
       writesMetrics: false,
     },
     manageDeployments: {
@@ -88,37 +110,64 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       file: 'manage-deployments',
       description: 'Registers, lists, changes and deletes Deployments',
       timeout: Duration.seconds(10),
-      environment: ['people', 'deploymentsSource'],
-      table: ['manageDeployments'],
+      environment: ['people', 'platform', 'deploymentsSource'],
+      table: ['readPerson', 'manageDeployments'],
     },
     manageKeys: {
       id: 'ManageKeys',
       file: 'manage-keys',
-      description: 'Makes, lists, changes and deletes the keys of a Deployment',
+      description: 'Creates, lists, changes and deletes the keys of a Deployment, and revokes their tokens',
       timeout: Duration.seconds(10),
-      environment: ['people', 'scopes', 'idleKeys', 'trustedIssuers'],
-      table: ['manageKeys'],
+      environment: [
+        'people',
+        'platform',
+        'tokens',
+        'scopes',
+        'idleKeys',
+        'keyPolicy',
+        'trustedIssuers',
+        'publicUrl',
+      ],
+      bundled: issuerKeys(settings),
+      table: ['readPerson', 'checkPerson', 'manageKeys'],
     },
     manageTemporaryTokens: {
       id: 'ManageTemporaryTokens',
       file: 'manage-temporary-tokens',
       description: 'Issues, lists and revokes the temporary tokens of people',
       timeout: Duration.seconds(10),
-      environment: ['people', 'scopes'],
-      table: ['manageTemporaryTokens'],
+      environment: ['people', 'platform', 'scopes'],
+      table: ['readPerson', 'checkPerson', 'manageTemporaryTokens'],
+    },
+    managePeople: {
+      id: 'ManagePeople',
+      file: 'manage-people',
+      description: 'Ends and restores the access of people, and lists them',
+      timeout: Duration.seconds(10),
+      environment: ['people', 'platform'],
+      table: ['readPerson', 'managePeople'],
+    },
+    endAccess: {
+      id: 'EndAccess',
+      file: 'end-access',
+      description: 'Finds and disables the keys of people whose access was ended',
+      timeout: Duration.minutes(5),
+      environment: ['userPool', 'writeUnits'],
+      table: ['findKeys'],
+      mayWakeItself: true,
     },
     listEvents: {
       id: 'ListEvents',
       file: 'list-events',
-      description: 'Lists what happened to a Deployment',
+      description: 'Lists the events of a Deployment',
       timeout: Duration.seconds(10),
-      environment: ['people'],
-      table: ['listEvents'],
+      environment: ['people', 'platform'],
+      table: ['readPerson', 'listEvents'],
     },
     reportLeak: {
       id: 'ReportLeak',
       file: 'report-leak',
-      description: 'Disables the key, or revokes the token, that somebody has found',
+      description: 'Disables a leaked key, or revokes a leaked token',
       timeout: Duration.seconds(10),
       environment: ['tokens', 'scopes'],
       table: ['reportLeak'],
@@ -126,8 +175,9 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
     publishEvents: {
       id: 'PublishEvents',
       file: 'publish-events',
-      description: 'Sends what happened to the event bus',
+      description: 'Sends events to the event bus',
       timeout: Duration.seconds(30),
+      memory: 'jobs',
       writesMetrics: false,
     },
     sweepKeys: {
@@ -135,25 +185,27 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       file: 'sweep-keys',
       description: 'Reports keys that expire, have expired or are idle, and rejected calls',
       timeout: Duration.minutes(15),
-      environment: ['idleKeys'],
+      memory: 'jobs',
+      environment: ['idleKeys', 'trustedIssuers', 'writeUnits'],
       table: ['sweepKeys'],
     },
     purge: {
       id: 'Purge',
       file: 'purge',
-      description: 'Deletes what a removed Deployment or key leaves behind',
+      description: 'Deletes the keys and tokens of deleted Deployments and keys',
       timeout: Duration.seconds(60),
-      memory: 512,
+      memory: 'jobs',
+      environment: ['purgeWriteUnits'],
       table: ['purge'],
       mayWakeItself: true,
     },
     reconcile: {
       id: 'Reconcile',
       file: 'reconcile',
-      description: 'Looks through the table for what streams and markers have missed',
+      description: 'Finds in the table what streams and markers have missed',
       timeout: Duration.minutes(5),
-      memory: 512,
-      environment: ['deploymentsSource'],
+      memory: 'jobs',
+      environment: ['deploymentsSource', 'writeUnits'],
       table: settings.deploymentsSource ? ['reconcile', 'compareSource', 'followSource'] : ['reconcile'],
     },
     syncDeployments: settings.deploymentsSource && {
@@ -161,29 +213,31 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       file: 'sync-deployments',
       description: "Registers, changes and deletes Deployments as the platform's own table does",
       timeout: Duration.seconds(60),
+      memory: 'jobs',
       environment: ['deploymentsSource'],
       table: ['followSource'],
     },
-    // Without a client at the issuer, no one could sign in to the console.
+    // Without a registered client at the issuer, no one could sign in to the console.
     console:
       !settings.console || signIn.consoleClientId === undefined
         ? undefined
         : {
             id: 'Console',
             file: 'console',
-            description: 'Hands out the console, a page for people',
+            description: 'Serves the console, a web page for people',
             timeout: Duration.seconds(5),
-            environment: ['console', 'scopes', 'trustedIssuers'],
+            environment: ['console', 'people', 'scopes', 'keyPolicy', 'trustedIssuers'],
             writesMetrics: false,
           },
   }) satisfies Record<string, Specification | undefined>;
 
 type EnvironmentGroup = keyof ReturnType<typeof environmentGroups>;
 
-/** Environment variables, in groups of which a function gets all or none. */
+/** Groups of environment variables. A function gets either all variables in a group or none of them. */
 const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
   ({
     tokens: {
+      [ENV.issuer]: signIn.issuer,
       [ENV.tokenLifetime]: String(settings.tokenLifetime),
       [ENV.slideInterval]: String(settings.slideInterval),
       [ENV.maxTokenLifetime]: settings.maxTokenLifetime?.toString(),
@@ -191,16 +245,24 @@ const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
     },
     scopes: { [ENV.scopes]: settings.scopes.join(' ') },
     idleKeys: { [ENV.maxIdleDays]: settings.maxIdleDays?.toString() },
-    trustedIssuers: { [ENV.trustedIssuers]: settings.trustedIssuers.join(' ') || undefined },
+    keyPolicy: {
+      [ENV.maxKeyDays]: settings.maxKeyDays?.toString(),
+      [ENV.keysWithSecrets]: settings.keysWithSecrets ? undefined : 'false',
+    },
+    trustedIssuers: { [ENV.trustedIssuers]: issuersText(settings) },
     publicUrl: { [ENV.publicUrl]: settings.domain && `https://${settings.domain.domainName}` },
     people: {
+      [ENV.issuer]: signIn.issuer,
       [ENV.groupsClaim]: signIn.groupsClaim,
       [ENV.adminGroup]: signIn.adminGroup,
       [ENV.adminScope]: signIn.adminScope,
-      [ENV.platformPrincipals]: settings.platformPrincipals?.join(' '),
     },
+    platform: { [ENV.platformPrincipals]: settings.platformPrincipals?.join(' ') },
+    userPool: { [ENV.userPoolId]: signIn.userPoolId },
+    writeUnits: { [ENV.writeUnits]: quarterOf(settings.capacity, 1) },
+    purgeWriteUnits: { [ENV.writeUnits]: quarterOf(settings.capacity, PROVISIONED_PURGES) },
     deploymentsSource: {
-      // If the same app creates the table, its ARNs are known only at deployment.
+      // Use toJsonString, because if the same app creates the table, its ARNs are known only at deployment.
       [ENV.deploymentsSource]: settings.deploymentsSource && stack.toJsonString(settings.deploymentsSource),
     },
     console: {
@@ -211,30 +273,60 @@ const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
     },
   }) satisfies Record<string, Environment>;
 
+/**
+ * Returns one invocation's share of the write units for jobs, which together get a quarter of the minimum write
+ * capacity. With on-demand capacity, jobs have no limit.
+ */
+const quarterOf = (capacity: Settings['capacity'], invocations: number) =>
+  capacity && (capacity.minWrite / 4 / invocations).toFixed(2);
+
+/**
+ * Returns the trusted issuers as functions read them. If all entries are URLs, the format is that of earlier releases,
+ * which read the value while an update is being deployed.
+ */
+function issuersText({ trustedIssuers }: Settings): string | undefined {
+  if (trustedIssuers.length === 0) return undefined;
+  const areUrls = trustedIssuers.every((it) => typeof it === 'string');
+  return areUrls ? trustedIssuers.join(' ') : JSON.stringify(entriesWithoutKeys(trustedIssuers));
+}
+
+function issuerKeys({ trustedIssuers }: Settings): Environment | undefined {
+  const keys = inlineKeys(trustedIssuers);
+  return keys && { [ENV.issuerKeys]: JSON.stringify(keys) };
+}
+
 type Specifications = ReturnType<typeof specifications>;
 
-/** Every function of the service by its name; undefined for one that the settings leave out. */
+/** Every function of the service, by name; undefined for a function that the settings omit. */
 export type Functions = {
   readonly [name in keyof Specifications]: undefined extends Specifications[name]
     ? ServiceFunction | undefined
     : ServiceFunction;
 };
 
-/** Adds every function with its limits, its environment and its access to the table. */
+/** Adds every function to the stack, with its limits, its environment and its access to the table. */
 export function addFunctions(scope: Construct, props: FunctionsProps): Functions {
   const { settings, signIn, table } = props;
   const stack = Stack.of(scope);
   const groups = environmentGroups(stack, settings, signIn);
-  const add = ({ id, environment = [], table: uses = [], writesMetrics = true, ...rest }: Specification) => {
+  const add = ({
+    id,
+    memory = 'people',
+    environment = [],
+    table: uses = [],
+    writesMetrics = true,
+    ...rest
+  }: Specification) => {
+    const variables: Environment = Object.assign({}, ...environment.map((group) => groups[group]));
+    rejectLargeEnvironment(rest.file, stack.resolve(variables));
     const serviceFunction = new ServiceFunction(scope, id, {
       ...rest,
-      environment: Object.assign(
-        writesMetrics ? { [ENV.stackName]: stack.stackName } : {},
-        ...environment.map((group) => groups[group]),
-      ),
+      memory: settings.memory[memory],
+      environment: { ...(writesMetrics && { [ENV.stackName]: stack.stackName }), ...variables },
       retainLogs: settings.stage === 'production',
       logRetention: settings.logRetention,
       tracing: settings.tracing,
+      platformLogs: settings.platformLogs,
     });
     for (const use of uses) table.grant(serviceFunction, use);
     return serviceFunction;

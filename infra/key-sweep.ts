@@ -6,11 +6,14 @@ import { acknowledge } from './acknowledge.ts';
 import type { ServiceFunction } from './function.ts';
 
 export interface KeySweepProps {
-  /** The function that marks keys with an event, and moves rejected calls into the events. */
+  /** The function that writes events about keys and about rejected calls. */
   readonly sweep: ServiceFunction;
 }
 
-/** Invokes the sweep once a day for every key that time has changed, and once an hour for the rejected calls. */
+/**
+ * Invokes the sweep once a day for keys that became idle, have expired or expire soon, and once an hour for the
+ * rejected calls.
+ */
 export class KeySweep extends Construct {
   constructor(scope: Construct, id: string, { sweep }: KeySweepProps) {
     super(scope, id);

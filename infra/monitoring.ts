@@ -24,28 +24,41 @@ export interface MonitoringProps {
   readonly purge: IFunction;
   readonly sweepKeys: IFunction;
   readonly reconcile: IFunction;
+  /** The job that finds the keys of people whose access was ended. */
+  readonly endAccess: IFunction;
   readonly publishEvents: IFunction;
+  /** The functions behind public routes, such as `/oauth/token`, except `whoami`. At most 10, because an alarm can watch 10 metrics. */
+  readonly publicRoutes: readonly IFunction[];
+  /** The functions behind routes for people, and the console: at most 10 functions. */
+  readonly routesForPeople: readonly IFunction[];
   /** The followed table of Deployments. @default none */
   readonly followed?:
     | { readonly sync: { readonly function: IFunction }; readonly failures: IQueue }
     | undefined;
   readonly tableName: string;
-  /** The dead-letter queues. They are empty in a healthy stack. */
-  readonly failureQueues: { readonly stream: IQueue; readonly continuation: IQueue; readonly events: IQueue };
+  /** The dead-letter queues, which are empty in a healthy stack. */
+  readonly failureQueues: {
+    readonly stream: IQueue;
+    readonly continuation: IQueue;
+    readonly events: IQueue;
+    readonly people: IQueue;
+  };
 }
 
-/** When an alarm fires, and which section of the runbook says what to do. */
+/** An alarm's condition, and the runbook section that says what to do. */
 interface Call {
   /** Name of the alarm, without the stack's name. */
   readonly name: string;
-  /** What has happened, as a sentence. */
+  /** Description of the problem, as a sentence. */
   readonly says: string;
-  /** The section of docs/runbook.md. */
+  /** Name of the section in docs/runbook.md. */
   readonly section: string;
-  /** The alarm fires when the metric has at least this value. */
+  /** The alarm's threshold. The alarm fires if the metric is at least this value. */
   readonly from: number;
-  /** For how many periods in a row. @default 1 */
+  /** Number of consecutive periods above the threshold before the alarm fires. @default 1 */
   readonly periods?: number;
+  /** Whether the alarm fires if the metric is below `from` or has no data. @default false */
+  readonly isHeartbeat?: boolean;
 }
 
 const FIVE_MINUTES = Duration.minutes(5);
@@ -69,7 +82,8 @@ export class Monitoring extends Construct {
         action: topic && new SnsAlarmActionStrategy({ onAlarmTopic: topic }),
       },
       dashboardFactory: new DefaultDashboardFactory(this, 'Dashboards', {
-        // Dashboard names are global to an account, so the stack's name alone would be taken in a second Region.
+        // Dashboard names are unique within an account across Regions, so in a second Region, a dashboard named only
+        // after the stack would conflict with the first.
         dashboardNamePrefix: `${stackName}-${Stack.of(this).region}`,
         createDashboard: true,
         createSummaryDashboard: false,
@@ -87,7 +101,27 @@ export class Monitoring extends Construct {
         alarmFriendlyName: 'Tokens',
         metricGroups: this.#tokens(),
       })
-      .monitorCustom({ humanReadableName: 'Purge', alarmFriendlyName: 'Purge', metricGroups: this.#purge() });
+      .monitorCustom({
+        humanReadableName: 'Calls',
+        alarmFriendlyName: 'Calls',
+        metricGroups: this.#calls(),
+      })
+      .monitorCustom({
+        humanReadableName: 'Schedules',
+        alarmFriendlyName: 'Schedules',
+        metricGroups: this.#schedules(),
+      })
+      .monitorCustom({ humanReadableName: 'Purge', alarmFriendlyName: 'Purge', metricGroups: this.#purge() })
+      .monitorCustom({
+        humanReadableName: 'People',
+        alarmFriendlyName: 'People',
+        metricGroups: [
+          {
+            title: 'Failed jobs about people',
+            metrics: this.#alarmed(waiting(props.failureQueues.people), FAILED_PEOPLE_JOBS),
+          },
+        ],
+      });
     if (props.followed) {
       facade.monitorCustom({
         humanReadableName: 'Source of Deployments',
@@ -102,7 +136,8 @@ export class Monitoring extends Construct {
     const invocations = [authorize, whoami].map((it) => it.metricInvocations({ period: FIVE_MINUTES }));
     const refused = `SUM(SEARCH('{${METRIC.namespace},${METRIC.dimension},reason} ${METRIC.dimension}="${stackName}" MetricName="${METRIC.checksRefused}"', 'Sum', 300))`;
     const failed = this.#own(METRIC.checksFailed, 'Sum');
-    // A line of log for each allowed check would cost about as much as the check's own invocation.
+    // Computes the number of allowed checks, because logging each allowed check would cost about as much as invoking
+    // the function for the check.
     const allowed = new cloudwatch.MathExpression({
       label: 'Allowed',
       expression: `FILL(a, 0) + FILL(w, 0) - FILL(f, 0) - FILL(${refused}, 0)`,
@@ -113,8 +148,8 @@ export class Monitoring extends Construct {
       },
       period: FIVE_MINUTES,
     });
-    // DynamoDB counts them: nearly all single updates extend a token or record a last use. The others count a rejected
-    // management call or begin a purge.
+    // DynamoDB counts the extensions: nearly all single updates extend a token or record a last use. All other single
+    // updates count a rejected management call or begin a purge.
     const updates = new cloudwatch.Metric({
       namespace: 'AWS/DynamoDB',
       metricName: 'SuccessfulRequestLatency',
@@ -136,7 +171,7 @@ export class Monitoring extends Construct {
     });
     const throttled = new cloudwatch.MathExpression({
       label: 'Throttled',
-      // Without FILL, there is no data unless both functions were called in the same period.
+      // Without FILL, there would be data only for periods in which both functions were called.
       expression: 'FILL(a, 0) + FILL(w, 0)',
       usingMetrics: {
         a: authorize.metricThrottles({ period: FIVE_MINUTES }),
@@ -151,6 +186,85 @@ export class Monitoring extends Construct {
       { title: 'Extensions', metrics: [updates, spared] },
       { title: 'Duration of the authorizer', metrics: this.#alarmed(slowest, SLOW_CHECKS) },
       { title: 'Throttled', metrics: this.#alarmed(throttled, THROTTLED_CHECKS) },
+    ];
+  }
+
+  /** Alarms for failures, and for the errors, throttles and latency of the functions behind routes. */
+  #calls(): CustomMetricGroup[] {
+    const { publicRoutes, routesForPeople } = this.#props;
+    const failed = this.#own(METRIC.callsFailed, 'Sum');
+    const throttleEvents = (metricName: string) =>
+      new cloudwatch.Metric({
+        namespace: 'AWS/DynamoDB',
+        metricName,
+        dimensionsMap: { TableName: this.#props.tableName },
+        statistic: 'Sum',
+        period: FIVE_MINUTES,
+      });
+    const throttledTable = new cloudwatch.MathExpression({
+      label: 'Throttled',
+      expression: 'FILL(r, 0) + FILL(w, 0)',
+      usingMetrics: { r: throttleEvents('ReadThrottleEvents'), w: throttleEvents('WriteThrottleEvents') },
+      period: FIVE_MINUTES,
+    });
+    return [
+      { title: 'Failed calls', metrics: this.#alarmed(failed, FAILED_CALLS) },
+      { title: 'Throttled requests to the table', metrics: this.#alarmed(throttledTable, THROTTLED_TABLE) },
+      ...this.#functions('Public routes', publicRoutes, 'Functions'),
+      ...this.#functions('Routes for people', routesForPeople, 'Management'),
+    ];
+  }
+
+  /** Alarms for the errors, throttles and latency of several functions together. */
+  #functions(title: string, functions: readonly IFunction[], name: string): CustomMetricGroup[] {
+    const over = (
+      label: string,
+      of: (it: IFunction) => cloudwatch.Metric,
+      expression: (ids: string[]) => string,
+    ) =>
+      new cloudwatch.MathExpression({
+        label,
+        expression: expression(functions.map((_, n) => `f${n}`)),
+        usingMetrics: Object.fromEntries(functions.map((it, n) => [`f${n}`, of(it)])),
+        period: FIVE_MINUTES,
+      });
+    // Without FILL, there would be data only for periods in which every function was called.
+    const sum = (ids: string[]) => ids.map((id) => `FILL(${id}, 0)`).join(' + ');
+    const crashed = over('Crashed', (it) => it.metricErrors({ period: FIVE_MINUTES }), sum);
+    const throttled = over('Throttled', (it) => it.metricThrottles({ period: FIVE_MINUTES }), sum);
+    const slowest = over(
+      'p99 of the slowest function',
+      (it) => it.metricDuration({ statistic: 'p99', period: FIVE_MINUTES }),
+      (ids) => `MAX([${ids.map((id) => `FILL(${id}, 0)`).join(', ')}])`,
+    );
+    const alarmed = (metric: cloudwatch.MathExpression, call: Call) =>
+      this.#alarmed(metric, { ...call, name: `${call.name}${name}` });
+    return [
+      { title: `${title}: crashed functions`, metrics: alarmed(crashed, CRASHED) },
+      { title: `${title}: throttled calls`, metrics: alarmed(throttled, THROTTLED) },
+      { title: `${title}: duration of calls`, metrics: alarmed(slowest, SLOW) },
+    ];
+  }
+
+  /**
+   * Alarms that fire when a schedule stops invoking its function. A disabled or deleted rule causes no error anywhere.
+   */
+  #schedules(): CustomMetricGroup[] {
+    const { sweepKeys, reconcile, endAccess } = this.#props;
+    // The stream and the queue also invoke the purge. Only the purge's sweep of markers writes this metric, on every
+    // run.
+    const purged = this.#own(METRIC.oldPurgeMarkers, 'SampleCount', Duration.hours(1));
+    const hourly = sweepKeys.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
+    const daily = this.#own(METRIC.keysSwept, 'SampleCount', Duration.days(1));
+    const reconciled = reconcile.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
+    // The queue also invokes this function, but only in the minutes after a person's access was ended.
+    const people = endAccess.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
+    return [
+      { title: 'Sweeps of purge markers', metrics: this.#alarmed(purged, MISSING_PURGE_SWEEPS) },
+      { title: 'Recordings of rejected calls', metrics: this.#alarmed(hourly, MISSING_HOURLY_SWEEPS) },
+      { title: 'Sweeps of all keys', metrics: this.#alarmed(daily, MISSING_KEY_SWEEPS) },
+      { title: 'Runs of reconciliation', metrics: this.#alarmed(reconciled, MISSING_RECONCILIATION) },
+      { title: 'Runs of jobs about people', metrics: this.#alarmed(people, MISSING_PEOPLE_JOBS) },
     ];
   }
 
@@ -198,14 +312,17 @@ export class Monitoring extends Construct {
 
   #source({ sync, failures }: NonNullable<MonitoringProps['followed']>): CustomMetricGroup[] {
     const mended = this.#own(METRIC.deploymentsMended, 'Sum', QUARTER);
+    // The period is twice the interval between runs of reconciliation, each of which reports stopped deletions.
+    const stopped = this.#own(METRIC.deletionsStopped, 'Sum', Duration.minutes(30));
     return [
       { title: 'Age of the stream', metrics: this.#alarmed(iteratorAge(sync.function), OLD_SOURCE_CHANGES) },
+      { title: 'Stopped deletions', metrics: this.#alarmed(stopped, STOPPED_DELETIONS) },
       { title: 'Rejected changes', metrics: this.#alarmed(waiting(failures), REJECTED_CHANGES) },
       { title: 'Corrected Deployments', metrics: this.#alarmed(mended, CORRECTED_DEPLOYMENTS) },
     ];
   }
 
-  /** A metric that functions write. */
+  /** Returns one of the metrics that the service's functions write. */
   #own(metricName: string, statistic: string, period = FIVE_MINUTES): cloudwatch.Metric {
     return new cloudwatch.Metric({
       namespace: METRIC.namespace,
@@ -216,13 +333,20 @@ export class Monitoring extends Construct {
     });
   }
 
-  #alarmed(metric: MetricWithAlarmSupport, { name, says, section, from, periods = 1 }: Call) {
+  #alarmed(
+    metric: MetricWithAlarmSupport,
+    { name, says, section, from, periods = 1, isHeartbeat = false }: Call,
+  ) {
     const threshold: CustomThreshold = {
       threshold: from,
-      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      comparisonOperator: isHeartbeat
+        ? cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+        : cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       evaluationPeriods: periods,
       datapointsToAlarm: periods,
-      treatMissingDataOverride: cloudwatch.TreatMissingData.NOT_BREACHING,
+      treatMissingDataOverride: isHeartbeat
+        ? cloudwatch.TreatMissingData.BREACHING
+        : cloudwatch.TreatMissingData.NOT_BREACHING,
       alarmNameOverride: `${this.#props.stackName}-${name}`,
       alarmDescriptionOverride: `${says} docs/runbook.md#${section}`,
       period: 'period' in metric ? (metric.period as Duration) : undefined,
@@ -243,7 +367,8 @@ const iteratorAge = (reader: IFunction) =>
 const waiting = (queue: IQueue) =>
   queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES });
 
-// No key is locked after failed attempts: a stranger could lock out a pipeline, and 256 bits can't be guessed.
+// The service does not lock a key after failed attempts, because a stranger could then lock out a pipeline, and because
+// no one can guess 256 bits.
 const REJECTED_AUTHENTICATIONS: Call = {
   name: 'RejectedAuthentications',
   says: 'Many calls failed with invalid_client: a pipeline uses an old secret, or somebody is guessing secrets.',
@@ -258,7 +383,7 @@ const FAILED_SWEEPS: Call = {
   from: 1,
 };
 
-// Not Lambda's metric Errors, which counts every 401 of a REST API.
+// Lambda's `Errors` metric is not used here, because it counts every 401 from a REST API.
 const FAILED_CHECKS: Call = {
   name: 'FailedChecks',
   says: 'Checks fail with 500, so calls with valid tokens fail.',
@@ -286,7 +411,8 @@ const OLD_PURGE_MARKERS: Call = {
   says: 'A purge has not finished for an hour. The deleted items are still in the table; their credentials are rejected.',
   section: 'old-purge-markers',
   from: 1,
-  // Each sweep continues the purge. A marker that four sweeps in a row find makes no progress.
+  // Each sweep continues a purge. If four sweeps in a row find the same marker, the marker's purge is not making
+  // progress.
   periods: 4,
 };
 
@@ -331,7 +457,7 @@ const FAILED_RECONCILIATION: Call = {
   says: 'The weekly reconciliation makes no progress.',
   section: 'failed-reconciliation',
   from: 1,
-  // Each event starts the slice again. A slice that fails four times in a row needs a person.
+  // Each scheduled event restarts the slice. If a slice fails four times in a row, a person must act.
   periods: 4,
 };
 
@@ -341,6 +467,13 @@ const OLD_SOURCE_CHANGES: Call = {
   section: 'old-source-changes',
   from: FIVE_MINUTES.toMilliseconds(),
   periods: 3,
+};
+
+const STOPPED_DELETIONS: Call = {
+  name: 'StoppedDeletions',
+  says: 'The source of Deployments lost many rows. Their Deployments are kept until a person compares both tables.',
+  section: 'the-platforms-table-lost-rows',
+  from: 1,
 };
 
 const REJECTED_CHANGES: Call = {
@@ -370,4 +503,94 @@ const UNDELIVERED_EVENTS: Call = {
   says: 'Events could not be sent to the bus. They are in the history, but not delivered to its targets.',
   section: 'undelivered-events',
   from: 1,
+};
+
+const FAILED_PEOPLE_JOBS: Call = {
+  name: 'FailedPeopleJobs',
+  says: 'The job about the keys of a person whose access was ended failed five times, so their keys may still work.',
+  section: 'failed-jobs-about-people',
+  from: 1,
+};
+
+// Lambda's `Errors` metric is not used here, because it does not count 500 and 503 responses.
+const FAILED_CALLS: Call = {
+  name: 'FailedCalls',
+  says: 'Calls of the API are answered with 500 or 503, so pipelines get no tokens or changes of keys fail.',
+  section: 'failed-calls',
+  from: 5,
+};
+
+const THROTTLED_TABLE: Call = {
+  name: 'ThrottledTable',
+  says: 'DynamoDB throttles requests to the table, so checks and exchanges are slow or fail.',
+  section: 'throttled-table',
+  from: 10,
+};
+
+/** The code appends the monitored functions to the names of this alarm and the next two alarms. */
+const CRASHED: Call = {
+  name: 'Crashed',
+  says: 'A function behind a route crashed, or ran out of time or memory.',
+  section: 'failed-calls',
+  from: 1,
+};
+
+const THROTTLED: Call = {
+  name: 'Throttled',
+  says: 'Lambda throttles calls of the API, so they fail.',
+  section: 'throttled-calls',
+  from: 1,
+};
+
+const SLOW: Call = {
+  name: 'Slow',
+  says: 'One call in a hundred takes three seconds or more in one of the functions behind the API.',
+  section: 'slow-calls',
+  from: 3000,
+  periods: 3,
+};
+
+const MISSING_PURGE_SWEEPS: Call = {
+  name: 'MissingPurgeSweeps',
+  says: 'The schedule of the purge has not run for two hours. Purges that were interrupted do not continue.',
+  section: 'missing-runs',
+  from: 1,
+  periods: 2,
+  isHeartbeat: true,
+};
+
+const MISSING_HOURLY_SWEEPS: Call = {
+  name: 'MissingHourlySweeps',
+  says: 'The hourly recording of rejected calls has not run for three hours.',
+  section: 'missing-runs',
+  from: 1,
+  periods: 3,
+  isHeartbeat: true,
+};
+
+const MISSING_KEY_SWEEPS: Call = {
+  name: 'MissingKeySweeps',
+  says: 'The daily check of all keys has not finished for a day, so nobody hears of keys that expire.',
+  section: 'missing-runs',
+  from: 1,
+  // CloudWatch requires that the periods of an alarm add up to at most one day.
+  isHeartbeat: true,
+};
+
+const MISSING_RECONCILIATION: Call = {
+  name: 'MissingReconciliation',
+  says: 'The schedule of reconciliation has not run for two hours.',
+  section: 'missing-runs',
+  from: 1,
+  periods: 2,
+  isHeartbeat: true,
+};
+
+const MISSING_PEOPLE_JOBS: Call = {
+  name: 'MissingPeopleJobs',
+  says: 'The schedule of the jobs about people has not run for two hours. Jobs that were interrupted do not continue.',
+  section: 'missing-runs',
+  from: 1,
+  periods: 2,
+  isHeartbeat: true,
 };

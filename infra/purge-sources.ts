@@ -5,7 +5,8 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import { PARTITION, SORT } from '../functions/table/key-prefixes.ts';
+import * as PARTITION from '../functions/table/partition-keys.ts';
+import * as SORT from '../functions/table/sort-keys.ts';
 import { acknowledge } from './acknowledge.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
@@ -14,19 +15,42 @@ import type { Table } from './table.ts';
 
 export interface PurgeSourcesProps {
   readonly table: Table;
-  /** The function that purges. It must have `mayWakeItself`. */
+  /** The purge function. It must have `mayWakeItself`. */
   readonly purge: ServiceFunction;
+  /** The account's concurrency quota, if it is low. @default 1000 or more */
+  readonly accountConcurrency?: number | undefined;
+  /** Whether the table's capacity is provisioned, so that few purges may run at the same time. */
+  readonly isProvisioned: boolean;
 }
+
+/** Maximum number of batches per shard that Lambda can process at the same time. */
+const PARALLEL_BATCHES = 10;
+
+/**
+ * Number of a shard's batches that Lambda processes at the same time. A new table has about four shards, so all purges
+ * together use at most a fifth of the account's concurrency, and leave the rest to the authorizer.
+ */
+const parallelBatches = (accountConcurrency = 1000) =>
+  Math.min(PARALLEL_BATCHES, Math.max(1, Math.floor(accountConcurrency / 20)));
+
+/** The smallest value that SQS accepts as the maximum number of concurrent invocations. */
+const CONTINUATIONS = 2;
+
+/**
+ * Maximum number of purges that run at the same time with provisioned capacity: one for each of a table's shards, of
+ * which there are about four, and the continuations. The write capacity for purges is divided by this number.
+ */
+export const PROVISIONED_PURGES = 4 + CONTINUATIONS;
 
 /** How often a message or record is delivered before it goes to the dead-letter queue. */
 const TRIES = 5;
 
 /**
- * The three event sources of the purge: the table's stream, when a Deployment or a key is deleted; a queue, for the rest
- * of a purge that ran out of time; and a schedule, for purges that both have missed.
+ * The three event sources of the purge: the table's stream for deleted Deployments and keys, a queue for the remaining
+ * work of purges that ran out of time, and a schedule for purges that the stream and the queue have missed.
  */
 export class PurgeSources extends Construct {
-  /** The dead-letter queues of the stream and of the queue. */
+  /** The dead-letter queues for the stream and for the queue. */
   readonly failureQueues: { readonly stream: sqs.IQueue; readonly continuation: sqs.IQueue };
 
   constructor(scope: Construct, id: string, props: PurgeSourcesProps) {
@@ -38,7 +62,7 @@ export class PurgeSources extends Construct {
     this.#wakeBySchedule(props);
   }
 
-  #wakeByStream({ table, purge }: PurgeSourcesProps): sqs.IQueue {
+  #wakeByStream({ table, purge, accountConcurrency, isProvisioned }: PurgeSourcesProps): sqs.IQueue {
     const failures = new FailureQueue(this, 'StreamFailures');
     readStream(purge, table.stream, {
       failures,
@@ -54,18 +78,21 @@ export class PurgeSources extends Construct {
         }),
       ],
       batchSize: 10,
-      // A large Deployment does not delay the others. The purge needs no order between items.
-      parallelizationFactor: 10,
-      // By default, Lambda retries forever and blocks the shard. The schedule continues purges that the stream discards.
+      // Process several batches at the same time, so that a large Deployment does not delay other Deployments. The
+      // purge does not depend on the order of items.
+      parallelizationFactor: isProvisioned ? 1 : parallelBatches(accountConcurrency),
+      // By default, Lambda retries forever and blocks the shard. The schedule continues a purge if Lambda discards its
+      // stream record.
       retryAttempts: TRIES,
     });
     return failures;
   }
 
-  #wakeByContinuation({ purge }: PurgeSourcesProps): sqs.IQueue {
+  #wakeByContinuation({ purge, isProvisioned }: PurgeSourcesProps): sqs.IQueue {
     const failures = new FailureQueue(this, 'ContinuationFailures');
     const continuations = this.#queue('Continuations', {
-      // AWS recommends six times the function's time limit, so that no message is delivered twice at the same time.
+      // AWS recommends a visibility timeout of six times the function's time limit, so that a message is not delivered
+      // twice at the same time.
       visibilityTimeout: Duration.seconds(6 * purge.timeout.toSeconds()),
       deadLetterQueue: { queue: failures, maxReceiveCount: TRIES },
     });
@@ -78,6 +105,7 @@ export class PurgeSources extends Construct {
       eventSourceArn: continuations.queueArn,
       batchSize: 1,
       reportBatchItemFailures: true,
+      ...(isProvisioned && { maxConcurrency: CONTINUATIONS }),
     });
     acknowledge(mapping, {
       'Serverless-LambdaEventSourceMappingDestination':
@@ -92,7 +120,7 @@ export class PurgeSources extends Construct {
       schedule: events.Schedule.rate(Duration.minutes(15)),
       targets: [new LambdaFunction(purge.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) })],
     });
-    // A failed run needs no retry: the next one starts within 15 minutes.
+    // A failed run does not need a retry, because the next run starts within 15 minutes.
     purge.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
     const reason =
       'The event says nothing but that it is time. The next one comes 15 minutes later and finds the same markers; ' +

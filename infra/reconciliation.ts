@@ -10,7 +10,7 @@ export interface ReconciliationProps {
   readonly reconcile: ServiceFunction;
 }
 
-/** Invokes reconciliation every 15 minutes. Reconciliation runs once a week, so most invocations have nothing to do. */
+/** Invokes reconciliation every 15 minutes. A pass starts only once a week, so most invocations have nothing to do. */
 export class Reconciliation extends Construct {
   constructor(scope: Construct, id: string, { reconcile }: ReconciliationProps) {
     super(scope, id);
@@ -21,7 +21,7 @@ export class Reconciliation extends Construct {
         new LambdaFunction(reconcile.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) }),
       ],
     });
-    // A failed slice needs no retry: the next event starts it again.
+    // A failed slice does not need a retry, because the next event restarts it.
     reconcile.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
     const reason =
       'The event says nothing but that it is time. The next one comes 15 minutes later and goes on from the same ' +

@@ -5,21 +5,25 @@ import { z } from 'zod';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { isPrincipalArn } from '../functions/domain/principals.ts';
 import { isScope, MAX_SCOPES } from '../functions/domain/scopes.ts';
+import { trustedIssuers } from './trusted-issuers.ts';
 
-/** Settings from which no stack can be synthesised. The message has one line for each wrong setting. */
+/** Thrown when settings are not valid. The message has one line for each wrong setting. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** The words about a setting. docs/settings.md and DeploymentKeysProps contain them: run `npm run settings` after a change. */
+/**
+ * Documentation of a setting. docs/settings.md and DeploymentKeysProps contain this text; run `npm run settings` after
+ * a change.
+ */
 export interface SettingDescription {
-  /** What the setting does, in Markdown, without a full stop at the end. Links are relative to docs/. */
+  /** Description of the setting in Markdown, without a full stop at the end. Links are relative to docs/. */
   readonly description: string;
-  /** What applies without the setting, if the schema has no default. */
+  /** Behaviour without the setting, if the schema has no default. */
   readonly absent?: string;
-  /** Which values are valid, after "must be". */
+  /** Description of the valid values, worded to follow "must be". */
   readonly rule: string;
-  /** A valid value, as `-c` accepts it. */
+  /** A valid value in the format of `-c`. */
   readonly example: string;
 }
 
@@ -28,7 +32,7 @@ const descriptions = z.registry<SettingDescription>();
 const DAY = 24 * 60 * 60;
 const YEAR = 365 * DAY;
 
-/** A whole number, from cdk.json or as a string from `-c`. Nothing else is converted. */
+/** A whole number from cdk.json, or a string from `-c`. The schema converts no other values. */
 const whole = (from: number, to: number) => {
   const digits = z
     .string()
@@ -37,7 +41,10 @@ const whole = (from: number, to: number) => {
   return z.union([z.number(), digits]).pipe(z.number().int().min(from).max(to));
 };
 
-/** A list of different words, from JSON or as one string from `-c`, separated by commas or spaces. */
+/**
+ * A list of distinct words: a list from JSON, or a single string from `-c` in which commas or spaces separate the
+ * words.
+ */
 const words = (word: z.ZodString, most: number) =>
   z
     .union([z.array(z.string()).readonly(), z.string().transform((text) => text.split(/[\s,]+/))])
@@ -54,10 +61,13 @@ function isIssuer(text: string): boolean {
   return isSafe && url.username === '' && url.password === '';
 }
 
-/** A boolean, from cdk.json or as a string from `-c`. */
+/** A boolean from cdk.json, or a string from `-c`. */
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]);
 
-/** Names with values, from JSON or as one string from `-c`: `name=value`, separated by commas. */
+/**
+ * Names with values: an object from JSON, or a single string from `-c` such as `name=value`, with commas between the
+ * pairs.
+ */
 const pairs = z.union([
   z.record(z.string(), z.union([z.string(), z.number()]).transform(String)),
   z
@@ -68,10 +78,39 @@ const pairs = z.union([
     .transform((list): Record<string, string> => Object.fromEntries(list)),
 ]);
 
-/** A string of this form, or a CDK token, whose value is known only at deployment. */
+/** A string that matches the pattern, or a CDK token, whose value is known only at deployment. */
 const formed = (form: RegExp) => z.string().refine((text) => Token.isUnresolved(text) || form.test(text));
 
 const arn = (service: string, rest: string) => formed(new RegExp(`^arn:aws[a-z-]*:${service}:${rest}$`));
+
+/** Memory in MiB, by group of functions. */
+const memory = z.preprocess(
+  (given: string | { readonly [group: string]: number }) =>
+    typeof given === 'string' ? pairs.safeParse(given).data : given,
+  z.strictObject({
+    checks: whole(128, 10_240).default(256),
+    tokens: whole(128, 10_240).default(256),
+    people: whole(128, 10_240).default(256),
+    jobs: whole(128, 10_240).default(512),
+  }),
+);
+
+/**
+ * Provisioned capacity of the table in units per second, and the utilization that auto scaling aims for, in per cent.
+ */
+const capacity = z.preprocess(
+  (given: string | { readonly [limit: string]: number }) =>
+    typeof given === 'string' ? pairs.safeParse(given).data : given,
+  z
+    .strictObject({
+      minRead: whole(1, 40_000),
+      maxRead: whole(1, 40_000),
+      minWrite: whole(25, 40_000),
+      maxWrite: whole(25, 40_000),
+      utilization: whole(20, 90).default(60),
+    })
+    .refine(({ minRead, maxRead, minWrite, maxWrite }) => minRead <= maxRead && minWrite <= maxWrite),
+);
 
 const KEPT_DAYS = Object.values(RetentionDays).filter((it) => typeof it === 'number' && it < 9999);
 
@@ -87,7 +126,35 @@ const concurrency = z.preprocess(
     .refine(({ reserved, provisioned }) => (provisioned ?? 0) <= (reserved ?? Number.POSITIVE_INFINITY)),
 );
 
-/** Every object has these properties, so every row would seem to have such an attribute. A record also drops `__proto__`. */
+/**
+ * Limit on the requests that API Gateway accepts on one route from all callers together. API Gateway rejects any more
+ * requests with a 429.
+ */
+export interface RateLimit {
+  /** Average number of requests per second. */
+  readonly rate: number;
+  /** Maximum number of concurrent requests. */
+  readonly burst: number;
+}
+
+const rateLimit = (standard: RateLimit) =>
+  z
+    .preprocess(
+      (given: string | { readonly rate?: number | undefined; readonly burst?: number | undefined }) =>
+        typeof given === 'string' ? pairs.safeParse(given).data : given,
+      z.strictObject({
+        rate: whole(1, 100_000).default(standard.rate),
+        burst: whole(1, 100_000).default(standard.burst),
+      }),
+    )
+    .default(standard);
+
+const RATE_LIMIT = 'rate=N, burst=N or both between commas, N from 1 to 100000';
+
+/**
+ * Reports whether every JavaScript object has a property with this name. Every row would seem to have an attribute with
+ * such a name. In addition, a record schema discards `__proto__`.
+ */
 const isOfEveryObject = (name: string) => Object.hasOwn(Object.prototype, name);
 const attribute = z
   .string()
@@ -106,7 +173,7 @@ const condition = z
 const kmsKey = arn('kms', '[a-z0-9-]+:\\d{12}:key/[\\w-]+');
 const tableArn = '[a-z0-9-]+:\\d{12}:table/[\\w.-]{3,255}';
 
-/** An object, from cdk.json or as JSON from `-c`. */
+/** An object from cdk.json, or JSON text from `-c`. */
 const deploymentsSource = z.preprocess(
   (given: string | DeploymentsSource) => (typeof given === 'string' ? fromJson(given) : given),
   z
@@ -118,6 +185,12 @@ const deploymentsSource = z.preprocess(
       groups: attribute.optional(),
       where: condition.optional(),
       deleted: condition.optional(),
+      deletions: z
+        .strictObject({
+          perHour: z.int().min(0).max(1_000_000).optional(),
+          share: z.number().min(0).max(1).optional(),
+        })
+        .optional(),
       encryptionKey: kmsKey.optional(),
     })
     .refine(
@@ -149,8 +222,8 @@ const schema = z.object({
     .optional()
     .register(descriptions, {
       description:
-        'The OIDC issuer with which people sign in, exactly as in the `iss` of its tokens. It must be reachable from the ' +
-        'internet when the stack is deployed',
+        'The OIDC issuer with which people sign in, exactly as in the `iss` claim of its tokens. It must be reachable from the ' +
+        'internet when the stack is deployed; synthesis rejects private host names',
       absent: 'creates a Cognito user pool',
       rule: 'an https URL without query, fragment or credentials (http only for a loopback host)',
       example: 'https://login.example.com/realms/staff',
@@ -198,7 +271,7 @@ const schema = z.object({
     .optional()
     .register(descriptions, {
       description:
-        'The public client with which the console signs people in. With `issuer` but without this client, there is no console',
+        'The public OAuth client with which the console signs people in. If `issuer` is set but this client is not, the stack has no console',
       absent: 'none',
       rule: 'an OAuth client ID of up to 256 printable characters without spaces',
       example: 'deployment-keys-console',
@@ -221,14 +294,14 @@ const schema = z.object({
       example: 'https://oauth2.example.com',
     }),
   console: flag.default(true).register(descriptions, {
-    description: '`false` leaves out the console',
+    description: '`false` removes the console',
     rule: 'true or false',
     example: 'false',
   }),
   tokenLifetime: whole(1, YEAR)
     .default(24 * 60 * 60)
     .register(descriptions, {
-      description: 'Seconds for which a token stays valid after its last use',
+      description: 'Number of seconds that a token stays valid after its last use',
       rule: `whole seconds from 1 to ${YEAR}`,
       example: '86400',
     }),
@@ -236,36 +309,56 @@ const schema = z.object({
     .default(300)
     .register(descriptions, {
       description:
-        'Seconds by which the service may delay the extension of a token. A token may expire that much later. 0 is exact, and costs one write for each use',
+        'Number of seconds by which the service can delay the extension of a token. A token can then expire that much later. With 0, expiry is exact, and each use costs one write',
       rule: 'whole seconds from 0 to 86400',
       example: '300',
     }),
   maxTokenLifetime: whole(1, 10 * YEAR)
     .optional()
     .register(descriptions, {
-      description: 'Seconds after its issue at which a token expires, even if it is used',
+      description: 'Maximum number of seconds that a token is valid after it is issued, even if it is used',
       absent: 'no limit',
       rule: `whole seconds from tokenLifetime to ${10 * YEAR}`,
       example: '2592000',
     }),
   maxIdleDays: whole(1, 3650).optional().register(descriptions, {
     description:
-      'Days without a use after which a key is rejected. Enabling or rotating the key starts the count again',
+      'Number of days without use after which the service rejects a key. Enabling or rotating the key restarts the count',
     absent: 'no limit',
     rule: 'whole days from 1 to 3650, as long as tokenLifetime and slideInterval together or longer',
     example: '90',
   }),
-  trustedIssuers: z
-    .union([z.literal('none').transform((): string[] => []), words(z.string().refine(isIssuer), 10)])
+  maxKeyDays: whole(1, 3650)
+    .optional()
+    .register(descriptions, {
+      description:
+        '[Maximum number of days](keys.md#key-policy) from the creation or last rotation of a key to its expiry. A key created ' +
+        'without an expiry gets this maximum. Existing keys keep working, but the API and an event report them',
+      absent: 'no limit',
+      rule: 'whole days from 1 to 3650',
+      example: '90',
+    }),
+  keysWithSecrets: flag.default(true).register(descriptions, {
+    description:
+      '`false` forbids new keys with a secret, so that pipelines must [exchange tokens of their CI](keys.md#key-policy). ' +
+      'Existing keys with a secret keep working and can be rotated',
+    rule: 'true or false',
+    example: 'false',
+  }),
+  trustedIssuers: trustedIssuers(isIssuer)
     .default(['https://token.actions.githubusercontent.com', 'https://gitlab.com'])
     .register(descriptions, {
-      description: 'Issuers whose tokens a key can accept instead of a secret; `none` for no issuer',
-      rule: 'none, or 1 to 10 different https URLs between commas (http only for a loopback host)',
+      description:
+        'Issuers whose tokens a key can accept instead of a secret; `none` for no issuer. Each is a URL, or ' +
+        '[an object](issuers.md) with `issuer`, and `preset`, `jwks`, `bind` and `audience` as needed',
+      rule:
+        'none, 1 to 10 different https URLs between commas (http only for a loopback host), or a JSON array of URLs ' +
+        'and of objects with issuer',
       example: 'https://token.actions.githubusercontent.com',
     }),
   lastUsedFrom: z.enum(['full', 'truncated', 'off']).default('full').register(descriptions, {
     description:
-      "How much of the address and client of a key's last use is recorded: `full`, `truncated` (the first 24 bits of an IPv4 address, 48 of IPv6), or `off`. The time of the last use is always recorded",
+      "How much the service records of the address and client of a key's last use: `full`, `truncated` (the first 24 bits of an IPv4 address, or 48 bits of an IPv6 address), or `off`. It always records the time of the last use",
     rule: 'full, truncated or off',
     example: 'truncated',
   }),
@@ -300,17 +393,28 @@ const schema = z.object({
     .optional()
     .register(descriptions, {
       description:
-        'Adds a CloudFront distribution with this web ACL: first read [what it does](decisions/a-web-acl-by-cloudfront.md). `certificateArn` must then be in us-east-1',
+        'Adds a CloudFront distribution with this web ACL. Read [what the distribution does](decisions/a-web-acl-by-cloudfront.md) first. `certificateArn` must then be in us-east-1',
       absent: 'none',
       rule: 'the ARN of a web ACL for CloudFront, and come with domainName',
       example: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
     }),
   encryptionKey: kmsKey.optional().register(descriptions, {
     description:
-      'ARN of the customer managed key that encrypts the table. Its key policy must allow this account to use it through DynamoDB',
+      'ARN of the customer managed key that encrypts the table. Its key policy must allow this account to use the key through DynamoDB. See [how to change the key](upgrading.md#change-the-encryption-key)',
     absent: 'the AWS managed key',
     rule: 'the ARN of a KMS key, not of an alias',
     example: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
+  }),
+  capacity: capacity.optional().register(descriptions, {
+    description:
+      'Provisions the capacity of the table, in units per second, with auto scaling between a minimum and a maximum at a ' +
+      'utilization in per cent. It is cheaper for steady load, but [a sudden load is throttled](scale.md#provisioned-capacity): ' +
+      'only a table on demand withstands a flood of forged tokens ([#36](faults.md))',
+    absent: 'on demand',
+    rule:
+      'minRead=N, maxRead=N, minWrite=N, maxWrite=N between commas, N from 1 to 40000 (writes from 25), no minimum above its ' +
+      'maximum, and optionally utilization=N, N from 20 to 90',
+    example: 'minRead=100,maxRead=1000,minWrite=100,maxWrite=500',
   }),
   permissionsBoundary: arn('iam', ':(\\d{12}|aws):policy/[\\w+=,.@/-]+').optional().register(descriptions, {
     description: 'ARN of the permissions boundary of every role',
@@ -320,10 +424,54 @@ const schema = z.object({
   }),
   authorizerConcurrency: concurrency.optional().register(descriptions, {
     description:
-      '`reserved=200`: reserved for the authorizer, and its maximum. `provisioned=5`: environments kept warm, which cost money while idle; `AuthorizerFunctionArn` is then an alias. A [new account](first-deploy.md#1-check-the-account) may have too little concurrency for either',
+      'Concurrency of the authorizer. `reserved=200` reserves 200 concurrent executions for the authorizer, which is also its maximum. `provisioned=5` keeps 5 environments warm, which cost money while idle; `AuthorizerFunctionArn` is then an alias. A new account might have too little concurrency for either: see `accountConcurrency`',
     absent: 'the unreserved concurrency of the account',
     rule: 'reserved=N, provisioned=N or both between commas, N from 1 to 10000, provisioned no more than reserved',
     example: 'reserved=200,provisioned=5',
+  }),
+  memory: memory.prefault({}).register(descriptions, {
+    description:
+      'Memory of the functions in MiB, by group; the CPU share is proportional to it. `checks`: `Authorize` and `Whoami`. `tokens`: ' +
+      'the other functions of `/oauth` and the metadata. `jobs`: the purge and all other functions that no caller waits for. ' +
+      '`people`: all remaining functions. With more memory, a function starts faster and each call is more expensive',
+    absent: 'checks=256,tokens=256,people=256,jobs=512',
+    rule: 'checks=N, tokens=N, people=N, jobs=N or several between commas, N from 128 to 10240',
+    example: 'checks=512,jobs=1024',
+  }),
+  accountConcurrency: whole(10, 1_000_000)
+    .optional()
+    .register(descriptions, {
+      description:
+        "The account's quota of concurrent Lambda executions in the Region, if it is below 1000. Synthesis then rejects an " +
+        '`authorizerConcurrency` that the account does not allow, and the purge leaves concurrency to the authorizer. See ' +
+        '[how to find the quota](first-deploy.md#1-check-the-account)',
+      absent: '1000 or more',
+      rule: 'a whole number from 10 to 1000000',
+      example: '50',
+    }),
+  oauthRateLimit: rateLimit({ rate: 100, burst: 200 }).register(descriptions, {
+    description:
+      'Requests per second, and concurrent requests, that API Gateway accepts on each route of `/oauth/`, from all callers ' +
+      'together. This limit also limits the cost that anonymous callers can cause. A thousand pipelines need far less than ' +
+      'the default',
+    absent: '`rate=100,burst=200`',
+    rule: RATE_LIMIT,
+    example: 'rate=500,burst=1000',
+  }),
+  leaksRateLimit: rateLimit({ rate: 10, burst: 20 }).register(descriptions, {
+    description:
+      'Requests per second, and concurrent requests, that API Gateway accepts on `POST /leaks`, where anonymous callers report leaks',
+    absent: '`rate=10,burst=20`',
+    rule: RATE_LIMIT,
+    example: 'rate=20,burst=40',
+  }),
+  defaultRateLimit: rateLimit({ rate: 5000, burst: 2500 }).register(descriptions, {
+    description:
+      'Requests per second, and concurrent requests, that API Gateway accepts on each other route. The default is half of an ' +
+      "account's default quota, so that other APIs in the account stay available",
+    absent: '`rate=5000,burst=2500`',
+    rule: RATE_LIMIT,
+    example: 'rate=2500,burst=1250',
   }),
   alarmTopic: arn('sns', '[a-z0-9-]+:\\d{12}:[\\w-]+').optional().register(descriptions, {
     description: 'ARN of the SNS topic that every alarm notifies',
@@ -335,7 +483,7 @@ const schema = z.object({
     .refine((days) => KEPT_DAYS.includes(days))
     .default(30)
     .register(descriptions, {
-      description: 'Days for which logs are kept',
+      description: 'Number of days that CloudWatch keeps logs',
       rule: `days that CloudWatch Logs knows: ${KEPT_DAYS.join(', ')}`,
       example: '90',
     }),
@@ -355,8 +503,7 @@ const schema = z.object({
     .optional()
     .register(descriptions, {
       description:
-        "AWS accounts whose APIs may use the authorizer, at most 50. Each takes about 350 bytes of the function's policy, " +
-        'which Lambda limits to 20 KB',
+        "AWS accounts whose APIs are allowed to use the authorizer. At most 50, because Lambda limits the function's policy to 20 KB",
       absent: 'none',
       rule: '1 to 50 different AWS account IDs of 12 digits, between commas',
       example: '111122223333,444455556666',
@@ -379,18 +526,25 @@ const schema = z.object({
     }),
   tracing: flag.default(false).register(descriptions, {
     description:
-      'Traces the functions with X-Ray. A trace costs money. It shows where the time is spent; for everything else, the request IDs in the logs are enough',
+      'Traces the functions with X-Ray. Traces cost money. They show where a call spends its time; for everything else, the request IDs in the logs are enough',
+    rule: 'true or false',
+    example: 'true',
+  }),
+  platformLogs: flag.default(false).register(descriptions, {
+    description:
+      'Has Lambda log the start, the end and the duration of each call. These lines are the largest part of the logs: [they cost $0.21 for a million checks](cost.md#dollars)',
     rule: 'true or false',
     example: 'true',
   }),
   deploymentsSource: deploymentsSource.optional().register(descriptions, {
     description:
-      'JSON that describes a DynamoDB table of your own whose rows are Deployments. [The stack follows it](deployments-source.md)',
+      'JSON description of a DynamoDB table of your own whose rows are Deployments. [The stack follows this table](deployments-source.md)',
     absent: 'people register Deployments',
     rule:
       'JSON with table and stream, the ARNs of a DynamoDB table and its stream, and id, the name of an attribute; ' +
       'it may have the attributes name and groups, the conditions where and deleted (1 to 10 attributes, each with a ' +
-      'value, a list of values or {"exists":true}), and encryptionKey, the ARN of a KMS key',
+      'value, a list of values or {"exists":true}), deletions, a limit such as {"perHour":20,"share":0.25}, and ' +
+      'encryptionKey, the ARN of a KMS key',
     example:
       '\'{"table":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform",' +
       '"stream":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000",' +
@@ -398,30 +552,34 @@ const schema = z.object({
   }),
 });
 
-type Name = keyof typeof schema.shape;
-const NAMES = Object.keys(schema.shape) as Name[];
+/** The name of a setting. */
+export type SettingName = keyof typeof schema.shape;
+const NAMES = Object.keys(schema.shape) as SettingName[];
 
-/** What each setting accepts, in context and as a property of the construct. */
+/** The values that each setting accepts, both in the CDK context and as a property of the construct. */
 export type SettingInputs = z.input<typeof schema>;
 
 type Values = z.output<typeof schema>;
 
 /** The issuer that signs people in, and how the service reads its access tokens. */
 export type SignIn = Required<Pick<Values, 'issuer' | 'audience' | 'groupsClaim'>> &
-  Pick<Values, 'adminGroup' | 'adminScope' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'>;
+  Pick<Values, 'adminGroup' | 'adminScope' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'> & {
+    /** ID of the stack's own user pool; undefined if people sign in with a different issuer. */
+    readonly userPoolId?: string;
+  };
 
 /** The domain name of the service. With a web ACL, a CloudFront distribution has this name. */
 export type Domain = Required<Pick<Values, 'domainName' | 'certificateArn'>> & Pick<Values, 'webAclArn'>;
 
 /** Valid settings with their defaults. Durations are whole seconds. */
 export type Settings = Omit<Values, keyof SignIn | keyof Domain> & {
-  /** Undefined: the stack creates a Cognito user pool. */
+  /** If this is undefined, the stack creates a Cognito user pool. */
   readonly signIn: SignIn | undefined;
-  /** Undefined: the service has API Gateway's own name. */
+  /** If this is undefined, the service uses API Gateway's own domain name. */
   readonly domain: Domain | undefined;
 };
 
-/** The settings that only make sense with `issuer`. */
+/** The settings that make sense only together with `issuer`. */
 const WITH_ISSUER = [
   'audience',
   'groupsClaim',
@@ -430,7 +588,7 @@ const WITH_ISSUER = [
   'consoleClientId',
   'consoleScopes',
   'consoleOrigins',
-] as const satisfies readonly Name[];
+] as const satisfies readonly SettingName[];
 
 /** Returns the names of all settings, each with its description and default. */
 export const describedSettings = () =>
@@ -443,14 +601,25 @@ export const describedSettings = () =>
     };
   });
 
-const description = (name: Name) => descriptions.get(schema.shape[name]) as SettingDescription;
+const description = (name: SettingName) => descriptions.get(schema.shape[name]) as SettingDescription;
 
-const example = (name: Name) => `for example -c ${name}=${description(name).example}`;
+/** Returns the end of an error message. It shows how to pass a valid value for a setting. */
+export const exampleOf = (name: SettingName) => `for example -c ${name}=${description(name).example}`;
 
-const mustBe = (name: Name) => `${name} must be ${description(name).rule}, ${example(name)}.`;
+const mustBe = (name: SettingName) => `${name} must be ${description(name).rule}, ${exampleOf(name)}.`;
 
-/** Names the invalid parts of `deploymentsSource`, the only setting that is an object of several parts. */
-function invalidParts(name: Name, issues: readonly z.core.$ZodIssue[]): string {
+/**
+ * Returns a line for each fault in a setting: the fault's own message if there is one, and otherwise the setting's
+ * rule.
+ */
+function faultsOf(name: SettingName, issues: readonly z.core.$ZodIssue[]): string[] {
+  const own = issues.filter(({ path, message }) => path[0] === name && message.startsWith(`${name}[`));
+  if (own.length > 0) return own.map(({ message }) => message);
+  return [mustBe(name) + invalidParts(name, issues)];
+}
+
+/** Returns the names of the invalid parts of `deploymentsSource`, an object with several parts. */
+function invalidParts(name: SettingName, issues: readonly z.core.$ZodIssue[]): string {
   if (name !== 'deploymentsSource') return '';
   const paths = issues
     .filter(({ path }) => path[0] === name)
@@ -463,36 +632,36 @@ function invalidParts(name: Name, issues: readonly z.core.$ZodIssue[]): string {
   return names.length === 0 ? '' : ` Wrong or missing in it: ${names.join(', ')}.`;
 }
 
-/** Context keys of the CDK and of libraries contain punctuation. A plain word must be a setting. */
+/** The context keys of the CDK and other libraries contain punctuation, so a plain word must be meant as a setting. */
 const isSetting = (key: string) => /^\w+$/.test(key);
 
-/** Names the setting that was probably meant, and all settings. */
+/** Returns an error message that names the setting that was probably meant, and lists all settings. */
 function unknown(key: string): string {
   const meant = closestMatch(key, NAMES, { maxDistance: 3 });
   const suggestion = meant === undefined ? '' : ` Did you mean ${meant}?`;
-  return `${key} is not a setting.${suggestion} The settings are ${NAMES.join(', ')}, ${example('stage')}.`;
+  return `${key} is not a setting.${suggestion} The settings are ${NAMES.join(', ')}, ${exampleOf('stage')}.`;
 }
 
 /**
- * Validates the settings, given as CDK context or as properties of the same names.
+ * Validates settings, which can come from CDK context or from properties with the same names.
  *
- * @throws ConfigError with a line for each setting that is unknown or invalid
+ * @throws ConfigError with a line for each unknown or invalid setting
  */
 export function readSettings(given: object): Settings {
   const faults = Object.keys(given)
-    .filter((key) => isSetting(key) && !NAMES.includes(key as Name))
+    .filter((key) => isSetting(key) && !NAMES.includes(key as SettingName))
     .map(unknown);
   const { success, data, error } = schema.safeParse(given);
   if (!success) {
-    const invalid = new Set(error.issues.map((issue) => issue.path[0] as Name));
-    faults.push(...[...invalid].map((name) => mustBe(name) + invalidParts(name, error.issues)));
+    const invalid = new Set(error.issues.map((issue) => issue.path[0] as SettingName));
+    faults.push(...[...invalid].flatMap((name) => faultsOf(name, error.issues)));
   }
   if (!success || faults.length > 0) throw new ConfigError(faults.join('\n'));
 
   rejectShortLimits(data);
   const stray = WITH_ISSUER.filter((name) => name in given && given[name as never] !== undefined);
   if (data.issuer === undefined && stray.length > 0) {
-    throw new ConfigError(`${stray.join(', ')} must come with issuer, ${example('issuer')}.`);
+    throw new ConfigError(`${stray.join(', ')} must come with issuer, ${exampleOf('issuer')}.`);
   }
   const { issuer, audience, groupsClaim, adminGroup, adminScope, ...others } = data;
   const { consoleClientId, consoleScopes, consoleOrigins, ...service } = others;
@@ -504,18 +673,21 @@ export function readSettings(given: object): Settings {
   return { ...rest, signIn: { issuer, audience, groupsClaim, adminGroup, adminScope, ...console }, domain };
 }
 
-/** @throws ConfigError if a limit is shorter than what it limits */
+/** Rejects contradictory limits. @throws ConfigError if a limit is shorter than the time that it limits */
 function rejectShortLimits({ tokenLifetime, slideInterval, maxTokenLifetime, maxIdleDays }: Values): void {
   if (maxTokenLifetime !== undefined && maxTokenLifetime < tokenLifetime) {
     throw new ConfigError(mustBe('maxTokenLifetime'));
   }
-  // Otherwise a key could be idle while one of its tokens is still valid.
+  // With a shorter limit, a key could become idle while one of its tokens is still valid.
   if (maxIdleDays !== undefined && maxIdleDays * DAY < tokenLifetime + slideInterval) {
     throw new ConfigError(mustBe('maxIdleDays'));
   }
 }
 
-/** @throws ConfigError if one of the settings lacks another that it needs */
+/**
+ * Returns the custom domain. @throws ConfigError if one of the domain's settings is given without another setting that
+ * it needs
+ */
 function domainOf(domainName?: string, certificateArn?: string, webAclArn?: string): Domain | undefined {
   if (domainName === undefined) {
     if (certificateArn !== undefined) throw new ConfigError(mustBe('certificateArn'));
@@ -526,17 +698,4 @@ function domainOf(domainName?: string, certificateArn?: string, webAclArn?: stri
   const isForCloudFront = Token.isUnresolved(certificateArn) || certificateArn.includes(':us-east-1:');
   if (webAclArn !== undefined && !isForCloudFront) throw new ConfigError(mustBe('certificateArn'));
   return { domainName, certificateArn, webAclArn };
-}
-
-/**
- * An HTTP API accepts only principals of its own account, so a principal of another account is a mistake.
- * @param account the stack's account, or a CDK token if it is not known at synthesis
- * @throws ConfigError
- */
-export function rejectForeignPrincipals({ platformPrincipals = [] }: Settings, account: string): void {
-  const isForeign = (arn: string) => !Token.isUnresolved(arn) && arn.split(':')[4] !== account;
-  if (Token.isUnresolved(account) || !platformPrincipals.some(isForeign)) return;
-  throw new ConfigError(
-    `platformPrincipals must be of the stack's own account, for example -c platformPrincipals=arn:aws:iam::${account}:role/platform.`,
-  );
 }

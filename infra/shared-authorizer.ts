@@ -7,19 +7,19 @@ import type { Settings } from './settings.ts';
 
 export interface SharedAuthorizerProps {
   readonly function: LambdaFunction;
-  /** Other AWS accounts whose APIs may call the authorizer. @default none */
+  /** Other AWS accounts whose APIs are allowed to call the authorizer. @default none */
   readonly consumerAccounts?: readonly string[];
-  /** Provisioned concurrency, if any. It belongs to an alias, which other APIs then call. @default none */
+  /** Provisioned concurrency. It belongs to an alias, which other APIs then call. @default none */
   readonly concurrency?: Settings['authorizerConcurrency'];
 }
 
 /**
- * Shares the authorizer with other APIs: publishes its ARN as an SSM parameter, and lets other accounts call it. APIs of
- * the same account need no permission here, because `DeploymentKeyAuthorizer` creates a role that has it. So this stack
- * never refers to a consumer's.
+ * Shares the authorizer with other APIs: publishes its ARN as an SSM parameter, and lets other accounts call it. APIs
+ * in the same account need no permission here, because `DeploymentKeyAuthorizer` creates a role with that permission.
+ * This stack therefore never refers to the stacks that use the authorizer.
  */
 export class SharedAuthorizer extends Construct {
-  /** The ARN that other APIs call. */
+  /** ARN of the function or alias that other APIs call. */
   readonly arn: string;
 
   constructor(scope: Construct, id: string, props: SharedAuthorizerProps) {

@@ -2,22 +2,27 @@ import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { DeploymentKeys } from './deployment-keys.ts';
 import type { DeploymentKeysProps } from './deployment-keys-props.ts';
+import { readSettings } from './settings.ts';
 
 export interface DeploymentKeysStackProps extends StackProps {
   readonly settings?: DeploymentKeysProps;
 }
 
-/** A stack that contains `DeploymentKeys`, with outputs for its users. */
+/**
+ * A stack that contains `DeploymentKeys`, with outputs for the people who use the stack. In production, the stack has
+ * termination protection.
+ */
 export class DeploymentKeysStack extends Stack {
-  /** For the `DeploymentKeyAuthorizer` of other stacks. */
+  /** Output for the `DeploymentKeyAuthorizer` construct in other stacks. */
   readonly authorizerFunctionArn: string;
-  /** For the `DeploymentKeySecret` of other stacks: undefined where no `platformPrincipals` are set. */
+  /** Output for the `DeploymentKeySecret` construct in other stacks; undefined if `platformPrincipals` is not set. */
   readonly platformUrl: string | undefined;
   readonly platformArn: string | undefined;
 
   constructor(scope: Construct, id: string, { settings, ...props }: DeploymentKeysStackProps) {
-    super(scope, id, props);
-    // The ID Default is not part of logical IDs, so the service's resources have short ones.
+    const isProduction = readSettings(settings ?? {}).stage === 'production';
+    super(scope, id, { terminationProtection: isProduction, ...props });
+    // The construct ID Default is not part of logical IDs, so the logical IDs of the service's resources are short.
     const service = new DeploymentKeys(this, 'Default', settings);
     this.authorizerFunctionArn = service.authorizerFunctionArn;
     this.platformUrl = service.platformUrl;
@@ -40,6 +45,9 @@ export class DeploymentKeysStack extends Stack {
     this.#tell('Issuer', 'Who signs people in', service.issuer);
     this.#tell('ConsoleClientId', 'The public client with which people sign in', service.consoleClientId);
     this.#tell('DomainTarget', 'What the DNS record of domainName points to', service.domainTarget);
+    for (const [name, value] of Object.entries(service.operatorNames)) {
+      this.#tell(name, 'For the commands of docs/runbook.md', value);
+    }
     const [create, promote] = service.firstAdministrator;
     this.#tell(
       'FirstAdministrator1Create',

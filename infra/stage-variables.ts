@@ -11,7 +11,7 @@ import {
 } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
-/** The stage variables that the authorizer gets with the calls of a stage. */
+/** The stage variables that the authorizer receives with calls to a stage. */
 export interface StageVariables {
   /** Construct path of the resource that creates the stage. */
   readonly path: string;
@@ -21,18 +21,18 @@ export interface StageVariables {
 type Properties = Readonly<Record<string, unknown>>;
 
 /**
- * For each CloudFormation type that creates a stage: the sets of variables that calls of the stage can get. Calls of a
- * canary get the stage's variables, overridden by the canary's.
+ * For each CloudFormation type that creates a stage: the sets of stage variables that calls to the stage can receive.
+ * Calls to a canary receive the stage's variables, overridden by those of the canary.
  */
 const VARIABLES_OF: Readonly<Record<string, (properties: Properties) => Properties[]>> = {
   'AWS::ApiGatewayV2::Stage': ({ StageVariables }) => [Object(StageVariables)],
   'AWS::ApiGateway::Stage': ({ Variables, CanarySetting }) => withCanaries(Variables, [CanarySetting]),
-  // A deployment with a StageName creates that stage.
+  // A deployment resource that has a StageName creates a stage with that name.
   'AWS::ApiGateway::Deployment': ({ StageName, StageDescription, DeploymentCanarySettings }) => {
     const { Variables, CanarySetting } = Object(StageDescription);
     return StageName === undefined ? [] : withCanaries(Variables, [CanarySetting, DeploymentCanarySettings]);
   },
-  // Quick create: the API creates the stage $default.
+  // With quick create, the API itself creates the `$default` stage.
   'AWS::ApiGatewayV2::Api': ({ Target }) => (Target === undefined ? [] : [{}]),
 };
 
@@ -41,7 +41,7 @@ function withCanaries(variables: unknown, canaries: unknown[]): Properties[] {
   return [undefined, ...overrides].map((override) => ({ ...Object(variables), ...Object(override) }));
 }
 
-/** Sets variables of a stage. They replace variables of the same names. */
+/** Sets variables on a stage, replacing existing variables that have the same names. */
 export function setStageVariables(stage: CfnResource, variables: Readonly<Record<string, string>>): void {
   const property = stage.cfnResourceType === 'AWS::ApiGateway::Stage' ? 'Variables' : 'StageVariables';
   for (const [name, value] of Object.entries(variables)) {
@@ -50,10 +50,10 @@ export function setStageVariables(stage: CfnResource, variables: Readonly<Record
 }
 
 /**
- * Returns the variables of every stage of an API in the app, as the template will have them. It does not find a stage that
- * refers to the API by an ID as text, an imported value or a parameter.
+ * Returns the variables of every stage of an API in the app, as the template will contain them. Does not find stages
+ * that refer to the API by a literal ID, an imported value or a parameter.
  *
- * @param api the resource of the API
+ * @param api the CloudFormation resource of the API
  */
 export function stageVariablesOf(api: CfnResource): StageVariables[] {
   return api.node.root.node
@@ -70,7 +70,9 @@ export function stageVariablesOf(api: CfnResource): StageVariables[] {
     });
 }
 
-/** Whether a resource is the API, or refers to it by a CDK reference or a hand-written intrinsic function. */
+/**
+ * Reports whether a resource is the API, or refers to the API by a CDK reference or a hand-written intrinsic function.
+ */
 function isOf(
   api: CfnResource,
   resource: CfnResource,
@@ -86,7 +88,7 @@ function isOf(
   );
 }
 
-/** Returns the resolved properties of a resource, and the constructs that its API property refers to. */
+/** Returns the resolved properties of a resource, and the constructs to which its API property refers. */
 function rendered(resource: CfnResource): { properties: Properties; apis: ReadonlySet<IConstruct> } {
   const resolver = new ApiReferences();
   const { Resources } = Tokenization.resolve(resource._toCloudFormation(), {
@@ -113,7 +115,7 @@ class ApiReferences extends DefaultTokenResolver {
     context: IResolveContext,
     postProcessor: IPostProcessor,
   ): unknown {
-    // The path is Resources, the logical ID, Properties, and then the name of the property.
+    // The document path consists of `Resources`, the logical ID, `Properties`, and the name of the property.
     const isForApi = /^(rest)?apiId$/i.test(context.documentPath[3] ?? '');
     if (isForApi && Reference.isReference(token)) this.targets.add(token.target);
     return super.resolveToken(token, context, postProcessor);

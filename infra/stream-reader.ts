@@ -1,14 +1,14 @@
 import { Duration } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
-import type { ServiceFunction } from './function.ts';
+import type { EncryptionKey, ServiceFunction } from './function.ts';
 
 /** The stream of a table. */
 export interface TableStream {
   /** ARN of the stream. */
   readonly streamArn: string;
-  /** ARN of the customer managed key that encrypts the table and its stream. @default the AWS managed key */
-  readonly encryptionKey?: string | undefined;
+  /** The customer managed key that encrypts the table and its stream; undefined for the AWS managed key. */
+  readonly encryptionKey: EncryptionKey | undefined;
 }
 
 export interface StreamReaderProps
@@ -16,13 +16,14 @@ export interface StreamReaderProps
     lambda.EventSourceMappingOptions,
     'filters' | 'batchSize' | 'parallelizationFactor' | 'retryAttempts'
   > {
-  /** Receives the position of a batch that failed too often. */
+  /** Queue that receives the position of a batch that failed too often. */
   readonly failures: IQueue;
 }
 
 /**
- * Invokes a function with the records of a table's stream, and grants its role what this needs, including the use of the
- * stream's KMS key. A reader that can't decrypt the stream causes no error in the function. Only its iterator age grows.
+ * Invokes a function with the records in a table's stream, and grants the function's role the required permissions,
+ * including the use of the stream's KMS key. If the function's role is not allowed to decrypt the stream, the function
+ * has no errors; only its iterator age grows.
  */
 export function readStream(
   reader: ServiceFunction,
@@ -34,15 +35,16 @@ export function readStream(
     actions.map((action) => `dynamodb:${action}`),
     streamArn,
   );
-  if (encryptionKey !== undefined) reader.allowKey(['Decrypt'], encryptionKey);
+  if (encryptionKey) reader.allowKey(['Decrypt'], encryptionKey);
   reader.allow(['sqs:SendMessage'], failures.queueArn);
   reader.function.addEventSourceMapping('Stream', {
     eventSourceArn: streamArn,
-    // The oldest record, so that a new mapping misses no record that the stream still has.
+    // Start at the oldest record, so that a new mapping does not miss any record that the stream still contains.
     startingPosition: lambda.StartingPosition.TRIM_HORIZON,
     reportBatchItemFailures: true,
     bisectBatchOnError: true,
-    // The retention of a stream, so that an outage of hours loses nothing.
+    // The maximum age of a record equals the retention period of a stream, so that no records are lost in an outage of
+    // several hours.
     maxRecordAge: Duration.hours(24),
     onFailure: { bind: () => ({ destination: failures.queueArn }) },
     ...options,

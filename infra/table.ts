@@ -2,59 +2,101 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import { PARTITION } from '../functions/table/key-prefixes.ts';
-import type { ServiceFunction } from './function.ts';
+import * as PARTITION from '../functions/table/partition-keys.ts';
+import type { EncryptionKey, ServiceFunction } from './function.ts';
+import type { Settings } from './settings.ts';
 import type { TableStream } from './stream-reader.ts';
 
 export interface TableProps {
   /** Whether the table outlives the stack and has deletion protection. */
   readonly retain: boolean;
-  /** ARN of the customer managed key that encrypts it. @default the AWS managed key */
+  /** ARN of the customer managed key that encrypts the table. @default the AWS managed key */
   readonly encryptionKey?: string;
+  /** Units per second. @default on demand */
+  readonly capacity?: Settings['capacity'];
 }
 
-/** Patterns of partition keys for IAM conditions. */
+/** Patterns that match partition keys in IAM conditions. */
 const DEPLOYMENT = PARTITION.deployment('*');
 const EVENTS = PARTITION.events('*');
+const PERSON = PARTITION.person('*');
 const USED_SUBJECT_TOKEN = PARTITION.subject('*');
 const {
+  deletions: DELETIONS,
   directory: DIRECTORY,
   passes: PASSES,
+  people: PEOPLE,
   purges: PURGES,
   rejectedCalls: REJECTED_CALLS,
   sources: SOURCES,
 } = PARTITION;
 
-/** The attributes in the update of a check: the primary key, the token's expiry and the last use. */
+/** The attributes that a check updates: the primary key, the token's expiry and the last use. */
 const CHANGED_BY_CHECK = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
 
-/** What DynamoDB does with the table's KMS key on behalf of its callers. */
+/** The KMS operations that DynamoDB performs with the table's key on behalf of its callers. */
 const KEY_ACTIONS = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];
 
-/** The partitions that an action may name, and the attributes if not all. A Scan names no partition, so nothing can limit it. */
+/**
+ * The partitions that an action is allowed to name, and the attributes if not all of them are allowed. A Scan does not
+ * name a partition, so its permission cannot be limited.
+ */
 type Limits =
   | 'no limits'
   | readonly string[]
   | { readonly partitions: readonly string[]; readonly attributes: readonly string[] };
 
 /**
- * The uses of the table, each with its DynamoDB actions and their limits. A transaction needs the actions of its
- * parts.
+ * The ways in which functions use the table, each with its DynamoDB actions and their limits. A transaction needs the
+ * actions of all its parts.
  */
 const USES = {
-  /** To read a token with its key and Deployment. Read-only; introspection does not extend the token. */
-  readToken: { BatchGetItem: [DEPLOYMENT] },
-  /** To extend a token's expiry. It can't delete items or change attributes that decide about access. */
+  /**
+   * Reads a token with its key and Deployment, and the record of a temporary token's holder. The access is read-only,
+   * because introspection does not extend the token.
+   */
+  readToken: { BatchGetItem: [DEPLOYMENT, PERSON] },
+  /**
+   * Extends a token's expiry. Does not allow a function to delete items, or to change attributes on which access
+   * depends.
+   */
   extendToken: { UpdateItem: { partitions: [DEPLOYMENT], attributes: CHANGED_BY_CHECK } },
-  /** To exchange a key for a token (one read, one write), and to record which of the key's secrets was used. */
+  /** Reads whether a signed-in person's access was ended. */
+  readPerson: { GetItem: [PERSON] },
+  /**
+   * Checks that the access of the person who makes a change was not ended. The check is part of the transaction that
+   * makes the change.
+   */
+  checkPerson: { ConditionCheckItem: [PERSON] },
+  /** Ends and restores people's access and writes the event. Lists people and the keys that the job has found. */
+  managePeople: {
+    GetItem: [PERSON],
+    BatchGetItem: [PERSON],
+    Query: [EVENTS, PEOPLE, PERSON],
+    PutItem: [EVENTS, PEOPLE, PERSON],
+    UpdateItem: [PERSON],
+    ConditionCheckItem: [PERSON],
+  },
+  /** Reads all keys. Records and disables the keys of a person whose access was ended, and writes the events. */
+  findKeys: {
+    GetItem: [DEPLOYMENT, PERSON],
+    Query: [DEPLOYMENT, DIRECTORY, PEOPLE],
+    PutItem: [EVENTS, PERSON],
+    UpdateItem: [DEPLOYMENT, PERSON],
+    DeleteItem: [PEOPLE],
+  },
+  /**
+   * Exchanges a key's credentials for a token, with one read and one write, and records which of the key's secrets was
+   * used.
+   */
   issue: {
     BatchGetItem: [DEPLOYMENT],
     PutItem: [DEPLOYMENT, EVENTS, USED_SUBJECT_TOKEN],
     UpdateItem: [DEPLOYMENT],
   },
-  /** To revoke a token at its key's request: one read of the key, one deletion. */
+  /** Revokes a token at its key's request, with one read of the key and one deletion. */
   revoke: { BatchGetItem: [DEPLOYMENT], DeleteItem: [DEPLOYMENT] },
-  /** To register, list, change and delete Deployments, with their purge markers and events. */
+  /** Registers, lists, changes and deletes Deployments, and writes their purge markers and events. */
   manageDeployments: {
     GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
     Query: [DIRECTORY],
@@ -62,7 +104,10 @@ const USES = {
     UpdateItem: [DEPLOYMENT, DIRECTORY, REJECTED_CALLS],
     DeleteItem: [DEPLOYMENT, DIRECTORY],
   },
-  /** To create, list, change and delete keys, with the Deployment's count of keys and the events. */
+  /**
+   * Creates, lists, changes and deletes keys, updates the Deployment's count of keys, and lists and revokes the keys'
+   * tokens.
+   */
   manageKeys: {
     GetItem: [DEPLOYMENT],
     Query: [DEPLOYMENT],
@@ -70,7 +115,10 @@ const USES = {
     UpdateItem: [DEPLOYMENT, REJECTED_CALLS],
     DeleteItem: [DEPLOYMENT],
   },
-  /** To issue, list and revoke temporary tokens. The same transaction checks that the Deployment exists. */
+  /**
+   * Issues, lists and revokes temporary tokens. The transaction that issues a token also checks that the Deployment
+   * exists.
+   */
   manageTemporaryTokens: {
     GetItem: [DEPLOYMENT],
     Query: [DEPLOYMENT],
@@ -79,9 +127,12 @@ const USES = {
     ConditionCheckItem: [DEPLOYMENT],
     UpdateItem: [REJECTED_CALLS],
   },
-  /** To list events, and to count a rejected listing. */
+  /** Lists events, and counts rejected calls that list events. */
   listEvents: { GetItem: [DEPLOYMENT], Query: [EVENTS], UpdateItem: [REJECTED_CALLS] },
-  /** To read every key and mark some, with the events; to resume after a time-out; to move rejected calls to the events. */
+  /**
+   * Reads every key, marks the reported keys, writes their events, stores the position for the next run, and moves
+   * rejected calls to the events.
+   */
   sweepKeys: {
     GetItem: [DEPLOYMENT, PASSES],
     Query: [DEPLOYMENT, DIRECTORY, EVENTS, REJECTED_CALLS],
@@ -89,14 +140,14 @@ const USES = {
     UpdateItem: [DEPLOYMENT],
     DeleteItem: [REJECTED_CALLS],
   },
-  /** To disable a leaked key or delete a leaked token, with the event. */
+  /** Disables a leaked key or deletes a leaked token, and writes the event. */
   reportLeak: {
     BatchGetItem: [DEPLOYMENT],
     PutItem: [EVENTS],
     UpdateItem: [DEPLOYMENT],
     DeleteItem: [DEPLOYMENT],
   },
-  /** To delete the remaining items of a deleted Deployment or key. Only the purge may use BatchWriteItem. */
+  /** Deletes the remaining items of a deleted Deployment or key. Only the purge is allowed to use BatchWriteItem. */
   purge: {
     GetItem: [DEPLOYMENT],
     Query: [DEPLOYMENT, PURGES],
@@ -105,16 +156,22 @@ const USES = {
     UpdateItem: [PURGES],
     DeleteItem: [DIRECTORY, PURGES],
   },
-  /** To register, change and delete Deployments from a followed table, with its latest rows, purge markers and events. */
+  /**
+   * Registers, changes and deletes Deployments from a followed table, and writes its latest rows, the count of
+   * deletions, purge markers and events.
+   */
   followSource: {
-    GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
-    PutItem: [DEPLOYMENT, DIRECTORY, EVENTS, PURGES, SOURCES],
+    GetItem: [DELETIONS, DEPLOYMENT, DIRECTORY, SOURCES],
+    Query: [SOURCES],
+    PutItem: [DELETIONS, DEPLOYMENT, DIRECTORY, EVENTS, PURGES, SOURCES],
     UpdateItem: [DEPLOYMENT, DIRECTORY],
     DeleteItem: [DEPLOYMENT, DIRECTORY],
   },
-  /** To compare the rows of a followed table with the registered Deployments. Repairs also need `followSource`. */
+  /** Compares the rows of a followed table with the registered Deployments. Repairs also need `followSource`. */
   compareSource: { Query: [SOURCES], BatchGetItem: [DEPLOYMENT, SOURCES] },
-  /** To scan the whole table, write purge markers and repair the directory. Only reconciliation may use Scan. */
+  /**
+   * Scans the whole table, writes purge markers and repairs the directory. Only reconciliation is allowed to use Scan.
+   */
   reconcile: {
     Scan: 'no limits',
     GetItem: [DEPLOYMENT, DIRECTORY, PASSES, PURGES],
@@ -126,7 +183,7 @@ const USES = {
   },
 } satisfies Record<string, Readonly<Record<string, Limits>>>;
 
-/** A use of the table. */
+/** The name of one way in which functions use the table. */
 export type TableUse = keyof typeof USES;
 
 /** The service's table. */
@@ -135,45 +192,75 @@ export class Table extends Construct {
   /** The stream of changes, with old and new images. */
   readonly stream: TableStream;
   readonly #arn: string;
-  readonly #keyArn: string | undefined;
+  readonly #key: EncryptionKey | undefined;
 
   constructor(scope: Construct, id: string, props: TableProps) {
     super(scope, id);
     const table = new dynamodb.TableV2(this, 'Default', {
       partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
       sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
-      billing: dynamodb.Billing.onDemand(),
+      billing: billingOf(props.capacity),
       timeToLiveAttribute: 'expiresAt',
       dynamoStream: dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       encryption: dynamodb.TableEncryptionV2.awsManagedKey(),
       deletionProtection: props.retain,
+      // Does not use RETAIN_ON_UPDATE_OR_DELETE. After a failed creation, CloudFormation would then try to delete this
+      // resource, and deletion protection would make the rollback end in ROLLBACK_FAILED.
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     if (props.encryptionKey !== undefined) {
-      // The CDK's property for it works only if the Region is known at synthesis.
+      // The CDK's own property for this setting works only if the Region is known during synthesis.
       const { defaultChild } = table.node;
       const sse = { KMSMasterKeyId: props.encryptionKey };
       (defaultChild as dynamodb.CfnGlobalTable).addPropertyOverride('Replicas.0.SSESpecification', sse);
     }
     this.tableName = table.tableName;
     this.#arn = table.tableArn;
-    this.#keyArn = props.encryptionKey;
+    this.#key = props.encryptionKey === undefined ? undefined : { arn: props.encryptionKey, table };
     if (!table.tableStreamArn) throw new Error('The table must have a stream.');
-    this.stream = { streamArn: table.tableStreamArn, encryptionKey: props.encryptionKey };
+    this.stream = { streamArn: table.tableStreamArn, encryptionKey: this.#key };
   }
 
-  /** Gives a function what a use takes: the table's name, the use's actions, and the table's key. */
+  /**
+   * Gives a function everything that a use of the table requires: the table's name, permission for the actions, and the
+   * table's KMS key.
+   */
   grant(grantee: ServiceFunction, use: TableUse): void {
     grantee.addEnvironment({ [ENV.tableName]: this.tableName });
     for (const { actions, limits } of statementsOf(USES[use])) {
       grantee.allow(actions, this.#arn, conditionsOf(limits));
     }
-    if (this.#keyArn !== undefined) grantee.allowKey(KEY_ACTIONS, this.#keyArn);
+    if (this.#key) grantee.allowKey(KEY_ACTIONS, this.#key);
   }
 }
 
-/** Groups the actions that have the same limits. Not by Map.groupBy: Node.js 20, which may run a synthesis, lacks it. */
+/**
+ * Returns how the table is billed. CloudFormation needs the seed capacities to switch a running table between on-demand
+ * and provisioned capacity, and to switch it back when such an update is rolled back.
+ *
+ * @see https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html
+ */
+function billingOf(capacity: Settings['capacity']): dynamodb.Billing {
+  if (capacity === undefined) return dynamodb.Billing.onDemand();
+  const { minRead, maxRead, minWrite, maxWrite, utilization } = capacity;
+  const between = (minCapacity: number, maxCapacity: number) =>
+    dynamodb.Capacity.autoscaled({
+      minCapacity,
+      maxCapacity,
+      seedCapacity: minCapacity,
+      targetUtilizationPercent: utilization,
+    });
+  return dynamodb.Billing.provisioned({
+    readCapacity: between(minRead, maxRead),
+    writeCapacity: between(minWrite, maxWrite),
+  });
+}
+
+/**
+ * Groups the actions that have the same limits. Does not use Map.groupBy, because synthesis can run on Node.js 20,
+ * which does not have that function.
+ */
 function statementsOf(use: Readonly<Record<string, Limits>>): { actions: string[]; limits: Limits }[] {
   const statements = new Map<string, { actions: string[]; limits: Limits }>();
   for (const [action, limits] of Object.entries(use)) {
@@ -185,7 +272,7 @@ function statementsOf(use: Readonly<Record<string, Limits>>): { actions: string[
   return [...statements.values()];
 }
 
-/** The IAM conditions that enforce the limits, so that a compromised function reaches nothing else. */
+/** Returns the IAM conditions that enforce the limits, so that a compromised function cannot access anything else. */
 function conditionsOf(limits: Limits): Record<string, object> | undefined {
   if (limits === 'no limits') return undefined;
   const { partitions, attributes } = 'partitions' in limits ? limits : { partitions: limits };

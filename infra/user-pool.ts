@@ -1,11 +1,13 @@
-import { Aws, Duration, Fn, RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, Duration, RemovalPolicy } from 'aws-cdk-lib';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
+import { COMMAND_LINE_CALLBACK } from '../functions/domain/command-line.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { SignIn } from './settings.ts';
+import { stackSuffix } from './stack-suffix.ts';
 
 export interface UserPoolProps {
-  /** The https URL to which sign-in returns the authorization code. */
+  /** The https URL to which the sign-in page sends the authorization code. */
   readonly callbackUrl: string;
   /** The https URL that people see after they sign out. */
   readonly signedOutUrl: string;
@@ -13,16 +15,18 @@ export interface UserPoolProps {
   readonly retain: boolean;
 }
 
-/** The user pool of a stack without an external issuer. Administrators invite people; nobody can sign up. */
+/** The user pool of a stack without an external issuer. Administrators invite people, and no one can sign up. */
 export class UserPool extends Construct implements SignIn {
   readonly issuer: string;
   readonly audience: string[];
   readonly groupsClaim = 'cognito:groups';
   readonly adminGroup = 'administrators';
   readonly consoleClientId: string;
-  /** The domain of the sign-in pages and of the token endpoint. */
+  readonly userPoolId: string;
+  readonly userPoolArn: string;
+  /** The domain of the sign-in pages and the token endpoint. */
   readonly consoleOrigins: string[];
-  /** The commands that create the first administrator, in order. */
+  /** The commands that create the first administrator, in the order in which to run them. */
   readonly firstAdministrator: readonly string[];
 
   constructor(scope: Construct, id: string, props: UserPoolProps) {
@@ -36,6 +40,8 @@ export class UserPool extends Construct implements SignIn {
       mfa: cognito.Mfa.OPTIONAL,
       mfaSecondFactor: { otp: true, sms: false },
       deletionProtection: props.retain,
+      // Does not use RETAIN_ON_UPDATE_OR_DELETE. After a failed creation, CloudFormation would then try to delete this
+      // resource, and deletion protection would make the rollback end in ROLLBACK_FAILED.
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     acknowledge(pool, {
@@ -48,27 +54,29 @@ export class UserPool extends Construct implements SignIn {
         'The Plus plan is paid for by the active user. Nobody signs up by themselves: administrators invite.',
     });
     pool.addGroup('Administrators', { groupName: this.adminGroup });
-    // The prefix must be unique in the Region. The last part of the stack's UUID is.
-    const stackUuid = Fn.select(2, Fn.split('/', Aws.STACK_ID));
+    // The prefix must be unique among all accounts in the Region.
     const domain = pool.addDomain('Domain', {
-      cognitoDomain: { domainPrefix: `deployment-keys-${Fn.select(4, Fn.split('-', stackUuid))}` },
+      cognitoDomain: { domainPrefix: `deployment-keys-${stackSuffix()}` },
     });
     const client = pool.addClient('Console', {
-      // A public client with PKCE, because a web page cannot keep a secret.
+      // Use a public client with PKCE, because a web page cannot keep a secret.
       generateSecret: false,
       preventUserExistenceErrors: true,
       accessTokenValidity: Duration.hours(1),
-      // Only for holders of AWS credentials: a token for the command line, without a browser.
+      // Allow holders of AWS credentials to get a token on the command line without a browser.
       authFlows: { adminUserPassword: true },
       supportedIdentityProviders: [cognito.UserPoolClientIdentityProvider.COGNITO],
       oAuth: {
         flows: { authorizationCodeGrant: true },
         scopes: [cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL, cognito.OAuthScope.PROFILE],
-        callbackUrls: [props.callbackUrl],
+        // The command line also signs people in, using PKCE and a server on their machine.
+        callbackUrls: [props.callbackUrl, COMMAND_LINE_CALLBACK],
         logoutUrls: [props.signedOutUrl],
       },
     });
 
+    this.userPoolId = pool.userPoolId;
+    this.userPoolArn = pool.userPoolArn;
     this.issuer = pool.userPoolProviderUrl;
     this.consoleClientId = client.userPoolClientId;
     this.consoleOrigins = [domain.baseUrl()];

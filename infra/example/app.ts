@@ -22,7 +22,7 @@ export function addExample(app: App, service: DeploymentKeysStack): void {
   });
 }
 
-/** Synthesises the service and, in a separate stack, the example API. */
+/** Synthesises the service, and the example API in a separate stack. */
 export function synthesiseWithExample(
   context: Readonly<Record<string, unknown>>,
   outdir: string,
@@ -30,7 +30,7 @@ export function synthesiseWithExample(
   return synthesise(context, outdir, addExample);
 }
 
-// npx cdk deploy --all --app 'node infra/example/app.ts'
+// Deploy with `npx cdk deploy --all --app 'node infra/example/app.ts'`.
 if (import.meta.main) {
   await runApp(() => {
     const app = new App();

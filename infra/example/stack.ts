@@ -8,13 +8,15 @@ import type { Construct } from 'constructs';
 import { DeploymentKeyAuthorizer } from '../deployment-key-authorizer.ts';
 
 export interface DeployReceiverStackProps extends StackProps {
-  /** The service's stack output `AuthorizerFunctionArn`. */
+  /** The service stack's `AuthorizerFunctionArn` output. */
   readonly authorizerFunctionArn: string;
-  /** The folder of the handlers' bundles, with one folder for each. */
+  /** The folder that contains a subfolder for each handler's bundle. */
   readonly bundles: string;
 }
 
-/** The scopes that each route requires. Both paths contain the Deployment ID, so the handlers need not compare it. */
+/**
+ * The scopes that each route requires. Both paths contain the Deployment ID, so the handlers do not need to compare it.
+ */
 const protection = {
   requiredScopes: {
     'POST /deployments/{deploymentId}/deploys': ['code:deploy'],
@@ -23,7 +25,7 @@ const protection = {
   handlerChecksDeployment: false,
 };
 
-/** An example of an API behind the authorizer, once as a REST API and once as an HTTP API. */
+/** An example API behind the authorizer, both as a REST API and as an HTTP API. */
 export class DeployReceiverStack extends Stack {
   constructor(scope: Construct, id: string, props: DeployReceiverStackProps) {
     const { authorizerFunctionArn: functionArn, bundles, ...stackProps } = props;

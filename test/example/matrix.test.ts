@@ -28,7 +28,7 @@ const admin = (method: string, path: string, json?: unknown) =>
     .signIn('admin')
     .then((token) => call(stack, method, path, { token, ...(json !== undefined && { json }) }));
 
-/** A separate Deployment, key and token for one row. */
+/** Creates a separate Deployment, key and token for a row. */
 async function setUp(id: string, scope?: string) {
   await makeDeployment(stack, id);
   const key = await makeKey(stack, id);
@@ -55,11 +55,11 @@ interface Row {
   row: string;
   token?: string;
   deploymentId: string;
-  /** The responses of a REST API and of an HTTP API. */
+  /** The responses that a REST API and an HTTP API are expected to return. */
   answers: readonly [rest: 401 | 403, http: 401 | 403];
-  /** The reasons that the log may give, or none if the gateway responds without the authorizer. */
+  /** The reasons that the log may contain; empty if the gateway responds without calling the authorizer. */
   reasons: readonly string[];
-  /** Whether a TOKEN authorizer can detect it: it sees neither path nor stage variables. */
+  /** Whether a TOKEN authorizer, which receives neither path nor stage variables, can detect the fault. */
   isForToken?: false;
 }
 
@@ -92,7 +92,7 @@ const ROWS: Row[] = [
     token: keyless.token,
     deploymentId: 'keyless',
     answers: [401, 403],
-    reasons: ['revoked', 'unknown'],
+    reasons: ['deleted', 'unknown'],
   },
   {
     row: 'a token of a disabled key',
@@ -106,7 +106,7 @@ const ROWS: Row[] = [
     token: gone.token,
     deploymentId: 'gone',
     answers: [401, 403],
-    reasons: ['revoked', 'unknown'],
+    reasons: ['generation', 'deleted', 'unknown'],
   },
   {
     row: 'a token of another Deployment',
@@ -129,7 +129,7 @@ const ROWS: Row[] = [
 const deploy = (kind: Kind, deploymentId: string, token?: string): Promise<Reply> =>
   call(APIS[kind], 'POST', `/deployments/${deploymentId}/deploys`, { token });
 
-/** Each kind of API has its own error messages. */
+/** REST and HTTP APIs have different error messages. */
 const REFUSALS: Record<'REST' | 'HTTP', Record<401 | 403, object>> = {
   REST: {
     401: { message: 'Unauthorized' },
@@ -138,7 +138,7 @@ const REFUSALS: Record<'REST' | 'HTTP', Record<401 | 403, object>> = {
   HTTP: { 401: { message: 'Unauthorized' }, 403: { message: 'Forbidden' } },
 };
 
-/** What the authorizer logged about one request. */
+/** Returns the authorizer's log entries about one request. */
 const linesOf = (requestId: string | undefined) =>
   stack.logs
     .text('authorize')
@@ -158,7 +158,8 @@ describe.each(kinds)('%s', (kind) => {
     const status = answers[family === 'REST' ? 0 : 1];
     const reply = await deploy(kind, deploymentId, token);
     expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
-    // The construct adds the challenge. The TOKEN authorizer is created by hand, and HTTP APIs cannot have one.
+    // The construct adds the challenge. The test creates the TOKEN authorizer by hand, and HTTP APIs cannot have a
+    // challenge.
     const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
     expect(reply.headers['www-authenticate']).toBe(challenge);
 
@@ -170,18 +171,18 @@ describe.each(kinds)('%s', (kind) => {
     expect(JSON.stringify(lines)).not.toContain(token);
   });
 
-  it('allows a valid token', async () => {
+  it('the example allows a valid token', async () => {
     const reply = await deploy(kind, 'good', good.token);
     expect(reply.status).toBe(202);
     expect(linesOf(idOf(reply))).toStrictEqual([]);
   });
 
   it.each(['/deployments/good/deploys/', '//deployments/good/deploys'])(
-    'makes the same decision for the path %s, which API Gateway routes too',
+    'the authorizer makes the same decision for the path %s, which API Gateway routes in the same way',
     async (path) => {
       const post = async (token: string) => (await call(APIS[kind], 'POST', path, { token })).status;
       expect(await post(good.token)).toBe(202);
-      // A TOKEN authorizer does not see the path.
+      // A TOKEN authorizer does not receive the path.
       if (kind !== 'REST, TOKEN') expect(await post(narrow.token)).toBe(403);
     },
   );
@@ -211,7 +212,7 @@ describe('the API behind the authorizer', () => {
   });
 
   it.each(['HTTP, IAM', 'REST, TOKEN'] as const)(
-    'receives the context as flat strings, without the token: %s',
+    'the API behind the authorizer receives the context as flat strings, without the token: %s',
     async (kind) => {
       const reply = await deploy(kind, 'good', good.token);
       expect(reply.json).toStrictEqual(context());
@@ -220,7 +221,7 @@ describe('the API behind the authorizer', () => {
   );
 
   it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
-    'returns who deploys what in the example: %s',
+    'the example API returns the Deployment and the key that deploys it: %s',
     async (kind) => {
       const reply = await deploy(kind, 'good', good.token);
       expect(reply.json).toStrictEqual({ deploying: 'good', by: good.key.id });
@@ -228,7 +229,7 @@ describe('the API behind the authorizer', () => {
   );
 
   it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
-    'requires another scope on another route: %s',
+    'the example requires a different scope on another route: %s',
     async (kind) => {
       const reply = await call(APIS[kind], 'GET', '/deployments/narrow/dags', { token: narrow.token });
       expect(reply.status).toBe(200);
@@ -241,16 +242,16 @@ describe('the API behind the authorizer', () => {
   );
 });
 
-it('1,000 checks of one token within a slide interval cause at most one write per worker', async () => {
+it('1,000 checks of one token within one slide interval cause at most one write per worker', async () => {
   const { token, key } = await setUp('busy');
   const other = await swap(stack, key);
   stack.clock.advance(1);
-  // Records the use of the key now, with its other token, so that the following checks only extend tokens.
+  // Uses the key's other token first, so that the key's use is recorded and the following checks only extend tokens.
   await deploy('HTTP, simple', 'busy', other);
   stack.resetCalls();
   const statuses: number[] = [];
-  // One caller for each worker and API. If a busy machine makes DynamoDB too slow for the check, the authorizer
-  // fails closed with 500 and the caller retries.
+  // Each worker of each API has one caller. If DynamoDB is too slow for the check on a busy machine, the authorizer
+  // fails closed with 500, and the caller retries.
   const caller = async (kind: Kind) => {
     for (let good = 0; good < 125; ) {
       const { status } = await deploy(kind, 'busy', token);
@@ -267,7 +268,7 @@ it('1,000 checks of one token within a slide interval cause at most one write pe
   expect(UpdateItem).toBeLessThanOrEqual(4);
 }, 60_000);
 
-it('no token and no secret is in any log', () => {
+it('no log line contains a token or a secret', () => {
   const text = stack.logs.text();
   for (const { token, key } of [good, narrow, revoked, keyless, disabled, gone, expired]) {
     expect(text).not.toContain(token);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { STACK_ID } from '../../infra/app.ts';
 import {
@@ -6,13 +7,14 @@ import {
   idAt,
   type Json,
   resourceAt,
+  SOURCE,
   templateOf,
   WITH_ISSUER,
 } from '../support/template.ts';
 
 const template = templateOf(WITH_ISSUER);
 
-/** The function that an integration invokes, by the ID of its construct. */
+/** Returns the construct ID of the function that an integration invokes. */
 function handlerOf(integrationId: string): string {
   const integration = template.toJSON().Resources[integrationId];
   expect(integration.Properties).toMatchObject({
@@ -23,13 +25,21 @@ function handlerOf(integrationId: string): string {
   return template.toJSON().Resources[functionId].Metadata['aws:cdk:path'].split('/')[2];
 }
 
+/** The limit is low because each call can fetch an issuer's keys. */
+const EXPLAIN = {
+  'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': {
+    ThrottlingRateLimit: 10,
+    ThrottlingBurstLimit: 10,
+  },
+};
+
 const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).map(
   ({ Properties: { RouteKey, AuthorizationType, Target } }) =>
     `${RouteKey} ${AuthorizationType} ${handlerOf(Target['Fn::Join'][1][1].Ref)}`,
 );
 
 describe('the API', () => {
-  it('is an HTTP API with one stage, $default, that deploys automatically', () => {
+  it('the API is an HTTP API with a single stage, $default, that deploys automatically', () => {
     template.resourceCountIs('AWS::ApiGatewayV2::Api', 1);
     expect(resourceAt(template, 'Api/Default').Properties).toStrictEqual({
       Name: 'deployment-api-keys-development',
@@ -43,46 +53,91 @@ describe('the API', () => {
     });
   });
 
-  it('has exactly these routes, and only the OAuth and leak report routes need no sign-in', () => {
+  it('the API has exactly the listed routes, and only the OAuth and leak report routes need no sign-in', () => {
     expect(routes.toSorted()).toStrictEqual([
       'DELETE /deployments/{deploymentId} JWT ManageDeployments',
       'DELETE /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens JWT ManageKeys',
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId} JWT ManageKeys',
       'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId} JWT ManageTemporaryTokens',
       'GET /.well-known/oauth-authorization-server NONE Metadata',
       'GET /deployments JWT ManageDeployments',
       'GET /deployments/{deploymentId} JWT ManageDeployments',
       'GET /deployments/{deploymentId}/api-keys JWT ManageKeys',
       'GET /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
+      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens JWT ManageKeys',
       'GET /deployments/{deploymentId}/events JWT ListEvents',
       'GET /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
+      'GET /errors NONE Reference',
+      'GET /openapi.json NONE Reference',
+      'GET /people JWT ManagePeople',
+      'GET /people/events JWT ManagePeople',
       'GET /whoami NONE Whoami',
       'PATCH /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys JWT ManageKeys',
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain JWT ManageKeys',
       'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate JWT ManageKeys',
       'POST /deployments/{deploymentId}/temporary-tokens JWT ManageTemporaryTokens',
       'POST /leaks NONE ReportLeak',
       'POST /oauth/introspect NONE Introspect',
       'POST /oauth/revoke NONE Revoke',
       'POST /oauth/token NONE IssueToken',
+      'POST /people/end-access JWT ManagePeople',
+      'POST /people/find JWT ManagePeople',
+      'POST /people/restore-access JWT ManagePeople',
       'PUT /deployments/{deploymentId} JWT ManageDeployments',
     ]);
   });
 
-  it('limits each route under /oauth/ to 100 calls a second to cap the cost, after the routes exist', () => {
+  it('the API limits each route under /oauth/ to 100 calls a second to cap the cost, and applies the limit after the routes are created', () => {
     const stage = resourceAt(template, 'Api/Default/DefaultStage');
     const ceiling = { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 };
     expect(stage.Properties.RouteSettings).toStrictEqual({
       'POST /oauth/token': ceiling,
       'POST /oauth/introspect': ceiling,
       'POST /oauth/revoke': ceiling,
-      // Separate from the token endpoint and low, because no pipeline waits for it.
+      // This limit is separate from the token endpoint's limit. It is low, because no pipeline waits for this call.
       'POST /leaks': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
+      ...EXPLAIN,
     });
     const keys = stage.DependsOn.map((id: string) => template.toJSON().Resources[id].Properties.RouteKey);
     expect(keys).toEqual(expect.arrayContaining(Object.keys(stage.Properties.RouteSettings)));
   });
 
-  it('gets five more routes for the console, none of which is a path of the API', () => {
+  it('the API uses the configured rate limits, and the defaults for omitted values', () => {
+    const limited = templateOf({
+      ...WITH_ISSUER,
+      oauthRateLimit: 'rate=500,burst=1000',
+      leaksRateLimit: 'rate=20',
+      defaultRateLimit: 'burst=1250',
+    });
+    const { RouteSettings, DefaultRouteSettings } = resourceAt(
+      limited,
+      'Api/Default/DefaultStage',
+    ).Properties;
+    const oauth = { ThrottlingRateLimit: 500, ThrottlingBurstLimit: 1000 };
+    expect(RouteSettings).toStrictEqual({
+      'POST /oauth/token': oauth,
+      'POST /oauth/introspect': oauth,
+      'POST /oauth/revoke': oauth,
+      'POST /leaks': { ThrottlingRateLimit: 20, ThrottlingBurstLimit: 20 },
+      ...EXPLAIN,
+    });
+    expect(DefaultRouteSettings).toStrictEqual({ ThrottlingRateLimit: 5000, ThrottlingBurstLimit: 1250 });
+  });
+
+  it('the API limits explain calls to 10 a second, both for people and under /platform', () => {
+    const both = templateOf({ ...WITH_ISSUER, platformPrincipals: ARN.PRINCIPAL });
+    const { RouteSettings } = resourceAt(both, 'Api/Default/DefaultStage').Properties;
+    const limit = { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 10 };
+    expect(RouteSettings).toMatchObject({
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': limit,
+      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/explain': limit,
+    });
+    expect(Object.keys(RouteSettings)).toHaveLength(6);
+  });
+
+  it("the console adds five routes to the API, and none of their paths collides with the API's own", () => {
     const withConsole = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
     const keys = (of: typeof template) =>
       Object.values<Json>(of.findResources('AWS::ApiGatewayV2::Route')).map(
@@ -102,7 +157,7 @@ describe('the API', () => {
     expect(keys(template).filter((key) => !keys(withConsole).includes(key))).toStrictEqual([]);
   });
 
-  it('gets a /platform route for each management operation except getting a temporary token when the stack lists IAM principals', () => {
+  it('when the stack lists IAM principals, every management operation except getting a temporary token also has a /platform route', () => {
     const keys = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::ApiGatewayV2::Route')).map(
         ({ Properties: { RouteKey, AuthorizationType } }) => `${RouteKey} ${AuthorizationType}`,
@@ -111,22 +166,31 @@ describe('the API', () => {
     expect(platform.filter((key) => !keys(WITH_ISSUER).includes(key)).toSorted()).toStrictEqual([
       'DELETE /platform/deployments/{deploymentId} AWS_IAM',
       'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId} AWS_IAM',
+      'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens AWS_IAM',
+      'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId} AWS_IAM',
       'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId} AWS_IAM',
       'GET /platform/deployments AWS_IAM',
       'GET /platform/deployments/{deploymentId} AWS_IAM',
       'GET /platform/deployments/{deploymentId}/api-keys AWS_IAM',
       'GET /platform/deployments/{deploymentId}/api-keys/{keyId} AWS_IAM',
+      'GET /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens AWS_IAM',
       'GET /platform/deployments/{deploymentId}/events AWS_IAM',
       'GET /platform/deployments/{deploymentId}/temporary-tokens AWS_IAM',
+      'GET /platform/people AWS_IAM',
+      'GET /platform/people/events AWS_IAM',
       'PATCH /platform/deployments/{deploymentId}/api-keys/{keyId} AWS_IAM',
       'POST /platform/deployments/{deploymentId}/api-keys AWS_IAM',
+      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/explain AWS_IAM',
       'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/rotate AWS_IAM',
+      'POST /platform/people/end-access AWS_IAM',
+      'POST /platform/people/find AWS_IAM',
+      'POST /platform/people/restore-access AWS_IAM',
       'PUT /platform/deployments/{deploymentId} AWS_IAM',
     ]);
     expect(keys(WITH_ISSUER).join()).not.toMatch(/platform|AWS_IAM/);
   });
 
-  it("verifies people's access tokens against the configured issuer and audience", () => {
+  it("the API verifies people's access tokens using the configured issuer and audience", () => {
     const authorizer = resourceAt(template, 'Api/Default/People');
     expect(authorizer.Properties).toStrictEqual({
       ApiId: { Ref: idAt(template, 'Api/Default') },
@@ -139,10 +203,10 @@ describe('the API', () => {
     const used = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route')).flatMap(
       (route) => route.Properties.AuthorizerId ?? [],
     );
-    expect(used).toStrictEqual(Array(14).fill({ Ref: authorizer.id }));
+    expect(used).toStrictEqual(Array(23).fill({ Ref: authorizer.id }));
   });
 
-  it('accepts every configured audience', () => {
+  it('the API accepts every configured audience', () => {
     const several = templateOf({ ...WITH_ISSUER, audience: 'keys,cli' });
     expect(resourceAt(several, 'Api/Default/People').Properties.JwtConfiguration.Audience).toStrictEqual([
       'keys',
@@ -151,11 +215,14 @@ describe('the API', () => {
   });
 });
 
-describe('the outputs of the stack', () => {
+describe("the stack's outputs", () => {
+  const FOR_RUNBOOK = 'For the commands of docs/runbook.md';
   const outputs = (context: Record<string, unknown>): Json => templateOf(context).toJSON().Outputs;
 
-  it("name the API's URL, the authorizer function, the table and the sign-in issuer", () => {
-    expect(outputs({ ...WITH_ISSUER, consoleClientId: 'console' })).toStrictEqual({
+  it("the stack outputs the API's URL, the authorizer function, the table and the sign-in issuer", () => {
+    const named = outputs({ ...WITH_ISSUER, consoleClientId: 'console' });
+    const forUsers = Object.entries<Json>(named).filter(([, it]) => it.Description !== FOR_RUNBOOK);
+    expect(Object.fromEntries(forUsers)).toStrictEqual({
       ApiUrl: {
         Description: 'Where the service answers',
         Value: { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] },
@@ -180,7 +247,29 @@ describe('the outputs of the stack', () => {
     });
   });
 
-  it('name the URL for IAM principals, which bypasses CloudFront', () => {
+  it("the stack outputs the arguments for the runbook's commands: functions, dead-letter queues and the access log", () => {
+    const named = Object.entries<Json>(outputs({ ...WITH_ISSUER, deploymentsSource: SOURCE }));
+    const names = named.filter(([, it]) => it.Description === FOR_RUNBOOK).map(([name]) => name);
+    expect(names.toSorted()).toStrictEqual([
+      'AccessLogGroupName',
+      'ContinuationFailuresArn',
+      'EventFailuresUrl',
+      'PeopleFailuresUrl',
+      'PublishEventsFunctionName',
+      'PurgeFunctionName',
+      'SourceFailuresUrl',
+      'StreamFailuresUrl',
+      'SweepKeysFunctionName',
+      'SyncDeploymentsFunctionName',
+    ]);
+    const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
+    const used = [...runbook.matchAll(/"\$(\w+(?:Name|Url|Arn))"/g)].map(([, name]) => name);
+    const known = named.map(([name]) => name);
+    expect(used.filter((name) => !known.includes(String(name)))).toStrictEqual([]);
+    expect(used).toContain('PurgeFunctionName');
+  });
+
+  it('the stack outputs the URL for IAM principals, which bypasses CloudFront', () => {
     const platformPrincipals = ARN.PRINCIPAL;
     const { domainName, certificateArn } = EVERYTHING;
     const own = { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] };
@@ -197,11 +286,11 @@ describe('the outputs of the stack', () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('PlatformArn');
   });
 
-  it('name no console client when none is configured', () => {
+  it('the stack has no console client output when no client is configured', () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('ConsoleClientId');
   });
 
-  it('the outputs of the stack belong to a stack whose constructs share one path', () => {
+  it('the stack whose outputs are tested has the same root path for all of its constructs', () => {
     const paths = Object.values<Json>(template.toJSON().Resources).map(
       (resource) => resource.Metadata['aws:cdk:path'].split('/')[0],
     );

@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(outdir, { recursive: true }));
 
-/** Runs the app as `cdk` does: context and output directory come from the environment. */
+/** Runs the app as the CDK CLI does, with the context and output directory in the environment. */
 function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; stderr: string }> {
   const env = {
     ...process.env,
@@ -41,7 +41,7 @@ function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; std
 }
 
 describe('the app', () => {
-  it('gives cdk the same template as a program that calls synthesise', {
+  it('the app gives the CDK CLI the same template as a program that calls synthesise', {
     timeout: 180_000,
   }, async () => {
     expect(await runAsCdk(WITH_ISSUER)).toStrictEqual({ code: 0, stderr: '' });
@@ -50,38 +50,38 @@ describe('the app', () => {
     );
   });
 
-  it('stops cdk with a sentence about the invalid setting and without a stack trace', async () => {
+  it('the app makes the CDK CLI stop with a sentence about the invalid setting and without a stack trace', async () => {
     expect(await runAsCdk({ stage: 'prod' })).toStrictEqual({
       code: 1,
       stderr: 'stage must be development or production, for example -c stage=production.\n',
     });
   });
 
-  it('throws the same sentence from synthesise', () => {
+  it('synthesise throws an error with the same sentence about an invalid setting as the CDK CLI prints', () => {
     expect(() => synthesise({ slideInterval: 'never' }, outdir)).toThrow(
       /^slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300\.$/,
     );
   });
 
-  it('names the stack after its stage, so that two stages can exist side by side', () => {
+  it('names the stack after its stage, so that two stages can exist in one account', () => {
     const nameOf = (stage: string) => synthesise({ stage }, outdir).getStackArtifact(STACK_ID).stackName;
     expect(nameOf('development')).toBe('deployment-api-keys-development');
     expect(nameOf('production')).toBe('deployment-api-keys-production');
   });
 
-  it('has the feature flags that the installed CDK recommends', () => {
+  it('cdk.json has the feature flags that the installed CDK recommends', () => {
     const { 'cli-telemetry': _, ...flags } = readJson('cdk.json').context;
     expect(flags).toStrictEqual(readJson('node_modules/aws-cdk-lib/recommended-feature-flags.json'));
   });
 
-  it('gives two configurations that differ only in lifetimes the same resources', () => {
+  it('two configurations that differ only in lifetimes produce the same resources', () => {
     const ids = (context: Record<string, unknown>) => Object.keys(templateOf(context).toJSON().Resources);
     expect(ids({ ...WITH_ISSUER, tokenLifetime: '3', slideInterval: '0' })).toStrictEqual(ids(WITH_ISSUER));
   });
 });
 
 describe('the stack', () => {
-  it('rejects an IAM principal of another account when its own account is known', () => {
+  it("rejects an IAM principal from another account when the stack's own account is known", () => {
     const settings = { ...WITH_ISSUER, platformPrincipals: [ARN.PRINCIPAL] };
     const of = (account: string) => () =>
       new DeploymentKeysStack(new App(), STACK_ID, { settings, env: { account, region: 'eu-west-1' } });
@@ -101,14 +101,14 @@ describe('the stack', () => {
       .map((warning) => warning.entry.data);
   };
 
-  it('warns when nobody can register a Deployment', () => {
+  it('synthesis warns when nobody can register a Deployment', () => {
     expect(warningsOf({ issuer: WITH_ISSUER.issuer, audience: 'keys' })).toStrictEqual([
       'Nobody can register a Deployment: set adminGroup, adminScope or platformPrincipals, ' +
         'for example -c adminGroup=platform-admins. [ack: deployment-api-keys:no-administrators]',
     ]);
   });
 
-  it('does not warn when administrators are configured', () => {
+  it('synthesis does not warn when administrators are configured', () => {
     expect(warningsOf(WITH_ISSUER)).toStrictEqual([]);
     expect(warningsOf({ ...WITH_ISSUER, adminGroup: undefined, adminScope: 'admin' })).toStrictEqual([]);
     const platform = { issuer: WITH_ISSUER.issuer, audience: 'keys', platformPrincipals: ARN.PRINCIPAL };

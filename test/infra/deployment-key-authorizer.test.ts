@@ -24,7 +24,7 @@ const defaults = {
 } as const;
 
 /**
- * A consumer's stack.
+ * Creates a consumer's stack.
  * @param routes `METHOD /path` of the routes that use the authorizer
  */
 function httpApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
@@ -53,12 +53,12 @@ function restApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
   return { stack, api, authorizer, handler };
 }
 
-/** The properties of a stack's resources of one type. */
+/** Returns the properties of all resources of one type in a stack. */
 const propertiesOf = (stack: Stack, type: string): Json[] =>
   Object.values<Json>(Template.fromStack(stack).findResources(type)).map(({ Properties }) => Properties);
 
 describe('DeploymentKeyAuthorizer with an authorizer in another account', () => {
-  it('makes a REST API send the whole request and cache no result', () => {
+  it('with an authorizer in another account, a REST API sends the whole request and does not cache results', () => {
     expect(propertiesOf(restApi().stack, 'AWS::ApiGateway::Authorizer')).toMatchObject([
       {
         Type: 'REQUEST',
@@ -70,7 +70,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
     ]);
   });
 
-  it('makes an HTTP API use payload 2.0 and simple responses, and cache no result', () => {
+  it('with an authorizer in another account, an HTTP API uses payload 2.0 and simple responses, and does not cache results', () => {
     expect(propertiesOf(httpApi().stack, 'AWS::ApiGatewayV2::Authorizer')).toMatchObject([
       {
         AuthorizerType: 'REQUEST',
@@ -87,7 +87,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
   it.each([
     ['REST', () => restApi().stack],
     ['HTTP', () => httpApi().stack],
-  ])('gives API Gateway a role on a %s API that can only invoke the authorizer', (_, stack) => {
+  ])('on a %s API, gives API Gateway a role that can only invoke the authorizer', (_, stack) => {
     expect(propertiesOf(stack(), 'AWS::IAM::Policy')).toStrictEqual([]);
     expect(propertiesOf(stack(), 'AWS::IAM::Role')).toStrictEqual([
       {
@@ -111,7 +111,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
     ]);
   });
 
-  it('makes a REST API send a Bearer challenge with its 401', () => {
+  it('a protected REST API sends a Bearer challenge with each 401', () => {
     expect(propertiesOf(restApi().stack, 'AWS::ApiGateway::GatewayResponse')).toMatchObject([
       {
         ResponseType: 'UNAUTHORIZED',
@@ -120,7 +120,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
     ]);
   });
 
-  it('makes a REST API deploy again when it changes', () => {
+  it('changing the authorizer redeploys a protected REST API', () => {
     const deployment = (options: Options) =>
       Object.keys(Template.fromStack(restApi(options).stack).findResources('AWS::ApiGateway::Deployment'))[0];
     expect(deployment({})).toBe(deployment({}));
@@ -128,7 +128,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
   });
 });
 
-describe('DeploymentKeyAuthorizer in the same app', () => {
+describe('DeploymentKeyAuthorizer in the same app as the service', () => {
   function inApp(isOneStack: boolean) {
     const app = new App();
     const owner = new Stack(app, 'Owner');
@@ -150,14 +150,14 @@ describe('DeploymentKeyAuthorizer in the same app', () => {
     return { owner, consumer };
   }
 
-  it('refers to the service, and the service does not refer to it', () => {
+  it('DeploymentKeyAuthorizer refers to the service, but the service does not refer to it', () => {
     const { owner, consumer } = inApp(false);
     expect(consumer.dependencies).toStrictEqual([owner]);
     expect(owner.dependencies).toStrictEqual([]);
     expect(propertiesOf(owner, 'AWS::Lambda::Permission')).toStrictEqual([]);
   });
 
-  it('can be in the same stack without a circular reference', () => {
+  it("DeploymentKeyAuthorizer can be in the service's stack without a circular reference", () => {
     const { owner } = inApp(true);
     // The assertions library throws if there is a circular reference.
     expect(propertiesOf(owner, 'AWS::ApiGateway::Authorizer')).toHaveLength(1);
@@ -173,7 +173,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
     return Object.values(ofHttp)[0]?.Properties.StageVariables;
   };
 
-  it('requiredScopes become a stage variable that the function parses', () => {
+  it('requiredScopes is passed in a stage variable that the function can parse', () => {
     const routes = ['POST /deploys', 'GET /deployments/{deploymentId}/dags', 'ANY /files/{path+}', 'GET /'];
     const variables = variable(
       {
@@ -191,7 +191,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
     expect(parseRequiredScopes(variables.requiredScopes)?.size).toBe(4);
   });
 
-  it('requiredScopes become a stage variable of a REST API, together with its existing variables', () => {
+  it("requiredScopes is added to a REST API's existing stage variables", () => {
     const { stack, api } = restApi({ deploymentParameter: 'd', requiredScopes: { 'GET /{d}': 'any' } }, [
       'GET /{d}',
     ]);
@@ -201,7 +201,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
     ]);
   });
 
-  it('requiredScopes become a variable of every stage that is named', () => {
+  it('requiredScopes is passed in a variable of every stage in the list', () => {
     const stack = new Stack(new App(), 'Consumer');
     const api = new HttpApi(stack, 'Api');
     const beta = new HttpStage(stack, 'Beta', { httpApi: api, stageName: 'beta' });
@@ -245,7 +245,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
       Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`GET /path${n}`, 'any'])),
       'which holds 512',
     ],
-  ])('fail synthesis with %s', (_, requiredScopes, message) => {
+  ])('synthesis fails for requiredScopes with %s', (_, requiredScopes, message) => {
     expect(() => httpApi({ requiredScopes } as Options)).toThrow(message);
   });
 });
@@ -256,16 +256,19 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('fails on a %s API for a route that uses the authorizer and is not listed', (_, make) => {
-    expect(faultsOf(make({ handlerChecksDeployment: true }, [`POST ${PATH}`, 'GET /open']))).toStrictEqual([
-      'GET /open uses this authorizer and is not in requiredScopes: every call would be 403.',
-    ]);
-  });
+  ])(
+    'synthesis fails on a %s API for a route that uses the authorizer but is not listed in requiredScopes',
+    (_, make) => {
+      expect(faultsOf(make({ handlerChecksDeployment: true }, [`POST ${PATH}`, 'GET /open']))).toStrictEqual([
+        'GET /open uses this authorizer and is not in requiredScopes: every call would be 403.',
+      ]);
+    },
+  );
 
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('fails on a %s API for a listed route that does not use the authorizer', (_, make) => {
+  ])('synthesis fails on a %s API for a listed route that does not use the authorizer', (_, make) => {
     expect(faultsOf(make({}, []))).toStrictEqual([
       `POST ${PATH} is in requiredScopes, and no such route uses this authorizer: is it open?`,
     ]);
@@ -274,17 +277,20 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('fails on a %s API for a route that names no Deployment, unless the handler checks it', (_, make) => {
-    const requiredScopes = { 'POST /deploys': ['code:deploy'] };
-    expect(faultsOf(make({ requiredScopes }, ['POST /deploys']))).toStrictEqual([
-      "POST /deploys has no parameter {deploymentId}, so tokens of every Deployment would be let in: add it, or let the handler compare the context's deploymentId and set handlerChecksDeployment.",
-    ]);
-    expect(
-      faultsOf(make({ requiredScopes, handlerChecksDeployment: true }, ['POST /deploys'])),
-    ).toStrictEqual([]);
-  });
+  ])(
+    'synthesis fails on a %s API for a route that names no Deployment, unless the handler checks the Deployment',
+    (_, make) => {
+      const requiredScopes = { 'POST /deploys': ['code:deploy'] };
+      expect(faultsOf(make({ requiredScopes }, ['POST /deploys']))).toStrictEqual([
+        "POST /deploys has no parameter {deploymentId}, so tokens of every Deployment would be let in: add it, or let the handler compare the context's deploymentId and set handlerChecksDeployment.",
+      ]);
+      expect(
+        faultsOf(make({ requiredScopes, handlerChecksDeployment: true }, ['POST /deploys'])),
+      ).toStrictEqual([]);
+    },
+  );
 
-  it('succeeds when a rule for ANY covers the method, or rules by method cover ANY', () => {
+  it('synthesis succeeds when a rule for ANY covers the method, or when rules for methods cover ANY', () => {
     const of = (rule: string, route: string) => {
       const requiredScopes: Options['requiredScopes'] = { [rule as `GET /${string}`]: 'any' };
       return faultsOf(restApi({ requiredScopes, handlerChecksDeployment: true }, [route]));
@@ -294,7 +300,7 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
     expect(of('GET /a', 'POST /a')).toHaveLength(2);
   });
 
-  it('fails for an HTTP API that uses the authorizer of another API', () => {
+  it("synthesis fails for an HTTP API that uses another API's authorizer", () => {
     const { stack, authorizer, handler } = httpApi();
     const other = new HttpApi(stack, 'Other');
     const integration = new HttpLambdaIntegration('Other', handler);
@@ -314,11 +320,11 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
       { deploymentParameter: '{d}' },
       'deploymentParameter must be the name of a path parameter, without braces.',
     ],
-  ])('fails for a %s', (_, options, message) => {
+  ])('synthesis fails for an invalid %s', (_, options, message) => {
     expect(() => httpApi(options)).toThrow(message);
   });
 
-  it('has no property for a result cache', () => {
+  it('DeploymentKeyAuthorizer has no property for a result cache', () => {
     // @ts-expect-error: this compiles only if someone adds such a property.
     const options: Options = { resultsCacheTtl: 300 };
     expect(JSON.stringify(Template.fromStack(httpApi(options).stack).toJSON())).toContain(
@@ -328,7 +334,7 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
 });
 
 describe('the stack that owns the authorizer', () => {
-  it('publishes its ARN as an output and an SSM parameter', () => {
+  it("publishes the authorizer's ARN as an output and an SSM parameter", () => {
     const template = templateOf(WITH_ISSUER);
     const arn = { 'Fn::GetAtt': [resourceAt(template, 'Authorize/Function').id, 'Arn'] };
     expect(template.toJSON().Outputs.AuthorizerFunctionArn.Value).toStrictEqual(arn);
@@ -339,7 +345,7 @@ describe('the stack that owns the authorizer', () => {
     });
   });
 
-  it('lets only the consumer accounts invoke it', () => {
+  it('only the consumer accounts may invoke the authorizer', () => {
     const permissions = (context: object) =>
       Object.values(templateOf({ ...WITH_ISSUER, ...context }).findResources('AWS::Lambda::Permission'))
         .map(({ Properties }) => Properties)

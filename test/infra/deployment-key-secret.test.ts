@@ -2,6 +2,7 @@ import { App, CfnOutput, Fn, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { DeploymentKeySecret, type DeploymentKeySecretProps } from '../../infra/deployment-key-secret.ts';
+import { DeploymentKeys } from '../../infra/deployment-keys.ts';
 import { applyRulePacks } from '../../infra/rule-packs.ts';
 import { ARN, type Json } from '../support/template.ts';
 
@@ -24,13 +25,16 @@ function synthesise(props: Partial<DeploymentKeySecretProps> = {}, app = new App
   return Template.fromStack(stack);
 }
 const template = synthesise();
-/** The only resource of a type, with its logical ID. */
+/** Returns the only resource of a type, with its logical ID. */
 function the(type: string, of = template): Json {
   const [[id, resource] = [], ...others] = Object.entries<Json>(of.findResources(type));
   expect(others).toStrictEqual([]);
   return { id, ...resource };
 }
-/** The role's policy with this text in its logical ID: `Reach` for what it may call, `Default` for its log. */
+/**
+ * Returns the role's policy whose logical ID contains this string: `Reach` for the permitted calls, or `Default` for
+ * the log.
+ */
 const policyOf = (of: Template, name: string): Json => {
   const [found] = Object.entries<Json>(of.findResources('AWS::IAM::Policy')).filter(([id]) =>
     id.includes(name),
@@ -41,7 +45,7 @@ const secretId = the('AWS::SecretsManager::Secret').id;
 const keyOf = (of: Template) => the('Custom::DeploymentKeySecret', of);
 
 describe('DeploymentKeySecret', () => {
-  it('creates a secret without a value, and a custom resource with its ARN and the requested key', () => {
+  it("creates a secret without a value, and a custom resource with the secret's ARN and the requested key", () => {
     expect(the('AWS::SecretsManager::Secret').Properties).toStrictEqual({
       Description: 'ID and secret of the API key reports of the Deployment etl',
     });
@@ -57,7 +61,7 @@ describe('DeploymentKeySecret', () => {
     });
   });
 
-  it('passes on every property', () => {
+  it('passes every property to the custom resource', () => {
     const wishes = {
       expiresAt: '2030-01-31T12:00:00Z',
       networks: ['203.0.113.0/24'],
@@ -93,7 +97,7 @@ describe('DeploymentKeySecret', () => {
     expect(the('AWS::Logs::LogGroup', wished).Properties).toStrictEqual({ RetentionInDays: 90 });
   });
 
-  it('returns the ARN of the secret from the custom resource, so that nothing reads it before the key exists', () => {
+  it("takes the secret's ARN from the custom resource, so that nothing reads the secret before the key exists", () => {
     const attribute = (name: string) => ({ 'Fn::GetAtt': [keyOf(template).id, name] });
     const { Outputs } = template.toJSON();
     expect(Outputs.Secret.Value).toStrictEqual(attribute('SecretArn'));
@@ -132,18 +136,18 @@ describe('DeploymentKeySecret', () => {
     ]);
   });
 
-  it('creates other resources for another Deployment, so that a rollback finds the old ones unchanged', () => {
+  it('creates new resources for a different Deployment, so that a rollback finds the old resources unchanged', () => {
     const other = synthesise({ deploymentId: 'etl2' });
     expect(the('AWS::SecretsManager::Secret', other).id).not.toBe(secretId);
     expect(keyOf(other).id).not.toBe(keyOf(template).id);
-    // The role must be able to delete the old key until it is deleted, so its policy is deleted afterwards.
+    // The role must be able to delete the old key, so CloudFormation deletes the role's policy only after the key.
     expect(policyOf(other, 'Reach').id).not.toBe(policyOf(template, 'Reach').id);
     expect(keyOf(template).DependsOn).toStrictEqual([policyOf(template, 'Reach').id]);
     const rotated = synthesise({ rotation: '2026-11', keyName: 'other' });
     expect(keyOf(rotated).id).toBe(keyOf(template).id);
   });
 
-  it('reads the Region from an ARN that is known only at deployment', () => {
+  it("gets the Region from a secret's ARN that is known only at deployment", () => {
     const platformArn = Fn.importValue('PlatformArn');
     const region = keyOf(synthesise({ platformArn })).Properties.PlatformRegion['Fn::Select'];
     expect(region).toStrictEqual([3, { 'Fn::Split': [':', expect.anything()] }]);
@@ -161,7 +165,20 @@ describe('DeploymentKeySecret', () => {
     expect(() => synthesise({ [name]: value })).toThrow(new RegExp(`^${name} must .*for example`));
   });
 
-  it('passes both rule packs', () => {
+  it('synthesis fails for a DeploymentKeySecret in an app whose service sets keysWithSecrets to false, and the error names the construct', () => {
+    const synthesised = (keysWithSecrets: boolean) => {
+      const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
+      new DeploymentKeys(new Stack(app, 'Service'), 'Keys', { keysWithSecrets });
+      new DeploymentKeySecret(new Stack(app, 'Reports'), 'Key', PROPS);
+      return () => app.synth();
+    };
+    expect(synthesised(false)).toThrow(
+      'keysWithSecrets must be true, because Reports/Key creates a key with a secret.',
+    );
+    expect(synthesised(true)).not.toThrow();
+  });
+
+  it('DeploymentKeySecret passes both rule packs', () => {
     const app = new App();
     applyRulePacks(app);
     synthesise({}, app);

@@ -19,8 +19,8 @@ const ofType = (template: Template, type: string): Json[] => Object.values(templ
 const variablesOf = (template: Template, name: string): Json =>
   resourceAt(template, `${name}/Function`).Properties.Environment.Variables;
 
-describe('the settings of the stack', () => {
-  it('domainName becomes the only address of the API and its issuer, and turns off the default endpoint', () => {
+describe("the stack's settings", () => {
+  it("domainName becomes the API's only address and its issuer, and turns off the default endpoint", () => {
     const { domainName, certificateArn } = EVERYTHING;
     const named = templateOf({ ...WITH_ISSUER, domainName, certificateArn });
     expect(resourceAt(named, 'Api/Default').Properties.DisableExecuteApiEndpoint).toBe(true);
@@ -37,13 +37,13 @@ describe('the settings of the stack', () => {
     });
   });
 
-  it('the issuer is the URL of the request, and no domain output exists, without domainName', () => {
+  it('without domainName, the issuer is the URL of the request, and the stack has no domain output', () => {
     expect(variablesOf(plain, 'Metadata')).not.toHaveProperty(ENV.publicUrl);
     expect(plain.toJSON().Outputs).not.toHaveProperty('DomainTarget');
     expect(ofType(plain, 'AWS::CloudFront::Distribution')).toStrictEqual([]);
   });
 
-  it('webAclArn puts a CloudFront distribution with that web ACL and without a cache in front', () => {
+  it('webAclArn puts an uncached CloudFront distribution with this web ACL in front of the API', () => {
     const { DistributionConfig: front } = resourceAt(full, 'Api/Front/Default').Properties;
     expect(front).toMatchObject({
       Aliases: ['keys.example.com'],
@@ -67,7 +67,9 @@ describe('the settings of the stack', () => {
     const { Properties: table } = resourceAt(full, 'Table/Default');
     expect(table.Replicas[0].SSESpecification).toStrictEqual({ KMSMasterKeyId: ARN.KEY });
     const statementsOf = (name: string): Json[] =>
-      resourceAt(full, `${name}/Role/DefaultPolicy`).Properties.PolicyDocument.Statement;
+      ofType(full, 'AWS::IAM::Policy')
+        .filter(({ Metadata }) => Metadata['aws:cdk:path'].includes(`/${name}/Role/`))
+        .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
     const ofKey = statementsOf('Authorize').filter(({ Resource }) => Resource === ARN.KEY);
     expect(ofKey).toStrictEqual([
       {
@@ -89,14 +91,14 @@ describe('the settings of the stack', () => {
     expect(JSON.stringify(plain.toJSON())).not.toContain('kms:');
   });
 
-  it('permissionsBoundary applies to every role, and without it no role has one', () => {
+  it('permissionsBoundary applies to every role; without the setting, no role has a boundary', () => {
     const boundaries = (template: Template) =>
       ofType(template, 'AWS::IAM::Role').map((role) => role.Properties.PermissionsBoundary);
     expect(new Set(boundaries(full))).toStrictEqual(new Set([ARN.BOUNDARY]));
     expect(new Set(boundaries(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('authorizerConcurrency reserves capacity for the authorizer only, with warm environments behind an alias', () => {
+  it('authorizerConcurrency reserves capacity only for the authorizer, with warm environments behind an alias', () => {
     const concurrencies = ofType(full, 'AWS::Lambda::Function').map(
       (resource) => resource.Properties.ReservedConcurrentExecutions,
     );
@@ -111,7 +113,7 @@ describe('the settings of the stack', () => {
     expect(resourceAt(full, 'SharedAuthorizer/Parameter').Properties.Value).toStrictEqual({ Ref: alias.id });
   });
 
-  it('consumerAccounts may invoke only the authorizer', () => {
+  it('accounts in consumerAccounts may invoke only the authorizer', () => {
     const invoked = (template: Template) =>
       ofType(template, 'AWS::Lambda::Permission')
         .map((permission) => permission.Properties)
@@ -125,7 +127,7 @@ describe('the settings of the stack', () => {
     expect(invoked(plain)).toStrictEqual([]);
   });
 
-  it('alarmTopic is notified by every alarm', () => {
+  it('every alarm notifies alarmTopic', () => {
     const actions = (template: Template) =>
       ofType(template, 'AWS::CloudWatch::Alarm').map((alarm) => alarm.Properties.AlarmActions);
     expect(actions(full).length).toBeGreaterThan(0);
@@ -138,14 +140,14 @@ describe('the settings of the stack', () => {
     expect(new Set(days)).toStrictEqual(new Set([90]));
   });
 
-  it('tracing enables tracing for every function, and without it none is traced', () => {
+  it('the tracing setting enables tracing for every function; without the setting, no function has tracing', () => {
     const modes = (template: Template) =>
       ofType(template, 'AWS::Lambda::Function').map((resource) => resource.Properties.TracingConfig?.Mode);
     expect(new Set(modes(full))).toStrictEqual(new Set(['Active']));
     expect(new Set(modes(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('tags are added to the table, functions, roles and log groups', () => {
+  it('the tags setting adds tags to the table, functions, roles and log groups', () => {
     const { Properties: table } = resourceAt(full, 'Table/Default');
     const expected = [
       { Key: 'cost-centre', Value: '4711' },
@@ -169,7 +171,7 @@ describe('the DeploymentKeys construct', () => {
     return { keys, template: Template.fromStack(stack) };
   };
 
-  it('works in another stack, which needs none of its settings and gets no outputs', () => {
+  it('DeploymentKeys can be added to any stack without settings, and adds no outputs to the stack', () => {
     const stack = new Stack(new App(), 'Theirs');
     Tags.of(stack).add('owner', 'them');
     const { keys, template } = inStack(stack, {});
@@ -178,7 +180,7 @@ describe('the DeploymentKeys construct', () => {
     expect(keys.firstAdministrator).toHaveLength(2);
   });
 
-  it('rejects an invalid property with the same sentence as the context', () => {
+  it('DeploymentKeys rejects an invalid property with the same sentence as an invalid context value', () => {
     expect(() => new DeploymentKeys(new Stack(), 'Keys', { tokenLifetime: 0 })).toThrow(
       'tokenLifetime must be whole seconds from 1 to 31536000, for example -c tokenLifetime=86400.',
     );

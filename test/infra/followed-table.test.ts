@@ -15,7 +15,7 @@ const mappingOf = (deploymentsSource: object) =>
 describe('a followed table (deploymentsSource)', () => {
   const { Properties: mapping } = resourceAt(template, 'SyncDeployments/Function/Stream');
 
-  it('triggers its own function through its stream, in order, from the oldest record', () => {
+  it("a followed table's stream triggers its own function, in order, from the oldest record", () => {
     expect(mapping).toMatchObject({
       EventSourceArn: SOURCE.stream,
       FunctionName: { Ref: idAt(template, 'SyncDeployments/Function') },
@@ -26,7 +26,7 @@ describe('a followed table (deploymentsSource)', () => {
     expect(mapping).not.toHaveProperty('ParallelizationFactor');
   });
 
-  it('retries a record for as long as the stream keeps it and then sends it to its own dead-letter queue', () => {
+  it("a followed table's stream retries a record until it expires and then sends it to its own dead-letter queue", () => {
     const failures = { 'Fn::GetAtt': [idAt(template, 'DeploymentsSource/Failures'), 'Arn'] };
     expect(mapping).toMatchObject({
       MaximumRetryAttempts: 1000,
@@ -35,7 +35,7 @@ describe('a followed table (deploymentsSource)', () => {
     });
   });
 
-  it('triggers the function only for rows that are or were Deployments, as far as an event filter can tell', () => {
+  it('a followed table triggers the function only for rows that are or were Deployments, as far as an event filter can tell', () => {
     const filtersOf = (where?: object) =>
       mappingOf({ ...plain, where }).FilterCriteria?.Filters.map(({ Pattern }: Json) => JSON.parse(Pattern));
     const image = { type: { S: ['deployment'] }, version: { N: ['2', '3'] } };
@@ -48,10 +48,12 @@ describe('a followed table (deploymentsSource)', () => {
     }
   });
 
-  it('is read by two functions, which can use its KMS key if it has one and do nothing else with the table', () => {
+  it('two functions can read a followed table and use its KMS key if it has one, but can do nothing else with the table', () => {
     const onSource = (name: string) =>
-      resourceAt(template, `${name}/Role/DefaultPolicy`)
-        .Properties.PolicyDocument.Statement.filter(({ Resource }: Json) => typeof Resource === 'string')
+      Object.values<Json>(template.findResources('AWS::IAM::Policy'))
+        .filter(({ Metadata }) => Metadata['aws:cdk:path'].includes(`/${name}/Role/`))
+        .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
+        .filter(({ Resource }: Json) => typeof Resource === 'string')
         .map(({ Action, Resource }: Json) => [[Action].flat(), Resource]);
     expect(onSource('Reconcile')).toStrictEqual([
       [['dynamodb:DescribeTable', 'dynamodb:GetItem', 'dynamodb:Scan'], SOURCE.table],
@@ -68,7 +70,7 @@ describe('a followed table (deploymentsSource)', () => {
     expect(others).toStrictEqual([[], [], []]);
   });
 
-  it('can be created in the same app, and its ARNs are passed to where they are needed', () => {
+  it('a followed table can be created in the same app, which passes its ARNs to the service', () => {
     const stack = new Stack(new App(), 'Theirs');
     const table = new TableV2(stack, 'Platform', {
       partitionKey: { name: 'id', type: AttributeType.STRING },
@@ -87,7 +89,7 @@ describe('a followed table (deploymentsSource)', () => {
     expect(told.filter(Boolean)).toStrictEqual([json, json, json]);
   });
 
-  it('adds nothing to a stack without the setting', () => {
+  it('a stack without deploymentsSource has no resources for a followed table', () => {
     const text = JSON.stringify(templateOf().toJSON());
     for (const word of ['SyncDeployments', 'DeploymentsSource', ENV.deploymentsSource, 'DescribeTable']) {
       expect(text).not.toContain(word);
@@ -95,8 +97,8 @@ describe('a followed table (deploymentsSource)', () => {
   });
 });
 
-describe('the setting deploymentsSource', () => {
-  it('is JSON in the context, and an object in cdk.json and in a property', () => {
+describe('the deploymentsSource setting', () => {
+  it('deploymentsSource is a JSON string in the context, and an object in cdk.json or as a property', () => {
     expect(readSettings({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(
       SOURCE,
     );
@@ -127,20 +129,26 @@ describe('the setting deploymentsSource', () => {
     ['a rule that is null', { ...plain, where: { type: null } }, 'where.type'],
     ['a list of no values', { ...plain, deleted: { status: [] } }, 'deleted.status'],
     ['a rule of another kind', { ...plain, deleted: { status: { exist: true } } }, 'deleted.status'],
+    ['a share above 1', { ...plain, deletions: { share: 1.1 } }, 'deletions.share'],
+    ['a rate that is a fraction', { ...plain, deletions: { perHour: 0.5 } }, 'deletions.perHour'],
+    ['a limit with an unknown part', { ...plain, deletions: { perDay: 5 } }, 'deletions.perDay'],
     ['two wrong parts', { ...plain, encryptionKey: 'alias/x', groups: 3 }, 'groups, encryptionKey'],
   ];
-  it.each(wrong)('rejects %s with a sentence that names the error', (_, deploymentsSource, where) => {
-    const read = () => readSettings({ deploymentsSource } as object);
-    expect(read).toThrow(ConfigError);
-    expect(read).toThrow(
-      /^deploymentsSource must be JSON with table and stream, .*, for example -c deploymentsSource='\{/,
-    );
-    try {
-      read();
-    } catch (error) {
-      expect((error as Error).message.replace(/^.*\}'\./s, '')).toBe(
-        where && ` Wrong or missing in it: ${where}.`,
+  it.each(wrong)(
+    'deploymentsSource rejects %s with a sentence that explains the error',
+    (_, deploymentsSource, where) => {
+      const read = () => readSettings({ deploymentsSource } as object);
+      expect(read).toThrow(ConfigError);
+      expect(read).toThrow(
+        /^deploymentsSource must be JSON with table and stream, .*, for example -c deploymentsSource='\{/,
       );
-    }
-  });
+      try {
+        read();
+      } catch (error) {
+        expect((error as Error).message.replace(/^.*\}'\./s, '')).toBe(
+          where && ` Wrong or missing in it: ${where}.`,
+        );
+      }
+    },
+  );
 });

@@ -1,23 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import * as ENV from '../../functions/runtime/env.ts';
 import { functionNames } from '../../infra/bundle.ts';
+import { WARMED_UP } from '../../infra/bundles.ts';
 import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
-/** Deployed by a construct into other stacks, not by the service. See test/infra/deployment-key-secret.test.ts. */
+/**
+ * This function is not part of the service's stack; a construct deploys it into other stacks. See
+ * test/infra/deployment-key-secret.test.ts.
+ */
 const FOR_OTHERS = ['deployment-key-secret'];
 const FILES = [
   'authorize',
   'console',
+  'end-access',
   'introspect',
   'issue-token',
   'list-events',
   'manage-deployments',
   'manage-keys',
+  'manage-people',
   'manage-temporary-tokens',
   'metadata',
   'publish-events',
   'purge',
   'reconcile',
+  'reference',
   'report-leak',
   'revoke',
   'sweep-keys',
@@ -33,6 +40,8 @@ const context = {
   consoleClientId: 'console',
   maxTokenLifetime: 2_592_000,
   maxIdleDays: 90,
+  maxKeyDays: 180,
+  keysWithSecrets: false,
   deploymentsSource: SOURCE,
   platformPrincipals: [ARN.PRINCIPAL, 'arn:aws:iam::111122223333:user/ada'],
 };
@@ -41,7 +50,7 @@ const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Functio
 const tableName = { Ref: idAt(template, 'Table/Default') };
 
 describe('the Lambda functions', () => {
-  it('the Lambda functions are the files directly in functions/, each found in the template under its own name', () => {
+  it("each file directly in functions/ is a Lambda function with the file's name in the template", () => {
     expect(functionNames()).toStrictEqual([...FILES, ...FOR_OTHERS].sort());
     template.resourceCountIs('AWS::Lambda::Function', FILES.length);
     expect(FILES.map((file) => at(file).Type)).toStrictEqual(FILES.map(() => 'AWS::Lambda::Function'));
@@ -51,9 +60,26 @@ describe('the Lambda functions', () => {
     expect(at(file).Properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
-      Handler: 'index.handler',
+      Handler: WARMED_UP.includes(file) ? 'entry.handler' : 'index.handler',
       Code: { S3Key: expect.stringMatching(/^[0-9a-f]{64}\.zip$/) },
     });
+  });
+
+  it.each(FILES)('%s logs as JSON at level INFO and above, and Lambda itself logs only warnings', (file) => {
+    expect(at(file).Properties.LoggingConfig).toStrictEqual({
+      ApplicationLogLevel: 'INFO',
+      LogFormat: 'JSON',
+      LogGroup: expect.any(Object),
+      SystemLogLevel: 'WARN',
+    });
+  });
+
+  it('with platformLogs, Lambda logs the start, end and duration of each call', () => {
+    const verbose = templateOf({ ...context, platformLogs: true });
+    for (const file of FILES) {
+      const { LoggingConfig } = resourceAt(verbose, `${pascal(file)}/Function`).Properties;
+      expect(LoggingConfig).toMatchObject({ LogFormat: 'JSON', SystemLogLevel: 'INFO' });
+    }
   });
 
   it.each([
@@ -63,39 +89,58 @@ describe('the Lambda functions', () => {
     ['introspect', 256, 10],
     ['revoke', 256, 10],
     ['metadata', 256, 5],
+    ['reference', 256, 5],
     ['console', 256, 5],
     ['manage-deployments', 256, 10],
     ['manage-keys', 256, 10],
     ['manage-temporary-tokens', 256, 10],
     ['list-events', 256, 10],
+    ['manage-people', 256, 10],
+    ['end-access', 256, 300],
     ['report-leak', 256, 10],
-    ['publish-events', 256, 30],
-    ['sweep-keys', 256, 900],
+    ['publish-events', 512, 30],
+    ['sweep-keys', 512, 900],
     ['purge', 512, 60],
     ['reconcile', 512, 300],
-    ['sync-deployments', 256, 60],
+    ['sync-deployments', 512, 60],
   ])('%s has %d MiB of memory and a time limit of %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
   });
 
+  it('the memory setting changes only the memory of the function groups that it names', () => {
+    const given = templateOf({ ...context, memory: 'checks=1024,jobs=128' });
+    const memoryOf = (file: string) => resourceAt(given, `${pascal(file)}/Function`).Properties.MemorySize;
+    const files = {
+      1024: ['authorize', 'whoami'],
+      128: ['purge', 'reconcile', 'sweep-keys', 'publish-events', 'sync-deployments'],
+    };
+    for (const file of FILES) {
+      const [changed] = Object.entries(files).find(([, names]) => names.includes(file)) ?? ['256'];
+      expect(memoryOf(file), file).toBe(Number(changed));
+    }
+  });
+
   it.each(FILES)('%s logs to its own log group with a retention of one month', (file) => {
     const logs = resourceAt(template, `${pascal(file)}/Logs`);
-    expect(at(file).Properties.LoggingConfig).toStrictEqual({ LogGroup: { Ref: logs.id } });
+    expect(at(file).Properties.LoggingConfig).toMatchObject({ LogGroup: { Ref: logs.id } });
     expect(logs.Properties).toStrictEqual({ RetentionInDays: 30 });
   });
 
-  it('the Lambda functions keep their logs after the stack is deleted in production, but not in development', () => {
+  it("in production, but not in development, the Lambda functions' logs are kept after the stack is deleted", () => {
     const policies = (stage: string) =>
       FILES.map(
         (file) =>
           resourceAt(templateOf({ stage, deploymentsSource: SOURCE }), `${pascal(file)}/Logs`).DeletionPolicy,
       );
-    expect(new Set(policies('production'))).toStrictEqual(new Set(['Retain']));
+    expect(new Set(policies('production'))).toStrictEqual(new Set(['RetainExceptOnCreate']));
     expect(new Set(policies('development'))).toStrictEqual(new Set(['Delete']));
   });
 
   const scopes = { [ENV.scopes]: 'code:deploy airflow:read airflow:write' };
+  const issuer = { [ENV.issuer]: WITH_ISSUER.issuer };
+  const queue = { [ENV.peopleQueueUrl]: { Ref: idAt(template, 'PeopleJob/Queue') } };
   const tokens = {
+    ...issuer,
     [ENV.tokenLifetime]: '86400',
     [ENV.slideInterval]: '300',
     [ENV.maxTokenLifetime]: '2592000',
@@ -104,12 +149,17 @@ describe('the Lambda functions', () => {
   };
   const trust = { [ENV.trustedIssuers]: 'https://token.actions.githubusercontent.com https://gitlab.com' };
   const idle = { [ENV.maxIdleDays]: '90' };
+  const policy = { [ENV.maxKeyDays]: '180', [ENV.keysWithSecrets]: 'false' };
   const sourced = { [ENV.deploymentsSource]: JSON.stringify(SOURCE) };
   const metrics = { [ENV.stackName]: 'deployment-api-keys-development' };
-  const people = {
+  const administrators = {
+    ...issuer,
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
     [ENV.adminScope]: 'deployments:admin',
+  };
+  const people = {
+    ...administrators,
     [ENV.platformPrincipals]: `${ARN.PRINCIPAL} arn:aws:iam::111122223333:user/ada`,
   };
   it.each([
@@ -118,7 +168,7 @@ describe('the Lambda functions', () => {
     ['issue-token', { ...tokens, ...metrics, ...idle, ...trust }],
     ['introspect', { ...tokens, ...metrics, ...idle }],
     ['revoke', { ...metrics, ...idle }],
-    ['sweep-keys', { ...metrics, ...idle }],
+    ['sweep-keys', { ...metrics, ...idle, ...trust }],
     ['reconcile', { ...metrics, ...sourced }],
     [
       'sync-deployments',
@@ -129,39 +179,46 @@ describe('the Lambda functions', () => {
       },
     ],
     ['list-events', { ...metrics, ...people }],
+    ['manage-people', { ...metrics, ...people, ...queue }],
+    ['end-access', { ...metrics, ...queue }],
     ['report-leak', { ...tokens, ...metrics }],
     ['manage-deployments', { ...metrics, ...people, ...sourced }],
-    ['manage-keys', { ...metrics, ...people, ...scopes, ...idle, ...trust }],
+    ['manage-keys', { ...metrics, ...people, ...tokens, ...idle, ...policy, ...trust }],
     ['manage-temporary-tokens', { ...metrics, ...people, ...scopes }],
     [
       'purge',
       { ...metrics, [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } },
     ],
-  ])('%s gets the table name and only the variables that it needs', (file, environment) => {
+  ])('%s gets the table name, and no other variables than it needs', (file, environment) => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
       [ENV.tableName]: tableName,
       ...environment,
     });
   });
 
-  it('publish-events gets the event bus, and no table', () => {
+  it('the publish-events function gets the event bus, but no table', () => {
     expect(at('publish-events').Properties.Environment.Variables).toStrictEqual({
       [ENV.eventBusName]: { Ref: idAt(template, 'EventBus/Default') },
     });
   });
 
-  it('metadata gets the scopes and the trusted issuers, and no table', () => {
+  it('the reference function gets no environment variables', () => {
+    expect(at('reference').Properties.Environment).toBeUndefined();
+  });
+
+  it('the metadata function gets the scopes and the trusted issuers, but no table', () => {
     expect(at('metadata').Properties.Environment.Variables).toStrictEqual({ ...scopes, ...trust });
   });
 
-  it('console gets the sign-in issuer, its client and the trusted issuers, and no table', () => {
+  it('the console function gets the sign-in issuer, its client, the rule for administrators, the key policy and the trusted issuers, but no table', () => {
     const told = (context: Record<string, unknown>) =>
       resourceAt(templateOf(context), 'Console/Function').Properties.Environment.Variables;
     expect(told(context)).toStrictEqual({
-      [ENV.issuer]: WITH_ISSUER.issuer,
       [ENV.consoleClientId]: 'console',
       [ENV.consoleScopes]: 'openid profile email',
+      ...administrators,
       ...scopes,
+      ...policy,
       ...trust,
     });
     const elsewhere = {
@@ -174,7 +231,7 @@ describe('the Lambda functions', () => {
     });
   });
 
-  it('the Lambda functions include no console when the issuer has no client for it', () => {
+  it('the stack has no console function when the issuer has no client for the console', () => {
     const paths = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::Lambda::Function')).map(
       (resource) => resource.Metadata['aws:cdk:path'],
     );
@@ -182,10 +239,10 @@ describe('the Lambda functions', () => {
     expect(paths.join(' ')).not.toContain('Console');
   });
 
-  it('the Lambda functions get no variables for settings that are not configured', () => {
+  it('the Lambda functions get no environment variables for settings that are not configured', () => {
     const namesIn = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::Lambda::Function')).flatMap((resource) =>
-        Object.keys(resource.Properties.Environment.Variables),
+        Object.keys(resource.Properties.Environment?.Variables ?? {}),
       );
     const byGroup = namesIn(WITH_ISSUER);
     expect(byGroup).not.toContain(ENV.maxTokenLifetime);
@@ -195,20 +252,23 @@ describe('the Lambda functions', () => {
     expect(namesIn({ issuer, audience, adminScope: 'admin' })).not.toContain(ENV.adminGroup);
   });
 
-  it('may not invoke themselves recursively, except the purge, whose every message leaves less to delete', () => {
+  it("only the purge and the job that ends people's access may invoke themselves recursively, because each of their messages leaves less work to do", () => {
     expect(FILES.map((file) => [file, at(file).Properties.RecursiveLoop])).toStrictEqual([
       ['authorize', 'Terminate'],
       ['console', 'Terminate'],
+      ['end-access', 'Allow'],
       ['introspect', 'Terminate'],
       ['issue-token', 'Terminate'],
       ['list-events', 'Terminate'],
       ['manage-deployments', 'Terminate'],
       ['manage-keys', 'Terminate'],
+      ['manage-people', 'Terminate'],
       ['manage-temporary-tokens', 'Terminate'],
       ['metadata', 'Terminate'],
       ['publish-events', 'Terminate'],
       ['purge', 'Allow'],
       ['reconcile', 'Terminate'],
+      ['reference', 'Terminate'],
       ['report-leak', 'Terminate'],
       ['revoke', 'Terminate'],
       ['sweep-keys', 'Terminate'],

@@ -23,13 +23,15 @@ const sections = new Map(
 );
 
 describe('the alarms', () => {
-  it('the alarms are exactly these, with these thresholds', () => {
+  it('the stack has exactly the listed alarms, with the listed thresholds', () => {
     const said = alarms.map((alarm) => [
       nameOf(alarm),
       `${alarm.ComparisonOperator} ${alarm.Threshold} in ${alarm.DatapointsToAlarm} of ${alarm.EvaluationPeriods}`,
     ]);
     const from = (value: number, periods = 1) =>
       `GreaterThanOrEqualToThreshold ${value} in ${periods} of ${periods}`;
+    const below = (value: number, periods: number) =>
+      `LessThanThreshold ${value} in ${periods} of ${periods}`;
     expect(Object.fromEntries(said)).toStrictEqual({
       RejectedAuthentications: from(100),
       FailedSweeps: from(1),
@@ -45,11 +47,25 @@ describe('the alarms', () => {
       FailedReconciliation: from(1, 4),
       DelayedEvents: from(3_600_000, 3),
       UndeliveredEvents: from(1),
+      FailedPeopleJobs: from(1),
+      FailedCalls: from(5),
+      ThrottledTable: from(10),
+      CrashedFunctions: from(1),
+      ThrottledFunctions: from(1),
+      SlowFunctions: from(3000, 3),
+      CrashedManagement: from(1),
+      ThrottledManagement: from(1),
+      SlowManagement: from(3000, 3),
+      MissingPurgeSweeps: below(1, 2),
+      MissingHourlySweeps: below(1, 3),
+      MissingKeySweeps: below(1, 1),
+      MissingReconciliation: below(1, 2),
+      MissingPeopleJobs: below(1, 2),
     });
   });
 
   it.each(alarms.map((alarm) => [nameOf(alarm), alarm]))(
-    '%s links to a runbook section that says what it means, how to check and what to do',
+    'the alarm %s links to a runbook section that explains what it means, how to check and what to do',
     (_, alarm) => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
@@ -59,18 +75,96 @@ describe('the alarms', () => {
     },
   );
 
-  it('the alarms stay quiet without data, because an idle stack measures nothing', () => {
-    expect(new Set(alarms.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
+  it('alarms on schedules fire when data is missing; other alarms do not, because an idle stack sends no data', () => {
+    const firing = alarms.filter(({ TreatMissingData }) => TreatMissingData === 'breaching').map(nameOf);
+    expect(firing.toSorted()).toStrictEqual([
+      'MissingHourlySweeps',
+      'MissingKeySweeps',
+      'MissingPeopleJobs',
+      'MissingPurgeSweeps',
+      'MissingReconciliation',
+    ]);
+    const others = alarms.filter((alarm) => !firing.includes(nameOf(alarm)));
+    expect(new Set(others.map((alarm) => alarm.TreatMissingData))).toStrictEqual(new Set(['notBreaching']));
+  });
+
+  it('the alarms for errors, throttles and latency watch every function that serves a route', () => {
+    const { Resources } = template.toJSON();
+    const integrated = Object.values<Json>(Resources)
+      .filter(({ Type }) => Type === 'AWS::ApiGatewayV2::Integration')
+      .map(({ Properties }) => Properties.IntegrationUri['Fn::GetAtt'][0]);
+    const behindRoutes = new Set(integrated.filter((id) => id !== idAt(template, 'Whoami/Function')));
+    for (const kind of ['Crashed', 'Throttled', 'Slow']) {
+      const watched = [`${kind}Functions`, `${kind}Management`].map((name) => {
+        const { Metrics } = alarms.find((alarm) => nameOf(alarm) === name);
+        return Metrics.flatMap(
+          ({ MetricStat }: Json) => MetricStat?.Metric.Dimensions.map(({ Value }: Json) => Value.Ref) ?? [],
+        );
+      });
+      // An alarm can watch at most 10 metrics.
+      expect(Math.max(...watched.map(({ length }) => length)), kind).toBeLessThanOrEqual(10);
+      expect(new Set(watched.flat()), kind).toStrictEqual(behindRoutes);
+    }
+  });
+
+  it('every dead-letter queue has an alarm that fires while it contains a message', () => {
+    const { Resources } = templateOf({ deploymentsSource: SOURCE }).toJSON();
+    const queues = Object.entries<Json>(Resources).filter(([, { Type }]) => Type === 'AWS::SQS::Queue');
+    const sources = queues.flatMap(
+      ([, { Properties }]) => Properties.RedrivePolicy?.deadLetterTargetArn ?? [],
+    );
+    const mappings = Object.values<Json>(Resources).filter(
+      ({ Type }) => Type === 'AWS::Lambda::EventSourceMapping',
+    );
+    const onFailure = mappings.flatMap(
+      ({ Properties }) => Properties.DestinationConfig?.OnFailure.Destination ?? [],
+    );
+    const deadLetters = new Set([...sources, ...onFailure].map((arn) => arn['Fn::GetAtt'][0]));
+    const watched = Object.values<Json>(Resources)
+      .filter(
+        ({ Type, Properties }) => Type === 'AWS::CloudWatch::Alarm' && Properties.Namespace === 'AWS/SQS',
+      )
+      .map(({ Properties }) => [Properties.MetricName, Properties.Dimensions[0].Value['Fn::GetAtt'][0]]);
+    expect(deadLetters.size).toBe(5);
+    expect(watched.toSorted()).toStrictEqual(
+      [...deadLetters].map((queue) => ['ApproximateNumberOfMessagesVisible', queue]).toSorted(),
+    );
+  });
+
+  it('every schedule has an alarm that fires when its function is no longer invoked', () => {
+    const { Resources } = template.toJSON();
+    const scheduled = Object.values<Json>(Resources)
+      .filter(({ Type, Properties }) => Type === 'AWS::Events::Rule' && Properties.ScheduleExpression)
+      .flatMap(({ Properties }) => Properties.Targets.map(({ Arn }: Json) => Arn['Fn::GetAtt'][0]));
+    const heartbeats = alarms
+      .filter(({ TreatMissingData }) => TreatMissingData === 'breaching')
+      .flatMap((alarm) => alarm.Dimensions ?? alarm.Metrics[0].MetricStat.Metric.Dimensions)
+      .flatMap(({ Name, Value }) => (Name === 'FunctionName' ? Value.Ref : []));
+    // The purge and the daily check of all keys write their own metrics, because schedules are not the only source of
+    // their invocations.
+    const own = [idAt(template, 'Purge/Function')];
+    expect(new Set([...heartbeats, ...own])).toStrictEqual(new Set(scheduled));
+  });
+
+  it('each alarm watches at most ten metrics and returns one value', () => {
+    for (const alarm of alarms) {
+      const metrics: Json[] = alarm.Metrics ?? [];
+      expect(metrics.filter(({ MetricStat }) => MetricStat).length, nameOf(alarm)).toBeLessThanOrEqual(10);
+      expect(
+        metrics.filter(({ ReturnData }) => ReturnData !== false).length,
+        nameOf(alarm),
+      ).toBeLessThanOrEqual(1);
+    }
   });
 
   it('the alarm for throttled checks fires when only one of the two functions has data', () => {
     const { Metrics } = alarms.find((alarm) => nameOf(alarm) === 'ThrottledChecks');
     const [expression] = Metrics.flatMap((metric: Json) => metric.Expression ?? []);
-    // A sum has no data where a summand has none.
+    // A sum has no data for a period in which one of its terms has no data.
     expect(expression).toBe('FILL(a, 0) + FILL(w, 0)');
   });
 
-  it('the alarms watch background work: undelivered events and the daily check of all keys', () => {
+  it('alarms watch the background work: undelivered events and the daily check of all keys', () => {
     const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
     expect(watched('UndeliveredEvents')).toMatchObject({
       Namespace: 'AWS/SQS',
@@ -93,7 +187,7 @@ describe('the alarms', () => {
   });
 
   it.each(['RejectedAuthentications', 'FailedChecks', 'OldPurgeMarkers', 'OrphansFound', 'MalformedItems'])(
-    "%s watches only its own stack's metric",
+    "the alarm %s watches only its own stack's metric",
     (name) => {
       const ofStage = (stage: string): Json =>
         Object.values<Json>(templateOf({ stage }).findResources('AWS::CloudWatch::Alarm'))
@@ -108,8 +202,8 @@ describe('the alarms', () => {
   );
 });
 
-describe('the alarms of a followed table', () => {
-  it('the alarms of a followed table are three more, each with its section of the runbook', () => {
+describe("a followed table's alarms", () => {
+  it('a followed table adds four alarms, each with a section in the runbook', () => {
     const followed: Json[] = Object.values(
       templateOf({ deploymentsSource: SOURCE }).findResources('AWS::CloudWatch::Alarm'),
     ).map((alarm: Json) => alarm.Properties);
@@ -117,6 +211,7 @@ describe('the alarms of a followed table', () => {
     const more = followed.filter((alarm) => !own.has(nameOf(alarm)));
     expect(more.map((alarm) => [nameOf(alarm), alarm.Threshold, alarm.EvaluationPeriods])).toStrictEqual([
       ['OldSourceChanges', 300_000, 3],
+      ['StoppedDeletions', 1, 1],
       ['RejectedChanges', 1, 1],
       ['CorrectedDeployments', 1, 1],
     ]);
@@ -130,7 +225,7 @@ describe('the alarms of a followed table', () => {
 });
 
 describe('the dashboard', () => {
-  it('is one dashboard that shows issued, allowed, denied, extended and purged tokens', () => {
+  it('the stack creates a single dashboard, which shows issued, allowed, denied, extended and purged tokens', () => {
     const dashboards: Json[] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
     expect(dashboards).toHaveLength(1);
     const body = JSON.stringify(dashboards[0].Properties.DashboardBody);
@@ -150,11 +245,16 @@ describe('the dashboard', () => {
 describe('the access log', () => {
   const { AccessLogSettings: settings } = resourceAt(template, 'Api/Default/DefaultStage').Properties;
 
-  it('has its own log group', () => {
+  it('the access log has its own log group', () => {
     expect(settings.DestinationArn).toStrictEqual({ 'Fn::GetAtt': [idAt(template, 'Api/AccessLog'), 'Arn'] });
   });
 
-  it('contains the route and never the path, a query or a header, any of which could contain a secret', () => {
+  it('the access log uses a log group for which API Gateway needs no resource policy', () => {
+    const { LogGroupName } = resourceAt(template, 'Api/AccessLog').Properties;
+    expect(LogGroupName['Fn::Join'][1][0]).toBe('/aws/vendedlogs/apis/deployment-api-keys-development-');
+  });
+
+  it('the access log contains the route but no path, query or header, because each of those could contain a secret', () => {
     expect(Object.values(JSON.parse(settings.Format)).toSorted()).toStrictEqual(LOGGED);
   });
 });

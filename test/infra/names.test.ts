@@ -5,19 +5,22 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { bundleFunctions } from '../../infra/bundle.ts';
 import { DeploymentKeys } from '../../infra/deployment-keys.ts';
+import { describedSettings } from '../../infra/settings.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { ARN, EVERYTHING, type Json, templateOf } from '../support/template.ts';
 
 beforeAll(() => {
   bundleFunctions();
-  // Validating a template takes longer than creating it, and other tests validate it.
+  // Skips validating the template, which takes longer than creating it. Other tests validate the template.
   vi.stubEnv('CDK_VALIDATION', 'false');
 });
 
-/** Where a stack is deployed: the values of CloudFormation's pseudo parameters. */
+/** Where a stack is deployed, given as the values of CloudFormation's pseudo parameters. */
 interface Place {
   readonly stackName: string;
   readonly region: string;
+  /** A value that distinguishes a stack from an earlier, deleted stack of the same name. */
+  readonly attempt?: number;
 }
 
 const ACCOUNT = '111122223333';
@@ -25,7 +28,10 @@ const ACCOUNT = '111122223333';
 /** Properties that hold a name, following CloudFormation's naming. */
 const NAMES = /(^|[a-z])(Name|Prefix|Identifier|Alias|Domain)$/;
 
-/** Names that are unique only within another resource, or that name something else. */
+/**
+ * Properties whose values are unique only within another resource, or that name something other than their own
+ * resource.
+ */
 const SCOPED: Readonly<Record<string, string>> = {
   'AWS::ApiGatewayV2::Api.Name': 'API Gateway lets APIs have equal names.',
   'AWS::ApiGatewayV2::Authorizer.Name': 'It is unique in its API.',
@@ -38,25 +44,30 @@ const SCOPED: Readonly<Record<string, string>> = {
   'AWS::Lambda::Permission.FunctionName': 'It refers to a function.',
 };
 
-/** Names that the operator chooses. Another stack has another one. */
+/** Names that the operator chooses, which differ between stacks. */
 const GIVEN = ['AWS::ApiGatewayV2::DomainName.DomainName'];
 
 /**
- * Types whose names are unique in an account and Region. The names of all other types must also differ between
- * Regions.
+ * Resource types whose names must be unique in an account and Region. The names of all other types must also differ
+ * between Regions.
  */
 const REGIONAL = [
   'AWS::CloudWatch::Alarm',
   'AWS::Cognito::UserPoolDomain',
   'AWS::Events::EventBus',
+  'AWS::Logs::LogGroup',
   'AWS::SSM::Parameter',
 ];
 
-/** A value after deployment. A reference points to a resource of this stack, which has its own name. */
+/**
+ * Returns the value that a value in a template has after deployment. A reference becomes the name of this stack's
+ * resource.
+ */
 function deployed(value: Json, place: Place): string {
   if (typeof value !== 'object' || value === null) return String(value);
   const [[name, argument] = []] = Object.entries<Json>(value);
-  const uuid = createHash('sha256').update(`${place.stackName} ${place.region}`).digest('hex').slice(0, 12);
+  const identity = `${place.stackName} ${place.region} ${place.attempt ?? 1}`;
+  const uuid = createHash('sha256').update(identity).digest('hex').slice(0, 12);
   const stackId = `arn:aws:cloudformation:${place.region}:${ACCOUNT}:stack/${place.stackName}/0-0-0-0-${uuid}`;
   const pseudo: Record<string, string> = {
     'AWS::StackName': place.stackName,
@@ -90,7 +101,7 @@ interface Name {
   readonly isRegional: boolean;
 }
 
-/** Every physical name and every export name in a template. */
+/** Returns every physical name and every export name in a template. */
 function namesIn(template: Json, place: Place): Name[] {
   const resources = Object.values<Json>(template.Resources).flatMap(({ Type, Properties = {} }) =>
     Object.entries<Json>(Properties)
@@ -112,7 +123,7 @@ function namesIn(template: Json, place: Place): Name[] {
 const isEqualTo = (one: Name) => (other: Name) =>
   one.property === other.property && one.value === other.value;
 
-/** Names that both stacks would use, so that the second deployment fails. */
+/** Returns the names that both stacks would use. Any such name would make the second deployment fail. */
 function clashes(one: Json, onePlace: Place, other: Json, otherPlace: Place): string[] {
   const taken = namesIn(other, otherPlace);
   return namesIn(one, onePlace)
@@ -127,12 +138,15 @@ const OPTIONAL = [
   pick('domainName', 'certificateArn'),
   pick('domainName', 'certificateArn', 'webAclArn'),
   pick('encryptionKey'),
+  pick('capacity'),
   pick('permissionsBoundary'),
   pick('authorizerConcurrency'),
+  pick('memory'),
   pick('alarmTopic'),
   pick('platformPrincipals'),
   pick('consumerAccounts'),
   pick('tracing'),
+  pick('platformLogs'),
   pick('deploymentsSource'),
   { console: 'false' },
 ];
@@ -141,13 +155,29 @@ function pick(...names: (keyof typeof EVERYTHING)[]): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, EVERYTHING[name]]));
 }
 
+const OF_ISSUER = ['audience', 'groupsClaim', 'adminGroup', 'adminScope', 'consoleClientId'];
+const OF_CONSOLE = ['consoleScopes', 'consoleOrigins'];
+const OF_DOMAIN = ['domainName', 'certificateArn', 'webAclArn'];
+
+/** Returns one setting, together with the settings without which it would be invalid. */
+function contextWith(name: keyof typeof EVERYTHING): Record<string, unknown> {
+  const isOfIssuer = [...OF_ISSUER, ...OF_CONSOLE].includes(name);
+  return {
+    ...(isOfIssuer && pick('issuer', 'audience')),
+    ...(name === 'issuer' && pick('audience')),
+    ...(OF_CONSOLE.includes(name) && pick('consoleClientId')),
+    ...(OF_DOMAIN.includes(name) && pick('domainName', 'certificateArn')),
+    ...pick(name),
+  };
+}
+
 const settings = fc.subarray(OPTIONAL).map((chosen) => Object.assign({}, ...chosen));
 const stages = fc.constantFrom<string>('development', 'production');
 const regions = fc.constantFrom<string>('eu-west-1', 'us-east-1');
 
 const made = new Map<string, Json>();
 
-/** The template that `npx cdk deploy` deploys, with or without a Region at synthesis. */
+/** Returns the template that `npx cdk deploy` deploys, with or without a Region at synthesis. */
 function synthesised(stage: string, context: object, region?: string): { template: Json; stackName: string } {
   const stackName = `deployment-api-keys-${stage}`;
   const key = JSON.stringify([stage, context, region]);
@@ -158,17 +188,33 @@ function synthesised(stage: string, context: object, region?: string): { templat
   function synthesise(): Json {
     const stack = new DeploymentKeysStack(new App({ analyticsReporting: false }), 'DeploymentApiKeys', {
       stackName,
-      settings: { ...context, stage } as object,
+      settings: { ...(region === undefined ? context : inRegion(context, region)), stage } as object,
       ...(region !== undefined && { env: { account: ACCOUNT, region } }),
     });
     return Template.fromStack(stack).toJSON();
   }
 }
 
+/**
+ * Moves the resources that settings name to the Region of their stack, except resources that CloudFront needs in
+ * us-east-1.
+ */
+function inRegion(context: object, region: string): object {
+  const isOfCloudFront = 'webAclArn' in context;
+  return Object.fromEntries(
+    Object.entries(context).map(([name, value]) => [
+      name,
+      typeof value === 'string' && !(isOfCloudFront && OF_DOMAIN.includes(name))
+        ? value.replaceAll(/:(eu-west-1|us-east-1):/g, `:${region}:`)
+        : value,
+    ]),
+  );
+}
+
 const at = (stackName: string): Place => ({ stackName, region: 'eu-west-1' });
 
 describe('two stacks in one account', { timeout: 240_000 }, () => {
-  it('#60: have no physical name in common in two stages or two Regions, whatever the settings', () => {
+  it('#60: stacks in different stages or Regions share no physical names, regardless of their settings', () => {
     const places = fc.record({ stage: stages, region: regions, context: settings });
     const place = (stage: string, region: string) => ({ stage, region, context: EVERYTHING });
     fc.assert(
@@ -191,7 +237,7 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
     );
   });
 
-  it('#60: have no physical name in common when an app has the construct in two stacks', () => {
+  it('#60: two stacks that contain the construct in one app share no physical names', () => {
     const inStack = (id: string): Json => {
       const stack = new Stack(new App(), id);
       new DeploymentKeys(stack, 'Keys', EVERYTHING as object);
@@ -200,7 +246,7 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
     expect(clashes(inStack('One'), at('One'), inStack('Two'), at('Two'))).toStrictEqual([]);
   });
 
-  it('#60: have no physical name in common when an app has the same stack in two of its CDK stages', () => {
+  it('#60: the same stack in two CDK stages of an app shares no physical names', () => {
     const app = new App();
     const inStage = (id: string): { template: Json; place: Place } => {
       const stack = new Stack(new Stage(app, id), 'Platform');
@@ -211,7 +257,44 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
     expect(clashes(beta.template, beta.place, gamma.template, gamma.place)).toStrictEqual([]);
   });
 
-  it('two stacks in one account have every physical name in common when they have the same stack name and Region', () => {
+  it.each(
+    describedSettings()
+      .map(({ name }) => name)
+      .filter((name) => name !== 'stage'),
+  )('#60: stacks in different stages or Regions share no physical names when %s is set', (name) => {
+    const context = contextWith(name);
+    const [production, development] = ['production', 'development'].map((stage) =>
+      synthesised(stage, context),
+    );
+    for (const one of [production, development] as const) {
+      const { template, stackName } = one as { template: Json; stackName: string };
+      const [ireland, virginia] = ['eu-west-1', 'us-east-1'].map((region) => ({ stackName, region }));
+      expect(clashes(template, ireland as Place, template, virginia as Place)).toStrictEqual([]);
+    }
+    const [first, second] = [production, development] as { template: Json; stackName: string }[];
+    expect(
+      clashes(
+        first?.template,
+        at(first?.stackName as string),
+        second?.template,
+        at(second?.stackName as string),
+      ),
+    ).toStrictEqual([]);
+  });
+
+  it('#60: every physical name contains the name or the UUID of its stack, and the Region if the name is global', () => {
+    const { template, stackName } = synthesised('production', EVERYTHING);
+    const place = { stackName, region: 'ap-south-2' };
+    const [, uuid] = deployed({ Ref: 'AWS::StackId' }, place).split('0-0-0-0-');
+    const names = namesIn(template, place);
+    expect(names.length).toBeGreaterThan(10);
+    for (const { property, value, isRegional } of names) {
+      expect(value.includes(stackName) || value.includes(uuid as string), `${property} ${value}`).toBe(true);
+      if (!isRegional) expect(value, property).toContain('ap-south-2');
+    }
+  });
+
+  it('two stacks with the same name in the same Region get identical physical names', () => {
     const { template, stackName } = synthesised('production', { encryptionKey: ARN.KEY });
     const found = clashes(template, at(stackName), template, at(stackName));
     expect(found).toHaveLength(namesIn(template, at(stackName)).length);
@@ -226,14 +309,38 @@ describe('two stacks in one account', { timeout: 240_000 }, () => {
   });
 });
 
-it('a failed first deployment in production leaves only resources with generated names, which block no other attempt', () => {
-  const { Resources } = templateOf({ stage: 'production' }).toJSON();
-  const left = Object.values<Json>(Resources).filter(({ DeletionPolicy }) => DeletionPolicy === 'Retain');
-  expect(new Set(left.map(({ Type }) => Type))).toStrictEqual(
-    new Set(['AWS::Cognito::UserPool', 'AWS::DynamoDB::GlobalTable', 'AWS::Logs::LogGroup']),
+const DELETION_POLICIES = {
+  'AWS::Cognito::UserPool': 'Retain',
+  'AWS::DynamoDB::GlobalTable': 'Retain',
+  'AWS::Logs::LogGroup': 'RetainExceptOnCreate',
+};
+
+/** The retained resources of a production stack. */
+const retained = () =>
+  Object.values<Json>(templateOf({ stage: 'production' }).toJSON().Resources).filter(
+    ({ DeletionPolicy = 'Delete' }) => DeletionPolicy !== 'Delete',
   );
-  const named = left.filter(({ Properties }) =>
-    ['LogGroupName', 'TableName', 'UserPoolName'].some((name) => name in Properties),
-  );
-  expect(named).toStrictEqual([]);
+
+describe('a production stack', () => {
+  it('a production stack retains its table, users and logs, but after a failed creation it retains only resources with deletion protection', () => {
+    const policies = retained().map(({ Type, DeletionPolicy }) => [Type, DeletionPolicy]);
+    expect(Object.fromEntries(policies)).toStrictEqual(DELETION_POLICIES);
+    const isProtected = ({ Properties }: Json) =>
+      Properties.DeletionProtection === 'ACTIVE' ||
+      Properties.Replicas?.[0].DeletionProtectionEnabled === true;
+    for (const resource of retained()) {
+      expect(resource.DeletionPolicy, resource.Type).toBe(
+        isProtected(resource) ? 'Retain' : 'RetainExceptOnCreate',
+      );
+    }
+  });
+
+  it('a production stack can be created again, because the retained resources have different names', () => {
+    const Resources = Object.fromEntries(retained().map((resource, index) => [`R${index}`, resource]));
+    const first = { ...at('deployment-api-keys-production'), attempt: 1 };
+    expect(namesIn({ Resources }, first).map(({ property }) => property)).toStrictEqual([
+      'AWS::Logs::LogGroup.LogGroupName',
+    ]);
+    expect(clashes({ Resources }, first, { Resources }, { ...first, attempt: 2 })).toStrictEqual([]);
+  });
 });

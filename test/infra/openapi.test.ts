@@ -4,15 +4,15 @@ import { openApiText } from '../../functions/openapi/document.ts';
 import { OPERATIONS } from '../../functions/openapi/operations.ts';
 import { ARN, type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
 
-/** Routes that are not part of the API, each with its reason. */
+/** Routes that are not part of the API, each with the reason. */
 const NOT_OF_THE_API: Readonly<Record<string, string>> = {};
 
 describe('the OpenAPI document', () => {
-  it('matches the schemas (`npm run openapi` updates it)', () => {
+  it('docs/openapi.json matches the schemas (`npm run openapi` updates it)', () => {
     expect(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8')).toBe(openApiText());
   });
 
-  it('has exactly the routes of the template, with the same authentication', () => {
+  it('docs/openapi.json has exactly the routes of the template, with the same authentication', () => {
     const template = templateOf({ ...WITH_ISSUER, platformPrincipals: ARN.PRINCIPAL });
     const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Route'))
       .map(({ Properties: { RouteKey, AuthorizationType } }) => ({ RouteKey, AuthorizationType }))

@@ -5,7 +5,7 @@ const template = templateOf(WITH_ISSUER);
 const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(template, path), attribute] });
 const table = arnOf('Table/Default');
 
-/** What a function's role may do: the actions, the resource and any condition of each statement. */
+/** Returns the permissions of a function's role: the actions, the resource and any condition of each statement. */
 function permissionsOf(name: string): Json[] {
   const { Properties: properties } = resourceAt(template, `${name}/Role/DefaultPolicy`);
   expect(properties.Roles).toStrictEqual([{ Ref: idAt(template, `${name}/Role`) }]);
@@ -25,19 +25,20 @@ const items = (actions: string[], ...partitions: string[]) => [
 ];
 const DEPLOYMENT = 'DEPLOYMENT#*';
 const EVENTS = 'EVENTS#*';
+const PERSON = 'PERSON#*';
 
-/** Sorts statements, because their order has no meaning. */
+/** Sorts policy statements, because their order has no meaning. */
 const sorted = (statements: Json[]) => statements.map((it) => JSON.stringify(it)).toSorted();
 const expectPermissions = (name: string, ...statements: Json[]) =>
   expect(sorted(permissionsOf(name))).toStrictEqual(sorted([logs(name), ...statements]));
 
-describe('the role of a function', () => {
+describe("a function's role", () => {
   it.each(['Authorize', 'Whoami'])(
-    'lets %s read, and update only the expiry of a token and the last use, never put or delete',
+    "the %s function's role can read, and can update only a token's expiry and the last use, but can never put or delete",
     (name) => {
       const [actions, resource, condition] = items(['UpdateItem'], DEPLOYMENT);
       const attributes = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
-      expectPermissions(name, items(['BatchGetItem'], DEPLOYMENT), [
+      expectPermissions(name, items(['BatchGetItem'], DEPLOYMENT, PERSON), [
         actions,
         resource,
         {
@@ -48,7 +49,7 @@ describe('the role of a function', () => {
     },
   );
 
-  it('lets IssueToken read, put, and mark a secret as used, never delete', () => {
+  it("the IssueToken function's role can read, put, and mark a secret as used, but can never delete", () => {
     expectPermissions(
       'IssueToken',
       items(['BatchGetItem', 'UpdateItem'], DEPLOYMENT),
@@ -56,24 +57,25 @@ describe('the role of a function', () => {
     );
   });
 
-  it('lets Introspect read', () => {
-    expectPermissions('Introspect', items(['BatchGetItem'], DEPLOYMENT));
+  it("the Introspect function's role can only read", () => {
+    expectPermissions('Introspect', items(['BatchGetItem'], DEPLOYMENT, PERSON));
   });
 
-  it('lets Revoke read and delete one item, never put or update', () => {
+  it("the Revoke function's role can read and delete a single item, but can never put or update", () => {
     expectPermissions('Revoke', items(['BatchGetItem', 'DeleteItem'], DEPLOYMENT));
   });
 
-  it('lets ListEvents read, and update only the counts of rejected calls', () => {
+  it("the ListEvents function's role can read, and can update only the counts of rejected calls", () => {
     expectPermissions(
       'ListEvents',
+      items(['GetItem'], PERSON),
       items(['GetItem'], DEPLOYMENT),
       items(['Query'], EVENTS),
       items(['UpdateItem'], 'REJECTED_CALLS'),
     );
   });
 
-  it('lets SweepKeys read and mark, and delete only the counts of rejected calls', () => {
+  it("the SweepKeys function's role can read and mark keys, and can delete only the counts of rejected calls", () => {
     expectPermissions(
       'SweepKeys',
       items(['GetItem'], DEPLOYMENT, 'RECONCILIATION'),
@@ -84,7 +86,7 @@ describe('the role of a function', () => {
     );
   });
 
-  it('gives ReportLeak the single-item actions that its transactions need', () => {
+  it("the ReportLeak function's role has the single-item actions that its transactions need", () => {
     expectPermissions(
       'ReportLeak',
       items(['BatchGetItem', 'DeleteItem', 'UpdateItem'], DEPLOYMENT),
@@ -92,7 +94,7 @@ describe('the role of a function', () => {
     );
   });
 
-  it('lets PublishEvents read the stream and put events on the bus, and reach no table', () => {
+  it("the PublishEvents function's role can read the stream and put events on the bus, but cannot access a table", () => {
     expect(permissionsOf('PublishEvents')).toStrictEqual([
       logs('PublishEvents'),
       [['events:PutEvents'], arnOf('EventBus/Default')],
@@ -104,13 +106,14 @@ describe('the role of a function', () => {
     ]);
   });
 
-  it('lets Metadata reach no table', () => {
-    expect(permissionsOf('Metadata')).toStrictEqual([logs('Metadata')]);
+  it.each(['Metadata', 'Reference'])("the %s function's role cannot access any table", (name) => {
+    expect(permissionsOf(name)).toStrictEqual([logs(name)]);
   });
 
-  it('gives ManageDeployments the single-item actions that its transactions need, and Query on the directory', () => {
+  it("the ManageDeployments function's role has the single-item actions that its transactions need, and Query on the directory", () => {
     expectPermissions(
       'ManageDeployments',
+      items(['GetItem'], PERSON),
       items(['GetItem'], DEPLOYMENT, 'DEPLOYMENTS', 'SOURCES'),
       items(['Query'], 'DEPLOYMENTS'),
       items(['PutItem'], DEPLOYMENT, 'DEPLOYMENTS', EVENTS, 'PURGES'),
@@ -119,25 +122,65 @@ describe('the role of a function', () => {
     );
   });
 
-  it('gives ManageKeys the single-item actions that its transactions need, and Query on a Deployment', () => {
+  it("the ManageKeys function's role has the single-item actions that its transactions need, and Query on a Deployment", () => {
     expectPermissions(
       'ManageKeys',
+      items(['ConditionCheckItem', 'GetItem'], PERSON),
       items(['DeleteItem', 'GetItem', 'Query'], DEPLOYMENT),
       items(['PutItem'], DEPLOYMENT, EVENTS),
       items(['UpdateItem'], DEPLOYMENT, 'REJECTED_CALLS'),
     );
   });
 
-  it('lets ManageTemporaryTokens update only the counts of rejected calls, so it never rewrites a temporary token', () => {
+  it("the ManageTemporaryTokens function's role can update only the counts of rejected calls, so it never rewrites a temporary token", () => {
     expectPermissions(
       'ManageTemporaryTokens',
+      items(['ConditionCheckItem', 'GetItem'], PERSON),
       items(['ConditionCheckItem', 'DeleteItem', 'GetItem', 'Query'], DEPLOYMENT),
       items(['PutItem'], DEPLOYMENT, EVENTS),
       items(['UpdateItem'], 'REJECTED_CALLS'),
     );
   });
 
-  it('lets only Purge delete in bulk, read the stream and use the queues', () => {
+  it("the ManagePeople function's role can change only people's records, and can start the job", () => {
+    expectPermissions(
+      'ManagePeople',
+      items(['BatchGetItem', 'ConditionCheckItem', 'GetItem', 'UpdateItem'], PERSON),
+      items(['PutItem', 'Query'], EVENTS, 'PEOPLE', PERSON),
+      [['sqs:SendMessage'], arnOf('PeopleJob/Queue')],
+    );
+  });
+
+  it("the EndAccess function's role can read all keys, update keys and people's records, and use the queue", () => {
+    expectPermissions(
+      'EndAccess',
+      items(['GetItem', 'UpdateItem'], DEPLOYMENT, PERSON),
+      items(['Query'], DEPLOYMENT, 'DEPLOYMENTS', 'PEOPLE'),
+      items(['PutItem'], EVENTS, PERSON),
+      items(['DeleteItem'], 'PEOPLE'),
+      [
+        ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage', 'sqs:SendMessage'],
+        arnOf('PeopleJob/Queue'),
+      ],
+    );
+  });
+
+  it("the EndAccess function's role can sign out users of the stack’s own user pool, and do nothing else with the pool", () => {
+    const own = templateOf({});
+    const { Properties: properties } = resourceAt(own, 'EndAccess/Role/DefaultPolicy');
+    const statements = properties.PolicyDocument.Statement.filter(({ Action }: Json) =>
+      JSON.stringify(Action).includes('cognito'),
+    );
+    expect(statements).toStrictEqual([
+      {
+        Action: 'cognito-idp:AdminUserGlobalSignOut',
+        Effect: 'Allow',
+        Resource: { 'Fn::GetAtt': [idAt(own, 'People/Default'), 'Arn'] },
+      },
+    ]);
+  });
+
+  it("only the Purge function's role can delete in bulk, read the stream and use the queues", () => {
     expectPermissions(
       'Purge',
       items(['BatchWriteItem', 'GetItem'], DEPLOYMENT),
@@ -157,7 +200,7 @@ describe('the role of a function', () => {
     );
   });
 
-  it('lets Reconcile read the whole table and delete one directory entry at a time, never in bulk', () => {
+  it("the Reconcile function's role can read the whole table and delete one directory entry at a time, but never delete in bulk", () => {
     expectPermissions(
       'Reconcile',
       [dynamodb('Scan'), table],
@@ -170,7 +213,7 @@ describe('the role of a function', () => {
     );
   });
 
-  it('is assumed only by Lambda, has no managed policy and belongs to one function', () => {
+  it('each role belongs to one function, has no managed policy and can be assumed only by Lambda', () => {
     const roles = Object.entries<Json>(template.findResources('AWS::IAM::Role'));
     for (const [, role] of roles) {
       expect(role.Properties).toStrictEqual({
@@ -189,7 +232,7 @@ describe('the role of a function', () => {
   });
 });
 
-/** Wildcards that remain, each with its reason. */
+/** The remaining wildcards, each with the reason. */
 const ACCEPTED = [
   {
     reason: 'A Deny of every call that is not over TLS, by anyone, takes away and gives nothing.',
@@ -205,7 +248,9 @@ const ACCEPTED = [
 
 const LEADING_KEYS = ['ForAllValues:StringLike', 'dynamodb:LeadingKeys'] as const;
 
-/** The partition patterns of a statement on the table, or none if it has no such condition. */
+/**
+ * Returns the partition patterns of a statement on the table, or an empty list if it has no condition on partitions.
+ */
 function partitionsOf({ Condition }: Json): string[] {
   const [operator, key] = LEADING_KEYS;
   return [Condition?.[operator]?.[key] ?? []].flat();
@@ -248,15 +293,18 @@ const everyKindOfStack = [
 ];
 
 describe('a policy statement', () => {
-  it.each(everyKindOfStack)('has a documented reason for every wildcard: %j', (context) => {
-    const statements = statementsIn(templateOf(context).toJSON().Resources);
-    expect(statements.length).toBeGreaterThan(10);
-    const unexplained = statements.filter((statement) => hasWildcard(statement) && !isAccepted(statement));
-    expect(unexplained).toStrictEqual([]);
-  });
+  it.each(everyKindOfStack)(
+    'a policy statement has a documented reason for every wildcard: %j',
+    (context) => {
+      const statements = statementsIn(templateOf(context).toJSON().Resources);
+      expect(statements.length).toBeGreaterThan(10);
+      const unexplained = statements.filter((statement) => hasWildcard(statement) && !isAccepted(statement));
+      expect(unexplained).toStrictEqual([]);
+    },
+  );
 
   it.each(everyKindOfStack)(
-    'names the partitions of the table that it applies to, except for the one that scans: %j',
+    'a policy statement names the table partitions that it covers, unless it allows the scan: %j',
     (context) => {
       const ofTable = statementsIn(templateOf(context).toJSON().Resources).filter((statement) =>
         [statement.Action].flat().some((action) => /^dynamodb:.*(Item|Query|Scan)$/.test(String(action))),
@@ -264,13 +312,13 @@ describe('a policy statement', () => {
       expect(ofTable.length).toBeGreaterThan(20);
       const unbounded = ofTable.filter((statement) => partitionsOf(statement).length === 0);
       expect(unbounded.map(({ Action }) => Action)).toStrictEqual(['dynamodb:Scan']);
-      // On AWS a condition with ForAllValues is also met by a call that names no partition.
+      // On AWS, a call that names no partition also satisfies a condition with ForAllValues.
       const scanning = ofTable.filter(({ Action }) => [Action].flat().includes('dynamodb:Scan'));
       expect(scanning).toStrictEqual(unbounded);
     },
   );
 
-  it('never uses NotAction, NotResource or NotPrincipal', () => {
+  it('no policy statement uses NotAction, NotResource or NotPrincipal', () => {
     const turned = statementsIn(template.toJSON().Resources).filter((statement) =>
       Object.keys(statement).some((key) => key.startsWith('Not')),
     );

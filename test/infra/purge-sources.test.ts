@@ -8,7 +8,7 @@ const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(templa
 describe('the stream that triggers the purge', () => {
   const { Properties: properties } = resourceAt(template, 'Purge/Function/Stream');
 
-  it('has one other reader, the maximum for a shard, and is read from its oldest record', () => {
+  it('the stream has only one other consumer (the limit is two per shard), and the purge reads the stream from its oldest record', () => {
     expect(properties).toMatchObject({
       EventSourceArn: arnOf('Table/Default', 'StreamArn'),
       FunctionName: { Ref: purge },
@@ -20,7 +20,7 @@ describe('the stream that triggers the purge', () => {
     expect(onStream).toHaveLength(2);
   });
 
-  it('triggers it when a Deployment or a key is removed, and for nothing else', () => {
+  it('the stream triggers the purge only when a Deployment or a key is removed', () => {
     expect(properties.FilterCriteria.Filters.map((filter: Json) => JSON.parse(filter.Pattern))).toStrictEqual(
       [
         {
@@ -36,7 +36,7 @@ describe('the stream that triggers the purge', () => {
     );
   });
 
-  it('sends small batches, and the purge reports the first failure', () => {
+  it('the stream sends small batches, and the purge reports the first failure', () => {
     expect(properties).toMatchObject({
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -44,12 +44,12 @@ describe('the stream that triggers the purge', () => {
     });
   });
 
-  it('is processed for several Deployments in parallel, each in order', () => {
+  it('the purge processes records of several Deployments in parallel, and the records of each Deployment in order', () => {
     expect(properties.ParallelizationFactor).toBe(10);
     expect(properties).not.toHaveProperty('TumblingWindowInSeconds');
   });
 
-  it('retries a limited number of times, no longer than a stream keeps a record, and then uses a dead-letter queue', () => {
+  it('the stream retries a record a limited number of times and at most for as long as it keeps the record, and then sends it to a dead-letter queue', () => {
     expect(properties).toMatchObject({
       MaximumRetryAttempts: 5,
       MaximumRecordAgeInSeconds: 24 * 60 * 60,
@@ -58,10 +58,35 @@ describe('the stream that triggers the purge', () => {
   });
 });
 
+describe('jobs on a table with provisioned capacity', () => {
+  const provisioned = templateOf({ capacity: 'minRead=100,maxRead=1000,minWrite=96,maxWrite=500' });
+  const unitsOf = (path: string) =>
+    resourceAt(provisioned, `${path}/Function`).Properties.Environment.Variables.WRITE_UNITS_PER_SECOND;
+
+  it('runs one purge for each shard and two continued purges, which together use a quarter of the minimum write capacity', () => {
+    expect(resourceAt(provisioned, 'Purge/Function/Stream').Properties.ParallelizationFactor).toBe(1);
+    expect(resourceAt(provisioned, 'Purge/Function/Continuation').Properties.ScalingConfig).toStrictEqual({
+      MaximumConcurrency: 2,
+    });
+    expect(unitsOf('Purge')).toBe('4.00');
+  });
+
+  it('gives each job other than the purge a quarter of the minimum write capacity', () => {
+    for (const job of ['SweepKeys', 'Reconcile', 'EndAccess']) expect(unitsOf(job), job).toBe('24.00');
+  });
+
+  it('sets no limit for jobs on an on-demand table', () => {
+    for (const job of ['Purge', 'SweepKeys', 'Reconcile', 'EndAccess']) {
+      const { Variables } = resourceAt(template, `${job}/Function`).Properties.Environment;
+      expect(Variables, job).not.toHaveProperty('WRITE_UNITS_PER_SECOND');
+    }
+  });
+});
+
 describe('a purge that runs out of time', () => {
   const { Properties: queue } = resourceAt(template, 'PurgeSources/Continuations');
 
-  it('is continued by messages in a queue, one at a time', () => {
+  it('messages in a queue continue a purge that ran out of time, one message at a time', () => {
     expect(resourceAt(template, 'Purge/Function/Continuation').Properties).toStrictEqual({
       EventSourceArn: arnOf('PurgeSources/Continuations'),
       FunctionName: { Ref: purge },
@@ -70,11 +95,11 @@ describe('a purge that runs out of time', () => {
     });
   });
 
-  it('hides a message for six times its own time limit', () => {
+  it("the purge queue hides a message for six times the function's time limit", () => {
     expect(queue.VisibilityTimeout).toBe(6 * resourceAt(template, 'Purge/Function').Properties.Timeout);
   });
 
-  it('sends a message to a separate dead-letter queue after five attempts', () => {
+  it('the purge queue sends a message to a separate dead-letter queue after five attempts', () => {
     expect(queue.RedrivePolicy).toStrictEqual({
       deadLetterTargetArn: arnOf('PurgeSources/ContinuationFailures'),
       maxReceiveCount: 5,
@@ -82,8 +107,8 @@ describe('a purge that runs out of time', () => {
   });
 });
 
-describe('the schedule of the purge', () => {
-  it('runs every 15 minutes for remaining markers', () => {
+describe('the purge schedule', () => {
+  it('the schedule runs the purge every 15 minutes for any remaining markers', () => {
     expect(resourceAt(template, 'PurgeSources/Schedule').Properties).toMatchObject({
       ScheduleExpression: 'rate(15 minutes)',
       State: 'ENABLED',
@@ -91,7 +116,7 @@ describe('the schedule of the purge', () => {
     });
   });
 
-  it('is the only one that may invoke the function', () => {
+  it("only the purge's own schedule may invoke the function", () => {
     const permissions = Object.values<Json>(template.findResources('AWS::Lambda::Permission'));
     expect(
       permissions
@@ -107,7 +132,7 @@ describe('the schedule of the purge', () => {
     ]);
   });
 
-  it('relies on its next run instead of retries', () => {
+  it('the purge schedule relies on its next run instead of retries', () => {
     expect(resourceAt(template, 'Purge/Function/EventInvokeConfig').Properties).toMatchObject({
       FunctionName: { Ref: purge },
       MaximumRetryAttempts: 0,
@@ -116,14 +141,14 @@ describe('the schedule of the purge', () => {
   });
 });
 
-describe('the queues of the purge', () => {
+describe('the purge queues', () => {
   const QUEUES = ['StreamFailures', 'ContinuationFailures', 'Continuations'];
 
-  it('the queues of the purge are three, in addition to the queue for events', () => {
-    expect(Object.keys(template.findResources('AWS::SQS::Queue'))).toHaveLength(QUEUES.length + 1);
+  it("the purge has three queues, in addition to one for events and two for the job that ends people's access", () => {
+    expect(Object.keys(template.findResources('AWS::SQS::Queue'))).toHaveLength(QUEUES.length + 3);
   });
 
-  it.each(QUEUES)('the queues of the purge include %s, which is encrypted and requires TLS', (name) => {
+  it.each(QUEUES)('the purge queue %s is encrypted and requires TLS', (name) => {
     const queue = resourceAt(template, `PurgeSources/${name}`);
     expect(queue.Properties.SqsManagedSseEnabled).toBe(true);
     expect(resourceAt(template, `PurgeSources/${name}/Policy`).Properties).toStrictEqual({
@@ -144,7 +169,7 @@ describe('the queues of the purge', () => {
   });
 
   it.each(['StreamFailures', 'ContinuationFailures'])(
-    'the queues of the purge include %s, which keeps messages for 14 days',
+    'the purge queue %s keeps messages for 14 days',
     (name) => {
       expect(resourceAt(template, `PurgeSources/${name}`).Properties.MessageRetentionPeriod).toBe(
         14 * 24 * 60 * 60,

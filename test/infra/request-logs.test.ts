@@ -11,7 +11,7 @@ const resourcesOf = (template: Json, type: RegExp): Json[] =>
 
 describe('a stack behind CloudFront', () => {
   it.each(['development', 'production'])(
-    '#50: creates no log of query strings or referrers in the %s stage',
+    '#50: a stack behind CloudFront logs no query strings or referrers in the %s stage',
     (stage) => {
       const template = behindCloudFront(stage);
       const [distribution, ...others] = resourcesOf(template, /^AWS::CloudFront::Distribution$/);
@@ -36,7 +36,7 @@ describe('a stack behind CloudFront', () => {
     ['without a setting', {}],
     ['with every setting', { ...EVERYTHING, stage: 'development' }],
   ])(
-    'creates no bucket in development, which cdk destroy could delete only while empty: %s',
+    'does not create a bucket in development, because cdk destroy could delete a bucket only while it is empty: %s',
     (_, context) => {
       expect(resourcesOf(templateOf(context).toJSON(), /^AWS::S3::/)).toStrictEqual([]);
     },

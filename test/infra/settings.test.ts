@@ -26,7 +26,7 @@ function messageOf(context: Record<string, unknown>): string {
 }
 
 describe('readSettings', () => {
-  it('defaults to a development stack with its own user pool and tokens that are valid for 24 hours', () => {
+  it('without settings, the stack is a development stack with its own user pool and tokens that are valid for 24 hours', () => {
     expect(readSettings({})).toStrictEqual({
       stage: 'development',
       tokenLifetime: 86_400,
@@ -35,15 +35,21 @@ describe('readSettings', () => {
       lastUsedFrom: 'full',
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
       console: true,
+      keysWithSecrets: true,
       signIn: undefined,
       domain: undefined,
       logRetention: 30,
       tags: {},
+      memory: { checks: 256, tokens: 256, people: 256, jobs: 512 },
       tracing: false,
+      platformLogs: false,
+      oauthRateLimit: { rate: 100, burst: 200 },
+      leaksRateLimit: { rate: 10, burst: 20 },
+      defaultRateLimit: { rate: 5000, burst: 2500 },
     });
   });
 
-  it("makes nobody an administrator unless the settings name an administrators' group or scope", () => {
+  it("nobody is an administrator unless the settings name an administrators' group or scope", () => {
     expect(readSettings({ issuer: ISSUER, audience: 'keys' }).signIn).toStrictEqual({
       issuer: ISSUER,
       audience: ['keys'],
@@ -56,7 +62,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('reads every value as a string, as -c passes it', () => {
+  it('accepts every setting given as a string, as passed with -c', () => {
     expect(
       readSettings({
         stage: 'production',
@@ -72,6 +78,8 @@ describe('readSettings', () => {
         slideInterval: '0',
         maxTokenLifetime: '2592000',
         maxIdleDays: '90',
+        maxKeyDays: '180',
+        keysWithSecrets: 'false',
         trustedIssuers: 'none',
         lastUsedFrom: 'truncated',
         scopes: 'code:deploy,dags',
@@ -80,14 +88,21 @@ describe('readSettings', () => {
         certificateArn: CERTIFICATE,
         webAclArn: WEB_ACL,
         encryptionKey: KEY,
+        capacity: 'minRead=1,maxRead=2,minWrite=25,maxWrite=25',
         permissionsBoundary: BOUNDARY,
         authorizerConcurrency: 'reserved=200,provisioned=5',
+        memory: 'checks=512',
+        accountConcurrency: '1000',
+        oauthRateLimit: 'rate=500,burst=1000',
+        leaksRateLimit: 'rate=20',
+        defaultRateLimit: 'burst=1250',
         alarmTopic: TOPIC,
         logRetention: '90',
         platformPrincipals: `${PRINCIPAL},arn:aws:iam::111122223333:user/ops/ada`,
         consumerAccounts: '111122223333 444455556666',
         tags: 'team=platform,cost-centre=4711',
         tracing: 'true',
+        platformLogs: 'true',
       }),
     ).toStrictEqual({
       stage: 'production',
@@ -105,24 +120,33 @@ describe('readSettings', () => {
       slideInterval: 0,
       maxTokenLifetime: 2_592_000,
       maxIdleDays: 90,
+      maxKeyDays: 180,
+      keysWithSecrets: false,
       trustedIssuers: [],
       lastUsedFrom: 'truncated',
       scopes: ['code:deploy', 'dags'],
       console: false,
       domain: { domainName: 'keys.example.com', certificateArn: CERTIFICATE, webAclArn: WEB_ACL },
       encryptionKey: KEY,
+      capacity: { minRead: 1, maxRead: 2, minWrite: 25, maxWrite: 25, utilization: 60 },
       permissionsBoundary: BOUNDARY,
       authorizerConcurrency: { reserved: 200, provisioned: 5 },
+      memory: { checks: 512, tokens: 256, people: 256, jobs: 512 },
+      accountConcurrency: 1000,
+      oauthRateLimit: { rate: 500, burst: 1000 },
+      leaksRateLimit: { rate: 20, burst: 20 },
+      defaultRateLimit: { rate: 5000, burst: 1250 },
       alarmTopic: TOPIC,
       logRetention: 90,
       platformPrincipals: [PRINCIPAL, 'arn:aws:iam::111122223333:user/ops/ada'],
       consumerAccounts: ['111122223333', '444455556666'],
       tags: { team: 'platform', 'cost-centre': '4711' },
       tracing: true,
+      platformLogs: true,
     });
   });
 
-  it('reads numbers and lists, as in cdk.json', () => {
+  it('accepts settings given as numbers and lists, as in cdk.json', () => {
     const config = readSettings({
       issuer: ISSUER,
       audience: ['keys', 'cli'],
@@ -154,7 +178,7 @@ describe('readSettings', () => {
     'http://127.0.0.1:9000',
     'http://localhost:9000/oidc',
     'http://[::1]:9000',
-  ])('accepts %s as an issuer and keeps it unchanged', (issuer) => {
+  ])('accepts %s as an issuer and keeps the text unchanged', (issuer) => {
     expect(readSettings({ issuer, audience: 'keys' }).signIn?.issuer).toBe(issuer);
   });
 
@@ -259,7 +283,29 @@ describe('readSettings', () => {
         'none with deployment as its first word and none of them any, for example -c scopes=code:deploy,airflow:read',
     ],
     ['console', ['no', '', 0], 'true or false, for example -c console=false'],
+    [
+      'memory',
+      ['checks=127', 'jobs=10241', 'checks', 'other=256', '', { checks: 1.5 }],
+      'checks=N, tokens=N, people=N, jobs=N or several between commas, N from 128 to 10240, for example -c memory=checks=512,jobs=1024',
+    ],
+    [
+      'capacity',
+      [
+        '',
+        'onDemand',
+        'minRead=1,maxRead=1,minWrite=25',
+        'minRead=2,maxRead=1,minWrite=25,maxWrite=25',
+        'minRead=1,maxRead=1,minWrite=26,maxWrite=25',
+        'minRead=1,maxRead=1,minWrite=24,maxWrite=25',
+        'minRead=1,maxRead=40001,minWrite=25,maxWrite=25',
+        { minRead: 1, maxRead: 1, minWrite: 25, maxWrite: 25, utilization: 91 },
+      ],
+      'minRead=N, maxRead=N, minWrite=N, maxWrite=N between commas, N from 1 to 40000 (writes from 25), no minimum above its ' +
+        'maximum, and optionally utilization=N, N from 20 to 90, for example -c ' +
+        'capacity=minRead=100,maxRead=1000,minWrite=100,maxWrite=500',
+    ],
     ['tracing', ['yes', 1], 'true or false, for example -c tracing=true'],
+    ['platformLogs', ['yes', 1], 'true or false, for example -c platformLogs=true'],
     [
       'domainName',
       [
@@ -331,6 +377,34 @@ describe('readSettings', () => {
         'for example -c authorizerConcurrency=reserved=200,provisioned=5',
     ],
     [
+      'accountConcurrency',
+      ['', '9', '1e3', 0, 1_000_001, true],
+      'a whole number from 10 to 1000000, for example -c accountConcurrency=50',
+    ],
+    ...(
+      [
+        ['oauthRateLimit', 'rate=500,burst=1000'],
+        ['leaksRateLimit', 'rate=20,burst=40'],
+        ['defaultRateLimit', 'rate=2500,burst=1250'],
+      ] as const
+    ).map(([name, example]): [string, unknown[], string] => [
+      name,
+      [
+        '',
+        '100',
+        'rate=0',
+        'rate=1.5',
+        'burst=0',
+        'rate=100001',
+        'rate=1,rate=2',
+        'limit=1',
+        { rate: -1 },
+        { rate: 1, bursts: 2 },
+        5,
+      ],
+      `rate=N, burst=N or both between commas, N from 1 to 100000, for example -c ${name}=${example}`,
+    ]),
+    [
       'alarmTopic',
       ['', 'on-call', `${TOPIC}.fifo`],
       'the ARN of an SNS topic that is not FIFO, for example -c alarmTopic=arn:aws:sns:eu-west-1:111122223333:on-call',
@@ -347,11 +421,16 @@ describe('readSettings', () => {
       'at most 40 tags as name=value between commas, letters, digits, spaces and _.:/=+-@ in them, ' +
         'for example -c tags=team=platform,cost-centre=4711',
     ],
-  ])('rejects an invalid %s with its name, its rule and an example', (name, values, rule) => {
-    for (const value of values) {
-      expect(messageOf({ issuer: ISSUER, audience: 'keys', [name]: value })).toBe(`${name} must be ${rule}.`);
-    }
-  });
+  ])(
+    "rejects an invalid value for %s, and states the setting's name, its rule and an example",
+    (name, values, rule) => {
+      for (const value of values) {
+        expect(messageOf({ issuer: ISSUER, audience: 'keys', [name]: value })).toBe(
+          `${name} must be ${rule}.`,
+        );
+      }
+    },
+  );
 
   it.each([
     ['domainName', { domainName: 'keys.example.com' }],
@@ -369,7 +448,7 @@ describe('readSettings', () => {
     expect(messageOf(context)).toMatch(new RegExp(`^${name} must be .*come with`));
   });
 
-  it('accepts values that the CDK knows only at deployment, from the properties of a construct', () => {
+  it('accepts values that become known only at deployment as properties of the construct', () => {
     const stack = new Stack();
     const topic = new Topic(stack, 'Topic').topicArn;
     const key = new Key(stack, 'Key').keyArn;
@@ -382,20 +461,20 @@ describe('readSettings', () => {
     expect(config).toMatchObject({ alarmTopic: topic, encryptionKey: key, platformPrincipals });
   });
 
-  it('requires the audience of a configured issuer', () => {
+  it('requires an audience when an issuer is configured', () => {
     expect(messageOf({ issuer: ISSUER })).toBe(
       'audience must be 1 to 50 different words of up to 256 printable characters, between commas, ' +
         'for example -c audience=deployment-keys,platform-cli.',
     );
   });
 
-  it('rejects settings that belong to an issuer when there is none', () => {
+  it('rejects settings that belong to an issuer when no issuer is set', () => {
     expect(messageOf({ adminGroup: 'admins', audience: 'keys' })).toBe(
       `audience, adminGroup must come with issuer, for example -c issuer=${ISSUER}.`,
     );
   });
 
-  it('rejects an unknown setting, suggests the most similar one and lists all of them', () => {
+  it('rejects an unknown setting, suggests the most similar setting and lists all settings', () => {
     const all = describedSettings().map(({ name }) => name);
     expect(messageOf({ tokenLifetme: '3' })).toBe(
       `tokenLifetme is not a setting. Did you mean tokenLifetime? The settings are ${all.join(', ')}, ` +
@@ -403,7 +482,7 @@ describe('readSettings', () => {
     );
   });
 
-  it('suggests the setting that was mistyped: a letter left out, added, replaced or in lower case', () => {
+  it('suggests a setting for a name with a letter missing, added, replaced or in the wrong case', () => {
     const names = describedSettings().map(({ name }) => name);
     const mistyped = fc.constantFrom(...names).chain((name) =>
       fc.nat(name.length - 1).map((at) => ({
@@ -423,15 +502,15 @@ describe('readSettings', () => {
     );
   });
 
-  it('suggests nothing for an unknown setting that resembles none', () => {
+  it('suggests nothing for an unknown setting that does not resemble any other', () => {
     expect(messageOf({ retries: 3 })).toMatch(/^retries is not a setting\. The settings are stage, /);
   });
 
-  it('never repeats a value, which may contain a password', () => {
+  it("never repeats a setting's value, because it may contain a password", () => {
     expect(messageOf({ issuer: 'https://user:canary@login.example.com' })).not.toContain('canary');
   });
 
-  it('reports every error at once, one a line', () => {
+  it('reports all errors in the settings at once, one per line', () => {
     expect(messageOf({ stage: 'test', slideInterval: 'x' })).toBe(
       'stage must be development or production, for example -c stage=production.\n' +
         'slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300.',
@@ -445,14 +524,14 @@ describe('readSettings', () => {
   });
 });
 
-describe('the description of the settings', () => {
-  it('docs/settings.md and the properties of DeploymentKeys are current; npm run settings writes them', () => {
+describe('the documentation of the settings', () => {
+  it('docs/settings.md and the properties of DeploymentKeys are up to date (npm run settings updates them)', () => {
     expect(readFileSync(PAGE, 'utf8')).toBe(describedIn(PAGE));
     expect(readFileSync(PROPS, 'utf8')).toBe(propsText());
   });
 
   it.each(describedSettings())(
-    'describes $name by a valid example, and a test of the template sets it',
+    'describes the setting $name with a valid example, and a test of the template uses the setting',
     ({ name, example }) => {
       const value = example.replace(/^'(.*)'$/, '$1');
       const others = { ...EVERYTHING, trustedIssuers: 'none' };

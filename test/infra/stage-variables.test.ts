@@ -22,7 +22,7 @@ const defaults = {
   handlerChecksDeployment: false,
 } as const;
 
-// Validating the templates takes longer than creating them, and these tests are about the construct's own
+// Skips validating the templates, which takes longer than creating them. These tests are about the construct's own
 // validation.
 beforeAll(() => void vi.stubEnv('CDK_VALIDATION', 'false'));
 
@@ -36,13 +36,13 @@ interface RestConsumer {
   readonly app: App;
   readonly stack: Stack;
   readonly api: rest.RestApi;
-  /** A deployment for other stages. */
+  /** A deployment that other stages can use. */
   readonly deployment: rest.Deployment;
 }
 
 /**
- * An HTTP API behind the authorizer.
- * @param before adds to it before the authorizer is created
+ * Creates an HTTP API behind the authorizer.
+ * @param before changes the API before the authorizer is created
  */
 function httpConsumer(
   options: Options = {},
@@ -105,7 +105,7 @@ const weaker = { requiredScopes: 'POST/deployments/:deploymentId/deploys=any' };
 const defaultStageOf = (api: http.HttpApi) =>
   api.node.findChild('DefaultStage').node.defaultChild as http.CfnStage;
 
-/** Every way to add a stage to an HTTP API, with a name. */
+/** Every way to add a stage to an HTTP API, by name. */
 const HTTP_STAGES: [string, (it: HttpConsumer) => unknown][] = [
   ['addStage', ({ api }) => api.addStage('Beta', { stageName: 'beta', autoDeploy: true })],
   [
@@ -268,14 +268,14 @@ describe("a stage of a protected API without the authorizer's stage variables", 
   const EXPECTED =
     /is a stage of the same API, so its variable (requiredScopes|deploymentParameter) must be "/;
 
-  it.each(HTTP_STAGES)('#49: fails synthesis on an HTTP API that gets %s after the authorizer', (_, add) => {
+  it.each(HTTP_STAGES)('#49: synthesis fails on an HTTP API that gets %s after the authorizer', (_, add) => {
     const consumer = httpConsumer();
     add(consumer);
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
   it.each(HTTP_STAGES.slice(0, 12))(
-    '#49: fails synthesis on an HTTP API that has %s before the authorizer',
+    '#49: synthesis fails on an HTTP API that has %s before the authorizer',
     (_, add) => {
       expect(
         faultOf(
@@ -288,13 +288,13 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     },
   );
 
-  it.each(REST_STAGES)('#49: fails synthesis on a REST API that gets %s', (_, add) => {
+  it.each(REST_STAGES)('#49: synthesis fails on a REST API that gets %s', (_, add) => {
     const consumer = restConsumer();
     add(consumer);
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
-  it('#49: fails synthesis on an API whose default stage is left out of the list', () => {
+  it('#49: synthesis fails on an API whose default stage is not in the list', () => {
     const one = httpConsumer({}, {}, ({ api }) => ({
       stages: [api.addStage('Beta', { stageName: 'beta' })],
     }));
@@ -307,7 +307,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     expect(faultOf(other)).toContain('Consumer/Api/DeploymentStage.prod/Resource is a stage of the same API');
   });
 
-  it('#49: fails synthesis on an API with quick create, which creates its own stage', () => {
+  it('#49: synthesis fails on an API that uses quick create, which creates its own stage', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ stack, api }) => {
       (api.node.defaultChild as http.CfnApi).target = 'https://example.com';
       return { stages: [new http.HttpStage(stack, 'Beta', { httpApi: api, stageName: 'beta' })] };
@@ -315,7 +315,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
-  it('#49: fails synthesis whether or not the handlers check the Deployment', () => {
+  it('#49: synthesis fails on a stage without the variables, even if the handlers check the Deployment', () => {
     const consumer = httpConsumer({ handlerChecksDeployment: true });
     consumer.api.addStage('Beta', { stageName: 'beta' });
     expect(faultOf(consumer)).toBe(
@@ -323,7 +323,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     );
   });
 
-  it('#49: fails synthesis when the stage lacks the name of the path parameter', () => {
+  it('#49: synthesis fails when a stage lacks the name of the path parameter', () => {
     const options = {
       deploymentParameter: 'd',
       requiredScopes: { 'POST /x/{d}': 'any' },
@@ -334,7 +334,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     expect(faultOf(consumer)).toContain('its variable deploymentParameter must be "d", not "deploymentId"');
   });
 
-  it('fails when an API has no default stage and no stage is named', () => {
+  it('synthesis fails when an API has no default stage and the list names no stage', () => {
     expect(() => httpConsumer({}, { createDefaultStage: false })).toThrow(
       'Consumer/Api made no stage for itself: name its stages.',
     );
@@ -345,7 +345,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
 });
 
 describe('stages of a protected API', () => {
-  it('stages of a protected API are accepted when they are named, whichever construct created them', () => {
+  it('accepts a listed stage of a protected API, no matter which construct created it', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ app, stack, api }) => ({
       stages: [
         new http.HttpStage(stack, 'Alpha', { httpApi: api, stageName: 'alpha' }),
@@ -361,7 +361,7 @@ describe('stages of a protected API', () => {
     ]);
   });
 
-  it('stages of a protected API are accepted when a CfnStage of a REST API is named', () => {
+  it('accepts a listed CfnStage as a stage of a protected REST API', () => {
     const consumer = restConsumer({}, { deploy: false }, ({ stack, api }) => {
       const deployment = new rest.Deployment(stack, 'First', { api });
       const { restApiId } = api;
@@ -376,11 +376,11 @@ describe('stages of a protected API', () => {
     ]);
   });
 
-  it('stages of a protected API are accepted when a default stage has other variables, and when they belong to other APIs', () => {
+  it('accepts a default stage that has other variables, and accepts stages of other APIs', () => {
     const consumer = restConsumer({}, { deployOptions: { variables: { theirs: 'kept' } } });
     new rest.RestApi(consumer.stack, 'OtherRest', { cloudWatchRole: false }).root.addMethod('GET');
     const other = new http.HttpApi(consumer.stack, 'OtherHttp');
-    // Names the protected API but is not a stage of it.
+    // This resource names the protected API but is not a stage of that API.
     other.addStage('Beta', { stageName: 'beta', stageVariables: { apiId: consumer.api.restApiId } });
     expect(faultOf(consumer)).toBeUndefined();
     expect(variablesIn(consumer.stack, 'AWS::ApiGateway::Stage', 'Variables')).toContainEqual({
@@ -389,7 +389,7 @@ describe('stages of a protected API', () => {
     });
   });
 
-  it('stages of a protected API are accepted when synthesis cannot see them, because API Gateway then returns 401 for every call', () => {
+  it('accepts stages that synthesis cannot see, because API Gateway then returns 401 for every call', () => {
     const consumer = httpConsumer();
     const { stack } = consumer;
     const parameter = new CfnParameter(stack, 'ApiId');
@@ -401,14 +401,14 @@ describe('stages of a protected API', () => {
   });
 });
 
-describe('the identity sources of an authorizer', () => {
+describe("an authorizer's identity sources", () => {
   const options = {
     deploymentParameter: 'd',
     requiredScopes: { [`POST ${PATH}`]: 'any' },
     handlerChecksDeployment: true,
   } as const;
 
-  it('the identity sources of an authorizer are the header and every stage variable that it sets, so that a stage without them denies every call', () => {
+  it("an authorizer's identity sources are the header and every stage variable that it sets, so a stage without these variables denies every call", () => {
     expect(
       variablesIn(httpConsumer(options).stack, 'AWS::ApiGatewayV2::Authorizer', 'IdentitySource'),
     ).toStrictEqual([

@@ -13,7 +13,7 @@ interface Reader {
   readonly key: string | undefined;
 }
 
-/** Every reader of a stream in a template: the service's own table, and a followed table. */
+/** Returns every reader of a stream in a template: of the service's own table, and of a followed table. */
 function readersIn(template: Json, sourceKey: string | undefined): Reader[] {
   const resources = Object.values<Json>(template.Resources);
   const table = resources.find(({ Type }) => Type === 'AWS::DynamoDB::GlobalTable');
@@ -30,7 +30,7 @@ function readersIn(template: Json, sourceKey: string | undefined): Reader[] {
     }));
 }
 
-/** The KMS keys that a function's role may use to decrypt. */
+/** Returns the KMS keys that a function's role may use to decrypt. */
 function keysOf(template: Json, functionId: string): string[] {
   const roleId = template.Resources[functionId].Properties.Role['Fn::GetAtt'][0];
   return Object.values<Json>(template.Resources)
@@ -40,13 +40,13 @@ function keysOf(template: Json, functionId: string): string[] {
     .map(({ Resource }) => Resource);
 }
 
-describe('every reader of a stream', { timeout: 120_000 }, () => {
+describe('every stream reader', { timeout: 120_000 }, () => {
   it.each([
     ["with a key of the service's table", ARN.KEY, undefined],
     ['with a key of the followed table', undefined, OTHER_KEY],
     ['with the same key of both tables', ARN.KEY, ARN.KEY],
     ['with two keys', ARN.KEY, OTHER_KEY],
-  ])('#60: may decrypt the stream that it reads, %s', (_, encryptionKey, sourceKey) => {
+  ])('#60: every stream reader may decrypt the stream that it reads, %s', (_, encryptionKey, sourceKey) => {
     const settings = { ...EVERYTHING, encryptionKey, deploymentsSource: sourceWithKey(sourceKey) };
     const template = templateOf(settings).toJSON();
     const readers = readersIn(template, sourceKey);
@@ -56,7 +56,7 @@ describe('every reader of a stream', { timeout: 120_000 }, () => {
     }
   });
 
-  it('has an alarm on the age of its iterator', () => {
+  it('every stream reader has an alarm on its iterator age', () => {
     const template = templateOf(EVERYTHING).toJSON();
     const watched = Object.values<Json>(template.Resources)
       .filter(

@@ -6,13 +6,13 @@ const { Properties: properties, Type: type } = tableOf({});
 const [replica] = properties.Replicas;
 
 describe('the table', () => {
-  it('is the only one of the stack', () => {
+  it('the stack has only one table', () => {
     expect(type).toBe('AWS::DynamoDB::GlobalTable');
     templateOf().resourceCountIs('AWS::DynamoDB::GlobalTable', 1);
     templateOf().resourceCountIs('AWS::DynamoDB::Table', 0);
   });
 
-  it('has the key attributes pk and sk, both strings, and no index', () => {
+  it('the table has the key attributes pk and sk, both strings, and no index', () => {
     expect(properties.KeySchema).toStrictEqual([
       { AttributeName: 'pk', KeyType: 'HASH' },
       { AttributeName: 'sk', KeyType: 'RANGE' },
@@ -25,46 +25,67 @@ describe('the table', () => {
     expect(properties).not.toHaveProperty('LocalSecondaryIndexes');
   });
 
-  it('is billed on demand', () => {
+  it('the table is billed on demand by default', () => {
     expect(properties.BillingMode).toBe('PAY_PER_REQUEST');
+    expect(properties).not.toHaveProperty('WriteProvisionedThroughputSettings');
   });
 
-  it('deletes by TTL on expiresAt', () => {
+  it('the capacity setting gives the table auto scaling, and the seed capacities that are needed to switch the billing mode', () => {
+    const provisioned = tableOf({
+      capacity: { minRead: 100, maxRead: 1000, minWrite: 50, maxWrite: 500, utilization: 70 },
+    }).Properties;
+    const scaling = (MinCapacity: number, MaxCapacity: number) => ({
+      MinCapacity,
+      MaxCapacity,
+      SeedCapacity: MinCapacity,
+      TargetTrackingScalingPolicyConfiguration: { TargetValue: 70 },
+    });
+    expect(provisioned.BillingMode).toBe('PROVISIONED');
+    expect(provisioned.WriteProvisionedThroughputSettings).toStrictEqual({
+      WriteCapacityAutoScalingSettings: scaling(50, 500),
+    });
+    expect(provisioned.Replicas[0].ReadProvisionedThroughputSettings).toStrictEqual({
+      ReadCapacityAutoScalingSettings: scaling(100, 1000),
+    });
+  });
+
+  it('the table deletes items by TTL on expiresAt', () => {
     expect(properties.TimeToLiveSpecification).toStrictEqual({ AttributeName: 'expiresAt', Enabled: true });
   });
 
-  it('streams old and new images', () => {
+  it("the table's stream contains old and new images", () => {
     expect(properties.StreamSpecification).toStrictEqual({ StreamViewType: 'NEW_AND_OLD_IMAGES' });
   });
 
-  it('can be restored to a point in time', () => {
+  it('the table can be restored to a point in time', () => {
     expect(replica.PointInTimeRecoverySpecification).toStrictEqual({ PointInTimeRecoveryEnabled: true });
   });
 
-  it("is encrypted with a key whose use appears in the account's audit log", () => {
+  it("the table is encrypted with a key whose use appears in the account's audit log", () => {
     expect(properties.SSESpecification).toStrictEqual({ SSEEnabled: true, SSEType: 'KMS' });
   });
 
-  it("exists only in the stack's Region", () => {
+  it("the table exists only in the stack's Region", () => {
     expect(properties.Replicas).toHaveLength(1);
     expect(replica.Region).toStrictEqual({ Ref: 'AWS::Region' });
   });
 
-  it('is protected from deletion and kept after the stack in production', () => {
+  it('in production, the table is protected from deletion and retained when the stack is deleted', () => {
     const table = tableOf({ stage: 'production' });
     expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(true);
     expect(table).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   });
 
-  it('is deleted with the stack in development', () => {
+  it('in development, the table is deleted together with the stack', () => {
     const table = tableOf({ stage: 'development' });
     expect(table.Properties.Replicas[0].DeletionProtectionEnabled).toBe(false);
     expect(table).toMatchObject({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
   });
 });
 
-describe('the table with the data of a running stack', () => {
-  // CloudFormation replaces the table with an empty one if any of these change, and leaves the old one behind.
+describe("the table that contains a running stack's data", () => {
+  // If any of these properties changes, CloudFormation replaces the table with an empty one and leaves the old table
+  // behind.
   const IDENTITY = {
     logicalId: 'TableCD117FA1',
     keySchema: [
@@ -78,9 +99,12 @@ describe('the table with the data of a running stack', () => {
     ['in production', { stage: 'production' }],
     ['with an issuer', WITH_ISSUER],
     ['with every setting', EVERYTHING],
-  ])('keeps its logical ID, its key schema and no explicit name: %s', (_, context) => {
-    const table = tableOf(context);
-    expect({ logicalId: table.id, keySchema: table.Properties.KeySchema }).toStrictEqual(IDENTITY);
-    expect(table.Properties).not.toHaveProperty('TableName');
-  });
+  ])(
+    "a running stack's table keeps its logical ID and key schema, and has no explicit name: %s",
+    (_, context) => {
+      const table = tableOf(context);
+      expect({ logicalId: table.id, keySchema: table.Properties.KeySchema }).toStrictEqual(IDENTITY);
+      expect(table.Properties).not.toHaveProperty('TableName');
+    },
+  );
 });

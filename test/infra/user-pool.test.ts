@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { paths } from '../../functions/console/paths.ts';
+import { COMMAND_LINE_CALLBACK } from '../../functions/domain/command-line.ts';
 import * as ENV from '../../functions/runtime/env.ts';
 import { idAt, type Json, resourceAt, templateOf, WITH_ISSUER } from '../support/template.ts';
 
@@ -11,11 +12,11 @@ const at = (path: string) => ({
 });
 
 describe('the user pool of a stack without an issuer', () => {
-  it('does not allow people to sign up', () => {
+  it('the user pool does not allow people to sign up', () => {
     expect(pool.Properties.AdminCreateUserConfig).toStrictEqual({ AllowAdminCreateUserOnly: true });
   });
 
-  it('signs people in by e-mail address with a password of at least 12 characters and an optional second factor', () => {
+  it('the user pool signs people in by email address, with a password of at least 12 characters and an optional second factor', () => {
     expect(pool.Properties).toMatchObject({
       UsernameAttributes: ['email'],
       UsernameConfiguration: { CaseSensitive: false },
@@ -25,7 +26,7 @@ describe('the user pool of a stack without an issuer', () => {
     });
   });
 
-  it('has a group of administrators, which the functions use', () => {
+  it("the user pool has an administrators' group that the functions use", () => {
     expect(resourceAt(template, 'People/Default/Administrators').Properties).toStrictEqual({
       GroupName: 'administrators',
       UserPoolId: { Ref: pool.id },
@@ -40,35 +41,35 @@ describe('the user pool of a stack without an issuer', () => {
     }
   });
 
-  it('has a public client that signs people in only by code and redirects them to the console', () => {
+  it('the user pool has a public client that signs people in only with an authorization code and redirects them to the console', () => {
     expect(client.Properties).toMatchObject({
       GenerateSecret: false,
       AllowedOAuthFlowsUserPoolClient: true,
       AllowedOAuthFlows: ['code'],
       AllowedOAuthScopes: ['openid', 'email', 'profile'],
-      // Cognito compares these exactly. They are the paths that the console uses.
-      CallbackURLs: [at(paths.signedIn())],
+      // Cognito compares these URLs exactly. Their paths are those that the console uses.
+      CallbackURLs: [at(paths.signedIn()), COMMAND_LINE_CALLBACK],
       LogoutURLs: [at(paths.signedOut())],
       SupportedIdentityProviders: ['COGNITO'],
       PreventUserExistenceErrors: 'ENABLED',
     });
   });
 
-  it('accepts a password from its client only with AWS credentials', () => {
+  it('the user pool accepts a password from its client only in calls that use AWS credentials', () => {
     expect(client.Properties.ExplicitAuthFlows).toStrictEqual([
       'ALLOW_ADMIN_USER_PASSWORD_AUTH',
       'ALLOW_REFRESH_TOKEN_AUTH',
     ]);
   });
 
-  it('has a sign-in domain that is unique to the stack', () => {
+  it('the user pool has a sign-in domain that is unique to the stack', () => {
     const uuid = { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] };
     expect(resourceAt(template, 'People/Default/Domain').Properties.Domain).toStrictEqual({
       'Fn::Join': ['', ['deployment-keys-', { 'Fn::Select': [4, { 'Fn::Split': ['-', uuid] }] }]],
     });
   });
 
-  it('has a domain that the console may connect to, because that exchanges codes for tokens', () => {
+  it("the console may connect to the user pool's domain to exchange codes for tokens", () => {
     const variables = resourceAt(template, 'Console/Function').Properties.Environment.Variables;
     expect(variables[ENV.issuer]).toStrictEqual({ 'Fn::GetAtt': [pool.id, 'ProviderURL'] });
     expect(variables[ENV.consoleClientId]).toStrictEqual({ Ref: client.id });
@@ -86,14 +87,14 @@ describe('the user pool of a stack without an issuer', () => {
     });
   });
 
-  it('issues tokens that the API accepts only from that client', () => {
+  it("the API accepts tokens only from the user pool's client", () => {
     expect(resourceAt(template, 'Api/Default/People').Properties.JwtConfiguration).toStrictEqual({
       Issuer: { 'Fn::GetAtt': [pool.id, 'ProviderURL'] },
       Audience: [{ Ref: client.id }],
     });
   });
 
-  it('comes with outputs that contain the two commands for the first administrator', () => {
+  it('the stack outputs the two commands that create the first administrator', () => {
     const region = { Ref: 'AWS::Region' };
     const { Outputs: outputs } = template.toJSON();
     expect(outputs.FirstAdministrator1Create.Value['Fn::Join'][1]).toStrictEqual([
@@ -114,7 +115,7 @@ describe('the user pool of a stack without an issuer', () => {
     expect(outputs.ConsoleClientId.Value).toStrictEqual({ Ref: client.id });
   });
 
-  it('is kept after the stack in production, but not in development', () => {
+  it('in production, but not in development, the user pool is retained when the stack is deleted', () => {
     const production: Json = resourceAt(templateOf({ stage: 'production' }), 'People/Default');
     expect(production.DeletionPolicy).toBe('Retain');
     expect(production.Properties.DeletionProtection).toBe('ACTIVE');
@@ -124,7 +125,7 @@ describe('the user pool of a stack without an issuer', () => {
 });
 
 describe('a stack with an issuer', () => {
-  it('creates no user pool', () => {
+  it('a stack with an issuer does not create a user pool', () => {
     const types = Object.values<Json>(templateOf(WITH_ISSUER).toJSON().Resources).map(({ Type }) => Type);
     expect(types.filter((type) => type.startsWith('AWS::Cognito'))).toStrictEqual([]);
   });

@@ -1,16 +1,16 @@
 import type { APIGatewayEvent, APIGatewayProxyEventV2WithLambdaAuthorizer } from 'aws-lambda';
 
-/** The authorizer's context: who makes the call. */
+/** The authorizer's context, which identifies the caller. */
 export interface Caller {
   /** The key's ID, or the person's `sub`. */
   principalId: string;
   principalType: string;
   deploymentId: string;
-  /** Scopes, separated by single spaces. The first is `deployment:<id>`. */
+  /** The token's scopes, separated by single spaces. The first scope is `deployment:<id>`. */
   scope: string;
 }
 
-/** An HTTP API puts the authorizer's context under `lambda`, a REST API does not. */
+/** An HTTP API puts the authorizer's context under `lambda`; a REST API does not. */
 export type Event = APIGatewayEvent | APIGatewayProxyEventV2WithLambdaAuthorizer<Caller>;
 
 export function callerOf({ requestContext }: Event): Caller {

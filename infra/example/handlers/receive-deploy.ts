@@ -1,6 +1,9 @@
 import { callerOf, type Event } from './caller.ts';
 
-/** POST /deployments/{deploymentId}/deploys: receives code for a Deployment. The example only reports what it would do. */
+/**
+ * POST /deployments/{deploymentId}/deploys: receives code for a Deployment. The example only returns a description of
+ * what a real handler would do.
+ */
 export const handler = async (event: Event) => {
   const { deploymentId, principalId } = callerOf(event);
   return {

@@ -1,0 +1,65 @@
+import { Duration } from 'aws-cdk-lib';
+import * as events from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import * as ENV from '../functions/runtime/env.ts';
+import { acknowledge } from './acknowledge.ts';
+import { FailureQueue } from './failure-queue.ts';
+import type { ServiceFunction } from './function.ts';
+
+export interface PeopleJobProps {
+  /** The function that finds the keys of people whose access was ended. It must have `mayWakeItself`. */
+  readonly job: ServiceFunction;
+  /** The function that ends people's access. */
+  readonly managePeople: ServiceFunction;
+}
+
+/** How often a message is delivered before it goes to the dead-letter queue. */
+const TRIES = 5;
+
+/**
+ * Starts the job that finds a person's keys. A queue starts the job as soon as the person's access is ended, and a
+ * schedule starts it every 15 minutes until the job has finished.
+ */
+export class PeopleJob extends Construct {
+  /** The dead-letter queue, which is empty in a healthy stack. */
+  readonly failures: sqs.IQueue;
+
+  constructor(scope: Construct, id: string, { job, managePeople }: PeopleJobProps) {
+    super(scope, id);
+    this.failures = new FailureQueue(this, 'Failures');
+    const queue = new sqs.Queue(this, 'Queue', {
+      // AWS recommends a visibility timeout of six times the function's time limit, so that a message is not delivered
+      // twice at the same time.
+      visibilityTimeout: Duration.seconds(6 * job.timeout.toSeconds()),
+      deadLetterQueue: { queue: this.failures, maxReceiveCount: TRIES },
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+    });
+    for (const sender of [managePeople, job]) {
+      sender.addEnvironment({ [ENV.peopleQueueUrl]: queue.queueUrl });
+      sender.allow(['sqs:SendMessage'], queue.queueArn);
+    }
+    job.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], queue.queueArn);
+    const mapping = job.function.addEventSourceMapping('People', {
+      eventSourceArn: queue.queueArn,
+      batchSize: 1,
+    });
+    acknowledge(mapping, {
+      'Serverless-LambdaEventSourceMappingDestination':
+        'A mapping of SQS has no destination of its own: what fails five times goes to the dead-letter queue of the queue.',
+    });
+    const rule = new events.Rule(this, 'Schedule', {
+      description: 'Continues jobs about people whose access was ended',
+      schedule: events.Schedule.rate(Duration.minutes(15)),
+      targets: [new LambdaFunction(job.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) })],
+    });
+    job.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
+    const reason =
+      'The event only says that it is time. The next one comes 15 minutes later and finds the same jobs.';
+    acknowledge(rule, { 'Serverless-EventBusDLQ': reason });
+    const invocation = job.function.node.findChild('EventInvokeConfig');
+    acknowledge(invocation, { 'Serverless-LambdaAsyncFailureDestination': reason });
+  }
+}
