@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { OF_PEOPLE } from '../functions/domain/access.ts';
 import { typedActor } from '../functions/domain/actors.ts';
 import type { ServiceEvent } from '../functions/domain/events.ts';
 
 /**
  * Reads events that were archived outside the table. The files contain JSON objects one after the other, with or
- * without separators, as Firehose writes events from EventBridge. Each object is an EventBridge event or the CloudEvent
- * that it contains.
+ * without separators, which is how Firehose writes events from EventBridge. Each object is either an EventBridge event
+ * or just the CloudEvent from inside it.
  *
  * @param path a file, or a folder with files at any depth
  * @returns the events by Deployment ID
- * @throws Error that names the file if it contains anything else
+ * @throws Error that names the file if the file contains anything else
  */
 export function readArchive(path: string): Map<string, ServiceEvent[]> {
   if (!existsSync(path)) throw new Error(`--archive ${path} does not exist.`);
@@ -39,12 +40,12 @@ function eventsIn(file: string): ServiceEvent[] {
   }
 }
 
-/** Splits a text into its outermost JSON objects. */
+/** Splits a string into its outermost JSON objects. */
 function objectsIn(text: string): string[] {
   const objects: string[] = [];
   let depth = 0;
   let begin = 0;
-  // Match strings too, so that braces inside them are not counted.
+  // Match strings too, so that braces inside strings are not counted.
   for (const { 0: found, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/g)) {
     if (found === '{' && depth++ === 0) begin = index;
     if (found === '}' && --depth === 0) objects.push(text.slice(begin, index + 1));
@@ -56,7 +57,8 @@ function objectsIn(text: string): string[] {
 // biome-ignore lint/suspicious/noExplicitAny: this function validates the object.
 function eventOf(object: any): ServiceEvent {
   const { specversion, id, type, time, data } = object.detail ?? object;
-  const { deploymentId, generation, actor, ...rest } = data ?? {};
+  const ofNone = String(type).startsWith('person.') ? OF_PEOPLE : undefined;
+  const { deploymentId = ofNone?.id, generation = ofNone?.generation, actor, ...rest } = data ?? {};
   const createdAt = Date.parse(time);
   const isEvent =
     specversion === '1.0' &&

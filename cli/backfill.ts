@@ -1,57 +1,38 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { causeOf } from '../functions/domain/errors.ts';
 import { openSource } from '../functions/table/source-rows.ts';
 import { ConfigError, readSettings } from '../infra/settings.ts';
 import { backfill, type Position } from './backfilling.ts';
-import { openTable, RETRIES, runCommand, UsageError } from './command.ts';
+import { Failure, UsageError } from './failure.ts';
+import { openTable, RETRIES } from './table.ts';
 
-const HELP = `Registers the Deployments that were in your table before you connected it to the stack.
-Deploy the stack with the setting deploymentsSource first (docs/deployments-source.md). The stream can run at the same time.
-
-  npm run backfill -- --table <TableName> [--dry-run]
-
-  --table      the service's table: the stack's output TableName
-  --source     the setting deploymentsSource as JSON. Default: the value in the context of cdk.json
-  --dry-run    print the changes, but write nothing
-  --prune      also delete each Deployment that the stack registered from your table and that has no row there any
-               more, with its keys and tokens
-  --position   the file that stores the progress. Default: .backfill.json
-
-If the command is interrupted, run it again, and it continues. After it has finished, another run changes nothing. It uses
-the Region, credentials and endpoint of the AWS SDK's environment. It needs DescribeTable, Scan and GetItem on your table, and
-GetItem, BatchGetItem, Query, PutItem, UpdateItem and DeleteItem on the service's table.`;
-
-function readArguments(args: string[]) {
-  const { values } = parseArgs({
-    args,
-    options: {
-      table: { type: 'string' },
-      source: { type: 'string' },
-      'dry-run': { type: 'boolean', default: false },
-      prune: { type: 'boolean', default: false },
-      position: { type: 'string', default: '.backfill.json' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { table, ...rest } = values;
-  if (table === undefined)
-    throw new UsageError("--table is missing. Give the service's table: the stack's output TableName.");
-  const { deploymentsSource } = readSettings({ deploymentsSource: values.source ?? ofCdkJson() });
-  if (!deploymentsSource) {
-    throw new UsageError(
-      '--source is missing. Give the setting deploymentsSource as JSON, or add it to the context in cdk.json.',
-    );
-  }
-  return { ...rest, table, source: deploymentsSource };
+/** The options of the `backfill` command. */
+export interface BackfillOptions {
+  readonly table: string;
+  readonly source?: string;
+  readonly dryRun?: true;
+  readonly prune?: true;
+  /** A whole number, as text. */
+  readonly most?: string;
+  readonly position: string;
 }
 
-const ofCdkJson = (): string | DeploymentsSource | undefined =>
-  JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8')).context?.deploymentsSource;
+function readSource(given: string | undefined): DeploymentsSource {
+  const { deploymentsSource } = readSettings({ deploymentsSource: given ?? ofCdkJson() });
+  if (deploymentsSource) return deploymentsSource;
+  throw new UsageError(
+    '--source is missing. Give the setting deploymentsSource as JSON, or add it to the context in cdk.json.',
+  );
+}
 
-/** Reads the position of an interrupted backfill. @throws UsageError if the file belongs to another backfill */
+/** Reads the `deploymentsSource` setting from cdk.json in the current folder, which is the app's folder. */
+const ofCdkJson = (): string | DeploymentsSource | undefined =>
+  existsSync('cdk.json')
+    ? JSON.parse(readFileSync('cdk.json', 'utf8')).context?.deploymentsSource
+    : undefined;
+
+/** Reads the position of an interrupted backfill. @throws UsageError if the file belongs to a different backfill */
 function positionIn(file: string, of: string): Position {
   if (!existsSync(file)) return { of, part: 'rows', after: undefined };
   const position: Position = JSON.parse(readFileSync(file, 'utf8'));
@@ -61,7 +42,7 @@ function positionIn(file: string, of: string): Position {
   );
 }
 
-/** Stores the position atomically, so that a killed run leaves no partial file. */
+/** Stores the position atomically, so that a run that is killed leaves no partial file behind. */
 function keep(file: string, position: Position | undefined): void {
   if (position) {
     writeFileSync(`${file}.new`, JSON.stringify(position));
@@ -71,41 +52,62 @@ function keep(file: string, position: Position | undefined): void {
   }
 }
 
-async function run(): Promise<void> {
-  const options = readArguments(process.argv.slice(2));
-  if (!options) return console.log(HELP);
-  const { source, prune, position: file, 'dry-run': isDryRun } = options;
+/** @throws UsageError if the value is not a whole number */
+function readMost(given: string | undefined): number | undefined {
+  if (given === undefined || /^\d{1,9}$/.test(given)) return given === undefined ? undefined : Number(given);
+  throw new UsageError(`--most must be a whole number, not ${JSON.stringify(given)}.`);
+}
+
+async function run(options: BackfillOptions): Promise<void> {
+  const { position: file, prune = false, dryRun: isDryRun = false } = options;
+  const most = readMost(options.most);
+  const source = readSource(options.source);
   const of = `${source.table} into ${options.table}`;
   const begin: Position = isDryRun ? { of, part: 'rows', after: undefined } : positionIn(file, of);
   if (begin.after) console.error('Continuing from the last interrupted run.');
-  await backfill({
+  const { counts, most: allowed } = await backfill({
     table: openTable(options.table),
     from: openSource(source, RETRIES),
     clock: Date.now,
     isDryRun,
     prunes: prune,
-    // No limit: a person asked for the deletions.
-    mostGone: Number.POSITIVE_INFINITY,
+    most,
     begin,
     onPosition: (position) => {
       if (!isDryRun) keep(file, position);
     },
     onRefused: (key, reason) => console.log(`rejected: row ${JSON.stringify(key)}: ${reason}`),
     onMended: (id, outcome) => console.log(`${outcome}: ${id}`),
-    onProgress: ({ looked, registered, edited, deleted, refused }) =>
+    onProgress: ({ looked, registered, edited, deleted, refused, malformed }) =>
       console.error(
-        `${looked} read, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} rejected`,
+        `${looked} read, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} rejected, ${malformed} malformed`,
       ),
   });
   console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');
-}
-
-function describe(error: unknown): string {
-  if (error instanceof ConfigError) return error.message;
-  if ((error as Error).name === 'ResourceNotFoundException') {
-    return `${causeOf(error)}\nCheck that --table is the stack's output TableName, and that the Region is that of both tables.`;
+  if (allowed !== undefined && counts.deleted > allowed) {
+    console.log(
+      `Without --dry-run, the command deletes none of the ${counts.deleted} Deployments, because ${allowed} deletions are allowed. ` +
+        `To delete them, add --most ${counts.deleted}.`,
+    );
   }
-  return `${causeOf(error)}\nRun the command again to continue.`;
 }
 
-await runCommand('backfill', run, describe);
+/** Runs the `backfill` command. @throws Failure that says what to do */
+export async function runBackfill(options: BackfillOptions): Promise<void> {
+  try {
+    await run(options);
+  } catch (error) {
+    throw described(error);
+  }
+}
+
+function described(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  if (error instanceof ConfigError) return new UsageError(error.message);
+  if ((error as Error).name === 'ResourceNotFoundException') {
+    return new Failure(
+      `${causeOf(error)}\nCheck that --table is the stack's output TableName, and that the Region is that of both tables.`,
+    );
+  }
+  return new Failure(`${causeOf(error)}\nRun the command again to continue.`);
+}

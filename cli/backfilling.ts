@@ -4,20 +4,31 @@ import {
   compareRegistrations,
   compareRows,
 } from '../functions/jobs/reconcile-source.ts';
+import { forgetDeletions } from '../functions/table/deletions.ts';
+import { Failure } from './failure.ts';
 
 /** The progress of a backfill. */
 export interface Position {
-  /** The source and the service's table. A later run compares them to check that the position is its own. */
+  /**
+   * Names of the source table and the service's table. A later run compares these names to check that the position
+   * belongs to the same tables.
+   */
   of: string;
   part: 'rows' | 'registrations';
   after: Record<string, unknown> | undefined;
 }
 
 /** The options and callbacks of a backfill. */
-export interface Backfill extends CompareDependencies {
-  /** True to also delete Deployments that were registered from the source and have no row there any more. */
+export interface Backfill extends Omit<CompareDependencies, 'mostGone'> {
+  /**
+   * The maximum number of Deployments that a run is allowed to delete. If the number of Deployments without a row
+   * exceeds this maximum, the run does not delete any.
+   * @default 5, and at most half of the Deployments
+   */
+  most?: number | undefined;
+  /** True to also delete Deployments that were registered from the source and no longer have a row there. */
   prunes: boolean;
-  /** Where to start: the position at which an earlier run was interrupted. */
+  /** The position to start from: where an earlier run was interrupted. */
   begin: Position;
   /** Receives the position before each page, and undefined when the backfill has finished. */
   onPosition: (position: Position | undefined) => void;
@@ -26,28 +37,89 @@ export interface Backfill extends CompareDependencies {
 }
 
 /**
+ * The changes that a run has made or would make, and the maximum number of deletions. The maximum is undefined if the
+ * run does not prune.
+ */
+export interface Backfilled {
+  counts: Compared['counts'];
+  most: number | undefined;
+}
+
+/**
+ * Thrown when a run would delete more Deployments than a person allowed, perhaps because the source is empty or is the
+ * wrong table.
+ */
+class TooManyDeletions extends Failure {}
+
+/** The maximum number of Deployments that a run deletes, unless a person allows a different number. */
+const FEW = 5;
+
+/**
  * Registers the Deployments that the source has and the service lacks, page by page. Pages can be repeated safely, so a
- * run that continues from the last reported position misses nothing. The stream can run at the same time.
+ * run that continues from the last reported position does not miss a Deployment. The function that follows the table's
+ * stream can run at the same time. With `prunes`, the run applies the deletions that the limit blocked, if their rows
+ * are really gone, and then lifts the block on later deletions.
+ * @throws TooManyDeletions before anything is deleted
  */
 export async function backfill({
   prunes,
+  most: given,
   begin,
   onPosition,
   onProgress,
   ...comparison
-}: Backfill): Promise<void> {
-  const sums = { looked: 0, refused: 0, registered: 0, edited: 0, deleted: 0 };
+}: Backfill): Promise<Backfilled> {
+  const sums = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
+  let most: number | undefined;
   const parts = prunes ? (['rows', 'registrations'] as const) : (['rows'] as const);
   const compare = { rows: compareRows, registrations: compareRegistrations };
   for (const part of parts.slice(Math.max(0, (parts as readonly string[]).indexOf(begin.part)))) {
     let after = part === begin.part ? begin.after : undefined;
+    if (part === 'registrations') {
+      const { present, gone } = await missing(after, comparison);
+      most = given ?? Math.min(FEW, Math.max(1, Math.floor(present / 2)));
+      if (!comparison.isDryRun) {
+        if (gone > most) throw tooMany(gone, most);
+        // A person has confirmed the deletions. Record the confirmation before the comparison, because the comparison
+        // finds all deletions that were stopped until now.
+        await forgetDeletions(comparison.table);
+      }
+    }
     do {
       onPosition({ ...begin, part, after });
-      const { counts, next } = await compare[part](after, comparison);
+      // Rows can also disappear after they have been counted.
+      const mostGone = comparison.isDryRun ? Number.POSITIVE_INFINITY : (most ?? 0) - sums.deleted;
+      const { counts, next } = await compare[part](after, { ...comparison, mostGone });
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += counts[name];
       onProgress(sums);
       after = next;
     } while (after);
   }
   onPosition(undefined);
+  return { counts: sums, most };
 }
+
+/** Counts the Deployments in the source, and the registered Deployments without a row there. Changes nothing. */
+async function missing(
+  begin: Position['after'],
+  { table, from, clock }: Pick<CompareDependencies, 'table' | 'from' | 'clock'>,
+): Promise<{ present: number; gone: number }> {
+  const mostGone = Number.POSITIVE_INFINITY;
+  const look = { table, from, clock, onRefused: () => {}, isDryRun: true, mostGone };
+  const sums = { present: 0, gone: 0 };
+  let after = begin;
+  do {
+    const { counts, next } = await compareRegistrations(after, look);
+    sums.present += counts.looked;
+    sums.gone += counts.deleted;
+    after = next;
+  } while (after);
+  return sums;
+}
+
+const tooMany = (gone: number, most: number) =>
+  new TooManyDeletions(
+    `${gone} Deployments have no row in the source, and ${most} deletions are allowed. None was deleted.\n` +
+      'Check that --source names the right table and that the table is complete. If these Deployments are to be deleted, ' +
+      `list them with --dry-run, and run the command again with --most ${gone}.`,
+  );

@@ -1,8 +1,9 @@
 /**
- * Parses CSV text (RFC 4180). The first line has the names of the columns.
+ * Parses CSV text (RFC 4180). The first line contains the names of the columns.
  *
- * @returns each row: its fields by column name, and the number of its first line, counted from 1
- * @throws Error for a misplaced or unclosed quote, or for a row whose number of fields differs from the first line's
+ * @returns the rows, each with its fields by column name and the number of its first line, counted from 1
+ * @throws Error for a misplaced or unclosed quote, or for a row whose number of fields differs from that of the first
+ * line
  */
 export function parseCsv(text: string): { line: number; fields: Record<string, string> }[] {
   const [header, ...rows] = recordsOf(text.replace(/^\uFEFF/, ''), ',');
@@ -16,8 +17,8 @@ export function parseCsv(text: string): { line: number; fields: Record<string, s
 }
 
 /**
- * Parses a list within a field. Semicolons separate the values, and white space around a value is removed. A value that
- * contains a semicolon must be quoted, as a field that contains a comma.
+ * Parses a list in a CSV field. Semicolons separate the values, and white space around a value is removed. A value that
+ * contains a semicolon must be quoted, just as a field that contains a comma must be quoted.
  *
  * @throws Error for a misplaced or unclosed quote
  */
@@ -38,7 +39,7 @@ function recordsOf(text: string, separator: ',' | ';'): { line: number; values: 
   let values: string[] = [];
   let line = 1;
   let begin = 1;
-  // A field, quoted or not, and its separator or line end.
+  // Matches a field, quoted or not, and the separator or line end after it.
   const field = new RegExp(`(?:"((?:[^"]|"")*)"|([^"${separator}\\r\\n]*))(${separator}|\\r?\\n|$)`, 'y');
   while (field.lastIndex < text.length || values.length > 0) {
     const at = field.lastIndex;

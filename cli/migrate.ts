@@ -1,11 +1,11 @@
 import { appendFileSync, chmodSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { runCommand, UsageError } from './command.ts';
 import { csvField, parseCsv } from './csv.ts';
+import { EXIT, Failure, UsageError } from './failure.ts';
 import {
   createKey,
+  groupsOfDeployments,
   identityOf,
   isRegistered,
   Rejected,
@@ -13,57 +13,17 @@ import {
   register,
   rejectUnknownScopes,
   type Service,
-  type WantedKey,
 } from './migration.ts';
 
-const HELP = `Creates API keys from a CSV file, to move pipelines from an older key service. See docs/migrating.md.
-
-  npm run migrate -- keys.csv --url https://keys.example.com --secrets new-keys.csv [--register] [--dry-run]
-
-  keys.csv     the keys to create. The first line names the columns: deployment, name, and optionally oldId,
-               description, scopes (separated by spaces), expiresAt (RFC 3339) and groups (separated by semicolons,
-               only for --register; a group can contain spaces, and must be quoted if it contains a semicolon)
-  --url        URL of the service: the stack's output ApiUrl
-  --secrets    the file for IDs and secrets, created with mode 0600. Each key is written to it as soon as it is
-               created. Rows whose key is already in the file are skipped
-  --register   register the missing Deployments, with the groups in their rows
-  --dry-run    check the file and the Deployments, but create nothing
-
-The access token of an administrator is read from MIGRATE_TOKEN, or from the first line of standard input. The command
-prints no secrets. If it is interrupted, run it again: it never creates rows in --secrets
-twice, and it creates no other row twice within 24 hours.`;
+/** The options of the `migrate` command. */
+export interface MigrateOptions {
+  readonly url?: string;
+  readonly secrets: string;
+  readonly register?: true;
+  readonly dryRun?: true;
+}
 
 const CREATED_COLUMNS = ['deployment', 'name', 'oldId', 'id', 'secret'];
-
-function readArguments(args: string[]) {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      url: { type: 'string' },
-      secrets: { type: 'string' },
-      register: { type: 'boolean', default: false },
-      'dry-run': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const [file, ...more] = positionals;
-  const { url, secrets } = values;
-  if (file === undefined || more.length > 0) throw new UsageError('Give exactly one CSV file.');
-  if (url === undefined || !isSafe(url))
-    throw new UsageError('--url must be an https URL (http is only allowed for this machine).');
-  if (secrets === undefined) throw new UsageError('--secrets is missing. Give the file for IDs and secrets.');
-  return { ...values, file, url: url.replace(/\/$/, ''), secrets };
-}
-
-function isSafe(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol, hostname } = new URL(url);
-  return (
-    protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname))
-  );
-}
 
 async function readToken(): Promise<string> {
   const given = process.env.MIGRATE_TOKEN;
@@ -90,43 +50,46 @@ function keptIn(path: string): Set<string> {
 function keep(path: string, values: string[]): void {
   if (!existsSync(path)) {
     writeFileSync(path, `${CREATED_COLUMNS.join(',')}\n`, { mode: 0o600, flag: 'wx' });
-    // The umask may have removed bits from the mode.
+    // Set the mode again, because the umask may have removed bits from it.
     chmodSync(path, 0o600);
   }
   appendFileSync(path, `${values.map(csvField).join(',')}\n`, { flush: true });
 }
 
-async function run(): Promise<void> {
-  const options = readArguments(process.argv.slice(2));
-  if (!options) return console.log(HELP);
-  const wanted = readWanted(readFileSync(options.file, 'utf8'));
+async function migrate(csv: string, url: string, options: MigrateOptions): Promise<void> {
+  const wanted = readWanted(csv);
   const kept = keptIn(options.secrets);
-  const service: Service = { url: options.url, token: await readToken(), pause };
+  const service: Service = { url, token: await readToken(), pause };
   const open = wanted.filter(
     ({ deployment, oldId, body }) => !kept.has(identityOf({ deployment, oldId, name: body.name })),
   );
   const rejected: string[] = [];
   await rejectUnknownScopes(service, open);
 
-  const missing = new Map<string, WantedKey>();
-  for (const key of new Map(open.map((each) => [each.deployment, each])).values()) {
-    if (!(await isRegistered(service, key.deployment))) missing.set(key.deployment, key);
+  const missing = new Map<string, string[]>();
+  for (const [deployment, groups] of groupsOfDeployments(wanted)) {
+    const isNeeded = open.some((key) => key.deployment === deployment);
+    if (isNeeded && !(await isRegistered(service, deployment))) missing.set(deployment, groups);
   }
   if (missing.size > 0 && !options.register) {
     throw new UsageError(
       `These Deployments are not registered: ${[...missing.keys()].join(', ')}. Register them, or use --register.`,
     );
   }
-  if (options['dry-run']) {
+  if (options.dryRun) {
     console.log(
       `${open.length} keys would be created, ${wanted.length - open.length} are already in ${options.secrets}.`,
     );
-    for (const id of missing.keys()) console.log(`  ${id} would be registered`);
+    for (const [id, groups] of missing) {
+      console.log(
+        `  ${id} would be registered, with ${groups.length === 0 ? 'no groups' : `the groups ${groups.join(', ')}`}`,
+      );
+    }
     for (const { line, deployment, body } of open)
       console.log(`  line ${line}: ${body.name}, for ${deployment}`);
     return;
   }
-  for (const { deployment, groups } of missing.values()) await register(service, deployment, groups);
+  for (const [deployment, groups] of missing) await register(service, deployment, groups);
   for (const [at, key] of open.entries()) {
     try {
       const { id, secret } = await createKey(service, key);
@@ -143,11 +106,28 @@ async function run(): Promise<void> {
   if (rejected.length > 0) throw new Error(`${rejected.length} rejected:\n${rejected.join('\n')}`);
 }
 
-function describe(error: unknown): string {
-  if (error instanceof Rejected && error.status === 401) {
-    return 'The service rejected the token. Run the command again with a new access token of an administrator; it continues.';
+/**
+ * Runs the `migrate` command.
+ *
+ * @param file path of the CSV file
+ * @throws Failure that says what to do
+ */
+export async function runMigrate(file: string, url: string, options: MigrateOptions): Promise<void> {
+  try {
+    await migrate(readFileSync(file, 'utf8'), url, options);
+  } catch (error) {
+    throw described(error);
   }
-  return error instanceof Error ? error.message : String(error);
 }
 
-await runCommand('migrate', run, describe);
+function described(error: unknown): Failure {
+  if (error instanceof Rejected && error.status === 401) {
+    return new Failure(
+      'The service rejected the token. Run the command again with a new access token of an administrator; it continues.',
+      EXIT.rejected,
+    );
+  }
+  return error instanceof Failure
+    ? error
+    : new Failure(error instanceof Error ? error.message : String(error));
+}

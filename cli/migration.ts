@@ -11,7 +11,7 @@ export interface WantedKey {
   deployment: string;
   groups: string[];
   body: { name: string; description?: string; scopes?: string[]; expiresAt?: string };
-  /** Sent as Idempotency-Key, so that a repeated request for the row creates no second key. */
+  /** The Idempotency-Key to send, so that a repeated request for the same row does not create a second key. */
   idempotencyKey: string;
 }
 
@@ -21,7 +21,7 @@ export interface NewKey {
   secret: string;
 }
 
-/** The service rejected a call, and a retry would not help. */
+/** Thrown when the service rejects a call and a retry would not help. */
 export class Rejected extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -35,14 +35,17 @@ const COLUMNS = ['deployment', 'name', 'oldId', 'description', 'scopes', 'expire
 const TRANSIENT = new Set([429, 500, 502, 503, 504]);
 const ATTEMPTS = 6;
 
-/** Returns what identifies a key among the rows: its Deployment and its old ID, or its name if it has no old ID. */
+/**
+ * Returns a string that distinguishes a key from those in the other rows: its Deployment together with its old ID, or
+ * with its name if it has no old ID.
+ */
 export const identityOf = ({ deployment = '', oldId, name = '' }: Partial<Record<string, string>>): string =>
   JSON.stringify([deployment, oldId || name]);
 
 /**
  * Reads the keys to create from CSV text.
  *
- * @throws Error with one line per fault, so that nothing is created from a file with errors
+ * @throws Error with one line for each fault in the file, so that no key is created from a file that has faults
  */
 export function readWanted(csv: string): WantedKey[] {
   const rows = parseCsv(csv);
@@ -84,13 +87,29 @@ export function readWanted(csv: string): WantedKey[] {
       idempotencyKey: `migrate-${createHash('sha256').update(identity).digest('hex')}`,
     };
   });
+  for (const [deployment, groups] of groupsOfDeployments(wanted)) {
+    if (groups.length > 20)
+      faults.push(`The rows of ${deployment} have ${groups.length} groups. At most 20 are allowed.`);
+  }
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return wanted;
 }
 
+/** Returns the groups of each Deployment: the groups in all of its rows, without duplicates. */
+export function groupsOfDeployments(keys: readonly WantedKey[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const { deployment, groups: more } of keys) {
+    groups.set(deployment, [...new Set([...(groups.get(deployment) ?? []), ...more])]);
+  }
+  return groups;
+}
+
 const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
 
-/** Reads the groups and keeps their spaces: a split or shortened name would give access to other people, or to none. */
+/**
+ * Reads the groups without trimming or splitting names at spaces: a changed name would give access to other people, or
+ * to no one.
+ */
 function groupsOf(text: string, fault: (rule: string) => void): string[] {
   try {
     const groups = parseList(text);
@@ -110,14 +129,14 @@ export interface Service {
   url: string;
   /** An administrator's OIDC access token. */
   token: string;
-  /** Waits for a number of milliseconds. */
+  /** Waits for the given number of milliseconds. */
   pause: (ms: number) => Promise<unknown>;
 }
 
 /**
- * Checks that the stack has every scope in the rows, by its metadata (RFC 8414).
+ * Checks in the stack's metadata (RFC 8414) that the stack has every scope in the rows.
  *
- * @throws Error with one line per unknown scope
+ * @throws Error with one line for each unknown scope
  */
 export async function rejectUnknownScopes(service: Service, wanted: WantedKey[]): Promise<void> {
   const metadata = await call(service, 'GET', '/.well-known/oauth-authorization-server');
@@ -147,8 +166,8 @@ export async function register(service: Service, deployment: string, groups: str
 }
 
 /**
- * Creates one key. If an earlier run created it but ended before it stored the secret, the key is rotated and its old
- * secret retired immediately, because nobody ever received that secret.
+ * Creates one key. If an earlier run created the key but ended before it stored the secret, rotates the key and retires
+ * its old secret immediately, because no one ever received that secret.
  *
  * @throws Rejected if the service rejects a call
  */

@@ -1,48 +1,81 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import { OF_PEOPLE } from '../functions/domain/access.ts';
+
 import { systemActor } from '../functions/domain/actors.ts';
 import { newEvent, type ServiceEvent } from '../functions/domain/events.ts';
 import type { Clock } from '../functions/domain/expiry.ts';
-import { formatKeyId } from '../functions/domain/identifiers.ts';
-import type { Actor, ApiKey, Deployment } from '../functions/domain/records.ts';
-import { type Doubt, replayDeployment, replayKey } from '../functions/domain/replay.ts';
+import { formatKeyId, isUlid } from '../functions/domain/identifiers.ts';
+import { timeOfUlid } from '../functions/domain/mint.ts';
+import type { ApiKey, Deployment, PersonId } from '../functions/domain/records.ts';
+import {
+  type Doubt,
+  isUnderstood,
+  replayDeployment,
+  replayKey,
+  replayPerson,
+} from '../functions/domain/replay.ts';
 import { disabled } from '../functions/domain/rotation.ts';
-import type { Table } from '../functions/table/client.ts';
 import { deleteDeployment } from '../functions/table/deployments.ts';
+import { allPeople, readAccessRecord, restorePerson } from '../functions/table/people.ts';
 import { deleteItems } from '../functions/table/purge.ts';
 import {
   allApiKeys,
   dropApiKeys,
   grantKeys,
+  type History,
   identityOf,
   putApiKey,
   putBackDeployment,
+  type RestoreOptions,
+  type RestoreRecord,
   readRestore,
   readRestored,
   scanDeploymentIds,
   writeRestore,
 } from '../functions/table/restore.ts';
+import { personKey } from '../functions/table/schema.ts';
+import type { Table } from '../functions/table/table.ts';
+import { Failure } from './failure.ts';
 
 /** The options and callbacks of a restore. */
 export interface Restoration {
-  /** The table that point-in-time recovery created. It is only read, unless it is also `into`. */
+  /** The table that point-in-time recovery created. The restore only reads this table, unless it is also `into`. */
   from: Table;
   /** The table that the service uses. */
   into: Table;
-  /** The moment that was restored, in epoch milliseconds. */
+  /** The time to which the backup was restored, in epoch milliseconds. */
   point: number;
-  /** Returns all known events of a Deployment, in any order. Events may occur twice. */
-  history: (deploymentId: string) => Promise<ServiceEvent[]>;
-  /** The `sub` of each person and the ARN of each IAM principal whose changes are the damage. They are not reapplied. */
+  /** Returns all known events for a Deployment, in any order. The list can contain an event more than once. */
+  history: (deploymentId: string) => Promise<History>;
+  /**
+   * The actors who did the damage: the `sub` of each person, the ARN of each IAM principal, and `source` for deletions
+   * that the followed table caused. The restore does not reapply these changes.
+   */
   ignored: readonly string[];
-  /** True to disable every key, because the later events are not known. */
+  /** True to disable every key, because the events since the backup are not known. */
   disablesAll: boolean;
+  /**
+   * The path of the archive whose events `history` includes. The restore uses the path only to compare it with that of
+   * an interrupted run.
+   */
+  archive?: string | undefined;
+  /**
+   * True to restore the same backup again, with different options, after an earlier restore has finished. @default
+   * false
+   */
+  again?: boolean;
   isDryRun: boolean;
   clock: Clock;
   onProgress: (done: number, all: number) => void;
-  /** Receives each key that a person must check, as soon as it is found. A run that continues does not find it again. */
+  /**
+   * Receives each key that a person must check, as soon as the restore finds it. A run that continues an interrupted
+   * restore does not report such a key again.
+   */
   onDoubt: (keyId: string, why: Doubt | 'everything is disabled') => void;
 }
 
-/** The result of a restore, or what a dry run would do. */
+/** The result of a restore, or the changes that a dry run would make. */
 export interface RestoreReport {
   counts: Record<Count, number>;
   /** Deployments that were registered again since the backup. They keep their current generation. */
@@ -58,30 +91,43 @@ const COUNTS = [
   'keys deleted since',
   'keys disabled',
   'temporary tokens deleted',
+  'people whose access stays ended',
 ] as const;
 type Count = (typeof COUNTS)[number];
 
-/** Number of Deployments restored concurrently. */
+/** Number of Deployments to restore concurrently. */
 const PARALLEL = 4;
-/** Allowance for clock differences and a backup's precision, in milliseconds. Reapplying an event is harmless. */
+/**
+ * Allowance for clock differences and for the precision of a backup's time, in milliseconds. Events within it may be
+ * reapplied, which is harmless.
+ */
 const MARGIN = 60_000;
 const ACTOR = systemActor('restore');
 
 /**
  * Restores a backup to the service's table without making any revoked access valid again. Every key starts a new epoch,
- * every temporary token is deleted, and later deletions, rotations and restrictions are reapplied. Keys created since the
- * backup are disabled. An interrupted restore continues when it is started again; a finished one does nothing.
+ * every temporary token is deleted, and later deletions, rotations and restrictions are reapplied. Keys created since
+ * the backup are disabled. An interrupted restore continues when it is started again with the same options; a finished
+ * restore does nothing, unless `again` is set.
  *
  * @returns the report, or undefined if this restore already finished
+ * @throws OtherOptions if the restore was started with other options; nothing is changed
  */
 export async function restore(restoration: Restoration): Promise<RestoreReport | undefined> {
   const { from, into, isDryRun, clock, onProgress } = restoration;
-  const restoreId = await identityOf(from);
-  const isInPlace = restoreId === (await identityOf(into));
-  const record = await readRestore(into, restoreId);
+  const backup = await identityOf(from);
+  const isInPlace = backup === (await identityOf(into));
+  const { restoreId, record } = await currentRun(backup, restoration);
   if (record?.finishedAt !== undefined) return undefined;
-  const startedAt = record?.startedAt ?? clock();
-  if (!isDryRun) await writeRestore(into, restoreId, { startedAt });
+  const options = optionsOf(restoration);
+  requireSame(record, options);
+  const run = { startedAt: record?.startedAt ?? clock(), options };
+  const isStarted = isDryRun || (await writeRestore(into, restoreId, { ...run, finishedAt: undefined }));
+  if (!isStarted) {
+    // A second process has started or finished the same restore since this process read the record.
+    requireSame(await readRestore(into, restoreId), options);
+    return undefined;
+  }
 
   const ids = new Set<string>();
   for await (const id of scanDeploymentIds(from)) ids.add(id);
@@ -90,6 +136,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
     counts: Object.fromEntries(COUNTS.map((name) => [name, 0])) as Record<Count, number>,
     otherLives: [],
   };
+  await restorePeople(restoration, report);
   const waiting = [...ids].sort().reverse();
   let done = 0;
   const worker = async () => {
@@ -101,7 +148,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   const ends = await Promise.allSettled(
     Array.from({ length: PARALLEL }, () =>
       worker().catch((error: unknown) => {
-        // The other workers finish their current Deployment and start no more.
+        // The other workers finish their current Deployment, and then stop.
         waiting.length = 0;
         throw error;
       }),
@@ -109,8 +156,86 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   );
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed) throw failed.reason;
-  if (!isDryRun) await writeRestore(into, restoreId, { startedAt, finishedAt: clock() });
+  if (!isDryRun) await writeRestore(into, restoreId, { ...run, finishedAt: clock() });
   return report;
+}
+
+/**
+ * Thrown when an interrupted restore was started with options that differ from those of this run. Continuing it would
+ * apply the new options to some Deployments and the earlier options to the rest.
+ */
+class OtherOptions extends Failure {
+  constructor({ point, ignored, disablesAll, archive }: RestoreOptions) {
+    const given = [
+      `--point ${new Date(point).toISOString()}`,
+      ...(archive === undefined ? [] : [`--archive ${archive}`]),
+      ...(disablesAll ? ['--disable-all'] : []),
+      ...ignored.map((principal) => `--ignore-principal ${principal}`),
+    ];
+    super(
+      `This restore was started with other options: ${given.join(' ')}. Nothing was changed.\n` +
+        'Finish it with exactly these options. Then, if they were wrong, run it with the right ones and --again.',
+    );
+  }
+}
+
+/** @throws OtherOptions */
+function requireSame(record: RestoreRecord | undefined, options: RestoreOptions): void {
+  if (!record?.options) return;
+  const { archive, ...others } = record.options;
+  if (!isDeepStrictEqual({ ...others, archive }, options)) throw new OtherOptions(record.options);
+}
+
+const optionsOf = ({ point, ignored, disablesAll, archive }: Restoration): RestoreOptions => ({
+  point,
+  ignored: [...new Set(ignored)].sort(),
+  disablesAll,
+  archive,
+});
+
+/**
+ * Returns the run that this call starts or continues: the first restore of the backup, or the latest repetition. With
+ * `again`, a new repetition follows a finished run.
+ */
+async function currentRun(
+  backup: string,
+  { into, again = false }: Restoration,
+): Promise<{ restoreId: string; record: RestoreRecord | undefined }> {
+  let current = { restoreId: backup, record: await readRestore(into, backup) };
+  for (let run = 2; current.record?.finishedAt !== undefined; run++) {
+    const restoreId = `${backup} #${run}`;
+    const record = await readRestore(into, restoreId);
+    if (!record && !again) break;
+    current = { restoreId, record };
+  }
+  return current;
+}
+
+/**
+ * Keeps the latest end of each person's access: from the backup, from the service's table, or from an event since the
+ * backup. A person whose block is recorded only in an event stays blocked.
+ */
+async function restorePeople(restoration: Restoration, report: RestoreReport): Promise<void> {
+  const { from, into, isDryRun, clock } = restoration;
+  const { events } = await eventsSince(OF_PEOPLE.id, restoration);
+  const people = new Map<string, PersonId>();
+  for (const table of [from, into]) {
+    for await (const person of allPeople(table)) people.set(personKey(person).pk, person);
+  }
+  for (const { data } of events) {
+    const person = { issuer: String(data.issuer), sub: String(data.sub) };
+    if (data.issuer !== undefined) people.set(personKey(person).pk, person);
+  }
+  for (const person of people.values()) {
+    const { record: was } = await readAccessRecord(from, person);
+    const { record: stands } = await readAccessRecord(into, person);
+    const known = stands && { ...stands, endedAt: Math.max(stands.endedAt, was?.endedAt ?? 0) };
+    const record = replayPerson(person, known ?? was, events, clock());
+    if (!record) continue;
+    report.counts['people whose access stays ended']++;
+    const isAsItStands = record.endedAt === stands?.endedAt && record.blocked === stands.blocked;
+    if (!isAsItStands && !isDryRun) await restorePerson(into, record);
+  }
 }
 
 async function restoreDeployment(
@@ -124,7 +249,7 @@ async function restoreDeployment(
   const { deployment: stands, restoredBy } = await readRestored(into, id);
   if (restoredBy === restoreId) return count('Deployments restored before the interruption');
 
-  const { events, ignored } = await eventsSince(id, restoration);
+  const { events, ignored, isComplete } = await eventsSince(id, restoration);
   const ofLife = (life: Deployment) => events.filter(({ generation }) => generation === life.generation);
   const back = was && replayDeployment(was, ofLife(was));
   const isOtherLife = stands !== undefined && was !== undefined && stands.generation !== was.generation;
@@ -136,7 +261,7 @@ async function restoreDeployment(
   if (!isDryRun) await deleteItems(into, grants);
   if (was && !back) count('Deployments deleted since');
   if (!life) {
-    // It only exists if the backup was restored under the service's own table name.
+    // This record exists only if the backup was restored under the service's own table name.
     if (stands && !isDryRun) await deleteDeployment(into, stands, deletionOf(stands));
     return;
   }
@@ -148,7 +273,7 @@ async function restoreDeployment(
   });
   if (!isDryRun) await putBackDeployment(into, { ...life, keyCount }, restoreId, event);
 
-  /** @returns how many keys the generation has afterwards */
+  /** @returns the number of keys in the generation after the restore */
   async function restoreKeys(life: Deployment, isBack: boolean): Promise<number> {
     const standing = await allApiKeys(into, life);
     const backed = isBack ? await allApiKeys(from, life) : new Map<string, ApiKey>();
@@ -158,7 +283,7 @@ async function restoreDeployment(
       const before = backed.get(ulid);
       const isOfKey = ({ data }: ServiceEvent) => data.keyId === keyId;
       const stands = standing.get(ulid);
-      const { key, doubts } = before
+      const { key, doubts: found } = before
         ? replayKey(before, {
             events: events.filter(isOfKey),
             ignored: ignored.filter(isOfKey),
@@ -171,7 +296,10 @@ async function restoreDeployment(
         if (stands && !isDryRun) await dropApiKeys(into, id, [ulid]);
         continue;
       }
-      const written = renewed(restoration.disablesAll ? disabled(key) : key, stands, clock());
+      const doubts = new Set(found);
+      if (!isComplete) doubts.add('an event of its Deployment is malformed, so it may have been revoked');
+      const disables = restoration.disablesAll || !isComplete;
+      const written = renewed(disables ? disabled(key) : key, stands, clock());
       count(before ? 'keys restored' : 'keys disabled');
       if (before && !written.enabled && before.enabled) count('keys disabled');
       if (!isDryRun) await putApiKey(into, written, restoreId);
@@ -191,30 +319,47 @@ async function restoreDeployment(
   }
 }
 
-/** Returns the events since the backup, oldest first. Events that count as damage are in a list of their own. */
+/**
+ * Returns the events since the backup, oldest first. Events that count as damage are in a separate list. `isComplete`
+ * is false if there is a malformed event that may belong to this period.
+ */
 async function eventsSince(
   id: string,
   { history, point, ignored }: Restoration,
-): Promise<{ events: readonly ServiceEvent[]; ignored: readonly ServiceEvent[] }> {
-  const byId = new Map((await history(id)).map((event) => [event.id, event]));
+): Promise<{
+  events: readonly ServiceEvent[];
+  ignored: readonly ServiceEvent[];
+  isComplete: boolean;
+}> {
+  const { events, malformed } = await history(id);
+  const from = point - MARGIN;
+  const isSince = (eventId: string) => isUlid(eventId) && timeOfUlid(eventId) >= from;
+  const byId = new Map(events.map((event) => [event.id, event]));
   const since = [...byId.values()]
-    .filter(({ createdAt }) => createdAt >= point - MARGIN)
+    .filter(({ id: eventId, createdAt }) => createdAt >= from || isSince(eventId))
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
   return {
-    events: since.filter(({ actor }) => !isIgnored(actor)),
-    ignored: since.filter(({ actor }) => isIgnored(actor)),
+    events: since.filter((event) => !isIgnored(event)),
+    ignored: since.filter(isIgnored),
+    isComplete:
+      since.every(isUnderstood) && !malformed.some((eventId) => !isUlid(eventId) || isSince(eventId)),
   };
 
-  /** Checks the type too: a person can have a `sub` equal to the name of a job or `anonymous`, whose events still count. */
-  function isIgnored({ principal, type }: Actor): boolean {
-    return (type === 'person' || type === 'iam') && ignored.includes(principal);
+  /**
+   * Check the type too: a person's `sub` can equal `anonymous` or the name of a job, and that person's events still
+   * count. Among the jobs, only the job that follows the platform's table can do damage: it deletes Deployments when
+   * that table loses rows.
+   */
+  function isIgnored({ type, actor }: ServiceEvent): boolean {
+    const isLoss = actor.type === 'system' && actor.principal === 'source' && type === 'deployment.deleted';
+    return (isLoss || actor.type === 'person' || actor.type === 'iam') && ignored.includes(actor.principal);
   }
 }
 
 /**
- * Raises the key's epoch and revision above all earlier values, so that no existing token stays valid and no earlier edit
- * can still be written. This holds even if the key is missing from the table and its tokens are not: normal counting
- * never reaches a time in milliseconds.
+ * Raises the key's epoch and revision above all earlier values, so that no existing token stays valid and no earlier
+ * edit can still be written. This works even if the table still contains the key's tokens but not the key: the new
+ * epoch is a time in milliseconds, which normal counting never reaches.
  *
  * @param now epoch milliseconds
  */

@@ -1,66 +1,56 @@
-import { parseArgs } from 'node:util';
 import { causeOf } from '../functions/domain/errors.ts';
-import { allEvents } from '../functions/table/restore.ts';
+import { pacedPort } from '../functions/table/paced.ts';
+import { allEvents, provisionedWrites } from '../functions/table/restore.ts';
+import type { Table } from '../functions/table/table.ts';
 import { readArchive } from './archive.ts';
-import { openTable, runCommand, UsageError } from './command.ts';
+import { Failure, UsageError } from './failure.ts';
 import { type RestoreReport, restore } from './restoration.ts';
+import { openTable } from './table.ts';
 
-const HELP = `Copies the data that point-in-time recovery restored to the service's table. Revoked access stays revoked.
-Stop the functions first. docs/runbook.md, "Restore the table", has all steps.
+/** The options of the `restore` command. */
+export interface RestoreOptions {
+  readonly from: string;
+  readonly into: string;
+  readonly point: string;
+  readonly archive?: string;
+  readonly disableAll?: true;
+  readonly ignorePrincipal: string[];
+  readonly again?: true;
+  readonly writeUnits?: string;
+  readonly dryRun?: true;
+}
 
-  npm run restore -- --from <restored table> --into <the service's table> --point <time> [--dry-run]
+/**
+ * Opens the table to restore into, and limits the write units used per second. The default is a quarter of the
+ * provisioned capacity, so that calls from pipelines still succeed.
+ */
+async function openInto({ into, writeUnits }: RestoreOptions): Promise<Table> {
+  if (writeUnits !== undefined && !/^[1-9]\d{0,4}$/.test(writeUnits)) {
+    throw new UsageError('--write-units must be a whole number from 1 to 99999.');
+  }
+  const table = openTable(into);
+  const provisioned = await provisionedWrites(table);
+  const limit = Number(writeUnits ?? (provisioned ?? 0) / 4);
+  if (limit === 0) return table;
+  console.error(`Writing at most ${limit} write units per second.`);
+  return { ...table, port: pacedPort(table.port, limit) };
+}
 
-  --from       the table that point-in-time recovery created. It is only read
-  --into       the service's table: the stack's output TableName. Give the same name as for --from if the service's
-               table was gone and the restored table has its name
-  --point      the moment that was restored, in RFC 3339: 2030-01-01T12:00:00Z
-  --archive    a file or folder with archived events (docs/keys.md, "Events"). They are used in addition to the
-               events in the table --into
-  --disable-all        disable every key. Use it if neither the old table nor an archive has the events since --point
-  --ignore-principal   the sub of a person, or the ARN of an IAM role or user, whose changes since --point are the
-               damage. They are not reapplied. Can be given more than once
-  --dry-run    print the changes, but write nothing
-
-The restore revokes every access token and every temporary token. Keys keep working, but those that were
-deleted, disabled, reported as leaked, rotated or restricted since --point become so again. A secret that the table --into no
-longer has stays retired. If the command is interrupted, run it again, and it continues. After it has finished, another run
-changes nothing.
-
-The command prints each key that a person must check. If "its new secret is lost", rotate the key. If "its old secret was
-retired", rotate the key if the pipeline still uses the old secret. All other printed keys are disabled until somebody
-enables them. The command uses the Region, credentials and endpoint of the AWS SDK's environment.`;
-
-function readArguments(args: string[]) {
-  const { values } = parseArgs({
-    args,
-    options: {
-      from: { type: 'string' },
-      into: { type: 'string' },
-      point: { type: 'string' },
-      archive: { type: 'string' },
-      'disable-all': { type: 'boolean', default: false },
-      'ignore-principal': { type: 'string', multiple: true, default: [] },
-      'dry-run': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { from, into, archive } = values;
-  const point = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(values.point ?? '')
-    ? Date.parse(values.point ?? '')
-    : Number.NaN;
-  const faults = [
-    from === undefined && '--from is missing. Give the restored table.',
-    into === undefined && "--into is missing. Give the service's table: the stack's output TableName.",
-    Number.isNaN(point) && '--point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.',
-    from !== undefined &&
-      from === into &&
-      archive === undefined &&
-      !values['disable-all'] &&
+/**
+ * Returns the time to which the backup was restored. @throws UsageError if the time is malformed, or if the events
+ * since that time are missing
+ */
+function readPoint({ from, into, point, archive, disableAll }: RestoreOptions): number {
+  const time = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(point) ? Date.parse(point) : Number.NaN;
+  if (Number.isNaN(time)) {
+    throw new UsageError('--point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.');
+  }
+  if (from === into && archive === undefined && !disableAll) {
+    throw new UsageError(
       '--from and --into are the same table: also give --archive with the events since --point, or use --disable-all.',
-  ].filter((fault) => fault !== false);
-  if (from === undefined || into === undefined || faults.length > 0) throw new UsageError(faults.join('\n'));
-  return { ...values, from, into, archive, point };
+    );
+  }
+  return time;
 }
 
 function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
@@ -74,27 +64,47 @@ function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
   }
 }
 
-async function run(): Promise<void> {
-  const options = readArguments(process.argv.slice(2));
-  if (!options) return console.log(HELP);
-  const [from, into] = [openTable(options.from), openTable(options.into)];
+async function run(options: RestoreOptions): Promise<void> {
+  const point = readPoint(options);
+  const [from, into] = [openTable(options.from), await openInto(options)];
   const archive = options.archive === undefined ? undefined : readArchive(options.archive);
   const report = await restore({
     from,
     into,
-    point: options.point,
-    history: async (id) => [...(await allEvents(into, id)), ...(archive?.get(id) ?? [])],
-    ignored: options['ignore-principal'],
-    disablesAll: options['disable-all'],
-    isDryRun: options['dry-run'],
+    point,
+    history: async (id) => {
+      const { events, malformed } = await allEvents(into, id);
+      const archived = archive?.get(id) ?? [];
+      return {
+        events: [...events, ...archived],
+        malformed: malformed.filter((eventId) => !archived.some((event) => event.id === eventId)),
+      };
+    },
+    ignored: options.ignorePrincipal,
+    disablesAll: options.disableAll ?? false,
+    archive: options.archive,
+    again: options.again ?? false,
+    isDryRun: options.dryRun ?? false,
     clock: Date.now,
     onProgress: (done, all) => {
       if (done % 100 === 0 || done === all) console.error(`${done} of ${all} Deployments`);
     },
     onDoubt: (keyId, why) => console.log(`${keyId}: ${why}`),
   });
-  if (!report) return console.log('This restore has already finished. Nothing was changed.');
-  print(report, options['dry-run']);
+  if (!report) {
+    return console.log(
+      'This restore has already finished. Nothing was changed. To restore the backup once more with other options, add --again.',
+    );
+  }
+  print(report, options.dryRun ?? false);
 }
 
-await runCommand('restore', run, (error) => `${causeOf(error)}\nRun the command again to continue.`);
+/** Runs the `restore` command. @throws Failure that says what to do */
+export async function runRestore(options: RestoreOptions): Promise<void> {
+  try {
+    await run(options);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(`${causeOf(error)}\nRun the command again to continue.`);
+  }
+}

@@ -29,7 +29,7 @@ describe('a backfill', () => {
       from: platform.from,
       clock: () => service.time.now,
       onRefused: () => {},
-      mostGone: 100,
+      most: 100,
       limit: 2,
       prunes: true,
       begin: kept ?? { of: OF, part: 'rows', after: undefined },
@@ -40,7 +40,7 @@ describe('a backfill', () => {
       ...more,
     });
 
-  it('continues after an interruption while rows come and go, and repeats nothing that is done', async () => {
+  it('an interrupted backfill continues without repeating finished work, even if rows are added or deleted in the meantime', async () => {
     for (const id of IDS) await platform.put(rowOf(id));
     let pages = 0;
     const dies = {
@@ -51,7 +51,7 @@ describe('a backfill', () => {
     await expect(run(dies)).rejects.toThrow('dead');
     const first = await listed();
     expect(first).toHaveLength(4);
-    // The position is the page during which it failed, so that page is read again.
+    // The stored position is the page on which the backfill failed, so the next run reads that page again.
     expect(kept).toMatchObject({ of: OF, part: 'rows', after: expect.anything() });
     const events = async () =>
       (await Promise.all(first.map((id) => service.partition(`EVENTS#${id}`)))).flat();
@@ -64,7 +64,7 @@ describe('a backfill', () => {
     expect(kept).toBeUndefined();
   });
 
-  it('finds nothing to do in a second run, except deleted rows with prune', async () => {
+  it('a second backfill changes nothing, except that it deletes Deployments without a row if prune is set', async () => {
     await platform.remove('a');
     looked.length = 0;
     await run({ prunes: false });
@@ -75,12 +75,60 @@ describe('a backfill', () => {
     expect(mended).toEqual(had.includes('a') ? ['deleted a'] : []);
     expect(await listed()).not.toContain('a');
   });
+
+  it.each([
+    [1, 1],
+    [3, 1],
+    [4, 2],
+    [12, 5],
+  ])(
+    '#66: without --most, backfill deletes at most half of %i Deployments and never more than five: %i',
+    async (number, most) => {
+      const pruned = (lost: number) =>
+        run({ most: undefined, begin: { of: OF, part: 'rows', after: undefined } }).then(
+          ({ counts }) => counts.deleted,
+          (error) => `${lost}: ${error.message.split(',')[0]}`,
+        );
+      for (const id of await listed()) await platform.remove(String(id));
+      await run();
+      const ids = Array.from({ length: number }, (_, n) => `half-${n}`);
+      for (const id of ids) await platform.put(rowOf(id));
+      await run({ prunes: false });
+      if (number > most) {
+        for (const id of ids.slice(0, most + 1)) await platform.remove(id);
+        expect(await pruned(most + 1)).toBe(`${most + 1}: ${most + 1} Deployments have no row in the source`);
+        expect(await listed()).toHaveLength(number);
+        await platform.put(rowOf(`half-${most}`));
+      } else await platform.remove('half-0');
+      expect(await pruned(most)).toBe(most);
+      expect(await listed()).toHaveLength(number - most);
+    },
+  );
+
+  it('#66: a backfill that continues after an interruption deletes no Deployments when too many rows are gone', async () => {
+    for (const id of await listed()) await platform.remove(String(id));
+    await run();
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    for (const id of ids) await platform.put(rowOf(id));
+    await run({ prunes: false });
+    const dies = () => {
+      throw new Error('dead');
+    };
+    await expect(run({ onProgress: dies })).rejects.toThrow('dead');
+    for (const id of ids) await platform.remove(id);
+    const begin = { of: OF, part: 'registrations', after: undefined } as const;
+    await expect(run({ begin, most: 6 })).rejects.toThrow('7 Deployments have no row in the source');
+    expect(await listed()).toEqual(ids);
+    kept = undefined;
+    await run();
+    expect(await listed()).toEqual([]);
+  });
 });
 
-describe('npm run backfill', () => {
+describe('deployment-api-keys backfill', { timeout: 120_000 }, () => {
   const script = async (...args: string[]) => {
     const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint };
-    const command = ['cli/backfill.ts', ...args, '--position', join(folder, 'position.json')];
+    const command = ['cli/main.ts', 'backfill', ...args, '--position', join(folder, 'position.json')];
     const run = promisify(execFile)(process.execPath, command, { env });
     return run.then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
@@ -89,7 +137,7 @@ describe('npm run backfill', () => {
   };
   const source = ['--source', JSON.stringify(platform.source)];
 
-  it('prints what it would do, does it, reports rejected rows, and keeps its position until it is done', async () => {
+  it('backfill only prints its plan in a dry run, and otherwise carries it out, reports rejected rows, and keeps its position until it finishes', async () => {
     await platform.put(rowOf('x', { deployment: { S: 'no id' } }));
     await platform.put(rowOf('new'));
     const dry = await script('--table', 'keys', ...source, '--dry-run');
@@ -99,17 +147,55 @@ describe('npm run backfill', () => {
     const done = await script('--table', 'keys', ...source);
     expect(done).toMatchObject({ code: 0, stdout: expect.stringMatching(/^registered: new\n/m) });
     expect(done.stdout).toContain('rejected: row {"key":{"S":"row-x"}}: deployment must be text');
-    expect(done.stderr).toMatch(/^\d+ read, 1 registered, 0 changed, 0 deleted, 1 rejected\n$/);
+    expect(done.stderr).toMatch(/^\d+ read, 1 registered, 0 changed, 0 deleted, 1 rejected, 0 malformed\n$/);
     expect(await listed()).toContain('new');
     expect(existsSync(join(folder, 'position.json'))).toBe(false);
   });
 
-  it('lists its required options, and names the invalid part of the setting', async () => {
+  it('#66: with --prune and an empty table, backfill only counts the Deployments without a row; with --most it deletes them', async () => {
+    const ids = Array.from({ length: 6 }, (_, n) => `doomed-${n}`);
+    for (const id of ids) await platform.put(rowOf(id));
+    expect(await script('--table', 'keys', ...source)).toMatchObject({ code: 0 });
+    const all = await listed();
+    expect(all).toEqual(expect.arrayContaining(ids));
+    for (const id of all) await platform.remove(String(id));
+
+    const stopped = await script('--table', 'keys', ...source, '--prune');
+    expect(stopped).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(/^(rejected: .*\n)*$/),
+      stderr: expect.stringContaining(
+        `error: ${all.length} Deployments have no row in the source, and 3 deletions are allowed. None was deleted.\n`,
+      ),
+    });
+    expect(stopped.stderr).toContain(`with --most ${all.length}.\n`);
+    expect(await listed()).toEqual(all);
+    const fewer = await script('--table', 'keys', ...source, '--prune', '--most', String(all.length - 1));
+    expect(fewer).toMatchObject({ code: 1 });
+    expect(await listed()).toEqual(all);
+
+    const dry = await script('--table', 'keys', ...source, '--prune', '--dry-run');
+    expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining('deleted: doomed-0\n') });
+    expect(dry.stdout).toMatch(
+      new RegExp(`none of the ${all.length} Deployments, because 3 .* add --most ${all.length}.\n$`),
+    );
+    expect(await listed()).toEqual(all);
+    const done = await script('--table', 'keys', ...source, '--prune', '--most', String(all.length));
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('deleted: doomed-5\n') });
+    expect(await listed()).toEqual([]);
+    await platform.put(rowOf('new'));
+    expect(await script('--table', 'keys', ...source, '--most', 'x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--most must be a whole number, not "x".'),
+    });
+  });
+
+  it('backfill lists its required options, and reports which part of the setting is invalid', async () => {
     expect(await script('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--dry-run') });
     const [untold, wrong, unknown, nowhere] = await Promise.all([
       script(...source),
       script('--table', 'keys', '--source', '{"table":"platform"}'),
-      script('--tabel', 'keys'),
+      script('--table', 'keys', '--prun'),
       script('--table', 'no-such-table', ...source, '--dry-run'),
     ]);
     expect(nowhere).toMatchObject({
@@ -119,24 +205,28 @@ describe('npm run backfill', () => {
       ),
     });
     expect(untold).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/^--table is missing/),
+      code: 2,
+      stderr: expect.stringMatching(/^error: required option '--table <name>' not specified\n/),
     });
     expect(wrong).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringMatching(
-        /^deploymentsSource must be .* Wrong or missing in it: table, stream, id\.\n$/,
+        /^error: deploymentsSource must be .* Wrong or missing in it: table, stream, id\.\n$/,
       ),
     });
-    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('--help for usage') });
+    expect(unknown).toMatchObject({
+      code: 2,
+      stderr:
+        "error: unknown option '--prun'\n(Did you mean --prune?)\nRun deployment-api-keys backfill --help for usage.\n",
+    });
   });
 
-  it('rejects the position of another backfill', async () => {
+  it('backfill rejects the stored position of a different backfill', async () => {
     const file = join(folder, 'position.json');
     writeFileSync(file, JSON.stringify({ of: 'other', part: 'rows' }));
     const refused = await script('--table', 'keys', ...source);
     expect(refused).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringContaining('belongs to another backfill (other)'),
     });
     expect(JSON.parse(readFileSync(file, 'utf8')).of).toBe('other');

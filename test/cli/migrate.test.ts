@@ -27,7 +27,7 @@ async function run(
   args: string[],
   { env = { MIGRATE_TOKEN: token }, typed = '' }: { env?: object; typed?: string } = {},
 ) {
-  const child = spawn(process.execPath, ['cli/migrate.ts', ...args], {
+  const child = spawn(process.execPath, ['cli/main.ts', 'migrate', ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: 'pipe',
   });
@@ -51,12 +51,12 @@ etl,nightly,old-1,"Deploys, at night",code:deploy airflow:read,
 etl,"say ""hi""",old-2,,,2040-01-01T00:00:00Z
 `;
 
-describe('npm run migrate', () => {
+describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
   const keys = file('keys.csv', KEYS);
   const secrets = at('new-keys.csv');
   const usual = [keys, '--url', stack.url, '--secrets', secrets];
 
-  it('prints what it would create in a dry run, and creates nothing', async () => {
+  it('migrate --dry-run prints the keys that would be created, and creates nothing', async () => {
     const { code, stdout } = await run([...usual, '--dry-run']);
     expect(code).toBe(0);
     expect(stdout).toBe(
@@ -66,7 +66,7 @@ describe('npm run migrate', () => {
     expect(() => statSync(secrets)).toThrow('ENOENT');
   });
 
-  it('creates the keys and writes the secrets only to a file with mode 0600', async () => {
+  it('migrate creates the keys and writes their secrets only to a file with mode 0600', async () => {
     const { code, stdout, stderr } = await run(usual);
     expect([code, stdout, stderr]).toEqual([0, '2 keys created, 0 already existed.\n', '2 of 2 keys\n']);
     expect(statSync(secrets).mode & 0o777).toBe(0o600);
@@ -99,17 +99,17 @@ describe('npm run migrate', () => {
     }
   });
 
-  it('creates nothing in a second run and leaves the file unchanged', async () => {
+  it('a second migration creates nothing and leaves the secrets file unchanged', async () => {
     const before = readFileSync(secrets, 'utf8');
     expect((await run(usual)).stdout).toBe('0 keys created, 2 already existed.\n');
     expect(readFileSync(secrets, 'utf8')).toBe(before);
     expect(await listed('etl')).toHaveLength(2);
   });
 
-  it('continues after a run that failed before it stored a secret: no second key, and a valid secret', async () => {
+  it('migrate continues after a run that failed before storing a secret: it creates no second key and stores a valid secret', async () => {
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
-    // The earlier run.
+    // The state that the interrupted run leaves behind.
     const lost = await createKey({ url: stack.url, token, pause: async () => {} }, third as never);
     const { stdout } = await run([file('more.csv', text), ...usual.slice(1)]);
     expect(stdout).toBe('1 keys created, 2 already existed.\n');
@@ -120,12 +120,12 @@ describe('npm run migrate', () => {
     expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
   });
 
-  it('registers Deployments with their groups on request, and reads the token from standard input', async () => {
+  it('migrate registers Deployments with their groups on request, and reads the token from standard input', async () => {
     const rows = file('new.csv', 'deployment,name,groups\nbi,ci,data-eng; platform\n');
     const without = await run([rows, '--url', stack.url, '--secrets', at('bi.csv')]);
     expect([without.code, without.stderr]).toEqual([
-      1,
-      'These Deployments are not registered: bi. Register them, or use --register.\n\nRun npm run migrate -- --help for usage.\n',
+      2,
+      'error: These Deployments are not registered: bi. Register them, or use --register.\n',
     ]);
     const options = { env: {}, typed: `${token}\n` };
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('bi.csv'), '--register'], options);
@@ -137,7 +137,17 @@ describe('npm run migrate', () => {
     expect(madeIn(at('bi.csv'))).toHaveLength(1);
   });
 
-  it('#61: registers a Deployment with groups that contain spaces unchanged', async () => {
+  it('migrate registers a Deployment with the groups from all its rows, and shows the groups in a dry run', async () => {
+    const rows = file('union.csv', 'deployment,name,groups\nunion,a,one;two\nunion,b,\nunion,c,two;three\n');
+    const options = [rows, '--url', stack.url, '--secrets', at('union-keys.csv'), '--register'];
+    const { stdout } = await run([...options, '--dry-run']);
+    expect(stdout).toContain('  union would be registered, with the groups one, two, three\n');
+    expect((await run(options)).code).toBe(0);
+    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/union');
+    expect(json.groups).toEqual(['one', 'two', 'three']);
+  });
+
+  it('#61: registers a Deployment with its groups unchanged, even if the groups contain spaces', async () => {
     const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
     expect(code).toBe(0);
@@ -145,7 +155,7 @@ describe('npm run migrate', () => {
     expect(json.groups).toEqual(['Data Platform', 'x admins', 'on call']);
   });
 
-  it('reports each rejected row and creates the others', async () => {
+  it('migrate reports each rejected row and creates keys for all other rows', async () => {
     const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
     expect([code, stdout]).toEqual([1, '1 keys created, 0 already existed.\n']);
@@ -153,7 +163,7 @@ describe('npm run migrate', () => {
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
   });
 
-  it('creates nothing, and says so in a dry run, when the stack does not know a scope of a row', async () => {
+  it('migrate creates nothing when a row names a scope that the stack does not know, and a dry run reports the problem', async () => {
     const before = (await listed('etl')).length;
     const rows = file('scopes.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
     for (const more of [['--dry-run'], []]) {
@@ -162,7 +172,7 @@ describe('npm run migrate', () => {
         code: 1,
         stdout: '',
         stderr:
-          'Line 3: unknown scope no:such. Scopes of the stack: code:deploy, airflow:read, airflow:write.\n',
+          'error: Line 3: unknown scope no:such. Scopes of the stack: code:deploy, airflow:read, airflow:write.\n',
       });
     }
     expect(await listed('etl')).toHaveLength(before);
@@ -173,39 +183,46 @@ describe('npm run migrate', () => {
       'a secrets file that others can read',
       () => chmodSync(file('open.csv', 'a\n'), 0o644),
       'open.csv',
+      2,
       /must be a file with mode 0600/,
     ],
-    ['a token that is invalid', () => {}, 'x.csv', /^The service rejected the token/],
-  ])('stops before it creates anything when it finds %s', async (_, prepare, name, says) => {
+    ['a token that is invalid', () => {}, 'x.csv', 3, /^error: The service rejected the token/],
+  ])('migrate creates nothing when it finds %s', async (_, prepare, name, exitCode, says) => {
     prepare();
     const before = (await listed('etl')).length;
     const rows = file('one.csv', `deployment,name\netl,${name}\n`);
     const { code, stderr } = await run([rows, '--url', stack.url, '--secrets', at(name)], {
       env: { MIGRATE_TOKEN: 'x' },
     });
-    expect(code).toBe(1);
+    expect(code).toBe(exitCode);
     expect(stderr).toMatch(says);
     expect(await listed('etl')).toHaveLength(before);
   });
 
   it.each([
-    [['--url', 'https://keys.example.com', '--secrets', 'x'], /^Give exactly one CSV file\./],
-    [['keys.csv', '--url', 'http://keys.example.com', '--secrets', 'x'], /^--url must be an https URL/],
-    [['keys.csv', '--url', 'https://keys.example.com'], /^--secrets is missing/],
-  ])('names the missing option: %j', async (args, says) => {
+    [['--url', 'https://keys.example.com', '--secrets', 'x'], /^error: missing required argument 'file'\n/],
+    [
+      ['keys.csv', '--url', 'http://keys.example.com', '--secrets', 'x'],
+      /^error: --url \(or DEPLOYMENT_KEYS_URL\) must begin with https:\/\//,
+    ],
+    [
+      ['keys.csv', '--url', 'https://keys.example.com'],
+      /^error: required option '--secrets <file>' not specified\n/,
+    ],
+  ])('migrate names the missing option: %j', async (args, says) => {
     expect((await run(args)).stderr).toMatch(says);
   });
 
-  it('prints its options with --help', async () => {
-    expect((await run(['--help'])).stdout).toContain('npm run migrate -- keys.csv --url');
+  it('migrate --help prints the options', async () => {
+    expect((await run(['--help'])).stdout).toContain('deployment-api-keys migrate keys.csv --url');
   });
 });
 
 const RULE =
   'without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
 
-describe('the CSV file of keys', () => {
-  it('#61: has groups separated by semicolons, each unchanged, whatever it contains', () => {
+describe('the CSV file that migrate reads', () => {
+  it('#61: groups in the CSV file are separated by semicolons and read unchanged, whatever characters they contain', () => {
     const group = fc
       .string({
         unit: fc.constantFrom('a', 'Z', ' ', ';', ',', '"', "'", '/', ':', '|', 'é', '漢', '\u00a0'),
@@ -256,7 +273,7 @@ describe('the CSV file of keys', () => {
     ],
     ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must have at most 20 entries.'],
     ['a quote in the middle of a group', 'groups', 'a"b', 'groups has a misplaced or unclosed quote.'],
-  ])('is rejected for %s', (_, column, value, fault) => {
+  ])('rejects the CSV file for %s', (_, column, value, fault) => {
     const fields = { deployment: 'etl', name: 'ci', [column]: value };
     const text = [Object.keys(fields), Object.values(fields).map(csvField)]
       .map((row) => row.join(','))
@@ -264,7 +281,7 @@ describe('the CSV file of keys', () => {
     expect(() => readWanted(text)).toThrow(`Line 2: ${fault}`);
   });
 
-  it('is rejected as a whole, with each error and its line', () => {
+  it('rejects the whole CSV file and reports each error with its line number', () => {
     const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
     expect(() => readWanted(text)).toThrow(
       [
@@ -291,7 +308,7 @@ describe('the CSV file of keys', () => {
     ['a,b\n,2', [{ a: '', b: '2' }]],
     ['a\n', []],
     ['', []],
-  ])('is parsed as RFC 4180 says: %j', (text, rows) => {
+  ])('parses the CSV file according to RFC 4180: %j', (text, rows) => {
     expect(parseCsv(text).map(({ fields }) => fields)).toEqual(rows);
   });
 
@@ -299,7 +316,7 @@ describe('the CSV file of keys', () => {
     ['a\n"x', 'Line 2 has a misplaced or unclosed quote.'],
     ['a\nx"y"\n', 'Line 2 has a misplaced or unclosed quote.'],
     ['a,b\n\n1\n', 'Line 3 has 1 fields, but the first line has 2.'],
-  ])('is rejected when it is malformed: %j', (text, says) => {
+  ])('rejects a malformed CSV file: %j', (text, says) => {
     expect(() => parseCsv(text)).toThrow(says);
   });
 });

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { BatchWriteCommand, DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { BatchWriteCommand, DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readArchive } from '../../cli/archive.ts';
 import { type Restoration, restore } from '../../cli/restoration.ts';
@@ -14,12 +14,12 @@ import { cloudEventOf } from '../../functions/domain/cloud-event.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { Actor } from '../../functions/domain/records.ts';
 import { reportLeak } from '../../functions/routes/report-leak.ts';
-import type { Table } from '../../functions/table/client.ts';
 import { allEvents } from '../../functions/table/restore.ts';
 import { makeTable } from '../support/engine.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import { restoration, stoppingAfter } from '../support/interrupted.ts';
 import type { CreatedKey } from '../support/stack.ts';
+import type { TestTable } from '../support/store.ts';
 
 const engine = await startTable();
 afterAll(() => engine.stop());
@@ -30,9 +30,9 @@ const folder = mkdtempSync(join(tmpdir(), 'restore-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 type Item = Record<string, unknown>;
-const named = (tableName: string): Table => ({ ...app.table, tableName });
+const named = (tableName: string): TestTable => ({ ...app.table, tableName });
 
-async function itemsOf(table: Table): Promise<Item[]> {
+async function itemsOf(table: TestTable): Promise<Item[]> {
   const items: Item[] = [];
   let start: Item | undefined;
   do {
@@ -45,8 +45,8 @@ async function itemsOf(table: Table): Promise<Item[]> {
   return items;
 }
 
-/** A separate table with these items, as point-in-time recovery creates it. */
-async function tableWith(tableName: string, items: Item[]): Promise<Table> {
+/** Creates a separate table with these items, as point-in-time recovery does. */
+async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
   await makeTable(app.table.client as never, tableName);
   for (let at = 0; at < items.length; at += 25) {
     const batch = items.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } }));
@@ -64,7 +64,7 @@ const rotate = async (key: CreatedKey, retireOld: unknown): Promise<CreatedKey> 
   secret: must(await as('ada', 'POST', `${pathOf(key)}/rotate`, { retireOld }), 200).json.secret,
 });
 
-// Before the time to which the table is restored.
+// Changes made before the time to which the table is restored.
 const NAMES = [
   'kept',
   'deleted',
@@ -94,7 +94,7 @@ const temporary = must(await as('ada', 'POST', '/deployments/etl/temporary-token
 const backup = await itemsOf(app.table);
 const restored = await tableWith('restored', backup);
 
-// After that time.
+// Changes made after the time to which the table is restored.
 app.time.now += HOUR;
 const newToken = await app.swap(keys.kept);
 await as('ada', 'DELETE', pathOf(keys.deleted));
@@ -122,7 +122,7 @@ await app.register('again');
 const ofOtherLife = await app.makeKey('again');
 await app.register('new');
 const ofNew = await app.makeKey('new');
-// The damage: somebody deletes items by hand.
+// Simulates someone deleting items by hand.
 for (const { pk, sk } of await app.partition('DEPLOYMENT#damaged')) {
   await app.table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
 }
@@ -151,10 +151,11 @@ const EXPECTED = {
     'keys deleted since': 1,
     'keys disabled': 6,
     'temporary tokens deleted': 1,
+    'people whose access stays ended': 0,
   },
   otherLives: [],
 };
-/** Removes what differs from run to run: epochs, revisions, records of the restore, its events. */
+/** Removes values that differ between runs: epochs, revisions, and the records and events of the restore. */
 const comparable = (items: Item[]) =>
   items
     .filter(({ pk, type }) => pk !== 'RESTORES' && type !== 'deployment.restored')
@@ -164,12 +165,14 @@ const comparable = (items: Item[]) =>
     .sort();
 
 describe('a restore from point-in-time recovery', () => {
-  it('reports everything that it would do in a dry run, and writes nothing', async () => {
+  it('a dry run of restore reports every planned change and writes nothing', async () => {
     expect(await restore(usual({ isDryRun: true }))).toEqual(EXPECTED);
     expect(await itemsOf(app.table)).toEqual(damaged);
   });
 
-  it('reaches the same end as an uninterrupted restore when it is killed after its 1st, 6th, 11th … write and restarted', async () => {
+  it('a restore that is killed after its 1st, 6th, 11th … write and restarted ends in the same state as an uninterrupted restore', {
+    timeout: 120_000,
+  }, async () => {
     const whole = await tableWith('whole', damaged);
     await restore(usual({ into: whole }));
     const end = comparable(await itemsOf(whole));
@@ -186,7 +189,7 @@ describe('a restore from point-in-time recovery', () => {
     expect(killed).toBeGreaterThan(3);
   });
 
-  it('ignores the changes of whoever did the damage, and keeps the new generation of a Deployment that was registered again', async () => {
+  it('a restore ignores changes by the person who caused the damage, and keeps the new generation of a Deployment that was registered again', async () => {
     const into = await tableWith('ignoring', damaged);
     const report = await restore(usual({ into, ignored: ['admin'] }));
     expect(report).toMatchObject({
@@ -196,13 +199,13 @@ describe('a restore from point-in-time recovery', () => {
     const items = await itemsOf(into);
     const keyOf = ({ id }: CreatedKey) => items.find(({ sk }) => sk === `KEY#${id.slice(-26)}`);
     expect(keyOf(others.gone as CreatedKey)).toMatchObject({ enabled: true, epoch: app.time.now + 1 });
-    // Of the earlier generation, which the purge has yet to delete.
+    // Items from the earlier generation, which the purge has not deleted yet.
     expect(keyOf(others.again as CreatedKey)?.epoch).toBe(0);
     expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: app.time.now + 1 });
   });
 
   it.each(['purge', 'restore', 'source', 'sweep', 'anonymous'])(
-    '#57: applies what the system and anonymous callers did when a person with the sub %s is ignored',
+    '#57: a restore that ignores the person with the sub %s still applies changes by the system and by anonymous callers',
     async (principal) => {
       const into = await tableWith(`ignoring-${principal}`, damaged);
       const key = keys.kept;
@@ -213,20 +216,24 @@ describe('a restore from point-in-time recovery', () => {
         generation: '',
         actor: { principal, type, address: '', requestId: '' },
         createdAt: POINT + sequence,
-        data: { keyId: key.id },
+        data: { keyId: key.id, changed: ['enabled'] },
         expiresAt: 0,
       });
       const type = principal === 'anonymous' ? 'anonymous' : 'system';
       const events = [of('person', 1), of(type, 2)];
       await restore(
-        usual({ into, history: async (id) => (id === 'etl' ? events : []), ignored: [principal] }),
+        usual({
+          into,
+          history: async (id) => ({ events: id === 'etl' ? events : [], malformed: [] }),
+          ignored: [principal],
+        }),
       );
       const items = await itemsOf(into);
       expect(items.find(({ sk }) => sk === `KEY#${key.id.slice(-26)}`)).toMatchObject({ enabled: false });
     },
   );
 
-  it('restores what was there and leaves later changes unchanged', async () => {
+  it('a restore brings back the items in the backup and leaves later changes unchanged', async () => {
     const doubts: Record<string, string> = {};
     const onDoubt: Restoration['onDoubt'] = (keyId, why) => {
       doubts[keyId] = why;
@@ -243,7 +250,7 @@ describe('a restore from point-in-time recovery', () => {
     });
   });
 
-  it('rejects every earlier token of keys and people, from either table', async () => {
+  it('the service rejects every token that was issued before a restore, whether the old or the new table contains the token', async () => {
     for (const token of [oldToken, newToken, revivable, sinceToken, temporary]) {
       expect(await app.use(token)).toBe(401);
     }
@@ -261,24 +268,27 @@ describe('a restore from point-in-time recovery', () => {
     ['rotated-on-use', 401],
     ['bound', 401],
     ['leaked', 401],
-  ] as const)('accepts or rejects the secret that the backup has of the key %s: %d', async (name, status) => {
-    expect((await app.exchange(keys[name])).status).toBe(status);
-  });
+  ] as const)(
+    'exchanging the secret that the key %s had in the backup returns %d after a restore',
+    async (name, status) => {
+      expect((await app.exchange(keys[name])).status).toBe(status);
+    },
+  );
 
-  it('lets active keys get new tokens', async () => {
+  it('active keys can get new tokens after a restore', async () => {
     for (const key of [keys.kept, keys.victim, others.damaged as CreatedKey]) {
       expect(await app.use(await app.swap(key))).toBe(200);
     }
   });
 
-  it('does not restore a key, Deployment or generation that was deleted later', async () => {
+  it('a restore does not bring back keys, Deployments or generations that were deleted after the backup', async () => {
     expect((await as('ada', 'GET', pathOf(keys.deleted))).status).toBe(404);
     expect((await as('admin', 'GET', '/deployments/gone')).status).toBe(404);
     for (const id of ['gone', 'again'])
       expect((await app.exchange(others[id] as CreatedKey)).status).toBe(401);
   });
 
-  it('applies later restrictions and edits again', async () => {
+  it('a restore reapplies the restrictions and edits that were made after the backup', async () => {
     const narrowed = (await as('ada', 'GET', pathOf(keys.narrowed))).json;
     expect(narrowed).toMatchObject({ name: 'narrow', scopes: ['airflow:read'] });
     expect((await as('ada', 'GET', '/deployments/etl')).json).toMatchObject({
@@ -287,12 +297,12 @@ describe('a restore from point-in-time recovery', () => {
     });
   });
 
-  it('leaves a leaked key disabled until an immediate rotation', async () => {
+  it('a restore leaves a leaked key disabled until an immediate rotation', async () => {
     expect((await patch(keys.leaked, { enabled: true })).status).toBe(409);
     expect(await app.use(await app.swap(await rotate(keys.leaked, 'now')))).toBe(200);
   });
 
-  it('requires a new secret for a rotated key: the later secret is lost, and the old one retires as planned', async () => {
+  it('a key that was rotated after the backup needs a new secret: its later secret is lost, and its old secret retires as planned', async () => {
     expect((await app.exchange(rotatedNow)).status).toBe(401);
     expect(await app.use(await app.swap(await rotate(rotatedNow, 'now')))).toBe(200);
     app.time.now += DAY * 1000;
@@ -300,19 +310,19 @@ describe('a restore from point-in-time recovery', () => {
     app.time.now -= DAY * 1000;
   });
 
-  it('leaves a key that was created later disabled until a person enables it', async () => {
+  it('a key that was created after the backup stays disabled after a restore until a person enables it', async () => {
     expect((await app.exchange(since)).status).toBe(401);
     expect((await patch(since, { enabled: true })).status).toBe(200);
     expect(await app.use(await app.swap(since))).toBe(200);
     expect(await app.use(sinceToken)).toBe(401);
   });
 
-  it('corrects the key count of each Deployment and records an event', async () => {
+  it('a restore corrects the key count of each Deployment and records an event', async () => {
     const [deployment] = (await app.partition('DEPLOYMENT#etl')).filter(({ sk }) => sk === 'DEPLOYMENT');
     expect(deployment?.keyCount).toBe(
       (await as('ada', 'GET', '/deployments/etl/api-keys')).json.items.length,
     );
-    const events = await allEvents(app.table, 'damaged');
+    const { events } = await allEvents(app.table, 'damaged');
     expect(events.at(-1)).toMatchObject({
       type: 'deployment.restored',
       actor: { principal: 'restore', type: 'system' },
@@ -320,15 +330,83 @@ describe('a restore from point-in-time recovery', () => {
     });
   });
 
-  it('does nothing when it is run again after it is done', async () => {
+  it('an interrupted restore rejects different options, and reports the options that it was started with', async () => {
+    const into = await tableWith('other-options', damaged);
+    const started = usual({ into, ignored: ['b', 'a'], archive: 'events' });
+    await expect(restore({ ...started, into: stoppingAfter(5, into) })).rejects.toThrow('killed');
+    const before = await itemsOf(into);
+    const others: Partial<Restoration>[] = [
+      { ignored: [] },
+      { ignored: ['a'] },
+      { point: POINT + 1 },
+      { disablesAll: true },
+      { archive: undefined },
+      { ignored: ['a'], isDryRun: true },
+    ];
+    for (const other of others) {
+      await expect(restore({ ...started, ...other }), JSON.stringify(other)).rejects.toThrow(
+        `This restore was started with other options: --point ${new Date(POINT).toISOString()} --archive events ` +
+          '--ignore-principal a --ignore-principal b. Nothing was changed.',
+      );
+    }
+    expect(await itemsOf(into)).toEqual(before);
+    expect(await restore({ ...started, ignored: ['a', 'b', 'a'] })).toBeDefined();
+  });
+
+  it('restores the same backup with different options only if the `again` option is set, and can continue such a restore after an interruption', async () => {
+    const into = await tableWith('repeated', damaged);
+    const forgotten = usual({ into, ignored: [] });
+    const victim = async () =>
+      (await itemsOf(into)).find(({ sk }) => sk === `KEY#${partsOf(keys.victim.id).ulid}`);
+    expect(await restore(forgotten)).toBeDefined();
+    expect(await victim()).toBeUndefined();
+    const right = usual({ into });
+    expect(await restore(right)).toBeUndefined();
+    expect(await victim()).toBeUndefined();
+
+    const again = { ...right, again: true };
+    await expect(restore({ ...again, into: stoppingAfter(5, into) })).rejects.toThrow('killed');
+    await expect(restore({ ...forgotten, again: true })).rejects.toThrow('--ignore-principal mallory');
+    // Without `again`, the script continues the interrupted second restore.
+    expect(await restore(right)).toBeDefined();
+    expect(await victim()).toMatchObject({ enabled: true });
+    expect(await restore(right)).toBeUndefined();
+    const records = (await itemsOf(into)).filter(({ pk }) => pk === 'RESTORES');
+    expect(records.map(({ options, finishedAt }) => [options, finishedAt])).toEqual([
+      [{ point: POINT, ignored: [], disablesAll: false }, app.time.now],
+      [{ point: POINT, ignored: ['mallory'], disablesAll: false }, app.time.now],
+    ]);
+  });
+
+  it('a repeated restore does not make revoked access valid again', async () => {
+    const into = await tableWith('repeated-revoked', damaged);
+    await restore(usual({ into }));
+    const end = comparable(await itemsOf(into));
+    expect(await restore(usual({ into, again: true }))).toMatchObject({
+      counts: { ...EXPECTED.counts, 'temporary tokens deleted': 0 },
+    });
+    expect(comparable(await itemsOf(into))).toEqual(end);
+  });
+
+  it('continues a restore that was started by an earlier version of the CLI', async () => {
+    const into = await tableWith('earlier-version', damaged);
+    const options = usual({ into });
+    await expect(restore({ ...options, into: stoppingAfter(5, into) })).rejects.toThrow('killed');
+    const [record] = (await itemsOf(into)).filter(({ pk }) => pk === 'RESTORES');
+    const { options: _, ...earlier } = record ?? {};
+    await app.table.client.send(new PutCommand({ TableName: into.tableName, Item: earlier }));
+    expect(await restore(options)).toBeDefined();
+  });
+
+  it('a finished restore does nothing when it runs again', async () => {
     const before = await itemsOf(app.table);
     expect(await restore(usual())).toBeUndefined();
     expect(await itemsOf(app.table)).toEqual(before);
   });
 });
 
-describe('a restore under the name of a deleted table', () => {
-  it('reads later events from an archive', async () => {
+describe("a restore to a deleted table's name", () => {
+  it('a restore reads the events after the backup from an archive', async () => {
     const lines = damaged
       .filter(({ pk }) => String(pk).startsWith('EVENTS#'))
       .map(({ pk, sk, ...event }) => ({ ...event, id: sk, deploymentId: String(pk).slice('EVENTS#'.length) }))
@@ -342,7 +420,11 @@ describe('a restore under the name of a deleted table', () => {
 
     const inPlace = await tableWith('in-place', backup);
     const report = await restore(
-      usual({ from: inPlace, into: inPlace, history: async (id) => archive.get(id) ?? [] }),
+      usual({
+        from: inPlace,
+        into: inPlace,
+        history: async (id) => ({ events: archive.get(id) ?? [], malformed: [] }),
+      }),
     );
     expect(report?.counts).toMatchObject({
       'Deployments restored': 2,
@@ -356,14 +438,19 @@ describe('a restore under the name of a deleted table', () => {
     expect(has('DEPLOYMENT#etl', `KEY#${keys.deleted.id.slice(-26)}`)).toBe(false);
     expect(has('DEPLOYMENT#gone', 'DEPLOYMENT')).toBe(false);
     expect(has('DEPLOYMENTS', 'gone')).toBe(false);
-    // The purge finds what remains of the earlier generation.
+    // The purge finds the remaining items of the earlier generation.
     expect(items.filter(({ pk }) => pk === 'PURGES')).toHaveLength(2);
   });
 
-  it('disables every key and revokes every token without an archive', async () => {
+  it('without an archive, a restore disables every key and revokes every token', async () => {
     const inPlace = await tableWith('unknown', backup);
     const report = await restore(
-      usual({ from: inPlace, into: inPlace, history: async () => [], disablesAll: true }),
+      usual({
+        from: inPlace,
+        into: inPlace,
+        history: async () => ({ events: [], malformed: [] }),
+        disablesAll: true,
+      }),
     );
     expect(report?.counts).toMatchObject({ 'keys restored': 14, 'keys disabled': 13 });
     const items = await itemsOf(inPlace);
@@ -378,9 +465,9 @@ describe('a restore under the name of a deleted table', () => {
   });
 });
 
-describe('npm run restore', () => {
+describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
   const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, ['cli/restore.ts', ...args], {
+    promisify(execFile)(process.execPath, ['cli/main.ts', 'restore', ...args], {
       env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
     }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
@@ -388,42 +475,58 @@ describe('npm run restore', () => {
     );
   const point = new Date(POINT).toISOString();
 
-  it('reports all invalid options at once', async () => {
-    const { code, stderr } = await run('--point', 'yesterday');
-    expect(code).toBe(1);
-    expect(stderr).toBe(
-      '--from is missing. Give the restored table.\n' +
-        "--into is missing. Give the service's table: the stack's output TableName.\n" +
-        '--point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n\n' +
-        'Run npm run restore -- --help for usage.\n',
-    );
-  });
-
-  it('names an unknown option', async () => {
-    const { code, stderr } = await run('--form', 'keys');
-    expect({ code, stderr }).toEqual({
-      code: 1,
-      stderr: "Unknown option '--form'\n\nRun npm run restore -- --help for usage.\n",
+  it('restore reports a missing option and a malformed time', async () => {
+    expect(await run('--point', point)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^error: required option '--from <table>' not specified\n/),
+    });
+    expect(await run('--from', 'a', '--into', 'b', '--point', 'yesterday')).toMatchObject({
+      code: 2,
+      stderr: 'error: --point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n',
     });
   });
 
-  it('does not run without a source of later events', async () => {
+  it('restore uses at most the write units given with --write-units, and rejects an invalid number', async () => {
+    const options = ['--from', 'a', '--into', 'limited', '--point', point, '--disable-all', '--dry-run'];
+    await tableWith('limited', []);
+    for (const units of ['0', '-1', '1.5', 'many', '100000']) {
+      expect(await run(...options, '--write-units', units)).toMatchObject({
+        code: 2,
+        stderr: 'error: --write-units must be a whole number from 1 to 99999.\n',
+      });
+    }
+    expect((await run(...options, '--write-units', '20')).stderr).toMatch(
+      /^Writing at most 20 write units per second\.\n/,
+    );
+    expect((await run(...options)).stderr).not.toContain('write units');
+  });
+
+  it('restore reports the name of an unknown option', async () => {
+    const { code, stderr } = await run('--from', 'a', '--into', 'b', '--point', point, '--archiv', 'x');
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr:
+        "error: unknown option '--archiv'\n(Did you mean --archive?)\nRun deployment-api-keys restore --help for usage.\n",
+    });
+  });
+
+  it('restore does not run without a source of the events after the backup', async () => {
     const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toContain('give --archive with the events since --point, or use --disable-all.');
   });
 
-  it('accepts every option that the runbook uses', async () => {
+  it('restore accepts every option that the runbook uses', async () => {
     const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
     const commands = [...runbook.matchAll(/npm run restore -- (.*)/g)].map(([, options]) => options);
     expect(commands).toHaveLength(3);
     const named = commands.flatMap((options) => options?.match(/--[a-z-]+/g) ?? []);
     const { stdout } = await run('--help');
-    expect(stdout).toContain('npm run restore -- --from');
+    expect(stdout).toContain('deployment-api-keys restore --from');
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
-  it('prints a dry run, continues after it is killed, restores, and reports that it is done', async () => {
+  it('restore prints a dry run, continues after it is killed, and reports when it has finished', async () => {
     const into = await tableWith('by-command', damaged);
     const args = [
       '--from',
@@ -446,13 +549,15 @@ describe('npm run restore', () => {
     expect(real.stdout).toContain('       1 Deployments restored before the interruption\n');
     expect((await itemsOf(into)).filter(isDone)).toHaveLength(4);
     expect(real.stderr).toContain('5 of 5 Deployments');
-    expect((await run(...args)).stdout).toBe('This restore has already finished. Nothing was changed.\n');
+    expect((await run(...args)).stdout).toBe(
+      'This restore has already finished. Nothing was changed. To restore the backup once more with other options, add --again.\n',
+    );
   });
 });
 
 /**
- * Runs the script and kills it with SIGKILL when it restores its nth Deployment, before that write reaches the
- * engine.
+ * Runs the script and kills it with SIGKILL while it restores the nth Deployment, before the write for that Deployment
+ * reaches the engine.
  */
 async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   let seen = 0;
@@ -476,7 +581,7 @@ async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   }).listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   const { port } = proxy.address() as AddressInfo;
-  const child = spawn(process.execPath, ['cli/restore.ts', ...args], {
+  const child = spawn(process.execPath, ['cli/main.ts', 'restore', ...args], {
     env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${port}` },
     stdio: 'ignore',
   });

@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { jsonOption, urlOption } from './command.ts';
+
+/** Adds the options of a command that calls the management API. */
+export function addApiOptions(command: Command): Command {
+  return command
+    .addOption(urlOption())
+    .option(
+      '--sigv4',
+      'Sign the call with AWS credentials and send it to /platform, instead of using a sign-in.',
+    )
+    .option(
+      '--region <region>',
+      "The stack's Region, for --sigv4. Default: the Region in the URL, or AWS_REGION.",
+    )
+    .addOption(jsonOption());
+}
+
+/** Collects the values of an option that the user can give more than once. */
+export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];

@@ -1,0 +1,25 @@
+import { UsageError } from './failure.ts';
+
+const DAY = 24 * 60 * 60 * 1000;
+const UNITS: Readonly<Record<string, number>> = { h: DAY / 24, d: DAY, w: 7 * DAY };
+
+/** Returns a duration such as `12h`, `90d` or `4w` in milliseconds. @throws UsageError that names the option */
+export function readDuration(text: string, option: string): number {
+  const [, number, unit = ''] = /^(\d{1,5})([hdw])$/.exec(text) ?? [];
+  const milliseconds = Number(number) * (UNITS[unit] ?? Number.NaN);
+  if (milliseconds > 0) return milliseconds;
+  throw new UsageError(`${option} must be a number of hours, days or weeks, such as 12h, 90d or 4w.`);
+}
+
+/**
+ * Returns a time in RFC 3339, from text that contains either such a time or a duration from now. @throws UsageError
+ * that names the option
+ */
+export function readTime(text: string, option: string): string {
+  if (/^\d+[a-z]$/i.test(text)) return new Date(Date.now() + readDuration(text, option)).toISOString();
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time)) {
+    throw new UsageError(`${option} must be a time such as 2030-01-01T12:00:00Z, or a duration such as 90d.`);
+  }
+  return new Date(time).toISOString();
+}
