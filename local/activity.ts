@@ -2,7 +2,7 @@ import type { ServedRequest } from './api-gateway/served-request.ts';
 import type { LogLine } from './lambda/worker-pool.ts';
 import { paint, printable, withoutSecrets } from './terminal.ts';
 
-/** Formats a request for people: `POST /oauth/token 401 invalid_client 12 ms`. */
+/** Formats a request for people to read: `POST /oauth/token 401 invalid_client 12 ms`. */
 export function requestLine(
   { method, path, status, code, milliseconds }: ServedRequest,
   stream: NodeJS.WriteStream,
@@ -21,22 +21,23 @@ export const requestJson = ({ milliseconds, ...request }: ServedRequest): string
   JSON.stringify({ time: new Date().toISOString(), ...request, ms: Math.round(milliseconds) });
 
 /**
- * Formats a function's output for people, with the function's name in front of each line. Leaves out what the request
- * lines make needless: log lines below the level WARN, metrics, and the error by which a REST API's authorizer rejects a
- * call.
+ * Formats a function's output for people to read, with the function's name in front of each line. Omits output that the
+ * request lines make unnecessary: log lines below level WARN, metrics, and the error with which a REST API's authorizer
+ * rejects a call.
  */
 export const functionLines = ({ function: name, text }: LogLine): string[] =>
   linesOf(text)
     .flatMap((line) => {
       const json = objectOf(line);
-      if (!json) return isRejection(line) ? [] : [line];
+      if (!json) return isRejection(textError(line)) ? [] : [line];
+      if (isRejection(json.message)) return [];
       const isRoutine = '_aws' in json || ['TRACE', 'DEBUG', 'INFO'].includes(String(json.level));
       return isRoutine ? [] : [readable(json)];
     })
     .flatMap((part) => part.split('\n'))
     .map((line) => printable(withoutSecrets(`${name}: ${line.replaceAll('\t', '  ')}`)));
 
-/** Formats a function's output as lines of JSON: unchanged where it is JSON already. */
+/** Formats a function's output as lines of JSON. Lines that are already JSON stay unchanged. */
 export const functionJson = ({ function: name, text }: LogLine): string[] =>
   linesOf(text).map((line) =>
     printable(objectOf(line) ? line : JSON.stringify({ function: name, text: line })),
@@ -54,13 +55,17 @@ function objectOf(line: string): Record<string, unknown> | undefined {
 }
 
 /** API Gateway turns an error with exactly this message into a 401. */
-const isRejection = (line: string): boolean => {
-  const [, error] = line.split('\tERROR\tInvoke Error\t');
-  return error !== undefined && objectOf(error)?.errorMessage === 'Unauthorized';
-};
+const isRejection = (error: unknown): boolean => Object(error).errorMessage === 'Unauthorized';
 
-/** Formats a log line of the level WARN or above, with the stack trace of its error. */
+/** Returns the error in the line that Lambda writes when a function with the Text log format fails. */
+const textError = (line: string) => objectOf(line.split('\tERROR\tInvoke Error\t')[1] ?? '');
+
+/** Formats a log line with level WARN or above, including the stack trace of its error. */
 function readable({ level, message, error, ...json }: Record<string, unknown>): string {
+  // The line that Lambda itself writes about a failed call.
+  const { errorType, errorMessage, stackTrace } = Object(message);
+  if (Array.isArray(stackTrace))
+    return [`${level} ${errorType}: ${errorMessage}`, ...stackTrace.slice(1)].join('\n');
   if (typeof message !== 'string') return JSON.stringify({ level, message, error, ...json });
   const { stack } = (error ?? {}) as { stack?: unknown };
   return [`${level} ${message}`, ...(typeof stack === 'string' ? [stack] : [])].join('\n');

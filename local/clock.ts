@@ -5,8 +5,8 @@ const OFFSET = 1;
 const RUNNING = -1n;
 
 /**
- * The time for functions, gateway, issuer, TTL and schedules, in epoch milliseconds. It follows the machine's clock
- * until it is frozen or advanced. It never runs backwards unless it is frozen at an earlier time. Its state is in
+ * The clock for functions, gateways, the issuer, TTL and schedules, in epoch milliseconds. It follows the machine's
+ * clock until it is frozen or advanced. It never runs backwards unless it is frozen at an earlier time. Its state is in
  * shared memory, so worker threads can read it directly.
  */
 export class Clock {
@@ -14,7 +14,7 @@ export class Clock {
   readonly memory: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
 
-  /** @param memory memory of another thread's clock, to share that clock */
+  /** @param memory memory of another thread's clock, which this clock then shares */
   constructor(memory = new SharedArrayBuffer(16)) {
     this.memory = memory;
     this.#cells = new BigInt64Array(memory);
@@ -28,32 +28,38 @@ export class Clock {
     return frozen === RUNNING ? realNow() + Number(Atomics.load(this.#cells, OFFSET)) : Number(frozen);
   };
 
-  /** Difference between this clock and the machine's, in milliseconds. Positive if this clock is ahead. */
+  /**
+   * Difference between this clock and the machine's clock, in milliseconds. The difference is positive if this clock is
+   * ahead.
+   */
   get drift(): number {
     return this.now() - realNow();
   }
 
-  /** Stops the clock. @param at epoch milliseconds. Default: the current time */
+  /** Stops the clock. @param at time at which to stop it, in epoch milliseconds. Default: the current time */
   freeze(at: number = this.now()): void {
     Atomics.store(this.#cells, FROZEN, BigInt(at));
   }
 
-  /** Moves the clock forward, whether it is frozen or running. @param seconds seconds */
+  /** Moves the clock forward, whether it is frozen or running. @param seconds how far to move the clock, in seconds */
   advance(seconds: number): void {
     const milliseconds = BigInt(Math.round(seconds * 1000));
     const cell = Atomics.load(this.#cells, FROZEN) === RUNNING ? OFFSET : FROZEN;
     Atomics.add(this.#cells, cell, milliseconds);
   }
 
-  /** Lets a frozen clock run on from its current time. */
+  /** Lets a frozen clock run again from its current time. */
   release(): void {
     Atomics.store(this.#cells, OFFSET, BigInt(this.drift));
     Atomics.store(this.#cells, FROZEN, RUNNING);
   }
 }
 
-/** Returns the process's monotonic time in milliseconds. It is the same in every thread and never virtual. */
+/**
+ * Returns the process's monotonic time in milliseconds. This time is the same in every thread, and does not depend on
+ * the stack's clock.
+ */
 export const monotonicNow = (): number => Number(hrtime.bigint() / 1_000_000n);
 
-/** Saved before a thread replaces its Date with one that reads a Clock. */
+/** The original Date.now, saved before a thread replaces its Date with a Date that reads a Clock. */
 const realNow = Date.now;

@@ -30,23 +30,29 @@ import { makeSources } from './lambda/sources.ts';
 import type { FunctionError } from './lambda/worker.ts';
 import { type LogLine, makeFunction } from './lambda/worker-pool.ts';
 import { Logs } from './logs.ts';
+import { Operations } from './operations.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './sign-in/issuer.ts';
 import { State } from './state.ts';
 import { ACCOUNT, type Assembly, type CfnTemplate, REGION, type Resource, Template } from './template.ts';
 
 /** The options of a local stack. All are optional. */
 export interface LocalStackOptions extends DataOptions {
-  /** CDK context, as for `cdk -c`. If it names no issuer, the development issuer is used. */
+  /** CDK context, as for `cdk -c`. If it does not name an issuer, the development issuer is used. */
   readonly context?: Readonly<Record<string, unknown>>;
   /** Port of the first API. @default 0, which picks any free port */
   readonly port?: number;
-  /** Port of the development issuer. @default the API's port + 1, or any free port if the API's is 0 */
+  /** Port of the development issuer. @default the API's port + 1, or any free port if the API's port is 0 */
   readonly issuerPort?: number;
-  /** Seconds between an item's expiry and its TTL deletion. @default two days, a long delay for AWS */
+  /** Port of the endpoint for operators; 0 picks any free port. @default there is no such endpoint */
+  readonly operationsPort?: number;
+  /**
+   * Number of seconds between an item's expiry and its TTL deletion. @default two days, which would be a long delay on
+   * AWS
+   */
   readonly ttlLateness?: number;
   /**
-   * False creates tables without streams, so that the functions that read them never run. The embedded engine's
-   * writes slow down as its stream grows. @default true
+   * False to create tables without streams, so that the functions that read the streams never run. The embedded
+   * engine's writes slow down as its stream grows. @default true
    */
   readonly stream?: boolean;
   /** The CDK app. @default the service's app */
@@ -54,13 +60,13 @@ export interface LocalStackOptions extends DataOptions {
     context: Readonly<Record<string, unknown>>,
     outdir: string,
   ) => Assembly | Promise<Assembly>;
-  /** Changes each synthesised template before it is read, to test what a change breaks. */
+  /** Changes each synthesised template before the stack reads it, so that a test can show what a change breaks. */
   readonly alterTemplate?: (template: CfnTemplate) => void;
   /** Receives each line that a function or the runner writes. */
   readonly onLog?: (line: LogLine) => void;
-  /** Receives each request to an API after its response. */
+  /** Receives each request to an API after the response was sent. */
   readonly onRequest?: (request: ServedRequest) => void;
-  /** Receives the name of each step of the start as it begins. */
+  /** Receives the name of each startup step as the step begins. */
   readonly onStep?: (label: string) => void;
 }
 
@@ -76,13 +82,13 @@ export class FunctionFailure extends Error {
   }
 }
 
-/** Direct access to a table of the running stack, for tests and tools. No role restricts it. */
+/** Direct access to a table of the running stack, for tests and tools. No role restricts this access. */
 export interface TableAccess {
   readonly name: string;
   readonly client: DynamoDBDocumentClient;
   /**
-   * Deletes expired items as TTL does. @param lateness seconds since their expiry. Default: 0 @returns the number of
-   * deleted items
+   * Deletes expired items as TTL does. @param lateness minimum number of seconds since the expiry. Default: 0 @returns
+   * the number of deleted items
    */
   readonly sweepExpired: (lateness?: number) => Promise<number>;
 }
@@ -110,15 +116,19 @@ export async function startLocalStack(options: LocalStackOptions = {}) {
   }
 }
 
-/** Registers a closer. `stop` runs the closers in reverse order. */
+/** Registers a function that `stop` calls. `stop` calls these functions in reverse order. */
 type AtStop = (closer: () => unknown) => void;
 
 async function start(options: LocalStackOptions, atStop: AtStop) {
   const clock = new Clock();
   const logs = new Logs(options.onLog);
 
-  // Open the ports first: a port in use shows that another stack already runs on the same data.
-  const { gateway, url, issuer, issuerUrl } = await listen(options, { clock, logs, atStop });
+  // Open the ports first, because a port that is in use shows that another stack is already running on the same data.
+  const { gateway, url, issuer, issuerUrl, operations, operationsUrl } = await listen(options, {
+    clock,
+    logs,
+    atStop,
+  });
   const engineStarting = startEngine(options);
   atStop(async () => (await engineStarting.catch(() => undefined))?.stop());
   const step = options.onStep ?? (() => {});
@@ -170,6 +180,12 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       sweepExpired: (lateness = 0) => ttl.sweep(lateness),
     }),
   );
+  operations.serve({
+    engine: engine.endpoint,
+    table: access[0]?.name ?? '',
+    queues: aws.queues,
+    schedules: sources.schedules,
+  });
   return {
     /** Base URL of the first API, without a trailing slash. */
     url,
@@ -179,26 +195,31 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
     urls,
     /** URL of the development issuer. */
     issuer: issuerUrl,
+    /** URL of the endpoint for operators, without a trailing slash; undefined if there is no such endpoint. */
+    operationsUrl,
     clock,
     logs,
     /** The first table. */
     table: access[0] as TableAccess,
     tables: access,
-    /** Endpoint for direct access to all tables, which no role restricts. */
+    /** Endpoint for direct access to all tables. No role restricts this access. */
     engineEndpoint: engine.endpoint,
-    /** Endpoint of the AWS services for the functions. Each caller may do what its role allows. */
+    /** Endpoint of the AWS services for the functions. Each caller can do only what its role allows. */
     awsEndpoint: aws.endpoint,
     schedules: sources.schedules,
 
-    /** Returns an access token (default) or an ID token of a person. */
+    /** Returns a person's access token (the default) or ID token. */
     signIn: (person: Person, kind?: 'access' | 'id', tamper?: Tamper) => issuer.signIn(person, kind, tamper),
 
-    /** Creates a credential of an IAM user or role session in the account. Its own policies allow everything. */
+    /**
+     * Creates a credential for an IAM user or role session in the account. The principal's own policies allow
+     * everything.
+     */
     credentialOf: (arn: string) => identities.make(arn),
 
     /**
-     * Returns the credential of a function's role, to test what the role allows. @param name name of the function's
-     * file
+     * Returns the credential of a function's role, so that tests can check what the role allows. @param name name of
+     * the function's file
      */
     credentialOfFunction: (name: string): Credential => named(name).credential,
 
@@ -215,13 +236,15 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       throw new FunctionFailure(outcome.error);
     },
 
+    queues: aws.queues,
+
     /** Returns the queue whose name contains a construct's name, such as `StreamFailures`. */
     queue: (name: string): Queue => one(aws.queues, (queue) => queue.name.includes(name), name),
 
     /** The event buses, with their entries. */
     buses: aws.buses,
 
-    /** The secrets of Secrets Manager, with their values. */
+    /** The secrets in Secrets Manager, with their values. */
     secrets: aws.secrets,
 
     /** Returns the number of allowed calls that a function has made to AWS services, by operation. */
@@ -229,13 +252,14 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
     resetCalls: () => aws.proxy.resetCalls(),
 
     /**
-     * Resolves when everything that was in streams and queues at the call is delivered or discarded.
+     * Resolves when everything that was in streams and queues at the time of the call has been delivered or discarded.
      *
      * @param timeout milliseconds
      * @throws Error if that takes longer than the timeout
      */
     settled: async (timeout = 10_000): Promise<void> => {
-      // Drain the streams twice: delivering a queue's message can write items whose records the streams must deliver.
+      // Drain the streams twice, because the delivery of a message from a queue can write items whose records the
+      // streams must deliver.
       const drain = async () => {
         for (const source of [...sources.streams, ...sources.queues, ...sources.streams]) {
           await source.drained();
@@ -250,9 +274,9 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
   };
 }
 
-/** Opens the ports of the first API and of the development issuer. */
+/** Opens the ports for the first API, the development issuer and the endpoint for operators. */
 async function listen(
-  { port = 0, issuerPort = port === 0 ? 0 : port + 1, onRequest }: LocalStackOptions,
+  { port = 0, issuerPort = port === 0 ? 0 : port + 1, operationsPort, onRequest }: LocalStackOptions,
   { clock, logs, atStop }: { clock: Clock; logs: Logs; atStop: AtStop },
 ) {
   const gateway = new Gateway(logs.write, onRequest);
@@ -260,10 +284,14 @@ async function listen(
   const url = await gateway.listen(port);
   const issuer = new Issuer(clock);
   atStop(() => issuer.stop());
-  return { gateway, url, issuer, issuerUrl: await issuer.start(issuerPort) };
+  const issuerUrl = await issuer.start(issuerPort);
+  const operations = new Operations();
+  atStop(() => operations.stop());
+  const operationsUrl = operationsPort === undefined ? undefined : await operations.listen(operationsPort);
+  return { gateway, url, issuer, issuerUrl, operations, operationsUrl };
 }
 
-/** Synthesises the app in this process, with the development issuer if the context names none. */
+/** Synthesises the app in this process, with the development issuer if the context does not name an issuer. */
 async function synthesiseTemplate(
   { context: given = {}, dataDirectory, synthesise, alterTemplate }: LocalStackOptions,
   issuerUrl: string,
@@ -282,7 +310,7 @@ async function synthesiseTemplate(
   const synthesiseApp = synthesise ?? (await import('../infra/app.ts')).synthesise;
   const synthesised = await withoutValidation(() => synthesiseApp(context, outdir));
   const assembly = withPlatformTable(synthesised, context.deploymentsSource);
-  // With kept data, names must be the same in every run. Otherwise each stack has its own names, also on a shared
+  // If the data is kept, names must be the same in every run. Otherwise, each stack has its own names, even on a shared
   // engine.
   const suffix = dataDirectory === undefined ? `-${randomBytes(4).toString('hex')}` : '-local';
   return { template: new Template(assembly, suffix, alterTemplate), discardAssembly };
@@ -329,7 +357,7 @@ async function createTables(
   return { client, tables };
 }
 
-/** Opens a gateway for each API of the template. Its URL must be known before functions are configured. */
+/** Opens a gateway for each API in the template. The gateway's URL must be known before functions are configured. */
 async function openApis(
   template: Template,
   first: { gateway: Gateway; url: string; options: LocalStackOptions; logs: Logs; atStop: AtStop },
@@ -350,7 +378,7 @@ async function openApis(
   return { apis, urls };
 }
 
-/** Creates every function of the template, each with its role's permissions. */
+/** Creates every function in the template, each with its role's permissions. */
 function startFunctions(
   template: Template,
   {
@@ -378,7 +406,7 @@ function startFunctions(
   });
 }
 
-/** Puts each API behind its gateway. The URL of a REST API ends with its stage. */
+/** Puts each API behind its gateway. The URL of a REST API ends with the API's stage. */
 function serveApis(
   template: Template,
   {
@@ -409,7 +437,10 @@ function serveApis(
   }
 }
 
-/** Validating the templates takes longer than everything else at startup. `cdk synth` and its tests validate them. */
+/**
+ * Do not validate the templates, because that would take longer than everything else at startup. `cdk synth` and its
+ * tests validate them.
+ */
 async function withoutValidation<T>(synthesise: () => T | Promise<T>): Promise<T> {
   const { CDK_VALIDATION: before } = process.env;
   process.env.CDK_VALIDATION = before ?? 'false';
@@ -423,7 +454,7 @@ async function withoutValidation<T>(synthesise: () => T | Promise<T>): Promise<T
 const roleOf = (template: Template, arn: string): Resource =>
   one(template.ofType('AWS::IAM::Role'), (role) => template.attribute(role, 'Arn') === arn, arn);
 
-/** Returns the only matching item. @throws Error if there is none or more than one */
+/** Returns the only matching item. @throws Error if there is no matching item or more than one */
 function one<T>(items: readonly T[], isIt: (item: T) => boolean, name: string): T {
   const [found, ...more] = items.filter(isIt);
   if (found === undefined) throw new Error(`The local stack has no ${name}.`);

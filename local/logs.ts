@@ -2,7 +2,7 @@ import type { LogLine } from './lambda/worker-pool.ts';
 
 const MOST = 100_000;
 
-/** The output of functions and the runner, newest last. Drops the oldest lines when there are too many. */
+/** The output of the functions and the runner, newest line last. Discards the oldest lines when there are too many. */
 export class Logs {
   readonly #lines: LogLine[] = [];
   readonly #onLine: (line: LogLine) => void;
@@ -11,7 +11,7 @@ export class Logs {
     this.#onLine = onLine;
   }
 
-  /** Adds a line of the runner itself. */
+  /** Adds a line from the runner itself. */
   write = (text: string): void => this.writeOf({ function: 'local', text });
 
   writeOf = (line: LogLine): void => {
@@ -20,7 +20,7 @@ export class Logs {
     this.#onLine(line);
   };
 
-  /** Returns all output, or only that of one function, as text. */
+  /** Returns all output, or only the output of one function, as text. */
   text(functionName?: string): string {
     return this.#lines
       .filter((line) => functionName === undefined || line.function === functionName)

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-// Import everything else late. It takes seconds to load, and the first line of output should not wait for it.
+// Import everything else late, because loading it takes seconds and the first line of output should not wait.
 import type { ServedRequest } from './api-gateway/served-request.ts';
 import type { LogLine } from './lambda/worker-pool.ts';
 import type { LocalStack } from './local-stack.ts';
 import { readOptions, UsageError } from './options.ts';
-import { issuerPort, port } from './ports.ts';
+import { issuerPort, operationsPort, port } from './ports.ts';
 import { Progress, paint, printable } from './terminal.ts';
 
 const DATA_DIRECTORY = fileURLToPath(new URL('../.local', import.meta.url));
@@ -25,6 +25,7 @@ Options:
 Environment:
   PORT                        Port of the API. Default: 8787
   ISSUER_PORT                 Port of the sign-in. Default: PORT + 1
+  OPERATIONS_PORT             Port of the endpoint that shows queues and runs schedules. Default: PORT + 9
   DYNAMODB_ENDPOINT           URL of a DynamoDB to use instead of the embedded engine.
   NO_COLOR, FORCE_COLOR       Turn colours off or on. Default: on in a terminal`;
 
@@ -45,7 +46,7 @@ function readArguments() {
   return { ...values, context: Object.fromEntries(context) };
 }
 
-/** Creates a first Deployment if there is none, so that the console has something to show. */
+/** Creates a first Deployment if there are no Deployments, so that the console has something to show. */
 async function welcome({ url, signIn }: LocalStack): Promise<void> {
   const headers = { authorization: `Bearer ${await signIn('admin')}`, 'content-type': 'application/json' };
   const listing = await fetch(`${url}/deployments?limit=1`, { headers });
@@ -66,12 +67,12 @@ function describe(error: unknown): string {
   return isForTheUser ? error.message : (error.stack ?? error.message);
 }
 
-/** Where a run writes. With --json, standard output has only lines of JSON. */
+/** The output streams of a run. With --json, standard output contains only lines of JSON. */
 interface Output {
   readonly progress: Progress;
   readonly onRequest: (request: ServedRequest) => void;
   readonly onLog: (line: LogLine) => void;
-  /** Begins to show requests. Those of the start itself are not shown. */
+  /** Starts showing requests. Requests during startup are not shown. */
   readonly showRequests: () => void;
 }
 
@@ -119,10 +120,11 @@ async function run(): Promise<void> {
     stack = await startLocalStack({
       port: port(),
       issuerPort: issuerPort(),
+      operationsPort: operationsPort(),
       context: { platformPrincipals: DEVELOPER.arn, ...context },
       dataDirectory: resolve(data),
       fresh,
-      // An API that uses the authorizer, next to the service.
+      // The app contains an API that uses the authorizer, in addition to the service.
       synthesise: synthesiseWithExample,
       onLog,
       onRequest,

@@ -4,7 +4,10 @@ import { printable } from './terminal.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-/** A mistake in how a command was called. Its message is all that the user needs, so it is printed without a stack. */
+/**
+ * A mistake in the way a command was called. The message contains everything that the user needs, so the error is
+ * printed without a stack trace.
+ */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -14,12 +17,12 @@ export class UsageError extends Error {
  *
  *     const { fresh } = readOptions('npm start', { fresh: { type: 'boolean', default: false } });
  *
- * @throws UsageError for an unknown option, with the option that was probably meant, and for an option that npm took
- * for itself because `--` is missing
+ * @throws UsageError for an unknown option, with the option that was probably intended, and for an option that npm
+ * itself consumed because `--` was missing
  */
 export function readOptions<const T extends Options>(command: string, options: T) {
   for (const name of Object.keys(options)) {
-    // npm has options of its own with these names, which a user's configuration may set.
+    // npm has its own options with these names, and a user's npm configuration may set them.
     const isOfNpm = name === 'json' || name === 'help';
     if (!isOfNpm && process.env[`npm_config_${name}`] !== undefined) {
       throw new UsageError(`npm read --${name} as an option of its own. Run ${command} -- --${name}`);
@@ -34,7 +37,7 @@ export function readOptions<const T extends Options>(command: string, options: T
   }
 }
 
-/** Says which argument is wrong and what was probably meant. */
+/** Describes the wrong argument and the argument that was probably intended. */
 function describe({ message }: Error, options: Options): string {
   const { tokens } = parseArgs({ options, strict: false, allowPositionals: true, tokens: true });
   for (const token of tokens) {
@@ -48,9 +51,9 @@ function describe({ message }: Error, options: Options): string {
   return printable(message);
 }
 
-/** Returns ` Did you mean …?` with the most similar name, or an empty string if none is similar. */
+/** Returns ` Did you mean …?` with the most similar name, or an empty string if no name is similar. */
 export function suggestion(given: string, names: readonly string[], prefix = ''): string {
-  // No name is so long that more of the text could matter.
+  // Compare only the beginning, because no name is longer.
   const text = given.slice(0, 64).toLowerCase();
   const [best] = names
     .map((name) => ({ name, distance: text !== '' && name.startsWith(text) ? 0 : leven(text, name) }))

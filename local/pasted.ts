@@ -3,9 +3,9 @@ import type { LocalStack } from './local-stack.ts';
 import { REGION } from './template.ts';
 
 /**
- * Returns shell commands that show the life cycle of a key on the running stack, with curl, sed and grep. They register
- * a Deployment of their own and delete it. Each command fails if the service rejects its call. curl reads secrets from
- * standard input.
+ * Returns shell commands that use curl, sed and grep to show the life cycle of a key on the running stack. The commands
+ * register their own Deployment and delete it. Each command fails if the service rejects its call. curl reads secrets
+ * from standard input.
  */
 export const story = ({ url, issuer, urls }: Pick<LocalStack, 'url' | 'issuer' | 'urls'>) => `
 API=${url}

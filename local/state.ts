@@ -6,8 +6,9 @@ import type { Checkpoints } from './lambda/stream.ts';
 const WRITE_DELAY = 100;
 
 /**
- * What a local stack keeps across restarts besides its tables: the progress of the stream deliveries. If a stack is
- * killed, it can lose the latest progress; those records are delivered again, as at-least-once delivery allows.
+ * The state that a local stack keeps across restarts in addition to its tables: the progress of the stream deliveries.
+ * If a stack is killed, it can lose the latest progress. The affected records are then delivered again, as
+ * at-least-once delivery allows.
  */
 export class State {
   readonly #file?: string;

@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { type Manage, verifyStack } from '../cli/verification.ts';
+import { printRows, printStep } from '../cli/verification-text.ts';
 import { readOptions, UsageError } from './options.ts';
-import { duration, Progress, paint, printable, withoutSecrets } from './terminal.ts';
+import { Progress, paint } from './terminal.ts';
 
-const HELP = `Plays the life of a key: registers a Deployment, creates a key, exchanges it for a token and uses the token.
-Then deletes the Deployment and shows that the token and the key are rejected.
+const HELP = `Plays the life of a key: registers a Deployment, creates a key, exchanges it for a token, uses and revokes the token.
+Then deletes the Deployment, shows that the token and the key are rejected, and waits for the purge.
 
 Usage: npm run story -- [options]
 
@@ -12,103 +13,33 @@ Options:
       --token <token>    An administrator's OIDC access token, for --url. STORY_TOKEN keeps it off the command line.
   -h, --help             Show this help.
 
-Registers a Deployment under a new ID and leaves only its events behind. The exit code is 1 if a response differs from
-the expected one.`;
+With a sign-in, use the command deployment-api-keys verify-stack, which does the same.
+Registers a Deployment under a new ID, deletes it also after a failure, and leaves only its events behind. With --url, it also
+prints rows for docs/verified.md. The exit code is 1 if a response differs from the expected one.`;
 
-/** A step of the story: the request and the expected response. */
-interface Step {
-  readonly says: string;
-  readonly method: string;
-  readonly path: string;
-  readonly status: number;
-  readonly bearer?: string;
-  readonly basic?: readonly [string, string];
-  readonly json?: object;
-  readonly form?: Record<string, string>;
-}
+/** Calls the management API as an administrator. @param token OIDC access token */
+const manageWith =
+  (url: string, token: string): Manage =>
+  (method, path, json) =>
+    fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(json && { 'content-type': 'application/json' }) },
+      ...(json && { body: JSON.stringify(json) }),
+    });
 
-type Json = Record<string, unknown>;
-
-const output = process.stdout;
-
-async function play(url: string, administrator: string): Promise<void> {
-  const deploymentId = `story-${randomBytes(4).toString('hex')}`;
-  const deployment = `/deployments/${deploymentId}`;
-  const step = (next: Step) => take(url, next);
-
-  await step({
-    says: 'An administrator registers a Deployment',
-    method: 'PUT',
-    path: deployment,
-    bearer: administrator,
-    json: { name: 'Story', groups: ['data-eng'] },
-    status: 201,
+/**
+ * Runs the story, which consists of the steps of the `verify-stack` command.
+ *
+ * @returns the steps with their results
+ */
+const play = (url: string, token: string) =>
+  verifyStack({
+    url,
+    manage: manageWith(url, token),
+    onStep: printStep,
+    onFinding: () => {},
+    onRemoved: (sentence) => console.log(sentence),
   });
-  const key = await step({
-    says: 'The administrator creates a key, whose secret is returned only once',
-    method: 'POST',
-    path: `${deployment}/api-keys`,
-    bearer: administrator,
-    json: { name: 'ci' },
-    status: 201,
-  });
-  const { access_token: token } = await step({
-    says: 'A pipeline exchanges the ID and the secret for an access token',
-    method: 'POST',
-    path: '/oauth/token',
-    basic: [String(key.id), String(key.secret)],
-    form: { grant_type: 'client_credentials' },
-    status: 200,
-  });
-  const use = { method: 'GET', path: '/whoami', bearer: String(token) };
-  await step({ ...use, says: 'The pipeline uses the token', status: 200 });
-  await step({
-    says: 'The administrator deletes the Deployment',
-    method: 'DELETE',
-    path: deployment,
-    bearer: administrator,
-    status: 204,
-  });
-  await step({ ...use, says: 'The token is rejected immediately', status: 401 });
-  await step({
-    says: 'The key is rejected too',
-    method: 'POST',
-    path: '/oauth/token',
-    basic: [String(key.id), String(key.secret)],
-    form: { grant_type: 'client_credentials' },
-    status: 401,
-  });
-}
-
-/** Runs a step. @throws UsageError if the response has an unexpected status */
-async function take(url: string, step: Step): Promise<Json> {
-  const start = performance.now();
-  const response = await fetch(`${url}${step.path}`, {
-    method: step.method,
-    headers: {
-      ...(step.bearer && { authorization: `Bearer ${step.bearer}` }),
-      ...(step.basic && { authorization: `Basic ${Buffer.from(step.basic.join(':')).toString('base64')}` }),
-      ...(step.json && { 'content-type': 'application/json' }),
-    },
-    body: step.json ? JSON.stringify(step.json) : step.form && new URLSearchParams(step.form),
-  }).catch(() => {
-    throw new UsageError(`No server responds at ${printable(url)}.`);
-  });
-  const text = await response.text();
-  const took = duration(performance.now() - start);
-  const isExpected = response.status === step.status;
-  const mark = isExpected ? paint(output, 'green', '✓') : paint(output, 'red', '✗');
-  const shown = printable(withoutSecrets(text));
-  console.log(`${mark} ${paint(output, 'bold', step.says)} ${paint(output, 'dim', took)}`);
-  console.log(`  ${step.method} ${step.path}`);
-  console.log(paint(output, 'dim', `  ${response.status} ${shown}`.trimEnd()));
-  if (!isExpected) throw new UsageError(`The response should have the status ${step.status}.`);
-  try {
-    return text === '' ? {} : JSON.parse(text);
-  } catch {
-    throw new UsageError('The response is not JSON.');
-  }
-}
 
 async function run(): Promise<void> {
   const values = readOptions('npm run story', {
@@ -125,10 +56,12 @@ async function run(): Promise<void> {
       throw new UsageError(
         '--token is missing. Give an access token of an administrator, or set STORY_TOKEN.',
       );
-    return play(values.url.replace(/\/+$/, ''), values.token);
+    const url = values.url.replace(/\/+$/, '');
+    printRows(url, await play(url, values.token));
+    return;
   }
-  const progress = new Progress(output);
-  progress.line(paint(output, 'bold', 'Starting a local stack'));
+  const progress = new Progress(process.stdout);
+  progress.line(paint(process.stdout, 'bold', 'Starting a local stack'));
   progress.step('Loading the CDK');
   const { startLocalStack } = await import('./local-stack.ts');
   const stack = await startLocalStack({ onStep: (label) => progress.step(label) }).catch((error) => {
@@ -139,9 +72,6 @@ async function run(): Promise<void> {
     progress.done();
     progress.line();
     await play(stack.url, await stack.signIn('admin'));
-    progress.step('Purging what it left');
-    await stack.settled();
-    progress.done();
   } finally {
     await stack.stop();
   }

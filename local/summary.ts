@@ -5,20 +5,24 @@ import type { LocalStack } from './local-stack.ts';
 import { signedCall, story } from './pasted.ts';
 import { duration, paint, printable } from './terminal.ts';
 
-/** What the summary says besides the stack. */
+/** The content of the summary, apart from the stack. */
 interface SummaryOptions {
-  /** The stream that the summary is written to, which decides about colours. */
+  /** The stream to which the summary is written. The stream determines whether the summary has colours. */
   readonly stream: NodeJS.WriteStream;
   readonly context: Readonly<Record<string, unknown>>;
-  /** Folder of the data. */
+  /** Folder that contains the data. */
   readonly data: string;
-  /** Milliseconds that the start took. */
+  /** Duration of the start in milliseconds. */
   readonly took: number;
 }
 
-/** Returns what a developer needs to know of a stack that has started: its addresses, and commands to paste. */
+/**
+ * Returns the information that a developer needs about a stack that has started: its addresses, and commands to paste.
+ */
 export function summary(stack: LocalStack, { stream, context, data, took }: SummaryOptions): string {
   const heading = (text: string) => paint(stream, 'bold', text);
+  const atEngine = (table: string) =>
+    `${table} at ${stack.engineEndpoint}, access key ${ENGINE_CREDENTIALS.accessKeyId}, any secret`;
   const source = stack.tables.at(-1)?.name;
   const rows: Record<string, readonly string[]> = {
     'Console and API': [stack.url],
@@ -27,11 +31,9 @@ export function summary(stack: LocalStack, { stream, context, data, took }: Summ
     Data: [
       process.env.DYNAMODB_ENDPOINT ? stack.engineEndpoint : printable(relative('', resolve(data)) || '.'),
     ],
-    ...(context.deploymentsSource !== undefined && {
-      'Deployments table': [
-        `${source} at ${stack.engineEndpoint}, access key ${ENGINE_CREDENTIALS.accessKeyId}, any secret`,
-      ],
-    }),
+    Table: [atEngine(stack.table.name)],
+    ...(context.deploymentsSource !== undefined && { 'Deployments table': [atEngine(String(source))] }),
+    Queues: [`${queuesIn(stack)}: ${stack.operationsUrl}`],
   };
   const isDeveloperAllowed = String(context.platformPrincipals ?? DEVELOPER.arn).includes(DEVELOPER.arn);
   return [
@@ -39,6 +41,10 @@ export function summary(stack: LocalStack, { stream, context, data, took }: Summ
     `${heading('Deployment API Keys is ready')} after ${duration(took)}. Press Ctrl-C to stop it.`,
     '',
     ...aligned(stream, rows),
+    '',
+    heading('Run a schedule now, such as reconciliation:'),
+    '',
+    `  curl -X POST ${stack.operationsUrl}/schedules/Reconciliation/Schedule`,
     ...(isDeveloperAllowed
       ? ['', heading('Make a management call as an IAM principal:'), '', signedCall(stack)]
       : []),
@@ -49,7 +55,16 @@ export function summary(stack: LocalStack, { stream, context, data, took }: Summ
   ].join('\n');
 }
 
-/** Returns aligned lines of names and values, one line a value. */
+/** Returns text that says how many messages are in all queues. */
+function queuesIn({ queues }: LocalStack): string {
+  const count = (isDeadLetterQueue: boolean) =>
+    queues
+      .filter((queue) => queue.isDeadLetterQueue === isDeadLetterQueue)
+      .reduce((sum, { messages }) => sum + messages.length, 0);
+  return `${count(false)} messages and ${count(true)} dead letters in ${queues.length} queues`;
+}
+
+/** Returns aligned lines of names and values, one line per value. */
 const aligned = (stream: NodeJS.WriteStream, rows: Readonly<Record<string, readonly string[]>>): string[] => {
   const width = Math.max(...Object.keys(rows).map((name) => name.length)) + 3;
   return Object.entries(rows).flatMap(([name, values]) =>

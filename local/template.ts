@@ -1,8 +1,10 @@
 import { resolve as resolvePath } from 'node:path';
 
-/** The parts of a synthesised cloud assembly that are read here. The CDK's CloudAssembly implements it. */
+/**
+ * The parts of a synthesised cloud assembly that the emulator reads. The CDK's CloudAssembly implements this interface.
+ */
 export interface Assembly {
-  /** Folder of the assets that the templates refer to. */
+  /** Folder that contains the assets to which the templates refer. */
   readonly directory: string;
   readonly stacks: readonly { readonly stackName: string; readonly template: unknown }[];
 }
@@ -47,7 +49,7 @@ const PSEUDO_PARAMETERS: Record<string, string> = {
   'AWS::URLSuffix': 'amazonaws.com',
 };
 
-/** The end of an ARN for each resource type, given the resource's name. Other types need only a name here. */
+/** The end of the ARN for each resource type, given the resource's name. Resources of other types need only a name. */
 const ARN_OF: Record<string, (name: string) => string> = {
   'AWS::Lambda::Function': (name) => arn('lambda', `function:${name}`),
   'AWS::DynamoDB::GlobalTable': (name) => arn('dynamodb', `table/${name}`),
@@ -58,10 +60,10 @@ const ARN_OF: Record<string, (name: string) => string> = {
   'AWS::Events::Rule': (name) => arn('events', `rule/${name}`),
 };
 
-/** The shortest of AWS's limits on resource names, in characters. */
+/** The lowest of AWS's limits on the length of resource names, in characters. */
 const MAX_NAME = 63;
 
-/** The property with which a template can name a resource itself. */
+/** For each resource type, the property with which a template can choose the resource's name. */
 const NAME_PROPERTY: Record<string, string> = {
   'AWS::Lambda::Function': 'FunctionName',
   'AWS::DynamoDB::GlobalTable': 'TableName',
@@ -75,8 +77,8 @@ const NAME_PROPERTY: Record<string, string> = {
 const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${resource}`;
 
 /**
- * The synthesised templates, with references resolved as CloudFormation would resolve them, to names and ARNs of this
- * machine. A reference that cannot be resolved is an error; nothing is guessed.
+ * The synthesised templates, with their references resolved as CloudFormation would resolve them, but to names and ARNs
+ * on this machine. A reference that cannot be resolved is an error; nothing is guessed.
  */
 export class Template {
   readonly resources: readonly Resource[];
@@ -86,7 +88,7 @@ export class Template {
 
   /**
    * @param suffix the end of physical names, where AWS puts random characters
-   * @param alter changes a stack's template before it is read
+   * @param alter function that changes a stack's template before it is read
    */
   constructor(assembly: Assembly, suffix: string, alter: (template: CfnTemplate) => void = () => {}) {
     this.#directory = assembly.directory;
@@ -134,12 +136,12 @@ export class Template {
     return `${this.#name(resource)}.${name}`;
   }
 
-  /** Sets the result of `Ref` or an attribute that only the running stack knows, such as a URL. */
+  /** Sets the result of `Ref`, or an attribute that only the running stack knows, such as a URL. */
   set(resource: Resource, name: string, value: string): void {
     this.#attributes.set(key(resource, name), value);
   }
 
-  /** Returns the resource of the given types with an ARN or name. */
+  /** Returns the resource that has one of the given types and the given ARN or name. */
   find(arnOrName: string, ...types: string[]): Resource | undefined {
     const names = (resource: Resource) => [
       this.ref(resource),
@@ -161,8 +163,8 @@ export class Template {
     const given = property && resource.definition.Properties?.[property];
     if (given !== undefined) return String(this.#resolve(given, resource.stack));
     if (property === undefined) return resource.logicalId;
-    // Names that are too long lose the end of the stack's name, because the logical ID, which ends in a hash, keeps
-    // them distinct.
+    // In names that are too long, the stack's name is truncated. The names stay distinct, because the logical ID ends
+    // in a hash.
     const room = MAX_NAME - 1 - this.#suffix.length;
     const id = resource.logicalId.slice(-room);
     return `${resource.stack.name.slice(0, room - id.length)}-${id}${this.#suffix}`.replace(/^-/, '');

@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 type Style = Parameters<typeof styleText>[0];
 
 /**
- * Styles text for a stream. Only a terminal gets colours, unless FORCE_COLOR or NO_COLOR decides.
+ * Styles text for a stream. Only a terminal gets colours, unless FORCE_COLOR or NO_COLOR is set.
  *
  *     paint(process.stdout, 'green', '✓');
  */
@@ -12,7 +12,8 @@ export const paint = (stream: NodeJS.WriteStream, style: Style, text: string): s
 
 /**
  * Escapes the characters that a terminal would act on or not show: control and formatting characters, lone surrogates
- * and line separators. The form is that of JSON (`\u001b`), so an escaped line of JSON has the same value.
+ * and line separators. The escapes have the same form as in JSON (`\u001b`), so a line of JSON keeps its value when it
+ * is escaped.
  */
 export const printable = (text: string): string =>
   text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
@@ -22,7 +23,7 @@ export const printable = (text: string): string =>
       .join(''),
   );
 
-/** Shortens the service's secrets and tokens in a text. */
+/** Shortens the service's secrets and tokens in a string. */
 export const withoutSecrets = (text: string): string =>
   text.replace(/(dk[stx]_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+/g, '$1…');
 
@@ -34,18 +35,21 @@ export function duration(milliseconds: number): string {
 
 const LABEL_WIDTH = 32;
 
-/** Shows the steps of something that takes seconds: each label at its start, its duration at its end. */
+/**
+ * Shows the steps of an operation that takes seconds: the label of each step when it starts, and its duration when it
+ * ends.
+ */
 export class Progress {
   readonly #stream: NodeJS.WriteStream;
   #step?: { readonly label: string; readonly start: number };
-  /** Whether the cursor is behind the label of the current step. */
+  /** Whether the cursor is after the label of the current step. */
   #isOpen = false;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
   }
 
-  /** Ends the current step and begins another. */
+  /** Ends the current step and begins a new step. */
   step(label: string): void {
     this.done();
     this.#step = { label, start: performance.now() };
@@ -62,7 +66,7 @@ export class Progress {
     if (this.#step) this.#close(paint(this.#stream, 'red', '✗'));
   }
 
-  /** Writes a line, also in the middle of a step. */
+  /** Writes a line, even while a step is in progress. */
   line(text = ''): void {
     if (this.#isOpen) this.#stream.write('\n');
     this.#isOpen = false;

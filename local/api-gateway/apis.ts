@@ -43,8 +43,8 @@ interface AuthorizerProperties {
 }
 
 /**
- * Reads the template's HTTP APIs: routes, integrations and authorizers. Throws an Error for anything that is not
- * emulated.
+ * Reads the template's HTTP APIs: routes, integrations and authorizers. Throws an Error if the template contains
+ * anything that is not emulated.
  */
 export class ApiReader {
   readonly #template: Template;

@@ -5,17 +5,21 @@ import type { Outcome } from '../lambda/worker-pool.ts';
 import { type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api-event.ts';
 
-/** An authorizer's decision: a response that ends the request, or the caller's context for the function's event. */
+/**
+ * An authorizer's decision: either a response that ends the request, or information about the caller for the function's
+ * event.
+ */
 export type Decision =
   | { readonly refusal: GatewayResponse; readonly context?: undefined }
   | { readonly refusal?: undefined; readonly context: object };
 
-/** An authorizer of an HTTP API. */
+/** An authorizer for an HTTP API. */
 export interface Authorizer {
   /**
-   * Decides whether a call may go through.
+   * Decides whether to allow a call.
    *
-   * @param scopes scopes of the route; the token needs one of them. Empty: the route requires none.
+   * @param scopes scopes of the route. The token needs at least one of them. If the list is empty, the route does not
+   * require any scopes.
    * @param request the request exactly as it arrived, because a signature covers it
    */
   decide(event: HttpApiEvent, scopes: readonly string[], request: GatewayRequest): Promise<Decision>;
@@ -29,7 +33,7 @@ function assertKnown(source: string): void {
   if (!SOURCE.test(source)) throw new Error(`The local gateway does not know the identity source ${source}.`);
 }
 
-/** Returns the request's value at an identity source, or undefined if it is missing or empty. */
+/** Returns the value that the request has for an identity source; undefined if the value is missing or empty. */
 function identity(source: string, event: HttpApiEvent): string | undefined {
   const { header, variable } = SOURCE.exec(source)?.groups ?? {};
   const found =
@@ -45,7 +49,7 @@ export interface JwtAuthorizerOptions {
   readonly clock: Clock;
 }
 
-/** Emulates the JWT authorizer of HTTP APIs. */
+/** Emulates the JWT authorizer for HTTP APIs. */
 export class JwtAuthorizer implements Authorizer {
   readonly #options: JwtAuthorizerOptions;
   #keys?: Promise<ReturnType<typeof createRemoteJWKSet>>;
@@ -104,7 +108,8 @@ export class JwtAuthorizer implements Authorizer {
 }
 
 /**
- * AWS documents two of these descriptions: for an expired token and for a wrong audience. The others are our wording.
+ * AWS documents two of these descriptions: the one for an expired token and the one for a wrong audience. The wording
+ * of the others is ours.
  */
 function describe(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired';
@@ -130,17 +135,17 @@ function flatten(claims: JWTPayload): Record<string, string> {
   return Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, print(value)]));
 }
 
-/** The settings of a Lambda authorizer of an HTTP API. */
+/** The settings of a Lambda authorizer for an HTTP API. */
 export interface LambdaAuthorizerOptions {
   readonly identitySources: readonly string[];
   /** True if the function returns `isAuthorized`; false if it returns an IAM policy. */
   readonly isSimple: boolean;
-  /** ARN of the API, without stage, method and path. */
+  /** ARN of the API, without the stage, method and path. */
   readonly apiArn: string;
   readonly invoke: (event: object) => Promise<Outcome>;
 }
 
-/** Emulates the Lambda authorizer of HTTP APIs: event format 2.0, both response types, no cache. */
+/** Emulates the Lambda authorizer for HTTP APIs, with event format 2.0 and both response types, but without a cache. */
 export class LambdaAuthorizer implements Authorizer {
   readonly #options: LambdaAuthorizerOptions;
 
@@ -166,7 +171,7 @@ export class LambdaAuthorizer implements Authorizer {
   }
 }
 
-/** Returns the function's decision, or undefined if its response does not have the configured type. */
+/** Returns the function's decision; undefined if the function's response does not have the configured type. */
 function judge(
   answer: unknown,
   isSimple: boolean,

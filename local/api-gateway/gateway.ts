@@ -13,7 +13,7 @@ export interface GatewayRequest {
   readonly query: string;
   /** The HTTP version, such as `HTTP/1.1`. */
   readonly protocol: string;
-  /** All headers in their original order and case, including repeated ones. */
+  /** All headers, including repeated headers, in their original order and case. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
   readonly sourceIp: string;
@@ -22,26 +22,29 @@ export interface GatewayRequest {
 /** The response to send. */
 export interface GatewayResponse {
   readonly status: number;
-  /** The headers to send. A name may occur several times, as `Set-Cookie` does. */
+  /** The headers to send. A header such as `Set-Cookie` can occur several times. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | Buffer;
 }
 
-/** One API behind a port. Each API type handles requests in its own way; this file has what all types share. */
+/**
+ * An API that is served on a port. Each API type handles requests in its own way; this file contains the code that all
+ * types share.
+ */
 export interface Api {
   /** Name of the response header with the request ID. */
   readonly idHeader: string;
   newId(): string;
   /** The paths of all routes, such as `/deployments/{deploymentId}`. */
   readonly routes: readonly string[];
-  /** Returns the path of the route that a request matches, or undefined if none matches. */
+  /** Returns the path of the route that a request matches; undefined if no route matches. */
   routeOf(method: string, path: string): string | undefined;
   handle(request: GatewayRequest): Promise<GatewayResponse>;
   /** Returns the response to a body that is larger than API Gateway allows. */
   tooLarge(): GatewayResponse;
 }
 
-/** Builds the gateway's own JSON response: `{"message": …}`. */
+/** Builds a JSON response from the gateway itself: `{"message": …}`. */
 export function message(
   status: number,
   text: string,
@@ -59,7 +62,7 @@ const BODY_LIMIT = 10 * 1024 * 1024;
 /** API Gateway's limit for the request line and all headers together, in bytes. */
 const HEADER_LIMIT = 10_240;
 
-/** Serves one API on a port of 127.0.0.1 and on no other interface. */
+/** Serves one API on a port of 127.0.0.1, and not on any other interface. */
 export class Gateway {
   readonly #server: Server;
   readonly #onRequest: (request: ServedRequest) => void;
@@ -73,13 +76,14 @@ export class Gateway {
         if (!hasClientLeft) log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
         outgoing.destroy();
       });
-      // Keep idle connections open: a client that reuses one just as the server closes it gets a connection reset.
+      // Keep idle connections open: if a client reuses a connection just as the server closes it, the connection is
+      // reset.
       this.#server.keepAliveTimeout = 0;
     });
   }
 
   /**
-   * Opens the port. Requests wait until the API is set.
+   * Opens the port. Requests that arrive before the API is set wait for it.
    *
    * @param port port number; 0 picks any free port
    * @returns the base URL without a trailing slash
@@ -124,7 +128,7 @@ export class Gateway {
     outgoing.end(body);
   }
 
-  /** Returns what may be shown of a request. */
+  /** Returns the parts of a request that are safe to display. */
   #shown({ method = 'GET', url = '/' }: IncomingMessage): Pick<ServedRequest, 'method' | 'path'> {
     const [path] = splitOnce(url, '?');
     const route = this.#api?.routeOf(method, path);
@@ -148,7 +152,7 @@ export class Gateway {
   }
 }
 
-/** Reads the request body. Returns undefined if it is larger than API Gateway allows. */
+/** Reads the request body. Returns undefined if the body is larger than API Gateway allows. */
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;

@@ -12,12 +12,12 @@ export interface Route {
   /** Route key: `GET /deployments/{deploymentId}`, `ANY /{proxy+}` or `$default`. */
   readonly key: string;
   readonly authorizer?: Authorizer;
-  /** Scopes of which the access token needs at least one, if the route has a JWT authorizer. */
+  /** Scopes for a JWT authorizer. The access token needs at least one of them. */
   readonly authorizationScopes?: readonly string[];
   readonly invoke: (event: HttpApiEvent) => Promise<Outcome>;
 }
 
-/** What an HTTP API consists of. */
+/** The configuration of an HTTP API. */
 export interface HttpApiOptions {
   readonly apiId: string;
   readonly stage: string;
@@ -52,7 +52,7 @@ export class HttpApi implements Api {
     return found ? this.#pathOf(found.route.key) : undefined;
   }
 
-  /** The path of the stage, which precedes that of the route. */
+  /** The stage's path, which precedes the route's path. */
   get #prefix(): string {
     const { stage } = this.#options;
     return stage === '$default' ? '' : `/${stage}`;
@@ -60,7 +60,7 @@ export class HttpApi implements Api {
 
   #pathOf = (key: string): string => `${this.#prefix}${key.split(' ')[1] ?? `/${key}`}`;
 
-  /** Returns the path after the stage, still percent-encoded, or undefined if the path is not in the stage. */
+  /** Returns the part of the path after the stage, still percent-encoded; undefined if the path is not in the stage. */
   #pathInStage(path: string): string | undefined {
     const received = this.#prefix === '' ? path : withOneLeadingSlash(path);
     if (!`${received}/`.startsWith(`${this.#prefix}/`)) return undefined;
@@ -133,7 +133,7 @@ export class HttpApi implements Api {
   }
 }
 
-/** Decodes a path. Returns undefined if a percent sign starts no valid escape or the bytes are not UTF-8. */
+/** Decodes a path. Returns undefined if a percent sign does not start a valid escape, or if the bytes are not UTF-8. */
 function decoded(path: string): string | undefined {
   try {
     return decodeURIComponent(path);
@@ -154,7 +154,7 @@ const joined = (pairs: readonly (readonly [string, string])[]): Record<string, s
 const unlessEmpty = <T extends object>(record: T): T | undefined =>
   Object.keys(record).length > 0 ? record : undefined;
 
-/** Formats a time in epoch milliseconds as in the common log format: `12/Mar/2020:19:03:58 +0000`. */
+/** Formats a time in epoch milliseconds in the style of the common log format: `12/Mar/2020:19:03:58 +0000`. */
 export function commonLogTime(epochMilliseconds: number): string {
   const [, day, month, year, time] = new Date(epochMilliseconds).toUTCString().split(' ');
   return `${day}/${month}/${year}:${time} +0000`;
@@ -163,7 +163,8 @@ export function commonLogTime(epochMilliseconds: number): string {
 const TEXT_TYPE = /^(text\/.*|application\/(json|javascript|xml))$/;
 
 /**
- * Encodes every body in base64 except the known text types; forms and bodies without a content type are encoded too.
+ * Encodes every body in base64, except for bodies with a known text type. Forms and bodies without a content type are
+ * also encoded.
  */
 function bodyOf(
   body: Buffer,
@@ -175,8 +176,8 @@ function bodyOf(
   return { body: body.toString(isText ? 'utf8' : 'base64'), isBase64Encoded: !isText };
 }
 
-/** Converts a function's result to the HTTP response. Supports both response formats of payload 2.0. */
-export function render(outcome: Outcome): GatewayResponse {
+/** Converts a function's result to the HTTP response. Supports both response formats of payload format 2.0. */
+function render(outcome: Outcome): GatewayResponse {
   const failure = message(500, 'Internal Server Error');
   if (!outcome.ok) return failure;
   const answer = JSON.parse(outcome.payload);
@@ -205,7 +206,10 @@ export function render(outcome: Outcome): GatewayResponse {
   };
 }
 
-/** Ranks a matching route: the most important criterion comes first, and the smaller number wins. */
+/**
+ * Ranks a matching route by several criteria, the most important one first. For each criterion, the smaller number
+ * wins.
+ */
 function precedenceOf(key: string): number[] {
   const [method = '', path = ''] = key.split(' ');
   const segments = specificityOf(path);
@@ -213,8 +217,8 @@ function precedenceOf(key: string): number[] {
 }
 
 /**
- * Selects a route in AWS's order: a full match comes before a greedy parameter, and `$default` comes last. Among
- * those, the more specific path wins, then a named method over ANY.
+ * Selects a route in AWS's order: a full match comes before a greedy parameter, and `$default` comes last. Among equal
+ * matches, the more specific path wins, and then a named method wins over ANY.
  */
 export function chooseRoute<T extends { readonly key: string }>(
   routes: readonly T[],

@@ -11,13 +11,13 @@ import type { HttpApiEvent } from './http-api-event.ts';
 export interface Identity extends Credential {
   /** ARN of the principal: `arn:aws:iam::…:user/name` or `arn:aws:sts::…:assumed-role/name/session`. */
   readonly arn: string;
-  /** The principal's own permissions. @default everything, as for an administrator of the account */
+  /** The principal's own permissions. @default all permissions, as an administrator of the account has */
   readonly permissions?: Permissions;
 }
 
 /**
- * The principal that developers use for calls to `/platform` under `npm start`. Its key is not a secret: the gateway
- * only serves this machine.
+ * The principal that developers use for calls to `/platform` under `npm start`. Its key does not have to be secret,
+ * because the gateway serves only this machine.
  */
 export const DEVELOPER: Identity = {
   arn: `arn:aws:iam::${ACCOUNT}:user/developer`,
@@ -25,7 +25,7 @@ export const DEVELOPER: Identity = {
   secretAccessKey: 'local-development-only',
 };
 
-/** The IAM principals of the emulated account that have credentials. */
+/** The emulated account's IAM principals that have credentials. */
 export class Identities {
   readonly #all = new Map<string, Identity>([[DEVELOPER.accessKeyId, DEVELOPER]]);
 
@@ -59,12 +59,12 @@ export class Identities {
 /** The settings of an IAM authorizer. */
 export interface IamAuthorizerOptions {
   readonly identities: Identities;
-  /** ARN of the API, without stage, method and path. */
+  /** ARN of the API, without the stage, method and path. */
   readonly apiArn: string;
   readonly clock: Clock;
 }
 
-/** Emulates AWS_IAM authorization of HTTP APIs: verifies the signature, then checks the caller's own policies. */
+/** Emulates AWS_IAM authorization for HTTP APIs: verifies the signature, and then checks the caller's own policies. */
 export class IamAuthorizer implements Authorizer {
   readonly #options: IamAuthorizerOptions;
 
@@ -88,8 +88,8 @@ export class IamAuthorizer implements Authorizer {
 }
 
 /**
- * Builds the caller's context for the function's event. The ID of a session is the ID of its role and the session's
- * name.
+ * Builds the information about the caller for the function's event. A session's ID consists of its role's ID and the
+ * session's name.
  */
 function contextOf({ arn, accessKeyId }: Identity) {
   const [, kind = '', name = '', session] = /:(user|assumed-role)\/([^/]+)(?:\/(.+))?$/.exec(arn) ?? [];

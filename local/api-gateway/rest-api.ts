@@ -29,7 +29,7 @@ export type RestDecision =
     }
   | { readonly refusal?: undefined; readonly context: Readonly<Record<string, string>> };
 
-/** An authorizer of a REST API. */
+/** An authorizer for a REST API. */
 export interface RestAuthorizer {
   decide(event: RestEvent): Promise<RestDecision>;
 }
@@ -54,7 +54,7 @@ export interface RestEvent {
   readonly isBase64Encoded: boolean;
 }
 
-/** What a REST API consists of. */
+/** The configuration of a REST API. */
 export interface RestApiOptions {
   readonly apiId: string;
   readonly stage: string;
@@ -92,7 +92,7 @@ export class RestApi implements Api {
     return found && `/${stage}${found.method.resourcePath}`;
   }
 
-  /** Returns the path after the stage, or undefined if the path is not in the stage. */
+  /** Returns the part of the path after the stage; undefined if the path is not in the stage. */
   #pathInStage(path: string): string | undefined {
     const prefix = `/${this.#options.stage}`;
     const received = withOneLeadingSlash(path);
@@ -148,7 +148,7 @@ export class RestApi implements Api {
         httpMethod: request.method,
         requestTime: commonLogTime(now),
         requestTimeEpoch: now,
-        // Keeps the slashes between the stage and the path.
+        // Keep the slashes between the stage and the path.
         path: withOneLeadingSlash(request.path),
         accountId: ACCOUNT,
         protocol: request.protocol,
@@ -204,7 +204,10 @@ export class RestApi implements Api {
   }
 }
 
-/** API Gateway reserves these header names. It sends a function's header of that name under another name. */
+/**
+ * API Gateway reserves these header names. If a function returns such a header, API Gateway sends it under another
+ * name.
+ */
 const REMAPPED = new Set(['authorization', 'connection', 'date', 'host', 'server', 'www-authenticate']);
 
 function remapped(name: string): string {
@@ -225,9 +228,9 @@ function grouped(pairs: readonly (readonly [string, string])[]): Record<string, 
 }
 
 /**
- * Selects a method as a REST API does. First the resource: a literal segment comes before a parameter, and a
- * parameter before a greedy one. Then the method: a named method comes before ANY. If the resource lacks the method,
- * no other resource is tried.
+ * Selects a method as a REST API does. It first selects the resource: a literal segment comes before a parameter, and a
+ * parameter before a greedy parameter. It then selects the method: a named method comes before ANY. If the resource
+ * does not have the method, no other resource is tried.
  */
 export function chooseMethod<T extends Pick<RestMethod, 'method' | 'resourcePath'>>(
   methods: readonly T[],

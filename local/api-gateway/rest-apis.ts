@@ -38,8 +38,8 @@ interface AuthorizerProperties extends OfApi {
 }
 
 /**
- * Reads the template's REST APIs: resources, methods, authorizers and gateway responses. Throws an Error for anything
- * that is not emulated.
+ * Reads the template's REST APIs: resources, methods, authorizers and gateway responses. Throws an Error if the
+ * template contains anything that is not emulated.
  */
 export class RestApiReader {
   readonly #template: Template;

@@ -2,19 +2,19 @@ import { evaluate } from '../aws/policy.ts';
 import type { Outcome } from '../lambda/worker-pool.ts';
 import type { RestAuthorizer, RestDecision, RestEvent } from './rest-api.ts';
 
-/** The settings of a Lambda authorizer of a REST API. */
+/** The settings of a Lambda authorizer for a REST API. */
 export interface RestAuthorizerOptions {
   readonly type: 'REQUEST' | 'TOKEN';
   /** Identity sources, such as `method.request.header.Authorization`. */
   readonly identitySources: readonly string[];
-  /** Regular expression that the token must match. Only for authorizers of type TOKEN. */
+  /** Regular expression that the token must match. It exists only for authorizers of type TOKEN. */
   readonly validation?: string;
-  /** ARN of the API, without stage, method and path. */
+  /** ARN of the API, without the stage, method and path. */
   readonly apiArn: string;
   readonly invoke: (event: object) => Promise<Outcome>;
 }
 
-/** Emulates the Lambda authorizers of REST APIs: both types (TOKEN and REQUEST), no cache. */
+/** Emulates both types of Lambda authorizer for REST APIs (TOKEN and REQUEST), without a cache. */
 export class RestLambdaAuthorizer implements RestAuthorizer {
   readonly #options: RestAuthorizerOptions;
 
@@ -43,7 +43,7 @@ export class RestLambdaAuthorizer implements RestAuthorizer {
         ? { type, authorizationToken: identities[0], methodArn }
         : { type, methodArn, ...rest },
     );
-    // Only this exact error message gives a 401. Every other error gives a 500.
+    // Only this exact error message leads to a 401. Every other error leads to a 500.
     if (!outcome.ok) return outcome.error.errorMessage === 'Unauthorized' ? UNAUTHORIZED : FAILED;
     return judge(JSON.parse(outcome.payload), methodArn);
   }
@@ -52,7 +52,7 @@ export class RestLambdaAuthorizer implements RestAuthorizer {
 const UNAUTHORIZED: RestDecision = { refusal: 'UNAUTHORIZED', message: 'Unauthorized' };
 const FAILED: RestDecision = { refusal: 'AUTHORIZER_CONFIGURATION_ERROR', message: null };
 
-/** A REST API's messages for a policy that does not allow the call. */
+/** The messages that a REST API returns if a policy does not allow the call. */
 const DENIALS = {
   denied: 'User is not authorized to access this resource with an explicit deny',
   'not allowed': 'User is not authorized to access this resource',

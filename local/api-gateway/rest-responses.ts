@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { GatewayResponse } from './gateway.ts';
 
-/** The types of gateway response that occur here: the status and the error type sent in a header. */
+/** The types of gateway response that the emulator sends, each with its status and the error type in its header. */
 const KINDS = {
   UNAUTHORIZED: [401, 'UnauthorizedException'],
   ACCESS_DENIED: [403, 'AccessDeniedException'],
@@ -13,7 +13,7 @@ const KINDS = {
 
 export type ResponseKind = keyof typeof KINDS;
 
-/** An AWS::ApiGateway::GatewayResponse of the template. */
+/** An AWS::ApiGateway::GatewayResponse in the template. */
 export interface GatewayResponseProperties {
   readonly ResponseType: string;
   readonly StatusCode?: string;
@@ -21,11 +21,11 @@ export interface GatewayResponseProperties {
   readonly ResponseTemplates?: Readonly<Record<string, string>>;
 }
 
-/** The responses that a REST API sends itself, as customised by its gateway responses. */
+/** The responses that a REST API itself sends, as customised by its gateway responses. */
 export class RestResponses {
   readonly #own: readonly GatewayResponseProperties[];
 
-  /** @throws Error for a header that is not a constant and for a custom body: neither is emulated */
+  /** @throws Error for a header that is not a constant and for a custom body, because neither is emulated */
   constructor(own: readonly GatewayResponseProperties[]) {
     this.#own = own;
     for (const { ResponseType, ResponseParameters = {}, ResponseTemplates } of own) {
@@ -39,8 +39,8 @@ export class RestResponses {
   }
 
   /**
-   * Builds a response of a type. @param message the message; null for the response that API Gateway sends when an
-   * authorizer failed
+   * Builds a response of the given type. @param message the message; null for the response that API Gateway sends when
+   * an authorizer failed
    */
   answer(kind: ResponseKind, message: string | null, errorType: string = KINDS[kind][1]): GatewayResponse {
     const [status] = KINDS[kind];
@@ -58,10 +58,10 @@ export class RestResponses {
   }
 
   /**
-   * Builds the response to an unknown path or method. API Gateway reads an Authorization header as a signature there, and
-   * its message contains the header's hash.
+   * Builds the response to an unknown path or method. API Gateway interprets the Authorization header of such a request
+   * as a signature. The message in the response contains a hash of the header.
    *
-   * @param authorization value of the header, or '' if there is none
+   * @param authorization value of the header, or '' if there is no header
    */
   unknownMethod(authorization: string): GatewayResponse {
     const kind = 'MISSING_AUTHENTICATION_TOKEN';
@@ -74,7 +74,7 @@ export class RestResponses {
     );
   }
 
-  /** Builds the response for a stage that the API does not have. Gateway responses do not change it. */
+  /** Builds the response for a stage that the API does not have. Gateway responses do not affect this response. */
   forbidden(): GatewayResponse {
     return {
       status: 403,

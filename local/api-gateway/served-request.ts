@@ -1,7 +1,13 @@
-/** What may be shown of a request: no text of the caller, so no secret either. */
+/**
+ * The parts of a request that are safe to display. They do not contain text from the caller, and therefore cannot
+ * contain a secret.
+ */
 export interface ServedRequest {
   readonly method: string;
-  /** The path of the route. If no route matches, the requested path with `…` for everything that no route names. */
+  /**
+   * The path of the route. If no route matches, the requested path, in which `…` replaces every segment that no route
+   * contains.
+   */
   readonly path: string;
   readonly status: number;
   /** The code of the problem or OAuth error, if the response has one. */
@@ -12,7 +18,7 @@ export interface ServedRequest {
 const MOST_SEGMENTS = 8;
 
 /**
- * Replaces each segment of a path that occurs in no route by `…`.
+ * Replaces those segments of a path that occur in no route with `…`.
  *
  *     withoutUnknown('/oauth/dks_etl_…', ['/oauth/token']) // '/oauth/…'
  */
@@ -22,13 +28,13 @@ export function withoutUnknown(path: string, routes: readonly string[]): string 
     .split('/')
     .slice(1)
     .map((segment) => (known.has(segment) && !segment.startsWith('{') ? segment : '…'))
-    // One sign for several unknown segments in a row.
+    // Use a single `…` for several unknown segments in a row.
     .filter((segment, index, all) => segment !== '…' || all[index - 1] !== '…');
   if (segments.length > MOST_SEGMENTS) segments.splice(MOST_SEGMENTS, Number.POSITIVE_INFINITY, '…');
   return `/${segments.join('/')}`;
 }
 
-/** Codes are snake case without digits. No credential has this form. */
+/** Error codes are in snake case, without digits. No credential has this form. */
 const CODE = /^[a-z]+(_[a-z]+){0,5}$/;
 const CHALLENGE = /\berror="([a-z_]+)"/;
 
@@ -38,7 +44,9 @@ interface ErrorResponse {
   readonly body: string | Buffer;
 }
 
-/** Returns the code of an error response: of the problem, the OAuth error or the `WWW-Authenticate` challenge. */
+/**
+ * Returns the code in an error response, from its problem details, its OAuth error or its `WWW-Authenticate` challenge.
+ */
 export function codeOf({ status, headers, body }: ErrorResponse): string | undefined {
   if (status < 400) return undefined;
   const { code, error } = fieldsOf(body);

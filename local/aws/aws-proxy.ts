@@ -8,10 +8,13 @@ import type { Named, Permissions } from './iam.ts';
 import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
 import { callQueue, type Queue, queueOf } from './sqs.ts';
 
-/** A function that calls the proxy, identified by its access key, which only its environment contains. */
+/**
+ * A function that calls the proxy. The proxy identifies it by its access key, which only the function's environment
+ * contains.
+ */
 export interface Caller {
   readonly name: string;
-  /** ARN of the function's role session, as it appears in error messages. */
+  /** ARN of the function's role session, as error messages show it. */
   readonly sessionArn: string;
   readonly permissions: Permissions;
 }
@@ -22,7 +25,7 @@ type Json = Record<string, unknown>;
 interface Need {
   readonly action: string;
   readonly resource: string;
-  /** The keys and attributes in the call, if it goes to DynamoDB. */
+  /** The keys and attributes that the call names, if it is a call to DynamoDB. */
   readonly named?: Named;
 }
 
@@ -42,8 +45,8 @@ interface ItemCall {
 }
 
 /**
- * Returns the partition key and attributes named in a call for one item or partition. The partition key is the
- * attribute `pk` in every table of the stack.
+ * Returns the partition key and the attributes that are named in a call for one item or partition. The partition key is
+ * the `pk` attribute in every table in the stack.
  */
 function namedBy(call: ItemCall): Named {
   const [, value = ''] = /\bpk\s*=\s*(:\w+)/.exec(call.KeyConditionExpression ?? '') ?? [];
@@ -52,7 +55,8 @@ function namedBy(call: ItemCall): Named {
 }
 
 /**
- * Keywords of expressions, which are not attribute names. Function names need no entry: a parenthesis follows them.
+ * Keywords in expressions, which are not attribute names. Function names do not need an entry, because a parenthesis
+ * follows them.
  */
 const KEYWORDS = new Set(['SET', 'REMOVE', 'ADD', 'DELETE', 'AND', 'OR', 'NOT', 'BETWEEN', 'IN']);
 
@@ -73,7 +77,10 @@ function attributesOf(call: ItemCall): string[] {
   return [...new Set([...Object.keys(call.Key ?? call.Item ?? {}), ...inExpressions])];
 }
 
-/** Returns what a batch names in one table. A read lists keys; a write puts items and deletes keys. */
+/**
+ * Returns the keys and attributes that a batch names for one table. A batch read lists keys; a batch write contains
+ * items to put and keys to delete.
+ */
 function namedByBatch(requests: unknown): Named {
   const calls = Array.isArray(requests)
     ? requests.map(({ PutRequest, DeleteRequest }): ItemCall => PutRequest ?? DeleteRequest)
@@ -98,8 +105,8 @@ const tableArn = (name: unknown) =>
   String(name).startsWith('arn:') ? String(name) : `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`;
 
 /**
- * The operations in a transaction and the action that each one needs. IAM has no action for the transaction as a
- * whole.
+ * The operations in a transaction and the action that each one needs. IAM does not have an action for the transaction
+ * as a whole.
  */
 const TRANSACTION_PARTS: Record<string, string> = {
   Put: 'PutItem',
@@ -137,9 +144,9 @@ function needs(operation: string, input: Json): Need[] {
 
 /**
  * Emulates the endpoints of DynamoDB, SQS, EventBridge and Secrets Manager. The access key in the SigV4 header
- * identifies the calling function, and the proxy allows only what that function's role allows. A missing permission
- * in the template therefore fails here and not in someone's account. The proxy counts the calls that it allows. It
- * does not verify signatures: only the functions know the keys.
+ * identifies the calling function, and the proxy allows only what that function's role allows. A permission that is
+ * missing in the template therefore causes a failure here, and not in someone's account. The proxy counts the calls
+ * that it allows. It does not verify signatures, because only the functions know the keys.
  */
 export class AwsProxy {
   readonly #callers = new Map<string, Caller>();
@@ -155,7 +162,8 @@ export class AwsProxy {
 
   constructor(engineEndpoint: string) {
     this.#engine = new URL(engineEndpoint);
-    // Keep idle connections open: a function is suspended between events and would not notice that one was closed.
+    // Keep idle connections open, because a function is suspended between events and would not notice that a connection
+    // was closed.
     this.#server.keepAliveTimeout = 0;
   }
 
@@ -190,7 +198,7 @@ export class AwsProxy {
     this.#callers.set(accessKeyId, caller);
   }
 
-  /** Returns the number of allowed calls of a function, by operation. */
+  /** Returns the number of allowed calls that a function has made, by operation. */
   callsOf(functionName: string): Record<string, number> {
     return Object.fromEntries(this.#calls.get(functionName) ?? []);
   }
@@ -249,7 +257,7 @@ export class AwsProxy {
     send(outgoing, 200, answer);
   }
 
-  /** Streams the call to the engine, with the engine's access key, and streams the response back. */
+  /** Streams the call to the engine, using the engine's access key, and streams the response back. */
   #forward(incoming: IncomingMessage, body: Buffer, accessKeyId: string, outgoing: ServerResponse): void {
     const authorization = incoming.headers.authorization?.replace(
       accessKeyId,
@@ -270,8 +278,7 @@ export class AwsProxy {
         answer.pipe(outgoing);
       },
     );
-    // The engine stopped or closed the connection. Close the caller's connection too, as the caller would see it on
-    // AWS.
+    // The engine has stopped or closed the connection. Close the caller's connection too, as AWS would.
     forwarded.on('error', () => outgoing.destroy());
     outgoing.on('close', () => forwarded.destroy());
     forwarded.end(body);

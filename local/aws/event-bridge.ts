@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Template } from '../template.ts';
 
-/** An entry of PutEvents. */
+/** An entry in a PutEvents request. */
 export interface PutEntry {
   readonly Source: string;
   readonly DetailType: string;
@@ -10,12 +10,15 @@ export interface PutEntry {
   readonly EventBusName: string;
 }
 
-/** An in-memory event bus. It keeps all entries for inspection; rules with a pattern deliver nothing here. */
+/**
+ * An in-memory event bus that keeps all entries for inspection. The emulator does not deliver events to rules that have
+ * a pattern.
+ */
 export class Bus {
   readonly name: string;
   readonly arn: string;
   readonly entries: PutEntry[] = [];
-  /** How many of the next entries the bus rejects. */
+  /** The number of entries that the bus will reject from now on. */
   failures = 0;
 
   constructor(name: string, arn: string) {
@@ -40,7 +43,7 @@ export function makeBuses(template: Template): Bus[] {
     .map((resource) => new Bus(template.ref(resource), template.attribute(resource, 'Arn')));
 }
 
-/** Returns the bus of each entry of a PutEvents call; undefined for a bus that does not exist. */
+/** Returns the bus for each entry in a PutEvents request; undefined for a bus that does not exist. */
 export function busesOf(buses: readonly Bus[], input: Record<string, unknown>): (Bus | undefined)[] {
   const entries = (input.Entries ?? []) as PutEntry[];
   return entries.map(({ EventBusName }) =>
@@ -48,7 +51,7 @@ export function busesOf(buses: readonly Bus[], input: Record<string, unknown>): 
   );
 }
 
-/** Puts the entries on their buses. @returns the response of PutEvents */
+/** Puts the entries on their buses. @returns the response to PutEvents */
 export function putEvents(buses: readonly (Bus | undefined)[], input: Record<string, unknown>): object {
   const entries = (input.Entries ?? []) as PutEntry[];
   const answers = entries.map((entry, index) => buses[index]?.put(entry) ?? {});

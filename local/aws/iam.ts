@@ -24,10 +24,13 @@ const OPERATORS: Readonly<Record<string, (pattern: string, text: string) => bool
   'ForAllValues:StringLike': (pattern, text) => matches(pattern, text),
 };
 
-/** Why a call is denied, in the words that end AWS's error message. */
+/** Why a call is denied, worded as the end of AWS's error message. */
 export type Refusal = 'no identity-based policy allows' | 'an explicit deny in an identity-based policy';
 
-/** AWS managed policies that a role may have here. They allow nothing that the local AWS proxy serves. */
+/**
+ * AWS managed policies that the emulator accepts on a role. They do not allow any of the actions that the local AWS
+ * proxy serves.
+ */
 const MANAGED_POLICIES = [
   ':iam::aws:policy/service-role/AWSLambdaBasicExecutionRole',
   ':iam::aws:policy/AWSXRayDaemonWriteAccess',
@@ -36,7 +39,7 @@ const MANAGED_POLICIES = [
 const list = (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat());
 
 /**
- * Returns whether a text matches an IAM pattern: `*` stands for any characters, `?` for one.
+ * Returns whether a string matches an IAM pattern: `*` stands for any characters, `?` for one.
  *
  * @param flags flags of the regular expression: `i` ignores case, as in actions
  */
@@ -53,8 +56,8 @@ const speaksOf = (statement: Statement, action: string, resource: string) =>
   list(statement.Resource).some((pattern) => matches(pattern, resource));
 
 /**
- * Returns whether a call meets the statement's conditions. A call whose keys or attributes are unknown here meets
- * none. AWS differs: `ForAllValues` would be met.
+ * Returns whether a call meets the statement's conditions. If the emulator does not know the keys or attributes of a
+ * call, the call meets no condition. On AWS, such a call would meet a `ForAllValues` condition.
  */
 function isMet({ Condition = {} }: Statement, named: Named): boolean {
   return Object.entries(Condition).every(([operator, keys]) =>
@@ -82,7 +85,9 @@ export class Permissions {
   readonly #statements: readonly Statement[];
   readonly #found = new Map<string, readonly Statement[]>();
 
-  /** @throws Error if a statement has a part that is not evaluated here, so that nothing is allowed by mistake */
+  /**
+   * @throws Error if a statement has a part that the emulator does not evaluate, so that nothing is allowed by mistake
+   */
   constructor(statements: readonly Statement[], owner: string) {
     for (const statement of statements) {
       const unknown = Object.keys(statement).filter(
@@ -98,10 +103,10 @@ export class Permissions {
   }
 
   /**
-   * Decides whether the role may perform an action on a resource. Deny takes precedence over Allow.
+   * Decides whether the role is allowed to perform an action on a resource. Deny takes precedence over Allow.
    *
    * @param named the keys and attributes in a call to DynamoDB
-   * @returns why the call is denied, or undefined if it is allowed
+   * @returns the reason why the call is denied, or undefined if it is allowed
    */
   refusal(action: string, resource: string, named: Named = {}): Refusal | undefined {
     const effects = this.#statementsOn(action, resource)

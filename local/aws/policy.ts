@@ -15,7 +15,7 @@ const MAX_RESOURCE = 512;
  * Evaluates an authorizer's policy for one call, as API Gateway does: Deny takes precedence over Allow, and
  * everything else is denied.
  *
- * @returns undefined if API Gateway would not accept the policy, or if it has parts that are not evaluated here
+ * @returns undefined if API Gateway would not accept the policy, or if it has parts that the emulator does not evaluate
  */
 export function evaluate(
   policyDocument: unknown,

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { ACCOUNT, REGION, type Template } from '../template.ts';
 
-/** An in-memory secret of Secrets Manager. */
+/** A Secrets Manager secret, kept in memory. */
 export interface Secret {
   readonly arn: string;
-  /** The secret's values, oldest first. The last one is current. */
+  /** The secret's values, oldest first. The last value is the current one. */
   readonly versions: string[];
 }
 
@@ -24,13 +24,13 @@ export function makeSecrets(template: Template): Secret[] {
   });
 }
 
-/** Returns the secret with the ARN in a call, or undefined if there is none. */
+/** Returns the secret whose ARN the call contains, or undefined if no secret has that ARN. */
 export const secretOf = (
   secrets: readonly Secret[],
   { SecretId }: Record<string, unknown>,
 ): Secret | undefined => secrets.find(({ arn }) => arn === SecretId);
 
-/** Runs a call. Returns its response, or undefined for any operation other than PutSecretValue. */
+/** Runs a call. Returns the response, or undefined for any operation other than PutSecretValue. */
 export function callSecret(
   secret: Secret,
   operation: string,

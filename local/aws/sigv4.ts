@@ -10,7 +10,7 @@ export interface Credential {
   readonly sessionToken?: string;
 }
 
-/** What the signature of a request is verified against. */
+/** The service, Region, time and credentials against which a request's signature is verified. */
 export interface Verification<T extends Credential> {
   readonly service: string;
   readonly region: string;
@@ -27,8 +27,8 @@ const AUTHORIZATION =
 const AMZ_DATE = /^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T(?<hour>\d\d)(?<minute>\d\d)(?<second>\d\d)Z$/;
 
 /**
- * Verifies a request that is signed in its headers: signs it again with AWS's own signer and compares the signatures.
- * Follows the IAM User Guide, "Create a signed AWS API request".
+ * Verifies a request that is signed in its headers, by signing it again with AWS's own signer and comparing the
+ * signatures. Follows the IAM User Guide, "Create a signed AWS API request".
  *
  * @returns the credential that signed the request, or undefined if the request is unsigned or its signature is wrong
  */
@@ -50,7 +50,8 @@ export async function verify<T extends Credential>(
   const areSigned = mustBeSigned.every((name) => signableHeaders.has(name));
   if (!isRecent || !hasSessionToken || !areSigned || !hasBodyHash(headers, request.body)) return undefined;
 
-  // Use this gateway's Region and service, not those in the header: a signature for any other then does not match.
+  // Use this gateway's Region and service, not those in the header, so that a signature for any other Region or service
+  // does not match.
   const signer = new SignatureV4({ service, region, credentials, sha256: Sha256, applyChecksum: false });
   const signed = await signer.sign(
     {
@@ -69,7 +70,9 @@ export async function verify<T extends Credential>(
   return isSame ? credentials : undefined;
 }
 
-/** Returns the headers by lower-case name. Repeated headers are joined with commas (RFC 9110, section 5.2). */
+/**
+ * Returns the headers by their names in lower case. Repeated headers are joined with commas (RFC 9110, section 5.2).
+ */
 function headersOf({ headers }: GatewayRequest): Record<string, string> {
   const joined = new Map<string, string>();
   for (const [name, value] of headers) {
@@ -80,12 +83,12 @@ function headersOf({ headers }: GatewayRequest): Record<string, string> {
   return Object.fromEntries(joined);
 }
 
-/** Checks the body hash in the header, because the signer uses it without computing its own. */
+/** Check the body hash in the header, because the signer uses that hash without computing one itself. */
 function hasBodyHash({ 'x-amz-content-sha256': claimed }: Record<string, string>, body: Buffer): boolean {
   return claimed === undefined || claimed === createHash('sha256').update(body).digest('hex');
 }
 
-/** Decodes the query, because the signer encodes it again. A repeated parameter becomes a list. */
+/** Decode the query, because the signer encodes it again. A repeated parameter becomes a list. */
 function queryOf(query: string): Record<string, string[]> {
   const values = new Map<string, string[]>();
   for (const pair of query.split('&').filter((pair) => pair !== '')) {

@@ -9,9 +9,9 @@ export interface Message {
   readonly messageAttributes: Record<string, unknown>;
   /** When the message was sent, in epoch milliseconds of this machine's clock. */
   readonly sentAt: number;
-  /** How many times the message has been received. */
+  /** Number of times that the message has been received. */
   receiveCount: number;
-  /** Handle from the last receipt, which DeleteMessage needs. */
+  /** Receipt handle from the most recent receive, which DeleteMessage needs. */
   receiptHandle?: string;
   firstReceivedAt?: number;
   /** When the message becomes visible, in epoch milliseconds of this machine's clock. */
@@ -26,23 +26,33 @@ interface QueueProperties {
 
 /**
  * An in-memory standard queue with visibility timeout, delay and dead-letter queue. It uses this machine's clock, as
- * the deliveries do, so freezing the stack's clock does not hold back messages.
+ * the deliveries do, so freezing the stack's clock does not delay messages.
  */
 export class Queue {
   readonly name: string;
   readonly arn: string;
   readonly url: string;
-  /** How long a received message stays hidden, in seconds. */
+  /** Construct path of the queue. */
+  readonly path: string;
+  /** Time for which a received message stays hidden, in seconds. */
   readonly visibilityTimeout: number;
-  /** How long a new message stays hidden, in seconds. */
+  /** Time for which a new message stays hidden, in seconds. */
   readonly delay: number;
+  /** Whether this is a dead-letter queue, which people read and functions do not. */
+  isDeadLetterQueue = true;
   readonly #messages: Message[] = [];
   #deadLetters?: { queue: Queue; maxReceiveCount: number };
 
-  constructor(arn: string, endpoint: string, { VisibilityTimeout, DelaySeconds }: QueueProperties) {
+  constructor(
+    arn: string,
+    path: string,
+    endpoint: string,
+    { VisibilityTimeout, DelaySeconds }: QueueProperties,
+  ) {
     const [name = '', account] = arn.split(':').reverse();
     this.name = name;
     this.arn = arn;
+    this.path = path;
     this.url = `${endpoint}/${account}/${name}`;
     this.visibilityTimeout = VisibilityTimeout ?? 30;
     this.delay = DelaySeconds ?? 0;
@@ -57,7 +67,7 @@ export class Queue {
     return this.#messages;
   }
 
-  /** Adds a message. @param delay seconds until it can be received */
+  /** Adds a message. @param delay seconds until the message can be received */
   send(body: string, messageAttributes: Record<string, unknown> = {}, delay = this.delay): Message {
     const message = {
       messageId: randomUUID(),
@@ -72,7 +82,10 @@ export class Queue {
     return message;
   }
 
-  /** Returns visible messages and hides them. Messages received too often move to the dead-letter queue instead. */
+  /**
+   * Returns visible messages and hides them. Messages that were received too often move to the dead-letter queue
+   * instead.
+   */
   receive(most: number, visibilityTimeout = this.visibilityTimeout): Message[] {
     const now = Date.now();
     const visible = this.#messages.filter((message) => message.visibleAt <= now);
@@ -113,7 +126,7 @@ export function makeQueues(template: Template, endpoint: string): Queue[] {
   const resources = template.ofType('AWS::SQS::Queue');
   const queues = resources.map((resource) => {
     const properties = template.properties<QueueProperties>(resource);
-    const queue = new Queue(template.attribute(resource, 'Arn'), endpoint, properties);
+    const queue = new Queue(template.attribute(resource, 'Arn'), resource.path, endpoint, properties);
     template.set(resource, 'Ref', queue.url);
     return queue;
   });
@@ -127,7 +140,7 @@ export function makeQueues(template: Template, endpoint: string): Queue[] {
 
 type Input = Record<string, unknown>;
 
-/** The operations of SQS's AWS JSON 1.0 protocol, each on one queue. */
+/** The operations in SQS's AWS JSON 1.0 protocol, each on one queue. */
 const OPERATIONS: Record<string, (queue: Queue, input: Input) => object> = {
   SendMessage: (queue, input) => sent(queue, input),
   SendMessageBatch: (queue, input) => ({

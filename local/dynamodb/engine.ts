@@ -10,13 +10,13 @@ import type { Resource, Template } from '../template.ts';
 /** A DynamoDB engine on this machine. */
 export interface Engine {
   readonly endpoint: string;
-  /** True if the engine was started here, only for this stack. */
+  /** True if this process started the engine, only for this stack. */
   readonly isOwn: boolean;
-  /** Stops the engine if it was started here. Resolves when its process has ended. */
+  /** Stops the engine if this process started it. Resolves when the engine's process has ended. */
   stop(): Promise<void>;
 }
 
-/** Where a stack stores its data. */
+/** Options for the storage of a stack's data. */
 export interface DataOptions {
   /** Folder for the data. @default the data stays in memory */
   readonly dataDirectory?: string;
@@ -25,21 +25,21 @@ export interface DataOptions {
 }
 
 /**
- * The credentials of every call that reaches an engine. They are constant because some engines keep one database per
- * access key.
+ * The credentials that every call to an engine uses. They are constant because some engines keep a separate database
+ * for each access key.
  */
 export const ENGINE_CREDENTIALS = { accessKeyId: 'LOCAL0000000000ENGINE', secretAccessKey: 'local' };
 
 const PLATFORM_PACKAGE = '@dynoxide/linux-x64';
 /**
- * Time limit for the engine's start, in milliseconds. A start takes about 20 ms, but can take longer on a busy
+ * Time limit for the engine's start, in milliseconds. A start takes about 20 ms, but can take much longer on a busy
  * machine.
  */
 const START_TIMEOUT = 20_000;
 
 /**
  * The engine is the child of a shell that reads from a pipe to this process. When this process ends, even by kill -9,
- * the read returns and the shell ends the engine. So no engine outlives the stack.
+ * the read returns and the shell ends the engine. Therefore, no engine outlives the stack.
  */
 const END_WITH_PARENT = `
 exec 3<&0
@@ -47,16 +47,16 @@ exec 3<&0
 { read -r _ <&3; kill "$engine"; } >/dev/null 2>&1 &
 wait "$engine"`;
 
-/** Where DynamoDB Local listens by default. */
+/** Default endpoint of DynamoDB Local. */
 const DYNAMODB_LOCAL = 'http://127.0.0.1:8000';
-/** The command that CONTRIBUTING.md documents for platforms without the embedded engine. */
+/** The command to start DynamoDB Local, which CONTRIBUTING.md documents for platforms without the embedded engine. */
 const START_DYNAMODB_LOCAL = 'docker run --rm -p 127.0.0.1:8000:8000 amazon/dynamodb-local';
 
 /**
  * Starts the embedded engine. Uses the engine at DYNAMODB_ENDPOINT instead if that is set, or DynamoDB Local on a platform
  * without the embedded engine.
  *
- * @param dynamoDbLocal where DynamoDB Local listens. @default its own default
+ * @param dynamoDbLocal endpoint of DynamoDB Local. @default DynamoDB Local's own default
  * @throws MissingEngine if there is no engine
  */
 export async function startEngine(
@@ -76,8 +76,8 @@ export async function startEngine(
     mkdirSync(dataDirectory, { recursive: true });
     options.push('--db-path', file);
   }
-  // Give the engine its own process group: Ctrl-C in the terminal then reaches only us, and we stop the engine when
-  // nothing uses it any more.
+  // Give the engine its own process group. Ctrl-C in the terminal then reaches only this process, which stops the
+  // engine when nothing uses it any more.
   const shell = spawn('/bin/sh', ['-c', END_WITH_PARENT, binary, ...options], {
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
@@ -99,12 +99,12 @@ export async function startEngine(
   throw new Error(`The embedded DynamoDB did not start. ${complaints}`);
 }
 
-/** No engine runs. `npm start` shows errors of this name without a stack trace. */
+/** Thrown when no engine is running. `npm start` shows errors with this name without a stack trace. */
 class MissingEngine extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Returns the path of the embedded engine, or undefined if this platform has none. */
+/** Returns the path of the embedded engine, or undefined if this platform has no embedded engine. */
 function embeddedEngine(): string | undefined {
   try {
     return createRequire(import.meta.url).resolve(`${PLATFORM_PACKAGE}/dynoxide`);
@@ -113,10 +113,11 @@ function embeddedEngine(): string | undefined {
   }
 }
 
-/** Returns DynamoDB Local if it runs. */
+/** Returns DynamoDB Local if it is running. */
 async function runningEngine(endpoint: string): Promise<Engine> {
   try {
-    // The synthesis that follows blocks this process, so a connection kept open would be closed before its next use.
+    // The synthesis that follows blocks this process, so a connection that is kept open would be closed before its next
+    // use.
     await callEngine(endpoint, 'DynamoDB_20120810.ListTables', {}, { connection: 'close' });
   } catch (cause) {
     throw new MissingEngine(
@@ -153,11 +154,12 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * Sends one call in DynamoDB's JSON protocol without the SDK. This shows what SDKs hide and costs less.
+ * Sends one call in DynamoDB's JSON protocol without the SDK. The response contains details that SDKs hide, and the
+ * call costs less.
  *
  * @param operation the target, such as `DynamoDB_20120810.Scan` or `DynamoDBStreams_20120810.GetRecords`
  * @param headers additional headers
- * @throws Error with the engine's error name
+ * @throws Error whose name is the engine's error name
  */
 export async function callEngine<T>(
   endpoint: string,
@@ -191,12 +193,12 @@ interface TableDefinition {
   TimeToLiveSpecification?: { AttributeName: string; Enabled: boolean };
 }
 
-/** A table of the template on the engine. */
+/** One of the template's tables, as it exists on the engine. */
 export interface LocalTable {
   readonly name: string;
   /** The engine's own stream ARN. The template's functions receive an AWS ARN instead. */
   readonly engineStreamArn?: string;
-  /** Names of the key attributes: the partition key, then the sort key if the table has one. */
+  /** Names of the key attributes: the partition key, and then the sort key if the table has a sort key. */
   readonly keys: readonly string[];
   /** Name of the TTL attribute. */
   readonly ttlAttribute?: string;
@@ -205,13 +207,13 @@ export interface LocalTable {
 /** The options for creating a table. */
 export interface TableOptions extends Pick<DataOptions, 'fresh'> {
   /**
-   * False creates the table without a stream, because the engine's writes slow down as its stream grows. @default
+   * False to create the table without a stream, because the engine's writes slow down as its stream grows. @default
    * true
    */
   readonly stream?: boolean;
 }
 
-/** Creates a table from the template, or reuses the one that an earlier run created. */
+/** Creates a table from the template, or reuses the table that an earlier run created. */
 export async function makeTable(
   endpoint: string,
   template: Template,
@@ -225,8 +227,8 @@ export async function makeTable(
   if (existing && JSON.stringify(existing.KeySchema) !== JSON.stringify(definition.KeySchema)) {
     throw new Error(`The local table ${name} has other keys than the template. Begin anew with --fresh.`);
   }
-  // Do not enable TTL on the engine: an engine that supports it deletes by its own clock. ttl.ts deletes by the
-  // stack's clock.
+  // Do not enable TTL on the engine, because an engine that supports TTL deletes items by its own clock. ttl.ts deletes
+  // them by the stack's clock.
   const { TableDescription: table = existing } = existing
     ? {}
     : await callEngine<{ TableDescription: Description }>(endpoint, 'DynamoDB_20120810.CreateTable', {

@@ -12,10 +12,10 @@ const PREFIX = `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/`;
 const STREAM = '/stream/2026-01-01T00:00:00.000';
 
 /**
- * Adds the table in `deploymentsSource` to the assembly, in a stack of its own, because on AWS another template
- * defines it. Its key is the attribute with the ID.
+ * Adds the table that `deploymentsSource` names to the assembly, in a separate stack, because on AWS another template
+ * defines it. The table's key is the attribute that holds the ID.
  *
- * @param setting the setting as an object or as JSON, validated by the synthesis. Undefined adds nothing.
+ * @param setting the setting as an object or as JSON, already validated by synthesis. If undefined, nothing is added.
  * @throws UsageError if the table's account, Region or stream differs from this machine's
  */
 export function withPlatformTable(assembly: Assembly, setting: unknown): Assembly {

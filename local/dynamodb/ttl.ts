@@ -5,21 +5,21 @@ import { callEngine, type LocalTable } from './engine.ts';
 
 type Item = Readonly<Record<string, object>>;
 
-/** The user identity in stream records of TTL deletions. */
+/** The user identity in the stream records about TTL deletions. */
 const SERVICE = { type: 'Service', principalId: 'dynamodb.amazonaws.com' };
 
 const SWEEP_INTERVAL = 5_000;
 /**
- * How long a background sweep rests after a page, as a multiple of the page's duration. The engine handles one
- * request at a time.
+ * How long a background sweep pauses after a page, as a multiple of the time that the page took. The sweep pauses
+ * because the engine handles only one request at a time.
  */
 const REST = 10;
-/** DynamoDB ignores items that expired more than five years ago. In seconds. */
+/** Maximum age of an expiry, in seconds. DynamoDB ignores items that expired more than five years ago. */
 const FIVE_YEARS = 5 * 365 * 24 * 60 * 60;
 
 /**
- * Deletes expired items as DynamoDB's TTL does: in the background and late, but by the stack's clock. The available
- * engines cannot do that. It recognises its own deletions in the stream and marks them as made by the DynamoDB
+ * Deletes expired items as DynamoDB's TTL does, in the background and late, but by the stack's clock. None of the
+ * available engines can do this. Recognises its own deletions in the stream, and marks them as made by the DynamoDB
  * service.
  */
 export class TimeToLive {
@@ -27,7 +27,7 @@ export class TimeToLive {
   readonly #table: LocalTable;
   readonly #clock: Clock;
   readonly #lateness: number;
-  /** Keys of items that were deleted here and whose stream record has not arrived yet. */
+  /** Keys of the items that this class has deleted and whose stream records have not arrived yet. */
   readonly #deleted = new Set<string>();
   readonly #end = new AbortController();
   #sweep: Promise<unknown> = Promise.resolve();
@@ -57,7 +57,7 @@ export class TimeToLive {
   /**
    * Deletes the items that expired long enough ago.
    *
-   * @param lateness seconds since their expiry. Default: the stack's setting
+   * @param lateness minimum number of seconds since the expiry. Default: the stack's setting
    * @returns the number of deleted items
    */
   sweep(lateness = this.#lateness): Promise<number> {
@@ -71,14 +71,14 @@ export class TimeToLive {
     return sweep;
   }
 
-  /** Marks a stream record as a TTL deletion if it is one. */
+  /** Marks a stream record as a TTL deletion if it describes a TTL deletion. */
   complete = (record: StreamRecord): StreamRecord => {
     const isOurs = record.eventName === 'REMOVE' && this.#deleted.delete(keyOf(record.dynamodb.Keys));
     const { userIdentity: _, ...rest } = record;
     return isOurs ? { ...rest, userIdentity: SERVICE } : rest;
   };
 
-  /** @param background signal that ends the sweep; a sweep without a signal does not rest between pages */
+  /** @param background signal that ends the sweep; a sweep without a signal does not pause between pages */
   async #run(lateness: number, background?: AbortSignal): Promise<number> {
     const { name, ttlAttribute, keys } = this.#table;
     if (ttlAttribute === undefined) return 0;
@@ -116,7 +116,7 @@ export class TimeToLive {
     return deleted;
   }
 
-  /** Deletes an item unless its expiry was extended since the scan. */
+  /** Deletes an item, unless its expiry was extended after the scan. */
   async #delete(key: Item, expired: object): Promise<boolean> {
     const mark = keyOf(key);
     this.#deleted.add(mark);

@@ -28,7 +28,7 @@ export interface Delivery {
   isDone: boolean;
 }
 
-/** How batches are delivered, from the template's event source mapping. */
+/** The settings for delivering batches, from the template's event source mapping. */
 export interface DeliverySettings {
   readonly MaximumRetryAttempts?: number;
   readonly MaximumRecordAgeInSeconds?: number;
@@ -36,21 +36,24 @@ export interface DeliverySettings {
   readonly FunctionResponseTypes?: readonly string[];
 }
 
-/** The stream and function of a deliverer, with its settings. */
+/** A deliverer's stream, function and settings. */
 export interface DelivererOptions {
   readonly settings: DeliverySettings;
   readonly function: LocalFunction;
   /** The stream ARN in the function's events. */
   readonly streamArn: string;
   readonly onFailure?: Queue;
-  /** How far the stack's clock is ahead of this machine's, in milliseconds. */
+  /** How far the stack's clock is ahead of this machine's clock, in milliseconds. */
   readonly drift: () => number;
   readonly signal: AbortSignal;
 }
 
 const RETRY_DELAY = { first: 50, most: 2_000 };
 
-/** Delivers batches of one stream to one function: retries, bisects, and discards what keeps failing. */
+/**
+ * Delivers batches from one stream to one function. Retries and bisects batches that fail, and discards records that
+ * keep failing.
+ */
 export class Deliverer {
   readonly #options: DelivererOptions;
 
@@ -70,8 +73,8 @@ export class Deliverer {
     const rest = batch.slice(failedAt);
     if (rest.length === 0) return;
 
-    // On AWS, splitting a batch does not count as a retry. A failure report splits it at the first record that the
-    // report names.
+    // On AWS, splitting a batch does not count as a retry. If the function reports failures, the batch is split at the
+    // first record that the report names.
     const mayBisect = settings.BisectBatchOnFunctionError ?? false;
     if (mayBisect && failedAt > 0) return this.deliver(rest, attempt);
     if (mayBisect && rest.length > 1) {
@@ -92,7 +95,7 @@ export class Deliverer {
     return this.deliver(rest, attempt + 1);
   }
 
-  /** Discards the records at the start of a batch that have exceeded the maximum age. Returns the other records. */
+  /** Discards those records at the start of a batch that have exceeded the maximum age. Returns the other records. */
   #discardTooOld(batch: readonly Delivery[], attempts: number): readonly Delivery[] {
     const { MaximumRecordAgeInSeconds: most = -1 } = this.#options.settings;
     const oldest = most < 0 ? 0 : Date.now() / 1000 - most;
@@ -103,10 +106,11 @@ export class Deliverer {
   }
 
   /**
-   * Discards records. The failure queue receives their positions in the stream, never the records themselves.
+   * Discards records. The dead-letter queue receives the positions of the records in the stream, never the records
+   * themselves.
    *
-   * @param attempts how often the function was invoked with these records
-   * @param responseContext the last response of the function. AWS sends none for records that are too old
+   * @param attempts number of times that the function was invoked with these records
+   * @param responseContext the function's last response. For records that are too old, AWS sends no response
    */
   #discard(batch: readonly Delivery[], attempts: number, condition: string, responseContext?: object): void {
     const { onFailure, function: target, streamArn } = this.#options;
@@ -138,7 +142,9 @@ export class Deliverer {
     for (const delivery of batch) delivery.isDone = true;
   }
 
-  /** Returns the record as a function receives it, with AWS's Region, ARN and time in place of the engine's. */
+  /**
+   * Returns the record as a function receives it, with the Region, ARN and time of AWS instead of the engine's values.
+   */
   #event(record: StreamRecord): object {
     const { streamArn, drift } = this.#options;
     const created = record.dynamodb.ApproximateCreationDateTime + Math.round(drift() / 1000);

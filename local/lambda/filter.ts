@@ -3,7 +3,7 @@ type Json = unknown;
 /**
  * Compiles the filter criteria of an event source mapping. An event passes if it matches any of the patterns.
  *
- * @param patterns patterns of the template, as JSON text. Without patterns, every event passes.
+ * @param patterns patterns from the template, as JSON text. Without patterns, every event passes.
  * @throws Error for a rule that is not emulated, so that no filter is wider or narrower here than on AWS
  */
 export function compileFilter(patterns: readonly string[]): (event: Json) => boolean {
@@ -64,8 +64,8 @@ const COMPARISONS: Record<string, (a: number, b: number) => boolean> = {
 };
 
 /**
- * Compiles `["<", 10]` or `[">", 0, "<=", 5]`. These rules compare JSON numbers; DynamoDB's numbers are strings and
- * never match.
+ * Compiles `["<", 10]` or `[">", 0, "<=", 5]`. These rules compare JSON numbers. DynamoDB's numbers are strings, and
+ * therefore never match.
  */
 function compileNumeric(argument: Json): Rule {
   const parts = Array.isArray(argument) ? argument : [];

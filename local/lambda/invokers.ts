@@ -7,7 +7,7 @@ export type Invoke = (event: object) => Promise<Outcome>;
 
 const GATEWAY = 'apigateway.amazonaws.com';
 
-/** Gives API Gateway access to functions, but only as the template permits. */
+/** Gives API Gateway access to functions, but only as far as the template permits. */
 export class Invokers {
   readonly #template: Template;
   readonly #functionOf: (arn: string) => LocalFunction;
@@ -30,8 +30,8 @@ export class Invokers {
   }
 
   /**
-   * Returns an invoker that relies on a role that API Gateway can assume and that may invoke the function.
-   * @throws Error if API Gateway cannot assume the role or the role may not invoke the function
+   * Returns an invoker that relies on a role that API Gateway can assume and that is allowed to invoke the function.
+   * @throws Error if API Gateway cannot assume the role, or if the role is not allowed to invoke the function
    */
   byRole(functionArn: string, roleArn: string): Invoke {
     const role = this.#template.find(roleArn, 'AWS::IAM::Role');
@@ -52,7 +52,7 @@ export class Invokers {
   }
 
   /**
-   * Returns an invoker for an authorizer's function: by the authorizer's role if it has one, otherwise by the
+   * Returns an invoker for an authorizer's function. It uses the authorizer's role if there is one, and otherwise the
    * function's permission.
    */
   ofAuthorizer(uri: string | undefined, roleArn: string | undefined, sourceArn: string): Invoke {
@@ -61,6 +61,6 @@ export class Invokers {
   }
 }
 
-/** Returns the function's ARN in an API Gateway invocation URI, or '' if the URI contains none. */
+/** Returns the function's ARN from an API Gateway invocation URI, or '' if the URI does not contain an ARN. */
 export const functionOfUri = (uri = ''): string =>
   /functions\/(arn:[^/]+)\/invocations$/.exec(uri)?.[1] ?? '';

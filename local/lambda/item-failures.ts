@@ -1,8 +1,8 @@
 import type { Outcome } from './worker-pool.ts';
 
 /**
- * Reads which items of a batch failed: from the invocation's result, and from the partial batch response if the mapping
- * enables these. A response that names anything but items of the batch fails the whole batch.
+ * Determines which items in a batch failed, from the invocation's result and, if the mapping enables partial batch
+ * responses, from the response. If a response names anything other than items in the batch, the whole batch fails.
  *
  * @param items identifiers of the batch's items
  * @param responseTypes `FunctionResponseTypes` of the event source mapping

@@ -4,7 +4,7 @@ import { REGION } from '../template.ts';
 import { failedItems } from './item-failures.ts';
 import type { LocalFunction } from './worker-pool.ts';
 
-/** An event source mapping of a queue, from the template. */
+/** An event source mapping for a queue, from the template. */
 export interface QueueMapping {
   readonly BatchSize?: number;
   readonly MaximumBatchingWindowInSeconds?: number;
@@ -14,11 +14,11 @@ export interface QueueMapping {
 }
 
 const POLL_INTERVAL = 50;
-/** Concurrent batches if the mapping sets no limit: the number of workers of a function. */
+/** Number of concurrent batches if the mapping sets no limit. It equals the number of a function's workers. */
 const CONCURRENCY = 4;
 
 /**
- * Delivers a queue's messages to a function. A failed message stays hidden for the visibility timeout and is then
+ * Delivers a queue's messages to a function. A message that failed stays hidden for the visibility timeout, and is then
  * delivered again.
  */
 export class QueueSource {
@@ -31,6 +31,7 @@ export class QueueSource {
 
   constructor(queue: Queue, mapping: QueueMapping, target: LocalFunction) {
     if (mapping.FilterCriteria) throw new Error('The local runner filters no queue.');
+    queue.isDeadLetterQueue = false;
     this.#queue = queue;
     this.#mapping = mapping;
     this.#function = target;

@@ -6,19 +6,22 @@ import type { LocalFunction, Outcome } from './worker-pool.ts';
 const UNITS: Record<string, number> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const TICK = 100;
 
-/** A function that a rule invokes. */
+/** A function that an EventBridge rule invokes. */
 export interface ScheduleTarget {
   readonly function: LocalFunction;
-  /** JSON that replaces the event. @default the event */
+  /** JSON to send to the function instead of the event. @default the event */
   readonly input: string | undefined;
 }
 
 /**
- * An EventBridge rule with a schedule, by the stack's clock: advancing the clock by an hour makes an hourly rule due.
+ * An EventBridge rule with a schedule that follows the stack's clock: advancing the clock by an hour makes an hourly
+ * rule due.
  */
 export class Schedule {
   /** Construct path of the rule. */
   readonly name: string;
+  /** How often the schedule runs, such as `rate(15 minutes)`. */
+  readonly expression: string;
   readonly #interval: number;
   readonly #clock: Clock;
   readonly #targets: readonly ScheduleTarget[];
@@ -38,11 +41,17 @@ export class Schedule {
     const [, count, unit = ''] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
     if (count === undefined) throw new Error(`The local runner does not know the schedule ${expression}.`);
     this.name = name;
+    this.expression = expression;
     this.#interval = Number(count) * (UNITS[unit] ?? 0);
     this.#ruleArn = ruleArn;
     this.#targets = targets;
     this.#clock = clock;
     this.#due = clock.now() + this.#interval;
+  }
+
+  /** Names of the functions that the schedule invokes. */
+  get functions(): readonly string[] {
+    return this.#targets.map(({ function: { name } }) => name);
   }
 
   start(): void {

@@ -22,7 +22,7 @@ interface RuleProperties {
   Targets?: { Arn: string; Input?: string }[];
 }
 
-/** What the template's event sources need. */
+/** The components that the template's event sources depend on. */
 export interface SourceParts {
   readonly template: Template;
   readonly endpoint: string;
@@ -40,8 +40,8 @@ const STREAM_ACTIONS = ['DescribeStream', 'GetRecords', 'GetShardIterator', 'Lis
 const QUEUE_ACTIONS = ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'];
 
 /**
- * Creates the template's event source mappings and schedules. Throws an Error for anything that is not emulated or
- * not permitted.
+ * Creates the template's event source mappings and schedules. Throws an Error if the template contains anything that is
+ * not emulated or not permitted.
  */
 export function makeSources(parts: SourceParts): {
   streams: StreamSource[];
@@ -133,8 +133,8 @@ function functionNamed(parts: SourceParts, nameOrArn: string): LocalFunction {
 }
 
 /**
- * Checks the function's role: Lambda reads a source with that role, and CloudFormation rejects the mapping if the
- * role lacks a permission.
+ * Checks the permissions of the function's role. Lambda reads a source with that role, and CloudFormation rejects the
+ * mapping if the role lacks a permission.
  */
 function assertAllowed(parts: SourceParts, target: LocalFunction, actions: string[], resource: string): void {
   const permissions = parts.permissionsOf(target);

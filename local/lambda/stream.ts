@@ -10,7 +10,7 @@ import {
 } from './delivery.ts';
 import { compileFilter } from './filter.ts';
 
-/** An event source mapping of a stream, from the template. */
+/** An event source mapping for a stream, from the template. */
 export interface StreamMapping extends DeliverySettings {
   readonly StartingPosition?: string;
   readonly BatchSize?: number;
@@ -19,7 +19,7 @@ export interface StreamMapping extends DeliverySettings {
   readonly FilterCriteria?: { readonly Filters?: readonly { readonly Pattern: string }[] };
 }
 
-/** The progress of the deliveries: for each shard, the last sequence number up to which every record is done. */
+/** The progress of the deliveries: for each shard, the sequence number up to which every record is done. */
 export interface Checkpoints {
   get(shardId: string): string | undefined;
   set(shardId: string, sequenceNumber: string): void;
@@ -31,7 +31,7 @@ export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' |
   readonly engineStreamArn: string;
   readonly mapping: StreamMapping;
   readonly checkpoints: Checkpoints;
-  /** Adds what the engine's record lacks, such as the mark of a TTL deletion. */
+  /** Adds information that is missing in the engine's record, such as the mark of a TTL deletion. */
   readonly complete: (record: StreamRecord) => StreamRecord;
   readonly log: (line: string) => void;
 }
@@ -40,10 +40,13 @@ export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' |
 const POLL_INTERVAL = 250;
 /** Pause between two rounds while records arrive or a caller waits for them, in milliseconds. */
 const BUSY_INTERVAL = 50;
-/** Maximum number of a shard's records in delivery. Reading pauses at this limit. */
+/** Maximum number of records from one shard that can be in delivery. Reading pauses at this limit. */
 const BACKLOG = 5_000;
 
-/** Reads a table's stream for a function: filters, batches, distributes to lanes and keeps checkpoints. */
+/**
+ * Reads a table's stream for a function. Filters the records, groups them into batches, distributes them to lanes and
+ * keeps checkpoints.
+ */
 export class StreamSource {
   readonly #options: StreamSourceOptions;
   readonly #passes: (record: unknown) => boolean;
@@ -51,7 +54,7 @@ export class StreamSource {
   readonly #abort = new AbortController();
   readonly #shards = new Map<string, Shard>();
   #running?: Promise<void>;
-  /** Rounds that found no new records and no delivery in progress. */
+  /** Number of consecutive rounds that found no new records and no delivery in progress. */
   #quietRounds = 0;
   /** Number of callers that wait for the stream to drain. */
   #waiting = 0;
@@ -74,7 +77,7 @@ export class StreamSource {
     await this.#running;
   }
 
-  /** Resolves when every record that was in the stream at the call is delivered or discarded. */
+  /** Resolves when every record that was in the stream at the time of the call has been delivered or discarded. */
   async drained(): Promise<void> {
     // The current round may have read before the caller's last write, so wait for a second quiet round.
     const enough = this.#quietRounds + 2;
@@ -100,7 +103,8 @@ export class StreamSource {
       if (isQuiet) this.#quietRounds += 1;
       return isQuiet;
     } catch (error) {
-      // The engine does not respond. Keep what was read, and continue from there when the engine is back.
+      // The engine does not respond. Keep the records that were read, and continue from there when the engine responds
+      // again.
       this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
       for (const shard of this.#shards.values()) shard.iterator = undefined;
       return true;
@@ -116,7 +120,7 @@ export class StreamSource {
     }
   }
 
-  /** Looks for new shards only after a shard was closed, because only then can it have successors. */
+  /** Looks for new shards only after a shard was closed, because only a closed shard can have successors. */
   async #findShards(): Promise<void> {
     if ([...this.#shards.values()].some((shard) => !shard.isClosed)) return;
     const { endpoint, engineStreamArn, mapping, checkpoints } = this.#options;
@@ -131,7 +135,7 @@ export class StreamSource {
     }
   }
 
-  /** Reads new records of a shard. @returns their number */
+  /** Reads new records from a shard. @returns the number of new records */
   async #read(shard: Shard): Promise<number> {
     if (shard.isClosed || shard.underWay > BACKLOG) return shard.underWay;
     shard.iterator ??= await this.#iterator(shard);
@@ -168,7 +172,7 @@ export class StreamSource {
 }
 
 /**
- * A queue of records. An item's records stay in order in one lane; records in different lanes can overtake each
+ * A queue of records. The records of one item stay in order in one lane. Records in different lanes can overtake each
  * other. The mapping's parallelization factor sets the number of lanes.
  */
 interface Lane {
@@ -182,7 +186,7 @@ class Shard {
   readonly id: string;
   iterator?: string;
   isClosed = false;
-  /** Sequence number of the last record read. */
+  /** Sequence number of the last record that was read. */
   position?: string;
   readonly #underWay: Delivery[] = [];
   readonly #deliverer: Deliverer;
@@ -211,15 +215,15 @@ class Shard {
   }
 
   /**
-   * Returns whether a record comes after all records read so far. Sequence numbers can exceed the range of a number,
-   * so BigInt compares them.
+   * Returns whether a record comes after all records read so far. Sequence numbers can exceed the range of a number, so
+   * they are compared as BigInt.
    */
   isNew({ dynamodb }: StreamRecord): boolean {
     return this.position === undefined || BigInt(dynamodb.SequenceNumber) > BigInt(this.position);
   }
 
   /**
-   * Queues a record for delivery. @param isWanted whether the filter accepts it; if not, the record is done
+   * Queues a record for delivery. @param isWanted whether the filter accepts the record; if not, the record is done
    * immediately
    */
   take(record: StreamRecord, isWanted: boolean): void {
@@ -232,7 +236,7 @@ class Shard {
     }
     const lane = this.#laneOf(record);
     lane.waiting.push(delivery);
-    // Wait until this read is complete, so that records read together share a batch.
+    // Wait until this read is complete, so that records that are read together share a batch.
     setImmediate(() => this.#pump(lane));
   }
 

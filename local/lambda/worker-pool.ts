@@ -8,11 +8,11 @@ import { sourceMapOf } from '../../infra/bundle.ts';
 import type { Credential } from '../aws/sigv4.ts';
 import { type Clock, monotonicNow } from '../clock.ts';
 import { REGION, type Resource, type Template } from '../template.ts';
-import type { FunctionError, WorkerData, WorkerEvent, WorkerReport } from './worker.ts';
+import type { FunctionError, LogFormat, WorkerData, WorkerEvent, WorkerReport } from './worker.ts';
 
 /** The result of an invocation, as Lambda returns it to the caller. */
 export type Outcome =
-  | { readonly ok: true /** The answer as JSON. */; readonly payload: string }
+  | { readonly ok: true /** The response as JSON. */; readonly payload: string }
   | { readonly ok: false; readonly error: FunctionError };
 
 /** A line of a function's output. */
@@ -28,12 +28,13 @@ interface FunctionProperties {
   Timeout?: number;
   MemorySize?: number;
   ReservedConcurrentExecutions?: number;
+  LoggingConfig?: { LogFormat?: LogFormat; ApplicationLogLevel?: string };
   Environment?: { Variables?: Record<string, string> };
 }
 
-/** A Lambda function of the template. */
+/** A Lambda function from the template. */
 export interface LocalFunction {
-  /** Name of the function's file in `functions/`, derived from the construct's name: `issue-token`. */
+  /** Name of the function's file in `functions/`, derived from the construct's name, such as `issue-token`. */
   readonly name: string;
   readonly functionName: string;
   readonly arn: string;
@@ -45,7 +46,7 @@ export interface LocalFunction {
   readonly pool: WorkerPool;
 }
 
-/** What a function needs beyond the template. */
+/** The parameters of a function that are not in the template. */
 export interface Surroundings {
   readonly clock: Clock;
   /** Endpoint of the AWS services for the function. */
@@ -58,7 +59,9 @@ const INIT_TIMEOUT = 10_000;
 
 let bootstrap: string | undefined;
 
-/** worker.ts as JavaScript, compiled once: a thread that strips types itself takes twice as long to start. */
+/**
+ * worker.ts as JavaScript. It is compiled once, because a thread that strips types itself takes twice as long to start.
+ */
 function workerSource(): string {
   bootstrap ??= buildSync({
     entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
@@ -81,7 +84,7 @@ const nameOf = (path: string) =>
     .replace(/(?<=[a-z0-9])(?=[A-Z])/g, '-')
     .toLowerCase();
 
-/** Reads a function of the template and creates its pool. No worker starts before the first event. */
+/** Reads a function from the template and creates its pool of workers. No worker starts before the first event. */
 export function makeFunction(template: Template, resource: Resource, around: Surroundings): LocalFunction {
   const properties = template.properties<FunctionProperties>(resource);
   const name = nameOf(resource.path);
@@ -89,6 +92,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
   const arn = template.attribute(resource, 'Arn');
   const memorySize = properties.MemorySize ?? 128;
   const timeout = (properties.Timeout ?? 3) * 1000;
+  const logFormat = properties.LoggingConfig?.LogFormat ?? 'Text';
   // Each function gets its own access key, by which the AWS proxy identifies it.
   const credential = {
     accessKeyId: `ASIA${createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 16).toUpperCase()}`,
@@ -104,6 +108,11 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memorySize),
     AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+    // Lambda sets these two variables only for the JSON log format.
+    ...(logFormat === 'JSON' && {
+      AWS_LAMBDA_LOG_FORMAT: logFormat,
+      AWS_LAMBDA_LOG_LEVEL: properties.LoggingConfig?.ApplicationLogLevel ?? 'INFO',
+    }),
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `local/[$LATEST]${randomUUID()}`,
     AWS_ACCESS_KEY_ID: credential.accessKeyId,
@@ -113,7 +122,8 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     AWS_ENDPOINT_URL_SQS: around.awsEndpoint,
     AWS_ENDPOINT_URL_EVENTBRIDGE: around.awsEndpoint,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: around.awsEndpoint,
-    // Otherwise the SDK would read the developer's own AWS configuration files. Lambda has none.
+    // Without these two variables, the SDK would read the developer's own AWS configuration files, which do not exist
+    // on Lambda.
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     LAMBDA_TASK_ROOT: '/var/task',
@@ -126,6 +136,7 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     environment,
     timeout,
     memorySize,
+    logFormat,
     functionName,
     functionArn: arn,
     size: Math.min(POOL_SIZE, properties.ReservedConcurrentExecutions ?? POOL_SIZE),
@@ -136,25 +147,35 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
 }
 
 /**
- * Reads a function's code. A debugger finds the sources through the source map next to the bundle. The deployed map
- * would not work: its paths are relative to the build folder, not to the asset.
+ * Reads a function's code. A debugger finds the sources through the source map next to the bundle. The deployed source
+ * map would not work, because its paths are relative to the build folder, not to the asset.
  */
 function code(template: Template, resource: Resource, { Code, Handler }: FunctionProperties) {
-  const module = `${Handler.split('.')[0]}.js`;
-  if (Code.ZipFile !== undefined) return { source: Code.ZipFile, file: `/var/task/${module}` };
-  const file = join(template.assetDirectory(resource) ?? '', module);
-  if (!existsSync(file)) throw new Error(`${resource.path} has no ${module} in its asset.`);
+  const module = Handler.split('.')[0];
+  if (Code.ZipFile !== undefined)
+    return { source: Code.ZipFile, file: `/var/task/${module}.js`, entry: undefined };
+  const directory = template.assetDirectory(resource) ?? '';
+  const entry = join(directory, `${module}.mjs`);
+  const hasEntry = existsSync(entry);
+  const file = join(directory, hasEntry ? 'index.js' : `${module}.js`);
+  if (!existsSync(file))
+    throw new Error(`${resource.path} has no ${module}.js or ${module}.mjs in its asset.`);
   const source = readFileSync(file, 'utf8').replace(/^\/\/# sourceMappingURL=.*\n$/m, '');
   const map = sourceMapOf(nameOf(resource.path));
-  return { source: existsSync(map) ? `${source}//# sourceMappingURL=${pathToFileURL(map)}\n` : source, file };
+  return {
+    source: existsSync(map) ? `${source}//# sourceMappingURL=${pathToFileURL(map)}\n` : source,
+    file,
+    // The assets are deleted once the stack is running, so the module is loaded from memory.
+    entry: hasEntry
+      ? readFileSync(entry, 'utf8').replace('import.meta.url', JSON.stringify(pathToFileURL(entry)))
+      : undefined,
+  };
 }
 
-interface PoolOptions
-  extends Pick<WorkerData, 'source' | 'file' | 'handler' | 'functionName' | 'functionArn'> {
+interface PoolOptions extends Omit<WorkerData, 'clock' | 'gate'> {
   readonly environment: Record<string, string>;
   /** Timeout in milliseconds. */
   readonly timeout: number;
-  readonly memorySize: number;
   readonly size: number;
   readonly clock: Clock;
   readonly log: (text: string) => void;
@@ -179,7 +200,7 @@ interface Sandbox {
  * The execution environments of one function: worker threads that start on demand and handle one event at a time.
  * Events wait when all workers are busy. A worker that times out or crashes is replaced.
  */
-export class WorkerPool {
+class WorkerPool {
   readonly #options: PoolOptions;
   readonly #sandboxes = new Set<Sandbox>();
   readonly #waiting: Job[] = [];
@@ -189,7 +210,7 @@ export class WorkerPool {
     this.#options = options;
   }
 
-  /** Invokes the function and waits for its result. Never throws: a failure is a result too. */
+  /** Invokes the function and waits for its result. Never throws, because a failure is also a result. */
   invoke(event: unknown): Promise<Outcome> {
     return new Promise((done) => {
       const job = { requestId: randomUUID(), event: JSON.stringify(event), done };
@@ -220,25 +241,15 @@ export class WorkerPool {
   }
 
   #start(): void {
-    const { clock, environment, memorySize, log, source, file, handler, functionName, functionArn } =
-      this.#options;
+    const { clock, environment, log, size: _, timeout: __, ...data } = this.#options;
     const gate = new SharedArrayBuffer(4);
     const worker = new Worker(workerSource(), {
       eval: true,
       env: environment,
       argv: [],
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: memorySize },
-      workerData: {
-        source,
-        file,
-        handler,
-        functionName,
-        functionArn,
-        memorySize,
-        gate,
-        clock: clock.memory,
-      } satisfies WorkerData,
+      resourceLimits: { maxOldGenerationSizeMb: data.memorySize },
+      workerData: { ...data, gate, clock: clock.memory } satisfies WorkerData,
     });
     const sandbox: Sandbox = { worker, gate: new Int32Array(gate), isReady: false };
     this.#sandboxes.add(sandbox);

@@ -30,16 +30,16 @@ const LIFETIME = 3600;
 export const isPerson = (name: unknown): name is Person =>
   typeof name === 'string' && Object.hasOwn(PEOPLE, name);
 
-/** Changes a token, so that tests can get an invalid one. */
+/** Changes a token before it is signed, so that tests can get an invalid token. */
 export type Tamper = (token: MutableToken) => void;
 
-/** Cookie that remembers who signed in, like an issuer's session. */
+/** Cookie that remembers who signed in, like a session at a real issuer. */
 const COOKIE = 'development-issuer';
 const PATHS = { signIn: '/sign-in', signOut: '/sign-out', authorize: '/authorize' };
 
 /**
- * The development issuer: OIDC with RS256 keys that are generated at each start. There are no passwords: a page lists
- * the people to choose from and remembers the choice.
+ * The development issuer, an OIDC issuer with RS256 keys that are generated at each start. There are no passwords: a
+ * page lists the people to choose from, and the issuer remembers the choice.
  */
 export class Issuer {
   readonly #server = new OAuth2Server();
@@ -74,7 +74,7 @@ export class Issuer {
       const person = this.#grantOf(body)?.person;
       const kind = 'amr' in token.payload ? 'access' : 'id';
       if (person) this.#fill(token, person, kind);
-      // Browsers check ID tokens against their own clock, which a test cannot move.
+      // Use the machine's time, because browsers check ID tokens against their own clock, which a test cannot change.
       if (kind === 'id') Object.assign(token.payload, timesFrom(Date.now()));
     });
     service.on(Events.BeforeResponse, (response, { body }) => {
@@ -104,6 +104,14 @@ export class Issuer {
       return;
     }
     const chosen = query.get('as') ?? cookieOf(request);
+    if (!isPerson(chosen) && query.get('prompt') === 'none') {
+      // OpenID Connect Core, section 3.1.2.6.
+      const back = new URL(String(query.get('redirect_uri')));
+      back.searchParams.set('error', 'login_required');
+      back.searchParams.set('state', query.get('state') ?? '');
+      response.writeHead(302, { location: back.href }).end();
+      return;
+    }
     if (isPerson(chosen)) {
       query.delete('as');
       query.set('person', chosen);
@@ -136,7 +144,7 @@ export class Issuer {
       .end();
   }
 
-  /** Starts the issuer. @returns its URL, which is the `iss` of its tokens */
+  /** Starts the issuer. @returns the issuer's URL, which is the `iss` of its tokens */
   async start(port: number): Promise<string> {
     await this.#server.issuer.keys.generate('RS256');
     await this.#server.start(port, '127.0.0.1');
@@ -148,7 +156,7 @@ export class Issuer {
     if (this.#server.listening) await this.#server.stop();
   }
 
-  /** Returns an access token of a person, or an ID token if `kind` is `id`. */
+  /** Returns a person's access token, or an ID token if `kind` is `id`. */
   signIn(person: Person, kind: 'access' | 'id' = 'access', tamper: Tamper = () => {}): Promise<string> {
     return this.#server.issuer.buildToken({
       scopesOrTransform: (header, payload) => {
@@ -159,8 +167,8 @@ export class Issuer {
   }
 
   /**
-   * Fills in the claims: RFC 9068 for access tokens, OpenID Connect for ID tokens. The two differ in header, audience
-   * and scope.
+   * Fills in the claims: RFC 9068 for access tokens, OpenID Connect for ID tokens. The two kinds of token differ in
+   * header, audience and scope.
    */
   #fill({ header, payload }: MutableToken, person: Person, kind: 'access' | 'id'): void {
     const { sub, name, email, groups } = PEOPLE[person];

@@ -1,4 +1,4 @@
-/** A person who can sign in, with the link that does it. */
+/** A person who can sign in, and the link that signs this person in. */
 export interface Choice {
   readonly name: string;
   readonly groups: readonly string[];

@@ -3,18 +3,19 @@ import { functionJson, functionLines, requestLine } from '../../local/activity.t
 
 const line = (text: string) => ({ function: 'purge', text });
 
-it('shows nothing of log lines below WARN, of metrics and of the error by which an authorizer rejects a call', () => {
+it('hides log lines below WARN, metrics, and the error with which an authorizer rejects a call', () => {
   for (const text of [
     '{"level":"INFO","message":"purged"}\n{"level":"DEBUG","message":"x"}\n',
     '{"_aws":{"CloudWatchMetrics":[]},"Purged":1}\n',
     'a1b2\tERROR\tInvoke Error\t{"errorType":"Error","errorMessage":"Unauthorized"}\n',
+    '{"level":"ERROR","requestId":"a1b2","message":{"errorType":"Error","errorMessage":"Unauthorized","stackTrace":[]}}\n',
     '\n \r\n',
   ]) {
     expect(functionLines(line(text))).toEqual([]);
   }
 });
 
-it("shows a function's warnings, errors with their stack trace, and other output, after the function's name", () => {
+it("shows a function's warnings, errors with stack traces, and other output, prefixed with the function's name", () => {
   expect(functionLines(line('{"level":"WARN","message":"late"}\n'))).toEqual(['purge: WARN late']);
   const error = {
     level: 'ERROR',
@@ -32,6 +33,15 @@ it("shows a function's warnings, errors with their stack trace, and other output
     'purge: {"note":1}',
   ]);
   expect(functionLines(line('id\tERROR\tInvoke Error\t{"errorMessage":"Other"}\n'))).toHaveLength(1);
+  const failure = {
+    errorType: 'TypeError',
+    errorMessage: 'wrong',
+    stackTrace: ['TypeError: wrong', '    at b.ts:2'],
+  };
+  expect(functionLines(line(JSON.stringify({ level: 'ERROR', requestId: 'id', message: failure })))).toEqual([
+    'purge: ERROR TypeError: wrong',
+    'purge:     at b.ts:2',
+  ]);
 });
 
 it('escapes control characters in the output of functions, and shortens secrets', () => {
@@ -44,7 +54,7 @@ it('escapes control characters in the output of functions, and shortens secrets'
   expect(functionLines(line(message))).toEqual(['purge: WARN a\\u001b[2J', 'purge: GET /whoami 200 1 ms']);
 });
 
-it('keeps the JSON lines of functions with --json, and puts other output into JSON', () => {
+it('keeps the JSON lines of functions with --json, and wraps other output in JSON', () => {
   const json = '{"level":"INFO", "message":"a\u009b\u202e\u{e0041}"}';
   const [kept = '', other = '', ...more] = functionJson(line(`${json}\nplain \u001b[2J\n`));
   expect(more).toEqual([]);
@@ -59,7 +69,7 @@ it.each([
   [404, 33],
   [503, 31],
 ])(
-  'colours the status %i of a request when FORCE_COLOR is set, and not when NO_COLOR is',
+  "colours a request's status %i when FORCE_COLOR is set, but not when NO_COLOR is set",
   (status, colour) => {
     vi.stubEnv('TERM', 'xterm');
     const request = { method: 'GET', path: '/whoami', status, milliseconds: 1 };

@@ -25,8 +25,8 @@ afterAll(async () => {
 });
 
 /**
- * The first of several consecutive free ports: for the API, the sign-in and the API behind the authorizer. They
- * are below the system's ephemeral ports, which another test could take before the next start.
+ * The first of several consecutive free ports, for the API, the sign-in and the API behind the authorizer. They are
+ * below the range of ephemeral ports, because another test could take a port from that range before the next start.
  */
 async function freePort(): Promise<number> {
   const server = createServer().listen(10_000 + 10 * Math.floor(Math.random() * 2000), '127.0.0.1');
@@ -40,7 +40,7 @@ async function freePort(): Promise<number> {
   return found;
 }
 
-/** The processes whose command line contains all of these words. */
+/** Returns the processes whose command line contains all of these words. */
 function processes(...words: string[]): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -58,7 +58,7 @@ function processes(...words: string[]): number[] {
 /** The engines that use this file's data. */
 const engines = () => processes(join(data, 'dynamodb.sqlite'));
 
-/** Runs `npm start` and waits until it is ready. Returns what it prints, and when it printed its first line. */
+/** Runs `npm start` and waits until the stack is ready. Returns the output, and the time of its first line. */
 async function start(...options: string[]) {
   const began = performance.now();
   let firstLine = 0;
@@ -78,7 +78,7 @@ async function start(...options: string[]) {
     () => {
       if (child.exitCode === null) expect(said).toContain('\nRequests:\n');
     },
-    // It takes 3 s, and longer on a busy machine.
+    // The start takes 3 s, and longer on a busy machine.
     { timeout: 100_000, interval: 50 },
   );
   const ready = performance.now() - began;
@@ -103,9 +103,9 @@ async function run(command: string, options: string[], environment: object = env
 const login = async (who: string) => (await run('npm', ['run', '-s', 'login', '--', who])).stdout.trim();
 
 describe('npm start', { timeout: 180_000 }, () => {
-  it('prints progress and its URLs, and the commands that it prints and those of the README work', async () => {
+  it('npm start prints progress and URLs, and the commands in its output and the README work', async () => {
     const { child, said, firstLine, ready } = await start('--fresh');
-    // Half a second of the three that it takes on an idle machine.
+    // On an idle machine, the start takes three seconds, and the first line appears after half a second.
     expect(firstLine).toBeLessThan(ready / 3);
     const [title, ...steps] = said().slice(0, said().indexOf('\n\n')).split('\n');
     expect(title).toBe('Starting Deployment API Keys');
@@ -120,6 +120,18 @@ describe('npm start', { timeout: 180_000 }, () => {
     expect(said()).toContain(
       `\n  Console and API   ${url}\n  Sign-in           http://127.0.0.1:${port + 1}\n`,
     );
+    expect(said()).toMatch(
+      /\n {2}Table +deployment-api-keys-development-\S+-local at http:\/\/127\.0\.0\.1:\d+, access key \w+, any secret\n/,
+    );
+    expect(said()).toContain(`0 messages and 0 dead letters in 6 queues: http://127.0.0.1:${port + 9}\n`);
+    const ran = await run('bash', [
+      '--norc',
+      '-ec',
+      said()
+        .split('\n')
+        .find((line) => line.trim().startsWith('curl -X POST')) ?? '',
+    ]);
+    expect(JSON.parse(ran.stdout)).toEqual({ outcome: 'succeeded' });
     // Without a terminal there are no colours.
     expect(said()).not.toContain('\u001b');
     const signed = said()
@@ -163,9 +175,24 @@ describe('npm start', { timeout: 180_000 }, () => {
       'DELETE /deployments/{deploymentId} 204',
       'GET /whoami 401 invalid_token',
     ]);
-    // The seeded Deployment is still there.
+    // The Deployment that `npm start` created still exists.
     const admin = await login('admin');
     expect(await call(url, 'GET', '/deployments/demo', { token: admin })).toMatchObject({ status: 200 });
+
+    const environment = { ...env, STORY_TOKEN: admin };
+    const played = await run('npm', ['run', '-s', 'story', '--', '--url', url], environment);
+    expect(played.code).toBe(0);
+    const rows = played.stdout.split('\n').filter((line: string) => line.startsWith('| '));
+    const date = new Date().toISOString().slice(0, 10);
+    // One row for each step, one for the purge, and the two rows of the table's head.
+    expect(rows).toHaveLength(14);
+    expect(rows).toContain(
+      `| The revoked token is rejected immediately | GET \`/whoami\` answers 401 | 127.0.0.1, ${date} |`,
+    );
+    expect(rows.at(-1)).toMatch(
+      /^\| The purge deletes what the Deployment left \| event `deployment\.purged` after [\d.]+ m?s \| /,
+    );
+    expect(played.stdout).not.toMatch(/dk[stx]_[\w-]{6}/);
 
     const body = { json: { groups: ['data-eng'] }, token: admin };
     expect(await call(url, 'PUT', '/deployments/kept', body)).toMatchObject({ status: 201 });
@@ -175,11 +202,11 @@ describe('npm start', { timeout: 180_000 }, () => {
     await expect(fetch(url)).rejects.toThrow('fetch failed');
   });
 
-  it('keeps its data over restarts, and leaves no engine running when it is killed', async () => {
+  it('npm start keeps its data across restarts, and leaves no database engine running after it is killed', async () => {
     const { child } = await start();
     const { json } = await call(url, 'GET', '/deployments', { token: await login('member') });
     expect(json.items.map((item: { id: string }) => item.id)).toEqual(['demo', 'kept']);
-    // npm's child is the stack itself. Killed like this, neither can clean up.
+    // npm's child process is the stack itself. With SIGKILL, neither process can clean up.
     const [engine] = engines();
     expect(engine).toBeDefined();
     for (const pid of processes('local/main.ts', data)) process.kill(pid, 'SIGKILL');
@@ -188,7 +215,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
   });
 
-  it('deletes its data with --fresh, accepts settings, logs JSON, and reports a port that is in use', async () => {
+  it('npm start deletes its data with --fresh, accepts settings, logs JSON, and reports that a port is in use', async () => {
     const { child, stdout } = await start('--fresh', '--json', '-c', 'tokenLifetime=60');
     const admin = await login('admin');
     const { json } = await call(url, 'GET', '/deployments', { token: admin });
@@ -204,7 +231,7 @@ describe('npm start', { timeout: 180_000 }, () => {
       basic: [exchanged.json.access_token, key.json.secret],
       form: { grant_type: 'client_credentials' },
     });
-    // Standard output has JSON only: the requests, and what the functions log.
+    // Standard output contains only JSON: the requests and the logs of the functions.
     const request = {
       time: expect.any(String),
       method: 'POST',
@@ -231,7 +258,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     expect(engines()).toEqual([]);
   });
 
-  it('reports an invalid setting', async () => {
+  it('npm start reports an invalid setting', async () => {
     const { code, stderr } = await run('npm', [
       'start',
       '--silent',
@@ -245,7 +272,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     expect(stderr).toMatch(/^tokenLifetime must be whole seconds from 1 to /);
   });
 
-  it('prints its options with --help', async () => {
+  it('npm start -- --help prints the options', async () => {
     const { code, stdout } = await run('npm', ['start', '--silent', '--', '--help']);
     expect(code).toBe(0);
     expect(stdout).toContain('--fresh                 Delete the data');
@@ -254,14 +281,17 @@ describe('npm start', { timeout: 180_000 }, () => {
   it.each([
     [['--frsh'], 'Unknown option --frsh. Did you mean --fresh?'],
     [['-c', 'tokenLifetime'], '-c takes name=value, such as -c tokenLifetime=3, not tokenLifetime'],
-  ])('reports the mistake in %j without a stack trace, before it starts', async (options, expected) => {
-    const { code, stdout, stderr } = await run('npm', ['start', '--silent', '--', ...options]);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr.split('\n')[0]).toBe(expected);
-    expect(stderr).not.toContain('    at ');
-  });
+  ])(
+    'npm start reports the mistake in %j without a stack trace, before anything starts',
+    async (options, expected) => {
+      const { code, stdout, stderr } = await run('npm', ['start', '--silent', '--', ...options]);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr.split('\n')[0]).toBe(expected);
+      expect(stderr).not.toContain('    at ');
+    },
+  );
 
-  it('reports an option in front of which -- is missing', async () => {
+  it('npm start reports an option that is not preceded by --', async () => {
     const { code, stderr } = await run('npm', ['start', '--silent', '--fresh']);
     expect(code).toBe(1);
     expect(stderr).toBe('npm read --fresh as an option of its own. Run npm start -- --fresh\n');
@@ -269,7 +299,7 @@ describe('npm start', { timeout: 180_000 }, () => {
 });
 
 describe('npm run login', () => {
-  it('reports when no stack is running', async () => {
+  it('npm run login reports when no stack is running', async () => {
     const unused = { ...process.env, PORT: String(await freePort()) };
     const { code, stdout, stderr } = await run('npm', ['run', '-s', 'login', '--', 'admin'], unused);
     expect(code).toBe(1);
@@ -279,13 +309,13 @@ describe('npm run login', () => {
     );
   });
 
-  it('rejects a name other than admin and member', async () => {
+  it('npm run login rejects a name other than admin and member', async () => {
     const { code, stderr } = await run('npm', ['run', '-s', 'login', '--', 'eve']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^Unknown person eve\.\n\nPrints an access token/);
   });
 
-  it('suggests the name that was probably meant, and names both when none is given', async () => {
+  it('npm run login suggests a similar name, and lists both names when no name is given', async () => {
     const { stderr } = await run('npm', ['run', '-s', 'login', '--', 'amdin']);
     expect(stderr).toMatch(/^Unknown person amdin\. Did you mean admin\?\n/);
     expect(await run('npm', ['run', '-s', 'login'])).toMatchObject({
@@ -296,7 +326,7 @@ describe('npm run login', () => {
 });
 
 describe('npm run story', { timeout: 180_000 }, () => {
-  it('runs against its own stack and prints no secret', async () => {
+  it('npm run story runs against its own stack without printing a secret', async () => {
     const { code, stdout } = await run('npm', ['run', '-s', 'story']);
     expect(code).toBe(0);
     const steps = stdout.slice(stdout.indexOf('\n\n')).replaceAll(/ \d+(\.\d)? m?s$/gm, ' #');
@@ -305,23 +335,40 @@ describe('npm run story', { timeout: 180_000 }, () => {
       '✓ The administrator creates a key, whose secret is returned only once #',
       '✓ A pipeline exchanges the ID and the secret for an access token #',
       '✓ The pipeline uses the token #',
+      '✓ A call without a token is rejected #',
+      '✓ The token is rejected for another Deployment #',
+      '✓ The pipeline revokes the token #',
+      '✓ The revoked token is rejected immediately #',
+      '✓ The pipeline gets another token #',
       '✓ The administrator deletes the Deployment #',
       '✓ The token is rejected immediately #',
       '✓ The key is rejected too #',
+      '✓ The purge deletes what the Deployment left #',
     ]);
     expect(steps.match(/^ {2}\d{3}\b/gm)?.map((line: string) => line.trim())).toEqual([
-      '201',
-      '201',
-      '200',
-      '200',
-      '204',
-      '401',
-      '401',
+      ...['201', '201', '200', '200', '401', '403', '200', '401', '200', '204', '401', '401', '200'],
     ]);
+    expect(stdout).not.toContain('docs/verified.md');
     expect(stdout).not.toMatch(/dk[stx]_[\w-]{6}/);
   });
 
-  it('fails when a response is unexpected', async () => {
+  it('npm run story deletes its Deployment when a later step fails', async () => {
+    const calls: string[] = [];
+    const server = createServer(({ method = '' }, answer) => {
+      calls.push(method);
+      const statuses: Record<string, number> = { PUT: 201, DELETE: 204 };
+      answer.writeHead(statuses[method] ?? 500).end(method === 'DELETE' ? '' : '{}');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const broken = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stdout } = await run('npm', ['run', '-s', 'story', '--', '--url', broken, '--token', 'x']);
+    server.close();
+    expect(code).toBe(1);
+    expect(calls).toEqual(['PUT', 'POST', 'DELETE']);
+    expect(stdout).toMatch(/\nThe throwaway Deployment was deleted\.\n$/);
+  });
+
+  it('npm run story fails when a response is unexpected', async () => {
     const server = createServer((_, answer) => answer.writeHead(500).end('{}')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const broken = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

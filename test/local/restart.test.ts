@@ -19,7 +19,10 @@ const { synthesise } = new Fixture()
   )
   .stream('Watch');
 
-/** Starts with the stored data, writes an item, and returns what the function saw and which items exist. */
+/**
+ * Starts a stack with the stored data, writes an item, and returns the records that the function received and the
+ * existing items.
+ */
 async function run(sk: string, options: { fresh?: boolean } = {}) {
   const stack = await startLocalStack({ synthesise, dataDirectory, ...options });
   try {

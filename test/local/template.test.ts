@@ -59,7 +59,7 @@ const named = (logicalId: string) => {
 const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/one-Table-end';
 
 describe('a reference in a template', () => {
-  it('is resolved as in CloudFormation', () => {
+  it('resolves a reference in a template as CloudFormation does', () => {
     expect(template.properties(named('Subject'))).toEqual({
       ref: 'one-Table-end',
       arn: TABLE_ARN,
@@ -74,18 +74,18 @@ describe('a reference in a template', () => {
     });
   });
 
-  it('resolves exports of another stack', () => {
+  it('resolves a template reference to an export from another stack', () => {
     const arn = 'arn:aws:lambda:us-east-1:000000000000:function:one-Fn-end';
     expect(template.properties(named('Importer'))).toEqual({ fn: arn });
     expect(template.find(arn, 'AWS::Lambda::Function')?.path).toBe('IssueToken/Function/Resource');
   });
 
-  it('uses a name that the template sets', () => {
+  it('uses the resource name that the template sets', () => {
     expect(template.ref(named('Named'))).toBe('q-us-east-1');
     expect(template.attribute(named('Named'), 'Arn')).toBe('arn:aws:sqs:us-east-1:000000000000:q-us-east-1');
   });
 
-  it('fails when the resource does not exist or the intrinsic function is unknown', () => {
+  it('fails to resolve a reference to a missing resource, or with an unknown intrinsic function', () => {
     expect(() => template.properties(named('Wrong'))).toThrow(
       'one refers to Nobody, which is not one of its resources.',
     );

@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { expect, it, vi } from 'vitest';
 import { duration, Progress, printable } from '../../local/terminal.ts';
 
-it('escapes every character that a terminal acts on or does not show, and no others', () => {
+it('escapes exactly those characters that a terminal interprets or does not show', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const shown = printable(text);
       expect(shown).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
-      // Read as the inside of a JSON string, it is the same text.
+      // When the escaped text is parsed as the content of a JSON string, the result is the original text.
       const escaped = JSON.stringify(text).slice(1, -1);
       expect(JSON.parse(`"${printable(escaped)}"`)).toBe(text);
     }),
@@ -25,7 +25,7 @@ it.each([
   expect(duration(milliseconds)).toBe(expected);
 });
 
-it('shows each step when it begins, how it ended, and lines in between on lines of their own', () => {
+it('shows a step when it begins and its result when it ends, and puts other output on separate lines in between', () => {
   vi.stubEnv('FORCE_COLOR', undefined);
   let text = '';
   const stream = new Writable({

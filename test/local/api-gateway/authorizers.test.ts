@@ -22,7 +22,7 @@ const lambdaAuthorizer = (properties: object = {}) => ({
 const custom = (id: string) => ({ AuthorizationType: 'CUSTOM', AuthorizerId: ref(id) });
 const jwt = { AuthorizationType: 'JWT', AuthorizerId: ref('People') };
 
-/** Returns what the bearer token says, as JSON. */
+/** Returns the content of the bearer token, parsed as JSON. */
 const AUTHORIZE = `exports.handler = async (event) => {
   const said = JSON.parse(Buffer.from(event.identitySource[0], 'base64').toString());
   if (said.fail) throw new Error('no');
@@ -30,7 +30,7 @@ const AUTHORIZE = `exports.handler = async (event) => {
   return said.echo ? { isAuthorized: true, context: { event } } : JSON.parse(JSON.stringify(said.answer).replaceAll('$RESOURCE', resource));
 };`;
 
-// The fixture has no context, because the issuer is known only when the stack starts.
+// The fixture has no context yet, because the issuer becomes known only when the stack starts.
 const synthesise = ({ issuer }: Readonly<Record<string, unknown>>) =>
   new Fixture()
     .function(
@@ -59,7 +59,7 @@ const stack = await runStack({ synthesise });
 const as = (token: string, path = '/people') => call(stack, 'GET', path, { token });
 
 describe('the emulated JWT authorizer', () => {
-  it('passes the claims to the function as strings, with lists flattened', async () => {
+  it('the JWT authorizer passes the claims to the function as strings, with lists flattened', async () => {
     stack.clock.freeze(1_800_000_000_000);
     const token = await stack.signIn('member', 'access', ({ payload }) => {
       payload.groups = ['data-eng', 'x admins'];
@@ -92,7 +92,7 @@ describe('the emulated JWT authorizer', () => {
     });
   });
 
-  it('accepts the token with and without Bearer, and nothing else', async () => {
+  it('the JWT authorizer accepts a token with or without the Bearer scheme, but with no other scheme', async () => {
     const token = await stack.signIn('admin');
     const given = (authorization: string) => call(stack, 'GET', '/people', { headers: { authorization } });
     expect(await given(token)).toMatchObject({ status: 200 });
@@ -101,14 +101,14 @@ describe('the emulated JWT authorizer', () => {
     expect(await given(`Bearer ${token},Bearer ${token}`)).toMatchObject({ status: 401 });
   });
 
-  it('accepts ID tokens with a matching audience', async () => {
+  it('the JWT authorizer accepts ID tokens with a matching audience', async () => {
     const idToken = await stack.signIn('admin', 'id', ({ payload }) => {
       payload.aud = AUDIENCE;
     });
     expect(await as(idToken)).toMatchObject({ status: 200 });
   });
 
-  it('compares client_id only when the token has no audience', async () => {
+  it('the JWT authorizer checks client_id only when the token has no audience', async () => {
     const cognito = await stack.signIn('admin', 'access', ({ payload }) => {
       delete payload.aud;
       payload.client_id = 'cli';
@@ -121,7 +121,7 @@ describe('the emulated JWT authorizer', () => {
     expect(await as(foreign)).toMatchObject({ status: 401 });
   });
 
-  it('returns 401 with a bare challenge when there is no token', async () => {
+  it('the JWT authorizer returns 401 with a bare challenge when the call has no token', async () => {
     const reply = await call(stack, 'GET', '/people');
     expect(reply).toMatchObject({ status: 401, text: '{"message":"Unauthorized"}' });
     expect(reply.headers['www-authenticate']).toBe('Bearer');
@@ -134,7 +134,7 @@ describe('the emulated JWT authorizer', () => {
     ['that was issued in the future', 'the token is invalid', { iat: 4_000_000_000 }],
     ['of another issuer', 'the token is invalid', { iss: 'https://elsewhere.example' }],
     ['that never expires', 'the token is invalid', { exp: undefined }],
-  ])('rejects a token %s: %s', async (_, why, change) => {
+  ])('the JWT authorizer rejects a token %s: %s', async (_, why, change) => {
     const token = await stack.signIn('admin', 'access', ({ payload }) => Object.assign(payload, change));
     const reply = await as(token);
     expect(reply).toMatchObject({ status: 401, text: '{"message":"Unauthorized"}' });
@@ -143,7 +143,7 @@ describe('the emulated JWT authorizer', () => {
     );
   });
 
-  it('accepts a token in the second of its issue, and rejects it one second earlier', async () => {
+  it('the JWT authorizer accepts a token in the second in which it was issued, and rejects it one second earlier', async () => {
     stack.clock.freeze(1_800_000_000_999);
     const issuedAt = (iat: number) =>
       stack.signIn('admin', 'access', ({ payload }) => Object.assign(payload, { iat }));
@@ -152,15 +152,18 @@ describe('the emulated JWT authorizer', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 401]);
   });
 
-  it('uses the clock of the stack', async () => {
+  it("the JWT authorizer uses the stack's clock", async () => {
+    stack.clock.freeze(1_800_000_000_000);
     const token = await stack.signIn('admin');
-    stack.clock.advance(3_599);
-    expect(await as(token)).toMatchObject({ status: 200 });
-    stack.clock.advance(2);
-    expect(await as(token)).toMatchObject({ status: 401 });
+    stack.clock.freeze(1_800_003_599_000);
+    const last = await as(token);
+    stack.clock.freeze(1_800_003_600_000);
+    const after = await as(token);
+    stack.clock.release();
+    expect([last.status, after.status]).toEqual([200, 401]);
   });
 
-  it("rejects a token that is not signed with RS256 and the issuer's key", async () => {
+  it("the JWT authorizer rejects a token that is not signed with RS256 and the issuer's key", async () => {
     const [header = '', payload = ''] = (await stack.signIn('admin')).split('.');
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString());
@@ -174,7 +177,7 @@ describe('the emulated JWT authorizer', () => {
     }
   });
 
-  it('requires one of the scopes of the route', async () => {
+  it("the JWT authorizer requires one of the route's scopes", async () => {
     const token = await stack.signIn('admin');
     const granted = await as(token, '/scoped');
     expect(granted.json.context.jwt.scopes).toEqual(['email']);
@@ -187,11 +190,11 @@ describe('emulated IAM authorization', () => {
   const user = stack.credentialOf('arn:aws:iam::000000000000:user/ops/ada');
   const session = stack.credentialOf('arn:aws:sts::000000000000:assumed-role/deployer/build-7');
 
-  // Uses the clock of the stack, which earlier tests have moved.
+  // Uses the stack's clock, because earlier tests have advanced it.
   const signed = (who: typeof user, path: string) =>
     signedCall(stack, who, 'GET', path, {}, { at: new Date(stack.clock.now()) });
 
-  it('passes the signer to the function when a user signs', async () => {
+  it("IAM authorization passes the signer's identity to the function when a user signs", async () => {
     const { json } = await signed(user, '/signed/1');
     expect(json.context).toEqual({
       iam: {
@@ -206,7 +209,7 @@ describe('emulated IAM authorization', () => {
     });
   });
 
-  it("passes the session of a role without the role's path", async () => {
+  it("IAM authorization passes the ARN of an assumed role's session, which lacks the role's path", async () => {
     const { iam } = (await signed(session, '/signed/1')).json.context;
     expect(iam).toMatchObject({
       accessKey: session.accessKeyId,
@@ -217,7 +220,7 @@ describe('emulated IAM authorization', () => {
   });
 
   it.each(['a%20b', "it's%2A(1)", '%C3%A4'])(
-    'verifies the path as sent, with its percent signs: %s',
+    'IAM authorization verifies the path as sent, with its percent signs: %s',
     async (id) => {
       expect(await signed(user, `/signed/${id}?q=a%20b&p=%26&p=x`)).toMatchObject({
         status: 200,
@@ -225,27 +228,27 @@ describe('emulated IAM authorization', () => {
     },
   );
 
-  it('returns 403 for an unsigned request', async () => {
+  it('IAM authorization returns 403 for an unsigned request', async () => {
     const unsigned = await call(stack, 'GET', '/signed/1');
     expect(unsigned).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
     expect(unsigned.headers).not.toHaveProperty('www-authenticate');
   });
 });
 
-/** A token that makes the fixture's authorizer respond as requested. */
+/** Returns a token that makes the fixture's authorizer respond as requested. */
 const told = (said: object) => Buffer.from(JSON.stringify(said)).toString('base64');
 const authorize = (path: string, said: object) =>
   call(stack, 'GET', path, { headers: { authorization: told(said) } });
 
 describe('the emulated Lambda authorizer', () => {
-  it('is not called when its identity source is missing, and the response is 401', async () => {
+  it('returns 401 without calling the Lambda authorizer when its identity source is missing', async () => {
     expect(await call(stack, 'GET', '/simple/1')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',
     });
   });
 
-  it('receives the request without its body, with the identity source and the ARN of the route', async () => {
+  it("the Lambda authorizer receives the request without its body, with the identity source and the route's ARN", async () => {
     const said = { echo: true };
     const { json } = await call(stack, 'GET', '/simple/a%20b?q=1', {
       headers: { authorization: told(said) },
@@ -266,13 +269,13 @@ describe('the emulated Lambda authorizer', () => {
     expect(event).not.toHaveProperty('isBase64Encoded');
   });
 
-  it('allows a call with a simple response, and passes its context to the function', async () => {
+  it('the Lambda authorizer can allow a call with a simple response, whose context the function receives', async () => {
     const context = { principalId: 'p', count: 1 };
     const reply = await authorize('/simple/1', { answer: { isAuthorized: true, context } });
     expect(reply.json).toEqual({ context: { lambda: context } });
   });
 
-  it('allows a call with a policy that allows it, unless the policy also denies it', async () => {
+  it('a policy from the Lambda authorizer allows a call unless it also denies the call', async () => {
     const statement = (Effect: string) => ({ Effect, Action: 'execute-api:Invoke', Resource: '$RESOURCE' });
     const policy = (...Statement: object[]) => ({
       principalId: 'p',
@@ -293,7 +296,7 @@ describe('the emulated Lambda authorizer', () => {
     }
   });
 
-  it('denies a call with 403', async () => {
+  it('the Lambda authorizer denies a call with 403', async () => {
     const reply = await authorize('/simple/1', { answer: { isAuthorized: false } });
     expect(reply).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
   });
@@ -304,12 +307,12 @@ describe('the emulated Lambda authorizer', () => {
     ['a policy instead of a simple response', '/simple/1', { answer: { policyDocument: { Statement: [] } } }],
     ['a simple response instead of a policy', '/policy/1', { answer: { isAuthorized: true } }],
     ['nothing', '/simple/1', { answer: null }],
-  ])('returns 500 for %s and denies the call', async (_, path, said) => {
+  ])('returns 500 and denies the call when the Lambda authorizer returns %s', async (_, path, said) => {
     const reply = await authorize(path, said);
     expect(reply).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
   });
 
-  it('fails to start with a result cache, which is not emulated', async () => {
+  it('fails to start when a Lambda authorizer has a result cache, which is not emulated', async () => {
     const cached = new Fixture()
       .function('Echo', '')
       .function('Authorize', '')
@@ -320,7 +323,7 @@ describe('the emulated Lambda authorizer', () => {
 });
 
 describe('the development issuer', () => {
-  it('issues access and ID tokens that differ', async () => {
+  it('the development issuer issues different access and ID tokens', async () => {
     const parts = async (kind: 'access' | 'id') =>
       (await stack.signIn('admin', kind))
         .split('.')
@@ -336,7 +339,7 @@ describe('the development issuer', () => {
     expect(idPayload).not.toHaveProperty('scope');
   });
 
-  it('signs in only people that it knows, by name', async () => {
+  it('the development issuer signs people in by name, and rejects unknown names', async () => {
     const token = (username: string) =>
       fetch(`${stack.issuer}/token`, {
         method: 'POST',

@@ -38,8 +38,8 @@ const raw = (text: string) =>
     socket.on('close', () => resolve(answer));
   });
 
-describe('the emulated event in payload format 2.0', () => {
-  it('has exactly the documented fields', async () => {
+describe('an emulated event in payload format 2.0', () => {
+  it('the event in payload format 2.0 has exactly the documented fields', async () => {
     stack.clock.freeze(Date.UTC(2026, 2, 12, 19, 3, 58));
     const { headers, ...event } = await echo('POST', '/echo?a=1&a=2&b=x+y%26', {
       headers: { 'User-Agent': 'agent', 'X-Custom': 'Value', cookie: 'one=1; two=2' },
@@ -86,7 +86,7 @@ describe('the emulated event in payload format 2.0', () => {
     expect(headers).not.toHaveProperty('cookie');
   });
 
-  it('joins repeated headers with commas, including Authorization', async () => {
+  it('payload format 2.0 joins repeated headers with commas, including Authorization', async () => {
     const answer = await raw(
       'POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n' +
         'Authorization: Bearer a\r\nAUTHORIZATION: Bearer b\r\nX-A: 1\r\nx-a: 2\r\n\r\n',
@@ -96,7 +96,7 @@ describe('the emulated event in payload format 2.0', () => {
     expect(headers['x-a']).toBe('1,2');
   });
 
-  it('decodes the path and its parameters, and keeps the query string unchanged', async () => {
+  it('payload format 2.0 decodes the path and its parameters, and keeps the query string unchanged', async () => {
     const event = await echo('GET', '/things/a%20b/parts/%C3%A9?q=%20');
     expect(event.pathParameters).toEqual({ id: 'a b', part: 'é' });
     expect(event.rawPath).toBe('/things/a b/parts/é');
@@ -115,13 +115,16 @@ describe('the emulated event in payload format 2.0', () => {
     ['application/x-www-form-urlencoded', true],
     ['application/problem+json', true],
     ['application/octet-stream', true],
-  ])('passes a body of type %s, base64-encoded: %s', async (type, isBase64Encoded) => {
-    const event = await echo('POST', '/echo', { headers: { 'content-type': type }, body: 'a=é' });
-    const body = isBase64Encoded ? Buffer.from('a=é').toString('base64') : 'a=é';
-    expect(event).toMatchObject({ body, isBase64Encoded });
-  });
+  ])(
+    'the event contains a body with the content type %s, base64-encoded: %s',
+    async (type, isBase64Encoded) => {
+      const event = await echo('POST', '/echo', { headers: { 'content-type': type }, body: 'a=é' });
+      const body = isBase64Encoded ? Buffer.from('a=é').toString('base64') : 'a=é';
+      expect(event).toMatchObject({ body, isBase64Encoded });
+    },
+  );
 
-  it('passes a body without a type base64-encoded', async () => {
+  it('the event contains a body without a content type, encoded in base64', async () => {
     const event = await echo('POST', '/echo', { body: new Uint8Array([0, 255]) });
     expect(event).toMatchObject({ body: 'AP8=', isBase64Encoded: true });
   });
@@ -131,21 +134,24 @@ describe('the emulated event in payload format 2.0', () => {
     ['//things/a/parts/b', { id: 'a', part: 'b' }],
     ['///things/a/parts/b/', { id: 'a', part: 'b' }],
     ['/rest/a//b/', { rest: 'a//b' }],
-  ])('has the path %s as received, and parameters without the outer slashes', async (path, parameters) => {
-    const event = await echo('GET', path);
-    expect(event.rawPath).toBe(path);
-    expect(event.requestContext.http.path).toBe(path);
-    expect(event.pathParameters).toEqual(parameters);
-  });
+  ])(
+    'the event has the path %s as received, and path parameters without leading and trailing slashes',
+    async (path, parameters) => {
+      const event = await echo('GET', path);
+      expect(event.rawPath).toBe(path);
+      expect(event.requestContext.http.path).toBe(path);
+      expect(event.pathParameters).toEqual(parameters);
+    },
+  );
 
-  it('keeps __proto__ as an ordinary name', async () => {
+  it('the event keeps __proto__ as an ordinary name', async () => {
     const event = await echo('POST', '/echo?__proto__=x');
     expect(Object.getOwnPropertyDescriptor(event.queryStringParameters, '__proto__')?.value).toBe('x');
   });
 });
 
-describe('the response of a function', () => {
-  it('becomes the HTTP response with status, headers, cookies and body', async () => {
+describe("a function's response", () => {
+  it("a function's response becomes the HTTP response with status, headers, cookies and body", async () => {
     const reply = await render({
       statusCode: 201,
       headers: { 'Content-Type': 'text/html', 'X-Count': 2 },
@@ -161,17 +167,17 @@ describe('the response of a function', () => {
     });
   });
 
-  it('has the content type text/plain by default', async () => {
+  it("a function's response has the content type text/plain by default", async () => {
     const { headers } = await render({ statusCode: 200, body: '{}' });
     expect(headers['content-type']).toBe('text/plain; charset=utf-8');
   });
 
-  it('is decoded when isBase64Encoded is set', async () => {
+  it("decodes a function's response when isBase64Encoded is set", async () => {
     const { text } = await render({ statusCode: 200, body: 'aGk=', isBase64Encoded: true });
     expect(text).toBe('hi');
   });
 
-  it('becomes a 200 with JSON when it has no status code', async () => {
+  it("a function's response without a status code becomes a 200 with JSON", async () => {
     const object = await render({ any: 'thing' });
     expect(object).toMatchObject({ status: 200, text: '{"any":"thing"}' });
     expect(object.headers['content-type']).toBe('application/json');
@@ -181,7 +187,7 @@ describe('the response of a function', () => {
   it.each([
     ['an object as its body', { statusCode: 200, body: {} }],
     ['an invalid status', { statusCode: 'ok', body: '' }],
-  ])('becomes a 500 when it has %s', async (_, answer) => {
+  ])("a function's response becomes a 500 when it has %s", async (_, answer) => {
     expect(await render(answer)).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
   });
 });
@@ -194,18 +200,18 @@ describe("the gateway's own responses", () => {
     ['a path that cannot be decoded', 'GET', '/things/%zz/parts/1', 400, 'Bad Request'],
     ['a function that throws', 'GET', '/fail', 500, 'Internal Server Error'],
     ['a function that runs out of time', 'GET', '/slow', 500, 'Internal Server Error'],
-  ])('%s: %s %s is %i', async (_, method, path, status, message) => {
+  ])('%s: %s %s returns %i', async (_, method, path, status, message) => {
     const reply = await call(stack, method, path);
     expect(reply).toMatchObject({ status, text: JSON.stringify({ message }) });
     expect(reply.headers['content-type']).toBe('application/json');
   });
 
-  it('return 413 for a body of more than 10 MB', async () => {
+  it('the gateway returns 413 for a body of more than 10 MB', async () => {
     const reply = await call(stack, 'POST', '/echo', { body: 'x'.repeat(10 * 1024 * 1024 + 1) });
     expect(reply).toMatchObject({ status: 413, text: '{"message":"Request Entity Too Large"}' });
   });
 
-  it('return 431 for headers of more than 10,240 bytes', async () => {
+  it('the gateway returns 431 for headers of more than 10,240 bytes', async () => {
     const status = await new Promise((resolve, reject) => {
       const sent = request(`${stack.url}/render`, { headers: { 'x-long': 'x'.repeat(10_300) } }, (answer) =>
         resolve(answer.statusCode),
@@ -248,7 +254,7 @@ describe('chooseRoute', () => {
     ['GET', '/pets/cat/', 'GET /pets/{id}', { id: 'cat' }],
     ['GET', '/pets/a/b/c/', 'GET /pets/{proxy+}', { proxy: 'a/b/c' }],
     ['GET', '/pets/a//c', 'GET /pets/{proxy+}', { proxy: 'a//c' }],
-  ])('chooses for %s %s the route %s', (method, path, key, parameters) => {
+  ])('routes %s %s to %s', (method, path, key, parameters) => {
     expect(chooseRoute(routes, method, path)).toEqual({ route: { key }, parameters });
   });
 });

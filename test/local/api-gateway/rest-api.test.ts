@@ -13,7 +13,7 @@ const uriOf = (functionId: string) => ({
   ],
 });
 
-/** A REST API with methods, one resource for each path segment. */
+/** Returns a REST API with methods, and one resource for each path segment. */
 class RestFixture extends Fixture {
   constructor() {
     super();
@@ -64,7 +64,9 @@ class RestFixture extends Fixture {
 
 const by = (id: string) => ({ AuthorizationType: 'CUSTOM', AuthorizerId: ref(id) });
 
-/** Does what its token says: returns the JSON, or throws the text after "!". */
+/**
+ * An authorizer whose token determines the result: it returns the token parsed as JSON, or throws the text after "!".
+ */
 const AUTHORIZE = `exports.handler = async (event) => {
   const token = event.authorizationToken ?? event.headers.Authorization;
   if (token.startsWith('!')) throw new Error(token.slice(1));
@@ -108,8 +110,8 @@ const stack = await runStack({
 const url = stack.urls['Api/Resource'] as string;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-describe('the emulated event of a REST API', () => {
-  it('has the form of payload 1.0, with everything unchanged', async () => {
+describe('an emulated REST API event', () => {
+  it('a REST API event has payload format 1.0, with all values unchanged', async () => {
     stack.clock.freeze(Date.parse('2030-01-02T03:04:05Z'));
     const { json: event, headers } = await call(url, 'POST', '/things/a%2Fb/parts?q=1&q=2&e=', {
       headers: { 'X-Mixed-Case': 'Kept', 'content-type': 'text/plain', 'user-agent': 'test' },
@@ -154,17 +156,20 @@ describe('the emulated event of a REST API', () => {
     ['two slashes inside', '/prod/rest/a//b', '/rest/a//b', '/prod/rest/a//b', 'a//b'],
     ['two slashes after the stage', '/prod//rest/a', '/rest/a', '/prod//rest/a', 'a'],
     ['two slashes before the stage', '//prod/rest/a', '/rest/a', '/prod/rest/a', 'a'],
-  ])('has the path as API Gateway passes it for %s', async (_, sent, path, pathWithStage, proxy) => {
-    const { json: event } = await call(new URL(url).origin, 'GET', sent);
-    expect(event).toMatchObject({
-      resource: '/rest/{proxy+}',
-      path,
-      pathParameters: { proxy },
-      requestContext: { path: pathWithStage },
-    });
-  });
+  ])(
+    'a REST API event has the path that API Gateway passes for %s',
+    async (_, sent, path, pathWithStage, proxy) => {
+      const { json: event } = await call(new URL(url).origin, 'GET', sent);
+      expect(event).toMatchObject({
+        resource: '/rest/{proxy+}',
+        path,
+        pathParameters: { proxy },
+        requestContext: { path: pathWithStage },
+      });
+    },
+  );
 
-  it("#53: keeps query parameters that have the names of Object.prototype's properties", async () => {
+  it('#53: keeps query parameters that are named like properties of Object.prototype', async () => {
     const names = Object.getOwnPropertyNames(Object.prototype);
     const query = names.map((name) => `${name}=1&${name}=2`).join('&');
     const { status, json: event } = await call(url, 'POST', `/things/a/parts?${query}`);
@@ -175,7 +180,7 @@ describe('the emulated event of a REST API', () => {
     );
   });
 
-  it('has null for each empty map', async () => {
+  it('a REST API event has null for each empty map', async () => {
     const { json: event } = await call(url, 'GET', '/things/fixed');
     expect(event).toMatchObject({
       pathParameters: null,
@@ -187,10 +192,10 @@ describe('the emulated event of a REST API', () => {
   });
 });
 
-describe('the response of an emulated REST API', () => {
+describe("an emulated REST API's response", () => {
   const render = (answer: unknown) => call(url, 'POST', '/render', { json: answer });
 
-  it("is the function's response, with JSON as the default content type", async () => {
+  it("a REST API returns the function's response, with JSON as the default content type", async () => {
     const { status, headers, text } = await render({
       statusCode: 201,
       headers: { 'X-One': 'a' },
@@ -206,7 +211,7 @@ describe('the response of an emulated REST API', () => {
     ]);
   });
 
-  it('renames a WWW-Authenticate header from the function', async () => {
+  it('a REST API renames a WWW-Authenticate header from the function', async () => {
     const { headers } = await render({ statusCode: 401, headers: { 'WWW-Authenticate': 'Bearer' } });
     expect(headers['x-amzn-remapped-www-authenticate']).toBe('Bearer');
     expect(headers['www-authenticate']).toBeUndefined();
@@ -220,7 +225,7 @@ describe('the response of an emulated REST API', () => {
   it.each([
     ['an unknown path', 'GET', '/nothing'],
     ['an unknown method of a path', 'DELETE', '/things/fixed'],
-  ])('is 403 Missing Authentication Token for %s', async (_, method, path) => {
+  ])('a REST API returns 403 Missing Authentication Token for %s', async (_, method, path) => {
     expect(await own(method, path)).toStrictEqual([
       403,
       'MissingAuthenticationTokenException',
@@ -232,26 +237,29 @@ describe('the response of an emulated REST API', () => {
     ['an unknown path', 'GET', '/nothing', 'Bearer secret'],
     ['an unknown method of a path', 'DELETE', '/things/fixed', 'bearer secret'],
     ['an unknown path and another scheme', 'GET', '/nothing', 'Basic secret'],
-  ])('is 403 with the hash of the Authorization header for %s', async (_, method, path, authorization) => {
-    const { status, headers, json, text } = await call(url, method, path, { headers: { authorization } });
-    const hash = createHash('sha256').update(authorization).digest('base64');
-    expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
-      403,
-      'IncompleteSignatureException',
-      {
-        message: `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${hash}'.`,
-      },
-    ]);
-    expect(headers['x-own']).toBe('yes');
-    expect(text).not.toContain('secret');
-  });
+  ])(
+    'a REST API returns 403 with a hash of the Authorization header for %s',
+    async (_, method, path, authorization) => {
+      const { status, headers, json, text } = await call(url, method, path, { headers: { authorization } });
+      const hash = createHash('sha256').update(authorization).digest('base64');
+      expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
+        403,
+        'IncompleteSignatureException',
+        {
+          message: `Invalid key=value pair (missing equal-sign) in Authorization header (hashed with SHA-256 and encoded with Base64): '${hash}'.`,
+        },
+      ]);
+      expect(headers['x-own']).toBe('yes');
+      expect(text).not.toContain('secret');
+    },
+  );
 
-  it('is 403 Missing Authentication Token for an unknown path with an empty Authorization header', async () => {
+  it('a REST API returns 403 Missing Authentication Token for an unknown path with an empty Authorization header', async () => {
     const { json } = await call(url, 'GET', '/nothing', { headers: { authorization: '' } });
     expect(json).toStrictEqual({ message: 'Missing Authentication Token' });
   });
 
-  it('is 403 Forbidden for an unknown stage', async () => {
+  it('a REST API returns 403 Forbidden for an unknown stage', async () => {
     expect(await own('GET', '/beta/things/fixed', new URL(url).origin)).toStrictEqual([
       403,
       'ForbiddenException',
@@ -260,7 +268,7 @@ describe('the response of an emulated REST API', () => {
   });
 
   it.each([['text'], [null], [{ body: 'x' }], [{ statusCode: 99 }], [{ statusCode: 200, body: {} }]])(
-    'is 502 for a malformed response of the function: %j',
+    'a REST API returns 502 for a malformed response from the function: %j',
     async (answer) => {
       const { status, json, headers } = await render(answer);
       expect([status, json]).toStrictEqual([502, { message: 'Internal server error' }]);
@@ -268,7 +276,7 @@ describe('the response of an emulated REST API', () => {
     },
   );
 
-  it('is 502 when the function fails', async () => {
+  it('a REST API returns 502 when the function fails', async () => {
     expect(await own('GET', '/fail')).toStrictEqual([
       502,
       'InternalServerErrorException',
@@ -282,7 +290,7 @@ it.each([
   ['GET', '/things/other', 'GET /things/{id}'],
   ['POST', '/things/other', 'ANY /things/{id}'],
   ['GET', '/things/a/b', 'GET /things/{rest+}'],
-  // API Gateway chooses the resource first and does not look for the method elsewhere.
+  // API Gateway chooses the resource first, and does not look for the method in other resources.
   ['POST', '/things/fixed', undefined],
   ['GET', '/things/', undefined],
   ['GET', '/things/fixed/', 'GET /things/fixed'],
@@ -290,7 +298,7 @@ it.each([
   ['GET', '/things/other/', 'GET /things/{id}'],
   ['GET', '/things/a/b/', 'GET /things/{rest+}'],
   ['GET', '/things//b', 'GET /things/{rest+}'],
-])('a REST API routes a call of %s %s to %s', (method, path, expected) => {
+])('a REST API routes the call %s %s to %s', (method, path, expected) => {
   const methods = ['GET /things/{rest+}', 'GET /things/{id}', 'ANY /things/{id}', 'GET /things/fixed'].map(
     (route) => {
       const [name = '', resourcePath = ''] = route.split(' ');
@@ -309,13 +317,13 @@ const policy = (effect: string, resource: string) => ({
   },
 });
 
-describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s', (path) => {
+describe.each(['/request', '/token'])("a REST API's Lambda authorizer at %s", (path) => {
   const ask = (answer: unknown) =>
     call(url, 'GET', path, {
       headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
     });
 
-  it('allows what the policy allows, and passes its context to the function as strings', async () => {
+  it("a REST API's Lambda authorizer allows the calls that its policy allows, and passes its context to the function as strings", async () => {
     const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
     expect(reply.status).toBe(200);
     expect(reply.json.requestContext.authorizer).toStrictEqual({
@@ -342,7 +350,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
       { ...policy('Allow', ''), principalId: 'me' },
       'User is not authorized to access this resource',
     ],
-  ])('returns 403 for %s', async (_, answer, message) => {
+  ])('a REST API returns 403 when the authorizer returns %s', async (_, answer, message) => {
     const { status, headers, json } = await ask(answer);
     expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
       403,
@@ -351,7 +359,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
     ]);
   });
 
-  it('returns 401 with the gateway response when it throws Unauthorized, and without an identity', async () => {
+  it('returns 401 with the gateway response when the authorizer throws "Unauthorized" or the identity is missing', async () => {
     for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
       expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
         401,
@@ -367,7 +375,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
     ['no principal', { ...policy('Allow', '$ARN'), principalId: undefined }],
     ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
     ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
-  ])('returns 500 for %s', async (_, answer) => {
+  ])('a REST API returns 500 when the authorizer returns %s', async (_, answer) => {
     const { status, headers, json } = await ask(answer);
     expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
       500,
@@ -376,7 +384,7 @@ describe.each(['/request', '/token'])('a Lambda authorizer of a REST API at %s',
     ]);
   });
 
-  it('receives the event of its type', async () => {
+  it("a REST API's Lambda authorizer receives the event format for its type", async () => {
     const reply = await ask({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
     const event = JSON.parse(Buffer.from(reply.json.requestContext.authorizer.event, 'hex').toString());
     const methodArn = `arn:aws:execute-api:us-east-1:000000000000:Api/prod/GET${path}`;
@@ -401,18 +409,18 @@ it('a TOKEN authorizer is not called for a token that does not match its pattern
   expect(status).toBe(401);
 });
 
-describe('the policy of an authorizer', () => {
+describe("an authorizer's policy", () => {
   const of = (...statements: object[]) => evaluate({ Statement: statements }, 'a/prod/GET/x');
   const allow = { Effect: 'Allow', Action: 'execute-api:*', Resource: ['b', 'a/prod/*'] };
 
-  it('denies what any statement denies', () => {
+  it("an authorizer's policy denies a call if any of its statements denies the call", () => {
     expect(of(allow)).toBe('allowed');
     expect(of(allow, { ...allow, Effect: 'Deny' })).toBe('denied');
     expect(of({ ...allow, Resource: 'a/prod/POST/*' })).toBe('not allowed');
     expect(of({ ...allow, Action: 'lambda:*' })).toBe('not allowed');
   });
 
-  it('is invalid when it uses a feature that is not emulated', () => {
+  it("an authorizer's policy is invalid when it uses a feature that is not emulated", () => {
     expect(of({ ...allow, Condition: {} })).toBeUndefined();
     expect(of({ ...allow, Effect: 'allow' })).toBeUndefined();
     expect(of({ Effect: 'Allow', NotAction: 'x', Resource: '*' })).toBeUndefined();
@@ -420,7 +428,7 @@ describe('the policy of an authorizer', () => {
   });
 });
 
-describe('a REST API that is not emulated fails to start', () => {
+describe('a REST API that the emulator does not support fails to start', () => {
   const start = (fixture: RestFixture) => startLocalStack({ synthesise: fixture.synthesise });
   const withEcho = () => new RestFixture().function('Echo', '').function('Authorize', '');
 

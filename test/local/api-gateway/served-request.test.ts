@@ -12,14 +12,14 @@ import type { ServedRequest } from '../../../local/api-gateway/served-request.ts
 import { Clock } from '../../../local/clock.ts';
 import { sample } from '../../support/generated.ts';
 
-/** A stream that is no terminal. */
+/** A stream that is not a terminal. */
 const PIPE = new PassThrough() as unknown as NodeJS.WriteStream;
 vi.stubEnv('FORCE_COLOR', undefined);
 
 /** The paths of both APIs. */
 const ROUTES = ['/', '/oauth/token', '/deployments/{deploymentId}', '/files/{path+}'];
 
-/** Serves an API whose functions all return the same response, and keeps what is shown of each request. */
+/** Serves an API whose functions all return the same response, and records the line shown for each request. */
 async function serve(kind: 'http' | 'rest', response: object) {
   const shown: ServedRequest[] = [];
   const gateway = new Gateway(
@@ -46,7 +46,7 @@ async function serve(kind: 'http' | 'rest', response: object) {
           clock,
         }),
   );
-  /** Sends a request target as it is, without the changes that an HTTP client makes to a URL. */
+  /** Sends a request target unchanged, without the normalization that an HTTP client applies to a URL. */
   const post = async (target: string, header = '') => {
     const socket = connect(Number(url.port), url.hostname);
     socket.end(`POST ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${header}\r\n`);
@@ -93,7 +93,7 @@ it.each([
   ]);
 });
 
-it('shows a request that no route matches by the parts of its path that routes name', async () => {
+it('for a request that matches no route, shows only those path segments that occur in a route', async () => {
   const { shown, post } = await serve('http', { statusCode: 200 });
   for (const target of [
     '/oauth/tokens',
@@ -125,7 +125,7 @@ it('shows a request that no route matches by the parts of its path that routes n
   ]);
 });
 
-it('shows nothing of what a caller writes into the path, the query and the headers of a request', async () => {
+it("hides all values from a request's path, query string and headers", async () => {
   const hostile = fc.oneof(
     fc.constantFrom(
       'canary',
@@ -163,7 +163,7 @@ it('shows nothing of what a caller writes into the path, the query and the heade
   );
 });
 
-it('keeps serving, and shows nothing, after a client that leaves before its request is complete', async () => {
+it('keeps serving, and shows nothing, after a client disconnects before its request is complete', async () => {
   const { shown, post } = await serve('http', { statusCode: 200 });
   await post('/oauth/token', 'Content-Length: 100\r\n');
   await post('/oauth/token');

@@ -66,14 +66,14 @@ const ddb = (name: string, operation: string, input: object) =>
   });
 
 describe('an emulated call to DynamoDB', () => {
-  it('is allowed when the role allows the action on the table', async () => {
+  it('allows a DynamoDB call when the role allows the action on the table', async () => {
     expect(await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key })).toEqual({
       status: 200,
       body: {},
     });
   });
 
-  it("is denied with AWS's message when no statement allows it", async () => {
+  it("denies a DynamoDB call with AWS's message when no statement allows it", async () => {
     const { status, body } = await ddb('reader', 'PutItem', { TableName: '$TABLE', Item: key });
     expect(status).toBe(400);
     expect(body.__type).toBe('com.amazon.coral.service#AccessDeniedException');
@@ -86,28 +86,28 @@ describe('an emulated call to DynamoDB', () => {
     );
   });
 
-  it('is denied when one statement allows it and another denies it', async () => {
+  it('denies a DynamoDB call when one statement allows the call and another statement denies it', async () => {
     expect(await ddb('writer', 'PutItem', { TableName: '$TABLE', Item: key })).toMatchObject({ status: 200 });
     const { status, body } = await ddb('writer', 'DeleteItem', { TableName: '$TABLE', Key: key });
     expect(status).toBe(400);
     expect(body.message).toMatch(/with an explicit deny in an identity-based policy$/);
   });
 
-  it('is denied on another table', async () => {
+  it('denies a DynamoDB call on another table', async () => {
     const { body } = await ddb('reader', 'GetItem', { TableName: 'another', Key: key });
     expect(body.message).toContain(
       'dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:000000000000:table/another',
     );
   });
 
-  it('an emulated call to DynamoDB on an index needs permission for the index, not for the table', async () => {
+  it('a DynamoDB call on an index needs permission for the index, not for the table', async () => {
     const { body } = await ddb('reader', 'Query', { TableName: '$TABLE', IndexName: 'i' });
     expect(body.message).toContain(
       `dynamodb:Query on resource: arn:aws:dynamodb:us-east-1:000000000000:table/${stack.table.name}/index/i`,
     );
   });
 
-  it('is allowed only in the partitions that a condition on dynamodb:LeadingKeys names', async () => {
+  it('allows a DynamoDB call only in the partitions that a condition on dynamodb:LeadingKeys names', async () => {
     const update = (pk: string) => ({
       TableName: '$TABLE',
       Key: { pk: { S: pk }, sk: { S: 'b' } },
@@ -126,7 +126,7 @@ describe('an emulated call to DynamoDB', () => {
     expect(await transaction(parts)).toMatchObject({ status: 400 });
   });
 
-  it('is allowed only in the partitions that match a pattern in a condition on dynamodb:LeadingKeys', async () => {
+  it('allows a DynamoDB call only in partitions that match the pattern of a condition on dynamodb:LeadingKeys', async () => {
     const named = (pk: string) => ({ pk: { S: pk }, sk: { S: 'b' } });
     const calls: [string, (pk: string) => object][] = [
       ['GetItem', (pk) => ({ TableName: '$TABLE', Key: named(pk) })],
@@ -161,7 +161,7 @@ describe('an emulated call to DynamoDB', () => {
     expect(await ddb('bounded', 'Scan', { TableName: '$TABLE' })).toMatchObject({ status: 400 });
   });
 
-  it('is allowed only for the attributes that a condition on dynamodb:Attributes names', async () => {
+  it('allows a DynamoDB call only for the attributes that a condition on dynamodb:Attributes names', async () => {
     const update = (more: object) =>
       ddb('bounded', 'UpdateItem', {
         TableName: '$TABLE',
@@ -206,7 +206,7 @@ describe('an emulated call to DynamoDB', () => {
     }
   });
 
-  it('is denied with an access key that belongs to no function', async () => {
+  it('denies a DynamoDB call whose access key belongs to no function', async () => {
     const { status, body } = await ddb('stranger', 'GetItem', { TableName: '$TABLE', Key: key });
     expect(status).toBe(400);
     expect(body.__type).toBe('com.amazon.coral.service#UnrecognizedClientException');
@@ -226,7 +226,7 @@ describe('an emulated transaction', () => {
     expect(body.message).toContain(`not authorized to perform: dynamodb:${action} on`);
   });
 
-  it('is denied as a whole when one part is denied', async () => {
+  it('denies a whole transaction when one of its parts is denied', async () => {
     const other = { pk: { S: 'x' }, sk: { S: 'y' } };
     const TransactItems = [item('Put', { Item: other }), item('Delete', { Key: key })];
     expect((await ddb('writer', 'TransactWriteItems', { TransactItems })).body.message).toContain(
@@ -238,14 +238,14 @@ describe('an emulated transaction', () => {
     });
   });
 
-  it('needs dynamodb:GetItem when it reads', async () => {
+  it('a transaction that reads an item needs dynamodb:GetItem', async () => {
     const TransactItems = [item('Get', { Key: key })];
     expect(await ddb('reader', 'TransactGetItems', { TransactItems })).toMatchObject({ status: 200 });
   });
 });
 
 describe('an emulated batch', () => {
-  it('needs permission for its action on each of its tables', async () => {
+  it('a batch needs permission for its action on each of its tables', async () => {
     const read = { RequestItems: { $TABLE: { Keys: [key] } } };
     expect(await ddb('reader', 'BatchGetItem', read)).toMatchObject({ status: 200 });
     const both = { RequestItems: { ...read.RequestItems, another: { Keys: [key] } } };
@@ -262,7 +262,7 @@ describe('an emulated call to SQS', () => {
       input: { QueueUrl: '$QUEUE', MessageBody: 'hello' },
     });
 
-  it('is allowed or denied like a call to DynamoDB', async () => {
+  it('allows or denies calls to SQS in the same way as calls to DynamoDB', async () => {
     expect(await send('writer')).toMatchObject({ status: 200 });
     expect(stack.queue('Queue').messages.map((message) => message.body)).toEqual(['hello']);
     const refused = await send('reader');
@@ -273,8 +273,8 @@ describe('an emulated call to SQS', () => {
   });
 });
 
-describe('the count of calls', () => {
-  it('is kept for each function and contains only allowed calls', async () => {
+describe('call counts', () => {
+  it('calls are counted for each function, and only if they are allowed', async () => {
     stack.resetCalls();
     await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
     await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
@@ -291,11 +291,11 @@ describe('wildcards', () => {
     ['dynamodb:GetIte?', 'dynamodb:GetItem', true],
     ['arn:aws:dynamodb:*:*:table/a.b', 'arn:aws:dynamodb:r:1:table/axb', false],
     ['*', 'anything\nat all', true],
-  ])('compare %s with %s: %s', (pattern, text, expected) => {
+  ])('policy patterns compare %s with %s: %s', (pattern, text, expected) => {
     expect(matches(pattern, text)).toBe(expected);
   });
 
-  it('ignore case in actions, but not in resources', () => {
+  it('policy patterns ignore case in actions, but not in resources', () => {
     const permissions = new Permissions(
       [{ Effect: 'Allow', Action: 'DynamoDB:getitem', Resource: 'a' }],
       'x',
@@ -314,7 +314,7 @@ describe('startLocalStack rejects a template that would fail on AWS', () => {
     return startLocalStack({ synthesise: changed.synthesise, alterTemplate });
   };
 
-  it('startLocalStack rejects a template that would fail on AWS when a function may not read the stream that triggers it', async () => {
+  it('startLocalStack rejects a template in which a function lacks permission to read the stream that triggers it', async () => {
     const starting = start(
       (it) => it.stream('F'),
       (template) => {
@@ -326,7 +326,7 @@ describe('startLocalStack rejects a template that would fail on AWS', () => {
     );
   });
 
-  it('startLocalStack rejects a template that would fail on AWS when API Gateway may not invoke the function of a route', async () => {
+  it('startLocalStack rejects a template in which API Gateway lacks permission to invoke the function of a route', async () => {
     const starting = start((it) => {
       it.route('GET /x', 'F');
       delete it.resources.FPermission0;
@@ -346,7 +346,7 @@ describe('startLocalStack rejects a template that would fail on AWS', () => {
       Bool: { 'aws:SecureTransport': 'true' },
     },
   ])(
-    'startLocalStack rejects a template that would fail on AWS when a policy has a condition that is not emulated: %j',
+    'startLocalStack rejects a template in which a policy has a condition that is not emulated: %j',
     async (Condition) => {
       const starting = start((it) =>
         it.function('G', '', { statements: [{ ...allow(['dynamodb:GetItem']), Condition }] }),

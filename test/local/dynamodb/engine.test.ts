@@ -33,7 +33,7 @@ const noEmbeddedEngine = () =>
     throw new Error('Cannot find module');
   });
 
-it('startEngine uses the engine that DYNAMODB_ENDPOINT names', async () => {
+it('startEngine uses the engine at DYNAMODB_ENDPOINT', async () => {
   vi.stubEnv('DYNAMODB_ENDPOINT', 'http://127.0.0.1:8000/');
   const engine = await startEngine();
   expect(engine.endpoint).toBe('http://127.0.0.1:8000');
@@ -69,7 +69,7 @@ it('CONTRIBUTING.md documents the command that starts DynamoDB Local', () => {
   expect(readFileSync('CONTRIBUTING.md', 'utf8')).toContain(`\n${COMMAND}\n`);
 });
 
-it("startEngine fails with the engine's own output when the engine does not start", async () => {
+it("startEngine fails and shows the engine's own output when the engine does not start", async () => {
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   resolve.mockReturnValue('/nowhere/dynoxide');
   await expect(startEngine()).rejects.toThrow(/^The embedded DynamoDB did not start\. .*\/nowhere\/dynoxide/);

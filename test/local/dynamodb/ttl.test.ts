@@ -35,7 +35,7 @@ const removed = () =>
     .map((line) => JSON.parse(line));
 
 describe('emulated time to live', () => {
-  it('deletes expired items, and no item without a numeric TTL in the expected range', async () => {
+  it('the emulated TTL deletes expired items, but no item without a numeric TTL in the valid range', async () => {
     await put('past', NOW - 1);
     await put('future', NOW + 1);
     await put('none');
@@ -49,14 +49,14 @@ describe('emulated time to live', () => {
     }
   });
 
-  it('marks a deletion in the stream as made by the DynamoDB service', async () => {
+  it('the emulated TTL marks a deletion in the stream as made by the DynamoDB service', async () => {
     await stack.settled();
     expect(removed().map((record) => [record.dynamodb.Keys.sk.S, record.userIdentity])).toEqual([
       ['past', { type: 'Service', principalId: 'dynamodb.amazonaws.com' }],
     ]);
   });
 
-  it('does not mark deletions by others', async () => {
+  it('the stream does not mark other deletions as made by the DynamoDB service', async () => {
     stack.logs.clear();
     await put('past', NOW - 1);
     await client.send(new DeleteCommand({ TableName: name, Key: { pk: 'a', sk: 'past' } }));
@@ -65,7 +65,7 @@ describe('emulated time to live', () => {
     expect(removed()[0]).not.toHaveProperty('userIdentity');
   });
 
-  it('can delete late', async () => {
+  it('the emulated TTL can delete items late', async () => {
     await put('late', NOW - 600);
     expect(await sweepExpired(601)).toBe(0);
     expect(await isThere('late')).toBe(true);
@@ -73,7 +73,7 @@ describe('emulated time to live', () => {
     expect(await isThere('late')).toBe(false);
   });
 
-  it('keeps an item that was extended after the sweep found it and before the deletion', async () => {
+  it('the emulated TTL keeps an item whose expiry was extended between the sweep and the deletion', async () => {
     await put('slid', NOW - 1);
     const slide = new UpdateCommand({
       TableName: name,
@@ -88,7 +88,7 @@ describe('emulated time to live', () => {
   });
 });
 
-/** A proxy to the engine that does something before each call of one operation. */
+/** Starts a proxy to the engine that runs a function before each call of one operation. */
 async function before(operation: string, act: () => Promise<unknown>): Promise<string> {
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = [];

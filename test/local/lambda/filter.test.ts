@@ -48,7 +48,7 @@ describe('an emulated event filter pattern', () => {
     expect(passes(pattern, event)).toBe(expected);
   });
 
-  it('lets every event pass when there are no patterns, and an event that any of several patterns matches', () => {
+  it('an event filter passes every event if it has no patterns, and otherwise every event that matches any pattern', () => {
     expect(compileFilter([])({ a: 1 })).toBe(true);
     const either = compileFilter(['{"a":[1]}', '{"b":[1]}']);
     expect(either({ b: 1 })).toBe(true);
@@ -63,7 +63,7 @@ describe('an emulated event filter pattern', () => {
     { a: [{ numeric: ['~', 1] }] },
     { $or: [{ a: [1] }] },
     { a: 'x' },
-  ])('rejects a rule that is not emulated: %j', (pattern) => {
+  ])('an event filter rejects a rule that is not emulated: %j', (pattern) => {
     expect(() => compileFilter([JSON.stringify(pattern)])).toThrow('does not know the filter rule');
   });
 });

@@ -11,12 +11,12 @@ const reported = (...itemIdentifiers: unknown[]) => ({
 });
 
 describe('the partial batch response to an emulated event source', () => {
-  it('fails only the items that it names', () => {
+  it('a partial batch response fails only the items that it names', () => {
     expect(failed(reported('3', '2'), REPORTS)).toEqual(['3', '2']);
   });
 
   it.each([[null], [''], [[]], [{}], [{ batchItemFailures: null }], [{ batchItemFailures: [] }]])(
-    'fails no item if it is %j',
+    'a partial batch response does not fail any item if it is %j',
     (answer) => {
       expect(failed(answer, REPORTS)).toEqual([]);
     },
@@ -32,16 +32,16 @@ describe('the partial batch response to an emulated event source', () => {
     [{ batchItemFailures: [{ itemId: '1' }] }],
     [{ batchItemFailures: [null] }],
     [{ batchItemFailures: '1' }],
-  ])('fails the whole batch if it is %j', (answer) => {
+  ])('a partial batch response fails the whole batch if it is %j', (answer) => {
     expect(failed(answer, REPORTS)).toEqual(BATCH);
   });
 
-  it('has no effect unless the mapping enables it', () => {
+  it('a partial batch response has no effect unless the event source mapping turns partial batch responses on', () => {
     expect(failed(reported('1'))).toEqual([]);
     expect(failed(reported('4'), [])).toEqual([]);
   });
 
-  it('does not matter if the function failed', () => {
+  it('a partial batch response is ignored if the function failed', () => {
     const outcome = { ok: false, error: { errorType: 'Error', errorMessage: 'no' } } as const;
     expect([...failedItems(BATCH, outcome)]).toEqual(BATCH);
   });

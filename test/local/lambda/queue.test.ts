@@ -47,7 +47,7 @@ const deliveries = () =>
     .flatMap((line) => JSON.parse(line));
 
 describe('an emulated SQS queue', () => {
-  it('supports the protocol of the AWS SDK', async () => {
+  it('the emulated SQS queue supports the protocol of the AWS SDK', async () => {
     const { origin } = new URL(work.url);
     const client = new SQSClient({
       endpoint: origin,
@@ -59,7 +59,7 @@ describe('an emulated SQS queue', () => {
     client.destroy();
   });
 
-  it('delivers a message to the function of its event source mapping and deletes it', async () => {
+  it("the emulated SQS queue delivers a message to its event source mapping's function and deletes the message", async () => {
     const sent = await stack.invoke<{ body: { MessageId: string } }>('sender', { MessageBody: 'hello' });
     await stack.settled();
     expect(deliveries()).toEqual([
@@ -84,7 +84,7 @@ describe('an emulated SQS queue', () => {
   });
 
   it.each(['fail', 'report', 'report none', 'report another'])(
-    'delivers a message again after a failure (%s), and then sends it to the dead-letter queue',
+    'the emulated SQS queue delivers a message again after a failure (%s), and then sends it to the dead-letter queue',
     async (body) => {
       stack.logs.clear();
       const before = dead.messages.length;
@@ -95,7 +95,7 @@ describe('an emulated SQS queue', () => {
     },
   );
 
-  it('delays a message by its DelaySeconds', async () => {
+  it('the emulated SQS queue delays a message by its DelaySeconds', async () => {
     stack.logs.clear();
     await stack.invoke('sender', { MessageBody: 'later', DelaySeconds: 1 });
     await sleep(300);

@@ -21,11 +21,11 @@ const events = () =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-// The function's worker has to start, which can take long on a busy machine.
+// The function's worker has to start, which can take a long time on a busy machine.
 const patiently = { timeout: 20_000 };
 
 describe('an emulated schedule', () => {
-  it('is due by the clock of the stack, and only once however far the clock moves', async () => {
+  it("an emulated schedule is due according to the stack's clock, and only once no matter how far the clock moves", async () => {
     stack.clock.freeze(Date.UTC(2040, 0, 1));
     await vi.waitFor(() => expect(events()).toHaveLength(1), patiently);
     stack.clock.advance(14 * 60);
@@ -47,14 +47,14 @@ describe('an emulated schedule', () => {
     });
   });
 
-  it('sends the input of its rule', async () => {
+  it("an emulated schedule sends its rule's input", async () => {
     const input = { Input: '{"task":"tidy"}' };
     const other = await runStack({ synthesise: scheduled('rate(1 hour)', input).synthesise });
     await other.schedules[0]?.fire();
     expect(JSON.parse(other.logs.text('tick'))).toEqual({ task: 'tidy' });
   });
 
-  it('fails to start when it is not a rate', async () => {
+  it('an emulated schedule fails to start if its expression is not a rate expression', async () => {
     const starting = startLocalStack({ synthesise: scheduled('cron(0 12 * * ? *)').synthesise });
     await expect(starting).rejects.toThrow('does not know the schedule cron(0 12 * * ? *)');
   });

@@ -4,8 +4,8 @@ import { allow, arnOf, Fixture, readsStream } from '../../support/fixture.ts';
 import { runStack } from '../../support/stack.ts';
 
 /**
- * Writes one line per batch to the log, with the sort keys of its records, and follows the items: `poison` fails
- * the batch, `report` is reported as failed, `once` fails the first time.
+ * Logs one line per batch with the sort keys of its records. Some items change the result: `poison` fails the batch,
+ * `report` is reported as failed, `once` fails the first time.
  */
 const WATCH = `const seen = new Set();
 exports.handler = async ({ Records }) => {
@@ -36,7 +36,7 @@ const run = async (properties: object, source?: string) => {
   const { client, name } = stack.table;
   return {
     stack,
-    /** Writes items together, so that one poll finds them all. */
+    /** Writes all items together, so that a single poll finds them all. */
     put: (...items: [sk: string, how?: string][]) =>
       client.send(
         new BatchWriteCommand({
@@ -59,7 +59,7 @@ const run = async (properties: object, source?: string) => {
 };
 
 describe('an emulated stream record', () => {
-  it('has the form that Lambda delivers', async () => {
+  it('an emulated stream record has the format that Lambda delivers', async () => {
     const { stack, put1 } = await run(
       {},
       'exports.handler = async (event) => console.log(JSON.stringify(event));',
@@ -100,14 +100,14 @@ describe('delivery of an emulated stream', async () => {
   const all = await run({ BatchSize: 3, MaximumRetryAttempts: 2 });
   beforeEach(all.reset);
 
-  it('sends batches of at most the configured size, in the order of the changes', async () => {
+  it('the emulated stream sends batches of at most the configured size, in the order of the changes', async () => {
     await all.put(['a'], ['b'], ['c'], ['d'], ['e']);
     await all.stack.settled();
     expect(all.batches().join(' ').split(' ').sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(all.batches().every((batch) => batch.split(' ').length <= 3)).toBe(true);
   });
 
-  it('keeps the order of changes to one item, and retries from the start of the batch', async () => {
+  it('the emulated stream keeps the order of changes to an item, and retries from the start of the batch', async () => {
     const { client, name } = all.stack.table;
     await all.put1('x', { how: 'once' });
     for (const n of [1, 2, 3]) {
@@ -131,7 +131,7 @@ describe('delivery of an emulated stream', async () => {
     expect(all.failures()).toEqual([]);
   });
 
-  it('sends the position of a batch to the dead-letter queue after its retries', async () => {
+  it('the emulated stream sends the position of a batch to the dead-letter queue after the last retry', async () => {
     await all.put1('bad', { how: 'poison' });
     await all.stack.settled();
     expect(all.batches()).toEqual(['bad', 'bad', 'bad']);
@@ -159,7 +159,7 @@ describe('delivery of an emulated stream', async () => {
     ]);
   });
 
-  it('continues with the records after a failed batch', async () => {
+  it('the emulated stream continues with the records after a failed batch', async () => {
     await all.put1('good');
     await all.stack.settled();
     expect(all.batches()).toEqual(['good']);
@@ -174,13 +174,14 @@ describe('bisection of an emulated stream batch', async () => {
     BisectBatchOnFunctionError: true,
   });
 
-  it('discards only the bad record and processes its neighbours', async () => {
+  it('bisection discards only the bad record and processes the adjacent records', async () => {
     await bisecting.put(['a'], ['b'], ['c', 'poison'], ['d']);
     await bisecting.stack.settled();
     expect(bisecting.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
     const batches = bisecting.batches();
     expect(batches[0]?.split(' ').sort()).toEqual(['a', 'b', 'c', 'd']);
-    // Tried once more than the number of retries, because splitting consumes none.
+    // Lambda processes the batch once more than the number of retries, because splitting a batch does not use up a
+    // retry.
     expect(batches.filter((batch) => batch === 'c')).toHaveLength(2);
     const processed = batches
       .filter((batch) => !batch.includes('c'))
@@ -200,7 +201,7 @@ describe('reported batch item failures', async () => {
   });
   beforeEach(reporting.reset);
 
-  it('retry everything from the first failure and nothing before it', async () => {
+  it('reported batch item failures cause a retry of all records from the first failure on, and of no record before it', async () => {
     for (const [sk, how] of [['a'], ['b'], ['c', 'report once'], ['d']] as const)
       await reporting.put1(sk, { how });
     await reporting.stack.settled();
@@ -208,7 +209,7 @@ describe('reported batch item failures', async () => {
     expect(reporting.failures()).toEqual([]);
   });
 
-  it('reported batch item failures make the batch fail when they persist', async () => {
+  it('reported batch item failures make the batch fail if they persist', async () => {
     await reporting.put1('e', { how: 'report' });
     await reporting.stack.settled();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
@@ -230,7 +231,7 @@ describe('reported batch item failures with bisection', async () => {
     FunctionResponseTypes: ['ReportBatchItemFailures'],
   });
 
-  it('split the batch, so that its neighbours are not lost', async () => {
+  it('reported batch item failures with bisection split the batch, so that the records next to the bad record are not lost', async () => {
     for (const [sk, how] of [['a', 'report'], ['b'], ['c']] as const) await both.put1(sk, { how });
     await both.stack.settled();
     expect(both.batches()[0]).toBe('a b c');
@@ -242,7 +243,7 @@ describe('reported batch item failures with bisection', async () => {
 describe('parallel lanes of an emulated stream', async () => {
   const lanes = await run({ BatchSize: 1, ParallelizationFactor: 10, MaximumRetryAttempts: 4 });
 
-  it('parallel lanes of an emulated stream keep the order of changes to one item, while other items pass one that fails', async () => {
+  it('parallel lanes of an emulated stream keep the order of changes to an item, while other items overtake a failing item', async () => {
     const { client, name } = lanes.stack.table;
     await lanes.put1('stuck', { how: 'poison' });
     for (const n of [1, 2, 3]) {
@@ -252,21 +253,21 @@ describe('parallel lanes of an emulated stream', async () => {
     await lanes.stack.settled();
     const batches = lanes.batches();
     expect(batches.filter((batch) => batch === 'stuck')).toHaveLength(5 + 3);
-    // The poisoned change is tried five times over 750 ms before the next change to its item.
+    // Lambda processes the poisoned change five times within 750 ms before the next change to its item.
     const passed = batches.slice(0, batches.lastIndexOf('stuck')).filter((batch) => batch.startsWith('k'));
     expect(passed.length).toBeGreaterThan(2);
     expect(lanes.failures()).toHaveLength(1);
   });
 });
 
-describe('the filter of an emulated stream', async () => {
+describe("an emulated stream's filter", async () => {
   const filtered = await run({
     FilterCriteria: {
       Filters: [{ Pattern: '{"eventName":["REMOVE"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"KEY"}]}}}}' }],
     },
   });
 
-  it('triggers the function only for matching records', async () => {
+  it("an emulated stream's filter triggers the function only for matching records", async () => {
     await filtered.put(['KEY1'], ['TOKEN1']);
     await filtered.remove('TOKEN1');
     await filtered.remove('KEY1');
@@ -275,11 +276,11 @@ describe('the filter of an emulated stream', async () => {
   });
 });
 
-describe('the maximum record age of an emulated stream', () => {
-  /** Waits for the next full second: DynamoDB gives the time of a change in whole seconds. */
+describe("an emulated stream's maximum record age", () => {
+  /** Waits for the next full second, because DynamoDB gives the time of a change in whole seconds. */
   const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() % 1000)));
 
-  it('ends retries that have no other limit, and names the condition RecordAgeExceeded', async () => {
+  it('the maximum record age ends retries that have no other limit, and reports the condition RecordAgeExceeded', async () => {
     const ageing = await run({ MaximumRecordAgeInSeconds: 1, MaximumRetryAttempts: -1 });
     await nextSecond();
     await ageing.put1('old', { how: 'poison' });
@@ -301,7 +302,7 @@ describe('the maximum record age of an emulated stream', () => {
     });
   });
 
-  it('discards records that are too old before the function is invoked with them', async () => {
+  it('the emulated stream discards records that are too old without invoking the function', async () => {
     const late = await run({
       BatchSize: 10,
       MaximumBatchingWindowInSeconds: 2,

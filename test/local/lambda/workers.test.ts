@@ -51,6 +51,18 @@ const fixture = new Fixture()
       throw new TypeError('wrong');
     };`,
   )
+  .function(
+    'Structured',
+    `exports.handler = async (event) => {
+      if (event.how === 'throw') throw new TypeError('wrong');
+      console.log('one');
+      console.warn('%d of %s', 2, 'three', { deep: { deeper: true } });
+      console.error({ note: 'an object' });
+      process.stdout.write('{"message":"as written"}\\n');
+      return [process.env.AWS_LAMBDA_LOG_FORMAT, process.env.AWS_LAMBDA_LOG_LEVEL];
+    };`,
+    { logFormat: 'JSON' },
+  )
   .function('Broken', 'throw new RangeError("at init");')
   .function('Missing', 'exports.other = async () => 1;')
   .function('Requires', 'exports.handler = async () => require("zod");');
@@ -65,8 +77,8 @@ const failure = async (name: string, event: unknown = {}) => {
   return error as FunctionFailure;
 };
 
-describe('the input of an emulated function', () => {
-  it("is the template's and Lambda's environment, and nothing from the machine", async () => {
+describe("an emulated function's input", () => {
+  it('an emulated function gets the environment variables from the template and from Lambda, and none from the machine', async () => {
     const { env } = await invoke('probe');
     expect(env).toMatchObject({
       COLOUR: 'blue',
@@ -82,7 +94,7 @@ describe('the input of an emulated function', () => {
     }
   });
 
-  it('is separate: functions share neither environment nor credentials', async () => {
+  it('emulated functions share neither environment variables nor credentials', async () => {
     const other = await invoke('other');
     const { env } = await invoke('probe');
     expect(other.SEEN).toBe('1');
@@ -91,7 +103,7 @@ describe('the input of an emulated function', () => {
     expect(other.AWS_ACCESS_KEY_ID).not.toBe(env.AWS_ACCESS_KEY_ID);
   });
 
-  it("includes a context with the request ID, the function's name and the remaining time", async () => {
+  it("an emulated function gets a context with the request ID, the function's name and the remaining time", async () => {
     const { context, left } = await invoke('probe');
     expect(context).toMatchObject({
       awsRequestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -106,31 +118,31 @@ describe('the input of an emulated function', () => {
     expect(left).toBeLessThanOrEqual(7_000);
   });
 
-  it('includes the event after a round trip through JSON', async () => {
+  it('an emulated function gets the event after it was serialised to JSON and parsed again', async () => {
     const { event } = await invoke('probe', { at: new Date(0), nothing: undefined });
     expect(event).toEqual({ at: '1970-01-01T00:00:00.000Z' });
   });
 
-  it('excludes packages of the project that its bundle does not contain', async () => {
+  it("an emulated function cannot load the project's packages unless its bundle contains them", async () => {
     expect(await failure('requires')).toMatchObject({ errorMessage: expect.stringContaining("'zod'") });
   });
 });
 
-describe('a worker of an emulated function', () => {
-  it('is reused for the next event', async () => {
+describe("an emulated function's worker", () => {
+  it('a worker is reused for the next event', async () => {
     const { calls } = await invoke('probe');
     const next = await invoke('probe');
     expect(next.calls).toBe(calls + 1);
   });
 
-  it('handles one event at a time, in a pool of four workers', async () => {
+  it('each worker in a pool of four handles one event at a time', async () => {
     const start = performance.now();
     const answers = await Promise.all(Array.from({ length: 8 }, () => invoke('wait', { milliseconds: 300 })));
     expect(answers).toEqual(Array(8).fill({ busy: 0 }));
     expect(performance.now() - start).toBeGreaterThan(590);
   });
 
-  it('pauses between events, so that a floating promise does not continue', async () => {
+  it('a worker pauses between events, so that a promise that nothing awaits does not continue', async () => {
     await invoke('float');
     const before = await invoke('float');
     await sleep(200);
@@ -138,7 +150,7 @@ describe('a worker of an emulated function', () => {
     expect(after - before).toBeLessThan(3);
   });
 
-  it('is stopped at the time limit and replaced, while others continue', async () => {
+  it('a worker is stopped at the time limit and replaced, while other workers continue', async () => {
     const slow = failure('limited', { milliseconds: 60_000 });
     const quick = await invoke('limited', { milliseconds: 1 });
     expect(quick).toEqual({ busy: 0 });
@@ -149,7 +161,7 @@ describe('a worker of an emulated function', () => {
     expect(await invoke('limited', { milliseconds: 1 })).toEqual({ busy: 0 });
   });
 
-  it('is replaced after it exits', async () => {
+  it('a worker is replaced after it exits', async () => {
     expect(await failure('fail', { how: 'exit' })).toMatchObject({
       errorType: 'Runtime.ExitError',
       errorMessage: expect.stringContaining('exit status 3'),
@@ -159,8 +171,8 @@ describe('a worker of an emulated function', () => {
   });
 });
 
-describe('an error of an emulated function', () => {
-  it('is reported with type and message, as Lambda reports it', async () => {
+describe('an error in an emulated function', () => {
+  it('an error in an emulated function is reported with its type and message, as on Lambda', async () => {
     expect(await failure('fail')).toMatchObject({ errorType: 'TypeError', errorMessage: 'wrong' });
     expect(await failure('fail', { how: 'string' })).toMatchObject({
       errorType: 'string',
@@ -168,13 +180,13 @@ describe('an error of an emulated function', () => {
     });
   });
 
-  it('an error of an emulated function while loading fails every event', async () => {
+  it('an error while an emulated function is loading makes every event fail', async () => {
     expect(await failure('broken')).toMatchObject({ errorType: 'RangeError', errorMessage: 'at init' });
     expect(await failure('broken')).toMatchObject({ errorType: 'RangeError' });
     expect(await failure('missing')).toMatchObject({ errorType: 'Runtime.HandlerNotFound' });
   });
 
-  it("is logged together with the function's output", async () => {
+  it("an error in an emulated function is logged together with the function's output", async () => {
     stack.logs.clear();
     await invoke('fail', { how: 'log' });
     await failure('fail');
@@ -183,10 +195,36 @@ describe('an error of an emulated function', () => {
     );
     expect(stack.logs.text('probe')).toBe('');
   });
+
+  it('a function with the JSON log format logs errors and console output as JSON, and leaves other output unchanged', async () => {
+    stack.logs.clear();
+    expect(await invoke('structured')).toEqual(['JSON', 'INFO']);
+    await failure('structured', { how: 'throw' });
+    const lines = stack.logs
+      .text('structured')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const around = {
+      timestamp: expect.stringMatching(/Z$/),
+      requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    };
+    expect(lines).toEqual([
+      { ...around, level: 'INFO', message: 'one' },
+      { ...around, level: 'WARN', message: '2 of three { deep: { deeper: true } }' },
+      { ...around, level: 'ERROR', message: { note: 'an object' } },
+      { message: 'as written' },
+      {
+        ...around,
+        level: 'ERROR',
+        message: { errorType: 'TypeError', errorMessage: 'wrong', stackTrace: expect.any(Array) },
+      },
+    ]);
+  });
 });
 
-describe('the clock of the stack', () => {
-  it('sets the time that functions see: frozen, advanced or running', async () => {
+describe("the stack's clock", () => {
+  it("the stack's clock sets the time that functions see: frozen, advanced or running", async () => {
     const at = Date.UTC(2030, 0, 1);
     stack.clock.freeze(at);
     expect(await invoke('time')).toEqual({
@@ -205,7 +243,7 @@ describe('the clock of the stack', () => {
     expect(now).toBeLessThan(at + 6500);
   });
 
-  it('does not affect time limits', async () => {
+  it("the stack's clock does not affect time limits", async () => {
     stack.clock.freeze();
     expect(await failure('limited', { milliseconds: 60_000 })).toMatchObject({
       errorType: 'Sandbox.Timedout',

@@ -25,7 +25,7 @@ const open = (path: string, query: Record<string, string>, cookie = '') =>
 
 /**
  * Signs in as a person would on the page.
- * @returns where the browser is sent with its code
+ * @returns the URL to which the browser is redirected with the code
  */
 async function choose(person: string, query: Record<string, string> = asked): Promise<URL> {
   const chosen = await open('/sign-in', { ...query, as: person });
@@ -45,7 +45,7 @@ const swap = (code: string | null) =>
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
 
 describe('the sign-in page of the development issuer', () => {
-  it('lists its people and asks for no password', async () => {
+  it('the sign-in page lists the development people and asks for no password', async () => {
     const page = await open('/sign-in', asked);
     const text = await page.text();
     expect(text).toContain('Ada Admin');
@@ -56,7 +56,7 @@ describe('the sign-in page of the development issuer', () => {
   it.each([
     ['admin', 'admin-7d0c', ['platform-admins']],
     ['member', 'member-2f41', ['data-eng']],
-  ])('signs in %s with a code and PKCE', async (person, sub, groups) => {
+  ])('the development issuer signs in %s with a code and PKCE', async (person, sub, groups) => {
     const back = await choose(person);
     expect(`${back.origin}${back.pathname}`).toBe(REDIRECT);
     expect(back.searchParams.get('state')).toBe('s');
@@ -67,20 +67,20 @@ describe('the sign-in page of the development issuer', () => {
     expect(tokens).not.toHaveProperty('refresh_token');
   });
 
-  it('accepts a code once, and rejects codes that it did not issue', async () => {
+  it('the development issuer accepts each code once, and rejects codes that it did not issue', async () => {
     const code = (await choose('member')).searchParams.get('code');
     expect((await swap(code)).status).toBe(200);
     expect((await swap(code)).status).toBe(400);
     expect((await swap('made-up')).status).toBe(400);
   });
 
-  it('accepts a code only with its own verifier', async () => {
+  it('the development issuer accepts a code only together with its own verifier', async () => {
     const code = (await choose('member')).searchParams.get('code') ?? '';
     const stolen = { grant_type: 'authorization_code', code, code_verifier: 'x'.repeat(43) };
     expect((await token(stolen)).status).toBe(400);
   });
 
-  it('refreshes a sign-in with offline_access, each refresh token once', async () => {
+  it('the development issuer refreshes a sign-in with offline_access, and accepts each refresh token once', async () => {
     const back = await choose('member', { ...asked, scope: 'openid offline_access' });
     const first = (await (await swap(back.searchParams.get('code'))).json()) as Record<string, string>;
     const renew = (refreshToken = '') => token({ grant_type: 'refresh_token', refresh_token: refreshToken });
@@ -90,7 +90,7 @@ describe('the sign-in page of the development issuer', () => {
     expect((await renew(second.refresh_token)).status).toBe(200);
   });
 
-  it('remembers the chosen person until the sign-out, which redirects back', async () => {
+  it('the development issuer remembers the chosen person until that person signs out, and then redirects back', async () => {
     const chosen = await open('/sign-in', { ...asked, as: 'member' });
     const cookie = chosen.headers.get('set-cookie') ?? '';
     expect(cookie).toBe('development-issuer=member; HttpOnly; SameSite=Lax; Path=/');
@@ -110,11 +110,11 @@ describe('the sign-in page of the development issuer', () => {
       { redirect_uri: 'http://127.0.0.1.evil.example.com/' },
     ],
     ['a client without PKCE', { code_challenge_method: 'plain' }],
-  ])('does not sign in for %s', async (_, wrong) => {
+  ])('the development issuer does not sign anyone in for %s', async (_, wrong) => {
     expect((await open('/sign-in', { ...asked, ...wrong, as: 'admin' })).status).toBe(400);
   });
 
-  it('does not redirect to another site after a sign-out', async () => {
+  it('the development issuer does not redirect to another site after a sign-out', async () => {
     const out = await open('/sign-out', { post_logout_redirect_uri: 'https://evil.example.com/' });
     expect(out.status).toBe(200);
     expect(out.headers.get('location')).toBeNull();

@@ -1,0 +1,97 @@
+import { request } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { arnOf, Fixture } from '../support/fixture.ts';
+import { call, runStack } from '../support/stack.ts';
+
+const stack = await runStack({ operationsPort: 0 });
+const operations = String(stack.operationsUrl);
+
+describe('the operator endpoint of a local stack', () => {
+  it('the operator endpoint shows the engine, the table, every queue with its messages, and every schedule', async () => {
+    stack.queue('PeopleJobFailures').send('{"poison":true}');
+    const { status, json } = await call(operations, 'GET', '/');
+    expect(status).toBe(200);
+    expect(json).toStrictEqual({
+      engine: stack.engineEndpoint,
+      table: stack.table.name,
+      queues: expect.toSatisfy((queues: { name: string }[]) => queues.length === 6),
+      schedules: [
+        { name: 'PurgeSources/Schedule', expression: 'rate(15 minutes)', functions: ['purge'] },
+        { name: 'KeySweep/Schedule', expression: 'rate(1 day)', functions: ['sweep-keys'] },
+        { name: 'KeySweep/Hourly', expression: 'rate(1 hour)', functions: ['sweep-keys'] },
+        { name: 'PeopleJob/Schedule', expression: 'rate(15 minutes)', functions: ['end-access'] },
+        { name: 'Reconciliation/Schedule', expression: 'rate(15 minutes)', functions: ['reconcile'] },
+      ],
+    });
+    expect(json.queues).toContainEqual({
+      name: 'PurgeSources/Continuations',
+      isDeadLetterQueue: false,
+      messages: 0,
+    });
+    expect(json.queues).toContainEqual({ name: 'PeopleJob/Failures', isDeadLetterQueue: true, messages: 1 });
+  });
+
+  it('the operator endpoint shows the messages in a dead-letter queue without removing them', async () => {
+    const queue = stack.queue('EventBusStreamFailures');
+    const { messageId } = queue.send('{"position":1}');
+    const shown = await call(operations, 'GET', '/queues/EventBus/StreamFailures');
+    expect(shown.json).toStrictEqual({
+      messages: [{ messageId, sentAt: expect.any(String), receiveCount: 0, body: '{"position":1}' }],
+    });
+    expect(queue.messages).toHaveLength(1);
+  });
+
+  it('the operator endpoint runs a schedule immediately, waits for the function and reports its success', async () => {
+    const run = await call(operations, 'POST', '/schedules/Reconciliation/Schedule');
+    expect([run.status, run.json]).toStrictEqual([200, { outcome: 'succeeded' }]);
+    expect(stack.logs.text('reconcile')).toContain('"message":"reconciled"');
+    await call(operations, 'POST', '/schedules/KeySweep/Schedule');
+    expect(stack.logs.text('sweep-keys')).toContain('"message":"keys swept"');
+  });
+
+  it('the operator endpoint reports why a scheduled function failed', async () => {
+    const failing = new Fixture()
+      .function('Tick', 'exports.handler = async () => { throw new Error("no table") };', {
+        invokableBy: ['events.amazonaws.com'],
+      })
+      .add('Rule', 'AWS::Events::Rule', {
+        ScheduleExpression: 'rate(1 hour)',
+        State: 'ENABLED',
+        Targets: [{ Arn: arnOf('Tick'), Id: 'Target0' }],
+      });
+    const { operationsUrl } = await runStack({ synthesise: failing.synthesise, operationsPort: 0 });
+    const run = await call(String(operationsUrl), 'POST', '/schedules/Rule');
+    expect([run.status, run.json]).toStrictEqual([500, { outcome: 'failed', failures: ['no table'] }]);
+  });
+
+  it.each([
+    ['POST', '/'],
+    ['GET', '/schedules/Reconciliation/Schedule'],
+    ['POST', '/schedules/None'],
+  ])('the operator endpoint returns 404 for %s %s, and lists the available calls', async (method, path) => {
+    const { status, json } = await call(operations, method, path);
+    expect(status).toBe(404);
+    expect(json.calls).toContain('POST /schedules/Reconciliation/Schedule');
+    expect(json.calls).toContain('GET /queues/PeopleJob/Failures');
+  });
+
+  it("the operator endpoint rejects calls from a page in a browser, even under the page's own host name", async () => {
+    const headers = { origin: 'https://evil.example' };
+    expect((await call(operations, 'GET', '/', { headers })).status).toBe(403);
+    // fetch sets the Host header itself.
+    const status = await new Promise((resolve, reject) => {
+      request(operations, { headers: { host: 'evil.example' } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(403);
+  });
+
+  it('a local stack has no operator endpoint unless a port is set', async () => {
+    const plain = new Fixture().synthesise;
+    expect((await runStack({ synthesise: plain })).operationsUrl).toBeUndefined();
+  });
+});
