@@ -1,6 +1,6 @@
 /**
  * `npm run action` bundles the action into dist/. GitHub runs the committed bundle. The action's dependencies are in
- * the root's node_modules.
+ * the node_modules folder of the repository's root.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,7 @@ export const ACTION: BuildOptions = {
   banner: { js: `// Written by \`npm run action\` from ${folder}. Do not edit.` },
 };
 
-/** Returns the files of dist/ by their path in the project. */
+/** Returns the files in dist/, by their path in the project. */
 export function filesOfAction(): Map<string, string> {
   const { outputFiles, metafile } = buildSync({ ...ACTION, write: false, metafile: true });
   const folders = foldersOf(Object.keys(metafile.inputs));

@@ -3,7 +3,7 @@ import { Failure } from './failure.ts';
 import { readInputs } from './inputs.ts';
 import { exchange, revoke } from './service.ts';
 
-/** Gets an access token for the following steps. */
+/** Gets an access token for the steps that follow. */
 async function main(): Promise<void> {
   const inputs = readInputs();
   const { token, expiresAt } = await exchange(inputs);
@@ -13,7 +13,10 @@ async function main(): Promise<void> {
   info(`The access token of ${inputs.keyId} expires at ${expiresAt} unless it is used.`);
 }
 
-/** Revokes that token. A failure does not fail the job: the job's work is done, and the token will expire. */
+/**
+ * Revokes the access token. If the revocation fails, the job still succeeds, because its work is done and the token
+ * will expire.
+ */
 async function post(): Promise<void> {
   const token = getState('token');
   if (token === '') return info('There is no access token to revoke.');
@@ -21,7 +24,7 @@ async function post(): Promise<void> {
   info('The access token is revoked.');
 }
 
-/** Returns the message for an error. @param error what main or post threw */
+/** Returns the message for an error. @param error the value that main or post threw */
 function messageOf(error: unknown): string {
   if (error instanceof Failure) return error.message;
   return `Unexpected error: ${error instanceof Error ? error.message : 'unknown'}`;

@@ -9,7 +9,7 @@ export interface Inputs {
   keyId: string;
   /** The key's secret. Undefined if the job's OIDC token is used. */
   secret: string | undefined;
-  /** Scopes separated by single spaces. Empty for all scopes of the key. */
+  /** Scopes, separated by single spaces. An empty string means all scopes of the key. */
   scope: string;
   /** Audience of the OIDC token. */
   audience: string;
@@ -17,11 +17,12 @@ export interface Inputs {
   revoke: boolean;
 }
 
-/** The default of key-secret in action.yml. */
+/** The default value of the `key-secret` input in action.yml. */
 const OIDC = 'oidc';
 
 /**
- * Reads and validates the inputs. Messages never repeat a value, because it may be a secret in the wrong place.
+ * Reads and validates the inputs. Error messages never repeat a value, because the value may be a secret that was
+ * entered in the wrong place.
  *
  * @throws Failure that names the input and says what to do
  */

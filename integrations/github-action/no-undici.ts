@@ -1,6 +1,6 @@
 /**
- * Replaces undici in the bundle. undici is about one megabyte, and @actions/http-client needs it only for proxies
- * with fetch. The action does not use fetch.
+ * Replaces undici in the bundle. undici is about one megabyte, and @actions/http-client needs undici only for fetch
+ * through a proxy. The action does not use fetch.
  */
 export class ProxyAgent {
   constructor() {

@@ -1,22 +1,24 @@
 import { setTimeout } from 'node:timers/promises';
 import { getIDToken, info, setSecret } from '@actions/core';
 import { HttpClient } from '@actions/http-client';
-import { parseCredential, parseKeyId } from '../../functions/domain/identifiers.ts';
+import { isTokenOf } from '../../functions/domain/identifiers.ts';
 import { Failure, hintOfEvent } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 
 /** Maximum number of attempts for a call. */
 const ATTEMPTS = 5;
-/** Longest Retry-After to wait for, in seconds. Jobs are billed by the minute. */
+/**
+ * Longest Retry-After that the action waits for, in seconds. The limit is low, because jobs are billed by the minute.
+ */
 const LONGEST_WAIT = 60;
 
-/** An access token, and when it expires if it is not used (RFC 3339). */
+/** An access token, and the time (RFC 3339) when it expires if it is not used. */
 interface AccessToken {
   token: string;
   expiresAt: string;
 }
 
-/** A response of the service, or of another server at its URL. */
+/** A response from the service, or from another server at its URL. */
 interface Answer {
   status: number;
   /** The fields of the body, if it is a JSON object. */
@@ -25,7 +27,7 @@ interface Answer {
 }
 
 /**
- * Exchanges the key's secret or the job's OIDC token for an access token. Masks the access token before anything
+ * Exchanges the key's secret or the job's OIDC token for an access token. Masks the access token before doing anything
  * else.
  *
  * @throws Failure if the service rejects the exchange or cannot be reached
@@ -43,8 +45,8 @@ export async function exchange(inputs: Inputs): Promise<AccessToken> {
         ...scope,
       };
     }
-    // Get a new OIDC token for each attempt: the service may accept each one only once, and the response to it may
-    // have been lost.
+    // Get a new OIDC token for each attempt, because the service may accept each token only once and the response to
+    // the previous attempt may have been lost.
     subject = await subjectToken(inputs.audience);
     return {
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -76,13 +78,7 @@ export async function revoke(inputs: Inputs, token: string): Promise<void> {
   if (answer.status !== 200) throw rejection(inputs, answer, '');
 }
 
-function isTokenOf(keyId: string, token: string): boolean {
-  const [key, credential] = [parseKeyId(keyId), parseCredential(token)];
-  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
-  return credential?.kind === 'token' && isOfKey;
-}
-
-/** Gets the job's OIDC token. @throws Failure if the job has none */
+/** Gets the job's OIDC token. @throws Failure if the job has no OIDC token */
 async function subjectToken(audience: string): Promise<string> {
   if (!process.env.ACTIONS_ID_TOKEN_REQUEST_URL || !process.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN) {
     throw new Failure(
@@ -98,10 +94,10 @@ async function subjectToken(audience: string): Promise<string> {
 }
 
 /**
- * Sends a form. Sends it again after a pause if the service is busy or the connection fails.
+ * Sends a form, and retries it after a pause if the service is busy or the connection fails.
  *
- * @param parameters creates the form's fields for each attempt
- * @throws Failure if the last attempt failed too
+ * @param parameters function that creates the form's fields for each attempt
+ * @throws Failure if the last attempt also failed
  */
 async function send(
   url: string,
@@ -130,7 +126,7 @@ async function send(
 }
 
 async function postForm(url: string, form: string): Promise<Answer | Error> {
-  // This client uses the runner's proxy. Do not follow redirects: they would send the secret to another server.
+  // This client uses the runner's proxy. Do not follow redirects, because they would send the secret to another server.
   const client = new HttpClient('deployment-api-keys-action', [], {
     allowRedirects: false,
     socketTimeout: 30_000,
@@ -154,8 +150,8 @@ function fieldsOf(text: string): Record<string, unknown> {
 }
 
 /**
- * Returns the seconds to wait, from a number or a date (RFC 9110, section 10.2.3). Returns 0 if the response has
- * neither.
+ * Returns the seconds to wait according to a Retry-After header, which contains a number or a date (RFC 9110, section
+ * 10.2.3). Returns 0 if the header is missing or contains anything else.
  */
 function retryAfter({ headers }: Answer): number {
   const text = String(headers['retry-after'] ?? '');
@@ -168,7 +164,7 @@ function codeOf(error: Error): string {
   return 'code' in error ? String(error.code) : error.message;
 }
 
-/** Explains why the service rejected a call and what to do, with the service's own message. */
+/** Explains why the service rejected a call and what to do. The explanation contains the service's own message. */
 function rejection(inputs: Inputs, answer: Answer, subject: string): Failure {
   const { error, error_description: description } = answer.body;
   if (!isErrorText(error) || !isErrorText(description)) return notTheService(inputs, answer);
@@ -197,7 +193,10 @@ function isErrorText(value: unknown): value is string {
   return isOfGrammar && !/dk[stx]_|eyJ/.test(value);
 }
 
-/** Lists the token's claims that trust rules refer to, to compare with the key's rules. They are not secret. */
+/**
+ * Lists those claims of the token that trust rules can refer to, so that the user can compare them with the key's
+ * rules. These claims are not secret.
+ */
 function claimsOf(jwt: string): string {
   const names = ['iss', 'aud', 'sub', 'repository_id', 'repository_owner_id', 'ref', 'environment'];
   const claims = fieldsOf(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());

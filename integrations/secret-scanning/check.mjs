@@ -1,22 +1,32 @@
 #!/usr/bin/env node
 // Reads text from standard input and finds every secret and token of Deployment API Keys whose check characters are
-// correct, whatever text surrounds it. It ignores mistyped and truncated ones. Prints each without its secret part.
-// Requires Node 20.15 or later, but no network and no packages. Exits with status 1 if it finds something.
+// correct, regardless of the surrounding text. Ignores mistyped and truncated secrets and tokens. Prints each secret or
+// token without its secret part. Requires Node 20.15 or later, but no network and no packages. Exits with status 1 if
+// it finds a secret or token.
 //
 //   git log -p | node check.mjs
 import { text } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 
-/** The end of a secret or token, from the `_` before the ULID. Its format and length are fixed, so two ends never overlap. */
+/**
+ * Matches the end of a secret or token, from the `_` before the ULID. Its format and length are fixed, so two ends
+ * never overlap.
+ */
 const END = /_[0-7][0-9A-HJKMNP-TV-Z]{25}_[0-9A-Za-z]{49}/g;
-/** The prefix. A Deployment's ID can contain text that looks like a prefix, so every match is tried. */
+/**
+ * Matches the prefix of a secret or token. A Deployment's ID can contain text that looks like a prefix, so the search
+ * tries every match.
+ */
 const BEGIN = /dk[stx]_/g;
 const WHOLE = /^dk[stx]_[A-Za-z0-9][A-Za-z0-9_-]{0,63}_[0-7][0-9A-HJKMNP-TV-Z]{25}_[0-9A-Za-z]{49}$/;
 /** Maximum number of characters before the end: `dks_` and the ID of a Deployment. */
 const MAX_BEGIN = 4 + 64;
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** Compares the last six characters with the CRC-32 of the rest in base62, most significant digit first, padded with 0. */
+/**
+ * Compares the last six characters with the CRC-32 of the other characters, in base62 with the most significant digit
+ * first, padded with 0.
+ */
 function hasRightCheck(found) {
   let value = crc32(found.slice(0, -6));
   let digits = '';
@@ -37,7 +47,7 @@ for (const { 0: end, index } of input.matchAll(END)) {
   }
 }
 for (const one of found) {
-  // Enough to find the key; not the secret itself, which would be in one more log.
+  // Print enough to find the key, but not the secret itself, which would then appear in one more log.
   console.log(`${one.slice(0, -49)}…`);
 }
 process.exitCode = found.size > 0 ? 1 : 0;

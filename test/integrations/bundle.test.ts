@@ -7,17 +7,20 @@ const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.me
 const metadata = parse(textOf('integrations/github-action/action.yml'));
 
 describe('the committed GitHub Action', () => {
-  it.each([...filesOfAction()])('has the same %s that `npm run action` writes', (path, text) => {
-    expect(textOf(path), 'Run `npm run action` and commit what it writes.').toBe(text);
-  });
+  it.each([...filesOfAction()])(
+    'the committed GitHub Action has the same %s that `npm run action` writes',
+    (path, text) => {
+      expect(textOf(path), 'Run `npm run action` and commit what it writes.').toBe(text);
+    },
+  );
 
-  it('is at most 80 KiB and not minified', () => {
+  it('the committed GitHub Action is at most 80 KiB and not minified', () => {
     const bundle = textOf('integrations/github-action/dist/index.cjs');
     expect(bundle.length).toBeLessThan(80 * 1024);
     expect(Math.max(...bundle.split('\n').map((line) => line.length))).toBeLessThan(400);
   });
 
-  it('runs its file on Node 24 as a step, and always at the end of the job', () => {
+  it('the GitHub Action runs on Node 24, both as a step and always at the end of the job', () => {
     expect(metadata.runs).toEqual({
       using: 'node24',
       main: 'dist/index.cjs',
@@ -26,7 +29,7 @@ describe('the committed GitHub Action', () => {
     });
   });
 
-  it('has a name, an icon, and a description of each input and output', () => {
+  it('the GitHub Action has a name, an icon, and a description of each input and output', () => {
     expect(metadata).toMatchObject({
       name: expect.stringMatching(/\w/),
       branding: { icon: 'key', color: 'blue' },

@@ -38,7 +38,7 @@ beforeEach(() => {
   subjects.length = 0;
 });
 
-/** What GitHub gives to a job that has the permission `id-token: write`. */
+/** The environment variables that GitHub sets in a job with the permission `id-token: write`. */
 const audiences: (string | null)[] = [];
 const subjects: string[] = [];
 const github = createServer(async (request, response) => {
@@ -68,7 +68,7 @@ const JOB = {
 const WITH = { url: stack.url, 'key-id': key.id, 'key-secret': key.secret };
 const TRUSTING = { url: stack.url, 'key-id': trusting.id };
 
-/** What the current test has printed. */
+/** The output of the current test. */
 let printed: StepResult[] = [];
 afterEach(() => {
   for (const { output, outputs, state } of printed) {
@@ -86,7 +86,7 @@ async function run(phase: 'main' | 'post', options: StepOptions): Promise<StepRe
   return result;
 }
 
-/** The text of the only error of a failed step. */
+/** Returns the text of a failed step's only error. */
 async function failure(options: StepOptions): Promise<string> {
   const { code, output, outputs } = await run('main', options);
   expect(code, output).toBe(1);
@@ -101,7 +101,7 @@ const CLIENT_ERROR =
   'disabled, expired or deleted, or limited to other IP ranges. The console shows which to those who manage the key.';
 
 describe('the GitHub Action with a secret', () => {
-  it('outputs a masked token and its expiry, and revokes the token at the end of the job', async () => {
+  it('the GitHub Action outputs a masked token and its expiry, and revokes the token at the end of the job', async () => {
     const before = Date.now();
     const { code, output, outputs, state } = await run('main', { with: WITH });
     expect(output.split('\n')[0]).toBe(`::add-mask::${key.secret}`);
@@ -120,7 +120,7 @@ describe('the GitHub Action with a secret', () => {
     expect(await use(stack, token)).toBe(401);
   });
 
-  it('requests the given scopes, on one line or several', async () => {
+  it('the GitHub Action requests the given scopes, whether they are on one line or several', async () => {
     const { outputs } = await run('main', { with: { ...WITH, scope: 'code:deploy\nairflow:read\n' } });
     const { json } = await call(stack, 'GET', '/whoami', { token: outputs.token ?? '' });
     expect(json.scope).toBe('deployment:etl code:deploy airflow:read');
@@ -129,7 +129,7 @@ describe('the GitHub Action with a secret', () => {
     );
   });
 
-  it('keeps the token when revoke is false', async () => {
+  it('the GitHub Action keeps the token when revoke is false', async () => {
     const { state, outputs } = await run('main', { with: { ...WITH, revoke: 'false' } });
     expect(state).toEqual({ isPost: 'true' });
     const end = await run('post', { with: { ...WITH, revoke: 'false' }, state });
@@ -137,14 +137,14 @@ describe('the GitHub Action with a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(200);
   });
 
-  it('revokes nothing after a failure', async () => {
+  it('the GitHub Action revokes nothing after a failed exchange', async () => {
     const { state } = await run('main', { with: { ...WITH, 'key-secret': '' } });
     expect(state).toEqual({ isPost: 'true' });
     const end = await run('post', { with: { ...WITH, 'key-secret': '' }, state });
     expect(end).toMatchObject({ code: 0, output: 'There is no access token to revoke.\n' });
   });
 
-  it('warns, and does not fail the job, when the token cannot be revoked', async () => {
+  it('the GitHub Action warns, and does not fail the job, when the token cannot be revoked', async () => {
     const token = await swap(stack, key);
     const rotated = mintCredential('secret', 'etl', key.id.slice(-26));
     const end = await run('post', {
@@ -158,7 +158,7 @@ describe('the GitHub Action with a secret', () => {
     expect(await use(stack, token)).toBe(200);
   });
 
-  it('reports an empty secret, and why the run may have none', async () => {
+  it('the GitHub Action reports an empty secret, and explains why the run may have no secret', async () => {
     const empty = { ...WITH, 'key-secret': '' };
     const sentence = 'key-secret is empty: is the secret set for this repository and environment?';
     expect(await failure({ with: empty })).toBe(sentence);
@@ -178,7 +178,7 @@ describe('the GitHub Action with a secret', () => {
     );
   });
 
-  it('reports a malformed secret without calling the service', async () => {
+  it('the GitHub Action reports a malformed secret without calling the service', async () => {
     const url = 'http://127.0.0.1:1';
     const truncated =
       'key-secret is not a complete secret: was it truncated or changed when it was stored? A secret begins with dks_.';
@@ -213,14 +213,14 @@ describe('the GitHub Action with a secret', () => {
     expect(await failure({ with: { ...WITH, url, revoke: 'never' } })).toBe('revoke must be true or false.');
   });
 
-  it('explains a secret that the service rejects', async () => {
+  it('the GitHub Action explains why the service rejects a secret', async () => {
     const wrong = mintCredential('secret', 'etl', key.id.slice(-26));
     expect(await failure({ with: { ...WITH, 'key-secret': wrong } })).toBe(`${stack.url} ${CLIENT_ERROR}`);
   });
 });
 
 describe('the GitHub Action without a secret', () => {
-  it('exchanges the OIDC token of the job, and revokes the access token', async () => {
+  it("the GitHub Action exchanges the job's OIDC token, and revokes the access token", async () => {
     const { code, output, outputs, state } = await run('main', { with: TRUSTING, env: JOB });
     expect(code, output).toBe(0);
     expect(audiences).toEqual([stack.url]);
@@ -231,7 +231,7 @@ describe('the GitHub Action without a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(401);
   });
 
-  it('gets a new OIDC token for each attempt, which a rule with singleUse needs when a response is lost', async () => {
+  it('the GitHub Action gets a new OIDC token for each attempt, because a rule with singleUse requires this after a lost response', async () => {
     front.next = ['lost', (response) => response.writeHead(503).end()];
     const given = { ...TRUSTING, url: front.url, audience: 'etl-pipelines' };
     const { code, output, outputs, pauses } = await run('main', { with: given, env: JOB });
@@ -244,7 +244,7 @@ describe('the GitHub Action without a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(200);
   });
 
-  it('shows the claims of the job when no trust rule matches', async () => {
+  it("the GitHub Action shows the job's claims when no trust rule matches", async () => {
     const given = { ...TRUSTING, audience: 'another' };
     expect(await failure({ with: given, env: JOB })).toBe(
       `${stack.url} answered invalid_request: subject_token is not accepted for this client_id. The key ${trusting.id} has ` +
@@ -254,7 +254,7 @@ describe('the GitHub Action without a secret', () => {
     );
   });
 
-  it('names the permission that the job lacks', async () => {
+  it('the GitHub Action names the permission that the job lacks', async () => {
     expect(await failure({ with: TRUSTING })).toBe(
       'key-secret is not given, and the job has no OIDC token. Add "permissions: {id-token: write}" to the job, or pass key-secret.',
     );
@@ -266,7 +266,7 @@ describe('the GitHub Action without a secret', () => {
 });
 
 describe('the GitHub Action when the service is busy', () => {
-  it('waits as long as Retry-After says, with jitter, and retries', async () => {
+  it('the GitHub Action waits for the time in Retry-After, with jitter, and retries', async () => {
     const soon = new Date(Date.now() + 20_000).toUTCString();
     front.next = [
       busy(429),
@@ -286,7 +286,7 @@ describe('the GitHub Action when the service is busy', () => {
     expect(new Set(pauses.map((pause) => pause % 1000)).size).toBeGreaterThan(1);
   });
 
-  it.each([429, 503])('fails after five responses of HTTP %i', async (status) => {
+  it.each([429, 503])('the GitHub Action fails after five responses with HTTP %i', async (status) => {
     front.next = Array.from({ length: 6 }, () => busy(status));
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url}: The service answered HTTP ${status} 5 times.`,
@@ -294,7 +294,7 @@ describe('the GitHub Action when the service is busy', () => {
     expect(front.bodies).toHaveLength(5);
   });
 
-  it('fails immediately when it would have to wait for more than a minute', async () => {
+  it('the GitHub Action fails immediately when it would have to wait for more than a minute', async () => {
     front.next = [busy(503, { 'retry-after': '3600' })];
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
@@ -302,7 +302,7 @@ describe('the GitHub Action when the service is busy', () => {
     expect(front.bodies).toHaveLength(1);
   });
 
-  it('retries the revocation, and warns when every attempt fails', async () => {
+  it('the GitHub Action retries the revocation, and warns when every attempt fails', async () => {
     const token = await swap(stack, key);
     const state = { isPost: 'true', token };
     front.next = Array.from({ length: 5 }, () => busy(503));
@@ -319,7 +319,7 @@ describe('the GitHub Action when the service is busy', () => {
 });
 
 describe('the GitHub Action with a wrong URL', () => {
-  it('accepts only https, except for localhost', async () => {
+  it('the GitHub Action accepts only https URLs, except for localhost', async () => {
     const https =
       'url must begin with https://, because the secret is sent there. http:// is allowed only for localhost.';
     const cases: [string, string][] = [
@@ -347,7 +347,7 @@ describe('the GitHub Action with a wrong URL', () => {
     expect(code, output).toBe(0);
   });
 
-  it('reports when nothing responds', async () => {
+  it('the GitHub Action reports that nothing responds at the URL', async () => {
     const url = 'http://127.0.0.1:1';
     expect(await failure({ with: { ...WITH, url } })).toBe(
       `${url}: The connection failed 5 times (ECONNREFUSED). Is url right, and can the runner reach it?`,
@@ -356,10 +356,13 @@ describe('the GitHub Action with a wrong URL', () => {
 
   it.each<[string, Reaction]>([
     ['an HTML page', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')],
-    ['a token of another service', (response) => response.end('{"access_token":"gho_1","expires_in":3600}')],
+    [
+      'a token from another service',
+      (response) => response.end('{"access_token":"gho_1","expires_in":3600}'),
+    ],
     ['a token that never expires', (response) => response.end(`{"access_token":"${stranger()}"}`)],
     ['JSON that is not an object', (response) => response.end('null')],
-    ['its own error', (response) => response.writeHead(404).end('{"message":"Not Found"}')],
+    ['an error of its own', (response) => response.writeHead(404).end('{"message":"Not Found"}')],
     ['the secret', (response, body) => response.writeHead(400).end(body)],
     [
       'the secret as an OAuth error',
@@ -373,16 +376,16 @@ describe('the GitHub Action with a wrong URL', () => {
           .writeHead(400)
           .end(JSON.stringify({ error: 'x', error_description: 'x\n::set-env name=PATH::/tmp\n##[error]' })),
     ],
-  ])('fails when another server responds with %s', async (_, reaction) => {
+  ])('the GitHub Action fails when another server responds with %s', async (_, reaction) => {
     front.next = [reaction];
     expect(await failure({ with: { ...WITH, url: front.url } })).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the stack's output ApiUrl\?$/,
     );
   });
-  /** A token that another stack could issue for the key. */
+  /** A token that a different stack could issue for the key. */
   const stranger = () => mintCredential('token', 'etl', parseCredential(key.secret)?.ulid ?? '');
 
-  it('does not follow a redirect with the secret', async () => {
+  it('the GitHub Action does not send the secret to the target of a redirect', async () => {
     front.next = [(response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()];
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url} answered HTTP 307 with a redirect, which the action does not follow, and not as Deployment API Keys ` +
@@ -392,7 +395,7 @@ describe('the GitHub Action with a wrong URL', () => {
   });
 });
 
-it('prints no runner command that a value contains, whichever input it is in', {
+it("the GitHub Action prints no runner command that comes from an input's value", {
   timeout: 120_000,
 }, async () => {
   const command = fc.constantFrom(
@@ -422,7 +425,7 @@ describe.each(['README.md', 'docs/ci.md'])('the GitHub Actions example in %s', (
   const stepsOf = (block: ReturnType<typeof parse>) =>
     Array.isArray(block) ? block : block.jobs.deploy.steps;
 
-  it('gets a token, which its next step can use', async () => {
+  it('the GitHub Actions example gets a token that the next step can use', async () => {
     expect(blocks).toHaveLength(document === 'README.md' ? 1 : 2);
     for (const block of blocks) {
       const [step, next] = stepsOf(block);

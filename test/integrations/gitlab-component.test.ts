@@ -41,7 +41,7 @@ const subject = await issuer.sign({
 const folder = mkdtempSync(join(tmpdir(), 'gitlab-component-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const log = join(folder, 'calls');
-/** Programs that note their arguments; `sleep` does nothing else. */
+/** Programs that record their arguments; `sleep` only records them. */
 function programs(name: string, shell: string, links: Record<string, string> = {}): string {
   const place = join(folder, name);
   mkdirSync(place);
@@ -57,7 +57,7 @@ function programs(name: string, shell: string, links: Record<string, string> = {
 }
 const hasBusybox = spawnSync('/usr/bin/busybox', ['true']).status === 0;
 const debian = `${programs('debian', '/bin/sh')}:/usr/bin:/bin`;
-/** As in Alpine: each program is one of BusyBox. */
+/** As on Alpine, BusyBox provides all programs. */
 function alpine(): string {
   const applets = execFileSync('/usr/bin/busybox', ['--list'], { encoding: 'utf8' })
     .split('\n')
@@ -76,7 +76,7 @@ const SHELLS: [string, Pick<JobOptions, 'shell' | 'path'>][] = [
       ]
     : []),
 ];
-it.runIf(!hasBusybox)('BusyBox is not installed: the GitLab component was not tried in its shell', () => {
+it.runIf(!hasBusybox)('BusyBox is not installed: the GitLab component was not tested in its shell', () => {
   expect(process.env.CI, '.ci/run installs it').toBeUndefined();
 });
 
@@ -84,10 +84,10 @@ const INPUTS = { url: stack.url, 'key-id': key.id, 'secret-variable': 'MY_SECRET
 const SECRET = { MY_SECRET: key.secret };
 const TRUSTING = { url: stack.url, 'key-id': trusting.id };
 const OIDC = { DEPLOYMENT_ID_TOKEN: subject };
-/** Leaves the token where the test finds it, and prints when it expires. */
+/** Stores the token in a place that the test knows, and prints the token's expiry. */
 const SCRIPT = `printf %s "$DEPLOYMENT_TOKEN" >${join(folder, 'token')}; sh -c 'echo "expires $DEPLOYMENT_TOKEN_EXPIRES_AT"'`;
 const token = () => readFileSync(join(folder, 'token'), 'utf8');
-/** Does not exist, unless a shell has evaluated the value of a variable. */
+/** This file exists only if a shell has evaluated a variable's value as code. */
 const evaluated = join(folder, 'evaluated');
 const USED = `[ "$(printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -s -o /dev/null -w '%{http_code}' -H @- ${stack.url}/whoami)" = 200 ]`;
 
@@ -113,7 +113,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     results.push(result);
     return result;
   }
-  /** What the failed job says, on one line. */
+  /** Returns the error message of the failed job, on one line. */
   async function failure(inputs: Inputs, variables: Record<string, string>): Promise<string> {
     const { code, output } = await run(inputs, variables);
     expect(code, output).toBe(1);
@@ -122,7 +122,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     return said[0] ?? '';
   }
 
-  it('gives the job a token for the secret, and revokes it afterwards', async () => {
+  it("the GitLab component exchanges the secret for the job's token, and revokes the token afterwards", async () => {
     const script = `${USED}\n${SCRIPT}`;
     const { code, output, afterwards } = await run({ ...INPUTS, scope: 'code:deploy airflow:read' }, SECRET, {
       script,
@@ -136,7 +136,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     expect(await use(stack, token())).toBe(401);
   });
 
-  it('exchanges the OIDC token of the job, and revokes the access token', async () => {
+  it("the GitLab component exchanges the job's OIDC token, and revokes the access token", async () => {
     const { code, output, afterwards } = await run(TRUSTING, OIDC, { script: `${USED}\n${SCRIPT}` });
     expect(code, output).toBe(0);
     expect(afterwards).toContain('The access token is revoked.\n');
@@ -150,7 +150,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     ['DEPLOYMENT_SCOPE', 'code:erase'],
     ['DEPLOYMENT_REVOKE', 'false'],
   ])(
-    'uses the inputs, and sends nothing elsewhere, when a variable of the pipeline sets %s',
+    'the GitLab component uses its inputs, and sends nothing elsewhere, when a pipeline variable sets %s',
     async (name, value) => {
       for (const [inputs, variables] of [
         [INPUTS, SECRET],
@@ -166,26 +166,26 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     },
   );
 
-  it('revokes the token of a job that has failed', async () => {
+  it('the GitLab component revokes the token of a job that failed', async () => {
     const { code, afterwards } = await run(INPUTS, SECRET, { script: `${SCRIPT}\nfalse\necho no` });
     expect(code).toBe(1);
     expect(afterwards).toContain('The access token is revoked.\n');
     expect(await use(stack, token())).toBe(401);
   });
 
-  it('keeps the token when revoke is false', async () => {
+  it('the GitLab component keeps the token when revoke is false', async () => {
     const { afterwards } = await run({ ...INPUTS, revoke: false }, SECRET);
     expect(afterwards).toContain('There is no access token to revoke.\n');
     expect(await use(stack, token())).toBe(200);
   });
 
-  it('prints no token with CI_DEBUG_TRACE', async () => {
+  it('the GitLab component does not print the token when CI_DEBUG_TRACE is set', async () => {
     const { code } = await run(INPUTS, SECRET, { isTraced: true });
     expect(code).toBe(0);
     expect(token()).toMatch(/^dkt_etl_1_/);
   });
 
-  it('retries while the service is busy, and waits as long as Retry-After says', async () => {
+  it('the GitLab component retries while the service is busy, and waits for the time in Retry-After', async () => {
     front.next = [busy(429), busy(503, { 'retry-after': '7' }), (response) => response.destroy(), busy(502)];
     const { code, output } = await run({ ...INPUTS, url: front.url }, SECRET);
     expect(code, output).toBe(0);
@@ -199,7 +199,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     }
   });
 
-  it('fails after five answers of HTTP 429 or 503, or when it would have to wait for more than a minute', async () => {
+  it('the GitLab component fails after five responses with HTTP 429 or 503, or when it would have to wait for more than a minute', async () => {
     for (const status of [429, 503]) {
       front.next = Array.from({ length: 5 }, () => busy(status));
       expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toBe(
@@ -215,7 +215,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     );
   });
 
-  it('warns when the token cannot be revoked', async () => {
+  it('the GitLab component warns when the token cannot be revoked', async () => {
     front.next = [forwarded, busy(400), busy(200)];
     const { code, afterwards } = await run({ ...INPUTS, url: front.url }, SECRET);
     expect(code).toBe(0);
@@ -232,7 +232,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
       }),
     );
 
-  it('names what is wrong with the secret', async () => {
+  it('the GitLab component reports what is wrong with the secret', async () => {
     const incomplete =
       `MY_SECRET is not the complete secret of ${key.id}: was it truncated, changed or taken from another API key? ` +
       `It begins with dks_${key.id.slice(3)}_ and 49 characters follow.`;
@@ -252,7 +252,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     expect(readFileSync(log, 'utf8')).toBe('');
   });
 
-  it('explains what the service rejects', async () => {
+  it('the GitLab component explains why the service rejects a call', async () => {
     const wrong = mintCredential('secret', 'etl_1', key.id.slice(-26));
     expect(await failure(INPUTS, { MY_SECRET: wrong })).toBe(
       `${stack.url} answered invalid_client: Client authentication failed. The secret is wrong or was rotated, or the key ${key.id} ` +
@@ -277,7 +277,10 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
 
   it.each<[string, Reaction]>([
     ['a page', (response) => response.end('<html>')],
-    ['a token of another service', (response) => response.end('{"access_token":"gho_1","expires_in":3600}')],
+    [
+      'a token from another service',
+      (response) => response.end('{"access_token":"gho_1","expires_in":3600}'),
+    ],
     ['a token with a command', (response) => response.end('{"access_token":"dkt_$(id)","expires_in":3600}')],
     ['the secret', (response, body) => response.writeHead(400).end(body)],
     [
@@ -289,7 +292,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
       (response) => response.writeHead(400).end('{"error":"x","error_description":"a\u001b[31mb"}'),
     ],
     ['a redirect', (response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()],
-  ])('fails when another server answers with %s', async (_name, reaction) => {
+  ])('the GitLab component fails when another server responds with %s', async (_name, reaction) => {
     front.next = [reaction];
     expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the output ApiUrl of the stack\?$/,
@@ -298,7 +301,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
   });
 });
 
-describe('the inputs of the GitLab component', () => {
+describe("the GitLab component's inputs", () => {
   it.each([
     ['url', 'http://keys.example.com'],
     ['url', 'http://localhost.example.com'],
@@ -311,7 +314,7 @@ describe('the inputs of the GitLab component', () => {
     ['scope', 'code:deploy&grant_type=x'],
     ['job', 'deploy'],
     ['revoke', 'yes'],
-  ])('include no %s %j', (name, value) => {
+  ])('the GitLab component rejects an invalid value for the %s input: %j', (name, value) => {
     expect(() => includeComponent({ ...INPUTS, [name]: value })).toThrow(`does not match: ${name}`);
   });
 
@@ -324,17 +327,20 @@ describe('the inputs of the GitLab component', () => {
     ['scope', 'code:deploy airflow:read'],
     ['scope', ''],
     ['job', '.deploy'],
-  ])('include no %s that ends a quotation in a shell: %j with such a character anywhere', (name, value) => {
-    expect(() => includeComponent({ ...INPUTS, [name]: value })).not.toThrow();
-    for (const character of '\'"`\\$\n\r\0') {
-      for (let at = 0; at <= value.length; at++) {
-        const changed = value.slice(0, at) + character + value.slice(at);
-        expect(() => includeComponent({ ...INPUTS, [name]: changed })).toThrow(`does not match: ${name}`);
+  ])(
+    'the GitLab component rejects any character that could end a quoted shell string in the %s input: %j',
+    (name, value) => {
+      expect(() => includeComponent({ ...INPUTS, [name]: value })).not.toThrow();
+      for (const character of '\'"`\\$\n\r\0') {
+        for (let at = 0; at <= value.length; at++) {
+          const changed = value.slice(0, at) + character + value.slice(at);
+          expect(() => includeComponent({ ...INPUTS, [name]: changed })).toThrow(`does not match: ${name}`);
+        }
       }
-    }
-  });
+    },
+  );
 
-  it('include each with a description', () => {
+  it('the GitLab component describes each input', () => {
     const text = readFileSync(
       new URL('../../integrations/gitlab-component/templates/token.yml', import.meta.url),
       'utf8',
@@ -346,19 +352,19 @@ describe('the inputs of the GitLab component', () => {
     }
   });
 
-  it('make the OIDC token one for the service, and the job one of any name', () => {
+  it("the GitLab component requests an OIDC token for the service, whatever the job's name is", () => {
     const { '.etl': job } = includeComponent({ ...TRUSTING, job: '.etl' });
     expect(job?.id_tokens).toEqual({ DEPLOYMENT_ID_TOKEN: { aud: stack.url } });
   });
 });
 
-describe('the example of GitLab in docs/ci.md', () => {
+describe('the GitLab example in docs/ci.md', () => {
   const text = readFileSync(new URL('../../docs/ci.md', import.meta.url), 'utf8');
   const example = Array.from(text.matchAll(/^```yaml\n(.*?)^```$/gms), ([, block = '']) => parse(block)).find(
     (block) => block.include,
   );
 
-  it('gets a token, which the script of its job can use', async () => {
+  it("the GitLab example in docs/ci.md gets a token that the job's script can use", async () => {
     const [{ component, inputs }] = example.include;
     expect(component).toMatch(/\/token@/);
     expect(inputs).toEqual({

@@ -1646,7 +1646,7 @@ var ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}";
 var BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 var RANDOM_LENGTH = 43;
 var CHECK_LENGTH = 6;
-var deploymentIdPattern = new RegExp(`^${DEPLOYMENT_ID}$`);
+var deploymentIdPattern = /* @__PURE__ */ new RegExp(`^${DEPLOYMENT_ID}$`);
 var ulidPattern = new RegExp(`^${ULID}$`);
 var keyIdPattern = new RegExp(`^dk_(${DEPLOYMENT_ID})_(${ULID})$`);
 var credentialPattern = new RegExp(
@@ -1670,6 +1670,11 @@ function base62(value, length) {
 }
 function checkOf(body) {
   return base62(BigInt((0, import_node_zlib.crc32)(body)), CHECK_LENGTH);
+}
+function isTokenOf(keyId, text) {
+  const [key, credential] = [parseKeyId(keyId), parseCredential(text)];
+  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
+  return credential?.kind === "token" && isOfKey;
 }
 
 // integrations/github-action/inputs.ts
@@ -1787,11 +1792,6 @@ async function revoke(inputs, token) {
   const client = { client_id: inputs.keyId, ...inputs.secret && { client_secret: inputs.secret } };
   const answer = await send(inputs.url, "/oauth/revoke", async () => ({ token, ...client }));
   if (answer.status !== 200) throw rejection(inputs, answer, "");
-}
-function isTokenOf(keyId, token) {
-  const [key, credential] = [parseKeyId(keyId), parseCredential(token)];
-  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
-  return credential?.kind === "token" && isOfKey;
 }
 async function subjectToken(audience) {
   if (!process.env.ACTIONS_ID_TOKEN_REQUEST_URL || !process.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN) {
