@@ -12,17 +12,18 @@ const ALONE = [
   'test/operations/authenticate-client.test.ts',
   'test/local/dynamodb/engine.test.ts',
   'test/runtime/platform.test.ts',
-  'test/table/{faults,purge,wire}.test.ts',
+  'test/table/{faults,purge,table}.test.ts',
 ];
 
-// Slow files: they start a browser or commands, run the documented recipes, or synthesise whole templates. `npm run test:slow`
-// runs them. It also runs, with all inputs, the files that use a fifth of their inputs in `npm test`.
+// Slow files: they start a browser or commands, run the documented recipes, restore many tables, or synthesise whole
+// templates. `npm run test:slow` runs them. It also runs, with all inputs, the files that use a part of their inputs in
+// `npm test`.
 const SLOW = [
   'test/console/*.browser.test.ts',
   'test/console/snippets.test.ts',
-  'test/docs/{keys,leaked,platform,reliability,scripts,secret-scanning,shell}.test.ts',
+  'test/docs/{guards,keys,leaked,platform,reliability,scripts,secret-scanning,shell}.test.ts',
   'test/example/*.test.ts',
-  'test/faults/{debugging,races,secrets}.test.ts',
+  'test/faults/{damaged-restore,debugging,races,secrets}.test.ts',
   'test/infra/{app,names,rule-packs}.test.ts',
   'test/local/commands.test.ts',
   'test/integrations/{github-action,gitlab-component}.test.ts',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { circles, filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
 
-/** What each file may import: folders of the project, and packages. The first line that fits a file applies. */
+/** The project folders and packages that each file may import. The first rule that matches a file applies to it. */
 const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: string }[] = [
   {
     rule: 'domain imports domain, node:crypto, node:zlib and ulid',
@@ -10,19 +10,19 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(node:crypto|node:zlib|ulid)$/,
   },
   {
-    rule: 'table imports domain, and is alone in knowing DynamoDB',
+    rule: 'table imports domain, and is the only folder that uses DynamoDB',
     files: /^functions\/table\//,
     folders: /^functions\/(table|domain)\//,
     packages: /^(?!@middy\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'http imports domain, and no part of the AWS SDK',
+    rule: 'http imports domain, but no part of the AWS SDK',
     files: /^functions\/http\//,
     folders: /^functions\/(http|domain)\//,
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'runtime makes what functions are given: it imports table and domain',
+    rule: 'runtime creates the dependencies of functions: it imports table and domain',
     files: /^functions\/runtime\//,
     folders: /^functions\/(runtime|table|domain)\//,
     packages: /^(?!@middy\/|aws-cdk|constructs$)/,
@@ -46,31 +46,50 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'the console is a page: it imports itself and what runs in a browser',
+    rule: 'the console is a web page: it imports only its own modules and modules that run in a browser',
     files: /^functions\/console\//,
     folders: /^functions\/console\//,
     packages: /^(preact|preact\/hooks|preact-iso|oauth4webapi)$/,
   },
   {
-    rule: 'an entry wires what the folders hold, and imports no other entry',
+    rule: 'an entry point connects modules of the folders, and imports no other entry point',
     files: /^functions\/[^/]+\.ts$/,
     folders: /^functions\/(routes|jobs|operations|http|domain|table|runtime)\//,
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'an integration runs in the CI of others: it imports itself, domain, and what is built for there',
+    rule: "a guard runs in other people's APIs: it imports only its framework's types",
+    files: /^integrations\/guard\//,
+    folders: /^integrations\/guard\//,
+    packages: /^(express|fastify|hono)$/,
+  },
+  {
+    rule: "an integration runs in other people's CI: it imports only integrations, domain and the build helper .ci/licensed.ts",
     files: /^integrations\//,
     folders: /^(integrations\/|functions\/domain\/|\.ci\/licensed\.ts$)/,
     packages: /^(node:|@actions\/|esbuild$)/,
   },
   {
-    rule: 'the command line imports domain, table, jobs, operations and what synthesis reads of the settings',
-    files: /^cli\//,
-    folders: /^(cli\/|functions\/(domain|table|jobs|operations)\/|infra\/(bundle|settings)\.ts$)/,
-    packages: /^(node:|esbuild$)/,
+    rule: 'a command for developers also imports the emulator and the bundler',
+    files: /^cli\/(main|commands\/(dev|stack-trace))\.ts$/,
+    folders: /^(cli|local)\/|^infra\/bundle\.ts$/,
+    packages: /^(node:|commander$)/,
   },
   {
-    rule: 'the emulator runs what infra synthesises: it imports infra, and no function',
+    rule: "the command line imports domain, table, jobs, operations, the parts of the settings that synthesis reads, and the emulator's output functions",
+    files: /^cli\//,
+    folders: /^(cli\/|functions\/(domain|table|jobs|operations)\/|infra\/settings\.ts$|local\/terminal\.ts$)/,
+    packages:
+      /^(package\.json$|node:|commander$|openapi-fetch$|oauth4webapi$|aws4$|@aws-sdk\/credential-provider-node$)/,
+  },
+  {
+    rule: "the emulator's story is the command verify-stack: it imports the emulator and the command line",
+    files: /^local\/story\.ts$/,
+    folders: /^(local|cli)\//,
+    packages: /^node:/,
+  },
+  {
+    rule: 'the emulator runs what infra synthesises: it imports infra, but no function',
     files: /^local\//,
     folders: /^(local|infra)\//,
     packages: /^/,
@@ -78,7 +97,8 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'infra imports rules from domain, key prefixes from table, and the names of environment variables and metrics',
     files: /^infra\//,
-    folders: /^(infra\/|functions\/(domain\/|table\/key-prefixes\.ts$|runtime\/(env|metric-names)\.ts$))/,
+    folders:
+      /^(infra\/|functions\/(domain\/|table\/(partition|sort)-keys\.ts$|runtime\/(env|metric-names)\.ts$))/,
     packages: /^/,
   },
 ];
@@ -104,7 +124,7 @@ describe('the import rules', () => {
     expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);
   });
 
-  it('apply to enough files to mean something', async () => {
+  it('the import rules apply to enough files to be meaningful', async () => {
     const files = [...filesBelow('functions'), ...filesBelow('infra')];
     expect(files).toContain('functions/authorize.ts');
     expect(files).toContain('infra/stack.ts');
@@ -113,7 +133,7 @@ describe('the import rules', () => {
 });
 
 describe('the import check', () => {
-  it('fails for a file in a folder without a rule', async () => {
+  it('the import check fails for a file in a folder that has no rule', async () => {
     await expect(async () =>
       (await importsOf(new Map([['functions/helpers/a.ts', `import './b.ts';`]]))).filter(isWrong),
     ).rejects.toThrow('No rule says what functions/helpers/a.ts may import.');
@@ -142,7 +162,7 @@ describe('the import check', () => {
     );
   });
 
-  it('ignores an exported local type and text that looks like an import', async () => {
+  it('the import check ignores exported local types and text that looks like an import', async () => {
     const source = `type A = string;\nexport type { A };\nexport const b = "import '../table/store.ts'";`;
     expect(await found('functions/domain/key.ts', source)).toStrictEqual([]);
   });
@@ -183,20 +203,20 @@ describe('the import check', () => {
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['local/main.ts', '../../functions/runtime/config.ts'],
     ['infra/stack.ts', '../test/support/template.ts'],
-  ])('finds %s importing %s', async (from, to) => {
+  ])('the import check reports that %s imports %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);
   });
 });
 
 const FOLDERS = ['.ci', 'cli', 'functions', 'infra', 'integrations', 'local', 'test'];
 
-describe('circles of imports', () => {
-  it('the project has no circle of imports, not even of types', async () => {
+describe('import cycles', () => {
+  it('the project has no import cycles, not even between types', async () => {
     const files = FOLDERS.flatMap((folder) => [...filesBelow(folder), ...filesBelow(folder, '.tsx')]);
     expect(circles(await importsOfFiles(files))).toStrictEqual([]);
   });
 
-  it('reports each circle with all of its files', () => {
+  it('reports each import cycle with all of its files', () => {
     const imports = ['ab', 'bc', 'ca', 'cd', 'de', 'ed', 'ff', 'ag', 'gh'].map(([from = '', to = '']) => ({
       from,
       to,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatKeyId } from '../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../functions/domain/mint.ts';
+import { hashOf, tokenIdOf } from '../functions/domain/secrets.ts';
 import { GITHUB } from '../functions/domain/trust.ts';
 import {
   exchangeParameters,
@@ -10,11 +11,15 @@ import {
 } from '../functions/http/parameters.ts';
 import {
   deploymentInput,
+  endAccessInput,
+  explainInput,
+  findPersonInput,
   keyChangesInput,
   leakInput,
   newKeyInput,
   newTemporaryTokenInput,
   parseInput,
+  restoreAccessInput,
   rotationInput,
 } from '../functions/http/schemas.ts';
 import { OPERATIONS } from '../functions/openapi/operations.ts';
@@ -25,9 +30,9 @@ import { type Call, call, makeDeployment, makeKey, runStack, swap } from './supp
 
 const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
-describe('the examples of the OpenAPI document', () => {
+describe('the examples in the OpenAPI document', () => {
   it.each(contents().map((content) => [content.name, content] as const))(
-    'include a valid one for %s',
+    'the OpenAPI document has a valid example for %s',
     (_, content) => {
       expect(content.examples.length).toBeGreaterThan(0);
       for (const [name, value] of content.examples)
@@ -35,7 +40,7 @@ describe('the examples of the OpenAPI document', () => {
     },
   );
 
-  it('are rejected if they are malformed', () => {
+  it('the validation rejects a malformed example', () => {
     const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');
     expect(
       faultsOf(token?.schema ?? '', { access_token: 'x', token_type: 'Bearer', expires_in: 1.5 }),
@@ -46,7 +51,7 @@ describe('the examples of the OpenAPI document', () => {
     ]);
   });
 
-  /** The validation of each route's body, with the scopes of a stack and a time. */
+  /** Validates the body of each route, with the scopes of a stack and a time. */
   const PARSERS: Readonly<Record<string, (body: object) => unknown>> = {
     'POST /oauth/token': (body) =>
       parseParameters<unknown>(
@@ -60,21 +65,25 @@ describe('the examples of the OpenAPI document', () => {
     'PATCH /deployments/{deploymentId}/api-keys/{keyId}': (body) =>
       parseInput(keyChangesInput(KNOWN, 0, [GITHUB]), body),
     'POST /leaks': (body) => parseInput(leakInput, body),
+    'POST /people/end-access': (body) => parseInput(endAccessInput, body),
+    'POST /people/restore-access': (body) => parseInput(restoreAccessInput, body),
+    'POST /people/find': (body) => parseInput(findPersonInput, body),
     'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': (body) => parseInput(rotationInput, body),
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': (body) => parseInput(explainInput, body),
     'POST /deployments/{deploymentId}/temporary-tokens': (body) =>
       parseInput(newTemporaryTokenInput(KNOWN), body),
   };
   const withBody = Object.entries(OPERATIONS).flatMap(([route, { body }]) =>
     body ? [[route, body] as const] : [],
   );
-  it.each(withBody)('are accepted by the validation of %s', (route, { examples }) => {
+  it.each(withBody)('the examples for %s pass the validation', (route, { examples }) => {
     const parse = PARSERS[route.replace('/platform', '')];
     expect(parse).toBeDefined();
     for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
   });
 });
 
-describe('the OpenAPI schemas and the validation', () => {
+describe('comparing the OpenAPI schemas with the validation', () => {
   const schema =
     '/paths/~1deployments~1%7BdeploymentId%7D~1api-keys/post/requestBody/content/application~1json/schema';
   const isAccepted = (body: object) => {
@@ -98,7 +107,7 @@ describe('the OpenAPI schemas and the validation', () => {
     ['a time without a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00' }, false],
     ['a time with a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00+02:00' }, true],
     ['an unknown field', { name: 'ci', secret: 'x' }, false],
-  ])('agree on whether %s is valid', (_, body, expected) => {
+  ])('the OpenAPI schemas and the validation agree on whether %s is valid', (_, body, expected) => {
     expect(faultsOf(schema, body).length === 0).toBe(expected);
     expect(isAccepted(body)).toBe(expected);
   });
@@ -113,6 +122,9 @@ describe('the OpenAPI document', async () => {
   const temporary = (
     await call(stack, 'POST', '/deployments/etl/temporary-tokens', { token: member, json: {} })
   ).json;
+  const trust = [{ issuer: GITHUB, claims: { repository_id: '4711' } }];
+  const trusting = await makeKey(stack, 'etl', { name: 'actions', trust });
+  const foreign = `${Buffer.from('{}').toString('base64url')}.${Buffer.from('{"iss":"x"}').toString('base64url')}.AAAA`;
   const absent = formatKeyId('etl', newUlid(0));
   const unknown = mintCredential('secret', 'etl', newUlid(0));
   const basic = [key.id, key.secret] as const;
@@ -131,15 +143,21 @@ describe('the OpenAPI document', async () => {
     ['POST /oauth/introspect', 400, '/oauth/introspect', { basic, form: { x: 'x' } }],
     ['POST /oauth/revoke', 200, '/oauth/revoke', { basic, form: { token: 'x' } }],
     ['GET /.well-known/oauth-authorization-server', 200, '/.well-known/oauth-authorization-server'],
+    ['GET /openapi.json', 200, '/openapi.json'],
+    ['GET /errors', 200, '/errors'],
     ['GET /deployments/{deploymentId}/events', 200, '/deployments/etl/events', { token: member }],
     ['POST /leaks', 202, '/leaks', { json: { credential: `Bearer ${unknown}` } }],
     ['POST /leaks', 400, '/leaks', { json: { credential: 'x' } }],
     ['POST /leaks', 400, '/leaks', { json: {} }],
     ['GET /whoami', 200, '/whoami', { token }],
+    ['GET /whoami', 200, '/whoami?scope=code:deploy&deployment=etl', { token }],
     ['GET /whoami', 400, '/whoami?scopes=a', { token }],
+    ['GET /whoami', 403, '/whoami?deployment=other', { token }],
     ['GET /whoami', 401, '/whoami'],
     ['GET /deployments', 200, '/deployments', { token: admin }],
+    ['GET /deployments', 200, '/deployments?prefix=et', { token: admin }],
     ['GET /deployments', 400, '/deployments?limit=0', { token: admin }],
+    ['GET /deployments', 400, '/deployments?prefix=-', { token: admin }],
     ['GET /deployments', 401, '/deployments'],
     ['GET /deployments', 401, '/deployments', { token: await stack.signIn('admin', 'id') }],
     ['GET /deployments/{deploymentId}', 200, '/deployments/etl', { token: member }],
@@ -166,6 +184,8 @@ describe('the OpenAPI document', async () => {
       },
     ],
     ['GET /deployments/{deploymentId}/api-keys', 200, `${keys}?limit=1`, { token: member }],
+    ['GET /deployments/{deploymentId}/api-keys', 200, `${keys}?order=newest`, { token: member }],
+    ['GET /deployments/{deploymentId}/api-keys', 400, `${keys}?order=newer`, { token: member }],
     ['GET /deployments/{deploymentId}/api-keys/{keyId}', 200, `${keys}/${key.id}`, { token: member }],
     ['GET /deployments/{deploymentId}/api-keys/{keyId}', 404, `${keys}/${absent}`, { token: member }],
     [
@@ -179,6 +199,66 @@ describe('the OpenAPI document', async () => {
       200,
       `${keys}/${key.id}/rotate`,
       { token: member, json: { retireOld: 'on_first_use' } },
+    ],
+    [
+      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens',
+      200,
+      `${keys}/${key.id}/tokens`,
+      { token: member },
+    ],
+    [
+      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens',
+      400,
+      `${keys}/${key.id}/tokens?limit=x`,
+      { token: member },
+    ],
+    [
+      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens',
+      404,
+      `${keys}/${absent}/tokens`,
+      { token: member },
+    ],
+    [
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}',
+      204,
+      `${keys}/${key.id}/tokens/${tokenIdOf(hashOf(token))}`,
+      { token: member },
+    ],
+    [
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}',
+      404,
+      `${keys}/${key.id}/tokens/${tokenIdOf(hashOf(token))}`,
+      { token: member },
+    ],
+    [
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens',
+      204,
+      `${keys}/${key.id}/tokens`,
+      { token: member },
+    ],
+    [
+      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens',
+      404,
+      `${keys}/${absent}/tokens`,
+      { token: member },
+    ],
+    [
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain',
+      200,
+      `${keys}/${trusting.id}/explain`,
+      { token: member, json: { subject_token: foreign } },
+    ],
+    [
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain',
+      400,
+      `${keys}/${trusting.id}/explain`,
+      { token: member, json: { subject_token: 'x' } },
+    ],
+    [
+      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain',
+      409,
+      `${keys}/${key.id}/explain`,
+      { token: member, json: { subject_token: foreign } },
     ],
     ['POST /deployments/{deploymentId}/temporary-tokens', 201, tokens, { token: member, json: {} }],
     ['GET /deployments/{deploymentId}/temporary-tokens', 200, tokens, { token: member }],
@@ -194,20 +274,47 @@ describe('the OpenAPI document', async () => {
       `${tokens}/${temporary.id}`,
       { token: member },
     ],
+    [
+      'POST /people/end-access',
+      202,
+      '/people/end-access',
+      { token: admin, json: { sub: 'leaver', block: true } },
+    ],
+    ['POST /people/end-access', 400, '/people/end-access', { token: admin, json: { sub: '' } }],
+    ['POST /people/end-access', 401, '/people/end-access'],
+    ['POST /people/end-access', 403, '/people/end-access', { token: member, json: { sub: 'leaver' } }],
+    ['POST /people/restore-access', 200, '/people/restore-access', { token: admin, json: { sub: 'leaver' } }],
+    [
+      'POST /people/restore-access',
+      403,
+      '/people/restore-access',
+      { token: member, json: { sub: 'leaver' } },
+    ],
+    ['POST /people/find', 200, '/people/find', { token: admin, json: { sub: 'leaver' } }],
+    ['POST /people/find', 200, '/people/find', { token: admin, json: { sub: 'nobody' } }],
+    ['GET /people', 200, '/people?limit=1', { token: admin }],
+    ['GET /people', 403, '/people', { token: member }],
+    ['GET /people/events', 200, '/people/events', { token: admin }],
     ['DELETE /deployments/{deploymentId}/api-keys/{keyId}', 204, `${keys}/${key.id}`, { token: member }],
     ['DELETE /deployments/{deploymentId}', 403, '/deployments/etl', { token: member }],
     ['DELETE /deployments/{deploymentId}', 204, '/deployments/etl', { token: admin }],
   ];
 
-  it.each(calls)('describes the response of %s with status %d', async (route, status, path, request) => {
-    const reply = await call(stack, route.split(' ')[0] ?? '', path, request);
-    expect(reply.status).toBe(status);
-    expect(undocumented(route, reply)).toStrictEqual([]);
-  });
+  it.each(calls)(
+    'the OpenAPI document describes the response from %s with status %d',
+    async (route, status, path, request) => {
+      const reply = await call(stack, route.split(' ')[0] ?? '', path, request);
+      expect(reply.status).toBe(status);
+      expect(undocumented(route, reply)).toStrictEqual([]);
+    },
+  );
 
   await makeDeployment(stack, 'dags');
   const dags = '/platform/deployments/dags';
   const keyOfDags = await makeKey(stack, 'dags');
+  const tokenOfDags = await swap(stack, keyOfDags, 'airflow:read');
+  const tokensOfDags = `${dags}/api-keys/${keyOfDags.id}/tokens`;
+  const trustingDags = await makeKey(stack, 'dags', { name: 'actions', trust });
   const lent = (await call(stack, 'POST', '/deployments/dags/temporary-tokens', { token: admin, json: {} }))
     .json;
   const signed: [route: string, status: number, path: string, json?: object][] = [
@@ -236,7 +343,26 @@ describe('the OpenAPI document', async () => {
       `${dags}/api-keys/${keyOfDags.id}/rotate`,
       {},
     ],
+    ['GET /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens', 200, tokensOfDags],
+    [
+      'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}',
+      204,
+      `${tokensOfDags}/${tokenIdOf(hashOf(tokenOfDags))}`,
+    ],
+    ['DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens', 204, tokensOfDags],
+    [
+      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/explain',
+      200,
+      `${dags}/api-keys/${trustingDags.id}/explain`,
+      { subject_token: foreign },
+    ],
     ['DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}', 204, `${dags}/api-keys/${keyOfDags.id}`],
+    ['POST /platform/people/end-access', 202, '/platform/people/end-access', { sub: 'leaver' }],
+    ['POST /platform/people/end-access', 400, '/platform/people/end-access', { sub: '' }],
+    ['POST /platform/people/restore-access', 200, '/platform/people/restore-access', { sub: 'leaver' }],
+    ['POST /platform/people/find', 200, '/platform/people/find', { sub: 'leaver' }],
+    ['GET /platform/people', 200, '/platform/people'],
+    ['GET /platform/people/events', 200, '/platform/people/events'],
     ['GET /platform/deployments/{deploymentId}/temporary-tokens', 200, `${dags}/temporary-tokens`],
     [
       'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}',
@@ -247,7 +373,7 @@ describe('the OpenAPI document', async () => {
   ];
 
   it.each(signed)(
-    'describes the response of %s with status %d to an IAM principal',
+    'the OpenAPI document describes the response from %s with status %d to an IAM principal',
     async (route, status, path, json) => {
       const reply = await signedCall(stack, DEVELOPER, route.split(' ')[0] ?? '', path, { json });
       expect(reply.status).toBe(status);
@@ -255,7 +381,7 @@ describe('the OpenAPI document', async () => {
     },
   );
 
-  it('describes the 403 under /platform, from the gateway and to a principal that is not listed', async () => {
+  it('the OpenAPI document describes both causes of a 403 under /platform: API Gateway, and a principal that is not listed', async () => {
     const stranger = stack.credentialOf('arn:aws:iam::000000000000:user/stranger');
     for (const reply of [
       await call(stack, 'GET', '/platform/deployments'),
@@ -266,7 +392,7 @@ describe('the OpenAPI document', async () => {
     }
   });
 
-  it('has no route that these tests do not call', () => {
+  it('the tests call every route in the OpenAPI document', () => {
     const called = [...calls, ...signed].map(([route]) => route);
     expect(new Set(called)).toStrictEqual(new Set(Object.keys(OPERATIONS)));
   });

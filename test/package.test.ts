@@ -9,11 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { snippet } from './support/snippets.ts';
+import { commandLine } from './support/command-line.ts';
+import { snippet, snippetsOf } from './support/snippets.ts';
+import { makeDeployment, makeKey, runStack } from './support/stack.ts';
 import type { Json } from './support/template.ts';
 
 const run = promisify(execFile);
@@ -22,7 +24,14 @@ const folder = mkdtempSync(join(tmpdir(), 'package-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Packages that every consumer already has. The test copies them from this project, so that it needs no network. */
-const PEERS = ['aws-cdk-lib', 'constructs', '@types/node', 'undici-types'];
+const PEERS = ['aws-cdk-lib', 'constructs', 'vitest'];
+/**
+ * Packages that `cdk init app` installs for tests. The test installs them from the registry, because this project does
+ * not use them.
+ */
+const JEST = ['jest@30.5.2', 'ts-jest@29.4.15', '@types/jest@30.0.0', 'typescript@5.9.3'];
+/** Frameworks for which there is documented middleware. */
+const FRAMEWORKS = ['express', '@types/express', 'fastify', 'hono', '@hono/node-server'];
 
 const manifestBefore = readFileSync(join(root, 'package.json'), 'utf8');
 await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
@@ -34,13 +43,14 @@ const app = join(folder, 'app');
 mkdirSync(app);
 writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }));
 const options = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--legacy-peer-deps'];
-await run('npm', ['install', ...options, tarball], { cwd: app });
-mkdirSync(join(app, 'node_modules/@types'), { recursive: true });
-for (const peer of PEERS) symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer));
+await run('npm', ['install', ...options, ...JEST, tarball], { cwd: app });
+mkdirSync(join(app, 'node_modules/@hono'), { recursive: true });
+for (const peer of [...PEERS, ...FRAMEWORKS])
+  symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer));
 
 const authorizer = snippet('authorizer.md', 'ts');
 /**
- * Apps: one with the service, the documents' own examples unchanged, and one of those without a required
+ * The apps: one with the service, the documented examples without changes, and one of these examples without a required
  * property.
  */
 const sources = {
@@ -58,9 +68,92 @@ app.synth();
 `,
   'secret.ts': `${snippet('key-secret.md', 'ts')}\n(stack.node.root as App).synth();\n`,
   'consumer.ts': authorizer,
+  'express.ts': snippetsOf('guards.md', 'ts', 'Express').join(''),
+  'fastify.ts': snippetsOf('guards.md', 'ts', 'Fastify').join(''),
+  'hono.ts': snippetsOf('guards.md', 'ts', 'Hono').join(''),
   'wrong.ts': authorizer.replace('handlerChecksDeployment: false,', ''),
 };
 for (const [file, source] of Object.entries(sources)) writeFileSync(join(app, file), source);
+
+/** The test that a user would write for every part of the package, without the imports. */
+const userTest = (name: string) => `
+${name}('uses the constructs, the middleware and the sample events', () => {
+  const stack = new Stack(new App(), 'Keys');
+  const issuer = 'https://login.example.com';
+  new DeploymentKeys(stack, 'Service', { adminGroup: 'admins', issuer, audience: ['keys'] });
+  Template.fromStack(stack).resourceCountIs('AWS::DynamoDB::GlobalTable', 1);
+  const api = new HttpApi(stack, 'Api');
+  const authorizer = new DeploymentKeyAuthorizer(stack, 'Authorizer', {
+    api,
+    functionArn: 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize',
+    requiredScopes: { 'GET /deployments/{deploymentId}/dags': ['airflow:read'] },
+    handlerChecksDeployment: false,
+  });
+  expect(authorizer.authorizerId).toBeDefined();
+  expect(typeof expressGuard).toBe('function');
+  expect(httpApiEvent({ route: 'GET /deployments/{deploymentId}/dags' }).rawPath).toBe('/deployments/etl/dags');
+  const other = new Stack(new App(), 'Other');
+  expect(() => new DeploymentKeys(other, 'Service', { tokenLifetime: -1 })).toThrow(ConfigError);
+});
+`;
+const IMPORTED = {
+  'aws-cdk-lib': ['App', 'Stack'],
+  'aws-cdk-lib/assertions': ['Template'],
+  'aws-cdk-lib/aws-apigatewayv2': ['HttpApi'],
+  'deployment-api-keys': ['ConfigError', 'DeploymentKeyAuthorizer', 'DeploymentKeys'],
+  'deployment-api-keys/guard/express': ['expressGuard'],
+  'deployment-api-keys/testing': ['httpApiEvent'],
+};
+const imported = Object.entries(IMPORTED);
+const IMPORTS = imported.map(([from, names]) => `import { ${names.join(', ')} } from '${from}';\n`).join('');
+const REQUIRES = imported
+  .map(([from, names]) => `const { ${names.join(', ')} } = require('${from}');\n`)
+  .join('');
+const VITEST = "import { expect, test } from 'vitest';\n";
+
+/**
+ * An app as `cdk init app` creates it, in CommonJS, with the tests that users write. It uses the packages in its parent
+ * folder.
+ */
+const initialised = join(app, 'initialised');
+const userFiles = {
+  'package.json': '{ "name": "initialised" }',
+  'tsconfig.json': JSON.stringify({
+    compilerOptions: {
+      target: 'ES2022',
+      module: 'NodeNext',
+      moduleResolution: 'NodeNext',
+      lib: ['es2022'],
+      strict: true,
+      skipLibCheck: true,
+      types: ['jest', 'node'],
+    },
+    include: ['jest/*.ts'],
+  }),
+  'jest.config.js': `module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/jest'],
+  transform: { '^.+\\.ts$': 'ts-jest' },
+};`,
+  'jest/typescript.test.ts': IMPORTS + userTest('test'),
+  'jest/javascript.test.js': REQUIRES + userTest('test'),
+  'vitest/typescript.test.ts': VITEST + IMPORTS + userTest('test'),
+  'vitest/javascript.test.mjs': VITEST + IMPORTS + userTest('test'),
+};
+for (const [file, source] of Object.entries(userFiles)) {
+  mkdirSync(dirname(join(initialised, file)), { recursive: true });
+  writeFileSync(join(initialised, file), source);
+}
+
+/** Runs a test runner in the app of `cdk init`, and returns the last part of its report. */
+async function runTests(args: string[]): Promise<string> {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV|TEST$|NODE_OPTIONS)/.test(name)),
+  );
+  const options = { cwd: initialised, env: { ...env, CI: 'true', NO_COLOR: '1' } };
+  const { stdout, stderr } = await run(process.execPath, args, options).catch((error) => error);
+  return stdout + stderr;
+}
 
 /** Returns the compiler's errors, each with its file. */
 async function compile(): Promise<string[]> {
@@ -90,38 +183,75 @@ async function synthesise(file: keyof typeof sources, stack: string): Promise<Js
 }
 
 describe('npm pack', () => {
-  it('leaves package.json unchanged', () => {
+  it('packing leaves package.json unchanged', () => {
     expect(readFileSync(join(root, 'package.json'), 'utf8')).toBe(manifestBefore);
   });
 
-  it('ships what an app needs, and nothing for developing this project', () => {
+  it('the package contains what an app needs, and nothing that is needed only to develop this project', () => {
     const installed = join(app, 'node_modules/deployment-api-keys');
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     expect(manifest.optionalDependencies).toBeUndefined();
     expect(Object.keys(manifest.dependencies)).toStrictEqual(['cdk-monitoring-constructs', 'leven', 'zod']);
     expect(Object.keys(manifest.peerDependencies)).toStrictEqual(['aws-cdk-lib', 'constructs']);
+    expect(manifest.private).toBeUndefined();
+    expect(existsSync(join(installed, 'CHANGELOG.md'))).toBe(true);
     expect(existsSync(join(installed, 'dist/infra/index.d.ts'))).toBe(true);
     expect(existsSync(join(installed, 'functions'))).toBe(false);
   });
 
-  it('ships the licences of the bundled packages', () => {
+  it('the package contains the licences of the bundled packages', () => {
     const path = 'node_modules/deployment-api-keys/dist/THIRD-PARTY-LICENCES.txt';
     const licences = readFileSync(join(app, path), 'utf8');
-    for (const name of ['aws4', 'preact', '@middy/core', 'ulid', 'zod']) {
+    for (const name of ['aws4', 'leven', 'preact', '@middy/core', 'ulid', 'zod']) {
       expect(licences).toMatch(new RegExp(`^${name} \\d[\\d.]+, (MIT|MIT-0|Apache-2\\.0)\\n=`, 'm'));
     }
     expect(licences).toContain('Permission is hereby granted');
   });
 });
 
-describe('an empty CDK app with the tarball installed', { timeout: 120_000 }, () => {
-  it('compiles the documented examples, and rejects them without a required property of the authorizer', async () => {
+describe("the package's CLI", { timeout: 120_000 }, () => {
+  const installed = commandLine([join(app, 'node_modules/.bin/deployment-api-keys')]);
+
+  it("the CLI prints the package's version and each command's help", async () => {
+    expect(await installed.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    expect((await installed.run(['backfill', '--help'])).stdout).toContain('--dry-run');
+  });
+
+  it('the CLI gets a token, runs a command with it, and has no commands for developers', async () => {
+    const stack = await runStack();
+    await makeDeployment(stack, 'etl');
+    const key = await makeKey(stack, 'etl');
+    const env = {
+      DEPLOYMENT_KEYS_URL: stack.url,
+      DEPLOYMENT_KEY_ID: key.id,
+      DEPLOYMENT_KEY_SECRET: key.secret,
+    };
+    const { stdout } = await installed.run(['token'], { env });
+    expect(stdout).toMatch(/^dkt_etl_\w+\n$/);
+    const ran = await installed.run(['exec', '--', 'printenv', 'DEPLOYMENT_TOKEN'], { env });
+    expect(ran).toMatchObject({ code: 0, stdout: expect.stringMatching(/^dkt_etl_\w+\n$/), stderr: '' });
+    expect(await installed.run(['dev'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/unknown command/),
+    });
+  });
+
+  it('the CLI loads the modules that its operator commands need', async () => {
+    const args = ['restore', '--from', 'a', '--into', 'a', '--point', '2030-01-01T12:00:00Z'];
+    expect((await installed.run(args)).stderr).toContain('are the same table');
+    const source = ['backfill', '--table', 'keys', '--source', '{}'];
+    expect((await installed.run(source)).stderr).toContain('deploymentsSource must be');
+  });
+});
+
+describe("an empty CDK app with the package's tarball installed", { timeout: 120_000 }, () => {
+  it('a CDK app compiles with the documented examples, and fails to compile if a required property of the authorizer is missing', async () => {
     const missing = expect.stringMatching(/^wrong\.ts\(.*'handlerChecksDeployment' is missing/);
-    // One error for the REST API, and one for the HTTP API.
+    // The compiler reports one error for the REST API and one for the HTTP API.
     expect(await compile()).toStrictEqual([missing, missing]);
   });
 
-  it('synthesises the service with prebuilt functions', async () => {
+  it('a CDK app synthesises the service with prebuilt functions', async () => {
     const { Resources } = await synthesise('service.ts', 'Keys');
     const functions = Object.values<Json>(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function');
     expect(functions.length).toBeGreaterThan(5);
@@ -133,15 +263,15 @@ describe('an empty CDK app with the tarball installed', { timeout: 120_000 }, ()
     expect(allowed).toHaveLength(1);
   });
 
-  it('synthesises a key whose secret is stored in Secrets Manager, with a prebuilt function', async () => {
+  it('a CDK app synthesises a key whose secret is stored in Secrets Manager, with a prebuilt function', async () => {
     const { Resources } = await synthesise('secret.ts', 'Reports');
     const [maker] = Object.values<Json>(Resources).filter(({ Properties }) =>
-      Properties.Description?.startsWith('Makes the key'),
+      Properties.Description?.startsWith('Creates the key'),
     );
     expect(existsSync(bundleOf(maker.Properties))).toBe(true);
   });
 
-  it('synthesises the authorizer for another account without any resource of the service', async () => {
+  it("a CDK app synthesises the authorizer for another account without any of the service's resources", async () => {
     const resources = Object.values<Json>((await synthesise('consumer.ts', 'Receiver')).Resources);
     const ofType = (type: string) =>
       resources.filter(({ Type }) => Type === type).map(({ Properties }) => Properties);
@@ -152,11 +282,51 @@ describe('an empty CDK app with the tarball installed', { timeout: 120_000 }, ()
     expect(ofType('AWS::DynamoDB::GlobalTable')).toStrictEqual([]);
   });
 
-  it('can be a CommonJS app', async () => {
+  it('the package has sample events for unit tests, which load nothing from the CDK', async () => {
+    const print = `import { httpApiEvent } from 'deployment-api-keys/testing';
+console.log(httpApiEvent({ route: 'GET /deployments/{deploymentId}/dags' }).rawPath);`;
+    const withoutCdk = join(folder, 'unit-tests');
+    mkdirSync(join(withoutCdk, 'node_modules'), { recursive: true });
+    symlinkSync(
+      join(app, 'node_modules/deployment-api-keys'),
+      join(withoutCdk, 'node_modules/deployment-api-keys'),
+    );
+    const options = ['--preserve-symlinks', '--input-type=module', '-e', print];
+    const { stdout } = await run(process.execPath, options, { cwd: withoutCdk });
+    expect(stdout.trim()).toBe('/deployments/etl/dags');
+  });
+
+  it('runs the tests of an app created by `cdk init` with Jest, in TypeScript and in JavaScript', {
+    timeout: 300_000,
+  }, async () => {
+    const report = await runTests([join(app, 'node_modules/jest/bin/jest.js'), '--runInBand']);
+    expect(report).toMatch(/^PASS jest\/typescript\.test\.ts/m);
+    expect(report).toMatch(/^PASS jest\/javascript\.test\.js/m);
+    expect(report).toMatch(/^Tests: +2 passed, 2 total$/m);
+  });
+
+  it('runs the tests of an app created by `cdk init` with vitest, in TypeScript and in JavaScript', {
+    timeout: 300_000,
+  }, async () => {
+    const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+    const report = await runTests([vitest, 'run', '--dir', 'vitest', '--testTimeout', '120000']);
+    expect(report).toMatch(/^ +Tests +2 passed \(2\)$/m);
+  });
+
+  it('a CDK app that uses the package can be a CommonJS app', async () => {
     const print = `console.log(typeof require('deployment-api-keys').DeploymentKeyAuthorizer)`;
     const { stdout } = await run(process.execPath, ['--input-type=commonjs', '-e', print], { cwd: app });
     expect(stdout.trim()).toBe('function');
   });
+
+  it.each(['express', 'fastify', 'hono'])(
+    'an app can import the guard for %s without the CDK or the framework',
+    async (name) => {
+      const print = `import('deployment-api-keys/guard/${name}').then((it) => console.log(typeof it.${name}Guard))`;
+      const { stdout } = await run(process.execPath, ['-e', print], { cwd: app });
+      expect(stdout.trim()).toBe('function');
+    },
+  );
 });
 
 const bundleOf = ({ Code }: Json) =>

@@ -14,16 +14,16 @@ describe('isAllowed', () => {
     ['(MIT OR (GPL-3.0-only AND MIT))', false],
     ['', false],
     [undefined, false],
-  ])('decides whether a package under %s may be shipped: %s', (expression, expected) => {
+  ])('isAllowed decides whether a package licensed under %s may be shipped: %s', (expression, expected) => {
     expect(isAllowed(expression, SHIPPED)).toBe(expected);
   });
 
-  it('also allows MPL for packages that are only used as tools', () => {
+  it('isAllowed accepts MPL-2.0 only for packages that are used but not shipped', () => {
     expect([isAllowed('MPL-2.0', USED), isAllowed('AGPL-3.0-only', USED)]).toEqual([true, false]);
   });
 });
 
-describe('the licences of a lockfile', () => {
+describe("a lockfile's licences", () => {
   const packages = {
     '': { license: 'MIT' },
     'node_modules/a': { version: '1.0.0', license: 'MPL-2.0', dev: true },
@@ -31,7 +31,7 @@ describe('the licences of a lockfile', () => {
     'node_modules/c/node_modules/@d/e': { version: '3.0.0', dev: true },
   };
 
-  it('the licences of a lockfile are checked by how each package is used', () => {
+  it('faultsOf reports a missing licence, and a licence that is not allowed in a shipped package', () => {
     expect(faultsOf(packages, new Set())).toEqual([
       'node_modules/b 2.0.0 is shipped, and its licence is MPL-2.0.',
       'node_modules/c/node_modules/@d/e 3.0.0 is used, and its licence is not named.',
@@ -48,7 +48,7 @@ describe('the licences of a lockfile', () => {
     ['node_modules/c/node_modules/@d/e/dist/index.js', 'node_modules/c/node_modules/@d/e'],
     ['../x/node_modules/a/index.js', 'node_modules/a'],
     ['functions/purge.ts', undefined],
-  ])('folderOf finds the package of a file: %s is in %s', (path, expected) => {
+  ])('folderOf finds the package that contains a file: %s is in %s', (path, expected) => {
     expect(folderOf(path)).toBe(expected);
   });
 });

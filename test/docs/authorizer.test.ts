@@ -20,19 +20,19 @@ const REQUIRED = 'POST/deployments/:deploymentId/deploys=code:deploy';
 
 describe('docs/authorizer.md: attaching the authorizer', () => {
   it.each(['CDK', 'SAM', 'Terraform', 'AWS CLI'])(
-    'sets the result cache to 0 with %s, and explains why',
+    'docs/authorizer.md turns off authorizer caching with %s, and explains why',
     (way) => {
       const section = text.split(/^### /m).find((part) => part.startsWith(`${way}\n`));
       expect(section?.replaceAll(/\s+/g, ' ')).toMatch(/sets the result cache to 0/);
     },
   );
 
-  it('disables the cache of nginx', () => {
-    expect(snippet('authorizer.md', 'nginx')).toContain('proxy_cache off;');
+  it('docs/authorizer.md disables the nginx cache', () => {
+    expect(snippet('guards.md', 'nginx')).toContain('proxy_cache off;');
   });
 });
 
-it('docs/authorizer.md: the example of requiredScopes parses to the documented scopes', () => {
+it('docs/authorizer.md: the example value of requiredScopes is parsed as the documented scopes', () => {
   const [, example = ''] = /^```\n(POST.*)\n```$/m.exec(text) ?? [];
   expect(Object.fromEntries(parseRequiredScopes(example) ?? [])).toStrictEqual({
     'POST/deployments/:deploymentId/deploys': ['code:deploy'],
@@ -47,6 +47,9 @@ it('docs/authorizer.md: the table lists every reason for a denial', () => {
     unknown: true,
     expired: true,
     revoked: true,
+    deleted: true,
+    generation: true,
+    missing: true,
     disabled: true,
     network: true,
     deployment: true,
@@ -67,7 +70,7 @@ describe('docs/authorizer.md: the SAM template', () => {
   const { HttpApi, RestApi } = Resources;
   const identity = { Headers: ['Authorization'], StageVariables: ['requiredScopes'], ReauthorizeEvery: 0 };
 
-  it('caches no result of the HTTP API and uses payload format 2.0 with simple responses', () => {
+  it('the SAM template turns off authorizer caching for the HTTP API and uses payload format 2.0 with simple responses', () => {
     const { Auth } = HttpApi.Properties;
     expect(Auth.Authorizers.DeploymentKeys).toStrictEqual({
       FunctionArn: '!Ref AuthorizerFunctionArn',
@@ -80,7 +83,7 @@ describe('docs/authorizer.md: the SAM template', () => {
     expect(Auth.DefaultAuthorizer).toBe('DeploymentKeys');
   });
 
-  it('caches no result of the REST API, and creates one stage and no permission of the function', () => {
+  it('the SAM template turns off authorizer caching for the REST API, and creates one stage and no function permission', () => {
     const { Auth, OpenApiVersion } = RestApi.Properties;
     expect(Auth.Authorizers.DeploymentKeys).toStrictEqual({
       FunctionPayloadType: 'REQUEST',
@@ -93,7 +96,7 @@ describe('docs/authorizer.md: the SAM template', () => {
     expect(OpenApiVersion).toBe('3.0.1');
   });
 
-  it('gives API Gateway a role that can invoke only the authorizer', () => {
+  it('the SAM template gives API Gateway a role that can invoke only the authorizer', () => {
     const { AssumeRolePolicyDocument: trust, Policies } = Resources.AskTheAuthorizer.Properties;
     expect(trust.Statement).toStrictEqual([
       { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'apigateway.amazonaws.com' } },
@@ -106,14 +109,14 @@ describe('docs/authorizer.md: the SAM template', () => {
   it.each([
     ['Http', HttpApi.Properties.StageVariables],
     ['Rest', RestApi.Properties.Variables],
-  ])('requires scopes for the route of the API %s', (event, { requiredScopes }) => {
+  ])('the SAM template requires scopes for the route of the %s API', (event, { requiredScopes }) => {
     const { Method, Path } = Resources.Receive.Properties.Events[event].Properties;
     const route = `${Method}${Path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
     expect([...(parseRequiredScopes(requiredScopes)?.keys() ?? [])]).toStrictEqual([route]);
   });
 });
 
-/** Attributes of a Terraform block as written, by name. Brackets and quotes must close. */
+/** Returns the attributes of a Terraform block by name, exactly as written. Brackets and quotes must be balanced. */
 function terraform(source: string): Map<string, Record<string, string>> {
   const blocks = new Map<string, Record<string, string>>();
   for (const [, kind, type, name, body = ''] of source.matchAll(
@@ -136,7 +139,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
   const source = snippet('authorizer.md', 'hcl');
   const blocks = terraform(source);
 
-  it("caches no result and uses the role as the authorizer's credentials", () => {
+  it("the Terraform module turns off authorizer caching and uses the role as the authorizer's credentials", () => {
     expect(blocks.get('aws_api_gateway_authorizer.deployment_keys')).toStrictEqual({
       name: '"deployment-keys"',
       rest_api_id: 'aws_api_gateway_rest_api.receiver.id',
@@ -149,7 +152,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
     expect(blocks.get('var.authorizer_function_arn')?.default).toBe(`"${FUNCTION_ARN}"`);
   });
 
-  it('caches no result of the HTTP API and uses payload format 2.0 with simple responses', () => {
+  it('the Terraform module turns off authorizer caching for the HTTP API and uses payload format 2.0 with simple responses', () => {
     expect(blocks.get('aws_apigatewayv2_authorizer.deployment_keys')).toStrictEqual({
       name: '"deployment-keys"',
       api_id: 'aws_apigatewayv2_api.receiver.id',
@@ -163,7 +166,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
     });
   });
 
-  it('deploys the REST API again when the authorizer, a method or an integration changes', () => {
+  it('the Terraform module redeploys the REST API when the authorizer, a method or an integration changes', () => {
     const [, triggers = ''] = /redeployment = sha1\(jsonencode\(\[\n(.*?)\]\)\)/s.exec(source) ?? [];
     expect(triggers.match(/\w+\.\w+/g)).toStrictEqual([
       'aws_api_gateway_authorizer.deployment_keys',
@@ -177,14 +180,14 @@ describe('docs/authorizer.md: the Terraform module', () => {
     expect(blocks.get('aws_apigatewayv2_stage.default')?.auto_deploy).toBe('true');
   });
 
-  it('gives API Gateway a role that can invoke only the authorizer', () => {
+  it('the Terraform module gives API Gateway a role that can invoke only the authorizer', () => {
     expect(source).toContain(
       'Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" }',
     );
     expect(source).toContain('Action = "lambda:InvokeFunction", Resource = var.authorizer_function_arn');
   });
 
-  it('refers only to its own resources and the documented ones of the reader', () => {
+  it("the Terraform module refers only to its own resources and to the reader's documented resources", () => {
     const rest = ['rest_api.receiver', 'resource.deploys', 'integration.deploy'];
     const http = ['api.receiver', 'integration.deploy'];
     const others = [
@@ -196,7 +199,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
     expect(references.filter((reference) => !known.includes(reference))).toStrictEqual([]);
   });
 
-  it('sets the stage variable requiredScopes of both APIs to a value that parses', () => {
+  it('the Terraform module sets the requiredScopes stage variable of both APIs to a valid value', () => {
     const values = Array.from(source.matchAll(/requiredScopes = "([^"]+)"/g), ([, value]) => value);
     expect(values).toStrictEqual([REQUIRED, REQUIRED]);
     expect(parseRequiredScopes(REQUIRED)).toBeDefined();
@@ -206,7 +209,9 @@ describe('docs/authorizer.md: the Terraform module', () => {
 describe('docs/authorizer.md: the AWS CLI commands', () => {
   const ROLE_ARN = 'arn:aws:iam::444455556666:role/ask-the-authorizer';
   const URI = `arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/${FUNCTION_ARN}/invocations`;
-  /** Records its arguments, one command a line, and answers what --query asks for. */
+  /**
+   * A stand-in for `aws` that records each command's arguments on one line, and returns the value that --query selects.
+   */
   const STAND_IN = `#!/usr/bin/env node
 const args = process.argv.slice(2);
 require('node:fs').appendFileSync(process.env.CALLS, JSON.stringify(args) + '\\n');
@@ -247,7 +252,7 @@ console.log({
   const calls = run('True');
   const callsOfManualStage = run('False');
   const commandsOf = (made: string[][]) => made.map(([service, command]) => `${service} ${command}`);
-  /** The options of a command by name, with several values separated by spaces. */
+  /** Returns a command's options by name, with multiple values separated by spaces. */
   const optionsOf = (service: string, command: string): Record<string, string> => {
     const args = calls.find(([of, name]) => of === service && name === command)?.slice(2) ?? [];
     const options: Record<string, string[]> = {};
@@ -263,7 +268,7 @@ console.log({
     return Object.fromEntries(Object.entries(options).map(([option, values]) => [option, values.join(' ')]));
   };
 
-  it('find the function and create a role that can invoke only that function', () => {
+  it('the commands find the function and create a role that can invoke only that function', () => {
     expect(commandsOf(calls).slice(0, 3)).toStrictEqual([
       'ssm get-parameter',
       'iam create-role',
@@ -279,7 +284,7 @@ console.log({
     ]);
   });
 
-  it('attach an authorizer without a cache to the HTTP API, and prove that it guards', () => {
+  it('the commands attach an uncached authorizer to the HTTP API and verify that it protects the API', () => {
     expect(commandsOf(calls).slice(3, 10)).toStrictEqual([
       'apigatewayv2 get-apis',
       'apigatewayv2 get-routes',
@@ -312,12 +317,12 @@ console.log({
     });
   });
 
-  it('deploy the HTTP API when its stage does not deploy by itself', () => {
+  it('the commands deploy the HTTP API when its stage does not deploy automatically', () => {
     expect(commandsOf(calls)).not.toContain('apigatewayv2 create-deployment');
     expect(commandsOf(callsOfManualStage)).toContain('apigatewayv2 create-deployment');
   });
 
-  it('attach an authorizer without a cache to the REST API, deploy it, and prove that it guards', () => {
+  it('the commands attach an uncached authorizer to the REST API, deploy the API and verify that the API is protected', () => {
     expect(commandsOf(calls).slice(10)).toStrictEqual([
       'apigateway get-rest-apis',
       'apigateway get-resources',
@@ -358,7 +363,7 @@ describe('docs/authorizer.md: prove_guard', async () => {
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
 
-  /** Runs it on an API whose URL is given. */
+  /** Runs prove_guard on the API at the given URL. */
   function prove(url: string | undefined): Promise<{ code: number; output: string }> {
     const script = [...snippetsOf('authorizer.md', 'sh', 'Attach the authorizer'), 'prove_guard "$API"'];
     const env = {
@@ -375,7 +380,7 @@ describe('docs/authorizer.md: prove_guard', async () => {
     );
   }
 
-  it.each(['Rest', 'Http'])('succeeds on the guarded %s API', async (api) => {
+  it.each(['Rest', 'Http'])('prove_guard succeeds on the protected %s API', async (api) => {
     expect(await prove(stack.urls[`${api}/Resource`])).toStrictEqual({
       code: 0,
       output: 'no token: 401, wrong scope: 403, right scope: 202\n',
@@ -386,7 +391,7 @@ describe('docs/authorizer.md: prove_guard', async () => {
     ['without a guard', 200, 200],
     ['whose guard checks no scope', 401, 202],
     ['whose guard denies every call', 401, 403],
-  ])('fails on an API %s', async (_, withoutToken, withToken) => {
+  ])('prove_guard fails on an API %s', async (_, withoutToken, withToken) => {
     const api = createServer(({ headers }, response) =>
       response.writeHead(headers.authorization ? withToken : withoutToken).end(),
     ).listen(0, '127.0.0.1');
@@ -403,7 +408,7 @@ describe('docs/authorizer.md: prove_guard', async () => {
 const hasTerraform = spawnSync('terraform', ['version']).status === 0;
 it.runIf(hasTerraform)('docs/authorizer.md: terraform fmt leaves the Terraform module unchanged', () => {
   const source = snippet('authorizer.md', 'hcl');
-  // Terraform fails if the file with its settings is named and does not exist.
+  // Terraform fails if a configuration file is specified but does not exist.
   const env = { ...process.env, TF_CLI_CONFIG_FILE: '/dev/null' };
   expect(execFileSync('terraform', ['fmt', '-'], { input: source, env, encoding: 'utf8' })).toBe(source);
 });

@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, it, vi } from 'vitest';
+import { costOfMillion, costOfMonth, LINES, OPERATIONS, PRICES, PROVISIONED, sumOf } from '../../cli/cost.ts';
+import { createProgram } from '../../cli/program.ts';
 import { issueReport } from '../../functions/runtime/report.ts';
 
 const page = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
+/** The page without line breaks, so that the test finds a sentence even if it wraps. */
+const prose = page.replaceAll(/\s+/g, ' ');
 const cells = (line: string) =>
   line
     .split('|')
@@ -13,74 +17,118 @@ const rows = page
   .filter((line) => line.startsWith('| '))
   .map(cells);
 
-/** The price in dollars, as the page gives it. */
+/** The price in dollars, as stated on the page. */
 function price(name: string): number {
   const [, dollars] = rows.find(([first]) => first === name) ?? [];
   expect(Number(dollars)).toBeGreaterThan(0);
   return Number(dollars);
 }
-/** The units of an operation of typical size, as verified in test/service/units.test.ts. */
+/** The capacity units that an operation of typical size uses, as verified in test/service/units.test.ts. */
 function unitsOf(operation: string): [read: number, write: number] {
   const [, , units = ''] = rows.find(([first]) => first === operation) ?? [];
   const [read, write] = units.split(' + ').map(Number);
   return [read ?? Number.NaN, write ?? Number.NaN];
 }
 function assumed(pattern: RegExp): number {
-  const [, number] = pattern.exec(page.replaceAll('\n', ' ')) ?? [];
+  const [, number] = pattern.exec(prose) ?? [];
   return Number(number);
 }
 
 const line = {
-  lambda: assumed(/REPORT\), (\d+) bytes/),
+  lambda: assumed(/start and report\), (\d+) bytes/),
   access: assumed(/access log is (\d+) bytes/),
-  issued: assumed(/counts a token (\d+) bytes/),
+  issued: assumed(/counts a token is (\d+) bytes/),
 };
-const CHECK = { ms: assumed(/a check is billed (\d+) ms/), bytes: line.lambda };
-const EXCHANGE = {
-  ms: assumed(/an exchange (\d+) ms/),
-  bytes: line.lambda + line.access + 26 + line.issued + 26,
-};
-const BEHIND_GATEWAY = { ...CHECK, bytes: line.lambda + line.access + 26 };
 
-it.each([
-  ['checks by the authorizer, not extended', 'Check a token, not extended', CHECK, false],
-  ['checks by the authorizer, each extended', 'Check a token, extended', CHECK, false],
-  ['checks of a temporary token', 'Check a temporary token', CHECK, false],
-  ['checks by `/whoami`, not extended', 'Check a token, not extended', BEHIND_GATEWAY, true],
-  ['exchanges, not the first in an interval', 'Exchange credentials for a token', EXCHANGE, true],
-  [
-    'exchanges, each the first in an interval',
-    'Exchange credentials for a token, first in an interval',
-    EXCHANGE,
-    true,
-  ],
-] as const)(
-  'docs/cost.md gives the right price for a million %s',
-  (title, operation, { ms, bytes }, hasGateway) => {
-    const [read, write] = unitsOf(operation);
-    const parts = [
-      read * price('1,000,000 read units on demand') + write * price('1,000,000 write units on demand'),
-      price('1,000,000 Lambda requests'),
-      0.25 * (ms / 1000) * 1e6 * price('1 GB-second of Lambda on arm64'),
-      (bytes / 1e9) * 1e6 * price('1 GB of logs taken in'),
-      hasGateway ? price('1,000,000 calls of an HTTP API') : 0,
+it('cli/cost.ts and docs/cost.md use the same prices and assumptions', () => {
+  for (const [name, dollars] of Object.entries(PRICES)) expect(price(name), name).toBe(dollars);
+  expect(LINES).toEqual({ access: line.access, issued: line.issued });
+  expect(assumed(/a check is billed (\d+) ms/)).toBe(
+    OPERATIONS['checks by the authorizer, not extended'].milliseconds,
+  );
+  expect(assumed(/an exchange (\d+) ms/)).toBe(
+    OPERATIONS['exchanges, not the first in an interval'].milliseconds,
+  );
+});
+
+it.each(Object.entries(OPERATIONS))(
+  'docs/cost.md states the correct price of a million %s',
+  (title, operation) => {
+    expect([operation.reads, operation.writes]).toEqual(unitsOf(operation.units));
+    const cost = costOfMillion(operation, 256, 'on demand');
+    const provisioned = sumOf(costOfMillion(operation, 256, PROVISIONED));
+    const expected = [
+      cost.table,
+      cost.requests,
+      cost.time,
+      cost.logs,
+      cost.gateway,
+      sumOf(cost),
+      provisioned,
     ];
-    const sum = parts.reduce((a, b) => a + b);
     const [, ...written] = rows.find(([first]) => first === title) ?? [];
+    expect(written).toHaveLength(expected.length);
     // The values may differ only by rounding to the cent.
-    for (const [at, part] of [...parts, sum].entries()) {
+    for (const [at, part] of expected.entries()) {
       expect(Math.abs(Number(written[at]) - part)).toBeLessThan(0.0051);
     }
-    expect(written).toHaveLength(6);
   },
 );
 
-it('docs/cost.md gives the right length of the log line that counts a token', () => {
+it('the cost of a million checks with 256 MiB meets its goals: $0.76 on demand, and $0.52 with provisioned capacity', () => {
+  const check = OPERATIONS['checks by the authorizer, not extended'];
+  expect(sumOf(costOfMillion(check, 256, 'on demand'))).toBeLessThanOrEqual(0.76);
+  expect(sumOf(costOfMillion(check, 256, PROVISIONED))).toBeLessThanOrEqual(0.52);
+});
+
+it('the monthly cost includes at most one extension per key every 300 s, and never more extensions than checks', () => {
+  const usage = { checks: 1_000_000, exchanges: 0, deployments: 0, keys: 0, memory: 256 };
+  const [least, most] = [
+    'checks by the authorizer, not extended',
+    'checks by the authorizer, each extended',
+  ].map((title) => sumOf(costOfMillion(OPERATIONS[title as keyof typeof OPERATIONS], 256, 'on demand')));
+  expect(costOfMonth(usage, 'on demand').checks).toBeCloseTo(least ?? Number.NaN, 10);
+  expect(costOfMonth({ ...usage, keys: 1000 }, 'on demand').checks).toBeCloseTo(most ?? Number.NaN, 10);
+  const one = costOfMonth({ ...usage, keys: 1 }, 'on demand').checks;
+  expect(one - (least ?? Number.NaN)).toBeCloseTo((8640 / 1e6) * 0.625, 10);
+});
+
+it('the cost command prints the same totals for a million checks and exchanges as docs/cost.md', () => {
+  const printed: string[] = [];
+  vi.spyOn(console, 'log').mockImplementation((text) => printed.push(text));
+  const args = ['cost', '--keys', '0', '--deployments', '0', '--json'];
+  return createProgram()
+    .parseAsync(args, { from: 'user' })
+    .then(() => {
+      const { onDemand, provisioned } = JSON.parse(printed.join(''));
+      const sums = (title: string) => rows.find(([first]) => first === title)?.slice(-2);
+      expect([onDemand.checks.toFixed(2), provisioned.checks.toFixed(2)]).toEqual(
+        sums('checks by the authorizer, not extended'),
+      );
+      expect([onDemand.exchanges.toFixed(2), provisioned.exchanges.toFixed(2)]).toEqual(
+        sums('exchanges, not the first in an interval'),
+      );
+    });
+});
+
+it("docs/cost.md and docs/settings.md state the correct price of Lambda's own log lines", () => {
+  const dollars = ((line.lambda / 1e9) * 1e6 * price('1 GB of logs taken in')).toFixed(2);
+  expect(prose).toContain(`bytes together with CloudWatch's 26 for each: $${dollars} for a million calls`);
+  const settings = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
+  expect(settings).toContain(`[they cost $${dollars} for a million checks](cost.md#dollars)`);
+});
+
+it('docs/cost.md states the correct length of the log line that counts a token', () => {
   let written = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     written = String(text);
     return true;
   });
-  issueReport({ STACK_NAME: 'deployment-api-keys-production' })();
+  issueReport({ STACK_NAME: 'deployment-api-keys-production' })({
+    keyId: 'dk_analytics-etl_01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    requestId: 'JKJaXmPLvHcESHA=',
+    address: '198.51.100.7',
+    client: 'curl/8.14.1',
+  });
   expect(Math.abs(Buffer.byteLength(written) - line.issued)).toBeLessThan(25);
 });

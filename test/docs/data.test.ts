@@ -9,7 +9,7 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 const app = inProcess(engine, { countsRejectedCalls: true });
 const TableName = 'keys';
-/** A text that occurs nowhere else. */
+/** A string that occurs nowhere else. */
 const WHO = 'sub-of-grace-4711';
 
 await app.register('etl');
@@ -42,13 +42,13 @@ type Item = Record<string, unknown>;
 const scan = async (input: object = {}): Promise<Item[]> =>
   (await app.table.client.send(new ScanCommand({ TableName, ...input }))).Items ?? [];
 
-/** The page's name for an item. */
+/** The name that the page uses for an item. */
 function kindOf({ pk, sk }: Item): string {
   if (pk === 'REJECTED_CALLS') return pk;
   return String(pk).startsWith('EVENTS#') ? 'EVENTS' : (String(sk).split('#')[0] ?? '');
 }
 
-/** `KEY#…: createdBy` for everything in the table that contains one of these texts. */
+/** Returns the places in the table that contain one of these strings. An example of a place is `KEY#…: createdBy`. */
 function placesOf(items: Item[], holds: (value: string) => boolean): Set<string> {
   const found = new Set<string>();
   const walk = (kind: string, path: string, value: unknown) => {
@@ -61,7 +61,7 @@ function placesOf(items: Item[], holds: (value: string) => boolean): Set<string>
   return found;
 }
 
-/** The same places, as the page lists them. */
+/** The places in the table that the page lists. */
 const documented = new Set(
   [...page.matchAll(/^\| [^|]* \| (`[A-Z_]+#?…?`: .*?) \|/gm)].flatMap(([, cell = '']) =>
     cell.split('; ').flatMap((part) => {
@@ -72,7 +72,7 @@ const documented = new Set(
 );
 
 describe('docs/data.md: personal data', () => {
-  it('is stored only where the page says', async () => {
+  it('personal data is stored only where docs/data.md says', async () => {
     expect(used.status).toBe(200);
     const items = await scan();
     const places = placesOf(items, (value) => /sub-of-grace|192\.0\.2\.|curl|^test$/.test(value));
@@ -97,14 +97,14 @@ describe('docs/data.md: personal data', () => {
       ExpressionAttributeValues: { ':who': WHO, ':system': 'system' },
     });
 
-  it("is found by the page's command, in each item that names the person", async () => {
+  it('the command in docs/data.md finds each item that identifies the person', async () => {
     const naming = (await scan()).filter((item) => JSON.stringify(item).includes(WHO));
     const idsOf = (items: Item[]) => items.map(({ pk, sk }) => `${pk} ${sk}`).sort();
     expect(idsOf(await found())).toEqual(idsOf(naming));
     expect(naming.length).toBeGreaterThan(4);
   });
 
-  it("is erased by the page's expressions, and the key keeps working", async () => {
+  it('the update expressions in docs/data.md erase the personal data without breaking the key', async () => {
     const rows = [...page.matchAll(/^ {3}\| `([A-Z]+)#…`( with `data\.sub`)? \| `(SET .*)` \|$/gm)];
     expect(rows).toHaveLength(3);
     for (const { pk, sk, data } of await found()) {

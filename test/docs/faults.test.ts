@@ -26,8 +26,8 @@ const behaviours = readFileSync('docs/verified.md', 'utf8')
   });
 
 /**
- * Whether the file has a test with this title. A title that ends in … needs to match only the start. Without a title,
- * the file needs to exist.
+ * Reports whether the file has a test with this title. A title that ends in … only needs to match the beginning of a
+ * test's title. If no title is given, the file only needs to exist.
  */
 function isThere(test: string): boolean {
   const [, file = '', title = ''] = /^`(.*?)`(?:: (.*))?$/.exec(test) ?? [];
@@ -37,34 +37,34 @@ function isThere(test: string): boolean {
 }
 
 describe('docs/faults.md', () => {
-  it('lists each row once, in order, including the first 42', () => {
+  it('docs/faults.md lists each row once and in order, including the first 42 rows', () => {
     const numbers = rows.map(({ number }) => number);
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
     expect(numbers.slice(0, 42)).toEqual(Array.from({ length: 42 }, (_, n) => n + 1));
   });
 
-  it.each(rows)('names existing tests for #$number: $fault', ({ tests }) => {
+  it.each(rows)('docs/faults.md names existing tests for #$number: $fault', ({ tests }) => {
     expect(tests.filter((test) => !isThere(test))).toEqual([]);
   });
 });
 
 describe('docs/threat-model.md', () => {
-  it('lists each row once, with a test', () => {
+  it('docs/threat-model.md lists each row once, with at least one test', () => {
     expect(threats.map(({ number }) => number)).toEqual(threats.map((_, n) => n + 1));
     expect(threats.length).toBeGreaterThan(20);
   });
 
-  it.each(threats)('names existing tests for T$number: $threat', ({ tests }) => {
+  it.each(threats)('docs/threat-model.md names existing tests for T$number: $threat', ({ tests }) => {
     expect(tests.filter((test) => !isThere(test))).toEqual([]);
   });
 });
 
 describe('docs/verified.md', () => {
-  it('lists more than 50 rows with a test', () => {
+  it('docs/verified.md lists more than 50 rows that name a test', () => {
     expect(behaviours.length).toBeGreaterThan(50);
   });
 
-  it.each(behaviours)('names existing tests for "$behaviour"', ({ tests }) => {
+  it.each(behaviours)('docs/verified.md names existing tests for "$behaviour"', ({ tests }) => {
     expect(tests.filter((test) => !isThere(test))).toEqual([]);
   });
 });

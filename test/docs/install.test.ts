@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 
-/** Plans the installation of a package that requires a later Node.js, and returns what npm prints besides the plan. */
+/** Plans the installation of a package that requires a newer Node.js, and returns npm's output without the plan. */
 function warningsWith({ isConfigured }: { isConfigured: boolean }): string {
   const folder = mkdtempSync(join(tmpdir(), 'install-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -28,7 +28,7 @@ function warningsWith({ isConfigured }: { isConfigured: boolean }): string {
   return stderr;
 }
 
-it('npm ci prints no warnings when dependencies require a later Node.js than that of the shell', () => {
+it("npm ci prints no warnings when dependencies require a newer Node.js than the shell's", () => {
   expect(warningsWith({ isConfigured: false })).toContain('EBADENGINE');
   expect(warningsWith({ isConfigured: true })).toBe('');
 });

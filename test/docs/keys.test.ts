@@ -44,15 +44,22 @@ it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_0
     CI_TOKEN: ciToken,
   });
   const outputs = stdout.split('---\n').map((output) => output.trim());
-  expect(outputs).toHaveLength(11);
-  const [functions, rotated, networks, expiry, lastUse, events, leak, recovered, exchanged, trust] = outputs;
-  expect([functions, rotated, leak]).toEqual(['', '', '']);
+  expect(outputs).toHaveLength(14);
+  const [functions, rotated, networks, expiry, lastUse, tokens, revoked, ...rest] = outputs;
+  const [events, leak, recovered, exchanged, explained, trust] = rest;
+  expect([functions, rotated, revoked, leak]).toEqual(['', '', '', '']);
   expect(JSON.parse(networks ?? '')).toMatchObject({ networks: ['127.0.0.0/8', '2001:db8::/32'] });
   expect(JSON.parse(expiry ?? '')).toMatchObject({ status: 'active', expiresAt: '2099-12-31T23:59:59.000Z' });
   expect(lastUse).toMatch(/^"20\d\d-.*"\n"127\.0\.0\.1"\nnull$/);
-  expect(JSON.parse(events ?? '').items).toMatchObject([{ type: 'api_key.edited' }]);
+  expect(tokens).toMatch(/^("[\w-]{22}"\n("20\d\d-.*"\n?){2}){3}$/);
+  expect(JSON.parse(events ?? '').items).toMatchObject([{ type: 'api_key.tokens_revoked' }]);
   expect(JSON.parse(recovered ?? '')).toMatchObject({ id: key.id, status: 'active' });
   expect(JSON.parse(exchanged ?? '').access_token).toMatch(/^dkt_etl_/);
+  expect(JSON.parse(explained ?? '')).toEqual({
+    status: 'active',
+    matches: true,
+    rules: [{ index: 0, issuer: issuer.url, matches: true, differences: [] }],
+  });
   expect(JSON.parse(trust ?? '').trust).toHaveLength(1);
 });
 
@@ -62,7 +69,7 @@ it('docs/keys.md: the sample event has the fields of a real event', async () => 
   const documented = JSON.parse(blocks('json')[0] ?? '');
   const shape = ({ data, ...attributes }: { data: { actor: object } }) =>
     [attributes, data, data.actor].map((it) => Object.keys(it).toSorted());
-  // The page omits the scopes.
+  // The example on the page omits the scopes.
   delete rotated.data.scopes;
   expect(shape(documented)).toStrictEqual(shape(rotated));
 });
@@ -82,7 +89,7 @@ it("docs/keys.md: the steps for GitHub and GitLab exchange the pipeline's token 
     expect(script).not.toMatch(/(-d|-H|-u) *"?[^"|]*\$(SUBJECT|TOKEN|ACTIONS_ID_TOKEN_REQUEST_TOKEN)/);
   }
 
-  // GitHub returns the token of a job for a request with a bearer token and the audience.
+  // GitHub returns a job's token in response to a request with a bearer token and the audience.
   const asked: (string | undefined)[] = [];
   issuer.answer = (request, response) => {
     if (!request.url?.startsWith('/job?')) {

@@ -9,8 +9,8 @@ import { MAX_CLAIMS, MAX_RULES } from '../../functions/domain/trust.ts';
 import { MAX_BODY } from '../../functions/http/body.ts';
 import { MAX_REPORT } from '../../functions/http/schemas.ts';
 import { MAX_CREDENTIALS } from '../../functions/routes/report-leak.ts';
-import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import { MAX_KEYS } from '../../functions/table/keys.ts';
+import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/table.ts';
 
 const page = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8');
 const HOUR = 60 * 60;
@@ -26,14 +26,14 @@ it.each([
   ['old secret after a rotation', `${RETIRE_AFTER / DAY} days by default; at most ${MAX_RETIRE_AFTER / DAY}`],
   ['record of an Idempotency-Key', `${IDEMPOTENCY_LIFETIME / HOUR} hours`],
   ['events', `${EVENT_LIFETIME / DAY} days`],
-])('docs/limits.md agrees with the code: %s', (what, most) => {
+])('docs/limits.md matches the code: %s', (what, most) => {
   expect(page).toContain(`| ${what} | ${most} |`);
 });
 
-it('docs/limits.md says how long a call waits for DynamoDB', () => {
+it('docs/limits.md states how long a call waits for DynamoDB', () => {
   const words = ['', 'one', 'two', 'three'];
-  expect(page).toContain(`${words[CHECK_PATIENCE.attempts]} attempts of ${CHECK_PATIENCE.attemptTimeout} ms`);
+  expect(page).toContain(`${words[CHECK_RETRIES.attempts]} attempts of ${CHECK_RETRIES.attemptTimeout} ms`);
   expect(page).toContain(
-    `${words[CALL_PATIENCE.attempts]} attempts of ${CALL_PATIENCE.attemptTimeout / 1000} s`,
+    `${words[CALL_RETRIES.attempts]} attempts of ${CALL_RETRIES.attemptTimeout / 1000} s`,
   );
 });

@@ -13,7 +13,7 @@ it('docs/platform.md: the stack accepts the documented setting', () => {
   expect(readSettings({ platformPrincipals }).platformPrincipals).toHaveLength(2);
 });
 
-it('docs/platform.md: the policy allows each call under /platform and no other', () => {
+it('docs/platform.md: the policy allows every call under /platform and no other call', () => {
   const policy = JSON.parse(snippet('platform.md', 'json'));
   const api = 'arn:aws:execute-api:eu-west-1:111122223333:a1b2c3d4e5/$default';
   expect(evaluate(policy, `${api}/PUT/platform/deployments/etl`)).toBe('allowed');
@@ -47,12 +47,12 @@ describe('docs/platform.md: the commands', async () => {
     });
   };
 
-  it('register a Deployment and create a key', async () => {
+  it('the commands in docs/platform.md register a Deployment and create a key', async () => {
     const { stdout } = await run('arn:aws:sts::000000000000:assumed-role/platform/run-7');
     expect(stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+$/);
   });
 
-  it('fail for a role that is not listed', async () => {
+  it('the commands in docs/platform.md fail for a role that is not listed', async () => {
     await expect(run('arn:aws:sts::000000000000:assumed-role/other/run-7')).rejects.toMatchObject({
       stdout: expect.stringContaining('not one of the platformPrincipals'),
     });

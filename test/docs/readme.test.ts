@@ -6,15 +6,15 @@ import { describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 
-/** The text without code, in which nothing is a link. */
+/** Returns the text without code, because code contains no links. */
 const proseOf = (path: string) =>
   textOf(path)
     .replaceAll(/^```.*?^```/gms, '')
     .replaceAll(/`[^`\n]*`/g, '');
-/** The targets of a document's links, without other hosts. */
+/** Returns the targets of a document's links, except those on other hosts. */
 const linksOf = (path: string) =>
   [...proseOf(path).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)\)/g)].map(([, target = '']) => target);
-/** The anchors of a document's headings, as GitHub generates them. */
+/** Returns the anchors of a document's headings, as GitHub generates them. */
 const anchorsOf = (path: string) =>
   [
     ...textOf(path)
@@ -37,7 +37,7 @@ const documents = [
 ];
 
 describe('the documentation', () => {
-  it.each(documents)('has no broken links in %s', (path) => {
+  it.each(documents)('the documentation has no broken links in %s', (path) => {
     const broken = linksOf(path).filter((target) => {
       const [file = '', anchor] = target.split('#');
       const to = file === '' ? path : join(dirname(path), decodeURI(file));
@@ -47,14 +47,14 @@ describe('the documentation', () => {
     expect(broken).toEqual([]);
   });
 
-  it('can be reached from the README', () => {
+  it('the README leads to every page of the documentation', () => {
     const reached = new Set(['README.md']);
     for (const path of reached) {
       for (const target of linksOf(path)) {
         const [file = ''] = target.split('#');
         const to = join(dirname(path), file);
         if (to.endsWith('.md') && existsSync(join(root, to))) reached.add(to);
-        // A link to a folder reaches its files.
+        // A link to a folder also counts as a link to the files in that folder.
         if (file !== '' && documents.some((name) => dirname(name) === to)) {
           for (const name of documents) if (dirname(name) === to) reached.add(name);
         }

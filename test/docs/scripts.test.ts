@@ -21,13 +21,13 @@ const namesIn = (folder: string, extension: string) =>
     .filter((name) => name.endsWith(extension) && !name.includes('node_modules'))
     .map((name) => `${folder}/${name}`);
 
-/** The package.json scripts that a text runs with npm: `npm test`, `npm run -s login`. */
+/** Returns the package.json scripts that a document runs with npm, such as `npm test` and `npm run -s login`. */
 const scriptsIn = (text: string) =>
   [...text.matchAll(/\bnpm (?:(start|test)\b|run (?:-s |--silent )?([\w:-]+))/g)].map(
     ([, short, name]) => short ?? name ?? '',
   );
 
-/** Scripts that .ci/run does not run, each with the reason. */
+/** The scripts that .ci/run does not run, each with the reason. */
 const NOT_IN_CI: Record<string, string> = {
   'test:all': 'its two parts are run, npm test and npm run test:slow',
   'test:unit': 'npm test includes these tests',
@@ -36,15 +36,15 @@ const NOT_IN_CI: Record<string, string> = {
   postpack: 'npm pack runs it, in test/package.test.ts',
 };
 
-describe('the scripts of package.json', () => {
-  it('the scripts of package.json are all run by .ci/run', () => {
+describe('the scripts in package.json', () => {
+  it('.ci/run runs all the scripts in package.json', () => {
     const commands = [...textOf('.ci/run').matchAll(/^(?:step|beside) .*$/gm)].join('\n');
     const expected = Object.keys(manifest.scripts).filter((name) => !(name in NOT_IN_CI));
     expect([...new Set(scriptsIn(commands))].toSorted()).toEqual(expected.toSorted());
   });
 
   it.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...namesIn('docs', '.md')])(
-    'the scripts of package.json include each script that %s runs',
+    'the scripts in package.json include each script that %s runs',
     (document) => {
       expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(scriptsIn(textOf(document))));
     },
@@ -66,7 +66,7 @@ describe('.ci/run', () => {
 case "$*" in "test "*) cp report.json .build/test-report.json ;; "run test:slow"*) cp slow.json .build/test-report-slow.json ;; esac
 case "$*" in "${broken}"*) exit 3 ;; esac
 `;
-    for (const name of ['npm', 'npx', 'git', 'apt-get']) {
+    for (const name of ['npm', 'npx', 'git', 'apt-get', 'pip']) {
       writeFileSync(join(folder, name), name === 'npm' ? npm : '#!/bin/sh\n', { mode: 0o755 });
     }
     const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
@@ -75,7 +75,7 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     return { status, last: stdout.trim().split('\n').at(-1), stdout };
   }
 
-  it('exits with 0 and ends with the number of tests when every step passes', () => {
+  it('.ci/run exits with 0 and prints the number of tests last when every step passes', () => {
     expect(run('no command')).toMatchObject({ status: 0, last: '4 passed, 0 failed' });
   });
 
@@ -86,11 +86,11 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     ['test', '3 passed, 1 failed'],
     ['run test:slow', '3 passed, 1 failed'],
     ['ci', '0 passed, 1 failed'],
-  ])('exits with 1 and counts the failure when `npm %s` fails', (broken, last) => {
+  ])('.ci/run exits with 1 and counts the failure when `npm %s` fails', (broken, last) => {
     expect(run(broken)).toMatchObject({ status: 1, last });
   });
 
-  it('continues with the steps after one that fails', () => {
+  it('.ci/run continues with the remaining steps after a step fails', () => {
     const { stdout } = run('run check');
     expect(stdout).toMatch(/^failed +\d+ s {2}npm run check$/m);
     expect(stdout).toMatch(/^passed +\d+ s {2}npm run migrate -- --help$/m);

@@ -8,7 +8,7 @@ import { mistyped } from '../support/mistyped.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const RANDOM = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
-/** Deployment IDs that look like a credential or like part of one. */
+/** Deployment IDs that look like a credential or like part of a credential. */
 const DEPLOYMENTS = [
   'a',
   'etl_prod-1',
@@ -24,7 +24,7 @@ const NONE = ['dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'dks_etl_secret', `dkt_etl_${
 const page = readFileSync('docs/secret-scanning.md', 'utf8');
 const gitHub = (field: string) => new RegExp(`${field}: \`(.*)\``).exec(page)?.[1] ?? '';
 
-/** The rule of each scanner, as in the file that people copy. Its first group is what it reports. */
+/** Each scanner's rule, as in the file that people copy. A rule reports its first group. */
 const rules: Record<string, RegExp> = {
   gitleaks: new RegExp(
     /regex = '''(.*)'''/.exec(readFileSync('integrations/secret-scanning/gitleaks.toml', 'utf8'))?.[1] ?? '',
@@ -45,10 +45,10 @@ const rules: Record<string, RegExp> = {
 describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
   const found = (text: string) => [...text.matchAll(rule)].map(([, reported]) => reported ?? '');
 
-  it.each(CONTEXTS)('#52: finds a credential of every kind %s', (_, put) => {
+  it.each(CONTEXTS)("#52: the scanner's rule finds every kind of credential %s", (_, put) => {
     for (const one of REAL) {
-      // Text before the credential that looks like a prefix is reported with it, because a pattern cannot
-      // compute the checksum.
+      // The rule includes text before the credential that looks like a prefix, because a pattern cannot compute the
+      // checksum.
       expect(
         found(put(one)).some((reported) => reported.endsWith(one)),
         put(one),
@@ -56,11 +56,11 @@ describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
     }
   });
 
-  it('reports exactly the credential when nothing before it looks like a prefix', () => {
+  it("the scanner's rule reports exactly the credential, unless the text before it looks like a prefix", () => {
     for (const one of REAL) expect(found(`client_secret=${one}&x=1`)).toEqual([one]);
   });
 
-  it('finds nothing in key IDs and fragments', () => {
+  it("the scanner's rule finds nothing in key IDs and fragments of credentials", () => {
     for (const text of NONE) expect(found(text), text).toEqual([]);
   });
 });
@@ -68,10 +68,10 @@ describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
 describe('check.mjs', () => {
   const run = (input: string) =>
     spawnSync(process.execPath, ['integrations/secret-scanning/check.mjs'], { input, encoding: 'utf8' });
-  /** What it prints for these credentials, without the secret parts. */
+  /** Returns the output of check.mjs for these credentials, without the secret parts. */
   const printed = (credentials: string[]) => credentials.map((one) => `${one.slice(0, -49)}…\n`).join('');
 
-  it('computes the checksum of the documented example', () => {
+  it('check.mjs computes the checksum of the documented example', () => {
     const [, command, output] = /\$ echo '(.*)' \| node .*\n(.*)\n/.exec(page) ?? [];
     const { stdout, status } = run(`${command}\n`);
     expect(stdout).toBe(`${output}\n`);
@@ -79,12 +79,12 @@ describe('check.mjs', () => {
     expect(page.split(String(command))).toHaveLength(3);
   });
 
-  it.each(CONTEXTS)('#52: finds a credential of every kind %s', (_, put) => {
+  it.each(CONTEXTS)('#52: check.mjs finds every kind of credential %s', (_, put) => {
     const text = REAL.map(put).join('\n');
     expect(run(text)).toMatchObject({ stdout: printed(REAL), status: 1 });
   });
 
-  it('#52: finds what the service finds in texts whose credentials overlap, are truncated or follow one another', () => {
+  it('#52: check.mjs finds the same credentials as the service in text with overlapping, truncated or adjacent credentials', () => {
     const [first = '', second = ''] = REAL;
     const texts = [
       REAL.join(''),
@@ -95,11 +95,11 @@ describe('check.mjs', () => {
     for (const text of texts) expect(run(text).stdout).toBe(printed(findCredentials(text)));
   });
 
-  it('finds nothing in credentials with a wrong checksum', () => {
+  it('check.mjs ignores credentials that have a wrong checksum', () => {
     expect(run(REAL.map(mistyped).join('\n'))).toMatchObject({ stdout: '', status: 0 });
   });
 
-  it('does not print the secret part of a credential', () => {
+  it('check.mjs does not print the secret part of a credential', () => {
     const { stdout } = run(REAL.join('\n'));
     for (const one of REAL) expect(stdout).not.toContain(one.slice(-49));
   });

@@ -9,12 +9,12 @@ import { documentedScripts, type Script } from '../support/documented-shell.ts';
 import { firstOf } from '../support/generated.ts';
 
 const SERVICE = 'http://service.invalid';
-/** The service's URL in the README, which is the stack on the reader's machine. */
+/** The service's URL in the README, which is that of the stack on the reader's machine. */
 const LOCAL_STACK = 'http://127.0.0.1:8787';
 const NGINX = 'http://127.0.0.1:8080';
 const scripts = documentedScripts(SERVICE);
 
-/** What the documents expect in the environment. Every secret contains the word canary. */
+/** The environment variables that the documents expect. Every secret contains the word canary. */
 const ENVIRONMENT = {
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'job-canary',
   ACTIONS_ID_TOKEN_REQUEST_URL: `${SERVICE}/job?v=2`,
@@ -55,9 +55,11 @@ const ENVIRONMENT = {
   REST_URL: `${SERVICE}/deployments`,
   ROLE_ARN: 'arn:aws:iam::444455556666:role/ask-the-authorizer',
   RUN_ID: 'run-7',
+  STACK: 'deployment-api-keys-development',
   SUB: 'ada',
   SUBJECT: 'subject.canary.signature',
   TABLE: 'keys-Table',
+  TableName: 'keys-Table',
   TOKEN: 'dkt_canary',
   USER_POOL: 'eu-west-1_Example',
   URI: 'arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/keys-Authorize/invocations',
@@ -70,7 +72,14 @@ const ANSWER = JSON.stringify({
   secret: 'dks_etl_canary',
   status: 'active',
   trust: [{}],
-  items: [{ type: 'api_key.edited' }],
+  items: [
+    {
+      type: 'api_key.edited',
+      id: 'LPJNul-wow4m6DsqxbninA',
+      issuedAt: '2026-11-26T12:00:00Z',
+      expiresAt: '2026-11-27T12:00:00Z',
+    },
+  ],
   lastUsedAt: '2026-11-26T12:00:00Z',
   lastUsedFrom: { address: '127.0.0.1' },
   last_used_at: '2026-11-26T12:00:00Z',
@@ -80,7 +89,7 @@ const ANSWER = JSON.stringify({
   principalType: 'api_key',
 });
 
-/** The ways in which a call fails. Where a document expects 401, the API lets the call pass instead. */
+/** The ways in which a call fails. Where a document expects 401, the API accepts the call instead. */
 const REJECTIONS: Record<string, (response: ServerResponse, expected?: number) => unknown> = {
   '401': (response, expected) =>
     response.writeHead(expected === 401 ? 200 : 401).end('{"error":"invalid_client"}'),
@@ -90,14 +99,14 @@ const REJECTIONS: Record<string, (response: ServerResponse, expected?: number) =
 };
 
 interface Rejection {
-  /** Which call is rejected, counted from 1. For a script that retries, every later call is rejected too. */
+  /** The number of the call to reject, counted from 1. If the script retries, all later calls are rejected too. */
   nth: number;
   reject: (response: ServerResponse, expected?: number) => unknown;
 }
 
 /**
- * A service that accepts every call but one. After a deletion it rejects the tokens. Behind it is an API whose route
- * `deploys` requires the scope code:deploy.
+ * A service that accepts every call except one, and rejects the tokens after a deletion. The API behind the authorizer
+ * requires the scope code:deploy for the route `deploys`.
  */
 async function startService(retries: boolean, rejection?: Rejection) {
   let calls = 0;
@@ -129,23 +138,24 @@ async function startService(retries: boolean, rejection?: Rejection) {
 const folder = mkdtempSync(join(tmpdir(), 'documented-shell-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 /**
- * Programs that write down their arguments. Those of AWS and npm then call the service, and fail if it rejects
- * the call.
+ * Programs that record their arguments. `aws` and `npm` then call the service, and fail if the service rejects the
+ * call.
  */
 const PROGRAMS: Record<string, string> = {
   aws: 'exec /usr/bin/curl -fsS "$SERVICE/aws"',
   npm: 'exec /usr/bin/curl -fsS "$SERVICE/npm"',
   npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
-  // APIs on AWS are the fake service.
+  // The fake service also stands in for APIs on AWS.
   curl: `for argument in "$@"; do
   case "$argument" in https://*.amazonaws.com/*) argument="$SERVICE/\${argument#https://*/}" ;; esac
   set -- "$@" "$argument"; shift
 done
 exec /usr/bin/curl "$@"`,
+  'deployment-api-keys': 'exec /usr/bin/curl -fsS "$SERVICE/cli"',
   terraform: '[ "$1" != output ] || printf %s "$SERVICE/deployments"',
-  // Fails without a password, as Docker does.
+  // Fails if there is no password, as Docker does.
   docker: '[ "$1" != login ] || grep -q .',
-  // Behaves like jq 1.6, which succeeds when its input is empty, even with -e.
+  // This stand-in behaves like jq 1.6, which succeeds on empty input, even with -e.
   jq: 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"',
   store_secret: 'exec cat',
   sleep: '',
@@ -157,7 +167,7 @@ for (const [name, text] of Object.entries(PROGRAMS)) {
   });
 }
 
-/** Runs a script against its own service. */
+/** Runs a script against a separate service. */
 async function run(
   { text, retries }: Script,
   [shell = '', ...flags]: readonly string[],
@@ -169,7 +179,7 @@ async function run(
     [SERVICE, LOCAL_STACK, NGINX].reduce((text, url) => text.replaceAll(url, service.url), value);
   const env: Record<string, string> = {
     PATH: `${folder}:/usr/bin:/bin`,
-    // Otherwise bash takes its input for that of a remote shell and reads the machine's configuration.
+    // Otherwise, bash assumes that it runs as a remote shell and reads the machine's configuration.
     SHLVL: '1',
     SERVICE: service.url,
     ARGUMENTS: join(place, 'arguments'),
@@ -187,20 +197,20 @@ async function run(
 }
 
 const NAMES = Object.keys(REJECTIONS);
-/** The same list from another start, so that a run that tries only the first of each list tries them all in turn. */
+/** Rotates a list, so that runs that try only the first entry of each list try all entries in turn. */
 const rotated = <T>(list: readonly T[], by: number) => [
   ...list.slice(by % list.length),
   ...list.slice(0, by % list.length),
 ];
 
-// A script runs several times, and some make ten calls, which is slow on a busy machine.
+// Each script runs several times, and some scripts make ten calls, which is slow on a busy machine.
 const OPTIONS = { timeout: 120_000 };
 
 describe.each(scripts.map((script, n) => ({ ...script, n })))('#59: $name', OPTIONS, ({ n, ...script }) => {
   const shells = firstOf(rotated(['bash', 'sh'], n));
 
   it.each(shells)(
-    '#59: succeeds under `%s -eu` when the service accepts each call, and gives no program a secret as an argument',
+    '#59: the documented commands succeed under `%s -eu` when the service accepts each call, and never pass a secret to a program as an argument',
     async (shell) => {
       const { code, output, calls, shown } = await run(script, [shell, '-euc']);
       expect(code, `${script.text}\n${output}`).toBe(0);
@@ -209,16 +219,19 @@ describe.each(scripts.map((script, n) => ({ ...script, n })))('#59: $name', OPTI
     },
   );
 
-  it.each(shells)('#59: fails under `%s -e` whichever call the service rejects', async (shell) => {
-    const { calls } = await run(script, [shell, '-ec']);
-    for (let nth = 1; nth <= calls; nth++) {
-      const tried = firstOf(rotated(NAMES, n + nth));
-      const outcomes = tried.map(async (name) => {
-        const { code } = await run(script, [shell, '-ec'], { nth, reject: REJECTIONS[name] ?? (() => {}) });
-        return `call ${nth}, ${name}: ${code === 0 ? 'succeeds' : 'fails'}`;
-      });
-      const expected = tried.map((name) => `call ${nth}, ${name}: fails`);
-      expect(await Promise.all(outcomes), script.text).toEqual(expected);
-    }
-  });
+  it.each(shells)(
+    '#59: the documented commands fail under `%s -e`, no matter which call the service rejects',
+    async (shell) => {
+      const { calls } = await run(script, [shell, '-ec']);
+      for (let nth = 1; nth <= calls; nth++) {
+        const tried = firstOf(rotated(NAMES, n + nth));
+        const outcomes = tried.map(async (name) => {
+          const { code } = await run(script, [shell, '-ec'], { nth, reject: REJECTIONS[name] ?? (() => {}) });
+          return `call ${nth}, ${name}: ${code === 0 ? 'succeeds' : 'fails'}`;
+        });
+        const expected = tried.map((name) => `call ${nth}, ${name}: fails`);
+        expect(await Promise.all(outcomes), script.text).toEqual(expected);
+      }
+    },
+  );
 });

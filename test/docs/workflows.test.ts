@@ -5,17 +5,24 @@ import { parse } from 'yaml';
 import type { Json } from '../support/template.ts';
 
 const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-/** Reads CloudFormation's short forms as their values. */
-const read = (path: string): Json => parse(textOf(path), { logLevel: 'silent' });
+/** Parses the short forms of CloudFormation functions as plain values. */
+const read = (path: string): Json => parse(textOf(path), { logLevel: 'error' });
 const filesIn = (folder: string) =>
   readdirSync(new URL(`../../${folder}`, import.meta.url)).map((name) => `${folder}/${name}`);
 
 const OURS = filesIn('.github/workflows');
 const GITHUB = [...OURS, 'docs/ci/github-deploy.yml'];
 const ALL = [...OURS, ...filesIn('docs/ci')];
+/** The permissions of the jobs that have more than the default permissions. */
+const PERMISSIONS: Record<string, Record<string, string>> = {
+  'docs/ci/github-deploy.yml deploy': { contents: 'read', 'id-token': 'write' },
+  '.github/workflows/pages.yml publish': { pages: 'write', 'id-token': 'write' },
+  '.github/workflows/release.yml publish': { contents: 'read', 'id-token': 'write' },
+  '.github/workflows/release.yml release': { contents: 'write' },
+};
 const scripts = Object.keys(JSON.parse(textOf('package.json')).scripts);
 
-/** Each command of a file's jobs, for any CI. */
+/** Returns the commands in a file's jobs, for any CI. */
 function commandsOf(path: string): string[] {
   const found: string[] = [];
   const walk = (value: Json, key = '') => {
@@ -28,27 +35,29 @@ function commandsOf(path: string): string[] {
   return found;
 }
 const jobsOf = (path: string): [string, Json][] => Object.entries(read(path).jobs);
-const stepsOf = (path: string): Json[] => jobsOf(path).flatMap(([, { steps }]) => steps);
+const stepsOf = (path: string): Json[] => jobsOf(path).flatMap(([, { steps }]) => steps ?? []);
 
-it("the workflow files are the project's own, one for each CI of the users, and the role", () => {
+it("the workflow files are the project's own workflows, one workflow for each CI in docs/deploying.md, and the role's template", () => {
   expect(ALL).toEqual([
     '.github/workflows/ci.yml',
+    '.github/workflows/pages.yml',
+    '.github/workflows/release.yml',
     'docs/ci/circleci-deploy.yml',
     'docs/ci/github-deploy.yml',
     'docs/ci/gitlab-deploy.yml',
     'docs/ci/role.yml',
   ]);
-  for (const path of ALL.slice(1))
+  for (const path of ALL.filter((name) => name.startsWith('docs/')))
     expect(textOf('docs/deploying.md')).toContain(`(${path.replace('docs/', '')})`);
 });
 
 describe.each(ALL)('%s', (path) => {
-  it('contains no secret and names none, because deployments authenticate with OIDC', () => {
+  it('a workflow neither contains nor refers to a secret, because deployments authenticate with OIDC', () => {
     const text = textOf(path);
     expect(text).not.toMatch(/secrets\.|AWS_SECRET_ACCESS_KEY|AWS_ACCESS_KEY_ID|aws-access-key-id|AKIA/);
   });
 
-  it('has commands with valid shell syntax that run existing scripts', () => {
+  it("a workflow's commands have valid shell syntax and run existing scripts", () => {
     const commands = commandsOf(path);
     expect(commands.length > 0).toBe(path !== 'docs/ci/role.yml');
     for (const command of commands) {
@@ -61,17 +70,19 @@ describe.each(ALL)('%s', (path) => {
 });
 
 describe.each(GITHUB)('%s, on GitHub', (path) => {
-  it('has only read permissions, and a token for AWS only in the job that deploys', () => {
+  it('a workflow has only read permissions, except in the jobs that deploy, publish and tag', () => {
     expect(read(path).permissions).toEqual({ contents: 'read' });
     for (const [name, { permissions }] of jobsOf(path)) {
-      expect(permissions).toEqual(name === 'deploy' ? { contents: 'read', 'id-token': 'write' } : undefined);
+      expect(permissions).toEqual(PERMISSIONS[`${path} ${name}`]);
     }
   });
 
-  it('pins each action to a commit, keeps no credentials in the checkout, and runs no third-party code with more', () => {
+  it('a workflow pins each action to a commit, keeps no credentials in the checkout, and gives third-party code no additional permissions', () => {
     const uses = [...textOf(path).matchAll(/uses: (.*)/g)].map(([, action]) => action);
     expect(uses.length).toBeGreaterThan(2);
-    for (const action of uses) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    // A workflow from the same commit doesn't have to be pinned.
+    const pinned = uses.filter((action) => !action?.startsWith('./.github/workflows/'));
+    for (const action of pinned) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
     const checkouts = stepsOf(path).filter(({ uses: action }) => action?.startsWith('actions/checkout@'));
     for (const { with: options } of checkouts) expect(options['persist-credentials']).toBe(false);
     expect(textOf(path)).not.toContain('pull_request_target');
@@ -83,7 +94,7 @@ describe.each(GITHUB)('%s, on GitHub', (path) => {
 describe("the project's own workflow", () => {
   const [ci = ''] = OURS;
 
-  it('audits, tests, and shows how a pull request changes the template of each stage', () => {
+  it("the project's workflow audits dependencies, runs the tests, and shows how a pull request changes the template of each stage", () => {
     const { jobs } = read(ci);
     const commands = (job: string) => jobs[job].steps.flatMap(({ run }: Json) => run ?? []);
     expect(commands('audit')).toEqual([
@@ -93,17 +104,17 @@ describe("the project's own workflow", () => {
       'npm run licences',
     ]);
     expect(commands('tests').at(-1)).toBe('.ci/run');
-    // A failed `cdk diff` must not look like one without differences.
+    // A failed `cdk diff` must not look like a diff without differences.
     expect(read(ci).defaults.run.shell).toBe('bash');
     expect(jobs.template.strategy.matrix.stage).toEqual(['development', 'production']);
     expect(commands('template').join()).toContain('npx cdk diff');
   });
 
-  it('fails on a change that would replace, destroy or abandon a resource with data', () => {
+  it("the project's workflow fails on a change that would replace, destroy or abandon a resource that contains data", () => {
     const last = read(ci).jobs.template.steps.at(-1).run;
     const [, pattern = ''] = /if grep -E '(.*)'/.exec(last) ?? [];
     const isStopped = (line: string) => new RegExp(pattern).test(line);
-    // Lines that `cdk diff --template` has printed.
+    // Lines from the output of `cdk diff --template`.
     expect(isStopped('[~] AWS::DynamoDB::GlobalTable Default/Table/Default TableCD117FA1 replace')).toBe(
       true,
     );
@@ -123,8 +134,8 @@ it('Dependabot updates every pinned dependency', () => {
   ]);
 });
 
-describe('the role that a CI deploys with', () => {
-  it('is trusted by exact audience and subject, and may assume only the roles of the CDK bootstrap', () => {
+describe('the role that a CI uses to deploy', () => {
+  it('the CI role trusts only an exact audience and subject, and can assume only the CDK bootstrap roles', () => {
     const { Deployer } = read('docs/ci/role.yml').Resources;
     const [trust] = Deployer.Properties.AssumeRolePolicyDocument.Statement;
     const issuer = 'token.actions.githubusercontent.com';
@@ -141,7 +152,7 @@ describe('the role that a CI deploys with', () => {
     });
   });
 
-  it('is used on GitHub in a protected environment, and in every CI after a review of the changes', () => {
+  it('GitHub uses the CI role in a protected environment, and every CI uses it only after a person has reviewed the changes', () => {
     expect(read('docs/ci/github-deploy.yml').jobs.deploy.environment).toBe('production');
     for (const path of ALL.filter((name) => name.endsWith('-deploy.yml'))) {
       const commands = commandsOf(path).join('\n');

@@ -3,7 +3,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ServiceError } from '../../functions/domain/errors.ts';
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
+import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
 import { toCursor } from '../../functions/http/cursor.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { purgeFromStream } from '../../functions/jobs/purge.ts';
@@ -26,9 +26,9 @@ import * as records from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Runs each call and the purge under each fault, at each point where a request goes to DynamoDB: once as a
- * hiccup that affects one request, once as an outage that starts there. No fault may give access, and a retry
- * after it must find or finish what the call began. A normal run tests a fifth of these points, CI tests all.
+ * Runs each call and the purge under each fault, at each request to DynamoDB: once as a hiccup that affects only that
+ * request, and once as an outage that starts with that request. No fault may give access, and a retry after the fault
+ * must find or finish the work that the call began. A normal run tests every 19th of these cases; CI tests all of them.
  */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
@@ -39,30 +39,37 @@ afterAll(async () => {
 
 const ISSUER = 'https://issuer.test';
 const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
-/** One for each world, because a stack accepts it once. */
+/** Each test world has its own subject token, because a stack accepts a subject token only once. */
 const subjectOf = ({ id }: World) => `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`;
 /** An issuer whose tokens are all valid, for one key. */
-const CLAIMS = { aud: 'https://service.test', sub: 'pipeline', exp: 2_000_000_000 };
-const trust = { issuers: [ISSUER], verify: async () => CLAIMS };
-/** Inspects the table and makes the retries. No fault affects it. */
+const CLAIMS = {
+  aud: 'https://service.test',
+  sub: 'pipeline',
+  exp: Date.parse('2030-01-02T12:00:00Z') / 1000,
+};
+const trust = { issuers: [ISSUER], verify: async () => ({ claims: CLAIMS }) };
+/** The service that the test uses to inspect the table and to retry calls. Faults do not affect this service. */
 const calm = inProcess(engine, { trust });
-/** When everything was created. A check at the time of the calls has to extend the token. */
+/** Creation time of all items. It is early enough that a check at the time of the calls must extend the token. */
 const early = calm.time.now;
 const later = early + 3_600_000;
 calm.time.now = later;
 
-/** Two attempts, because what matters is what happens after the last. Only a hang is waited for to the end. */
+/**
+ * Each call makes two attempts, because only the behaviour after the last attempt matters. Only a hanging request takes
+ * the full time limit.
+ */
 function spoiledBy(kind: FaultKind): InProcess {
   const attemptTimeout = kind === 'hang' ? 300 : 20_000;
   const service = inProcess(engine, {
     endpoint: proxy.endpoint,
-    patience: { attemptTimeout, attempts: 2 },
+    retryPolicy: { attemptTimeout, attempts: 2 },
     trust,
   });
   service.time.now = later;
   return service;
 }
-// Pauses before further attempts are random. Here they are short.
+// The random pauses before further attempts are short here.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 interface World {
@@ -78,16 +85,16 @@ interface World {
 
 interface Operation {
   call: (service: InProcess, world: World) => Promise<Reply>;
-  /** The expected status without a fault, and the expected status of a repetition. */
+  /** The expected status without a fault, and the expected status of a repeated call. */
   done: number[];
   /**
-   * What exists before the call.
+   * Creates the items that must exist before the call.
    * @default a Deployment with all its items
    */
   world?: 'unregistered' | 'deleted';
-  /** What must be recorded before a 2xx response. A fault that affects only this is harmless. */
+  /** Checks the records that must exist before a 2xx response. A fault that affects only these records is harmless. */
   recorded?: (world: World) => Promise<void>;
-  /** What must hold after a successful retry. */
+  /** Checks the state after a successful retry. */
   holds: (world: World) => Promise<void>;
 }
 
@@ -158,7 +165,7 @@ const OPERATIONS: Record<string, Operation> = {
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         },
       }),
-    // A lost response stays lost: the token may not be returned again.
+    // If a response is lost, the service must not return its token again.
     done: [200, 400],
     holds: async (world) =>
       expect([await count(world, 'SUBJECT#'), await count(world, 'TOKEN#')]).toEqual([1, 2]),
@@ -209,7 +216,7 @@ const OPERATIONS: Record<string, Operation> = {
     holds: unchanged,
   },
   'listing Deployments': {
-    // A cursor after this Deployment, so that the requests are known.
+    // The cursor points to a position after this Deployment, so that the number of requests is known.
     call: (service, { id }) => service.call('GET', `/deployments?limit=1&cursor=${cursorAt(id)}`, admin),
     done: [200],
     holds: async (world) => {
@@ -278,7 +285,8 @@ const OPERATIONS: Record<string, Operation> = {
       await stays(world);
       expect((await calm.exchange(world.key)).status).toBe(200);
       expect((await keyItem(world))?.secrets).toHaveLength(2);
-      expect(await events(world)).toEqual(['api_key.rotated']);
+      // The exchange uses the old secret less than 24 hours before the secret retires.
+      expect((await events(world)).toSorted()).toEqual(['api_key.rotated', 'api_key.secret_retiring']);
     },
   },
   'rotating a key at once': {
@@ -302,6 +310,29 @@ const OPERATIONS: Record<string, Operation> = {
       await isDead(world);
       expect([await count(world, 'KEY#'), await keyCount(world)]).toEqual([1, 1]);
       expect(await events(world)).toEqual(['api_key.deleted']);
+    },
+  },
+  "listing a key's tokens": {
+    call: (service, world) => service.call('GET', `${pathOf(world)}/tokens`, admin),
+    done: [200],
+    holds: unchanged,
+  },
+  'revoking a token by its ID': {
+    call: (service, world) =>
+      service.call('DELETE', `${pathOf(world)}/tokens/${tokenIdOf(hashOf(world.token))}`, admin),
+    done: [204, 404],
+    holds: async (world) => {
+      await isDead(world);
+      expect(await events(world)).toEqual(['token.revoked']);
+    },
+  },
+  'revoking all tokens of a key': {
+    call: (service, world) => service.call('DELETE', `${pathOf(world)}/tokens`, admin),
+    done: [204],
+    holds: async (world) => {
+      await isDead(world);
+      expect((await calm.exchange(world.key)).status).toBe(200);
+      expect(new Set(await events(world))).toEqual(new Set(['api_key.tokens_revoked']));
     },
   },
   'making a temporary token': {
@@ -352,7 +383,7 @@ const sorted = (some: Item[]) => some.sort((a, b) => (String(a.sk) < String(b.sk
 
 let worlds = 0;
 function nextWorld(): World {
-  // The text by which the proxy recognises requests about it.
+  // Text by which the proxy recognises the requests that concern this test world.
   const id = `world-${++worlds}-x`;
   const [ulid, temporaryId] = [newUlid(early), newUlid(early)];
   const key = { id: formatKeyId(id, ulid), secret: mintCredential('secret', id, ulid) } as CreatedKey;
@@ -401,7 +432,7 @@ async function newWorld({ world: kind }: Operation): Promise<World> {
   return world;
 }
 
-/** Makes the call with the fault at one point, and then again without a fault. */
+/** Makes a call while injecting a fault into one of its requests, and then repeats the call without a fault. */
 async function trial(
   name: string,
   operation: Operation,
@@ -418,14 +449,14 @@ async function trial(
 
   const isError = [500, 503].includes(reply.status);
   expect(isError || operation.done.includes(reply.status), label).toBe(true);
-  // A permanent fault never leads to a success response, unless it does not reach the engine.
+  // With a permanent fault, a call succeeds only if the fault affects a request that does not reach the engine.
   const isHarmless = kind === 'delay' || (['conflict', 'unprocessed'].includes(kind) && !isError);
   const isRecorded = !isError && operation.recorded !== undefined;
   if (isRecorded) await operation.recorded?.(world);
   if (lasts && !isHarmless && !isRecorded) expect(isError, label).toBe(true);
   if (lasts && !isHarmless && at === 0) expect(isError, label).toBe(true);
   if (reply.status === 503) expect(reply.headers['Retry-After'], label).toBe('1');
-  // The limit is for waiting. A busy machine takes longer for the work itself.
+  // The time limit applies to waiting. On a busy machine, the work itself takes longer.
   expect(took, label).toBeLessThan(15_000);
 
   // The retry.
@@ -437,7 +468,7 @@ async function trial(
   });
 }
 
-/** The requests that the call makes without a fault. */
+/** Returns the requests that a call makes when there is no fault. */
 async function requestsOf(operation: Operation): Promise<string[]> {
   const world = await newWorld(operation);
   const watch = proxy.inject(world.id);
@@ -447,7 +478,7 @@ async function requestsOf(operation: Operation): Promise<string[]> {
   return watch.operations;
 }
 
-/** Runs some at a time, because they wait more than they work. */
+/** Runs several tasks at a time, because they spend most of their time waiting. */
 async function inParallel(trials: (() => Promise<unknown>)[]): Promise<void> {
   const worker = async () => {
     for (let next = trials.pop(); next; next = trials.pop()) await next();
@@ -464,9 +495,9 @@ function canHappen(kind: FaultKind, request: string): boolean {
 const requests = new Map<string, string[]>();
 for (const [name, operation] of Object.entries(OPERATIONS)) requests.set(name, await requestsOf(operation));
 
-describe('each call and the purge, at each of its requests to DynamoDB', () => {
+describe('a fault in each DynamoDB request that a call or the purge sends', () => {
   it.each(FAULTS)(
-    '%s: fails closed or succeeds in time, and a retry finds or finishes it',
+    '%s: fails closed or succeeds in time, and a retry finds the result or completes the operation',
     { timeout: 60_000 },
     async (kind) => {
       const spoiled = spoiledBy(kind);

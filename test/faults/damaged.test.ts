@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
 import { fromApiKey } from '../../functions/table/schema.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { someOf } from '../support/generated.ts';
@@ -15,9 +16,9 @@ import { inProcess, type Reply, startTable } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Row 65: damages one attribute of one item that a check needs, with every kind of value that an attribute can
- * have. Then a call ends access, and then the attribute is repaired. Access that an acknowledged call ended must
- * stay ended before and after the repair. A key can always be revoked.
+ * Row 65: damages one attribute of one item that a check needs, with every kind of value that an attribute can have.
+ * Then a call ends access, and afterwards the attribute is repaired. Once the service has acknowledged a call that ends
+ * access, the access must not come back, before or after the repair. It must always be possible to revoke a key.
  */
 const engine = await startTable();
 const raw = new DynamoDBClient({
@@ -35,7 +36,7 @@ const admin = { as: 'admin' };
 const ID = 'damaged';
 type Item = Record<string, AttributeValue>;
 
-/** A missing attribute, or one of another type, empty or out of range. */
+/** A missing attribute, or a value that has the wrong type, is empty or is out of range. */
 const DAMAGES: (AttributeValue | undefined)[] = [
   undefined,
   { S: '' },
@@ -58,7 +59,7 @@ const DAMAGES: (AttributeValue | undefined)[] = [
 
 const isKeyName = (name: string) => name === 'pk' || name === 'sk';
 
-/** The value with one part damaged, at every place within it. */
+/** Returns copies of the value, each with a different part damaged. */
 function damagedWithin(value: AttributeValue, damage: AttributeValue | undefined): AttributeValue[] {
   if (value.L) {
     return value.L.flatMap((one, n) => {
@@ -85,7 +86,7 @@ interface Damage {
   value: AttributeValue | undefined;
 }
 
-/** Every damage to every attribute of an item, including attributes that it could have. */
+/** Every kind of damage to every attribute of an item, including optional attributes. */
 function damagesOf(of: string, item: Item): Damage[] {
   const more = of === 'KEY#' ? ['leak', 'trust', 'notice', 'activeSince'] : [];
   return [...Object.keys(item).filter((name) => !isKeyName(name)), ...more].flatMap((name) => {
@@ -98,7 +99,10 @@ function damagesOf(of: string, item: Item): Damage[] {
   });
 }
 
-/** Whether the item is well-formed but has other secrets, which nothing can detect. */
+/**
+ * Reports whether the damaged item is well-formed but no longer contains the original secrets. The service cannot
+ * detect such damage.
+ */
 function isOtherSecret(item: Item, name: string, value: AttributeValue | undefined): boolean {
   if (name !== 'secrets' || !value) return false;
   return fromApiKey(unmarshall({ ...item, secrets: value }, { wrapNumbers: Number })) !== undefined;
@@ -112,7 +116,7 @@ interface World {
   temporaryId: string;
 }
 
-/** A Deployment with a rotated key with every attribute, a token and a temporary token. */
+/** Creates a Deployment with a rotated key that has every attribute, a token and a temporary token. */
 async function makeWorld(): Promise<World> {
   await service.register(ID, { name: 'ETL', groups: ['data-eng'] });
   const key = await service.makeKey(ID, {
@@ -151,8 +155,8 @@ const put = (Item: Item) => raw.send(new PutItemCommand({ TableName: 'keys', Ite
 const itemOf = (world: World, of: string) => world.items.find(({ sk }) => sk?.S?.startsWith(of)) as Item;
 
 /**
- * Restores everything and damages one attribute.
- * @returns the attribute as it is then stored
+ * Restores all items and damages one attribute.
+ * @returns the damaged attribute as stored
  */
 async function damage(world: World, { of, name, value }: Damage): Promise<AttributeValue | undefined> {
   const entry = marshall({ pk: 'DEPLOYMENTS', sk: ID });
@@ -171,7 +175,7 @@ async function read(world: World, of: string): Promise<Item | undefined> {
   return (await raw.send(new GetItemCommand({ TableName: 'keys', Key, ConsistentRead: true }))).Item;
 }
 
-/** Repairs an attribute as an operator would who finds it in this state. */
+/** Repairs an attribute as an operator who finds the item in this state would. */
 async function repair(
   world: World,
   { of, name }: Damage,
@@ -186,7 +190,9 @@ async function repair(
 
 const keyPath = ({ key }: World) => `/deployments/${ID}/api-keys/${key.id}`;
 
-/** Calls that end access, and what each ends: the token, the secret or the temporary token. */
+/**
+ * Calls that end access, each with the credential that it invalidates: the token, the secret or the temporary token.
+ */
 type Ended = 'token' | 'secret' | 'temporary';
 interface Ending {
   call: (world: World) => Promise<Reply>;
@@ -215,6 +221,15 @@ const ENDINGS: Record<string, Ending> = {
   'revocation of the token': {
     call: ({ key, token }) =>
       service.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form: { token } }),
+    ends: ['token'],
+  },
+  'DELETE of the token': {
+    call: (world) =>
+      service.call('DELETE', `${keyPath(world)}/tokens/${tokenIdOf(hashOf(world.token))}`, admin),
+    ends: ['token'],
+  },
+  'DELETE of all tokens of the key': {
+    call: (world) => service.call('DELETE', `${keyPath(world)}/tokens`, admin),
     ends: ['token'],
   },
   'DELETE of the Deployment': {
@@ -254,7 +269,7 @@ const touching = (of: string) =>
 
 describe('a damaged item', { timeout: 600_000 }, () => {
   it.each(Object.keys(ON))(
-    '#65: gives no access after a call has ended it, even after a repair, whatever is damaged in %s',
+    '#65: with damage to %s, access that a call has ended does not come back, even after a repair',
     async (of) => {
       const faults: string[] = [];
       for (const one of someOf(damagesOf(of, itemOf(world, of)))) {
@@ -277,10 +292,10 @@ describe('a damaged item', { timeout: 600_000 }, () => {
   );
 
   it.each(Object.keys(ON))(
-    '#65: lets every call that ends access succeed, or gives no access, whatever is damaged in %s',
+    '#65: with damage to %s, every call that ends access succeeds, or there is no access',
     async (of) => {
       const faults: string[] = [];
-      const always = ['DELETE of the key', 'PATCH that disables the key'];
+      const always = ['DELETE of the key', 'PATCH that disables the key', 'DELETE of all tokens of the key'];
       const never = ['rotation with now', 'revocation of the token'];
       for (const one of someOf(damagesOf(of, itemOf(world, of)))) {
         for (const [name, { call, ends }] of touching(of)) {
@@ -296,7 +311,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     },
   );
 
-  it('#65: is listed with its key ID and its creation, and as malformed, whatever is damaged in a key', async () => {
+  it('#65: lists a damaged key as malformed, with its ID and creation time, whichever attribute is damaged', async () => {
     const faults: string[] = [];
     for (const one of someOf(damagesOf('KEY#', itemOf(world, 'KEY#')))) {
       await damage(world, one);
@@ -316,7 +331,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     expect(faults).toEqual([]);
   });
 
-  it('#65: keeps the number of keys right when a malformed key is deleted, and never lets it become negative', async () => {
+  it('#65: keeps the key count correct when a malformed key is deleted, and never lets it become negative', async () => {
     for (const keyCount of ['1', '0']) {
       const count = { title: '', of: 'DEPLOYMENT', name: 'keyCount', value: { N: keyCount } };
       await damage(world, count);
@@ -328,7 +343,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     }
   });
 
-  it('#65: gives no access by an older token after a key that was disabled by hand is enabled', async () => {
+  it('#65: enabling a key that was disabled by hand does not make older tokens valid', async () => {
     await damage(world, { title: '', of: 'KEY#', name: 'enabled', value: { BOOL: false } });
     expect(await works(world, 'token')).toBe(false);
     const reply = await service.call('PATCH', keyPath(world), { ...admin, json: { enabled: true } });
@@ -337,7 +352,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     expect(await works(world, 'secret')).toBe(true);
   });
 
-  it('#65: allows no other change of a malformed key', async () => {
+  it('#65: a malformed key can only be disabled and deleted', async () => {
     await damage(world, { title: '', of: 'KEY#', name: 'createdBy', value: undefined });
     const before = await read(world, 'KEY#');
     const detail =

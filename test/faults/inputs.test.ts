@@ -10,7 +10,7 @@ const stack = await runStack();
 await makeDeployment(stack, 'inputs');
 const TOKENS = '/deployments/inputs/temporary-tokens';
 
-/** Signs in with this `sub`, as the issuer would write it. */
+/** Signs in with this `sub`, in a token that looks as if the issuer had written it. */
 const signInAs = (sub: string, person: 'admin' | 'member' = 'member') =>
   stack.signIn(person, 'access', ({ payload }) => {
     payload.sub = sub;
@@ -30,7 +30,7 @@ const unprintable = fc.constantFrom(
   '\u2028',
   '😀',
 );
-/** Printable ASCII with one character that is not. */
+/** Printable ASCII with one character that is not printable ASCII. */
 const malformedSub = fc
   .tuple(
     fc.string({ unit: fc.constantFrom(...characters(0x20, 0x7e)), maxLength: 40 }),
@@ -45,7 +45,7 @@ const longSub = fc.string({
 });
 
 describe('#57: a sub', () => {
-  it('#57: rejects a sign-in whose sub is not 1 to 255 printable ASCII characters with 401', async () => {
+  it('#57: returns 401 for a sign-in whose sub is not 1 to 255 printable ASCII characters', async () => {
     const sub = fc.oneof({ weight: 3, arbitrary: malformedSub }, longSub, fc.constant(''));
     await fc.assert(
       fc.asyncProperty(sub, async (text) => {
@@ -58,7 +58,7 @@ describe('#57: a sub', () => {
           expect([status, json]).toStrictEqual([
             401,
             {
-              type: 'about:blank',
+              type: '/errors#invalid_token',
               title: 'Unauthorized',
               status: 401,
               code: 'invalid_token',
@@ -81,14 +81,15 @@ describe('#57: a sub', () => {
           token: issued.json.access_token,
         });
         expect([status, json.principalId]).toStrictEqual([200, sub]);
-        // Recipients trim headers, so a sub with leading or trailing spaces would look like another person's.
+        // Recipients trim headers, so a `sub` with leading or trailing spaces would look like a different person's
+        // `sub`.
         expect(headers['x-principal-id']).toBe(sub === sub.trim() ? sub : undefined);
       }),
       { numRuns: sample(100) },
     );
   });
 
-  it('#57: /whoami accepts a temporary token whose stored sub breaks the rule', async () => {
+  it('#57: /whoami accepts a temporary token even if its stored sub violates the current rule', async () => {
     const issued = await callAs(stack, 'member', 'POST', TOKENS, { json: {} });
     const token: string = issued.json.access_token;
     const items = await partition(stack, 'DEPLOYMENT#inputs');
@@ -109,7 +110,7 @@ describe('#57: a sub', () => {
 
 describe('#57: a person whose sub is the name of a job', () => {
   it.each(['purge', 'restore', 'source', 'sweep', 'anonymous', 'system'])(
-    '#57: is a person in the events of the API and the event bus: %s',
+    '#57: events from the API and the event bus show a person whose sub is the name of a job as a person: %s',
     async (sub) => {
       const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
       expect(issued.status).toBe(201);
@@ -128,7 +129,7 @@ describe('#57: a person whose sub is the name of a job', () => {
     },
   );
 
-  it('#57: is a person even in events of an earlier version, which had no types', async () => {
+  it('#57: events from an earlier version, which had no actor types, still show a person as a person', async () => {
     const id = (n: number) => `${ulidPrefix(Date.now())}${String(n).padStart(16, '0')}`;
     const untyped = (n: number, actor: object) =>
       putItem(stack, {
@@ -151,7 +152,7 @@ describe('#57: a person whose sub is the name of a job', () => {
   });
 });
 
-/** All characters between two codes, including both. */
+/** Returns all characters between two codes, inclusive. */
 function characters(first: number, last: number): string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => String.fromCharCode(first + at));
 }

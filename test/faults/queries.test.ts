@@ -13,10 +13,10 @@ const stack = await runStack({
   },
 });
 
-/** A sign-in code of an issuer, which has no format that redaction could recognise. */
+/** A sign-in code from an issuer. Such a code has no format that redaction could recognise. */
 const code = randomBytes(24).toString('hex');
 
-/** All forms in which a text could appear. */
+/** Returns all forms in which a string could appear. */
 const formsOf = (text: string) => [
   text,
   Buffer.from(text).toString('base64').slice(2, -4),
@@ -25,7 +25,7 @@ const formsOf = (text: string) => [
 ];
 
 describe('a request with tokens and sign-in codes in its query string and referrer', () => {
-  it('#50: leaves none of them in a log, whatever the route and its response', {
+  it('#50: no log contains tokens or sign-in codes from the query string or referrer, for any route and response', {
     timeout: 120_000,
   }, async () => {
     const token = await newToken(stack, 'queries');
@@ -47,7 +47,7 @@ describe('a request with tokens and sign-in codes in its query string and referr
     await expect(
       stack.invoke('authorize', { type: 'REQUEST', rawQueryString: query, headers: { referer } }),
     ).rejects.toThrow();
-    // The requests ended in every way: served, rejected by the gateway, rejected by a function.
+    // The requests cover every outcome: served, rejected by the gateway, rejected by a function.
     expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 401, 404, 415]));
     const logs = stack.logs.text();
     for (const form of [...formsOf(code), ...formsOf(core)]) expect(logs.includes(form), form).toBe(false);

@@ -6,14 +6,14 @@ import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Two operations that run at the same time on one engine. `run` returns a word for the outcome, and throws if the
- * state is invalid. The two services use separate connections and start at slightly random times.
+ * Two operations that run concurrently on one engine. `run` returns a word that describes the outcome, and throws if
+ * the state is invalid. The services of the two operations use separate connections and start with small random delays.
  */
 export interface Race {
-  /** The title, with the row of docs/faults.md if there is one. */
+  /** The title, with the number of the row in docs/faults.md if the race has a row there. */
   title: string;
   run: (racers: Racers) => Promise<string>;
-  /** Matches the allowed outcomes. */
+  /** Pattern of the allowed outcomes. */
   ends: RegExp;
 }
 
@@ -27,7 +27,7 @@ interface Racers {
 
 const admin = { as: 'admin' };
 const HOUR = 3_600_000;
-/** A random delay of up to the length of a few calls, so that every interleaving occurs. */
+/** Waits for a random time, up to the duration of a few calls, so that every interleaving occurs. */
 const soon = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
 const after = async <T>(call: () => Promise<T>): Promise<T> => {
   await soon();
@@ -36,7 +36,7 @@ const after = async <T>(call: () => Promise<T>): Promise<T> => {
 const fail = (text: string): never => {
   throw new Error(text);
 };
-/** Processes a record as Lambda does, which sends it again until it succeeds. */
+/** Processes a record as Lambda does: repeatedly, until it succeeds. */
 async function purged({ purge }: InProcess, record: DynamoDBRecord): Promise<void> {
   for (let tries = 1; ; tries++) {
     const { batchItemFailures } = await purgeFromStream([record], () => true, purge);
@@ -54,7 +54,7 @@ const kinds = async ({ calm, id }: Racers) =>
 
 export const RACES: Race[] = [
   {
-    title: '#4 revocation races an extension: the token stays revoked',
+    title: '#4 a revocation races an extension: the token stays revoked',
     ends: /^(allowed|refused), then dead$/,
     run: async ({ calm, a, b, id }) => {
       calm.time.now = a.time.now - HOUR;
@@ -73,7 +73,8 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#5 key created while its Deployment is deleted: it is rejected or purged, and never works',
+    title:
+      '#5 a key is created while its Deployment is deleted: the key is rejected or purged, and never works',
     ends: /^(made and purged|refused)$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;
@@ -92,7 +93,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#6 purge against re-registration: the new generation keeps its key and token',
+    title: '#6 a purge races a new registration: the new generation keeps its key and token',
     ends: /^new life whole, old gone$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;
@@ -115,7 +116,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#38 exchange against disabling: a token of the old epoch is invalid',
+    title: '#38 an exchange races disabling the key: a token of the old epoch is invalid',
     ends: /^(dead on arrival|refused)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -132,7 +133,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#38 exchange against an immediate rotation: a token of the old epoch is invalid',
+    title: '#38 an exchange races an immediate rotation: a token of the old epoch is invalid',
     ends: /^(dead on arrival|refused)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -152,7 +153,7 @@ export const RACES: Race[] = [
   },
   {
     title:
-      'first exchange of a new secret against the next rotation: the secret in use is kept, and never more than two are active',
+      'the first exchange of a new secret races the next rotation: the secret in use is kept, and never more than two are active',
     ends: /^(used and kept, the old one retired|refused, the old one kept)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -177,14 +178,14 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#3 100 concurrent checks of one token: they cause one write and never shorten it',
+    title: "#3 100 concurrent checks of one token cause one write and never shorten the token's lifetime",
     ends: /^100 allowed, \d+ writes$/,
     run: async ({ calm, a, b, id }) => {
       calm.time.now = a.time.now - HOUR;
       await calm.register(id);
       const token = await calm.swap(await calm.makeKey(id));
       calm.time.now = a.time.now;
-      // Half of the workers' clocks are ten seconds slow, so their writes are older.
+      // Half of the workers have clocks that are ten seconds slow, so their writes have older times.
       b.time.now = a.time.now - 10_000;
       const replies = await Promise.all(
         Array.from({ length: 100 }, (_, n) => (n % 2 ? a : b)).map((one) =>
@@ -204,7 +205,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#44: keeps a new name and emptied groups that two calls write concurrently',
+    title: '#44: keeps a new name and emptied groups when two calls write them concurrently',
     ends: /^both kept$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
@@ -222,7 +223,7 @@ export const RACES: Race[] = [
     },
   },
   {
-    title: '#32 1,000-key limit under 50 concurrent creates: it is never exceeded',
+    title: '#32 50 concurrent calls that create keys never exceed the limit of 1,000 keys',
     ends: /^\d+ made, at 1,000$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;

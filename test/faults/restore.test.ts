@@ -6,9 +6,9 @@ import { statusOf } from '../../functions/domain/key-status.ts';
 import type { ApiKey } from '../../functions/domain/records.ts';
 import { livingSecrets } from '../../functions/domain/rotation.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
-import type { Table } from '../../functions/table/client.ts';
 import { allApiKeys, allEvents, readRestored } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment, toDirectoryEntry, toEvent } from '../../functions/table/schema.ts';
+import type { Table } from '../../functions/table/table.ts';
 import { makeTable } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
@@ -34,7 +34,7 @@ async function newKey(): Promise<CreatedKey> {
   return app.makeKey(id);
 }
 
-/** One Deployment with its keys and events, as a table contains them. */
+/** A Deployment with its keys and events, as stored in a table. */
 interface Held {
   id: string;
   items: Record<string, unknown>[];
@@ -44,7 +44,7 @@ async function held(id: string, table: Table = app.table): Promise<Held> {
   const { deployment } = await readRestored(table, id);
   if (!deployment) throw new Error(`${id} is not there`);
   const keys = [...(await allApiKeys(table, deployment)).values()];
-  const events = await allEvents(table, id);
+  const { events } = await allEvents(table, id);
   const items = [
     toDeployment(deployment),
     toDirectoryEntry(deployment),
@@ -54,7 +54,7 @@ async function held(id: string, table: Table = app.table): Promise<Held> {
   return { id, items };
 }
 
-/** A separate table with these items. */
+/** Creates a separate table with these items. */
 async function tableOf({ items }: Held): Promise<Table> {
   const tableName = `table-${++sequence}`;
   await makeTable(app.table.client as never, tableName);
@@ -70,7 +70,7 @@ const without = ({ id, items }: Held, type: RegExp): Held => ({
   items: items.filter(({ sk, type: ofEvent }) => !type.test(String(ofEvent ?? sk))),
 });
 
-/** What remains of the service's table when a backup is restored. */
+/** The parts of the service's table that remain when a backup is restored. */
 const LEFT = {
   'the table': (now: Held) => now,
   'the table, whose first uses wrote no events': (now: Held) => without(now, /secret_retired/),
@@ -85,7 +85,7 @@ type Left = keyof typeof LEFT;
 /**
  * Restores a Deployment from a backup.
  * @param stopAfter how many writes succeed before the restore is interrupted and run again
- * @returns its key, and the doubts reported about it
+ * @returns the Deployment's key, and the doubts that the restore reports about the key
  */
 async function restored(
   before: Held,
@@ -129,13 +129,13 @@ const keyIn = async (table: Table, id: string): Promise<ApiKey | undefined> => {
   return deployment && [...(await allApiKeys(table, deployment)).values()][0];
 };
 
-/** Whether an exchange with this secret succeeds at that time. */
+/** Reports whether an exchange with this secret succeeds at that time. */
 const isAccepted = (key: ApiKey | undefined, secret: string, at: number): boolean =>
   key?.enabled === true &&
   statusOf({ ...key, leak: undefined }, at, undefined) === 'active' &&
   livingSecrets(key, at).some(({ hash }) => hash === hashOf(secret));
 
-/** One change of a key, or one use. `of` chooses the secret, where 0 is the newest. */
+/** One change or use of a key. `of` is the index of the secret; 0 is the newest. */
 type Step =
   | { do: 'rotate'; retireOld: unknown; as: string }
   | { do: 'exchange' | 'leak'; of: number }
@@ -181,14 +181,14 @@ const steps = (whos: string[]) =>
     { maxLength: 8 },
   );
 
-/** A key, and its secrets in the order of their creation. */
+/** A key, and its secrets in order of creation. */
 interface Lived {
   key: CreatedKey;
   secrets: string[];
 }
 
 async function live(lived: Lived, step: Step): Promise<void> {
-  // No two operations happen in the same millisecond.
+  // The clock advances, so that no two operations happen in the same millisecond.
   app.time.now += 7;
   if (step.do === 'wait') app.time.now += step.seconds * 1000;
   // Operations that the service rejects change nothing.
@@ -206,7 +206,7 @@ async function live(lived: Lived, step: Step): Promise<void> {
 
 const anyLeft = fc.constantFrom(...(Object.keys(LEFT) as Left[]));
 
-/** A new key, and its Deployment after these steps, as in a backup. */
+/** Returns a new key, and its Deployment after these steps, as a backup would contain them. */
 async function backedUpAfter(earlier: Step[]) {
   const key = await newKey();
   const { deploymentId: id } = partsOf(key.id);
@@ -215,12 +215,15 @@ async function backedUpAfter(earlier: Step[]) {
   return { id, lived, before: await held(id), point: app.time.now };
 }
 
-/** Times at which secrets are compared, because a rotation can set a retirement in the future. */
+/**
+ * The times at which secrets are compared. One time is not enough, because a rotation can set a retirement time in the
+ * future.
+ */
 const soon = () => [0, HOUR, 25 * HOUR, 49 * HOUR, 9 * 24 * HOUR].map((after) => app.time.now + after);
 
 describe('a restore from a backup', () => {
   it.each(Object.keys(LEFT) as Left[])(
-    "#45: restores no secret that its successor's first use retired after the backup, when %s remains",
+    "#45: does not restore a secret that was retired by its successor's first use after the backup, when %s remains",
     async (left) => {
       const old = await newKey();
       app.time.now += 7;
@@ -258,7 +261,7 @@ describe('a restore from a backup', () => {
     },
   );
 
-  it('#45: keeps a key disabled that is disabled or leaked today, even if no event says so', async () => {
+  it('#45: keeps a key disabled if it is currently disabled or leaked, even if no event records the change', async () => {
     for (const change of [
       { enabled: false },
       { enabled: false, leak: { reportedAt: 1, wasEnabled: true } },
@@ -281,20 +284,25 @@ describe('a restore from a backup', () => {
     { validUntil: app.time.now + HOUR },
     { networks: ['192.0.2.0/24'] },
     { trust: [] },
-  ])('#45: disables a key that differs today by %j, even if no event says so', async (change) => {
-    const made = await newKey();
-    const { deploymentId: id } = partsOf(made.id);
-    const before = await held(id);
-    const items = before.items.map((item) => (/^KEY#/.test(String(item.sk)) ? { ...item, ...change } : item));
-    const { key, doubts } = await restored(before, { id, items }, app.time.now, 'the table');
-    expect(key?.enabled).toBe(false);
-    expect(doubts).toEqual(['its bounds are not known']);
-  });
+  ])(
+    '#45: disables a key whose current item differs from the backup by %j, even if no event records the difference',
+    async (change) => {
+      const made = await newKey();
+      const { deploymentId: id } = partsOf(made.id);
+      const before = await held(id);
+      const items = before.items.map((item) =>
+        /^KEY#/.test(String(item.sk)) ? { ...item, ...change } : item,
+      );
+      const { key, doubts } = await restored(before, { id, items }, app.time.now, 'the table');
+      expect(key?.enabled).toBe(false);
+      expect(doubts).toEqual(['its bounds are not known']);
+    },
+  );
 
   it.each([
     ['was restored with --disable-all', /^$/, { disablesAll: true }],
     ['was created after the backup', /^KEY#/, {}],
-  ] as const)('#55: lets no rotation enable a leaked key that %s', async (_, lacks, options) => {
+  ] as const)('#55: does not let a rotation enable a leaked key that %s', async (_, lacks, options) => {
     const made = await newKey();
     await app.leak(made.secret);
     const now = await held(partsOf(made.id).deploymentId);
@@ -302,7 +310,7 @@ describe('a restore from a backup', () => {
     expect(key?.leak).toEqual({ reportedAt: app.time.now, wasEnabled: false });
   });
 
-  it('#45: restores no token that was revoked with others of its key, when the key is gone from the table', async () => {
+  it("#45: does not restore a token that was revoked together with its key's other tokens if the key is gone from the table", async () => {
     const made = await newKey();
     const { deploymentId: id, ulid } = partsOf(made.id);
     const backup = await tableOf(await held(id));
@@ -322,7 +330,29 @@ describe('a restore from a backup', () => {
     expect(await app.use(await app.swap(made))).toBe(200);
   });
 
-  it('#45: accepts no secret that was invalid, and accepts or reports each valid one, whatever happened', async () => {
+  it.each(['the table', 'the table without the key'])(
+    '#45: does not restore tokens that DELETE .../tokens revoked, when %s remains',
+    async (left) => {
+      const made = await newKey();
+      const { deploymentId: id, ulid } = partsOf(made.id);
+      const tokens = [await app.swap(made)];
+      const backup = await tableOf(await held(id));
+      const point = app.time.now;
+      tokens.push(await app.swap(made));
+      app.time.now += 7;
+      must(await app.call('DELETE', `${pathOf(made)}/tokens`, { as: 'ada' }), 204);
+      if (left === 'the table without the key') {
+        const Key = { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}` };
+        await app.table.client.send(new DeleteCommand({ TableName: app.table.tableName, Key }));
+      }
+      await restore(restoration({ from: backup, into: app.table, point, clock: () => app.time.now }));
+      for (const token of tokens) expect(await app.use(token)).toBe(401);
+      // The key is unchanged: the service accepts its secret and returns new tokens.
+      expect(await app.use(await app.swap(made))).toBe(200);
+    },
+  );
+
+  it('#45: rejects every secret that had become invalid, and accepts or reports every valid secret, regardless of the sequence of changes', async () => {
     const history = fc.record({
       left: anyLeft,
       earlier: steps(['ada']),
@@ -342,14 +372,14 @@ describe('a restore from a backup', () => {
         const revived = then.map((secrets, n) => secrets.filter((secret) => !now[n]?.includes(secret)));
         expect(revived.flat()).toEqual([]);
         if (end.doubts.length === 0) expect(then).toEqual(accepted(today, wereKnown));
-        // If a rotation would enable the restored key, it must also enable the key as it is today.
+        // If a rotation would enable the restored key, it must also enable the current key.
         if (end.key?.leak?.wasEnabled) expect(today?.leak?.wasEnabled).toBe(true);
       }),
       { numRuns: sample(300) },
     );
   }, 240_000);
 
-  it('#45: restores no secret that was invalid before the first change of an ignored person', async () => {
+  it('#45: does not restore a secret that was already invalid before the first change by a person whose changes are ignored', async () => {
     const history = fc.record({ left: anyLeft, earlier: steps(['ada']), since: steps(['ada', 'mallory']) });
     await fc.assert(
       fc.asyncProperty(history, async ({ left, earlier, since }) => {

@@ -2,14 +2,14 @@ import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { type HasTime, purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
-import { CALL_PATIENCE, CHECK_PATIENCE } from '../../functions/table/faults.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
+import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/table.ts';
 import { type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';
-import { inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
+import { type InProcessOptions, inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
-/** Rows of docs/faults.md that need their own setup. The number in a title is the row's. */
+/** Rows of docs/faults.md that need their own setup. The number in a title is that of the row. */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
 afterAll(async () => {
@@ -17,8 +17,8 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** What happens before or after a command of the observed service. */
-let around: ((when: 'before' | 'after', command: object) => void | Promise<void>) | undefined;
+/** Runs before or after each command of the observed service. */
+let around: InProcessOptions['around'];
 const service = inProcess(engine);
 const watched = inProcess(engine, {
   sdkChecks: true,
@@ -47,10 +47,10 @@ const remove = (Key: ItemKey) => service.table.client.send(new DeleteCommand({ T
 const always: HasTime = () => true;
 
 describe('checks', () => {
-  it('#2 TTL deletes between read and extension: the call is denied and no item is re-created', async () => {
+  it('#2 when TTL deletes a token between its read and its extension, the call is denied and no item is re-created', async () => {
     for (const [gone, status, left] of [
       ['TOKEN#', 401, ['DEPLOYMENT', 'KEY']],
-      // Recording a use does not bring back a key that is deleted meanwhile.
+      // Recording a use does not restore a key that is deleted in the meantime.
       ['KEY#', 200, ['DEPLOYMENT', 'TOKEN']],
     ] as const) {
       const { id, key } = await newKey();
@@ -71,7 +71,7 @@ describe('checks', () => {
     }
   });
 
-  it('#37 a disabled key enabled again, an expired key extended: older tokens stay revoked, whether used or not', async () => {
+  it('#37 older tokens stay revoked, whether used or not, when a disabled key is enabled again or an expired key is extended', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     const patch = (json: object) => service.call('PATCH', path, { ...admin, json });
@@ -98,7 +98,7 @@ describe('checks', () => {
     }
   });
 
-  it('#24 secret as bearer, token as client_secret, temporary token of another Deployment: each is rejected', async () => {
+  it('#24 rejects a secret as a bearer token, a token as client_secret, and a temporary token of another Deployment', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     const grant = await service.call('POST', `/deployments/${id}/temporary-tokens`, { ...admin, json: {} });
@@ -120,7 +120,7 @@ describe('checks', () => {
     expect(await service.authorize(event as never)).toEqual({ isAuthorized: false, context: {} });
   });
 
-  it('#26 one character changed, truncated, extended: the token is rejected, whatever the position', async () => {
+  it('#26 rejects a token that is truncated, extended or changed in one character, at any position', async () => {
     const { key } = await newKey();
     const token = await service.swap(key);
     const statuses = new Set<number>();
@@ -134,32 +134,32 @@ describe('checks', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('#36 1,000 forged, well-formed tokens at once: they are rejected without a write, and valid callers are served', {
+  it('#36 rejects 1,000 concurrent well-formed but forged tokens without a write, and still serves valid callers', {
     timeout: 60_000,
   }, async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     service.time.now += 3_600_000;
     const writes = proxy.inject(`DEPLOYMENT#${id}"`);
-    // Here one thread sends all the requests.
-    const patience = { attemptTimeout: 20_000, attempts: 1 };
-    const behind = inProcess(engine, { endpoint: proxy.endpoint, patience });
+    // In this test, a single thread sends all the requests.
+    const retryPolicy = { attemptTimeout: 20_000, attempts: 1 };
+    const behind = inProcess(engine, { endpoint: proxy.endpoint, retryPolicy });
     behind.time.now = service.time.now;
     const forged = Array.from({ length: 1000 }, () => mintCredential('token', id, key.id.slice(-26)));
     const all = forged.map((one) => behind.use(one));
     const real = Array.from({ length: 20 }, () => behind.use(token));
     expect(new Set(await Promise.all(all))).toEqual(new Set([401]));
     expect(new Set(await Promise.all(real))).toEqual(new Set([200]));
-    // The only writes are the extensions of the valid callers' tokens and the recorded uses of the key.
+    // The only writes extend the valid callers' tokens and record the key's use.
     expect(writes.operations.filter((one) => one !== 'BatchGetItem').length).toBeLessThanOrEqual(2 * 20);
     await writes.end();
   });
 
-  it('#38 an exchange that read the key just before its epoch was raised: its token is invalid', async () => {
+  it("#38 a token is invalid if its exchange read the key just before the key's epoch was raised", async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     around = async (when, command) => {
-      if (when !== 'after' || !('operation' in command) || command.operation !== 'BatchGetItem') return;
+      if (when !== 'after' || command.operation !== 'BatchGetItem') return;
       around = undefined;
       await service.call('PATCH', path, { ...admin, json: { enabled: false } });
       await service.call('PATCH', path, { ...admin, json: { enabled: true } });
@@ -172,9 +172,9 @@ describe('checks', () => {
 });
 
 describe('DynamoDB faults', () => {
-  /** Configured as deployed: the retry policies of the functions and the time limits of the template. */
-  const check = inProcess(engine, { endpoint: proxy.endpoint, patience: CHECK_PATIENCE });
-  const called = inProcess(engine, { endpoint: proxy.endpoint, patience: CALL_PATIENCE });
+  /** Configured as deployed, with the functions' retry policies and the template's time limits. */
+  const check = inProcess(engine, { endpoint: proxy.endpoint, retryPolicy: CHECK_RETRIES });
+  const called = inProcess(engine, { endpoint: proxy.endpoint, retryPolicy: CALL_RETRIES });
   const CHECK_LIMIT = 5000;
   const CALL_LIMIT = 10_000;
 
@@ -220,15 +220,15 @@ describe('DynamoDB faults', () => {
     },
   );
 
-  it('#14 the attempts of a call fit into its time limit, even when it calls DynamoDB three times', () => {
-    const most = ({ attempts, attemptTimeout }: typeof CALL_PATIENCE) => attempts * attemptTimeout;
-    expect(2 * most(CHECK_PATIENCE)).toBeLessThan(CHECK_LIMIT);
-    expect(3 * most(CALL_PATIENCE)).toBeLessThan(CALL_LIMIT);
+  it("#14 a call's attempts fit within its time limit, even when the call makes three requests to DynamoDB", () => {
+    const most = ({ attempts, attemptTimeout }: typeof CALL_RETRIES) => attempts * attemptTimeout;
+    expect(2 * most(CHECK_RETRIES)).toBeLessThan(CHECK_LIMIT);
+    expect(3 * most(CALL_RETRIES)).toBeLessThan(CALL_LIMIT);
   });
 });
 
 describe('the purge', () => {
-  it('#6 Deployment registered again while the old purge is pending: old keys stay revoked, and new keys stay active after it', async () => {
+  it('#6 when a Deployment is registered again while its purge is pending, old keys stay revoked and new keys stay active after the purge', async () => {
     const { id, key } = await newKey();
     const old = await service.swap(key);
     const generation = await inLife(id);
@@ -246,7 +246,7 @@ describe('the purge', () => {
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(generation);
   });
 
-  it('#7 purge event three times, out of order: the end state is the same', async () => {
+  it('#7 a purge event that arrives three times and out of order leads to the same final state', async () => {
     const { id, key } = await newKey();
     await service.swap(key);
     const keySk = `KEY#${key.id.slice(-26)}`;
@@ -278,7 +278,7 @@ describe('the purge', () => {
     expect(await markersOf(id)).toEqual([]);
   });
 
-  it('#8 poison stream record: it is reported, earlier records are done and later ones are sent again', async () => {
+  it('#8 a poison stream record is reported; earlier records stay processed, and later records are sent again', async () => {
     const [one, two] = [await newKey(), await newKey()];
     const records = [];
     for (const { id } of [one, two]) {
@@ -293,7 +293,7 @@ describe('the purge', () => {
     expect(end).toEqual({ batchItemFailures: [{ itemIdentifier: '2' }] });
     expect(await service.partition(`DEPLOYMENT#${one.id}`)).toEqual([]);
     expect(await service.partition(`DEPLOYMENT#${two.id}`)).not.toEqual([]);
-    // Lambda bisects the batch: first the bad record, then its neighbour.
+    // Lambda bisects the batch: it first sends the bad record, then the next record.
     expect(await purgeFromStream([poison], always, service.purge)).toEqual({
       batchItemFailures: [{ itemIdentifier: '2' }],
     });
@@ -301,7 +301,7 @@ describe('the purge', () => {
     expect(await service.partition(`DEPLOYMENT#${two.id}`)).toEqual([]);
   });
 
-  it('#9 purge fails after k of n deletes, for every k: a second run finishes', async () => {
+  it('#9 a second run finishes a purge that failed after k of n deletions, for every k', async () => {
     for (let k = 0; k <= 5; k++) {
       const { id, key } = await newKey();
       for (let n = 0; n < 4; n++) await service.swap(key);
@@ -309,7 +309,7 @@ describe('the purge', () => {
       await service.call('DELETE', `/deployments/${id}`, admin);
       const items = await service.partition(`DEPLOYMENT#${id}`);
       expect(items).toHaveLength(5);
-      // It deletes from the last sort key backwards.
+      // The purge deletes items in reverse order of their sort keys.
       for (const { pk, sk } of items.reverse().slice(0, k)) await remove({ pk: String(pk), sk: String(sk) });
       await purgeFromStream([removed(id, generation)], always, service.purge);
       expect(await service.partition(`DEPLOYMENT#${id}`), `k = ${k}`).toEqual([]);
@@ -317,12 +317,12 @@ describe('the purge', () => {
     }
   });
 
-  it('no record, marker or message purges the current generation of a Deployment', async () => {
+  it("no record, marker or message purges a Deployment's current generation", async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     const generation = await inLife(id);
     const before = await service.partition(`DEPLOYMENT#${id}`);
-    // The state after a restored backup: the Deployment, and the marker of a purge that had started.
+    // The state after a backup is restored: the Deployment, and the marker of a purge that had started.
     const createdAt = service.time.now - 6 * 60_000;
     const marker = { pk: 'PURGES', sk: `${id}#${generation}`, createdAt };
     const stays = async (end: object) => {
@@ -346,8 +346,8 @@ describe('the purge', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('#10 Deployment with 10,000 tokens: it is purged over several pages and time limits', {
-    timeout: 60_000,
+  it('#10 purges a Deployment with 10,000 tokens in several pages and several time-limited runs', {
+    timeout: 180_000,
   }, async () => {
     const { id } = await newKey();
     const { id: neighbour, key } = await newKey();
@@ -355,7 +355,7 @@ describe('the purge', () => {
     const generation = await inLife(id);
     await fill(service.table, { deploymentId: id, generation, tokens: 10_000, keys: 10 });
     await service.call('DELETE', `/deployments/${id}`, admin);
-    // No run has time for more than a page.
+    // No run has enough time for more than one page.
     const never: HasTime = () => false;
     await purgeFromStream([removed(id, generation)], never, service.purge);
     let runs = 1;
@@ -376,7 +376,7 @@ describe('the purge', () => {
     expect(await service.partition(`DEPLOYMENT#${neighbour}`)).toHaveLength(3);
   });
 
-  it('#12 stream down for more than 24 hours: the schedule finds the marker, and checks deny access all the time', async () => {
+  it('#12 when the stream is down for more than 24 hours, the schedule finds the marker, and checks deny access throughout', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     await service.call('DELETE', `/deployments/${id}`, admin);
@@ -397,7 +397,7 @@ describe('the purge', () => {
 });
 
 describe('requests', () => {
-  it('#22 wrong content type, base64 body, 1 MB body, bad UTF-8, %zz, __proto__, deep JSON: each is a 4xx', async () => {
+  it('#22 returns a 4xx status for a wrong content type, a base64 or 1 MB body, invalid UTF-8, %zz, __proto__ and deeply nested JSON', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys`;
     const json = { 'content-type': 'application/json' };
@@ -435,7 +435,7 @@ describe('requests', () => {
     expect(await service.partition(`DEPLOYMENT#${id}`)).toHaveLength(2);
   });
 
-  it('#23 two Authorization headers, comma-joined, tab, NUL: rejected; the scheme "bearer" is accepted in any case', async () => {
+  it('#23 rejects two Authorization headers, comma-joined tokens, a tab and a NUL, and accepts the scheme "bearer" in any case', async () => {
     const { key } = await newKey();
     const token = await service.swap(key);
     const use = async (authorization: string) =>
@@ -460,7 +460,7 @@ describe('requests', () => {
       expect(await use(`${scheme} ${token}`)).toBe(200);
   });
 
-  it("#27 quotes and newlines in a key's name: quotes are kept unchanged, and control characters are a 400", async () => {
+  it("#27 keeps quotes in a key's name unchanged, and returns 400 for control characters", async () => {
     const { id } = await newKey();
     for (const name of ['"; DROP TABLE keys; --', "it's <b>", '{{7*7}} %0a', '=1+1']) {
       const { json } = await service.call('POST', `/deployments/${id}/api-keys`, {
@@ -478,12 +478,13 @@ describe('requests', () => {
   });
 });
 
-it('#34 next version deployed with active tokens, then rolled back: added and removed attributes leave tokens valid', async () => {
+it('#34 active tokens stay valid when the next version, which adds and removes attributes, is deployed and rolled back', async () => {
   const { id, key } = await newKey();
   const token = await service.swap(key);
   const TableName = 'keys';
   for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
-    // As after a later version and a rollback: each item has an attribute that this version does not know.
+    // The table looks as it does after a later version and a rollback: each item has an attribute that this version
+    // does not know.
     await service.table.client.send(
       new PutCommand({ TableName, Item: { ...item, ofLaterVersion: { a: [1] } } }),
     );
@@ -502,7 +503,7 @@ it('#34 next version deployed with active tokens, then rolled back: added and re
   expect(await service.use(await service.swap(key))).toBe(200);
 });
 
-it("#42 the Deployment's item deleted by hand while the stream is off: its keys are rejected immediately", async () => {
+it("#42 rejects a Deployment's keys immediately after its item is deleted by hand while the stream is off", async () => {
   const { id, key } = await newKey();
   const token = await service.swap(key);
   const generation = await inLife(id);
@@ -510,7 +511,7 @@ it("#42 the Deployment's item deleted by hand while the stream is off: its keys 
   await remove(Key);
   expect(await service.use(token)).toBe(401);
   expect((await service.exchange(key)).status).toBe(401);
-  // An item re-created by a manual update has no generation, and does not give access either.
+  // An item that a manual update re-created has no generation, so it gives no access either.
   const ghost = { TableName: 'keys', Key, UpdateExpression: 'SET #n = :n' };
   await service.table.client.send(
     new UpdateCommand({
@@ -520,7 +521,8 @@ it("#42 the Deployment's item deleted by hand while the stream is off: its keys 
     }),
   );
   expect(await service.use(token)).toBe(401);
-  // Its own item might be the removed one, put back by hand and damaged. The purge waits until somebody deletes it.
+  // The Deployment's item might be the removed item, which someone restored by hand and damaged, so the purge waits
+  // until someone deletes it.
   const kinds = async () =>
     (await service.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]);
   await purgeFromStream([removed(id, generation)], always, service.purge);

@@ -4,7 +4,7 @@ import { kept } from '../support/assembly.ts';
 import { newToken } from '../support/service.ts';
 import { call, runStack } from '../support/stack.ts';
 
-/** Stages as created by somebody who does not know about the stage variables: by hand, or in another app. */
+/** Stages that someone who does not know about the stage variables created by hand or in another app. */
 const stack = await runStack({
   synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
   alterTemplate: ({ Resources }: CfnTemplate) => {
@@ -18,21 +18,24 @@ const stack = await runStack({
 const token = await newToken(stack, 'good');
 await newToken(stack, 'other');
 
-/** Calls a consumer's API with a token that is valid for the Deployment `good`. */
+/** Calls a consumer's API with a token that is valid for the `good` Deployment. */
 const deploy = (api: string, deploymentId: string) =>
   call(stack.urls[`${api}/Resource`] ?? '', 'POST', `/deployments/${deploymentId}/deploys`, { token });
 
-describe("a stage without the authorizer's stage variables that synthesis cannot see", () => {
-  it.each(['Rest', 'Http'])('#49: returns 401 for every call to the API %s, without a check', async (api) => {
-    stack.resetCalls();
-    for (const deploymentId of ['good', 'other']) {
-      const { status, json } = await deploy(api, deploymentId);
-      expect({ status, json }).toStrictEqual({ status: 401, json: { message: 'Unauthorized' } });
-    }
-    expect(stack.calls('authorize')).toStrictEqual({});
-  });
+describe("a stage that synthesis cannot see and that lacks the authorizer's stage variables", () => {
+  it.each(['Rest', 'Http'])(
+    '#49: the %s API returns 401 for every call, without running a check',
+    async (api) => {
+      stack.resetCalls();
+      for (const deploymentId of ['good', 'other']) {
+        const { status, json } = await deploy(api, deploymentId);
+        expect({ status, json }).toStrictEqual({ status: 401, json: { message: 'Unauthorized' } });
+      }
+      expect(stack.calls('authorize')).toStrictEqual({});
+    },
+  );
 
-  it('denies only because of the missing variables: an API whose authorizer needs none allows the same token', async () => {
+  it('only the missing variables cause the denial: an API whose authorizer needs no variables allows the same token', async () => {
     expect((await deploy('Token', 'good')).status).toBe(202);
   });
 });

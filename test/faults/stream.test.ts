@@ -2,17 +2,18 @@ import { beforeEach, expect, it } from 'vitest';
 import { fill } from '../support/many-items.ts';
 import { callAs, markers, partition, putItem, removeItem } from '../support/service.ts';
 import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { tableOn } from '../support/store.ts';
 
-/** Behaviour that only the stream of the running stack can show. */
+/** Tests of behaviour that shows only in a running stack's stream. */
 const stack = await runStack();
-const table = { client: stack.table.client, tableName: stack.table.name, onMalformed: () => {} };
+const table = tableOn(stack.table.client, { tableName: stack.table.name });
 let count = 0;
 let id = '';
 beforeEach(() => {
   id = `streamed_${++count}`;
 });
 
-it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream, and another Deployment keeps everything', {
+it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream, and another Deployment loses nothing', {
   timeout: 120_000,
 }, async () => {
   await makeDeployment(stack, `${id}_neighbour`);
@@ -26,7 +27,7 @@ it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream,
   expect(await use(stack, token)).toBe(200);
 });
 
-it('#8 poison stream record: it goes to the dead-letter queue, and its neighbours are processed', {
+it('#8 a poison stream record goes to the dead-letter queue, and the adjacent records are processed', {
   timeout: 120_000,
 }, async () => {
   const neighbours = [`${id}_a`, `${id}_b`];

@@ -10,7 +10,7 @@ import { inProcess, startTable } from '../support/in-process.ts';
 import { callAs, partition } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
-/** Rows of docs/faults.md about OIDC tokens from CI in place of a secret. The number in a title is the row's. */
+/** Rows of docs/faults.md about OIDC tokens from CI instead of a secret. The number in a title is that of the row. */
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const UNAVAILABLE = {
@@ -34,7 +34,7 @@ const service = inProcess(engine, {
   rules: { slideInterval: 0 },
   trust: { issuers: [rsa.url, ecdsa.url, down.url], verify: (issuer, jwt) => verify(issuer, jwt) },
   around: (when, command) => {
-    if (when === 'before' && 'operation' in command) calls.push(String(command.operation));
+    if (when === 'before') calls.push(command.operation);
   },
 });
 const AUDIENCE = 'https://service.test';
@@ -57,7 +57,7 @@ async function newKey(deploymentId: string, rule: object = {}): Promise<{ id: st
   const { id } = await service.makeKey(deploymentId, { name: 'ci', trust });
   return { id, path: `/deployments/${deploymentId}/api-keys/${id}` };
 }
-/** A token that differs from every other one. */
+/** A token that differs from every other token. */
 const subjectToken = (issuer = rsa, expires = NOW + 300, audience = AUDIENCE) =>
   issuer.sign({ claims: { sub: 'pipeline', jti: randomUUID() }, audience, expires });
 
@@ -71,7 +71,7 @@ async function outcome(id: string, subject: string): Promise<number> {
   if (status !== 200) expect([status, json], subject).toEqual([400, REJECTED]);
   return status;
 }
-/** How many of these are accepted, one after the other. */
+/** Exchanges these tokens one after the other, and returns how many are accepted. */
 async function accepted(all: readonly [id: string, subject: string][]): Promise<number> {
   let sum = 0;
   for (const [id, subject] of all) if ((await outcome(id, subject)) === 200) sum++;
@@ -79,14 +79,14 @@ async function accepted(all: readonly [id: string, subject: string][]): Promise<
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-/** Every text that differs from this one only in the unused base64url bits of its last character. */
+/** Returns every string that differs from this one only in the unused base64url bits of its last character. */
 function withOtherUnusedBits(part: string): string[] {
   const bytes = Buffer.from(part, 'base64url');
   return [...ALPHABET]
     .map((last) => part.slice(0, -1) + last)
     .filter((text) => text !== part && Buffer.from(text, 'base64url').equals(bytes));
 }
-/** The order n of P-256: the ECDSA signatures (r, s) and (r, n - s) are both valid. */
+/** The order n of P-256. The ECDSA signatures (r, s) and (r, n - s) are both valid. */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 function twinOf(jwt: string): string {
   const [header, payload, signature = ''] = jwt.split('.');
@@ -97,7 +97,7 @@ function twinOf(jwt: string): string {
 }
 
 describe('a subject token under a singleUse rule', () => {
-  it('#43: accepts a single-use subject token once, however its signature is encoded', async () => {
+  it('#43: accepts a single-use subject token only once, regardless of the encoding of its signature', async () => {
     const { id } = await newKey(await newDeployment());
     const jwt = await subjectToken();
     const [header, payload, signature = ''] = jwt.split('.');
@@ -110,20 +110,21 @@ describe('a subject token under a singleUse rule', () => {
       Buffer.from(signature, 'base64url').toString('base64'),
     ].map((text) => `${header}.${payload}.${text}`);
     expect(others.length).toBeGreaterThan(15);
-    // None of these is accepted, neither before the real token nor after it, and none uses up the real one.
+    // The service accepts none of these variants, before or after the real token, and no variant uses up the real
+    // token.
     for (const subject of others) expect(await outcome(id, subject)).toBe(400);
     expect(await outcome(id, jwt)).toBe(200);
     for (const subject of [jwt, ` ${jwt}`, `${jwt}\n`, ...others])
       expect(await outcome(id, subject)).toBe(400);
   });
 
-  it('#43: accepts a single-use subject token once when its ECDSA signature is replaced by its twin', async () => {
+  it('#43: accepts a single-use subject token only once, even when its ECDSA signature is replaced by the other valid one', async () => {
     const { id } = await newKey(await newDeployment(), { issuer: ecdsa.url });
     const plain = await newKey(await newDeployment(), { issuer: ecdsa.url, singleUse: false });
     for (const isTwinFirst of [false, true]) {
       const jwt = await subjectToken(ecdsa);
       const [first, second] = isTwinFirst ? [twinOf(jwt), jwt] : [jwt, twinOf(jwt)];
-      // The twin is a valid signature. Only the record of the used token stops it.
+      // The twin is a valid signature. Only the record of the used token prevents its use.
       expect(await outcome(plain.id, twinOf(jwt))).toBe(200);
       expect(await accepted([first, second, first, second].map((subject) => [id, subject]))).toBe(1);
     }
@@ -154,7 +155,7 @@ describe('a subject token under a singleUse rule', () => {
     }
   });
 
-  it('#43: accepts a single-use subject token once under generated changes of its text', async () => {
+  it('#43: accepts a single-use subject token only once, even if its text is changed in generated ways', async () => {
     const { id } = await newKey(await newDeployment());
     const strings = fc.constantFrom(
       '=',
@@ -200,7 +201,7 @@ describe('a subject token under a singleUse rule', () => {
     expect(await accepted([...keys, ...keys].map(({ id }) => [id, jwt]))).toBe(1);
   });
 
-  it('#43: accepts a single-use subject token once when many Deployments get it at the same time', async () => {
+  it('#43: accepts a single-use subject token only once, even when many Deployments receive it at the same time', async () => {
     const keys = await Promise.all(
       [1, 2, 3, 4].map(async () => {
         const deploymentId = await newDeployment();
@@ -214,7 +215,7 @@ describe('a subject token under a singleUse rule', () => {
     }
   });
 
-  it('#43: rejects a subject token that the previous release has accepted', async () => {
+  it('#43: rejects a subject token that the previous release has already accepted', async () => {
     const deploymentId = await newDeployment();
     const { id } = await newKey(deploymentId);
     const [used, fresh] = [await subjectToken(), await subjectToken()];
@@ -226,7 +227,7 @@ describe('a subject token under a singleUse rule', () => {
     expect(await outcome(id, fresh)).toBe(200);
   });
 
-  it('#43: leaves a record that the previous release looks for, while both releases serve calls', async () => {
+  it('#43: while both releases serve calls, writes the record that the previous release reads to detect a used subject token', async () => {
     const deploymentId = await newDeployment();
     const { id } = await newKey(deploymentId);
     const jwt = await subjectToken();
@@ -254,7 +255,7 @@ describe('a subject token under a singleUse rule', () => {
         audience: AUDIENCE,
         expires: NOW + 300,
       });
-      // Base64 has four characters for three bytes. The rest is padded by single characters.
+      // Base64 encodes three bytes in four characters, so the loop adds single bytes to reach the length.
       for (let pad = Math.floor(((length - empty.length) * 3) / 4) - 4; ; pad++) {
         const claims = { sub: 'pipeline', pad: 'x'.repeat(pad) };
         const jwt = await rsa.sign({ claims, audience: AUDIENCE, expires: NOW + 300 });
@@ -267,7 +268,10 @@ describe('a subject token under a singleUse rule', () => {
 });
 
 describe('a token exchange', () => {
-  /** IDs of keys that exist and can use the token, that exist and cannot, and that do not exist. */
+  /**
+   * The IDs of existing keys that can use the token, of existing keys that cannot use it, and of keys that do not
+   * exist.
+   */
   async function clientIds(issuer: string): Promise<Record<string, string>> {
     const deploymentId = await newDeployment();
     const rule = { issuer, singleUse: false };
@@ -291,12 +295,12 @@ describe('a token exchange', () => {
     return [reply.status, reply.json, [...calls]];
   }
 
-  it('#54: returns 503 for every client_id while a trusted issuer is down, without a call to the table', async () => {
+  it('#54: returns 503 for every client_id while a trusted issuer is down, without calling the table', async () => {
     const ids = await clientIds(down.url);
     const subject = await subjectToken(down);
     down.answer = (_, response) => response.writeHead(500).end();
     for (const [name, id] of Object.entries({ ...ids, 'no client_id of ours': 'x' })) {
-      // Try both: the issuer was called just before, or a while ago.
+      // Tries both cases: the service called the issuer just before, or a while ago.
       service.time.now += name.length % 2 ? 0 : 5000;
       const { headers } = await exchange(id, subject);
       expect(headers['Retry-After'], name).toBe('1');
@@ -304,7 +308,7 @@ describe('a token exchange', () => {
     }
   });
 
-  it('#54: rejects a forged subject token for every client_id without a call to the table', async () => {
+  it('#54: rejects a forged subject token for every client_id without calling the table', async () => {
     const ids = await clientIds(rsa.url);
     const [header, payload, signature] = (await subjectToken()).split('.');
     const [, , other] = (await subjectToken()).split('.');
@@ -316,7 +320,7 @@ describe('a token exchange', () => {
     }
   });
 
-  it('#54: rejects a subject token that matches no key after one read, whatever the client_id', async () => {
+  it('#54: rejects a subject token that matches no key after only one read, regardless of the client_id', async () => {
     const { 'a key that trusts the issuer': opened = '', ...others } = await clientIds(rsa.url);
     const subject = await subjectToken();
     for (const [name, id] of Object.entries(others)) {
@@ -325,7 +329,7 @@ describe('a token exchange', () => {
     expect((await exchange(opened, subject)).status).toBe(200);
   });
 
-  it('#54: rejects a subject token for another audience after one read, whatever the client_id', async () => {
+  it('#54: rejects a subject token for a different audience after only one read, regardless of the client_id', async () => {
     const subject = await subjectToken(rsa, NOW + 300, 'https://elsewhere.test');
     for (const [name, id] of Object.entries(await clientIds(rsa.url))) {
       expect(await observed(id, subject), name).toEqual([400, REJECTED, ['BatchGetItem']]);
@@ -335,7 +339,7 @@ describe('a token exchange', () => {
     expect(await outcome(id, await subjectToken())).toBe(400);
   });
 
-  it('#54: asks an issuer that is down again after 5 seconds, and then accepts its tokens', async () => {
+  it('#54: contacts an unreachable issuer again after 5 seconds, and then accepts its tokens', async () => {
     const { id } = await newKey(await newDeployment(), { issuer: down.url, singleUse: false });
     const subject = await subjectToken(down);
     service.time.now += 60_000;
@@ -346,7 +350,7 @@ describe('a token exchange', () => {
       [0, 1],
       [4999, 1],
       [1, 2],
-      // A clock that was set back must not extend the wait.
+      // A clock that was turned back must not extend the wait.
       [-60_000, 3],
     ] as const) {
       service.time.now += wait;
@@ -359,7 +363,7 @@ describe('a token exchange', () => {
     expect((await exchange(id, subject)).status).toBe(200);
   });
 
-  it('#54: continues with the cached keys of an issuer that is down', async () => {
+  it('#54: uses the cached keys of an issuer that is down', async () => {
     const { id } = await newKey(await newDeployment(), { singleUse: false });
     expect(await outcome(id, await subjectToken())).toBe(200);
     rsa.answer = (_, response) => response.writeHead(500).end();
@@ -373,7 +377,7 @@ describe('a token exchange', () => {
   });
 });
 
-describe('the exp of a subject token', () => {
+describe("a subject token's exp", () => {
   const payload = (exp: string) =>
     `{"iss":"${rsa.url}","aud":"${AUDIENCE}","sub":"pipeline","jti":"${randomUUID()}","exp":${exp}}`;
 
@@ -397,13 +401,31 @@ describe('the exp of a subject token', () => {
     [String(NOW - 60), 400],
     [String(NOW + 300), 200],
     [`${NOW + 300}.0`, 200],
-    ['253402300799', 200],
+    [String(NOW + 86_400), 200],
+    [String(NOW + 86_401), 400],
+    ['253402300799', 400],
   ])('#58: an exp of %s returns %d, with and without singleUse', async (exp, status) => {
     const deploymentId = await newDeployment();
     for (const singleUse of [true, false]) {
       const { id } = await newKey(deploymentId, { singleUse });
       expect(await outcome(id, await rsa.signText(payload(exp)))).toBe(status);
     }
+  });
+
+  it.each([
+    [String(NOW + 299), 200],
+    [String(NOW + 299.5), 200],
+    [String(NOW - 86_400), 200],
+    [String(NOW + 300), 400],
+    [String(NOW + 301), 400],
+    ['1e308', 400],
+    [`"${NOW}"`, 400],
+    ['null', 400],
+    ['[]', 400],
+  ])('#58: an iat of %s with an exp 300 seconds ahead returns %d', async (iat, status) => {
+    const { id } = await newKey(await newDeployment());
+    const text = payload(`${NOW + 300},"iat":${iat}`);
+    expect(await outcome(id, await rsa.signText(text))).toBe(status);
   });
 
   it('#58: rejects a subject token without exp', async () => {
@@ -425,7 +447,7 @@ describe('the exp of a subject token', () => {
       fc.asyncProperty(exps, async (exp) => {
         // JSON has no NaN or Infinity, and JSON.stringify does not accept bigint.
         const text = typeof exp === 'bigint' ? String(exp) : JSON.stringify(exp);
-        const isWhole = Number.isSafeInteger(exp) && exp > NOW - 5 && exp < 253_402_300_800;
+        const isWhole = Number.isSafeInteger(exp) && exp > NOW - 5 && exp <= NOW + 86_400;
         expect(await outcome(id, await rsa.signText(payload(text)))).toBe(isWhole ? 200 : 400);
       }),
       { numRuns: 60 },
@@ -452,7 +474,7 @@ describe('a used subject token in a deployed stack', async () => {
       timeout: 20_000,
       interval: 50,
     });
-    // Run everything else that cleans up items.
+    // Runs all other jobs that delete items.
     const tick = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
     for (const name of ['purge', 'reconcile']) await stack.invoke(name, tick);
     await makeDeployment(stack, 'etl');
@@ -461,7 +483,7 @@ describe('a used subject token in a deployed stack', async () => {
     expect(await statusOf(id, await inStack())).toBe(200);
   });
 
-  it('#43: remembers issuer and signing input for longer than the subject token can be accepted', async () => {
+  it('#43: remembers the issuer and signing input of a used subject token for longer than the token can be accepted', async () => {
     await makeDeployment(stack, 'dags');
     const { id } = await makeKey(stack, 'dags', { name: 'ci', trust });
     const [jwt, last] = [await inStack(NOW + 100), await inStack(NOW + 100)];
@@ -469,7 +491,8 @@ describe('a used subject token in a deployed stack', async () => {
     const pk = `SUBJECT#${hashOf(`${rsa.url}\0${jwt.slice(0, jwt.lastIndexOf('.'))}`)}`;
     expect(await partition(stack, pk)).toEqual([{ pk, sk: 'SUBJECT', expiresAt: NOW + 160 }]);
 
-    // Clocks may differ by 5 s. By then TTL has deleted everything that it may, but not this record.
+    // Clocks can differ by 5 s. By then, TTL has deleted all items that it may delete, but it has not deleted this
+    // record.
     stack.clock.freeze((NOW + 104) * 1000);
     await stack.table.sweepExpired();
     expect([await statusOf(id, jwt), await statusOf(id, last), await statusOf(id, last)]).toEqual([
@@ -481,7 +504,7 @@ describe('a used subject token in a deployed stack', async () => {
     expect([await statusOf(id, jwt), await statusOf(id, last)]).toEqual([400, 400]);
   });
 
-  it('#58: writes a whole number of seconds as every TTL', async () => {
+  it('#58: writes every TTL as a whole number of seconds', async () => {
     await makeDeployment(stack, 'ml');
     const { id } = await makeKey(stack, 'ml', { name: 'ci', trust });
     const headers = { 'idempotency-key': 'once' };

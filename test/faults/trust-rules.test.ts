@@ -8,7 +8,7 @@ import { toApiKey } from '../../functions/table/schema.ts';
 import { type InProcessCall, inProcess, type Reply, startTable } from '../support/in-process.ts';
 import { apiKey } from '../support/records.ts';
 
-/** Rows of docs/faults.md about the trust rules of keys. The number in a title is the row's. */
+/** Rows of docs/faults.md about the trust rules of keys. The number in a title is that of the row. */
 const GITHUB = 'https://token.actions.githubusercontent.com';
 const ENTERPRISE = `${GITHUB}/acme`;
 const GITLAB = 'https://gitlab.com';
@@ -19,7 +19,10 @@ const ISSUERS = [GITHUB, ENTERPRISE, GITLAB, BUILDKITE, CIRCLECI, OTHER];
 const PROJECT = 'oidc.circleci.com/project-id';
 const UUID = '0184990a-477b-4fa8-9968-496074483cee';
 
-/** What each issuer must bind, and whether it must be a number. This repeats the table in the contract. */
+/**
+ * The claims that a rule must bind for each issuer, and whether they must be numbers. This repeats the table in the
+ * contract.
+ */
 const BINDING: Record<string, { claims: string[]; isNumber: boolean; rule: string }> = {
   [GITHUB]: {
     claims: ['repository_id', 'repository_owner_id'],
@@ -47,9 +50,10 @@ const BINDING: Record<string, { claims: string[]; isNumber: boolean; rule: strin
 
 const engine = await startTable();
 afterAll(() => engine.stop());
-/** Nobody here can sign for these issuers, so tokens are accepted without a signature. */
-const verify = async (_: string, jwt: string) =>
-  JSON.parse(Buffer.from(String(jwt.split('.')[1]), 'base64url').toString());
+/** The test cannot sign for these issuers, so it accepts tokens without a signature. */
+const verify = async (_: string, jwt: string) => ({
+  claims: JSON.parse(Buffer.from(String(jwt.split('.')[1]), 'base64url').toString()),
+});
 const service = inProcess(engine, { rules: { slideInterval: 0 }, trust: { issuers: ISSUERS, verify } });
 const START = service.time.now;
 const admin = { as: 'admin' };
@@ -115,9 +119,11 @@ describe('a trust rule that binds no tenant', () => {
     [BUILDKITE, { organization_slug: 'acme', pipeline_slug: 'app' }],
     [BUILDKITE, { sub: 'organization:acme:pipeline:app' }],
     [BUILDKITE, { pipeline_id: { prefix: '0184990a:' } }],
+    [BUILDKITE, { organization_id: ' ' }],
     [CIRCLECI, { sub: 'org/x/project/y/user/z' }],
     [CIRCLECI, { [PROJECT]: { prefix: 'x/' } }],
     [OTHER, { sub: { prefix: 'project_path:' } }],
+    [OTHER, { sub: '\u3000' }],
     [OTHER, { project_id: '4711' }],
   ])(
     '#48: rejects a new rule, and a change to a rule, that binds no tenant of %s: %j',
@@ -145,7 +151,7 @@ describe('a trust rule that binds no tenant', () => {
     [CIRCLECI, { [PROJECT]: UUID }],
     [OTHER, { sub: 'project_path:acme/app:ref_type:branch:ref:main' }],
   ])(
-    '#48: accepts a rule that binds a tenant of %s, and tokens of that tenant only: %j',
+    "#48: accepts a rule that binds a tenant of %s, and accepts only that tenant's tokens: %j",
     async (issuer, claims) => {
       const { status, json } = await create([{ issuer, claims }]);
       expect([status, json.trust, json.unboundTrust]).toEqual([201, [{ issuer, claims }], undefined]);
@@ -166,7 +172,7 @@ describe('a trust rule that binds no tenant', () => {
     },
   );
 
-  it("#48: validates generated rules of every issuer as the contract's table says", async () => {
+  it('#48: accepts exactly those generated trust rules that bind a tenant of their issuer', async () => {
     const names = [...new Set(Object.values(BINDING).flatMap(({ claims }) => claims)), 'ref', 'repository'];
     const rules = fc.oneof(
       fc.constantFrom(
@@ -209,7 +215,7 @@ describe('a trust rule that binds no tenant', () => {
   });
 
   it.each([GITHUB, ENTERPRISE, GITLAB, BUILDKITE])(
-    '#48: matches nothing when an earlier version has written it for %s',
+    '#48: a rule for %s that an earlier version wrote without a tenant matches nothing',
     async (issuer) => {
       const claims = { sub: 'repo:acme/app', ref: 'main', iss: issuer, aud: 'https://service.test' };
       const rules: TrustRule['claims'][] = [{ ref: 'main' }, { sub: { prefix: 'repo:' } }, { iss: issuer }];
@@ -232,14 +238,14 @@ describe('a trust rule that binds no tenant', () => {
   );
 
   it.each([CIRCLECI, OTHER])(
-    '#48: keeps matching until it is edited when an earlier version has written it for %s',
+    '#48: a rule for %s that an earlier version wrote without a tenant keeps matching until it is edited',
     async (issuer) => {
       const unbound = { issuer, claims: { ref: 'main' } };
       const id = await putKey([unbound]);
       const path = `${keys}/${id}`;
       const subject = subjectToken(issuer, { ref: 'main' });
       expect((await exchange(id, subject)).status).toBe(200);
-      // Another change to the key is not an edit of its rules.
+      // A change to a different field of the key does not count as an edit of its rules.
       expect((await service.call('PATCH', path, { ...admin, json: { name: 'new' } })).status).toBe(200);
       expect((await exchange(id, subject)).status).toBe(200);
       const same = await service.call('PATCH', path, { ...admin, json: { trust: [unbound] } });
@@ -252,7 +258,7 @@ describe('a trust rule that binds no tenant', () => {
     },
   );
 
-  it('#48: is marked in the list, and reported by the daily sweep once for each key', async () => {
+  it('#48: the key list marks a rule that binds no tenant, and the daily sweep reports the rule once for each key', async () => {
     const ignored = { issuer: GITLAB, claims: { ref: 'main' } };
     const accepted = { issuer: OTHER, claims: { ref: 'main' } };
     const bound = { issuer: GITLAB, claims: { project_id: '1' } };
@@ -269,7 +275,13 @@ describe('a trust rule that binds no tenant', () => {
     expect((await service.call('GET', `${keys}/${both}`, admin)).json.unboundTrust).toEqual(marked);
 
     const sweep = () =>
-      sweepKeys({ table: service.table, clock: () => START, maxIdleDays: undefined, hasTime: () => true });
+      sweepKeys({
+        table: service.table,
+        clock: () => START,
+        maxIdleDays: undefined,
+        issuers: [],
+        hasTime: () => true,
+      });
     const reports = async () =>
       (await service.partition(`EVENTS#${deploymentId}`))
         .filter(({ type }) => type === 'api_key.trust_unbound')
@@ -280,7 +292,7 @@ describe('a trust rule that binds no tenant', () => {
       expect(await reports()).toEqual([report]);
       expect(await marks()).toEqual({ [good]: undefined, [both]: marked });
     }
-    // An exchange writes nothing about it, and another report has its own event.
+    // An exchange does not record the unbound rule, and other reports have their own events.
     expect((await exchange(both, subjectToken(OTHER, { ref: 'main' }))).status).toBe(200);
     const expiresAt = new Date(START + 1000).toISOString();
     await service.call('PATCH', `${keys}/${both}`, { ...admin, json: { expiresAt } });
@@ -289,7 +301,7 @@ describe('a trust rule that binds no tenant', () => {
     expect(await reports()).toEqual([report]);
   });
 
-  it('#48: matches no number that JSON cannot represent exactly', async () => {
+  it('#48: a trust rule never matches a number that JSON cannot represent exactly', async () => {
     const { id } = (await create([{ issuer: GITLAB, claims: { project_id: '9007199254740992' } }])).json;
     const text = (number: string) =>
       subjectToken(GITLAB, { project_id: 'N' })
@@ -320,7 +332,7 @@ describe('a trust rule that binds no tenant', () => {
 const OF_EVERY_OBJECT = Object.getOwnPropertyNames(Object.prototype);
 const REGISTERED = ['iss', 'aud', 'exp', 'nbf', 'iat'];
 
-describe('a name that every object has', () => {
+describe('a property name that every object has', () => {
   it.each([...REGISTERED, ...OF_EVERY_OBJECT])(
     '#53: rejects a trust rule that names the claim %s',
     async (name) => {
@@ -341,7 +353,7 @@ describe('a name that every object has', () => {
     },
   );
 
-  it('#53: rejects a trust rule or keeps all its claims, whatever their names', async () => {
+  it('#53: either rejects a trust rule or keeps all of its claims, whatever their names', async () => {
     const names = fc.oneof(
       fc.constantFrom(
         ...OF_EVERY_OBJECT,
@@ -385,28 +397,31 @@ describe('a name that every object has', () => {
     );
   });
 
-  it.each(OF_EVERY_OBJECT)('#53: rejects the field %s in every body and names it', async (name) => {
-    const { id } = (await create([{ issuer: OTHER, claims: { sub: 'x' } }])).json;
-    const member = `"${name}": {"name": "x"}`;
-    const rule = `"issuer": "${OTHER}", "claims": {"sub": "x"}`;
-    for (const [method, path, body, field] of [
-      ['PUT', `/deployments/${deploymentId}`, `{${member}}`, name],
-      ['POST', keys, `{"name": "ci", ${member}}`, name],
-      ['POST', keys, `{"name": "ci", "trust": [{${rule}, ${member}}]}`, `trust[0].${name}`],
-      [
-        'POST',
-        keys,
-        `{"name": "ci", "trust": [{"issuer": "${OTHER}", "claims": {"sub": "x", "ref": {"prefix": "x/", ${member}}}}]}`,
-        `trust[0].claims.ref.${name}`,
-      ],
-      ['PATCH', `${keys}/${id}`, `{${member}}`, name],
-      ['POST', `${keys}/${id}/rotate`, `{${member}}`, name],
-      ['POST', `/deployments/${deploymentId}/temporary-tokens`, `{${member}}`, name],
-    ] as const) {
-      const errors = [{ field, rule: 'is not a field of this request' }];
-      expect(errorsOf(await send(method, path, body)), path).toEqual([400, 'invalid_request', errors]);
-    }
-  });
+  it.each(OF_EVERY_OBJECT)(
+    '#53: rejects the field %s in every request body and names the field',
+    async (name) => {
+      const { id } = (await create([{ issuer: OTHER, claims: { sub: 'x' } }])).json;
+      const member = `"${name}": {"name": "x"}`;
+      const rule = `"issuer": "${OTHER}", "claims": {"sub": "x"}`;
+      for (const [method, path, body, field] of [
+        ['PUT', `/deployments/${deploymentId}`, `{${member}}`, name],
+        ['POST', keys, `{"name": "ci", ${member}}`, name],
+        ['POST', keys, `{"name": "ci", "trust": [{${rule}, ${member}}]}`, `trust[0].${name}`],
+        [
+          'POST',
+          keys,
+          `{"name": "ci", "trust": [{"issuer": "${OTHER}", "claims": {"sub": "x", "ref": {"prefix": "x/", ${member}}}}]}`,
+          `trust[0].claims.ref.${name}`,
+        ],
+        ['PATCH', `${keys}/${id}`, `{${member}}`, name],
+        ['POST', `${keys}/${id}/rotate`, `{${member}}`, name],
+        ['POST', `/deployments/${deploymentId}/temporary-tokens`, `{${member}}`, name],
+      ] as const) {
+        const errors = [{ field, rule: 'is not a field of this request' }];
+        expect(errorsOf(await send(method, path, body)), path).toEqual([400, 'invalid_request', errors]);
+      }
+    },
+  );
 
   it.each(OF_EVERY_OBJECT)(
     '#53: treats %s as an unknown parameter, an unknown scope and an unknown grant type',

@@ -8,8 +8,9 @@ import { type InProcess, inProcess, type Reply, startTable } from '../support/in
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 /**
- * Concurrent changes to one Deployment. Each call stops before each of its commands to DynamoDB, and a generated
- * list chooses whose command comes next. The result must equal that of the same calls one after the other.
+ * Concurrent changes to one Deployment. Each call stops before each of its commands to DynamoDB, and a generated list
+ * selects the call whose command comes next. The result must be one that the same calls can produce when they run one
+ * after the other.
  */
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
@@ -41,8 +42,8 @@ function stepped() {
 const racers = Array.from({ length: 4 }, stepped);
 
 /**
- * Makes calls, one command at a time.
- * @param order the index of the running call that continues at each step; after the list, the first call
+ * Runs calls concurrently, one command at a time.
+ * @param order for each step, the index of the running call that continues; after the end of the list, the first call
  * continues
  */
 async function interleaved<T>(
@@ -64,7 +65,7 @@ async function interleaved<T>(
     });
     results.push(result);
     underWay.push({
-      // Either the call has ended, or it waits before its next command.
+      // Either the call has ended, or it is stopped before its next command.
       stopped: async () => {
         await Promise.race([stop, result.catch(() => {})]);
         return isDone;
@@ -88,7 +89,7 @@ interface Fields {
   name: string;
   groups: string[];
 }
-/** A call, and its effect when the calls run one after the other. */
+/** A call, and the effect that it has when calls run one after the other. */
 interface Change {
   call: (id: string) => (service: InProcess) => Promise<number>;
   /** @returns the Deployment after the call, and the response's status */
@@ -108,7 +109,10 @@ const remove: Change = {
   [fc.toStringMethod]: () => 'DELETE',
 };
 
-/** Returns every final state, with the statuses, of the calls running one after the other in any order. */
+/**
+ * Returns every final state that the calls can produce when they run one after the other in any order, together with
+ * the statuses of the responses.
+ */
 function serialEnds(id: string, before: Fields | undefined, changes: Change[]): string[] {
   const ends = (state: Fields | undefined, left: number[], statuses: number[]): string[] =>
     left.length === 0
@@ -124,7 +128,7 @@ function serialEnds(id: string, before: Fields | undefined, changes: Change[]): 
   return ends(before, [...changes.keys()], Array(changes.length).fill(0));
 }
 
-/** Name and groups in the item and in the directory entry, which must agree. */
+/** Returns the name and groups in the item and in the directory entry, which must agree. */
 async function stored(id: string): Promise<Fields | undefined> {
   const [item] = (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');
   const [entry] = (await calm.partition('DEPLOYMENTS')).filter(({ sk }) => sk === id);
@@ -134,7 +138,7 @@ async function stored(id: string): Promise<Fields | undefined> {
   return item && ({ name: item.name, groups: item.groups } as Fields);
 }
 
-/** Whether a member of `data-eng` finds it by its ID and in the list. */
+/** Reports whether a member of `data-eng` finds the Deployment by its ID and in the list. */
 async function seenByMember(id: string): Promise<[number, boolean]> {
   const { status } = await calm.call('GET', `/deployments/${id}`, { as: 'member' });
   const ids: string[] = [];
@@ -159,7 +163,7 @@ const update = (Key: object, name: string, value: unknown) =>
       ExpressionAttributeValues: { ':v': value },
     }),
   );
-/** Damage that somebody may have done to the directory entry by hand. */
+/** Damage that someone may have done to the directory entry by hand. */
 const ENTRIES: Record<string, (id: string) => Promise<unknown>> = {
   whole: async () => {},
   missing: (id) => calm.table.client.send(new DeleteCommand({ TableName: 'keys', Key: entryKey(id) })),
@@ -175,10 +179,11 @@ const sync = (service: InProcess, records: DynamoDBRecord[]) =>
     clock: () => service.time.now,
     setAside: async () => {},
     log: () => {},
+    onOutcome: () => {},
   });
 
 let count = 0;
-/** Long enough for all commands of the calls. */
+/** The list is long enough for all commands of the calls. */
 const order = fc.array(fc.nat({ max: 11 }), { minLength: 24, maxLength: 24 });
 const change = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(put({ groups: [] }), put({ groups: ['b'] })) },
@@ -190,7 +195,7 @@ const change = fc.oneof(
 describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
   const before: Fields = { name: 'old', groups: ['data-eng'] };
 
-  it('#44: keeps a new name and emptied groups that two calls write concurrently, in any order of their commands', async () => {
+  it('#44: keeps both changes when one call sets the name while another empties the groups, in any order of their DynamoDB calls', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), order, async (isNameFirst, steps) => {
         const id = `pair_${++count}`;
@@ -205,7 +210,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: ends as if up to four changes, deletions and registrations ran one after the other', async () => {
+  it('#44: up to four concurrent changes, deletions and registrations end in the same state as if they had run one after the other', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(change, { minLength: 2, maxLength: 4 }),
@@ -226,7 +231,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: leaves a complete directory entry, whatever it was before', async () => {
+  it('#44: concurrent changes leave a complete directory entry, regardless of its earlier state', async () => {
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...Object.keys(ENTRIES)), order, async (entry, steps) => {
         const id = `entry_${++count}`;
@@ -269,7 +274,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: does not restore groups that the followed table removes when a call repeats them with a new name', async () => {
+  it('#44: a call that sets a new name and repeats the groups does not restore groups that the followed table removes', async () => {
     await fc.assert(
       fc.asyncProperty(order, async (steps) => {
         const id = `repeated_${++count}`;
@@ -282,7 +287,8 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
           [put({ name: 'n', groups: ['data-eng'] }).call(id), follow],
           steps,
         );
-        // 409 if the call ran second: then its groups are a change, and they belong to the followed table.
+        // The call returns 409 if it ran second: its groups then count as a change, and only the followed table may
+        // change the groups.
         const name = status === 200 ? 'n' : id;
         expect([200, 409]).toContain(status);
         expect(await stored(id)).toEqual({ name, groups: [] });
@@ -291,7 +297,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: succeeds for 30 concurrent calls and loses none of their fields', async () => {
+  it('#44: 30 concurrent calls succeed, and no field that they set is lost', async () => {
     const id = `many_${++count}`;
     await calm.register(id, before);
     const clients = Array.from({ length: 30 }, () => inProcess(engine));

@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { DAY, startTable } from '../support/in-process.ts';
 import { realService, runModel } from './model.ts';
 
-/** A few runs here. `npm run model` makes 1,000 in CI, and 100,000 by hand. */
+/** Makes only a few runs. `npm run model` makes 1,000 in CI, and 100,000 when started by hand. */
 const RUNS = 20;
 
 const engine = await startTable();
@@ -13,12 +13,12 @@ it.each([
   ['without a slide interval, to the second', 0, undefined],
   ['with a maximum token lifetime', 300, 3 * DAY],
 ])(
-  'the service responds like the model after any commands: %s',
+  'the service responds like the model after any sequence of commands: %s',
   { timeout: 600_000 },
   async (_, interval, cap) => {
     const real = realService(engine, interval, cap);
     await runModel(real, Math.ceil(RUNS / (cap ? 4 : 1)));
-    // Checks that the commands had enough effect.
+    // Checks that enough of the commands had an effect.
     for (const what of ['check alive', 'check dead', 'purge step']) {
       expect(real.seen.get(what), what).toBeGreaterThan(0);
     }

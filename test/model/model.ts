@@ -5,16 +5,16 @@ import type { Engine } from '../support/engine.ts';
 import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../support/in-process.ts';
 
 /**
- * A minimal model of the service, and random commands for which the model and the real service must agree. Times
- * are in epoch milliseconds. A token that was denied once stays denied forever, whatever happens later. That
- * covers the guarantees G3 and G5.
+ * A minimal model of the service, and random commands for which the model and the real service must give the same
+ * results. Times are in epoch milliseconds. A token that was denied once stays denied forever, which covers the
+ * guarantees G3 and G5.
  */
 export interface Model {
   lives: (Life | undefined)[];
   keys: Key[];
   tokens: Token[];
   grants: Grant[];
-  /** What each Idempotency-Key has created. */
+  /** The resource that each Idempotency-Key has created. */
   made: Map<string, { body: string; id: string; at: number }>;
 }
 interface Life {
@@ -24,7 +24,7 @@ interface Life {
 interface Key {
   life: Life;
   id: string;
-  /** Undefined if the response that contained it was lost. */
+  /** Undefined if the response that contained the secret was lost. */
   secret: string | undefined;
   enabled: boolean;
   epoch: number;
@@ -47,13 +47,15 @@ interface Grant {
   dead: boolean;
 }
 
-/** The real service: handlers and purge on the engine, and the records that a stream has yet to deliver. */
+/**
+ * The real service: the handlers and the purge, on the engine, and the records that the stream still has to deliver.
+ */
 export interface Real {
   service: InProcess;
   records: DynamoDBRecord[];
-  /** Throws at the given call to the table, before or after it is done, as if the function crashed there. */
+  /** Throws before or after the given call to the table, as if the function crashed there. */
   crash: { in: number; when: 'before' | 'after' } | undefined;
-  /** What was seen, to show that the commands had an effect. */
+  /** The outcomes that occurred, as evidence that the commands had an effect. */
   seen: Map<string, number>;
 }
 
@@ -89,7 +91,7 @@ export function realService(
   return Object.assign(real, { reset });
 }
 
-export const newModel = (run: number): Model => ({
+const newModel = (run: number): Model => ({
   lives: [undefined, undefined].map((_, n) => ({ id: `m${run}_${n}`, ended: true })),
   keys: [],
   tokens: [],
@@ -155,8 +157,8 @@ async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRec
 
 async function removing(real: Real, life: Life, sk: string, path: string, dies: boolean): Promise<Reply> {
   const record = await recordOf(real, life, sk);
-  // The call reads the Deployment, reads the key if there is one, and writes a transaction. It crashes before or after that
-  // transaction.
+  // The call reads the Deployment, reads the key if the path names one, and writes a transaction. The function crashes
+  // before or after that transaction.
   if (dies)
     real.crash = { in: sk === 'DEPLOYMENT' ? 1 : 2, when: real.records.length % 2 ? 'before' : 'after' };
   let reply = await real.service.call('DELETE', path, admin);
@@ -170,7 +172,7 @@ async function removing(real: Real, life: Life, sk: string, path: string, dies: 
   return reply;
 }
 
-/** One step: its weight, whether it is possible now, and what it does in the model and the service. */
+/** One step: its weight, whether it is currently possible, and its effect on the model and the service. */
 interface Step {
   name: string;
   weight: number;
@@ -178,13 +180,19 @@ interface Step {
   run: (model: Model, real: Real, n: number) => Promise<void>;
 }
 
-/** A decision derived from a step's number, independent of other decisions from it. */
+/**
+ * Derives a decision from a step's number. The decision is independent of other decisions that are derived from the
+ * same number.
+ */
 const roll = (n: number, sides: number) => (Math.imul(n ^ (sides * 0x9e3779b9), 0x85ebca6b) >>> 16) % sides;
 const pick = <T>(list: T[], n: number): T => list[n % list.length] as T;
 const lifeOf = (model: Model, n: number) => pick(model.lives as Life[], n);
 const hasKeys = (model: Model) => model.keys.length > 0;
 const hasTokens = (model: Model) => model.tokens.length > 0;
-/** Seconds to advance: within a slide interval, hours, and around the edges of lifetime and interval. */
+/**
+ * Seconds by which to advance the clock: within a slide interval, by hours, and around the ends of the lifetime and of
+ * the interval.
+ */
 const LEAPS = [1, 7, 61, 299, 300, 301, 3600, 3600, 43_200, 86_100, 86_399, 86_400, 86_700, 86_702];
 
 const STEPS: Step[] = [
@@ -250,7 +258,7 @@ const STEPS: Step[] = [
           name.startsWith(`${lifeNumber(life)} ${key} `) && now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
       );
       const dies = roll(n, 5) === 0;
-      // Reads of the Deployment and the record, then the transaction.
+      // The call reads the Deployment and the record, and then writes the transaction.
       if (dies) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
       let reply = await call();
       real.crash = undefined;
@@ -311,7 +319,7 @@ const STEPS: Step[] = [
       });
       const { active } = must(reply, 200).json;
       agree('introspection', expected, active);
-      // Introspection is not a use, but time never goes back.
+      // Introspection does not count as a use, but the model's time must never go back.
       if (!active) token.dead = true;
     },
   },
@@ -446,7 +454,7 @@ const STEPS: Step[] = [
   },
 ];
 
-/** A number for each generation of a Deployment, which is part of the keys of `made`. */
+/** A number for each generation of a Deployment. The property names of `made` contain this number. */
 const numbers = new WeakMap<Life, number>();
 let lives = 0;
 function lifeNumber(life: Life): number {
@@ -454,8 +462,8 @@ function lifeNumber(life: Life): number {
   return numbers.get(life) as number;
 }
 
-/** Does all remaining work, then checks that everything deleted is gone and everything else matches the model. */
-export async function settle(model: Model, real: Real): Promise<void> {
+/** Completes all remaining work, then checks that all deleted items are gone and all other items match the model. */
+async function settle(model: Model, real: Real): Promise<void> {
   const { service } = real;
   real.crash = undefined;
   for (const token of model.tokens) await checkToken(token, real);
@@ -517,13 +525,16 @@ const commands = () =>
 
 let runs = 0;
 
-/** Runs the commands against the model and the service many times. Throws with the shortest commands that differ. */
+/**
+ * Runs the commands against the model and the service many times. Throws with the shortest sequence of commands whose
+ * results differ.
+ */
 export async function runModel(real: ReturnType<typeof realService>, numRuns: number, seed?: number) {
   await fc.assert(
     fc.asyncProperty(commands(), async (list) => {
       real.reset();
       const model = newModel(++runs);
-      // Start with some state, so that most commands have an effect.
+      // Each run starts with some existing state, so that most commands have an effect.
       await STEPS[0]?.run(model, real, 0);
       for (const name of ['create a key', 'exchange', 'exchange']) await stepNamed(name).run(model, real, 2);
       const setup = () => ({ model, real });

@@ -12,14 +12,14 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
 /** OAuth clients that pipelines commonly use, unmodified. The first one is row 33 of the OAuth rules. */
 const stack = await runStack();
-// Underscores, hyphens and digits: every character that an ID can have and that an encoding could corrupt.
+// Underscores, hyphens and digits are all the characters in an ID that an encoding could corrupt.
 const DEPLOYMENT = 'a_b-C_9';
 await makeDeployment(stack, DEPLOYMENT);
 const key = await makeKey(stack, DEPLOYMENT);
 const ALL = `deployment:${DEPLOYMENT} code:deploy airflow:read airflow:write`;
 
 describe('oauth4webapi', () => {
-  // The client's own switch for a local server without TLS.
+  // The option of oauth4webapi that allows a local server without TLS.
   const insecure = { [oauth.allowInsecureRequests]: true };
   const issuer = new URL(stack.url);
   const discover = async () =>
@@ -32,48 +32,51 @@ describe('oauth4webapi', () => {
   it.each([
     ['client_secret_basic', oauth.ClientSecretBasic(key.secret)],
     ['client_secret_post', oauth.ClientSecretPost(key.secret)],
-  ])('33: discovers, gets a token, introspects and revokes it with %s', async (_, authentication) => {
-    const server = await discover();
-    expect(server.issuer).toBe(stack.url);
+  ])(
+    '33: oauth4webapi discovers the service, and gets, introspects and revokes a token with %s',
+    async (_, authentication) => {
+      const server = await discover();
+      expect(server.issuer).toBe(stack.url);
 
-    const parameters = { scope: 'code:deploy airflow:read' };
-    const granted = await oauth.processClientCredentialsResponse(
-      server,
-      client,
-      await oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, insecure),
-    );
-    expect(granted).toMatchObject({
-      token_type: 'bearer',
-      expires_in: 86_400,
-      scope: `deployment:${DEPLOYMENT} code:deploy airflow:read`,
-    });
-    const { access_token: token } = granted;
-
-    const introspect = async () =>
-      oauth.processIntrospectionResponse(
+      const parameters = { scope: 'code:deploy airflow:read' };
+      const granted = await oauth.processClientCredentialsResponse(
         server,
         client,
-        await oauth.introspectionRequest(server, client, authentication, token, insecure),
+        await oauth.clientCredentialsGrantRequest(server, client, authentication, parameters, insecure),
       );
-    expect(await introspect()).toMatchObject({ active: true, client_id: key.id, iss: stack.url });
+      expect(granted).toMatchObject({
+        token_type: 'bearer',
+        expires_in: 86_400,
+        scope: `deployment:${DEPLOYMENT} code:deploy airflow:read`,
+      });
+      const { access_token: token } = granted;
 
-    const used = await oauth.protectedResourceRequest(
-      token,
-      'GET',
-      new URL(`${stack.url}/whoami`),
-      undefined,
-      undefined,
-      insecure,
-    );
-    expect(used.status).toBe(200);
+      const introspect = async () =>
+        oauth.processIntrospectionResponse(
+          server,
+          client,
+          await oauth.introspectionRequest(server, client, authentication, token, insecure),
+        );
+      expect(await introspect()).toMatchObject({ active: true, client_id: key.id, iss: stack.url });
 
-    const answer = await oauth.revocationRequest(server, client, authentication, token, insecure);
-    await oauth.processRevocationResponse(answer);
-    expect(await introspect()).toStrictEqual({ active: false });
-    expect(await use(stack, token)).toBe(401);
-  });
+      const used = await oauth.protectedResourceRequest(
+        token,
+        'GET',
+        new URL(`${stack.url}/whoami`),
+        undefined,
+        undefined,
+        insecure,
+      );
+      expect(used.status).toBe(200);
 
-  it('recognises a rejection and its challenge', async () => {
+      const answer = await oauth.revocationRequest(server, client, authentication, token, insecure);
+      await oauth.processRevocationResponse(answer);
+      expect(await introspect()).toStrictEqual({ active: false });
+      expect(await use(stack, token)).toBe(401);
+    },
+  );
+
+  it('oauth4webapi recognises a rejection and its challenge', async () => {
     const server = await discover();
     const wrong = oauth.ClientSecretBasic(`${key.secret}x`);
     const answer = await oauth.clientCredentialsGrantRequest(server, client, wrong, {}, insecure);
@@ -100,20 +103,23 @@ describe('openid-client', () => {
   it.each([
     ['client_secret_basic', openid.ClientSecretBasic(key.secret)],
     ['client_secret_post', openid.ClientSecretPost(key.secret)],
-  ])('discovers, gets a token, introspects and revokes it with %s', async (_, authentication) => {
-    const config = await openid.discovery(new URL(stack.url), key.id, undefined, authentication, {
-      algorithm: 'oauth2',
-      execute: [openid.allowInsecureRequests],
-    });
-    const granted = await openid.clientCredentialsGrant(config);
-    expect(granted).toMatchObject({ token_type: 'bearer', scope: ALL });
-    expect(granted.expiresIn()).toBeGreaterThan(86_390);
-    expect(await openid.tokenIntrospection(config, granted.access_token)).toMatchObject({ active: true });
-    await openid.tokenRevocation(config, granted.access_token);
-    expect(await openid.tokenIntrospection(config, granted.access_token)).toStrictEqual({ active: false });
-  });
+  ])(
+    'openid-client discovers the service, and gets, introspects and revokes a token with %s',
+    async (_, authentication) => {
+      const config = await openid.discovery(new URL(stack.url), key.id, undefined, authentication, {
+        algorithm: 'oauth2',
+        execute: [openid.allowInsecureRequests],
+      });
+      const granted = await openid.clientCredentialsGrant(config);
+      expect(granted).toMatchObject({ token_type: 'bearer', scope: ALL });
+      expect(granted.expiresIn()).toBeGreaterThan(86_390);
+      expect(await openid.tokenIntrospection(config, granted.access_token)).toMatchObject({ active: true });
+      await openid.tokenRevocation(config, granted.access_token);
+      expect(await openid.tokenIntrospection(config, granted.access_token)).toStrictEqual({ active: false });
+    },
+  );
 
-  it("needs the option algorithm: 'oauth2', because the service has no OpenID configuration", async () => {
+  it("openid-client needs the algorithm: 'oauth2' option, because the service has no OpenID configuration", async () => {
     const discovery = openid.discovery(
       new URL(stack.url),
       key.id,
@@ -129,32 +135,35 @@ describe('openid-client', () => {
     });
   });
 
-  it.each([401, 403])('exchanges again in the documented program when the API answers %i', async (status) => {
-    const [, program = ''] = snippet('oauth.md', 'js').split(/^import .*;$/m);
-    // The service of this test has no TLS.
-    const discovery = (
-      ...[url, id, metadata, authentication, options]: Parameters<typeof openid.discovery>
-    ) =>
-      openid.discovery(url, id, metadata, authentication, {
-        ...options,
-        execute: [openid.allowInsecureRequests],
-      });
-    const tokens: string[] = [];
-    const revokedAtFirst: typeof fetch = async (url, init) => {
-      const token = new Headers(init?.headers).get('authorization')?.slice('Bearer '.length) ?? '';
-      tokens.push(token);
-      if (tokens.length === 1) {
-        await call(stack, 'POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
-      }
-      const response = await fetch(url, init);
-      return response.status === 401 ? new Response(null, { status }) : response;
-    };
-    const run = new AsyncFunction('openid', 'process', 'fetch', `${program}\nreturn response;`);
-    const env = { KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret, API: `${stack.url}/whoami` };
-    const response: Response = await run({ ...openid, discovery }, { env }, revokedAtFirst);
-    expect(await response.json()).toMatchObject({ principalId: key.id });
-    expect(new Set(tokens).size).toBe(2);
-  });
+  it.each([401, 403])(
+    'the documented program exchanges its credential again after the API returns %i',
+    async (status) => {
+      const [, program = ''] = snippet('oauth.md', 'js').split(/^import .*;$/m);
+      // The service in this test has no TLS.
+      const discovery = (
+        ...[url, id, metadata, authentication, options]: Parameters<typeof openid.discovery>
+      ) =>
+        openid.discovery(url, id, metadata, authentication, {
+          ...options,
+          execute: [openid.allowInsecureRequests],
+        });
+      const tokens: string[] = [];
+      const revokedAtFirst: typeof fetch = async (url, init) => {
+        const token = new Headers(init?.headers).get('authorization')?.slice('Bearer '.length) ?? '';
+        tokens.push(token);
+        if (tokens.length === 1) {
+          await call(stack, 'POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
+        }
+        const response = await fetch(url, init);
+        return response.status === 401 ? new Response(null, { status }) : response;
+      };
+      const run = new AsyncFunction('openid', 'process', 'fetch', `${program}\nreturn response;`);
+      const env = { KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret, API: `${stack.url}/whoami` };
+      const response: Response = await run({ ...openid, discovery }, { env }, revokedAtFirst);
+      expect(await response.json()).toMatchObject({ principalId: key.id });
+      expect(new Set(tokens).size).toBe(2);
+    },
+  );
 });
 
 describe('simple-oauth2', () => {
@@ -168,7 +177,7 @@ describe('simple-oauth2', () => {
     ),
   );
 
-  it.each(modes)('gets a token with %j', async (options) => {
+  it.each(modes)('simple-oauth2 gets a token with %j', async (options) => {
     const config = {
       client: { id: key.id, secret: key.secret },
       auth: { tokenHost: stack.url, revokePath: '/oauth/revoke' },
@@ -179,7 +188,7 @@ describe('simple-oauth2', () => {
     expect(granted.token.scope).toBe(`deployment:${DEPLOYMENT} code:deploy airflow:read`);
     const token = granted.token.access_token as string;
     expect(await use(stack, token)).toBe(200);
-    // Only the token endpoint accepts JSON, as the contract says.
+    // Only the token endpoint accepts JSON, as the contract specifies.
     if (options.bodyFormat === 'json') return;
     await granted.revoke('access_token');
     expect(await use(stack, token)).toBe(401);
@@ -200,7 +209,7 @@ describe('curl', () => {
     scope: ALL,
   };
 
-  it("gets a token with the JSON from the older service's documentation", async () => {
+  it("accepts the JSON from the older service's documentation", async () => {
     const fields = {
       client_id: id,
       client_secret: secret,
@@ -214,13 +223,13 @@ describe('curl', () => {
     expect(answer).toContain('"expires_in":86400,');
   });
 
-  it('gets a token with the form that the older service’s command-line client sends', async () => {
+  it('accepts the form that the older service’s command-line client sends', async () => {
     const form = `audience=astronomer-ee&client_id=${id}&client_secret=${secret}&grant_type=client_credentials`;
     const answer = await curl('--data', form, `${stack.url}/oauth/token`);
     expect(JSON.parse(answer)).toStrictEqual(isToken);
   });
 
-  it('gets a token with --user, and revokes it', async () => {
+  it('curl gets a token with --user, and revokes the token', async () => {
     const granted = await curl(
       '--user',
       `${id}:${secret}`,
@@ -248,7 +257,7 @@ describe('docs/oauth.md', () => {
   const text = readFileSync(new URL('../../docs/oauth.md', import.meta.url), 'utf8');
   const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block);
 
-  it('has commands that run in order, exactly as written', async () => {
+  it('the documented commands run in order, exactly as written', async () => {
     expect(blocks).toHaveLength(6);
     const script = ['set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
     const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };

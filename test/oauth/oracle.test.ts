@@ -6,7 +6,7 @@ import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { type Call, call, makeDeployment, makeKey, type Reply, runStack } from '../support/stack.ts';
 
 /**
- * Sends the same requests to this service and to the certified oidc-provider. Where the two differ, the row
+ * Sends the same requests to this service and to the certified oidc-provider. Where their responses differ, the row
  * gives both responses and the reason.
  */
 const stack = await runStack();
@@ -14,14 +14,14 @@ await makeDeployment(stack, 'etl');
 const key = await makeKey(stack, 'etl');
 const otherKey = await makeKey(stack, 'etl', { name: 'other' });
 
-/** A server, as a row sees it. */
+/** A server and the data that the rows need. */
 interface Server {
   readonly url: string;
   readonly paths: { readonly token: string; readonly introspect: string; readonly revoke: string };
-  /** One client that authenticates with Basic, and one that sends its credentials in the body. */
+  /** A client that authenticates with Basic, and a client that sends its credentials in the body. */
   readonly basic: Client;
   readonly post: Client;
-  /** Another client that uses Basic. */
+  /** A second client that uses Basic. */
   readonly other: Client;
   /** A client ID, a secret and a token that are well-formed but unknown. */
   readonly unknown: { readonly id: string; readonly secret: string; readonly token: string };
@@ -111,8 +111,8 @@ const revoke = async (server: Server, presented: string, extra: object = {}, cli
   call(server, 'POST', server.paths.revoke, { basic: of(client), form: { token: presented, ...extra } });
 
 /**
- * The parts of a response that the RFCs define: status, error code, whether it has a token, whether the token is
- * active, and caching headers.
+ * The parts of a response that the RFCs define: the status, the error code, whether the response contains a token,
+ * whether the token is active, and the caching headers.
  */
 function ruled({ status, headers, json }: Reply) {
   return {
@@ -133,11 +133,11 @@ const REFUSED = { status: 401, error: 'invalid_client' };
 interface Row {
   readonly rule: string;
   readonly ask: (server: Server) => Promise<Reply>;
-  /** The response of both servers, or of ours only. */
+  /** The response from both servers, or from this service if the servers differ. */
   readonly ours: object;
-  /** The response of oidc-provider, if it differs. */
+  /** The response from oidc-provider, if it differs from the service's. */
   readonly oracle?: object;
-  /** Why the responses differ. */
+  /** The reason why the responses differ. */
   readonly why?: string;
 }
 
@@ -419,12 +419,15 @@ const rows: Row[] = [
   },
 ];
 
-describe('compared with oidc-provider, the service answers row', () => {
-  it.each(rows)('$rule', async ({ ask, ours: expected, oracle: other, why }) => {
-    const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
-    expect(we).toStrictEqual(expected);
-    expect(they).toStrictEqual(other ?? expected);
-    // Each difference has a reason, and each reason belongs to a difference.
-    expect(why !== undefined).toBe(other !== undefined);
-  });
+describe('comparing the service with oidc-provider', () => {
+  it.each(rows)(
+    'the service and oidc-provider give the documented responses to $rule',
+    async ({ ask, ours: expected, oracle: other, why }) => {
+      const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
+      expect(we).toStrictEqual(expected);
+      expect(they).toStrictEqual(other ?? expected);
+      // Each difference between the servers has a reason, and each reason belongs to a difference.
+      expect(why !== undefined).toBe(other !== undefined);
+    },
+  );
 });

@@ -48,7 +48,7 @@ const introspect = (presented: string, by = key) =>
 const revoke = (presented: string, by = key) =>
   post('/oauth/revoke', { basic: of(by), form: { token: presented } });
 
-/** Headers of every response that come from the connection, or from the gateway. */
+/** Headers that the connection or the gateway adds to every response. */
 const TRANSPORT = [
   'apigw-requestid',
   'connection',
@@ -58,7 +58,7 @@ const TRANSPORT = [
   'transfer-encoding',
 ];
 
-/** The whole response without the headers that the connection adds. */
+/** Returns the whole response without the headers that the connection adds. */
 function whole({ status, headers, json, text }: Reply) {
   const own = Object.entries(headers).filter(([name]) => !TRANSPORT.includes(name));
   return { status, headers: Object.fromEntries(own), body: json ?? text };
@@ -101,14 +101,14 @@ const revoked = {
 const inactive = ok({ active: false });
 
 describe('POST /oauth/token', () => {
-  it('1: good Basic credentials get a token that must not be cached, and no refresh token (6749 §5.1, §4.4.3)', async () => {
+  it('1: valid Basic credentials get a token that must not be cached, and no refresh token (RFC 6749, sections 5.1 and 4.4.3)', async () => {
     const reply = await token({ basic, form: grant });
     expect(whole(reply)).toStrictEqual(issued(ALL));
     expect(Number.isInteger(reply.json.expires_in)).toBe(true);
     expect(await use(stack, reply.json.access_token)).toBe(200);
   });
 
-  it('2: a wrong secret and an unknown ID get the same 401 with a Basic challenge (6749 §5.2)', async () => {
+  it('2: a wrong secret and an unknown ID get the same 401 with a Basic challenge (RFC 6749, section 5.2)', async () => {
     const wrong = await token({ basic: [key.id, secretFor(key.id)], form: grant });
     const unknown = await token({ basic: [unknownId, secretFor(unknownId)], form: grant });
     expect(whole(wrong)).toStrictEqual(invalidClient);
@@ -116,32 +116,32 @@ describe('POST /oauth/token', () => {
     expect(wrong.text).toBe(unknown.text);
   });
 
-  it('3: a wrong secret in the body gets 401 invalid_client (6749 §5.2)', async () => {
+  it('3: a wrong secret in the body gets 401 invalid_client (RFC 6749, section 5.2)', async () => {
     const form = { ...grant, client_id: key.id, client_secret: secretFor(key.id) };
     expect(whole(await token({ form }))).toStrictEqual(invalidClient);
     expect(whole(await token({ form: { ...form, client_secret: key.secret } }))).toStrictEqual(issued(ALL));
   });
 
-  it('4: no client authentication gets 401 invalid_client (6749 §5.2)', async () => {
+  it('4: a call without client authentication gets 401 invalid_client (RFC 6749, section 5.2)', async () => {
     for (const form of [grant, { ...grant, client_id: key.id }, { ...grant, client_secret: key.secret }]) {
       expect(whole(await token({ form }))).toStrictEqual(invalidClient);
     }
   });
 
-  it('5: Basic and a secret in the body together get 400 (6749 §2.3)', async () => {
+  it('5: Basic credentials together with a secret in the body get 400 (RFC 6749, section 2.3)', async () => {
     const twice = invalidRequest('Use only one client authentication method.');
     const secret = { ...grant, client_secret: key.secret };
     expect(whole(await token({ basic, form: secret }))).toStrictEqual(twice);
     expect(whole(await token({ basic, form: { ...secret, client_id: key.id } }))).toStrictEqual(twice);
   });
 
-  it('6: a client_id in the body that differs from the Basic one gets 400; the same one is accepted', async () => {
+  it('6: a client_id in the body gets 400 if it differs from the client ID in the Basic credentials; the same ID is accepted', async () => {
     const differs = invalidRequest('client_id in the body differs from the one in the Authorization header.');
     expect(whole(await token({ basic, form: { ...grant, client_id: narrow.id } }))).toStrictEqual(differs);
     expect(whole(await token({ basic, form: { ...grant, client_id: key.id } }))).toStrictEqual(issued(ALL));
   });
 
-  it('7: a repeated parameter gets 400, in the body, or in body and query (6749 §3.2)', async () => {
+  it('7: a parameter that is repeated in the body, or occurs in both the body and the query, gets 400 (RFC 6749, section 3.2)', async () => {
     const twice = invalidRequest('Parameters must not be repeated.');
     const forms = [
       'grant_type=client_credentials&grant_type=client_credentials',
@@ -160,7 +160,7 @@ describe('POST /oauth/token', () => {
     expect(whole(both)).toStrictEqual(misplaced);
   });
 
-  it('7: audience and resource are accepted and ignored, however often they occur (8693 §2.1, 8707 §2)', async () => {
+  it('7: audience and resource are accepted and ignored, no matter how often they occur (RFC 8693, section 2.1; RFC 8707, section 2)', async () => {
     const asJson = { 'content-type': 'application/json' };
     for (const name of ['audience', 'resource']) {
       const form = `grant_type=client_credentials&${name}=a&${name}=b&${name}=a&${name}=`;
@@ -175,7 +175,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('8: a missing or empty grant_type gets 400 invalid_request (6749 §3.2)', async () => {
+  it('8: a missing or empty grant_type gets 400 invalid_request (RFC 6749, section 3.2)', async () => {
     const missing = invalidRequest('grant_type is missing.');
     for (const form of ['', 'grant_type=', 'scope=code:deploy', 'Grant_Type=client_credentials']) {
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -183,7 +183,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('9: another grant_type gets 400 unsupported_grant_type (6749 §5.2)', async () => {
+  it('9: any unsupported grant_type gets 400 unsupported_grant_type (RFC 6749, section 5.2)', async () => {
     const unsupported = refusal('unsupported_grant_type', 'This grant_type is not supported.');
     for (const type of [
       'password',
@@ -197,7 +197,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('10: unknown parameters and audience are ignored (6749 §3.2)', async () => {
+  it('10: unknown parameters and audience are ignored (RFC 6749, section 3.2)', async () => {
     const form = { ...grant, audience: 'astronomer-ee', resource: 'x', __proto: 'y', constructor: 'z' };
     expect(whole(await token({ basic, form }))).toStrictEqual(issued(ALL));
     expect(
@@ -205,7 +205,7 @@ describe('POST /oauth/token', () => {
     ).toStrictEqual(issued(ALL));
   });
 
-  it('11: a malformed scope, or one that the key lacks, gets 400; a narrower scope is returned (6749 §3.3)', async () => {
+  it('11: a malformed scope, or a scope that the key lacks, gets 400; the response contains the scope if it was narrowed (RFC 6749, section 3.3)', async () => {
     const malformed = [
       ' ',
       'code:deploy  airflow:read',
@@ -243,7 +243,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('12: JSON with the same fields is accepted; JSON that is not an object of strings gets 400', async () => {
+  it('12: a JSON body with the same fields as a form is accepted; a JSON body that is not an object of strings gets 400', async () => {
     const fields = { ...grant, client_id: key.id, client_secret: key.secret, audience: 'astronomer-ee' };
     expect(whole(await token({ json: fields }))).toStrictEqual(issued(ALL));
     expect(whole(await token({ basic, json: { ...grant, scope: 'code:deploy' } }))).toStrictEqual(
@@ -281,7 +281,7 @@ describe('POST /oauth/token', () => {
     );
   });
 
-  it('13: another method gets 404 from the gateway', async () => {
+  it('13: any HTTP method other than POST gets 404 from the gateway', async () => {
     const notFound = {
       status: 404,
       headers: { 'content-type': 'application/json' },
@@ -294,7 +294,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('14: credentials or a token in the query are rejected and never logged (6749 §2.3.1)', async () => {
+  it('14: credentials or a token in the query are rejected and never logged (RFC 6749, section 2.3.1)', async () => {
     const inQuery = invalidRequest('Parameters belong in the body, not in the query.');
     const live = await swap(stack, key);
     const credentials = `client_id=${key.id}&client_secret=${key.secret}`;
@@ -320,7 +320,7 @@ describe('POST /oauth/token', () => {
     expect(stack.logs.text()).toContain(key.id);
   });
 
-  it('15: Basic that is not base64 or has no colon gets 400, another scheme 401 (6749 §5.2)', async () => {
+  it('15: Basic credentials that are not base64 or have no colon get 400; any scheme other than Basic gets 401 (RFC 6749, section 5.2)', async () => {
     const malformed = invalidRequest('The Authorization header is not valid Basic authentication.');
     const encoded = (text: string) => Buffer.from(text).toString('base64');
     const good = encoded(basic.join(':'));
@@ -340,7 +340,7 @@ describe('POST /oauth/token', () => {
       );
     }
     const others = [
-      // Trailing white space is not part of a header, so this is only a scheme.
+      // Trailing white space is not part of a header, so this header consists only of a scheme.
       'Basic ',
       `Basic\t${good}`,
       'Bearer x',
@@ -361,7 +361,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('16: ID and secret are accepted percent-encoded and raw (6749 §2.3.1, App. B)', async () => {
+  it('16: the ID and secret are accepted both percent-encoded and raw (RFC 6749, section 2.3.1 and appendix B)', async () => {
     const encodeAll = (text: string) =>
       [...Buffer.from(text)].map((byte) => `%${byte.toString(16)}`).join('');
     expect(
@@ -372,13 +372,13 @@ describe('POST /oauth/token', () => {
     expect(whole(await token({ basic, headers: asForm, body }))).toStrictEqual(
       issued('deployment:etl code:deploy airflow:read'),
     );
-    // A plus sign means a space here, so an ID with one is a different ID.
+    // A plus sign decodes to a space here, so an ID that contains one becomes a different ID.
     expect(whole(await token({ basic: [`${key.id}+`, key.secret], form: grant }))).toStrictEqual(
       invalidClient,
     );
   });
 
-  it('17: a secret that is padded, changed in case, truncated, overlong or has a NUL is rejected (6749 §10.10)', async () => {
+  it('17: rejects a secret that is padded, truncated, overlong or changed in case, or that contains a NUL (RFC 6749, section 10.10)', async () => {
     const { secret } = key;
     const swapped = secret.replace(/[a-z]/gi, (c) =>
       c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase(),
@@ -404,7 +404,7 @@ describe('POST /oauth/token', () => {
     const huge = { ...grant, client_id: key.id, client_secret: secret + 'x'.repeat(1024 * 1024) };
     expect(whole(await token({ form: huge }))).toStrictEqual(tooLarge);
     expect(whole(await token({ json: huge }))).toStrictEqual(tooLarge);
-    // A token, a temporary token and another key's secret are not secrets of this key.
+    // A token, a temporary token and a different key's secret are not valid as this key's secret.
     const live = await swap(stack, key);
     const temporary = formatCredential(
       { kind: 'temporary', deploymentId: 'etl', ulid: key.id.slice(-26) },
@@ -417,7 +417,7 @@ describe('POST /oauth/token', () => {
     }
   });
 
-  it('18: wrong secrets count in one metric with the client ID as a field, and do not affect the real client', async () => {
+  it('18: a metric counts wrong secrets with the client ID as a field, and wrong secrets do not affect the real client', async () => {
     const wrong = await Promise.all(
       Array.from({ length: 25 }, () => token({ basic: [key.id, secretFor(key.id)], form: grant })),
     );
@@ -449,7 +449,7 @@ describe('POST /oauth/token', () => {
     for (const line of refused) expect(line.client_id).toBe(key.id);
   });
 
-  it('19: no error text uses characters outside RFC 6749 §5.2, whatever was sent', async () => {
+  it('19: no error text contains characters that RFC 6749, section 5.2, forbids, regardless of the request', async () => {
     const hostile = ['"\\\n\u0001é', '\u2028<script>', '%22', '\\u0022'];
     for (const text of hostile) {
       const replies = await Promise.all([
@@ -471,7 +471,7 @@ describe('POST /oauth/token', () => {
 });
 
 describe('POST /oauth/introspect', () => {
-  it('20: an active token is described in a response that must not be cached, and introspection does not extend it (7662 §2.2)', async () => {
+  it('20: introspection describes an active token in a response that must not be cached, and does not extend the token (RFC 7662, section 2.2)', async () => {
     const live = await swap(stack, key, 'code:deploy');
     stack.clock.advance(3600);
     const described = ok({
@@ -496,7 +496,7 @@ describe('POST /oauth/introspect', () => {
     expect(whole(await introspect(live))).toStrictEqual(inactive);
   });
 
-  it('20: a temporary token of the Deployment is described with its person', async () => {
+  it('20: introspection describes a temporary token of the Deployment together with its person', async () => {
     const made = await call(stack, 'POST', '/deployments/etl/temporary-tokens', {
       token: await stack.signIn('member'),
       json: { scopes: ['airflow:read'] },
@@ -516,7 +516,7 @@ describe('POST /oauth/introspect', () => {
     expect(whole(await introspect(made.json.access_token, foreign))).toStrictEqual(inactive);
   });
 
-  it('21: unknown, expired, revoked and deleted tokens, a secret and garbage get exactly {"active":false} (7662 §2.2)', async () => {
+  it('21: introspection returns exactly {"active":false} for unknown, expired, revoked and deleted tokens, a secret and garbage (RFC 7662, section 2.2)', async () => {
     const gone = await makeKey(stack, 'etl', { name: 'gone' });
     const disabled = await makeKey(stack, 'etl', { name: 'disabled' });
     const [ofGone, ofDisabled, given, live] = await Promise.all(
@@ -553,7 +553,7 @@ describe('POST /oauth/introspect', () => {
     expect(whole(await introspect(live as string))).toStrictEqual(inactive);
   });
 
-  it('22: introspection without client authentication gets 401 (7662 §2.1, 2.3)', async () => {
+  it('22: introspection without client authentication returns 401 (RFC 7662, sections 2.1 and 2.3)', async () => {
     const live = await swap(stack, key);
     expect(whole(await post('/oauth/introspect', { form: { token: live } }))).toStrictEqual(invalidClient);
     expect(whole(await post('/oauth/introspect', { token: live, form: { token: live } }))).toStrictEqual(
@@ -562,7 +562,7 @@ describe('POST /oauth/introspect', () => {
     expect(whole(await introspect(live, { ...key, secret: secretFor(key.id) }))).toStrictEqual(invalidClient);
   });
 
-  it('23: another Deployment’s token gets {"active":false} (7662 §4)', async () => {
+  it('23: introspection returns {"active":false} for another Deployment’s token (RFC 7662, section 4)', async () => {
     expect(whole(await introspect(await swap(stack, key), foreign))).toStrictEqual(inactive);
     expect(whole(await introspect(await swap(stack, foreign), key))).toStrictEqual(inactive);
   });
@@ -570,7 +570,7 @@ describe('POST /oauth/introspect', () => {
 
 describe('POST /oauth/introspect and POST /oauth/revoke', () => {
   it.each(['/oauth/introspect', '/oauth/revoke'])(
-    '24: %s without token gets 400 invalid_request (7662 §2.1, 7009 §2.1)',
+    '24: %s without a token gets 400 invalid_request (RFC 7662, section 2.1; RFC 7009, section 2.1)',
     async (path) => {
       for (const form of ['', 'token=', 'token_type_hint=access_token', 'Token=x']) {
         const headers = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -581,7 +581,7 @@ describe('POST /oauth/introspect and POST /oauth/revoke', () => {
     },
   );
 
-  it('25: a wrong token_type_hint changes nothing (7662 §2.1, 7009 §2.1)', async () => {
+  it('25: a wrong token_type_hint has no effect (RFC 7662, section 2.1; RFC 7009, section 2.1)', async () => {
     for (const token_type_hint of ['refresh_token', 'access_token', 'nonsense']) {
       const live = await swap(stack, key);
       const form = { token: live, token_type_hint };
@@ -593,7 +593,7 @@ describe('POST /oauth/introspect and POST /oauth/revoke', () => {
 });
 
 describe('POST /oauth/revoke', () => {
-  it('26: a client revokes its own token with immediate effect; revoking it again is also 200 (7009 §2)', async () => {
+  it('26: a client revokes its own token with immediate effect, and revoking it again also returns 200 (RFC 7009, section 2)', async () => {
     const [live, sibling] = [await swap(stack, key), await swap(stack, key)];
     expect(whole(await revoke(live))).toStrictEqual(revoked);
     expect(await use(stack, live)).toBe(401);
@@ -602,7 +602,7 @@ describe('POST /oauth/revoke', () => {
     expect(await use(stack, sibling)).toBe(200);
   });
 
-  it('27: revoking an unknown token or garbage is 200 (7009 §2.2)', async () => {
+  it('27: revoking an unknown token or garbage returns 200 (RFC 7009, section 2.2)', async () => {
     for (const presented of [
       mintCredential('token', 'etl', key.id.slice(-26)),
       'garbage',
@@ -614,7 +614,7 @@ describe('POST /oauth/revoke', () => {
     expect(whole(await token({ basic, form: grant }))).toStrictEqual(issued(ALL));
   });
 
-  it('28: revoking a token of another client is 200 and the token stays active, in the same Deployment or not (7009 §2.1)', async () => {
+  it("28: revoking another client's token returns 200, and the token stays active, whether or not it belongs to the same Deployment (RFC 7009, section 2.1)", async () => {
     const temporary = await call(stack, 'POST', '/deployments/etl/temporary-tokens', {
       token: await stack.signIn('member'),
       json: {},
@@ -625,7 +625,7 @@ describe('POST /oauth/revoke', () => {
     }
   });
 
-  it('29: revocation is 503 with Retry-After while DynamoDB is down, never 200; so are the other calls (7009 §2.2.1)', async () => {
+  it('29: revocation and the other calls return 503 with Retry-After while DynamoDB is down, never 200 (RFC 7009, section 2.2.1)', async () => {
     const live = await swap(stack, key);
     const busy = refusal('temporarily_unavailable', 'The service is busy. Try again in a second.', 503, {
       'retry-after': '1',
@@ -638,7 +638,7 @@ describe('POST /oauth/revoke', () => {
       expect(whole(await revoke(live))).toStrictEqual(busy);
       expect(whole(await introspect(live))).toStrictEqual(busy);
       expect(whole(await token({ basic, form: grant }))).toStrictEqual(busy);
-      // Rejections that need no read of the table are unchanged.
+      // Responses to calls that the service rejects without reading the table are unchanged.
       expect(whole(await revoke(live, { ...key, secret: 'x' }))).toStrictEqual(invalidClient);
     }
     engine.fault = undefined;
@@ -647,7 +647,7 @@ describe('POST /oauth/revoke', () => {
 });
 
 describe('OAuth metadata and bearer tokens', () => {
-  it('30: metadata names the URL of the request as the issuer, and has no empty array (8414 §2, §3)', async () => {
+  it('30: metadata gives the URL of the request as the issuer, and contains no empty array (RFC 8414, sections 2 and 3)', async () => {
     const reply = await call(stack, 'GET', '/.well-known/oauth-authorization-server');
     const methods = ['client_secret_basic', 'client_secret_post'];
     expect(whole(reply)).toStrictEqual(
@@ -668,7 +668,7 @@ describe('OAuth metadata and bearer tokens', () => {
     expect(stack.calls('metadata')).toStrictEqual({});
   });
 
-  it('30: metadata names only supported grant types: no token exchange without trusted issuers', () => {
+  it('30: metadata lists only supported grant types: no token exchange without trusted issuers', () => {
     const { body } = metadata('https://keys.example.com', ['code:deploy'], false);
     expect(body).toMatchObject({ grant_types_supported: ['client_credentials'] });
   });
@@ -679,7 +679,7 @@ describe('OAuth metadata and bearer tokens', () => {
     body: { message: 'Unauthorized' },
   });
 
-  it('31: /whoami returns 401 Bearer without a token, and error="invalid_token" with an invalid one (6750 §3)', async () => {
+  it('31: /whoami returns 401: with a bare Bearer challenge if there is no token, and with error="invalid_token" if the token is invalid (RFC 6750, section 3)', async () => {
     expect(whole(await call(stack, 'GET', '/whoami'))).toStrictEqual(unauthorised('Bearer'));
     const invalid = unauthorised('Bearer error="invalid_token"');
     const presented = [
@@ -695,7 +695,7 @@ describe('OAuth metadata and bearer tokens', () => {
     expect(whole(basicThere)).toStrictEqual(invalid);
   });
 
-  it('32: /whoami ignores an access token in a query parameter and returns 401 (6750 §5.3, 9700)', async () => {
+  it('32: /whoami ignores an access token in a query parameter and returns 401 (RFC 6750, section 5.3; RFC 9700)', async () => {
     const live = await swap(stack, key);
     const reply = await call(stack, 'GET', `/whoami?access_token=${live}`);
     expect(whole(reply)).toStrictEqual(unauthorised('Bearer'));

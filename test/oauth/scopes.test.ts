@@ -6,7 +6,7 @@ import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { call, makeDeployment, makeKey, swap } from '../support/stack.ts';
 
-/** One stack with persistent data, which is deployed again with fewer scopes halfway through. */
+/** A stack with persistent data that is deployed again with fewer scopes halfway through the file. */
 const dataDirectory = mkdtempSync(join(tmpdir(), 'scopes-'));
 const deploy = (scopes: string) => {
   // The data directory belongs to the embedded engine, regardless of the engine that other tests use.
@@ -24,7 +24,7 @@ const key = await makeKey(stack, 'etl');
 const token = await swap(stack, key);
 const narrowed = await swap(stack, key, 'airflow:read airflow:write');
 
-/** The scope of a token according to a use and to introspection, which must agree. */
+/** Returns the scope that both a use of the token and introspection report; the two must be the same. */
 async function scopeOf(one: string): Promise<string> {
   const used = await call(stack, 'GET', '/whoami', { token: one });
   const seen = await call(stack, 'POST', '/oauth/introspect', {
@@ -40,13 +40,13 @@ async function editScopes(scopes: string[]): Promise<void> {
   expect(edited.status).toBe(200);
 }
 
-describe('the scopes of a token', () => {
-  it('the scopes of a token are those of its key, or the narrower ones that were requested', async () => {
+describe("a token's scopes", () => {
+  it("a token has its key's scopes, or the narrower scopes that were requested", async () => {
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read airflow:write');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read airflow:write');
   });
 
-  it('follow an edit of the key at the next check', async () => {
+  it("editing a key changes its tokens' scopes at the next check", async () => {
     await editScopes(['code:deploy', 'airflow:read']);
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read');
@@ -55,13 +55,13 @@ describe('the scopes of a token', () => {
     expect(await scopeOf(narrowed)).toBe('deployment:etl');
   });
 
-  it('never exceed the requested ones, even when the key gains scopes', async () => {
+  it("a token's scopes never exceed the requested scopes, even when the key gains scopes", async () => {
     await editScopes(['code:deploy', 'airflow:read', 'airflow:write']);
     expect(await scopeOf(token)).toBe('deployment:etl code:deploy airflow:read airflow:write');
     expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read airflow:write');
   });
 
-  it('omit scopes that the stack no longer knows, and requests for them are rejected', {
+  it('a token omits scopes that the stack no longer knows, and the service rejects requests for them', {
     timeout: 60_000,
   }, async () => {
     await stack.stop();
@@ -75,7 +75,7 @@ describe('the scopes of a token', () => {
       });
     expect((await ask('airflow:read')).json.scope).toBe('deployment:etl airflow:read');
     expect((await ask('code:deploy')).json.error).toBe('invalid_scope');
-    // A scope that the stack has gained is not a scope of the key.
+    // The key does not get a scope that was added to the stack later.
     expect((await ask('jobs:run')).json.error).toBe('invalid_scope');
   });
 });

@@ -35,7 +35,7 @@ const eventually = { timeout: 20_000, interval: 100 };
 const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
 
 describe('a Deployment of a followed table', () => {
-  it('is registered, changed and deleted by its row only, and all its keys and tokens are deleted with it', async () => {
+  it('a followed Deployment is registered, changed and deleted only through its row, and its keys and tokens are deleted with it', async () => {
     await put('etl', { label: 'Nightly loads', teams: ['data-eng'] });
     await expect
       .poll(() => seen('etl'), eventually)
@@ -57,7 +57,7 @@ describe('a Deployment of a followed table', () => {
     await remove('etl');
   });
 
-  it('goes to the dead-letter queue without delaying other rows when its ID is invalid', async () => {
+  it('a row with an invalid ID goes to the dead-letter queue without delaying other rows', async () => {
     await put('before');
     await put('no such id');
     await put('other', { type: 'cluster' });
@@ -75,7 +75,7 @@ describe('a Deployment of a followed table', () => {
     expect((await callAs(stack, 'admin', 'GET', '/deployments/other')).status).toBe(404);
   });
 
-  it('is corrected by the weekly reconciliation when the stream missed it', async () => {
+  it('the weekly reconciliation corrects a Deployment whose change the stream missed', async () => {
     await put('missed');
     await put('gone');
     await expect.poll(() => seen('missed'), eventually).toMatchObject({ name: 'missed' });
@@ -102,7 +102,38 @@ describe('a Deployment of a followed table', () => {
   });
 });
 
-it('the emulator rejects a followed table in another account and says why', async () => {
+it('#66: keeps most Deployments when the followed table loses all rows, raises an alarm, and applies all other changes', async () => {
+  /** Returns the log lines of a function that contain a message. */
+  const linesOf = (functionName: string, message: string) =>
+    stack.logs
+      .text(functionName)
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line))
+      .filter((line) => line.message === message);
+  const ids = Array.from({ length: 20 }, (_, n) => `lost-${n}`);
+  for (const id of ids) await put(id);
+  await expect.poll(() => seen('lost-19'), eventually).toMatchObject({ name: 'lost-19' });
+  for (const id of ids) await remove(id);
+  await put('later');
+  await expect.poll(() => seen('later'), eventually).toMatchObject({ name: 'later' });
+
+  const { json } = await callAs(stack, 'admin', 'GET', '/deployments?limit=100');
+  const items = json.items.filter(({ id }: { id: string }) => id.startsWith('lost-'));
+  expect(items.length).toBeGreaterThan(10);
+  const stopped = linesOf('sync-deployments', 'deletion stopped');
+  expect(stopped).toHaveLength(items.length);
+  expect(stopped[0]).toMatchObject({ level: 'ERROR', outcome: 'stopped', DeletionsStopped: 1 });
+  expect(linesOf('sync-deployments', 'change applied')).toContainEqual(
+    expect.objectContaining({ level: 'INFO', deployment_id: 'lost-0', outcome: 'deleted' }),
+  );
+  await stack.invoke('reconcile', scheduled);
+  expect(linesOf('reconcile', 'deletions are stopped')).toMatchObject([
+    { level: 'ERROR', DeletionsStopped: 1 },
+  ]);
+});
+
+it('the emulator rejects a followed table in another account and explains why', async () => {
   const table = TABLE.replace('000000000000', '111122223333');
   const elsewhere = { ...SOURCE, table, stream: `${table}/stream/2026-01-01T00:00:00.000` };
   const starting = startLocalStack({ synthesise: assemblyOf, context: { deploymentsSource: elsewhere } });

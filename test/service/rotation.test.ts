@@ -20,7 +20,7 @@ async function newKey(): Promise<CreatedKey & { path: string; deploymentId: stri
 const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
 const withSecret = (key: CreatedKey, secret: string) => exchange(service, { ...key, secret });
 
-/** Which of these secrets are accepted. Checking counts as a use. */
+/** Returns which of these secrets are accepted. Each check counts as a use. */
 async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> {
   const answers: boolean[] = [];
   for (const secret of secrets) answers.push((await withSecret(key, secret)).status === 200);
@@ -28,7 +28,7 @@ async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> 
 }
 
 describe('a rotation', () => {
-  it('returns 200 with the key and a new secret, once', async () => {
+  it('a rotation returns 200 with the key and, only once, its new secret', async () => {
     const key = await newKey();
     const reply = await rotate(key.path);
     expect(reply.status).toBe(200);
@@ -45,7 +45,7 @@ describe('a rotation', () => {
     for (const text of [items, service.logs.text()]) expect(text).not.toContain(secret.slice(-49));
   });
 
-  it('keeps the old secret valid for 7 days by default, until the exact millisecond, and its tokens stay valid', async () => {
+  it("a rotation keeps the old secret valid for 7 days by default, to the millisecond, and the key's tokens stay valid", async () => {
     const key = await newKey();
     const token = await swap(service, key);
     const { secret } = (await rotate(key.path)).json;
@@ -59,7 +59,7 @@ describe('a rotation', () => {
     expect((await callAs(service, 'admin', 'GET', key.path)).json.credentials).toHaveLength(1);
   });
 
-  it('retires the old secret after the given number of seconds, 0 for immediately', async () => {
+  it('a rotation retires the old secret after the given number of seconds, or immediately if the number is 0', async () => {
     const key = await newKey();
     const first = (await rotate(key.path, { retireOld: 60 })).json.secret;
     service.clock.advance(59);
@@ -72,7 +72,7 @@ describe('a rotation', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('never leaves more than two active secrets, and replaces one that was never used', async () => {
+  it('a rotation never leaves more than two active secrets, and replaces a secret that was never used', async () => {
     const key = await newKey();
     const lost = (await rotate(key.path)).json.secret;
     const second = (await rotate(key.path)).json.secret;
@@ -81,7 +81,7 @@ describe('a rotation', () => {
     expect(await accepted(key, [key.secret, lost, second, third])).toEqual([false, false, true, true]);
   });
 
-  it('never extends the old secret when it is repeated', async () => {
+  it('a repeated rotation never extends the old secret', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 60 });
     service.clock.advance(30);
@@ -89,7 +89,7 @@ describe('a rotation', () => {
     expect(again.json.credentials[0].retiresAt).toBe(at(60));
   });
 
-  it('writes an event without a secret', async () => {
+  it('a rotation writes an event without a secret', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'now' });
     const events = await partition(service, `EVENTS#${key.deploymentId}`);
@@ -97,7 +97,7 @@ describe('a rotation', () => {
     expect(event?.data).toEqual({ keyId: key.id, name: 'ci', scopes: key.scopes, retireOld: 'now' });
   });
 
-  it('happens once for an Idempotency-Key, and a retry gets the response without the secret', async () => {
+  it('a rotation happens once for each Idempotency-Key, and a retry gets the response without the secret', async () => {
     const key = await newKey();
     const again = { headers: { 'idempotency-key': 'rotate-1' } };
     const first = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
@@ -113,7 +113,7 @@ describe('a rotation', () => {
     expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
   });
 
-  it('leaves the old secret and one of the returned ones active when many run at once', async () => {
+  it('concurrent rotations leave the old secret and one of the new secrets active', async () => {
     const key = await newKey();
     const replies = await Promise.all(Array.from({ length: 8 }, () => rotate(key.path)));
     expect(replies.every(({ status }) => status === 200 || status === 409)).toBe(true);
@@ -124,8 +124,98 @@ describe('a rotation', () => {
   });
 });
 
+describe('an old secret that is still in use before it retires', () => {
+  const reported = async (deploymentId: string) =>
+    (await partition(service, `EVENTS#${deploymentId}`)).filter(
+      ({ type }) => type === 'api_key.secret_retiring',
+    );
+
+  it('an old secret is reported at its first exchange in its last 24 hours, to the millisecond, and only once', async () => {
+    const key = await newKey();
+    await rotate(key.path, { retireOld: 3 * DAY });
+    await accepted(key, [key.secret]);
+    service.clock.freeze(NOON + 2 * DAY * 1000 - 1);
+    expect(await accepted(key, [key.secret])).toEqual([true]);
+    expect(await reported(key.deploymentId)).toEqual([]);
+    service.clock.freeze(NOON + 2 * DAY * 1000);
+    expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
+    service.clock.freeze(NOON + (3 * DAY - 1) * 1000);
+    expect(await accepted(key, [key.secret])).toEqual([true]);
+    // Later uses are recorded as usual.
+    const { credentials } = (await callAs(service, 'member', 'GET', key.path)).json;
+    expect(credentials[0]).toMatchObject({ lastUsedAt: at(3 * DAY - 1) });
+    const events = await reported(key.deploymentId);
+    expect(events).toMatchObject([
+      {
+        createdAt: NOON + 2 * DAY * 1000,
+        actor: { principal: 'exchange', type: 'system', address: '127.0.0.1' },
+      },
+    ]);
+    expect(events[0]?.data).toEqual({
+      keyId: key.id,
+      name: 'ci',
+      secretCreatedAt: at(0),
+      retiresAt: at(3 * DAY),
+    });
+    const { items } = (
+      await callAs(
+        service,
+        'member',
+        'GET',
+        `/deployments/${key.deploymentId}/events?type=api_key.secret_retiring`,
+      )
+    ).json;
+    expect(items).toMatchObject([{ type: 'api_key.secret_retiring', data: { retiresAt: at(3 * DAY) } }]);
+  });
+
+  it('an old secret is reported at its first exchange after a rotation that keeps it for less than 24 hours', async () => {
+    const key = await newKey();
+    await accepted(key, [key.secret]);
+    service.clock.freeze(NOON + 1000);
+    await rotate(key.path, { retireOld: 3600 });
+    service.clock.freeze(NOON + 2000);
+    await accepted(key, [key.secret, key.secret]);
+    expect(await reported(key.deploymentId)).toMatchObject([{ data: { retiresAt: at(3601) } }]);
+  });
+
+  it('an old secret is reported if it is first used in its last 24 hours', async () => {
+    const key = await newKey();
+    await rotate(key.path, { retireOld: 3600 });
+    service.clock.freeze(NOON + 1000);
+    await accepted(key, [key.secret, key.secret]);
+    expect(await reported(key.deploymentId)).toMatchObject([{ data: { retiresAt: at(3600) } }]);
+  });
+
+  it('an old secret is reported even if its retirement waits for the first use of the new secret', async () => {
+    const key = await newKey();
+    await rotate(key.path, { retireOld: 'on_first_use' });
+    service.clock.freeze(NOON + 6 * DAY * 1000);
+    await accepted(key, [key.secret]);
+    expect(await reported(key.deploymentId)).toMatchObject([{ data: { retiresAt: at(7 * DAY) } }]);
+  });
+
+  it('an old secret is reported once when it is exchanged many times concurrently, and each exchange returns a token', async () => {
+    const key = await newKey();
+    await accepted(key, [key.secret]);
+    service.clock.freeze(NOON + 1000);
+    await rotate(key.path, { retireOld: 3600 });
+    service.clock.freeze(NOON + 2000);
+    const replies = await Promise.all(Array.from({ length: 8 }, () => withSecret(key, key.secret)));
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
+    expect(await reported(key.deploymentId)).toHaveLength(1);
+  });
+
+  it('an old secret is not reported while only the new secret is used', async () => {
+    const key = await newKey();
+    const { secret } = (await rotate(key.path, { retireOld: 3600 })).json;
+    service.clock.freeze(NOON + 1000);
+    await accepted(key, [secret, secret]);
+    expect(await reported(key.deploymentId)).toEqual([]);
+  });
+});
+
 describe('a rotation with on_first_use', () => {
-  it('retires the old secret when the new one is first used', async () => {
+  it('on_first_use retires the old secret when the new secret is first used', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
@@ -136,7 +226,7 @@ describe('a rotation with on_first_use', () => {
     expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
   });
 
-  it('writes an event when the first use retires the old secret, and none for later uses', async () => {
+  it('on_first_use writes an event when the first use retires the old secret, and no event for later uses', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     service.clock.advance(60);
@@ -156,7 +246,7 @@ describe('a rotation with on_first_use', () => {
     });
   });
 
-  it('retires the old secret after 7 days at the latest', async () => {
+  it('on_first_use retires the old secret after 7 days at the latest', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
@@ -165,14 +255,14 @@ describe('a rotation with on_first_use', () => {
     expect(await accepted(key, [key.secret])).toEqual([false]);
   });
 
-  it('can be repeated after a lost response, and the old secret stays active until the new one is used', async () => {
+  it('a rotation with on_first_use can be repeated after a lost response, and the old secret stays active until the new secret is used', async () => {
     const key = await newKey();
     const lost = (await rotate(key.path, { retireOld: 'on_first_use' })).json.secret;
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, lost, secret, key.secret])).toEqual([true, false, true, false]);
   });
 
-  it('issues a token for each of many concurrent first uses', async () => {
+  it('each of many concurrent first uses of a new secret gets a token', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const answers = await Promise.all(Array.from({ length: 4 }, () => withSecret(key, secret)));
@@ -180,7 +270,7 @@ describe('a rotation with on_first_use', () => {
     expect(await accepted(key, [key.secret])).toEqual([false]);
   });
 
-  it('is not completed by a wrong new secret', async () => {
+  it('a wrong new secret does not complete a rotation with on_first_use', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const wrong = mistyped(secret);
@@ -189,7 +279,7 @@ describe('a rotation with on_first_use', () => {
 });
 
 describe('a rotation with "now"', () => {
-  it('rejects the old secret and every older token at the next check', async () => {
+  it('a rotation with "now" revokes the old secret and every older token from the next check on', async () => {
     const key = await newKey();
     const tokens = [await swap(service, key), await swap(service, key)];
     const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
@@ -199,7 +289,7 @@ describe('a rotation with "now"', () => {
     expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
   });
 
-  it('leaves a disabled key disabled', async () => {
+  it('a rotation with "now" leaves a disabled key disabled', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PATCH', key.path, { json: { enabled: false } });
     const reply = await rotate(key.path, { retireOld: 'now' });
@@ -211,7 +301,7 @@ describe('a rotation with "now"', () => {
 describe('an invalid rotation', () => {
   const rule = 'must be "on_first_use", "now", or whole seconds from 0 to 7776000';
   it.each([-1, 1.5, 90 * DAY + 1, '60', 'later', null, true])(
-    'is rejected for retireOld %j',
+    'rejects a rotation with retireOld %j',
     async (retireOld) => {
       const key = await newKey();
       const reply = await rotate(key.path, { retireOld });
@@ -220,7 +310,7 @@ describe('an invalid rotation', () => {
     },
   );
 
-  it('is rejected for an unknown field, a missing key, and a person who may not see the Deployment', async () => {
+  it('rejects a rotation with an unknown field, for a missing key, and by a person who may not see the Deployment', async () => {
     const key = await newKey();
     const unknown = await rotate(key.path, { retire: 1 });
     expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);

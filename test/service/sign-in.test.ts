@@ -6,7 +6,7 @@ const service = await runStack({ context: { adminGroup: 'admins' } });
 
 const NOT_SIGNED_IN_BY_GATEWAY = { message: 'Unauthorized' };
 const notSignedIn = (detail: string) => ({
-  type: 'about:blank',
+  type: '/errors#invalid_token',
   title: 'Unauthorized',
   status: 401,
   code: 'invalid_token',
@@ -18,13 +18,13 @@ const register = async (groups: unknown) => {
   return (await call(service, 'PUT', '/deployments/etl', { token, json: {} })).status;
 };
 
-describe('the access token of a management call', () => {
+describe("a management call's access token", () => {
   it('is required', async () => {
     const { status, json } = await call(service, 'GET', '/deployments');
     expect([status, json]).toEqual([401, NOT_SIGNED_IN_BY_GATEWAY]);
   });
 
-  it('is rejected by the gateway when it is expired, or of another issuer or audience', async () => {
+  it("the gateway rejects a person's access token that is expired, comes from another issuer or has another audience", async () => {
     const now = Math.floor(Date.now() / 1000);
     for (const claims of [
       { exp: now - 60 },
@@ -38,7 +38,7 @@ describe('the access token of a management call', () => {
     }
   });
 
-  it('is rejected by the gateway when it is unsigned or signed with another key', async () => {
+  it("the gateway rejects a person's access token that is unsigned or signed with another key", async () => {
     const [header = '', payload = '', signature = ''] = (await service.signIn('admin')).split('.');
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
@@ -59,7 +59,7 @@ describe('the access token of a management call', () => {
     }
   });
 
-  it('is rejected by the service when it is an ID token, which the gateway accepts', async () => {
+  it('the service rejects an ID token, which the gateway accepts', async () => {
     const idToken = await service.signIn('admin', 'id', ({ payload }) => {
       payload.aud = 'deployment-api-keys';
     });
@@ -68,14 +68,14 @@ describe('the access token of a management call', () => {
     expect(headers['www-authenticate']).toBe('Bearer error="invalid_token"');
   });
 
-  it('is rejected when anything marks it as an ID token', async () => {
+  it("rejects a person's token when anything marks it as an ID token", async () => {
     for (const mark of [{ token_use: 'id' }, { nonce: 'n' }, { at_hash: 'h' }, { c_hash: 'h' }]) {
       const token = await service.signIn('admin', 'access', ({ payload }) => Object.assign(payload, mark));
       expect((await list(token)).status, JSON.stringify(mark)).toBe(401);
     }
   });
 
-  it('is accepted in the formats of Cognito, Auth0, Okta and RFC 9068', async () => {
+  it("accepts people's access tokens in the formats of Cognito, Auth0, Okta and RFC 9068", async () => {
     const shapes: [string, Record<string, unknown>][] = [
       ['JWT', { token_use: 'access', scope: undefined, aud: undefined, client_id: 'deployment-api-keys' }],
       ['JWT', { scope: 'openid profile' }],
@@ -92,7 +92,7 @@ describe('the access token of a management call', () => {
     }
   });
 
-  it('is rejected without a sub', async () => {
+  it("rejects a person's access token without a sub", async () => {
     const token = await service.signIn('admin', 'access', ({ payload }) =>
       Object.assign(payload, { sub: undefined }),
     );
@@ -105,11 +105,11 @@ describe('the access token of a management call', () => {
 });
 
 describe('the administrators’ group', () => {
-  it('makes an administrator of a person with a group of exactly that name', async () => {
+  it('a person is an administrator if one of their groups has exactly the name of the administrators’ group', async () => {
     expect(await register(['x', 'admins'])).toBe(201);
   });
 
-  it("makes no administrator of a person whose groups only look like it in the gateway's flattened claim", async () => {
+  it("a person is not an administrator if the group only appears to match in the gateway's flattened claim", async () => {
     for (const groups of [
       ['x admins'],
       ['admins x'],
@@ -127,7 +127,7 @@ describe('the administrators’ group', () => {
 });
 
 describe('the administrators’ scope', () => {
-  it('makes an administrator of a person with that scope, and groups do not count', async () => {
+  it('a person with the administrators’ scope is an administrator, regardless of groups', async () => {
     const scoped = await runStack({
       context: { issuer: service.issuer, audience: 'deployment-api-keys', adminScope: 'keys:admin' },
     });

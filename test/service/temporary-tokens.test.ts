@@ -8,13 +8,13 @@ const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const ALL = 'code:deploy airflow:read airflow:write';
 
-// Lifetimes that all differ from a day, because a temporary token ignores them.
+// All lifetimes differ from a day, because they must have no effect on a temporary token.
 const stack = await runStack({
   context: { tokenLifetime: '60', slideInterval: '0', maxTokenLifetime: '120' },
 });
 beforeEach(() => stack.clock.freeze(NOON));
 
-/** Creates a separate Deployment for each test, which the member may see. */
+/** Creates a separate Deployment for each test. The member is allowed to see it. */
 let count = 0;
 async function newDeployment(): Promise<string> {
   const id = `temp_${++count}`;
@@ -38,12 +38,12 @@ const otherMember = () =>
 
 const whoami = (token: string) => call(stack, 'GET', '/whoami', { token });
 
-/** The temporary token items of a Deployment. */
+/** Returns the temporary token items of a Deployment. */
 const grants = async (id: string) =>
   (await partition(stack, `DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('GRANT#'));
 
 describe('a temporary token', () => {
-  it('is returned only by the call that created it', async () => {
+  it('only the call that creates a temporary token returns it', async () => {
     const id = await newDeployment();
     const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json: {} });
     expect(reply.status).toBe(201);
@@ -74,7 +74,7 @@ describe('a temporary token', () => {
     expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
   });
 
-  it('identifies the person in the context for the API behind the authorizer', async () => {
+  it("a temporary token's context identifies the person to the API behind the authorizer", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await whoami(access_token)).json).toStrictEqual({
@@ -87,7 +87,7 @@ describe('a temporary token', () => {
     });
   });
 
-  it("G4: is valid for 24 hours from its issue, regardless of its use and the stack's lifetimes", async () => {
+  it("G4: a temporary token is valid for 24 hours after it is issued, regardless of its use and the stack's lifetimes", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     for (let hour = 0; hour < 24; hour++) {
@@ -100,7 +100,7 @@ describe('a temporary token', () => {
     expect(await use(stack, access_token)).toBe(401);
   });
 
-  it('is never written again, so that a use costs one read', async () => {
+  it('a temporary token is never rewritten, so each use costs only two reads: the token and its holder', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const before = await grants(id);
@@ -108,7 +108,7 @@ describe('a temporary token', () => {
     const writes = callsOf(stack, 'whoami', 'UpdateItem');
     stack.clock.advance(DAY / 2);
     expect(await use(stack, access_token)).toBe(200);
-    expect(callsOf(stack, 'whoami', 'BatchGetItem')).toBe(reads + 1);
+    expect(callsOf(stack, 'whoami', 'BatchGetItem')).toBe(reads + 2);
     expect(callsOf(stack, 'whoami', 'UpdateItem')).toBe(writes);
     expect(await grants(id)).toStrictEqual(before);
   });
@@ -116,14 +116,14 @@ describe('a temporary token', () => {
   it.each([
     [['airflow:read'], ' airflow:read'],
     [['airflow:write', 'code:deploy', 'airflow:write'], ' code:deploy airflow:write'],
-  ])('has the requested scopes: %j', async (scopes, expected) => {
+  ])('a temporary token has the requested scopes: %j', async (scopes, expected) => {
     const id = await newDeployment();
     const { access_token, scope } = await issue(id, 'member', { json: { scopes } });
     expect(scope).toBe(`deployment:${id}${expected}`);
     expect((await whoami(access_token)).json.scope).toBe(scope);
   });
 
-  it('has all scopes when the request has no body', async () => {
+  it('a temporary token has all scopes when the request has no body', async () => {
     const id = await newDeployment();
     expect((await issue(id, 'member', {})).scope).toBe(`deployment:${id} ${ALL}`);
   });
@@ -133,7 +133,7 @@ describe('a temporary token', () => {
     [{ scopes: 'code:deploy' }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [{ scopes: [] }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [{ lifetime: 99 }, 'lifetime', 'is not a field of this request'],
-  ])('is rejected with %j', async (json, field, rule) => {
+  ])('rejects a request for a temporary token with %j', async (json, field, rule) => {
     const id = await newDeployment();
     const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json });
     expect(reply.status).toBe(400);
@@ -141,7 +141,7 @@ describe('a temporary token', () => {
     expect(await grants(id)).toStrictEqual([]);
   });
 
-  it('is revoked with its Deployment, and stays revoked when the ID is registered again', async () => {
+  it('deleting a Deployment revokes its temporary tokens, which stay revoked when a Deployment with the same ID is registered', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
@@ -151,7 +151,7 @@ describe('a temporary token', () => {
     expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
   });
 
-  it('stays valid when its person leaves the group, and can still be revoked', async () => {
+  it('a temporary token stays valid when its holder leaves the group, and can still be revoked', async () => {
     const id = await newDeployment();
     const token = await issue(id);
     const moved = await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: { groups: ['others'] } });
@@ -162,7 +162,7 @@ describe('a temporary token', () => {
     expect(await use(stack, token.access_token)).toBe(401);
   });
 
-  it('is not a secret of a key and cannot be exchanged', async () => {
+  it("a temporary token is not a key's secret and cannot be exchanged", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const key = await makeKey(stack, id);
@@ -175,7 +175,7 @@ describe('a temporary token', () => {
 });
 
 describe('a revoked temporary token', () => {
-  it('is rejected immediately, and other tokens stay valid', async () => {
+  it('rejects a revoked temporary token immediately, and other tokens stay valid', async () => {
     const id = await newDeployment();
     const [one, other] = [await issue(id), await issue(id)];
     expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(204);
@@ -185,7 +185,7 @@ describe('a revoked temporary token', () => {
     expect((await callAs(stack, 'member', 'GET', pathOf(id))).json.items).toHaveLength(1);
   });
 
-  it('leaves events of its issue and revocation without the token or its hash', async () => {
+  it('records issuing and revoking a temporary token as events that contain neither the token nor its hash', async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id, 'member', { json: { scopes: ['code:deploy'] } });
     const [grant] = await grants(id);
@@ -206,8 +206,8 @@ describe('a revoked temporary token', () => {
   });
 });
 
-describe('the listing of temporary tokens', () => {
-  it('shows members their own tokens, and administrators all', async () => {
+describe('listing temporary tokens', () => {
+  it('shows members only their own temporary tokens, and shows administrators all temporary tokens', async () => {
     const id = await newDeployment();
     const mine = await issue(id);
     const token = await otherMember();
@@ -221,7 +221,7 @@ describe('the listing of temporary tokens', () => {
     );
   });
 
-  it('omits an expired token, whether or not TTL has deleted it, and nobody can revoke it', async () => {
+  it('does not list an expired temporary token, whether or not TTL has deleted it, and revoking it returns 404', async () => {
     const id = await newDeployment();
     const { id: tokenId } = await issue(id);
     stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
@@ -230,7 +230,7 @@ describe('the listing of temporary tokens', () => {
     expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
   });
 
-  it('is paginated with a cursor that is valid only for its caller', async () => {
+  it('the list of temporary tokens is paginated with a cursor that is valid only for its caller', async () => {
     const id = await newDeployment();
     const made = [];
     for (let n = 0; n < 5; n++) {
@@ -258,38 +258,41 @@ describe('temporary tokens that the caller may not see', () => {
     ['DELETE', '/01ARZ3NDEKTSV4RRFFQ69G5FAV'],
   ] as const;
 
-  it.each(calls)('return 404 for %s%s, as if the Deployment did not exist', async (method, rest) => {
-    const id = `hidden_${++count}`;
-    await makeDeployment(stack, id, { groups: ['others'] });
-    const hidden = await callAs(
-      stack,
-      'member',
-      method,
-      `${pathOf(id)}${rest}`,
-      method === 'POST' ? { json: {} } : {},
-    );
-    const absent = await callAs(
-      stack,
-      'member',
-      method,
-      `${pathOf('absent')}${rest}`,
-      method === 'POST' ? { json: {} } : {},
-    );
-    expect(hidden.status).toBe(404);
-    expect(hidden.json).toStrictEqual(absent.json);
-  });
+  it.each(calls)(
+    'calls for the temporary tokens of a hidden Deployment return 404 for %s%s, as if the Deployment did not exist',
+    async (method, rest) => {
+      const id = `hidden_${++count}`;
+      await makeDeployment(stack, id, { groups: ['others'] });
+      const hidden = await callAs(
+        stack,
+        'member',
+        method,
+        `${pathOf(id)}${rest}`,
+        method === 'POST' ? { json: {} } : {},
+      );
+      const absent = await callAs(
+        stack,
+        'member',
+        method,
+        `${pathOf('absent')}${rest}`,
+        method === 'POST' ? { json: {} } : {},
+      );
+      expect(hidden.status).toBe(404);
+      expect(hidden.json).toStrictEqual(absent.json);
+    },
+  );
 
-  it.each(calls)('return 401 for %s%s without a sign-in', async (method, rest) => {
+  it.each(calls)('calls for temporary tokens return 401 for %s%s without a sign-in', async (method, rest) => {
     const id = await newDeployment();
     expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
     const own = await issue(id);
-    // Neither a temporary token nor a key's token can be used to get another one.
+    // Neither a temporary token nor a key's token can be used to get another token.
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(401);
     const ofKey = await swap(stack, await makeKey(stack, id));
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
   });
 
-  it('return 404 on revocation when they belong to another person in the same group, as if they did not exist', async () => {
+  it("revoking another person's temporary token returns 404 even within the same group, as if the token did not exist", async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id);
     const token = await otherMember();
@@ -301,7 +304,7 @@ describe('temporary tokens that the caller may not see', () => {
   });
 
   it.each(['nonsense', '%23', '01arz3ndektsv4rrffq69g5fav', 'x'.repeat(2000)])(
-    'return 404 for an invalid ID: %s',
+    'temporary tokens return 404 for an invalid ID: %s',
     async (tokenId) => {
       const id = await newDeployment();
       expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);

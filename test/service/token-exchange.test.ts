@@ -29,7 +29,7 @@ interface Signing {
   expires?: number;
   kid?: string;
 }
-/** A subject token, valid by default. */
+/** Returns a subject token, which is valid by default. */
 function subjectToken({
   claims = CLAIMS,
   from = issuer,
@@ -66,7 +66,7 @@ const REFUSED = {
 };
 
 describe('a key with trust rules', () => {
-  it('has no secret, shows its rules, and cannot be rotated', async () => {
+  it('a key with trust rules has no secret, shows its rules, and cannot be rotated', async () => {
     const { reply, keyPath } = await newKey();
     expect(reply.status).toBe(201);
     expect(reply.json).not.toHaveProperty('secret');
@@ -75,7 +75,7 @@ describe('a key with trust rules', () => {
     expect((await callAs(service, 'member', 'POST', `${keyPath}/rotate`)).status).toBe(409);
   });
 
-  it("issues the usual kind of token for its issuer's token: it is extended on use and can be revoked", async () => {
+  it('a token exchange issues an ordinary access token, which is extended on use and can be revoked', async () => {
     const { id, keyPath, deploymentId } = await newKey();
     const reply = await exchange(id, await subjectToken(), { scope: 'code:deploy' });
     expect(reply.status).toBe(200);
@@ -99,7 +99,7 @@ describe('a key with trust rules', () => {
     expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
   });
 
-  it('revokes its own token without a secret, and no other', async () => {
+  it('a key with trust rules can revoke its own tokens, and no others, without a secret', async () => {
     const { id, deploymentId } = await newKey();
     const other = await newKey();
     const [own, foreign] = await Promise.all(
@@ -135,7 +135,7 @@ describe('a key with trust rules', () => {
     expect(await use(service, foreign)).toBe(200);
   });
 
-  it('a key with trust rules costs the same reads to reject the revocation of an unknown token, whether or not the key exists', async () => {
+  it('rejecting the revocation of an unknown token takes the same number of reads, whether or not the key exists', async () => {
     const { id, deploymentId } = await newKey();
     const ulid = id.slice(-26);
     const costs = async (keyId: string, deployment: string) => {
@@ -158,13 +158,13 @@ describe('a key with trust rules', () => {
     ['a missing claim', { environment: 'production' }, CLAIMS, false],
     ['a claim that is an array', { repository_id: '4711' }, { repository_id: ['4711'] }, false],
     ['one matching claim of two', { repository_id: '4711', ref: 'refs/heads/dev' }, CLAIMS, false],
-  ])('requires each of its claims: %s', async (_, rule, claims, isAccepted) => {
+  ])('a trust rule requires each of its claims: %s', async (_, rule, claims, isAccepted) => {
     const { id } = await newKey({ claims: { sub: SUB, ...rule } });
     const subject = await subjectToken({ claims: { sub: SUB, ...claims } });
     expect((await exchange(id, subject)).status).toBe(isAccepted ? 200 : 400);
   });
 
-  it('rejects every invalid token in the same way', async () => {
+  it('rejects every invalid subject token with the same response', async () => {
     const { id } = await newKey();
     const good = await subjectToken();
     const [header, payload] = good.split('.');
@@ -197,7 +197,7 @@ describe('a key with trust rules', () => {
     expect(service.logs.text()).not.toContain(payload);
   });
 
-  it('is rejected like a key of another Deployment, a key with a secret or an unknown key', async () => {
+  it('rejects a token exchange in the same way for an unknown key, a key with a secret and a key of another Deployment', async () => {
     const { deploymentId } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -209,7 +209,7 @@ describe('a key with trust rules', () => {
     }
   });
 
-  it('accepts a token once if its rule says so, and repeatedly otherwise', async () => {
+  it('accepts a subject token only once under a rule with singleUse, and repeatedly otherwise', async () => {
     const [often, once] = [await newKey(), await newKey({ singleUse: true })];
     const subject = await subjectToken();
     const statuses: number[] = [];
@@ -221,7 +221,7 @@ describe('a key with trust rules', () => {
     expect(many.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
   });
 
-  it('replaces all rules at once, effective on the next exchange', async () => {
+  it("replaces all of a key's trust rules at once, with effect from the next exchange", async () => {
     const { id, keyPath } = await newKey();
     const edit = (json: object) => callAs(service, 'member', 'PATCH', keyPath, { json });
     const first = (await exchange(id, await subjectToken())).json.access_token;
@@ -243,7 +243,7 @@ describe('a key with trust rules', () => {
     expect(edits[0].data.changed).toEqual(['trust']);
   });
 
-  it('rejects an empty list of rules, rules for a key with a secret, and rules that a new key could not have', async () => {
+  it('rejects an empty list of trust rules, trust rules for a key with a secret, and trust rules that a new key could not have', async () => {
     const { deploymentId, keyPath } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -262,7 +262,7 @@ describe('a key with trust rules', () => {
     expect((await callAs(service, 'member', 'GET', keyPath)).json.trust).toEqual([rule]);
   });
 
-  it('rejects an exchange with a secret, from outside its IP ranges, and with another type of token', async () => {
+  it("rejects a token exchange that sends a secret, comes from outside the key's IP ranges, or uses a different type of token", async () => {
     const { id } = await newKey();
     const subject = await subjectToken();
     expect((await exchange(id, subject, { client_secret: 'x' })).status).toBe(400);
@@ -302,9 +302,9 @@ describe('a trusted issuer', () => {
     ],
     ['fails', (_, response) => response.writeHead(500).end()],
     ['does not respond for 2 s', () => {}],
-  ])('causes a 503 and no token when it %s', async (_, answer) => {
+  ])('a trusted issuer causes a 503 and no token when it %s', async (_, answer) => {
     broken.answer = answer;
-    // A failure is cached for 5 s.
+    // The service caches a failed fetch for 5 s.
     service.clock.freeze(NOON + ++cases * 6000);
     const { asked } = broken;
     const reply = await ask();
@@ -312,7 +312,7 @@ describe('a trusted issuer', () => {
     expect(broken.asked).toBeGreaterThan(asked);
   });
 
-  it('is asked for its keys only occasionally, whatever tokens arrive', async () => {
+  it("requests a trusted issuer's keys only rarely, regardless of which tokens arrive", async () => {
     broken.answer = undefined;
     const { id } = await newKey();
     await exchange(id, await subjectToken());
@@ -321,12 +321,12 @@ describe('a trusted issuer', () => {
       await exchange(id, await subjectToken());
       await exchange(id, await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }));
     }
-    // Each of four workers has its own keys.
+    // Each of the four workers fetches the issuer's keys itself.
     expect(issuer.asked - asked).toBeLessThanOrEqual(2 * 4);
   });
 });
 
-describe('trust rules are rejected', () => {
+describe('rejects trust rules', () => {
   it.each<[string, object, string]>([
     ['with an issuer that the stack does not trust', { issuer: strange.url }, 'trust[0].issuer'],
     ['without a claim', { claims: {} }, 'trust[0].claims'],
@@ -351,7 +351,7 @@ describe('trust rules are rejected', () => {
     expect([reply.status, reply.json.errors[0].field]).toEqual([400, field]);
   });
 
-  it("accepts a trust rule for GitHub with an owner's ID", async () => {
+  it("accepts a trust rule for GitHub that contains an owner's ID", async () => {
     const { reply } = await newKey({
       issuer: GITHUB,
       claims: { repository_owner_id: '1', ref: 'refs/heads/main' },

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { toToken } from '../../functions/table/schema.ts';
+import { WARMED_UP } from '../../infra/bundles.ts';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
@@ -14,7 +15,7 @@ import { type CreatedKey, call, swap, use } from '../support/stack.ts';
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Typical sizes, and the largest that the API accepts, in ASCII. */
+/** Typical sizes, and the largest sizes that the API accepts, in ASCII. */
 const SIZES = {
   usual: {
     deployment: { name: 'Nightly loads', groups: ['data-eng', 'platform'] },
@@ -79,6 +80,13 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await costs('Exchange credentials for a token', 200, () => exchange(stack, made));
   const forged = mintCredential('secret', id, made.id.slice(-26));
   await costs('Exchange with a wrong secret', 401, () => exchange(stack, { ...made, secret: forged }));
+  const old: CreatedKey = (await as('POST', `${path}/api-keys`, key)).json;
+  await exchange(stack, old);
+  stack.clock.freeze(NOON + 1000);
+  await as('POST', `${path}/api-keys/${old.id}/rotate`, { retireOld: 3600 });
+  stack.clock.freeze(NOON + 2000);
+  await costs('Exchange with an old secret, first in its last day', 200, () => exchange(stack, old));
+  stack.clock.freeze(NOON);
   const token = await swap(stack, made);
   const basic: [string, string] = [made.id, made.secret];
   await costs('Introspect a token', 200, () =>
@@ -98,6 +106,14 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await costs('Check a malformed token', 401, () => use(stack, 'dkt_no_token'));
   await costs('Revoke a token', 200, () => call(stack, 'POST', '/oauth/revoke', { basic, form: { token } }));
 
+  const [item] = await partition(stack, `DEPLOYMENT#${id}`);
+  await seedTokens(id, String(item?.generation), 100, made.id.slice(-26));
+  const tokens = await costs('List 100 access tokens of a key', 200, () => as('GET', `${keyPath}/tokens`));
+  expect(tokens.json.items).toHaveLength(100);
+  const listed = `${keyPath}/tokens/${tokens.json.items[0].id}`;
+  await costs('Revoke a token by its ID', 204, () => as('DELETE', listed));
+  await costs('Revoke all tokens of a key', 204, () => as('DELETE', `${keyPath}/tokens`));
+
   const grant = (
     await costs('Issue a temporary token', 201, () => as('POST', `${path}/temporary-tokens`, {}))
   ).json;
@@ -110,7 +126,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await as('PUT', `/deployments/${others}`, { ...deployment, groups });
   const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
   await costs('Rejected call on a Deployment without access', 404, () => rejected(others));
-  // In another hour, because an item that lists both would be larger.
+  // This call happens in a different hour, because an item that lists both calls would be larger.
   stack.clock.freeze(NOON + 5_000_000);
   await costs('Rejected call on a Deployment that does not exist', 404, () =>
     rejected(`absent${id.slice(6)}`),
@@ -127,41 +143,46 @@ const row = (operation: string, usual: Bill, largest: Bill) => {
   return `| ${operation} | ${usual.calls.join(', ') || 'none'} | ${units(usual)} | ${units(largest)} |`;
 };
 
-// On a busy machine an attempt can time out and is then repeated.
+// On a busy machine, an attempt can time out and is then repeated.
 const ONCE_MORE = { timeout: 120_000, retry: 2 };
 
-it('every operation costs the calls and units that the documentation states', ONCE_MORE, async () => {
-  stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
-  onTestFinished(() => stack.stop());
-  // Background calls must not count.
-  for (const schedule of stack.schedules) schedule.stop();
-  const usual = await bills('nightly-loads', SIZES.usual);
-  const largest = await bills('d'.repeat(64), SIZES.largest);
-  const rows = [...usual].map(([operation, bill]) => row(operation, bill, largest.get(operation) as Bill));
-  const documents = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
-  const stated = documents.split('\n').filter((line) => / \d+(\.\d+)? \+ \d+ \|$/.test(line));
-  expect(stated).toStrictEqual(rows);
+it(
+  'every operation makes the number of calls and uses the capacity units that the documentation states',
+  ONCE_MORE,
+  async () => {
+    stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
+    onTestFinished(() => stack.stop());
+    // The cost must not include background calls.
+    for (const schedule of stack.schedules) schedule.stop();
+    // The cost must not include the read with which some functions open their connection during init.
+    for (const name of WARMED_UP) await stack.invoke(name, {}).catch(() => {});
+    const usual = await bills('nightly-loads', SIZES.usual);
+    const largest = await bills('d'.repeat(64), SIZES.largest);
+    const rows = [...usual].map(([operation, bill]) => row(operation, bill, largest.get(operation) as Bill));
+    const documents = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
+    const stated = documents.split('\n').filter((line) => / \d+(\.\d+)? \+ \d+ \|$/.test(line));
+    expect(stated).toStrictEqual(rows);
 
-  const id = 'purged';
-  await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: SIZES.usual.deployment });
-  const [deployment] = await partition(stack, `DEPLOYMENT#${id}`);
-  const generation = String(deployment?.generation);
-  await seedTokens(id, generation, 1000);
-  await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
-  meter.take();
-  await stack.invoke('purge', { Records: [removal(id, generation)] });
-  const { calls, written } = meter.take();
-  expect(await partition(stack, `DEPLOYMENT#${id}`)).toStrictEqual([]);
-  // 1,000 items, the confirmed marker, and its end with the event in one transaction.
-  expect(written).toBe(1005);
-  expect(calls.filter((name) => name === 'Query')).toHaveLength(2);
-  expect(documents).toContain('1.03 write units an item');
-  expect(written / 1000).toBeLessThanOrEqual(1.03);
-});
+    const id = 'purged';
+    await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: SIZES.usual.deployment });
+    const [deployment] = await partition(stack, `DEPLOYMENT#${id}`);
+    const generation = String(deployment?.generation);
+    await seedTokens(id, generation, 1000);
+    await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
+    meter.take();
+    await stack.invoke('purge', { Records: [removal(id, generation)] });
+    const { calls, written } = meter.take();
+    expect(await partition(stack, `DEPLOYMENT#${id}`)).toStrictEqual([]);
+    // The purge writes 1,000 deletions, the confirmed marker, and, in one transaction, its end and its event.
+    expect(written).toBe(1005);
+    expect(calls.filter((name) => name === 'Query')).toHaveLength(2);
+    expect(documents).toContain('1.03 write units an item');
+    expect(written / 1000).toBeLessThanOrEqual(1.03);
+  },
+);
 
-async function seedTokens(deploymentId: string, generation: string, count: number) {
+async function seedTokens(deploymentId: string, generation: string, count: number, ulid = newUlid(NOON)) {
   const { client, name } = stack.table;
-  const ulid = newUlid(NOON);
   const tokens = Array.from({ length: count }, () =>
     toToken({
       deploymentId,

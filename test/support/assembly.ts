@@ -15,7 +15,7 @@ const ANY_ISSUER = 'http://127.0.0.1:1';
 type Context = Readonly<Record<string, unknown>>;
 type Synthesise = (context: Context, outdir: string) => CloudAssembly;
 
-/** Everything that a synthesis reads. */
+/** All files that a synthesis reads. */
 const SOURCES = ['functions', 'infra', 'test/support', 'cdk.json', 'package-lock.json'];
 
 /** Synthesises the service as infra/app.ts does. */
@@ -23,10 +23,10 @@ export const assemblyOf = kept('service', async () => (await import('../../infra
 
 /**
  * Synthesises an app once for each context and state of the sources, because loading the CDK takes longer than most
- * test files. The result equals a fresh synthesis.
+ * test files run. The result is the same as that of a fresh synthesis.
  *
  * @param name name of the app, unique among the tests
- * @param load imports the function that synthesises the app, only if needed
+ * @param load imports the function that synthesises the app; called only if needed
  */
 export function kept(name: string, load: () => Promise<Synthesise>): (context: Context) => Promise<Assembly> {
   return async (context) => {

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import axe from 'axe-core';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, afterEach, describe, expect } from 'vitest';
 import type { LocalStack } from '../../local/local-stack.ts';
 
 /**
- * Debian's paths; CHROMIUM sets another path. The headless shell comes first: it draws no window and uses a third of
- * the CPU time.
+ * Debian's paths; CHROMIUM sets another path. The headless shell comes first, because it draws no window and uses a
+ * third of the CPU time.
  */
 const CHROMIUM =
   process.env.CHROMIUM ?? ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
@@ -16,10 +16,11 @@ const hasBrowser = CHROMIUM !== undefined && existsSync(CHROMIUM);
 export const PHONE = { width: 360, height: 740 };
 /** The size of a desktop window in CSS pixels. */
 export const DESKTOP = { width: 1440, height: 900 };
+/** The sizes of a small laptop and of a tablet in CSS pixels. */
+export const LAPTOP = { width: 1024, height: 768 };
+export const TABLET = { width: 768, height: 1024 };
 
-/**
- * Starts a browser that makes no requests of its own. Its profile is in a temporary folder, which Playwright removes.
- */
+/** Starts a browser that makes no requests of its own, with a profile in a temporary folder that Playwright removes. */
 export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM as string,
@@ -37,8 +38,8 @@ export function launch(): Promise<Browser> {
 }
 
 /**
- * Defines tests that drive the console in a browser. Without a browser, they are skipped with a message, or fail if
- * CI is set.
+ * Defines tests that drive the console in a browser. Without a browser, the tests are skipped with a message, or fail
+ * if CI is set.
  */
 export function describeInBrowser(title: string, tests: (open: OpenPage) => void): void {
   if (!hasBrowser && !process.env.CI) {
@@ -47,8 +48,8 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
         '(on Debian: apt-get install chromium-headless-shell), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
     );
   }
-  // Register the hook for the file, not for this describe. Not at import either: the screenshots are taken without
-  // Vitest.
+  // Registers the hook for the whole file instead of this describe block. Registering it at import would fail, because
+  // the screenshots are taken without Vitest.
   afterAll(async () => {
     await (await browser)?.close();
     browser = undefined;
@@ -97,7 +98,7 @@ async function openPage(browser: Browser, options: BrowserContextOptions = {}): 
 
 export const PEOPLE = { admin: 'Ada Admin', member: 'Max Member' };
 
-/** Opens a path of the console and signs in as a person of the development issuer. */
+/** Opens a path in the console and signs in as one of the development issuer's people. */
 export async function signIn(
   page: Page,
   stack: LocalStack,
@@ -110,15 +111,24 @@ export async function signIn(
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
 }
 
-/** The axe rules for each colour scheme. In the dark scheme only contrast can differ. */
+/** Returns the row of a key or Deployment in a table. */
+export const rowOf = (page: Page, name: string): Locator => page.getByRole('row').filter({ hasText: name });
+
+/** Chooses an action for a key, in the table or on the key's page. */
+export async function act(page: Page, name: string, action: string): Promise<void> {
+  await page.getByRole('button', { name: `Actions for ${name}`, exact: true }).click();
+  await page.getByRole('menuitem', { name: action, exact: true }).click();
+}
+
+/** The axe rules for each colour scheme. In the dark scheme, only the contrast can differ. */
 const RULES = { dark: { runOnly: ['color-contrast'] }, light: {} };
 
 /**
- * Expects that axe finds no violation of WCAG 2.2 AA or its best practices, with contrast checked in both colour
- * schemes, and that the page does not scroll sideways.
+ * Asserts that axe finds no violation of WCAG 2.2 AA or of axe's best practices, that the contrast is sufficient in
+ * both colour schemes, and that the page does not scroll sideways.
  */
 export async function expectCraft(page: Page): Promise<void> {
-  // Applies until the page is left. The page has no frames, so nothing else is needed.
+  // The setting applies until the browser leaves the page. The page has no frames, so no other frame needs it.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
   for (const [colorScheme, rules] of Object.entries(RULES)) {
     await page.emulateMedia({ colorScheme: colorScheme as keyof typeof RULES });
@@ -133,18 +143,30 @@ export async function expectCraft(page: Page): Promise<void> {
   expect(overflow, `sideways scrolling at ${page.url()}`).toBe(0);
 }
 
-/** Starts measuring layout shifts that no user input caused. Returns a function that reads the sum. */
-export async function watchJumps(page: Page): Promise<() => Promise<number>> {
-  await page.addInitScript(`
-    window.jumps = 0;
-    new PerformanceObserver((list) => {
-      for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.jumps += shift.value;
-    }).observe({ type: 'layout-shift', buffered: true });
-  `);
-  return async () => Number(await page.evaluate('window.jumps'));
+/** A layout shift that no user input caused. */
+interface Shift {
+  /** The shifted share of the window, multiplied by the distance, as in Cumulative Layout Shift. */
+  value: number;
+  path: string;
+  /** The elements that moved. */
+  moved: string[];
 }
 
-/** Returns everything that a page can store or show outside its memory: storage, cookies and addresses. */
+/** Starts recording layout shifts that no user input caused. Returns a function that reads the recorded shifts. */
+export async function watchShifts(page: Page): Promise<() => Promise<Shift[]>> {
+  await page.addInitScript(`
+    window.shifts = [];
+    const nameOf = ({ node }) => node && (node.outerHTML ?? node.nodeName + ' ' + node.textContent).slice(0, 80);
+    new PerformanceObserver((list) => {
+      for (const { hadRecentInput, value, sources } of list.getEntries()) {
+        if (!hadRecentInput) window.shifts.push({ value, path: location.pathname, moved: sources.map(nameOf) });
+      }
+    }).observe({ type: 'layout-shift', buffered: true });
+  `);
+  return async () => (await page.evaluate('window.shifts')) as Shift[];
+}
+
+/** Returns all data that a page can store or show outside its memory: storage, cookies and URLs. */
 export async function traces(page: Page): Promise<string> {
   const stored = await page.evaluate(
     'JSON.stringify({ ...localStorage, ...sessionStorage, name: window.name, state: history.state })',

@@ -3,11 +3,11 @@ import { CONTEXTS } from './contexts.ts';
 import { callAs, exchange } from './service.ts';
 import { type Call, type CreatedKey, call, makeKey, type Reply, swap } from './stack.ts';
 
-/** One secret or token of each kind, with the key and Deployment to use them with. */
+/** One secret or token of each kind, with the key and the Deployment to which they belong. */
 export interface Canaries {
   deploymentId: string;
   key: CreatedKey;
-  /** The canaries by kind. Each may only occur in the one response that issued it. */
+  /** The canaries by kind. Each may occur only in the response that issued it. */
   canaries: { secret: string; token: string; revoked: string; temporary: string; person: string };
 }
 
@@ -23,7 +23,7 @@ export async function makeCanaries(stack: LocalStack, deploymentId: string): Pro
 }
 
 /**
- * Sends each canary through every call, in every place where a caller might put it by right or by mistake.
+ * Sends each canary through every call, in every place where a caller might put it correctly or by mistake.
  *
  * @returns all responses
  */
@@ -52,7 +52,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   ]) {
     await send('GET', path, { token: person });
   }
-  // Every wrong place.
+  // Each canary is sent in every wrong place.
   for (const canary of Object.values(canaries)) {
     const grant = { grant_type: 'client_credentials' };
     await send('GET', '/whoami', { token: canary.slice(0, -1) });
@@ -121,14 +121,15 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
     await send('POST', '/leaks', { json: { [canary]: canary } });
     await send('POST', '/leaks', { json: { credential: mistypedIn(canary) } });
     await send('POST', '/leaks', { json: [canary] });
-    // Only the secret part, and its encoded form, as a name.
+    await send('POST', '/people/find', { token: person, json: { sub: canary, [canary]: canary } });
+    // The secret part by itself, and the encoded canary, are each sent as a field name or a parameter name.
     for (const name of [coreOf(canary), Buffer.from(canary).toString('base64'), encodeURIComponent(canary)]) {
       await send('POST', keys, { token: person, json: { name: 'x', [name]: 1 } });
       await send('GET', `${keys}?${encodeURIComponent(name)}=1`, { token: person });
       await send('POST', '/leaks', { json: { [name]: 1 } });
     }
     if (canary !== person) {
-      // Too long for a Deployment ID, or not in the format of a key ID.
+      // The canary in a path is too long for a Deployment ID, or does not have a key ID's format.
       await send('GET', `/deployments/${canary}/api-keys`, { token: person });
       await send('GET', `/deployments/${canary.slice(0, 64)}/api-keys`, { token: person });
       await send('GET', `${keys}/${canary}`, { token: person });
@@ -140,7 +141,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
     await send('POST', '/leaks', { json: { [name]: 1 } });
     await send('POST', keys, { token: person, json: { name: 'x', [name]: 1 } });
   }
-  // Finally, the calls that revoke the canaries.
+  // The calls that revoke the canaries come last.
   await send('POST', '/leaks', { json: { credential: `${token} ${temporary} ${revoked}` } });
   await send('POST', '/leaks', { json: { credential: `client_secret=${key.secret}` } });
   await exchange(stack, key);
@@ -153,16 +154,16 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
 const mistypedIn = (canary: string) => `x "${canary.slice(0, -1)}-"`;
 
 /** Returns the secret part of a canary: its random part, or the signature of a JWT. */
-export function coreOf(canary: string): string {
+function coreOf(canary: string): string {
   return canary.startsWith('eyJ') ? (canary.split('.')[2] ?? '') : canary.slice(-49, -6);
 }
 
-/** Returns every form in which a canary might occur. */
+/** Returns every form in which a canary might occur in text. */
 function formsOf(canary: string): Record<string, string> {
   const core = coreOf(canary);
   const bytes = [...Buffer.from(core)];
   const hex = bytes.map((byte) => byte.toString(16));
-  // The characters at both ends of the base64 depend on the neighbouring bytes.
+  // The characters at both ends of the base64 text depend on the neighbouring bytes.
   const base64 = (shift: number) =>
     Buffer.from(`${'x'.repeat(shift)}${core}`)
       .toString('base64')
@@ -188,7 +189,7 @@ function formsOf(canary: string): Record<string, string> {
   };
 }
 
-/** Lists the canaries that occur in a text, in any form. The list is empty if there are none. */
+/** Lists the canaries that occur in a text in any form. Returns an empty list if the text contains no canary. */
 export function tracesOf(canaries: Readonly<Record<string, string>>, text: string): string[] {
   return Object.entries(canaries).flatMap(([name, canary]) =>
     Object.entries(formsOf(canary)).flatMap(([form, it]) => {

@@ -21,7 +21,7 @@ export interface CiIssuer {
   readonly jwk: JWK;
   /** Number of requests received. */
   asked: number;
-  /** If set, handles all requests instead of discovery and keys. */
+  /** If set, this function handles all requests, in place of the discovery and key endpoints. */
   answer: RequestListener | undefined;
   /** Signs a token. */
   readonly sign: (signing: Signing) => Promise<string>;
@@ -30,10 +30,10 @@ export interface CiIssuer {
 }
 
 /**
- * Starts an issuer of CI tokens for a test file, on this machine, with real keys. Tests can change its responses.
+ * Starts an issuer of CI tokens for a test file, on this machine, with real keys. Tests can change the responses.
  *
- * @param alg algorithm. An RSA signature is always the same; an ECDSA signature varies, and a second valid one can be
- * derived from it.
+ * @param alg algorithm. An RSA signature is deterministic; an ECDSA signature varies, and a second valid signature can
+ * be derived from it.
  */
 export async function startCiIssuer(alg: 'RS256' | 'ES256' = 'RS256'): Promise<CiIssuer> {
   const keys = await generateKeyPair(alg);

@@ -11,8 +11,8 @@ import { addExample } from '../../infra/example/app.ts';
 import type { DeploymentKeysStack } from '../../infra/stack.ts';
 
 /**
- * The service, the example API, and an API with features that only hand-written APIs have: IAM policy responses and a
- * TOKEN authorizer.
+ * Synthesises the service, the example API, and an API with features that only hand-written APIs have: IAM policy
+ * responses and a TOKEN authorizer.
  */
 export function synthesiseConsumers(
   context: Readonly<Record<string, unknown>>,

@@ -1,4 +1,7 @@
-/** Texts around a credential. In each of them, the credential must be found, reported and redacted. */
+/**
+ * The text before and after a credential. The service must find, report and redact the credential in each of these
+ * contexts.
+ */
 export const CONTEXTS: readonly (readonly [name: string, put: (credential: string) => string])[] = [
   ['alone', (it) => it],
   ['between spaces', (it) => ` ${it} `],

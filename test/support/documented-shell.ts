@@ -2,15 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
-import { SNIPPETS, temporaryTokenSnippet, trustSnippet } from '../../functions/console/snippets.ts';
+import { SNIPPETS, temporaryTokenSnippet, trustStep } from '../../functions/console/snippets.ts';
 import { signedCall, story } from '../../local/pasted.ts';
 
 /** Shell commands that the documentation asks people or a CI system to run. */
 export interface Script {
-  /** The file, and the number of the script in it, counted from 0. */
+  /** The file, and the script's number within the file, counted from 0. */
   name: string;
   text: string;
-  /** True if the script waits and repeats a rejected call. */
+  /** True if the script retries a rejected call after a pause. */
   retries: boolean;
 }
 
@@ -18,8 +18,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const textOf = (path: string) => readFileSync(`${root}${path}`, 'utf8');
 
 /**
- * Returns every script that calls something: shell and YAML blocks of the documents, files for CI systems, the
- * console's snippets and the output of `npm start`.
+ * Returns every script that makes a call: shell and YAML blocks of the documents, files for CI systems, the console's
+ * snippets and the output of `npm start`.
  *
  * @param service the service's URL
  */
@@ -46,9 +46,13 @@ export function documentedScripts(service: string): Script[] {
 const named = (place: string, texts: string[]) =>
   texts.map((text, n) => ({ name: `${place}, script ${n + 1}`, text }));
 
-/** Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. */
+/**
+ * Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. A block that ends
+ * with a question to the reader continues in the next block.
+ */
 function scriptsOfDocument(markdown: string): string[] {
   let functions = '';
+  let begun = '';
   return [...markdown.matchAll(/^( *)```(\w+)\n(.*?)^ *```$/gms)].flatMap(
     ([, indent = '', language = '', body = '']) => {
       const block = body.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
@@ -59,7 +63,12 @@ function scriptsOfDocument(markdown: string): string[] {
       if (!['sh', 'bash', 'shell', 'console'].includes(language)) return [];
       const text =
         language === 'console' ? block.replaceAll(/^(?!\$ ).*\n/gm, '').replaceAll(/^\$ /gm, '') : block;
-      const script = functions + text;
+      if (/\bread -r .*\n$/.test(text)) {
+        begun += text;
+        return [];
+      }
+      const script = functions + begun + text;
+      begun = '';
       const others = text.replaceAll(/^#.*\n|^\w+\(\) \{(.*\}\n|\n(.*\n)*?\}\n)|^\n/gm, '');
       if (others !== '') return [script];
       functions = script;
@@ -79,17 +88,17 @@ function commandsOf(yaml: string): string[] {
     else if (value && typeof value === 'object')
       for (const [name, of] of Object.entries(value)) walk(of, Array.isArray(value) ? key : name);
   };
-  walk(parse(yaml, { logLevel: 'silent' }), '');
+  walk(parse(yaml, { logLevel: 'error' }), '');
   return found;
 }
 
 function snippetsOf(service: string): string[] {
   const keyId = 'dk_etl_01JP0000000000000000000000';
-  const trusted = [GITHUB, GITLAB, 'https://ci.example.com'].map(
-    (issuer) => trustSnippet({ keyId, service, issuer, audience: service }).code,
-  );
+  const trusted = [GITHUB, GITLAB, 'https://ci.example.com']
+    .map((issuer) => trustStep({ keyId, service, issuer, audience: service }))
+    .flatMap(({ short, hardened }) => [short, hardened]);
   return [
-    ...SNIPPETS.map(({ code }) => code({ keyId, service })),
+    ...SNIPPETS.flatMap(({ short, hardened }) => [short({ keyId, service }), hardened({ keyId, service })]),
     ...trusted,
     temporaryTokenSnippet({ service }),
   ].map((code) => (/^(- |[\w-]+:\n)/.test(code) ? (commandsOf(code)[0] ?? '') : code));

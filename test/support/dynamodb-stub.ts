@@ -26,12 +26,12 @@ export function answer(status: number, output: object, type = 'application/x-amz
   };
 }
 
-/** Responds with an error of DynamoDB. */
+/** Responds with an error as DynamoDB does. */
 export function failure(status: number, name: string, rest: object = {}): Reply {
   return answer(status, { __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: name, ...rest });
 }
 
-/** Responses that never arrive or arrive damaged. `output` is the undamaged response. */
+/** Responses that never arrive or that arrive damaged. `output` is the undamaged response. */
 export const damaged = {
   reset: (): Reply => (response) => response.socket?.resetAndDestroy(),
   hang: (): Reply => () => {},
@@ -68,7 +68,7 @@ export interface Stub {
   endpoint: string;
   /** All calls since the last `reset`. */
   calls: RecordedCall[];
-  /** Sets how calls are answered. @param choose receives the call and how often its input has occurred before */
+  /** Sets the response to each call. @param choose receives the call and how often its input has occurred before */
   reply: (choose: (call: RecordedCall, n: number) => Reply) => void;
   stop: () => Promise<void>;
 }
@@ -78,7 +78,7 @@ export async function startStub(): Promise<Stub> {
   let choose: (call: RecordedCall, n: number) => Reply = () => failure(500, 'InternalServerError');
   const calls: RecordedCall[] = [];
   const server = createServer((request, response) => {
-    // The SDK would adjust its clock to this header.
+    // The SDK would adjust its clock to the time in this header.
     response.sendDate = false;
     let body = '';
     request.setEncoding('utf8');

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { callEngine, deleteTable } from '../../local/dynamodb/engine.ts';
 
-/** A test file's own in-memory DynamoDB, without streams and TTL. */
+/** An in-memory DynamoDB for one test file, without streams and TTL. */
 export interface Engine {
   endpoint: string;
   stop: () => Promise<void>;
@@ -14,7 +14,7 @@ export interface Engine {
 /** The tables that this process created and has not yet removed. */
 const made: string[] = [];
 
-/** Removes a table when this process stops its engine. Call it in the process that stops the engine. */
+/** Removes a table when this process stops its engine. Call this function in the process that stops the engine. */
 export const removeAtStop = (tableName: string) => void made.push(tableName);
 
 async function removeTables(endpoint: string): Promise<void> {
@@ -46,8 +46,8 @@ export async function startEngine(): Promise<Engine> {
     );
     engine.kill('SIGKILL');
     await once(engine, 'exit');
-    // The embedded engine's tables end with it. On an engine at DYNAMODB_ENDPOINT they would remain and disturb the
-    // next test file.
+    // The embedded engine's tables disappear when it stops. On an engine at DYNAMODB_ENDPOINT, the tables would persist
+    // and interfere with the next test file.
     const removed = made.splice(0);
     const left = TableNames.filter((name) => !removed.includes(name));
     if (left.length > 0) {

@@ -4,7 +4,7 @@ import type {
   APIGatewayTokenAuthorizerEvent,
 } from 'aws-lambda';
 
-/** Returns an event of an HTTP API (payload 2.0) in the shape of AWS's sample: `GET /request` in stage `test`. */
+/** Returns an event of an HTTP API (payload 2.0) in the format of AWS's sample: `GET /request` in stage `test`. */
 export function httpEvent(
   change: Partial<APIGatewayRequestAuthorizerEventV2> = {},
 ): APIGatewayRequestAuthorizerEventV2 {
@@ -43,7 +43,7 @@ export function httpEvent(
   };
 }
 
-/** Returns an event for a REQUEST authorizer of a REST API, in the shape of AWS's sample. */
+/** Returns an event for a REQUEST authorizer of a REST API, in the format of AWS's sample. */
 export function restEvent(
   change: Partial<APIGatewayRequestAuthorizerEvent> = {},
 ): APIGatewayRequestAuthorizerEvent {

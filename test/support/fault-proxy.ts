@@ -3,11 +3,11 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import { crc32 } from 'node:zlib';
 
 /**
- * Faults of a call between a function and DynamoDB:
- * `hang`: no response ever arrives. `delay`: the response is late. `reset`: the connection breaks before the engine
- * receives the call. `lost`: it breaks after the engine did the work. `truncated`: half a response. `500` and
- * `throttled`: DynamoDB's errors. `denied`: no permission. `missing`: no table. `conflict`: the transaction collides
- * with another. `unprocessed`: keys or items are left out, as DynamoDB may do.
+ * Faults of a call between a function and DynamoDB: `hang`: no response ever arrives. `delay`: the response is late.
+ * `reset`: the connection breaks before the engine receives the call. `lost`: the connection breaks after the engine
+ * has done the work. `truncated`: only half of the response arrives. `500` and `throttled`: DynamoDB's errors.
+ * `denied`: the function has no permission. `missing`: the table does not exist. `conflict`: the transaction collides
+ * with another transaction. `unprocessed`: the engine leaves keys or items unprocessed, as DynamoDB may do.
  */
 export type FaultKind =
   | 'hang'
@@ -39,18 +39,18 @@ export const FAULTS: readonly FaultKind[] = [
 /** A fault and the calls that it affects. */
 export interface Fault {
   kind: FaultKind;
-  /** Which matching call fails, counted from 0: only that one, or that one and all later ones. */
+  /** Index of the matching call that fails, counted from 0: only that call, or that call and all later ones. */
   at: number;
   lasts: boolean;
 }
 
 interface Rule {
-  /** Text that a call's body must contain to match. */
+  /** Text that the body of a matching call contains. */
   of: string;
   fault?: Fault | undefined;
-  /** Runs after the engine responded and before the function receives the response. */
+  /** Runs after the engine has responded and before the function receives the response. */
   afterwards?: ((operation: string) => Promise<void>) | undefined;
-  /** Which matching call is held back, counted from 0. */
+  /** Index of the matching call to hold back, counted from 0. */
   heldBack?: number | undefined;
   /** Forwards the calls that were held back. */
   held: (() => Promise<unknown>)[];
@@ -61,14 +61,14 @@ interface Rule {
 
 /** Delay of a late response, in milliseconds. */
 const DELAY = 60;
-/** Duration of a write if writes collide, in milliseconds. */
+/** Duration of a write in milliseconds, if writes collide. */
 const WRITE = 4;
 
 /**
  * Starts a proxy between function and engine, on loopback, that causes the faults that a test sets. All other calls
  * pass unchanged.
  *
- * @param options.collides whether concurrent writes of one item collide as in DynamoDB: it cancels a transaction that
+ * @param options.collides whether concurrent writes of an item collide as in DynamoDB, which cancels a transaction that
  * meets any other write of one of its items, and rejects a single write that meets a transaction
  */
 export async function startFaultProxy(
@@ -111,7 +111,10 @@ export async function startFaultProxy(
     await answered;
   }
 
-  /** Items that are being written, each with the number of writes and how many of them are transactions. */
+  /**
+   * Items that are being written, each with the number of its writes and the number of those writes that are in
+   * transactions.
+   */
   const writing = new Map<string, { writes: number; transactions: number }>();
 
   async function write(incoming: IncomingMessage, outgoing: ServerResponse, body: string, operation: string) {
@@ -176,7 +179,7 @@ export async function startFaultProxy(
       case 'missing':
         return fail(outgoing, 400, 'ResourceNotFoundException');
       case 'conflict':
-        // Only transactions, and calls that meet one, can collide. A read receives another error name.
+        // Only transactions, and calls that meet a transaction, can collide. A read receives a different error name.
         return isTransaction
           ? cancel(outgoing, body, 'TransactionConflict')
           : pass(await forward(incoming, body), outgoing);
@@ -186,8 +189,8 @@ export async function startFaultProxy(
   }
 
   /**
-   * Lets the engine process all but the last entry of a batch, which is returned as unprocessed. Other operations
-   * have no such response.
+   * Lets the engine process all entries of a batch except the last, and returns that entry as unprocessed. Only batch
+   * operations have this kind of response.
    */
   async function leaveUndone(incoming: IncomingMessage, body: string, operation: string): Promise<Answer> {
     const input = JSON.parse(body);
@@ -239,10 +242,10 @@ export async function startFaultProxy(
   return {
     endpoint: `http://127.0.0.1:${port}`,
     /**
-     * Watches the calls whose body contains a text, and applies a fault to one of them or to several in a row.
+     * Intercepts calls whose body contains the given text, and applies a fault to one or more consecutive calls.
      *
-     * @returns the operations of those calls so far, and a function that ends the fault. Once it resolves, no watched
-     * call can reach the engine any more, even if its function stopped waiting for it.
+     * @returns the operations called so far, and a function that ends the fault; once its promise resolves, no watched
+     * call can still reach the engine, even if its caller no longer waits for it
      */
     inject(of: string, fault?: Fault, afterwards?: Rule['afterwards']) {
       const rule: Rule = { of, fault, afterwards, held: [], operations: [], underWay: [] };
@@ -254,12 +257,13 @@ export async function startFaultProxy(
       return { operations: rule.operations, end };
     },
     /**
-     * Holds back one call whose body contains a text: its connection breaks, and the engine receives it only later.
+     * Holds back one call whose body contains the given text: the connection breaks, and the engine receives the call
+     * only later.
      *
-     * @param at which of those calls, counted from 0
-     * @param fault a fault for another of those calls
-     * @returns the operations of those calls so far, and a function that forwards the held call to the engine and
-     * lets all others pass
+     * @param at index of the call to hold back among the matching calls, counted from 0
+     * @param fault a fault for another matching call
+     * @returns the operations of the matching calls so far, and a function that forwards the held call to the engine
+     * and lets all other calls pass
      */
     holdBack(of: string, at: number, fault?: Fault) {
       const rule: Rule = { of, fault, heldBack: at, held: [], operations: [], underWay: [] };
@@ -315,7 +319,7 @@ function fail(outgoing: ServerResponse, status: number, name: string, more: obje
   );
 }
 
-/** Responds with a cancelled transaction, which gives a reason for each of its parts. */
+/** Responds with a cancelled transaction and a reason for each of its parts. */
 function cancel(outgoing: ServerResponse, body: string, Code: string): void {
   const parts = JSON.parse(body).TransactItems.length;
   const CancellationReasons = Array.from({ length: parts }, (_, n) =>

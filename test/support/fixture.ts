@@ -8,7 +8,7 @@ const API = 'Api';
 const arnOf = (logicalId: string) => ({ 'Fn::GetAtt': [logicalId, 'Arn'] });
 const ref = (logicalId: string) => ({ Ref: logicalId });
 
-/** Returns a statement that allows actions on a resource of the fixture. The default is its table. */
+/** Returns a statement that allows actions on a resource of the fixture, which is its table by default. */
 export const allow = (actions: string[], resource: unknown = arnOf(TABLE)) => ({
   Effect: 'Allow',
   Action: actions,
@@ -17,7 +17,7 @@ export const allow = (actions: string[], resource: unknown = arnOf(TABLE)) => ({
 
 export { arnOf, ref };
 
-/** The options of a function in a fixture. */
+/** Options for a function in a fixture. */
 export interface FixtureFunction {
   /** Timeout in seconds. */
   readonly timeout?: number;
@@ -25,11 +25,12 @@ export interface FixtureFunction {
   readonly statements?: readonly object[];
   /** AWS services that may invoke the function. */
   readonly invokableBy?: readonly string[];
+  readonly logFormat?: 'JSON' | 'Text';
 }
 
 /**
- * A small template for tests of the local runner: a table with a stream, functions with inline code, and anything
- * that a test adds.
+ * A small template for tests of the local runner: a table with a stream, functions with inline code, and resources that
+ * a test adds.
  */
 export class Fixture {
   readonly resources: Record<string, CfnResource> = {
@@ -71,6 +72,7 @@ export class Fixture {
       environment = {},
       statements = [],
       invokableBy = ['apigateway.amazonaws.com'],
+      logFormat = 'Text',
     } = options;
     for (const [index, service] of invokableBy.entries()) {
       this.add(`${logicalId}Permission${index}`, 'AWS::Lambda::Permission', {
@@ -86,6 +88,7 @@ export class Fixture {
       Handler: 'index.handler',
       Role: arnOf(`${logicalId}Role`),
       Timeout: timeout,
+      LoggingConfig: { LogFormat: logFormat },
       Environment: { Variables: { TABLE_NAME: ref(TABLE), ...environment } },
     });
   }
@@ -117,7 +120,7 @@ export class Fixture {
     });
   }
 
-  /** For the `synthesise` option of a local stack. */
+  /** Value for the `synthesise` option of a local stack. */
   get synthesise(): () => Assembly {
     return () => ({
       directory: '/nowhere',
@@ -126,13 +129,15 @@ export class Fixture {
   }
 }
 
-/** The permissions that a role needs for its function to read the table's stream. */
+/** Permissions that a role needs so that its function can read the table's stream. */
 export const readsStream = allow(
   ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((action) => `dynamodb:${action}`),
   { 'Fn::GetAtt': [TABLE, 'StreamArn'] },
 );
 
-/** Source of a function that calls DynamoDB or SQS with only what Lambda provides: `call(target, input)`. */
+/**
+ * Source of the function `call(target, input)`, which calls DynamoDB or SQS using only modules that Lambda provides.
+ */
 export const CALLS_AWS = `
 const call = async (target, input) => {
   const service = target.startsWith('AmazonSQS') ? 'sqs' : 'dynamodb';

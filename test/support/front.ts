@@ -2,8 +2,8 @@ import { createServer, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll } from 'vitest';
 
-/** What a front does with a call instead of forwarding it. `lost` forwards the call and breaks the connection. */
-export type Reaction = 'lost' | ((response: ServerResponse, body: string) => unknown);
+/** How a front reacts to a call. `lost` forwards the call and breaks the connection. */
+export type Reaction = 'forward' | 'lost' | ((response: ServerResponse, body: string) => unknown);
 
 /** A running server in front of the service. */
 export interface Front {

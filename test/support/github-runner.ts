@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 const folder = fileURLToPath(new URL('../../integrations/github-action/', import.meta.url));
 const metadata = parse(readFileSync(join(folder, 'action.yml'), 'utf8'));
 
-/** The inputs of a job's step, and the state that the runner kept of it. */
+/** Inputs of a job's step, and the state that the runner stored for this step. */
 export interface StepOptions {
   /** The inputs from the workflow. */
   with: Readonly<Record<string, string>>;
@@ -77,7 +77,7 @@ export async function runAction(
   return result;
 }
 
-/** Reads the values in a file of the runner: `name<<delimiter`, lines, `delimiter`. */
+/** Reads the values in one of the runner's files: `name<<delimiter`, lines, `delimiter`. */
 function valuesOf(text: string): Record<string, string> {
   const values = text.matchAll(/^(?<name>[^\n]+?)<<(?<delimiter>[^\n]+)\n(?<value>.*?)\n\k<delimiter>$/gms);
   return Object.fromEntries(Array.from(values, ({ groups = {} }) => [groups.name, groups.value]));

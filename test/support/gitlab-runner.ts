@@ -20,8 +20,8 @@ interface Job {
 }
 
 /**
- * Returns the component's jobs with the given inputs. As in GitLab, each input is validated by its type and its
- * regular expression, and then inserted as text.
+ * Returns the component's jobs with the given inputs. As GitLab does, it validates each input by its type and its
+ * regular expression, and then inserts the input as text.
  *
  * @throws Error that names the missing, unknown or invalid input
  */
@@ -88,7 +88,7 @@ export async function runJob(options: JobOptions): Promise<JobResult> {
     ...variables,
   };
   const run = async (commands: readonly string[]) => {
-    // The runner's own first lines. It shows each command before it runs it.
+    // The first lines that GitLab's runner adds to a job. The runner shows each command before running it.
     const prelude = `${isTraced ? 'set -o xtrace\n' : ''}if set -o | grep pipefail >/dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber`;
     const shown = (command: string) => `echo '$ ${command.split('\n')[0]?.replaceAll("'", '')}'`;
     const text = [prelude, ...commands.flatMap((command) => [shown(command), command])].join('\n');

@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** An import: the importing file, and the file of the project or the package that it imports. */
+/** An import: the importing file, and the project file or package that it imports. */
 export interface Import {
   readonly from: string;
   readonly to: string;
@@ -25,7 +25,7 @@ export const importsOfFiles = (files: readonly string[]): Promise<Import[]> =>
 
 /**
  * Returns the imports of TypeScript sources, by path from the project's root: static and dynamic imports, re-exports
- * and `require`. Type imports are included, because they can violate the layering too.
+ * and `require`. Type imports are included, because they can also violate the layering.
  */
 export async function importsOf(sources: ReadonlyMap<string, string>): Promise<Import[]> {
   const built = await build({
@@ -37,7 +37,7 @@ export async function importsOf(sources: ReadonlyMap<string, string>): Promise<I
     metafile: true,
     format: 'esm',
     platform: 'node',
-    // Keeps imports that the file does not use at run time.
+    // This option keeps imports that the file does not use at run time.
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     plugins: [
       {
@@ -66,13 +66,15 @@ export async function importsOf(sources: ReadonlyMap<string, string>): Promise<I
   }));
 }
 
-/** esbuild drops type imports before it lists the imports, so this makes them look like value imports. */
+/**
+ * esbuild removes type imports before it lists the imports, so this code makes type imports look like value imports.
+ */
 const withTypesAsValues = (source: string): string =>
   source
     .replaceAll(/^(\s*import) type (?=[\w{*])/gm, '$1 ')
     .replaceAll(/^(\s*export) type (?=\*|\{[^}]*\}\s*from)/gm, '$1 ');
 
-/** The circles among imports: groups of files of which each one reaches every other one, both sorted. */
+/** Returns import cycles: sorted groups of files, in sorted order, in which each file reaches every other file. */
 export function circles(imports: readonly Import[]): string[][] {
   const importsFrom = Map.groupBy(imports, ({ from }) => from);
   const reached = new Map([...importsFrom.keys()].map((file) => [file, reachedFrom(file)]));

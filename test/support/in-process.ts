@@ -1,6 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { type DynamoDBDocumentClient, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type {
   APIGatewayProxyEventV2WithJWTAuthorizer,
   APIGatewayProxyStructuredResultV2,
@@ -10,34 +10,41 @@ import type {
 import type { CheckRules } from '../../functions/domain/check.ts';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
 import { parseKeyId } from '../../functions/domain/identifiers.ts';
+import type { KeyPolicy } from '../../functions/domain/key-policy.ts';
+import type { PersonId } from '../../functions/domain/records.ts';
 import { managementHandler } from '../../functions/http/management.ts';
 import { oauthHandler } from '../../functions/http/oauth.ts';
+import { endAccessFromQueue } from '../../functions/jobs/end-access.ts';
 import type { PurgeDependencies, PurgeTask } from '../../functions/jobs/purge.ts';
-import type { TrustDependencies } from '../../functions/operations/authenticate-subject.ts';
+import type { TrustDependencies } from '../../functions/operations/examine-subject.ts';
 import { rejectedCallCounter } from '../../functions/operations/record-rejected-calls.ts';
+import { accessRequirement } from '../../functions/operations/require-access.ts';
 import { type AuthorizerResult, authorizer } from '../../functions/routes/authorize.ts';
 import { introspectRoute } from '../../functions/routes/introspect.ts';
 import { tokenRoute } from '../../functions/routes/issue-token.ts';
 import { eventRoutes } from '../../functions/routes/list-events.ts';
+import { accessTokenRoutes } from '../../functions/routes/manage-access-tokens.ts';
 import { deploymentRoutes } from '../../functions/routes/manage-deployments.ts';
 import { keyRoutes } from '../../functions/routes/manage-keys.ts';
+import { peopleRoutes } from '../../functions/routes/manage-people.ts';
 import { temporaryTokenRoutes } from '../../functions/routes/manage-temporary-tokens.ts';
 import { reportLeak } from '../../functions/routes/report-leak.ts';
 import { revokeRoute } from '../../functions/routes/revoke.ts';
 import { whoami } from '../../functions/routes/whoami.ts';
-import { checkStore } from '../../functions/table/check.ts';
-import { type Table, tableClient } from '../../functions/table/client.ts';
-import type { Patience } from '../../functions/table/faults.ts';
-import { leanCheckStore } from '../../functions/table/lean-check.ts';
-import { leanTokenStore } from '../../functions/table/lean-tokens.ts';
+import { checkStore } from '../../functions/table/checks.ts';
+import { httpsTransport } from '../../functions/table/https-transport.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
-import { openWire, type Wire } from '../../functions/table/wire.ts';
+import { documentClient, sdkTransport } from '../../functions/table/sdk-transport.ts';
+import type { RetryPolicy } from '../../functions/table/table.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { type Engine, makeTable, startEngine } from './engine.ts';
 import type { Call, CreatedKey } from './stack.ts';
+import { type Sent, type TestTable, watched } from './store.ts';
 
 const REGION = 'us-east-1';
 const TABLE = 'keys';
+/** The issuer that signs people in. */
+export const ISSUER = 'https://login.test';
 export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
 /** One day in seconds. */
 export const DAY = 24 * 60 * 60;
@@ -51,32 +58,38 @@ export interface Reply {
   json: any;
 }
 
-/** The caller of a management call: a person's `sub`. `admin` is the administrator. */
+/** Caller of a management call: a person's `sub`, or `admin` for the administrator. */
 export interface InProcessCall extends Omit<Call, 'body'> {
   as?: string;
+  /** Claims of the person's access token, such as `auth_time`. @default issued in 2020 */
+  claims?: object;
   body?: string;
 }
 
-/** The options of the functions in process. */
+/** Options for the functions that run in this process. */
 export interface InProcessOptions {
   /** DynamoDB endpoint for the functions. @default the engine itself */
   endpoint?: string;
   rules?: Partial<CheckRules>;
-  /** Retry policy. @default a long one, so that a busy machine causes no failures */
-  patience?: Patience;
+  /** Retry policy. @default a long policy, so that a busy machine causes no failures */
+  retryPolicy?: RetryPolicy;
   /**
-   * Runs before and after each call to the table. Receives a command of the SDK, or `{ operation, input }` of the
-   * client without the SDK. If it throws, the caller receives the error. Checks are left out unless they use the SDK.
+   * Runs before and after each attempt at a call to the table. If it throws, the caller receives the error. It does not
+   * run for the calls that checks make, unless the checks use the SDK.
    */
-  around?: (when: 'before' | 'after', command: object) => void | Promise<void>;
-  /** The table that Deployments come from. */
+  around?: (when: 'before' | 'after', sent: Sent) => void | Promise<void>;
+  /** Source of Deployments: the followed table. */
   source?: DeploymentsSource;
-  /** True if checks use the AWS SDK's client instead of the client without the SDK. */
+  /** True if checks use the AWS SDK's transport instead of the HTTPS transport. */
   sdkChecks?: boolean;
-  /** Counts rejected calls. @default false, so that a call makes only the requests of its route */
+  /** True if `around` also runs for the calls that checks make. @default false */
+  watchesChecks?: boolean;
+  /** True to count rejected calls. @default false, so that a call makes only the requests of its route */
   countsRejectedCalls?: boolean;
-  /** The issuers whose tokens can be exchanged for access. @default none */
+  /** Issuers whose tokens can be exchanged for access tokens. @default none */
   trust?: TrustDependencies;
+  /** The stack's rules for keys. @default every key is allowed */
+  policy?: KeyPolicy;
 }
 
 /** Starts an engine for a test file, with the service's table but without a stream. */
@@ -99,12 +112,12 @@ logger.error = (...line) => {
 };
 
 /**
- * Runs the functions without runner and gateway: handlers, HTTP code and table code as deployed, on the engine. It
- * handles thousands of calls a second, and the clock is an argument.
+ * Runs the functions without the local runner and the gateway: handlers, HTTP code and table code as deployed, on the
+ * engine. This setup handles thousands of calls a second and takes the clock as an argument.
  */
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
-  const { endpoint = engine.endpoint, patience = { attemptTimeout: 10_000, attempts: 3 } } = options;
-  const { trust = { issuers: [], verify: async () => undefined } } = options;
+  const { endpoint = engine.endpoint, retryPolicy = { attemptTimeout: 10_000, attempts: 3 } } = options;
+  const { trust = { issuers: [], verify: async () => ({ fault: 'signature' }) }, policy } = options;
   const rules = {
     tokenLifetime: DAY,
     slideInterval: 300,
@@ -117,53 +130,50 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const malformed: ItemKey[] = [];
   const onMalformed = (key: ItemKey) => malformed.push(key);
 
-  const sdk = tableClient(patience);
+  const sdk = documentClient();
   // Sets the endpoint as AWS_ENDPOINT_URL_DYNAMODB would. The SDK reads that variable only at the first call, when
   // another service may have changed it.
   const { protocol, hostname, port } = new URL(endpoint);
   const located = async () => ({ protocol, hostname, port: Number(port), path: '/' });
   Object.assign(sdk.config, { endpoint: located, isCustomEndpoint: true });
-  const { around } = options;
-  const client = around
-    ? ({
-        send: async (command: object) => {
-          await around('before', command);
-          const output = await sdk.send(command as never);
-          await around('after', command);
-          return output;
-        },
-      } as unknown as DynamoDBDocumentClient)
-    : sdk;
-  const table: Table = { client, tableName: TABLE, onMalformed };
-  const wire = openWire({ region: REGION, endpoint, ...ENGINE_CREDENTIALS }, patience);
-  const store = options.sdkChecks
-    ? checkStore(table)
-    : leanCheckStore(wire, { tableName: TABLE, onMalformed });
-
-  const watched: Wire = async (operation, input) => {
-    await around?.('before', { operation, input });
-    const outcome = await wire(operation, input);
-    await around?.('after', { operation, input });
-    return outcome;
-  };
-  const tokens = leanTokenStore(watched, { tableName: TABLE, onMalformed });
+  const { around = () => {} } = options;
+  const named = { tableName: TABLE, retryPolicy, onMalformed };
+  const table: TestTable = { ...named, port: watched(sdkTransport(sdk), around), client: sdk };
+  const https = httpsTransport({ region: REGION, endpoint, ...ENGINE_CREDENTIALS });
+  const checks = options.watchesChecks ? watched(https, around) : https;
+  const store = checkStore(options.sdkChecks ? table : { ...named, port: checks }, ISSUER);
+  const tokens = { ...named, port: watched(https, around) };
 
   const reported: unknown[] = [];
   const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
-  const people = { groupsClaim: 'groups', adminGroup: 'platform-admins', adminScope: undefined };
+  const people = {
+    issuer: ISSUER,
+    groupsClaim: 'groups',
+    adminGroup: 'platform-admins',
+    adminScope: undefined,
+  };
   const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
-  const management = { logger, people, onRejected };
+  const management = { logger, people, onRejected, requireAccess: accessRequirement(table) };
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
+  const jobs: PersonId[] = [];
   const managed = {
     ...deploymentRoutes(table, clock, options.source),
-    ...keyRoutes(table, { clock, scopes: rules.scopes, issuers: trust.issuers }),
+    ...keyRoutes(table, { clock, scopes: rules.scopes, trust, ...(policy && { policy }) }),
+    ...accessTokenRoutes(table, { clock, rules }),
     ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
     ...eventRoutes(table, clock),
+    ...peopleRoutes(table, {
+      clock,
+      issuer: ISSUER,
+      startJob: async (person) => {
+        jobs.push(person);
+      },
+    }),
   };
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
     'POST /oauth/token': tokenRoute(tokens, { clock, rules, trust }),
-    'POST /oauth/introspect': introspectRoute(tokens, { clock, rules }),
+    'POST /oauth/introspect': introspectRoute(tokens, { clock, rules, peopleIssuer: ISSUER }),
     'POST /oauth/revoke': revokeRoute(tokens, clock),
   };
   const pipeline = oauthHandler(oauthRoutes, oauth);
@@ -210,13 +220,29 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     table,
     rules,
     purge,
-    /** Tasks that the purge put in its queue. */
+    /** People whose job was started but has not run yet. */
+    jobs,
+    /** Runs the started jobs about people's keys. */
+    findKeys: async (hasTime = () => true): Promise<void> => {
+      const dependencies = {
+        table,
+        clock,
+        hasTime,
+        signOut: undefined,
+        defer: async (person: PersonId) => {
+          jobs.push(person);
+        },
+      };
+      const messages = jobs.splice(0).map((person) => ({ body: JSON.stringify(person) }));
+      await endAccessFromQueue(messages as never, dependencies);
+    },
+    /** Tasks that the purge sent to its queue. */
     deferred,
     /** Keys of malformed items that were read. */
     malformed,
     /** Errors of checks. */
     reported,
-    /** Reports a text that contains leaked secrets and tokens. */
+    /** Sends a leak report for text that contains leaked secrets and tokens. */
     leak: (text: string, hasTime = () => true): Promise<void> =>
       reportLeak(table, text, { address: '192.0.2.1', requestId: 'request' }, { ...check, hasTime }),
     authorize: authorizer(check) as (event: never) => Promise<AuthorizerResult>,
@@ -276,15 +302,15 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
 export type InProcess = ReturnType<typeof inProcess>;
 
 /**
- * Returns a reply with an expected status. @throws Error for any other status, so that a test's setup does not fail
- * unnoticed
+ * Returns a reply with an expected status. @throws Error for any other status, so that a failure in a test's setup is
+ * noticed
  */
 export function must(reply: Reply, ...statuses: number[]): Reply {
   if (statuses.includes(reply.status)) return reply;
   throw new Error(`Expected ${statuses}, got ${reply.status}: ${reply.text}`, { cause: errors.at(-1) });
 }
 
-/** Returns the parts of a key ID. @throws Error when the text is not a key ID */
+/** Returns the parts of a key ID. @throws Error if the text is not a key ID */
 export function partsOf(keyId: string): { deploymentId: string; ulid: string } {
   const parts = parseKeyId(keyId);
   if (!parts) throw new Error(`"${keyId}" is not a key ID`);
@@ -309,20 +335,20 @@ export function removal(
 }
 
 /**
- * Returns a bearer token as the gateway passes it on after it verified the signature. Functions do not verify it
- * again.
+ * Returns a bearer token as the gateway forwards it after verifying the signature. Functions do not verify the
+ * signature again.
  */
-function bearerOf(sub: string): string {
+function bearerOf(sub: string, claims: object = { iat: 1_577_836_800 }): string {
   const groups = sub === 'admin' ? ['platform-admins'] : ['data-eng'];
   const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
-  return `Bearer ${part({ alg: 'RS256', typ: 'at+jwt' })}.${part({ sub, groups, scope: 'openid' })}.c2ln`;
+  return `Bearer ${part({ alg: 'RS256', typ: 'at+jwt' })}.${part({ sub, groups, scope: 'openid', ...claims })}.c2ln`;
 }
 
 function eventOf(method: string, target: string, options: InProcessCall) {
   const { as, token, basic, json, form, headers, body } = options;
   const [path = '', rawQueryString = ''] = target.split('?');
   const authorization =
-    (as !== undefined && bearerOf(as)) ||
+    (as !== undefined && bearerOf(as, options.claims)) ||
     (token !== undefined && `Bearer ${token}`) ||
     (basic && `Basic ${Buffer.from(basic.join(':')).toString('base64')}`);
   const text = json === undefined ? form && new URLSearchParams(form).toString() : JSON.stringify(json);

@@ -1,13 +1,13 @@
-import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { Restoration } from '../../cli/restoration.ts';
-import type { Table } from '../../functions/table/client.ts';
 import { allEvents } from '../../functions/table/restore.ts';
+import type { Table } from '../../functions/table/table.ts';
+import { type Sent, watched } from './store.ts';
 
 type Required = 'from' | 'into' | 'point' | 'clock';
 
 /**
- * Returns the options of a restore that ignores nobody, disables only what it must and reads later events from the
- * table that it restores into, unless `given` says otherwise.
+ * Returns restore options with defaults that `given` overrides: ignore no one, disable only the keys that must be
+ * disabled, and read later events from the target table.
  */
 export function restoration(given: Pick<Restoration, Required> & Partial<Restoration>): Restoration {
   return {
@@ -21,14 +21,12 @@ export function restoration(given: Pick<Restoration, Required> & Partial<Restora
   };
 }
 
-/** Returns a table on which every write after the first few fails, as after the process was killed. */
+/** Returns a table on which all writes after the first few fail, as if the process had been killed. */
 export function stoppingAfter(writes: number, table: Table): Table {
   let left = writes;
-  const send = (command: object) => {
-    if (/^(Put|Transact|BatchWrite|Delete|Update)/.test(command.constructor.name) && --left < 0) {
-      throw new Error('killed');
-    }
-    return table.client.send(command as never);
+  const stop = (when: 'before' | 'after', { operation }: Sent) => {
+    const isWrite = !/^(Get|BatchGet|Query|Scan|Describe)/.test(operation);
+    if (when === 'before' && isWrite && --left < 0) throw new Error('killed');
   };
-  return { ...table, client: { send } as unknown as DynamoDBDocumentClient };
+  return { ...table, port: watched(table.port, stop) };
 }

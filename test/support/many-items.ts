@@ -1,13 +1,13 @@
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { newUlid } from '../../functions/domain/mint.ts';
-import type { Table } from '../../functions/table/client.ts';
 import { type Item, toApiKey, toToken } from '../../functions/table/schema.ts';
+import type { TestTable } from './store.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00Z');
 
-/** Writes many keys and tokens of one generation directly to the table, as many years of use would leave them. */
+/** Writes many keys and tokens of one generation directly to the table, as if they had accumulated over many years. */
 export async function fill(
-  table: Table,
+  table: TestTable,
   life: { deploymentId: string; generation: string; keys: number; tokens: number },
 ): Promise<void> {
   const { deploymentId, generation } = life;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 
-/** The cost of calls: their names in order, and the capacity units that the engine reports. */
+/** Cost of calls: their names in order, and the capacity units that the engine reports. */
 export interface Bill {
   calls: string[];
   /** The same calls, with the size of each request body in bytes. */
@@ -16,9 +16,9 @@ const READS = ['GetItem', 'BatchGetItem', 'Query'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
 
 /**
- * Starts a proxy in front of an engine that requests ReturnConsumedCapacity for every call and adds it up.
+ * Starts a proxy in front of an engine. It requests ReturnConsumedCapacity for every call and adds up the results.
  *
- * @param scans whether to count Scans; in a local stack, those belong to its TTL
+ * @param scans whether to count Scans, which the emulated TTL makes in a local stack
  */
 export async function startMeter(engineEndpoint: string, { scans = false } = {}) {
   const reads = scans ? [...READS, 'Scan'] : READS;

@@ -7,11 +7,11 @@ type Json = any;
 
 const document: Json = openApiDocument();
 const ajv = new Ajv2020({ strict: false, allErrors: true });
-// The package is CommonJS: its default export is its module.
+// The package is CommonJS, so its default export is the whole module.
 (formats as unknown as typeof formats.default)(ajv);
 ajv.addSchema(document, 'openapi');
 
-/** Lists the violations of a schema of the document. @param pointer JSON pointer to the schema */
+/** Lists the ways in which a value violates a schema of the document. @param pointer JSON pointer to the schema */
 export function faultsOf(pointer: string, value: unknown): string[] {
   const validate = ajv.compile({ $ref: `openapi#${pointer}` });
   return validate(value)
@@ -40,22 +40,23 @@ export function contents(): Content[] {
 }
 
 /**
- * Lists what the document does not allow in a response: its status, media type or body.
+ * Lists the parts of a response that the document does not allow: its status, media type or body.
  *
  * @param route route key in the template, such as `GET /deployments/{deploymentId}`
  */
 export function undocumented(
   route: string,
-  reply: { status: number; headers: Record<string, string>; json?: unknown },
+  reply: { status: number; headers: Record<string, string>; json?: unknown; text?: string },
 ) {
   const found = operations().find(({ name }) => name === route);
   const response = found?.operation.responses[reply.status];
   if (!found || !response) return [`${route} is not documented to answer ${reply.status}`];
   const [at, { content = {} }] = resolved(`${found.pointer}/responses/${reply.status}`, response);
   const type = reply.headers['content-type']?.split(';')[0] ?? '';
-  if (reply.json === undefined) return Object.keys(content).length > 0 ? [`${route} lacks its body`] : [];
+  const body = type === 'text/html' ? reply.text : reply.json;
+  if (body === undefined) return Object.keys(content).length > 0 ? [`${route} lacks its body`] : [];
   if (!content[type]) return [`${route} ${reply.status} is not documented to be ${type}`];
-  return faultsOf(`${at}/content/${escaped(type)}/schema`, reply.json);
+  return faultsOf(`${at}/content/${escaped(type)}/schema`, body);
 }
 
 const escaped = (key: string) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'));
@@ -70,7 +71,7 @@ function operations() {
   );
 }
 
-/** Returns a response and its JSON pointer, with a reference resolved. */
+/** Returns a response and its JSON pointer, following a reference. */
 function resolved(pointer: string, response: Json): [pointer: string, response: Json] {
   const name = response.$ref?.split('/').at(-1);
   return name ? [`/components/responses/${name}`, document.components.responses[name]] : [pointer, response];

@@ -3,9 +3,9 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * Reads the options of a developer's script with `parseArgs`. Ends the process for --help and for an unknown option.
+ * Reads the options of a developer's script with `parseArgs`. Ends the process if it finds --help or an unknown option.
  *
- * @param help what the script does and how to call it
+ * @param help description of the script and its usage
  */
 export function readOptions<const T extends Options>(help: string, options: T) {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
@@ -20,7 +20,7 @@ export function readOptions<const T extends Options>(help: string, options: T) {
 }
 
 /**
- * Reads options that must be numbers above 0. A run of "no" minutes would otherwise find nothing wrong.
+ * Reads options that must be numbers above 0. Without this check, a run of "no" minutes would report success.
  *
  * @param defaults default values; a list if the option can be given more than once
  */

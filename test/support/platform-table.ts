@@ -25,8 +25,8 @@ export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
 });
 
 /**
- * Creates a platform's table on an engine, with a stream of real records. Its name is unique: an engine that other
- * files share may still show the stream of an earlier table with the same name.
+ * Creates a platform table on an engine, with a stream of real records. The table's name is unique, because an engine
+ * that test files share may still return the stream of an earlier table with the same name.
  */
 export async function makePlatformTable(endpoint: string) {
   const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials: ENGINE_CREDENTIALS });
@@ -54,6 +54,8 @@ export async function makePlatformTable(endpoint: string) {
     groups: 'teams',
     where: { type: 'deployment' },
     deleted: { status: ['deleted', 'archived'] },
+    // Most tests delete more Deployments than the default limit allows.
+    deletions: { perHour: 1_000_000, share: 1 },
   };
   const from: SourceTable = { client, source };
   return {
@@ -62,7 +64,7 @@ export async function makePlatformTable(endpoint: string) {
     put: (Item: PlatformRow) => client.send(new PutItemCommand({ TableName, Item })),
     remove: (id: string) =>
       client.send(new DeleteItemCommand({ TableName, Key: { key: { S: `row-${id}` } } })),
-    /** Returns the records since the last call, as the stream's mapping would deliver them. */
+    /** Returns the records since the last call, as the stream's event source mapping would deliver them. */
     records: async (): Promise<DynamoDBRecord[]> => {
       if (!iterator) {
         const { StreamDescription } = await stream<{ StreamDescription: { Shards: { ShardId: string }[] } }>(

@@ -8,7 +8,7 @@ import type {
   Token,
 } from '../../functions/domain/records.ts';
 
-/** Records with all attributes, as in a table that was used for years. Tests change them. */
+/** Records with all attributes, as in a table that has been used for years. Tests change copies of these records. */
 export const GENERATION = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 export const KEY_ULID = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
 /** Creation time of the records, in epoch milliseconds. */
@@ -84,7 +84,7 @@ export function event(change: Partial<ServiceEvent> = {}): ServiceEvent {
   };
 }
 
-/** Returns the record of an Idempotency-Key. */
+/** Returns the record for an Idempotency-Key. */
 export function record(change: Partial<IdempotencyRecord> = {}): IdempotencyRecord {
   return {
     deploymentId: 'etl',

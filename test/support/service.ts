@@ -3,7 +3,7 @@ import type { LocalStack } from '../../local/local-stack.ts';
 import type { CfnTemplate } from '../../local/template.ts';
 import { type Call, type CreatedKey, call, makeDeployment, makeKey, type Reply, swap } from './stack.ts';
 
-/** Makes a management call as one of two people of the development issuer. */
+/** Makes a management call as one of the development issuer's two people. */
 export async function callAs(
   stack: LocalStack,
   person: 'admin' | 'member',
@@ -14,13 +14,13 @@ export async function callAs(
   return call(stack, method, path, { token: await stack.signIn(person), ...options });
 }
 
-/** Returns a token of a new key of a new Deployment. */
+/** Creates a Deployment with a key, and returns a token from that key. */
 export async function newToken(stack: LocalStack, deploymentId: string): Promise<string> {
   await makeDeployment(stack, deploymentId);
   return swap(stack, await makeKey(stack, deploymentId));
 }
 
-/** Returns all items of a partition of the first table, with strongly consistent reads. */
+/** Returns all items in a partition of the first table, with strongly consistent reads. */
 export async function partition(stack: LocalStack, pk: string): Promise<Record<string, unknown>[]> {
   const { Items } = await stack.table.client.send(
     new QueryCommand({
@@ -66,7 +66,7 @@ export async function setAttribute(
   );
 }
 
-/** Requests an access token with a key and returns the response, whatever its status. */
+/** Requests an access token with a key and returns the response, regardless of its status. */
 export function exchange(stack: LocalStack, key: CreatedKey): Promise<Reply> {
   return call(stack, 'POST', '/oauth/token', {
     basic: [key.id, key.secret],
@@ -79,7 +79,7 @@ export function callsOf(stack: LocalStack, functionName: string, operation: stri
   return stack.calls(functionName)[operation] ?? 0;
 }
 
-/** Returns a change of a template that removes the permission to update items from the role of a function. */
+/** Returns a function that changes a template: it removes the permission to update items from a function's role. */
 export const withoutUpdate =
   (construct: string) =>
   ({ Resources }: CfnTemplate): void => {

@@ -3,7 +3,7 @@ import type { Credential } from '../../local/aws/sigv4.ts';
 import { Sha256 } from './sigv4.ts';
 import { type Call, call, type Reply } from './stack.ts';
 
-/** The options of a signature. */
+/** Options for signing a request. */
 export interface Signing {
   /** Time of the signature. @default now */
   readonly at?: Date;

@@ -9,7 +9,7 @@ const blocksOf = (markdown: string, language: string) =>
   );
 
 /**
- * Returns the code blocks of a language in a section of a document, in order.
+ * Returns the code blocks in a given language from a section of a document, in order.
  *
  * @param document path below docs/
  * @param heading of level 2 or 3, without its number signs
@@ -24,10 +24,10 @@ export function snippetsOf(document: string, language: string, heading: string):
 }
 
 /**
- * Returns the only code block of a language in a document.
+ * Returns the only code block in a given language from a document.
  *
  * @param document path below docs/
- * @throws Error if there is none or more than one
+ * @throws Error if the document has no such block, or more than one
  */
 export function snippet(document: string, language: string): string {
   const blocks = blocksOf(textOf(document), language);

@@ -3,20 +3,20 @@ import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../
 import { assemblyOf } from './assembly.ts';
 
 /**
- * Starts an in-memory local stack. It stops after the test that starts it, or after the tests of the file if it is
+ * Starts an in-memory local stack. The stack stops after the test that starts it, or after the file's tests if it is
  * started outside a test.
  *
  *     const stack = await runStack({ context: { slideInterval: 0 } });
  */
 export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
   const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
-  // Inside a test, nothing would call afterAll.
+  // Inside a test, Vitest would not call afterAll.
   const atEnd = TestRunner.getCurrentTest() ? onTestFinished : afterAll;
   atEnd(() => stack.stop());
   return stack;
 }
 
-/** The request to send. */
+/** Request to send. */
 export interface Call {
   /** Sent as `Authorization: Bearer …`. */
   readonly token?: string;
@@ -31,7 +31,7 @@ export interface Call {
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
-/** The response. */
+/** Response to a request. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -81,7 +81,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A key as the response to its creation describes it. */
+/** A key, as described in the response that created it. */
 export interface CreatedKey {
   readonly id: string;
   readonly secret: string;
@@ -94,10 +94,10 @@ export async function makeDeployment(
   id: string,
   body: { name?: string; groups?: string[] } = { groups: ['data-eng'] },
 ): Promise<void> {
-  await expectStatus(
-    201,
-    call(stack, 'PUT', `/deployments/${id}`, { token: await stack.signIn('admin'), json: body }),
-  );
+  const token = await stack.signIn('admin');
+  const register = () => call(stack, 'PUT', `/deployments/${id}`, { token, json: body });
+  // The status is 200 if an earlier attempt, whose response was 503, has registered the Deployment.
+  await expectStatus([200, 201], repeatWhileBusy(register));
 }
 
 /** Creates a key as the administrator. */
@@ -107,35 +107,45 @@ export async function makeKey(
   body: object = { name: 'ci' },
 ): Promise<CreatedKey> {
   const path = `/deployments/${deploymentId}/api-keys`;
-  const reply = await expectStatus(
-    201,
-    call(stack, 'POST', path, { token: await stack.signIn('admin'), json: body }),
-  );
+  const token = await stack.signIn('admin');
+  const create = () => call(stack, 'POST', path, { token, json: body });
+  const reply = await expectStatus([201], repeatWhileBusy(create));
   return reply.json;
 }
 
 /** Exchanges a key's secret for an access token. */
 export async function swap(stack: LocalStack, key: CreatedKey, scope?: string): Promise<string> {
   const form = { grant_type: 'client_credentials', ...(scope !== undefined && { scope }) };
-  const reply = await expectStatus(
-    200,
-    call(stack, 'POST', '/oauth/token', { basic: [key.id, key.secret], form }),
-  );
+  const exchange = () => call(stack, 'POST', '/oauth/token', { basic: [key.id, key.secret], form });
+  const reply = await expectStatus([200], repeatWhileBusy(exchange));
   return reply.json.access_token;
 }
 
 /** Uses a token. @returns the status: 200 or 401 */
 export async function use(stack: LocalStack, token: string): Promise<number> {
-  const { status } = await call(stack, 'GET', '/whoami', { token });
+  const { status } = await repeatWhileBusy(() => call(stack, 'GET', '/whoami', { token }));
   return status;
 }
 
 /**
- * Returns the reply. @throws Error with the response if its status is not the expected one, so that a test's setup
- * does not fail unnoticed
+ * Repeats a request while the response is 503, as the service asks its clients to. On a busy machine, the DynamoDB
+ * engine can take longer than a check's limit of 0.8 s.
+ * @returns the first response other than 503, or the third 503
  */
-async function expectStatus(status: number, reply: Promise<Reply>): Promise<Reply> {
+export async function repeatWhileBusy<T extends { readonly status: number }>(
+  send: () => Promise<T>,
+): Promise<T> {
+  let reply = await send();
+  for (let attempt = 2; attempt <= 3 && reply.status === 503; attempt++) reply = await send();
+  return reply;
+}
+
+/**
+ * Returns the reply. @throws Error with the response if its status is not an expected one, so that a failure in a
+ * test's setup is noticed
+ */
+async function expectStatus(statuses: readonly number[], reply: Promise<Reply>): Promise<Reply> {
   const answer = await reply;
-  if (answer.status === status) return answer;
-  throw new Error(`Expected ${status}, got ${answer.status}: ${answer.text}`);
+  if (statuses.includes(answer.status)) return answer;
+  throw new Error(`Expected ${statuses.join(' or ')}, got ${answer.status}: ${answer.text}`);
 }

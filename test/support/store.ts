@@ -6,24 +6,58 @@ import {
   GetCommand,
   QueryCommand,
 } from '@aws-sdk/lib-dynamodb';
-import { type Table, TRANSLATION } from '../../functions/table/client.ts';
+import { httpsTransport } from '../../functions/table/https-transport.ts';
+import type { Operation, Port } from '../../functions/table/port.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
-import { openWire, type Wire } from '../../functions/table/wire.ts';
+import { sdkTransport, translation } from '../../functions/table/sdk-transport.ts';
+import type { Table } from '../../functions/table/table.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { makeTable, startEngine } from './engine.ts';
 
 const NAME = 'keys';
 
-/** A call that the table code sent: a command of the SDK (`Put`), or an operation without the SDK (`PutItem`). */
+/** One attempt at a call to the table. */
 export interface Sent {
-  name: string;
+  operation: Operation;
   input: Record<string, unknown>;
 }
 
+/** The table, and a client with which tests read and write the table directly. */
+export interface TestTable extends Table {
+  client: DynamoDBDocumentClient;
+}
+
+/** The table accessed through an SDK client, which can be a fake or an engine's client. */
+export function tableOn(client: unknown, more: Partial<Table> = {}): TestTable {
+  const sdk = client as DynamoDBDocumentClient;
+  return {
+    port: sdkTransport(sdk),
+    tableName: NAME,
+    retryPolicy: { attemptTimeout: 10_000, attempts: 3 },
+    onMalformed: () => {},
+    ...more,
+    client: sdk,
+  };
+}
+
+/** Runs a function before and after each attempt. If it throws, the caller receives the error. */
+export function watched(
+  port: Port,
+  around: (when: 'before' | 'after', sent: Sent) => void | Promise<void>,
+): Port {
+  return async (operation, input, timeout) => {
+    const sent = { operation, input: input as unknown as Record<string, unknown> };
+    await around('before', sent);
+    const outcome = await port(operation, input, timeout);
+    await around('after', sent);
+    return outcome;
+  };
+}
+
 /**
- * Starts an engine with the table, without the functions around it.
+ * Starts an engine with the table, but without the functions.
  *
- * @returns the commands of the code under test in `sent`, and functions that read and write the table directly
+ * @returns `sent`, which lists the calls of the code under test, and functions that read and write the table directly
  */
 export async function startStore() {
   const engine = await startEngine();
@@ -33,22 +67,15 @@ export async function startStore() {
     credentials: ENGINE_CREDENTIALS,
   });
   await makeTable(base, NAME);
-  const client = DynamoDBDocumentClient.from(base, TRANSLATION);
+  const client = DynamoDBDocumentClient.from(base, translation());
   const sent: Sent[] = [];
   const malformed: ItemKey[] = [];
-  const watched = {
-    send: async (command: { input: Record<string, unknown> }) => {
-      sent.push({ name: command.constructor.name.replace('Command', ''), input: command.input });
-      return client.send(command as never);
-    },
-  } as unknown as DynamoDBDocumentClient;
-  const table: Table = { client: watched, tableName: NAME, onMalformed: (key) => malformed.push(key) };
-  const patience = { attemptTimeout: 10_000, attempts: 3 };
-  const bare = openWire({ region: 'us-east-1', endpoint: engine.endpoint, ...ENGINE_CREDENTIALS }, patience);
-  const wire: Wire = (operation, input) => {
-    sent.push({ name: operation, input: input as Record<string, unknown> });
-    return bare(operation, input);
-  };
+  const record = (when: 'before' | 'after', call: Sent) => void (when === 'before' && sent.push(call));
+  const https = httpsTransport({ region: 'us-east-1', endpoint: engine.endpoint, ...ENGINE_CREDENTIALS });
+  const table = tableOn(client, {
+    port: watched(sdkTransport(client), record),
+    onMalformed: (key) => malformed.push(key),
+  });
   const partition = async (pk: string): Promise<Item[]> => {
     const items: Item[] = [];
     let start: Item | undefined;
@@ -76,8 +103,8 @@ export async function startStore() {
   };
   return {
     table,
-    /** The same client without the AWS SDK. */
-    wire,
+    /** The same table, but accessed through the HTTPS transport. */
+    httpsTable: { ...table, port: watched(https, record) },
     sent,
     malformed,
     put: (...items: Item[]) => write(items.map((Item) => ({ PutRequest: { Item } }))),

@@ -48,6 +48,8 @@ export const EVERYTHING = {
   slideInterval: '60',
   maxTokenLifetime: '2592000',
   maxIdleDays: 90,
+  maxKeyDays: 180,
+  keysWithSecrets: 'false',
   trustedIssuers: 'https://gitlab.com',
   lastUsedFrom: 'truncated',
   scopes: 'code:deploy,dags:read',
@@ -57,16 +59,26 @@ export const EVERYTHING = {
   certificateArn: ARN.CERTIFICATE,
   webAclArn: ARN.WEB_ACL,
   encryptionKey: ARN.KEY,
+  capacity: 'minRead=100,maxRead=1000,minWrite=100,maxWrite=500,utilization=70',
   permissionsBoundary: ARN.BOUNDARY,
   authorizerConcurrency: 'reserved=200,provisioned=5',
+  memory: 'checks=512,jobs=1024',
+  accountConcurrency: '1000',
+  oauthRateLimit: 'rate=500,burst=1000',
+  leaksRateLimit: 'rate=20',
+  defaultRateLimit: 'burst=1250',
   alarmTopic: ARN.TOPIC,
   logRetention: '90',
   tags: 'team=platform,cost-centre=4711',
   tracing: 'true',
+  platformLogs: 'true',
   deploymentsSource: JSON.stringify(SOURCE),
 };
 
-/** The sorted fields of the access log: none into which a caller can put a token, a secret or a sign-in code. */
+/**
+ * The sorted fields of the access log. A caller cannot put a token, a secret or a sign-in code into any of these
+ * fields.
+ */
 export const LOGGED = [
   '$context.authorizer.claims.sub',
   '$context.error.responseType',
@@ -86,7 +98,7 @@ export type Json = any;
 
 const templates = new Map<string, Template>();
 
-/** Returns the template for a context. It is created once per process. */
+/** Returns the template for a context. The template is created once per process. */
 export function templateOf(context: Readonly<Record<string, unknown>> = {}): Template {
   const key = JSON.stringify(context);
   const made = templates.get(key) ?? synthesiseAside(context);
@@ -103,7 +115,7 @@ function synthesiseAside(context: Readonly<Record<string, unknown>>): Template {
   }
 }
 
-/** Returns the resource of a construct path, without the stack's ID and the last part, `Resource`. */
+/** Returns the resource at a construct path. The path omits the stack's ID and the last part, `Resource`. */
 export function resourceAt(template: Template, path: string): Json {
   const resources = Object.entries<Json>(template.toJSON().Resources);
   const found = resources.find(

@@ -1,4 +1,5 @@
 import { afterAll, vi } from 'vitest';
 
-// Otherwise the first test of the next file in this process would lose the variables that the file sets.
+// Without this hook, the first test of the next file in this process would lose the environment variables that this
+// next file sets.
 afterAll(() => void vi.unstubAllEnvs());

@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { startLocalStack } from '../../local/local-stack.ts';
-import { DESKTOP, launch, PHONE, signIn } from '../support/browser.ts';
+import { act, DESKTOP, launch, PHONE, signIn } from '../support/browser.ts';
 import { readOptions } from '../support/options.ts';
 import { call, makeDeployment, makeKey, swap } from '../support/stack.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
+/** A token from an issuer that the stack does not trust. */
+const UNTRUSTED = [{ alg: 'RS256' }, { iss: 'https://ci.example.com', sub: 'etl' }, {}]
+  .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+  .join('.');
 const DAY = 24 * 60 * 60;
 
 const HELP = `Takes the screenshots of the console in a browser, on a local stack with a few Deployments and keys: each page 1440 pixels
@@ -57,7 +61,10 @@ async function fill(): Promise<void> {
     description: 'GitHub Actions of the data platform. Ask Ada before deleting it.',
     expiresAt: day(130),
   });
-  await makeKey(stack, 'etl', { name: 'Backfill', scopes: ['airflow:write'] });
+  await call(stack, 'POST', '/deployments/etl/api-keys', {
+    token: await stack.signIn('member'),
+    json: { name: 'Backfill', scopes: ['airflow:write'] },
+  });
   stack.clock.advance(21 * DAY);
   await swap(stack, main);
   const readOnly = {
@@ -83,64 +90,101 @@ async function fill(): Promise<void> {
   await swap(stack, main);
   await call(stack, 'POST', `${keys}/${main.id}/rotate`, { token: await stack.signIn('admin') });
   await stack.invoke('sweep-keys', {});
+  await call(stack, 'POST', '/people/end-access', {
+    token: await stack.signIn('admin'),
+    json: { sub: 'member-2f41', block: true },
+  });
   stack.clock.advance(2 * DAY);
 }
 
 async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Promise<void> {
   const dialog = page.getByRole('dialog');
+  const close = async (button: string) => {
+    await dialog.getByRole('button', { name: button }).last().click();
+    await dialog.waitFor({ state: 'detached' });
+  };
   await page.goto('/');
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   await shoot('1-sign-in');
-  await signIn(page, stack, 'member');
+  await signIn(page, stack, 'admin');
   await page.getByRole('link', { name: 'Nightly ETL' }).waitFor();
   await shoot('2-deployments');
+  await page.getByRole('link', { name: 'Register Deployment' }).click();
+  await dialog.waitFor();
+  await shoot('16-register');
+  await close('Cancel');
   await page.getByRole('link', { name: 'Feature store' }).click();
   await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
   await shoot('3-no-keys');
   await page.goBack();
   await page.getByRole('link', { name: 'Nightly ETL' }).click();
-  await page.getByRole('heading', { name: 'Grafana' }).waitFor();
+  await page.getByRole('link', { name: 'Grafana' }).waitFor();
   await shoot('4-api-keys');
+  await page.getByLabel('Select Backfill').check();
+  await page.getByLabel('Select Grafana').check();
+  await page.getByRole('button', { name: 'Disable' }).click();
+  await dialog.waitFor();
+  await shoot('17-several-keys');
+  await close('Cancel');
+  await page.getByRole('button', { name: 'Clear' }).click();
   await page.getByRole('link', { name: 'Create API key' }).click();
   await dialog.getByLabel('Name').fill('Release pipeline');
+  await dialog.getByLabel('code:deploy').check();
   await shoot('5-add-key');
+  await dialog.getByLabel('OIDC token from CI').check();
+  await dialog.getByLabel('Repository', { exact: true }).fill('acme/etl');
+  await dialog.getByLabel('Repository', { exact: true }).evaluate('document.activeElement.scrollIntoView()');
+  await shoot('13-trust');
+  await dialog.getByLabel('Client secret').check();
   await dialog.getByRole('button', { name: 'Create API key' }).click();
   await dialog.getByText('This is the only time').waitFor();
   await shoot('6-secret');
-  await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
-  await page.getByRole('link', { name: 'Edit Release pipeline' }).click();
+  await close('I have saved the secret');
+  await act(page, 'Release pipeline', 'Edit');
   await dialog.getByRole('button', { name: 'Save' }).waitFor();
   await shoot('7-edit-key');
-  await dialog.getByRole('button', { name: 'Delete API key' }).click();
+  await close('Cancel');
+  await act(page, 'Release pipeline', 'Delete');
   await dialog.getByLabel('Type the key’s name').fill('Release pipeline');
   await shoot('8-delete-key');
-  await dialog.getByRole('button', { name: 'Delete API key' }).click();
-  await dialog.waitFor({ state: 'detached' });
-  await page.getByRole('link', { name: 'Rotate Deploy from main' }).click();
+  await close('Delete API key');
+  await page.getByRole('link', { name: 'Deploy from main' }).click();
+  await page.getByText('All events of this key').waitFor();
+  await page.getByText('rotated; the old secret').first().waitFor();
+  await shoot('18-key');
+  await page.getByRole('link', { name: 'Rotate secret' }).click();
   await dialog.getByLabel('Retire the old secret').selectOption('After 30 days');
   await shoot('11-rotate');
-  await dialog.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('link', { name: 'Replace secret Laptop' }).click();
+  await close('Cancel');
+  await page.goBack();
+  await act(page, 'Laptop', 'Replace secret');
   await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
   await shoot('12-it-leaked');
-  await dialog.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('link', { name: 'Edit Nightly' }).click();
-  await dialog.getByLabel('Issuer').waitFor();
-  await shoot('13-trust');
-  await dialog.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('link', { name: 'CI setup Nightly' }).click();
+  await close('Cancel');
+  await act(page, 'Nightly', 'CI setup');
   await dialog.getByRole('button', { name: 'Done' }).waitFor();
   await shoot('14-ci-step');
-  await dialog.getByRole('button', { name: 'Done' }).click();
-  await dialog.waitFor({ state: 'detached' });
+  await close('Done');
+  await act(page, 'Nightly', 'Explain a token');
+  await dialog.getByLabel('OIDC token').fill(UNTRUSTED);
+  await dialog.getByRole('button', { name: 'Explain token' }).click();
+  await dialog.getByText('The token satisfies').waitFor();
+  await shoot('19-explain');
+  await close('Close');
   await page.getByRole('link', { name: 'Events', exact: true }).click();
   await page.getByText('Deployment registered').waitFor();
   await shoot('15-events');
+  await page.getByRole('link', { name: 'People' }).click();
+  await page.getByRole('button', { name: 'member-2f41' }).first().click();
+  await dialog.getByText('1 key found').waitFor();
+  await shoot('20-person');
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+  await shoot('21-people');
   await page.goto('/token?deployment=etl');
   await page.getByRole('button', { name: 'Create temporary token' }).click();
   await page.getByText('This is the only time').waitFor();
   await shoot('9-token');
-  await page.getByRole('link', { name: 'View and revoke' }).click();
-  await page.getByText('Issued').first().waitFor();
+  await page.getByRole('button', { name: 'Done' }).click();
   await shoot('10-temporary-tokens');
 }

@@ -5,11 +5,9 @@ import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
 import { hashOf } from '../../../functions/domain/secrets.ts';
 import { purgeFromStream } from '../../../functions/jobs/purge.ts';
 import * as ENV from '../../../functions/runtime/env.ts';
-import { type Table, tableClient } from '../../../functions/table/client.ts';
 import { deleteDeployment } from '../../../functions/table/deployments.ts';
-import { CALL_PATIENCE, CHECK_PATIENCE } from '../../../functions/table/faults.ts';
+import { httpsTransport } from '../../../functions/table/https-transport.ts';
 import { deleteApiKey, editApiKey } from '../../../functions/table/keys.ts';
-import { leanTokenStore } from '../../../functions/table/lean-tokens.ts';
 import {
   CHECKED_ATTRIBUTES,
   checkedKeys,
@@ -17,7 +15,9 @@ import {
   type Item,
   toToken,
 } from '../../../functions/table/schema.ts';
-import { openWire } from '../../../functions/table/wire.ts';
+import { sdkTransport } from '../../../functions/table/sdk-transport.ts';
+import { CALL_RETRIES, CHECK_RETRIES, type Table } from '../../../functions/table/table.ts';
+import { deleteToken } from '../../../functions/table/tokens.ts';
 import { startEngine } from '../../support/engine.ts';
 import { startMeter } from '../../support/meter.ts';
 import { median, push } from './numbers.ts';
@@ -81,7 +81,7 @@ async function mustAllow(check: Check, token: string) {
   if (!(await allowed(check, token))) throw new Error('the check does not allow');
 }
 
-function wire() {
+function https() {
   const env = functionEnvironment(endpoint);
   const {
     AWS_REGION: region = '',
@@ -89,28 +89,25 @@ function wire() {
     AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
     AWS_SESSION_TOKEN: sessionToken,
   } = env;
-  return openWire({ region, accessKeyId, secretAccessKey, sessionToken, endpoint }, CHECK_PATIENCE);
+  return httpsTransport({ region, accessKeyId, secretAccessKey, sessionToken, endpoint });
 }
 
-/** Makes only the BatchGetItem of a check. */
+/** Makes only the BatchGetItem call that a check makes. */
 function bareRead(token: string) {
-  const call = wire();
+  const port = https();
   const credential = parseToken(token);
   if (!credential) throw new Error('no token');
   const request = {
-    Keys: Object.values(checkedKeys(credential, hashOf(token))).map(({ pk, sk }) => ({
-      pk: { S: pk },
-      sk: { S: sk },
-    })),
+    Keys: Object.values(checkedKeys(credential, hashOf(token))),
     ConsistentRead: true,
     ...CHECKED_ATTRIBUTES,
   };
-  return () => call('BatchGetItem', { RequestItems: { [TABLE]: request } });
+  return () => port('BatchGetItem', { RequestItems: { [TABLE]: request } }, CHECK_RETRIES.attemptTimeout);
 }
 
 /**
- * Returns the authorizer with a clock that advances by one second at each read, so that each check of the 64 tokens
- * extends its token.
+ * Returns the authorizer with a clock that advances one second at each read, so that each of the 64 checks extends the
+ * token that it checks.
  */
 function everySliding(): Check {
   const { now: real } = Date;
@@ -125,10 +122,15 @@ function everySliding(): Check {
   return check;
 }
 
-const table = (): Table => ({ client: tableClient(CALL_PATIENCE), tableName: TABLE, onMalformed: () => {} });
+const table = (port = sdkTransport()): Table => ({
+  port,
+  tableName: TABLE,
+  retryPolicy: CALL_RETRIES,
+  onMalformed: () => {},
+});
 
 const measures: Record<string, () => Promise<unknown>> = {
-  /** CPU time of the whole handler: ours, and the same on the SDK. */
+  /** CPU time of the whole handler: of this service, and of the same code on the SDK. */
   cpu: async () => {
     const { tokens } = await seed(endpoint, 'cpu', { keys: 1, tokens: 64 });
     const handlers = { lean: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
@@ -149,7 +151,8 @@ const measures: Record<string, () => Promise<unknown>> = {
 
   /**
    * Calls per second without HTTP, 32 at a time, as Lambda calls a handler and an application calls better-auth.
-   * Compares checks, with and without a due extension, to better-auth's verification, and exchanges to its creation.
+   * Compares checks, with and without a due extension, with better-auth's verification of a key, and exchanges with its
+   * creation of a key.
    */
   asFunctions: async () => {
     const now = Date.now();
@@ -194,7 +197,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Median latency of a check and of the bare read by the same client, measured alternately. */
+  /** Median latency of a check, and of just its read with the same client, measured alternately. */
   latency: async () => {
     const { tokens } = await seed(endpoint, 'latency', { keys: 1, tokens: 1 });
     const token = tokens[0] as string;
@@ -266,7 +269,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return rates;
   },
 
-  /** Items per second that the purge deletes, and the engine's maximum with bare batches. */
+  /** The number of items that the purge deletes per second, and the engine's maximum with plain batches. */
   purge: async () => {
     const passes: { purge: number; raw: number; memory: number }[] = [];
     const ours = table();
@@ -311,12 +314,12 @@ const measures: Record<string, () => Promise<unknown>> = {
   },
 
   /**
-   * Revokes access in each possible way during running checks, and counts the checks that are allowed after the
+   * Revokes access in each possible way while checks are running, and counts the checks that are allowed after the
    * revocation was confirmed.
    */
   deletes: async () => {
     const ours = table();
-    const tokensOf = leanTokenStore(wire(), ours);
+    const overHttps = table(https());
     const check = handlerOf('authorize');
     let [tries, accepted, before] = [0, 0, 0];
     for (let round = 0; tries < size.tries; round++) {
@@ -333,7 +336,7 @@ const measures: Record<string, () => Promise<unknown>> = {
         () =>
           Promise.all(
             tokens.map((token) =>
-              tokensOf.deleteToken({ deploymentId: id, ulid: key.ulid, hash: hashOf(token) }),
+              deleteToken(overHttps, { deploymentId: id, ulid: key.ulid, hash: hashOf(token) }),
             ),
           ),
       ];

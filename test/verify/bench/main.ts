@@ -35,7 +35,7 @@ const options = readOptions(HELP, {
 });
 const here = import.meta.dirname;
 
-// The benchmark has its own dependencies, so that installing the project stays fast.
+// The benchmark has its own dependencies, so that the project installs quickly.
 if (!existsSync(join(here, 'node_modules/autocannon'))) {
   const { status } = spawnSync('npm', ['ci', '--silent'], { cwd: here, stdio: 'inherit' });
   if (status !== 0) process.exit(1);
@@ -57,7 +57,7 @@ const size = options.quick
 /**
  * Applies the load for a number of seconds, or for longer if the machine is too busy for any response in that time.
  *
- * @throws Error if a response is not 200: a rejection is fast and would improve the result
+ * @throws Error if the status of a response is not 200, because a fast rejection would improve the result
  */
 async function load(served: Served, connections: number, duration: number) {
   const result = await autocannon({ url: served.url, connections, duration, requests: served.requests });
@@ -101,7 +101,7 @@ for (const entry of entries)
 
 process.setMaxListeners(0);
 
-/** Starts a new engine for each measurement, because leftovers of one would slow down the next. */
+/** Starts a new engine for each measurement, because leftovers from one measurement would slow down the next. */
 async function withEngine<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
   const engine = await startEngine();
   try {
@@ -124,7 +124,7 @@ function child<T>(file: string, args: string[]): { process: ChildProcess; answer
   return { process, answer };
 }
 
-/** Runs a measurement in a process of its own, on that process's own engine. */
+/** Runs a measurement in a separate process that has its own engine. */
 function inside<T>(name: string): Promise<T> {
   say(name);
   return child<T>('inside.ts', [name, JSON.stringify(size)]).answer;
@@ -137,7 +137,7 @@ async function cpuOf(contender: ChildProcess): Promise<number> {
   return user + system;
 }
 
-/** Measures contenders one after the other, in a different order in each pass. The first pass is a warm-up. */
+/** Measures the contenders one after the other, in a different order in each pass. The first pass is a warm-up. */
 async function sideBySide(names: string[], endpoint: string, given: object): Promise<Rates> {
   say(names.join(', '));
   const running = names.map((name) => ({

@@ -14,7 +14,7 @@ export function spread(numbers: readonly number[]): Spread {
   return { median: median(numbers), min: Math.min(...numbers), max: Math.max(...numbers) };
 }
 
-/** Adds a number to the list with that name. */
+/** Adds a number to the list with the given name. */
 export function push(lists: Record<string, number[]>, name: string | number, number: number): void {
   lists[name] = [...(lists[name] ?? []), number];
 }

@@ -15,7 +15,7 @@ export interface Figures {
   exchanges: Rates;
   management: Rates;
   pooled: Spread;
-  /** Start times in milliseconds. All except the empty file's are relative to the empty file's median. */
+  /** Start times in milliseconds. All times except that of the empty file are relative to the empty file's median. */
   starts: Record<string, Spread>;
   /** Bundle sizes in bytes. */
   weights: Record<string, number>;
@@ -176,7 +176,7 @@ function table(head: string[], rows: string[][]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Formats rates side by side, with their ratio to one of them. */
+/** Formats rates side by side, each with its ratio to a reference rate. */
 function rateTable(unit: string, rates: Rates, one: string): string {
   const rows = Object.entries(rates).map(([name, all]) => [
     name,
@@ -225,7 +225,7 @@ Node ${process.versions.node}. Load average ${begun.load.toFixed(1)} before the 
   }. After a pass to warm up, there are ${passes} passes, each with another
 order of the contenders. Figures are the median, minimum and maximum of the passes. A response that is not a success fails the run.
 The CPU time of a contender's process excludes the engine, which is a separate process for our service and part of the process for the
-peers. The rate would follow this time if each process had its own core.
+peers. If each process had its own core, the rate would depend only on this CPU time.
 
 To measure the latency of your own stack, run this command near it. \`$KEYS_URL\` is the stack's output \`ApiUrl\`; \`DEPLOYMENT_TOKEN\` must
 hold an access token:
@@ -356,7 +356,7 @@ ${table(
   return { markdown, svg: chart(figures) };
 }
 
-/** Returns our figure, the other one and their ratio, each as median (min–max) of the passes. */
+/** Returns this service's figure, the other figure and their ratio, each as median (min–max) of the passes. */
 function beside(passes: number[][], digits = 0): string[] {
   const ours = spread(passes.map(([one = 0]) => one));
   const other = spread(passes.map(([, two = 0]) => two));

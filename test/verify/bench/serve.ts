@@ -10,8 +10,8 @@ import {
 } from './setup.ts';
 
 /**
- * Runs one contender in its own process, behind the same node:http server. Arguments: its name, the engine's endpoint
- * and its data as JSON. Sends the load generator the URL and the requests to repeat.
+ * Runs one contender in its own process, behind the same node:http server. Arguments: the contender's name, the
+ * engine's endpoint and the data as JSON. Sends the load generator the URL and the requests to repeat.
  */
 export interface Served {
   url: string;
@@ -69,7 +69,7 @@ async function slidingCheck() {
   return { listener: lambda(handlerOf('authorize'), next), requests: [{}] };
 }
 
-/** The listener and the requests of each contender. */
+/** Each contender's listener and requests. */
 const contenders: Record<string, () => Promise<{ listener: RequestListener; requests: Served['requests'] }>> =
   {
     check: async () => ({ listener: check(), requests: bearers() }),

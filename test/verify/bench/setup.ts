@@ -22,7 +22,7 @@ export function functionEnvironment(endpoint: string, slideInterval = 300): Reco
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'AKIDBENCH',
     AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
-    // As long as Lambda's session token.
+    // A session token as long as Lambda's.
     AWS_SESSION_TOKEN: 'x'.repeat(900),
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
     AWS_LAMBDA_FUNCTION_NAME: 'bench',
@@ -31,6 +31,7 @@ export function functionEnvironment(endpoint: string, slideInterval = 300): Reco
     [ENV.tokenLifetime]: String(DAY),
     [ENV.slideInterval]: String(slideInterval),
     [ENV.scopes]: SCOPES.join(' '),
+    [ENV.issuer]: 'https://login.example.com',
     [ENV.lastUsedFrom]: 'full',
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
@@ -44,7 +45,7 @@ export function handlerOf(name: string, folder = '.build/functions'): Handler {
   return createRequire(import.meta.url)(join(root, folder, name, 'index.js')).handler;
 }
 
-/** Loads the authorizer for another table. A bundle reads its environment only once, so it is loaded again. */
+/** Loads the authorizer again for another table, because a bundle reads its environment only once. */
 export function authorizerOn(tableName: string): Handler {
   const path = join(root, '.build/functions/authorize/index.js');
   const require = createRequire(import.meta.url);
@@ -53,7 +54,7 @@ export function authorizerOn(tableName: string): Handler {
   return require(path).handler;
 }
 
-/** Makes a DynamoDB call without a client: the signature is fake and the response is not parsed. */
+/** Makes a DynamoDB call without a client, with a fake signature and without parsing the response. */
 export function rawCaller(endpoint: string) {
   const { hostname, port } = new URL(endpoint);
   const agent = new Agent({ keepAlive: true });
@@ -161,7 +162,7 @@ export async function seed(
     keyCount: keys,
     createdAt: now,
   });
-  // The middle of a slide interval: no token is due for an extension for two minutes.
+  // The middle of a slide interval, so that no token's expiry has to be extended for two minutes.
   const expiresAt = Math.floor(now / 1000) + DAY + 290;
   const items = issued.map(({ ulid, token }) =>
     toToken({
@@ -216,7 +217,7 @@ export const lambdaContext = {
 };
 
 const part = (json: object) => Buffer.from(JSON.stringify(json)).toString('base64url');
-/** An administrator's access token as the gateway passes it on after verifying it. */
+/** An administrator's access token as the gateway forwards it after verification. */
 const ADMIN = `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part({ sub: 'bench', groups: ['platform-admins'] })}.c2ln`;
 
 /** Returns the event that the service's own HTTP API sends to its functions. */

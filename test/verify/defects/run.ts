@@ -36,7 +36,7 @@ function copyOfProject(): string {
     try {
       copyFileSync(join(root, file), join(copy, file));
     } catch (error) {
-      // The file was deleted but the deletion is not in git yet.
+      // The file was deleted, but the deletion is not committed yet.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
@@ -44,7 +44,7 @@ function copyOfProject(): string {
   return copy;
 }
 
-/** Tries one defect. @returns the problem, or undefined if the named test fails as it must */
+/** Tries one defect. @returns the problem, or undefined if the named test fails as expected */
 async function trial(name: string): Promise<string | undefined> {
   const patch = readFileSync(join(here, name), 'utf8');
   const [, file, title] = /^Fails: (\S+) > (.*)$/m.exec(patch) ?? [];

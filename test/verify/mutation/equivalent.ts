@@ -1,7 +1,7 @@
-/** Mutants that behave like the source, so no test can detect them, with the reason. */
+/** Mutants that no test can detect because they behave like the source, each with the reason. */
 export interface Equivalent {
   file: string;
-  /** The source line in which the mutants begin. */
+  /** The source line on which the mutants begin. */
   line: string;
   /** The mutants, as `npm run mutation` prints them. */
   mutants: string[];
@@ -11,7 +11,7 @@ export interface Equivalent {
 export const EQUIVALENT: readonly Equivalent[] = [
   {
     file: 'functions/domain/check.ts',
-    line: 'const touched = isUseDue(records.key?.lastUsedAt, before)',
+    line: 'const recorded = isUseDue(records.key?.lastUsedAt, before)',
     mutants: ['OptionalChaining: records.key?.lastUsedAt → records.key.lastUsedAt'],
     why: 'A token is judged good only with its key at hand.',
   },
@@ -269,19 +269,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'No issuer that tokens could be verified of is called so: each has a URL.',
   },
   {
-    file: 'functions/table/client.ts',
+    file: 'functions/table/sdk-transport.ts',
     line: 'const isDamaged = (status !== undefined && status < 300) || error instanceof SyntaxError;',
     mutants: ['ConditionalExpression: status !== undefined → true'],
     why: 'undefined is neither `<` nor `>=` a number.',
   },
   {
-    file: 'functions/table/client.ts',
-    line: 'const isServerFault = status !== undefined && status >= 500;',
-    mutants: ['ConditionalExpression: status !== undefined → true'],
-    why: 'undefined is neither `<` nor `>=` a number.',
-  },
-  {
-    file: 'functions/table/client.ts',
+    file: 'functions/table/table.ts',
     line: 'yield { items: page.Items ?? [], next };',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
@@ -300,7 +294,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/keys.ts',
-    line: 'const isStillThisLife = deployment?.failed && deployment.item?.generation?.S === key.generation;',
+    line: 'const isStillThere = deployment?.failed && deployment.item?.generation === key.generation;',
     mutants: ['OptionalChaining: deployment?.failed → deployment.failed'],
     why: 'What was refused lists each of its writes.',
   },
@@ -311,20 +305,14 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'One batch more, of nothing, asks for nothing.',
   },
   {
-    file: 'functions/table/purge.ts',
-    line: 'for (let attempt = 1; requests.length > 0; attempt++) {',
-    mutants: ['EqualityOperator: requests.length > 0 → requests.length >= 0'],
-    why: 'No batch is empty, and the loop returns where none is left.',
-  },
-  {
     file: 'functions/table/reconcile.ts',
-    line: 'const { Items = [], LastEvaluatedKey } = await ask(',
+    line: 'const { Items = [], LastEvaluatedKey } = await scanPage(table, page);',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },
   {
     file: 'functions/table/registrations.ts',
-    line: 'const { Items = [], LastEvaluatedKey } = await ask(',
+    line: 'const { Items = [], LastEvaluatedKey } = await queryPage(table, {',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },
@@ -375,36 +363,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/source-rows.ts',
-    line: 'const { Items = [], LastEvaluatedKey } = await ask(',
+    line: 'const { Items = [], LastEvaluatedKey } = await answered(',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },
   {
-    file: 'functions/table/transaction.ts',
-    line: 'const { name, CancellationReasons: reasons = [] } = error as Error & { CancellationReasons?: Reason[] };',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'A reason without a code is neither a refusal nor a collision: the error is thrown in both cases.',
-  },
-  {
-    file: 'functions/table/transaction.ts',
-    line: "if (name !== 'TransactionCanceledException') throw error;",
-    mutants: ["ConditionalExpression: name !== 'TransactionCanceledException' → false"],
-    why: 'Other errors have no reasons: they are no collision, and thrown two steps later.',
-  },
-  {
-    file: 'functions/table/wire.ts',
-    line: 'const bytes = rest.length === 0 ? first : Buffer.concat(chunks);',
-    mutants: ['ConditionalExpression: rest.length === 0 → false'],
-    why: 'To join one piece is to copy it: this spares the copy.',
-  },
-  {
-    file: 'functions/table/wire.ts',
-    line: "method: 'POST',",
-    mutants: [`StringLiteral: 'POST' → ""`],
-    why: 'aws4 takes POST for a request with a body, and each has one.',
-  },
-  {
-    file: 'functions/table/wire.ts',
+    file: 'functions/table/https-transport.ts',
     line: 'if (scope !== this.credentialString()) {',
     mutants: ['ConditionalExpression: scope !== this.credentialString() → true'],
     why: 'The key is made anew at each call, and is the same: what it spares is time.',

@@ -17,12 +17,12 @@ export const PARTS: Record<string, Part> = {
     tests: ['test/http/*.test.ts'],
   },
   table: {
-    mutate: ['functions/table/*.ts', '!functions/table/{check,faults,lean-check,wire}.ts'],
-    tests: ['test/table/!(check|lean-check|lean-tokens|wire).test.ts'],
+    mutate: ['functions/table/*.ts', '!functions/table/{checks,port,https-transport,sdk-transport}.ts'],
+    tests: ['test/table/!(checks|transports).test.ts'],
   },
-  /** The two stores of a check, and the calls to DynamoDB without its SDK. */
+  /** The store of a check, and the two transports. */
   check: {
-    mutate: ['functions/table/{check,faults,lean-check,wire}.ts'],
-    tests: ['test/table/{check,client,faults,wire}.test.ts'],
+    mutate: ['functions/table/{checks,port,https-transport,sdk-transport}.ts'],
+    tests: ['test/table/{checks,faults,table,transports}.test.ts'],
   },
 };

@@ -1,6 +1,6 @@
 /**
- * Mutation testing (`npm run mutation`). It makes small changes to each part of the sources, and the tests must
- * detect them. A change that no test detects must be equivalent to the source and be listed in equivalent.ts with the
+ * Mutation testing (`npm run mutation`). It makes small changes to each part of the sources; the tests must detect
+ * these changes. A change that no test detects must be equivalent to the source and be listed in equivalent.ts with the
  * reason.
  */
 import { spawn } from 'node:child_process';
@@ -106,7 +106,7 @@ function described(source: string, { mutatorName, location, replacement = '' }: 
 
 const shortened = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}…` : text);
 
-/** Judges a part. @returns whether it has no problems */
+/** Evaluates a part. @returns true if the part has no problems */
 function judge(part: string): boolean {
   const { files } = JSON.parse(readFileSync(`${root}/${pathOf(part, 'report')}`, 'utf8')) as Report;
   const counts = new Map<string, number>();

@@ -3,7 +3,7 @@ import { PARTS } from './parts.ts';
 
 export default defineConfig({
   test: {
-    // Set by run.ts: Stryker's runner passes on only its environment.
+    // run.ts sets this variable, because Stryker's runner forwards only its environment.
     include: PARTS[process.env.MUTATED ?? '']?.tests ?? [],
     testTimeout: 30_000,
     restoreMocks: true,

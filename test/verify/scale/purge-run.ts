@@ -16,14 +16,15 @@ const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
 });
 
 /**
- * As on Lambda: a run has one minute, and leaves the rest to the next run ten seconds before its end. In
- * milliseconds.
+ * Limits in milliseconds, as on Lambda: a run has one minute, and ten seconds before its end it leaves the rest to the
+ * next run.
  */
 const RUN = 50_000;
 const KEYS = 1000;
 
 /**
- * Requests between two heap measurements. Garbage is collected before each one, so the result is the memory in use.
+ * Requests between two heap measurements. Garbage is collected before each measurement, so the result is the memory in
+ * use.
  */
 const LOOK = 20;
 /** Maximum heap of the purge itself in MiB, for any number of items: the pages and batches in progress. */

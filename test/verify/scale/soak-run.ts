@@ -23,13 +23,16 @@ calls are repeated until their result is certain.
   --loops       number of parallel loops. Default: 6`;
 const { minutes, loops } = numericOptions(HELP, { minutes: 30, loops: 6 });
 const duration = minutes * 60_000;
-/** How long the engine stays away after it was killed, in milliseconds. */
+/** Downtime of the engine after it was killed, in milliseconds. */
 const OUTAGE = 2000;
-/** Maximum resident memory at the end relative to half time, when every worker has long been started. */
+/**
+ * Maximum ratio of the resident memory at the end to the resident memory halfway through, when all workers have been
+ * running for a long time.
+ */
 const GROWTH = 1.3;
 /**
- * Minimum duration for judging growth, in milliseconds. In shorter runs, heaps that were never collected look like
- * growth.
+ * Minimum duration for assessing memory growth, in milliseconds. In shorter runs, heaps that have never been
+ * garbage-collected look like growth.
  */
 const STEADY = 10 * 60_000;
 /** Maximum share of calls that may get a 503 while the engine is running. */
@@ -77,7 +80,7 @@ const waits: number[] = [];
 let isOver = false;
 let mayFail = 0;
 
-/** Repeats a call until its response is certain. Any status that is not expected is an error. */
+/** Repeats a call until its response is conclusive. Any unexpected status is an error. */
 async function ask(name: string, expected: number[], make: () => Promise<Reply>): Promise<Reply> {
   for (;;) {
     const began = performance.now();
@@ -87,7 +90,8 @@ async function ask(name: string, expected: number[], make: () => Promise<Reply>)
     if (waits.length > 10_000) waits.splice(0, 5000);
     if (expected.includes(reply.status)) return reply;
     const isOutage = [500, 503].includes(reply.status) && performance.now() < mayFail;
-    // On a busy machine, a check can exceed its retry policy. It is then rejected and repeated.
+    // On a busy machine, a check can exceed its retry policy. The service then rejects the call, and the script repeats
+    // it.
     const isBusy = reply.status === 503;
     if (!isOutage && !isBusy) throw new Error(`${name}: ${reply.status} ${reply.text}, expected ${expected}`);
     const refusal = isOutage ? 'refused in an outage' : 'refused while busy';
@@ -101,7 +105,7 @@ const admin = async (method: string, path: string, options: object = {}) =>
 const roll = (sides: number) => Math.floor(Math.random() * sides);
 const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
 
-/** Runs calls on its own Deployment, whose correct responses are known at every moment. */
+/** Runs calls on a separate Deployment, for which the correct responses are always known. */
 async function loop(id: string): Promise<() => Promise<void>> {
   let keys: (Pick<CreatedKey, 'id'> & { secret: string | undefined; tokens: string[] })[] = [];
   const dead: string[] = [];
@@ -151,7 +155,7 @@ async function loop(id: string): Promise<() => Promise<void>> {
       if (token) await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
     }
   }
-  // Final state: no key is missing, no deleted key has come back, and no revoked token works.
+  // Checks the final state: no key is missing, no deleted key exists again, and no revoked token works.
   return async () => {
     const { json } = await admin('GET', `/deployments/${id}/api-keys`);
     const found = json.items.map((one: { id: string }) => one.id).sort();
@@ -170,7 +174,7 @@ async function loop(id: string): Promise<() => Promise<void>> {
   };
 }
 
-/** Runs the script's own work on table and purge, and repeats it until it succeeds. */
+/** Runs the script's own work on the table and the purge, and repeats the work until it succeeds. */
 async function certain<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -204,7 +208,7 @@ setTimeout(() => {
 }, duration / 2);
 for (const share of [0.25, 0.5, 0.75]) {
   setTimeout(async () => {
-    // Calls in progress may still fail for some seconds after the engine is back.
+    // Calls in progress may still fail for a few seconds after the engine is back.
     mayFail = performance.now() + OUTAGE + 15_000;
     engine.kill('SIGKILL');
     await sleep(OUTAGE);

@@ -1,15 +1,18 @@
 import { authorizer } from '../../../../functions/routes/authorize.ts';
 import { readTokenConfig } from '../../../../functions/runtime/config.ts';
 import { checkReport } from '../../../../functions/runtime/report.ts';
-import { checkStore } from '../../../../functions/table/check.ts';
-import { tableClient } from '../../../../functions/table/client.ts';
-import { CHECK_PATIENCE } from '../../../../functions/table/faults.ts';
+import { checkStore } from '../../../../functions/table/checks.ts';
+import { sdkTransport } from '../../../../functions/table/sdk-transport.ts';
+import { CHECK_RETRIES } from '../../../../functions/table/table.ts';
 
 const { rules, tableName } = readTokenConfig();
 
 /** functions/authorize.ts on the AWS SDK. */
 export const handler = authorizer({
-  store: checkStore({ client: tableClient(CHECK_PATIENCE), tableName, onMalformed: () => {} }),
+  store: checkStore(
+    { port: sdkTransport(), tableName, retryPolicy: CHECK_RETRIES, onMalformed: () => {} },
+    'https://login.test',
+  ),
   clock: Date.now,
   rules,
   report: checkReport(),

@@ -10,7 +10,7 @@ import { handler as check } from './naive.ts';
 
 const event = z.object({ headers: z.object({ authorization: z.string() }) });
 
-/** The same function on a typical Lambda stack: Middy, Zod and three Powertools utilities. */
+/** The authorizer function on a typical Lambda stack: Middy, Zod and three Powertools utilities. */
 export const handler = middy()
   .use(injectLambdaContext(new Logger({ serviceName: 'bench' })))
   .use(logMetrics(new Metrics({ namespace: 'bench', serviceName: 'bench' })))

@@ -1,0 +1,298 @@
+import { execFile } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { promisify } from 'node:util';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { openGuard } from '../../integrations/guard/guard.ts';
+import { faultyEngine } from '../support/faulty-engine.ts';
+import { GUARDS, startGuard } from '../support/guards.ts';
+import { snippetsOf } from '../support/snippets.ts';
+import { call, makeDeployment, makeKey, runStack, swap } from '../support/stack.ts';
+
+const PATH = '/deployments/etl/deploys';
+
+async function listen(handler: RequestListener, host = '127.0.0.1', port = 0): Promise<Server> {
+  const server = createServer(handler).listen(port, host);
+  await once(server, 'listening');
+  afterAll(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return server;
+}
+const portOf = (server: Server) => (server.address() as AddressInfo).port;
+
+const engine = await faultyEngine();
+const stack = await runStack();
+await makeDeployment(stack, 'etl');
+await makeDeployment(stack, 'web');
+const key = await makeKey(stack, 'etl');
+const token = await swap(stack, key);
+const reader = await swap(stack, key, 'airflow:read');
+const foreign = await swap(stack, await makeKey(stack, 'web'));
+
+/** The requests that the application behind a proxy received. */
+const seen: { method?: string; url?: string; headers: IncomingHttpHeaders; body: string }[] = [];
+const application = await listen(async (incoming, outgoing) => {
+  const { method, url, headers } = incoming;
+  seen.push({ method, url, headers, body: Buffer.concat(await incoming.toArray()).toString() });
+  outgoing.end('{}');
+});
+
+/** Sends a raw request unchanged, and returns the response's status. */
+async function raw(port: number, lines: readonly string[]): Promise<number> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    `${[...lines, 'Host: api.test', 'Connection: close', 'Content-Length: 0'].join('\r\n')}\r\n\r\n`,
+  );
+  const text = Buffer.concat(await socket.toArray()).toString('latin1');
+  return Number(text.split(' ')[1]);
+}
+
+/**
+ * A DNS server that answers every IPv4 query with the same address, which tests can change. Its records expire
+ * immediately.
+ */
+async function startDns(first: string) {
+  const dns = { address: first, port: 0 };
+  const socket = createSocket('udp4');
+  socket.on('message', (query, { port, address }) => {
+    const question = query.subarray(12, query.indexOf(0, 12) + 5);
+    const isIpv4 = question.readUInt16BE(question.length - 4) === 1;
+    const ip = dns.address.split('.').map(Number);
+    // The response to a recursive query, with one question and at most one answer.
+    const header = [...query.subarray(0, 2), 0x81, 0x80, 0, 1, 0, isIpv4 ? 1 : 0, 0, 0, 0, 0];
+    // The answer: the name in the question, type A, class IN, a lifetime of 0 s and four bytes.
+    const answer = isIpv4 ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...ip] : [];
+    socket.send(Buffer.from([...header, ...question, ...answer]), port, address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  afterAll(() => void socket.close());
+  dns.port = socket.address().port;
+  return dns;
+}
+
+/** CI installs every program, so a missing program fails the tests there. */
+const installed = GUARDS.filter(({ isInstalled }) => isInstalled || process.env.CI !== undefined);
+describe.each(installed)('$name with the documented recipe', async ({ name, isProxy }) => {
+  const guard = await startGuard(name, stack.url, portOf(application));
+  afterAll(() => guard.stop());
+  beforeEach(() => {
+    seen.length = 0;
+  });
+  const deploy = (presented: string | undefined, path = PATH) =>
+    call(guard.url, 'POST', path, presented === undefined ? {} : { token: presented });
+
+  it('the guard passes the documented test of whether it protects the API', async () => {
+    const functions = snippetsOf('authorizer.md', 'sh', 'Attach the authorizer');
+    const proof = snippetsOf('guards.md', 'sh', name);
+    expect(proof).toHaveLength(1);
+    const script = [...functions, ...proof].join('\n').replace('http://127.0.0.1:8080', guard.url);
+    const { stdout } = await promisify(execFile)('sh', ['-euc', script], {
+      env: {
+        PATH: process.env.PATH,
+        KEYS_URL: stack.url,
+        KEY_ID: key.id,
+        KEY_SECRET: key.secret,
+        DEPLOYMENT: 'etl',
+      },
+    });
+    expect(stdout).toBe('no token: 401, wrong scope: 403, right scope: 200\n');
+  });
+
+  it.each([
+    ['no token', undefined, 401, 'Bearer'],
+    ['garbage', 'garbage', 401, 'Bearer error="invalid_token"'],
+    ['a forged token', mintCredential('token', 'etl', newUlid(0)), 401, 'Bearer error="invalid_token"'],
+    ['a token without the scope', reader, 403, 'Bearer error="insufficient_scope", scope="code:deploy"'],
+    ['a token of another Deployment', foreign, 403, 'Bearer error="insufficient_scope", scope="code:deploy"'],
+  ])("the guard rejects %s with the service's challenge", async (_, presented, status, challenge) => {
+    const reply = await deploy(presented);
+    expect([reply.status, reply.headers['www-authenticate']]).toStrictEqual([status, challenge]);
+    expect(seen).toStrictEqual([]);
+  });
+
+  it('the guard rejects a call with two Authorization headers, even if one of them is valid', async () => {
+    const valid = `Authorization: Bearer ${token}`;
+    for (const other of ['Authorization: Bearer x', 'authorization: Basic eDp4', valid]) {
+      for (const both of [
+        [valid, other],
+        [other, valid],
+      ]) {
+        const status = await raw(guard.port, [`POST ${PATH} HTTP/1.1`, ...both]);
+        expect([400, 401]).toContain(status);
+      }
+    }
+    expect(seen).toStrictEqual([]);
+  });
+
+  it('the guard rejects every call while the service cannot check tokens, and allows valid calls again afterwards', async () => {
+    engine.fault = { status: 500, name: 'InternalServerError' };
+    const { status } = await deploy(token);
+    engine.fault = undefined;
+    expect(status).toBeGreaterThanOrEqual(500);
+    expect(seen).toStrictEqual([]);
+    expect((await deploy(token)).status).toBe(200);
+  });
+
+  it('the guard caches nothing: it rejects a call as soon as its token is revoked', async () => {
+    const own = await makeKey(stack, 'etl');
+    const short = await swap(stack, own);
+    expect((await deploy(short)).status).toBe(200);
+    await call(stack, 'POST', '/oauth/revoke', { basic: [own.id, own.secret], form: { token: short } });
+    expect((await deploy(short)).status).toBe(401);
+  });
+
+  it('the guard rejects a call while the service is down', async () => {
+    const down = await startGuard(name, 'http://127.0.0.1:9', portOf(application));
+    const { status } = await call(down.url, 'POST', PATH, { token });
+    await down.stop();
+    expect(status).toBeGreaterThanOrEqual(500);
+    expect(seen).toStrictEqual([]);
+  });
+
+  it('the guard rejects a call within seconds when the service does not respond', async () => {
+    const silent = await listen(() => {});
+    const slow = await startGuard(name, `http://127.0.0.1:${portOf(silent)}`, portOf(application));
+    const { status } = await call(slow.url, 'POST', PATH, { token });
+    await slow.stop();
+    expect(status).toBeGreaterThanOrEqual(500);
+    expect(seen).toStrictEqual([]);
+  });
+
+  it.runIf(isProxy)(
+    'the guard replaces the identity that the caller claims, and does not forward the token',
+    async () => {
+      const headers = {
+        'X-Deployment-Id': 'forged',
+        'X-Principal-Id': 'forged',
+        'X-Scope': 'forged',
+        X_Scope: 'forged',
+      };
+      const reply = await call(guard.url, 'POST', `${PATH}?x=1&y`, { token, body: 'payload', headers });
+      expect(reply.status).toBe(200);
+      const scope = 'deployment:etl code:deploy airflow:read airflow:write';
+      expect(seen).toMatchObject([
+        {
+          method: 'POST',
+          url: `${PATH}?x=1&y`,
+          body: 'payload',
+          headers: { 'x-deployment-id': 'etl', 'x-principal-id': key.id, 'x-scope': scope },
+        },
+      ]);
+      expect(seen[0]?.headers).not.toHaveProperty('authorization');
+      expect(seen[0]?.headers).not.toHaveProperty('x_scope');
+    },
+  );
+
+  it.runIf(isProxy)('the guard forwards exactly the path that it checked', async () => {
+    const paths = [
+      '/deployments/web/../etl/deploys',
+      '/deployments/web%2F..%2Fetl/deploys',
+      '//deployments//etl//deploys',
+      '/deployments/%65tl/deploys',
+    ];
+    for (const path of paths)
+      await raw(guard.port, [`POST ${path} HTTP/1.1`, `Authorization: Bearer ${token}`]);
+    expect(seen.length).toBeGreaterThan(0);
+    for (const { url = '' } of seen) expect(decodeURIComponent(url)).toBe(PATH);
+  });
+
+  it.runIf(isProxy)('the guard serves no path except the protected one', async () => {
+    for (const path of [
+      '/',
+      '/_whoami',
+      '/deployments/etl',
+      `${PATH}/`,
+      '/deployments/etl&scope=x/deploys',
+    ]) {
+      const status = await raw(guard.port, [`POST ${path} HTTP/1.1`, `Authorization: Bearer ${token}`]);
+      expect([403, 404], path).toContain(status);
+    }
+    expect(seen).toStrictEqual([]);
+  });
+});
+
+it.runIf(installed.some(({ name }) => name === 'nginx'))(
+  'nginx follows the DNS record of the service to another address',
+  async () => {
+    const accepting = await listen((_, response) => response.end());
+    const port = portOf(accepting);
+    await listen((_, response) => response.writeHead(401).end(), '127.0.0.2', port);
+    const dns = await startDns('127.0.0.1');
+    const front = await startGuard(
+      'nginx',
+      `http://keys.test:${port}`,
+      portOf(application),
+      `127.0.0.1:${dns.port}`,
+    );
+    const status = async () => (await call(front.url, 'POST', PATH, { token })).status;
+    expect(await status()).toBe(200);
+    dns.address = '127.0.0.2';
+    // nginx counts the lifetime of a record in whole seconds.
+    await expect.poll(status, { timeout: 5000 }).toBe(401);
+    await front.stop();
+  },
+);
+
+describe('the guard middleware', () => {
+  const options = { url: 'https://keys.example.com', scopes: ['code:deploy'], deployment: 'deploymentId' };
+
+  it.each([
+    [
+      'a URL without TLS',
+      { url: 'http://keys.example.com' },
+      'url: "http://keys.example.com" must begin with https://.',
+    ],
+    ['no scopes', { scopes: undefined }, 'scopes: must be a list'],
+    ['an empty scope', { scopes: [''] }, 'scopes: must be a list'],
+    ['no Deployment', { deployment: undefined }, 'deployment: must be a path parameter'],
+    ['an empty parameter name', { deployment: '' }, 'deployment: must be a path parameter'],
+  ])('the guard middleware cannot be created with %s', (_, wrong, message) => {
+    expect(() => openGuard({ ...options, ...wrong } as typeof options)).toThrow(message);
+  });
+
+  it.each([
+    ['a page from another server', 200, '<html>'],
+    ['other JSON', 200, '{}'],
+    ['null', 200, 'null'],
+    ['a holder without the scope', 200, '{"principalId":"p","deploymentId":"etl","scope":"deployment:etl"}'],
+    ['a holder of another Deployment', 200, '{"principalId":"p","deploymentId":"web","scope":"code:deploy"}'],
+    ['a redirect', 302, ''],
+    ['204', 204, ''],
+    ['400', 400, '{}'],
+    ['429', 429, '{}'],
+  ])('the guard middleware returns 503 when the service responds with %s', async (_, status, body) => {
+    const other = await listen((_request, response) =>
+      response.writeHead(status, { location: `${stack.url}/whoami` }).end(body),
+    );
+    const check = openGuard({ ...options, url: `http://127.0.0.1:${portOf(other)}` });
+    const rejection = await check(
+      {},
+      {
+        authorization: [`Bearer ${token}`],
+        userAgent: undefined,
+        parameter: () => 'etl',
+      },
+    );
+    expect(rejection).toStrictEqual({
+      status: 503,
+      headers: { 'Cache-Control': 'no-store', 'Retry-After': '1' },
+      body: { message: 'Service Unavailable' },
+    });
+  });
+
+  it('the guard middleware fails when the route lacks the path parameter that names the Deployment', async () => {
+    const check = openGuard({ ...options, url: stack.url });
+    const made = check(
+      {},
+      { authorization: [`Bearer ${token}`], userAgent: undefined, parameter: () => undefined },
+    );
+    await expect(made).rejects.toThrow('The guard found no Deployment in the call');
+  });
+});

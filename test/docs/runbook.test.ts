@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { ClientRejection } from '../../functions/domain/client-rejection.ts';
+import type { CallRefusal } from '../../functions/routes/authorize.ts';
+
+const text = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
+
+/** Returns the text of a section, without its subsections. */
+function section(title: string): string {
+  const [, body = ''] = new RegExp(`^#+ ${title}$([^]*?)(?=^#+ )`, 'm').exec(text) ?? [];
+  return body;
+}
+const reasonsIn = (title: string) =>
+  section(title)
+    .split('\n')
+    .flatMap((line) => [...line.matchAll(/`([a-z_]+)`/g)].map(([, word]) => word));
+
+describe('docs/runbook.md: My pipeline gets 401', () => {
+  it('explains every reason for a rejected exchange', () => {
+    const reasons: Record<ClientRejection, true> = {
+      no_credentials: true,
+      malformed_id: true,
+      malformed_secret: true,
+      other_key: true,
+      unknown_deployment: true,
+      unknown_key: true,
+      wrong_secret: true,
+      retired_secret: true,
+      leaked: true,
+      generation: true,
+      disabled: true,
+      revoked: true,
+      expired: true,
+      idle: true,
+      network: true,
+      unknown_token: true,
+      no_secret: true,
+      malformed_subject_token: true,
+      untrusted_issuer: true,
+      invalid_subject_token: true,
+      no_rule_for_issuer: true,
+      audience: true,
+      claims: true,
+      used_subject_token: true,
+    };
+    const explained = reasonsIn('The exchange is rejected');
+    // A key itself is never "revoked". This reason means that a token's epoch differs from its key's epoch.
+    const expected = Object.keys(reasons).filter((reason) => reason !== 'revoked');
+    expect(expected.filter((reason) => !explained.includes(reason))).toStrictEqual([]);
+  });
+
+  it('explains every reason for a denied token', () => {
+    const reasons: Record<CallRefusal, true> = {
+      malformed: true,
+      missing: true,
+      unknown: true,
+      expired: true,
+      revoked: true,
+      disabled: true,
+      deleted: true,
+      generation: true,
+      network: true,
+      deployment: true,
+      scope: true,
+      request: true,
+      configuration: true,
+      path: true,
+    };
+    const explained = reasonsIn('The token is denied');
+    expect(Object.keys(reasons).filter((reason) => !explained.includes(reason))).toStrictEqual([]);
+  });
+});

@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { mintCredential } from '../../functions/domain/mint.ts';
+import { mistyped } from '../support/mistyped.ts';
+import { callAs, exchange } from '../support/service.ts';
+import {
+  type CreatedKey,
+  call,
+  makeDeployment,
+  makeKey,
+  type Reply,
+  runStack,
+  swap,
+} from '../support/stack.ts';
+
+// Tests that the logs show the person on call who used a key, and why a call was rejected.
+
+const NOON = Date.parse('2030-01-01T12:00:00.000Z');
+const service = await runStack({ context: { maxIdleDays: 90 } });
+beforeEach(() => service.clock.freeze(NOON));
+
+let count = 0;
+async function newKey(body: object = {}): Promise<CreatedKey & { deploymentId: string; path: string }> {
+  const deploymentId = `call-${++count}`;
+  await makeDeployment(service, deploymentId);
+  const key = await makeKey(service, deploymentId, { name: 'ci', ...body });
+  return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
+}
+const asAdmin = (method: string, path: string, json?: object) =>
+  callAs(service, 'admin', method, path, json && { json });
+
+/** Returns the functions' log lines about the request that received this response. */
+const linesOf = ({ headers }: Reply) =>
+  service.logs
+    .text()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ request_id: a, requestId: b }) => [a, b].includes(headers['apigw-requestid']));
+
+const INVALID_CLIENT = { error: 'invalid_client', error_description: 'Client authentication failed.' };
+
+describe('the log line for an issued token', () => {
+  it('the log line for an issued token names the key, the request ID of the access log, the address and the client', async () => {
+    const key = await newKey();
+    const reply = await exchange(service, key);
+    expect(linesOf(reply)).toMatchObject([
+      { message: 'token issued', client_id: key.id, address: '127.0.0.1', client: 'node' },
+    ]);
+    expect(JSON.stringify(linesOf(reply))).not.toContain(reply.json.access_token.slice(-49));
+  });
+});
+
+/** Brings a key into a state in which an exchange with its first secret is rejected. */
+const CAUSES: readonly {
+  cause: string;
+  reason: string;
+  bring: (key: CreatedKey & { deploymentId: string; path: string }) => Promise<unknown>;
+  body?: object;
+}[] = [
+  {
+    cause: 'a disabled key',
+    reason: 'disabled',
+    bring: ({ path }) => asAdmin('PATCH', path, { enabled: false }),
+  },
+  {
+    cause: 'a leaked key',
+    reason: 'leaked',
+    bring: ({ secret }) => call(service, 'POST', '/leaks', { json: { credential: secret } }),
+  },
+  {
+    cause: 'an expired key',
+    reason: 'expired',
+    body: { expiresAt: new Date(NOON + 60_000).toISOString() },
+    bring: async () => service.clock.advance(60),
+  },
+  { cause: 'an idle key', reason: 'idle', bring: async () => service.clock.advance(90 * 86_400) },
+  {
+    cause: 'another address',
+    reason: 'network',
+    body: { networks: ['192.0.2.0/24'] },
+    bring: async () => {},
+  },
+  { cause: 'a deleted key', reason: 'unknown_key', bring: ({ path }) => asAdmin('DELETE', path) },
+  {
+    cause: 'a deleted Deployment',
+    reason: 'unknown_deployment',
+    bring: ({ deploymentId }) => asAdmin('DELETE', `/deployments/${deploymentId}`),
+  },
+  {
+    cause: 'a secret that a rotation with a deadline retired',
+    reason: 'retired_secret',
+    bring: async ({ path }) => {
+      await asAdmin('POST', `${path}/rotate`, { retireOld: 60 });
+      service.clock.advance(60);
+    },
+  },
+];
+
+describe('the log line for a rejected exchange', () => {
+  it.each(CAUSES)(
+    'the log gives the reason $reason and the key for $cause, and the client gets the same response as for other causes',
+    async ({ reason, bring, body }) => {
+      const key = await newKey(body);
+      await bring(key);
+      const reply = await exchange(service, key);
+      expect([reply.status, reply.json]).toStrictEqual([401, INVALID_CLIENT]);
+      expect(linesOf(reply)).toMatchObject([{ message: 'rejected', client_id: key.id, reason }]);
+      expect(JSON.stringify(linesOf(reply))).not.toContain(key.secret.slice(-49));
+    },
+  );
+
+  it('the log gives the key and the reason for a secret that is wrong, mistyped or missing, or belongs to another key', async () => {
+    const [key, other] = [await newKey(), await newKey()];
+    const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
+    for (const [secret, reason] of [
+      [mintCredential('secret', key.deploymentId, ulid), 'wrong_secret'],
+      [mistyped(key.secret), 'malformed_secret'],
+      [other.secret, 'other_key'],
+    ] as const) {
+      const reply = await exchange(service, { ...key, secret });
+      expect([reply.status, reply.json]).toStrictEqual([401, INVALID_CLIENT]);
+      expect(linesOf(reply)).toMatchObject([{ message: 'rejected', client_id: key.id, reason }]);
+    }
+    const form = { grant_type: 'client_credentials', client_id: key.id };
+    const reply = await call(service, 'POST', '/oauth/token', { form });
+    expect(linesOf(reply)).toMatchObject([{ client_id: key.id, reason: 'no_credentials' }]);
+  });
+
+  it('the log gives the reason for a client ID that is not a key ID, but does not contain that ID', async () => {
+    const key = await newKey();
+    const reply = await exchange(service, { ...key, id: 'my-pipeline' });
+    const [line] = linesOf(reply);
+    expect(line).toMatchObject({ message: 'rejected', reason: 'malformed_id' });
+    expect(line).not.toHaveProperty('client_id');
+    expect(JSON.stringify(line)).not.toContain('my-pipeline');
+  });
+});
+
+describe('the log line for a denied check', () => {
+  const check = (token?: string) => call(service, 'GET', '/whoami', token === undefined ? {} : { token });
+
+  it.each<[string, string, (key: CreatedKey & { deploymentId: string; path: string }) => Promise<unknown>]>([
+    ['disabled', 'a disabled key', ({ path }) => asAdmin('PATCH', path, { enabled: false })],
+    ['deleted', 'a deleted key', ({ path }) => asAdmin('DELETE', path)],
+    [
+      'revoked',
+      'a key that was rotated with "now"',
+      ({ path }) => asAdmin('POST', `${path}/rotate`, { retireOld: 'now' }),
+    ],
+    ['network', 'another address', ({ path }) => asAdmin('PATCH', path, { networks: ['192.0.2.0/24'] })],
+    ['expired', 'an expired token', async () => service.clock.advance(86_400 + 300)],
+  ])('the log gives the reason %s and the key for %s', async (reason, _, bring) => {
+    const key = await newKey();
+    const token = await swap(service, key);
+    await bring(key);
+    const reply = await check(token);
+    expect([reply.status, reply.json]).toStrictEqual([401, { message: 'Unauthorized' }]);
+    const [line, ...more] = linesOf(reply);
+    // The purge may already have deleted the tokens of a deleted key.
+    const reasons = reason === 'deleted' ? ['deleted', 'unknown'] : [reason];
+    expect(more).toStrictEqual([]);
+    expect(line).toMatchObject({ message: 'denied', client_id: key.id, ChecksRefused: 1 });
+    expect(reasons).toContain(line.reason);
+    expect(JSON.stringify(line)).not.toContain(token.slice(-49));
+  });
+
+  it('the log gives the reason for an unknown, mistyped or missing token, and the key if the text is a token', async () => {
+    const key = await newKey();
+    const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
+    const unknown = mintCredential('token', key.deploymentId, ulid);
+    expect(linesOf(await check(unknown))).toMatchObject([{ reason: 'unknown', client_id: key.id }]);
+    const [malformed] = linesOf(await check(mistyped(unknown)));
+    expect(malformed).toMatchObject({ reason: 'malformed' });
+    expect(malformed).not.toHaveProperty('client_id');
+    expect(linesOf(await check())).toMatchObject([{ reason: 'missing' }]);
+  });
+
+  it('the log names a temporary token by its Deployment and ID', async () => {
+    const { deploymentId } = await newKey();
+    const path = `/deployments/${deploymentId}/temporary-tokens`;
+    const { id, access_token: token } = (await callAs(service, 'member', 'POST', path, { json: {} })).json;
+    await callAs(service, 'member', 'DELETE', `${path}/${id}`);
+    expect(linesOf(await check(token))).toMatchObject([
+      { reason: 'unknown', client_id: `dkx_${deploymentId}_${id}` },
+    ]);
+  });
+});

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { ERROR_CODES, errorHelp } from '../../functions/domain/error-codes.ts';
+import { openApiDocument } from '../../functions/openapi/document.ts';
+import { call, runStack } from '../support/stack.ts';
+
+const stack = await runStack();
+
+describe('GET /errors', () => {
+  it('GET /errors explains every code in a section whose ID is the code', async () => {
+    const { status, headers, text } = await call(stack, 'GET', '/errors');
+    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    const sections = [...text.matchAll(/<section id="(\w+)">([\s\S]*?)<\/section>/g)];
+    expect(sections.map(([, code]) => code)).toEqual(Object.keys(ERROR_CODES).toSorted());
+    const words = (html = '') => html.replace(/<[^>]+>/g, '').replaceAll('&#38;', '&');
+    for (const [index, [, help]] of errorHelp().entries()) {
+      for (const sentence of Object.values(help)) expect(words(sections[index]?.[2])).toContain(sentence);
+    }
+  });
+
+  it('the /errors page can be cached, runs no script, loads nothing and cannot be framed', async () => {
+    const { headers, text } = await call(stack, 'GET', '/errors');
+    expect(headers).toMatchObject({
+      'cache-control': 'public, max-age=3600',
+      'x-frame-options': 'DENY',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+    expect(headers['content-security-policy']).toMatch(
+      /^default-src 'none'; style-src 'sha256-[\w+/=]{44}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'$/,
+    );
+    expect(text).not.toMatch(/<script|src=|https?:/);
+  });
+
+  it("an error's type links to the /errors page", async () => {
+    const reply = await call(stack, 'GET', '/deployments/absent', { token: await stack.signIn('admin') });
+    expect(reply.json).toStrictEqual({
+      type: '/errors#not_found',
+      title: 'Not Found',
+      status: 404,
+      code: 'not_found',
+      detail: 'No such Deployment.',
+    });
+    const [path, code] = reply.json.type.split('#');
+    expect((await call(stack, 'GET', path)).text).toContain(`<section id="${code}">`);
+  });
+});
+
+describe('GET /openapi.json', () => {
+  it("GET /openapi.json returns the repository's OpenAPI document, with the stack as its server", async () => {
+    const { status, headers, json } = await call(stack, 'GET', '/openapi.json');
+    expect([status, headers['content-type'], headers['cache-control']]).toEqual([
+      200,
+      'application/json',
+      'public, max-age=3600',
+    ]);
+    expect(json).toEqual({ ...JSON.parse(JSON.stringify(openApiDocument())), servers: [{ url: '/' }] });
+  });
+
+  it('a page from another origin can read /openapi.json, because it is public', async () => {
+    const { headers } = await call(stack, 'GET', '/openapi.json');
+    expect(headers['access-control-allow-origin']).toBe('*');
+  });
+});
+
+describe('the published reference', () => {
+  it.each(['/errors', '/openapi.json'])('compresses %s for clients that accept gzip', async (path) => {
+    const plain = await call(stack, 'GET', path, { headers: { 'accept-encoding': 'identity' } });
+    expect(plain.headers).not.toHaveProperty('content-encoding');
+    const response = await fetch(`${stack.url}${path}`, { headers: { 'accept-encoding': 'gzip' } });
+    expect(response.headers.get('content-encoding')).toBe('gzip');
+    expect(response.headers.get('vary')).toBe('Accept-Encoding');
+    // fetch has decompressed the response.
+    expect(await response.text()).toBe(plain.text);
+  });
+});

@@ -1,0 +1,58 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Options for running a command. */
+export interface Running {
+  /** Environment variables in addition to PATH, HOME and the sign-in folder. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Content of standard input. If omitted, the command has no standard input. */
+  readonly typed?: string;
+  /** Called when the process has started. */
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+/** The result of a command. */
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Returns a function that runs the CLI as a process. Its home folder is empty at first and is removed after the file's
+ * tests.
+ *
+ *     const { code, stdout } = await run(['token', '--url', stack.url], { env: { DEPLOYMENT_KEY_SECRET: secret } });
+ */
+export function commandLine(program: readonly string[] = [process.execPath, join(root, 'cli/main.ts')]) {
+  const home = mkdtempSync(join(tmpdir(), 'cli-home-'));
+  afterAll(() => rmSync(home, { recursive: true, force: true }));
+  const run = async (args: readonly string[], { env, typed, onStart }: Running = {}): Promise<Outcome> => {
+    const [command = '', ...first] = program;
+    const child = spawn(command, [...first, ...args], {
+      cwd: home,
+      env: { PATH: process.env.PATH, HOME: home, ...env },
+      stdio: [typed === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    onStart?.(child);
+    const said = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream]?.on('data', (chunk) => {
+        said[stream] += chunk;
+      });
+    }
+    // A command that needs no input may end before it has read standard input.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(typed);
+    const [code] = await once(child, 'close');
+    return { code, ...said };
+  };
+  return { run, home };
+}
