@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util';
 import { type BuildOptions, buildSync } from 'esbuild';
 import { bundling, functionNames } from '../infra/bundle.ts';
 import { ACTION } from '../integrations/github-action/build.ts';
+import { COMMAND_LINE } from './cli-bundle.ts';
+import { COMMONJS } from './commonjs.ts';
 import { faultsOf, foldersOf, type LockedPackage, noticesOf } from './licensed.ts';
 
 const HELP = `Checks the licences of all packages, as package-lock.json names them. Part of npm run check.
@@ -17,7 +19,8 @@ const HELP = `Checks the licences of all packages, as package-lock.json names th
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Returns the folders of the packages whose code is in a function's bundle, in the console or in the GitHub Action.
+ * Returns the folders of the packages whose code is in a function's bundle, in the console, in the GitHub Action, in
+ * the CLI or in the package's files for `require`.
  */
 function bundledFolders(): Set<string> {
   const page: BuildOptions = {
@@ -28,7 +31,7 @@ function bundledFolders(): Set<string> {
     jsxImportSource: 'preact',
     format: 'esm',
   };
-  const inputs = [bundling(functionNames()), page, ACTION].flatMap((options) => {
+  const inputs = [bundling(functionNames()), page, ACTION, COMMAND_LINE, COMMONJS].flatMap((options) => {
     const { metafile } = buildSync({ ...options, absWorkingDir: root, write: false, metafile: true });
     return Object.keys(metafile?.inputs ?? {});
   });

@@ -1,12 +1,16 @@
 /**
- * Prepares what `npm pack` needs: compiled constructs and bundled functions in dist/, and a package.json without the
- * optional dependencies, which only developers of this project need. `--restore` restores package.json.
+ * Prepares what `npm pack` needs: compiled constructs for `import` and `require`, bundled functions and the CLI in
+ * dist/, and a package.json without the optional dependencies, which only developers of this project need. `--restore`
+ * restores package.json.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import { bundleFunctions } from '../infra/bundle.ts';
 import { bundlesDirectory } from '../infra/bundles.ts';
+import { COMMAND_LINE } from './cli-bundle.ts';
+import { COMMONJS } from './commonjs.ts';
 
 const inProject = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const manifest = inProject('package.json');
@@ -22,9 +26,19 @@ function build(): void {
       stdio: 'inherit',
     },
   );
+  buildCommonJs();
+  buildSync(COMMAND_LINE);
   bundleFunctions();
   // The compiled constructs look for the functions here, as the sources do.
   cpSync(bundlesDirectory, inProject('dist/.build/functions'), { recursive: true });
+}
+
+/** Builds dist/commonjs. Its declarations are those of the ES modules; its package.json says that they describe CommonJS. */
+function buildCommonJs(): void {
+  const declarations = globSync('**/*.d.ts', { cwd: inProject('dist') });
+  for (const path of declarations) cpSync(inProject(`dist/${path}`), inProject(`dist/commonjs/${path}`));
+  buildSync(COMMONJS);
+  writeFileSync(inProject('dist/commonjs/package.json'), '{ "type": "commonjs" }\n');
 }
 
 function writeManifest(text: string): void {

@@ -8,7 +8,10 @@ export const PROPS = new URL('../infra/deployment-keys-props.ts', import.meta.ur
 
 type Setting = ReturnType<typeof describedSettings>[number];
 
-/** Returns a page with the table of all settings in place of its table, the only one whose first column is `setting`. */
+/**
+ * Returns a page after replacing its settings table, which is the only table whose first column is `setting`, with the
+ * table of all settings.
+ */
 export function describedIn(page: URL): string {
   const rows = describedSettings().map(
     (setting) => `| \`${setting.name}\` | ${defaultOf(setting)} | ${setting.description} |\n`,
@@ -40,7 +43,7 @@ function defaultOf({ absent, standard }: Setting): string {
   return typeof standard === 'number' ? String(standard) : `\`${standard}\``;
 }
 
-/** Breaks a text into lines of up to 112 characters. */
+/** Breaks text into lines of up to 112 characters. */
 function wrapped(text: string): string[] {
   const lines = [''];
   for (const word of text.split(' ')) {

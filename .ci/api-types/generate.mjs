@@ -1,0 +1,33 @@
+/**
+ * Writes cli/api-types.ts from docs/openapi.json. `npm run openapi` runs it after it has written the document. Installs
+ * openapi-typescript first if necessary.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const folder = fileURLToPath(new URL('.', import.meta.url));
+const source = readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8');
+
+if (!existsSync(`${folder}node_modules`)) {
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'inherit' });
+}
+const { astToString, default: generate } = await import('openapi-typescript');
+
+const document = JSON.parse(source);
+// The operations below /platform are the same, with another authentication.
+for (const path of Object.keys(document.paths))
+  if (path.startsWith('/platform/')) delete document.paths[path];
+const types = astToString(await generate(withoutExamples(document), { silent: true }));
+
+const hash = createHash('sha256').update(source).digest('hex');
+writeFileSync(
+  new URL('../../cli/api-types.ts', import.meta.url),
+  `// \`npm run openapi\` writes this file from docs/openapi.json, whose SHA-256 is ${hash}.\n${types}`,
+);
+
+/** Returns a part of the document without its examples. */
+function withoutExamples(part) {
+  return JSON.parse(JSON.stringify(part, (name, value) => (/^examples?$/.test(name) ? undefined : value)));
+}
