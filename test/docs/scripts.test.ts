@@ -59,8 +59,12 @@ describe('.ci/run', () => {
     for (const name of ['.ci/run', '.ci/count.mjs']) copyFileSync(`${root}${name}`, join(folder, name));
     for (const [name, report] of Object.entries({ test: 'report.json', 'run test:slow': 'slow.json' })) {
       const statuses = broken === name ? ['passed', 'failed'] : ['passed', 'passed', 'skipped'];
-      const results = [{ assertionResults: statuses.map((status) => ({ status })) }];
-      writeFileSync(join(folder, report), JSON.stringify({ testResults: results }));
+      const assertionResults = statuses.map((status) => ({ status, fullName: `guards ${status}` }));
+      const file = {
+        name: join(folder, 'test/a.test.ts'),
+        status: statuses.includes('failed') ? 'failed' : 'passed',
+      };
+      writeFileSync(join(folder, report), JSON.stringify({ testResults: [{ ...file, assertionResults }] }));
     }
     const npm = `#!/bin/sh
 case "$*" in "test "*) cp report.json .build/test-report.json ;; "run test:slow"*) cp slow.json .build/test-report-slow.json ;; esac
@@ -88,6 +92,15 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     ['ci', '0 passed, 1 failed'],
   ])('.ci/run exits with 1 and counts the failure when `npm %s` fails', (broken, last) => {
     expect(run(broken)).toMatchObject({ status: 1, last });
+  });
+
+  it('.ci/run names each failed test before the number of tests', () => {
+    const { stdout } = run('run test:slow');
+    expect(stdout.trim().split('\n').slice(-3)).toEqual([
+      'failed: test/a.test.ts: guards failed',
+      '1 skipped',
+      '3 passed, 1 failed',
+    ]);
   });
 
   it('.ci/run continues with the remaining steps after a step fails', () => {
