@@ -1,5 +1,5 @@
 import { causeOf } from '../functions/domain/errors.ts';
-import { pacedPort } from '../functions/table/paced.ts';
+import { pacedTable } from '../functions/table/paced.ts';
 import { allEvents, provisionedWrites } from '../functions/table/restore.ts';
 import type { Table } from '../functions/table/table.ts';
 import { readArchive } from './archive.ts';
@@ -33,7 +33,7 @@ async function openInto({ into, writeUnits }: RestoreOptions): Promise<Table> {
   const limit = Number(writeUnits ?? (provisioned ?? 0) / 4);
   if (limit === 0) return table;
   console.error(`Writing at most ${limit} write units per second.`);
-  return { ...table, port: pacedPort(table.port, limit) };
+  return pacedTable(table, limit);
 }
 
 /**

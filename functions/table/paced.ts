@@ -1,5 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Operation, Operations, Outcome, Port } from './port.ts';
+import type { Table } from './table.ts';
+
+/**
+ * Time in which a paced job can write one page of items, in seconds. Jobs reserve at least 10 s for their last page.
+ */
+const PAGE_SECONDS = 5;
 
 /** A clock in milliseconds, and a function that pauses for a number of milliseconds. */
 export interface Time {
@@ -17,8 +23,24 @@ const ESTIMATES: { [O in Operation]?: (input: Operations[O]['input']) => number 
 };
 
 /**
- * Limits the write units that a job uses, so that the job leaves provisioned capacity for calls by pipelines and
- * people. A write is delayed until the limit has allowed the units of all earlier writes. Reads are not delayed.
+ * Limits the write units that a job or a command uses, so that it leaves provisioned capacity for calls by pipelines
+ * and people. A deadline would include the time for which a call waits, so only the number of attempts and the time
+ * limit of each attempt end a call.
+ *
+ * @param unitsPerSecond limit for one process
+ */
+export function pacedTable(table: Table, unitsPerSecond: number, time?: Time): Table {
+  return {
+    ...table,
+    port: pacedPort(table.port, unitsPerSecond, time),
+    pageSize: Math.max(1, Math.floor(unitsPerSecond * PAGE_SECONDS)),
+    deadline: Number.POSITIVE_INFINITY,
+  };
+}
+
+/**
+ * Limits the write units that a port uses. A write is delayed until the limit has allowed the units of all earlier
+ * writes. Its timeout begins after the delay. Reads are not delayed.
  *
  * @param unitsPerSecond limit for one process
  */

@@ -1,13 +1,20 @@
-import { expect, it } from 'vitest';
-import { pacedPort } from '../../functions/table/paced.ts';
+import { afterEach, expect, it, vi } from 'vitest';
+import { pacedPort, pacedTable } from '../../functions/table/paced.ts';
 import type { Outcome, Port } from '../../functions/table/port.ts';
+import { putItem, type Table } from '../../functions/table/table.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** A clock that only pauses advance, and a port that records when each call reaches it. */
 function recorded(respond: (operation: string) => Outcome = () => ({ kind: 'done', output: {} })) {
   let now = 1000;
   const calls: { at: number; operation: string; input: object }[] = [];
-  const port = (async (operation, input) => {
+  const timeouts: number[] = [];
+  const port = (async (operation, input, timeout) => {
     calls.push({ at: now - 1000, operation, input });
+    timeouts.push(timeout);
     return respond(operation);
   }) as Port;
   const pauses: { until: number; resolve: (value?: unknown) => void }[] = [];
@@ -22,6 +29,7 @@ function recorded(respond: (operation: string) => Outcome = () => ({ kind: 'done
   };
   return {
     calls,
+    timeouts,
     port,
     time: { now: () => now, pause },
     pass: (milliseconds: number) => (now += milliseconds),
@@ -30,6 +38,12 @@ function recorded(respond: (operation: string) => Outcome = () => ({ kind: 'done
 
 const TableName = 'keys';
 const put = { TableName, Item: { pk: 'A', sk: 'B' } };
+const tableOf = (port: Port): Table => ({
+  port,
+  tableName: TableName,
+  retryPolicy: { attemptTimeout: 5000, attempts: 3 },
+  onMalformed: () => {},
+});
 const consumed = (units: number): Outcome => ({
   kind: 'done',
   output: { ConsumedCapacity: { CapacityUnits: units } },
@@ -102,4 +116,27 @@ it('neither delays nor changes reads', async () => {
   const get = { TableName, Key: {} };
   await paced('GetItem', get, 1);
   expect(calls[1]).toStrictEqual({ at: 0, operation: 'GetItem', input: get });
+});
+
+it('retries a write that DynamoDB throttled, however long the write had waited for its pace', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  const throttled: Outcome = { kind: 'not applied', error: new Error('throttled') };
+  const outcomes: Outcome[] = [consumed(60), throttled, throttled, consumed(1)];
+  const { port, timeouts } = recorded(() => outcomes.shift() as Outcome);
+  const waits: number[] = [];
+  const pause = async (milliseconds: number) => {
+    waits.push(milliseconds);
+    vi.advanceTimersByTime(milliseconds);
+  };
+  const paced = pacedTable(tableOf(port), 1, { now: () => performance.now(), pause });
+  expect(await putItem(paced, { Item: put.Item })).toBe(true);
+  expect(await putItem(paced, { Item: put.Item })).toBe(true);
+  // The first wait is for the units of the first write. A throttled write is charged too.
+  expect(waits.map((it) => Math.round(it))).toStrictEqual([60_000, 1000, 1000]);
+  expect(timeouts).toStrictEqual([5000, 5000, 5000, 5000]);
+});
+
+it('limits a page of a paced job to the items that it can write in 5 seconds, and to at least one', () => {
+  const { port, time } = recorded();
+  expect([0.1, 10.5].map((units) => pacedTable(tableOf(port), units, time).pageSize)).toStrictEqual([1, 52]);
 });
