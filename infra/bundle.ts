@@ -11,12 +11,13 @@ const functionsDirectory = fileURLToPath(new URL('../functions', import.meta.url
 /** Path of the OpenAPI document, which functions/reference.ts serves. */
 const OPENAPI = '../docs/openapi.json';
 /**
- * Files that affect a bundle in addition to the functions' sources: the bundling code, the OpenAPI document and the
- * package lock file.
+ * Paths of the files that affect a bundle in addition to the functions' sources: the bundling code, the OpenAPI
+ * document and the package lock file.
  */
-const bundlers = ['bundle.ts', 'console-page.ts', OPENAPI, '../package-lock.json'].map((file) =>
-  fileURLToPath(new URL(file, import.meta.url)),
-);
+export const BUNDLERS = [
+  ...['bundle.ts', 'bundles.ts', 'console-page.ts', 'fingerprint.ts'],
+  ...[OPENAPI, '../package-lock.json'],
+].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 
 /**
  * The names of the deployed functions, sorted. They are the names, without `.ts`, of the files directly in
@@ -92,7 +93,7 @@ export function bundleFunctions(
   outdir = bundlesDirectory,
   names = functionNames(),
 ): void {
-  const sources = fingerprint([source, functionsDirectory, ...bundlers]);
+  const sources = fingerprint([source, functionsDirectory, ...BUNDLERS]);
   const bundled = `${outdir}.sources`;
   const isThere = names.every((name) =>
     [

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fingerprint } from './fingerprint.ts';
 
 /**
  * Functions that callers wait for, and that therefore open their connection during init. Only an ES module can await
@@ -30,18 +31,29 @@ export { handler };
 
 /**
  * Copies a bundle and adds environment variables that might not fit into the 4 KB that Lambda allows for the
- * environment.
+ * environment. Replaces what an earlier or interrupted synthesis has left in the copy's folder. The folder's name
+ * depends on the content, because several stacks can share the output folder, and because the CDK caches assets by
+ * path.
  * @param outdir folder in which to create the copy
+ * @param source folder of the bundles
  * @returns the folder of the copy
  */
 export function bundleWith(
   name: string,
   variables: Readonly<Record<string, string>>,
   outdir: string,
+  source = bundlesDirectory,
 ): string {
   const text = entryText(variables);
-  const folder = join(outdir, `code.${name}.${createHash('sha256').update(text).digest('hex').slice(0, 16)}`);
-  if (!existsSync(folder)) cpSync(join(bundlesDirectory, name), folder, { recursive: true });
+  const bundle = join(source, name);
+  const content = createHash('sha256')
+    .update(fingerprint([bundle]))
+    .update(text)
+    .digest('hex')
+    .slice(0, 16);
+  const folder = join(outdir, `code.${name}.${content}`);
+  rmSync(folder, { recursive: true, force: true });
+  cpSync(bundle, folder, { recursive: true });
   writeFileSync(join(folder, 'entry.mjs'), text);
   return folder;
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Duration, Stack, Stage } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -115,7 +114,9 @@ export class ServiceFunction extends Construct {
   /** Returns the folder of the function's code. */
   #codeOf({ file, bundled }: ServiceFunctionProps): string {
     if (!bundled) return join(bundlesDirectory, file);
-    return bundleWith(file, bundled as Record<string, string>, Stage.of(this)?.outdir ?? tmpdir());
+    // A stack is always in an app, or in a stage, which has an output folder of its own.
+    const { outdir } = Stage.of(this) as Stage;
+    return bundleWith(file, bundled as Record<string, string>, outdir);
   }
 
   /** Adds environment variables. */

@@ -9,12 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { Script } from 'node:vm';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { bundleFunctions, bundling, functionNames, sourceMapOf } from '../../infra/bundle.ts';
-import { bundlesDirectory, WARMED_UP } from '../../infra/bundles.ts';
+import { BUNDLERS, bundleFunctions, bundling, functionNames, sourceMapOf } from '../../infra/bundle.ts';
+import { bundlesDirectory, bundleWith, WARMED_UP } from '../../infra/bundles.ts';
+import { importsOfFiles } from '../support/imports.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 
@@ -133,5 +134,56 @@ describe('bundling', () => {
     rmSync(join(source, 'two.ts'));
     bundle('one');
     expect(readdirSync(outdir)).toStrictEqual(['one']);
+  });
+
+  it('rebuilds the bundles when any file of the bundling code changes', async () => {
+    const code = BUNDLERS.map((path) => relative(process.cwd(), path)).filter((path) => path.endsWith('.ts'));
+    const imported = (await importsOfFiles(code)).map(({ to }) => to).filter((to) => to.startsWith('infra/'));
+    expect(code).toEqual(expect.arrayContaining(['infra/bundle.ts', 'infra/bundles.ts', ...imported]));
+  });
+});
+
+describe('a bundle with added environment variables', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bundle-with-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const source = join(folder, 'bundles');
+  const outdir = join(folder, 'cdk.out');
+  const copy = (variables = { A: '1' }) => bundleWith('one', variables, outdir, source);
+  const filesIn = (path: string) =>
+    Object.fromEntries(readdirSync(path).map((file) => [file, readFileSync(join(path, file), 'utf8')]));
+  beforeEach(() => {
+    rmSync(folder, { recursive: true });
+    mkdirSync(join(source, 'one'), { recursive: true });
+    writeFileSync(join(source, 'one', 'index.js'), 'first');
+  });
+
+  it('contains the bundle, and an entry point that sets the variables', () => {
+    expect(filesIn(copy())).toStrictEqual({
+      'index.js': 'first',
+      'entry.mjs': expect.stringContaining('Object.assign(process.env, {"A":"1"});'),
+    });
+  });
+
+  it('contains the current code when an earlier synthesis wrote older code into the same output folder', () => {
+    const earlier = copy();
+    writeFileSync(join(source, 'one', 'index.js'), 'second');
+    const later = copy();
+    expect(filesIn(later)['index.js']).toBe('second');
+    // The CDK caches assets by path.
+    expect(later).not.toBe(earlier);
+  });
+
+  it('replaces files that an interrupted synthesis left in the folder', () => {
+    const path = copy();
+    writeFileSync(join(path, 'index.js'), 'fir');
+    writeFileSync(join(path, 'index.js.map'), '');
+    expect(copy()).toBe(path);
+    expect(filesIn(path)).toStrictEqual({ 'index.js': 'first', 'entry.mjs': expect.any(String) });
+  });
+
+  it('shares the output folder with a bundle that has other variables', () => {
+    const [one, two] = [copy({ A: '1' }), copy({ A: '2' })];
+    expect(filesIn(one)['entry.mjs']).toContain('{"A":"1"}');
+    expect(filesIn(two)['entry.mjs']).toContain('{"A":"2"}');
   });
 });

@@ -2,11 +2,13 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Stage } from 'aws-cdk-lib';
 import { describe, expect, it } from 'vitest';
 import * as ENV from '../../functions/runtime/env.ts';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
 import { EMULATED } from '../../infra/deployable.ts';
 import { ConfigError, readSettings } from '../../infra/settings.ts';
+import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { type Json, WITH_ISSUER } from '../support/template.ts';
 
 const URL_RULE =
@@ -190,29 +192,42 @@ describe('the trustedIssuers setting', () => {
   });
 });
 
-/** The functions of a stack, by file, each with the code that it loads and its environment. */
-function functionsOf(trustedIssuers: unknown, more: object = {}): Map<string, Json> {
+/** The functions of a stack in an output folder, by name, each with the code that it loads and its environment. */
+function functionsIn(outdir: string, { template }: { readonly template: Json }): Map<string, Json> {
+  const found = Object.values<Json>(template.Resources).flatMap((resource) => {
+    const path = resource.Metadata?.['aws:asset:path'];
+    if (resource.Type !== 'AWS::Lambda::Function' || path === undefined) return [];
+    const { Handler: handler, Environment: environment } = resource.Properties;
+    const [file = ''] = handler.split('.');
+    const entry = file === 'entry' ? readFileSync(join(outdir, path, 'entry.mjs'), 'utf8') : '';
+    const index = readFileSync(join(outdir, path, 'index.js'), 'utf8');
+    const name = resource.Metadata['aws:cdk:path'].split('/').at(-3);
+    return [[name, { handler, entry, index, variables: environment?.Variables ?? {}, asset: path }] as const];
+  });
+  return new Map(found);
+}
+
+/** Calls a function with an output folder, which is deleted afterwards. */
+function withOutdir<T>(use: (outdir: string) => T): T {
   const outdir = mkdtempSync(join(tmpdir(), 'issuers-'));
   try {
-    const { template } = synthesise({ ...WITH_ISSUER, trustedIssuers, ...more }, outdir).getStackArtifact(
-      STACK_ID,
-    );
-    const found = Object.values<Json>(template.Resources).flatMap((resource) => {
-      const path = resource.Metadata?.['aws:asset:path'];
-      if (resource.Type !== 'AWS::Lambda::Function' || path === undefined) return [];
-      const { Handler: handler, Environment: environment } = resource.Properties;
-      const [file = ''] = handler.split('.');
-      const entry = file === 'entry' ? readFileSync(join(outdir, path, 'entry.mjs'), 'utf8') : '';
-      const index = readFileSync(join(outdir, path, 'index.js'), 'utf8');
-      const name = resource.Metadata['aws:cdk:path'].split('/').at(-3);
-      return [
-        [name, { handler, entry, index, variables: environment?.Variables ?? {}, asset: path }] as const,
-      ];
-    });
-    return new Map(found);
+    return use(outdir);
   } finally {
     rmSync(outdir, { recursive: true });
   }
+}
+
+/** The functions of a stack. */
+function functionsOf(trustedIssuers: unknown, more: object = {}, outdir?: string): Map<string, Json> {
+  if (outdir === undefined) return withOutdir((folder) => functionsOf(trustedIssuers, more, folder));
+  const assembly = synthesise({ ...WITH_ISSUER, trustedIssuers, ...more }, outdir);
+  return functionsIn(outdir, assembly.getStackArtifact(STACK_ID));
+}
+
+/** The keys that a function's code contains, by issuer. */
+function keysIn({ entry }: Json): Json {
+  const [, json = ''] = /^Object\.assign\(process\.env, (.*)\);$/m.exec(entry) ?? [];
+  return JSON.parse(JSON.parse(json)[ENV.issuerKeys]);
 }
 
 describe('a stack whose issuers have inline keys', () => {
@@ -236,8 +251,7 @@ describe('a stack whose issuers have inline keys', () => {
         continue;
       }
       expect(handler).toBe('entry.handler');
-      const [, json = ''] = /^Object\.assign\(process\.env, (.*)\);$/m.exec(entry) ?? [];
-      const sets = JSON.parse(JSON.parse(json)[ENV.issuerKeys]);
+      const sets = keysIn({ entry });
       expect(Object.keys(sets)).toEqual(issuers.map(({ issuer }) => issuer));
       const { n, e } = jwkOf(big) as Record<string, string>;
       expect(sets[issuers[0]?.issuer ?? ''].keys[0]).toEqual({ kty: 'RSA', n, e, kid: 'a' });
@@ -260,5 +274,36 @@ describe('a stack whose issuers have inline keys', () => {
     expect(() => functionsOf(unreachable, { [EMULATED]: false })).toThrow(
       /^trustedIssuers must have a public host name/,
     );
+  });
+
+  const [first, second] = ['first', 'second'].map((kid) =>
+    jwkOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey, { kid }),
+  );
+  const setOf = (key: unknown) => ({ [ISSUER]: { keys: [key] } });
+
+  it('a second synthesis into the same output folder deploys the new keys', () => {
+    withOutdir((outdir) => {
+      for (const key of [first, second, first]) {
+        const functions = functionsOf([keys(key)], {}, outdir);
+        for (const name of verifying) expect(keysIn(functions.get(name))).toEqual(setOf(key));
+      }
+    });
+  });
+
+  it('each stage of an app deploys its own keys', () => {
+    const stages = { Beta: first, Gamma: second };
+    withOutdir((outdir) => {
+      const assembly = synthesise(WITH_ISSUER, outdir, (app) => {
+        for (const [id, key] of Object.entries(stages)) {
+          const settings = { ...WITH_ISSUER, trustedIssuers: JSON.stringify([keys(key)]) };
+          new DeploymentKeysStack(new Stage(app, id), STACK_ID, { settings });
+        }
+      });
+      for (const [id, key] of Object.entries(stages)) {
+        const { directory, stacks } = assembly.getNestedAssembly(`assembly-${id}`);
+        const functions = functionsIn(directory, stacks[0] as Json);
+        for (const name of verifying) expect(keysIn(functions.get(name))).toEqual(setOf(key));
+      }
+    });
   });
 });
