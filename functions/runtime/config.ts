@@ -107,16 +107,12 @@ const trustedIssuers: Variable<TrustedIssuer[]> = {
   },
 };
 
-const issuerKeys: Variable<Record<string, JSONWebKeySet>> = {
-  name: ENV.issuerKeys,
-  rule: 'must be a JSON object of key sets',
-  read: (it) =>
-    parsed(
-      it,
-      (json) =>
-        isObject(json) && Object.values(json).every((set) => isObject(set) && Array.isArray(set.keys)),
-    ),
-};
+/** Reports whether JSON is a set of public keys. */
+const isKeySet = (json: unknown): json is JSONWebKeySet =>
+  isObject(json) &&
+  Array.isArray(json.keys) &&
+  json.keys.length > 0 &&
+  json.keys.every((key) => isObject(key) && typeof key.kty === 'string');
 
 /** Returns an optional version of a variable. */
 const maybe = <T>(variable: Variable<T>): Variable<T | undefined> => ({
@@ -316,9 +312,15 @@ export function readTrustedIssuers(env: Environment = process.env): TrustedIssue
   return readAll(env, { issuers: maybe(trustedIssuers) }).issuers ?? [];
 }
 
-/** Reads the issuers' keys that are part of the stack, by issuer. */
+/**
+ * Reads the issuers' keys that are part of the stack, by issuer. Omits malformed keys, so that they affect only the
+ * exchange of tokens from their issuer.
+ */
 export function readIssuerKeys(env: Environment = process.env): Map<string, JSONWebKeySet> {
-  return new Map(Object.entries(readAll(env, { keys: maybe(issuerKeys) }).keys ?? {}));
+  const sets = parsed<Record<string, unknown>>(env[ENV.issuerKeys], isObject) ?? {};
+  return new Map(
+    Object.entries(sets).flatMap(([issuer, keys]) => (isKeySet(keys) ? [[issuer, keys] as const] : [])),
+  );
 }
 
 /** Reads the table of Deployments that the service follows; undefined if there is no such table. */

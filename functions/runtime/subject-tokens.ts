@@ -3,10 +3,10 @@ import { get as getPlain } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
-import { unavailable } from '../domain/errors.ts';
+import { ServiceError, unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
 import type { TimeFault, Verification } from '../domain/subject-token.ts';
-import { algorithmsOf, entryOf, findIssuer, type TrustedIssuer, urlOf } from '../domain/trust.ts';
+import { algorithmsOf, entryOf, findIssuer, type TrustedIssuer } from '../domain/trust.ts';
 import { isPublicAddress } from './public-address.ts';
 
 /** Time limit for fetching a document from an issuer, in milliseconds. */
@@ -55,32 +55,33 @@ interface Failure {
 
 /** The stack's settings for its issuers. */
 interface Trusted {
-  issuers?: readonly TrustedIssuer[];
-  /** The keys that are part of the stack, by issuer. */
+  issuers: readonly TrustedIssuer[];
+  /** The keys that are part of the stack, by issuer. @default none */
   inlineKeys?: ReadonlyMap<string, JSONWebKeySet>;
-  /** Function that replaces the DNS lookup. */
+  /** Resolves host names. @default the DNS lookup of Node.js */
   resolve?: Resolve;
 }
 
 /**
- * Returns a function that verifies tokens from trusted issuers.
- * @throws Error if an issuer has inline keys but its keys are not given
- * @throws ServiceError 503 from the returned function when the issuer cannot be reached, and for 5 seconds afterwards
+ * Returns a function that verifies tokens from trusted issuers. The returned function throws a ServiceError 503 if the
+ * issuer cannot be reached, for 5 seconds afterwards, and if the issuer's inline keys are missing or unusable. One
+ * issuer's faulty keys do not affect the exchange of any other credential. The cause, for the log, names the issuer.
  */
 export function openIssuers(
   clock: Clock,
-  { issuers = [], inlineKeys = new Map(), resolve = lookup }: Trusted = {},
+  { issuers, inlineKeys = new Map(), resolve = lookup }: Trusted,
 ): VerifyToken {
-  for (const issuer of issuers) {
-    const isMissing = entryOf(issuer).hasInlineKeys && !inlineKeys.has(urlOf(issuer));
-    if (isMissing) throw new Error(`The function has no keys of ${urlOf(issuer)}.`);
-  }
   const kept = new Map<string, Kept>();
   const failures = new Map<string, Failure>();
 
   async function keysOf(issuer: string, oldest: number): Promise<Kept> {
     const inline = inlineKeys.get(issuer);
     if (inline) return { keys: inline, at: clock() };
+    const entry = findIssuer(issuers, issuer);
+    // Inline keys are never fetched, not even if they are missing.
+    if (entry !== undefined && entryOf(entry).hasInlineKeys) {
+      throw unavailable(new Error(`The function has no usable inline keys of ${issuer}.`));
+    }
     const found = kept.get(issuer);
     if (found && found.at > oldest) return found;
     const failure = failures.get(issuer);
@@ -116,7 +117,7 @@ export function openIssuers(
       });
       return { claims };
     } catch (error) {
-      return verificationOf(error);
+      return verificationOf(error, issuer);
     }
   };
 }
@@ -124,16 +125,17 @@ export function openIssuers(
 /**
  * Returns the verification result for a token that jose rejected. jose reports errors about claims only after it has
  * verified the signature, and these errors contain the claims.
- * @throws any other error
+ * @throws ServiceError 503 for any other error, which means that the issuer's keys cannot be fetched or used
  */
-function verificationOf(error: unknown): Verification {
+function verificationOf(error: unknown, issuer: string): Verification {
   if (error instanceof errors.JWTExpired) return { claims: error.payload, fault: 'expired' };
   if (error instanceof errors.JWTClaimValidationFailed) {
     const fault = claimFaultOf(error);
     if (fault) return { claims: error.payload, fault };
   }
   if (error instanceof errors.JOSEError || error instanceof TypeError) return { fault: 'signature' };
-  throw error;
+  if (error instanceof ServiceError) throw error;
+  throw unavailable(new Error(`The keys of ${issuer} cannot be used.`, { cause: error }));
 }
 
 function claimFaultOf({ claim, reason }: errors.JWTClaimValidationFailed): TimeFault | undefined {

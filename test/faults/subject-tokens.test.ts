@@ -29,7 +29,7 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 /** Calls to the table since a test emptied the list. */
 const calls: string[] = [];
-const verify = openIssuers(() => service.time.now);
+const verify = openIssuers(() => service.time.now, { issuers: [] });
 const service = inProcess(engine, {
   rules: { slideInterval: 0 },
   trust: { issuers: [rsa.url, ecdsa.url, down.url], verify: (issuer, jwt) => verify(issuer, jwt) },

@@ -1,7 +1,8 @@
 import type { LookupAddress } from 'node:dns';
 import { createServer } from 'node:net';
-import { SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { readIssuerKeys } from '../../functions/runtime/config.ts';
 import { openIssuers, type Resolve } from '../../functions/runtime/subject-tokens.ts';
 
 /**
@@ -35,7 +36,7 @@ async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${
     const list = lists[Math.min(asked.push(hostname), lists.length) - 1] ?? [];
     setImmediate(callback, null, list.map(address));
   };
-  const verify = openIssuers(Date.now, { resolve });
+  const verify = openIssuers(Date.now, { issuers: [], resolve });
   const error = await verify(issuer, jwt).then(
     () => undefined,
     (error) => error,
@@ -119,4 +120,62 @@ it('connects to a trusted issuer at the checked address and does not resolve the
   expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
   expect(status).toBe(503);
   expect(cause).not.toContain('not public');
+});
+
+describe('an issuer with inline keys', async () => {
+  const SOUND = 'https://jenkins.acme.test';
+  const FAULTY = 'https://cluster.acme.test';
+  const { publicKey, privateKey } = await generateKeyPair('RS256');
+  const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'one' }] };
+  const sign = (issuer: string) =>
+    new SignJWT({ sub: 'pipeline' })
+      .setProtectedHeader({ alg: 'RS256', kid: 'one' })
+      .setIssuer(issuer)
+      .setExpirationTime('5m')
+      .sign(privateKey);
+  /** Verifies a token from each issuer with the keys in this environment variable. No host name may be resolved. */
+  async function verified(text: string | undefined) {
+    const verify = openIssuers(Date.now, {
+      issuers: [SOUND, FAULTY].map((issuer) => ({ issuer, hasInlineKeys: true })),
+      inlineKeys: readIssuerKeys({ ISSUER_KEYS: text }),
+      resolve: () => expect.unreachable(),
+    });
+    const resultOf = async (issuer: string) =>
+      verify(issuer, await sign(issuer)).then(
+        ({ claims, fault }) => claims?.sub ?? fault,
+        ({ status, cause }) => [status, cause.message],
+      );
+    return { sound: await resultOf(SOUND), faulty: await resultOf(FAULTY) };
+  }
+  const unusable = (issuer: string) => [503, `The function has no usable inline keys of ${issuer}.`];
+
+  it.each<[what: string, faulty: unknown]>([
+    ['are missing', undefined],
+    ['are null', null],
+    ['are a list', keys.keys],
+    ['are not a list of keys', { keys: 'one' }],
+    ['are an empty list', { keys: [] }],
+    ['include a key that is no object', { keys: [...keys.keys, 'two'] }],
+    ['include a key without a type', { keys: [...keys.keys, { kid: 'two' }] }],
+  ])(
+    'makes only the tokens of one issuer fail with 503 when its inline keys %s, and names the issuer in the log',
+    async (_, faulty) => {
+      const result = await verified(JSON.stringify({ [SOUND]: keys, [FAULTY]: faulty }));
+      expect(result).toStrictEqual({ sound: 'pipeline', faulty: unusable(FAULTY) });
+    },
+  );
+
+  it('makes only the tokens of one issuer fail with 503 when its inline key has no modulus, and names the issuer in the log', async () => {
+    const faulty = { keys: [{ kty: 'RSA', kid: 'one' }] };
+    const result = await verified(JSON.stringify({ [SOUND]: keys, [FAULTY]: faulty }));
+    const message = `The keys of ${FAULTY} cannot be used.`;
+    expect(result).toStrictEqual({ sound: 'pipeline', faulty: [503, message] });
+  });
+
+  it.each([undefined, '', '{', '[]', 'null'])(
+    'makes the tokens of each issuer with inline keys fail with 503 when the variable with all keys is %j',
+    async (text) => {
+      expect(await verified(text)).toStrictEqual({ sound: unusable(SOUND), faulty: unusable(FAULTY) });
+    },
+  );
 });
