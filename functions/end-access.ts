@@ -7,8 +7,11 @@ import { openQueue } from './runtime/queue.ts';
 import { openUserPool } from './runtime/user-pool.ts';
 import { PURGE_RETRIES } from './table/table.ts';
 
-/** Time reserved for processing one Deployment and for the work after it, in milliseconds. */
-const RESERVE = 20_000;
+/**
+ * Time reserved for processing one Deployment and for the work after it, in milliseconds. A job whose writes are limited
+ * can take 12 s for each key that it disables.
+ */
+const RESERVE = 60_000;
 
 const logger = newLogger('end-access');
 const userPoolId = readUserPoolId();

@@ -7,8 +7,11 @@ import { newLogger } from './runtime/logger.ts';
 import { sweepMeasures } from './runtime/report.ts';
 import { CALL_RETRIES } from './table/table.ts';
 
-/** Time reserved for one key and the work after it, in milliseconds. */
-const RESERVE = 10_000;
+/**
+ * Time reserved for one key or caller and the work after it, in milliseconds. A sweep whose writes are limited can take a
+ * minute for the events about one caller.
+ */
+const RESERVE = 120_000;
 
 const logger = newLogger('sweep-keys');
 const table = openJobTable(readJobConfig(), CALL_RETRIES, logger);

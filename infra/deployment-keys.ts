@@ -108,6 +108,7 @@ export class DeploymentKeys extends Construct {
     const people = new PeopleJob(this, 'PeopleJob', {
       job: functions.endAccess,
       managePeople: functions.managePeople,
+      isProvisioned: settings.capacity !== undefined,
     });
     if (pool) functions.endAccess.allow(['cognito-idp:AdminUserGlobalSignOut'], pool.userPoolArn);
     const followed = this.#follow(settings.deploymentsSource, functions);

@@ -3,8 +3,11 @@ import type { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
 import { rejectLargeEnvironment } from './deployable.ts';
 import { type Environment, ServiceFunction } from './function.ts';
-import { PROVISIONED_PURGES } from './purge-sources.ts';
-import type { Settings, SignIn } from './settings.ts';
+import { CONCURRENT_SWEEPS } from './key-sweep.ts';
+import { CONCURRENT_PEOPLE_JOBS } from './people-job.ts';
+import { concurrentPurges } from './purge-sources.ts';
+import { CONCURRENT_RECONCILIATIONS } from './reconciliation.ts';
+import type { Capacity, Settings, SignIn } from './settings.ts';
 import type { Table, TableUse } from './table.ts';
 import { entriesWithoutKeys, inlineKeys } from './trusted-issuers.ts';
 
@@ -195,7 +198,7 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       description: 'Deletes the keys and tokens of deleted Deployments and keys',
       timeout: Duration.seconds(60),
       memory: 'jobs',
-      environment: ['purgeWriteUnits'],
+      environment: ['writeUnits'],
       table: ['purge'],
       mayWakeItself: true,
     },
@@ -259,8 +262,7 @@ const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
     },
     platform: { [ENV.platformPrincipals]: settings.platformPrincipals?.join(' ') },
     userPool: { [ENV.userPoolId]: signIn.userPoolId },
-    writeUnits: { [ENV.writeUnits]: quarterOf(settings.capacity, 1) },
-    purgeWriteUnits: { [ENV.writeUnits]: quarterOf(settings.capacity, PROVISIONED_PURGES) },
+    writeUnits: { [ENV.writeUnits]: settings.capacity && jobWriteUnits(settings.capacity).toFixed(2) },
     deploymentsSource: {
       // Use toJsonString, because if the same app creates the table, its ARNs are known only at deployment.
       [ENV.deploymentsSource]: settings.deploymentsSource && stack.toJsonString(settings.deploymentsSource),
@@ -274,11 +276,14 @@ const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
   }) satisfies Record<string, Environment>;
 
 /**
- * Returns one invocation's share of the write units for jobs, which together get a quarter of the minimum write
- * capacity. With on-demand capacity, jobs have no limit.
+ * Returns the write units per second that one invocation of a job may use, rounded down to hundredths. All jobs that
+ * can run at the same time together get a quarter of the minimum write capacity.
  */
-const quarterOf = (capacity: Settings['capacity'], invocations: number) =>
-  capacity && (capacity.minWrite / 4 / invocations).toFixed(2);
+function jobWriteUnits(capacity: Capacity): number {
+  const invocations =
+    concurrentPurges(capacity) + CONCURRENT_SWEEPS + CONCURRENT_RECONCILIATIONS + CONCURRENT_PEOPLE_JOBS;
+  return Math.floor((capacity.minWrite / 4 / invocations) * 100) / 100;
+}
 
 /**
  * Returns the trusted issuers as functions read them. If all entries are URLs, the format is that of earlier releases,

@@ -10,6 +10,9 @@ export interface KeySweepProps {
   readonly sweep: ServiceFunction;
 }
 
+/** Maximum number of sweeps that run at the same time: one for each schedule. */
+export const CONCURRENT_SWEEPS = 2;
+
 /**
  * Invokes the sweep once a day for keys that became idle, have expired or expire soon, and once an hour for the
  * rejected calls.

@@ -7,13 +7,22 @@ import * as ENV from '../functions/runtime/env.ts';
 import { acknowledge } from './acknowledge.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { QUEUED_JOBS, readQueue } from './queue-reader.ts';
 
 export interface PeopleJobProps {
   /** The function that finds the keys of people whose access was ended. It must have `mayWakeItself`. */
   readonly job: ServiceFunction;
   /** The function that ends people's access. */
   readonly managePeople: ServiceFunction;
+  /** Whether the table's capacity is provisioned, so that few jobs may run at the same time. */
+  readonly isProvisioned: boolean;
 }
+
+/**
+ * Maximum number of these jobs that run at the same time on a table with provisioned capacity: those that the queue
+ * starts, and the scheduled job.
+ */
+export const CONCURRENT_PEOPLE_JOBS = QUEUED_JOBS + 1;
 
 /** How often a message is delivered before it goes to the dead-letter queue. */
 const TRIES = 5;
@@ -26,7 +35,7 @@ export class PeopleJob extends Construct {
   /** The dead-letter queue, which is empty in a healthy stack. */
   readonly failures: sqs.IQueue;
 
-  constructor(scope: Construct, id: string, { job, managePeople }: PeopleJobProps) {
+  constructor(scope: Construct, id: string, { job, managePeople, isProvisioned }: PeopleJobProps) {
     super(scope, id);
     this.failures = new FailureQueue(this, 'Failures');
     const queue = new sqs.Queue(this, 'Queue', {
@@ -41,15 +50,7 @@ export class PeopleJob extends Construct {
       sender.addEnvironment({ [ENV.peopleQueueUrl]: queue.queueUrl });
       sender.allow(['sqs:SendMessage'], queue.queueArn);
     }
-    job.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], queue.queueArn);
-    const mapping = job.function.addEventSourceMapping('People', {
-      eventSourceArn: queue.queueArn,
-      batchSize: 1,
-    });
-    acknowledge(mapping, {
-      'Serverless-LambdaEventSourceMappingDestination':
-        'A mapping of SQS has no destination of its own: what fails five times goes to the dead-letter queue of the queue.',
-    });
+    readQueue(job, queue, { id: 'People', isProvisioned });
     const rule = new events.Rule(this, 'Schedule', {
       description: 'Continues jobs about people whose access was ended',
       schedule: events.Schedule.rate(Duration.minutes(15)),

@@ -10,6 +10,8 @@ import * as SORT from '../functions/table/sort-keys.ts';
 import { acknowledge } from './acknowledge.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { QUEUED_JOBS, readQueue } from './queue-reader.ts';
+import type { Capacity } from './settings.ts';
 import { readStream } from './stream-reader.ts';
 import type { Table } from './table.ts';
 
@@ -33,14 +35,15 @@ const PARALLEL_BATCHES = 10;
 const parallelBatches = (accountConcurrency = 1000) =>
   Math.min(PARALLEL_BATCHES, Math.max(1, Math.floor(accountConcurrency / 20)));
 
-/** The smallest value that SQS accepts as the maximum number of concurrent invocations. */
-const CONTINUATIONS = 2;
-
 /**
- * Maximum number of purges that run at the same time with provisioned capacity: one for each of a table's shards, of
- * which there are about four, and the continuations. The write capacity for purges is divided by this number.
+ * Maximum number of purges that run at the same time on a table with provisioned capacity: one for each shard of the
+ * table's stream, those that continue earlier purges, and the scheduled purge. A new table has about four shards.
+ * Later, it has one for each partition, and a partition provides 1,000 write units or 3,000 read units per second.
  */
-export const PROVISIONED_PURGES = 4 + CONTINUATIONS;
+export function concurrentPurges({ maxRead, maxWrite }: Capacity): number {
+  const shards = Math.max(4, Math.ceil(maxRead / 3000 + maxWrite / 1000));
+  return shards + QUEUED_JOBS + 1;
+}
 
 /** How often a message or record is delivered before it goes to the dead-letter queue. */
 const TRIES = 5;
@@ -97,20 +100,8 @@ export class PurgeSources extends Construct {
       deadLetterQueue: { queue: failures, maxReceiveCount: TRIES },
     });
     purge.addEnvironment({ [ENV.continuationQueueUrl]: continuations.queueUrl });
-    purge.allow(
-      ['sqs:SendMessage', 'sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
-      continuations.queueArn,
-    );
-    const mapping = purge.function.addEventSourceMapping('Continuation', {
-      eventSourceArn: continuations.queueArn,
-      batchSize: 1,
-      reportBatchItemFailures: true,
-      ...(isProvisioned && { maxConcurrency: CONTINUATIONS }),
-    });
-    acknowledge(mapping, {
-      'Serverless-LambdaEventSourceMappingDestination':
-        'A mapping of SQS has no destination of its own: what fails five times goes to the dead-letter queue of the queue.',
-    });
+    purge.allow(['sqs:SendMessage'], continuations.queueArn);
+    readQueue(purge, continuations, { id: 'Continuation', isProvisioned, reportBatchItemFailures: true });
     return failures;
   }
 

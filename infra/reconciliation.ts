@@ -10,6 +10,9 @@ export interface ReconciliationProps {
   readonly reconcile: ServiceFunction;
 }
 
+/** Maximum number of reconciliations that run at the same time: a slice ends before the schedule starts the next. */
+export const CONCURRENT_RECONCILIATIONS = 1;
+
 /** Invokes reconciliation every 15 minutes. A pass starts only once a week, so most invocations have nothing to do. */
 export class Reconciliation extends Construct {
   constructor(scope: Construct, id: string, { reconcile }: ReconciliationProps) {

@@ -579,6 +579,9 @@ export type Settings = Omit<Values, keyof SignIn | keyof Domain> & {
   readonly domain: Domain | undefined;
 };
 
+/** Provisioned capacity of the table, in units per second. */
+export type Capacity = NonNullable<Settings['capacity']>;
+
 /** The settings that make sense only together with `issuer`. */
 const WITH_ISSUER = [
   'audience',

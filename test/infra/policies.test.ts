@@ -192,9 +192,9 @@ describe("a function's role", () => {
         dynamodb('DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'),
         arnOf('Table/Default', 'StreamArn'),
       ],
-      [['sqs:SendMessage'], arnOf('PurgeSources/StreamFailures')],
+      [['sqs:SendMessage'], [arnOf('PurgeSources/Continuations'), arnOf('PurgeSources/StreamFailures')]],
       [
-        ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage', 'sqs:SendMessage'],
+        ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
         arnOf('PurgeSources/Continuations'),
       ],
     );

@@ -58,31 +58,6 @@ describe('the stream that triggers the purge', () => {
   });
 });
 
-describe('jobs on a table with provisioned capacity', () => {
-  const provisioned = templateOf({ capacity: 'minRead=100,maxRead=1000,minWrite=96,maxWrite=500' });
-  const unitsOf = (path: string) =>
-    resourceAt(provisioned, `${path}/Function`).Properties.Environment.Variables.WRITE_UNITS_PER_SECOND;
-
-  it('runs one purge for each shard and two continued purges, which together use a quarter of the minimum write capacity', () => {
-    expect(resourceAt(provisioned, 'Purge/Function/Stream').Properties.ParallelizationFactor).toBe(1);
-    expect(resourceAt(provisioned, 'Purge/Function/Continuation').Properties.ScalingConfig).toStrictEqual({
-      MaximumConcurrency: 2,
-    });
-    expect(unitsOf('Purge')).toBe('4.00');
-  });
-
-  it('gives each job other than the purge a quarter of the minimum write capacity', () => {
-    for (const job of ['SweepKeys', 'Reconcile', 'EndAccess']) expect(unitsOf(job), job).toBe('24.00');
-  });
-
-  it('sets no limit for jobs on an on-demand table', () => {
-    for (const job of ['Purge', 'SweepKeys', 'Reconcile', 'EndAccess']) {
-      const { Variables } = resourceAt(template, `${job}/Function`).Properties.Environment;
-      expect(Variables, job).not.toHaveProperty('WRITE_UNITS_PER_SECOND');
-    }
-  });
-});
-
 describe('a purge that runs out of time', () => {
   const { Properties: queue } = resourceAt(template, 'PurgeSources/Continuations');
 
