@@ -154,29 +154,37 @@ export interface BroadRule {
 }
 
 /**
- * Returns the rules that bind a tenant but accept all of its pipelines. Such rules are allowed, but rarely intended.
+ * Returns the rules that bind a tenant but accept all of its branches. Such rules are allowed, but rarely intended. A
+ * rule that binds no tenant is an unbound rule instead.
  * @param issuers issuers that the stack trusts
  */
 export function broadRules(
-  rules: readonly TrustRule[] = [],
-  issuers: readonly TrustedIssuer[] = [],
+  rules: readonly TrustRule[] | undefined,
+  issuers: readonly TrustedIssuer[],
 ): BroadRule[] {
-  return rules.flatMap((rule, index) => {
-    const groups = presetOf(findIssuer(issuers, rule.issuer) ?? rule.issuer)?.branch;
-    if (!groups || groups.some((group) => group.every((name) => isLimited(rule.claims, name)))) return [];
+  return (rules ?? []).flatMap((rule, index) => {
+    const issuer = findIssuer(issuers, rule.issuer) ?? rule.issuer;
+    const groups = presetOf(issuer)?.branch;
+    if (!groups || !bindsTenant(rule, issuer)) return [];
+    if (groups.some((group) => group.every((name) => isLimited(rule.claims, name)))) return [];
     const words = groups.filter((group) => !group.includes('sub')).map((group) => group.join(' with '));
     return [{ index, detail: `accepts every branch; to limit it, add ${words.join(', or ')}` }];
   });
 }
 
+/** The part of `sub` that names the branch or the environment, for GitHub and GitLab. */
+const BRANCH_IN_SUB = /(?:^|:)(?:ref|environment):(?<branch>.*)$/;
+
 /**
- * Reports whether a rule limits a claim. A prefix such as `refs/heads/` does not limit a claim, because it accepts all
- * branches.
+ * Reports whether a rule limits a claim. A prefix limits a claim only if it contains a part of the name of a branch or
+ * environment: `refs/heads/`, and `repo:acme/app:` as a prefix of `sub`, accept all branches.
  */
 function isLimited(rules: TrustRule['claims'], name: string): boolean {
   const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
   if (rule === undefined) return false;
-  return typeof rule === 'string' || !/^refs\/([a-z]+\/)?$/.test(rule.prefix);
+  if (typeof rule === 'string') return true;
+  const branch = name === 'sub' ? (BRANCH_IN_SUB.exec(rule.prefix)?.groups?.branch ?? '') : rule.prefix;
+  return !/^(refs\/([a-z]+\/)?)?$/.test(branch);
 }
 
 /**

@@ -3,11 +3,13 @@ import { decide, matchingRules } from '../../functions/domain/subject-decision.t
 import {
   bindingOf,
   bindsTenant,
+  broadRules,
   GITHUB,
   isPrefix,
   MAX_CLAIMS,
   MAX_RULES,
   RESERVED_CLAIMS,
+  type TrustedIssuer,
   type TrustRule,
   unboundRules,
 } from '../../functions/domain/trust.ts';
@@ -106,6 +108,109 @@ describe('unboundRules', () => {
 
   it('unboundRules returns no rules when a key has none', () => {
     expect([unboundRules(), unboundRules([])]).toEqual([[], []]);
+  });
+});
+
+describe('broadRules', () => {
+  const GITLAB = 'https://gitlab.com';
+  const SELF_MANAGED: TrustedIssuer = { issuer: 'https://git.acme.test', preset: 'gitlab' };
+  const EKS = 'https://oidc.eks.eu-west-1.amazonaws.com/id/X';
+  const AWS = 'https://01234567.tokens.sts.global.api.aws';
+  const CLUSTER: TrustedIssuer = { issuer: 'https://cluster.acme.test', preset: 'kubernetes' };
+  const ID = '0184990a-477b-4fa8-9968-496074483cee';
+  const repository = { repository_id: '1' };
+  const project = { project_id: '1' };
+  const [pipeline, circle] = [{ pipeline_id: ID }, { [PROJECT]: ID }];
+  const VCS_REF = 'oidc.circleci.com/vcs-ref';
+  const REFS = 'add ref with ref_type, or ref with ref_protected, or environment';
+  const HOW = {
+    refs: `accepts every branch; to limit it, ${REFS}`,
+    build: 'accepts every branch; to limit it, add build_branch, or build_tag',
+    vcs: `accepts every branch; to limit it, add ${VCS_REF}`,
+  };
+
+  it.each<[issuer: TrustedIssuer, Claims, detail: string]>([
+    [GITHUB, repository, HOW.refs],
+    [GITHUB, { repository_owner_id: '1' }, HOW.refs],
+    [GITHUB, { ...repository, ref: 'refs/heads/main' }, HOW.refs],
+    [GITHUB, { ...repository, ref: { prefix: 'refs/heads/' }, ref_type: 'branch' }, HOW.refs],
+    [GITHUB, { ...repository, ref: { prefix: 'refs/' }, ref_protected: 'true' }, HOW.refs],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/' } }, HOW.refs],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:' } }, HOW.refs],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:ref:' } }, HOW.refs],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:ref:refs/' } }, HOW.refs],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:ref:refs/heads/' } }, HOW.refs],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:environment:' } }, HOW.refs],
+    [GITLAB, project, HOW.refs],
+    [GITLAB, { ...project, ref_type: 'branch', ref_protected: 'true' }, HOW.refs],
+    [GITLAB, { ...project, sub: { prefix: 'project_path:acme/' } }, HOW.refs],
+    [GITLAB, { ...project, sub: { prefix: 'project_path:acme/app:' } }, HOW.refs],
+    [GITLAB, { ...project, sub: { prefix: 'project_path:acme/app:ref_type:branch:' } }, HOW.refs],
+    [GITLAB, { ...project, sub: { prefix: 'project_path:acme/app:ref_type:branch:ref:' } }, HOW.refs],
+    [SELF_MANAGED, { namespace_id: '1' }, HOW.refs],
+    [BUILDKITE, pipeline, HOW.build],
+    [BUILDKITE, { organization_id: ID }, HOW.build],
+    [BUILDKITE, { ...pipeline, sub: { prefix: 'organization:acme:pipeline:app:' } }, HOW.build],
+    [CIRCLECI, circle, HOW.vcs],
+    [CIRCLECI, { ...circle, [VCS_REF]: { prefix: 'refs/heads/' } }, HOW.vcs],
+  ])(
+    'broadRules lists a rule that accepts every branch: a rule for %j with the claims %j',
+    (issuer, claims, detail) => {
+      const url = typeof issuer === 'string' ? issuer : issuer.issuer;
+      const other = { issuer: 'https://x.test', claims: { sub: 'x' } };
+      expect(broadRules([other, { issuer: url, claims }], [issuer])).toStrictEqual([{ index: 1, detail }]);
+      expect(unboundRules([other, { issuer: url, claims }], [issuer])).toStrictEqual([]);
+    },
+  );
+
+  it.each<[issuer: TrustedIssuer, Claims]>([
+    [GITHUB, { ...repository, ref: 'refs/heads/main', ref_type: 'branch' }],
+    [GITHUB, { ...repository, ref: { prefix: 'refs/heads/release/' }, ref_protected: 'true' }],
+    [GITHUB, { ...repository, environment: 'production' }],
+    [GITHUB, { ...repository, sub: 'repo:acme/app:ref:refs/heads/main' }],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:ref:refs/heads/release/' } }],
+    [GITHUB, { ...repository, sub: { prefix: 'repo:acme/app:environment:production/' } }],
+    [GITHUB, { ...repository, sub: { prefix: 'ref:refs/heads/main:repository:' } }],
+    [GITLAB, { ...project, ref: 'main', ref_type: 'branch' }],
+    [GITLAB, { ...project, sub: { prefix: 'project_path:acme/app:ref_type:branch:ref:release/' } }],
+    [SELF_MANAGED, { ...project, ref: { prefix: 'release/' }, ref_protected: 'true' }],
+    [BUILDKITE, { ...pipeline, build_branch: 'main' }],
+    [BUILDKITE, { ...pipeline, build_tag: { prefix: 'release/' } }],
+    [CIRCLECI, { ...circle, [VCS_REF]: 'refs/heads/main' }],
+    // The tokens of these issuers name no branch.
+    [CLUSTER, { sub: 'system:serviceaccount:ci:deploy' }],
+    [EKS, { sub: 'system:serviceaccount:ci:deploy' }],
+    [AWS, { sub: 'arn:aws:iam::123456789012:role/deploy' }],
+    ['https://x.test', { sub: 'x' }],
+  ])(
+    'broadRules does not list a rule that limits the branch, or whose tokens have none: a rule for %j with the claims %j',
+    (issuer, claims) => {
+      const url = typeof issuer === 'string' ? issuer : issuer.issuer;
+      expect(broadRules([{ issuer: url, claims }], [issuer])).toStrictEqual([]);
+    },
+  );
+
+  it.each<[issuer: TrustedIssuer, Claims]>([
+    [GITHUB, { sub: { prefix: 'repo:acme/app:' } }],
+    [GITLAB, { project_path: 'acme/app' }],
+    [SELF_MANAGED, { project_path: 'acme/app' }],
+    [BUILDKITE, { pipeline_slug: 'app' }],
+    [CIRCLECI, { sub: 'org/x/project/y/user/z' }],
+    [CLUSTER, { sub: { prefix: 'system:' } }],
+    [EKS, { sub: { prefix: 'system:' } }],
+    [AWS, { sub: { prefix: 'arn:' } }],
+    [{ issuer: GITHUB, bind: ['environment'] }, repository],
+  ])(
+    'lists a rule that binds no tenant only as unbound: a rule for %j with the claims %j',
+    (issuer, claims) => {
+      const rules = [{ issuer: typeof issuer === 'string' ? issuer : issuer.issuer, claims }];
+      expect(broadRules(rules, [issuer])).toStrictEqual([]);
+      expect(unboundRules(rules, [issuer])).toMatchObject([{ index: 0 }]);
+    },
+  );
+
+  it('broadRules returns no rules when a key has none', () => {
+    expect([broadRules(undefined, []), broadRules([], [])]).toEqual([[], []]);
   });
 });
 
