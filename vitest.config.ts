@@ -29,6 +29,7 @@ const SLOW = [
   'test/integrations/{github-action,gitlab-component}.test.ts',
   'test/model/*.test.ts',
   'test/oauth/fuzz.test.ts',
+  'test/openapi-clients.test.ts',
   'test/package.test.ts',
   'test/cli/*.test.ts',
   'test/service/units.test.ts',

@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 406cda236a9d54680f4989ef3dfcc6d1a1b692d4d0bc32b7641b7472aa3f8569.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is bf97a2fad40da2793ad28f66d1c23ecb9345da334648815390e25711b44999d7.
 export interface paths {
     "/oauth/token": {
         parameters: {

@@ -24,7 +24,7 @@ import {
 } from '../functions/http/schemas.ts';
 import { OPERATIONS } from '../functions/openapi/operations.ts';
 import { DEVELOPER } from '../local/api-gateway/iam-authorizer.ts';
-import { contents, faultsOf, undocumented } from './support/openapi.ts';
+import { contents, faultsOf, parameters, undocumented } from './support/openapi.ts';
 import { signedCall } from './support/signed.ts';
 import { type Call, call, makeDeployment, makeKey, runStack, swap } from './support/stack.ts';
 
@@ -39,6 +39,15 @@ describe('the examples in the OpenAPI document', () => {
         expect(faultsOf(content.schema, value), name).toStrictEqual([]);
     },
   );
+
+  it('the OpenAPI document has a valid example for every parameter', () => {
+    const all = parameters();
+    expect(all.length).toBeGreaterThan(90);
+    for (const { name, schema, example } of all) {
+      expect(example, name).toBeDefined();
+      expect(faultsOf(schema, example), name).toStrictEqual([]);
+    }
+  });
 
   it('the validation rejects a malformed example', () => {
     const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');

@@ -2,17 +2,11 @@
  * Writes cli/api-types.ts from docs/openapi.json. `npm run openapi` runs it after it has written the document. Installs
  * openapi-typescript first if necessary.
  */
-import { execFileSync } from 'node:child_process';
+import './install.mjs';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync, writeFileSync } from 'node:fs';
 
-const folder = fileURLToPath(new URL('.', import.meta.url));
 const source = readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8');
-
-if (!existsSync(`${folder}node_modules`)) {
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'inherit' });
-}
 const { astToString, default: generate } = await import('openapi-typescript');
 
 const document = JSON.parse(source);

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
-import { accessTokenId, deploymentId, keyId, temporaryTokenId } from './answers.ts';
+import { accessTokenId, deploymentId, EXAMPLE, keyId, temporaryTokenId } from './answers.ts';
 import { type Caller, OPERATIONS, type Operation } from './operations.ts';
 import { gateway, oauthError, orGateway, problem } from './responses.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+const { version, bugs } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 /** The schemas of path parameters. */
 const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
@@ -13,6 +13,16 @@ const PATH_PARAMETERS: Readonly<Record<string, z.ZodType>> = {
   keyId,
   tokenId: temporaryTokenId,
   accessTokenId,
+};
+
+/** Examples of the query parameters whose schemas have none. */
+const QUERY_EXAMPLES: Readonly<Record<string, unknown>> = {
+  limit: 20,
+  cursor: EXAMPLE.cursor,
+  prefix: EXAMPLE.deploymentId,
+  order: 'newest',
+  type: 'api_key.rotated',
+  keyId: EXAMPLE.keyId,
 };
 
 /** The empty security requirement stands for client_id and client_secret in the body, which OpenAPI cannot describe. */
@@ -180,7 +190,7 @@ export function openApiDocument() {
     const [method = '', path = ''] = key.split(' ');
     paths[path] = { ...paths[path], [method.toLowerCase()]: operationOf(path, operation) };
   }
-  return createDocument({
+  const document = createDocument({
     openapi: '3.1.1',
     info: {
       title: 'Deployment API Keys',
@@ -191,7 +201,7 @@ export function openApiDocument() {
         'repeated query parameter gets 400; those of a signature (`X-Amz-*`) are accepted.',
       contact: {
         name: 'Issues of the project',
-        url: 'https://github.com/deployment-api-keys/deployment-api-keys/issues',
+        url: bugs,
       },
       license: { name: 'MIT', identifier: 'MIT' },
     },
@@ -242,6 +252,20 @@ export function openApiDocument() {
       },
     },
   });
+  for (const item of Object.values(document.paths ?? {}))
+    for (const { parameters = [] } of Object.values(item as Record<string, Parameters>))
+      parameters.forEach(addExample);
+  return document;
+}
+
+/** The part of an operation in the document that contains its parameters. */
+interface Parameters {
+  parameters?: { in: string; name: string; schema?: { example?: unknown }; example?: unknown }[];
+}
+
+function addExample(parameter: NonNullable<Parameters['parameters']>[number]): void {
+  const isMissing = parameter.in === 'query' && parameter.schema?.example === undefined;
+  if (isMissing) parameter.example = QUERY_EXAMPLES[parameter.name];
 }
 
 /** Returns the content of docs/openapi.json. */

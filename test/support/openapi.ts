@@ -39,6 +39,36 @@ export function contents(): Content[] {
   ]);
 }
 
+/** A parameter of an operation in the document. */
+export interface Parameter {
+  /** Name, such as `GET /deployments query limit`. */
+  readonly name: string;
+  /** JSON pointer to its schema. */
+  readonly schema: string;
+  /** Its example; undefined if it has none. */
+  readonly example: unknown;
+}
+
+/** Returns every parameter in the document. */
+export function parameters(): Parameter[] {
+  return operations().flatMap(({ name, pointer, operation: { parameters = [] } }) =>
+    parameters.map((parameter: Json, index: number) => {
+      const reference = parameter.$ref?.split('/').at(-1);
+      const found = reference ? document.components.parameters[reference] : parameter;
+      const of = found.schema.$ref
+        ? document.components.schemas[found.schema.$ref.split('/').at(-1)]
+        : found.schema;
+      return {
+        name: `${name} ${found.in} ${found.name}`,
+        schema: reference
+          ? `/components/parameters/${reference}/schema`
+          : `${pointer}/parameters/${index}/schema`,
+        example: found.example ?? of.example,
+      };
+    }),
+  );
+}
+
 /**
  * Lists the parts of a response that the document does not allow: its status, media type or body.
  *
