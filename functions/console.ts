@@ -1,4 +1,4 @@
-import { urlOf } from './domain/trust.ts';
+import { entryOf } from './domain/trust.ts';
 import { type ConsoleFiles, consolePage } from './routes/console.ts';
 import { readConsoleConfig } from './runtime/config.ts';
 
@@ -10,5 +10,5 @@ const { trustedIssuers, ...config } = readConsoleConfig();
 /** Serves the console: a single page and its files. */
 export const handler = consolePage(JSON.parse(CONSOLE_FILES) as ConsoleFiles, {
   ...config,
-  trustedIssuers: trustedIssuers.map(urlOf),
+  trustedIssuers: trustedIssuers.map(entryOf).map(({ hasInlineKeys, ...issuer }) => issuer),
 });

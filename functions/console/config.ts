@@ -1,3 +1,5 @@
+import type { TrustedIssuer } from './issuers.ts';
+
 /** The configuration that the service embeds in the console page. */
 export interface Config {
   issuer: string;
@@ -7,7 +9,7 @@ export interface Config {
   /** The scopes that keys and tokens can have. */
   scopes: string[];
   /** Issuers whose tokens a key can accept instead of a secret. */
-  trustedIssuers: string[];
+  trustedIssuers: TrustedIssuer[];
   /**
    * How to recognise administrators. The console uses this only to choose which actions to show; the API authorizes
    * every call itself.

@@ -88,6 +88,7 @@ interface ExplainedProps {
 }
 
 function Explained({ explanation: { status, matches, rules }, trust }: ExplainedProps) {
+  const { config } = useTools();
   const state = stateOf({ status }, Date.now());
   return (
     <>
@@ -110,7 +111,7 @@ function Explained({ explanation: { status, matches, rules }, trust }: Explained
                 {isMatch ? 'Matches' : 'Does not match'}
               </span>
             </p>
-            {trust[index] && <p class="quiet">{ruleWords(trust[index])}</p>}
+            {trust[index] && <p class="quiet">{ruleWords(trust[index], config.trustedIssuers)}</p>}
             {differences.map((difference) => (
               <DifferenceItem key={`${difference.kind} ${difference.claim}`} difference={difference} />
             ))}

@@ -4,7 +4,7 @@ import { RevokeAllTokens } from './access-tokens.tsx';
 import type { Config } from './config.ts';
 import { CancelButton, Dialog } from './dialog.tsx';
 import { ExplainToken } from './explain-dialog.tsx';
-import { issuerLabel, newRule } from './issuers.ts';
+import { issuerLabel, issuerOf, newRule } from './issuers.ts';
 import { DialogFooter, type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
 import { changesOf, emptyFields, fieldsOf, inputOf, type KeyFields } from './key-fields.ts';
 import { type Attempt, KeyForm } from './key-form.tsx';
@@ -279,8 +279,13 @@ function DisableKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProp
 
 /** Shows the CI setup for a key without a secret. The setup contains no secret, so people can open it at any time. */
 function CiStep({ apiKey: { id, name, trust = [] }, onClose }: OneKeyDialogProps) {
+  const { config } = useTools();
   const steps = new Map(
-    trust.map(({ issuer, audience = location.origin }) => [`${issuer} ${audience}`, { issuer, audience }]),
+    trust.map((rule) => {
+      const issuer = issuerOf(config.trustedIssuers, rule.issuer);
+      const audience = rule.audience ?? issuer.audience ?? location.origin;
+      return [`${issuer.issuer} ${audience}`, { issuer, audience }];
+    }),
   );
   return (
     <Dialog title={`Set up your CI for ${name}`} isWide onClose={onClose}>

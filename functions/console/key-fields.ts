@@ -181,6 +181,19 @@ export function faultOf(faults: readonly FieldFault[], name: string, counted?: s
 }
 
 /**
+ * Returns the error messages for a trust rule. Each one names the part of the rule that is wrong.
+ * @param at the rule's field, such as `trust[0]`
+ */
+export function ruleFaults(faults: readonly FieldFault[], at: string): string[] {
+  return faults.flatMap(({ field, rule }) => {
+    if (field === at) return [`The rule ${rule}`];
+    if (!field.startsWith(`${at}.`)) return [];
+    const [, claim] = /^claims\.(.+?)(?:\.prefix)?$/.exec(field.slice(at.length + 1)) ?? [];
+    return [`The ${claim === undefined ? field.slice(at.length + 1) : `claim ${claim}`} ${rule}`];
+  });
+}
+
+/**
  * Reports whether an active key expires within a week.
  * @param now epoch milliseconds
  */

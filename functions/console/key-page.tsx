@@ -331,6 +331,7 @@ function Rules({
   deploymentId,
   trust,
 }: ContentProps & { trust: NonNullable<ApiKey['trust']> }) {
+  const { config } = useTools();
   return (
     <Card
       title="Trust rules"
@@ -339,7 +340,7 @@ function Rules({
       <p class="hint">The key accepts an OIDC token that satisfies one of these rules. It has no secret.</p>
       <ul class="rows" aria-label="Trust rules">
         {trust.map((rule) => (
-          <li key={ruleWords(rule)}>{ruleWords(rule)}</li>
+          <li key={JSON.stringify(rule)}>{ruleWords(rule, config.trustedIssuers)}</li>
         ))}
       </ul>
     </Card>

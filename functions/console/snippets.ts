@@ -1,4 +1,4 @@
-import { GITLAB, isGitHub } from './issuers.ts';
+import { kindOf, type TrustedIssuer } from './issuers.ts';
 
 /**
  * Ready-made steps for CI. The secret comes from the CI's secret store. The steps pass it to curl on standard input and
@@ -119,7 +119,7 @@ const bySecret = ({ keyId }: SnippetInput) =>
 
 /** Input for the CI step of a key that trusts an issuer. */
 export interface TrustInput extends SnippetInput {
-  issuer: string;
+  issuer: TrustedIssuer;
   /** The required audience of the CI's token. */
   audience: string;
 }
@@ -137,8 +137,9 @@ export interface TrustStep {
 /** Returns the step that exchanges the CI's own token. The token is passed to curl on standard input. */
 export function trustStep(input: TrustInput): TrustStep {
   const { issuer, audience, keyId, service } = input;
+  const kind = kindOf(issuer);
   const quoted = `'${audience.replaceAll("'", "''")}'`;
-  if (isGitHub(issuer)) {
+  if (kind === 'github') {
     return {
       hint: `Add these steps to a job with permissions: {id-token: write}. There is nothing to store. Replace ${COPY} with your copy of this project.`,
       short: `- uses: ${COPY}/integrations/github-action@v0.2.0
@@ -157,7 +158,7 @@ ${audience === service ? '' : `    audience: ${quoted}\n`}- run: |
 ${indented(4, script(input, `${askGitHub(audience)}\n  ${bySubject(input)}`, MASKED))}`,
     };
   }
-  if (issuer === GITLAB) {
+  if (kind === 'gitlab') {
     const job = (body: string) => `call-with-deployment-key:
   id_tokens:
     ${SUBJECT_NAME}:

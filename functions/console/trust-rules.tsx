@@ -3,14 +3,16 @@ import {
   claimsOf,
   fitsPreset,
   issuerLabel,
+  issuerOf,
   isTenant,
   newRule,
   type Preset,
   presetOf,
   presetValue,
+  type TrustedIssuer,
   withPresetValue,
 } from './issuers.ts';
-import { faultOf, type RuleFields } from './key-fields.ts';
+import { type RuleFields, ruleFaults } from './key-fields.ts';
 import { CopyButton, Field, Icon, Notice } from './parts.tsx';
 import type { FieldFault } from './resources.ts';
 
@@ -20,13 +22,14 @@ const MOST = 10;
 interface RulesProps {
   rules: RuleFields[];
   /** Issuers that the stack trusts. */
-  issuers: readonly string[];
+  issuers: readonly TrustedIssuer[];
   faults: readonly FieldFault[];
   onChange: (rules: RuleFields[]) => void;
 }
 
 /** The trust rules of a key. The key accepts a token that matches at least one rule. */
 export function TrustRules({ rules, issuers, faults, onChange }: RulesProps) {
+  const [first] = issuers;
   const change = (at: number, rule: RuleFields | undefined) =>
     onChange(rules.flatMap((one, index) => (index === at ? (rule ?? []) : one)));
   return (
@@ -42,9 +45,9 @@ export function TrustRules({ rules, issuers, faults, onChange }: RulesProps) {
           onRemove={rules.length > 1 ? () => change(index, undefined) : undefined}
         />
       ))}
-      {rules.length < MOST && (
+      {rules.length < MOST && first && (
         <p class="field">
-          <button type="button" onClick={() => onChange([...rules, newRule(issuers[0] ?? '')])}>
+          <button type="button" onClick={() => onChange([...rules, newRule(first)])}>
             Add rule
           </button>
         </p>
@@ -64,27 +67,31 @@ interface RuleProps extends Pick<RulesProps, 'issuers' | 'faults'> {
 
 function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) {
   const id = useId();
-  const preset = presetOf(rule.issuer);
+  const issuer = issuerOf(issuers, rule.issuer);
+  const preset = presetOf(issuer);
   const [isRaw, setRaw] = useState(false);
   const shown = preset && !isRaw && fitsPreset(preset, rule) ? preset : undefined;
   const set = (changes: Partial<RuleFields>) => onChange({ ...rule, ...changes });
-  const at = `trust[${number - 1}]`;
-  const wrong = faultOf(faults, at);
+  const wrong = ruleFaults(faults, `trust[${number - 1}]`);
+  const isWrong = wrong.length > 0;
   // The form still shows an issuer that the stack no longer trusts, but the service rejects rules for that issuer.
-  const offered = issuers.includes(rule.issuer) ? issuers : [...issuers, rule.issuer];
+  const offered = issuers.includes(issuer) ? issuers : [...issuers, issuer];
   return (
-    <fieldset class="rule" aria-describedby={wrong ? `${id}-error` : undefined}>
+    <fieldset class="rule" aria-describedby={isWrong ? `${id}-error` : undefined}>
       <legend>{number === 1 && !onRemove ? 'Trust rule' : `Trust rule ${number}`}</legend>
-      <Field label="Issuer">
+      <Field label="Issuer" hint={rule.issuer}>
         {(attributes) => (
           <select
             {...attributes}
             value={rule.issuer}
-            onChange={(event) => onChange(newRule(event.currentTarget.value))}
+            onChange={(event) => {
+              setRaw(false);
+              onChange(newRule(issuerOf(offered, event.currentTarget.value)));
+            }}
           >
-            {offered.map((issuer) => (
-              <option key={issuer} value={issuer}>
-                {issuerLabel(issuer)}
+            {offered.map((one) => (
+              <option key={one.issuer} value={one.issuer}>
+                {issuerLabel(one)}
               </option>
             ))}
           </select>
@@ -92,18 +99,27 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
       </Field>
       {shown ? (
         <PresetFields
+          key={rule.issuer}
           preset={shown}
           rule={rule}
-          isWrong={wrong !== undefined}
+          isWrong={isWrong}
           onChange={(claims) => set({ claims })}
         />
       ) : (
-        <Claims rule={rule} isWrong={wrong !== undefined} id={id} onChange={(claims) => set({ claims })} />
+        <Claims
+          rule={rule}
+          issuer={issuer}
+          isWrong={isWrong}
+          id={id}
+          onChange={(claims) => set({ claims })}
+        />
       )}
-      {wrong && (
-        <p class="field-error" id={`${id}-error`}>
-          The rule {wrong}
-        </p>
+      {isWrong && (
+        <div class="field-error" id={`${id}-error`}>
+          {wrong.map((words) => (
+            <p key={words}>{words}</p>
+          ))}
+        </div>
       )}
       <div class="actions">
         {!shown && rule.claims.length < MOST && (
@@ -119,6 +135,11 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
             Edit claims
           </button>
         )}
+        {preset && isRaw && fitsPreset(preset, rule) && (
+          <button type="button" onClick={() => setRaw(false)}>
+            Hide claims
+          </button>
+        )}
         {onRemove && (
           <button type="button" class="danger-quiet" onClick={onRemove}>
             Remove rule
@@ -127,7 +148,10 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
       </div>
       <details open={rule.audience !== '' || rule.singleUse}>
         <summary>More conditions</summary>
-        <Field label="Audience" hint={`Leave empty for this service: ${location.origin}`}>
+        <Field
+          label="Audience"
+          hint={`Leave empty for ${issuer.audience ?? `this service: ${location.origin}`}`}
+        >
           {(attributes) => (
             <input
               {...attributes}
@@ -159,15 +183,25 @@ interface ClaimsProps {
   onChange: (claims: RuleFields['claims']) => void;
 }
 
+/** A rule has at most one condition for each claim, so a second one would replace the first one. */
+const REPEATED = 'The rule already has a condition for this claim.';
+
 /** Edits the claims of a rule one by one. */
-function Claims({ rule, isWrong, id, onChange }: ClaimsProps & { id: string }) {
-  const { claims, hint } = claimsOf(rule.issuer);
+function Claims({
+  rule,
+  issuer,
+  isWrong,
+  id,
+  onChange,
+}: ClaimsProps & { issuer: TrustedIssuer; id: string }) {
+  const { claims, hint } = claimsOf(issuer);
   const setClaim = (at: number, changes: Partial<RuleFields['claims'][number]> | undefined) =>
     onChange(
       rule.claims.flatMap((claim, index) =>
         index === at ? (changes ? { ...claim, ...changes } : []) : claim,
       ),
     );
+  const isRepeated = (name: string, at: number) => rule.claims.findIndex((claim) => claim.name === name) < at;
   return (
     <>
       <p class="hint" id={`${id}-hint`}>
@@ -181,6 +215,7 @@ function Claims({ rule, isWrong, id, onChange }: ClaimsProps & { id: string }) {
       {rule.claims.map(({ name, match, value }, index) => (
         <div key={index} class="claim">
           <input
+            ref={(input) => input?.setCustomValidity(isRepeated(name, index) ? REPEATED : '')}
             aria-label={`Claim ${index + 1}`}
             list={`${id}-claims`}
             required
@@ -230,20 +265,22 @@ function PresetFields({ preset, rule, isWrong, onChange }: ClaimsProps & { prese
   const isOpen = fields.every((field) => field.isRequired || presetValue(field, rule) === '');
   return (
     <>
-      <Field label={lookup.label} hint="Only to find the number. It is not stored.">
-        {(attributes) => (
-          <input
-            {...attributes}
-            autoComplete="off"
-            spellcheck={false}
-            maxLength={200}
-            placeholder={lookup.placeholder}
-            value={tenant}
-            onInput={(event) => setTenant(event.currentTarget.value.trim())}
-          />
-        )}
-      </Field>
-      {isTenant(tenant) && (
+      {lookup && (
+        <Field label={lookup.label} hint="Only to find the number. It is not stored.">
+          {(attributes) => (
+            <input
+              {...attributes}
+              autoComplete="off"
+              spellcheck={false}
+              maxLength={200}
+              placeholder={lookup.placeholder}
+              value={tenant}
+              onInput={(event) => setTenant(event.currentTarget.value.trim())}
+            />
+          )}
+        </Field>
+      )}
+      {lookup && isTenant(tenant) && (
         <p class="hint lookup">
           Run <code>{lookup.command(tenant)}</code>{' '}
           <CopyButton text={lookup.command(tenant)} what="command" /> or copy <code>id</code> from{' '}
@@ -264,9 +301,8 @@ function PresetFields({ preset, rule, isWrong, onChange }: ClaimsProps & { prese
               {...attributes}
               aria-invalid={(isWrong && field.isRequired) || undefined}
               required={field.isRequired}
-              inputMode={field.isRequired ? 'numeric' : undefined}
-              pattern={field.isRequired ? '[0-9]+' : undefined}
-              title={field.isRequired ? 'Digits only' : undefined}
+              pattern={field.pattern?.[0]}
+              title={field.pattern?.[1]}
               maxLength={200}
               autoComplete="off"
               spellcheck={false}
@@ -277,7 +313,7 @@ function PresetFields({ preset, rule, isWrong, onChange }: ClaimsProps & { prese
           )}
         </Field>
       ))}
-      {isOpen && (
+      {isOpen && warning && (
         <Notice kind="warning">
           <p>{warning}</p>
         </Notice>

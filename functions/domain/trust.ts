@@ -79,7 +79,7 @@ interface Binding {
  * Returns the claims that every rule for an issuer must bind. `sub` counts only if neither the preset nor the setting
  * names a different claim.
  */
-function requiredBinding(issuer: TrustedIssuer): Binding {
+export function requiredBinding(issuer: TrustedIssuer): Binding {
   const { claims = ['sub'], isNumber = false } = presetOf(issuer) ?? {};
   const all = entryOf(issuer).bind ?? [];
   const isReplaced = all.length > 0 && claims.includes('sub');

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import type { IssuerEntry } from '../domain/trust.ts';
 import { escaped, pageHeaders } from '../http/page-headers.ts';
 
 /** The files of the console, built by infra/console-page.ts. */
@@ -18,7 +19,7 @@ export interface PageConfig {
   clientId: string;
   signInScope: string;
   scopes: string[];
-  trustedIssuers: string[];
+  trustedIssuers: Omit<IssuerEntry, 'hasInlineKeys'>[];
   people: { groupsClaim: string; adminGroup: string | undefined; adminScope: string | undefined };
   policy: { maxKeyDays?: number | undefined; keysWithSecrets?: boolean | undefined };
 }

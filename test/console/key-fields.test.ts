@@ -5,11 +5,13 @@ import {
   fitsPreset,
   GITHUB,
   GITLAB,
+  issuerLabel,
   isTenant,
   newRule,
   presetOf,
   presetValue,
   ruleWords,
+  type TrustedIssuer,
   withPresetValue,
 } from '../../functions/console/issuers.ts';
 import {
@@ -20,6 +22,7 @@ import {
   fieldsOf,
   inputOf,
   type KeyFields,
+  ruleFaults,
   stateOf,
 } from '../../functions/console/key-fields.ts';
 import type { ApiKey } from '../../functions/console/resources.ts';
@@ -32,6 +35,11 @@ const OTHERS = [
   'https://agent.buildkite.com',
   'https://oidc.circleci.com/org/01234567-89ab-cdef-0123-456789abcdef',
 ];
+
+const GITHUB_SERVER: TrustedIssuer = { issuer: 'https://github.acme.test/_services/token', preset: 'github' };
+const SELF_MANAGED: TrustedIssuer = { issuer: 'https://git.acme.test', preset: 'gitlab' };
+const UUID = '0184990a-477b-4fa8-9968-496074483ce0';
+const ROLE = 'arn:aws:iam::111122223333:role/platform';
 
 const key: ApiKey = {
   id: 'dk_etl_01KEY0000000000000000000ET',
@@ -57,32 +65,35 @@ const trusting: ApiKey = {
 };
 
 describe("an issuer's trust-rule preset", () => {
-  const fieldOf = (issuer: string, label: string) => {
+  const fieldOf = (issuer: TrustedIssuer, label: string) => {
     const field = presetOf(issuer)?.fields.find((one) => one.label === label);
     if (!field) throw new Error(`no field ${label}`);
     return field;
   };
   it.each([
-    [GITHUB, 'Repository ID', 'repository_id', 'refs/heads/main'],
-    [`${GITHUB}/acme`, 'Repository ID', 'repository_id', 'refs/heads/main'],
-    [GITLAB, 'Project ID', 'project_id', 'main'],
+    [{ issuer: GITHUB }, 'Repository ID', 'repository_id', 'refs/heads/main'],
+    [{ issuer: `${GITHUB}/acme` }, 'Repository ID', 'repository_id', 'refs/heads/main'],
+    [GITHUB_SERVER, 'Repository ID', 'repository_id', 'refs/heads/main'],
+    [{ issuer: GITLAB }, 'Project ID', 'project_id', 'main'],
+    [SELF_MANAGED, 'Project ID', 'project_id', 'main'],
   ])(
-    "the preset for %s binds the tenant's ID and, if a branch is given, the branch",
-    (issuer, label, claim, ref) => {
-      const start = newRule(issuer);
-      const named = { ...start, claims: withPresetValue(fieldOf(issuer, label), start, ' 4711 ') };
+    "the preset for $issuer binds the tenant's ID and, if a branch is given, the branch",
+    (of, label, claim, ref) => {
+      const { issuer } = of;
+      const start = newRule(of);
+      const named = { ...start, claims: withPresetValue(fieldOf(of, label), start, ' 4711 ') };
       expect(inputOf({ ...emptyFields(), rules: [named] }, NOW).trust).toStrictEqual([
         { issuer, claims: { [claim]: '4711' } },
       ]);
-      const branch = fieldOf(issuer, 'Branch');
+      const branch = fieldOf(of, 'Branch');
       const limited = { ...named, claims: withPresetValue(branch, named, 'main') };
       expect(inputOf({ ...emptyFields(), rules: [limited] }, NOW).trust).toStrictEqual([
         { issuer, claims: { [claim]: '4711', ref, ref_type: 'branch' } },
       ]);
       expect(presetValue(branch, limited)).toBe('main');
       expect(withPresetValue(branch, limited, '')).toStrictEqual(named.claims);
-      expect(bindsTenant({ issuer, claims: { [claim]: '4711' } })).toBe(true);
-      const preset = presetOf(issuer);
+      expect(bindsTenant({ issuer, claims: { [claim]: '4711' } }, of)).toBe(true);
+      const preset = presetOf(of);
       expect(preset && [start, named, limited].map((rule) => fitsPreset(preset, rule))).toStrictEqual([
         true,
         true,
@@ -91,8 +102,62 @@ describe("an issuer's trust-rule preset", () => {
     },
   );
 
+  it.each<[TrustedIssuer, string, Record<string, string>, string]>([
+    [{ issuer: 'https://agent.buildkite.com' }, UUID, { pipeline_id: UUID }, 'Pipeline ID'],
+    [{ issuer: 'https://ci.acme.test', preset: 'buildkite' }, UUID, { pipeline_id: UUID }, 'Pipeline ID'],
+    [{ issuer: OTHERS[1] ?? '' }, UUID, { 'oidc.circleci.com/project-id': UUID }, 'Project ID'],
+    [
+      { issuer: 'https://k8s.acme.test', preset: 'kubernetes' },
+      ' ci:deploy',
+      { sub: 'system:serviceaccount:ci:deploy' },
+      'Service account',
+    ],
+    [{ issuer: 'https://sts.acme.test', preset: 'aws' }, ROLE, { sub: ROLE }, 'Role ARN'],
+  ])('the preset for $issuer asks for the tenant with one field', (of, typed, claims, label) => {
+    const field = fieldOf(of, label);
+    const start = newRule(of);
+    const rule = { ...start, claims: withPresetValue(field, start, typed) };
+    const preset = presetOf(of);
+    expect(preset && [start, rule].map((one) => fitsPreset(preset, one))).toStrictEqual([true, true]);
+    expect(inputOf({ ...emptyFields(), rules: [rule] }, NOW).trust).toStrictEqual([
+      { issuer: of.issuer, claims },
+    ]);
+    expect(presetValue(field, rule)).toBe(typed.trim());
+    expect(new RegExp(`^(?:${field.pattern?.[0]})$`, 'v').test(typed.trim())).toBe(true);
+    expect(bindsTenant({ issuer: of.issuer, claims }, of)).toBe(true);
+    // An emptied field is empty again, without the part that people do not type.
+    expect(withPresetValue(field, rule, ' ')).toStrictEqual(start.claims);
+  });
+
+  it.each([
+    [{ issuer: GITHUB }, 'gh api repos/acme/etl --jq .id', 'https://api.github.com/repos/acme/etl'],
+    [
+      GITHUB_SERVER,
+      'gh api --hostname github.acme.test repos/acme/etl --jq .id',
+      'https://github.acme.test/api/v3/repos/acme/etl',
+    ],
+    [
+      { issuer: 'https://token.actions.acme.ghe.com', preset: 'github' as const },
+      'gh api --hostname acme.ghe.com repos/acme/etl --jq .id',
+      'https://api.acme.ghe.com/repos/acme/etl',
+    ],
+    [
+      { issuer: GITLAB },
+      'glab api projects/acme%2Fetl | jq .id',
+      'https://gitlab.com/api/v4/projects/acme%2Fetl',
+    ],
+    [
+      SELF_MANAGED,
+      'glab api --hostname git.acme.test projects/acme%2Fetl | jq .id',
+      'https://git.acme.test/api/v4/projects/acme%2Fetl',
+    ],
+  ])("the preset for $issuer finds the tenant's number on the issuer's own host", (of, command, page) => {
+    const lookup = presetOf(of)?.lookup;
+    expect([lookup?.command('acme/etl'), lookup?.page('acme/etl')]).toStrictEqual([command, page]);
+  });
+
   it('a trust rule that no preset can represent is shown as a list of claims', () => {
-    const preset = presetOf(GITHUB);
+    const preset = presetOf({ issuer: GITHUB });
     if (!preset) throw new Error('no preset');
     for (const claims of [
       [{ name: 'ref', match: 'prefix' as const, value: 'refs/heads/' }],
@@ -102,7 +167,7 @@ describe("an issuer's trust-rule preset", () => {
     ]) {
       expect(fitsPreset(preset, { claims })).toBe(false);
     }
-    expect(presetOf('https://ci.acme.test')).toBeUndefined();
+    expect(presetOf({ issuer: 'https://ci.acme.test' })).toBeUndefined();
   });
 
   it.each([
@@ -165,20 +230,27 @@ describe('the form for a key', () => {
     expect(inputOf(fields, NOW).networks).toStrictEqual(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']);
   });
 
-  it.each(['https://ci.acme.test', GITHUB, `${GITHUB}/acme`, GITLAB, ...OTHERS])(
-    'starts a trust rule for %s with a claim that the service accepts as the tenant',
-    (issuer) => {
-      const { claims, hint } = claimsOf(issuer);
-      const [rule] = inputOf({ ...emptyFields(), rules: [newRule(issuer)] }, NOW).trust ?? [];
-      expect(rule).toStrictEqual({ issuer, claims: { [claims[0] ?? '']: '' } });
-      expect(bindsTenant({ issuer, claims: { [claims[0] ?? '']: '4711' } })).toBe(true);
-      // The hint contains the service's error message about a rule without a tenant.
-      const names = bindingOf(issuer)
-        .replace(/^must bind (.*) to .*$/, '$1')
-        .split(' or ');
-      for (const name of names) expect(hint).toContain(name);
-    },
-  );
+  it.each<TrustedIssuer>([
+    ...['https://ci.acme.test', GITHUB, `${GITHUB}/acme`, GITLAB, ...OTHERS].map((issuer) => ({ issuer })),
+    SELF_MANAGED,
+    { issuer: 'https://ci.acme.test', bind: ['project', 'pipeline'] },
+    { ...SELF_MANAGED, bind: ['ref'] },
+  ])('starts a trust rule for $issuer with the claims that the service accepts as the tenant', (of) => {
+    const { issuer } = of;
+    const { claims, hint } = claimsOf(of);
+    const [rule] = inputOf({ ...emptyFields(), rules: [newRule(of)] }, NOW).trust ?? [];
+    const names = Object.keys(rule?.claims ?? {});
+    expect(bindsTenant({ issuer, claims: Object.fromEntries(names.map((name) => [name, '4711'])) }, of)).toBe(
+      true,
+    );
+    for (const name of names) {
+      expect(claims).toContain(name);
+      const others = names.filter((one) => one !== name).map((one) => [one, '4711']);
+      expect(bindsTenant({ issuer, claims: Object.fromEntries(others) }, of)).toBe(false);
+    }
+    // The hint contains the service's error message about a rule without a tenant.
+    expect(hint).toContain(bindingOf(of));
+  });
 
   it.each([
     ['with a secret', key],
@@ -261,20 +333,51 @@ describe("a key's status", () => {
 
 describe('ruleWords', () => {
   it('describes a trust rule by its issuer, its tenant and the other claims', () => {
-    expect((trusting.trust ?? []).map(ruleWords)).toStrictEqual([
+    expect((trusting.trust ?? []).map((rule) => ruleWords(rule, []))).toStrictEqual([
       'GitHub Actions: repository_id is 4711, sub begins with repo:acme/',
       'gitlab.com: project_id is 1, audience is https://keys.acme.test, each token only once',
     ]);
-    expect(ruleWords({ issuer: `${GITHUB}/acme`, claims: { repository_id: '1' } })).toBe(
-      'GitHub Actions (acme): repository_id is 1',
+    const rule = { issuer: SELF_MANAGED.issuer, claims: { project_id: '1' } };
+    expect(ruleWords(rule, [{ issuer: GITLAB }, SELF_MANAGED])).toBe(
+      'GitLab (git.acme.test): project_id is 1',
     );
-    expect(ruleWords({ issuer: 'https://ci.acme.test:8443/x', claims: { sub: 'a' } })).toBe(
-      'ci.acme.test:8443: sub is a',
-    );
+    expect(ruleWords(rule, [])).toBe('git.acme.test: project_id is 1');
+  });
+
+  it.each<[TrustedIssuer, string]>([
+    [{ issuer: `${GITHUB}/acme` }, 'GitHub Actions (acme)'],
+    [GITHUB_SERVER, 'GitHub Actions (github.acme.test)'],
+    [{ issuer: 'https://ci.acme.test/b', preset: 'buildkite' }, 'Buildkite (ci.acme.test/b)'],
+    [{ issuer: 'https://oidc.circleci.com/org/4ad5e3a7' }, 'CircleCI (4ad5e3a7)'],
+    [{ issuer: 'https://oidc.eks.eu-west-1.amazonaws.com/id/A1B2' }, 'Amazon EKS (A1B2)'],
+    [{ issuer: 'https://3f1c9a36.tokens.sts.global.api.aws' }, 'AWS IAM (3f1c9a36)'],
+    [{ issuer: 'https://ci.acme.test:8443/x' }, 'ci.acme.test:8443/x'],
+  ])('gives the issuer $issuer a label that differs from those of other issuers of its kind', (of, label) => {
+    expect(issuerLabel(of)).toBe(label);
   });
 });
 
-const ROLE = 'arn:aws:iam::111122223333:role/platform';
+describe('ruleFaults', () => {
+  it('names the part of the trust rule that the service rejects', () => {
+    const faults = [
+      { field: 'name', rule: 'must not be empty' },
+      { field: 'trust[1]', rule: 'must bind sub to exact text' },
+      { field: 'trust[1].issuer', rule: 'must be one that the stack trusts' },
+      { field: 'trust[1].claims', rule: 'must not name the claim iss' },
+      { field: 'trust[1].claims.oidc.circleci.com/vcs-ref', rule: 'must be a text' },
+      { field: 'trust[1].claims.ref.prefix', rule: 'must end in / or :' },
+      { field: 'trust[10].audience', rule: 'must be a text' },
+    ];
+    expect(ruleFaults(faults, 'trust[1]')).toStrictEqual([
+      'The rule must bind sub to exact text',
+      'The issuer must be one that the stack trusts',
+      'The claims must not name the claim iss',
+      'The claim oidc.circleci.com/vcs-ref must be a text',
+      'The claim ref must end in / or :',
+    ]);
+    expect(ruleFaults(faults, 'trust[0]')).toStrictEqual([]);
+  });
+});
 
 describe('eventWords and actorWords', () => {
   const event = (type: string, data: object = {}) => ({

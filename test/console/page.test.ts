@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { paths, viewOf } from '../../functions/console/paths.ts';
@@ -7,7 +8,12 @@ import { buildConsolePage } from '../../infra/console-page.ts';
 import { CLIENT_ID } from '../../local/sign-in/issuer.ts';
 import { call, makeDeployment, runStack } from '../support/stack.ts';
 
-const stack = await runStack();
+const GITHUB = 'https://token.actions.githubusercontent.com';
+const GITLAB = { issuer: 'https://git.acme.test', preset: 'gitlab', bind: ['ref'], audience: 'acme-keys' };
+const { kty, n, e } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+const stack = await runStack({
+  context: { trustedIssuers: [GITHUB, { ...GITLAB, jwks: { keys: [{ kty, n, e }] } }] },
+});
 const page = buildConsolePage();
 const get = (path: string, headers: Record<string, string> = {}) => call(stack, 'GET', path, { headers });
 
@@ -80,7 +86,7 @@ describe('the console page', () => {
       clientId: CLIENT_ID,
       signInScope: 'openid profile email',
       scopes: ['code:deploy', 'airflow:read', 'airflow:write'],
-      trustedIssuers: ['https://token.actions.githubusercontent.com', 'https://gitlab.com'],
+      trustedIssuers: [{ issuer: GITHUB }, GITLAB],
       people: { groupsClaim: 'groups', adminGroup: 'platform-admins' },
       policy: {},
     });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
+import { GITHUB, GITLAB, type TrustedIssuer } from '../../functions/console/issuers.ts';
 import {
   SECRET_NAME,
   SNIPPETS,
@@ -276,7 +276,7 @@ describe('the CI step', async () => {
 
   /** Returns the script that the issuer's CI would run, and the environment of that CI. */
   function step(of: string, audience = stack.url) {
-    const { hardened: code } = trustStep({ keyId, service: stack.url, issuer: of, audience });
+    const { hardened: code } = trustStep({ keyId, service: stack.url, issuer: { issuer: of }, audience });
     const url = `http://127.0.0.1:${(github.address() as AddressInfo).port}/job?v=2`;
     const ofGitHub = { ACTIONS_ID_TOKEN_REQUEST_TOKEN: BEARER, ACTIONS_ID_TOKEN_REQUEST_URL: url };
     if (of === GITHUB) return { script: parse(code)[0].run, env: ofGitHub };
@@ -314,7 +314,7 @@ describe('the CI step', async () => {
     const { short } = trustStep({
       keyId,
       service: stack.url,
-      issuer: 'https://ci.acme.test',
+      issuer: { issuer: 'https://ci.acme.test' },
       audience: 'any',
     });
     const env = { PATH: process.env.PATH, [SUBJECT_NAME]: subject };
@@ -325,14 +325,17 @@ describe('the CI step', async () => {
   });
 
   it("the short CI steps for GitHub and GitLab use the action and the component, with the rule's audience", () => {
-    const stepFor = (of: string, audience: string) =>
+    const stepFor = (of: TrustedIssuer, audience: string) =>
       parse(trustStep({ keyId, service: stack.url, issuer: of, audience }).short);
     const inputs = { url: stack.url, 'key-id': keyId };
-    expect(stepFor(GITHUB, stack.url)[0].with).toStrictEqual(inputs);
-    expect(stepFor(GITHUB, "it's")[0].with).toStrictEqual({ ...inputs, audience: "it's" });
-    expect(stepFor(GITLAB, stack.url).include[0].inputs).toStrictEqual(inputs);
+    expect(stepFor({ issuer: GITHUB }, stack.url)[0].with).toStrictEqual(inputs);
+    expect(stepFor({ issuer: GITHUB }, "it's")[0].with).toStrictEqual({ ...inputs, audience: "it's" });
+    expect(stepFor({ issuer: GITLAB }, stack.url).include[0].inputs).toStrictEqual(inputs);
     // The component has no input for an audience.
-    const job = stepFor(GITLAB, "it's")['call-with-deployment-key'];
+    const selfManaged = { issuer: 'https://git.acme.test', preset: 'gitlab' } as const;
+    expect(stepFor(selfManaged, stack.url).include[0].inputs).toStrictEqual(inputs);
+
+    const job = stepFor({ issuer: GITLAB }, "it's")['call-with-deployment-key'];
     expect(job.id_tokens).toStrictEqual({ [SUBJECT_NAME]: { aud: "it's" } });
   });
 

@@ -95,7 +95,7 @@ function commandsOf(yaml: string): string[] {
 function snippetsOf(service: string): string[] {
   const keyId = 'dk_etl_01JP0000000000000000000000';
   const trusted = [GITHUB, GITLAB, 'https://ci.example.com']
-    .map((issuer) => trustStep({ keyId, service, issuer, audience: service }))
+    .map((issuer) => trustStep({ keyId, service, issuer: { issuer }, audience: service }))
     .flatMap(({ short, hardened }) => [short, hardened]);
   return [
     ...SNIPPETS.flatMap(({ short, hardened }) => [short({ keyId, service }), hardened({ keyId, service })]),
