@@ -6,6 +6,7 @@ import { addBackfill } from './commands/backfill.ts';
 import { addCost } from './commands/cost.ts';
 import { addDeployments } from './commands/deployments.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addEndTokens } from './commands/end-tokens.ts';
 import { addEvents } from './commands/events.ts';
 import { addExec } from './commands/exec.ts';
 import { addKeys } from './commands/keys.ts';
@@ -53,6 +54,7 @@ export function createProgram(): Command {
   addVerifyStack(program);
   addCost(program);
   addMigrate(program);
+  addEndTokens(program);
   addBackfill(program);
   addRestore(program);
   return program;

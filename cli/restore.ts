@@ -1,11 +1,10 @@
 import { causeOf } from '../functions/domain/errors.ts';
-import { pacedTable } from '../functions/table/paced.ts';
-import { allEvents, provisionedWrites } from '../functions/table/restore.ts';
-import type { Table } from '../functions/table/table.ts';
+import { allEvents } from '../functions/table/restore.ts';
 import { readArchive } from './archive.ts';
 import { Failure, UsageError } from './failure.ts';
 import { type RestoreReport, restore } from './restoration.ts';
-import { openTable } from './table.ts';
+import { openPaced, openTable } from './table.ts';
+import { readMoment } from './times.ts';
 
 /** The options of the `restore` command. */
 export interface RestoreOptions {
@@ -21,30 +20,11 @@ export interface RestoreOptions {
 }
 
 /**
- * Opens the table to restore into, and limits the write units used per second. The default is a quarter of the
- * provisioned capacity, so that calls from pipelines still succeed.
- */
-async function openInto({ into, writeUnits }: RestoreOptions): Promise<Table> {
-  if (writeUnits !== undefined && !/^[1-9]\d{0,4}$/.test(writeUnits)) {
-    throw new UsageError('--write-units must be a whole number from 1 to 99999.');
-  }
-  const table = openTable(into);
-  const provisioned = await provisionedWrites(table);
-  const limit = Number(writeUnits ?? (provisioned ?? 0) / 4);
-  if (limit === 0) return table;
-  console.error(`Writing at most ${limit} write units per second.`);
-  return pacedTable(table, limit);
-}
-
-/**
  * Returns the time to which the backup was restored. @throws UsageError if the time is malformed, or if the events
  * since that time are missing
  */
 function readPoint({ from, into, point, archive, disableAll }: RestoreOptions): number {
-  const time = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(point) ? Date.parse(point) : Number.NaN;
-  if (Number.isNaN(time)) {
-    throw new UsageError('--point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.');
-  }
+  const time = readMoment(point, '--point');
   if (from === into && archive === undefined && !disableAll) {
     throw new UsageError(
       '--from and --into are the same table: also give --archive with the events since --point, or use --disable-all.',
@@ -66,7 +46,7 @@ function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
 
 async function run(options: RestoreOptions): Promise<void> {
   const point = readPoint(options);
-  const [from, into] = [openTable(options.from), await openInto(options)];
+  const [from, into] = [openTable(options.from), await openPaced(options.into, options.writeUnits)];
   const archive = options.archive === undefined ? undefined : readArchive(options.archive);
   const report = await restore({
     from,

@@ -1,5 +1,8 @@
+import { pacedTable } from '../functions/table/paced.ts';
+import { provisionedWrites } from '../functions/table/restore.ts';
 import { sdkTransport } from '../functions/table/sdk-transport.ts';
 import type { RetryPolicy, Table } from '../functions/table/table.ts';
+import { UsageError } from './failure.ts';
 
 /** Retry policy for calls to DynamoDB. No client waits for a command, so a command retries longer than a function. */
 export const RETRIES: RetryPolicy = { attemptTimeout: 5000, attempts: 8 };
@@ -12,4 +15,22 @@ export function openTable(tableName: string): Table {
     retryPolicy: RETRIES,
     onMalformed: ({ pk, sk }) => console.error(`Skipped a malformed item of ${tableName}: ${pk} ${sk}`),
   };
+}
+
+/**
+ * Opens a table and limits the write units used per second. The default is a quarter of the provisioned capacity, so
+ * that calls from pipelines still succeed.
+ * @param writeUnits the option `--write-units`
+ * @throws UsageError
+ */
+export async function openPaced(tableName: string, writeUnits: string | undefined): Promise<Table> {
+  if (writeUnits !== undefined && !/^[1-9]\d{0,4}$/.test(writeUnits)) {
+    throw new UsageError('--write-units must be a whole number from 1 to 99999.');
+  }
+  const table = openTable(tableName);
+  const provisioned = await provisionedWrites(table);
+  const limit = Number(writeUnits ?? (provisioned ?? 0) / 4);
+  if (limit === 0) return table;
+  console.error(`Writing at most ${limit} write units per second.`);
+  return pacedTable(table, limit);
 }

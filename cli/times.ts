@@ -23,3 +23,13 @@ export function readTime(text: string, option: string): string {
   }
   return new Date(time).toISOString();
 }
+
+/**
+ * Returns a moment in epoch milliseconds, from text in RFC 3339 with a time zone. @throws UsageError that names the
+ * option
+ */
+export function readMoment(text: string, option: string): number {
+  const time = /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new UsageError(`${option} must be a moment in RFC 3339, such as 2030-01-01T12:00:00Z.`);
+}

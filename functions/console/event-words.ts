@@ -70,7 +70,7 @@ export function eventWords({ type, data }: ServiceEvent): string {
     case 'api_key.trust_unbound':
       return `${key} has trust rules that bind no tenant${Number(data.ignoredRules) > 0 ? ' and match nothing' : ''}`;
     case 'api_key.tokens_revoked':
-      return `All access tokens of ${key} revoked`;
+      return `${data.tokens === undefined ? 'All' : data.tokens} access tokens of ${key} revoked`;
     case 'token.revoked':
       return `Access token of ${key} revoked`;
     case 'token.leaked':

@@ -482,7 +482,7 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     });
     expect(await run('--from', 'a', '--into', 'b', '--point', 'yesterday')).toMatchObject({
       code: 2,
-      stderr: 'error: --point must be the restored moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n',
+      stderr: 'error: --point must be a moment in RFC 3339, such as 2030-01-01T12:00:00Z.\n',
     });
   });
 

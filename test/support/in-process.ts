@@ -90,6 +90,12 @@ export interface InProcessOptions {
   trust?: TrustDependencies;
   /** The stack's rules for keys. @default every key is allowed */
   policy?: KeyPolicy;
+  /** The number of days without use after which a key is idle. @default no limit */
+  maxIdleDays?: number;
+  /** Issuer that signs people in. @default `ISSUER` */
+  issuer?: string;
+  /** The group whose members are administrators. @default `platform-admins` */
+  adminGroup?: string;
 }
 
 /** Starts an engine for a test file, with the service's table but without a stream. */
@@ -118,6 +124,7 @@ logger.error = (...line) => {
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, retryPolicy = { attemptTimeout: 10_000, attempts: 3 } } = options;
   const { trust = { issuers: [], verify: async () => ({ fault: 'signature' }) }, policy } = options;
+  const { maxIdleDays, issuer = ISSUER, adminGroup = 'platform-admins' } = options;
   const rules = {
     tokenLifetime: DAY,
     slideInterval: 300,
@@ -141,15 +148,15 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const table: TestTable = { ...named, port: watched(sdkTransport(sdk), around), client: sdk };
   const https = httpsTransport({ region: REGION, endpoint, ...ENGINE_CREDENTIALS });
   const checks = options.watchesChecks ? watched(https, around) : https;
-  const store = checkStore(options.sdkChecks ? table : { ...named, port: checks }, ISSUER);
+  const store = checkStore(options.sdkChecks ? table : { ...named, port: checks }, issuer);
   const tokens = { ...named, port: watched(https, around) };
 
   const reported: unknown[] = [];
   const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
   const people = {
-    issuer: ISSUER,
+    issuer,
     groupsClaim: 'groups',
-    adminGroup: 'platform-admins',
+    adminGroup,
     adminScope: undefined,
   };
   const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
@@ -158,13 +165,13 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const jobs: PersonId[] = [];
   const managed = {
     ...deploymentRoutes(table, clock, options.source),
-    ...keyRoutes(table, { clock, scopes: rules.scopes, trust, ...(policy && { policy }) }),
+    ...keyRoutes(table, { clock, scopes: rules.scopes, trust, maxIdleDays, ...(policy && { policy }) }),
     ...accessTokenRoutes(table, { clock, rules }),
     ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
     ...eventRoutes(table, clock),
     ...peopleRoutes(table, {
       clock,
-      issuer: ISSUER,
+      issuer,
       startJob: async (person) => {
         jobs.push(person);
       },
@@ -172,8 +179,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   };
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
-    'POST /oauth/token': tokenRoute(tokens, { clock, rules, trust }),
-    'POST /oauth/introspect': introspectRoute(tokens, { clock, rules, peopleIssuer: ISSUER }),
+    'POST /oauth/token': tokenRoute(tokens, { clock, rules, trust, maxIdleDays }),
+    'POST /oauth/introspect': introspectRoute(tokens, { clock, rules, peopleIssuer: issuer, maxIdleDays }),
     'POST /oauth/revoke': revokeRoute(tokens, clock),
   };
   const pipeline = oauthHandler(oauthRoutes, oauth);

@@ -1,0 +1,202 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type EndTokens, endTokens } from '../../cli/end-tokens.ts';
+import { DAY, inProcess, must, startTable } from '../support/in-process.ts';
+
+const engine = await startTable();
+afterAll(() => engine.stop());
+let breaks: ((operation: string) => void) | undefined;
+const app = inProcess(engine, {
+  around: (when, { operation }) => {
+    if (when === 'before') breaks?.(operation);
+  },
+});
+const HOUR = 3600;
+
+let count = 0;
+async function newDeployment() {
+  const id = `end-${++count}`;
+  await app.register(id);
+  return id;
+}
+
+/** Runs the command's function, and returns what it reported. */
+async function end(options: Partial<EndTokens>) {
+  const reported: Record<string, number> = {};
+  const revoked = await endTokens({
+    table: app.table,
+    clock: () => app.time.now,
+    isDryRun: false,
+    onRevoked: (of, number) => {
+      reported[of] = number;
+    },
+    ...options,
+  });
+  return { revoked, reported };
+}
+
+const temporaryToken = async (id: string): Promise<string> =>
+  must(await app.call('POST', `/deployments/${id}/temporary-tokens`, { as: 'ada', json: {} }), 201).json
+    .access_token;
+const later = (seconds: number) => {
+  app.time.now += seconds * 1000;
+};
+const eventsOf = async (id: string) => {
+  const { items } = (await app.call('GET', `/deployments/${id}/events`, { as: 'admin' })).json;
+  return items
+    .filter(({ type }: { type: string }) => type.endsWith('revoked'))
+    .map(({ type, data }: { type: string; data: object }) => ({ type, ...data }));
+};
+const numberOfItems = async (id: string, prefix: string) =>
+  (await app.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix)).length;
+
+describe('end-tokens', () => {
+  it('revokes the access tokens and temporary tokens that were issued before a moment, and keeps later ones and the keys', async () => {
+    const id = await newDeployment();
+    const key = await app.makeKey(id);
+    const other = await app.makeKey(id, { name: 'other' });
+    const old = [await app.swap(key), await app.swap(key), await app.swap(other), await temporaryToken(id)];
+    later(HOUR);
+    const moment = Math.floor(app.time.now / 1000) * 1000;
+    const young = [await app.swap(key), await temporaryToken(id)];
+    later(HOUR);
+    for (const token of [...old, ...young]) expect(await app.use(token)).toBe(200);
+
+    const choice = { deploymentId: id, issuedBefore: moment };
+    const expected = { [key.id]: 2, [other.id]: 1, [`temporary tokens of ${id}`]: 1 };
+    expect(await end({ ...choice, isDryRun: true })).toEqual({ revoked: 4, reported: expected });
+    for (const token of [...old, ...young]) expect(await app.use(token)).toBe(200);
+    expect(await eventsOf(id)).toEqual([]);
+
+    expect(await end(choice)).toEqual({ revoked: 4, reported: expected });
+    for (const token of old) expect(await app.use(token)).toBe(401);
+    for (const token of young) expect(await app.use(token)).toBe(200);
+    expect((await app.exchange(key)).status).toBe(200);
+    expect(await end(choice)).toEqual({ revoked: 0, reported: {} });
+    const actor = { principal: 'end-tokens', type: 'system', address: '', requestId: '' };
+    const events = await eventsOf(id);
+    expect(events).toHaveLength(3);
+    expect(events).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ type: 'api_key.tokens_revoked', keyId: key.id, tokens: 2, actor }),
+        expect.objectContaining({ type: 'api_key.tokens_revoked', keyId: other.id, tokens: 1, actor }),
+        expect.objectContaining({ type: 'temporary_token.revoked', sub: 'ada', actor }),
+      ]),
+    );
+  });
+
+  it('revokes the access tokens that outlive a shorter tokenLifetime, and keeps shorter ones and temporary tokens', async () => {
+    const id = await newDeployment();
+    const shorter = inProcess(engine, { rules: { tokenLifetime: HOUR } });
+    shorter.time.now = app.time.now;
+    const key = await app.makeKey(id);
+    const [long, temporary] = [await app.swap(key), await temporaryToken(id)];
+    const short = await shorter.swap(key);
+    later(HOUR / 2);
+    shorter.time.now = app.time.now;
+    // This use extends the token to the new lifetime plus slideInterval.
+    expect(await shorter.use(short)).toBe(200);
+    const choice = { deploymentId: id, longerThan: HOUR + 300 };
+    expect(await end(choice)).toEqual({ revoked: 1, reported: { [key.id]: 1 } });
+    expect([await shorter.use(long), await shorter.use(short), await shorter.use(temporary)]).toEqual([
+      401, 200, 200,
+    ]);
+  });
+
+  it('revokes tokens in every Deployment, also in one that the directory has lost, if no Deployment is given', async () => {
+    const ids = [await newDeployment(), await newDeployment()];
+    const tokens: string[] = [];
+    for (const id of ids) tokens.push(await app.swap(await app.makeKey(id)));
+    const entry = { pk: 'DEPLOYMENTS', sk: ids[0] };
+    await app.table.port('DeleteItem', { TableName: 'keys', Key: entry }, 1000);
+    later(1);
+    await end({ issuedBefore: app.time.now });
+    for (const token of tokens) expect(await app.use(token)).toBe(401);
+  });
+
+  it('does not count tokens that have expired', async () => {
+    const id = await newDeployment();
+    await app.swap(await app.makeKey(id));
+    later(DAY + 1);
+    expect(await end({ deploymentId: id, issuedBefore: app.time.now })).toEqual({ revoked: 0, reported: {} });
+  });
+
+  it('a use that is under way cannot restore a token', async () => {
+    const id = await newDeployment();
+    const token = await app.swap(await app.makeKey(id));
+    later(HOUR);
+    await Promise.all([
+      ...Array.from({ length: 20 }, () => app.use(token)),
+      end({ deploymentId: id, issuedBefore: app.time.now }),
+    ]);
+    expect(await app.use(token)).toBe(401);
+    expect(await numberOfItems(id, 'TOKEN#')).toBe(0);
+  });
+
+  it('an interrupted run leaves an event, and another run revokes the rest', async () => {
+    const id = await newDeployment();
+    const key = await app.makeKey(id);
+    const tokens = [await app.swap(key), await app.swap(key)];
+    later(1);
+    breaks = (operation) => {
+      if (operation === 'BatchWriteItem') throw new Error('interrupted');
+    };
+    const choice = { deploymentId: id, issuedBefore: app.time.now };
+    await expect(end(choice)).rejects.toThrow('interrupted');
+    breaks = undefined;
+    expect(await eventsOf(id)).toHaveLength(1);
+    expect(await app.use(tokens[0] ?? '')).toBe(200);
+    expect((await end(choice)).revoked).toBe(2);
+    for (const token of tokens) expect(await app.use(token)).toBe(401);
+  });
+});
+
+describe('deployment-api-keys end-tokens', { timeout: 60_000 }, () => {
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, ['cli/main.ts', 'end-tokens', '--table', 'keys', ...args], {
+      env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
+    }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+    );
+
+  it.each([
+    [[], 'Give either --issued-before or --longer-than.'],
+    [
+      ['--issued-before', '2030-01-01T12:00:00Z', '--longer-than', '1'],
+      'Give either --issued-before or --longer-than.',
+    ],
+    [
+      ['--issued-before', '1d'],
+      '--issued-before must be a moment in RFC 3339, such as 2030-01-01T12:00:00Z.',
+    ],
+    [['--longer-than', '1h'], '--longer-than must be a number of seconds, such as 3900.'],
+    [['--longer-than', '1', '--deployment', 'a#b'], '--deployment must be the ID of a Deployment.'],
+    [['--longer-than', '1', '--write-units', '0'], '--write-units must be a whole number from 1 to 99999.'],
+    [
+      ['--longer-than', '1', '--deployment', 'etl'],
+      "All access tokens that stay valid for more than 1 seconds are revoked in Deployment etl. Anything that uses them loses access immediately. This can't be undone. Use --yes to confirm.",
+    ],
+  ])('rejects the options %j', async (args, error) => {
+    expect(await run(...args)).toEqual({ code: 2, stdout: '', stderr: `error: ${error}\n` });
+  });
+
+  it('prints the tokens that each key loses, and the total', async () => {
+    const id = await newDeployment();
+    const key = await app.makeKey(id);
+    await app.swap(key);
+    const args = ['--deployment', id, '--issued-before', '2099-01-01T00:00:00Z'];
+    expect(await run(...args, '--dry-run')).toEqual({
+      code: 0,
+      stdout: `       1 ${key.id}\nDry run: 1 tokens would be revoked.\n`,
+      stderr: '',
+    });
+    expect(await run(...args, '--yes')).toEqual({
+      code: 0,
+      stdout: `       1 ${key.id}\nDone: 1 tokens revoked.\n`,
+      stderr: '',
+    });
+    expect(await numberOfItems(id, 'TOKEN#')).toBe(0);
+  });
+});

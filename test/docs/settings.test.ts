@@ -1,0 +1,269 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { endTokens } from '../../cli/end-tokens.ts';
+import {
+  DAY,
+  type InProcess,
+  type InProcessOptions,
+  inProcess,
+  must,
+  partsOf,
+  SCOPES,
+  startTable,
+} from '../support/in-process.ts';
+import type { CreatedKey } from '../support/stack.ts';
+
+/** What a changed setting does to existing tokens and keys: a row of docs/settings.md each. */
+const page = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
+const engine = await startTable();
+afterAll(() => engine.stop());
+
+const HOUR = 3600;
+const CI = 'https://git.acme.test';
+const RULE = { issuer: CI, claims: { sub: 'repo:etl' } };
+/** The test cannot sign for this issuer, so it accepts tokens without a signature. */
+const verify = async (_: string, jwt: string) => ({
+  claims: JSON.parse(Buffer.from(String(jwt.split('.')[1]), 'base64url').toString()),
+});
+
+let count = 0;
+
+/** Registers a Deployment under one setting, and returns the functions with that setting and with another. */
+async function change(before: InProcessOptions, after: InProcessOptions) {
+  const was = inProcess(engine, before);
+  const is = inProcess(engine, after);
+  const id = `settings-${++count}`;
+  await was.register(id);
+  const later = (seconds: number) => {
+    is.time.now = was.time.now + seconds * 1000;
+    was.time.now = is.time.now;
+  };
+  return { was, is, id, later };
+}
+
+const pathOf = ({ id }: CreatedKey) => `/deployments/${partsOf(id).deploymentId}/api-keys/${id}`;
+const shown = async (app: InProcess, key: CreatedKey) =>
+  must(await app.call('GET', pathOf(key), { as: 'admin' }), 200).json;
+const scopeOf = async (app: InProcess, token: string) => {
+  const { status, json } = await app.call('GET', '/whoami', { token });
+  return [status, json?.scope];
+};
+const temporaryToken = async (app: InProcess, id: string, as = 'admin'): Promise<string> =>
+  must(await app.call('POST', `/deployments/${id}/temporary-tokens`, { as, json: {} }), 201).json
+    .access_token;
+const jwtOf = (app: InProcess, claims: object = {}) => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(app.time.now / 1000) + 300;
+  const payload = { iss: CI, sub: 'repo:etl', aud: 'https://service.test', exp, ...claims };
+  return `${part({ alg: 'RS256' })}.${part(payload)}.c2ln`;
+};
+const exchangeSubject = (app: InProcess, key: CreatedKey) =>
+  app.call('POST', '/oauth/token', {
+    form: {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      client_id: key.id,
+      subject_token: jwtOf(app),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    },
+  });
+
+describe('docs/settings.md: what a change does to existing tokens and keys', () => {
+  it('with a shorter tokenLifetime, a token keeps its expiry, and a use extends it only when less than the new lifetime is left', async () => {
+    const rules = { slideInterval: 0 };
+    const { was, is, id, later } = await change(
+      { rules: { ...rules, tokenLifetime: DAY } },
+      { rules: { ...rules, tokenLifetime: HOUR } },
+    );
+    const key = await was.makeKey(id);
+    const [unused, used, late] = [await was.swap(key), await was.swap(key), await was.swap(key)];
+    later(2 * HOUR);
+    expect(await is.use(used)).toBe(200);
+    later(21.5 * HOUR);
+    // Half an hour before the old expiry: this use extends the token to one hour from now.
+    expect(await is.use(late)).toBe(200);
+    later(HOUR - 1);
+    expect([await is.use(unused), await is.use(used), await is.use(late)]).toEqual([401, 401, 200]);
+    later(HOUR + 1);
+    expect(await is.use(late)).toBe(401);
+  });
+
+  it('with a longer tokenLifetime, the next use of a valid token extends it to the new lifetime', async () => {
+    const rules = { slideInterval: 0 };
+    const { was, is, id, later } = await change(
+      { rules: { ...rules, tokenLifetime: HOUR } },
+      { rules: { ...rules, tokenLifetime: DAY } },
+    );
+    const key = await was.makeKey(id);
+    const [used, unused] = [await was.swap(key), await was.swap(key)];
+    later(HOUR / 2);
+    expect(await is.use(used)).toBe(200);
+    later(DAY - 1);
+    expect([await is.use(used), await is.use(unused)]).toEqual([200, 401]);
+  });
+
+  it('a shorter maxTokenLifetime ends older tokens immediately, and a longer one makes them valid again', async () => {
+    const { was, is, id, later } = await change(
+      {},
+      { rules: { tokenLifetime: HOUR, maxTokenLifetime: HOUR } },
+    );
+    const key = await was.makeKey(id);
+    const old = await was.swap(key);
+    later(HOUR + 1);
+    const young = await was.swap(key);
+    expect([await is.use(old), await is.use(young), await was.use(old)]).toEqual([401, 200, 200]);
+  });
+
+  it('a new slideInterval applies to the next use', async () => {
+    const { was, is, id, later } = await change(
+      { rules: { slideInterval: 300 } },
+      { rules: { slideInterval: 0 } },
+    );
+    const token = await was.swap(await was.makeKey(id));
+    const expiry = async () =>
+      (await was.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => String(sk).startsWith('TOKEN#'))?.expiresAt;
+    later(60);
+    await was.use(token);
+    const extended = await expiry();
+    later(60);
+    await was.use(token);
+    expect(await expiry()).toBe(extended);
+    later(300);
+    await is.use(token);
+    expect(await expiry()).toBe(Math.ceil(is.time.now / 1000 + DAY));
+  });
+
+  it('a scope that was removed from scopes disappears from tokens at the next check, stays in the listing, and comes back', async () => {
+    const left = ['airflow:read'];
+    const { was, is, id } = await change({}, { rules: { scopes: left } });
+    const key = await was.makeKey(id);
+    const deployer = await was.makeKey(id, { name: 'deploy', scopes: ['code:deploy'] });
+    const [token, deploys] = [await was.swap(key), await was.swap(deployer)];
+    expect(await scopeOf(is, token)).toEqual([200, `deployment:${id} airflow:read`]);
+    expect(await scopeOf(is, deploys)).toEqual([200, `deployment:${id}`]);
+    expect((await shown(is, key)).scopes).toEqual(SCOPES);
+    expect((await shown(is, deployer)).scopes).toEqual(['code:deploy']);
+    expect((await is.exchange(key)).json.scope).toBe(`deployment:${id} airflow:read`);
+    expect(await scopeOf(was, token)).toEqual([200, `deployment:${id} ${SCOPES.join(' ')}`]);
+  });
+
+  it('maxIdleDays applies to the next exchange, and tokens of an idle key stay valid', async () => {
+    const lifetime = { rules: { tokenLifetime: 40 * DAY } };
+    const { was, is, id, later } = await change(lifetime, { ...lifetime, maxIdleDays: 30 });
+    const key = await was.makeKey(id);
+    const token = await was.swap(key);
+    later(31 * DAY);
+    expect((await is.exchange(key)).status).toBe(401);
+    expect((await shown(is, key)).status).toBe('idle');
+    expect(await is.use(token)).toBe(200);
+  });
+
+  it('maxKeyDays leaves existing keys working, and reports them', async () => {
+    const { was, is, id, later } = await change({}, { policy: { maxKeyDays: 30 } });
+    const key = await was.makeKey(id);
+    const token = await was.swap(key);
+    later(HOUR);
+    expect([(await is.exchange(key)).status, await is.use(token)]).toEqual([200, 200]);
+    expect((await shown(is, key)).policyViolations).toEqual(['no_expiry']);
+  });
+
+  it('keysWithSecrets=false leaves existing keys working, lets people rotate them, and reports them', async () => {
+    const { was, is, id } = await change({}, { policy: { keysWithSecrets: false } });
+    const key = await was.makeKey(id);
+    const token = await was.swap(key);
+    expect([(await is.exchange(key)).status, await is.use(token)]).toEqual([200, 200]);
+    expect((await shown(is, key)).policyViolations).toEqual(['secret']);
+    const rotation = { as: 'admin', json: { retireOld: 'now' } };
+    expect((await is.call('POST', `${pathOf(key)}/rotate`, rotation)).status).toBe(200);
+  });
+
+  it('lastUsedFrom applies to the next use, and an earlier address stays until then', async () => {
+    const { was, is, id, later } = await change({}, { rules: { lastUsedFrom: 'off' } });
+    const key = await was.makeKey(id);
+    await was.swap(key);
+    later(HOUR);
+    expect((await shown(is, key)).lastUsedFrom).toMatchObject({ address: '192.0.2.1' });
+    await is.swap(key);
+    expect((await shown(is, key)).lastUsedFrom).toBeUndefined();
+  });
+
+  it('without its issuer in trustedIssuers, a subject token is rejected, and access tokens that were issued for it stay valid', async () => {
+    const { was, is, id } = await change(
+      { trust: { issuers: [CI], verify } },
+      { trust: { issuers: [], verify } },
+    );
+    const key = await was.makeKey(id, { name: 'ci', trust: [RULE] });
+    const { access_token: token } = must(await exchangeSubject(was, key), 200).json;
+    expect((await exchangeSubject(is, key)).status).toBe(400);
+    expect(await is.use(token)).toBe(200);
+    const disable = { as: 'admin', json: { enabled: false } };
+    must(await is.call('PATCH', pathOf(key), disable), 200);
+    expect(await is.use(token)).toBe(401);
+  });
+
+  it('with a new bind in trustedIssuers, existing rules keep matching and are listed, and new rules must bind these claims', async () => {
+    const { was, is, id } = await change(
+      { trust: { issuers: [CI], verify } },
+      { trust: { issuers: [{ issuer: CI, bind: ['project'] }], verify } },
+    );
+    const key = await was.makeKey(id, { name: 'ci', trust: [RULE] });
+    expect((await exchangeSubject(is, key)).status).toBe(200);
+    expect((await shown(is, key)).unboundTrust).toEqual([expect.objectContaining({ index: 0 })]);
+    const json = { name: 'new', trust: [RULE] };
+    const created = await is.call('POST', `/deployments/${id}/api-keys`, { as: 'admin', json });
+    expect(created.status).toBe(400);
+  });
+
+  it('with a new audience in trustedIssuers, the next exchange needs that audience', async () => {
+    const { was, is, id } = await change(
+      { trust: { issuers: [CI], verify } },
+      { trust: { issuers: [{ issuer: CI, audience: 'keys' }], verify } },
+    );
+    const key = await was.makeKey(id, { name: 'ci', trust: [RULE] });
+    expect((await exchangeSubject(was, key)).status).toBe(200);
+    expect((await exchangeSubject(is, key)).status).toBe(400);
+  });
+
+  it('another adminGroup applies to the next call of a person, and temporary tokens stay valid for their 24 hours', async () => {
+    const { was, is, id, later } = await change({}, { adminGroup: 'others' });
+    const token = await temporaryToken(was, id);
+    expect((await was.call('GET', '/people', { as: 'admin' })).status).toBe(200);
+    expect((await is.call('GET', '/people', { as: 'admin' })).status).toBe(403);
+    later(DAY);
+    expect(await is.use(token)).toBe(200);
+    later(1);
+    expect(await is.use(token)).toBe(401);
+  });
+
+  it('after a change of the issuer, a temporary token whose access was ended becomes valid again, until end-tokens revokes it', async () => {
+    const { was, is, id, later } = await change({}, { issuer: 'https://other.test' });
+    const token = await temporaryToken(was, id, 'grace');
+    const kept = await temporaryToken(was, id, 'ada');
+    later(1);
+    must(await was.call('POST', '/people/end-access', { as: 'admin', json: { sub: 'grace' } }), 202);
+    expect([await was.use(token), await is.use(token), await is.use(kept)]).toEqual([401, 200, 200]);
+    await endTokens({
+      table: is.table,
+      clock: () => is.time.now,
+      deploymentId: id,
+      issuedBefore: is.time.now,
+      isDryRun: false,
+      onRevoked: () => {},
+    });
+    expect([await is.use(token), await is.use(kept)]).toEqual([401, 401]);
+  });
+
+  it('every row of the table in docs/settings.md has a test here', () => {
+    const own = readFileSync(new URL(import.meta.url), 'utf8');
+    const titles = [...own.matchAll(/^ {2}it\('(.*)',/gm)].map(([, title]) => title);
+    const [, table = ''] = page.split(/^#+ (?:What a change does to what already exists|End tokens).*$/m);
+    const rows = [...table.matchAll(/^\| (`.*?) \|/gm)].map(([, cell = '']) => cell);
+    expect(rows.length).toBeGreaterThan(10);
+    for (const row of rows) {
+      const [, name = ''] = /^`(\w+)`/.exec(row) ?? [];
+      expect(
+        titles.some((title = '') => title.includes(name)),
+        row,
+      ).toBe(true);
+    }
+  });
+});
