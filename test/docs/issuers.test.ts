@@ -59,6 +59,13 @@ describe('docs/issuers.md', () => {
     for (const preset of Object.keys(PRESETS)) expect(text).toContain(`\`${preset}\``);
   });
 
+  it('docs/issuers.md names a public source for every sample', () => {
+    const rows = (text.split('\n## Sources\n')[1] ?? '')
+      .split('\n')
+      .filter((line) => line.includes('https://'));
+    expect(rows.map((row) => row.split('|')[1]?.trim())).toEqual(sections.map(({ name }) => name));
+  });
+
   it.each(sections)('docs/issuers.md has an entry for $name that synthesis accepts', ({ entry }) => {
     expect(readSettings({ trustedIssuers: [entry] }).trustedIssuers).toEqual([entry]);
     expect(readSettings({ trustedIssuers: JSON.stringify([entry]) }).trustedIssuers).toEqual([entry]);
