@@ -97,13 +97,12 @@ export function isFirstUse({ secrets }: Pick<ApiKey, 'secrets'>, { lastUsedAt }:
 
 /**
  * Returns the time from which a use of an old secret is reported, in epoch milliseconds: one day before the secret
- * retires, or the time of the rotation if that is later. Returns undefined for a secret that does not retire.
+ * retires, or the time of the rotation if that is later. Returns Infinity for a secret that does not retire.
  */
 export function retiringSince(
   { secrets }: Pick<ApiKey, 'secrets'>,
-  { retiresAt }: SecretHash,
-): number | undefined {
-  if (retiresAt === undefined) return undefined;
+  { retiresAt = Number.POSITIVE_INFINITY }: SecretHash,
+): number {
   return Math.max(retiresAt - DAY * 1000, ...secrets.map(({ createdAt }) => createdAt));
 }
 

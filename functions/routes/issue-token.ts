@@ -161,7 +161,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
     }
     const event = retiringEvent(client, secret, use);
     // Always record a use that is reported, so that later uses are not reported again.
-    const before = event ? Number(retiringSince(key, secret)) - 1 : interval;
+    const before = event ? retiringSince(key, secret) - 1 : interval;
     if (!isUseDue(secret.lastUsedAt, before)) return;
     await recordSecretUse(table, key, secret, { before, now, from: use, event }).catch(() => {});
   }
@@ -189,8 +189,7 @@ function firstUse(client: Client, secret: SecretHash, use: Use): FirstUse {
 function retiringEvent(client: Client, secret: SecretHash, use: Use): ServiceEvent | undefined {
   const { retiresAt, lastUsedAt = 0 } = secret;
   const since = retiringSince(client.key, secret);
-  if (retiresAt === undefined || since === undefined || use.now < since || lastUsedAt >= since)
-    return undefined;
+  if (retiresAt === undefined || use.now < since || lastUsedAt >= since) return undefined;
   const data = { retiresAt: new Date(retiresAt).toISOString() };
   return secretEvent('api_key.secret_retiring', client, secret, use, data);
 }

@@ -9,6 +9,7 @@ import {
   MAX_RETIRE_AFTER,
   RETIRE_AFTER,
   type RetireOld,
+  retiringSince,
   rotated,
 } from '../../functions/domain/rotation.ts';
 import { apiKey } from '../support/records.ts';
@@ -29,6 +30,19 @@ it('an old secret stays valid for 7 days by default and for at most 90 days', ()
 it('a secret is accepted until the moment it retires', () => {
   const secrets = [secret('a', { retiresAt: NOW }), secret('b', { retiresAt: NOW + 1 }), secret('c')];
   expect(livingSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
+});
+
+it('retiringSince returns one day before the secret retires, the last rotation if that is later, or Infinity for a secret that does not retire', () => {
+  const at = (retiresAt: number | undefined) => {
+    const old = secret('old', { retiresAt });
+    return retiringSince({ secrets: [old, fresh] }, old);
+  };
+  expect([NOW + 3 * DAY, NOW + DAY, NOW + 1000, undefined].map(at)).toStrictEqual([
+    NOW + 2 * DAY,
+    NOW,
+    NOW,
+    Number.POSITIVE_INFINITY,
+  ]);
 });
 
 describe('rotated', () => {

@@ -1,0 +1,64 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { type InProcessOptions, inProcess, must, startTable } from '../support/in-process.ts';
+
+const engine = await startTable();
+afterAll(() => engine.stop());
+
+const rules = { slideInterval: 0 };
+let beforeReport: () => Promise<void> = async () => {};
+const around: InProcessOptions['around'] = async (when, { operation }) => {
+  if (when !== 'before' || operation !== 'TransactWriteItems') return;
+  const act = beforeReport;
+  beforeReport = async () => {};
+  await act();
+};
+/** An exchange by this service stops after its read, before it records the use of an old secret. */
+const slow = inProcess(engine, { rules, around });
+const fast = inProcess(engine, { rules });
+const START = fast.time.now;
+
+let count = 0;
+/** Creates a key, uses its secret if required, and rotates the key so that this secret retires in one hour. */
+async function rotatedKey({ isUsed }: { isUsed: boolean }) {
+  const id = `issue-token-${++count}`;
+  fast.time.now = START;
+  await fast.register(id);
+  const key = await fast.makeKey(id);
+  if (isUsed) must(await fast.exchange(key), 200);
+  fast.time.now = START + 60_000;
+  const path = `/deployments/${id}/api-keys/${key.id}/rotate`;
+  must(await fast.call('POST', path, { as: 'admin', json: { retireOld: 3600 } }), 200);
+  const reports = async () =>
+    (await fast.partition(`EVENTS#${id}`)).filter(({ type }) => type === 'api_key.secret_retiring');
+  return { key, rotatedAt: fast.time.now, reports };
+}
+
+describe('two interleaved exchanges with an old secret', () => {
+  it.each(
+    [true, false].flatMap((isUsed) =>
+      // The times of the two exchanges, in milliseconds after the rotation.
+      [
+        [1, 0],
+        [0, 1],
+        [501, 500],
+        [5000, 3000],
+        [3000, 5000],
+      ].map(([first = 0, second = 0]) => ({ isUsed, first, second })),
+    ),
+  )(
+    'report the old secret once and both return a token: used before the rotation: $isUsed, $first and $second ms after the rotation',
+    async ({ isUsed, first, second }) => {
+      const { key, rotatedAt, reports } = await rotatedKey({ isUsed });
+      slow.time.now = rotatedAt + first;
+      fast.time.now = rotatedAt + second;
+      const reported: number[] = [];
+      beforeReport = async () => {
+        must(await fast.exchange(key), 200);
+        reported.push((await reports()).length);
+      };
+      must(await slow.exchange(key), 200);
+      reported.push((await reports()).length);
+      expect(reported).toStrictEqual([1, 1]);
+    },
+  );
+});
