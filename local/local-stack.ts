@@ -236,8 +236,6 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       throw new FunctionFailure(outcome.error);
     },
 
-    queues: aws.queues,
-
     /** Returns the queue whose name contains a construct's name, such as `StreamFailures`. */
     queue: (name: string): Queue => one(aws.queues, (queue) => queue.name.includes(name), name),
 

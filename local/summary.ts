@@ -33,7 +33,7 @@ export function summary(stack: LocalStack, { stream, context, data, took }: Summ
     ],
     Table: [atEngine(stack.table.name)],
     ...(context.deploymentsSource !== undefined && { 'Deployments table': [atEngine(String(source))] }),
-    Queues: [`${queuesIn(stack)}: ${stack.operationsUrl}`],
+    'Queues and schedules': [String(stack.operationsUrl)],
   };
   const isDeveloperAllowed = String(context.platformPrincipals ?? DEVELOPER.arn).includes(DEVELOPER.arn);
   return [
@@ -53,15 +53,6 @@ export function summary(stack: LocalStack, { stream, context, data, took }: Summ
     story(stack),
     heading('Requests:'),
   ].join('\n');
-}
-
-/** Returns text that says how many messages are in all queues. */
-function queuesIn({ queues }: LocalStack): string {
-  const count = (isDeadLetterQueue: boolean) =>
-    queues
-      .filter((queue) => queue.isDeadLetterQueue === isDeadLetterQueue)
-      .reduce((sum, { messages }) => sum + messages.length, 0);
-  return `${count(false)} messages and ${count(true)} dead letters in ${queues.length} queues`;
 }
 
 /** Returns aligned lines of names and values, one line per value. */

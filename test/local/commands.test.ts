@@ -118,12 +118,12 @@ describe('npm start', { timeout: 180_000 }, () => {
     ]);
     expect(said()).toMatch(/\nDeployment API Keys is ready after \d+\.\d s\. Press Ctrl-C to stop it\.\n/);
     expect(said()).toContain(
-      `\n  Console and API   ${url}\n  Sign-in           http://127.0.0.1:${port + 1}\n`,
+      `\n  Console and API        ${url}\n  Sign-in                http://127.0.0.1:${port + 1}\n`,
     );
     expect(said()).toMatch(
       /\n {2}Table +deployment-api-keys-development-\S+-local at http:\/\/127\.0\.0\.1:\d+, access key \w+, any secret\n/,
     );
-    expect(said()).toContain(`0 messages and 0 dead letters in 6 queues: http://127.0.0.1:${port + 9}\n`);
+    expect(said()).toContain(`\n  Queues and schedules   http://127.0.0.1:${port + 9}\n`);
     const ran = await run('bash', [
       '--norc',
       '-ec',
