@@ -100,6 +100,7 @@ async function run(): Promise<void> {
     console.log(HELP);
     return;
   }
+  const ports = { port: port(), issuerPort: issuerPort(), operationsPort: operationsPort() };
   let stack: LocalStack | undefined;
   let isEnding = false;
   const end = async () => {
@@ -118,9 +119,7 @@ async function run(): Promise<void> {
     const { startLocalStack } = await import('./local-stack.ts');
     const { DEVELOPER } = await import('./api-gateway/iam-authorizer.ts');
     stack = await startLocalStack({
-      port: port(),
-      issuerPort: issuerPort(),
-      operationsPort: operationsPort(),
+      ...ports,
       context: { platformPrincipals: DEVELOPER.arn, ...context },
       dataDirectory: resolve(data),
       fresh,

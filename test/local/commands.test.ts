@@ -291,6 +291,16 @@ describe('npm start', { timeout: 180_000 }, () => {
     },
   );
 
+  it('npm start reports a port that leaves no room for the other ports, before anything starts', async () => {
+    const environment = { ...env, PORT: '65534' };
+    expect(await run('npm', ['start', '--silent', '--', '--data', data], environment)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'PORT must be a whole number from 0 to 65526, not 65534. The stack also uses the ports after it.\n',
+    });
+  });
+
   it('npm start reports an option that is not preceded by --', async () => {
     const { code, stderr } = await run('npm', ['start', '--silent', '--fresh']);
     expect(code).toBe(1);
