@@ -18,7 +18,10 @@ export interface Api {
   /** URL of the service, without a trailing slash. */
   readonly url: string;
   readonly client: Client<paths>;
-  /** Sends a call once, without retrying it, and returns the response regardless of its status. */
+  /**
+   * Sends a call once, without retrying it, and returns the response regardless of its status. Throws a Failure if the
+   * service cannot be reached.
+   */
   readonly manage: (method: string, path: string, json?: object) => Promise<Response>;
 }
 
@@ -86,8 +89,15 @@ const callOnce =
     const body = json === undefined ? '' : JSON.stringify(json);
     const headers = json === undefined ? undefined : { 'content-type': 'application/json' };
     const request = new Request(`${baseUrl}${path}`, { method, ...(headers && { headers }) });
-    return fetch(await authenticate(request, body), { redirect: 'manual' });
+    return send(() => authenticate(request, body), { attempts: 1 });
   };
+
+/** Returns the function that calls the management API once as the person with this access token. */
+export const manageWith = (url: string, token: string): Api['manage'] =>
+  callOnce(
+    url,
+    withBearer(async () => token),
+  );
 
 const withBearer =
   (token: () => Promise<string>): Authenticate =>

@@ -19,13 +19,15 @@ export interface Exchange {
   readonly proof: Proof;
   /** Scopes separated by spaces; undefined for all scopes of the key. */
   readonly scope?: string | undefined;
+  /** Maximum number of attempts for each call. Default: as many as `send` makes. */
+  readonly attempts?: number;
 }
 
 /**
  * Sends an exchange and returns the response, even an error response. @throws Failure if the service cannot be reached
  */
-export async function requestToken({ url, keyId, proof, scope }: Exchange): Promise<Answer> {
-  return postForm(`${url}/oauth/token`, async () => ({
+export async function requestToken({ url, keyId, proof, scope, attempts }: Exchange): Promise<Answer> {
+  const fields = async () => ({
     client_id: keyId,
     ...('secret' in proof
       ? { grant_type: 'client_credentials', client_secret: proof.secret }
@@ -35,7 +37,8 @@ export async function requestToken({ url, keyId, proof, scope }: Exchange): Prom
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         }),
     ...(scope && { scope }),
-  }));
+  });
+  return postForm(`${url}/oauth/token`, fields, { attempts });
 }
 
 /** Exchanges a secret or an OIDC token for an access token. @throws Failure if the service rejects it */
@@ -70,11 +73,12 @@ function explained({ url, keyId, proof }: Exchange, answer: Answer): Failure {
 }
 
 /** Revokes an access token. Without a secret, the token itself authenticates the call. @throws Failure */
-export async function revoke({ url, keyId, proof }: Exchange, token: string): Promise<void> {
-  const answer = await postForm(`${url}/oauth/revoke`, () => ({
+export async function revoke({ url, keyId, proof, attempts }: Exchange, token: string): Promise<void> {
+  const fields = () => ({
     client_id: keyId,
     ...('secret' in proof && { client_secret: proof.secret }),
     token,
-  }));
+  });
+  const answer = await postForm(`${url}/oauth/revoke`, fields, { attempts });
   if (answer.status !== 200) throw failureOf(url, answer);
 }

@@ -22,9 +22,10 @@ export async function checkGuard(
   what: Exchange | undefined,
   requiredScope: string | undefined,
 ): Promise<Finding[]> {
+  const attempts = what?.attempts;
   const findings: Finding[] = [
-    await answerTo(api, { title: 'without a token', isAllowed: false }),
-    await answerTo(api, { title: 'with an invalid token', token: 'invalid', isAllowed: false }),
+    await answerTo(api, { title: 'without a token', isAllowed: false }, attempts),
+    await answerTo(api, { title: 'with an invalid token', token: 'invalid', isAllowed: false }, attempts),
   ];
   if (!what) {
     findings.push({
@@ -67,17 +68,17 @@ async function withoutScope(api: string, what: Exchange, requiredScope: string):
 async function withToken(api: string, what: Exchange, call: Omit<Call, 'token'>): Promise<Finding> {
   const { token } = await exchange(what);
   try {
-    return await answerTo(api, { ...call, token });
+    return await answerTo(api, { ...call, token }, what.attempts);
   } finally {
     await revoke(what, token);
   }
 }
 
-async function answerTo(api: string, { title, token, isAllowed }: Call): Promise<Finding> {
+async function answerTo(api: string, { title, token, isAllowed }: Call, attempts = 2): Promise<Finding> {
   const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
   let status: number;
   try {
-    const response = await send(() => new Request(api, headers && { headers }), { attempts: 2 });
+    const response = await send(() => new Request(api, headers && { headers }), { attempts });
     await response.body?.cancel();
     ({ status } = response);
   } catch (error) {
@@ -85,6 +86,7 @@ async function answerTo(api: string, { title, token, isAllowed }: Call): Promise
     return { state: 'problem', text: error.message };
   }
   const call = `A call ${title} gets HTTP ${status}`;
+  if (status >= 500) return { state: 'problem', text: `${call}: the API or its authorizer failed.` };
   const isRejected = status === 401 || status === 403;
   if (isAllowed) {
     if (isRejected)

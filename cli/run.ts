@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { report } from './command.ts';
+import { Failure } from './failure.ts';
 
 /** Runs the command that this process's arguments specify, and sets the exit code. */
 export async function runProgram(program: Command): Promise<void> {
-  // A reader such as `head` may close the pipe early.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
-    throw error;
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    // A reader such as `head` may close the pipe early. A command that has to clean up first listens for SIGPIPE.
+    if (code === 'EPIPE' && process.emit('SIGPIPE')) return;
+    if (code !== 'EPIPE') process.exitCode = report(new Failure(`Cannot write standard output (${code}).`));
+    process.exit();
   });
   try {
     await program.parseAsync();

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { printable, withoutSecrets } from '../local/terminal.ts';
+import type { Api } from './api.ts';
+import { NAME } from './command.ts';
 import type { Finding } from './doctor.ts';
 import { Failure } from './failure.ts';
 import { checkGuard } from './guard-check.ts';
-
-/**
- * Sends a call to the management API as an administrator. The arguments are a method, a path and a body to send as
- * JSON.
- */
-export type Manage = (method: string, path: string, json?: object) => Promise<Response>;
+import { send } from './http.ts';
 
 /** A step that was run, and the service's response. */
 export interface SeenStep {
@@ -28,16 +25,19 @@ export interface SeenStep {
 export interface Verification {
   /** URL of the service, without a trailing slash. */
   readonly url: string;
-  readonly manage: Manage;
-  /** An API behind the authorizer, if the run should also call one. It is called only with GET. */
+  /** Calls the management API once, as an administrator. */
+  readonly manage: Api['manage'];
+  /** Options that the command `deployments delete` needs for the same stack, such as `--sigv4`. */
+  readonly options: string;
+  /**
+   * An API behind the authorizer, if the run should also call one. It is called only with GET. `{deploymentId}` in its
+   * URL stands for the throwaway Deployment's ID.
+   */
   readonly api?: { readonly url: string; readonly requiredScope: string | undefined } | undefined;
   readonly onStep: (step: SeenStep) => void;
   readonly onFinding: (finding: Finding) => void;
-  /**
-   * Reports that the Deployment of a failed run was deleted, or names the Deployment if a person must delete it by
-   * hand.
-   */
-  readonly onRemoved: (sentence: string) => void;
+  /** Reports what a failed or interrupted run leaves, and how to delete it. */
+  readonly onLeft: (sentence: string) => void;
 }
 
 /** A step to run: the request and the expected status. */
@@ -58,6 +58,8 @@ type Json = Record<string, unknown>;
 /** Time limit for the purge of an almost empty Deployment, in milliseconds. Such a purge normally takes seconds. */
 const PURGE_TIMEOUT = 120_000;
 const PURGED = 'The purge deletes what the Deployment left';
+/** Signals that interrupt a run. SIGPIPE means that the reader of standard output has closed the pipe. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const;
 
 /**
  * Tests a key's whole life cycle on a stack, in a throwaway Deployment: create, exchange, use, reject, revoke, delete
@@ -69,11 +71,12 @@ const PURGED = 'The purge deletes what the Deployment left';
 export async function verifyStack(verification: Verification): Promise<SeenStep[]> {
   const interruption = new AbortController();
   const onSignal = () => interruption.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  // npx passes on a signal that the terminal has already sent to this process, so a second signal must not end the run.
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await play(verification, interruption.signal);
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }
 
@@ -93,16 +96,20 @@ async function play(verification: Verification, interruption: AbortSignal): Prom
     if (!played.isExpected) throw new Failure(`The response should have the status ${next.status}.`);
     return answer;
   };
-  await step({
-    isOfAdministrator: true,
-    says: 'An administrator registers a Deployment',
-    method: 'PUT',
-    path: deployment,
-    json: { name: 'Throwaway Deployment of verify-stack' },
-    status: 201,
-  });
   let isDeleted = false;
+  interruption.addEventListener('abort', () => {
+    if (isDeleted) verification.onLeft('Interrupted. The throwaway Deployment is already deleted.');
+    else verification.onLeft(`Interrupted. Deleting the throwaway Deployment ${deploymentId}.`);
+  });
   try {
+    await step({
+      isOfAdministrator: true,
+      says: 'An administrator registers a Deployment',
+      method: 'PUT',
+      path: deployment,
+      json: { name: 'Throwaway Deployment of verify-stack' },
+      status: 201,
+    });
     const key = await step({
       isOfAdministrator: true,
       says: 'The administrator creates a key, whose secret is returned only once',
@@ -133,10 +140,13 @@ async function play(verification: Verification, interruption: AbortSignal): Prom
       status: 403,
     });
     if (api) {
-      const proof = { secret: basic[1] };
-      const findings = await checkGuard(api.url, { url, keyId: basic[0], proof }, api.requiredScope);
+      const what = { url, keyId: basic[0], proof: { secret: basic[1] }, attempts: 1 };
+      const resource = api.url.replaceAll('{deploymentId}', deploymentId);
+      const findings = await checkGuard(resource, what, api.requiredScope);
       for (const finding of findings) onFinding(finding);
-      if (findings.some(({ state }) => state === 'problem')) throw new Failure(`${api.url} is not guarded.`);
+      if (findings.some(({ state }) => state === 'problem')) {
+        throw new Failure(`The checks of ${printable(api.url)} failed.`);
+      }
     }
     await step({
       method: 'POST',
@@ -164,39 +174,58 @@ async function play(verification: Verification, interruption: AbortSignal): Prom
     await step({ ...exchange, says: 'The key is rejected too', status: 401 });
     report(await purged(manage, deployment, interruption));
   } finally {
-    if (!isDeleted) verification.onRemoved(await remove(manage, deployment));
+    if (!isDeleted && mayBeRegistered(seen[0])) verification.onLeft(await remove(verification, deploymentId));
   }
   return seen;
 }
 
-/** Waits for the event that reports the purge. @throws Failure if the event does not arrive in time */
-async function purged(manage: Manage, deployment: string, interruption: AbortSignal): Promise<SeenStep> {
+/**
+ * Returns whether the throwaway Deployment can exist after its registration: also after a server error or without a
+ * response, but not if the service rejected the registration.
+ */
+const mayBeRegistered = (registration: SeenStep | undefined): boolean =>
+  registration === undefined || registration.isExpected || registration.status >= 500;
+
+/**
+ * Waits for the event that reports the purge. @throws Failure if the service rejects a call, if the event does not
+ * arrive in time, or after an interruption
+ */
+async function purged(
+  manage: Api['manage'],
+  deployment: string,
+  interruption: AbortSignal,
+): Promise<SeenStep> {
   const start = performance.now();
-  while (performance.now() - start < PURGE_TIMEOUT && !interruption.aborted) {
+  const milliseconds = () => Math.round(performance.now() - start);
+  while (milliseconds() < PURGE_TIMEOUT) {
+    if (interruption.aborted) throw new Failure('Interrupted.');
     const response = await manage('GET', `${deployment}/events`);
-    const { items = [] } = response.ok ? ((await response.json()) as { items?: { type: string }[] }) : {};
+    if (response.status !== 200) throw new Failure(`${PURGED}: the events answer HTTP ${response.status}.`);
+    const { items = [] } = (await response.json()) as { items?: { type: string }[] };
     if (items.some(({ type }) => type === 'deployment.purged')) {
       return {
         says: PURGED,
         method: 'GET',
         path: '/deployments/{deploymentId}/events',
-        status: response.status,
+        status: 200,
         isExpected: true,
-        milliseconds: Math.round(performance.now() - start),
+        milliseconds: milliseconds(),
         body: 'deployment.purged',
       };
     }
-    await pause(500);
+    await pause(500, undefined, { signal: interruption }).catch(() => {});
   }
   throw new Failure(
     `${PURGED}: the event deployment.purged did not come within ${PURGE_TIMEOUT / 1000} s. Look at the alarms of the purge.`,
   );
 }
 
-/** Deletes the Deployment of a run that failed. @returns a sentence that says whether this succeeded */
-async function remove(manage: Manage, deployment: string): Promise<string> {
-  const response = await manage('DELETE', deployment).catch(() => undefined);
-  return response?.ok ? 'The throwaway Deployment was deleted.' : `Delete ${deployment} yourself.`;
+/** Deletes the Deployment of a run that failed. @returns a sentence that says what is left, and how to delete it */
+async function remove({ url, manage, options }: Verification, deploymentId: string): Promise<string> {
+  const response = await manage('DELETE', `/deployments/${deploymentId}`).catch(() => undefined);
+  if (response?.ok) return 'The throwaway Deployment was deleted.';
+  if (response?.status === 404) return 'The throwaway Deployment does not exist.';
+  return `The throwaway Deployment may be left. To delete it, run: ${NAME} deployments delete ${deploymentId} --url ${printable(url)} --yes${options}`;
 }
 
 /** Sends the request of a step. @throws Failure if there is no response, or if its body is not JSON */
@@ -205,11 +234,7 @@ async function take({ url, manage }: Verification, step: Step): Promise<SeenStep
   const start = performance.now();
   const response = await (step.isOfAdministrator
     ? manage(method, path, step.json)
-    : fetch(`${url}${path}`, requestOf(step))
-  ).catch((error: unknown) => {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`No server responds at ${printable(url)}.`);
-  });
+    : send(() => new Request(`${url}${path}`, requestOf(step)), { attempts: 1 }));
   const text = await response.text();
   const { status } = response;
   const milliseconds = Math.round(performance.now() - start);
@@ -222,7 +247,6 @@ async function take({ url, manage }: Verification, step: Step): Promise<SeenStep
 function requestOf({ method, bearer, basic, form }: Step): RequestInit {
   return {
     method,
-    redirect: 'manual',
     headers: {
       ...(bearer && { authorization: `Bearer ${bearer}` }),
       ...(basic && { authorization: `Basic ${Buffer.from(basic.join(':')).toString('base64')}` }),

@@ -1,4 +1,5 @@
-import { type Manage, verifyStack } from '../cli/verification.ts';
+import { manageWith } from '../cli/api.ts';
+import { verifyStack } from '../cli/verification.ts';
 import { printRows, printStep } from '../cli/verification-text.ts';
 import { readOptions, UsageError } from './options.ts';
 import { Progress, paint } from './terminal.ts';
@@ -17,16 +18,6 @@ With a sign-in, use the command deployment-api-keys verify-stack, which does the
 Registers a Deployment under a new ID, deletes it also after a failure, and leaves only its events behind. With --url, it also
 prints rows for docs/verified.md. The exit code is 1 if a response differs from the expected one.`;
 
-/** Calls the management API as an administrator. @param token OIDC access token */
-const manageWith =
-  (url: string, token: string): Manage =>
-  (method, path, json) =>
-    fetch(`${url}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, ...(json && { 'content-type': 'application/json' }) },
-      ...(json && { body: JSON.stringify(json) }),
-    });
-
 /**
  * Runs the story, which consists of the steps of the `verify-stack` command.
  *
@@ -36,9 +27,10 @@ const play = (url: string, token: string) =>
   verifyStack({
     url,
     manage: manageWith(url, token),
+    options: '',
     onStep: printStep,
     onFinding: () => {},
-    onRemoved: (sentence) => console.log(sentence),
+    onLeft: (sentence) => console.log(sentence),
   });
 
 async function run(): Promise<void> {
