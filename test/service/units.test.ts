@@ -7,6 +7,7 @@ import { toToken } from '../../functions/table/schema.ts';
 import { WARMED_UP } from '../../infra/bundles.ts';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
+import { startCiIssuer } from '../support/ci-issuer.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { type Bill, startMeter } from '../support/meter.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
@@ -30,6 +31,7 @@ const SIZES = {
   },
 };
 
+const ci = await startCiIssuer();
 let engine: Engine;
 let meter: Awaited<ReturnType<typeof startMeter>>;
 let stack: LocalStack;
@@ -87,6 +89,33 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   stack.clock.freeze(NOON + 2000);
   await costs('Exchange with an old secret, first in its last day', 200, () => exchange(stack, old));
   stack.clock.freeze(NOON);
+
+  const trust = [{ issuer: ci.url, claims: { sub: 'pipeline' } }];
+  const trusting = (await as('POST', `${path}/api-keys`, { ...key, trust })).json;
+  const subject = (jti: string) =>
+    ci.sign({ claims: { sub: 'pipeline', jti }, audience: stack.url, expires: NOON / 1000 + 300 });
+  const first = await subject(`${id} first`);
+  const explain = (subject_token: string) =>
+    as('POST', `${path}/api-keys/${trusting.id}/explain`, { subject_token });
+  // The functions keep the issuer's keys, so the cost of an exchange does not include the request for them.
+  await explain(first);
+  await costs('Explain a token of a CI', 200, () => explain(first));
+  const exchangeSubject = (subject_token: string) =>
+    call(stack, 'POST', '/oauth/token', {
+      form: {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        client_id: trusting.id,
+        subject_token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      },
+    });
+  await costs('Exchange a token of a CI, first in an interval', 200, () => exchangeSubject(first));
+  await costs('Exchange a token of a CI', 200, () => exchangeSubject(first));
+  await as('PATCH', `${path}/api-keys/${trusting.id}`, { trust: [{ ...trust[0], singleUse: true }] });
+  const once = await subject(`${id} once`);
+  await costs('Exchange a token of a CI, with singleUse', 200, () => exchangeSubject(once));
+  await costs('Exchange a forged token of a CI', 400, () => exchangeSubject(once.slice(0, -40)));
+
   const token = await swap(stack, made);
   const basic: [string, string] = [made.id, made.secret];
   await costs('Introspect a token', 200, () =>
@@ -103,6 +132,9 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   stack.clock.freeze(NOON + 1_000_000);
   const unknown = mintCredential('token', id, made.id.slice(-26));
   await costs('Check a token that was never issued', 401, () => use(stack, unknown));
+  await costs('Check a token that lacks the scope, with `/whoami`', 403, () =>
+    call(stack, 'GET', '/whoami?deployment=other', { token }),
+  );
   await costs('Check a malformed token', 401, () => use(stack, 'dkt_no_token'));
   await costs('Revoke a token', 200, () => call(stack, 'POST', '/oauth/revoke', { basic, form: { token } }));
 
@@ -150,7 +182,11 @@ it(
   'every operation makes the number of calls and uses the capacity units that the documentation states',
   ONCE_MORE,
   async () => {
-    stack = await startLocalStack({ synthesise: assemblyOf, stream: false });
+    stack = await startLocalStack({
+      synthesise: assemblyOf,
+      stream: false,
+      context: { trustedIssuers: ci.url },
+    });
     onTestFinished(() => stack.stop());
     // The cost must not include background calls.
     for (const schedule of stack.schedules) schedule.stop();
