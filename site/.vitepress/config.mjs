@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitepress';
-import { anchorOf, pathOf, ROOT, withAddresses } from './links.mjs';
+import { anchorOf, pathOf, REPOSITORY, ROOT, withAddresses } from './links.mjs';
 
 const page = (text, link) => ({ text, link });
 const decisions = readdirSync(`${ROOT}/docs/decisions`)
@@ -26,6 +26,7 @@ const SIDEBAR = [
     items: [
       page('Get and use access tokens', '/oauth'),
       page('Manage API keys', '/keys'),
+      page('Trusted issuers', '/issuers'),
       page('My secret leaked', '/leaked'),
       page('The console', '/console'),
       page('Authorizer for API Gateway', '/authorizer'),
@@ -100,8 +101,8 @@ export default defineConfig({
     search: { provider: 'local' },
     sidebar: SIDEBAR,
     outline: [2, 3],
-    editLink: { pattern: 'https://github.com/acme/deployment-api-keys/edit/main/:path' },
-    socialLinks: [{ icon: 'github', link: 'https://github.com/acme/deployment-api-keys' }],
+    editLink: { pattern: `${REPOSITORY}/edit/main/:path` },
+    socialLinks: [{ icon: 'github', link: REPOSITORY }],
   },
   vite: {
     logLevel: 'warn',

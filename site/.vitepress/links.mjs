@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,7 +9,11 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Where the build copies the pages, because VitePress finds its packages only from a folder inside this package. */
 export const COPIES = fileURLToPath(new URL('../pages', import.meta.url));
-const REPOSITORY = 'https://github.com/acme/deployment-api-keys/blob/main/';
+/** URL of the repository, without a trailing slash, from package.json. */
+export const REPOSITORY = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')).repository.url.replace(
+  /^git\+|\.git$/g,
+  '',
+);
 export const PAGES_OF_ROOT = [
   'README.md',
   'CHANGELOG.md',
@@ -52,7 +56,7 @@ export function addressOf(link, from) {
   if (statSync(`${ROOT}/${file}`).isDirectory() && existsSync(`${ROOT}/${file}/README.md`))
     file += '/README.md';
   const end = anchor === undefined ? '' : `#${anchor}`;
-  if (!isPage(file)) return `${REPOSITORY}${file}${end}`;
+  if (!isPage(file)) return `${REPOSITORY}/blob/main/${file}${end}`;
   return `/${pathOf(file)}${end}`;
 }
 
