@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is bf97a2fad40da2793ad28f66d1c23ecb9345da334648815390e25711b44999d7.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 94e370d58f9aff0120960b3b8dc08343ecbb44e394c98f0700cc9cf12a481cfe.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -666,6 +666,8 @@ export interface components {
                 address?: string;
                 client?: string;
             };
+            /** @description Dates (UTC) of the last 90 days on which a use was recorded, oldest first. A use within `slideInterval` after the last recorded use may count for the day of that use. */
+            activeDays: string[];
             /** @description Allowed IP ranges (CIDR). An empty array allows any address. */
             networks: string[];
             /** @description Which tokens the key accepts instead of a secret. A key with trust rules has no secret. */
@@ -759,6 +761,8 @@ export interface components {
                 address?: string;
                 client?: string;
             };
+            /** @description Dates (UTC) of the last 90 days on which a use was recorded, oldest first. A use within `slideInterval` after the last recorded use may count for the day of that use. */
+            activeDays: string[];
             /** @description Allowed IP ranges (CIDR). An empty array allows any address. */
             networks: string[];
             /** @description Which tokens the key accepts instead of a secret. A key with trust rules has no secret. */

@@ -110,7 +110,8 @@ export function bundleFunctions(
   const textOf = (path: string) => {
     const file = built.outputFiles.find((output) => output.path === resolve(path));
     if (!file) throw new Error(`esbuild wrote no ${path}.`);
-    return file.text;
+    // The file ends in a list of its exports for ESM imports by name. The entries use createRequire instead.
+    return file.text.replace(/0&&\(module\.exports=\{[\w,]+\}\);\n$/, '\n');
   };
   for (const name of names) {
     const path = join(outdir, name, 'index.js');

@@ -21,11 +21,10 @@ export const bundlesDirectory = fileURLToPath(new URL('../.build/functions', imp
  * @param variables environment variables to set before the function starts
  */
 export function entryText(variables?: Readonly<Record<string, string>>): string {
-  return `import { createRequire } from 'node:module';
+  return `import{createRequire}from'node:module';
 ${variables ? `Object.assign(process.env, ${JSON.stringify(variables)});\n` : ''}\
-const { handler, warmUp } = createRequire(import.meta.url)('./index.js');
-await warmUp${variables ? '?.' : ''}().catch(() => {});
-export { handler };
+export const{handler,warmUp}=createRequire(import.meta.url)('./index.js');
+await warmUp${variables ? '?.' : ''}().catch(()=>{});
 `;
 }
 

@@ -32,7 +32,15 @@ const {
 } = PARTITION;
 
 /** The attributes that a check updates: the primary key, the token's expiry and the last use. */
-const CHANGED_BY_CHECK = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
+const CHANGED_BY_CHECK = [
+  'pk',
+  'sk',
+  'expiresAt',
+  'lastUsedAt',
+  'lastUsedAddress',
+  'lastUsedClient',
+  'activeDays',
+];
 
 /** The KMS operations that DynamoDB performs with the table's key on behalf of its callers. */
 const KEY_ACTIONS = ['Decrypt', 'DescribeKey', 'Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'];

@@ -83,6 +83,11 @@ export interface ApiKey {
   /** Source address of the last recorded use; '' if addresses are not recorded. */
   lastUsedAddress?: string | undefined;
   lastUsedClient?: string | undefined;
+  /**
+   * Days on which a use was recorded, as the number of days since 1970 in UTC. The daily sweep removes old days. A JSON
+   * text of the key does not contain them.
+   */
+  activeDays?: Set<number> | undefined;
   /** When the key was last reactivated after being idle, or last rotated, in epoch milliseconds. */
   activeSince?: number | undefined;
   /** The last notice that people got about the key, and the time to which the notice refers, in epoch milliseconds. */

@@ -247,7 +247,9 @@ function withActivity(key: ApiKey, today: ApiKey): ApiKey {
   const isUsedSince = (today.lastUsedAt ?? 0) > (key.lastUsedAt ?? 0);
   const { lastUsedAt, lastUsedAddress, lastUsedClient } = isUsedSince ? today : key;
   const activeSince = Math.min(key.activeSince ?? 0, today.activeSince ?? 0) || undefined;
-  return { ...key, lastUsedAt, lastUsedAddress, lastUsedClient, activeSince };
+  const activeDays = new Set([...(key.activeDays ?? []), ...(today.activeDays ?? [])]);
+  const activity = { lastUsedAt, lastUsedAddress, lastUsedClient, activeSince };
+  return { ...key, ...activity, activeDays: activeDays.size > 0 ? activeDays : undefined };
 }
 
 /**

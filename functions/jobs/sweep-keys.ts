@@ -1,3 +1,4 @@
+import { outdatedDays } from '../domain/active-days.ts';
 import { systemActor } from '../domain/actors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
@@ -6,7 +7,7 @@ import { noticeOf } from '../domain/key-status.ts';
 import type { ApiKey } from '../domain/records.ts';
 import { type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
-import { allApiKeys, markApiKey } from '../table/keys.ts';
+import { allApiKeys, markApiKey, removeActiveDays } from '../table/keys.ts';
 import { readPass, writePass } from '../table/reconcile.ts';
 import { directoryKey } from '../table/schema.ts';
 import type { Table } from '../table/table.ts';
@@ -27,7 +28,7 @@ const ACTOR = systemActor('sweep');
 
 /**
  * Reports keys that expire within 7 days, have expired, are idle, or have trust rules that do not bind a tenant. It
- * reports each of these conditions once, with an event. The sweep has no effect on whether a key is accepted, because
+ * reports each of these conditions once, with an event. It also removes outdated active days. The sweep has no effect on whether a key is accepted, because
  * the service decides that each time it reads the key.
  * @returns the number of events written
  * @throws Error if time runs out. Earlier reports are kept, and the next run (Lambda's retry or the next day's run)
@@ -48,6 +49,8 @@ export async function sweepKeys({
       if ('malformed' in key) continue;
       if (!hasTime()) return outOfTime();
       marked += await report(deployment, key);
+      const outdated = outdatedDays(key.activeDays, clock());
+      if (outdated.length > 0) await removeActiveDays(table, key, outdated);
     }
     done = deployment.id;
     if (!hasTime()) return outOfTime();

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { SHOWN_DAYS } from '../domain/active-days.ts';
 import { EVENT_SOURCE } from '../domain/cloud-event.ts';
 import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../domain/identifiers.ts';
 import { MAX_NETWORKS } from '../domain/networks.ts';
@@ -116,6 +117,10 @@ const apiKeyFields = {
     .object({ address: z.string().optional(), client: z.string().optional() })
     .optional()
     .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
+  activeDays: z.array(z.iso.date()).max(SHOWN_DAYS).meta({
+    description:
+      'Dates (UTC) of the last 90 days on which a use was recorded, oldest first. A use within `slideInterval` after the last recorded use may count for the day of that use.',
+  }),
   networks: z
     .array(z.string())
     .max(MAX_NETWORKS)

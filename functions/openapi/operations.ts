@@ -77,6 +77,7 @@ const apiKey = {
   scopes: EXAMPLE.scopes,
   enabled: true,
   status: 'active',
+  activeDays: [],
   networks: [],
   credentials: [{ createdAt: CREATED_AT }],
   createdAt: CREATED_AT,
@@ -412,6 +413,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
           {
             ...apiKey,
             lastUsedAt: LATER,
+            activeDays: [LATER.slice(0, 10)],
             lastUsedFrom: { address: '203.0.113.7', client: 'curl/8.5.0' },
             networks: ['203.0.113.0/24'],
           },

@@ -1,3 +1,4 @@
+import { activeDates } from '../domain/active-days.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { type KeyPolicy, policyViolations } from '../domain/key-policy.ts';
 import { type KeyStatus, statusOf } from '../domain/key-status.ts';
@@ -41,6 +42,7 @@ function shownWellFormedKey(key: ApiKey, now: number, { maxIdleDays, policy, iss
     expiresAt: time(key.validUntil),
     lastUsedAt: time(key.lastUsedAt),
     lastUsedFrom: shownOrigin({ address: key.lastUsedAddress, client: key.lastUsedClient }),
+    activeDays: activeDates(key.activeDays, now),
     networks: key.networks ?? [],
     trust: key.trust,
     unboundTrust: unbound.length > 0 ? unbound : undefined,
@@ -71,6 +73,7 @@ function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
     malformed: true,
     createdAt: time(timeOfUlid(ulid)),
     createdBy: key.createdBy ?? '',
+    activeDays: [],
     networks: [],
     credentials: [],
   };

@@ -1,8 +1,10 @@
+import { dayOf } from '../domain/active-days.ts';
 import type { CheckStore } from '../domain/check.ts';
 import { isLive } from '../domain/expiry.ts';
 import type { UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, PersonId } from '../domain/records.ts';
 import {
+  ADD_DAY,
   apiKeyKey,
   CHECKED_ATTRIBUTES,
   checkedKeys,
@@ -32,8 +34,8 @@ export function checkStore(table: Table, issuer: string): CheckStore {
 
     async extend(credential, hash, until, now, from) {
       // The condition also fails if there is no item, so that the update does not create an item.
-      const isStillValid = 'expiresAt > :now';
-      const isNotLater = 'expiresAt < :new';
+      const isStillValid = 'expiresAt>:now';
+      const isNotLater = 'expiresAt<:new';
       const outcome = await updateItem(table, {
         Key: checkedKeys(credential, hash).presented,
         UpdateExpression: `SET expiresAt = :new, ${LAST_USE}`,
@@ -76,16 +78,21 @@ export async function recordUse(
   now: number,
   from: UseOrigin,
 ): Promise<void> {
-  const isDue = '(attribute_not_exists(lastUsedAt) OR lastUsedAt <= :before)';
   await updateItem(table, {
     Key: apiKeyKey(deploymentId, ulid),
-    UpdateExpression: `SET ${LAST_USE}`,
-    ConditionExpression: `attribute_exists(pk) AND ${isDue}`,
-    ExpressionAttributeValues: { ':before': before, ...lastUse(now, from) },
+    UpdateExpression: `SET ${LAST_USE} ${ADD_DAY}`,
+    // The comparison with an attribute that does not exist is false.
+    ConditionExpression: 'attribute_exists(pk) AND NOT lastUsedAt>:before',
+    ExpressionAttributeValues: { ':before': before, ...keyUse(now, from) },
   });
 }
 
 /** Returns the values of `LAST_USE`. @param now epoch milliseconds */
-export function lastUse(now: number, { address, client }: UseOrigin) {
+function lastUse(now: number, { address, client }: UseOrigin) {
   return { ':at': now, ':address': address, ':client': client };
+}
+
+/** Returns the values of `LAST_USE` and `ADD_DAY`. @param now epoch milliseconds */
+export function keyUse(now: number, from: UseOrigin) {
+  return { ...lastUse(now, from), ':day': new Set([dayOf(now)]) };
 }

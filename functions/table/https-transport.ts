@@ -155,8 +155,12 @@ function errorOf(status: number, bytes: Buffer): DynamoError {
 // biome-ignore lint/suspicious/noExplicitAny: requests and responses of any operation; port.ts has their types
 type Json = any;
 
-/** The fields of requests and responses that contain attributes. If a field contains a list, its name ends in `s`. */
-const HAS_ATTRIBUTES = /^(Key|Item|ExpressionAttributeValues|ExclusiveStartKey|Attributes|LastEvaluatedKey)$/;
+/**
+ * The fields of requests and responses that contain attributes, such as `LastEvaluatedKey` and
+ * `ExpressionAttributeValues`. If a field contains a list, its name ends in `s`. The name of the service's table does not
+ * match, because it contains a hyphen.
+ */
+const HAS_ATTRIBUTES = /^(Item|Attributes|\w*Key|Ex\w+Values)$/;
 
 /** Converts the attributes in a request or a response. @param name name of the field that holds `value` */
 function converted(convert: (value: Json) => unknown, value: Json, name = ''): Json {
@@ -181,7 +185,7 @@ interface AttributeValue {
   NULL?: true;
   L?: AttributeValue[];
   M?: AttributeMap;
-  SS?: string[];
+  NS?: string[];
 }
 type AttributeMap = Record<string, AttributeValue>;
 
@@ -192,7 +196,8 @@ function toAttribute(value: Json): AttributeValue {
   if (type === 'number') return { N: `${value}` };
   if (type === 'boolean') return { BOOL: value };
   if (Array.isArray(value)) return { L: value.map(toAttribute) };
-  if (value instanceof Set) return { SS: [...value] };
+  // The functions that use this transport write no sets of texts.
+  if (value instanceof Set) return { NS: [...value].map(String) };
   if (value === null) return { NULL: true };
   return value && { M: mapped(value, toAttribute) };
 }
@@ -201,7 +206,8 @@ function plainValue(value: AttributeValue): unknown {
   if (value.N) return Number(value.N);
   if (value.L) return value.L.map(plainValue);
   if (value.M) return mapped(value.M, plainValue);
-  // NULL becomes null. Sets and binary values would also become null, but no item that this transport reads contains
-  // them.
+  if (value.NS) return new Set(value.NS.map(Number));
+  // NULL becomes null. Sets of texts and binary values would also become null, but no item that this transport reads
+  // contains them.
   return value.S ?? value.BOOL ?? null;
 }

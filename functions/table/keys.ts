@@ -37,6 +37,7 @@ import {
   setAttributes,
   type Table,
   transact,
+  updateItem,
   type Write,
   withCondition,
 } from './table.ts';
@@ -341,6 +342,20 @@ export async function markApiKey(
     event,
   );
   return !refused;
+}
+
+/** Removes active days from a key that still exists. @param days days since 1970 in UTC; at least one */
+export async function removeActiveDays(
+  table: Table,
+  { deploymentId, ulid }: Pick<ApiKey, 'deploymentId' | 'ulid'>,
+  days: readonly number[],
+): Promise<void> {
+  await updateItem(table, {
+    Key: apiKeyKey(deploymentId, ulid),
+    UpdateExpression: 'DELETE activeDays :days',
+    ConditionExpression: 'attribute_exists(pk)',
+    ExpressionAttributeValues: { ':days': new Set(days) },
+  });
 }
 
 /**

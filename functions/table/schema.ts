@@ -186,6 +186,8 @@ const isNotice = (value: unknown): value is NonNullable<ApiKey['notice']> =>
 
 const isTextSet = (value: unknown): value is Set<string> => value instanceof Set && [...value].every(is.text);
 
+const isDays = (value: unknown): value is Set<number> => value instanceof Set && [...value].every(is.whole);
+
 const isRejectedCall = (value: unknown): value is RejectedCall =>
   isFields(value) &&
   is.whole(value.at) &&
@@ -292,7 +294,9 @@ export const CHECKED_ATTRIBUTES = {
 };
 
 /** The part of an update expression that records a use. */
-export const LAST_USE = 'lastUsedAt = :at, lastUsedAddress = :address, lastUsedClient = :client';
+export const LAST_USE = 'lastUsedAt=:at,lastUsedAddress=:address,lastUsedClient=:client';
+/** The part of an update expression that records on which day a key was used. It follows `SET`. */
+export const ADD_DAY = 'ADD activeDays :day';
 
 /** Converts the items that a check read to its records. */
 export function fromChecked(
@@ -374,6 +378,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     lastEnabled: optional(it.lastEnabled, isEnabling),
     lastUsedAddress: optional(it.lastUsedAddress, is.text),
     lastUsedClient: optional(it.lastUsedClient, is.text),
+    activeDays: optional(it.activeDays, isDays),
   }));
   const hasCredential = key && (key.secrets.length > 0 || key.trust);
   const isEnabledLeak = key?.enabled && key.leak;

@@ -5,9 +5,10 @@ import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, Generation, SecretHash, Token } from '../domain/records.ts';
 import { TOKEN_ID, tokenIdOf } from '../domain/secrets.ts';
 import type { UsedSubject } from '../domain/subject-token.ts';
-import { lastUse } from './checks.ts';
+import { keyUse } from './checks.ts';
 import * as PARTITION from './partition-keys.ts';
 import {
+  ADD_DAY,
   apiKeyKey,
   checkedKeys,
   deploymentKey,
@@ -113,7 +114,7 @@ export async function putTokenOfFirstUse(
     {
       Update: {
         Key: apiKeyKey(key.deploymentId, key.ulid),
-        UpdateExpression: `SET secrets = :secrets, #lastUse = :at, ${LAST_USE}`,
+        UpdateExpression: `SET secrets = :secrets, #lastUse = :at, ${LAST_USE} ${ADD_DAY}`,
         // The revision is unchanged only if the key was neither rotated nor edited.
         ConditionExpression: `generation = :generation AND revision = :revision AND ${isUnused}`,
         ExpressionAttributeNames: { '#hash': 'hash', '#lastUse': lastUseOf(secret.hash) },
@@ -122,7 +123,7 @@ export async function putTokenOfFirstUse(
           ':hash': secret.hash,
           ':generation': key.generation,
           ':revision': key.revision,
-          ...lastUse(now, from),
+          ...keyUse(now, from),
         },
       },
     },
@@ -176,10 +177,10 @@ export async function recordSecretUse(
   const isDue = '(attribute_not_exists(#lastUse) OR #lastUse <= :before)';
   const update = {
     Key: apiKeyKey(key.deploymentId, key.ulid),
-    UpdateExpression: `SET #lastUse = :at, ${LAST_USE}`,
+    UpdateExpression: `SET #lastUse = :at, ${LAST_USE} ${ADD_DAY}`,
     ConditionExpression: `${pathOf(secret, key)}.#hash = :hash AND ${isDue}`,
     ExpressionAttributeNames: { '#hash': 'hash', '#lastUse': lastUseOf(secret.hash) },
-    ExpressionAttributeValues: { ':hash': secret.hash, ':before': before, ...lastUse(now, from) },
+    ExpressionAttributeValues: { ':hash': secret.hash, ':before': before, ...keyUse(now, from) },
   };
   if (event) await transact(table, [{ Update: update }], event);
   else await updateItem(table, update);

@@ -157,12 +157,14 @@ describe('replaying secrets onto a key from a backup', () => {
       secrets: [{ ...next, retiresAt: LATER + 5, lastUsedAt: LATER }],
       lastUsedAt: LATER,
       lastUsedAddress: '192.0.2.1',
+      activeDays: new Set([3, 4]),
     });
-    expect(replayedWith(waiting, { today })).toEqual({
+    expect(replayedWith({ ...waiting, activeDays: new Set([2, 3]) }, { today })).toEqual({
       key: apiKey({
         secrets: [{ ...old, retiresAt: MADE_AT, retiresOnFirstUse: undefined } as never, ...today.secrets],
         lastUsedAt: LATER,
         lastUsedAddress: '192.0.2.1',
+        activeDays: new Set([2, 3, 4]),
       }),
       doubts: [],
     });

@@ -380,6 +380,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
       malformed: true,
       createdAt: '2030-01-01T12:00:00.500Z',
       createdBy: '',
+      activeDays: [],
       networks: [],
       credentials: [],
     });

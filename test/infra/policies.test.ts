@@ -37,7 +37,15 @@ describe("a function's role", () => {
     "the %s function's role can read, and can update only a token's expiry and the last use, but can never put or delete",
     (name) => {
       const [actions, resource, condition] = items(['UpdateItem'], DEPLOYMENT);
-      const attributes = ['pk', 'sk', 'expiresAt', 'lastUsedAt', 'lastUsedAddress', 'lastUsedClient'];
+      const attributes = [
+        'pk',
+        'sk',
+        'expiresAt',
+        'lastUsedAt',
+        'lastUsedAddress',
+        'lastUsedClient',
+        'activeDays',
+      ];
       expectPermissions(name, items(['BatchGetItem'], DEPLOYMENT, PERSON), [
         actions,
         resource,

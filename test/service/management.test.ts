@@ -162,6 +162,7 @@ describe('API keys', () => {
       status: 'active',
       createdAt: AT_NOON,
       createdBy: subOf(await service.signIn('admin')),
+      activeDays: [],
       networks: [],
       credentials: [{ createdAt: AT_NOON }],
       secret: expect.any(String),

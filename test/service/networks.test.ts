@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
-import { callAs, exchange, newToken, withoutUpdate } from '../support/service.ts';
+import { callAs, exchange, newToken, partition, withoutUpdate } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
+const DAY = 86_400;
 const HERE = ['127.0.0.0/8', '::1/128'];
 const ELSEWHERE = ['192.0.2.0/24', '2001:db8::/32'];
 
@@ -173,6 +174,30 @@ describe("a key's last use", () => {
     expect(later.lastUsedAt).toBe('2030-01-01T12:10:00.500Z');
     expect(later.lastUsedFrom).toEqual({ address: '127.0.0.1', client: 'airflow/3.1' });
     expect(later.credentials).toEqual(first.credentials);
+  });
+
+  it('shows the days of the last 90 days on which an exchange or a use was recorded, and the daily sweep removes older days', async () => {
+    const key = await newKey();
+    const deploymentId = `net-${count}`;
+    const dayOf = (date: string) => Date.parse(date) / 86_400_000;
+    expect((await keyOf(key.path)).activeDays).toEqual([]);
+    const token = await swap(service, key);
+    service.clock.advance(DAY / 2);
+    await use(service, token);
+    await use(service, token);
+    expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-01', '2030-01-02']);
+    service.clock.advance(88 * DAY);
+    await swap(service, key);
+    expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-01', '2030-01-02', '2030-03-31']);
+    service.clock.advance(DAY);
+    expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-02', '2030-03-31']);
+    const daysOf = async () =>
+      (await partition(service, `DEPLOYMENT#${deploymentId}`)).flatMap(({ activeDays }) => [
+        ...((activeDays as Set<number>) ?? []),
+      ]);
+    expect((await daysOf()).sort()).toEqual(['2030-01-01', '2030-01-02', '2030-03-31'].map(dayOf));
+    await service.invoke('sweep-keys', {});
+    expect((await daysOf()).sort()).toEqual(['2030-01-02', '2030-03-31'].map(dayOf));
   });
 
   it('also records the last use of each secret during a rotation', async () => {

@@ -4,12 +4,14 @@ import { newUlid } from '../../functions/domain/mint.ts';
 import { checkStore } from '../../functions/table/checks.ts';
 import {
   CHECKED_ATTRIBUTES,
+  fromApiKey,
   personKey,
   toApiKey,
   toDeployment,
   toGrant,
   toToken,
 } from '../../functions/table/schema.ts';
+import type { Table } from '../../functions/table/table.ts';
 import { apiKey, deployment, GENERATION, grant, KEY_ULID, MADE_AT, token } from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
@@ -175,11 +177,42 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
     it('records the first use of a key, and later uses when the last recorded use is old enough', async () => {
       await store.put(toApiKey(apiKey()));
       await recordUse(10, 20);
-      expect(await store.get(ofKey)).toEqual({ ...toApiKey(apiKey()), ...noted(20) });
+      const activeDays = new Set([0]);
+      expect(await store.get(ofKey)).toEqual({ ...toApiKey(apiKey()), ...noted(20), activeDays });
       await recordUse(19, 30);
       expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 20 });
       await recordUse(20, 30);
       expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 30 });
+    });
+
+    it('adds the day of each recorded use to the active days of the key', async () => {
+      await store.put(toApiKey(apiKey()));
+      for (const day of [0, 1, 1, 2]) await recordUse(day * 86_400_000, day * 86_400_000);
+      expect((await store.get(ofKey))?.activeDays).toEqual(new Set([0, 1, 2]));
+      expect(fromApiKey(await store.get(ofKey))?.activeDays).toEqual(new Set([0, 1, 2]));
+    });
+
+    it('recording a use costs one write unit for a key of 600 bytes with 90 active days', async () => {
+      const sizeOf = (item: object) => Buffer.byteLength(JSON.stringify(item));
+      const key = apiKey({ activeDays: new Set(Array.from({ length: 89 }, (_, n) => 20_000 + n)) });
+      const filled = { ...key, description: 'd'.repeat(600 - sizeOf(toApiKey(key))) };
+      await store.put(toApiKey(filled));
+      const units: unknown[] = [];
+      const metered: Table = {
+        ...store.table,
+        port: async (operation, input, timeout) => {
+          const outcome = await store.table.port(
+            operation,
+            { ...input, ReturnConsumedCapacity: 'TOTAL' } as typeof input,
+            timeout,
+          );
+          units.push(outcome);
+          return outcome;
+        },
+      };
+      await checkStore(metered, 'https://login.test').recordUse(OF_TOKEN, 10, 20_089 * 86_400_000, FROM);
+      expect(units).toMatchObject([{ output: { ConsumedCapacity: { CapacityUnits: 1 } } }]);
+      expect(fromApiKey(await store.get(ofKey))?.activeDays?.size).toBe(90);
     });
 
     it('recording a use does not re-create a deleted key', async () => {

@@ -140,7 +140,12 @@ describe("a new secret's first token", () => {
     expect(await tokens.putTokenOfFirstUse(table, token(), key, first)).toBe(true);
     expect(await store.get(ofToken)).toBeDefined();
     expect(await store.partition('EVENTS#etl')).toEqual([toEvent(event())]);
-    const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
+    const used = {
+      lastUsedAt: 9,
+      lastUsedAddress: '192.0.2.1',
+      lastUsedClient: 'curl/8',
+      activeDays: new Set([0]),
+    };
     expect(await store.get(ofKey)).toEqual({
       ...toApiKey(apiKey({ secrets, name: 'kept', ...used })),
       'lastUsedAt#n': 9,
@@ -183,7 +188,12 @@ describe('using an API key', () => {
       { hash: 'b', createdAt: 2 },
     ],
   });
-  const used = { lastUsedAt: 9, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
+  const used = {
+    lastUsedAt: 9,
+    lastUsedAddress: '192.0.2.1',
+    lastUsedClient: 'curl/8',
+    activeDays: new Set([0]),
+  };
 
   it('records a use on the key and on the secret', async () => {
     await store.put(toApiKey(key));
