@@ -123,6 +123,10 @@ describe('the release steps that build the package', () => {
   });
 });
 
+it('leaves provenance to the workflow, so that the first version can be published by hand', () => {
+  expect(manifest).not.toHaveProperty('publishConfig');
+});
+
 describe('the release step that publishes to npm', () => {
   const tarball = `deployment-api-keys-${version}.tgz`;
   const published = `npm publish ./${tarball} --provenance --access public`;
