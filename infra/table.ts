@@ -85,10 +85,12 @@ const USES = {
     UpdateItem: [PERSON],
     ConditionCheckItem: [PERSON],
   },
-  /** Reads all keys. Records and disables the keys of a person whose access was ended, and writes the events. */
+  /**
+   * Reads all keys. Records, counts and disables the keys of a person whose access was ended, and writes the events.
+   */
   findKeys: {
     GetItem: [DEPLOYMENT, PERSON],
-    Query: [DEPLOYMENT, DIRECTORY, PEOPLE],
+    Query: [DEPLOYMENT, DIRECTORY, PEOPLE, PERSON],
     PutItem: [EVENTS, PERSON],
     UpdateItem: [DEPLOYMENT, PERSON],
     DeleteItem: [PEOPLE],

@@ -6,11 +6,12 @@ import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { mustBeDisabled, reasonsToHold } from '../domain/held-keys.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
-import type { AccessRecord, ApiKey, HeldKey, MalformedKey, PersonId } from '../domain/records.ts';
+import type { AccessJob, AccessRecord, ApiKey, MalformedKey, PersonId } from '../domain/records.ts';
 import { disabled } from '../domain/rotation.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
 import { allApiKeys, disableMalformedKey, editApiKey, readApiKey } from '../table/keys.ts';
 import {
+  countHeldKeys,
   deleteMark,
   finishJob,
   heldKeyWrite,
@@ -25,9 +26,9 @@ import type { Table } from '../table/table.ts';
 export interface EndAccessDependencies {
   table: Table;
   clock: Clock;
-  /** Reports whether there is time for one more Deployment. */
+  /** Reports whether there is time to disable one more key, or to read the keys of one more Deployment. */
   hasTime: () => boolean;
-  /** Starts the job again for the remaining Deployments. */
+  /** Starts the job again for the remaining keys. */
   defer: (person: PersonId) => Promise<void>;
   /** Signs the person out everywhere if the stack uses its own user pool; undefined for any other issuer. */
   signOut: ((sub: string) => Promise<void>) | undefined;
@@ -67,7 +68,8 @@ export async function endAccessOfAll(dependencies: EndAccessDependencies): Promi
 
 /**
  * Finds the keys of a person whose access was ended, and disables them if requested. Reads all Deployments and keys
- * with strongly consistent queries, and continues where an earlier run stopped.
+ * with strongly consistent queries, and continues where an earlier run stopped. Each run records at least one key, or
+ * completes at least one Deployment, if there is time for that when it starts.
  * @returns `nothing to do` if the job has finished or the person's record was deleted, but not if the record is
  * malformed, because someone can repair it
  */
@@ -79,45 +81,55 @@ async function runJob(
   const { record, isThere } = await readAccessRecord(table, person);
   if (!record) return isThere ? undefined : 'nothing to do';
   if (record.job.finishedAt !== undefined) return 'nothing to do';
-  if (record.job.after === undefined) await signOut?.(person.sub);
   let { job } = record;
+  const isFirstRun = job.after === undefined && job.found === 0;
+  if (isFirstRun) await signOut?.(person.sub);
   for await (const deployment of allDeployments(table, job.after)) {
-    if (!hasTime()) {
-      if (await writeJob(table, person, job)) await defer(person);
-      return undefined;
-    }
+    if (!hasTime()) return pause();
     for await (const key of allApiKeys(table, deployment)) {
-      const held = await hold(key, deployment, { ...record, job }, dependencies);
-      if (held) job = { ...job, found: job.found + 1, disabled: job.disabled + (held.disabled ? 1 : 0) };
+      // The next run reads the keys of this Deployment again, and skips the ones that are recorded.
+      const isRecorded = await hold(key, deployment, { ...record, job }, dependencies);
+      if (isRecorded && !hasTime()) return pause();
     }
     job = { ...job, after: deployment.id };
   }
+  job = await counted(job);
   const now = clock();
   const data = { ...person, keys: job.keys, found: job.found, disabled: job.disabled };
   const event = newEvent('person.keys_found', OF_PEOPLE, ACTOR, now, data);
   await finishJob(table, person, { ...job, finishedAt: now }, event);
   return undefined;
+
+  /** Saves the progress, and starts the job again unless it has finished or another job has replaced it. */
+  async function pause(): Promise<undefined> {
+    if (await writeJob(table, person, await counted(job))) await defer(person);
+  }
+
+  /** Counts the recorded keys, because an earlier run can have recorded keys without saving its progress. */
+  async function counted(job: AccessJob): Promise<AccessJob> {
+    return { ...job, ...(await countHeldKeys(table, person, job.id)) };
+  }
 }
 
 /**
  * Records a key that belongs to the person, and disables it if required.
- * @returns undefined if the key does not belong to the person
+ * @returns false if the key does not belong to the person, or if the job has already recorded it
  */
 async function hold(
   listed: ApiKey | MalformedKey,
   deployment: ListedDeployment,
   record: AccessRecord,
   { table, clock }: EndAccessDependencies,
-): Promise<HeldKey | undefined> {
+): Promise<boolean> {
   const keyId = formatKeyId(listed.deploymentId, listed.ulid);
   let key: ApiKey | MalformedKey | undefined = listed;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const now = clock();
     const reasons = key ? reasonsToHold(key, record.sub, now) : [];
-    if (!key || reasons.length === 0) return undefined;
+    if (!key || reasons.length === 0) return false;
     const earlier = await readHeldKey(table, record, keyId);
     // An earlier run has already processed this key. If someone has enabled the key since then, it stays enabled.
-    if (earlier?.jobId === record.job.id) return earlier;
+    if (earlier?.jobId === record.job.id) return false;
     const held = { keyId, jobId: record.job.id, name: key.name ?? keyId, reasons, disabled: true };
     const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
     const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
@@ -125,15 +137,15 @@ async function hold(
       const isToDisable = record.job.keys === 'disable' && key.enabled !== false;
       if (isToDisable) await disableMalformedKey(table, key, undefined, event);
       await putHeldKey(table, record, { ...held, disabled: isToDisable });
-      return { ...held, disabled: isToDisable };
+      return true;
     }
     if (!mustBeDisabled(key, record)) {
       await putHeldKey(table, record, { ...held, disabled: false });
-      return { ...held, disabled: false };
+      return true;
     }
     const next = { ...disabled(key), epoch: key.epoch + 1, revision: key.revision + 1 };
     const more = [heldKeyWrite(record, held)];
-    if ((await editApiKey(table, next, event, { more })) === 'written') return held;
+    if ((await editApiKey(table, next, event, { more })) === 'written') return true;
     key = await readApiKey(table, deployment, listed.ulid);
   }
   throw new Error(`${keyId} keeps changing`);

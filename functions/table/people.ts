@@ -292,3 +292,21 @@ export async function listHeldKeys(
   });
   return { items, next: next?.sk.slice(SORT.key.length) };
 }
+
+/** Counts the keys that a job has found, and those of them that it has disabled. */
+export async function countHeldKeys(
+  table: Table,
+  person: PersonId,
+  jobId: string,
+): Promise<Pick<AccessJob, 'found' | 'disabled'>> {
+  const count = { found: 0, disabled: 0 };
+  for await (const { items } of queryPages(table, inPartition(personKey(person).pk, SORT.key))) {
+    for (const item of items) {
+      const key = parse(table, item, fromHeldKey);
+      if (key?.jobId !== jobId) continue;
+      count.found++;
+      if (key.disabled) count.disabled++;
+    }
+  }
+  return count;
+}

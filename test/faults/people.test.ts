@@ -384,6 +384,52 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect(await service.use(token)).toBe(401);
   });
 
+  it('#63: the job runs out of time within a Deployment, and later runs count each of its keys once', async () => {
+    const made = [await newKey(), await newKey(), await newKey()];
+    const { port } = service.table;
+    let hasTime = true;
+    const left: number[] = [];
+    const progress: object[] = [];
+    must(await end({ keys: 'disable' }), 202);
+    try {
+      service.table.port = async (operation, input, timeout) => {
+        const outcome = await port(operation, input, timeout);
+        // The job's only transactions disable a key, or finish the job.
+        if (operation === 'TransactWriteItems') hasTime = false;
+        return outcome;
+      };
+      for (let run = 1; run <= made.length; run++) {
+        hasTime = true;
+        await service.findKeys(() => hasTime);
+        const all = must(await service.call('GET', keys(), { as: 'eve' }), 200).json.items;
+        left.push(all.filter(({ enabled }: { enabled: boolean }) => enabled).length);
+        progress.push((await find()).job);
+      }
+    } finally {
+      service.table.port = port;
+    }
+    expect(left).toStrictEqual([2, 1, 0]);
+    const saved = { keys: 'disable', status: 'running' };
+    expect(progress).toStrictEqual([1, 2, 3].map((found) => ({ ...saved, found, disabled: found })));
+    await service.findKeys();
+    expect((await find()).job).toStrictEqual({
+      ...{ keys: 'disable', status: 'finished', found: 3, disabled: 3 },
+      finishedAt: new Date(service.time.now).toISOString(),
+    });
+    expect(Object.values(await listed())).toStrictEqual(made.map(() => [['created', 'secret'], true]));
+  });
+
+  it('#63: the job counts each key that it has recorded, even if the key was deleted before the job finished', async () => {
+    const made = [await newKey(), await newKey(), await newKey()];
+    must(await end({ keys: 'report' }), 202);
+    calls = [];
+    await service.findKeys(() => calls.filter((name) => name === 'PutItem').length < 2);
+    expect((await find()).job).toMatchObject({ status: 'running', found: 2 });
+    must(await service.call('DELETE', `${keys()}/${made[0]?.id}`, { as: 'eve' }), 204);
+    await service.findKeys();
+    expect((await find()).job).toMatchObject({ status: 'finished', found: 3, disabled: 0 });
+  });
+
   it('#63: the job does not disable a key that somebody else has since re-enabled, but disables a key that the person re-enabled', async () => {
     const [one, two, three] = [await newKey(), await newKey(), await newKey()];
     must(await end({ keys: 'disable' }), 202);

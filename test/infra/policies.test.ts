@@ -163,7 +163,7 @@ describe("a function's role", () => {
     expectPermissions(
       'EndAccess',
       items(['GetItem', 'UpdateItem'], DEPLOYMENT, PERSON),
-      items(['Query'], DEPLOYMENT, 'DEPLOYMENTS', 'PEOPLE'),
+      items(['Query'], DEPLOYMENT, 'DEPLOYMENTS', 'PEOPLE', PERSON),
       items(['PutItem'], EVENTS, PERSON),
       items(['DeleteItem'], 'PEOPLE'),
       [
