@@ -234,7 +234,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(await is.use(token)).toBe(401);
   });
 
-  it('after a change of the issuer, a temporary token whose access was ended becomes valid again, until end-tokens revokes it', async () => {
+  it('a temporary token whose access was ended becomes valid again after a change of the issuer, until end-tokens revokes it', async () => {
     const { was, is, id, later } = await change({}, { issuer: 'https://other.test' });
     const token = await temporaryToken(was, id, 'grace');
     const kept = await temporaryToken(was, id, 'ada');
