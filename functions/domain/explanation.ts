@@ -53,11 +53,7 @@ function explained(
 ): ExplainedDifference {
   switch (one.kind) {
     case 'signature':
-      return {
-        kind: 'signature',
-        detail:
-          'The signature is not valid: no current key of the issuer made it. The claims of the token are not shown.',
-      };
+      return { kind: 'signature', detail: signatureSentence(one.allowedAlgorithms) };
     case 'time':
       return explainedTime(one.fault, claims, now);
     case 'issuer':
@@ -86,6 +82,15 @@ function explained(
       };
   }
 }
+
+function signatureSentence(allowedAlgorithms: readonly string[] | undefined): string {
+  const why = allowedAlgorithms
+    ? `the algorithm (alg) of a token of this issuer must be ${EITHER.format(allowedAlgorithms)}`
+    : 'no current key of the issuer made it';
+  return `The signature is not valid: ${why}. The claims of the token are not shown.`;
+}
+
+const EITHER = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
 function explainedIssuer(expected: string, named: string | undefined): ExplainedDifference {
   const of = { kind: 'issuer', claim: 'iss', expected } as const;

@@ -1,4 +1,4 @@
-import type { SubjectToken, TimeFault, VerifiedClaims } from './subject-token.ts';
+import type { InvalidSignature, SubjectToken, TimeFault, VerifiedClaims } from './subject-token.ts';
 import {
   type ClaimRule,
   entryOf,
@@ -15,11 +15,13 @@ export type ExaminedSubject =
   /** The token's signature is valid, but its times are not. */
   | { subject: SubjectToken; claims: VerifiedClaims; fault: TimeFault }
   /** The issuer or the signature is not valid, so nothing in the token can be trusted. */
-  | { subject: SubjectToken; claims?: undefined; fault: 'untrusted_issuer' | 'signature' };
+  | { subject: SubjectToken; claims?: undefined; fault: 'untrusted_issuer' }
+  | ({ subject: SubjectToken } & InvalidSignature);
 
 /** One difference between a subject token and the tokens that a rule accepts. */
 export type Difference =
-  | { kind: 'signature' }
+  /** `allowedAlgorithms` is undefined if the token's algorithm is allowed. */
+  | { kind: 'signature'; allowedAlgorithms: readonly string[] | undefined }
   | { kind: 'time'; fault: TimeFault }
   /** `actual` is undefined if the stack does not trust the issuer that the token names. */
   | { kind: 'issuer'; expected: string; actual: string | undefined }
@@ -71,16 +73,14 @@ export function noMatchReason(
   return ofIssuer.every((it) => differs(it, 'audience')) ? 'audience' : 'claims';
 }
 
-function differencesOf(
-  rule: TrustRule,
-  { subject, claims, fault }: ExaminedSubject,
-  audience: string,
-): Difference[] {
-  if (!claims) {
-    return fault === 'untrusted_issuer'
-      ? [{ kind: 'issuer', expected: rule.issuer, actual: undefined }]
-      : [{ kind: 'signature' }];
+function differencesOf(rule: TrustRule, token: ExaminedSubject, audience: string): Difference[] {
+  if (token.fault === 'untrusted_issuer') {
+    return [{ kind: 'issuer', expected: rule.issuer, actual: undefined }];
   }
+  if (token.fault === 'signature') {
+    return [{ kind: 'signature', allowedAlgorithms: token.allowedAlgorithms }];
+  }
+  const { subject, claims, fault } = token;
   const differences: (Difference | false)[] = [
     fault !== undefined && { kind: 'time', fault },
     rule.issuer !== subject.issuer && { kind: 'issuer', expected: rule.issuer, actual: subject.issuer },

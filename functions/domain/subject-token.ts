@@ -36,7 +36,15 @@ export type TimeFault =
 export type Verification =
   | { claims: VerifiedClaims; fault?: undefined }
   | { claims: VerifiedClaims; fault: TimeFault }
-  | { claims?: undefined; fault: 'signature' };
+  | InvalidSignature;
+
+/** The result of verifying a JWT whose signature is not valid. */
+export interface InvalidSignature {
+  claims?: undefined;
+  fault: 'signature';
+  /** The algorithms with which the issuer can sign, if the token's `alg` is not one of them. */
+  allowedAlgorithms?: readonly string[];
+}
 
 /** Data that the service stores about a used subject token, so that it accepts the token only once. */
 export interface UsedSubject {

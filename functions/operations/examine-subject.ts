@@ -23,8 +23,9 @@ export async function examineSubject(
   const subject = parseSubjectToken(subjectToken);
   if (!subject) return undefined;
   if (findIssuer(trust.issuers, subject.issuer) === undefined) return { subject, fault: 'untrusted_issuer' };
-  const { claims, fault: found } = await trust.verify(subject.issuer, subject.jwt);
-  if (!claims) return { subject, fault: 'signature' };
-  const fault = found ?? timeFaultOf(claims, clock());
+  const verification = await trust.verify(subject.issuer, subject.jwt);
+  if (verification.fault === 'signature') return { subject, ...verification };
+  const { claims } = verification;
+  const fault = verification.fault ?? timeFaultOf(claims, clock());
   return fault === undefined ? { subject, claims } : { subject, claims, fault };
 }

@@ -97,10 +97,11 @@ export function openIssuers(
   }
 
   return async (issuer, jwt) => {
+    const algorithms = algorithmsOf(findIssuer(issuers, issuer) ?? issuer) ?? ALGORITHMS;
     const verify = async ({ keys }: Kept): Promise<JWTPayload> => {
       const options = {
         issuer,
-        algorithms: [...(algorithmsOf(findIssuer(issuers, issuer) ?? issuer) ?? ALGORITHMS)],
+        algorithms: [...algorithms],
         requiredClaims: ['exp'],
         clockTolerance: TOLERANCE,
         currentDate: new Date(clock()),
@@ -117,6 +118,9 @@ export function openIssuers(
       });
       return { claims };
     } catch (error) {
+      if (error instanceof errors.JOSEAlgNotAllowed) {
+        return { fault: 'signature', allowedAlgorithms: algorithms };
+      }
       return verificationOf(error, issuer);
     }
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { TrustedIssuer } from '../../functions/domain/trust.ts';
 import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, partsOf, startTable } from '../support/in-process.ts';
@@ -10,16 +11,24 @@ const ci = await startCiIssuer();
 const other = await startCiIssuer('ES256');
 const down = await startCiIssuer();
 const foreign = await startCiIssuer();
+const selfManaged = await startCiIssuer('ES256');
 const GITLAB = 'https://gitlab.com';
 const engine = await startTable();
 afterAll(() => engine.stop());
 
 /** The operations of all calls to the table since a test last emptied this list. */
 const calls: string[] = [];
-const verify = openIssuers(() => service.time.now, { issuers: [] });
+const issuers: TrustedIssuer[] = [
+  ci.url,
+  other.url,
+  down.url,
+  GITLAB,
+  { issuer: selfManaged.url, preset: 'gitlab' },
+];
+const verify = openIssuers(() => service.time.now, { issuers });
 const service = inProcess(engine, {
   trust: {
-    issuers: [ci.url, other.url, down.url, GITLAB],
+    issuers,
     verify: (issuer, jwt) => verify(issuer, jwt),
   },
   around: (when, { operation }) => {
@@ -311,12 +320,35 @@ describe('an explanation', () => {
       `${header}.${payload}.${Buffer.alloc(256, 1).toString('base64url')}`,
       `${header}.${payload}.${Buffer.from(signature, 'base64url').subarray(1).toString('base64url')}`,
       await foreign.sign({ claims: CLAIMS, audience: AUDIENCE, expires: NOW - 60, iss: ci.url }),
-      `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.${signature}`,
-      `${Buffer.from('{"alg":"HS256","kid":"one"}').toString('base64url')}.${payload}.${signature}`,
+      `${Buffer.from('{"alg":"ES256","kid":"one"}').toString('base64url')}.${payload}.${signature}`,
     ]) {
       const reply = await explain(key, subject);
       expect(reply.json).toEqual(answerOf([SIGNATURE]));
     }
+  });
+
+  it('an explanation names the allowed algorithms of an issuer without a preset when the token is signed with another one', async () => {
+    const key = await newKey([RULE]);
+    const [, payload, signature] = (await sign()).split('.');
+    const detail =
+      'The signature is not valid: the algorithm (alg) of a token of this issuer must be RS256, RS384, RS512, PS256, ' +
+      'PS384, PS512, ES256, ES384, ES512 or EdDSA. The claims of the token are not shown.';
+    for (const header of [{ alg: 'none' }, { alg: 'HS256', kid: 'one' }]) {
+      const part = Buffer.from(JSON.stringify(header)).toString('base64url');
+      const reply = await explain(key, `${part}.${payload}.${signature}`);
+      expect(reply.json).toEqual(answerOf([{ kind: 'signature', detail }]));
+    }
+  });
+
+  it("an explanation names the algorithm of the issuer's preset when the issuer signs with another one", async () => {
+    const { url } = selfManaged;
+    const key = await newKey([{ issuer: url, claims: { project_id: '20' } }]);
+    const subject = await sign({ project_id: '20' }, { from: selfManaged });
+    const detail =
+      'The signature is not valid: the algorithm (alg) of a token of this issuer must be RS256. ' +
+      'The claims of the token are not shown.';
+    expect((await explain(key, subject)).json).toEqual(answerOf([{ kind: 'signature', detail }], url));
+    expect((await exchange(key.id, subject)).status).toBe(400);
   });
 
   it('an explanation neither contacts nor names an issuer that the setting does not list', async () => {
