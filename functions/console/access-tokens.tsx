@@ -4,38 +4,32 @@ import { DialogFooter, KeyFacts, type OneKeyDialogProps, useKeyChanges } from '.
 import { CameFrom, Failure, Scopes, Time } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { AccessToken, ApiKey } from './resources.ts';
-import { type Listing, type Loaded, useAction, useLoad, useTools } from './state.ts';
-import { exactTime } from './words.ts';
+import { type Pages, useAction, usePages, useTools } from './state.ts';
+import { exactTime, withoutDeployment } from './words.ts';
 
 /** Returns the cache key for an API key's loaded access tokens. */
 const listingOf = (keyId: string) => `access-tokens ${keyId}`;
 
 /** Loads the first active access tokens of a key. */
-export function useAccessTokens(deploymentId: string, keyId: string): Loaded<Listing<AccessToken>> {
+export function useAccessTokens(deploymentId: string, keyId: string): Pages<AccessToken> {
   const { api } = useTools();
-  return useLoad(listingOf(keyId), () => api.accessTokens(deploymentId, keyId));
+  return usePages(listingOf(keyId), (cursor) => api.accessTokens(deploymentId, keyId, cursor));
 }
 
 interface CardProps {
   apiKey: ApiKey;
   deploymentId: string;
-  listing: Loaded<Listing<AccessToken>>;
+  listing: Pages<AccessToken>;
 }
 
 /** Shows the active access tokens of a key, most recently used first. */
 export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
-  const { api } = useTools();
   const { isBusy, error, run } = useAction();
   const { onTokensRevoked } = useKeyChanges(deploymentId);
   const [revoking, setRevoking] = useState<AccessToken>();
   const { data, update } = listing;
   const tokens = (data?.items ?? []).toSorted(byUse);
   const nextCursor = data?.nextCursor;
-  const showMore = () =>
-    run(async () => {
-      const next = await api.accessTokens(deploymentId, apiKey.id, nextCursor);
-      update(({ items }) => ({ items: [...items, ...next.items], nextCursor: next.nextCursor }));
-    });
   return (
     <section class="card" aria-label="Active tokens">
       <div class="card-head">
@@ -66,7 +60,7 @@ export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
       {error !== undefined && <Failure error={error} />}
       {nextCursor && (
         <p>
-          <button type="button" onClick={showMore} disabled={isBusy}>
+          <button type="button" onClick={() => run(listing.more)} disabled={isBusy}>
             {isBusy ? 'Loading…' : 'Show more tokens'}
           </button>
         </p>
@@ -118,7 +112,7 @@ function TokenRow({ token, onRevoke }: { token: AccessToken; onRevoke: () => voi
           expires <Time of={expiresAt} />
         </span>
         <LastUse token={token} />
-        {scope !== undefined && <Scopes scopes={scope.split(' ').slice(1)} />}
+        {scope !== undefined && <Scopes scopes={withoutDeployment(scope)} />}
       </div>
       <button
         type="button"

@@ -5,6 +5,7 @@ import { useKeyChanges } from './key-actions.tsx';
 import { ConfirmField, Notice, Time } from './parts.tsx';
 import type { ApiKey } from './resources.ts';
 import { useTools } from './state.ts';
+import { counted } from './words.ts';
 
 export interface BulkAction {
   action: 'disable' | 'enable' | 'delete';
@@ -131,7 +132,7 @@ export function BulkDialog({ deploymentId, bulk: { action, keys }, onClose, onDo
   );
 }
 
-const countOf = (count: number) => (count === 1 ? '1 API key' : `${count.toLocaleString('en')} API keys`);
+const countOf = (count: number) => counted(count, 'API key');
 
 function isPossible(action: BulkAction['action'], { status, enabled, malformed }: ApiKey): boolean {
   if (action === 'delete') return true;

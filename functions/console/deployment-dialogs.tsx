@@ -7,6 +7,7 @@ import { ConfirmField, Failure, Field, Notice } from './parts.tsx';
 import { DEPLOYMENT_ID, paths } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useAction, useTools } from './state.ts';
+import { counted } from './words.ts';
 
 /** Dialog that registers a Deployment. */
 export function RegisterDeployment({ onClose }: { onClose: () => void }) {
@@ -160,11 +161,9 @@ export function DeleteDeployment({
       <form onSubmit={submit}>
         <Notice kind="error">
           <p>
-            {keyCount === undefined
-              ? 'All API keys'
-              : `Its ${keyCount === 1 ? '1 API key' : `${keyCount} API keys`}`}{' '}
-            and all tokens of <strong class="name">{name}</strong> stop working immediately and are deleted
-            permanently. This can’t be undone.
+            {keyCount === undefined ? 'All API keys' : `Its ${counted(keyCount, 'API key')}`} and all tokens
+            of <strong class="name">{name}</strong> stop working immediately and are deleted permanently. This
+            can’t be undone.
           </p>
         </Notice>
         {error !== undefined && <Failure error={error} />}

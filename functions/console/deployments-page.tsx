@@ -6,6 +6,7 @@ import { Empty, Failure, Field, Heading, Pages, Search, Skeleton, Time } from '.
 import { DEPLOYMENT_ID, paths, type View } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useClose, useTools } from './state.ts';
+import { counted } from './words.ts';
 
 /** Number of Deployments per page. */
 const SIZE = 50;
@@ -18,9 +19,10 @@ export default function DeploymentsPage({ view }: { view: DeploymentsView }) {
   const { search, number, isRegistering } = view;
   const listing = useDeployments(search);
   const close = useClose(paths.deployments(), isRegistering);
-  const { data, error, reload, partial, found } = listing;
+  const { data, error, reload, partial, found, further } = listing;
+  const isEmpty = data?.items.length === 0;
   // The list keeps the API's order, so entries from later pages do not move the entries that are already shown.
-  const isShown = data ? data.items.length > 0 : partial.length > 0;
+  const rows = found.slice((number - 1) * SIZE, number * SIZE);
   const register = person.isAdministrator && (
     <a class="button primary" href={paths.register()}>
       Register Deployment
@@ -30,14 +32,12 @@ export default function DeploymentsPage({ view }: { view: DeploymentsView }) {
     <main>
       <div class="head">
         <Heading title="Deployments">Deployments</Heading>
-        {isShown && register}
+        {(data ?? partial.length > 0) && !isEmpty && register}
       </div>
       {error !== undefined && <Failure error={error} retry={reload} />}
-      {!data && !isShown && error === undefined && (
-        <Skeleton rows={8} isTable label="Loading your Deployments" />
-      )}
-      {data?.items.length === 0 && <NoDeployments register={register} />}
-      {isShown && (
+      {further.error !== undefined && <Failure error={further.error} retry={further.retry} />}
+      {isEmpty && <NoDeployments register={register} />}
+      {!isEmpty && (
         <>
           <div class="bar">
             <Search
@@ -49,8 +49,15 @@ export default function DeploymentsPage({ view }: { view: DeploymentsView }) {
               {countWords(listing, search)}
             </span>
           </div>
-          <DeploymentTable deployments={found.slice((number - 1) * SIZE, number * SIZE)} />
-          {data && found.length === 0 && <p class="nothing">No Deployment matches “{search}”.</p>}
+          <DeploymentTable deployments={rows} />
+          {rows.length === 0 && (further.isBusy || (!data && error === undefined)) && (
+            <Skeleton rows={8} isTable label="Loading your Deployments" />
+          )}
+          {data && found.length === 0 && !further.isBusy && further.error === undefined && (
+            <p class="nothing">
+              No Deployment matches “{search}”. <a href={paths.deployments()}>Show all</a>
+            </p>
+          )}
           {data && (
             <Pages
               page={number}
@@ -69,8 +76,12 @@ export default function DeploymentsPage({ view }: { view: DeploymentsView }) {
   );
 }
 
-function countWords({ found, data, partial }: ReturnType<typeof useDeployments>, search: string): string {
-  if (!data) return `Loading: ${countOf(partial.length)} so far`;
+function countWords(listing: ReturnType<typeof useDeployments>, search: string): string {
+  const { found, data, error, partial, further } = listing;
+  if (further.isBusy) return 'Searching…';
+  if (!data && error !== undefined) return 'Not all Deployments were loaded';
+  if (!data) return partial.length === 0 ? 'Loading…' : `Loading: ${countOf(partial.length)} so far`;
+  if (further.error !== undefined) return 'Not all Deployments were searched';
   const { items, nextCursor } = data;
   if (nextCursor && search) {
     return `${countOf(found.length)} found. Beyond the first ${items.length.toLocaleString('en')}, only the beginning of the ID is searched.`;
@@ -80,8 +91,7 @@ function countWords({ found, data, partial }: ReturnType<typeof useDeployments>,
   return countOf(items.length);
 }
 
-const countOf = (count: number) =>
-  count === 1 ? '1 Deployment' : `${count.toLocaleString('en')} Deployments`;
+const countOf = (count: number) => counted(count, 'Deployment');
 
 function DeploymentTable({ deployments }: { deployments: readonly Deployment[] }) {
   const { changed } = useTools();

@@ -14,6 +14,15 @@ const PAUSE = 200;
 interface Deployments extends LoadedAll<Deployment> {
   /** The Deployments that match the search, among those that have been loaded. */
   found: Deployment[];
+  further: FurtherSearch;
+}
+
+/** The search among the Deployments that have not been loaded, for which the console calls the API. */
+export interface FurtherSearch {
+  isBusy: boolean;
+  /** The error of a search that failed; undefined if it did not fail. */
+  error: unknown;
+  retry: () => void;
 }
 
 /** Loads the Deployments that the person can access, and searches them. */
@@ -22,14 +31,21 @@ export function useDeployments(search: string): Deployments {
   const listing = useAll<Deployment>('deployments', (cursor) => api.deployments(cursor), MOST);
   const isComplete = listing.data !== undefined && listing.data.nextCursor === undefined;
   const wanted = search.trim();
-  const prefix = useDelayed(!isComplete && isDeploymentId(wanted) ? wanted : '');
+  const asked = !isComplete && isDeploymentId(wanted) ? wanted : '';
+  const prefix = useDelayed(asked);
   const begin = useLoad<Listing<Deployment>>(`deployments that begin with ${prefix}`, async () =>
     prefix === '' ? { items: [] } : api.deployments(undefined, prefix),
   );
   const known = listing.data?.items ?? listing.partial;
   const ids = new Set(known.map(({ id }) => id));
   const others = begin.data?.items.filter(({ id }) => !ids.has(id)) ?? [];
-  return { ...listing, found: matching([...known, ...others], search) };
+  const error = asked === '' ? undefined : begin.error;
+  const isBusy = asked !== '' && error === undefined && (asked !== prefix || !begin.data);
+  return {
+    ...listing,
+    found: matching([...known, ...others], search),
+    further: { isBusy, error, retry: begin.reload },
+  };
 }
 
 /** Returns the entries whose ID or name contains the text. Entries whose ID begins with the text come first. */

@@ -3,7 +3,8 @@ import { EventItem } from './events.tsx';
 import { Empty, ExactTimes, Failure, Skeleton } from './parts.tsx';
 import { paths, type View } from './paths.ts';
 import type { ServiceEvent } from './resources.ts';
-import { type Listing, useAction, useLoad, useTools } from './state.ts';
+import { type Pages, useAction, usePages, useTools } from './state.ts';
+import { counted } from './words.ts';
 
 type EventsView = Extract<View, { page: 'events' }>;
 
@@ -22,8 +23,9 @@ export default function EventsPage({ view }: { view: EventsView }) {
   const { deploymentId, type, keyId } = view;
   const { api } = useTools();
   const deployment = useDeployment(deploymentId);
-  const load = (cursor?: string) => api.events(deploymentId, cursor, keyId || undefined);
-  const listing = useLoad<Listing<ServiceEvent>>(`events ${deploymentId} ${keyId}`, () => load());
+  const listing = usePages<ServiceEvent>(`events ${deploymentId} ${keyId}`, (cursor) =>
+    api.events(deploymentId, cursor, keyId || undefined),
+  );
   const [, , begins] = KINDS.find(([kind]) => kind === type) ?? KINDS[0];
   const shown = (listing.data?.items ?? []).filter((event) => event.type.startsWith(begins));
   return (
@@ -63,7 +65,7 @@ export default function EventsPage({ view }: { view: EventsView }) {
           </button>
         </span>
       </div>
-      <EventList deploymentId={deploymentId} listing={listing} shown={shown} more={load} />
+      <EventList deploymentId={deploymentId} listing={listing} shown={shown} />
     </DeploymentFrame>
   );
 }
@@ -81,12 +83,11 @@ function save(deploymentId: string, events: readonly ServiceEvent[]): void {
 
 interface ListProps {
   deploymentId: string;
-  listing: ReturnType<typeof useLoad<Listing<ServiceEvent>>>;
+  listing: Pages<ServiceEvent>;
   shown: readonly ServiceEvent[];
-  more: (cursor: string) => Promise<Listing<ServiceEvent>>;
 }
 
-function EventList({ deploymentId, listing, shown, more }: ListProps) {
+function EventList({ deploymentId, listing, shown }: ListProps) {
   const { isBusy, error, run } = useAction();
   const { data } = listing;
   if (!data && listing.error !== undefined) return <Failure error={listing.error} retry={listing.reload} />;
@@ -100,18 +101,13 @@ function EventList({ deploymentId, listing, shown, more }: ListProps) {
       </Empty>
     );
   }
-  const showMore = () =>
-    run(async () => {
-      const next = await more(nextCursor ?? '');
-      listing.update(({ items }) => ({ items: [...items, ...next.items], nextCursor: next.nextCursor }));
-    });
   return (
     <>
       {listing.error !== undefined && <Failure error={listing.error} retry={listing.reload} />}
       {shown.length === 0 && (
         <p class="nothing">
           {nextCursor
-            ? `None of the latest ${data.items.length} events matches.`
+            ? `None of the latest ${counted(data.items.length, 'event')} matches.`
             : 'No event of the last 90 days matches.'}
         </p>
       )}
@@ -124,7 +120,7 @@ function EventList({ deploymentId, listing, shown, more }: ListProps) {
       )}
       {error !== undefined && <Failure error={error} />}
       {nextCursor && (
-        <button type="button" onClick={showMore} disabled={isBusy}>
+        <button type="button" onClick={() => run(listing.more)} disabled={isBusy}>
           {isBusy ? 'Loading…' : 'Show more'}
         </button>
       )}

@@ -1,4 +1,5 @@
 import type { ApiKey, FieldFault, KeyChanges, KeyInput, TrustRule } from './resources.ts';
+import { counted } from './words.ts';
 
 const DAY = 86_400_000;
 /**
@@ -58,7 +59,7 @@ const DEFAULT_DAYS = 90;
 export function expiriesWithin(maxKeyDays: number | undefined): { value: string; label: string }[] {
   if (maxKeyDays === undefined) return [...EXPIRIES];
   const within = EXPIRIES.filter(({ value }) => value === 'date' || Number(value) < maxKeyDays);
-  const label = maxKeyDays === 1 ? 'In 1 day (the maximum)' : `In ${maxKeyDays} days (the maximum)`;
+  const label = `In ${counted(maxKeyDays, 'day')} (the maximum)`;
   return [...within, { value: MAXIMUM, label }];
 }
 

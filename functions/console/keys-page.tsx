@@ -19,6 +19,7 @@ import { paths, type View } from './paths.ts';
 import type { ApiKey } from './resources.ts';
 import { useAll, useClose, useTools } from './state.ts';
 import { type Column, EMPTY_QUERY, FILTERS, type TableQuery } from './table-query.ts';
+import { counted } from './words.ts';
 
 /** A Deployment has at most 1,000 keys, which the API returns in ten pages. */
 const MOST = 10;
@@ -46,35 +47,27 @@ export default function KeysPage({ view: { deploymentId, table: query, dialog } 
     if (!isFirst.current) setChanged(undefined);
     isFirst.current = false;
   }, [place]);
-  // Keys from later pages do not move the newest keys, which come first. Any other order needs all keys.
-  const isNewestFirst = JSON.stringify({ ...query, selected: [] }) === JSON.stringify(EMPTY_QUERY);
-  const items = data?.items ?? (isNewestFirst ? partial : []);
+  const keys = data?.items ?? partial;
+  const isEmpty = data !== undefined && keys.length === 0;
   return (
     <DeploymentFrame
       deploymentId={deploymentId}
       deployment={deployment}
       tab="keys"
-      action={items.length > 0 && add}
+      action={keys.length > 0 && add}
     >
       {error !== undefined && <Failure error={error} retry={reload} />}
-      {!data && items.length === 0 && error === undefined && (
-        <Skeleton
-          rows={10}
-          isTable
-          label={partial.length > 0 ? `Loading API keys, ${partial.length} so far` : 'Loading API keys'}
-        />
-      )}
-      {data && items.length === 0 && (
+      {isEmpty && (
         <Empty title="No API keys yet">
           <p>A pipeline uses an API key to get access tokens for this Deployment.</p>
           {add}
         </Empty>
       )}
-      {items.length > 0 && (
+      {!isEmpty && (
         <KeyTable
           deploymentId={deploymentId}
-          keys={items}
-          isComplete={data !== undefined}
+          keys={keys}
+          progress={data ? 'complete' : error === undefined ? 'loading' : 'failed'}
           query={query}
           onQuery={(next) => route(paths.keys(deploymentId, next), true)}
         />
@@ -87,7 +80,7 @@ export default function KeysPage({ view: { deploymentId, table: query, dialog } 
         />
       )}
       {dialog?.name === 'delete-deployment' && person.isAdministrator && deployment.data && (
-        <DeleteDeployment deployment={deployment.data} keyCount={data && items.length} onClose={close} />
+        <DeleteDeployment deployment={deployment.data} keyCount={data && keys.length} onClose={close} />
       )}
       {dialog && ('keyId' in dialog || dialog.name === 'add') && (
         <KeyDialogs
@@ -105,20 +98,24 @@ export default function KeysPage({ view: { deploymentId, table: query, dialog } 
 interface TableProps {
   deploymentId: string;
   keys: readonly ApiKey[];
-  /** Whether all keys have been loaded. */
-  isComplete: boolean;
+  /** Whether all keys have been loaded, are still being loaded, or could not be loaded. */
+  progress: 'complete' | 'loading' | 'failed';
   query: TableQuery;
   onQuery: (query: TableQuery) => void;
 }
 
-function KeyTable({ deploymentId, keys, isComplete, query, onQuery }: TableProps) {
+function KeyTable({ deploymentId, keys, progress, query, onQuery }: TableProps) {
   const { changed } = useTools();
+  const isComplete = progress === 'complete';
   const [bulk, setBulk] = useState<BulkAction>();
   const view = tableView(keys, query, Date.now());
   // A key that was just created or changed stays in view, even if it does not match the filter or is on another page.
   const pinned = keys.find(({ id }) => id === changed && !view.rows.some((row) => row.id === id));
   const rows = pinned ? [pinned, ...view.rows] : view.rows;
   const select = (selected: TableQuery['selected']) => onQuery({ ...query, selected });
+  // Keys from later pages do not move the newest keys, which come first. Any other order needs all keys.
+  const isNewestFirst = query.column === EMPTY_QUERY.column && query.isDescending;
+  const isPlaced = isComplete || (isNewestFirst && view.number === query.number);
   return (
     <>
       <div class="bar">
@@ -128,7 +125,7 @@ function KeyTable({ deploymentId, keys, isComplete, query, onQuery }: TableProps
           onInput={(search) => onQuery({ ...query, search, number: 1, selected: [] })}
         />
         <span class="count" role="status">
-          {isComplete ? countWords(view, keys.length) : `Loading: ${countOf(keys.length)} so far`}
+          {countWords(view, keys.length, progress, query)}
         </span>
         <ExactTimes />
       </div>
@@ -142,11 +139,15 @@ function KeyTable({ deploymentId, keys, isComplete, query, onQuery }: TableProps
           onAct={(action) => setBulk({ action, keys: view.selected })}
         />
       )}
-      {rows.length === 0 ? (
+      {isComplete && rows.length === 0 && (
         <p class="nothing">
           No API key matches. <a href={paths.keys(deploymentId)}>Show all</a>
         </p>
-      ) : (
+      )}
+      {progress === 'loading' && !(isPlaced && rows.length > 0) && (
+        <Skeleton rows={10} isTable label="Loading API keys" />
+      )}
+      {isPlaced && rows.length > 0 && (
         <table class="table keys">
           <TableHead deploymentId={deploymentId} query={query} view={view} onSelect={select} />
           <tbody>
@@ -185,11 +186,19 @@ function KeyTable({ deploymentId, keys, isComplete, query, onQuery }: TableProps
   );
 }
 
-function countWords({ matching }: TableView, all: number): string {
-  return matching.length < all ? `${matching.length.toLocaleString('en')} of ${countOf(all)}` : countOf(all);
+function countWords(
+  { matching: { length: count } }: TableView,
+  all: number,
+  progress: TableProps['progress'],
+  { search, filter }: TableQuery,
+): string {
+  const isNarrowed = search.trim() !== '' || filter !== undefined;
+  const found = `${count.toLocaleString('en')} of ${counted(all, 'API key')}`;
+  if (progress === 'complete') return count < all ? found : counted(all, 'API key');
+  if (progress === 'failed') return `Not all API keys were ${isNarrowed ? `searched: ${found}` : 'loaded'}`;
+  if (all === 0) return isNarrowed ? 'Searching…' : 'Loading…';
+  return isNarrowed ? `Searching: ${found} so far` : `Loading: ${counted(all, 'API key')} so far`;
 }
-
-const countOf = (count: number) => (count === 1 ? '1 API key' : `${count.toLocaleString('en')} API keys`);
 
 /** Links that filter by status. Omits filters that do not match any key. */
 function Filters({
@@ -215,10 +224,9 @@ function Filters({
   return (
     <nav class="chips" aria-label="Filter by status">
       {link(undefined, 'All', view?.found)}
-      {view &&
-        FILTERS.filter((one) => view.counts[one] > 0 || one === query.filter).map((one) =>
-          link(one, FILTER_RULES[one].label, view.counts[one]),
-        )}
+      {FILTERS.filter((one) => (view && view.counts[one] > 0) || one === query.filter).map((one) =>
+        link(one, FILTER_RULES[one].label, view?.counts[one]),
+      )}
     </nav>
   );
 }
@@ -234,6 +242,8 @@ interface SelectionProps {
 /** Shows how many keys are selected, and the actions for all of them. */
 function Selection({ view: { selected, matching }, isComplete, query, onSelect, onAct }: SelectionProps) {
   const others = matching.length - selected.length;
+  // An action for all keys that match must not leave out those that are still loading.
+  const isPartial = !isComplete && query.selected === 'all';
   return (
     <section class="selection" aria-label="Selected API keys">
       <strong role="status">{selected.length.toLocaleString('en')} selected</strong>
@@ -246,13 +256,13 @@ function Selection({ view: { selected, matching }, isComplete, query, onSelect, 
         Clear
       </button>
       <span class="gap" />
-      <button type="button" onClick={() => onAct('enable')}>
+      <button type="button" disabled={isPartial} onClick={() => onAct('enable')}>
         Enable
       </button>
-      <button type="button" onClick={() => onAct('disable')}>
+      <button type="button" disabled={isPartial} onClick={() => onAct('disable')}>
         Disable
       </button>
-      <button type="button" class="danger-quiet" onClick={() => onAct('delete')}>
+      <button type="button" class="danger-quiet" disabled={isPartial} onClick={() => onAct('delete')}>
         Delete
       </button>
     </section>

@@ -19,6 +19,7 @@ import { paths } from './paths.ts';
 import type { NamedPerson } from './person.ts';
 import type { AccessJob, FoundPerson, HeldKey, PersonAccess, ServiceEvent } from './resources.ts';
 import { type Listing, useAction, useAll, useLoad, useTools } from './state.ts';
+import { counted } from './words.ts';
 
 /** Maximum number of API pages that the list loads. */
 const MOST = 10;
@@ -190,12 +191,10 @@ function SignInState({ access: { blocked } }: { access: PersonAccess }) {
   return <span class={`state ${blocked ? 'bad' : 'good'}`}>{blocked ? 'Blocked' : 'Allowed'}</span>;
 }
 
-const countOf = (count: number) => (count === 1 ? '1 key' : `${count.toLocaleString('en')} keys`);
-
 function jobWords({ keys, status, found, disabled }: AccessJob): string {
-  if (status === 'running') return `Searching all keys: ${countOf(found)} found so far`;
+  if (status === 'running') return `Searching all keys: ${counted(found, 'key')} found so far`;
   if (found === 0) return 'No keys found';
-  return `${countOf(found)} found${keys === 'disable' ? `, ${disabled.toLocaleString('en')} disabled` : ''}`;
+  return `${counted(found, 'key')} found${keys === 'disable' ? `, ${disabled.toLocaleString('en')} disabled` : ''}`;
 }
 
 function Events({ listing }: { listing: Listing<ServiceEvent> | undefined }) {

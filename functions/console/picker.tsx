@@ -1,5 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import { matching } from './deployments.ts';
+import { type FurtherSearch, matching } from './deployments.ts';
 
 interface Option {
   id: string;
@@ -15,6 +15,8 @@ interface PickerProps {
   onChange: (id: string) => void;
   /** Called with the text that the person types, so that more options can be loaded. */
   onType: (typed: string) => void;
+  /** The search for more options. */
+  further: FurtherSearch;
 }
 
 /** Maximum number of options in the list. Typing narrows the list. */
@@ -24,7 +26,7 @@ const SHOWN = 50;
  * A field for choosing one of many options by typing part of its name or ID. It follows the combobox pattern of the
  * ARIA Authoring Practices: arrow keys move in the list, Enter chooses an option and Escape closes the list.
  */
-export function Picker({ label, placeholder, options, value, onChange, onType }: PickerProps) {
+export function Picker({ label, placeholder, options, value, onChange, onType, further }: PickerProps) {
   const id = useId();
   const chosen = options.find((option) => option.id === value);
   const [typed, setTyped] = useState<string>();
@@ -47,12 +49,14 @@ export function Picker({ label, placeholder, options, value, onChange, onType }:
     }
     if (event.key === 'Enter' && isOpen) {
       event.preventDefault();
-      choose(shown[at]);
+      if (!shown[at] && further.error !== undefined) further.retry();
+      else choose(shown[at]);
     }
     if (event.key === 'Escape') setTyped(undefined);
   };
   const open = () => {
     setTyped('');
+    onType('');
     setAt(0);
   };
   return (
@@ -89,9 +93,7 @@ export function Picker({ label, placeholder, options, value, onChange, onType }:
               role="option"
               tabIndex={-1}
               aria-selected={index === at}
-              // Without this, pressing the mouse button would take the focus from the field and close the list before
-              // the click.
-              onMouseDown={(event) => event.preventDefault()}
+              onMouseDown={keepFocus}
               onClick={() => choose(option)}
             >
               <bdi>{option.name}</bdi> <code>{option.id}</code>
@@ -100,13 +102,23 @@ export function Picker({ label, placeholder, options, value, onChange, onType }:
         </div>
       )}
       <p class="hint" role="status">
-        {isOpen && countWords(found.length)}
+        {isOpen && countWords(found.length, further)}{' '}
+        {isOpen && further.error !== undefined && (
+          <button type="button" class="link" onMouseDown={keepFocus} onClick={further.retry}>
+            Try again
+          </button>
+        )}
       </p>
     </div>
   );
 }
 
-function countWords(found: number): string {
+/** Without this, pressing the mouse button would take the focus from the field and close the list before the click. */
+const keepFocus = (event: MouseEvent) => event.preventDefault();
+
+function countWords(found: number, { isBusy, error }: FurtherSearch): string {
+  if (error !== undefined) return 'Not all Deployments were searched.';
+  if (isBusy) return 'Searching…';
   if (found === 0) return 'No Deployment matches.';
   return found > SHOWN ? `${found} match. Type to narrow them down.` : `${found} to choose from.`;
 }

@@ -105,6 +105,36 @@ export interface Listing<T> {
   nextCursor?: string | undefined;
 }
 
+/** A list of which people load further pages. */
+export interface Pages<T> extends Loaded<Listing<T>> {
+  /** Loads the next page. */
+  more: () => Promise<void>;
+}
+
+/**
+ * Loads the first page of a list, and further pages on request. Reloading the list loads as many entries as were loaded
+ * before, so the entries of later pages do not disappear.
+ */
+export function usePages<T>(key: string, load: (cursor?: string) => Promise<Listing<T>>): Pages<T> {
+  const { cache } = useTools();
+  const known = () => cache.get(key) as Listing<T> | undefined;
+  const loaded = useLoad<Listing<T>>(key, async () => {
+    const wanted = known()?.items.length ?? 0;
+    let { items, nextCursor } = await load();
+    while (nextCursor && items.length < wanted) {
+      const page = await load(nextCursor);
+      items = [...items, ...page.items];
+      nextCursor = page.nextCursor;
+    }
+    return { items, nextCursor };
+  });
+  const more = async () => {
+    const page = await load(known()?.nextCursor);
+    loaded.update(({ items }) => ({ items: [...items, ...page.items], nextCursor: page.nextCursor }));
+  };
+  return { ...loaded, more };
+}
+
 export interface LoadedAll<T> extends Loaded<Listing<T>> {
   /** The entries loaded so far, in the order of the API. */
   partial: readonly T[];
@@ -126,7 +156,8 @@ export function useAll<T>(
     for (let pages = 0; pages < most; pages++) {
       const page = await load(nextCursor);
       items.push(...page.items);
-      setPartial([...items]);
+      // After an error, a new attempt starts with the first page. The entries of the previous attempt stay visible.
+      setPartial((before) => (before.length > items.length ? before : [...items]));
       nextCursor = page.nextCursor;
       if (!nextCursor) break;
     }

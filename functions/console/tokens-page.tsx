@@ -22,7 +22,7 @@ import { Picker } from './picker.tsx';
 import type { Deployment, IssuedToken, TemporaryToken } from './resources.ts';
 import { temporaryTokenSnippet } from './snippets.ts';
 import { useAction, useAll, useDropWhenHidden, useTools } from './state.ts';
-import { exactTime } from './words.ts';
+import { exactTime, withoutDeployment } from './words.ts';
 
 /** Maximum number of API pages that each list loads. */
 const MOST = 10;
@@ -47,16 +47,16 @@ function DeploymentTokens({ deploymentId }: { deploymentId: string }) {
 function TokenPage({ deploymentId }: { deploymentId: string | undefined }) {
   const { route } = useLocation();
   const [typed, setTyped] = useState('');
-  const { data, error, reload, found } = useDeployments(typed);
-  const deployments = data?.items ?? [];
-  const chosen = deploymentId ?? (deployments.length === 1 ? deployments[0]?.id : undefined);
+  const { data, error, reload, partial, found, further } = useDeployments(typed);
+  const deployments = data?.items ?? partial;
+  const chosen = deploymentId ?? (data && deployments.length === 1 ? deployments[0]?.id : undefined);
   return (
     <main>
       <div class="head">
         <Heading title="Temporary tokens">Temporary tokens</Heading>
       </div>
       {error !== undefined && <Failure error={error} retry={reload} />}
-      {!data && !deploymentId && error === undefined && (
+      {!data && deployments.length < 2 && !deploymentId && error === undefined && (
         <Skeleton rows={1} isTable label="Loading your Deployments" />
       )}
       {data && deployments.length === 0 && !deploymentId && (
@@ -72,6 +72,7 @@ function TokenPage({ deploymentId }: { deploymentId: string | undefined }) {
           value={chosen}
           onChange={(id) => route(paths.token(id), true)}
           onType={setTyped}
+          further={further}
         />
       )}
       {chosen && <Tokens key={chosen} deploymentId={chosen} />}
@@ -80,7 +81,10 @@ function TokenPage({ deploymentId }: { deploymentId: string | undefined }) {
 }
 
 /** Adds the Deployment in the URL to the choices, because the list might be incomplete. */
-function offered(deployments: Deployment[], named: string | undefined): Pick<Deployment, 'id' | 'name'>[] {
+function offered(
+  deployments: readonly Deployment[],
+  named: string | undefined,
+): readonly Pick<Deployment, 'id' | 'name'>[] {
   const isMissing = named !== undefined && !deployments.some(({ id }) => id === named);
   return isMissing ? [{ id: named, name: named }, ...deployments] : deployments;
 }
@@ -282,6 +286,3 @@ function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
     </Dialog>
   );
 }
-
-/** Leaves out the scope that names the Deployment, because the page already shows the Deployment. */
-const withoutDeployment = (scope: string) => scope.split(' ').slice(1);

@@ -41,9 +41,15 @@ export function duration(seconds: number): string {
       ['minute', 60],
     ] as const
   ).find(([, each]) => seconds > 0 && seconds % each === 0) ?? ['second', 1];
-  const count = seconds / length;
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+  return counted(seconds / length, unit);
 }
+
+/** Formats a count with its noun: `1 API key`, `1,000 API keys` */
+export const counted = (count: number, noun: string): string =>
+  `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Returns the scopes of a token without the one that names its Deployment, which the page already shows. */
+export const withoutDeployment = (scope: string): string[] => scope.split(' ').slice(1);
 
 const DEFAULT_SCOPES = new Map([
   ['code:deploy', 'Deploy code to this Deployment'],

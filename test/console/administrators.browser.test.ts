@@ -148,9 +148,45 @@ describeInBrowser('156 Deployments in the console', (open) => {
     await page.getByText('6 Deployments found. Beyond the first 100, only').waitFor();
     await rowOf(page, 'Team 155').waitFor();
     await expectCraft(page);
+    await page.getByRole('searchbox').fill('none-such');
+    await page.getByText('No Deployment matches “none-such”.').waitFor();
     await page.goto(`${stack.url}/token`);
-    await page.getByRole('combobox', { name: 'Deployment' }).fill('many-155');
+    const combobox = page.getByRole('combobox', { name: 'Deployment' });
+    await combobox.fill('many-155');
     await page.getByRole('option', { name: 'Team 155' }).waitFor();
+    await combobox.fill('none-such');
+    await page.getByText('No Deployment matches.').waitFor();
+
+    // The search says that it is running or has failed, and offers another attempt.
+    const held: ((status: number) => void)[] = [];
+    await page.route(
+      ({ searchParams }) => searchParams.get('prefix') === 'many-14',
+      async (route) => {
+        const status = await new Promise<number>((resolve) => held.push(resolve));
+        return status === 200 ? route.continue() : route.fulfill({ status, body: '{}' });
+      },
+    );
+    const answer = async (status: number) => {
+      await page.getByText('Searching…').waitFor();
+      await expect.poll(() => held.length).toBe(1);
+      held.shift()?.(status);
+    };
+    await combobox.fill('many-14');
+    await answer(503);
+    await page.getByText('Not all Deployments were searched.').waitFor();
+    await expectCraft(page);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await answer(200);
+    await page.getByRole('option', { name: 'Team 149' }).waitFor();
+
+    await page.goto(`${stack.url}/console?q=many-14`);
+    await answer(503);
+    await page.getByText('The service is busy. Try again in a moment.').waitFor();
+    expect(await page.getByText('No Deployment matches').count()).toBe(0);
+    await expectCraft(page);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await answer(200);
+    await rowOf(page, 'Team 149').waitFor();
     await page.unrouteAll();
 
     await page.goto(`${stack.url}/token`);

@@ -135,6 +135,53 @@ describeInBrowser('the table of API keys', (open) => {
     await callAs(stack, 'member', 'DELETE', `/deployments/large/api-keys/${id}`);
   });
 
+  it('keeps the search field, its text and the focus while keys load and when loading fails', async () => {
+    const { page } = await open();
+    const held: (() => void)[] = [];
+    let isFailing = false;
+    await page.route('**/api-keys?*', async (route) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      return isFailing ? route.fulfill({ status: 503, body: '{}' }) : route.continue();
+    });
+    const next = async () => {
+      await expect.poll(() => held.length).toBeGreaterThan(0);
+      held.shift()?.();
+    };
+    const expectTyped = async (text: string) => {
+      expect(await search(page).inputValue()).toBe(text);
+      expect(await page.evaluate('document.activeElement.type')).toBe('search');
+    };
+    await signIn(page, stack, 'member', '/console/deployments/large');
+    await search(page).click();
+    await page.keyboard.type('pipeline ');
+    await statusOf(page, 'Searching…').waitFor();
+    await next();
+    await statusOf(page, 'Searching: 100 of 100 API keys so far').waitFor();
+    await page.keyboard.type('7');
+    await statusOf(page, 'Searching: 19 of 100 API keys so far').waitFor();
+    // Keys of any order but the newest first cannot be placed before all have been loaded.
+    expect((await names(page))[0]).toBe('pipeline 997');
+    await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click();
+    await page.getByLabel('Loading API keys').waitFor();
+    await search(page).click();
+    await page.keyboard.type('0');
+    await expectTyped('pipeline 70');
+    await next();
+    await statusOf(page, 'of 200 API keys so far').waitFor();
+    await expectTyped('pipeline 70');
+    isFailing = true;
+    await next();
+    await statusOf(page, 'Not all API keys were searched').waitFor();
+    await page.getByText('The service is busy. Try again in a moment.').waitFor();
+    expect(await page.getByText('No API key matches.').count()).toBe(0);
+    await expectTyped('pipeline 70');
+    await expectCraft(page);
+    await page.unrouteAll();
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await statusOf(page, '20 of 999 API keys').waitFor();
+    expect((await names(page)).slice(0, 2)).toStrictEqual(['pipeline 70', 'pipeline 170']);
+  });
+
   it('the table keeps its search, filter, order, page and selection in the URL, and the back button restores them', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/large');

@@ -150,6 +150,16 @@ describeInBrowser('an API key in the console', (open) => {
     await tokens.getByRole('heading', { name: 'Active tokens 25+' }).waitFor();
     await tokens.getByRole('button', { name: 'Show more tokens' }).click();
     await tokens.getByRole('heading', { name: /^Active tokens 27$/ }).waitFor();
+    // The tokens of the second page stay when a revocation reloads the list.
+    await rows
+      .first()
+      .getByRole('button', { name: /^Revoke the token issued/ })
+      .click();
+    const reloaded = page.waitForResponse(/tokens\?limit=25&cursor=/);
+    await dialog.getByRole('button', { name: 'Revoke token' }).click();
+    await reloaded;
+    await tokens.getByRole('heading', { name: /^Active tokens 26$/ }).waitFor();
+    expect(await rows.count()).toBe(26);
     expect(faults.filter((fault) => !fault.includes('503'))).toStrictEqual([]);
   });
 
