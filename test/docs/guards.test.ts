@@ -131,6 +131,109 @@ describe.each(installed)('$name with the documented recipe', async ({ name, isPr
     expect(seen).toStrictEqual([]);
   });
 
+  it.each<[attempt: string, line: string | undefined, lines: readonly string[]]>([
+    ['a token in the query', `POST ${PATH}?access_token=${token} HTTP/1.1`, []],
+    ['a token in another header', undefined, [`X-Authorization: Bearer ${token}`]],
+    ['a token for a proxy', undefined, [`Proxy-Authorization: Bearer ${token}`]],
+    ['a token in a cookie', undefined, [`Cookie: access_token=${token}`]],
+    ['a secret as the token', undefined, [`Authorization: Bearer ${key.secret}`]],
+    ['a token without a scheme', undefined, [`Authorization: ${token}`]],
+    ['two tokens in one header', undefined, [`Authorization: Bearer ${reader}, Bearer ${token}`]],
+    [
+      'forged identity',
+      undefined,
+      ['X-Deployment-Id: etl', 'X-Principal-Id: dk_etl', 'X-Scope: code:deploy'],
+    ],
+    [
+      'forged identity and a token of another Deployment',
+      undefined,
+      [`Authorization: Bearer ${foreign}`, 'X-Deployment-Id: etl', 'X-Scope: code:deploy'],
+    ],
+    [
+      'another path in a header',
+      undefined,
+      [
+        `Authorization: Bearer ${foreign}`,
+        'X-Original-URI: /deployments/web/deploys',
+        'X-Rewrite-URL: /',
+        'X-Forwarded-Uri: /',
+      ],
+    ],
+    [
+      'another method in a header',
+      undefined,
+      ['X-HTTP-Method-Override: OPTIONS', 'X-Forwarded-Method: OPTIONS'],
+    ],
+    [
+      'another Deployment in the query',
+      `POST ${PATH}?deployment=web HTTP/1.1`,
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    [
+      'a weaker scope in the query',
+      `POST ${PATH}?scope=airflow:read HTTP/1.1`,
+      [`Authorization: Bearer ${reader}`],
+    ],
+    [
+      'a path through another Deployment',
+      'POST /deployments/web/../etl/deploys HTTP/1.1',
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    [
+      'an encoded path through another Deployment',
+      'POST /deployments/web%2F..%2Fetl/deploys HTTP/1.1',
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    [
+      'a parameter in the path',
+      'POST /deployments/etl;web/deploys HTTP/1.1',
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    [
+      'a second Deployment in the path',
+      'POST /deployments/etl%26deployment=web/deploys HTTP/1.1',
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    [
+      'a fragment in the path',
+      'POST /deployments/etl%23web/deploys HTTP/1.1',
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    ['a NUL in the path', 'POST /deployments/etl%00/deploys HTTP/1.1', [`Authorization: Bearer ${foreign}`]],
+    [
+      'an encoded letter in the path',
+      'POST /deployments/%65tl/deploys HTTP/1.1',
+      [`Authorization: Bearer ${foreign}`],
+    ],
+    ['a path in upper case', 'POST /DEPLOYMENTS/etl/DEPLOYS HTTP/1.1', [`Authorization: Bearer ${foreign}`]],
+    ['a whole URL as the path', `POST http://web.test${PATH} HTTP/1.1`, [`Authorization: Bearer ${foreign}`]],
+    ['an old version of HTTP', `POST ${PATH} HTTP/1.0`, []],
+    [
+      'a header that the connection drops',
+      undefined,
+      [`Authorization: Bearer ${reader}`, 'Connection: X-Scope'],
+    ],
+    ['a folded header', undefined, [`Authorization: Bearer ${reader}`, ` ${token}`]],
+    ['a space before the colon', undefined, [`Authorization : Bearer ${token}`]],
+    ['a tab after the scheme', undefined, [`Authorization: Bearer\t${foreign}`]],
+  ])('the guard passes no call to the application with %s', async (_, line, lines) => {
+    const status = await raw(guard.port, [line ?? `POST ${PATH} HTTP/1.1`, ...lines]);
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(500);
+    expect(seen).toStrictEqual([]);
+  });
+
+  it.runIf(isProxy)(
+    'the guard sends the identity to the application, even if the caller asks to drop it',
+    async () => {
+      const names = 'X-Deployment-Id, X-Principal-Id, X-Scope';
+      const lines = [`Authorization: Bearer ${token}`, `Connection: close, ${names}`];
+      expect(await raw(guard.port, [`POST ${PATH} HTTP/1.1`, ...lines])).toBe(200);
+      expect(seen).toMatchObject([{ headers: { 'x-deployment-id': 'etl', 'x-principal-id': key.id } }]);
+      expect(seen[0]?.headers).toHaveProperty('x-scope');
+    },
+  );
+
   it('the guard rejects every call while the service cannot check tokens, and allows valid calls again afterwards', async () => {
     engine.fault = { status: 500, name: 'InternalServerError' };
     const { status } = await deploy(token);
