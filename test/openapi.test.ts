@@ -97,7 +97,7 @@ describe('comparing the OpenAPI schemas with the validation', () => {
     '/paths/~1deployments~1%7BdeploymentId%7D~1api-keys/post/requestBody/content/application~1json/schema';
   const isAccepted = (body: object) => {
     try {
-      parseInput(newKeyInput(KNOWN, 0), body);
+      parseInput(newKeyInput(KNOWN, 0, []), body);
       return true;
     } catch {
       return false;

@@ -45,7 +45,7 @@ export function decide(
   rules: readonly TrustRule[],
   token: ExaminedSubject,
   ourselves: string,
-  issuers: readonly TrustedIssuer[] = [],
+  issuers: readonly TrustedIssuer[],
 ): RuleDecision[] {
   return rules.map((rule) => {
     const issuer = findIssuer(issuers, rule.issuer) ?? rule.issuer;

@@ -129,10 +129,10 @@ export interface UnboundRule {
 
 /** @param issuers issuers that the stack trusts */
 export function unboundRules(
-  rules: readonly TrustRule[] = [],
-  issuers: readonly TrustedIssuer[] = [],
+  rules: readonly TrustRule[] | undefined,
+  issuers: readonly TrustedIssuer[],
 ): UnboundRule[] {
-  return rules.flatMap((rule, index) => {
+  return (rules ?? []).flatMap((rule, index) => {
     const issuer = findIssuer(issuers, rule.issuer) ?? rule.issuer;
     if (bindsTenant(rule, issuer)) return [];
     return [{ index, detail: bindingOf(issuer), ignored: isIgnored(rule) }];

@@ -146,7 +146,7 @@ const trust = (issuers: readonly TrustedIssuer[]) => {
 };
 
 /** POST …/api-keys */
-export const newKeyInput = (known: readonly string[], now: number, issuers: readonly TrustedIssuer[] = []) =>
+export const newKeyInput = (known: readonly string[], now: number, issuers: readonly TrustedIssuer[]) =>
   z.strictObject({
     name: plainText(1, 100),
     description: z.optional(z.nullable(plainText(0, 500))),
@@ -157,11 +157,7 @@ export const newKeyInput = (known: readonly string[], now: number, issuers: read
   });
 
 /** Body of PATCH …/api-keys/{keyId}. null clears a field. */
-export const keyChangesInput = (
-  known: readonly string[],
-  now: number,
-  issuers: readonly TrustedIssuer[] = [],
-) =>
+export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly TrustedIssuer[]) =>
   z.strictObject({
     name: z.optional(plainText(1, 100)),
     description: z.optional(z.nullable(plainText(0, 500))),

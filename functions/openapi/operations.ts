@@ -375,7 +375,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'With the setting `maxKeyDays`, a key without `expiresAt` gets the latest allowed expiry. Returns 409 with the code ' +
       '`policy` for a later expiry, and for a key with a secret if the stack allows no keys with secrets.',
     body: {
-      schema: newKeyInput(ANY_SCOPES, 0),
+      schema: newKeyInput(ANY_SCOPES, 0, []),
       examples: {
         least: { name: 'ci' },
         all: {
@@ -446,7 +446,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'that rotating it does not enable it. A leaked key can be enabled only after a rotation with `now`. With the setting ' +
       '`maxKeyDays`, `"expiresAt": null` sets the latest allowed expiry, and a later expiry returns 409 with the code `policy`.',
     body: {
-      schema: keyChangesInput(ANY_SCOPES, 0),
+      schema: keyChangesInput(ANY_SCOPES, 0, []),
       examples: {
         disable: { enabled: false },
         narrow: { scopes: ['code:deploy'] },

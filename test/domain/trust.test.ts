@@ -21,7 +21,7 @@ it('a key has at most 10 trust rules, and a rule at most 10 claims', () => {
 /** Reports whether a token with these claims matches a rule for its issuer and audience. */
 function satisfies(rule: TrustRule, claims: Record<string, unknown>): boolean {
   const subject = { jwt: 'a.b.c', issuer: rule.issuer, signingInput: 'a.b' };
-  return matchingRules(decide([rule], { subject, claims: { aud: 'x', ...claims } }, 'x')).length > 0;
+  return matchingRules(decide([rule], { subject, claims: { aud: 'x', ...claims } }, 'x', [])).length > 0;
 }
 
 const BUILDKITE = 'https://agent.buildkite.com';
@@ -101,13 +101,13 @@ describe('unboundRules', () => {
   ])('unboundRules lists a rule for %s with %j (ignored: %s)', (issuer, claims, ignored) => {
     const bound = { issuer: 'https://x.test', claims: { sub: 'x' } };
     expect(satisfies({ issuer, claims }, { ref: 'main' })).toBe(!ignored);
-    expect(unboundRules([bound, { issuer, claims }])).toEqual([
+    expect(unboundRules([bound, { issuer, claims }], [])).toEqual([
       { index: 1, detail: bindingOf(issuer), ignored },
     ]);
   });
 
   it('unboundRules returns no rules when a key has none', () => {
-    expect([unboundRules(), unboundRules([])]).toEqual([[], []]);
+    expect([unboundRules(undefined, []), unboundRules([], [])]).toEqual([[], []]);
   });
 });
 

@@ -19,7 +19,7 @@ const NOW = Date.parse('2030-01-01T12:00:00Z');
 const KNOWN = ['code:deploy', 'airflow:read'];
 const ISSUER = 'https://issuer.test';
 const newKey = newKeyInput(KNOWN, NOW, [ISSUER, GITHUB]);
-const keyChanges = keyChangesInput(KNOWN, NOW);
+const keyChanges = keyChangesInput(KNOWN, NOW, []);
 type Schema = Parameters<typeof parseInput>[0];
 
 /** Returns the fields and rules of the 400, or undefined if the input is accepted. */
@@ -231,7 +231,7 @@ describe('the input for a new key', () => {
   });
 
   it('rejects a malformed scope even if the stack knows it', () => {
-    expect(broken(newKeyInput(['Code'], NOW), { name: 'ci', scopes: ['Code'] })).toEqual([
+    expect(broken(newKeyInput(['Code'], NOW, []), { name: 'ci', scopes: ['Code'] })).toEqual([
       'scopes[0] must be one of Code',
     ]);
   });
@@ -262,7 +262,7 @@ describe('the input for a new key', () => {
 
   it('rejects a trust rule for any issuer when the stack trusts none', () => {
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
-    expect(broken(newKeyInput(KNOWN, NOW), { name: 'ci', trust })).toEqual([
+    expect(broken(newKeyInput(KNOWN, NOW, []), { name: 'ci', trust })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
     ]);
   });

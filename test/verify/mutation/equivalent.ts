@@ -257,18 +257,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'It spares the count of what is too long anyway.',
   },
   {
-    file: 'functions/http/schemas.ts',
-    line: 'export const newKeyInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'No issuer that tokens could be verified of is called so: each has a URL.',
-  },
-  {
-    file: 'functions/http/schemas.ts',
-    line: 'export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly string[] = []) =>',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'No issuer that tokens could be verified of is called so: each has a URL.',
-  },
-  {
     file: 'functions/table/sdk-transport.ts',
     line: 'const isDamaged = (status !== undefined && status < 300) || error instanceof SyntaxError;',
     mutants: ['ConditionalExpression: status !== undefined → true'],
