@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 94e370d58f9aff0120960b3b8dc08343ecbb44e394c98f0700cc9cf12a481cfe.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 57abff61090247499e761b76a256c7079983ae345c8f0615873bf60f84a1ece9.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -2320,7 +2320,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string;
-                type?: "deployment.registered" | "deployment.edited" | "deployment.deleted" | "deployment.purged" | "deployment.restored" | "api_key.created" | "api_key.edited" | "api_key.rotated" | "api_key.secret_retired" | "api_key.secret_retiring" | "api_key.disabled" | "api_key.enabled" | "api_key.deleted" | "api_key.leaked" | "api_key.expiring" | "api_key.expired" | "api_key.idle" | "api_key.trust_unbound" | "api_key.tokens_revoked" | "call.refused" | "token.revoked" | "token.leaked" | "temporary_token.leaked" | "temporary_token.issued" | "temporary_token.revoked" | "person.access_ended" | "person.access_restored" | "person.keys_found";
+                type?: "deployment.registered" | "deployment.edited" | "deployment.deleted" | "deployment.purged" | "deployment.restored" | "api_key.created" | "api_key.edited" | "api_key.rotated" | "api_key.secret_retired" | "api_key.secret_retiring" | "api_key.disabled" | "api_key.enabled" | "api_key.deleted" | "api_key.leaked" | "api_key.expiring" | "api_key.expired" | "api_key.idle" | "api_key.trust_unbound" | "api_key.tokens_revoked" | "call.refused" | "token.revoked" | "token.leaked" | "temporary_token.leaked" | "temporary_token.issued" | "temporary_token.revoked" | "person.access_ended" | "person.access_restored" | "person.keys_found" | "person.erased";
                 keyId?: string;
             };
             header?: never;

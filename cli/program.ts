@@ -7,6 +7,7 @@ import { addCost } from './commands/cost.ts';
 import { addDeployments } from './commands/deployments.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEndTokens } from './commands/end-tokens.ts';
+import { addErasePerson } from './commands/erase-person.ts';
 import { addEvents } from './commands/events.ts';
 import { addExec } from './commands/exec.ts';
 import { addKeys } from './commands/keys.ts';
@@ -55,6 +56,7 @@ export function createProgram(): Command {
   addCost(program);
   addMigrate(program);
   addEndTokens(program);
+  addErasePerson(program);
   addBackfill(program);
   addRestore(program);
   return program;

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { OF_PEOPLE } from '../functions/domain/access.ts';
 
 import { systemActor } from '../functions/domain/actors.ts';
+import { ERASED, erasedIn } from '../functions/domain/erasure.ts';
 import { newEvent, type ServiceEvent } from '../functions/domain/events.ts';
 import type { Clock } from '../functions/domain/expiry.ts';
 import { formatKeyId, isUlid } from '../functions/domain/identifiers.ts';
@@ -17,7 +18,8 @@ import {
 } from '../functions/domain/replay.ts';
 import { disabled } from '../functions/domain/rotation.ts';
 import { deleteDeployment } from '../functions/table/deployments.ts';
-import { allPeople, readAccessRecord, restorePerson } from '../functions/table/people.ts';
+import { erasePeople } from '../functions/table/erasure.ts';
+import { allPeople, readRecordAt, restorePerson } from '../functions/table/people.ts';
 import { deleteItems } from '../functions/table/purge.ts';
 import {
   allApiKeys,
@@ -34,7 +36,7 @@ import {
   scanDeploymentIds,
   writeRestore,
 } from '../functions/table/restore.ts';
-import { personKey } from '../functions/table/schema.ts';
+import { type ItemKey, personKey } from '../functions/table/schema.ts';
 import type { Table } from '../functions/table/table.ts';
 import { Failure } from './failure.ts';
 
@@ -92,6 +94,7 @@ const COUNTS = [
   'keys disabled',
   'temporary tokens deleted',
   'people whose access stays ended',
+  'items of erased people',
 ] as const;
 type Count = (typeof COUNTS)[number];
 
@@ -156,6 +159,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   );
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed) throw failed.reason;
+  await erasePeopleAgain(restoration, report);
   if (!isDryRun) await writeRestore(into, restoreId, { ...run, finishedAt: clock() });
   return report;
 }
@@ -218,24 +222,39 @@ async function currentRun(
 async function restorePeople(restoration: Restoration, report: RestoreReport): Promise<void> {
   const { from, into, isDryRun, clock } = restoration;
   const { events } = await eventsSince(OF_PEOPLE.id, restoration);
-  const people = new Map<string, PersonId>();
+  const people = new Map<string, { person: PersonId; key: ItemKey }>();
   for (const table of [from, into]) {
-    for await (const person of allPeople(table)) people.set(personKey(person).pk, person);
+    for await (const { person, key } of allPeople(table)) {
+      // The table may no longer contain the sub of an erased person whom the backup still names.
+      if (person.sub !== ERASED || !people.has(key.pk)) people.set(key.pk, { person, key });
+    }
   }
   for (const { data } of events) {
     const person = { issuer: String(data.issuer), sub: String(data.sub) };
-    if (data.issuer !== undefined) people.set(personKey(person).pk, person);
+    const key = personKey(person);
+    if (data.issuer !== undefined && person.sub !== ERASED) people.set(key.pk, { person, key });
   }
-  for (const person of people.values()) {
-    const { record: was } = await readAccessRecord(from, person);
-    const { record: stands } = await readAccessRecord(into, person);
+  for (const { person, key } of people.values()) {
+    const { record: was } = await readRecordAt(from, key);
+    const { record: stands } = await readRecordAt(into, key);
     const known = stands && { ...stands, endedAt: Math.max(stands.endedAt, was?.endedAt ?? 0) };
     const record = replayPerson(person, known ?? was, events, clock());
     if (!record) continue;
     report.counts['people whose access stays ended']++;
     const isAsItStands = record.endedAt === stands?.endedAt && record.blocked === stands.blocked;
-    if (!isAsItStands && !isDryRun) await restorePerson(into, record);
+    if (!isAsItStands && !isDryRun) await restorePerson(into, key, record);
   }
+}
+
+/**
+ * Erases the people from the restored data whom an event says were erased. All known events count, because an erasure
+ * may have continued after the backup.
+ */
+async function erasePeopleAgain({ into, isDryRun, history }: Restoration, report: RestoreReport) {
+  const isErased = erasedIn((await history(OF_PEOPLE.id)).events);
+  if (!isErased) return;
+  const counts = await erasePeople(into, isErased, isDryRun);
+  report.counts['items of erased people'] = Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
 async function restoreDeployment(

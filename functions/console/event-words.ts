@@ -87,6 +87,8 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return `Access of ${data.sub} restored`;
     case 'person.keys_found':
       return `Search for the API keys of ${data.sub} finished: ${data.found} found, ${data.disabled} disabled`;
+    case 'person.erased':
+      return 'Person erased';
     case 'call.refused':
       return rejectedWords(data);
     default:

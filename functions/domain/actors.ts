@@ -2,7 +2,16 @@ import { isPrincipalArn } from './principals.ts';
 import type { Actor } from './records.ts';
 
 /** Parts of the service that act without a caller: the jobs, the operator's commands, and an exchange that retires an old secret. */
-const JOBS = ['end-access', 'end-tokens', 'exchange', 'purge', 'restore', 'source', 'sweep'] as const;
+const JOBS = [
+  'end-access',
+  'end-tokens',
+  'erase-person',
+  'exchange',
+  'purge',
+  'restore',
+  'source',
+  'sweep',
+] as const;
 
 /** Returns the actor for an action that one of the service's jobs performs without a caller. */
 export function systemActor(job: (typeof JOBS)[number]): Actor {

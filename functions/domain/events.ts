@@ -34,6 +34,7 @@ export const EVENT_TYPES = [
   'person.access_ended',
   'person.access_restored',
   'person.keys_found',
+  'person.erased',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];

@@ -1,3 +1,4 @@
+import { ERASED } from './erasure.ts';
 import type { AccessRecord, ApiKey, HeldKey, MalformedKey } from './records.ts';
 import { isWanted, livingSecrets } from './rotation.ts';
 
@@ -8,6 +9,8 @@ import { isWanted, livingSecrets } from './rotation.ts';
  * @returns an empty list if the key does not belong to the person
  */
 export function reasonsToHold(key: ApiKey | MalformedKey, sub: string, now: number): HeldKey['reasons'] {
+  // The keys of erased people belong to no one.
+  if (sub === ERASED) return [];
   const { createdBy, secrets = [], trustSetBy } = key;
   const hasTrust = 'trust' in key && key.trust !== undefined;
   const isTheirs = {

@@ -16,6 +16,8 @@ export const person = (hash: string) => `PERSON#${hash}`;
 export const people = 'PEOPLE';
 /** The directory of Deployments, which makes it possible to list them with one Query. */
 export const directory = 'DEPLOYMENTS';
+/** The progress of restores. */
+export const restores = 'RESTORES';
 export const purges = 'PURGES';
 /** The latest row of each Deployment in a followed table. */
 export const sources = 'SOURCES';

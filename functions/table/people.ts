@@ -1,4 +1,5 @@
 import { latestEnd } from '../domain/access.ts';
+import { ERASED } from '../domain/erasure.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId, SignIn } from '../domain/records.ts';
 import * as PARTITION from './partition-keys.ts';
@@ -63,9 +64,19 @@ export function isRejectedPerson(signIn: SignIn | undefined, rejected: Part[], a
 /** Reads a person's record. @returns the record, and whether an item exists, even if it is malformed */
 export async function readAccessRecord(
   table: Table,
-  person: PersonId,
+  { issuer, sub }: PersonId,
 ): Promise<{ record: AccessRecord | undefined; isThere: boolean }> {
-  const item = await readItem(table, personKey(person));
+  const { record, isThere } = await readRecordAt(table, personKey({ issuer, sub }));
+  // The item of an erased person does not contain the sub, but its key is a hash of it.
+  return { record: record && { ...record, issuer, sub }, isThere };
+}
+
+/** Reads the record with a key. The record of an erased person does not contain their `sub`. */
+export async function readRecordAt(
+  table: Table,
+  key: ItemKey,
+): Promise<{ record: AccessRecord | undefined; isThere: boolean }> {
+  const item = await readItem(table, key);
   return { record: parse(table, item, fromAccessRecord), isThere: item !== undefined };
 }
 
@@ -171,32 +182,37 @@ export async function listPeople(
   return { items: keys.flatMap((key) => parse(table, found(key), fromAccessRecord) ?? []), next: next?.sk };
 }
 
-/** Returns every person whose access was ended. */
-export async function* allPeople(table: Table): AsyncGenerator<PersonId> {
+/**
+ * Returns every person whose access was ended, with the key of their record. An erased person does not have their `sub`.
+ */
+export async function* allPeople(table: Table): AsyncGenerator<{ person: PersonId; key: ItemKey }> {
+  const { sk } = personKey({ issuer: '', sub: '' });
   for await (const { items } of queryPages(table, inPartition(PARTITION.people, PARTITION.person('')))) {
     for (const item of items) {
       const person = parse(table, item, fromPersonId);
-      if (person) yield person;
+      if (person) yield { person, key: { pk: String(item.sk), sk } };
     }
   }
 }
 
 /**
- * Writes a record from a backup and restarts its job.
+ * Writes a record from a backup and restarts its job. The job of an erased person does not start again, because it could
+ * not find their keys.
+ * @param key key of the record
  * @returns false if a record with a later end of access has been written in the meantime
  */
-export async function restorePerson(table: Table, record: AccessRecord): Promise<boolean> {
+export async function restorePerson(table: Table, key: ItemKey, record: AccessRecord): Promise<boolean> {
   const { issuer, sub, job, endedAt } = record;
   const rejected = await transact(table, [
     {
       Put: {
-        Item: toAccessRecord(record),
+        Item: { ...toAccessRecord(record), ...key },
         ConditionExpression: 'attribute_not_exists(pk) OR NOT endedAt > :endedAt',
         ExpressionAttributeValues: { ':endedAt': endedAt },
       },
     },
-    { Put: { Item: { ...peopleEntryKey(record), issuer, sub } } },
-    { Put: { Item: { ...accessJobKey(record), issuer, sub, jobId: job.id } } },
+    { Put: { Item: { ...peopleEntryKey(record), sk: key.pk, issuer, sub } } },
+    ...(sub === ERASED ? [] : [{ Put: { Item: { ...accessJobKey(record), issuer, sub, jobId: job.id } } }]),
   ]);
   return !rejected;
 }

@@ -126,7 +126,7 @@ export const rejectedCallsAttributes = (deploymentId: string) => ({
 });
 
 /** The progress of a restore, stored in the target table. */
-export const restoreKey = (restoreId: string): ItemKey => ({ pk: 'RESTORES', sk: restoreId });
+export const restoreKey = (restoreId: string): ItemKey => ({ pk: PARTITION.restores, sk: restoreId });
 
 /**
  * The attribute of a key that records when one of the key's secrets was last used. It is separate from `secrets`

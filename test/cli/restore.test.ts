@@ -152,6 +152,7 @@ const EXPECTED = {
     'keys disabled': 6,
     'temporary tokens deleted': 1,
     'people whose access stays ended': 0,
+    'items of erased people': 0,
   },
   otherLives: [],
 };
