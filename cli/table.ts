@@ -1,4 +1,4 @@
-import { pacedTable } from '../functions/table/paced.ts';
+import { pacedTable, type Time } from '../functions/table/paced.ts';
 import { provisionedWrites } from '../functions/table/restore.ts';
 import { sdkTransport } from '../functions/table/sdk-transport.ts';
 import type { RetryPolicy, Table } from '../functions/table/table.ts';
@@ -19,18 +19,23 @@ export function openTable(tableName: string): Table {
 
 /**
  * Opens a table and limits the write units used per second. The default is a quarter of the provisioned capacity, so
- * that calls from pipelines still succeed.
+ * that calls from pipelines still succeed; only this default needs the permission DescribeTable.
  * @param writeUnits the option `--write-units`
+ * @param table the table, which is opened by default
+ * @param time the clock; the default is the real one
  * @throws UsageError
  */
-export async function openPaced(tableName: string, writeUnits: string | undefined): Promise<Table> {
+export async function openPaced(
+  tableName: string,
+  writeUnits: string | undefined,
+  table = openTable(tableName),
+  time?: Time,
+): Promise<Table> {
   if (writeUnits !== undefined && !/^[1-9]\d{0,4}$/.test(writeUnits)) {
     throw new UsageError('--write-units must be a whole number from 1 to 99999.');
   }
-  const table = openTable(tableName);
-  const provisioned = await provisionedWrites(table);
-  const limit = Number(writeUnits ?? (provisioned ?? 0) / 4);
+  const limit = writeUnits === undefined ? ((await provisionedWrites(table)) ?? 0) / 4 : Number(writeUnits);
   if (limit === 0) return table;
   console.error(`Writing at most ${limit} write units per second.`);
-  return pacedTable(table, limit);
+  return pacedTable(table, limit, time);
 }

@@ -10,10 +10,12 @@ import { BatchWriteCommand, DeleteCommand, PutCommand, ScanCommand } from '@aws-
 import { afterAll, describe, expect, it } from 'vitest';
 import { readArchive } from '../../cli/archive.ts';
 import { type Restoration, restore } from '../../cli/restoration.ts';
+import { openPaced } from '../../cli/table.ts';
 import { cloudEventOf } from '../../functions/domain/cloud-event.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { Actor } from '../../functions/domain/records.ts';
 import { reportLeak } from '../../functions/routes/report-leak.ts';
+import type { Port } from '../../functions/table/port.ts';
 import { allEvents } from '../../functions/table/restore.ts';
 import { makeTable } from '../support/engine.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
@@ -466,6 +468,72 @@ describe("a restore to a deleted table's name", () => {
   });
 });
 
+describe('the write limit of a restore', () => {
+  /**
+   * Restores into a new table, and records the writes that reach the engine. Only the pauses of the limit advance the
+   * clock.
+   * @param provisioned write capacity that DescribeTable reports; undefined for the engine's on-demand table
+   */
+  async function restoreInto(name: string, writeUnits: string | undefined, provisioned?: number) {
+    let now = 0;
+    let described = 0;
+    const writes: { at: number; units: number }[] = [];
+    const table = await tableWith(name, damaged);
+    const port = (async (operation, input, timeout) => {
+      if (operation === 'DescribeTable') {
+        described += 1;
+        const ProvisionedThroughput = { WriteCapacityUnits: provisioned };
+        if (provisioned !== undefined) return { kind: 'done', output: { Table: { ProvisionedThroughput } } };
+      }
+      const at = now;
+      const capacity = { ReturnConsumedCapacity: 'TOTAL' };
+      const outcome = await table.port(operation, { ...input, ...capacity }, timeout);
+      if (/^(Put|Update|Delete|BatchWrite|TransactWrite)/.test(operation)) {
+        const { ConsumedCapacity } =
+          'output' in outcome ? (outcome.output as { ConsumedCapacity?: object }) : {};
+        const consumed = [ConsumedCapacity ?? []].flat() as { CapacityUnits: number }[];
+        writes.push({ at, units: consumed.reduce((sum, { CapacityUnits }) => sum + CapacityUnits, 0) });
+      }
+      return outcome;
+    }) as Port;
+    const time = {
+      now: () => now,
+      pause: async (milliseconds: number) => {
+        now += milliseconds;
+      },
+    };
+    const into = await openPaced(name, writeUnits, { ...table, port }, time);
+    const asked = described;
+    expect(await restore(usual({ into }))).toEqual(EXPECTED);
+    return { writes, asked };
+  }
+
+  /** Returns the units per second that the writes before the last one used until the last one began. */
+  function rateOf(writes: { at: number; units: number }[]): number {
+    const before = writes.slice(0, -1).reduce((sum, { units }) => sum + units, 0);
+    expect(before).toBeGreaterThan(50);
+    return before / ((writes.at(-1)?.at ?? 0) / 1000);
+  }
+  /** Concurrent writes are charged for estimated units until the engine reports the used units. */
+  const TOLERANCE = 1.1;
+
+  it('a restore writes at most the given units per second, and does not read the capacity of the table', async () => {
+    const { writes, asked } = await restoreInto('paced', '7');
+    expect(asked).toBe(0);
+    expect(rateOf(writes)).toBeLessThan(7 * TOLERANCE);
+    expect(rateOf(writes)).toBeGreaterThan(7 / TOLERANCE);
+  });
+
+  it('without --write-units, a restore writes at most a quarter of the provisioned capacity, and without a limit on demand', async () => {
+    const provisioned = await restoreInto('provisioned', undefined, 28);
+    expect(provisioned.asked).toBe(1);
+    expect(rateOf(provisioned.writes)).toBeLessThan(7 * TOLERANCE);
+    expect(rateOf(provisioned.writes)).toBeGreaterThan(7 / TOLERANCE);
+    const onDemand = await restoreInto('on-demand', undefined);
+    expect(rateOf(onDemand.writes)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
 describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
   const run = (...args: string[]) =>
     promisify(execFile)(process.execPath, ['cli/main.ts', 'restore', ...args], {
@@ -487,7 +555,7 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     });
   });
 
-  it('restore uses at most the write units given with --write-units, and rejects an invalid number', async () => {
+  it('restore reports the limit given with --write-units, and rejects an invalid number', async () => {
     const options = ['--from', 'a', '--into', 'limited', '--point', point, '--disable-all', '--dry-run'];
     await tableWith('limited', []);
     for (const units of ['0', '-1', '1.5', 'many', '100000']) {
