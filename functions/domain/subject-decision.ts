@@ -86,7 +86,7 @@ function differencesOf(rule: TrustRule, token: ExaminedSubject, audience: string
     rule.issuer !== subject.issuer && { kind: 'issuer', expected: rule.issuer, actual: subject.issuer },
     !isFor(claims, audience) && { kind: 'audience', expected: audience, actual: claims.aud },
     isIgnored(rule) && { kind: 'tenant' },
-    ...Object.entries(rule.claims).map(([claim, expected]): Difference | false => {
+    ...claimsOf(rule).map(([claim, expected]): Difference | false => {
       if (satisfiesClaim(expected, claim, claims)) return false;
       return {
         kind: 'claim',
@@ -98,6 +98,10 @@ function differencesOf(rule: TrustRule, token: ExaminedSubject, audience: string
   ];
   return differences.filter((one) => one !== false);
 }
+
+/** Returns the claims of a rule by name, because DynamoDB returns the entries of a map in any order. */
+const claimsOf = ({ claims }: TrustRule): [string, ClaimRule][] =>
+  Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));
 
 /** Reports whether a token is meant for this audience. `aud` is a single audience or a list (RFC 7519 §4.1.3). */
 function isFor({ aud }: VerifiedClaims, audience: string): boolean {

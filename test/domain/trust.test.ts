@@ -267,3 +267,17 @@ describe('satisfies', () => {
     }
   });
 });
+
+describe('decide', () => {
+  it('lists the claims that differ by name, in whatever order the table returns the rule', () => {
+    for (const claims of [
+      { a: 'x', b: 'x', c: 'x' },
+      { c: 'x', a: 'x', b: 'x' },
+    ]) {
+      const subject = { jwt: 'a.b.c', issuer: BUILDKITE, signingInput: 'a.b' };
+      const [decision] = decide([{ issuer: BUILDKITE, claims }], { subject, claims: { aud: 'x' } }, 'x');
+      const named = decision?.differences.flatMap((one) => (one.kind === 'claim' ? one.claim : []));
+      expect(named).toEqual(['a', 'b', 'c']);
+    }
+  });
+});
