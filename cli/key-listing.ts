@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { type Api, allOf, resultOf } from './api.ts';
 import type { components } from './api-types.ts';
 import { EXIT, Failure, UsageError } from './failure.ts';
@@ -39,8 +39,8 @@ export function keysOf(api: Api, deploymentId: string): Promise<Key[]> {
 
 /**
  * Returns the matching keys of all Deployments that the caller can access. Reads one Deployment after another, in pages
- * of at most 100 keys. With a progress file, the function continues where the last run stopped, and removes the file at
- * the end.
+ * of at most 100 keys. With a progress file, the function continues where the last run stopped. The caller removes the
+ * file when it has printed the keys.
  *
  * @throws Failure if the service rejects a call, or if Deployments remain after `maxDeployments`; the file keeps the progress
  */
@@ -79,7 +79,6 @@ export async function keysOfAllDeployments(api: Api, options: WalkOptions): Prom
     writeState(progressFile, state);
     throw new Failure(`${error.message} Run the same command again to continue.`, error.exitCode);
   }
-  if (progressFile !== undefined) rmSync(progressFile, { force: true });
   return state.found;
 }
 

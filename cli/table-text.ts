@@ -36,3 +36,11 @@ export function printFields(fields: Readonly<Record<string, string | undefined>>
     console.log(`${paint(process.stdout, 'dim', name.padEnd(width))}${printable(value)}`);
   }
 }
+
+/** Waits until standard output has taken everything. Never resolves if that fails: `runProgram` then ends the process. */
+export const printed = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.stdout.write('', (error) => {
+      if (!error) resolve();
+    });
+  });

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type ApiOptions, openApi } from '../api.ts';
 import { addApiOptions } from '../api-options.ts';
@@ -5,7 +6,7 @@ import type { components } from '../api-types.ts';
 import { addCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { keysOf, keysOfAllDeployments } from '../key-listing.ts';
-import { printTable } from '../table-text.ts';
+import { printed, printTable } from '../table-text.ts';
 import { readDuration } from '../times.ts';
 import { readDeploymentId } from './deployments.ts';
 
@@ -85,6 +86,10 @@ async function list(deployment: string | undefined, options: Options): Promise<v
       : (await keysOf(api, deploymentId)).filter(isWanted);
   if (options.json) console.log(JSON.stringify(found));
   else print(found);
+  if (progressFile === undefined) return;
+  // If the keys could not be printed, the next run continues with the file.
+  await printed();
+  rmSync(progressFile, { force: true });
 }
 
 /** Returns the maximum number of Deployments to examine. @throws UsageError */

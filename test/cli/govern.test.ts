@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -113,7 +122,9 @@ describe('deployment-api-keys keys explain', { timeout: 120_000 }, async () => {
     });
 
   it('keys explain names the trust rule that matches a token from standard input, and shows how the token differs from the other rule', async () => {
-    expect(await run(['keys', 'explain', key.id], { typed: `${await sign('repo:acme/bi')}\n` })).toEqual({
+    // An empty variable counts as unset, so the command reads standard input.
+    const running = { typed: `${await sign('repo:acme/bi')}\n`, env: { DEPLOYMENT_KEY_OIDC_TOKEN: '' } };
+    expect(await run(['keys', 'explain', key.id], running)).toEqual({
       code: 0,
       stderr: '',
       stdout:
@@ -206,6 +217,16 @@ describe('deployment-api-keys keys list --all-deployments', { timeout: 120_000 }
     expect(readFileSync(progress, 'utf8')).not.toMatch(/dk[st]_/);
     expect((await run(limited)).stderr).toContain('2 Deployments have been examined');
 
+    // The progress is kept when standard output, here a full disk, does not take the result.
+    const kept = readFileSync(progress, 'utf8');
+    const full = openSync('/dev/full', 'w');
+    expect(await run(args, { stdout: full })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/error: Cannot write standard output \(ENOSPC\)\.\n$/),
+    });
+    closeSync(full);
+    expect(readFileSync(progress, 'utf8')).toBe(kept);
+
     // The progress is also saved when the run fails.
     const rejected = await run(args, { env: { DEPLOYMENT_KEYS_ACCESS_TOKEN: 'expired' } });
     expect(rejected).toMatchObject({
@@ -272,6 +293,14 @@ describe('deployment-api-keys events', { timeout: 120_000 }, () => {
 });
 
 describe('deployment-api-keys people', { timeout: 120_000 }, () => {
+  it('the people command reports that only an administrator may use it', async () => {
+    const member = { env: { DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('member') } };
+    expect(await run(['people', 'list'], member)).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('Only an administrator may do this.'),
+    });
+  });
+
   it("the people command ends a person's access, shows the job and the keys that the person has, and restores access", async () => {
     await makeDeployment(stack, 'people', { groups: ['data-eng'] });
     const { json: key } = await callAs(stack, 'member', 'POST', '/deployments/people/api-keys', {
@@ -326,11 +355,6 @@ describe('deployment-api-keys people', { timeout: 120_000 }, () => {
       code: 2,
       stdout: '',
       stderr: 'error: The sub of a person has 1 to 255 printable ASCII characters.\n',
-    });
-    const member = { env: { DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('member') } };
-    expect(await run(['people', 'list'], member)).toMatchObject({
-      code: 3,
-      stderr: expect.stringContaining('Only an administrator may do this.'),
     });
   });
 });

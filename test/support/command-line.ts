@@ -14,6 +14,8 @@ export interface Running {
   readonly env?: Readonly<Record<string, string>>;
   /** Content of standard input. If omitted, the command has no standard input. */
   readonly typed?: string;
+  /** File descriptor for standard output. If omitted, the outcome contains standard output. */
+  readonly stdout?: number;
   /** Called when the process has started. */
   readonly onStart?: (child: ChildProcess) => void;
 }
@@ -34,12 +36,15 @@ export interface Outcome {
 export function commandLine(program: readonly string[] = [process.execPath, join(root, 'cli/main.ts')]) {
   const home = mkdtempSync(join(tmpdir(), 'cli-home-'));
   afterAll(() => rmSync(home, { recursive: true, force: true }));
-  const run = async (args: readonly string[], { env, typed, onStart }: Running = {}): Promise<Outcome> => {
+  const run = async (
+    args: readonly string[],
+    { env, typed, stdout, onStart }: Running = {},
+  ): Promise<Outcome> => {
     const [command = '', ...first] = program;
     const child = spawn(command, [...first, ...args], {
       cwd: home,
       env: { PATH: process.env.PATH, HOME: home, ...env },
-      stdio: [typed === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [typed === undefined ? 'ignore' : 'pipe', stdout ?? 'pipe', 'pipe'],
     });
     onStart?.(child);
     const said = { stdout: '', stderr: '' };
