@@ -70,7 +70,7 @@ export const jsonOption = () => new Option('--json', 'Print JSON, for programs.'
  * @throws UsageError if there is no URL
  */
 export function serviceUrl(given: string | undefined, ofSignIn?: string): string {
-  if (given !== undefined && given !== '') return readServiceUrl(given, '--url (or DEPLOYMENT_KEYS_URL)');
+  if (given !== undefined) return readServiceUrl(given, '--url (or DEPLOYMENT_KEYS_URL)');
   if (ofSignIn !== undefined) return ofSignIn;
   throw new UsageError(
     "The URL of the service is missing. Use --url, set DEPLOYMENT_KEYS_URL, or sign in. It is the stack's output ApiUrl.",

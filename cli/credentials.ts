@@ -91,7 +91,8 @@ export async function readProof(keyId: string, { oidcTokenFile }: ProofOptions):
   if (token) return { subjectToken: async () => token };
   if (secret === undefined && !isPiped()) {
     throw new UsageError(
-      `The secret is missing. Set ${SECRET_VARIABLE}, or pass the secret on standard input. For a key with trust rules, set ` +
+      `The secret is missing: is ${SECRET_VARIABLE} set for this pipeline, branch and environment? You can also pass the ` +
+        `secret on standard input. For a key with trust rules, set ` +
         `${OIDC_VARIABLE}, or use --oidc-token-file.`,
     );
   }

@@ -3,6 +3,7 @@ import { serviceUrl, urlOption } from './command.ts';
 import { faultOfKeyId, readProof } from './credentials.ts';
 import type { Exchange } from './exchange.ts';
 import { UsageError } from './failure.ts';
+import { readSignIns } from './sign-ins.ts';
 
 /** The options of a command that exchanges credentials. */
 export interface ExchangeOptions {
@@ -31,7 +32,7 @@ export function addExchangeOptions(command: Command): Command {
 
 /** Returns the exchange that the options describe. @throws UsageError if something is missing or malformed */
 export async function readExchange(options: ExchangeOptions): Promise<Exchange> {
-  const url = serviceUrl(options.url);
+  const url = serviceUrl(options.url, options.url === undefined ? readSignIns().current : undefined);
   const { keyId } = options;
   if (keyId === undefined) {
     throw new UsageError('The ID of the API key is missing. Use --key-id, or set DEPLOYMENT_KEY_ID.');

@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import { report } from './command.ts';
 import { Failure } from './failure.ts';
 
+/** The variables of the CLI, and those of AWS that the CLI itself reads. */
+const VARIABLES = /^(DEPLOYMENT_KEYS?_\w+|MIGRATE_TOKEN|AWS_REGION|AWS_DEFAULT_REGION)$/;
+
 /** Runs the command that this process's arguments specify, and sets the exit code. */
 export async function runProgram(program: Command): Promise<void> {
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
@@ -10,6 +13,10 @@ export async function runProgram(program: Command): Promise<void> {
     if (code !== 'EPIPE') process.exitCode = report(new Failure(`Cannot write standard output (${code}).`));
     process.exit();
   });
+  // A CI sets the variable of a missing secret to an empty string.
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value === '' && VARIABLES.test(name)) delete process.env[name];
+  }
   try {
     await program.parseAsync();
   } catch (error) {

@@ -116,7 +116,7 @@ const NAMED: [name: string, options: string[], env: object, cause: RegExp][] = [
   ['a truncated ID', at(key.id.slice(0, -2)), secretOf(key), /not a complete ID.*truncated/],
   ['a secret as the ID', at(key.secret), secretOf(key), /The ID of the key holds a secret/],
   ['no secret', at(key.id), {}, /The secret is missing/],
-  ['an empty secret', at(key.id), { DEPLOYMENT_KEY_SECRET: '' }, /is empty: is the secret set/],
+  ['an empty secret', at(key.id), { DEPLOYMENT_KEY_SECRET: '' }, /The secret is missing: is /],
   [
     'a truncated secret',
     at(key.id),

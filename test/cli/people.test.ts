@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { commandLine, type Running } from '../support/command-line.ts';
 import { exchange } from '../support/service.ts';
-import { call, makeDeployment, runStack, use } from '../support/stack.ts';
+import { call, makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
 const { run, home } = commandLine();
@@ -130,6 +130,15 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     expect((await run(['deployments', 'delete', 'etl'])).code).toBe(2);
     expect((await run(['deployments', 'delete', 'etl', '--yes'])).stdout).toBe('Deleted etl.\n');
     expect(await json(['deployments', 'list'])).toEqual([]);
+  });
+
+  it("token uses the sign-in's stack without --url, as its help says", async () => {
+    await makeDeployment(stack, 'signed');
+    const { id, secret } = await makeKey(stack, 'signed');
+    const { code, stdout } = await run(['token', '--key-id', id], { env: { DEPLOYMENT_KEY_SECRET: secret } });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^dkt_signed_\w+\n$/);
+    await run(['deployments', 'delete', 'signed', '--yes']);
   });
 
   it('the CLI creates, rotates, disables, enables, edits and deletes a key, and writes secrets only to the given file or pipe', async () => {

@@ -62,6 +62,19 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
     expect(stdout).toMatch(/^dkt_etl_\w+\n$/);
   });
 
+  it('the token command treats an empty environment variable as unset', async () => {
+    const empty = { DEPLOYMENT_KEY_OIDC_TOKEN: '', DEPLOYMENT_KEY_SECRET: '' };
+    const urlAndId = { DEPLOYMENT_KEYS_URL: stack.url, DEPLOYMENT_KEY_ID: key.id };
+    const typed = `${key.secret}\n`;
+    const { code, stdout } = await run(['token'], { env: { ...empty, ...urlAndId }, typed });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^dkt_etl_\w+\n$/);
+    const noUrl = await run(['token'], { env: { ...urlAndId, DEPLOYMENT_KEYS_URL: '' } });
+    expect(noUrl.stderr).toMatch(/^error: The URL of the service is missing\./);
+    const noId = await run(['token'], { env: { ...urlAndId, DEPLOYMENT_KEY_ID: '' } });
+    expect(noId.stderr).toMatch(/^error: The ID of the API key is missing\./);
+  });
+
   it('the token command exchanges an OIDC token from the environment or a file', async () => {
     const options = ['token', '--url', stack.url, '--key-id', trusting.id];
     const subject = await oidcToken();
@@ -105,6 +118,8 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
       2,
       /without \/oauth\/token\.\n/,
     ],
+    ['an empty URL', ['--url', '', '--key-id', key.id], env, 2, /^error: --url .* is not a URL\./],
+    ['an empty ID', ['--url', stack.url, '--key-id', ''], env, 2, /^error: --key-id .* is empty\./],
     ['no ID', ['--url', stack.url], env, 2, /^error: The ID of the API key is missing\./],
     [
       'a secret as the ID',
@@ -114,13 +129,13 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
       /--key-id \(or DEPLOYMENT_KEY_ID\) holds a secret\./,
     ],
     ['a truncated ID', [...usual.with(3, key.id.slice(0, -1))], env, 2, /is not a complete ID/],
-    ['no secret', usual, {}, 2, /^error: The secret is missing\. Set DEPLOYMENT_KEY_SECRET/],
+    ['no secret', usual, {}, 2, /^error: The secret is missing: is DEPLOYMENT_KEY_SECRET set for/],
     [
       'an empty secret',
       usual,
       { DEPLOYMENT_KEY_SECRET: '' },
       2,
-      /DEPLOYMENT_KEY_SECRET is empty: is the secret set for/,
+      /^error: The secret is missing: is DEPLOYMENT_KEY_SECRET set for/,
     ],
     [
       'a truncated secret',
