@@ -1,4 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
+import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+import { startCiIssuer } from '../support/ci-issuer.ts';
 import { type InProcessOptions, inProcess, must, startTable } from '../support/in-process.ts';
 
 const engine = await startTable();
@@ -61,4 +64,30 @@ describe('two interleaved exchanges with an old secret', () => {
       expect(reported).toStrictEqual([1, 1]);
     },
   );
+});
+
+it('an issuer whose inline keys are missing makes only exchanges with its tokens return 503', async () => {
+  const [sound, faulty] = [await startCiIssuer(), await startCiIssuer()];
+  const issuers = [sound, faulty].map(({ url }) => ({ issuer: url, hasInlineKeys: true }));
+  const inlineKeys = new Map([[sound.url, { keys: [sound.jwk] }]]);
+  const verify = openIssuers(() => service.time.now, { issuers, inlineKeys });
+  const service = inProcess(engine, { trust: { issuers, verify } });
+  await service.register('inline');
+  const trust = issuers.map(({ issuer }) => ({ issuer, claims: { sub: 'pipeline' } }));
+  const key = await service.makeKey('inline', { name: 'ci', trust });
+  const secretKey = await service.makeKey('inline');
+  const exchange = async ({ sign }: typeof sound) => {
+    const expires = Math.floor(service.time.now / 1000) + 300;
+    const form = {
+      grant_type: TOKEN_EXCHANGE,
+      client_id: key.id,
+      subject_token: await sign({ claims: { sub: 'pipeline' }, audience: 'https://service.test', expires }),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    };
+    return (await service.call('POST', '/oauth/token', { form })).status;
+  };
+  const bySecret = (await service.exchange(secretKey)).status;
+  expect([bySecret, await exchange(sound), await exchange(faulty)]).toStrictEqual([200, 200, 503]);
+  // The faulty issuer has keys, but inline keys are never fetched.
+  expect(faulty.asked).toBe(0);
 });
