@@ -13,7 +13,7 @@ export function addToken(program: Command): void {
     examples: [
       'token --url https://keys.example.com --key-id dk_etl_01JP0000000000000000000000',
       `$ TOKEN=$(deployment-api-keys token --url https://keys.example.com --key-id dk_etl_01JP0000000000000000000000 --scope code:deploy)`,
-      `$ printf '%s' "$SECRET" | deployment-api-keys token --url https://keys.example.com --key-id dk_etl_01JP0000000000000000000000 --json`,
+      '$ deployment-api-keys token --url https://keys.example.com --key-id dk_etl_01JP0000000000000000000000 --json < /run/secrets/deployment-key',
     ],
   });
   addExchangeOptions(command)

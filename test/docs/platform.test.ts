@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readSettings } from '../../infra/settings.ts';
 import { evaluate } from '../../local/aws/policy.ts';
@@ -22,38 +25,63 @@ it('docs/platform.md: the policy allows every call under /platform and no other 
   expect(snippet('platform.md', 'hcl')).toContain(`default = "${api}"`);
 });
 
-it('docs/platform.md: the workflow assumes a listed role', () => {
+it('docs/platform.md: the workflow assumes a listed role, reads the repository and sets the variables of the script', () => {
   const { register } = parse(snippet('platform.md', 'yaml')).jobs;
-  expect(platformPrincipals.split(',')).toContain(register.steps[0].with['role-to-assume']);
-  expect(register.permissions).toStrictEqual({ 'id-token': 'write' });
+  const [checkout, credentials, script] = register.steps;
+  expect(checkout.uses).toMatch(/^actions\/checkout@/);
+  expect(platformPrincipals.split(',')).toContain(credentials.with['role-to-assume']);
+  expect(register.permissions).toStrictEqual({ contents: 'read', 'id-token': 'write' });
+  expect(Object.keys(script.env)).toStrictEqual(['PLATFORM_URL', 'RUN_ID']);
 });
 
 describe('docs/platform.md: the commands', async () => {
   const role = 'arn:aws:iam::000000000000:role/ci/platform';
-  const stack = await runStack({ context: { platformPrincipals: role } });
-  const run = (session: string) => {
-    const { accessKeyId, secretAccessKey, sessionToken = '' } = stack.credentialOf(session);
-    const script = ['set -euo pipefail; store_secret() { cat; }', snippet('platform.md', 'sh')].join('\n');
-    return promisify(execFile)('bash', ['--norc', '-c', script], {
+  const session = 'arn:aws:sts::000000000000:assumed-role/platform/run-7';
+  const user = 'arn:aws:iam::000000000000:user/ops/ada';
+  const stack = await runStack({ context: { platformPrincipals: `${role},${user}` } });
+  const folder = mkdtempSync(join(tmpdir(), 'platform-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const script = join(folder, 'register-deployment.sh');
+  writeFileSync(script, snippet('platform.md', 'sh'));
+  // Stands in for the AWS CLI, and prints what it would store.
+  writeFileSync(join(folder, 'aws'), '#!/bin/sh\nexec cat\n', { mode: 0o755 });
+
+  const run = (arn: string, runId: string) => {
+    const { accessKeyId, secretAccessKey, sessionToken } = stack.credentialOf(arn);
+    return promisify(execFile)('sh', [script], {
       env: {
-        PATH: process.env.PATH,
+        PATH: `${folder}:${process.env.PATH}`,
         PLATFORM_URL: stack.url,
-        RUN_ID: 'run-7',
+        RUN_ID: runId,
         AWS_REGION: 'us-east-1',
         AWS_ACCESS_KEY_ID: accessKeyId,
         AWS_SECRET_ACCESS_KEY: secretAccessKey,
-        AWS_SESSION_TOKEN: sessionToken,
+        ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
       },
     });
   };
 
-  it('the commands in docs/platform.md register a Deployment and create a key', async () => {
-    const { stdout } = await run('arn:aws:sts::000000000000:assumed-role/platform/run-7');
-    expect(stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+$/);
+  it.each([
+    ['a role', session, 'run-1'],
+    ['a user, who has no session token', user, 'run-2'],
+  ])(
+    'the commands in docs/platform.md register a Deployment and create a key as %s',
+    async (_, arn, runId) => {
+      expect((await run(arn, runId)).stdout).toMatch(/^\{"id":"etl".*\}dks_etl_\w+$/);
+    },
+  );
+
+  it('the commands in docs/platform.md fail in a retry, and do not store an empty secret', async () => {
+    await run(session, 'run-7');
+    await expect(run(session, 'run-7')).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^\{"id":"etl".*\}$/),
+      stderr: 'This run has already created the key. A retry does not show the secret again.\n',
+    });
   });
 
   it('the commands in docs/platform.md fail for a role that is not listed', async () => {
-    await expect(run('arn:aws:sts::000000000000:assumed-role/other/run-7')).rejects.toMatchObject({
+    await expect(run('arn:aws:sts::000000000000:assumed-role/other/run-7', 'other')).rejects.toMatchObject({
       stdout: expect.stringContaining('not one of the platformPrincipals'),
     });
   });

@@ -12,6 +12,8 @@ const SERVICE = 'http://service.invalid';
 /** The service's URL in the README, which is that of the stack on the reader's machine. */
 const LOCAL_STACK = 'http://127.0.0.1:8787';
 const NGINX = 'http://127.0.0.1:8080';
+/** The URL of the local stack's queues and schedules. */
+const OPERATIONS = 'http://127.0.0.1:8796';
 const scripts = documentedScripts(SERVICE);
 
 /** The environment variables that the documents expect. Every secret contains the word canary. */
@@ -63,7 +65,6 @@ const ENVIRONMENT = {
   TOKEN: 'dkt_canary',
   USER_POOL: 'eu-west-1_Example',
   URI: 'arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/keys-Authorize/invocations',
-  YOU: 'person-canary',
 };
 
 /** A response to any call that the documents make. */
@@ -157,7 +158,6 @@ exec /usr/bin/curl "$@"`,
   docker: '[ "$1" != login ] || grep -q .',
   // This stand-in behaves like jq 1.6, which succeeds on empty input, even with -e.
   jq: 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"',
-  store_secret: 'exec cat',
   sleep: '',
   stty: '',
 };
@@ -176,7 +176,7 @@ async function run(
   const service = await startService(retries, rejection);
   const place = mkdtempSync(join(folder, 'run-'));
   const here = (value: string) =>
-    [SERVICE, LOCAL_STACK, NGINX].reduce((text, url) => text.replaceAll(url, service.url), value);
+    [SERVICE, LOCAL_STACK, NGINX, OPERATIONS].reduce((text, url) => text.replaceAll(url, service.url), value);
   const env: Record<string, string> = {
     PATH: `${folder}:/usr/bin:/bin`,
     // Otherwise, bash assumes that it runs as a remote shell and reads the machine's configuration.
