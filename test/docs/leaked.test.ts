@@ -15,7 +15,7 @@ const stack = await runStack();
 /** Runs a command as a person would, and types the input that the command asks for. */
 async function run(command: string, env: Record<string, string>, typed = ''): Promise<string> {
   const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', command], {
-    env: { PATH: process.env.PATH, API: stack.url, ...env },
+    env: { PATH: process.env.PATH, KEYS_URL: stack.url, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   let said = '';
@@ -40,8 +40,8 @@ it('docs/leaked.md: the commands revoke the leaked credential and give the pipel
   expect(await use(stack, token)).toBe(401);
   expect((await exchange(stack, key)).status).toBe(401);
 
-  const YOU = await stack.signIn('member');
-  const answer = JSON.parse(await run(rotate, { YOU, DEPLOYMENT: 'etl', KEY_ID: key.id }));
+  const PERSON = await stack.signIn('member');
+  const answer = JSON.parse(await run(rotate, { PERSON, DEPLOYMENT: 'etl', KEY_ID: key.id }));
   expect(answer).toMatchObject({ id: key.id, enabled: true });
   expect(await use(stack, await swap(stack, { ...key, secret: answer.secret }))).toBe(200);
   expect((await exchange(stack, key)).status).toBe(401);

@@ -47,6 +47,34 @@ describe('the documentation', () => {
     expect(broken).toEqual([]);
   });
 
+  it.each(documents)('the documentation defines each variable that the commands in %s use', (path) => {
+    const text = textOf(path);
+    const prose = text.replaceAll(/^ *```.*?^ *```$/gms, '');
+    let commands = '';
+    const missing = [];
+    for (const [, block = ''] of text.matchAll(/^ *```(?:sh|console|yaml|groovy)\n(.*?)^ *```$/gms)) {
+      commands += block;
+      // GitHub sets the variables with these prefixes in each job. CloudFormation replaces ${AWS::Region}.
+      for (const [, name] of block.matchAll(/\$\{?(?!ACTIONS_|GITHUB_|AWS::)([A-Z][A-Z0-9_]+)/g)) {
+        const isSet = RegExp(`\\b${name}(=| = |:\\s)|\\b(read -r|for) ${name}\\b`).test(commands);
+        if (!isSet && !RegExp(`\`\\$?${name}(=[^\`]*)?\``).test(prose)) missing.push(name);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+
+  it.each(documents)('the documentation names the stage of each stack that %s destroys', (path) => {
+    // Without a stage, the command destroys the development stack, with its data.
+    expect(textOf(path)).not.toMatch(/npx cdk destroy(?! -c stage=)/);
+  });
+
+  it.each(documents)('the documentation says to repeat all settings if %s deploys with an option', (path) => {
+    // Without the other settings, the command works on another stack, or resets these settings.
+    const text = textOf(path);
+    const isWithOption = /npx cdk (deploy|diff)[^\n`]* -c|\bdeploy\b[^`]*`-c/.test(text);
+    expect(!isWithOption || /^## Keep your settings$|settings\.md#keep-your-settings/m.test(text)).toBe(true);
+  });
+
   it('the README leads to every page of the documentation', () => {
     const reached = new Set(['README.md']);
     for (const path of reached) {
