@@ -275,7 +275,7 @@ describe('decide', () => {
       { c: 'x', a: 'x', b: 'x' },
     ]) {
       const subject = { jwt: 'a.b.c', issuer: BUILDKITE, signingInput: 'a.b' };
-      const [decision] = decide([{ issuer: BUILDKITE, claims }], { subject, claims: { aud: 'x' } }, 'x');
+      const [decision] = decide([{ issuer: BUILDKITE, claims }], { subject, claims: { aud: 'x' } }, 'x', []);
       const named = decision?.differences.flatMap((one) => (one.kind === 'claim' ? one.claim : []));
       expect(named).toEqual(['a', 'b', 'c']);
     }
