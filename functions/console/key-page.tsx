@@ -245,7 +245,8 @@ function Details({ apiKey }: { apiKey: ApiKey }) {
         <dt>{status === 'expired' ? 'Expired' : 'Expires'}</dt>
         <dd>{expiresAt ? <Time of={expiresAt} isExact /> : 'never'}</dd>
         <dt>Last used</dt>
-        <dd>
+        {/* The height of three lines, so that the lines below stay in place when the first use is loaded. */}
+        <dd class="three-lines">
           {lastUsedAt ? <Time of={lastUsedAt} isExact /> : 'never'}
           {lastUsedFrom && (
             <span class="line">

@@ -152,14 +152,32 @@ interface Shift {
   moved: string[];
 }
 
-/** Starts recording layout shifts that no user input caused. Returns a function that reads the recorded shifts. */
+/** Time after an input within which browsers attribute a layout shift to the input, in milliseconds. */
+const RECENT = 500;
+
+/**
+ * Starts recording layout shifts that the user did not cause. The user causes the shifts within `RECENT` after an input,
+ * after the response to a change, and after the responses to the reads that follow the change. Every response of the API
+ * arrives later than `RECENT`, so that a slow machine and a fast one record the same shifts.
+ * @returns a function that reads the recorded shifts
+ */
 export async function watchShifts(page: Page): Promise<() => Promise<Shift[]>> {
   await page.addInitScript(`
     window.shifts = [];
+    let lastChange = -Infinity;
+    const isRecent = (time) => time - lastChange < ${RECENT};
+    const send = window.fetch;
+    window.fetch = async (input, init) => {
+      const isChange = new Request(input, init).method !== 'GET' || isRecent(performance.now());
+      await new Promise((resolve) => setTimeout(resolve, ${1.2 * RECENT}));
+      const response = await send(input, init);
+      if (isChange) lastChange = performance.now();
+      return response;
+    };
     const nameOf = ({ node }) => node && (node.outerHTML ?? node.nodeName + ' ' + node.textContent).slice(0, 80);
     new PerformanceObserver((list) => {
-      for (const { hadRecentInput, value, sources } of list.getEntries()) {
-        if (!hadRecentInput) window.shifts.push({ value, path: location.pathname, moved: sources.map(nameOf) });
+      for (const { hadRecentInput, startTime, value, sources } of list.getEntries()) {
+        if (!hadRecentInput && !isRecent(startTime)) window.shifts.push({ value, path: location.pathname, moved: sources.map(nameOf) });
       }
     }).observe({ type: 'layout-shift', buffered: true });
   `);
