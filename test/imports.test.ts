@@ -48,7 +48,7 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'the console is a web page: it imports only its own modules and modules that run in a browser',
     files: /^functions\/console\//,
-    folders: /^functions\/console\//,
+    folders: /^functions\/(console\/|domain\/(issuer-presets|trust)\.ts$)/,
     packages: /^(preact|preact\/hooks|preact-iso|oauth4webapi)$/,
   },
   {
