@@ -1,12 +1,20 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { EVENT_TYPES, type EventType } from '../../functions/domain/events.ts';
 import { type ApiOptions, allOf, openApi, resultOf } from '../api.ts';
 import { addApiOptions } from '../api-options.ts';
+import type { components } from '../api-types.ts';
 import { addCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { EXAMPLE_KEY, pathOf } from '../key-path.ts';
 import { printTable } from '../table-text.ts';
 import { readDeploymentId } from './deployments.ts';
+
+/** What a table shows of an event. */
+type Event = Pick<components['schemas']['Event'], 'time' | 'type' | 'subject'> & {
+  readonly data: { readonly actor: components['schemas']['Event']['data']['actor'] };
+};
+
+const PEOPLE_TYPES = EVENT_TYPES.filter((type) => type.startsWith('person.'));
 
 interface Options extends ApiOptions {
   readonly json?: true;
@@ -27,12 +35,11 @@ export function addEvents(program: Command): void {
   });
   command.argument('<deployment>', 'ID of the Deployment.');
   addApiOptions(command)
-    .option('--limit <number>', 'How many events to list at most.', '50')
+    .addOption(limitOption())
     .option('--type <type>', 'Only events of this type, such as api_key.rotated.')
     .option('--key <key>', 'Only events about the API key with this ID.')
     .action(async (deployment: string, options: Options) => {
-      const limit = /^[1-9]\d{0,4}$/.test(options.limit) ? Number(options.limit) : undefined;
-      if (limit === undefined) throw new UsageError('--limit must be a whole number from 1 to 99999.');
+      const limit = readLimit(options);
       const deploymentId = readDeploymentId(deployment);
       const filters = filtersOf(deploymentId, options);
       const api = openApi(options);
@@ -41,29 +48,72 @@ export function addEvents(program: Command): void {
         const params = { path: { deploymentId }, query };
         return resultOf(api, api.client.GET('/deployments/{deploymentId}/events', { params }));
       }, limit);
-      if (options.json) return console.log(JSON.stringify(items));
-      const rows = items.map(({ time, type, subject, data: { actor } }) => [
-        time,
-        type,
-        subject,
-        actor.principal || actor.type,
-        actor.address,
-      ]);
-      printTable(['TIME', 'TYPE', 'SUBJECT', 'ACTOR', 'ADDRESS'], rows, 'There are no events.');
+      print(items, options);
     });
 }
 
-/** Returns the filters of the call. @throws UsageError */
-function filtersOf(deploymentId: string, { type, key }: Options): { type?: EventType; keyId?: string } {
-  if (type !== undefined && !isEventType(type)) {
-    const similar = EVENT_TYPES.filter((one) => one.startsWith(type.split('.')[0] ?? ''));
-    const known = similar.length > 0 ? similar : EVENT_TYPES;
-    throw new UsageError(`--type must be the type of an event, such as ${known.join(', ')}.`);
+/** Adds `people events`, which lists what happened to the access of people. */
+export function addPeopleEvents(people: Command): void {
+  const command = addCommand(people, 'events', {
+    summary: 'List what happened to the access of people in the last 90 days, newest first',
+    examples: ['people events', 'people events --type person.access_ended --limit 500 --json'],
+  });
+  addApiOptions(command)
+    .addOption(limitOption())
+    .option('--type <type>', 'Only events of this type, such as person.access_ended.')
+    .action(async (options: Omit<Options, 'key'>) => {
+      const limit = readLimit(options);
+      const type = readType(options, PEOPLE_TYPES);
+      const api = openApi(options);
+      // The service has no filter for these events.
+      const items = await allOf(async (cursor) => {
+        const params = { query: { limit: 100, ...(cursor && { cursor }) } };
+        const page = await resultOf(api, api.client.GET('/people/events', { params }));
+        return { ...page, items: page.items.filter((event) => type === undefined || event.type === type) };
+      }, limit);
+      print(items, options);
+    });
+}
+
+function print(items: readonly Event[], { json }: Pick<Options, 'json'>): void {
+  if (json) {
+    console.log(JSON.stringify(items));
+    return;
   }
+  const rows = items.map(({ time, type, subject, data: { actor } }) => [
+    time,
+    type,
+    subject,
+    actor.principal || actor.type,
+    actor.address,
+  ]);
+  printTable(['TIME', 'TYPE', 'SUBJECT', 'ACTOR', 'ADDRESS'], rows, 'There are no events.');
+}
+
+const limitOption = () => new Option('--limit <number>', 'How many events to list at most.').default('50');
+
+/** Returns the maximum number of events. @throws UsageError */
+function readLimit({ limit }: Pick<Options, 'limit'>): number {
+  if (/^[1-9]\d{0,4}$/.test(limit)) return Number(limit);
+  throw new UsageError('--limit must be a whole number from 1 to 99999.');
+}
+
+/** Returns the filters of the call. @throws UsageError */
+function filtersOf(deploymentId: string, options: Options): { type?: EventType; keyId?: string } {
+  const type = readType(options, EVENT_TYPES);
+  const { key } = options;
   if (key !== undefined && pathOf(key).deploymentId !== deploymentId) {
     throw new UsageError(`--key is the ID of a key of another Deployment than ${deploymentId}.`);
   }
   return { ...(type && { type }), ...(key !== undefined && { keyId: key }) };
 }
 
-const isEventType = (text: string): text is EventType => (EVENT_TYPES as readonly string[]).includes(text);
+/** Returns the type of event to list. @throws UsageError that names the possible types that begin in the same way */
+function readType({ type }: Pick<Options, 'type'>, types: readonly EventType[]): EventType | undefined {
+  if (type === undefined) return undefined;
+  const found = types.find((one) => one === type);
+  if (found) return found;
+  const similar = types.filter((one) => one.startsWith(type.split('.')[0] ?? ''));
+  const known = similar.length > 0 ? similar : types;
+  throw new UsageError(`--type must be the type of an event, such as ${known.join(', ')}.`);
+}

@@ -9,6 +9,7 @@ import { addCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { Failure, UsageError } from '../failure.ts';
 import { printFields, printTable } from '../table-text.ts';
+import { addPeopleEvents } from './events.ts';
 
 type Person = components['schemas']['Person'];
 type FoundPerson = components['schemas']['FoundPerson'];
@@ -35,6 +36,7 @@ export function addPeople(program: Command): void {
   addFind(people);
   addRestoreAccess(people);
   addList(people);
+  addPeopleEvents(people);
 }
 
 interface EndOptions extends Options {

@@ -348,6 +348,27 @@ describe('deployment-api-keys people', { timeout: 120_000 }, () => {
     expect(await json(['people', 'restore', sub])).toMatchObject({ sub, endedAt, blocked: false });
   });
 
+  it('people events lists what happened to the access of people, optionally only one type, newest first', async () => {
+    const types = async (...options: string[]) =>
+      (await json(['people', 'events', ...options])).map(({ type }: { type: string }) => type);
+    expect(await types()).toEqual(['person.access_restored', 'person.keys_found', 'person.access_ended']);
+    expect(await types('--limit', '2')).toEqual(['person.access_restored', 'person.keys_found']);
+    expect(await types('--type', 'person.access_ended')).toEqual(['person.access_ended']);
+    expect(await types('--type', 'person.access_ended', '--limit', '1')).toEqual(['person.access_ended']);
+    const { stdout } = await run(['people', 'events', '--type', 'person.keys_found']);
+    expect(stdout).toMatch(
+      /^TIME +TYPE +SUBJECT +ACTOR +ADDRESS\n\S+Z +person\.keys_found +people\/\S+ +\S+.*\n$/,
+    );
+    expect(await run(['people', 'events', '--type', 'person.ended'])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^error: --type must be the type of an event, such as person\.access_ended, person\.access_restored, person\.keys_found/,
+      ),
+    });
+    expect(await run(['people', 'events', '--limit', '0'])).toMatchObject({ code: 2, stdout: '' });
+  });
+
   it('the people command does not wait for the job if --no-wait is set, and rejects an invalid sub', async () => {
     const ended = await json(['people', 'end-access', 'someone', '--no-wait', '--yes']);
     expect(ended).toMatchObject({ sub: 'someone', blocked: false, job: { keys: 'report' } });
