@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { documentedScripts, type Script } from '../support/documented-shell.ts';
-import { firstOf } from '../support/generated.ts';
+import { firstOf, firstUntilNight } from '../support/generated.ts';
 
 const SERVICE = 'http://service.invalid';
 /** The service's URL in the README, which is that of the stack on the reader's machine. */
@@ -224,7 +224,7 @@ describe.each(scripts.map((script, n) => ({ ...script, n })))('#59: $name', OPTI
     async (shell) => {
       const { calls } = await run(script, [shell, '-ec']);
       for (let nth = 1; nth <= calls; nth++) {
-        const tried = firstOf(rotated(NAMES, n + nth));
+        const tried = firstUntilNight(rotated(NAMES, n + nth));
         const outcomes = tried.map(async (name) => {
           const { code } = await run(script, [shell, '-ec'], { nth, reject: REJECTIONS[name] ?? (() => {}) });
           return `call ${nth}, ${name}: ${code === 0 ? 'succeeds' : 'fails'}`;

@@ -94,7 +94,7 @@ describe.each(GITHUB)('%s, on GitHub', (path) => {
 describe("the project's own workflow", () => {
   const [ci = ''] = OURS;
 
-  it("the project's workflow audits dependencies, runs the tests, and shows how a pull request changes the template of each stage", () => {
+  it("the project's workflow audits dependencies, runs the quick tests for a pull request and everything every night, and shows how a pull request changes the template of each stage", () => {
     const { jobs } = read(ci);
     const commands = (job: string) => jobs[job].steps.flatMap(({ run }: Json) => run ?? []);
     expect(commands('audit')).toEqual([
@@ -103,7 +103,9 @@ describe("the project's own workflow", () => {
       'npm audit signatures',
       'npm run licences',
     ]);
-    expect(commands('tests').at(-1)).toBe('.ci/run');
+    expect(commands('tests')).toEqual(['npm ci', 'npm run check', 'npm test']);
+    expect(commands('everything').at(-1)).toBe('.ci/run');
+    expect(jobs.everything.env.GENERATED).toContain("|| 'all'");
     // A failed `cdk diff` must not look like a diff without differences.
     expect(read(ci).defaults.run.shell).toBe('bash');
     expect(jobs.template.strategy.matrix.stage).toEqual(['development', 'production']);

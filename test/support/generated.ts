@@ -1,20 +1,34 @@
-/** True to try everything, as CI does with `npm run test:slow`. */
-const ALL = process.env.GENERATED === 'all';
+/**
+ * How many inputs the tests try, from the environment variable GENERATED: `all` in the nightly run, `some` in
+ * `npm run test:slow`, and `few` in `npm test`.
+ */
+const AMOUNT = amountOf(process.env.GENERATED);
+
+function amountOf(text = 'few'): 'few' | 'some' | 'all' {
+  if (text === 'few' || text === 'some' || text === 'all') return text;
+  throw new Error(`GENERATED must be few, some or all, not ${text}.`);
+}
 
 /**
- * Returns every nineteenth combination, or all of them. Because 19 is a prime, the selection covers each value of each
- * dimension.
+ * Returns every nineteenth combination, every fifth, or all of them. Because 19 and 5 are primes, the selection covers
+ * each value of each dimension.
  */
 export function someOf<T>(all: readonly T[]): readonly T[] {
-  return ALL ? all : all.filter((_, n) => n % 19 === 0);
+  const step = { few: 19, some: 5, all: 1 }[AMOUNT];
+  return all.filter((_, n) => n % step === 0);
 }
 
-/** Returns the first case in a sequence, or all its cases. */
+/** Returns the first case in a sequence, or all its cases, also in `npm run test:slow`. */
 export function firstOf<T>(all: readonly T[]): readonly T[] {
-  return ALL ? all : all.slice(0, 1);
+  return AMOUNT === 'few' ? all.slice(0, 1) : all;
 }
 
-/** Returns how many generated inputs to try: a tenth of the given number, or all of it. */
+/** Returns the first case in a sequence, or all its cases in the nightly run. */
+export function firstUntilNight<T>(all: readonly T[]): readonly T[] {
+  return AMOUNT === 'all' ? all : all.slice(0, 1);
+}
+
+/** Returns how many generated inputs to try: a tenth of the given number, a third, or all of it. */
 export function sample(all: number): number {
-  return ALL ? all : Math.ceil(all / 10);
+  return Math.ceil(all / { few: 10, some: 3, all: 1 }[AMOUNT]);
 }
