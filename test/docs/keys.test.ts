@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { call, makeDeployment, runStack } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8');
 const blocks = (language: string) =>
@@ -16,10 +16,11 @@ const blocks = (language: string) =>
   );
 
 const issuer = await startCiIssuer();
-const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
+const stack = await runStack({ context: { trustedIssuers: [{ issuer: issuer.url, preset: 'github' }] } });
 await makeDeployment(stack, 'etl');
+const ACTIONS = { repository_id: '74', ref: 'refs/heads/main' };
 const ciToken = await issuer.sign({
-  claims: { sub: 'repo:acme/etl', ref: 'refs/heads/main' },
+  claims: { sub: 'repo:acme/etl:ref:refs/heads/main', ...ACTIONS },
   audience: stack.url,
   expires: Math.floor(Date.now() / 1000) + 300,
 });
@@ -32,29 +33,32 @@ const bash = async (script: string, env: Record<string, string>) =>
   ).stdout;
 
 it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_000 }, async () => {
-  const key = await makeKey(stack, 'etl');
-  const script = ['set -eu', ...blocks('sh').map((block) => `${block}echo; echo ---`)].join('\n');
+  const [functions = '', setUp = '', ...others] = blocks('sh');
+  // Only an administrator can register a Deployment. A member can run all other commands.
+  const all = [functions, setUp, ...others.with(0, `PERSON=$MEMBER\n${others[0]}`)];
+  const script = ['set -eu', ...all.map((block) => `${block}echo; echo ---`)].join('\n');
   const stdout = await bash(script, {
     KEYS_URL: stack.url,
-    KEYS: `${stack.url}/deployments/etl/api-keys`,
-    PERSON: await stack.signIn('member'),
-    KEY_ID: key.id,
-    KEY_SECRET: key.secret,
+    PERSON: await stack.signIn('admin'),
+    MEMBER: await stack.signIn('member'),
     CI_ISSUER: issuer.url,
     CI_TOKEN: ciToken,
   });
   const outputs = stdout.split('---\n').map((output) => output.trim());
-  expect(outputs).toHaveLength(14);
-  const [functions, rotated, networks, expiry, lastUse, tokens, revoked, ...rest] = outputs;
-  const [events, leak, recovered, exchanged, explained, trust] = rest;
-  expect([functions, rotated, revoked, leak]).toEqual(['', '', '', '']);
+  expect(outputs).toHaveLength(17);
+  const [defined, registered, rotated, networks, anywhere, expiry, lastUse, tokens, revoked, ...rest] =
+    outputs;
+  const [events, leak, recovered, created, exchanged, explained, trust] = rest;
+  expect([defined, rotated, revoked, leak, created]).toEqual(['', '', '', '', '']);
+  expect(JSON.parse(registered ?? '')).toMatchObject({ id: 'try-keys', groups: ['data-eng'] });
   expect(JSON.parse(networks ?? '')).toMatchObject({ networks: ['127.0.0.0/8', '2001:db8::/32'] });
+  expect(JSON.parse(anywhere ?? '')).toMatchObject({ networks: [] });
   expect(JSON.parse(expiry ?? '')).toMatchObject({ status: 'active', expiresAt: '2099-12-31T23:59:59.000Z' });
   expect(lastUse).toMatch(/^"20\d\d-.*"\n"127\.0\.0\.1"\nnull$/);
   expect(tokens).toMatch(/^("[\w-]{22}"\n("20\d\d-.*"\n?){2}){3}$/);
   expect(JSON.parse(events ?? '').items).toMatchObject([{ type: 'api_key.tokens_revoked' }]);
-  expect(JSON.parse(recovered ?? '')).toMatchObject({ id: key.id, status: 'active' });
-  expect(JSON.parse(exchanged ?? '').access_token).toMatch(/^dkt_etl_/);
+  expect(JSON.parse(recovered ?? '')).toMatchObject({ name: 'ci', status: 'active' });
+  expect(JSON.parse(exchanged ?? '').access_token).toMatch(/^dkt_try-keys_/);
   expect(JSON.parse(explained ?? '')).toEqual({
     status: 'active',
     matches: true,
@@ -64,7 +68,7 @@ it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_0
 });
 
 it('docs/keys.md: the sample event has the fields of a real event', async () => {
-  const { items } = (await callAs(stack, 'member', 'GET', '/deployments/etl/events')).json;
+  const { items } = (await callAs(stack, 'member', 'GET', '/deployments/try-keys/events')).json;
   const rotated = items.find(({ type }: { type: string }) => type === 'api_key.rotated');
   const documented = JSON.parse(blocks('json')[0] ?? '');
   const shape = ({ data, ...attributes }: { data: { actor: object } }) =>
@@ -77,7 +81,7 @@ it('docs/keys.md: the sample event has the fields of a real event', async () => 
 it("docs/keys.md: the steps for GitHub and GitLab exchange the pipeline's token without passing it as an argument", {
   timeout: 60_000,
 }, async () => {
-  const rule = { issuer: issuer.url, claims: { sub: 'repo:acme/etl' } };
+  const rule = { issuer: issuer.url, claims: ACTIONS };
   const json = { name: 'ci', trust: [rule] };
   const { id } = (await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json })).json;
   const [github, gitlab] = blocks('yaml').map((block) => parse(block));
