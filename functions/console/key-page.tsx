@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useLocation } from 'preact-iso';
 import { AccessTokens, useAccessTokens } from './access-tokens.tsx';
+import { activityWords, stripDates } from './activity.ts';
 import { ApiError } from './api.ts';
 import { Breadcrumb, NotFound } from './deployment-frame.tsx';
 import { EventItem } from './events.tsx';
@@ -87,6 +88,7 @@ function KeyContent(props: ContentProps) {
       <div class="columns">
         {trust ? <Rules {...props} trust={trust} /> : <Secrets apiKey={apiKey} />}
         <Details apiKey={apiKey} />
+        {!apiKey.malformed && <Activity days={apiKey.activeDays} />}
         {/* The tokens and events come last, so that nothing moves in a single-column layout when they load. */}
         <Usage key={revision} {...props} />
       </div>
@@ -216,6 +218,25 @@ function Card({ title, link, children }: CardProps) {
       </div>
       {children}
     </section>
+  );
+}
+
+/** Shows on which of the last 90 days the key was used. */
+function Activity({ days }: { days: readonly string[] }) {
+  const used = new Set(days);
+  return (
+    <Card title="Activity">
+      <div class="strip" role="img" aria-label={activityWords(days)}>
+        {stripDates(Date.now()).map((date) => (
+          <span key={date} class={used.has(date) ? 'used' : undefined} title={date} />
+        ))}
+      </div>
+      <p class="strip-ends quiet">
+        <span>90 days ago</span>
+        <span>{days.length === 1 ? 'used on 1 day' : `used on ${days.length} days`}</span>
+        <span>today (UTC)</span>
+      </p>
+    </Card>
   );
 }
 

@@ -28,6 +28,8 @@ export interface ApiKey {
   expiresAt?: string;
   lastUsedAt?: string;
   lastUsedFrom?: Origin;
+  /** Dates in UTC of the last 90 days on which a use was recorded, oldest first, like `2030-01-31`. */
+  activeDays: string[];
   /** Allowed IP ranges (CIDR). An empty array allows any address. */
   networks: string[];
   /** Rules for the tokens that the key accepts instead of a secret. */

@@ -50,6 +50,7 @@ const key: ApiKey = {
   status: 'active',
   createdAt: '2029-01-01T12:00:00Z',
   createdBy: 'ada',
+  activeDays: [],
   networks: [],
   credentials: [],
 };

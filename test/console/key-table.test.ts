@@ -18,6 +18,7 @@ const keyOf = (number: number, fields: Partial<ApiKey> = {}): ApiKey => ({
   createdAt: at(-1),
   createdBy: 'ada',
   lastUsedAt: at(-1),
+  activeDays: [],
   networks: [],
   credentials: [],
   ...fields,

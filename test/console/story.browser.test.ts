@@ -100,6 +100,7 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
       await page.getByRole('link', { name: 'Deploy from main' }).click();
       await page.getByRole('heading', { name: 'Secrets' }).waitFor();
       await page.getByText('API key “Deploy from main” created').waitFor();
+      await page.getByRole('img', { name: /^Used on 1 of the last 90 days, most recently on / }).waitFor();
       await expectCraft(page);
       await page.getByRole('button', { name: 'Copy ID' }).click();
       await page.getByText('ID copied').waitFor();
