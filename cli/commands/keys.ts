@@ -156,7 +156,11 @@ function printNewKey(
   }
   const where =
     secret === undefined ? 'It has no secret' : `Its secret is in ${secretFile ?? 'standard output'}`;
-  console.error(`The key ${JSON.stringify(key.name)} has the ID ${key.id}. ${where}.`);
+  const old = key.credentials.flatMap(({ retiresAt, retiresOnFirstUse }) => {
+    if (retiresOnFirstUse) return ' The old secret works until the new one is used.';
+    return retiresAt === undefined ? [] : ` The old secret works until ${retiresAt}.`;
+  });
+  console.error(`The key ${JSON.stringify(key.name)} has the ID ${key.id}. ${where}.${old.join('')}`);
   if (secret !== undefined && output.isStandardOutput) console.log(secret);
 }
 

@@ -178,6 +178,11 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     expect(rotated.stdout).toMatch(/^dks_keys_\w+\n$/);
     expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(401);
     expect((await exchange(stack, { id, secret: rotated.stdout.trim(), scopes: [] })).status).toBe(200);
+    expect(rotated.stderr).toBe(`The key "ci" has the ID ${id}. Its secret is in standard output.\n`);
+    const onUse = await run(['keys', 'rotate', id, '--retire-old', 'on-first-use']);
+    expect(onUse.stderr).toMatch(/ The old secret works until the new one is used\.\n$/);
+    const later = await run(['keys', 'rotate', id]);
+    expect(later.stderr).toMatch(/ The old secret works until \S+Z\.\n$/);
 
     const edited = [
       'keys',
