@@ -71,6 +71,19 @@ describe('docs/issuers.md', () => {
     expect(readSettings({ trustedIssuers: JSON.stringify([entry]) }).trustedIssuers).toEqual([entry]);
   });
 
+  it('each preset accepts exactly the algorithms with which its CI signs', () => {
+    const clusters = ['RS256', 'ES256', 'ES384', 'ES512'];
+    expect(Object.entries(PRESETS).map(([name, { algorithms }]) => [name, [...algorithms]])).toEqual([
+      ['github', ['RS256']],
+      ['gitlab', ['RS256']],
+      ['buildkite', ['RS256']],
+      ['circleci', ['RS256']],
+      ['kubernetes', clusters],
+      ['eks', ['RS256']],
+      ['aws', ['ES384']],
+    ]);
+  });
+
   it.each(sections.filter(({ entry }) => entry.preset))(
     'docs/issuers.md lists every algorithm of $name',
     ({ name, entry }) => {

@@ -19,6 +19,7 @@ import {
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const NOW = Math.floor(NOON / 1000);
 const GIT = 'https://git.corp.test';
+const BOUND = 'https://bound.corp.test';
 const CLUSTER = 'https://cluster.corp.test';
 const DEVOPS = 'https://vstoken.dev.azure.com/9a1b2c3d';
 const GITHUB = 'https://token.actions.githubusercontent.com';
@@ -36,6 +37,12 @@ const stack = await runStack({
   context: {
     trustedIssuers: [
       { issuer: GIT, preset: 'gitlab', jwks: { keys: [jwkOf(git.publicKey, 'git')] } },
+      {
+        issuer: BOUND,
+        preset: 'gitlab',
+        bind: ['environment'],
+        jwks: { keys: [jwkOf(git.publicKey, 'git')] },
+      },
       { issuer: CLUSTER, preset: 'kubernetes', jwks: { keys: [jwkOf(cluster.publicKey, 'cluster')] } },
       {
         issuer: DEVOPS,
@@ -369,6 +376,8 @@ describe('a trust rule', () => {
     ['sub instead of the claims of bind', rule({ sub: 'p://x/y/z' }, DEVOPS)],
     ['only one of the claims of bind', rule({ prj_id: 'p' }, DEVOPS)],
     ['a prefix for one of the claims of bind', rule({ prj_id: 'p', def_id: { prefix: '4/' } }, DEVOPS)],
+    ['only the claims of bind, where the preset also needs an ID', rule({ environment: 'live' }, BOUND)],
+    ['only the ID of the preset, where bind names another claim', rule({ project_id: '20' }, BOUND)],
     ['the claim iss', rule({ project_id: '20', iss: GIT })],
     ['the claim constructor', rule({ project_id: '20', constructor: 'x' })],
     ["an attacker's issuer", rule({ sub: 'x' }, evil.url)],
@@ -389,6 +398,12 @@ describe('a trust rule', () => {
     expect([edited.status, edited.json.code]).toEqual([400, 'invalid_request']);
     expect((await callAs(stack, 'member', 'GET', `${KEYS}/${key}`)).json.trust).toEqual(RULES);
   });
+});
+
+it('the API accepts a trust rule that has the claims of both the preset and bind', async () => {
+  const trust = [{ issuer: BOUND, claims: { project_id: '20', environment: 'live' } }];
+  const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'both', trust } });
+  expect([created.status, created.json.trust]).toEqual([201, trust]);
 });
 
 describe('explain', () => {
