@@ -86,9 +86,11 @@ function KeyContent(props: ContentProps) {
       <UnboundTrust {...props} />
       <Policy {...props} />
       <div class="columns">
-        {trust ? <Rules {...props} trust={trust} /> : <Secrets apiKey={apiKey} />}
+        <div class="stack">
+          {trust ? <Rules {...props} trust={trust} /> : <Secrets apiKey={apiKey} />}
+          {!apiKey.malformed && <Activity days={apiKey.activeDays} />}
+        </div>
         <Details apiKey={apiKey} />
-        {!apiKey.malformed && <Activity days={apiKey.activeDays} />}
         {/* The tokens and events come last, so that nothing moves in a single-column layout when they load. */}
         <Usage key={revision} {...props} />
       </div>
@@ -339,9 +341,11 @@ function SecretRow({ title, credential }: { title: string; credential: Credentia
         {lastUsedAt && <Time of={lastUsedAt} />}
       </span>
       {retiresAt && (
-        <span class="state warning">
-          retires {retiresOnFirstUse && 'when the new one is used, or '}
-          <Time of={retiresAt} />
+        <span class="line">
+          <span class="state warning">
+            retires {retiresOnFirstUse && 'when the new one is used, or '}
+            <Time of={retiresAt} />
+          </span>
         </span>
       )}
     </li>

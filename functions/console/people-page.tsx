@@ -349,8 +349,7 @@ function HeldKeyRow({ held: { id, name, reasons, disabled } }: { held: HeldKey }
       <a href={paths.key(deploymentId, id)}>
         <bdi>{name}</bdi>
       </a>{' '}
-      of <span class="mono">{deploymentId}</span>
-      {disabled && <span class="state warning">Disabled</span>}
+      of <span class="mono">{deploymentId}</span> {disabled && <span class="state warning">Disabled</span>}
       <p class="quiet">The person {listOf(reasons.map((reason) => REASONS[reason]))}.</p>
     </li>
   );
