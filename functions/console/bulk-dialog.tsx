@@ -102,7 +102,9 @@ export function BulkDialog({ deploymentId, bulk: { action, keys }, onClose, onDo
               </span>
             </li>
           ))}
-          {left.length > LISTED && <li class="quiet">and {countOf(left.length - LISTED)} more</li>}
+          {left.length > LISTED && (
+            <li class="quiet">and {(left.length - LISTED).toLocaleString('en')} more</li>
+          )}
         </ul>
         {failed.length > 0 && (
           <Notice kind="error">

@@ -212,6 +212,7 @@ function NameAndGroups({
             placeholder={placeholder}
             value={fields.name}
             onInput={(event) => onChange({ name: event.currentTarget.value })}
+            autoFocus={isRequired}
           />
         )}
       </Field>

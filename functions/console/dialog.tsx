@@ -139,6 +139,7 @@ let opener: HTMLElement | undefined;
 
 function giveFocusBack(): void {
   if (document.querySelector('dialog[open]') || document.activeElement !== document.body) return;
-  const back = opener?.isConnected ? opener : document.querySelector('h1');
-  back?.focus();
+  if (opener?.isConnected) opener.focus();
+  // The element is gone, such as the row of a token that was revoked. The page keeps its place.
+  else document.querySelector('h1')?.focus({ preventScroll: true });
 }

@@ -73,13 +73,15 @@ function SignedIn({ session, person, hasEnded, view }: SignedInProps) {
   );
 }
 
-/** Scrolls a new page to its top. Going back restores the previous scroll position. */
+/** Scrolls a new page, or another page of a table, to its top. Going back restores the previous scroll position. */
 function useScroll(view: View): void {
   const { wasPush } = useLocation() as ReturnType<typeof useLocation> & { wasPush: boolean };
   const place = [
     view.page,
     'deploymentId' in view && view.deploymentId,
     view.page === 'key' && view.keyId,
+    'table' in view && view.table.number,
+    'number' in view && view.number,
   ].join(' ');
   useLayoutEffect(() => {
     if (wasPush) scrollTo(0, 0);
@@ -119,7 +121,9 @@ function LazyPage({ view }: { view: View }) {
     );
   }, [view.page]);
   if (!load) return <UnknownPage />;
-  if (Page) return <Page key={'deploymentId' in view ? view.deploymentId : ''} view={view as never} />;
+  // The page for temporary tokens contains the field that chooses the Deployment, which must keep the focus.
+  const place = view.page !== 'token' && 'deploymentId' in view ? view.deploymentId : '';
+  if (Page) return <Page key={place} view={view as never} />;
   if (failed !== view.page) {
     return (
       <main>

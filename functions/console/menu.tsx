@@ -62,6 +62,11 @@ export function Menu({ label, children }: MenuProps) {
         aria-controls={isOpen ? id : undefined}
         aria-label={`Actions for ${label}`}
         onClick={() => setOpen(!isOpen)}
+        onKeyDown={(event) => {
+          if (event.key !== 'ArrowDown') return;
+          event.preventDefault();
+          setOpen(true);
+        }}
       >
         <Icon name="more" />
       </button>

@@ -13,7 +13,9 @@ export function Heading({ children, title }: { children: ComponentChildren; titl
   useEffect(() => {
     document.title = `${title} · Deployment API Keys`;
     // When the console has just loaded, the focus stays where the browser put it: at the start of the document.
-    if (document.activeElement !== document.body || hasNavigated) heading.current?.focus();
+    // Going back restores the scroll position, which the focus must not change.
+    if (document.activeElement !== document.body || hasNavigated)
+      heading.current?.focus({ preventScroll: true });
     hasNavigated = true;
   }, [title]);
   return (
@@ -392,13 +394,14 @@ interface PagesProps {
 export function Pages({ page, count, size, label, pathOf }: PagesProps) {
   if (count <= size) return null;
   const last = Math.ceil(count / size);
+  // With a key, an element keeps its place and its focus when the other link appears or disappears.
   const link = (to: number, words: string) =>
     to < 1 || to > last ? (
-      <span class="button" aria-disabled="true">
+      <span key={words} class="button" aria-disabled="true">
         {words}
       </span>
     ) : (
-      <a class="button" href={pathOf(to)}>
+      <a key={words} class="button" href={pathOf(to)}>
         {words}
       </a>
     );

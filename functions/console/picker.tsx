@@ -38,6 +38,7 @@ export function Picker({ label, placeholder, options, value, onChange, onType, f
   useEffect(() => list.current?.children[at]?.scrollIntoView({ block: 'nearest' }), [at]);
   const choose = (option: Option | undefined) => {
     setTyped(undefined);
+    onType('');
     if (option && option.id !== value) onChange(option.id);
   };
   const onKeyDown = (event: KeyboardEvent) => {

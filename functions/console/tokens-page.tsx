@@ -76,6 +76,9 @@ function TokenPage({ deploymentId }: { deploymentId: string | undefined }) {
         />
       )}
       {chosen && <Tokens key={chosen} deploymentId={chosen} />}
+      {!chosen && deployments.length > 1 && (
+        <p class="lead">A temporary token calls APIs as you. Choose the Deployment that it is for.</p>
+      )}
     </main>
   );
 }

@@ -221,6 +221,8 @@ describeInBrowser('the page /token', (open) => {
     await expectCraft(page);
     await page.keyboard.press('Enter');
     expect(page.url()).toBe(`${stack.url}/token?deployment=${id}`);
+    await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
+    expect(await choice.evaluate((field) => field === field.ownerDocument.activeElement)).toBe(true);
     await page.getByRole('button', { name: 'Create temporary token' }).click();
     const token = await page.getByRole('dialog').locator('code').first().innerText();
     expect(token).toMatch(new RegExp(`^dkx_${id}_`));

@@ -221,6 +221,47 @@ describeInBrowser('the table of API keys', (open) => {
     expect(await names(page)).toStrictEqual(before);
   });
 
+  it('the next page of the table starts at its top, the link that opened it keeps the focus, and Back restores the place', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/large');
+    await statusOf(page, '999 API keys').waitFor();
+    const next = page.getByRole('link', { name: 'Next' });
+    await next.focus();
+    expect(Number(await page.evaluate('scrollY'))).toBeGreaterThan(0);
+    for (const range of ['51–100 of 999', '101–150 of 999']) {
+      await page.keyboard.press('Enter');
+      await page.getByText(range).waitFor();
+      expect(await page.evaluate('scrollY')).toBe(0);
+      expect(await page.evaluate('document.activeElement.innerText')).toBe('Next');
+    }
+    // Back also restores the place in the table.
+    await page.evaluate('scrollTo(0, 900)');
+    const link = page.getByRole('link', { name: 'pipeline 872', exact: true });
+    const before = (await link.boundingBox())?.y;
+    await link.click();
+    await page.getByRole('heading', { name: 'pipeline 872' }).waitFor();
+    await page.goBack();
+    await link.waitFor();
+    await expect.poll(async () => (await link.boundingBox())?.y).toBe(before);
+
+    await page.getByRole('button', { name: 'Actions for pipeline 898', exact: true }).focus();
+    await page.keyboard.press('ArrowDown');
+    await expect.poll(() => page.evaluate('document.activeElement.innerText')).toBe('Edit');
+  });
+
+  it('at a width of 320 pixels, the table can be sorted and all its keys can be selected', async () => {
+    const { page } = await open({ viewport: { width: 320, height: 640 } });
+    await signIn(page, stack, 'member', '/console/deployments/large');
+    await statusOf(page, '999 API keys').waitFor();
+    await expectCraft(page);
+    await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click();
+    await rowOf(page, 'pipeline 49').waitFor();
+    expect((await names(page))[0]).toBe('pipeline 0');
+    await page.getByLabel('Select all API keys on this page').check();
+    await page.getByText('50 selected').waitFor();
+    await expectCraft(page);
+  });
+
   it('the table searches the names, IDs and descriptions of keys', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/large');
