@@ -39,6 +39,9 @@ function faultOfSecret(text: string, keyId: string): string | undefined {
   if (text === '') return 'is empty: is the secret set for this pipeline, branch and environment?';
   if (/^dk[tx]_/.test(text)) return 'holds a token. Give the secret of the API key, which begins with dks_.';
   if (parseKeyId(text)) return 'holds the ID of an API key. Give its secret, which begins with dks_.';
+  if (/^\s*[\w-]+\.[\w-]+\.[\w-]+\s*$/.test(text)) {
+    return `holds an OIDC token. Put it into ${OIDC_VARIABLE} instead, or use --oidc-token-file.`;
+  }
   const credential = parseCredential(text);
   if (!credential) {
     return parseCredential(unquoted(text))

@@ -75,6 +75,16 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
     expect(noId.stderr).toMatch(/^error: The ID of the API key is missing\./);
   });
 
+  it('the token command says where to put an OIDC token that is in the place of a secret', async () => {
+    const subject = await oidcToken();
+    expect(await run(['token', ...usual], { typed: `${subject}\n` })).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'error: Standard input holds an OIDC token. Put it into DEPLOYMENT_KEY_OIDC_TOKEN instead, or use --oidc-token-file.\n',
+    });
+  });
+
   it('the token command exchanges an OIDC token from the environment or a file', async () => {
     const options = ['token', '--url', stack.url, '--key-id', trusting.id];
     const subject = await oidcToken();
