@@ -4,7 +4,7 @@ import { causeOf } from '../functions/domain/errors.ts';
 import { openSource } from '../functions/table/source-rows.ts';
 import { ConfigError, readSettings } from '../infra/settings.ts';
 import { backfill, type Position } from './backfilling.ts';
-import { Failure, UsageError } from './failure.ts';
+import { Failure, repeatable, UsageError } from './failure.ts';
 import { openTable, RETRIES } from './table.ts';
 
 /** The options of the `backfill` command. */
@@ -102,12 +102,11 @@ export async function runBackfill(options: BackfillOptions): Promise<void> {
 }
 
 function described(error: unknown): Failure {
-  if (error instanceof Failure) return error;
   if (error instanceof ConfigError) return new UsageError(error.message);
   if ((error as Error).name === 'ResourceNotFoundException') {
     return new Failure(
       `${causeOf(error)}\nCheck that --table is the stack's output TableName, and that the Region is that of both tables.`,
     );
   }
-  return new Failure(`${causeOf(error)}\nRun the command again to continue.`);
+  return repeatable(error);
 }

@@ -1,5 +1,4 @@
 import { systemActor } from '../functions/domain/actors.ts';
-import { causeOf } from '../functions/domain/errors.ts';
 import { newEvent } from '../functions/domain/events.ts';
 import { type Clock, isLive } from '../functions/domain/expiry.ts';
 import { formatKeyId, isDeploymentId } from '../functions/domain/identifiers.ts';
@@ -9,7 +8,7 @@ import { scanDeploymentIds } from '../functions/table/restore.ts';
 import type { Table } from '../functions/table/table.ts';
 import { deleteGrant } from '../functions/table/temporary-tokens.ts';
 import { confirm } from './confirm.ts';
-import { Failure, UsageError } from './failure.ts';
+import { repeatable, UsageError } from './failure.ts';
 import { openPaced } from './table.ts';
 import { readMoment } from './times.ts';
 
@@ -165,7 +164,6 @@ export async function runEndTokens(options: EndTokensOptions): Promise<void> {
   try {
     await run(options);
   } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`${causeOf(error)}\nRun the command again to continue.`);
+    throw repeatable(error);
   }
 }

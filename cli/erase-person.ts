@@ -1,7 +1,6 @@
 import { OF_PEOPLE } from '../functions/domain/access.ts';
 import { systemActor } from '../functions/domain/actors.ts';
 import { ERASED, erasureData } from '../functions/domain/erasure.ts';
-import { causeOf } from '../functions/domain/errors.ts';
 import { newEvent } from '../functions/domain/events.ts';
 import type { Clock } from '../functions/domain/expiry.ts';
 import { isSub, MAX_SUB_LENGTH } from '../functions/domain/people.ts';
@@ -9,7 +8,7 @@ import { type ErasedKind, erasePeople, putErasureEvent } from '../functions/tabl
 import { markedJobs } from '../functions/table/people.ts';
 import type { Table } from '../functions/table/table.ts';
 import { confirm } from './confirm.ts';
-import { Failure, UsageError } from './failure.ts';
+import { Failure, repeatable, UsageError } from './failure.ts';
 import { openPaced } from './table.ts';
 
 /** The options of the `erase-person` command. */
@@ -64,7 +63,6 @@ export async function runErasePerson(sub: string, options: ErasePersonOptions): 
   try {
     await run(sub, options);
   } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`${causeOf(error)}\nRun the command again to continue.`);
+    throw repeatable(error);
   }
 }

@@ -1,3 +1,5 @@
+import { causeOf } from '../functions/domain/errors.ts';
+
 /** The CLI's exit codes. docs/cli.md documents them. */
 export const EXIT = {
   /** The service rejected the call, or something else failed. */
@@ -31,4 +33,13 @@ export class UsageError extends Failure {
   constructor(message: string) {
     super(message, EXIT.usage);
   }
+}
+
+/** Returns the failure that reports any error of a command that works on the table and can be repeated. */
+export function repeatable(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  if ((error as Error).message === 'Region is missing') {
+    return new UsageError("The Region is missing: set AWS_REGION to the stack's Region.");
+  }
+  return new Failure(`${causeOf(error)}\nRun the command again to continue.`);
 }

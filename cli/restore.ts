@@ -1,7 +1,6 @@
-import { causeOf } from '../functions/domain/errors.ts';
 import { allEvents } from '../functions/table/restore.ts';
 import { readArchive } from './archive.ts';
-import { Failure, UsageError } from './failure.ts';
+import { repeatable, UsageError } from './failure.ts';
 import { type RestoreReport, restore } from './restoration.ts';
 import { openPaced, openTable } from './table.ts';
 import { readMoment } from './times.ts';
@@ -84,7 +83,6 @@ export async function runRestore(options: RestoreOptions): Promise<void> {
   try {
     await run(options);
   } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`${causeOf(error)}\nRun the command again to continue.`);
+    throw repeatable(error);
   }
 }

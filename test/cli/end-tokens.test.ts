@@ -200,3 +200,25 @@ describe('deployment-api-keys end-tokens', { timeout: 60_000 }, () => {
     expect(await numberOfItems(id, 'TOKEN#')).toBe(0);
   });
 });
+
+describe('a command that works on the table', { timeout: 60_000 }, () => {
+  const source =
+    '{"table":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform","stream":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000","id":"deploymentId"}';
+
+  it.each([
+    ['end-tokens', '--table', 'keys', '--longer-than', '1'],
+    ['erase-person', '--table', 'keys', 'ada'],
+    ['restore', '--from', 'old', '--into', 'keys', '--point', '2030-01-01T12:00:00Z'],
+    ['backfill', '--table', 'keys', '--source', source],
+  ])('exits with 2 and names AWS_REGION when %s has no Region', async (...args) => {
+    const { AWS_REGION, AWS_DEFAULT_REGION, ...others } = process.env;
+    const run = promisify(execFile)(process.execPath, ['cli/main.ts', ...args, '--dry-run'], {
+      env: { ...others, AWS_CONFIG_FILE: '/dev/null' },
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: "error: The Region is missing: set AWS_REGION to the stack's Region.\n",
+    });
+  });
+});
