@@ -141,7 +141,7 @@ export function trustStep(input: TrustInput): TrustStep {
   const quoted = `'${audience.replaceAll("'", "''")}'`;
   if (kind === 'github') {
     return {
-      hint: `Add these steps to a job with permissions: {id-token: write}. There is nothing to store. Replace ${COPY} with your copy of this project.`,
+      hint: `Add these steps to a job with permissions: {contents: read, id-token: write}. There is nothing to store. Replace ${COPY} with your copy of this project.`,
       short: `- uses: ${COPY}/integrations/github-action@v0.2.0
   id: deployment
   with:
@@ -167,7 +167,7 @@ ${indented(4, script(input, `${askGitHub(audience)}\n  ${bySubject(input)}`, MAS
     - |
 ${indented(6, body)}`;
     return {
-      hint: `Add this to your pipeline. There is nothing to store. Replace ${COPY} with your copy of the component. The image needs curl.`,
+      hint: `Add this to your pipeline. There is nothing to store. Replace ${COPY} with your copy of the component. The image needs curl${audience === service ? '' : ' and jq'}.`,
       // The component can only request a token whose audience is the service's URL.
       short:
         audience !== service

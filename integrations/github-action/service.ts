@@ -82,7 +82,7 @@ export async function revoke(inputs: Inputs, token: string): Promise<void> {
 async function subjectToken(audience: string): Promise<string> {
   if (!process.env.ACTIONS_ID_TOKEN_REQUEST_URL || !process.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN) {
     throw new Failure(
-      'key-secret is not given, and the job has no OIDC token. Add "permissions: {id-token: write}" to the job, or pass ' +
+      'key-secret is not given, and the job has no OIDC token. Add "permissions: {contents: read, id-token: write}" to the job, or pass ' +
         `key-secret.${hintOfEvent()}`,
     );
   }

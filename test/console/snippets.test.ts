@@ -337,6 +337,9 @@ describe('the CI step', async () => {
 
     const job = stepFor({ issuer: GITLAB }, "it's")['call-with-deployment-key'];
     expect(job.id_tokens).toStrictEqual({ [SUBJECT_NAME]: { aud: "it's" } });
+    expect(
+      trustStep({ keyId, service: stack.url, issuer: { issuer: GITLAB }, audience: "it's" }).hint,
+    ).toMatch(/The image needs curl and jq\.$/);
   });
 
   it("the CI step for GitHub requests a token for the rule's audience, whatever characters the audience contains", async () => {

@@ -256,7 +256,7 @@ describe('the GitHub Action without a secret', () => {
 
   it('the GitHub Action names the permission that the job lacks', async () => {
     expect(await failure({ with: TRUSTING })).toBe(
-      'key-secret is not given, and the job has no OIDC token. Add "permissions: {id-token: write}" to the job, or pass key-secret.',
+      'key-secret is not given, and the job has no OIDC token. Add "permissions: {contents: read, id-token: write}" to the job, or pass key-secret.',
     );
     const env = { ...JOB, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'another' };
     expect(await failure({ with: TRUSTING, env })).toBe(
@@ -431,7 +431,8 @@ describe.each(['README.md', 'docs/ci.md'])('the GitHub Actions example in %s', (
       const [step, next] = stepsOf(block);
       const isTrusting = !('key-secret' in step.with);
       expect(step).toMatchObject({ id: 'deployment', with: { url: 'https://keys.example.com' } });
-      if (isTrusting) expect(block.jobs.deploy.permissions).toEqual({ 'id-token': 'write' });
+      if (isTrusting)
+        expect(block.jobs.deploy.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
       else expect(step.with['key-secret']).toMatch(/^\$\{\{ secrets\.DEPLOYMENT_KEY_SECRET \}\}$/);
       const here = isTrusting ? TRUSTING : WITH;
       expect(Object.keys(step.with)).toEqual(Object.keys(here));

@@ -1796,7 +1796,7 @@ async function revoke(inputs, token) {
 async function subjectToken(audience) {
   if (!process.env.ACTIONS_ID_TOKEN_REQUEST_URL || !process.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN) {
     throw new Failure(
-      `key-secret is not given, and the job has no OIDC token. Add "permissions: {id-token: write}" to the job, or pass key-secret.${hintOfEvent()}`
+      `key-secret is not given, and the job has no OIDC token. Add "permissions: {contents: read, id-token: write}" to the job, or pass key-secret.${hintOfEvent()}`
     );
   }
   try {
