@@ -174,7 +174,7 @@ describe('erase-person', () => {
   });
 });
 
-describe('a restore of a backup from before an erasure', () => {
+describe('a restore of a backup that is older than an erasure', () => {
   async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
     await makeTable(app.table.client as never, tableName);
     const table = { ...app.table, tableName };
