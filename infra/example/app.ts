@@ -30,7 +30,7 @@ export function synthesiseWithExample(
   return synthesise(context, outdir, addExample);
 }
 
-// Deploy with `npx cdk deploy --all --app 'node infra/example/app.ts'`.
+// Deploy with `npx cdk deploy --all --app 'node infra/example/app.ts'` and all settings of the service.
 if (import.meta.main) {
   await runApp(() => {
     const app = new App();

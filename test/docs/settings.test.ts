@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { endTokens } from '../../cli/end-tokens.ts';
+import { readSettings } from '../../infra/settings.ts';
 import {
   DAY,
   type InProcess,
@@ -11,6 +12,7 @@ import {
   SCOPES,
   startTable,
 } from '../support/in-process.ts';
+import { snippet } from '../support/snippets.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /** What a changed setting does to existing tokens and keys: a row of docs/settings.md each. */
@@ -266,4 +268,9 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
       ).toBe(true);
     }
   });
+});
+
+it('docs/settings.md: the stack accepts the example of settings in cdk.json', () => {
+  const { context } = JSON.parse(snippet('settings.md', 'json'));
+  expect(readSettings(context)).toMatchObject({ ...context, audience: [context.audience] });
 });
