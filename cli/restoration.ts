@@ -290,7 +290,13 @@ async function restoreDeployment(
     restoredTo: new Date(restoration.point).toISOString(),
     keys: keyCount,
   });
-  if (!isDryRun) await putBackDeployment(into, { ...life, keyCount }, restoreId, event);
+  if (!isDryRun)
+    await putBackDeployment(
+      into,
+      { ...life, keyCount },
+      { restoreId, previousGroups: stands?.groups },
+      event,
+    );
 
   /** @returns the number of keys in the generation after the restore */
   async function restoreKeys(life: Deployment, isBack: boolean): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Context } from 'aws-lambda';
 import { sweepKeys } from './jobs/sweep-keys.ts';
+import { writeGroupEntries } from './jobs/write-group-entries.ts';
 import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
 import { readJobConfig, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
 import { openJobTable } from './runtime/job-table.ts';
@@ -30,6 +31,8 @@ interface SweepEvent {
  */
 export const handler = async ({ task }: SweepEvent, context: Context): Promise<void> => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
+  const grouped = await writeGroupEntries({ table, clock: Date.now, hasTime });
+  if (grouped !== undefined) logger.info('entries of groups written', { deployments: grouped });
   if (task === undefined) {
     const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, issuers, hasTime });
     logger.info('keys swept', { marked, ...measures(marked) });

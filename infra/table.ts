@@ -19,6 +19,7 @@ export interface TableProps {
 /** Patterns that match partition keys in IAM conditions. */
 const DEPLOYMENT = PARTITION.deployment('*');
 const EVENTS = PARTITION.events('*');
+const GROUP = PARTITION.group('*');
 const PERSON = PARTITION.person('*');
 const USED_SUBJECT_TOKEN = PARTITION.subject('*');
 const {
@@ -108,11 +109,11 @@ const USES = {
   revoke: { BatchGetItem: [DEPLOYMENT], DeleteItem: [DEPLOYMENT] },
   /** Registers, lists, changes and deletes Deployments, and writes their purge markers and events. */
   manageDeployments: {
-    GetItem: [DEPLOYMENT, DIRECTORY, SOURCES],
-    Query: [DIRECTORY],
-    PutItem: [DEPLOYMENT, DIRECTORY, EVENTS, PURGES],
+    GetItem: [DEPLOYMENT, DIRECTORY, PASSES, SOURCES],
+    Query: [DIRECTORY, GROUP],
+    PutItem: [DEPLOYMENT, DIRECTORY, EVENTS, GROUP, PURGES],
     UpdateItem: [DEPLOYMENT, DIRECTORY, REJECTED_CALLS],
-    DeleteItem: [DEPLOYMENT, DIRECTORY],
+    DeleteItem: [DEPLOYMENT, DIRECTORY, GROUP],
   },
   /**
    * Creates, lists, changes and deletes keys, updates the Deployment's count of keys, and lists and revokes the keys'
@@ -146,9 +147,10 @@ const USES = {
   sweepKeys: {
     GetItem: [DEPLOYMENT, PASSES],
     Query: [DEPLOYMENT, DIRECTORY, EVENTS, REJECTED_CALLS],
-    PutItem: [EVENTS, PASSES],
+    PutItem: [DIRECTORY, EVENTS, GROUP, PASSES],
     UpdateItem: [DEPLOYMENT],
     DeleteItem: [REJECTED_CALLS],
+    ConditionCheckItem: [DEPLOYMENT],
   },
   /** Disables a leaked key or deletes a leaked token, and writes the event. */
   reportLeak: {
@@ -159,12 +161,12 @@ const USES = {
   },
   /** Deletes the remaining items of a deleted Deployment or key. Only the purge is allowed to use BatchWriteItem. */
   purge: {
-    GetItem: [DEPLOYMENT],
+    GetItem: [DEPLOYMENT, DIRECTORY],
     Query: [DEPLOYMENT, PURGES],
     BatchWriteItem: [DEPLOYMENT],
     PutItem: [EVENTS],
     UpdateItem: [PURGES],
-    DeleteItem: [DIRECTORY, PURGES],
+    DeleteItem: [DIRECTORY, GROUP, PURGES],
   },
   /**
    * Registers, changes and deletes Deployments from a followed table, and writes its latest rows, the count of
@@ -173,9 +175,9 @@ const USES = {
   followSource: {
     GetItem: [DELETIONS, DEPLOYMENT, DIRECTORY, SOURCES],
     Query: [SOURCES],
-    PutItem: [DELETIONS, DEPLOYMENT, DIRECTORY, EVENTS, PURGES, SOURCES],
+    PutItem: [DELETIONS, DEPLOYMENT, DIRECTORY, EVENTS, GROUP, PURGES, SOURCES],
     UpdateItem: [DEPLOYMENT, DIRECTORY],
-    DeleteItem: [DEPLOYMENT, DIRECTORY],
+    DeleteItem: [DEPLOYMENT, DIRECTORY, GROUP],
   },
   /** Compares the rows of a followed table with the registered Deployments. Repairs also need `followSource`. */
   compareSource: { Query: [SOURCES], BatchGetItem: [DEPLOYMENT, SOURCES] },
@@ -185,10 +187,10 @@ const USES = {
   reconcile: {
     Scan: 'no limits',
     GetItem: [DEPLOYMENT, DIRECTORY, PASSES, PURGES],
-    BatchGetItem: [DEPLOYMENT, DIRECTORY],
-    PutItem: [DIRECTORY, PASSES],
+    BatchGetItem: [DEPLOYMENT, DIRECTORY, GROUP],
+    PutItem: [DIRECTORY, GROUP, PASSES],
     UpdateItem: [PURGES],
-    DeleteItem: [DIRECTORY],
+    DeleteItem: [DIRECTORY, GROUP],
     ConditionCheckItem: [DEPLOYMENT],
   },
 } satisfies Record<string, Readonly<Record<string, Limits>>>;

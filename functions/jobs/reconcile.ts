@@ -2,18 +2,21 @@ import type { Clock } from '../domain/expiry.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { beginPurge, type Life } from '../table/purge.ts';
 import {
+  dropGroupEntry,
   type Found,
   isBeingPurged,
   isStillThere,
   listAgain,
   listedLives,
+  missingInGroups,
   type Pass,
+  presentGroups,
   presentLives,
   readPass,
   scanGenerations,
   writePass,
 } from '../table/reconcile.ts';
-import { type Item, NO_LIFE, passKey } from '../table/schema.ts';
+import { groupEntryKey, type Item, NO_LIFE, passKey } from '../table/schema.ts';
 import type { Table } from '../table/table.ts';
 
 /** A data source that a pass reads page by page. */
@@ -86,7 +89,8 @@ function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
 
 /**
  * Reconciles the service's whole table. Finds items of deleted generations that no purge will delete, and writes a
- * purge marker for each such generation. Also adds Deployments that are missing from the directory.
+ * purge marker for each such generation. Also adds Deployments that are missing from the directory or
+ * from a group, and deletes entries in groups to which their Deployment does not belong.
  */
 export function ownTable({ table, clock }: { table: Table; clock: Clock }): Look {
   return {
@@ -107,16 +111,18 @@ async function judgePage(
   found: Found[],
   table: Table,
   now: number,
-): Promise<{ orphans: number; listed: number }> {
-  const deployments = new Map<string, string>();
+): Promise<{ orphans: number; dropped: number; listed: number }> {
+  const deployments = new Map<string, Found>();
+  const groupEntries: Found[] = [];
   const suspects = new Map<string, Suspect>();
   for (const item of found) {
     const { key, deploymentId, generation, kind } = item;
     const isDamaged = kind === 'deployment' && generation === NO_LIFE;
     if (deploymentId === undefined || isDamaged) table.onMalformed(key);
-    else if (kind === 'deployment') deployments.set(deploymentId, generation);
+    else if (kind === 'deployment') deployments.set(deploymentId, item);
+    else if (kind === 'group entry') groupEntries.push(item);
     // Nearly all items of a Deployment directly follow the Deployment's own item and belong to the same generation.
-    else if (kind === 'entry' || deployments.get(deploymentId) !== generation) {
+    else if (kind === 'entry' || deployments.get(deploymentId)?.generation !== generation) {
       const life = `${deploymentId}#${generation}`;
       // Prefer any other item to a directory entry, because registering the Deployment again overwrites its directory
       // entry.
@@ -124,7 +130,8 @@ async function judgePage(
     }
   }
   const orphans = await markOrphans([...suspects.values()], table, now);
-  return { orphans, listed: await listUnlisted(deployments, table) };
+  const dropped = await dropGroupEntries(groupEntries, table);
+  return { orphans, dropped, listed: await listUnlisted(deployments, table) };
 }
 
 /** Writes a purge marker for each generation that is certainly deleted. Returns the number of markers. */
@@ -145,14 +152,28 @@ async function markOrphans(suspects: Suspect[], table: Table, now: number): Prom
   return orphans;
 }
 
+/** Deletes the entries in groups to which their Deployment does not belong. Returns the number of deleted entries. */
+async function dropGroupEntries(entries: Found[], table: Table): Promise<number> {
+  const present = await presentGroups(table, [...new Set(entries.map(({ key }) => key.sk))]);
+  let dropped = 0;
+  for (const { key } of entries) {
+    const isInGroup = present.get(key.sk)?.some((group) => groupEntryKey(group, key.sk).pk === key.pk);
+    if (!isInGroup && (await dropGroupEntry(table, key))) dropped++;
+  }
+  return dropped;
+}
+
 /**
- * Adds each Deployment whose current generation is missing from the directory. Returns the number of added Deployments.
+ * Adds each Deployment whose current generation is missing from the directory or from one of its groups. Returns the
+ * number of added Deployments.
  */
-async function listUnlisted(deployments: ReadonlyMap<string, string>, table: Table): Promise<number> {
+async function listUnlisted(deployments: ReadonlyMap<string, Found>, table: Table): Promise<number> {
   const entries = await listedLives(table, [...deployments.keys()]);
-  const missing = [...deployments].filter(([id, generation]) => entries.get(id) !== generation);
+  const unlisted = [...deployments].filter(([id, { generation }]) => entries.get(id) !== generation);
+  const grouped = [...deployments].map(([id, { generation, groups }]) => ({ id, generation, groups }));
+  const missing = new Set([...unlisted.map(([id]) => id), ...(await missingInGroups(table, grouped))]);
   let listed = 0;
-  for (const [id] of missing) {
+  for (const id of missing) {
     const deployment = await readDeployment(table, id);
     if (deployment && (await listAgain(table, deployment))) listed++;
   }

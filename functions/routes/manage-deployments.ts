@@ -4,7 +4,7 @@ import { conflict, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
-import { maySee, requireAdministratorOf, visibleTo } from '../domain/people.ts';
+import { maySee, type Person, requireAdministratorOf, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
@@ -13,15 +13,18 @@ import { deploymentInput, deploymentsInput, parseInput } from '../http/schemas.t
 import { isOfSource } from '../operations/follow-source.ts';
 import {
   beginDeploymentRevision,
+  canListGroups,
   type DeploymentChanges,
   deleteDeployment,
   editDeployment,
   type ListedDeployment,
   listDeployments,
+  listOfGroups,
   readDamagedDeployment,
   readDeployment,
   registerDeployment,
 } from '../table/deployments.ts';
+import { haveGroupEntries } from '../table/reconcile.ts';
 import { readRegistration } from '../table/registrations.ts';
 import type { Table } from '../table/table.ts';
 
@@ -55,10 +58,24 @@ export function deploymentRoutes(
     const { limit, cursor, prefix } = parseInput(deploymentsInput, query, 'query');
     const listing = [routeKey, person.sub, ...(prefix === undefined ? [] : [prefix])];
     const after = fromCursor(listing, cursor);
-    const isWanted = person.isAdministrator ? undefined : (one: ListedDeployment) => maySee(person, one);
-    const { items, next } = await listDeployments(table, { prefix, after, limit, isWanted });
+    const { items, next } = await pageFor(person, { prefix, after, limit });
     const nextCursor = next === undefined ? undefined : toCursor(listing, next);
     return { status: 200, body: { items: items.map(shown), nextCursor } };
+  }
+
+  /**
+   * Returns a page of the Deployments that a person is allowed to see. A member's page is read from the entries of their
+   * groups, as soon as all Deployments have such entries.
+   */
+  async function pageFor(
+    person: Person,
+    page: { prefix?: string; after: string | undefined; limit: number },
+  ) {
+    if (person.isAdministrator) return listDeployments(table, page);
+    const usesGroups = canListGroups(person.groups) && (await haveGroupEntries(table));
+    if (usesGroups) return listOfGroups(table, person.groups, page);
+    const isWanted = (one: ListedDeployment) => maySee(person, one);
+    return listDeployments(table, { ...page, isWanted });
   }
 
   async function get({ person, params }: ManagementRequest): Promise<Answer> {

@@ -7,17 +7,22 @@ import {
   directoryKey,
   fromDeployment,
   fromDirectoryEntry,
+  groupEntryKey,
+  groupEntryKeys,
+  hasEntries,
   isGeneration,
   NO_LIFE,
   parse,
   purgeMarkerKey,
   toDeployment,
   toDirectoryEntry,
+  toGroupEntries,
 } from './schema.ts';
 import {
   inPartition,
   isUpdated,
   listPage,
+  queryPage,
   readItem,
   setAttributes,
   type Table,
@@ -41,9 +46,14 @@ export interface DamagedDeployment {
    * malformed too, `NO_LIFE`.
    */
   generation: string;
+  /** The groups in the Deployment's own item and in the directory. */
+  groups: string[];
   /** The generation in the item, exactly as stored. */
   stored: { generation?: unknown };
 }
+
+const textsIn = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((it) => typeof it === 'string') : [];
 
 /** Reads a malformed Deployment. @returns undefined if there is no such Deployment, or if it is well-formed */
 export async function readDamagedDeployment(
@@ -52,9 +62,10 @@ export async function readDamagedDeployment(
 ): Promise<DamagedDeployment | undefined> {
   const item = await readItem(table, deploymentKey(id));
   if (!item || fromDeployment(item)) return undefined;
-  const known = [item.generation, (await readItem(table, directoryKey(id)))?.generation];
-  const generation = known.find(isGeneration) ?? NO_LIFE;
-  return { id, generation, stored: { generation: item.generation } };
+  const entry = await readItem(table, directoryKey(id));
+  const generation = [item.generation, entry?.generation].find(isGeneration) ?? NO_LIFE;
+  const groups = [item.groups, entry?.groups].flatMap(textsIn);
+  return { id, generation, groups, stored: { generation: item.generation } };
 }
 
 /**
@@ -109,6 +120,61 @@ export async function listDeployments(
   return { items, next: next?.sk };
 }
 
+/** Maximum number of groups whose entries one listing merges. For a person in more groups, read the directory. */
+const MAX_GROUPS = 20;
+
+/** Reports whether `listOfGroups` can list the Deployments of these groups. */
+export function canListGroups(groups: readonly string[]): boolean {
+  return new Set(groups).size <= MAX_GROUPS && groups.every(hasEntries);
+}
+
+/**
+ * Lists the Deployments of some groups in the order of their IDs, with one query for each group. A page can be short or
+ * empty and still have `next`, if entries are malformed. These queries are eventually consistent, unlike all others, so
+ * that they cost half: a listing can miss a change of the last second, and everything else that shows or changes a
+ * Deployment reads its current item.
+ * @param groups groups for which `canListGroups` is true
+ * @param prefix prefix that the IDs must have. @default any
+ * @param after ID after which to start
+ * @param limit the maximum number of Deployments
+ * @returns `next`: the ID after which the next page starts; undefined on the last page
+ */
+export async function listOfGroups(
+  table: Table,
+  groups: readonly string[],
+  { prefix = '', after, limit }: { prefix?: string | undefined; after: string | undefined; limit: number },
+): Promise<{ items: ListedDeployment[]; next: string | undefined }> {
+  const pages = await Promise.all(
+    [...new Set(groups)].map(async (group) => {
+      const page = await queryPage(table, {
+        ...inPartition(PARTITION.group(group), prefix),
+        ConsistentRead: false,
+        // One more than the page needs, to find out whether there is a next page.
+        Limit: limit + 1,
+        ExclusiveStartKey: after === undefined ? undefined : groupEntryKey(group, after),
+      });
+      const { Items: items = [], LastEvaluatedKey: next } = page;
+      return { group, items, next: next && String(next.sk) };
+    }),
+  );
+  const found = new Map<string, ListedDeployment>();
+  for (const { group, items } of pages) {
+    for (const item of items) {
+      const one = parse(table, item, fromDirectoryEntry);
+      if (one?.id.startsWith(prefix) && one.groups.includes(group)) found.set(one.id, one);
+    }
+  }
+  // Beyond the end of a group's page, that group can have Deployments that were not read.
+  const ends = pages.flatMap((page) => page.next ?? []).sort();
+  const [end] = ends;
+  const sorted = [...found.values()].filter(({ id }) => end === undefined || id <= end).sort(byId);
+  const items = sorted.slice(0, limit);
+  return { items, next: sorted.length > limit ? items.at(-1)?.id : end };
+}
+
+/** Compares as DynamoDB sorts: by the bytes of the IDs, which are ASCII. */
+const byId = (one: ListedDeployment, other: ListedDeployment) => (one.id < other.id ? -1 : 1);
+
 /** Lists all Deployments after the given ID. */
 export async function* allDeployments(
   table: Table,
@@ -140,12 +206,25 @@ export async function registerDeployment(
       { Put: { Item: toDeployment(deployment), ConditionExpression: isNew } },
       // This write has no condition, because the directory might still contain the entry of an earlier generation that
       // someone deleted by hand.
-      { Put: { Item: toDirectoryEntry(deployment) } },
+      ...entryWrites(deployment),
       ...more,
     ],
     event,
   );
   return !refused;
+}
+
+/**
+ * Returns the writes of a Deployment's entries in the directory and in its groups.
+ * @param previous the groups in which the Deployment may have entries. Those in other groups are deleted
+ */
+export function entryWrites(deployment: Deployment, previous: readonly string[] = []): Write[] {
+  const removed = previous.filter((group) => !deployment.groups.includes(group));
+  return [
+    { Put: { Item: toDirectoryEntry(deployment) } },
+    ...toGroupEntries(deployment).map((Item) => ({ Put: { Item } })),
+    ...groupEntryKeys({ id: deployment.id, groups: removed }).map((Key) => ({ Delete: { Key } })),
+  ];
 }
 
 /** Changes to a Deployment. An omitted field keeps its value. */
@@ -169,8 +248,8 @@ export async function editDeployment(
     Key: deploymentKey(read.id),
     ...withCondition(setAttributes({ ...changes, revision: nextRevision(read) }), unchangedSince(read)),
   };
-  const entry = { Put: { Item: toDirectoryEntry({ ...read, ...changes }) } };
-  const refused = await transact(table, [{ Update }, entry, ...more], event);
+  const entries = entryWrites({ ...read, ...changes }, read.groups);
+  const refused = await transact(table, [{ Update }, ...entries, ...more], event);
   return !refused;
 }
 
@@ -203,28 +282,55 @@ export function unchangedSince({ generation, revision, name, groups }: Deploymen
 }
 
 /**
- * Deletes a generation of a Deployment, and writes the marker that the purge deletes as its last step.
+ * Number of attempts to delete a Deployment together with its entries in all groups. After that, only the entries in the
+ * groups that were read last are deleted, because nothing must prevent the deletion.
+ */
+const GROUP_ATTEMPTS = 5;
+
+/**
+ * Deletes a generation of a Deployment with its entries, and writes the marker that the purge deletes as its last step.
+ * Reconciliation deletes
+ * those of a malformed Deployment whose groups cannot be read.
+ * @param deployment the Deployment as read
  * @param more further writes in the same transaction
  * @returns false if that generation is already deleted
  */
 export async function deleteDeployment(
   table: Table,
-  { id, generation, stored = { generation } }: Generation & Partial<DamagedDeployment>,
+  deployment: Generation & Partial<DamagedDeployment & Pick<Deployment, 'groups'>>,
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const refused = await transact(
-    table,
-    [
-      { Delete: { Key: deploymentKey(id), ...isAsRead(stored) } },
-      { Delete: { Key: directoryKey(id) } },
-      { Put: { Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
-      ...more,
-    ],
-    event,
-  );
-  return !refused;
+  const { id, generation, stored = { generation } } = deployment;
+  let { groups } = deployment;
+  for (let attempt = 1; ; attempt++) {
+    const isLast = 'stored' in deployment || groups === undefined || attempt === GROUP_ATTEMPTS;
+    const condition = isLast ? isAsRead(stored) : withCondition(isAsRead(stored), hasGroups(groups));
+    const refused = await transact(
+      table,
+      [
+        { Delete: { Key: deploymentKey(id), ...condition } },
+        { Delete: { Key: directoryKey(id) } },
+        ...groupEntryKeys({ id, groups: groups ?? [] }).map((Key) => ({ Delete: { Key } })),
+        { Put: { Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
+        ...more,
+      ],
+      event,
+    );
+    if (!refused) return true;
+    if (isLast || !refused[0]?.failed) return false;
+    const current = await readDeployment(table, id);
+    if (current?.generation !== generation) return false;
+    groups = current.groups;
+  }
 }
+
+/** The condition that a Deployment has the groups that were read. */
+const hasGroups = (groups: readonly string[] | undefined) => ({
+  ConditionExpression: 'generation = :generation AND #groups = :groupsRead',
+  ExpressionAttributeNames: { '#groups': 'groups' },
+  ExpressionAttributeValues: { ':groupsRead': groups },
+});
 
 /**
  * The condition that the Deployment exists and has the generation that was read. In a malformed Deployment, the

@@ -16,6 +16,11 @@ export const person = (hash: string) => `PERSON#${hash}`;
 export const people = 'PEOPLE';
 /** The directory of Deployments, which makes it possible to list them with one Query. */
 export const directory = 'DEPLOYMENTS';
+/**
+ * Partition for the entries of the Deployments of a group, so that a member's listing costs in proportion to what the
+ * member can see.
+ */
+export const group = (name: string) => `GROUP#${name}`;
 /** The progress of restores. */
 export const restores = 'RESTORES';
 export const purges = 'PURGES';

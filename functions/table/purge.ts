@@ -4,7 +4,9 @@ import {
   apiKeyKey,
   deploymentKey,
   directoryKey,
+  fromDirectoryEntry,
   fromMarker,
+  groupEntryKeys,
   type Item,
   type ItemKey,
   isGeneration,
@@ -162,12 +164,20 @@ export async function deleteItems(table: Table, keys: ItemKey[]): Promise<void> 
  */
 export async function beginPurge(table: Table, life: Life, now: number): Promise<boolean> {
   const wasMarked = await leaveMarker(table, life, now);
+  const { deploymentId: id, generation } = life;
+  const key = directoryKey(id);
   // If there is no directory entry, or if the entry belongs to a later generation, there is nothing to delete.
-  await deleteItem(table, {
-    Key: directoryKey(life.deploymentId),
-    ConditionExpression: 'generation = :generation',
-    ExpressionAttributeValues: { ':generation': life.generation },
-  });
+  const entry = await readItem(table, key);
+  if (entry?.generation !== generation) return wasMarked;
+  // The directory entry comes last, because it says in which groups the Deployment has entries.
+  const groups = fromDirectoryEntry(entry)?.groups ?? [];
+  for (const Key of [...groupEntryKeys({ id, groups }), key]) {
+    await deleteItem(table, {
+      Key,
+      ConditionExpression: 'generation = :generation',
+      ExpressionAttributeValues: { ':generation': generation },
+    });
+  }
   return wasMarked;
 }
 

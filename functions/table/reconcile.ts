@@ -1,13 +1,15 @@
 import { isDeploymentId } from '../domain/identifiers.ts';
-import type { Deployment } from '../domain/records.ts';
-import { unchangedSince } from './deployments.ts';
+import type { Deployment, Generation } from '../domain/records.ts';
+import { entryWrites, unchangedSince } from './deployments.ts';
 import * as PARTITION from './partition-keys.ts';
 import { type Life, type Present, presentLife } from './purge.ts';
 import {
   deploymentKey,
   directoryKey,
+  fromDeployment,
   fromDirectoryEntry,
   fromPass,
+  groupEntryKeys,
   type Item,
   type ItemKey,
   isGeneration,
@@ -15,8 +17,8 @@ import {
   parse,
   passKey,
   purgeMarkerKey,
-  toDirectoryEntry,
 } from './schema.ts';
+import * as is from './shapes.ts';
 import * as SORT from './sort-keys.ts';
 import { type Projection, putItem, readItem, readTogether, scanPage, type Table, transact } from './table.ts';
 
@@ -43,8 +45,13 @@ export interface Found {
   deploymentId: string | undefined;
   /** Generation of the item; `NO_LIFE` if it has no valid generation. */
   generation: string;
-  /** Kind of item: the Deployment's own item, its directory entry, or any other item of the Deployment. */
-  kind: 'deployment' | 'entry' | 'belonging';
+  /**
+   * Kind of item: the Deployment's own item, its entry in the directory, its entry in a group, or any other item of the
+   * Deployment.
+   */
+  kind: 'deployment' | 'entry' | 'group entry' | 'belonging';
+  /** The groups in the item; none if they are malformed. */
+  groups: readonly string[];
 }
 
 /** Reads the progress of a pass. The read is strongly consistent. @param name name of the pass */
@@ -58,6 +65,10 @@ export async function writePass(table: Table, name: string, pass: Pass): Promise
 
 /** Attributes that identify the generation to which an item belongs. */
 const LIFE_ATTRIBUTES = { ProjectionExpression: 'pk, sk, generation' };
+const FOUND_ATTRIBUTES = {
+  ProjectionExpression: 'pk, sk, generation, #groups',
+  ExpressionAttributeNames: { '#groups': 'groups' },
+};
 
 /**
  * Scans the next items that belong to a generation. The Scan is eventually consistent, so check each item again before
@@ -68,15 +79,16 @@ export async function scanGenerations(
   table: Table,
   after: Item | undefined,
 ): Promise<{ found: Found[]; next: Item | undefined }> {
-  const page = { ...LIFE_ATTRIBUTES, Limit: PAGE, ExclusiveStartKey: after };
+  const page = { ...FOUND_ATTRIBUTES, Limit: PAGE, ExclusiveStartKey: after };
   const { Items = [], LastEvaluatedKey } = await scanPage(table, page);
   return { found: Items.flatMap(foundItem), next: LastEvaluatedKey };
 }
 
-function foundItem({ pk, sk, generation }: Item): Found[] {
+function foundItem({ pk, sk, generation, groups }: Item): Found[] {
   const key = { pk: String(pk), sk: String(sk) };
   const prefix = PARTITION.deployment('');
-  const isEntry = key.pk === PARTITION.directory;
+  const isOfGroup = key.pk.startsWith(PARTITION.group(''));
+  const isEntry = key.pk === PARTITION.directory || isOfGroup;
   if (!isEntry && !key.pk.startsWith(prefix)) return [];
   const id = isEntry ? key.sk : key.pk.slice(prefix.length);
   const isDeployment = !isEntry && key.sk === SORT.deployment;
@@ -85,7 +97,8 @@ function foundItem({ pk, sk, generation }: Item): Found[] {
       key,
       deploymentId: isDeploymentId(id) ? id : undefined,
       generation: isGeneration(generation) ? generation : NO_LIFE,
-      kind: isEntry ? 'entry' : isDeployment ? 'deployment' : 'belonging',
+      kind: isOfGroup ? 'group entry' : isEntry ? 'entry' : isDeployment ? 'deployment' : 'belonging',
+      groups: is.texts(groups) ? groups : [],
     },
   ];
 }
@@ -93,6 +106,14 @@ function foundItem({ pk, sk, generation }: Item): Found[] {
 /** Returns whether each Deployment exists, and its generation. The read is strongly consistent. */
 export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
   return lookUp(table, ids, deploymentKey, presentLife, LIFE_ATTRIBUTES);
+}
+
+/** Returns the groups of each Deployment; none if it does not exist or is malformed. The read is strongly consistent. */
+export async function presentGroups(
+  table: Table,
+  ids: readonly string[],
+): Promise<Map<string, readonly string[]>> {
+  return lookUp(table, ids, deploymentKey, (item) => fromDeployment(item)?.groups ?? []);
 }
 
 /**
@@ -134,14 +155,72 @@ export async function isStillThere(table: Table, { key, generation }: Found): Pr
 }
 
 /**
- * Rewrites a Deployment's directory entry if the entry is missing, is malformed or belongs to another generation.
+ * Rewrites a Deployment's entries in the directory and in its groups.
  * @param deployment the Deployment as read
- * @returns false if the Deployment was changed or deleted since it was read; that change has also written the entry
+ * @returns false if the Deployment was changed or deleted since it was read; that change has also written the entries
  */
 export async function listAgain(table: Table, deployment: Deployment): Promise<boolean> {
   const refused = await transact(table, [
     { ConditionCheck: { Key: deploymentKey(deployment.id), ...unchangedSince(deployment) } },
-    { Put: { Item: toDirectoryEntry(deployment) } },
+    ...entryWrites(deployment),
   ]);
   return !refused;
+}
+
+/**
+ * Returns the Deployments of which an entry in a group is missing, is malformed or belongs to another generation. The
+ * reads are strongly consistent.
+ */
+export async function missingInGroups(
+  table: Table,
+  deployments: readonly (Generation & { groups: readonly string[] })[],
+): Promise<string[]> {
+  const expected = deployments.flatMap(({ id, generation, groups }) =>
+    groupEntryKeys({ id, groups }).map((key) => ({ id, generation, key })),
+  );
+  const missing = new Set<string>();
+  for (let at = 0; at < expected.length; at += BATCH) {
+    const some = expected.slice(at, at + BATCH);
+    const find = await readTogether(
+      table,
+      some.map(({ key }) => key),
+    );
+    for (const { id, generation, key } of some) {
+      if (parse(table, find(key), fromDirectoryEntry)?.generation !== generation) missing.add(id);
+    }
+  }
+  return [...missing];
+}
+
+/**
+ * Deletes an entry in a group if the Deployment does not exist, or is not in that group.
+ * @returns whether the entry was deleted
+ */
+export async function dropGroupEntry(table: Table, key: ItemKey): Promise<boolean> {
+  const owner = deploymentKey(key.sk);
+  const item = await readItem(table, owner);
+  const deployment = parse(table, item, fromDeployment);
+  // Someone might repair a malformed Deployment by hand.
+  if (item && !deployment) return false;
+  const isInGroup = deployment && groupEntryKeys(deployment).some(({ pk }) => pk === key.pk);
+  if (isInGroup || !(await readItem(table, key))) return false;
+  const unchanged = deployment
+    ? unchangedSince(deployment)
+    : { ConditionExpression: 'attribute_not_exists(pk)' };
+  return !(await transact(table, [
+    { ConditionCheck: { Key: owner, ...unchanged } },
+    { Delete: { Key: key } },
+  ]));
+}
+
+/** Name of the pass that writes the entries of groups that earlier versions did not write. */
+export const GROUPS_PASS = 'GROUPS';
+
+/**
+ * Reports whether all Deployments have entries in their groups. Deployments that an earlier version wrote get theirs
+ * from `writeGroupEntries`.
+ */
+export async function haveGroupEntries(table: Table): Promise<boolean> {
+  const pass = await readPass(table, GROUPS_PASS);
+  return pass !== undefined && pass.after === undefined;
 }

@@ -1,5 +1,6 @@
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, Generation } from '../domain/records.ts';
+import { entryWrites } from './deployments.ts';
 import * as PARTITION from './partition-keys.ts';
 import { deleteItems } from './purge.ts';
 import {
@@ -18,7 +19,6 @@ import {
   restoreKey,
   toApiKey,
   toDeployment,
-  toDirectoryEntry,
 } from './schema.ts';
 import * as SORT from './sort-keys.ts';
 import {
@@ -179,11 +179,12 @@ export async function grantKeys(table: Table, deploymentId: string): Promise<Ite
 /**
  * Performs the last step of restoring a Deployment. From then on, the service accepts the Deployment's keys, and a
  * restore that continues after an interruption skips the Deployment. Also deletes the generation's purge marker.
+ * @param previousGroups groups of the Deployment in the table until now, whose entries are deleted
  */
 export async function putBackDeployment(
   table: Table,
   deployment: Deployment,
-  restoreId: string,
+  { restoreId, previousGroups }: { restoreId: string; previousGroups?: readonly string[] | undefined },
   event: ServiceEvent,
 ): Promise<void> {
   const { id, generation } = deployment;
@@ -191,7 +192,7 @@ export async function putBackDeployment(
     table,
     [
       { Put: { Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
-      { Put: { Item: toDirectoryEntry(deployment) } },
+      ...entryWrites(deployment, previousGroups),
       { Delete: { Key: purgeMarkerKey(id, generation) } },
     ],
     event,

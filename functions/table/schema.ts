@@ -45,6 +45,7 @@ export interface ItemKey {
 // All partition keys and sort keys in the table.
 export const deploymentKey = (id: string): ItemKey => ({ pk: PARTITION.deployment(id), sk: SORT.deployment });
 export const directoryKey = (id: string): ItemKey => ({ pk: PARTITION.directory, sk: id });
+export const groupEntryKey = (group: string, id: string): ItemKey => ({ pk: PARTITION.group(group), sk: id });
 export const apiKeyKey = (deploymentId: string, ulid: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: SORT.key + ulid,
@@ -326,6 +327,22 @@ export function toDirectoryEntry({ id, name, groups, generation, createdAt }: De
   return { ...directoryKey(id), name, groups, generation, createdAt };
 }
 
+/** Maximum number of characters in a group that has entries. DynamoDB limits a partition key to 2,048 bytes. */
+const MAX_GROUP_LENGTH = 500;
+
+/** Reports whether Deployments have entries in a group. Only groups from earlier versions can be too long. */
+export const hasEntries = (group: string): boolean => group.length <= MAX_GROUP_LENGTH;
+
+/** Returns the keys of a Deployment's entries, one for each group. */
+export function groupEntryKeys({ id, groups }: { id: string; groups: readonly string[] }): ItemKey[] {
+  return [...new Set(groups)].filter(hasEntries).map((group) => groupEntryKey(group, id));
+}
+
+/** Returns a Deployment's entries, one for each group. Each has the attributes of the directory entry. */
+export function toGroupEntries(deployment: Deployment): Item[] {
+  return groupEntryKeys(deployment).map((key) => ({ ...toDirectoryEntry(deployment), ...key }));
+}
+
 export function fromDeployment(item: Item | undefined): Deployment | undefined {
   return parsed(item, (it) => ({
     id: idOf(it, PARTITION.deployment('')),
@@ -338,7 +355,7 @@ export function fromDeployment(item: Item | undefined): Deployment | undefined {
   }));
 }
 
-/** Returns a Deployment from its directory entry, without the number of keys. */
+/** Returns a Deployment from its entry in the directory or in a group, without the number of keys. */
 export function fromDirectoryEntry(item: Item | undefined): Omit<Deployment, 'keyCount'> | undefined {
   return parsed(item, (it) => ({
     id: required(it.sk, (value): value is string => is.text(value) && isDeploymentId(value)),

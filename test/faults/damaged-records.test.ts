@@ -5,6 +5,7 @@ import { newUlid } from '../../functions/domain/mint.ts';
 import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { ownTable, reconcile } from '../../functions/jobs/reconcile.ts';
 import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';
+import { writeGroupEntries } from '../../functions/jobs/write-group-entries.ts';
 import { recordRejectedCalls } from '../../functions/operations/record-rejected-calls.ts';
 import { damagesOf } from '../support/damages.ts';
 import { someOf } from '../support/generated.ts';
@@ -36,6 +37,7 @@ const remove = ({ pk, sk }: Item) =>
 const PARTITIONS = [
   `DEPLOYMENT#${ID}`,
   'DEPLOYMENTS',
+  'GROUP#data-eng',
   `EVENTS#${ID}`,
   'PURGES',
   'RECONCILIATION',
@@ -67,6 +69,7 @@ const USES: Record<string, () => Promise<unknown>> = {
   'be rejected': async () => (await rejected()).status,
   'edit the Deployment': async () =>
     (await service.call('PUT', `/deployments/${ID}`, { ...admin, json: { groups: ['data-eng'] } })).status,
+  'write the entries in groups': () => writeGroupEntries({ table, clock, hasTime: always }),
   'sweep keys': () =>
     sweepKeys({ table, clock, maxIdleDays: 30, issuers: [], hasTime: always }).then(() => {}),
   'record rejected calls': () =>
@@ -91,7 +94,7 @@ async function end(): Promise<string[]> {
     expect(await purgeFromQueue([record], always, service.purge)).toEqual({ batchItemFailures: [] });
   }
   const left = await Promise.all(
-    [`DEPLOYMENT#${ID}`, 'DEPLOYMENTS', 'PURGES'].map((pk) => service.partition(pk)),
+    [`DEPLOYMENT#${ID}`, 'DEPLOYMENTS', 'GROUP#data-eng', 'PURGES'].map((pk) => service.partition(pk)),
   );
   return left.flat().map(({ pk, sk }) => `${pk} ${sk}`);
 }
@@ -104,6 +107,9 @@ const KINDS: Record<string, (item: Item) => boolean> = {
   'a token': ({ sk }) => String(sk).startsWith('TOKEN#'),
   'a temporary token': ({ sk }) => String(sk).startsWith('GRANT#'),
   'a directory entry': ({ pk }) => pk === 'DEPLOYMENTS',
+  'an entry in a group': ({ pk }) => pk === 'GROUP#data-eng',
+  'the position of the pass that writes the entries in groups': ({ pk, sk }) =>
+    pk === 'RECONCILIATION' && sk === 'GROUPS',
   'an event': ({ pk, type }) => pk === `EVENTS#${ID}` && type === 'api_key.created',
   'a purge marker': ({ pk }) => pk === 'PURGES',
   'the position of the reconciliation': ({ pk, sk }) => pk === 'RECONCILIATION' && sk === 'TABLE',
@@ -121,6 +127,7 @@ beforeAll(async () => {
   await put({ pk: 'PURGES', sk: `${ID}#${newUlid(0)}`, createdAt: START - HOUR });
   const directory = { pk: 'DEPLOYMENTS', sk: ID };
   await put({ pk: 'RECONCILIATION', sk: 'TABLE', startedAt: START - HOUR, after: directory });
+  await put({ pk: 'RECONCILIATION', sk: 'GROUPS', startedAt: START - HOUR, after: directory });
   await put({ pk: 'RECONCILIATION', sk: 'KEYS', startedAt: START - HOUR, after: directory });
   world = await all();
 });

@@ -25,6 +25,7 @@ const items = (actions: string[], ...partitions: string[]) => [
 ];
 const DEPLOYMENT = 'DEPLOYMENT#*';
 const EVENTS = 'EVENTS#*';
+const GROUP = 'GROUP#*';
 const PERSON = 'PERSON#*';
 
 /** Sorts policy statements, because their order has no meaning. */
@@ -88,8 +89,8 @@ describe("a function's role", () => {
       'SweepKeys',
       items(['GetItem'], DEPLOYMENT, 'RECONCILIATION'),
       items(['Query'], DEPLOYMENT, 'DEPLOYMENTS', EVENTS, 'REJECTED_CALLS'),
-      items(['PutItem'], EVENTS, 'RECONCILIATION'),
-      items(['UpdateItem'], DEPLOYMENT),
+      items(['PutItem'], 'DEPLOYMENTS', EVENTS, GROUP, 'RECONCILIATION'),
+      items(['ConditionCheckItem', 'UpdateItem'], DEPLOYMENT),
       items(['DeleteItem'], 'REJECTED_CALLS'),
     );
   });
@@ -122,11 +123,11 @@ describe("a function's role", () => {
     expectPermissions(
       'ManageDeployments',
       items(['GetItem'], PERSON),
-      items(['GetItem'], DEPLOYMENT, 'DEPLOYMENTS', 'SOURCES'),
-      items(['Query'], 'DEPLOYMENTS'),
-      items(['PutItem'], DEPLOYMENT, 'DEPLOYMENTS', EVENTS, 'PURGES'),
+      items(['GetItem'], DEPLOYMENT, 'DEPLOYMENTS', 'RECONCILIATION', 'SOURCES'),
+      items(['Query'], 'DEPLOYMENTS', GROUP),
+      items(['PutItem'], DEPLOYMENT, 'DEPLOYMENTS', EVENTS, GROUP, 'PURGES'),
       items(['UpdateItem'], DEPLOYMENT, 'DEPLOYMENTS', 'REJECTED_CALLS'),
-      items(['DeleteItem'], DEPLOYMENT, 'DEPLOYMENTS'),
+      items(['DeleteItem'], DEPLOYMENT, 'DEPLOYMENTS', GROUP),
     );
   });
 
@@ -191,11 +192,12 @@ describe("a function's role", () => {
   it("only the Purge function's role can delete in bulk, read the stream and use the queues", () => {
     expectPermissions(
       'Purge',
-      items(['BatchWriteItem', 'GetItem'], DEPLOYMENT),
+      items(['GetItem'], DEPLOYMENT, 'DEPLOYMENTS'),
       items(['Query'], DEPLOYMENT, 'PURGES'),
+      items(['BatchWriteItem'], DEPLOYMENT),
       items(['PutItem'], EVENTS),
       items(['UpdateItem'], 'PURGES'),
-      items(['DeleteItem'], 'DEPLOYMENTS', 'PURGES'),
+      items(['DeleteItem'], 'DEPLOYMENTS', GROUP, 'PURGES'),
       [
         dynamodb('DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'),
         arnOf('Table/Default', 'StreamArn'),
@@ -213,10 +215,10 @@ describe("a function's role", () => {
       'Reconcile',
       [dynamodb('Scan'), table],
       items(['GetItem'], DEPLOYMENT, 'DEPLOYMENTS', 'RECONCILIATION', 'PURGES'),
-      items(['BatchGetItem'], DEPLOYMENT, 'DEPLOYMENTS'),
-      items(['PutItem'], 'DEPLOYMENTS', 'RECONCILIATION'),
+      items(['BatchGetItem'], DEPLOYMENT, 'DEPLOYMENTS', GROUP),
+      items(['PutItem'], 'DEPLOYMENTS', GROUP, 'RECONCILIATION'),
       items(['UpdateItem'], 'PURGES'),
-      items(['DeleteItem'], 'DEPLOYMENTS'),
+      items(['DeleteItem'], 'DEPLOYMENTS', GROUP),
       items(['ConditionCheckItem'], DEPLOYMENT),
     );
   });

@@ -124,6 +124,7 @@ describe('a damaged Deployment', () => {
       expect(damaged).toEqual({
         id: 'etl',
         generation,
+        groups: listed.groups,
         stored: { generation: { ...item, ...wrong }.generation },
       });
       for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });

@@ -11,7 +11,13 @@ import {
   tokensOfKey,
   unfinishedPurges,
 } from '../../functions/table/purge.ts';
-import { toApiKey, toDeployment, toDirectoryEntry, toToken } from '../../functions/table/schema.ts';
+import {
+  toApiKey,
+  toDeployment,
+  toDirectoryEntry,
+  toGroupEntries,
+  toToken,
+} from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, KEY_ULID, token } from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
@@ -25,7 +31,9 @@ vi.mock('node:timers/promises', () => ({
 const store = await startStore();
 const { table } = store;
 afterAll(() => store.stop());
-beforeEach(() => store.clear('DEPLOYMENT#etl', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl'));
+beforeEach(() =>
+  store.clear('DEPLOYMENT#etl', 'DEPLOYMENTS', 'GROUP#own', 'GROUP#later', 'PURGES', 'EVENTS#etl'),
+);
 
 const pk = 'DEPLOYMENT#etl';
 const life = { deploymentId: 'etl', generation: GENERATION };
@@ -213,12 +221,16 @@ describe('deleteItems', () => {
 });
 
 describe('the purge record', () => {
-  it('the purge record is a marker with the start time, and writing it removes the directory entry of the same generation', async () => {
-    await store.put(toDirectoryEntry(deployment()));
+  it('the purge record is a marker with the start time, and writing it removes the entries of the same generation in the directory and in groups', async () => {
+    const [own = {}] = toGroupEntries(deployment({ groups: ['own'] }));
+    const [later = {}] = toGroupEntries(deployment({ groups: ['later'], generation: OTHER }));
+    await store.put(toDirectoryEntry(deployment({ groups: ['own', 'later'] })), own, later);
     expect(await beginPurge(table, life, 5)).toBe(false);
     expect(await beginPurge(table, life, 9)).toBe(true);
     expect(await store.partition('PURGES')).toEqual([{ ...marker, createdAt: 5 }]);
-    expect(await store.partition('DEPLOYMENTS')).toEqual([]);
+    for (const partition of ['DEPLOYMENTS', 'GROUP#own'])
+      expect(await store.partition(partition)).toEqual([]);
+    expect(await store.partition('GROUP#later')).toEqual([later]);
   });
 
   it('treats a purge as new when DynamoDB returns no previous item', async () => {
@@ -235,7 +247,7 @@ describe('the purge record', () => {
     const failing = tableOn({
       send: async (command: object) => {
         if (command.constructor.name === 'DeleteCommand') throw new Error('down');
-        return {};
+        return command.constructor.name === 'GetCommand' ? { Item: toDirectoryEntry(deployment()) } : {};
       },
     });
     await expect(beginPurge(failing, life, 5)).rejects.toThrow('down');

@@ -19,7 +19,9 @@ const store = await startStore();
 const { table } = store;
 afterAll(() => store.stop());
 const pk = 'DEPLOYMENT#etl';
-beforeEach(() => store.clear(pk, 'DEPLOYMENT#a b', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl', 'RECONCILIATION'));
+beforeEach(() =>
+  store.clear(pk, 'DEPLOYMENT#a b', 'DEPLOYMENTS', 'GROUP#g', 'PURGES', 'EVENTS#etl', 'RECONCILIATION'),
+);
 
 const OTHER = newUlid(0);
 const life = { deploymentId: 'etl', generation: GENERATION };
@@ -54,6 +56,7 @@ describe('the scan of the table', () => {
     await store.put(
       toDeployment(deployment()),
       toDirectoryEntry(deployment()),
+      { ...toDirectoryEntry(deployment()), pk: 'GROUP#g' },
       { pk, sk: 'TOKEN#x', generation: OTHER },
       { pk, sk: 'X', generation: 7 },
       { pk, sk: 'Y', generation: 'no ULID' },
@@ -65,12 +68,14 @@ describe('the scan of the table', () => {
       { pk: 'RECONCILIATION', sk: 'TABLE' },
     );
     const { found } = await all();
-    const of = (key: object, rest: object) => ({ key, deploymentId: 'etl', ...rest });
+    const { groups } = deployment();
+    const of = (key: object, rest: object) => ({ key, deploymentId: 'etl', groups: [], ...rest });
     expect(
       found.toSorted((a, b) => `${a.key.pk} ${a.key.sk}`.localeCompare(`${b.key.pk} ${b.key.sk}`)),
     ).toEqual(
       [
-        of({ pk, sk: 'DEPLOYMENT' }, { generation: GENERATION, kind: 'deployment' }),
+        of({ pk, sk: 'DEPLOYMENT' }, { generation: GENERATION, kind: 'deployment', groups }),
+        of({ pk: 'GROUP#g', sk: 'etl' }, { generation: GENERATION, kind: 'group entry', groups }),
         of({ pk, sk: 'TOKEN#x' }, { generation: OTHER, kind: 'belonging' }),
         of({ pk, sk: 'X' }, { generation: NO_LIFE, kind: 'belonging' }),
         of({ pk, sk: 'Y' }, { generation: NO_LIFE, kind: 'belonging' }),
@@ -79,7 +84,7 @@ describe('the scan of the table', () => {
           { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT' },
           { deploymentId: undefined, generation: GENERATION, kind: 'deployment' },
         ),
-        of({ pk: 'DEPLOYMENTS', sk: 'etl' }, { generation: GENERATION, kind: 'entry' }),
+        of({ pk: 'DEPLOYMENTS', sk: 'etl' }, { generation: GENERATION, kind: 'entry', groups }),
         of({ pk: 'DEPLOYMENTS', sk: 'a b' }, { deploymentId: undefined, generation: NO_LIFE, kind: 'entry' }),
       ].toSorted((a, b) => {
         const text = (it: { key: object }) => Object.values(it.key).join(' ');
@@ -89,7 +94,7 @@ describe('the scan of the table', () => {
     expect(NO_LIFE).toBe('00000000000000000000000000');
     expect(store.sent[0]).toMatchObject({
       operation: 'Scan',
-      input: { Limit: 1000, ProjectionExpression: 'pk, sk, generation' },
+      input: { Limit: 1000, ProjectionExpression: 'pk, sk, generation, #groups' },
     });
   });
 
@@ -161,6 +166,7 @@ it('an item counts as present only while it exists in the same generation', asyn
     deploymentId: 'etl',
     generation,
     kind: 'belonging',
+    groups: [],
   });
   expect(await isStillThere(table, found(GENERATION))).toBe(false);
   expect(await isStillThere(table, found(NO_LIFE))).toBe(false);

@@ -20,6 +20,7 @@ import {
   toDirectoryEntry,
   toEvent,
   toGrant,
+  toGroupEntries,
   toToken,
 } from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, grant, KEY_ULID, token } from '../support/records.ts';
@@ -185,13 +186,23 @@ it('counts temporary tokens of every generation by their item keys', async () =>
 
 it("puts a Deployment back with its directory entry and an event, and without its generation's old marker", async () => {
   const marker = { pk: 'PURGES', sk: `etl#${GENERATION}` };
-  await store.put(marker, { ...marker, sk: `etl#${OTHER}` });
-  await putBackDeployment(table, deployment(), 'r', event({ type: 'deployment.restored' }));
+  const outdated = { ...toDirectoryEntry(deployment()), pk: 'GROUP#before' };
+  await store.put(marker, { ...marker, sk: `etl#${OTHER}` }, outdated);
+  await putBackDeployment(
+    table,
+    deployment(),
+    { restoreId: 'r', previousGroups: ['before'] },
+    event({ type: 'deployment.restored' }),
+  );
   expect(await store.get({ pk, sk: 'DEPLOYMENT' })).toEqual({
     ...toDeployment(deployment()),
     restoredBy: 'r',
   });
   expect(await store.partition('DEPLOYMENTS')).toEqual([toDirectoryEntry(deployment())]);
+  expect(await store.partition('GROUP#before')).toEqual([]);
+  for (const entry of toGroupEntries(deployment())) {
+    expect(await store.partition(String(entry.pk))).toEqual([entry]);
+  }
   expect((await store.partition('PURGES')).map(({ sk }) => sk)).toEqual([`etl#${OTHER}`]);
   expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'deployment.restored' }]);
 });
