@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 57abff61090247499e761b76a256c7079983ae345c8f0615873bf60f84a1ece9.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 38878a82c049678d519b1987d85aa06ffc37688599f648c7d7e7262da0a0b258.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -651,6 +651,8 @@ export interface components {
             createdAt: string;
             /** @description `sub` of the person, or the ARN of the IAM role or user. */
             createdBy: string;
+            /** @description The name in the access token, if the stack stores names (setting `nameClaim`). */
+            createdByName?: string;
             /**
              * Format: date-time
              * @description RFC 3339, UTC.
@@ -746,6 +748,8 @@ export interface components {
             createdAt: string;
             /** @description `sub` of the person, or the ARN of the IAM role or user. */
             createdBy: string;
+            /** @description The name in the access token, if the stack stores names (setting `nameClaim`). */
+            createdByName?: string;
             /**
              * Format: date-time
              * @description RFC 3339, UTC.
@@ -892,6 +896,8 @@ export interface components {
                 actor: {
                     /** @description `sub` of the person, ARN of the IAM principal, name of the job, or `anonymous`. */
                     principal: string;
+                    /** @description The name in the access token, if the stack stores names (setting `nameClaim`). */
+                    name?: string;
                     /** @enum {string} */
                     type: "person" | "iam" | "system" | "anonymous";
                     address: string;
@@ -983,6 +989,8 @@ export interface components {
              */
             createdAt: string;
             createdBy: string;
+            /** @description The name in the access token, if the stack stores names (setting `nameClaim`). */
+            createdByName?: string;
             /**
              * Format: date-time
              * @description RFC 3339, UTC.
@@ -2663,6 +2671,8 @@ export interface operations {
                                 sub: string;
                                 actor: {
                                     principal: string;
+                                    /** @description The name in the access token, if the stack stores names (setting `nameClaim`). */
+                                    name?: string;
                                     /** @enum {string} */
                                     type: "person" | "iam" | "system" | "anonymous";
                                     address: string;

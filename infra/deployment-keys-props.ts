@@ -42,6 +42,13 @@ export interface DeploymentKeysProps {
    */
   readonly adminScope?: SettingInputs['adminScope'];
   /**
+   * The claim of the access token with a person's name. The service stores the name with what the person creates,
+   * and in events.
+   *
+   * @default stores no names
+   */
+  readonly nameClaim?: SettingInputs['nameClaim'];
+  /**
    * The public OAuth client with which the console signs people in. If `issuer` is set but this client is not, the
    * stack has no console.
    *

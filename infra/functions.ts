@@ -259,6 +259,7 @@ const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
       [ENV.groupsClaim]: signIn.groupsClaim,
       [ENV.adminGroup]: signIn.adminGroup,
       [ENV.adminScope]: signIn.adminScope,
+      [ENV.nameClaim]: signIn.nameClaim,
     },
     platform: { [ENV.platformPrincipals]: settings.platformPrincipals?.join(' ') },
     userPool: { [ENV.userPoolId]: signIn.userPoolId },

@@ -265,6 +265,17 @@ const schema = z.object({
       rule: 'one OAuth scope of up to 128 characters',
       example: 'deployments:admin',
     }),
+  nameClaim: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/)
+    .optional()
+    .register(descriptions, {
+      description:
+        "The claim of the access token with a person's name. The service stores the name with what the person creates, and in events",
+      absent: 'stores no names',
+      rule: 'the name of a claim, up to 128 printable characters without spaces',
+      example: 'name',
+    }),
   consoleClientId: z
     .string()
     .regex(/^[\x21-\x7e]{1,256}$/)
@@ -563,7 +574,10 @@ type Values = z.output<typeof schema>;
 
 /** The issuer that signs people in, and how the service reads its access tokens. */
 export type SignIn = Required<Pick<Values, 'issuer' | 'audience' | 'groupsClaim'>> &
-  Pick<Values, 'adminGroup' | 'adminScope' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'> & {
+  Pick<
+    Values,
+    'adminGroup' | 'adminScope' | 'nameClaim' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'
+  > & {
     /** ID of the stack's own user pool; undefined if people sign in with a different issuer. */
     readonly userPoolId?: string;
   };
@@ -588,6 +602,7 @@ const WITH_ISSUER = [
   'groupsClaim',
   'adminGroup',
   'adminScope',
+  'nameClaim',
   'consoleClientId',
   'consoleScopes',
   'consoleOrigins',
@@ -666,14 +681,15 @@ export function readSettings(given: object): Settings {
   if (data.issuer === undefined && stray.length > 0) {
     throw new ConfigError(`${stray.join(', ')} must come with issuer, ${exampleOf('issuer')}.`);
   }
-  const { issuer, audience, groupsClaim, adminGroup, adminScope, ...others } = data;
+  const { issuer, audience, groupsClaim, adminGroup, adminScope, nameClaim, ...others } = data;
   const { consoleClientId, consoleScopes, consoleOrigins, ...service } = others;
   const { domainName, certificateArn, webAclArn, ...rest } = service;
   const domain = domainOf(domainName, certificateArn, webAclArn);
   if (issuer === undefined) return { ...rest, signIn: undefined, domain };
   if (audience === undefined) throw new ConfigError(mustBe('audience'));
   const console = { consoleClientId, consoleScopes, consoleOrigins };
-  return { ...rest, signIn: { issuer, audience, groupsClaim, adminGroup, adminScope, ...console }, domain };
+  const people = { groupsClaim, adminGroup, adminScope, nameClaim };
+  return { ...rest, signIn: { issuer, audience, ...people, ...console }, domain };
 }
 
 /** Rejects contradictory limits. @throws ConfigError if a limit is shorter than the time that it limits */

@@ -8,12 +8,16 @@ export interface PeopleConfig {
   groupsClaim: string;
   adminGroup: string | undefined;
   adminScope: string | undefined;
+  /** The claim with a person's name; undefined if the stack stores no names. */
+  nameClaim?: string | undefined;
 }
 
 /** The caller of a management operation: a signed-in person, or an IAM principal that the stack lists. */
 export interface Person {
   /** `sub` of the person's verified access token, or the principal's ARN. */
   sub: string;
+  /** The person's name; undefined if the stack stores no names, or if the access token has none. */
+  name?: string | undefined;
   groups: readonly string[];
   isAdministrator: boolean;
   /** The person's sign-in; undefined for an IAM principal, because IAM ends the access of principals. */
@@ -22,6 +26,9 @@ export interface Person {
 
 /** The maximum length of a `sub`, in characters (OpenID Connect Core §2). */
 export const MAX_SUB_LENGTH = 255;
+
+/** The maximum length of a person's name, in characters. */
+export const MAX_PERSON_NAME_LENGTH = 100;
 
 /** Reports whether text is a well-formed `sub` of a person: 1 to 255 printable ASCII characters. */
 export function isSub(text: string): boolean {

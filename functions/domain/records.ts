@@ -78,6 +78,8 @@ export interface ApiKey {
   createdAt: number;
   /** Creator: the `sub` of a person, or the ARN of a role. */
   createdBy: string;
+  /** Name of the creator; undefined if the stack stored no names, or if the creator's access token had none. */
+  createdByName?: string | undefined;
   /** Time of the last recorded use, in epoch milliseconds. A use is recorded at most once per slideInterval. */
   lastUsedAt?: number | undefined;
   /** Source address of the last recorded use; '' if addresses are not recorded. */
@@ -155,6 +157,8 @@ export interface Grant {
   generation: string;
   /** The person's `sub`. */
   sub: string;
+  /** The person's name; undefined if the stack stored no names, or if the person's access token had none. */
+  name?: string | undefined;
   /** When the person signed in, in epoch seconds; undefined for tokens that earlier versions issued. */
   signedInAt?: number | undefined;
   scopes: string[];
@@ -228,6 +232,8 @@ export interface Actor {
    * actor only together with the type, because a person can have any `sub`.
    */
   principal: string;
+  /** Name of the person; undefined if the stack stored no names, or if the person's access token had none. */
+  name?: string | undefined;
   /** Type of the actor: a signed-in person, an IAM principal, a job of the service, or an anonymous caller. */
   type: 'person' | 'iam' | 'system' | 'anonymous';
   /** Source address of the call, as API Gateway saw it. */

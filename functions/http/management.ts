@@ -130,6 +130,7 @@ function requestOf(event: ManagementEvent, callers: Callers): ManagementRequest 
     person,
     actor: {
       principal: person.sub,
+      ...(person.name !== undefined && { name: person.name }),
       type: isPlatformRoute(event.routeKey) ? 'iam' : 'person',
       address: http.sourceIp,
       requestId,

@@ -1,6 +1,13 @@
 import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
 import { notSignedIn } from '../domain/errors.ts';
-import { isSub, MAX_SUB_LENGTH, type PeopleConfig, type Person } from '../domain/people.ts';
+import {
+  isSub,
+  MAX_PERSON_NAME_LENGTH,
+  MAX_SUB_LENGTH,
+  type PeopleConfig,
+  type Person,
+} from '../domain/people.ts';
+import { isPlainText } from '../domain/text.ts';
 
 /**
  * Returns the person behind a management call.
@@ -24,8 +31,15 @@ export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config:
   const groups = textsOf(claims[config.groupsClaim]);
   const isInAdminGroup = config.adminGroup !== undefined && groups.includes(config.adminGroup);
   const hasAdminScope = config.adminScope !== undefined && scopesOf(claims).includes(config.adminScope);
+  const name = config.nameClaim === undefined ? undefined : nameOf(claims[config.nameClaim]);
   const signIn = { issuer: config.issuer, sub: claims.sub, at: signedInAt(claims) };
-  return { sub: claims.sub, groups, isAdministrator: isInAdminGroup || hasAdminScope, signIn };
+  return {
+    sub: claims.sub,
+    ...(name !== undefined && { name }),
+    groups,
+    isAdministrator: isInAdminGroup || hasAdminScope,
+    signIn,
+  };
 }
 
 /** Latest plausible time in seconds (the year 5138). A greater value is not in seconds. */
@@ -77,6 +91,15 @@ function isAccessToken(header: Claims, claims: Claims): boolean {
  */
 function scopesOf({ scope, scp }: Claims): string[] {
   return typeof scope === 'string' ? scope.split(' ') : textsOf(scp);
+}
+
+/**
+ * Returns a person's name without white space at its ends.
+ * @returns undefined if the claim is not plain text of 1 to 100 characters
+ */
+function nameOf(claim: unknown): string | undefined {
+  const name = typeof claim === 'string' ? claim.trim() : '';
+  return isPlainText(name, 1, MAX_PERSON_NAME_LENGTH) ? name : undefined;
 }
 
 function textsOf(claim: unknown): string[] {

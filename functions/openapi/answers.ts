@@ -27,6 +27,9 @@ export const EXAMPLE = {
 };
 
 const time = z.iso.datetime().meta({ pattern: undefined, description: 'RFC 3339, UTC.' });
+const personName = z
+  .string()
+  .meta({ description: 'The name in the access token, if the stack stores names (setting `nameClaim`).' });
 const credential = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_${DEPLOYMENT_ID}_${ULID}_[0-9A-Za-z]{49}$`));
 
@@ -111,6 +114,7 @@ const apiKeyFields = {
     .meta({ description: 'When the key was reported as leaked. Absent after a rotation with `now`.' }),
   createdAt: time,
   createdBy: z.string().meta({ description: '`sub` of the person, or the ARN of the IAM role or user.' }),
+  createdByName: personName.optional(),
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
   lastUsedFrom: z
@@ -243,6 +247,7 @@ const event = z
         principal: z.string().meta({
           description: '`sub` of the person, ARN of the IAM principal, name of the job, or `anonymous`.',
         }),
+        name: personName.optional(),
         type: z.enum(['person', 'iam', 'system', 'anonymous']),
         address: z.string(),
         requestId: z.string(),
@@ -259,6 +264,7 @@ export const personEvents = page(
       sub: z.string(),
       actor: z.object({
         principal: z.string(),
+        name: personName.optional(),
         type: z.enum(['person', 'iam', 'system', 'anonymous']),
         address: z.string(),
         requestId: z.string(),
@@ -309,7 +315,14 @@ export const foundPerson = z
   .meta({ id: 'FoundPerson' });
 
 const temporaryToken = z
-  .object({ id: temporaryTokenId, scope, createdAt: time, createdBy: z.string(), expiresAt: time })
+  .object({
+    id: temporaryTokenId,
+    scope,
+    createdAt: time,
+    createdBy: z.string(),
+    createdByName: personName.optional(),
+    expiresAt: time,
+  })
   .meta({ id: 'TemporaryToken' });
 
 export const newTemporaryToken = z

@@ -39,6 +39,7 @@ function shownWellFormedKey(key: ApiKey, now: number, { maxIdleDays, policy, iss
     leakedAt: time(key.leak?.reportedAt),
     createdAt: time(key.createdAt),
     createdBy: key.createdBy,
+    createdByName: key.createdByName,
     expiresAt: time(key.validUntil),
     lastUsedAt: time(key.lastUsedAt),
     lastUsedFrom: shownOrigin({ address: key.lastUsedAddress, client: key.lastUsedClient }),

@@ -92,8 +92,9 @@ export function keyRoutes(
     const ulid = newUlid(now);
     const secret = mintCredential('secret', deployment.id, ulid);
     const secrets = input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }];
-    const createdBy = request.person.sub;
-    const asked = newKey(input, { ulid, secrets, scopes: known, deployment, createdBy, now });
+    const { sub: createdBy, name: createdByName } = request.person;
+    const creator = { createdBy, createdByName };
+    const asked = newKey(input, { ulid, secrets, scopes: known, deployment, creator, now });
     const key = newKeyWithinPolicy(asked, policy, now);
     const shown = shownKey(key, now, rules);
     const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
@@ -274,9 +275,10 @@ function newKey(
     secrets,
     scopes,
     deployment: { id: deploymentId, generation },
-    createdBy,
+    creator,
     now,
-  }: Pick<ApiKey, 'ulid' | 'secrets' | 'createdBy'> & {
+  }: Pick<ApiKey, 'ulid' | 'secrets'> & {
+    creator: Pick<ApiKey, 'createdBy' | 'createdByName'>;
     /** Scopes that a key gets if the call does not name any scopes. */
     scopes: readonly string[];
     deployment: Generation;
@@ -298,7 +300,7 @@ function newKey(
     generation,
     revision: 0,
     createdAt: now,
-    createdBy,
+    ...creator,
   };
 }
 

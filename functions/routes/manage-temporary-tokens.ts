@@ -46,6 +46,7 @@ export function temporaryTokenRoutes(
         hash: hashOf(accessToken),
         generation: deployment.generation,
         sub: request.person.sub,
+        name: request.person.name,
         signedInAt: request.person.signIn?.at,
         // Store the scopes as a check will return them: without duplicates, and in the order in which the stack defines
         // them.
@@ -120,13 +121,17 @@ function eventData({ ulid, sub, scopes }: Pick<Grant, 'ulid'> & Partial<Grant>) 
 }
 
 /** Returns a temporary token in the format of a listing, without the token itself or its hash. */
-function shown({ ulid, deploymentId, sub, scopes, issuedAt, expiresAt }: Grant, known: readonly string[]) {
+function shown(
+  { ulid, deploymentId, sub, name, scopes, issuedAt, expiresAt }: Grant,
+  known: readonly string[],
+) {
   return {
     id: ulid,
     // Omit scopes that the stack no longer defines, because they have no effect.
     scope: scopeOf({ deploymentId, scopes: effectiveScopes(scopes, undefined, known) }),
     createdAt: new Date(issuedAt * 1000).toISOString(),
     createdBy: sub,
+    createdByName: name,
     expiresAt: new Date(expiresAt * 1000).toISOString(),
   };
 }

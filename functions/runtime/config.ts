@@ -206,6 +206,7 @@ function readPeople(env: Environment): PeopleConfig {
     groupsClaim: text(ENV.groupsClaim),
     adminGroup: maybe(text(ENV.adminGroup)),
     adminScope: maybe(text(ENV.adminScope)),
+    nameClaim: maybe(text(ENV.nameClaim)),
   });
 }
 
@@ -232,7 +233,7 @@ export interface ConsoleConfig {
   /** Issuers whose tokens a key can accept instead of a secret. */
   trustedIssuers: TrustedIssuer[];
   /** How the console recognises administrators, to show them the actions that only administrators can take. */
-  people: Omit<PeopleConfig, 'issuer'>;
+  people: Omit<PeopleConfig, 'issuer' | 'nameClaim'>;
   policy: KeyPolicy;
 }
 

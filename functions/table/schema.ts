@@ -156,10 +156,13 @@ const isFields = (value: unknown): value is Record<string, unknown> =>
 const isNetworks = (value: unknown): value is string[] => is.texts(value) && value.length > 0;
 
 function isActor(value: unknown): value is Omit<Actor, 'type'> & { type?: Actor['type'] } {
-  const { principal, type, address, requestId } = (value ?? {}) as Partial<Record<keyof Actor, unknown>>;
+  const { principal, name, type, address, requestId } = (value ?? {}) as Partial<
+    Record<keyof Actor, unknown>
+  >;
   // A later version might have written a different type before a rollback, and earlier versions wrote no type.
   const isTyped = type === undefined || is.text(type);
-  return is.text(principal) && isTyped && is.text(address) && is.text(requestId);
+  const isNamed = name === undefined || is.text(name);
+  return is.text(principal) && isNamed && isTyped && is.text(address) && is.text(requestId);
 }
 
 const isTrust = (value: unknown): value is TrustRule[] => Array.isArray(value) && value.every(isTrustRule);
@@ -387,6 +390,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     revision: required(it.revision, is.whole),
     createdAt: required(it.createdAt, is.whole),
     createdBy: required(it.createdBy, is.text),
+    createdByName: optional(it.createdByName, is.text),
     activeSince: optional(it.activeSince, is.whole),
     notice: optional(it.notice, isNotice),
     unboundReportedAt: optional(it.unboundReportedAt, is.whole),
@@ -509,6 +513,7 @@ export function fromGrant(item: Item | undefined): Grant | undefined {
       deploymentId: idOf(it, PARTITION.deployment('')),
       ulid: required(ulid, is.ulid),
       hash: required(hash, is.text),
+      name: optional(it.name, is.text),
     }))
   );
 }

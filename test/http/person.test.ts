@@ -37,6 +37,16 @@ describe('a signed-in person', () => {
     });
   });
 
+  it('a signed-in person has a name only if the stack stores names and the claim is plain text', () => {
+    const nameIn = (claims: object, nameClaim: string | undefined) =>
+      personBehind(`Bearer ${jwt({ sub: 'ada', ...claims })}`, { ...CONFIG, nameClaim } as never).name;
+    expect(nameIn({ name: ' Ada Lovelace ' }, 'name')).toBe('Ada Lovelace');
+    expect(nameIn({ 'https://example.com/name': 'Ada' }, 'https://example.com/name')).toBe('Ada');
+    expect(nameIn({ name: 'Ada' }, undefined)).toBeUndefined();
+    for (const name of ['', ' ', 7, ['Ada'], null, 'a'.repeat(101), 'Ada\nAdmin', 'Ada\u202eadA'])
+      expect(nameIn({ name }, 'name')).toBeUndefined();
+  });
+
   it('a signed-in person has the groups in the configured claim, and no groups when the claim is not an array', () => {
     const config = { ...CONFIG, groupsClaim: 'cognito:groups' };
     const bearer = `Bearer ${jwt({ sub: 'ada', 'cognito:groups': ['b'], groups: ['admins'] })}`;

@@ -37,6 +37,7 @@ const pascal = (file: string) =>
 const context = {
   ...WITH_ISSUER,
   adminScope: 'deployments:admin',
+  nameClaim: 'name',
   consoleClientId: 'console',
   maxTokenLifetime: 2_592_000,
   maxIdleDays: 90,
@@ -157,6 +158,7 @@ describe('the Lambda functions', () => {
     [ENV.groupsClaim]: 'groups',
     [ENV.adminGroup]: 'platform-admins',
     [ENV.adminScope]: 'deployments:admin',
+    [ENV.nameClaim]: 'name',
   };
   const people = {
     ...administrators,

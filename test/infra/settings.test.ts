@@ -56,6 +56,7 @@ describe('readSettings', () => {
       groupsClaim: 'groups',
       adminGroup: undefined,
       adminScope: undefined,
+      nameClaim: undefined,
       consoleClientId: undefined,
       consoleScopes: undefined,
       consoleOrigins: undefined,
@@ -71,6 +72,7 @@ describe('readSettings', () => {
         groupsClaim: 'https://example.com/groups',
         adminGroup: 'platform admins',
         adminScope: 'deployments:admin',
+        nameClaim: 'name',
         consoleClientId: 'console',
         consoleScopes: 'openid,keys/use',
         consoleOrigins: 'https://token.example.com https://login.example.com:8443',
@@ -112,6 +114,7 @@ describe('readSettings', () => {
         groupsClaim: 'https://example.com/groups',
         adminGroup: 'platform admins',
         adminScope: 'deployments:admin',
+        nameClaim: 'name',
         consoleClientId: 'console',
         consoleScopes: ['openid', 'keys/use'],
         consoleOrigins: ['https://token.example.com', 'https://login.example.com:8443'],
@@ -219,6 +222,11 @@ describe('readSettings', () => {
       ['', ' ', ' admins', 'admins ', 'a\nb', 'x'.repeat(129), ['admins']],
       'the name of a group, up to 128 characters, without control characters and outer spaces, ' +
         'for example -c adminGroup=platform-admins',
+    ],
+    [
+      'nameClaim',
+      ['', 'a b', 'x'.repeat(129)],
+      'the name of a claim, up to 128 printable characters without spaces, for example -c nameClaim=name',
     ],
     [
       'adminScope',

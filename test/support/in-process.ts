@@ -96,6 +96,8 @@ export interface InProcessOptions {
   issuer?: string;
   /** The group whose members are administrators. @default `platform-admins` */
   adminGroup?: string;
+  /** The claim with a person's name. @default the service stores no names */
+  nameClaim?: string;
 }
 
 /** Starts an engine for a test file, with the service's table but without a stream. */
@@ -124,7 +126,7 @@ logger.error = (...line) => {
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, retryPolicy = { attemptTimeout: 10_000, attempts: 3 } } = options;
   const { trust = { issuers: [], verify: async () => ({ fault: 'signature' }) }, policy } = options;
-  const { maxIdleDays, issuer = ISSUER, adminGroup = 'platform-admins' } = options;
+  const { maxIdleDays, issuer = ISSUER, adminGroup = 'platform-admins', nameClaim } = options;
   const rules = {
     tokenLifetime: DAY,
     slideInterval: 300,
@@ -158,6 +160,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     groupsClaim: 'groups',
     adminGroup,
     adminScope: undefined,
+    nameClaim,
   };
   const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
   const management = { logger, people, onRejected, requireAccess: accessRequirement(table) };

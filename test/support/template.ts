@@ -40,6 +40,7 @@ export const EVERYTHING = {
   audience: 'deployment-keys,platform-cli',
   groupsClaim: 'teams',
   adminScope: 'deployments:admin',
+  nameClaim: 'name',
   consoleClientId: 'console',
   console: 'true',
   consoleScopes: 'openid,email',
