@@ -14,7 +14,7 @@ type Setting = ReturnType<typeof describedSettings>[number];
  */
 export function describedIn(page: URL): string {
   const rows = describedSettings().map(
-    (setting) => `| \`${setting.name}\` | ${defaultOf(setting)} | ${setting.description} |\n`,
+    (setting) => `| \`${setting.name}\` | ${defaultOf(setting)} | ${textOf(setting)} |\n`,
   );
   const head = '| setting | default | what it does |\n|---|---|---|\n';
   return readFileSync(page, 'utf8').replace(/^\| setting \|(.*\n\|)*.*\n/m, () => head + rows.join(''));
@@ -23,7 +23,7 @@ export function describedIn(page: URL): string {
 /** Returns the source of the interface `DeploymentKeysProps`, with a comment for each property. */
 export function propsText(): string {
   const members = describedSettings().map((setting) => {
-    const text = setting.description.replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, '$1 (docs/$2)');
+    const text = textOf(setting).replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, '$1 (docs/$2)');
     const comment = [...wrapped(`${text}.`), '', `@default ${defaultOf(setting)}`];
     const lines = comment.map((line) => `   * ${line}`.trimEnd());
     return `  /**\n${lines.join('\n')}\n   */\n  readonly ${setting.name}?: SettingInputs['${setting.name}'];\n`;
@@ -36,6 +36,10 @@ export interface DeploymentKeysProps {
 ${members.join('')}}
 `;
 }
+
+/** The description of a setting, and the CDK types that code can pass. It has no full stop at the end. */
+const textOf = ({ description, inCode }: Setting) =>
+  inCode === undefined ? description : `${description}. CDK code can also pass ${inCode}`;
 
 /** The default of a setting as \`-c\` accepts it, or what applies without the setting. */
 function defaultOf({ absent, standard }: Setting): string {

@@ -74,27 +74,28 @@ export interface DeploymentKeysProps {
    */
   readonly console?: SettingInputs['console'];
   /**
-   * Number of seconds that a token stays valid after its last use.
+   * Number of seconds that a token stays valid after its last use. CDK code can also pass a `Duration`.
    *
    * @default 86400
    */
   readonly tokenLifetime?: SettingInputs['tokenLifetime'];
   /**
    * Number of seconds by which the service can delay the extension of a token. A token can then expire that much
-   * later. With 0, expiry is exact, and each use costs one write.
+   * later. With 0, expiry is exact, and each use costs one write. CDK code can also pass a `Duration`.
    *
    * @default 300
    */
   readonly slideInterval?: SettingInputs['slideInterval'];
   /**
-   * Maximum number of seconds that a token is valid after it is issued, even if it is used.
+   * Maximum number of seconds that a token is valid after it is issued, even if it is used. CDK code can also pass a
+   * `Duration`.
    *
    * @default no limit
    */
   readonly maxTokenLifetime?: SettingInputs['maxTokenLifetime'];
   /**
    * Number of days without use after which the service rejects a key. Enabling or rotating the key restarts the
-   * count.
+   * count. CDK code can also pass a `Duration`.
    *
    * @default no limit
    */
@@ -102,7 +103,7 @@ export interface DeploymentKeysProps {
   /**
    * Maximum number of days (docs/keys.md#key-policy) from the creation or last rotation of a key to its expiry. A
    * key created without an expiry gets this maximum. Existing keys keep working, but the API and an event report
-   * them.
+   * them. CDK code can also pass a `Duration`.
    *
    * @default no limit
    */
@@ -142,7 +143,8 @@ export interface DeploymentKeysProps {
    */
   readonly domainName?: SettingInputs['domainName'];
   /**
-   * ARN of the certificate of `domainName`, in the stack's Region, or in us-east-1 with `webAclArn`.
+   * ARN of the certificate of `domainName`, in the stack's Region, or in us-east-1 with `webAclArn`. CDK code can
+   * also pass an `ICertificate`.
    *
    * @default none; required with `domainName`
    */
@@ -156,7 +158,8 @@ export interface DeploymentKeysProps {
   readonly webAclArn?: SettingInputs['webAclArn'];
   /**
    * ARN of the customer managed key that encrypts the table. Its key policy must allow this account to use the key
-   * through DynamoDB. See how to change the key (docs/upgrading.md#change-the-encryption-key).
+   * through DynamoDB. See how to change the key (docs/upgrading.md#change-the-encryption-key). CDK code can also
+   * pass an `IKey` that is not an alias.
    *
    * @default the AWS managed key
    */
@@ -225,13 +228,13 @@ export interface DeploymentKeysProps {
    */
   readonly defaultRateLimit?: SettingInputs['defaultRateLimit'];
   /**
-   * ARN of the SNS topic that every alarm notifies.
+   * ARN of the SNS topic that every alarm notifies. CDK code can also pass an `ITopic` that is not FIFO.
    *
    * @default alarms notify no one
    */
   readonly alarmTopic?: SettingInputs['alarmTopic'];
   /**
-   * Number of days that CloudWatch keeps logs.
+   * Number of days that CloudWatch keeps logs. CDK code can also pass `RetentionDays`, except `INFINITE`.
    *
    * @default 30
    */

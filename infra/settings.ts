@@ -1,5 +1,8 @@
-import { Token } from 'aws-cdk-lib';
+import { type Duration, Token } from 'aws-cdk-lib';
+import type { ICertificate } from 'aws-cdk-lib/aws-certificatemanager';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { closestMatch } from 'leven';
 import { z } from 'zod';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
@@ -19,6 +22,8 @@ export class ConfigError extends Error {
 export interface SettingDescription {
   /** Description of the setting in Markdown, without a full stop at the end. Links are relative to docs/. */
   readonly description: string;
+  /** What the construct's property also accepts, worded to follow "can also pass". CDK context cannot contain it. */
+  readonly inCode?: string;
   /** Behaviour without the setting, if the schema has no default. */
   readonly absent?: string;
   /** Description of the valid values, worded to follow "must be". */
@@ -39,6 +44,23 @@ const whole = (from: number, to: number) => {
     .regex(/^\d{1,9}$/)
     .transform(Number);
   return z.union([z.number(), digits]).pipe(z.number().int().min(from).max(to));
+};
+
+/**
+ * Reports whether a property is an object with this member. The check does not use `instanceof`, because an app can load
+ * two copies of the CDK.
+ */
+const hasMember = (given: unknown, member: string): given is object =>
+  typeof given === 'object' && given !== null && member in given;
+
+/** A whole number, as `whole` accepts it, or a CDK `Duration` that is a whole number of these units. */
+const time = (unit: 'seconds' | 'days', from: number, to: number) => {
+  const duration = z
+    .custom<Duration>((given) => hasMember(given, 'toSeconds') && !(given as Duration).isUnresolved())
+    .transform((it) =>
+      unit === 'days' ? it.toDays({ integral: false }) : it.toSeconds({ integral: false }),
+    );
+  return z.union([whole(from, to), duration.pipe(z.number().int().min(from).max(to))]);
 };
 
 /**
@@ -82,6 +104,23 @@ const pairs = z.union([
 const formed = (form: RegExp) => z.string().refine((text) => Token.isUnresolved(text) || form.test(text));
 
 const arn = (service: string, rest: string) => formed(new RegExp(`^arn:aws[a-z-]*:${service}:${rest}$`));
+
+/**
+ * The ARN of a resource, or the CDK construct of the resource, whose ARN is then used. A construct in another stack of
+ * the app is accepted too: its ARN is a token here, and the CDK exports it from that stack.
+ */
+const arnOr = <Resource extends object>(
+  text: z.ZodType<string, string>,
+  arnOf: (resource: Resource) => string | undefined,
+) =>
+  z
+    .union([
+      z.string(),
+      z
+        .custom<Resource>((given) => typeof given === 'object' && given !== null)
+        .transform((resource) => arnOf(resource)),
+    ])
+    .pipe(text);
 
 /** Memory in MiB, by group of functions. */
 const memory = z.preprocess(
@@ -309,43 +348,48 @@ const schema = z.object({
     rule: 'true or false',
     example: 'false',
   }),
-  tokenLifetime: whole(1, YEAR)
+  tokenLifetime: time('seconds', 1, YEAR)
     .default(24 * 60 * 60)
     .register(descriptions, {
       description: 'Number of seconds that a token stays valid after its last use',
+      inCode: 'a `Duration`',
       rule: `whole seconds from 1 to ${YEAR}`,
       example: '86400',
     }),
-  slideInterval: whole(0, 24 * 60 * 60)
+  slideInterval: time('seconds', 0, 24 * 60 * 60)
     .default(300)
     .register(descriptions, {
       description:
         'Number of seconds by which the service can delay the extension of a token. A token can then expire that much later. With 0, expiry is exact, and each use costs one write',
+      inCode: 'a `Duration`',
       rule: 'whole seconds from 0 to 86400',
       example: '300',
     }),
-  maxTokenLifetime: whole(1, 10 * YEAR)
+  maxTokenLifetime: time('seconds', 1, 10 * YEAR)
     .optional()
     .register(descriptions, {
       description: 'Maximum number of seconds that a token is valid after it is issued, even if it is used',
       absent: 'no limit',
+      inCode: 'a `Duration`',
       rule: `whole seconds from tokenLifetime to ${10 * YEAR}`,
       example: '2592000',
     }),
-  maxIdleDays: whole(1, 3650).optional().register(descriptions, {
+  maxIdleDays: time('days', 1, 3650).optional().register(descriptions, {
     description:
       'Number of days without use after which the service rejects a key. Enabling or rotating the key restarts the count',
     absent: 'no limit',
+    inCode: 'a `Duration`',
     rule: 'whole days from 1 to 3650, as long as tokenLifetime and slideInterval together or longer',
     example: '90',
   }),
-  maxKeyDays: whole(1, 3650)
+  maxKeyDays: time('days', 1, 3650)
     .optional()
     .register(descriptions, {
       description:
         '[Maximum number of days](keys.md#key-policy) from the creation or last rotation of a key to its expiry. A key created ' +
         'without an expiry gets this maximum. Existing keys keep working, but the API and an event report them',
       absent: 'no limit',
+      inCode: 'a `Duration`',
       rule: 'whole days from 1 to 3650',
       example: '90',
     }),
@@ -393,13 +437,19 @@ const schema = z.object({
       rule: 'a domain name in lower case, and come with certificateArn',
       example: 'keys.example.com',
     }),
-  certificateArn: arn('acm', '[a-z0-9-]+:\\d{12}:certificate/[\\w-]+').optional().register(descriptions, {
-    description:
-      "ARN of the certificate of `domainName`, in the stack's Region, or in us-east-1 with `webAclArn`",
-    absent: 'none; required with `domainName`',
-    rule: 'the ARN of an ACM certificate, come with domainName, and be of us-east-1 where webAclArn is set',
-    example: 'arn:aws:acm:us-east-1:111122223333:certificate/0e3f1a2b-0000-4000-8000-000000000000',
-  }),
+  certificateArn: arnOr(
+    arn('acm', '[a-z0-9-]+:\\d{12}:certificate/[\\w-]+'),
+    (it: ICertificate) => it.certificateArn,
+  )
+    .optional()
+    .register(descriptions, {
+      description:
+        "ARN of the certificate of `domainName`, in the stack's Region, or in us-east-1 with `webAclArn`",
+      absent: 'none; required with `domainName`',
+      inCode: 'an `ICertificate`',
+      rule: 'the ARN of an ACM certificate, come with domainName, and be of us-east-1 where webAclArn is set',
+      example: 'arn:aws:acm:us-east-1:111122223333:certificate/0e3f1a2b-0000-4000-8000-000000000000',
+    }),
   webAclArn: arn('wafv2', 'us-east-1:\\d{12}:global/webacl/[\\w-]+/[\\w-]+')
     .optional()
     .register(descriptions, {
@@ -409,13 +459,17 @@ const schema = z.object({
       rule: 'the ARN of a web ACL for CloudFront, and come with domainName',
       example: 'arn:aws:wafv2:us-east-1:111122223333:global/webacl/keys/0e3f1a2b-0000-4000-8000-000000000000',
     }),
-  encryptionKey: kmsKey.optional().register(descriptions, {
-    description:
-      'ARN of the customer managed key that encrypts the table. Its key policy must allow this account to use the key through DynamoDB. See [how to change the key](upgrading.md#change-the-encryption-key)',
-    absent: 'the AWS managed key',
-    rule: 'the ARN of a KMS key, not of an alias',
-    example: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
-  }),
+  // An alias is also an IKey, but a policy for the ARN of an alias does not allow the use of its key.
+  encryptionKey: arnOr(kmsKey, (it: IKey) => ('aliasName' in it ? undefined : it.keyArn))
+    .optional()
+    .register(descriptions, {
+      description:
+        'ARN of the customer managed key that encrypts the table. Its key policy must allow this account to use the key through DynamoDB. See [how to change the key](upgrading.md#change-the-encryption-key)',
+      absent: 'the AWS managed key',
+      inCode: 'an `IKey` that is not an alias',
+      rule: 'the ARN of a KMS key, not of an alias',
+      example: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
+    }),
   capacity: capacity.optional().register(descriptions, {
     description:
       'Provisions the capacity of the table, in units per second, with auto scaling between a minimum and a maximum at a ' +
@@ -484,17 +538,23 @@ const schema = z.object({
     rule: RATE_LIMIT,
     example: 'rate=2500,burst=1250',
   }),
-  alarmTopic: arn('sns', '[a-z0-9-]+:\\d{12}:[\\w-]+').optional().register(descriptions, {
-    description: 'ARN of the SNS topic that every alarm notifies',
-    absent: 'alarms notify no one',
-    rule: 'the ARN of an SNS topic that is not FIFO',
-    example: 'arn:aws:sns:eu-west-1:111122223333:on-call',
-  }),
+  alarmTopic: arnOr(arn('sns', '[a-z0-9-]+:\\d{12}:[\\w-]+'), (it: ITopic) =>
+    it.fifo ? undefined : it.topicArn,
+  )
+    .optional()
+    .register(descriptions, {
+      description: 'ARN of the SNS topic that every alarm notifies',
+      absent: 'alarms notify no one',
+      inCode: 'an `ITopic` that is not FIFO',
+      rule: 'the ARN of an SNS topic that is not FIFO',
+      example: 'arn:aws:sns:eu-west-1:111122223333:on-call',
+    }),
   logRetention: whole(1, 9998)
     .refine((days) => KEPT_DAYS.includes(days))
     .default(30)
     .register(descriptions, {
       description: 'Number of days that CloudWatch keeps logs',
+      inCode: '`RetentionDays`, except `INFINITE`',
       rule: `days that CloudWatch Logs knows: ${KEPT_DAYS.join(', ')}`,
       example: '90',
     }),

@@ -68,6 +68,7 @@ app.synth();
 `,
   'secret.ts': `${snippet('key-secret.md', 'ts')}\n(stack.node.root as App).synth();\n`,
   'consumer.ts': authorizer,
+  'typed.ts': snippetsOf('settings.md', 'ts', 'Pass CDK objects').join(''),
   'express.ts': snippetsOf('guards.md', 'ts', 'Express').join(''),
   'fastify.ts': snippetsOf('guards.md', 'ts', 'Fastify').join(''),
   'hono.ts': snippetsOf('guards.md', 'ts', 'Hono').join(''),

@@ -1,5 +1,7 @@
 import { App, Stack, Tags } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import { describe, expect, it } from 'vitest';
 import * as ENV from '../../functions/runtime/env.ts';
 import { DeploymentKeys } from '../../infra/deployment-keys.ts';
@@ -178,6 +180,29 @@ describe('the DeploymentKeys construct', () => {
     expect(template.toJSON().Outputs).toBeUndefined();
     expect(stack.resolve(keys.tableName)).toStrictEqual({ Ref: expect.stringMatching(/^KeysTable/) });
     expect(keys.firstAdministrator).toHaveLength(2);
+  });
+
+  it("DeploymentKeys imports a key and a topic of another stack by that stack's exports", () => {
+    const app = new App();
+    const other = new Stack(app, 'Other');
+    const stack = new Stack(app, 'Theirs');
+    const { template } = inStack(stack, {
+      encryptionKey: new Key(other, 'Key'),
+      alarmTopic: new Topic(other, 'Topic'),
+    });
+    const exports = Object.values<Json>(Template.fromStack(other).toJSON().Outputs).map(
+      ({ Export }) => Export.Name,
+    );
+    expect(exports).toStrictEqual([
+      expect.stringMatching(/^Other:ExportsOutputFnGetAttKey\w+Arn\w+$/),
+      expect.stringMatching(/^Other:ExportsOutputRefTopic\w+$/),
+    ]);
+    const [key, topic] = exports.map((name) => ({ 'Fn::ImportValue': name }));
+    const [table] = ofType(template, 'AWS::DynamoDB::GlobalTable');
+    expect(table.Properties.Replicas[0].SSESpecification).toStrictEqual({ KMSMasterKeyId: key });
+    for (const alarm of ofType(template, 'AWS::CloudWatch::Alarm')) {
+      expect(alarm.Properties.AlarmActions).toStrictEqual([topic]);
+    }
   });
 
   it('DeploymentKeys rejects an invalid property with the same sentence as an invalid context value', () => {

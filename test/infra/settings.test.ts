@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { Stack } from 'aws-cdk-lib';
+import { Duration, Lazy, Stack } from 'aws-cdk-lib';
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import { UserPool } from 'aws-cdk-lib/aws-cognito';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Key } from 'aws-cdk-lib/aws-kms';
+import { Alias, Key } from 'aws-cdk-lib/aws-kms';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -467,6 +469,50 @@ describe('readSettings', () => {
     const config = readSettings(settings);
     expect(config.signIn?.issuer).toBe(issuer);
     expect(config).toMatchObject({ alarmTopic: topic, encryptionKey: key, platformPrincipals });
+  });
+
+  it('accepts the CDK types of durations, log retention, keys, topics and certificates', () => {
+    const stack = new Stack();
+    expect(
+      readSettings({
+        tokenLifetime: Duration.hours(12),
+        slideInterval: Duration.seconds(0),
+        maxTokenLifetime: Duration.days(30),
+        maxIdleDays: Duration.hours(48),
+        maxKeyDays: Duration.days(90),
+        logRetention: RetentionDays.THREE_MONTHS,
+        encryptionKey: Key.fromKeyArn(stack, 'Key', KEY),
+        alarmTopic: Topic.fromTopicArn(stack, 'Topic', TOPIC),
+        domainName: 'keys.example.com',
+        certificateArn: Certificate.fromCertificateArn(stack, 'Certificate', CERTIFICATE),
+      }),
+    ).toMatchObject({
+      tokenLifetime: 43_200,
+      slideInterval: 0,
+      maxTokenLifetime: 2_592_000,
+      maxIdleDays: 2,
+      maxKeyDays: 90,
+      logRetention: 90,
+      encryptionKey: KEY,
+      alarmTopic: TOPIC,
+      domain: { domainName: 'keys.example.com', certificateArn: CERTIFICATE },
+    });
+  });
+
+  it.each([
+    ['tokenLifetime', Duration.millis(1500)],
+    ['tokenLifetime', Duration.seconds(0)],
+    ['tokenLifetime', Duration.seconds(Lazy.number({ produce: () => 60 }))],
+    ['maxKeyDays', Duration.hours(36)],
+    ['logRetention', RetentionDays.INFINITE],
+    ['encryptionKey', Alias.fromAliasName(new Stack(), 'Alias', 'alias/keys')],
+    ['encryptionKey', Topic.fromTopicArn(new Stack(), 'Topic', TOPIC)],
+    ['alarmTopic', Topic.fromTopicArn(new Stack(), 'Topic', `${TOPIC}.fifo`)],
+    ['alarmTopic', new Topic(new Stack(), 'Topic', { fifo: true })],
+    ['certificateArn', {}],
+  ])('rejects a CDK object that breaks the rule of %s', (name, value) => {
+    const { rule } = describedSettings().find((setting) => setting.name === name) as { rule: string };
+    expect(messageOf({ [name]: value })).toContain(`${name} must be ${rule}, for example -c ${name}=`);
   });
 
   it('requires an audience when an issuer is configured', () => {
