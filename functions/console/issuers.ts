@@ -28,7 +28,12 @@ const SUGGESTED: Partial<Record<PresetName, readonly string[]>> = {
   github: ['ref', 'environment', 'job_workflow_ref', 'sub'],
   gitlab: ['ref', 'ref_protected', 'environment', 'sub'],
   buildkite: ['build_branch', 'step_key', 'sub'],
-  circleci: ['oidc.circleci.com/pipeline-definition-id', 'oidc.circleci.com/vcs-ref', 'sub'],
+  circleci: [
+    'oidc.circleci.com/pipeline-definition-id',
+    'oidc.circleci.com/vcs-origin',
+    'oidc.circleci.com/vcs-ref',
+    'sub',
+  ],
 };
 
 /** Where to find the value of the claim that identifies the tenant. */
