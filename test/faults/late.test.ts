@@ -256,7 +256,9 @@ async function newWorld(): Promise<World> {
  */
 async function stored({ id }: World): Promise<object[]> {
   const partitions = [`DEPLOYMENT#${id}`, `DEPLOYMENT#${id}-2`, `EVENTS#${id}`, `EVENTS#${id}-2`];
-  const items = (await Promise.all([...partitions, 'DEPLOYMENTS', 'PURGES'].map(calm.partition))).flat();
+  const items = (
+    await Promise.all([...partitions, 'DEPLOYMENTS', 'GROUP#data-eng', 'PURGES'].map(calm.partition))
+  ).flat();
   return items.filter(({ sk }) => !String(sk).startsWith('TOKEN#'));
 }
 

@@ -111,7 +111,8 @@ export const RACES: Race[] = [
       ]);
       if ((await calm.use(token)) !== 200) fail('the purge took the new life');
       if ((await kinds(racers)) !== 'DEPLOYMENT KEY TOKEN') fail(`left ${await kinds(racers)}`);
-      const listed = (await calm.partition('DEPLOYMENTS')).some(({ sk }) => sk === id);
+      const partitions = [await calm.partition('DEPLOYMENTS'), await calm.partition('GROUP#data-eng')];
+      const listed = partitions.every((items) => items.some(({ sk }) => sk === id));
       return listed ? 'new life whole, old gone' : fail('the directory lost it');
     },
   },
@@ -219,6 +220,8 @@ export const RACES: Race[] = [
       for (const one of [item, entry]) {
         if (one?.name !== 'n' || String(one.groups) !== '') fail(`left ${one?.name} with ${one?.groups}`);
       }
+      if ((await calm.partition('GROUP#data-eng')).some(({ sk }) => sk === id))
+        fail('the group kept its entry');
       return 'both kept';
     },
   },

@@ -128,13 +128,18 @@ function serialEnds(id: string, before: Fields | undefined, changes: Change[]): 
   return ends(before, [...changes.keys()], Array(changes.length).fill(0));
 }
 
-/** Returns the name and groups in the item and in the directory entry, which must agree. */
+/** Returns the name and groups in the item and in its entries in the directory and in groups, which must agree. */
 async function stored(id: string): Promise<Fields | undefined> {
   const [item] = (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');
   const [entry] = (await calm.partition('DEPLOYMENTS')).filter(({ sk }) => sk === id);
   const fieldsOf = (one: Record<string, unknown> | undefined) =>
     one && { name: one.name, groups: one.groups, generation: one.generation, createdAt: one.createdAt };
   expect(fieldsOf(entry)).toEqual(fieldsOf(item));
+  for (const group of ['data-eng', 'b', 'both']) {
+    const [ofGroup] = (await calm.partition(`GROUP#${group}`)).filter(({ sk }) => sk === id);
+    const isInGroup = (item?.groups as string[] | undefined)?.includes(group);
+    expect(fieldsOf(ofGroup)).toEqual(isInGroup ? fieldsOf(item) : undefined);
+  }
   return item && ({ name: item.name, groups: item.groups } as Fields);
 }
 
