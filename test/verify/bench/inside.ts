@@ -5,14 +5,17 @@ import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
 import { hashOf } from '../../../functions/domain/secrets.ts';
 import { purgeFromStream } from '../../../functions/jobs/purge.ts';
 import * as ENV from '../../../functions/runtime/env.ts';
-import { deleteDeployment } from '../../../functions/table/deployments.ts';
+import { deleteDeployment, listOfGroups } from '../../../functions/table/deployments.ts';
 import { httpsTransport } from '../../../functions/table/https-transport.ts';
 import { deleteApiKey, editApiKey } from '../../../functions/table/keys.ts';
+import { GROUPS_PASS, haveGroupEntries, writePass } from '../../../functions/table/reconcile.ts';
 import {
   CHECKED_ATTRIBUTES,
   checkedKeys,
   fromApiKey,
   type Item,
+  toDirectoryEntry,
+  toGroupEntries,
   toToken,
 } from '../../../functions/table/schema.ts';
 import { sdkTransport } from '../../../functions/table/sdk-transport.ts';
@@ -240,6 +243,27 @@ const measures: Record<string, () => Promise<unknown>> = {
     return { notDue, dueAndRecorded: await cost(token), due: await cost(other) };
   },
 
+  /** The read units of a member's listing of 3 Deployments, for a person in one group and in ten groups. */
+  listing: async () => {
+    const deployments = size.tables[1] ?? 1000;
+    const meter = await startMeter(endpoint);
+    await putAll(endpoint, TABLE, manyDeployments(deployments));
+    process.env.AWS_ENDPOINT_URL_DYNAMODB = meter.endpoint;
+    const ours = table();
+    await writePass(ours, GROUPS_PASS, { startedAt: Date.now(), after: undefined });
+    meter.take();
+    const cost = async (groups: string[]) => {
+      if (!(await haveGroupEntries(ours))) throw new Error('the listing reads the directory');
+      const { items } = await listOfGroups(ours, groups, { after: undefined, limit: 100 });
+      if (items.length !== 3) throw new Error(`listed ${items.length} Deployments`);
+      return meter.take().read;
+    };
+    const others = Array.from({ length: 9 }, (_, n) => `other-${n}`);
+    const units = { one: await cost(['team-0']), ten: await cost(['team-0', ...others]) };
+    await meter.stop();
+    return { deployments, ...units };
+  },
+
   /** Checks against tables of several sizes, and in a Deployment with 1,000 keys, measured alternately. */
   growth: async () => {
     const subjects: { name: string; check: Check; tokens: string[] }[] = [];
@@ -410,3 +434,21 @@ const measure = measures[name];
 if (!measure) throw new Error(`There is no measure named ${name}.`);
 const figures = await measure().finally(engine.stop);
 process.send?.(figures, () => process.exit());
+
+/** Returns the entries of Deployments in the directory and in groups, with three Deployments in each group. */
+function* manyDeployments(count: number): Generator<Item> {
+  const teams = Math.ceil(count / 3);
+  const generation = newUlid(Date.now());
+  for (let n = 0; n < count; n++) {
+    const one = {
+      id: `many-${n}`,
+      name: 'Many',
+      groups: [`team-${n % teams}`],
+      generation,
+      keyCount: 0,
+      createdAt: 0,
+    };
+    yield toDirectoryEntry(one);
+    yield* toGroupEntries(one);
+  }
+}

@@ -302,6 +302,7 @@ const figures: Figures = {
   asFunctions: await inside('asFunctions'),
   latency: await inside('latency'),
   units: await inside('units'),
+  listing: await inside('listing'),
   purge: await inside('purge'),
   deletes: await inside('deletes'),
   growth: await inside('growth'),
