@@ -15,24 +15,26 @@ const ALONE = [
   'test/table/{faults,purge,table}.test.ts',
 ];
 
-// Slow files: they start a browser or commands, run the documented recipes, restore many tables, or synthesise whole
-// templates. `npm run test:slow` runs them. It also runs, with more inputs, the files that use few of their inputs in
-// `npm test`. In the nightly run, they use all inputs.
+// Slow files: they start a browser or commands, run the documented recipes, try generated faults, restore many tables, or
+// synthesise whole templates. `npm run test:slow` runs them. It also runs, with more inputs, the files that use few of their
+// inputs in `npm test`. In the nightly run, they use all inputs.
 const SLOW = [
   'test/console/*.browser.test.ts',
   'test/console/snippets.test.ts',
   'test/docs/{guards,keys,leaked,platform,reliability,scripts,secret-scanning,shell}.test.ts',
   'test/example/*.test.ts',
-  'test/faults/{damaged-restore,debugging,races,secrets}.test.ts',
+  'test/faults/{damaged,damaged-*,debugging,late,leaks,people,races,restore,revocation,secrets,stream,updates}.test.ts',
   'test/infra/{app,names,rule-packs}.test.ts',
+  'test/jobs/sync-deployments.test.ts',
   'test/local/commands.test.ts',
   'test/integrations/{github-action,gitlab-component}.test.ts',
   'test/model/*.test.ts',
   'test/oauth/fuzz.test.ts',
-  'test/openapi-clients.test.ts',
+  'test/openapi*.test.ts',
   'test/package.test.ts',
   'test/cli/*.test.ts',
-  'test/service/units.test.ts',
+  'test/service/{answers,attacks,deployments-source,events,group-listings,rotation,units}.test.ts',
+  'test/table/transports.test.ts',
   ...(process.env.GENERATED ? sampled() : []),
 ];
 export default defineConfig({
