@@ -98,6 +98,8 @@ export interface InProcessOptions {
   adminGroup?: string;
   /** The claim with a person's name. @default the service stores no names */
   nameClaim?: string;
+  /** ARNs of the IAM principals that can call routes under /platform. @default none */
+  platformPrincipals?: readonly string[];
 }
 
 /** Starts an engine for a test file, with the service's table but without a stream. */
@@ -127,6 +129,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, retryPolicy = { attemptTimeout: 10_000, attempts: 3 } } = options;
   const { trust = { issuers: [], verify: async () => ({ fault: 'signature' }) }, policy } = options;
   const { maxIdleDays, issuer = ISSUER, adminGroup = 'platform-admins', nameClaim } = options;
+  const { platformPrincipals = [] } = options;
   const rules = {
     tokenLifetime: DAY,
     slideInterval: 300,
@@ -163,7 +166,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     nameClaim,
   };
   const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
-  const management = { logger, people, onRejected, requireAccess: accessRequirement(table) };
+  const requireAccess = accessRequirement(table);
+  const management = { logger, people, onRejected, requireAccess, platformPrincipals };
   const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
   const jobs: PersonId[] = [];
   const managed = {
@@ -213,9 +217,11 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     if (path.startsWith('/oauth/')) {
       return replied(await pipeline({ ...event, routeKey: `${method} ${path}` }, context()));
     }
-    for (const { routeKey, method: ofRoute, pattern } of patterns) {
-      const match = method === ofRoute && pattern.exec(path);
+    const [, base = '', managedPath = ''] = /^(\/platform)?(\/.*)$/.exec(path) ?? [];
+    for (const { routeKey: key, method: ofRoute, pattern } of patterns) {
+      const match = method === ofRoute && pattern.exec(managedPath);
       if (!match) continue;
+      const routeKey = key.replace(' ', ` ${base}`);
       const pathParameters = Object.fromEntries(
         Object.entries(match.groups ?? {}).map(([name, text]) => [name, decodeURIComponent(text)]),
       );
@@ -348,7 +354,7 @@ export function removal(
  * Returns a bearer token as the gateway forwards it after verifying the signature. Functions do not verify the
  * signature again.
  */
-function bearerOf(sub: string, claims: object = { iat: 1_577_836_800 }): string {
+export function bearerOf(sub: string, claims: object = { iat: 1_577_836_800 }): string {
   const groups = sub === 'admin' ? ['platform-admins'] : ['data-eng'];
   const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
   return `Bearer ${part({ alg: 'RS256', typ: 'at+jwt' })}.${part({ sub, groups, scope: 'openid', ...claims })}.c2ln`;
