@@ -60,7 +60,8 @@ const WHY: Record<string, Record<string, string>> = {
     ...LOGS,
     'dynamodb:GetItem': 'reads where the last run left off, and the Deployment of rejected calls',
     'dynamodb:Query': 'reads the directory, the keys of each Deployment, and the counts of rejected calls',
-    'dynamodb:ConditionCheckItem': 'writes the entries of a Deployment in its groups only if it has not changed',
+    'dynamodb:ConditionCheckItem':
+      'writes the entries of a Deployment in its groups only if it has not changed',
     'dynamodb:PutItem': 'writes events, the entries of Deployments in their groups, and where it leaves off',
     'dynamodb:UpdateItem': 'notes on the key what has been told, and removes outdated active days',
     'dynamodb:DeleteItem': 'deletes the count of rejected calls that its event replaces',
