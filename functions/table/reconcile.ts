@@ -203,13 +203,13 @@ export async function dropGroupEntry(table: Table, key: ItemKey): Promise<boolea
   // Someone might repair a malformed Deployment by hand.
   if (item && !deployment) return false;
   const isInGroup = deployment && groupEntryKeys(deployment).some(({ pk }) => pk === key.pk);
-  if (isInGroup || !(await readItem(table, key))) return false;
+  if (isInGroup) return false;
   const unchanged = deployment
     ? unchangedSince(deployment)
     : { ConditionExpression: 'attribute_not_exists(pk)' };
   return !(await transact(table, [
     { ConditionCheck: { Key: owner, ...unchanged } },
-    { Delete: { Key: key } },
+    { Delete: { Key: key, ConditionExpression: 'attribute_exists(pk)' } },
   ]));
 }
 
