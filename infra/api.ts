@@ -23,7 +23,7 @@ import { stackSuffix } from './stack-suffix.ts';
 export type Route = `${string} /${string}`;
 
 /** The routes that have their own limit. */
-type Limits = ReadonlyMap<Route, RateLimit>;
+export type Limits = ReadonlyMap<Route, RateLimit>;
 
 /** The settings of the access log and the custom domain. */
 export interface ApiProps extends LogSettings {

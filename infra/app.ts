@@ -5,6 +5,7 @@ import { bundleFunctions } from './bundle.ts';
 import { EMULATED } from './deployable.ts';
 import { ConfigError, readSettings } from './settings.ts';
 import { DeploymentKeysStack } from './stack.ts';
+import { stackNameOf } from './stack-name.ts';
 
 /** The construct ID of the stack, which is the first part of every construct's path. */
 export const STACK_ID = 'DeploymentApiKeys';
@@ -18,7 +19,7 @@ export function build(app: App): DeploymentKeysStack {
   const settings = app.node.getAllContext();
   const { stage } = readSettings(settings);
   bundleFunctions();
-  return new DeploymentKeysStack(app, STACK_ID, { stackName: `deployment-api-keys-${stage}`, settings });
+  return new DeploymentKeysStack(app, STACK_ID, { stackName: stackNameOf(stage), settings });
 }
 
 /**

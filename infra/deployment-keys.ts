@@ -1,22 +1,27 @@
 import { Annotations, Stack, Tags } from 'aws-cdk-lib';
-import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
-import { Construct } from 'constructs';
+import { type Grant, type IGrantable, ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
 import { Api, type Route } from './api.ts';
 import { rejectUndeployable } from './deployable.ts';
 import { rejectKeySecrets } from './deployment-key-secret.ts';
 import type { DeploymentKeysProps } from './deployment-keys-props.ts';
+import { DeploymentKeysReference } from './deployment-keys-reference.ts';
 import { EventBus } from './event-bus.ts';
 import { FollowedTable } from './followed-table.ts';
 import type { ServiceFunction } from './function.ts';
 import { addFunctions, type Functions } from './functions.ts';
 import { KeySweep } from './key-sweep.ts';
+import { MANAGED_ROUTES } from './managed-routes.ts';
 import { Monitoring } from './monitoring.ts';
 import { PeopleJob } from './people-job.ts';
+import { PlatformAccess } from './platform-access.ts';
+import { PublishedDeploymentKeys, publish } from './published.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { Reconciliation } from './reconciliation.ts';
-import { readSettings, type SignIn } from './settings.ts';
+import { type RateLimit, readSettings, type SignIn } from './settings.ts';
 import { SharedAuthorizer } from './shared-authorizer.ts';
+import { stackNameOf } from './stack-name.ts';
 import { Table } from './table.ts';
 import { UserPool } from './user-pool.ts';
 
@@ -29,7 +34,10 @@ const CONSOLE_ROUTES: readonly Route[] = [
   'GET /token',
 ];
 
-const EXPLAIN: Route = 'POST /deployments/{deploymentId}/api-keys/{keyId}/explain';
+const EXPLAIN =
+  'POST /deployments/{deploymentId}/api-keys/{keyId}/explain' satisfies keyof typeof MANAGED_ROUTES;
+
+const NO_ADMINISTRATORS = 'deployment-api-keys:no-administrators';
 
 /**
  * The whole service: a table, the functions that use it, and an API in front of them, as in the diagram in
@@ -42,20 +50,10 @@ const EXPLAIN: Route = 'POST /deployments/{deploymentId}/api-keys/{keyId}/explai
  * ```
  * @throws ConfigError with one sentence for each invalid property
  */
-export class DeploymentKeys extends Construct {
-  /** URL of the service, without a trailing slash. */
+export class DeploymentKeys extends DeploymentKeysReference {
   readonly url: string;
-  /** URL for IAM principals, without a trailing slash; undefined if `platformPrincipals` is not set. */
-  readonly platformUrl: string | undefined;
-  /**
-   * ARN prefix of all calls under /platform, for `execute-api:Invoke` in a caller's policy. Append the method and the
-   * path. Undefined if `platformPrincipals` is not set.
-   */
-  readonly platformArn: string | undefined;
-  /** ARN of the authorizer function, for `DeploymentKeyAuthorizer` in this stack or another stack. */
   readonly authorizerFunctionArn: string;
   readonly tableName: string;
-  /** Name of the bus with the service's events. To receive events, add a rule to the bus. */
   readonly eventBusName: string;
   /** The OIDC issuer that signs people in. */
   readonly issuer: string;
@@ -70,6 +68,29 @@ export class DeploymentKeys extends Construct {
   readonly operatorNames: Readonly<Record<string, string>>;
   /** The commands that create the first administrator, in order; empty if people sign in with a different issuer. */
   readonly firstAdministrator: readonly string[];
+  protected readonly stackName: string;
+  readonly #api: Api;
+  readonly #platform: PlatformAccess;
+
+  /**
+   * Finds a service that is already deployed in the account and Region of this stack. The stage is part of the name of
+   * the service's stack: `deployment-api-keys-<stage>`.
+   *
+   * Values are read from the stack's SSM parameters when CloudFormation deploys this stack, so nothing in the service's
+   * stack refers to this stack or locks its values.
+   */
+  static fromStage(
+    scope: Construct,
+    id: string,
+    stage: NonNullable<DeploymentKeysProps['stage']>,
+  ): DeploymentKeysReference {
+    return DeploymentKeys.fromStackName(scope, id, stackNameOf(stage));
+  }
+
+  /** Finds a service as `fromStage` does, in a stack with any name. */
+  static fromStackName(scope: Construct, id: string, stackName: string): DeploymentKeysReference {
+    return new PublishedDeploymentKeys(scope, id, stackName);
+  }
 
   constructor(scope: Construct, id: string, props: DeploymentKeysProps = {}) {
     super(scope, id);
@@ -136,32 +157,24 @@ export class DeploymentKeys extends Construct {
     api.open(new Map([['POST /leaks', functions.reportLeak]]), settings.leaksRateLimit);
     const page = functions.console;
     if (page) api.open(new Map(CONSOLE_ROUTES.map((route) => [route, page])));
-    const managed: [Route, ServiceFunction][] = [
-      ['GET /deployments', functions.manageDeployments],
-      ['PUT|GET|DELETE /deployments/{deploymentId}', functions.manageDeployments],
-      ['GET /deployments/{deploymentId}/events', functions.listEvents],
-      ['POST|GET /deployments/{deploymentId}/api-keys', functions.manageKeys],
-      ['GET|PATCH|DELETE /deployments/{deploymentId}/api-keys/{keyId}', functions.manageKeys],
-      ['POST /deployments/{deploymentId}/api-keys/{keyId}/rotate', functions.manageKeys],
-      ['GET|DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens', functions.manageKeys],
-      ['DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}', functions.manageKeys],
-      [EXPLAIN, functions.manageKeys],
-      ['GET /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
-      ['DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}', functions.manageTemporaryTokens],
-      ['POST /people/end-access', functions.managePeople],
-      ['POST /people/restore-access', functions.managePeople],
-      ['POST /people/find', functions.managePeople],
-      ['GET /people', functions.managePeople],
-      ['GET /people/events', functions.managePeople],
-    ];
+    const managed = Object.entries(MANAGED_ROUTES).map(([route, name]): [Route, ServiceFunction] => [
+      route as Route,
+      functions[name],
+    ]);
     // Only a person can get a temporary token, so this route does not exist under /platform.
     const personal: [Route, ServiceFunction][] = [
       ['POST /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
     ];
     // The limit is low because each call can cause a request for an issuer's signing keys.
-    const limits = new Map([[EXPLAIN, { rate: 10, burst: 10 }]]);
+    const limits = new Map<Route, RateLimit>([[EXPLAIN, { rate: 10, burst: 10 }]]);
     api.forPeople(signIn, new Map([...managed, ...personal]), limits);
-    if (settings.platformPrincipals) api.forPlatform(new Map(managed), limits);
+    this.#api = api;
+    this.#platform = new PlatformAccess(this, 'Platform', {
+      settings,
+      api,
+      routes: new Map(managed),
+      limits,
+    });
 
     new Monitoring(this, 'Monitoring', {
       stackName: Stack.of(this).stackName,
@@ -202,7 +215,7 @@ export class DeploymentKeys extends Construct {
     const administrators = [signIn.adminGroup, signIn.adminScope, settings.platformPrincipals];
     if (administrators.every((some) => some === undefined)) {
       Annotations.of(this).addWarningV2(
-        'deployment-api-keys:no-administrators',
+        NO_ADMINISTRATORS,
         'Nobody can register a Deployment: set adminGroup, adminScope or platformPrincipals, for example -c adminGroup=platform-admins.',
       );
     }
@@ -212,9 +225,8 @@ export class DeploymentKeys extends Construct {
     }
     for (const [name, value] of Object.entries(settings.tags)) Tags.of(this).add(name, value);
 
+    this.stackName = Stack.of(this).stackName;
     this.url = api.url;
-    this.platformUrl = settings.platformPrincipals && api.platformUrl;
-    this.platformArn = settings.platformPrincipals && api.stageArn;
     this.domainTarget = api.domainTarget;
     this.authorizerFunctionArn = shared.arn;
     this.tableName = table.tableName;
@@ -235,6 +247,31 @@ export class DeploymentKeys extends Construct {
       }),
     };
     this.firstAdministrator = pool?.firstAdministrator ?? [];
+    publish(this, 'UrlParameter', 'api-url', this.url);
+    publish(this, 'TableParameter', 'table-name', this.tableName);
+    publish(this, 'EventBusParameter', 'event-bus-name', this.eventBusName);
+  }
+
+  get platformUrl(): string | undefined {
+    return this.#platform.isOpen ? this.#api.platformUrl : undefined;
+  }
+
+  get platformArn(): string | undefined {
+    return this.#platform.isOpen ? this.#api.stageArn : undefined;
+  }
+
+  /**
+   * Allows a role or user to call the management API: adds it to `platformPrincipals`, and allows `execute-api:Invoke`
+   * on exactly the routes under /platform. The principal manages every Deployment and key, as an administrator.
+   *
+   * @param grantee role or user of this stack or with a known ARN, or a construct with such a role, such as a function
+   * @throws Error if it is not a role or user, or belongs to another stack
+   * @throws ConfigError if the list breaks the rule of `platformPrincipals`
+   */
+  override grantManage(grantee: IGrantable): Grant {
+    this.#platform.add(grantee);
+    Annotations.of(this).acknowledgeWarning(NO_ADMINISTRATORS);
+    return super.grantManage(grantee);
   }
 
   /** Adds the construct that follows a source of Deployments. Returns undefined if there is no source. */

@@ -12,4 +12,5 @@ export {
 export { DeploymentKeySecret, type DeploymentKeySecretProps } from './deployment-key-secret.ts';
 export { DeploymentKeys } from './deployment-keys.ts';
 export type { DeploymentKeysProps } from './deployment-keys-props.ts';
+export type { DeploymentKeysReference } from './deployment-keys-reference.ts';
 export { ConfigError } from './settings.ts';

@@ -13,6 +13,7 @@ import {
 } from 'cdk-monitoring-constructs';
 import { Construct } from 'constructs';
 import * as METRIC from '../functions/runtime/metric-names.ts';
+import { FIVE_MINUTES, type ServiceMetricName, serviceMetric } from './metrics.ts';
 
 export interface MonitoringProps {
   /** Name of the stack: the dimension of all metrics that the functions write. */
@@ -61,7 +62,6 @@ interface Call {
   readonly isHeartbeat?: boolean;
 }
 
-const FIVE_MINUTES = Duration.minutes(5);
 const QUARTER = Duration.minutes(15);
 
 /** The dashboard and the alarms of the service. docs/runbook.md has a section for each alarm. */
@@ -323,14 +323,8 @@ export class Monitoring extends Construct {
   }
 
   /** Returns one of the metrics that the service's functions write. */
-  #own(metricName: string, statistic: string, period = FIVE_MINUTES): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: METRIC.namespace,
-      metricName,
-      dimensionsMap: { [METRIC.dimension]: this.#props.stackName },
-      statistic,
-      period,
-    });
+  #own(metricName: ServiceMetricName, statistic: string, period = FIVE_MINUTES): cloudwatch.Metric {
+    return serviceMetric(this.#props.stackName, metricName, { statistic, period });
   }
 
   #alarmed(

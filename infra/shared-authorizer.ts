@@ -1,8 +1,7 @@
-import { Stack } from 'aws-cdk-lib';
 import { AccountPrincipal } from 'aws-cdk-lib/aws-iam';
 import { Alias, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
+import { publish } from './published.ts';
 import type { Settings } from './settings.ts';
 
 export interface SharedAuthorizerProps {
@@ -24,7 +23,6 @@ export class SharedAuthorizer extends Construct {
 
   constructor(scope: Construct, id: string, props: SharedAuthorizerProps) {
     super(scope, id);
-    const { stackName } = Stack.of(this);
     const provisioned = props.concurrency?.provisioned;
     const shared = provisioned
       ? new Alias(this, 'Warm', {
@@ -34,11 +32,7 @@ export class SharedAuthorizer extends Construct {
         })
       : props.function;
     this.arn = shared.functionArn;
-    new StringParameter(this, 'Parameter', {
-      description: 'ARN of the Lambda authorizer for other APIs',
-      parameterName: `/${stackName}/authorizer-function-arn`,
-      stringValue: this.arn,
-    });
+    publish(this, 'Parameter', 'authorizer-function-arn', this.arn);
     for (const account of props.consumerAccounts ?? []) {
       shared.addPermission(`Consumer${account}`, {
         principal: new AccountPrincipal(account),

@@ -68,6 +68,7 @@ app.synth();
 `,
   'secret.ts': `${snippet('key-secret.md', 'ts')}\n(stack.node.root as App).synth();\n`,
   'consumer.ts': authorizer,
+  'reference.ts': snippetsOf('deploying.md', 'ts', 'Use the service in CDK code').join(''),
   'typed.ts': snippetsOf('settings.md', 'ts', 'Pass CDK objects').join(''),
   'express.ts': snippetsOf('guards.md', 'ts', 'Express').join(''),
   'fastify.ts': snippetsOf('guards.md', 'ts', 'Fastify').join(''),
@@ -281,6 +282,16 @@ describe("an empty CDK app with the package's tarball installed", { timeout: 120
     expect(ofType('AWS::ApiGateway::Authorizer')).toMatchObject([expected]);
     expect(ofType('AWS::ApiGatewayV2::Authorizer')).toMatchObject([expected]);
     expect(ofType('AWS::DynamoDB::GlobalTable')).toStrictEqual([]);
+  });
+
+  it('a CDK app uses a deployed service by its stage as documented, and reads only the parameters that it uses', async () => {
+    const { Parameters } = await synthesise('reference.ts', 'Receiver');
+    const read = Object.values<Json>(Parameters).map(({ Default }) => Default);
+    expect(read.toSorted()).toStrictEqual([
+      '/cdk-bootstrap/hnb659fds/version',
+      '/deployment-api-keys-production/authorizer-function-arn',
+      '/deployment-api-keys-production/platform-arn',
+    ]);
   });
 
   it('the package has sample events for unit tests, which load nothing from the CDK', async () => {
