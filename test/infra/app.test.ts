@@ -69,6 +69,12 @@ describe('the app', () => {
     expect(nameOf('production')).toBe('deployment-api-keys-production');
   });
 
+  it('protects the stack against deletion in production only', () => {
+    const isProtected = (stage: string) =>
+      synthesise({ stage }, outdir).getStackArtifact(STACK_ID).terminationProtection;
+    expect([isProtected('production'), isProtected('development')]).toEqual([true, false]);
+  });
+
   it('cdk.json has the feature flags that the installed CDK recommends', () => {
     const { 'cli-telemetry': _, ...flags } = readJson('cdk.json').context;
     expect(flags).toStrictEqual(readJson('node_modules/aws-cdk-lib/recommended-feature-flags.json'));
