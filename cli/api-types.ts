@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 38878a82c049678d519b1987d85aa06ffc37688599f648c7d7e7262da0a0b258.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is f4768d421f8fde98a2039ba562a2c1df4239f10d4ec5de21be9d9e54a7384d0a.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -554,6 +554,11 @@ export interface components {
             deployment_id: components["schemas"]["DeploymentId"];
             /** @description Epoch seconds of the use that last extended the token. Absent before the first extension, and for a temporary token. */
             last_used_at?: number;
+            /** @description Source of the exchange that issued the token. The stack records all of this, a truncated address, or nothing. */
+            issued_from?: {
+                address?: string;
+                client?: string;
+            };
             /** @description The stack records all of this, a truncated address, or nothing. */
             last_used_from?: {
                 address?: string;

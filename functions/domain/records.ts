@@ -144,6 +144,10 @@ export interface Token {
   scopes?: string[] | undefined;
   /** When the access token was issued, in epoch seconds. */
   issuedAt: number;
+  /** Source address of the exchange; undefined if addresses are not recorded. */
+  issuedAddress?: string | undefined;
+  /** Client of the exchange; undefined if it is not recorded. */
+  issuedClient?: string | undefined;
   /** When the item expires, in epoch seconds. This is the TTL attribute. */
   expiresAt: number;
 }

@@ -1,5 +1,6 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda';
 import { type CloudEvent, cloudEventOf } from '../domain/cloud-event.ts';
+import { causeOf } from '../domain/errors.ts';
 import { recordedEvent } from '../table/events.ts';
 
 interface Dependencies {
@@ -30,7 +31,7 @@ export async function publishFromStream(
     return { batchItemFailures: [] };
   } catch (error) {
     const sequenceNumber = records[sent]?.dynamodb?.SequenceNumber;
-    log('events not sent', { error: String(error), sequenceNumber });
+    log('events not sent', { error: causeOf(error), sequenceNumber });
     return { batchItemFailures: [{ itemIdentifier: sequenceNumber ?? '' }] };
   }
 }

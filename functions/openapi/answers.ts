@@ -390,6 +390,13 @@ export const introspection = z
         description:
           'Epoch seconds of the use that last extended the token. Absent before the first extension, and for a temporary token.',
       }),
+      issued_from: z
+        .object({ address: z.string().optional(), client: z.string().optional() })
+        .optional()
+        .meta({
+          description:
+            'Source of the exchange that issued the token. The stack records all of this, a truncated address, or nothing.',
+        }),
       last_used_from: z
         .object({ address: z.string().optional(), client: z.string().optional() })
         .optional()

@@ -7,7 +7,7 @@ import {
   scopeOf,
 } from '../domain/check.ts';
 import type { Clock } from '../domain/expiry.ts';
-import type { LastUse } from '../domain/last-use.ts';
+import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { Deployment } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { OAuthRoute } from '../http/oauth.ts';
@@ -46,15 +46,17 @@ export function introspectRoute(
   async function accessOf(token: string, { id }: Deployment): Promise<Found | undefined> {
     const credential = parseToken(token);
     if (credential?.deploymentId !== id) return undefined;
-    const { records, lastUse } = await readToken(table, credential, hashOf(token));
+    const { records, issuedFrom, lastUse } = await readToken(table, credential, hashOf(token));
     const end = ({ sub }: CheckedGrant) => readEnd(table, { issuer: peopleIssuer, sub });
     const verdict = await judge(credential, { ...records, readEnd: end }, clock(), rules);
-    return verdict.allowed ? { access: verdict.access, lastUse } : undefined;
+    return verdict.allowed ? { access: verdict.access, issuedFrom, lastUse } : undefined;
   }
 }
 
 interface Found {
   access: Access;
+  /** The source of the exchange that issued the token; undefined if it was not recorded. */
+  issuedFrom: Partial<UseOrigin> | undefined;
   /**
    * When the token was last used; undefined if no use is recorded, which is the case before the first extension and for
    * temporary tokens.
@@ -62,7 +64,7 @@ interface Found {
   lastUse: LastUse | undefined;
 }
 
-function described({ access, lastUse }: Found, issuer: string) {
+function described({ access, issuedFrom, lastUse }: Found, issuer: string) {
   const { principalId, principalType, deploymentId, issuedAt, expiresAt } = access;
   return {
     active: true,
@@ -75,6 +77,7 @@ function described({ access, lastUse }: Found, issuer: string) {
     sub: principalId,
     iss: issuer,
     deployment_id: deploymentId,
+    issued_from: issuedFrom && shownOrigin(issuedFrom),
     last_used_at: lastUse && Math.floor(lastUse.at / 1000),
     last_used_from: lastUse && shownOrigin(lastUse),
   };

@@ -89,6 +89,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
     const { deployment, key, secret } = client;
     const now = clock();
     const expiresAt = expiryOfIssue(now, rules);
+    const from = originOf(request.caller, rules.lastUsedFrom);
     let accessToken = '';
     const newToken = (): Token => {
       accessToken = mintCredential('token', deployment.id, key.ulid);
@@ -100,10 +101,11 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
         epoch: key.epoch,
         scopes,
         issuedAt: Math.floor(now / 1000),
+        issuedAddress: from.address || undefined,
+        issuedClient: from.client || undefined,
         expiresAt,
       };
     };
-    const from = originOf(request.caller, rules.lastUsedFrom);
     const use = { ...from, now, requestId: request.requestId };
     const isWritten =
       secret && isFirstUse(key, secret)

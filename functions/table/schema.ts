@@ -10,7 +10,7 @@ import type { CheckedGrant, TokenRecords } from '../domain/check.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
-import type { LastUse } from '../domain/last-use.ts';
+import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type {
   AccessJob,
   AccessRecord,
@@ -497,6 +497,19 @@ export function fromLastUse(item: Item | undefined): LastUse | undefined {
     address: optional(it.lastUsedAddress, is.text) ?? '',
     client: optional(it.lastUsedClient, is.text) ?? '',
   }));
+}
+
+/**
+ * Returns the source of the exchange that issued a token, as far as it was recorded and is well-formed.
+ * @returns undefined if nothing was recorded
+ */
+export function fromIssue(item: Item | undefined): Partial<UseOrigin> | undefined {
+  const [address, client] = [item?.issuedAddress, item?.issuedClient].map((it) =>
+    is.text(it) ? it : undefined,
+  );
+  return address === undefined && client === undefined
+    ? undefined
+    : ({ address, client } as Partial<UseOrigin>);
 }
 
 export function toGrant({ deploymentId, ulid, hash, scopes, ...attributes }: Grant): Item {

@@ -15,6 +15,7 @@ import {
   fromApiKey,
   fromChecked,
   fromDeployment,
+  fromIssue,
   fromLastUse,
   fromToken,
   type Item,
@@ -53,19 +54,26 @@ export async function readKey(table: Table, deploymentId: string, ulid: string):
 }
 
 /**
- * Reads the records that a check needs, and the token's last use, in one strongly consistent read.
+ * Reads the records that a check needs, the source of the exchange that issued the token, and the token's last use, in
+ * one strongly consistent read.
  * @returns `isThere`: whether the token's own item exists, malformed or not
  */
 export async function readToken(
   table: Table,
   credential: Credential,
   hash: string,
-): Promise<{ records: TokenRecords; lastUse: LastUse | undefined; isThere: boolean }> {
+): Promise<{
+  records: TokenRecords;
+  issuedFrom: Partial<UseOrigin> | undefined;
+  lastUse: LastUse | undefined;
+  isThere: boolean;
+}> {
   const keys = checkedKeys(credential, hash);
   const found = await readTogether(table, Object.values(keys));
   const item = found(keys.presented);
   return {
     records: fromChecked(table, keys, found),
+    issuedFrom: fromIssue(item),
     lastUse: fromLastUse(item),
     isThere: item !== undefined,
   };

@@ -484,6 +484,7 @@ describe('POST /oauth/introspect', () => {
       sub: key.id,
       iss: stack.url,
       deployment_id: 'etl',
+      issued_from: { address: '127.0.0.1', client: 'node' },
     });
     expect(whole(await introspect(live))).toStrictEqual(described);
     // Every key of the Deployment can introspect the token, with either client authentication.
