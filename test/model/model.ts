@@ -14,6 +14,7 @@ export interface Model {
   keys: Key[];
   tokens: Token[];
   grants: Grant[];
+  people: Person[];
   /** The resource that each Idempotency-Key has created. */
   made: Map<string, { body: string; id: string; at: number }>;
 }
@@ -30,6 +31,19 @@ interface Key {
   epoch: number;
   validUntil: number | undefined;
   deleted: boolean;
+  /** Undefined for a key of the administrator. */
+  creator: Person | undefined;
+  /** When the administrator last enabled the key. */
+  enabledAt: number;
+}
+/** A person whose access can be ended. */
+interface Person {
+  sub: string;
+  /** -Infinity if access was never ended. */
+  endedAt: number;
+  blocked: boolean;
+  /** The job that has not finished. */
+  job: 'report' | 'disable' | undefined;
 }
 interface Token {
   text: string;
@@ -43,6 +57,10 @@ interface Grant {
   text: string;
   id: string;
   life: Life;
+  /** Undefined for a temporary token of the administrator. */
+  holder: Person | undefined;
+  /** The time of the holder's sign-in in epoch seconds. */
+  signedInAt: number;
   issuedAt: number;
   dead: boolean;
 }
@@ -86,6 +104,7 @@ export function realService(
     real.service.time.now = start;
     real.records = [];
     real.service.deferred.length = 0;
+    real.service.jobs.length = 0;
     real.crash = undefined;
   };
   return Object.assign(real, { reset });
@@ -96,6 +115,12 @@ const newModel = (run: number): Model => ({
   keys: [],
   tokens: [],
   grants: [],
+  people: ['a', 'b'].map((name) => ({
+    sub: `p${run}_${name}`,
+    endedAt: Number.NEGATIVE_INFINITY,
+    blocked: false,
+    job: undefined,
+  })),
   made: new Map(),
 });
 
@@ -129,7 +154,26 @@ function agree(what: string, expected: Verdict, isAllowed: boolean): void {
 
 const note = (real: Real, what: string) => real.seen.set(what, (real.seen.get(what) ?? 0) + 1);
 const admin = { as: 'admin' };
+/** A person may see every Deployment, so that only the end of their access decides. */
+const as = ({ sub }: Person, signedInAt: number) => ({
+  as: sub,
+  claims: { groups: ['platform-admins'], auth_time: signedInAt, iat: signedInAt },
+});
+/** The time of a person's sign-in in epoch seconds: sometimes just before or after the latest end of their access. */
+function signInOf({ endedAt }: Person, { time }: InProcess, n: number): number {
+  const now = Math.floor(time.now / 1000);
+  const ages = [0, 0, 0, 1, 60, 3600];
+  if (endedAt < 0 || roll(n, 2) === 0) return now - pick(ages, roll(n, 11));
+  return Math.min(now, Math.floor(endedAt / 1000) + 3 + roll(n, 5));
+}
+/** Reports whether the service must reject a sign-in. It tolerates clocks that differ by 5 seconds. */
+const isRejected = ({ blocked, endedAt }: Person, signedInAt: number) =>
+  blocked || signedInAt * 1000 - endedAt <= 5000;
 const keysPath = (life: Life) => `/deployments/${life.id}/api-keys`;
+const newKey = (life: Life, id: string, secret: string | undefined): Key => ({
+  ...{ life, id, secret, enabled: true, epoch: 0, validUntil: undefined, deleted: false },
+  ...{ creator: undefined, enabledAt: Number.NEGATIVE_INFINITY },
+});
 const isThere = (key: Key) => !key.deleted && !key.life.ended;
 
 async function checkToken(token: Token, real: Real): Promise<void> {
@@ -141,11 +185,38 @@ async function checkToken(token: Token, real: Real): Promise<void> {
   else token.dead = true;
 }
 
-async function checkGrant(grant: Grant, { service }: Real): Promise<void> {
+async function checkGrant(grant: Grant, real: Real): Promise<void> {
+  const { service } = real;
   const isLive = service.time.now < Math.ceil(grant.issuedAt / 1000) * 1000 + DAY * 1000;
-  const expected = isLive && !grant.dead && !grant.life.ended ? 'alive' : 'dead';
+  const isHeld = !grant.holder || !isRejected(grant.holder, grant.signedInAt);
+  const expected = isLive && isHeld && !grant.dead && !grant.life.ended ? 'alive' : 'dead';
   const { status } = must(await service.call('GET', '/whoami', { token: grant.text }), 200, 401);
   agree('check of a temporary token', expected, status === 200);
+  if (!isHeld && !grant.dead) note(real, "check of an ended person's temporary token");
+  grant.dead = status !== 200;
+}
+
+/** Runs the jobs, which sometimes die and run again. A job handles each of the person's keys once. */
+async function runJobs(model: Model, real: Real, n: number): Promise<void> {
+  const { service } = real;
+  const messages = [...service.jobs];
+  if (roll(n, 3) === 0) real.crash = { in: roll(n, 13), when: roll(n, 2) === 1 ? 'before' : 'after' };
+  await service.findKeys().catch((error: unknown) => {
+    if (!(error instanceof Died)) throw error;
+  });
+  real.crash = undefined;
+  service.jobs.push(...messages);
+  await service.findKeys();
+  for (const person of model.people) {
+    for (const key of model.keys) {
+      const isHeld = person.job === 'disable' && key.creator === person && isThere(key);
+      if (!isHeld || !key.enabled || key.enabledAt > person.endedAt) continue;
+      key.enabled = false;
+      key.epoch += 1;
+      note(real, 'key disabled by a job');
+    }
+    person.job = undefined;
+  }
 }
 
 /** Stores a Deployment's or key's stream record, with its current item. */
@@ -230,12 +301,16 @@ const STEPS: Step[] = [
         name: 'ci',
         ...(validFor && { expiresAt: new Date(now + validFor * 1000).toISOString() }),
       };
-      const reply = await real.service.call('POST', keysPath(life), { ...admin, json: body });
+      const creator = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
+      const signedInAt = creator ? signInOf(creator, real.service, n) : 0;
+      const caller = creator ? as(creator, signedInAt) : admin;
+      const reply = await real.service.call('POST', keysPath(life), { ...caller, json: body });
+      if (creator && isRejected(creator, signedInAt)) return void must(reply, 401);
       must(reply, life.ended ? 404 : 201);
       if (life.ended) return;
       const { id, secret } = reply.json;
       const validUntil = validFor && now + validFor * 1000;
-      model.keys.push({ life, id, secret, enabled: true, epoch: 0, validUntil, deleted: false });
+      model.keys.push({ ...newKey(life, id, secret), validUntil, creator });
     },
   },
   {
@@ -277,7 +352,7 @@ const STEPS: Step[] = [
       const { id, secret } = reply.json;
       if (!secret && !dies) throw new Error('a key without its secret');
       model.made.set(`${lifeNumber(life)} ${key} ${place}`, { body: body.name, id, at: now });
-      model.keys.push({ life, id, secret, enabled: true, epoch: 0, validUntil: undefined, deleted: false });
+      model.keys.push(newKey(life, id, secret));
     },
   },
   {
@@ -344,6 +419,7 @@ const STEPS: Step[] = [
       must(reply, isThere(key) ? 200 : 404);
       if (!isThere(key)) return;
       if (key.enabled !== enabled) key.epoch += 1;
+      if (!key.enabled && enabled) key.enabledAt = real.service.time.now;
       key.enabled = enabled;
     },
   },
@@ -396,22 +472,78 @@ const STEPS: Step[] = [
   },
   {
     name: 'issue a temporary token',
-    weight: 2,
+    weight: 3,
     run: async (model, real, n) => {
       const life = lifeOf(model, n);
-      const reply = await real.service.call('POST', `/deployments/${life.id}/temporary-tokens`, {
-        ...admin,
-        json: {},
-      });
+      const holder = roll(n, 4) === 0 ? undefined : pick(model.people, roll(n, 9));
+      const signedInAt = holder ? signInOf(holder, real.service, n) : 0;
+      const caller = holder ? as(holder, signedInAt) : admin;
+      const path = `/deployments/${life.id}/temporary-tokens`;
+      const reply = await real.service.call('POST', path, { ...caller, json: {} });
+      if (holder && isRejected(holder, signedInAt)) return void must(reply, 401);
       must(reply, life.ended ? 404 : 201);
       if (life.ended) return;
       const { id, access_token: text } = reply.json;
-      model.grants.push({ text, id, life, issuedAt: real.service.time.now, dead: false });
+      const issuedAt = real.service.time.now;
+      model.grants.push({ text, id, life, holder, signedInAt, issuedAt, dead: false });
     },
   },
   {
+    name: "end a person's access",
+    weight: 3,
+    run: async (model, real, n) => {
+      const { service } = real;
+      const person = pick(model.people, n);
+      const [keys, block] = [roll(n, 3) === 0 ? 'report' : 'disable', roll(n, 13) < 4] as const;
+      const call = () =>
+        service.call('POST', '/people/end-access', { ...admin, json: { sub: person.sub, keys, block } });
+      // The call reads the caller's record and the person's record, and then writes the transaction.
+      if (roll(n, 4) === 0) real.crash = { in: roll(n, 3), when: roll(n, 2) === 1 ? 'before' : 'after' };
+      let reply = await call();
+      real.crash = undefined;
+      if (reply.status === 500) reply = await call();
+      must(reply, 202);
+      person.endedAt = Math.max(person.endedAt, service.time.now);
+      person.blocked ||= block;
+      person.job = person.job === 'disable' ? 'disable' : keys;
+    },
+  },
+  {
+    name: "restore a person's access",
+    weight: 1,
+    run: async (model, real, n) => {
+      const person = pick(model.people, n);
+      must(
+        await real.service.call('POST', '/people/restore-access', { ...admin, json: { sub: person.sub } }),
+        200,
+      );
+      person.blocked = false;
+    },
+  },
+  {
+    name: 'call with a sign-in',
+    weight: 3,
+    run: async (model, real, n) => {
+      const person = pick(model.people, n);
+      const signedInAt = signInOf(person, real.service, n);
+      const { status } = must(
+        await real.service.call('GET', '/deployments?limit=1', as(person, signedInAt)),
+        200,
+        401,
+      );
+      const isDenied = isRejected(person, signedInAt);
+      agree('sign-in', isDenied ? 'dead' : 'alive', status === 200);
+      note(real, isDenied ? 'rejected sign-in' : 'accepted sign-in');
+    },
+  },
+  {
+    name: "run the jobs that handle people's keys",
+    weight: 3,
+    run: async (model, real, n) => runJobs(model, real, n),
+  },
+  {
     name: 'check a temporary token',
-    weight: 2,
+    weight: 5,
     can: ({ grants }) => grants.length > 0,
     run: (model, real, n) => checkGrant(pick(model.grants, n), real),
   },
@@ -468,6 +600,7 @@ async function settle(model: Model, real: Real): Promise<void> {
   real.crash = undefined;
   for (const token of model.tokens) await checkToken(token, real);
   for (const grant of model.grants) await checkGrant(grant, real);
+  await runJobs(model, real, 1);
   const always = () => true;
   await purgeFromStream(real.records, always, service.purge);
   for (const task of service.deferred.splice(0)) {
@@ -493,6 +626,11 @@ async function settle(model: Model, real: Real): Promise<void> {
   }
   for (const token of model.tokens) await checkToken(token, real);
   for (const grant of model.grants) await checkGrant(grant, real);
+  // A job reads the keys of all Deployments, so later runs must not find the Deployments of this run.
+  for (const life of model.lives as Life[]) {
+    if (!life.ended) must(await service.call('DELETE', `/deployments/${life.id}`, admin), 204);
+  }
+  await sweepMarkers(service.purge);
 }
 
 const stepNamed = (name: string) => STEPS.find((step) => step.name === name) as Step;
@@ -523,6 +661,14 @@ const commands = () =>
     { maxCommands: 60, size: 'max' },
   );
 
+const START = [
+  ['create a key', 2],
+  ['create a key', 0],
+  ['exchange', 2],
+  ['exchange', 1],
+  ['issue a temporary token', 0],
+  ['issue a temporary token', 2],
+] as const;
 let runs = 0;
 
 /**
@@ -536,7 +682,8 @@ export async function runModel(real: ReturnType<typeof realService>, numRuns: nu
       const model = newModel(++runs);
       // Each run starts with some existing state, so that most commands have an effect.
       await STEPS[0]?.run(model, real, 0);
-      for (const name of ['create a key', 'exchange', 'exchange']) await stepNamed(name).run(model, real, 2);
+      // The numbers choose a key of the administrator and one of a person, and the temporary tokens of both people.
+      for (const [name, n] of START) await stepNamed(name).run(model, real, n);
       const setup = () => ({ model, real });
       await fc.asyncModelRun(setup, list);
       await settle(model, real);
