@@ -144,6 +144,8 @@ beforeAll(async () => {
   const ofEve = await create(eve);
   must(await patch(opened, asMallory(), { trust: [{ issuer: ci.url, claims: { sub: 'mallory' } }] }), 200);
   must(await patch(switchedOff, asMallory(), { enabled: false }), 200);
+  // Only a later decision of someone else keeps a key enabled.
+  for (const enabled of [false, true]) must(await patch(own, eve, { enabled }), 200);
   const { id } = await create(eve);
   const rotation = { ...asMallory(), ...once('rotate') };
   const seen = must(await post(`${keysOf('target')}/${id}/rotate`, rotation, {}), 200).json;
