@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { jsonOption, urlOption } from './command.ts';
 
-/** Adds the options of a command that calls the management API. */
+/** Adds the options that all commands for the management API share. */
 export function addApiOptions(command: Command): Command {
   return command
     .addOption(urlOption())

@@ -5,7 +5,7 @@ import { Failure } from './failure.ts';
 /** The variables of the CLI, and those of AWS that the CLI itself reads. */
 const VARIABLES = /^(DEPLOYMENT_KEYS?_\w+|MIGRATE_TOKEN|AWS_REGION|AWS_DEFAULT_REGION)$/;
 
-/** Runs the command that this process's arguments specify, and sets the exit code. */
+/** Runs the command in the process's arguments, and sets the exit code. */
 export async function runProgram(program: Command): Promise<void> {
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
     // A reader such as `head` may close the pipe early. A command that has to clean up first listens for SIGPIPE.

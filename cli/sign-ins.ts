@@ -29,7 +29,7 @@ function folder(): string {
   return join(base, 'deployment-api-keys');
 }
 
-/** The file of all sign-ins. Only its owner can read it. */
+/** The file that stores all sign-ins. Only its owner can read it. */
 export const signInsFile = (): string => join(folder(), 'sign-ins.json');
 
 /**

@@ -37,7 +37,7 @@ const descriptions = z.registry<SettingDescription>();
 const DAY = 24 * 60 * 60;
 const YEAR = 365 * DAY;
 
-/** A whole number from cdk.json, or a string from `-c`. The schema converts no other values. */
+/** A whole number from cdk.json, or a string from `-c`. The schema does not convert other values. */
 const whole = (from: number, to: number) => {
   const digits = z
     .string()

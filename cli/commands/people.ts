@@ -148,7 +148,7 @@ function addRestoreAccess(people: Command): void {
   const command = addCommand(people, 'restore-access', {
     summary: 'Accept the sign-ins of a blocked person again',
     description:
-      'Accepts new sign-ins of a blocked person again. Earlier sign-ins and temporary tokens of the person stay rejected, and ' +
+      'Lets a blocked person sign in again. Earlier sign-ins and temporary tokens of the person stay rejected, and ' +
       'disabled keys stay disabled.',
     examples: [`people restore-access ${EXAMPLE}`],
   });

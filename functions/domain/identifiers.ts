@@ -7,7 +7,7 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /** Length of the random part of a credential, in characters. 62^43 is just over 2^256. */
 export const RANDOM_LENGTH = 43;
-/** Length of the check, in characters. */
+/** Length of the checksum, in characters. */
 export const CHECK_LENGTH = 6;
 
 // Few bundles need this pattern, and esbuild leaves it out of the other bundles only if the expression is marked as

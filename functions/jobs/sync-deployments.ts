@@ -27,7 +27,7 @@ export interface SyncDependencies {
   /** Stores a record that violates the service's rules, so that a person can review it. */
   setAside: (refusal: object) => Promise<void>;
   log: (message: string, fields: Record<string, string | undefined>) => void;
-  /** Called with each applied change, and with each deletion that the limit stopped. */
+  /** Called with each applied change, and with each deletion that exceeded the limit. */
   onOutcome: (id: string, outcome: Outcome, sequenceNumber: string | undefined) => void;
 }
 

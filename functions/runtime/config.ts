@@ -107,7 +107,7 @@ const trustedIssuers: Variable<TrustedIssuer[]> = {
   },
 };
 
-/** Reports whether JSON is a set of public keys. */
+/** Reports whether a JSON value is a set of public keys (JWKS). */
 const isKeySet = (json: unknown): json is JSONWebKeySet =>
   isObject(json) &&
   Array.isArray(json.keys) &&

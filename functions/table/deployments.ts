@@ -172,7 +172,7 @@ export async function listOfGroups(
   return { items, next: sorted.length > limit ? items.at(-1)?.id : end };
 }
 
-/** Compares as DynamoDB sorts: by the bytes of the IDs, which are ASCII. */
+/** Compares IDs in DynamoDB's sort order: by their bytes, which are ASCII. */
 const byId = (one: ListedDeployment, other: ListedDeployment) => (one.id < other.id ? -1 : 1);
 
 /** Lists all Deployments after the given ID. */

@@ -5,7 +5,7 @@ import { callEngine, type LocalTable } from './engine.ts';
 
 type Item = Readonly<Record<string, object>>;
 
-/** The user identity in the stream records about TTL deletions. */
+/** The user identity in stream records for TTL deletions. */
 const SERVICE = { type: 'Service', principalId: 'dynamodb.amazonaws.com' };
 
 const SWEEP_INTERVAL = 5_000;

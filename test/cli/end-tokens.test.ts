@@ -182,7 +182,7 @@ describe('deployment-api-keys end-tokens', { timeout: 60_000 }, () => {
     expect(await run(...args)).toEqual({ code: 2, stdout: '', stderr: `error: ${error}\n` });
   });
 
-  it('prints the tokens that each key loses, and the total', async () => {
+  it('end-tokens prints how many tokens each key loses, and the total', async () => {
     const id = await newDeployment();
     const key = await app.makeKey(id);
     await app.swap(key);

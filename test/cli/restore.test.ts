@@ -524,7 +524,7 @@ describe('the write limit of a restore', () => {
     expect(rateOf(writes)).toBeGreaterThan(7 / TOLERANCE);
   });
 
-  it('without --write-units, a restore writes at most a quarter of the provisioned capacity, and without a limit on demand', async () => {
+  it("without --write-units, a restore uses at most a quarter of a table's provisioned capacity, and has no limit on an on-demand table", async () => {
     const provisioned = await restoreInto('provisioned', undefined, 28);
     expect(provisioned.asked).toBe(1);
     expect(rateOf(provisioned.writes)).toBeLessThan(7 * TOLERANCE);

@@ -324,7 +324,7 @@ describe('the CI step', async () => {
     expect(stdout + stderr).not.toMatch(/dkt_/);
   });
 
-  it("the short CI steps for GitHub and GitLab use the action and the component, with the rule's audience", () => {
+  it("the short CI steps use the GitHub Action and the GitLab component, with the audience of the key's trust rule", () => {
     const stepFor = (of: TrustedIssuer, audience: string) =>
       parse(trustStep({ keyId, service: stack.url, issuer: of, audience }).short);
     const inputs = { url: stack.url, 'key-id': keyId };

@@ -25,7 +25,7 @@ it('docs/platform.md: the policy allows every call under /platform and no other 
   expect(snippet('platform.md', 'hcl')).toContain(`default = "${api}"`);
 });
 
-it('docs/platform.md: the workflow assumes a listed role, reads the repository and sets the variables of the script', () => {
+it("docs/platform.md: the workflow assumes a role that the stack lists, checks out the repository and sets the script's variables", () => {
   const { register } = parse(snippet('platform.md', 'yaml')).jobs;
   const [checkout, credentials, script] = register.steps;
   expect(checkout.uses).toMatch(/^actions\/checkout@/);

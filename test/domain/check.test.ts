@@ -244,13 +244,13 @@ describe('using an access token', () => {
     await expect(use()).rejects.toThrow('down');
   });
 
-  it('allows the call when recording the use on the key fails', async () => {
+  it("allows the call even if the key's last use cannot be recorded", async () => {
     const { store, use } = setUp(due);
     store.recordUse.mockRejectedValue(new Error('down'));
     expect(await use()).toMatchObject({ allowed: true });
   });
 
-  it('a check waits until the use is recorded on the key, whether or not the extension succeeds', async () => {
+  it("a check waits until the key's use is recorded, whether or not the token is extended", async () => {
     for (const end of [async () => SECOND + 60, async () => Promise.reject(new Error('down'))]) {
       const { store, use } = setUp(due);
       let isNoted = false;

@@ -18,7 +18,7 @@ const replayedWith = (before: typeof key, since: Partial<Since>) => {
 };
 
 describe('replaying events onto a key from a backup', () => {
-  it('leaves a key unchanged when it has no later events', () => {
+  it('a restore leaves a key unchanged if no events followed the backup', () => {
     expect(replayed(key)).toEqual({ key, doubts: [] });
     expect(replayed(key, since('api_key.created'), since('api_key.idle'))).toEqual({ key, doubts: [] });
   });
@@ -207,7 +207,7 @@ describe('comparing a key from a backup with the current key', () => {
     expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
   });
 
-  it('#45: restores and reports the leak mark of a key that is marked as leaked at the time of the restore', () => {
+  it('#45: a key that is marked as leaked when a restore runs is still marked afterwards, and is reported', () => {
     for (const wasEnabled of [true, false]) {
       const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
       expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });

@@ -16,7 +16,7 @@ const stack = await runStack({
 /** A sign-in code from an issuer. Such a code has no format that redaction could recognise. */
 const code = randomBytes(24).toString('hex');
 
-/** Returns all forms in which a string could appear. */
+/** Returns all encodings of a string in which it could appear in an output. */
 const formsOf = (text: string) => [
   text,
   Buffer.from(text).toString('base64').slice(2, -4),

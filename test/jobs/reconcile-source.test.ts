@@ -150,7 +150,7 @@ describe("reconciling a followed table's rows", () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('deletes the Deployment of a row that was deleted after being read if the stream reports the deletion later', async () => {
+    it('deletes the Deployment if its row is deleted after being read and the stream reports that only later', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(() => platform.remove('a'));
       expect((await rows()).counts).toMatchObject({ registered: 1 });

@@ -350,7 +350,7 @@ describe('a reconciliation pass', () => {
       'reconciled',
     ]);
     expect(await sortKeys('PURGES')).toEqual([`large#${generation}`]);
-    // The week starts when the pass started.
+    // The week between two passes counts from the start of the first one.
     time.now = began + WEEK - 1;
     expect(await slice()).toBeUndefined();
     await purgeMarked();

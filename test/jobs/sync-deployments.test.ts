@@ -157,7 +157,7 @@ describe('a Deployment of a followed table', () => {
     expect(await itemOf(`${id}_other`)).toBeDefined();
   });
 
-  it('a row change costs nothing when it affects only attributes that the source does not name', async () => {
+  it('a row change causes no reads or writes if it affects only attributes that the source does not use', async () => {
     await platform.put(rowOf(id));
     await follow();
     const commands: string[] = [];
@@ -169,7 +169,7 @@ describe('a Deployment of a followed table', () => {
 });
 
 describe('a stream record that is repeated, late or out of order', () => {
-  it('repeated or late stream records change nothing: one at a time, in reverse order, all twice, after a deletion and after a new generation', async () => {
+  it('repeated or late stream records change nothing, whether they arrive singly, in reverse order, twice, after a deletion or after a new registration', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);

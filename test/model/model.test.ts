@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { DAY, startTable } from '../support/in-process.ts';
 import { realService, runModel } from './model.ts';
 
-/** Makes only a few runs. `npm run model` makes 1,000 in CI, and 100,000 when started by hand. */
+/** Does only a few runs. In CI, `npm run model` does 1,000. */
 const RUNS = 20;
 
 const engine = await startTable();

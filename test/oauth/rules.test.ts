@@ -669,7 +669,7 @@ describe('OAuth metadata and bearer tokens', () => {
     expect(stack.calls('metadata')).toStrictEqual({});
   });
 
-  it('30: metadata lists only supported grant types: no token exchange without trusted issuers', () => {
+  it('30: metadata lists only supported grant types, and omits token exchange if there are no trusted issuers', () => {
     const { body } = metadata('https://keys.example.com', ['code:deploy'], false);
     expect(body).toMatchObject({ grant_types_supported: ['client_credentials'] });
   });

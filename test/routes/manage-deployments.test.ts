@@ -82,7 +82,7 @@ describe('a Deployment whose item was damaged by hand', () => {
     },
   );
 
-  it('a damaged Deployment is purged through its marker, because its stream record contains no generation', async () => {
+  it('the purge of a damaged Deployment starts from its marker, because its stream record contains no generation', async () => {
     const { id, path } = await newDeployment();
     await damage(item(id), { generation: 7 });
     await service.call('DELETE', path, admin);

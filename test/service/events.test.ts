@@ -8,7 +8,7 @@ const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
 const service = await runStack();
 beforeEach(() => service.clock.freeze(NOON));
-// The tests decide when rejected calls become events.
+// The tests control when rejected calls become events.
 for (const schedule of service.schedules) if (schedule.name.includes('KeySweep')) await schedule.stop();
 
 /** On a busy machine, an attempt can time out although the write succeeded, so that the call is counted twice. */

@@ -23,7 +23,7 @@ export function faultsOf(pointer: string, value: unknown): string[] {
 export interface Content {
   /** Name, such as `POST /oauth/token 200 application/json`. */
   readonly name: string;
-  /** JSON pointer to its schema. */
+  /** JSON pointer to the schema of the response. */
   readonly schema: string;
   readonly examples: readonly (readonly [name: string, value: unknown])[];
 }
@@ -43,7 +43,7 @@ export function contents(): Content[] {
 export interface Parameter {
   /** Name, such as `GET /deployments query limit`. */
   readonly name: string;
-  /** JSON pointer to its schema. */
+  /** JSON pointer to the schema of the response. */
   readonly schema: string;
   /** Its example; undefined if it has none. */
   readonly example: unknown;

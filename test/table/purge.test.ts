@@ -221,7 +221,7 @@ describe('deleteItems', () => {
 });
 
 describe('the purge record', () => {
-  it('the purge record is a marker with the start time, and writing it removes the entries of the same generation in the directory and in groups', async () => {
+  it("writing a purge marker records the start time, and removes the generation's entries in the directory and in groups", async () => {
     const [own = {}] = toGroupEntries(deployment({ groups: ['own'] }));
     const [later = {}] = toGroupEntries(deployment({ groups: ['later'], generation: OTHER }));
     await store.put(toDirectoryEntry(deployment({ groups: ['own', 'later'] })), own, later);

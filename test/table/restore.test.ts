@@ -131,7 +131,7 @@ it('finds every Deployment that has its own item, on any page, even if the item 
   isConsistent();
 });
 
-it('reads a Deployment with the ID of the restore that put it back', async () => {
+it('a restored Deployment contains the ID of its restore', async () => {
   expect(await readRestored(table, 'etl')).toEqual({ deployment: undefined, restoredBy: undefined });
   await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
   expect(await readRestored(table, 'etl')).toEqual({ deployment: deployment(), restoredBy: 'r' });

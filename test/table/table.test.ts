@@ -95,7 +95,7 @@ describe('a call to the table', () => {
     expect(port).toHaveBeenCalledTimes(1);
   });
 
-  it('repeats a call that is unsafe to repeat only if nothing was applied', async () => {
+  it('retries a non-idempotent call only if the previous attempt was certainly not applied', async () => {
     const count = () => isUpdated(table, { Key: key('a') }, NOT_REPEATABLE);
     port.mockResolvedValueOnce(failed('not applied'));
     expect(await count()).toBe(true);
@@ -295,7 +295,7 @@ describe('setAttributes', () => {
   });
 });
 
-it('withCondition joins the names and values of an update and its condition', () => {
+it('withCondition merges the names and values of an update with those of its condition', () => {
   const condition = { ConditionExpression: '#b = :b', ExpressionAttributeValues: { ':b': 2 } };
   expect(withCondition(setAttributes({ a: 1 }), condition)).toStrictEqual({
     UpdateExpression: 'SET #a = :a',

@@ -65,7 +65,7 @@ describe("a temporary token's item", () => {
     expect(await store.get(ofGrant)).toMatchObject({ sub: 'ada' });
   });
 
-  it('reads a temporary token until the second in which it expires, and only in its own generation', async () => {
+  it('a temporary token can be read until the second in which it expires, and only in the generation of its Deployment', async () => {
     await store.put(toGrant(grant()));
     const end = grant().expiresAt * 1000;
     expect(await readGrant(table, etl, KEY_ULID, end - 1)).toEqual(grant());
