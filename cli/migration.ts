@@ -15,10 +15,21 @@ export interface WantedKey {
   idempotencyKey: string;
 }
 
-/** A key that was created. */
+/** A key that this run or an earlier run created. */
 export interface NewKey {
   id: string;
-  secret: string;
+  /** Undefined if an earlier run created the key. */
+  secret: string | undefined;
+}
+
+/** A key that the service has. */
+export interface FoundKey {
+  id: string;
+  name: string;
+  /** Epoch milliseconds. */
+  createdAt: number;
+  /** Whether the key or one of its secrets was ever used. */
+  isUsed: boolean;
 }
 
 /** Thrown when the service rejects a call and a retry would not help. */
@@ -34,6 +45,8 @@ const COLUMNS = ['deployment', 'name', 'oldId', 'description', 'scopes', 'expire
 /** Statuses after which a retry may succeed. */
 const TRANSIENT = new Set([429, 500, 502, 503, 504]);
 const ATTEMPTS = 6;
+/** How long the service remembers an Idempotency-Key, in milliseconds: 24 hours. */
+const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Returns a string that distinguishes a key from those in the other rows: its Deployment together with its old ID, or
@@ -166,20 +179,82 @@ export async function register(service: Service, deployment: string, groups: str
 }
 
 /**
- * Creates one key. If an earlier run created the key but ended before it stored the secret, rotates the key and retires
- * its old secret immediately, because no one ever received that secret.
+ * Creates one key. If an earlier run created the key, the key is unchanged and the result has no secret.
  *
  * @throws Rejected if the service rejects a call
  */
 export async function createKey(service: Service, wanted: WantedKey): Promise<NewKey> {
-  const keys = `/deployments/${wanted.deployment}/api-keys`;
-  const created = await call(service, 'POST', keys, wanted.body, {
+  const { id, secret } = await call(service, 'POST', keysOf(wanted.deployment), wanted.body, {
     'idempotency-key': wanted.idempotencyKey,
   });
-  const id = String(created.id);
-  if (typeof created.secret === 'string') return { id, secret: created.secret };
-  const rotated = await call(service, 'POST', `${keys}/${id}/rotate`, { retireOld: 'now' });
-  return { id, secret: String(rotated.secret) };
+  return { id: String(id), secret: typeof secret === 'string' ? secret : undefined };
+}
+
+/** Returns a key. @throws Rejected if the service rejects the call */
+export async function readKey(service: Service, deployment: string, id: string): Promise<FoundKey> {
+  return foundKey(await call(service, 'GET', `${keysOf(deployment)}/${id}`));
+}
+
+/**
+ * Rotates a key, retires its old secret immediately, and returns the new secret. Call this only for a key that is not
+ * used: a pipeline that has the old secret gets 401.
+ *
+ * @throws Rejected if the service rejects the call
+ */
+export async function rotateKey(service: Service, deployment: string, id: string): Promise<string> {
+  const body = { retireOld: 'now' };
+  return String((await call(service, 'POST', `${keysOf(deployment)}/${id}/rotate`, body)).secret);
+}
+
+/**
+ * Finds the keys that earlier runs probably created for these rows, without changing anything: keys with the row's name
+ * that are younger than 24 hours. Only the call that creates a key could tell for sure.
+ *
+ * @param wanted rows whose Deployments are registered
+ * @param kept IDs of the keys in the secrets file, which belong to other rows
+ * @param now epoch milliseconds
+ */
+export async function findKeys(
+  service: Service,
+  wanted: readonly WantedKey[],
+  kept: ReadonlySet<string>,
+  now: number,
+): Promise<Map<WantedKey, FoundKey>> {
+  const found = new Map<WantedKey, FoundKey>();
+  for (const deployment of new Set(wanted.map((key) => key.deployment))) {
+    const keys = (await listKeys(service, deployment)).filter(
+      ({ id, createdAt }) => !kept.has(id) && createdAt > now - IDEMPOTENCY_MS,
+    );
+    for (const row of wanted.filter((key) => key.deployment === deployment)) {
+      const at = keys.findIndex(({ name }) => name === row.body.name);
+      const [key] = at === -1 ? [] : keys.splice(at, 1);
+      if (key) found.set(row, key);
+    }
+  }
+  return found;
+}
+
+async function listKeys(service: Service, deployment: string): Promise<FoundKey[]> {
+  const keys: FoundKey[] = [];
+  let cursor = '';
+  do {
+    const page = await call(service, 'GET', `${keysOf(deployment)}?limit=100${cursor}`);
+    keys.push(...(page.items as Record<string, unknown>[]).map(foundKey));
+    cursor = page.nextCursor ? `&cursor=${encodeURIComponent(String(page.nextCursor))}` : '';
+  } while (cursor !== '');
+  return keys;
+}
+
+const keysOf = (deployment: string) => `/deployments/${deployment}/api-keys`;
+
+function foundKey({ id, name, createdAt, lastUsedAt, credentials }: Record<string, unknown>): FoundKey {
+  const secrets = credentials as { lastUsedAt?: string }[];
+  return {
+    id: String(id),
+    name: String(name),
+    createdAt: Date.parse(String(createdAt)),
+    isUsed: lastUsedAt !== undefined || secrets.some((secret) => secret.lastUsedAt !== undefined),
+  };
 }
 
 async function call(

@@ -14,7 +14,8 @@ must be quoted if it contains a semicolon).
 
 The command reads an administrator's access token from MIGRATE_TOKEN, or from the first line of standard input. It prints
 no secrets. If the command is interrupted, run it again: it never creates the keys of rows in --secrets twice, and it creates
-no other key twice within 24 hours.`,
+no other key twice within 24 hours. It rotates a key that an earlier run created but that is missing from --secrets. If such
+a key is already in use, the command stops and rotates no key.`,
     examples: [
       'migrate keys.csv --url https://keys.example.com --secrets new-keys.csv --dry-run',
       'migrate keys.csv --url https://keys.example.com --secrets new-keys.csv --register',
@@ -31,7 +32,10 @@ no other key twice within 24 hours.`,
       '--register',
       'Register the missing Deployments, each with the groups in all its rows. A Deployment that exists keeps its groups.',
     )
-    .option('--dry-run', 'Check the file and the Deployments, but create nothing.')
+    .option(
+      '--dry-run',
+      'Check the file and the Deployments, and print which keys would be created or rotated. Changes nothing.',
+    )
     .action(async (file: string, options: MigrateOptions) => {
       const { runMigrate } = await import('../migrate.ts');
       await runMigrate(file, serviceUrl(options.url), options);

@@ -60,7 +60,7 @@ describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
     const { code, stdout } = await run([...usual, '--dry-run']);
     expect(code).toBe(0);
     expect(stdout).toBe(
-      `2 keys would be created, 0 are already in ${secrets}.\n  line 2: nightly, for etl\n  line 3: say "hi", for etl\n`,
+      `2 keys would be created, 0 would be rotated, 0 are already in ${secrets}.\n  line 2: nightly, for etl\n  line 3: say "hi", for etl\n`,
     );
     expect(await listed('etl')).toEqual([]);
     expect(() => statSync(secrets)).toThrow('ENOENT');
@@ -68,7 +68,11 @@ describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
 
   it('migrate creates the keys and writes their secrets only to a file with mode 0600', async () => {
     const { code, stdout, stderr } = await run(usual);
-    expect([code, stdout, stderr]).toEqual([0, '2 keys created, 0 already existed.\n', '2 of 2 keys\n']);
+    expect([code, stdout, stderr]).toEqual([
+      0,
+      '2 keys created, 0 rotated, 0 already existed.\n',
+      '2 of 2 keys\n',
+    ]);
     expect(statSync(secrets).mode & 0o777).toBe(0o600);
     const made = madeIn(secrets);
     expect(made).toEqual([
@@ -101,23 +105,64 @@ describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
 
   it('a second migration creates nothing and leaves the secrets file unchanged', async () => {
     const before = readFileSync(secrets, 'utf8');
-    expect((await run(usual)).stdout).toBe('0 keys created, 2 already existed.\n');
+    expect((await run(usual)).stdout).toBe('0 keys created, 0 rotated, 2 already existed.\n');
     expect(readFileSync(secrets, 'utf8')).toBe(before);
     expect(await listed('etl')).toHaveLength(2);
   });
 
-  it('migrate continues after a run that failed before storing a secret: it creates no second key and stores a valid secret', async () => {
+  it('migrate rotates the unused key of a run that failed before storing its secret, and reports the rotation', async () => {
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
     // The state that the interrupted run leaves behind.
     const lost = await createKey({ url: stack.url, token, pause: async () => {} }, third as never);
-    const { stdout } = await run([file('more.csv', text), ...usual.slice(1)]);
-    expect(stdout).toBe('1 keys created, 2 already existed.\n');
+    const options = [file('more.csv', text), ...usual.slice(1)];
+    expect((await run([...options, '--dry-run'])).stdout).toBe(
+      `0 keys would be created, 1 would be rotated, 2 are already in ${secrets}.\n  line 4: third, for etl, would be rotated: ${lost.id}\n`,
+    );
+    expect(madeIn(secrets)).toHaveLength(2);
+    expect((await run(options)).stdout).toBe(
+      `Line 4: third, for etl, rotated: ${lost.id}\n0 keys created, 1 rotated, 2 already existed.\n`,
+    );
     expect(await listed('etl')).toHaveLength(3);
     const { id = '', secret = '' } = madeIn(secrets)[2] ?? {};
     expect(id).toBe(lost.id);
-    expect((await exchange(stack, { id, secret: lost.secret, scopes: [] })).status).toBe(401);
+    expect((await exchange(stack, { id, secret: lost.secret ?? '', scopes: [] })).status).toBe(401);
     expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
+  });
+
+  it('migrate stops and rotates no key if a key that is missing from the secrets file was used, and a dry run says so', async () => {
+    await makeDeployment(stack, 'used');
+    const rows = file('used.csv', 'deployment,name\nused,idle\nused,busy\n');
+    const options = [rows, '--url', stack.url, '--secrets', at('used-keys.csv')];
+    expect((await run(options)).code).toBe(0);
+    const [idle, busy] = madeIn(at('used-keys.csv')).map(({ id = '', secret = '' }) => ({
+      id,
+      secret,
+      scopes: [],
+    }));
+    if (!idle || !busy) throw new Error('The run created fewer than two keys.');
+    expect((await exchange(stack, busy)).status).toBe(200);
+    rmSync(at('used-keys.csv'));
+
+    const stderr = `error: 1 keys of an earlier run are in use, but not in ${at('used-keys.csv')}. The command rotates no key, because their pipelines would get 401:
+Line 3: busy, for used: ${busy.id}
+Restore the lines of the earlier secrets file, or remove these rows from the CSV file. To replace a secret, run: deployment-api-keys keys rotate <key>
+`;
+    expect(await run([...options, '--dry-run'])).toEqual({
+      code: 1,
+      stdout: `0 keys would be created, 0 would be rotated, 0 are already in ${at('used-keys.csv')}.
+  line 2: idle, for used, unused: ${idle.id}
+  line 3: busy, for used, in use, stops the run: ${busy.id}
+`,
+      stderr,
+    });
+    expect(await run(options)).toEqual({
+      code: 1,
+      stdout: '0 keys created, 0 rotated, 0 already existed.\n',
+      stderr: `2 of 2 keys\n${stderr}`,
+    });
+    expect(() => statSync(at('used-keys.csv'))).toThrow('ENOENT');
+    for (const key of [idle, busy]) expect((await exchange(stack, key)).status).toBe(200);
   });
 
   it('migrate registers Deployments with their groups on request, and reads the token from standard input', async () => {
@@ -158,7 +203,7 @@ describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
   it('migrate reports each rejected row and creates keys for all other rows', async () => {
     const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
-    expect([code, stdout]).toEqual([1, '1 keys created, 0 already existed.\n']);
+    expect([code, stdout]).toEqual([1, '1 keys created, 0 rotated, 0 already existed.\n']);
     expect(stderr).toMatch(/1 rejected:\nLine 3: 400 expiresAt/);
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
   });
