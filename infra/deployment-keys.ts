@@ -239,6 +239,7 @@ export class DeploymentKeys extends DeploymentKeysReference {
       PublishEventsFunctionName: functions.publishEvents.function.functionName,
       StreamFailuresUrl: sources.failureQueues.stream.queueUrl,
       ContinuationFailuresArn: sources.failureQueues.continuation.queueArn,
+      ContinuationFailuresUrl: sources.failureQueues.continuation.queueUrl,
       EventFailuresUrl: bus.failures.queueUrl,
       PeopleFailuresUrl: people.failures.queueUrl,
       ...(followed && {

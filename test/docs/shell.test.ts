@@ -53,6 +53,8 @@ const ENVIRONMENT = {
   PERSON: 'person-canary',
   PLATFORM_URL: SERVICE,
   POINT: '2030-01-01T12:00:00Z',
+  QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/111122223333/failures',
+  RECEIPT_HANDLE: 'AQEB',
   REGISTRY: '111122223333.dkr.ecr.eu-west-1.amazonaws.com',
   REST_URL: `${SERVICE}/deployments`,
   ROLE_ARN: 'arn:aws:iam::444455556666:role/ask-the-authorizer',

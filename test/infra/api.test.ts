@@ -253,6 +253,7 @@ describe("the stack's outputs", () => {
     expect(names.toSorted()).toStrictEqual([
       'AccessLogGroupName',
       'ContinuationFailuresArn',
+      'ContinuationFailuresUrl',
       'EventFailuresUrl',
       'PeopleFailuresUrl',
       'PublishEventsFunctionName',

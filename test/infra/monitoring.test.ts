@@ -66,9 +66,11 @@ describe('the alarms', () => {
 
   it.each(alarms.map((alarm) => [nameOf(alarm), alarm]))(
     'the alarm %s links to a runbook section that explains what it means, how to check and what to do',
-    (_, alarm) => {
+    (name, alarm) => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
+      // Someone on call searches for the name of the alarm.
+      expect(section).toMatch(new RegExp(`\\*\\*Alarms?\\.\\*\\* .*\`${name}\``));
       for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
         expect(section).toContain(part);
       }
