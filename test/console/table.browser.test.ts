@@ -423,7 +423,8 @@ describeInBrowser('a form with input that is not saved', (open) => {
     for (const leave of [
       () => page.keyboard.press('Escape'),
       () => page.getByRole('button', { name: 'Cancel' }).click(),
-      () => page.goBack(),
+      // The page stays at its URL, so page.goBack() could wait for a navigation that does not end.
+      () => page.evaluate('history.back()'),
     ]) {
       await leave();
       await question.getByText('Discard your changes?').waitFor();
