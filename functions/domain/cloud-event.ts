@@ -1,4 +1,5 @@
 import { OF_PEOPLE } from './access.ts';
+import { ERASED } from './erasure.ts';
 import type { ServiceEvent } from './events.ts';
 
 /** The `source` attribute of every event on the bus. EventBridge rules match this value. */
@@ -23,7 +24,8 @@ export function cloudEventOf({ id, type, deploymentId, generation, actor, create
 }
 
 function subjectOf(deploymentId: string, { keyId, sub }: ServiceEvent['data']): string {
-  if (deploymentId === OF_PEOPLE.id) return `people/${encodeURIComponent(String(sub))}`;
+  // The event about an erasure has no `sub`. Its subject is that of the erased person's other events.
+  if (deploymentId === OF_PEOPLE.id) return `people/${encodeURIComponent(String(sub ?? ERASED))}`;
   return `deployments/${deploymentId}${typeof keyId === 'string' ? `/api-keys/${keyId}` : ''}`;
 }
 

@@ -133,6 +133,7 @@ describe('erase-person', () => {
       'person.erased',
       'person.keys_found',
     ]);
+    expect(items.map(({ subject }: { subject: string }) => subject)).toEqual(Array(3).fill('people/erased'));
   });
 
   it('does not count the keys of erased people as the keys of a person whose sub is "erased"', async () => {

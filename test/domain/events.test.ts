@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { OF_PEOPLE } from '../../functions/domain/access.ts';
 import { cloudEventOf, EVENT_SOURCE } from '../../functions/domain/cloud-event.ts';
+import { erasureData } from '../../functions/domain/erasure.ts';
 import { newEvent } from '../../functions/domain/events.ts';
+import { hashOf } from '../../functions/domain/secrets.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00.001Z');
 const life = { id: 'etl', generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
@@ -43,5 +46,21 @@ describe('events', () => {
       const event = newEvent('deployment.edited', life, actor, NOW, data);
       expect(cloudEventOf(event)).toMatchObject({ subject: 'deployments/etl' });
     }
+  });
+
+  it('cloudEventOf names people/erased as the subject of an event about an erasure, which contains no sub', () => {
+    const event = newEvent('person.erased', OF_PEOPLE, actor, NOW, erasureData('ada'));
+    expect(cloudEventOf(event)).toStrictEqual({
+      specversion: '1.0',
+      id: event.id,
+      source: 'deployment-api-keys',
+      type: 'person.erased',
+      subject: 'people/erased',
+      time: '2030-01-01T12:00:00.001Z',
+      datacontenttype: 'application/json',
+      data: { actor, subHash: hashOf('ada') },
+    });
+    const ended = newEvent('person.access_ended', OF_PEOPLE, actor, NOW, { sub: 'a/da' });
+    expect(cloudEventOf(ended)).toMatchObject({ subject: 'people/a%2Fda' });
   });
 });
