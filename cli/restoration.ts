@@ -17,10 +17,16 @@ import {
   replayPerson,
 } from '../functions/domain/replay.ts';
 import { disabled } from '../functions/domain/rotation.ts';
+import { isOfSource } from '../functions/operations/follow-source.ts';
 import { deleteDeployment } from '../functions/table/deployments.ts';
 import { erasePeople } from '../functions/table/erasure.ts';
 import { allPeople, readRecordAt, restorePerson } from '../functions/table/people.ts';
 import { deleteItems } from '../functions/table/purge.ts';
+import {
+  readKnownRegistration,
+  readRegistration,
+  registrationWrite,
+} from '../functions/table/registrations.ts';
 import {
   allApiKeys,
   dropApiKeys,
@@ -37,7 +43,7 @@ import {
   writeRestore,
 } from '../functions/table/restore.ts';
 import { type ItemKey, personKey } from '../functions/table/schema.ts';
-import type { Table } from '../functions/table/table.ts';
+import type { Table, Write } from '../functions/table/table.ts';
 import { Failure } from './failure.ts';
 
 /** The options and callbacks of a restore. */
@@ -82,6 +88,11 @@ export interface RestoreReport {
   counts: Record<Count, number>;
   /** Deployments that were registered again since the backup. They keep their current generation. */
   otherLives: string[];
+  /**
+   * Restored Deployments of the followed table whose row is not known, because both tables have no valid registration
+   * for them. A comparison with the followed table does not find these Deployments.
+   */
+  unfollowed: string[];
 }
 
 const COUNTS = [
@@ -138,6 +149,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   const report: RestoreReport = {
     counts: Object.fromEntries(COUNTS.map((name) => [name, 0])) as Record<Count, number>,
     otherLives: [],
+    unfollowed: [],
   };
   await restorePeople(restoration, report);
   const waiting = [...ids].sort().reverse();
@@ -286,6 +298,11 @@ async function restoreDeployment(
   }
   const keyCount = await restoreKeys(life, life === back);
   count(life === back ? 'Deployments restored' : 'Deployments created since');
+  const isLossIgnored = ignored.some(
+    ({ type, actor, generation }) =>
+      type === 'deployment.deleted' && actor.type === 'system' && generation === life.generation,
+  );
+  const registration = life === back ? await followedAgain(life, isLossIgnored) : undefined;
   const event = newEvent('deployment.restored', life, ACTOR, clock(), {
     restoredTo: new Date(restoration.point).toISOString(),
     keys: keyCount,
@@ -294,7 +311,7 @@ async function restoreDeployment(
     await putBackDeployment(
       into,
       { ...life, keyCount },
-      { restoreId, previousGroups: stands?.groups },
+      { restoreId, previousGroups: stands?.groups, registration },
       event,
     );
 
@@ -333,6 +350,28 @@ async function restoreDeployment(
       kept++;
     }
     return kept;
+  }
+
+  /**
+   * Returns the write that records the row of a restored Deployment as present, so that reconciliation and `backfill
+   * --prune` delete the Deployment if it has no row. Keeps the last applied change, so that no older change is applied
+   * again. Uses the backup's registration if the current one is missing or malformed.
+   * @returns undefined if the Deployment does not follow the source, or if its registration needs no change
+   */
+  async function followedAgain(life: Deployment, isLossIgnored: boolean): Promise<Write | undefined> {
+    const backed = await readRegistration(from, id);
+    if (!isLossIgnored && !isOfSource(life, backed)) return undefined;
+    const known = await readKnownRegistration(into, id);
+    const valid = known && 'row' in known ? known : undefined;
+    if (valid && isOfSource(life, valid)) return undefined;
+    const base = valid ?? backed;
+    if (!base) {
+      report.unfollowed.push(id);
+      return undefined;
+    }
+    const { lastChange = base.lastChange } = known ?? {};
+    const next = { ...base, lastChange, generation: life.generation, isPresent: true };
+    return registrationWrite(next, known, clock());
   }
 
   function deletionOf(deployment: Deployment): ServiceEvent {

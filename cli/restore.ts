@@ -32,7 +32,7 @@ function readPoint({ from, into, point, archive, disableAll }: RestoreOptions): 
   return time;
 }
 
-function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
+function print({ counts, otherLives, unfollowed }: RestoreReport, isDryRun: boolean): void {
   console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');
   for (const [name, number] of Object.entries(counts)) console.log(`${String(number).padStart(8)} ${name}`);
   if (otherLives.length > 0) {
@@ -40,6 +40,12 @@ function print({ counts, otherLives }: RestoreReport, isDryRun: boolean): void {
       '\nThese Deployments were registered again since. Their keys are disabled, and their previous generation in the backup is not restored:',
     );
     for (const id of otherLives) console.log(`  ${id}`);
+  }
+  if (unfollowed.length > 0) {
+    console.log(
+      '\nThe registrations of these Deployments are lost, so backfill --prune does not list them. Delete those that have no row in the followed table:',
+    );
+    for (const id of unfollowed) console.log(`  ${id}`);
   }
 }
 

@@ -30,6 +30,7 @@ import {
   scanPage,
   type Table,
   transact,
+  type Write,
 } from './table.ts';
 
 export type { RestoreOptions, RestoreRecord } from './schema.ts';
@@ -180,23 +181,35 @@ export async function grantKeys(table: Table, deploymentId: string): Promise<Ite
  * Performs the last step of restoring a Deployment. From then on, the service accepts the Deployment's keys, and a
  * restore that continues after an interruption skips the Deployment. Also deletes the generation's purge marker.
  * @param previousGroups groups of the Deployment in the table until now, whose entries are deleted
+ * @param registration write that records the Deployment's row in the followed table as present
+ * @throws Error if the registration was changed since it was read
  */
 export async function putBackDeployment(
   table: Table,
   deployment: Deployment,
-  { restoreId, previousGroups }: { restoreId: string; previousGroups?: readonly string[] | undefined },
+  {
+    restoreId,
+    previousGroups,
+    registration,
+  }: {
+    restoreId: string;
+    previousGroups?: readonly string[] | undefined;
+    registration?: Write | undefined;
+  },
   event: ServiceEvent,
 ): Promise<void> {
   const { id, generation } = deployment;
-  await transact(
+  const refused = await transact(
     table,
     [
+      ...(registration ? [registration] : []),
       { Put: { Item: { ...toDeployment(deployment), restoredBy: restoreId } } },
       ...entryWrites(deployment, previousGroups),
       { Delete: { Key: purgeMarkerKey(id, generation) } },
     ],
     event,
   );
+  if (refused) throw new Error(`the registration of ${id} was changed at the same time; run it again`);
 }
 
 async function* itemsBelow(table: Table, pk: string, prefix: string): AsyncGenerator<Item> {

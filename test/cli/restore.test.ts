@@ -157,6 +157,7 @@ const EXPECTED = {
     'items of erased people': 0,
   },
   otherLives: [],
+  unfollowed: [],
 };
 /** Removes values that differ between runs: epochs, revisions, and the records and events of the restore. */
 const comparable = (items: Item[]) =>

@@ -1,4 +1,4 @@
-import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backfill } from '../../cli/backfilling.ts';
 import { restore } from '../../cli/restoration.ts';
@@ -16,7 +16,6 @@ const platform = await makePlatformTable(engine.endpoint);
 const service = inProcess(engine, { source: platform.source });
 const { table } = service;
 const clock = () => service.time.now;
-const POINT = clock();
 const IDS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
 const keys: CreatedKey[] = [];
 
@@ -29,10 +28,10 @@ const follow = async () =>
     log: () => {},
     onOutcome: () => {},
   });
-const prune = async (isDryRun: boolean) => {
+const prune = async (isDryRun: boolean, of = table) => {
   const deleted: string[] = [];
   await backfill({
-    table,
+    table: of,
     from: platform.from,
     clock,
     isDryRun,
@@ -46,6 +45,15 @@ const prune = async (isDryRun: boolean) => {
   });
   return deleted;
 };
+/** Creates the table that point-in-time recovery would create now. @returns the options of its restore */
+const backUp = async (tableName: string) => {
+  const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
+  await makeTable(table.client as never, tableName);
+  for (const Item of Items) await table.client.send(new PutCommand({ TableName: tableName, Item }));
+  return restoration({ from: { ...table, tableName }, into: table, point: clock(), clock });
+};
+const registrationOf = async (id: string) =>
+  (await service.partition('SOURCES')).find(({ sk }) => sk === id) as Record<string, unknown>;
 const works = async () => {
   const statuses = await Promise.all(keys.map((key) => service.exchange(key)));
   return IDS.filter((_, n) => statuses[n]?.status === 200);
@@ -59,21 +67,13 @@ beforeAll(async () => {
 
 describe('a followed table that lost its rows by mistake', () => {
   it("#66: the runbook's steps bring back all Deployments with their keys after a followed table lost rows by mistake", async () => {
-    const { Items: backup = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
+    const options = await backUp('restored');
     service.time.now += 60 * 60_000;
     for (const id of IDS) await platform.remove(id);
     await follow();
     expect(await works()).toEqual(IDS.slice(3));
 
     // Step 2: point-in-time recovery creates a table, and the restore ignores the deletions.
-    await makeTable(table.client as never, 'restored');
-    for (const Item of backup) await table.client.send(new PutCommand({ TableName: 'restored', Item }));
-    const options = restoration({
-      from: { ...table, tableName: 'restored' },
-      into: table,
-      point: POINT,
-      clock,
-    });
     const report = await restore({ ...options, ignored: ['source'] });
     expect(report).toMatchObject({ otherLives: [], counts: { 'keys restored': 8, 'keys disabled': 0 } });
     expect(await works()).toEqual(IDS);
@@ -94,5 +94,77 @@ describe('a followed table that lost its rows by mistake', () => {
     await platform.remove('a');
     await follow();
     expect((await works()).length).toBe(7);
+  });
+
+  it('#66: a row that is not put back is listed and its Deployment deleted, after a restore that ignores the deletions by the followed table', async () => {
+    service.time.now += 2 * DAY;
+    const options = await backUp('restored-2');
+    const before = await registrationOf('b');
+    service.time.now += 60 * 60_000;
+    for (const id of ['b', 'c']) await platform.remove(id);
+    await follow();
+    expect(await works()).toEqual(IDS.slice(3));
+    const deleted = await registrationOf('b');
+    expect(deleted).toMatchObject({ isPresent: false, expiresAt: expect.any(Number) });
+
+    // A dry run, and a restore that repeats the deletions, leave the registrations as they are.
+    await restore({ ...options, ignored: ['source'], isDryRun: true });
+    expect(await registrationOf('b')).toEqual(deleted);
+    expect(await restore(options)).toMatchObject({ counts: { 'Deployments deleted since': 2 } });
+    expect(await registrationOf('b')).toEqual(deleted);
+    expect(await works()).toEqual(IDS.slice(3));
+
+    const again = { ...options, ignored: ['source'], again: true };
+    expect(await restore(again)).toMatchObject({ unfollowed: [] });
+    const { expiresAt: _, ...others } = deleted;
+    expect(await registrationOf('b')).toEqual({ ...others, isPresent: true, generation: before.generation });
+    const restored = await registrationOf('b');
+    await restore(again);
+    expect(await registrationOf('b')).toEqual(restored);
+
+    // The service is still stopped: it reads the stream only after the confirmation.
+    await platform.put(rowOf('c'));
+    expect(await works()).toEqual(IDS.slice(1));
+    expect(await prune(true)).toEqual(['deleted b']);
+    expect(await prune(false)).toEqual(['deleted b']);
+    await follow();
+    expect(await works()).toEqual(IDS.slice(2));
+    expect(await prune(true)).toEqual([]);
+  });
+
+  it("#66: a restore replaces a lost or malformed registration with the backup's, so that a row that stays away is found", async () => {
+    service.time.now += 2 * DAY;
+    const options = await backUp('restored-3');
+    service.time.now += 60 * 60_000;
+    await platform.remove('c');
+    await follow();
+    const deleted = await registrationOf('c');
+    const { row: __, ...malformed } = deleted;
+    const Key = { pk: 'SOURCES', sk: 'c' };
+    for (const Item of [undefined, malformed]) {
+      if (Item) await table.client.send(new PutCommand({ TableName: 'keys', Item }));
+      else await table.client.send(new DeleteCommand({ TableName: 'keys', Key }));
+      const report = await restore({ ...options, ignored: ['source'], again: true });
+      expect(report?.unfollowed).toEqual([]);
+      expect(await prune(true)).toEqual(['deleted c']);
+      // The malformed item still says which change was applied last, so that no older change is applied again.
+      if (Item) expect((await registrationOf('c')).lastChange).toBe(deleted.lastChange);
+    }
+    // Without any registration, the report names the Deployment.
+    for (const TableName of ['keys', 'restored-3']) {
+      await table.client.send(new DeleteCommand({ TableName, Key }));
+    }
+    const report = await restore({ ...options, ignored: ['source'], again: true });
+    expect(report?.unfollowed).toEqual(['c']);
+    expect(await registrationOf('c')).toBeUndefined();
+  });
+
+  it('#66: a restore to a new table, without the events since the backup, also finds that a row was deleted', async () => {
+    const options = await backUp('restored-4');
+    await platform.remove('d');
+    await makeTable(table.client as never, 'new');
+    const into = { ...table, tableName: 'new' };
+    await restore({ ...options, into, history: async () => ({ events: [], malformed: [] }) });
+    expect(await prune(true, into)).toContain('deleted d');
   });
 });

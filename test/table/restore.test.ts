@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
+import { registrationWrite } from '../../functions/table/registrations.ts';
 import {
   allApiKeys,
   allEvents,
@@ -21,6 +22,7 @@ import {
   toEvent,
   toGrant,
   toGroupEntries,
+  toRegistration,
   toToken,
 } from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, grant, KEY_ULID, token } from '../support/records.ts';
@@ -205,4 +207,31 @@ it("puts a Deployment back with its directory entry and an event, and without it
   }
   expect((await store.partition('PURGES')).map(({ sk }) => sk)).toEqual([`etl#${OTHER}`]);
   expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'deployment.restored' }]);
+});
+
+it('does not put back a Deployment whose registration was changed since it was read', async () => {
+  const registration = {
+    id: 'etl',
+    lastChange: '1'.padStart(40, '0'),
+    generation: GENERATION,
+    row: { id: { S: 'r' } },
+  };
+  const next = { ...registration, isPresent: true };
+  const known = { ...registration, isPresent: false };
+  await store.clear('SOURCES');
+  await store.put(toRegistration({ ...known, lastChange: '2'.padStart(40, '0') }, 1));
+  const write = { restoreId: 'r', registration: registrationWrite(next, known, 0) };
+  await expect(putBackDeployment(table, deployment(), write, event())).rejects.toThrow(
+    'the registration of etl was changed at the same time; run it again',
+  );
+  expect(await store.get({ pk, sk: 'DEPLOYMENT' })).toBeUndefined();
+  await store.clear('SOURCES');
+  await putBackDeployment(
+    table,
+    deployment(),
+    { ...write, registration: registrationWrite(next, undefined, 0) },
+    event(),
+  );
+  expect(await store.get({ pk: 'SOURCES', sk: 'etl' })).toEqual(toRegistration(next, undefined));
+  await store.clear('SOURCES');
 });
