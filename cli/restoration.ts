@@ -93,6 +93,8 @@ export interface RestoreReport {
    * for them. A comparison with the followed table does not find these Deployments.
    */
   unfollowed: string[];
+  /** The principals in `ignored` that caused no change since the backup, for example because of a typing error. */
+  unmatched: string[];
 }
 
 const COUNTS = [
@@ -150,6 +152,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
     counts: Object.fromEntries(COUNTS.map((name) => [name, 0])) as Record<Count, number>,
     otherLives: [],
     unfollowed: [],
+    unmatched: [...options.ignored],
   };
   await restorePeople(restoration, report);
   const waiting = [...ids].sort().reverse();
@@ -233,7 +236,7 @@ async function currentRun(
  */
 async function restorePeople(restoration: Restoration, report: RestoreReport): Promise<void> {
   const { from, into, isDryRun, clock } = restoration;
-  const { events } = await eventsSince(OF_PEOPLE.id, restoration);
+  const { events } = await eventsSince(OF_PEOPLE.id, restoration, report);
   const people = new Map<string, { person: PersonId; key: ItemKey }>();
   for (const table of [from, into]) {
     for await (const { person, key } of allPeople(table)) {
@@ -278,9 +281,10 @@ async function restoreDeployment(
   const { from, into, isDryRun, clock } = restoration;
   const { deployment: was } = await readRestored(from, id);
   const { deployment: stands, restoredBy } = await readRestored(into, id);
+  // An earlier run did not report which principals match. Read the events of this Deployment again.
+  const { events, ignored, isComplete } = await eventsSince(id, restoration, report);
   if (restoredBy === restoreId) return count('Deployments restored before the interruption');
 
-  const { events, ignored, isComplete } = await eventsSince(id, restoration);
   const ofLife = (life: Deployment) => events.filter(({ generation }) => generation === life.generation);
   const back = was && replayDeployment(was, ofLife(was));
   const isOtherLife = stands !== undefined && was !== undefined && stands.generation !== was.generation;
@@ -385,11 +389,13 @@ async function restoreDeployment(
 
 /**
  * Returns the events since the backup, oldest first. Events that count as damage are in a separate list. `isComplete`
- * is false if there is a malformed event that may belong to this period.
+ * is false if there is a malformed event that may belong to this period. Removes the principals that caused an event from
+ * `report.unmatched`.
  */
 async function eventsSince(
   id: string,
   { history, point, ignored }: Restoration,
+  report: RestoreReport,
 ): Promise<{
   events: readonly ServiceEvent[];
   ignored: readonly ServiceEvent[];
@@ -402,9 +408,12 @@ async function eventsSince(
   const since = [...byId.values()]
     .filter(({ id: eventId, createdAt }) => createdAt >= from || isSince(eventId))
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  const damage = since.filter(isIgnored);
+  const causes = new Set(damage.map(({ actor }) => actor.principal));
+  report.unmatched = report.unmatched.filter((principal) => !causes.has(principal));
   return {
     events: since.filter((event) => !isIgnored(event)),
-    ignored: since.filter(isIgnored),
+    ignored: damage,
     isComplete:
       since.every(isUnderstood) && !malformed.some((eventId) => !isUlid(eventId) || isSince(eventId)),
   };

@@ -32,7 +32,7 @@ function readPoint({ from, into, point, archive, disableAll }: RestoreOptions): 
   return time;
 }
 
-function print({ counts, otherLives, unfollowed }: RestoreReport, isDryRun: boolean): void {
+function print({ counts, otherLives, unfollowed, unmatched }: RestoreReport, isDryRun: boolean): void {
   console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');
   for (const [name, number] of Object.entries(counts)) console.log(`${String(number).padStart(8)} ${name}`);
   if (otherLives.length > 0) {
@@ -46,6 +46,11 @@ function print({ counts, otherLives, unfollowed }: RestoreReport, isDryRun: bool
       '\nThe registrations of these Deployments are lost, so backfill --prune does not list them. Delete those that have no row in the followed table:',
     );
     for (const id of unfollowed) console.log(`  ${id}`);
+  }
+  for (const principal of unmatched) {
+    console.error(
+      `Warning: --ignore-principal ${principal} matches no change since --point. Check the spelling, or the "principal" of the events.`,
+    );
   }
 }
 

@@ -158,6 +158,7 @@ const EXPECTED = {
   },
   otherLives: [],
   unfollowed: [],
+  unmatched: [],
 };
 /** Removes values that differ between runs: epochs, revisions, and the records and events of the restore. */
 const comparable = (items: Item[]) =>
@@ -596,6 +597,21 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
+  it('restore warns in a dry run and in a run about an ignored principal that matches no change', async () => {
+    const into = await tableWith('misspelled', damaged);
+    const principals = ['--ignore-principal', 'mallory', '--ignore-principal', 'sources'];
+    const args = ['--from', 'restored', '--into', into.tableName, '--point', point, ...principals];
+    for (const more of [['--dry-run'], []]) {
+      const { code, stderr } = await run(...args, ...more);
+      expect({ code, warnings: stderr.match(/^Warning.*$/gm) }).toEqual({
+        code: 0,
+        warnings: [
+          'Warning: --ignore-principal sources matches no change since --point. Check the spelling, or the "principal" of the events.',
+        ],
+      });
+    }
+  });
+
   it('restore prints a dry run, continues after it is killed, and reports when it has finished', async () => {
     const into = await tableWith('by-command', damaged);
     const args = [
@@ -610,6 +626,7 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     ];
     const dry = await run(...args, '--dry-run');
     expect(dry.stdout).toContain('Dry run: nothing was written.\n       2 Deployments restored');
+    expect(dry.stderr).not.toContain('Warning');
     expect(await itemsOf(into)).toEqual(damaged);
     const isDone = ({ restoredBy }: Item) => restoredBy !== undefined;
     await killedAtDeployment(2, args);
@@ -619,6 +636,7 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     expect(real.stdout).toContain('       1 Deployments restored before the interruption\n');
     expect((await itemsOf(into)).filter(isDone)).toHaveLength(4);
     expect(real.stderr).toContain('5 of 5 Deployments');
+    expect(real.stderr).not.toContain('Warning');
     expect((await run(...args)).stdout).toBe(
       'This restore has already finished. Nothing was changed. To restore the backup once more with other options, add --again.\n',
     );

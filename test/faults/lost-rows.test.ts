@@ -115,7 +115,7 @@ describe('a followed table that lost its rows by mistake', () => {
     expect(await works()).toEqual(IDS.slice(3));
 
     const again = { ...options, ignored: ['source'], again: true };
-    expect(await restore(again)).toMatchObject({ unfollowed: [] });
+    expect(await restore(again)).toMatchObject({ unfollowed: [], unmatched: [] });
     const { expiresAt: _, ...others } = deleted;
     expect(await registrationOf('b')).toEqual({ ...others, isPresent: true, generation: before.generation });
     const restored = await registrationOf('b');
