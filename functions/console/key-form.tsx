@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api.ts';
 import { newRule } from './issuers.ts';
 import { DialogFooter } from './key-actions.tsx';
@@ -37,11 +37,13 @@ export function KeyForm({ path, initial, apiKey, action, ...on }: KeyFormProps) 
   const { isBusy, error, run } = useAction();
   const [fields, setFields] = useState<KeyFields>(() => drafts.take<KeyFields>(path) ?? initial);
   const set = (changes: Partial<KeyFields>) => setFields((before) => ({ ...before, ...changes }));
-  useEffect(() => drafts.note(path, fields), [fields]);
-  useEffect(() => () => drafts.note(path, undefined), []);
+  // Layout effects run before the next event. Other effects run after the browser has painted, so an Escape in the meantime
+  // would discard the input.
+  useLayoutEffect(() => drafts.note(path, fields), [fields]);
+  useLayoutEffect(() => () => drafts.note(path, undefined), []);
   const [start] = useState(() => JSON.stringify(initial));
   const isDirty = JSON.stringify(fields) !== start;
-  useEffect(() => on.onDirty(isDirty), [isDirty]);
+  useLayoutEffect(() => on.onDirty(isDirty), [isDirty]);
   const [lacksScope, setLacksScope] = useState(false);
 
   const attempt = useRef<Attempt & { body: string }>({ body: '', id: '', at: 0 });

@@ -438,6 +438,22 @@ describeInBrowser('a form with input that is not saved', (open) => {
     await question.getByRole('button', { name: 'Discard changes' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     await expect.poll(() => new URL(page.url()).pathname).toBe('/console/deployments/small');
+    // The form also asks if Escape follows the input before the browser has painted the input.
+    await page.getByRole('link', { name: 'Create API key' }).click();
+    await name.waitFor();
+    await page.evaluate(`(async () => {
+      const field = document.querySelector('dialog input');
+      field.value = 'typed';
+      field.dispatchEvent(new InputEvent('input', { bubbles: true }));
+      const { port1, port2 } = new MessageChannel();
+      await new Promise((resolve) => {
+        port1.onmessage = resolve;
+        port2.postMessage(undefined);
+      });
+      field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
+    })()`);
+    await question.getByRole('button', { name: 'Discard changes' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     // Without input, Escape closes the form immediately.
     await page.getByRole('link', { name: 'Create API key' }).click();
     await page.getByRole('dialog').waitFor();
