@@ -87,7 +87,7 @@ const USES = {
     ConditionCheckItem: [PERSON],
   },
   /**
-   * Reads all keys. Records, counts and disables the keys of a person whose access was ended, and writes the events.
+   * For the job that follows the end of a person's access: reads all keys, stores, counts and disables the person's keys, and writes the events.
    */
   findKeys: {
     GetItem: [DEPLOYMENT, PERSON],

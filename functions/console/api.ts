@@ -105,7 +105,7 @@ export class Api {
       body: { subject_token: token },
     });
 
-  /** @param keyId returns only events about this key; undefined for all events of the Deployment */
+  /** @param keyId limits the result to events about this key; undefined means all events of the Deployment */
   events = (deploymentId: string, cursor?: string, keyId?: string) =>
     this.#call<Page<ServiceEvent>>('GET', ['deployments', deploymentId, 'events'], {
       query: { keyId, cursor },

@@ -121,7 +121,7 @@ function LazyPage({ view }: { view: View }) {
     );
   }, [view.page]);
   if (!load) return <UnknownPage />;
-  // The page for temporary tokens contains the field that chooses the Deployment, which must keep the focus.
+  // On the page for temporary tokens, the focus must stay in the field that chooses the Deployment.
   const place = view.page !== 'token' && 'deploymentId' in view ? view.deploymentId : '';
   if (Page) return <Page key={place} view={view as never} />;
   if (failed !== view.page) {

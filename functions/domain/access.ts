@@ -14,8 +14,7 @@ export function precedesEnd(endedAt: number | undefined, signedInAt = 0): boolea
 }
 
 /**
- * Returns a limit for the time at which the person's access was ended. The service accepts this sign-in only if access
- * was ended before the limit.
+ * Returns the cutoff of a sign-in: the service rejects the sign-in if the person's access was ended at this time or later.
  * @returns epoch milliseconds
  */
 export function latestEnd({ at }: SignIn): number {

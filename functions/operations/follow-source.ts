@@ -33,7 +33,7 @@ export interface Settling {
   known: Registration | MalformedRegistration | undefined;
   /** The Deployment in the source; undefined if the source no longer contains it. */
   wanted: SourcedDeployment | undefined;
-  /** The registration to record. If this change registers the Deployment, the Deployment gets this `generation`. */
+  /** The registration to store. If this change registers the Deployment, its generation is the `generation` of this record. */
   next: Omit<Registration, 'isPresent'>;
 }
 

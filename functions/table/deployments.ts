@@ -289,8 +289,7 @@ const GROUP_ATTEMPTS = 5;
 
 /**
  * Deletes a generation of a Deployment with its entries, and writes the marker that the purge deletes as its last step.
- * Reconciliation deletes
- * those of a malformed Deployment whose groups cannot be read.
+ * If the groups of a malformed Deployment cannot be read, reconciliation deletes its entries in groups.
  * @param deployment the Deployment as read
  * @param more further writes in the same transaction
  * @returns false if that generation is already deleted

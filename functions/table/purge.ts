@@ -62,7 +62,7 @@ export async function readPresent(table: Table, id: string): Promise<Present> {
   return present;
 }
 
-/** Reports whether a key has an item, even if the item is malformed. The read is strongly consistent. */
+/** Reports whether there is an item for a key, even a malformed one. The read is strongly consistent. */
 export async function hasApiKey(table: Table, deploymentId: string, ulid: string): Promise<boolean> {
   return (await readItem(table, apiKeyKey(deploymentId, ulid))) !== undefined;
 }

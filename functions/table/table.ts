@@ -60,8 +60,7 @@ export const NOT_REPEATABLE: Attempts = { unknown: 1 };
 /**
  * Calls DynamoDB until there is a response. Only this function retries.
  * @param input function that creates the input of each attempt from the outcome of the previous attempt. An attempt
- *   that timed out can still reach the table at any later time. If a write must not take effect that late, each attempt
- *   needs a different input
+ *   that timed out can still be applied later. If that would be harmful, create a different input for each attempt
  * @throws ServiceError 503 with Retry-After after the last attempt; the original error if retrying would not help
  */
 async function call<O extends Operation>(

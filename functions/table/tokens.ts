@@ -81,8 +81,8 @@ export async function readToken(
 
 /**
  * Writes a token. Its sort key ends in the hash of 256 random bits, so no other item can have the same key.
- * @param newToken function that creates a new token for each attempt. An attempt that reaches the table late, perhaps
- *   after a revocation, then writes a token that no one has. Return only the last token to the caller.
+ * @param newToken function that creates a new token for each attempt. Give the caller only the last one: if an earlier
+ *   attempt takes effect late, perhaps after a revocation, it writes a token that was never given to anyone.
  */
 export async function putToken(table: Table, newToken: () => Token): Promise<void> {
   await putItem(table, () => ({ Item: toToken(newToken()) }));

@@ -188,7 +188,7 @@ const sync = (service: InProcess, records: DynamoDBRecord[]) =>
   });
 
 let count = 0;
-/** The list is long enough for all commands of the calls. */
+/** The list has an entry for every request that the calls send to DynamoDB. */
 const order = fc.array(fc.nat({ max: 11 }), { minLength: 24, maxLength: 24 });
 const change = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(put({ groups: [] }), put({ groups: ['b'] })) },
