@@ -164,13 +164,13 @@ const HAS_ATTRIBUTES = /^(Item|Attributes|\w*Key|Ex\w+Values)$/;
 
 /** Converts the attributes in a request or a response. @param name name of the field that holds `value` */
 function converted(convert: (value: Json) => unknown, value: Json, name = ''): Json {
-  if (value && HAS_ATTRIBUTES.test(name)) return mapped(value, convert);
+  if (Object(value) !== value) return value;
+  if (HAS_ATTRIBUTES.test(name)) return mapped(value, convert);
   if (name === 'Responses')
     return mapped(value, (items) => items.map((item: object) => mapped(item, convert)));
-  if (Array.isArray(value)) return value.map((one) => converted(convert, one, name.slice(0, -1)));
-  return Object(value) === value
-    ? mapped(value, (field, itsName) => converted(convert, field, itsName))
-    : value;
+  return Array.isArray(value)
+    ? value.map((one) => converted(convert, one, name.slice(0, -1)))
+    : mapped(value, (field, itsName) => converted(convert, field, itsName));
 }
 
 function mapped<T>(from: object, to: (value: Json, name: string) => T): Record<string, T> {
