@@ -390,7 +390,8 @@ it('10,000 random requests in CI cause no 5xx response and gain no access', {
   timeout: 300_000,
 }, async () => {
   stack.logs.clear();
-  const property = () => fc.assert(fc.asyncProperty(requests, ask), { numRuns: Math.ceil(REQUESTS / AT_ONCE) });
+  const property = () =>
+    fc.assert(fc.asyncProperty(requests, ask), { numRuns: Math.ceil(REQUESTS / AT_ONCE) });
   await Promise.all(Array.from({ length: AT_ONCE }, property));
   expect(seen.busy).toBeLessThanOrEqual(REQUESTS * BUSY);
   // Checks that enough requests were valid to make the other results meaningful.
