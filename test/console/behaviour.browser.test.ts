@@ -203,7 +203,9 @@ describeInBrowser('a member in the console', (open) => {
     await expectCraft(page);
     await page.goto(`${stack.url}/token?deployment=${id}`);
     await page.getByRole('button', { name: 'Create temporary token' }).click();
-    await page.getByText('Not found, or you don’t have access.').waitFor();
+    // The list of tokens shows the same error when its response arrives.
+    const form = page.getByRole('region', { name: 'Create a temporary token' });
+    await form.getByText('Not found, or you don’t have access.').waitFor();
   });
 });
 
