@@ -197,7 +197,7 @@ describeInBrowser('a member in the console', (open) => {
       [id, '/temporary-tokens'],
     ]) {
       await page.goto(`${stack.url}/console/deployments/${target}${rest}`);
-      await page.getByText('Not found, or you don’t have access.').waitFor();
+      await page.getByText('Not found, or you don’t have access.').first().waitFor();
       expect(await page.content()).not.toContain('not yours');
     }
     await expectCraft(page);

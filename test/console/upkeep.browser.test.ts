@@ -520,7 +520,7 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
 
     await callAs(stack, 'admin', 'DELETE', path);
     await page.reload();
-    await page.getByText('Not found, or you don’t have access.').waitFor();
+    await page.getByText('Not found, or you don’t have access.').first().waitFor();
     expect(await page.content()).not.toContain('registered');
 
     const other = (await open()).page;
