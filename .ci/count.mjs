@@ -23,7 +23,10 @@ if (total.skipped > 0) console.log(`${total.skipped} skipped`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 
-/** Counts the tests in a report, and adds the failed ones to `failures`. All counts are 0 if the step has no report, or if the test runner wrote none. */
+/**
+ * Counts the tests in a report, and adds the failed ones to `failures`. All counts are 0 if the step has no report, or if
+ * the test runner wrote none.
+ */
 function countsOf(path) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const file of read(path)) {

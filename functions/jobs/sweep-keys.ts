@@ -28,8 +28,8 @@ const ACTOR = systemActor('sweep');
 
 /**
  * Reports keys that expire within 7 days, have expired, are idle, or have trust rules that do not bind a tenant. It
- * reports each of these conditions once, with an event. It also removes outdated active days. The sweep has no effect on whether a key is accepted, because
- * the service decides that each time it reads the key.
+ * reports each of these conditions once, with an event. It also removes outdated active days. The sweep has no effect on
+ * whether a key is accepted, because the service decides that each time it reads the key.
  * @returns the number of events written
  * @throws Error if time runs out. Earlier reports are kept, and the next run (Lambda's retry or the next day's run)
  *   continues after the last completed Deployment.
