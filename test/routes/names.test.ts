@@ -1,4 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
+import { erasePeople } from '../../functions/table/erasure.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 
 const engine = await startTable();
@@ -53,4 +54,23 @@ it('a stack without the setting nameClaim stores no names', async () => {
   ];
   expect(stored).toHaveLength(6);
   expect(JSON.stringify(stored)).not.toContain('Ada');
+});
+
+it('erasing a person also removes their name from keys, temporary tokens, events and stored responses', async () => {
+  await named.register('etl-3');
+  const headers = { 'idempotency-key': 'first' };
+  must(
+    await named.call('POST', '/deployments/etl-3/api-keys', { ...ada, headers, json: { name: 'ci' } }),
+    201,
+  );
+  must(await named.call('POST', '/deployments/etl-3/temporary-tokens', ada), 201);
+  const stored = async () =>
+    JSON.stringify([
+      ...(await named.partition('DEPLOYMENT#etl-3')),
+      ...(await named.partition('EVENTS#etl-3')),
+    ]);
+  // The key, the response to its creation, the temporary token and two events contain the name.
+  expect((await stored()).match(/Ada Lovelace/g)).toHaveLength(5);
+  await erasePeople(named.table, (value) => value === 'admin', false);
+  expect(await stored()).not.toContain('Ada Lovelace');
 });
