@@ -11,7 +11,7 @@ const PROOF = {
   'dynamodb:BatchGetItem': 'reads key and Deployment (and token) at once, strongly consistent',
 };
 
-/** Every action of every function's role, with the call that needs the action. */
+/** The DynamoDB, SQS and other actions that each function's role allows, each with the call that needs the action. */
 const WHY: Record<string, Record<string, string>> = {
   Authorize: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
   Whoami: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
@@ -159,7 +159,7 @@ const WHY: Record<string, Record<string, string>> = {
   },
 };
 
-/** Returns the actions of each function's role, by construct ID. */
+/** Returns the actions that each function's role allows, by the function's construct ID. */
 const granted: Record<string, string[]> = {};
 for (const { Metadata, Properties } of Object.values<Json>(template.findResources('AWS::IAM::Policy'))) {
   const name = Metadata['aws:cdk:path'].split('/')[2];
@@ -167,8 +167,8 @@ for (const { Metadata, Properties } of Object.values<Json>(template.findResource
   granted[name] = [...(granted[name] ?? []), ...actions].toSorted();
 }
 
-describe('the actions that each role may perform', () => {
-  it('every role allows exactly the actions that this test lists', () => {
+describe("Each function's role allows only the actions that the function needs", () => {
+  it('the roles of all functions together allow exactly the listed actions', () => {
     expect(Object.keys(granted).toSorted()).toStrictEqual(Object.keys(WHY).toSorted());
   });
 

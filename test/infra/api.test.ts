@@ -14,7 +14,7 @@ import {
 
 const template = templateOf(WITH_ISSUER);
 
-/** Returns the construct ID of the function that an integration invokes. */
+/** Returns the construct ID of the Lambda function that an API Gateway integration invokes. */
 function handlerOf(integrationId: string): string {
   const integration = template.toJSON().Resources[integrationId];
   expect(integration.Properties).toMatchObject({
@@ -25,7 +25,7 @@ function handlerOf(integrationId: string): string {
   return template.toJSON().Resources[functionId].Metadata['aws:cdk:path'].split('/')[2];
 }
 
-/** The limit is low because each call can fetch an issuer's keys. */
+/** The rate limit is low because each call can make the service fetch an issuer's public keys. */
 const EXPLAIN = {
   'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': {
     ThrottlingRateLimit: 10,
@@ -38,7 +38,7 @@ const routes = Object.values<Json>(template.findResources('AWS::ApiGatewayV2::Ro
     `${RouteKey} ${AuthorizationType} ${handlerOf(Target['Fn::Join'][1][1].Ref)}`,
 );
 
-describe('the API', () => {
+describe('The stack creates the HTTP API', () => {
   it('the API is an HTTP API with a single stage, $default, that deploys automatically', () => {
     template.resourceCountIs('AWS::ApiGatewayV2::Api', 1);
     expect(resourceAt(template, 'Api/Default').Properties).toStrictEqual({
@@ -53,7 +53,7 @@ describe('the API', () => {
     });
   });
 
-  it('the API has exactly the listed routes, and only the OAuth and leak report routes need no sign-in', () => {
+  it('the API has exactly the listed routes, and only the OAuth and leak report routes are public', () => {
     expect(routes.toSorted()).toStrictEqual([
       'DELETE /deployments/{deploymentId} JWT ManageDeployments',
       'DELETE /deployments/{deploymentId}/api-keys/{keyId} JWT ManageKeys',
@@ -89,14 +89,15 @@ describe('the API', () => {
     ]);
   });
 
-  it('the API limits each route under /oauth/ to 100 calls a second to cap the cost, and applies the limit after the routes are created', () => {
+  it('the API limits each route under /oauth/ to 100 calls a second to cap the cost', () => {
     const stage = resourceAt(template, 'Api/Default/DefaultStage');
     const ceiling = { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 };
     expect(stage.Properties.RouteSettings).toStrictEqual({
       'POST /oauth/token': ceiling,
       'POST /oauth/introspect': ceiling,
       'POST /oauth/revoke': ceiling,
-      // This limit is separate from the token endpoint's limit. It is low, because no pipeline waits for this call.
+      // This rate limit is separate from the token endpoint's limit. It can be low, because no pipeline waits for this
+      // call.
       'POST /leaks': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
       ...EXPLAIN,
     });
@@ -104,7 +105,7 @@ describe('the API', () => {
     expect(keys).toEqual(expect.arrayContaining(Object.keys(stage.Properties.RouteSettings)));
   });
 
-  it('the API uses the configured rate limits, and the defaults for omitted values', () => {
+  it('the API uses the configured rate limits, and default limits where none are configured', () => {
     const limited = templateOf({
       ...WITH_ISSUER,
       oauthRateLimit: 'rate=500,burst=1000',
@@ -126,7 +127,7 @@ describe('the API', () => {
     expect(DefaultRouteSettings).toStrictEqual({ ThrottlingRateLimit: 5000, ThrottlingBurstLimit: 1250 });
   });
 
-  it('the API limits explain calls to 10 a second, both for people and under /platform', () => {
+  it("the API limits explain calls to 10 a second, both with a person's sign-in and under /platform", () => {
     const both = templateOf({ ...WITH_ISSUER, platformPrincipals: ARN.PRINCIPAL });
     const { RouteSettings } = resourceAt(both, 'Api/Default/DefaultStage').Properties;
     const limit = { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 10 };
@@ -137,7 +138,7 @@ describe('the API', () => {
     expect(Object.keys(RouteSettings)).toHaveLength(6);
   });
 
-  it("the console adds five routes to the API, and none of their paths collides with the API's own", () => {
+  it("the five routes of the console do not collide with the API's other routes", () => {
     const withConsole = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
     const keys = (of: typeof template) =>
       Object.values<Json>(of.findResources('AWS::ApiGatewayV2::Route')).map(
@@ -157,7 +158,7 @@ describe('the API', () => {
     expect(keys(template).filter((key) => !keys(withConsole).includes(key))).toStrictEqual([]);
   });
 
-  it('when the stack lists IAM principals, every management operation except getting a temporary token also has a /platform route', () => {
+  it('if the stack lists IAM principals, every management operation except creating a temporary token has a /platform route', () => {
     const keys = (context: Record<string, unknown>) =>
       Object.values<Json>(templateOf(context).findResources('AWS::ApiGatewayV2::Route')).map(
         ({ Properties: { RouteKey, AuthorizationType } }) => `${RouteKey} ${AuthorizationType}`,
@@ -215,7 +216,7 @@ describe('the API', () => {
   });
 });
 
-describe("the stack's outputs", () => {
+describe('The stack has outputs for other stacks and for operators', () => {
   const FOR_RUNBOOK = 'For the commands of docs/runbook.md';
   const outputs = (context: Record<string, unknown>): Json => templateOf(context).toJSON().Outputs;
 
@@ -247,7 +248,7 @@ describe("the stack's outputs", () => {
     });
   });
 
-  it("the stack outputs the arguments for the runbook's commands: functions, dead-letter queues and the access log", () => {
+  it("the stack's outputs include the arguments of the runbook's commands: functions, dead-letter queues and the access log", () => {
     const named = Object.entries<Json>(outputs({ ...WITH_ISSUER, deploymentsSource: SOURCE }));
     const names = named.filter(([, it]) => it.Description === FOR_RUNBOOK).map(([name]) => name);
     expect(names.toSorted()).toStrictEqual([
@@ -270,7 +271,7 @@ describe("the stack's outputs", () => {
     expect(used).toContain('PurgeFunctionName');
   });
 
-  it('the stack outputs the URL for IAM principals, which bypasses CloudFront', () => {
+  it('the stack outputs the URL for IAM principals, who bypass CloudFront', () => {
     const platformPrincipals = ARN.PRINCIPAL;
     const { domainName, certificateArn } = EVERYTHING;
     const own = { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] };
@@ -291,7 +292,7 @@ describe("the stack's outputs", () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('ConsoleClientId');
   });
 
-  it('the stack whose outputs are tested has the same root path for all of its constructs', () => {
+  it('the stacks that these tests compare put every construct under the same path', () => {
     const paths = Object.values<Json>(template.toJSON().Resources).map(
       (resource) => resource.Metadata['aws:cdk:path'].split('/')[0],
     );

@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(outdir, { recursive: true }));
 
-/** Runs the app as the CDK CLI does, with the context and output directory in the environment. */
+/** Runs the app as the CDK CLI does, with the context and the output directory in environment variables. */
 function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; stderr: string }> {
   const env = {
     ...process.env,
@@ -40,7 +40,7 @@ function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; std
   });
 }
 
-describe('the app', () => {
+describe('The CDK app synthesises the stack from its context', () => {
   it('the app gives the CDK CLI the same template as a program that calls synthesise', {
     timeout: 180_000,
   }, async () => {
@@ -50,44 +50,44 @@ describe('the app', () => {
     );
   });
 
-  it('the app makes the CDK CLI stop with a sentence about the invalid setting and without a stack trace', async () => {
+  it('the app stops with a sentence about the invalid setting and without a stack trace', async () => {
     expect(await runAsCdk({ stage: 'prod' })).toStrictEqual({
       code: 1,
       stderr: 'stage must be development or production, for example -c stage=production.\n',
     });
   });
 
-  it('synthesise throws an error with the same sentence about an invalid setting as the CDK CLI prints', () => {
+  it('for an invalid setting, synthesise throws an error with the sentence that the CDK CLI prints', () => {
     expect(() => synthesise({ slideInterval: 'never' }, outdir)).toThrow(
       /^slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300\.$/,
     );
   });
 
-  it('names the stack after its stage, so that two stages can exist in one account', () => {
+  it('the app names the stack after its stage, so that two stages can exist in one account', () => {
     const nameOf = (stage: string) => synthesise({ stage }, outdir).getStackArtifact(STACK_ID).stackName;
     expect(nameOf('development')).toBe('deployment-api-keys-development');
     expect(nameOf('production')).toBe('deployment-api-keys-production');
   });
 
-  it('protects the stack against deletion in production only', () => {
+  it('termination protection is on only for production stacks', () => {
     const isProtected = (stage: string) =>
       synthesise({ stage }, outdir).getStackArtifact(STACK_ID).terminationProtection;
     expect([isProtected('production'), isProtected('development')]).toEqual([true, false]);
   });
 
-  it('cdk.json has the feature flags that the installed CDK recommends', () => {
+  it('cdk.json has the feature flags that the installed CDK version recommends', () => {
     const { 'cli-telemetry': _, ...flags } = readJson('cdk.json').context;
     expect(flags).toStrictEqual(readJson('node_modules/aws-cdk-lib/recommended-feature-flags.json'));
   });
 
-  it('two configurations that differ only in lifetimes produce the same resources', () => {
+  it('two configurations that differ only in token lifetimes produce the same resources', () => {
     const ids = (context: Record<string, unknown>) => Object.keys(templateOf(context).toJSON().Resources);
     expect(ids({ ...WITH_ISSUER, tokenLifetime: '3', slideInterval: '0' })).toStrictEqual(ids(WITH_ISSUER));
   });
 });
 
-describe('the stack', () => {
-  it("rejects an IAM principal from another account when the stack's own account is known", () => {
+describe('Synthesis checks who is allowed to administer the stack', () => {
+  it("synthesis rejects an IAM principal from another account if the stack's own account is known", () => {
     const settings = { ...WITH_ISSUER, platformPrincipals: [ARN.PRINCIPAL] };
     const of = (account: string) => () =>
       new DeploymentKeysStack(new App(), STACK_ID, { settings, env: { account, region: 'eu-west-1' } });
@@ -107,14 +107,14 @@ describe('the stack', () => {
       .map((warning) => warning.entry.data);
   };
 
-  it('synthesis warns when nobody can register a Deployment', () => {
+  it('synthesis warns if the settings allow nobody to register a Deployment', () => {
     expect(warningsOf({ issuer: WITH_ISSUER.issuer, audience: 'keys' })).toStrictEqual([
       'Nobody can register a Deployment: set adminGroup, adminScope or platformPrincipals, ' +
         'for example -c adminGroup=platform-admins. [ack: deployment-api-keys:no-administrators]',
     ]);
   });
 
-  it('synthesis does not warn when administrators are configured', () => {
+  it('synthesis does not warn if administrators are configured', () => {
     expect(warningsOf(WITH_ISSUER)).toStrictEqual([]);
     expect(warningsOf({ ...WITH_ISSUER, adminGroup: undefined, adminScope: 'admin' })).toStrictEqual([]);
     const platform = { issuer: WITH_ISSUER.issuer, audience: 'keys', platformPrincipals: ARN.PRINCIPAL };

@@ -19,12 +19,10 @@ import { importsOfFiles } from '../support/imports.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 
-/**
- * The entries of the functions that run before every call to a consumer's API, and their maximum bundle size in bytes.
- */
+/** The functions that run before every call to a consumer's API, each with the maximum size of its bundle in bytes. */
 const WEIGHT = { authorize: 30 * 1024, whoami: 28 * 1024 };
 
-describe('the bundle of a function that is called before every request', () => {
+describe('The bundle of a function that runs before every request stays small', () => {
   beforeAll(() => bundleFunctions());
 
   it.each(Object.entries(WEIGHT))('the bundle of %s is at most %i bytes long', (name, most) => {
@@ -33,20 +31,23 @@ describe('the bundle of a function that is called before every request', () => {
     expect(size).toBeLessThanOrEqual(most);
   });
 
-  it.each(Object.keys(WEIGHT))('the bundle contains only the package that signs requests: %s', (name) => {
-    const { metafile } = buildSync({ ...bundling([name]), write: false, metafile: true });
-    const packages = Object.keys(metafile.inputs).flatMap(
-      (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(path)?.[1] ?? [],
-    );
-    expect([...new Set(packages)]).toStrictEqual(['aws4']);
-  });
+  it.each(Object.keys(WEIGHT))(
+    'the bundle of %s contains no package except the one that signs requests',
+    (name) => {
+      const { metafile } = buildSync({ ...bundling([name]), write: false, metafile: true });
+      const packages = Object.keys(metafile.inputs).flatMap(
+        (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(path)?.[1] ?? [],
+      );
+      expect([...new Set(packages)]).toStrictEqual(['aws4']);
+    },
+  );
 });
 
-describe("a function's bundle", () => {
+describe("A function's bundle runs without node_modules", () => {
   beforeAll(() => bundleFunctions());
 
   it.each(functionNames())(
-    'the bundle is one CommonJS file regardless of the package.json above it: %s',
+    'the bundle of %s is one CommonJS file, regardless of any package.json in a parent folder',
     (name) => {
       expect(readdirSync(join(bundlesDirectory, name)).sort()).toStrictEqual([
         ...(WARMED_UP.includes(name) ? ['entry.mjs'] : []),
@@ -63,12 +64,15 @@ describe("a function's bundle", () => {
     },
   );
 
-  it.each(functionNames())('the bundle has a source map that contains the entry point of %s', (name) => {
-    const { sources } = JSON.parse(readFileSync(sourceMapOf(name), 'utf8'));
-    expect(sources).toContain(`../../../functions/${name}.ts`);
-    const link = '//# sourceMappingURL=index.js.map\n';
-    expect(readFileSync(pathOf(name), 'utf8').endsWith(link)).toBe(!(name in WEIGHT));
-  });
+  it.each(functionNames())(
+    "the source map of the bundle of %s contains the function's entry point",
+    (name) => {
+      const { sources } = JSON.parse(readFileSync(sourceMapOf(name), 'utf8'));
+      expect(sources).toContain(`../../../functions/${name}.ts`);
+      const link = '//# sourceMappingURL=index.js.map\n';
+      expect(readFileSync(pathOf(name), 'utf8').endsWith(link)).toBe(!(name in WEIGHT));
+    },
+  );
 
   it("a function's bundle requires only Node's built-in modules at run time", () => {
     const required = functionNames().flatMap((name) =>
@@ -77,14 +81,14 @@ describe("a function's bundle", () => {
       ),
     );
     const { builtinModules } = process.getBuiltinModule('node:module');
-    // An error message in the SDK mentions this package.
+    // The SDK mentions this package in an error message, so its name is not an import.
     const inProse = '@aws-sdk/signature-v4-crt';
     const asked = required.filter((what) => what !== inProse);
     expect(asked.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
   });
 });
 
-describe('bundling', () => {
+describe('Synthesis rebuilds the bundles only when their code has changed', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
   const [source, outdir] = [join(folder, 'sources'), join(folder, 'bundles')];
   afterAll(() => rmSync(folder, { recursive: true }));
@@ -100,14 +104,14 @@ describe('bundling', () => {
     bundle('one', 'two');
   });
 
-  it('does not rebuild the bundles when nothing has changed', () => {
-    // This text would be overwritten only by a second run.
+  it('synthesis does not rebuild the bundles if nothing has changed', () => {
+    // A second build would overwrite this text.
     writeFileSync(bundleOf('one'), 'kept');
     bundle('one', 'two');
     expect(readFileSync(bundleOf('one'), 'utf8')).toBe('kept');
   });
 
-  it('rebuilds the bundles when a source file has changed, but writes only bundles that differ', () => {
+  it('synthesis rebuilds the bundles if a source file has changed, but writes only bundles that differ', () => {
     const before = statSync(bundleOf('two')).ino;
     write('one', 3);
     bundle('one', 'two');
@@ -115,13 +119,13 @@ describe('bundling', () => {
     expect(statSync(bundleOf('two')).ino).toBe(before);
   });
 
-  it('rebuilds the bundles when a bundle is missing', () => {
+  it('synthesis rebuilds the bundles if a bundle is missing', () => {
     rmSync(bundleOf('one'));
     bundle('one', 'two');
     expect(existsSync(bundleOf('one'))).toBe(true);
   });
 
-  it('rebuilds the bundles after a failed build', () => {
+  it('synthesis rebuilds the bundles after a failed build', () => {
     writeFileSync(join(source, 'one.ts'), 'export const');
     expect(() => bundle('one', 'two')).toThrow(/Expected identifier/);
     write('one', 1);
@@ -130,20 +134,20 @@ describe('bundling', () => {
     expect(readFileSync(bundleOf('one'), 'utf8')).toMatch(/=>1\b/);
   });
 
-  it('deletes the bundles of functions that no longer exist', () => {
+  it('synthesis deletes the bundles of functions that no longer exist', () => {
     rmSync(join(source, 'two.ts'));
     bundle('one');
     expect(readdirSync(outdir)).toStrictEqual(['one']);
   });
 
-  it('rebuilds the bundles when any file of the bundling code changes', async () => {
+  it('synthesis rebuilds the bundles if any file of the bundling code has changed', async () => {
     const code = BUNDLERS.map((path) => relative(process.cwd(), path)).filter((path) => path.endsWith('.ts'));
     const imported = (await importsOfFiles(code)).map(({ to }) => to).filter((to) => to.startsWith('infra/'));
     expect(code).toEqual(expect.arrayContaining(['infra/bundle.ts', 'infra/bundles.ts', ...imported]));
   });
 });
 
-describe('a bundle with added environment variables', () => {
+describe('Synthesis can add environment variables to a bundle', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bundle-with-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const source = join(folder, 'bundles');
@@ -157,23 +161,23 @@ describe('a bundle with added environment variables', () => {
     writeFileSync(join(source, 'one', 'index.js'), 'first');
   });
 
-  it('contains the bundle, and an entry point that sets the variables', () => {
+  it('a bundle with added variables consists of the code and an entry point that sets the variables', () => {
     expect(filesIn(copy())).toStrictEqual({
       'index.js': 'first',
       'entry.mjs': expect.stringContaining('Object.assign(process.env, {"A":"1"});'),
     });
   });
 
-  it('contains the current code when an earlier synthesis wrote older code into the same output folder', () => {
+  it('a bundle with added variables contains the current code even if the output folder has older code', () => {
     const earlier = copy();
     writeFileSync(join(source, 'one', 'index.js'), 'second');
     const later = copy();
     expect(filesIn(later)['index.js']).toBe('second');
-    // The CDK caches assets by path.
+    // The CDK caches assets by their path.
     expect(later).not.toBe(earlier);
   });
 
-  it('replaces files that an interrupted synthesis left in the folder', () => {
+  it('synthesis replaces files of a bundle that an interrupted synthesis left in the output folder', () => {
     const path = copy();
     writeFileSync(join(path, 'index.js'), 'fir');
     writeFileSync(join(path, 'index.js.map'), '');
@@ -181,7 +185,7 @@ describe('a bundle with added environment variables', () => {
     expect(filesIn(path)).toStrictEqual({ 'index.js': 'first', 'entry.mjs': expect.any(String) });
   });
 
-  it('shares the output folder with a bundle that has other variables', () => {
+  it('two bundles of one function with different variables can share the output folder', () => {
     const [one, two] = [copy({ A: '1' }), copy({ A: '2' })];
     expect(filesIn(one)['entry.mjs']).toContain('{"A":"1"}');
     expect(filesIn(two)['entry.mjs']).toContain('{"A":"2"}');

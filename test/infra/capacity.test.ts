@@ -10,17 +10,23 @@ import type { Json } from '../support/template.ts';
 
 beforeAll(() => {
   bundleFunctions();
-  // Skips validating the template, which takes longer than creating it. Other tests validate the template.
+  // Skips the validation of the template, which takes longer than creating it. Other tests validate the template.
   vi.stubEnv('CDK_VALIDATION', 'false');
 });
 
-/** The jobs of a stack, by construct ID: the limit of each invocation, and how many run at the same time. */
+/**
+ * The stack's background jobs by construct ID, each with the write limit of an invocation and the number of concurrent
+ * invocations.
+ */
 type Jobs = Record<string, { unitsPerSecond: string | undefined; invocations: number }>;
 
-/** Number of shards of the table's stream: a new table has four; later, each partition has one. */
+/** Number of shards of the table's stream. A new table has four; later, each partition has one. */
 const shardsOf = ({ maxRead, maxWrite }: Capacity) => Math.max(4, maxRead / 3000 + maxWrite / 1000);
 
-/** Reads from the template which functions event sources and schedules start, and how many at the same time. */
+/**
+ * Reads from the template which functions are started by event sources and schedules, and how many invocations run
+ * concurrently.
+ */
 function jobsOf(capacity: Capacity | undefined): Jobs {
   const settings = capacity && { capacity };
   const stack = new DeploymentKeysStack(new App(), 'Keys', { settings });
@@ -47,8 +53,8 @@ function jobsOf(capacity: Capacity | undefined): Jobs {
   return jobs;
 }
 
-describe('jobs on a table with provisioned capacity', () => {
-  it('run a limited number of invocations at the same time, each with the same share of the write capacity', () => {
+describe('Background jobs share the write capacity of a table with provisioned capacity', () => {
+  it('background jobs run a limited number of invocations concurrently, each with the same share of the write capacity', () => {
     const capacity = { minRead: 100, maxRead: 1000, minWrite: 100, maxWrite: 500, utilization: 60 };
     expect(jobsOf(capacity)).toStrictEqual({
       EndAccess: { unitsPerSecond: '1.92', invocations: 3 },
@@ -58,7 +64,7 @@ describe('jobs on a table with provisioned capacity', () => {
     });
   });
 
-  it('write at most a quarter of the minimum write capacity, even if all of them run at the same time', {
+  it('background jobs use at most a quarter of the minimum write capacity, even if all of them run concurrently', {
     timeout: 120_000,
   }, () => {
     const units = (least: number) =>
@@ -82,7 +88,7 @@ describe('jobs on a table with provisioned capacity', () => {
           return total + Number(unitsPerSecond) * invocations;
         }, 0);
         expect(sum).toBeLessThanOrEqual(capacity.minWrite / 4);
-        // The jobs also use their share, except for what rounding takes.
+        // Together, the jobs use the whole quarter, except for what is lost by rounding down.
         expect(sum).toBeGreaterThan((capacity.minWrite / 4) * 0.8);
       }),
       { numRuns: sample(40), examples: [[smallest], [largest]] },
@@ -90,7 +96,7 @@ describe('jobs on a table with provisioned capacity', () => {
   });
 });
 
-it('jobs have no limit on an on-demand table', () => {
+it('background jobs have no write limit on an on-demand table', () => {
   const limits = Object.values(jobsOf(undefined)).map(({ unitsPerSecond }) => unitsPerSecond);
   expect(limits).toStrictEqual([undefined, undefined, undefined, undefined]);
 });

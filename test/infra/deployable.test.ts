@@ -9,7 +9,7 @@ import { ARN, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../
 
 const PLACE = { account: '111122223333', region: 'eu-west-1' };
 
-/** Returns the error with which synthesis stops, or undefined if it succeeds. */
+/** Returns the error that stops the synthesis, or undefined if the synthesis succeeds. */
 function errorOf(settings: object, env?: { account: string; region: string }) {
   try {
     new DeploymentKeysStack(new App(), 'Keys', { settings, ...(env && { env }) });
@@ -20,7 +20,7 @@ function errorOf(settings: object, env?: { account: string; region: string }) {
   }
 }
 
-describe('an issuer that AWS cannot reach', () => {
+describe('Synthesis rejects issuers that AWS cannot reach', () => {
   it.each([
     'https://localhost/realms/staff',
     'http://127.0.0.1:9000',
@@ -30,7 +30,7 @@ describe('an issuer that AWS cannot reach', () => {
     'https://login.corp/realms/staff',
     'https://login.platform.internal/realms/staff',
     'https://login.local./realms/staff',
-  ])('synthesis rejects %s as the issuer that signs people in', (issuer) => {
+  ])("synthesis rejects %s as the issuer for people's sign-in", (issuer) => {
     expect(errorOf({ ...WITH_ISSUER, issuer })).toBe(
       "issuer must have a public host name, because API Gateway fetches the issuer's configuration from the internet, " +
         'for example -c issuer=https://login.example.com/realms/staff.',
@@ -69,7 +69,7 @@ describe('an issuer that AWS cannot reach', () => {
   });
 });
 
-describe('settings that refer to resources outside the stack', () => {
+describe('Synthesis checks the Regions and accounts of resources that settings refer to', () => {
   const other = (arn: string) => arn.replace('eu-west-1', 'eu-central-1');
   const table = { ...SOURCE, table: other(SOURCE.table), stream: other(SOURCE.stream) };
 
@@ -119,7 +119,7 @@ describe('settings that refer to resources outside the stack', () => {
   });
 });
 
-describe('accountConcurrency', () => {
+describe('Synthesis checks accountConcurrency against the reserved concurrency', () => {
   it.each([
     ['10', 'reserved=5', false],
     ['1000', 'reserved=901', false],
@@ -127,7 +127,7 @@ describe('accountConcurrency', () => {
     ['110', 'provisioned=11', false],
     ['110', 'provisioned=10', true],
   ])(
-    'with an account concurrency of %s, synthesis accepts authorizerConcurrency %s: %s',
+    'with an account concurrency of %s, the result for authorizerConcurrency %s is: %s',
     (accountConcurrency, authorizerConcurrency, isAccepted) => {
       expect(errorOf({ ...WITH_ISSUER, accountConcurrency, authorizerConcurrency })).toBe(
         isAccepted
@@ -145,7 +145,7 @@ describe('accountConcurrency', () => {
     ['50', 2],
     ['10', 1],
   ])(
-    'with an account concurrency of %s, the purge processes %d batches of a shard in parallel',
+    'with an account concurrency of %s, the purge processes %d batches of each stream shard in parallel',
     (accountConcurrency, factor) => {
       const { Properties } = resourceAt(
         templateOf({ ...WITH_ISSUER, accountConcurrency }),
@@ -156,7 +156,7 @@ describe('accountConcurrency', () => {
   );
 });
 
-describe("the authorizer function's policy", () => {
+describe("The authorizer function's policy stays within Lambda's size limit", () => {
   it("the authorizer function's policy fits into 20 KB with the maximum number of consumerAccounts and the longest names", () => {
     const consumerAccounts = Array.from({ length: 50 }, (_, at) => String(100_000_000_000 + at));
     const stack = new Stack(new App(), 'Keys');
@@ -177,7 +177,7 @@ describe("the authorizer function's policy", () => {
   });
 });
 
-describe("a function's environment variables", () => {
+describe("A function's environment variables stay within Lambda's size limit", () => {
   it('synthesis reports which setting makes the environment variables larger than Lambda allows', () => {
     const platformPrincipals = Array.from(
       { length: 20 },

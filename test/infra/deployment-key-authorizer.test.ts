@@ -24,7 +24,7 @@ const defaults = {
 } as const;
 
 /**
- * Creates a consumer's stack.
+ * Creates a stack of a consumer.
  * @param routes `METHOD /path` of the routes that use the authorizer
  */
 function httpApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
@@ -57,8 +57,8 @@ function restApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
 const propertiesOf = (stack: Stack, type: string): Json[] =>
   Object.values<Json>(Template.fromStack(stack).findResources(type)).map(({ Properties }) => Properties);
 
-describe('DeploymentKeyAuthorizer with an authorizer in another account', () => {
-  it('with an authorizer in another account, a REST API sends the whole request and does not cache results', () => {
+describe("A consumer's stack can use an authorizer in another account", () => {
+  it('a REST API sends the whole request to an authorizer in another account and does not cache results', () => {
     expect(propertiesOf(restApi().stack, 'AWS::ApiGateway::Authorizer')).toMatchObject([
       {
         Type: 'REQUEST',
@@ -70,7 +70,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
     ]);
   });
 
-  it('with an authorizer in another account, an HTTP API uses payload 2.0 and simple responses, and does not cache results', () => {
+  it('an HTTP API uses payload 2.0, simple responses and no cache for an authorizer in another account', () => {
     expect(propertiesOf(httpApi().stack, 'AWS::ApiGatewayV2::Authorizer')).toMatchObject([
       {
         AuthorizerType: 'REQUEST',
@@ -87,7 +87,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
   it.each([
     ['REST', () => restApi().stack],
     ['HTTP', () => httpApi().stack],
-  ])('on a %s API, gives API Gateway a role that can only invoke the authorizer', (_, stack) => {
+  ])('a %s API has a role with which API Gateway can only invoke the authorizer', (_, stack) => {
     expect(propertiesOf(stack(), 'AWS::IAM::Policy')).toStrictEqual([]);
     expect(propertiesOf(stack(), 'AWS::IAM::Role')).toStrictEqual([
       {
@@ -120,7 +120,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
     ]);
   });
 
-  it('changing the authorizer redeploys a protected REST API', () => {
+  it('a protected REST API is deployed again when its authorizer changes', () => {
     const deployment = (options: Options) =>
       Object.keys(Template.fromStack(restApi(options).stack).findResources('AWS::ApiGateway::Deployment'))[0];
     expect(deployment({})).toBe(deployment({}));
@@ -128,7 +128,7 @@ describe('DeploymentKeyAuthorizer with an authorizer in another account', () => 
   });
 });
 
-describe('DeploymentKeyAuthorizer in the same app as the service', () => {
+describe('DeploymentKeyAuthorizer can be in the same app as the service', () => {
   function inApp(isOneStack: boolean) {
     const app = new App();
     const owner = new Stack(app, 'Owner');
@@ -164,7 +164,7 @@ describe('DeploymentKeyAuthorizer in the same app as the service', () => {
   });
 });
 
-describe('DeploymentKeyAuthorizer: requiredScopes', () => {
+describe('DeploymentKeyAuthorizer passes requiredScopes in stage variables', () => {
   const variable = (requiredScopes: DeploymentKeyAuthorizerProps['requiredScopes'], routes: string[]) => {
     const options = { requiredScopes, handlerChecksDeployment: true };
     const ofHttp = Template.fromStack(httpApi(options, routes).stack).findResources(
@@ -250,7 +250,7 @@ describe('DeploymentKeyAuthorizer: requiredScopes', () => {
   });
 });
 
-describe('DeploymentKeyAuthorizer: synthesis', () => {
+describe('Synthesis rejects routes that DeploymentKeyAuthorizer cannot check', () => {
   const faultsOf = ({ authorizer }: { authorizer: DeploymentKeyAuthorizer }) => authorizer.node.validate();
 
   it.each([
@@ -290,7 +290,7 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
     },
   );
 
-  it('synthesis succeeds when a rule for ANY covers the method, or when rules for methods cover ANY', () => {
+  it('requiredScopes can cover a GET route with a rule for ANY, and an ANY route with a rule for GET', () => {
     const of = (rule: string, route: string) => {
       const requiredScopes: Options['requiredScopes'] = { [rule as `GET /${string}`]: 'any' };
       return faultsOf(restApi({ requiredScopes, handlerChecksDeployment: true }, [route]));
@@ -320,11 +320,11 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
       { deploymentParameter: '{d}' },
       'deploymentParameter must be the name of a path parameter, without braces.',
     ],
-  ])('synthesis fails for an invalid %s', (_, options, message) => {
+  ])('synthesis fails for a DeploymentKeyAuthorizer with an invalid %s', (_, options, message) => {
     expect(() => httpApi(options)).toThrow(message);
   });
 
-  it('DeploymentKeyAuthorizer has no property for a result cache', () => {
+  it('DeploymentKeyAuthorizer has no property that turns on result caching', () => {
     // @ts-expect-error: this compiles only if someone adds such a property.
     const options: Options = { resultsCacheTtl: 300 };
     expect(JSON.stringify(Template.fromStack(httpApi(options).stack).toJSON())).toContain(
@@ -333,8 +333,8 @@ describe('DeploymentKeyAuthorizer: synthesis', () => {
   });
 });
 
-describe('the stack that owns the authorizer', () => {
-  it("publishes the authorizer's ARN as an output and an SSM parameter", () => {
+describe("Other accounts can find and invoke the service's authorizer", () => {
+  it("the service's stack publishes the authorizer's ARN as an output and an SSM parameter", () => {
     const template = templateOf(WITH_ISSUER);
     const arn = { 'Fn::GetAtt': [resourceAt(template, 'Authorize/Function').id, 'Arn'] };
     expect(template.toJSON().Outputs.AuthorizerFunctionArn.Value).toStrictEqual(arn);

@@ -25,14 +25,14 @@ function synthesise(props: Partial<DeploymentKeySecretProps> = {}, app = new App
   return Template.fromStack(stack);
 }
 const template = synthesise();
-/** Returns the only resource of a type, with its logical ID. */
+/** Returns the only resource of one type, with its logical ID. */
 function the(type: string, of = template): Json {
   const [[id, resource] = [], ...others] = Object.entries<Json>(of.findResources(type));
   expect(others).toStrictEqual([]);
   return { id, ...resource };
 }
 /**
- * Returns the role's policy whose logical ID contains this string: `Reach` for the permitted calls, or `Default` for
+ * Returns the role's policy whose logical ID contains the given string: `Reach` for calls to the service, `Default` for
  * the log.
  */
 const policyOf = (of: Template, name: string): Json => {
@@ -44,8 +44,8 @@ const policyOf = (of: Template, name: string): Json => {
 const secretId = the('AWS::SecretsManager::Secret').id;
 const keyOf = (of: Template) => the('Custom::DeploymentKeySecret', of);
 
-describe('DeploymentKeySecret', () => {
-  it("creates a secret without a value, and a custom resource with the secret's ARN and the requested key", () => {
+describe('DeploymentKeySecret stores an API key in Secrets Manager', () => {
+  it("DeploymentKeySecret creates an empty secret, and a custom resource with the secret's ARN and the key's properties", () => {
     expect(the('AWS::SecretsManager::Secret').Properties).toStrictEqual({
       Description: 'ID and secret of the API key reports of the Deployment etl',
     });
@@ -61,7 +61,7 @@ describe('DeploymentKeySecret', () => {
     });
   });
 
-  it('passes every property to the custom resource', () => {
+  it('DeploymentKeySecret passes every property to its custom resource', () => {
     const wishes = {
       expiresAt: '2030-01-31T12:00:00Z',
       networks: ['203.0.113.0/24'],
@@ -97,7 +97,7 @@ describe('DeploymentKeySecret', () => {
     expect(the('AWS::Logs::LogGroup', wished).Properties).toStrictEqual({ RetentionInDays: 90 });
   });
 
-  it("takes the secret's ARN from the custom resource, so that nothing reads the secret before the key exists", () => {
+  it("DeploymentKeySecret takes the secret's ARN from its custom resource, so that nothing reads the secret before the key exists", () => {
     const attribute = (name: string) => ({ 'Fn::GetAtt': [keyOf(template).id, name] });
     const { Outputs } = template.toJSON();
     expect(Outputs.Secret.Value).toStrictEqual(attribute('SecretArn'));
@@ -105,7 +105,7 @@ describe('DeploymentKeySecret', () => {
     expect(Outputs.RoleArn.Value).toStrictEqual({ 'Fn::GetAtt': [the('AWS::IAM::Role').id, 'Arn'] });
   });
 
-  it('creates a role with the given name that can manage the keys of one Deployment and write one secret', () => {
+  it('DeploymentKeySecret creates a role with the given name that manages the keys of one Deployment and writes one secret', () => {
     expect(the('AWS::IAM::Role').Properties.RoleName).toBe('etl-key-secret');
     const keys = 'platform/deployments/etl/api-keys';
     const [logs, reach] = [policyOf(template, 'Default'), policyOf(template, 'Reach')];
@@ -136,18 +136,19 @@ describe('DeploymentKeySecret', () => {
     ]);
   });
 
-  it('creates new resources for a different Deployment, so that a rollback finds the old resources unchanged', () => {
+  it('DeploymentKeySecret creates new resources if its Deployment changes, so that a rollback finds the old resources unchanged', () => {
     const other = synthesise({ deploymentId: 'etl2' });
     expect(the('AWS::SecretsManager::Secret', other).id).not.toBe(secretId);
     expect(keyOf(other).id).not.toBe(keyOf(template).id);
-    // The role must be able to delete the old key, so CloudFormation deletes the role's policy only after the key.
+    // The role must still be able to delete the old key, so CloudFormation deletes the role's policy only after the
+    // key.
     expect(policyOf(other, 'Reach').id).not.toBe(policyOf(template, 'Reach').id);
     expect(keyOf(template).DependsOn).toStrictEqual([policyOf(template, 'Reach').id]);
     const rotated = synthesise({ rotation: '2026-11', keyName: 'other' });
     expect(keyOf(rotated).id).toBe(keyOf(template).id);
   });
 
-  it("gets the Region from a secret's ARN that is known only at deployment", () => {
+  it("DeploymentKeySecret takes the Region from a secret's ARN that is known only at deployment", () => {
     const platformArn = Fn.importValue('PlatformArn');
     const region = keyOf(synthesise({ platformArn })).Properties.PlatformRegion['Fn::Select'];
     expect(region).toStrictEqual([3, { 'Fn::Split': [':', expect.anything()] }]);
@@ -161,11 +162,11 @@ describe('DeploymentKeySecret', () => {
     ['roleName', 'a/b'],
     ['roleName', ''],
     ['scopes', []],
-  ])('rejects an invalid %s, %j, with its rule and an example', (name, value) => {
+  ])('DeploymentKeySecret rejects an invalid %s, %j, with the rule and an example', (name, value) => {
     expect(() => synthesise({ [name]: value })).toThrow(new RegExp(`^${name} must .*for example`));
   });
 
-  it('synthesis fails for a DeploymentKeySecret in an app whose service sets keysWithSecrets to false, and the error names the construct', () => {
+  it('synthesis fails for a DeploymentKeySecret if the service in the app sets keysWithSecrets to false', () => {
     const synthesised = (keysWithSecrets: boolean) => {
       const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });
       new DeploymentKeys(new Stack(app, 'Service'), 'Keys', { keysWithSecrets });
@@ -178,7 +179,7 @@ describe('DeploymentKeySecret', () => {
     expect(synthesised(true)).not.toThrow();
   });
 
-  it('DeploymentKeySecret passes both rule packs', () => {
+  it('DeploymentKeySecret passes both rule packs, AwsSolutions and Serverless', () => {
     const app = new App();
     applyRulePacks(app);
     synthesise({}, app);

@@ -21,7 +21,7 @@ const ofType = (template: Template, type: string): Json[] => Object.values(templ
 const variablesOf = (template: Template, name: string): Json =>
   resourceAt(template, `${name}/Function`).Properties.Environment.Variables;
 
-describe("the stack's settings", () => {
+describe('Each setting changes the resources that it describes', () => {
   it("domainName becomes the API's only address and its issuer, and turns off the default endpoint", () => {
     const { domainName, certificateArn } = EVERYTHING;
     const named = templateOf({ ...WITH_ISSUER, domainName, certificateArn });
@@ -45,14 +45,14 @@ describe("the stack's settings", () => {
     expect(ofType(plain, 'AWS::CloudFront::Distribution')).toStrictEqual([]);
   });
 
-  it('webAclArn puts an uncached CloudFront distribution with this web ACL in front of the API', () => {
+  it('webAclArn puts a CloudFront distribution with this web ACL and without caching in front of the API', () => {
     const { DistributionConfig: front } = resourceAt(full, 'Api/Front/Default').Properties;
     expect(front).toMatchObject({
       Aliases: ['keys.example.com'],
       WebACLId: ARN.WEB_ACL,
       ViewerCertificate: { AcmCertificateArn: ARN.CERTIFICATE, MinimumProtocolVersion: 'TLSv1.2_2021' },
       DefaultCacheBehavior: {
-        // AWS's managed policies CachingDisabled and AllViewerExceptHostHeader.
+        // These are the IDs of AWS's managed policies CachingDisabled and AllViewerExceptHostHeader.
         CachePolicyId: '4135ea2d-6df8-44a3-9df3-4b5a84be39ad',
         OriginRequestPolicyId: 'b689b0a8-53d0-40ab-baf2-68738e2966ac',
         ViewerProtocolPolicy: 'https-only',
@@ -65,7 +65,7 @@ describe("the stack's settings", () => {
     });
   });
 
-  it('encryptionKey encrypts the table, and roles that use the table may use the key only through DynamoDB', () => {
+  it('encryptionKey encrypts the table, and roles that use the table can use the key only through DynamoDB', () => {
     const { Properties: table } = resourceAt(full, 'Table/Default');
     expect(table.Replicas[0].SSESpecification).toStrictEqual({ KMSMasterKeyId: ARN.KEY });
     const statementsOf = (name: string): Json[] =>
@@ -100,7 +100,7 @@ describe("the stack's settings", () => {
     expect(new Set(boundaries(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('authorizerConcurrency reserves capacity only for the authorizer, with warm environments behind an alias', () => {
+  it('authorizerConcurrency reserves capacity only for the authorizer, and keeps environments of its alias warm', () => {
     const concurrencies = ofType(full, 'AWS::Lambda::Function').map(
       (resource) => resource.Properties.ReservedConcurrentExecutions,
     );
@@ -115,7 +115,7 @@ describe("the stack's settings", () => {
     expect(resourceAt(full, 'SharedAuthorizer/Parameter').Properties.Value).toStrictEqual({ Ref: alias.id });
   });
 
-  it('accounts in consumerAccounts may invoke only the authorizer', () => {
+  it('accounts in consumerAccounts can invoke only the authorizer', () => {
     const invoked = (template: Template) =>
       ofType(template, 'AWS::Lambda::Permission')
         .map((permission) => permission.Properties)
@@ -167,7 +167,7 @@ describe("the stack's settings", () => {
   });
 });
 
-describe('the DeploymentKeys construct', () => {
+describe('The DeploymentKeys construct works in any stack', () => {
   const inStack = (stack: Stack, props: ConstructorParameters<typeof DeploymentKeys>[2]) => {
     const keys = new DeploymentKeys(stack, 'Keys', props);
     return { keys, template: Template.fromStack(stack) };
@@ -182,7 +182,7 @@ describe('the DeploymentKeys construct', () => {
     expect(keys.firstAdministrator).toHaveLength(2);
   });
 
-  it("DeploymentKeys imports a key and a topic of another stack by that stack's exports", () => {
+  it('DeploymentKeys uses a key and a topic of another stack through CloudFormation exports', () => {
     const app = new App();
     const other = new Stack(app, 'Other');
     const stack = new Stack(app, 'Theirs');

@@ -20,7 +20,7 @@ const [tableId] = Object.entries(resourcesOf(undefined)).find(
   ([, { Type }]) => Type === 'AWS::DynamoDB::GlobalTable',
 ) as [string, Json];
 
-/** Roles that may use the table or read its stream. */
+/** Roles that use the table or read its stream. */
 const usersOfTable = (resources: Record<string, Json>) =>
   Object.entries(resources)
     .filter(isPolicy)
@@ -29,7 +29,7 @@ const usersOfTable = (resources: Record<string, Json>) =>
     )
     .map(([, policy]) => roleOf(policy));
 
-describe('changing encryptionKey on a running stack', { timeout: 120_000 }, () => {
+describe('encryptionKey can be changed on a running stack', { timeout: 120_000 }, () => {
   it.each([
     ['to another key', ARN.KEY, OTHER_KEY],
     ['from the AWS managed key', undefined, ARN.KEY],
@@ -54,11 +54,11 @@ describe('changing encryptionKey on a running stack', { timeout: 120_000 }, () =
   ])(
     "#60: changing encryptionKey deletes the previous key's policies after updating the table, %s",
     (_, after) => {
-      // The followed table has its own key, which does not change.
+      // A followed table has its own KMS key, which does not change here.
       const withoutSource = { ...EVERYTHING, deploymentsSource: undefined };
       const of = (encryptionKey?: string) =>
         templateOf({ ...withoutSource, encryptionKey }).toJSON().Resources;
-      // At the end of an update, CloudFormation deletes resources that the template no longer contains.
+      // CloudFormation deletes resources that are no longer in the template at the end of an update.
       const previous = policiesOfKey(of(ARN.KEY), ARN.KEY);
       expect(previous.length).toBeGreaterThan(10);
       const left = previous.filter(([id]) => id in of(after));
@@ -66,7 +66,7 @@ describe('changing encryptionKey on a running stack', { timeout: 120_000 }, () =
     },
   );
 
-  it('changing encryptionKey does not change any other policy', () => {
+  it('a change of encryptionKey does not change any other policy', () => {
     const others = (key: string) =>
       Object.fromEntries(
         Object.entries(resourcesOf(key))

@@ -17,8 +17,8 @@ const propertiesOf = (type: string, of = template): Json[] =>
   Object.values<Json>(of.findResources(type)).map(({ Properties }) => Properties);
 const rules = Object.values<Json>(template.findResources('AWS::Events::Rule'));
 
-describe('the example rules for the event bus', () => {
-  it('the example event rules send mail to each address through a topic', () => {
+describe('The example event rules forward events to mail, chat and an archive', () => {
+  it('the example event rules send mail to each address through an SNS topic', () => {
     expect(propertiesOf('AWS::SNS::Subscription')).toMatchObject([
       { Protocol: 'email', Endpoint: 'platform@example.com' },
     ]);
@@ -56,12 +56,12 @@ describe('the example rules for the event bus', () => {
   });
 });
 
-describe('messages from the example rules', async () => {
+describe('The example event rules write readable messages', async () => {
   const stack = await runStack();
   await makeDeployment(stack, 'etl');
   afterEach(() => stack.clock.release());
 
-  /** Returns the inputs that the targets get for the events of one type on the service's bus. */
+  /** Returns the inputs that the rules' targets get for events of one type on the service's bus. */
   const messages = (type: string) =>
     stack.buses
       .flatMap(({ entries }) => entries)

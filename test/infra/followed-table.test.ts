@@ -12,7 +12,7 @@ const template = templateOf({ deploymentsSource: SOURCE });
 const mappingOf = (deploymentsSource: object) =>
   resourceAt(templateOf({ deploymentsSource }), 'SyncDeployments/Function/Stream').Properties;
 
-describe('a followed table (deploymentsSource)', () => {
+describe('The service can follow a table of another team (deploymentsSource)', () => {
   const { Properties: mapping } = resourceAt(template, 'SyncDeployments/Function/Stream');
 
   it("a followed table's stream triggers its own function, in order, from the oldest record", () => {
@@ -26,7 +26,7 @@ describe('a followed table (deploymentsSource)', () => {
     expect(mapping).not.toHaveProperty('ParallelizationFactor');
   });
 
-  it("a followed table's stream retries a record until it expires and then sends it to its own dead-letter queue", () => {
+  it('a failed record of a followed table is retried until it expires and is then sent to a separate dead-letter queue', () => {
     const failures = { 'Fn::GetAtt': [idAt(template, 'DeploymentsSource/Failures'), 'Arn'] };
     expect(mapping).toMatchObject({
       MaximumRetryAttempts: 1000,
@@ -35,7 +35,7 @@ describe('a followed table (deploymentsSource)', () => {
     });
   });
 
-  it('a followed table triggers the function only for rows that are or were Deployments, as far as an event filter can tell', () => {
+  it('the event filter of a followed table passes only rows that are or were Deployments, as far as a filter can decide', () => {
     const filtersOf = (where?: object) =>
       mappingOf({ ...plain, where }).FilterCriteria?.Filters.map(({ Pattern }: Json) => JSON.parse(Pattern));
     const image = { type: { S: ['deployment'] }, version: { N: ['2', '3'] } };
@@ -48,7 +48,7 @@ describe('a followed table (deploymentsSource)', () => {
     }
   });
 
-  it('two functions can read a followed table and use its KMS key if it has one, but can do nothing else with the table', () => {
+  it('two functions can read a followed table and use its KMS key, but can do nothing else with it', () => {
     const onSource = (name: string) =>
       Object.values<Json>(template.findResources('AWS::IAM::Policy'))
         .filter(({ Metadata }) => Metadata['aws:cdk:path'].includes(`/${name}/Role/`))
@@ -70,7 +70,7 @@ describe('a followed table (deploymentsSource)', () => {
     expect(others).toStrictEqual([[], [], []]);
   });
 
-  it('a followed table can be created in the same app, which passes its ARNs to the service', () => {
+  it("a followed table can be created in the service's app, which passes its ARNs to the service", () => {
     const stack = new Stack(new App(), 'Theirs');
     const table = new TableV2(stack, 'Platform', {
       partitionKey: { name: 'id', type: AttributeType.STRING },
@@ -97,7 +97,7 @@ describe('a followed table (deploymentsSource)', () => {
   });
 });
 
-describe('the deploymentsSource setting', () => {
+describe('The deploymentsSource setting is validated', () => {
   it('deploymentsSource is a JSON string in the context, and an object in cdk.json or as a property', () => {
     expect(readSettings({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(
       SOURCE,

@@ -5,7 +5,7 @@ import { WARMED_UP } from '../../infra/bundles.ts';
 import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 /**
- * This function is not part of the service's stack; a construct deploys it into other stacks. See
+ * This function is not part of the service's stack; a construct deploys the function into other stacks. See
  * test/infra/deployment-key-secret.test.ts.
  */
 const FOR_OTHERS = ['deployment-key-secret'];
@@ -50,8 +50,8 @@ const template = templateOf(context);
 const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
 const tableName = { Ref: idAt(template, 'Table/Default') };
 
-describe('the Lambda functions', () => {
-  it("each file directly in functions/ is a Lambda function with the file's name in the template", () => {
+describe('All Lambda functions follow the same conventions', () => {
+  it("every file directly in functions/ is a Lambda function with the file's name in the template", () => {
     expect(functionNames()).toStrictEqual([...FILES, ...FOR_OTHERS].sort());
     template.resourceCountIs('AWS::Lambda::Function', FILES.length);
     expect(FILES.map((file) => at(file).Type)).toStrictEqual(FILES.map(() => 'AWS::Lambda::Function'));
@@ -104,7 +104,7 @@ describe('the Lambda functions', () => {
     ['purge', 512, 60],
     ['reconcile', 512, 300],
     ['sync-deployments', 512, 60],
-  ])('%s has %d MiB of memory and a time limit of %d seconds', (file, memory, timeout) => {
+  ])('%s has %d MiB of memory and a timeout of %d seconds', (file, memory, timeout) => {
     expect(at(file).Properties).toMatchObject({ MemorySize: memory, Timeout: timeout });
   });
 
@@ -127,7 +127,7 @@ describe('the Lambda functions', () => {
     expect(logs.Properties).toStrictEqual({ RetentionInDays: 30 });
   });
 
-  it("in production, but not in development, the Lambda functions' logs are kept after the stack is deleted", () => {
+  it("the Lambda functions' logs are kept after the stack is deleted in production, but not in development", () => {
     const policies = (stage: string) =>
       FILES.map(
         (file) =>
@@ -191,28 +191,28 @@ describe('the Lambda functions', () => {
       'purge',
       { ...metrics, [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } },
     ],
-  ])('%s gets the table name, and no other variables than it needs', (file, environment) => {
+  ])('%s gets the table name and no environment variables that it does not need', (file, environment) => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
       [ENV.tableName]: tableName,
       ...environment,
     });
   });
 
-  it('the publish-events function gets the event bus, but no table', () => {
+  it('the publish-events function gets the name of the event bus, but not of the table', () => {
     expect(at('publish-events').Properties.Environment.Variables).toStrictEqual({
       [ENV.eventBusName]: { Ref: idAt(template, 'EventBus/Default') },
     });
   });
 
-  it('the reference function gets no environment variables', () => {
+  it('the function that serves the API reference gets no environment variables', () => {
     expect(at('reference').Properties.Environment).toBeUndefined();
   });
 
-  it('the metadata function gets the scopes and the trusted issuers, but no table', () => {
+  it('the metadata function gets the names of the scopes and the trusted issuers, but not of the table', () => {
     expect(at('metadata').Properties.Environment.Variables).toStrictEqual({ ...scopes, ...trust });
   });
 
-  it('the console function gets the sign-in issuer, its client, the rule for administrators, the key policy and the trusted issuers, but no table', () => {
+  it('the console function gets the settings that the console shows, but not the name of the table', () => {
     const told = (context: Record<string, unknown>) =>
       resourceAt(templateOf(context), 'Console/Function').Properties.Environment.Variables;
     expect(told(context)).toStrictEqual({
@@ -233,7 +233,7 @@ describe('the Lambda functions', () => {
     });
   });
 
-  it('the stack has no console function when the issuer has no client for the console', () => {
+  it('the stack has no console function if the issuer has no client for the console', () => {
     const paths = Object.values<Json>(templateOf(WITH_ISSUER).findResources('AWS::Lambda::Function')).map(
       (resource) => resource.Metadata['aws:cdk:path'],
     );
@@ -254,7 +254,7 @@ describe('the Lambda functions', () => {
     expect(namesIn({ issuer, audience, adminScope: 'admin' })).not.toContain(ENV.adminGroup);
   });
 
-  it("only the purge and the job that ends people's access may invoke themselves recursively, because each of their messages leaves less work to do", () => {
+  it("only the purge and the job that ends people's access can invoke themselves recursively, because each message leaves less work", () => {
     expect(FILES.map((file) => [file, at(file).Properties.RecursiveLoop])).toStrictEqual([
       ['authorize', 'Terminate'],
       ['console', 'Terminate'],

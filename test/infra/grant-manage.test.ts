@@ -22,25 +22,25 @@ const TRUSTED = new iam.ServicePrincipal('codebuild.amazonaws.com');
 
 const ofType = (stack: Stack, type: string): Json[] =>
   Object.values(Template.fromStack(stack).findResources(type));
-/** The keys of the routes that need a SigV4 signature. */
+/** Returns the keys of the routes that require a SigV4 signature. */
 const platformRoutes = (stack: Stack): string[] =>
   ofType(stack, 'AWS::ApiGatewayV2::Route')
     .filter(({ Properties }) => Properties.AuthorizationType === 'AWS_IAM')
     .map(({ Properties }) => Properties.RouteKey)
     .toSorted();
-/** The lists of principals that the functions have. */
+/** Returns the lists of IAM principals in the functions' environment variables. */
 const lists = (stack: Stack): Json[] =>
   ofType(stack, 'AWS::Lambda::Function')
     .map(({ Properties }) => Properties.Environment?.Variables?.[ENV.platformPrincipals])
     .filter((it) => it !== undefined);
-/** The statements about execute-api in the policies of a stack. */
+/** Returns the statements about execute-api in the policies of a stack. */
 const statements = (stack: Stack): Json[] =>
   ofType(stack, 'AWS::IAM::Policy')
     .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
     .filter(({ Action }) => Action === 'execute-api:Invoke');
 
-describe('grantManage', () => {
-  it('opens the routes under /platform and adds the role to the list of every function behind them', () => {
+describe('grantManage lets an IAM role call the management API', () => {
+  it('grantManage creates the routes under /platform and adds the role to the list in every function that serves them', () => {
     const { stack, keys, role } = service();
     expect(keys.platformUrl).toBeUndefined();
     keys.grantManage(role());
@@ -52,7 +52,7 @@ describe('grantManage', () => {
     expect(lists(stack)).toStrictEqual(Array(5).fill(arn));
   });
 
-  it("allows every route under /platform, and no other route of the service's API", () => {
+  it("grantManage allows every route under /platform, and no other route of the service's API", () => {
     const { stack, keys, role } = service();
     keys.grantManage(role());
     const [{ Resource: resources }] = statements(stack);
@@ -72,13 +72,13 @@ describe('grantManage', () => {
     expect(isAllowed('PUT /platform/people')).toBe(false);
   });
 
-  it('leaves room in the 2,048 characters that IAM allows in the inline policies of a user', () => {
+  it("the policy of grantManage leaves room in the 2,048 characters that IAM allows for a user's inline policies", () => {
     const statement = { Effect: 'Allow', Action: 'execute-api:Invoke', Resource: managedCalls(PLATFORM_ARN) };
     const policy = JSON.stringify({ Version: '2012-10-17', Statement: [statement] });
     expect(policy.length).toBeLessThan(1900);
   });
 
-  it('keeps the principals in platformPrincipals, and adds each principal once', () => {
+  it('grantManage keeps the principals in platformPrincipals, and adds each principal only once', () => {
     const { stack, keys } = service({ platformPrincipals: [PRINCIPAL] });
     const user = iam.User.fromUserArn(stack, 'Ada', `arn:aws:iam::${ACCOUNT}:user/ada`);
     keys.grantManage(iam.Role.fromRoleArn(stack, 'Role', PRINCIPAL));
@@ -88,7 +88,7 @@ describe('grantManage', () => {
     expect(new Set(platformRoutes(stack)).size).toBe(platformRoutes(stack).length);
   });
 
-  it('withdraws the warning that nobody can register a Deployment', () => {
+  it('grantManage removes the warning that nobody can register a Deployment', () => {
     const withoutAdministrators = { issuer: 'https://login.example.com', audience: 'keys' };
     const warnings = ({ stack }: { stack: Stack }) =>
       Annotations.fromStack(stack).findWarning('*', Match.stringLikeRegexp('Nobody can')).length;
@@ -98,7 +98,7 @@ describe('grantManage', () => {
     expect(warnings(granted)).toBe(0);
   });
 
-  it('rejects a principal that /platform cannot accept', () => {
+  it('grantManage rejects a principal that /platform cannot accept', () => {
     const { app, stack, keys } = service();
     const message = 'grantManage needs an IAM role or user, because /platform accepts no other principal.';
     expect(() => keys.grantManage(TRUSTED)).toThrow(message);
@@ -115,7 +115,7 @@ describe('grantManage', () => {
     expect(platformRoutes(stack)).toStrictEqual([]);
   });
 
-  it('rejects a list of more than 20 principals, and a list that is too large for the functions', () => {
+  it('grantManage rejects a list with more than 20 principals or with more text than the functions can hold', () => {
     const { stack, keys } = service();
     const role = (name: string) => iam.Role.fromRoleArn(stack, name, `arn:aws:iam::${ACCOUNT}:role/${name}`);
     for (let at = 0; at < 20; at++) keys.grantManage(role(`r${at}`));
@@ -131,7 +131,7 @@ describe('grantManage', () => {
     }).toThrow(/^platformPrincipals must be shorter: the settings of the function /);
   });
 
-  it('adds the policy of an imported role to the stack of the role', () => {
+  it("grantManage adds the policy of an imported role to the role's stack", () => {
     const { app, stack, keys } = service();
     const other = new Stack(app, 'Other', { env: { account: ACCOUNT, region: 'eu-west-1' } });
     keys.grantManage(iam.Role.fromRoleArn(other, 'Role', PRINCIPAL));

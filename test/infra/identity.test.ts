@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { EVERYTHING, idAt, templateOf } from '../support/template.ts';
 
 /**
- * Resources whose names are stored elsewhere: URLs in pipelines, ARNs in other stacks. If a logical ID changes,
+ * Resources whose names are stored outside the stack: URLs in pipelines, ARNs in other stacks. If a logical ID changes,
  * CloudFormation creates a new resource with a new name. The table's logical ID is tested in table.test.ts.
  */
 const REFERRED_TO = {
@@ -11,13 +11,13 @@ const REFERRED_TO = {
   'EventBus/Default': 'EventBus7B8748AA',
 };
 
-describe('resources that other stacks and people refer to', () => {
+describe('An update does not rename resources that other stacks and people refer to', () => {
   it.each([
     ['in development', {}],
     ['in production', { stage: 'production' }],
     ['with every setting', EVERYTHING],
   ])(
-    'resources that are referenced from outside keep their logical IDs, and therefore their names, %s',
+    'resources that are referenced from outside the stack keep their logical IDs, and therefore their names, %s',
     (_, context) => {
       const template = templateOf(context);
       const found = Object.keys(REFERRED_TO).map((path) => [path, idAt(template, path)]);

@@ -10,7 +10,7 @@ const stack = new Stack(new App(), 'Keys', { stackName: 'keys-production' });
 const keys = new DeploymentKeys(stack, 'Service', {});
 const { namespace, dimension, ...names } = METRIC;
 
-describe("the construct's metrics", () => {
+describe('The construct offers CloudWatch metrics of its stack', () => {
   it.each(Object.values(names))('the construct has a method for %s, with the stack as dimension', (name) => {
     const method = `metric${name}` as 'metricChecksFailed';
     const metric: Metric =
@@ -36,7 +36,7 @@ describe("the construct's metrics", () => {
     });
   });
 
-  it("an alarm on a metric watches the same metric as the service's own alarm", () => {
+  it("an alarm on one of the construct's metrics watches the same metric as the service's own alarm", () => {
     keys.metricChecksFailed().createAlarm(stack, 'Alarm', { threshold: 5, evaluationPeriods: 1 });
     const alarms = Object.values<Json>(Template.fromStack(stack).findResources('AWS::CloudWatch::Alarm'));
     const watched = alarms

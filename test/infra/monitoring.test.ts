@@ -9,7 +9,7 @@ const alarms: Json[] = Object.values(template.findResources('AWS::CloudWatch::Al
 );
 const nameOf = (alarm: Json): string => alarm.AlarmName.replace('deployment-api-keys-development-', '');
 
-/** The heading's anchor, as GitHub generates it. */
+/** Returns the anchor that GitHub generates for a heading. */
 const anchorOf = (heading: string) =>
   heading
     .toLowerCase()
@@ -22,7 +22,7 @@ const sections = new Map(
     .map((section) => [anchorOf(section.slice(0, section.indexOf('\n'))), section]),
 );
 
-describe('the alarms', () => {
+describe("The stack's alarms cover every function, queue and schedule", () => {
   it('the stack has exactly the listed alarms, with the listed thresholds', () => {
     const said = alarms.map((alarm) => [
       nameOf(alarm),
@@ -69,7 +69,7 @@ describe('the alarms', () => {
     (name, alarm) => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
-      // Someone on call searches for the name of the alarm.
+      // Whoever is on call searches the runbook for the name of the alarm.
       expect(section).toMatch(new RegExp(`\\*\\*Alarms?\\.\\*\\* .*\`${name}\``));
       for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
         expect(section).toContain(part);
@@ -77,7 +77,7 @@ describe('the alarms', () => {
     },
   );
 
-  it('alarms on schedules fire when data is missing; other alarms do not, because an idle stack sends no data', () => {
+  it('only alarms on schedules fire if data is missing, because an idle stack sends no other data', () => {
     const firing = alarms.filter(({ TreatMissingData }) => TreatMissingData === 'breaching').map(nameOf);
     expect(firing.toSorted()).toStrictEqual([
       'MissingHourlySweeps',
@@ -142,13 +142,13 @@ describe('the alarms', () => {
       .filter(({ TreatMissingData }) => TreatMissingData === 'breaching')
       .flatMap((alarm) => alarm.Dimensions ?? alarm.Metrics[0].MetricStat.Metric.Dimensions)
       .flatMap(({ Name, Value }) => (Name === 'FunctionName' ? Value.Ref : []));
-    // The purge and the daily check of all keys write their own metrics, because schedules are not the only source of
-    // their invocations.
+    // The purge and the daily check of all keys write their own metrics, because they are not invoked only by
+    // schedules.
     const own = [idAt(template, 'Purge/Function')];
     expect(new Set([...heartbeats, ...own])).toStrictEqual(new Set(scheduled));
   });
 
-  it('each alarm watches at most ten metrics and returns one value', () => {
+  it('each alarm watches at most ten metrics and has one result', () => {
     for (const alarm of alarms) {
       const metrics: Json[] = alarm.Metrics ?? [];
       expect(metrics.filter(({ MetricStat }) => MetricStat).length, nameOf(alarm)).toBeLessThanOrEqual(10);
@@ -159,14 +159,14 @@ describe('the alarms', () => {
     }
   });
 
-  it('the alarm for throttled checks fires when only one of the two functions has data', () => {
+  it('the alarm for throttled authorizer calls fires even if only one of the two functions has data', () => {
     const { Metrics } = alarms.find((alarm) => nameOf(alarm) === 'ThrottledChecks');
     const [expression] = Metrics.flatMap((metric: Json) => metric.Expression ?? []);
     // A sum has no data for a period in which one of its terms has no data.
     expect(expression).toBe('FILL(a, 0) + FILL(w, 0)');
   });
 
-  it('alarms watch the background work: undelivered events and the daily check of all keys', () => {
+  it('alarms watch undelivered events and failures of the daily check of all keys', () => {
     const watched = (name: string) => alarms.find((alarm) => nameOf(alarm) === name);
     expect(watched('UndeliveredEvents')).toMatchObject({
       Namespace: 'AWS/SQS',
@@ -204,7 +204,7 @@ describe('the alarms', () => {
   );
 });
 
-describe("a followed table's alarms", () => {
+describe('A followed table has alarms of its own', () => {
   it('a followed table adds four alarms, each with a section in the runbook', () => {
     const followed: Json[] = Object.values(
       templateOf({ deploymentsSource: SOURCE }).findResources('AWS::CloudWatch::Alarm'),
@@ -226,7 +226,7 @@ describe("a followed table's alarms", () => {
   });
 });
 
-describe('the dashboard', () => {
+describe('The stack has a CloudWatch dashboard', () => {
   it('the stack creates a single dashboard, which shows issued, allowed, denied, extended and purged tokens', () => {
     const dashboards: Json[] = Object.values(template.findResources('AWS::CloudWatch::Dashboard'));
     expect(dashboards).toHaveLength(1);
@@ -244,19 +244,19 @@ describe('the dashboard', () => {
   });
 });
 
-describe('the access log', () => {
+describe('The API writes an access log without secrets', () => {
   const { AccessLogSettings: settings } = resourceAt(template, 'Api/Default/DefaultStage').Properties;
 
-  it('the access log has its own log group', () => {
+  it("the API's access log has its own log group", () => {
     expect(settings.DestinationArn).toStrictEqual({ 'Fn::GetAtt': [idAt(template, 'Api/AccessLog'), 'Arn'] });
   });
 
-  it('the access log uses a log group for which API Gateway needs no resource policy', () => {
+  it("the name of the access log's group lets API Gateway write to the group without a resource policy", () => {
     const { LogGroupName } = resourceAt(template, 'Api/AccessLog').Properties;
     expect(LogGroupName['Fn::Join'][1][0]).toBe('/aws/vendedlogs/apis/deployment-api-keys-development-');
   });
 
-  it('the access log contains the route but no path, query or header, because each of those could contain a secret', () => {
+  it('the access log contains the route but no path, query or header, because these could contain a secret', () => {
     expect(Object.values(JSON.parse(settings.Format)).toSorted()).toStrictEqual(LOGGED);
   });
 });

@@ -11,7 +11,7 @@ import { ARN, EVERYTHING, type Json, templateOf } from '../support/template.ts';
 
 beforeAll(() => {
   bundleFunctions();
-  // Skips validating the template, which takes longer than creating it. Other tests validate the template.
+  // Skips the validation of the template, which takes longer than creating it. Other tests validate the template.
   vi.stubEnv('CDK_VALIDATION', 'false');
 });
 
@@ -19,17 +19,17 @@ beforeAll(() => {
 interface Place {
   readonly stackName: string;
   readonly region: string;
-  /** A value that distinguishes a stack from an earlier, deleted stack of the same name. */
+  /** A value that distinguishes a stack from an earlier, deleted stack with the same name. */
   readonly attempt?: number;
 }
 
 const ACCOUNT = '111122223333';
 
-/** Properties that hold a name, following CloudFormation's naming. */
+/** Resource properties that hold the resource's name in CloudFormation. */
 const NAMES = /(^|[a-z])(Name|Prefix|Identifier|Alias|Domain)$/;
 
 /**
- * Properties whose values are unique only within another resource, or that name something other than their own
+ * Name properties whose values are unique only within another resource, or that name something other than their own
  * resource.
  */
 const SCOPED: Readonly<Record<string, string>> = {
@@ -44,12 +44,12 @@ const SCOPED: Readonly<Record<string, string>> = {
   'AWS::Lambda::Permission.FunctionName': 'It refers to a function.',
 };
 
-/** Names that the operator chooses, which differ between stacks. */
+/** Names that the operator chooses and that therefore differ between stacks. */
 const GIVEN = ['AWS::ApiGatewayV2::DomainName.DomainName'];
 
 /**
- * Resource types whose names must be unique in an account and Region. The names of all other types must also differ
- * between Regions.
+ * Resource types whose names must be unique in an account and Region. The names of all other types must be globally
+ * unique.
  */
 const REGIONAL = [
   'AWS::CloudWatch::Alarm',
@@ -60,7 +60,7 @@ const REGIONAL = [
 ];
 
 /**
- * Returns the value that a value in a template has after deployment. A reference becomes the name of this stack's
+ * Returns the value that a template's value has after deployment. A reference becomes the name of this stack's
  * resource.
  */
 function deployed(value: Json, place: Place): string {
@@ -123,7 +123,7 @@ function namesIn(template: Json, place: Place): Name[] {
 const isEqualTo = (one: Name) => (other: Name) =>
   one.property === other.property && one.value === other.value;
 
-/** Returns the names that both stacks would use. Any such name would make the second deployment fail. */
+/** Returns the names that two stacks have in common. With any such name, the second deployment would fail. */
 function clashes(one: Json, onePlace: Place, other: Json, otherPlace: Place): string[] {
   const taken = namesIn(other, otherPlace);
   return namesIn(one, onePlace)
@@ -132,7 +132,7 @@ function clashes(one: Json, onePlace: Place, other: Json, otherPlace: Place): st
     .map(({ property, value }) => `${property} ${value}`);
 }
 
-/** Every setting that adds or omits resources. */
+/** Every setting that adds or removes resources. */
 const OPTIONAL = [
   { consoleClientId: 'console', ...pick('issuer', 'audience', 'adminGroup') },
   pick('domainName', 'certificateArn'),
@@ -159,7 +159,7 @@ const OF_ISSUER = ['audience', 'groupsClaim', 'adminGroup', 'adminScope', 'nameC
 const OF_CONSOLE = ['consoleScopes', 'consoleOrigins'];
 const OF_DOMAIN = ['domainName', 'certificateArn', 'webAclArn'];
 
-/** Returns one setting, together with the settings without which it would be invalid. */
+/** Returns one setting together with the settings that it requires. */
 function contextWith(name: keyof typeof EVERYTHING): Record<string, unknown> {
   const isOfIssuer = [...OF_ISSUER, ...OF_CONSOLE].includes(name);
   return {
@@ -196,7 +196,7 @@ function synthesised(stage: string, context: object, region?: string): { templat
 }
 
 /**
- * Moves the resources that settings name to the Region of their stack, except resources that CloudFront needs in
+ * Moves the resources that settings refer to into the stack's Region, except resources that CloudFront needs in
  * us-east-1.
  */
 function inRegion(context: object, region: string): object {
@@ -213,7 +213,7 @@ function inRegion(context: object, region: string): object {
 
 const at = (stackName: string): Place => ({ stackName, region: 'eu-west-1' });
 
-describe('two stacks in one account', { timeout: 240_000 }, () => {
+describe('Two stacks in one account have no physical names in common', { timeout: 240_000 }, () => {
   it('#60: stacks in different stages or Regions share no physical names, regardless of their settings', () => {
     const places = fc.record({ stage: stages, region: regions, context: settings });
     const place = (stage: string, region: string) => ({ stage, region, context: EVERYTHING });
@@ -315,14 +315,14 @@ const DELETION_POLICIES = {
   'AWS::Logs::LogGroup': 'RetainExceptOnCreate',
 };
 
-/** The retained resources of a production stack. */
+/** Returns the resources of a production stack that are retained when the stack is deleted. */
 const retained = () =>
   Object.values<Json>(templateOf({ stage: 'production' }).toJSON().Resources).filter(
     ({ DeletionPolicy = 'Delete' }) => DeletionPolicy !== 'Delete',
   );
 
-describe('a production stack', () => {
-  it('a production stack retains its table, users and logs, but after a failed creation it retains only resources with deletion protection', () => {
+describe('A production stack can be deleted and created again', () => {
+  it('a production stack retains its table, users and logs when it is deleted', () => {
     const policies = retained().map(({ Type, DeletionPolicy }) => [Type, DeletionPolicy]);
     expect(Object.fromEntries(policies)).toStrictEqual(DELETION_POLICIES);
     const isProtected = ({ Properties }: Json) =>
@@ -335,7 +335,7 @@ describe('a production stack', () => {
     }
   });
 
-  it('a production stack can be created again, because the retained resources have different names', () => {
+  it('a production stack can be created again, because the new resources have names that differ from those of the retained ones', () => {
     const Resources = Object.fromEntries(retained().map((resource, index) => [`R${index}`, resource]));
     const first = { ...at('deployment-api-keys-production'), attempt: 1 };
     expect(namesIn({ Resources }, first).map(({ property }) => property)).toStrictEqual([

@@ -4,10 +4,10 @@ import { openApiText } from '../../functions/openapi/document.ts';
 import { OPERATIONS } from '../../functions/openapi/operations.ts';
 import { ARN, type Json, templateOf, WITH_ISSUER } from '../support/template.ts';
 
-/** Routes that are not part of the API, each with the reason. */
+/** Routes that the OpenAPI document omits, each with the reason. */
 const NOT_OF_THE_API: Readonly<Record<string, string>> = {};
 
-describe('the OpenAPI document', () => {
+describe('The OpenAPI document matches the API', () => {
   it('docs/openapi.json matches the schemas (`npm run openapi` updates it)', () => {
     expect(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8')).toBe(openApiText());
   });

@@ -17,7 +17,7 @@ function permissionsOf(name: string): Json[] {
 
 const logs = (name: string) => [['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(`${name}/Logs`)];
 const dynamodb = (...actions: string[]) => actions.map((action) => `dynamodb:${action}`);
-/** A statement about items in some partitions of the table. */
+/** A policy statement that is limited to some partitions of the table. */
 const items = (actions: string[], ...partitions: string[]) => [
   dynamodb(...actions),
   table,
@@ -33,9 +33,9 @@ const sorted = (statements: Json[]) => statements.map((it) => JSON.stringify(it)
 const expectPermissions = (name: string, ...statements: Json[]) =>
   expect(sorted(permissionsOf(name))).toStrictEqual(sorted([logs(name), ...statements]));
 
-describe("a function's role", () => {
+describe("A function's role allows only what the function needs", () => {
   it.each(['Authorize', 'Whoami'])(
-    "the %s function's role can read, and can update only a token's expiry and the last use, but can never put or delete",
+    "the %s function's role can read, and can update only a token's expiry and the time of last use",
     (name) => {
       const [actions, resource, condition] = items(['UpdateItem'], DEPLOYMENT);
       const attributes = [
@@ -58,7 +58,7 @@ describe("a function's role", () => {
     },
   );
 
-  it("the IssueToken function's role can read, put, and mark a secret as used, but can never delete", () => {
+  it("the IssueToken function's role can read, create tokens and mark a secret as used, but cannot delete", () => {
     expectPermissions(
       'IssueToken',
       items(['BatchGetItem', 'UpdateItem'], DEPLOYMENT),
@@ -70,7 +70,7 @@ describe("a function's role", () => {
     expectPermissions('Introspect', items(['BatchGetItem'], DEPLOYMENT, PERSON));
   });
 
-  it("the Revoke function's role can read and delete a single item, but can never put or update", () => {
+  it("the Revoke function's role can read and delete single items, but cannot put or update", () => {
     expectPermissions('Revoke', items(['BatchGetItem', 'DeleteItem'], DEPLOYMENT));
   });
 
@@ -84,7 +84,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the SweepKeys function's role can read and mark keys, and can delete only the counts of rejected calls", () => {
+  it("the SweepKeys function's role can mark keys, and can delete only the counts of rejected calls", () => {
     expectPermissions(
       'SweepKeys',
       items(['GetItem'], DEPLOYMENT, 'RECONCILIATION'),
@@ -95,7 +95,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the ReportLeak function's role has the single-item actions that its transactions need", () => {
+  it("the ReportLeak function's role has only the single-item actions that its transactions need", () => {
     expectPermissions(
       'ReportLeak',
       items(['BatchGetItem', 'DeleteItem', 'UpdateItem'], DEPLOYMENT),
@@ -141,7 +141,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the ManageTemporaryTokens function's role can update only the counts of rejected calls, so it never rewrites a temporary token", () => {
+  it("the ManageTemporaryTokens function's role can update only the counts of rejected calls, and cannot update a temporary token", () => {
     expectPermissions(
       'ManageTemporaryTokens',
       items(['ConditionCheckItem', 'GetItem'], PERSON),
@@ -151,7 +151,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the ManagePeople function's role can change only people's records, and can start the job", () => {
+  it("the ManagePeople function's role can change only the records of people, and can start the job that ends their access", () => {
     expectPermissions(
       'ManagePeople',
       items(['BatchGetItem', 'ConditionCheckItem', 'GetItem', 'UpdateItem'], PERSON),
@@ -160,7 +160,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the EndAccess function's role can read all keys, update keys and people's records, and use the queue", () => {
+  it("the EndAccess function's role can read all keys, update keys and the records of people, and use the queue", () => {
     expectPermissions(
       'EndAccess',
       items(['GetItem', 'UpdateItem'], DEPLOYMENT, PERSON),
@@ -174,7 +174,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the EndAccess function's role can sign out users of the stack’s own user pool, and do nothing else with the pool", () => {
+  it("the EndAccess function's role can sign users out of the stack's own user pool, but cannot do anything else with the pool", () => {
     const own = templateOf({});
     const { Properties: properties } = resourceAt(own, 'EndAccess/Role/DefaultPolicy');
     const statements = properties.PolicyDocument.Statement.filter(({ Action }: Json) =>
@@ -210,7 +210,7 @@ describe("a function's role", () => {
     );
   });
 
-  it("the Reconcile function's role can read the whole table and delete one directory entry at a time, but never delete in bulk", () => {
+  it("the Reconcile function's role can read the whole table, but can delete only one directory entry at a time", () => {
     expectPermissions(
       'Reconcile',
       [dynamodb('Scan'), table],
@@ -242,7 +242,7 @@ describe("a function's role", () => {
   });
 });
 
-/** The remaining wildcards, each with the reason. */
+/** Policy statements with a wildcard, each with the reason. */
 const ACCEPTED = [
   {
     reason: 'A Deny of every call that is not over TLS, by anyone, takes away and gives nothing.',
@@ -259,23 +259,21 @@ const ACCEPTED = [
 const LEADING_KEYS = ['ForAllValues:StringLike', 'dynamodb:LeadingKeys'] as const;
 
 /**
- * Returns the partition patterns of a statement on the table, or an empty list if it has no condition on partitions.
+ * Returns the partition patterns of a statement on the table, or an empty list if the statement is not limited to
+ * partitions.
  */
 function partitionsOf({ Condition }: Json): string[] {
   const [operator, key] = LEADING_KEYS;
   return [Condition?.[operator]?.[key] ?? []].flat();
 }
 
-/**
- * The wildcard at the end of a partition pattern stands for Deployment IDs or hashes, which are not known in
- * advance.
- */
+/** A wildcard at the end of a partition pattern stands for Deployment IDs or hashes, which are not known in advance. */
 const withoutPartitions = ({ Condition, ...statement }: Json): Json =>
   partitionsOf({ Condition }).every((it) => /^[A-Z_]+(#\*)?$/.test(it))
     ? { ...statement, Condition: { ...Condition, [LEADING_KEYS[0]]: undefined } }
     : { ...statement, Condition };
 
-/** Every policy statement in a template. */
+/** Returns every policy statement in a template. */
 function statementsIn(node: Json): Json[] {
   if (typeof node !== 'object' || node === null) return [];
   const nested = Object.values(node).flatMap(statementsIn);
@@ -302,7 +300,7 @@ const everyKindOfStack = [
   { ...WITH_ISSUER, stage: 'production', maxTokenLifetime: 2_592_000 },
 ];
 
-describe('a policy statement', () => {
+describe('Policy statements are as narrow as possible', () => {
   it.each(everyKindOfStack)(
     'a policy statement has a documented reason for every wildcard: %j',
     (context) => {
@@ -314,7 +312,7 @@ describe('a policy statement', () => {
   );
 
   it.each(everyKindOfStack)(
-    'a policy statement names the table partitions that it covers, unless it allows the scan: %j',
+    "a policy statement names the table's partitions that it covers, unless it allows the scan: %j",
     (context) => {
       const ofTable = statementsIn(templateOf(context).toJSON().Resources).filter((statement) =>
         [statement.Action].flat().some((action) => /^dynamodb:.*(Item|Query|Scan)$/.test(String(action))),
@@ -322,7 +320,7 @@ describe('a policy statement', () => {
       expect(ofTable.length).toBeGreaterThan(20);
       const unbounded = ofTable.filter((statement) => partitionsOf(statement).length === 0);
       expect(unbounded.map(({ Action }) => Action)).toStrictEqual(['dynamodb:Scan']);
-      // On AWS, a call that names no partition also satisfies a condition with ForAllValues.
+      // On AWS, a condition with ForAllValues is also satisfied by a call that names no partition.
       const scanning = ofTable.filter(({ Action }) => [Action].flat().includes('dynamodb:Scan'));
       expect(scanning).toStrictEqual(unbounded);
     },

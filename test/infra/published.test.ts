@@ -28,8 +28,8 @@ const readBy = (stack: Stack): string[] =>
     .filter((name) => !name.startsWith('/cdk-bootstrap/'))
     .toSorted();
 
-describe('DeploymentKeys.fromStage', () => {
-  it('reads only parameters that the stack of this stage publishes, with the values of its outputs', () => {
+describe("A consumer's stack can find the service with DeploymentKeys.fromStage", () => {
+  it("DeploymentKeys.fromStage reads only parameters that the stage's stack publishes, with the values of the stack's outputs", () => {
     const stack = consumer();
     const keys = DeploymentKeys.fromStage(stack, 'Keys', 'production');
     const outputs = {
@@ -59,7 +59,7 @@ describe('DeploymentKeys.fromStage', () => {
     );
   });
 
-  it("puts the service's authorizer in front of a route, reading only its ARN", () => {
+  it("DeploymentKeys.fromStage returns an authorizer for a route and reads only the authorizer's ARN", () => {
     const stack = consumer();
     const { authorizerFunctionArn: functionArn } = DeploymentKeys.fromStage(stack, 'Keys', 'production');
     const api = new HttpApi(stack, 'Api');
@@ -92,7 +92,7 @@ describe('DeploymentKeys.fromStage', () => {
     ]);
   });
 
-  it('finds a service in a stack with any name, and has its metrics', () => {
+  it('DeploymentKeys.fromStage finds the service, with its metrics, in a stack of any name', () => {
     const stack = consumer();
     const keys = DeploymentKeys.fromStackName(stack, 'Keys', 'our-keys');
     expect(keys.metricChecksFailed().dimensions).toStrictEqual({ stack: 'our-keys' });
@@ -100,7 +100,7 @@ describe('DeploymentKeys.fromStage', () => {
     expect(readBy(stack)).toStrictEqual(['/our-keys/api-url']);
   });
 
-  it('grantManage allows a role of the consumer to call the management API', () => {
+  it("grantManage allows a role in a consumer's stack to call the management API", () => {
     const stack = consumer();
     const role = new iam.Role(stack, 'Role', {
       assumedBy: new iam.ServicePrincipal('codebuild.amazonaws.com'),

@@ -5,10 +5,10 @@ const template = templateOf();
 const purge = idAt(template, 'Purge/Function');
 const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(template, path), attribute] });
 
-describe('the stream that triggers the purge', () => {
+describe("The table's stream triggers the purge", () => {
   const { Properties: properties } = resourceAt(template, 'Purge/Function/Stream');
 
-  it('the stream has only one other consumer (the limit is two per shard), and the purge reads the stream from its oldest record', () => {
+  it("the purge reads the table's stream from the oldest record, next to at most one other consumer", () => {
     expect(properties).toMatchObject({
       EventSourceArn: arnOf('Table/Default', 'StreamArn'),
       FunctionName: { Ref: purge },
@@ -20,7 +20,7 @@ describe('the stream that triggers the purge', () => {
     expect(onStream).toHaveLength(2);
   });
 
-  it('the stream triggers the purge only when a Deployment or a key is removed', () => {
+  it("the table's stream triggers the purge only if a Deployment or a key is removed", () => {
     expect(properties.FilterCriteria.Filters.map((filter: Json) => JSON.parse(filter.Pattern))).toStrictEqual(
       [
         {
@@ -36,7 +36,7 @@ describe('the stream that triggers the purge', () => {
     );
   });
 
-  it('the stream sends small batches, and the purge reports the first failure', () => {
+  it("the table's stream sends small batches to the purge, and the purge reports the first failed record", () => {
     expect(properties).toMatchObject({
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -49,7 +49,7 @@ describe('the stream that triggers the purge', () => {
     expect(properties).not.toHaveProperty('TumblingWindowInSeconds');
   });
 
-  it('the stream retries a record a limited number of times and at most for as long as it keeps the record, and then sends it to a dead-letter queue', () => {
+  it('a stream record that keeps failing is retried a limited number of times and is then sent to a dead-letter queue', () => {
     expect(properties).toMatchObject({
       MaximumRetryAttempts: 5,
       MaximumRecordAgeInSeconds: 24 * 60 * 60,
@@ -58,10 +58,10 @@ describe('the stream that triggers the purge', () => {
   });
 });
 
-describe('a purge that runs out of time', () => {
+describe('Messages in a queue continue a purge that ran out of time', () => {
   const { Properties: queue } = resourceAt(template, 'PurgeSources/Continuations');
 
-  it('messages in a queue continue a purge that ran out of time, one message at a time', () => {
+  it('messages in the purge queue are processed one at a time', () => {
     expect(resourceAt(template, 'Purge/Function/Continuation').Properties).toStrictEqual({
       EventSourceArn: arnOf('PurgeSources/Continuations'),
       FunctionName: { Ref: purge },
@@ -70,11 +70,11 @@ describe('a purge that runs out of time', () => {
     });
   });
 
-  it("the purge queue hides a message for six times the function's time limit", () => {
+  it("the purge queue hides a received message for six times the function's time limit", () => {
     expect(queue.VisibilityTimeout).toBe(6 * resourceAt(template, 'Purge/Function').Properties.Timeout);
   });
 
-  it('the purge queue sends a message to a separate dead-letter queue after five attempts', () => {
+  it('the purge queue sends a message to its dead-letter queue after five attempts', () => {
     expect(queue.RedrivePolicy).toStrictEqual({
       deadLetterTargetArn: arnOf('PurgeSources/ContinuationFailures'),
       maxReceiveCount: 5,
@@ -82,8 +82,8 @@ describe('a purge that runs out of time', () => {
   });
 });
 
-describe('the purge schedule', () => {
-  it('the schedule runs the purge every 15 minutes for any remaining markers', () => {
+describe('A schedule runs the purge', () => {
+  it('a schedule runs the purge every 15 minutes for any remaining markers', () => {
     expect(resourceAt(template, 'PurgeSources/Schedule').Properties).toMatchObject({
       ScheduleExpression: 'rate(15 minutes)',
       State: 'ENABLED',
@@ -91,7 +91,7 @@ describe('the purge schedule', () => {
     });
   });
 
-  it("only the purge's own schedule may invoke the function", () => {
+  it("only the purge's own schedule can invoke the purge function", () => {
     const permissions = Object.values<Json>(template.findResources('AWS::Lambda::Permission'));
     expect(
       permissions
@@ -107,7 +107,7 @@ describe('the purge schedule', () => {
     ]);
   });
 
-  it('the purge schedule relies on its next run instead of retries', () => {
+  it('the purge schedule does not retry, because it runs again soon', () => {
     expect(resourceAt(template, 'Purge/Function/EventInvokeConfig').Properties).toMatchObject({
       FunctionName: { Ref: purge },
       MaximumRetryAttempts: 0,
@@ -116,10 +116,10 @@ describe('the purge schedule', () => {
   });
 });
 
-describe('the purge queues', () => {
+describe('All queues are encrypted and keep messages long enough', () => {
   const QUEUES = ['StreamFailures', 'ContinuationFailures', 'Continuations'];
 
-  it("the purge has three queues, in addition to one for events and two for the job that ends people's access", () => {
+  it("the stack has six queues: three for the purge, one for events and two for ending people's access", () => {
     expect(Object.keys(template.findResources('AWS::SQS::Queue'))).toHaveLength(QUEUES.length + 3);
   });
 

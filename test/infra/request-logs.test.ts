@@ -9,14 +9,14 @@ const behindCloudFront = (stage: string) => {
 const resourcesOf = (template: Json, type: RegExp): Json[] =>
   Object.values<Json>(template.Resources).filter(({ Type }) => type.test(Type));
 
-describe('a stack behind CloudFront', () => {
+describe('A stack behind CloudFront logs no secrets', () => {
   it.each(['development', 'production'])(
     '#50: a stack behind CloudFront logs no query strings or referrers in the %s stage',
     (stage) => {
       const template = behindCloudFront(stage);
       const [distribution, ...others] = resourcesOf(template, /^AWS::CloudFront::Distribution$/);
       expect(others).toStrictEqual([]);
-      // CloudFront's standard log cannot omit the query string.
+      // The standard log of CloudFront cannot omit the query string.
       expect(distribution.Properties.DistributionConfig).not.toHaveProperty('Logging');
       expect(
         resourcesOf(
@@ -36,7 +36,7 @@ describe('a stack behind CloudFront', () => {
     ['without a setting', {}],
     ['with every setting', { ...EVERYTHING, stage: 'development' }],
   ])(
-    'does not create a bucket in development, because cdk destroy could delete a bucket only while it is empty: %s',
+    'the stack creates no log bucket in development, because cdk destroy cannot delete a bucket that has objects: %s',
     (_, context) => {
       expect(resourcesOf(templateOf(context).toJSON(), /^AWS::S3::/)).toStrictEqual([]);
     },

@@ -14,8 +14,8 @@ afterAll(() => rmSync(outdir, { recursive: true }));
 beforeEach(() => void vi.stubEnv('CDK_VALIDATION', 'true'));
 
 /**
- * Synthesises with both rule packs.
- * @returns the error that stopped the synthesis, with the report; otherwise undefined
+ * Synthesises with the rule packs AwsSolutions and Serverless.
+ * @returns the error that stopped the synthesis, with its report, or undefined if the synthesis succeeded
  */
 function refusalOf(
   context: Record<string, unknown>,
@@ -35,7 +35,7 @@ function refusalOf(
   }
 }
 
-describe('the AwsSolutions and Serverless rule packs', { timeout: 120_000 }, () => {
+describe('Synthesis applies the rule packs AwsSolutions and Serverless', { timeout: 120_000 }, () => {
   it.each([
     ['in development without settings', {}],
     [
@@ -47,7 +47,7 @@ describe('the AwsSolutions and Serverless rule packs', { timeout: 120_000 }, () 
     expect(refusalOf(context)).toBeUndefined();
   });
 
-  it('synthesis stops and reports a finding without a reason, and a property that CloudFormation would reject', () => {
+  it('synthesis stops at a finding without a reason, and at a property that CloudFormation would reject', () => {
     const refusal = refusalOf({}, (service) => {
       new CfnBucket(service, 'Open');
       new CfnResource(service, 'Wrong', {

@@ -27,7 +27,7 @@ function messageOf(context: Record<string, unknown>): string {
   throw new Error('It was accepted.');
 }
 
-describe('readSettings', () => {
+describe('readSettings validates the settings', () => {
   it('without settings, the stack is a development stack with its own user pool and tokens that are valid for 24 hours', () => {
     expect(readSettings({})).toStrictEqual({
       stage: 'development',
@@ -51,7 +51,7 @@ describe('readSettings', () => {
     });
   });
 
-  it("nobody is an administrator unless the settings name an administrators' group or scope", () => {
+  it('nobody is an administrator unless the settings name a group or scope for administrators', () => {
     expect(readSettings({ issuer: ISSUER, audience: 'keys' }).signIn).toStrictEqual({
       issuer: ISSUER,
       audience: ['keys'],
@@ -65,7 +65,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('accepts every setting given as a string, as passed with -c', () => {
+  it('readSettings accepts every setting as a string, as passed with -c', () => {
     expect(
       readSettings({
         stage: 'production',
@@ -151,7 +151,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('accepts settings given as numbers and lists, as in cdk.json', () => {
+  it('readSettings accepts settings as numbers and lists, as in cdk.json', () => {
     const config = readSettings({
       issuer: ISSUER,
       audience: ['keys', 'cli'],
@@ -183,7 +183,7 @@ describe('readSettings', () => {
     'http://127.0.0.1:9000',
     'http://localhost:9000/oidc',
     'http://[::1]:9000',
-  ])('accepts %s as an issuer and keeps the text unchanged', (issuer) => {
+  ])('readSettings accepts %s as an issuer and keeps the text unchanged', (issuer) => {
     expect(readSettings({ issuer, audience: 'keys' }).signIn?.issuer).toBe(issuer);
   });
 
@@ -199,7 +199,7 @@ describe('readSettings', () => {
     'login.example.com',
     '',
     7,
-  ])('rejects %j as an issuer', (issuer) => {
+  ])('readSettings rejects %j as an issuer', (issuer) => {
     expect(messageOf({ issuer, audience: 'keys' })).toBe(
       'issuer must be an https URL without query, fragment or credentials (http only for a loopback host), ' +
         `for example -c issuer=${ISSUER}.`,
@@ -432,7 +432,7 @@ describe('readSettings', () => {
         'for example -c tags=team=platform,cost-centre=4711',
     ],
   ])(
-    "rejects an invalid value for %s, and states the setting's name, its rule and an example",
+    "the error for an invalid %s contains the setting's name, its rule and an example",
     (name, values, rule) => {
       for (const value of values) {
         expect(messageOf({ issuer: ISSUER, audience: 'keys', [name]: value })).toBe(
@@ -454,11 +454,11 @@ describe('readSettings', () => {
         webAclArn: WEB_ACL,
       },
     ],
-  ])('rejects %s without the settings that belong to it: %j', (name, context) => {
+  ])('readSettings rejects %s if a setting that it requires is missing: %j', (name, context) => {
     expect(messageOf(context)).toMatch(new RegExp(`^${name} must be .*come with`));
   });
 
-  it('accepts values that become known only at deployment as properties of the construct', () => {
+  it('readSettings accepts values that become known only at deployment as properties of the construct', () => {
     const stack = new Stack();
     const topic = new Topic(stack, 'Topic').topicArn;
     const key = new Key(stack, 'Key').keyArn;
@@ -471,7 +471,7 @@ describe('readSettings', () => {
     expect(config).toMatchObject({ alarmTopic: topic, encryptionKey: key, platformPrincipals });
   });
 
-  it('accepts the CDK types of durations, log retention, keys, topics and certificates', () => {
+  it('readSettings accepts the CDK types of durations, log retention, keys, topics and certificates', () => {
     const stack = new Stack();
     expect(
       readSettings({
@@ -510,25 +510,25 @@ describe('readSettings', () => {
     ['alarmTopic', Topic.fromTopicArn(new Stack(), 'Topic', `${TOPIC}.fifo`)],
     ['alarmTopic', new Topic(new Stack(), 'Topic', { fifo: true })],
     ['certificateArn', {}],
-  ])('rejects a CDK object that breaks the rule of %s', (name, value) => {
+  ])('readSettings rejects a CDK object that breaks the rule of %s', (name, value) => {
     const { rule } = describedSettings().find((setting) => setting.name === name) as { rule: string };
     expect(messageOf({ [name]: value })).toContain(`${name} must be ${rule}, for example -c ${name}=`);
   });
 
-  it('requires an audience when an issuer is configured', () => {
+  it('readSettings requires an audience if an issuer is configured', () => {
     expect(messageOf({ issuer: ISSUER })).toBe(
       'audience must be 1 to 50 different words of up to 256 printable characters, between commas, ' +
         'for example -c audience=deployment-keys,platform-cli.',
     );
   });
 
-  it('rejects settings that belong to an issuer when no issuer is set', () => {
+  it('readSettings rejects settings of an issuer if no issuer is configured', () => {
     expect(messageOf({ adminGroup: 'admins', audience: 'keys' })).toBe(
       `audience, adminGroup must come with issuer, for example -c issuer=${ISSUER}.`,
     );
   });
 
-  it('rejects an unknown setting, suggests the most similar setting and lists all settings', () => {
+  it('the error for an unknown setting suggests the most similar setting and lists all settings', () => {
     const all = describedSettings().map(({ name }) => name);
     expect(messageOf({ tokenLifetme: '3' })).toBe(
       `tokenLifetme is not a setting. Did you mean tokenLifetime? The settings are ${all.join(', ')}, ` +
@@ -536,7 +536,7 @@ describe('readSettings', () => {
     );
   });
 
-  it('suggests a setting for a name with a letter missing, added, replaced or in the wrong case', () => {
+  it('readSettings suggests a setting for a name with a letter missing, added, replaced or in the wrong case', () => {
     const names = describedSettings().map(({ name }) => name);
     const mistyped = fc.constantFrom(...names).chain((name) =>
       fc.nat(name.length - 1).map((at) => ({
@@ -556,36 +556,36 @@ describe('readSettings', () => {
     );
   });
 
-  it('suggests nothing for an unknown setting that does not resemble any other', () => {
+  it('readSettings suggests nothing for an unknown setting that does not resemble any other', () => {
     expect(messageOf({ retries: 3 })).toMatch(/^retries is not a setting\. The settings are stage, /);
   });
 
-  it("never repeats a setting's value, because it may contain a password", () => {
+  it("an error about a setting never contains the setting's value, because it could be a password", () => {
     expect(messageOf({ issuer: 'https://user:canary@login.example.com' })).not.toContain('canary');
   });
 
-  it('reports all errors in the settings at once, one per line', () => {
+  it('readSettings reports all errors in the settings at once, one per line', () => {
     expect(messageOf({ stage: 'test', slideInterval: 'x' })).toBe(
       'stage must be development or production, for example -c stage=production.\n' +
         'slideInterval must be whole seconds from 0 to 86400, for example -c slideInterval=300.',
     );
   });
 
-  it("ignores the CDK's own context keys", () => {
+  it("readSettings ignores the CDK's own context keys", () => {
     expect(readSettings({ '@aws-cdk/core:checkSecretUsage': true, 'cli-telemetry': false }).stage).toBe(
       'development',
     );
   });
 });
 
-describe('the documentation of the settings', () => {
+describe('The settings are documented', () => {
   it('docs/settings.md and the properties of DeploymentKeys are up to date (npm run settings updates them)', () => {
     expect(readFileSync(PAGE, 'utf8')).toBe(describedIn(PAGE));
     expect(readFileSync(PROPS, 'utf8')).toBe(propsText());
   });
 
   it.each(describedSettings())(
-    'describes the setting $name with a valid example, and a test of the template uses the setting',
+    'the setting $name has a description and a valid example, and a test of the template uses the setting',
     ({ name, example }) => {
       const value = example.replace(/^'(.*)'$/, '$1');
       const others = { ...EVERYTHING, trustedIssuers: 'none' };

@@ -22,8 +22,8 @@ const defaults = {
   handlerChecksDeployment: false,
 } as const;
 
-// Skips validating the templates, which takes longer than creating them. These tests are about the construct's own
-// validation.
+// Skips the validation of the templates, which takes longer than creating them. These tests are about the construct's
+// own validation.
 beforeAll(() => void vi.stubEnv('CDK_VALIDATION', 'false'));
 
 interface HttpConsumer {
@@ -36,13 +36,13 @@ interface RestConsumer {
   readonly app: App;
   readonly stack: Stack;
   readonly api: rest.RestApi;
-  /** A deployment that other stages can use. */
+  /** A deployment of a REST API that other stages can use. */
   readonly deployment: rest.Deployment;
 }
 
 /**
  * Creates an HTTP API behind the authorizer.
- * @param before changes the API before the authorizer is created
+ * @param before a function that changes the API before the authorizer is created
  */
 function httpConsumer(
   options: Options = {},
@@ -85,7 +85,7 @@ function restConsumer(
   return { app, stack, api, deployment: new rest.Deployment(stack, 'Second', { api }) };
 }
 
-/** Returns why synthesis fails, or undefined if it succeeds. */
+/** Returns the error that stops the synthesis, or undefined if the synthesis succeeds. */
 function faultOf({ app }: { app: App }): string | undefined {
   try {
     app.synth();
@@ -264,18 +264,18 @@ const REST_STAGES: [string, (it: RestConsumer) => unknown][] = [
   ],
 ];
 
-describe("a stage of a protected API without the authorizer's stage variables", () => {
+describe("Synthesis rejects a stage of a protected API without the authorizer's stage variables", () => {
   const EXPECTED =
     /is a stage of the same API, so its variable (requiredScopes|deploymentParameter) must be "/;
 
-  it.each(HTTP_STAGES)('#49: synthesis fails on an HTTP API that gets %s after the authorizer', (_, add) => {
+  it.each(HTTP_STAGES)('#49: synthesis fails if an HTTP API gets %s after the authorizer', (_, add) => {
     const consumer = httpConsumer();
     add(consumer);
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
   it.each(HTTP_STAGES.slice(0, 12))(
-    '#49: synthesis fails on an HTTP API that has %s before the authorizer',
+    '#49: synthesis fails if an HTTP API has %s before the authorizer',
     (_, add) => {
       expect(
         faultOf(
@@ -288,13 +288,13 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     },
   );
 
-  it.each(REST_STAGES)('#49: synthesis fails on a REST API that gets %s', (_, add) => {
+  it.each(REST_STAGES)('#49: synthesis fails if a REST API gets %s', (_, add) => {
     const consumer = restConsumer();
     add(consumer);
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
-  it('#49: synthesis fails on an API whose default stage is not in the list', () => {
+  it("#49: synthesis fails if an API's default stage is not in the authorizer's list of stages", () => {
     const one = httpConsumer({}, {}, ({ api }) => ({
       stages: [api.addStage('Beta', { stageName: 'beta' })],
     }));
@@ -307,7 +307,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     expect(faultOf(other)).toContain('Consumer/Api/DeploymentStage.prod/Resource is a stage of the same API');
   });
 
-  it('#49: synthesis fails on an API that uses quick create, which creates its own stage', () => {
+  it('#49: synthesis fails for an API that uses quick create, which creates its own stage', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ stack, api }) => {
       (api.node.defaultChild as http.CfnApi).target = 'https://example.com';
       return { stages: [new http.HttpStage(stack, 'Beta', { httpApi: api, stageName: 'beta' })] };
@@ -315,7 +315,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
-  it('#49: synthesis fails on a stage without the variables, even if the handlers check the Deployment', () => {
+  it("#49: synthesis fails for a stage without the authorizer's variables, even if the handlers check the Deployment", () => {
     const consumer = httpConsumer({ handlerChecksDeployment: true });
     consumer.api.addStage('Beta', { stageName: 'beta' });
     expect(faultOf(consumer)).toBe(
@@ -323,7 +323,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     );
   });
 
-  it('#49: synthesis fails when a stage lacks the name of the path parameter', () => {
+  it('#49: synthesis fails if a stage does not set the variable deploymentParameter', () => {
     const options = {
       deploymentParameter: 'd',
       requiredScopes: { 'POST /x/{d}': 'any' },
@@ -334,7 +334,7 @@ describe("a stage of a protected API without the authorizer's stage variables", 
     expect(faultOf(consumer)).toContain('its variable deploymentParameter must be "d", not "deploymentId"');
   });
 
-  it('synthesis fails when an API has no default stage and the list names no stage', () => {
+  it('synthesis fails if a protected API has no default stage and no stage is listed', () => {
     expect(() => httpConsumer({}, { createDefaultStage: false })).toThrow(
       'Consumer/Api made no stage for itself: name its stages.',
     );
@@ -344,8 +344,8 @@ describe("a stage of a protected API without the authorizer's stage variables", 
   });
 });
 
-describe('stages of a protected API', () => {
-  it('accepts a listed stage of a protected API, no matter which construct created it', () => {
+describe('Synthesis accepts valid stages of a protected API', () => {
+  it('synthesis accepts a listed stage of a protected API, no matter which construct created the stage', () => {
     const consumer = httpConsumer({}, { createDefaultStage: false }, ({ app, stack, api }) => ({
       stages: [
         new http.HttpStage(stack, 'Alpha', { httpApi: api, stageName: 'alpha' }),
@@ -361,7 +361,7 @@ describe('stages of a protected API', () => {
     ]);
   });
 
-  it('accepts a listed CfnStage as a stage of a protected REST API', () => {
+  it('synthesis accepts a listed CfnStage as a stage of a protected REST API', () => {
     const consumer = restConsumer({}, { deploy: false }, ({ stack, api }) => {
       const deployment = new rest.Deployment(stack, 'First', { api });
       const { restApiId } = api;
@@ -376,11 +376,11 @@ describe('stages of a protected API', () => {
     ]);
   });
 
-  it('accepts a default stage that has other variables, and accepts stages of other APIs', () => {
+  it('synthesis accepts a default stage that has other variables, and stages of other APIs', () => {
     const consumer = restConsumer({}, { deployOptions: { variables: { theirs: 'kept' } } });
     new rest.RestApi(consumer.stack, 'OtherRest', { cloudWatchRole: false }).root.addMethod('GET');
     const other = new http.HttpApi(consumer.stack, 'OtherHttp');
-    // This resource names the protected API but is not a stage of that API.
+    // This resource refers to the protected API but is not a stage of that API.
     other.addStage('Beta', { stageName: 'beta', stageVariables: { apiId: consumer.api.restApiId } });
     expect(faultOf(consumer)).toBeUndefined();
     expect(variablesIn(consumer.stack, 'AWS::ApiGateway::Stage', 'Variables')).toContainEqual({
@@ -389,7 +389,7 @@ describe('stages of a protected API', () => {
     });
   });
 
-  it('accepts stages that synthesis cannot see, because API Gateway then returns 401 for every call', () => {
+  it('synthesis accepts stages that it cannot see, because API Gateway returns 401 for every call to them', () => {
     const consumer = httpConsumer();
     const { stack } = consumer;
     const parameter = new CfnParameter(stack, 'ApiId');
@@ -401,14 +401,14 @@ describe('stages of a protected API', () => {
   });
 });
 
-describe("an authorizer's identity sources", () => {
+describe("An authorizer's identity sources include its stage variables", () => {
   const options = {
     deploymentParameter: 'd',
     requiredScopes: { [`POST ${PATH}`]: 'any' },
     handlerChecksDeployment: true,
   } as const;
 
-  it("an authorizer's identity sources are the header and every stage variable that it sets, so a stage without these variables denies every call", () => {
+  it('every stage variable of the authorizer is an identity source, so a stage without these variables denies every call', () => {
     expect(
       variablesIn(httpConsumer(options).stack, 'AWS::ApiGatewayV2::Authorizer', 'IdentitySource'),
     ).toStrictEqual([

@@ -6,14 +6,14 @@ const sourceWithKey = (encryptionKey?: string) => JSON.stringify({ ...SOURCE, en
 
 const READERS = ['PublishEvents', 'Purge', 'SyncDeployments'];
 
-/** A function that a stream triggers, and the KMS key of that stream. */
+/** A function that a DynamoDB stream triggers, and the KMS key of that stream. */
 interface Reader {
   readonly name: string;
   readonly functionId: string;
   readonly key: string | undefined;
 }
 
-/** Returns every reader of a stream in a template: of the service's own table, and of a followed table. */
+/** Returns every function in a template that reads a stream of the service's own table or of a followed table. */
 function readersIn(template: Json, sourceKey: string | undefined): Reader[] {
   const resources = Object.values<Json>(template.Resources);
   const table = resources.find(({ Type }) => Type === 'AWS::DynamoDB::GlobalTable');
@@ -40,13 +40,13 @@ function keysOf(template: Json, functionId: string): string[] {
     .map(({ Resource }) => Resource);
 }
 
-describe('every stream reader', { timeout: 120_000 }, () => {
+describe('Every function that reads a stream can decrypt it and has an alarm', { timeout: 120_000 }, () => {
   it.each([
     ["with a key of the service's table", ARN.KEY, undefined],
     ['with a key of the followed table', undefined, OTHER_KEY],
     ['with the same key of both tables', ARN.KEY, ARN.KEY],
     ['with two keys', ARN.KEY, OTHER_KEY],
-  ])('#60: every stream reader may decrypt the stream that it reads, %s', (_, encryptionKey, sourceKey) => {
+  ])('#60: every function that reads a stream may decrypt that stream, %s', (_, encryptionKey, sourceKey) => {
     const settings = { ...EVERYTHING, encryptionKey, deploymentsSource: sourceWithKey(sourceKey) };
     const template = templateOf(settings).toJSON();
     const readers = readersIn(template, sourceKey);
@@ -56,7 +56,7 @@ describe('every stream reader', { timeout: 120_000 }, () => {
     }
   });
 
-  it('every stream reader has an alarm on its iterator age', () => {
+  it('every function that reads a stream has an alarm on its iterator age', () => {
     const template = templateOf(EVERYTHING).toJSON();
     const watched = Object.values<Json>(template.Resources)
       .filter(

@@ -5,7 +5,7 @@ const tableOf = (context: Record<string, unknown>): Json => resourceAt(templateO
 const { Properties: properties, Type: type } = tableOf({});
 const [replica] = properties.Replicas;
 
-describe('the table', () => {
+describe('The stack stores all data in one table', () => {
   it('the stack has only one table', () => {
     expect(type).toBe('AWS::DynamoDB::GlobalTable');
     templateOf().resourceCountIs('AWS::DynamoDB::GlobalTable', 1);
@@ -30,7 +30,7 @@ describe('the table', () => {
     expect(properties).not.toHaveProperty('WriteProvisionedThroughputSettings');
   });
 
-  it('the capacity setting gives the table auto scaling, and the seed capacities that are needed to switch the billing mode', () => {
+  it('the capacity setting turns on auto scaling, with the seed capacities that a change of the billing mode needs', () => {
     const provisioned = tableOf({
       capacity: { minRead: 100, maxRead: 1000, minWrite: 50, maxWrite: 500, utilization: 70 },
     }).Properties;
@@ -61,7 +61,7 @@ describe('the table', () => {
     expect(replica.PointInTimeRecoverySpecification).toStrictEqual({ PointInTimeRecoveryEnabled: true });
   });
 
-  it("the table is encrypted with a key whose use appears in the account's audit log", () => {
+  it("the table is encrypted with a KMS key whose uses are recorded in the account's audit log", () => {
     expect(properties.SSESpecification).toStrictEqual({ SSEEnabled: true, SSEType: 'KMS' });
   });
 
@@ -83,9 +83,8 @@ describe('the table', () => {
   });
 });
 
-describe("the table that contains a running stack's data", () => {
-  // If any of these properties changes, CloudFormation replaces the table with an empty one and leaves the old table
-  // behind.
+describe('An update of a running stack never replaces the table', () => {
+  // If any of these properties changes, CloudFormation creates an empty table and leaves the old table behind.
   const IDENTITY = {
     logicalId: 'TableCD117FA1',
     keySchema: [

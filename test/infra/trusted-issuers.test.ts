@@ -36,8 +36,8 @@ function faultsOf(trustedIssuers: unknown): string[] {
 }
 const keys = (...list: unknown[]) => ({ issuer: ISSUER, jwks: { keys: list } });
 
-describe('the trustedIssuers setting', () => {
-  it('trustedIssuers accepts a mixture of URLs and objects, in JSON and in cdk.json', () => {
+describe('The trustedIssuers setting is validated', () => {
+  it('trustedIssuers accepts a mixture of URLs and objects, both as JSON and in cdk.json', () => {
     const entries = [
       GITHUB,
       { issuer: ISSUER, preset: 'gitlab', bind: ['project_id'], audience: 'keys' },
@@ -158,12 +158,12 @@ describe('the trustedIssuers setting', () => {
       [keys(PUBLIC, jwkOf(rsa.publicKey, { kid: 'one' }))],
       ['trustedIssuers[0].jwks.keys[1]: must have another kid than keys[0].'],
     ],
-  ])('names the field and the rule of an invalid entry: %j', (given, lines) => {
+  ])('the error for an invalid entry of trustedIssuers names the field and its rule: %j', (given, lines) => {
     expect(faultsOf(given)).toEqual(lines);
   });
 
   it.each(['[', '[]', '', [], {}, Array.from({ length: 11 }, (_, at) => `https://ci${at}.example.com`)])(
-    'states the rule for the whole list when the value is not a list: %j',
+    'the error for a value of trustedIssuers that is not a list states the rule for the list: %j',
     (given) => {
       const [line, ...more] = faultsOf(given);
       const isUrl = given === '';
@@ -192,7 +192,7 @@ describe('the trustedIssuers setting', () => {
   });
 });
 
-/** The functions of a stack in an output folder, by name, each with the code that it loads and its environment. */
+/** Returns the functions of a stack in an output folder, by name, each with its code and its environment. */
 function functionsIn(outdir: string, { template }: { readonly template: Json }): Map<string, Json> {
   const found = Object.values<Json>(template.Resources).flatMap((resource) => {
     const path = resource.Metadata?.['aws:asset:path'];
@@ -207,7 +207,7 @@ function functionsIn(outdir: string, { template }: { readonly template: Json }):
   return new Map(found);
 }
 
-/** Calls a function with an output folder, which is deleted afterwards. */
+/** Calls a function with an output folder, and deletes the folder afterwards. */
 function withOutdir<T>(use: (outdir: string) => T): T {
   const outdir = mkdtempSync(join(tmpdir(), 'issuers-'));
   try {
@@ -217,20 +217,20 @@ function withOutdir<T>(use: (outdir: string) => T): T {
   }
 }
 
-/** The functions of a stack. */
+/** Returns the functions of a stack. */
 function functionsOf(trustedIssuers: unknown, more: object = {}, outdir?: string): Map<string, Json> {
   if (outdir === undefined) return withOutdir((folder) => functionsOf(trustedIssuers, more, folder));
   const assembly = synthesise({ ...WITH_ISSUER, trustedIssuers, ...more }, outdir);
   return functionsIn(outdir, assembly.getStackArtifact(STACK_ID));
 }
 
-/** The keys that a function's code contains, by issuer. */
+/** Returns the public keys in a function's code, by issuer. */
 function keysIn({ entry }: Json): Json {
   const [, json = ''] = /^Object\.assign\(process\.env, (.*)\);$/m.exec(entry) ?? [];
   return JSON.parse(JSON.parse(json)[ENV.issuerKeys]);
 }
 
-describe('a stack whose issuers have inline keys', () => {
+describe('A stack accepts trusted issuers with inline keys', () => {
   const big = generateKeyPairSync('rsa', { modulusLength: 4096 }).publicKey;
   const issuers = Array.from({ length: 3 }, (_, at) => ({
     issuer: `https://jenkins-${at}.corp.internal/oidc`,
@@ -242,7 +242,7 @@ describe('a stack whose issuers have inline keys', () => {
   const inline = functionsOf([GITHUB, ...issuers], { [EMULATED]: false });
   const verifying = ['IssueToken', 'ManageKeys'];
 
-  it('inline keys are deployed only with the code of the functions that verify tokens', () => {
+  it('inline keys are deployed only with the code of functions that verify tokens', () => {
     for (const [name, { handler, entry, index, asset }] of inline) {
       const before = plain.get(name);
       expect(index).toBe(before.index);
@@ -258,7 +258,7 @@ describe('a stack whose issuers have inline keys', () => {
     }
   });
 
-  it('inline keys are not put into the environment variables, which have room for only 4 KB', () => {
+  it('inline keys are not put into environment variables, which are limited to 4 KB', () => {
     for (const name of verifying) {
       const { variables } = inline.get(name);
       expect(JSON.stringify(variables)).not.toContain('jwks');
@@ -269,7 +269,7 @@ describe('a stack whose issuers have inline keys', () => {
     }
   });
 
-  it('synthesis still reports an issuer that has no inline keys and cannot be reached from the internet', () => {
+  it('synthesis still rejects an issuer without inline keys that cannot be reached from the internet', () => {
     const unreachable = [...issuers, { issuer: 'https://git.corp.internal', preset: 'gitlab' }];
     expect(() => functionsOf(unreachable, { [EMULATED]: false })).toThrow(
       /^trustedIssuers must have a public host name/,
@@ -281,7 +281,7 @@ describe('a stack whose issuers have inline keys', () => {
   );
   const setOf = (key: unknown) => ({ [ISSUER]: { keys: [key] } });
 
-  it('a second synthesis into the same output folder deploys the new keys', () => {
+  it('a second synthesis into the same output folder deploys the new inline keys', () => {
     withOutdir((outdir) => {
       for (const key of [first, second, first]) {
         const functions = functionsOf([keys(key)], {}, outdir);
@@ -290,7 +290,7 @@ describe('a stack whose issuers have inline keys', () => {
     });
   });
 
-  it('each stage of an app deploys its own keys', () => {
+  it('each stage of an app deploys its own inline keys', () => {
     const stages = { Beta: first, Gamma: second };
     withOutdir((outdir) => {
       const assembly = synthesise(WITH_ISSUER, outdir, (app) => {

@@ -11,12 +11,12 @@ const at = (path: string) => ({
   'Fn::Join': ['', [{ 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] }, path]],
 });
 
-describe('the user pool of a stack without an issuer', () => {
+describe('A stack without an issuer creates a user pool', () => {
   it('the user pool does not allow people to sign up', () => {
     expect(pool.Properties.AdminCreateUserConfig).toStrictEqual({ AllowAdminCreateUserOnly: true });
   });
 
-  it('the user pool signs people in by email address, with a password of at least 12 characters and an optional second factor', () => {
+  it('people sign in to the user pool with an email address and a password of at least 12 characters', () => {
     expect(pool.Properties).toMatchObject({
       UsernameAttributes: ['email'],
       UsernameConfiguration: { CaseSensitive: false },
@@ -26,7 +26,7 @@ describe('the user pool of a stack without an issuer', () => {
     });
   });
 
-  it("the user pool has an administrators' group that the functions use", () => {
+  it("the user pool has an administrators' group, and the functions know its name", () => {
     expect(resourceAt(template, 'People/Default/Administrators').Properties).toStrictEqual({
       GroupName: 'administrators',
       UserPoolId: { Ref: pool.id },
@@ -41,13 +41,13 @@ describe('the user pool of a stack without an issuer', () => {
     }
   });
 
-  it('the user pool has a public client that signs people in only with an authorization code and redirects them to the console', () => {
+  it("the user pool's public client allows only the authorization code flow and redirects to the console", () => {
     expect(client.Properties).toMatchObject({
       GenerateSecret: false,
       AllowedOAuthFlowsUserPoolClient: true,
       AllowedOAuthFlows: ['code'],
       AllowedOAuthScopes: ['openid', 'email', 'profile'],
-      // Cognito compares these URLs exactly. Their paths are those that the console uses.
+      // Cognito compares these URLs exactly. The console uses the same paths.
       CallbackURLs: [at(paths.signedIn()), COMMAND_LINE_CALLBACK],
       LogoutURLs: [at(paths.signedOut())],
       SupportedIdentityProviders: ['COGNITO'],
@@ -55,7 +55,7 @@ describe('the user pool of a stack without an issuer', () => {
     });
   });
 
-  it('the user pool accepts a password from its client only in calls that use AWS credentials', () => {
+  it("the user pool's client accepts a password only in calls that are signed with AWS credentials", () => {
     expect(client.Properties.ExplicitAuthFlows).toStrictEqual([
       'ALLOW_ADMIN_USER_PASSWORD_AUTH',
       'ALLOW_REFRESH_TOKEN_AUTH',
@@ -87,7 +87,7 @@ describe('the user pool of a stack without an issuer', () => {
     });
   });
 
-  it("the API accepts tokens only from the user pool's client", () => {
+  it("the API accepts tokens only from the user pool's own client", () => {
     expect(resourceAt(template, 'Api/Default/People').Properties.JwtConfiguration).toStrictEqual({
       Issuer: { 'Fn::GetAtt': [pool.id, 'ProviderURL'] },
       Audience: [{ Ref: client.id }],
@@ -115,7 +115,7 @@ describe('the user pool of a stack without an issuer', () => {
     expect(outputs.ConsoleClientId.Value).toStrictEqual({ Ref: client.id });
   });
 
-  it('in production, but not in development, the user pool is retained when the stack is deleted', () => {
+  it('the user pool is retained when the stack is deleted in production, but not in development', () => {
     const production: Json = resourceAt(templateOf({ stage: 'production' }), 'People/Default');
     expect(production.DeletionPolicy).toBe('Retain');
     expect(production.Properties.DeletionProtection).toBe('ACTIVE');
@@ -124,9 +124,7 @@ describe('the user pool of a stack without an issuer', () => {
   });
 });
 
-describe('a stack with an issuer', () => {
-  it('a stack with an issuer does not create a user pool', () => {
-    const types = Object.values<Json>(templateOf(WITH_ISSUER).toJSON().Resources).map(({ Type }) => Type);
-    expect(types.filter((type) => type.startsWith('AWS::Cognito'))).toStrictEqual([]);
-  });
+it('a stack with an issuer does not create a user pool', () => {
+  const types = Object.values<Json>(templateOf(WITH_ISSUER).toJSON().Resources).map(({ Type }) => Type);
+  expect(types.filter((type) => type.startsWith('AWS::Cognito'))).toStrictEqual([]);
 });
