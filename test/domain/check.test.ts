@@ -29,7 +29,7 @@ const RULES: CheckRules = {
 };
 const deployment = { generation: ULID };
 const key = { generation: ULID, epoch: 3, enabled: true, scopes: ['airflow:read', 'code:deploy'] };
-/** A token whose expiry does not need to be extended yet. */
+/** A token that is not yet due for an extension. */
 const token = { generation: ULID, epoch: 3, issuedAt: SECOND - 60, expiresAt: SECOND + DAY };
 const grant = {
   generation: ULID,
@@ -50,11 +50,11 @@ function setUp(records: TokenRecords, rules: Partial<CheckRules> = {}, endedAt?:
     check(presented, { store, clock: () => NOW, rules: { ...RULES, ...rules } }, demand);
   return { store, use };
 }
-/** Checks a string that has the format of a token. */
+/** Returns the result of a check that denies the call. `id` is the ID of the key, or of the temporary token. */
 const refused = (reason: string, id = formatKeyId('etl', ULID)) => ({ allowed: false, reason, id });
 
-describe('checking a valid access token', () => {
-  it("the check allows a call in the name of the token's API key, and returns the token's expiry", async () => {
+describe('A check allows a call with a valid access token', () => {
+  it("a check identifies the caller by the token's API key and returns the token's expiry", async () => {
     const { store, use } = setUp(GOOD);
     expect(await use()).toStrictEqual({
       allowed: true,
@@ -72,27 +72,27 @@ describe('checking a valid access token', () => {
     expect(store.recordUse).not.toHaveBeenCalled();
   });
 
-  it("the check returns only those of the token's narrowed scopes that its key and the stack still have", async () => {
+  it("a check omits a token's scopes that its key or the stack no longer has", async () => {
     const scopes = ['airflow:write', 'airflow:read', 'gone:scope'];
     const { use } = setUp({ ...GOOD, token: { ...token, scopes } });
     expect(await use()).toMatchObject({ access: { scopes: ['airflow:read'] } });
   });
 
-  it("the check returns the key's expiry in whole seconds when the key expires before the token", async () => {
+  it("a check returns the key's expiry, rounded to whole seconds, when the key expires before the token", async () => {
     const { use } = setUp({ ...GOOD, key: { ...key, validUntil: NOW + 60_500 } });
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 60 } });
   });
 
-  it("the check returns the end of the stack's maximum token lifetime as the expiry if that comes first", async () => {
+  it('a check returns the end of the maximum token lifetime as the expiry if it is the earliest limit', async () => {
     const { use } = setUp(GOOD, { maxTokenLifetime: 100 });
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 40 } });
   });
 });
 
-describe('checking a temporary token', () => {
+describe('A check allows a call with a valid temporary token', () => {
   const records = { deployment, grant };
 
-  it("checking a temporary token allows the call in the person's name, without extending the token or recording use of a key", async () => {
+  it('a check with a temporary token allows the call without extending the token or recording a use', async () => {
     const { store, use } = setUp(records);
     expect(await use(TEMPORARY)).toStrictEqual({
       allowed: true,
@@ -118,12 +118,12 @@ describe('checking a temporary token', () => {
       { deployment: { generation: OTHER }, grant },
     ],
     ['at its expiry', 'expired', { deployment, grant: { ...grant, expiresAt: SECOND } }],
-  ])('denies a temporary token %s: %s', async (_, reason, these) => {
+  ])('denies a temporary token %s (reason: %s)', async (_, reason, these) => {
     expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason, `dkx_etl_${ULID}`));
   });
 });
 
-describe('checking an invalid access token', () => {
+describe('A check denies a call with an invalid access token', () => {
   it.each<[string, string, TokenRecords]>([
     ['that does not exist', 'unknown', { deployment, key }],
     ['whose Deployment was deleted', 'generation', { key, token }],
@@ -148,26 +148,26 @@ describe('checking an invalid access token', () => {
     ['whose key is disabled', 'disabled', { deployment, key: { ...key, enabled: false }, token }],
     ['at its expiry', 'expired', { deployment, key, token: { ...token, expiresAt: SECOND } }],
     ['whose key has expired', 'expired', { deployment, key: { ...key, validUntil: NOW }, token }],
-  ])('denies a token %s: %s', async (_, reason, records) => {
+  ])('denies a token %s (reason: %s)', async (_, reason, records) => {
     const { store, use } = setUp(records);
     expect(await use()).toStrictEqual(refused(reason));
     expect(store.extend).not.toHaveBeenCalled();
   });
 
-  it("denies a token as expired when it is older than the stack's maximum token lifetime", async () => {
+  it("denies a token that is older than the stack's maximum token lifetime as expired", async () => {
     expect(await setUp(GOOD, { maxTokenLifetime: 60 }).use()).toStrictEqual(refused('expired'));
   });
 
   it.each([
     ['a secret', mintCredential('secret', 'etl', ULID)],
     ['garbage', 'garbage'],
-  ])('denies %s without reading the table: malformed', async (_, presented) => {
+  ])('denies %s as malformed without reading the table', async (_, presented) => {
     const { store, use } = setUp(GOOD);
     expect(await use(presented)).toStrictEqual({ allowed: false, reason: 'malformed' });
     expect(store.read).not.toHaveBeenCalled();
   });
 
-  it('denies a token for another Deployment, or a call that names no Deployment, without reading the table', async () => {
+  it('denies a token for the wrong Deployment, or a call that names no Deployment, without reading the table', async () => {
     const { store, use } = setUp(GOOD);
     for (const deploymentId of ['other', '']) {
       expect(await use(TOKEN, { deploymentId, scopes: [] })).toStrictEqual(refused('deployment'));
@@ -176,7 +176,7 @@ describe('checking an invalid access token', () => {
     expect(await use(TOKEN, { deploymentId: 'etl', scopes: [] })).toMatchObject({ allowed: true });
   });
 
-  it("denies a call from outside the key's allowed IP ranges, without extending the token", async () => {
+  it("denies a call from outside the key's allowed IP ranges without extending the token", async () => {
     const { store, use } = setUp({
       ...GOOD,
       key: { ...key, networks: ['192.0.2.0/24'] },
@@ -188,7 +188,7 @@ describe('checking an invalid access token', () => {
     expect(await use(TOKEN, { scopes: [], address: '192.0.2.9' })).toMatchObject({ allowed: true });
   });
 
-  it('denies a call whose token lacks one of several required scopes, without extending the token', async () => {
+  it('denies a call whose token lacks one of the required scopes, without extending the token', async () => {
     const { store, use } = setUp({ ...GOOD, token: { ...token, expiresAt: SECOND + 60 } });
     expect(await use(TOKEN, { scopes: ['code:deploy', 'airflow:write'] })).toStrictEqual(refused('scope'));
     expect(store.extend).not.toHaveBeenCalled();
@@ -196,12 +196,12 @@ describe('checking an invalid access token', () => {
   });
 });
 
-describe('using an access token', () => {
+describe('A check extends the access token and records the use', () => {
   const due = { ...GOOD, token: { ...token, expiresAt: SECOND + 60 } };
   const from = { address: '192.0.2.1', client: 'curl/8.5.0' };
   const demand = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
 
-  it("extends the token and records the use on the token's key", async () => {
+  it('extends the access token and records the use on its key', async () => {
     const { store, use } = setUp(due);
     expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: SECOND + DAY + 300 } });
     expect(store.extend).toHaveBeenCalledExactlyOnceWith(
@@ -214,7 +214,7 @@ describe('using an access token', () => {
     expect(store.recordUse).toHaveBeenCalledExactlyOnceWith(OF_TOKEN, NOW - 300_000, NOW, from);
   });
 
-  it('records a use on the key at most once per slide interval', async () => {
+  it('records a use on an API key at most once per slide interval', async () => {
     for (const [lastUsedAt, times] of [
       [NOW - 300_000, 1],
       [NOW - 299_999, 0],
@@ -226,7 +226,7 @@ describe('using an access token', () => {
     }
   });
 
-  it('returns the later expiry when another use has already extended the token', async () => {
+  it('returns the later expiry if a concurrent check has already extended the token', async () => {
     const { store, use } = setUp(due);
     store.extend.mockResolvedValue(SECOND + 2 * DAY);
     expect(await use()).toMatchObject({ access: { expiresAt: SECOND + 2 * DAY } });
@@ -238,19 +238,19 @@ describe('using an access token', () => {
     expect(await use()).toStrictEqual(refused('unknown'));
   });
 
-  it("a check fails when the token's extension cannot be written", async () => {
+  it('a check fails when the extended expiry cannot be written', async () => {
     const { store, use } = setUp(due);
     store.extend.mockRejectedValue(new Error('down'));
     await expect(use()).rejects.toThrow('down');
   });
 
-  it("allows the call even if the key's last use cannot be recorded", async () => {
+  it("a check allows the call even if it cannot record the key's last use", async () => {
     const { store, use } = setUp(due);
     store.recordUse.mockRejectedValue(new Error('down'));
     expect(await use()).toMatchObject({ allowed: true });
   });
 
-  it("a check waits until the key's use is recorded, whether or not the token is extended", async () => {
+  it('a check waits until the use is recorded on the key, even if extending the token fails', async () => {
     for (const end of [async () => SECOND + 60, async () => Promise.reject(new Error('down'))]) {
       const { store, use } = setUp(due);
       let isNoted = false;
@@ -265,13 +265,13 @@ describe('using an access token', () => {
   });
 });
 
-it('parses access tokens and temporary tokens as tokens, but not secrets', () => {
+it('parseToken parses access tokens and temporary tokens, but not secrets', () => {
   expect(parseToken(TOKEN)).toEqual(OF_TOKEN);
   expect(parseToken(TEMPORARY)).toEqual({ kind: 'temporary', deploymentId: 'etl', ulid: ULID });
   expect(parseToken(mintCredential('secret', 'etl', ULID))).toBeUndefined();
 });
 
-it('returns a scope string that begins with the Deployment (RFC 6749, section 3.3)', () => {
+it('scopeOf returns a scope string that starts with the Deployment (RFC 6749, section 3.3)', () => {
   expect(scopeOf({ deploymentId: 'etl', scopes: ['a:b', 'c'] })).toBe('deployment:etl a:b c');
   expect(scopeOf({ deploymentId: 'etl', scopes: [] })).toBe('deployment:etl');
 });

@@ -28,7 +28,9 @@ const CREDENTIALS = KINDS.flatMap((kind) =>
   ),
 );
 
-/** The reference implementation, which returns every substring of the text that is a credential. */
+/**
+ * Returns every substring of the text that is a credential, by trying them all. Tests compare findCredentials with it.
+ */
 function everyCredential(text: string): string[] {
   const found = new Set<string>();
   for (let start = 0; start < text.length; start++) {
@@ -41,27 +43,26 @@ function everyCredential(text: string): string[] {
 }
 
 describe('findCredentials', () => {
-  it.each(CONTEXTS)('#51: finds every kind of credential %s', (_, put) => {
+  it.each(CONTEXTS)('#51: finds every kind of credential in text (a credential %s)', (_, put) => {
     for (const credential of CREDENTIALS) expect(findCredentials(put(credential))).toEqual([credential]);
   });
 
-  it('#51: finds each credential once, in order of appearance', () => {
+  it('#51: returns each credential in a text once, in order of appearance', () => {
     for (const separator of ['', ' ', '_', 'dks_', ',', '\n']) {
       const text = [...CREDENTIALS, ...CREDENTIALS].join(separator);
       expect(findCredentials(text), separator).toEqual(CREDENTIALS);
     }
   });
 
-  it('#51: finds a credential even if its prefix completes a truncated credential before it', () => {
+  it('#51: finds a complete credential directly after a truncated one', () => {
     const [first = '', second = ''] = CREDENTIALS;
-    // The `dks` of the second credential stands in place of the last three characters of the first credential, which
-    // are missing.
+    // The start of the second credential can look like the missing end of the first one.
     for (let cut = 1; cut <= 60; cut++) {
       expect(findCredentials(first.slice(0, -cut) + second)).toEqual([second]);
     }
   });
 
-  it('finds nothing in a key ID, or in a credential that is mistyped or truncated', () => {
+  it('finds no credential in a key ID or in a mistyped or truncated credential', () => {
     for (const credential of CREDENTIALS) {
       const others = [
         mistyped(credential),
@@ -76,7 +77,7 @@ describe('findCredentials', () => {
     expect(findCredentials('')).toEqual([]);
   });
 
-  it('#51: finds exactly the substrings that are credentials', () => {
+  it('#51: finds a substring if and only if it is a credential', () => {
     const credential = fc.constantFrom(...CREDENTIALS);
     const filler = fc.oneof(
       fc.constantFrom('', '_', ' ', 'dks_', 'dkt', '_dkx_', `_${ULID}_`, ULID, '0'.repeat(49), 'dks_a'),
@@ -105,7 +106,7 @@ describe('findCredentials', () => {
     ['ends', `_${ULID}_${'0'.repeat(49)}`],
     ['ends with every prefix that fits', `${'dks_'.repeat(17)}_${ULID}_${'0'.repeat(49)}`],
     ['truncated credentials', `dks_a_${ULID}_${'0'.repeat(48)}`],
-  ])('takes time that is linear in the length of the text, for 32 KiB of %s', (_, part) => {
+  ])('finds credentials in linear time, even in 32 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((32 * 1024) / part.length));
     const begin = process.cpuUsage();
     expect(findCredentials(text)).toEqual([]);
@@ -115,13 +116,13 @@ describe('findCredentials', () => {
 });
 
 describe('redactCredentials', () => {
-  /** Reports whether the text contains any eight characters of the credential's random part or checksum. */
+  /** Reports whether the text contains any eight consecutive characters of the credential's random part or checksum. */
   const isShown = (credential: string, text: string) =>
     Array.from({ length: 42 }, (_, at) => credential.slice(-49).slice(at, at + 8)).some((part) =>
       text.toLowerCase().includes(part.toLowerCase()),
     );
 
-  it.each(CONTEXTS)('#52: redaction leaves no secret part of a credential %s', (_, put) => {
+  it.each(CONTEXTS)('#52: redaction removes all secret parts of a credential %s', (_, put) => {
     for (const credential of CREDENTIALS) {
       expect(redactCredentials(put(credential))).not.toSatisfy((text: string) => isShown(credential, text));
     }
@@ -142,7 +143,7 @@ describe('redactCredentials', () => {
     ['has lost its prefix and Deployment ID', (it) => it.slice(-76)],
     ['is in lower case, like a header name', (it) => it.toLowerCase()],
     ['is in upper case', (it) => it.toUpperCase()],
-  ])('#52: redaction leaves no secret part of a credential that %s', (_, change) => {
+  ])('#52: redaction removes all secret parts of a credential that %s', (_, change) => {
     for (const credential of CREDENTIALS) {
       for (const [, put] of CONTEXTS) {
         expect(redactCredentials(put(change(credential)))).not.toSatisfy((text: string) =>
@@ -152,7 +153,7 @@ describe('redactCredentials', () => {
     }
   });
 
-  it('redaction keeps the parts of a credential that are not secret: the kind, the Deployment and the key', () => {
+  it('redaction keeps the kind, the Deployment ID and the key ID of a credential', () => {
     const credential = mistyped(
       formatCredential({ kind: 'token', deploymentId: 'etl', ulid: ULID }, 'x'.repeat(43)),
     );
@@ -172,7 +173,7 @@ describe('redactCredentials', () => {
     ['digits', '0'],
     ['ULIDs', `${ULID}_`],
     ['runs of characters that are one too short', `dks_${'a'.repeat(26)}-`],
-  ])('takes time that is linear in the length of the text, for 64 KiB of %s', (_, part) => {
+  ])('redacts credentials in linear time, even in 64 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((64 * 1024) / part.length));
     const begin = process.cpuUsage();
     redactCredentials(text);

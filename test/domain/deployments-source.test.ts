@@ -31,7 +31,7 @@ it('attributesOf lists each attribute that the source names, without duplicates'
 });
 
 describe('isDeployment', () => {
-  it('counts every existing row as a Deployment when the source has no rules', () => {
+  it('counts every row as a Deployment when the source has no rules', () => {
     expect(isDeployment(row, bare)).toBe(true);
     expect(isDeployment(undefined, bare)).toBe(false);
   });
@@ -58,7 +58,7 @@ describe('isDeployment', () => {
     },
   );
 
-  it('counts a row as a Deployment only when all rules of the source match', () => {
+  it('counts a row as a Deployment only if the row satisfies all rules of the source', () => {
     const where = { deploymentId: 'etl', label: 'ETL' };
     expect(isDeployment(row, { ...bare, where })).toBe(true);
     expect(isDeployment({ ...row, label: 'x' }, { ...bare, where })).toBe(false);
@@ -72,7 +72,7 @@ const RULE =
   'and without white space at the start or end';
 
 describe('deploymentOf', () => {
-  it("reads a row's ID, and its name and groups if the source names attributes for them", () => {
+  it("reads a Deployment's ID from its row, and its name and groups if the source maps them", () => {
     expect(deploymentOf(row, bare)).toEqual({ id: 'etl', name: undefined, groups: undefined });
     expect(deploymentOf(row, whole)).toEqual({ id: 'etl', name: 'ETL', groups: ['a', 'b'] });
     expect(deploymentOf(undefined, whole)).toBeUndefined();
@@ -89,7 +89,7 @@ describe('deploymentOf', () => {
     },
   );
 
-  it('reads a name of 1 to 100 characters from a row, or uses the ID when the row has no name', () => {
+  it("reads a Deployment's name from its row, and uses its ID if the row has no name", () => {
     const name = (label: unknown) => deploymentOf({ ...row, label }, whole)?.name;
     for (const missing of [undefined, null]) expect(name(missing)).toBe('etl');
     for (const good of ['a', '😀'.repeat(100)]) expect(name(good)).toBe(good);
@@ -110,7 +110,7 @@ describe('deploymentOf', () => {
       expect(() => name(bad)).toThrow(refused(`label must be 1 to 100 characters, ${RULE}`));
   });
 
-  it("reads a row's groups from a list, a set or a single string, sorted and without duplicates, or no groups if the row has none", () => {
+  it("reads a Deployment's groups from a list, a set or a string, sorted and without duplicates", () => {
     const groups = (teams: unknown) => deploymentOf({ ...row, teams }, whole)?.groups;
     for (const missing of [undefined, null]) expect(groups(missing)).toEqual([]);
     expect(groups('a')).toEqual(['a']);
@@ -139,27 +139,25 @@ describe('deploymentOf', () => {
   });
 });
 
-describe('the generation that a change in the source starts', () => {
-  it('a generation is a ULID that consists of the time of the source change and 80 bits derived from the Deployment ID and the sequence number', () => {
-    const at = Date.parse('2030-01-01T12:00:00Z');
-    const generation = generationOf('etl', '7', at);
-    expect(isUlid(generation)).toBe(true);
-    const digit = (it: string) => BigInt('0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(it));
-    const value = [...generation].reduce((sum, it) => sum * 32n + digit(it), 0n);
-    expect(value >> 80n).toBe(BigInt(at));
-    // The start of the SHA-256 of `etl`, a newline and `7`.
-    const hash = createHash('sha256').update('etl\n7').digest('hex').slice(0, 20);
-    expect(value & ((1n << 80n) - 1n)).toBe(BigInt(`0x${hash}`));
-    expect(generationOf('etl', '7', at)).toBe(generation);
-    expect(generationOf('etl', '7', at + 0.9)).toBe(generation);
-    for (const [id, sequence, when] of [
-      ['etl', '8', at],
-      ['other', '7', at],
-      ['etl', '7', at + 1],
-      ['etl\n', '7', at],
-    ] as const)
-      expect(generationOf(id, sequence, when)).not.toBe(generation);
-  });
+it('generationOf returns a ULID that is determined by the time, Deployment ID and sequence number of the change', () => {
+  const at = Date.parse('2030-01-01T12:00:00Z');
+  const generation = generationOf('etl', '7', at);
+  expect(isUlid(generation)).toBe(true);
+  const digit = (it: string) => BigInt('0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(it));
+  const value = [...generation].reduce((sum, it) => sum * 32n + digit(it), 0n);
+  expect(value >> 80n).toBe(BigInt(at));
+  // The first 80 bits of the SHA-256 of `etl`, a newline and `7`.
+  const hash = createHash('sha256').update('etl\n7').digest('hex').slice(0, 20);
+  expect(value & ((1n << 80n) - 1n)).toBe(BigInt(`0x${hash}`));
+  expect(generationOf('etl', '7', at)).toBe(generation);
+  expect(generationOf('etl', '7', at + 0.9)).toBe(generation);
+  for (const [id, sequence, when] of [
+    ['etl', '8', at],
+    ['other', '7', at],
+    ['etl', '7', at + 1],
+    ['etl\n', '7', at],
+  ] as const)
+    expect(generationOf(id, sequence, when)).not.toBe(generation);
 });
 
 describe('sequenceOf', () => {

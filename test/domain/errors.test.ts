@@ -19,7 +19,7 @@ const seen = ({ name, status, code, message, errors, headers, cause }: ServiceEr
 });
 const bare = { name: 'ServiceError', errors: undefined, headers: {}, cause: undefined };
 
-it('ServiceError carries a status, a code and a sentence for the client', () => {
+it('ServiceError has a status, a code and a message for the client', () => {
   expect(seen(new ServiceError(409, 'conflict', 'Short and stout.'))).toEqual({
     ...bare,
     status: 409,
@@ -28,7 +28,7 @@ it('ServiceError carries a status, a code and a sentence for the client', () => 
   });
 });
 
-it('invalidFields creates a 400 that names each invalid field', () => {
+it('invalidFields creates a 400 error that names each invalid field', () => {
   const errors = [
     { field: 'name', rule: 'must be text' },
     { field: 'scopes[2]', rule: 'must be known' },
@@ -42,7 +42,7 @@ it('invalidFields creates a 400 that names each invalid field', () => {
   });
 });
 
-it('notFound creates a 404 that names the kind of resource', () => {
+it('notFound creates a 404 error that names the kind of resource', () => {
   expect(seen(notFound('API key'))).toEqual({
     ...bare,
     status: 404,
@@ -51,11 +51,11 @@ it('notFound creates a 404 that names the kind of resource', () => {
   });
 });
 
-it('conflict creates a 409', () => {
+it('conflict creates a 409 error', () => {
   expect(seen(conflict('Full.'))).toEqual({ ...bare, status: 409, code: 'conflict', message: 'Full.' });
 });
 
-it('unavailable creates a 503 with Retry-After, and keeps the cause for the log', () => {
+it('unavailable creates a 503 error with Retry-After, and keeps the cause for the log', () => {
   const cause = new Error('throttled');
   expect(seen(unavailable(cause))).toEqual({
     ...bare,

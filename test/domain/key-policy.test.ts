@@ -17,7 +17,7 @@ const rotatedAt = (createdAt: number, change: Partial<ApiKey> = {}) =>
   apiKey({ secrets: [{ hash: 'b'.repeat(43), createdAt }], ...change });
 
 describe('newKeyWithinPolicy', () => {
-  it('gives a key without a requested expiry the latest expiry that the policy allows', () => {
+  it('gives a new key the latest expiry that the policy allows if the caller requests no expiry', () => {
     expect(newKeyWithinPolicy(apiKey(), POLICY, MADE_AT).validUntil).toBe(LATEST);
     expect(newKeyWithinPolicy(apiKey(), {}, MADE_AT).validUntil).toBeUndefined();
   });
@@ -29,7 +29,7 @@ describe('newKeyWithinPolicy', () => {
     );
   });
 
-  it('rejects a key with a secret when the policy forbids secrets, and accepts a key with trust rules', () => {
+  it('rejects new keys with a secret, but not keys with trust rules, when the policy forbids secrets', () => {
     const policy = { keysWithSecrets: false };
     expect(() => newKeyWithinPolicy(apiKey(), policy, MADE_AT)).toThrow(
       expect.objectContaining({ status: 409, code: 'policy' }),
@@ -45,7 +45,7 @@ describe('expiryWithinPolicy', () => {
     expect(expiryWithinPolicy(key, undefined, POLICY, MADE_AT)).toBe(LATEST + 30 * DAY);
   });
 
-  it("rejects every new expiry for a key that has reached the policy's limit", () => {
+  it("rejects every new expiry for a key that has reached the policy's maximum lifetime", () => {
     expect(() => expiryWithinPolicy(apiKey(), undefined, POLICY, LATEST)).toThrow(
       'This key has reached the limit of 90 days. Rotate it first.',
     );
@@ -54,7 +54,7 @@ describe('expiryWithinPolicy', () => {
     );
   });
 
-  it('returns the requested expiry when the policy sets no limit', () => {
+  it('accepts any expiry for a key when the policy sets no limit', () => {
     expect(expiryWithinPolicy(apiKey(), LATEST * 2, {}, MADE_AT)).toBe(LATEST * 2);
     expect(expiryWithinPolicy(apiKey(), undefined, {}, MADE_AT)).toBeUndefined();
   });
@@ -65,12 +65,12 @@ describe('expiryAfterRotation', () => {
   const expiryAfter = (validUntil: number | undefined, policy: KeyPolicy = POLICY, now = AT) =>
     expiryAfterRotation(apiKey({ validUntil }), rotatedAt(now, { validUntil }), policy, now);
 
-  it('a rotation moves an expiry at or after the limit, or a missing expiry, to the new limit', () => {
+  it("a rotation moves a missing expiry, or an expiry at the policy's limit, to the new limit", () => {
     for (const validUntil of [LATEST, AT + 91 * DAY, undefined])
       expect(expiryAfter(validUntil)).toBe(AT + 90 * DAY);
   });
 
-  it('a rotation keeps an earlier expiry that a person chose', () => {
+  it("a rotation keeps an expiry that is earlier than the policy's limit", () => {
     expect(expiryAfter(LATEST - 1)).toBe(LATEST - 1);
   });
 
@@ -78,7 +78,7 @@ describe('expiryAfterRotation', () => {
     expect(expiryAfter(LATEST, POLICY, LATEST)).toBe(LATEST);
   });
 
-  it('a rotation keeps every expiry when the policy sets no limit', () => {
+  it("a rotation does not change a key's expiry when the policy sets no limit", () => {
     expect(expiryAfter(LATEST, {})).toBe(LATEST);
     expect(expiryAfter(undefined, {})).toBeUndefined();
   });

@@ -28,7 +28,7 @@ describe('statusOf', () => {
     expect(statusOf(of(change), NOW, undefined)).toBe(status);
   });
 
-  it('returns the status idle for a key that has not been used for maxIdleDays, if the stack sets maxIdleDays', () => {
+  it('returns the status idle for a key that was not used for as long as maxIdleDays allows', () => {
     expect(statusOf(of({}), NOW, 30)).toBe('idle');
     expect(statusOf(of({}), NOW - 1, 30)).toBe('active');
     expect(statusOf(of({}), NOW, undefined)).toBe('active');
@@ -89,7 +89,7 @@ describe('noticeOf', () => {
 describe('keyRejection', () => {
   const GENERATION = apiKey().generation;
   const OTHER = '01BX5ZZKBKACTAV9WEVGEMMVS0';
-  // Uses a third generation, because two faults with the same generation could cancel each other out.
+  // This is a third generation, because two equal wrong generations could cancel each other out.
   const THIRD = '01BX5ZZKBKACTAV9WEVGEMMVS1';
   const key = apiKey({ epoch: 3, networks: ['192.0.2.0/24'], validUntil: NOW + 1 });
   const use: KeyUse = {
@@ -99,7 +99,7 @@ describe('keyRejection', () => {
     from: { address: '192.0.2.7' },
   };
   const token = { generation: GENERATION, epoch: 3 };
-  /** Each fault, in the order in which it is reported. */
+  /** Each reason to reject a key, with a key and a use that cause it, in order of precedence. */
   const FAULTS: [KeyRejection, Partial<typeof key>, Partial<KeyUse>][] = [
     ['generation', { generation: OTHER }, {}],
     ['generation', {}, { deployment: undefined }],
@@ -123,13 +123,13 @@ describe('keyRejection', () => {
   });
 
   it.each(FAULTS)(
-    'reports the reason %s for a key with %j that is used with %j',
+    'rejects a key with the reason %s: a key with %j, used with %j',
     (reason, keyFault, useFault) => {
       expect(keyRejection({ ...key, ...keyFault }, { ...use, ...useFault })).toBe(reason);
     },
   );
 
-  it('never accepts a key with a fault, and reports a reason that applies', () => {
+  it('rejects a key that has any number of faults, and reports one of the reasons that apply', () => {
     const several = fc.subarray(FAULTS, { minLength: 1 });
     fc.assert(
       fc.property(several, (faults) => {
@@ -141,7 +141,7 @@ describe('keyRejection', () => {
     );
   });
 
-  it('reports a disabled key as disabled, although its tokens have an older epoch', () => {
+  it('reports a disabled key as disabled, although its tokens also belong to an earlier epoch', () => {
     const older = { ...token, epoch: 2 };
     expect(keyRejection({ ...key, enabled: false }, { ...use, token: older })).toBe('disabled');
     expect(keyRejection({ ...key, validUntil: NOW }, { ...use, token: older })).toBe('revoked');

@@ -12,7 +12,7 @@ describe('originOf', () => {
     expect(originOf(caller, mode)).toStrictEqual(kept);
   });
 
-  it('records an empty address and client when the request contains neither of them', () => {
+  it('records an empty address and client when a request contains neither of them', () => {
     for (const mode of ['full', 'truncated', 'off'] as const)
       expect(originOf({}, mode)).toStrictEqual({ address: '', client: '' });
   });
@@ -39,7 +39,7 @@ describe('originOf', () => {
   );
 });
 
-it('isUseDue returns true when no use is recorded, or when the last recorded use is old enough', () => {
+it('isUseDue returns true if no use was recorded, or if the last recorded use is old enough', () => {
   expect(isUseDue(undefined, 700_000)).toBe(true);
   expect(isUseDue(700_000, 700_000)).toBe(true);
   expect(isUseDue(700_001, 700_000)).toBe(false);

@@ -42,7 +42,7 @@ describe('isNetwork', () => {
 });
 
 const addresses = fc.oneof(fc.ipV4(), fc.ipV6());
-/** Returns the network that contains an address, in CIDR notation. All bits beyond the prefix are zero. */
+/** Returns the network of the given prefix length that contains the address, in CIDR notation. */
 function canonical(address: string, length: number): string {
   const isV4 = isIPv4(address);
   const hex = isV4
@@ -62,7 +62,7 @@ function canonical(address: string, length: number): string {
   return `${text}/${length}`;
 }
 
-/** Returns the eight groups of an IPv6 address as Node writes it, with "::" expanded. */
+/** Returns the eight groups of an IPv6 address in the notation that Node uses, with "::" expanded. */
 function groups(address: string): string[] {
   const { hostname } = new URL(`http://[${address}]`);
   const [head = '', tail] = hostname.slice(1, -1).split('::');
@@ -85,7 +85,7 @@ describe('isWithin', () => {
         const list = new BlockList();
         list.addSubnet(base, bits, isV4 ? 'ipv4' : 'ipv6');
         const network = canonical(base, bits);
-        // `isWithin` treats an IPv4-mapped IPv6 address as IPv4, and a range cannot use that notation.
+        // Skips IPv4-mapped IPv6 addresses: `isWithin` treats them as IPv4, and a range cannot use that notation.
         fc.pre(![one, base].some((it) => !isIPv4(it) && groups(it).slice(0, 6).join() === '0,0,0,0,0,ffff'));
         expect(isWithin(one, [network]), `${one} in ${network}`).toBe(
           list.check(one, isIPv4(one) ? 'ipv4' : 'ipv6') && isV4 === isIPv4(one),
@@ -95,14 +95,14 @@ describe('isWithin', () => {
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('matches an IPv4-mapped IPv6 address against IPv4 ranges, and every other address only against ranges of its own family', () => {
+  it('matches an IPv4-mapped IPv6 address against IPv4 ranges, and never compares an IPv4 address with an IPv6 range', () => {
     expect(isWithin('::ffff:192.0.2.7', ['192.0.2.0/24'])).toBe(true);
     expect(isWithin('::ffff:c000:207', ['192.0.2.0/24'])).toBe(true);
     expect(isWithin('192.0.2.7', ['::/0'])).toBe(false);
     expect(isWithin('2001:db8::1', ['0.0.0.0/0'])).toBe(false);
   });
 
-  it('matches an address in any range of a list, and no address if the list is empty, a range is malformed or the address is missing', () => {
+  it('matches an address in any of several IP ranges, and never matches a malformed range or address', () => {
     expect(isWithin('192.0.2.7', ['10.0.0.0/8', '192.0.2.0/24'])).toBe(true);
     expect(isWithin('192.0.2.7', [])).toBe(false);
     for (const network of ['', '/', '/0', '192.0.2.0', '192.0.2.0/', 'x/0', '192.0.2.7/24']) {

@@ -51,7 +51,7 @@ describe('listedPrincipal', () => {
   it('returns the listed ARN for a listed user and for any session of a listed role', () => {
     expect(listedPrincipal(USER, listed)).toBe(USER);
     expect(listedPrincipal(session('ci'), listed)).toBe(ROLE);
-    // A session's ARN does not contain the path of the session's role.
+    // The ARN of a session contains the name of its role without the path.
     expect(listedPrincipal(session('ci', 'aws-cn'), listed)).toBe(DEEP);
   });
 
@@ -77,7 +77,7 @@ describe('listedPrincipal', () => {
     expect(listedPrincipal(caller, listed)).toBeUndefined();
   });
 
-  it('returns undefined when the list is empty or contains no valid principal', () => {
+  it('returns no listed principal when the list is empty or contains no valid principal', () => {
     expect(listedPrincipal(session('ci'), [])).toBeUndefined();
     expect(listedPrincipal('x', ['x', '', 'arn:aws:iam::123456789012:root'])).toBeUndefined();
     expect(listedPrincipal('', [''])).toBeUndefined();

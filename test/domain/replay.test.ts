@@ -17,13 +17,13 @@ const replayedWith = (before: typeof key, since: Partial<Since>) => {
   return { key: after, doubts: [...doubts] };
 };
 
-describe('replaying events onto a key from a backup', () => {
-  it('a restore leaves a key unchanged if no events followed the backup', () => {
+describe('Replaying events onto a key from a backup applies changes made after the backup', () => {
+  it('a restore does not change a key for which no events were recorded after the backup', () => {
     expect(replayed(key)).toEqual({ key, doubts: [] });
     expect(replayed(key, since('api_key.created'), since('api_key.idle'))).toEqual({ key, doubts: [] });
   });
 
-  it('removes a key that was deleted after the backup, and reports nothing as uncertain', () => {
+  it('a restore removes a key that was deleted after the backup, and reports nothing as uncertain', () => {
     const events = [
       since('api_key.edited', { changed: ['networks'] }),
       since('api_key.deleted'),
@@ -32,7 +32,7 @@ describe('replaying events onto a key from a backup', () => {
     expect(replayed(key, ...events)).toEqual({ key: undefined, doubts: [] });
   });
 
-  it('disables a key that leaked after the backup, and records whether it was enabled', () => {
+  it('a restore disables a key that leaked after the backup, and records whether the key was enabled', () => {
     for (const enabled of [true, false]) {
       expect(replayed(apiKey({ enabled }), since('api_key.leaked'))).toEqual({
         key: apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: enabled } }),
@@ -43,7 +43,7 @@ describe('replaying events onto a key from a backup', () => {
     expect(replayed(leaked, since('api_key.leaked'))).toEqual({ key: leaked, doubts: [] });
   });
 
-  it('applies events that disabled a key and later enabled it again', () => {
+  it('a restore replays that a key was disabled and later enabled again', () => {
     const disabled = since('api_key.disabled');
     expect(replayed(key, disabled)).toEqual({ key: apiKey({ enabled: false }), doubts: [] });
     expect(replayed(key, disabled, since('api_key.enabled', {}, LATER + 1))).toEqual({
@@ -52,7 +52,7 @@ describe('replaying events onto a key from a backup', () => {
     });
   });
 
-  it('applies the new name and scopes from an edit', () => {
+  it('a restore applies the new name and scopes from an edit after the backup', () => {
     const data = { name: 'new', scopes: ['a'] };
     const edited = (changed: ServiceEvent['data'][string], rest: ServiceEvent['data'] = data) =>
       replayed(key, since('api_key.edited', { ...rest, changed })).key;
@@ -67,7 +67,7 @@ describe('replaying events onto a key from a backup', () => {
   });
 
   it.each(['expiresAt', 'networks'])(
-    'disables a key whose %s changed, because the event does not contain the new value',
+    'a restore disables a key whose %s changed after the backup, because the event omits the new value',
     (field) => {
       const edited = since('api_key.edited', { changed: [field] });
       const expected = { key: apiKey({ enabled: false }), doubts: ['its bounds are not known'] };
@@ -81,38 +81,41 @@ describe('replaying events onto a key from a backup', () => {
   );
 });
 
-describe('replaying a rotation onto a key from a backup', () => {
+describe('Replaying a rotation onto a key from a backup retires the old secret', () => {
   const doubts = ['its new secret is lost'];
   const rotatedSince = (retireOld: string | number, before = key) =>
     replayed(before, since('api_key.rotated', { retireOld }));
 
-  it('keeps the old secret for as long as the rotation specified', () => {
+  it('a restore keeps the old secret for as long as the replayed rotation specified', () => {
     expect(rotatedSince(60)).toEqual({
       key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER + 60_000 } as never] }),
       doubts,
     });
   });
 
-  it.each(['now', 'on_first_use'])('discards the old secret when the rotation retired it %s', (retireOld) => {
-    expect(rotatedSince(retireOld)).toEqual({
-      key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER } as never] }),
-      doubts,
-    });
-  });
+  it.each(['now', 'on_first_use'])(
+    'a restore discards the old secret when the replayed rotation had retireOld "%s"',
+    (retireOld) => {
+      expect(rotatedSince(retireOld)).toEqual({
+        key: apiKey({ activeSince: LATER, secrets: [{ ...secret, retiresAt: LATER } as never] }),
+        doubts,
+      });
+    },
+  );
 
-  it('never postpones the retirement time that an earlier rotation set', () => {
+  it('a replayed rotation never postpones the retirement that an earlier rotation set', () => {
     const retiring = apiKey({ secrets: [{ ...secret, retiresAt: LATER + 5 } as never] });
     expect(rotatedSince(60, retiring).key?.secrets).toEqual([{ ...secret, retiresAt: LATER + 5 }]);
     const longer = apiKey({ secrets: [{ ...secret, retiresAt: LATER + 90_000 } as never] });
     expect(rotatedSince(60, longer).key?.secrets).toEqual([{ ...secret, retiresAt: LATER + 60_000 }]);
   });
 
-  it('leaves a key unchanged when it already has the secret that the rotation created', () => {
+  it('a restore does not change a key that already has the secret from the replayed rotation', () => {
     const known = apiKey({ secrets: [secret as never, { hash: 'n', createdAt: LATER }] });
     expect(rotatedSince(0, known)).toEqual({ key: known, doubts: [] });
   });
 
-  it('an immediate rotation clears the leak and enables the key if it was enabled before', () => {
+  it('replaying an immediate rotation clears the leak and enables a key that was enabled before the leak', () => {
     for (const wasEnabled of [true, false]) {
       const leaked = apiKey({ enabled: false, leak: { reportedAt: 1, wasEnabled } });
       expect(rotatedSince('now', leaked).key).toMatchObject({ enabled: wasEnabled, leak: undefined });
@@ -122,14 +125,14 @@ describe('replaying a rotation onto a key from a backup', () => {
   });
 });
 
-describe('replaying secrets onto a key from a backup', () => {
+describe('Replaying events onto a key from a backup retires secrets that may be outdated', () => {
   const old = { hash: 'o'.repeat(43), createdAt: MADE_AT };
   const next = { hash: 'n'.repeat(43), createdAt: MADE_AT + 1 };
   const waiting = apiKey({ secrets: [{ ...old, retiresAt: LATER + 9, retiresOnFirstUse: true }, next] });
   const firstUse = since('api_key.secret_retired', { secretCreatedAt: new Date(MADE_AT + 1).toISOString() });
   const mayHaveBeenUsed = 'its old secret was retired, because its new one may have been used';
 
-  it('#45: retires the old secret when an event shows that the new secret was used', () => {
+  it('#45: a restore retires the old secret when an event shows that the new secret was used', () => {
     const secrets = [
       { ...old, retiresAt: LATER },
       { ...next, lastUsedAt: LATER },
@@ -139,12 +142,12 @@ describe('replaying secrets onto a key from a backup', () => {
     expect(replayed(waiting, other).key?.secrets[1]).toEqual(next);
   });
 
-  it('#45: retires the old secret and reports it when it is unknown whether the new secret was used', () => {
+  it('#45: a restore retires the old secret, and reports it, when the new secret may have been used', () => {
     const secrets = [{ ...old, retiresAt: MADE_AT }, next];
     expect(replayed(waiting)).toEqual({ key: apiKey({ secrets }), doubts: [mayHaveBeenUsed] });
   });
 
-  it('#45: ignores the first use of a secret from an ignored rotation', () => {
+  it('#45: a restore ignores the first use of a secret if it also ignores the rotation that created the secret', () => {
     const [rotation, use] = [since('api_key.rotated', {}, MADE_AT + 5), LATER];
     const secretCreatedAt = new Date(MADE_AT + 5).toISOString();
     const events = [since('api_key.secret_retired', { secretCreatedAt }, use)];
@@ -152,7 +155,7 @@ describe('replaying secrets onto a key from a backup', () => {
     expect(doubts).toEqual([mayHaveBeenUsed]);
   });
 
-  it('#45: retires secrets that the current key lacks, and keeps the other secrets with their retirement time and last use', () => {
+  it('#45: a restore retires secrets that the current key no longer has, and keeps the others', () => {
     const today = apiKey({
       secrets: [{ ...next, retiresAt: LATER + 5, lastUsedAt: LATER }],
       lastUsedAt: LATER,
@@ -171,14 +174,14 @@ describe('replaying secrets onto a key from a backup', () => {
     expect(replayedWith(waiting, { today: waiting })).toEqual({ key: waiting, doubts: [] });
   });
 
-  it('#45: does not copy a secret from the current key, and reports the secret as lost', () => {
+  it('#45: a restore does not copy a new secret from the current key, but reports the secret as lost', () => {
     expect(replayedWith(apiKey({ secrets: [old] }), { today: apiKey({ secrets: [old, next] }) })).toEqual({
       key: apiKey({ secrets: [old] }),
       doubts: ['its new secret is lost'],
     });
   });
 
-  it('#45: keeps only one of two secrets: the secret that a later rotation certainly kept', () => {
+  it('#45: a replayed rotation keeps one of two secrets, and retires both if it is unclear which one was kept', () => {
     const rotation = since('api_key.rotated', { retireOld: 60 });
     const endsOf = (secrets: object[], change: Partial<Since> = {}) =>
       replayedWith(apiKey({ secrets: secrets as never }), { events: [rotation], ...change }).key?.secrets.map(
@@ -195,19 +198,19 @@ describe('replaying secrets onto a key from a backup', () => {
   });
 });
 
-describe('comparing a key from a backup with the current key', () => {
+describe('A restore compares the key from the backup with the current key', () => {
   const disabledToday = 'it is disabled today, and no event says why';
   const unknownBounds = 'its bounds are not known';
   const changed = (...fields: string[]) => [since('api_key.edited', { changed: fields })];
 
-  it('#45: disables and reports a key that is currently disabled when no ignored event explains why', () => {
+  it('#45: a restore disables and reports a currently disabled key unless an ignored event explains why', () => {
     const today = apiKey({ enabled: false });
     expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
     expect(replayedWith(key, { today, ignored: changed('enabled') })).toEqual({ key, doubts: [] });
     expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
   });
 
-  it('#45: a key that is marked as leaked when a restore runs is still marked afterwards, and is reported', () => {
+  it('#45: a restore keeps the leak mark of the current key, and reports the key', () => {
     for (const wasEnabled of [true, false]) {
       const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
       expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
@@ -223,7 +226,7 @@ describe('comparing a key from a backup with the current key', () => {
     ['networks', { networks: ['192.0.2.0/24'] }],
     ['trust', { trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] }],
   ] as const)(
-    '#45: disables and reports a key whose %s changed after the backup, unless an ignored event explains the difference',
+    '#45: a restore disables and reports a key whose %s changed, unless an ignored event explains the change',
     (field, change) => {
       const today = apiKey(change as never);
       expect(replayedWith(key, { today })).toEqual({
@@ -235,13 +238,13 @@ describe('comparing a key from a backup with the current key', () => {
     },
   );
 
-  it("leaves a key unchanged when its trust rules differ from the current key's rules only in the order of their fields", () => {
+  it('a restore does not compare the order of the claims in trust rules', () => {
     const trusts = apiKey({ trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] });
     const today = apiKey({ trust: [{ claims: { d: 'e', b: 'c' }, issuer: 'a' }] });
     expect(replayedWith(trusts, { today })).toEqual({ key: trusts, doubts: [] });
   });
 
-  it("starts counting a key's idle days at the same time as for the current key", () => {
+  it('a restored key starts its idle period at the same time as the current key', () => {
     const enabled = [since('api_key.enabled')];
     const before = apiKey({ activeSince: MADE_AT, lastUsedAt: MADE_AT });
     expect(replayedWith(before, { events: enabled, today: before }).key).toEqual(before);
@@ -249,7 +252,7 @@ describe('comparing a key from a backup with the current key', () => {
     expect(replayedWith(before, { events: enabled, today }).key).toEqual(today);
   });
 
-  it('#55: keeps a key disabled after a rotation when a person disabled the key, or when its expiry and allowed IP ranges are unknown', () => {
+  it('#55: a later rotation does not enable a leaked key that was also disabled for another reason', () => {
     const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: true } });
     const ended = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
     expect(replayed(leaked, since('api_key.disabled')).key).toEqual(ended);
@@ -257,7 +260,7 @@ describe('comparing a key from a backup with the current key', () => {
     expect(replayedWith(leaked, { today: ended }).key).toEqual(ended);
   });
 
-  it('#45: keeps a leaked key disabled when a person enabled it after an ignored rotation', () => {
+  it('#45: a restore keeps a leaked key disabled if a person enabled it after an ignored rotation', () => {
     const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
     expect(replayed(leaked, since('api_key.enabled')).key).toEqual({
       ...leaked,
@@ -266,7 +269,7 @@ describe('comparing a key from a backup with the current key', () => {
     });
   });
 
-  it('enables a key that leaked and was rotated shortly before the backup', () => {
+  it('a restore enables a key that leaked and was rotated shortly before the backup', () => {
     const rotation = since('api_key.rotated', { retireOld: 'now' }, MADE_AT);
     expect(replayed(key, since('api_key.leaked', {}, MADE_AT - 1), rotation)).toEqual({ key, doubts: [] });
     const leaked = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: true } });
@@ -274,10 +277,10 @@ describe('comparing a key from a backup with the current key', () => {
   });
 });
 
-describe('replaying events onto a Deployment from a backup', () => {
+describe('Replaying events onto a Deployment from a backup applies changes made after the backup', () => {
   const etl = deployment();
 
-  it('applies the latest name and groups to a Deployment', () => {
+  it('a restore applies the latest name and groups to a Deployment', () => {
     const data = { name: 'new', groups: ['a'] };
     expect(replayDeployment(etl, [])).toEqual(etl);
     expect(replayDeployment(etl, [since('deployment.edited', data)])).toEqual(deployment(data));
@@ -285,7 +288,7 @@ describe('replaying events onto a Deployment from a backup', () => {
     expect(replayDeployment(etl, [since('deployment.registered', data)])).toEqual(etl);
   });
 
-  it('removes a Deployment that was deleted after the backup', () => {
+  it('a restore removes a Deployment that was deleted after the backup', () => {
     const events = [since('deployment.deleted'), since('deployment.edited', { name: 'new' })];
     expect(replayDeployment(etl, events)).toBeUndefined();
   });

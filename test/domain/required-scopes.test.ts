@@ -8,7 +8,7 @@ const parsed = (text: string) => {
 };
 
 describe('parseRequiredScopes', () => {
-  it('reads required scopes by method and path', () => {
+  it('parses required scopes by method and path', () => {
     expect(
       parsed(
         'POST/deploys=code:deploy&GET/deployments/:deploymentId/dags=airflow:read,airflow:write&GET/=any',
@@ -20,7 +20,7 @@ describe('parseRequiredScopes', () => {
     });
   });
 
-  it('reads scope rules for ANY, for the $default route and for a greedy path parameter', () => {
+  it('parses scope rules for ANY, for the $default route and for a greedy path parameter', () => {
     expect(parsed('ANY/files/:path...=airflow:read&default=any&ANY/:proxy...=any')).toStrictEqual({
       'ANY/files/:path...': ['airflow:read'],
       default: [],
@@ -52,11 +52,11 @@ describe('parseRequiredScopes', () => {
     ['a semicolon between rules', 'GET/a=any;GET/b=any'],
     ['JSON', '{"GET /a":"any"}'],
     ['a newline at its end', 'GET/a=any\n'],
-  ])('rejects %s', (_, text) => {
+  ])('rejects scope rules that contain %s', (_, text) => {
     expect(parseRequiredScopes(text)).toBeUndefined();
   });
 
-  it('never throws an error for malformed scope rules, and reads only rules that it can write back unchanged', () => {
+  it('parsing scope rules never throws, and a parsed text can be written back unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'GETANY/:a.=&,{}*') }), (text) => {
         const required = parseRequiredScopes(text);
@@ -68,24 +68,24 @@ describe('parseRequiredScopes', () => {
   });
 });
 
-describe("a call's required scopes", () => {
+describe("A call's method and path template select its required scopes", () => {
   const required = parseRequiredScopes(
     'GET/jobs/:id=airflow:read&ANY/jobs/:id=airflow:write&ANY/files/:path...=code:deploy&default=any&GET/=any',
   );
   const of = (method: string, template: string | undefined) =>
     required && scopesFor(required, method, template);
 
-  it("the rule for a call's method takes precedence over the rule for ANY", () => {
+  it("the scope rule for a call's method takes precedence over the rule for ANY", () => {
     expect(of('GET', '/jobs/{id}')).toStrictEqual(['airflow:read']);
     expect(of('DELETE', '/jobs/{id}')).toStrictEqual(['airflow:write']);
   });
 
-  it("looks up a call's required scopes by the path template, in which {name} is written as :name and {name+} as :name...", () => {
+  it("finds a call's scope rule by the API's path template, such as /jobs/{id} for the rule /jobs/:id", () => {
     expect(of('PUT', '/files/{path+}')).toStrictEqual(['code:deploy']);
     expect(of('PUT', '/files/{path}')).toBeUndefined();
   });
 
-  it('a call requires no scopes when its rule is "any"', () => {
+  it('a call requires no scopes when its scope rule is "any"', () => {
     expect(of('GET', '/')).toStrictEqual([]);
     expect(of('GET', undefined)).toStrictEqual([]);
   });
@@ -101,7 +101,7 @@ describe("a call's required scopes", () => {
     ['GET', 'x'],
     ['GET', '/{a b}'],
     ['GET', '/jobs/{id}/{id}'],
-  ])("a call's required scopes are undefined for %s %s, which has no rule", (method, template) => {
+  ])('returns undefined for a call that has no scope rule: %s %s', (method, template) => {
     expect(of(method, template)).toBeUndefined();
   });
 });

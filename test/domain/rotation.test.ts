@@ -27,12 +27,12 @@ it('an old secret stays valid for 7 days by default and for at most 90 days', ()
   expect([RETIRE_AFTER, MAX_RETIRE_AFTER]).toEqual([604_800, 7_776_000]);
 });
 
-it('a secret is accepted until the moment it retires', () => {
+it('an old secret is accepted until it retires', () => {
   const secrets = [secret('a', { retiresAt: NOW }), secret('b', { retiresAt: NOW + 1 }), secret('c')];
   expect(livingSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
 });
 
-it('retiringSince returns one day before the secret retires, the last rotation if that is later, or Infinity for a secret that does not retire', () => {
+it('retiringSince returns one day before a secret retires, but no time before the last rotation', () => {
   const at = (retiresAt: number | undefined) => {
     const old = secret('old', { retiresAt });
     return retiringSince({ secrets: [old, fresh] }, old);
@@ -49,7 +49,7 @@ describe('rotated', () => {
   const secretsAfter = (secrets: SecretHash[], retireOld: RetireOld) =>
     rotated(apiKey({ secrets }), 'new', retireOld, NOW);
 
-  it('a rotation increments the revision, keeps the epoch and restarts the idle period', () => {
+  it("a rotation increments the key's revision, keeps its epoch and restarts its idle period", () => {
     const key = apiKey({ revision: 4, epoch: 2 });
     expect(rotated(key, 'new', 60, NOW)).toEqual({
       ...key,
@@ -124,7 +124,7 @@ describe('rotated', () => {
     expect(secretsAfter(secrets, retireOld).secrets).toEqual(expected);
   });
 
-  it('a rotation with "now" keeps only the new secret, starts a new epoch, and neither enables nor disables the key', () => {
+  it('an immediate rotation keeps only the new secret, starts a new epoch, and does not enable the key', () => {
     for (const enabled of [true, false]) {
       const key = apiKey({ secrets: [secret('a'), secret('b')], epoch: 2, enabled });
       expect(rotated(key, 'new', 'now', NOW)).toEqual({
@@ -138,14 +138,14 @@ describe('rotated', () => {
     }
   });
 
-  it('a rotation with "now" clears a leak, and enables the key if it was enabled before', () => {
+  it('an immediate rotation clears a leak, and enables a key that was enabled before the leak', () => {
     for (const wasEnabled of [true, false]) {
       const key = apiKey({ enabled: false, leak: { reportedAt: NOW - 1, wasEnabled } });
       expect(rotated(key, 'new', 'now', NOW)).toMatchObject({ enabled: wasEnabled, leak: undefined });
     }
   });
 
-  it('a rotation throws a 409 for a key without a secret, and for a leaked key unless the old secret is retired "now"', () => {
+  it('a rotation throws a 409 error for a key without a secret, and for a leaked key unless it is immediate', () => {
     const leaked = apiKey({ leak: { reportedAt: NOW - 1, wasEnabled: true } });
     for (const retireOld of [60, 'on_first_use'] as const) {
       expect(() => rotated(leaked, 'new', retireOld, NOW)).toThrow(
@@ -177,7 +177,7 @@ it('a rotation that clears a leak does not enable a key that a person disabled',
 });
 
 describe('isFirstUse', () => {
-  it('isFirstUse returns true while the secret has no recorded use and the key has another secret, even a retired one', () => {
+  it('isFirstUse returns true for an unused secret if the key also has an older one', () => {
     const [old, retired] = [secret('a'), secret('a', { retiresAt: NOW })];
     for (const other of [old, retired]) {
       expect(isFirstUse({ secrets: [other, secret('b')] }, secret('b'))).toBe(true);
@@ -198,7 +198,7 @@ describe('afterUse', () => {
     ]);
   });
 
-  it('the first use of the newest secret retires an old secret that was kept only until that use', () => {
+  it('the first use of the newest secret retires an old secret with retireOld "on_first_use"', () => {
     const old = secret('a', { retiresAt: NOW + DAY, retiresOnFirstUse: true });
     expect(afterUse({ secrets: [old, secret('b')] }, 'b', NOW)).toEqual([secret('b', { lastUsedAt: NOW })]);
     expect(afterUse({ secrets: [old, secret('b')] }, 'a', NOW)).toEqual([
@@ -207,7 +207,7 @@ describe('afterUse', () => {
     ]);
   });
 
-  it('the first use of an older secret retires neither a newer secret nor itself', () => {
+  it('the first use of an older secret retires no secret', () => {
     const waiting = secret('b', { retiresOnFirstUse: true });
     expect(afterUse({ secrets: [secret('a'), waiting] }, 'a', NOW)).toEqual([
       secret('a', { lastUsedAt: NOW }),
@@ -216,7 +216,7 @@ describe('afterUse', () => {
     expect(afterUse({ secrets: [waiting] }, 'b', NOW)).toEqual([{ ...waiting, lastUsedAt: NOW }]);
   });
 
-  it('the first use of the newest secret retires every old secret that was kept only until that use', () => {
+  it('the first use of the newest secret retires all old secrets with retireOld "on_first_use"', () => {
     const old = secret('a', { retiresOnFirstUse: true });
     expect(afterUse({ secrets: [old, secret('b'), secret('c')] }, 'c', NOW)).toEqual([
       secret('b'),
@@ -224,7 +224,7 @@ describe('afterUse', () => {
     ]);
   });
 
-  it('removes retired secrets, and accepts a key without secrets', () => {
+  it('recording a use removes retired secrets, and accepts a key without secrets', () => {
     expect(afterUse({ secrets: [secret('a', { retiresAt: NOW }), secret('b')] }, 'b', NOW)).toEqual([
       secret('b', { lastUsedAt: NOW }),
     ]);

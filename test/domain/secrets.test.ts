@@ -13,7 +13,7 @@ it('tokenIdOf returns the first 22 characters of a hash', () => {
   expect(tokenIdOf(hashOf('abc'))).toBe('ungWv48Bz-pBQUDeXa4iI7');
 });
 
-it('TOKEN_ID matches exactly 22 characters of base64url', () => {
+it('TOKEN_ID matches exactly 22 base64url characters', () => {
   const id = tokenIdOf(hashOf('abc'));
   expect(TOKEN_ID.test(id)).toBe(true);
   for (const text of ['', id.slice(1), `${id}A`, `A${id}`, `${id}\n`, `${id.slice(1)}+`, `${id.slice(1)}=`]) {
@@ -21,12 +21,12 @@ it('TOKEN_ID matches exactly 22 characters of base64url', () => {
   }
 });
 
-it('sameHash compares all bytes', () => {
+it('sameHash returns true only for equal hashes', () => {
   expect(sameHash(hashOf('abc'), hashOf('abc'))).toBe(true);
   expect(sameHash(hashOf('abc'), hashOf('abd'))).toBe(false);
 });
 
-it('sameHash never matches text that is not a SHA-256 hash, not even with itself', () => {
+it('sameHash returns false for text that is not a SHA-256 hash, even if both texts are equal', () => {
   const short = Buffer.alloc(31, 1).toString('base64url');
   const long = Buffer.alloc(33, 1).toString('base64url');
   for (const text of ['', short, long]) expect(sameHash(text, text)).toBe(false);
@@ -36,6 +36,6 @@ it('sameHash never matches text that is not a SHA-256 hash, not even with itself
   }
 });
 
-it('HASH_OF_NOTHING is as long as any hash', () => {
+it('HASH_OF_NOTHING is as long as a SHA-256 hash', () => {
   expect(Buffer.from(HASH_OF_NOTHING, 'base64url')).toEqual(Buffer.alloc(32));
 });

@@ -14,11 +14,13 @@ import {
   unboundRules,
 } from '../../functions/domain/trust.ts';
 
-it('a key has at most 10 trust rules, and a rule at most 10 claims', () => {
+it('a key has at most 10 trust rules, and a trust rule has at most 10 claims', () => {
   expect([MAX_RULES, MAX_CLAIMS]).toEqual([10, 10]);
 });
 
-/** Reports whether a token with these claims matches a rule for its issuer and audience. */
+/**
+ * Reports whether a token with these claims matches the trust rule. The token has the issuer and audience of the rule.
+ */
 function satisfies(rule: TrustRule, claims: Record<string, unknown>): boolean {
   const subject = { jwt: 'a.b.c', issuer: rule.issuer, signingInput: 'a.b' };
   return matchingRules(decide([rule], { subject, claims: { aud: 'x', ...claims } }, 'x', [])).length > 0;
@@ -69,17 +71,17 @@ describe('bindsTenant', () => {
     ['https://git.acme.test', { project_id: '1' }, false],
     ['https://oidc.eks.eu-west-1.amazonaws.com/id/X', { sub: 'system:serviceaccount:ci:deploy' }, true],
   ])(
-    'bindsTenant returns whether a rule binds a tenant: a rule for %s with the claims %j: %s',
+    'bindsTenant reports whether a trust rule binds a tenant: issuer %s, claims %j: %s',
     (issuer, claims, isBound) => {
       expect(bindsTenant({ issuer, claims })).toBe(isBound);
     },
   );
 
-  it('bindsTenant ignores inherited claims', () => {
+  it('bindsTenant ignores inherited properties of the claims', () => {
     expect(bindsTenant({ issuer: GITHUB, claims: Object.create({ repository_id: '1' }) })).toBe(false);
   });
 
-  it("bindingOf names the claim that each issuer's rules must bind", () => {
+  it('bindingOf names the claims that trust rules for an issuer must bind', () => {
     expect([GITHUB, 'https://gitlab.com', BUILDKITE, CIRCLECI, 'https://x.test'].map(bindingOf)).toEqual([
       'must bind repository_id or repository_owner_id to a number, in digits',
       'must bind project_id or namespace_id to a number, in digits',
@@ -98,15 +100,18 @@ describe('unboundRules', () => {
     [BUILDKITE, { ref: 'main' }, true],
     [CIRCLECI, { ref: 'main' }, false],
     ['https://git.acme.test', { ref: 'main' }, false],
-  ])('unboundRules lists a rule for %s with %j (ignored: %s)', (issuer, claims, ignored) => {
-    const bound = { issuer: 'https://x.test', claims: { sub: 'x' } };
-    expect(satisfies({ issuer, claims }, { ref: 'main' })).toBe(!ignored);
-    expect(unboundRules([bound, { issuer, claims }], [])).toEqual([
-      { index: 1, detail: bindingOf(issuer), ignored },
-    ]);
-  });
+  ])(
+    'unboundRules lists a trust rule that binds no tenant: issuer %s, claims %j, ignored %s',
+    (issuer, claims, ignored) => {
+      const bound = { issuer: 'https://x.test', claims: { sub: 'x' } };
+      expect(satisfies({ issuer, claims }, { ref: 'main' })).toBe(!ignored);
+      expect(unboundRules([bound, { issuer, claims }], [])).toEqual([
+        { index: 1, detail: bindingOf(issuer), ignored },
+      ]);
+    },
+  );
 
-  it('unboundRules returns no rules when a key has none', () => {
+  it('unboundRules returns an empty list for a key without trust rules', () => {
     expect([unboundRules(undefined, []), unboundRules([], [])]).toEqual([[], []]);
   });
 });
@@ -154,7 +159,7 @@ describe('broadRules', () => {
     [CIRCLECI, circle, HOW.vcs],
     [CIRCLECI, { ...circle, [VCS_REF]: { prefix: 'refs/heads/' } }, HOW.vcs],
   ])(
-    'broadRules lists a rule that accepts every branch: a rule for %j with the claims %j',
+    'broadRules lists a trust rule that accepts every branch: issuer %j, claims %j',
     (issuer, claims, detail) => {
       const url = typeof issuer === 'string' ? issuer : issuer.issuer;
       const other = { issuer: 'https://x.test', claims: { sub: 'x' } };
@@ -177,13 +182,13 @@ describe('broadRules', () => {
     [BUILDKITE, { ...pipeline, build_branch: 'main' }],
     [BUILDKITE, { ...pipeline, build_tag: { prefix: 'release/' } }],
     [CIRCLECI, { ...circle, [VCS_REF]: 'refs/heads/main' }],
-    // The tokens of these issuers name no branch.
+    // The tokens of these issuers do not contain a branch.
     [CLUSTER, { sub: 'system:serviceaccount:ci:deploy' }],
     [EKS, { sub: 'system:serviceaccount:ci:deploy' }],
     [AWS, { sub: 'arn:aws:iam::123456789012:role/deploy' }],
     ['https://x.test', { sub: 'x' }],
   ])(
-    'broadRules does not list a rule that limits the branch, or whose tokens have none: a rule for %j with the claims %j',
+    'broadRules omits a trust rule that limits the branch, and rules of issuers without branches: issuer %j, claims %j',
     (issuer, claims) => {
       const url = typeof issuer === 'string' ? issuer : issuer.issuer;
       expect(broadRules([{ issuer: url, claims }], [issuer])).toStrictEqual([]);
@@ -200,21 +205,18 @@ describe('broadRules', () => {
     [EKS, { sub: { prefix: 'system:' } }],
     [AWS, { sub: { prefix: 'arn:' } }],
     [{ issuer: GITHUB, bind: ['environment'] }, repository],
-  ])(
-    'lists a rule that binds no tenant only as unbound: a rule for %j with the claims %j',
-    (issuer, claims) => {
-      const rules = [{ issuer: typeof issuer === 'string' ? issuer : issuer.issuer, claims }];
-      expect(broadRules(rules, [issuer])).toStrictEqual([]);
-      expect(unboundRules(rules, [issuer])).toMatchObject([{ index: 0 }]);
-    },
-  );
+  ])('only unboundRules lists a trust rule that binds no tenant: issuer %j, claims %j', (issuer, claims) => {
+    const rules = [{ issuer: typeof issuer === 'string' ? issuer : issuer.issuer, claims }];
+    expect(broadRules(rules, [issuer])).toStrictEqual([]);
+    expect(unboundRules(rules, [issuer])).toMatchObject([{ index: 0 }]);
+  });
 
-  it('broadRules returns no rules when a key has none', () => {
+  it('broadRules returns an empty list for a key without trust rules', () => {
     expect([broadRules(undefined, []), broadRules([], [])]).toEqual([[], []]);
   });
 });
 
-it('treats registered claim names, and property names that every object has, as reserved', () => {
+it('trust rules cannot use registered claims or the property names that every object has', () => {
   expect(RESERVED_CLAIMS).toEqual([
     ...['iss', 'aud', 'exp', 'nbf', 'iat', 'constructor', '__defineGetter__', '__defineSetter__'],
     ...['hasOwnProperty', '__lookupGetter__', '__lookupSetter__', 'isPrototypeOf', 'propertyIsEnumerable'],
@@ -237,27 +239,27 @@ describe('satisfies', () => {
   const ok = (claims: Parameters<typeof satisfies>[0]['claims'], of: Record<string, unknown>) =>
     satisfies({ issuer: 'https://ci.test', claims }, of);
 
-  it("compares each claim with the rule's text or prefix", () => {
+  it("a token matches a trust rule if each claim equals the rule's text or starts with its prefix", () => {
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'acme/etl', c: 1 })).toBe(true);
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'x', b: 'evil/acme/' })).toBe(false);
     expect(ok({ a: 'x', b: { prefix: 'acme/' } }, { a: 'y', b: 'acme/etl' })).toBe(false);
     expect(ok({ a: 'x' }, { a: 'xy' })).toBe(false);
   });
 
-  it('compares claims that are numbers or booleans as text', () => {
+  it('a trust rule compares claims that are numbers or booleans as text', () => {
     expect(ok({ a: '7', b: 'true', c: { prefix: '1' } }, { a: 7, b: true, c: 12 })).toBe(true);
   });
 
-  it('never matches a numeric claim that is not a safe integer', () => {
+  it('a trust rule never matches a numeric claim that is not a safe integer', () => {
     for (const value of [2 ** 53, -(2 ** 53), 1e21, 1.5, 0.1, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(ok({ a: String(value) }, { a: value })).toBe(false);
     }
     expect(ok({ a: String(Number.MAX_SAFE_INTEGER) }, { a: Number.MAX_SAFE_INTEGER })).toBe(true);
-    // JSON.parse turns two different identifiers into the same number.
+    // JSON.parse returns the same number for two different identifiers.
     expect(ok({ a: '9007199254740992' }, JSON.parse('{"a": 9007199254740993}'))).toBe(false);
   });
 
-  it('never matches a claim that is missing, inherited or has more than one value', () => {
+  it('a trust rule never matches a claim that is missing, inherited or not a single value', () => {
     expect(ok({ a: 'undefined' }, {})).toBe(false);
     expect(ok({ toString: { prefix: 'function' } }, {})).toBe(false);
     expect(ok({ a: 'x' }, Object.create({ a: 'x' }))).toBe(false);
@@ -269,7 +271,7 @@ describe('satisfies', () => {
 });
 
 describe('decide', () => {
-  it('lists the claims that differ by name, in whatever order the table returns the rule', () => {
+  it('decide lists differing claims by name, regardless of their order in the stored rule', () => {
     for (const claims of [
       { a: 'x', b: 'x', c: 'x' },
       { c: 'x', a: 'x', b: 'x' },
