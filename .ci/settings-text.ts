@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describedSettings } from '../infra/settings.ts';
+import { describedSettings, SETTING_GROUPS } from '../infra/settings.ts';
 
 /** The page with the table of settings. */
 export const PAGE = new URL('../docs/settings.md', import.meta.url);
@@ -8,16 +8,18 @@ export const PROPS = new URL('../infra/deployment-keys-props.ts', import.meta.ur
 
 type Setting = ReturnType<typeof describedSettings>[number];
 
-/**
- * Returns a page after replacing its settings table, which is the only table whose first column is `setting`, with the
- * table of all settings.
- */
+/** Returns a page after replacing its section "All settings" with a table of the settings for each purpose. */
 export function describedIn(page: URL): string {
-  const rows = describedSettings().map(
-    (setting) => `| \`${setting.name}\` | ${defaultOf(setting)} | ${textOf(setting)} |\n`,
+  const tables = SETTING_GROUPS.map((group) => {
+    const rows = describedSettings()
+      .filter((setting) => setting.group === group)
+      .map((setting) => `| \`${setting.name}\` | ${defaultOf(setting)} | ${textOf(setting)} |\n`);
+    return `### ${group}\n\n| setting | default | what it does |\n|---|---|---|\n${rows.join('')}\n`;
+  });
+  return readFileSync(page, 'utf8').replace(
+    /^(## All settings\n\n.*?\n\n)(?:### .*?)?(?=^## )/ms,
+    (_, introduction) => introduction + tables.join(''),
   );
-  const head = '| setting | default | what it does |\n|---|---|---|\n';
-  return readFileSync(page, 'utf8').replace(/^\| setting \|(.*\n\|)*.*\n/m, () => head + rows.join(''));
 }
 
 /** Returns the source of the interface `DeploymentKeysProps`, with a comment for each property. */

@@ -194,7 +194,7 @@ export interface DeploymentKeysProps {
    * that no caller waits for. `people`: all remaining functions. With more memory, a function starts faster and each
    * call is more expensive.
    *
-   * @default checks=256,tokens=256,people=256,jobs=512
+   * @default `checks=256,tokens=256,people=256,jobs=512`
    */
   readonly memory?: SettingInputs['memory'];
   /**

@@ -15,11 +15,24 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** The purposes of settings, in the order of docs/settings.md. */
+export const SETTING_GROUPS = [
+  'Stack',
+  'Sign-in and console',
+  'Keys and tokens',
+  'Your platform and your APIs',
+  'Capacity and rate limits',
+  'Logs and alarms',
+] as const;
+export type SettingGroup = (typeof SETTING_GROUPS)[number];
+
 /**
  * Documentation of a setting. docs/settings.md and DeploymentKeysProps contain this text; run `npm run settings` after
  * a change.
  */
 export interface SettingDescription {
+  /** The purpose of the setting: the section of docs/settings.md that contains it. */
+  readonly group: SettingGroup;
   /** Description of the setting in Markdown, without a full stop at the end. Links are relative to docs/. */
   readonly description: string;
   /** What the construct's property also accepts, worded to follow "can also pass". CDK context cannot contain it. */
@@ -250,6 +263,7 @@ function fromJson(text: string): unknown {
 /** Every setting: its values, its default and its description. */
 const schema = z.object({
   stage: z.enum(['development', 'production']).default('development').register(descriptions, {
+    group: 'Stack',
     description:
       "`production` keeps the table, the logs and the users when you destroy the stack. The stage is also part of the stack's name",
     rule: 'development or production',
@@ -260,6 +274,7 @@ const schema = z.object({
     .refine((text) => Token.isUnresolved(text) || isIssuer(text))
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description:
         'The OIDC issuer with which people sign in, exactly as in the `iss` claim of its tokens. It must be reachable from the ' +
         'internet when the stack is deployed; synthesis rejects private host names',
@@ -270,6 +285,7 @@ const schema = z.object({
   audience: words(z.string().regex(/^[\x21-\x7e]{1,256}$/), 50)
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description: 'One or more accepted values of `aud`, or of `client_id` if a token has no `aud`',
       absent: 'none; required with `issuer`',
       rule: '1 to 50 different words of up to 256 printable characters, between commas',
@@ -280,6 +296,7 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]{1,128}$/)
     .default('groups')
     .register(descriptions, {
+      group: 'Sign-in and console',
       description: "The claim of the access token that lists a person's groups",
       rule: 'the name of a claim, up to 128 printable characters without spaces',
       example: 'groups',
@@ -289,6 +306,7 @@ const schema = z.object({
     .regex(/^(?! )\P{Cc}{1,128}(?<! )$/u)
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description: 'The group whose members are administrators',
       absent: 'none',
       rule: 'the name of a group, up to 128 characters, without control characters and outer spaces',
@@ -299,6 +317,7 @@ const schema = z.object({
     .regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/)
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description: 'The scope whose holders are administrators',
       absent: 'none',
       rule: 'one OAuth scope of up to 128 characters',
@@ -309,6 +328,7 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]{1,128}$/)
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description:
         "The claim of the access token with a person's name. The service stores the name with what the person creates, and in events",
       absent: 'stores no names',
@@ -320,6 +340,7 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]{1,256}$/)
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description:
         'The public OAuth client with which the console signs people in. If `issuer` is set but this client is not, the stack has no console',
       absent: 'none',
@@ -330,6 +351,7 @@ const schema = z.object({
     .refine((list) => list.includes('openid'))
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description: 'The OAuth scopes that the console requests from the issuer',
       absent: '`openid,profile,email`',
       rule: '1 to 20 different OAuth scopes, between commas, openid among them',
@@ -338,12 +360,14 @@ const schema = z.object({
   consoleOrigins: words(z.string().regex(/^https:\/\/[a-z0-9.-]+(:\d{1,5})?$/), 10)
     .optional()
     .register(descriptions, {
+      group: 'Sign-in and console',
       description: "Origins of the issuer's endpoints, if they differ from the issuer's own origin",
       absent: 'none',
       rule: '1 to 10 different https origins in lower case, without a path, between commas',
       example: 'https://oauth2.example.com',
     }),
   console: flag.default(true).register(descriptions, {
+    group: 'Sign-in and console',
     description: '`false` removes the console',
     rule: 'true or false',
     example: 'false',
@@ -351,6 +375,7 @@ const schema = z.object({
   tokenLifetime: time('seconds', 1, YEAR)
     .default(24 * 60 * 60)
     .register(descriptions, {
+      group: 'Keys and tokens',
       description: 'Number of seconds that a token stays valid after its last use',
       inCode: 'a `Duration`',
       rule: `whole seconds from 1 to ${YEAR}`,
@@ -359,6 +384,7 @@ const schema = z.object({
   slideInterval: time('seconds', 0, 24 * 60 * 60)
     .default(300)
     .register(descriptions, {
+      group: 'Keys and tokens',
       description:
         'Number of seconds by which the service can delay the extension of a token. A token can then expire that much later. With 0, expiry is exact, and each use costs one write',
       inCode: 'a `Duration`',
@@ -368,6 +394,7 @@ const schema = z.object({
   maxTokenLifetime: time('seconds', 1, 10 * YEAR)
     .optional()
     .register(descriptions, {
+      group: 'Keys and tokens',
       description: 'Maximum number of seconds that a token is valid after it is issued, even if it is used',
       absent: 'no limit',
       inCode: 'a `Duration`',
@@ -375,6 +402,7 @@ const schema = z.object({
       example: '2592000',
     }),
   maxIdleDays: time('days', 1, 3650).optional().register(descriptions, {
+    group: 'Keys and tokens',
     description:
       'Number of days without use after which the service rejects a key. Enabling or rotating the key restarts the count',
     absent: 'no limit',
@@ -385,6 +413,7 @@ const schema = z.object({
   maxKeyDays: time('days', 1, 3650)
     .optional()
     .register(descriptions, {
+      group: 'Keys and tokens',
       description:
         '[Maximum number of days](keys.md#key-policy) from the creation or last rotation of a key to its expiry. A key created ' +
         'without an expiry gets this maximum. Existing keys keep working, but the API and an event report them',
@@ -394,6 +423,7 @@ const schema = z.object({
       example: '90',
     }),
   keysWithSecrets: flag.default(true).register(descriptions, {
+    group: 'Keys and tokens',
     description:
       '`false` forbids new keys with a secret, so that pipelines must [exchange tokens of their CI](keys.md#key-policy). ' +
       'Existing keys with a secret keep working and can be rotated',
@@ -403,6 +433,7 @@ const schema = z.object({
   trustedIssuers: trustedIssuers(isIssuer)
     .default(['https://token.actions.githubusercontent.com', 'https://gitlab.com'])
     .register(descriptions, {
+      group: 'Keys and tokens',
       description:
         'Issuers whose tokens a key can accept instead of a secret; `none` for no issuer. Each is a URL, or ' +
         '[an object](issuers.md) with `issuer`, and `preset`, `jwks`, `bind` and `audience` as needed',
@@ -412,6 +443,7 @@ const schema = z.object({
       example: 'https://token.actions.githubusercontent.com',
     }),
   lastUsedFrom: z.enum(['full', 'truncated', 'off']).default('full').register(descriptions, {
+    group: 'Keys and tokens',
     description:
       "How much the service records of the address and client of a key's last use: `full`, `truncated` (the first 24 bits of an IPv4 address, or 48 bits of an IPv6 address), or `off`. It always records the time of the last use",
     rule: 'full, truncated or off',
@@ -420,6 +452,7 @@ const schema = z.object({
   scopes: words(z.string().refine(isScope), MAX_SCOPES)
     .default(['code:deploy', 'airflow:read', 'airflow:write'])
     .register(descriptions, {
+      group: 'Keys and tokens',
       description: 'All scopes that keys can have',
       rule:
         '1 to 16 different scopes of up to 64 characters, lower-case words joined by colons, ' +
@@ -431,6 +464,7 @@ const schema = z.object({
     .regex(/^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/)
     .optional()
     .register(descriptions, {
+      group: 'Stack',
       description:
         "The domain name of the service. The metadata then contains this name as the issuer, and API Gateway's own endpoint is disabled. Point your DNS record to the output `DomainTarget`",
       absent: "API Gateway's own name",
@@ -443,6 +477,7 @@ const schema = z.object({
   )
     .optional()
     .register(descriptions, {
+      group: 'Stack',
       description:
         "ARN of the certificate of `domainName`, in the stack's Region, or in us-east-1 with `webAclArn`",
       absent: 'none; required with `domainName`',
@@ -453,6 +488,7 @@ const schema = z.object({
   webAclArn: arn('wafv2', 'us-east-1:\\d{12}:global/webacl/[\\w-]+/[\\w-]+')
     .optional()
     .register(descriptions, {
+      group: 'Stack',
       description:
         'Adds a CloudFront distribution with this web ACL. Read [what the distribution does](decisions/a-web-acl-by-cloudfront.md) first. `certificateArn` must then be in us-east-1',
       absent: 'none',
@@ -463,6 +499,7 @@ const schema = z.object({
   encryptionKey: arnOr(kmsKey, (it: IKey) => ('aliasName' in it ? undefined : it.keyArn))
     .optional()
     .register(descriptions, {
+      group: 'Stack',
       description:
         'ARN of the customer managed key that encrypts the table. Its key policy must allow this account to use the key through DynamoDB. See [how to change the key](upgrading.md#change-the-encryption-key)',
       absent: 'the AWS managed key',
@@ -471,6 +508,7 @@ const schema = z.object({
       example: 'arn:aws:kms:eu-west-1:111122223333:key/0e3f1a2b-0000-4000-8000-000000000000',
     }),
   capacity: capacity.optional().register(descriptions, {
+    group: 'Capacity and rate limits',
     description:
       'Provisions the capacity of the table, in units per second, with auto scaling between a minimum and a maximum at a ' +
       'utilization in per cent. It is cheaper for steady load, but [a sudden load is throttled](scale.md#provisioned-capacity): ' +
@@ -482,12 +520,14 @@ const schema = z.object({
     example: 'minRead=100,maxRead=1000,minWrite=100,maxWrite=500',
   }),
   permissionsBoundary: arn('iam', ':(\\d{12}|aws):policy/[\\w+=,.@/-]+').optional().register(descriptions, {
+    group: 'Stack',
     description: 'ARN of the permissions boundary of every role',
     absent: 'none',
     rule: 'the ARN of an IAM policy',
     example: 'arn:aws:iam::111122223333:policy/boundary',
   }),
   authorizerConcurrency: concurrency.optional().register(descriptions, {
+    group: 'Capacity and rate limits',
     description:
       'Concurrency of the authorizer. `reserved=200` reserves 200 concurrent executions for the authorizer, which is also its maximum. `provisioned=5` keeps 5 environments warm, which cost money while idle; `AuthorizerFunctionArn` is then an alias. A new account might have too little concurrency for either: see `accountConcurrency`',
     absent: 'the unreserved concurrency of the account',
@@ -495,17 +535,19 @@ const schema = z.object({
     example: 'reserved=200,provisioned=5',
   }),
   memory: memory.prefault({}).register(descriptions, {
+    group: 'Capacity and rate limits',
     description:
       'Memory of the functions in MiB, by group; the CPU share is proportional to it. `checks`: `Authorize` and `Whoami`. `tokens`: ' +
       'the other functions of `/oauth` and the metadata. `jobs`: the purge and all other functions that no caller waits for. ' +
       '`people`: all remaining functions. With more memory, a function starts faster and each call is more expensive',
-    absent: 'checks=256,tokens=256,people=256,jobs=512',
+    absent: '`checks=256,tokens=256,people=256,jobs=512`',
     rule: 'checks=N, tokens=N, people=N, jobs=N or several between commas, N from 128 to 10240',
     example: 'checks=512,jobs=1024',
   }),
   accountConcurrency: whole(10, 1_000_000)
     .optional()
     .register(descriptions, {
+      group: 'Capacity and rate limits',
       description:
         "The account's quota of concurrent Lambda executions in the Region, if it is below 1000. Synthesis then rejects an " +
         '`authorizerConcurrency` that the account does not allow, and the purge leaves concurrency to the authorizer. See ' +
@@ -515,6 +557,7 @@ const schema = z.object({
       example: '50',
     }),
   oauthRateLimit: rateLimit({ rate: 100, burst: 200 }).register(descriptions, {
+    group: 'Capacity and rate limits',
     description:
       'Requests per second, and concurrent requests, that API Gateway accepts on each route of `/oauth/`, from all callers ' +
       'together. This limit also limits the cost that anonymous callers can cause. A thousand pipelines need far less than ' +
@@ -524,6 +567,7 @@ const schema = z.object({
     example: 'rate=500,burst=1000',
   }),
   leaksRateLimit: rateLimit({ rate: 10, burst: 20 }).register(descriptions, {
+    group: 'Capacity and rate limits',
     description:
       'Requests per second, and concurrent requests, that API Gateway accepts on `POST /leaks`, where anonymous callers report leaks',
     absent: '`rate=10,burst=20`',
@@ -531,6 +575,7 @@ const schema = z.object({
     example: 'rate=20,burst=40',
   }),
   defaultRateLimit: rateLimit({ rate: 5000, burst: 2500 }).register(descriptions, {
+    group: 'Capacity and rate limits',
     description:
       'Requests per second, and concurrent requests, that API Gateway accepts on each other route. The default is half of an ' +
       "account's default quota, so that other APIs in the account stay available",
@@ -543,6 +588,7 @@ const schema = z.object({
   )
     .optional()
     .register(descriptions, {
+      group: 'Logs and alarms',
       description: 'ARN of the SNS topic that every alarm notifies',
       absent: 'alarms notify no one',
       inCode: 'an `ITopic` that is not FIFO',
@@ -553,6 +599,7 @@ const schema = z.object({
     .refine((days) => KEPT_DAYS.includes(days))
     .default(30)
     .register(descriptions, {
+      group: 'Logs and alarms',
       description: 'Number of days that CloudWatch keeps logs',
       inCode: '`RetentionDays`, except `INFINITE`',
       rule: `days that CloudWatch Logs knows: ${KEPT_DAYS.join(', ')}`,
@@ -564,6 +611,7 @@ const schema = z.object({
   )
     .optional()
     .register(descriptions, {
+      group: 'Your platform and your APIs',
       description:
         "ARNs of IAM roles and users of the stack's account that manage Deployments and keys [under `/platform`](platform.md), as administrators",
       absent: 'none; the routes do not exist',
@@ -573,6 +621,7 @@ const schema = z.object({
   consumerAccounts: words(z.string().regex(/^\d{12}$/), 50)
     .optional()
     .register(descriptions, {
+      group: 'Your platform and your APIs',
       description:
         "AWS accounts whose APIs are allowed to use the authorizer. At most 50, because Lambda limits the function's policy to 20 KB",
       absent: 'none',
@@ -590,24 +639,28 @@ const schema = z.object({
     )
     .default({})
     .register(descriptions, {
+      group: 'Stack',
       description: 'Tags of every resource: `team=platform,cost-centre=4711`',
       absent: 'none',
       rule: 'at most 40 tags as name=value between commas, letters, digits, spaces and _.:/=+-@ in them',
       example: 'team=platform,cost-centre=4711',
     }),
   tracing: flag.default(false).register(descriptions, {
+    group: 'Logs and alarms',
     description:
       'Traces the functions with X-Ray. Traces cost money. They show where a call spends its time; for everything else, the request IDs in the logs are enough',
     rule: 'true or false',
     example: 'true',
   }),
   platformLogs: flag.default(false).register(descriptions, {
+    group: 'Logs and alarms',
     description:
       'Has Lambda log the start, the end and the duration of each call. These lines are the largest part of the logs: [they cost $0.21 for a million checks](cost.md#dollars)',
     rule: 'true or false',
     example: 'true',
   }),
   deploymentsSource: deploymentsSource.optional().register(descriptions, {
+    group: 'Your platform and your APIs',
     description:
       'JSON description of a DynamoDB table of your own whose rows are Deployments. [The stack follows this table](deployments-source.md)',
     absent: 'people register Deployments',

@@ -12,8 +12,9 @@ import {
   SCOPES,
   startTable,
 } from '../support/in-process.ts';
-import { snippet } from '../support/snippets.ts';
+import { snippetsOf } from '../support/snippets.ts';
 import type { CreatedKey } from '../support/stack.ts';
+import { templateOf } from '../support/template.ts';
 
 /** What a changed setting does to existing tokens and keys: a row of docs/settings.md each. */
 const page = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
@@ -270,7 +271,49 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
   });
 });
 
-it('docs/settings.md: the stack accepts the example of settings in cdk.json', () => {
-  const { context } = JSON.parse(snippet('settings.md', 'json'));
-  expect(readSettings(context).stage).toBe('production');
+describe('docs/settings.md: ready configurations', () => {
+  const [section = ''] = page.split('## Ready configurations').slice(1);
+  const titles = [...section.matchAll(/^\*\*([^,.]+).*?\*\* Choose this (?:in|when) /gm)].map(
+    ([, title]) => title,
+  );
+  const contexts = snippetsOf('settings.md', 'json', 'Ready configurations').map(
+    (block) => JSON.parse(block).context,
+  );
+
+  it.each([
+    ['Try it out', 'Delete', 1, 0, 0],
+    ['Production', 'Retain', 0, 1, 1],
+    ['Locked down', 'Retain', 0, 1, 1],
+  ])(
+    '%s synthesises a stack with the table, the sign-in, the domain and the alarms that the page describes',
+    (...row) => {
+      const [title, deletionPolicy, userPools, domains, actions] = row;
+      const context = contexts[titles.indexOf(title)];
+      const template = templateOf(context);
+      template.allResources('AWS::DynamoDB::GlobalTable', { DeletionPolicy: deletionPolicy });
+      template.resourceCountIs('AWS::DynamoDB::GlobalTable', 1);
+      template.resourceCountIs('AWS::Cognito::UserPool', userPools);
+      template.resourceCountIs('AWS::ApiGatewayV2::DomainName', domains);
+      const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
+      expect(alarms.length).toBeGreaterThan(10);
+      for (const { Properties } of alarms) expect(Properties.AlarmActions ?? []).toHaveLength(actions);
+      const table = JSON.stringify(template.findResources('AWS::DynamoDB::GlobalTable'));
+      expect(table.includes('arn:aws:kms:')).toBe(context.encryptionKey !== undefined);
+    },
+  );
+
+  it('each configuration has a sentence that says when to choose it', () => {
+    expect(titles).toHaveLength(contexts.length);
+  });
+
+  it('the limits of the configurations are those that the page describes', () => {
+    const [, production, lockedDown] = contexts.map((context) => readSettings(context));
+    expect(production?.maxIdleDays).toBe(90);
+    expect(lockedDown).toMatchObject({
+      keysWithSecrets: false,
+      maxKeyDays: 365,
+      tokenLifetime: HOUR,
+      maxTokenLifetime: 12 * HOUR,
+    });
+  });
 });
