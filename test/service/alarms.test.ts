@@ -4,7 +4,7 @@ import { faultyEngine } from '../support/faulty-engine.ts';
 import { callAs, exchange } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
-// The metrics of alarms that the emulator can provoke.
+// These tests cover the metrics behind alarms that the emulator can trigger.
 
 const engine = await faultyEngine();
 const stack = await runStack();
@@ -16,7 +16,7 @@ const counts = (functionName: string, metric: string) =>
     .split('\n')
     .filter((line) => line.startsWith('{') && metric in JSON.parse(line));
 
-it('returns 503 for each call that fails because the table throttles it, and counts the call for the FailedCalls alarm', async () => {
+it('a call that fails because DynamoDB throttles it returns 503 and counts towards the FailedCalls alarm', async () => {
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
   const leaked = mintCredential('secret', 'etl', key.id.slice(-26));

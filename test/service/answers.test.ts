@@ -12,7 +12,7 @@ import {
   swap,
 } from '../support/stack.ts';
 
-// Tests that the logs show the person on call who used a key, and why a call was rejected.
+// The logs must show whoever is on call which key was used, and why a call was rejected.
 
 const NOON = Date.parse('2030-01-01T12:00:00.000Z');
 const service = await runStack({ context: { maxIdleDays: 90 } });
@@ -39,7 +39,7 @@ const linesOf = ({ headers }: Reply) =>
 
 const INVALID_CLIENT = { error: 'invalid_client', error_description: 'Client authentication failed.' };
 
-describe('the log line for an issued token', () => {
+describe('The service writes a log line for each issued token', () => {
   it('the log line for an issued token names the key, the request ID of the access log, the address and the client', async () => {
     const key = await newKey();
     const reply = await exchange(service, key);
@@ -50,7 +50,7 @@ describe('the log line for an issued token', () => {
   });
 });
 
-/** Brings a key into a state in which an exchange with its first secret is rejected. */
+/** Changes to a key after which the key's first secret is rejected. */
 const CAUSES: readonly {
   cause: string;
   reason: string;
@@ -96,9 +96,9 @@ const CAUSES: readonly {
   },
 ];
 
-describe('the log line for a rejected exchange', () => {
+describe('The service logs the reason for each rejected exchange', () => {
   it.each(CAUSES)(
-    'the log gives the reason $reason and the key for $cause, and the client gets the same response as for other causes',
+    'the log gives the reason $reason and the key for $cause, but the client gets the same response for every cause',
     async ({ reason, bring, body }) => {
       const key = await newKey(body);
       await bring(key);
@@ -109,7 +109,7 @@ describe('the log line for a rejected exchange', () => {
     },
   );
 
-  it('the log gives the key and the reason for a secret that is wrong, mistyped or missing, or belongs to another key', async () => {
+  it("the log gives the key and the reason for a secret that is wrong, mistyped, missing or another key's", async () => {
     const [key, other] = [await newKey(), await newKey()];
     const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
     for (const [secret, reason] of [
@@ -136,7 +136,7 @@ describe('the log line for a rejected exchange', () => {
   });
 });
 
-describe('the log line for a denied check', () => {
+describe('The service logs the reason for each denied call', () => {
   const check = (token?: string) => call(service, 'GET', '/whoami', token === undefined ? {} : { token });
 
   it.each<[string, string, (key: CreatedKey & { deploymentId: string; path: string }) => Promise<unknown>]>([
@@ -149,7 +149,7 @@ describe('the log line for a denied check', () => {
     ],
     ['network', 'another address', ({ path }) => asAdmin('PATCH', path, { networks: ['192.0.2.0/24'] })],
     ['expired', 'an expired token', async () => service.clock.advance(86_400 + 300)],
-  ])('the log gives the reason %s and the key for %s', async (reason, _, bring) => {
+  ])('the log line of a denied call has the reason %s and the key for %s', async (reason, _, bring) => {
     const key = await newKey();
     const token = await swap(service, key);
     await bring(key);
@@ -164,7 +164,7 @@ describe('the log line for a denied check', () => {
     expect(JSON.stringify(line)).not.toContain(token.slice(-49));
   });
 
-  it('the log gives the reason for an unknown, mistyped or missing token, and the key if the text is a token', async () => {
+  it('the log gives the reason for an unknown, mistyped or missing token, and the key if the text looks like a token', async () => {
     const key = await newKey();
     const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
     const unknown = mintCredential('token', key.deploymentId, ulid);
@@ -175,7 +175,7 @@ describe('the log line for a denied check', () => {
     expect(linesOf(await check())).toMatchObject([{ reason: 'missing' }]);
   });
 
-  it('the log names a temporary token by its Deployment and ID', async () => {
+  it('the log identifies a temporary token by its Deployment and its ID', async () => {
     const { deploymentId } = await newKey();
     const path = `/deployments/${deploymentId}/temporary-tokens`;
     const { id, access_token: token } = (await callAs(service, 'member', 'POST', path, { json: {} })).json;

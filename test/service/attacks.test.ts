@@ -13,8 +13,8 @@ import {
 } from '../support/stack.ts';
 
 /**
- * Attempts to use a key with another tenant's token, to add a rule that lets another tenant in, and to get past
- * GET /whoami. test/docs/guards.test.ts has the attempts against real proxies and middleware.
+ * Attempts to use a key with another tenant's token, to add a trust rule that admits another tenant, and to call GET
+ * /whoami without a valid token. The attempts against real proxies and middleware are in test/docs/guards.test.ts.
  */
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const NOW = Math.floor(NOON / 1000);
@@ -31,7 +31,7 @@ const ec = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const [git, cluster, devops, attacker] = [rsa(), ec(), rsa(), rsa()];
 const jwkOf = (key: KeyObject, kid: string) => ({ ...key.export({ format: 'jwk' }), kid });
 
-/** The attacker's own issuer, which the stack does not trust. */
+/** An issuer that the attacker controls and the stack does not trust. */
 const evil = await startCiIssuer();
 const stack = await runStack({
   context: {
@@ -80,7 +80,7 @@ const nothing: Sign = () => Buffer.alloc(0);
 const OWN = { project_id: '20', namespace_id: '72', ref: 'main', ref_type: 'branch', ref_protected: 'true' };
 const STANDARD = { iss: GIT, aud: stack.url, iat: NOW, exp: NOW + 300 };
 
-/** Returns a token of any form. `text` replaces the whole payload. */
+/** Returns a JWT with the given claims and header. `text` replaces the whole payload. */
 function token(claims: object = {}, header: object = {}, sign: Sign = rs256, text?: string): string {
   const head = encoded(JSON.stringify({ alg: 'RS256', kid: 'git', ...header }));
   const payload = encoded(text ?? JSON.stringify({ ...STANDARD, ...OWN, ...claims }));
@@ -116,18 +116,18 @@ const formOf = (subject: string, more: Record<string, string> = {}) => ({
   ...more,
 });
 const send = (form: Record<string, string> | string) => call(stack, 'POST', '/oauth/token', { form });
-/** The access tokens and used subject tokens in the table. */
+/** Returns the access tokens and used subject tokens in the table. */
 const opened = async () =>
   (await partition(stack, 'DEPLOYMENT#target')).filter(({ sk }) => /^(TOKEN|SUBJECT)#/.test(String(sk)));
 
-describe('a token of another tenant', () => {
+describe('The service accepts no token of another tenant', () => {
   const other = { project_id: '21', namespace_id: '73' };
   const jwkOfAttacker = jwkOf(attacker.publicKey, 'git');
   const pem = git.publicKey.export({ type: 'spki', format: 'pem' });
   const [header, payload, signature] = token().split('.');
 
   it.each<[attempt: string, subject: () => string]>([
-    // The signature
+    // Tokens with a forged or missing signature.
     ['no signature and the algorithm none', () => token({}, { alg: 'none' }, nothing)],
     ['no signature and the algorithm nOnE', () => token({}, { alg: 'nOnE' }, nothing)],
     ['a valid signature and the algorithm none', () => token({}, { alg: 'none' })],
@@ -153,7 +153,7 @@ describe('a token of another tenant', () => {
     ['a critical header that nobody knows', () => token({}, { crit: ['exp2'], exp2: 1 })],
     ['a payload that is not encoded', () => token({}, { crit: ['b64'], b64: false })],
     ['the signature of another token', () => `${header}.${token(other).split('.')[1]}.${signature}`],
-    // The issuer
+    // Tokens whose issuer is wrong.
     ["another trusted issuer's signature", () => token({}, { kid: 'devops' }, byDevops)],
     [
       "another trusted issuer's signature and key ID",
@@ -168,7 +168,7 @@ describe('a token of another tenant', () => {
     ['a list of issuers', () => token({ iss: [GIT] })],
     ['no issuer', () => token({ iss: undefined })],
     ['the rule of another issuer', () => ofCluster({ sub: 'x', ...OWN })],
-    // The tenant
+    // Tokens whose project is wrong.
     ["another project's ID", () => token(other)],
     ['a project ID with a leading zero', () => token({ project_id: '020' })],
     ['a project ID with a space', () => token({ project_id: '20 ' })],
@@ -213,7 +213,7 @@ describe('a token of another tenant', () => {
     ['a service account of another namespace', () => ofCluster({ sub: 'system:serviceaccount:ci2:deploy' })],
     ['a service account with a wildcard', () => ofCluster({ sub: 'system:serviceaccount:*:*' })],
     ['only one of the bound claims', () => ofDevops({ prj_id: 'p', def_id: '43' })],
-    // The audience
+    // Tokens whose audience is wrong.
     ['another audience', () => token({ aud: 'https://other.example.com' })],
     ['an audience that begins alike', () => token({ aud: `${stack.url}.evil.test` })],
     ['an audience with a slash at its end', () => token({ aud: `${stack.url}/` })],
@@ -225,14 +225,14 @@ describe('a token of another tenant', () => {
       "the service's URL where the issuer's entry has another audience",
       () => ofDevops({ prj_id: 'p', def_id: '42' }, stack.url),
     ],
-    // The times
+    // Tokens whose times are wrong.
     ['an exp in the past', () => token({ iat: NOW - 900, exp: NOW - 600 })],
     ['an exp more than 24 hours ahead', () => token({ exp: NOW + 86_401 })],
     ['no exp', () => token({ exp: undefined })],
     ['an exp in text', () => token({ exp: String(NOW + 300) })],
     ['an nbf in the future', () => token({ nbf: NOW + 60 })],
     ['an iat after the exp', () => token({ iat: NOW + 301 })],
-    // The form
+    // Tokens that are malformed.
     ['five parts, as an encrypted token has', () => `${header}.${payload}.${signature}.AAAA.AAAA`],
     ['a token in a token', () => token({}, { cty: 'JWT' }, rs256, token())],
     [
@@ -241,7 +241,7 @@ describe('a token of another tenant', () => {
     ],
     ['a list as the payload', () => token({}, {}, rs256, `[${JSON.stringify({ ...STANDARD, ...OWN })}]`)],
     ['a secret of the Deployment', () => secretKey.secret],
-  ])('an exchange rejects a foreign or forged token of a CI: %s', async (_, subject) => {
+  ])('an exchange rejects a foreign or forged CI token: %s', async (_, subject) => {
     const before = await opened();
     const reply = await send(formOf(subject()));
     expect([reply.status, reply.json]).toEqual([
@@ -331,20 +331,20 @@ describe('a token of another tenant', () => {
       400,
       'invalid_scope',
     ],
-  ])('an exchange rejects a valid token of a CI that is sent %s', async (_, form, status, error) => {
+  ])('an exchange rejects a valid CI token that is sent %s', async (_, form, status, error) => {
     const before = await opened();
     const reply = await send(form());
     expect([reply.status, reply.json.error, reply.json.access_token]).toEqual([status, error, undefined]);
     expect(await opened()).toEqual(before);
   });
 
-  it('an exchange rejects a valid token of a CI in the query of the URL', async () => {
+  it('an exchange rejects a valid CI token in the query of the URL', async () => {
     const query = new URLSearchParams(formOf(token()));
     const reply = await call(stack, 'POST', `/oauth/token?${query}`, { form: {} });
     expect([reply.status, reply.json.error]).toEqual([400, 'invalid_request']);
   });
 
-  it('an exchange accepts the tokens that the rules describe, and a single-use token only once', async () => {
+  it('an exchange accepts each token that a trust rule describes, and a single-use token only once', async () => {
     const once = ofDevops({ prj_id: 'p', def_id: '42' });
     const valid = [
       token(),
@@ -358,7 +358,7 @@ describe('a token of another tenant', () => {
   });
 });
 
-describe('a trust rule', () => {
+describe('The API rejects trust rules that would admit other tenants', () => {
   const rule = (claims: object, issuer = GIT) => [{ issuer, claims }];
 
   it.each<[attempt: string, trust: unknown]>([
@@ -400,13 +400,13 @@ describe('a trust rule', () => {
   });
 });
 
-it('the API accepts a trust rule that has the claims of both the preset and bind', async () => {
+it('the API accepts a trust rule with the claims of both the preset and bind', async () => {
   const trust = [{ issuer: BOUND, claims: { project_id: '20', environment: 'live' } }];
   const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'both', trust } });
   expect([created.status, created.json.trust]).toEqual([201, trust]);
 });
 
-describe('explain', () => {
+describe('POST …/explain reveals nothing to people who may not see the key', () => {
   const explain = async (path: string, options: Call = {}) =>
     call(stack, 'POST', path, { json: { subject_token: token() }, ...options });
 
@@ -417,11 +417,11 @@ describe('explain', () => {
     ['a secret as a bearer token', async () => ({ token: secretKey.secret })],
     ['a secret in a Basic header', async () => ({ basic: [secretKey.id, secretKey.secret] })],
     ['an ID token', async () => ({ token: await stack.signIn('member', 'id') })],
-  ])('explain returns 401 to %s', async (_, options) => {
+  ])('the explain call returns 401 to %s', async (_, options) => {
     expect((await explain(`${KEYS}/${key}/explain`, await options())).status).toBe(401);
   });
 
-  it('explain returns 404 for the key of a Deployment that the person may not see', async () => {
+  it('the explain call returns 404 for a key of a Deployment that the person may not see', async () => {
     const trust = [{ issuer: GIT, claims: { project_id: '20' } }];
     const hidden = await makeKey(stack, 'closed', { name: 'ci', trust });
     const asMember = { token: await stack.signIn('member') };
@@ -437,7 +437,7 @@ describe('explain', () => {
     }
   });
 
-  it('explain shows neither a claim of a token that nobody signed, nor a token that was used', async () => {
+  it('the response of the explain call contains no claims of an unsigned or already used token', async () => {
     const asMember = { token: await stack.signIn('member') };
     const forged = { ...asMember, json: { subject_token: token({ project_id: 'CANARY' }, {}, byAttacker) } };
     const { json, text } = await explain(`${KEYS}/${key}/explain`, forged);
@@ -450,7 +450,7 @@ describe('explain', () => {
   });
 });
 
-describe('GET /whoami', () => {
+describe('GET /whoami accepts only valid access tokens', () => {
   const PATH = '/whoami?scope=code:deploy&deployment=target';
   type Attempt = (tokens: {
     own: string;

@@ -6,8 +6,8 @@ import { assemblyOf } from '../support/assembly.ts';
 import { callAs, exchange, markers, partition, removeItem } from '../support/service.ts';
 import { makeKey, runStack, swap, use } from '../support/stack.ts';
 
-// The table's name is random, because a shared engine may return stream records of an earlier table with the
-// same name.
+// The name of the table is random, because a shared DynamoDB engine may return stream records of an earlier table with
+// the same name.
 const TABLE = `arn:aws:dynamodb:us-east-1:000000000000:table/platform-${randomUUID()}`;
 const SOURCE = {
   table: TABLE,
@@ -19,7 +19,7 @@ const SOURCE = {
   deleted: { status: 'deleted' },
 };
 
-/** The running stack, and the platform's own table, whose stream it follows. */
+/** The running stack, and the platform's own table that the stack follows. */
 const stack = await runStack({ context: { deploymentsSource: SOURCE } });
 const platform = stack.tables[1];
 if (!platform) throw new Error('the platform has no table');
@@ -34,8 +34,8 @@ const seen = async (id: string) => (await callAs(stack, 'admin', 'GET', `/deploy
 const eventually = { timeout: 20_000, interval: 100 };
 const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
 
-describe('a Deployment of a followed table', () => {
-  it('a followed Deployment is registered, changed and deleted only through its row, and its keys and tokens are deleted with it', async () => {
+describe('The service follows the Deployments in another table', () => {
+  it('a followed Deployment is registered, changed and deleted only through its row', async () => {
     await put('etl', { label: 'Nightly loads', teams: ['data-eng'] });
     await expect
       .poll(() => seen('etl'), eventually)
@@ -75,7 +75,7 @@ describe('a Deployment of a followed table', () => {
     expect((await callAs(stack, 'admin', 'GET', '/deployments/other')).status).toBe(404);
   });
 
-  it('the weekly reconciliation corrects a Deployment whose change the stream missed', async () => {
+  it('the weekly reconciliation corrects a Deployment if the stream missed a change', async () => {
     await put('missed');
     await put('gone');
     await expect.poll(() => seen('missed'), eventually).toMatchObject({ name: 'missed' });
@@ -102,7 +102,7 @@ describe('a Deployment of a followed table', () => {
   });
 });
 
-it('#66: keeps most Deployments when the followed table loses all rows, raises an alarm, and applies all other changes', async () => {
+it('#66: if a followed table loses all rows, the service keeps most Deployments and raises an alarm', async () => {
   /** Returns the log lines of a function that contain a message. */
   const linesOf = (functionName: string, message: string) =>
     stack.logs

@@ -8,7 +8,7 @@ import { deployment } from '../support/records.ts';
 
 let engine: Engine;
 let service: InProcess;
-/** Returns the inputs of the event queries since the last call of this function. */
+/** Returns the inputs of the queries for events since the last call of this function. */
 const queries: Record<string, unknown>[] = [];
 beforeAll(async () => {
   engine = await startTable();
@@ -27,8 +27,8 @@ const list = (query: string, as = 'ada', id = 'etl'): Promise<Reply> =>
 const typesOf = ({ json }: Reply) => json.items.map(({ type }: { type: string }) => type);
 const subjectsOf = ({ json }: Reply) => json.items.map(({ data }: { data: { keyId: string } }) => data.keyId);
 
-describe("filtering a Deployment's events", () => {
-  it('a filter selects events by type, by key, or by both', async () => {
+describe('The events of a Deployment can be filtered', () => {
+  it('events can be filtered by type, by key, or by both', async () => {
     await service.register('etl');
     const [one, two] = [await service.makeKey('etl'), await service.makeKey('etl')];
     const path = `/deployments/etl/api-keys/${one.id}`;
@@ -55,7 +55,7 @@ describe("filtering a Deployment's events", () => {
     }
   });
 
-  it('a filtered list of events costs one query of 1 MB per call: a page can be empty and still have nextCursor', async () => {
+  it('each call for filtered events costs at most one query of 1 MB, so a page can be empty and still have a nextCursor', async () => {
     await service.register('large');
     const generation = String((await service.partition('DEPLOYMENT#large'))[0]?.generation);
     const life = deployment({ id: 'large', generation });
@@ -91,7 +91,7 @@ describe("filtering a Deployment's events", () => {
     ]);
   });
 
-  it('filtered events stay readable for administrators after a deletion, and return 404 for an ID that was never a Deployment', async () => {
+  it("administrators can still filter a Deployment's events after its deletion", async () => {
     await service.register('deleted');
     must(await service.call('DELETE', '/deployments/deleted', { as: 'admin' }), 204);
     expect(typesOf(await list('type=deployment.deleted', 'admin', 'deleted'))).toStrictEqual([

@@ -8,13 +8,13 @@ const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
 const service = await runStack();
 beforeEach(() => service.clock.freeze(NOON));
-// The tests control when rejected calls become events.
+// The schedule is off, because the tests themselves start the job that turns rejected calls into events.
 for (const schedule of service.schedules) if (schedule.name.includes('KeySweep')) await schedule.stop();
 
-/** On a busy machine, an attempt can time out although the write succeeded, so that the call is counted twice. */
+/** On a busy machine, a write can time out although it succeeded. A retry would then count the call twice. */
 const isAtLeast = (least: number) => (count: unknown) => Number(count) >= least && Number(count) < least + 10;
 
-/** Advances the clock by an hour and runs the job that records the rejected calls. */
+/** Advances the clock by an hour and runs the job that records rejected calls. */
 async function recordRejectedCalls() {
   service.clock.advance(60 * 60);
   await service.invoke('sweep-keys', { task: 'rejected-calls' });
@@ -32,7 +32,7 @@ type Json = Record<string, never> & { id: string; type: string; data: Record<str
 const events = async (path: string, person: 'admin' | 'member' = 'admin'): Promise<Json[]> =>
   (await callAs(service, person, 'GET', `${path}/events`)).json.items;
 const typesOf = (items: { type: string }[]) => items.map(({ type }) => type);
-/** Returns the events about a Deployment on the bus, in order of arrival. */
+/** Returns the events about a Deployment on the event bus, in order of arrival. */
 async function published(deploymentId: string): Promise<Json[]> {
   await service.settled(30_000);
   const entries = service.buses.flatMap((bus) => bus.entries);
@@ -41,8 +41,8 @@ async function published(deploymentId: string): Promise<Json[]> {
     .filter(({ data }) => data.deploymentId === deploymentId);
 }
 
-describe("a Deployment's events", () => {
-  it("a Deployment's events are listed newest first as CloudEvents, and the event bus receives each event with the same ID", async () => {
+describe('The service records what happens to a Deployment as events', () => {
+  it("a Deployment's events are listed newest first as CloudEvents and sent to the event bus with the same IDs", async () => {
     const key = await newKey();
     service.clock.advance(1);
     await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: false } });
@@ -105,7 +105,7 @@ describe("a Deployment's events", () => {
     expect(await events(key.path, 'member')).toEqual([]);
   });
 
-  it("a Deployment's events are visible to members for the current generation, and to administrators for every generation, even after deletion", async () => {
+  it("members see the events of a Deployment's current generation, and administrators see those of every generation", async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
     const gone = await callAs(service, 'member', 'GET', `${key.path}/events`);
@@ -118,7 +118,7 @@ describe("a Deployment's events", () => {
     expect((await events(key.path)).length).toBeGreaterThan(3);
   });
 
-  it("a Deployment's events are hidden from everyone else", async () => {
+  it("people outside a Deployment's groups cannot see its events", async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PUT', key.path, { json: { groups: [] } });
     const foreign = await callAs(service, 'member', 'GET', `${key.path}/events`);
@@ -127,7 +127,7 @@ describe("a Deployment's events", () => {
     expect((await callAs(service, 'admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
   });
 
-  it("a Deployment's events include rejected calls once their hour has ended, with the caller and the number of calls", async () => {
+  it('when an hour ends, its rejected calls become events with the caller and the number of calls', async () => {
     const key = await newKey();
     const [, claims = ''] = (await service.signIn('member')).split('.');
     const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString());
@@ -152,7 +152,7 @@ describe("a Deployment's events", () => {
     expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
   });
 
-  it('#56: the events stay readable: 1,000 rejected calls by another person in an hour become one event', async () => {
+  it('#56: 1,000 rejected calls by another person in an hour become one event, so the list stays readable', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PUT', key.path, { json: { groups: ['platform-admins'] } });
     for (let n = 0; n < 50; n++) {
@@ -170,7 +170,7 @@ describe("a Deployment's events", () => {
     expect(listed[0]?.data).toMatchObject({ count: expect.toSatisfy(isAtLeast(1000)), status: 404 });
   }, 120_000);
 
-  it('the events include no rejected call about a Deployment that never existed, because anyone can invent IDs', async () => {
+  it('no event records a call about a Deployment that never existed, because callers can invent IDs', async () => {
     const invented = '/deployments/made-up';
     for (const [method, path] of [
       ['GET', invented],
@@ -187,7 +187,7 @@ describe("a Deployment's events", () => {
     expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
   });
 
-  it("rejected calls about a deleted Deployment are kept as long as the Deployment's other events", async () => {
+  it('events about rejected calls to a deleted Deployment are kept as long as its other events', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
     await service.settled(30_000);
@@ -205,7 +205,7 @@ describe("a Deployment's events", () => {
     expect(await partition(service, `EVENTS#${key.deploymentId}`)).toHaveLength(before.length);
   });
 
-  it('keeps sending an event to the event bus until the bus accepts it', async () => {
+  it('the service keeps sending an event to the event bus until the bus accepts the event', async () => {
     for (const bus of service.buses) bus.failures = 3;
     const key = await newKey();
     const onBus = await published(key.deploymentId);
@@ -213,11 +213,11 @@ describe("a Deployment's events", () => {
   });
 });
 
-describe('POST /leaks', () => {
+describe('POST /leaks revokes leaked credentials', () => {
   const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
   const statusOf = async (keyPath: string) => (await callAs(service, 'member', 'GET', keyPath)).json.status;
 
-  it('reporting an active secret as leaked disables the key until a rotation with "now", and immediately revokes the key\'s tokens', async () => {
+  it('reporting an active secret as leaked disables the key and immediately revokes its tokens', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     expect(await use(service, token)).toBe(200);
@@ -239,7 +239,7 @@ describe('POST /leaks', () => {
     expect(await use(service, token)).toBe(401);
   });
 
-  it('a leak report starts a new epoch, so older tokens stay revoked even when the key is enabled by hand', async () => {
+  it('tokens that were revoked by a leak report stay revoked even if the key is enabled by hand', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     await report(key.secret);
@@ -262,7 +262,7 @@ describe('POST /leaks', () => {
     );
   });
 
-  it('sends only one event, without the leaked credential, no matter how often it is reported', async () => {
+  it('a credential that is reported several times causes only one event, which does not contain the credential', async () => {
     const key = await newKey();
     await Promise.all([1, 2, 3].map(() => report(key.secret)));
     const leaks = (await events(key.path)).filter(({ type }) => type === 'api_key.leaked');
@@ -277,7 +277,7 @@ describe('POST /leaks', () => {
     }
   });
 
-  it('reporting a retired or unknown secret as leaked gets the same response as reporting a valid secret, and changes nothing', async () => {
+  it('a leak report about a retired or unknown secret gets the usual response and changes nothing', async () => {
     const key = await newKey();
     const living = await report((await newKey()).secret);
     const old = key.secret;
@@ -295,7 +295,7 @@ describe('POST /leaks', () => {
     expect(await statusOf(key.keyPath)).toBe('active');
   });
 
-  it('returns 400 for a malformed leak report', async () => {
+  it('POST /leaks returns 400 for a malformed leak report', async () => {
     for (const json of [{}, { credential: 1 }, { credential: '' }, { credential: 'x', url: 'y' }, []]) {
       expect((await call(service, 'POST', '/leaks', { json })).status).toBe(400);
     }

@@ -16,7 +16,7 @@ const service = await runStack({
 });
 beforeEach(() => service.clock.freeze(NOON));
 
-it('a subject token that is explained, rejected or sent to the wrong place is not stored, logged or returned', {
+it('a subject token that is explained, rejected or sent to the wrong endpoint is not stored, logged or returned', {
   timeout: 120_000,
 }, async () => {
   const id = 'explain-canary';
@@ -88,11 +88,11 @@ it('a subject token that is explained, rejected or sent to the wrong place is no
   const answers = replies.map(([, { text, headers }]) => `${text} ${JSON.stringify(headers)}`).join('\n');
   expect(service.logs.text('manage-keys').length).toBeGreaterThan(1000);
   for (const text of [service.logs.text(), JSON.stringify(items), answers]) {
-    // The search looks only for signatures, but a token's payload must not occur either.
+    // This search looks only for signatures, but the payload of a token must not occur in the response either.
     expect(tracesOf(canaries, text)).toEqual([]);
     for (const token of Object.values(canaries)) expect(text).not.toContain(token.split('.')[1]);
   }
-  // An explained token is still usable under a rule that accepts a token once.
+  // An explain call does not use up a subject token that a rule accepts only once.
   const exchange = () =>
     call(service, 'POST', '/oauth/token', {
       form: {

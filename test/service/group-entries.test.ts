@@ -9,7 +9,7 @@ const listed = async () =>
   (await callAs(stack, 'member', 'GET', '/deployments')).json.items.map(({ id }: { id: string }) => id);
 const inGroup = async (group: string) => (await partition(stack, `GROUP#${group}`)).map(({ sk }) => sk);
 
-it('the functions may read, write, repair and delete the entries in groups with their own roles', async () => {
+it("the functions' own roles allow them to read, write, repair and delete the entries in groups", async () => {
   await callAs(stack, 'admin', 'PUT', '/deployments/etl', { json: { groups } });
   await callAs(stack, 'admin', 'PUT', '/deployments/old', { json: { groups } });
   const [entry = {}] = await partition(stack, 'GROUP#others');
@@ -20,7 +20,7 @@ it('the functions may read, write, repair and delete the entries in groups with 
   expect(await inGroup('data-eng')).toEqual(['etl', 'old']);
   expect(await listed()).toEqual(['etl', 'old']);
 
-  // Reconciliation runs once a week, and is due because it has not run yet.
+  // Reconciliation runs once a week, and is due because it has never run before.
   await putItem(stack, { ...entry, pk: 'GROUP#data-eng', sk: 'never-existed' });
   await removeItem(stack, 'GROUP#others', 'old');
   await removeItem(stack, 'RECONCILIATION', 'TABLE');
@@ -33,7 +33,7 @@ it('the functions may read, write, repair and delete the entries in groups with 
   await callAs(stack, 'admin', 'PUT', '/deployments/etl', { json: { groups: ['data-eng'] } });
   expect(await inGroup('others')).toEqual(['old']);
   await callAs(stack, 'admin', 'DELETE', '/deployments/old');
-  // Someone deletes the other Deployment by hand, and the purge deletes its entries.
+  // Someone deletes the second Deployment by hand, and the purge deletes its entries in groups.
   await removeItem(stack, 'DEPLOYMENT#etl', 'DEPLOYMENT');
   await expect.poll(() => inGroup('data-eng'), { timeout: 20_000 }).toEqual([]);
   expect(await listed()).toEqual([]);

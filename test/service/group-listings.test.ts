@@ -15,7 +15,7 @@ afterAll(async () => {
   await meter.stop();
   await engine.stop();
 });
-/** Changes a Deployment before the transaction that deletes an item of a group. */
+/** Changes a Deployment just before a transaction deletes an item of a group. */
 let beforeDeletion: { of: string; run: () => Promise<void> } | undefined;
 const app = inProcess(engine, {
   endpoint: meter.endpoint,
@@ -29,7 +29,7 @@ const app = inProcess(engine, {
   },
 });
 const { table } = app;
-/** Writes many items without the meter. */
+/** A table client that bypasses the meter, for writing test data. */
 const { table: direct } = inProcess(engine);
 const clock = () => app.time.now;
 const always = () => true;
@@ -56,7 +56,7 @@ const reconcileAll = async () => {
   return counts[0];
 };
 
-/** Returns the IDs that a member of these groups sees on all pages, with the read units of the calls. */
+/** Returns the IDs that a member of these groups sees on all pages, and the read units of the calls. */
 async function listed(groups: string[], query = 'limit=100') {
   const ids: string[] = [];
   let cursor = '';
@@ -72,8 +72,8 @@ async function listed(groups: string[], query = 'limit=100') {
   return { ids, read, calls };
 }
 
-describe('the listing of a member', () => {
-  it('shows existing Deployments throughout the change, from the directory until the sweep has written their entries', async () => {
+describe('Members list the Deployments of their groups', () => {
+  it('the listing shows all Deployments of a member while the entries in groups are still being written', async () => {
     const old = ['old-1', 'old-2', 'old-3'].map((id) =>
       deployment({ id, groups: ['old', `of-${id}`], generation: newUlid(1) }),
     );
@@ -82,7 +82,7 @@ describe('the listing of a member', () => {
     const all = ['new-1', 'old-1', 'old-2', 'old-3'];
     expect((await listed(['old'])).ids).toEqual(all);
 
-    // The sweep runs out of time after the first Deployments, and continues in the next run.
+    // The job that writes the entries runs out of time after the first Deployments, and its next run continues.
     let left = 2;
     const short = writeGroupEntries({ table, clock, hasTime: () => left-- > 0 });
     await expect(short).rejects.toThrow('no time left to write the entries of groups');
@@ -100,7 +100,7 @@ describe('the listing of a member', () => {
     expect(await writeGroupEntries({ table, clock, hasTime: always })).toBeUndefined();
   });
 
-  it('merges up to 20 groups into one sorted listing without duplicates, on pages of every size, and reads the directory for more', async () => {
+  it('the listing merges up to 20 groups into one sorted list without duplicates, on pages of every size', async () => {
     const letters = 'abcdefghijklmnopqrstuvwxyz'.slice(0, 20).split('');
     const expected: string[] = [];
     for (const [n, letter] of letters.entries()) {
@@ -123,8 +123,8 @@ describe('the listing of a member', () => {
   });
 });
 
-describe('the entries in groups', () => {
-  it('follow each change of a Deployment, and its deletion', async () => {
+describe('The entries in groups match the Deployments', () => {
+  it('the entries in groups follow each change of a Deployment, and its deletion', async () => {
     await set('moves', { name: 'before', groups: ['from', 'stays'] });
     await set('moves', { name: 'after', groups: ['stays', 'to'] });
     expect([await inGroup('from'), await inGroup('stays'), await inGroup('to')]).toEqual([
@@ -139,7 +139,7 @@ describe('the entries in groups', () => {
     expect([await inGroup('stays'), await inGroup('to')]).toEqual([[], []]);
   });
 
-  it('are deleted with a Deployment that gets another group during the deletion', async () => {
+  it('the entries in groups are deleted with their Deployment, even if its groups change during the deletion', async () => {
     await set('late', { groups: ['late-1'] });
     const run = async () => void (await set('late', { groups: ['late-1', 'late-2'] }));
     beforeDeletion = { of: 'GROUP#late-1', run };
@@ -147,14 +147,14 @@ describe('the entries in groups', () => {
     expect([await inGroup('late-1'), await inGroup('late-2')]).toEqual([[], []]);
   });
 
-  it('are repaired by reconciliation: missing, malformed and outdated ones, and those of deleted Deployments', async () => {
+  it('reconciliation repairs entries in groups that are missing, malformed, outdated or about deleted Deployments', async () => {
     await set('repair', { groups: ['r-1', 'r-2'] });
     const [entry = {}] = await app.partition('GROUP#r-2');
     await remove('GROUP#r-1', 'repair');
     await put({ ...entry, generation: 7 });
     await put({ ...entry, pk: 'GROUP#r-3' });
     await put({ ...entry, pk: 'GROUP#r-1', sk: 'never-existed' });
-    // Such a Deployment may be repaired by hand, so its entries stay.
+    // A malformed Deployment can be repaired by hand, so reconciliation keeps its entries in groups.
     await set('damaged', { groups: ['r-4'] });
     const [damaged = {}] = await app.partition('DEPLOYMENT#damaged');
     await put({ ...damaged, groups: 7 });
@@ -169,7 +169,7 @@ describe('the entries in groups', () => {
     expect((await listed(['r-1', 'r-2', 'r-3'])).ids).toEqual(['repair']);
   });
 
-  it('are not deleted by reconciliation if the Deployment joins the group at that moment', async () => {
+  it('reconciliation keeps an entry in a group if the Deployment joins that group at the same moment', async () => {
     await set('joins', { groups: ['j-1'] });
     const [entry = {}] = await app.partition('GROUP#j-1');
     await put({ ...entry, pk: 'GROUP#j-2' });
@@ -181,8 +181,8 @@ describe('the entries in groups', () => {
   });
 });
 
-describe('the cost of the listing of a member', () => {
-  it('costs 2.5 read units for 3 out of up to 100,000 Deployments, and 7 for a person in ten groups', {
+describe("The cost of a member's listing does not depend on the number of Deployments", () => {
+  it('listing 3 out of up to 100,000 Deployments costs 2.5 read units, and 7 for a person in ten groups', {
     timeout: 300_000,
   }, async () => {
     const size = sample(100_000);
@@ -194,7 +194,7 @@ describe('the cost of the listing of a member', () => {
     const ids = [7, 7 + teams, 7 + 2 * teams].map((n) => `many-${n}`).sort();
     const one = await listed(['team-7']);
     expect(one.ids).toEqual(ids);
-    // Half a unit for the query, one for the person, and one for the position of the pass that writes the entries.
+    // Half a read unit for the query, one for the person, and one for the position of the job that writes the entries.
     expect(one.read).toBe(2.5);
     const groups = ['team-7', ...Array.from({ length: 9 }, (_, n) => `nobody-${n}`)];
     const ten = await listed(groups);

@@ -37,7 +37,7 @@ async function tokens(stack: LocalStack, id: string): Promise<{ expiresAt: numbe
 let count = 0;
 const newId = () => `etl_${++count}`;
 
-describe('G1: a secret is returned once, by the call that creates the key', () => {
+describe('G1: a secret is returned only by the call that creates it', () => {
   it('reading, listing or editing a key does not return its secret', async () => {
     const id = newId();
     await makeDeployment(service, id);
@@ -125,14 +125,14 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     exact.clock.advance(3600);
     const whoami = async () => (await call(exact, 'GET', '/whoami', { token })).json;
     const { expiresAt } = await whoami();
-    // A worker whose clock is slow writes after the others.
+    // The worker whose clock is slow writes after the others.
     exact.clock.advance(-1800);
     expect((await whoami()).expiresAt).toBe(expiresAt);
     const [item] = await tokens(exact, id);
     expect(new Date(Number(item?.expiresAt) * 1000).toISOString()).toBe(expiresAt);
   });
 
-  it('a token expires earlier when its key expires', async () => {
+  it('a token expires no later than its key', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const expiresAt = new Date(NOON + 3_600_000).toISOString();
@@ -146,7 +146,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     expect((await exchange(service, key)).status).toBe(401);
   });
 
-  it("a token expires earlier at the stack's maximum token lifetime", async () => {
+  it("a token expires no later than the stack's maximum token lifetime allows", async () => {
     const capped = await startLocalStack({ synthesise: assemblyOf, context: { maxTokenLifetime: 2 * DAY } });
     try {
       capped.clock.freeze(NOON);
@@ -166,7 +166,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
 });
 
 describe('G3: a token that is not used for 24 hours expires permanently', () => {
-  it('a token is valid 1 s before its expiry, and invalid at its expiry and later; a late use does not extend the token', async () => {
+  it('a token is valid 1 s before its expiry and invalid from its expiry on, and a late use does not extend it', async () => {
     for (const [later, status] of [
       [DAY - 1, 200],
       [DAY + 0.5, 401],
@@ -180,7 +180,7 @@ describe('G3: a token that is not used for 24 hours expires permanently', () => 
     }
   });
 
-  it('a late use does not write to an expired item that TTL has not deleted yet', async () => {
+  it('a late use of a token does not write to an expired item that TTL has not deleted yet', async () => {
     const token = await newToken(service, newId());
     service.clock.advance(2 * DAY);
     const before = callsOf(service, 'whoami', 'UpdateItem');
@@ -252,7 +252,7 @@ describe('G5: access ends immediately', () => {
 });
 
 describe('G6: a deleted Deployment is purged automatically', () => {
-  it("the purge deletes a Deployment's keys, tokens and marker, and keeps its events", async () => {
+  it("the purge deletes a Deployment's keys, tokens and marker, but keeps its events", async () => {
     const id = newId();
     await makeDeployment(service, id);
     for (let n = 0; n < 3; n++) {
@@ -274,7 +274,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     ]);
   });
 
-  it('deleting a key deletes its tokens and keeps the tokens of other keys', async () => {
+  it('deleting a key deletes its tokens, but not the tokens of other keys', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const [gone, stays] = [await makeKey(service, id), await makeKey(service, id)];
@@ -292,7 +292,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('a Deployment that is registered again under the same ID keeps its new keys and does not get its old keys back', async () => {
+  it('a Deployment that is registered again under its old ID does not get its old keys back', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const old = await makeKey(service, id);
@@ -313,7 +313,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(body.items.map((key: { id: string }) => key.id)).toEqual([fresh.id]);
   });
 
-  it("rejects a Deployment's credentials immediately after its item is deleted by hand, and then purges the Deployment", async () => {
+  it('credentials of a Deployment whose item is deleted by hand are rejected immediately and then purged', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const token = await swap(service, await makeKey(service, id));
@@ -328,8 +328,8 @@ describe('G6: a deleted Deployment is purged automatically', () => {
   it('the schedule continues a purge whose message was lost', async () => {
     const id = newId();
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
-    // The state after the stream was down for a day: the Deployment is gone, and its marker and an orphaned item
-    // remain.
+    // This is the state after the stream was down for a day: the Deployment is gone, and its marker and an orphaned
+    // item remain.
     await putItem(service, { pk: 'PURGES', sk: `${id}#${ulid}`, createdAt: NOON - 6 * 60_000 });
     await putItem(service, { pk: `DEPLOYMENT#${id}`, sk: `KEY#${ulid}`, generation: ulid });
     await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
@@ -337,7 +337,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
   });
 
-  it('reconciliation finds and purges items of a deleted Deployment without a marker', async () => {
+  it('reconciliation finds and purges items of a deleted Deployment that has no marker', async () => {
     const id = newId();
     const living = newId();
     const token = await newToken(service, living);
@@ -356,11 +356,12 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it("a marker or a message never purges a Deployment's current generation", async () => {
+  it("neither a marker nor a message can purge a Deployment's current generation", async () => {
     const id = newId();
     const token = await newToken(service, id);
     const [{ generation } = {}] = await partition(service, `DEPLOYMENT#${id}`);
-    // The state after a backup is restored: the Deployment, and the marker of a purge that had started.
+    // This is the state after a backup is restored: the Deployment exists, and so does the marker of a purge that had
+    // started.
     await putItem(service, { pk: 'PURGES', sk: `${id}#${generation}`, createdAt: NOON - 6 * 60_000 });
     await service.invoke('purge', { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} });
     await expect.poll(() => markers(service, id), { timeout: 5000 }).toEqual([]);
@@ -395,7 +396,7 @@ describe('G7: the service denies access when in doubt', () => {
     expect(callsOf(service, 'whoami', 'BatchGetItem')).toBe(before);
   });
 
-  it('a check fails when the function is not allowed to record the use', async () => {
+  it('a call is denied if the authorizer function is not allowed to record the use', async () => {
     const readOnly = await startLocalStack({
       synthesise: assemblyOf,
       alterTemplate: withoutUpdate('Whoami'),

@@ -30,8 +30,8 @@ async function notices(path: string): Promise<[string, unknown][]> {
     .reverse();
 }
 
-describe('a key that has not been used for maxIdleDays', () => {
-  it('rejects a key that was not used for maxIdleDays; the key gets the status idle and stays in the list', async () => {
+describe('A key that is not used for maxIdleDays becomes idle', () => {
+  it('a key that was not used for maxIdleDays is rejected and has the status idle in the list', async () => {
     const key = await newKey();
     service.clock.freeze(day(30) - 1);
     expect(await statusOf(key.keyPath)).toBe('active');
@@ -57,7 +57,7 @@ describe('a key that has not been used for maxIdleDays', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('an idle key becomes active again when it is enabled or rotated, and its old tokens stay expired', async () => {
+  it('enabling or rotating an idle key makes it active again, but does not restore its old tokens', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.freeze(day(31));
@@ -72,8 +72,8 @@ describe('a key that has not been used for maxIdleDays', () => {
   });
 });
 
-describe('the daily sweep', () => {
-  it('the daily sweep sends a notice when a key expires within 7 days and another when the key has expired, and sends both again after the expiry changes', async () => {
+describe('The daily check of all keys sends notices', () => {
+  it('the daily check sends one notice within 7 days before a key expires and another after its expiry', async () => {
     const expiresAt = new Date(day(10)).toISOString();
     const key = await newKey({ name: 'ci', expiresAt });
     const told: [string, unknown][] = [];
@@ -96,7 +96,7 @@ describe('the daily sweep', () => {
     expect(await notices(key.path)).toEqual([...told, ['api_key.expiring', later]]);
   });
 
-  it('the daily sweep sends one notice about each idle key, and none about disabled keys', async () => {
+  it('the daily check sends one notice about each idle key, and no notice about disabled keys', async () => {
     const [key, off] = [await newKey(), await newKey()];
     await callAs(service, 'member', 'PATCH', off.keyPath, { json: { enabled: false } });
     service.clock.freeze(day(30));
@@ -106,7 +106,7 @@ describe('the daily sweep', () => {
     expect(await notices(off.path)).toEqual([]);
   });
 
-  it('a schedule invokes the daily sweep once a day', async () => {
+  it('a schedule invokes the daily check of all keys once a day', async () => {
     const schedule = service.schedules.find(({ name }) => name.includes('KeySweep'));
     expect(await schedule?.fire()).toMatchObject([{ ok: true }]);
   });

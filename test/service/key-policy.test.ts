@@ -7,7 +7,7 @@ const ISSUER = 'https://gitlab.com';
 const TRUST = [{ issuer: ISSUER, claims: { project_id: '1' } }];
 
 let engine: Engine;
-/** Stacks that share one table, before and after the policy was added. */
+/** Stacks that share one table: one without a key policy, and others with a policy. */
 let before: InProcess;
 let after: InProcess;
 beforeAll(async () => {
@@ -25,8 +25,8 @@ const create = (service: InProcess, json: object): Promise<Reply> =>
 const edit = (id: string, json: object): Promise<Reply> =>
   after.call('PATCH', `/deployments/etl/api-keys/${id}`, { as: 'ada', json });
 
-describe('a service with maxKeyDays', () => {
-  it('with maxKeyDays, a key that is created without an expiry, or edited to have no expiry, gets the latest allowed expiry', async () => {
+describe('A service with maxKeyDays limits how long keys are valid', () => {
+  it('with maxKeyDays, a key without an expiry gets the latest allowed expiry', async () => {
     const created = must(await create(after, { trust: TRUST }), 201).json;
     expect(created.expiresAt).toBe(at(after, 90));
     const earlier = must(await edit(created.id, { expiresAt: at(after, 1) }), 200).json;
@@ -35,7 +35,7 @@ describe('a service with maxKeyDays', () => {
     expect([latest.expiresAt, latest.policyViolations]).toStrictEqual([at(after, 90), undefined]);
   });
 
-  it('with maxKeyDays, the service returns 409 for a later expiry, both when a key is created and when it is edited', async () => {
+  it('with maxKeyDays, creating or editing a key with a later expiry returns 409', async () => {
     const rejected = await create(after, { trust: TRUST, expiresAt: at(after, 91) });
     expect([rejected.status, rejected.json]).toStrictEqual([
       409,
@@ -55,8 +55,8 @@ describe('a service with maxKeyDays', () => {
   });
 });
 
-describe('a service with keysWithSecrets set to false', () => {
-  it('with keysWithSecrets set to false, the service returns 409 for a new key with a secret, and accepts a key with trust rules', async () => {
+describe('A service with keysWithSecrets set to false creates no keys with secrets', () => {
+  it('with keysWithSecrets set to false, creating a key with a secret returns 409', async () => {
     const rejected = await create(after, {});
     expect(rejected).toMatchObject({
       status: 409,
@@ -79,8 +79,8 @@ describe('a service with keysWithSecrets set to false', () => {
   });
 });
 
-describe('a key that is older than the policy', () => {
-  it('a key that is older than the policy keeps working, and the key list shows the policy violation', async () => {
+describe('A key that is older than the policy keeps working', () => {
+  it('a key that is older than the policy can be used, and the key list shows the policy violation', async () => {
     const key = must(await create(before, {}), 201).json;
     expect(key.policyViolations).toBeUndefined();
     expect((await after.exchange(key)).status).toBe(200);
@@ -90,7 +90,7 @@ describe('a key that is older than the policy', () => {
     expect(listed.status).toBe('active');
   });
 
-  it('a key that is older than the policy can be edited without changing its expiry, because only changed fields are validated', async () => {
+  it('a key that is older than the policy can be edited if its expiry stays unchanged', async () => {
     const { id } = must(await create(before, { expiresAt: at(before, 400) }), 201).json;
     const edited = must(
       await edit(id, { name: 'new name', expiresAt: at(before, 400), enabled: true }),

@@ -17,7 +17,7 @@ const ROLE_NAME = 'etl-key-secret';
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
 const ID = 'etl';
 
-/** The service, and a consumer's stack that stores a key for the Deployment etl in a secret. */
+/** The service, and a consumer's stack that stores a key for the Deployment etl in Secrets Manager. */
 const withConsumer = kept(
   'key-secret',
   async () => (context, outdir) =>
@@ -36,7 +36,7 @@ const stack = await runStack({ context: { platformPrincipals: ROLE }, synthesise
 const [secret] = stack.secrets;
 if (!secret) throw new Error('The stack has no secret.');
 
-/** The server that receives the responses in CloudFormation's place. */
+/** The server that receives the custom resource's responses in place of CloudFormation. */
 const answers: { type: string | undefined; text: string }[] = [];
 const cloudFormation = createServer(async (incoming, response) => {
   const chunks: Buffer[] = [];
@@ -60,8 +60,8 @@ const WANTED = {
 };
 
 /**
- * Sends a request as CloudFormation does.
- * @returns the response that it received
+ * Sends a request to the custom resource as CloudFormation does.
+ * @returns the response that the custom resource sent
  */
 async function ask(event: object): Promise<CloudFormationCustomResourceResponse> {
   const common = {
@@ -87,7 +87,7 @@ const update = (PhysicalResourceId: string, changes: object, old: object = {}) =
 const remove = (PhysicalResourceId: string, event: object = {}) =>
   ask({ RequestType: 'Delete', PhysicalResourceId, ...event });
 
-/** Returns the current value of the secret. */
+/** Returns the current value of the secret in Secrets Manager. */
 const current = (): { client_id: string; client_secret: string } =>
   JSON.parse(secret.versions.at(-1) ?? '{}');
 /**
@@ -98,7 +98,7 @@ const exchanged = async ({ client_id, client_secret } = current()) => {
   const form = { grant_type: 'client_credentials' };
   return (await call(stack, 'POST', '/oauth/token', { basic: [client_id, client_secret], form })).status;
 };
-/** Returns the keys of the current generation. Keys of an earlier generation may still await the purge. */
+/** Returns the keys of the Deployment's current generation. Keys of an earlier generation may still await the purge. */
 const keyIds = async (): Promise<string[]> => {
   const { json } = await call(stack, 'GET', `/deployments/${ID}/api-keys`, {
     token: await stack.signIn('admin'),
@@ -108,7 +108,7 @@ const keyIds = async (): Promise<string[]> => {
 const shown = async (keyId: string) =>
   call(stack, 'GET', `/deployments/${ID}/api-keys/${keyId}`, { token: await stack.signIn('admin') });
 
-/** Creates the Deployment etl without keys, and then the key through the custom resource. */
+/** Creates the Deployment etl without keys, and then a key through the custom resource. */
 async function begin(): Promise<string> {
   const token = await stack.signIn('admin');
   await call(stack, 'DELETE', `/deployments/${ID}`, { token });
@@ -117,8 +117,8 @@ async function begin(): Promise<string> {
   return PhysicalResourceId;
 }
 
-describe('a key whose secret is stored in Secrets Manager', () => {
-  it("the stack creates the key: the secret contains all values that a pipeline needs, and the response contains the secret's ARN and the key's ID", async () => {
+describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
+  it('the secret of a DeploymentKeySecret contains all values that a pipeline needs', async () => {
     await makeDeployment(stack, ID);
     const RequestId = randomUUID();
     const answer = await create({ RequestId });
@@ -131,7 +131,7 @@ describe('a key whose secret is stored in Secrets Manager', () => {
       LogicalResourceId: 'Key',
       Data: { SecretArn: secret.arn, KeyId: client_id },
     });
-    // CloudFormation signed its URL for an empty content type.
+    // CloudFormation signs the URL for an empty content type.
     expect(answers.at(-1)?.type ?? '').toBe('');
     expect(rest).toStrictEqual({ client_secret: expect.stringMatching(/^dks_etl_/) });
     expect(await exchanged()).toBe(200);
@@ -143,7 +143,7 @@ describe('a key whose secret is stored in Secrets Manager', () => {
     });
   });
 
-  it('creates one key no matter how often the request is repeated, and its secret is valid', async () => {
+  it('DeploymentKeySecret creates only one key even if CloudFormation repeats the request', async () => {
     await begin();
     const RequestId = randomUUID();
     const [first, second, third] = [
@@ -158,14 +158,14 @@ describe('a key whose secret is stored in Secrets Manager', () => {
     expect(await exchanged()).toBe(200);
   });
 
-  it('an update without changes leaves the key unchanged', async () => {
+  it('an update of a DeploymentKeySecret without changes leaves the key unchanged', async () => {
     const id = await begin();
     const before = secret.versions.length;
     expect(await update(id, {})).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: id });
     expect(secret.versions).toHaveLength(before);
   });
 
-  it('the key gets a new secret on request, and the old secret stays valid for the configured time', async () => {
+  it("changing a DeploymentKeySecret's rotation gives the key a new secret and keeps the old one valid for the configured time", async () => {
     const id = await begin();
     const first = current();
     await exchanged(first);
@@ -182,7 +182,7 @@ describe('a key whose secret is stored in Secrets Manager', () => {
     expect(Date.parse(old.retiresAt) - stack.clock.now()).toBeLessThanOrEqual(3_600_000);
   });
 
-  it('a repeated rotation request rotates the key again, because the first response was lost', async () => {
+  it('a repeated rotation request of a DeploymentKeySecret rotates the key again, because the first response was lost', async () => {
     const id = await begin();
     const first = current();
     await exchanged(first);
@@ -201,7 +201,7 @@ describe('a key whose secret is stored in Secrets Manager', () => {
     expect(await exchanged(first)).toBe(200);
   });
 
-  it('an edit changes the key in place and keeps its secret', async () => {
+  it('editing a DeploymentKeySecret changes the key in place and keeps its secret', async () => {
     const id = await begin();
     const before = secret.versions.length;
     const changes = {
@@ -218,7 +218,7 @@ describe('a key whose secret is stored in Secrets Manager', () => {
       networks: ['127.0.0.0/8'],
     };
     expect((await shown(id)).json).toMatchObject(edited);
-    // A rollback reverts all of these changes.
+    // CloudFormation reverts all of these changes in a rollback.
     await update(id, {}, changes);
     const { expiresAt, ...rest } = (await shown(id)).json;
     expect(rest).toMatchObject({ name: 'ci', scopes: ['code:deploy'], networks: [] });
@@ -226,19 +226,19 @@ describe('a key whose secret is stored in Secrets Manager', () => {
     expect(secret.versions).toHaveLength(before);
   });
 
-  it('a change after the key was deleted by hand creates the key again, with a new ID', async () => {
+  it('changing a DeploymentKeySecret whose key was deleted by hand creates the key again with a new ID', async () => {
     const id = await begin();
     await call(stack, 'DELETE', `/deployments/${ID}/api-keys/${id}`, { token: await stack.signIn('admin') });
     const answer = await update(id, { Rotation: '2026-11' });
     expect(answer.Status).toBe('SUCCESS');
     expect(answer.PhysicalResourceId).not.toBe(id);
     expect(await exchanged()).toBe(200);
-    // CloudFormation then sends a request to delete the old key.
+    // CloudFormation then requests the deletion of the old key.
     expect(await remove(id)).toMatchObject({ Status: 'SUCCESS' });
     expect(await exchanged()).toBe(200);
   });
 
-  it('moving the key to another Deployment requires a different logical ID', async () => {
+  it("moving a DeploymentKeySecret's key to another Deployment requires a different logical ID", async () => {
     const id = await begin();
     expect(await update(id, { DeploymentId: 'other' })).toMatchObject({
       Status: 'FAILED',
@@ -248,8 +248,8 @@ describe('a key whose secret is stored in Secrets Manager', () => {
   });
 });
 
-describe('deleting the stack that created a key', () => {
-  it('deleting the stack revokes the key immediately, and succeeds even a second time or after the Deployment was deleted', async () => {
+describe('Deleting a stack also deletes the key of its DeploymentKeySecret', () => {
+  it("deleting a DeploymentKeySecret's stack revokes the key immediately, and deleting it again succeeds", async () => {
     const id = await begin();
     const deleted = { Status: 'SUCCESS', PhysicalResourceId: id };
     expect(await remove(id)).toMatchObject(deleted);
@@ -260,7 +260,7 @@ describe('deleting the stack that created a key', () => {
     expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
   });
 
-  it("deletes only this resource's key when CloudFormation never received the key's ID", async () => {
+  it("deleting a DeploymentKeySecret deletes only its own key, even if CloudFormation never received the key's ID", async () => {
     await begin();
     const own = current();
     const byHand = await makeKey(stack, ID);
@@ -270,7 +270,7 @@ describe('deleting the stack that created a key', () => {
     expect(await keyIds()).toEqual([byHand.id, ofAnother.PhysicalResourceId]);
   });
 
-  it('deleting the stack succeeds when the first request was rejected and created nothing', async () => {
+  it("deleting a DeploymentKeySecret's stack succeeds if the creation was rejected and created nothing", async () => {
     await begin();
     const before = await keyIds();
     const ResourceProperties = { ...WANTED, Scopes: ['no-such-scope'] };
@@ -290,12 +290,12 @@ describe('deleting the stack that created a key', () => {
   });
 });
 
-describe("the role of a key's custom resource", () => {
+describe("DeploymentKeySecret's role can manage only the keys of one Deployment", () => {
   const role = stack.credentialOfFunction('deployment-key-secret');
   const as = (method: string, path: string, json?: object) =>
     signedCall(stack, role, method, `/platform${path}`, { json });
 
-  it("the custom resource's role can manage the keys of its Deployment, where the service treats it as an administrator", async () => {
+  it("DeploymentKeySecret's role can manage the keys of its Deployment, where the service treats it as an administrator", async () => {
     const id = await begin();
     const keys = `/deployments/${ID}/api-keys`;
     for (const [method, path, json] of [
@@ -310,7 +310,7 @@ describe("the role of a key's custom resource", () => {
     }
   });
 
-  it("the custom resource's role can do nothing except manage its Deployment's keys, because its IAM policy allows no other calls", async () => {
+  it("the IAM policy of DeploymentKeySecret's role allows no calls except those for its Deployment's keys", async () => {
     const id = await begin();
     await makeDeployment(stack, 'etl2');
     const foreign = await makeKey(stack, 'etl2');
@@ -331,9 +331,9 @@ describe("the role of a key's custom resource", () => {
       const reply = await as(method, path, json);
       expect([reply.status, reply.text], `${method} ${path}`).toStrictEqual([403, '{"message":"Forbidden"}']);
     }
-    // The function does not find a different Deployment's key under its own Deployment's path.
+    // The function does not find another Deployment's key below the path of its own Deployment.
     expect(await as('DELETE', `/deployments/${ID}/api-keys/${foreign.id}`)).toMatchObject({ status: 404 });
-    // A path that contains dots does not match any route either.
+    // A path with dot segments does not match any route either.
     for (const dots of ['../..', '%2e%2e/%2e%2e', '..%2F..']) {
       const { hostname, port } = new URL(stack.url);
       const path = `/platform/deployments/${ID}/api-keys/${dots}/etl2/api-keys`;
@@ -344,7 +344,7 @@ describe("the role of a key's custom resource", () => {
   });
 });
 
-it('no response, log line or table item contains a secret', async () => {
+it('no response, log line or table item of DeploymentKeySecret contains a secret', async () => {
   const secrets = secret.versions.map((version) => JSON.parse(version).client_secret);
   expect(secrets.length).toBeGreaterThan(10);
   const everything = [

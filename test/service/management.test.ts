@@ -10,7 +10,7 @@ const service = await runStack();
 service.clock.freeze(NOON);
 await makeDeployment(service, 'rules');
 
-/** The `sub` of an access token. */
+/** Returns the `sub` claim of an access token. */
 const subOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()).sub;
 
 let count = 0;
@@ -27,8 +27,8 @@ const noSuch = (what: string) => problem(404, 'Not Found', 'not_found', `No such
 const fieldProblem = (field: string, rule: string) =>
   problem(400, 'Bad Request', 'invalid_request', `${field} ${rule}`, [{ field, rule }]);
 
-describe('Deployments', () => {
-  it('registering a Deployment returns 201, and changing it returns 200; missing fields stay unchanged, and [] clears a field', async () => {
+describe('Administrators register, change, list and delete Deployments', () => {
+  it('registering a Deployment returns 201, and changing it returns 200 and keeps the values of missing fields', async () => {
     const id = newId();
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: body });
     const made = await put({ name: 'ETL', groups: ['data-eng'] });
@@ -47,7 +47,7 @@ describe('Deployments', () => {
     });
   });
 
-  it("a Deployment's name is its ID by default, and a PUT without changes has no effect", async () => {
+  it("a Deployment's name defaults to its ID, and a PUT without changes has no effect", async () => {
     const id = newId();
     await callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: {} });
     const events = await partition(service, `EVENTS#${id}`);
@@ -57,7 +57,7 @@ describe('Deployments', () => {
     expect(await partition(service, `EVENTS#${id}`)).toEqual(events);
   });
 
-  it('deletes a Deployment only once, and returns 204 with an empty body', async () => {
+  it('deleting a Deployment returns 204 with an empty body, and deleting it again returns 404', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const deleted = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
@@ -68,7 +68,7 @@ describe('Deployments', () => {
     expect(again.json).toEqual(noSuch('Deployment'));
   });
 
-  it('lists Deployments in pages ordered by ID, and shows members only the Deployments of their groups', async () => {
+  it('the list of Deployments has pages ordered by ID, and shows members only the Deployments of their groups', async () => {
     const ids = ['p-1', 'p-2', 'p-3', 'p-4', 'p-5'];
     for (const id of ids) await makeDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
     const seen: string[] = [];
@@ -89,7 +89,7 @@ describe('Deployments', () => {
   });
 });
 
-describe('permissions', () => {
+describe("A person's groups determine what the person can do", () => {
   it("in every call, a member gets the same 404 for a missing Deployment as for another group's Deployment", async () => {
     const foreign = newId();
     await makeDeployment(service, foreign, { groups: ['others'] });
@@ -130,7 +130,7 @@ describe('permissions', () => {
     }
   });
 
-  it('returns 404 for a key of another Deployment', async () => {
+  it("a call for a key under another Deployment's path returns 404", async () => {
     const [one, other] = [newId(), newId()];
     await makeDeployment(service, one, { groups: ['data-eng'] });
     await makeDeployment(service, other, { groups: ['data-eng'] });
@@ -140,7 +140,7 @@ describe('permissions', () => {
   });
 });
 
-describe('API keys', () => {
+describe('Members create, edit, list and delete API keys', () => {
   it("creating an API key returns 201 with a Location header, and gives the key all of the stack's scopes by default", async () => {
     const id = newId();
     await makeDeployment(service, id);
@@ -169,7 +169,7 @@ describe('API keys', () => {
     });
   });
 
-  it('edits an API key one field at a time, and null clears a field', async () => {
+  it('a PATCH changes only the given fields of an API key, and null clears a field', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const whole = {
@@ -190,7 +190,7 @@ describe('API keys', () => {
     expect((await patch({})).status).toBe(200);
   });
 
-  it("shows an API key's text unchanged even if only an earlier version accepted it, and allows edits to the other fields", async () => {
+  it('an API key with a name that is no longer allowed is shown unchanged and can be edited', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -214,7 +214,7 @@ describe('API keys', () => {
     expect([again.status, again.json]).toEqual([400, fieldProblem('name', plainTextRule(1, 100))]);
   });
 
-  it('lists API keys in pages and without secrets', async () => {
+  it('the list of API keys has pages and contains no secrets', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const made: string[] = [];
@@ -230,7 +230,7 @@ describe('API keys', () => {
     expect(JSON.stringify([first, second])).not.toMatch(/dks_|hash|secret/);
   });
 
-  it('limits a Deployment to 1,000 API keys, and deleting a key makes room for another', async () => {
+  it('a Deployment can have at most 1,000 API keys, and deleting a key makes room for another', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -245,7 +245,7 @@ describe('API keys', () => {
     expect((await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } })).status).toBe(201);
   });
 
-  it('neither finds nor lists API keys from an earlier generation of the Deployment', async () => {
+  it('API keys of an earlier generation of a Deployment are neither found nor listed', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -262,7 +262,7 @@ describe('API keys', () => {
   });
 });
 
-describe('invalid input returns a 400 that names the field and the rule', () => {
+describe('Invalid input returns a 400 that names the field and the rule', () => {
   const nameRule =
     'must be 1 to 100 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
   const bodies: [unknown, string, string][] = [
@@ -308,14 +308,14 @@ describe('invalid input returns a 400 that names the field and the rule', () => 
     },
   );
 
-  it('returns 400 and names all invalid fields at once', async () => {
+  it('a 400 names all invalid fields at once', async () => {
     const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
       json: { name: '', x: 1 },
     });
     expect(answer.json.errors.map((one: { field: string }) => one.field).sort()).toEqual(['name', 'x']);
   });
 
-  it('returns 400 and names the field and the rule for more than 20 groups, or a group that is not 1 to 128 characters long', async () => {
+  it('returns 400 for a Deployment with more than 20 groups, or with a group that is not 1 to 128 characters long', async () => {
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${newId()}`, { json: body });
     const rule = 'must be an array of at most 20 groups';
     expect((await put({ groups: Array(21).fill('g') })).json).toEqual(fieldProblem('groups', rule));
@@ -337,7 +337,7 @@ describe('invalid input returns a 400 that names the field and the rule', () => 
     }
   });
 
-  it('returns 400 and names the field and the rule for an invalid limit or cursor, including a cursor of another listing or caller', async () => {
+  it('every list call returns 400 for an invalid limit, and for a cursor of another list or another caller', async () => {
     const id = newId();
     await makeDeployment(service, id, { groups: ['data-eng'] });
     for (let n = 0; n < 2; n++) await makeKey(service, id);
@@ -366,7 +366,7 @@ describe('invalid input returns a 400 that names the field and the rule', () => 
     }
   });
 
-  it('returns 400 and names the unknown and repeated query parameters, regardless of their encoding', async () => {
+  it('a 400 names unknown and repeated query parameters, regardless of their encoding', async () => {
     const unknown = 'is not a parameter of this request';
     const attempts: [query: string, field: string, rule: string][] = [
       ['limits=1', 'limits', unknown],
@@ -392,7 +392,7 @@ describe('invalid input returns a 400 that names the field and the rule', () => 
     }
   });
 
-  it('returns 400 for a body that is not JSON or not UTF-8, 415 for another content type and 413 for a body that is too large', async () => {
+  it('a body that is not valid JSON returns 400, another content type 415, and a body that is too large 413', async () => {
     const post = (raw: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
       callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
         body: raw,
@@ -402,7 +402,8 @@ describe('invalid input returns a 400 that names the field and the rule', () => 
     expect((await post('')).json).toEqual(fieldProblem('body', 'must be JSON'));
     expect((await post('['.repeat(60_000))).json).toEqual(fieldProblem('body', 'must be JSON'));
     const notUtf8 = problem(400, 'Bad Request', 'invalid_request', 'The body must be UTF-8.');
-    // A byte that cannot start a character, a truncated character, an overlong slash, and a surrogate.
+    // These bodies contain a byte that cannot start a character, a truncated character, an overlong slash, and a
+    // surrogate.
     for (const bytes of [[0xff], [0xe2, 0x82], [0xc0, 0xaf], [0xed, 0xa0, 0x80]]) {
       const body = new Uint8Array([...Buffer.from('{"name":"ci'), ...bytes, ...Buffer.from('"}')]);
       expect((await post(body)).json).toEqual(notUtf8);

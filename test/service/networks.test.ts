@@ -24,8 +24,8 @@ async function newKey(networks?: string[]) {
 const bind = (path: string, networks: unknown) =>
   callAs(service, 'member', 'PATCH', path, { json: { networks } });
 
-describe('a key with allowed IP ranges', () => {
-  it('issues tokens to callers within the allowed IP ranges and rejects other callers as if the secret were wrong', async () => {
+describe('A key works only from its allowed IP ranges', () => {
+  it('a key issues tokens only within its allowed IP ranges, and elsewhere the response is the same as for a wrong secret', async () => {
     const inside = await newKey(HERE);
     expect((await exchange(service, inside)).status).toBe(200);
     const outside = await newKey(ELSEWHERE);
@@ -41,7 +41,7 @@ describe('a key with allowed IP ranges', () => {
     }
   });
 
-  it('applies new IP ranges to existing tokens at the next check, and does not count a denied check as a use', async () => {
+  it("a change of a key's IP ranges affects existing tokens from the next call on", async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(3600);
@@ -57,7 +57,7 @@ describe('a key with allowed IP ranges', () => {
     expect(await use(service, token)).toBe(200);
   });
 
-  it('ignores headers that claim a different source address', async () => {
+  it("a key's allowed IP ranges are checked against the source address, not against headers", async () => {
     const key = await newKey();
     const token = await swap(service, key);
     await bind(key.path, ELSEWHERE);
@@ -73,7 +73,7 @@ describe('a key with allowed IP ranges', () => {
     expect(reply.status).toBe(401);
   });
 
-  it('the authorizer allows a key only within its allowed IP ranges, for every kind of event', async () => {
+  it('for every kind of event, the authorizer allows a key only within its allowed IP ranges', async () => {
     const key = await newKey();
     const authorization = `Bearer ${await swap(service, key)}`;
     await bind(key.path, ELSEWHERE);
@@ -104,7 +104,7 @@ describe('a key with allowed IP ranges', () => {
     }
   });
 
-  it('the authorizer denies a key with allowed IP ranges when the event has no address, but allows a key without ranges', async () => {
+  it('for an event without an address, the authorizer denies a key with allowed IP ranges and allows other keys', async () => {
     const key = await newKey();
     const event = tokenEvent(`Bearer ${await swap(service, key)}`);
     const effect = async () => {
@@ -119,7 +119,7 @@ describe('a key with allowed IP ranges', () => {
     expect(await effect()).toBe('Deny');
   });
 
-  it('checking a key with allowed IP ranges still needs only one read', async () => {
+  it('checking a key with allowed IP ranges needs only one read', async () => {
     const key = await newKey(HERE);
     const token = await swap(service, key);
     await use(service, token);
@@ -129,10 +129,10 @@ describe('a key with allowed IP ranges', () => {
   });
 });
 
-describe('invalid IP ranges', () => {
+describe('The API rejects invalid IP ranges', () => {
   const rule = 'must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits';
   it.each(['10.0.0.0', '10.0.0.1/8', '10.0.0.0/33', '::/129', 'office', ''])(
-    'rejects a list of IP ranges that contains %j',
+    'the API rejects a list of IP ranges that contains %j',
     async (one) => {
       const key = await newKey();
       const reply = await bind(key.path, ['10.0.0.0/8', one]);
@@ -140,7 +140,7 @@ describe('invalid IP ranges', () => {
     },
   );
 
-  it('rejects more than 20 IP ranges', async () => {
+  it('the API rejects a key with more than 20 IP ranges', async () => {
     const key = await newKey();
     const many = Array.from({ length: 21 }, (_, n) => `10.${n}.0.0/16`);
     expect((await bind(key.path, many.slice(1))).status).toBe(200);
@@ -150,11 +150,11 @@ describe('invalid IP ranges', () => {
   });
 });
 
-describe("a key's last use", () => {
+describe('The service records when and where a key was last used', () => {
   const keyOf = async (path: string) => (await callAs(service, 'member', 'GET', path)).json;
   const userAgent = (text: string) => ({ headers: { 'user-agent': text } });
 
-  it("records a key's last use, with the address and client, on each exchange and use, but at most once per slide interval", async () => {
+  it("a key's last use is recorded with the address and the client at most once per slide interval", async () => {
     const key = await newKey();
     expect((await keyOf(key.path)).lastUsedAt).toBeUndefined();
     const token = await swap(service, key);
@@ -176,7 +176,7 @@ describe("a key's last use", () => {
     expect(later.credentials).toEqual(first.credentials);
   });
 
-  it('shows the days of the last 90 days on which an exchange or a use was recorded, and the daily sweep removes older days', async () => {
+  it('a key lists the days of the last 90 days on which it was used, and the daily check removes older days', async () => {
     const key = await newKey();
     const deploymentId = `net-${count}`;
     const dayOf = (date: string) => Date.parse(date) / 86_400_000;
@@ -199,7 +199,7 @@ describe("a key's last use", () => {
     expect((await daysOf()).sort()).toEqual(['2030-01-02', '2030-03-31'].map(dayOf));
   });
 
-  it('also records the last use of each secret during a rotation', async () => {
+  it('during a rotation, the last use of each secret is recorded', async () => {
     const key = await newKey();
     const { secret } = (await callAs(service, 'member', 'POST', `${key.path}/rotate`)).json;
     for (const one of [key, { ...key, secret }]) {
@@ -211,7 +211,7 @@ describe("a key's last use", () => {
     }
   });
 
-  it("a key's last use is separate from a token's last use, which introspection returns, with where the token was issued from, without counting as a use", async () => {
+  it("introspection returns a token's own last use, and does not count as a use", async () => {
     const key = await newKey();
     const [token, other] = [await swap(service, key), await swap(service, key)];
     const told = async (token: string, of = key, stack = service) => {
@@ -243,14 +243,14 @@ describe("a key's last use", () => {
     expect((await keyOf(key.path)).lastUsedFrom).toEqual({ address: '127.0.0.1' });
   });
 
-  it("a call succeeds even if the key's use cannot be recorded, because the key is gone or the table denies the write", async () => {
+  it("a call succeeds even if the key's last use cannot be recorded", async () => {
     const token = await newToken(refusing, 'etl');
     expect(await use(refusing, token)).toBe(200);
-    // One of the two reads took place during init and only opened the connection.
+    // Only one of the two reads belongs to the call; the other one took place during init to open the connection.
     expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 2, PutItem: 1 });
   });
 
-  it("the last use contains part of the address or no address, depending on the stack's settings", async () => {
+  it("depending on a stack's settings, the last use contains part of the address or no address", async () => {
     for (const [stack, expected] of [
       [truncating, { address: '127.0.0.0/24', client: 'node' }],
       [forgetting, undefined],

@@ -24,7 +24,7 @@ const newDeployment = async () => {
   return id;
 };
 
-describe('a listed IAM principal under /platform', () => {
+describe('A listed IAM principal can manage Deployments and keys under /platform', () => {
   it('a listed IAM principal can register, list, change and delete Deployments, and read their events', async () => {
     const put = (json: object) => as().call('PUT', '/deployments/life', { json });
     expect(await put({ name: 'Life' })).toMatchObject({ status: 201, json: { id: 'life', name: 'Life' } });
@@ -40,12 +40,12 @@ describe('a listed IAM principal under /platform', () => {
     expect(events.items.map(({ type }: { type: string }) => type)).toEqual(
       expect.arrayContaining(['deployment.registered', 'deployment.edited', 'deployment.deleted']),
     );
-    // The purge may have ended in the meantime and written its own event.
+    // The purge may have ended in the meantime and recorded its own event.
     const ofRole = events.items.filter(({ type }: { type: string }) => type !== 'deployment.purged');
     for (const { data } of ofRole) expect(data.actor).toMatchObject({ principal: ROLE, type: 'iam' });
   });
 
-  it('a listed IAM principal can create, list, edit, rotate and delete keys, with its ARN as createdBy and as the actor', async () => {
+  it('a listed IAM principal can manage keys, and appears with its ARN as createdBy and as the actor of events', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     const made = await as().call('POST', keys, { json: { name: 'ci' } });
@@ -122,8 +122,8 @@ describe('a listed IAM principal under /platform', () => {
   });
 });
 
-describe('rejecting all other callers under /platform', () => {
-  it('a principal that is not listed gets 403 from the function, and nothing changes', async () => {
+describe('The routes under /platform reject all other callers', () => {
+  it('under /platform, the function returns 403 to an IAM principal that is not listed, and changes nothing', async () => {
     const id = await newDeployment();
     const before = await as().call('GET', `/deployments/${id}/events`);
     for (const [method, path, json] of [
@@ -147,12 +147,12 @@ describe('rejecting all other callers under /platform', () => {
     expect((await as().call('GET', `/deployments/${id}/events`)).json).toEqual(before.json);
   });
 
-  it('a person with an access token gets 403 from the gateway', async () => {
+  it('under /platform, the gateway returns 403 to a person with an access token', async () => {
     const person = { token: await stack.signIn('admin') };
     expect(await call(stack, 'GET', '/platform/deployments', person)).toMatchObject(forbidden);
   });
 
-  it('a signed call to the routes for people gets 401 from the gateway', async () => {
+  it('on the routes for people, the gateway returns 401 to a signed call', async () => {
     expect(await signedCall(stack, deployer, 'GET', '/deployments')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',
@@ -177,15 +177,21 @@ describe('rejecting all other callers under /platform', () => {
     expect(await as(who, how).call('GET', '/deployments')).toMatchObject(forbidden);
   });
 
-  it.each([6, -6])("rejects a signature when the caller's clock is off by %i minutes", async (minutes) => {
-    expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject(forbidden);
-  });
+  it.each([6, -6])(
+    "the gateway rejects a signature if the caller's clock is off by %i minutes",
+    async (minutes) => {
+      expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject(forbidden);
+    },
+  );
 
-  it.each([4, -4])("accepts a signature when the caller's clock is off by %i minutes", async (minutes) => {
-    expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject({
-      status: 200,
-    });
-  });
+  it.each([4, -4])(
+    "the gateway accepts a signature if the caller's clock is off by %i minutes",
+    async (minutes) => {
+      expect(await as(deployer, ago(minutes * MINUTES)).call('GET', '/deployments')).toMatchObject({
+        status: 200,
+      });
+    },
+  );
 
   const SIGNED_AT = new Date();
   const amzDate = (at: Date) => at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
@@ -195,7 +201,7 @@ describe('rejecting all other callers under /platform', () => {
     body?: string;
     headers?: Record<string, string | undefined>;
   }
-  /** Signs one call, changes it, and sends it. */
+  /** Signs a call, changes it, and sends it. */
   const altered = async ({ method, path, body }: Signed, change: Partial<Signed> = {}) => {
     const what = body === undefined ? {} : { json: JSON.parse(body) };
     const headers = await signedHeaders(stack.url, deployer, method, path, what, { at: SIGNED_AT });
@@ -223,7 +229,7 @@ describe('rejecting all other callers under /platform', () => {
     expect(await altered(put, change)).toMatchObject(forbidden);
   });
 
-  describe('a signed call with a query string', async () => {
+  describe('A signature covers the query string of a call', async () => {
     for (let n = 0; n < 2; n++) await newDeployment();
     const { nextCursor } = (await as().call('GET', '/deployments?limit=1')).json;
     const list = { method: 'GET', path: `/platform/deployments?limit=1&cursor=${nextCursor}` };
@@ -233,12 +239,12 @@ describe('rejecting all other callers under /platform', () => {
       ['has an additional parameter', `${list.path}&limit=1`],
       ['lacks one parameter', '/platform/deployments?limit=1'],
       ['is missing', '/platform/deployments'],
-    ])('a signed call gets 403 from the gateway when the query string %s after signing', async (_, path) => {
+    ])('a signed call gets 403 from the gateway if the query string %s after signing', async (_, path) => {
       expect(await altered(list)).toMatchObject({ status: 200 });
       expect(await altered(list, { path })).toMatchObject(forbidden);
     });
 
-    it('accepts a signed call whose query parameters were reordered after signing', async () => {
+    it('the gateway accepts a signed call whose query parameters were reordered after signing', async () => {
       const path = `/platform/deployments?cursor=${nextCursor}&limit=1`;
       expect((await altered(list, { path })).status).toBe(200);
     });
@@ -256,7 +262,7 @@ describe('rejecting all other callers under /platform', () => {
   });
 });
 
-describe('curl --aws-sigv4', () => {
+describe('curl can sign calls with --aws-sigv4', () => {
   const curl = async (...options: string[]) => {
     const signing = ['-sS', '--aws-sigv4', 'aws:amz:us-east-1:execute-api'];
     const { stdout } = await promisify(execFile)('curl', [...signing, ...options, '-w', '\n%{http_code}']);
@@ -265,17 +271,17 @@ describe('curl --aws-sigv4', () => {
   };
   const user = ['--user', `${DEVELOPER.accessKeyId}:${DEVELOPER.secretAccessKey}`];
 
-  it('curl signs a GET request with a query string', async () => {
+  it('the gateway accepts a GET request with a query string that curl signed', async () => {
     expect(await curl(...user, `${stack.url}/platform/deployments?limit=1`)).toMatchObject({ status: 200 });
   });
 
-  it('signs a body', async () => {
+  it('the gateway accepts a request with a body that curl signed', async () => {
     const put = ['-X', 'PUT', '-H', 'Content-Type: application/json', '-d', '{"name":"By curl"}'];
     const reply = await curl(...user, ...put, `${stack.url}/platform/deployments/by-curl`);
     expect(reply).toMatchObject({ status: 201, json: { name: 'By curl' } });
   });
 
-  it("curl signs a request with a role's temporary credentials", async () => {
+  it('the gateway accepts a request that curl signed with the temporary credentials of a role', async () => {
     const { accessKeyId, secretAccessKey, sessionToken } = deployer;
     const role = [
       '--user',
@@ -286,7 +292,7 @@ describe('curl --aws-sigv4', () => {
     expect(await curl(...role, `${stack.url}/platform/deployments`)).toMatchObject({ status: 200 });
   });
 
-  it('rejects a call that curl signed with a wrong secret', async () => {
+  it('the gateway rejects a request that curl signed with a wrong secret', async () => {
     const wrong = ['--user', `${DEVELOPER.accessKeyId}:x`, `${stack.url}/platform/deployments`];
     expect(await curl(...wrong)).toStrictEqual({ status: 403, json: { message: 'Forbidden' } });
   });

@@ -5,8 +5,8 @@ import { call, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 
-describe('GET /errors', () => {
-  it('GET /errors explains every code in a section whose ID is the code', async () => {
+describe('GET /errors documents every error code', () => {
+  it('GET /errors explains every error code in a section whose ID is the code', async () => {
     const { status, headers, text } = await call(stack, 'GET', '/errors');
     expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
     const sections = [...text.matchAll(/<section id="(\w+)">([\s\S]*?)<\/section>/g)];
@@ -17,7 +17,7 @@ describe('GET /errors', () => {
     }
   });
 
-  it('the /errors page can be cached, runs no script, loads nothing and cannot be framed', async () => {
+  it('the /errors page can be cached, runs no script, loads no other files and cannot be framed', async () => {
     const { headers, text } = await call(stack, 'GET', '/errors');
     expect(headers).toMatchObject({
       'cache-control': 'public, max-age=3600',
@@ -31,7 +31,7 @@ describe('GET /errors', () => {
     expect(text).not.toMatch(/<script|src=|https?:/);
   });
 
-  it("an error's type links to the /errors page", async () => {
+  it('the type of an error response links to the /errors page', async () => {
     const reply = await call(stack, 'GET', '/deployments/absent', { token: await stack.signIn('admin') });
     expect(reply.json).toStrictEqual({
       type: '/errors#not_found',
@@ -45,7 +45,7 @@ describe('GET /errors', () => {
   });
 });
 
-describe('GET /openapi.json', () => {
+describe('GET /openapi.json returns the OpenAPI document', () => {
   it("GET /openapi.json returns the repository's OpenAPI document, with the stack as its server", async () => {
     const { status, headers, json } = await call(stack, 'GET', '/openapi.json');
     expect([status, headers['content-type'], headers['cache-control']]).toEqual([
@@ -62,14 +62,17 @@ describe('GET /openapi.json', () => {
   });
 });
 
-describe('the published reference', () => {
-  it.each(['/errors', '/openapi.json'])('compresses %s for clients that accept gzip', async (path) => {
-    const plain = await call(stack, 'GET', path, { headers: { 'accept-encoding': 'identity' } });
-    expect(plain.headers).not.toHaveProperty('content-encoding');
-    const response = await fetch(`${stack.url}${path}`, { headers: { 'accept-encoding': 'gzip' } });
-    expect(response.headers.get('content-encoding')).toBe('gzip');
-    expect(response.headers.get('vary')).toBe('Accept-Encoding');
-    // fetch has decompressed the response.
-    expect(await response.text()).toBe(plain.text);
-  });
+describe('The published reference is compressed', () => {
+  it.each(['/errors', '/openapi.json'])(
+    'the service compresses %s for clients that accept gzip',
+    async (path) => {
+      const plain = await call(stack, 'GET', path, { headers: { 'accept-encoding': 'identity' } });
+      expect(plain.headers).not.toHaveProperty('content-encoding');
+      const response = await fetch(`${stack.url}${path}`, { headers: { 'accept-encoding': 'gzip' } });
+      expect(response.headers.get('content-encoding')).toBe('gzip');
+      expect(response.headers.get('vary')).toBe('Accept-Encoding');
+      // fetch has already decompressed the response.
+      expect(await response.text()).toBe(plain.text);
+    },
+  );
 });

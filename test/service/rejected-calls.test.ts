@@ -14,7 +14,7 @@ import { call, makeDeployment, makeKey } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
-/** Every call about one Deployment, taken from the service's own OpenAPI document. */
+/** Every call that names a Deployment, taken from the service's own OpenAPI document. */
 const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'));
 const routes = Object.entries<object>(paths)
   .filter(([path]) => path.startsWith('/deployments/{deploymentId}'))
@@ -25,8 +25,8 @@ const routes = Object.entries<object>(paths)
   );
 
 /**
- * Three IDs of the same length: one of another group's Deployment, one of a deleted Deployment, and one that never
- * belonged to a Deployment.
+ * Three IDs of the same length: of another group's Deployment, of a deleted Deployment, and of a Deployment that never
+ * existed.
  */
 const IDS = ['others-1', 'erased-1', 'absent-1'] as const;
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
   process.env.DYNAMODB_ENDPOINT = meter.endpoint;
   const context = { platformPrincipals: [`arn:aws:iam::${ACCOUNT}:role/deployer`] };
   stack = await startLocalStack({ synthesise: assemblyOf, context, stream: false });
-  // Only the test's calls may reach the table.
+  // The schedules are off, because only the test itself may call the table.
   for (const schedule of stack.schedules) await schedule.stop();
   stack.clock.freeze(NOON);
   for (const id of ['others-1', 'erased-1']) {
@@ -60,12 +60,12 @@ afterAll(async () => {
 });
 beforeEach(() => stack.clock.freeze(NOON));
 
-/** One path segment. A slash, or a segment of only dots, would change the path. */
+/** Generates one path segment. A slash, or a segment of only dots, would change the path. */
 const anyStep = fc
   .string({ minLength: 1, unit: 'grapheme-ascii' })
   .map((text) => `x${text}`.replaceAll('/', ''));
 
-/** Values that a caller can send with any call: valid, invalid and malformed. */
+/** Valid, invalid and malformed values that a caller can send with any call. */
 const anyRequest = fc.record({
   keyId: fc.oneof(fc.constant('a key of it'), anyStep),
   tokenId: fc.oneof(fc.constant(newUlid(NOON)), anyStep),
@@ -81,8 +81,8 @@ const anyRequest = fc.record({
   ),
 });
 
-describe('a call on a Deployment that the caller may not see', () => {
-  it('#54: a call on a hidden Deployment gets the same response as a call on a missing one, and causes operations of the same size', async () => {
+describe('A caller cannot distinguish a hidden Deployment from a missing one', () => {
+  it('#54: calls on a hidden and on a missing Deployment get the same response and cause operations of the same size', async () => {
     expect(routes.length).toBeGreaterThan(12);
     const token = await stack.signIn('member');
     const property = fc.asyncProperty(fc.constantFrom(...routes), anyRequest, async ([method, path], it) => {
@@ -104,11 +104,11 @@ describe('a call on a Deployment that the caller may not see', () => {
         const { date: _date, 'apigw-requestid': _id, ...others } = headers;
         seen.push({ status, text, headers: others, requests: meter.take().requests });
       }
-      // The service rejects a malformed call before reading any item, regardless of the Deployment.
+      // The service rejects a malformed call before it reads any item, regardless of the Deployment.
       if (seen[0]?.status !== 400) {
         expect(seen[0]?.status).toBe(404);
         expect(seen[0]?.requests).toEqual([
-          // The service reads the person and the Deployment.
+          // For each call, the service reads the person and the Deployment.
           expect.stringMatching(/^GetItem \d+$/),
           expect.stringMatching(/^GetItem \d+$/),
           expect.stringMatching(/^UpdateItem \d+$/),
@@ -120,7 +120,7 @@ describe('a call on a Deployment that the caller may not see', () => {
     await fc.assert(property, { numRuns: sample(300) });
   }, 120_000);
 
-  it('#54: a hidden Deployment still looks like a missing one after the caller has named ten other IDs in that hour', async () => {
+  it('#54: a hidden Deployment still looks like a missing one after the caller has named ten other IDs within an hour', async () => {
     stack.clock.freeze(NOON + 60 * 60 * 1000);
     for (let n = 0; n < 10; n++) await callAs(stack, 'member', 'GET', `/deployments/made-up-${n}`);
     const seen = [];
@@ -134,10 +134,10 @@ describe('a call on a Deployment that the caller may not see', () => {
     expect(seen[2]).toEqual(seen[0]);
   });
 
-  it('#54: a call by an IAM principal that the stack does not list costs no operation', async () => {
+  it('#54: a call by an IAM principal that the stack does not list causes no operation on the table', async () => {
     const stranger = stack.credentialOf(`arn:aws:sts::${ACCOUNT}:assumed-role/stranger/build-7`);
     for (const [method, path] of routes) {
-      // Only people can create temporary tokens.
+      // Only people can create temporary tokens, so the path under /platform does not exist.
       if (path.includes('temporary-tokens')) continue;
       for (const id of IDS) {
         const target = path.replace('{deploymentId}', id).replace('{keyId}', `${keys.get(id)}`);

@@ -11,7 +11,8 @@ const keyItem = (await partition(stack, DEPLOYMENT)).find(({ sk }) => String(sk)
 const sk = String(keyItem?.sk);
 
 /**
- * A client that calls the table with a function role's credentials, as an attacker who controls that function would.
+ * A client that calls the table with the credentials of a function's role, as an attacker who controls the function
+ * would.
  */
 function clientOf(functionName: string): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
@@ -34,7 +35,7 @@ const update = (pk: string, sortKey: string, name: string, value: unknown) =>
   });
 const DENIED = { name: 'AccessDeniedException' };
 
-describe("a function's role", () => {
+describe("A function's role limits the damage if the function is compromised", () => {
   it.each(['authorize', 'whoami'])(
     "a compromised %s function can write a key's last use, but nothing that affects access",
     async (name) => {
@@ -96,7 +97,7 @@ describe("a function's role", () => {
     }
   });
 
-  it('a compromised purge function cannot put any item that could give access', async () => {
+  it('a compromised purge function cannot create an item that gives access', async () => {
     const put = new PutCommand({ TableName: stack.table.name, Item: { pk: DEPLOYMENT, sk: 'KEY#x' } });
     await expect(clientOf('purge').send(put)).rejects.toMatchObject(DENIED);
   });

@@ -20,14 +20,14 @@ async function newKey(): Promise<CreatedKey & { path: string; deploymentId: stri
 const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
 const withSecret = (key: CreatedKey, secret: string) => exchange(service, { ...key, secret });
 
-/** Returns which of these secrets are accepted. Each check counts as a use. */
+/** Returns which of the given secrets are accepted. Each check counts as a use of the secret. */
 async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> {
   const answers: boolean[] = [];
   for (const secret of secrets) answers.push((await withSecret(key, secret)).status === 200);
   return answers;
 }
 
-describe('a rotation', () => {
+describe('A rotation gives a key a new secret', () => {
   it('a rotation returns 200 with the key and, only once, its new secret', async () => {
     const key = await newKey();
     const reply = await rotate(key.path);
@@ -45,7 +45,7 @@ describe('a rotation', () => {
     for (const text of [items, service.logs.text()]) expect(text).not.toContain(secret.slice(-49));
   });
 
-  it("a rotation keeps the old secret valid for 7 days by default, to the millisecond, and the key's tokens stay valid", async () => {
+  it('a rotation keeps the old secret valid for exactly 7 days by default', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     const { secret } = (await rotate(key.path)).json;
@@ -81,7 +81,7 @@ describe('a rotation', () => {
     expect(await accepted(key, [key.secret, lost, second, third])).toEqual([false, false, true, true]);
   });
 
-  it('a repeated rotation never extends the old secret', async () => {
+  it('a repeated rotation never extends the validity of the old secret', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 60 });
     service.clock.advance(30);
@@ -89,7 +89,7 @@ describe('a rotation', () => {
     expect(again.json.credentials[0].retiresAt).toBe(at(60));
   });
 
-  it('a rotation writes an event without a secret', async () => {
+  it('the event of a rotation does not contain a secret', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'now' });
     const events = await partition(service, `EVENTS#${key.deploymentId}`);
@@ -97,7 +97,7 @@ describe('a rotation', () => {
     expect(event?.data).toEqual({ keyId: key.id, name: 'ci', scopes: key.scopes, retireOld: 'now' });
   });
 
-  it('a rotation happens once for each Idempotency-Key, and a retry gets the response without the secret', async () => {
+  it('a rotation with an Idempotency-Key happens only once, and a retry gets a response without the secret', async () => {
     const key = await newKey();
     const again = { headers: { 'idempotency-key': 'rotate-1' } };
     const first = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
@@ -124,13 +124,13 @@ describe('a rotation', () => {
   });
 });
 
-describe('an old secret that is still in use before it retires', () => {
+describe('The service reports an old secret that is still in use before it retires', () => {
   const reported = async (deploymentId: string) =>
     (await partition(service, `EVENTS#${deploymentId}`)).filter(
       ({ type }) => type === 'api_key.secret_retiring',
     );
 
-  it('an old secret is reported at its first exchange in its last 24 hours, to the millisecond, and only once', async () => {
+  it('an old secret is reported at its first exchange in its last 24 hours, and only once', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 3 * DAY });
     await accepted(key, [key.secret]);
@@ -141,7 +141,7 @@ describe('an old secret that is still in use before it retires', () => {
     expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
     service.clock.freeze(NOON + (3 * DAY - 1) * 1000);
     expect(await accepted(key, [key.secret])).toEqual([true]);
-    // Later uses are recorded as usual.
+    // The service still records later uses.
     const { credentials } = (await callAs(service, 'member', 'GET', key.path)).json;
     expect(credentials[0]).toMatchObject({ lastUsedAt: at(3 * DAY - 1) });
     const events = await reported(key.deploymentId);
@@ -168,7 +168,7 @@ describe('an old secret that is still in use before it retires', () => {
     expect(items).toMatchObject([{ type: 'api_key.secret_retiring', data: { retiresAt: at(3 * DAY) } }]);
   });
 
-  it('an old secret is reported at its first exchange after a rotation that keeps it for less than 24 hours', async () => {
+  it('an old secret that a rotation keeps for less than 24 hours is reported at its first exchange', async () => {
     const key = await newKey();
     await accepted(key, [key.secret]);
     service.clock.freeze(NOON + 1000);
@@ -186,7 +186,7 @@ describe('an old secret that is still in use before it retires', () => {
     expect(await reported(key.deploymentId)).toMatchObject([{ data: { retiresAt: at(3600) } }]);
   });
 
-  it('an old secret is reported even if its retirement waits for the first use of the new secret', async () => {
+  it('an old secret is reported even if it retires at the first use of the new secret', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 6 * DAY * 1000);
@@ -194,7 +194,7 @@ describe('an old secret that is still in use before it retires', () => {
     expect(await reported(key.deploymentId)).toMatchObject([{ data: { retiresAt: at(7 * DAY) } }]);
   });
 
-  it('an old secret is reported once when it is exchanged many times concurrently, and each exchange returns a token', async () => {
+  it('an old secret that is exchanged many times concurrently is reported once, and each exchange returns a token', async () => {
     const key = await newKey();
     await accepted(key, [key.secret]);
     service.clock.freeze(NOON + 1000);
@@ -214,7 +214,7 @@ describe('an old secret that is still in use before it retires', () => {
   });
 });
 
-describe('a rotation with on_first_use', () => {
+describe('A rotation with on_first_use retires the old secret at the first use of the new one', () => {
   it('on_first_use retires the old secret when the new secret is first used', async () => {
     const key = await newKey();
     const token = await swap(service, key);
@@ -226,7 +226,7 @@ describe('a rotation with on_first_use', () => {
     expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
   });
 
-  it('on_first_use writes an event when the first use retires the old secret, and no event for later uses', async () => {
+  it('the first use of a new secret writes an event if it retires the old secret, and later uses do not', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     service.clock.advance(60);
@@ -246,7 +246,7 @@ describe('a rotation with on_first_use', () => {
     });
   });
 
-  it('on_first_use retires the old secret after 7 days at the latest', async () => {
+  it('on_first_use retires the old secret after 7 days even if the new secret is not used', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
@@ -255,14 +255,14 @@ describe('a rotation with on_first_use', () => {
     expect(await accepted(key, [key.secret])).toEqual([false]);
   });
 
-  it('a rotation with on_first_use can be repeated after a lost response, and the old secret stays active until the new secret is used', async () => {
+  it('a rotation with on_first_use can be repeated after a lost response', async () => {
     const key = await newKey();
     const lost = (await rotate(key.path, { retireOld: 'on_first_use' })).json.secret;
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, lost, secret, key.secret])).toEqual([true, false, true, false]);
   });
 
-  it('each of many concurrent first uses of a new secret gets a token', async () => {
+  it('if a new secret is first used many times concurrently, each exchange gets a token', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const answers = await Promise.all(Array.from({ length: 4 }, () => withSecret(key, secret)));
@@ -270,7 +270,7 @@ describe('a rotation with on_first_use', () => {
     expect(await accepted(key, [key.secret])).toEqual([false]);
   });
 
-  it('a wrong new secret does not complete a rotation with on_first_use', async () => {
+  it('a wrong secret does not complete a rotation with on_first_use', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const wrong = mistyped(secret);
@@ -278,8 +278,8 @@ describe('a rotation with on_first_use', () => {
   });
 });
 
-describe('a rotation with "now"', () => {
-  it('a rotation with "now" revokes the old secret and every older token from the next check on', async () => {
+describe('A rotation with "now" revokes everything older', () => {
+  it('a rotation with "now" immediately revokes the old secret and all older tokens', async () => {
     const key = await newKey();
     const tokens = [await swap(service, key), await swap(service, key)];
     const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
@@ -298,10 +298,10 @@ describe('a rotation with "now"', () => {
   });
 });
 
-describe('an invalid rotation', () => {
+describe('The API rejects an invalid rotation', () => {
   const rule = 'must be "on_first_use", "now", or whole seconds from 0 to 7776000';
   it.each([-1, 1.5, 90 * DAY + 1, '60', 'later', null, true])(
-    'rejects a rotation with retireOld %j',
+    'a rotation with retireOld %j is rejected',
     async (retireOld) => {
       const key = await newKey();
       const reply = await rotate(key.path, { retireOld });
@@ -310,7 +310,7 @@ describe('an invalid rotation', () => {
     },
   );
 
-  it('rejects a rotation with an unknown field, for a missing key, and by a person who may not see the Deployment', async () => {
+  it('a rotation with an unknown field, of a missing key or by a person without access is rejected', async () => {
     const key = await newKey();
     const unknown = await rotate(key.path, { retire: 1 });
     expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);

@@ -18,8 +18,8 @@ const register = async (groups: unknown) => {
   return (await call(service, 'PUT', '/deployments/etl', { token, json: {} })).status;
 };
 
-describe("a management call's access token", () => {
-  it('is required', async () => {
+describe("Management calls require a person's access token", () => {
+  it('a management call without an access token returns 401', async () => {
     const { status, json } = await call(service, 'GET', '/deployments');
     expect([status, json]).toEqual([401, NOT_SIGNED_IN_BY_GATEWAY]);
   });
@@ -68,14 +68,14 @@ describe("a management call's access token", () => {
     expect(headers['www-authenticate']).toBe('Bearer error="invalid_token"');
   });
 
-  it("rejects a person's token when anything marks it as an ID token", async () => {
+  it("the service rejects a person's token if anything marks it as an ID token", async () => {
     for (const mark of [{ token_use: 'id' }, { nonce: 'n' }, { at_hash: 'h' }, { c_hash: 'h' }]) {
       const token = await service.signIn('admin', 'access', ({ payload }) => Object.assign(payload, mark));
       expect((await list(token)).status, JSON.stringify(mark)).toBe(401);
     }
   });
 
-  it("accepts people's access tokens in the formats of Cognito, Auth0, Okta and RFC 9068", async () => {
+  it("the service accepts people's access tokens in the formats of Cognito, Auth0, Okta and RFC 9068", async () => {
     const shapes: [string, Record<string, unknown>][] = [
       ['JWT', { token_use: 'access', scope: undefined, aud: undefined, client_id: 'deployment-api-keys' }],
       ['JWT', { scope: 'openid profile' }],
@@ -92,7 +92,7 @@ describe("a management call's access token", () => {
     }
   });
 
-  it("rejects a person's access token without a sub", async () => {
+  it("the service rejects a person's access token without a sub claim", async () => {
     const token = await service.signIn('admin', 'access', ({ payload }) =>
       Object.assign(payload, { sub: undefined }),
     );
@@ -104,12 +104,12 @@ describe("a management call's access token", () => {
   });
 });
 
-describe('the administrators’ group', () => {
-  it('a person is an administrator if one of their groups has exactly the name of the administrators’ group', async () => {
+describe("Members of the administrators' group are administrators", () => {
+  it("a person is an administrator if one of their groups has exactly the name of the administrators' group", async () => {
     expect(await register(['x', 'admins'])).toBe(201);
   });
 
-  it("a person is not an administrator if the group only appears to match in the gateway's flattened claim", async () => {
+  it("a person is not an administrator if the group's name only appears inside the gateway's flattened claim", async () => {
     for (const groups of [
       ['x admins'],
       ['admins x'],
@@ -126,8 +126,8 @@ describe('the administrators’ group', () => {
   });
 });
 
-describe('the administrators’ scope', () => {
-  it('a person with the administrators’ scope is an administrator, regardless of groups', async () => {
+describe("People with the administrators' scope are administrators", () => {
+  it("a person with the administrators' scope is an administrator, regardless of groups", async () => {
     const scoped = await runStack({
       context: { issuer: service.issuer, audience: 'deployment-api-keys', adminScope: 'keys:admin' },
     });

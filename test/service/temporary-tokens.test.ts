@@ -8,13 +8,13 @@ const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const ALL = 'code:deploy airflow:read airflow:write';
 
-// All lifetimes differ from a day, because they must have no effect on a temporary token.
+// All lifetimes in the settings differ from one day, because they must not affect temporary tokens.
 const stack = await runStack({
   context: { tokenLifetime: '60', slideInterval: '0', maxTokenLifetime: '120' },
 });
 beforeEach(() => stack.clock.freeze(NOON));
 
-/** Creates a separate Deployment for each test. The member is allowed to see it. */
+/** Creates a separate Deployment for each test, in a group of the member. */
 let count = 0;
 async function newDeployment(): Promise<string> {
   const id = `temp_${++count}`;
@@ -30,7 +30,7 @@ async function issue(id: string, person: 'admin' | 'member' = 'member', options:
   return reply.json as { id: string; access_token: string; scope: string; expiresAt: string };
 }
 
-/** Another member of the same group. */
+/** Another member of the same group as the first member. */
 const otherMember = () =>
   stack.signIn('member', 'access', ({ payload }) => {
     payload.sub = 'member-other';
@@ -42,7 +42,7 @@ const whoami = (token: string) => call(stack, 'GET', '/whoami', { token });
 const grants = async (id: string) =>
   (await partition(stack, `DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('GRANT#'));
 
-describe('a temporary token', () => {
+describe('A person can create a temporary token for a Deployment', () => {
   it('only the call that creates a temporary token returns it', async () => {
     const id = await newDeployment();
     const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json: {} });
@@ -74,7 +74,7 @@ describe('a temporary token', () => {
     expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
   });
 
-  it("a temporary token's context identifies the person to the API behind the authorizer", async () => {
+  it("the API behind the authorizer gets a temporary token's holder in the context", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await whoami(access_token)).json).toStrictEqual({
@@ -100,7 +100,7 @@ describe('a temporary token', () => {
     expect(await use(stack, access_token)).toBe(401);
   });
 
-  it('a temporary token is never rewritten, so each use costs only two reads: the token and its holder', async () => {
+  it('a temporary token is never rewritten, so each use costs only the reads of the token and its holder', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const before = await grants(id);
@@ -123,7 +123,7 @@ describe('a temporary token', () => {
     expect((await whoami(access_token)).json.scope).toBe(scope);
   });
 
-  it('a temporary token has all scopes when the request has no body', async () => {
+  it('a temporary token has all scopes if the request has no body', async () => {
     const id = await newDeployment();
     expect((await issue(id, 'member', {})).scope).toBe(`deployment:${id} ${ALL}`);
   });
@@ -133,7 +133,7 @@ describe('a temporary token', () => {
     [{ scopes: 'code:deploy' }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [{ scopes: [] }, 'scopes', 'must be an array of 1 to 16 scopes'],
     [{ lifetime: 99 }, 'lifetime', 'is not a field of this request'],
-  ])('rejects a request for a temporary token with %j', async (json, field, rule) => {
+  ])('the API rejects a request for a temporary token with %j', async (json, field, rule) => {
     const id = await newDeployment();
     const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json });
     expect(reply.status).toBe(400);
@@ -141,7 +141,7 @@ describe('a temporary token', () => {
     expect(await grants(id)).toStrictEqual([]);
   });
 
-  it('deleting a Deployment revokes its temporary tokens, which stay revoked when a Deployment with the same ID is registered', async () => {
+  it('deleting a Deployment permanently revokes its temporary tokens, even if the ID is registered again', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
@@ -151,7 +151,7 @@ describe('a temporary token', () => {
     expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
   });
 
-  it('a temporary token stays valid when its holder leaves the group, and can still be revoked', async () => {
+  it('a temporary token stays valid when its holder leaves the group, but can be revoked', async () => {
     const id = await newDeployment();
     const token = await issue(id);
     const moved = await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: { groups: ['others'] } });
@@ -162,7 +162,7 @@ describe('a temporary token', () => {
     expect(await use(stack, token.access_token)).toBe(401);
   });
 
-  it("a temporary token is not a key's secret and cannot be exchanged", async () => {
+  it("a temporary token cannot be exchanged like a key's secret", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const key = await makeKey(stack, id);
@@ -174,8 +174,8 @@ describe('a temporary token', () => {
   });
 });
 
-describe('a revoked temporary token', () => {
-  it('rejects a revoked temporary token immediately, and other tokens stay valid', async () => {
+describe('A person can revoke a temporary token', () => {
+  it('a revoked temporary token is rejected immediately, and other tokens stay valid', async () => {
     const id = await newDeployment();
     const [one, other] = [await issue(id), await issue(id)];
     expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(204);
@@ -185,7 +185,7 @@ describe('a revoked temporary token', () => {
     expect((await callAs(stack, 'member', 'GET', pathOf(id))).json.items).toHaveLength(1);
   });
 
-  it('records issuing and revoking a temporary token as events that contain neither the token nor its hash', async () => {
+  it('the events about a temporary token contain neither the token nor its hash', async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id, 'member', { json: { scopes: ['code:deploy'] } });
     const [grant] = await grants(id);
@@ -206,8 +206,8 @@ describe('a revoked temporary token', () => {
   });
 });
 
-describe('listing temporary tokens', () => {
-  it('shows members only their own temporary tokens, and shows administrators all temporary tokens', async () => {
+describe('Temporary tokens can be listed', () => {
+  it('members see only their own temporary tokens, and administrators see all temporary tokens', async () => {
     const id = await newDeployment();
     const mine = await issue(id);
     const token = await otherMember();
@@ -221,7 +221,7 @@ describe('listing temporary tokens', () => {
     );
   });
 
-  it('does not list an expired temporary token, whether or not TTL has deleted it, and revoking it returns 404', async () => {
+  it('an expired temporary token is not listed and cannot be revoked, even if TTL has not deleted it yet', async () => {
     const id = await newDeployment();
     const { id: tokenId } = await issue(id);
     stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
@@ -230,7 +230,7 @@ describe('listing temporary tokens', () => {
     expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
   });
 
-  it('the list of temporary tokens is paginated with a cursor that is valid only for its caller', async () => {
+  it('the list of temporary tokens has pages, and a cursor is valid only for its caller', async () => {
     const id = await newDeployment();
     const made = [];
     for (let n = 0; n < 5; n++) {
@@ -251,7 +251,7 @@ describe('listing temporary tokens', () => {
   });
 });
 
-describe('temporary tokens that the caller may not see', () => {
+describe('Temporary tokens are hidden from other people', () => {
   const calls = [
     ['POST', ''],
     ['GET', ''],
@@ -259,7 +259,7 @@ describe('temporary tokens that the caller may not see', () => {
   ] as const;
 
   it.each(calls)(
-    'calls for the temporary tokens of a hidden Deployment return 404 for %s%s, as if the Deployment did not exist',
+    '%s%s for the temporary tokens of a hidden Deployment returns 404, as if the Deployment did not exist',
     async (method, rest) => {
       const id = `hidden_${++count}`;
       await makeDeployment(stack, id, { groups: ['others'] });
@@ -282,17 +282,17 @@ describe('temporary tokens that the caller may not see', () => {
     },
   );
 
-  it.each(calls)('calls for temporary tokens return 401 for %s%s without a sign-in', async (method, rest) => {
+  it.each(calls)('%s%s for temporary tokens returns 401 without a sign-in', async (method, rest) => {
     const id = await newDeployment();
     expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
     const own = await issue(id);
-    // Neither a temporary token nor a key's token can be used to get another token.
+    // Neither a temporary token nor a key's token can be used to create another token.
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(401);
     const ofKey = await swap(stack, await makeKey(stack, id));
     expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
   });
 
-  it("revoking another person's temporary token returns 404 even within the same group, as if the token did not exist", async () => {
+  it("revoking another person's temporary token returns 404 even within one group, as if the token did not exist", async () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id);
     const token = await otherMember();
@@ -304,7 +304,7 @@ describe('temporary tokens that the caller may not see', () => {
   });
 
   it.each(['nonsense', '%23', '01arz3ndektsv4rrffq69g5fav', 'x'.repeat(2000)])(
-    'temporary tokens return 404 for an invalid ID: %s',
+    'a call for a temporary token with an invalid ID returns 404: %s',
     async (tokenId) => {
       const id = await newDeployment();
       expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);

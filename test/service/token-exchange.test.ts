@@ -29,7 +29,7 @@ interface Signing {
   expires?: number;
   kid?: string;
 }
-/** Returns a subject token, which is valid by default. */
+/** Returns a subject token, which is valid unless the options change it. */
 function subjectToken({
   claims = CLAIMS,
   from = issuer,
@@ -65,8 +65,8 @@ const REFUSED = {
   error_description: 'subject_token is not accepted for this client_id.',
 };
 
-describe('a key with trust rules', () => {
-  it('a key with trust rules has no secret, shows its rules, and cannot be rotated', async () => {
+describe('A key with trust rules exchanges CI tokens for access tokens', () => {
+  it('a key with trust rules has no secret and cannot be rotated, and the API shows its rules', async () => {
     const { reply, keyPath } = await newKey();
     expect(reply.status).toBe(201);
     expect(reply.json).not.toHaveProperty('secret');
@@ -99,7 +99,7 @@ describe('a key with trust rules', () => {
     expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
   });
 
-  it('a key with trust rules can revoke its own tokens, and no others, without a secret', async () => {
+  it('a key with trust rules can revoke only its own tokens, and needs no secret to do so', async () => {
     const { id, deploymentId } = await newKey();
     const other = await newKey();
     const [own, foreign] = await Promise.all(
@@ -135,7 +135,7 @@ describe('a key with trust rules', () => {
     expect(await use(service, foreign)).toBe(200);
   });
 
-  it('rejecting the revocation of an unknown token takes the same number of reads, whether or not the key exists', async () => {
+  it('revoking an unknown token takes the same number of reads whether or not the key exists', async () => {
     const { id, deploymentId } = await newKey();
     const ulid = id.slice(-26);
     const costs = async (keyId: string, deployment: string) => {
@@ -164,7 +164,7 @@ describe('a key with trust rules', () => {
     expect((await exchange(id, subject)).status).toBe(isAccepted ? 200 : 400);
   });
 
-  it('rejects every invalid subject token with the same response', async () => {
+  it('every invalid subject token gets the same response', async () => {
     const { id } = await newKey();
     const good = await subjectToken();
     const [header, payload] = good.split('.');
@@ -197,7 +197,7 @@ describe('a key with trust rules', () => {
     expect(service.logs.text()).not.toContain(payload);
   });
 
-  it('rejects a token exchange in the same way for an unknown key, a key with a secret and a key of another Deployment', async () => {
+  it('a token exchange gets the same response for an unknown key, a key with a secret and a key of another Deployment', async () => {
     const { deploymentId } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -209,7 +209,7 @@ describe('a key with trust rules', () => {
     }
   });
 
-  it('accepts a subject token only once under a rule with singleUse, and repeatedly otherwise', async () => {
+  it('a rule with singleUse accepts a subject token only once, and other rules accept it repeatedly', async () => {
     const [often, once] = [await newKey(), await newKey({ singleUse: true })];
     const subject = await subjectToken();
     const statuses: number[] = [];
@@ -221,7 +221,7 @@ describe('a key with trust rules', () => {
     expect(many.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
   });
 
-  it("replaces all of a key's trust rules at once, with effect from the next exchange", async () => {
+  it('a PATCH replaces all trust rules of a key at once, with effect from the next exchange', async () => {
     const { id, keyPath } = await newKey();
     const edit = (json: object) => callAs(service, 'member', 'PATCH', keyPath, { json });
     const first = (await exchange(id, await subjectToken())).json.access_token;
@@ -243,7 +243,7 @@ describe('a key with trust rules', () => {
     expect(edits[0].data.changed).toEqual(['trust']);
   });
 
-  it('rejects an empty list of trust rules, trust rules for a key with a secret, and trust rules that a new key could not have', async () => {
+  it('the API rejects an edit of trust rules that would not be allowed for a new key', async () => {
     const { deploymentId, keyPath } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -262,7 +262,7 @@ describe('a key with trust rules', () => {
     expect((await callAs(service, 'member', 'GET', keyPath)).json.trust).toEqual([rule]);
   });
 
-  it("rejects a token exchange that sends a secret, comes from outside the key's IP ranges, or uses a different type of token", async () => {
+  it("a token exchange is rejected if it sends a secret, comes from outside the key's IP ranges or names another token type", async () => {
     const { id } = await newKey();
     const subject = await subjectToken();
     expect((await exchange(id, subject, { client_secret: 'x' })).status).toBe(400);
@@ -282,7 +282,7 @@ describe('a key with trust rules', () => {
   });
 });
 
-describe('a trusted issuer', () => {
+describe('The service copes with trusted issuers that fail', () => {
   const ofBroken = () => newKey({ issuer: broken.url });
   const ask = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
   let cases = 0;
@@ -302,9 +302,9 @@ describe('a trusted issuer', () => {
     ],
     ['fails', (_, response) => response.writeHead(500).end()],
     ['does not respond for 2 s', () => {}],
-  ])('a trusted issuer causes a 503 and no token when it %s', async (_, answer) => {
+  ])('a token exchange returns 503 if the trusted issuer %s', async (_, answer) => {
     broken.answer = answer;
-    // The service caches a failed fetch for 5 s.
+    // The service caches a failed request for an issuer's keys for 5 s.
     service.clock.freeze(NOON + ++cases * 6000);
     const { asked } = broken;
     const reply = await ask();
@@ -312,7 +312,7 @@ describe('a trusted issuer', () => {
     expect(broken.asked).toBeGreaterThan(asked);
   });
 
-  it("requests a trusted issuer's keys only rarely, regardless of which tokens arrive", async () => {
+  it("the service requests a trusted issuer's keys only rarely, no matter which tokens arrive", async () => {
     broken.answer = undefined;
     const { id } = await newKey();
     await exchange(id, await subjectToken());
@@ -321,12 +321,12 @@ describe('a trusted issuer', () => {
       await exchange(id, await subjectToken());
       await exchange(id, await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }));
     }
-    // Each of the four workers fetches the issuer's keys itself.
+    // Each of the four workers fetches the issuer's keys once.
     expect(issuer.asked - asked).toBeLessThanOrEqual(2 * 4);
   });
 });
 
-describe('rejects trust rules', () => {
+describe('The API rejects invalid trust rules', () => {
   it.each<[string, object, string]>([
     ['with an issuer that the stack does not trust', { issuer: strange.url }, 'trust[0].issuer'],
     ['without a claim', { claims: {} }, 'trust[0].claims'],
@@ -346,12 +346,12 @@ describe('rejects trust rules', () => {
       'trust[0]',
     ],
     ['with an unknown field', { audiences: 'x' }, 'trust[0].audiences'],
-  ])('%s', async (_, rule, field) => {
+  ])('the API rejects a trust rule %s', async (_, rule, field) => {
     const { reply } = await newKey(rule);
     expect([reply.status, reply.json.errors[0].field]).toEqual([400, field]);
   });
 
-  it("accepts a trust rule for GitHub that contains an owner's ID", async () => {
+  it("the API accepts a trust rule for GitHub that contains an owner's ID", async () => {
     const { reply } = await newKey({
       issuer: GITHUB,
       claims: { repository_owner_id: '1', ref: 'refs/heads/main' },

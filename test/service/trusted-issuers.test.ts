@@ -69,11 +69,11 @@ const explained = async ({ path }: { path: string }, subject: string) =>
   (await callAs(stack, 'member', 'POST', `${path}/explain`, { json: { subject_token: subject } })).json
     .rules[0];
 
-describe('an issuer with inline keys', () => {
+describe('A stack can trust an issuer through inline keys', () => {
   const SUB = 'system:serviceaccount:ci:deploy';
   const rule = { issuer: CLUSTER, claims: { sub: SUB } };
 
-  it('an issuer with inline keys is trusted even if it cannot be reached: its tokens are exchanged and explained', async () => {
+  it('tokens of an issuer with inline keys can be exchanged and explained even if the issuer cannot be reached', async () => {
     const key = await create(rule);
     expect(key.status).toBe(201);
     const subject = await cluster.sign(CLUSTER, { sub: SUB });
@@ -87,7 +87,7 @@ describe('an issuer with inline keys', () => {
     });
   });
 
-  it('rejects a signature by any other key: one with the same ID, one from another issuer, or one in the header', async () => {
+  it("a token signed with any key but the issuer's inline keys is rejected, even if the key IDs are equal", async () => {
     const { id } = await create(rule);
     expect(await outcome(id, unknown.sign(CLUSTER, { sub: SUB }))).toBe(400);
     expect(await outcome(id, accountEc.sign(CLUSTER, { sub: SUB }))).toBe(400);
@@ -97,7 +97,7 @@ describe('an issuer with inline keys', () => {
     expect(await outcome(id, cluster.sign(CLUSTER, { sub: SUB }))).toBe(200);
   });
 
-  it("accepts only the algorithms in an issuer's preset, regardless of the issuer's keys", async () => {
+  it("the service accepts only the algorithms in an issuer's preset, regardless of the issuer's keys", async () => {
     const { id } = await create(rule);
     expect(await outcome(id, edwards.sign(CLUSTER, { sub: SUB }))).toBe(400);
     const role = 'arn:aws:iam::123456789012:role/Deploy';
@@ -109,10 +109,10 @@ describe('an issuer with inline keys', () => {
   });
 });
 
-describe('an issuer whose entry lists claims and an audience', () => {
+describe('A trusted issuer can require claims and an audience of every trust rule', () => {
   const claims = { prj_id: 'p', def_id: '42' };
 
-  it("rejects a trust rule that does not bind all claims in the issuer's entry, whatever else it binds", async () => {
+  it('the API rejects a trust rule that does not bind all claims that the issuer requires', async () => {
     for (const less of [{ sub: 'x' }, { prj_id: 'p', sub: 'x' }, { prj_id: 'p', def_id: { prefix: 'x/' } }]) {
       const { status, json } = await create({ issuer: DEVOPS, claims: less });
       expect([status, json.errors]).toEqual([
@@ -123,7 +123,7 @@ describe('an issuer whose entry lists claims and an audience', () => {
     expect((await create({ issuer: DEVOPS, claims })).status).toBe(201);
   });
 
-  it("requires the audience in the issuer's entry instead of the service's URL, unless the rule names a different one", async () => {
+  it('the service requires the audience of the issuer instead of its own URL, unless the rule names another audience', async () => {
     const { id } = await create({ issuer: DEVOPS, claims });
     expect(await outcome(id, devops.sign(DEVOPS, claims, { aud: 'api://X' }))).toBe(200);
     expect(await outcome(id, devops.sign(DEVOPS, claims))).toBe(400);
@@ -133,8 +133,8 @@ describe('an issuer whose entry lists claims and an audience', () => {
   });
 });
 
-describe('an issuer with a preset', () => {
-  it("requires the claims in the issuer's preset, and marks a rule that accepts every branch", async () => {
+describe('A trusted issuer can have a preset', () => {
+  it("the API requires the claims in the issuer's preset, and marks a rule that accepts every branch", async () => {
     const { json } = await create({ issuer: gitlab.url, claims: { sub: 'project_path:a/b' } });
     expect(json.errors).toEqual([
       { field: 'trust[0]', rule: 'must bind project_id or namespace_id to a number, in digits' },
@@ -161,7 +161,7 @@ describe('an issuer with a preset', () => {
     }
   });
 
-  it('exchanges only tokens from the project that the rule binds', async () => {
+  it('with a preset, the service exchanges only tokens from the project that the rule binds', async () => {
     const { id } = await create({
       issuer: gitlab.url,
       claims: { project_id: '20', environment: 'production' },

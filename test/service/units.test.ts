@@ -16,7 +16,7 @@ import { type CreatedKey, call, swap, use } from '../support/stack.ts';
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Typical sizes, and the largest sizes that the API accepts, in ASCII. */
+/** Typical sizes of values, and the largest sizes that the API accepts, in ASCII characters. */
 const SIZES = {
   usual: {
     deployment: { name: 'Nightly loads', groups: ['data-eng', 'platform'] },
@@ -48,7 +48,7 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** Runs every operation once, in a separate Deployment, and returns the cost of each. */
+/** Runs every operation once, each in a separate Deployment, and returns the cost of each operation. */
 async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): Promise<Map<string, Bill>> {
   const spent = new Map<string, Bill>();
   async function costs<T extends { status: number } | number>(
@@ -97,7 +97,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   const first = await subject(`${id} first`);
   const explain = (subject_token: string) =>
     as('POST', `${path}/api-keys/${trusting.id}/explain`, { subject_token });
-  // The functions keep the issuer's keys, so the cost of an exchange does not include the request for them.
+  // The functions cache the issuer's keys, so the cost of an exchange does not include the request for them.
   await explain(first);
   await costs('Explain a token of a CI', 200, () => explain(first));
   const exchangeSubject = (subject_token: string) =>
@@ -158,7 +158,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await as('PUT', `/deployments/${others}`, { ...deployment, groups });
   const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
   await costs('Rejected call on a Deployment without access', 404, () => rejected(others));
-  // This call happens in a different hour, because an item that lists both calls would be larger.
+  // This call happens in a later hour, because an item that records both calls would be larger.
   stack.clock.freeze(NOON + 5_000_000);
   await costs('Rejected call on a Deployment that does not exist', 404, () =>
     rejected(`absent${id.slice(6)}`),
@@ -169,13 +169,13 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   return spent;
 }
 
-/** A row of the table in the documentation. */
+/** A row of the table in docs/cost.md. */
 const row = (operation: string, usual: Bill, largest: Bill) => {
   const units = ({ read, written }: Bill) => `${read} + ${written}`;
   return `| ${operation} | ${usual.calls.join(', ') || 'none'} | ${units(usual)} | ${units(largest)} |`;
 };
 
-// On a busy machine, an attempt can time out and is then repeated.
+// On a busy machine, an attempt can time out and be repeated.
 const ONCE_MORE = { timeout: 120_000, retry: 2 };
 
 it(
@@ -188,7 +188,7 @@ it(
       context: { trustedIssuers: ci.url },
     });
     onTestFinished(() => stack.stop());
-    // The cost must not include background calls.
+    // The cost must not include calls by background jobs.
     for (const schedule of stack.schedules) schedule.stop();
     // The cost must not include the read with which some functions open their connection during init.
     for (const name of WARMED_UP) await stack.invoke(name, {}).catch(() => {});
@@ -209,7 +209,8 @@ it(
     await stack.invoke('purge', { Records: [removal(id, generation)] });
     const { calls, written } = meter.take();
     expect(await partition(stack, `DEPLOYMENT#${id}`)).toStrictEqual([]);
-    // The purge writes 1,000 deletions, the confirmed marker, and, in one transaction, its end and its event.
+    // The purge writes 1,000 deletions and the confirmed marker, and then, in one transaction, the end of the purge and
+    // its event.
     expect(written).toBe(1005);
     expect(calls.filter((name) => name === 'Query')).toHaveLength(2);
     expect(documents).toContain('1.03 write units an item');
