@@ -79,7 +79,7 @@ interface Output {
 async function openOutput(stream: NodeJS.WriteStream, isJson: boolean): Promise<Output> {
   const progress = new Progress(stream);
   progress.line(paint(stream, 'bold', 'Starting Deployment API Keys'));
-  progress.step('Loading the CDK');
+  progress.step('Loading the emulator');
   const { functionJson, functionLines, requestJson, requestLine } = await import('./activity.ts');
   let isReady = false;
   const onRequest = (request: ServedRequest) => {
@@ -115,8 +115,8 @@ async function run(): Promise<void> {
   const stream = json ? process.stderr : process.stdout;
   const { progress, showRequests, onLog, onRequest } = await openOutput(stream, json);
   try {
-    const { synthesiseWithExample } = await import('../infra/example/app.ts');
     const { startLocalStack } = await import('./local-stack.ts');
+    const { synthesisOfService } = await import('./synthesis.ts');
     const { DEVELOPER } = await import('./api-gateway/iam-authorizer.ts');
     stack = await startLocalStack({
       ...ports,
@@ -124,7 +124,7 @@ async function run(): Promise<void> {
       dataDirectory: resolve(data),
       fresh,
       // The app contains an API that uses the authorizer, in addition to the service.
-      synthesise: synthesiseWithExample,
+      synthesise: synthesisOfService(),
       onLog,
       onRequest,
       onStep: (label) => progress.step(label),

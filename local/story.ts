@@ -54,7 +54,7 @@ async function run(): Promise<void> {
   }
   const progress = new Progress(process.stdout);
   progress.line(paint(process.stdout, 'bold', 'Starting a local stack'));
-  progress.step('Loading the CDK');
+  progress.step('Loading the emulator');
   const { startLocalStack } = await import('./local-stack.ts');
   const stack = await startLocalStack({ onStep: (label) => progress.step(label) }).catch((error) => {
     progress.fail();

@@ -1,0 +1,118 @@
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { fingerprint } from '../infra/fingerprint.ts';
+import type { Assembly } from './template.ts';
+
+type Context = Readonly<Record<string, unknown>>;
+
+/** What a cached synthesis needs. */
+export interface CachedSynthesisOptions {
+  /** Files and folders that determine the result, together with the context and the environment. */
+  readonly sources: readonly string[];
+  /** Folder in which to keep the results. */
+  readonly folder: string;
+  /** Brings the bundles to which the templates refer up to date. Runs each time. */
+  readonly bundle: () => Promise<void>;
+  /** Synthesises an app into a folder. The templates must refer to the bundles where they are, not to copies. */
+  readonly synthesise: (context: Context, outdir: string) => Promise<Assembly>;
+}
+
+/** Paths of everything that the synthesis of the service and the example reads. */
+export const SOURCES = [
+  ...['functions', 'infra', 'docs/openapi.json', 'cdk.json', 'package.json', 'package-lock.json'],
+  // npm changes this file when it installs other packages than those of package-lock.json.
+  'node_modules/.package-lock.json',
+].map((path) => fileURLToPath(new URL(`../${path}`, import.meta.url)));
+
+/** The number of results to keep. A result takes 1.4 MB. */
+const KEPT = 8;
+/** The file that is written last, so a folder that contains it is complete. */
+const COMPLETE = 'assembly.json';
+
+/**
+ * Returns a function that synthesises the service and the example as `synthesiseWithExample` does, but only if something
+ * has changed. Loading the CDK and synthesising take most of the time of a start.
+ */
+export function synthesisOfService(folder = fileURLToPath(new URL('../.build/local', import.meta.url))) {
+  return cachedSynthesis({
+    sources: SOURCES,
+    folder,
+    bundle: async () => {
+      const { bundleFunctions } = await import('../infra/bundle.ts');
+      const { bundleExample } = await import('../infra/example/bundle.ts');
+      bundleFunctions();
+      bundleExample();
+    },
+    synthesise: async (context, outdir) => {
+      const { synthesiseWithExample } = await import('../infra/example/app.ts');
+      return synthesiseWithExample({ 'aws:cdk:disable-asset-staging': true, ...context }, outdir);
+    },
+  });
+}
+
+/**
+ * Returns a function that synthesises an app, and that keeps the result until a source, the context, the environment or
+ * the version of Node changes.
+ */
+export function cachedSynthesis({ sources, folder, bundle, synthesise }: CachedSynthesisOptions) {
+  return async (context: Context): Promise<Assembly> => {
+    await bundle();
+    const directory = join(folder, keyOf(context, sources));
+    const known = read(directory);
+    if (known) return known;
+    rmSync(directory, { recursive: true, force: true });
+    const { stacks } = await synthesise(context, directory);
+    const parts = stacks.map(({ stackName, template }) => ({ stackName, template }));
+    // The sources may have been changed in the meantime. The result must not be kept for what they contain now.
+    if (join(folder, keyOf(context, sources)) === directory) {
+      mkdirSync(directory, { recursive: true });
+      const draft = join(directory, `${randomUUID()}.draft`);
+      writeFileSync(draft, JSON.stringify(parts));
+      renameSync(draft, join(directory, COMPLETE));
+      discardUnused(folder);
+    }
+    return { directory, stacks: parts };
+  };
+}
+
+function keyOf(context: Context, sources: readonly string[]): string {
+  // The CDK reads variables with these prefixes, such as CDK_DEFAULT_REGION.
+  const environment = Object.entries(process.env).filter(([name]) => /^(CDK|AWS|JSII)_/.test(name));
+  return createHash('sha256')
+    .update(JSON.stringify([process.version, context, environment.sort(), fingerprint(sources)]))
+    .digest('hex')
+    .slice(0, 20);
+}
+
+/** Returns a complete result; undefined if there is none. */
+function read(directory: string): Assembly | undefined {
+  try {
+    const stacks = JSON.parse(readFileSync(join(directory, COMPLETE), 'utf8'));
+    // The results that were used last are kept.
+    utimesSync(directory, new Date(), new Date());
+    return { directory, stacks };
+  } catch {
+    return undefined;
+  }
+}
+
+function discardUnused(folder: string): void {
+  // Another start may delete the same folders.
+  const lastUse = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const byUse = readdirSync(folder)
+    .map((name) => join(folder, name))
+    .map((path) => ({ path, at: lastUse(path) }))
+    .sort((a, b) => b.at - a.at);
+  for (const { path } of byUse.slice(KEPT)) rmSync(path, { recursive: true, force: true });
+}

@@ -1,0 +1,161 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { cachedSynthesis, SOURCES, synthesisOfService } from '../../local/synthesis.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+let folder: string;
+let sources: string;
+let results: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'synthesis-'));
+  sources = join(folder, 'sources');
+  results = join(folder, 'results');
+  mkdirSync(sources);
+  writeFileSync(join(sources, 'stack.ts'), 'first');
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+/** An app whose template contains a number that is different in each synthesis. */
+function numberedApp({ onSynthesis = () => {} }: { onSynthesis?: () => void } = {}) {
+  const calls = { bundle: 0, synthesis: 0 };
+  const synthesise = cachedSynthesis({
+    sources: [sources],
+    folder: results,
+    bundle: async () => {
+      calls.bundle++;
+    },
+    synthesise: async (_, directory) => {
+      calls.synthesis++;
+      onSynthesis();
+      return { directory, stacks: [{ stackName: 'a', template: { Resources: {}, calls: calls.synthesis } }] };
+    },
+  });
+  return { calls, synthesise };
+}
+
+describe('the cached synthesis', () => {
+  it('synthesises once and brings the bundles up to date each time', async () => {
+    const { calls, synthesise } = numberedApp();
+    const first = await synthesise({ stage: 'dev' });
+    expect(await synthesise({ stage: 'dev' })).toEqual(first);
+    expect(calls).toEqual({ bundle: 2, synthesis: 1 });
+  });
+
+  it.each([
+    ['the content of a source changes', () => writeFileSync(join(sources, 'stack.ts'), 'other')],
+    ['a source is added', () => writeFileSync(join(sources, 'more.ts'), '')],
+    ['a source is deleted', () => rmSync(join(sources, 'stack.ts'))],
+    ['a variable that the CDK reads changes', () => vi.stubEnv('CDK_DEFAULT_REGION', 'eu-west-1')],
+  ])('synthesises again when %s', async (_, change) => {
+    const { calls, synthesise } = numberedApp();
+    const first = await synthesise({});
+    change();
+    const second = await synthesise({});
+    expect(second.stacks).not.toEqual(first.stacks);
+    expect(calls.synthesis).toBe(2);
+  });
+
+  it('synthesises again when a setting changes', async () => {
+    const { calls, synthesise } = numberedApp();
+    await synthesise({ stage: 'dev' });
+    await synthesise({ stage: 'prod' });
+    expect(calls.synthesis).toBe(2);
+  });
+
+  it('does not keep a result if a source changed during the synthesis', async () => {
+    let edit: (() => void) | undefined = () => writeFileSync(join(sources, 'stack.ts'), 'edited');
+    const { calls, synthesise } = numberedApp({ onSynthesis: () => edit?.() });
+    await synthesise({});
+    edit = undefined;
+    // The sources are as before the edit, but the first synthesis may have read the edited file.
+    writeFileSync(join(sources, 'stack.ts'), 'first');
+    await synthesise({});
+    expect(calls.synthesis).toBe(2);
+  });
+
+  it('ignores a result that was not written completely', async () => {
+    const { calls, synthesise } = numberedApp();
+    const { directory } = await synthesise({});
+    writeFileSync(join(directory, 'assembly.json'), '[{"stackName":');
+    await synthesise({});
+    expect(calls.synthesis).toBe(2);
+  });
+
+  it('keeps the eight results that were used last', async () => {
+    const { calls, synthesise } = numberedApp();
+    for (let n = 0; n < 8; n++) {
+      const { directory } = await synthesise({ n });
+      utimesSync(directory, n, n);
+    }
+    await synthesise({ n: 0 });
+    const { directory } = await synthesise({ n: 8 });
+    expect(existsSync(directory)).toBe(true);
+    expect(readdirSync(results)).toHaveLength(8);
+    expect(calls.synthesis).toBe(9);
+    await synthesise({ n: 0 });
+    expect(calls.synthesis).toBe(9);
+    await synthesise({ n: 1 });
+    expect(calls.synthesis).toBe(10);
+  });
+});
+
+describe('the synthesis of the service', { timeout: 60_000 }, () => {
+  it('the sources include every file of the project that the synthesis reads', () => {
+    const script = join(folder, 'trace.mjs');
+    writeFileSync(
+      script,
+      `import { createRequire, registerHooks, syncBuiltinESMExports } from 'node:module';
+       import { fileURLToPath } from 'node:url';
+       const fs = createRequire(import.meta.url)('node:fs');
+       const read = new Set();
+       registerHooks({
+         load(url, context, next) {
+           if (url.startsWith('file:')) read.add(fileURLToPath(url));
+           return next(url, context);
+         },
+       });
+       for (const name of ['readFileSync', 'openSync', 'statSync', 'readdirSync', 'existsSync']) {
+         const real = fs[name];
+         fs[name] = (path, ...more) => {
+           if (name !== 'existsSync' || real(path)) read.add(path instanceof URL ? fileURLToPath(path) : String(path));
+           return real(path, ...more);
+         };
+       }
+       syncBuiltinESMExports();
+       const { synthesiseWithExample } = await import(process.argv[2]);
+       synthesiseWithExample({ 'aws:cdk:disable-asset-staging': true }, process.argv[3]);
+       process.stdout.write(JSON.stringify([...read]));`,
+    );
+    const app = join(root, 'infra/example/app.ts');
+    const outdir = join(folder, 'outdir');
+    const env = { ...process.env, CDK_VALIDATION: 'false' };
+    const output = execFileSync(process.execPath, [script, app, outdir], { env, encoding: 'utf8' });
+    const read = (JSON.parse(output) as string[]).filter((path) => path.startsWith(root));
+    expect(read).toEqual(
+      expect.arrayContaining([app, join(root, 'cdk.json'), join(root, 'docs/openapi.json')]),
+    );
+    // bundleFunctions keeps the bundles up to date. Installed packages change with .package-lock.json.
+    const known = [...SOURCES, join(root, '.build'), join(root, 'node_modules')];
+    expect(read.filter((path) => !known.some((source) => `${path}/`.startsWith(`${source}/`)))).toEqual([]);
+  });
+
+  it('the templates refer to the bundles that bundleFunctions keeps up to date', async () => {
+    vi.stubEnv('CDK_VALIDATION', 'false');
+    const { stacks } = await synthesisOfService(results)({});
+    const codeOf = (template: unknown) =>
+      Object.values((template as { Resources: Record<string, { Metadata?: object }> }).Resources)
+        .map(({ Metadata }) => (Metadata as Record<string, string> | undefined)?.['aws:asset:path'])
+        .filter((path) => path !== undefined);
+    const paths = stacks.flatMap(({ template }) => codeOf(template));
+    expect(paths).toContain(join(root, '.build/functions/authorize'));
+    expect(paths).toContain(join(root, '.build/example/list-dags'));
+    expect(paths.filter((path) => !path.startsWith(join(root, '.build')))).toEqual([]);
+  });
+});
