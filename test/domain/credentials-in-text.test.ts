@@ -43,7 +43,7 @@ function everyCredential(text: string): string[] {
 }
 
 describe('findCredentials', () => {
-  it.each(CONTEXTS)('#51: finds every kind of credential in text (a credential %s)', (_, put) => {
+  it.each(CONTEXTS)('#51: finds a credential of any kind %s', (_, put) => {
     for (const credential of CREDENTIALS) expect(findCredentials(put(credential))).toEqual([credential]);
   });
 

@@ -13,7 +13,7 @@ const calls = (method: 'error' | 'info' | 'appendKeys') => vi.mocked(logger[meth
 
 const EVENT = { routeKey: 'GET /x', requestContext: { requestId: 'r-1' } } as APIGatewayProxyEventV2;
 
-/** Returns the HTTP response for a value that a route returns or throws. */
+/** Returns the HTTP response that is sent when a route returns or throws the given value. */
 async function rendered(render: typeof asProblem, route: () => Answer) {
   const handler = middy<APIGatewayProxyEventV2>()
     .use(answers(logger, render))
@@ -26,7 +26,7 @@ const throwing = (one: unknown) => () => {
 };
 const NO_STORE = { 'Cache-Control': 'no-store' };
 
-describe('a successful response', () => {
+describe('The API responds to a successful request with JSON', () => {
   it('a successful response has a JSON body and forbids caching', async () => {
     expect(
       await rendered(asProblem, () => ({ status: 201, body: { a: 1 }, headers: { Location: '/a' } })),
@@ -45,7 +45,7 @@ describe('a successful response', () => {
     });
   });
 
-  it('adds the request ID and the route to every log line', async () => {
+  it('adds the request ID and the route to every log line of a request', async () => {
     await rendered(asProblem, () => ({ status: 204 }));
     expect(calls('appendKeys')).toEqual([[{ request_id: 'r-1', route: 'GET /x' }]]);
     expect(logger.info).not.toHaveBeenCalled();
@@ -53,7 +53,7 @@ describe('a successful response', () => {
   });
 });
 
-describe('a rejected request', () => {
+describe('The API rejects an invalid request with an error in JSON', () => {
   it('the management API rejects a request with a problem document (RFC 9457) that names each invalid field', async () => {
     const errors = [{ field: 'name', rule: 'must be text' }];
     expect(await rendered(asProblem, throwing(invalidFields(errors)))).toEqual({
@@ -89,8 +89,8 @@ describe('a rejected request', () => {
   });
 });
 
-describe('a failure', () => {
-  it('returns 503 with Retry-After when DynamoDB fails, and only the log shows the cause', async () => {
+describe('The API hides the cause of a server error from the client', () => {
+  it('returns 503 with Retry-After when DynamoDB fails, and writes the cause only to the log', async () => {
     const cause = new Error('throttled');
     const answer = await rendered(asProblem, throwing(unavailable(cause)));
     expect(answer).toMatchObject({ statusCode: 503, headers: { 'Retry-After': '1', ...NO_STORE } });
@@ -99,7 +99,7 @@ describe('a failure', () => {
     expect(logger.info).not.toHaveBeenCalled();
   });
 
-  it('returns 500 without details when our code fails, and only the log shows the cause', async () => {
+  it('returns 500 when the code throws an unexpected error, and writes the cause only to the log', async () => {
     const fault = new TypeError('x is not a function');
     expect(await rendered(asProblem, throwing(fault))).toEqual({
       statusCode: 500,
@@ -115,7 +115,7 @@ describe('a failure', () => {
     expect(calls('error')).toEqual([['failed', fault]]);
   });
 
-  it('logs the ServiceError itself when the error has no cause', async () => {
+  it('logs a ServiceError itself when the error has no cause', async () => {
     const fault = new ServiceError(500, 'server_error', 'Broken.');
     await rendered(asOAuthError, throwing(fault));
     expect(calls('error')).toEqual([['failed', fault]]);

@@ -13,7 +13,7 @@ const parse = (event: unknown) => () => parseAuthorizerEvent(event);
 const without = (event: object, name: string) => ({ ...event, [name]: undefined });
 
 describe('parseAuthorizerEvent', () => {
-  it('reads all details of the call from an HTTP API event', () => {
+  it('parses all details of a call from an HTTP API authorizer event', () => {
     const event = httpEvent({
       headers: { authorization: 'Bearer x' },
       pathParameters: { a: 'b' },
@@ -31,7 +31,7 @@ describe('parseAuthorizerEvent', () => {
     });
   });
 
-  it('reads all details of the call from a REST API event of type REQUEST', () => {
+  it('parses all details of a call from a REST API authorizer event of type REQUEST', () => {
     const event = restEvent({
       multiValueHeaders: { Authorization: ['Bearer x'] },
       pathParameters: { a: 'b' },
@@ -49,7 +49,7 @@ describe('parseAuthorizerEvent', () => {
     });
   });
 
-  it('reads the token and the API from a REST API event of type TOKEN', () => {
+  it('parses the token and the API ID from a REST API authorizer event of type TOKEN', () => {
     expect(parseAuthorizerEvent(tokenEvent('Bearer x'))).toStrictEqual({
       answer: 'rest',
       authorization: 'Bearer x',
@@ -62,7 +62,7 @@ describe('parseAuthorizerEvent', () => {
     });
   });
 
-  it('returns no path template for the $default route', () => {
+  it('an authorizer event for the $default route has no path template', () => {
     expect(parseAuthorizerEvent(httpEvent({ routeKey: '$default' })).route?.template).toBeUndefined();
   });
 
@@ -78,7 +78,7 @@ describe('parseAuthorizerEvent', () => {
     expect(parseAuthorizerEvent(rest)).toMatchObject({ authorization: undefined, stageVariables: {} });
   });
 
-  it('throws an error that names the expected types for an event that is not an authorizer event', () => {
+  it('rejects an event that is not an authorizer event with an error that names the expected types', () => {
     const named = (type: string, version: string) => `${EXPECTED}; type is ${type}, version ${version}.`;
     for (const event of [undefined, null, 'x', {}])
       expect(parse(event)).toThrow(named('undefined', 'undefined'));
@@ -87,7 +87,7 @@ describe('parseAuthorizerEvent', () => {
     expect(parse({ type: { a: 1 }, version: 2 })).toThrow(named('object', 'number'));
   });
 
-  it('does not log an event type or version unless it is a short word', () => {
+  it("includes an event's type and version in an error message only if they are short words", () => {
     for (const type of ['x'.repeat(17), 'a b', 'a\n', '', 'é', ' a'])
       expect(parse({ type, version: '2.0' })).toThrow(`; type is string, version 2.0.`);
     expect(parse({ type: 'x'.repeat(16) })).toThrow(`; type is ${'x'.repeat(16)}, version undefined.`);
@@ -103,17 +103,17 @@ describe('parseAuthorizerEvent', () => {
     ['resource', without(restEvent(), 'resource')],
     ['methodArn', without(tokenEvent('x'), 'methodArn')],
     ['methodArn', { ...tokenEvent('x'), methodArn: 7 }],
-  ])('throws an error that names what is missing in an event without %s', (name, event) => {
+  ])('rejects an authorizer event without %s with an error that names what is missing', (name, event) => {
     expect(parse(event)).toThrow(`${EXPECTED}; ${name} is missing.`);
   });
 });
 
-describe('parseAuthorizerEvent for an HTTP API', () => {
+describe('The stage variable authorizerResponse selects the response format', () => {
   const answer = (authorizerResponse: unknown) =>
     parseAuthorizerEvent(httpEvent({ stageVariables: { authorizerResponse } as Record<string, string> }))
       .answer;
 
-  it('reads the expected response format from a stage variable', () => {
+  it('a stage variable selects the response format of the authorizer: simple or IAM', () => {
     expect([undefined, 'simple', 'iam'].map(answer)).toEqual(['simple', 'simple', 'iam']);
     for (const bad of ['IAM', '', 7])
       expect(() => answer(bad)).toThrow(
@@ -122,7 +122,7 @@ describe('parseAuthorizerEvent for an HTTP API', () => {
   });
 });
 
-describe('the Authorization header', () => {
+describe('parseAuthorizerEvent reads the Authorization header', () => {
   const ofRest = (change: object) => parseAuthorizerEvent(restEvent(change)).authorization;
 
   it('finds the Authorization header in a REST API event regardless of its case', () => {
@@ -130,7 +130,7 @@ describe('the Authorization header', () => {
       expect(ofRest({ multiValueHeaders: { Accept: ['x'], [name]: ['Bearer x'] } })).toBe('Bearer x');
   });
 
-  it('reads the Authorization header from "headers" in a REST API event without multi-value headers', () => {
+  it('finds the Authorization header in a REST API event that has no multi-value headers', () => {
     expect(ofRest({ multiValueHeaders: null, headers: { Authorization: 'Bearer x' } })).toBe('Bearer x');
     expect(ofRest({ multiValueHeaders: {}, headers: { Authorization: 'Bearer x' } })).toBeUndefined();
   });
@@ -149,7 +149,7 @@ describe('the Authorization header', () => {
   });
 });
 
-it('parseAuthorizerEvent ignores a caller, API ID or request ID that is not a string', () => {
+it('parseAuthorizerEvent ignores a source IP address, API ID or request ID that is not a string', () => {
   const context = { apiId: 7, requestId: 7 };
   const nothing = {
     caller: { address: undefined, userAgent: undefined },
@@ -168,7 +168,7 @@ describe('demandOf', () => {
   const demand = (change: Partial<AuthorizerCall>) =>
     demandOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
 
-  it('without a stage variable, requires only the Deployment and no scopes', () => {
+  it('without stage variables, the authorizer requires only the Deployment in the path and no scopes', () => {
     expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
     expect(demand({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
       deploymentId: undefined,
@@ -180,7 +180,7 @@ describe('demandOf', () => {
     });
   });
 
-  it('requires the scopes that the stage variable lists for the route', () => {
+  it('the authorizer requires the scopes that the stage variable lists for the route', () => {
     const stageVariables = { requiredScopes: 'GET/d/:deploymentId=a:b,c' };
     expect(demand({ stageVariables })).toStrictEqual({ deploymentId: 'etl', scopes: ['a:b', 'c'] });
   });
@@ -190,11 +190,14 @@ describe('demandOf', () => {
     ['is in a variable that does not parse', 'nonsense'],
     ['is in an empty variable', ''],
     ['is in a variable that is not text', 7],
-  ])('returns undefined when the stage variable is set and the route %s', (_, requiredScopes) => {
-    expect(demand({ stageVariables: { requiredScopes } })).toBeUndefined();
-  });
+  ])(
+    'the authorizer denies a call if the stage variable requiredScopes is set but the route %s',
+    (_, requiredScopes) => {
+      expect(demand({ stageVariables: { requiredScopes } })).toBeUndefined();
+    },
+  );
 
-  it('reads the Deployment from the path parameter that the stage variable names', () => {
+  it('the authorizer reads the Deployment ID from the path parameter that the stage variable names', () => {
     const ofName = { method: 'GET', template: '/d/{name}', parameters: { name: 'etl', deploymentId: 'x' } };
     expect(demand({ route: ofName, stageVariables: { deploymentParameter: 'name' } })).toMatchObject({
       deploymentId: 'etl',
@@ -204,7 +207,7 @@ describe('demandOf', () => {
     expect(demand({ route: undefined, stageVariables: { deploymentParameter: '' } })).toBeUndefined();
   });
 
-  it("requires an empty Deployment ID, which matches no token, when the route's path parameter has no value", () => {
+  it("the authorizer denies every token when the Deployment's path parameter is empty", () => {
     for (const template of ['/d/{deploymentId}', '/{deploymentId+}', '/x/{deploymentId}/y'])
       expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
         deploymentId: '',

@@ -7,7 +7,7 @@ it.each([
   ['bEARER abc', 'abc'],
   ['Bearer   abc', 'abc'],
   ['Bearer a.b_c~d+e/f-g==', 'a.b_c~d+e/f-g=='],
-])('bearerToken reads the token from %s (RFC 6750, section 2.1)', (header, token) => {
+])('bearerToken reads the token from the header %s (RFC 6750, section 2.1)', (header, token) => {
   expect(bearerToken(header)).toBe(token);
 });
 
@@ -29,11 +29,11 @@ it.each([
   'Basic abc',
   'Bearer a b',
   'Bearer ä',
-])('bearerToken finds no token in %j (RFC 6750, section 2.1)', (header) => {
+])('bearerToken finds no token in the header %j (RFC 6750, section 2.1)', (header) => {
   expect(bearerToken(header)).toBeUndefined();
 });
 
-it("the authorizer's context describes the caller in flat strings", () => {
+it('the authorizer passes details about the caller to the API as flat strings', () => {
   const access = {
     principalId: 'dk_etl_X',
     principalType: 'api_key' as const,

@@ -7,7 +7,7 @@ const tooLarge = problem(413, 'invalid_request', 'The body must be at most 65536
 const notUtf8 = problem(400, 'invalid_request', 'The body must be UTF-8.');
 
 describe('bodyText', () => {
-  it('reads a request body whether it is plain or base64-encoded', () => {
+  it('decodes a request body, whether it is plain text or base64', () => {
     expect(bodyText({ body: 'é', isBase64Encoded: false })).toBe('é');
     expect(bodyText({ body: 'w6k=', isBase64Encoded: true })).toBe('é');
     expect(bodyText({ isBase64Encoded: false })).toBe('');
@@ -30,7 +30,7 @@ describe('bodyText', () => {
   });
 });
 
-it('mediaType returns the type in lower case and without parameters, or an empty string if there is no type', () => {
+it('mediaType returns the media type in lower case without parameters', () => {
   expect(mediaType({ 'content-type': 'Application/JSON ; charset=utf-8; x=y' })).toBe('application/json');
   expect(mediaType({ 'content-type': ' text/plain ' })).toBe('text/plain');
   expect(mediaType({})).toBe('');
@@ -40,7 +40,7 @@ describe('jsonBody', () => {
   const event = (body: string, type?: string) =>
     ({ body, isBase64Encoded: false, headers: { 'content-type': type } }) as never;
 
-  it('accepts any JSON value as the body', () => {
+  it('accepts any JSON value as the request body', () => {
     expect(jsonBody(event('{"a":[1]}', 'application/json'))).toEqual({ a: [1] });
     expect(jsonBody(event('null', 'application/json; charset=utf-8'))).toBeNull();
   });
@@ -52,7 +52,7 @@ describe('jsonBody', () => {
       );
   });
 
-  it('returns 400 for invalid JSON and does not repeat the invalid text', () => {
+  it('returns 400 for a body with invalid JSON without repeating the body', () => {
     expect(() => jsonBody(event('{"secret', 'application/json'))).toThrow(
       expect.objectContaining({
         status: 400,
@@ -63,7 +63,7 @@ describe('jsonBody', () => {
     );
   });
 
-  it('returns 413 for a body that is too large before checking the content type', () => {
+  it('returns 413 for a body that is too large before checking its content type', () => {
     expect(() => jsonBody(event('x'.repeat(65_537), 'text/plain'))).toThrow(tooLarge);
   });
 });

@@ -57,8 +57,8 @@ async function send(
 }
 const asked = () => route.mock.calls[0]?.[0] as ManagementRequest;
 
-describe('a call to the management API', () => {
-  it('a management call reaches its route with the person, the path and the query string', async () => {
+describe('The management API passes a valid call to its route', () => {
+  it('passes the person, the path and the query string of a management call to its route', async () => {
     expect(await send({ rawQueryString: 'X-Amz-Date=a%20b', body: '{"a":1}' })).toEqual({ status: 204 });
     expect(asked()).toMatchObject({
       person: {
@@ -79,7 +79,7 @@ describe('a call to the management API', () => {
     expect(onRejected).not.toHaveBeenCalled();
   });
 
-  it('a management call without parameters or a query string reaches its route', async () => {
+  it('passes a management call without parameters or a query string to its route', async () => {
     await send({ routeKey: 'GET /deployments', pathParameters: undefined });
     expect(asked()).toMatchObject({
       params: { deploymentId: '', keyId: '', tokenId: '', accessTokenId: '' },
@@ -88,17 +88,17 @@ describe('a call to the management API', () => {
     });
   });
 
-  it('a management call returns 401 when the person is not signed in', async () => {
+  it('the management API returns 401 when the caller is not signed in', async () => {
     expect(await send({}, { authorization: 'Bearer x' })).toMatchObject({ status: 401 });
     expect(route).not.toHaveBeenCalled();
   });
 
-  it('a management call returns 500 when no route matches', async () => {
+  it('the management API returns 500 when no route matches the call', async () => {
     expect(await send({ routeKey: 'GET /other' })).toMatchObject({ status: 500 });
     expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for GET /other' });
   });
 
-  it('returns 400 and states the rule when a Deployment ID is malformed', async () => {
+  it('the management API returns 400 and states the allowed format for a malformed Deployment ID', async () => {
     for (const pathParameters of [{ deploymentId: 'a#b' }, { deploymentId: '' }, {}, undefined])
       expect(await send({ pathParameters })).toMatchObject({
         status: 400,
@@ -115,7 +115,7 @@ describe('a call to the management API', () => {
   });
 });
 
-describe('a call by an IAM principal under /platform', () => {
+describe('The management API accepts calls by IAM principals under /platform', () => {
   const USER = 'arn:aws:iam::123456789012:user/ada';
   const signed = {
     requestId: 'r-1',
@@ -124,7 +124,7 @@ describe('a call by an IAM principal under /platform', () => {
   };
   const routeKey = KEYS.replace(' /', ' /platform/');
 
-  it("a call by an IAM principal reaches the same route, with an administrator's rights", async () => {
+  it("passes a call by an IAM principal to the route with an administrator's rights", async () => {
     expect(await send({ routeKey, requestContext: signed }, {}, { platformPrincipals: [USER] })).toEqual({
       status: 204,
     });
@@ -136,7 +136,7 @@ describe('a call by an IAM principal under /platform', () => {
     });
   });
 
-  it('a path under /platform returns 403 when the stack lists no principals, and when a person calls it', async () => {
+  it('a call under /platform gets 403 from a person, or if the stack lists no IAM principals', async () => {
     expect(await send({ routeKey, requestContext: signed })).toMatchObject({ status: 403 });
     expect(await send({ routeKey }, {}, { platformPrincipals: [USER] })).toMatchObject({ status: 403 });
     expect(route).not.toHaveBeenCalled();
@@ -150,7 +150,7 @@ describe('a call by an IAM principal under /platform', () => {
   });
 });
 
-describe('the request body', () => {
+describe('The management API parses the request body as JSON', () => {
   const body = async (change: object, whenEmpty?: object) => {
     let result: unknown;
     route.mockImplementation(async (request) => {
@@ -161,7 +161,7 @@ describe('the request body', () => {
     return status === 204 ? result : status;
   };
 
-  it('a request body must be JSON, and can be omitted when the route has a default', async () => {
+  it('rejects a request body that is not JSON, and an empty body if the route has no default', async () => {
     expect(await body({ body: '{"a":1}' })).toEqual({ a: 1 });
     expect(await body({ body: '{"a":1}' }, { b: 2 })).toEqual({ a: 1 });
     expect(await body({}, { b: 2 })).toEqual({ b: 2 });
@@ -171,7 +171,7 @@ describe('the request body', () => {
   });
 });
 
-describe('the Idempotency-Key header', () => {
+describe('The management API validates the Idempotency-Key header', () => {
   const key = async (header?: string) => {
     let result: unknown;
     route.mockImplementation(async (request) => {
@@ -182,7 +182,7 @@ describe('the Idempotency-Key header', () => {
     return status === 204 ? result : body.errors;
   };
 
-  it('the Idempotency-Key header is optional and is passed to the route unchanged', async () => {
+  it('passes the optional Idempotency-Key header to the route unchanged', async () => {
     expect(await key()).toBeUndefined();
     for (const one of ['a', '!', '~', '+-', 'x'.repeat(255), '{"#$%&*.']) expect(await key(one)).toBe(one);
   });
@@ -194,8 +194,8 @@ describe('the Idempotency-Key header', () => {
   });
 });
 
-describe('a rejected call to the management API', () => {
-  it('records a rejected call before the response is returned', async () => {
+describe('The management API records rejected calls', () => {
+  it('records a rejected call before sending the response', async () => {
     route.mockRejectedValue(notFound('API key'));
     let isRecorded = false;
     onRejected.mockImplementation(async () => {
@@ -215,7 +215,7 @@ describe('a rejected call to the management API', () => {
     expect(vi.mocked(logger.error).mock.calls).toEqual([['rejected call not recorded', cause]]);
   });
 
-  it('does not record a call as rejected when it failed for another reason', async () => {
+  it('does not record a call as rejected when the call failed with a server error', async () => {
     route.mockRejectedValueOnce(unavailable(new Error('down'))).mockRejectedValueOnce(new Error('bug'));
     expect(await send()).toMatchObject({ status: 503 });
     expect(await send()).toMatchObject({ status: 500 });

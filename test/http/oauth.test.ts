@@ -66,8 +66,8 @@ const refusedClient = {
   headers: { 'WWW-Authenticate': 'Basic realm="deployment-api-keys", charset="UTF-8"' },
 };
 
-describe('a call to an OAuth endpoint', () => {
-  it('an OAuth call reaches its route with its parameters, client, caller and issuer', async () => {
+describe('An OAuth endpoint passes a valid request to its route', () => {
+  it('passes an OAuth request to its route with parameters, client, caller and issuer', async () => {
     const reply = await send({ body: `${POST}&scope=a+b&empty=` });
     expect(reply).toMatchObject({ status: 200, headers: { 'Cache-Control': 'no-store' } });
     expect(route).toHaveBeenCalledExactlyOnceWith({
@@ -84,12 +84,12 @@ describe('a call to an OAuth endpoint', () => {
     expect(onRefusedClient).not.toHaveBeenCalled();
   });
 
-  it('an OAuth call uses the public URL as the issuer when the stack sets one', async () => {
+  it("an OAuth request's issuer is the stack's public URL if the stack has one", async () => {
     await send({ body: POST }, { publicUrl: 'https://public.test' });
     expect(asked()?.issuer).toBe('https://public.test');
   });
 
-  it('an OAuth call returns 500 when no route matches', async () => {
+  it('an OAuth endpoint returns 500 when no route matches the request', async () => {
     expect(await send({ body: POST, routeKey: 'POST /other' })).toMatchObject({
       status: 500,
       error: 'server_error',
@@ -110,7 +110,7 @@ describe('a call to an OAuth endpoint', () => {
     expect(logger.resetKeys).toHaveBeenCalled();
   });
 
-  it('reports a failed client authentication once, and reports no other rejections', async () => {
+  it('an OAuth endpoint reports each failed client authentication once, but no other rejections', async () => {
     route.mockRejectedValue(invalidClient('wrong_secret'));
     expect(await send({ body: POST })).toMatchObject(refusedClient);
     expect(onRefusedClient).toHaveBeenCalledTimes(1);
@@ -122,8 +122,8 @@ describe('a call to an OAuth endpoint', () => {
   });
 });
 
-describe('client authentication', () => {
-  it('reads client_secret_basic credentials with each part form-encoded or raw (RFC 6749, section 2.3.1)', async () => {
+describe('An OAuth endpoint authenticates the client', () => {
+  it('decodes client_secret_basic credentials, whether or not they are form-encoded (RFC 6749, section 2.3.1)', async () => {
     for (const [id, secret, clientId, clientSecret] of [
       ['a', 'b', 'a', 'b'],
       ['a%20b', 'c+d', 'a b', 'c d'],
@@ -139,7 +139,7 @@ describe('client authentication', () => {
     }
   });
 
-  it('accepts the Basic scheme in upper or lower case, followed by any number of spaces', async () => {
+  it('accepts the scheme Basic in any case, followed by any number of spaces', async () => {
     await send({ authorization: basic('a', 'b').replace('Basic ', 'bASIC   ') });
     expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: 'b' });
   });
@@ -155,7 +155,7 @@ describe('client authentication', () => {
     ['text before the credentials', `Basic x ${basic('a', 'b')}`],
     ['no colon', `Basic ${Buffer.from('abc').toString('base64')}`],
     ['broken percent-encoding', basic('a%zz', 'b')],
-  ])('returns 400 for Basic with %s', async (_, authorization) => {
+  ])('returns 400 for Basic authentication with %s', async (_, authorization) => {
     expect(await send({ authorization })).toMatchObject(
       badRequest('The Authorization header is not valid Basic authentication.'),
     );
@@ -170,7 +170,7 @@ describe('client authentication', () => {
     ['a scheme that ends in "Basic"', { authorization: 'xBasic YTpi' }],
     ['a scheme without credentials', { authorization: 'Basic' }],
     ['an empty Authorization header', { authorization: '', body: POST }],
-  ])('returns 401 for %s', async (_, sent) => {
+  ])('returns 401 for an OAuth request with %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(refusedClient);
     expect(onRefusedClient).toHaveBeenCalledTimes(1);
   });
@@ -182,7 +182,7 @@ describe('client authentication', () => {
       );
   });
 
-  it('returns 400 when the Basic credentials and the body name different clients', async () => {
+  it('returns 400 when the client ID in the body differs from the Basic credentials', async () => {
     expect(await send({ authorization: basic('a', 'b'), body: 'client_id=a' })).toMatchObject({
       status: 200,
     });
@@ -191,7 +191,7 @@ describe('client authentication', () => {
     );
   });
 
-  it('accepts a subject token instead of a secret for a token exchange', async () => {
+  it('accepts a subject token instead of a client secret for a token exchange', async () => {
     const body = `grant_type=${encodeURIComponent(TOKEN_EXCHANGE)}&client_id=a`;
     expect(TOKEN_EXCHANGE).toBe('urn:ietf:params:oauth:grant-type:token-exchange');
     expect(await send({ body })).toMatchObject({ status: 200 });
@@ -210,7 +210,7 @@ describe('client authentication', () => {
   });
 });
 
-describe('OAuth request parameters', () => {
+describe("An OAuth endpoint reads the request's parameters from the body", () => {
   it.each([
     'access_token',
     'client_id',
@@ -220,13 +220,13 @@ describe('OAuth request parameters', () => {
     'subject_token',
     'token',
     'token_type_hint',
-  ])('rejects an OAuth request parameter in the query string: %s', async (name) => {
+  ])('rejects an OAuth parameter in the query string: %s', async (name) => {
     expect(await send({ authorization: basic('a', 'b'), query: `x=1&${name}=` })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );
   });
 
-  it('an OAuth parameter must not occur more than once in the query string and the body together', async () => {
+  it('rejects a parameter that is repeated in an OAuth request, in the body or across body and query', async () => {
     expect(await send({ body: `${POST}&x=1`, query: 'x=1' })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );
@@ -239,7 +239,7 @@ describe('OAuth request parameters', () => {
     );
   });
 
-  it('OAuth parameters must be form-encoded, or JSON where the endpoint accepts JSON', async () => {
+  it('accepts form-encoded OAuth parameters, and JSON only on endpoints that allow it', async () => {
     const json = { body: '{"client_id":"a","client_secret":"b","x":""}', type: 'application/json' };
     const wanted = badRequest('Send the body as application/x-www-form-urlencoded.');
     expect(await send(json)).toMatchObject(wanted);
@@ -292,7 +292,7 @@ describe('OAuth request parameters', () => {
     ['null as audience', '{"client_id":"a","audience":null}', 'The body must be a JSON object of strings.'],
     ['a repeated value with quotes in it', '{"a":"\\"","a":"\\\\"}', 'Parameters must not be repeated.'],
   ])(
-    'OAuth parameters sent as JSON must be a flat object of strings, not %s',
+    'rejects an OAuth request whose JSON body is not a flat object of strings: %s',
     async (_, body, description) => {
       expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject(
         badRequest(description),
@@ -300,7 +300,7 @@ describe('OAuth request parameters', () => {
     },
   );
 
-  it('only audience and resource may be repeated, and the route does not receive them', async () => {
+  it('rejects repeated OAuth parameters other than audience and resource', async () => {
     const name = fc.constantFrom(
       'audience',
       'resource',
@@ -333,7 +333,7 @@ describe('OAuth request parameters', () => {
     );
   });
 
-  it('OAuth parameters sent as JSON may be empty and may contain quotes and backslashes', async () => {
+  it('accepts empty values, quotes and backslashes in OAuth parameters that are sent as JSON', async () => {
     const body = JSON.stringify({ client_id: 'a"b', client_secret: '\\', x: '"\\"', y: '' });
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
       status: 200,

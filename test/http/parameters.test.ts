@@ -17,8 +17,8 @@ const EXCHANGE = {
 const parse = (schema: Parameters<typeof parseParameters>[0], fields: object) =>
   parseParameters(schema, new Map(Object.entries(fields)));
 
-describe('the parameters of POST /oauth/token', () => {
-  it('POST /oauth/token accepts client_credentials with or without a scope, and ignores other parameters', () => {
+describe('POST /oauth/token validates its parameters', () => {
+  it('POST /oauth/token accepts client_credentials with or without a scope, and ignores unknown parameters', () => {
     expect(parse(tokenParameters, { grant_type: 'client_credentials', x: 'y' })).toEqual({
       grant_type: 'client_credentials',
     });
@@ -39,7 +39,7 @@ describe('the parameters of POST /oauth/token', () => {
     );
   });
 
-  it('POST /oauth/token accepts a token exchange (RFC 8693) of a JWT or an ID token for an access token', () => {
+  it('POST /oauth/token exchanges a JWT or an ID token for an access token (RFC 8693)', () => {
     const idToken = 'urn:ietf:params:oauth:token-type:id_token';
     const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
     for (const change of [
@@ -55,7 +55,7 @@ describe('the parameters of POST /oauth/token', () => {
   });
 
   it.each(['client_id', 'subject_token', 'subject_token_type'])(
-    'POST /oauth/token requires %s for a token exchange',
+    'POST /oauth/token requires the parameter %s for a token exchange',
     (name) => {
       const { [name]: _, ...rest } = EXCHANGE as Record<string, string>;
       expect(() => parse(exchangeParameters, rest)).toThrow(refused(`${name} is missing.`));
@@ -63,7 +63,7 @@ describe('the parameters of POST /oauth/token', () => {
   );
 
   it.each(['subject_token_type', 'requested_token_type'])(
-    'POST /oauth/token rejects an unknown %s',
+    'POST /oauth/token rejects a token exchange with an unknown %s',
     (name) => {
       expect(() => parse(exchangeParameters, { ...EXCHANGE, [name]: 'x' })).toThrow(
         refused(`${name} is not one that is supported.`),
@@ -72,7 +72,7 @@ describe('the parameters of POST /oauth/token', () => {
   );
 });
 
-it('introspection and revocation require a token', () => {
+it('introspection and revocation require the parameter token', () => {
   const all = { token: 't', token_type_hint: 'h', client_id: 'a', client_secret: 'b' };
   expect(parse(presentedParameters, { ...all, x: 'y' })).toEqual(all);
   expect(parse(presentedParameters, { token: 't' })).toEqual({ token: 't' });

@@ -27,8 +27,8 @@ const refused = (message: string) =>
   });
 const notAnAccessToken = refused('Send an access token, not an ID token.');
 
-describe('a signed-in person', () => {
-  it('a signed-in person has the sub and the groups of the access token', () => {
+describe("A person's access token gives their name, groups and rights", () => {
+  it("takes a signed-in person's sub and groups from their access token", () => {
     expect(signedIn({ sub: 'ada', groups: ['a', 'x admins', 7, null] })).toStrictEqual({
       sub: 'ada',
       groups: ['a', 'x admins'],
@@ -37,7 +37,7 @@ describe('a signed-in person', () => {
     });
   });
 
-  it('a signed-in person has a name only if the stack stores names and the claim is plain text', () => {
+  it("takes a person's name from their access token only if the stack stores names and the name is plain text", () => {
     const nameIn = (claims: object, nameClaim: string | undefined) =>
       personBehind(`Bearer ${jwt({ sub: 'ada', ...claims })}`, { ...CONFIG, nameClaim } as never).name;
     expect(nameIn({ name: ' Ada Lovelace ' }, 'name')).toBe('Ada Lovelace');
@@ -47,7 +47,7 @@ describe('a signed-in person', () => {
       expect(nameIn({ name }, 'name')).toBeUndefined();
   });
 
-  it('a signed-in person has the groups in the configured claim, and no groups when the claim is not an array', () => {
+  it("takes a person's groups only from the configured claim, and only if it is an array", () => {
     const config = { ...CONFIG, groupsClaim: 'cognito:groups' };
     const bearer = `Bearer ${jwt({ sub: 'ada', 'cognito:groups': ['b'], groups: ['admins'] })}`;
     expect(personBehind(bearer, config)).toMatchObject({ groups: ['b'], isAdministrator: false });
@@ -59,7 +59,7 @@ describe('a signed-in person', () => {
     ["in the administrators' group", { groups: ['a', 'admins'] }],
     ["with the administrators' scope among others", { scope: 'openid keys:admin' }],
     ["with the administrators' scope in scp", { scp: ['openid', 'keys:admin'] }],
-  ])('a person is an administrator %s', (_, claims) => {
+  ])('recognises an administrator: a person %s', (_, claims) => {
     expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: true });
   });
 
@@ -68,18 +68,18 @@ describe('a signed-in person', () => {
     ["with a scope that contains the administrators' scope", { scope: 'keys:administer xkeys:admin' }],
     ['with the scope in another claim', { permissions: ['keys:admin'], aud: 'keys:admin' }],
     ['with both scope and scp, where only scp contains it', { scope: 'openid', scp: ['keys:admin'] }],
-  ])('a person is not an administrator %s', (_, claims) => {
+  ])('does not treat a person %s as an administrator', (_, claims) => {
     expect(signedIn({ sub: 'ada', ...claims })).toMatchObject({ isAdministrator: false });
   });
 
-  it("a person is not an administrator when the stack configures neither an administrators' group nor a scope", () => {
+  it("no one is an administrator when the stack configures neither an administrators' group nor a scope", () => {
     const config = { groupsClaim: 'groups', adminGroup: undefined, adminScope: undefined } as never;
     const bearer = `Bearer ${jwt({ sub: 'ada', groups: [undefined, 'undefined'], scope: 'undefined' })}`;
     expect(personBehind(bearer, config)).toMatchObject({ isAdministrator: false });
   });
 });
 
-describe("a person's access token", () => {
+describe('The service accepts only a verified access token from a person', () => {
   it.each<[string, object, object]>([
     ['by its typ', {}, { typ: 'at+jwt' }],
     ['by its typ in any case or as a media type', {}, { typ: 'Application/AT+JWT' }],
@@ -99,11 +99,11 @@ describe("a person's access token", () => {
     ['has a typ that contains the right one', {}, { typ: 'xat+jwt' }],
     ['has a typ that starts with the right one', {}, { typ: 'at+jwtx' }],
     ['has another media type', {}, { typ: 'text/at+jwt' }],
-  ])("rejects a person's access token if it %s", (_, claims, header) => {
+  ])("rejects a person's access token that %s", (_, claims, header) => {
     expect(() => signedIn({ sub: 'ada', ...claims }, header)).toThrow(notAnAccessToken);
   });
 
-  it("a person's access token must have a sub of 1 to 255 printable ASCII characters", () => {
+  it("rejects a person's access token unless its sub is 1 to 255 printable ASCII characters", () => {
     const rule = 'The sub of the access token must be 1 to 255 printable ASCII characters.';
     for (const sub of [
       undefined,
@@ -151,7 +151,7 @@ describe("a person's access token", () => {
     expect(() => personBehind(header)).toThrow(notAnAccessToken);
   });
 
-  it("accepts a person's access token with the scheme in upper or lower case, followed by any number of spaces", () => {
+  it("accepts a person's access token with the scheme Bearer in any case, followed by any number of spaces", () => {
     expect(personBehind(`bEARER   ${good}`)).toMatchObject({ sub: 'ada' });
   });
 });

@@ -10,15 +10,15 @@ const refused = expect.objectContaining({
   message: 'This IAM principal is not one of the platformPrincipals.',
 });
 
-it('isPlatformRoute matches paths under /platform, which IAM authorises', () => {
+it('isPlatformRoute matches paths under /platform, for which API Gateway requires IAM authorization', () => {
   expect(PLATFORM).toBe('/platform');
   expect(isPlatformRoute('GET /platform/deployments')).toBe(true);
   for (const key of ['GET /platform', 'GET /platforms/x', 'GET /deployments/platform/', 'GET /x/platform/'])
     expect(isPlatformRoute(key)).toBe(false);
 });
 
-describe('an IAM principal', () => {
-  it('an IAM principal that the stack lists becomes an administrator with its ARN as the sub', () => {
+describe('The service accepts the IAM principals that the stack lists', () => {
+  it("an IAM principal on the stack's list gets an administrator's rights and its ARN as the sub", () => {
     expect(behind({ iam: { userArn: USER } })).toEqual({
       sub: USER,
       groups: [],

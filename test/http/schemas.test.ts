@@ -22,7 +22,7 @@ const newKey = newKeyInput(KNOWN, NOW, [ISSUER, GITHUB]);
 const keyChanges = keyChangesInput(KNOWN, NOW, []);
 type Schema = Parameters<typeof parseInput>[0];
 
-/** Returns the fields and rules of the 400, or undefined if the input is accepted. */
+/** Returns the field and rule of each validation error, or undefined if the input is valid. */
 function broken(schema: Schema, input: unknown, whole?: string): unknown {
   try {
     parseInput(schema, input, whole);
@@ -40,15 +40,15 @@ const text = (least: number, most: number) =>
   `must be ${least} to ${most} characters, without control characters`;
 const list = <T>(length: number, one: T) => Array.from({ length }, () => one);
 
-describe('request input', () => {
-  it('rejects input that is not an object, and names the part of the request that contains it', () => {
+describe('The API validates the input of a request', () => {
+  it('rejects request input that is not an object, and states whether it came from the body or the query', () => {
     for (const input of [null, 'x', 7, [], undefined]) {
       expect(broken(deploymentInput, input)).toEqual(['body must be an object']);
       expect(broken(deploymentInput, input, 'query')).toEqual(['query must be an object']);
     }
   });
 
-  it('#52: names an unknown field, unless its name is long enough to be a secret', () => {
+  it('#52: the error for an unknown field repeats its name unless the name could contain a secret', () => {
     const input = { a: 1, ['b'.repeat(40)]: 2, ['c'.repeat(41)]: 3, __proto__x: 4 };
     expect(broken(deploymentInput, input)).toEqual([
       'a is not a field of this request',
@@ -58,7 +58,7 @@ describe('request input', () => {
     ]);
   });
 
-  it('#52: never repeats a secret from a name that the caller chose, at any level of nesting', () => {
+  it('#52: an error never repeats a secret from a field name, at any level of nesting', () => {
     const random = '0aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5zA6';
     const ulid = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
     const secret = formatCredential({ kind: 'secret', deploymentId: 'etl', ulid }, random);
@@ -78,13 +78,13 @@ describe('request input', () => {
     }
   });
 
-  it('names at most 20 invalid fields', () => {
+  it('an error names at most 20 invalid fields', () => {
     const input = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`field${n}`, n]));
     const said = broken(deploymentInput, input);
     expect(said).toEqual(Array.from({ length: 20 }, (_, n) => `field${n} is not a field of this request`));
   });
 
-  it('names each invalid field at any level of nesting, and reports a missing field as required', () => {
+  it('an error names each invalid field, even nested ones, and marks missing fields as required', () => {
     expect(broken(newKey, { description: 7, scopes: ['code:deploy', 'x'] })).toEqual([
       `name is required: ${plain(1, 100)}`,
       `description ${plain(0, 500)}`,
@@ -93,11 +93,11 @@ describe('request input', () => {
   });
 });
 
-describe('a text field', () => {
+describe('The API validates text in a request', () => {
   const name = (value: unknown) => broken(deploymentInput, { name: value });
   const rule = [`name ${plain(1, 100)}`];
 
-  it('measures the length of input in characters, not in UTF-16 units', () => {
+  it('measures the length of text in characters, not in UTF-16 units', () => {
     for (const good of [
       'a',
       'x'.repeat(100),
@@ -142,7 +142,7 @@ describe('a text field', () => {
     ['description', 500, (value: string) => broken(newKey, { name: 'ci', description: value })],
     ['description', 500, (value: string) => broken(keyChanges, { description: value })],
   ] as const)(
-    'text in a request has no invisible characters and no leading or trailing white space: %s, %d',
+    'rejects invisible characters, and white space around the text, in a field: %s, at most %d characters',
     (field, most, judge) => {
       const refusal = [`${field} ${plain(field === 'description' ? 0 : 1, most)}`];
       const invisible = fc
@@ -165,8 +165,8 @@ describe('a text field', () => {
   );
 });
 
-describe('the input for a Deployment', () => {
-  it('accepts an optional name and optional groups for a Deployment', () => {
+describe('The API validates the input for a Deployment', () => {
+  it('accepts a Deployment with or without a name and groups', () => {
     for (const input of [
       {},
       { name: 'ETL' },
@@ -176,7 +176,7 @@ describe('the input for a Deployment', () => {
       expect(parseInput(deploymentInput, input)).toEqual(input);
   });
 
-  it('accepts at most 20 groups of 1 to 128 characters for a Deployment', () => {
+  it('a Deployment has at most 20 groups of 1 to 128 characters', () => {
     const rule = ['groups must be an array of at most 20 groups'];
     expect(broken(deploymentInput, { groups: list(21, 'g') })).toEqual(rule);
     expect(broken(deploymentInput, { groups: 'g' })).toEqual(rule);
@@ -187,8 +187,8 @@ describe('the input for a Deployment', () => {
   });
 });
 
-describe('the input for a new key', () => {
-  it('requires only a name for a new key; all other fields are optional', () => {
+describe('The API validates the input for a new key', () => {
+  it('requires a name for a new API key, but no other field', () => {
     expect(parseInput(newKey, { name: 'ci' })).toEqual({ name: 'ci' });
     const networks = list(20, '10.0.0.0/8');
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
@@ -216,7 +216,7 @@ describe('the input for a new key', () => {
     expect(broken(newKey, { name: 'ci', enabled: true })).toEqual(['enabled is not a field of this request']);
   });
 
-  it('accepts 1 to 16 scopes that the stack knows for a new key', () => {
+  it('a new API key has 1 to 16 scopes, all of which the stack knows', () => {
     const rule = ['scopes must be an array of 1 to 16 scopes'];
     expect(broken(newKey, { name: 'ci', scopes: [] })).toEqual(rule);
     expect(broken(keyChanges, { scopes: [] })).toEqual(rule);
@@ -230,7 +230,7 @@ describe('the input for a new key', () => {
       ]);
   });
 
-  it('rejects a malformed scope even if the stack knows it', () => {
+  it("rejects a malformed scope even if the stack's settings contain it", () => {
     expect(broken(newKeyInput(['Code'], NOW, []), { name: 'ci', scopes: ['Code'] })).toEqual([
       'scopes[0] must be one of Code',
     ]);
@@ -251,7 +251,7 @@ describe('the input for a new key', () => {
     expect(broken(newKey, { name: 'ci', expiresAt: '2030-01-01T12:00:00.001Z' })).toBeUndefined();
   });
 
-  it('accepts at most 20 IP ranges in CIDR notation for a new key', () => {
+  it('a new API key has at most 20 allowed IP ranges in CIDR notation', () => {
     const rule = ['networks must be an array of at most 20 CIDR ranges'];
     expect(broken(newKey, { name: 'ci', networks: list(21, '10.0.0.0/8') })).toEqual(rule);
     expect(broken(newKey, { name: 'ci', networks: '10.0.0.0/8' })).toEqual(rule);
@@ -260,7 +260,7 @@ describe('the input for a new key', () => {
     ]);
   });
 
-  it('rejects a trust rule for any issuer when the stack trusts none', () => {
+  it('rejects every trust rule when the stack trusts no issuer', () => {
     const trust = [{ issuer: ISSUER, claims: { sub: 'x' } }];
     expect(broken(newKeyInput(KNOWN, NOW, []), { name: 'ci', trust })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
@@ -268,12 +268,12 @@ describe('the input for a new key', () => {
   });
 });
 
-describe('a trust rule', () => {
+describe('The API validates trust rules', () => {
   const rule = { issuer: ISSUER, claims: { sub: 'x' } };
   const of = (trust: unknown) => broken(newKey, { name: 'ci', trust });
   const one = (change: object) => of([{ ...rule, ...change }]);
 
-  it('requires an issuer and claims in a trust rule; audience and single use are optional', () => {
+  it('requires an issuer and claims in a trust rule, but no audience or singleUse', () => {
     for (const change of [
       {},
       { audience: 'a'.repeat(256), singleUse: true },
@@ -291,18 +291,18 @@ describe('a trust rule', () => {
     expect(of(list(10, rule))).toBeUndefined();
   });
 
-  it('accepts 1 to 10 trust rules', () => {
+  it('accepts 1 to 10 trust rules for an API key', () => {
     for (const bad of [[], list(11, rule), rule, null])
       expect(of(bad)).toEqual(['trust must be an array of 1 to 10 rules']);
   });
 
-  it('has 1 to 10 claims', () => {
+  it('a trust rule has 1 to 10 claims', () => {
     const claims = ['trust[0].claims must be 1 to 10 claims, each a text or a prefix that ends in / or :'];
     const many = Object.fromEntries(list(11, 0).map((_, n) => [`c${n}`, 'x']));
     for (const bad of [{}, many, 'x', null]) expect(one({ claims: bad })).toEqual(claims);
   });
 
-  it('accepts exact text, or a prefix that ends with / or :, for each claim of a trust rule', () => {
+  it('a trust rule compares a claim with exact text, or with a prefix that ends with / or :', () => {
     const claim = ['trust[0].claims.sub must be a text, or a prefix that ends in / or :'];
     for (const bad of ['', 'x'.repeat(257)])
       expect(one({ claims: { sub: bad } })).toEqual([`trust[0].claims.sub ${text(1, 256)}`]);
@@ -324,7 +324,7 @@ describe('a trust rule', () => {
       expect(one({ claims: { [bad]: 'x' } })).not.toBeUndefined();
   });
 
-  it('rejects a trust rule with an unknown issuer, an invalid audience or singleUse, or an unknown field', () => {
+  it('rejects a trust rule with an unknown field, or with an invalid issuer, audience or singleUse', () => {
     expect(one({ issuer: 'https://evil.test' })).toEqual([
       'trust[0].issuer must be one that the stack trusts',
     ]);
@@ -343,7 +343,7 @@ describe('a trust rule', () => {
     expect(one({ claims: { ref: 'main' } })).toEqual(['trust[0] must bind sub to exact text']);
   });
 
-  it('rejects and reports each reserved claim name', () => {
+  it('rejects a trust rule for reserved claims, and names each of these claims', () => {
     const claims = JSON.parse('{"sub": "x", "__proto__": "x", "iss": {}, "constructor": "x"}');
     expect(one({ claims })).toEqual([
       'trust[0].claims must not name the claim __proto__',
@@ -353,8 +353,8 @@ describe('a trust rule', () => {
   });
 });
 
-describe('the input for editing a key', () => {
-  it('accepts a change to each field of a key, and accepts null only for description and expiresAt', () => {
+describe('The API validates an edit to a key', () => {
+  it('accepts an edit to any field of a key, but null only for description and expiresAt', () => {
     const all = {
       name: 'a',
       scopes: ['code:deploy'],
@@ -384,14 +384,14 @@ describe('the input for editing a key', () => {
   });
 });
 
-describe('the input for rotating a key', () => {
+describe('The API validates the input for rotating a key', () => {
   it('a rotation retires the old secret after 7 days by default', () => {
     expect(parseInput(rotationInput, {})).toEqual({ retireOld: 604_800 });
     for (const retireOld of ['on_first_use', 'now', 0, 7_776_000])
       expect(parseInput(rotationInput, { retireOld })).toEqual({ retireOld });
   });
 
-  it('a rotation accepts whole seconds up to 90 days, "on_first_use" or "now"', () => {
+  it('retireOld must be "on_first_use", "now" or a whole number of seconds up to 90 days', () => {
     for (const retireOld of [-1, 7_776_001, 1.5, '60', 'later', null, true])
       expect(broken(rotationInput, { retireOld })).toEqual([
         'retireOld must be "on_first_use", "now", or whole seconds from 0 to 7776000',
@@ -400,7 +400,7 @@ describe('the input for rotating a key', () => {
   });
 });
 
-it('the input for a temporary token accepts optional scopes that the stack knows', () => {
+it('accepts optional scopes for a temporary token if the stack knows them', () => {
   const schema = newTemporaryTokenInput(KNOWN);
   expect(parseInput(schema, {})).toEqual({});
   expect(parseInput(schema, { scopes: ['airflow:read'] })).toEqual({ scopes: ['airflow:read'] });
@@ -410,7 +410,7 @@ it('the input for a temporary token accepts optional scopes that the stack knows
   ]);
 });
 
-it('the input for a leak report accepts any text of 1 to 32768 bytes, including control characters', () => {
+it('accepts any text of 1 to 32,768 bytes as a leak report, including control characters', () => {
   const rule = 'must be 1 to 32768 bytes of text in UTF-8';
   for (const credential of ['x', '\u0000\n', '\ud800', 'x'.repeat(32768), 'é'.repeat(16384)]) {
     expect(parseInput(leakInput, { credential })).toEqual({ credential });
@@ -422,7 +422,7 @@ it('the input for a leak report accepts any text of 1 to 32768 bytes, including 
   expect(broken(leakInput, { credential: 'x', y: 1 })).toEqual(['y is not a field of this request']);
 });
 
-it('a page has 1 to 100 items, or 100 by default', () => {
+it('a page has 100 items by default, and the parameter limit accepts 1 to 100', () => {
   expect(parseInput(pageInput, {})).toEqual({ limit: 100 });
   expect(parseInput(pageInput, { limit: '1', cursor: 'c', x: 'y' })).toEqual({ limit: 1, cursor: 'c' });
   for (const limit of ['9', '10', '99', '100'])
@@ -431,10 +431,10 @@ it('a page has 1 to 100 items, or 100 by default', () => {
     expect(broken(pageInput, { limit }, 'query')).toEqual(['limit must be a whole number from 1 to 100']);
 });
 
-describe('the OpenAPI schema of request input', () => {
+describe('The OpenAPI schema describes the limits of request input', () => {
   const said = (schema: Schema) => z.toJSONSchema(schema, { io: 'input' }).properties ?? {};
 
-  it('the OpenAPI schema gives text lengths in characters', () => {
+  it('the OpenAPI schema gives the length limits of text in characters', () => {
     expect(said(deploymentInput).name).toMatchObject({ type: 'string', minLength: 1, maxLength: 100 });
     expect(said(newKey).description).toMatchObject({
       anyOf: [{ type: 'string', minLength: 0, maxLength: 500 }, { type: 'null' }],
@@ -445,7 +445,7 @@ describe('the OpenAPI schema of request input', () => {
     expect(said(newKey).scopes).toMatchObject({ maxItems: 16, items: { maxLength: 64 } });
   });
 
-  it('the OpenAPI schema declares the page limit as an integer', () => {
+  it('the OpenAPI schema declares the parameter limit as an integer', () => {
     expect(said(pageInput).limit).toMatchObject({ type: 'integer', minimum: 1, maximum: 100, default: 100 });
     expect(said(pageInput).limit).not.toHaveProperty('pattern', expect.anything());
   });
