@@ -43,7 +43,8 @@ export interface DeploymentKeysProps {
   readonly adminScope?: SettingInputs['adminScope'];
   /**
    * The claim of the access token with a person's name. The service stores the name with what the person creates,
-   * and in events.
+   * and in events. Without `issuer`: the attribute of the user pool, `email`, `name` or `preferred_username`, which
+   * a function then adds to access tokens.
    *
    * @default stores no names
    */

@@ -115,6 +115,7 @@ export class DeploymentKeys extends DeploymentKeysReference {
           callbackUrl: `${api.url}/console/signed-in`,
           signedOutUrl: `${api.url}/console/signed-out`,
           retain,
+          hasNames: settings.nameClaim !== undefined,
         });
     const signIn = (settings.signIn ?? pool) as SignIn;
 
@@ -132,6 +133,7 @@ export class DeploymentKeys extends DeploymentKeysReference {
       isProvisioned: settings.capacity !== undefined,
     });
     if (pool) functions.endAccess.allow(['cognito-idp:AdminUserGlobalSignOut'], pool.userPoolArn);
+    if (functions.addName) pool?.addNames(functions.addName.function);
     const followed = this.#follow(settings.deploymentsSource, functions);
     new Reconciliation(this, 'Reconciliation', { reconcile: functions.reconcile });
     const bus = new EventBus(this, 'EventBus', { table, publisher: functions.publishEvents });
@@ -201,6 +203,7 @@ export class DeploymentKeys extends DeploymentKeysReference {
         functions.managePeople,
         functions.listEvents,
         ...(page ? [page] : []),
+        ...(functions.addName ? [functions.addName] : []),
       ].map((it) => it.function),
       tableName: table.tableName,
       failureQueues: { ...sources.failureQueues, events: bus.failures, people: people.failures },

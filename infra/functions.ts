@@ -220,6 +220,19 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       environment: ['deploymentsSource'],
       table: ['followSource'],
     },
+    // Only the stack's own user pool needs this function. Other issuers put the name into the token themselves.
+    addName:
+      settings.signIn || settings.nameClaim === undefined
+        ? undefined
+        : {
+            id: 'AddName',
+            file: 'add-name',
+            description: "Adds the person's name to the access tokens of the user pool",
+            // Cognito waits for at most 5 seconds.
+            timeout: Duration.seconds(4),
+            environment: ['name'],
+            writesMetrics: false,
+          },
     // Without a registered client at the issuer, no one could sign in to the console.
     console:
       !settings.console || signIn.consoleClientId === undefined
@@ -259,8 +272,9 @@ const environmentGroups = (stack: Stack, settings: Settings, signIn: SignIn) =>
       [ENV.groupsClaim]: signIn.groupsClaim,
       [ENV.adminGroup]: signIn.adminGroup,
       [ENV.adminScope]: signIn.adminScope,
-      [ENV.nameClaim]: signIn.nameClaim,
+      [ENV.nameClaim]: settings.nameClaim,
     },
+    name: { [ENV.nameClaim]: settings.nameClaim },
     platform: { [ENV.platformPrincipals]: settings.platformPrincipals?.join(' ') },
     userPool: { [ENV.userPoolId]: signIn.userPoolId },
     writeUnits: { [ENV.writeUnits]: settings.capacity && jobWriteUnits(settings.capacity).toFixed(2) },

@@ -330,9 +330,9 @@ const schema = z.object({
     .register(descriptions, {
       group: 'Sign-in and console',
       description:
-        "The claim of the access token with a person's name. The service stores the name with what the person creates, and in events",
+        "The claim of the access token with a person's name. The service stores the name with what the person creates, and in events. Without `issuer`: the attribute of the user pool, `email`, `name` or `preferred_username`, which a function then adds to access tokens",
       absent: 'stores no names',
-      rule: 'the name of a claim, up to 128 printable characters without spaces',
+      rule: 'the name of a claim, up to 128 printable characters without spaces; without issuer, email, name or preferred_username',
       example: 'name',
     }),
   consoleClientId: z
@@ -687,10 +687,7 @@ type Values = z.output<typeof schema>;
 
 /** The issuer that signs people in, and how the service reads its access tokens. */
 export type SignIn = Required<Pick<Values, 'issuer' | 'audience' | 'groupsClaim'>> &
-  Pick<
-    Values,
-    'adminGroup' | 'adminScope' | 'nameClaim' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'
-  > & {
+  Pick<Values, 'adminGroup' | 'adminScope' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'> & {
     /** ID of the stack's own user pool; undefined if people sign in with a different issuer. */
     readonly userPoolId?: string;
   };
@@ -715,11 +712,13 @@ const WITH_ISSUER = [
   'groupsClaim',
   'adminGroup',
   'adminScope',
-  'nameClaim',
   'consoleClientId',
   'consoleScopes',
   'consoleOrigins',
 ] as const satisfies readonly SettingName[];
+
+/** The attributes of a user of the stack's own user pool that can be the person's name. */
+const POOL_ATTRIBUTES = ['email', 'name', 'preferred_username'];
 
 /** Returns the names of all settings, each with its description and default. */
 export const describedSettings = () =>
@@ -794,14 +793,17 @@ export function readSettings(given: object): Settings {
   if (data.issuer === undefined && stray.length > 0) {
     throw new ConfigError(`${stray.join(', ')} must come with issuer, ${exampleOf('issuer')}.`);
   }
-  const { issuer, audience, groupsClaim, adminGroup, adminScope, nameClaim, ...others } = data;
+  const { issuer, audience, groupsClaim, adminGroup, adminScope, ...others } = data;
   const { consoleClientId, consoleScopes, consoleOrigins, ...service } = others;
   const { domainName, certificateArn, webAclArn, ...rest } = service;
   const domain = domainOf(domainName, certificateArn, webAclArn);
+  if (issuer === undefined && rest.nameClaim !== undefined && !POOL_ATTRIBUTES.includes(rest.nameClaim)) {
+    throw new ConfigError(mustBe('nameClaim'));
+  }
   if (issuer === undefined) return { ...rest, signIn: undefined, domain };
   if (audience === undefined) throw new ConfigError(mustBe('audience'));
   const console = { consoleClientId, consoleScopes, consoleOrigins };
-  const people = { groupsClaim, adminGroup, adminScope, nameClaim };
+  const people = { groupsClaim, adminGroup, adminScope };
   return { ...rest, signIn: { issuer, audience, ...people, ...console }, domain };
 }
 

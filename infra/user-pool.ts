@@ -1,5 +1,6 @@
 import { Aws, Duration, RemovalPolicy } from 'aws-cdk-lib';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { COMMAND_LINE_CALLBACK } from '../functions/domain/command-line.ts';
 import { acknowledge } from './acknowledge.ts';
@@ -13,6 +14,8 @@ export interface UserPoolProps {
   readonly signedOutUrl: string;
   /** Whether the user pool outlives the stack. */
   readonly retain: boolean;
+  /** Whether a function will add people's names to the access tokens. */
+  readonly hasNames: boolean;
 }
 
 /** The user pool of a stack without an external issuer. Administrators invite people, and no one can sign up. */
@@ -28,6 +31,7 @@ export class UserPool extends Construct implements SignIn {
   readonly consoleOrigins: string[];
   /** The commands that create the first administrator, in the order in which to run them. */
   readonly firstAdministrator: readonly string[];
+  readonly #pool: cognito.UserPool;
 
   constructor(scope: Construct, id: string, props: UserPoolProps) {
     super(scope, id);
@@ -40,6 +44,8 @@ export class UserPool extends Construct implements SignIn {
       mfa: cognito.Mfa.OPTIONAL,
       mfaSecondFactor: { otp: true, sms: false },
       deletionProtection: props.retain,
+      // The Lite plan can't change access tokens. New user pools have the Essentials plan by default.
+      ...(props.hasNames && { featurePlan: cognito.FeaturePlan.ESSENTIALS }),
       // Does not use RETAIN_ON_UPDATE_OR_DELETE. After a failed creation, CloudFormation would then try to delete this
       // resource, and deletion protection would make the rollback end in ROLLBACK_FAILED.
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
@@ -75,6 +81,7 @@ export class UserPool extends Construct implements SignIn {
       },
     });
 
+    this.#pool = pool;
     this.userPoolId = pool.userPoolId;
     this.userPoolArn = pool.userPoolArn;
     this.issuer = pool.userPoolProviderUrl;
@@ -88,5 +95,11 @@ export class UserPool extends Construct implements SignIn {
       `aws cognito-idp admin-create-user ${who} --user-attributes Name=email,Value=you@example.com Name=email_verified,Value=true`,
       `aws cognito-idp admin-add-user-to-group ${who} --group-name ${this.adminGroup}`,
     ];
+  }
+
+  /** Has Cognito invoke a function before it issues an access token, so that the function can add claims. */
+  addNames(addName: IFunction): void {
+    const { PRE_TOKEN_GENERATION_CONFIG } = cognito.UserPoolOperation;
+    this.#pool.addTrigger(PRE_TOKEN_GENERATION_CONFIG, addName, cognito.LambdaVersion.V2_0);
   }
 }

@@ -200,6 +200,11 @@ export function readManagementConfig(env: Environment = process.env): Management
   return { tableName, people: readPeople(env), platformPrincipals: platformPrincipals ?? [] };
 }
 
+/** Reads the claim in which access tokens hold people's names. */
+export function readNameClaim(env: Environment = process.env): string {
+  return readAll(env, { nameClaim: text(ENV.nameClaim) }).nameClaim;
+}
+
 function readPeople(env: Environment): PeopleConfig {
   return readAll(env, {
     issuer: text(ENV.issuer),

@@ -34,6 +34,7 @@ export const lastUsedFrom = 'LAST_USED_FROM';
 export const scopes = 'SCOPES';
 /** Claim in a person's access token that lists the person's groups. */
 export const groupsClaim = 'GROUPS_CLAIM';
+/** Claim in a person's access token that holds the person's name; unset if the service stores no names. */
 export const nameClaim = 'NAME_CLAIM';
 /** Group whose members are administrators; unset means no group. */
 export const adminGroup = 'ADMIN_GROUP';

@@ -5,10 +5,11 @@ import { WARMED_UP } from '../../infra/bundles.ts';
 import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 /**
- * This function is not part of the service's stack; a construct deploys the function into other stacks. See
- * test/infra/deployment-key-secret.test.ts.
+ * Functions that this stack does not have. A construct deploys `deployment-key-secret` into other stacks, and
+ * only a stack with its own user pool has `add-name`. See test/infra/deployment-key-secret.test.ts and
+ * test/infra/user-pool.test.ts.
  */
-const FOR_OTHERS = ['deployment-key-secret'];
+const FOR_OTHERS = ['add-name', 'deployment-key-secret'];
 const FILES = [
   'authorize',
   'console',

@@ -145,6 +145,7 @@ const OPTIONAL = [
   pick('alarmTopic'),
   pick('platformPrincipals'),
   pick('consumerAccounts'),
+  pick('nameClaim'),
   pick('tracing'),
   pick('platformLogs'),
   pick('deploymentsSource'),
@@ -155,7 +156,7 @@ function pick(...names: (keyof typeof EVERYTHING)[]): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, EVERYTHING[name]]));
 }
 
-const OF_ISSUER = ['audience', 'groupsClaim', 'adminGroup', 'adminScope', 'nameClaim', 'consoleClientId'];
+const OF_ISSUER = ['audience', 'groupsClaim', 'adminGroup', 'adminScope', 'consoleClientId'];
 const OF_CONSOLE = ['consoleScopes', 'consoleOrigins'];
 const OF_DOMAIN = ['domainName', 'certificateArn', 'webAclArn'];
 

@@ -58,7 +58,6 @@ describe('readSettings validates the settings', () => {
       groupsClaim: 'groups',
       adminGroup: undefined,
       adminScope: undefined,
-      nameClaim: undefined,
       consoleClientId: undefined,
       consoleScopes: undefined,
       consoleOrigins: undefined,
@@ -116,11 +115,11 @@ describe('readSettings validates the settings', () => {
         groupsClaim: 'https://example.com/groups',
         adminGroup: 'platform admins',
         adminScope: 'deployments:admin',
-        nameClaim: 'name',
         consoleClientId: 'console',
         consoleScopes: ['openid', 'keys/use'],
         consoleOrigins: ['https://token.example.com', 'https://login.example.com:8443'],
       },
+      nameClaim: 'name',
       tokenLifetime: 3,
       slideInterval: 0,
       maxTokenLifetime: 2_592_000,
@@ -228,7 +227,8 @@ describe('readSettings validates the settings', () => {
     [
       'nameClaim',
       ['', 'a b', 'x'.repeat(129)],
-      'the name of a claim, up to 128 printable characters without spaces, for example -c nameClaim=name',
+      'the name of a claim, up to 128 printable characters without spaces; without issuer, email, name or ' +
+        'preferred_username, for example -c nameClaim=name',
     ],
     [
       'adminScope',

@@ -124,6 +124,68 @@ describe('A stack without an issuer creates a user pool', () => {
   });
 });
 
+describe("A user pool adds people's names to access tokens only if nameClaim is set", () => {
+  const named = templateOf({ nameClaim: 'email' });
+
+  it('without nameClaim, the user pool has no trigger and no explicit plan', () => {
+    expect(pool.Properties).not.toHaveProperty('LambdaConfig');
+    expect(pool.Properties).not.toHaveProperty('UserPoolTier');
+    expect(JSON.stringify(template.toJSON())).not.toContain('AddName');
+  });
+
+  it('with nameClaim, the user pool has the Essentials plan and a trigger that can change access tokens', () => {
+    expect(resourceAt(named, 'People/Default').Properties).toMatchObject({
+      UserPoolTier: 'ESSENTIALS',
+      LambdaConfig: {
+        PreTokenGenerationConfig: {
+          LambdaArn: { 'Fn::GetAtt': [idAt(named, 'AddName/Function'), 'Arn'] },
+          LambdaVersion: 'V2_0',
+        },
+      },
+    });
+  });
+
+  it('only this user pool can invoke the function that adds names', () => {
+    const permissions = Object.values<Json>(named.findResources('AWS::Lambda::Permission'))
+      .map(({ Properties }) => Properties)
+      .filter(({ FunctionName }) => JSON.stringify(FunctionName).includes(idAt(named, 'AddName/Function')));
+    expect(permissions).toStrictEqual([
+      {
+        Action: 'lambda:InvokeFunction',
+        FunctionName: { 'Fn::GetAtt': [idAt(named, 'AddName/Function'), 'Arn'] },
+        Principal: 'cognito-idp.amazonaws.com',
+        SourceArn: { 'Fn::GetAtt': [idAt(named, 'People/Default'), 'Arn'] },
+      },
+    ]);
+  });
+
+  it('the function that adds names has only the name of the claim, and no access to the table', () => {
+    const { Variables: variables } = resourceAt(named, 'AddName/Function').Properties.Environment;
+    expect(variables).toMatchObject({ [ENV.nameClaim]: 'email' });
+    expect(variables).not.toHaveProperty(ENV.tableName);
+  });
+
+  it('the functions behind routes for people read the claim that the trigger adds', () => {
+    const { Variables: variables } = resourceAt(named, 'ManageKeys/Function').Properties.Environment;
+    expect(variables).toMatchObject({ [ENV.nameClaim]: 'email' });
+  });
+
+  it('the alarms for routes for people include the function that adds names', () => {
+    const alarms = JSON.stringify(named.findResources('AWS::CloudWatch::Alarm'));
+    expect(alarms).toContain(idAt(named, 'AddName/Function'));
+  });
+
+  it.each(['sub', 'custom:boss', 'cognito:username', 'https://example.com/name'])(
+    'synthesis rejects nameClaim %s without an issuer',
+    (nameClaim) => {
+      expect(() => templateOf({ nameClaim })).toThrow(
+        'nameClaim must be the name of a claim, up to 128 printable characters without spaces; without issuer, email, ' +
+          'name or preferred_username, for example -c nameClaim=name.',
+      );
+    },
+  );
+});
+
 it('a stack with an issuer does not create a user pool', () => {
   const types = Object.values<Json>(templateOf(WITH_ISSUER).toJSON().Resources).map(({ Type }) => Type);
   expect(types.filter((type) => type.startsWith('AWS::Cognito'))).toStrictEqual([]);

@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { withName } from '../../functions/routes/add-name.ts';
+
+/** The event that Cognito sends for a sign-in on its page (event version 2). */
+const eventOf = (userAttributes: Record<string, string>, groups: string[] = ['administrators']) => ({
+  version: '2',
+  triggerSource: 'TokenGeneration_HostedAuth' as const,
+  region: 'eu-west-1',
+  userPoolId: 'eu-west-1_Example',
+  userName: '7d0c3f7e-0000-4000-8000-000000000000',
+  callerContext: { awsSdkVersion: 'aws-sdk-unknown-unknown', clientId: 'client' },
+  request: {
+    userAttributes,
+    groupConfiguration: { groupsToOverride: groups, iamRolesToOverride: [], preferredRole: undefined },
+    scopes: ['openid', 'profile'],
+  },
+  response: { claimsAndScopeOverrideDetails: {} },
+});
+
+it("Cognito gets the person's email address as a claim of the access token, and the groups unchanged", () => {
+  const event = eventOf({ sub: '7d0c3f7e', email: 'ada@example.com', name: 'Ada' });
+  expect(withName(event, 'email')).toStrictEqual({
+    ...eventOf({ sub: '7d0c3f7e', email: 'ada@example.com', name: 'Ada' }),
+    response: {
+      claimsAndScopeOverrideDetails: {
+        accessTokenGeneration: { claimsToAddOrOverride: { email: 'ada@example.com' } },
+        groupOverrideDetails: {
+          groupsToOverride: ['administrators'],
+          iamRolesToOverride: [],
+          preferredRole: undefined,
+        },
+      },
+    },
+  });
+});
+
+it('a person without the attribute signs in without a name', () => {
+  expect(withName(eventOf({ sub: '7d0c3f7e' }), 'name').response).toStrictEqual({
+    claimsAndScopeOverrideDetails: {
+      groupOverrideDetails: {
+        groupsToOverride: ['administrators'],
+        iamRolesToOverride: [],
+        preferredRole: undefined,
+      },
+    },
+  });
+});
+
+it("no name of a person changes the groups or another claim of the person's access token", () => {
+  fc.assert(
+    fc.property(fc.string({ minLength: 1 }), fc.array(fc.string()), (name, groups) => {
+      const { claimsAndScopeOverrideDetails: details } = withName(
+        eventOf({ name, 'cognito:groups': 'administrators' }, groups),
+        'name',
+      ).response;
+      expect(details).toStrictEqual({
+        accessTokenGeneration: { claimsToAddOrOverride: { name } },
+        groupOverrideDetails: {
+          groupsToOverride: groups,
+          iamRolesToOverride: [],
+          preferredRole: undefined,
+        },
+      });
+    }),
+  );
+});
