@@ -26,9 +26,9 @@ import * as records from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Runs each call and the purge under each fault, at each request to DynamoDB: once as a hiccup that affects only that
- * request, and once as an outage that starts with that request. No fault may give access, and a retry after the fault
- * must find or finish the work that the call began. A normal run tests every 19th of these cases; CI tests all of them.
+ * Runs each call and the purge under each fault, at each request to DynamoDB: once with a fault in only that request,
+ * and once with an outage that starts with that request. No fault may give access, and a retry after the fault must
+ * find or finish the work that the call began. A normal run tests every 19th of these cases; CI tests all of them.
  */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
@@ -39,18 +39,18 @@ afterAll(async () => {
 
 const ISSUER = 'https://issuer.test';
 const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
-/** Each test world has its own subject token, because a stack accepts a subject token only once. */
+/** Each test has its own subject token, because a stack accepts a subject token only once. */
 const subjectOf = ({ id }: World) => `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`;
-/** An issuer whose tokens are all valid, for one key. */
+/** An issuer with tokens that are all valid for one key. */
 const CLAIMS = {
   aud: 'https://service.test',
   sub: 'pipeline',
   exp: Date.parse('2030-01-02T12:00:00Z') / 1000,
 };
 const trust = { issuers: [ISSUER], verify: async () => ({ claims: CLAIMS }) };
-/** The service that the test uses to inspect the table and to retry calls. Faults do not affect this service. */
+/** The service that the tests use to inspect the table and to retry calls. Faults do not affect this service. */
 const calm = inProcess(engine, { trust });
-/** Creation time of all items. It is early enough that a check at the time of the calls must extend the token. */
+/** Creation time of all items, so early that a check at the time of the calls must extend the token. */
 const early = calm.time.now;
 const later = early + 3_600_000;
 calm.time.now = later;
@@ -69,7 +69,7 @@ function spoiledBy(kind: FaultKind): InProcess {
   service.time.now = later;
   return service;
 }
-// The random pauses before further attempts are short here.
+// The random pauses before further attempts are shortened here.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 interface World {
@@ -88,11 +88,14 @@ interface Operation {
   /** The expected status without a fault, and the expected status of a repeated call. */
   done: number[];
   /**
-   * Creates the items that must exist before the call.
+   * Which items must exist before the call.
    * @default a Deployment with all its items
    */
   world?: 'unregistered' | 'deleted';
-  /** Checks the records that must exist before a 2xx response. A fault that affects only these records is harmless. */
+  /**
+   * Checks the audit records that must exist before a 2xx response. A fault that affects only these records is
+   * harmless.
+   */
   recorded?: (world: World) => Promise<void>;
   /** Checks the state after a successful retry. */
   holds: (world: World) => Promise<void>;
@@ -118,7 +121,7 @@ const stays = async (world: World) => {
 const isDead = async (world: World) => {
   expect(await calm.use(world.token)).toBe(401);
 };
-/** A call that only reads changes nothing. */
+/** Checks that a read-only call has changed nothing. */
 const unchanged = async (world: World) => {
   expect(await items(world)).toEqual(sorted(itemsOf(world)));
 };
@@ -126,7 +129,7 @@ const slid = async (world: World) => {
   const item = (await items(world)).find(({ sk }) => String(sk).startsWith('TOKEN#'));
   expect(item?.expiresAt).toBe(Math.ceil(later / 1000) + DAY + 300);
 };
-/** The result of a function that does not respond over HTTP. */
+/** Represents the result of a function that does not respond over HTTP. */
 async function endOf(work: Promise<number>): Promise<Reply> {
   const status = await work.catch((error) => (error instanceof ServiceError ? error.status : 500));
   return { status, headers: { 'Retry-After': '1' }, text: '', json: undefined };
@@ -165,7 +168,7 @@ const OPERATIONS: Record<string, Operation> = {
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
         },
       }),
-    // If a response is lost, the service must not return its token again.
+    // If a response with a token is lost, the service must not return that token again.
     done: [200, 400],
     holds: async (world) =>
       expect([await count(world, 'SUBJECT#'), await count(world, 'TOKEN#')]).toEqual([1, 2]),
@@ -285,7 +288,7 @@ const OPERATIONS: Record<string, Operation> = {
       await stays(world);
       expect((await calm.exchange(world.key)).status).toBe(200);
       expect((await keyItem(world))?.secrets).toHaveLength(2);
-      // The exchange uses the old secret less than 24 hours before the secret retires.
+      // The exchange uses the old secret less than 24 hours before that secret retires.
       expect((await events(world)).toSorted()).toEqual(['api_key.rotated', 'api_key.secret_retiring']);
     },
   },
@@ -383,7 +386,7 @@ const sorted = (some: Item[]) => some.sort((a, b) => (String(a.sk) < String(b.sk
 
 let worlds = 0;
 function nextWorld(): World {
-  // Text by which the proxy recognises the requests that concern this test world.
+  // Text by which the proxy recognises the requests that belong to this test.
   const id = `world-${++worlds}-x`;
   const [ulid, temporaryId] = [newUlid(early), newUlid(early)];
   const key = { id: formatKeyId(id, ulid), secret: mintCredential('secret', id, ulid) } as CreatedKey;
@@ -432,7 +435,7 @@ async function newWorld({ world: kind }: Operation): Promise<World> {
   return world;
 }
 
-/** Makes a call while injecting a fault into one of its requests, and then repeats the call without a fault. */
+/** Makes a call while a fault affects one of its requests, and then repeats the call without a fault. */
 async function trial(
   name: string,
   operation: Operation,
@@ -449,17 +452,17 @@ async function trial(
 
   const isError = [500, 503].includes(reply.status);
   expect(isError || operation.done.includes(reply.status), label).toBe(true);
-  // With a permanent fault, a call succeeds only if the fault affects a request that does not reach the engine.
+  // With a permanent fault, a call succeeds only if the fault affects a request that never reaches the engine.
   const isHarmless = kind === 'delay' || (['conflict', 'unprocessed'].includes(kind) && !isError);
   const isRecorded = !isError && operation.recorded !== undefined;
   if (isRecorded) await operation.recorded?.(world);
   if (lasts && !isHarmless && !isRecorded) expect(isError, label).toBe(true);
   if (lasts && !isHarmless && at === 0) expect(isError, label).toBe(true);
   if (reply.status === 503) expect(reply.headers['Retry-After'], label).toBe('1');
-  // The time limit applies to waiting. On a busy machine, the work itself takes longer.
+  // The time limit applies to waiting. On a busy machine, the calculations themselves take longer.
   expect(took, label).toBeLessThan(15_000);
 
-  // The retry.
+  // Retries the call without a fault.
   const again = await operation.call(calm, world);
   expect(operation.done, `${label}, again`).toContain(again.status);
   await operation.holds(world).catch((error: Error) => {
@@ -478,7 +481,7 @@ async function requestsOf(operation: Operation): Promise<string[]> {
   return watch.operations;
 }
 
-/** Runs several tasks at a time, because they spend most of their time waiting. */
+/** Runs several tasks at a time, because the tasks spend most of their time waiting. */
 async function inParallel(trials: (() => Promise<unknown>)[]): Promise<void> {
   const worker = async () => {
     for (let next = trials.pop(); next; next = trials.pop()) await next();
@@ -486,7 +489,7 @@ async function inParallel(trials: (() => Promise<unknown>)[]): Promise<void> {
   await Promise.all(Array.from({ length: 12 }, worker));
 }
 
-/** Only transactions conflict, and only batches leave items unprocessed. Other requests cannot have these faults. */
+/** Only transactions can conflict, and only batches can leave items unprocessed. */
 function canHappen(kind: FaultKind, request: string): boolean {
   if (kind === 'conflict') return request === 'TransactWriteItems';
   return kind !== 'unprocessed' || request.startsWith('Batch');
@@ -495,7 +498,7 @@ function canHappen(kind: FaultKind, request: string): boolean {
 const requests = new Map<string, string[]>();
 for (const [name, operation] of Object.entries(OPERATIONS)) requests.set(name, await requestsOf(operation));
 
-describe('a fault in each DynamoDB request that a call or the purge sends', () => {
+describe('A call that DynamoDB interrupts at any request fails closed', () => {
   it.each(FAULTS)(
     '%s: fails closed or succeeds in time, and a retry finds the result or completes the operation',
     { timeout: 60_000 },
@@ -513,7 +516,7 @@ describe('a fault in each DynamoDB request that a call or the purge sends', () =
     },
   );
 
-  it.each(Object.keys(OPERATIONS))('makes at least one request to DynamoDB: %s', (name) => {
+  it.each(Object.keys(OPERATIONS))('every tested call makes at least one request to DynamoDB: %s', (name) => {
     expect(requests.get(name)).not.toEqual([]);
   });
 });

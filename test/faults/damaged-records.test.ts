@@ -12,8 +12,9 @@ import { someOf } from '../support/generated.ts';
 import { DAY, inProcess, must, removal, startTable } from '../support/in-process.ts';
 
 /**
- * Row 65 for items on which no check depends: damages one attribute of one item, at every depth. Every call that reads
- * the item must still respond, every job must finish, and it must still be possible to delete and purge the Deployment.
+ * Row 65 of docs/faults.md, for items that no check needs. The tests damage one attribute of one item at a time. Every
+ * call that reads the item must still respond, every job must finish, and it must still be possible to delete and purge
+ * the Deployment.
  */
 const engine = await startTable();
 afterAll(() => engine.stop());
@@ -77,7 +78,7 @@ const USES: Record<string, () => Promise<unknown>> = {
   reconcile: () => reconcile(ownTable({ table, clock }), { table, clock, hasTime: always, log: () => {} }),
 };
 
-/** Deletes the Deployment and runs every job that follows. Returns the remaining items. */
+/** Deletes the Deployment, runs every job that follows, and returns the remaining items. */
 async function end(): Promise<string[]> {
   const deployment = await get({ pk: `DEPLOYMENT#${ID}`, sk: 'DEPLOYMENT' });
   must(await service.call('DELETE', `/deployments/${ID}`, admin), 204);
@@ -99,7 +100,7 @@ async function end(): Promise<string[]> {
   return left.flat().map(({ pk, sk }) => `${pk} ${sk}`);
 }
 
-/** The items of each kind, by the start of their keys. */
+/** The items of each kind, by the beginning of their keys. */
 const KINDS: Record<string, (item: Item) => boolean> = {
   'an idempotency record': ({ sk }) => String(sk).startsWith('IDEM#'),
   'a Deployment': ({ sk }) => sk === 'DEPLOYMENT',
@@ -132,7 +133,7 @@ beforeAll(async () => {
   world = await all();
 });
 
-describe('a malformed item', { timeout: 600_000 }, () => {
+describe('A malformed item stops neither calls nor jobs', { timeout: 600_000 }, () => {
   it.each(Object.keys(KINDS))(
     '#65: damage to %s does not stop any call or job, and the Deployment can be deleted and is purged',
     async (kind) => {
@@ -144,7 +145,7 @@ describe('a malformed item', { timeout: 600_000 }, () => {
         for (const one of await all()) await remove(one);
         for (const one of world) await put(one);
         await put(item);
-        // Rejected calls become events after their hour has ended.
+        // Rejected calls become events after the hour in which they happened.
         service.time.now = START + 2 * HOUR;
         for (const [name, use] of Object.entries(USES)) {
           const status = await use().catch((error) => String(error));
@@ -168,7 +169,7 @@ describe('a malformed item', { timeout: 600_000 }, () => {
       for (const { title, item } of titles) {
         await put(item);
         let passes = 0;
-        // The handler runs more often than once an hour.
+        // The handler of reconciliation is invoked more often than once an hour.
         service.time.now = START + 8 * DAY * 1000;
         for (let run = 0; run < 3; run++) {
           await reconcile(ownTable({ table, clock }), { table, clock, hasTime: always, log: () => passes++ });

@@ -11,8 +11,9 @@ import { inProcess, startTable } from '../support/in-process.ts';
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 /**
- * Row 65 for a followed table: damages one attribute of one registration, or of the item that stores the position of a
- * pass. The comparisons must finish, report the malformed item and still repair all other Deployments.
+ * Row 65 of docs/faults.md, for a followed table. The tests damage one attribute of a registration, or of the item that
+ * stores the position of a comparison. The comparisons must finish, report the malformed item and still repair all
+ * other Deployments.
  */
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
@@ -44,7 +45,7 @@ const follow = async (records: DynamoDBRecord[]) => {
   });
 };
 
-/** Two followed Deployments, `bad` and `gone`, with their rows. */
+/** Creates two followed Deployments, `bad` and `gone`, with their rows. */
 async function world(): Promise<Item> {
   for (const pk of partitions) {
     for (const { sk } of await service.partition(pk)) {
@@ -66,7 +67,7 @@ beforeEach(async () => {
   good = await world();
 });
 
-/** Row keys that the source's table cannot have. */
+/** Row keys that a followed table cannot have. */
 const KEYS: unknown[] = [
   {},
   { key: {} },
@@ -90,12 +91,14 @@ const damages = () => [
   ...KEYS.map((row) => ({ title: `row: ${JSON.stringify(row)}`, item: { ...good, row } })),
 ];
 /**
- * Reports whether the registration is well-formed but names a different row. This comparison cannot detect such damage.
+ * Reports whether the registration is well-formed but names a different row. The comparison cannot detect such damage.
  */
 const isOtherRow = ({ row }: Item) => isDeepStrictEqual(row, { key: { S: 'x' } });
 
-describe('a malformed registration for a followed row', { timeout: 600_000 }, () => {
-  it('#65: a malformed registration is counted and reported, deletes nothing, and does not stop the comparison of other registrations', async () => {
+describe('A malformed registration does not stop the comparison with the followed table', {
+  timeout: 600_000,
+}, () => {
+  it('#65: a malformed registration is counted and reported, deletes nothing, and does not stop the comparison of others', async () => {
     await platform.remove('gone');
     const gone = await service.partition('DEPLOYMENT#gone');
     const entries = await service.partition('DEPLOYMENTS');
@@ -119,7 +122,7 @@ describe('a malformed registration for a followed row', { timeout: 600_000 }, ()
     expect(faults).toEqual([]);
   });
 
-  it('#65: the comparison of rows replaces a malformed registration, so that the Deployment follows its row again', async () => {
+  it('#65: the comparison replaces a malformed registration, so that the Deployment follows its row again', async () => {
     const faults: string[] = [];
     for (const { title, item } of damages()) {
       await put(item);
@@ -132,7 +135,7 @@ describe('a malformed registration for a followed row', { timeout: 600_000 }, ()
     expect(faults).toEqual([]);
   });
 
-  it('#65: deleting a row deletes its Deployment even if the registration is malformed', async () => {
+  it('#65: deleting a row of the followed table deletes its Deployment even if the registration is malformed', async () => {
     const before = await Promise.all(partitions.map((pk) => service.partition(pk)));
     await platform.remove('bad');
     const records = await platform.records();
@@ -146,7 +149,9 @@ describe('a malformed registration for a followed row', { timeout: 600_000 }, ()
   });
 });
 
-describe('the malformed position of a row comparison', { timeout: 600_000 }, () => {
+describe('A malformed position does not stop the comparison with the followed table', {
+  timeout: 600_000,
+}, () => {
   const looks: Record<string, Look> = {
     ROWS: { name: 'ROWS', page: (after) => compareRows(after, comparison) },
     REGISTRATIONS: { name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) },
@@ -169,7 +174,7 @@ describe('the malformed position of a row comparison', { timeout: 600_000 }, () 
       const start = service.time.now;
       for (const { title, item } of positions) {
         await put(item);
-        // The handler runs more often than once an hour.
+        // The handler of the comparison is invoked more often than once an hour.
         service.time.now = start + 8 * 24 * 60 * 60 * 1000;
         let slices = 0;
         for (let run = 0; run < 3; run++) {

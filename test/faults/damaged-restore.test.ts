@@ -12,9 +12,9 @@ import type { CreatedKey } from '../support/stack.ts';
 import type { TestTable } from '../support/store.ts';
 
 /**
- * Row 65 for a restore: damages one attribute of one of a Deployment's items, in the backup or in the current table.
- * The restore must finish, restore the other Deployment, and keep every credential revoked that was revoked after the
- * backup.
+ * Row 65 of docs/faults.md, for a restore. The tests damage one attribute of one of a Deployment's items, in the backup
+ * or in the current table. The restore must finish, restore the other Deployment, and keep every credential revoked
+ * that was revoked after the backup.
  */
 const engine = await startTable();
 afterAll(() => engine.stop());
@@ -80,7 +80,7 @@ beforeAll(async () => {
   today = await itemsOf(table);
 });
 
-/** Restores into a separate table. @returns the problems found afterwards */
+/** Restores a backup into a separate table. @returns the problems that the test found in that table */
 async function faultsOf(title: string, from: Item[], into: Item[]): Promise<string[]> {
   const tables = [`from-${++sequence}`, `into-${sequence}`].map((tableName) => ({ ...table, tableName }));
   const [source, target] = tables as [TestTable, TestTable];
@@ -102,7 +102,7 @@ async function faultsOf(title: string, from: Item[], into: Item[]): Promise<stri
   const isGoodBack = after.some(
     ({ pk, sk, restoredBy }) => pk === 'DEPLOYMENT#good' && sk === 'DEPLOYMENT' && restoredBy,
   );
-  // The service uses the restored items, so exchanging each secret shows whether it is accepted.
+  // The service now uses the restored items, so exchanging each secret shows whether it is accepted.
   await clear();
   await putAll('keys', after);
   const working: string[] = [];
@@ -135,14 +135,14 @@ const KINDS: Record<string, Kind> = {
   'the event of a rotation': ({ pk, type }) => pk === 'EVENTS#bad' && type === 'api_key.rotated',
 };
 
-describe('a restore with a malformed item', { timeout: 600_000 }, () => {
+describe('A restore with a malformed item brings back no revoked access', { timeout: 600_000 }, () => {
   it.each(Object.keys(KINDS))(
     '#65: with damage to %s, a restore finishes, restores the other Deployment and brings back no revoked access',
     async (kind) => {
       const isOfKind = KINDS[kind] as Kind;
       const faults: string[] = [];
-      // The events in the current table count, not those in the backup. Without key items, nothing else shows a key's
-      // history.
+      // The events in the current table count, not those in the backup. If the key items are missing, only events show
+      // a key's history.
       const isEvent = kind.includes('event');
       const current = isEvent ? today.filter((item) => !isKeyOfBad(item)) : today;
       for (const where of isEvent ? ['today'] : ['backup', 'today']) {
@@ -158,7 +158,7 @@ describe('a restore with a malformed item', { timeout: 600_000 }, () => {
     },
   );
 
-  it('#65: a restore runs even when the record of an earlier restore is malformed', async () => {
+  it('#65: a restore runs even if the record of an earlier restore is malformed', async () => {
     const into = { ...table, tableName: 'recorded' };
     const from = { ...table, tableName: 'recorded-from' };
     for (const { tableName } of [from, into]) await makeTable(table.client as never, tableName);

@@ -16,9 +16,10 @@ import { inProcess, type Reply, startTable } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /**
- * Row 65: damages one attribute of one item that a check needs, with every kind of value that an attribute can have.
- * Then a call ends access, and afterwards the attribute is repaired. Once the service has acknowledged a call that ends
- * access, the access must not come back, before or after the repair. It must always be possible to revoke a key.
+ * Row 65 of docs/faults.md, for items that checks need. The tests damage one attribute of one item with every kind of
+ * value. Then a call ends access, and afterwards the attribute is repaired. Once the service has acknowledged a call
+ * that ends access, the access must not come back, before or after the repair. It must always be possible to revoke a
+ * key.
  */
 const engine = await startTable();
 const raw = new DynamoDBClient({
@@ -36,7 +37,7 @@ const admin = { as: 'admin' };
 const ID = 'damaged';
 type Item = Record<string, AttributeValue>;
 
-/** A missing attribute, or a value that has the wrong type, is empty or is out of range. */
+/** Values for a damaged attribute: none, or one that has the wrong type, is empty or is out of range. */
 const DAMAGES: (AttributeValue | undefined)[] = [
   undefined,
   { S: '' },
@@ -80,13 +81,13 @@ function damagedWithin(value: AttributeValue, damage: AttributeValue | undefined
 
 interface Damage {
   title: string;
-  /** The start of the sort key of the damaged item. */
+  /** The beginning of the damaged item's sort key. */
   of: string;
   name: string;
   value: AttributeValue | undefined;
 }
 
-/** Every kind of damage to every attribute of an item, including optional attributes. */
+/** Returns every kind of damage to every attribute of an item, including optional attributes. */
 function damagesOf(of: string, item: Item): Damage[] {
   const more = of === 'KEY#' ? ['leak', 'trust', 'notice', 'activeSince'] : [];
   return [...Object.keys(item).filter((name) => !isKeyName(name)), ...more].flatMap((name) => {
@@ -175,7 +176,7 @@ async function read(world: World, of: string): Promise<Item | undefined> {
   return (await raw.send(new GetItemCommand({ TableName: 'keys', Key, ConsistentRead: true }))).Item;
 }
 
-/** Repairs an attribute as an operator who finds the item in this state would. */
+/** Repairs a damaged attribute as an operator would who finds the item in this state. */
 async function repair(
   world: World,
   { of, name }: Damage,
@@ -191,7 +192,8 @@ async function repair(
 const keyPath = ({ key }: World) => `/deployments/${ID}/api-keys/${key.id}`;
 
 /**
- * Calls that end access, each with the credential that it invalidates: the token, the secret or the temporary token.
+ * Calls that end access, each with the credential that the call invalidates: the token, the secret or the temporary
+ * token.
  */
 type Ended = 'token' | 'secret' | 'temporary';
 interface Ending {
@@ -267,7 +269,7 @@ const ON: Record<string, Ended[]> = {
 const touching = (of: string) =>
   Object.entries(ENDINGS).filter(([, { ends }]) => ends.some((it) => ON[of]?.includes(it)));
 
-describe('a damaged item', { timeout: 600_000 }, () => {
+describe('A damaged item never brings back access that has ended', { timeout: 600_000 }, () => {
   it.each(Object.keys(ON))(
     '#65: with damage to %s, access that a call has ended does not come back, even after a repair',
     async (of) => {
@@ -311,7 +313,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     },
   );
 
-  it('#65: lists a damaged key as malformed, with its ID and creation time, whichever attribute is damaged', async () => {
+  it('#65: the key list marks a damaged key as malformed, with its ID and creation time, whichever attribute is damaged', async () => {
     const faults: string[] = [];
     for (const one of someOf(damagesOf('KEY#', itemOf(world, 'KEY#')))) {
       await damage(world, one);
@@ -331,7 +333,7 @@ describe('a damaged item', { timeout: 600_000 }, () => {
     expect(faults).toEqual([]);
   });
 
-  it('#65: keeps the key count correct when a malformed key is deleted, and never lets it become negative', async () => {
+  it('#65: deleting a malformed key keeps the key count correct, and the count never becomes negative', async () => {
     for (const keyCount of ['1', '0']) {
       const count = { title: '', of: 'DEPLOYMENT', name: 'keyCount', value: { N: keyCount } };
       await damage(world, count);

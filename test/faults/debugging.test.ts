@@ -17,7 +17,7 @@ import { makeCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { makeDeployment, runStack } from '../support/stack.ts';
 
-/** Every environment variable that makes Node.js or a bundled library log more than the service does. */
+/** Every environment variable that makes Node.js or a bundled library write additional logs. */
 const SWITCHES: Record<string, string> = {
   AWS_LAMBDA_LOG_LEVEL: 'TRACE',
   DEBUG: '*',
@@ -32,7 +32,7 @@ const SWITCHES: Record<string, string> = {
 const ROLE_NAME = 'etl-key-secret';
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
 const PLATFORM_TABLE = `arn:aws:dynamodb:us-east-1:${ACCOUNT}:table/platform-${randomUUID()}`;
-/** The service and a consumer's stack with a key in a secret. Together they contain every function. */
+/** The service and a consumer's stack with a DeploymentKeySecret, which together contain every function. */
 const withConsumer = kept(
   'debugging',
   async () => (context, outdir) =>
@@ -81,8 +81,8 @@ await once(cloudFormation, 'listening');
 afterAll(() => cloudFormation.close());
 
 /**
- * Sends a request as CloudFormation does.
- * @returns the response that it received
+ * Sends a request to the custom resource as CloudFormation does.
+ * @returns the response that the custom resource sent
  */
 async function askForSecret(RequestType: string, PhysicalResourceId?: string, more: object = {}) {
   const { port } = cloudFormation.address() as AddressInfo;
@@ -118,7 +118,7 @@ async function authorize(texts: string[]) {
   await stack.invoke('authorize', { type: 'TOKEN', authorizationToken: texts.join() }).catch(() => {});
 }
 
-it('#52: the list in this test contains every debugging switch in the bundled libraries', () => {
+it('#52: the tested debugging switches include every switch in the bundled libraries', () => {
   const named = functionNames().flatMap(
     (name) =>
       readFileSync(join(bundlesDirectory, name, 'index.js'), 'utf8').match(
@@ -129,7 +129,7 @@ it('#52: the list in this test contains every debugging switch in the bundled li
   expect([...new Set(named)].sort()).toEqual(Object.keys(ofLibraries));
 });
 
-it('#52: no function logs a secret in any form when every debugging switch is on, whether calls succeed or fail', {
+it('#52: no function logs a secret in any form if every debugging switch is on', {
   timeout: 300_000,
 }, async () => {
   const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
@@ -169,7 +169,7 @@ it('#52: no function logs a secret in any form when every debugging switch is on
 
   for (const name of functionNames()) {
     const written = stack.logs.text(name);
-    // These functions make no calls, so they log nothing.
+    // These functions make no calls to AWS, so their debugging switches log nothing.
     if (!['console', 'metadata', 'reference'].includes(name))
       expect(written, `${name} has run`).toMatch(/^\w+ \d+: /m);
     expect(tracesOf(canaries, written), name).toEqual([]);

@@ -10,7 +10,7 @@ const stack = await runStack();
 await makeDeployment(stack, 'inputs');
 const TOKENS = '/deployments/inputs/temporary-tokens';
 
-/** Signs in with this `sub`, in a token that looks as if the issuer had written it. */
+/** Signs in with this `sub`, in a token that looks like one from the issuer. */
 const signInAs = (sub: string, person: 'admin' | 'member' = 'member') =>
   stack.signIn(person, 'access', ({ payload }) => {
     payload.sub = sub;
@@ -30,7 +30,7 @@ const unprintable = fc.constantFrom(
   '\u2028',
   '😀',
 );
-/** Printable ASCII with one character that is not printable ASCII. */
+/** Generates printable ASCII text that contains one other character. */
 const malformedSub = fc
   .tuple(
     fc.string({ unit: fc.constantFrom(...characters(0x20, 0x7e)), maxLength: 40 }),
@@ -44,8 +44,8 @@ const longSub = fc.string({
   maxLength: 2048,
 });
 
-describe('#57: a sub', () => {
-  it('#57: returns 401 for a sign-in whose sub is not 1 to 255 printable ASCII characters', async () => {
+describe('#57: The service validates the sub claim of a sign-in', () => {
+  it('#57: returns 401 for a sign-in with a sub claim that is not 1 to 255 printable ASCII characters', async () => {
     const sub = fc.oneof({ weight: 3, arbitrary: malformedSub }, longSub, fc.constant(''));
     await fc.assert(
       fc.asyncProperty(sub, async (text) => {
@@ -72,7 +72,7 @@ describe('#57: a sub', () => {
     );
   });
 
-  it('#57: issues a temporary token for every printable sub, and /whoami returns that sub', async () => {
+  it('#57: issues a temporary token for every printable sub claim, and /whoami returns that sub', async () => {
     await fc.assert(
       fc.asyncProperty(printable, async (sub) => {
         const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
@@ -81,8 +81,8 @@ describe('#57: a sub', () => {
           token: issued.json.access_token,
         });
         expect([status, json.principalId]).toStrictEqual([200, sub]);
-        // Recipients trim headers, so a `sub` with leading or trailing spaces would look like a different person's
-        // `sub`.
+        // HTTP recipients trim header values, so a `sub` with leading or trailing spaces would look like another
+        // person's.
         expect(headers['x-principal-id']).toBe(sub === sub.trim() ? sub : undefined);
       }),
       { numRuns: sample(100) },
@@ -108,7 +108,7 @@ describe('#57: a sub', () => {
   });
 });
 
-describe('#57: a person whose sub is the name of a job', () => {
+describe('#57: A person whose sub is the name of a job is not mistaken for the job', () => {
   it.each(['purge', 'restore', 'source', 'sweep', 'anonymous', 'system'])(
     '#57: events from the API and the event bus show a person whose sub is the name of a job as a person: %s',
     async (sub) => {
@@ -152,7 +152,7 @@ describe('#57: a person whose sub is the name of a job', () => {
   });
 });
 
-/** Returns all characters between two codes, inclusive. */
+/** Returns all characters between two code points, inclusive. */
 function characters(first: number, last: number): string[] {
   return Array.from({ length: last - first + 1 }, (_, at) => String.fromCharCode(first + at));
 }

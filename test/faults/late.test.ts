@@ -15,8 +15,8 @@ import type { CreatedKey } from '../support/stack.ts';
 import type { TestTable } from '../support/store.ts';
 
 /**
- * The proxy holds back the first attempt of a write. The service repeats the write, the result is revoked, and only
- * then does the first attempt reach the table. No revoked credential may become valid again.
+ * The proxy holds back the first attempt of a write. The service repeats the write, someone revokes the result, and
+ * only then does the first attempt reach the table. No revoked credential may become valid again.
  */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
@@ -24,7 +24,7 @@ afterAll(async () => {
   await proxy.stop();
   await engine.stop();
 });
-// The random pauses before further attempts are short here.
+// The random pauses before further attempts are shortened here.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 const ISSUER = 'https://issuer.test';
@@ -36,7 +36,7 @@ const claims = {
 };
 const trust = { issuers: [ISSUER], verify: async () => ({ claims }) };
 const rules = { slideInterval: 0 };
-/** Client for the test's own setup, revocations and checks; none of its calls are held back. */
+/** Client for the test's own setup, revocations and checks. The proxy does not hold back its calls. */
 const calm = inProcess(engine, { trust, rules });
 const service = (attempts: number) =>
   inProcess(engine, {
@@ -57,7 +57,7 @@ interface World {
   disabled: CreatedKey;
   /** The ID of a key with trust rules. */
   trusting: string;
-  /** A token whose expiry the next use must extend. */
+  /** A token that must be extended at its next use. */
   token: string;
 }
 
@@ -269,7 +269,7 @@ async function isAccepted({ token, secret }: Given): Promise<boolean[]> {
   ];
 }
 
-/** The positions of the writes among the call's requests. */
+/** Returns the positions of the writes among the call's requests. */
 async function writesOf({ make }: Trial): Promise<number[]> {
   const world = await newWorld();
   const watch = proxy.holdBack(world.id, -1);

@@ -31,8 +31,8 @@ const NONE = {
   ],
 };
 
-describe('POST /leaks', () => {
-  it.each(CONTEXTS)('#51: disables the key when a leak report contains its secret %s', async (name, put) => {
+describe('POST /leaks finds credentials in a text and revokes them', () => {
+  it.each(CONTEXTS)('#51: a leak report disables the key whose secret it contains %s', async (name, put) => {
     const ofContext = DEPLOYMENTS[name.length % DEPLOYMENTS.length] ?? '';
     const key = await makeKey(service, ofContext);
     expect((await exchange(service, key)).status).toBe(200);
@@ -54,14 +54,14 @@ describe('POST /leaks', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('#51: a leak report handles up to 20 different credentials, even if its text repeats them', async () => {
+  it('#51: a leak report revokes up to 20 different credentials, even if its text repeats them', async () => {
     const keys = await makeKeys(20);
     const text = [...keys, ...keys].map(({ secret }) => secret).join('');
     expect((await report(text)).status).toBe(202);
     expect(await statusesOf(keys)).toEqual(Array(20).fill(401));
   });
 
-  it('#51: rejects a leak report with more than 20 different credentials without handling any of them', async () => {
+  it('#51: a leak report with more than 20 different credentials is rejected and revokes none of them', async () => {
     const keys = await makeKeys(21);
     const rule = 'must contain at most 20 different secrets and tokens; send the others in another report';
     const reply = await report(keys.map(({ secret }) => secret).join('\n'));
@@ -72,7 +72,7 @@ describe('POST /leaks', () => {
     expect(await statusesOf(keys)).toEqual(Array(21).fill(200));
   });
 
-  it('#51: accepts a leak report of up to 32 KiB in UTF-8, and rejects a longer one without handling it', async () => {
+  it('#51: a leak report of up to 32 KiB in UTF-8 is accepted, and a longer one is rejected', async () => {
     const [key, other] = (await makeKeys(2)) as [CreatedKey, CreatedKey];
     const rule = 'must be 1 to 32768 bytes of text in UTF-8';
     const filled = (secret: string, bytes: number) =>
@@ -86,7 +86,7 @@ describe('POST /leaks', () => {
     expect(await statusesOf([key, other])).toEqual([401, 200]);
   });
 
-  it('#51: returns 400 for a leak report without a credential', async () => {
+  it('#51: POST /leaks returns 400 for a leak report without a credential', async () => {
     const key = await makeKey(service, 'etl');
     const texts = [
       'hunter2',
@@ -108,7 +108,7 @@ describe('POST /leaks', () => {
     expect((await exchange(service, key)).status).toBe(200);
   });
 
-  it('#51: returns 202 for a leak report with credentials that are unknown, revoked or already reported', async () => {
+  it('#51: POST /leaks returns 202 for credentials that are unknown, revoked or already reported', async () => {
     const key = await makeKey(service, 'etl');
     const unknown = (['secret', 'token', 'temporary'] as const).map((kind) =>
       formatCredential({ kind, deploymentId: 'etl', ulid: ULID }, '0'.repeat(43)),
@@ -119,11 +119,11 @@ describe('POST /leaks', () => {
   });
 });
 
-describe('a leak report with a credential that cannot be handled', async () => {
+describe('POST /leaks revokes as many of the reported credentials as it can', async () => {
   const engine = await startTable();
   afterAll(() => engine.stop());
 
-  it('#51: when one credential in a leak report cannot be handled, the service handles the others and returns 503, and a repeated report handles the rest', async () => {
+  it('#51: if one credential in a leak report cannot be revoked, the service revokes the others and returns 503', async () => {
     let broken = '';
     const app = inProcess(engine, {
       around: (when, command) => {
@@ -145,7 +145,7 @@ describe('a leak report with a credential that cannot be handled', async () => {
     expect(events).toHaveLength(12);
   });
 
-  it('#51: when a leak report runs out of time, the service returns 503 instead of starting with another credential', async () => {
+  it('#51: if a leak report runs out of time, the service returns 503 instead of starting with another credential', async () => {
     let reads = 0;
     const app = inProcess(engine, { around: (when) => void (when === 'before' && reads++) });
     const unknown = Array.from({ length: 20 }, (_, n) =>

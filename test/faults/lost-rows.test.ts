@@ -9,7 +9,7 @@ import { restoration } from '../support/interrupted.ts';
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
-/** Row 66: the section "The platform's table lost rows" of docs/runbook.md, step by step. */
+/** Row 66 of docs/faults.md: follows the section "The platform's table lost rows" of docs/runbook.md, step by step. */
 const engine = await startTable();
 afterAll(() => engine.stop());
 const platform = await makePlatformTable(engine.endpoint);
@@ -45,7 +45,7 @@ const prune = async (isDryRun: boolean, of = table) => {
   });
   return deleted;
 };
-/** Creates the table that point-in-time recovery would create now. @returns the options of its restore */
+/** Creates the table that point-in-time recovery would create at this time. @returns the options for restoring it */
 const backUp = async (tableName: string) => {
   const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
   await makeTable(table.client as never, tableName);
@@ -65,38 +65,38 @@ beforeAll(async () => {
   for (const id of IDS) keys.push(await service.makeKey(id));
 });
 
-describe('a followed table that lost its rows by mistake', () => {
-  it("#66: the runbook's steps bring back all Deployments with their keys after a followed table lost rows by mistake", async () => {
+describe('The runbook repairs a followed table that lost its rows by mistake', () => {
+  it("#66: the runbook's steps bring back all Deployments and their keys after a followed table lost rows by mistake", async () => {
     const options = await backUp('restored');
     service.time.now += 60 * 60_000;
     for (const id of IDS) await platform.remove(id);
     await follow();
     expect(await works()).toEqual(IDS.slice(3));
 
-    // Step 2: point-in-time recovery creates a table, and the restore ignores the deletions.
+    // Step 2 of the runbook: point-in-time recovery creates a table, and the restore ignores the deletions.
     const report = await restore({ ...options, ignored: ['source'] });
     expect(report).toMatchObject({ otherLives: [], counts: { 'keys restored': 8, 'keys disabled': 0 } });
     expect(await works()).toEqual(IDS);
 
-    // Step 3.
+    // Step 3 of the runbook.
     for (const id of IDS) await platform.put(rowOf(id));
     await follow();
     expect(await works()).toEqual(IDS);
 
-    // Step 4.
+    // Step 4 of the runbook.
     expect(await prune(true)).toEqual([]);
     expect(await prune(false)).toEqual([]);
     expect(await works()).toEqual(IDS);
     expect(await service.partition('PURGES')).toEqual([]);
 
-    // From now on, the service again applies changes in the rows to these Deployments.
+    // From now on, the service applies changes in the rows to these Deployments again.
     service.time.now += 2 * DAY;
     await platform.remove('a');
     await follow();
     expect((await works()).length).toBe(7);
   });
 
-  it('#66: a row that is not put back is listed and its Deployment deleted, after a restore that ignores the deletions by the followed table', async () => {
+  it('#66: a Deployment whose row stays missing is listed and deleted if a restore ignored deletions by the followed table', async () => {
     service.time.now += 2 * DAY;
     const options = await backUp('restored-2');
     const before = await registrationOf('b');
@@ -107,7 +107,7 @@ describe('a followed table that lost its rows by mistake', () => {
     const deleted = await registrationOf('b');
     expect(deleted).toMatchObject({ isPresent: false, expiresAt: expect.any(Number) });
 
-    // A dry run, and a restore that repeats the deletions, leave the registrations as they are.
+    // Neither a dry run nor a restore that repeats the deletions changes the registrations.
     await restore({ ...options, ignored: ['source'], isDryRun: true });
     expect(await registrationOf('b')).toEqual(deleted);
     expect(await restore(options)).toMatchObject({ counts: { 'Deployments deleted since': 2 } });
@@ -122,7 +122,7 @@ describe('a followed table that lost its rows by mistake', () => {
     await restore(again);
     expect(await registrationOf('b')).toEqual(restored);
 
-    // The service is still stopped: it reads the stream only after the confirmation.
+    // The service is still stopped. It reads the stream only after the confirmation.
     await platform.put(rowOf('c'));
     expect(await works()).toEqual(IDS.slice(1));
     expect(await prune(true)).toEqual(['deleted b']);
@@ -132,7 +132,7 @@ describe('a followed table that lost its rows by mistake', () => {
     expect(await prune(true)).toEqual([]);
   });
 
-  it("#66: a restore replaces a lost or malformed registration with the backup's, so that a row that stays away is found", async () => {
+  it('#66: a restore replaces a lost or malformed registration with the one in the backup', async () => {
     service.time.now += 2 * DAY;
     const options = await backUp('restored-3');
     service.time.now += 60 * 60_000;
@@ -150,7 +150,7 @@ describe('a followed table that lost its rows by mistake', () => {
       // The malformed item still says which change was applied last, so that no older change is applied again.
       if (Item) expect((await registrationOf('c')).lastChange).toBe(deleted.lastChange);
     }
-    // Without any registration, the report names the Deployment.
+    // The report names the Deployment because it has no registration at all.
     for (const TableName of ['keys', 'restored-3']) {
       await table.client.send(new DeleteCommand({ TableName, Key }));
     }
@@ -159,7 +159,7 @@ describe('a followed table that lost its rows by mistake', () => {
     expect(await registrationOf('c')).toBeUndefined();
   });
 
-  it('#66: a restore to a new table, without the events since the backup, also finds that a row was deleted', async () => {
+  it('#66: a restore to a new table detects a deleted row even without the events since the backup', async () => {
     const options = await backUp('restored-4');
     await platform.remove('d');
     await makeTable(table.client as never, 'new');

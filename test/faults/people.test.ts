@@ -60,7 +60,7 @@ beforeEach(async () => {
   calls = [];
 });
 
-/** A time in whole seconds, at which a sign-in is `after` milliseconds later than the current time. */
+/** A time in whole seconds, from which a sign-in is `after` milliseconds later than the current time. */
 const signedIn = (after = 0) => ({
   auth_time: (service.time.now + after) / 1000,
   iat: (service.time.now + after) / 1000,
@@ -82,8 +82,8 @@ const newKey = async (options = as(), body: object = { name: 'ci' }) =>
   must(await service.call('POST', keys(), { ...options, json: body }), 201).json;
 const person = async () => (await service.partition(personKey({ issuer: ISSUER, sub }).pk))[0];
 
-describe("#63: ending a person's access", () => {
-  it("#63: ending a person's access rejects their temporary tokens and earlier sign-ins in every Deployment from the next call on", async () => {
+describe("#63: Administrators can end a person's access", () => {
+  it("#63: the call that ends a person's access also invalidates their temporary tokens and earlier sign-ins", async () => {
     const other = `${id}-other`;
     await service.register(other);
     const one = await temporaryToken();
@@ -113,7 +113,7 @@ describe("#63: ending a person's access", () => {
     expect((await service.call('GET', '/deployments', { as: 'eve' })).status).toBe(200);
   });
 
-  it("#63: ending a person's access costs one write, no matter how many temporary tokens they have", async () => {
+  it("#63: ending a person's access costs one write, no matter how many temporary tokens the person has", async () => {
     const { generation } = (await service.partition(`DEPLOYMENT#${id}`))[0] as { generation: string };
     const tokens = Array.from({ length: 50 }, (_, n) => String(n).padStart(43, 'h'));
     for (const hash of tokens) {
@@ -127,7 +127,7 @@ describe("#63: ending a person's access", () => {
     ).toHaveLength(50);
   });
 
-  it("#63: rejects sign-ins until 5 seconds after the person's access ended, and accepts later sign-ins", async () => {
+  it('#63: a person can sign in again 5 seconds after their access ended', async () => {
     must(await end(), 202);
     const at = (after: number) => service.call('GET', '/deployments', as({ claims: signedIn(after) }));
     const boundary = 5000 - (service.time.now % 1000);
@@ -168,7 +168,7 @@ describe("#63: ending a person's access", () => {
     expect((await service.call('GET', '/deployments', as({ claims }))).status).toBe(401);
   });
 
-  it('#63: rejects every sign-in of a blocked person until an administrator restores access', async () => {
+  it('#63: every sign-in of a blocked person is rejected until an administrator restores access', async () => {
     const token = await temporaryToken();
     must(await end({ block: true }), 202);
     const later = () => service.call('GET', '/deployments', as({ claims: signedIn(3_600_000) }));
@@ -182,7 +182,7 @@ describe("#63: ending a person's access", () => {
     expect((await service.call('GET', '/deployments', as())).status).toBe(401);
   });
 
-  it('#63: ending access again never moves the recorded time backward', async () => {
+  it("#63: ending a person's access again never moves the recorded time backward", async () => {
     const moments: string[] = [];
     for (const step of [0, 10_000, -60_000, 5_000]) {
       service.time.now += step;
@@ -223,7 +223,7 @@ describe("#63: ending a person's access", () => {
   });
 });
 
-/** A person's actions, each with the call that performs the action and a check that the action had no effect. */
+/** Actions of a person, each with a call that performs the action and a check that the action had no effect. */
 const GIFTS: [string, (key: { id: string }) => Promise<Reply>][] = [
   ['creating a key', () => service.call('POST', keys(), { ...as(), json: { name: 'mine' } })],
   ['rotating a key', ({ id: of }) => service.call('POST', `${keys()}/${of}/rotate`, { ...as(), json: {} })],
@@ -247,9 +247,9 @@ const GIFTS: [string, (key: { id: string }) => Promise<Reply>][] = [
   ],
 ];
 
-describe("#63: ending access while the person's calls are in flight", () => {
+describe("#63: Calls in flight have no effect after a person's access has ended", () => {
   it.each(GIFTS)(
-    "#63: %s has no effect when the caller's access ends before or after any of its reads",
+    "#63: %s has no effect if the caller's access ends before or after any of its reads",
     async (_, call) => {
       for (const when of ['before', 'after'] as const) {
         for (let at = 0; at < 6; at++) {
@@ -273,7 +273,7 @@ describe("#63: ending access while the person's calls are in flight", () => {
           const reply = await call(key);
           const isDone = reply.status < 300;
           interruption = undefined;
-          // The call may succeed only if it wrote its changes before access ended.
+          // The call may succeed only if it wrote its changes before the person's access ended.
           const order = isEnded ? calls.lastIndexOf('TransactWriteItems') : -1;
           const [own] = [calls.indexOf('TransactWriteItems')];
           const hasWrittenFirst = isEnded && isDone && own < order;
@@ -293,7 +293,7 @@ describe("#63: ending access while the person's calls are in flight", () => {
     else expect(issued.status).toBe(401);
   });
 
-  it("#63: denies a check when the person's access ends before the check reads their record", async () => {
+  it("#63: a call is denied if the person's access ends before the authorizer reads the person's record", async () => {
     const token = await temporaryToken();
     calls = [];
     interruption = { at: 0, when: 'after', act: async () => void must(await end(), 202) };
@@ -310,7 +310,7 @@ describe("#63: ending access while the person's calls are in flight", () => {
       expect([path, reply.status]).toStrictEqual([path, 401]);
     }
     expect((await find()).blocked).toBe(true);
-    // The other tests register their Deployments as this administrator.
+    // The other tests register their Deployments as this administrator, so restore the access.
     await deleteItem(service.table, { Key: personKey({ issuer: ISSUER, sub: 'admin' }) });
   });
 
@@ -325,7 +325,7 @@ describe("#63: ending access while the person's calls are in flight", () => {
   }
 });
 
-describe("#63: the job that handles a person's keys after their access ended", () => {
+describe('#63: A job handles the keys of a person whose access has ended', () => {
   const listed = async (): Promise<Record<string, [reasons: string[], disabled: boolean]>> =>
     Object.fromEntries(
       (await find()).keys.map((key: { id: string; reasons: string[]; disabled: boolean }) => [
@@ -334,7 +334,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
       ]),
     );
 
-  it('#63: the job reports the keys that the person created, whose secret they received or whose trust rules they set, and disables none of them', async () => {
+  it("#63: in report mode, the job for ended access lists the person's keys and disables none of them", async () => {
     const created = await newKey();
     const foreign = await newKey({ as: 'eve' });
     const rotated = await newKey({ as: 'eve' });
@@ -342,7 +342,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
       await service.call('POST', `${keys()}/${rotated.id}/rotate`, { ...as(), json: { retireOld: 3600 } }),
       200,
     );
-    // Someone else rotates the key again, but the person's secret is still accepted.
+    // Someone else rotates the key again, but the old secret, which the person knows, is still accepted.
     must(
       await service.call('POST', `${keys()}/${created.id}/rotate`, { as: 'eve', json: { retireOld: 'now' } }),
       200,
@@ -360,7 +360,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     }
   });
 
-  it("#63: the job disables the person's keys, continues where the previous run ran out of time, and never enables a key", async () => {
+  it("#63: the job for ended access disables the person's keys, and continues where an earlier run ran out of time", async () => {
     const deployments = [id, `${id}-b`, `${id}-c`];
     const made: string[] = [];
     for (const of of deployments) {
@@ -384,7 +384,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect(await service.use(token)).toBe(401);
   });
 
-  it('#63: the job runs out of time within a Deployment, and later runs count each of its keys once', async () => {
+  it('#63: if the job for ended access runs out of time within a Deployment, later runs still count each key once', async () => {
     const made = [await newKey(), await newKey(), await newKey()];
     const { port } = service.table;
     let hasTime = true;
@@ -394,7 +394,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     try {
       service.table.port = async (operation, input, timeout) => {
         const outcome = await port(operation, input, timeout);
-        // The job's only transactions disable a key, or finish the job.
+        // The job's only transactions disable a key or finish the job.
         if (operation === 'TransactWriteItems') hasTime = false;
         return outcome;
       };
@@ -419,7 +419,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect(Object.values(await listed())).toStrictEqual(made.map(() => [['created', 'secret'], true]));
   });
 
-  it('#63: the job counts each key that it has recorded, even if the key was deleted before the job finished', async () => {
+  it('#63: the job for ended access counts a key that it has recorded even if the key is then deleted', async () => {
     const made = [await newKey(), await newKey(), await newKey()];
     // The job records keys in the order of their IDs.
     const [first] = made.map(({ id }) => id).sort();
@@ -432,7 +432,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect((await find()).job).toMatchObject({ status: 'finished', found: 3, disabled: 0 });
   });
 
-  it('#63: the job does not disable a key that somebody else has since re-enabled, but disables a key that the person re-enabled', async () => {
+  it('#63: the job for ended access disables a re-enabled key only if the person re-enabled it', async () => {
     const [one, two, three] = [await newKey(), await newKey(), await newKey()];
     must(await end({ keys: 'disable' }), 202);
     const enable = async (key: string, options: InProcessCall) => {
@@ -454,7 +454,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect(json.enabled).toBe(true);
   });
 
-  it('#63: the job disables each key once, and finishes when it runs again after a crash during any call to the table', async () => {
+  it('#63: the job for ended access disables each key once, even if it crashes during any call to the table and runs again', async () => {
     for (let at = 0; at < 12; at++) {
       sub = `crash-${count}-${at}`;
       const key = await newKey();
@@ -486,7 +486,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     ...more,
   });
 
-  it('#63: the schedule picks up a job whose message was lost', async () => {
+  it('#63: the schedule starts a job for ended access whose message was lost', async () => {
     await newKey();
     must(await end({ keys: 'disable' }), 202);
     service.jobs.length = 0;
@@ -495,7 +495,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect(await marks()).toStrictEqual([]);
   });
 
-  it('#63: the schedule picks up a job even if the job for another person fails', async () => {
+  it('#63: the schedule starts the job for one person even if the job for another person fails', async () => {
     const subs = [`${sub}-a`, `${sub}-b`];
     for (const one of subs) must(await admin('POST', '/people/end-access', { sub: one }), 202);
     service.jobs.length = 0;
@@ -512,7 +512,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect([await statusOf(first), await marks()]).toStrictEqual(['finished', []]);
   });
 
-  it("#63: the job deletes its mark when the person's record was deleted by hand, and keeps the mark when the record is malformed", async () => {
+  it("#63: the job for ended access deletes its mark if the person's record is gone, but not if the record is malformed", async () => {
     const key = personKey({ issuer: ISSUER, sub });
     must(await end(), 202);
     const record = await person();
@@ -524,7 +524,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect(await marks()).toStrictEqual([]);
   });
 
-  it("#63: the job deletes its mark when the person's record shows that the job has finished", async () => {
+  it("#63: the job for ended access deletes its mark if the person's record shows that the job has finished", async () => {
     const key = personKey({ issuer: ISSUER, sub });
     must(await end(), 202);
     const [mark] = await marks();
@@ -534,7 +534,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect([await marks(), (await person())?.pk]).toStrictEqual([[], key.pk]);
   });
 
-  it("#63: the job keeps the mark of a later run when the person's record was deleted and access was then ended again", async () => {
+  it('#63: the job for ended access keeps the mark of a later run if access has been ended again', async () => {
     must(await end(), 202);
     await deleteItem(service.table, { Key: personKey({ issuer: ISSUER, sub }) });
     interruption = { at: 1, when: 'after', act: async () => void must(await end({ keys: 'disable' }), 202) };
@@ -545,7 +545,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     expect([(await find()).job.status, await marks()]).toStrictEqual(['finished', []]);
   });
 
-  it('#63: the job stays finished when a concurrent second run runs out of time', async () => {
+  it('#63: the job for ended access stays finished if a concurrent second run runs out of time', async () => {
     await newKey();
     must(await end({ keys: 'disable' }), 202);
     const deferred: object[] = [];
@@ -567,7 +567,7 @@ describe("#63: the job that handles a person's keys after their access ended", (
     ]);
   });
 
-  it('#63: the job still disables keys when access is ended again in report-only mode before the job has finished', async () => {
+  it('#63: the job for ended access still disables keys if access is ended again in report mode', async () => {
     const key = await newKey();
     must(await end({ keys: 'disable' }), 202);
     expect(must(await end(), 202).json.job.keys).toBe('disable');
@@ -576,8 +576,8 @@ describe("#63: the job that handles a person's keys after their access ended", (
   });
 });
 
-describe("#45: a restore from a backup that was made before the person's access ended", () => {
-  /** Copies the service's table. */
+describe('#45: A restore from an older backup does not give a person access again', () => {
+  /** Returns a copy of the service's table. */
   async function backedUp(): Promise<Table> {
     const tableName = `backup-${sub}`;
     await makeTable(service.table.client as never, tableName);
@@ -614,7 +614,7 @@ describe("#45: a restore from a backup that was made before the person's access 
     expect((await service.call('GET', '/deployments', as({ claims: signedIn() }))).status).toBe(200);
   });
 
-  it("#45: a restore keeps a person blocked when the table has lost the person's record", async () => {
+  it("#45: a restore keeps a person blocked even if the table has lost the person's record", async () => {
     const backup = await backedUp();
     const point = service.time.now;
     must(await end({ block: true }), 202);
@@ -624,7 +624,7 @@ describe("#45: a restore from a backup that was made before the person's access 
     expect((await service.call('GET', '/deployments', as({ claims: signedIn() }))).status).toBe(401);
   });
 
-  it('#45: a restore keeps the later time when the current record has an earlier time', async () => {
+  it("#45: a restore keeps the later of two times at which a person's access ended", async () => {
     must(await end(), 202);
     const today = await person();
     service.time.now += 600_000;
@@ -640,14 +640,14 @@ describe("#45: a restore from a backup that was made before the person's access 
   });
 });
 
-describe("#63: a person's record", () => {
+describe('#63: The record of a person decides about sign-ins and temporary tokens', () => {
   it.each([
     ['endedAt', 'x'],
     ['endedAt', undefined],
     ['blocked', 'no'],
     ['blocked', undefined],
   ])(
-    "#65: a person's record whose %s is malformed (%j) makes the service reject their tokens and sign-ins, and can be replaced",
+    "#65: a person's record whose %s is malformed (%j) makes the service reject the person, and can be replaced",
     async (name, value) => {
       const token = await temporaryToken();
       const key = { issuer: ISSUER, sub };
@@ -664,7 +664,7 @@ describe("#63: a person's record", () => {
     },
   );
 
-  it('#63: rejects a temporary token from an earlier version, which did not record the time of the sign-in', async () => {
+  it('#63: a temporary token from an earlier version, which did not record the time of the sign-in, is rejected', async () => {
     const token = await temporaryToken();
     const items = await service.partition(`DEPLOYMENT#${id}`);
     const {
@@ -688,7 +688,7 @@ describe("#63: a person's record", () => {
     expect((await introspect()).json).toStrictEqual({ active: false });
   });
 
-  it("#63: administrators can list people's records, and events about people have their own partition", async () => {
+  it('#63: administrators can list the records of people, and events about people have their own partition', async () => {
     must(await end({ block: true }), 202);
     must(await admin('POST', '/people/restore-access', { sub }), 200);
     await service.findKeys();
@@ -709,7 +709,7 @@ describe("#63: a person's record", () => {
     expect(Object.keys(own[0].data)).not.toContain('deploymentId');
   });
 
-  it('#63: returns no record for a person whose access was never ended, and restoring their access changes nothing', async () => {
+  it('#63: a person whose access was never ended has no record, and restoring their access changes nothing', async () => {
     expect(await find()).toStrictEqual({ sub, blocked: false, keys: [] });
     expect(must(await admin('POST', '/people/restore-access', { sub }), 200).json).toStrictEqual({
       sub,
@@ -718,7 +718,7 @@ describe("#63: a person's record", () => {
     expect(await person()).toBeUndefined();
   });
 
-  it("#63: reading the person's record adds one read to a check of a temporary token, and none to a check of an access token", async () => {
+  it("#63: checking a temporary token costs one more read for the person's record, and checking an access token does not", async () => {
     const token = await service.swap({ ...(await newKey()), scopes: [] });
     const temporary = await temporaryToken();
     calls = [];

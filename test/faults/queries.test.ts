@@ -16,7 +16,7 @@ const stack = await runStack({
 /** A sign-in code from an issuer. Such a code has no format that redaction could recognise. */
 const code = randomBytes(24).toString('hex');
 
-/** Returns all encodings of a string in which it could appear in an output. */
+/** Returns all encodings of a string in which the string could appear in an output. */
 const formsOf = (text: string) => [
   text,
   Buffer.from(text).toString('base64').slice(2, -4),
@@ -24,7 +24,7 @@ const formsOf = (text: string) => [
   encodeURIComponent(text),
 ];
 
-describe('a request with tokens and sign-in codes in its query string and referrer', () => {
+describe('#50: Logs contain no credentials from query strings or referrers', () => {
   it('#50: no log contains tokens or sign-in codes from the query string or referrer, for any route and response', {
     timeout: 120_000,
   }, async () => {

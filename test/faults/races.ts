@@ -10,10 +10,10 @@ import type { CreatedKey } from '../support/stack.ts';
  * the state is invalid. The services of the two operations use separate connections and start with small random delays.
  */
 export interface Race {
-  /** The title, with the number of the row in docs/faults.md if the race has a row there. */
+  /** The title of the race. It begins with the number of the race's row in docs/faults.md, if there is such a row. */
   title: string;
   run: (racers: Racers) => Promise<string>;
-  /** Pattern of the allowed outcomes. */
+  /** Pattern that every outcome must match. */
   ends: RegExp;
 }
 
@@ -36,7 +36,7 @@ const after = async <T>(call: () => Promise<T>): Promise<T> => {
 const fail = (text: string): never => {
   throw new Error(text);
 };
-/** Processes a record as Lambda does: repeatedly, until it succeeds. */
+/** Processes a stream record as Lambda does: repeatedly, until the processing succeeds. */
 async function purged({ purge }: InProcess, record: DynamoDBRecord): Promise<void> {
   for (let tries = 1; ; tries++) {
     const { batchItemFailures } = await purgeFromStream([record], () => true, purge);
@@ -186,7 +186,7 @@ export const RACES: Race[] = [
       await calm.register(id);
       const token = await calm.swap(await calm.makeKey(id));
       calm.time.now = a.time.now;
-      // Half of the workers have clocks that are ten seconds slow, so their writes have older times.
+      // Half of the workers have clocks that are ten seconds slow, so these workers write older times.
       b.time.now = a.time.now - 10_000;
       const replies = await Promise.all(
         Array.from({ length: 100 }, (_, n) => (n % 2 ? a : b)).map((one) =>

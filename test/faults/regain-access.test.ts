@@ -20,8 +20,8 @@ import {
 import { restoration } from '../support/interrupted.ts';
 
 /**
- * Attempts of people whose access was ended to keep or regain access. Row 63 of docs/faults.md. The people are mallory, a
- * member; rogue, an administrator; and banned, a member who is also blocked.
+ * Row 63 of docs/faults.md: attempts of people whose access was ended to keep or regain access. The people are mallory,
+ * a member; rogue, an administrator; and banned, a member who is also blocked.
  */
 const PLATFORM = 'arn:aws:iam::111122223333:role/platform';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -31,7 +31,7 @@ const ci = await startCiIssuer();
 const engine = await startTable();
 afterAll(() => engine.stop());
 const verify = openIssuers(() => service.time.now, { issuers: [] });
-/** Runs before or after the next call to the table whose number is `at`. */
+/** Runs before or after call number `at` to the table, counted from when it is set. */
 let interruption: { at: number; when: 'before' | 'after'; act: () => Promise<void> } | undefined;
 const service = inProcess(engine, {
   watchesChecks: true,
@@ -47,7 +47,7 @@ const service = inProcess(engine, {
 });
 
 const seconds = () => Math.floor(service.time.now / 1000);
-/** The times of the sign-in that the attackers use, before their access ends. */
+/** The times of the sign-in that the attackers use. The sign-in happened before their access ended. */
 const signedIn = { auth_time: seconds() - 60, iat: seconds() - 60 };
 const ADMINISTRATOR = { groups: ['platform-admins'] };
 const asMallory = (claims: object = {}): InProcessCall => ({
@@ -89,7 +89,7 @@ const presentCi = async (key: { id: string }, sub: string) =>
     },
   });
 const whoami = (token: string) => service.call('GET', '/whoami', { token });
-/** The response of an HTTP API behind the authorizer. */
+/** A response of an HTTP API behind the authorizer. */
 const authorized = async (token: string): Promise<Reply> => {
   const event = httpEvent({ headers: { authorization: `Bearer ${token}` } });
   const answer = await service.authorize(event as never);
@@ -113,7 +113,7 @@ interface Held {
   pipeline: Secret;
   opened: Secret;
   ofRogue: Secret;
-  /** A key of another person, which keeps working. */
+  /** A key of another person, which must keep working. */
   ofEve: Secret;
   accessToken: string;
   ciToken: string;
@@ -125,7 +125,7 @@ interface Held {
 }
 let held: Held;
 
-/** All items of the service's table. */
+/** Returns all items of the service's table. */
 async function everything(): Promise<Record<string, unknown>[]> {
   const { Items = [], LastEvaluatedKey } = await service.table.client.send(
     new ScanCommand({ TableName: 'keys', ConsistentRead: true }),
@@ -144,7 +144,7 @@ beforeAll(async () => {
   const ofEve = await create(eve);
   must(await patch(opened, asMallory(), { trust: [{ issuer: ci.url, claims: { sub: 'mallory' } }] }), 200);
   must(await patch(switchedOff, asMallory(), { enabled: false }), 200);
-  // Only a later decision of someone else keeps a key enabled.
+  // A key may be enabled only because someone else later decided so.
   for (const enabled of [false, true]) must(await patch(own, eve, { enabled }), 200);
   const { id } = await create(eve);
   const rotation = { ...asMallory(), ...once('rotate') };
@@ -171,7 +171,7 @@ beforeAll(async () => {
   service.time.now += 60_000;
 });
 
-/** All tokens that the attackers hold. */
+/** Returns all tokens that the attackers hold. */
 const credentials = () => [
   held.accessToken,
   held.ciToken,
@@ -458,9 +458,9 @@ function outcomeOf({ status, json }: Reply): string {
   return code === undefined ? String(status) : `${status} ${code}`;
 }
 
-describe('#63: attempts to keep or regain access after it was ended', () => {
+describe('#63: A person cannot regain access after it has ended', () => {
   it.each([...SIGN_INS, ...CALLS, ...ROUTES])(
-    '#63: denies an attempt to regain access, and changes nothing: %s',
+    '#63: an attempt to regain access is denied and changes nothing: %s',
     async (_, expected, call) => {
       const before = await everything();
       expect(outcomeOf(await call())).toBe(expected);
@@ -468,13 +468,13 @@ describe('#63: attempts to keep or regain access after it was ended', () => {
     },
   );
 
-  it('#63: the attempts cover every management operation of the API', () => {
+  it('#63: the attempts to regain access include every management operation of the API', () => {
     expect(ROUTES.length).toBeGreaterThan(20);
     expect(SIGN_INS.length + CALLS.length).toBeGreaterThanOrEqual(40);
   });
 
   it.each(['Mallory', 'MALLORY', ' mallory', 'mallory ', 'mallory%00', 'mallory/..', '"mallory"'])(
-    '#63: a person with the sub %j is another person, who has nothing of the person whose access was ended',
+    '#63: a person with the sub %j cannot see, revoke or use tokens of the person whose access ended',
     async (sub) => {
       const other = asMallory({ sub, auth_time: seconds() });
       const tokens = must(await service.call('GET', temporaryOf('target'), other), 200).json.items;
@@ -486,7 +486,7 @@ describe('#63: attempts to keep or regain access after it was ended', () => {
   );
 });
 
-describe('#63: attempts to regain access with calls that were in flight when access ended', () => {
+describe('#63: A person cannot regain access through calls that are in flight when access ends', () => {
   let count = 0;
   const rule = (sub: string) => ({ issuer: ci.url, claims: { sub } });
 
@@ -497,7 +497,7 @@ describe('#63: attempts to regain access with calls that were in flight when acc
     other: Secret;
     pipeline: Secret;
   }
-  /** A call in flight, and what the person tries with its response. */
+  /** A call in flight, and what the person then attempts with the call's response. */
   type InFlight = [
     attempt: string,
     call: (options: InProcessCall, keys: Keys) => Promise<Reply>,
@@ -529,7 +529,7 @@ describe('#63: attempts to regain access with calls that were in flight when acc
       (options, { pipeline }) => patch(pipeline, options, { trust: [rule('late')] }),
       async (_, { pipeline }) => {
         const { status } = await presentCi(pipeline, 'late');
-        // The token endpoint rejects a token of a CI with 400.
+        // The token endpoint returns 400 instead of 401 for a rejected CI token.
         return status === 400 ? 401 : status;
       },
     ],
@@ -572,8 +572,8 @@ describe('#63: attempts to regain access with calls that were in flight when acc
   );
 });
 
-describe('#63: attempts to regain access through what other people do later', () => {
-  /** Every token and secret of the attackers is rejected. */
+describe('#63: A person cannot regain access through what other people do later', () => {
+  /** Checks that every token and secret of the attackers is rejected. */
   async function expectNothingWorks() {
     for (const token of credentials()) expect([token, await service.use(token)]).toStrictEqual([token, 401]);
     for (const key of keysHeld()) {
@@ -582,7 +582,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     expect(outcomeOf(await list(asMallory({ iat: seconds() })))).toBe(SIGN_IN_AGAIN);
   }
 
-  it('#63: a leak report for their secret, and the rotation that follows, do not enable the disabled key', async () => {
+  it("#63: a leak report and a rotation do not enable a key that was disabled when its creator's access ended", async () => {
     await service.leak(held.own.secret).catch(() => {});
     await expectNothingWorks();
     const path = `${keysOf('target')}/${held.own.id}/rotate`;
@@ -591,7 +591,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     await expectNothingWorks();
   });
 
-  it('#63: a leak report before the job runs does not keep the key from being disabled', async () => {
+  it('#63: the job for ended access disables a key even if the key was reported as leaked before', async () => {
     const options = asMallory({ sub: 'reporter', iat: seconds(), auth_time: seconds() });
     const key = await create(options);
     await service.leak(key.secret);
@@ -602,26 +602,26 @@ describe('#63: attempts to regain access through what other people do later', ()
     expect((await exchange(key)).status).toBe(401);
   });
 
-  it('#63: access tokens stay revoked when somebody enables the key again', async () => {
+  it('#63: access tokens of a person whose access ended stay revoked if somebody enables the key again', async () => {
     must(await patch(held.pipeline, eve, { enabled: true }), 200);
     expect(await service.use(held.ciToken)).toBe(401);
     must(await patch(held.pipeline, eve, { enabled: false }), 200);
     await expectNothingWorks();
   });
 
-  it('#63: an earlier job whose message arrives again enables nothing', async () => {
+  it('#63: a repeated message of an earlier job for ended access enables nothing', async () => {
     service.jobs.push({ issuer: ISSUER, sub: 'mallory' });
     await service.findKeys();
     await expectNothingWorks();
   });
 
-  it('#63: a second end of access does not accept what the first one rejected', async () => {
+  it("#63: ending a person's access a second time does not make rejected credentials valid", async () => {
     await end('mallory', { keys: 'report' });
     await service.findKeys();
     await expectNothingWorks();
   });
 
-  it('#63: restoring access accepts only new sign-ins of a blocked person', async () => {
+  it('#63: restoring access of a blocked person makes only new sign-ins valid', async () => {
     must(await post('/people/restore-access', admin, { sub: 'banned' }), 200);
     expect(await service.use(held.ofBanned)).toBe(401);
     expect(outcomeOf(await list(asBanned({ iat: seconds() })))).toBe(SIGN_IN_AGAIN);
@@ -629,7 +629,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     await end('banned', { block: true });
   });
 
-  it("#63: a malformed record of the person rejects all of the person's sign-ins and temporary tokens", async () => {
+  it("#63: a malformed record of a person makes the service reject all of the person's sign-ins and temporary tokens", async () => {
     const key = personKey({ issuer: ISSUER, sub: 'mallory' });
     const [record] = await service.partition(key.pk);
     for (const damage of [{ endedAt: 'never' }, { endedAt: undefined }, { blocked: 0 }, { endedAt: -1 }]) {
@@ -641,7 +641,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     await putItem(service.table, { Item: { ...record, ...key } });
   });
 
-  it('#63: a restored backup that is older than the end of access restores neither sign-ins nor temporary tokens nor keys', async () => {
+  it('#63: restoring a backup that is older than the end of access gives the person no access', async () => {
     const sub = 'restored';
     const options = asMallory({ sub, iat: seconds(), auth_time: seconds() });
     const key = await create(options);
@@ -653,7 +653,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     await end(sub);
     await service.findKeys();
     service.time.now += 60_000;
-    // The table has lost the record, so only its event shows that access was ended.
+    // The table has lost the person's record, so only an event shows that access was ended.
     await deleteItem(service.table, { Key: personKey({ issuer: ISSUER, sub }) });
     const given = { from: backup, into: service.table, point, clock: () => service.time.now };
     await restore(restoration(given));
@@ -664,7 +664,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     await expectNothingWorks();
   });
 
-  it('#63: a Deployment that is deleted and registered again accepts no previous credential', async () => {
+  it('#63: a Deployment that is deleted and registered again accepts no earlier credential', async () => {
     must(await service.call('DELETE', '/deployments/target', admin), 204);
     await service.register('target');
     await expectNothingWorks();
@@ -673,7 +673,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     expect(outcomeOf(await post(keysOf('target'), replay, { name: 'ci' }))).toBe(SIGN_IN_AGAIN);
   });
 
-  it('#63: nothing works after all attempts, and a new sign-in of a person who is not blocked finds nothing of theirs', async () => {
+  it('#63: no credential works after all attempts to regain access, and a new sign-in finds no keys or tokens', async () => {
     service.time.now += 60_000;
     await expectNothingWorks();
     const later = asMallory({ auth_time: seconds(), iat: seconds() });
@@ -683,7 +683,7 @@ describe('#63: attempts to regain access through what other people do later', ()
     expect(ids.map(({ id }: { id: string }) => id)).toStrictEqual(['second', 'target']);
   });
 
-  /** Copies the service's table. */
+  /** Returns a copy of the service's table. */
   async function backedUp(): Promise<Table> {
     const tableName = 'backup';
     await makeTable(service.table.client as never, tableName);

@@ -70,7 +70,7 @@ const without = ({ id, items }: Held, type: RegExp): Held => ({
   items: items.filter(({ sk, type: ofEvent }) => !type.test(String(ofEvent ?? sk))),
 });
 
-/** The parts of the service's table that remain when a backup is restored. */
+/** The parts of the service's table that still exist when a backup is restored. */
 const LEFT = {
   'the table': (now: Held) => now,
   'the table, whose first uses wrote no events': (now: Held) => without(now, /secret_retired/),
@@ -129,7 +129,7 @@ const keyIn = async (table: Table, id: string): Promise<ApiKey | undefined> => {
   return deployment && [...(await allApiKeys(table, deployment)).values()][0];
 };
 
-/** Reports whether an exchange with this secret succeeds at that time. */
+/** Reports whether an exchange with this secret succeeds at the given time. */
 const isAccepted = (key: ApiKey | undefined, secret: string, at: number): boolean =>
   key?.enabled === true &&
   statusOf({ ...key, leak: undefined }, at, undefined) === 'active' &&
@@ -206,7 +206,7 @@ async function live(lived: Lived, step: Step): Promise<void> {
 
 const anyLeft = fc.constantFrom(...(Object.keys(LEFT) as Left[]));
 
-/** Returns a new key, and its Deployment after these steps, as a backup would contain them. */
+/** Returns a new key and its Deployment after these steps, as a backup would contain them. */
 async function backedUpAfter(earlier: Step[]) {
   const key = await newKey();
   const { deploymentId: id } = partsOf(key.id);
@@ -216,14 +216,14 @@ async function backedUpAfter(earlier: Step[]) {
 }
 
 /**
- * The times at which secrets are compared. One time is not enough, because a rotation can set a retirement time in the
- * future.
+ * The times at which the tests try the secrets. One time is not enough, because a rotation can set a retirement time in
+ * the future.
  */
 const soon = () => [0, HOUR, 25 * HOUR, 49 * HOUR, 9 * 24 * HOUR].map((after) => app.time.now + after);
 
-describe('a restore from a backup', () => {
+describe('A restore from a backup never brings back revoked access', () => {
   it.each(Object.keys(LEFT) as Left[])(
-    "#45: does not restore a secret that was retired by its successor's first use after the backup, when %s remains",
+    "#45: a secret that was retired by its successor's first use after the backup is not restored, when %s remains",
     async (left) => {
       const old = await newKey();
       app.time.now += 7;
@@ -245,7 +245,7 @@ describe('a restore from a backup', () => {
   );
 
   it.each(['the table', 'the table, whose first uses wrote no events'] as const)(
-    '#45: keeps the old secret of a rotation whose new secret was not used, when %s remains',
+    '#45: a restore keeps the old secret of a rotation whose new secret was not used, when %s remains',
     async (left) => {
       const old = await newKey();
       app.time.now += 7;
@@ -261,7 +261,7 @@ describe('a restore from a backup', () => {
     },
   );
 
-  it('#45: keeps a key disabled if it is currently disabled or leaked, even if no event records the change', async () => {
+  it('#45: a restore keeps a disabled or leaked key disabled, even if no event records the change', async () => {
     for (const change of [
       { enabled: false },
       { enabled: false, leak: { reportedAt: 1, wasEnabled: true } },
@@ -285,7 +285,7 @@ describe('a restore from a backup', () => {
     { networks: ['192.0.2.0/24'] },
     { trust: [] },
   ])(
-    '#45: disables a key whose current item differs from the backup by %j, even if no event records the difference',
+    '#45: a restore disables a key whose current item differs from the backup by %j, even if no event records the difference',
     async (change) => {
       const made = await newKey();
       const { deploymentId: id } = partsOf(made.id);
@@ -302,7 +302,7 @@ describe('a restore from a backup', () => {
   it.each([
     ['was restored with --disable-all', /^$/, { disablesAll: true }],
     ['was created after the backup', /^KEY#/, {}],
-  ] as const)('#55: does not let a rotation enable a leaked key that %s', async (_, lacks, options) => {
+  ] as const)('#55: a rotation does not enable a leaked key that %s', async (_, lacks, options) => {
     const made = await newKey();
     await app.leak(made.secret);
     const now = await held(partsOf(made.id).deploymentId);
@@ -310,7 +310,7 @@ describe('a restore from a backup', () => {
     expect(key?.leak).toEqual({ reportedAt: app.time.now, wasEnabled: false });
   });
 
-  it("#45: does not restore a token that was revoked together with its key's other tokens if the key is gone from the table", async () => {
+  it("#45: a restore does not bring back a token that was revoked together with its key's other tokens", async () => {
     const made = await newKey();
     const { deploymentId: id, ulid } = partsOf(made.id);
     const backup = await tableOf(await held(id));
@@ -331,7 +331,7 @@ describe('a restore from a backup', () => {
   });
 
   it.each(['the table', 'the table without the key'])(
-    '#45: does not restore tokens that DELETE .../tokens revoked, when %s remains',
+    '#45: a restore does not bring back tokens that DELETE .../tokens revoked, when %s remains',
     async (left) => {
       const made = await newKey();
       const { deploymentId: id, ulid } = partsOf(made.id);
@@ -347,12 +347,12 @@ describe('a restore from a backup', () => {
       }
       await restore(restoration({ from: backup, into: app.table, point, clock: () => app.time.now }));
       for (const token of tokens) expect(await app.use(token)).toBe(401);
-      // The key is unchanged: the service accepts its secret and returns new tokens.
+      // The key itself is unchanged: the service accepts its secret and returns new tokens.
       expect(await app.use(await app.swap(made))).toBe(200);
     },
   );
 
-  it('#45: rejects every secret that had become invalid, and accepts or reports every valid secret, regardless of the sequence of changes', async () => {
+  it('#45: a restore rejects every invalid secret, and accepts or reports every valid one, whatever the sequence of changes', async () => {
     const history = fc.record({
       left: anyLeft,
       earlier: steps(['ada']),
@@ -372,14 +372,14 @@ describe('a restore from a backup', () => {
         const revived = then.map((secrets, n) => secrets.filter((secret) => !now[n]?.includes(secret)));
         expect(revived.flat()).toEqual([]);
         if (end.doubts.length === 0) expect(then).toEqual(accepted(today, wereKnown));
-        // If a rotation would enable the restored key, it must also enable the current key.
+        // If a rotation would enable the restored key, a rotation must also enable the current key.
         if (end.key?.leak?.wasEnabled) expect(today?.leak?.wasEnabled).toBe(true);
       }),
       { numRuns: sample(300) },
     );
   }, 240_000);
 
-  it('#45: does not restore a secret that was already invalid before the first change by a person whose changes are ignored', async () => {
+  it("#45: a restore that ignores a person's changes keeps secrets invalid that were invalid before those changes", async () => {
     const history = fc.record({ left: anyLeft, earlier: steps(['ada']), since: steps(['ada', 'mallory']) });
     await fc.assert(
       fc.asyncProperty(history, async ({ left, earlier, since }) => {

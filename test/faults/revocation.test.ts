@@ -16,7 +16,7 @@ import {
 } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
-/** Ways to revoke a credential while someone else uses it as often as possible. */
+/** Ways to revoke a credential while someone else uses the credential as often as possible. */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint, { collides: true });
 afterAll(async () => {
@@ -50,7 +50,7 @@ async function newKey(owner: InProcess, body?: object): Promise<CreatedKey> {
   return owner.makeKey(id, body);
 }
 
-/** Clients that repeat the same call in a loop. */
+/** Starts clients that repeat one call in a loop. */
 async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<Reply>) {
   const replies: Reply[] = [];
   const late: Reply[] = [];
@@ -58,7 +58,7 @@ async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<
   const loops = clients.map(async (client) => {
     for (let wasRevoked = false; !wasRevoked; ) {
       wasRevoked = isRevoked;
-      // A call without I/O must not block other calls.
+      // A call without I/O must not keep other calls from running.
       await setImmediate();
       const reply = await use(client);
       replies.push(reply);
@@ -70,7 +70,7 @@ async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<
   return {
     /**
      * @returns the responses to all calls, and the responses to those calls that began after the revocation was
-     * acknowledged
+     *   acknowledged
      */
     end: async () => {
       isRevoked = true;
@@ -84,7 +84,7 @@ const five = (options: InProcessOptions) => Array.from({ length: 5 }, () => inPr
 const tokensIn = (replies: Reply[]) =>
   replies.flatMap(({ json }) => (json?.access_token ? [json.access_token] : []));
 
-describe("revocation while five clients exchange the key's secret in a loop and every use is recorded", () => {
+describe('#46: A key can be revoked while five clients exchange its secret in a loop', () => {
   it.each(Object.entries(REVOCATIONS))(
     '#46: %s succeeds each time, and then the secret and its tokens are rejected',
     { timeout: 120_000 },
@@ -108,7 +108,7 @@ describe("revocation while five clients exchange the key's secret in a loop and 
   );
 
   it.each(Object.entries(REVOCATIONS))(
-    '#46: %s succeeds each time, even when transactions conflict with other writes to their items',
+    '#46: %s succeeds each time, even if transactions conflict with other writes to their items',
     { timeout: 120_000 },
     async (_, revoke) => {
       const colliding = { ...everyUse, endpoint: proxy.endpoint };
@@ -129,7 +129,7 @@ describe("revocation while five clients exchange the key's secret in a loop and 
   );
 });
 
-it('#46: reporting a token as leaked succeeds each time while five clients use the token in a loop', async () => {
+it('#46: reporting a token as leaked always succeeds while five clients use the token in a loop', async () => {
   const colliding = { ...everyUse, endpoint: proxy.endpoint };
   const [owner, clients] = [inProcess(engine, colliding), five(colliding)];
   const start = owner.time.now - performance.now();
@@ -148,7 +148,7 @@ it('#46: reporting a token as leaked succeeds each time while five clients use t
 
 const tokenPath = (key: CreatedKey, token: string) => `${pathOf(key)}/tokens/${tokenIdOf(hashOf(token))}`;
 
-it('#46: revoking a token by its ID succeeds each time while five clients use the token in a loop', async () => {
+it('#46: revoking a token by its ID always succeeds while five clients use the token in a loop', async () => {
   const colliding = { ...everyUse, endpoint: proxy.endpoint };
   const [owner, clients] = [inProcess(engine, colliding), five(colliding)];
   const start = owner.time.now - performance.now();
@@ -166,7 +166,7 @@ it('#46: revoking a token by its ID succeeds each time while five clients use th
   }
 });
 
-it("#46: revoking all of a key's tokens always succeeds, and revokes every earlier token, while five clients exchange its secret in a loop", async () => {
+it("#46: revoking all of a key's tokens always succeeds while five clients exchange the key's secret in a loop", async () => {
   const colliding = { ...everyUse, endpoint: proxy.endpoint };
   const [owner, clients] = [inProcess(engine, colliding), five(colliding)];
   const start = owner.time.now - performance.now();
@@ -185,7 +185,7 @@ it("#46: revoking all of a key's tokens always succeeds, and revokes every earli
     expect(status).toBe(204);
     expect(before).not.toEqual([]);
     for (const token of before) expect(await owner.use(token)).toBe(401);
-    // The secret is still accepted.
+    // The revocation of tokens leaves the secret valid.
     expect(new Set(late.map((reply) => reply.status))).toEqual(new Set([200]));
     for (const token of tokensIn(late)) expect(await owner.use(token)).toBe(200);
   }
@@ -250,7 +250,7 @@ it.each(cases)(
   },
 );
 
-it("#46: a key with trust rules can be disabled and deleted while five clients exchange its issuer's tokens in a loop", async () => {
+it('#46: a key with trust rules can be disabled and deleted while five clients exchange CI tokens in a loop', async () => {
   const issuer = 'https://issuer.test';
   const claims = {
     aud: 'https://service.test',
@@ -294,7 +294,7 @@ function trustInPlaceOfSecrets({ id }: CreatedKey, issuer: string): UpdateComman
   });
 }
 
-describe('a leaked key', () => {
+describe('#55: A disabled key stays disabled until a person enables it', () => {
   const setEnabled = (service: InProcess, key: CreatedKey, enabled: boolean, as = 'admin') =>
     service.call('PATCH', pathOf(key), { as, json: { enabled } });
   const shown = async (service: InProcess, key: CreatedKey) =>
@@ -302,7 +302,7 @@ describe('a leaked key', () => {
   const typesOf = async (service: InProcess, key: CreatedKey) =>
     (await service.partition(`EVENTS#${partsOf(key.id).deploymentId}`)).map(({ type }) => type);
 
-  it('#55: a key that an administrator disabled stays disabled when a member then rotates it', async () => {
+  it('#55: a key that an administrator disabled stays disabled if a member then rotates it', async () => {
     const service = inProcess(engine);
     const key = await newKey(service);
     // Events in the same millisecond have no defined order.

@@ -9,7 +9,7 @@ import { type InProcessOptions, inProcess, type Reply, removal, startTable } fro
 import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
-/** Rows of docs/faults.md that need their own setup. The number in a title is that of the row. */
+/** Rows of docs/faults.md that need their own setup. The number in a title is the number of the row. */
 const engine = await startTable();
 const proxy = await startFaultProxy(engine.endpoint);
 afterAll(async () => {
@@ -17,7 +17,7 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** Runs before or after each command of the observed service. */
+/** Runs before or after each DynamoDB command of the observed service. */
 let around: InProcessOptions['around'];
 const service = inProcess(engine);
 const watched = inProcess(engine, {
@@ -46,7 +46,7 @@ const markersOf = async (id: string) =>
 const remove = (Key: ItemKey) => service.table.client.send(new DeleteCommand({ TableName: 'keys', Key }));
 const always: HasTime = () => true;
 
-describe('checks', () => {
+describe('Checks reject invalid tokens', () => {
   it('#2 when TTL deletes a token between its read and its extension, the call is denied and no item is re-created', async () => {
     for (const [gone, status, left] of [
       ['TOKEN#', 401, ['DEPLOYMENT', 'KEY']],
@@ -71,7 +71,7 @@ describe('checks', () => {
     }
   });
 
-  it('#37 older tokens stay revoked, whether used or not, when a disabled key is enabled again or an expired key is extended', async () => {
+  it('#37 older tokens stay revoked if a disabled key is enabled again or an expired key is extended', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     const patch = (json: object) => service.call('PATCH', path, { ...admin, json });
@@ -150,12 +150,12 @@ describe('checks', () => {
     const real = Array.from({ length: 20 }, () => behind.use(token));
     expect(new Set(await Promise.all(all))).toEqual(new Set([401]));
     expect(new Set(await Promise.all(real))).toEqual(new Set([200]));
-    // The only writes extend the valid callers' tokens and record the key's use.
+    // The only writes extend the valid callers' tokens and record the last use of the key.
     expect(writes.operations.filter((one) => one !== 'BatchGetItem').length).toBeLessThanOrEqual(2 * 20);
     await writes.end();
   });
 
-  it("#38 a token is invalid if its exchange read the key just before the key's epoch was raised", async () => {
+  it("#38 a token is invalid if its exchange read the key just before all of the key's tokens were revoked", async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
     around = async (when, command) => {
@@ -171,8 +171,8 @@ describe('checks', () => {
   });
 });
 
-describe('DynamoDB faults', () => {
-  /** Configured as deployed, with the functions' retry policies and the template's time limits. */
+describe('Calls fail in time if DynamoDB fails', () => {
+  /** The functions run as deployed, with their own retry policies and the template's time limits. */
   const check = inProcess(engine, { endpoint: proxy.endpoint, retryPolicy: CHECK_RETRIES });
   const called = inProcess(engine, { endpoint: proxy.endpoint, retryPolicy: CALL_RETRIES });
   const CHECK_LIMIT = 5000;
@@ -220,15 +220,15 @@ describe('DynamoDB faults', () => {
     },
   );
 
-  it("#14 a call's attempts fit within its time limit, even when the call makes three requests to DynamoDB", () => {
+  it('#14 all attempts of a call fit within its time limit, even if the call makes three requests to DynamoDB', () => {
     const most = ({ attempts, attemptTimeout }: typeof CALL_RETRIES) => attempts * attemptTimeout;
     expect(2 * most(CHECK_RETRIES)).toBeLessThan(CHECK_LIMIT);
     expect(3 * most(CALL_RETRIES)).toBeLessThan(CALL_LIMIT);
   });
 });
 
-describe('the purge', () => {
-  it('#6 when a Deployment is registered again while its purge is pending, old keys stay revoked and new keys stay active after the purge', async () => {
+describe('The purge deletes exactly what belongs to a deleted Deployment', () => {
+  it('#6 if a Deployment is registered again while its purge is pending, old keys stay revoked and new keys stay active', async () => {
     const { id, key } = await newKey();
     const old = await service.swap(key);
     const generation = await inLife(id);
@@ -246,7 +246,7 @@ describe('the purge', () => {
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(generation);
   });
 
-  it('#7 a purge event that arrives three times and out of order leads to the same final state', async () => {
+  it('#7 a purge event that arrives three times and out of order leads to the usual final state', async () => {
     const { id, key } = await newKey();
     await service.swap(key);
     const keySk = `KEY#${key.id.slice(-26)}`;
@@ -278,7 +278,7 @@ describe('the purge', () => {
     expect(await markersOf(id)).toEqual([]);
   });
 
-  it('#8 a poison stream record is reported; earlier records stay processed, and later records are sent again', async () => {
+  it('#8 a stream record that always fails is reported, and only later records are sent again', async () => {
     const [one, two] = [await newKey(), await newKey()];
     const records = [];
     for (const { id } of [one, two]) {
@@ -293,7 +293,7 @@ describe('the purge', () => {
     expect(end).toEqual({ batchItemFailures: [{ itemIdentifier: '2' }] });
     expect(await service.partition(`DEPLOYMENT#${one.id}`)).toEqual([]);
     expect(await service.partition(`DEPLOYMENT#${two.id}`)).not.toEqual([]);
-    // Lambda bisects the batch: it first sends the bad record, then the next record.
+    // Lambda bisects the batch: it first sends the bad record, and then the next record.
     expect(await purgeFromStream([poison], always, service.purge)).toEqual({
       batchItemFailures: [{ itemIdentifier: '2' }],
     });
@@ -317,12 +317,13 @@ describe('the purge', () => {
     }
   });
 
-  it("no record, marker or message purges a Deployment's current generation", async () => {
+  it("no stream record, marker or message purges a Deployment's current generation", async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     const generation = await inLife(id);
     const before = await service.partition(`DEPLOYMENT#${id}`);
-    // The state after a backup is restored: the Deployment, and the marker of a purge that had started.
+    // This is the state after a backup is restored: the Deployment exists, and so does the marker of a purge that had
+    // started.
     const createdAt = service.time.now - 6 * 60_000;
     const marker = { pk: 'PURGES', sk: `${id}#${generation}`, createdAt };
     const stays = async (end: object) => {
@@ -346,7 +347,7 @@ describe('the purge', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('#10 purges a Deployment with 10,000 tokens in several pages and several time-limited runs', {
+  it('#10 a Deployment with 10,000 tokens is purged in several pages and several time-limited runs', {
     timeout: 180_000,
   }, async () => {
     const { id } = await newKey();
@@ -376,7 +377,7 @@ describe('the purge', () => {
     expect(await service.partition(`DEPLOYMENT#${neighbour}`)).toHaveLength(3);
   });
 
-  it('#12 when the stream is down for more than 24 hours, the schedule finds the marker, and checks deny access throughout', async () => {
+  it('#12 if the stream is down for more than 24 hours, the schedule finds the marker, and checks deny access throughout', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     await service.call('DELETE', `/deployments/${id}`, admin);
@@ -396,7 +397,7 @@ describe('the purge', () => {
   });
 });
 
-describe('requests', () => {
+describe('Malformed requests get a 4xx response', () => {
   it('#22 returns a 4xx status for a wrong content type, a base64 or 1 MB body, invalid UTF-8, %zz, __proto__ and deeply nested JSON', async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys`;
@@ -460,7 +461,7 @@ describe('requests', () => {
       expect(await use(`${scheme} ${token}`)).toBe(200);
   });
 
-  it("#27 keeps quotes in a key's name unchanged, and returns 400 for control characters", async () => {
+  it("#27 quotes in a key's name are kept unchanged, and control characters return 400", async () => {
     const { id } = await newKey();
     for (const name of ['"; DROP TABLE keys; --', "it's <b>", '{{7*7}} %0a', '=1+1']) {
       const { json } = await service.call('POST', `/deployments/${id}/api-keys`, {
@@ -478,7 +479,7 @@ describe('requests', () => {
   });
 });
 
-it('#34 active tokens stay valid when the next version, which adds and removes attributes, is deployed and rolled back', async () => {
+it('#34 active tokens stay valid when the next version is deployed and rolled back', async () => {
   const { id, key } = await newKey();
   const token = await service.swap(key);
   const TableName = 'keys';
@@ -511,7 +512,7 @@ it("#42 rejects a Deployment's keys immediately after its item is deleted by han
   await remove(Key);
   expect(await service.use(token)).toBe(401);
   expect((await service.exchange(key)).status).toBe(401);
-  // An item that a manual update re-created has no generation, so it gives no access either.
+  // An item that a manual update re-created has no generation, so the item gives no access either.
   const ghost = { TableName: 'keys', Key, UpdateExpression: 'SET #n = :n' };
   await service.table.client.send(
     new UpdateCommand({
@@ -521,8 +522,8 @@ it("#42 rejects a Deployment's keys immediately after its item is deleted by han
     }),
   );
   expect(await service.use(token)).toBe(401);
-  // The Deployment's item might be the removed item, which someone restored by hand and damaged, so the purge waits
-  // until someone deletes it.
+  // Someone could have restored the Deployment's item by hand and damaged it, so the purge waits until someone deletes
+  // the item.
   const kinds = async () =>
     (await service.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]);
   await purgeFromStream([removed(id, generation)], always, service.purge);

@@ -11,8 +11,8 @@ import { partition } from '../support/service.ts';
 import { makeDeployment } from '../support/stack.ts';
 
 /**
- * Canaries: the test sends one secret of each kind with every call, in every right or wrong place where a caller might
- * put it. Afterwards, no canary may occur anywhere except in the response that returned it.
+ * The test sends a known secret of each kind with every call, in every right or wrong place where a caller might put
+ * it. Afterwards, none of these secrets may occur anywhere except in the response that returned it.
  */
 const directory = mkdtempSync(join(tmpdir(), 'canary-'));
 // The test reads the embedded engine's files, regardless of the engine that other tests use.
@@ -23,14 +23,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-it('#31 a canary secret that is sent through every path and error never appears in logs, metrics, the table, URLs or errors', {
+it('#31 a known secret that is sent through every path and error never appears in logs, metrics, the table, URLs or errors', {
   timeout: 300_000,
 }, async () => {
   const id = 'canary';
   await makeDeployment(stack, id);
   const made = await makeCanaries(stack, id);
   const { token, temporary, person } = made.canaries;
-  // Calls that fail with an internal error.
+  // These calls fail with an internal error.
   await expect(
     stack.invoke('authorize', { type: 'TOKEN', authorizationToken: `Bearer ${token}` }),
   ).rejects.toThrow();
@@ -56,7 +56,7 @@ it('#31 a canary secret that is sent through every path and error never appears 
   for (const text of [logs, items, files.join('\n'), answers]) {
     expect(tracesOf(made.canaries, text)).toEqual([]);
   }
-  // The hash of a credential is in the table, but in no log.
+  // The hash of a credential is in the table, but not in any log.
   const { person: _, ...credentials } = made.canaries;
   for (const [name, canary] of Object.entries(credentials)) {
     const hash = createHash('sha256').update(canary).digest('base64url');

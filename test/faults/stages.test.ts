@@ -18,13 +18,13 @@ const stack = await runStack({
 const token = await newToken(stack, 'good');
 await newToken(stack, 'other');
 
-/** Calls a consumer's API with a token that is valid for the `good` Deployment. */
+/** Calls a consumer's API with a token that is valid for the Deployment `good`. */
 const deploy = (api: string, deploymentId: string) =>
   call(stack.urls[`${api}/Resource`] ?? '', 'POST', `/deployments/${deploymentId}/deploys`, { token });
 
-describe("a stage that synthesis cannot see and that lacks the authorizer's stage variables", () => {
+describe("#49: A stage without the authorizer's variables denies every call", () => {
   it.each(['Rest', 'Http'])(
-    '#49: the %s API returns 401 for every call, without running a check',
+    "#49: the %s API returns 401 for every call to a stage without the authorizer's variables",
     async (api) => {
       stack.resetCalls();
       for (const deploymentId of ['good', 'other']) {
@@ -35,7 +35,7 @@ describe("a stage that synthesis cannot see and that lacks the authorizer's stag
     },
   );
 
-  it('only the missing variables cause the denial: an API whose authorizer needs no variables allows the same token', async () => {
+  it('a token that is denied only for missing stage variables is accepted by an API that needs none', async () => {
     expect((await deploy('Token', 'good')).status).toBe(202);
   });
 });

@@ -4,7 +4,7 @@ import { callAs, markers, partition, putItem, removeItem } from '../support/serv
 import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 import { tableOn } from '../support/store.ts';
 
-/** Tests of behaviour that shows only in a running stack's stream. */
+/** Tests of behaviour that only the stream of a running stack shows. */
 const stack = await runStack();
 const table = tableOn(stack.table.client, { tableName: stack.table.name });
 let count = 0;
@@ -27,7 +27,7 @@ it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream,
   expect(await use(stack, token)).toBe(200);
 });
 
-it('#8 a poison stream record goes to the dead-letter queue, and the adjacent records are processed', {
+it('#8 a stream record that always fails goes to the dead-letter queue, and the adjacent records are processed', {
   timeout: 120_000,
 }, async () => {
   const neighbours = [`${id}_a`, `${id}_b`];

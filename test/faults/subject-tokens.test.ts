@@ -10,7 +10,9 @@ import { inProcess, startTable } from '../support/in-process.ts';
 import { callAs, partition } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
-/** Rows of docs/faults.md about OIDC tokens from CI instead of a secret. The number in a title is that of the row. */
+/**
+ * Rows of docs/faults.md about OIDC tokens from CI instead of a secret. The number in a title is the number of the row.
+ */
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const UNAVAILABLE = {
@@ -27,7 +29,7 @@ const ecdsa = await startCiIssuer('ES256');
 const down = await startCiIssuer();
 const engine = await startTable();
 afterAll(() => engine.stop());
-/** Calls to the table since a test emptied the list. */
+/** The calls to the table since a test last emptied this list. */
 const calls: string[] = [];
 const verify = openIssuers(() => service.time.now, { issuers: [] });
 const service = inProcess(engine, {
@@ -51,13 +53,13 @@ const newDeployment = async () => {
   await service.register(id);
   return id;
 };
-/** A key whose only rule accepts each token once. */
+/** Creates a key whose only rule accepts each token once. */
 async function newKey(deploymentId: string, rule: object = {}): Promise<{ id: string; path: string }> {
   const trust = [{ issuer: rsa.url, claims: { sub: 'pipeline' }, singleUse: true, ...rule }];
   const { id } = await service.makeKey(deploymentId, { name: 'ci', trust });
   return { id, path: `/deployments/${deploymentId}/api-keys/${id}` };
 }
-/** A token that differs from every other token. */
+/** Returns a token that differs from every other token. */
 const subjectToken = (issuer = rsa, expires = NOW + 300, audience = AUDIENCE) =>
   issuer.sign({ claims: { sub: 'pipeline', jti: randomUUID() }, audience, expires });
 
@@ -79,14 +81,14 @@ async function accepted(all: readonly [id: string, subject: string][]): Promise<
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-/** Returns every string that differs from this one only in the unused base64url bits of its last character. */
+/** Returns every string that differs from the given one only in the unused base64url bits of its last character. */
 function withOtherUnusedBits(part: string): string[] {
   const bytes = Buffer.from(part, 'base64url');
   return [...ALPHABET]
     .map((last) => part.slice(0, -1) + last)
     .filter((text) => text !== part && Buffer.from(text, 'base64url').equals(bytes));
 }
-/** The order n of P-256. The ECDSA signatures (r, s) and (r, n - s) are both valid. */
+/** The order n of the curve P-256. The ECDSA signatures (r, s) and (r, n - s) are both valid. */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 function twinOf(jwt: string): string {
   const [header, payload, signature = ''] = jwt.split('.');
@@ -96,7 +98,7 @@ function twinOf(jwt: string): string {
   return `${header}.${payload}.${twin.toString('base64url')}`;
 }
 
-describe('a subject token under a singleUse rule', () => {
+describe('A rule with singleUse accepts each subject token only once', () => {
   it('#43: accepts a single-use subject token only once, regardless of the encoding of its signature', async () => {
     const { id } = await newKey(await newDeployment());
     const jwt = await subjectToken();
@@ -118,13 +120,13 @@ describe('a subject token under a singleUse rule', () => {
       expect(await outcome(id, subject)).toBe(400);
   });
 
-  it('#43: accepts a single-use subject token only once, even when its ECDSA signature is replaced by the other valid one', async () => {
+  it('#43: accepts a single-use subject token only once, even if its ECDSA signature is replaced by the other valid one', async () => {
     const { id } = await newKey(await newDeployment(), { issuer: ecdsa.url });
     const plain = await newKey(await newDeployment(), { issuer: ecdsa.url, singleUse: false });
     for (const isTwinFirst of [false, true]) {
       const jwt = await subjectToken(ecdsa);
       const [first, second] = isTwinFirst ? [twinOf(jwt), jwt] : [jwt, twinOf(jwt)];
-      // The twin is a valid signature. Only the record of the used token prevents its use.
+      // The second signature is also valid, so only the record of the used token prevents another use.
       expect(await outcome(plain.id, twinOf(jwt))).toBe(200);
       expect(await accepted([first, second, first, second].map((subject) => [id, subject]))).toBe(1);
     }
@@ -201,7 +203,7 @@ describe('a subject token under a singleUse rule', () => {
     expect(await accepted([...keys, ...keys].map(({ id }) => [id, jwt]))).toBe(1);
   });
 
-  it('#43: accepts a single-use subject token only once, even when many Deployments receive it at the same time', async () => {
+  it('#43: accepts a single-use subject token only once, even if many Deployments receive it at the same time', async () => {
     const keys = await Promise.all(
       [1, 2, 3, 4].map(async () => {
         const deploymentId = await newDeployment();
@@ -227,7 +229,7 @@ describe('a subject token under a singleUse rule', () => {
     expect(await outcome(id, fresh)).toBe(200);
   });
 
-  it('#43: while both releases serve calls, writes the record that the previous release reads to detect a used subject token', async () => {
+  it('#43: while two releases serve calls, the new one records used subject tokens so that the old one finds them', async () => {
     const deploymentId = await newDeployment();
     const { id } = await newKey(deploymentId);
     const jwt = await subjectToken();
@@ -267,9 +269,9 @@ describe('a subject token under a singleUse rule', () => {
   });
 });
 
-describe('a token exchange', () => {
+describe('A token exchange does not reveal which keys exist', () => {
   /**
-   * The IDs of existing keys that can use the token, of existing keys that cannot use it, and of keys that do not
+   * Returns the IDs of existing keys that can use the token, of existing keys that cannot, and of keys that do not
    * exist.
    */
   async function clientIds(issuer: string): Promise<Record<string, string>> {
@@ -288,7 +290,7 @@ describe('a token exchange', () => {
       'a key of an unknown Deployment': `dk_absent_${newUlid(START)}`,
     };
   }
-  /** The response to an exchange, and the calls that it makes to the table. */
+  /** Returns the response to an exchange, and the calls that the exchange makes to the table. */
   async function observed(id: string, subject: string) {
     calls.length = 0;
     const reply = await exchange(id, subject);
@@ -300,7 +302,7 @@ describe('a token exchange', () => {
     const subject = await subjectToken(down);
     down.answer = (_, response) => response.writeHead(500).end();
     for (const [name, id] of Object.entries({ ...ids, 'no client_id of ours': 'x' })) {
-      // Tries both cases: the service called the issuer just before, or a while ago.
+      // Covers both cases: the service has just called the issuer, or has not called it for a while.
       service.time.now += name.length % 2 ? 0 : 5000;
       const { headers } = await exchange(id, subject);
       expect(headers['Retry-After'], name).toBe('1');
@@ -350,7 +352,7 @@ describe('a token exchange', () => {
       [0, 1],
       [4999, 1],
       [1, 2],
-      // A clock that was turned back must not extend the wait.
+      // A clock that is turned back must not make the service wait longer.
       [-60_000, 3],
     ] as const) {
       service.time.now += wait;
@@ -377,7 +379,7 @@ describe('a token exchange', () => {
   });
 });
 
-describe("a subject token's exp", () => {
+describe('The service checks the times in a subject token', () => {
   const payload = (exp: string) =>
     `{"iss":"${rsa.url}","aud":"${AUDIENCE}","sub":"pipeline","jti":"${randomUUID()}","exp":${exp}}`;
 
@@ -404,7 +406,7 @@ describe("a subject token's exp", () => {
     [String(NOW + 86_400), 200],
     [String(NOW + 86_401), 400],
     ['253402300799', 400],
-  ])('#58: an exp of %s returns %d, with and without singleUse', async (exp, status) => {
+  ])('#58: a subject token with an exp of %s returns %d, with and without singleUse', async (exp, status) => {
     const deploymentId = await newDeployment();
     for (const singleUse of [true, false]) {
       const { id } = await newKey(deploymentId, { singleUse });
@@ -422,11 +424,14 @@ describe("a subject token's exp", () => {
     [`"${NOW}"`, 400],
     ['null', 400],
     ['[]', 400],
-  ])('#58: an iat of %s with an exp 300 seconds ahead returns %d', async (iat, status) => {
-    const { id } = await newKey(await newDeployment());
-    const text = payload(`${NOW + 300},"iat":${iat}`);
-    expect(await outcome(id, await rsa.signText(text))).toBe(status);
-  });
+  ])(
+    '#58: a subject token with an iat of %s and an exp 300 seconds ahead returns %d',
+    async (iat, status) => {
+      const { id } = await newKey(await newDeployment());
+      const text = payload(`${NOW + 300},"iat":${iat}`);
+      expect(await outcome(id, await rsa.signText(text))).toBe(status);
+    },
+  );
 
   it('#58: rejects a subject token without exp', async () => {
     const { id } = await newKey(await newDeployment());
@@ -434,7 +439,7 @@ describe("a subject token's exp", () => {
     expect(await outcome(id, await rsa.signText(text))).toBe(400);
   });
 
-  it('#58: accepts a generated exp only if it is a whole number of seconds that has not passed', async () => {
+  it('#58: accepts a subject token only if its exp is a whole number of seconds that has not passed', async () => {
     const { id } = await newKey(await newDeployment());
     const exps = fc.oneof(
       fc.double(),
@@ -455,7 +460,7 @@ describe("a subject token's exp", () => {
   });
 });
 
-describe('a used subject token in a deployed stack', async () => {
+describe('A deployed stack remembers used subject tokens', async () => {
   const NOON = START;
   const stack = await runStack({ context: { slideInterval: 0, trustedIssuers: rsa.url } });
   beforeEach(() => stack.clock.freeze(NOON));
@@ -483,7 +488,7 @@ describe('a used subject token in a deployed stack', async () => {
     expect(await statusOf(id, await inStack())).toBe(200);
   });
 
-  it('#43: remembers the issuer and signing input of a used subject token for longer than the token can be accepted', async () => {
+  it('#43: remembers a used subject token for longer than the token can be accepted', async () => {
     await makeDeployment(stack, 'dags');
     const { id } = await makeKey(stack, 'dags', { name: 'ci', trust });
     const [jwt, last] = [await inStack(NOW + 100), await inStack(NOW + 100)];
@@ -491,7 +496,7 @@ describe('a used subject token in a deployed stack', async () => {
     const pk = `SUBJECT#${hashOf(`${rsa.url}\0${jwt.slice(0, jwt.lastIndexOf('.'))}`)}`;
     expect(await partition(stack, pk)).toEqual([{ pk, sk: 'SUBJECT', expiresAt: NOW + 160 }]);
 
-    // Clocks can differ by 5 s. By then, TTL has deleted all items that it may delete, but it has not deleted this
+    // Clocks can differ by 5 s. TTL has already deleted all items that it may delete, but must not have deleted this
     // record.
     stack.clock.freeze((NOW + 104) * 1000);
     await stack.table.sweepExpired();
@@ -504,7 +509,7 @@ describe('a used subject token in a deployed stack', async () => {
     expect([await statusOf(id, jwt), await statusOf(id, last)]).toEqual([400, 400]);
   });
 
-  it('#58: writes every TTL as a whole number of seconds', async () => {
+  it('#58: every TTL that an exchange writes is a whole number of seconds', async () => {
     await makeDeployment(stack, 'ml');
     const { id } = await makeKey(stack, 'ml', { name: 'ci', trust });
     const headers = { 'idempotency-key': 'once' };

@@ -8,7 +8,7 @@ import { toApiKey } from '../../functions/table/schema.ts';
 import { type InProcessCall, inProcess, type Reply, startTable } from '../support/in-process.ts';
 import { apiKey } from '../support/records.ts';
 
-/** Rows of docs/faults.md about the trust rules of keys. The number in a title is that of the row. */
+/** Rows of docs/faults.md about the trust rules of keys. The number in a title is the number of the row. */
 const GITHUB = 'https://token.actions.githubusercontent.com';
 const ENTERPRISE = `${GITHUB}/acme`;
 const GITLAB = 'https://gitlab.com';
@@ -50,7 +50,7 @@ const BINDING: Record<string, { claims: string[]; isNumber: boolean; rule: strin
 
 const engine = await startTable();
 afterAll(() => engine.stop());
-/** The test cannot sign for these issuers, so it accepts tokens without a signature. */
+/** The test has no signing keys of these issuers, so it accepts tokens without a signature. */
 const verify = async (_: string, jwt: string) => ({
   claims: JSON.parse(Buffer.from(String(jwt.split('.')[1]), 'base64url').toString()),
 });
@@ -105,7 +105,7 @@ const REJECTED = {
   error_description: 'subject_token is not accepted for this client_id.',
 };
 
-describe('a trust rule that binds no tenant', () => {
+describe('A trust rule must bind a tenant of its issuer', () => {
   it.each<[issuer: string, TrustRule['claims']]>([
     [GITHUB, { repository_id: 'acme/app' }],
     [GITHUB, { sub: 'repo:acme/app:ref:refs/heads/main' }],
@@ -125,20 +125,17 @@ describe('a trust rule that binds no tenant', () => {
     [OTHER, { sub: { prefix: 'project_path:' } }],
     [OTHER, { sub: '\u3000' }],
     [OTHER, { project_id: '4711' }],
-  ])(
-    '#48: rejects a new rule, and a change to a rule, that binds no tenant of %s: %j',
-    async (issuer, claims) => {
-      const errors = [{ field: 'trust[0]', rule: BINDING[issuer]?.rule }];
-      expect(errorsOf(await create([{ issuer, claims }]))).toEqual([400, 'invalid_request', errors]);
-      expect(await listed()).toEqual([]);
-      const bound = { issuer: OTHER, claims: { sub: 'x' } };
-      const path = `${keys}/${(await create([bound])).json.id}`;
-      const trust = [bound, { issuer, claims }];
-      const edited = await service.call('PATCH', path, { ...admin, json: { trust } });
-      expect(errorsOf(edited)).toEqual([400, 'invalid_request', [{ ...errors[0], field: 'trust[1]' }]]);
-      expect((await service.call('GET', path, admin)).json.trust).toEqual([bound]);
-    },
-  );
+  ])('#48: rejects a new or edited rule that binds no tenant of %s: %j', async (issuer, claims) => {
+    const errors = [{ field: 'trust[0]', rule: BINDING[issuer]?.rule }];
+    expect(errorsOf(await create([{ issuer, claims }]))).toEqual([400, 'invalid_request', errors]);
+    expect(await listed()).toEqual([]);
+    const bound = { issuer: OTHER, claims: { sub: 'x' } };
+    const path = `${keys}/${(await create([bound])).json.id}`;
+    const trust = [bound, { issuer, claims }];
+    const edited = await service.call('PATCH', path, { ...admin, json: { trust } });
+    expect(errorsOf(edited)).toEqual([400, 'invalid_request', [{ ...errors[0], field: 'trust[1]' }]]);
+    expect((await service.call('GET', path, admin)).json.trust).toEqual([bound]);
+  });
 
   it.each<[issuer: string, TrustRule['claims']]>([
     [GITHUB, { repository_id: '4711' }],
@@ -258,7 +255,7 @@ describe('a trust rule that binds no tenant', () => {
     },
   );
 
-  it('#48: the key list marks a rule that binds no tenant, and the daily sweep reports the rule once for each key', async () => {
+  it('#48: the key list marks a trust rule that binds no tenant, and the daily check reports the rule once for each key', async () => {
     const ignored = { issuer: GITLAB, claims: { ref: 'main' } };
     const accepted = { issuer: OTHER, claims: { ref: 'main' } };
     const bound = { issuer: GITLAB, claims: { project_id: '1' } };
@@ -322,7 +319,7 @@ describe('a trust rule that binds no tenant', () => {
     expect((await exchange(id, text('"9007199254740992"'))).status).toBe(200);
   });
 
-  /** All items of the Deployment and its events. */
+  /** Returns all items of the Deployment, and its events. */
   const everything = async () => [
     await service.partition(`DEPLOYMENT#${deploymentId}`),
     await service.partition(`EVENTS#${deploymentId}`),
@@ -332,7 +329,7 @@ describe('a trust rule that binds no tenant', () => {
 const OF_EVERY_OBJECT = Object.getOwnPropertyNames(Object.prototype);
 const REGISTERED = ['iss', 'aud', 'exp', 'nbf', 'iat'];
 
-describe('a property name that every object has', () => {
+describe('Names that every JavaScript object has are ordinary names in requests', () => {
   it.each([...REGISTERED, ...OF_EVERY_OBJECT])(
     '#53: rejects a trust rule that names the claim %s',
     async (name) => {

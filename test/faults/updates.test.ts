@@ -8,20 +8,20 @@ import { type InProcess, inProcess, type Reply, startTable } from '../support/in
 import { makePlatformTable, rowOf } from '../support/platform-table.ts';
 
 /**
- * Concurrent changes to one Deployment. Each call stops before each of its commands to DynamoDB, and a generated list
- * selects the call whose command comes next. The result must be one that the same calls can produce when they run one
- * after the other.
+ * Runs concurrent changes to one Deployment. Each call stops before each of its commands to DynamoDB, and a generated
+ * list selects the call whose command comes next. The result must be one that these calls can also produce one after
+ * the other.
  */
 const engine = await startTable();
 const platform = await makePlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 const admin = { as: 'admin' };
-/** The platform's table defines a Deployment's groups. People may change its name. */
+/** The followed table defines a Deployment's groups. People may change its name. */
 const source = { ...platform.source, name: undefined };
 const calm = inProcess(engine, { source });
 
-/** A service that stops before each of its commands until `release` is called. */
+/** A service that stops before each of its DynamoDB commands until `release` is called. */
 function stepped() {
   const state: { release: (() => void) | undefined; onStop: () => void } = {
     release: undefined,
@@ -44,7 +44,7 @@ const racers = Array.from({ length: 4 }, stepped);
 /**
  * Runs calls concurrently, one command at a time.
  * @param order for each step, the index of the running call that continues; after the end of the list, the first call
- * continues
+ *   continues
  */
 async function interleaved<T>(
   calls: ((service: InProcess) => Promise<T>)[],
@@ -65,7 +65,7 @@ async function interleaved<T>(
     });
     results.push(result);
     underWay.push({
-      // Either the call has ended, or it is stopped before its next command.
+      // Waits until the call has either ended or stopped before its next command.
       stopped: async () => {
         await Promise.race([stop, result.catch(() => {})]);
         return isDone;
@@ -89,7 +89,7 @@ interface Fields {
   name: string;
   groups: string[];
 }
-/** A call, and the effect that it has when calls run one after the other. */
+/** A call, and the effect that the call has when all calls run one after the other. */
 interface Change {
   call: (id: string) => (service: InProcess) => Promise<number>;
   /** @returns the Deployment after the call, and the response's status */
@@ -128,7 +128,10 @@ function serialEnds(id: string, before: Fields | undefined, changes: Change[]): 
   return ends(before, [...changes.keys()], Array(changes.length).fill(0));
 }
 
-/** Returns the name and groups in the item and in its entries in the directory and in groups, which must agree. */
+/**
+ * Returns the Deployment's name and groups. They must agree in its item and in its entries in the directory and in
+ * groups.
+ */
 async function stored(id: string): Promise<Fields | undefined> {
   const [item] = (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');
   const [entry] = (await calm.partition('DEPLOYMENTS')).filter(({ sk }) => sk === id);
@@ -197,10 +200,12 @@ const change = fc.oneof(
   { weight: 1, arbitrary: fc.constant(remove) },
 );
 
-describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
+describe('#44: Concurrent changes to one Deployment do not overwrite each other', {
+  timeout: 600_000,
+}, () => {
   const before: Fields = { name: 'old', groups: ['data-eng'] };
 
-  it('#44: keeps both changes when one call sets the name while another empties the groups, in any order of their DynamoDB calls', async () => {
+  it('#44: a concurrent change of the name and removal of all groups are both kept, in any order of their DynamoDB calls', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), order, async (isNameFirst, steps) => {
         const id = `pair_${++count}`;
@@ -215,7 +220,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: up to four concurrent changes, deletions and registrations end in the same state as if they had run one after the other', async () => {
+  it('#44: up to four concurrent changes, deletions and registrations end as if they had run one after the other', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(change, { minLength: 2, maxLength: 4 }),
@@ -250,7 +255,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
     );
   });
 
-  it('#44: keeps a new name while the followed table changes the groups or deletes the Deployment', async () => {
+  it('#44: a new name is kept while the followed table changes the groups or deletes the Deployment', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.boolean(), order, async (isDeleted, isSourceFirst, steps) => {
         const id = `followed_${++count}`;
@@ -266,7 +271,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
         expect(synced).toBe(0);
         const end = [await stored(id), status];
         if (!isDeleted) expect(end).toEqual([{ name: 'n', groups: [] }, 200]);
-        // After the deletion, the call registers it again.
+        // After the deletion, the call registers the Deployment again.
         else {
           const ends = [
             [undefined, 200],
@@ -293,7 +298,7 @@ describe('concurrent changes to one Deployment', { timeout: 600_000 }, () => {
           steps,
         );
         // The call returns 409 if it ran second: its groups then count as a change, and only the followed table may
-        // change the groups.
+        // change groups.
         const name = status === 200 ? 'n' : id;
         expect([200, 409]).toContain(status);
         expect(await stored(id)).toEqual({ name, groups: [] });

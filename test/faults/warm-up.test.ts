@@ -15,8 +15,8 @@ import { answer, damaged, type Stub, startStub } from '../support/dynamodb-stub.
 import { httpEvent } from '../support/events.ts';
 
 /**
- * Row 64: the state that init leaves behind must not make the first check slower or less reliable. Each test runs the
- * module that Lambda loads in a separate process, against a stub of DynamoDB.
+ * Row 64 of docs/faults.md: the state that Lambda's init phase leaves behind must not make the first check slower or
+ * less reliable. Each test runs the function's module in a separate process, against a stub of DynamoDB.
  */
 const NOTHING = answer(200, { Responses: { keys: [] } });
 const folder = mkdtempSync(join(tmpdir(), 'warm-up-'));
@@ -50,7 +50,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const entryOf = (name: string) => join(bundlesDirectory, name, 'entry.mjs');
 
-/** Starts a function and waits until init has ended. */
+/** Starts a function and waits until its init phase has ended. */
 async function init(name: string, endpoint = stub.endpoint): Promise<void> {
   running = fork(script, [entryOf(name)], {
     execPath: process.execPath,
@@ -83,11 +83,11 @@ async function check(idle = 0): Promise<unknown> {
   return message;
 }
 
-/** Responds on every connection except the one that stays silent. */
+/** Responds on every connection except the silent one. */
 const blackHole = (port: number | undefined) =>
   stub.reply((call) => (call.port === port ? damaged.hang() : NOTHING));
 
-describe('the init phase of functions that callers wait for', () => {
+describe('#64: Functions that callers wait for open their connection during init', () => {
   it.each(WARMED_UP)(
     '#64: init opens the connection by reading an item that cannot exist: %s',
     async (name) => {
@@ -114,7 +114,7 @@ describe('the init phase of functions that callers wait for', () => {
   });
 });
 
-describe('the first check after init', () => {
+describe('#64: The first check after init is fast and reliable', () => {
   it('#64: the first check uses the connection that init opened', async () => {
     await init('authorize');
     expect(await check()).toEqual(DENIED);
