@@ -35,11 +35,11 @@ const stores: [string, CheckStore][] = [
   ['over HTTPS', checkStore(store.httpsTable, 'https://login.test')],
 ];
 
-describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
+describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
   describe('read', () => {
     const key = apiKey({ networks: ['10.0.0.0/8'], validUntil: 5, lastUsedAt: 6 });
 
-    it('a check reads the token, key and Deployment in one strongly consistent read, with only the attributes that it needs', async () => {
+    it('a check reads the token, key and Deployment with one strongly consistent read of only the attributes it needs', async () => {
       await store.put(toToken(token({ scopes: ['a'] })), toApiKey(key), toDeployment(deployment()));
       const { issuedAt, expiresAt } = token();
       expect(await check.read(OF_TOKEN, HASH)).toEqual({
@@ -72,7 +72,7 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       });
     });
 
-    it("a check reads the time when a person's access ended in one more strongly consistent read", async () => {
+    it("a check reads the end of a person's access with one more strongly consistent read", async () => {
       const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
       const endOf = async (attributes?: object) => {
         if (attributes) await store.put({ ...ofPerson, blocked: false, ...attributes });
@@ -98,7 +98,7 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       { blocked: undefined },
       { blocked: 'no' },
       { blocked: null },
-    ])("treats a person's access as ended when their record is malformed: %j", async (attributes) => {
+    ])("treats a person's access as ended when the person's record is malformed: %j", async (attributes) => {
       const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
       await store.put({ ...ofPerson, endedAt: 5, blocked: false, ...attributes });
       expect(await readEnd(grant())).toBe(Infinity);
@@ -106,7 +106,7 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       await store.remove(ofPerson);
     });
 
-    it('the check store returns all valid items, and omits and reports malformed items', async () => {
+    it('the check store omits malformed items from a read and reports them', async () => {
       expect(await check.read(OF_TOKEN, HASH)).toEqual({ readEnd: expect.any(Function) });
       await store.put(toDeployment(deployment()));
       expect(await check.read(OF_TOKEN, HASH)).toEqual({
@@ -136,19 +136,19 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       });
     });
 
-    it('the check store can also extend a temporary token', async () => {
+    it('the check store can extend a temporary token', async () => {
       await store.put(toGrant(grant()));
       const { hash, expiresAt } = grant();
       expect(await check.extend(OF_GRANT, hash, expiresAt + 1, MADE_AT, FROM)).toBe(expiresAt + 1);
     });
 
-    it("the check store never shortens a token's expiry, and returns any later expiry that it finds", async () => {
+    it("the check store never shortens a token's expiry, and returns a later expiry if one is stored", async () => {
       await store.put(toToken(token()));
       for (const until of [END, END - 1]) expect(await extend(until, MADE_AT)).toBe(END);
       expect(await store.get(ofToken)).toEqual(toToken(token()));
     });
 
-    it('does not extend a token at or after the second of its expiry', async () => {
+    it('the check store does not extend a token that has already expired', async () => {
       await store.put(toToken(token()));
       for (const now of [END * 1000, END * 1000 + 999, (END + 1) * 1000]) {
         expect(await extend(END + 100_000, now)).toBeUndefined();
@@ -157,12 +157,12 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       expect(await extend(END + 100_000, END * 1000 - 1)).toBe(END + 100_000);
     });
 
-    it('recording a use does not re-create a deleted token', async () => {
+    it('extending a deleted token does not create the token again', async () => {
       expect(await extend(END + 1, MADE_AT)).toBeUndefined();
       expect(await store.get(ofToken)).toBeUndefined();
     });
 
-    it('does not extend a token whose expiry is not a number', async () => {
+    it('the check store does not extend a token whose expiry is not a number', async () => {
       for (const expiresAt of ['x', 0.5, undefined]) {
         await store.put({ ...toToken(token()), expiresAt });
         expect(await extend(END + 1, MADE_AT)).toBeUndefined();
@@ -185,7 +185,7 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       expect(await store.get(ofKey)).toMatchObject({ lastUsedAt: 30 });
     });
 
-    it('adds the day of each recorded use to the active days of the key', async () => {
+    it("adds the day of each recorded use to the key's active days", async () => {
       await store.put(toApiKey(apiKey()));
       for (const day of [0, 1, 1, 2]) await recordUse(day * 86_400_000, day * 86_400_000);
       expect((await store.get(ofKey))?.activeDays).toEqual(new Set([0, 1, 2]));
@@ -215,13 +215,13 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
       expect(fromApiKey(await store.get(ofKey))?.activeDays?.size).toBe(90);
     });
 
-    it('recording a use does not re-create a deleted key', async () => {
+    it('recording a use of a deleted key does not create the key again', async () => {
       await recordUse(10, 20);
       expect(await store.partition(pk)).toEqual([]);
     });
   });
 
-  it('does not find a token with the same ULID in another Deployment', async () => {
+  it('a check does not find a token with the same ULID in a different Deployment', async () => {
     await store.put(
       { ...toToken(token()), pk: 'DEPLOYMENT#other' },
       toDeployment(deployment({ id: 'other' })),
@@ -234,7 +234,7 @@ describe.each(stores)('the check store that calls DynamoDB %s', (_, check) => {
   });
 });
 
-describe('the check store', () => {
+describe('The check store handles unexpected responses from DynamoDB', () => {
   const answering = (...items: object[]) =>
     checkStore(tableOn({ send: async () => ({ Responses: { keys: items } }) }), 'https://login.test');
 
@@ -251,7 +251,7 @@ describe('the check store', () => {
     }
   });
 
-  it('the check store ignores returned items that it did not request', async () => {
+  it('the check store ignores items in a response that it did not request', async () => {
     const generation = newUlid(0);
     const check = answering(
       {},
@@ -266,7 +266,7 @@ describe('the check store', () => {
     });
   });
 
-  it('the check store treats values of unexpected types as malformed', async () => {
+  it('the check store treats an item with a value of an unexpected type as malformed', async () => {
     for (const generation of [new Uint8Array(2), new Set([GENERATION]), [GENERATION], null]) {
       expect(await answering({ pk, sk: 'DEPLOYMENT', generation }).read(OF_TOKEN, HASH)).toEqual({
         readEnd: expect.any(Function),

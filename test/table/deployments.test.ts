@@ -25,8 +25,8 @@ const OTHER = newUlid(0);
 const events = async () => (await store.partition('EVENTS#etl')).map(({ type }) => type);
 const all = { after: undefined, limit: 100 };
 
-describe("a Deployment's item", () => {
-  it('creates a Deployment with its directory entry and event, and reads it back', async () => {
+describe('A Deployment is stored as one item', () => {
+  it('stores a new Deployment with its directory entry and event', async () => {
     expect(await registerDeployment(table, etl, event({ type: 'deployment.registered' }))).toBe(true);
     expect(await store.get(ofEtl)).toEqual({ ...ofEtl, ...listed, keyCount });
     expect(await store.get(entryOfEtl)).toEqual({ ...entryOfEtl, ...listed });
@@ -35,7 +35,7 @@ describe("a Deployment's item", () => {
     expect(store.sent.at(-1)).toMatchObject({ operation: 'GetItem', input: { ConsistentRead: true } });
   });
 
-  it('writes nothing when the Deployment to create already exists', async () => {
+  it('does not create a Deployment whose ID is already in use', async () => {
     await registerDeployment(table, etl, event());
     const again = deployment({ name: 'other', generation: OTHER });
     expect(await registerDeployment(table, again, event({ id: newUlid(1) }))).toBe(false);
@@ -44,13 +44,13 @@ describe("a Deployment's item", () => {
     expect(await events()).toHaveLength(1);
   });
 
-  it('replaces a directory entry that an earlier generation left behind', async () => {
+  it('creating a Deployment replaces a directory entry from an earlier generation', async () => {
     await store.put({ ...entryOfEtl, name: 'left', groups: [], generation: OTHER, createdAt: 1 });
     expect(await registerDeployment(table, etl, event())).toBe(true);
     expect(await store.get(entryOfEtl)).toMatchObject({ name: 'ETL', generation: GENERATION });
   });
 
-  it('returns undefined for a missing or malformed Deployment, and reports the malformed one', async () => {
+  it('reads a missing or malformed Deployment as undefined, and reports a malformed one', async () => {
     expect(await readDeployment(table, 'etl')).toBeUndefined();
     expect(store.malformed).toEqual([]);
     await store.put({ ...ofEtl, name: 'ETL' });
@@ -58,7 +58,7 @@ describe("a Deployment's item", () => {
     expect(store.malformed).toEqual([ofEtl]);
   });
 
-  it('edits a Deployment together with its directory entry, and leaves the key count unchanged', async () => {
+  it('an edit changes a Deployment and its directory entry, but not its key count', async () => {
     await registerDeployment(table, deployment({ keyCount: 7 }), event());
     const read = deployment({ keyCount: 3 });
     const changes = { name: 'new', groups: [] };
@@ -69,7 +69,7 @@ describe("a Deployment's item", () => {
     expect(await events()).toEqual(expect.arrayContaining(['deployment.edited']));
   });
 
-  it('does not edit a Deployment that is gone or belongs to another generation', async () => {
+  it('does not edit a Deployment that was deleted or belongs to a different generation', async () => {
     expect(await editDeployment(table, etl, { name: 'new' }, event())).toBe(false);
     await registerDeployment(table, etl, event());
     const other = deployment({ generation: OTHER });
@@ -79,7 +79,7 @@ describe("a Deployment's item", () => {
     expect(await events()).toHaveLength(1);
   });
 
-  it('deletes a Deployment with its directory entry, and leaves a marker and an event', async () => {
+  it('deleting a Deployment also deletes its directory entry, and writes a purge marker and an event', async () => {
     await registerDeployment(table, etl, event());
     const deleted = event({ id: newUlid(1), type: 'deployment.deleted', createdAt: 5 });
     expect(await deleteDeployment(table, etl, deleted)).toBe(true);
@@ -91,7 +91,7 @@ describe("a Deployment's item", () => {
     expect(await events()).toEqual(expect.arrayContaining(['deployment.deleted']));
   });
 
-  it('does not delete a Deployment that is gone or belongs to another generation', async () => {
+  it('does not delete a Deployment that was deleted before or belongs to a different generation', async () => {
     expect(await deleteDeployment(table, etl, event())).toBe(false);
     await registerDeployment(table, etl, event());
     expect(await deleteDeployment(table, deployment({ generation: OTHER }), event({ id: newUlid(1) }))).toBe(
@@ -104,40 +104,37 @@ describe("a Deployment's item", () => {
   });
 });
 
-describe('a damaged Deployment', () => {
+describe('A damaged Deployment can be deleted', () => {
   const gone = event({ type: 'deployment.deleted', createdAt: 5 });
   const item = { ...ofEtl, ...listed, keyCount };
 
   it.each<[string, object, object | undefined, string]>([
     ['in its own item', { name: 7 }, undefined, GENERATION],
-    ['otherwise in the directory', { generation: 7 }, { generation: OTHER }, OTHER],
-    ['otherwise in the directory', { generation: undefined }, { generation: OTHER }, OTHER],
-    ['otherwise in neither', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
-    ['otherwise in neither', { generation: undefined }, undefined, NO_LIFE],
-    ['otherwise in neither', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
-  ])(
-    'a damaged Deployment has its generation %s, and can be deleted in its damaged form',
-    async (_, wrong, inDirectory, generation) => {
-      await store.put({ ...item, ...wrong });
-      if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });
-      const damaged = await readDamagedDeployment(table, 'etl');
-      expect(damaged).toEqual({
-        id: 'etl',
-        generation,
-        groups: listed.groups,
-        stored: { generation: { ...item, ...wrong }.generation },
-      });
-      for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
-      expect(damaged && (await deleteDeployment(table, damaged, gone))).toBe(true);
-      expect(await store.get(ofEtl)).toBeUndefined();
-      expect(await store.get(entryOfEtl)).toBeUndefined();
-      expect(await store.partition('PURGES')).toEqual([
-        { pk: 'PURGES', sk: `etl#${generation}`, createdAt: 5 },
-      ]);
-    },
-  );
+    ['only in the directory', { generation: 7 }, { generation: OTHER }, OTHER],
+    ['only in the directory', { generation: undefined }, { generation: OTHER }, OTHER],
+    ['unknown', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
+    ['unknown', { generation: undefined }, undefined, NO_LIFE],
+    ['unknown', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
+  ])('deletes a damaged Deployment whose generation is %s', async (_, wrong, inDirectory, generation) => {
+    await store.put({ ...item, ...wrong });
+    if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });
+    const damaged = await readDamagedDeployment(table, 'etl');
+    expect(damaged).toEqual({
+      id: 'etl',
+      generation,
+      groups: listed.groups,
+      stored: { generation: { ...item, ...wrong }.generation },
+    });
+    for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
+    expect(damaged && (await deleteDeployment(table, damaged, gone))).toBe(true);
+    expect(await store.get(ofEtl)).toBeUndefined();
+    expect(await store.get(entryOfEtl)).toBeUndefined();
+    expect(await store.partition('PURGES')).toEqual([
+      { pk: 'PURGES', sk: `etl#${generation}`, createdAt: 5 },
+    ]);
+  });
 
-  it('does not delete a damaged Deployment whose item has changed or is gone', async () => {
+  it('does not delete a damaged Deployment whose item has changed since it was read', async () => {
     for (const stored of [{ generation: 7 }, { generation: undefined }]) {
       const damaged = { id: 'etl', generation: GENERATION, stored };
       expect(await deleteDeployment(table, damaged, gone)).toBe(false);
@@ -150,7 +147,7 @@ describe('a damaged Deployment', () => {
   });
 });
 
-describe('transactions on a Deployment', () => {
+describe("A transaction writes all of a Deployment's items or none", () => {
   const Put = {
     TableName: 'keys',
     Item: { pk: 'PURGES', sk: 'more' },
@@ -162,19 +159,22 @@ describe('transactions on a Deployment', () => {
     ['a deletion', () => deleteDeployment(table, etl, event({ id: newUlid(2) }), [{ Put }])],
   ];
 
-  it.each(changes)('a transaction writes the Deployment together with %s, or neither', async (_, change) => {
-    if (_ !== 'a registration') await store.put({ ...ofEtl, ...listed, keyCount });
-    await store.put(Put.Item);
-    const before = await store.partition('DEPLOYMENT#etl');
-    expect(await change()).toBe(false);
-    expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
-    await store.remove(Put.Item);
-    expect(await change()).toBe(true);
-    expect(await store.get(Put.Item)).toEqual(Put.Item);
-  });
+  it.each(changes)(
+    'performs %s of a Deployment and an additional write in one transaction',
+    async (_, change) => {
+      if (_ !== 'a registration') await store.put({ ...ofEtl, ...listed, keyCount });
+      await store.put(Put.Item);
+      const before = await store.partition('DEPLOYMENT#etl');
+      expect(await change()).toBe(false);
+      expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
+      await store.remove(Put.Item);
+      expect(await change()).toBe(true);
+      expect(await store.get(Put.Item)).toEqual(Put.Item);
+    },
+  );
 });
 
-describe('the Deployment directory', () => {
+describe('The Deployment directory lists Deployments in pages', () => {
   const names = Array.from({ length: 5 }, (_, n) => `d${n}`);
   const entry = (sk: string, change: object = {}) => ({ pk: 'DEPLOYMENTS', sk, ...listed, ...change });
   beforeEach(() => store.put(...names.map((name, n) => entry(name, { groups: n % 2 ? ['odd'] : [] }))));
@@ -185,7 +185,7 @@ describe('the Deployment directory', () => {
   };
   const isOdd = ({ groups }: { groups: string[] }) => groups.includes('odd');
 
-  it('lists the directory by ID in pages, each read with one strongly consistent Query', async () => {
+  it('lists the directory by Deployment ID, with one strongly consistent Query for each page', async () => {
     expect((await listDeployments(table, all)).items[0]).toEqual({ id: 'd0', ...listed, groups: [] });
     expect(await ids(table, all)).toEqual([names, false]);
     expect(await ids(table, { after: undefined, limit: 2 })).toEqual([['d0', 'd1'], true]);
@@ -201,11 +201,11 @@ describe('the Deployment directory', () => {
     expect(await ids(table, { ...all, isWanted: isOdd })).toEqual([['d1', 'd3'], false]);
     expect(await ids(table, { after: undefined, limit: 1, isWanted: isOdd })).toEqual([['d1'], true]);
     expect(await ids(table, { after: 'd1', limit: 1, isWanted: isOdd })).toEqual([['d3'], false]);
-    // The listing reads whole pages, no matter how few entries match.
+    // The service reads pages of the full size, no matter how few entries match the filter.
     expect(store.sent.at(-1)?.input.Limit).toBeUndefined();
   });
 
-  it('skips malformed directory entries and continues after them', async () => {
+  it('skips malformed directory entries and lists the entries after them', async () => {
     await store.put(entry('d1', { name: 7 }), entry('d2', { generation: 'x' }));
     expect(await ids(table, { after: undefined, limit: 1 })).toEqual([['d0'], true]);
     expect(await ids(table, { after: 'd0', limit: 1 })).toEqual([['d3'], true]);

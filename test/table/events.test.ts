@@ -17,12 +17,12 @@ const { table } = store;
 afterAll(() => store.stop());
 beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
-/** The time at which the Deployment was registered again. */
+/** The time of the Deployment's second registration. */
 const REGISTERED_AT = MADE_AT - 1_000_000;
 const CURRENT = newUlid(REGISTERED_AT);
 const DAY = 24 * 60 * 60 * 1000;
 
-describe("a Deployment's events", () => {
+describe("A Deployment's events are listed newest first", () => {
   const ids = Array.from({ length: 5 }, (_, n) => newUlid(MADE_AT - 5 + n));
   const changes: Partial<ServiceEvent>[] = [
     {},
@@ -38,7 +38,7 @@ describe("a Deployment's events", () => {
   };
   const queries = () => store.sent.map(({ operation, input }) => [operation, input.Limit]);
 
-  it("a Deployment's events are written one at a time and read back completely", async () => {
+  it('stores an event with all its attributes and reads it back unchanged', async () => {
     const full = event({ id: newUlid(MADE_AT), data: { keyId: 'k', scopes: ['a'], count: 2, done: true } });
     await putEvent(table, full);
     const { id, deploymentId: _, ...rest } = full;
@@ -48,7 +48,7 @@ describe("a Deployment's events", () => {
     expect(items).toEqual([full]);
   });
 
-  it("a Deployment's events are listed newest first, in pages, without expired events", async () => {
+  it("lists a Deployment's events newest first, in pages, without expired events", async () => {
     await store.put(...events.map(toEvent));
     expect(await listed(undefined, 100)).toEqual([[4, 3, 1, 0], undefined]);
     expect(await listed(undefined, 2)).toEqual([[4, 3], 3]);
@@ -63,7 +63,7 @@ describe("a Deployment's events", () => {
     expect(queries()).toEqual([['Query', 2]]);
   });
 
-  it('#56: lists events with one query that reads only the page, even after 1,500 events of an earlier generation', async () => {
+  it('#56: one query reads a page of events, even if an earlier generation left 1,500 events', async () => {
     const dated = (at: number) => ({
       id: newUlid(at),
       createdAt: at,
@@ -78,7 +78,8 @@ describe("a Deployment's events", () => {
     expect(await page(undefined, 1)).toEqual({ items: [edited], next: edited.id });
     expect(await page(edited.id, 1)).toEqual({ items: [registered], next: undefined });
     expect(await page(undefined, 100)).toEqual({ items: [edited, registered], next: undefined });
-    // An administrator sees all events, in pages, until they expire. TTL deletes expired events with a delay.
+    // Administrators see the events of all generations until these events expire. TTL deletes expired events with a
+    // delay.
     const all = { after: undefined, limit: 2, now: MADE_AT };
     expect(await listEvents(table, 'etl', all)).toEqual({ items: [edited, registered], next: registered.id });
     const expired = { after: edited.id, limit: 1, now: REGISTERED_AT + 90 * DAY - 500 };
@@ -90,12 +91,12 @@ describe("a Deployment's events", () => {
       ['Query', 3],
       ['Query', 2],
     ]);
-    // A cursor can point to a time before all events that are still listed.
+    // A cursor can be older than all events that have not expired.
     const old = { ...expired, after: earlier[0]?.id };
     expect(await listEvents(table, 'etl', old)).toEqual({ items: [], next: undefined });
   }, 120_000);
 
-  it('#56: lists events with two queries when events of another generation have the same timestamp', async () => {
+  it('#56: lists events with two queries when a different generation has events with the same timestamp', async () => {
     const earlier = Array.from({ length: 300 }, () => event({ id: newUlid(REGISTERED_AT) }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
     await store.put(...[...earlier, registered].map(toEvent));
@@ -104,7 +105,7 @@ describe("a Deployment's events", () => {
     expect(queries().length).toBeLessThanOrEqual(2);
   }, 120_000);
 
-  it("#56: a page ends after two queries when more than 1 MB of another generation's events lies in between, and the next page continues from that position", async () => {
+  it('#56: a page of events ends after two queries even if they found no event, and the next page continues there', async () => {
     const data = { scopes: Array.from({ length: 24 }, () => 's'.repeat(64)) };
     const others = Array.from({ length: 900 }, (_, n) => event({ id: newUlid(REGISTERED_AT + n + 1), data }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });
@@ -120,7 +121,7 @@ describe("a Deployment's events", () => {
     expect(queries()).toHaveLength(4);
   }, 120_000);
 
-  it('#56: lists each event exactly once, with at most two queries a page, however the generations are mixed', async () => {
+  it('#56: lists each event of any mix of generations exactly once, with at most two queries a page', async () => {
     const anyEvent = fc.record({
       at: fc.integer({ min: REGISTERED_AT - 5, max: REGISTERED_AT + 5 }),
       isCurrent: fc.boolean(),
@@ -170,7 +171,7 @@ describe("a Deployment's events", () => {
   });
 });
 
-describe('a stream record', () => {
+describe('The stream reports new events and removed items', () => {
   const inserted = (image: object, change: object = {}) =>
     ({
       eventName: 'INSERT',
@@ -190,7 +191,7 @@ describe('a stream record', () => {
     ['no image', { eventName: 'INSERT', dynamodb: {} } as DynamoDBRecord],
     ['another item', inserted({ ...toEvent(event()), pk: 'DEPLOYMENT#etl' })],
     ['a damaged event', inserted({ ...toEvent(event()), createdAt: 'x' })],
-  ])('rejects a stream record as a new event when it contains %s, without repeating its content', (_, of) => {
+  ])('rejects a stream record with %s, because it does not report a new event', (_, of) => {
     expect(() => recordedEvent(of)).toThrow(noEvent);
   });
 
@@ -235,13 +236,13 @@ describe('a stream record', () => {
       { eventName: 'REMOVE', dynamodb: { Keys: { pk: {}, sk: {} }, OldImage: { generation: {} } } } as never,
     ],
     ['empty keys', { eventName: 'REMOVE', dynamodb: { Keys: {}, OldImage: {} } } as never],
-  ])('rejects a stream record as a removed Deployment or key when it contains %s', (_, of) => {
+  ])('rejects a stream record with %s, because it does not report a removed Deployment or key', (_, of) => {
     expect(() => removalOf(of)).toThrow(/^not a record of a removed Deployment or key$/);
   });
 });
 
-describe("an Idempotency-Key's record", () => {
-  it("reads an Idempotency-Key's record with a strongly consistent read, whether or not the record has expired", async () => {
+describe('A record is stored for each Idempotency-Key', () => {
+  it("reads an Idempotency-Key's record with a strongly consistent read, even if it has expired", async () => {
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
     await store.put(toIdempotencyRecord(record({ expiresAt: 1 })));
     const { bodyHash, answer } = record();
@@ -249,7 +250,7 @@ describe("an Idempotency-Key's record", () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('treats a malformed Idempotency-Key record as missing, and reports it', async () => {
+  it('treats a malformed record of an Idempotency-Key as missing, and reports it', async () => {
     await store.put({ ...toIdempotencyRecord(record()), answer: 'x' });
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` }]);

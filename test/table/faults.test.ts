@@ -23,7 +23,7 @@ import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/t
 import { CHECK_RETRIES, transact } from '../../functions/table/table.ts';
 import { tableOn } from '../support/store.ts';
 
-/** Tests of faults that an engine cannot be made to produce. */
+/** These tests simulate the client, because they need faults that a database engine cannot be made to produce. */
 const dynamodb = mockClient(DynamoDBDocumentClient);
 const onMalformed = vi.fn();
 const table = tableOn(dynamodb, { onMalformed, retryPolicy: CHECK_RETRIES });
@@ -54,7 +54,7 @@ const rules = {
 };
 const use = () => check(token, { store: checkStore(table, 'https://login.test'), clock: () => NOW, rules });
 
-/** The error that the client throws for an error response from DynamoDB. */
+/** Returns the error that the client throws for an error response from DynamoDB. */
 const fault = (name: string, httpStatusCode: number) =>
   new DynamoDBServiceException({
     name,
@@ -69,14 +69,14 @@ beforeEach(() => {
   onMalformed.mockReset();
 });
 
-describe('a check that lacks a reliable response from DynamoDB (G7)', () => {
-  it('a check allows the call and extends the token when all three items were read', async () => {
+describe('A check fails without a reliable response from DynamoDB (G7)', () => {
+  it('a check allows the call and extends the token when DynamoDB returns all three items', async () => {
     dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [tokenItem, keyItem, deploymentItem] } });
     dynamodb.on(UpdateCommand).resolves({});
     expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: NOW / 1000 + 86_700 } });
   });
 
-  it('a check fails when DynamoDB leaves a key unprocessed, regardless of the other items', async () => {
+  it('a check fails when DynamoDB leaves a key unprocessed, even if all items were returned', async () => {
     dynamodb.on(BatchGetCommand).resolves({
       Responses: { keys: [tokenItem, keyItem, deploymentItem] },
       UnprocessedKeys: { keys: { Keys: [deploymentKey('etl')] } },
@@ -84,7 +84,7 @@ describe('a check that lacks a reliable response from DynamoDB (G7)', () => {
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('a check fails when the response contains no items from the table', async () => {
+  it("a check fails when DynamoDB's response contains no items from the table", async () => {
     dynamodb.on(BatchGetCommand).resolves({});
     await expect(use()).rejects.toEqual(busy);
   });
@@ -100,7 +100,7 @@ describe('a check that lacks a reliable response from DynamoDB (G7)', () => {
     await expect(use()).rejects.toEqual(busy);
   });
 
-  it('a check throws a 503 when DynamoDB throttles, fails, hangs or truncates its response', async () => {
+  it('a check throws a 503 error when DynamoDB throttles, fails, hangs or truncates its response', async () => {
     const network = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
     const timeout = Object.assign(new Error('timed out'), { name: 'TimeoutError' });
     const errors = [
@@ -118,7 +118,7 @@ describe('a check that lacks a reliable response from DynamoDB (G7)', () => {
     }
   });
 
-  it('a check throws a server error when the permission or the table is missing', async () => {
+  it('a check throws a server error when the table, or the permission to read it, is missing', async () => {
     for (const name of ['AccessDeniedException', 'ResourceNotFoundException']) {
       const error = fault(name, 400);
       dynamodb.on(BatchGetCommand).rejects(error);
@@ -128,7 +128,7 @@ describe('a check that lacks a reliable response from DynamoDB (G7)', () => {
   });
 });
 
-describe('a malformed item', () => {
+describe('A check denies the call if an item is malformed', () => {
   const wrong: [string, Item][] = [
     ['token without a generation', { ...tokenItem, generation: undefined }],
     ['token whose expiresAt is text', { ...tokenItem, expiresAt: String(tokenItem.expiresAt) }],
@@ -141,7 +141,7 @@ describe('a malformed item', () => {
     ['Deployment whose generation is no ULID', { ...deploymentItem, generation: 'x' }],
   ];
   it.each(wrong)(
-    'a check denies the call if an item is malformed, and reports the item by its keys: %s',
+    'a check denies the call and reports the malformed item by its keys: %s',
     async (_, item) => {
       const rest = [tokenItem, keyItem, deploymentItem].filter(({ sk }) => sk !== item.sk);
       dynamodb.on(BatchGetCommand).resolves({ Responses: { keys: [...rest, item] } });
@@ -152,7 +152,7 @@ describe('a malformed item', () => {
   );
 });
 
-describe('a transaction', () => {
+describe('A transaction is retried only after a conflict', () => {
   const cancelled = (...codes: string[]) =>
     new TransactionCanceledException({
       message: 'cancelled',
@@ -160,7 +160,7 @@ describe('a transaction', () => {
       CancellationReasons: codes.map((Code) => ({ Code })),
     });
 
-  it('retries a transaction that conflicts with another one until it succeeds', async () => {
+  it('retries a conflicting transaction until it succeeds', async () => {
     dynamodb
       .on(TransactWriteCommand)
       .rejectsOnce(cancelled('None', 'TransactionConflict'))
@@ -170,7 +170,7 @@ describe('a transaction', () => {
     expect(dynamodb.commandCalls(TransactWriteCommand)).toHaveLength(3);
   });
 
-  it('a transaction that keeps conflicting ends in a 503', { timeout: 10_000 }, async () => {
+  it('a transaction that keeps conflicting ends in a 503 error', { timeout: 10_000 }, async () => {
     dynamodb.on(TransactWriteCommand).rejects(cancelled('TransactionConflict'));
     await expect(transact(table, [])).rejects.toEqual(busy);
   });
@@ -214,7 +214,7 @@ describe('deleteItems', () => {
   });
 });
 
-describe('reading the items to purge', () => {
+describe('The purge reads its items in pages', () => {
   const life = { deploymentId: 'etl', generation: ULID };
   const page = (n: number) => ({
     Items: [{ sk: `TOKEN#${n}`, generation: ULID }],
@@ -222,7 +222,7 @@ describe('reading the items to purge', () => {
   });
   const queries = () => dynamodb.commandCalls(QueryCommand).length;
 
-  it('the purge fetches at most one page ahead of the deletions', async () => {
+  it('the purge reads at most one page ahead of the deletions', async () => {
     for (let n = 0; n < 4; n++) dynamodb.on(QueryCommand).resolves(page(n));
     const pages = itemsOfLife(table, life);
     await pages.next();
@@ -234,7 +234,7 @@ describe('reading the items to purge', () => {
     await pages.return(undefined);
   });
 
-  it('reading the items to purge leaves nothing running when the purge stops early', async () => {
+  it('leaves no read running when the purge stops early', async () => {
     let running = 0;
     dynamodb.on(QueryCommand).callsFake(async () => {
       running++;
@@ -249,7 +249,7 @@ describe('reading the items to purge', () => {
     expect(running).toBe(0);
   });
 
-  it('the purge fails only when it needs the page that failed', async () => {
+  it('a failed read stops the purge only when the purge needs that page', async () => {
     dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
     const pages = itemsOfLife(table, life);
     expect((await pages.next()).value?.keys).toHaveLength(1);

@@ -29,7 +29,7 @@ const ofKey = { pk: 'DEPLOYMENT#etl', sk: `KEY#${KEY_ULID}` };
 const ofRecord = { pk: 'DEPLOYMENT#etl', sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
 const keyCount = async () => (await store.get(ofEtl))?.keyCount;
 const events = async () => (await store.partition('EVENTS#etl')).length;
-/** Calls by an IAM principal, whose access the transaction does not check. */
+/** These calls act for an IAM principal, so the transactions do not check whether a person's access has ended. */
 const createApiKey = (of: typeof table, one: ApiKey, its: ServiceEvent, made?: IdempotencyRecord) =>
   create(of, one, its, { record: made, signIn: undefined });
 const rotateApiKey = (
@@ -39,14 +39,14 @@ const rotateApiKey = (
   its: ServiceEvent,
   made?: IdempotencyRecord,
 ) => rotate(of, next, read, its, { record: made, signIn: undefined });
-/** Stores a key and its Deployment. */
+/** Stores a key and its Deployment directly. */
 const standing = (
   change: Parameters<typeof apiKey>[0] = {},
   ofDeployment: Parameters<typeof deployment>[0] = {},
 ) => store.put(toDeployment(deployment({ keyCount: 1, ...ofDeployment })), toApiKey(apiKey(change)));
 
-describe("an API key's item", () => {
-  it('creates a key with its event, and increases the key count', async () => {
+describe('DynamoDB stores an API key as one item', () => {
+  it('stores a new API key with its event, and increments the key count', async () => {
     await store.put(toDeployment(etl));
     expect(await createApiKey(table, key, event())).toBe('created');
     expect(await store.get(ofKey)).toEqual({ ...ofKey, ...toApiKey(key) });
@@ -56,7 +56,7 @@ describe("an API key's item", () => {
     expect(store.sent.at(-1)).toMatchObject({ operation: 'GetItem', input: { ConsistentRead: true } });
   });
 
-  it('reads a key with all its attributes', async () => {
+  it('reads an API key with all its attributes', async () => {
     const whole = apiKey({
       description: 'of the nightly build',
       secrets: [
@@ -78,7 +78,7 @@ describe("an API key's item", () => {
     expect(await readApiKey(table, etl, KEY_ULID)).toEqual(whole);
   });
 
-  it("returns the later of a secret's two recorded uses", async () => {
+  it('returns the later of two recorded uses of a secret', async () => {
     const [secret] = key.secrets;
     const read = async (inSecrets: number | undefined, outside: unknown) => {
       const secrets = [{ ...secret, lastUsedAt: inSecrets } as never];
@@ -92,13 +92,13 @@ describe("an API key's item", () => {
     expect(await read(undefined, 'x')).toBeUndefined();
   });
 
-  it('treats a key from another generation as missing', async () => {
+  it('treats an API key from a different generation as missing', async () => {
     await standing({ generation: OTHER });
     expect(await readApiKey(table, etl, KEY_ULID)).toBeUndefined();
     expect(await readApiKey(table, etl, OTHER)).toBeUndefined();
   });
 
-  it('does not create a key in an earlier generation, or if the Deployment does not exist', async () => {
+  it('does not create an API key if the Deployment is missing or was registered again', async () => {
     expect(await createApiKey(table, key, event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await createApiKey(table, key, event())).toBe('gone');
@@ -106,7 +106,7 @@ describe("an API key's item", () => {
     expect(await events()).toBe(0);
   });
 
-  it('does not create a key when the Deployment has 1,000 keys', async () => {
+  it('does not create an API key when the Deployment has 1,000 keys', async () => {
     expect(MAX_KEYS).toBe(1000);
     await store.put(toDeployment(deployment({ keyCount: 999 })));
     expect(await createApiKey(table, key, event())).toBe('created');
@@ -114,19 +114,19 @@ describe("an API key's item", () => {
     expect(await keyCount()).toBe(1000);
   });
 
-  it('does not create a key in a Deployment whose item is damaged', async () => {
+  it('does not create an API key in a Deployment whose item is damaged', async () => {
     await store.put({ ...toDeployment(etl), generation: undefined });
     expect(await createApiKey(table, key, event())).toBe('gone');
   });
 
-  it('creating a key never replaces another key', async () => {
+  it('creating an API key never replaces an existing key', async () => {
     await standing();
     expect(await createApiKey(table, apiKey({ name: 'thief' }), event())).toBe('gone');
     expect(await store.get(ofKey)).toMatchObject({ name: 'ci' });
     expect(await keyCount()).toBe(1);
   });
 
-  it('creates only one key for an Idempotency-Key, and another key when the Idempotency-Key has expired', async () => {
+  it('creates only one API key for an Idempotency-Key until the Idempotency-Key expires', async () => {
     await store.put(toDeployment(etl));
     const make = (ms: number) => {
       const other = apiKey({ ulid: newUlid(ms) });
@@ -140,7 +140,7 @@ describe("an API key's item", () => {
     expect(await keyCount()).toBe(2);
   });
 
-  it('reports that a call to create a key was repeated, even if the Deployment is full or deleted', async () => {
+  it('recognises a repeated call to create an API key, even if the Deployment is full or deleted', async () => {
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
     expect(await createApiKey(table, key, event(), record())).toBe('repeated');
     await store.put(toDeployment(deployment({ keyCount: 1000 })));
@@ -148,7 +148,7 @@ describe("an API key's item", () => {
     expect(await createApiKey(table, key, event())).toBe('full');
   });
 
-  it('deletes a key with its event, and reduces the key count', async () => {
+  it('deletes an API key with an event, and decrements the key count', async () => {
     await standing();
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
@@ -157,7 +157,7 @@ describe("an API key's item", () => {
   });
 
   it.each([0, -1, 'x'])(
-    '#65: deletes a key when the key count is %s, and leaves the count unchanged',
+    '#65: deletes an API key even when the key count is %s, and leaves the count unchanged',
     async (count) => {
       await store.put({ ...toDeployment(etl), keyCount: count }, toApiKey(apiKey()));
       expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
@@ -167,14 +167,14 @@ describe("an API key's item", () => {
     },
   );
 
-  it('deleting a key does not reduce the key count of another generation of the Deployment', async () => {
+  it('deleting an API key does not change the key count of a different generation', async () => {
     await standing({}, { generation: OTHER });
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
     expect(await store.get(ofKey)).toBeUndefined();
     expect(await keyCount()).toBe(1);
   });
 
-  it('does not delete, count or record a key that has already been deleted', async () => {
+  it('deleting an API key twice changes the key count and writes an event only once', async () => {
     await store.put(toDeployment(deployment({ keyCount: 1 })));
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(false);
     expect(await keyCount()).toBe(1);
@@ -182,7 +182,7 @@ describe("an API key's item", () => {
   });
 });
 
-describe('an edit to an API key', () => {
+describe("An edit is written to the API key's item", () => {
   const edited = apiKey({
     name: 'new',
     description: 'd',
@@ -195,7 +195,7 @@ describe('an edit to an API key', () => {
     revision: 1,
   });
 
-  it("an edit writes a key's editable attributes and keeps the other attributes, such as a use recorded in the meantime", async () => {
+  it("an edit does not overwrite an API key's last use, creator or secrets", async () => {
     await standing();
     await store.put({ ...toApiKey(key), lastUsedAt: 9, lastUsedAddress: 'a', lastUsedClient: 'c' });
     expect(await editApiKey(table, { ...edited, createdBy: 'eve', secrets: [] }, event())).toBe('written');
@@ -208,7 +208,7 @@ describe('an edit to an API key', () => {
     expect(await events()).toBe(1);
   });
 
-  it("an edit removes a key's attributes that are no longer set", async () => {
+  it('an edit removes attributes that the API key no longer has', async () => {
     await standing(edited);
     expect(await editApiKey(table, apiKey({ revision: 2, epoch: 1 }), event())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ revision: 2, epoch: 1 })));
@@ -217,21 +217,21 @@ describe('an edit to an API key', () => {
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another generation', { generation: OTHER }],
-  ])('an edit writes nothing to a key that now has %s', async (_, change) => {
+  ])('an edit does not change an API key that now has %s', async (_, change) => {
     await standing(change);
     expect(await editApiKey(table, edited, event())).toBe('changed');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
     expect(await events()).toBe(0);
   });
 
-  it('an edit does not re-create a deleted key', async () => {
+  it('an edit does not create a deleted API key again', async () => {
     expect(await editApiKey(table, edited, event())).toBe('changed');
     expect(await store.get(ofKey)).toBeUndefined();
   });
 });
 
-describe('a leak report on an API key', () => {
-  it('a leak report is written with its event and keeps secrets that were used in the meantime', async () => {
+describe("A leak report is written to the API key's item", () => {
+  it('a leak report disables the API key, writes an event and keeps a use that was recorded in the meantime', async () => {
     const used = [{ ...key.secrets[0], lastUsedAt: 1 } as never];
     await standing({ secrets: used });
     const leaked = apiKey({
@@ -246,13 +246,13 @@ describe('a leak report on an API key', () => {
   });
 });
 
-describe('a rotation of an API key', () => {
+describe("A rotation is written to the API key's item", () => {
   const secrets = [{ hash: 'n', createdAt: 2 }];
   const next = apiKey({ secrets, enabled: false, epoch: 1, activeSince: 3, revision: 1 });
   const [secret] = key.secrets as [SecretHash];
   const used = { ...secret, lastUsedAt: 1 };
 
-  it('a rotation writes the secrets and related attributes together with an event and a record', async () => {
+  it("a rotation writes the API key's new secrets, an event and a record in one transaction", async () => {
     await standing({ name: 'edited' });
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey({ ...next, name: 'edited' }));
@@ -260,14 +260,14 @@ describe('a rotation of an API key', () => {
     expect(await events()).toBe(1);
   });
 
-  it('ends a leak', async () => {
+  it('a rotation clears a leak', async () => {
     await standing({ ...next, leak: { reportedAt: 4, wasEnabled: true } });
     const rotated = apiKey({ revision: 2, epoch: 2 });
     expect(await rotateApiKey(table, rotated, next, event())).toBe('written');
     expect(await store.get(ofKey)).toEqual(toApiKey(rotated));
   });
 
-  it('a rotation removes the recorded uses of exactly those secrets that it drops', async () => {
+  it('a rotation deletes the recorded use of each secret that it removes', async () => {
     const other = { hash: 'other', createdAt: 1 };
     const read = apiKey({ secrets: [{ ...other, lastUsedAt: 5 }, used] });
     const uses = { 'lastUsedAt#other': 5, 'lastUsedAt#aaaaaaaa': 6 };
@@ -284,7 +284,7 @@ describe('a rotation of an API key', () => {
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another generation', { generation: OTHER }],
-  ])('a rotation writes nothing to a key that now has %s', async (_, change) => {
+  ])('a rotation does not change an API key that now has %s', async (_, change) => {
     await standing(change);
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('changed');
     expect(await store.get(ofKey)).toEqual(toApiKey(apiKey(change)));
@@ -292,7 +292,7 @@ describe('a rotation of an API key', () => {
     expect(await events()).toBe(0);
   });
 
-  it('a rotation does not depend on recorded uses when it keeps no old secret', async () => {
+  it('a rotation that keeps no old secret succeeds, even if that secret is used at the same time', async () => {
     for (const change of [{ secrets: [used] }, { secrets: [] }, { 'lastUsedAt#aaaaaaaa': 7 }]) {
       await store.clear('EVENTS#etl');
       await store.put({ ...toApiKey(key), ...change });
@@ -324,7 +324,7 @@ describe('a rotation of an API key', () => {
     },
   );
 
-  it('a rotation does not depend on later uses of a secret that it keeps', async () => {
+  it('a rotation succeeds even if the secret that it keeps is used again at the same time', async () => {
     await store.put({
       ...toApiKey(apiKey({ secrets: [{ ...used, lastUsedAt: 8 }] })),
       'lastUsedAt#aaaaaaaa': 9,
@@ -334,7 +334,7 @@ describe('a rotation of an API key', () => {
     expect((await readApiKey(table, etl, KEY_ULID))?.secrets?.[0]?.lastUsedAt).toBe(9);
   });
 
-  it('a key is rotated only once for an Idempotency-Key', async () => {
+  it('an API key is rotated only once for an Idempotency-Key', async () => {
     await standing();
     await store.put({ ...ofRecord, expiresAt: MADE_AT });
     expect(await rotateApiKey(table, next, key, event(), record())).toBe('repeated');
@@ -342,10 +342,10 @@ describe('a rotation of an API key', () => {
   });
 });
 
-describe('a notice about an API key', () => {
+describe('A notice is recorded on the API key', () => {
   const notice = { type: 'expiring', of: 5 };
 
-  it('records a notice on the key, with an event', async () => {
+  it('records a notice on the API key and writes an event', async () => {
     await standing();
     expect(await markApiKey(table, key, { notice }, event())).toBe(true);
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), notice });
@@ -355,7 +355,7 @@ describe('a notice about an API key', () => {
   it.each<[string, Parameters<typeof apiKey>[0]]>([
     ['a later revision', { revision: 1 }],
     ['another generation', { generation: OTHER }],
-  ])('does not record a notice on a key that now has %s', async (_, change) => {
+  ])('does not record a notice on an API key that now has %s', async (_, change) => {
     await standing(change);
     expect(await markApiKey(table, key, { notice }, event())).toBe(false);
     expect(await store.get(ofKey)).not.toHaveProperty('notice');
@@ -363,7 +363,7 @@ describe('a notice about an API key', () => {
   });
 });
 
-describe('the API keys of a Deployment', () => {
+describe('The keys of a Deployment are listed in pages', () => {
   const ulids = Array.from({ length: 5 }, (_, n) => newUlid(n + 1));
   beforeEach(async () => {
     const keys = ulids.map((ulid, n) => apiKey({ ulid, generation: n === 1 ? OTHER : GENERATION }));
@@ -379,7 +379,7 @@ describe('the API keys of a Deployment', () => {
     return [items.map(({ ulid }) => ulids.indexOf(ulid)), next !== undefined];
   };
 
-  it('lists the API keys of the current generation, oldest first, in strongly consistent pages', async () => {
+  it('lists the API keys of the current generation, oldest first, with strongly consistent reads', async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 2, 3, 4], false]);
     expect(await listed(undefined, 1)).toEqual([[0], true]);
     expect(await listed(ulids[0], 2)).toEqual([[2, 3], true]);
@@ -392,7 +392,7 @@ describe('the API keys of a Deployment', () => {
     expect(store.sent).toHaveLength(1);
   });
 
-  it("lists a Deployment's API keys with two queries, no matter how many keys of an earlier generation still have to be purged", async () => {
+  it('lists API keys with two queries, even while many keys of an earlier generation await the purge', async () => {
     const earlier = Array.from({ length: 300 }, (_, n) => apiKey({ ulid: newUlid(n), generation: OTHER }));
     await store.put(...earlier.map(toApiKey));
     expect(await listed(undefined, 1)).toEqual([[0], true]);
@@ -402,7 +402,7 @@ describe('the API keys of a Deployment', () => {
     ]);
   });
 
-  it('#65: also lists and reports malformed keys of this generation or without a generation', async () => {
+  it('#65: lists and reports malformed API keys that may belong to the current generation', async () => {
     const sk = (n: number) => `KEY#${ulids[n]}`;
     await store.put(
       { ...ofKey, sk: sk(2), generation: GENERATION },

@@ -7,7 +7,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A clock that only pauses advance, and a port that records when each call reaches it. */
+/** Returns a clock that advances only during pauses, and a port that records the time of each call. */
 function recorded(respond: (operation: string) => Outcome = () => ({ kind: 'done', output: {} })) {
   let now = 1000;
   const calls: { at: number; operation: string; input: object }[] = [];
@@ -19,7 +19,7 @@ function recorded(respond: (operation: string) => Outcome = () => ({ kind: 'done
   }) as Port;
   const pauses: { until: number; resolve: (value?: unknown) => void }[] = [];
   const pause = (milliseconds: number) => {
-    // Pauses end in order of their end times, one in each turn of the event loop.
+    // Ends pauses in the order of their end times, one per turn of the event loop.
     setImmediate(() => {
       const [first] = pauses.sort((a, b) => a.until - b.until).splice(0, 1);
       now = Math.max(now, first?.until ?? now);
@@ -49,7 +49,7 @@ const consumed = (units: number): Outcome => ({
   output: { ConsumedCapacity: { CapacityUnits: units } },
 });
 
-it('delays each write until the capacity units that earlier writes used have become available again', async () => {
+it('delays each write until enough write units are available again', async () => {
   const { calls, port, time } = recorded();
   const paced = pacedPort(port, 4, time);
   for (let n = 0; n < 3; n++) await paced('PutItem', put, 1);
@@ -58,7 +58,7 @@ it('delays each write until the capacity units that earlier writes used have bec
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 250, 500, 750, 1000]);
 });
 
-it('counts each write of a batch once, and each write of a transaction twice', async () => {
+it('counts each write of a batch as one write unit, and each write of a transaction as two', async () => {
   const { calls, port, time } = recorded();
   const paced = pacedPort(port, 10, time);
   const writes = Array.from({ length: 25 }, () => ({ DeleteRequest: { Key: {} } }));
@@ -68,7 +68,7 @@ it('counts each write of a batch once, and each write of a transaction twice', a
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 2500, 2900]);
 });
 
-it('charges the units that DynamoDB reports instead of the estimate', async () => {
+it('charges the write units that DynamoDB reports instead of the estimate', async () => {
   const { calls, port, time } = recorded(() => consumed(7));
   const paced = pacedPort(port, 1, time);
   for (let n = 0; n < 2; n++) await paced('PutItem', put, 1);
@@ -76,7 +76,7 @@ it('charges the units that DynamoDB reports instead of the estimate', async () =
   expect(calls[0]?.input).toStrictEqual({ ...put, ReturnConsumedCapacity: 'TOTAL' });
 });
 
-it('adds up the units that DynamoDB reports for each table of a batch', async () => {
+it('adds up the write units that DynamoDB reports for each table of a batch', async () => {
   const { calls, port, time } = recorded(() => ({
     kind: 'done',
     output: { ConsumedCapacity: [{ CapacityUnits: 2 }, { CapacityUnits: 3 }] },
@@ -86,21 +86,21 @@ it('adds up the units that DynamoDB reports for each table of a batch', async ()
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 5000]);
 });
 
-it('charges the estimated units for a write whose condition failed', async () => {
+it('charges the estimated write units for a write whose condition failed', async () => {
   const { calls, port, time } = recorded(() => ({ kind: 'condition failed', reasons: [] }));
   const paced = pacedPort(port, 2, time);
   for (let n = 0; n < 2; n++) await paced('PutItem', put, 1);
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 500]);
 });
 
-it('delays concurrent writes so that they run one after another', async () => {
+it('sends concurrent writes one after another to keep to the configured write units', async () => {
   const { calls, port, time } = recorded();
   const paced = pacedPort(port, 1, time);
   await Promise.all([paced('PutItem', put, 1), paced('PutItem', put, 1), paced('PutItem', put, 1)]);
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 1000, 2000]);
 });
 
-it('does not accumulate units while nothing is written', async () => {
+it('does not save up unused write units while nothing is written', async () => {
   const { calls, port, time, pass } = recorded();
   const paced = pacedPort(port, 1, time);
   await paced('PutItem', put, 1);
@@ -109,7 +109,7 @@ it('does not accumulate units while nothing is written', async () => {
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 60_000, 61_000]);
 });
 
-it('neither delays nor changes reads', async () => {
+it('does not delay or change reads', async () => {
   const { calls, port, time } = recorded();
   const paced = pacedPort(port, 1, time);
   await paced('PutItem', put, 1);
@@ -118,7 +118,7 @@ it('neither delays nor changes reads', async () => {
   expect(calls[1]).toStrictEqual({ at: 0, operation: 'GetItem', input: get });
 });
 
-it('retries a write that DynamoDB throttled, however long the write had waited for its pace', async () => {
+it('retries a write that DynamoDB throttled, no matter how long the write was delayed before', async () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   const throttled: Outcome = { kind: 'not applied', error: new Error('throttled') };
   const outcomes: Outcome[] = [consumed(60), throttled, throttled, consumed(1)];
@@ -131,12 +131,12 @@ it('retries a write that DynamoDB throttled, however long the write had waited f
   const paced = pacedTable(tableOf(port), 1, { now: () => performance.now(), pause });
   expect(await putItem(paced, { Item: put.Item })).toBe(true);
   expect(await putItem(paced, { Item: put.Item })).toBe(true);
-  // The first wait is for the units of the first write. A throttled write is charged too.
+  // The first delay is for the units of the first write. A throttled write also uses units.
   expect(waits.map((it) => Math.round(it))).toStrictEqual([60_000, 1000, 1000]);
   expect(timeouts).toStrictEqual([5000, 5000, 5000, 5000]);
 });
 
-it('limits a page of a paced job to the items that it can write in 5 seconds, and to at least one', () => {
+it('limits a page to the items that can be written in 5 seconds, but to at least one item', () => {
   const { port, time } = recorded();
   expect([0.1, 10.5].map((units) => pacedTable(tableOf(port), units, time).pageSize)).toStrictEqual([1, 52]);
 });

@@ -49,7 +49,7 @@ async function all(pages: AsyncGenerator<PurgePage>): Promise<PurgePage[]> {
 const sortKeys = (pages: PurgePage[]) => pages.map(({ keys }) => keys.map(({ sk }) => sk));
 
 describe('readPresent', () => {
-  it('readPresent makes a strongly consistent read, and distinguishes a missing Deployment from a malformed one, which it reports', async () => {
+  it('readPresent distinguishes a missing Deployment from a malformed one with a strongly consistent read', async () => {
     expect(await readPresent(table, 'etl')).toEqual({ isThere: false });
     await store.put(toDeployment(deployment()));
     expect(await readPresent(table, 'etl')).toEqual({ isThere: true, generation: GENERATION });
@@ -62,7 +62,7 @@ describe('readPresent', () => {
 });
 
 describe('hasApiKey', () => {
-  it('hasApiKey makes a strongly consistent read, and also finds a malformed key', async () => {
+  it('hasApiKey finds any item of the key, even a malformed one, with a strongly consistent read', async () => {
     const Key = { pk, sk: `KEY#${KEY_ULID}` };
     expect(await hasApiKey(table, 'etl', KEY_ULID)).toBe(false);
     await store.put(Key);
@@ -71,7 +71,7 @@ describe('hasApiKey', () => {
   });
 });
 
-describe("itemsOfLife and a key's items", () => {
+describe('The purge lists the items to delete', () => {
   const ofToken = (hash: string, change: Parameters<typeof token>[0] = {}) =>
     toToken(token({ hash, ...change }));
 
@@ -87,7 +87,7 @@ describe("itemsOfLife and a key's items", () => {
     expect(await limits(2)).toEqual([2, 2]);
   });
 
-  it("lists the items to purge: a generation's tokens, then its keys, and items without a generation, but never the Deployment itself", async () => {
+  it("the purge lists a generation's tokens and keys and all items without a generation, but never the Deployment", async () => {
     await store.put(
       toDeployment(deployment()),
       toApiKey(apiKey()),
@@ -116,14 +116,14 @@ describe("itemsOfLife and a key's items", () => {
     });
   });
 
-  it("lists a generation's items starting from a given sort key", async () => {
+  it("the purge continues to list a generation's items from a given sort key", async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
     expect(sortKeys(await all(itemsOfLife(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],
     ]);
   });
 
-  it("lists only a key's tokens, of any generation, as the key's items", async () => {
+  it("the purge of a deleted key lists only the key's tokens, whatever their generation", async () => {
     await store.put(
       toApiKey(apiKey()),
       ofToken('a'),
@@ -140,7 +140,7 @@ describe("itemsOfLife and a key's items", () => {
     expect(sortKeys(await all(tokensOfKey(table, key, ofKey[1])))).toEqual([[ofKey[2]]]);
   });
 
-  it('lists the items to purge in pages, each with the sort key to continue from', async () => {
+  it('the purge lists its items in pages, each with the sort key to continue from', async () => {
     // DynamoDB reads at most 1 MB per response, even if only some attributes are requested.
     const hashes = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...hashes.map((hash) => ({ ...ofToken(hash), ballast: 'x'.repeat(300_000) })));
@@ -220,8 +220,8 @@ describe('deleteItems', () => {
   });
 });
 
-describe('the purge record', () => {
-  it("writing a purge marker records the start time, and removes the generation's entries in the directory and in groups", async () => {
+describe('A marker records each unfinished purge', () => {
+  it('starting a purge writes a marker, and removes the generation from the directory and from groups', async () => {
     const [own = {}] = toGroupEntries(deployment({ groups: ['own'] }));
     const [later = {}] = toGroupEntries(deployment({ groups: ['later'], generation: OTHER }));
     await store.put(toDirectoryEntry(deployment({ groups: ['own', 'later'] })), own, later);
@@ -233,17 +233,17 @@ describe('the purge record', () => {
     expect(await store.partition('GROUP#later')).toEqual([later]);
   });
 
-  it('treats a purge as new when DynamoDB returns no previous item', async () => {
+  it('treats a purge as new when DynamoDB returns no previous marker', async () => {
     expect(await beginPurge(tableOn({ send: async () => ({}) }), life, 5)).toBe(false);
   });
 
-  it('recording a purge keeps the directory entry of another generation', async () => {
+  it('starting a purge does not remove the directory entry of a different generation', async () => {
     await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
     await beginPurge(table, life, 5);
     expect(await store.partition('DEPLOYMENTS')).toHaveLength(1);
   });
 
-  it('recording a purge fails when the directory cannot be written', async () => {
+  it('starting a purge fails when the directory cannot be written', async () => {
     const failing = tableOn({
       send: async (command: object) => {
         if (command.constructor.name === 'DeleteCommand') throw new Error('down');
@@ -253,7 +253,7 @@ describe('the purge record', () => {
     await expect(beginPurge(failing, life, 5)).rejects.toThrow('down');
   });
 
-  it('ending a purge twice deletes its marker and writes the optional event only once', async () => {
+  it('ending a purge twice deletes its marker and writes its event only once', async () => {
     await store.put({ ...marker, createdAt: 5 }, { ...marker, sk: `etl#${OTHER}`, createdAt: 5 });
     await endPurge(table, life, event({ type: 'deployment.purged' }));
     expect(await store.partition('PURGES')).toHaveLength(1);
@@ -265,7 +265,7 @@ describe('the purge record', () => {
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
   });
 
-  it('finds purge records older than a given time, on any page, and ignores items that are not markers', {
+  it('finds all purge markers that are older than a given time, and ignores malformed ones', {
     timeout: 30_000,
   }, async () => {
     const found = async (before: number) => {

@@ -27,7 +27,7 @@ const OTHER = newUlid(0);
 const life = { deploymentId: 'etl', generation: GENERATION };
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
 
-it("stores the position of a pass over the table under the pass's name", async () => {
+it("stores the position of a reconciliation pass under the pass's name", async () => {
   expect(await readPass(table, 'TABLE')).toBeUndefined();
   await writePass(table, 'TABLE', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
   expect(await store.get({ pk: 'RECONCILIATION', sk: 'TABLE' })).toMatchObject({ startedAt: 5 });
@@ -38,7 +38,7 @@ it("stores the position of a pass over the table under the pass's name", async (
   expect(store.sent[0]?.input).toMatchObject({ ConsistentRead: true });
 });
 
-describe('the scan of the table', () => {
+describe('Reconciliation scans the whole table', () => {
   const all = async () => {
     const found: Found[] = [];
     let after: Awaited<ReturnType<typeof scanGenerations>>['next'];
@@ -108,8 +108,8 @@ describe('the scan of the table', () => {
   });
 });
 
-describe('the current state of Deployments', () => {
-  it('returns whether each Deployment exists, and its generation unless the Deployment is damaged', async () => {
+describe('Reconciliation reads the current state of Deployments', () => {
+  it('reads whether each Deployment exists and in which generation, even if the Deployment is damaged', async () => {
     await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
     expect(await presentLives(table, ['etl', 'a b', 'gone'])).toEqual(
       new Map<string, object>([
@@ -120,7 +120,7 @@ describe('the current state of Deployments', () => {
     );
   });
 
-  it('returns the generation of each directory entry, or no generation if the entry is malformed', async () => {
+  it('reads the generation of each directory entry, and no generation from a malformed entry', async () => {
     await store.put(toDirectoryEntry(deployment()), {
       ...toDirectoryEntry(deployment({ id: 'odd' })),
       name: 7,
@@ -135,7 +135,7 @@ describe('the current state of Deployments', () => {
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENTS', sk: 'odd' }]);
   });
 
-  it('reads the state of Deployments with strongly consistent reads, a hundred at a time, and reads nothing for an empty list', async () => {
+  it('reads the state of a hundred Deployments per strongly consistent read', async () => {
     const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
     expect((await presentLives(table, ids)).size).toBe(201);
     const keys = store.sent.map(
@@ -182,7 +182,7 @@ describe('listAgain', () => {
   const etl = deployment();
   const entry = () => store.get({ pk: 'DEPLOYMENTS', sk: 'etl' });
 
-  it('writes a directory entry if it is missing, malformed or belongs to another generation', async () => {
+  it('reconciliation replaces a directory entry that is missing, malformed or from a different generation', async () => {
     await store.put(toDeployment(etl));
     expect(await listAgain(table, etl)).toBe(true);
     expect(await entry()).toEqual(toDirectoryEntry(etl));
@@ -193,7 +193,7 @@ describe('listAgain', () => {
     }
   });
 
-  it('does not write a directory entry when the Deployment was deleted, registered again or changed after it was read', async () => {
+  it('reconciliation does not list a Deployment that was deleted or changed after it was read', async () => {
     expect(await listAgain(table, etl)).toBe(false);
     for (const change of [{ generation: OTHER }, { name: 'new' }, { groups: [] }]) {
       await store.put(toDeployment(deployment(change)));

@@ -30,8 +30,8 @@ const ofEtl = { pk: 'SOURCES', sk: 'etl' };
 const note = (next: Registration, known?: Registration, now = MADE_AT) =>
   noteRegistration(table, registrationWrite(next, known, now));
 
-describe("a followed Deployment's registration", () => {
-  it("writes a followed Deployment's registration, and reads it back with a strongly consistent read", async () => {
+describe('A followed Deployment has a registration', () => {
+  it("stores a followed Deployment's registration, and reads it with a strongly consistent read", async () => {
     expect(await readRegistration(table, 'etl')).toBeUndefined();
     expect(await note(of())).toBe(true);
     const { id: _, ...rest } = of();
@@ -40,7 +40,7 @@ describe("a followed Deployment's registration", () => {
     expect(store.sent.at(-1)?.input).toMatchObject({ ConsistentRead: true });
   });
 
-  it('a registration expires 90 days after a deletion, rounded up to the second, and never while the Deployment exists', async () => {
+  it('a registration expires 90 days after its Deployment was deleted, rounded up to the second', async () => {
     expect(await note(of({ isPresent: false }), undefined, MADE_AT + 1)).toBe(true);
     expect(await store.get(ofEtl)).toMatchObject({ expiresAt: MADE_AT / 1000 + 1 + 90 * 86_400 });
     expect(await note(of(), of({ isPresent: false }))).toBe(true);
@@ -50,8 +50,8 @@ describe("a followed Deployment's registration", () => {
   it.each<[string, Partial<Registration>]>([
     ['another change', { lastChange: '2'.padStart(40, '0') }],
     ['another generation', { generation: newUlid(0) }],
-    ['its deletion', { isPresent: false }],
-  ])('does not replace %s that was written in the meantime', async (_, change) => {
+    ['a deletion', { isPresent: false }],
+  ])('does not overwrite %s in a registration that changed after it was read', async (_, change) => {
     await put(of(change));
     expect(await note(of({ lastChange: '3'.padStart(40, '0') }), of())).toBe(false);
     expect(await note(of())).toBe(false);
@@ -88,8 +88,8 @@ describe("a followed Deployment's registration", () => {
   });
 });
 
-describe('the registrations of many Deployments', () => {
-  it("reads the registrations of many Deployments with each Deployment's current state, fifty at a time", async () => {
+describe('The registrations of many Deployments are read in batches', () => {
+  it('reads fifty registrations at a time, together with the state of their Deployments', async () => {
     await put(of(), of({ id: 'other' }));
     await store.put(toDeployment(deployment()));
     expect(await readRegistered(table, ['etl', 'other', 'gone'])).toEqual(
@@ -108,7 +108,7 @@ describe('the registrations of many Deployments', () => {
     expect(store.sent).toHaveLength(3);
   });
 
-  it('lists the registrations of many Deployments in pages ordered by ID', async () => {
+  it('lists registrations in pages, ordered by Deployment ID', async () => {
     const all = ['a', 'b', 'c'].map((id) => of({ id }));
     await put(...all);
     const first = await registrationsPage(table, { after: undefined, limit: 2 });

@@ -29,8 +29,8 @@ async function ended(now: number): Promise<RejectedCalls[]> {
   return all;
 }
 
-describe('the counts of rejected calls', () => {
-  it('one item for each caller and hour contains the number of rejected calls, and the last call for each Deployment', async () => {
+describe('Rejected calls are counted for each caller and hour', () => {
+  it('one item per caller and hour counts rejected calls, and records the last one for each Deployment', async () => {
     await count('etl');
     await count('etl', { at: MADE_AT + 1, status: 403, code: 'forbidden' });
     await count('other');
@@ -49,12 +49,12 @@ describe('the counts of rejected calls', () => {
       'last#etl': rejectedCall({ at: MADE_AT + 1, status: 403, code: 'forbidden' }),
       'count#other': 1,
       'last#other': rejectedCall(),
-      // The expiry is one week after the end of the hour.
+      // The item expires one week after the end of the hour.
       expiresAt: Date.parse('2027-01-22T09:00:00Z') / 1000,
     });
   });
 
-  it('the counts of rejected calls distinguish a person from an IAM principal with the same name', async () => {
+  it('counts the rejected calls of a person and of an IAM principal with the same name separately', async () => {
     await count('etl', {}, 'arn:aws:iam::111122223333:role/deploy');
     const caller = { principal: 'arn:aws:iam::111122223333:role/deploy', type: 'iam' as const };
     await countRejectedCall(table, { caller, deploymentId: 'etl', call: rejectedCall() });
@@ -64,19 +64,19 @@ describe('the counts of rejected calls', () => {
     ]);
   });
 
-  it('the counts of rejected calls are exact for 100 concurrent calls', async () => {
+  it('counts rejected calls correctly when 100 calls are made at the same time', async () => {
     await Promise.all(Array.from({ length: 100 }, () => count('etl')));
     expect(await store.partition('REJECTED_CALLS')).toMatchObject([{ callCount: 100, 'count#etl': 100 }]);
   });
 
-  it("the counts of rejected calls never overwrite another attribute, regardless of the Deployment's ID", async () => {
+  it("counting rejected calls never overwrites other attributes, regardless of the Deployment's ID", async () => {
     for (const id of ['pk', 'sk', 'expiresAt', 'principal', 'callCount', 'deployments']) await count(id);
     const [calls] = await ended(MADE_AT + HOUR);
     expect(calls).toMatchObject({ caller: { principal: 'eve' }, callCount: 6 });
     expect(calls?.deployments.map(({ count: of }) => of)).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
-  it('once a caller has named ten Deployments in an hour, calls about other Deployments only increase the sum', async () => {
+  it('counts rejected calls separately for the first ten Deployments that a caller names, and then only in total', async () => {
     const longest = (n: number) => `${n}`.padEnd(64, 'd');
     const call = 'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}';
     const largest = {
@@ -98,7 +98,7 @@ describe('the counts of rejected calls', () => {
     expect(bytes).toBeLessThan(5 * 1024);
   });
 
-  it('the counts of rejected calls are read only after their hour has ended', async () => {
+  it('reads the counts of rejected calls only after the hour has ended', async () => {
     await count('etl');
     const end = MADE_AT + HOUR;
     expect(await ended(end - 1)).toEqual([]);
@@ -112,7 +112,7 @@ describe('the counts of rejected calls', () => {
     ]);
   });
 
-  it('reports a malformed item with counts of rejected calls, and lets TTL delete it', async () => {
+  it('reports a malformed item with counts of rejected calls', async () => {
     await count('etl');
     const [stored = {}] = await store.partition('REJECTED_CALLS');
     for (const damage of [
@@ -132,7 +132,7 @@ describe('the counts of rejected calls', () => {
 });
 
 describe('moveRejectedCalls', () => {
-  it('writes the events of rejected calls and deletes the counts in one transaction', async () => {
+  it('one transaction writes the events about rejected calls and deletes the counts', async () => {
     await count('etl');
     const [calls] = await ended(MADE_AT + HOUR);
     expect(await moveRejectedCalls(table, calls as never, [event({ type: 'call.refused' })])).toBe(true);

@@ -43,7 +43,7 @@ describe('provisionedWrites', () => {
   const described = (Table: object | undefined) =>
     provisionedWrites(tableOn({ send: async () => ({ Table }) }));
 
-  it("returns a provisioned table's write capacity, and nothing for an on-demand table", async () => {
+  it('returns the write capacity of a provisioned table, and undefined for an on-demand table', async () => {
     expect(await described({ ProvisionedThroughput: { WriteCapacityUnits: 80 } })).toBe(80);
     expect(await described({ ProvisionedThroughput: { WriteCapacityUnits: 0 } })).toBeUndefined();
     expect(await described({})).toBeUndefined();
@@ -59,11 +59,11 @@ describe('identityOf', () => {
     expect(await described({ TableArn: 'arn', CreationDateTime: new Date(0) })).toBe(
       'arn of 1970-01-01T00:00:00.000Z',
     );
-    // The creation time is in seconds, as DynamoDB sends it.
+    // DynamoDB sends the creation time in seconds.
     expect(await described({ TableArn: 'arn', CreationDateTime: 1 })).toBe('arn of 1970-01-01T00:00:01.000Z');
   });
 
-  it('looks up the table by its name', async () => {
+  it('requests the description of the table by its name', async () => {
     await identityOf(table).catch(() => {});
     expect(store.sent[0]).toEqual({ operation: 'DescribeTable', input: { TableName: 'keys' } });
   });
@@ -71,7 +71,7 @@ describe('identityOf', () => {
 
 const options = { point: 1, ignored: ['mallory'], disablesAll: false };
 
-it("a restore's record is stored under the restore's ID", async () => {
+it("stores the record of a restore under the restore's ID", async () => {
   expect(await readRestore(table, 'r')).toBeUndefined();
   isConsistent();
   expect(await writeRestore(table, 'r', { startedAt: 1, options })).toBe(true);
@@ -86,7 +86,7 @@ it("a restore's record is stored under the restore's ID", async () => {
   });
 });
 
-it('replaces the record of a started restore with different options only if the record is malformed or belongs to an earlier restore', async () => {
+it('does not replace a valid record of a restore that was started with different options', async () => {
   const other = { ...options, ignored: [] };
   await writeRestore(table, 'r', { startedAt: 1, options });
   expect(await writeRestore(table, 'r', { startedAt: 2, options: other })).toBe(false);
@@ -103,13 +103,13 @@ it('replaces the record of a started restore with different options only if the 
   }
 });
 
-it('a restore stays finished when its start is recorded again', async () => {
+it('a finished restore stays finished when its start is recorded again', async () => {
   await writeRestore(table, 'r', { startedAt: 1, finishedAt: 2, options });
   expect(await writeRestore(table, 'r', { startedAt: 1, options })).toBe(false);
   expect(await readRestore(table, 'r')).toMatchObject({ startedAt: 1, finishedAt: 2 });
 });
 
-it('does not write the keys of a Deployment that the same restore has already put back', async () => {
+it('does not write keys to a Deployment that the same restore has already put back', async () => {
   await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
   await expect(putApiKey(table, apiKey(), 'r')).rejects.toThrow(
     'another run of this restore has put etl back; run it again',
@@ -119,7 +119,7 @@ it('does not write the keys of a Deployment that the same restore has already pu
   expect(await store.get({ pk, sk: `KEY#${KEY_ULID}` })).toEqual(toApiKey(apiKey()));
 });
 
-it('finds every Deployment that has its own item, on any page, even if the item is damaged', async () => {
+it("finds the ID of every Deployment in the table, even if the Deployment's item is damaged", async () => {
   await store.put(
     { pk, sk: 'DEPLOYMENT', ballast },
     toDeployment(deployment({ id: 'other' })),
@@ -133,7 +133,7 @@ it('finds every Deployment that has its own item, on any page, even if the item 
   isConsistent();
 });
 
-it('a restored Deployment contains the ID of its restore', async () => {
+it('records on a restored Deployment which restore put it back', async () => {
   expect(await readRestored(table, 'etl')).toEqual({ deployment: undefined, restoredBy: undefined });
   await store.put({ ...toDeployment(deployment()), restoredBy: 'r' });
   expect(await readRestored(table, 'etl')).toEqual({ deployment: deployment(), restoredBy: 'r' });
@@ -143,10 +143,10 @@ it('a restored Deployment contains the ID of its restore', async () => {
   isConsistent();
 });
 
-describe("the keys of a Deployment's generation", () => {
+describe("A restore replaces the keys of a Deployment's generation", () => {
   const keys = ulids.map((ulid) => apiKey({ ulid }));
 
-  it("reads the keys of a Deployment's generation across all pages, and omits malformed keys and keys of other generations", async () => {
+  it("reads all valid keys of a Deployment's current generation from any number of pages", async () => {
     const [first, second, ...rest] = keys.map(toApiKey);
     await store.put(
       { ...first, ballast },
@@ -162,7 +162,7 @@ describe("the keys of a Deployment's generation", () => {
     isConsistent();
   });
 
-  it("replaces and deletes the keys of a Deployment's generation", async () => {
+  it("a restore can replace and delete a Deployment's keys", async () => {
     await store.put({ ...toApiKey(apiKey()), x: 1 });
     await putApiKey(table, apiKey({ name: 'new' }), 'r');
     expect(await store.partition(pk)).toEqual([toApiKey(apiKey({ name: 'new' }))]);
@@ -172,7 +172,7 @@ describe("the keys of a Deployment's generation", () => {
   });
 });
 
-it('reads all events of every generation, oldest first, with the IDs of malformed events', async () => {
+it('reads all events of every generation, oldest first, and the IDs of malformed events', async () => {
   const [a, b] = [event({ id: ulids[0] ?? '', generation: OTHER }), event({ id: ulids[1] ?? '' })];
   await store.put(toEvent(b), toEvent(a), { ...toEvent(event()), actor: null });
   expect(await allEvents(table, 'etl')).toEqual({ events: [a, b], malformed: [event().id] });
@@ -180,13 +180,13 @@ it('reads all events of every generation, oldest first, with the IDs of malforme
   isConsistent();
 });
 
-it('counts temporary tokens of every generation by their item keys', async () => {
+it('finds the temporary tokens of every generation by their item keys', async () => {
   const items = [toGrant(grant()), toGrant(grant({ hash: 'h', generation: OTHER }))];
   await store.put(...items, toToken(token()));
   expect(await grantKeys(table, 'etl')).toEqual(items.map(({ sk }) => ({ pk, sk })));
 });
 
-it("puts a Deployment back with its directory entry and an event, and without its generation's old marker", async () => {
+it('a restore puts a Deployment back in the directory, writes an event and deletes its purge marker', async () => {
   const marker = { pk: 'PURGES', sk: `etl#${GENERATION}` };
   const outdated = { ...toDirectoryEntry(deployment()), pk: 'GROUP#before' };
   await store.put(marker, { ...marker, sk: `etl#${OTHER}` }, outdated);
@@ -209,7 +209,7 @@ it("puts a Deployment back with its directory entry and an event, and without it
   expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'deployment.restored' }]);
 });
 
-it('does not put back a Deployment whose registration was changed since it was read', async () => {
+it('a restore does not put back a Deployment whose registration has changed since it was read', async () => {
   const registration = {
     id: 'etl',
     lastChange: '1'.padStart(40, '0'),

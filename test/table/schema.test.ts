@@ -46,7 +46,7 @@ import {
 
 const pk = 'DEPLOYMENT#etl';
 
-/** Invalid values for each type: string, boolean, integer, list of strings, ULID. */
+/** Values that are invalid for each type: string, boolean, integer, time in seconds, list of strings and ULID. */
 const NOT = {
   text: [7, true, null, undefined, ['x'], { x: 1 }],
   flag: ['true', 1, 0, null, undefined],
@@ -57,7 +57,7 @@ const NOT = {
 };
 const orAbsent = (values: unknown[]) => values.filter((value) => value !== undefined);
 
-/** The values of each attribute that make an item malformed. */
+/** Invalid values of each attribute. Each of these values makes the whole item malformed. */
 type Wrong = Record<string, unknown[]>;
 function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wrong) {
   for (const [name, values] of Object.entries(wrong)) {
@@ -70,8 +70,8 @@ function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wron
   expect(from(undefined)).toBeUndefined();
 }
 
-describe('item keys', () => {
-  it("an item's keys have the format for its kind", () => {
+describe('The keys of an item depend on its kind', () => {
+  it("an item's partition and sort keys have the format for its kind", () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
     expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
@@ -84,7 +84,7 @@ describe('item keys', () => {
     expect(purgeMarkerKey('etl', GENERATION)).toEqual({ pk: 'PURGES', sk: `etl#${GENERATION}` });
   });
 
-  it("a check reads each item by its key in the format for the item's kind", () => {
+  it('a check reads each item by its partition and sort keys', () => {
     const of = { deploymentId: 'etl', ulid: KEY_ULID };
     expect(checkedKeys({ kind: 'token', ...of }, 'h')).toEqual({
       deployment: { pk, sk: 'DEPLOYMENT' },
@@ -98,7 +98,7 @@ describe('item keys', () => {
   });
 });
 
-describe('the item parser', () => {
+describe('Each kind of item is parsed strictly', () => {
   it("parses a Deployment's item, and rejects a malformed one", () => {
     each(toDeployment(deployment()), fromDeployment, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'DEPLOYMENT#a#b', 'EVENTS#another', 'etl'],
@@ -153,7 +153,7 @@ describe('the item parser', () => {
         undefined,
         null,
         'x',
-        // A key with neither a secret nor a trust rule.
+        // A key with neither a secret nor a trust rule is malformed.
         [],
         { 0: secret },
         [secret, null],
@@ -170,7 +170,7 @@ describe('the item parser', () => {
         {},
         ...NOT.whole.map((reportedAt) => ({ reportedAt, wasEnabled: true })),
         ...NOT.flag.map((wasEnabled) => ({ reportedAt: 1, wasEnabled })),
-        // A leaked key that is enabled.
+        // A leaked key must not be enabled.
         { reportedAt: 1, wasEnabled: true },
       ],
       notice: [
@@ -197,7 +197,7 @@ describe('the item parser', () => {
           { sub: { prefix: 7 } },
         ]),
         ...change(rule, 'claims', [{ a: 'x', b: 7 }]),
-        // Trust rules that would accept every token of the issuer.
+        // These trust rules would accept every token of the issuer.
         ...change(rule, 'claims', [{}, new Set(), new Uint8Array(), { sub: { prefix: '' } }]),
         ...change(rule, 'singleUse', orAbsent(NOT.flag)),
       ],
@@ -236,7 +236,7 @@ describe('the item parser', () => {
     expect(fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer })).toMatchObject({ answer });
   });
 
-  it('parses the record of a person whose access ended, and rejects a malformed one', () => {
+  it('parses the record of a person whose access has ended, and rejects a malformed one', () => {
     const job = { id: KEY_ULID, keys: 'report', found: 0, disabled: 0 } as const;
     const record = { issuer: 'https://login.test', sub: 'ada', endedAt: 5, blocked: false, revision: 0, job };
     each(toAccessRecord(record), fromAccessRecord, {
@@ -263,7 +263,7 @@ describe('the item parser', () => {
     each(mark, fromPersonId, { issuer: NOT.text, sub: NOT.text });
   });
 
-  it("parses the record of a key found by the job that ends a person's access, and rejects a malformed record", () => {
+  it("parses the record of a key that the job to end a person's access found, and rejects a malformed one", () => {
     const held = {
       keyId: 'dk_etl_x',
       jobId: KEY_ULID,
@@ -280,7 +280,7 @@ describe('the item parser', () => {
     });
   });
 
-  it('parses an event about people, which does not belong to a Deployment', () => {
+  it('parses an event about people, which belongs to no Deployment', () => {
     const item = toEvent({ ...event(), deploymentId: '', generation: '' });
     expect(item.pk).toBe('EVENTS#');
     expect(fromEvent(item)).toMatchObject({ deploymentId: '', generation: '' });
@@ -308,7 +308,7 @@ describe('the item parser', () => {
     });
   });
 
-  it('#57: adds the actor type to an event from an earlier version', () => {
+  it('#57: adds the actor type to an event that an earlier version stored', () => {
     const { actor } = event();
     const { type: _, ...untyped } = { ...actor, principal: 'purge' };
     const read = (change: object) =>
@@ -328,7 +328,7 @@ describe('the item parser', () => {
     expect(onMalformed.mock.calls).toEqual([[key]]);
   });
 
-  it("parses a token's last use even if parts of it are unknown", () => {
+  it("parses a token's last use even if parts of it are missing", () => {
     const item = { lastUsedAt: 0, lastUsedAddress: 'a', lastUsedClient: 'c' };
     expect(fromLastUse(item)).toEqual({ at: 0, address: 'a', client: 'c' });
     expect(fromLastUse({ lastUsedAt: 5 })).toEqual({ at: 5, address: '', client: '' });
@@ -353,7 +353,7 @@ describe('the item parser', () => {
   });
 });
 
-describe('the attributes that a check reads', () => {
+describe('A check reads only the attributes that it needs', () => {
   const onMalformed = vi.fn();
   const of = (kind: 'token' | 'temporary', ...items: Item[]) => {
     const hash = (kind === 'token' ? 't' : 'g').repeat(43);
@@ -364,7 +364,7 @@ describe('the attributes that a check reads', () => {
   };
   const attributes = Object.keys(toToken(token({ scopes: [] })));
 
-  it('the attributes that a check reads include everything it needs, and no hash of a secret', () => {
+  it('the attributes that a check reads do not include the hash of a secret', () => {
     const { ProjectionExpression, ExpressionAttributeNames: names } = CHECKED_ATTRIBUTES;
     const read = ProjectionExpression.split(',').map((name) => names[name as keyof typeof names] ?? name);
     expect(read).toEqual([
@@ -386,7 +386,7 @@ describe('the attributes that a check reads', () => {
     for (const name of attributes) expect(read).toContain(name);
   });
 
-  it('the check of a token reads attributes of the token, its key and its Deployment', () => {
+  it('a check parses a token, its key and its Deployment', () => {
     const scoped = toToken(token({ scopes: ['a', 'b:c'] }));
     expect(
       of('token', scoped, toApiKey(apiKey({ validUntil: 5, networks: ['n'] })), toDeployment(deployment())),
@@ -412,7 +412,7 @@ describe('the attributes that a check reads', () => {
     expect(of('token', toToken(token())).token?.scopes).toBeUndefined();
   });
 
-  it('the check of a temporary token reads attributes of the token and its Deployment', () => {
+  it('a check parses a temporary token and its Deployment', () => {
     expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
       deployment: { generation: GENERATION },
       grant: {
@@ -425,7 +425,7 @@ describe('the attributes that a check reads', () => {
     });
   });
 
-  it('omits and reports malformed items that a check reads', () => {
+  it('a check omits and reports malformed items', () => {
     const items = {
       token: toToken(token()),
       key: toApiKey(apiKey()),
@@ -458,14 +458,14 @@ describe('the attributes that a check reads', () => {
   });
 });
 
-describe('a purge', () => {
+describe('A purge deletes the items of one generation', () => {
   it('a purge covers items of its generation and items without a valid generation', () => {
     expect(isOfLife({ generation: GENERATION }, GENERATION)).toBe(true);
     expect(isOfLife({ generation: KEY_ULID }, GENERATION)).toBe(false);
     for (const generation of NOT.ulid) expect(isOfLife({ generation }, GENERATION)).toBe(true);
   });
 
-  it("reads a purge's generation from its marker", () => {
+  it('reads the Deployment ID and generation of a purge from its marker', () => {
     expect(lifeOfMarker({ sk: `a_b-c#${GENERATION}` })).toEqual({
       deploymentId: 'a_b-c',
       generation: GENERATION,

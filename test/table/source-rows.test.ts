@@ -36,7 +36,7 @@ const row = (id: string, rest: Record<string, AttributeValue> = {}) => ({
 });
 const keyOf = (n: string) => ({ org: { S: 'acme' }, n: { N: n } });
 
-describe("a followed table's attributes", () => {
+describe('The service converts the attributes of a followed table', () => {
   const after = (attribute: AttributeValue) =>
     rowChange(
       {
@@ -56,12 +56,12 @@ describe("a followed table's attributes", () => {
     ['a map', { M: { a: { S: 'b' } } }, {}],
     ['binary', { B: new Uint8Array([1]) }, {}],
     ['a set of numbers', { NS: ['1'] }, {}],
-  ])('reads an attribute of a followed table from %s', (_, attribute, value) => {
+  ])('converts an attribute of a followed table that is %s', (_, attribute, value) => {
     expect(after(attribute)).toEqual({ label: value });
   });
 });
 
-describe("a followed table's stream record", () => {
+describe("A followed table's stream record is parsed strictly", () => {
   const images = { Keys: keyOf('1'), SequenceNumber: '7', ApproximateCreationDateTime: 5 };
   const [OldImage, NewImage] = [row('etl'), row('etl', { label: { S: 'ETL' } })];
   const change = (eventName: string, dynamodb: object | undefined) =>
@@ -69,7 +69,7 @@ describe("a followed table's stream record", () => {
   const old = { deploymentId: 'etl', type: 'deployment' };
   const told = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
 
-  it("a followed table's stream record contains the row before and after the change", () => {
+  it("parses the row before and after a change from a followed table's stream record", () => {
     expect(change('MODIFY', { ...images, OldImage, NewImage })).toEqual({
       ...told,
       before: old,
@@ -94,14 +94,14 @@ describe("a followed table's stream record", () => {
     ['a removal without the old image', 'REMOVE', { ...images, NewImage }],
     ['a change without keys', 'MODIFY', { OldImage, NewImage }],
     ['nothing', 'MODIFY', undefined],
-  ])('rejects an attribute of a followed table when it is %s', (_, eventName, dynamodb) => {
+  ])('rejects a stream record of a followed table that contains %s', (_, eventName, dynamodb) => {
     expect(() => change(eventName, dynamodb)).toThrow(
       new RefusedRow('the stream must have keys, new and old images'),
     );
   });
 });
 
-describe('a followed table', () => {
+describe('The service reads a followed table', () => {
   let client: DynamoDBClient;
   let stop: () => Promise<void>;
   const sent: { name: string; input: object }[] = [];
@@ -153,7 +153,7 @@ describe('a followed table', () => {
     expect(await silent({ KeySchema: [{}] })).toEqual(['']);
   });
 
-  it("scans a followed table page by page, reading only the key and the source's attributes", async () => {
+  it("scans a followed table page by page, and reads only the key and the source's attributes", async () => {
     const first = await scanRows(table, ['org', 'n'], { after: undefined, limit: 2 });
     expect(first.rows).toEqual(['1', '2'].map((n) => ({ key: keyOf(n), row: of(n) })));
     const second = await scanRows(table, ['org', 'n'], { after: first.next, limit: 2 });
@@ -173,7 +173,7 @@ describe('a followed table', () => {
     });
   });
 
-  it('requests a key attribute only once, even if the source also names it', async () => {
+  it('requests a key attribute of a followed table only once, even if the source also names it', async () => {
     const keyed = { ...source, id: 'org' };
     const { rows } = await scanRows({ ...table, source: keyed }, ['org', 'n'], {
       after: undefined,
@@ -195,7 +195,7 @@ describe('a followed table', () => {
   });
 });
 
-describe('the DynamoDB client for a followed table', () => {
+describe('The DynamoDB client for a followed table limits its attempts', () => {
   let stub: Stub;
   beforeAll(async () => {
     stub = await startStub();
@@ -209,7 +209,7 @@ describe('the DynamoDB client for a followed table', () => {
     return openSource(source, patience);
   };
 
-  it('the client for a followed table throws a 503 after its last attempt when the server hangs', async () => {
+  it('the client for a followed table throws a 503 error after its last attempt when DynamoDB hangs', async () => {
     stub.reply(() => damaged.hang());
     const end = readRow(open({ attemptTimeout: 60, attempts: 2 }), keyOf('1'));
     await expect(end).rejects.toMatchObject({

@@ -62,9 +62,9 @@ it('each function has its own retry policy', () => {
   expect(PURGE_RETRIES).toEqual({ attemptTimeout: 5000, attempts: 3 });
 });
 
-describe('a call to the table', () => {
+describe('A call to DynamoDB is repeated only when that is safe', () => {
   it.each(['not applied', 'unknown'] as const)(
-    'repeats a call with the outcome "%s" after random pauses of up to 50 and 100 ms, and ends in a 503',
+    'repeats a call with the outcome "%s" after random pauses, and finally throws a 503 error',
     async (kind) => {
       port.mockResolvedValueOnce(failed(kind)).mockResolvedValueOnce(done({ Item: { n: 1 } }));
       expect(await readItem(table, key('a'))).toEqual({ n: 1 });
@@ -83,7 +83,7 @@ describe('a call to the table', () => {
     expect(port).toHaveBeenCalledTimes(1);
   });
 
-  it('rethrows an error from a port without retrying', async () => {
+  it('rethrows an error from the port without repeating the call', async () => {
     port.mockRejectedValue(new TypeError('a bug'));
     await expect(readItem(table, key('a'))).rejects.toThrow('a bug');
     expect(port).toHaveBeenCalledTimes(1);
@@ -95,7 +95,7 @@ describe('a call to the table', () => {
     expect(port).toHaveBeenCalledTimes(1);
   });
 
-  it('retries a non-idempotent call only if the previous attempt was certainly not applied', async () => {
+  it('repeats a call that is not idempotent only if the previous attempt certainly had no effect', async () => {
     const count = () => isUpdated(table, { Key: key('a') }, NOT_REPEATABLE);
     port.mockResolvedValueOnce(failed('not applied'));
     expect(await count()).toBe(true);
@@ -105,7 +105,7 @@ describe('a call to the table', () => {
     expect(port).toHaveBeenCalledTimes(3);
   });
 
-  it('limits each attempt of a call to the remaining total time', async () => {
+  it('limits each attempt of a call to the time that is left in total', async () => {
     // The code reads the clock once for the deadline, and then before and after each attempt.
     const times = [0, 0, 100, 14_900, 14_950, 14_999.5];
     vi.spyOn(performance, 'now').mockImplementation(() => times.shift() ?? 0);
@@ -122,7 +122,7 @@ describe('a call to the table', () => {
     expect(port).toHaveBeenCalledTimes(1);
   });
 
-  it('fails when the response reports a failed condition although the call had no condition', async () => {
+  it('fails when DynamoDB reports a failed condition for a call without a condition', async () => {
     port.mockResolvedValue(conditionFailed());
     await expect(outputOf(table, 'Query', { TableName: 'keys' })).rejects.toThrow(
       'Query has no condition that could fail',
@@ -130,8 +130,8 @@ describe('a call to the table', () => {
   });
 });
 
-describe('a read of several items', () => {
-  it('a read of several items is strongly consistent and returns each item by its keys', async () => {
+describe('Several items can be read at once', () => {
+  it('reads several items by their keys with one strongly consistent read', async () => {
     const items = [
       { pk: 'q', sk: 'a', n: 3 },
       { ...key('b'), n: 2 },
@@ -162,7 +162,7 @@ describe('a read of several items', () => {
   });
 });
 
-it('reads the pages of a Query with strongly consistent reads until there is no next key', async () => {
+it('reads all pages of a Query with strongly consistent reads', async () => {
   port.mockResolvedValueOnce(done({ Items: [{ n: 1 }], LastEvaluatedKey: key('a') }));
   const pages = [];
   for await (const page of queryPages(table, { KeyConditionExpression: 'x' }, key('0'))) pages.push(page);
@@ -177,7 +177,7 @@ it('reads the pages of a Query with strongly consistent reads until there is no 
   ]);
 });
 
-it('a put can write a different item at each attempt', async () => {
+it('a put can write a different item in each attempt', async () => {
   port.mockResolvedValueOnce(failed('unknown'));
   let n = 0;
   expect(await putItem(table, () => ({ Item: { n: ++n } }))).toBe(true);
@@ -187,12 +187,12 @@ it('a put can write a different item at each attempt', async () => {
   ]);
 });
 
-describe('a batch of deletions', () => {
+describe('Deletions are sent in batches', () => {
   const requestsOf = (...sortKeys: string[]) => ({
     RequestItems: { keys: sortKeys.map((sk) => ({ DeleteRequest: { Key: key(sk) } })) },
   });
 
-  it('a batch of deletions repeats only unprocessed deletions, up to eight times', async () => {
+  it('repeats only the unprocessed deletions of a batch, up to eight times', async () => {
     const { RequestItems: unprocessed } = requestsOf('b');
     port.mockResolvedValueOnce(failed('not applied', { unprocessed }));
     await deleteBatch(table, [key('a'), key('b')]);
@@ -236,7 +236,7 @@ describe('transact', () => {
     expect(port).toHaveBeenCalledTimes(1);
   });
 
-  it("transact writes a change's event last, if the event does not exist yet, and reports only the other writes", async () => {
+  it('transact writes the event last, and reports only the conditions of the other writes', async () => {
     port.mockResolvedValue(conditionFailed({ Code: 'ConditionalCheckFailed' }, { Code: 'None' }));
     expect(await transact(table, writes, event())).toEqual([{ failed: true, item: undefined }]);
     const Put = {
@@ -247,7 +247,7 @@ describe('transact', () => {
     expect(inputs()).toMatchObject([{ TransactItems: [...named, { Put }] }]);
   });
 
-  it('transact succeeds when the event already exists, because an earlier attempt has written it', async () => {
+  it('transact succeeds when an earlier attempt has already written the event', async () => {
     const failure = { Code: 'ConditionalCheckFailed' };
     port.mockResolvedValue(conditionFailed(failure, failure));
     expect(await transact(table, writes, event())).toBeUndefined();
@@ -295,7 +295,7 @@ describe('setAttributes', () => {
   });
 });
 
-it('withCondition merges the names and values of an update with those of its condition', () => {
+it('withCondition adds the names and values of a condition to those of an update', () => {
   const condition = { ConditionExpression: '#b = :b', ExpressionAttributeValues: { ':b': 2 } };
   expect(withCondition(setAttributes({ a: 1 }), condition)).toStrictEqual({
     UpdateExpression: 'SET #a = :a',

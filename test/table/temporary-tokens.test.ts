@@ -22,13 +22,13 @@ const etl = deployment();
 const OTHER = newUlid(0);
 const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
 const ofRecord = { pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
-/** A call by an IAM principal, whose access the transaction does not check. */
+/** This call acts for an IAM principal, so the transaction does not check whether a person's access has ended. */
 const putGrant = (of: typeof table, one: Grant, its: ServiceEvent, made?: IdempotencyRecord) =>
   put(of, one, its, { record: made, signIn: undefined });
 const events = async () => (await store.partition('EVENTS#etl')).length;
 
-describe("a temporary token's item", () => {
-  it('creates a temporary token with its event and record, and reads it back', async () => {
+describe('DynamoDB stores a temporary token as one item', () => {
+  it('stores a new temporary token with its event and its record', async () => {
     await store.put(toDeployment(etl));
     const two = grant({ scopes: ['a', 'b:c'] });
     expect(await putGrant(table, two, event(), record())).toBe('issued');
@@ -39,7 +39,7 @@ describe("a temporary token's item", () => {
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual(two);
   });
 
-  it('a temporary token has no scopes when it was issued without any', async () => {
+  it('a temporary token has no scopes if none were requested', async () => {
     await store.put(toGrant(grant({ scopes: [] })));
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toMatchObject({ scopes: [] });
   });
@@ -51,7 +51,7 @@ describe("a temporary token's item", () => {
     expect(await events()).toBe(0);
   });
 
-  it('does not create a temporary token in an earlier generation, or if the Deployment does not exist', async () => {
+  it('does not create a temporary token if the Deployment is missing or was registered again', async () => {
     expect(await putGrant(table, grant(), event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await putGrant(table, grant(), event())).toBe('gone');
@@ -59,13 +59,13 @@ describe("a temporary token's item", () => {
     expect(await events()).toBe(0);
   });
 
-  it('creating a temporary token never replaces another token', async () => {
+  it('creating a temporary token never replaces an existing temporary token', async () => {
     await store.put(toDeployment(etl), toGrant(grant()));
     expect(await putGrant(table, grant({ sub: 'eve' }), event())).toBe('gone');
     expect(await store.get(ofGrant)).toMatchObject({ sub: 'ada' });
   });
 
-  it('a temporary token can be read until the second in which it expires, and only in the generation of its Deployment', async () => {
+  it("reads a temporary token until the second of its expiry, and only in its Deployment's current generation", async () => {
     await store.put(toGrant(grant()));
     const end = grant().expiresAt * 1000;
     expect(await readGrant(table, etl, KEY_ULID, end - 1)).toEqual(grant());
@@ -75,7 +75,7 @@ describe("a temporary token's item", () => {
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
-  it('#65: finds and reports a malformed temporary token, so that it can be revoked', async () => {
+  it('#65: finds a malformed temporary token, so that it can be revoked, and reports it', async () => {
     const { deploymentId, ulid, hash } = grant();
     for (const change of [{ sub: 7 }, { generation: 7 }, { expiresAt: 8.64e12 + 1 }]) {
       store.malformed.length = 0;
@@ -87,7 +87,7 @@ describe("a temporary token's item", () => {
     expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toBeUndefined();
   });
 
-  it('deletes a temporary token with an event, and writes no event when the token is already gone', async () => {
+  it('deletes a temporary token with an event, and writes no event if the token is already gone', async () => {
     await store.put(toGrant(grant()));
     expect(await deleteGrant(table, grant(), event())).toBe(true);
     expect(await store.get(ofGrant)).toBeUndefined();
@@ -96,7 +96,7 @@ describe("a temporary token's item", () => {
   });
 });
 
-describe("a Deployment's temporary tokens", () => {
+describe("A Deployment's temporary tokens are listed in pages", () => {
   const ulids = Array.from({ length: 6 }, (_, n) => newUlid(n + 1));
   const changes: Partial<Grant>[] = [
     {},
@@ -129,7 +129,7 @@ describe("a Deployment's temporary tokens", () => {
     expect(await listed(undefined, 1, isAdas)).toEqual([[0], 0]);
   });
 
-  it('lists each temporary token exactly once across all pages, with at most two queries a page, no matter how many tokens there are', {
+  it('lists each temporary token exactly once, with at most two queries a page', {
     timeout: 60_000,
   }, async () => {
     await store.clear(pk);

@@ -53,7 +53,7 @@ describe('readKey', () => {
 describe('readToken', () => {
   const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
 
-  it('readToken returns the token, its key, its Deployment and its last use in one strongly consistent read', async () => {
+  it('readToken returns the token, its key and its Deployment in one strongly consistent read', async () => {
     const used = { lastUsedAt: 7, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' };
     await store.put({ ...toToken(token()), ...used }, toApiKey(apiKey()), toDeployment(deployment()));
     const { generation, epoch, issuedAt, expiresAt } = token();
@@ -71,7 +71,7 @@ describe('readToken', () => {
     ]);
   });
 
-  it('readToken returns a temporary token, which has no last use, and returns nothing for a missing token', async () => {
+  it('readToken returns a temporary token without a last use, and undefined for a missing token', async () => {
     expect(await tokens.readToken(table, of('temporary'), 'g'.repeat(43))).toEqual({
       records: {},
       isThere: false,
@@ -94,7 +94,7 @@ describe('readToken', () => {
   });
 });
 
-describe("a token's item", () => {
+describe('DynamoDB stores a token as one item', () => {
   it('writes a token in one request, with its narrowed scope as a string', async () => {
     await tokens.putToken(table, () => token());
     const { deploymentId: _, ulid: __, hash: ___, ...rest } = token();
@@ -106,7 +106,7 @@ describe("a token's item", () => {
     expect(store.sent).toHaveLength(3);
   });
 
-  it('deletes a token in one request, even if it is already gone', async () => {
+  it('deletes a token in one request, even if the token is already gone', async () => {
     await tokens.putToken(table, () => token());
     await tokens.deleteToken(table, token());
     expect(await store.get(ofToken)).toBeUndefined();
@@ -114,7 +114,7 @@ describe("a token's item", () => {
     expect(store.sent.map(({ operation }) => operation)).toEqual(['PutItem', 'DeleteItem', 'DeleteItem']);
   });
 
-  it('deletes a leaked token of any kind with an event, and writes no event when the token is already gone', async () => {
+  it('deletes a leaked token of any kind with an event, and writes no event if the token is already gone', async () => {
     await store.put(toToken(token()), toGrant(grant()));
     const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
     await tokens.deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(1) }));
@@ -127,14 +127,14 @@ describe("a token's item", () => {
   });
 });
 
-describe("a new secret's first token", () => {
+describe('The first token of a new secret is written with the key', () => {
   const old = { hash: 'o', createdAt: 1, retiresOnFirstUse: true };
   const fresh = { hash: 'n', createdAt: 2 };
   const key = apiKey({ secrets: [old, fresh] });
   const secrets = [{ ...fresh, lastUsedAt: 9 }];
   const firstUse = { secret: fresh, secrets, now: 9, from: FROM };
 
-  it("writes a new secret's first token together with the key's secrets, its last use and the event", async () => {
+  it("writes the first token of a new secret together with the key's secrets, its last use and an event", async () => {
     await store.put({ ...toApiKey(key), name: 'kept' });
     const first = { ...firstUse, event: event() };
     expect(await tokens.putTokenOfFirstUse(table, token(), key, first)).toBe(true);
@@ -152,7 +152,7 @@ describe("a new secret's first token", () => {
     });
   });
 
-  it("writing a new secret's first token does not depend on recorded uses of the other secret", async () => {
+  it('writes the first token of a new secret even if the old secret is used at the same time', async () => {
     const inUse = { ...old, lastUsedAt: 8 };
     await store.put({ ...toApiKey(apiKey({ secrets: [inUse, fresh] })), 'lastUsedAt#o': 8 });
     expect(await tokens.putTokenOfFirstUse(table, token(), key, firstUse)).toBe(true);
@@ -173,7 +173,7 @@ describe("a new secret's first token", () => {
       },
     ],
     ['no item', undefined],
-  ])("does not write a new secret's first token when the key now has %s", async (_, change) => {
+  ])('does not write the first token of a new secret when the key now has %s', async (_, change) => {
     if (change) await store.put(toApiKey(apiKey({ secrets: key.secrets, ...change })));
     const before = await store.partition(pk);
     expect(await tokens.putTokenOfFirstUse(table, token(), key, firstUse)).toBe(false);
@@ -181,7 +181,7 @@ describe("a new secret's first token", () => {
   });
 });
 
-describe('using an API key', () => {
+describe('Using an API key records the use', () => {
   const key = apiKey({
     secrets: [
       { hash: 'a', createdAt: 1 },
@@ -195,13 +195,13 @@ describe('using an API key', () => {
     activeDays: new Set([0]),
   };
 
-  it('records a use on the key and on the secret', async () => {
+  it('records a use on the API key and on its secret', async () => {
     await store.put(toApiKey(key));
     await tokens.recordSecretUse(table, key, { hash: 'b', createdAt: 2 }, { before: 8, now: 9, from: FROM });
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used, 'lastUsedAt#b': 9 });
   });
 
-  it('records a use together with the event that reports it; writes neither if a later use is already recorded', async () => {
+  it('records a use of an API key and the event about it in one transaction, and never goes back in time', async () => {
     await store.put({ ...toApiKey(key), 'lastUsedAt#b': 8 });
     const secret = { hash: 'b', createdAt: 2 };
     const note = (before: number, id: number) =>
@@ -221,7 +221,7 @@ describe('using an API key', () => {
     ]);
   });
 
-  it('does not record a use on a different secret that took the same position, or on a deleted key', async () => {
+  it('does not record a use on a secret that replaced the used one, or on a deleted API key', async () => {
     const changed = apiKey({
       secrets: [
         { hash: 'x', createdAt: 1 },
@@ -238,7 +238,7 @@ describe('using an API key', () => {
     expect(await store.get(ofKey)).toBeUndefined();
   });
 
-  it('does not record a use if a later use has already been recorded', async () => {
+  it('does not record a use of an API key if a later use has already been recorded', async () => {
     const later = { ...toApiKey(key), ...used, 'lastUsedAt#b': 9 };
     await store.put(later);
     await tokens.recordSecretUse(table, key, { hash: 'b', createdAt: 2 }, { before: 8, now: 20, from: FROM });
@@ -247,7 +247,7 @@ describe('using an API key', () => {
     expect(await store.get(ofKey)).toEqual({ ...later, 'lastUsedAt#b': 20, lastUsedAt: 20 });
   });
 
-  it('records a use only on the key if no secret was used, and does not re-create a deleted key', async () => {
+  it('records a use only on the API key if no secret was used', async () => {
     const note = () => recordUse(table, key, 8, 9, FROM);
     await note();
     expect(await store.get(ofKey)).toBeUndefined();
@@ -261,7 +261,7 @@ describe('using an API key', () => {
   });
 });
 
-it('writes a token together with its single-use subject token, but never a second time', async () => {
+it('a single-use subject token can be exchanged for an access token only once', async () => {
   expect(await tokens.putTokenOfSubject(table, token(), { hash: 's', previousHash: 'p', until: 99 })).toBe(
     true,
   );

@@ -26,7 +26,7 @@ const ACCESS = {
   secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
   sessionToken: 'a session token',
 };
-/** The time limit is long, so that a slow machine does not look like a table that hangs. */
+/** Attempt time limit in milliseconds, long enough that a slow machine does not cause a timeout. */
 const LONG = 10_000;
 
 const sdkOn = (endpoint: string) =>
@@ -63,7 +63,7 @@ const name = fc.oneof(
   fc.constantFrom('n', 'name', 'Key', 'Keys', 'Item', 'Items', 'Responses', 'Attributes', 'S', 'M'),
   fc.string({ minLength: 1, maxLength: 8 }).filter((it) => !['__proto__', 'pk', 'sk'].includes(it)),
 );
-// DynamoDB does not use exponents where digits are enough.
+// Excludes numbers that JavaScript writes with an exponent, because DynamoDB returns them without one.
 const number = fc
   .oneof(fc.integer(), fc.maxSafeInteger(), fc.double({ noNaN: true, min: -1e9, max: 1e9 }))
   .filter((it) => !`${it}`.includes('e'));
@@ -93,8 +93,7 @@ const condition = fc.oneof(
   ),
 );
 /**
- * Combines the placeholders of an expression and of a condition, and requests the stored item in case the condition
- * fails.
+ * Combines the placeholders of an expression and its condition, and requests the stored item for a failed condition.
  */
 function withCondition(
   { names, values, ...rest }: { names?: object; values?: object },
@@ -124,7 +123,7 @@ const deletion = fc
   .record({ key, condition })
   .map(({ key: Key, condition }) => ({ Key, ...withCondition(condition) }));
 
-/** Returns a call for a given table. */
+/** Generates a call to the given table. */
 type Drawn = (TableName: string) => AnyCall;
 const returned = fc.constantFrom('NONE', 'ALL_OLD');
 const calls: fc.Arbitrary<Drawn> = fc.oneof(
@@ -198,8 +197,8 @@ function comparable(outcome: Outcome, tableName: string): object {
   return { kind: outcome.kind, output: { ...output, items } };
 }
 
-describe('the HTTPS transport compared with the SDK', () => {
-  it('the HTTPS transport has the same outcomes as the SDK and leaves the same items behind after thousands of generated calls', {
+describe('The HTTPS transport behaves like the AWS SDK', () => {
+  it('thousands of generated calls have the same outcome with the HTTPS transport as with the SDK', {
     timeout: 180_000,
   }, async () => {
     const engine = await startEngine();
@@ -220,9 +219,9 @@ describe('the HTTPS transport compared with the SDK', () => {
         kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
       }
     });
-    // With fewer runs, the generated calls might not include a rejected update.
+    // With fewer runs, the generated calls might not include an update that DynamoDB rejects.
     await fc.assert(property, { numRuns: Math.max(200, sample(600)) });
-    // The generated calls must include successes, failed conditions and rejected calls.
+    // Checks that the generated calls included successes, failed conditions and rejected calls.
     for (const operation of ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems']) {
       for (const kind of ['done', 'condition failed', 'unexpected']) {
         expect(kinds.get(`${operation} ${kind}`) ?? 0, `${operation} ${kind}`).toBeGreaterThan(0);
@@ -233,7 +232,7 @@ describe('the HTTPS transport compared with the SDK', () => {
     expect(await all('https')).toEqual(await all('sdk'));
   });
 
-  it('the HTTPS transport sends the same requests as the SDK, with the same headers and a valid signature', {
+  it('the HTTPS transport sends the same requests as the SDK, with a valid signature', {
     timeout: 60_000,
   }, async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: 1_800_000_000_000 });
@@ -263,7 +262,7 @@ describe('the HTTPS transport compared with the SDK', () => {
     expect(ours).toEqual(theirs);
   });
 
-  it('the HTTPS transport reads every type of value in an item, and returns null for binary values and string sets', async () => {
+  it('the HTTPS transport reads every type of value except binary values and string sets', async () => {
     const Item = {
       s: { S: '' },
       big: { N: '12345678901234567890' },
@@ -293,7 +292,7 @@ describe('the HTTPS transport compared with the SDK', () => {
   });
 });
 
-describe('a fault', () => {
+describe('Both transports handle faults of DynamoDB', () => {
   const output = { Item: marshall({ pk: 'a' }) };
   const cancelled = (...codes: string[]) =>
     failure(400, 'TransactionCanceledException', { CancellationReasons: codes.map((Code) => ({ Code })) });
@@ -334,7 +333,7 @@ describe('a fault', () => {
       'unexpected',
     ],
     ['a transaction cancelled without reasons', failure(400, 'TransactionCanceledException'), 'unexpected'],
-  ])('both transports have the same outcome, in one attempt: %s', async (title, reply, kind) => {
+  ])('both transports have the same outcome after one attempt: %s', async (title, reply, kind) => {
     stub.reply(() => reply);
     const ports = bothOn(stub.endpoint);
     const timeout = title === 'no response' ? 300 : LONG;
@@ -357,7 +356,7 @@ describe('a fault', () => {
     });
   });
 
-  it('the HTTPS transport detects a wrong checksum in an error response, and accepts an error response without a checksum', async () => {
+  it('the HTTPS transport detects a wrong checksum in an error response, but does not require a checksum', async () => {
     const { https } = bothOn(stub.endpoint);
     const body = JSON.stringify({ __type: 'x#ConditionalCheckFailedException', Item: { n: { N: '1' } } });
     stub.reply(() => (response) => response.writeHead(400, { 'x-amz-crc32': 1 }).end(body));
@@ -369,7 +368,7 @@ describe('a fault', () => {
     });
   });
 
-  it('a fault in the proxy between the function and the engine has the same outcome with both transports', {
+  it('both transports have the same outcome when a proxy injects faults between the client and DynamoDB', {
     timeout: 60_000,
   }, async () => {
     const engine = await startEngine();
@@ -423,10 +422,10 @@ describe('a fault', () => {
   });
 });
 
-describe('the HTTPS transport', () => {
+describe('The HTTPS transport calls DynamoDB', () => {
   const https = (more: object = {}) => httpsTransport({ ...ACCESS, endpoint: stub.endpoint, ...more });
 
-  it("the HTTPS transport creates the same signature as AWS's own signer, for any key on any day", async () => {
+  it("the HTTPS transport creates the same signatures as AWS's own signer", async () => {
     onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2030, 0, 1, 23, 59, 59) });
     const port = https();
@@ -442,7 +441,7 @@ describe('the HTTPS transport', () => {
     for (const one of stub.calls) expect(one.headers.authorization).toBe(await authorizationOf(one, ACCESS));
   });
 
-  it('the HTTPS transport sends no session token if the credentials have none', async () => {
+  it('the HTTPS transport sends no session token if the credentials contain none', async () => {
     const access = { ...ACCESS, sessionToken: undefined };
     await attempt(https(access), PUT);
     const [call] = stub.calls as [RecordedCall];
@@ -450,7 +449,7 @@ describe('the HTTPS transport', () => {
     expect(call.headers.authorization).toBe(await authorizationOf(call, access));
   });
 
-  it("the HTTPS transport calls the endpoint's path and reuses the connection", async () => {
+  it("the HTTPS transport keeps the endpoint's path and reuses the connection", async () => {
     const port = https({ endpoint: `${stub.endpoint}/db` });
     await attempt(port, PUT);
     await attempt(port, GET);
@@ -462,19 +461,22 @@ describe('the HTTPS transport', () => {
     ['eu-central-1', 'dynamodb.eu-central-1.amazonaws.com'],
     ['cn-north-1', 'dynamodb.cn-north-1.amazonaws.com.cn'],
     ['xx-cn-1', 'dynamodb.xx-cn-1.amazonaws.com'],
-  ])('the HTTPS transport calls the Region over TLS when no endpoint is given: %s', async (region, host) => {
-    const module = process.getBuiltinModule('node:https');
-    const request = vi.spyOn(module, 'request').mockImplementation(() => {
-      throw new Error('not from here');
-    });
-    await expect(attempt(httpsTransport({ ...ACCESS, region }), PUT)).rejects.toThrow('not from here');
-    expect(request.mock.calls[0]?.[0]).toMatchObject({ hostname: host, path: '/', method: 'POST' });
-  });
+  ])(
+    "the HTTPS transport calls the Region's endpoint over TLS when no endpoint is configured: %s",
+    async (region, host) => {
+      const module = process.getBuiltinModule('node:https');
+      const request = vi.spyOn(module, 'request').mockImplementation(() => {
+        throw new Error('not from here');
+      });
+      await expect(attempt(httpsTransport({ ...ACCESS, region }), PUT)).rejects.toThrow('not from here');
+      expect(request.mock.calls[0]?.[0]).toMatchObject({ hostname: host, path: '/', method: 'POST' });
+    },
+  );
 
   it('the HTTPS transport leaves no timer running, no matter how an attempt ends', async () => {
     const set = vi.spyOn(globalThis, 'setTimeout');
     const clear = vi.spyOn(globalThis, 'clearTimeout');
-    /** The timers of attempts, which have the attempt's time limit. */
+    /** Returns the timers of attempts. The time limit of the attempts identifies these timers. */
     const timers = () =>
       set.mock.results.filter((_, n) => set.mock.calls[n]?.[1] === 5001).map(({ value }) => value);
     const port = https();
@@ -485,7 +487,7 @@ describe('the HTTPS transport', () => {
     expect(clear.mock.calls.map(([timer]) => timer)).toEqual(expect.arrayContaining(timers()));
   });
 
-  it('the HTTPS transport aborts an attempt at its time limit, so that a late response is ignored', async () => {
+  it('the HTTPS transport aborts an attempt at its time limit', async () => {
     const request = vi.spyOn(process.getBuiltinModule('node:http'), 'request');
     stub.reply(() => damaged.hang());
     expect(await attempt(https(), PUT, 39.5)).toMatchObject({
@@ -501,7 +503,7 @@ describe('the HTTPS transport', () => {
     expect(await attempt(https(), GET)).toEqual({ kind: 'done', output: { Item: { text: Item.text.S } } });
   });
 
-  it('the HTTPS transport returns the name and message of an error that a retry cannot fix, regardless of the body', async () => {
+  it('the HTTPS transport returns the name and message of an error that must not be retried', async () => {
     for (const [reply, error] of [
       [
         failure(400, 'AccessDeniedException'),
@@ -517,7 +519,7 @@ describe('the HTTPS transport', () => {
   });
 });
 
-describe('the SDK transport', () => {
+describe('The SDK transport calls DynamoDB', () => {
   const failing = (error: unknown) => sdkTransport({ send: async () => Promise.reject(error) } as never);
   const withStatus = (name: string, httpStatusCode: number) =>
     Object.assign(new Error(name), { name, $metadata: { httpStatusCode } });
@@ -553,7 +555,7 @@ describe('the SDK transport', () => {
       Object.assign(withStatus('x', 400), { code: 'EACCES' }),
       'unexpected',
     ],
-  ])('the SDK transport returns the outcome of %s with its error', async (_, error, kind) => {
+  ])('the SDK transport returns the expected outcome for %s', async (_, error, kind) => {
     expect(await attempt(failing(error), PUT)).toEqual({ kind, error });
   });
 
