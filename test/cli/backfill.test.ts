@@ -18,7 +18,7 @@ afterAll(async () => {
 });
 const listed = async () => (await service.partition('DEPLOYMENTS')).map(({ sk }) => sk);
 
-describe('a backfill', () => {
+describe('A backfill registers a Deployment for each row of a followed table', () => {
   const OF = 'a into b';
   const IDS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   let kept: Position | undefined = { of: OF, part: 'rows', after: undefined };
@@ -105,7 +105,7 @@ describe('a backfill', () => {
     },
   );
 
-  it('#66: a backfill that continues after an interruption deletes no Deployments when too many rows are gone', async () => {
+  it('#66: a backfill that continues after an interruption deletes no Deployments if too many rows are gone', async () => {
     for (const id of await listed()) await platform.remove(String(id));
     await run();
     const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
@@ -125,7 +125,7 @@ describe('a backfill', () => {
   });
 });
 
-describe('deployment-api-keys backfill', { timeout: 120_000 }, () => {
+describe('The backfill command has a dry run and can be continued', { timeout: 120_000 }, () => {
   const script = async (...args: string[]) => {
     const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint };
     const command = ['cli/main.ts', 'backfill', ...args, '--position', join(folder, 'position.json')];
@@ -137,7 +137,7 @@ describe('deployment-api-keys backfill', { timeout: 120_000 }, () => {
   };
   const source = ['--source', JSON.stringify(platform.source)];
 
-  it('backfill only prints its plan in a dry run, and otherwise carries it out, reports rejected rows, and keeps its position until it finishes', async () => {
+  it('backfill prints its plan in a dry run, and carries out the plan otherwise', async () => {
     await platform.put(rowOf('x', { deployment: { S: 'no id' } }));
     await platform.put(rowOf('new'));
     const dry = await script('--table', 'keys', ...source, '--dry-run');
@@ -152,7 +152,7 @@ describe('deployment-api-keys backfill', { timeout: 120_000 }, () => {
     expect(existsSync(join(folder, 'position.json'))).toBe(false);
   });
 
-  it('#66: with --prune and an empty table, backfill only counts the Deployments without a row; with --most it deletes them', async () => {
+  it('#66: with --prune and an empty table, backfill deletes Deployments without a row only if --most allows it', async () => {
     const ids = Array.from({ length: 6 }, (_, n) => `doomed-${n}`);
     for (const id of ids) await platform.put(rowOf(id));
     expect(await script('--table', 'keys', ...source)).toMatchObject({ code: 0 });
@@ -221,7 +221,7 @@ describe('deployment-api-keys backfill', { timeout: 120_000 }, () => {
     });
   });
 
-  it('backfill rejects the stored position of a different backfill', async () => {
+  it('backfill rejects a stored position that belongs to a different backfill', async () => {
     const file = join(folder, 'position.json');
     writeFileSync(file, JSON.stringify({ of: 'other', part: 'rows' }));
     const refused = await script('--table', 'keys', ...source);

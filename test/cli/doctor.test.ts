@@ -230,8 +230,8 @@ const LISTED: [name: string, options: string[], env: object, cause: RegExp][] = 
   ],
 ];
 
-describe('deployment-api-keys doctor', { timeout: 120_000 }, () => {
-  it('doctor reports no problems in a working setup, with and without a sign-in', async () => {
+describe('The doctor command finds the cause of a broken setup', { timeout: 120_000 }, () => {
+  it('doctor reports no problems in a working setup, with or without a sign-in', async () => {
     for (const env of [secretOf(key), secretOf(key, SIGNED_IN)]) {
       const { code, stdout } = await run(['doctor', ...at(key.id, '--scope', 'code:deploy')], { env });
       expect([code, stdout]).toEqual([

@@ -21,7 +21,7 @@ async function newDeployment() {
   return id;
 }
 
-/** Runs the command's function, and returns what it reported. */
+/** Runs the function behind the end-tokens command, and returns the report of that function. */
 async function end(options: Partial<EndTokens>) {
   const reported: Record<string, number> = {};
   const revoked = await endTokens({
@@ -51,8 +51,8 @@ const eventsOf = async (id: string) => {
 const numberOfItems = async (id: string, prefix: string) =>
   (await app.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix)).length;
 
-describe('end-tokens', () => {
-  it('revokes the access tokens and temporary tokens that were issued before a moment, and keeps later ones and the keys', async () => {
+describe('end-tokens revokes tokens in bulk', () => {
+  it('end-tokens revokes the tokens that were issued before a given time, and keeps later tokens and the keys', async () => {
     const id = await newDeployment();
     const key = await app.makeKey(id);
     const other = await app.makeKey(id, { name: 'other' });
@@ -86,7 +86,7 @@ describe('end-tokens', () => {
     );
   });
 
-  it('revokes the access tokens that outlive a shorter tokenLifetime, and keeps shorter ones and temporary tokens', async () => {
+  it('end-tokens revokes access tokens that are valid for longer than a shortened tokenLifetime allows', async () => {
     const id = await newDeployment();
     const shorter = inProcess(engine, { rules: { tokenLifetime: HOUR } });
     shorter.time.now = app.time.now;
@@ -95,7 +95,7 @@ describe('end-tokens', () => {
     const short = await shorter.swap(key);
     later(HOUR / 2);
     shorter.time.now = app.time.now;
-    // This use extends the token to the new lifetime plus slideInterval.
+    // This use of the token extends it to the new lifetime plus slideInterval.
     expect(await shorter.use(short)).toBe(200);
     const choice = { deploymentId: id, longerThan: HOUR + 300 };
     expect(await end(choice)).toEqual({ revoked: 1, reported: { [key.id]: 1 } });
@@ -104,7 +104,7 @@ describe('end-tokens', () => {
     ]);
   });
 
-  it('revokes tokens in every Deployment, also in one that the directory has lost, if no Deployment is given', async () => {
+  it('end-tokens revokes the tokens of every Deployment if no Deployment is given, even if one is missing from the directory', async () => {
     const ids = [await newDeployment(), await newDeployment()];
     const tokens: string[] = [];
     for (const id of ids) tokens.push(await app.swap(await app.makeKey(id)));
@@ -115,14 +115,14 @@ describe('end-tokens', () => {
     for (const token of tokens) expect(await app.use(token)).toBe(401);
   });
 
-  it('does not count tokens that have expired', async () => {
+  it('end-tokens does not count tokens that have expired', async () => {
     const id = await newDeployment();
     await app.swap(await app.makeKey(id));
     later(DAY + 1);
     expect(await end({ deploymentId: id, issuedBefore: app.time.now })).toEqual({ revoked: 0, reported: {} });
   });
 
-  it('a use that is under way cannot restore a token', async () => {
+  it('a use that is in progress cannot restore a token that end-tokens revokes', async () => {
     const id = await newDeployment();
     const token = await app.swap(await app.makeKey(id));
     later(HOUR);
@@ -134,7 +134,7 @@ describe('end-tokens', () => {
     expect(await numberOfItems(id, 'TOKEN#')).toBe(0);
   });
 
-  it('an interrupted run leaves an event, and another run revokes the rest', async () => {
+  it('if end-tokens is interrupted, an event records what it has done, and another run revokes the remaining tokens', async () => {
     const id = await newDeployment();
     const key = await app.makeKey(id);
     const tokens = [await app.swap(key), await app.swap(key)];
@@ -152,7 +152,7 @@ describe('end-tokens', () => {
   });
 });
 
-describe('deployment-api-keys end-tokens', { timeout: 60_000 }, () => {
+describe('The end-tokens command validates its options', { timeout: 60_000 }, () => {
   const run = (...args: string[]) =>
     promisify(execFile)(process.execPath, ['cli/main.ts', 'end-tokens', '--table', 'keys', ...args], {
       env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
@@ -178,11 +178,11 @@ describe('deployment-api-keys end-tokens', { timeout: 60_000 }, () => {
       ['--longer-than', '1', '--deployment', 'etl'],
       "All access tokens that stay valid for more than 1 seconds are revoked in Deployment etl. Anything that uses them loses access immediately. This can't be undone. Use --yes to confirm.",
     ],
-  ])('rejects the options %j', async (args, error) => {
+  ])('the end-tokens command rejects the options %j', async (args, error) => {
     expect(await run(...args)).toEqual({ code: 2, stdout: '', stderr: `error: ${error}\n` });
   });
 
-  it('end-tokens prints how many tokens each key loses, and the total', async () => {
+  it('the end-tokens command prints how many tokens each key loses, and the total', async () => {
     const id = await newDeployment();
     const key = await app.makeKey(id);
     await app.swap(key);
@@ -201,7 +201,7 @@ describe('deployment-api-keys end-tokens', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a command that works on the table', { timeout: 60_000 }, () => {
+describe('Commands that work on the table require a Region', { timeout: 60_000 }, () => {
   const source =
     '{"table":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform","stream":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000","id":"deploymentId"}';
 
@@ -210,7 +210,7 @@ describe('a command that works on the table', { timeout: 60_000 }, () => {
     ['erase-person', '--table', 'keys', 'ada'],
     ['restore', '--from', 'old', '--into', 'keys', '--point', '2030-01-01T12:00:00Z'],
     ['backfill', '--table', 'keys', '--source', source],
-  ])('exits with 2 and names AWS_REGION when %s has no Region', async (...args) => {
+  ])('exits with 2 and names AWS_REGION if %s has no Region', async (...args) => {
     const { AWS_REGION, AWS_DEFAULT_REGION, ...others } = process.env;
     const run = promisify(execFile)(process.execPath, ['cli/main.ts', ...args, '--dry-run'], {
       env: { ...others, AWS_CONFIG_FILE: '/dev/null' },

@@ -20,7 +20,7 @@ const app = inProcess(engine, {
   },
 });
 const clock = () => app.time.now;
-/** Strings that occur nowhere else. */
+/** Strings that occur nowhere else in the table. */
 const GRACE = 'sub-of-grace-4711';
 const HENRY = 'sub-of-henry-0815';
 const keys = '/deployments/etl/api-keys';
@@ -41,7 +41,7 @@ const later = (seconds: number) => {
 const call = (as: string, method: string, path: string, json?: object, headers = {}) =>
   app.call(method, path, { as, headers, ...(json && { json }) });
 
-/** Leaves a person's `sub` in every kind of item. */
+/** Stores a person's `sub` in every kind of item. */
 async function leaveTraces(who: string) {
   const made = must(await call(who, 'POST', keys, { name: 'ci' }, { 'idempotency-key': who }), 201).json;
   const other = await app.makeKey('etl', { name: 'other' });
@@ -61,8 +61,8 @@ await app.register('etl');
 const own = await leaveTraces(GRACE);
 const others = await leaveTraces(HENRY);
 
-describe('erase-person', () => {
-  it('does not erase a person while the job is looking for their keys, and writes nothing in a dry run', async () => {
+describe("erase-person removes a person's data from the table", () => {
+  it("erase-person does not erase a person while the job is looking for the person's keys", async () => {
     later(60);
     must(await call('admin', 'POST', '/people/end-access', { sub: GRACE, block: true }), 202);
     const before = await itemsOf();
@@ -77,7 +77,7 @@ describe('erase-person', () => {
     expect(await itemsOf()).toEqual(stood);
   });
 
-  it('leaves nothing of the person in the table, and changes nothing of other people', async () => {
+  it('erase-person leaves nothing of the person in the table, and does not change other people', async () => {
     const options = { point: 1, ignored: [GRACE, HENRY], disablesAll: false };
     await put(app.table, { pk: 'RESTORES', sk: 'earlier', startedAt: 1, finishedAt: 2, options });
     await put(app.table, {
@@ -116,7 +116,7 @@ describe('erase-person', () => {
     ]);
   });
 
-  it('leaves the keys of the person working, and their access ended', async () => {
+  it("the keys of an erased person keep working, and the person's access stays ended", async () => {
     expect((await app.exchange(own.key)).status).toBe(200);
     expect((await app.exchange(own.other)).status).toBe(200);
     expect((await call('admin', 'GET', `${keys}/${own.key.id}`)).json.createdBy).toBe('erased');
@@ -136,7 +136,7 @@ describe('erase-person', () => {
     expect(items.map(({ subject }: { subject: string }) => subject)).toEqual(Array(3).fill('people/erased'));
   });
 
-  it('does not count the keys of erased people as the keys of a person whose sub is "erased"', async () => {
+  it('erase-person distinguishes the keys of erased people from the keys of a person whose sub is "erased"', async () => {
     must(await call('admin', 'POST', '/people/end-access', { sub: 'erased', keys: 'disable' }), 202);
     await app.findKeys();
     expect((await call('admin', 'POST', '/people/find', { sub: 'erased' })).json.keys).toEqual([]);
@@ -153,7 +153,7 @@ describe('erase-person', () => {
     expect(naming(await itemsOf(), GRACE)).toEqual([]);
   });
 
-  it('erases what another call writes back while the table is scanned', async () => {
+  it('erase-person also erases what another call writes while the table is scanned', async () => {
     const secrets = [{ hash: 'h', createdAt: 1, setBy: HENRY }];
     let scans = 0;
     during = async () => {
@@ -175,7 +175,7 @@ describe('erase-person', () => {
   });
 });
 
-describe('a restore of a backup that is older than an erasure', () => {
+describe('A restore of a backup that is older than an erasure repeats the erasure', () => {
   async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
     await makeTable(app.table.client as never, tableName);
     const table = { ...app.table, tableName };
@@ -184,7 +184,7 @@ describe('a restore of a backup that is older than an erasure', () => {
   }
   const WHO = 'sub-of-mia-1234';
 
-  it('erases the person again, and keeps their access ended', async () => {
+  it('a restore of a backup erases a person again who was erased after the backup, and keeps their access ended', async () => {
     later(3600);
     const traces = await leaveTraces(WHO);
     later(60);
@@ -207,7 +207,7 @@ describe('a restore of a backup that is older than an erasure', () => {
     expect((await app.call('GET', '/deployments', { as: WHO, claims })).status).toBe(401);
   });
 
-  it('erases the person again in a restored table that has the name of the lost one', async () => {
+  it('a restore erases a person again even if the restored table has the name of the lost one', async () => {
     const events = (await itemsOf()).filter(({ pk }) => String(pk).startsWith('EVENTS#'));
     const inPlace = await tableWith('in-place', await itemsOf({ ...app.table, tableName: 'backup' }));
     const archive = await tableWith('archive', events);
@@ -218,7 +218,7 @@ describe('a restore of a backup that is older than an erasure', () => {
   });
 });
 
-describe('deployment-api-keys erase-person', { timeout: 60_000 }, () => {
+describe('The erase-person command asks for confirmation', { timeout: 60_000 }, () => {
   const run = (...args: string[]) =>
     promisify(execFile)(process.execPath, ['cli/main.ts', 'erase-person', '--table', 'keys', ...args], {
       env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
@@ -227,7 +227,7 @@ describe('deployment-api-keys erase-person', { timeout: 60_000 }, () => {
       ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
     );
 
-  it('rejects a malformed sub, and does nothing without a confirmation', async () => {
+  it('the erase-person command rejects a malformed sub, and does nothing without a confirmation', async () => {
     for (const sub of ['', 'grün', 'erased']) {
       expect(await run(sub)).toEqual({
         code: 2,
@@ -245,7 +245,7 @@ describe('deployment-api-keys erase-person', { timeout: 60_000 }, () => {
     expect(await itemsOf()).toEqual(before);
   });
 
-  it('prints what it changed', async () => {
+  it('the erase-person command prints what it changed', async () => {
     must(await call('sub-of-noa', 'POST', keys, { name: 'noa' }), 201);
     const counts = `       1 keys\n       1 events\n       0 temporary tokens\n       0 stored responses\n       0 counts of rejected calls\n       0 records of ended access\n       0 restores\n`;
     expect(await run('sub-of-noa', '--dry-run')).toEqual({

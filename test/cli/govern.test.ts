@@ -36,8 +36,8 @@ const json = async (args: string[], running: Running = {}) => {
   return JSON.parse(stdout);
 };
 
-describe('deployment-api-keys keys tokens', { timeout: 120_000 }, () => {
-  it("keys tokens lists a key's active tokens, revokes one or all of them, and leaves the secret valid", async () => {
+describe("The keys tokens command lists and revokes a key's tokens", { timeout: 120_000 }, () => {
+  it("keys tokens can list a key's active tokens and revoke one or all of them, and leaves the secret valid", async () => {
     const key = await makeKey(stack, 'etl');
     expect(await run(['keys', 'tokens', key.id])).toEqual({
       code: 0,
@@ -85,7 +85,7 @@ describe('deployment-api-keys keys tokens', { timeout: 120_000 }, () => {
     expect((await exchange(stack, key)).status).toBe(200);
   });
 
-  it('keys tokens accepts an ID that begins with a hyphen, and rejects a token or a shortened ID without printing the argument', async () => {
+  it('keys tokens accepts an ID that begins with a hyphen, and rejects a token or a shortened ID without printing it', async () => {
     const key = await makeKey(stack, 'etl');
     const unknown = await run(['keys', 'tokens', 'revoke', key.id, '-abcdefghijklmnopqrst_']);
     expect(unknown).toMatchObject({ code: 4, stdout: '' });
@@ -106,7 +106,9 @@ describe('deployment-api-keys keys tokens', { timeout: 120_000 }, () => {
   });
 });
 
-describe('deployment-api-keys keys explain', { timeout: 120_000 }, async () => {
+describe('The keys explain command shows which trust rule matches a token', {
+  timeout: 120_000,
+}, async () => {
   const trust = [
     { issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/etl', ref: { prefix: 'refs/tags/' } } },
     { issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/bi' } },
@@ -121,7 +123,7 @@ describe('deployment-api-keys keys explain', { timeout: 120_000 }, async () => {
       expires: Math.floor(Date.now() / 1000) + 300,
     });
 
-  it('keys explain names the trust rule that matches a token from standard input, and shows how the token differs from the other rule', async () => {
+  it('keys explain names the trust rule that matches a token, and shows how the token differs from each other rule', async () => {
     // An empty variable counts as unset, so the command reads standard input.
     const running = { typed: `${await sign('repo:acme/bi')}\n`, env: { DEPLOYMENT_KEY_OIDC_TOKEN: '' } };
     expect(await run(['keys', 'explain', key.id], running)).toEqual({
@@ -135,7 +137,7 @@ describe('deployment-api-keys keys explain', { timeout: 120_000 }, async () => {
     });
   });
 
-  it('keys explain reads the token from a file or the environment, and exits with 1 if no rule matches or the key is disabled', async () => {
+  it('keys explain exits with 1 if no rule matches or the key is disabled', async () => {
     const file = join(folder, 'token');
     writeFileSync(file, await sign('repo:other/etl'));
     const rejected = await run(['keys', 'explain', key.id, '--oidc-token-file', file, '--json']);
@@ -155,7 +157,7 @@ describe('deployment-api-keys keys explain', { timeout: 120_000 }, async () => {
     });
   });
 
-  it('keys explain rejects a token as an argument, and does not repeat it in the error', async () => {
+  it('keys explain rejects a token as an argument, and does not repeat the token in the error', async () => {
     const token = await sign('repo:acme/bi');
     const { code, stdout, stderr } = await run(['keys', 'explain', key.id, token]);
     expect([code, stdout]).toEqual([2, '']);
@@ -170,7 +172,9 @@ describe('deployment-api-keys keys explain', { timeout: 120_000 }, async () => {
   });
 });
 
-describe('deployment-api-keys keys list --all-deployments', { timeout: 120_000 }, () => {
+describe('keys list --all-deployments covers every Deployment and can be continued', {
+  timeout: 120_000,
+}, () => {
   it("keys list --all-deployments lists the keys that violate the stack's key policy", async () => {
     await makeDeployment(stack, 'old');
     const old = await makeKey(stack, 'old');
@@ -217,7 +221,7 @@ describe('deployment-api-keys keys list --all-deployments', { timeout: 120_000 }
     expect(readFileSync(progress, 'utf8')).not.toMatch(/dk[st]_/);
     expect((await run(limited)).stderr).toContain('2 Deployments have been examined');
 
-    // The progress is kept when standard output, here a full disk, does not take the result.
+    // The progress is kept if the result cannot be written to standard output, here because the disk is full.
     const kept = readFileSync(progress, 'utf8');
     const full = openSync('/dev/full', 'w');
     expect(await run(args, { stdout: full })).toMatchObject({
@@ -227,7 +231,7 @@ describe('deployment-api-keys keys list --all-deployments', { timeout: 120_000 }
     closeSync(full);
     expect(readFileSync(progress, 'utf8')).toBe(kept);
 
-    // The progress is also saved when the run fails.
+    // The command also saves the progress if the run fails.
     const rejected = await run(args, { env: { DEPLOYMENT_KEYS_ACCESS_TOKEN: 'expired' } });
     expect(rejected).toMatchObject({
       code: 3,
@@ -257,7 +261,7 @@ describe('deployment-api-keys keys list --all-deployments', { timeout: 120_000 }
   });
 });
 
-describe('deployment-api-keys events', { timeout: 120_000 }, () => {
+describe("The events command lists a Deployment's events", { timeout: 120_000 }, () => {
   it('the events command can filter events by type and by key', async () => {
     await makeDeployment(stack, 'history');
     const [one, other] = [await makeKey(stack, 'history'), await makeKey(stack, 'history')];
@@ -292,8 +296,8 @@ describe('deployment-api-keys events', { timeout: 120_000 }, () => {
   });
 });
 
-describe('deployment-api-keys people', { timeout: 120_000 }, () => {
-  it('the people command reports that only an administrator may use it', async () => {
+describe("The people command ends and restores people's access", { timeout: 120_000 }, () => {
+  it('the people command reports that only administrators may use it', async () => {
     const member = { env: { DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('member') } };
     expect(await run(['people', 'list'], member)).toMatchObject({
       code: 3,
@@ -301,7 +305,7 @@ describe('deployment-api-keys people', { timeout: 120_000 }, () => {
     });
   });
 
-  it("the people command ends a person's access, shows the job and the keys that the person has, and restores access", async () => {
+  it("the people command ends a person's access, shows the progress of the job, and restores access", async () => {
     await makeDeployment(stack, 'people', { groups: ['data-eng'] });
     const { json: key } = await callAs(stack, 'member', 'POST', '/deployments/people/api-keys', {
       json: { name: 'theirs' },
@@ -348,7 +352,7 @@ describe('deployment-api-keys people', { timeout: 120_000 }, () => {
     expect(await json(['people', 'restore', sub])).toMatchObject({ sub, endedAt, blocked: false });
   });
 
-  it('people events lists what happened to the access of people, optionally only one type, newest first', async () => {
+  it("people events lists changes of people's access, newest first and optionally of only one type", async () => {
     const types = async (...options: string[]) =>
       (await json(['people', 'events', ...options])).map(({ type }: { type: string }) => type);
     expect(await types()).toEqual(['person.access_restored', 'person.keys_found', 'person.access_ended']);

@@ -22,7 +22,10 @@ const file = (name: string, text: string) => {
   return at(name);
 };
 
-/** @param typed standard input */
+/**
+ * Runs the migrate command.
+ * @param typed standard input
+ */
 async function run(
   args: string[],
   { env = { MIGRATE_TOKEN: token }, typed = '' }: { env?: object; typed?: string } = {},
@@ -51,7 +54,7 @@ etl,nightly,old-1,"Deploys, at night",code:deploy airflow:read,
 etl,"say ""hi""",old-2,,,2040-01-01T00:00:00Z
 `;
 
-describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
+describe('The migrate command creates a key for each row of a CSV file', { timeout: 120_000 }, () => {
   const keys = file('keys.csv', KEYS);
   const secrets = at('new-keys.csv');
   const usual = [keys, '--url', stack.url, '--secrets', secrets];
@@ -110,7 +113,7 @@ describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
     expect(await listed('etl')).toHaveLength(2);
   });
 
-  it('migrate rotates the unused key of a run that failed before storing its secret, and reports the rotation', async () => {
+  it('migrate rotates a key whose secret an earlier, failed run did not store, and reports the rotation', async () => {
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
     // The state that the interrupted run leaves behind.
@@ -130,7 +133,7 @@ describe('deployment-api-keys migrate', { timeout: 120_000 }, () => {
     expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
   });
 
-  it('migrate stops and rotates no key if a key that is missing from the secrets file was used, and a dry run says so', async () => {
+  it('migrate stops and rotates no key if a key was used whose secret is not in the secrets file', async () => {
     await makeDeployment(stack, 'used');
     const rows = file('used.csv', 'deployment,name\nused,idle\nused,busy\n');
     const options = [rows, '--url', stack.url, '--secrets', at('used-keys.csv')];
@@ -165,7 +168,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     for (const key of [idle, busy]) expect((await exchange(stack, key)).status).toBe(200);
   });
 
-  it('migrate registers Deployments with their groups on request, and reads the token from standard input', async () => {
+  it('migrate registers Deployments with their groups if asked to, and reads the token from standard input', async () => {
     const rows = file('new.csv', 'deployment,name,groups\nbi,ci,data-eng; platform\n');
     const without = await run([rows, '--url', stack.url, '--secrets', at('bi.csv')]);
     expect([without.code, without.stderr]).toEqual([
@@ -192,7 +195,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     expect(json.groups).toEqual(['one', 'two', 'three']);
   });
 
-  it('#61: registers a Deployment with its groups unchanged, even if the groups contain spaces', async () => {
+  it('#61: migrate registers a Deployment with its groups unchanged, even if the groups contain spaces', async () => {
     const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
     expect(code).toBe(0);
@@ -208,7 +211,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
   });
 
-  it('migrate creates nothing when a row names a scope that the stack does not know, and a dry run reports the problem', async () => {
+  it('migrate creates nothing if a row names a scope that the stack does not know', async () => {
     const before = (await listed('etl')).length;
     const rows = file('scopes.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
     for (const more of [['--dry-run'], []]) {
@@ -232,7 +235,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
       /must be a file with mode 0600/,
     ],
     ['a token that is invalid', () => {}, 'x.csv', 3, /^error: The service rejected the token/],
-  ])('migrate creates nothing when it finds %s', async (_, prepare, name, exitCode, says) => {
+  ])('migrate creates nothing if it finds %s', async (_, prepare, name, exitCode, says) => {
     prepare();
     const before = (await listed('etl')).length;
     const rows = file('one.csv', `deployment,name\netl,${name}\n`);
@@ -266,7 +269,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
 const RULE =
   'without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
 
-describe('the CSV file that migrate reads', () => {
+describe('The CSV file for migrate is parsed strictly', () => {
   it('#61: groups in the CSV file are separated by semicolons and read unchanged, whatever characters they contain', () => {
     const group = fc
       .string({
@@ -318,7 +321,7 @@ describe('the CSV file that migrate reads', () => {
     ],
     ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must have at most 20 entries.'],
     ['a quote in the middle of a group', 'groups', 'a"b', 'groups has a misplaced or unclosed quote.'],
-  ])('rejects the CSV file for %s', (_, column, value, fault) => {
+  ])('migrate rejects a CSV file with %s', (_, column, value, fault) => {
     const fields = { deployment: 'etl', name: 'ci', [column]: value };
     const text = [Object.keys(fields), Object.values(fields).map(csvField)]
       .map((row) => row.join(','))
@@ -326,7 +329,7 @@ describe('the CSV file that migrate reads', () => {
     expect(() => readWanted(text)).toThrow(`Line 2: ${fault}`);
   });
 
-  it('rejects the whole CSV file and reports each error with its line number', () => {
+  it('migrate rejects a whole CSV file and reports each error with its line number', () => {
     const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
     expect(() => readWanted(text)).toThrow(
       [
@@ -353,7 +356,7 @@ describe('the CSV file that migrate reads', () => {
     ['a,b\n,2', [{ a: '', b: '2' }]],
     ['a\n', []],
     ['', []],
-  ])('parses the CSV file according to RFC 4180: %j', (text, rows) => {
+  ])('migrate parses the CSV file according to RFC 4180: %j', (text, rows) => {
     expect(parseCsv(text).map(({ fields }) => fields)).toEqual(rows);
   });
 
@@ -361,7 +364,7 @@ describe('the CSV file that migrate reads', () => {
     ['a\n"x', 'Line 2 has a misplaced or unclosed quote.'],
     ['a\nx"y"\n', 'Line 2 has a misplaced or unclosed quote.'],
     ['a,b\n\n1\n', 'Line 3 has 1 fields, but the first line has 2.'],
-  ])('rejects a malformed CSV file: %j', (text, says) => {
+  ])('migrate rejects a malformed CSV file: %j', (text, says) => {
     expect(() => parseCsv(text)).toThrow(says);
   });
 });

@@ -38,7 +38,7 @@ const json = async (args: string[], running: Running = {}) => {
   return JSON.parse(stdout);
 };
 
-describe('signing in from the command line', { timeout: 120_000 }, () => {
+describe('People can sign in from the command line', { timeout: 120_000 }, () => {
   it('login stores the tokens in a file that only its owner can read', async () => {
     expect(await run(['deployments', 'list', '--url', stack.url])).toEqual({
       code: 3,
@@ -88,7 +88,7 @@ describe('signing in from the command line', { timeout: 120_000 }, () => {
     rmSync(file);
   });
 
-  it('login stores nothing and reports the error when the issuer rejects the sign-in', async () => {
+  it('login stores nothing and reports the error if the issuer rejects the sign-in', async () => {
     const { code, stderr } = await login('admin', (url) =>
       url.searchParams.set('code_challenge', 'x'.repeat(43)),
     );
@@ -105,7 +105,7 @@ describe('signing in from the command line', { timeout: 120_000 }, () => {
   });
 });
 
-describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
+describe('The CLI manages Deployments and keys for a person who is signed in', { timeout: 120_000 }, () => {
   beforeAll(async () => {
     expect((await login('admin')).code).toBe(0);
   }, 120_000);
@@ -132,7 +132,7 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     expect(await json(['deployments', 'list'])).toEqual([]);
   });
 
-  it("token uses the sign-in's stack without --url, as its help says", async () => {
+  it('the token command needs no --url after a sign-in, because it uses the same stack', async () => {
     await makeDeployment(stack, 'signed');
     const { id, secret } = await makeKey(stack, 'signed');
     const { code, stdout } = await run(['token', '--key-id', id], { env: { DEPLOYMENT_KEY_SECRET: secret } });
@@ -141,7 +141,7 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     await run(['deployments', 'delete', 'signed', '--yes']);
   });
 
-  it('the CLI creates, rotates, disables, enables, edits and deletes a key, and writes secrets only to the given file or pipe', async () => {
+  it('the CLI manages keys and writes secrets only to the given file or pipe', async () => {
     await makeDeployment(stack, 'keys');
     const secretFile = join(folder, 'secret.txt');
     const created = await run([
@@ -208,7 +208,7 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     ).toEqual(['api_key.deleted', 'api_key.edited']);
   });
 
-  it('the CLI lists the keys of all Deployments, optionally only keys without an expiry or only unused keys', async () => {
+  it('keys list can list the keys of all Deployments, or only the unused keys or those without an expiry', async () => {
     await makeDeployment(stack, 'one');
     await makeDeployment(stack, 'two');
     const ids: string[] = [];
@@ -230,7 +230,7 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     });
   });
 
-  it('the CLI leaves no empty file behind when the secret is not created', async () => {
+  it('the CLI leaves no empty file behind if the secret is not created', async () => {
     const path = join(folder, 'never.txt');
     expect(await run(['keys', 'create', 'nowhere', '--name', 'x', '--secret-file', path])).toMatchObject({
       code: 4,
@@ -238,7 +238,7 @@ describe('the CLI when a person is signed in', { timeout: 120_000 }, () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('the CLI gets a temporary token', async () => {
+  it('the CLI can create a temporary token', async () => {
     await makeDeployment(stack, 'tmp');
     const { stdout, stderr } = await run(['temporary-token', 'tmp', '--scope', 'airflow:read']);
     expect(stdout).toMatch(/^dkx_tmp_\w+\n$/);

@@ -66,7 +66,7 @@ const rotate = async (key: CreatedKey, retireOld: unknown): Promise<CreatedKey> 
   secret: must(await as('ada', 'POST', `${pathOf(key)}/rotate`, { retireOld }), 200).json.secret,
 });
 
-// Changes made before the time to which the table is restored.
+// These changes happen before the time to which the table is restored.
 const NAMES = [
   'kept',
   'deleted',
@@ -96,7 +96,7 @@ const temporary = must(await as('ada', 'POST', '/deployments/etl/temporary-token
 const backup = await itemsOf(app.table);
 const restored = await tableWith('restored', backup);
 
-// Changes made after the time to which the table is restored.
+// These changes happen after the time to which the table is restored.
 app.time.now += HOUR;
 const newToken = await app.swap(keys.kept);
 await as('ada', 'DELETE', pathOf(keys.deleted));
@@ -169,13 +169,13 @@ const comparable = (items: Item[]) =>
     )
     .sort();
 
-describe('a restore from point-in-time recovery', () => {
+describe('restore repairs a table after point-in-time recovery', () => {
   it('a dry run of restore reports every planned change and writes nothing', async () => {
     expect(await restore(usual({ isDryRun: true }))).toEqual(EXPECTED);
     expect(await itemsOf(app.table)).toEqual(damaged);
   });
 
-  it('a restore that is killed after its 1st, 6th, 11th … write and restarted ends in the same state as an uninterrupted restore', {
+  it('a restore that is killed after any write and restarted ends in the state of an uninterrupted restore', {
     timeout: 120_000,
   }, async () => {
     const whole = await tableWith('whole', damaged);
@@ -194,7 +194,7 @@ describe('a restore from point-in-time recovery', () => {
     expect(killed).toBeGreaterThan(3);
   });
 
-  it('a restore ignores changes by the person who caused the damage, and keeps the new generation of a Deployment that was registered again', async () => {
+  it('a restore can ignore changes by the person who caused the damage', async () => {
     const into = await tableWith('ignoring', damaged);
     const report = await restore(usual({ into, ignored: ['admin'] }));
     expect(report).toMatchObject({
@@ -204,7 +204,7 @@ describe('a restore from point-in-time recovery', () => {
     const items = await itemsOf(into);
     const keyOf = ({ id }: CreatedKey) => items.find(({ sk }) => sk === `KEY#${id.slice(-26)}`);
     expect(keyOf(others.gone as CreatedKey)).toMatchObject({ enabled: true, epoch: app.time.now + 1 });
-    // Items from the earlier generation, which the purge has not deleted yet.
+    // Items of the earlier generation that the purge has not deleted yet.
     expect(keyOf(others.again as CreatedKey)?.epoch).toBe(0);
     expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: app.time.now + 1 });
   });
@@ -307,7 +307,7 @@ describe('a restore from point-in-time recovery', () => {
     expect(await app.use(await app.swap(await rotate(keys.leaked, 'now')))).toBe(200);
   });
 
-  it('a key that was rotated after the backup needs a new secret: its later secret is lost, and its old secret retires as planned', async () => {
+  it('a key that was rotated after the backup needs a new secret after the restore', async () => {
     expect((await app.exchange(rotatedNow)).status).toBe(401);
     expect(await app.use(await app.swap(await rotate(rotatedNow, 'now')))).toBe(200);
     app.time.now += DAY * 1000;
@@ -358,7 +358,7 @@ describe('a restore from point-in-time recovery', () => {
     expect(await restore({ ...started, ignored: ['a', 'b', 'a'] })).toBeDefined();
   });
 
-  it('restores the same backup with different options only if the `again` option is set, and can continue such a restore after an interruption', async () => {
+  it('a second restore of the same backup accepts different options only if the `again` option is set', async () => {
     const into = await tableWith('repeated', damaged);
     const forgotten = usual({ into, ignored: [] });
     const victim = async () =>
@@ -393,7 +393,7 @@ describe('a restore from point-in-time recovery', () => {
     expect(comparable(await itemsOf(into))).toEqual(end);
   });
 
-  it('continues a restore that was started by an earlier version of the CLI', async () => {
+  it('restore continues a restore that was started by an earlier version of the CLI', async () => {
     const into = await tableWith('earlier-version', damaged);
     const options = usual({ into });
     await expect(restore({ ...options, into: stoppingAfter(5, into) })).rejects.toThrow('killed');
@@ -403,14 +403,14 @@ describe('a restore from point-in-time recovery', () => {
     expect(await restore(options)).toBeDefined();
   });
 
-  it('a finished restore does nothing when it runs again', async () => {
+  it('a finished restore does nothing if it runs again', async () => {
     const before = await itemsOf(app.table);
     expect(await restore(usual())).toBeUndefined();
     expect(await itemsOf(app.table)).toEqual(before);
   });
 });
 
-describe("a restore to a deleted table's name", () => {
+describe('A restore can recreate a table that was deleted', () => {
   it('a restore reads the events after the backup from an archive', async () => {
     const lines = damaged
       .filter(({ pk }) => String(pk).startsWith('EVENTS#'))
@@ -470,10 +470,10 @@ describe("a restore to a deleted table's name", () => {
   });
 });
 
-describe('the write limit of a restore', () => {
+describe('A restore limits its writes', () => {
   /**
-   * Restores into a new table, and records the writes that reach the engine. Only the pauses of the limit advance the
-   * clock.
+   * Restores into a new table, and records the writes that reach the engine. Only the pauses that the limit causes
+   * advance the clock.
    * @param provisioned write capacity that DescribeTable reports; undefined for the engine's on-demand table
    */
   async function restoreInto(name: string, writeUnits: string | undefined, provisioned?: number) {
@@ -510,23 +510,23 @@ describe('the write limit of a restore', () => {
     return { writes, asked };
   }
 
-  /** Returns the units per second that the writes before the last one used until the last one began. */
+  /** Returns the rate of all writes but the last in units per second, measured until the last write began. */
   function rateOf(writes: { at: number; units: number }[]): number {
     const before = writes.slice(0, -1).reduce((sum, { units }) => sum + units, 0);
     expect(before).toBeGreaterThan(50);
     return before / ((writes.at(-1)?.at ?? 0) / 1000);
   }
-  /** Concurrent writes are charged for estimated units until the engine reports the used units. */
+  /** Until the engine reports the units that a write used, the limit counts estimated units. */
   const TOLERANCE = 1.1;
 
-  it('a restore writes at most the given units per second, and does not read the capacity of the table', async () => {
+  it("a restore writes at most the given units per second, and does not read the table's capacity", async () => {
     const { writes, asked } = await restoreInto('paced', '7');
     expect(asked).toBe(0);
     expect(rateOf(writes)).toBeLessThan(7 * TOLERANCE);
     expect(rateOf(writes)).toBeGreaterThan(7 / TOLERANCE);
   });
 
-  it("without --write-units, a restore uses at most a quarter of a table's provisioned capacity, and has no limit on an on-demand table", async () => {
+  it("without --write-units, a restore uses at most a quarter of a table's provisioned capacity", async () => {
     const provisioned = await restoreInto('provisioned', undefined, 28);
     expect(provisioned.asked).toBe(1);
     expect(rateOf(provisioned.writes)).toBeLessThan(7 * TOLERANCE);
@@ -536,7 +536,7 @@ describe('the write limit of a restore', () => {
   });
 });
 
-describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
+describe('The restore command validates its options', { timeout: 120_000 }, () => {
   const run = (...args: string[]) =>
     promisify(execFile)(process.execPath, ['cli/main.ts', 'restore', ...args], {
       env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
@@ -597,7 +597,7 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
-  it('restore warns in a dry run and in a run about an ignored principal that matches no change', async () => {
+  it('restore warns about an ignored principal that matches no change', async () => {
     const into = await tableWith('misspelled', damaged);
     const principals = ['--ignore-principal', 'mallory', '--ignore-principal', 'sources'];
     const args = ['--from', 'restored', '--into', into.tableName, '--point', point, ...principals];
@@ -612,7 +612,7 @@ describe('deployment-api-keys restore', { timeout: 120_000 }, () => {
     }
   });
 
-  it('restore prints a dry run, continues after it is killed, and reports when it has finished', async () => {
+  it('the restore command prints a dry run, continues after it is killed, and reports when it has finished', async () => {
     const into = await tableWith('by-command', damaged);
     const args = [
       '--from',

@@ -21,7 +21,7 @@ function positionIn(name: string, text: string): string {
   return `${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
-describe('deployment-api-keys dev stack-trace', { timeout: 120_000 }, () => {
+describe('dev stack-trace translates positions in bundles to source lines', { timeout: 120_000 }, () => {
   beforeAll(() => bundleFunctions());
 
   it.each([
@@ -49,7 +49,7 @@ describe('deployment-api-keys dev stack-trace', { timeout: 120_000 }, () => {
     ['no function', [], "missing required argument 'function'"],
     ['two functions', ['authorize', 'purge'], 'too many arguments'],
     ['an unknown function', ['nothing'], 'There is no function "nothing". Functions: authorize, '],
-  ])('stack-trace exits with 2 and reports the mistake when it is called with %s', (_, args, message) => {
+  ])('stack-trace exits with 2 and reports the mistake if it is called with %s', (_, args, message) => {
     const { status, stderr } = run('', ...args);
     expect(status).toBe(2);
     expect(stderr).toContain(`error: ${message}`);

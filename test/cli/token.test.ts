@@ -38,7 +38,7 @@ const oidcToken = () =>
     expires: Math.floor(Date.now() / 1000) + 300,
   });
 
-describe('deployment-api-keys token', { timeout: 120_000 }, () => {
+describe('The token command exchanges credentials for a token', { timeout: 120_000 }, () => {
   it('the token command prints only the token', async () => {
     const { code, stdout, stderr } = await run(['token', ...usual], { env });
     expect([code, stderr]).toEqual([0, '']);
@@ -46,7 +46,7 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
     expect(await use(stack, stdout.trim())).toBe(200);
   });
 
-  it('the token command reads every option from the environment, and requests a narrower scope', async () => {
+  it('the token command reads every option from the environment, and requests only the given scope', async () => {
     const { stdout } = await run(['token', '--scope', ' airflow:read  code:deploy ', '--json'], {
       env: { ...env, DEPLOYMENT_KEYS_URL: `${stack.url}/`, DEPLOYMENT_KEY_ID: key.id },
     });
@@ -75,7 +75,7 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
     expect(noId.stderr).toMatch(/^error: The ID of the API key is missing\./);
   });
 
-  it('the token command says where to put an OIDC token that is in the place of a secret', async () => {
+  it('the token command says where to put an OIDC token that was given as a secret', async () => {
     const subject = await oidcToken();
     expect(await run(['token', ...usual], { typed: `${subject}\n` })).toEqual({
       code: 2,
@@ -219,7 +219,7 @@ describe('deployment-api-keys token', { timeout: 120_000 }, () => {
   });
 });
 
-describe('deployment-api-keys exec', { timeout: 120_000 }, () => {
+describe('The exec command runs another command with a token', { timeout: 120_000 }, () => {
   /** Prints the arguments and the environment that the command receives. */
   const script = `console.log(process.env.DEPLOYMENT_TOKEN, process.env.DEPLOYMENT_KEY_SECRET ?? 'no secret')`;
   const node = [process.execPath, '-e'];
@@ -287,7 +287,7 @@ describe('deployment-api-keys exec', { timeout: 120_000 }, () => {
     );
   });
 
-  it('exec does not run the command when the service rejects the exchange', async () => {
+  it('exec does not run the command if the service rejects the exchange', async () => {
     const { code, stdout } = await run(['exec', ...usual, '--', ...node, script], {
       env: { DEPLOYMENT_KEY_SECRET: mintCredential('secret', 'etl', key.id.slice(-26)) },
     });

@@ -22,7 +22,7 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Serves the stack, except for the calls that `fault` answers with a status. */
+/** Forwards calls to the stack, except for the calls that `fault` answers with a status. */
 const serveWith = (fault: (call: string) => number | undefined) =>
   serve(async (request, response) => {
     const { method = '', url = '', headers } = request;
@@ -41,8 +41,8 @@ const serveWith = (fault: (call: string) => number | undefined) =>
 
 const remaining = async () => (await callAs(stack, 'admin', 'GET', '/deployments')).json.items;
 
-describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
-  it('verify-stack runs every step that needs a sign-in, prints rows for docs/verified.md, and leaves no Deployment or secret behind', async () => {
+describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
+  it('verify-stack prints rows for docs/verified.md, and leaves no Deployment or secret behind', async () => {
     const { code, stdout, stderr } = await run(['verify-stack'], await signedIn('admin'));
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout.match(/^✓ .*(?= [\d.]+ m?s$)/gm)).toHaveLength(13);
@@ -59,7 +59,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack signs its calls with AWS credentials, and prints JSON', async () => {
+  it('verify-stack can sign its calls with AWS credentials and print JSON', async () => {
     const { accessKeyId, secretAccessKey } = DEVELOPER;
     const env = {
       AWS_ACCESS_KEY_ID: accessKeyId,
@@ -77,7 +77,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(stdout).not.toMatch(/dk[stx]_[\w-]{6}/);
   });
 
-  it('verify-stack also verifies that an API is protected, and fails if it is not', async () => {
+  it('verify-stack also verifies that an API is protected, and fails if the API is not protected', async () => {
     const guarded = await serve(async ({ headers }, response) => {
       const answer = await fetch(`${stack.url}/whoami`, {
         headers: headers.authorization === undefined ? {} : { authorization: headers.authorization },
@@ -112,7 +112,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it("verify-stack puts the throwaway Deployment's ID into the URL of --api", async () => {
+  it('verify-stack puts the ID of its temporary Deployment into the URL of --api', async () => {
     const called: string[] = [];
     const guarded = await serve((request, response) => {
       called.push(String(request.url));
@@ -125,7 +125,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(called[0]).toMatch(/^\/deployments\/verify-[0-9a-f]{8}\/dags$/);
   });
 
-  it('verify-stack fails at the first unexpected response, and prints the steps as JSON also after a failure', async () => {
+  it('verify-stack fails at the first unexpected response, and prints the steps as JSON even after a failure', async () => {
     const member = await signedIn('member');
     const rejected = await run(['verify-stack'], member);
     expect(rejected).toMatchObject({ code: 1, stderr: 'error: The response should have the status 201.\n' });
@@ -135,7 +135,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(JSON.parse(json.stdout)).toMatchObject([{ method: 'PUT', status: 404, isExpected: false }]);
   });
 
-  it('verify-stack sends each request once, so that a repetition hides no fault', async () => {
+  it('verify-stack sends each request only once, because a retry could hide a fault', async () => {
     const { env } = await signedIn('admin');
     for (const [faulty, calls] of [
       ['POST /oauth/token', 1],
@@ -152,7 +152,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack deletes the Deployment also when the response to its registration is lost', async () => {
+  it('verify-stack deletes its Deployment even if the response to the registration is lost', async () => {
     let isLost = false;
     const url = await serve(
       async ({ method = '', url: path = '', headers: { authorization = '' } }, response) => {
@@ -172,7 +172,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack prints a command that deletes the Deployment when it cannot delete the Deployment itself', async () => {
+  it('verify-stack prints a command that deletes its Deployment if it cannot delete the Deployment itself', async () => {
     const person = await signedIn('admin');
     let isBroken = true;
     const url = await serveWith((call) =>
@@ -193,7 +193,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
   it.each([
     ['interrupted twice', ['SIGINT', 'SIGINT']],
     ['stopped', ['SIGTERM']],
-  ] as const)('verify-stack deletes the Deployment when it is %s', async (_, signals) => {
+  ] as const)('verify-stack deletes its Deployment if it is %s', async (_, signals) => {
     const interrupted = await run(['verify-stack'], {
       ...(await signedIn('admin')),
       onStart: (child) =>
@@ -208,7 +208,7 @@ describe('deployment-api-keys verify-stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack deletes the Deployment when the reader of its output closes the pipe', async () => {
+  it('verify-stack deletes its Deployment if the reader of its output closes the pipe', async () => {
     const { stderr } = await run(['verify-stack'], {
       ...(await signedIn('admin')),
       onStart: (child) => child.stdout?.once('data', () => child.stdout?.destroy()),
