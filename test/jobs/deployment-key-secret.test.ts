@@ -36,7 +36,7 @@ const rotated = (n: number) => ({ status: 200, body: keyOf(n) });
 const seen = (n: number) => ({ status: 200, body: { ...keyOf(n), secret: undefined } });
 const replayed = (status: number, n: number) => ({ status, body: { ...keyOf(n), secret: undefined } });
 
-/** Sends one request. The service returns these responses, one for each call. */
+/** Handles one request of CloudFormation. The service returns the given responses, one for each call. */
 async function ask(change: object, answers: Answer[], { puts = [] as (Error | undefined)[] } = {}) {
   const calls: PlatformCall[] = [];
   const written: string[] = [];
@@ -64,8 +64,8 @@ async function ask(change: object, answers: Answer[], { puts = [] as (Error | un
   };
 }
 
-describe('a CloudFormation request', () => {
-  it("a CloudFormation request creates a key with the request's ID as the Idempotency-Key, and identifies the resource in the description", async () => {
+describe('A CloudFormation request creates or rotates a key and stores its secret', () => {
+  it('a CloudFormation request creates a key, and uses its request ID as the Idempotency-Key', async () => {
     const { calls, response } = await ask({}, [made(1), seen(1)]);
     expect(calls[0]).toStrictEqual({
       url: 'https://keys.example.com',
@@ -84,7 +84,7 @@ describe('a CloudFormation request', () => {
     expect(response).toMatchObject({ Status: 'SUCCESS', PhysicalResourceId: KEY_ID });
   });
 
-  it('a repeated CloudFormation request to create a key finds the first key and rotates it immediately, because its secret is lost', async () => {
+  it('a repeated CloudFormation request finds the key that it created and rotates it to replace the lost secret', async () => {
     const { calls, written } = await ask({}, [replayed(201, 1), rotated(2), seen(2)]);
     expect(calls[1]).toMatchObject({
       method: 'POST',
@@ -95,7 +95,7 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_2']);
   });
 
-  it('a repeated CloudFormation request to rotate a key rotates it again, without an Idempotency-Key', async () => {
+  it('a repeated CloudFormation request to rotate a key rotates the key again', async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -113,7 +113,7 @@ describe('a CloudFormation request', () => {
     expect(written).toStrictEqual(['dks_3']);
   });
 
-  it('when a CloudFormation request is handled twice concurrently, the newest secret is stored: the run that finds a newer secret rotates the key again', async () => {
+  it('the newest secret is stored even if a CloudFormation request is handled twice at the same time', async () => {
     const { written, response } = await ask({}, [made(1), seen(2), rotated(3), seen(3)]);
     expect(written).toStrictEqual(['dks_1', 'dks_3']);
     expect(response.Status).toBe('SUCCESS');
@@ -129,7 +129,7 @@ describe('a CloudFormation request', () => {
     });
   });
 
-  it('a CloudFormation request that changes where the secret is stored rotates the key, because nothing can read the old value', async () => {
+  it('a CloudFormation request that changes where the secret is stored rotates the key', async () => {
     const { made: calls } = await ask(
       {
         RequestType: 'Update',
@@ -142,7 +142,7 @@ describe('a CloudFormation request', () => {
   });
 });
 
-describe('a failed request returns an ID that can be used to delete the key', () => {
+describe('A failed CloudFormation request returns an ID that can be used to delete the key', () => {
   const denied = Object.assign(new Error('not authorized to perform: secretsmanager:PutSecretValue'), {
     name: 'AccessDeniedException',
   });
@@ -171,17 +171,20 @@ describe('a failed request returns an ID that can be used to delete the key', ()
       [],
       'not-made',
     ],
-  ])('a failed request returns an ID for deleting the key when %s', async (_, answers, puts, physicalId) => {
-    const { response } = await ask({}, answers, { puts });
-    expect(response).toMatchObject({
-      Status: 'FAILED',
-      PhysicalResourceId: physicalId,
-      Reason: expect.any(String),
-    });
-    expect(response).not.toHaveProperty('Data');
-  });
+  ])(
+    'a failed CloudFormation request returns an ID with which the key can be deleted: %s',
+    async (_, answers, puts, physicalId) => {
+      const { response } = await ask({}, answers, { puts });
+      expect(response).toMatchObject({
+        Status: 'FAILED',
+        PhysicalResourceId: physicalId,
+        Reason: expect.any(String),
+      });
+      expect(response).not.toHaveProperty('Data');
+    },
+  );
 
-  it('a failed update request returns the existing ID', async () => {
+  it("a failed CloudFormation request to update a key returns the key's existing ID", async () => {
     const update = {
       RequestType: 'Update',
       PhysicalResourceId: KEY_ID,
@@ -204,7 +207,7 @@ describe('a failed request returns an ID that can be used to delete the key', ()
     ['DeploymentId', '*'],
     ['Scopes', 'code:deploy'],
   ])(
-    "a request with an invalid %s, %j, fails with an error that names the property and creates nothing; the rollback's Delete request succeeds",
+    'a CloudFormation request with the invalid property %s (%j) creates nothing and can be rolled back',
     async (name, value) => {
       const ResourceProperties = { ...WANTED, [name]: value };
       const { response } = await ask({ ResourceProperties }, []);
@@ -219,7 +222,7 @@ describe('a failed request returns an ID that can be used to delete the key', ()
   );
 });
 
-describe('deleting a key', () => {
+describe('CloudFormation requests can delete a key', () => {
   const deletion = (PhysicalResourceId: string) => ({ RequestType: 'Delete', PhysicalResourceId });
 
   it.each([
@@ -227,14 +230,14 @@ describe('deleting a key', () => {
     ['succeeds when the key or the Deployment is gone', 404, 'SUCCESS'],
     ['fails when the outcome is unknown', 503, 'FAILED'],
     ['fails when it is rejected', 403, 'FAILED'],
-  ])('the deletion of a key %s', async (_, status, expected) => {
+  ])('a CloudFormation request to delete a key %s', async (_, status, expected) => {
     const { response, made: calls } = await ask(deletion(KEY_ID), [{ status }]);
     expect(response).toMatchObject({ Status: expected, PhysicalResourceId: KEY_ID });
     expect(calls).toStrictEqual([`DELETE /${KEY_ID}`]);
   });
 
   it.each(['unknown', 'Stack-Key-1ABC'])(
-    "the deletion searches every page for the resource's keys when the ID is %s",
+    "searches every page for the CloudFormation resource's keys when the physical ID is %s",
     async (id) => {
       const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
       const { response, made: calls } = await ask(deletion(id), [

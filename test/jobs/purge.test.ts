@@ -51,11 +51,11 @@ const damaged = fc.constantFrom(undefined, '', 'x', GENERATION.toLowerCase(), 7,
   GENERATION,
 ]);
 
-/** The item keys of all tokens of the key. */
+/** Returns the number of the key's tokens. */
 const tokens = async () =>
   (await store.partition('DEPLOYMENT#etl')).filter(({ sk }) => String(sk).startsWith('TOKEN#')).length;
 
-describe('a task that names a key', () => {
+describe("A purge task for a key deletes the key's tokens", () => {
   const key = fc.oneof(
     fc.constant(undefined),
     fc.constant(toApiKey(apiKey())),
@@ -72,7 +72,7 @@ describe('a task that names a key', () => {
   const present = (item: object | undefined) => (item ? [JSON.parse(JSON.stringify(item))] : []);
 
   it.each(['queue', 'stream'])(
-    "a task from the %s that names a key deletes no token while the key's item exists, regardless of other items",
+    'a purge task for a key, from the %s, deletes no token while the key exists',
     async (from) => {
       const task = fc.record({
         generation: fc.constantFrom(...ULIDS),
@@ -107,9 +107,9 @@ describe('a task that names a key', () => {
   );
 });
 
-describe('a task that names a generation', () => {
+describe('A purge task for a generation deletes its items', () => {
   it.each(['queue', 'stream', 'sweep'])(
-    'a task from the %s deletes nothing from a Deployment whose item is malformed, and keeps the marker until the item is repaired',
+    "a purge task for a generation, from the %s, deletes nothing while the Deployment's item is malformed",
     async (from) => {
       await fc.assert(
         fc.asyncProperty(damaged, fc.constantFrom(...ULIDS), async (generation, purged) => {
@@ -137,7 +137,7 @@ describe('a task that names a generation', () => {
           expect(reports.at(-1)).toEqual({ type: 'malformed', deploymentId: 'etl' });
           expect(store.malformed).toEqual([ofDeployment]);
 
-          // After someone repairs the item with a different generation, the next sweep finishes the purge.
+          // The next run of the job finishes the purge after someone has repaired the item with a different generation.
           const repaired = toDeployment(deployment({ generation: purged === OTHER ? GENERATION : OTHER }));
           await store.put(repaired);
           deferred.length = 0;
@@ -155,8 +155,8 @@ describe('a task that names a generation', () => {
   );
 });
 
-describe('a message that is not a task', () => {
-  it('the purge fails on a message that is not a task, regardless of its content, and deletes nothing', async () => {
+describe('The purge rejects a message that is not a task', () => {
+  it('the purge fails on a message that is not a valid task, and deletes nothing', async () => {
     const good = { deploymentId: 'etl', generation: GENERATION, keyUlid: KEY_ULID, deleted: 1, since: 5 };
     const wrong = {
       deploymentId: [undefined, '', 'a#b', 7, ['etl'], null],
@@ -177,8 +177,8 @@ describe('a message that is not a task', () => {
   });
 });
 
-describe('a failed purge', () => {
-  it('reports a failed purge with its cause and the key of the removed item that it could not read', async () => {
+describe('The purge reports a failure with its cause', () => {
+  it("reports a stream record that the purge could not read, with the record's keys", async () => {
     const record = {
       eventName: 'REMOVE',
       dynamodb: {
@@ -201,7 +201,7 @@ describe('a failed purge', () => {
     ]);
   });
 
-  it("reports a failed purge with the table's error and the task's Deployment", async () => {
+  it('reports a failed purge with the error from DynamoDB and the ID of the Deployment', async () => {
     const clock = () => {
       throw unavailable(new Error('ThrottlingException'));
     };
@@ -220,8 +220,8 @@ describe('a failed purge', () => {
   });
 });
 
-describe('the sweep of purge markers', () => {
-  it('the sweep finds every purge marker that was not written in the last five minutes, regardless of createdAt', async () => {
+describe('A scheduled job continues purges that did not finish', () => {
+  it('the scheduled job continues each purge whose marker was not written in the last five minutes', async () => {
     const moments = [
       undefined,
       '',
@@ -255,7 +255,7 @@ describe('the sweep of purge markers', () => {
     }
   });
 
-  it('the sweep reports a malformed purge marker', async () => {
+  it('the scheduled job reports a malformed purge marker', async () => {
     await store.put(
       { pk: 'PURGES', sk: `etl#${GENERATION}`, createdAt: 'x' },
       { pk: 'PURGES', sk: 'x', createdAt: 0 },

@@ -67,7 +67,7 @@ const generationOf = async (id: string) =>
   (await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
 const none = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
 
-/** Runs a function once, just before the first transaction. */
+/** Runs the function once, just before the next transaction. */
 const beforeTransaction = (something: () => Promise<unknown>) => {
   around = async (when, command) => {
     if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
@@ -76,8 +76,8 @@ const beforeTransaction = (something: () => Promise<unknown>) => {
   };
 };
 
-describe("reconciling a followed table's rows", () => {
-  it('reconciliation registers unknown rows, except rows that are not Deployments, are deleted or are rejected', async () => {
+describe('Reconciliation compares the rows of a followed table with the Deployments', () => {
+  it('reconciliation registers the Deployments of unknown rows if the rows are valid and not deleted', async () => {
     await platform.put(rowOf('a', { label: { S: 'A' } }));
     await platform.put(rowOf('b'));
     await platform.put(rowOf('c', { status: { S: 'deleted' } }));
@@ -85,14 +85,14 @@ describe("reconciling a followed table's rows", () => {
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1, registered: 2 });
     expect(await listed()).toEqual(['a: A', 'b: b']);
     expect(refused).toEqual([expect.stringMatching(/^row-x: deployment must be text of the form/)]);
-    // Stream records about these rows that arrive later change nothing.
+    // The stream records about these rows arrive after the reconciliation and change nothing.
     const generation = await generationOf('a');
     await follow();
     expect(await generationOf('a')).toBe(generation);
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1 });
   });
 
-  it('a reconciliation dry run reports the changes that a real run would make, and writes nothing', async () => {
+  it('a dry run of the reconciliation reports the same changes as a real run, and writes nothing', async () => {
     await platform.put(rowOf('a'));
     const before = await table.client.send(new ScanCommand({ TableName: 'keys' }));
     expect((await rows({ isDryRun: true })).counts).toMatchObject({ registered: 1 });
@@ -100,7 +100,7 @@ describe("reconciling a followed table's rows", () => {
     expect((await table.client.send(new ScanCommand({ TableName: 'keys' }))).Items).toEqual(before.Items);
   });
 
-  it('reconciliation updates Deployments that differ from their rows, and registers Deployments again that were deleted by hand', async () => {
+  it('reconciliation updates Deployments that differ from their rows, and restores Deployments that were deleted by hand', async () => {
     await platform.put(rowOf('a', { label: { S: 'old' } }));
     await platform.put(rowOf('b'));
     await follow();
@@ -112,14 +112,14 @@ describe("reconciling a followed table's rows", () => {
     expect(await listed()).toEqual(['a: new', 'b: b']);
   });
 
-  it('reconciliation takes over Deployments that people registered', async () => {
+  it('reconciliation takes over Deployments that people registered if the followed table has rows for them', async () => {
     await service.register('a', { name: 'a' });
     await platform.put(rowOf('a'));
     expect((await rows()).counts).toEqual({ ...none, looked: 1 });
     expect((await service.call('DELETE', '/deployments/a', { as: 'admin' })).status).toBe(409);
   });
 
-  it('reconciliation registers a row in a new generation if the row came back while the stream was lost', async () => {
+  it('reconciliation registers a new generation for a row that came back while the stream was lost', async () => {
     await platform.put(rowOf('a'));
     await platform.remove('a');
     const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];
@@ -128,8 +128,8 @@ describe("reconciling a followed table's rows", () => {
     const lost = await platform.records();
     expect((await rows()).counts).toMatchObject({ registered: 1 });
     const generation = await generationOf('a');
-    // The service still treats earlier changes as earlier. If the lost change arrives after all, it concerns the same
-    // row.
+    // A stream record that arrives after the reconciliation is still recognised as older, or as the change that was
+    // reconciled.
     await sync([insert, removal, ...lost]);
     expect(await generationOf('a')).toBe(generation);
     await platform.remove('a');
@@ -139,8 +139,8 @@ describe("reconciling a followed table's rows", () => {
     expect(await listed()).toEqual([]);
   });
 
-  describe('reconciling while the stream is running', () => {
-    it('does not register a row that was deleted after being read if the stream reports the deletion first', async () => {
+  describe('Reconciliation can run at the same time as the stream', () => {
+    it("reconciliation does not register a row if the stream has reported the row's deletion since", async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(async () => {
         await platform.remove('a');
@@ -150,7 +150,7 @@ describe("reconciling a followed table's rows", () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('deletes the Deployment if its row is deleted after being read and the stream reports that only later', async () => {
+    it('the stream deletes a Deployment that reconciliation registered from a row that was already deleted', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(() => platform.remove('a'));
       expect((await rows()).counts).toMatchObject({ registered: 1 });
@@ -158,7 +158,7 @@ describe("reconciling a followed table's rows", () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('reconciliation does not register a row that was deleted before its confirmation, and leaves the deletion to the stream', async () => {
+    it('reconciliation does not register a row that was deleted before reconciliation read it again', async () => {
       await platform.put(rowOf('a'));
       around = async (when, command) => {
         if (when !== 'after' || command.operation !== 'BatchGetItem') return;
@@ -169,7 +169,7 @@ describe("reconciling a followed table's rows", () => {
       expect(await service.partition('SOURCES')).toEqual([]);
     });
 
-    it('does not re-create the Deployment of a row that was deleted just after its confirmation', async () => {
+    it('reconciliation does not register a row if the stream handles its deletion just before the write', async () => {
       await platform.put(rowOf('a'));
       const { client } = platform.from;
       const send = async (command: object) => {
@@ -185,7 +185,7 @@ describe("reconciling a followed table's rows", () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('does not register a row again when the stream has registered it first', async () => {
+    it('reconciliation does not register a row again when the stream has registered it first', async () => {
       await platform.put(rowOf('a'));
       beforeTransaction(follow);
       expect((await rows()).counts).toMatchObject({ registered: 0 });
@@ -209,8 +209,8 @@ describe("reconciling a followed table's rows", () => {
   });
 });
 
-describe('reconciling the registrations of a followed table', () => {
-  it('reconciliation deletes a Deployment whose row is gone, and revokes its access', async () => {
+describe('Reconciliation compares the registered Deployments with the rows of a followed table', () => {
+  it('reconciliation deletes a Deployment whose row is gone, and revokes its tokens', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
     const token = await service.swap(await service.makeKey('a'));
@@ -225,7 +225,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
   });
 
-  it('reconciliation deletes nothing when more rows are missing than a lost stream can explain', async () => {
+  it('reconciliation deletes nothing when more rows are missing than the configured maximum', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
     for (const id of ['a', 'b', 'c']) await platform.remove(id);
@@ -238,7 +238,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect(await listed()).toEqual([]);
   });
 
-  it('keeps a Deployment whose row comes back if the stream reports the row first', async () => {
+  it('reconciliation keeps a Deployment if the stream reports that its row came back', async () => {
     await platform.put(rowOf('a'));
     await follow();
     await platform.remove('a');
@@ -251,7 +251,7 @@ describe('reconciling the registrations of a followed table', () => {
     expect(await listed()).toEqual(['a: back']);
   });
 
-  it('keeps a Deployment whose row has a rejected name', async () => {
+  it('reconciliation keeps a Deployment whose row has a name that is not valid', async () => {
     await platform.put(rowOf('a'));
     await follow();
     await platform.put(rowOf('a', { label: { S: '' } }));

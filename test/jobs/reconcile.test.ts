@@ -22,7 +22,7 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** Runs before or after each reconciliation command. */
+/** A hook that runs before and after each call to DynamoDB during a reconciliation. */
 let around: InProcessOptions['around'];
 const service = inProcess(engine, {
   endpoint: meter.endpoint,
@@ -46,8 +46,8 @@ const remove = (pk: string, sk: string) =>
 const put = (Item: Record<string, unknown>) => table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
 /**
- * Runs one slice.
- * @returns its log entry, or undefined if no slice was due
+ * Runs one slice of a reconciliation pass.
+ * @returns the slice's log entry, or undefined if no slice was due
  */
 async function slice(hasTime = () => true, of: Table = table) {
   let told: Record<string, string | number> | undefined;
@@ -59,7 +59,7 @@ async function slice(hasTime = () => true, of: Table = table) {
   return told;
 }
 
-/** Purges the markers that reconciliation wrote, as the purge's schedule and queue do. */
+/** Runs the purges for the markers that reconciliation wrote, as the schedule and the queue would. */
 async function purgeMarked(): Promise<void> {
   time.now += LATER;
   await sweepMarkers(service.purge);
@@ -80,8 +80,8 @@ async function deploymentWithToken(id: string): Promise<{ key: CreatedKey; token
   return { key, token: await service.swap(key) };
 }
 
-describe('an ended generation that still has items but is not being purged', () => {
-  it('marks and purges a generation whose Deployment was deleted by hand while the stream was down, and keeps its events', async () => {
+describe('Reconciliation finds items of generations that have ended', () => {
+  it("reconciliation purges a generation whose Deployment was deleted by hand, and keeps the generation's events", async () => {
     await deploymentWithToken('gone');
     const { token } = await deploymentWithToken('stays');
     await remove('DEPLOYMENT#gone', 'DEPLOYMENT');
@@ -107,7 +107,7 @@ describe('an ended generation that still has items but is not being purged', () 
     expect(await service.use(token)).toBe(200);
   });
 
-  it('marks an ended generation whose Deployment was registered again: purges the older items and keeps the newer ones', async () => {
+  it('reconciliation purges items of an earlier generation and keeps those of the current generation', async () => {
     await deploymentWithToken('again');
     const older = await generationOf('again');
     await remove('DEPLOYMENT#again', 'DEPLOYMENT');
@@ -121,7 +121,7 @@ describe('an ended generation that still has items but is not being purged', () 
     expect(await sortKeys('DEPLOYMENTS')).toEqual(['again']);
   });
 
-  it('marks a Deployment for items without a valid generation, and purges only those items', async () => {
+  it('reconciliation purges items without a valid generation, but no other items of the Deployment', async () => {
     const { token } = await deploymentWithToken('odd');
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(1)}`, generation: 7 });
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(2)}` });
@@ -132,7 +132,7 @@ describe('an ended generation that still has items but is not being purged', () 
     expect(await service.use(token)).toBe(200);
   });
 
-  it('marks an ended generation that has only its directory entry left, and deletes the entry', async () => {
+  it('reconciliation deletes a directory entry that is the only item left of a generation', async () => {
     await service.register('listed');
     await remove('DEPLOYMENT#listed', 'DEPLOYMENT');
     expect(await slice()).toMatchObject({ orphans: 1 });
@@ -141,7 +141,7 @@ describe('an ended generation that still has items but is not being purged', () 
     expect(await sortKeys('PURGES')).toEqual([]);
   });
 
-  it('a second reconciliation pass finds nothing left of an ended generation', async () => {
+  it('a second reconciliation pass finds nothing left of a generation that the first pass purged', async () => {
     await deploymentWithToken('once');
     await remove('DEPLOYMENT#once', 'DEPLOYMENT');
     expect(await slice()).toMatchObject({ orphans: 1 });
@@ -155,13 +155,13 @@ describe('an ended generation that still has items but is not being purged', () 
   });
 });
 
-describe('reconciliation marks nothing', () => {
+describe('Reconciliation does not purge items of current generations', () => {
   const unmarked = async (listed = 0) => {
     expect(await slice()).toMatchObject({ orphans: 0, listed });
     expect(await sortKeys('PURGES')).toEqual([]);
   };
 
-  it('reconciliation marks nothing for Deployments with keys, tokens, temporary tokens and records, whether used or expired', async () => {
+  it('reconciliation purges nothing from Deployments with valid, used or expired keys and tokens', async () => {
     const { token } = await deploymentWithToken('living');
     await service.call('POST', '/deployments/living/temporary-tokens', { ...admin, json: {} });
     await service.call('POST', '/deployments/living/api-keys', {
@@ -176,7 +176,7 @@ describe('reconciliation marks nothing', () => {
     expect(await service.use(token)).toBe(401);
   });
 
-  it('reconciliation marks nothing while a purge is running', async () => {
+  it('reconciliation writes no new marker while the purge of a generation is still running', async () => {
     await deploymentWithToken('purged');
     await service.call('DELETE', '/deployments/purged', admin);
     const before = await service.partition('PURGES');
@@ -184,7 +184,7 @@ describe('reconciliation marks nothing', () => {
     expect(await service.partition('PURGES')).toEqual(before);
   });
 
-  it('reconciliation marks nothing when the purge ends during the pass', async () => {
+  it('reconciliation writes no new marker when the purge of a generation ends during the pass', async () => {
     await deploymentWithToken('ended');
     const generation = await generationOf('ended');
     await service.call('DELETE', '/deployments/ended', admin);
@@ -197,7 +197,7 @@ describe('reconciliation marks nothing', () => {
     await unmarked();
   });
 
-  it('reconciliation marks nothing for a Deployment that was registered, with a key and a token, during the pass', async () => {
+  it('reconciliation does not purge a Deployment that was registered during the pass', async () => {
     await deploymentWithToken('former');
     const former = await service.partition('DEPLOYMENT#former');
     // An eventually consistent read may return the key and the token but not yet the Deployment.
@@ -211,7 +211,7 @@ describe('reconciliation marks nothing', () => {
     expect(await kindsOf('former')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('reconciliation marks nothing for a Deployment with a damaged item, and reports the item so that it can be repaired', async () => {
+  it('reconciliation does not purge a Deployment whose item is damaged, and reports the item', async () => {
     await deploymentWithToken('damaged');
     await put({ pk: 'DEPLOYMENT#damaged', sk: 'DEPLOYMENT', name: 'x' });
     await unmarked();
@@ -219,16 +219,16 @@ describe('reconciliation marks nothing', () => {
     expect(await kindsOf('damaged')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('reconciliation marks nothing for items under an invalid Deployment ID, and reports them', async () => {
+  it('reconciliation does not purge items with an invalid Deployment ID, and reports them', async () => {
     await put({ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x', generation: newUlid(1) });
     await unmarked();
     expect(service.malformed).toEqual([{ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x' }]);
   });
 });
 
-describe('a Deployment that is registered again while its earlier generation is marked', () => {
+describe('A Deployment can be registered again while reconciliation marks its earlier generation', () => {
   it.each(['BatchGetItem', 'GetItem', 'UpdateItem'])(
-    'a Deployment keeps its items if it is registered again after %s, while its earlier generation is being marked',
+    'a Deployment keeps its items if it is registered again during reconciliation, after the call %s',
     async (name) => {
       await deploymentWithToken('anew');
       await remove('DEPLOYMENT#anew', 'DEPLOYMENT');
@@ -248,10 +248,10 @@ describe('a Deployment that is registered again while its earlier generation is 
   );
 });
 
-describe('a Deployment without a valid directory entry', () => {
+describe('Reconciliation repairs the directory', () => {
   const entry = async (id: string) => (await service.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
 
-  it('a Deployment without a directory entry gets the entry back unchanged', async () => {
+  it('reconciliation restores a missing directory entry unchanged', async () => {
     await service.register('lost', { name: 'Lost', groups: ['a'] });
     const before = await entry('lost');
     await remove('DEPLOYMENTS', 'lost');
@@ -259,7 +259,7 @@ describe('a Deployment without a valid directory entry', () => {
     expect(await entry('lost')).toEqual(before);
   });
 
-  it("a Deployment's directory entry is replaced when it belongs to an ended generation that has a purge marker", async () => {
+  it('reconciliation replaces a directory entry from an earlier generation', async () => {
     await service.register('stale', { name: 'Stale' });
     const before = await entry('stale');
     await put({ ...before, name: 'Older', generation: newUlid(1) });
@@ -267,7 +267,7 @@ describe('a Deployment without a valid directory entry', () => {
     expect(await entry('stale')).toEqual(before);
   });
 
-  it('a Deployment gets its directory entry back when any attribute of the existing entry is malformed', async () => {
+  it('reconciliation replaces a directory entry of which any attribute is malformed', async () => {
     await service.register('odd', { name: 'Odd', groups: ['a'] });
     const before = await entry('odd');
     for (const wrong of [{ name: 7 }, { groups: ['a', 7] }, { groups: 'a' }, { createdAt: -1 }]) {
@@ -278,7 +278,7 @@ describe('a Deployment without a valid directory entry', () => {
     }
   });
 
-  it('a Deployment that is edited while its directory entry is repaired is listed with the new values', async () => {
+  it('a Deployment that is edited while its directory entry is repaired is listed with its new values', async () => {
     await service.register('edited', { name: 'Before' });
     await remove('DEPLOYMENTS', 'edited');
     around = async (when, command) => {
@@ -290,7 +290,7 @@ describe('a Deployment without a valid directory entry', () => {
     expect(await entry('edited')).toMatchObject({ name: 'After' });
   });
 
-  it('a Deployment that is deleted while its directory entry is repaired stays unlisted', async () => {
+  it('a Deployment that is deleted while its directory entry is repaired is not listed', async () => {
     await service.register('deleted');
     await remove('DEPLOYMENTS', 'deleted');
     around = async (when, command) => {
@@ -303,8 +303,8 @@ describe('a Deployment without a valid directory entry', () => {
   });
 });
 
-describe('a reconciliation pass', () => {
-  it('a reconciliation pass starts once a week; at other times, only its position is read', async () => {
+describe('A reconciliation pass reads the whole table once a week', () => {
+  it('a reconciliation pass starts once a week, and other runs only read the position of the last pass', async () => {
     expect(await slice()).toMatchObject({ message: 'reconciled' });
     time.now += WEEK - 1;
     meter.take();
@@ -318,14 +318,14 @@ describe('a reconciliation pass', () => {
     ['a week ahead', () => time.now + WEEK],
     ['the latest time that is well-formed', () => 8.64e15],
   ])(
-    'a pass starts when the time of the last pass is in the future, because such a time is malformed: %s',
+    'a reconciliation pass starts when the start of the last pass lies in the future: %s',
     async (_, startedAt) => {
       await put({ pk: 'RECONCILIATION', sk: 'TABLE', startedAt: startedAt() });
       expect(await slice()).toMatchObject({ message: 'reconciled' });
     },
   );
 
-  it('a reconciliation pass continues from slice to slice, even after a crash, and finds later items', {
+  it('a reconciliation pass continues from slice to slice, even after a crash', {
     timeout: 60_000,
   }, async () => {
     const generation = newUlid(1);
@@ -370,7 +370,7 @@ describe('a reconciliation pass', () => {
     expect(scans).toBe(PAGES);
   });
 
-  it('a reconciliation pass costs two strongly consistent reads for each Deployment and two for each of its groups, plus half a read unit for each 4 KB of items', {
+  it('a reconciliation pass costs about 20 read units for each 1,000 tokens', {
     timeout: 60_000,
   }, async () => {
     for (const id of ['a', 'b', 'c']) await service.register(id);
@@ -379,8 +379,8 @@ describe('a reconciliation pass', () => {
     expect(await slice()).toMatchObject({ pages: 3, orphans: 0 });
     const { read, written } = meter.take();
     expect(written).toBe(1);
-    // The count does not include the reads of the position, of the Deployments and of their entries in the directory and
-    // in groups, or two more reads of the Deployment "a", because two pages start in the middle of "a".
+    // Subtracts the reads of the position, of the Deployments, and of their entries in the directory and in groups.
+    // Also subtracts two more reads of the Deployment "a", because two pages start in the middle of its items.
     const scanned = read - 1 - 4 * 3 - 2;
     // See docs/cost.md: about 20,000 units for a million tokens.
     expect(scanned / 2000).toBeGreaterThan(0.019);

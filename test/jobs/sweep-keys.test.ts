@@ -19,7 +19,7 @@ beforeEach(async () => {
   }
 });
 
-/** Runs the sweep, and lets its time run out after it has checked the clock this many times. */
+/** Runs the daily sweep job. Its time runs out after it has checked the clock `looks` times. */
 async function run(looks = Number.POSITIVE_INFINITY): Promise<number> {
   let left = looks;
   const hasTime = () => left-- > 0;
@@ -45,7 +45,7 @@ const read = () =>
     .map(({ input }) => (input.ExpressionAttributeValues as Record<string, string>)[':pk'])
     .flatMap((pk) => pk?.match(/^DEPLOYMENT#(.*)/)?.[1] ?? []);
 
-it('the sweep sends a notice about every key, keeps no position, and starts from the beginning each time', async () => {
+it('the key sweep job sends one notice about each key and starts from the beginning each time', async () => {
   for (const marked of [4, 0]) {
     expect(await run()).toBe(marked);
     expect(read()).toEqual(IDS);
@@ -54,13 +54,13 @@ it('the sweep sends a notice about every key, keeps no position, and starts from
   expect(await store.get(PASS)).toBeUndefined();
 });
 
-it('the sweep continues after a run that ran out of time, and then starts again from the beginning', async () => {
+it('the key sweep job continues where the last run ran out of time', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
   expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 0, gamma: 0 });
   read();
   await expect(run(1)).rejects.toThrow(OUT_OF_TIME);
   expect(read()).toEqual(['delta']);
-  // The sweep reads the keys within a Deployment again, but sends each notice only once.
+  // The job reads the keys within a Deployment again, but sends each notice only once.
   expect(await run()).toBe(1);
   expect(read()).toEqual(['gamma']);
   expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 1, gamma: 1 });
@@ -68,7 +68,7 @@ it('the sweep continues after a run that ran out of time, and then starts again 
   expect(read()).toEqual(IDS);
 });
 
-it('the sweep continues when the Deployment at its position was deleted', async () => {
+it('the key sweep job continues even if the Deployment where it stopped was deleted', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
   await store.remove({ pk: 'DEPLOYMENTS', sk: 'beta' });
   read();
@@ -76,9 +76,9 @@ it('the sweep continues when the Deployment at its position was deleted', async 
   expect(read()).toEqual(['delta', 'gamma']);
 });
 
-it('the sweep starts again after a failure in a continued run, so that an unreadable item delays the other items only once', async () => {
+it('the key sweep job starts from the beginning after a run that failed', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
-  // The table returns the sweep's position and the directory, and then fails.
+  // The table returns the job's position and the directory, and then fails.
   let calls = 0;
   const fail = (when: 'before' | 'after') => {
     if (when === 'before' && ++calls > 3) throw new Error('down');

@@ -65,8 +65,8 @@ const eventsOf = async (of = id) =>
   (await service.partition(`EVENTS#${of}`)).map(({ type }) => String(type)).sort();
 const admin = { as: 'admin' };
 
-describe('a Deployment of a followed table', () => {
-  it('registers, edits and deletes a Deployment together with its row, and the deletion revokes its access', async () => {
+describe('A Deployment of a followed table changes with its row', () => {
+  it('registers, edits and deletes a Deployment together with its row in the followed table', async () => {
     await platform.put(rowOf(id, { label: { S: 'Nightly' }, teams: { SS: ['b', 'a'] } }));
     const [{ dynamodb } = {}] = await follow();
     const deployment = await itemOf();
@@ -109,7 +109,7 @@ describe('a Deployment of a followed table', () => {
     ]);
   });
 
-  it('a Deployment gets a new generation when its row comes back: older keys stay revoked, and the purge spares newer keys', async () => {
+  it('a Deployment gets a new generation when its row comes back, so that its older keys stay revoked', async () => {
     await platform.put(rowOf(id));
     await follow();
     const [older, key] = [await itemOf(), await service.makeKey(id)];
@@ -168,8 +168,8 @@ describe('a Deployment of a followed table', () => {
   });
 });
 
-describe('a stream record that is repeated, late or out of order', () => {
-  it('repeated or late stream records change nothing, whether they arrive singly, in reverse order, twice, after a deletion or after a new registration', async () => {
+describe('A stream record can be repeated, late or out of order', () => {
+  it('repeated and late stream records change nothing, in whatever order they arrive', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);
@@ -201,7 +201,7 @@ describe('a stream record that is repeated, late or out of order', () => {
     }
   });
 
-  it('does not register a Deployment when the record of its deletion arrives first', async () => {
+  it('does not register a Deployment when the stream record of its deletion arrives first', async () => {
     await platform.put(rowOf(id));
     await platform.remove(id);
     const [insert, removal] = await platform.records();
@@ -211,7 +211,7 @@ describe('a stream record that is repeated, late or out of order', () => {
     expect(await eventsOf()).toEqual([]);
   });
 
-  it('two concurrent workers apply a stream record once, and the newest record takes effect', async () => {
+  it('concurrent workers apply each stream record once, and the newest record takes effect', async () => {
     await platform.put(rowOf(id, { label: { S: 'one' } }));
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     await platform.remove(id);
@@ -246,7 +246,7 @@ describe('a stream record that is repeated, late or out of order', () => {
   });
 });
 
-describe('a rejected change', () => {
+describe('A change that cannot be applied goes to the dead-letter queue', () => {
   const refused: [string, (of: string) => object, string][] = [
     ['no ID', () => ({ deployment: { S: 'no such id' } }), 'deployment must be text of the form'],
     ['a number for an ID', () => ({ deployment: { N: '7' } }), 'deployment must be text of the form'],
@@ -257,7 +257,7 @@ describe('a rejected change', () => {
     ['a number among groups', () => ({ teams: { L: [{ N: '1' }] } }), 'teams must be at most 20 texts'],
   ];
   it.each(refused)(
-    'sends %s to the dead-letter queue, and applies the adjacent records',
+    'sends a row change with %s to the dead-letter queue, and applies the other changes',
     async (_, more, reason) => {
       await platform.put(rowOf(`${id}_a`));
       await platform.put(rowOf(id, more(id) as never));
@@ -276,7 +276,7 @@ describe('a rejected change', () => {
     },
   );
 
-  it('a rejected change leaves a Deployment unchanged until a valid change arrives', async () => {
+  it('a rejected row change leaves the Deployment unchanged until a valid change arrives', async () => {
     await platform.put(rowOf(id, { label: { S: 'good' } }));
     await platform.put(rowOf(id, { label: { S: '' } }));
     await follow();
@@ -287,7 +287,7 @@ describe('a rejected change', () => {
     expect(setAside).toHaveLength(1);
   });
 
-  it('a change to an invalid ID deletes the Deployment with the previous ID', async () => {
+  it('deletes a Deployment when the ID in its row becomes invalid', async () => {
     await platform.put(rowOf(id));
     await platform.put({ ...rowOf(id), deployment: { S: 'no id' } });
     await follow();
@@ -304,7 +304,7 @@ describe('a rejected change', () => {
     expect(setAside).toEqual([expect.objectContaining({ reason: expect.stringContaining('images') })]);
   });
 
-  it('retries a rejected change, and does not process later records, while the dead-letter queue is unavailable', async () => {
+  it('retries a rejected row change before any later change while the dead-letter queue is unavailable', async () => {
     isQueueDown = true;
     await platform.put(rowOf(`${id}_a`));
     await platform.put(rowOf(id, { deployment: { S: '?' } }));
@@ -317,7 +317,7 @@ describe('a rejected change', () => {
   });
 });
 
-it('reports a temporary failure without processing later records, and finishes the same batch on a retry', async () => {
+it('stops a batch of stream records at a temporary failure, and finishes the batch on a retry', async () => {
   for (const n of [1, 2, 3]) await platform.put(rowOf(`${id}_${n}`));
   const records = await platform.records();
   let transactions = 0;
@@ -335,10 +335,10 @@ it('reports a temporary failure without processing later records, and finishes t
   expect(await eventsOf(`${id}_1`)).toEqual(['deployment.registered']);
 });
 
-describe('changes by people to Deployments of a followed table', () => {
+describe('People can edit only the fields that the source does not define', () => {
   const put = (json: object) => service.call('PUT', `/deployments/${id}`, { ...admin, json });
 
-  it('rejects edits by people to fields that the source defines', async () => {
+  it('rejects edits by people to fields that the source of the Deployment defines', async () => {
     await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
     await follow();
     const conflict = {
@@ -351,12 +351,12 @@ describe('changes by people to Deployments of a followed table', () => {
     expect(await put({ name: 'Mine' })).toMatchObject(conflict);
     expect(await put({ groups: ['mine'] })).toMatchObject(conflict);
     expect(await service.call('DELETE', `/deployments/${id}`, admin)).toMatchObject(conflict);
-    // Repeating the current values is not a change.
+    // Sending the current values again is not a change.
     expect(await put({ name: 'Theirs', groups: [] })).toMatchObject({ status: 200 });
     expect(await itemOf()).toMatchObject({ name: 'Theirs' });
   });
 
-  it('lets people edit fields that the source does not define', async () => {
+  it('lets people edit fields that the source of the Deployment does not define', async () => {
     await platform.put(rowOf(id));
     await follow();
     const { groups: _, ...nameless } = platform.source;
@@ -399,7 +399,7 @@ describe('changes by people to Deployments of a followed table', () => {
     expect(await itemOf()).toMatchObject({ name: 'Still ours' });
   });
 
-  it('people can edit all Deployments again when the setting is removed', async () => {
+  it('people can edit all Deployments again when the stack no longer follows a table', async () => {
     await platform.put(rowOf(id));
     await follow();
     const without = inProcess(engine);
@@ -428,7 +428,7 @@ it('reads a Deployment again before writing it if it has changed in the meantime
   expect(await itemOf()).toMatchObject({ name: 'one' });
 });
 
-/** Values whose type or format differs from the attribute's. `undefined` stands for a missing attribute. */
+/** Values of a type or format that the attributes do not have. `undefined` stands for a missing attribute. */
 const DAMAGES = [
   undefined,
   '',
@@ -450,8 +450,8 @@ const damagesOf = (item: Record<string, unknown>) =>
     .flatMap((name) => DAMAGES.map((value) => ({ name, value })));
 const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
-describe("a followed table's stream", { timeout: 300_000 }, () => {
-  it('edits and deletes a Deployment with its row, whichever attribute of its registration is malformed', async () => {
+describe('The stream of a followed table repairs damaged items', { timeout: 300_000 }, () => {
+  it('edits and deletes a Deployment with its row, even if any attribute of its registration is malformed', async () => {
     await platform.put(rowOf(id));
     await follow();
     for (const { name, value } of someOf(damagesOf((await noted()) ?? {}))) {
@@ -489,7 +489,7 @@ describe("a followed table's stream", { timeout: 300_000 }, () => {
     expect(await itemOf()).not.toMatchObject({ name: 'two' });
   });
 
-  it('deletes a malformed Deployment together with its row, and sends any other change of the row to the dead-letter queue', async () => {
+  it('deletes a malformed Deployment together with its row, but rejects other changes of the row', async () => {
     await platform.put(rowOf(id));
     await follow();
     const item = (await itemOf()) ?? {};
@@ -520,9 +520,9 @@ describe("a followed table's stream", { timeout: 300_000 }, () => {
   });
 });
 
-describe('#66: the limit on deletions that a followed table causes', { timeout: 120_000 }, () => {
+describe('#66: A limit protects against a followed table that loses its rows', { timeout: 120_000 }, () => {
   const HOUR = 60 * 60_000;
-  /** Applies records under a limit; `{}` applies the default limit. */
+  /** Applies stream records with the given limit on deletions; `{}` is the default limit. */
   const limited = (records: DynamoDBRecord[], deletions: DeletionLimit = {}) =>
     sync(records, { ...platform.source, deletions });
   const clock = () => service.time.now;
@@ -535,14 +535,14 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     return ids.filter((_, n) => items[n] !== undefined);
   };
 
-  /** The limit must not count the Deployments of other tests, or their deletions. */
+  /** Removes the Deployments and the deletion count of other tests, so that the limit does not include them. */
   async function forgetAll() {
     for (const name of ['SOURCES', 'DELETIONS']) {
       for (const { sk } of await service.partition(name)) await drop(name, sk);
     }
   }
 
-  /** Registers the Deployments in the platform's table. No others exist. */
+  /** Registers this many Deployments. They are then the only ones of the followed table. */
   async function several(number: number): Promise<string[]> {
     await forgetAll();
     const ids = Array.from({ length: number }, (_, n) => `${id}-${n}`);
@@ -558,7 +558,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     return platform.records();
   }
 
-  /** Does the same as `npm run backfill -- --prune`. */
+  /** Deletes Deployments whose rows are gone without a limit, as `npm run backfill -- --prune` does. */
   const prune = () =>
     backfill({
       table: service.table,
@@ -577,7 +577,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     return (await compareRegistrations(undefined, { ...comparison, countDeletion })).counts;
   };
 
-  it('#66: keeps most Deployments of a table that loses all rows, so that their keys still work when the rows come back', async () => {
+  it('#66: a followed table that loses all rows loses only a few Deployments', async () => {
     const ids = await several(8);
     const keys = [];
     for (const one of ids) keys.push(await service.makeKey(one));
@@ -596,7 +596,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     for (const key of keys.slice(0, 3)) expect((await service.exchange(key)).status).toBe(401);
   });
 
-  it('#66: applies later registrations and changes while deletions are stopped', async () => {
+  it('#66: applies registrations and edits while deletions are stopped', async () => {
     const ids = await several(2);
     expect(await limited(await lose(ids))).toEqual(DONE);
     await platform.put(rowOf(`${id}-new`));
@@ -605,7 +605,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     expect(outcomes.slice(1)).toEqual([`stopped ${ids[1]}`, `registered ${id}-new`, `edited ${id}-new`]);
   });
 
-  it('#66: stops deletions until a person prunes, no matter how long that takes, and then deletes the Deployments whose rows are gone', async () => {
+  it('#66: stops deletions until a person runs the backfill command with --prune', async () => {
     const ids = await several(6);
     const [back, later] = [ids[3] ?? '', ids[5] ?? ''];
     await limited(await lose(ids.slice(0, 5)));
@@ -635,7 +635,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     expect(await stillThere(ids)).toEqual(ids.slice(3));
   });
 
-  it('#66: allows the same number of deletions again in the next hour and on the next day', async () => {
+  it('#66: allows deletions up to the limit again in the next hour and on the next day', async () => {
     const ids = await several(8);
     const perHour = { perHour: 2, share: 1 };
     await limited(await lose(ids.slice(0, 2)), perHour);
@@ -676,13 +676,13 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     const ids = await several(12);
     const records = await lose(ids);
     const left = records.map((record) => [record]);
-    // Lambda redelivers records whose deletions the service could not count at the first attempt.
+    // Lambda delivers the records again whose deletions the service could not count at the first attempt.
     for (let time = 0; time < 12; time++) await Promise.all(left.map((shard) => limited(shard)));
     expect(await stillThere(ids)).toHaveLength(9);
     expect(await count()).toMatchObject({ dayDeleted: 3, stoppedAt: service.time.now });
   });
 
-  it('#66: counts each deletion of a Deployment that is repeatedly registered and deleted', async () => {
+  it('#66: counts each deletion of a Deployment that is registered and deleted repeatedly', async () => {
     await several(1);
     const one = `${id}-0`;
     for (let time = 0; time < 4; time++) {
@@ -697,7 +697,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     ]);
   });
 
-  it('#66: the limit by share also takes into account Deployments that were registered since the day began', async () => {
+  it('#66: the share of Deployments that may be deleted includes those registered on the same day', async () => {
     const [one = ''] = await several(4);
     await limited(await lose([one]));
     const more = Array.from({ length: 17 }, (_, n) => `${id}-more-${n}`);
@@ -708,7 +708,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     expect(await stillThere(more)).toHaveLength(13);
   });
 
-  it('#66: does not limit deletions by share when the share is 1, and stops every deletion when the rate is 0', async () => {
+  it('#66: a share of 1 does not limit deletions, and an hourly limit of 0 stops all deletions', async () => {
     const ids = await several(6);
     await limited(await lose(ids.slice(0, 4)), { share: 1 });
     expect(await stillThere(ids)).toEqual(ids.slice(4));
@@ -716,7 +716,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     expect(await stillThere(ids)).toEqual(ids.slice(4));
   });
 
-  it('#66: stops deletions while any attribute of the deletion count is malformed, until a person prunes', async () => {
+  it('#66: stops deletions while the deletion count is malformed, until a person prunes', async () => {
     const ids = await several(8);
     await limited(await lose(ids.slice(0, 1)));
     const good = (await count()) ?? {};
@@ -737,7 +737,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     );
     const records = await lose(ids.slice(2, 3));
     for (const { name, value } of damagesOf({ ...good, stoppedAt: 1 })) {
-      // A plausible value does not count as damage, because it only represents a different count.
+      // A plausible value is not damage, because it is only a different count.
       if (typeof value === 'number' && Number.isInteger(value) && value >= 0) continue;
       if (name === 'revision' && isUlid(String(value))) continue;
       if (name === 'stoppedAt' && value === undefined) continue;
@@ -756,7 +756,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     expect(await stillThere(ids)).toEqual(ids.slice(4));
   });
 
-  it('#66: also limits deletions by reconciliation, and counts them together with deletions by the stream', async () => {
+  it('#66: the limit also applies to reconciliation, which shares its count with the stream', async () => {
     const ids = await several(8);
     await limited(await lose(ids.slice(0, 2)));
     await lose(ids.slice(2, 5));
@@ -767,7 +767,7 @@ describe('#66: the limit on deletions that a followed table causes', { timeout: 
     expect(await stillThere(ids)).toEqual(ids.slice(5));
   });
 
-  it('#66: a Deployment whose deletion was stopped follows its row again when the row comes back under a different key', async () => {
+  it('#66: a Deployment whose deletion was stopped follows its row again when the row gets a new key', async () => {
     const [one = '', two = ''] = await several(2);
     await limited(await lose([one, two]));
     expect(await stillThere([two])).toEqual([two]);

@@ -17,8 +17,8 @@ const whole = {
   LAST_USED_FROM: 'full',
 };
 
-describe("reading a function's configuration", () => {
-  it('reads every configuration variable, including optional ones that are missing', () => {
+describe('Functions read their configuration from environment variables', () => {
+  it('reads every configuration variable, and leaves out optional ones that are not set', () => {
     expect(readTokenConfig(whole)).toEqual({
       tableName: 'keys',
       issuer: 'https://login.test',
@@ -43,7 +43,7 @@ describe("reading a function's configuration", () => {
     expect(readScopes(whole)).toEqual(['code:deploy', 'airflow:read']);
   });
 
-  it('names every configuration variable that is missing or invalid, with the rule but without the value', () => {
+  it('names every configuration variable that is missing or invalid, but does not repeat its value', () => {
     expect(() =>
       readTokenConfig({ TOKEN_LIFETIME_SECONDS: '0', SLIDE_INTERVAL_SECONDS: '-1', SCOPES: 'A' }),
     ).toThrow(
@@ -59,7 +59,7 @@ describe("reading a function's configuration", () => {
     );
   });
 
-  it("reads a job's write units, and rejects anything but a positive number", () => {
+  it('reads the write units per second of a job, which must be a positive number', () => {
     const read = (units?: string) => readJobConfig({ TABLE_NAME: 'keys', WRITE_UNITS_PER_SECOND: units });
     expect(read()).toStrictEqual({ tableName: 'keys', writeUnits: undefined });
     expect(read('1.04')).toStrictEqual({ tableName: 'keys', writeUnits: 1.04 });

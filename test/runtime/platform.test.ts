@@ -57,7 +57,7 @@ const call = {
 };
 
 describe('openPlatform', () => {
-  it("signs a call so that API Gateway can verify the body, the query string and the role's session token", async () => {
+  it('signs a call to the service so that API Gateway can verify the body, the query string and the role', async () => {
     replies = [{ status: 201, body: '{"id":"x"}' }];
     expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 201, body: { id: 'x' } });
     const [{ url: target = '', ...request } = {} as Received] = received;
@@ -82,7 +82,7 @@ describe('openPlatform', () => {
     ['the call is throttled', { status: 429, body: '{"message":"Too Many Requests"}' }],
     ['the service fails', { status: 503, body: '{}' }],
     ['IAM does not know the role yet', { status: 403, body: FORBIDDEN }],
-  ])('retries the call when %s', async (_, first) => {
+  ])('retries a call to the service when %s', async (_, first) => {
     replies = [first, { status: 204 }];
     expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 204, body: undefined });
     expect(received).toHaveLength(2);
@@ -97,7 +97,7 @@ describe('openPlatform', () => {
     },
   );
 
-  it('returns the last response when time runs out, and throws if there was no response', async () => {
+  it('returns the last response from the service when time runs out, and throws if there was none', async () => {
     replies = [{ status: 403, body: FORBIDDEN }, 'reset'];
     const platform = openPlatform(SIGNER, Date.now());
     expect(await platform(call)).toMatchObject({ status: 403 });
@@ -106,8 +106,8 @@ describe('openPlatform', () => {
   });
 });
 
-describe('the response to CloudFormation', () => {
-  it('the response to CloudFormation has no content type, because its URL was signed without one', async () => {
+describe('The custom resource sends its response to CloudFormation', () => {
+  it('sends the response to CloudFormation without a content type, because its URL was signed without one', async () => {
     replies = [{ status: 200 }];
     await respond(`${url}/answer?X-Amz-Signature=x`, { Status: 'SUCCESS' });
     expect(received).toMatchObject([
@@ -118,7 +118,7 @@ describe('the response to CloudFormation', () => {
   });
 
   it.each(CONTEXTS)(
-    '#52: the response to CloudFormation contains no secret part of a credential %s, and keeps IDs unchanged',
+    '#52: the response to CloudFormation contains no secret part of a credential %s',
     async (_, put) => {
       replies = [{ status: 200 }];
       const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -133,7 +133,7 @@ describe('the response to CloudFormation', () => {
     },
   );
 
-  it('sends the response to CloudFormation up to three times, and then fails with an error that does not contain the URL', async () => {
+  it('sends the response to CloudFormation up to three times, and then fails without revealing the URL', async () => {
     replies = ['reset', { status: 500 }, { status: 503 }];
     await expect(respond(`${url}/?X-Amz-Signature=x`, {})).rejects.toThrow(
       /^CloudFormation did not accept the response\.$/,
@@ -142,7 +142,7 @@ describe('the response to CloudFormation', () => {
   });
 });
 
-it("openSecrets writes a value as the secret's current version", async () => {
+it('openSecrets stores a value as the current version of a secret in Secrets Manager', async () => {
   process.env.AWS_REGION = 'eu-west-1';
   const manager = mockClient(SecretsManagerClient);
   manager.on(PutSecretValueCommand).resolves({});

@@ -65,7 +65,7 @@ const IPV6_BLOCKS = [
   ['multicast', 'ff00::/8'],
 ] as const;
 
-/** Prefixes under which IPv6 embeds an IPv4 address, and the number of bits after that address. */
+/** Prefixes of IPv6 addresses that embed an IPv4 address, and the number of bits after the embedded address. */
 const CARRIERS = [
   ['IPv4-mapped', 0xffffn << 32n, 0n],
   ['IPv4-compatible', 0n, 0n],
@@ -95,7 +95,7 @@ describe('isPublicAddress', () => {
     );
   });
 
-  it('accepts an IPv4 address outside the special-purpose blocks, and rejects it in IPv6 notation', () => {
+  it('accepts an IPv4 address outside the special-purpose blocks, but not as an IPv6 address', () => {
     const special = IPV4_BLOCKS.map(([, block]) => block.split('/'));
     const isSpecial = (value: bigint) =>
       special.some(([base = '', prefix]) => {
@@ -128,7 +128,7 @@ describe('isPublicAddress', () => {
   });
 
   it.each(['fe80::1%eth0', 'fe80::1%1', '2606:4700::1111%eth0', '::1%lo', '8.8.8.8%eth0'])(
-    'rejects an address with a scope ID: %s',
+    'rejects an IP address with a scope ID: %s',
     (address) => {
       expect(isPublicAddress(address)).toBe(false);
     },

@@ -21,8 +21,8 @@ afterEach(() => {
   written.length = 0;
 });
 
-describe('log redaction', () => {
-  it("redaction keeps a credential's kind, Deployment and key", () => {
+describe('Credentials are redacted from logs', () => {
+  it('redaction keeps the kind, the Deployment ID and the key ID of a credential', () => {
     for (const credential of CREDENTIALS) {
       expect(redact(`{"a":"x ${credential}","b":"dk_etl_${ULID}"}`)).toBe(
         `{"a":"x ${credential.slice(0, -49)}…","b":"dk_etl_${ULID}"}`,
@@ -60,7 +60,7 @@ describe('log redaction', () => {
     ['starts of JWTs and hyphens', 'eyJ-'],
     ['spaces after Basic', `Basic${' '.repeat(64 * 1024)}`],
     ['schemes', 'Bearer '],
-  ])('takes time that is linear in the length of the text, for 64 KiB of %s', (_, part) => {
+  ])('redacts text in linear time, even 64 KiB of %s', (_, part) => {
     const text = part.repeat(Math.ceil((64 * 1024) / part.length));
     const begin = process.cpuUsage();
     redact(text);
@@ -68,7 +68,7 @@ describe('log redaction', () => {
   });
 });
 
-/** All functions that write to a log, by name. Each writes a primitive or an object. */
+/** The functions that write to a log, by name. The tests pass them objects that contain credentials. */
 const WRITERS: Record<string, (value: object) => unknown> = {
   writeLine: (value) => writeLine('ERROR', 'failed', { value }),
   'the message of writeLine': (value) => writeLine('ERROR', String(Object.values(value)[0])),
@@ -90,7 +90,7 @@ describe.each(Object.entries(WRITERS))('%s', (_, write) => {
         write({ [text]: text, list: [text, { [text]: [text] }] });
         const all = written.join('');
         expect(all).not.toBe('');
-        // No eight consecutive characters of the random part may occur.
+        // The log must not contain any eight consecutive characters of the random part.
         for (let at = 0; at < 35; at++) expect(all).not.toContain(RANDOM.slice(at, at + 8));
       }
     },

@@ -25,8 +25,8 @@ const metric = (Name: string, dimensions: string[]) => ({
   ],
 });
 
-describe('the log line for a denied or failed check', () => {
-  it('the log line for a denied check contains the reason, the consumer, the key and a metric for the reason', () => {
+describe('Each denied or failed check writes a log line', () => {
+  it('the log line of a denied check contains the reason, the consumer, the key and a metric', () => {
     report.refused('expired', { ...origin, client_id: 'dk_etl_K' });
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
@@ -43,7 +43,7 @@ describe('the log line for a denied or failed check', () => {
     ]);
   });
 
-  it('the log line for a failed check contains the cause, and a separate metric for an alarm', () => {
+  it('the log line of a failed check contains the cause, and a separate metric for an alarm', () => {
     report.failed(unavailable(new Error('ThrottlingException')), origin);
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
@@ -59,13 +59,13 @@ describe('the log line for a denied or failed check', () => {
     ]);
   });
 
-  it('the log line for a failed check contains no credential, even if the error does', () => {
+  it('the log line of a failed check contains no credential, even if the error message does', () => {
     report.failed(new Error('bad header Bearer dkt_etl_abc'), origin);
     expect(lines.join()).not.toContain('dkt_etl_abc');
   });
 });
 
-describe("log lines with a metric in CloudWatch's embedded metric format", () => {
+describe("Log lines contain metrics in CloudWatch's embedded metric format", () => {
   const issue = { keyId: 'dk_etl_K', requestId: 'r-1', address: '198.51.100.7', client: 'curl/8.14.1' };
 
   it.each([
@@ -90,7 +90,7 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
       'RefusedAuthentications',
       {},
     ],
-  ])('writes one line with one metric for %s', (_, write, message, name, fields) => {
+  ])('writes one log line with one metric for %s', (_, write, message, name, fields) => {
     write();
     expect(lines).toHaveLength(1);
     expect(JSON.parse(String(lines[0]))).toStrictEqual({
@@ -104,7 +104,7 @@ describe("log lines with a metric in CloudWatch's embedded metric format", () =>
     });
   });
 
-  it("#65: counts each read of a malformed item in the alarm's metric, and logs the item's keys without the hash of a token", () => {
+  it('#65: the log line about a malformed item counts it for an alarm and omits the hash of a token', () => {
     const fields = vi.fn();
     const onMalformed = logMalformed({ error: fields }, { STACK_NAME: 'keys' });
     onMalformed({ pk: 'DEPLOYMENT#etl', sk: `TOKEN#x#${'t'.repeat(43)}` });

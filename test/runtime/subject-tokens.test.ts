@@ -5,9 +5,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { readIssuerKeys } from '../../functions/runtime/config.ts';
 import { openIssuers, type Resolve } from '../../functions/runtime/subject-tokens.ts';
 
-/**
- * A server that stands for every address that the service must not reach. It listens on all addresses of this machine.
- */
+/** A server that must never receive a connection. It listens on all addresses of this machine. */
 let reached = 0;
 const inside = createServer((socket) => {
   reached++;
@@ -29,7 +27,7 @@ const jwt = await new SignJWT({})
   .setExpirationTime('5m')
   .sign(new Uint8Array(32));
 
-/** Fetches from an issuer whose name resolves to these addresses; each lookup returns the next list. */
+/** Verifies a token of an issuer. Each lookup of the issuer's host name returns the next list of addresses. */
 async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${port}`) {
   const asked: string[] = [];
   const resolve: Resolve = (hostname, _, callback) => {
@@ -44,7 +42,7 @@ async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${
   return { asked, status: error?.status, cause: String(error?.cause?.message) };
 }
 
-describe('a trusted issuer whose addresses are not all public', () => {
+describe('The service contacts a trusted issuer only at public addresses', () => {
   it.each([
     ['this host', '0.0.0.0'],
     ['private', '10.0.0.1'],
@@ -85,13 +83,13 @@ describe('a trusted issuer whose addresses are not all public', () => {
     ['after a public address', ['1.2.3.4', '127.0.0.1']],
     ['before a public address', ['::1', '2d00::1']],
     ['among public addresses', ['1.2.3.4', '::ffff:127.0.0.1', '2d00::1']],
-  ])('does not contact a trusted issuer when a non-public address comes %s', async (_, list) => {
+  ])('does not contact a trusted issuer whose host name has a non-public address %s', async (_, list) => {
     const { status, cause } = await ask([list]);
     expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
     expect(reached).toBe(0);
   });
 
-  it('rejects a trusted issuer whose name has no address', async () => {
+  it("rejects a token when the issuer's host name has no address", async () => {
     expect(await ask([[]])).toMatchObject({ status: 503, cause: 'no address' });
   });
 
@@ -103,18 +101,18 @@ describe('a trusted issuer whose addresses are not all public', () => {
     '[::ffff:10.0.0.1]',
     '192.168.257',
     '0xa9fea9fe',
-  ])('rejects a trusted issuer whose URL contains the address %s', async (host) => {
+  ])('does not contact a trusted issuer whose URL contains the address %s', async (host) => {
     const { asked, status, cause } = await ask([['1.2.3.4']], `https://${host}:${port}`);
     expect([status, cause, asked]).toEqual([503, 'not an address that an issuer may have', []]);
   });
 
-  it('rejects a trusted issuer whose URL does not use TLS', async () => {
+  it('does not contact a trusted issuer whose URL does not use TLS', async () => {
     const { cause, asked } = await ask([['1.2.3.4']], 'http://ci.acme.test');
     expect([cause, asked]).toEqual(['not an address that an issuer may have', []]);
   });
 });
 
-it('connects to a trusted issuer at the checked address and does not resolve the name again', async () => {
+it('connects to a trusted issuer at the checked address without resolving the name again', async () => {
   // 2d00::/8 is not allocated, so the connection fails.
   const { asked, status, cause } = await ask([['2d00::1'], ['127.0.0.1'], ['::1']]);
   expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
@@ -122,7 +120,7 @@ it('connects to a trusted issuer at the checked address and does not resolve the
   expect(cause).not.toContain('not public');
 });
 
-describe('an issuer with inline keys', async () => {
+describe('An issuer can have inline keys', async () => {
   const SOUND = 'https://jenkins.acme.test';
   const FAULTY = 'https://cluster.acme.test';
   const { publicKey, privateKey } = await generateKeyPair('RS256');
@@ -157,15 +155,12 @@ describe('an issuer with inline keys', async () => {
     ['are an empty list', { keys: [] }],
     ['include a key that is no object', { keys: [...keys.keys, 'two'] }],
     ['include a key without a type', { keys: [...keys.keys, { kid: 'two' }] }],
-  ])(
-    'makes only the tokens of one issuer fail with 503 when its inline keys %s, and names the issuer in the log',
-    async (_, faulty) => {
-      const result = await verified(JSON.stringify({ [SOUND]: keys, [FAULTY]: faulty }));
-      expect(result).toStrictEqual({ sound: 'pipeline', faulty: unusable(FAULTY) });
-    },
-  );
+  ])("verification fails with 503 if the inline keys of the token's issuer %s", async (_, faulty) => {
+    const result = await verified(JSON.stringify({ [SOUND]: keys, [FAULTY]: faulty }));
+    expect(result).toStrictEqual({ sound: 'pipeline', faulty: unusable(FAULTY) });
+  });
 
-  it('makes only the tokens of one issuer fail with 503 when its inline key has no modulus, and names the issuer in the log', async () => {
+  it("verification fails with 503 if an inline key of the token's issuer has no modulus", async () => {
     const faulty = { keys: [{ kty: 'RSA', kid: 'one' }] };
     const result = await verified(JSON.stringify({ [SOUND]: keys, [FAULTY]: faulty }));
     const message = `The keys of ${FAULTY} cannot be used.`;
@@ -173,7 +168,7 @@ describe('an issuer with inline keys', async () => {
   });
 
   it.each([undefined, '', '{', '[]', 'null'])(
-    'makes the tokens of each issuer with inline keys fail with 503 when the variable with all keys is %j',
+    'verification fails with 503 for every issuer with inline keys when the variable with the keys is %j',
     async (text) => {
       expect(await verified(text)).toStrictEqual({ sound: unusable(SOUND), faulty: unusable(FAULTY) });
     },
