@@ -18,7 +18,7 @@ const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', impo
 const FUNCTION_ARN = 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize';
 const REQUIRED = 'POST/deployments/:deploymentId/deploys=code:deploy';
 
-describe('docs/authorizer.md: attaching the authorizer', () => {
+describe('docs/authorizer.md explains how to attach the authorizer', () => {
   it.each(['CDK', 'SAM', 'Terraform', 'AWS CLI'])(
     'docs/authorizer.md turns off authorizer caching with %s, and explains why',
     (way) => {
@@ -27,12 +27,12 @@ describe('docs/authorizer.md: attaching the authorizer', () => {
     },
   );
 
-  it('docs/authorizer.md disables the nginx cache', () => {
+  it('docs/guards.md disables the nginx cache', () => {
     expect(snippet('guards.md', 'nginx')).toContain('proxy_cache off;');
   });
 });
 
-it('docs/authorizer.md: the example value of requiredScopes is parsed as the documented scopes', () => {
+it('the example value of requiredScopes in docs/authorizer.md is parsed as the documented scopes', () => {
   const [, example = ''] = /^```\n(POST.*)\n```$/m.exec(text) ?? [];
   expect(Object.fromEntries(parseRequiredScopes(example) ?? [])).toStrictEqual({
     'POST/deployments/:deploymentId/deploys': ['code:deploy'],
@@ -41,7 +41,7 @@ it('docs/authorizer.md: the example value of requiredScopes is parsed as the doc
   });
 });
 
-it('docs/authorizer.md: the table lists every reason for a denial', () => {
+it('the table in docs/authorizer.md lists every reason for a denial', () => {
   const reasons: Record<CallRefusal, true> = {
     malformed: true,
     unknown: true,
@@ -62,7 +62,7 @@ it('docs/authorizer.md: the table lists every reason for a denial', () => {
   for (const reason of Object.keys(reasons)) expect(rows.join('\n')).toContain(`\`${reason}\``);
 });
 
-describe('docs/authorizer.md: the SAM template', () => {
+describe('The SAM template in docs/authorizer.md attaches the authorizer', () => {
   const tag = (name: string): ScalarTag => ({ tag: name, resolve: (value: string) => `${name} ${value}` });
   const { Resources, Parameters } = parse(snippet('authorizer.md', 'yaml'), {
     customTags: [tag('!Ref'), tag('!GetAtt'), tag('!Sub')],
@@ -70,7 +70,7 @@ describe('docs/authorizer.md: the SAM template', () => {
   const { HttpApi, RestApi } = Resources;
   const identity = { Headers: ['Authorization'], StageVariables: ['requiredScopes'], ReauthorizeEvery: 0 };
 
-  it('the SAM template turns off authorizer caching for the HTTP API and uses payload format 2.0 with simple responses', () => {
+  it("the SAM template uses payload format 2.0 without caching for the HTTP API's authorizer", () => {
     const { Auth } = HttpApi.Properties;
     expect(Auth.Authorizers.DeploymentKeys).toStrictEqual({
       FunctionArn: '!Ref AuthorizerFunctionArn',
@@ -83,7 +83,7 @@ describe('docs/authorizer.md: the SAM template', () => {
     expect(Auth.DefaultAuthorizer).toBe('DeploymentKeys');
   });
 
-  it('the SAM template turns off authorizer caching for the REST API, and creates one stage and no function permission', () => {
+  it('the SAM template turns off authorizer caching for the REST API, and creates only one stage', () => {
     const { Auth, OpenApiVersion } = RestApi.Properties;
     expect(Auth.Authorizers.DeploymentKeys).toStrictEqual({
       FunctionPayloadType: 'REQUEST',
@@ -135,7 +135,7 @@ function terraform(source: string): Map<string, Record<string, string>> {
   return blocks;
 }
 
-describe('docs/authorizer.md: the Terraform module', () => {
+describe('The Terraform module in docs/authorizer.md attaches the authorizer', () => {
   const source = snippet('authorizer.md', 'hcl');
   const blocks = terraform(source);
 
@@ -152,7 +152,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
     expect(blocks.get('var.authorizer_function_arn')?.default).toBe(`"${FUNCTION_ARN}"`);
   });
 
-  it('the Terraform module turns off authorizer caching for the HTTP API and uses payload format 2.0 with simple responses', () => {
+  it("the Terraform module uses payload format 2.0 without caching for the HTTP API's authorizer", () => {
     expect(blocks.get('aws_apigatewayv2_authorizer.deployment_keys')).toStrictEqual({
       name: '"deployment-keys"',
       api_id: 'aws_apigatewayv2_api.receiver.id',
@@ -166,7 +166,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
     });
   });
 
-  it('the Terraform module redeploys the REST API when the authorizer, a method or an integration changes', () => {
+  it('the Terraform module redeploys the REST API if the authorizer, a method or an integration changes', () => {
     const [, triggers = ''] = /redeployment = sha1\(jsonencode\(\[\n(.*?)\]\)\)/s.exec(source) ?? [];
     expect(triggers.match(/\w+\.\w+/g)).toStrictEqual([
       'aws_api_gateway_authorizer.deployment_keys',
@@ -187,7 +187,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
     expect(source).toContain('Action = "lambda:InvokeFunction", Resource = var.authorizer_function_arn');
   });
 
-  it("the Terraform module refers only to its own resources and to the reader's documented resources", () => {
+  it('the Terraform module refers only to its own resources and to resources that docs/authorizer.md asks the reader to define', () => {
     const rest = ['rest_api.receiver', 'resource.deploys', 'integration.deploy'];
     const http = ['api.receiver', 'integration.deploy'];
     const others = [
@@ -206,7 +206,7 @@ describe('docs/authorizer.md: the Terraform module', () => {
   });
 });
 
-describe('docs/authorizer.md: the AWS CLI commands', () => {
+describe('The AWS CLI commands in docs/authorizer.md attach the authorizer', () => {
   const ROLE_ARN = 'arn:aws:iam::444455556666:role/ask-the-authorizer';
   const URI = `arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/${FUNCTION_ARN}/invocations`;
   /**
@@ -227,7 +227,7 @@ console.log({
 }[args[1]] ?? '{}');
 `;
 
-  /** Runs all commands, and returns the calls of `aws`. */
+  /** Runs all commands of the page, and returns the calls of `aws`. */
   function run(autoDeploys: 'True' | 'False'): string[][] {
     const folder = mkdtempSync(join(tmpdir(), 'cli-'));
     writeFileSync(join(folder, 'aws'), STAND_IN);
@@ -268,7 +268,7 @@ console.log({
     return Object.fromEntries(Object.entries(options).map(([option, values]) => [option, values.join(' ')]));
   };
 
-  it('the commands find the function and create a role that can invoke only that function', () => {
+  it('the commands in docs/authorizer.md create a role that can invoke only the authorizer function', () => {
     expect(commandsOf(calls).slice(0, 3)).toStrictEqual([
       'ssm get-parameter',
       'iam create-role',
@@ -284,7 +284,7 @@ console.log({
     ]);
   });
 
-  it('the commands attach an uncached authorizer to the HTTP API and verify that it protects the API', () => {
+  it('the commands in docs/authorizer.md attach an uncached authorizer to the HTTP API and verify it', () => {
     expect(commandsOf(calls).slice(3, 10)).toStrictEqual([
       'apigatewayv2 get-apis',
       'apigatewayv2 get-routes',
@@ -317,12 +317,12 @@ console.log({
     });
   });
 
-  it('the commands deploy the HTTP API when its stage does not deploy automatically', () => {
+  it('the commands in docs/authorizer.md deploy the HTTP API if its stage does not deploy automatically', () => {
     expect(commandsOf(calls)).not.toContain('apigatewayv2 create-deployment');
     expect(commandsOf(callsOfManualStage)).toContain('apigatewayv2 create-deployment');
   });
 
-  it('the commands attach an uncached authorizer to the REST API, deploy the API and verify that the API is protected', () => {
+  it('the commands in docs/authorizer.md attach an uncached authorizer to the REST API, deploy the API and verify it', () => {
     expect(commandsOf(calls).slice(10)).toStrictEqual([
       'apigateway get-rest-apis',
       'apigateway get-resources',
@@ -356,7 +356,7 @@ console.log({
   });
 });
 
-describe('docs/authorizer.md: prove_guard', async () => {
+describe('The function prove_guard in docs/authorizer.md detects whether an API is protected', async () => {
   const stack = await runStack({
     synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
   });
@@ -406,7 +406,7 @@ describe('docs/authorizer.md: prove_guard', async () => {
 });
 
 const hasTerraform = spawnSync('terraform', ['version']).status === 0;
-it.runIf(hasTerraform)('docs/authorizer.md: terraform fmt leaves the Terraform module unchanged', () => {
+it.runIf(hasTerraform)('terraform fmt leaves the Terraform module in docs/authorizer.md unchanged', () => {
   const source = snippet('authorizer.md', 'hcl');
   // Terraform fails if a configuration file is specified but does not exist.
   const env = { ...process.env, TF_CLI_CONFIG_FILE: '/dev/null' };

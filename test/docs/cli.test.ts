@@ -13,7 +13,7 @@ const page = readFileSync(PAGE, 'utf8');
 /** Returns a command and all commands below it. */
 const tree = (command: Command): Command[] => [command, ...command.commands.flatMap(tree)];
 
-describe('docs/cli.md', () => {
+describe('docs/cli.md documents the whole CLI', () => {
   it('docs/cli.md contains the current reference: run `npm run commands` after a change', () => {
     expect(page).toBe(describedCommands());
   });
@@ -32,9 +32,9 @@ describe('docs/cli.md', () => {
   });
 });
 
-describe('command-line help', () => {
+describe('Every command has a complete help text', () => {
   it.each(tree(createProgram()).map((command) => [command.name(), command] as const))(
-    'docs/cli.md has a description, described options and an example for %s',
+    'the command %s has a description, described options and an example',
     (_, command) => {
       expect(command.description()).not.toBe('');
       for (const { description, flags } of command.options) expect(description, flags).toMatch(/\.$/);
@@ -44,9 +44,7 @@ describe('command-line help', () => {
   );
 });
 
-describe('cli/api-types.ts', () => {
-  it('cli/api-types.ts matches docs/openapi.json: run `npm run openapi` after a change', () => {
-    const hash = createHash('sha256').update(textOf('docs/openapi.json')).digest('hex');
-    expect(textOf('cli/api-types.ts').split('\n')[0]).toContain(hash);
-  });
+it('cli/api-types.ts matches docs/openapi.json: run `npm run openapi` after a change', () => {
+  const hash = createHash('sha256').update(textOf('docs/openapi.json')).digest('hex');
+  expect(textOf('cli/api-types.ts').split('\n')[0]).toContain(hash);
 });

@@ -5,7 +5,7 @@ import { createProgram } from '../../cli/program.ts';
 import { issueReport } from '../../functions/runtime/report.ts';
 
 const page = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
-/** The page without line breaks, so that the test finds a sentence even if it wraps. */
+/** The text of docs/cost.md without line breaks, so that the tests find sentences that wrap. */
 const prose = page.replaceAll(/\s+/g, ' ');
 const cells = (line: string) =>
   line
@@ -23,7 +23,7 @@ function price(name: string): number {
   expect(Number(dollars)).toBeGreaterThan(0);
   return Number(dollars);
 }
-/** The capacity units that an operation of typical size uses, as verified in test/service/units.test.ts. */
+/** The capacity units that an operation of typical size uses. test/service/units.test.ts verifies these numbers. */
 function unitsOf(operation: string): [read: number, write: number] {
   const [, , units = ''] = rows.find(([first]) => first === operation) ?? [];
   const [read, write] = units.split(' + ').map(Number);
@@ -75,7 +75,7 @@ it.each(Object.entries(OPERATIONS))(
   },
 );
 
-it('the cost of a million checks with 256 MiB meets its goals: $0.76 on demand, and $0.52 with provisioned capacity', () => {
+it('a million checks with 256 MiB cost at most $0.76 on demand, and $0.52 with provisioned capacity', () => {
   const check = OPERATIONS['checks by the authorizer, not extended'];
   expect(sumOf(costOfMillion(check, 256, 'on demand'))).toBeLessThanOrEqual(0.76);
   expect(sumOf(costOfMillion(check, 256, PROVISIONED))).toBeLessThanOrEqual(0.52);
@@ -111,7 +111,7 @@ it('the cost command prints the same totals for a million checks and exchanges a
     });
 });
 
-it("docs/cost.md and docs/settings.md state the correct price of Lambda's own log lines", () => {
+it('docs/cost.md and docs/settings.md state the correct price of the log lines that Lambda itself writes', () => {
   const dollars = ((line.lambda / 1e9) * 1e6 * price('1 GB of logs taken in')).toFixed(2);
   expect(prose).toContain(`bytes together with CloudWatch's 26 for each: $${dollars} for a million calls`);
   const settings = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');

@@ -10,7 +10,7 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 const app = inProcess(engine, { countsRejectedCalls: true });
 const TableName = 'keys';
-/** A string that occurs nowhere else. */
+/** A string that occurs nowhere else in the table. */
 const WHO = 'sub-of-grace-4711';
 
 await app.register('etl');
@@ -43,7 +43,7 @@ type Item = Record<string, unknown>;
 const scan = async (input: object = {}): Promise<Item[]> =>
   (await app.table.client.send(new ScanCommand({ TableName, ...input }))).Items ?? [];
 
-/** The name that the page uses for an item. */
+/** Returns the name that docs/data.md uses for this kind of item. */
 function kindOf({ pk, sk }: Item): string {
   if (pk === 'REJECTED_CALLS') return pk;
   return String(pk).startsWith('EVENTS#') ? 'EVENTS' : (String(sk).split('#')[0] ?? '');
@@ -72,7 +72,7 @@ const documented = new Set(
   ),
 );
 
-describe('docs/data.md: personal data', () => {
+describe('docs/data.md describes all personal data', () => {
   it('personal data is stored only where docs/data.md says', async () => {
     expect(used.status).toBe(200);
     const items = await scan();

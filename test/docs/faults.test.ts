@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-/** `| number | fault | `file`: title<br>… |` */
+/** Rows of docs/faults.md: `| number | fault | `file`: title<br>… |` */
 const rows = readFileSync('docs/faults.md', 'utf8')
   .split('\n')
   .flatMap((line) => {
@@ -9,7 +9,7 @@ const rows = readFileSync('docs/faults.md', 'utf8')
     return number ? [{ number: Number(number), fault, tests: tests.split('<br>') }] : [];
   });
 
-/** `| T1 | threat | held by | `file`: title<br>… |` */
+/** Rows of docs/threat-model.md: `| T1 | threat | held by | `file`: title<br>… |` */
 const threats = readFileSync('docs/threat-model.md', 'utf8')
   .split('\n')
   .flatMap((line) => {
@@ -17,7 +17,7 @@ const threats = readFileSync('docs/threat-model.md', 'utf8')
     return number ? [{ number: Number(number), threat, tests: tests.split('<br>') }] : [];
   });
 
-/** `| behaviour | source | `file`: title<br>… | not yet |` */
+/** Rows of docs/verified.md: `| behaviour | source | `file`: title<br>… | not yet |` */
 const behaviours = readFileSync('docs/verified.md', 'utf8')
   .split('\n')
   .flatMap((line) => {
@@ -26,8 +26,8 @@ const behaviours = readFileSync('docs/verified.md', 'utf8')
   });
 
 /**
- * Reports whether the file has a test with this title. A title that ends in … only needs to match the beginning of a
- * test's title. If no title is given, the file only needs to exist.
+ * Reports whether the file contains a test with this title. A title that ends in … only has to match the beginning of a
+ * test's title. If no title is given, the file only has to exist.
  */
 function isThere(test: string): boolean {
   const [, file = '', title = ''] = /^`(.*?)`(?:: (.*))?$/.exec(test) ?? [];
@@ -36,7 +36,7 @@ function isThere(test: string): boolean {
   return ["'", '"', '`'].some((quote) => source.includes(quote + begin));
 }
 
-describe('docs/faults.md', () => {
+describe('Every row of docs/faults.md names existing tests', () => {
   it('docs/faults.md lists each row once and in order, including the first 42 rows', () => {
     const numbers = rows.map(({ number }) => number);
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
@@ -48,7 +48,7 @@ describe('docs/faults.md', () => {
   });
 });
 
-describe('docs/threat-model.md', () => {
+describe('Every row of docs/threat-model.md names existing tests', () => {
   it('docs/threat-model.md lists each row once, with at least one test', () => {
     expect(threats.map(({ number }) => number)).toEqual(threats.map((_, n) => n + 1));
     expect(threats.length).toBeGreaterThan(20);
@@ -59,8 +59,8 @@ describe('docs/threat-model.md', () => {
   });
 });
 
-describe('docs/verified.md', () => {
-  it('docs/verified.md lists more than 50 rows that name a test', () => {
+describe('Every row of docs/verified.md names existing tests', () => {
+  it('docs/verified.md has more than 50 rows that name a test', () => {
     expect(behaviours.length).toBeGreaterThan(50);
   });
 

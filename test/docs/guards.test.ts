@@ -54,8 +54,7 @@ async function raw(port: number, lines: readonly string[]): Promise<number> {
 }
 
 /**
- * A DNS server that answers every IPv4 query with the same address, which tests can change. Its records expire
- * immediately.
+ * A DNS server that answers every IPv4 query with one address, which tests can change. Its records expire immediately.
  */
 async function startDns(first: string) {
   const dns = { address: first, port: 0 };
@@ -77,252 +76,272 @@ async function startDns(first: string) {
   return dns;
 }
 
-/** CI installs every program, so a missing program fails the tests there. */
+/** CI installs all of these programs, so a missing program fails the tests there. */
 const installed = GUARDS.filter(({ isInstalled }) => isInstalled || process.env.CI !== undefined);
-describe.each(installed)('$name with the documented recipe', async ({ name, isProxy }) => {
-  const guard = await startGuard(name, stack.url, portOf(application));
-  afterAll(() => guard.stop());
-  beforeEach(() => {
-    seen.length = 0;
-  });
-  const deploy = (presented: string | undefined, path = PATH) =>
-    call(guard.url, 'POST', path, presented === undefined ? {} : { token: presented });
-
-  it('the guard passes the documented test of whether it protects the API', async () => {
-    const functions = snippetsOf('authorizer.md', 'sh', 'Attach the authorizer');
-    const proof = snippetsOf('guards.md', 'sh', name);
-    expect(proof).toHaveLength(1);
-    const script = [...functions, ...proof].join('\n').replace('http://127.0.0.1:8080', guard.url);
-    const { stdout } = await promisify(execFile)('sh', ['-euc', script], {
-      env: {
-        PATH: process.env.PATH,
-        KEYS_URL: stack.url,
-        KEY_ID: key.id,
-        KEY_SECRET: key.secret,
-        DEPLOYMENT: 'etl',
-      },
+describe.each(installed)(
+  '$name protects an API if it is configured as documented',
+  async ({ name, isProxy }) => {
+    const guard = await startGuard(name, stack.url, portOf(application));
+    afterAll(() => guard.stop());
+    beforeEach(() => {
+      seen.length = 0;
     });
-    expect(stdout).toBe('no token: 401, wrong scope: 403, right scope: 200\n');
-  });
+    const deploy = (presented: string | undefined, path = PATH) =>
+      call(guard.url, 'POST', path, presented === undefined ? {} : { token: presented });
 
-  it.each([
-    ['no token', undefined, 401, 'Bearer'],
-    ['garbage', 'garbage', 401, 'Bearer error="invalid_token"'],
-    ['a forged token', mintCredential('token', 'etl', newUlid(0)), 401, 'Bearer error="invalid_token"'],
-    ['a token without the scope', reader, 403, 'Bearer error="insufficient_scope", scope="code:deploy"'],
-    ['a token of another Deployment', foreign, 403, 'Bearer error="insufficient_scope", scope="code:deploy"'],
-  ])("the guard rejects %s with the service's challenge", async (_, presented, status, challenge) => {
-    const reply = await deploy(presented);
-    expect([reply.status, reply.headers['www-authenticate']]).toStrictEqual([status, challenge]);
-    expect(seen).toStrictEqual([]);
-  });
-
-  it('the guard rejects a call with two Authorization headers, even if one of them is valid', async () => {
-    const valid = `Authorization: Bearer ${token}`;
-    for (const other of ['Authorization: Bearer x', 'authorization: Basic eDp4', valid]) {
-      for (const both of [
-        [valid, other],
-        [other, valid],
-      ]) {
-        const status = await raw(guard.port, [`POST ${PATH} HTTP/1.1`, ...both]);
-        expect([400, 401]).toContain(status);
-      }
-    }
-    expect(seen).toStrictEqual([]);
-  });
-
-  it.each<[attempt: string, line: string | undefined, lines: readonly string[]]>([
-    ['a token in the query', `POST ${PATH}?access_token=${token} HTTP/1.1`, []],
-    ['a token in another header', undefined, [`X-Authorization: Bearer ${token}`]],
-    ['a token for a proxy', undefined, [`Proxy-Authorization: Bearer ${token}`]],
-    ['a token in a cookie', undefined, [`Cookie: access_token=${token}`]],
-    ['a secret as the token', undefined, [`Authorization: Bearer ${key.secret}`]],
-    ['a token without a scheme', undefined, [`Authorization: ${token}`]],
-    ['two tokens in one header', undefined, [`Authorization: Bearer ${reader}, Bearer ${token}`]],
-    [
-      'forged identity',
-      undefined,
-      ['X-Deployment-Id: etl', 'X-Principal-Id: dk_etl', 'X-Scope: code:deploy'],
-    ],
-    [
-      'forged identity and a token of another Deployment',
-      undefined,
-      [`Authorization: Bearer ${foreign}`, 'X-Deployment-Id: etl', 'X-Scope: code:deploy'],
-    ],
-    [
-      'another path in a header',
-      undefined,
-      [
-        `Authorization: Bearer ${foreign}`,
-        'X-Original-URI: /deployments/web/deploys',
-        'X-Rewrite-URL: /',
-        'X-Forwarded-Uri: /',
-      ],
-    ],
-    [
-      'another method in a header',
-      undefined,
-      ['X-HTTP-Method-Override: OPTIONS', 'X-Forwarded-Method: OPTIONS'],
-    ],
-    [
-      'another Deployment in the query',
-      `POST ${PATH}?deployment=web HTTP/1.1`,
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    [
-      'a weaker scope in the query',
-      `POST ${PATH}?scope=airflow:read HTTP/1.1`,
-      [`Authorization: Bearer ${reader}`],
-    ],
-    [
-      'a path through another Deployment',
-      'POST /deployments/web/../etl/deploys HTTP/1.1',
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    [
-      'an encoded path through another Deployment',
-      'POST /deployments/web%2F..%2Fetl/deploys HTTP/1.1',
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    [
-      'a parameter in the path',
-      'POST /deployments/etl;web/deploys HTTP/1.1',
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    [
-      'a second Deployment in the path',
-      'POST /deployments/etl%26deployment=web/deploys HTTP/1.1',
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    [
-      'a fragment in the path',
-      'POST /deployments/etl%23web/deploys HTTP/1.1',
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    ['a NUL in the path', 'POST /deployments/etl%00/deploys HTTP/1.1', [`Authorization: Bearer ${foreign}`]],
-    [
-      'an encoded letter in the path',
-      'POST /deployments/%65tl/deploys HTTP/1.1',
-      [`Authorization: Bearer ${foreign}`],
-    ],
-    ['a path in upper case', 'POST /DEPLOYMENTS/etl/DEPLOYS HTTP/1.1', [`Authorization: Bearer ${foreign}`]],
-    ['a whole URL as the path', `POST http://web.test${PATH} HTTP/1.1`, [`Authorization: Bearer ${foreign}`]],
-    ['an old version of HTTP', `POST ${PATH} HTTP/1.0`, []],
-    [
-      'a header that the connection drops',
-      undefined,
-      [`Authorization: Bearer ${reader}`, 'Connection: X-Scope'],
-    ],
-    ['a folded header', undefined, [`Authorization: Bearer ${reader}`, ` ${token}`]],
-    ['a space before the colon', undefined, [`Authorization : Bearer ${token}`]],
-    ['a tab after the scheme', undefined, [`Authorization: Bearer\t${foreign}`]],
-  ])('the guard passes no call to the application with %s', async (_, line, lines) => {
-    const status = await raw(guard.port, [line ?? `POST ${PATH} HTTP/1.1`, ...lines]);
-    expect(status).toBeGreaterThanOrEqual(400);
-    expect(status).toBeLessThan(500);
-    expect(seen).toStrictEqual([]);
-  });
-
-  it.runIf(isProxy)(
-    'the guard sends the identity to the application, even if the caller asks to drop it',
-    async () => {
-      const names = 'X-Deployment-Id, X-Principal-Id, X-Scope';
-      const lines = [`Authorization: Bearer ${token}`, `Connection: close, ${names}`];
-      expect(await raw(guard.port, [`POST ${PATH} HTTP/1.1`, ...lines])).toBe(200);
-      expect(seen).toMatchObject([{ headers: { 'x-deployment-id': 'etl', 'x-principal-id': key.id } }]);
-      expect(seen[0]?.headers).toHaveProperty('x-scope');
-    },
-  );
-
-  it('the guard rejects every call while the service cannot check tokens, and allows valid calls again afterwards', async () => {
-    engine.fault = { status: 500, name: 'InternalServerError' };
-    const { status } = await deploy(token);
-    engine.fault = undefined;
-    expect(status).toBeGreaterThanOrEqual(500);
-    expect(seen).toStrictEqual([]);
-    expect((await deploy(token)).status).toBe(200);
-  });
-
-  it('the guard caches nothing: it rejects a call as soon as its token is revoked', async () => {
-    const own = await makeKey(stack, 'etl');
-    const short = await swap(stack, own);
-    expect((await deploy(short)).status).toBe(200);
-    await call(stack, 'POST', '/oauth/revoke', { basic: [own.id, own.secret], form: { token: short } });
-    expect((await deploy(short)).status).toBe(401);
-  });
-
-  it('the guard rejects a call while the service is down', async () => {
-    const down = await startGuard(name, 'http://127.0.0.1:9', portOf(application));
-    const { status } = await call(down.url, 'POST', PATH, { token });
-    await down.stop();
-    expect(status).toBeGreaterThanOrEqual(500);
-    expect(seen).toStrictEqual([]);
-  });
-
-  it('the guard rejects a call within seconds when the service does not respond', async () => {
-    const silent = await listen(() => {});
-    const slow = await startGuard(name, `http://127.0.0.1:${portOf(silent)}`, portOf(application));
-    const { status } = await call(slow.url, 'POST', PATH, { token });
-    await slow.stop();
-    expect(status).toBeGreaterThanOrEqual(500);
-    expect(seen).toStrictEqual([]);
-  });
-
-  it.runIf(isProxy)(
-    'the guard replaces the identity that the caller claims, and does not forward the token',
-    async () => {
-      const headers = {
-        'X-Deployment-Id': 'forged',
-        'X-Principal-Id': 'forged',
-        'X-Scope': 'forged',
-        X_Scope: 'forged',
-      };
-      const reply = await call(guard.url, 'POST', `${PATH}?x=1&y`, { token, body: 'payload', headers });
-      expect(reply.status).toBe(200);
-      const scope = 'deployment:etl code:deploy airflow:read airflow:write';
-      expect(seen).toMatchObject([
-        {
-          method: 'POST',
-          url: `${PATH}?x=1&y`,
-          body: 'payload',
-          headers: { 'x-deployment-id': 'etl', 'x-principal-id': key.id, 'x-scope': scope },
+    it('the guard passes the documented test of whether it protects the API', async () => {
+      const functions = snippetsOf('authorizer.md', 'sh', 'Attach the authorizer');
+      const proof = snippetsOf('guards.md', 'sh', name);
+      expect(proof).toHaveLength(1);
+      const script = [...functions, ...proof].join('\n').replace('http://127.0.0.1:8080', guard.url);
+      const { stdout } = await promisify(execFile)('sh', ['-euc', script], {
+        env: {
+          PATH: process.env.PATH,
+          KEYS_URL: stack.url,
+          KEY_ID: key.id,
+          KEY_SECRET: key.secret,
+          DEPLOYMENT: 'etl',
         },
-      ]);
-      expect(seen[0]?.headers).not.toHaveProperty('authorization');
-      expect(seen[0]?.headers).not.toHaveProperty('x_scope');
-    },
-  );
+      });
+      expect(stdout).toBe('no token: 401, wrong scope: 403, right scope: 200\n');
+    });
 
-  it.runIf(isProxy)('the guard forwards exactly the path that it checked', async () => {
-    const paths = [
-      '/deployments/web/../etl/deploys',
-      '/deployments/web%2F..%2Fetl/deploys',
-      '//deployments//etl//deploys',
-      '/deployments/%65tl/deploys',
-    ];
-    for (const path of paths)
-      await raw(guard.port, [`POST ${path} HTTP/1.1`, `Authorization: Bearer ${token}`]);
-    expect(seen.length).toBeGreaterThan(0);
-    for (const { url = '' } of seen) expect(decodeURIComponent(url)).toBe(PATH);
-  });
+    it.each([
+      ['no token', undefined, 401, 'Bearer'],
+      ['garbage', 'garbage', 401, 'Bearer error="invalid_token"'],
+      ['a forged token', mintCredential('token', 'etl', newUlid(0)), 401, 'Bearer error="invalid_token"'],
+      ['a token without the scope', reader, 403, 'Bearer error="insufficient_scope", scope="code:deploy"'],
+      [
+        'a token of another Deployment',
+        foreign,
+        403,
+        'Bearer error="insufficient_scope", scope="code:deploy"',
+      ],
+    ])("the guard rejects %s with the service's challenge", async (_, presented, status, challenge) => {
+      const reply = await deploy(presented);
+      expect([reply.status, reply.headers['www-authenticate']]).toStrictEqual([status, challenge]);
+      expect(seen).toStrictEqual([]);
+    });
 
-  it.runIf(isProxy)('the guard serves no path except the protected one', async () => {
-    for (const path of [
-      '/',
-      '/_whoami',
-      '/deployments/etl',
-      `${PATH}/`,
-      '/deployments/etl&scope=x/deploys',
-    ]) {
-      const status = await raw(guard.port, [`POST ${path} HTTP/1.1`, `Authorization: Bearer ${token}`]);
-      expect([403, 404], path).toContain(status);
-    }
-    expect(seen).toStrictEqual([]);
-  });
-});
+    it('the guard rejects a call with two Authorization headers, even if one of them is valid', async () => {
+      const valid = `Authorization: Bearer ${token}`;
+      for (const other of ['Authorization: Bearer x', 'authorization: Basic eDp4', valid]) {
+        for (const both of [
+          [valid, other],
+          [other, valid],
+        ]) {
+          const status = await raw(guard.port, [`POST ${PATH} HTTP/1.1`, ...both]);
+          expect([400, 401]).toContain(status);
+        }
+      }
+      expect(seen).toStrictEqual([]);
+    });
+
+    it.each<[attempt: string, line: string | undefined, lines: readonly string[]]>([
+      ['a token in the query', `POST ${PATH}?access_token=${token} HTTP/1.1`, []],
+      ['a token in another header', undefined, [`X-Authorization: Bearer ${token}`]],
+      ['a token for a proxy', undefined, [`Proxy-Authorization: Bearer ${token}`]],
+      ['a token in a cookie', undefined, [`Cookie: access_token=${token}`]],
+      ['a secret as the token', undefined, [`Authorization: Bearer ${key.secret}`]],
+      ['a token without a scheme', undefined, [`Authorization: ${token}`]],
+      ['two tokens in one header', undefined, [`Authorization: Bearer ${reader}, Bearer ${token}`]],
+      [
+        'forged identity',
+        undefined,
+        ['X-Deployment-Id: etl', 'X-Principal-Id: dk_etl', 'X-Scope: code:deploy'],
+      ],
+      [
+        'forged identity and a token of another Deployment',
+        undefined,
+        [`Authorization: Bearer ${foreign}`, 'X-Deployment-Id: etl', 'X-Scope: code:deploy'],
+      ],
+      [
+        'another path in a header',
+        undefined,
+        [
+          `Authorization: Bearer ${foreign}`,
+          'X-Original-URI: /deployments/web/deploys',
+          'X-Rewrite-URL: /',
+          'X-Forwarded-Uri: /',
+        ],
+      ],
+      [
+        'another method in a header',
+        undefined,
+        ['X-HTTP-Method-Override: OPTIONS', 'X-Forwarded-Method: OPTIONS'],
+      ],
+      [
+        'another Deployment in the query',
+        `POST ${PATH}?deployment=web HTTP/1.1`,
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a weaker scope in the query',
+        `POST ${PATH}?scope=airflow:read HTTP/1.1`,
+        [`Authorization: Bearer ${reader}`],
+      ],
+      [
+        'a path through another Deployment',
+        'POST /deployments/web/../etl/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'an encoded path through another Deployment',
+        'POST /deployments/web%2F..%2Fetl/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a parameter in the path',
+        'POST /deployments/etl;web/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a second Deployment in the path',
+        'POST /deployments/etl%26deployment=web/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a fragment in the path',
+        'POST /deployments/etl%23web/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a NUL in the path',
+        'POST /deployments/etl%00/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'an encoded letter in the path',
+        'POST /deployments/%65tl/deploys HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a path in upper case',
+        'POST /DEPLOYMENTS/etl/DEPLOYS HTTP/1.1',
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      [
+        'a whole URL as the path',
+        `POST http://web.test${PATH} HTTP/1.1`,
+        [`Authorization: Bearer ${foreign}`],
+      ],
+      ['an old version of HTTP', `POST ${PATH} HTTP/1.0`, []],
+      [
+        'a header that the connection drops',
+        undefined,
+        [`Authorization: Bearer ${reader}`, 'Connection: X-Scope'],
+      ],
+      ['a folded header', undefined, [`Authorization: Bearer ${reader}`, ` ${token}`]],
+      ['a space before the colon', undefined, [`Authorization : Bearer ${token}`]],
+      ['a tab after the scheme', undefined, [`Authorization: Bearer\t${foreign}`]],
+    ])('the guard passes no call to the application with %s', async (_, line, lines) => {
+      const status = await raw(guard.port, [line ?? `POST ${PATH} HTTP/1.1`, ...lines]);
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(status).toBeLessThan(500);
+      expect(seen).toStrictEqual([]);
+    });
+
+    it.runIf(isProxy)(
+      'the guard sends the identity to the application, even if the caller tries to drop the header',
+      async () => {
+        const names = 'X-Deployment-Id, X-Principal-Id, X-Scope';
+        const lines = [`Authorization: Bearer ${token}`, `Connection: close, ${names}`];
+        expect(await raw(guard.port, [`POST ${PATH} HTTP/1.1`, ...lines])).toBe(200);
+        expect(seen).toMatchObject([{ headers: { 'x-deployment-id': 'etl', 'x-principal-id': key.id } }]);
+        expect(seen[0]?.headers).toHaveProperty('x-scope');
+      },
+    );
+
+    it('the guard rejects every call while the service cannot check tokens, and allows valid calls again afterwards', async () => {
+      engine.fault = { status: 500, name: 'InternalServerError' };
+      const { status } = await deploy(token);
+      engine.fault = undefined;
+      expect(status).toBeGreaterThanOrEqual(500);
+      expect(seen).toStrictEqual([]);
+      expect((await deploy(token)).status).toBe(200);
+    });
+
+    it("the guard rejects a call as soon as the call's token is revoked, because the guard caches nothing", async () => {
+      const own = await makeKey(stack, 'etl');
+      const short = await swap(stack, own);
+      expect((await deploy(short)).status).toBe(200);
+      await call(stack, 'POST', '/oauth/revoke', { basic: [own.id, own.secret], form: { token: short } });
+      expect((await deploy(short)).status).toBe(401);
+    });
+
+    it('the guard rejects a call while the service is down', async () => {
+      const down = await startGuard(name, 'http://127.0.0.1:9', portOf(application));
+      const { status } = await call(down.url, 'POST', PATH, { token });
+      await down.stop();
+      expect(status).toBeGreaterThanOrEqual(500);
+      expect(seen).toStrictEqual([]);
+    });
+
+    it('the guard rejects a call within seconds if the service does not respond', async () => {
+      const silent = await listen(() => {});
+      const slow = await startGuard(name, `http://127.0.0.1:${portOf(silent)}`, portOf(application));
+      const { status } = await call(slow.url, 'POST', PATH, { token });
+      await slow.stop();
+      expect(status).toBeGreaterThanOrEqual(500);
+      expect(seen).toStrictEqual([]);
+    });
+
+    it.runIf(isProxy)(
+      'the guard replaces any identity that the caller claims, and does not forward the token',
+      async () => {
+        const headers = {
+          'X-Deployment-Id': 'forged',
+          'X-Principal-Id': 'forged',
+          'X-Scope': 'forged',
+          X_Scope: 'forged',
+        };
+        const reply = await call(guard.url, 'POST', `${PATH}?x=1&y`, { token, body: 'payload', headers });
+        expect(reply.status).toBe(200);
+        const scope = 'deployment:etl code:deploy airflow:read airflow:write';
+        expect(seen).toMatchObject([
+          {
+            method: 'POST',
+            url: `${PATH}?x=1&y`,
+            body: 'payload',
+            headers: { 'x-deployment-id': 'etl', 'x-principal-id': key.id, 'x-scope': scope },
+          },
+        ]);
+        expect(seen[0]?.headers).not.toHaveProperty('authorization');
+        expect(seen[0]?.headers).not.toHaveProperty('x_scope');
+      },
+    );
+
+    it.runIf(isProxy)('the guard forwards exactly the path that it checked', async () => {
+      const paths = [
+        '/deployments/web/../etl/deploys',
+        '/deployments/web%2F..%2Fetl/deploys',
+        '//deployments//etl//deploys',
+        '/deployments/%65tl/deploys',
+      ];
+      for (const path of paths)
+        await raw(guard.port, [`POST ${path} HTTP/1.1`, `Authorization: Bearer ${token}`]);
+      expect(seen.length).toBeGreaterThan(0);
+      for (const { url = '' } of seen) expect(decodeURIComponent(url)).toBe(PATH);
+    });
+
+    it.runIf(isProxy)('the guard serves no path except the protected one', async () => {
+      for (const path of [
+        '/',
+        '/_whoami',
+        '/deployments/etl',
+        `${PATH}/`,
+        '/deployments/etl&scope=x/deploys',
+      ]) {
+        const status = await raw(guard.port, [`POST ${path} HTTP/1.1`, `Authorization: Bearer ${token}`]);
+        expect([403, 404], path).toContain(status);
+      }
+      expect(seen).toStrictEqual([]);
+    });
+  },
+);
 
 it.runIf(installed.some(({ name }) => name === 'nginx'))(
-  'nginx follows the DNS record of the service to another address',
+  "nginx follows a change of the service's DNS record",
   async () => {
     const accepting = await listen((_, response) => response.end());
     const port = portOf(accepting);
@@ -337,13 +356,13 @@ it.runIf(installed.some(({ name }) => name === 'nginx'))(
     const status = async () => (await call(front.url, 'POST', PATH, { token })).status;
     expect(await status()).toBe(200);
     dns.address = '127.0.0.2';
-    // nginx counts the lifetime of a record in whole seconds.
+    // nginx counts the lifetime of a DNS record in whole seconds.
     await expect.poll(status, { timeout: 5000 }).toBe(401);
     await front.stop();
   },
 );
 
-describe('the guard middleware', () => {
+describe('The guard middleware rejects invalid options and unexpected responses', () => {
   const options = { url: 'https://keys.example.com', scopes: ['code:deploy'], deployment: 'deploymentId' };
 
   it.each([
@@ -370,7 +389,7 @@ describe('the guard middleware', () => {
     ['204', 204, ''],
     ['400', 400, '{}'],
     ['429', 429, '{}'],
-  ])('the guard middleware returns 503 when the service responds with %s', async (_, status, body) => {
+  ])('the guard middleware returns 503 if the service responds with %s', async (_, status, body) => {
     const other = await listen((_request, response) =>
       response.writeHead(status, { location: `${stack.url}/whoami` }).end(body),
     );
@@ -390,7 +409,7 @@ describe('the guard middleware', () => {
     });
   });
 
-  it('the guard middleware fails when the route lacks the path parameter that names the Deployment', async () => {
+  it('the guard middleware fails if the route lacks the path parameter that names the Deployment', async () => {
     const check = openGuard({ ...options, url: stack.url });
     const made = check(
       {},

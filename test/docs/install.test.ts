@@ -28,7 +28,7 @@ function warningsWith({ isConfigured }: { isConfigured: boolean }): string {
   return stderr;
 }
 
-it("npm ci prints no warnings when dependencies require a newer Node.js than the shell's", () => {
+it("npm ci prints no warnings about dependencies that require a newer Node.js than the shell's", () => {
   expect(warningsWith({ isConfigured: false })).toContain('EBADENGINE');
   expect(warningsWith({ isConfigured: true })).toBe('');
 });

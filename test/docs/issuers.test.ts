@@ -27,13 +27,13 @@ const sections = text.split(/^## /m).flatMap((section) => {
 });
 const issuerOf = (entry: TrustedIssuerInput) => entriesWithoutKeys([entry])[0] as TrustedIssuer;
 
-/** Reports whether the exchange accepts a token with these claims. */
+/** Reports whether the token exchange accepts a token with these claims. */
 function accepts(rule: TrustRule, entry: TrustedIssuerInput, claims: Record<string, unknown>): boolean {
   const token = { aud: entry.audience ?? OURSELVES, ...claims };
   const subject = { jwt: 'a.b.c', issuer: String(claims.iss), signingInput: 'a.b' };
   return matchingRules(decide([rule], { subject, claims: token }, OURSELVES, [issuerOf(entry)])).length > 0;
 }
-/** The claims by which a rule binds its tenant. */
+/** The claims by which a trust rule binds a tenant. */
 const bound = ({ claims }: TrustRule, { bind }: TrustedIssuerInput) =>
   Object.keys(claims).filter(
     (name) =>
@@ -41,7 +41,7 @@ const bound = ({ claims }: TrustRule, { bind }: TrustedIssuerInput) =>
       Object.values(PRESETS).some((preset) => [...preset.claims].some((it) => it === name)),
   );
 
-describe('docs/issuers.md', () => {
+describe('The samples in docs/issuers.md work', () => {
   it('docs/issuers.md has samples for every preset, and for issuers without a preset', () => {
     expect(sections.map(({ name }) => name)).toEqual([
       'GitHub Actions',
@@ -71,7 +71,7 @@ describe('docs/issuers.md', () => {
     expect(readSettings({ trustedIssuers: JSON.stringify([entry]) }).trustedIssuers).toEqual([entry]);
   });
 
-  it('each preset accepts exactly the algorithms with which its CI signs', () => {
+  it('each preset accepts exactly the algorithms with which its CI system signs', () => {
     const clusters = ['RS256', 'ES256', 'ES384', 'ES512'];
     expect(Object.entries(PRESETS).map(([name, { algorithms }]) => [name, [...algorithms]])).toEqual([
       ['github', ['RS256']],

@@ -32,7 +32,7 @@ const bash = async (script: string, env: Record<string, string>) =>
     })
   ).stdout;
 
-it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_000 }, async () => {
+it('the commands in docs/keys.md do what the page says, in order', { timeout: 60_000 }, async () => {
   const [functions = '', setUp = '', ...others] = blocks('sh');
   // Only an administrator can register a Deployment. A member can run all other commands.
   const all = [functions, setUp, ...others.with(0, `PERSON=$MEMBER\n${others[0]}`)];
@@ -67,7 +67,7 @@ it('docs/keys.md: the commands do what the page says, in order', { timeout: 60_0
   expect(JSON.parse(trust ?? '').trust).toHaveLength(1);
 });
 
-it('docs/keys.md: the sample event has the fields of a real event', async () => {
+it('the sample event in docs/keys.md has the fields of a real event', async () => {
   const { items } = (await callAs(stack, 'member', 'GET', '/deployments/try-keys/events')).json;
   const rotated = items.find(({ type }: { type: string }) => type === 'api_key.rotated');
   const documented = JSON.parse(blocks('json')[0] ?? '');
@@ -78,7 +78,7 @@ it('docs/keys.md: the sample event has the fields of a real event', async () => 
   expect(shape(documented)).toStrictEqual(shape(rotated));
 });
 
-it("docs/keys.md: the steps for GitHub and GitLab exchange the pipeline's token without passing it as an argument", {
+it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's token as an argument", {
   timeout: 60_000,
 }, async () => {
   const rule = { issuer: issuer.url, claims: ACTIONS };

@@ -6,13 +6,13 @@ import { callAs, exchange } from '../support/service.ts';
 import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/leaked.md', import.meta.url), 'utf8');
-/** The commands are indented because they are in a list. */
+/** Returns the commands of the page without the indentation of the list that contains them. */
 const commands = [...text.matchAll(/^ {3}```sh\n(.*?)^ {3}```$/gms)].map(([, block = '']) =>
   block.replaceAll(/^ {3}/gm, ''),
 );
 const stack = await runStack();
 
-/** Runs a command as a person would, and types the input that the command asks for. */
+/** Runs a command and types the input that the command asks for. */
 async function run(command: string, env: Record<string, string>, typed = ''): Promise<string> {
   const child = spawn('bash', ['--norc', '-euo', 'pipefail', '-c', command], {
     env: { PATH: process.env.PATH, KEYS_URL: stack.url, ...env },
@@ -28,7 +28,7 @@ async function run(command: string, env: Record<string, string>, typed = ''): Pr
   return said;
 }
 
-it('docs/leaked.md: the commands revoke the leaked credential and give the pipeline a new secret', async () => {
+it('the commands in docs/leaked.md revoke the leaked credential and give the pipeline a new secret', async () => {
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
   const token = await swap(stack, key);
@@ -48,14 +48,14 @@ it('docs/leaked.md: the commands revoke the leaked credential and give the pipel
   expect(await use(stack, token)).toBe(401);
 });
 
-it('#51: docs/leaked.md: the command that reports a leak fails, and explains why, when the text contains no secret', async () => {
+it('#51: the command in docs/leaked.md that reports a leak fails if the text contains no secret', async () => {
   const [report = ''] = commands;
   await expect(run(report, {}, 'hunter2\n')).rejects.toThrow(
     /^exit status 22: .*"credential must contain a secret .*400\n$/s,
   );
 });
 
-it('docs/leaked.md: the events and the key have the documented fields', async () => {
+it('the events and the key in docs/leaked.md have the documented fields', async () => {
   await makeDeployment(stack, 'other');
   const key = await makeKey(stack, 'other');
   await swap(stack, key);

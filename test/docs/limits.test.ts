@@ -26,7 +26,7 @@ it.each([
   ['old secret after a rotation', `${RETIRE_AFTER / DAY} days by default; at most ${MAX_RETIRE_AFTER / DAY}`],
   ['record of an Idempotency-Key', `${IDEMPOTENCY_LIFETIME / HOUR} hours`],
   ['events', `${EVENT_LIFETIME / DAY} days`],
-])('docs/limits.md matches the code: %s', (what, most) => {
+])('docs/limits.md states the limits of the code: %s', (what, most) => {
   expect(page).toContain(`| ${what} | ${most} |`);
 });
 

@@ -12,11 +12,11 @@ import { runStack } from '../support/stack.ts';
 
 const [, platformPrincipals = ''] = /platformPrincipals=(\S+)/.exec(snippet('platform.md', 'console')) ?? [];
 
-it('docs/platform.md: the stack accepts the documented setting', () => {
+it('the stack accepts the setting that docs/platform.md documents', () => {
   expect(readSettings({ platformPrincipals }).platformPrincipals).toHaveLength(2);
 });
 
-it('docs/platform.md: the policy allows every call under /platform and no other call', () => {
+it('the policy in docs/platform.md allows every call under /platform and no other call', () => {
   const policy = JSON.parse(snippet('platform.md', 'json'));
   const api = 'arn:aws:execute-api:eu-west-1:111122223333:a1b2c3d4e5/$default';
   expect(evaluate(policy, `${api}/PUT/platform/deployments/etl`)).toBe('allowed');
@@ -25,7 +25,7 @@ it('docs/platform.md: the policy allows every call under /platform and no other 
   expect(snippet('platform.md', 'hcl')).toContain(`default = "${api}"`);
 });
 
-it("docs/platform.md: the workflow assumes a role that the stack lists, checks out the repository and sets the script's variables", () => {
+it("the workflow in docs/platform.md assumes a listed role, checks out the repository and sets the script's variables", () => {
   const { register } = parse(snippet('platform.md', 'yaml')).jobs;
   const [checkout, credentials, script] = register.steps;
   expect(checkout.uses).toMatch(/^actions\/checkout@/);
@@ -34,7 +34,7 @@ it("docs/platform.md: the workflow assumes a role that the stack lists, checks o
   expect(Object.keys(script.env)).toStrictEqual(['PLATFORM_URL', 'RUN_ID']);
 });
 
-describe('docs/platform.md: the commands', async () => {
+describe('The commands in docs/platform.md work', async () => {
   const role = 'arn:aws:iam::000000000000:role/ci/platform';
   const session = 'arn:aws:sts::000000000000:assumed-role/platform/run-7';
   const user = 'arn:aws:iam::000000000000:user/ops/ada';
@@ -43,7 +43,7 @@ describe('docs/platform.md: the commands', async () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   const script = join(folder, 'register-deployment.sh');
   writeFileSync(script, snippet('platform.md', 'sh'));
-  // Stands in for the AWS CLI, and prints what it would store.
+  // This script stands in for the AWS CLI, and prints what it would store.
   writeFileSync(join(folder, 'aws'), '#!/bin/sh\nexec cat\n', { mode: 0o755 });
 
   const run = (arn: string, runId: string) => {
@@ -71,7 +71,7 @@ describe('docs/platform.md: the commands', async () => {
     },
   );
 
-  it('the commands in docs/platform.md fail in a retry, and do not store an empty secret', async () => {
+  it('the commands in docs/platform.md fail when they are repeated, and do not store an empty secret', async () => {
     await run(session, 'run-7');
     await expect(run(session, 'run-7')).rejects.toMatchObject({
       code: 1,

@@ -36,8 +36,8 @@ const documents = [
     .map((name) => `docs/${name}`),
 ];
 
-describe('the documentation', () => {
-  it.each(documents)('the documentation has no broken links in %s', (path) => {
+describe('The documentation has working links and complete commands', () => {
+  it.each(documents)('%s has no broken links', (path) => {
     const broken = linksOf(path).filter((target) => {
       const [file = '', anchor] = target.split('#');
       const to = file === '' ? path : join(dirname(path), decodeURI(file));
@@ -47,7 +47,7 @@ describe('the documentation', () => {
     expect(broken).toEqual([]);
   });
 
-  it.each(documents)('the documentation defines each variable that the commands in %s use', (path) => {
+  it.each(documents)('each document defines the variables that its commands use: %s', (path) => {
     const text = textOf(path);
     const prose = text.replaceAll(/^ *```.*?^ *```$/gms, '');
     let commands = '';
@@ -63,12 +63,12 @@ describe('the documentation', () => {
     expect(missing).toEqual([]);
   });
 
-  it.each(documents)('the documentation names the stage of each stack that %s destroys', (path) => {
+  it.each(documents)('a document names the stage of each stack that it destroys: %s', (path) => {
     // Without a stage, the command destroys the development stack, with its data.
     expect(textOf(path)).not.toMatch(/npx cdk destroy(?! -c stage=)/);
   });
 
-  it.each(documents)('the documentation says to repeat all settings if %s deploys with an option', (path) => {
+  it.each(documents)('a document that deploys with an option says to repeat all settings: %s', (path) => {
     // Without the other settings, the command works on another stack, or resets these settings.
     const text = textOf(path);
     const isWithOption = /npx cdk (deploy|diff)[^\n`]* -c|\bdeploy\b[^`]*`-c/.test(text);

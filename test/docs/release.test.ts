@@ -30,7 +30,7 @@ function standIn(program: string, script: string): void {
   writeFileSync(inFolder(`bin/${program}`), text, { mode: 0o755 });
 }
 
-/** Runs a step from the workflow as GitHub does, and returns its status, its output and the recorded calls. */
+/** Runs a step of the workflow as GitHub does, and returns its status, its output and the recorded calls. */
 function runStep(job: string, name: RegExp) {
   const step = jobs[job].steps.find((each: Json) => name.test(each.name ?? each.run));
   const env = {
@@ -50,27 +50,27 @@ function runStep(job: string, name: RegExp) {
   return { status, stdout: stdout + stderr, calls, output: readFileSync(inFolder('output'), 'utf8') };
 }
 
-describe('the release step that finds the version', () => {
-  it('reports a version as new when it has not been released', () => {
+describe('A release step finds the version to release', () => {
+  it('the release step reports a version as new if the version has not been released', () => {
     standIn('gh', 'exit 1');
     expect(runStep('version', /^Find/)).toMatchObject({ status: 0, output: `new=${version}\n` });
   });
 
-  it('reports nothing when the version has already been released', () => {
+  it('the release step reports nothing if the version has already been released', () => {
     standIn('gh', 'exit 0');
     const step = runStep('version', /^Find/);
     expect(step).toMatchObject({ status: 0, output: '' });
     expect(step.calls).toEqual([`gh release view v${version} --repo acme/deployment-api-keys`]);
   });
 
-  it('rejects a version that does not have the form 1.2.3', () => {
+  it('the release step rejects a version that does not have the form 1.2.3', () => {
     standIn('gh', 'exit 1');
     writeFileSync(inFolder('package.json'), '{ "version": "1.0.0-rc.1" }');
     expect(runStep('version', /^Find/)).toMatchObject({ status: 1, output: '', calls: [''] });
   });
 });
 
-describe('the release steps that build the package', () => {
+describe('Release steps build the package', () => {
   it("the release notes come from the version's section of the changelog", () => {
     const section = `\n### Added\n\n- One.\n\n`;
     const text = `# Changelog\n\n## Unreleased\n\n- Two.\n\n## ${version} - 2026-11-27\n${section}## 0.0.1 - 2020-01-01\n\n- Three.\n`;
@@ -88,7 +88,7 @@ describe('the release steps that build the package', () => {
     expect([status, stdout]).toEqual([1, expect.stringContaining(`no section for version ${version}`)]);
   });
 
-  it('the release fails when package.json names a different repository', () => {
+  it('the release fails if package.json names a different repository', () => {
     expect(runStep('package', /^Check/).status).toBe(0);
     writeFileSync(
       inFolder('package.json'),
@@ -123,11 +123,11 @@ describe('the release steps that build the package', () => {
   });
 });
 
-it('leaves provenance to the workflow, so that the first version can be published by hand', () => {
+it('only the release workflow adds provenance, so that the first version can be published by hand', () => {
   expect(manifest).not.toHaveProperty('publishConfig');
 });
 
-describe('the release step that publishes to npm', () => {
+describe('A release step publishes the package to npm', () => {
   const tarball = `deployment-api-keys-${version}.tgz`;
   const published = `npm publish ./${tarball} --provenance --access public`;
   beforeEach(() => {
@@ -136,38 +136,38 @@ describe('the release step that publishes to npm', () => {
     spawnSync('bash', ['-c', 'sha256sum -- * > SHA256SUMS'], { cwd: inFolder('release') });
   });
 
-  it('publishes a version that npm does not have yet, with provenance', () => {
+  it('the release step publishes a version that npm does not have yet, with provenance', () => {
     standIn('npm', '[ "$1" = publish ]');
     const { status, calls } = runStep('publish', /^Publish/);
     expect([status, calls.at(-1)]).toEqual([0, published]);
   });
 
-  it('publishes nothing when npm already has exactly this package', () => {
+  it('the release step publishes nothing if npm already has exactly this package', () => {
     const script = 'printf "sha512-%s" "$(printf package | openssl dgst -sha512 -binary | base64 --wrap=0)"';
     standIn('npm', script);
     const { status, calls } = runStep('publish', /^Publish/);
     expect([status, calls]).toEqual([0, [`npm view deployment-api-keys@${version} dist.integrity`]]);
   });
 
-  it('fails when npm has a different package with this version', () => {
+  it('the release step fails if npm has a different package with this version', () => {
     standIn('npm', 'echo sha512-other');
     const { status, calls } = runStep('publish', /^Publish/);
     expect([status, calls.includes(published)]).toEqual([1, false]);
   });
 
-  it('fails when a file does not match its recorded checksum', () => {
+  it('the release step fails if a file does not match its recorded checksum', () => {
     standIn('npm', 'exit 0');
     writeFileSync(inFolder(`release/${tarball}`), 'changed');
     expect(runStep('publish', /^Publish/)).toMatchObject({ status: 1, calls: [''] });
   });
 });
 
-describe('the release steps that create tags', () => {
+describe('Release steps create tags', () => {
   const refs = 'gh api repos/acme/deployment-api-keys/git/refs';
   const tag = (name: string) => `${refs} --field ref=refs/tags/${name} --field sha=${COMMIT}`;
   const major = `v${version.split('.')[0]}`;
   const move = `gh api --method PATCH repos/acme/deployment-api-keys/git/refs/tags/${major} --field sha=${COMMIT} --field force=true`;
-  /** Responds as GitHub does: with the commit of each of these tags, and with an error for every other tag. */
+  /** Responds as GitHub does: with the commit of each given tag, and with an error for every other tag. */
   const gitHubHas = (tags: Record<string, string>) => {
     const cases = Object.entries(tags).map(([name, commit]) => `*/git/ref/tags/${name}) echo ${commit} ;;`);
     standIn(
@@ -195,7 +195,7 @@ describe('the release steps that create tags', () => {
     expect([status, changes(calls)]).toEqual([0, [move]]);
   });
 
-  it("a release does not move a tag when the version's tag points to another commit", () => {
+  it("a release does not move a tag if the version's tag points to another commit", () => {
     gitHubHas({ [`v${version}`]: OTHER, [major]: OTHER });
     const { status, calls } = runStep('release', /^Tag/);
     expect([status, changes(calls)]).toEqual([1, []]);
@@ -213,7 +213,7 @@ describe('the release steps that create tags', () => {
   });
 });
 
-describe('a release', () => {
+describe('A release is complete and tested', () => {
   it('a release publishes only what passed all tests, and starts when package.json changes on main', () => {
     expect(parse(textOf('.github/workflows/release.yml')).on).toEqual({
       push: { branches: ['main'], paths: ['package.json'] },
@@ -224,7 +224,7 @@ describe('a release', () => {
     expect(jobs.release.needs).toContain('publish');
   });
 
-  it('a release has a section in the changelog, directly below the unreleased changes', () => {
+  it('the changelog has a section for the current version directly below the unreleased changes', () => {
     const headings = textOf('CHANGELOG.md').match(/^## \S+/gm);
     expect(headings?.slice(0, 2)).toEqual(['## Unreleased', `## ${version}`]);
   });

@@ -22,7 +22,7 @@ async function run(name: keyof typeof scripts, ...options: string[]) {
   );
 }
 
-describe('the commands in docs/reliability.md', () => {
+describe('The commands in docs/reliability.md check their arguments', () => {
   it.each([...named])('npm run %s -- --help prints its usage and runs nothing', async (name) => {
     const { code, stdout, stderr } = await run(name, '--help');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -34,7 +34,7 @@ describe('the commands in docs/reliability.md', () => {
     ['races', '--times', '0'],
     ['purge-scale', '--kills', '1e'],
     ['soak', '--loops', ''],
-  ] as const)('rejects npm run %s -- %s %s, because it would run nothing', async (name, option, text) => {
+  ] as const)('npm run %s -- %s %s fails, because it would run nothing', async (name, option, text) => {
     const { code, stdout, stderr } = await run(name, option, text);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr.split('\n')[0]).toBe(`${option} is to be a number above 0, not "${text}".`);

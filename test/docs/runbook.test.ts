@@ -15,8 +15,8 @@ const reasonsIn = (title: string) =>
     .split('\n')
     .flatMap((line) => [...line.matchAll(/`([a-z_]+)`/g)].map(([, word]) => word));
 
-describe('docs/runbook.md: My pipeline gets 401', () => {
-  it('explains every reason for a rejected exchange', () => {
+describe('docs/runbook.md explains why a pipeline gets 401', () => {
+  it('docs/runbook.md explains every reason for a rejected exchange', () => {
     const reasons: Record<ClientRejection, true> = {
       no_credentials: true,
       malformed_id: true,
@@ -44,12 +44,12 @@ describe('docs/runbook.md: My pipeline gets 401', () => {
       used_subject_token: true,
     };
     const explained = reasonsIn('The exchange is rejected');
-    // A key itself is never "revoked". This reason means that a token's epoch differs from its key's epoch.
+    // The log never calls a key "revoked". This reason means that a token's epoch differs from its key's epoch.
     const expected = Object.keys(reasons).filter((reason) => reason !== 'revoked');
     expect(expected.filter((reason) => !explained.includes(reason))).toStrictEqual([]);
   });
 
-  it('explains every reason for a denied token', () => {
+  it('docs/runbook.md explains every reason for a denied token', () => {
     const reasons: Record<CallRefusal, true> = {
       malformed: true,
       missing: true,

@@ -36,7 +36,7 @@ const NOT_IN_CI: Record<string, string> = {
   postpack: 'npm pack runs it, in test/package.test.ts',
 };
 
-describe('the scripts in package.json', () => {
+describe('The scripts in package.json are run in CI and exist where documents run them', () => {
   it('.ci/run runs all the scripts in package.json', () => {
     const commands = [...textOf('.ci/run').matchAll(/^(?:step|beside) .*$/gm)].join('\n');
     const expected = Object.keys(manifest.scripts).filter((name) => !(name in NOT_IN_CI));
@@ -44,14 +44,14 @@ describe('the scripts in package.json', () => {
   });
 
   it.each(['README.md', 'SECURITY.md', 'CHANGELOG.md', ...namesIn('docs', '.md')])(
-    'the scripts in package.json include each script that %s runs',
+    'package.json contains each script that %s runs',
     (document) => {
       expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(scriptsIn(textOf(document))));
     },
   );
 });
 
-describe('.ci/run', () => {
+describe('The script .ci/run reports every failure', () => {
   /** Runs .ci/run with stand-ins for the programs of its steps. npm commands that start with `broken` fail. */
   function run(broken: string) {
     const folder = mkdtempSync(join(tmpdir(), 'ci-'));
@@ -79,7 +79,7 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     return { status, last: stdout.trim().split('\n').at(-1), stdout };
   }
 
-  it('.ci/run exits with 0 and prints the number of tests last when every step passes', () => {
+  it('.ci/run exits with 0 and prints the number of tests last if every step passes', () => {
     expect(run('no command')).toMatchObject({ status: 0, last: '4 passed, 0 failed' });
   });
 
@@ -90,7 +90,7 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     ['test', '3 passed, 1 failed'],
     ['run test:slow', '3 passed, 1 failed'],
     ['ci', '0 passed, 1 failed'],
-  ])('.ci/run exits with 1 and counts the failure when `npm %s` fails', (broken, last) => {
+  ])('.ci/run exits with 1 and counts the failure if `npm %s` fails', (broken, last) => {
     expect(run(broken)).toMatchObject({ status: 1, last });
   });
 

@@ -42,13 +42,13 @@ const rules: Record<string, RegExp> = {
   ),
 };
 
-describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
+describe.each(Object.entries(rules))('The secret scanning rule for %s finds credentials', (_, rule) => {
   const found = (text: string) => [...text.matchAll(rule)].map(([, reported]) => reported ?? '');
 
   it.each(CONTEXTS)("#52: the scanner's rule finds every kind of credential %s", (_, put) => {
     for (const one of REAL) {
-      // The rule includes text before the credential that looks like a prefix, because a pattern cannot compute the
-      // checksum.
+      // Before the credential, the rule also accepts text that looks like a prefix, because a pattern cannot compute
+      // the checksum.
       expect(
         found(put(one)).some((reported) => reported.endsWith(one)),
         put(one),
@@ -65,13 +65,13 @@ describe.each(Object.entries(rules))('the rule for %s', (_, rule) => {
   });
 });
 
-describe('check.mjs', () => {
+describe('The script check.mjs finds credentials in a text', () => {
   const run = (input: string) =>
     spawnSync(process.execPath, ['integrations/secret-scanning/check.mjs'], { input, encoding: 'utf8' });
   /** Returns the output of check.mjs for these credentials, without the secret parts. */
   const printed = (credentials: string[]) => credentials.map((one) => `${one.slice(0, -49)}…\n`).join('');
 
-  it('check.mjs computes the checksum of the documented example', () => {
+  it('check.mjs prints the documented output for the example in the documentation', () => {
     const [, command, output] = /\$ echo '(.*)' \| node .*\n(.*)\n/.exec(page) ?? [];
     const { stdout, status } = run(`${command}\n`);
     expect(stdout).toBe(`${output}\n`);

@@ -16,7 +16,7 @@ import { snippetsOf } from '../support/snippets.ts';
 import type { CreatedKey } from '../support/stack.ts';
 import { templateOf } from '../support/template.ts';
 
-/** What a changed setting does to existing tokens and keys: a row of docs/settings.md each. */
+/** Rows of docs/settings.md: what a changed setting does to existing tokens and keys. */
 const page = readFileSync(new URL('../../docs/settings.md', import.meta.url), 'utf8');
 const engine = await startTable();
 afterAll(() => engine.stop());
@@ -24,14 +24,14 @@ afterAll(() => engine.stop());
 const HOUR = 3600;
 const CI = 'https://git.acme.test';
 const RULE = { issuer: CI, claims: { sub: 'repo:etl' } };
-/** The test cannot sign for this issuer, so it accepts tokens without a signature. */
+/** The test has no signing key of this issuer, so it accepts tokens without a signature. */
 const verify = async (_: string, jwt: string) => ({
   claims: JSON.parse(Buffer.from(String(jwt.split('.')[1]), 'base64url').toString()),
 });
 
 let count = 0;
 
-/** Registers a Deployment under one setting, and returns the functions with that setting and with another. */
+/** Registers a Deployment under one value of a setting, and returns the functions with that value and with another. */
 async function change(before: InProcessOptions, after: InProcessOptions) {
   const was = inProcess(engine, before);
   const is = inProcess(engine, after);
@@ -70,8 +70,8 @@ const exchangeSubject = (app: InProcess, key: CreatedKey) =>
     },
   });
 
-describe('docs/settings.md: what a change does to existing tokens and keys', () => {
-  it('with a shorter tokenLifetime, a token keeps its expiry, and a use extends it only when less than the new lifetime is left', async () => {
+describe('A changed setting affects existing tokens and keys as docs/settings.md says', () => {
+  it('with a shorter tokenLifetime, existing tokens keep their expiry until less than the new lifetime is left', async () => {
     const rules = { slideInterval: 0 };
     const { was, is, id, later } = await change(
       { rules: { ...rules, tokenLifetime: DAY } },
@@ -82,7 +82,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     later(2 * HOUR);
     expect(await is.use(used)).toBe(200);
     later(21.5 * HOUR);
-    // Half an hour before the old expiry: this use extends the token to one hour from now.
+    // Half an hour before the old expiry, this use extends the token to one hour from now.
     expect(await is.use(late)).toBe(200);
     later(HOUR - 1);
     expect([await is.use(unused), await is.use(used), await is.use(late)]).toEqual([401, 401, 200]);
@@ -135,7 +135,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(await expiry()).toBe(Math.ceil(is.time.now / 1000 + DAY));
   });
 
-  it('a scope that was removed from scopes disappears from tokens at the next check, stays in the listing, and comes back', async () => {
+  it('a scope that is removed from the setting scopes disappears from tokens at the next check', async () => {
     const left = ['airflow:read'];
     const { was, is, id } = await change({}, { rules: { scopes: left } });
     const key = await was.makeKey(id);
@@ -149,7 +149,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(await scopeOf(was, token)).toEqual([200, `deployment:${id} ${SCOPES.join(' ')}`]);
   });
 
-  it('maxIdleDays applies to the next exchange, and tokens of an idle key stay valid', async () => {
+  it('a new maxIdleDays applies to the next exchange, and tokens of an idle key stay valid', async () => {
     const lifetime = { rules: { tokenLifetime: 40 * DAY } };
     const { was, is, id, later } = await change(lifetime, { ...lifetime, maxIdleDays: 30 });
     const key = await was.makeKey(id);
@@ -160,7 +160,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(await is.use(token)).toBe(200);
   });
 
-  it('maxKeyDays leaves existing keys working, and reports them', async () => {
+  it('maxKeyDays leaves existing keys working, and reports keys that violate it', async () => {
     const { was, is, id, later } = await change({}, { policy: { maxKeyDays: 30 } });
     const key = await was.makeKey(id);
     const token = await was.swap(key);
@@ -169,7 +169,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect((await shown(is, key)).policyViolations).toEqual(['no_expiry']);
   });
 
-  it('keysWithSecrets=false leaves existing keys working, lets people rotate them, and reports them', async () => {
+  it('keysWithSecrets=false leaves existing keys working, and reports keys with secrets', async () => {
     const { was, is, id } = await change({}, { policy: { keysWithSecrets: false } });
     const key = await was.makeKey(id);
     const token = await was.swap(key);
@@ -179,7 +179,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect((await is.call('POST', `${pathOf(key)}/rotate`, rotation)).status).toBe(200);
   });
 
-  it('lastUsedFrom applies to the next use, and an earlier address stays until then', async () => {
+  it('a new lastUsedFrom applies to the next use, and an earlier address stays until then', async () => {
     const { was, is, id, later } = await change({}, { rules: { lastUsedFrom: 'off' } });
     const key = await was.makeKey(id);
     await was.swap(key);
@@ -189,7 +189,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect((await shown(is, key)).lastUsedFrom).toBeUndefined();
   });
 
-  it('without its issuer in trustedIssuers, a subject token is rejected, and access tokens that were issued for it stay valid', async () => {
+  it('if an issuer is removed from trustedIssuers, its tokens are rejected, but earlier access tokens stay valid', async () => {
     const { was, is, id } = await change(
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [], verify } },
@@ -203,7 +203,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(await is.use(token)).toBe(401);
   });
 
-  it('with a new bind in trustedIssuers, existing rules keep matching and are listed, and new rules must bind these claims', async () => {
+  it('a new bind in trustedIssuers applies to new rules, and existing rules keep matching', async () => {
     const { was, is, id } = await change(
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [{ issuer: CI, bind: ['project'] }], verify } },
@@ -216,7 +216,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(created.status).toBe(400);
   });
 
-  it('with a new audience in trustedIssuers, the next exchange needs that audience', async () => {
+  it('a new audience in trustedIssuers applies to the next exchange', async () => {
     const { was, is, id } = await change(
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [{ issuer: CI, audience: 'keys' }], verify } },
@@ -226,7 +226,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect((await exchangeSubject(is, key)).status).toBe(400);
   });
 
-  it('another adminGroup applies to the next call of a person, and temporary tokens stay valid for their 24 hours', async () => {
+  it("a new adminGroup applies to a person's next call, and temporary tokens stay valid for their 24 hours", async () => {
     const { was, is, id, later } = await change({}, { adminGroup: 'others' });
     const token = await temporaryToken(was, id);
     expect((await was.call('GET', '/people', { as: 'admin' })).status).toBe(200);
@@ -237,7 +237,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect(await is.use(token)).toBe(401);
   });
 
-  it('a temporary token whose access was ended becomes valid again after a change of the issuer, until end-tokens revokes it', async () => {
+  it("a temporary token whose person's access was ended becomes valid again after a change of the issuer, until end-tokens revokes it", async () => {
     const { was, is, id, later } = await change({}, { issuer: 'https://other.test' });
     const token = await temporaryToken(was, id, 'grace');
     const kept = await temporaryToken(was, id, 'ada');
@@ -255,7 +255,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
     expect([await is.use(token), await is.use(kept)]).toEqual([401, 401]);
   });
 
-  it('every row of the table in docs/settings.md has a test here', () => {
+  it('every row of the table in docs/settings.md has a test in this file', () => {
     const own = readFileSync(new URL(import.meta.url), 'utf8');
     const titles = [...own.matchAll(/^ {2}it\('(.*)',/gm)].map(([, title]) => title);
     const [, table = ''] = page.split(/^#+ (?:What a change does to what already exists|End tokens).*$/m);
@@ -271,7 +271,7 @@ describe('docs/settings.md: what a change does to existing tokens and keys', () 
   });
 });
 
-describe('docs/settings.md: ready configurations', () => {
+describe('The ready configurations in docs/settings.md work', () => {
   const [section = ''] = page.split('## Ready configurations').slice(1);
   const titles = [...section.matchAll(/^\*\*([^,.]+).*?\*\* Choose this (?:in|when) /gm)].map(
     ([, title]) => title,
@@ -285,7 +285,7 @@ describe('docs/settings.md: ready configurations', () => {
     ['Production', 'Retain', 0, 1, 1],
     ['Locked down', 'Retain', 0, 1, 1],
   ])(
-    '%s synthesises a stack with the table, the sign-in, the domain and the alarms that the page describes',
+    '%s synthesises a stack with the table, the sign-in, the domain and the alarms that docs/settings.md describes',
     (...row) => {
       const [title, deletionPolicy, userPools, domains, actions] = row;
       const context = contexts[titles.indexOf(title)];
@@ -302,11 +302,11 @@ describe('docs/settings.md: ready configurations', () => {
     },
   );
 
-  it('each configuration has a sentence that says when to choose it', () => {
+  it('docs/settings.md says when to choose each configuration', () => {
     expect(titles).toHaveLength(contexts.length);
   });
 
-  it('the limits of the configurations are those that the page describes', () => {
+  it('the limits of the configurations are those that docs/settings.md describes', () => {
     const [, production, lockedDown] = contexts.map((context) => readSettings(context));
     expect(production?.maxIdleDays).toBe(90);
     expect(lockedDown).toMatchObject({

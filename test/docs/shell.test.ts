@@ -9,7 +9,7 @@ import { documentedScripts, type Script } from '../support/documented-shell.ts';
 import { firstOf, firstUntilNight } from '../support/generated.ts';
 
 const SERVICE = 'http://service.invalid';
-/** The service's URL in the README, which is that of the stack on the reader's machine. */
+/** The service's URL in the README, which belongs to the stack on the reader's machine. */
 const LOCAL_STACK = 'http://127.0.0.1:8787';
 const NGINX = 'http://127.0.0.1:8080';
 /** The URL of the local stack's queues and schedules. */
@@ -102,7 +102,7 @@ const REJECTIONS: Record<string, (response: ServerResponse, expected?: number) =
 };
 
 interface Rejection {
-  /** The number of the call to reject, counted from 1. If the script retries, all later calls are rejected too. */
+  /** The number of the call to reject, counted from 1. All later calls are rejected too, in case the script retries. */
   nth: number;
   reject: (response: ServerResponse, expected?: number) => unknown;
 }
@@ -148,7 +148,7 @@ const PROGRAMS: Record<string, string> = {
   aws: 'exec /usr/bin/curl -fsS "$SERVICE/aws"',
   npm: 'exec /usr/bin/curl -fsS "$SERVICE/npm"',
   npx: 'exec /usr/bin/curl -fsS "$SERVICE/npx"',
-  // The fake service also stands in for APIs on AWS.
+  // The fake service also stands in for APIs of AWS.
   curl: `for argument in "$@"; do
   case "$argument" in https://*.amazonaws.com/*) argument="$SERVICE/\${argument#https://*/}" ;; esac
   set -- "$@" "$argument"; shift
@@ -156,7 +156,7 @@ done
 exec /usr/bin/curl "$@"`,
   'deployment-api-keys': 'exec /usr/bin/curl -fsS "$SERVICE/cli"',
   terraform: '[ "$1" != output ] || printf %s "$SERVICE/deployments"',
-  // Fails if there is no password, as Docker does.
+  // The stand-in fails if there is no password, as Docker does.
   docker: '[ "$1" != login ] || grep -q .',
   // This stand-in behaves like jq 1.6, which succeeds on empty input, even with -e.
   jq: 'input=$(cat)\n[ -z "$input" ] || printf "%s" "$input" | /usr/bin/jq "$@"',
@@ -181,7 +181,7 @@ async function run(
     [SERVICE, LOCAL_STACK, NGINX, OPERATIONS].reduce((text, url) => text.replaceAll(url, service.url), value);
   const env: Record<string, string> = {
     PATH: `${folder}:/usr/bin:/bin`,
-    // Otherwise, bash assumes that it runs as a remote shell and reads the machine's configuration.
+    // Without this variable, bash assumes that it runs as a remote shell and reads the machine's configuration.
     SHLVL: '1',
     SERVICE: service.url,
     ARGUMENTS: join(place, 'arguments'),
@@ -208,32 +208,39 @@ const rotated = <T>(list: readonly T[], by: number) => [
 // Each script runs several times, and some scripts make ten calls, which is slow on a busy machine.
 const OPTIONS = { timeout: 120_000 };
 
-describe.each(scripts.map((script, n) => ({ ...script, n })))('#59: $name', OPTIONS, ({ n, ...script }) => {
-  const shells = firstOf(rotated(['bash', 'sh'], n));
+describe.each(scripts.map((script, n) => ({ ...script, n })))(
+  '#59: The commands in $name fail if any of their calls fails',
+  OPTIONS,
+  ({ n, ...script }) => {
+    const shells = firstOf(rotated(['bash', 'sh'], n));
 
-  it.each(shells)(
-    '#59: the documented commands succeed under `%s -eu` when the service accepts each call, and never pass a secret to a program as an argument',
-    async (shell) => {
-      const { code, output, calls, shown } = await run(script, [shell, '-euc']);
-      expect(code, `${script.text}\n${output}`).toBe(0);
-      expect(calls).toBeGreaterThan(0);
-      expect(shown).not.toContain('canary');
-    },
-  );
+    it.each(shells)(
+      '#59: the documented commands succeed under `%s -eu` and never pass a secret to a program as an argument',
+      async (shell) => {
+        const { code, output, calls, shown } = await run(script, [shell, '-euc']);
+        expect(code, `${script.text}\n${output}`).toBe(0);
+        expect(calls).toBeGreaterThan(0);
+        expect(shown).not.toContain('canary');
+      },
+    );
 
-  it.each(shells)(
-    '#59: the documented commands fail under `%s -e`, no matter which call the service rejects',
-    async (shell) => {
-      const { calls } = await run(script, [shell, '-ec']);
-      for (let nth = 1; nth <= calls; nth++) {
-        const tried = firstUntilNight(rotated(NAMES, n + nth));
-        const outcomes = tried.map(async (name) => {
-          const { code } = await run(script, [shell, '-ec'], { nth, reject: REJECTIONS[name] ?? (() => {}) });
-          return `call ${nth}, ${name}: ${code === 0 ? 'succeeds' : 'fails'}`;
-        });
-        const expected = tried.map((name) => `call ${nth}, ${name}: fails`);
-        expect(await Promise.all(outcomes), script.text).toEqual(expected);
-      }
-    },
-  );
-});
+    it.each(shells)(
+      '#59: the documented commands fail under `%s -e`, no matter which call the service rejects',
+      async (shell) => {
+        const { calls } = await run(script, [shell, '-ec']);
+        for (let nth = 1; nth <= calls; nth++) {
+          const tried = firstUntilNight(rotated(NAMES, n + nth));
+          const outcomes = tried.map(async (name) => {
+            const { code } = await run(script, [shell, '-ec'], {
+              nth,
+              reject: REJECTIONS[name] ?? (() => {}),
+            });
+            return `call ${nth}, ${name}: ${code === 0 ? 'succeeds' : 'fails'}`;
+          });
+          const expected = tried.map((name) => `call ${nth}, ${name}: fails`);
+          expect(await Promise.all(outcomes), script.text).toEqual(expected);
+        }
+      },
+    );
+  },
+);

@@ -22,7 +22,7 @@ const PERMISSIONS: Record<string, Record<string, string>> = {
 };
 const scripts = Object.keys(JSON.parse(textOf('package.json')).scripts);
 
-/** Returns the commands in a file's jobs, for any CI. */
+/** Returns the commands in the jobs of a workflow file of any CI system. */
 function commandsOf(path: string): string[] {
   const found: string[] = [];
   const walk = (value: Json, key = '') => {
@@ -37,7 +37,7 @@ function commandsOf(path: string): string[] {
 const jobsOf = (path: string): [string, Json][] => Object.entries(read(path).jobs);
 const stepsOf = (path: string): Json[] => jobsOf(path).flatMap(([, { steps }]) => steps ?? []);
 
-it("the workflow files are the project's own workflows, one workflow for each CI in docs/deploying.md, and the role's template", () => {
+it("the workflow files are the project's own, one for each CI system in docs/deploying.md, and the role's template", () => {
   expect(ALL).toEqual([
     '.github/workflows/ci.yml',
     '.github/workflows/pages.yml',
@@ -51,7 +51,7 @@ it("the workflow files are the project's own workflows, one workflow for each CI
     expect(textOf('docs/deploying.md')).toContain(`(${path.replace('docs/', '')})`);
 });
 
-describe.each(ALL)('%s', (path) => {
+describe.each(ALL)('The workflow file %s contains no secrets and only valid commands', (path) => {
   it('a workflow neither contains nor refers to a secret, because deployments authenticate with OIDC', () => {
     const text = textOf(path);
     expect(text).not.toMatch(/secrets\.|AWS_SECRET_ACCESS_KEY|AWS_ACCESS_KEY_ID|aws-access-key-id|AKIA/);
@@ -69,7 +69,7 @@ describe.each(ALL)('%s', (path) => {
   });
 });
 
-describe.each(GITHUB)('%s, on GitHub', (path) => {
+describe.each(GITHUB)('The GitHub workflow %s follows the rules for secure workflows', (path) => {
   it('a workflow has only read permissions, except in the jobs that deploy, publish and tag', () => {
     expect(read(path).permissions).toEqual({ contents: 'read' });
     for (const [name, { permissions }] of jobsOf(path)) {
@@ -77,10 +77,10 @@ describe.each(GITHUB)('%s, on GitHub', (path) => {
     }
   });
 
-  it('a workflow pins each action to a commit, keeps no credentials in the checkout, and gives third-party code no additional permissions', () => {
+  it('a workflow pins each action to a commit, and gives third-party code no additional permissions', () => {
     const uses = [...textOf(path).matchAll(/uses: (.*)/g)].map(([, action]) => action);
     expect(uses.length).toBeGreaterThan(2);
-    // A workflow from the same commit doesn't have to be pinned.
+    // An action or workflow from the same commit does not have to be pinned.
     const pinned = uses.filter((action) => !action?.startsWith('./.github/workflows/'));
     for (const action of pinned) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
     const checkouts = stepsOf(path).filter(({ uses: action }) => action?.startsWith('actions/checkout@'));
@@ -91,10 +91,10 @@ describe.each(GITHUB)('%s, on GitHub', (path) => {
   });
 });
 
-describe("the project's own workflow", () => {
+describe("The project's own workflow runs all checks", () => {
   const [ci = ''] = OURS;
 
-  it("the project's workflow audits dependencies, runs the quick tests for a pull request and everything every night, and shows how a pull request changes the template of each stage", () => {
+  it("the project's workflow runs quick tests for a pull request and all tests every night", () => {
     const { jobs } = read(ci);
     const commands = (job: string) => jobs[job].steps.flatMap(({ run }: Json) => run ?? []);
     expect(commands('audit')).toEqual([
@@ -116,7 +116,7 @@ describe("the project's own workflow", () => {
     const last = read(ci).jobs.template.steps.at(-1).run;
     const [, pattern = ''] = /if grep -E '(.*)'/.exec(last) ?? [];
     const isStopped = (line: string) => new RegExp(pattern).test(line);
-    // Lines from the output of `cdk diff --template`.
+    // These lines have the format of the output of `cdk diff --template`.
     expect(isStopped('[~] AWS::DynamoDB::GlobalTable Default/Table/Default TableCD117FA1 replace')).toBe(
       true,
     );
@@ -136,7 +136,7 @@ it('Dependabot updates every pinned dependency', () => {
   ]);
 });
 
-describe('the role that a CI uses to deploy', () => {
+describe('The role for deployments by CI is restricted', () => {
   it('the CI role trusts only an exact audience and subject, and can assume only the CDK bootstrap roles', () => {
     const { Deployer } = read('docs/ci/role.yml').Resources;
     const [trust] = Deployer.Properties.AssumeRolePolicyDocument.Statement;
@@ -154,7 +154,7 @@ describe('the role that a CI uses to deploy', () => {
     });
   });
 
-  it('GitHub uses the CI role in a protected environment, and every CI uses it only after a person has reviewed the changes', () => {
+  it('GitHub uses the CI role in a protected environment, and every CI system deploys only after a review', () => {
     expect(read('docs/ci/github-deploy.yml').jobs.deploy.environment).toBe('production');
     for (const path of ALL.filter((name) => name.endsWith('-deploy.yml'))) {
       const commands = commandsOf(path).join('\n');
